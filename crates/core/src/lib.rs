@@ -1,0 +1,11 @@
+//! Floor 0: decides.
+//!
+//! Policies, state machines, signatures and the error taxonomy that every service shares. Nothing here
+//! opens a socket, waits, reads a clock on its own or knows JavaScript: time comes in as an argument, and
+//! what has to happen goes out as a return value. That is what makes it possible to test all of it without
+//! sleeping, and to use it from every service and, across the bridge, from `lib/`.
+
+pub mod error;
+pub mod limit;
+pub mod options;
+pub mod secret;

@@ -1,0 +1,429 @@
+//! Reading an options object: the one way from what a user wrote to normalized values.
+//!
+//! A service's `config.rs` asks an [`Options`] reader for each documented key with its default and range.
+//! The reader knows the path (`options.pool.maxSize`), refuses wrong types and ranges with the reason, and
+//! in [`Options::finish`] refuses keys nobody asked for, naming the nearest known one.
+
+use std::{cell::RefCell, fmt, ops::RangeInclusive, time::Duration};
+
+use crate::limit::Limit;
+
+/// A plain JavaScript value that was taken over whole. `undefined` members are absent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plain {
+    /// `undefined` at the top level; inside maps it means absent.
+    Undefined,
+    /// `null`.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A bigint that fits 64 bits.
+    Integer(i64),
+    /// A bigint that does not, as decimal text.
+    BigInteger(String),
+    /// A string.
+    Text(String),
+    /// The bytes of an ArrayBuffer, a typed array or a Buffer.
+    Bytes(Vec<u8>),
+    /// A `Date`, milliseconds since the epoch (`NaN` when invalid).
+    Date(f64),
+    /// An array.
+    List(Vec<Plain>),
+    /// An object's own enumerable members.
+    Map(Vec<(String, Plain)>),
+    /// A value that cannot be taken over, by its type name (`function`, `symbol`).
+    Other(&'static str),
+}
+
+impl Plain {
+    /// What to call this value in a message, as Node does.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Undefined => "undefined",
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::Integer(_) | Self::BigInteger(_) => "a bigint",
+            Self::Text(_) => "a string",
+            Self::Bytes(_) => "bytes",
+            Self::Date(_) => "a Date",
+            Self::List(_) => "an array",
+            Self::Map(_) => "an object",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// Which JavaScript error class a programmer's mistake throws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionErrorClass {
+    /// `TypeError` with `ERR_INVALID_ARG_TYPE`: a value of the wrong type.
+    Type,
+    /// `TypeError` with `ERR_INVALID_ARG_VALUE`: the right type, a wrong or unknown value.
+    Value,
+    /// `RangeError` with `ERR_OUT_OF_RANGE`: a number outside its range.
+    Range,
+}
+
+impl OptionErrorClass {
+    /// Node's own code for this class.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Type => "ERR_INVALID_ARG_TYPE",
+            Self::Value => "ERR_INVALID_ARG_VALUE",
+            Self::Range => "ERR_OUT_OF_RANGE",
+        }
+    }
+}
+
+/// A programmer's mistake, found before anything was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionError {
+    /// The class of the error that is thrown.
+    pub class: OptionErrorClass,
+    /// The whole message; it begins with the path.
+    pub message: String,
+}
+
+impl OptionError {
+    /// A value of the wrong type: `path` must be `expected`, got …
+    pub fn wrong_type(path: &str, expected: &str, got: &Plain) -> Self {
+        Self {
+            class: OptionErrorClass::Type,
+            message: format!("{path} must be {expected}, got {}", got.type_name()),
+        }
+    }
+
+    /// A value that cannot be accepted, with the reason.
+    pub fn bad_value(path: &str, reason: impl fmt::Display) -> Self {
+        Self {
+            class: OptionErrorClass::Value,
+            message: format!("{path} {reason}"),
+        }
+    }
+
+    /// A number outside its range.
+    pub fn out_of_range(path: &str, expected: impl fmt::Display, got: f64) -> Self {
+        Self {
+            class: OptionErrorClass::Range,
+            message: format!("{path} must be {expected}, got {got}"),
+        }
+    }
+}
+
+impl fmt::Display for OptionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for OptionError {}
+
+/// What reading an option gives.
+pub type Read<T> = Result<T, OptionError>;
+
+/// A reader over one options object.
+pub struct Options<'a> {
+    path: String,
+    entries: &'a [(String, Plain)],
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Options<'a> {
+    /// A reader over `value`; `undefined` reads as an empty object.
+    pub fn new(path: &str, value: &'a Plain) -> Read<Self> {
+        let entries = match value {
+            Plain::Map(entries) => entries.as_slice(),
+            Plain::Undefined => &[],
+            other => return Err(OptionError::wrong_type(path, "an object", other)),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            entries,
+            known: RefCell::default(),
+        })
+    }
+
+    /// The path of one of its keys, for messages.
+    pub fn path_of(&self, key: &str) -> String {
+        format!("{}.{key}", self.path)
+    }
+
+    /// The raw value of a key; marks it as known.
+    pub fn value(&self, key: &'static str) -> Option<&'a Plain> {
+        self.known.borrow_mut().push(key);
+        self.entries
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
+            .filter(|value| !matches!(value, Plain::Undefined))
+    }
+
+    /// A string, if given.
+    pub fn text(&self, key: &'static str) -> Read<Option<&'a str>> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(Plain::Text(text)) => Ok(Some(text)),
+            Some(other) => Err(OptionError::wrong_type(
+                &self.path_of(key),
+                "a string",
+                other,
+            )),
+        }
+    }
+
+    /// A string that must be given.
+    pub fn required_text(&self, key: &'static str) -> Read<&'a str> {
+        self.text(key)?.ok_or_else(|| {
+            OptionError::wrong_type(&self.path_of(key), "a string", &Plain::Undefined)
+        })
+    }
+
+    /// A boolean.
+    pub fn flag(&self, key: &'static str, default: bool) -> Read<bool> {
+        match self.value(key) {
+            None => Ok(default),
+            Some(Plain::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(OptionError::wrong_type(
+                &self.path_of(key),
+                "a boolean",
+                other,
+            )),
+        }
+    }
+
+    /// A number within `range`, if given.
+    pub fn number(&self, key: &'static str, range: RangeInclusive<f64>) -> Read<Option<f64>> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        let Plain::Number(number) = *value else {
+            return Err(OptionError::wrong_type(
+                &self.path_of(key),
+                "a number",
+                value,
+            ));
+        };
+        if range.contains(&number) {
+            return Ok(Some(number));
+        }
+        Err(OptionError::out_of_range(
+            &self.path_of(key),
+            describe(&range, ""),
+            number,
+        ))
+    }
+
+    /// A whole number within `range`.
+    pub fn integer(
+        &self,
+        key: &'static str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Read<u64> {
+        let range = *range.start() as f64..=*range.end() as f64;
+        let Some(number) = self.number(key, range.clone())? else {
+            return Ok(default);
+        };
+        if number.fract() != 0.0 {
+            return Err(OptionError::out_of_range(
+                &self.path_of(key),
+                format!("a whole number {}", describe(&range, "")),
+                number,
+            ));
+        }
+        Ok(number as u64)
+    }
+
+    /// A whole number within `range`, or `Infinity` to turn the limit off.
+    pub fn integer_limit(
+        &self,
+        key: &'static str,
+        default: Limit<u64>,
+        range: RangeInclusive<u64>,
+    ) -> Read<Limit<u64>> {
+        if matches!(self.value(key), Some(Plain::Number(n)) if *n == f64::INFINITY) {
+            return Ok(Limit::Off);
+        }
+        match default {
+            Limit::At(number) => self.integer(key, number, range).map(Limit::At),
+            Limit::Off if self.value(key).is_none() => Ok(Limit::Off),
+            Limit::Off => self.integer(key, 0, range).map(Limit::At),
+        }
+    }
+
+    /// A duration in milliseconds of at least `min_ms`.
+    pub fn ms(&self, key: &'static str, default: Duration, min_ms: f64) -> Read<Duration> {
+        Ok(self
+            .number(key, min_ms..=MAX_MS)?
+            .map_or(default, |ms| Duration::from_secs_f64(ms / 1000.0)))
+    }
+
+    /// A duration in milliseconds, or `Infinity` to turn the limit off.
+    pub fn ms_limit(
+        &self,
+        key: &'static str,
+        default: Limit<Duration>,
+        min_ms: f64,
+    ) -> Read<Limit<Duration>> {
+        match self.value(key) {
+            None => Ok(default),
+            Some(Plain::Number(n)) if *n == f64::INFINITY => Ok(Limit::Off),
+            Some(_) => self.ms(key, Duration::ZERO, min_ms).map(Limit::At),
+        }
+    }
+
+    /// One of a closed set of words.
+    pub fn choice<T: Copy>(&self, key: &'static str, default: T, choices: &[(&str, T)]) -> Read<T> {
+        let Some(word) = self.text(key)? else {
+            return Ok(default);
+        };
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == word) {
+            return Ok(*choice);
+        }
+        let names: Vec<_> = choices
+            .iter()
+            .map(|(name, _)| format!("'{name}'"))
+            .collect();
+        Err(OptionError::bad_value(
+            &self.path_of(key),
+            format!("must be {}, got '{word}'", names.join(" or ")),
+        ))
+    }
+
+    /// A nested options object, if given.
+    pub fn nested(&self, key: &'static str) -> Read<Option<Options<'a>>> {
+        self.value(key)
+            .map(|value| Options::new(&self.path_of(key), value))
+            .transpose()
+    }
+
+    /// An array, if given.
+    pub fn list(&self, key: &'static str) -> Read<Option<&'a [Plain]>> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(Plain::List(items)) => Ok(Some(items)),
+            Some(other) => Err(OptionError::wrong_type(
+                &self.path_of(key),
+                "an array",
+                other,
+            )),
+        }
+    }
+
+    /// Refuses every key that nobody asked for.
+    pub fn finish(self) -> Read<()> {
+        let known = self.known.borrow();
+        for (key, value) in self.entries {
+            if matches!(value, Plain::Undefined) || known.contains(&key.as_str()) {
+                continue;
+            }
+            let hint = nearest(key, &known)
+                .map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
+            return Err(OptionError::bad_value(
+                &self.path_of(key),
+                format!("is not a known option{hint}"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The longest finite duration: 2^31 − 1 ms, as for Node's timers.
+const MAX_MS: f64 = 2_147_483_647.0;
+
+fn describe(range: &RangeInclusive<f64>, unit: &str) -> String {
+    if *range.end() >= MAX_MS {
+        format!("≥ {}{unit}", range.start())
+    } else {
+        format!("between {} and {}{unit}", range.start(), range.end())
+    }
+}
+
+/// The known key nearest to `key`, when it is near enough to be a slip of the hand.
+pub fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    known
+        .iter()
+        .map(|candidate| {
+            (
+                distance(&key.to_lowercase(), &candidate.to_lowercase()),
+                *candidate,
+            )
+        })
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's edit distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(entries: &[(&str, Plain)]) -> Plain {
+        Plain::Map(
+            entries
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), v.clone()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_with_its_path_and_reason() {
+        let given = map(&[("poolSize", Plain::Number(0.0))]);
+        let options = Options::new("options", &given).unwrap();
+        let error = options.integer("poolSize", 5, 1..=1000).unwrap_err();
+        assert_eq!(error.class, OptionErrorClass::Range);
+        assert_eq!(
+            error.message,
+            "options.poolSize must be between 1 and 1000, got 0"
+        );
+    }
+
+    #[test]
+    fn nan_is_in_no_range() {
+        let given = map(&[("timeoutMs", Plain::Number(f64::NAN))]);
+        let options = Options::new("options", &given).unwrap();
+        assert!(options.ms("timeoutMs", Duration::ZERO, 0.0).is_err());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_naming_the_nearest() {
+        let given = map(&[("poolsize", Plain::Number(3.0))]);
+        let options = Options::new("options", &given).unwrap();
+        options.integer("poolSize", 5, 1..=10).unwrap();
+        let error = options.finish().unwrap_err();
+        assert_eq!(
+            error.message,
+            "options.poolsize is not a known option; did you mean 'poolSize'?"
+        );
+    }
+
+    #[test]
+    fn undefined_means_absent_and_infinity_turns_a_limit_off() {
+        let given = map(&[("a", Plain::Undefined), ("b", Plain::Number(f64::INFINITY))]);
+        let options = Options::new("options", &given).unwrap();
+        let second = Limit::At(Duration::from_secs(1));
+        assert_eq!(options.ms_limit("a", second, 0.0).unwrap(), second);
+        assert_eq!(options.ms_limit("b", second, 0.0).unwrap(), Limit::Off);
+        options.finish().unwrap();
+    }
+}

@@ -5,3 +5,4 @@
 //! `connect`, `service`, `error`.
 
 pub mod http;
+pub mod nixtla;

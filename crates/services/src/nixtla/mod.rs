@@ -1,0 +1,6 @@
+//! Nixtla
+
+pub mod frequency;
+pub mod local;
+pub mod moment;
+pub mod series;

@@ -10,4 +10,5 @@
 pub mod error;
 pub mod limit;
 pub mod options;
+pub mod pool;
 pub mod secret;

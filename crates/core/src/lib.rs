@@ -6,6 +6,7 @@
 //! sleeping, and to use it from every service and, across the bridge, from `lib/`.
 
 pub mod error;
+pub mod health;
 pub mod limit;
 pub mod options;
 pub mod secret;

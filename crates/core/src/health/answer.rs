@@ -11,7 +11,7 @@ pub struct Answer {
     /// Why it is not healthy, where the checker said so.
     pub error: Option<String>,
     /// Whatever else the checker wants to be kept with the result.
-    pub metadata: Option<Plain>,
+    pub metadata: Option<serde_json::Value>,
 }
 
 impl Answer {
@@ -61,7 +61,7 @@ impl Answer {
 
     /// Adds what the checker wants to be kept.
     #[must_use]
-    pub fn annotated(mut self, metadata: Option<Plain>) -> Self {
+    pub fn annotated(mut self, metadata: Option<serde_json::Value>) -> Self {
         self.metadata = metadata;
         self
     }

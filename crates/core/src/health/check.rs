@@ -6,7 +6,6 @@ use std::{
 };
 
 use super::{Answer, CheckConfig, Status, history::History, monitor::RunId};
-use crate::options::Plain;
 
 /// Intervals vary by this share, so that processes started together do not probe together.
 const JITTER: f64 = 0.1;
@@ -29,7 +28,7 @@ pub struct CheckResult {
     /// Why it is not healthy, where that is known.
     pub error: Option<String>,
     /// What the checker wanted to be kept.
-    pub metadata: Option<Plain>,
+    pub metadata: Option<serde_json::Value>,
 }
 
 /// A run in progress.

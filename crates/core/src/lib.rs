@@ -11,4 +11,5 @@ pub mod error;
 pub mod health;
 pub mod limit;
 pub mod options;
+pub mod pool;
 pub mod secret;

@@ -121,6 +121,19 @@ async fn a_panicking_driver_frees_its_slot() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_waiter_that_leaves_gives_up_its_place_at_once() {
+    let server = Server::new();
+    let pool = server.pool(at_most(1));
+    let never = CancellationToken::new();
+    let _held = pool.acquire(&never).await.unwrap();
+    let mut leaver = Box::pin(pool.acquire(&never));
+    assert!(futures_util::poll!(&mut leaver).is_pending());
+    assert_eq!(pool.stats().waiting, 1);
+    drop(leaver);
+    assert_eq!(pool.stats().waiting, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_turn_that_comes_as_the_waiter_leaves_goes_to_the_next() {
     let server = Server::new();
     let pool = server.pool(at_most(1));

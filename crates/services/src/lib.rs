@@ -9,3 +9,4 @@
 
 pub mod http;
 pub mod libsql;
+pub mod pool;

@@ -6,3 +6,5 @@
 //! errors to the one taxonomy) and `mod` (its story).
 
 #![forbid(unsafe_code)]
+
+pub mod http;

@@ -64,12 +64,6 @@ pub fn health_unregister(monitor: Handle<HealthMonitor>, name: String) -> bool {
     monitor.lock().unregister(&name)
 }
 
-/// Forgets every check.
-#[napi(catch_unwind)]
-pub fn health_clear(monitor: Handle<HealthMonitor>) {
-    monitor.lock().clear();
-}
-
 /// The names, in the order of registration.
 #[napi(catch_unwind)]
 pub fn health_names(monitor: Handle<HealthMonitor>) -> Vec<String> {

@@ -135,12 +135,6 @@ impl Monitor {
         true
     }
 
-    /// Forgets every check.
-    pub fn clear(&mut self) {
-        self.checks.clear();
-        self.runs.clear();
-    }
-
     /// The names, in the order of registration.
     pub fn names(&self) -> Vec<Arc<str>> {
         self.in_order()

@@ -7,5 +7,7 @@
 
 pub mod error;
 pub mod limit;
+pub mod metrics;
 pub mod options;
+pub mod resilience;
 pub mod secret;

@@ -8,3 +8,4 @@
 #![forbid(unsafe_code)]
 
 pub mod http;
+pub mod pipeline;

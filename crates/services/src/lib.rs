@@ -10,3 +10,4 @@
 pub mod http;
 pub mod libsql;
 pub mod pool;
+pub mod pipeline;

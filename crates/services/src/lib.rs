@@ -1,8 +1,14 @@
 //! Floor 1: connects.
 //!
-//! One module per service. Each is a pipeline of the decisions of `moorline-core` around driver calls on tokio;
-//! nothing here knows JavaScript. Every module has the same files: `config` (the only place of a default),
-//! `connect`, `service`, `error`.
+//! One module per service. Each dials, authenticates and speaks its protocol, drives the state machines of
+//! `moorline-core`, and never hears of JavaScript. Every service module has the same files: `config` (raw
+//! options to normalized ones, the only place a default appears), `connect`, `service`, `error` (driver
+//! errors to the one taxonomy) and `mod` (its story).
+
+#![forbid(unsafe_code)]
 
 pub mod http;
+pub mod libsql;
 pub mod nixtla;
+pub mod pipeline;
+pub mod pool;

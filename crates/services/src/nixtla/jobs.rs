@@ -133,19 +133,12 @@ impl Nixtla {
             if let Some(outcome) = self.ended(job, &state).await {
                 return outcome.map_err(|failure| failure.during(SERVICE, operation));
             }
-            let next = Instant::now() + pause;
-            if end.is_some_and(|end| end <= next) {
+            if end.is_some_and(|end| end <= Instant::now()) {
                 let _ = self.cancel_job(job, bounds).await;
-                let message = format!(
-                    "job {} was still {} after {} ms and has been cancelled",
-                    job.id,
-                    state.status,
-                    started.elapsed().as_millis()
-                );
-                return Err(Failure::new(Kind::Timeout, message)
-                    .with_delivery(Delivery::Answered)
-                    .during(SERVICE, operation));
+                return Err(outlasted(job, &state, started).during(SERVICE, operation));
             }
+            let next = Instant::now() + pause;
+            let next = end.map_or(next, |end| end.min(next));
             tokio::select! {
                 () = sleep_until(next) => {}
                 () = bounds.cancel.cancelled() => {
@@ -217,4 +210,14 @@ impl Nixtla {
         self.account(&answer);
         Ok(answer)
     }
+}
+
+fn outlasted(job: &Job, state: &State, started: Instant) -> Failure {
+    let message = format!(
+        "job {} was still {} after {} ms and has been cancelled",
+        job.id,
+        state.status,
+        started.elapsed().as_millis()
+    );
+    Failure::new(Kind::Timeout, message).with_delivery(Delivery::Answered)
 }

@@ -14,6 +14,8 @@
 
 mod bridge;
 mod health;
+mod libsql;
+mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
 
@@ -24,6 +26,8 @@ use napi::{Env, Result, bindgen_prelude::Object};
 pub fn load(exports: Object, env: Env) -> Result<()> {
     bridge::watch_panics();
     let exports = bridge::Exports::new(env, exports);
+    exports.add::<libsql::Take>()?;
+    exports.add::<libsql::Release>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
     Ok(())

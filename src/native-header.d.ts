@@ -11,3 +11,8 @@ export type Given = unknown;
 export interface HealthMonitor {
   readonly __healthMonitor: unique symbol;
 }
+export interface LibsqlPool {
+  readonly __libsqlPool: unique symbol;
+}
+export declare function libsqlTake(pool: Handle<LibsqlPool>): number | undefined;
+export declare function libsqlRelease(pool: Handle<LibsqlPool>, lease: number): boolean;

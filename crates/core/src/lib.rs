@@ -9,3 +9,4 @@ pub mod error;
 pub mod limit;
 pub mod options;
 pub mod secret;
+pub mod webhook;

@@ -1,1 +1,29 @@
-//! x
+//! Floor 2: speaks. The addon translates between JavaScript and the services, and decides nothing.
+//!
+//! One file per service, each a list of functions over a [`bridge::Handle`]; the classes users see are
+//! written in `lib/`. Every promise leaves through [`bridge`].
+
+#![allow(
+    unreachable_pub,
+    reason = "#[napi] exports only what is `pub`, and nothing else links this crate"
+)]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "#[napi] hands every argument over by value"
+)]
+
+mod bridge;
+#[cfg(feature = "probe")]
+mod probe;
+
+use napi::{Env, Result, bindgen_prelude::Object};
+
+/// Runs once per JavaScript environment, when it loads the addon.
+#[napi_derive::napi(module_exports)]
+pub fn load(exports: Object, env: Env) -> Result<()> {
+    bridge::watch_panics();
+    let exports = bridge::Exports::new(env, exports);
+    #[cfg(feature = "probe")]
+    exports.add::<probe::Noop>()?;
+    Ok(())
+}

@@ -5,8 +5,12 @@
 //! what has to happen goes out as a return value. That is what makes it possible to test all of it without
 //! sleeping, and to use it from every service and, across the bridge, from `lib/`.
 
+#![forbid(unsafe_code)]
+
 pub mod error;
+pub mod health;
 pub mod limit;
 pub mod options;
+pub mod pool;
 pub mod secret;
 pub mod webhook;

@@ -1,0 +1,63 @@
+//! Health monitoring: what a check's answer means, when it is due, and what the whole adds up to.
+//!
+//! A [`Monitor`] knows checks by name. Whoever owns the checkers (JavaScript functions in `lib/`, probes of a
+//! service) asks [`Monitor::begin`] before a run and reports to [`Monitor::complete`] after it; the monitor
+//! measures the latency, applies hysteresis, keeps a history per name and says when the next run is due. It
+//! calls nothing and waits for nothing, so a checker that hangs is only a run that was ended by
+//! [`Monitor::time_out`], and an answer that comes too late belongs to no run and is dropped.
+
+mod answer;
+mod check;
+mod config;
+mod history;
+mod monitor;
+
+pub use answer::Answer;
+pub use check::CheckResult;
+pub use config::CheckConfig;
+pub use history::Stats;
+pub use monitor::{Begun, Change, Completed, Monitor, Report, RunId, Summary};
+
+/// How a check, or the whole, is doing. Ordered: the greater, the worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// It works.
+    Healthy,
+    /// It works, with a complaint: slow, partly out, or only something optional is down.
+    Degraded,
+    /// It does not work.
+    Unhealthy,
+}
+
+impl Status {
+    /// The word users see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+
+    /// What a status word of another system means here; `None` for a word nobody agreed on.
+    ///
+    /// Besides our own words: Spring's `UP`/`DOWN`, the `pass`/`warn`/`fail` of the health+json draft,
+    /// OpenSearch's colours, gRPC's `SERVING`, and the `ready`/`connected` of clients. Case does not matter.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Some(match word.to_ascii_lowercase().as_str() {
+            "healthy" | "ok" | "up" | "pass" | "passing" | "green" | "serving" | "ready"
+            | "connected" => Self::Healthy,
+            "degraded" | "warn" | "warning" | "yellow" => Self::Degraded,
+            "unhealthy" | "error" | "down" | "fail" | "failing" | "critical" | "red"
+            | "not_serving" | "out_of_service" | "shutting_down" | "disconnected" | "unknown" => {
+                Self::Unhealthy
+            }
+            _ => return None,
+        })
+    }
+
+    /// Whether it still does its work: true unless unhealthy.
+    pub const fn is_up(self) -> bool {
+        !matches!(self, Self::Unhealthy)
+    }
+}

@@ -1,0 +1,275 @@
+//! The monitor: checks by name, runs by number, and the whole they add up to.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{Answer, CheckConfig, CheckResult, Stats, Status, check::Check};
+use crate::limit::Limit;
+
+/// The number of a run, never used twice by a monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunId(pub u64);
+
+/// What [`Monitor::begin`] says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Begun {
+    /// Run the checker now, and end the run when the timeout has passed.
+    Started {
+        /// The number to complete.
+        run: RunId,
+        /// How long the checker may take.
+        timeout: Limit<Duration>,
+    },
+    /// The checker runs already: wait for that run instead.
+    Joined(RunId),
+}
+
+/// A check went from one status to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The status before; none before the first result.
+    pub from: Option<Status>,
+    /// The status now.
+    pub to: Status,
+}
+
+/// What [`Monitor::complete`] says about a run that was still wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completed {
+    /// The recorded result.
+    pub result: Arc<CheckResult>,
+    /// The change of status it caused.
+    pub change: Option<Change>,
+}
+
+/// How many checks are in which status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// All of them.
+    pub total: usize,
+    /// Those that are healthy.
+    pub healthy: usize,
+    /// Those that are degraded.
+    pub degraded: usize,
+    /// Those that are unhealthy.
+    pub unhealthy: usize,
+}
+
+/// The last result of every check that has run, and their sum.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The whole.
+    pub status: Status,
+    /// The results, in the order of registration.
+    pub checks: Vec<Arc<CheckResult>>,
+    /// The count.
+    pub summary: Summary,
+}
+
+/// A health monitor. See the [module's story](super).
+#[derive(Debug)]
+pub struct Monitor {
+    defaults: CheckConfig,
+    checks: HashMap<String, Check>,
+    runs: HashMap<RunId, String>,
+    registered: u64,
+    begun: u64,
+    jitter: fastrand::Rng,
+}
+
+impl Monitor {
+    /// An empty monitor. `defaults` are for checks that say nothing else; `seed` fixes the jitter.
+    pub fn new(defaults: CheckConfig, seed: u64) -> Self {
+        Self {
+            defaults,
+            checks: HashMap::new(),
+            runs: HashMap::new(),
+            registered: 0,
+            begun: 0,
+            jitter: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// What checks are told when they say nothing else.
+    pub fn defaults(&self) -> &CheckConfig {
+        &self.defaults
+    }
+
+    /// Makes a check known and due at once. Returns whether it replaced one of the same name: then the last
+    /// result and a run in progress are forgotten, the history and the place in the order stay.
+    pub fn register(&mut self, name: &str, config: CheckConfig, now: Instant) -> bool {
+        if let Some(check) = self.checks.get_mut(name) {
+            if let Some(running) = check.running {
+                self.runs.remove(&running.id);
+            }
+            check.replace(config, now);
+            return true;
+        }
+        self.registered += 1;
+        let check = Check::new(name, config, self.registered, now);
+        self.checks.insert(name.to_owned(), check);
+        false
+    }
+
+    /// Forgets a check with its history; a run in progress is nobody's any more. Returns whether it was known.
+    pub fn unregister(&mut self, name: &str) -> bool {
+        let Some(check) = self.checks.remove(name) else {
+            return false;
+        };
+        if let Some(running) = check.running {
+            self.runs.remove(&running.id);
+        }
+        true
+    }
+
+    /// Forgets every check.
+    pub fn clear(&mut self) {
+        self.checks.clear();
+        self.runs.clear();
+    }
+
+    /// The names, in the order of registration.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.in_order()
+            .map(|check| Arc::clone(&check.name))
+            .collect()
+    }
+
+    /// Begins a run, or joins the one in progress; `None` when the name is not known.
+    pub fn begin(&mut self, name: &str, now: Instant) -> Option<Begun> {
+        let check = self.checks.get_mut(name)?;
+        if let Some(running) = check.running {
+            return Some(Begun::Joined(running.id));
+        }
+        self.begun += 1;
+        let run = RunId(self.begun);
+        check.begin(run, now);
+        self.runs.insert(run, name.to_owned());
+        Some(Begun::Started {
+            run,
+            timeout: check.config.timeout,
+        })
+    }
+
+    /// Records the answer of a run; `None` when the run is over already (it timed out) or its check was
+    /// replaced or unregistered: such an answer changes nothing.
+    pub fn complete(
+        &mut self,
+        run: RunId,
+        answer: Answer,
+        now: Instant,
+        timestamp: SystemTime,
+    ) -> Option<Completed> {
+        let name = self.runs.remove(&run)?;
+        let check = self.checks.get_mut(&name)?;
+        let running = check.running.filter(|running| running.id == run)?;
+        let from = check.last.as_ref().map(|last| last.status);
+        let spread = self.jitter.f64() * 2.0 - 1.0;
+        let result = check.end(running, answer, now, timestamp, spread);
+        let to = result.status;
+        let change = (from != Some(to)).then_some(Change { from, to });
+        Some(Completed { result, change })
+    }
+
+    /// Ends a run whose timeout has passed: unhealthy, and whatever the checker answers later is ignored.
+    pub fn time_out(
+        &mut self,
+        run: RunId,
+        now: Instant,
+        timestamp: SystemTime,
+    ) -> Option<Completed> {
+        let check = self.checks.get(self.runs.get(&run)?)?;
+        let error = format!(
+            "Health check '{}' timed out after {}ms",
+            check.name,
+            check.config.timeout.as_ms()
+        );
+        self.complete(run, Answer::failed(error), now, timestamp)
+    }
+
+    /// The checks whose next run is due, longest overdue first. A running check is not due.
+    pub fn due(&self, now: Instant) -> Vec<Arc<str>> {
+        let mut due: Vec<_> = self
+            .checks
+            .values()
+            .filter_map(|check| check.due.map(|at| (at, check.position, &check.name)))
+            .filter(|(at, ..)| *at <= now)
+            .collect();
+        due.sort_unstable();
+        due.into_iter().map(|(.., name)| Arc::clone(name)).collect()
+    }
+
+    /// When the next run is due; `None` while nothing is scheduled, or everything scheduled runs.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.checks.values().filter_map(|check| check.due).min()
+    }
+
+    /// The last result of a check.
+    pub fn last(&self, name: &str) -> Option<Arc<CheckResult>> {
+        self.checks.get(name)?.last.clone()
+    }
+
+    /// The kept results of one name, oldest first.
+    pub fn history(&self, name: &str) -> Vec<Arc<CheckResult>> {
+        self.checks
+            .get(name)
+            .map(|check| check.history.results().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// The kept results of all names, oldest first.
+    pub fn full_history(&self) -> Vec<Arc<CheckResult>> {
+        let mut all: Vec<_> = self
+            .in_order()
+            .flat_map(|check| check.history.results().cloned())
+            .collect();
+        all.sort_by_key(|result| result.at);
+        all
+    }
+
+    /// Figures over a name's history: zeros when there is none.
+    pub fn stats(&self, name: &str, now: Instant) -> Stats {
+        self.checks
+            .get(name)
+            .map(|check| check.history.stats(now))
+            .unwrap_or_default()
+    }
+
+    /// The last results and their sum. A check that never ran is left out.
+    ///
+    /// A critical check that is unhealthy makes the whole unhealthy; any other complaint makes it degraded.
+    pub fn report(&self) -> Report {
+        let mut status = Status::Healthy;
+        let mut summary = Summary::default();
+        let mut checks = Vec::new();
+        for check in self.in_order() {
+            let Some(last) = &check.last else { continue };
+            let weight = match last.status {
+                Status::Unhealthy if !check.config.critical => Status::Degraded,
+                other => other,
+            };
+            status = status.max(weight);
+            summary.total += 1;
+            *match last.status {
+                Status::Healthy => &mut summary.healthy,
+                Status::Degraded => &mut summary.degraded,
+                Status::Unhealthy => &mut summary.unhealthy,
+            } += 1;
+            checks.push(Arc::clone(last));
+        }
+        Report {
+            status,
+            checks,
+            summary,
+        }
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = &Check> {
+        let mut checks: Vec<_> = self.checks.values().collect();
+        checks.sort_unstable_by_key(|check| check.position);
+        checks.into_iter()
+    }
+}

@@ -1,0 +1,215 @@
+//! What time does to a pool, and how a pool ends.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    ledger::{Ledger, Phase},
+    slot::{Lease, State},
+    waiters::{Ticket, earlier},
+};
+
+/// A lease that has been held suspiciously long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leak {
+    /// Whose.
+    pub lease: Lease,
+    /// For how long.
+    pub held: Duration,
+}
+
+/// What has to happen when a pool ends.
+#[must_use = "its waiters must be told and its connections closed"]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Waiters that get nothing any more, oldest first.
+    pub refused: Vec<Ticket>,
+    /// Connections to close; report [`Ledger::closed`] for each.
+    pub close: Vec<Lease>,
+}
+
+impl Ledger {
+    /// Waiters whose time ran out, oldest first. They are no longer in the queue.
+    pub fn expire(&mut self, now: Instant) -> Vec<Ticket> {
+        let late = self.waiters.expire(now);
+        self.counters.timeouts += late.len() as u64;
+        late
+    }
+
+    /// Free connections to close, for their age or because nobody used them; close each, then report
+    /// [`Self::closed`]. The minimum survives the idle timeout, not the lifetime.
+    #[must_use = "each of these connections must be closed and reported"]
+    pub fn sweep(&mut self, now: Instant) -> Vec<Lease> {
+        let mut surplus = self.surplus();
+        let mut close = Vec::new();
+        let (slots, idle_timeout) = (&mut self.slots, self.limits.idle_timeout.get());
+        // From the bottom of the stack: the longest unused go first.
+        self.idle.retain(|&index| {
+            let slot = &mut slots[index as usize];
+            let State::Idle { since } = slot.state else {
+                return true;
+            };
+            let unused = now.saturating_duration_since(since);
+            let superfluous = surplus > 0 && idle_timeout.is_some_and(|timeout| unused >= timeout);
+            if !superfluous && !slot.expired(now) {
+                return true;
+            }
+            surplus = surplus.saturating_sub(1);
+            slot.state = State::Closing;
+            close.push(Lease {
+                slot: index,
+                generation: slot.generation,
+            });
+            false
+        });
+        close
+    }
+
+    /// Leases held for longer than the leak threshold, each reported once.
+    pub fn leaks(&mut self, now: Instant) -> Vec<Leak> {
+        let Some(threshold) = self.limits.leak_after.get() else {
+            return Vec::new();
+        };
+        let mut leaks = Vec::new();
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let State::InUse { since, reported } = &mut slot.state else {
+                continue;
+            };
+            let held = now.saturating_duration_since(*since);
+            if *reported || held < threshold {
+                continue;
+            }
+            *reported = true;
+            let lease = Lease {
+                slot: index as u32,
+                generation: slot.generation,
+            };
+            leaks.push(Leak { lease, held });
+        }
+        self.counters.leaks += leaks.len() as u64;
+        leaks
+    }
+
+    /// A slot to make a connection for in advance, while there are fewer than the minimum; ask again until
+    /// `None`. Make the connection, report it, then release the lease.
+    pub fn warm(&mut self, now: Instant) -> Option<Lease> {
+        if self.warming_due(now)? <= now {
+            return self.reserve();
+        }
+        None
+    }
+
+    /// Begins the end: newcomers and waiters are refused, free connections close, borrowers may finish.
+    /// Calling it again changes nothing.
+    pub fn drain(&mut self) -> Shutdown {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Draining;
+        }
+        let idle = std::mem::take(&mut self.idle);
+        Shutdown {
+            refused: self.waiters.clear(),
+            close: idle
+                .iter()
+                .map(|&index| self.start_closing(index))
+                .collect(),
+        }
+    }
+
+    /// Ends at once: the leases in use are taken back as well. A connection still being made is closed by
+    /// whoever makes it, when [`Self::created`] answers false.
+    pub fn force_close(&mut self) -> Shutdown {
+        let mut shutdown = self.drain();
+        self.phase = Phase::Closed;
+        for index in 0..self.slots.len() as u32 {
+            match self.slots[index as usize].state {
+                State::InUse { .. } => {
+                    let lease = self.start_closing(index);
+                    shutdown.close.push(lease);
+                }
+                State::Creating { replaces } => {
+                    self.counters.destroyed += u64::from(replaces);
+                    self.start_closing(index);
+                }
+                State::Vacant | State::Idle { .. } | State::Closing => {}
+            }
+        }
+        shutdown
+    }
+
+    /// Whether the pool has ended and its last connection is gone.
+    pub fn is_drained(&self) -> bool {
+        self.phase != Phase::Open && self.open() == 0
+    }
+
+    /// When to call [`Self::expire`], [`Self::sweep`], [`Self::leaks`] and [`Self::warm`] next; `None` while
+    /// there is nothing to wait for.
+    ///
+    /// Ask again after each of these calls and after [`super::Acquire::Create`] and
+    /// [`super::Acquire::Wait`]. Taking and returning idle connections never moves it forward, so the fast
+    /// path need not look at it.
+    pub fn next_due(&self, now: Instant) -> Option<Instant> {
+        let mut due = earlier(self.waiters.earliest_deadline(), self.warming_due(now));
+        if self.open() == 0 {
+            return due;
+        }
+        due = earlier(due, self.horizon().and_then(|wait| now.checked_add(wait)));
+        let idle_timeout = self
+            .limits
+            .idle_timeout
+            .get()
+            .filter(|_| self.surplus() > 0);
+        let leak_after = self.limits.leak_after.get();
+        for slot in &self.slots {
+            let at = match slot.state {
+                State::Idle { since } => {
+                    let unused = idle_timeout.and_then(|timeout| since.checked_add(timeout));
+                    earlier(unused, slot.expires)
+                }
+                State::InUse { since, reported } if !reported => {
+                    leak_after.and_then(|threshold| since.checked_add(threshold))
+                }
+                State::InUse { .. } | State::Vacant | State::Creating { .. } | State::Closing => {
+                    None
+                }
+            };
+            due = earlier(due, at);
+        }
+        due
+    }
+
+    /// The shortest time after which a connection handed out, returned or made from now on can be due.
+    fn horizon(&self) -> Option<Duration> {
+        let lifetime = self.limits.max_lifetime.get();
+        let soonest_end =
+            lifetime.map(|lifetime| lifetime.mul_f64(1.0 - super::ledger::LIFETIME_SPREAD));
+        [
+            self.limits.idle_timeout.get(),
+            self.limits.leak_after.get(),
+            soonest_end,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// When connections are missing to the minimum: the time from which on to make them.
+    fn warming_due(&self, now: Instant) -> Option<Instant> {
+        let missing = self.phase == Phase::Open && self.open() < self.limits.min;
+        missing.then(|| self.warm_again.map_or(now, |again| again.max(now)))
+    }
+
+    /// How many connections there are above the minimum, not counting those that already close.
+    fn surplus(&self) -> u32 {
+        let closing = |slot: &&super::slot::Slot| slot.state == State::Closing;
+        let closing = self.slots.iter().filter(closing).count() as u32;
+        (self.open() - closing).saturating_sub(self.limits.min)
+    }
+
+    fn start_closing(&mut self, index: u32) -> Lease {
+        let slot = &mut self.slots[index as usize];
+        slot.state = State::Closing;
+        Lease {
+            slot: index,
+            generation: slot.generation,
+        }
+    }
+}

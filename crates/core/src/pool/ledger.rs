@@ -1,0 +1,374 @@
+//! Who holds which slot.
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+use super::{
+    limits::PoolLimits,
+    refusal::Refusal,
+    slot::{Lease, Slot, State},
+    stats::Counters,
+    waiters::{Ticket, Waiters},
+};
+use crate::limit::Limit;
+
+/// The lifetime of each connection is spread by this share in both directions.
+pub(super) const LIFETIME_SPREAD: f64 = 0.25;
+/// After a connection could not be made, idle ones are not made in advance for this long.
+const WARM_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// What to do for somebody who asked for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acquire {
+    /// Use the connection in the slot; check it first when `validate` is set.
+    Ready {
+        /// The right to use it.
+        lease: Lease,
+        /// It was idle for so long that it may be dead.
+        validate: bool,
+    },
+    /// Make a connection for this slot, then report [`Ledger::created`] or [`Ledger::create_failed`].
+    Create(Lease),
+    /// Wait for the [`Grant`] with this ticket.
+    Wait {
+        /// The place in the queue.
+        ticket: Ticket,
+        /// When [`Ledger::expire`] gives up on it.
+        deadline: Option<Instant>,
+    },
+    /// Not now, or never again.
+    Refused(Refusal),
+}
+
+/// What to do for somebody who waits. The call that returns it has already taken them off the queue, so
+/// dropping a grant loses a slot.
+#[must_use = "the waiter it names is no longer in the queue and waits for this"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// The connection in the slot is theirs; they check it first when `validate` is set.
+    Ready {
+        /// Who.
+        ticket: Ticket,
+        /// Their right to use it.
+        lease: Lease,
+        /// As in [`Acquire::Ready`].
+        validate: bool,
+    },
+    /// They make a connection for this slot.
+    Create {
+        /// Who.
+        ticket: Ticket,
+        /// Their right to the slot.
+        lease: Lease,
+    },
+}
+
+/// What became of a returned lease.
+#[must_use = "a connection may have to be closed, or a waiter told"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// Free for the next borrower.
+    Idle,
+    /// It already belongs to the oldest waiter.
+    Granted(Grant),
+    /// Close the connection, then report [`Ledger::closed`].
+    Close,
+    /// This ledger does not know the lease, or it was given back before: nothing changed.
+    Foreign,
+}
+
+/// How far the end of a pool has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    Draining,
+    Closed,
+}
+
+/// The books of one pool. Every method that depends on time takes it as `now`.
+///
+/// Between two calls this holds: while somebody waits, no slot is idle and none can be reserved. That is
+/// why a newcomer never overtakes a waiter.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(super) limits: PoolLimits,
+    pub(super) slots: Vec<Slot>,
+    /// Slots that can be reserved again, besides those not yet in `slots`.
+    pub(super) vacant: Vec<u32>,
+    /// A stack: the most recently used one is the likeliest to be alive, and the rest may grow old.
+    pub(super) idle: Vec<u32>,
+    pub(super) waiters: Waiters,
+    pub(super) counters: Counters,
+    pub(super) phase: Phase,
+    pub(super) warm_again: Option<Instant>,
+    random: Rng,
+}
+
+impl Ledger {
+    /// An empty pool.
+    pub fn new(limits: PoolLimits) -> Self {
+        Self::with_random(limits, Rng::new())
+    }
+
+    /// An empty pool whose lifetimes are spread by `random`.
+    pub fn with_random(limits: PoolLimits, random: Rng) -> Self {
+        Self {
+            limits,
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            idle: Vec::new(),
+            waiters: Waiters::default(),
+            counters: Counters::default(),
+            phase: Phase::Open,
+            warm_again: None,
+            random,
+        }
+    }
+
+    /// Its limits.
+    pub const fn limits(&self) -> &PoolLimits {
+        &self.limits
+    }
+
+    /// The fast path: an idle connection that needs no check, if there is one.
+    pub fn take(&mut self, now: Instant) -> Option<Lease> {
+        let slot = *self.idle.last()?;
+        if self.needs_validation(slot, now) {
+            return None;
+        }
+        self.idle.pop();
+        Some(self.hand_out(slot, now))
+    }
+
+    /// Asks for a connection, waiting no longer than the acquire timeout.
+    pub fn acquire(&mut self, now: Instant) -> Acquire {
+        self.acquire_within(now, self.limits.acquire_timeout)
+    }
+
+    /// Asks for a connection, waiting in the queue no longer than `timeout`.
+    pub fn acquire_within(&mut self, now: Instant, timeout: Limit<Duration>) -> Acquire {
+        if let Some(refusal) = self.refusal() {
+            return Acquire::Refused(refusal);
+        }
+        if let Some(slot) = self.idle.pop() {
+            let validate = self.needs_validation(slot, now);
+            let lease = self.hand_out(slot, now);
+            return Acquire::Ready { lease, validate };
+        }
+        if let Some(lease) = self.reserve() {
+            return Acquire::Create(lease);
+        }
+        let queue_full = |most| self.waiters.len() as u64 >= most;
+        if self.limits.max_waiters.get().is_some_and(queue_full) {
+            return Acquire::Refused(Refusal::Overloaded);
+        }
+        let deadline = timeout.get().and_then(|timeout| now.checked_add(timeout));
+        let ticket = self.waiters.push(now, deadline);
+        Acquire::Wait { ticket, deadline }
+    }
+
+    /// A waiter gave up. False when it is not in the queue any more: then a grant or a timeout for it is
+    /// on its way, and a granted lease must be given back.
+    pub fn cancel(&mut self, ticket: Ticket) -> bool {
+        self.waiters.remove(ticket)
+    }
+
+    /// The connection for a reserved slot is open, and the lease is now in use. False when the pool was
+    /// closed by force meanwhile: close the connection, then report [`Self::closed`].
+    #[must_use = "when false, the connection must be closed"]
+    pub fn created(&mut self, lease: Lease, now: Instant) -> bool {
+        let replaces = match self.state_of(lease) {
+            State::Creating { replaces } => replaces,
+            State::Closing => {
+                self.counters.created += 1;
+                return false;
+            }
+            State::Vacant | State::InUse { .. } | State::Idle { .. } => return false,
+        };
+        let expires = self.draw_expiry(now);
+        self.counters.created += 1;
+        self.counters.destroyed += u64::from(replaces);
+        self.counters.acquired += u64::from(!replaces);
+        if let Some(slot) = self.slot_mut(lease) {
+            slot.expires = expires;
+            slot.state = State::InUse {
+                since: now,
+                reported: false,
+            };
+        }
+        true
+    }
+
+    /// The connection for a reserved slot could not be made, or nobody wants it any more: nothing is open.
+    /// The oldest waiter gets the slot and tries for itself.
+    pub fn create_failed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
+        match self.state_of(lease) {
+            State::Creating { replaces } => self.counters.destroyed += u64::from(replaces),
+            State::Closing => {}
+            State::Vacant | State::InUse { .. } | State::Idle { .. } => return None,
+        }
+        self.counters.create_failures += 1;
+        self.warm_again = now.checked_add(WARM_AGAIN_AFTER);
+        self.vacate(lease, now)
+    }
+
+    /// The borrower found its connection dead. It keeps its turn: it closes the connection, and when that
+    /// is really gone makes a new one, reporting [`Self::created`] or [`Self::create_failed`]. False when
+    /// the lease is not in use.
+    #[must_use = "when false, the lease is not the caller's"]
+    pub fn recreate(&mut self, lease: Lease) -> bool {
+        if !matches!(self.state_of(lease), State::InUse { .. }) {
+            return false;
+        }
+        if let Some(slot) = self.slot_mut(lease) {
+            slot.state = State::Creating { replaces: true };
+        }
+        true
+    }
+
+    /// A borrower is done; `reusable` says whether the connection can serve another.
+    pub fn release(&mut self, lease: Lease, now: Instant, reusable: bool) -> Released {
+        if !matches!(self.state_of(lease), State::InUse { .. }) {
+            return Released::Foreign;
+        }
+        let Some(slot) = self.slots.get_mut(lease.slot as usize) else {
+            return Released::Foreign;
+        };
+        if !reusable || self.phase != Phase::Open || slot.expired(now) {
+            slot.state = State::Closing;
+            return Released::Close;
+        }
+        slot.state = State::Idle { since: now };
+        if let Some(ticket) = self.waiters.pop(now) {
+            let validate = self.needs_validation(lease.slot, now);
+            let lease = self.hand_out(lease.slot, now);
+            return Released::Granted(Grant::Ready {
+                ticket,
+                lease,
+                validate,
+            });
+        }
+        if self.idle.len() >= self.limits.max_idle.max(self.limits.min) as usize {
+            slot.state = State::Closing;
+            return Released::Close;
+        }
+        self.idle.push(lease.slot);
+        Released::Idle
+    }
+
+    /// A lease whose connection must not be used again, also while it is [replaced](Self::recreate). True
+    /// when it was held: close the connection, then report [`Self::closed`].
+    #[must_use = "when true, the connection must be closed and reported"]
+    pub fn discard(&mut self, lease: Lease) -> bool {
+        let held = matches!(
+            self.state_of(lease),
+            State::InUse { .. } | State::Creating { replaces: true }
+        );
+        if let Some(slot) = self.slot_mut(lease).filter(|_| held) {
+            slot.state = State::Closing;
+        }
+        held
+    }
+
+    /// The connection of a slot that had to be closed is really gone. The oldest waiter gets the slot and
+    /// makes a new one.
+    pub fn closed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
+        if self.state_of(lease) != State::Closing {
+            return None;
+        }
+        self.counters.destroyed += 1;
+        self.vacate(lease, now)
+    }
+
+    /// Whether this lease is the one its slot is in use by.
+    pub fn holds(&self, lease: Lease) -> bool {
+        matches!(self.state_of(lease), State::InUse { .. })
+    }
+
+    /// Connections that count toward the cap.
+    pub(super) fn open(&self) -> u32 {
+        (self.slots.len() - self.vacant.len()) as u32
+    }
+
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        match self.phase {
+            Phase::Open => None,
+            Phase::Draining if self.open() > 0 => Some(Refusal::Draining),
+            Phase::Draining | Phase::Closed => Some(Refusal::Closed),
+        }
+    }
+
+    /// A slot for a connection yet to be made, while the cap allows it.
+    pub(super) fn reserve(&mut self) -> Option<Lease> {
+        let index = if let Some(index) = self.vacant.pop() {
+            index
+        } else if self.slots.len() < self.limits.max as usize {
+            self.slots.push(Slot::vacant());
+            self.slots.len() as u32 - 1
+        } else {
+            return None;
+        };
+        let slot = &mut self.slots[index as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.state = State::Creating { replaces: false };
+        slot.expires = None;
+        Some(Lease {
+            slot: index,
+            generation: slot.generation,
+        })
+    }
+
+    fn vacate(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
+        if let Some(slot) = self.slot_mut(lease) {
+            slot.state = State::Vacant;
+            self.vacant.push(lease.slot);
+        }
+        let ticket = self.waiters.pop(now)?;
+        let lease = self.reserve()?;
+        Some(Grant::Create { ticket, lease })
+    }
+
+    fn hand_out(&mut self, index: u32, now: Instant) -> Lease {
+        let slot = &mut self.slots[index as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.state = State::InUse {
+            since: now,
+            reported: false,
+        };
+        self.counters.acquired += 1;
+        Lease {
+            slot: index,
+            generation: slot.generation,
+        }
+    }
+
+    fn needs_validation(&self, index: u32, now: Instant) -> bool {
+        let (State::Idle { since }, Limit::At(after)) =
+            (self.slots[index as usize].state, self.limits.validate_after)
+        else {
+            return false;
+        };
+        now.saturating_duration_since(since) >= after
+    }
+
+    fn draw_expiry(&mut self, now: Instant) -> Option<Instant> {
+        let lifetime = self.limits.max_lifetime.get()?;
+        let factor = 1.0 + LIFETIME_SPREAD * (2.0 * self.random.f64() - 1.0);
+        now.checked_add(lifetime.mul_f64(factor))
+    }
+
+    /// The state of the slot as far as this lease is concerned.
+    pub(super) fn state_of(&self, lease: Lease) -> State {
+        self.slots
+            .get(lease.slot as usize)
+            .filter(|slot| slot.generation == lease.generation)
+            .map_or(State::Vacant, |slot| slot.state)
+    }
+
+    fn slot_mut(&mut self, lease: Lease) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(lease.slot as usize)
+            .filter(|slot| slot.generation == lease.generation)
+    }
+}

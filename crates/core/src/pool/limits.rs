@@ -1,0 +1,210 @@
+//! How large a pool is and how long things in it may last.
+
+use std::time::Duration;
+
+use crate::{
+    limit::Limit,
+    options::{OptionError, Options, Read},
+};
+
+/// Connections at most.
+const DEFAULT_MAX: u32 = 10;
+/// Connections kept at least: none, so that an unused pool costs nothing.
+const DEFAULT_MIN: u32 = 0;
+/// How long a borrower waits in the queue.
+const DEFAULT_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Borrowers in the queue at most. Generous, since the acquire timeout bounds the wait already: it is
+/// there so that a stalled server cannot take the whole memory.
+const DEFAULT_MAX_WAITERS: u64 = 10_000;
+/// How long an unused connection is kept.
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long a connection lives, spread by ±25 % so that a pool does not renew itself all at once.
+const DEFAULT_MAX_LIFETIME: Duration = Duration::from_mins(30);
+/// A connection used less than this ago is trusted; one idle for longer is checked before it is handed out.
+const DEFAULT_VALIDATE_AFTER: Duration = Duration::from_millis(500);
+/// A lease held longer than this is reported, outside production.
+const DEFAULT_LEAK_AFTER: Duration = Duration::from_secs(30);
+
+const LARGEST_POOL: u64 = 10_000;
+const LONGEST_QUEUE: u64 = 1_000_000;
+
+/// The limits of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Connections at most, including those being made and being closed (1 to 10 000).
+    pub max: u32,
+    /// Connections kept open at least, used or not.
+    pub min: u32,
+    /// Free connections kept at most (at least 1 and at least `min`); one returned beyond that is closed.
+    pub max_idle: u32,
+    /// How long a borrower waits in the queue. Making a connection is not part of it.
+    pub acquire_timeout: Limit<Duration>,
+    /// Borrowers in the queue at most.
+    pub max_waiters: Limit<u64>,
+    /// How long a connection may stay unused.
+    pub idle_timeout: Limit<Duration>,
+    /// How long a connection lives, ±25 %. It is never taken from a borrower for its age.
+    pub max_lifetime: Limit<Duration>,
+    /// From how much idle time on a connection is checked before it is handed out. Zero checks always, off
+    /// checks never.
+    pub validate_after: Limit<Duration>,
+    /// From how long on a held lease is reported as a leak.
+    pub leak_after: Limit<Duration>,
+}
+
+impl PoolLimits {
+    /// The documented defaults. In production nothing is reported as a leak.
+    pub const fn defaults(production: bool) -> Self {
+        Self {
+            max: DEFAULT_MAX,
+            min: DEFAULT_MIN,
+            max_idle: u32::MAX,
+            acquire_timeout: Limit::At(DEFAULT_ACQUIRE_TIMEOUT),
+            max_waiters: Limit::At(DEFAULT_MAX_WAITERS),
+            idle_timeout: Limit::At(DEFAULT_IDLE_TIMEOUT),
+            max_lifetime: Limit::At(DEFAULT_MAX_LIFETIME),
+            validate_after: Limit::At(DEFAULT_VALIDATE_AFTER),
+            leak_after: if production {
+                Limit::Off
+            } else {
+                Limit::At(DEFAULT_LEAK_AFTER)
+            },
+        }
+    }
+
+    /// What the user wrote under `keys`, over `defaults`.
+    pub fn read(options: &Options, keys: &Keys, defaults: Self) -> Read<Self> {
+        let count = |key, default: u32, least| {
+            let range = least..=LARGEST_POOL;
+            options
+                .integer(key, u64::from(default), range)
+                .map(|n| n as u32)
+        };
+        let max = count(keys.max, defaults.max, 1)?;
+        let limits = Self {
+            max,
+            min: count(keys.min, defaults.min, 0)?,
+            max_idle: count(keys.max_idle, defaults.max_idle, 1)?,
+            acquire_timeout: options.ms_limit(
+                keys.acquire_timeout,
+                defaults.acquire_timeout,
+                0.0,
+            )?,
+            max_waiters: options.integer_limit(
+                keys.max_waiters,
+                defaults.max_waiters,
+                0..=LONGEST_QUEUE,
+            )?,
+            idle_timeout: options.ms_limit(keys.idle_timeout, defaults.idle_timeout, 1.0)?,
+            max_lifetime: options.ms_limit(keys.max_lifetime, defaults.max_lifetime, 1.0)?,
+            validate_after: options.ms_limit(keys.validate_after, defaults.validate_after, 0.0)?,
+            leak_after: options.ms_limit(keys.leak_after, defaults.leak_after, 1.0)?,
+        };
+        if limits.min > max {
+            return Err(OptionError::out_of_range(
+                &options.path_of(keys.min),
+                format!("≤ {} ({max})", keys.max),
+                f64::from(limits.min),
+            ));
+        }
+        Ok(limits)
+    }
+}
+
+/// The option each limit is called by, because the seeds name them differently.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys {
+    /// For [`PoolLimits::max`].
+    pub max: &'static str,
+    /// For [`PoolLimits::min`].
+    pub min: &'static str,
+    /// For [`PoolLimits::max_idle`].
+    pub max_idle: &'static str,
+    /// For [`PoolLimits::acquire_timeout`].
+    pub acquire_timeout: &'static str,
+    /// For [`PoolLimits::max_waiters`].
+    pub max_waiters: &'static str,
+    /// For [`PoolLimits::idle_timeout`].
+    pub idle_timeout: &'static str,
+    /// For [`PoolLimits::max_lifetime`].
+    pub max_lifetime: &'static str,
+    /// For [`PoolLimits::validate_after`].
+    pub validate_after: &'static str,
+    /// For [`PoolLimits::leak_after`].
+    pub leak_after: &'static str,
+}
+
+impl Keys {
+    /// The names where no seed says otherwise.
+    pub const COMMON: Self = Self {
+        max: "max",
+        min: "min",
+        max_idle: "maxIdle",
+        acquire_timeout: "acquireTimeoutMs",
+        max_waiters: "maxWaiters",
+        idle_timeout: "idleTimeoutMs",
+        max_lifetime: "maxLifetimeMs",
+        validate_after: "validateAfterMs",
+        leak_after: "leakAfterMs",
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Plain;
+
+    fn ms(ms: u64) -> Limit<Duration> {
+        Limit::At(Duration::from_millis(ms))
+    }
+
+    fn read(entries: &[(&str, f64)], keys: &Keys) -> Read<PoolLimits> {
+        let entries = entries
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), Plain::Number(*value)));
+        let given = Plain::Map(entries.collect());
+        let options = Options::new("options", &given)?;
+        let limits = PoolLimits::read(&options, keys, PoolLimits::defaults(false))?;
+        options.finish().map(|()| limits)
+    }
+
+    #[test]
+    fn nothing_given_gives_the_documented_defaults() {
+        let limits = read(&[], &Keys::COMMON).unwrap();
+        assert_eq!(limits, PoolLimits::defaults(false));
+        assert_eq!((limits.max, limits.min), (10, 0));
+        assert_eq!(limits.acquire_timeout, ms(10_000));
+        assert_eq!(limits.max_waiters, Limit::At(10_000));
+        assert_eq!(limits.idle_timeout, ms(300_000));
+        assert_eq!(limits.max_lifetime, ms(1_800_000));
+        assert_eq!(limits.validate_after, ms(500));
+        assert_eq!(limits.leak_after, ms(30_000));
+        assert_eq!(PoolLimits::defaults(true).leak_after, Limit::Off);
+    }
+
+    #[test]
+    fn a_seed_keeps_its_own_names_and_only_those() {
+        let keys = Keys {
+            max: "poolSize",
+            acquire_timeout: "connectionTimeoutMs",
+            ..Keys::COMMON
+        };
+        let limits = read(&[("poolSize", 5.0), ("connectionTimeoutMs", 50.0)], &keys).unwrap();
+        assert_eq!(limits.max, 5);
+        assert_eq!(limits.acquire_timeout, ms(50));
+        assert!(read(&[("max", 5.0)], &keys).is_err());
+    }
+
+    #[test]
+    fn a_minimum_above_the_maximum_is_refused_by_name() {
+        let error = read(&[("max", 2.0), ("min", 3.0)], &Keys::COMMON).unwrap_err();
+        assert_eq!(error.message, "options.min must be ≤ max (2), got 3");
+    }
+
+    #[test]
+    fn nan_and_zero_sizes_are_refused() {
+        assert!(read(&[("max", f64::NAN)], &Keys::COMMON).is_err());
+        assert!(read(&[("max", 0.0)], &Keys::COMMON).is_err());
+        assert!(read(&[("idleTimeoutMs", f64::NAN)], &Keys::COMMON).is_err());
+    }
+}

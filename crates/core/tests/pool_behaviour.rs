@@ -1,0 +1,317 @@
+//! What a pool promises, one promise a test.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it expects"
+)]
+
+use std::time::{Duration, Instant};
+
+use moorline_core::{
+    limit::Limit,
+    pool::{Acquire, Grant, Lease, Ledger, PoolLimits, Refusal, Released},
+};
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn pool(max: u32) -> (Ledger, Instant) {
+    let limits = PoolLimits {
+        max,
+        ..PoolLimits::defaults(false)
+    };
+    (Ledger::new(limits), Instant::now())
+}
+
+/// A borrower that needs a new connection and gets one.
+fn open(ledger: &mut Ledger, now: Instant) -> Lease {
+    match ledger.acquire(now) {
+        Acquire::Create(lease) => {
+            assert!(ledger.created(lease, now));
+            lease
+        }
+        other => panic!("expected to create, got {other:?}"),
+    }
+}
+
+#[test]
+fn slots_are_reserved_before_connections_are_made() {
+    let (mut ledger, now) = pool(2);
+    let answers: Vec<_> = (0..5).map(|_| ledger.acquire(now)).collect();
+    let creating = |answer: &&Acquire| matches!(answer, Acquire::Create(_));
+    assert_eq!(answers.iter().filter(creating).count(), 2);
+    assert_eq!(ledger.stats().total, 2);
+    assert_eq!(ledger.stats().waiting, 3);
+}
+
+#[test]
+fn two_hundred_callers_fit_a_pool_of_five_with_the_defaults() {
+    let (mut ledger, now) = pool(5);
+    for _ in 0..200 {
+        assert!(!matches!(ledger.acquire(now), Acquire::Refused(_)));
+    }
+}
+
+#[test]
+fn the_most_recently_used_connection_is_taken_first() {
+    let (mut ledger, now) = pool(3);
+    let leases: Vec<_> = (0..3).map(|_| open(&mut ledger, now)).collect();
+    for lease in &leases {
+        assert_eq!(ledger.release(*lease, now, true), Released::Idle);
+    }
+    assert_eq!(ledger.take(now).unwrap().slot, leases[2].slot);
+}
+
+#[test]
+fn a_connection_idle_for_500_ms_is_checked_before_use_and_not_taken_unseen() {
+    let (mut ledger, now) = pool(1);
+    let lease = open(&mut ledger, now);
+    assert_eq!(ledger.release(lease, now, true), Released::Idle);
+    let lease = ledger.take(now + ms(499)).unwrap();
+    assert_eq!(ledger.release(lease, now + ms(499), true), Released::Idle);
+    assert_eq!(ledger.take(now + ms(999)), None);
+    let answer = ledger.acquire(now + ms(999));
+    assert!(matches!(answer, Acquire::Ready { validate: true, .. }));
+}
+
+#[test]
+fn a_released_connection_goes_straight_to_the_oldest_waiter() {
+    let (mut ledger, now) = pool(1);
+    let lease = open(&mut ledger, now);
+    let Acquire::Wait { ticket: first, .. } = ledger.acquire(now) else {
+        panic!("the pool is full");
+    };
+    let _second = ledger.acquire(now);
+    let Released::Granted(Grant::Ready {
+        ticket,
+        lease: next,
+        validate,
+    }) = ledger.release(lease, now + ms(3), true)
+    else {
+        panic!("somebody waits");
+    };
+    assert_eq!((ticket, next.slot, validate), (first, lease.slot, false));
+    assert_ne!(next, lease);
+    assert_eq!(ledger.counters().longest_wait, ms(3));
+}
+
+#[test]
+fn a_second_release_does_not_free_the_connection_under_its_new_owner() {
+    let (mut ledger, now) = pool(1);
+    let lease = open(&mut ledger, now);
+    let _waiting = ledger.acquire(now);
+    assert!(matches!(
+        ledger.release(lease, now, true),
+        Released::Granted(_)
+    ));
+    assert_eq!(ledger.release(lease, now, true), Released::Foreign);
+    assert_eq!(ledger.stats().in_use, 1);
+}
+
+#[test]
+fn a_failed_attempt_passes_the_turn_to_the_next_waiter() {
+    let (mut ledger, now) = pool(1);
+    let Acquire::Create(lease) = ledger.acquire(now) else {
+        panic!("the pool is empty");
+    };
+    let Acquire::Wait { ticket, .. } = ledger.acquire(now) else {
+        panic!("the only slot is reserved");
+    };
+    match ledger.create_failed(lease, now) {
+        Some(Grant::Create { ticket: next, .. }) => assert_eq!(next, ticket),
+        other => panic!("expected the waiter's turn, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_closing_connection_counts_until_it_is_gone() {
+    let (mut ledger, now) = pool(1);
+    let lease = open(&mut ledger, now);
+    assert_eq!(ledger.release(lease, now, false), Released::Close);
+    assert!(matches!(ledger.acquire(now), Acquire::Wait { .. }));
+    assert!(matches!(
+        ledger.closed(lease, now),
+        Some(Grant::Create { .. })
+    ));
+}
+
+#[test]
+fn a_borrower_with_a_dead_connection_keeps_its_turn() {
+    let (mut ledger, now) = pool(1);
+    let lease = open(&mut ledger, now);
+    assert!(ledger.recreate(lease));
+    assert!(!ledger.holds(lease));
+    assert!(ledger.created(lease, now));
+    assert!(ledger.holds(lease));
+    let counters = ledger.counters();
+    assert_eq!(
+        (counters.acquired, counters.created, counters.destroyed),
+        (1, 2, 1)
+    );
+}
+
+#[test]
+fn waiters_time_out_in_order_and_exactly_once() {
+    let (mut ledger, now) = pool(1);
+    open(&mut ledger, now);
+    let tickets: Vec<_> = (0..3)
+        .map(|_| match ledger.acquire_within(now, Limit::At(ms(50))) {
+            Acquire::Wait { ticket, deadline } => {
+                assert_eq!(deadline, Some(now + ms(50)));
+                ticket
+            }
+            other => panic!("expected to wait, got {other:?}"),
+        })
+        .collect();
+    assert_eq!(ledger.next_due(now), Some(now + ms(50)));
+    assert_eq!(ledger.expire(now + ms(49)), []);
+    assert_eq!(ledger.expire(now + ms(50)), tickets);
+    assert!(!ledger.cancel(tickets[0]));
+    assert_eq!(ledger.counters().timeouts, 3);
+}
+
+#[test]
+fn unused_connections_close_and_the_minimum_stays() {
+    let limits = PoolLimits {
+        min: 1,
+        max_lifetime: Limit::Off,
+        ..PoolLimits::defaults(false)
+    };
+    let (mut ledger, now) = (Ledger::new(limits), Instant::now());
+    let leases: Vec<_> = (0..3).map(|_| open(&mut ledger, now)).collect();
+    for lease in &leases {
+        assert_eq!(ledger.release(*lease, now, true), Released::Idle);
+    }
+    assert_eq!(ledger.sweep(now + ms(299_999)), []);
+    assert_eq!(ledger.sweep(now + ms(300_000)), leases[..2]);
+    assert_eq!(ledger.stats().available, 1);
+}
+
+#[test]
+fn lifetimes_end_within_a_quarter_of_the_limit_and_not_all_at_once() {
+    let limits = PoolLimits {
+        max: 100,
+        idle_timeout: Limit::Off,
+        leak_after: Limit::Off,
+        ..PoolLimits::defaults(false)
+    };
+    let (mut ledger, now) = (Ledger::new(limits), Instant::now());
+    let leases: Vec<_> = (0..100).map(|_| open(&mut ledger, now)).collect();
+    for lease in leases {
+        assert_eq!(ledger.release(lease, now, true), Released::Idle);
+    }
+    let lifetime = Duration::from_mins(30);
+    assert_eq!(ledger.sweep(now + lifetime.mul_f64(0.749)), []);
+    let first_half = ledger.sweep(now + lifetime).len();
+    assert!(
+        (20..80).contains(&first_half),
+        "{first_half} of 100 ended at half time"
+    );
+    assert_eq!(
+        ledger.sweep(now + lifetime.mul_f64(1.251)).len(),
+        100 - first_half
+    );
+    assert_eq!(ledger.stats().available, 0);
+}
+
+#[test]
+fn an_aged_connection_is_closed_when_it_comes_back_never_under_its_borrower() {
+    let (mut ledger, now) = pool(1);
+    let lease = open(&mut ledger, now);
+    let late = now + Duration::from_hours(1);
+    assert_eq!(ledger.sweep(late), []);
+    assert!(ledger.holds(lease));
+    assert_eq!(ledger.release(lease, late, true), Released::Close);
+}
+
+#[test]
+fn connections_beyond_those_kept_close_on_release() {
+    let limits = PoolLimits {
+        max_idle: 1,
+        ..PoolLimits::defaults(false)
+    };
+    let (mut ledger, now) = (Ledger::new(limits), Instant::now());
+    let (kept, overflow) = (open(&mut ledger, now), open(&mut ledger, now));
+    assert_eq!(ledger.release(kept, now, true), Released::Idle);
+    assert_eq!(ledger.release(overflow, now, true), Released::Close);
+}
+
+#[test]
+fn the_minimum_is_made_in_advance_and_not_hammered_when_that_fails() {
+    let limits = PoolLimits {
+        min: 2,
+        ..PoolLimits::defaults(false)
+    };
+    let (mut ledger, now) = (Ledger::new(limits), Instant::now());
+    assert_eq!(ledger.next_due(now), Some(now));
+    let (first, second) = (ledger.warm(now).unwrap(), ledger.warm(now).unwrap());
+    assert_eq!(ledger.warm(now), None);
+    assert!(ledger.created(first, now));
+    assert_eq!(ledger.create_failed(second, now), None);
+    assert_eq!(ledger.warm(now), None);
+    let again = ledger.next_due(now).unwrap();
+    assert!(again > now);
+    assert!(ledger.warm(again).is_some());
+}
+
+#[test]
+fn a_long_held_lease_is_reported_once() {
+    let (mut ledger, now) = pool(1);
+    let lease = open(&mut ledger, now);
+    assert_eq!(ledger.leaks(now + ms(29_999)), []);
+    let leaks = ledger.leaks(now + ms(30_000));
+    assert_eq!((leaks[0].lease, leaks[0].held), (lease, ms(30_000)));
+    assert_eq!(ledger.leaks(now + ms(60_000)), []);
+    assert_eq!(ledger.counters().leaks, 1);
+}
+
+#[test]
+fn an_alarm_set_before_a_hand_out_is_never_too_late_for_it() {
+    let (mut ledger, now) = pool(1);
+    let lease = open(&mut ledger, now);
+    assert_eq!(ledger.release(lease, now, true), Released::Idle);
+    let alarm = ledger.next_due(now).unwrap();
+    let lease = ledger.take(now + ms(100)).unwrap();
+    assert!(ledger.leaks(alarm).is_empty());
+    let alarm = ledger.next_due(alarm).unwrap();
+    assert_eq!(alarm, now + ms(30_100));
+    assert_eq!(ledger.leaks(alarm)[0].lease, lease);
+}
+
+#[test]
+fn a_drain_refuses_newcomers_and_waiters_and_lets_borrowers_finish() {
+    let (mut ledger, now) = pool(2);
+    let (used, idle) = (open(&mut ledger, now), open(&mut ledger, now));
+    let Acquire::Wait { ticket, .. } = ledger.acquire(now) else {
+        panic!("the pool is full");
+    };
+    let shutdown = ledger.drain();
+    assert_eq!(shutdown.refused, [ticket]);
+    assert_eq!(shutdown.close, []);
+    assert_eq!(ledger.acquire(now), Acquire::Refused(Refusal::Draining));
+    for lease in [used, idle] {
+        assert_eq!(ledger.release(lease, now, true), Released::Close);
+        assert!(!ledger.is_drained());
+        assert_eq!(ledger.closed(lease, now), None);
+    }
+    assert!(ledger.is_drained());
+    assert_eq!(ledger.acquire(now), Acquire::Refused(Refusal::Closed));
+}
+
+#[test]
+fn a_forced_end_takes_leases_back_and_a_late_release_is_harmless() {
+    let (mut ledger, now) = pool(2);
+    let lease = open(&mut ledger, now);
+    let Acquire::Create(unfinished) = ledger.acquire(now) else {
+        panic!("there is room");
+    };
+    assert_eq!(ledger.force_close().close, [lease]);
+    assert_eq!(ledger.release(lease, now, true), Released::Foreign);
+    assert!(!ledger.created(unfinished, now), "its maker must close it");
+    for lease in [lease, unfinished] {
+        assert_eq!(ledger.closed(lease, now), None);
+    }
+    assert!(ledger.is_drained());
+}

@@ -1,0 +1,139 @@
+/** What went wrong: the field to branch on. A closed set. */
+export type ErrorKind =
+  | 'closed'
+  | 'circuit-open'
+  | 'rate-limited'
+  | 'overloaded'
+  | 'pool-timeout'
+  | 'timeout'
+  | 'connect'
+  | 'tls'
+  | 'auth'
+  | 'disconnected'
+  | 'rejected'
+  | 'protocol'
+  | 'signature'
+  | 'connector'
+  | 'internal';
+
+/**
+ * How far the operation got: `none` when provably nothing reached the server, `answered` when a response
+ * began, `unknown` in between.
+ */
+export type Delivery = 'none' | 'unknown' | 'answered';
+
+/** The fields of a {@link MoorlineError}. */
+export interface ErrorFields {
+  kind: ErrorKind;
+  /** What the usual client of the service gives (`ECONNREFUSED`, `SQLITE_CONSTRAINT`), else `ERR_MOORLINE_…`. */
+  code: string;
+  service: string;
+  operation: string;
+  delivery: Delivery;
+  /** Whether a repeat may succeed and does no harm. */
+  retryable: boolean;
+  /** How many attempts were made in all. */
+  attempts: number;
+  /** How long the server or the breaker asks to wait, in milliseconds. */
+  retryAfterMs?: number;
+  /** Further facts: an HTTP status, the elapsed time. */
+  detail?: Record<string, unknown>;
+}
+
+/**
+ * Every operational failure of moorline: one class, told apart by `kind` and `code`.
+ *
+ * Programmer's mistakes are not operational: they are thrown at once as `TypeError` or `RangeError`.
+ */
+export class MoorlineError extends Error implements ErrorFields {
+  readonly kind: ErrorKind;
+  readonly code: string;
+  readonly service: string;
+  readonly operation: string;
+  readonly delivery: Delivery;
+  readonly retryable: boolean;
+  readonly attempts: number;
+  readonly retryAfterMs?: number;
+  readonly detail?: Record<string, unknown>;
+
+  constructor(message: string, fields: ErrorFields, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = fields.kind;
+    this.code = fields.code;
+    this.service = fields.service;
+    this.operation = fields.operation;
+    this.delivery = fields.delivery;
+    this.retryable = fields.retryable;
+    this.attempts = fields.attempts;
+    if (fields.retryAfterMs !== undefined) this.retryAfterMs = fields.retryAfterMs;
+    if (fields.detail !== undefined) this.detail = fields.detail;
+  }
+
+  /** All fields as plain JSON, for structured logs. */
+  toJSON(): ErrorFields & { name: string; message: string; cause?: string } {
+    const { name, message, kind, code, service, operation, delivery, retryable, attempts } = this;
+    return {
+      name,
+      message,
+      kind,
+      code,
+      service,
+      operation,
+      delivery,
+      retryable,
+      attempts,
+      ...(this.retryAfterMs !== undefined && { retryAfterMs: this.retryAfterMs }),
+      ...(this.detail !== undefined && { detail: this.detail }),
+      ...(this.cause instanceof Error && { cause: this.cause.message }),
+    };
+  }
+}
+
+/** A circuit breaker refused the call; `kind` is `circuit-open`. */
+export class CircuitBreakerError extends MoorlineError {
+  /** The breaker's name. */
+  readonly breaker: string;
+  /** When the breaker admits a probe again. */
+  readonly retryAt: Date;
+
+  constructor(message: string, fields: ErrorFields, breaker: string, retryAt: Date) {
+    super(message, fields);
+    this.breaker = breaker;
+    this.retryAt = retryAt;
+  }
+}
+
+/** Every attempt failed; only `withRetry` and `RetryManager` reject with it. */
+export class RetryError extends MoorlineError {
+  /** What the last attempt threw. */
+  readonly lastException: unknown;
+
+  constructor(message: string, fields: ErrorFields, lastException: unknown) {
+    super(message, fields, { cause: lastException });
+    this.lastException = lastException;
+  }
+}
+
+// On the prototypes, as for the built-in errors: an own property would show up in every printed error.
+for (const type of [MoorlineError, CircuitBreakerError, RetryError]) {
+  Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true });
+}
+
+interface FailureRecord extends ErrorFields {
+  message: string;
+  cause?: { message: string; code: string | null };
+}
+
+/** The error for a failure record of the addon; anything else passes through. */
+export function dress(rejection: unknown): unknown {
+  if (typeof rejection !== 'string') return rejection;
+  const { message, cause, ...fields } = JSON.parse(rejection) as FailureRecord;
+  if (fields.kind === 'circuit-open' && typeof fields.detail?.['breaker'] === 'string') {
+    const retryAt = new Date(Date.now() + (fields.retryAfterMs ?? 0));
+    return new CircuitBreakerError(message, fields, fields.detail['breaker'], retryAt);
+  }
+  if (!cause) return new MoorlineError(message, fields);
+  const below = new Error(cause.message);
+  if (cause.code) Object.assign(below, { code: cause.code });
+  return new MoorlineError(message, fields, { cause: below });
+}

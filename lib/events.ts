@@ -1,0 +1,60 @@
+import { channel, type Channel } from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
+
+/** The words every object with a life uses for what happens to it. */
+export type EventName =
+  | 'open'
+  | 'close'
+  | 'acquire'
+  | 'release'
+  | 'create'
+  | 'destroy'
+  | 'timeout'
+  | 'leak'
+  | 'retry'
+  | 'state'
+  | 'health'
+  | 'drain'
+  | 'error';
+
+/** What every event carries, beside its own facts. */
+export interface MoorlineEvent {
+  /** Milliseconds since the epoch. */
+  timestamp: number;
+  service: string;
+  name: string;
+  [fact: string]: unknown;
+}
+
+/** The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}. */
+export type EventMap = { [event in EventName]: [event: MoorlineEvent] };
+
+/**
+ * An object that tells what happens to it: to its listeners, and on `diagnostics_channel`
+ * `moorline:<service>:<event>`. Both are free when nobody listens; an `error` nobody listens to is not thrown.
+ */
+export class Emitter extends EventEmitter<EventMap> {
+  readonly #service: string;
+  readonly #name: string;
+  readonly #channels = new Map<EventName, Channel>();
+
+  constructor(service: string, name: string) {
+    super();
+    this.#service = service;
+    this.#name = name;
+  }
+
+  /** @internal Tells `event` with its facts, which are made only when somebody listens. */
+  protected tell(event: EventName, facts?: () => Record<string, unknown>): void {
+    let diagnostics = this.#channels.get(event);
+    if (!diagnostics) {
+      diagnostics = channel(`moorline:${this.#service}:${event}`);
+      this.#channels.set(event, diagnostics);
+    }
+    const heard = this.listenerCount(event) > 0;
+    if (!heard && !diagnostics.hasSubscribers) return;
+    const told: MoorlineEvent = { timestamp: Date.now(), service: this.#service, name: this.#name, ...facts?.() };
+    diagnostics.publish(told);
+    if (heard) this.emit(event, told);
+  }
+}

@@ -1,0 +1,31 @@
+// Builds the addon, the compiled face and the public typings: `npm run build [-- --release]`.
+//
+// 1. napi compiles the addon and writes the native typings beside it;
+// 2. TypeScript compiles lib/ to CommonJS;
+// 3. dts-bundle-generator folds the typings of each entry into one file at the root.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { bundleTypings } from './typings.mjs';
+import { hostTarget, installPackages, root, run, tool } from './run.mjs';
+
+export function buildAddon({ release = false } = {}) {
+  // The bridge's test functions are in no build that ships.
+  const flavour = release ? ['--release'] : ['--features', 'probe'];
+  const out = ['--platform', '--no-js', '--dts', 'native.d.ts', '--output-dir', 'dist'];
+  tool('napi', ['build', '--target', hostTarget(), ...flavour, ...out], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}
+
+export function compileFace() {
+  tool('tsc', ['--project', 'lib/tsconfig.json']);
+}
+
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  installPackages();
+  if (process.argv.includes('--clean')) rmSync(join(root, 'dist'), { recursive: true, force: true });
+  buildAddon({ release: process.argv.includes('--release') });
+  compileFace();
+  bundleTypings();
+}

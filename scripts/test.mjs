@@ -1,0 +1,43 @@
+// All tests, from a bare clone: `npm test [-- <part of a file name> …]`.
+//
+// Without a name it checks and builds first, then runs the Rust tests, then every file of __test__. With
+// names it runs just those files of __test__ against what is built.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { check } from './check.mjs';
+import { fail, hostTarget, root, run, stage } from './run.mjs';
+
+/** Files whose measurements another test would disturb, or that start many processes: one at a time, last. */
+const ALONE = /(leaks|threads|package)\.test\.ts$/;
+
+function testFiles(directory = '__test__') {
+  return readdirSync(join(root, directory), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts') && !entry.parentPath.includes('node_modules'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+function runFiles(files, concurrency) {
+  if (files.length === 0) return;
+  const args = ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec'];
+  run(process.execPath, [...args, ...files]);
+}
+
+const names = process.argv.slice(2);
+const files = testFiles().filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
+if (files.length === 0) fail(`no test file has ${names.join(' or ')} in its name`);
+
+if (names.length === 0) {
+  await check();
+  await stage('core and services', () =>
+    run('cargo', ['test', '--quiet', '--workspace', '--features', 'probe', '--target', hostTarget()]),
+  );
+}
+await stage('addon', () => {
+  runFiles(
+    files.filter((file) => !ALONE.test(file)),
+    2,
+  );
+  for (const file of files.filter((file) => ALONE.test(file))) runFiles([file], 1);
+});

@@ -1,0 +1,40 @@
+// The public typings: one committed file per entry, folded from lib/.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { root, tool } from './run.mjs';
+
+/** Entry file in lib/ → typings file at the root. */
+export const ENTRIES = { index: 'index.d.ts' };
+
+const BANNER =
+  '// The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.\n\n';
+
+/** Writes the typings of every entry into `directory`. */
+export function bundleTypings(directory = root) {
+  for (const [entry, file] of Object.entries(ENTRIES)) {
+    const path = join(directory, file);
+    tool('dts-bundle-generator', [
+      '--silent',
+      '--no-banner',
+      '--project',
+      'lib/tsconfig.json',
+      '-o',
+      path,
+      `lib/${entry}.ts`,
+    ]);
+    writeFileSync(path, BANNER + readFileSync(path, 'utf8'));
+    tool('prettier', ['--log-level', 'warn', '--write', '--config', join(root, '.prettierrc.json'), path]);
+  }
+}
+
+/** The entries whose committed typings differ from what lib/ says now. */
+export function staleTypings() {
+  const fresh = join(root, 'target', 'typings');
+  bundleTypings(fresh);
+  const stale = Object.values(ENTRIES).filter(
+    (file) => readFileSync(join(root, file), 'utf8') !== readFileSync(join(fresh, file), 'utf8'),
+  );
+  rmSync(fresh, { recursive: true });
+  return stale;
+}

@@ -1,0 +1,34 @@
+//! The only door between the two worlds.
+//!
+//! A binding function hands a future to [`promise`]; it runs on the process's one runtime, and its outcome
+//! goes into the queue of the JavaScript environment that asked. One wake-up settles everything that has
+//! collected there, because a wake-up costs ten times what a settlement does. The queue keeps the process
+//! alive only while something is in flight, and closes with its environment: what comes later is dropped.
+//!
+//! - [`door`]: the queue, its wake-ups and the promises. All ordering that matters is there.
+//! - [`callback`]: JavaScript functions that native code calls later, through the same queue.
+//! - [`cancel`]: how an `AbortSignal` reaches a running future.
+//! - [`failure`]: failures as records, programmer's mistakes as thrown errors.
+//! - [`handle`]: native objects held by JavaScript.
+//! - [`function`]: hand-written functions for the calls that must cost a tenth of a microsecond.
+//! - [`value`]: plain values, both ways.
+//!
+//! `unsafe` is allowed here and nowhere else in the addon.
+
+mod callback;
+mod cancel;
+mod door;
+mod failure;
+mod function;
+mod handle;
+mod runtime;
+mod value;
+
+pub(crate) use callback::Callback;
+pub(crate) use cancel::Cancel;
+pub(crate) use door::{Promised, promise};
+pub(crate) use failure::throw;
+pub(crate) use function::{Answer, Call, Exports, Function};
+pub(crate) use handle::Handle;
+pub(crate) use runtime::{runtime, watch_panics};
+pub(crate) use value::{Given, Value};

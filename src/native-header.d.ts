@@ -1,0 +1,8 @@
+/** A native object; only functions of this module can look into it. */
+export interface Handle<T> {
+  readonly __native: T;
+}
+export interface Cancel {
+  readonly __cancel: unique symbol;
+}
+export declare function probeNoop(number: number): number;

@@ -1,0 +1,66 @@
+//! What the tests of the bridge ask the addon for. Compiled with the `probe` feature only: the builds that
+//! ship have none of it.
+
+use std::time::Duration;
+
+use moorline_core::error::{Failure, Kind};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::bridge::{Answer, Call, Callback, Cancel, Function, Handle, Promised, Value, promise};
+
+/// Resolves with `number` after `delay_ms`; rejects as `closed` when cancelled before.
+#[napi(catch_unwind, ts_return_type = "Promise<number>")]
+pub fn probe_promise(
+    env: Env,
+    number: f64,
+    delay_ms: f64,
+    #[napi(ts_arg_type = "Handle<Cancel>")] cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let cancelled = Cancel::token(cancel.as_ref());
+    promise(&env, async move {
+        if delay_ms > 0.0 {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs_f64(delay_ms / 1000.0)) => {}
+                () = cancelled.cancelled() => return Err(Failure::new(Kind::Closed, "cancelled")),
+            }
+        }
+        Ok(Value::Number(number))
+    })
+}
+
+/// Panics inside a running call.
+#[napi(catch_unwind, ts_return_type = "Promise<never>")]
+pub fn probe_panic(env: Env) -> Result<Promised> {
+    promise(&env, async move {
+        let empty: [u8; 0] = [];
+        // An index out of bounds is the most ordinary panic there is.
+        Ok(Value::Number(f64::from(empty[std::hint::black_box(0)])))
+    })
+}
+
+/// Calls `listener` `count` times from another thread; answers how many calls were dropped.
+#[napi(catch_unwind, ts_return_type = "Promise<number>")]
+pub fn probe_callback(
+    env: Env,
+    #[napi(ts_arg_type = "(index: number) => void")] listener: Callback,
+    count: u32,
+) -> Result<Promised> {
+    promise(&env, async move {
+        for index in 0..count {
+            listener.call(Value::Number(f64::from(index)));
+        }
+        Ok(Value::Number(f64::from(listener.dropped())))
+    })
+}
+
+/// The cheapest call there is, hand-written: the floor under every other.
+pub(crate) struct Noop;
+
+impl Function for Noop {
+    const NAME: &'static std::ffi::CStr = c"probeNoop";
+    fn run(call: &Call) -> Answer {
+        call.index(0)
+            .map_or(Answer::Undefined, |number| Answer::Integer(number as i32))
+    }
+}

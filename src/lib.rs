@@ -15,6 +15,7 @@
 mod bridge;
 #[cfg(feature = "probe")]
 mod probe;
+mod webhook;
 
 use napi::{Env, Result, bindgen_prelude::Object};
 
@@ -25,5 +26,6 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     let exports = bridge::Exports::new(env, exports);
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
+    webhook::register(&exports)?;
     Ok(())
 }

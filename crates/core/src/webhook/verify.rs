@@ -84,6 +84,24 @@ impl Verifier {
         }
     }
 
+    /// The names of all headers it may look at, in lower case.
+    pub fn header_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for row in self.rows.iter() {
+            let stamp = match &row.stamp {
+                Stamp::Header(names) => names.as_ref(),
+                _ => "",
+            };
+            let version = row.version.map_or("", |(name, _)| name);
+            for list in [&row.header, stamp, &row.id, version] {
+                names.extend(list.split_whitespace().map(str::to_owned));
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// Judges a signature without its request: the generic forms and Paddle's, or the schemes given.
     ///
     /// `incoming.headers` may be empty; a scheme that needs more than the signature says what is missing.

@@ -27,3 +27,8 @@ export declare function webhookJudge(
   nowMs: number,
   tags?: Uint8Array,
 ): string | undefined;
+/** An argument that native code takes over whole and judges itself. */
+export type Given = unknown;
+export interface HealthMonitor {
+  readonly __healthMonitor: unique symbol;
+}

@@ -207,6 +207,13 @@ impl Failure {
         }))
     }
 
+    /// The caller gave the call up. `lib/` shows the signal's own reason instead of this record.
+    pub fn aborted() -> Self {
+        Self::new(Kind::Closed, "the caller aborted the call")
+            .with_code("ABORT_ERR")
+            .with_delivery(Delivery::Unknown)
+    }
+
     /// The code of the service's usual client.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {

@@ -10,7 +10,9 @@
 pub mod error;
 pub mod health;
 pub mod limit;
+pub mod metrics;
 pub mod options;
 pub mod pool;
+pub mod resilience;
 pub mod secret;
 pub mod webhook;

@@ -1,0 +1,22 @@
+//! What can be counted, counted without a lock, and shown as Prometheus text.
+//!
+//! A [`Registry`] holds families; a family has a name, a help text, label names and one series per combination of
+//! label values. Callers keep the series ([`Counter`], [`Gauge`], [`Histogram`]) they write to, so that counting is
+//! one atomic addition. State that already lives elsewhere (breakers, pools) is not counted twice: its owner writes
+//! it to the [`Page`] when somebody asks.
+
+mod page;
+mod registry;
+mod series;
+
+pub use page::{Page, Shape};
+pub use registry::{MetricError, Registry};
+pub use series::{Counter, Gauge, Histogram, HistogramSnapshot};
+
+/// Bucket bounds in seconds for requests over HTTP (OpenTelemetry's advice).
+pub const HTTP_SECONDS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
+/// Bucket bounds in seconds for database operations (OpenTelemetry's advice).
+pub const DATABASE_SECONDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];

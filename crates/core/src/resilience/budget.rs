@@ -1,0 +1,62 @@
+//! One retry budget for all callers of an upstream: retries may add a share to the load, never multiply it.
+//!
+//! The shape is Finagle's: each call earns a fraction of a retry, and a small reserve per second keeps quiet
+//! programs able to retry at all.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::window::Window;
+
+/// How many retries are allowed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BudgetOptions {
+    /// Retries per call, 0 to 1 (0.2: one retry for five calls).
+    pub ratio: f64,
+    /// Retries per second that are allowed whatever the number of calls.
+    pub reserve_per_second: f64,
+    /// How long a call counts.
+    pub ttl: Duration,
+}
+
+/// The counter behind a budget; share it in an `Arc` between everything that talks to one upstream.
+#[derive(Debug)]
+pub struct Budget {
+    options: BudgetOptions,
+    /// All calls, and the retries (marked) that were made.
+    window: Mutex<Window>,
+}
+
+impl Budget {
+    /// A budget without calls.
+    pub fn new(options: BudgetOptions) -> Self {
+        Self {
+            options,
+            window: Mutex::new(Window::new(options.ttl)),
+        }
+    }
+
+    /// Notes a call (its first attempt).
+    pub fn call(&self, now: Instant) {
+        self.window().add(now, 1, 0);
+    }
+
+    /// Whether one more retry is within the budget; if so it is taken.
+    pub fn retry(&self, now: Instant) -> bool {
+        let mut window = self.window();
+        let (calls, retries) = window.sums(now);
+        let allowed = self.options.ratio * calls as f64
+            + self.options.reserve_per_second * self.options.ttl.as_secs_f64();
+        let within = (retries + 1) as f64 <= allowed;
+        if within {
+            window.add(now, 0, 1);
+        }
+        within
+    }
+
+    fn window(&self) -> std::sync::MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

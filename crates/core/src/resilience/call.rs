@@ -1,0 +1,354 @@
+//! One call on its way through a pipeline, as a machine that both an async task and a JavaScript loop can drive.
+//!
+//! ```text
+//! call.admit  → Go: run the operation, then call.record → Done | RetryIn: sleep, then admit | GiveUp
+//!             → Wait: sleep, then admit again
+//!             → Queue: sleep until woken (or for the time given), then admit again
+//!             → Refuse: it is over
+//! ```
+//!
+//! A [`Call`] holds permits, so whoever abandons one says so with [`Call::cancel`].
+
+use std::{
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use super::{
+    breaker::{Permit, Refused},
+    bulkhead::{Entry, Ticket},
+    deadline::Deadline,
+    limiter::{Reservation, Token},
+    pipeline::{Guards, Pipeline, lock},
+    refusal::Refusal,
+    report::{Fault, Report},
+    retry::{GiveUp, Retry},
+};
+
+/// What to do before an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Run the operation.
+    Go(Attempt),
+    /// Ask again after this long.
+    Wait(Duration),
+    /// Ask again when woken ([`Call::wake_on_turn`]), at the latest after this long.
+    Queue(Option<Duration>),
+    /// The call is over. If an attempt failed before, its failure is the one to show.
+    Refuse(Refusal),
+}
+
+/// An attempt that may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When it must be over: the attempt's timeout or the call's deadline, whichever is earlier.
+    pub deadline: Deadline,
+}
+
+/// What to do after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It succeeded: the call is over.
+    Done,
+    /// Ask for the next attempt after this long.
+    RetryIn(Duration),
+    /// The call fails with the failure of this attempt.
+    GiveUp(GiveUp),
+}
+
+/// One call on its way through a [`Pipeline`].
+#[derive(Debug)]
+pub struct Call {
+    deadline: Deadline,
+    attempts: u32,
+    stage: Stage,
+    /// Of the breaker around calls.
+    permit: Option<Permit>,
+    /// What the last attempt came to.
+    last: Option<Fault>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Ready,
+    /// Between two attempts, until that moment.
+    Resting(Instant),
+    /// A token of the limiter is set aside.
+    Paced(Reservation),
+    /// In the bulkhead's line.
+    Queued(Ticket),
+    /// The operation runs, with its place and the permit of the breaker around attempts.
+    Running(Option<Ticket>, Option<Permit>),
+    Over,
+}
+
+impl Call {
+    pub(super) const fn new(deadline: Deadline) -> Self {
+        Self {
+            deadline,
+            attempts: 0,
+            stage: Stage::Ready,
+            permit: None,
+            last: None,
+        }
+    }
+
+    /// Attempts that were started.
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The moment the whole call must be over.
+    pub const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Asks what to do before an attempt.
+    pub fn admit(&mut self, pipeline: &Pipeline, now: Instant) -> Step {
+        match self.enter(pipeline, now) {
+            Ok(step) => step,
+            Err(refusal) => {
+                self.end(pipeline, now);
+                Step::Refuse(refusal)
+            }
+        }
+    }
+
+    /// Tells what came of the attempt and asks what to do next.
+    pub fn record(&mut self, pipeline: &Pipeline, report: Report, now: Instant) -> Next {
+        let Stage::Running(place, permit) = std::mem::replace(&mut self.stage, Stage::Ready) else {
+            // Nothing ran, so there is nothing to repeat.
+            self.end(pipeline, now);
+            return Next::GiveUp(GiveUp::NotRetryable);
+        };
+        pipeline.leave(place);
+        if let (Some(breaker), Some(permit)) = (pipeline.breaker_around(Guards::Attempts), permit) {
+            breaker.record(permit, report, now);
+        }
+        let Report::Failure(fault) = report else {
+            self.last = None;
+            self.settle(pipeline, report, now);
+            return Next::Done;
+        };
+        self.last = Some(fault);
+        match self.plan(pipeline, &fault, now) {
+            Retry::After(delay) => {
+                self.stage = Stage::Resting(now + delay);
+                Next::RetryIn(delay)
+            }
+            Retry::GiveUp(why) => {
+                self.settle(pipeline, report, now);
+                Next::GiveUp(why)
+            }
+        }
+    }
+
+    /// Gives the call up, at whatever stage: every permit, place and token goes back, and nothing is counted.
+    pub fn cancel(&mut self, pipeline: &Pipeline, now: Instant) {
+        self.last = None;
+        self.end(pipeline, now);
+    }
+
+    /// Whom to wake when a queued call gets its turn; at once if it has it already.
+    pub fn wake_on_turn(&self, pipeline: &Pipeline, waker: &Waker) {
+        if let (Stage::Queued(ticket), Some(bulkhead)) = (&self.stage, &pipeline.bulkhead) {
+            lock(bulkhead).wake_on_turn(*ticket, waker);
+        }
+    }
+
+    fn enter(&mut self, pipeline: &Pipeline, now: Instant) -> Result<Step, Refusal> {
+        if self.deadline.passed(now) {
+            return Err(Refusal::DeadlinePassed);
+        }
+        match self.stage {
+            Stage::Resting(until) if now < until => return Ok(Step::Wait(until - now)),
+            Stage::Paced(reserved) if now < reserved.due => {
+                return Ok(Step::Wait(reserved.due - now));
+            }
+            Stage::Ready | Stage::Resting(_) => {
+                self.stage = Stage::Ready;
+                self.pass_breakers(pipeline, now)?;
+                if let Some(wait) = self.take_token(pipeline, now)? {
+                    return Ok(Step::Wait(wait));
+                }
+            }
+            Stage::Paced(_) | Stage::Queued(_) => {}
+            // A mistake of the driver: the attempt is still running, or the call is over.
+            Stage::Running(..) | Stage::Over => return Err(Refusal::DeadlinePassed),
+        }
+        let place = match self.take_place(pipeline)? {
+            Place::None => None,
+            Place::Taken(ticket) => Some(ticket),
+            Place::InLine => return Ok(Step::Queue(self.deadline.remaining(now))),
+        };
+        self.start(pipeline, place, now)
+    }
+
+    /// The breaker around the call is asked once. The one around attempts is asked last, but an open one is
+    /// noticed here, before the call waits in a line for nothing.
+    fn pass_breakers(&mut self, pipeline: &Pipeline, now: Instant) -> Result<(), Refusal> {
+        if self.attempts == 0
+            && self.permit.is_none()
+            && let Some(breaker) = pipeline.breaker_around(Guards::Calls)
+        {
+            self.permit = Some(breaker.admit(now).map_err(|open| circuit_open(open, now))?);
+        }
+        match pipeline
+            .breaker_around(Guards::Attempts)
+            .and_then(|breaker| breaker.refusal(now))
+        {
+            Some(open) => Err(circuit_open(open, now)),
+            None => Ok(()),
+        }
+    }
+
+    fn take_token(
+        &mut self,
+        pipeline: &Pipeline,
+        now: Instant,
+    ) -> Result<Option<Duration>, Refusal> {
+        let Some(limiter) = &pipeline.limiter else {
+            return Ok(None);
+        };
+        let mut limiter = lock(limiter);
+        match limiter.acquire(now) {
+            Token::Go => Ok(None),
+            Token::At(reserved) => {
+                let wait = reserved.due - now;
+                if self.deadline.falls_within(now, wait) {
+                    limiter.give_back(reserved);
+                    return Err(Refusal::RateLimited { retry_after: wait });
+                }
+                self.stage = Stage::Paced(reserved);
+                Ok(Some(wait))
+            }
+            Token::Refused(retry_after) => Err(Refusal::RateLimited { retry_after }),
+        }
+    }
+
+    fn take_place(&mut self, pipeline: &Pipeline) -> Result<Place, Refusal> {
+        let Some(bulkhead) = &pipeline.bulkhead else {
+            return Ok(Place::None);
+        };
+        let mut bulkhead = lock(bulkhead);
+        if let Stage::Queued(ticket) = self.stage {
+            return Ok(if bulkhead.is_in(ticket) {
+                Place::Taken(ticket)
+            } else {
+                Place::InLine
+            });
+        }
+        match bulkhead.enter() {
+            Entry::Go(ticket) => Ok(Place::Taken(ticket)),
+            Entry::Queued(ticket) => {
+                self.stage = Stage::Queued(ticket);
+                Ok(Place::InLine)
+            }
+            Entry::Full => Err(Refusal::Overloaded),
+        }
+    }
+
+    fn start(
+        &mut self,
+        pipeline: &Pipeline,
+        place: Option<Ticket>,
+        now: Instant,
+    ) -> Result<Step, Refusal> {
+        // From here on, `end` hands the place back.
+        self.stage = Stage::Running(place, None);
+        if let Some(breaker) = pipeline.breaker_around(Guards::Attempts) {
+            let permit = breaker.admit(now).map_err(|open| circuit_open(open, now))?;
+            self.stage = Stage::Running(place, Some(permit));
+        }
+        if let Some(budget) = pipeline.budget.as_ref().filter(|_| self.attempts == 0) {
+            budget.call(now);
+        }
+        self.attempts += 1;
+        Ok(Step::Go(Attempt {
+            number: self.attempts,
+            deadline: Deadline::after(now, pipeline.options.attempt_timeout).earlier(self.deadline),
+        }))
+    }
+
+    /// Whether and when to repeat. The budget is asked last, because asking it spends.
+    fn plan(&self, pipeline: &Pipeline, fault: &Fault, now: Instant) -> Retry {
+        let Some(policy) = &pipeline.options.retry else {
+            return Retry::GiveUp(GiveUp::Exhausted);
+        };
+        let next = policy.next(self.attempts, fault, &mut lock(&pipeline.rng));
+        let Retry::After(delay) = next else {
+            return next;
+        };
+        if self.deadline.falls_within(now, delay) {
+            return Retry::GiveUp(GiveUp::Deadline);
+        }
+        let breaker = pipeline.breaker_around(Guards::Attempts);
+        if breaker.is_some_and(|breaker| breaker.refusal(now + delay).is_some()) {
+            return Retry::GiveUp(GiveUp::CircuitOpen);
+        }
+        if pipeline
+            .budget
+            .as_ref()
+            .is_some_and(|budget| !budget.retry(now))
+        {
+            return Retry::GiveUp(GiveUp::Budget);
+        }
+        next
+    }
+
+    /// Ends the call before or instead of an attempt. Around a call that already failed, the breaker hears of it.
+    fn end(&mut self, pipeline: &Pipeline, now: Instant) {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Paced(reserved) => {
+                if let Some(limiter) = &pipeline.limiter {
+                    lock(limiter).give_back(reserved);
+                }
+            }
+            Stage::Queued(ticket) => pipeline.leave(Some(ticket)),
+            Stage::Running(place, permit) => {
+                pipeline.leave(place);
+                if let (Some(breaker), Some(permit)) =
+                    (pipeline.breaker_around(Guards::Attempts), permit)
+                {
+                    breaker.release(permit);
+                }
+            }
+            Stage::Ready | Stage::Resting(_) | Stage::Over => {}
+        }
+        match self.last {
+            Some(fault) => self.settle(pipeline, Report::Failure(fault), now),
+            None => {
+                if let (Some(breaker), Some(permit)) =
+                    (pipeline.breaker_around(Guards::Calls), self.permit.take())
+                {
+                    breaker.release(permit);
+                }
+            }
+        }
+    }
+
+    /// Tells the breaker around the call how it ended.
+    fn settle(&mut self, pipeline: &Pipeline, report: Report, now: Instant) {
+        self.stage = Stage::Over;
+        if let (Some(breaker), Some(permit)) =
+            (pipeline.breaker_around(Guards::Calls), self.permit.take())
+        {
+            breaker.record(permit, report, now);
+        }
+    }
+}
+
+/// The answer of the bulkhead, if there is one.
+enum Place {
+    None,
+    Taken(Ticket),
+    InLine,
+}
+
+fn circuit_open(open: Refused, now: Instant) -> Refusal {
+    Refusal::CircuitOpen {
+        retry_after: open.retry_at.map(|at| at.saturating_duration_since(now)),
+    }
+}

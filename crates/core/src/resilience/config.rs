@@ -1,0 +1,320 @@
+//! Resilience options as users write them, and their defaults: the only place where either is decided.
+//!
+//! A service reads `options.retry`, `options.breaker`, … with these functions and its own defaults; the public
+//! policy classes read a whole pipeline with [`pipeline`].
+
+use std::time::Duration;
+
+use super::{
+    breaker::{BreakerOptions, Trip},
+    budget::BudgetOptions,
+    bulkhead::BulkheadOptions,
+    limiter::LimiterOptions,
+    pipeline::{Guards, PipelineOptions},
+    retry::{Backoff, Jitter, RetryPolicy},
+};
+use crate::{
+    limit::Limit,
+    options::{OptionError, Options, Plain, Read},
+};
+
+/// A whole call, with its retries and waiting.
+pub const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
+/// One attempt.
+pub const ATTEMPT_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(10));
+
+/// Three attempts in all, full jitter from 200 ms up to 20 s, a server's wish honoured up to a minute.
+pub const RETRY: RetryPolicy = RetryPolicy {
+    max_retries: 2,
+    base_delay: Duration::from_millis(200),
+    max_delay: Duration::from_secs(20),
+    backoff: Backoff::Exponential { factor: 2.0 },
+    jitter: Jitter::Full,
+    max_retry_after: Duration::from_mins(1),
+};
+
+/// One retry for five calls, and ten a second in reserve.
+pub const BUDGET: BudgetOptions = BudgetOptions {
+    ratio: 0.2,
+    reserve_per_second: 10.0,
+    ttl: Duration::from_secs(10),
+};
+
+/// Five failures in a row, a minute, one success.
+pub const BREAKER: BreakerOptions = BreakerOptions {
+    trip: Trip::Consecutive { failures: 5 },
+    reset_timeout: Duration::from_mins(1),
+    max_reset_timeout: Duration::from_mins(1),
+    success_threshold: 1,
+    half_open_max_calls: 3,
+    probe_timeout: Duration::from_secs(30),
+};
+
+/// Half of at least ten calls within 30 seconds: the ratio mode, where an option of it is given.
+pub const RATIO: (f64, u32, Duration) = (0.5, 10, Duration::from_secs(30));
+
+/// How many may wait for a token, and how long.
+pub const LIMITER_QUEUE: (u32, Duration) = (1_000, Duration::from_secs(30));
+
+/// 64 at once, 256 in line.
+pub const BULKHEAD: BulkheadOptions = BulkheadOptions {
+    max_concurrent: 64,
+    max_queue: 256,
+};
+
+/// The ± fraction that `jitter: true` stands for.
+pub const JITTER: f64 = 0.1;
+
+/// The widest rate: a token a microsecond.
+const MAX_PER_SECOND: f64 = 1_000_000.0;
+const MAX_COUNT: u64 = u32::MAX as u64;
+
+/// Everything a pipeline is made of, as written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PolicyOptions {
+    /// The parts of its own.
+    pub pipeline: PipelineOptions,
+    /// The budget of its retries, if they have one.
+    pub budget: Option<BudgetOptions>,
+    /// Its breaker and what that counts, if it has one.
+    pub breaker: Option<(Guards, BreakerOptions)>,
+}
+
+/// Reads `timeoutMs attemptTimeoutMs retry breaker rateLimit bulkhead`. Only the timeouts apply unasked; the
+/// others are on with `true` (the defaults) or an object, and off with `false` or nothing.
+pub fn pipeline(options: &Options<'_>) -> Read<PolicyOptions> {
+    let timeout = options.ms_limit("timeoutMs", TIMEOUT, 1.0)?;
+    let attempt_timeout = options.ms_limit("attemptTimeoutMs", ATTEMPT_TIMEOUT, 1.0)?;
+    let retry = part(options, "retry", |part| retry(part, RETRY, Some(BUDGET)))?;
+    let breaker = part(options, "breaker", |part| {
+        // A probe is an attempt: it needs no longer than one.
+        let probe_timeout = attempt_timeout.get().unwrap_or(BREAKER.probe_timeout);
+        let defaults = BreakerOptions {
+            probe_timeout,
+            ..BREAKER
+        };
+        let around = [("attempts", Guards::Attempts), ("calls", Guards::Calls)];
+        Ok((
+            part.choice("counts", Guards::Attempts, &around)?,
+            breaker(part, defaults)?,
+        ))
+    })?;
+    Ok(PolicyOptions {
+        pipeline: PipelineOptions {
+            timeout,
+            attempt_timeout,
+            retry: retry.map(|(retry, _)| retry),
+            limiter: part(options, "rateLimit", limiter)?,
+            bulkhead: part(options, "bulkhead", |part| bulkhead(part, BULKHEAD))?,
+        },
+        budget: retry.and_then(|(_, budget)| budget),
+        breaker,
+    })
+}
+
+/// Reads the options object of one part, which `true` turns on with its defaults, and closes it.
+fn part<T>(
+    options: &Options<'_>,
+    key: &'static str,
+    read: impl FnOnce(&Options<'_>) -> Read<T>,
+) -> Read<Option<T>> {
+    let given = match options.value(key) {
+        None | Some(Plain::Bool(false)) => return Ok(None),
+        Some(Plain::Bool(true)) => &Plain::Undefined,
+        Some(given) => given,
+    };
+    let part = Options::new(&options.path_of(key), given)?;
+    let value = read(&part)?;
+    part.finish()?;
+    Ok(Some(value))
+}
+
+/// Reads `maxRetries baseDelayMs maxDelayMs maxRetryAfterMs backoff exponentialBase incrementMs jitter budget`.
+pub fn retry(
+    options: &Options<'_>,
+    defaults: RetryPolicy,
+    budget_default: Option<BudgetOptions>,
+) -> Read<(RetryPolicy, Option<BudgetOptions>)> {
+    let policy = RetryPolicy {
+        max_retries: count(options, "maxRetries", defaults.max_retries, 0)?,
+        base_delay: options.ms("baseDelayMs", defaults.base_delay, 0.0)?,
+        max_delay: options.ms("maxDelayMs", defaults.max_delay, 0.0)?,
+        max_retry_after: options.ms("maxRetryAfterMs", defaults.max_retry_after, 0.0)?,
+        backoff: backoff(options, defaults)?,
+        jitter: jitter(options, defaults.jitter)?,
+    };
+    let budget = match options.value("budget") {
+        None | Some(Plain::Bool(true)) => budget_default,
+        Some(_) => part(options, "budget", |part| budget(part, BUDGET))?,
+    };
+    Ok((policy, budget))
+}
+
+fn backoff(options: &Options<'_>, defaults: RetryPolicy) -> Read<Backoff> {
+    let default_factor = match defaults.backoff {
+        Backoff::Exponential { factor } => factor,
+        Backoff::Fixed | Backoff::Linear { .. } => 2.0,
+    };
+    let default_increment = match defaults.backoff {
+        Backoff::Linear { increment } => increment,
+        Backoff::Fixed | Backoff::Exponential { .. } => defaults.base_delay,
+    };
+    let factor = options
+        .number("exponentialBase", 1.0..=1000.0)?
+        .unwrap_or(default_factor);
+    let increment = options.ms("incrementMs", default_increment, 0.0)?;
+    let choices = [
+        ("exponential", Backoff::Exponential { factor }),
+        ("linear", Backoff::Linear { increment }),
+        ("fixed", Backoff::Fixed),
+    ];
+    let default = match defaults.backoff {
+        Backoff::Exponential { .. } => choices[0].1,
+        Backoff::Linear { .. } => choices[1].1,
+        Backoff::Fixed => Backoff::Fixed,
+    };
+    options.choice("backoff", default, &choices)
+}
+
+fn jitter(options: &Options<'_>, default: Jitter) -> Read<Jitter> {
+    match options.value("jitter") {
+        None => Ok(default),
+        Some(Plain::Bool(true)) => Ok(Jitter::Symmetric(JITTER)),
+        Some(Plain::Bool(false)) => Ok(Jitter::Symmetric(0.0)),
+        Some(Plain::Text(word)) if word == "full" => Ok(Jitter::Full),
+        Some(Plain::Number(n)) if (0.0..=1.0).contains(n) => Ok(Jitter::Symmetric(*n)),
+        Some(Plain::Number(n)) => Err(OptionError::out_of_range(
+            &options.path_of("jitter"),
+            "between 0 and 1",
+            *n,
+        )),
+        Some(Plain::Text(word)) => Err(OptionError::bad_value(
+            &options.path_of("jitter"),
+            format!("must be a boolean, a fraction or 'full', got '{word}'"),
+        )),
+        Some(other) => Err(OptionError::wrong_type(
+            &options.path_of("jitter"),
+            "a boolean, a fraction or 'full'",
+            other,
+        )),
+    }
+}
+
+/// Reads `ratio reservePerSecond ttlMs`.
+pub fn budget(options: &Options<'_>, defaults: BudgetOptions) -> Read<BudgetOptions> {
+    Ok(BudgetOptions {
+        ratio: options
+            .number("ratio", 0.0..=1.0)?
+            .unwrap_or(defaults.ratio),
+        reserve_per_second: options
+            .number("reservePerSecond", 0.0..=MAX_PER_SECOND)?
+            .unwrap_or(defaults.reserve_per_second),
+        ttl: options.ms("ttlMs", defaults.ttl, 1.0)?,
+    })
+}
+
+/// Reads `failMax resetTimeoutMs maxResetTimeoutMs successThreshold halfOpenMaxCalls probeTimeoutMs`, and
+/// `failureRatio minCalls windowMs`, of which any selects the ratio mode.
+pub fn breaker(options: &Options<'_>, defaults: BreakerOptions) -> Read<BreakerOptions> {
+    let reset_timeout = options.ms("resetTimeoutMs", defaults.reset_timeout, 1.0)?;
+    let default_max = defaults.max_reset_timeout.max(reset_timeout);
+    let constant = defaults.max_reset_timeout == defaults.reset_timeout;
+    let max_reset_timeout = options.ms(
+        "maxResetTimeoutMs",
+        if constant { reset_timeout } else { default_max },
+        1.0,
+    )?;
+    if max_reset_timeout < reset_timeout {
+        return Err(OptionError::bad_value(
+            &options.path_of("maxResetTimeoutMs"),
+            "must not be less than resetTimeoutMs",
+        ));
+    }
+    Ok(BreakerOptions {
+        trip: trip(options, defaults.trip)?,
+        reset_timeout,
+        max_reset_timeout,
+        success_threshold: count(options, "successThreshold", defaults.success_threshold, 1)?,
+        half_open_max_calls: count(options, "halfOpenMaxCalls", defaults.half_open_max_calls, 1)?,
+        probe_timeout: options.ms("probeTimeoutMs", defaults.probe_timeout, 1.0)?,
+    })
+}
+
+fn trip(options: &Options<'_>, default: Trip) -> Read<Trip> {
+    let fail_max = options.value("failMax").is_some();
+    let ratio_keys = ["failureRatio", "minCalls", "windowMs"];
+    let given = ratio_keys
+        .into_iter()
+        .find(|key| options.value(key).is_some());
+    if let (true, Some(key)) = (fail_max, given) {
+        return Err(OptionError::bad_value(
+            &options.path_of(key),
+            "cannot be given together with failMax: a breaker counts failures in a row or a ratio",
+        ));
+    }
+    let (ratio, min_calls, window) = match default {
+        Trip::Ratio {
+            ratio,
+            min_calls,
+            window,
+        } => (ratio, min_calls, window),
+        Trip::Consecutive { .. } => RATIO,
+    };
+    let failures = match default {
+        Trip::Consecutive { failures } => failures,
+        Trip::Ratio { .. } => 5,
+    };
+    let ratio = Trip::Ratio {
+        // Zero would open on the first success.
+        ratio: options
+            .number("failureRatio", 0.000_001..=1.0)?
+            .unwrap_or(ratio),
+        min_calls: count(options, "minCalls", min_calls, 1)?,
+        window: options.ms("windowMs", window, 1.0)?,
+    };
+    let consecutive = Trip::Consecutive {
+        failures: count(options, "failMax", failures, 1)?,
+    };
+    let by_ratio = given.is_some() || (!fail_max && matches!(default, Trip::Ratio { .. }));
+    Ok(if by_ratio { ratio } else { consecutive })
+}
+
+/// Reads a rate as `perSecond` or as `max` in each `windowMs` (default 1000), and `burst` (default: what one
+/// second or one window holds) `maxQueue maxWaitMs`.
+pub fn limiter(options: &Options<'_>) -> Read<LimiterOptions> {
+    let per_second = options.number("perSecond", 0.001..=MAX_PER_SECOND)?;
+    let max = options.number("max", 1.0..=MAX_PER_SECOND)?;
+    let window = options.ms("windowMs", Duration::from_secs(1), 1.0)?;
+    if max.is_none() && options.value("windowMs").is_some() {
+        let reason = "belongs to max: perSecond has a window of its own";
+        return Err(OptionError::bad_value(&options.path_of("windowMs"), reason));
+    }
+    let (rate, window) = match (per_second, max) {
+        (Some(rate), None) => (rate, Duration::from_secs(1)),
+        (None, Some(max)) => (max, window),
+        _ => {
+            return Err(OptionError::bad_value(
+                &options.path_of("perSecond"),
+                "or max (with windowMs) must be given, and not both",
+            ));
+        }
+    };
+    Ok(LimiterOptions {
+        interval: LimiterOptions::interval_of(rate, window),
+        burst: count(options, "burst", (rate as u32).max(1), 1)?,
+        max_queue: count(options, "maxQueue", LIMITER_QUEUE.0, 0)?,
+        max_wait: options.ms("maxWaitMs", LIMITER_QUEUE.1, 0.0)?,
+    })
+}
+
+/// Reads `maxConcurrent maxQueue`.
+pub fn bulkhead(options: &Options<'_>, defaults: BulkheadOptions) -> Read<BulkheadOptions> {
+    Ok(BulkheadOptions {
+        max_concurrent: count(options, "maxConcurrent", defaults.max_concurrent, 1)?,
+        max_queue: count(options, "maxQueue", defaults.max_queue, 0)?,
+    })
+}
+
+fn count(options: &Options<'_>, key: &'static str, default: u32, min: u64) -> Read<u32> {
+    Ok(options.integer(key, u64::from(default), min..=MAX_COUNT)? as u32)
+}

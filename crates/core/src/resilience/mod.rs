@@ -1,0 +1,26 @@
+//! Resilience: retry, breaker, limiter, bulkhead and deadline, and the one order they work in.
+//!
+//! ```text
+//! deadline ⊃ [call breaker] ⊃ retry(budget) ⊃ ( limiter → bulkhead → [attempt breaker] → attempt timeout → operation )
+//! ```
+//!
+//! Every part is a machine without a clock: it takes `now` and answers with a decision. [`pipeline::Pipeline`]
+//! puts them in order; whoever drives a [`call::Call`] through it (an async task in the services, a loop in JavaScript) only sleeps for the
+//! durations it is told and reports what came of each attempt.
+
+pub mod breaker;
+pub mod budget;
+pub mod bulkhead;
+pub mod call;
+mod circuit;
+pub mod config;
+pub mod deadline;
+pub mod limiter;
+pub mod metrics;
+pub mod pipeline;
+pub mod refusal;
+pub mod registry;
+pub mod report;
+pub mod retry;
+pub mod retry_after;
+mod window;

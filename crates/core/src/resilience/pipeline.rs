@@ -1,0 +1,133 @@
+//! The policies around one target, in their one order.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    budget::Budget,
+    bulkhead::{Bulkhead, BulkheadOptions, Ticket},
+    call::Call,
+    deadline::Deadline,
+    limiter::{Limiter, LimiterOptions},
+    registry::SharedBreaker,
+    retry::RetryPolicy,
+};
+use crate::limit::Limit;
+
+/// What a pipeline is made of, besides the breaker and the budget that it may share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PipelineOptions {
+    /// How long a call may take in all: attempts, delays and waiting.
+    pub timeout: Limit<Duration>,
+    /// How long one attempt may take.
+    pub attempt_timeout: Limit<Duration>,
+    /// Retries, if any.
+    pub retry: Option<RetryPolicy>,
+    /// A rate limit, if any. Each attempt takes a token.
+    pub limiter: Option<LimiterOptions>,
+    /// A bulkhead, if any. Each attempt takes a place.
+    pub bulkhead: Option<BulkheadOptions>,
+}
+
+/// What a breaker counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guards {
+    /// A call with all its retries is one success or failure.
+    Calls,
+    /// Each attempt is.
+    Attempts,
+}
+
+/// Policies in their order. Shared by all calls to one target.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(super) options: PipelineOptions,
+    pub(super) breaker: Option<(Guards, Arc<SharedBreaker>)>,
+    pub(super) budget: Option<Arc<Budget>>,
+    pub(super) limiter: Option<Mutex<Limiter>>,
+    pub(super) bulkhead: Option<Mutex<Bulkhead>>,
+    pub(super) rng: Mutex<fastrand::Rng>,
+}
+
+impl Pipeline {
+    /// A pipeline without breaker and budget.
+    pub fn new(options: PipelineOptions) -> Self {
+        Self {
+            options,
+            breaker: None,
+            budget: None,
+            limiter: options
+                .limiter
+                .map(|limiter| Mutex::new(Limiter::new(limiter))),
+            bulkhead: options
+                .bulkhead
+                .map(|bulkhead| Mutex::new(Bulkhead::new(bulkhead))),
+            rng: Mutex::new(fastrand::Rng::new()),
+        }
+    }
+
+    /// Puts a breaker around calls or around attempts.
+    #[must_use]
+    pub fn with_breaker(mut self, guards: Guards, breaker: Arc<SharedBreaker>) -> Self {
+        self.breaker = Some((guards, breaker));
+        self
+    }
+
+    /// Draws retries from a budget.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Arc<Budget>) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Makes the jitter repeatable, for tests.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.rng = Mutex::new(fastrand::Rng::with_seed(seed));
+        self
+    }
+
+    /// Its options.
+    pub const fn options(&self) -> &PipelineOptions {
+        &self.options
+    }
+
+    /// Its breaker, if it has one.
+    pub fn breaker(&self) -> Option<&Arc<SharedBreaker>> {
+        self.breaker.as_ref().map(|(_, breaker)| breaker)
+    }
+
+    /// Begins a call. Its deadline is the pipeline's, or the caller's where that is earlier.
+    pub fn begin(&self, deadline: Deadline, now: Instant) -> Call {
+        Call::new(Deadline::after(now, self.options.timeout).earlier(deadline))
+    }
+
+    /// How many calls run, and how many wait for a place in the bulkhead.
+    pub fn occupancy(&self) -> Option<(u32, usize)> {
+        let bulkhead = lock(self.bulkhead.as_ref()?);
+        Some((bulkhead.running(), bulkhead.queued()))
+    }
+
+    pub(super) fn breaker_around(&self, wanted: Guards) -> Option<&SharedBreaker> {
+        self.breaker
+            .as_ref()
+            .filter(|(guards, _)| *guards == wanted)
+            .map(|(_, breaker)| breaker.as_ref())
+    }
+
+    pub(super) fn leave(&self, place: Option<Ticket>) {
+        if let (Some(bulkhead), Some(place)) = (&self.bulkhead, place) {
+            let next = lock(bulkhead).leave(place);
+            if let Some(waker) = next {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// A poisoned lock is taken all the same: every machine here is consistent between two statements.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,420 @@
+//! The circuit breaker and the registry.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use moorline_core::resilience::{
+    breaker::{
+        Breaker, BreakerOptions, Change,
+        CircuitState::{Closed, HalfOpen, Open},
+        Permit, Trip,
+    },
+    config::BREAKER,
+    registry::{Registry, Watcher},
+    report::{Fault, Report},
+};
+use proptest::prelude::*;
+
+const FAILED: Report = Report::Failure(Fault::counted(true));
+const EXCLUDED: Report = Report::Failure(Fault {
+    weight: 0,
+    retryable: false,
+    retry_after: None,
+});
+const RESET: Duration = BREAKER.reset_timeout;
+const PROBE: Duration = BREAKER.probe_timeout;
+
+fn weighing(weight: u32) -> Report {
+    Report::Failure(Fault {
+        weight,
+        ..Fault::counted(true)
+    })
+}
+
+fn call(breaker: &mut Breaker, report: Report, now: Instant) {
+    let Ok(permit) = breaker.admit(now) else {
+        unreachable!("expected to be admitted");
+    };
+    breaker.record(permit, report, now);
+}
+
+fn opened(options: BreakerOptions, now: Instant) -> Breaker {
+    let mut breaker = Breaker::new(options);
+    call(&mut breaker, weighing(1000), now);
+    assert_eq!(breaker.state(), Open);
+    breaker
+}
+
+#[test]
+fn it_opens_after_five_failures_in_a_row_and_refuses_until_the_reset_time() {
+    let now = Instant::now();
+    let mut breaker = Breaker::new(BREAKER);
+    for _ in 0..4 {
+        call(&mut breaker, FAILED, now);
+    }
+    call(&mut breaker, Report::Success, now);
+    for _ in 0..4 {
+        call(&mut breaker, FAILED, now);
+    }
+    assert_eq!(breaker.state(), Closed);
+    call(&mut breaker, FAILED, now);
+    let refused = breaker.admit(now).unwrap_err();
+    assert_eq!(refused.retry_at, Some(now + RESET));
+    assert!(breaker.admit(now + RESET / 2).is_err());
+    call(&mut breaker, Report::Success, now + RESET);
+    assert_eq!(breaker.state(), Closed);
+    assert_eq!(breaker.snapshot().totals.refused, 2);
+}
+
+#[test]
+fn excluded_outcomes_are_neither_success_nor_failure() {
+    let now = Instant::now();
+    let mut breaker = Breaker::new(BREAKER);
+    for _ in 0..4 {
+        call(&mut breaker, FAILED, now);
+    }
+    call(&mut breaker, EXCLUDED, now);
+    assert_eq!(breaker.snapshot().failures, 4);
+    assert_eq!(breaker.snapshot().totals.requests, 4);
+    call(&mut breaker, FAILED, now);
+    assert_eq!(breaker.state(), Open);
+}
+
+#[test]
+fn a_failure_may_weigh_several() {
+    let mut breaker = Breaker::new(BREAKER);
+    call(&mut breaker, weighing(5), Instant::now());
+    assert_eq!(breaker.state(), Open);
+}
+
+#[test]
+fn a_failed_probe_reopens_for_another_reset_time() {
+    let now = Instant::now();
+    let mut breaker = opened(BREAKER, now);
+    call(&mut breaker, FAILED, now + RESET);
+    assert_eq!(breaker.state(), Open);
+    assert!(breaker.admit(now + RESET + RESET / 2).is_err());
+    assert!(breaker.admit(now + RESET * 2).is_ok());
+}
+
+#[test]
+fn failed_probes_double_the_open_time_up_to_its_maximum() {
+    let max_reset_timeout = RESET * 3;
+    let mut now = Instant::now();
+    let mut breaker = opened(
+        BreakerOptions {
+            max_reset_timeout,
+            ..BREAKER
+        },
+        now,
+    );
+    for expected in [RESET, RESET * 2, RESET * 3, RESET * 3] {
+        assert_eq!(breaker.snapshot().next_attempt, Some(now + expected));
+        now += expected;
+        call(&mut breaker, FAILED, now);
+    }
+    breaker.close(now);
+    breaker.open(now);
+    assert_eq!(breaker.snapshot().next_attempt, Some(now + RESET));
+}
+
+#[test]
+fn it_closes_after_as_many_successes_as_asked_for() {
+    let start = Instant::now();
+    let mut breaker = opened(
+        BreakerOptions {
+            success_threshold: 3,
+            ..BREAKER
+        },
+        start,
+    );
+    let now = start + RESET;
+    call(&mut breaker, Report::Success, now);
+    call(&mut breaker, Report::Success, now);
+    assert_eq!(breaker.state(), HalfOpen);
+    assert_eq!(breaker.snapshot().successes, 2);
+    call(&mut breaker, Report::Success, now);
+    assert_eq!(breaker.state(), Closed);
+    assert_eq!(breaker.snapshot().failures, 0);
+}
+
+#[test]
+fn a_late_result_from_before_the_opening_does_not_close_it() {
+    let start = Instant::now();
+    let mut breaker = Breaker::new(BREAKER);
+    let late_success = breaker.admit(start).unwrap();
+    let late_failure = breaker.admit(start).unwrap();
+    call(&mut breaker, weighing(5), start);
+    let now = start + RESET;
+    let probe = breaker.admit(now).unwrap();
+    breaker.record(late_success, Report::Success, now);
+    assert_eq!(breaker.state(), HalfOpen);
+    breaker.record(late_failure, FAILED, now);
+    assert_eq!(breaker.state(), HalfOpen);
+    breaker.record(probe, Report::Success, now);
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[test]
+fn a_lost_probe_counts_as_failed_after_its_timeout_and_is_ignored_later() {
+    let start = Instant::now();
+    let mut breaker = opened(
+        BreakerOptions {
+            half_open_max_calls: 1,
+            ..BREAKER
+        },
+        start,
+    );
+    let probing = start + RESET;
+    let lost = breaker.admit(probing).unwrap();
+    let refused = breaker.admit(probing).unwrap_err();
+    assert_eq!(refused.retry_at, Some(probing + PROBE));
+    assert!(breaker.admit(probing + PROBE).is_err());
+    assert_eq!(breaker.state(), Open);
+    breaker.record(lost, Report::Success, probing + PROBE);
+    assert_eq!(breaker.state(), Open);
+    // The open time runs from the timeout, not from whoever noticed it.
+    assert!(breaker.admit(probing + PROBE + RESET).is_ok());
+}
+
+#[test]
+fn probes_still_out_from_before_a_reopening_count_towards_the_bound() {
+    let start = Instant::now();
+    let options = BreakerOptions {
+        half_open_max_calls: 2,
+        reset_timeout: PROBE / 10,
+        ..BREAKER
+    };
+    let mut breaker = opened(options, start);
+    let mut now = start + PROBE / 10;
+    let slow = breaker.admit(now).unwrap();
+    call(&mut breaker, FAILED, now);
+    now += PROBE / 5;
+    let second = breaker.admit(now).unwrap();
+    assert!(breaker.admit(now).is_err());
+    breaker.record(slow, Report::Success, now);
+    assert_eq!(breaker.state(), HalfOpen);
+    assert!(breaker.admit(now).is_ok());
+    breaker.record(second, Report::Success, now);
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[test]
+fn a_probe_given_up_by_the_caller_frees_its_place() {
+    let start = Instant::now();
+    let mut breaker = opened(
+        BreakerOptions {
+            half_open_max_calls: 1,
+            ..BREAKER
+        },
+        start,
+    );
+    let now = start + RESET;
+    let permit = breaker.admit(now).unwrap();
+    breaker.release(permit);
+    assert!(breaker.admit(now).is_ok());
+}
+
+#[test]
+fn the_ratio_counts_within_its_window_and_not_before_the_minimum() {
+    let window = Duration::from_secs(30);
+    let trip = Trip::Ratio {
+        ratio: 0.5,
+        min_calls: 10,
+        window,
+    };
+    let start = Instant::now();
+    let mut breaker = Breaker::new(BreakerOptions { trip, ..BREAKER });
+    for _ in 0..9 {
+        call(&mut breaker, FAILED, start);
+    }
+    assert_eq!(breaker.state(), Closed);
+    // Those nine are forgotten.
+    let now = start + window * 2;
+    for report in [Report::Success, FAILED].repeat(4) {
+        call(&mut breaker, report, now);
+    }
+    call(&mut breaker, Report::Success, now);
+    assert_eq!(breaker.state(), Closed);
+    call(&mut breaker, FAILED, now);
+    assert_eq!(breaker.state(), Open);
+}
+
+#[test]
+fn it_can_be_opened_isolated_half_opened_and_reset_by_hand() {
+    let now = Instant::now();
+    let mut breaker = Breaker::new(BREAKER);
+    breaker.isolate(now);
+    assert_eq!(breaker.admit(now + RESET * 100).unwrap_err().retry_at, None);
+    breaker.half_open(now);
+    assert!(breaker.admit(now).is_ok());
+    breaker.open(now);
+    assert!(breaker.admit(now).is_err());
+    breaker.reset(now);
+    let snapshot = breaker.snapshot();
+    assert_eq!(snapshot.state, Closed);
+    assert_eq!((snapshot.failures, snapshot.last_failure), (0, None));
+    let to: Vec<_> = breaker
+        .take_changes()
+        .iter()
+        .map(|change| change.to)
+        .collect();
+    assert_eq!(to, [Open, HalfOpen, Open, Closed]);
+    assert!(breaker.take_changes().is_empty());
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Ask,
+    /// Hand the n-th permit back.
+    Answer(usize, Outcome),
+    /// Forget it.
+    Lose(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Good,
+    Bad,
+    Neither,
+    Cancelled,
+}
+
+fn acts() -> impl Strategy<Value = (u64, Act)> {
+    let outcomes = prop_oneof![
+        Just(Outcome::Good),
+        Just(Outcome::Bad),
+        Just(Outcome::Neither),
+        Just(Outcome::Cancelled)
+    ];
+    let act = prop_oneof![
+        4 => Just(Act::Ask),
+        4 => (any::<usize>(), outcomes).prop_map(|(n, outcome)| Act::Answer(n, outcome)),
+        1 => any::<usize>().prop_map(Act::Lose),
+    ];
+    (prop_oneof![Just(0), 0_u64..40_000], act)
+}
+
+struct Held {
+    permit: Permit,
+    probe_since: Option<Instant>,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn under_any_interleaving_open_refuses_probes_are_bounded_and_nothing_sticks(
+        half_open_max_calls in 1_u32..4,
+        success_threshold in 1_u32..4,
+        fail_max in 1_u32..4,
+        reset_ms in 1_u64..60_000,
+        acts in prop::collection::vec(acts(), 1..200),
+    ) {
+        let trip = Trip::Consecutive { failures: fail_max };
+        let reset_timeout = Duration::from_millis(reset_ms);
+        let max_reset_timeout = reset_timeout;
+        let options = BreakerOptions {
+            trip,
+            reset_timeout,
+            max_reset_timeout,
+            success_threshold,
+            half_open_max_calls,
+            ..BREAKER
+        };
+        let mut breaker = Breaker::new(options);
+        let mut now = Instant::now();
+        let mut held: Vec<Held> = Vec::new();
+        for (pause_ms, act) in acts {
+            now += Duration::from_millis(pause_ms);
+            match act {
+                Act::Ask => {
+                    let before = breaker.snapshot();
+                    if let Ok(permit) = breaker.admit(now) {
+                        let reopens = before.next_attempt;
+                        prop_assert!(before.state != Open || reopens.unwrap() <= now);
+                        prop_assert_ne!(breaker.state(), Open);
+                        let half_open = breaker.state() == HalfOpen;
+                        held.push(Held { permit, probe_since: half_open.then_some(now) });
+                    }
+                }
+                Act::Answer(n, outcome) if !held.is_empty() => {
+                    let Held { permit, .. } = held.swap_remove(n % held.len());
+                    match outcome {
+                        Outcome::Good => breaker.record(permit, Report::Success, now),
+                        Outcome::Bad => breaker.record(permit, FAILED, now),
+                        Outcome::Neither => breaker.record(permit, EXCLUDED, now),
+                        Outcome::Cancelled => breaker.release(permit),
+                    }
+                }
+                Act::Lose(n) if !held.is_empty() => drop(held.swap_remove(n % held.len())),
+                Act::Answer(..) | Act::Lose(_) => {}
+            }
+            let out = |held: &&Held| held.probe_since.is_some_and(|since| now < since + PROBE);
+            let probes = held.iter().filter(out).count();
+            prop_assert!(probes <= half_open_max_calls as usize);
+        }
+        // Whatever was lost: after a probe timeout and a reset time it lets a call through, and can close.
+        now += PROBE + RESET;
+        for _ in 0..success_threshold {
+            call(&mut breaker, Report::Success, now);
+        }
+        prop_assert_eq!(breaker.state(), Closed);
+    }
+}
+
+#[test]
+fn the_first_options_for_a_name_win_and_others_are_told_so() {
+    let registry = Registry::default();
+    let first = registry.join("db", BREAKER);
+    let same = registry.join("db", BREAKER);
+    let other = registry.join(
+        "db",
+        BreakerOptions {
+            success_threshold: 9,
+            ..BREAKER
+        },
+    );
+    assert!(!first.options_differ && !same.options_differ && other.options_differ);
+    assert!(Arc::ptr_eq(&first.breaker, &other.breaker));
+    assert_eq!(other.breaker.options().success_threshold, 1);
+}
+
+#[test]
+fn a_named_breaker_keeps_its_state_and_an_owned_one_goes_with_its_owner() {
+    let registry = Registry::default();
+    registry
+        .join("db", BREAKER)
+        .breaker
+        .with(|breaker| breaker.open(Instant::now()));
+    assert_eq!(registry.get("db").unwrap().snapshot().state, Open);
+    let owned = registry.own("policy", BREAKER);
+    assert_eq!(registry.all().len(), 2);
+    let name = owned.name().to_owned();
+    drop(owned);
+    assert!(registry.get(&name).is_none());
+    assert_eq!(registry.all().len(), 1);
+}
+
+#[test]
+fn watchers_hear_every_change_in_order_until_they_are_dropped() {
+    let registry = Registry::default();
+    let breaker = registry.join("db", BREAKER).breaker;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&heard);
+    let watcher: Arc<Watcher> = Arc::new(move |name: &str, change: &Change| {
+        note.lock().unwrap().push((name.to_owned(), change.to));
+    });
+    breaker.watch(&watcher);
+    let now = Instant::now();
+    let permit = breaker.admit(now).unwrap();
+    breaker.record(permit, weighing(5), now);
+    let probe = breaker.admit(now + RESET).unwrap();
+    breaker.record(probe, Report::Success, now + RESET);
+    drop(watcher);
+    breaker.with(|breaker| breaker.open(now));
+    let expected = [Open, HalfOpen, Closed].map(|state| ("db".to_owned(), state));
+    assert_eq!(*heard.lock().unwrap(), expected);
+}

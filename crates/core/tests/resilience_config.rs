@@ -1,0 +1,135 @@
+//! Resilience options as users write them.
+
+use std::time::Duration;
+
+use moorline_core::{
+    limit::Limit,
+    options::{Options, Plain, Read},
+    resilience::{
+        breaker::Trip,
+        config::{ATTEMPT_TIMEOUT, BUDGET, JITTER, PolicyOptions, RATIO, RETRY, TIMEOUT, pipeline},
+        pipeline::Guards,
+        retry::Jitter,
+    },
+};
+
+fn map(entries: &[(&str, Plain)]) -> Plain {
+    let own = |(key, value): &(&str, Plain)| ((*key).to_owned(), value.clone());
+    Plain::Map(entries.iter().map(own).collect())
+}
+
+fn read(given: &Plain) -> Read<PolicyOptions> {
+    let options = Options::new("options", given)?;
+    let read = pipeline(&options)?;
+    options.finish()?;
+    Ok(read)
+}
+
+fn message(given: &Plain) -> String {
+    match read(given) {
+        Err(error) => error.message,
+        Ok(policy) => unreachable!("expected a refusal, got {policy:?}"),
+    }
+}
+
+#[test]
+fn only_the_timeouts_apply_unasked() {
+    let policy = read(&Plain::Undefined).unwrap();
+    assert_eq!(policy.pipeline.timeout, TIMEOUT);
+    assert_eq!(policy.pipeline.attempt_timeout, ATTEMPT_TIMEOUT);
+    assert_eq!(policy.pipeline.retry, None);
+    assert_eq!((policy.breaker, policy.budget), (None, None));
+    assert_eq!(
+        (policy.pipeline.limiter, policy.pipeline.bulkhead),
+        (None, None)
+    );
+}
+
+#[test]
+fn true_is_the_defaults_and_false_is_off() {
+    let given = map(&[
+        ("retry", Plain::Bool(true)),
+        ("breaker", Plain::Bool(true)),
+        ("bulkhead", Plain::Bool(false)),
+    ]);
+    let policy = read(&given).unwrap();
+    assert_eq!(policy.pipeline.retry, Some(RETRY));
+    assert_eq!(policy.budget, Some(BUDGET));
+    let (guards, breaker) = policy.breaker.unwrap();
+    assert_eq!(guards, Guards::Attempts);
+    assert_eq!(breaker.trip, Trip::Consecutive { failures: 5 });
+    assert_eq!(Limit::At(breaker.probe_timeout), ATTEMPT_TIMEOUT);
+    assert_eq!(policy.pipeline.bulkhead, None);
+}
+
+#[test]
+fn a_ratio_option_selects_the_ratio_mode_and_excludes_the_other() {
+    let ratio = ("failureRatio", Plain::Number(0.25));
+    let policy = read(&map(&[("breaker", map(std::slice::from_ref(&ratio)))])).unwrap();
+    let (_, min_calls, window) = RATIO;
+    let trip = Trip::Ratio {
+        ratio: 0.25,
+        min_calls,
+        window,
+    };
+    assert_eq!(policy.breaker.unwrap().1.trip, trip);
+    let both = map(&[("breaker", map(&[ratio, ("failMax", Plain::Number(3.0))]))]);
+    assert!(message(&both).starts_with("options.breaker.failureRatio cannot be given together"));
+}
+
+#[test]
+fn the_open_time_is_constant_unless_a_maximum_is_given() {
+    let reset = ("resetTimeoutMs", Plain::Number(100.0));
+    let constant = read(&map(&[("breaker", map(std::slice::from_ref(&reset)))])).unwrap();
+    let breaker = constant.breaker.unwrap().1;
+    assert_eq!(breaker.max_reset_timeout, breaker.reset_timeout);
+    let less = map(&[(
+        "breaker",
+        map(&[reset, ("maxResetTimeoutMs", Plain::Number(50.0))]),
+    )]);
+    assert!(message(&less).starts_with("options.breaker.maxResetTimeoutMs must not be less"));
+}
+
+#[test]
+fn a_rate_is_given_in_one_of_two_forms() {
+    let window = map(&[
+        ("max", Plain::Number(100.0)),
+        ("windowMs", Plain::Number(60_000.0)),
+    ]);
+    let policy = read(&map(&[("rateLimit", window)])).unwrap();
+    let limiter = policy.pipeline.limiter.unwrap();
+    assert_eq!(
+        (limiter.burst, limiter.interval),
+        (100, Duration::from_millis(600))
+    );
+    let neither = map(&[("rateLimit", Plain::Bool(true))]);
+    assert!(message(&neither).starts_with("options.rateLimit.perSecond or max"));
+    let mixed = map(&[
+        ("perSecond", Plain::Number(1.0)),
+        ("windowMs", Plain::Number(1.0)),
+    ]);
+    assert!(message(&map(&[("rateLimit", mixed)])).starts_with("options.rateLimit.windowMs"));
+}
+
+#[test]
+fn jitter_is_a_switch_a_fraction_or_full() {
+    let jitter = |value| read(&map(&[("retry", map(&[("jitter", value)]))]));
+    let of = |value| jitter(value).unwrap().pipeline.retry.unwrap().jitter;
+    assert_eq!(of(Plain::Bool(true)), Jitter::Symmetric(JITTER));
+    assert_eq!(of(Plain::Number(0.5)), Jitter::Symmetric(0.5));
+    assert_eq!(of(Plain::Text("full".into())), Jitter::Full);
+    for bad in [
+        Plain::Number(1.5),
+        Plain::Number(f64::NAN),
+        Plain::Text("some".into()),
+    ] {
+        assert!(jitter(bad).is_err());
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused_at_every_level() {
+    let slip = map(&[("retry", map(&[("maxRetrys", Plain::Number(1.0))]))]);
+    let expected = "options.retry.maxRetrys is not a known option; did you mean 'maxRetries'?";
+    assert_eq!(message(&slip), expected);
+}

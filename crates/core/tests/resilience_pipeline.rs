@@ -1,0 +1,354 @@
+//! The order of the policies: what a call is told, step by step.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use moorline_core::{
+    limit::Limit,
+    resilience::{
+        breaker::{BreakerOptions, CircuitState, Trip},
+        budget::{Budget, BudgetOptions},
+        bulkhead::BulkheadOptions,
+        call::{Attempt, Call, Next, Step},
+        config::{ATTEMPT_TIMEOUT, BREAKER, RETRY, TIMEOUT},
+        deadline::Deadline,
+        limiter::LimiterOptions,
+        pipeline::{Guards, Pipeline, PipelineOptions},
+        refusal::Refusal,
+        registry::SharedBreaker,
+        report::{Fault, Report},
+        retry::{Backoff, GiveUp, Jitter, RetryPolicy},
+    },
+};
+use proptest::prelude::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const FAILED: Report = Report::Failure(Fault::counted(true));
+
+/// Retries every second, without jitter.
+const STEADY: RetryPolicy = RetryPolicy {
+    max_retries: 3,
+    base_delay: SECOND,
+    backoff: Backoff::Fixed,
+    jitter: Jitter::Symmetric(0.0),
+    ..RETRY
+};
+
+const PLAIN: PipelineOptions = PipelineOptions {
+    timeout: TIMEOUT,
+    attempt_timeout: ATTEMPT_TIMEOUT,
+    retry: Some(STEADY),
+    limiter: None,
+    bulkhead: None,
+};
+
+const ONE_AT_A_TIME: PipelineOptions = PipelineOptions {
+    bulkhead: Some(BulkheadOptions {
+        max_concurrent: 1,
+        max_queue: 1,
+    }),
+    ..PLAIN
+};
+
+fn breaker(failures: u32) -> Arc<SharedBreaker> {
+    let trip = Trip::Consecutive { failures };
+    Arc::new(SharedBreaker::new(
+        "test",
+        BreakerOptions { trip, ..BREAKER },
+    ))
+}
+
+fn begin(pipeline: &Pipeline, now: Instant) -> Call {
+    pipeline.begin(Deadline::NEVER, now)
+}
+
+fn go(call: &mut Call, pipeline: &Pipeline, now: Instant) -> Attempt {
+    let step = call.admit(pipeline, now);
+    let Step::Go(attempt) = step else {
+        unreachable!("expected to go, got {step:?}");
+    };
+    attempt
+}
+
+#[test]
+fn a_call_is_retried_after_the_delay_and_not_before() {
+    let now = Instant::now();
+    let pipeline = Pipeline::new(PLAIN);
+    let mut call = begin(&pipeline, now);
+    assert_eq!(go(&mut call, &pipeline, now).number, 1);
+    assert_eq!(call.record(&pipeline, FAILED, now), Next::RetryIn(SECOND));
+    // A timer that fires early changes nothing.
+    let half = SECOND / 2;
+    assert_eq!(call.admit(&pipeline, now + half), Step::Wait(half));
+    assert_eq!(go(&mut call, &pipeline, now + SECOND).number, 2);
+    assert_eq!(
+        call.record(&pipeline, Report::Success, now + SECOND),
+        Next::Done
+    );
+    assert_eq!(call.attempts(), 2);
+}
+
+#[test]
+fn the_deadline_shrinks_across_attempts_and_ends_the_call_instead_of_a_useless_wait() {
+    let start = Instant::now();
+    let pipeline = Pipeline::new(PipelineOptions {
+        timeout: Limit::At(SECOND * 12),
+        ..PLAIN
+    });
+    let mut call = begin(&pipeline, start);
+    let first = go(&mut call, &pipeline, start);
+    assert_eq!(first.deadline.remaining(start), Some(SECOND * 10));
+    call.record(&pipeline, FAILED, start + SECOND * 5);
+    let now = start + SECOND * 6;
+    assert_eq!(
+        go(&mut call, &pipeline, now).deadline.remaining(now),
+        Some(SECOND * 6)
+    );
+    let late = start + SECOND * 11;
+    assert_eq!(
+        call.record(&pipeline, FAILED, late),
+        Next::GiveUp(GiveUp::Deadline)
+    );
+}
+
+#[test]
+fn the_callers_earlier_deadline_wins() {
+    let now = Instant::now();
+    let pipeline = Pipeline::new(PLAIN);
+    let mut call = pipeline.begin(Deadline::after(now, Limit::At(SECOND)), now);
+    assert_eq!(
+        go(&mut call, &pipeline, now).deadline.remaining(now),
+        Some(SECOND)
+    );
+    let mut late = pipeline.begin(Deadline::after(now, Limit::At(SECOND)), now);
+    let refused = late.admit(&pipeline, now + SECOND);
+    assert_eq!(refused, Step::Refuse(Refusal::DeadlinePassed));
+}
+
+#[test]
+fn a_breaker_around_attempts_counts_each_and_one_around_calls_counts_once() {
+    for (guards, expected) in [(Guards::Attempts, 4), (Guards::Calls, 1)] {
+        let breaker = breaker(100);
+        let pipeline = Pipeline::new(PLAIN).with_breaker(guards, Arc::clone(&breaker));
+        let mut now = Instant::now();
+        let mut call = begin(&pipeline, now);
+        loop {
+            go(&mut call, &pipeline, now);
+            match call.record(&pipeline, FAILED, now) {
+                Next::RetryIn(delay) => now += delay,
+                Next::GiveUp(why) => break assert_eq!(why, GiveUp::Exhausted),
+                Next::Done => panic!("it failed"),
+            }
+        }
+        assert_eq!(breaker.snapshot().failures, expected, "{guards:?}");
+    }
+}
+
+#[test]
+fn a_breaker_that_opens_ends_the_retries_without_a_wait() {
+    let now = Instant::now();
+    let breaker = breaker(2);
+    let pipeline = Pipeline::new(PLAIN).with_breaker(Guards::Attempts, Arc::clone(&breaker));
+    let mut call = begin(&pipeline, now);
+    go(&mut call, &pipeline, now);
+    assert_eq!(call.record(&pipeline, FAILED, now), Next::RetryIn(SECOND));
+    go(&mut call, &pipeline, now + SECOND);
+    let next = call.record(&pipeline, FAILED, now + SECOND);
+    assert_eq!(next, Next::GiveUp(GiveUp::CircuitOpen));
+    let refused = begin(&pipeline, now).admit(&pipeline, now + SECOND);
+    let retry_after = Some(BREAKER.reset_timeout);
+    assert_eq!(refused, Step::Refuse(Refusal::CircuitOpen { retry_after }));
+}
+
+#[test]
+fn an_open_breaker_takes_no_token_and_no_place() {
+    let now = Instant::now();
+    let limiter = LimiterOptions {
+        interval: SECOND,
+        burst: 1,
+        max_queue: 0,
+        max_wait: SECOND,
+    };
+    let options = PipelineOptions {
+        limiter: Some(limiter),
+        ..ONE_AT_A_TIME
+    };
+    let breaker = breaker(1);
+    let pipeline = Pipeline::new(options).with_breaker(Guards::Attempts, Arc::clone(&breaker));
+    breaker.with(|breaker| breaker.open(now));
+    assert!(matches!(
+        begin(&pipeline, now).admit(&pipeline, now),
+        Step::Refuse(_)
+    ));
+    assert_eq!(pipeline.occupancy(), Some((0, 0)));
+    breaker.with(|breaker| breaker.close(now));
+    go(&mut begin(&pipeline, now), &pipeline, now);
+}
+
+#[test]
+fn a_call_waits_for_its_token_and_then_goes() {
+    let now = Instant::now();
+    let limiter = LimiterOptions {
+        interval: SECOND,
+        burst: 1,
+        max_queue: 10,
+        max_wait: SECOND * 60,
+    };
+    let pipeline = Pipeline::new(PipelineOptions {
+        limiter: Some(limiter),
+        ..PLAIN
+    });
+    go(&mut begin(&pipeline, now), &pipeline, now);
+    let mut second = begin(&pipeline, now);
+    assert_eq!(second.admit(&pipeline, now), Step::Wait(SECOND));
+    go(&mut second, &pipeline, now + SECOND);
+    // A wait that cannot end before the deadline is refused at once, and takes no token with it.
+    let mut hurried = pipeline.begin(Deadline::after(now, Limit::At(SECOND / 2)), now);
+    let retry_after = SECOND * 2;
+    let refused = Step::Refuse(Refusal::RateLimited { retry_after });
+    assert_eq!(hurried.admit(&pipeline, now), refused);
+    assert_eq!(
+        begin(&pipeline, now).admit(&pipeline, now),
+        Step::Wait(retry_after)
+    );
+}
+
+#[test]
+fn the_bulkhead_queues_then_refuses_and_a_retry_delay_holds_no_place() {
+    let now = Instant::now();
+    let pipeline = Pipeline::new(ONE_AT_A_TIME);
+    let [mut first, mut second, mut third] = [(); 3].map(|()| begin(&pipeline, now));
+    go(&mut first, &pipeline, now);
+    assert_eq!(second.admit(&pipeline, now), Step::Queue(TIMEOUT.get()));
+    assert_eq!(
+        third.admit(&pipeline, now),
+        Step::Refuse(Refusal::Overloaded)
+    );
+    assert_eq!(first.record(&pipeline, FAILED, now), Next::RetryIn(SECOND));
+    go(&mut second, &pipeline, now);
+    assert!(matches!(
+        first.admit(&pipeline, now + SECOND),
+        Step::Queue(_)
+    ));
+    second.record(&pipeline, Report::Success, now);
+    assert_eq!(go(&mut first, &pipeline, now + SECOND).number, 2);
+}
+
+#[test]
+fn a_retry_needs_the_shared_budget() {
+    let now = Instant::now();
+    let ttl = SECOND * 10;
+    let budget = Budget::new(BudgetOptions {
+        ratio: 0.5,
+        reserve_per_second: 0.0,
+        ttl,
+    });
+    let pipeline = Pipeline::new(PLAIN).with_budget(Arc::new(budget));
+    let outcomes = [(); 4].map(|()| {
+        let mut call = begin(&pipeline, now);
+        go(&mut call, &pipeline, now);
+        call.record(&pipeline, FAILED, now)
+    });
+    let (refused, allowed) = (Next::GiveUp(GiveUp::Budget), Next::RetryIn(SECOND));
+    assert_eq!(outcomes, [refused, allowed, refused, allowed]);
+}
+
+#[test]
+fn a_call_refused_between_its_attempts_still_counts_as_a_failed_call() {
+    let start = Instant::now();
+    let breaker = breaker(100);
+    let pipeline = Pipeline::new(ONE_AT_A_TIME).with_breaker(Guards::Calls, Arc::clone(&breaker));
+    let mut call = begin(&pipeline, start);
+    go(&mut call, &pipeline, start);
+    call.record(&pipeline, FAILED, start);
+    let after_deadline = start + SECOND * 31;
+    assert!(matches!(
+        call.admit(&pipeline, after_deadline),
+        Step::Refuse(_)
+    ));
+    assert_eq!(breaker.snapshot().failures, 1);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Begin,
+    Admit(usize),
+    Record(usize, bool),
+    Cancel(usize),
+}
+
+fn acts() -> impl Strategy<Value = (u64, Act)> {
+    let act = prop_oneof![
+        Just(Act::Begin),
+        any::<usize>().prop_map(Act::Admit),
+        (any::<usize>(), any::<bool>()).prop_map(|(n, ok)| Act::Record(n, ok)),
+        any::<usize>().prop_map(Act::Cancel),
+    ];
+    (0_u64..3_000, act)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn whatever_happens_to_calls_they_leave_nothing_behind(
+        around_calls: bool,
+        acts in prop::collection::vec(acts(), 1..150),
+    ) {
+        let guards = if around_calls { Guards::Calls } else { Guards::Attempts };
+        let limiter = LimiterOptions { interval: SECOND / 10, burst: 2, max_queue: 5, max_wait: SECOND };
+        let bulkhead = BulkheadOptions { max_concurrent: 2, max_queue: 2 };
+        let options = PipelineOptions { limiter: Some(limiter), bulkhead: Some(bulkhead), ..PLAIN };
+        let breaker = breaker(2);
+        let pipeline = Pipeline::new(options).with_breaker(guards, Arc::clone(&breaker));
+        let mut now = Instant::now();
+        let mut calls: Vec<(Call, bool)> = Vec::new();
+        for (pause_ms, act) in acts {
+            now += Duration::from_millis(pause_ms);
+            match act {
+                Act::Begin => calls.push((begin(&pipeline, now), false)),
+                Act::Admit(n) | Act::Record(n, _) | Act::Cancel(n) if !calls.is_empty() => {
+                    let n = n % calls.len();
+                    let (call, running) = &mut calls[n];
+                    let over = match (act, *running) {
+                        (Act::Record(_, ok), true) => {
+                            *running = false;
+                            let report = if ok { Report::Success } else { FAILED };
+                            !matches!(call.record(&pipeline, report, now), Next::RetryIn(_))
+                        }
+                        (Act::Admit(_), false) => {
+                            let step = call.admit(&pipeline, now);
+                            *running = matches!(step, Step::Go(_));
+                            matches!(step, Step::Refuse(_))
+                        }
+                        (Act::Cancel(_), _) => {
+                            call.cancel(&pipeline, now);
+                            true
+                        }
+                        _ => false,
+                    };
+                    if over {
+                        calls.swap_remove(n);
+                    }
+                }
+                _ => {}
+            }
+            let running = calls.iter().filter(|(_, running)| *running).count();
+            prop_assert!(running <= 2);
+        }
+        for (mut call, _) in calls {
+            call.cancel(&pipeline, now);
+        }
+        prop_assert_eq!(pipeline.occupancy(), Some((0, 0)));
+        // No permit is out: even a half-open breaker admits as many probes as it may.
+        now += BREAKER.reset_timeout;
+        breaker.with(|breaker| breaker.half_open(now));
+        for _ in 0..BREAKER.half_open_max_calls {
+            let permit = breaker.admit(now);
+            prop_assert!(permit.is_ok());
+        }
+        prop_assert_eq!(breaker.snapshot().state, CircuitState::HalfOpen);
+    }
+}

@@ -1,0 +1,181 @@
+//! Runs an operation through core's [`Pipeline`]: sleeps as long as it is told, and reports what came of each attempt.
+
+use std::{
+    future::{Future, poll_fn},
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use moorline_core::{
+    error::{Delivery, Failure, Kind, Outcome},
+    resilience::{
+        call::{Attempt, Call, Next, Step},
+        deadline::Deadline,
+        pipeline::Pipeline,
+        refusal::Refusal,
+        report::{Fault, Report},
+    },
+};
+use tokio::time::{sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// One call: whose it is, and what bounds it besides the pipeline.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The service, for the failure.
+    pub service: &'static str,
+    /// The operation, for the failure.
+    pub operation: &'static str,
+    /// Whether a repeat does no harm when nobody knows if the first try arrived. It decides whether an attempt
+    /// that timed out is repeated; of other failures the operation itself says so (`retryable`).
+    pub idempotent: bool,
+    /// The caller's deadline, which may be earlier than the pipeline's.
+    pub deadline: Deadline,
+    /// Ends the call at once.
+    pub cancel: CancellationToken,
+}
+
+/// Runs `operation` until it succeeds, cannot be repeated, or is out of time. The failure is that of the last
+/// attempt, with `attempts` set; a policy's refusal is one of its own only when no attempt was made.
+///
+/// Dropping the future gives every permit back.
+pub async fn run<T, F, Fut>(pipeline: &Pipeline, run: Run, mut operation: F) -> Outcome<T>
+where
+    F: FnMut(Attempt) -> Fut,
+    Fut: Future<Output = Outcome<T>>,
+{
+    let mut held = Held {
+        pipeline,
+        call: pipeline.begin(run.deadline, now()),
+    };
+    let mut last = None;
+    loop {
+        let attempt = match held.call.admit(pipeline, now()) {
+            Step::Go(attempt) => attempt,
+            Step::Wait(pause) => {
+                run.unless_cancelled(sleep(pause)).await?;
+                continue;
+            }
+            Step::Queue(at_most) => {
+                run.unless_cancelled(held.turn(at_most)).await?;
+                continue;
+            }
+            Step::Refuse(refusal) => {
+                return Err(last.unwrap_or_else(|| run.refused(pipeline, refusal)));
+            }
+        };
+        let outcome = run.attempt(&attempt, operation(attempt)).await?;
+        let report = match &outcome {
+            Ok(_) => Report::Success,
+            Err(failure) => Report::Failure(Fault::from(failure)),
+        };
+        match (outcome, held.call.record(pipeline, report, now())) {
+            (Err(failure), Next::RetryIn(_)) => last = Some(failure.with_attempts(attempt.number)),
+            (outcome, _) => {
+                return outcome.map_err(|failure| failure.with_attempts(attempt.number));
+            }
+        }
+    }
+}
+
+impl Run {
+    /// A call without a deadline or a means to cancel, whose operation may be repeated.
+    pub fn new(service: &'static str, operation: &'static str) -> Self {
+        Self {
+            service,
+            operation,
+            idempotent: true,
+            deadline: Deadline::NEVER,
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Outcome<T> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => {
+                Err(Failure::aborted().during(self.service, self.operation))
+            }
+            done = work => Ok(done),
+        }
+    }
+
+    /// The outcome of one attempt; the outer failure is the caller's abort, which is nobody's outcome.
+    async fn attempt<T>(
+        &self,
+        attempt: &Attempt,
+        work: impl Future<Output = Outcome<T>>,
+    ) -> Outcome<Outcome<T>> {
+        let Some(at) = attempt.deadline.at() else {
+            return self.unless_cancelled(work).await;
+        };
+        let started = now();
+        let bounded = async {
+            tokio::select! {
+                biased;
+                outcome = work => outcome,
+                () = sleep_until(at.into()) => Err(self.timed_out(at - started)),
+            }
+        };
+        self.unless_cancelled(bounded).await
+    }
+
+    fn timed_out(&self, after: Duration) -> Failure {
+        let message = format!(
+            "{} got no answer within {} ms",
+            self.operation,
+            after.as_millis()
+        );
+        Failure::new(Kind::Timeout, message)
+            .during(self.service, self.operation)
+            .with_retryable(self.idempotent)
+    }
+
+    fn refused(&self, pipeline: &Pipeline, refusal: Refusal) -> Failure {
+        let breaker = pipeline.breaker().map_or("", |breaker| breaker.name());
+        refusal
+            .failure(breaker)
+            .during(self.service, self.operation)
+            .with_delivery(Delivery::None)
+    }
+}
+
+/// A call that gives back what it holds when its future is dropped.
+struct Held<'a> {
+    pipeline: &'a Pipeline,
+    call: Call,
+}
+
+impl Held<'_> {
+    /// Waits for a place in the bulkhead.
+    async fn turn(&self, at_most: Option<Duration>) {
+        let mut asked = false;
+        let woken = poll_fn(|context| {
+            if std::mem::replace(&mut asked, true) {
+                return Poll::Ready(());
+            }
+            self.call.wake_on_turn(self.pipeline, context.waker());
+            Poll::Pending
+        });
+        match at_most {
+            Some(at_most) => {
+                tokio::select! {
+                    () = woken => {}
+                    () = sleep(at_most) => {}
+                }
+            }
+            None => woken.await,
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.call.cancel(self.pipeline, now());
+    }
+}
+
+/// The runtime's clock, so that a paused one is obeyed.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -14,3 +14,25 @@ export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, 
 export type { HealthCheckFunction } from './health-answer';
 export { setLogger } from './logger';
 export type { Logger, LogLevel, LogRecord } from './logger';
+export {
+  getWebhookVerifier,
+  parseWebhookSignature,
+  resetWebhookVerifiers,
+  signWebhookPayload,
+  verifyWebhookSignature,
+  WebhookVerifier,
+} from './webhook';
+export type {
+  RequestVerificationResult,
+  VerificationResult,
+  WebhookHeaders,
+  WebhookRequest,
+  WebhookSignatureHeader,
+  WebhookSigning,
+  WebhookVerificationConfig,
+} from './webhook';
+export { receiveWebhook, webhookMiddleware } from './webhook-receive';
+export type { FetchRequest, ReceivedWebhook, ReceiveOptions, VerifiedRequest } from './webhook-receive';
+export { MemoryReplayStore } from './webhook-replay';
+export type { WebhookReplayStore } from './webhook-replay';
+export type { WebhookScheme, WebhookSchemeDescription } from './webhook-scheme';

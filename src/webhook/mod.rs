@@ -10,8 +10,8 @@ use std::{
 use moorline_core::{
     options::{OptionError, Plain},
     webhook::{
-        Headers, Incoming, MemoryReplayStore, Outgoing, ReplayStore, Verifier as WebhookVerifier,
-        config, mac, parse_signature,
+        Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore,
+        Verifier as WebhookVerifier, config, mac, parse_signature,
     },
 };
 use napi::{Env, Result};
@@ -89,7 +89,13 @@ pub fn webhook_sign(
     verifier
         .sign(&outgoing)
         .map(|signed| json!(signed.headers).to_string())
-        .map_err(|reason| throw(&env, &OptionError::bad_value("sign:", reason)))
+        .map_err(|reason| {
+            let text = match reason {
+                Reason::Error(text) => text.into_owned(),
+                other => other.to_string(),
+            };
+            throw(&env, &OptionError::bad_value("sign():", text))
+        })
 }
 
 /// The parts of one of the generic forms as JSON; nothing for any other text.

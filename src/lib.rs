@@ -18,6 +18,7 @@ mod libsql;
 mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
+mod webhook;
 
 use napi::{Env, Result, bindgen_prelude::Object};
 
@@ -30,5 +31,6 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     exports.add::<libsql::Release>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
+    webhook::register(&exports)?;
     Ok(())
 }

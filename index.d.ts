@@ -1,6 +1,7 @@
 // The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.
 
 import { EventEmitter } from 'node:events';
+import { IncomingMessage, ServerResponse } from 'node:http';
 
 /** What went wrong: the field to branch on. A closed set. */
 export type ErrorKind =
@@ -282,5 +283,258 @@ export type Logger = {
  * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
  */
 export declare function setLogger(next: Logger | undefined): void;
+/**
+ * Where accepted requests are remembered. It answers at once; for a store behind a network, verify without one
+ * and deduplicate by the result's `id`.
+ */
+export interface WebhookReplayStore {
+  /** Remembers `key` for `ttlMs` and answers whether it is new; `false` means a replay. */
+  remember(key: string, ttlMs: number): boolean;
+}
+/**
+ * Remembers accepted requests in this process, so that a captured one is not accepted again.
+ *
+ * What counts as the same request is its signature: a sender's retry with a new timestamp passes, a retry of a
+ * scheme without timestamps (GitHub, Shopify) does not until 24 hours later. Where such a request could not be
+ * processed, {@link forget} its `replayKey` so that the retry is accepted.
+ */
+export declare class MemoryReplayStore implements WebhookReplayStore {
+  #private;
+  /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
+  constructor({ capacity }?: { capacity?: number | undefined });
+  remember(key: string, ttlMs: number): boolean;
+  /** Forgets a request, by its result's `replayKey`. */
+  forget(key: string): void;
+}
+/** The schemes moorline knows by name; `generic` is `t=…,v1=…`, `sha256=…` or raw hex in `X-Webhook-Signature`. */
+export type WebhookScheme =
+  | 'stripe'
+  | 'github'
+  | 'github-sha1'
+  | 'standard'
+  | 'standard-ed25519'
+  | 'slack'
+  | 'shopify'
+  | 'hubspot-v1'
+  | 'hubspot-v2'
+  | 'hubspot-v3'
+  | 'twilio'
+  | 'linear'
+  | 'paddle'
+  | 'zoom'
+  | 'square'
+  | 'discord'
+  | 'salesforce-data-cloud'
+  | 'salesforce-ens'
+  | 'generic';
+/** A scheme of your own. */
+export interface WebhookSchemeDescription {
+  /** What results call it. */
+  name: string;
+  /** The header with the signature. */
+  header: string;
+  /** What is signed: `{body}`, `{timestamp}`, `{id}`, `{method}` and `{url}` stand for themselves. `{body}` must be there. */
+  content: string;
+  /** What stands before the signature in its header. Default nothing. */
+  prefix?: string | undefined;
+  /** Where the header has named fields, one of them the timestamp. Default separator `,`, names `t` and `v1`. */
+  fields?:
+    | {
+        separator?: string | undefined;
+        timestamp?: string | undefined;
+        signature?: string | undefined;
+      }
+    | undefined;
+  /** HMAC with `sha256` (default) or `sha1`, or `ed25519`. */
+  algorithm?: 'sha256' | 'sha1' | 'ed25519' | undefined;
+  /** How the signature is written. Default `hex`. */
+  encoding?: 'hex' | 'base64' | undefined;
+  /** How the secret is written. Default `text`. */
+  keyEncoding?: 'text' | 'base64' | 'hex' | undefined;
+  /** The header with the timestamp, where it has one of its own. */
+  timestampHeader?: string | undefined;
+  /** Default `s`. */
+  timestampUnit?: 's' | 'ms' | undefined;
+  /** The header with the delivery's id. */
+  idHeader?: string | undefined;
+}
+/** Options of a {@link WebhookVerifier}. */
+export interface WebhookVerificationConfig {
+  /** The shared secret (a public key for Ed25519), or several while they are rotated, newest first. Must not be empty. */
+  secret: string | readonly string[] | undefined;
+  /** How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age. */
+  maxAgeMs?: number | undefined;
+  /** How far ahead a signed timestamp may be, in milliseconds. Default 60 000 (Paddle 5000). */
+  toleranceMs?: number | undefined;
+  /** The scheme or schemes that are accepted. Default: whichever the request carries. Name it where you know it. */
+  scheme?: WebhookScheme | WebhookSchemeDescription | readonly (WebhookScheme | WebhookSchemeDescription)[] | undefined;
+  /** The public URL of the endpoint as the sender calls it, for Twilio, Square and HubSpot, which sign it. */
+  url?: string | undefined;
+  /** Refuses a request that was accepted before. See {@link MemoryReplayStore}. */
+  replayStore?: WebhookReplayStore | undefined;
+}
+/** The parts of a signature header. */
+export interface WebhookSignatureHeader {
+  /** Seconds since the epoch; the current time where the header has none. */
+  timestamp: number;
+  /** In lower-case hex. */
+  signature: string;
+  /** `v1` or `sha256`; absent for a raw signature. */
+  version?: string;
+}
+/** What {@link WebhookVerifier.verify} found out. */
+export interface VerificationResult {
+  valid: boolean;
+  /** Why it is not: `Invalid signature format`, `Webhook too old (…)`, `Webhook timestamp is in the future`, `Signature mismatch` or `Verification error: …`. */
+  reason?: string;
+  /** The signed timestamp in seconds, where there is one. */
+  timestamp?: number;
+  /** What the `replayStore` remembers of it; forget it there when the request could not be processed. */
+  replayKey?: string;
+}
+/** What {@link WebhookVerifier.verifyRequest} found out. */
+export interface RequestVerificationResult extends VerificationResult {
+  /** The scheme it was judged by; `undefined` when the request carries none. */
+  scheme: string | undefined;
+  /** The delivery's id, where the scheme has one; deduplicate by it. Only Standard Webhooks signs it. */
+  id?: string;
+  /** Which secret matched, by its position: retire the old one when it is no longer seen. */
+  secretIndex?: number;
+}
+/** Headers as Node, Express or Fetch give them; names in any case. */
+export type WebhookHeaders =
+  | Iterable<readonly [string, string]>
+  | {
+      readonly [name: string]: string | readonly string[] | number | undefined;
+    };
+/** A request as it came in. */
+export interface WebhookRequest {
+  headers: WebhookHeaders;
+  /** The raw body, as bytes or as the text that came over the wire. */
+  body: string | Uint8Array;
+  /** Default `POST`. */
+  method?: string | undefined;
+  /** The URL as the sender called it, or its path and query, which are joined to the verifier's `url`. */
+  url?: string | undefined;
+  /** Milliseconds since the epoch. Default `Date.now()`. */
+  now?: number | undefined;
+}
+/** What to sign with {@link WebhookVerifier.signRequest}. */
+export interface WebhookSigning {
+  body: string | Uint8Array;
+  /** The delivery's id, where the scheme signs one. */
+  id?: string | undefined;
+  /** Default `POST`. */
+  method?: string | undefined;
+  /** Default the verifier's `url`. */
+  url?: string | undefined;
+  /** Seconds since the epoch. Default now. */
+  timestamp?: number | undefined;
+}
+/**
+ * Verifies and signs webhooks, over the raw bytes, in constant time, under one or several secrets.
+ *
+ * It answers on the calling thread: a signature takes about a microsecond.
+ */
+export declare class WebhookVerifier {
+  #private;
+  /** The endpoint's public URL, where it was given. */
+  readonly url: string | undefined;
+  constructor(config: WebhookVerificationConfig);
+  /**
+   * Whether `signature` is one of `payload`. Never throws.
+   *
+   * @param payload The raw body. A parsed object is refused, with the middleware to change in `reason`.
+   * @param signature The value of the signature's header, `undefined` when the request has none.
+   * @param secret Another secret, or several, for this call.
+   */
+  verify(
+    payload: string | Uint8Array,
+    signature: string | readonly string[] | undefined,
+    secret?: string | readonly string[],
+  ): VerificationResult;
+  /** Judges a whole request: finds its signature, timestamp and id in the headers. Never throws. */
+  verifyRequest(request: WebhookRequest): RequestVerificationResult;
+  /**
+   * What to answer, as JSON with status 200, a provider that checks who owns this endpoint: Zoom's
+   * `endpoint.url_validation`, Slack's `url_verification`, Discord's PING. `undefined` for every other request
+   * and for one that is not genuine.
+   */
+  challenge(request: WebhookRequest): Record<string, unknown> | undefined;
+  /**
+   * The value of the signature's header for `payload`: `t=…,v1=…` unless the verifier has another scheme.
+   *
+   * @param timestamp Seconds since the epoch. Default now.
+   */
+  sign(payload: string | Uint8Array, timestamp?: number): string;
+  /** All headers that a signed request carries under the verifier's scheme. */
+  signRequest(signing: WebhookSigning): Record<string, string>;
+}
+/** Whether `signature` is one of `payload` under `secret`, with the default options. */
+export declare function verifyWebhookSignature(
+  payload: string | Uint8Array,
+  signature: string | readonly string[] | undefined,
+  secret: string | readonly string[] | undefined,
+): boolean;
+/** Signs `payload`: `t=<seconds>,v1=<hex>`, for the header `X-Webhook-Signature`. */
+export declare function signWebhookPayload(
+  payload: string | Uint8Array,
+  secret: string | readonly string[] | undefined,
+  timestamp?: number,
+): string;
+/** Takes `t=…,v1=…`, `sha256=…` or a raw hex signature apart; `null` for anything else. Verifies nothing. */
+export declare function parseWebhookSignature(header: string | undefined): WebhookSignatureHeader | null;
+/** The shared verifier for `secret`. `config` counts when this call makes it; later it changes nothing. */
+export declare function getWebhookVerifier(
+  secret: string | readonly string[] | undefined,
+  config?: Omit<WebhookVerificationConfig, 'secret'>,
+): WebhookVerifier;
+/** Forgets all shared verifiers. */
+export declare function resetWebhookVerifiers(): void;
+/** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
+export interface FetchRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Iterable<[string, string]>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+/** Options of {@link receiveWebhook}. */
+export interface ReceiveOptions {
+  /** The largest body that is read, in bytes. Default 10 MiB. */
+  limitBytes?: number | undefined;
+}
+/** A received webhook: the result, and the raw body to parse. */
+export interface ReceivedWebhook extends RequestVerificationResult {
+  body: Buffer;
+  /** What to answer as JSON, where the provider only checks who owns the endpoint. */
+  challenge?: Record<string, unknown>;
+}
+/**
+ * Reads the raw body of a request of `node:http`, Express, Next or Fetch, and verifies it. Never rejects for what
+ * the sender did: then `valid` is false.
+ *
+ * Call it before any body parser. A body that `express.raw()` kept, or a `rawBody`, is used as it is.
+ */
+export declare function receiveWebhook(
+  verifier: WebhookVerifier,
+  request: IncomingMessage | FetchRequest,
+  options?: ReceiveOptions,
+): Promise<ReceivedWebhook>;
+/** A request that passed {@link webhookMiddleware}. */
+export interface VerifiedRequest extends IncomingMessage {
+  /** The result, with the raw body. */
+  webhook?: ReceivedWebhook;
+  /** The raw body. */
+  rawBody?: Buffer;
+}
+/**
+ * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
+ * `rawBody` and the result as `webhook`; answers 401 to all others, and challenges by itself. Mount it before any
+ * body parser.
+ */
+export declare function webhookMiddleware(
+  verifier: WebhookVerifier,
+  options?: ReceiveOptions,
+): (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void) => void;
 
 export {};

@@ -14,8 +14,11 @@
 
 mod bridge;
 mod health;
+mod libsql;
+mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
+mod webhook;
 
 use napi::{Env, Result, bindgen_prelude::Object};
 
@@ -24,7 +27,10 @@ use napi::{Env, Result, bindgen_prelude::Object};
 pub fn load(exports: Object, env: Env) -> Result<()> {
     bridge::watch_panics();
     let exports = bridge::Exports::new(env, exports);
+    exports.add::<libsql::Take>()?;
+    exports.add::<libsql::Release>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
+    webhook::register(&exports)?;
     Ok(())
 }

@@ -15,3 +15,4 @@ pub mod options;
 pub mod pool;
 pub mod resilience;
 pub mod secret;
+pub mod webhook;

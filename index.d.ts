@@ -261,6 +261,451 @@ export declare function registerHealthCheck(
 export declare function checkAllHealth(): Promise<HealthReport>;
 /** {@link HealthMonitor.check} on the shared monitor. */
 export declare function checkHealth(name: string): Promise<HealthCheckResult>;
+/** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
+export declare class LibsqlError extends MoorlineError {
+  /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
+  readonly extendedCode?: string;
+  /** SQLite's own number for {@link extendedCode}. */
+  readonly rawCode?: number;
+  constructor(
+    message: string,
+    code: string,
+    extendedCode?: string,
+    rawCode?: number,
+    cause?: Error,
+    fields?: Partial<ErrorFields>,
+  );
+}
+/** A failure of one statement of a batch. */
+export declare class LibsqlBatchError extends LibsqlError {
+  /** The index of the statement, from 0. */
+  readonly statementIndex: number;
+  constructor(
+    message: string,
+    statementIndex: number,
+    code: string,
+    extendedCode?: string,
+    rawCode?: number,
+    cause?: Error,
+    fields?: Partial<ErrorFields>,
+  );
+}
+/** A value of a row. */
+export type Value = null | string | number | bigint | ArrayBuffer;
+/** What can be passed as an argument of a statement. */
+export type InValue = Value | boolean | Uint8Array | Date;
+/** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
+export type InArgs = Array<InValue> | Record<string, InValue>;
+/** SQL text, or SQL text with its arguments. */
+export type InStatement =
+  | {
+      sql: string;
+      args?: InArgs;
+    }
+  | string;
+/** How SQLite integers reach JavaScript. */
+export type IntMode = 'number' | 'bigint' | 'string';
+/** One row: by column name or by index. Its enumerable members are the columns. */
+export interface Row {
+  /** How many columns it has. */
+  readonly length: number;
+  [index: number]: any;
+  [name: string]: any;
+}
+/** The result of one statement. */
+export interface ResultSet {
+  /** The names of the columns. */
+  columns: string[];
+  /** Their types as declared in the schema; empty where there is none. */
+  columnTypes: string[];
+  rows: Row[];
+  /** How many rows an INSERT, UPDATE or DELETE changed. */
+  rowsAffected: number;
+  /** The ROWID of the last inserted row; undefined for statements that insert nothing. */
+  lastInsertRowid: bigint | undefined;
+  /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
+  toJSON(): unknown;
+}
+/**
+ * How a transaction begins: `write` waits for the write lock at once (`BEGIN IMMEDIATE`), `read` takes none,
+ * `deferred` takes it at its first write and may then fail.
+ */
+export type TransactionMode = 'write' | 'read' | 'deferred';
+/** Bounds of one call. */
+export interface QueryOptions extends CallOptions {
+  /** In place of the pool's `queryTimeoutMs`; `Infinity` for none. */
+  timeoutMs?: number | undefined;
+}
+/** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
+export type BatchStatement = InStatement | [sql: string, args?: InArgs];
+/**
+ * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
+ * what was not committed. `await using` does the last.
+ */
+export declare class Transaction {
+  #private;
+  private constructor();
+  /** Whether it has ended. */
+  get closed(): boolean;
+  /** Runs one statement in the transaction. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in order; the first failure stops the batch but not the transaction. */
+  batch(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Makes all changes permanent and ends the transaction. */
+  commit(options?: QueryOptions): Promise<void>;
+  /** Undoes all changes and ends the transaction; after its end it does nothing. */
+  rollback(options?: QueryOptions): Promise<void>;
+  /** Ends the transaction, rolling back what was not committed. Does nothing after its end. */
+  close(): void;
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+/**
+ * One connection of a pool, from `getConnection` to its release. All its statements run on the same
+ * connection, one at a time; after the release every call is refused with kind `closed`.
+ */
+export declare class PooledClient {
+  #private;
+  /** Which of the pool's connections this is: equal numbers, equal connection. */
+  readonly connectionId: number;
+  /** `file` for files and memory, `http` for servers. */
+  readonly protocol: string;
+  /** Whether it was released. */
+  get closed(): boolean;
+  /** Runs one statement. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in a transaction of their own: all of them, or none. The default mode is `deferred`. */
+  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  /** As `batch`, with foreign keys off around it. */
+  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Begins an interactive transaction on this connection. The default mode is `write`. */
+  transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Embedded replicas are not in this build, so there is nothing to synchronize: always rejects. */
+  sync(): Promise<never>;
+  /** Gives the connection back to its pool, as `releaseConnection` does. */
+  close(): void;
+  [Symbol.dispose](): void;
+}
+/** A request the service works on by itself; made by `NixtlaClient.submit`. */
+export declare class NixtlaJob<Answer> {
+  #private;
+  /** The service's name for it. */
+  readonly id: string;
+  /** What the service says of it: `pending`, `running`, `succeeded`, `failed` or `cancelled`. */
+  status(options?: NixtlaCallOptions): Promise<string>;
+  /**
+   * Waits for the answer, asking after it every half second at first and every 15 s in the end.
+   *
+   * After `timeoutMs` (default an hour) the job is cancelled and the call rejects with kind `timeout`. Aborting
+   * `signal` only ends the wait: the job goes on.
+   */
+  result(options?: NixtlaCallOptions): Promise<Answer>;
+  /** Cancels it. Resolves with false when there is nothing to cancel any more. */
+  cancel(options?: NixtlaCallOptions): Promise<boolean>;
+}
+/** One measurement. */
+export interface NixtlaPoint {
+  /** Which series it belongs to, where there are several; then every point has one. */
+  id?: string | number | undefined;
+  /** An ISO 8601 string (without an offset: UTC), a `Date`, or milliseconds since 1970. */
+  timestamp: Value | Date;
+  /** A finite number. */
+  value: Value;
+}
+/** What every request has. It is checked whole before anything is sent. */
+export interface NixtlaSeriesRequest {
+  /** The points, in any order. Each series must be regular: no gaps, no repeated times. */
+  timeseries: readonly NixtlaPoint[];
+  /**
+   * How far apart the points are: `1h`, `15min`, `D`, `B`, `W`, `MS`, `QS`, … (pandas' names, and the shorter ones
+   * people write). Inferred from the spacing when it is left out.
+   */
+  frequency?: string | undefined;
+  /** The model; default: the client's. */
+  model?: string | undefined;
+  /** A model that was made with `finetune`. */
+  finetunedModelId?: string | undefined;
+  /** Steps of fine-tuning. Default 0, in `finetune` 10. */
+  finetuneSteps?: number | undefined;
+  /** How many layers are tuned, 1 to 5. Default 1. */
+  finetuneDepth?: number | undefined;
+  /** What fine-tuning minimises. Default `default`. */
+  finetuneLoss?: 'default' | 'mae' | 'mse' | 'rmse' | 'mape' | 'smape' | 'poisson' | undefined;
+}
+/** Asks for a forecast. */
+export interface NixtlaForecastRequest extends NixtlaSeriesRequest {
+  /** How many points ahead. */
+  horizon: number;
+  /** Levels of the intervals that are wanted, between 0 and 1. */
+  confidenceLevels?: readonly number[] | undefined;
+}
+/** Asks how past values would have been forecast. */
+export interface NixtlaCrossValidationRequest extends NixtlaForecastRequest {
+  /** How many windows. Default 1. */
+  windows?: number | undefined;
+  /** How many points lie between two windows. Default `horizon`. */
+  stepSize?: number | undefined;
+  /** Whether the model is fine-tuned anew in each window. Default true. */
+  refit?: boolean | undefined;
+}
+/** Asks which points are not where they were to be expected. */
+export interface NixtlaAnomalyRequest extends NixtlaSeriesRequest {
+  /** The confidence level of the interval an anomaly lies outside of, between 0 and 1. Default 0.99. */
+  level?: number | undefined;
+}
+/** Asks which of the last points are not where they were to be expected before they were known. */
+export interface NixtlaOnlineAnomalyRequest extends NixtlaAnomalyRequest {
+  /** How many points ahead each point is forecast. */
+  horizon: number;
+  /** How many of the last points are judged. */
+  detectionSize: number;
+  /** Whether each series is judged alone or all together. Default `univariate`. */
+  thresholdMethod?: 'univariate' | 'multivariate' | undefined;
+  /** How many points lie between two forecasts. Default: the service's choice. */
+  stepSize?: number | undefined;
+  /** Whether the model is fine-tuned anew at each step. Default false. */
+  refit?: boolean | undefined;
+}
+/** Asks for a fine-tuned model. */
+export interface NixtlaFinetuneRequest extends NixtlaSeriesRequest {
+  /** The new model's name: 1 to 36 letters, digits, `-` or `_`. Default: the service's choice. */
+  outputModelId?: string | undefined;
+}
+/** How an answer came about. */
+export interface NixtlaModelInfo {
+  /** The service, or the local model that stood in for it. */
+  source: 'service' | 'local';
+  model: string;
+  /** The frequency in the service's spelling. */
+  frequency: string;
+  /** HTTP requests this took, retries included. */
+  requests: number;
+  /** Tokens, as the service counts them. */
+  inputTokens?: number;
+  outputTokens?: number;
+  finetuneTokens?: number;
+  /** Why the local model answered: `auth` without a key, `circuit-open`, or the kind of the last failure. */
+  fallbackReason?: string;
+}
+/** The bounds of a level. */
+export interface NixtlaInterval {
+  lower: number;
+  upper: number;
+}
+/** A predicted point. */
+export interface NixtlaPrediction {
+  id?: string;
+  /** Written as in the request; ISO 8601 in UTC for a `Date` or a number. */
+  timestamp: string;
+  value: number;
+  /** By level, as it was asked for: `intervals['0.95']`. */
+  intervals?: Record<string, NixtlaInterval>;
+}
+/** A forecast. */
+export interface NixtlaForecastResponse {
+  /** Series after series, each in the order of time. */
+  predictions: NixtlaPrediction[];
+  modelInfo?: NixtlaModelInfo;
+}
+/** Past values beside their forecasts. */
+export interface NixtlaCrossValidationResponse {
+  forecasts: (NixtlaPrediction & {
+    /** The last time that the forecast knew. */
+    cutoff: string;
+    actual: number;
+  })[];
+  modelInfo: NixtlaModelInfo;
+}
+/** A judged point. */
+export interface NixtlaAnomaly {
+  id?: string;
+  timestamp: string;
+  value: number;
+  /** The distance from the expected value in half-widths of the interval: above 1 is an anomaly. 0: not judged. */
+  score: number;
+  isAnomaly: boolean;
+  /** Absent where the point was not judged: the service looks at the last part of a series only. */
+  expected?: number;
+  lower?: number;
+  upper?: number;
+}
+/** Every point of the request, judged. */
+export interface NixtlaAnomalyResponse {
+  anomalies: NixtlaAnomaly[];
+  modelInfo: NixtlaModelInfo;
+}
+/** A new model. */
+export interface NixtlaFinetuneResponse {
+  finetunedModelId: string;
+  modelInfo: NixtlaModelInfo;
+}
+/** What can be handed over as a job: request and answer by the method's name. */
+export interface NixtlaJobs {
+  forecast: [NixtlaForecastRequest, NixtlaForecastResponse];
+  crossValidate: [NixtlaCrossValidationRequest, NixtlaCrossValidationResponse];
+  onlineAnomalies: [NixtlaOnlineAnomalyRequest, NixtlaAnomalyResponse];
+  finetune: [NixtlaFinetuneRequest, NixtlaFinetuneResponse];
+}
+/** A fine-tuned model of the account, as the service describes it. */
+export interface NixtlaFinetunedModel {
+  id: string;
+  [fact: string]: unknown;
+}
+/** Requests used and allowed, as the service says. */
+export interface NixtlaUsage {
+  minute?: Record<string, number>;
+  month?: Record<string, number>;
+  [fact: string]: unknown;
+}
+/** Options of a {@link NixtlaClient}. */
+export interface NixtlaClientConfig {
+  /** The key, sent as `Authorization: Bearer …`. Default: `NIXTLA_API_KEY`. Without one every call rejects. */
+  apiKey?: string | undefined;
+  /** Default: `NIXTLA_BASE_URL`, else `https://api.nixtla.io`. */
+  baseUrl?: string | undefined;
+  /** How long one attempt may take, in milliseconds. Default 30 000. */
+  timeout?: number | undefined;
+  /** Attempts after the first. Default 3. */
+  maxRetries?: number | undefined;
+  /** The wait before the first retry; it doubles with each, ±10 %, up to a minute. Default 1000. */
+  baseDelayMs?: number | undefined;
+  /** Failed calls (each with all its retries) that open the circuit breaker. Default 5. */
+  circuitBreakerThreshold?: number | undefined;
+  /** How long it stays open. Default 30 000. */
+  circuitBreakerResetMs?: number | undefined;
+  /**
+   * `'local'`: forecasts and anomalies come from a local model where there is no key, the breaker is open, or the
+   * service is down. Answers say so in `modelInfo.source`.
+   */
+  fallback?: 'local' | undefined;
+  /** The model of requests that name none. Default `timegpt-1`. */
+  model?: string | undefined;
+  /** Sends only as many points as the model looks at, as the vendor's client does. Default true. */
+  restrictInput?: boolean | undefined;
+  /** How long is remembered how many that are. Default 3 600 000. */
+  modelParamsTtlMs?: number | undefined;
+  /** How long connecting may take. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** Where the endpoints are, if not where the service has them. */
+  paths?: NixtlaPaths | undefined;
+  /** TLS settings; PEM text, its bytes, or the path of a PEM file. */
+  tls?: NixtlaTls | undefined;
+  /** `'environment'` (`HTTPS_PROXY`, …) or a proxy's URL. Default: none. */
+  proxy?: string | undefined;
+}
+/** The endpoints, relative to the base URL; each begins with a slash. */
+export interface NixtlaPaths {
+  forecast?: string | undefined;
+  crossValidation?: string | undefined;
+  anomalyDetection?: string | undefined;
+  onlineAnomalyDetection?: string | undefined;
+  finetune?: string | undefined;
+  finetunedModels?: string | undefined;
+  validateApiKey?: string | undefined;
+  usage?: string | undefined;
+  modelParams?: string | undefined;
+  jobs?: string | undefined;
+}
+/** TLS settings. */
+export interface NixtlaTls {
+  /** The authorities that are trusted, instead of the system's and those of `NODE_EXTRA_CA_CERTS`. */
+  ca?: string | Uint8Array | (string | Uint8Array)[] | undefined;
+  /** The client's certificate chain; `key` belongs to it. */
+  cert?: string | Uint8Array | undefined;
+  key?: string | Uint8Array | undefined;
+  /** The name the certificate must be valid for. Default: the URL's host. */
+  serverName?: string | undefined;
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** `false` accepts any certificate. Default true. */
+  rejectUnauthorized?: boolean | undefined;
+}
+/** What every asynchronous method accepts. */
+export interface NixtlaCallOptions extends CallOptions {
+  /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
+  timeoutMs?: number | undefined;
+}
+/** The circuit breaker at one moment. It says `open` until a call asks, even past `nextAttemptTime`. */
+export interface CircuitBreakerState {
+  state: 'closed' | 'open' | 'half-open';
+  /** Failed calls since the last success. */
+  failures: number;
+  lastFailureTime?: Date;
+  /** When an open breaker lets a call through. */
+  nextAttemptTime?: Date;
+}
+/** What a client has used so far. */
+export interface NixtlaStats {
+  /** HTTP requests of every kind, retries included. */
+  requests: number;
+  inputTokens: number;
+  outputTokens: number;
+  finetuneTokens: number;
+  /** Calls that the local model answered. */
+  localAnswers: number;
+}
+/**
+ * A client of Nixtla's TimeGPT: forecasts, anomalies, cross validation, fine-tuning.
+ *
+ * What passes (a lost connection, a timeout, 408, 429, 5xx) is retried, as late as the service asks; calls that
+ * still fail open a circuit breaker. Mistakes of the caller are neither retried nor counted. Points that are
+ * irregular or not finite are refused with a `TypeError` or `RangeError` that names the first of them, before
+ * anything is sent.
+ *
+ * Emits `state` when the breaker changes, `health` for each health check, `error` for each call that failed.
+ */
+export declare class NixtlaClient extends Emitter {
+  #private;
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
+  constructor(config?: NixtlaClientConfig);
+  /** Forecasts the next `horizon` points of each series. */
+  forecast(request: NixtlaForecastRequest, options?: NixtlaCallOptions): Promise<NixtlaForecastResponse>;
+  /** Judges the points of each series; the service looks at the last part of it. */
+  detectAnomalies(request: NixtlaAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse>;
+  /** Judges the last `detectionSize` points of each series by forecasts made before they were known. */
+  onlineAnomalies(request: NixtlaOnlineAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse>;
+  /** Forecasts the past, to compare with what happened. */
+  crossValidate(
+    request: NixtlaCrossValidationRequest,
+    options?: NixtlaCallOptions,
+  ): Promise<NixtlaCrossValidationResponse>;
+  /** Makes a model that is tuned to the series. Repeated only where the service provably has not begun. */
+  finetune(request: NixtlaFinetuneRequest, options?: NixtlaCallOptions): Promise<NixtlaFinetuneResponse>;
+  /**
+   * Hands a request over for the service to work on by itself, for what takes longer than a request may.
+   * Repeated only where the service provably has not accepted it.
+   */
+  submit<Operation extends keyof NixtlaJobs>(
+    operation: Operation,
+    request: NixtlaJobs[Operation][0],
+    options?: NixtlaCallOptions,
+  ): Promise<NixtlaJob<NixtlaJobs[Operation][1]>>;
+  /** The fine-tuned models of the account. */
+  finetunedModels(options?: NixtlaCallOptions): Promise<NixtlaFinetunedModel[]>;
+  /** Deletes a fine-tuned model. Resolves with false when there is no such model. */
+  deleteFinetunedModel(id: string, options?: NixtlaCallOptions): Promise<boolean>;
+  /** Requests used and allowed per minute and month. */
+  usage(options?: NixtlaCallOptions): Promise<NixtlaUsage>;
+  /** Whether the service answers within 5 s and accepts the key. Passes the breaker by; never rejects. */
+  healthCheck(): Promise<boolean>;
+  /** The circuit breaker now. */
+  getCircuitBreakerState(): CircuitBreakerState;
+  /** Closes the circuit breaker and forgets its failures. */
+  resetCircuitBreaker(): void;
+  /** What this client has used so far. */
+  stats(): NixtlaStats;
+}
+/**
+ * The client of this JavaScript environment. The first call decides its configuration.
+ *
+ * @throws Error `NIXTLA_API_KEY environment variable is required` where there is neither a key nor a fallback.
+ */
+export declare function getNixtlaClient(config?: NixtlaClientConfig): NixtlaClient;
+/** Forgets that client. */
+export declare function resetNixtlaClient(): void;
 /** The levels of {@link Logger}, least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 /** One structured record. `data` never contains a secret. */
@@ -283,6 +728,124 @@ export type Logger = {
  * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
  */
 export declare function setLogger(next: Logger | undefined): void;
+/** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
+export interface TursoPoolConfig {
+  /**
+   * `file:path`, `:memory:` (one database for all connections of the pool), or a server: `libsql://`,
+   * `https://`, `http://`. `?authToken=` and `?tls=0` are read from a server's URL.
+   */
+  url: string;
+  /** The token of a remote database. */
+  authToken?: string | undefined;
+  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
+  tls?: boolean | undefined;
+  /** Connections at most, opened as they are needed. Default 5. */
+  poolSize?: number | undefined;
+  /** Connections kept open at least. Default 0. */
+  min?: number | undefined;
+  /** Free connections kept at most. Default `poolSize`. */
+  maxIdle?: number | undefined;
+  /** How long `getConnection` waits for a free connection, in milliseconds. Default 10 000. */
+  connectionTimeoutMs?: number | undefined;
+  /** How long opening one connection may take. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
+  queryTimeoutMs?: number | undefined;
+  /** How long a statement waits for another connection's lock on a file or on memory. Default 5000. */
+  busyTimeoutMs?: number | undefined;
+  /** How long a free connection is kept. Default 300 000. */
+  idleTimeoutMs?: number | undefined;
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1 800 000. */
+  maxLifetimeMs?: number | undefined;
+  /** From how much idle time on a connection is checked before it is lent. Default `Infinity`: see the docs. */
+  validateAfterMs?: number | undefined;
+  /** How long that check may take. Default 5000. */
+  validateTimeoutMs?: number | undefined;
+  /** How long closing a connection may take before it is cut. Default 5000. */
+  closeTimeoutMs?: number | undefined;
+  /** Borrowers that may wait at once; one more is refused with kind `overloaded`. Default 10 000. */
+  maxWaiters?: number | undefined;
+  /**
+   * A connection held longer than this is reported with the borrower's stack. Default 30 000, in production
+   * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
+   */
+  leakAfterMs?: number | undefined;
+  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
+  intMode?: IntMode | undefined;
+}
+/** How many connections a pool has. */
+export interface TursoPoolStats {
+  /** Open or being opened. */
+  total: number;
+  /** Lent to somebody. */
+  inUse: number;
+  /** Free. */
+  available: number;
+  /** Borrowers in the queue. */
+  waiting: number;
+}
+/**
+ * A pool of libSQL connections to a file, to memory or to a server.
+ *
+ * Connections are lent by `getConnection` (give them back with `releaseConnection`) or for the time of a
+ * function by `withConnection`; `execute`, `batch` and the other verbs borrow one for a single call. Waiters
+ * are served in order, never more than `poolSize` connections are open, and an idle pool does not keep the
+ * process alive.
+ *
+ * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
+ */
+export declare class TursoPool extends Emitter {
+  #private;
+  /**
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
+   * is connected yet.
+   */
+  constructor(config: TursoPoolConfig);
+  /** `file` for files and memory, `http` for servers. */
+  get protocol(): string;
+  /**
+   * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
+   *
+   * Rejects with `Connection timeout after <n>ms` (kind `pool-timeout`) and, after `drain`, with
+   * `Pool is shutting down` (kind `closed`).
+   */
+  getConnection(options?: CallOptions): Promise<PooledClient>;
+  /**
+   * Gives a connection back. A client of another pool, or one that was given back before, changes nothing:
+   * a warning is logged.
+   */
+  releaseConnection(client: PooledClient): void;
+  /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
+  withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T>;
+  /** Runs one statement on a connection borrowed for it. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
+  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  /** As `batch`, with foreign keys off around it. */
+  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
+  transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
+  /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */
+  healthCheck(): Promise<boolean>;
+  /** How many connections there are. */
+  getStats(): TursoPoolStats;
+  /**
+   * Ends the pool: new and waiting borrowers are refused with `Pool is shutting down`, current ones may
+   * finish. After `timeoutMs` (default 30 000) what is still borrowed is closed with a warning.
+   */
+  drain(timeoutMs?: number): Promise<void>;
+  /** As `drain`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+/**
+ * The pool of this JavaScript environment. The first call decides its configuration; without one it reads
+ * `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and `INTENTVISION_DB_AUTH_TOKEN`.
+ */
+export declare function getTursoPool(config?: TursoPoolConfig): TursoPool;
+/** Drains that pool and forgets it. */
+export declare function resetTursoPool(): Promise<void>;
 /**
  * Where accepted requests are remembered. It answers at once; for a store behind a network, verify without one
  * and deduplicate by the result's `id`.

@@ -15,6 +15,36 @@ export type { HealthCheckFunction } from './health-answer';
 export { LibsqlBatchError, LibsqlError } from './libsql-error';
 export { PooledClient, Transaction } from './libsql-client';
 export type { BatchStatement, QueryOptions, TransactionMode } from './libsql-client';
+export { getNixtlaClient, NixtlaClient, resetNixtlaClient } from './nixtla';
+export type {
+  CircuitBreakerState,
+  NixtlaCallOptions,
+  NixtlaClientConfig,
+  NixtlaPaths,
+  NixtlaStats,
+  NixtlaTls,
+} from './nixtla';
+export { NixtlaJob } from './nixtla-job';
+export type {
+  NixtlaAnomaly,
+  NixtlaAnomalyRequest,
+  NixtlaAnomalyResponse,
+  NixtlaCrossValidationRequest,
+  NixtlaCrossValidationResponse,
+  NixtlaFinetunedModel,
+  NixtlaFinetuneRequest,
+  NixtlaFinetuneResponse,
+  NixtlaForecastRequest,
+  NixtlaForecastResponse,
+  NixtlaInterval,
+  NixtlaJobs,
+  NixtlaModelInfo,
+  NixtlaOnlineAnomalyRequest,
+  NixtlaPoint,
+  NixtlaPrediction,
+  NixtlaSeriesRequest,
+  NixtlaUsage,
+} from './nixtla-requests';
 export { setLogger } from './logger';
 export type { Logger, LogLevel, LogRecord } from './logger';
 export type { InArgs, InStatement, IntMode, InValue, ResultSet, Row, Value } from './result-set';

@@ -14,12 +14,10 @@ use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     limit::Limit,
     options::{Options, Plain},
-    resilience::{breaker::CircuitState, deadline::Deadline},
+    resilience::breaker::CircuitState,
 };
 use moorline_services::nixtla::{
-    config::NixtlaConfig,
-    request::Request,
-    service::{Bounds, Nixtla},
+    bounds::Bounds, config::NixtlaConfig, request::Request, service::Nixtla,
 };
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
@@ -68,10 +66,7 @@ fn forecast() -> Arc<Request> {
 }
 
 fn bounds() -> Bounds {
-    Bounds {
-        deadline: Deadline::NEVER,
-        cancel: CancellationToken::new(),
-    }
+    Bounds::unlimited(CancellationToken::new())
 }
 
 async fn run(client: &Nixtla, request: Arc<Request>) -> Outcome<Json> {

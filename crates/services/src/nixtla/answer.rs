@@ -5,7 +5,10 @@ use std::sync::Arc;
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{local::Judgement, request::Request, series::Series};
+use super::{connect::off_runtime, local::Judgement, request::Request, series::Series};
+
+/// About what a point takes in JSON; enough to decide where it is written.
+const BYTES_PER_POINT: usize = 100;
 
 /// What an operation gives. Serialized it is the public result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,6 +19,25 @@ pub struct Answer {
     pub content: Content,
     /// How the answer came about.
     pub model_info: ModelInfo,
+}
+
+impl Answer {
+    /// The answer as JSON text.
+    pub async fn into_json(self) -> Outcome<String> {
+        let points = match &self.content {
+            Content::Predictions(points) => points.len(),
+            Content::Forecasts(points) => points.len(),
+            Content::Anomalies(points) => points.len(),
+            Content::FinetunedModelId(_) => 0,
+        };
+        off_runtime(points * BYTES_PER_POINT, move || {
+            serde_json::to_string(&self).map_err(|error| {
+                Failure::new(Kind::Internal, "the answer could not be written")
+                    .with_cause(error.to_string(), None)
+            })
+        })
+        .await
+    }
 }
 
 /// The results of the operations.

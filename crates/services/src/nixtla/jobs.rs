@@ -8,7 +8,7 @@ use std::{
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     limit::Limit,
-    options::{OptionError, Read},
+    options::{OptionError, Plain, Read},
 };
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
@@ -18,12 +18,13 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     SERVICE,
     answer::Answer,
+    bounds::{Bounds, read_timeout},
     connect::{Exchange, off_runtime},
     error::Repeat,
     payload,
     reply::{self, unreadable},
     request::{Request, Task},
-    service::{Bounds, Nixtla, Prepared, has_status},
+    service::{Nixtla, Prepared, has_status},
     window::Sent,
 };
 
@@ -31,7 +32,7 @@ use super::{
 const FIRST_POLL: Duration = Duration::from_millis(500);
 const LAST_POLL: Duration = Duration::from_secs(15);
 /// How long a result is waited for, unless the caller says otherwise.
-pub const WAIT: Limit<Duration> = Limit::At(Duration::from_hours(1));
+const WAIT: Limit<Duration> = Limit::At(Duration::from_hours(1));
 
 /// A submitted request.
 #[derive(Debug)]
@@ -78,6 +79,11 @@ pub fn check(request: &Request) -> Read<()> {
             "cannot be a job; use 'onlineAnomalies' instead",
         )
     })
+}
+
+/// Reads `options.timeoutMs` of a wait for a result: an hour by default.
+pub fn read_wait(timeout_ms: &Plain) -> Read<Limit<Duration>> {
+    read_timeout(timeout_ms, WAIT)
 }
 
 impl Nixtla {

@@ -6,7 +6,9 @@
 //! written once ([`payload`]), sent as often as the pipeline says ([`connect`], [`service`]) and its answer put
 //! back beside the times and names it belongs to ([`answer`]). [`local`] answers the same requests by itself.
 
+mod account;
 pub mod answer;
+pub mod bounds;
 mod clock;
 pub mod config;
 mod connect;

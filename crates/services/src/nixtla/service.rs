@@ -11,12 +11,10 @@ use std::{
 use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
-    options::Read,
     resilience::{
         breaker::{BreakerOptions, CircuitState, Trip},
-        deadline::Deadline,
         pipeline::{Guards, Pipeline, PipelineOptions},
-        registry::{Registry, SharedBreaker},
+        registry::{Registry, SharedBreaker, Watcher},
         report::Fault,
         retry::{Backoff, Jitter, RetryPolicy},
     },
@@ -24,11 +22,11 @@ use moorline_core::{
 use reqwest::{Method, StatusCode};
 use serde_json::Value as Json;
 use tokio::sync::OnceCell;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     SERVICE,
     answer::Answer,
+    bounds::Bounds,
     clock::{epoch_ms, iso_in},
     config::NixtlaConfig,
     connect::{Exchange, Wire, missing_key, off_runtime, parse},
@@ -36,10 +34,10 @@ use super::{
     fallback,
     payload::{self, Payload},
     reply,
-    request::{Request, Task, check_id},
+    request::{Request, Task},
     window::{self, Sent, Windows},
 };
-use crate::pipeline::{Run, run};
+use crate::pipeline::run;
 
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Delays double up to here.
@@ -52,25 +50,6 @@ const JITTER: Jitter = Jitter::Symmetric(0.1);
 const UNBOUNDED_PROBE: Duration = Duration::from_mins(10);
 /// A JSON number takes about this much; enough to decide where it is written.
 const BYTES_PER_POINT: usize = 8;
-
-/// What bounds one call besides the client's own settings.
-#[derive(Clone, Debug)]
-pub struct Bounds {
-    /// The end of the whole call.
-    pub deadline: Deadline,
-    /// Ends it at once.
-    pub cancel: CancellationToken,
-}
-
-impl Bounds {
-    fn run(&self, operation: &'static str) -> Run {
-        Run {
-            deadline: self.deadline,
-            cancel: self.cancel.clone(),
-            ..Run::new(SERVICE, operation)
-        }
-    }
-}
 
 /// The state of the breaker, in terms of the clock on the wall.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -287,41 +266,6 @@ impl Nixtla {
         self.wire.exchange(&exchange, &count, timeout).await.is_ok()
     }
 
-    /// Requests used and allowed, per minute and month, as the service says.
-    pub async fn usage(&self, bounds: &Bounds) -> Outcome<Json> {
-        let exchange = Exchange::get(&self.config.paths.usage);
-        self.fetch("usage", &exchange, bounds).await
-    }
-
-    /// The fine-tuned models of the account, as the service lists them.
-    pub async fn finetuned_models(&self, bounds: &Bounds) -> Outcome<Json> {
-        let exchange = Exchange::get(&self.config.paths.finetuned_models);
-        let mut list = self.fetch("finetunedModels", &exchange, bounds).await?;
-        Ok(list
-            .get_mut("finetuned_models")
-            .map(Json::take)
-            .unwrap_or_default())
-    }
-
-    /// One fine-tuned model, which may be deleted; `false` when there is no such model any more.
-    pub async fn delete_finetuned_model(&self, id: &str, bounds: &Bounds) -> Outcome<bool> {
-        let path = format!("{}/{id}", self.config.paths.finetuned_models);
-        let exchange = Exchange {
-            method: Method::DELETE,
-            ..Exchange::get(&path)
-        };
-        match self.fetch("deleteFinetunedModel", &exchange, bounds).await {
-            Ok(_) => Ok(true),
-            Err(failure) if has_status(&failure, StatusCode::NOT_FOUND) => Ok(false),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// Checks the name of a model before it becomes part of a path.
-    pub fn check_model_id(id: &str) -> Read<()> {
-        check_id("id", id)
-    }
-
     /// The state of the breaker.
     pub fn breaker_state(&self) -> BreakerState {
         let snapshot = self.breaker.snapshot();
@@ -331,6 +275,11 @@ impl Nixtla {
             last_failure_ms: snapshot.last_failure.map(epoch_ms),
             next_attempt_ms: snapshot.next_attempt.map(epoch_ms),
         }
+    }
+
+    /// Tells `watcher` of each change of the breaker, for as long as it lives.
+    pub fn watch_breaker(&self, watcher: &Arc<Watcher>) {
+        self.breaker.watch(watcher);
     }
 
     /// Closes the breaker and forgets its failures.

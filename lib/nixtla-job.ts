@@ -27,10 +27,7 @@ export class NixtlaJob<Answer> {
    * `signal` only ends the wait: the job goes on.
    */
   async result(options: NixtlaCallOptions = {}): Promise<Answer> {
-    const answer = await call(
-      (cancel) => native.nixtlaJobResult(this.#job, options.timeoutMs, cancel),
-      options.signal,
-    );
+    const answer = await call((cancel) => native.nixtlaJobResult(this.#job, options.timeoutMs, cancel), options.signal);
     return JSON.parse(answer) as Answer;
   }
 

@@ -342,11 +342,9 @@ export type BatchStatement = InStatement | [sql: string, args?: InArgs];
  * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
  * what was not committed. `await using` does the last.
  */
-export declare class Transaction {
-  #private;
-  private constructor();
+export interface Transaction {
   /** Whether it has ended. */
-  get closed(): boolean;
+  readonly closed: boolean;
   /** Runs one statement in the transaction. */
   execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
   /** Runs statements in order; the first failure stops the batch but not the transaction. */
@@ -390,6 +388,28 @@ export declare class PooledClient {
   close(): void;
   [Symbol.dispose](): void;
 }
+/** The levels of {@link Logger}, least severe first. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+/** One structured record. `data` never contains a secret. */
+export interface LogRecord {
+  /** ISO 8601. */
+  timestamp: string;
+  /** The same for all records of one call or one object. */
+  correlationId: string;
+  level: LogLevel;
+  /** What happened, as `service.event`. */
+  event: string;
+  data: Record<string, unknown>;
+}
+/** Where moorline's log records go. A missing level is not logged. */
+export type Logger = {
+  [level in LogLevel]?: ((record: LogRecord) => void) | undefined;
+};
+/**
+ * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
+ * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
+ */
+export declare function setLogger(next: Logger | undefined): void;
 /** A request the service works on by itself; made by `NixtlaClient.submit`. */
 export declare class NixtlaJob<Answer> {
   #private;
@@ -706,28 +726,6 @@ export declare class NixtlaClient extends Emitter {
 export declare function getNixtlaClient(config?: NixtlaClientConfig): NixtlaClient;
 /** Forgets that client. */
 export declare function resetNixtlaClient(): void;
-/** The levels of {@link Logger}, least severe first. */
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-/** One structured record. `data` never contains a secret. */
-export interface LogRecord {
-  /** ISO 8601. */
-  timestamp: string;
-  /** The same for all records of one call or one object. */
-  correlationId: string;
-  level: LogLevel;
-  /** What happened, as `service.event`. */
-  event: string;
-  data: Record<string, unknown>;
-}
-/** Where moorline's log records go. A missing level is not logged. */
-export type Logger = {
-  [level in LogLevel]?: ((record: LogRecord) => void) | undefined;
-};
-/**
- * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
- * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
- */
-export declare function setLogger(next: Logger | undefined): void;
 /** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
 export interface TursoPoolConfig {
   /**

@@ -13,8 +13,10 @@ export {
 export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './health';
 export type { HealthCheckFunction } from './health-answer';
 export { LibsqlBatchError, LibsqlError } from './libsql-error';
-export { PooledClient, Transaction } from './libsql-client';
-export type { BatchStatement, QueryOptions, TransactionMode } from './libsql-client';
+export { PooledClient } from './libsql-client';
+export type { BatchStatement, QueryOptions, Transaction, TransactionMode } from './libsql-client';
+export { setLogger } from './logger';
+export type { Logger, LogLevel, LogRecord } from './logger';
 export { getNixtlaClient, NixtlaClient, resetNixtlaClient } from './nixtla';
 export type {
   CircuitBreakerState,
@@ -24,7 +26,7 @@ export type {
   NixtlaStats,
   NixtlaTls,
 } from './nixtla';
-export { NixtlaJob } from './nixtla-job';
+export type { NixtlaJob } from './nixtla-job';
 export type {
   NixtlaAnomaly,
   NixtlaAnomalyRequest,
@@ -45,8 +47,6 @@ export type {
   NixtlaSeriesRequest,
   NixtlaUsage,
 } from './nixtla-requests';
-export { setLogger } from './logger';
-export type { Logger, LogLevel, LogRecord } from './logger';
 export type { InArgs, InStatement, IntMode, InValue, ResultSet, Row, Value } from './result-set';
 export { getTursoPool, resetTursoPool, TursoPool } from './turso';
 export type { TursoPoolConfig, TursoPoolStats } from './turso';

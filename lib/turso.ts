@@ -12,7 +12,7 @@ import {
   type TransactionMode,
 } from './libsql-client';
 import { log } from './logger';
-import { type Handle, type LibsqlPool, native } from './native';
+import { type Cancel, type Handle, type LibsqlPool, native } from './native';
 import type { InArgs, InStatement, IntMode, ResultSet } from './result-set';
 import { singleton } from './singleton';
 
@@ -130,10 +130,13 @@ export class TursoPool extends Emitter {
    */
   async getConnection(options: CallOptions = {}): Promise<PooledClient> {
     options.signal?.throwIfAborted();
-    const lease =
-      native.libsqlTake(this.#handle) ??
-      (await call((cancel) => native.libsqlAcquire(this.#handle, cancel), options.signal, dressLibsql));
-    return this.#lend(lease);
+    return this.#lend(native.libsqlTake(this.#handle) ?? (await this.#acquire(options.signal)));
+  }
+
+  #acquire(signal: AbortSignal | undefined): Promise<number> {
+    const acquire = (cancel?: Handle<Cancel>) => native.libsqlAcquire(this.#handle, cancel);
+    const giveBack = (lease: number) => native.libsqlRelease(this.#handle, lease);
+    return call(acquire, signal, dressLibsql, giveBack);
   }
 
   #lend(lease: number): PooledClient {

@@ -261,6 +261,135 @@ export declare function registerHealthCheck(
 export declare function checkAllHealth(): Promise<HealthReport>;
 /** {@link HealthMonitor.check} on the shared monitor. */
 export declare function checkHealth(name: string): Promise<HealthCheckResult>;
+/** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
+export declare class LibsqlError extends MoorlineError {
+  /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
+  readonly extendedCode?: string;
+  /** SQLite's own number for {@link extendedCode}. */
+  readonly rawCode?: number;
+  constructor(
+    message: string,
+    code: string,
+    extendedCode?: string,
+    rawCode?: number,
+    cause?: Error,
+    fields?: Partial<ErrorFields>,
+  );
+}
+/** A failure of one statement of a batch. */
+export declare class LibsqlBatchError extends LibsqlError {
+  /** The index of the statement, from 0. */
+  readonly statementIndex: number;
+  constructor(
+    message: string,
+    statementIndex: number,
+    code: string,
+    extendedCode?: string,
+    rawCode?: number,
+    cause?: Error,
+    fields?: Partial<ErrorFields>,
+  );
+}
+/** A value of a row. */
+export type Value = null | string | number | bigint | ArrayBuffer;
+/** What can be passed as an argument of a statement. */
+export type InValue = Value | boolean | Uint8Array | Date;
+/** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
+export type InArgs = Array<InValue> | Record<string, InValue>;
+/** SQL text, or SQL text with its arguments. */
+export type InStatement =
+  | {
+      sql: string;
+      args?: InArgs;
+    }
+  | string;
+/** How SQLite integers reach JavaScript. */
+export type IntMode = 'number' | 'bigint' | 'string';
+/** One row: by column name or by index. Its enumerable members are the columns. */
+export interface Row {
+  /** How many columns it has. */
+  readonly length: number;
+  [index: number]: any;
+  [name: string]: any;
+}
+/** The result of one statement. */
+export interface ResultSet {
+  /** The names of the columns. */
+  columns: string[];
+  /** Their types as declared in the schema; empty where there is none. */
+  columnTypes: string[];
+  rows: Row[];
+  /** How many rows an INSERT, UPDATE or DELETE changed. */
+  rowsAffected: number;
+  /** The ROWID of the last inserted row; undefined for statements that insert nothing. */
+  lastInsertRowid: bigint | undefined;
+  /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
+  toJSON(): unknown;
+}
+/**
+ * How a transaction begins: `write` waits for the write lock at once (`BEGIN IMMEDIATE`), `read` takes none,
+ * `deferred` takes it at its first write and may then fail.
+ */
+export type TransactionMode = 'write' | 'read' | 'deferred';
+/** Bounds of one call. */
+export interface QueryOptions extends CallOptions {
+  /** In place of the pool's `queryTimeoutMs`; `Infinity` for none. */
+  timeoutMs?: number | undefined;
+}
+/** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
+export type BatchStatement = InStatement | [sql: string, args?: InArgs];
+/**
+ * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
+ * what was not committed. `await using` does the last.
+ */
+export declare class Transaction {
+  #private;
+  private constructor();
+  /** Whether it has ended. */
+  get closed(): boolean;
+  /** Runs one statement in the transaction. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in order; the first failure stops the batch but not the transaction. */
+  batch(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Makes all changes permanent and ends the transaction. */
+  commit(options?: QueryOptions): Promise<void>;
+  /** Undoes all changes and ends the transaction; after its end it does nothing. */
+  rollback(options?: QueryOptions): Promise<void>;
+  /** Ends the transaction, rolling back what was not committed. Does nothing after its end. */
+  close(): void;
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+/**
+ * One connection of a pool, from `getConnection` to its release. All its statements run on the same
+ * connection, one at a time; after the release every call is refused with kind `closed`.
+ */
+export declare class PooledClient {
+  #private;
+  /** Which of the pool's connections this is: equal numbers, equal connection. */
+  readonly connectionId: number;
+  /** `file` for files and memory, `http` for servers. */
+  readonly protocol: string;
+  /** Whether it was released. */
+  get closed(): boolean;
+  /** Runs one statement. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in a transaction of their own: all of them, or none. The default mode is `deferred`. */
+  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  /** As `batch`, with foreign keys off around it. */
+  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Begins an interactive transaction on this connection. The default mode is `write`. */
+  transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Embedded replicas are not in this build, so there is nothing to synchronize: always rejects. */
+  sync(): Promise<never>;
+  /** Gives the connection back to its pool, as `releaseConnection` does. */
+  close(): void;
+  [Symbol.dispose](): void;
+}
 /** The levels of {@link Logger}, least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 /** One structured record. `data` never contains a secret. */
@@ -283,6 +412,124 @@ export type Logger = {
  * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
  */
 export declare function setLogger(next: Logger | undefined): void;
+/** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
+export interface TursoPoolConfig {
+  /**
+   * `file:path`, `:memory:` (one database for all connections of the pool), or a server: `libsql://`,
+   * `https://`, `http://`. `?authToken=` and `?tls=0` are read from a server's URL.
+   */
+  url: string;
+  /** The token of a remote database. */
+  authToken?: string | undefined;
+  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
+  tls?: boolean | undefined;
+  /** Connections at most, opened as they are needed. Default 5. */
+  poolSize?: number | undefined;
+  /** Connections kept open at least. Default 0. */
+  min?: number | undefined;
+  /** Free connections kept at most. Default `poolSize`. */
+  maxIdle?: number | undefined;
+  /** How long `getConnection` waits for a free connection, in milliseconds. Default 10 000. */
+  connectionTimeoutMs?: number | undefined;
+  /** How long opening one connection may take. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
+  queryTimeoutMs?: number | undefined;
+  /** How long a statement waits for another connection's lock on a file or on memory. Default 5000. */
+  busyTimeoutMs?: number | undefined;
+  /** How long a free connection is kept. Default 300 000. */
+  idleTimeoutMs?: number | undefined;
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1 800 000. */
+  maxLifetimeMs?: number | undefined;
+  /** From how much idle time on a connection is checked before it is lent. Default `Infinity`: see the docs. */
+  validateAfterMs?: number | undefined;
+  /** How long that check may take. Default 5000. */
+  validateTimeoutMs?: number | undefined;
+  /** How long closing a connection may take before it is cut. Default 5000. */
+  closeTimeoutMs?: number | undefined;
+  /** Borrowers that may wait at once; one more is refused with kind `overloaded`. Default 10 000. */
+  maxWaiters?: number | undefined;
+  /**
+   * A connection held longer than this is reported with the borrower's stack. Default 30 000, in production
+   * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
+   */
+  leakAfterMs?: number | undefined;
+  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
+  intMode?: IntMode | undefined;
+}
+/** How many connections a pool has. */
+export interface TursoPoolStats {
+  /** Open or being opened. */
+  total: number;
+  /** Lent to somebody. */
+  inUse: number;
+  /** Free. */
+  available: number;
+  /** Borrowers in the queue. */
+  waiting: number;
+}
+/**
+ * A pool of libSQL connections to a file, to memory or to a server.
+ *
+ * Connections are lent by `getConnection` (give them back with `releaseConnection`) or for the time of a
+ * function by `withConnection`; `execute`, `batch` and the other verbs borrow one for a single call. Waiters
+ * are served in order, never more than `poolSize` connections are open, and an idle pool does not keep the
+ * process alive.
+ *
+ * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
+ */
+export declare class TursoPool extends Emitter {
+  #private;
+  /**
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
+   * is connected yet.
+   */
+  constructor(config: TursoPoolConfig);
+  /** `file` for files and memory, `http` for servers. */
+  get protocol(): string;
+  /**
+   * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
+   *
+   * Rejects with `Connection timeout after <n>ms` (kind `pool-timeout`) and, after `drain`, with
+   * `Pool is shutting down` (kind `closed`).
+   */
+  getConnection(options?: CallOptions): Promise<PooledClient>;
+  /**
+   * Gives a connection back. A client of another pool, or one that was given back before, changes nothing:
+   * a warning is logged.
+   */
+  releaseConnection(client: PooledClient): void;
+  /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
+  withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T>;
+  /** Runs one statement on a connection borrowed for it. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
+  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  /** As `batch`, with foreign keys off around it. */
+  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
+  transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
+  /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */
+  healthCheck(): Promise<boolean>;
+  /** How many connections there are. */
+  getStats(): TursoPoolStats;
+  /**
+   * Ends the pool: new and waiting borrowers are refused with `Pool is shutting down`, current ones may
+   * finish. After `timeoutMs` (default 30 000) what is still borrowed is closed with a warning.
+   */
+  drain(timeoutMs?: number): Promise<void>;
+  /** As `drain`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+/**
+ * The pool of this JavaScript environment. The first call decides its configuration; without one it reads
+ * `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and `INTENTVISION_DB_AUTH_TOKEN`.
+ */
+export declare function getTursoPool(config?: TursoPoolConfig): TursoPool;
+/** Drains that pool and forgets it. */
+export declare function resetTursoPool(): Promise<void>;
 /**
  * Where accepted requests are remembered. It answers at once; for a store behind a network, verify without one
  * and deduplicate by the result's `id`.

@@ -5,10 +5,11 @@ import { Emitter, type EventName } from './events';
 import { dressLibsql } from './libsql-error';
 import {
   type BatchStatement,
+  OpenTransaction,
   PooledClient,
   type QueryOptions,
   Statements,
-  Transaction,
+  type Transaction,
   type TransactionMode,
 } from './libsql-client';
 import { log } from './logger';
@@ -107,7 +108,7 @@ export class TursoPool extends Emitter {
     const production = (process.env['ENVIRONMENT'] ?? process.env['NODE_ENV']) === 'production';
     // A strong reference from the addon back to this object would keep both alive for ever.
     const self = new WeakRef(this);
-    this.#handle = native.libsqlOpen(config, production, (event) => {
+    this.#handle = native.libsqlOpen(config, 'pool', production, (event) => {
       const pool = self.deref();
       if (pool) pool.#heard(event);
     });
@@ -195,7 +196,7 @@ export class TursoPool extends Emitter {
   async transaction(mode: TransactionMode = 'write', options?: QueryOptions): Promise<Transaction> {
     const client = await this.getConnection(options);
     const release = () => this.releaseConnection(client);
-    return Transaction.begin(client.statements, mode, release, options);
+    return OpenTransaction.begin(client.statements, mode, release, options);
   }
 
   /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */

@@ -3,7 +3,7 @@
 // Without a name it checks and builds first, then runs the Rust tests, then every file of __test__. With
 // names it runs just those files of __test__ against what is built.
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 import { check } from './check.mjs';
 import { fail, hostTarget, root, run, stage } from './run.mjs';
@@ -14,7 +14,7 @@ const ALONE = /(leaks|threads|package)\.test\.ts$/;
 function testFiles(directory = '__test__') {
   return readdirSync(join(root, directory), { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts') && !entry.parentPath.includes('node_modules'))
-    .map((entry) => join(entry.parentPath, entry.name))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
     .sort();
 }
 

@@ -17,6 +17,36 @@ export { PooledClient } from './libsql-client';
 export type { BatchStatement, QueryOptions, Transaction, TransactionMode } from './libsql-client';
 export { setLogger } from './logger';
 export type { Logger, LogLevel, LogRecord } from './logger';
+export { getNixtlaClient, NixtlaClient, resetNixtlaClient } from './nixtla';
+export type {
+  CircuitBreakerState,
+  NixtlaCallOptions,
+  NixtlaClientConfig,
+  NixtlaPaths,
+  NixtlaStats,
+  NixtlaTls,
+} from './nixtla';
+export type { NixtlaJob } from './nixtla-job';
+export type {
+  NixtlaAnomaly,
+  NixtlaAnomalyRequest,
+  NixtlaAnomalyResponse,
+  NixtlaCrossValidationRequest,
+  NixtlaCrossValidationResponse,
+  NixtlaFinetunedModel,
+  NixtlaFinetuneRequest,
+  NixtlaFinetuneResponse,
+  NixtlaForecastRequest,
+  NixtlaForecastResponse,
+  NixtlaInterval,
+  NixtlaJobs,
+  NixtlaModelInfo,
+  NixtlaOnlineAnomalyRequest,
+  NixtlaPoint,
+  NixtlaPrediction,
+  NixtlaSeriesRequest,
+  NixtlaUsage,
+} from './nixtla-requests';
 export type { InArgs, InStatement, IntMode, InValue, ResultSet, Row, Value } from './result-set';
 export { getTursoPool, resetTursoPool, TursoPool } from './turso';
 export type { TursoPoolConfig, TursoPoolStats } from './turso';

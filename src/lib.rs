@@ -15,6 +15,7 @@
 mod bridge;
 mod health;
 mod libsql;
+mod nixtla;
 mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;

@@ -86,7 +86,11 @@ impl SharedBreaker {
 
     /// Tells `watcher` of each change for as long as it lives.
     pub fn watch(&self, watcher: &Arc<Watcher>) {
-        self.watchers().push(Arc::downgrade(watcher));
+        let mut watchers = self.watchers();
+        if watchers.len() == watchers.capacity() {
+            watchers.retain(|watcher| watcher.strong_count() > 0);
+        }
+        watchers.push(Arc::downgrade(watcher));
     }
 
     fn tell(&self) {

@@ -2,5 +2,15 @@ export { CircuitBreakerError, MoorlineError, RetryError } from './error';
 export type { Delivery, ErrorFields, ErrorKind } from './error';
 export type { CallOptions } from './call';
 export type { EventMap, EventName, MoorlineEvent } from './events';
+export {
+  checkAllHealth,
+  checkHealth,
+  getHealthMonitor,
+  HealthMonitor,
+  registerHealthCheck,
+  resetHealthMonitor,
+} from './health';
+export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './health';
+export type { HealthCheckFunction } from './health-answer';
 export { setLogger } from './logger';
 export type { Logger, LogLevel, LogRecord } from './logger';

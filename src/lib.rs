@@ -13,6 +13,7 @@
 )]
 
 mod bridge;
+mod health;
 #[cfg(feature = "probe")]
 mod probe;
 

@@ -6,3 +6,8 @@ export interface Cancel {
   readonly __cancel: unique symbol;
 }
 export declare function probeNoop(number: number): number;
+/** An argument that native code takes over whole and judges itself. */
+export type Given = unknown;
+export interface HealthMonitor {
+  readonly __healthMonitor: unique symbol;
+}

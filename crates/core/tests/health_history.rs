@@ -39,7 +39,7 @@ proptest! {
         runs in prop::collection::vec((any::<bool>(), 0..2_000_u64, 0..10_000_u64), 1..50)
     ) {
         let config = CheckConfig { history_capacity: capacity, ..CheckConfig::default() };
-        let mut monitor = Monitor::new(config, 5);
+        let mut monitor = Monitor::new(config);
         let mut now = Instant::now();
         monitor.register("db", config, now);
         monitor.register("noisy", config, now);
@@ -84,7 +84,7 @@ proptest! {
 
 #[test]
 fn a_name_without_history_has_zeros() {
-    let mut monitor = Monitor::new(CheckConfig::default(), 1);
+    let mut monitor = Monitor::new(CheckConfig::default());
     let now = Instant::now();
     monitor.register("new", CheckConfig::default(), now);
     for name in ["new", "nobody"] {
@@ -95,7 +95,7 @@ fn a_name_without_history_has_zeros() {
 
 #[test]
 fn replacing_a_checker_keeps_the_history_and_forgets_the_last_result() {
-    let mut monitor = Monitor::new(CheckConfig::default(), 1);
+    let mut monitor = Monitor::new(CheckConfig::default());
     let start = Instant::now();
     monitor.register("db", CheckConfig::default(), start);
     monitor.register("cache", CheckConfig::default(), start);
@@ -115,7 +115,7 @@ fn replacing_a_checker_keeps_the_history_and_forgets_the_last_result() {
 
 #[test]
 fn the_history_of_all_names_is_in_the_order_of_the_results() {
-    let mut monitor = Monitor::new(CheckConfig::default(), 1);
+    let mut monitor = Monitor::new(CheckConfig::default());
     let mut now = Instant::now();
     for name in ["a", "b"] {
         monitor.register(name, CheckConfig::default(), now);

@@ -54,7 +54,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self {
-            monitor: Monitor::new(CheckConfig::default(), 7),
+            monitor: Monitor::new(CheckConfig::default()),
             now: Instant::now(),
             started: Vec::new(),
             expected: Default::default(),
@@ -165,7 +165,7 @@ proptest! {
 
 #[test]
 fn a_hanging_run_ends_unhealthy_and_its_late_answer_is_dropped() {
-    let mut monitor = Monitor::new(CheckConfig::default(), 1);
+    let mut monitor = Monitor::new(CheckConfig::default());
     let (start, wall) = (Instant::now(), SystemTime::now());
     monitor.register("db", CheckConfig::default(), start);
     let Some(Begun::Started { run, timeout }) = monitor.begin("db", start) else {
@@ -185,6 +185,6 @@ fn a_hanging_run_ends_unhealthy_and_its_late_answer_is_dropped() {
 
 #[test]
 fn an_unknown_name_cannot_be_run() {
-    let mut monitor = Monitor::new(CheckConfig::default(), 1);
+    let mut monitor = Monitor::new(CheckConfig::default());
     assert_eq!(monitor.begin("nobody", Instant::now()), None);
 }

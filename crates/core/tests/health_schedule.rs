@@ -29,7 +29,7 @@ proptest! {
         interval_ms in 10..100_000_u64,
         latencies in prop::collection::vec(0..10_000_u64, 2..20)
     ) {
-        let mut monitor = Monitor::new(CheckConfig::default(), seed);
+        let mut monitor = Monitor::seeded(CheckConfig::default(), seed);
         let mut now = Instant::now();
         monitor.register("db", every(interval_ms), now);
         let mut waits = Vec::new();
@@ -54,7 +54,7 @@ proptest! {
 
 #[test]
 fn a_check_is_due_at_once_and_the_longest_overdue_goes_first() {
-    let mut monitor = Monitor::new(CheckConfig::default(), 1);
+    let mut monitor = Monitor::new(CheckConfig::default());
     let start = Instant::now();
     let later = start + Duration::from_millis(1);
     monitor.register("late", every(1000), later);
@@ -72,7 +72,7 @@ fn a_check_is_due_at_once_and_the_longest_overdue_goes_first() {
 
 #[test]
 fn a_check_without_an_interval_is_never_due() {
-    let mut monitor = Monitor::new(CheckConfig::default(), 1);
+    let mut monitor = Monitor::new(CheckConfig::default());
     let config = CheckConfig {
         interval: Limit::Off,
         ..CheckConfig::default()

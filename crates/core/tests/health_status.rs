@@ -57,7 +57,7 @@ proptest! {
     fn the_whole_follows_the_rule_of_critical_and_optional_checks(
         checks in prop::collection::vec((any::<bool>(), prop::option::of(status())), 0..8)
     ) {
-        let mut monitor = Monitor::new(CheckConfig::default(), 3);
+        let mut monitor = Monitor::new(CheckConfig::default());
         let now = Instant::now();
         for (i, (critical, status)) in checks.iter().enumerate() {
             let name = format!("check-{i}");
@@ -86,7 +86,7 @@ proptest! {
         outcomes in prop::collection::vec(status(), 1..60)
     ) {
         let config = CheckConfig { fall, rise, ..CheckConfig::default() };
-        let mut monitor = Monitor::new(config, 3);
+        let mut monitor = Monitor::new(config);
         let now = Instant::now();
         monitor.register("db", config, now);
         let mut before = None;
@@ -115,7 +115,7 @@ proptest! {
 
 #[test]
 fn a_monitor_without_checks_is_healthy() {
-    let report = Monitor::new(CheckConfig::default(), 1).report();
+    let report = Monitor::new(CheckConfig::default()).report();
     assert_eq!((report.status, report.summary.total), (Status::Healthy, 0));
 }
 
@@ -125,7 +125,7 @@ fn a_slow_answer_is_degraded_and_a_slow_failure_stays_a_failure() {
         degraded_above: Limit::At(Duration::from_millis(100)),
         ..CheckConfig::default()
     };
-    let mut monitor = Monitor::new(config, 1);
+    let mut monitor = Monitor::new(config);
     let start = Instant::now();
     monitor.register("db", config, start);
     let table = [

@@ -8,4 +8,6 @@
 #![forbid(unsafe_code)]
 
 pub mod http;
+pub mod libsql;
+pub mod pool;
 pub mod pipeline;

@@ -102,16 +102,16 @@ mod tests {
         let check = CheckConfig::read("options", &given, &monitor).unwrap();
         assert_eq!(check.timeout, Limit::At(Duration::from_millis(50)));
         assert_eq!((check.fall, check.critical), (3, false));
-        let critical = CheckConfig::read("critical", &Plain::Bool(true), &monitor).unwrap();
+        let critical = CheckConfig::read("options", &Plain::Bool(true), &monitor).unwrap();
         assert_eq!((critical.fall, critical.critical), (3, true));
     }
 
     #[test]
     fn what_is_neither_a_boolean_nor_options_is_refused() {
-        let error = CheckConfig::read("critical", &Plain::Number(1.0), &CheckConfig::default());
+        let error = CheckConfig::read("options", &Plain::Number(1.0), &CheckConfig::default());
         assert_eq!(
             error.unwrap_err().message,
-            "critical must be a boolean or an object, got a number"
+            "options must be a boolean or an object, got a number"
         );
     }
 }

@@ -81,8 +81,13 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// An empty monitor. `defaults` are for checks that say nothing else; `seed` fixes the jitter.
-    pub fn new(defaults: CheckConfig, seed: u64) -> Self {
+    /// An empty monitor. `defaults` are for checks that say nothing else.
+    pub fn new(defaults: CheckConfig) -> Self {
+        Self::seeded(defaults, fastrand::u64(..))
+    }
+
+    /// An empty monitor whose jitter follows from `seed`.
+    pub fn seeded(defaults: CheckConfig, seed: u64) -> Self {
         Self {
             defaults,
             checks: HashMap::new(),
@@ -96,6 +101,11 @@ impl Monitor {
     /// What checks are told when they say nothing else.
     pub fn defaults(&self) -> &CheckConfig {
         &self.defaults
+    }
+
+    /// What a check was told.
+    pub fn config(&self, name: &str) -> Option<&CheckConfig> {
+        Some(&self.checks.get(name)?.config)
     }
 
     /// Makes a check known and due at once. Returns whether it replaced one of the same name: then the last
@@ -123,12 +133,6 @@ impl Monitor {
             self.runs.remove(&running.id);
         }
         true
-    }
-
-    /// Forgets every check.
-    pub fn clear(&mut self) {
-        self.checks.clear();
-        self.runs.clear();
     }
 
     /// The names, in the order of registration.

@@ -1,0 +1,214 @@
+//! Errors of the engine and of the remote protocol as failures.
+
+use libsql::Error;
+use moorline_core::error::{Delivery, Failure, Kind};
+
+/// The service's name in failures and events.
+pub const SERVICE: &str = "libsql";
+
+/// Primary result codes by number (<https://sqlite.org/rescode.html>).
+const PRIMARY: [&str; 29] = [
+    "SQLITE_OK",
+    "SQLITE_ERROR",
+    "SQLITE_INTERNAL",
+    "SQLITE_PERM",
+    "SQLITE_ABORT",
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_NOMEM",
+    "SQLITE_READONLY",
+    "SQLITE_INTERRUPT",
+    "SQLITE_IOERR",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTFOUND",
+    "SQLITE_FULL",
+    "SQLITE_CANTOPEN",
+    "SQLITE_PROTOCOL",
+    "SQLITE_EMPTY",
+    "SQLITE_SCHEMA",
+    "SQLITE_TOOBIG",
+    "SQLITE_CONSTRAINT",
+    "SQLITE_MISMATCH",
+    "SQLITE_MISUSE",
+    "SQLITE_NOLFS",
+    "SQLITE_AUTH",
+    "SQLITE_FORMAT",
+    "SQLITE_RANGE",
+    "SQLITE_NOTADB",
+    "SQLITE_NOTICE",
+    "SQLITE_WARNING",
+];
+
+/// Extended result codes that callers tell apart: the suffix after the primary name, by number.
+const EXTENDED: [(i32, &str); 22] = [
+    (261, "RECOVERY"),
+    (517, "SNAPSHOT"),
+    (773, "TIMEOUT"),
+    (262, "SHAREDCACHE"),
+    (264, "RECOVERY"),
+    (520, "CANTLOCK"),
+    (776, "ROLLBACK"),
+    (1032, "DBMOVED"),
+    (1544, "DIRECTORY"),
+    (275, "CHECK"),
+    (531, "COMMITHOOK"),
+    (787, "FOREIGNKEY"),
+    (1043, "FUNCTION"),
+    (1299, "NOTNULL"),
+    (1555, "PRIMARYKEY"),
+    (1811, "TRIGGER"),
+    (2067, "UNIQUE"),
+    (2323, "VTAB"),
+    (2579, "ROWID"),
+    (2835, "PINNED"),
+    (3091, "DATATYPE"),
+    (516, "ROLLBACK"),
+];
+
+/// `SQLITE_BUSY` itself, not one of its extended forms, which waiting does not cure.
+pub const BUSY: i32 = 5;
+const INTERRUPT: i32 = 9;
+const CANTOPEN: i32 = 14;
+/// The code for an answer of the server that names none, as the usual client has it.
+pub const SERVICE_ERROR_CODE: &str = "SERVER_ERROR";
+const CODE_CLIENT_CLOSED: &str = "CLIENT_CLOSED";
+
+/// The name of a primary code, from any result code.
+pub fn primary_name(raw: i32) -> &'static str {
+    usize::try_from(raw & 0xff)
+        .ok()
+        .and_then(|index| PRIMARY.get(index))
+        .copied()
+        .unwrap_or("SQLITE_UNKNOWN")
+}
+
+/// The name of an extended code; that of its primary code where it has none of its own here.
+pub fn extended_name(raw: i32) -> String {
+    let primary = primary_name(raw);
+    EXTENDED
+        .iter()
+        .find(|(number, _)| *number == raw)
+        .map_or_else(
+            || primary.to_owned(),
+            |(_, suffix)| format!("{primary}_{suffix}"),
+        )
+}
+
+/// A result code of SQLite with its message.
+pub fn sqlite_failure(raw: i32, message: &str) -> Failure {
+    let code = primary_name(raw);
+    let kind = match raw & 0xff {
+        BUSY | 6 => Kind::Overloaded,
+        CANTOPEN => Kind::Connect,
+        // Only a connection that is being closed is interrupted while somebody still listens.
+        INTERRUPT => Kind::Closed,
+        _ => Kind::Rejected,
+    };
+    let busy = matches!(kind, Kind::Overloaded);
+    Failure::new(kind, format!("{code}: {message}"))
+        .with_code(code)
+        .with_delivery(if kind == Kind::Connect {
+            Delivery::None
+        } else {
+            Delivery::Answered
+        })
+        .with_retryable(busy)
+        .with_detail("extendedCode", extended_name(raw))
+        .with_detail("rawCode", raw)
+}
+
+/// An error of the engine.
+pub fn engine_failure(error: Error) -> Failure {
+    match error {
+        Error::SqliteFailure(raw, message) => match raw & 0xff {
+            // The engine reports "not an error" for SQL that has no statement in it.
+            0 => Failure::new(
+                Kind::Rejected,
+                "SQLITE_ERROR: the SQL contains no statement",
+            )
+            .with_code("SQLITE_ERROR")
+            .with_delivery(Delivery::Answered),
+            _ => sqlite_failure(raw, &message),
+        },
+        Error::ConnectionFailed(reason) => Failure::new(
+            Kind::Connect,
+            "SQLITE_CANTOPEN: the database cannot be opened",
+        )
+        .with_code("SQLITE_CANTOPEN")
+        .with_retryable(false)
+        .with_cause(reason, None),
+        other => Failure::new(Kind::Rejected, other.to_string())
+            .with_code("SQLITE_ERROR")
+            .with_delivery(Delivery::Answered),
+    }
+}
+
+/// A named argument that the statement has no parameter for.
+pub fn unknown_parameter(name: &str) -> Failure {
+    Failure::new(
+        Kind::Rejected,
+        format!("SQLITE_RANGE: the statement has no parameter named '{name}'"),
+    )
+    .with_code("SQLITE_RANGE")
+    .with_delivery(Delivery::None)
+}
+
+/// More arguments by position than the statement has parameters.
+pub fn too_many_arguments(given: usize, parameters: usize) -> Failure {
+    Failure::new(
+        Kind::Rejected,
+        format!(
+            "SQLITE_RANGE: {given} arguments were given, the statement has {parameters} parameters"
+        ),
+    )
+    .with_code("SQLITE_RANGE")
+    .with_delivery(Delivery::None)
+}
+
+/// A use of a connection, lease or client after its end.
+pub fn closed(what: &str) -> Failure {
+    Failure::new(Kind::Closed, format!("{CODE_CLIENT_CLOSED}: {what}"))
+        .with_code(CODE_CLIENT_CLOSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_the_names_of_the_usual_client() {
+        for (raw, primary, extended) in [
+            (1, "SQLITE_ERROR", "SQLITE_ERROR"),
+            (5, "SQLITE_BUSY", "SQLITE_BUSY"),
+            (517, "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT"),
+            (2067, "SQLITE_CONSTRAINT", "SQLITE_CONSTRAINT_UNIQUE"),
+            (1555, "SQLITE_CONSTRAINT", "SQLITE_CONSTRAINT_PRIMARYKEY"),
+            (787, "SQLITE_CONSTRAINT", "SQLITE_CONSTRAINT_FOREIGNKEY"),
+            (26, "SQLITE_NOTADB", "SQLITE_NOTADB"),
+        ] {
+            assert_eq!(primary_name(raw), primary);
+            assert_eq!(extended_name(raw), extended);
+        }
+    }
+
+    #[test]
+    fn each_extended_code_belongs_to_its_primary() {
+        for (raw, _) in EXTENDED {
+            assert_ne!(primary_name(raw), "SQLITE_UNKNOWN", "{raw}");
+            assert!(raw > 255);
+        }
+    }
+
+    #[test]
+    fn engine_errors_map_to_kinds() {
+        let kind = |raw| engine_failure(Error::SqliteFailure(raw, "x".into())).kind;
+        assert_eq!(kind(5), Kind::Overloaded);
+        assert_eq!(kind(2067), Kind::Rejected);
+        assert_eq!(kind(14), Kind::Connect);
+        let refused = engine_failure(Error::ConnectionFailed("no".into()));
+        assert_eq!(
+            (refused.kind, refused.delivery),
+            (Kind::Connect, Delivery::None)
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! A connection to a file or to memory, on a thread of its own.
+//!
+//! The engine's calls block inside `async fn`s, a busy writer for seconds, so none of them runs on the
+//! runtime: jobs go through a channel to the connection's thread, and whoever stops waiting interrupts it.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use libsql::{Connection, OpenFlags};
+use moorline_core::error::{Failure, Kind, Outcome};
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
+
+use super::{
+    error::{closed, engine_failure},
+    session::Session,
+};
+
+/// Threads of connections do shallow work; the default of 2 MiB would only be reserved.
+const STACK_BYTES: usize = 512 * 1024;
+/// How often closing repeats its interrupt.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(50);
+
+/// Where the database is and how its connections are set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalTarget {
+    /// The path, or a `file:` URI for shared memory.
+    pub path: String,
+    /// Whether it lives in memory, where WAL has no meaning.
+    pub in_memory: bool,
+    /// How long a statement waits for another connection's lock.
+    pub busy_timeout: Duration,
+}
+
+type Job = Box<dyn FnOnce(&mut Session) + Send>;
+
+/// The connection's end in the asynchronous world. Dropping it ends its thread.
+pub struct LocalConnection {
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    status: Arc<Status>,
+    // Its sender lives as long as the thread.
+    ended: watch::Receiver<()>,
+}
+
+/// What both sides know of the connection.
+#[derive(Default)]
+pub(super) struct Status {
+    interrupted: AtomicBool,
+    in_transaction: AtomicBool,
+    // A share of the connection; its thread takes it back at the end, so that closing happens there.
+    engine: Mutex<Option<Connection>>,
+}
+
+impl Status {
+    /// Whether the running job is to end.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Acquire)
+    }
+
+    fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Release);
+        if let Some(engine) = &*lock(&self.engine) {
+            // It only sets a flag in the engine.
+            let _ = engine.interrupt();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LocalConnection {
+    /// Opens the database on a new thread.
+    pub async fn open(target: LocalTarget) -> Outcome<Self> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let (opened, opening) = oneshot::channel();
+        let (end, ended) = watch::channel(());
+        let status = Arc::new(Status::default());
+        let thread_status = Arc::clone(&status);
+        thread::Builder::new()
+            .name("moorline-libsql".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                run(&target, &thread_status, opened, &queue);
+                drop(end);
+            })
+            .map_err(|error| {
+                Failure::new(
+                    Kind::Connect,
+                    "the system refused a thread for the connection",
+                )
+                .with_cause(error.to_string(), None)
+            })?;
+        opening.await.unwrap_or_else(|_| Err(defect()))?;
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            status,
+            ended,
+        })
+    }
+
+    /// Runs `work` on the connection's thread. Dropping the future interrupts the statement.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session) -> Outcome<T> + Send + 'static,
+    ) -> Outcome<T> {
+        let mut interrupt = InterruptOnDrop(Some(&self.status));
+        // Declared after the guard, so that a dropped future first closes this channel and then interrupts:
+        // a job that finds the channel open will see the interrupt.
+        let (answer, answered) = oneshot::channel();
+        let status = Arc::clone(&self.status);
+        let job: Job = Box::new(move |session| {
+            status.interrupted.store(false, Ordering::Release);
+            if answer.is_closed() {
+                return;
+            }
+            let outcome = work(session);
+            status
+                .in_transaction
+                .store(session.in_transaction(), Ordering::Release);
+            // Whoever asked may have gone.
+            let _ = answer.send(outcome);
+        });
+        match &*lock(&self.jobs) {
+            Some(jobs) => jobs.send(job).map_err(|_| defect())?,
+            None => return Err(closed("the connection is closed")),
+        }
+        let outcome = answered.await.unwrap_or_else(|_| Err(defect()));
+        interrupt.0 = None;
+        outcome
+    }
+
+    /// Whether a transaction was open after the last job.
+    pub fn in_transaction(&self) -> bool {
+        self.status.in_transaction.load(Ordering::Acquire)
+    }
+
+    /// Closes the connection; done when its thread has given the file back. What runs is interrupted.
+    pub async fn close(&self) {
+        drop(lock(&self.jobs).take());
+        let mut ended = self.ended.clone();
+        // A statement that began in the very moment of the first interrupt needs a second one.
+        while timeout(INTERRUPT_EVERY, ended.changed()).await.is_err() {
+            self.status.interrupt();
+        }
+    }
+}
+
+struct InterruptOnDrop<'a>(Option<&'a Status>);
+
+impl Drop for InterruptOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(status) = self.0 {
+            status.interrupt();
+        }
+    }
+}
+
+fn defect() -> Failure {
+    Failure::new(
+        Kind::Internal,
+        "the connection's thread stopped by a defect",
+    )
+}
+
+fn run(
+    target: &LocalTarget,
+    status: &Arc<Status>,
+    opened: oneshot::Sender<Outcome<()>>,
+    queue: &mpsc::Receiver<Job>,
+) {
+    let session = open(target).and_then(|connection| {
+        *lock(&status.engine) = Some(connection.clone());
+        Session::new(connection, target, Arc::clone(status))
+    });
+    let mut session = match session {
+        Ok(session) => session,
+        Err(failure) => {
+            lock(&status.engine).take();
+            // Whoever asked may have gone.
+            let _ = opened.send(Err(failure));
+            return;
+        }
+    };
+    if opened.send(Ok(())).is_ok() {
+        while let Ok(job) = queue.recv() {
+            // The engine panics on what it cannot represent, such as text that is not UTF-8. The job's
+            // answer is dropped with it, which its caller sees; the connection itself goes on.
+            if catch_unwind(AssertUnwindSafe(|| job(&mut session))).is_err() {
+                session.reset();
+            }
+        }
+    }
+    lock(&status.engine).take();
+}
+
+fn open(target: &LocalTarget) -> Outcome<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let database = super::ready(
+        libsql::Builder::new_local(&target.path)
+            .flags(flags)
+            .build(),
+    )?;
+    database
+        .map_err(engine_failure)?
+        .connect()
+        .map_err(engine_failure)
+        .map_err(|failure| explain(target, failure))
+}
+
+/// Says why a file cannot be opened, which the engine does not.
+fn explain(target: &LocalTarget, failure: Failure) -> Failure {
+    use std::{fs, io::ErrorKind, path::Path};
+
+    let path = Path::new(&target.path);
+    if failure.code != "SQLITE_CANTOPEN" || target.in_memory {
+        return failure;
+    }
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let reason = match (directory.map(fs::metadata), fs::File::open(path)) {
+        (Some(Err(error)), _) if error.kind() == ErrorKind::NotFound => {
+            "its directory does not exist"
+        }
+        (Some(Ok(parent)), _) if !parent.is_dir() => "what should be its directory is a file",
+        (_, Err(error)) if error.kind() == ErrorKind::PermissionDenied => "permission denied",
+        (_, Ok(_)) if path.is_dir() => "it is a directory",
+        _ => "the system refused it",
+    };
+    let shown = path.display();
+    Failure::new(
+        Kind::Connect,
+        format!("SQLITE_CANTOPEN: unable to open {shown}: {reason}"),
+    )
+    .with_code("SQLITE_CANTOPEN")
+    .with_retryable(false)
+}

@@ -1,0 +1,24 @@
+//! libSQL: files, memory and remote servers behind one pool.
+//!
+//! A connection to a file or to memory lives on a thread of its own, because the engine blocks; a remote one
+//! is a stream of the Hrana protocol over the HTTP transport. Both write their results as the text that
+//! JavaScript parses fastest. The pool hands out leases, and every operation on one keeps its deadline: when
+//! that passes, the connection is discarded and its statement interrupted.
+
+pub mod error;
+pub mod local;
+pub mod remote;
+pub mod result;
+pub mod session;
+pub mod statement;
+pub mod stream;
+
+use futures_util::FutureExt;
+use moorline_core::error::{Failure, Kind, Outcome};
+
+/// The result of an engine call, whose future is ready at once: the engine works in place.
+fn ready<T>(future: impl Future<Output = T>) -> Outcome<T> {
+    future
+        .now_or_never()
+        .ok_or_else(|| Failure::new(Kind::Internal, "the engine did not answer in place"))
+}

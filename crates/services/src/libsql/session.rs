@@ -1,0 +1,280 @@
+//! What happens on the thread of a local connection: statements, transactions and waiting for locks.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use libsql::{Connection, Rows, Value, params::Params};
+use moorline_core::error::{Delivery, Failure, Kind, Outcome};
+
+use super::{
+    error::{BUSY, engine_failure, too_many_arguments, unknown_parameter},
+    local::{LocalTarget, Status},
+    ready,
+    result::{IntMode, ResultText, ResultWriter},
+    statement::{Args, Statement, TransactionMode},
+};
+
+/// Prepared statements kept per connection.
+const KEPT_STATEMENTS: usize = 32;
+/// SQL longer than this is rarely run twice.
+const KEPT_SQL_BYTES: usize = 4096;
+/// The engine does not look at an interrupt while it waits for a lock, so it waits in slices of this.
+const LOCK_SLICE: Duration = Duration::from_millis(20);
+
+/// One open connection with its prepared statements.
+pub struct Session {
+    statements: VecDeque<(String, libsql::Statement)>,
+    busy_timeout: Duration,
+    status: Arc<Status>,
+    // After the statements, which belong to it.
+    connection: Connection,
+}
+
+impl Session {
+    /// Sets the connection up: waiting for locks, and write-ahead logging for files.
+    pub(super) fn new(
+        connection: Connection,
+        target: &LocalTarget,
+        status: Arc<Status>,
+    ) -> Outcome<Self> {
+        let slice = LOCK_SLICE.min(target.busy_timeout);
+        connection.busy_timeout(slice).map_err(engine_failure)?;
+        let mut session = Self {
+            connection,
+            statements: VecDeque::new(),
+            busy_timeout: target.busy_timeout,
+            status,
+        };
+        if target.in_memory {
+            // Opening is lazy: touch the database, so that a failure shows here.
+            session.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
+        } else {
+            session.set_up_file()?;
+        }
+        Ok(session)
+    }
+
+    fn set_up_file(&mut self) -> Outcome<()> {
+        self.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
+        match self.run("PRAGMA journal_mode = WAL") {
+            // A file that cannot be written can still be read.
+            Err(failure) if !matches!(&*failure.code, "SQLITE_READONLY" | "SQLITE_CANTOPEN") => {
+                return Err(failure);
+            }
+            _ => {}
+        }
+        // With WAL this is durable against a crash of the process, and consistent against one of the system.
+        self.run("PRAGMA synchronous = NORMAL")
+    }
+
+    fn run(&mut self, sql: &str) -> Outcome<()> {
+        self.execute(&Statement::plain(sql), IntMode::Text)
+            .map(drop)
+    }
+
+    /// Whether a transaction is open.
+    pub fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// Gives up what an unfinished statement or transaction holds.
+    pub fn reset(&mut self) {
+        self.statements.clear();
+        if self.in_transaction() {
+            // A failure means that the engine has rolled back already.
+            let _ = self.run("ROLLBACK");
+        }
+    }
+
+    /// Runs one statement to its end.
+    pub fn execute(&mut self, statement: &Statement, mode: IntMode) -> Outcome<ResultText> {
+        let started = Instant::now();
+        loop {
+            let outcome = self.attempt(statement, mode);
+            match outcome {
+                Err(failure) if self.may_wait_for_lock(&failure, started) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Whether `failure` means that another connection holds the lock and there is time left to wait for
+    /// it. The engine has already waited one slice, and a busy statement has changed nothing.
+    fn may_wait_for_lock(&self, failure: &Failure, started: Instant) -> bool {
+        let busy = failure
+            .detail
+            .get("rawCode")
+            .and_then(serde_json::Value::as_i64);
+        busy == Some(i64::from(BUSY))
+            && started.elapsed() < self.busy_timeout
+            && !self.status.is_interrupted()
+    }
+
+    fn attempt(&mut self, statement: &Statement, mode: IntMode) -> Outcome<ResultText> {
+        let prepared = self.prepare(&statement.sql)?;
+        let before = self.connection.total_changes();
+        let outcome = bind(&prepared, &statement.args)
+            .and_then(|params| ready(prepared.query(params))?.map_err(engine_failure))
+            .and_then(|rows| self.read(rows, &prepared, before, mode));
+        prepared.reset();
+        self.keep(&statement.sql, prepared);
+        outcome
+    }
+
+    fn read(
+        &self,
+        mut rows: Rows,
+        prepared: &libsql::Statement,
+        changes_before: u64,
+        mode: IntMode,
+    ) -> Outcome<ResultText> {
+        let columns = prepared.columns();
+        let width = columns.len() as i32;
+        let names = columns.iter().map(|column| column.name().to_owned());
+        let types = columns
+            .iter()
+            .map(|column| column.decl_type().unwrap_or_default().to_owned());
+        let mut writer = ResultWriter::new(mode, names.collect(), types.collect());
+        let mut length = 0;
+        while let Some(row) = ready(rows.next())?.map_err(engine_failure)? {
+            for index in 0..width {
+                writer.push(&row.get_value(index).map_err(engine_failure)?);
+            }
+            length += 1;
+        }
+        let changed = self.connection.total_changes() != changes_before;
+        let affected = if changed {
+            self.connection.changes()
+        } else {
+            0
+        };
+        let inserted = width == 0 || changed;
+        Ok(writer.finish(
+            length,
+            affected,
+            inserted.then(|| self.connection.last_insert_rowid()),
+        ))
+    }
+
+    /// Runs `statements` in a transaction of their own: all of them, or none.
+    pub fn batch(
+        &mut self,
+        mode: TransactionMode,
+        statements: &[Statement],
+        int_mode: IntMode,
+    ) -> Outcome<Vec<ResultText>> {
+        self.run(mode.begin())?;
+        let outcome = self.run_all(statements, int_mode).and_then(|results| {
+            self.run("COMMIT")?;
+            Ok(results)
+        });
+        if outcome.is_err() && self.in_transaction() {
+            // A failure means that the engine has rolled back already.
+            let _ = self.run("ROLLBACK");
+        }
+        outcome
+    }
+
+    /// Runs `statements` one after the other in the transaction that is open; a failure names its index.
+    pub fn run_all(&mut self, statements: &[Statement], mode: IntMode) -> Outcome<Vec<ResultText>> {
+        let run = |(index, statement): (usize, &Statement)| {
+            if !self.in_transaction() {
+                return Err(rolled_back().with_detail("statementIndex", index));
+            }
+            self.execute(statement, mode)
+                .map_err(|failure| failure.with_detail("statementIndex", index))
+        };
+        statements.iter().enumerate().map(run).collect()
+    }
+
+    /// As [`Self::batch`], with foreign keys off around it.
+    pub fn migrate(&mut self, statements: &[Statement], mode: IntMode) -> Outcome<Vec<ResultText>> {
+        self.run("PRAGMA foreign_keys = off")?;
+        let outcome = self.batch(TransactionMode::Deferred, statements, mode);
+        self.run("PRAGMA foreign_keys = on")?;
+        outcome
+    }
+
+    /// Runs a script of several statements without arguments.
+    pub fn sequence(&mut self, script: &str) -> Outcome<()> {
+        self.statements.clear();
+        // Inside the script the engine itself waits for locks: it cannot be run a second time.
+        self.connection
+            .busy_timeout(self.busy_timeout)
+            .map_err(engine_failure)?;
+        let outcome = ready(self.connection.execute_batch(script))?.map_err(engine_failure);
+        self.connection
+            .busy_timeout(LOCK_SLICE.min(self.busy_timeout))
+            .map_err(engine_failure)?;
+        outcome.map(drop)
+    }
+
+    fn prepare(&mut self, sql: &str) -> Outcome<libsql::Statement> {
+        if let Some(at) = self.statements.iter().position(|(kept, _)| kept == sql)
+            && let Some((_, statement)) = self.statements.remove(at)
+        {
+            return Ok(statement);
+        }
+        ready(self.connection.prepare(sql))?.map_err(engine_failure)
+    }
+
+    /// Keeps a statement that was reset; the one longest unused makes room.
+    fn keep(&mut self, sql: &str, statement: libsql::Statement) {
+        if sql.len() > KEPT_SQL_BYTES {
+            return;
+        }
+        self.statements.push_front((sql.to_owned(), statement));
+        self.statements.truncate(KEPT_STATEMENTS);
+    }
+}
+
+/// The transaction that should be open is not: a statement before has ended it.
+fn rolled_back() -> Failure {
+    Failure::new(
+        Kind::Rejected,
+        "TRANSACTION_CLOSED: the transaction has been rolled back",
+    )
+    .with_code("TRANSACTION_CLOSED")
+    .with_delivery(Delivery::None)
+}
+
+/// All of a statement's parameters by position. Every one is bound, because a kept statement remembers
+/// the values of its last run; one that was not given is NULL, as with the usual client.
+fn bind(prepared: &libsql::Statement, args: &Args) -> Outcome<Params> {
+    let count = prepared.parameter_count();
+    if count == 0 && matches!(args, Args::Positional(values) if values.is_empty()) {
+        return Ok(Params::None);
+    }
+    let mut values = vec![Value::Null; count];
+    match args {
+        Args::Positional(given) if given.len() > count => {
+            return Err(too_many_arguments(given.len(), count));
+        }
+        Args::Positional(given) => values[..given.len()].clone_from_slice(given),
+        Args::Named(given) => {
+            let names: Vec<_> = (1..=count as i32)
+                .map(|index| {
+                    prepared
+                        .parameter_name(index)
+                        .and_then(|name| name.get(1..))
+                })
+                .collect();
+            for (name, value) in given {
+                let mut known = false;
+                for (parameter, slot) in names.iter().zip(&mut values) {
+                    if *parameter == Some(name.as_str()) {
+                        *slot = value.clone();
+                        known = true;
+                    }
+                }
+                if !known {
+                    return Err(unknown_parameter(name));
+                }
+            }
+        }
+    }
+    Ok(Params::Positional(values))
+}

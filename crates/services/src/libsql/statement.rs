@@ -1,0 +1,238 @@
+//! A statement and its arguments, as the `@libsql/client` API takes them.
+
+use libsql::Value;
+use moorline_core::options::{OptionError, OptionErrorClass, Plain, Read};
+
+/// One SQL statement with its arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// The SQL text.
+    pub sql: String,
+    /// Its arguments.
+    pub args: Args,
+}
+
+/// Arguments by position (`?`, `?1`) or by name (`:name`, `@name`, `$name`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Args {
+    /// By position.
+    Positional(Vec<Value>),
+    /// By name, without the prefix character.
+    Named(Vec<(String, Value)>),
+}
+
+/// In which mode a transaction begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionMode {
+    /// `BEGIN IMMEDIATE`: waits for the write lock at once.
+    Write,
+    /// `BEGIN TRANSACTION READONLY`.
+    Read,
+    /// `BEGIN DEFERRED`: takes the write lock at the first write.
+    Deferred,
+}
+
+impl TransactionMode {
+    /// The words of the client API.
+    pub const CHOICES: [(&'static str, Self); 3] = [
+        ("write", Self::Write),
+        ("read", Self::Read),
+        ("deferred", Self::Deferred),
+    ];
+
+    /// Reads the mode; `undefined` is `default`.
+    pub fn read(value: &Plain, default: Self) -> Read<Self> {
+        let Plain::Text(word) = value else {
+            return match value {
+                Plain::Undefined => Ok(default),
+                other => Err(OptionError::wrong_type("mode", "a string", other)),
+            };
+        };
+        let found = Self::CHOICES.iter().find(|(name, _)| name == word);
+        found.map(|(_, mode)| *mode).ok_or_else(|| {
+            let reason = format!("must be 'write' or 'read' or 'deferred', got '{word}'");
+            OptionError::bad_value("mode", reason)
+        })
+    }
+
+    /// The statement that begins such a transaction.
+    pub const fn begin(self) -> &'static str {
+        match self {
+            Self::Write => "BEGIN IMMEDIATE",
+            Self::Read => "BEGIN TRANSACTION READONLY",
+            Self::Deferred => "BEGIN DEFERRED",
+        }
+    }
+}
+
+impl Statement {
+    /// A statement without arguments.
+    pub fn plain(sql: &str) -> Self {
+        Self {
+            sql: sql.to_owned(),
+            args: Args::Positional(Vec::new()),
+        }
+    }
+
+    /// The statement in `value`: SQL text, `{ sql, args }` or `[sql, args]`; `path` names it in messages.
+    pub fn read(path: &str, value: Plain) -> Read<Self> {
+        match value {
+            Plain::Text(sql) => Self::with_args(path, sql, Plain::Undefined),
+            Plain::Map(mut members) => {
+                let mut take = |key: &str| {
+                    members
+                        .iter()
+                        .position(|(name, _)| name == key)
+                        .map_or(Plain::Undefined, |at| members.swap_remove(at).1)
+                };
+                let (sql, args) = (take("sql"), take("args"));
+                Self::from_parts(path, sql, args)
+            }
+            Plain::List(items) if (1..=2).contains(&items.len()) => {
+                let mut items = items.into_iter();
+                let sql = items.next().unwrap_or(Plain::Undefined);
+                Self::from_parts(path, sql, items.next().unwrap_or(Plain::Undefined))
+            }
+            other => {
+                let expected = "SQL text, { sql, args } or [sql, args]";
+                Err(OptionError::wrong_type(path, expected, &other))
+            }
+        }
+    }
+
+    /// SQL text and its arguments, given apart.
+    pub fn from_parts(path: &str, sql: Plain, args: Plain) -> Read<Self> {
+        match sql {
+            Plain::Text(sql) => Self::with_args(path, sql, args),
+            other => Err(OptionError::wrong_type(
+                &format!("{path}.sql"),
+                "a string",
+                &other,
+            )),
+        }
+    }
+
+    fn with_args(path: &str, sql: String, args: Plain) -> Read<Self> {
+        if sql.contains('\0') {
+            return Err(OptionError::bad_value(
+                &format!("{path}.sql"),
+                "must not contain the character U+0000",
+            ));
+        }
+        let args = match args {
+            Plain::Undefined | Plain::Null => Args::Positional(Vec::new()),
+            Plain::List(items) => {
+                let read = |(index, item)| argument(&format!("{path}.args[{index}]"), item);
+                Args::Positional(
+                    items
+                        .into_iter()
+                        .enumerate()
+                        .map(read)
+                        .collect::<Read<_>>()?,
+                )
+            }
+            Plain::Map(members) => {
+                let read = |(name, member): (String, Plain)| {
+                    let value = argument(&format!("{path}.args.{name}"), member)?;
+                    let bare = name.strip_prefix([':', '@', '$']).unwrap_or(&name);
+                    Ok((bare.to_owned(), value))
+                };
+                Args::Named(members.into_iter().map(read).collect::<Read<_>>()?)
+            }
+            other => {
+                let path = format!("{path}.args");
+                return Err(OptionError::wrong_type(
+                    &path,
+                    "an array or an object",
+                    &other,
+                ));
+            }
+        };
+        Ok(Self { sql, args })
+    }
+}
+
+/// One argument as SQLite stores it. A JavaScript number is a REAL, as with `@libsql/client`: an integer
+/// column turns it into an INTEGER by its affinity, and a bigint is one from the start.
+fn argument(path: &str, value: Plain) -> Read<Value> {
+    Ok(match value {
+        Plain::Null => Value::Null,
+        Plain::Bool(flag) => Value::Integer(i64::from(flag)),
+        Plain::Number(number) if number.is_finite() => Value::Real(number),
+        Plain::Number(number) => {
+            return Err(OptionError::out_of_range(path, "a finite number", number));
+        }
+        Plain::Integer(integer) => Value::Integer(integer),
+        Plain::BigInteger(digits) => {
+            return Err(OptionError {
+                class: OptionErrorClass::Range,
+                message: format!("{path} must fit a 64-bit signed integer, got {digits}"),
+            });
+        }
+        Plain::Text(text) => Value::Text(text),
+        Plain::Bytes(bytes) => Value::Blob(bytes),
+        Plain::Date(ms) if ms.is_finite() => Value::Real(ms),
+        Plain::Date(_) => return Err(OptionError::bad_value(path, "is an invalid Date")),
+        other => {
+            let expected =
+                "a string, number, bigint, boolean, null, Date, ArrayBuffer or typed array";
+            return Err(OptionError::wrong_type(path, expected, &other));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(items: Vec<Plain>) -> Read<Statement> {
+        Statement::from_parts(
+            "statement",
+            Plain::Text("SELECT ?".into()),
+            Plain::List(items),
+        )
+    }
+
+    #[test]
+    fn each_unusable_argument_is_refused_by_its_path() {
+        for (value, message) in [
+            (
+                Plain::Number(f64::NAN),
+                "statement.args[0] must be a finite number, got NaN",
+            ),
+            (
+                Plain::BigInteger("9223372036854775808".into()),
+                "statement.args[0] must fit a 64-bit signed integer, got 9223372036854775808",
+            ),
+            (
+                Plain::Date(f64::NAN),
+                "statement.args[0] is an invalid Date",
+            ),
+        ] {
+            assert_eq!(args(vec![value]).unwrap_err().message, message);
+        }
+        let undefined = args(vec![Plain::Null, Plain::Undefined]).unwrap_err();
+        assert!(
+            undefined
+                .message
+                .starts_with("statement.args[1] must be a string")
+        );
+        assert!(undefined.message.ends_with("got undefined"));
+    }
+
+    #[test]
+    fn names_lose_their_prefix_and_a_nul_in_the_sql_is_refused() {
+        let named = Plain::Map(vec![
+            ("$a".into(), Plain::Null),
+            ("b".into(), Plain::Bool(true)),
+        ]);
+        let statement =
+            Statement::from_parts("statement", Plain::Text("SELECT 1".into()), named).unwrap();
+        let expected = vec![
+            ("a".to_owned(), Value::Null),
+            ("b".to_owned(), Value::Integer(1)),
+        ];
+        assert_eq!(statement.args, Args::Named(expected));
+        assert!(Statement::read("statement", Plain::Text("SELECT '\0'".into())).is_err());
+    }
+}

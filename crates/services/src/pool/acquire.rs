@@ -1,0 +1,185 @@
+//! From a question to a connection.
+
+use std::{sync::Arc, time::Duration};
+
+use moorline_core::{
+    error::{Failure, Kind, Outcome},
+    limit::Limit,
+    pool::{Acquire, Refusal},
+};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Connect, Pool,
+    events::Event,
+    guards::{Borrowed, Checking, Place, Reserved},
+    shared::{Shared, Turn, Waiting, now},
+};
+
+/// The first answer to somebody who asks.
+enum Asked<C: Connect> {
+    Now(Turn<C>),
+    Later(Place<C>),
+}
+
+impl<C: Connect> Pool<C> {
+    /// The fast path: a free connection that was used a moment ago, if there is one. Never waits, never
+    /// dials.
+    pub fn take(&self) -> Option<Borrowed<C>> {
+        let lease = loop {
+            let mut books = self.shared.books();
+            let lease = books.ledger.take(now())?;
+            let connect = &self.shared.connect;
+            let usable = books
+                .connection(lease)
+                .is_some_and(|connection| connect.is_usable(connection));
+            drop(books);
+            if usable {
+                break lease;
+            }
+            self.shared.release(lease, false);
+        };
+        self.shared.tell(|| Event::Acquire {
+            lease,
+            waited: Duration::ZERO,
+        });
+        Some(Borrowed::new(Arc::clone(&self.shared), lease))
+    }
+
+    /// A connection, after waiting for a free one no longer than the acquire timeout. Dropping the future
+    /// and firing `cancel` give up the same way, at any point.
+    ///
+    /// Fails with kind `pool-timeout` when the wait is over, `closed` when the pool shuts down,
+    /// `overloaded` when too many wait, and as the service's `connect` fails.
+    pub async fn acquire(&self, cancel: &CancellationToken) -> Outcome<Borrowed<C>> {
+        self.acquire_within(self.shared.settings.limits.acquire_timeout, cancel)
+            .await
+    }
+
+    /// The same with a wait of its own.
+    pub async fn acquire_within(
+        &self,
+        wait: Limit<Duration>,
+        cancel: &CancellationToken,
+    ) -> Outcome<Borrowed<C>> {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(Failure::new(Kind::Closed, "The call was cancelled")),
+            answer = self.shared.acquire(wait) => answer,
+        }
+    }
+}
+
+impl<C: Connect> Shared<C> {
+    async fn acquire(self: &Arc<Self>, wait: Limit<Duration>) -> Outcome<Borrowed<C>> {
+        let asked = Instant::now();
+        let turn = match self.ask(wait) {
+            Asked::Now(turn) => turn,
+            Asked::Later(place) => place.turn().await,
+        };
+        let borrowed = match turn {
+            Turn::Ready(borrowed, validate) => self.ensure_alive(borrowed, validate).await?,
+            Turn::Create(reserved) => self.open(reserved).await?,
+            Turn::Refused(failure) => return Err(failure),
+        };
+        self.tell(|| Event::Acquire {
+            lease: borrowed.lease(),
+            waited: asked.elapsed(),
+        });
+        Ok(borrowed)
+    }
+
+    fn ask(self: &Arc<Self>, wait: Limit<Duration>) -> Asked<C> {
+        let mut books = self.books();
+        match books.ledger.acquire_within(now(), wait) {
+            Acquire::Ready { lease, validate } => Asked::Now(Turn::Ready(
+                Borrowed::new(Arc::clone(self), lease),
+                validate,
+            )),
+            Acquire::Create(lease) => {
+                if books.alarm.is_none() {
+                    self.nudge.notify_one();
+                }
+                Asked::Now(Turn::Create(Reserved::new(Arc::clone(self), lease)))
+            }
+            Acquire::Wait { ticket, deadline } => {
+                let (sender, receiver) = oneshot::channel();
+                let timeout = wait;
+                books.waiting.insert(ticket, Waiting { sender, timeout });
+                let sooner = |at| {
+                    books
+                        .alarm
+                        .is_none_or(|alarm| Instant::from_std(at) < alarm)
+                };
+                if deadline.is_some_and(sooner) {
+                    self.nudge.notify_one();
+                }
+                Asked::Later(Place::new(Arc::clone(self), ticket, receiver))
+            }
+            Acquire::Refused(refusal) => Asked::Now(Turn::Refused(refusal.failure())),
+        }
+    }
+
+    /// Checks a connection that may be dead, and replaces it when it is.
+    async fn ensure_alive(
+        self: &Arc<Self>,
+        borrowed: Borrowed<C>,
+        validate: bool,
+    ) -> Outcome<Borrowed<C>> {
+        let looks_alive = borrowed.with(|connection| self.connect.is_usable(connection));
+        if looks_alive == Some(true) && !validate {
+            return Ok(borrowed);
+        }
+        let closed = || Refusal::Closed.failure();
+        let mut checking = Checking::begin(borrowed).ok_or_else(closed)?;
+        if looks_alive == Some(true) && self.answers(&mut checking).await {
+            return checking.passed().ok_or_else(closed);
+        }
+        let gone = checking.failed().ok_or_else(closed)?;
+        // An error here means that saying goodbye panicked; the slot is free again.
+        let reserved = gone
+            .await
+            .map_err(|_| Failure::new(Kind::Internal, "moorline stopped this call by a defect"))?;
+        self.open(reserved).await
+    }
+
+    async fn answers(&self, checking: &mut Checking<C>) -> bool {
+        let Some(connection) = checking.connection() else {
+            return false;
+        };
+        let check = timeout(
+            self.settings.validate_timeout,
+            self.connect.validate(connection),
+        );
+        tokio::select! {
+            biased;
+            () = self.cut.cancelled() => false,
+            answer = check => matches!(answer, Ok(Ok(()))),
+        }
+    }
+
+    /// Opens a connection for a reserved slot. Whatever ends this early frees the slot for the next waiter.
+    pub(super) async fn open(&self, reserved: Reserved<C>) -> Outcome<Borrowed<C>> {
+        let began = Instant::now();
+        let limit = self.settings.connect_timeout;
+        let connection = tokio::select! {
+            biased;
+            () = self.cut.cancelled() => return Err(Refusal::Closed.failure()),
+            opened = timeout(limit, self.connect.connect()) => opened.map_err(|_| {
+                let message = format!("Connecting took longer than {}ms", limit.as_millis());
+                Failure::new(Kind::Connect, message).with_code("ETIMEDOUT")
+            })??,
+        };
+        let lease = reserved.lease();
+        let borrowed = reserved.open(connection)?;
+        self.tell(|| Event::Create {
+            lease,
+            took: began.elapsed(),
+        });
+        Ok(borrowed)
+    }
+}

@@ -1,0 +1,51 @@
+//! The settings of a pool that dials by itself.
+
+use std::time::Duration;
+
+use moorline_core::{
+    options::{Options, Read},
+    pool::{Keys, PoolLimits},
+};
+
+/// How long opening one connection may take.
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the check of an idle connection may take before it counts as dead.
+const DEFAULT_VALIDATE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a goodbye may take before the connection is dropped without one.
+const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The limits of a pool and of each step it takes on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Sizes and times of the pool itself.
+    pub limits: PoolLimits,
+    /// How long opening one connection may take (default 10 s). Not part of the wait in the queue.
+    pub connect_timeout: Duration,
+    /// How long the check of an idle connection may take (default 5 s); then it is replaced.
+    pub validate_timeout: Duration,
+    /// How long closing a connection may take (default 5 s); then it is cut.
+    pub close_timeout: Duration,
+}
+
+impl PoolSettings {
+    /// The documented defaults around `limits`.
+    pub const fn new(limits: PoolLimits) -> Self {
+        Self {
+            limits,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            validate_timeout: DEFAULT_VALIDATE_TIMEOUT,
+            close_timeout: DEFAULT_CLOSE_TIMEOUT,
+        }
+    }
+
+    /// What the user wrote: the limits under `keys`, the rest under `connectTimeoutMs`,
+    /// `validateTimeoutMs` and `closeTimeoutMs`.
+    pub fn read(options: &Options, keys: &Keys, defaults: Self) -> Read<Self> {
+        Ok(Self {
+            limits: PoolLimits::read(options, keys, defaults.limits)?,
+            connect_timeout: options.ms("connectTimeoutMs", defaults.connect_timeout, 1.0)?,
+            validate_timeout: options.ms("validateTimeoutMs", defaults.validate_timeout, 1.0)?,
+            close_timeout: options.ms("closeTimeoutMs", defaults.close_timeout, 1.0)?,
+        })
+    }
+}

@@ -1,0 +1,12 @@
+//! The asynchronous pool, against a server that does anything, with the clock stopped.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it expects"
+)]
+
+mod abandoned;
+mod borrowing;
+mod ending;
+mod server;

@@ -1,0 +1,34 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { log } from './logger';
+
+/** The one instance of a service in this JavaScript environment (main thread or worker). */
+export interface Singleton<Options, T> {
+  /** The instance; `options` count when this call makes it. */
+  get(options?: Options): T;
+  /** Forgets the instance, and hands it out a last time for whoever has to close it. */
+  reset(): T | undefined;
+}
+
+/** Makes the instance at the first `get`. Other options later change nothing, which is warned about once. */
+export function singleton<Options, T>(service: string, create: (options?: Options) => T): Singleton<Options, T> {
+  let made: { instance: T; options: Options | undefined; warned: boolean } | undefined;
+  return {
+    get(options) {
+      made ??= { instance: create(options), options, warned: false };
+      const ignored = options !== undefined && !made.warned && !isDeepStrictEqual(options, made.options);
+      if (ignored) {
+        made.warned = true;
+        log('warn', `${service}.options-ignored`, service, () => ({
+          reason: 'the shared instance exists already; its first options stay in force until it is reset',
+        }));
+      }
+      return made.instance;
+    },
+    reset() {
+      const instance = made?.instance;
+      made = undefined;
+      return instance;
+    },
+  };
+}

@@ -1,0 +1,238 @@
+//! `HealthMonitor`: the monitor of core as functions over a handle.
+//!
+//! The checkers themselves stay in `lib/`; what crosses are names, run numbers and answers. Results cross as
+//! JSON texts with the members users see; only times are numbers that `lib/` turns into dates.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use moorline_core::{
+    health::{Answer, Begun, CheckConfig, CheckResult, Completed, Monitor, RunId},
+    limit::Limit,
+};
+use napi::{Env, Result};
+use napi_derive::napi;
+use serde_json::{Value as Json, json};
+
+use crate::bridge::{Given, Handle, throw};
+
+/// What a handle to a monitor holds.
+pub struct HealthMonitor(Mutex<Monitor>);
+
+impl HealthMonitor {
+    fn lock(&self) -> MutexGuard<'_, Monitor> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run that was begun, or joined: then there is no `timeoutMs`.
+#[napi(object)]
+pub struct HealthRun {
+    pub run: f64,
+    pub timeout_ms: Option<f64>,
+}
+
+/// A monitor; `options` are the defaults of its checks.
+#[napi(catch_unwind)]
+pub fn health_create(env: Env, options: Given) -> Result<Handle<HealthMonitor>> {
+    let defaults = CheckConfig::read("options", &options.0, &CheckConfig::default())
+        .map_err(|error| throw(&env, &error))?;
+    Ok(Handle::new(HealthMonitor(Mutex::new(Monitor::new(
+        defaults,
+    )))))
+}
+
+/// Registers a check; answers whether it replaced one.
+#[napi(catch_unwind)]
+pub fn health_register(
+    env: Env,
+    monitor: Handle<HealthMonitor>,
+    name: String,
+    options: Given,
+) -> Result<bool> {
+    let mut monitor = monitor.lock();
+    let config = CheckConfig::read("options", &options.0, monitor.defaults())
+        .map_err(|error| throw(&env, &error))?;
+    Ok(monitor.register(&name, config, Instant::now()))
+}
+
+/// Forgets a check; answers whether it was known.
+#[napi(catch_unwind)]
+pub fn health_unregister(monitor: Handle<HealthMonitor>, name: String) -> bool {
+    monitor.lock().unregister(&name)
+}
+
+/// The names, in the order of registration.
+#[napi(catch_unwind)]
+pub fn health_names(monitor: Handle<HealthMonitor>) -> Vec<String> {
+    let names = monitor.lock().names();
+    names.iter().map(ToString::to_string).collect()
+}
+
+/// The normalized options of a check, or the defaults of the monitor; `null` for a limit that is off.
+#[napi(catch_unwind)]
+pub fn health_options(monitor: Handle<HealthMonitor>, name: Option<String>) -> Option<String> {
+    let monitor = monitor.lock();
+    let config = match name {
+        None => monitor.defaults(),
+        Some(name) => monitor.config(&name)?,
+    };
+    let options = json!({
+        "critical": config.critical,
+        "timeoutMs": config.timeout.as_ms(),
+        "intervalMs": config.interval.as_ms(),
+        "degradedAboveMs": config.degraded_above.as_ms(),
+        "fall": config.fall,
+        "rise": config.rise,
+        "historyCapacity": config.history_capacity,
+    });
+    Some(options.to_string())
+}
+
+/// Begins a run, or joins the one in progress; `null` when the name is not known.
+#[napi(catch_unwind)]
+pub fn health_begin(monitor: Handle<HealthMonitor>, name: String) -> Option<HealthRun> {
+    let begun = monitor.lock().begin(&name, Instant::now())?;
+    let (run, timeout) = match begun {
+        Begun::Started { run, timeout } => (run, Some(timeout)),
+        Begun::Joined(run) => (run, None),
+    };
+    Some(HealthRun {
+        run: run.0 as f64,
+        timeout_ms: timeout.map(Limit::<Duration>::as_ms),
+    })
+}
+
+/// Ends a run with what its checker said: a `status`, a flag, an error's message, metadata as JSON.
+/// Answers the result and the change of status; `null` when nobody waits for the run any more.
+#[napi(catch_unwind)]
+pub fn health_complete(
+    monitor: Handle<HealthMonitor>,
+    run: f64,
+    status: Given,
+    healthy: Option<bool>,
+    error: Option<String>,
+    metadata: Option<String>,
+) -> Option<String> {
+    let metadata = metadata.and_then(|text| serde_json::from_str(&text).ok());
+    let answer = Answer::described(healthy, &status.0)
+        .explained(error)
+        .annotated(metadata);
+    let (run, now) = (RunId(run as u64), Instant::now());
+    let completed = monitor
+        .lock()
+        .complete(run, answer, now, SystemTime::now())?;
+    Some(of_completed(&completed))
+}
+
+/// Ends a run whose timeout has passed; answers as `healthComplete`.
+#[napi(catch_unwind)]
+pub fn health_time_out(monitor: Handle<HealthMonitor>, run: f64) -> Option<String> {
+    let (run, now) = (RunId(run as u64), Instant::now());
+    let completed = monitor.lock().time_out(run, now, SystemTime::now())?;
+    Some(of_completed(&completed))
+}
+
+/// The names of the checks that are due.
+#[napi(catch_unwind)]
+pub fn health_due(monitor: Handle<HealthMonitor>) -> Vec<String> {
+    let due = monitor.lock().due(Instant::now());
+    due.iter().map(ToString::to_string).collect()
+}
+
+/// Milliseconds until the next check is due; `null` when nothing is scheduled.
+#[napi(catch_unwind)]
+pub fn health_next_due_ms(monitor: Handle<HealthMonitor>) -> Option<f64> {
+    let due = monitor.lock().next_due()?;
+    Some(ms(due.saturating_duration_since(Instant::now())))
+}
+
+/// The last result of a check.
+#[napi(catch_unwind)]
+pub fn health_last(monitor: Handle<HealthMonitor>, name: String) -> Option<String> {
+    let last = monitor.lock().last(&name)?;
+    Some(of_result(&last).to_string())
+}
+
+/// The kept results of one name, or of all.
+#[napi(catch_unwind)]
+pub fn health_history(monitor: Handle<HealthMonitor>, name: Option<String>) -> String {
+    let results = match name {
+        Some(name) => monitor.lock().history(&name),
+        None => monitor.lock().full_history(),
+    };
+    of_results(&results).to_string()
+}
+
+/// The last results and their sum.
+#[napi(catch_unwind)]
+pub fn health_report(monitor: Handle<HealthMonitor>) -> String {
+    let report = monitor.lock().report();
+    json!({
+        "status": report.status.as_str(),
+        "checks": of_results(&report.checks),
+        "summary": {
+            "total": report.summary.total,
+            "healthy": report.summary.healthy,
+            "degraded": report.summary.degraded,
+            "unhealthy": report.summary.unhealthy,
+        },
+    })
+    .to_string()
+}
+
+/// Figures over a name's history.
+#[napi(catch_unwind)]
+pub fn health_stats(monitor: Handle<HealthMonitor>, name: String) -> String {
+    let stats = monitor.lock().stats(&name, Instant::now());
+    json!({
+        "name": name,
+        "totalChecks": stats.total_checks,
+        "successRate": stats.success_rate,
+        "avgLatencyMs": ms(stats.avg_latency),
+        "p50LatencyMs": ms(stats.p50_latency),
+        "p95LatencyMs": ms(stats.p95_latency),
+        "p99LatencyMs": ms(stats.p99_latency),
+        "consecutiveFailures": stats.consecutive_failures,
+        "uptimeRatio": stats.uptime_ratio,
+        "lastCheck": stats.last_check.map(epoch_ms),
+        "lastChange": stats.last_change.map(epoch_ms),
+    })
+    .to_string()
+}
+
+fn of_completed(completed: &Completed) -> String {
+    let change = completed.change.map(|change| {
+        let from = change.from.map_or("unknown", |status| status.as_str());
+        json!({ "from": from, "to": change.to.as_str() })
+    });
+    json!({ "result": of_result(&completed.result), "change": change }).to_string()
+}
+
+fn of_results(results: &[Arc<CheckResult>]) -> Json {
+    results.iter().map(|result| of_result(result)).collect()
+}
+
+fn of_result(result: &CheckResult) -> Json {
+    json!({
+        "name": &*result.name,
+        "status": result.status.as_str(),
+        "healthy": result.status.is_up(),
+        "timestamp": epoch_ms(result.timestamp),
+        "latencyMs": ms(result.latency),
+        "error": result.error,
+        "metadata": result.metadata,
+    })
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// Whole milliseconds since the epoch, as a `Date` holds them.
+fn epoch_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as u64
+}

@@ -12,5 +12,12 @@ export {
 } from './health';
 export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './health';
 export type { HealthCheckFunction } from './health-answer';
+export { CircuitBreaker, CircuitState } from './breaker';
+export type { BreakerOptions, CircuitSnapshot } from './breaker';
+export type { Guarded } from './guard';
+export type { ErrorMatcher } from './match';
+export { Policy } from './policy';
+export type { BulkheadOptions, PolicyOptions, RateLimitOptions, RetryOptions } from './policy';
+export type { Attempt } from './running';
 export { setLogger } from './logger';
 export type { Logger, LogLevel, LogRecord } from './logger';

@@ -19,7 +19,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     bridge::{Callback, Handle, Value},
-    policy::{Policy, lock},
+    guarded::{Policy, lock},
 };
 
 /// The state of the policy's breaker as JSON; `null` without one.

@@ -12,8 +12,11 @@
     reason = "#[napi] hands every argument over by value"
 )]
 
+mod breaker;
 mod bridge;
+mod guarded;
 mod health;
+mod policy;
 #[cfg(feature = "probe")]
 mod probe;
 
@@ -24,6 +27,7 @@ use napi::{Env, Result, bindgen_prelude::Object};
 pub fn load(exports: Object, env: Env) -> Result<()> {
     bridge::watch_panics();
     let exports = bridge::Exports::new(env, exports);
+    policy::register(&exports)?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
     Ok(())

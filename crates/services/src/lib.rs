@@ -9,5 +9,5 @@
 
 pub mod http;
 pub mod libsql;
-pub mod pool;
 pub mod pipeline;
+pub mod pool;

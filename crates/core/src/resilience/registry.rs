@@ -52,6 +52,11 @@ impl SharedBreaker {
         self.with(|breaker| breaker.admit(now))
     }
 
+    /// See [`Breaker::check`].
+    pub fn check(&self, now: Instant) -> Result<(), Refused> {
+        self.lock().check(now)
+    }
+
     /// See [`Breaker::refusal`].
     pub fn refusal(&self, now: Instant) -> Option<Refused> {
         self.lock().refusal(now)

@@ -1,6 +1,7 @@
 // The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.
 
 import { EventEmitter } from 'node:events';
+import { IncomingMessage, ServerResponse } from 'node:http';
 
 /** What went wrong: the field to branch on. A closed set. */
 export type ErrorKind =
@@ -468,6 +469,135 @@ export declare class Policy extends Emitter {
   /** The options in force, with every default. A part that is off is `false`. */
   options(): Record<string, unknown>;
 }
+/** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
+export declare class LibsqlError extends MoorlineError {
+  /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
+  readonly extendedCode?: string;
+  /** SQLite's own number for {@link extendedCode}. */
+  readonly rawCode?: number;
+  constructor(
+    message: string,
+    code: string,
+    extendedCode?: string,
+    rawCode?: number,
+    cause?: Error,
+    fields?: Partial<ErrorFields>,
+  );
+}
+/** A failure of one statement of a batch. */
+export declare class LibsqlBatchError extends LibsqlError {
+  /** The index of the statement, from 0. */
+  readonly statementIndex: number;
+  constructor(
+    message: string,
+    statementIndex: number,
+    code: string,
+    extendedCode?: string,
+    rawCode?: number,
+    cause?: Error,
+    fields?: Partial<ErrorFields>,
+  );
+}
+/** A value of a row. */
+export type Value = null | string | number | bigint | ArrayBuffer;
+/** What can be passed as an argument of a statement. */
+export type InValue = Value | boolean | Uint8Array | Date;
+/** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
+export type InArgs = Array<InValue> | Record<string, InValue>;
+/** SQL text, or SQL text with its arguments. */
+export type InStatement =
+  | {
+      sql: string;
+      args?: InArgs;
+    }
+  | string;
+/** How SQLite integers reach JavaScript. */
+export type IntMode = 'number' | 'bigint' | 'string';
+/** One row: by column name or by index. Its enumerable members are the columns. */
+export interface Row {
+  /** How many columns it has. */
+  readonly length: number;
+  [index: number]: any;
+  [name: string]: any;
+}
+/** The result of one statement. */
+export interface ResultSet {
+  /** The names of the columns. */
+  columns: string[];
+  /** Their types as declared in the schema; empty where there is none. */
+  columnTypes: string[];
+  rows: Row[];
+  /** How many rows an INSERT, UPDATE or DELETE changed. */
+  rowsAffected: number;
+  /** The ROWID of the last inserted row; undefined for statements that insert nothing. */
+  lastInsertRowid: bigint | undefined;
+  /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
+  toJSON(): unknown;
+}
+/**
+ * How a transaction begins: `write` waits for the write lock at once (`BEGIN IMMEDIATE`), `read` takes none,
+ * `deferred` takes it at its first write and may then fail.
+ */
+export type TransactionMode = 'write' | 'read' | 'deferred';
+/** Bounds of one call. */
+export interface QueryOptions extends CallOptions {
+  /** In place of the pool's `queryTimeoutMs`; `Infinity` for none. */
+  timeoutMs?: number | undefined;
+}
+/** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
+export type BatchStatement = InStatement | [sql: string, args?: InArgs];
+/**
+ * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
+ * what was not committed. `await using` does the last.
+ */
+export declare class Transaction {
+  #private;
+  private constructor();
+  /** Whether it has ended. */
+  get closed(): boolean;
+  /** Runs one statement in the transaction. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in order; the first failure stops the batch but not the transaction. */
+  batch(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Makes all changes permanent and ends the transaction. */
+  commit(options?: QueryOptions): Promise<void>;
+  /** Undoes all changes and ends the transaction; after its end it does nothing. */
+  rollback(options?: QueryOptions): Promise<void>;
+  /** Ends the transaction, rolling back what was not committed. Does nothing after its end. */
+  close(): void;
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+/**
+ * One connection of a pool, from `getConnection` to its release. All its statements run on the same
+ * connection, one at a time; after the release every call is refused with kind `closed`.
+ */
+export declare class PooledClient {
+  #private;
+  /** Which of the pool's connections this is: equal numbers, equal connection. */
+  readonly connectionId: number;
+  /** `file` for files and memory, `http` for servers. */
+  readonly protocol: string;
+  /** Whether it was released. */
+  get closed(): boolean;
+  /** Runs one statement. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in a transaction of their own: all of them, or none. The default mode is `deferred`. */
+  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  /** As `batch`, with foreign keys off around it. */
+  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Begins an interactive transaction on this connection. The default mode is `write`. */
+  transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Embedded replicas are not in this build, so there is nothing to synchronize: always rejects. */
+  sync(): Promise<never>;
+  /** Gives the connection back to its pool, as `releaseConnection` does. */
+  close(): void;
+  [Symbol.dispose](): void;
+}
 /** The levels of {@link Logger}, least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 /** One structured record. `data` never contains a secret. */
@@ -490,5 +620,376 @@ export type Logger = {
  * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
  */
 export declare function setLogger(next: Logger | undefined): void;
+/** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
+export interface TursoPoolConfig {
+  /**
+   * `file:path`, `:memory:` (one database for all connections of the pool), or a server: `libsql://`,
+   * `https://`, `http://`. `?authToken=` and `?tls=0` are read from a server's URL.
+   */
+  url: string;
+  /** The token of a remote database. */
+  authToken?: string | undefined;
+  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
+  tls?: boolean | undefined;
+  /** Connections at most, opened as they are needed. Default 5. */
+  poolSize?: number | undefined;
+  /** Connections kept open at least. Default 0. */
+  min?: number | undefined;
+  /** Free connections kept at most. Default `poolSize`. */
+  maxIdle?: number | undefined;
+  /** How long `getConnection` waits for a free connection, in milliseconds. Default 10 000. */
+  connectionTimeoutMs?: number | undefined;
+  /** How long opening one connection may take. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
+  queryTimeoutMs?: number | undefined;
+  /** How long a statement waits for another connection's lock on a file or on memory. Default 5000. */
+  busyTimeoutMs?: number | undefined;
+  /** How long a free connection is kept. Default 300 000. */
+  idleTimeoutMs?: number | undefined;
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1 800 000. */
+  maxLifetimeMs?: number | undefined;
+  /** From how much idle time on a connection is checked before it is lent. Default `Infinity`: see the docs. */
+  validateAfterMs?: number | undefined;
+  /** How long that check may take. Default 5000. */
+  validateTimeoutMs?: number | undefined;
+  /** How long closing a connection may take before it is cut. Default 5000. */
+  closeTimeoutMs?: number | undefined;
+  /** Borrowers that may wait at once; one more is refused with kind `overloaded`. Default 10 000. */
+  maxWaiters?: number | undefined;
+  /**
+   * A connection held longer than this is reported with the borrower's stack. Default 30 000, in production
+   * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
+   */
+  leakAfterMs?: number | undefined;
+  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
+  intMode?: IntMode | undefined;
+}
+/** How many connections a pool has. */
+export interface TursoPoolStats {
+  /** Open or being opened. */
+  total: number;
+  /** Lent to somebody. */
+  inUse: number;
+  /** Free. */
+  available: number;
+  /** Borrowers in the queue. */
+  waiting: number;
+}
+/**
+ * A pool of libSQL connections to a file, to memory or to a server.
+ *
+ * Connections are lent by `getConnection` (give them back with `releaseConnection`) or for the time of a
+ * function by `withConnection`; `execute`, `batch` and the other verbs borrow one for a single call. Waiters
+ * are served in order, never more than `poolSize` connections are open, and an idle pool does not keep the
+ * process alive.
+ *
+ * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
+ */
+export declare class TursoPool extends Emitter {
+  #private;
+  /**
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
+   * is connected yet.
+   */
+  constructor(config: TursoPoolConfig);
+  /** `file` for files and memory, `http` for servers. */
+  get protocol(): string;
+  /**
+   * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
+   *
+   * Rejects with `Connection timeout after <n>ms` (kind `pool-timeout`) and, after `drain`, with
+   * `Pool is shutting down` (kind `closed`).
+   */
+  getConnection(options?: CallOptions): Promise<PooledClient>;
+  /**
+   * Gives a connection back. A client of another pool, or one that was given back before, changes nothing:
+   * a warning is logged.
+   */
+  releaseConnection(client: PooledClient): void;
+  /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
+  withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T>;
+  /** Runs one statement on a connection borrowed for it. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
+  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  /** As `batch`, with foreign keys off around it. */
+  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
+  transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
+  /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */
+  healthCheck(): Promise<boolean>;
+  /** How many connections there are. */
+  getStats(): TursoPoolStats;
+  /**
+   * Ends the pool: new and waiting borrowers are refused with `Pool is shutting down`, current ones may
+   * finish. After `timeoutMs` (default 30 000) what is still borrowed is closed with a warning.
+   */
+  drain(timeoutMs?: number): Promise<void>;
+  /** As `drain`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+/**
+ * The pool of this JavaScript environment. The first call decides its configuration; without one it reads
+ * `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and `INTENTVISION_DB_AUTH_TOKEN`.
+ */
+export declare function getTursoPool(config?: TursoPoolConfig): TursoPool;
+/** Drains that pool and forgets it. */
+export declare function resetTursoPool(): Promise<void>;
+/**
+ * Where accepted requests are remembered. It answers at once; for a store behind a network, verify without one
+ * and deduplicate by the result's `id`.
+ */
+export interface WebhookReplayStore {
+  /** Remembers `key` for `ttlMs` and answers whether it is new; `false` means a replay. */
+  remember(key: string, ttlMs: number): boolean;
+}
+/**
+ * Remembers accepted requests in this process, so that a captured one is not accepted again.
+ *
+ * What counts as the same request is its signature: a sender's retry with a new timestamp passes, a retry of a
+ * scheme without timestamps (GitHub, Shopify) does not until 24 hours later. Where such a request could not be
+ * processed, {@link forget} its `replayKey` so that the retry is accepted.
+ */
+export declare class MemoryReplayStore implements WebhookReplayStore {
+  #private;
+  /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
+  constructor({ capacity }?: { capacity?: number | undefined });
+  remember(key: string, ttlMs: number): boolean;
+  /** Forgets a request, by its result's `replayKey`. */
+  forget(key: string): void;
+}
+/** The schemes moorline knows by name; `generic` is `t=…,v1=…`, `sha256=…` or raw hex in `X-Webhook-Signature`. */
+export type WebhookScheme =
+  | 'stripe'
+  | 'github'
+  | 'github-sha1'
+  | 'standard'
+  | 'standard-ed25519'
+  | 'slack'
+  | 'shopify'
+  | 'hubspot-v1'
+  | 'hubspot-v2'
+  | 'hubspot-v3'
+  | 'twilio'
+  | 'linear'
+  | 'paddle'
+  | 'zoom'
+  | 'square'
+  | 'discord'
+  | 'salesforce-data-cloud'
+  | 'salesforce-ens'
+  | 'generic';
+/** A scheme of your own. */
+export interface WebhookSchemeDescription {
+  /** What results call it. */
+  name: string;
+  /** The header with the signature. */
+  header: string;
+  /** What is signed: `{body}`, `{timestamp}`, `{id}`, `{method}` and `{url}` stand for themselves. `{body}` must be there. */
+  content: string;
+  /** What stands before the signature in its header. Default nothing. */
+  prefix?: string | undefined;
+  /** Where the header has named fields, one of them the timestamp. Default separator `,`, names `t` and `v1`. */
+  fields?:
+    | {
+        separator?: string | undefined;
+        timestamp?: string | undefined;
+        signature?: string | undefined;
+      }
+    | undefined;
+  /** HMAC with `sha256` (default) or `sha1`, or `ed25519`. */
+  algorithm?: 'sha256' | 'sha1' | 'ed25519' | undefined;
+  /** How the signature is written. Default `hex`. */
+  encoding?: 'hex' | 'base64' | undefined;
+  /** How the secret is written. Default `text`. */
+  keyEncoding?: 'text' | 'base64' | 'hex' | undefined;
+  /** The header with the timestamp, where it has one of its own. */
+  timestampHeader?: string | undefined;
+  /** Default `s`. */
+  timestampUnit?: 's' | 'ms' | undefined;
+  /** The header with the delivery's id. */
+  idHeader?: string | undefined;
+}
+/** Options of a {@link WebhookVerifier}. */
+export interface WebhookVerificationConfig {
+  /** The shared secret (a public key for Ed25519), or several while they are rotated, newest first. Must not be empty. */
+  secret: string | readonly string[] | undefined;
+  /** How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age. */
+  maxAgeMs?: number | undefined;
+  /** How far ahead a signed timestamp may be, in milliseconds. Default 60 000 (Paddle 5000). */
+  toleranceMs?: number | undefined;
+  /** The scheme or schemes that are accepted. Default: whichever the request carries. Name it where you know it. */
+  scheme?: WebhookScheme | WebhookSchemeDescription | readonly (WebhookScheme | WebhookSchemeDescription)[] | undefined;
+  /** The public URL of the endpoint as the sender calls it, for Twilio, Square and HubSpot, which sign it. */
+  url?: string | undefined;
+  /** Refuses a request that was accepted before. See {@link MemoryReplayStore}. */
+  replayStore?: WebhookReplayStore | undefined;
+}
+/** The parts of a signature header. */
+export interface WebhookSignatureHeader {
+  /** Seconds since the epoch; the current time where the header has none. */
+  timestamp: number;
+  /** In lower-case hex. */
+  signature: string;
+  /** `v1` or `sha256`; absent for a raw signature. */
+  version?: string;
+}
+/** What {@link WebhookVerifier.verify} found out. */
+export interface VerificationResult {
+  valid: boolean;
+  /** Why it is not: `Invalid signature format`, `Webhook too old (…)`, `Webhook timestamp is in the future`, `Signature mismatch` or `Verification error: …`. */
+  reason?: string;
+  /** The signed timestamp in seconds, where there is one. */
+  timestamp?: number;
+  /** What the `replayStore` remembers of it; forget it there when the request could not be processed. */
+  replayKey?: string;
+}
+/** What {@link WebhookVerifier.verifyRequest} found out. */
+export interface RequestVerificationResult extends VerificationResult {
+  /** The scheme it was judged by; `undefined` when the request carries none. */
+  scheme: string | undefined;
+  /** The delivery's id, where the scheme has one; deduplicate by it. Only Standard Webhooks signs it. */
+  id?: string;
+  /** Which secret matched, by its position: retire the old one when it is no longer seen. */
+  secretIndex?: number;
+}
+/** Headers as Node, Express or Fetch give them; names in any case. */
+export type WebhookHeaders =
+  | Iterable<readonly [string, string]>
+  | {
+      readonly [name: string]: string | readonly string[] | number | undefined;
+    };
+/** A request as it came in. */
+export interface WebhookRequest {
+  headers: WebhookHeaders;
+  /** The raw body, as bytes or as the text that came over the wire. */
+  body: string | Uint8Array;
+  /** Default `POST`. */
+  method?: string | undefined;
+  /** The URL as the sender called it, or its path and query, which are joined to the verifier's `url`. */
+  url?: string | undefined;
+  /** Milliseconds since the epoch. Default `Date.now()`. */
+  now?: number | undefined;
+}
+/** What to sign with {@link WebhookVerifier.signRequest}. */
+export interface WebhookSigning {
+  body: string | Uint8Array;
+  /** The delivery's id, where the scheme signs one. */
+  id?: string | undefined;
+  /** Default `POST`. */
+  method?: string | undefined;
+  /** Default the verifier's `url`. */
+  url?: string | undefined;
+  /** Seconds since the epoch. Default now. */
+  timestamp?: number | undefined;
+}
+/**
+ * Verifies and signs webhooks, over the raw bytes, in constant time, under one or several secrets.
+ *
+ * It answers on the calling thread: a signature takes about a microsecond.
+ */
+export declare class WebhookVerifier {
+  #private;
+  /** The endpoint's public URL, where it was given. */
+  readonly url: string | undefined;
+  constructor(config: WebhookVerificationConfig);
+  /**
+   * Whether `signature` is one of `payload`. Never throws.
+   *
+   * @param payload The raw body. A parsed object is refused, with the middleware to change in `reason`.
+   * @param signature The value of the signature's header, `undefined` when the request has none.
+   * @param secret Another secret, or several, for this call.
+   */
+  verify(
+    payload: string | Uint8Array,
+    signature: string | readonly string[] | undefined,
+    secret?: string | readonly string[],
+  ): VerificationResult;
+  /** Judges a whole request: finds its signature, timestamp and id in the headers. Never throws. */
+  verifyRequest(request: WebhookRequest): RequestVerificationResult;
+  /**
+   * What to answer, as JSON with status 200, a provider that checks who owns this endpoint: Zoom's
+   * `endpoint.url_validation`, Slack's `url_verification`, Discord's PING. `undefined` for every other request
+   * and for one that is not genuine.
+   */
+  challenge(request: WebhookRequest): Record<string, unknown> | undefined;
+  /**
+   * The value of the signature's header for `payload`: `t=…,v1=…` unless the verifier has another scheme.
+   *
+   * @param timestamp Seconds since the epoch. Default now.
+   */
+  sign(payload: string | Uint8Array, timestamp?: number): string;
+  /** All headers that a signed request carries under the verifier's scheme. */
+  signRequest(signing: WebhookSigning): Record<string, string>;
+}
+/** Whether `signature` is one of `payload` under `secret`, with the default options. */
+export declare function verifyWebhookSignature(
+  payload: string | Uint8Array,
+  signature: string | readonly string[] | undefined,
+  secret: string | readonly string[] | undefined,
+): boolean;
+/** Signs `payload`: `t=<seconds>,v1=<hex>`, for the header `X-Webhook-Signature`. */
+export declare function signWebhookPayload(
+  payload: string | Uint8Array,
+  secret: string | readonly string[] | undefined,
+  timestamp?: number,
+): string;
+/** Takes `t=…,v1=…`, `sha256=…` or a raw hex signature apart; `null` for anything else. Verifies nothing. */
+export declare function parseWebhookSignature(header: string | undefined): WebhookSignatureHeader | null;
+/** The shared verifier for `secret`. `config` counts when this call makes it; later it changes nothing. */
+export declare function getWebhookVerifier(
+  secret: string | readonly string[] | undefined,
+  config?: Omit<WebhookVerificationConfig, 'secret'>,
+): WebhookVerifier;
+/** Forgets all shared verifiers. */
+export declare function resetWebhookVerifiers(): void;
+/** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
+export interface FetchRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Iterable<[string, string]>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+/** Options of {@link receiveWebhook}. */
+export interface ReceiveOptions {
+  /** The largest body that is read, in bytes. Default 10 MiB. */
+  limitBytes?: number | undefined;
+}
+/** A received webhook: the result, and the raw body to parse. */
+export interface ReceivedWebhook extends RequestVerificationResult {
+  body: Buffer;
+  /** What to answer as JSON, where the provider only checks who owns the endpoint. */
+  challenge?: Record<string, unknown>;
+}
+/**
+ * Reads the raw body of a request of `node:http`, Express, Next or Fetch, and verifies it. Never rejects for what
+ * the sender did: then `valid` is false.
+ *
+ * Call it before any body parser. A body that `express.raw()` kept, or a `rawBody`, is used as it is.
+ */
+export declare function receiveWebhook(
+  verifier: WebhookVerifier,
+  request: IncomingMessage | FetchRequest,
+  options?: ReceiveOptions,
+): Promise<ReceivedWebhook>;
+/** A request that passed {@link webhookMiddleware}. */
+export interface VerifiedRequest extends IncomingMessage {
+  /** The result, with the raw body. */
+  webhook?: ReceivedWebhook;
+  /** The raw body. */
+  rawBody?: Buffer;
+}
+/**
+ * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
+ * `rawBody` and the result as `webhook`; answers 401 to all others, and challenges by itself. Mount it before any
+ * body parser.
+ */
+export declare function webhookMiddleware(
+  verifier: WebhookVerifier,
+  options?: ReceiveOptions,
+): (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void) => void;
 
 export {};

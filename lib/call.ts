@@ -14,12 +14,13 @@ export interface CallOptions {
 export async function call<T>(
   start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
   signal?: AbortSignal,
+  toError: (rejection: unknown) => unknown = dress,
 ): Promise<T> {
   try {
     if (!signal) return await start(undefined);
     return await abortable(start, signal);
   } catch (error) {
-    throw dress(error);
+    throw toError(error);
   }
 }
 

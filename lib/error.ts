@@ -119,21 +119,32 @@ for (const type of [MoorlineError, CircuitBreakerError, RetryError]) {
   Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true });
 }
 
-interface FailureRecord extends ErrorFields {
+/** A failure as the addon tells it. */
+export interface FailureRecord extends ErrorFields {
   message: string;
-  cause?: { message: string; code: string | null };
+  cause?: Error;
+}
+
+/** The failure record in a rejection of the addon; undefined when it is something else. */
+export function failureRecord(rejection: unknown): FailureRecord | undefined {
+  if (typeof rejection !== 'string') return undefined;
+  const { cause, ...record } = JSON.parse(rejection) as ErrorFields & {
+    message: string;
+    cause?: { message: string; code: string | null };
+  };
+  if (!cause) return record;
+  const below = new Error(cause.message);
+  return { ...record, cause: cause.code ? Object.assign(below, { code: cause.code }) : below };
 }
 
 /** The error for a failure record of the addon; anything else passes through. */
 export function dress(rejection: unknown): unknown {
-  if (typeof rejection !== 'string') return rejection;
-  const { message, cause, ...fields } = JSON.parse(rejection) as FailureRecord;
+  const record = failureRecord(rejection);
+  if (!record) return rejection;
+  const { message, cause, ...fields } = record;
   if (fields.kind === 'circuit-open' && typeof fields.detail?.['breaker'] === 'string') {
     const retryAt = new Date(Date.now() + (fields.retryAfterMs ?? 0));
     return new CircuitBreakerError(message, fields, fields.detail['breaker'], retryAt);
   }
-  if (!cause) return new MoorlineError(message, fields);
-  const below = new Error(cause.message);
-  if (cause.code) Object.assign(below, { code: cause.code });
-  return new MoorlineError(message, fields, { cause: below });
+  return new MoorlineError(message, fields, cause && { cause });
 }

@@ -19,5 +19,33 @@ export type { ErrorMatcher } from './match';
 export { Policy } from './policy';
 export type { BulkheadOptions, PolicyOptions, RateLimitOptions, RetryOptions } from './policy';
 export type { Attempt } from './running';
+export { LibsqlBatchError, LibsqlError } from './libsql-error';
+export { PooledClient, Transaction } from './libsql-client';
+export type { BatchStatement, QueryOptions, TransactionMode } from './libsql-client';
 export { setLogger } from './logger';
 export type { Logger, LogLevel, LogRecord } from './logger';
+export type { InArgs, InStatement, IntMode, InValue, ResultSet, Row, Value } from './result-set';
+export { getTursoPool, resetTursoPool, TursoPool } from './turso';
+export type { TursoPoolConfig, TursoPoolStats } from './turso';
+export {
+  getWebhookVerifier,
+  parseWebhookSignature,
+  resetWebhookVerifiers,
+  signWebhookPayload,
+  verifyWebhookSignature,
+  WebhookVerifier,
+} from './webhook';
+export type {
+  RequestVerificationResult,
+  VerificationResult,
+  WebhookHeaders,
+  WebhookRequest,
+  WebhookSignatureHeader,
+  WebhookSigning,
+  WebhookVerificationConfig,
+} from './webhook';
+export { receiveWebhook, webhookMiddleware } from './webhook-receive';
+export type { FetchRequest, ReceivedWebhook, ReceiveOptions, VerifiedRequest } from './webhook-receive';
+export { MemoryReplayStore } from './webhook-replay';
+export type { WebhookReplayStore } from './webhook-replay';
+export type { WebhookScheme, WebhookSchemeDescription } from './webhook-scheme';

@@ -15,7 +15,7 @@ export async function check() {
   await stage('architecture', () => run(process.execPath, [join(root, 'scripts', 'architecture.mjs')]));
   await stage('clippy', () =>
     run('cargo', [
-      ...['clippy', '--quiet', '--workspace', '--all-targets', '--features', 'probe', '--target', hostTarget()],
+      ...['clippy', '--quiet', '--workspace', '--lib', '--tests', '--features', 'probe', '--target', hostTarget()],
       ...['--', '-D', 'warnings'],
     ]),
   );

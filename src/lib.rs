@@ -16,9 +16,12 @@ mod breaker;
 mod bridge;
 mod guarded;
 mod health;
+mod libsql;
 mod policy;
+mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
+mod webhook;
 
 use napi::{Env, Result, bindgen_prelude::Object};
 
@@ -28,7 +31,10 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     bridge::watch_panics();
     let exports = bridge::Exports::new(env, exports);
     policy::register(&exports)?;
+    exports.add::<libsql::Take>()?;
+    exports.add::<libsql::Release>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
+    webhook::register(&exports)?;
     Ok(())
 }

@@ -6,6 +6,27 @@ export interface Cancel {
   readonly __cancel: unique symbol;
 }
 export declare function probeNoop(number: number): number;
+
+export interface WebhookVerifier {
+  readonly __webhookVerifier: unique symbol;
+}
+export interface WebhookReplayStore {
+  readonly __webhookReplayStore: unique symbol;
+}
+export declare function webhookVerify(
+  verifier: Handle<WebhookVerifier>,
+  payload: unknown,
+  signature: string,
+  nowMs: number,
+): number | true | string | undefined;
+export declare function webhookJudge(
+  verifier: Handle<WebhookVerifier>,
+  payload: unknown,
+  signature: string | undefined,
+  said: string,
+  nowMs: number,
+  tags?: Uint8Array,
+): string | undefined;
 /** An argument that native code takes over whole and judges itself. */
 export type Given = unknown;
 export interface HealthMonitor {
@@ -25,3 +46,8 @@ export declare function policyFail(
 ): number;
 export declare function policyCancel(policy: Handle<Policy>, id: number): void;
 export declare function policyTurn(policy: Handle<Policy>): number;
+export interface LibsqlPool {
+  readonly __libsqlPool: unique symbol;
+}
+export declare function libsqlTake(pool: Handle<LibsqlPool>): number | undefined;
+export declare function libsqlRelease(pool: Handle<LibsqlPool>, lease: number): boolean;

@@ -49,7 +49,7 @@ pub(crate) fn record(failure: Failure) -> String {
 
 /// Throws a programmer's mistake as Node does: `TypeError` or `RangeError` with Node's own code.
 pub(crate) fn throw(env: &Env, error: &OptionError) -> Error {
-    let code = CString::new(error.class.code()).unwrap_or_default();
+    let code = CString::new(error.code()).unwrap_or_default();
     let message = CString::new(error.message.replace('\0', "\\0")).unwrap_or_default();
     let throw = match error.class {
         OptionErrorClass::Range => sys::napi_throw_range_error,

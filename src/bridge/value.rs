@@ -94,7 +94,7 @@ impl ToNapiValue for Value {
                     }
                     sys::Status::napi_ok
                 }
-                Self::Made(make) => return make(env),
+                Self::Made(build) => return build(env),
             }
         };
         check_status!(status)?;

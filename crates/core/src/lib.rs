@@ -16,3 +16,4 @@ pub mod options;
 pub mod pool;
 pub mod resilience;
 pub mod secret;
+pub mod webhook;

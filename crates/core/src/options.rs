@@ -69,7 +69,7 @@ pub enum OptionErrorClass {
 
 impl OptionErrorClass {
     /// Node's own code for this class.
-    pub const fn code(self) -> &'static str {
+    const fn code(self) -> &'static str {
         match self {
             Self::Type => "ERR_INVALID_ARG_TYPE",
             Self::Value => "ERR_INVALID_ARG_VALUE",
@@ -85,6 +85,7 @@ pub struct OptionError {
     pub class: OptionErrorClass,
     /// The whole message; it begins with the path.
     pub message: String,
+    code: Option<&'static str>,
 }
 
 impl OptionError {
@@ -93,6 +94,7 @@ impl OptionError {
         Self {
             class: OptionErrorClass::Type,
             message: format!("{path} must be {expected}, got {}", got.type_name()),
+            code: None,
         }
     }
 
@@ -101,15 +103,29 @@ impl OptionError {
         Self {
             class: OptionErrorClass::Value,
             message: format!("{path} {reason}"),
+            code: None,
         }
     }
 
     /// A number outside its range.
-    pub fn out_of_range(path: &str, expected: impl fmt::Display, got: f64) -> Self {
+    pub fn out_of_range(path: &str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
         Self {
             class: OptionErrorClass::Range,
             message: format!("{path} must be {expected}, got {got}"),
+            code: None,
         }
+    }
+
+    /// The code the usual client of the service gives for this mistake, in place of Node's own.
+    #[must_use]
+    pub fn with_code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// The error's code: Node's own for its class, unless the usual client has another.
+    pub fn code(&self) -> &'static str {
+        self.code.unwrap_or(self.class.code())
     }
 }
 

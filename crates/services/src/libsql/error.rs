@@ -143,6 +143,16 @@ pub fn engine_failure(error: Error) -> Failure {
     }
 }
 
+/// A value that says it is text and is not UTF-8.
+pub fn not_text(column: &str) -> Failure {
+    Failure::new(
+        Kind::Protocol,
+        format!("SQLITE_FORMAT: column '{column}' holds text that is not valid UTF-8; read it with CAST(… AS BLOB)"),
+    )
+    .with_code("SQLITE_FORMAT")
+    .with_delivery(Delivery::Answered)
+}
+
 /// A named argument that the statement has no parameter for.
 pub fn unknown_parameter(name: &str) -> Failure {
     Failure::new(

@@ -205,7 +205,8 @@ fn run(
     lock(&status.engine).take();
 }
 
-fn open(target: &LocalTarget) -> Outcome<Connection> {
+/// Opens one connection, without a thread or any set-up.
+pub(super) fn open(target: &LocalTarget) -> Outcome<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let database = super::ready(
         libsql::Builder::new_local(&target.path)

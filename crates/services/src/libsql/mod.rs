@@ -5,10 +5,13 @@
 //! JavaScript parses fastest. The pool hands out leases, and every operation on one keeps its deadline: when
 //! that passes, the connection is discarded and its statement interrupted.
 
+pub mod config;
+pub mod connect;
 pub mod error;
 pub mod local;
 pub mod remote;
 pub mod result;
+pub mod service;
 pub mod session;
 pub mod statement;
 pub mod stream;

@@ -150,8 +150,8 @@ impl RemoteConnection {
     }
 
     /// Ends the stream.
-    pub async fn close(self) {
-        self.stream.into_inner().close().await;
+    pub async fn close(&self) {
+        self.stream.lock().await.close().await;
     }
 }
 

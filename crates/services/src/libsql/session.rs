@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use libsql::{Connection, Rows, Value, params::Params};
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 
 use super::{
-    error::{BUSY, engine_failure, too_many_arguments, unknown_parameter},
+    error::{BUSY, engine_failure, not_text, too_many_arguments, unknown_parameter},
     local::{LocalTarget, Status},
     ready,
     result::{IntMode, ResultText, ResultWriter},
@@ -141,7 +142,7 @@ impl Session {
         let mut length = 0;
         while let Some(row) = ready(rows.next())?.map_err(engine_failure)? {
             for index in 0..width {
-                writer.push(&row.get_value(index).map_err(engine_failure)?);
+                writer.push(&value_at(&row, index)?);
             }
             length += 1;
         }
@@ -229,6 +230,13 @@ impl Session {
         self.statements.push_front((sql.to_owned(), statement));
         self.statements.truncate(KEPT_STATEMENTS);
     }
+}
+
+/// One value of a row. The engine panics on text that is not UTF-8.
+fn value_at(row: &libsql::Row, index: i32) -> Outcome<Value> {
+    catch_unwind(AssertUnwindSafe(|| row.get_value(index)))
+        .map_err(|_| not_text(row.column_name(index).unwrap_or_default()))?
+        .map_err(engine_failure)
 }
 
 /// The transaction that should be open is not: a statement before has ended it.

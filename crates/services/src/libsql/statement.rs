@@ -1,7 +1,7 @@
 //! A statement and its arguments, as the `@libsql/client` API takes them.
 
 use libsql::Value;
-use moorline_core::options::{OptionError, OptionErrorClass, Plain, Read};
+use moorline_core::options::{OptionError, Plain, Read};
 
 /// One SQL statement with its arguments.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,10 +164,11 @@ fn argument(path: &str, value: Plain) -> Read<Value> {
         }
         Plain::Integer(integer) => Value::Integer(integer),
         Plain::BigInteger(digits) => {
-            return Err(OptionError {
-                class: OptionErrorClass::Range,
-                message: format!("{path} must fit a 64-bit signed integer, got {digits}"),
-            });
+            return Err(OptionError::out_of_range(
+                path,
+                "a 64-bit signed integer",
+                digits,
+            ));
         }
         Plain::Text(text) => Value::Text(text),
         Plain::Bytes(bytes) => Value::Blob(bytes),
@@ -202,7 +203,7 @@ mod tests {
             ),
             (
                 Plain::BigInteger("9223372036854775808".into()),
-                "statement.args[0] must fit a 64-bit signed integer, got 9223372036854775808",
+                "statement.args[0] must be a 64-bit signed integer, got 9223372036854775808",
             ),
             (
                 Plain::Date(f64::NAN),

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "a test says what it expects"
 )]
@@ -9,4 +10,5 @@
 mod abandoned;
 mod borrowing;
 mod ending;
+mod racing;
 mod server;

@@ -1,0 +1,46 @@
+// The seed documents, whole, and the code blocks in them.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** One fenced code block. */
+export interface Block {
+  /** Its number in the document, from 1. */
+  number: number;
+  /** The heading it stands under. */
+  heading: string;
+  /** What stands behind the opening fence; empty when nothing does. */
+  language: string;
+  /** The line of its first line of code, from 1. */
+  line: number;
+  code: string;
+}
+
+/** The text of a seed document, byte for byte as it was written. */
+export function seedDocument(seed: number): string {
+  const prefix = String(seed).padStart(3, '0');
+  const file = readdirSync(__dirname).find((name) => name.startsWith(`${prefix}_`) && name.endsWith('.txt'));
+  if (!file) throw new Error(`there is no document of seed ${seed}`);
+  return readFileSync(join(__dirname, file), 'utf8');
+}
+
+/** Cuts every code block out of a document. */
+export function codeBlocks(document: string): Block[] {
+  const blocks: Block[] = [];
+  let heading = '';
+  let open: Block | undefined;
+  for (const [index, line] of document.split('\n').entries()) {
+    const fence = /^\s*```(\S*)\s*$/.exec(line);
+    if (open && fence) {
+      blocks.push(open);
+      open = undefined;
+    } else if (open) {
+      open.code += `${line}\n`;
+    } else if (fence) {
+      open = { number: blocks.length + 1, heading, language: fence[1] ?? '', line: index + 2, code: '' };
+    } else {
+      heading = /^#+\s+(.+?)\s*$/.exec(line)?.[1] ?? heading;
+    }
+  }
+  if (open) throw new Error(`the code block in line ${open.line} is not closed`);
+  return blocks;
+}

@@ -1,0 +1,354 @@
+//! From a user's options to a [`VerifierConfig`]: every default, range and refusal in one place.
+
+use std::sync::Arc;
+
+use super::{
+    encoding::Encoding,
+    mac::Function,
+    scheme::{Algorithm, Grammar, KeyForm, PLACEHOLDERS, Part, Scheme, Stamp, content},
+    stamp::Bounds,
+    table,
+    verify::{Verifier, VerifierConfig},
+};
+use crate::{
+    limit::Limit,
+    options::{OptionError, Options, Plain, Read, nearest},
+    secret::Secret,
+};
+
+/// Reads `{ secret, maxAgeMs, toleranceMs, scheme, url }`.
+pub fn read(value: &Plain) -> Read<VerifierConfig> {
+    let options = Options::new("options", value)?;
+    let config = VerifierConfig {
+        secrets: secrets(&options.path_of("secret"), options.value("secret"))?,
+        rows: options
+            .value("scheme")
+            .map(|value| schemes(&options.path_of("scheme"), value))
+            .transpose()?,
+        bounds: bounds(&options)?,
+        url: options.text("url")?.map(str::to_owned),
+    };
+    options.finish()?;
+    Ok(config)
+}
+
+/// One secret or a list of them, newest first. Absent and empty ones are refused: an endpoint that would
+/// accept everybody's signature, or nobody's, must not start.
+pub fn secrets(path: &str, value: Option<&Plain>) -> Read<Vec<Secret>> {
+    let one = |value: &Plain| match value {
+        Plain::Text(text) if !text.is_empty() => Ok(Secret::new(text.as_str())),
+        Plain::Text(_) => Err(OptionError::bad_value(path, "must not be empty")),
+        other => Err(OptionError::wrong_type(
+            path,
+            "a non-empty string or an array of them",
+            other,
+        )),
+    };
+    match value {
+        Some(Plain::List(list)) if list.is_empty() => {
+            Err(OptionError::bad_value(path, "must not be empty"))
+        }
+        Some(Plain::List(list)) => list.iter().map(one).collect(),
+        Some(value) => Ok(vec![one(value)?]),
+        None => one(&Plain::Undefined).map(|secret| vec![secret]),
+    }
+}
+
+fn bounds(options: &Options<'_>) -> Read<Bounds> {
+    let limit = |key| {
+        let given = options.value(key).is_some();
+        let limit = options.ms_limit(key, Limit::Off, 0.0)?;
+        Ok(given.then_some(limit))
+    };
+    Ok(Bounds {
+        max_age: limit("maxAgeMs")?,
+        tolerance: limit("toleranceMs")?,
+    })
+}
+
+/// A name, a description, or a list of them.
+fn schemes(path: &str, value: &Plain) -> Read<Vec<Arc<Scheme>>> {
+    match value {
+        Plain::Text(name) => named(path, name),
+        Plain::Map(_) => Ok(vec![Arc::new(described(path, value)?)]),
+        Plain::List(list) if !list.is_empty() => {
+            let mut rows = Vec::new();
+            for item in list {
+                match item {
+                    Plain::List(_) => {
+                        return Err(OptionError::wrong_type(path, "a flat array", item));
+                    }
+                    item => rows.extend(schemes(path, item)?),
+                }
+            }
+            Ok(rows)
+        }
+        Plain::List(_) => Err(OptionError::bad_value(path, "must not be empty")),
+        other => Err(OptionError::wrong_type(
+            path,
+            "the name of a scheme, an object that describes one, or an array of them",
+            other,
+        )),
+    }
+}
+
+fn named(path: &str, name: &str) -> Read<Vec<Arc<Scheme>>> {
+    let rows: Vec<_> = table::rows()
+        .iter()
+        .filter(|row| row.name == name)
+        .cloned()
+        .collect();
+    if !rows.is_empty() {
+        return Ok(rows);
+    }
+    let names = table::names();
+    let hint = nearest(name, &names).map_or_else(
+        || format!("; known are {}", names.join(", ")),
+        |near| format!("; did you mean '{near}'?"),
+    );
+    Err(OptionError::bad_value(
+        path,
+        format!("'{name}' is not a known scheme{hint}"),
+    ))
+}
+
+/// Reads `{ name, header, content, prefix, fields, algorithm, encoding, keyEncoding, timestampHeader,
+/// timestampUnit, idHeader }`; the first three must be given.
+fn described(path: &str, value: &Plain) -> Read<Scheme> {
+    let options = Options::new(path, value)?;
+    let name = options.required_text("name")?.to_owned();
+    let header = options.required_text("header")?.to_ascii_lowercase();
+    let template = options.required_text("content")?.to_owned();
+    let mut scheme = Scheme::new(name, header, &template);
+    let prefix = options.text("prefix")?;
+    scheme.grammar = Grammar::Bare(prefix.unwrap_or_default().to_owned().into());
+    if let Some(fields) = options.nested("fields")? {
+        if prefix.is_some() {
+            return Err(OptionError::bad_value(
+                path,
+                "has 'prefix' or 'fields', not both",
+            ));
+        }
+        scheme.grammar = field_grammar(&fields)?;
+        scheme.stamp = Stamp::InSignature;
+        fields.finish()?;
+    }
+    scheme.algorithm = options.choice(
+        "algorithm",
+        scheme.algorithm,
+        &[
+            ("sha256", Algorithm::Keyed(Function::HmacSha256)),
+            ("sha1", Algorithm::Keyed(Function::HmacSha1)),
+            ("ed25519", Algorithm::Ed25519),
+        ],
+    )?;
+    scheme.encoding = options.choice(
+        "encoding",
+        scheme.encoding,
+        &[("hex", Encoding::Hex), ("base64", Encoding::Base64)],
+    )?;
+    scheme.key = options.choice(
+        "keyEncoding",
+        scheme.key,
+        &[
+            ("text", KeyForm::Text),
+            ("base64", KeyForm::Base64),
+            ("hex", KeyForm::Hex),
+        ],
+    )?;
+    if let Some(header) = options.text("timestampHeader")? {
+        if scheme.is_stamped() {
+            return Err(OptionError::bad_value(
+                &options.path_of("timestampHeader"),
+                "is not used beside 'fields'",
+            ));
+        }
+        scheme.stamp = Stamp::Header(header.to_ascii_lowercase().into());
+    }
+    scheme.stamp_in_ms = options.choice("timestampUnit", false, &[("s", false), ("ms", true)])?;
+    let id = options.text("idHeader")?.unwrap_or_default();
+    scheme.id = id.to_ascii_lowercase().into();
+    check_content(&options.path_of("content"), &scheme, &template)?;
+    options.finish()?;
+    Ok(scheme)
+}
+
+fn field_grammar(fields: &Options<'_>) -> Read<Grammar> {
+    let separator = fields.text("separator")?.unwrap_or(",");
+    let mut characters = separator.chars();
+    let (Some(separator), None) = (characters.next(), characters.next()) else {
+        return Err(OptionError::bad_value(
+            &fields.path_of("separator"),
+            "must be one character",
+        ));
+    };
+    Ok(Grammar::Fields {
+        separator,
+        stamp: fields.text("timestamp")?.unwrap_or("t").to_owned().into(),
+        signature: fields.text("signature")?.unwrap_or("v1").to_owned().into(),
+    })
+}
+
+/// A description must sign the body, and everything it relies on.
+fn check_content(path: &str, scheme: &Scheme, template: &str) -> Read<()> {
+    let bodies = content(template)
+        .iter()
+        .filter(|part| **part == Part::Body)
+        .count();
+    if bodies != 1 {
+        return Err(OptionError::bad_value(path, "must contain {body} once"));
+    }
+    if scheme.is_stamped() != scheme.signs(&Part::Stamp) {
+        return Err(OptionError::bad_value(
+            path,
+            "must contain {timestamp} where the scheme has one: an unsigned timestamp protects nothing",
+        ));
+    }
+    if scheme.signs(&Part::Id) && scheme.id.is_empty() {
+        return Err(OptionError::bad_value(
+            path,
+            "contains {id}: 'idHeader' must be given",
+        ));
+    }
+    if let Some(stray) = scheme.content.iter().find_map(|part| match part {
+        Part::Text(text) if text.contains(['{', '}']) => Some(text),
+        _ => None,
+    }) {
+        let known: Vec<_> = PLACEHOLDERS.iter().map(|(name, _)| *name).collect();
+        return Err(OptionError::bad_value(
+            path,
+            format!(
+                "has '{stray}', which is no placeholder; known are {}",
+                known.join(" ")
+            ),
+        ));
+    }
+    Ok(())
+}
+
+impl Verifier {
+    /// Refuses secrets of which none can be used for a scheme that was asked for by name.
+    pub fn check_secrets(&self) -> Read<()> {
+        if self.detects {
+            return Ok(());
+        }
+        for row in self.rows.iter() {
+            if self.keys.keys(row).is_empty() {
+                return Err(OptionError::bad_value(
+                    "options.secret",
+                    format!(
+                        "must be {} for the scheme '{}'",
+                        row.key.expected(),
+                        row.name
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(entries: &[(&str, Plain)]) -> Plain {
+        Plain::Map(
+            entries
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.clone()))
+                .collect(),
+        )
+    }
+
+    fn text(text: &str) -> Plain {
+        Plain::Text(text.to_owned())
+    }
+
+    fn refused(options: &[(&str, Plain)]) -> String {
+        read(&map(options)).unwrap_err().message
+    }
+
+    #[test]
+    fn a_verifier_without_a_secret_does_not_start() {
+        assert!(refused(&[]).starts_with("options.secret must be a non-empty string"));
+        assert_eq!(
+            refused(&[("secret", text(""))]),
+            "options.secret must not be empty"
+        );
+        assert_eq!(
+            refused(&[("secret", Plain::List(vec![]))]),
+            "options.secret must not be empty"
+        );
+        let list = Plain::List(vec![text("a"), text("")]);
+        assert_eq!(
+            refused(&[("secret", list)]),
+            "options.secret must not be empty"
+        );
+    }
+
+    #[test]
+    fn an_unknown_scheme_or_option_is_refused_naming_the_nearest() {
+        let secret = ("secret", text("s"));
+        assert!(
+            refused(&[secret.clone(), ("scheme", text("githb"))])
+                .ends_with("did you mean 'github'?")
+        );
+        assert!(refused(&[secret, ("maxAge", Plain::Number(1.0))]).contains("'maxAgeMs'"));
+    }
+
+    #[test]
+    fn generic_stands_for_its_three_spellings_and_lists_keep_their_order() {
+        let list = Plain::List(vec![text("slack"), text("generic")]);
+        let config = read(&map(&[("secret", text("s")), ("scheme", list)])).unwrap();
+        let names: Vec<_> = config
+            .rows
+            .unwrap()
+            .iter()
+            .map(|row| row.name.clone())
+            .collect();
+        assert_eq!(names, ["slack", "generic", "generic", "generic"]);
+    }
+
+    #[test]
+    fn a_description_that_protects_less_than_it_seems_is_refused() {
+        let base = [("name", text("own")), ("header", text("X-Own"))];
+        let with = |more: &[(&str, Plain)]| {
+            let scheme = map(&[&base[..], more].concat());
+            read(&map(&[("secret", text("s")), ("scheme", scheme)]))
+        };
+        assert!(with(&[("content", text("{body}"))]).is_ok());
+        let stamped = ("timestampHeader", text("x-time"));
+        assert!(with(&[("content", text("{timestamp}.{body}")), stamped.clone()]).is_ok());
+        for bad in [
+            vec![("content", text("{timestamp}"))],
+            vec![("content", text("{timestamp}.{body}"))],
+            vec![("content", text("{body}")), stamped],
+            vec![("content", text("{id}{body}"))],
+            vec![("content", text("{bod}{body}"))],
+            vec![("content", text("{body}{body}"))],
+        ] {
+            assert!(
+                with(&bad)
+                    .unwrap_err()
+                    .message
+                    .starts_with("options.scheme.content"),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_that_no_named_scheme_can_use_is_refused() {
+        let options = map(&[("secret", text("s")), ("scheme", text("discord"))]);
+        let error = Verifier::new(read(&options).unwrap())
+            .check_secrets()
+            .unwrap_err();
+        assert!(
+            error.message.contains("64 hexadecimal digits"),
+            "{}",
+            error.message
+        );
+        assert!(!error.message.contains("'s'"));
+    }
+}

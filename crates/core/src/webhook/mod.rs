@@ -1,0 +1,29 @@
+//! Webhook signatures: who sent this request, and when.
+//!
+//! [`table`] describes every scheme once, as data. [`Verifier`] reads a request by such a row: the form of
+//! the signature, then the timestamp, then the signature itself over the raw bytes, under each secret. The
+//! same rows sign. [`replay`] remembers what was accepted, [`challenge`] answers a provider that checks who
+//! owns an endpoint. Time comes in as milliseconds since the epoch; nothing here fails or panics.
+
+pub mod challenge;
+pub mod config;
+pub mod content;
+pub mod encoding;
+mod guard;
+pub mod header;
+pub mod key;
+pub mod mac;
+pub mod replay;
+pub mod scheme;
+pub mod sign;
+pub mod stamp;
+pub mod table;
+pub mod verification;
+pub mod verify;
+
+pub use header::{Headers, ParsedSignature, parse_signature};
+pub use mac::{LargeMac, Mac, Tag};
+pub use replay::{MemoryReplayStore, ReplayStore};
+pub use sign::{Outgoing, SignedHeaders};
+pub use verification::{Reason, Verification};
+pub use verify::{Incoming, Verifier, VerifierConfig};

@@ -1,0 +1,255 @@
+//! What a signing scheme is, as data: where the parts of a request stand and what is computed over them.
+
+use std::{borrow::Cow, time::Duration};
+
+use super::{encoding::Encoding, mac::Function};
+
+/// One way to sign a request. The same description verifies and signs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scheme {
+    /// The name users give and get; several rows may share one (`generic` has three spellings).
+    pub name: Cow<'static, str>,
+    /// The names of the header with the signature, lower case, separated by a space; the first is sent.
+    pub header: Cow<'static, str>,
+    /// A second header and its value, where two schemes share the signature's header.
+    pub version: Option<(&'static str, &'static str)>,
+    /// How signature (and possibly timestamp) stand in the header.
+    pub grammar: Grammar,
+    /// Where the timestamp comes from.
+    pub stamp: Stamp,
+    /// Whether timestamps count milliseconds instead of seconds.
+    pub stamp_in_ms: bool,
+    /// The names of the headers with the delivery's id, in order of preference.
+    pub id: Cow<'static, str>,
+    /// What is signed, in order.
+    pub content: Vec<Part>,
+    /// Which spellings of the URL are tried.
+    pub url: UrlForm,
+    /// What is computed.
+    pub algorithm: Algorithm,
+    /// How the secret is written.
+    pub key: KeyForm,
+    /// How the signature is written.
+    pub encoding: Encoding,
+    /// The scheme's own window around now, used where the caller set none.
+    pub window: Window,
+}
+
+/// How a signature header is built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grammar {
+    /// The signature alone, after a fixed prefix that may be empty: `sha256=…`.
+    Bare(Cow<'static, str>),
+    /// Named fields, one of them the timestamp: `t=…,v1=…,v1=…`.
+    Fields {
+        /// What separates the fields.
+        separator: char,
+        /// The name of the timestamp's field.
+        stamp: Cow<'static, str>,
+        /// The name of the signatures' fields.
+        signature: Cow<'static, str>,
+    },
+    /// Versioned signatures separated by a space: `v1,… v1,…`. Other versions are skipped.
+    List(Cow<'static, str>),
+}
+
+/// Where a signed timestamp stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// Nowhere: the scheme signs none.
+    None,
+    /// In the signature's own header ([`Grammar::Fields`]).
+    InSignature,
+    /// In a header of its own; names as in [`Scheme::header`].
+    Header(Cow<'static, str>),
+    /// In a member at the top of the JSON body.
+    Body(&'static str),
+}
+
+/// One part of the signed content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Fixed text.
+    Text(Cow<'static, str>),
+    /// The raw body.
+    Body,
+    /// The timestamp exactly as it was sent.
+    Stamp,
+    /// The delivery's id.
+    Id,
+    /// The HTTP method.
+    Method,
+    /// The URL as the sender called it.
+    Url,
+    /// Twilio's: the sorted parameters of a form body, nothing for a body that the URL carries a digest of.
+    Parameters,
+}
+
+/// Which spellings of a URL a sender may have signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlForm {
+    /// The one given.
+    AsCalled,
+    /// Also with twelve percent escapes decoded (HubSpot v3).
+    PercentDecoded,
+    /// Also with and without the default port (Twilio).
+    AnyPort,
+}
+
+/// What is computed over the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// A function of a shared secret.
+    Keyed(Function),
+    /// Ed25519: the verifier needs the public key only.
+    Ed25519,
+}
+
+impl Algorithm {
+    /// The length of its signatures in bytes.
+    pub const fn signature_bytes(self) -> usize {
+        match self {
+            Self::Keyed(Function::HmacSha256 | Function::Sha256) => 32,
+            Self::Keyed(Function::HmacSha1) => 20,
+            Self::Ed25519 => 64,
+        }
+    }
+}
+
+/// How a secret is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyForm {
+    /// Its text is the key.
+    Text,
+    /// Base64, after `whsec_` where that is there.
+    Base64,
+    /// Hexadecimal digits.
+    Hex,
+    /// An Ed25519 key: hex digits, or base64 after `whpk_` (public) or `whsk_` (secret).
+    Ed25519,
+}
+
+impl KeyForm {
+    /// What to tell somebody whose secret does not have this form.
+    pub const fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Base64 => "base64, with or without 'whsec_' before it",
+            Self::Hex => "hexadecimal digits",
+            Self::Ed25519 => {
+                "an Ed25519 key as 64 hexadecimal digits or as base64 after 'whpk_' or 'whsk_'"
+            }
+        }
+    }
+}
+
+/// How far a timestamp may be from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Into the past.
+    pub max_age: Duration,
+    /// Into the future, for clocks that differ.
+    pub tolerance: Duration,
+}
+
+impl Window {
+    /// The documented default: five minutes old, one minute ahead.
+    pub const DEFAULT: Self = Self {
+        max_age: Duration::from_mins(5),
+        tolerance: Duration::from_mins(1),
+    };
+
+    /// The same distance both ways.
+    pub const fn both_ways(distance: Duration) -> Self {
+        Self {
+            max_age: distance,
+            tolerance: distance,
+        }
+    }
+}
+
+/// The names a content template may use between braces.
+pub const PLACEHOLDERS: [(&str, Part); 6] = [
+    ("{body}", Part::Body),
+    ("{timestamp}", Part::Stamp),
+    ("{id}", Part::Id),
+    ("{method}", Part::Method),
+    ("{url}", Part::Url),
+    ("{parameters}", Part::Parameters),
+];
+
+/// The parts of a template like `{id}.{timestamp}.{body}`; what is no placeholder is fixed text.
+pub fn content(template: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while let Some((at, name, part)) = PLACEHOLDERS
+        .iter()
+        .filter_map(|(name, part)| Some((rest.find(name)?, name, part)))
+        .min_by_key(|(at, ..)| *at)
+    {
+        if at > 0 {
+            parts.push(Part::Text(rest[..at].to_owned().into()));
+        }
+        parts.push(part.clone());
+        rest = &rest[at + name.len()..];
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest.to_owned().into()));
+    }
+    parts
+}
+
+impl Scheme {
+    /// An HMAC-SHA256 in lower-case hex, alone in its header, over `template`: what the others refine.
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        header: impl Into<Cow<'static, str>>,
+        template: &str,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            header: header.into(),
+            version: None,
+            grammar: Grammar::Bare("".into()),
+            stamp: Stamp::None,
+            stamp_in_ms: false,
+            id: "".into(),
+            content: content(template),
+            url: UrlForm::AsCalled,
+            algorithm: Algorithm::Keyed(Function::HmacSha256),
+            key: KeyForm::Text,
+            encoding: Encoding::Hex,
+            window: Window::DEFAULT,
+        }
+    }
+
+    /// Whether a timestamp is signed, so that a captured request goes stale.
+    pub fn is_stamped(&self) -> bool {
+        self.stamp != Stamp::None
+    }
+
+    /// Whether `part` is signed.
+    pub fn signs(&self, part: &Part) -> bool {
+        self.content.contains(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_read_in_order() {
+        assert_eq!(
+            content("v0:{timestamp}:{body}"),
+            [
+                Part::Text("v0:".into()),
+                Part::Stamp,
+                Part::Text(":".into()),
+                Part::Body
+            ]
+        );
+        assert_eq!(content("{body}"), [Part::Body]);
+        assert_eq!(content("{nobody}!"), [Part::Text("{nobody}!".into())]);
+    }
+}

@@ -1,0 +1,98 @@
+//! Signing: the same rows as for verifying, read the other way round.
+
+use super::{
+    content::{Facts, Request, member_of},
+    header::Headers,
+    key::{IndexedKey, Key},
+    scheme::{Scheme, Stamp},
+    table,
+    verification::Reason,
+    verify::Verifier,
+};
+
+/// What to sign.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// The raw body.
+    pub body: &'a [u8],
+    /// The time of signing in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The delivery's id, where the scheme signs one.
+    pub id: Option<&'a str>,
+    /// The HTTP method; `None` means `POST`.
+    pub method: Option<&'a str>,
+    /// The URL it will be sent to; `None` means the verifier's.
+    pub url: Option<&'a str>,
+}
+
+/// A signature ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedHeaders {
+    /// The value of the signature's header.
+    pub signature: String,
+    /// All headers of the scheme with their names, the signature's first.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Verifier {
+    /// Signs with the first secret under the first scheme given, the generic one where it is detected.
+    pub fn sign(&self, outgoing: &Outgoing<'_>) -> Result<SignedHeaders, Reason> {
+        let row = if self.detects {
+            self.rows.iter().find(|row| row.name == table::GENERIC)
+        } else {
+            self.rows.first()
+        };
+        let row = row.ok_or_else(|| Reason::error("there is no scheme to sign with"))?;
+        self.sign_as(row, outgoing)
+    }
+
+    fn sign_as(&self, row: &Scheme, outgoing: &Outgoing<'_>) -> Result<SignedHeaders, Reason> {
+        let stamp = match &row.stamp {
+            Stamp::None => None,
+            Stamp::InSignature | Stamp::Header(_) => Some(row.stamp_text(outgoing.at_ms)),
+            Stamp::Body(member) => Some(member_of(outgoing.body, member)?),
+        };
+        let id_header = row.id.split(' ').next().unwrap_or_default();
+        let id_pair = outgoing.id.map(|id| (id_header, id));
+        let url = self.url_of(outgoing.url);
+        let request = Request {
+            headers: Headers(id_pair.as_slice()),
+            body: outgoing.body,
+            method: outgoing.method.unwrap_or("POST"),
+            url: url.as_deref(),
+        };
+        let mut facts = Facts::read(row, &request)?;
+        facts.stamp = stamp.as_deref();
+        let content = facts.content(row, &request, facts.contents() - 1);
+        let tag = match self.usable_keys(row)?.first() {
+            Some(IndexedKey {
+                key: Key::Mac(mac), ..
+            }) => Some(mac.tag(&content)),
+            Some(IndexedKey {
+                key: Key::Ed25519(key),
+                ..
+            }) => key.sign(&content.concat()),
+            None => None,
+        };
+        let tag = tag.ok_or_else(|| {
+            Reason::error(format!(
+                "{} is signed with the secret key; this is the public one",
+                row.name
+            ))
+        })?;
+        let signature = row.write(stamp.as_deref(), &tag);
+        let name = row.header.split(' ').next().unwrap_or_default();
+        let mut headers = vec![(name.to_owned(), signature.clone())];
+        if let (Stamp::Header(names), Some(stamp)) = (&row.stamp, stamp) {
+            let name = names.split(' ').next().unwrap_or_default();
+            headers.push((name.to_owned(), stamp));
+        }
+        if let Some((name, value)) = row.version {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        if let Some((name, id)) = id_pair.filter(|(name, _)| !name.is_empty()) {
+            headers.push((name.to_owned(), id.to_owned()));
+        }
+        Ok(SignedHeaders { signature, headers })
+    }
+}

@@ -1,0 +1,231 @@
+//! The one table of schemes. Every row is written once and used to verify, to detect and to sign.
+//!
+//! Sources: each provider's own documentation of its signature; published examples are vectors in
+//! `tests/webhook_vectors.rs`. Salesforce's Outbound Messages have no row: they carry no signature.
+
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use super::{
+    encoding::Encoding,
+    mac::Function,
+    scheme::{Algorithm, Grammar, KeyForm, Scheme, Stamp, UrlForm, Window},
+};
+
+/// The scheme a verifier signs with, and the one a bare signature is taken for.
+pub const GENERIC: &str = "generic";
+
+/// Every row, in the order of detection: where one header carries two schemes the stronger stands first.
+pub fn rows() -> &'static [Arc<Scheme>] {
+    static ROWS: LazyLock<Vec<Arc<Scheme>>> =
+        LazyLock::new(|| describe().into_iter().map(Arc::new).collect());
+    &ROWS
+}
+
+/// The names a user may give, each once, in the order of the table.
+pub fn names() -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = rows().iter().map(|row| row.name.as_ref()).collect();
+    names.dedup();
+    names
+}
+
+fn describe() -> Vec<Scheme> {
+    let mut rows = vec![
+        Scheme::new("stripe", "stripe-signature", "{timestamp}.{body}").fields(',', "t", "v1"),
+        Scheme::new("github", "x-hub-signature-256", "{body}")
+            .prefix("sha256=")
+            .id("x-github-delivery"),
+        Scheme::new("github-sha1", "x-hub-signature", "{body}")
+            .prefix("sha1=")
+            .function(Function::HmacSha1)
+            .id("x-github-delivery"),
+    ];
+    rows.extend(standard_webhooks());
+    rows.extend([
+        Scheme::new("slack", "x-slack-signature", "v0:{timestamp}:{body}")
+            .prefix("v0=")
+            .stamp_header("x-slack-request-timestamp"),
+        Scheme::new(
+            "shopify",
+            "x-shopify-hmac-sha256 shopify-hmac-sha256",
+            "{body}",
+        )
+        .base64()
+        .id("x-shopify-webhook-id shopify-webhook-id x-shopify-event-id shopify-event-id"),
+    ]);
+    rows.extend(hubspot());
+    rows.extend([
+        Scheme::new("twilio", "x-twilio-signature", "{url}{parameters}")
+            .url(UrlForm::AnyPort)
+            .function(Function::HmacSha1)
+            .base64(),
+        Scheme::new("linear", "linear-signature", "{body}")
+            .stamp(Stamp::Body("webhookTimestamp"))
+            .in_ms()
+            .window(Duration::from_mins(1))
+            .id("linear-delivery"),
+        Scheme::new("paddle", "paddle-signature", "{timestamp}:{body}")
+            .fields(';', "ts", "h1")
+            .window(Duration::from_secs(5)),
+        Scheme::new("zoom", "x-zm-signature", "v0:{timestamp}:{body}")
+            .prefix("v0=")
+            .stamp_header("x-zm-request-timestamp"),
+        Scheme::new("square", "x-square-hmacsha256-signature", "{url}{body}").base64(),
+        Scheme::new("discord", "x-signature-ed25519", "{timestamp}{body}")
+            .ed25519()
+            .stamp_header("x-signature-timestamp"),
+        Scheme::new("salesforce-data-cloud", "x-signature", "{body}").base64(),
+        Scheme::new("salesforce-ens", "x-sfmc-ens-signature", "{body}").base64(),
+        Scheme::new(GENERIC, "x-webhook-signature", "{timestamp}.{body}").fields(',', "t", "v1"),
+        Scheme::new(GENERIC, "x-webhook-signature", "{body}").prefix("sha256="),
+        Scheme::new(GENERIC, "x-webhook-signature", "{body}"),
+    ]);
+    rows
+}
+
+/// Standard Webhooks 1.0 and Svix, where it comes from, with their symmetric and asymmetric versions.
+fn standard_webhooks() -> [Scheme; 2] {
+    let row = |name: &'static str, version: &'static str| {
+        Scheme::new(
+            name,
+            "webhook-signature svix-signature",
+            "{id}.{timestamp}.{body}",
+        )
+        .list(version)
+        .base64()
+        .stamp_header("webhook-timestamp svix-timestamp")
+        .id("webhook-id svix-id")
+    };
+    [
+        row("standard", "v1").key(KeyForm::Base64),
+        row("standard-ed25519", "v1a").ed25519().base64(),
+    ]
+}
+
+/// HubSpot's three versions, the newest first.
+fn hubspot() -> [Scheme; 3] {
+    let header = "x-hubspot-signature";
+    let version = "x-hubspot-signature-version";
+    [
+        Scheme::new(
+            "hubspot-v3",
+            "x-hubspot-signature-v3",
+            "{method}{url}{body}{timestamp}",
+        )
+        .base64()
+        .url(UrlForm::PercentDecoded)
+        .stamp_header("x-hubspot-request-timestamp")
+        .in_ms(),
+        Scheme::new("hubspot-v2", header, "{method}{url}{body}")
+            .version(version, "v2")
+            .function(Function::Sha256),
+        Scheme::new("hubspot-v1", header, "{body}")
+            .version(version, "v1")
+            .function(Function::Sha256),
+    ]
+}
+
+/// The words the table is written in.
+impl Scheme {
+    fn prefix(mut self, prefix: &'static str) -> Self {
+        self.grammar = Grammar::Bare(prefix.into());
+        self
+    }
+
+    fn fields(mut self, separator: char, stamp: &'static str, signature: &'static str) -> Self {
+        self.grammar = Grammar::Fields {
+            separator,
+            stamp: stamp.into(),
+            signature: signature.into(),
+        };
+        self.stamp(Stamp::InSignature)
+    }
+
+    fn list(mut self, version: &'static str) -> Self {
+        self.grammar = Grammar::List(version.into());
+        self
+    }
+
+    fn version(mut self, header: &'static str, value: &'static str) -> Self {
+        self.version = Some((header, value));
+        self
+    }
+
+    fn stamp(mut self, stamp: Stamp) -> Self {
+        self.stamp = stamp;
+        self
+    }
+
+    fn stamp_header(self, names: &'static str) -> Self {
+        self.stamp(Stamp::Header(names.into()))
+    }
+
+    fn in_ms(mut self) -> Self {
+        self.stamp_in_ms = true;
+        self
+    }
+
+    fn window(mut self, distance: Duration) -> Self {
+        self.window = Window::both_ways(distance);
+        self
+    }
+
+    fn id(mut self, names: &'static str) -> Self {
+        self.id = names.into();
+        self
+    }
+
+    fn url(mut self, form: UrlForm) -> Self {
+        self.url = form;
+        self
+    }
+
+    fn function(mut self, function: Function) -> Self {
+        self.algorithm = Algorithm::Keyed(function);
+        self
+    }
+
+    fn ed25519(mut self) -> Self {
+        self.algorithm = Algorithm::Ed25519;
+        self.key(KeyForm::Ed25519)
+    }
+
+    fn key(mut self, key: KeyForm) -> Self {
+        self.key = key;
+        self
+    }
+
+    fn base64(mut self) -> Self {
+        self.encoding = Encoding::Base64;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::scheme::Part, *};
+
+    #[test]
+    fn every_documented_name_has_a_row() {
+        let documented = "stripe github github-sha1 standard standard-ed25519 slack shopify hubspot-v3 \
+                          hubspot-v2 hubspot-v1 twilio linear paddle zoom square discord \
+                          salesforce-data-cloud salesforce-ens generic";
+        assert_eq!(names(), documented.split_whitespace().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_row_covers_the_body_and_signs_the_timestamp_it_checks() {
+        for row in rows() {
+            assert!(
+                row.signs(&Part::Body) || row.signs(&Part::Parameters),
+                "{}",
+                row.name
+            );
+            let in_content = matches!(row.stamp, Stamp::Header(_) | Stamp::InSignature);
+            assert_eq!(in_content, row.signs(&Part::Stamp), "{}", row.name);
+            assert_eq!(row.header, row.header.to_lowercase(), "{}", row.name);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The verifier: format, then time, then signature, for one scheme or for whichever a request carries.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use super::{
+    content::{Facts, Request, member_of},
+    guard,
+    header::Headers,
+    key::{IndexedKey, Key, Keyring},
+    mac::{self, Function, LargeMac, Tag},
+    scheme::{Algorithm, KeyForm, Part, Scheme, Stamp},
+    stamp::{self, Bounds},
+    table,
+    verification::{Reason, Verification},
+};
+use crate::{limit::Limit, secret::Secret};
+
+/// The largest body that is hashed. GitHub's limit, the highest known, is 25 MB.
+pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
+
+/// How long a request without a signed timestamp is remembered: the longest retry of the usual providers.
+const UNSTAMPED_REPLAY: Duration = Duration::from_hours(24);
+
+/// Verifies and signs under a list of secrets, newest first.
+pub struct Verifier {
+    pub(super) rows: Arc<[Arc<Scheme>]>,
+    pub(super) keys: Keyring,
+    pub(super) url: Option<String>,
+    pub(super) detects: bool,
+    pub(super) bounds: Bounds,
+}
+
+/// What a [`Verifier`] is made of; [`super::config`] reads it from options.
+#[derive(Debug)]
+pub struct VerifierConfig {
+    /// The secrets, newest first; at least one, none empty.
+    pub secrets: Vec<Secret>,
+    /// The rows that may sign a request; `None` detects the scheme by the request's headers.
+    pub rows: Option<Vec<Arc<Scheme>>>,
+    /// How far a timestamp may be from now.
+    pub bounds: Bounds,
+    /// The endpoint's public URL, for schemes that sign it.
+    pub url: Option<String>,
+}
+
+/// A request as it came in.
+#[derive(Clone, Copy)]
+pub struct Incoming<'a> {
+    /// Its headers.
+    pub headers: Headers<'a>,
+    /// Its raw body.
+    pub body: &'a [u8],
+    /// Its HTTP method; `None` means `POST`.
+    pub method: Option<&'a str>,
+    /// Its URL: absolute, or the path and query as a Node server sees them.
+    pub url: Option<&'a str>,
+    /// Milliseconds since the epoch.
+    pub now_ms: i64,
+    /// Who may take over the hashing of a large body.
+    pub large: Option<&'a dyn LargeMac>,
+}
+
+impl Verifier {
+    /// A verifier with its keys yet to be expanded; that happens once, at first use.
+    pub fn new(config: VerifierConfig) -> Self {
+        Self {
+            detects: config.rows.is_none(),
+            rows: config.rows.map_or_else(|| table::rows().into(), Into::into),
+            keys: Keyring::new(config.secrets),
+            bounds: config.bounds,
+            url: config.url,
+        }
+    }
+
+    /// The same verifier under other secrets.
+    #[must_use]
+    pub fn under(&self, secrets: Vec<Secret>) -> Self {
+        Self {
+            rows: Arc::clone(&self.rows),
+            keys: Keyring::new(secrets),
+            url: self.url.clone(),
+            detects: self.detects,
+            bounds: self.bounds,
+        }
+    }
+
+    /// The names of all headers it may look at, in lower case.
+    pub fn header_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for row in self.rows.iter() {
+            let stamp = match &row.stamp {
+                Stamp::Header(names) => names.as_ref(),
+                _ => "",
+            };
+            let version = row.version.map_or("", |(name, _)| name);
+            for list in [&row.header, stamp, &row.id, version] {
+                names.extend(list.split_whitespace().map(str::to_owned));
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Judges a signature without its request: the generic forms and Paddle's, or the schemes given.
+    ///
+    /// `incoming.headers` may be empty; a scheme that needs more than the signature says what is missing.
+    pub fn verify(&self, signature: &str, incoming: &Incoming<'_>) -> Verification {
+        let rows = self.rows.iter().filter(|row| {
+            // Elsewhere in the table the same spelling means another function or another content.
+            !self.detects || row.name == table::GENERIC || row.name == "paddle"
+        });
+        self.first_valid(rows.map(|row| (row, signature)), incoming)
+            .unwrap_or_else(|| Verification::refused(Reason::InvalidFormat))
+    }
+
+    /// Judges a whole request. Never fails: what cannot be judged is refused with the reason.
+    pub fn verify_request(&self, incoming: &Incoming<'_>) -> Verification {
+        let mut found = Vec::with_capacity(4);
+        for row in self.rows.iter() {
+            match carried(row, incoming.headers) {
+                Ok(Some(signature)) => found.push((row, signature)),
+                Ok(None) => {}
+                Err(reason) => return Verification::refused(reason),
+            }
+        }
+        self.first_valid(found.into_iter(), incoming)
+            .unwrap_or_else(|| {
+                Verification::refused(match self.rows.first() {
+                    Some(row) if !self.detects => {
+                        let name = row.header.split(' ').next().unwrap_or_default();
+                        Reason::error(format!("the header {name} is missing"))
+                    }
+                    _ => Reason::error("the request has no signature header of any known scheme"),
+                })
+            })
+    }
+
+    /// The first acceptance, else the refusal that says most.
+    fn first_valid<'r>(
+        &self,
+        candidates: impl Iterator<Item = (&'r Arc<Scheme>, &'r str)>,
+        incoming: &Incoming<'_>,
+    ) -> Option<Verification> {
+        let mut refused: Option<Verification> = None;
+        for (row, signature) in candidates {
+            let answer = self.judge(row, signature, incoming);
+            if answer.is_valid() {
+                return Some(answer);
+            }
+            let says_more = refused
+                .as_ref()
+                .is_none_or(|earlier| earlier.refusal == Some(Reason::InvalidFormat));
+            if says_more {
+                refused = Some(answer);
+            }
+        }
+        refused
+    }
+
+    fn judge(&self, row: &Scheme, signature: &str, incoming: &Incoming<'_>) -> Verification {
+        let mut found = Verification {
+            scheme: Some(row.name.clone()),
+            ..Verification::default()
+        };
+        found.refusal = self.try_row(row, signature, incoming, &mut found).err();
+        found
+    }
+
+    fn try_row(
+        &self,
+        row: &Scheme,
+        signature: &str,
+        incoming: &Incoming<'_>,
+        found: &mut Verification,
+    ) -> Result<(), Reason> {
+        let signed = row.parse(signature)?;
+        if incoming.body.len() > MAX_BODY_BYTES {
+            return Err(Reason::error("the body is larger than 32 MiB"));
+        }
+        let stamp = match &row.stamp {
+            Stamp::None => None,
+            Stamp::InSignature => signed.stamp.map(Cow::Borrowed),
+            Stamp::Header(names) => Some(incoming.headers.required(names)?.into()),
+            Stamp::Body(member) => Some(member_of(incoming.body, member)?.into()),
+        };
+        if let Some(stamp) = &stamp {
+            let stamp_ms = row.stamp_ms(stamp)?;
+            found.timestamp = Some(stamp_ms.div_euclid(1000));
+            stamp::check(&self.bounds, row.window, stamp_ms, incoming.now_ms)?;
+        }
+        let url = self.url_of(incoming.url);
+        let request = Request {
+            headers: incoming.headers,
+            body: incoming.body,
+            method: incoming.method.unwrap_or("POST"),
+            url: url.as_deref(),
+        };
+        let mut facts = Facts::read(row, &request)?;
+        facts.stamp = stamp.as_deref();
+        found.id = facts.id.map(str::to_owned);
+        let guarded = !row.is_stamped() && self.may_confuse();
+        if guarded && guard::begins_like_signed_content(incoming.body) {
+            return Err(Reason::Mismatch);
+        }
+        let (index, tag) =
+            self.matching(row, &request, &facts, &signed.signatures, incoming.large)?;
+        if guarded {
+            self.check_stamp_in_body(incoming)?;
+        }
+        found.secret_index = Some(index);
+        found.tag = Some(tag);
+        found.replayable_for = match self.bounds.span(row.window) {
+            Limit::At(span) if row.is_stamped() => span,
+            _ => UNSTAMPED_REPLAY,
+        };
+        Ok(())
+    }
+
+    /// The secret and the signature that match. Every secret is tried against every signature, whatever
+    /// matched before, so that the time tells nothing about which one is in use.
+    fn matching(
+        &self,
+        row: &Scheme,
+        request: &Request<'_>,
+        facts: &Facts<'_>,
+        signatures: &[Tag],
+        large: Option<&dyn LargeMac>,
+    ) -> Result<(usize, Tag), Reason> {
+        let keys = self.usable_keys(row)?;
+        let mut matched = None;
+        for spelling in 0..facts.contents() {
+            let content = facts.content(row, request, spelling);
+            for IndexedKey { index, key } in keys {
+                let tag = match key {
+                    Key::Mac(mac) => {
+                        let tag = handed_over(row, request.body, &content, *index, large)
+                            .unwrap_or_else(|| mac.tag(&content));
+                        let right = signatures
+                            .iter()
+                            .fold(false, |right, s| right | s.matches(&tag));
+                        right.then_some(tag)
+                    }
+                    Key::Ed25519(key) => {
+                        let message = content.concat();
+                        signatures
+                            .iter()
+                            .copied()
+                            .find(|s| key.verifies(&message, s))
+                    }
+                };
+                matched = matched.or(tag.map(|tag| (*index, tag)));
+            }
+        }
+        matched.ok_or(Reason::Mismatch)
+    }
+
+    /// The keys for `row`, at least one.
+    pub(super) fn usable_keys(&self, row: &Scheme) -> Result<&[IndexedKey], Reason> {
+        let keys = self.keys.keys(row);
+        if keys.is_empty() {
+            let (name, form) = (&row.name, row.key.expected());
+            return Err(Reason::error(format!(
+                "no secret can be used for {name}: it must be {form}"
+            )));
+        }
+        Ok(keys)
+    }
+
+    /// The URL as the sender called it: the request's where that is absolute, else its path on the origin of
+    /// the configured one, else the configured one.
+    pub(super) fn url_of<'u>(&'u self, given: Option<&'u str>) -> Option<Cow<'u, str>> {
+        let configured = self.url.as_deref();
+        match (given, configured) {
+            (Some(path), Some(base)) if path.starts_with('/') => {
+                let authority = base.find("://").map_or(0, |at| at + 3);
+                let end = base[authority..].find(['/', '?', '#']);
+                let origin = end.map_or(base, |at| &base[..authority + at]);
+                Some(format!("{origin}{path}").into())
+            }
+            (given, configured) => given.or(configured).map(Cow::Borrowed),
+        }
+    }
+}
+
+/// The signature header of `row`, where the request has it and its version header does not say otherwise.
+fn carried<'a>(row: &Scheme, headers: Headers<'a>) -> Result<Option<&'a str>, Reason> {
+    let Some(signature) = headers.get(&row.header)? else {
+        return Ok(None);
+    };
+    if let Some((header, value)) = row.version
+        && headers.get(header)?.is_some_and(|given| given != value)
+    {
+        return Ok(None);
+    }
+    Ok(Some(signature))
+}
+
+/// The tag of a large body, where somebody takes it over.
+fn handed_over(
+    row: &Scheme,
+    body: &[u8],
+    content: &[&[u8]],
+    secret_index: usize,
+    large: Option<&dyn LargeMac>,
+) -> Option<Tag> {
+    let asked = body.len() >= mac::LARGE_BODY_BYTES
+        && row.algorithm == Algorithm::Keyed(Function::HmacSha256)
+        && row.key == KeyForm::Text;
+    let at = row.content.iter().position(|part| *part == Part::Body)?;
+    let large = large.filter(|_| asked)?;
+    let before = content.get(..at)?.concat();
+    let after = content.get(at + 1..)?.concat();
+    large.hmac_sha256(secret_index, &before, &after)
+}

@@ -1,0 +1,10 @@
+//! The signature table from outside: published vectors, forged requests, refusals.
+
+#[cfg(test)]
+mod forgery;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod vectors;
+#[cfg(test)]
+mod verifier;

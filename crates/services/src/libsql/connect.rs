@@ -1,0 +1,63 @@
+//! Opening and closing a pool's connections.
+
+use std::sync::Arc;
+
+use moorline_core::error::Outcome;
+
+use super::{config::Target, local::LocalConnection, remote::RemoteConnection};
+use crate::pool::Connect;
+
+/// One pooled connection. Clones are the same connection, so that an operation can hold it while the pool
+/// goes on.
+#[derive(Clone)]
+pub enum Connection {
+    /// To a file or to memory.
+    Local(Arc<LocalConnection>),
+    /// To a server.
+    Remote(Arc<RemoteConnection>),
+}
+
+impl Connection {
+    /// Whether a transaction was open after the last operation.
+    pub fn in_transaction(&self) -> bool {
+        match self {
+            Self::Local(connection) => connection.in_transaction(),
+            Self::Remote(connection) => connection.in_transaction(),
+        }
+    }
+}
+
+/// Opens connections to one target.
+pub struct Dial(pub Target);
+
+impl Connect for Dial {
+    type Connection = Connection;
+
+    async fn connect(&self) -> Outcome<Connection> {
+        Ok(match &self.0 {
+            Target::Local(target) => {
+                Connection::Local(Arc::new(LocalConnection::open(target.clone()).await?))
+            }
+            Target::Remote(target) => {
+                Connection::Remote(Arc::new(RemoteConnection::new(target.clone())))
+            }
+        })
+    }
+
+    /// A transaction left open would be the next borrower's surprise; closing rolls it back.
+    fn is_usable(&self, connection: &Connection) -> bool {
+        !connection.in_transaction()
+    }
+
+    /// Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.
+    async fn validate(&self, _: &mut Connection) -> Outcome<()> {
+        Ok(())
+    }
+
+    async fn close(&self, connection: Connection) {
+        match connection {
+            Connection::Local(connection) => connection.close().await,
+            Connection::Remote(connection) => connection.close().await,
+        }
+    }
+}

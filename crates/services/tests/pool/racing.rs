@@ -1,0 +1,71 @@
+//! Borrowers on several threads at once, with the clock running: what the stopped clock cannot show.
+
+use std::time::Duration;
+
+use moorline_core::limit::Limit;
+use moorline_services::pool::{Borrowed, Pool};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::server::{Gate, Gates, OPEN, Server, at_most};
+
+const BORROWERS: usize = 64;
+const LOANS: usize = 200;
+
+/// One borrower's life: some loans, some broken connections, some impatience.
+async fn live(pool: Pool<Server>, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let never = CancellationToken::new();
+    for _ in 0..LOANS {
+        let patience = Duration::from_micros(random.u64(0..2_000));
+        let lease = match random.u8(0..4) {
+            0 => pool.take().map(Borrowed::keep),
+            1 => {
+                let impatient = timeout(patience, pool.acquire(&never)).await;
+                impatient.ok().and_then(Result::ok).map(Borrowed::keep)
+            }
+            _ => pool.acquire(&never).await.ok().map(Borrowed::keep),
+        };
+        let Some(lease) = lease else { continue };
+        if random.u8(0..8) == 0 {
+            sleep(Duration::from_micros(random.u64(0..500))).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+        let broken = random.u8(0..20) == 0;
+        pool.with(lease, |socket| socket.broken = broken).unwrap();
+        match random.u8(0..10) {
+            0 => assert!(pool.discard(lease)),
+            1 => {
+                assert!(pool.release(lease));
+                assert!(!pool.release(lease), "given back twice");
+            }
+            _ => assert!(pool.release(lease)),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn racing_borrowers_never_exceed_the_cap_and_all_get_served() {
+    let server = Server::new();
+    server.set(Gates {
+        validate: Gate::Err,
+        ..OPEN
+    });
+    let mut limits = at_most(3);
+    // Every connection that was idle at all is checked, found dead and replaced.
+    limits.validate_after = Limit::At(Duration::from_micros(50));
+    let pool = server.pool(limits);
+    let borrowers: Vec<_> = (0..BORROWERS)
+        .map(|seed| tokio::spawn(live(pool.clone(), seed as u64)))
+        .collect();
+    for borrower in borrowers {
+        let lived = timeout(Duration::from_secs(20), borrower).await;
+        lived.expect("a borrower is stranded").unwrap();
+    }
+    assert!(server.peak() <= 3, "{} connections of 3", server.peak());
+    assert!(pool.drain(Limit::At(Duration::from_secs(5))).await);
+    assert_eq!((pool.stats().total, server.alive()), (0, 0));
+    let counters = pool.counters();
+    assert_eq!(counters.created, counters.destroyed);
+}

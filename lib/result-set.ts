@@ -1,0 +1,176 @@
+/** A value of a row. */
+export type Value = null | string | number | bigint | ArrayBuffer;
+
+/** What can be passed as an argument of a statement. */
+export type InValue = Value | boolean | Uint8Array | Date;
+
+/** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
+export type InArgs = Array<InValue> | Record<string, InValue>;
+
+/** SQL text, or SQL text with its arguments. */
+export type InStatement = { sql: string; args?: InArgs } | string;
+
+/** How SQLite integers reach JavaScript. */
+export type IntMode = 'number' | 'bigint' | 'string';
+
+/** One row: by column name or by index. Its enumerable members are the columns. */
+export interface Row {
+  /** How many columns it has. */
+  readonly length: number;
+  [index: number]: any;
+  [name: string]: any;
+}
+
+/** The result of one statement. */
+export interface ResultSet {
+  /** The names of the columns. */
+  columns: string[];
+  /** Their types as declared in the schema; empty where there is none. */
+  columnTypes: string[];
+  rows: Row[];
+  /** How many rows an INSERT, UPDATE or DELETE changed. */
+  rowsAffected: number;
+  /** The ROWID of the last inserted row; undefined for statements that insert nothing. */
+  lastInsertRowid: bigint | undefined;
+  /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
+  toJSON(): unknown;
+}
+
+/** A result as the addon writes it. */
+interface ResultText {
+  columns: string[];
+  types: string[];
+  length: number;
+  affected: number;
+  rowid?: string;
+  /** Indices of values that are integers but stand as strings. */
+  integers?: number[];
+  /** Pairs of an index and the length of the blob that belongs there. */
+  blobs?: number[];
+  values: Value[];
+}
+
+type RowMaker = (values: Value[], offset: number) => Row;
+
+class Result implements ResultSet {
+  readonly columns: string[];
+  readonly columnTypes: string[];
+  readonly rows: Row[];
+  readonly rowsAffected: number;
+  readonly lastInsertRowid: bigint | undefined;
+
+  constructor(text: ResultText, rows: Row[]) {
+    this.columns = text.columns;
+    this.columnTypes = text.types;
+    this.rows = rows;
+    this.rowsAffected = text.affected;
+    this.lastInsertRowid = text.rowid === undefined ? undefined : BigInt(text.rowid);
+  }
+
+  toJSON(): unknown {
+    const { columns, columnTypes, rowsAffected, lastInsertRowid } = this;
+    const rows = this.rows.map((row) => Array.prototype.map.call(row, plainValue));
+    return { columns, columnTypes, rows, rowsAffected, lastInsertRowid: lastInsertRowid?.toString() ?? null };
+  }
+}
+
+function plainValue(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  return value instanceof ArrayBuffer ? Buffer.from(value).toString('base64') : value;
+}
+
+/** The result set in what the addon answered: its text, and the bytes of its blobs when there are any. */
+export function readResult(answer: string | [string, Uint8Array], intMode: IntMode): ResultSet {
+  const [json, bytes] = typeof answer === 'string' ? [answer] : answer;
+  const text = JSON.parse(json) as ResultText;
+  const { columns, values, length } = text;
+  if (text.integers) restoreIntegers(text, intMode);
+  if (text.blobs && bytes) restoreBlobs(values, text.blobs, bytes);
+  const rows = new Array<Row>(length);
+  if (length > 0) {
+    const makeRow = rowMaker(columns);
+    for (let index = 0, offset = 0; index < length; index++, offset += columns.length) {
+      rows[index] = makeRow(values, offset);
+    }
+  }
+  return new Result(text, rows);
+}
+
+function restoreIntegers({ values, integers = [], columns }: ResultText, intMode: IntMode): void {
+  for (const index of integers) {
+    if (intMode === 'number') {
+      const column = columns[index % columns.length];
+      throw new RangeError(
+        `The integer ${values[index]} in column '${column}' cannot be represented exactly as a JavaScript number; ` +
+          "use intMode 'bigint' or 'string'",
+      );
+    }
+    values[index] = BigInt(values[index] as string);
+  }
+}
+
+function restoreBlobs(values: Value[], blobs: number[], bytes: Uint8Array): void {
+  for (let at = 0, from = bytes.byteOffset; at < blobs.length; at += 2) {
+    const to = from + blobs[at + 1]!;
+    values[blobs[at]!] = bytes.buffer.slice(from, to) as ArrayBuffer;
+    from = to;
+  }
+}
+
+/** One maker per list of columns, so that all rows of a query, and of its next run, share one shape. */
+const makers = new Map<string, RowMaker>();
+const KEPT_MAKERS = 256;
+
+function rowMaker(columns: string[]): RowMaker {
+  const key = columns.join('\0');
+  let maker = makers.get(key);
+  if (!maker) {
+    if (makers.size >= KEPT_MAKERS) makers.clear();
+    maker = isOrdinary(columns) ? sharedShape(columns) : ownShape(columns);
+    makers.set(key, maker);
+  }
+  return maker;
+}
+
+/** Whether the names can be ordinary properties: distinct, and none that means something else to a row. */
+function isOrdinary(columns: string[]): boolean {
+  return (
+    new Set(columns).size === columns.length &&
+    columns.every((name) => name !== '__proto__' && name !== 'length' && !/^\d+$/.test(name))
+  );
+}
+
+/** Rows with the columns as their own properties; length and indices are looked up on their prototype. */
+function sharedShape(columns: string[]): RowMaker {
+  const width = columns.length;
+  // Printed as `Row { … }`.
+  const SharedRow = class Row {
+    [name: string]: Value;
+    constructor(values: Value[], offset: number) {
+      for (let index = 0; index < width; index++) this[columns[index]!] = values[offset + index]!;
+    }
+  };
+  Object.defineProperty(SharedRow.prototype, 'length', { value: width });
+  columns.forEach((name, index) => {
+    Object.defineProperty(SharedRow.prototype, index, {
+      get(this: Record<string, Value>) {
+        return this[name];
+      },
+    });
+  });
+  return (values, offset) => new SharedRow(values, offset) as unknown as Row;
+}
+
+/** Rows whose column names repeat, or look like indices: every cell is defined on its own. */
+function ownShape(columns: string[]): RowMaker {
+  return (values, offset) => {
+    const row = Object.defineProperty({}, 'length', { value: columns.length }) as Row;
+    columns.forEach((_, index) => Object.defineProperty(row, index, { value: values[offset + index] }));
+    columns.forEach((name, index) => {
+      if (Object.hasOwn(row, name)) return;
+      const value = values[offset + index];
+      Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true });
+    });
+    return row;
+  };
+}

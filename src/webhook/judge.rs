@@ -1,0 +1,174 @@
+//! Verifying, through hand-written functions: on the calling thread, because a signature over a kilobyte
+//! costs less than crossing the border with objects would.
+
+use std::{
+    cell::{Cell, RefCell},
+    ffi::CStr,
+};
+
+use moorline_core::webhook::{
+    Headers, Incoming, LargeMac, Tag, Verification, Verifier as WebhookVerifier,
+};
+use serde_json::{Map, Value as Json, json};
+
+use crate::bridge::{Answer, Call, Function};
+
+/// What a request says besides its body, as `lib/` joins it: method, URL, then names and values of headers.
+pub(super) struct Said<'a> {
+    pub(super) method: Option<&'a str>,
+    pub(super) url: Option<&'a str>,
+    pub(super) headers: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Said<'a> {
+    /// No method, URL or header contains a NUL; `lib/` refuses one that does.
+    pub(super) fn read(text: &'a str) -> Self {
+        let mut fields = text.split('\0');
+        let mut next = || fields.next().filter(|field| !field.is_empty());
+        let (method, url) = (next(), next());
+        let rest: Vec<&str> = fields.collect();
+        let pairs = rest.as_chunks::<2>().0;
+        Self {
+            method,
+            url,
+            headers: pairs.iter().map(|[name, value]| (*name, *value)).collect(),
+        }
+    }
+}
+
+/// Lends the text of an argument.
+fn with_text<R>(call: &Call, index: usize, read: impl FnOnce(&str) -> R) -> Option<R> {
+    call.with_bytes(index, |bytes| std::str::from_utf8(bytes).ok().map(read))?
+}
+
+/// `webhookVerify(verifier, payload, signature, nowMs)`: the timestamp of a genuine payload, `true` where it
+/// has none, the reason of a refusal; `undefined` for a payload that is neither text nor bytes.
+pub(super) struct Verify;
+
+impl Function for Verify {
+    const NAME: &'static CStr = c"webhookVerify";
+    fn run(call: &Call) -> Answer {
+        let (Some(verifier), Some(now_ms)) = (call.handle::<WebhookVerifier>(0), call.number(3))
+        else {
+            return Answer::Undefined;
+        };
+        let found = call.with_bytes(1, |body| {
+            with_text(call, 2, |signature| {
+                verifier.verify(signature, &bare(body, now_ms as i64))
+            })
+        });
+        match found.flatten() {
+            None => Answer::Undefined,
+            Some(Verification {
+                refusal: Some(reason),
+                ..
+            }) => Answer::Text(reason.to_string()),
+            Some(Verification {
+                timestamp: Some(seconds),
+                ..
+            }) => Answer::Number(seconds as f64),
+            Some(_) => Answer::Bool(true),
+        }
+    }
+}
+
+pub(super) fn bare(body: &[u8], now_ms: i64) -> Incoming<'_> {
+    Incoming {
+        headers: Headers(&[]),
+        body,
+        method: None,
+        url: None,
+        now_ms,
+        large: None,
+    }
+}
+
+/// The HMACs of a large body, which node:crypto computes: first what is wanted is written down, then the
+/// tags that were brought are handed out in the same order.
+struct Elsewhere {
+    tags: Vec<u8>,
+    handed_out: Cell<usize>,
+    asked: RefCell<Vec<(usize, String, String)>>,
+}
+
+impl LargeMac for Elsewhere {
+    fn hmac_sha256(&self, secret_index: usize, before: &[u8], after: &[u8]) -> Option<Tag> {
+        if self.tags.is_empty() {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+            let wanted = (secret_index, text(before)?, text(after)?);
+            self.asked.borrow_mut().push(wanted);
+            return Tag::new(&[]);
+        }
+        let tag = self.tags.as_chunks::<32>().0.get(self.handed_out.get())?;
+        self.handed_out.update(|count| count + 1);
+        Tag::new(tag)
+    }
+}
+
+/// `webhookJudge(verifier, payload, signature | undefined, said, nowMs, tags | undefined)`: the whole answer
+/// as JSON; `undefined` for a payload that is neither text nor bytes.
+///
+/// For a large body `tags` is first empty: then the answer is `{ asked: [[secretIndex, before, after], …] }`,
+/// the HMACs wanted over the body between two texts, and a second call brings them one after the other.
+pub(super) struct Judge;
+
+impl Function for Judge {
+    const NAME: &'static CStr = c"webhookJudge";
+    fn run(call: &Call) -> Answer {
+        let (Some(verifier), Some(now_ms)) = (call.handle::<WebhookVerifier>(0), call.number(4))
+        else {
+            return Answer::Undefined;
+        };
+        let elsewhere = call.with_bytes(5, |tags| Elsewhere {
+            tags: tags.to_vec(),
+            handed_out: Cell::new(0),
+            asked: RefCell::default(),
+        });
+        let found = call.with_bytes(1, |body| {
+            with_text(call, 3, |said| {
+                let said = Said::read(said);
+                let incoming = Incoming {
+                    headers: Headers(&said.headers),
+                    method: said.method,
+                    url: said.url,
+                    large: elsewhere.as_ref().map(|large| large as &dyn LargeMac),
+                    ..bare(body, now_ms as i64)
+                };
+                with_text(call, 2, |signature| verifier.verify(signature, &incoming))
+                    .unwrap_or_else(|| verifier.verify_request(&incoming))
+            })
+        });
+        let Some(verification) = found.flatten() else {
+            return Answer::Undefined;
+        };
+        let asked = elsewhere.map_or_else(Vec::new, |large| large.asked.into_inner());
+        Answer::Text(if asked.is_empty() {
+            whole(&verification).to_string()
+        } else {
+            json!({ "asked": asked }).to_string()
+        })
+    }
+}
+
+/// The answer as users see it, and what a replay store needs.
+fn whole(verification: &Verification) -> Json {
+    let mut answer = Map::new();
+    answer.insert("valid".to_owned(), verification.is_valid().into());
+    let mut add = |name: &str, value: Option<Json>| {
+        if let Some(value) = value {
+            answer.insert(name.to_owned(), value);
+        }
+    };
+    let reason = verification.refusal.as_ref().map(ToString::to_string);
+    add("reason", reason.map(Json::from));
+    add("scheme", verification.scheme.as_deref().map(Json::from));
+    add("timestamp", verification.timestamp.map(Json::from));
+    add("id", verification.id.as_deref().map(Json::from));
+    add("secretIndex", verification.secret_index.map(Json::from));
+    if let Some(key) = verification.replay_key() {
+        add("replayKey", Some(key.into()));
+        let ttl_ms = verification.replayable_for.as_millis() as u64;
+        add("replayableForMs", Some(ttl_ms.into()));
+    }
+    answer.into()
+}

@@ -1,0 +1,174 @@
+//! Webhook signatures: core's verifier as functions over a handle.
+
+mod judge;
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use moorline_core::{
+    options::{OptionError, Plain},
+    webhook::{
+        Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore,
+        Verifier as WebhookVerifier, config, mac, parse_signature,
+    },
+};
+use napi::{Env, Result};
+use napi_derive::napi;
+use serde_json::json;
+
+use self::judge::{Judge, Said, Verify, bare};
+use crate::bridge::{Exports, Given, Handle, throw};
+
+/// Adds the hand-written functions.
+pub(crate) fn register(exports: &Exports<'_>) -> Result<()> {
+    exports.add::<Verify>()?;
+    exports.add::<Judge>()
+}
+
+/// A verifier from `{ secret, maxAgeMs, toleranceMs, scheme, url }`.
+#[napi(catch_unwind)]
+pub fn webhook_create(env: Env, options: Given) -> Result<Handle<WebhookVerifier>> {
+    config::read(&options.0)
+        .map(WebhookVerifier::new)
+        .and_then(|verifier| verifier.check_secrets().map(|()| Handle::new(verifier)))
+        .map_err(|error| throw(&env, &error))
+}
+
+/// The same verifier under another secret or other secrets.
+#[napi(catch_unwind)]
+pub fn webhook_under(
+    env: Env,
+    verifier: Handle<WebhookVerifier>,
+    secret: Given,
+) -> Result<Handle<WebhookVerifier>> {
+    config::secrets("secret", Some(&secret.0))
+        .map(|secrets| Handle::new(verifier.under(secrets)))
+        .map_err(|error| throw(&env, &error))
+}
+
+/// The names of the headers a verifier may look at, in lower case.
+#[napi(catch_unwind)]
+pub fn webhook_headers(verifier: Handle<WebhookVerifier>) -> Vec<String> {
+    verifier.header_names()
+}
+
+/// From how many bytes on a body's HMAC is to be computed by node:crypto; infinite where we are as fast.
+#[napi(catch_unwind)]
+pub fn webhook_large_bytes() -> f64 {
+    if mac::hands_over_large_bodies() {
+        mac::LARGE_BODY_BYTES as f64
+    } else {
+        f64::INFINITY
+    }
+}
+
+/// The headers of a signed request as JSON, the signature's first: `[["stripe-signature", "t=…"], …]`.
+#[napi(catch_unwind)]
+pub fn webhook_sign(
+    env: Env,
+    verifier: Handle<WebhookVerifier>,
+    payload: Given,
+    at_ms: f64,
+    id: Option<String>,
+    method: Option<String>,
+    url: Option<String>,
+) -> Result<String> {
+    let Some(body) = bytes_of(&payload.0) else {
+        let error = OptionError::wrong_type("payload", "a string or bytes", &payload.0);
+        return Err(throw(&env, &error));
+    };
+    let outgoing = Outgoing {
+        body,
+        at_ms: at_ms as i64,
+        id: id.as_deref(),
+        method: method.as_deref(),
+        url: url.as_deref(),
+    };
+    verifier
+        .sign(&outgoing)
+        .map(|signed| json!(signed.headers).to_string())
+        .map_err(|reason| {
+            let text = match reason {
+                Reason::Error(text) => text.into_owned(),
+                other => other.to_string(),
+            };
+            throw(&env, &OptionError::bad_value("sign():", text))
+        })
+}
+
+/// The parts of one of the generic forms as JSON; nothing for any other text.
+#[napi(catch_unwind)]
+pub fn webhook_parse(header: String, now_ms: f64) -> Option<String> {
+    let parsed = parse_signature(&header, now_ms as i64)?;
+    let mut found = json!({ "timestamp": parsed.timestamp, "signature": parsed.signature });
+    if let Some(version) = parsed.version {
+        found["version"] = version.into();
+    }
+    Some(found.to_string())
+}
+
+/// What a handle to a store holds.
+pub struct WebhookReplayStore(Mutex<MemoryReplayStore>);
+
+impl WebhookReplayStore {
+    /// A store that a panic elsewhere may have left half-changed at worst forgets an entry too early.
+    fn lock(&self) -> MutexGuard<'_, MemoryReplayStore> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A store that remembers accepted requests in this process.
+#[napi(catch_unwind)]
+pub fn webhook_replay_create(capacity: f64) -> Handle<WebhookReplayStore> {
+    Handle::new(WebhookReplayStore(Mutex::new(MemoryReplayStore::new(
+        capacity as usize,
+    ))))
+}
+
+/// Whether `key` is new; remembers it for `ttl_ms`.
+#[napi(catch_unwind)]
+pub fn webhook_replay_remember(
+    store: Handle<WebhookReplayStore>,
+    key: String,
+    ttl_ms: f64,
+    now_ms: f64,
+) -> bool {
+    let ttl = Duration::try_from_secs_f64(ttl_ms / 1000.0).unwrap_or(Duration::MAX);
+    store.lock().remember(&key, ttl, now_ms as i64)
+}
+
+/// Forgets `key`.
+#[napi(catch_unwind)]
+pub fn webhook_replay_forget(store: Handle<WebhookReplayStore>, key: String) {
+    store.lock().forget(&key);
+}
+
+/// What to answer a provider that checks who owns the endpoint, as JSON; nothing for any other request.
+#[napi(catch_unwind)]
+pub fn webhook_challenge(
+    verifier: Handle<WebhookVerifier>,
+    payload: Given,
+    said: String,
+    now_ms: f64,
+) -> Option<String> {
+    let body = bytes_of(&payload.0)?;
+    let said = Said::read(&said);
+    let verification = verifier.verify_request(&Incoming {
+        headers: Headers(&said.headers),
+        method: said.method,
+        url: said.url,
+        ..bare(body, now_ms as i64)
+    });
+    let answer = verifier.challenge(&verification, body)?;
+    Some(answer.to_string())
+}
+
+fn bytes_of(payload: &Plain) -> Option<&[u8]> {
+    match payload {
+        Plain::Text(text) => Some(text.as_bytes()),
+        Plain::Bytes(bytes) => Some(bytes),
+        _ => None,
+    }
+}

@@ -2,7 +2,7 @@ import { Deadlines } from './deadlines';
 import { dress, MoorlineError, RetryError } from './error';
 import { matches, type ErrorMatcher } from './match';
 import { native, type Handle } from './native';
-import { Abort, Running, type Attempt } from './running';
+import { Abort, LATE, Running, type Attempt } from './running';
 import type { Policy as NativePolicy } from '../dist/native';
 
 /** A function under a policy. */
@@ -27,7 +27,7 @@ type Step = { refused: string } | { id: number; waitMs: number } | { id: number;
 export class Guard {
   readonly #policy: Handle<NativePolicy>;
   readonly #rules: GuardRules;
-  /** How long a first attempt may take that had not to wait; -1 without a limit. */
+  /** How long a first attempt may take that had not to wait. */
   readonly #attemptMs: number;
   readonly #deadlines: Deadlines | undefined;
   /** Calls in the bulkhead's queue, by number. */
@@ -36,49 +36,74 @@ export class Guard {
   constructor(policy: Handle<NativePolicy>, attemptMs: number | null, rules: GuardRules) {
     this.#policy = policy;
     this.#rules = rules;
-    this.#attemptMs = attemptMs ?? -1;
+    this.#attemptMs = attemptMs ?? Infinity;
     this.#deadlines = attemptMs === null ? undefined : new Deadlines(attemptMs);
   }
 
   /** Runs `work` until it succeeds, cannot be repeated or is refused; rejects with the last error. */
-  async run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
-    signal?.throwIfAborted();
-    const policy = this.#policy;
-    const abort = signal && new Abort(signal);
-    let deadlines = this.#deadlines;
-    let ms = this.#attemptMs;
+  run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
+    if (signal) return this.#abortable(work, signal);
+    const id = native.policyAdmit(this.#policy);
+    if (id < 0) return this.#attempts(work, id, 1);
+    // The usual case, a first attempt that may go and succeeds, makes nothing that it does not need.
+    return new Promise((resolve, reject) => {
+      const first = new Running(1);
+      const settled = (value: T) => {
+        if (!first.end()) return;
+        this.#succeed(id);
+        resolve(value);
+      };
+      const failed = (thrown: unknown) => {
+        if (first.end()) this.#recover(work, id, thrown).then(resolve, reject);
+      };
+      first.start(work, settled, failed);
+      if (this.#deadlines) first.endBy(this.#deadlines);
+    });
+  }
+
+  async #abortable<T>(work: Guarded<T>, signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted();
+    const abort = new Abort(signal);
     try {
-      let id = native.policyAdmit(policy);
-      for (let number = 1, last: unknown; ; number++) {
-        if (id < 0) id = await this.#wait(abort, last);
-        if (number > 1) [deadlines, ms] = [undefined, native.policyAttemptMs(policy, id)];
-        const running = new Running(number);
-        try {
-          const value = await running.settle(work, deadlines, ms, abort);
-          running.stop();
-          native.policySucceed(policy, id);
-          if (this.#queued.size > 0) this.#wake();
-          return value;
-        } catch (thrown) {
-          running.stop();
-          if (signal?.aborted) {
-            this.#cancel(id);
-            throw signal.reason;
-          }
-          last = this.#dress(thrown, number, ms);
-          const delayMs = this.#fail(id, last);
-          if (delayMs < 0) throw last;
-          this.#rules.onRetry?.({ attempt: number, delayMs, error: last });
-          id = await this.#rest(id, delayMs, abort);
-        }
-      }
+      return await this.#attempts(work, native.policyAdmit(this.#policy), 1, undefined, abort);
     } finally {
-      abort?.stop();
+      abort.stop();
     }
   }
 
-  /** Sleeps before the next attempt; gives the number of the call, or -1 when it has to wait once more. */
-  async #rest(id: number, delayMs: number, abort: Abort | undefined): Promise<number> {
+  /** Goes on after a first attempt that failed. */
+  async #recover<T>(work: Guarded<T>, id: number, thrown: unknown): Promise<T> {
+    // From here on the caller is on the stack of errors, which it is not in a timer.
+    await undefined;
+    const error = this.#dress(thrown, 1, this.#attemptMs);
+    return this.#attempts(work, await this.#again(id, 1, error), 2, error);
+  }
+
+  /** All attempts from the given one on; `last` is what the one before failed with. */
+  async #attempts<T>(work: Guarded<T>, id: number, number: number, last?: unknown, abort?: Abort): Promise<T> {
+    for (; ; number++) {
+      if (id < 0) id = await this.#wait(abort, last);
+      const ms = native.policyAttemptMs(this.#policy, id);
+      try {
+        const value = await new Running(number).settle(work, ms, abort);
+        this.#succeed(id);
+        return value;
+      } catch (thrown) {
+        if (abort?.signal.aborted) {
+          this.#cancel(id);
+          throw abort.signal.reason;
+        }
+        last = this.#dress(thrown, number, ms);
+      }
+      id = await this.#again(id, number, last, abort);
+    }
+  }
+
+  /** After a failed attempt: sleeps until the next, and gives the call's number or -1 when it has to wait more. */
+  async #again(id: number, attempt: number, error: unknown, abort?: Abort): Promise<number> {
+    const delayMs = this.#fail(id, error);
+    if (delayMs < 0) throw error;
+    this.#rules.onRetry?.({ attempt, delayMs, error });
     try {
       await pause(delayMs, abort);
     } catch (reason) {
@@ -127,6 +152,11 @@ export class Guard {
     }
   }
 
+  #succeed(id: number): void {
+    native.policySucceed(this.#policy, id);
+    if (this.#queued.size > 0) this.#wake();
+  }
+
   #cancel(id: number): void {
     native.policyCancel(this.#policy, id);
     this.#wake();
@@ -165,7 +195,7 @@ export class Guard {
   /** The error of an attempt, made here, where the caller's stack is. */
   #dress(thrown: unknown, attempt: number, afterMs: number): unknown {
     let error = thrown;
-    if (thrown === Running.LATE) {
+    if (thrown === LATE) {
       error = dress(native.policyTimedOut(this.#policy, afterMs));
       this.#rules.onTimeout?.({ attempt, afterMs });
     }

@@ -12,33 +12,33 @@ export interface Attempt {
 export class Abort {
   /** Ends what the call waits for at the moment. */
   interrupt: ((reason: unknown) => void) | undefined;
-  readonly #signal: AbortSignal;
-  readonly #onAbort = () => this.interrupt?.(this.#signal.reason);
+  readonly signal: AbortSignal;
+  readonly #onAbort = () => this.interrupt?.(this.signal.reason);
 
   constructor(signal: AbortSignal) {
-    this.#signal = signal;
+    this.signal = signal;
     signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   /** The call is over. */
   stop(): void {
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.signal.removeEventListener('abort', this.#onAbort);
   }
 }
 
-/** One attempt while it runs. */
-export class Running implements Attempt, Timed {
-  /** What an attempt rejects with at its deadline. */
-  static readonly LATE = Symbol('late');
+/** What an attempt fails with at its deadline. */
+export const LATE = Symbol('late');
 
+/** One attempt while it runs. It may be told of two ends (its answer comes after its deadline); the first counts. */
+export class Running implements Attempt, Timed {
   readonly attempt: number;
   due = 0;
   before: Timed | undefined = undefined;
   after: Timed | undefined = undefined;
-  #deadlines: Deadlines | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #reject: ((reason: unknown) => void) | undefined;
-  #controller: AbortController | undefined;
+  #over = false;
+  #deadlines: Deadlines | undefined = undefined;
+  #failed: ((thrown: unknown) => void) | undefined = undefined;
+  #controller: AbortController | undefined = undefined;
 
   constructor(attempt: number) {
     this.attempt = attempt;
@@ -50,41 +50,58 @@ export class Running implements Attempt, Timed {
     return this.#controller.signal;
   }
 
-  /** Runs `work`, at most until its deadline (of `deadlines`, else after `ms` unless that is -1) or the abort. */
-  settle<T>(
+  /** Runs `work` and tells how it ends. */
+  start<T>(
     work: (attempt: Attempt) => T | PromiseLike<T>,
-    deadlines: Deadlines | undefined,
-    ms: number,
-    abort: Abort | undefined,
-  ): T | PromiseLike<T> {
-    if (ms < 0 && !abort) return work(this);
-    return new Promise((resolve, reject) => {
-      this.#reject = reject;
-      if (abort) abort.interrupt = (reason) => this.#end(reason, reason);
-      const answer = work(this);
-      if (!isThenable(answer)) return resolve(answer);
-      answer.then(resolve, reject);
-      if (deadlines) {
-        this.#deadlines = deadlines;
-        deadlines.add(this);
-      } else if (ms >= 0) {
-        this.#timer = setTimeout(() => this.expire(), ms);
-      }
-    });
+    settled: (value: T) => void,
+    failed: (thrown: unknown) => void,
+  ): void {
+    this.#failed = failed;
+    let answer: T | PromiseLike<T>;
+    try {
+      answer = work(this);
+    } catch (thrown) {
+      return failed(thrown);
+    }
+    if (isThenable(answer)) answer.then(settled, failed);
+    else settled(answer);
   }
 
-  /** The attempt is over: its deadline is taken back. */
-  stop(): void {
+  /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */
+  async settle<T>(work: (attempt: Attempt) => T | PromiseLike<T>, ms: number, abort?: Abort): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        if (abort) abort.interrupt = (reason) => this.#fail(reason, reason);
+        if (ms >= 0) timer = setTimeout(() => this.expire(), ms);
+        this.start(work, resolve, reject);
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** From now on it is late after the time of `deadlines`. */
+  endBy(deadlines: Deadlines): void {
+    if (this.#over) return;
+    this.#deadlines = deadlines;
+    deadlines.add(this);
+  }
+
+  /** Takes note of its end; false when it had ended before. */
+  end(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
     this.#deadlines?.remove(this);
-    if (this.#timer) clearTimeout(this.#timer);
+    return true;
   }
 
   expire(): void {
-    this.#end(Running.LATE, new DOMException('The attempt has taken too long', 'TimeoutError'));
+    this.#fail(LATE, new DOMException('The attempt has taken too long', 'TimeoutError'));
   }
 
-  #end(rejection: unknown, reason: unknown): void {
-    this.#reject?.(rejection);
+  #fail(thrown: unknown, reason: unknown): void {
+    this.#failed?.(thrown);
     this.#controller?.abort(reason);
   }
 }

@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { bundleTypings } from './typings.mjs';
 import { hostTarget, installPackages, root, run, tool } from './run.mjs';
 
-export function buildAddon({ release = false } = {}) {
+export function buildAddon({ release = false, probe = !release } = {}) {
   // The bridge's test functions are in no build that ships.
-  const flavour = release ? ['--release'] : ['--features', 'probe'];
+  const flavour = [...(release ? ['--release'] : []), ...(probe ? ['--features', 'probe'] : [])];
   const out = ['--platform', '--no-js', '--dts', 'native.d.ts', '--output-dir', 'dist'];
   tool('napi', ['build', '--target', hostTarget(), ...flavour, ...out], {
     stdio: ['ignore', 'ignore', 'inherit'],

@@ -7,7 +7,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { bundleTypings } from './typings.mjs';
-import { hostTarget, installPackages, root, run, tool } from './run.mjs';
+import { hostTarget, installPackages, isMain, root, tool } from './run.mjs';
 
 export function buildAddon({ release = false, probe = !release } = {}) {
   // The bridge's test functions are in no build that ships.
@@ -22,7 +22,7 @@ export function compileFace() {
   tool('tsc', ['--project', 'lib/tsconfig.json']);
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) {
+if (isMain(import.meta.url)) {
   installPackages();
   if (process.argv.includes('--clean')) rmSync(join(root, 'dist'), { recursive: true, force: true });
   buildAddon({ release: process.argv.includes('--release') });

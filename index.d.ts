@@ -342,11 +342,9 @@ export type BatchStatement = InStatement | [sql: string, args?: InArgs];
  * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
  * what was not committed. `await using` does the last.
  */
-export declare class Transaction {
-  #private;
-  private constructor();
+export interface Transaction {
   /** Whether it has ended. */
-  get closed(): boolean;
+  readonly closed: boolean;
   /** Runs one statement in the transaction. */
   execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
   /** Runs statements in order; the first failure stops the batch but not the transaction. */

@@ -13,8 +13,8 @@ export {
 export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './health';
 export type { HealthCheckFunction } from './health-answer';
 export { LibsqlBatchError, LibsqlError } from './libsql-error';
-export { PooledClient, Transaction } from './libsql-client';
-export type { BatchStatement, QueryOptions, TransactionMode } from './libsql-client';
+export { PooledClient } from './libsql-client';
+export type { BatchStatement, QueryOptions, Transaction, TransactionMode } from './libsql-client';
 export { setLogger } from './logger';
 export type { Logger, LogLevel, LogRecord } from './logger';
 export type { InArgs, InStatement, IntMode, InValue, ResultSet, Row, Value } from './result-set';

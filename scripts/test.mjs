@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 import { check } from './check.mjs';
-import { fail, hostTarget, root, run, stage } from './run.mjs';
+import { fail, hostTarget, installPackages, root, run, stage } from './run.mjs';
 
 /** Files whose measurements another test would disturb, or that start many processes: one at a time, last. */
 const ALONE = /(leaks|threads|package)\.test\.ts$/;
@@ -24,6 +24,12 @@ function runFiles(files, concurrency) {
   run(process.execPath, [...args, ...files]);
 }
 
+/** What packaging is judged by, and the other runtimes; their binaries are for linux x64. */
+function installJudges() {
+  installPackages(join(root, '__test__', 'package'));
+  if (process.platform === 'linux' && process.arch === 'x64') installPackages(join(root, '__test__', 'runtimes'));
+}
+
 const names = process.argv.slice(2);
 const files = testFiles().filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
 if (files.length === 0) fail(`no test file has ${names.join(' or ')} in its name`);
@@ -34,6 +40,7 @@ if (names.length === 0) {
     run('cargo', ['test', '--quiet', '--workspace', '--features', 'probe', '--target', hostTarget()]),
   );
 }
+if (files.some((file) => file.endsWith('package.test.ts'))) await stage('judges and runtimes', installJudges);
 await stage('addon', () => {
   runFiles(
     files.filter((file) => !ALONE.test(file)),

@@ -555,11 +555,9 @@ export type BatchStatement = InStatement | [sql: string, args?: InArgs];
  * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
  * what was not committed. `await using` does the last.
  */
-export declare class Transaction {
-  #private;
-  private constructor();
+export interface Transaction {
   /** Whether it has ended. */
-  get closed(): boolean;
+  readonly closed: boolean;
   /** Runs one statement in the transaction. */
   execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
   /** Runs statements in order; the first failure stops the batch but not the transaction. */
@@ -625,6 +623,322 @@ export type Logger = {
  * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
  */
 export declare function setLogger(next: Logger | undefined): void;
+/** A request the service works on by itself; made by `NixtlaClient.submit`. */
+export declare class NixtlaJob<Answer> {
+  #private;
+  /** The service's name for it. */
+  readonly id: string;
+  /** What the service says of it: `pending`, `running`, `succeeded`, `failed` or `cancelled`. */
+  status(options?: NixtlaCallOptions): Promise<string>;
+  /**
+   * Waits for the answer, asking after it every half second at first and every 15 s in the end.
+   *
+   * After `timeoutMs` (default an hour) the job is cancelled and the call rejects with kind `timeout`. Aborting
+   * `signal` only ends the wait: the job goes on.
+   */
+  result(options?: NixtlaCallOptions): Promise<Answer>;
+  /** Cancels it. Resolves with false when there is nothing to cancel any more. */
+  cancel(options?: NixtlaCallOptions): Promise<boolean>;
+}
+/** One measurement. */
+export interface NixtlaPoint {
+  /** Which series it belongs to, where there are several; then every point has one. */
+  id?: string | number | undefined;
+  /** An ISO 8601 string (without an offset: UTC), a `Date`, or milliseconds since 1970. */
+  timestamp: Value | Date;
+  /** A finite number. */
+  value: Value;
+}
+/** What every request has. It is checked whole before anything is sent. */
+export interface NixtlaSeriesRequest {
+  /** The points, in any order. Each series must be regular: no gaps, no repeated times. */
+  timeseries: readonly NixtlaPoint[];
+  /**
+   * How far apart the points are: `1h`, `15min`, `D`, `B`, `W`, `MS`, `QS`, … (pandas' names, and the shorter ones
+   * people write). Inferred from the spacing when it is left out.
+   */
+  frequency?: string | undefined;
+  /** The model; default: the client's. */
+  model?: string | undefined;
+  /** A model that was made with `finetune`. */
+  finetunedModelId?: string | undefined;
+  /** Steps of fine-tuning. Default 0, in `finetune` 10. */
+  finetuneSteps?: number | undefined;
+  /** How many layers are tuned, 1 to 5. Default 1. */
+  finetuneDepth?: number | undefined;
+  /** What fine-tuning minimises. Default `default`. */
+  finetuneLoss?: 'default' | 'mae' | 'mse' | 'rmse' | 'mape' | 'smape' | 'poisson' | undefined;
+}
+/** Asks for a forecast. */
+export interface NixtlaForecastRequest extends NixtlaSeriesRequest {
+  /** How many points ahead. */
+  horizon: number;
+  /** Levels of the intervals that are wanted, between 0 and 1. */
+  confidenceLevels?: readonly number[] | undefined;
+}
+/** Asks how past values would have been forecast. */
+export interface NixtlaCrossValidationRequest extends NixtlaForecastRequest {
+  /** How many windows. Default 1. */
+  windows?: number | undefined;
+  /** How many points lie between two windows. Default `horizon`. */
+  stepSize?: number | undefined;
+  /** Whether the model is fine-tuned anew in each window. Default true. */
+  refit?: boolean | undefined;
+}
+/** Asks which points are not where they were to be expected. */
+export interface NixtlaAnomalyRequest extends NixtlaSeriesRequest {
+  /** The confidence level of the interval an anomaly lies outside of, between 0 and 1. Default 0.99. */
+  level?: number | undefined;
+}
+/** Asks which of the last points are not where they were to be expected before they were known. */
+export interface NixtlaOnlineAnomalyRequest extends NixtlaAnomalyRequest {
+  /** How many points ahead each point is forecast. */
+  horizon: number;
+  /** How many of the last points are judged. */
+  detectionSize: number;
+  /** Whether each series is judged alone or all together. Default `univariate`. */
+  thresholdMethod?: 'univariate' | 'multivariate' | undefined;
+  /** How many points lie between two forecasts. Default: the service's choice. */
+  stepSize?: number | undefined;
+  /** Whether the model is fine-tuned anew at each step. Default false. */
+  refit?: boolean | undefined;
+}
+/** Asks for a fine-tuned model. */
+export interface NixtlaFinetuneRequest extends NixtlaSeriesRequest {
+  /** The new model's name: 1 to 36 letters, digits, `-` or `_`. Default: the service's choice. */
+  outputModelId?: string | undefined;
+}
+/** How an answer came about. */
+export interface NixtlaModelInfo {
+  /** The service, or the local model that stood in for it. */
+  source: 'service' | 'local';
+  model: string;
+  /** The frequency in the service's spelling. */
+  frequency: string;
+  /** HTTP requests this took, retries included. */
+  requests: number;
+  /** Tokens, as the service counts them. */
+  inputTokens?: number;
+  outputTokens?: number;
+  finetuneTokens?: number;
+  /** Why the local model answered: `auth` without a key, `circuit-open`, or the kind of the last failure. */
+  fallbackReason?: string;
+}
+/** The bounds of a level. */
+export interface NixtlaInterval {
+  lower: number;
+  upper: number;
+}
+/** A predicted point. */
+export interface NixtlaPrediction {
+  id?: string;
+  /** Written as in the request; ISO 8601 in UTC for a `Date` or a number. */
+  timestamp: string;
+  value: number;
+  /** By level, as it was asked for: `intervals['0.95']`. */
+  intervals?: Record<string, NixtlaInterval>;
+}
+/** A forecast. */
+export interface NixtlaForecastResponse {
+  /** Series after series, each in the order of time. */
+  predictions: NixtlaPrediction[];
+  modelInfo?: NixtlaModelInfo;
+}
+/** Past values beside their forecasts. */
+export interface NixtlaCrossValidationResponse {
+  forecasts: (NixtlaPrediction & {
+    /** The last time that the forecast knew. */
+    cutoff: string;
+    actual: number;
+  })[];
+  modelInfo: NixtlaModelInfo;
+}
+/** A judged point. */
+export interface NixtlaAnomaly {
+  id?: string;
+  timestamp: string;
+  value: number;
+  /** The distance from the expected value in half-widths of the interval: above 1 is an anomaly. 0: not judged. */
+  score: number;
+  isAnomaly: boolean;
+  /** Absent where the point was not judged: the service looks at the last part of a series only. */
+  expected?: number;
+  lower?: number;
+  upper?: number;
+}
+/** Every point of the request, judged. */
+export interface NixtlaAnomalyResponse {
+  anomalies: NixtlaAnomaly[];
+  modelInfo: NixtlaModelInfo;
+}
+/** A new model. */
+export interface NixtlaFinetuneResponse {
+  finetunedModelId: string;
+  modelInfo: NixtlaModelInfo;
+}
+/** What can be handed over as a job: request and answer by the method's name. */
+export interface NixtlaJobs {
+  forecast: [NixtlaForecastRequest, NixtlaForecastResponse];
+  crossValidate: [NixtlaCrossValidationRequest, NixtlaCrossValidationResponse];
+  onlineAnomalies: [NixtlaOnlineAnomalyRequest, NixtlaAnomalyResponse];
+  finetune: [NixtlaFinetuneRequest, NixtlaFinetuneResponse];
+}
+/** A fine-tuned model of the account, as the service describes it. */
+export interface NixtlaFinetunedModel {
+  id: string;
+  [fact: string]: unknown;
+}
+/** Requests used and allowed, as the service says. */
+export interface NixtlaUsage {
+  minute?: Record<string, number>;
+  month?: Record<string, number>;
+  [fact: string]: unknown;
+}
+/** Options of a {@link NixtlaClient}. */
+export interface NixtlaClientConfig {
+  /** The key, sent as `Authorization: Bearer …`. Default: `NIXTLA_API_KEY`. Without one every call rejects. */
+  apiKey?: string | undefined;
+  /** Default: `NIXTLA_BASE_URL`, else `https://api.nixtla.io`. */
+  baseUrl?: string | undefined;
+  /** How long one attempt may take, in milliseconds. Default 30 000. */
+  timeout?: number | undefined;
+  /** Attempts after the first. Default 3. */
+  maxRetries?: number | undefined;
+  /** The wait before the first retry; it doubles with each, ±10 %, up to a minute. Default 1000. */
+  baseDelayMs?: number | undefined;
+  /** Failed calls (each with all its retries) that open the circuit breaker. Default 5. */
+  circuitBreakerThreshold?: number | undefined;
+  /** How long it stays open. Default 30 000. */
+  circuitBreakerResetMs?: number | undefined;
+  /**
+   * `'local'`: forecasts and anomalies come from a local model where there is no key, the breaker is open, or the
+   * service is down. Answers say so in `modelInfo.source`.
+   */
+  fallback?: 'local' | undefined;
+  /** The model of requests that name none. Default `timegpt-1`. */
+  model?: string | undefined;
+  /** Sends only as many points as the model looks at, as the vendor's client does. Default true. */
+  restrictInput?: boolean | undefined;
+  /** How long is remembered how many that are. Default 3 600 000. */
+  modelParamsTtlMs?: number | undefined;
+  /** How long connecting may take. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** Where the endpoints are, if not where the service has them. */
+  paths?: NixtlaPaths | undefined;
+  /** TLS settings; PEM text, its bytes, or the path of a PEM file. */
+  tls?: NixtlaTls | undefined;
+  /** `'environment'` (`HTTPS_PROXY`, …) or a proxy's URL. Default: none. */
+  proxy?: string | undefined;
+}
+/** The endpoints, relative to the base URL; each begins with a slash. */
+export interface NixtlaPaths {
+  forecast?: string | undefined;
+  crossValidation?: string | undefined;
+  anomalyDetection?: string | undefined;
+  onlineAnomalyDetection?: string | undefined;
+  finetune?: string | undefined;
+  finetunedModels?: string | undefined;
+  validateApiKey?: string | undefined;
+  usage?: string | undefined;
+  modelParams?: string | undefined;
+  jobs?: string | undefined;
+}
+/** TLS settings. */
+export interface NixtlaTls {
+  /** The authorities that are trusted, instead of the system's and those of `NODE_EXTRA_CA_CERTS`. */
+  ca?: string | Uint8Array | (string | Uint8Array)[] | undefined;
+  /** The client's certificate chain; `key` belongs to it. */
+  cert?: string | Uint8Array | undefined;
+  key?: string | Uint8Array | undefined;
+  /** The name the certificate must be valid for. Default: the URL's host. */
+  serverName?: string | undefined;
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** `false` accepts any certificate. Default true. */
+  rejectUnauthorized?: boolean | undefined;
+}
+/** What every asynchronous method accepts. */
+export interface NixtlaCallOptions extends CallOptions {
+  /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
+  timeoutMs?: number | undefined;
+}
+/** The circuit breaker at one moment. It says `open` until a call asks, even past `nextAttemptTime`. */
+export interface CircuitBreakerState {
+  state: 'closed' | 'open' | 'half-open';
+  /** Failed calls since the last success. */
+  failures: number;
+  lastFailureTime?: Date;
+  /** When an open breaker lets a call through. */
+  nextAttemptTime?: Date;
+}
+/** What a client has used so far. */
+export interface NixtlaStats {
+  /** HTTP requests of every kind, retries included. */
+  requests: number;
+  inputTokens: number;
+  outputTokens: number;
+  finetuneTokens: number;
+  /** Calls that the local model answered. */
+  localAnswers: number;
+}
+/**
+ * A client of Nixtla's TimeGPT: forecasts, anomalies, cross validation, fine-tuning.
+ *
+ * What passes (a lost connection, a timeout, 408, 429, 5xx) is retried, as late as the service asks; calls that
+ * still fail open a circuit breaker. Mistakes of the caller are neither retried nor counted. Points that are
+ * irregular or not finite are refused with a `TypeError` or `RangeError` that names the first of them, before
+ * anything is sent.
+ *
+ * Emits `state` when the breaker changes, `health` for each health check, `error` for each call that failed.
+ */
+export declare class NixtlaClient extends Emitter {
+  #private;
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
+  constructor(config?: NixtlaClientConfig);
+  /** Forecasts the next `horizon` points of each series. */
+  forecast(request: NixtlaForecastRequest, options?: NixtlaCallOptions): Promise<NixtlaForecastResponse>;
+  /** Judges the points of each series; the service looks at the last part of it. */
+  detectAnomalies(request: NixtlaAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse>;
+  /** Judges the last `detectionSize` points of each series by forecasts made before they were known. */
+  onlineAnomalies(request: NixtlaOnlineAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse>;
+  /** Forecasts the past, to compare with what happened. */
+  crossValidate(
+    request: NixtlaCrossValidationRequest,
+    options?: NixtlaCallOptions,
+  ): Promise<NixtlaCrossValidationResponse>;
+  /** Makes a model that is tuned to the series. Repeated only where the service provably has not begun. */
+  finetune(request: NixtlaFinetuneRequest, options?: NixtlaCallOptions): Promise<NixtlaFinetuneResponse>;
+  /**
+   * Hands a request over for the service to work on by itself, for what takes longer than a request may.
+   * Repeated only where the service provably has not accepted it.
+   */
+  submit<Operation extends keyof NixtlaJobs>(
+    operation: Operation,
+    request: NixtlaJobs[Operation][0],
+    options?: NixtlaCallOptions,
+  ): Promise<NixtlaJob<NixtlaJobs[Operation][1]>>;
+  /** The fine-tuned models of the account. */
+  finetunedModels(options?: NixtlaCallOptions): Promise<NixtlaFinetunedModel[]>;
+  /** Deletes a fine-tuned model. Resolves with false when there is no such model. */
+  deleteFinetunedModel(id: string, options?: NixtlaCallOptions): Promise<boolean>;
+  /** Requests used and allowed per minute and month. */
+  usage(options?: NixtlaCallOptions): Promise<NixtlaUsage>;
+  /** Whether the service answers within 5 s and accepts the key. Passes the breaker by; never rejects. */
+  healthCheck(): Promise<boolean>;
+  /** The circuit breaker now. */
+  getCircuitBreakerState(): CircuitBreakerState;
+  /** Closes the circuit breaker and forgets its failures. */
+  resetCircuitBreaker(): void;
+  /** What this client has used so far. */
+  stats(): NixtlaStats;
+}
+/**
+ * The client of this JavaScript environment. The first call decides its configuration.
+ *
+ * @throws Error `NIXTLA_API_KEY environment variable is required` where there is neither a key nor a fallback.
+ */
+export declare function getNixtlaClient(config?: NixtlaClientConfig): NixtlaClient;
+/** Forgets that client. */
+export declare function resetNixtlaClient(): void;
 /** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
 export interface TursoPoolConfig {
   /**

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { buildAddon, compileFace } from './build.mjs';
-import { fail, hostTarget, installPackages, root, run, stage, tool } from './run.mjs';
+import { fail, hostTarget, installPackages, isMain, root, run, stage, tool } from './run.mjs';
 import { staleTypings } from './typings.mjs';
 
 export async function check() {
@@ -35,4 +35,4 @@ export async function check() {
   });
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) await check();
+if (isMain(import.meta.url)) await check();

@@ -17,6 +17,7 @@ mod bridge;
 mod guarded;
 mod health;
 mod libsql;
+mod nixtla;
 mod policy;
 mod pool_events;
 #[cfg(feature = "probe")]

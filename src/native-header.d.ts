@@ -51,3 +51,9 @@ export interface LibsqlPool {
 }
 export declare function libsqlTake(pool: Handle<LibsqlPool>): number | undefined;
 export declare function libsqlRelease(pool: Handle<LibsqlPool>, lease: number): boolean;
+export interface NixtlaClient {
+  readonly __nixtlaClient: unique symbol;
+}
+export interface NixtlaJob {
+  readonly __nixtlaJob: unique symbol;
+}

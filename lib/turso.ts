@@ -4,6 +4,7 @@ import { call, type CallOptions } from './call';
 import { Emitter, type EventName } from './events';
 import { dressLibsql } from './libsql-error';
 import {
+  acquire,
   type BatchStatement,
   OpenTransaction,
   PooledClient,
@@ -133,9 +134,7 @@ export class TursoPool extends Emitter {
     options.signal?.throwIfAborted();
     // Before anything is awaited, while the borrower is on the stack.
     const borrower = this.#stacks && borrowerStack();
-    const lease =
-      native.libsqlTake(this.#handle) ??
-      (await call((cancel) => native.libsqlAcquire(this.#handle, cancel), options.signal, dressLibsql));
+    const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options.signal));
     if (borrower) this.#stacks?.set(lease, borrower);
     return this.#lend(lease);
   }

@@ -13,6 +13,8 @@ export async function check() {
     tool('prettier', ['--check', '--log-level', 'warn', '.']);
   });
   await stage('architecture', () => run(process.execPath, [join(root, 'scripts', 'architecture.mjs')]));
+  // In a process of its own: its linter comes from the packages that were installed above.
+  await stage('workflows', () => run(process.execPath, [join(root, 'scripts', 'workflows.mjs')]));
   await stage('clippy', () =>
     run('cargo', [
       ...['clippy', '--quiet', '--workspace', '--lib', '--tests', '--features', 'probe', '--target', hostTarget()],

@@ -261,6 +261,219 @@ export declare function registerHealthCheck(
 export declare function checkAllHealth(): Promise<HealthReport>;
 /** {@link HealthMonitor.check} on the shared monitor. */
 export declare function checkHealth(name: string): Promise<HealthCheckResult>;
+export type ErrorClass = abstract new (...args: never[]) => Error;
+/** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
+export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;
+/** What a function under a policy is handed. */
+export interface Attempt {
+  /** The number of the attempt, from 1. */
+  readonly attempt: number;
+  /** Aborted when the attempt has taken too long, or the caller gave up. Pass it on to whatever you call. */
+  readonly signal: AbortSignal;
+}
+/** A function under a policy. */
+export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
+/** The states of a circuit breaker. */
+export declare const CircuitState: Readonly<{
+  readonly CLOSED: 'closed';
+  readonly OPEN: 'open';
+  readonly HALF_OPEN: 'half-open';
+}>;
+/** The states of a circuit breaker. */
+export type CircuitState = (typeof CircuitState)[keyof typeof CircuitState];
+/** What a breaker looks like at one moment. */
+export interface CircuitSnapshot {
+  name: string;
+  /** Stays `open` past `nextAttemptTime` until a call asks. */
+  state: CircuitState;
+  /** Failures that count towards opening; when open, those that opened it. */
+  failures: number;
+  /** Probes that succeeded so far; 0 unless half-open. */
+  successes: number;
+  /** The last failure that counted. */
+  lastFailureTime?: Date;
+  /** When an open breaker lets a probe through. */
+  nextAttemptTime?: Date;
+  totalRequests: number;
+  totalSuccesses: number;
+  totalFailures: number;
+  /** Calls that were refused; they are no requests. */
+  totalRefused: number;
+  stateChanges: number;
+}
+/** When a breaker opens, for how long, and what closes it. */
+export interface BreakerOptions {
+  /** Failures in a row that open it. Default 5. */
+  failMax?: number | undefined;
+  /** Share of failed calls (0 to 1) within `windowMs` that opens it, instead of `failMax`. Default 0.5 once asked for. */
+  failureRatio?: number | undefined;
+  /** With a ratio: fewer calls than this in the window decide nothing. Default 10. */
+  minCalls?: number | undefined;
+  /** With a ratio: how long a call counts. Default 30 000. */
+  windowMs?: number | undefined;
+  /** How long it stays open before it lets probes through. Default 60 000. */
+  resetTimeoutMs?: number | undefined;
+  /** Each failed probe doubles the open time up to this. Default: the open time stays the same. */
+  maxResetTimeoutMs?: number | undefined;
+  /** Probes that must succeed before it closes. Default 1. */
+  successThreshold?: number | undefined;
+  /** Probes that may run at once. Default 3. */
+  halfOpenMaxCalls?: number | undefined;
+  /** A probe that takes longer counts as failed, so that a lost one cannot keep it half-open. Default 30 000. */
+  probeTimeoutMs?: number | undefined;
+  /** Errors that are neither success nor failure: classes, predicates, or kinds of {@link MoorlineError}. */
+  excludedExceptions?: readonly ErrorMatcher[] | undefined;
+  /**
+   * As how many failures an error counts; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
+   * by moorline and for answers that do not blame the service (a 4xx except 408 and 429); the number of its
+   * attempts for a {@link RetryError}.
+   */
+  failureWeight?: ((error: unknown) => number) | undefined;
+}
+/**
+ * A circuit breaker around functions: after a few failures it refuses calls for a while instead of waiting for
+ * what does not answer, and then finds out with a few probes.
+ *
+ * Breakers of one name are one breaker, in the whole process: all worker threads share its state, and the options
+ * given first win. Emits `state` with `{ from, to }`.
+ */
+export declare class CircuitBreaker extends Emitter {
+  #private;
+  /** Its name. */
+  readonly name: string;
+  constructor(name: string, options?: BreakerOptions);
+  /** The state of every breaker of the process, those of moorline's own services included. */
+  static all(): CircuitSnapshot[];
+  /**
+   * Runs `fn` unless the breaker is open, and counts how it ends. Its value and its error come out unchanged; a
+   * refused call rejects with {@link CircuitBreakerError}.
+   */
+  run<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  /** The state now. */
+  get state(): CircuitState;
+  /** The state with its counters. */
+  snapshot(): CircuitSnapshot;
+  /** The options in force. */
+  options(): Record<string, unknown>;
+  /** Opens it, as if it had failed too often. With `hold` it stays open until somebody closes it. */
+  open({ hold }?: { hold?: boolean }): void;
+  /** Lets probes through at once. */
+  halfOpen(): void;
+  /** Closes it and forgets the failures. */
+  close(): void;
+  /** Closes it and forgets also when it last failed. */
+  reset(): void;
+}
+/**
+ * What moorline counts, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route: the state,
+ * successes, failures, refusals and changes of state of every circuit breaker of the process.
+ */
+export declare function metricsText(): string;
+/** How often to repeat, and after how long. */
+export interface RetryOptions {
+  /** Extra attempts after the first. Default 2. */
+  maxRetries?: number | undefined;
+  /** The delay before the first retry. Default 200. */
+  baseDelayMs?: number | undefined;
+  /** The cap of the delay, before jitter. Default 20 000. */
+  maxDelayMs?: number | undefined;
+  /** How the delay grows. Default `exponential`. */
+  backoff?: 'exponential' | 'linear' | 'fixed' | undefined;
+  /** With `exponential`: the factor from one retry to the next. Default 2. */
+  exponentialBase?: number | undefined;
+  /** With `linear`: what each retry adds. Default `baseDelayMs`. */
+  incrementMs?: number | undefined;
+  /** `full`: anything from 0 to the delay; a fraction: ± that much of it; `true`: ± 10 %. Default `full`. */
+  jitter?: boolean | number | 'full' | undefined;
+  /** An error's `retryAfterMs` is honoured up to this; beyond it the call fails at once. Default 60 000. */
+  maxRetryAfterMs?: number | undefined;
+  /**
+   * Retries are limited to a share of the calls, and some per second: they must not multiply the load of a service
+   * that is down. Default 0.2 and 10 over 10 000 ms; `false` for no such limit.
+   */
+  budget?:
+    | boolean
+    | {
+        ratio?: number;
+        reservePerSecond?: number;
+        ttlMs?: number;
+      }
+    | undefined;
+  /**
+   * Errors that are worth a repeat: classes, predicates, or kinds of {@link MoorlineError}. Default: every error but
+   * an abort; a {@link MoorlineError} says itself (`retryable`).
+   */
+  retryableExceptions?: readonly ErrorMatcher[] | undefined;
+}
+/** How often a second to run: `perSecond`, or `max` in each `windowMs`. Attempts wait for their turn in order. */
+export interface RateLimitOptions {
+  perSecond?: number | undefined;
+  max?: number | undefined;
+  /** With `max`. Default 1000. */
+  windowMs?: number | undefined;
+  /** How many may run at once after a pause. Default: what one second, or one window, holds. */
+  burst?: number | undefined;
+  /** How many may wait. Default 1000. */
+  maxQueue?: number | undefined;
+  /** How long one may wait. Default 30 000. */
+  maxWaitMs?: number | undefined;
+}
+/** How many at once. */
+export interface BulkheadOptions {
+  /** Attempts that may run at once. Default 64. */
+  maxConcurrent?: number | undefined;
+  /** Attempts that may wait for a place, first come, first served. Default 256. */
+  maxQueue?: number | undefined;
+}
+/**
+ * The parts of a {@link Policy}. Only the two timeouts apply unasked; every other part is off until it is given: as
+ * an object, or `true` for its defaults.
+ */
+export interface PolicyOptions {
+  /** Names it in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
+  name?: string | undefined;
+  /** How long a call may take in all, with its retries and waiting. Default 30 000; `Infinity` turns it off. */
+  timeoutMs?: number | undefined;
+  /** How long one attempt may take. Default 10 000; `Infinity` turns it off. */
+  attemptTimeoutMs?: number | undefined;
+  retry?: boolean | RetryOptions | undefined;
+  /** `counts`: whether each attempt is a success or failure (default), or a call with all its retries. */
+  breaker?:
+    | boolean
+    | (BreakerOptions & {
+        counts?: 'attempts' | 'calls' | undefined;
+      })
+    | undefined;
+  rateLimit?: false | RateLimitOptions | undefined;
+  bulkhead?: boolean | BulkheadOptions | undefined;
+}
+/**
+ * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:
+ *
+ * total timeout ⊃ [breaker that counts calls] ⊃ retry ⊃ ( rate limit → bulkhead → [breaker that counts attempts] →
+ * attempt timeout → your function )
+ *
+ * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
+ * `state` with `{ from, to }`.
+ */
+export declare class Policy extends Emitter {
+  #private;
+  /** Its name. */
+  readonly name: string;
+  constructor(options?: PolicyOptions);
+  /**
+   * Runs `fn` under the policy. It is handed `{ attempt, signal }`; pass the signal on, so that an attempt that has
+   * taken too long really ends. Gives what `fn` gives; rejects with the error of the last attempt, or, when no
+   * attempt could be made, with a {@link MoorlineError} that says why.
+   *
+   * Aborting `signal` rejects at once with its reason, also between two attempts.
+   */
+  run<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  /** The state of its breaker, if it has one. */
+  breaker(): CircuitSnapshot | undefined;
+  /** The options in force, with every default. A part that is off is `false`. */
+  options(): Record<string, unknown>;
+}
 /** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
 export declare class LibsqlError extends MoorlineError {
   /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */

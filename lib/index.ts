@@ -12,6 +12,14 @@ export {
 } from './health';
 export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './health';
 export type { HealthCheckFunction } from './health-answer';
+export { CircuitBreaker, CircuitState } from './breaker';
+export type { BreakerOptions, CircuitSnapshot } from './breaker';
+export type { Guarded } from './guard';
+export type { ErrorMatcher } from './match';
+export { metricsText } from './metrics';
+export { Policy } from './policy';
+export type { BulkheadOptions, PolicyOptions, RateLimitOptions, RetryOptions } from './policy';
+export type { Attempt } from './running';
 export { LibsqlBatchError, LibsqlError } from './libsql-error';
 export { PooledClient } from './libsql-client';
 export type { BatchStatement, QueryOptions, Transaction, TransactionMode } from './libsql-client';

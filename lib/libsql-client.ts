@@ -74,6 +74,12 @@ export class Statements {
   }
 }
 
+/** @internal A lease, after waiting for a connection; one that comes after an abort is given back. */
+export function acquire(handle: Handle<LibsqlPool>, signal: AbortSignal | undefined): Promise<number> {
+  const giveBack = (lease: number) => native.libsqlRelease(handle, lease);
+  return call((cancel) => native.libsqlAcquire(handle, cancel), signal, dressLibsql, giveBack);
+}
+
 /**
  * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
  * what was not committed. `await using` does the last.

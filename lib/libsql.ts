@@ -1,7 +1,13 @@
-import { call } from './call';
-import { type BatchStatement, OpenTransaction, type QueryOptions, Statements, syncRefused } from './libsql-client';
+import {
+  acquire,
+  type BatchStatement,
+  OpenTransaction,
+  type QueryOptions,
+  Statements,
+  syncRefused,
+} from './libsql-client';
 import type { Transaction, TransactionMode } from './libsql-client';
-import { closedError, dressLibsql, LibsqlError } from './libsql-error';
+import { closedError, LibsqlError } from './libsql-error';
 import { native } from './native';
 import type { InArgs, InStatement, IntMode, ResultSet } from './result-set';
 
@@ -94,8 +100,7 @@ class DatabaseClient implements Client {
 
   async transaction(mode: TransactionMode = 'write', options: QueryOptions = {}): Promise<Transaction> {
     const { handle, intMode } = this.#open('transaction');
-    const acquire = () => call((cancel) => native.libsqlAcquire(handle, cancel), options.signal, dressLibsql);
-    const lease = native.libsqlTake(handle) ?? (await acquire());
+    const lease = native.libsqlTake(handle) ?? (await acquire(handle, options.signal));
     const end = () => native.libsqlRelease(handle, lease);
     return OpenTransaction.begin(new Statements(handle, intMode, lease), mode, end, options);
   }

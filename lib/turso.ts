@@ -4,6 +4,7 @@ import { call, type CallOptions } from './call';
 import { Emitter, type EventName } from './events';
 import { dressLibsql } from './libsql-error';
 import {
+  acquire,
   type BatchStatement,
   OpenTransaction,
   PooledClient,
@@ -131,16 +132,16 @@ export class TursoPool extends Emitter {
    */
   async getConnection(options: CallOptions = {}): Promise<PooledClient> {
     options.signal?.throwIfAborted();
-    const lease =
-      native.libsqlTake(this.#handle) ??
-      (await call((cancel) => native.libsqlAcquire(this.#handle, cancel), options.signal, dressLibsql));
+    // Before anything is awaited, while the borrower is on the stack.
+    const borrower = this.#stacks && borrowerStack();
+    const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options.signal));
+    if (borrower) this.#stacks?.set(lease, borrower);
     return this.#lend(lease);
   }
 
   #lend(lease: number): PooledClient {
     const statements = new Statements(this.#handle, this.#statements.intMode, lease);
     const client = new PooledClient(statements, this.#protocol, () => this.releaseConnection(client));
-    this.#stacks?.set(lease, new Error('The connection was borrowed here'));
     this.tell('acquire', () => ({ connectionId: client.connectionId }));
     return client;
   }
@@ -247,6 +248,13 @@ export class TursoPool extends Emitter {
     }
     this.tell(event, () => facts);
   }
+}
+
+/** Where a connection is borrowed. V8 formats the frames only when somebody reads them. */
+function borrowerStack(): Error {
+  const borrower = new Error('The connection was borrowed here');
+  Error.captureStackTrace(borrower, TursoPool.prototype.getConnection);
+  return borrower;
 }
 
 const shared = singleton('TursoPool', (config?: TursoPoolConfig) => {

@@ -209,10 +209,9 @@ fn run(
 
 /// A call's own time limit, from `options.timeoutMs`.
 fn read_timeout(value: Plain) -> Read<Option<Limit<Duration>>> {
+    let given = !matches!(value, Plain::Undefined);
     let entries = Plain::Map(vec![("timeoutMs".to_owned(), value)]);
-    let options = Options::new("options", &entries)?;
-    let given = options.value("timeoutMs").is_some();
-    let limit = options.ms_limit("timeoutMs", Limit::Off, 0.0)?;
+    let limit = Options::new("options", &entries)?.ms_limit("timeoutMs", Limit::Off, 0.0)?;
     Ok(given.then_some(limit))
 }
 

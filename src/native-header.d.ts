@@ -32,6 +32,20 @@ export type Given = unknown;
 export interface HealthMonitor {
   readonly __healthMonitor: unique symbol;
 }
+export interface Policy {
+  readonly __policy: unique symbol;
+}
+export declare function policyAdmit(policy: Handle<Policy>, id?: number): number;
+export declare function policySucceed(policy: Handle<Policy>, id: number): void;
+export declare function policyFail(
+  policy: Handle<Policy>,
+  id: number,
+  weight: number,
+  retryable: boolean,
+  retryAfterMs: number,
+): number;
+export declare function policyCancel(policy: Handle<Policy>, id: number): void;
+export declare function policyTurn(policy: Handle<Policy>): number;
 export interface LibsqlPool {
   readonly __libsqlPool: unique symbol;
 }

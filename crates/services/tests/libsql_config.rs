@@ -1,5 +1,10 @@
 //! What a libSQL pool's options come to, and which are refused.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping it"
+)]
+
 use std::time::Duration;
 
 use moorline_core::{

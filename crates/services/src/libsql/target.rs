@@ -50,7 +50,7 @@ pub(super) struct Given<'a> {
 
 impl Given<'_> {
     /// The database they name.
-    pub fn target(&self) -> Read<Target> {
+    pub(super) fn target(&self) -> Read<Target> {
         if matches!(self.url, ":memory:" | "file::memory:") {
             return Ok(self.memory());
         }

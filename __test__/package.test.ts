@@ -104,7 +104,13 @@ describe('modules', () => {
     mkdirSync(types);
     symlinkSync(join(root, 'node_modules', '@types', 'node'), join(types, 'node'), 'junction');
     symlinkSync(join(root, 'node_modules', 'undici-types'), join(project, 'node_modules', 'undici-types'), 'junction');
-    const compilerOptions = { strict: true, skipLibCheck: false, module: 'nodenext', target: 'es2022', types: ['node'] };
+    const compilerOptions = {
+      strict: true,
+      skipLibCheck: false,
+      module: 'nodenext',
+      target: 'es2022',
+      types: ['node'],
+    };
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.mts'] }));
     node(join(root, 'node_modules', 'typescript', 'bin', 'tsc'));
     assert.equal(node('consumer.mjs').trim(), '42 true');

@@ -261,6 +261,219 @@ export declare function registerHealthCheck(
 export declare function checkAllHealth(): Promise<HealthReport>;
 /** {@link HealthMonitor.check} on the shared monitor. */
 export declare function checkHealth(name: string): Promise<HealthCheckResult>;
+export type ErrorClass = abstract new (...args: never[]) => Error;
+/** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
+export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;
+/** What a function under a policy is handed. */
+export interface Attempt {
+  /** The number of the attempt, from 1. */
+  readonly attempt: number;
+  /** Aborted when the attempt has taken too long, or the caller gave up. Pass it on to whatever you call. */
+  readonly signal: AbortSignal;
+}
+/** A function under a policy. */
+export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
+/** The states of a circuit breaker. */
+export declare const CircuitState: Readonly<{
+  readonly CLOSED: 'closed';
+  readonly OPEN: 'open';
+  readonly HALF_OPEN: 'half-open';
+}>;
+/** The states of a circuit breaker. */
+export type CircuitState = (typeof CircuitState)[keyof typeof CircuitState];
+/** What a breaker looks like at one moment. */
+export interface CircuitSnapshot {
+  name: string;
+  /** Stays `open` past `nextAttemptTime` until a call asks. */
+  state: CircuitState;
+  /** Failures that count towards opening; when open, those that opened it. */
+  failures: number;
+  /** Probes that succeeded so far; 0 unless half-open. */
+  successes: number;
+  /** The last failure that counted. */
+  lastFailureTime?: Date;
+  /** When an open breaker lets a probe through. */
+  nextAttemptTime?: Date;
+  totalRequests: number;
+  totalSuccesses: number;
+  totalFailures: number;
+  /** Calls that were refused; they are no requests. */
+  totalRefused: number;
+  stateChanges: number;
+}
+/** When a breaker opens, for how long, and what closes it. */
+export interface BreakerOptions {
+  /** Failures in a row that open it. Default 5. */
+  failMax?: number | undefined;
+  /** Share of failed calls (0 to 1) within `windowMs` that opens it, instead of `failMax`. Default 0.5 once asked for. */
+  failureRatio?: number | undefined;
+  /** With a ratio: fewer calls than this in the window decide nothing. Default 10. */
+  minCalls?: number | undefined;
+  /** With a ratio: how long a call counts. Default 30 000. */
+  windowMs?: number | undefined;
+  /** How long it stays open before it lets probes through. Default 60 000. */
+  resetTimeoutMs?: number | undefined;
+  /** Each failed probe doubles the open time up to this. Default: the open time stays the same. */
+  maxResetTimeoutMs?: number | undefined;
+  /** Probes that must succeed before it closes. Default 1. */
+  successThreshold?: number | undefined;
+  /** Probes that may run at once. Default 3. */
+  halfOpenMaxCalls?: number | undefined;
+  /** A probe that takes longer counts as failed, so that a lost one cannot keep it half-open. Default 30 000. */
+  probeTimeoutMs?: number | undefined;
+  /** Errors that are neither success nor failure: classes, predicates, or kinds of {@link MoorlineError}. */
+  excludedExceptions?: readonly ErrorMatcher[] | undefined;
+  /**
+   * As how many failures an error counts; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
+   * by moorline and for answers that do not blame the service (a 4xx except 408 and 429); the number of its
+   * attempts for a {@link RetryError}.
+   */
+  failureWeight?: ((error: unknown) => number) | undefined;
+}
+/**
+ * A circuit breaker around functions: after a few failures it refuses calls for a while instead of waiting for
+ * what does not answer, and then finds out with a few probes.
+ *
+ * Breakers of one name are one breaker, in the whole process: all worker threads share its state, and the options
+ * given first win. Emits `state` with `{ from, to }`.
+ */
+export declare class CircuitBreaker extends Emitter {
+  #private;
+  /** Its name. */
+  readonly name: string;
+  constructor(name: string, options?: BreakerOptions);
+  /** The state of every breaker of the process, those of moorline's own services included. */
+  static all(): CircuitSnapshot[];
+  /**
+   * Runs `fn` unless the breaker is open, and counts how it ends. Its value and its error come out unchanged; a
+   * refused call rejects with {@link CircuitBreakerError}.
+   */
+  run<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  /** The state now. */
+  get state(): CircuitState;
+  /** The state with its counters. */
+  snapshot(): CircuitSnapshot;
+  /** The options in force. */
+  options(): Record<string, unknown>;
+  /** Opens it, as if it had failed too often. With `hold` it stays open until somebody closes it. */
+  open({ hold }?: { hold?: boolean }): void;
+  /** Lets probes through at once. */
+  halfOpen(): void;
+  /** Closes it and forgets the failures. */
+  close(): void;
+  /** Closes it and forgets also when it last failed. */
+  reset(): void;
+}
+/**
+ * What moorline counts, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route: the state,
+ * successes, failures, refusals and changes of state of every circuit breaker of the process.
+ */
+export declare function metricsText(): string;
+/** How often to repeat, and after how long. */
+export interface RetryOptions {
+  /** Extra attempts after the first. Default 2. */
+  maxRetries?: number | undefined;
+  /** The delay before the first retry. Default 200. */
+  baseDelayMs?: number | undefined;
+  /** The cap of the delay, before jitter. Default 20 000. */
+  maxDelayMs?: number | undefined;
+  /** How the delay grows. Default `exponential`. */
+  backoff?: 'exponential' | 'linear' | 'fixed' | undefined;
+  /** With `exponential`: the factor from one retry to the next. Default 2. */
+  exponentialBase?: number | undefined;
+  /** With `linear`: what each retry adds. Default `baseDelayMs`. */
+  incrementMs?: number | undefined;
+  /** `full`: anything from 0 to the delay; a fraction: ± that much of it; `true`: ± 10 %. Default `full`. */
+  jitter?: boolean | number | 'full' | undefined;
+  /** An error's `retryAfterMs` is honoured up to this; beyond it the call fails at once. Default 60 000. */
+  maxRetryAfterMs?: number | undefined;
+  /**
+   * Retries are limited to a share of the calls, and some per second: they must not multiply the load of a service
+   * that is down. Default 0.2 and 10 over 10 000 ms; `false` for no such limit.
+   */
+  budget?:
+    | boolean
+    | {
+        ratio?: number;
+        reservePerSecond?: number;
+        ttlMs?: number;
+      }
+    | undefined;
+  /**
+   * Errors that are worth a repeat: classes, predicates, or kinds of {@link MoorlineError}. Default: every error but
+   * an abort; a {@link MoorlineError} says itself (`retryable`).
+   */
+  retryableExceptions?: readonly ErrorMatcher[] | undefined;
+}
+/** How often a second to run: `perSecond`, or `max` in each `windowMs`. Attempts wait for their turn in order. */
+export interface RateLimitOptions {
+  perSecond?: number | undefined;
+  max?: number | undefined;
+  /** With `max`. Default 1000. */
+  windowMs?: number | undefined;
+  /** How many may run at once after a pause. Default: what one second, or one window, holds. */
+  burst?: number | undefined;
+  /** How many may wait. Default 1000. */
+  maxQueue?: number | undefined;
+  /** How long one may wait. Default 30 000. */
+  maxWaitMs?: number | undefined;
+}
+/** How many at once. */
+export interface BulkheadOptions {
+  /** Attempts that may run at once. Default 64. */
+  maxConcurrent?: number | undefined;
+  /** Attempts that may wait for a place, first come, first served. Default 256. */
+  maxQueue?: number | undefined;
+}
+/**
+ * The parts of a {@link Policy}. Only the two timeouts apply unasked; every other part is off until it is given: as
+ * an object, or `true` for its defaults.
+ */
+export interface PolicyOptions {
+  /** Names it in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
+  name?: string | undefined;
+  /** How long a call may take in all, with its retries and waiting. Default 30 000; `Infinity` turns it off. */
+  timeoutMs?: number | undefined;
+  /** How long one attempt may take. Default 10 000; `Infinity` turns it off. */
+  attemptTimeoutMs?: number | undefined;
+  retry?: boolean | RetryOptions | undefined;
+  /** `counts`: whether each attempt is a success or failure (default), or a call with all its retries. */
+  breaker?:
+    | boolean
+    | (BreakerOptions & {
+        counts?: 'attempts' | 'calls' | undefined;
+      })
+    | undefined;
+  rateLimit?: false | RateLimitOptions | undefined;
+  bulkhead?: boolean | BulkheadOptions | undefined;
+}
+/**
+ * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:
+ *
+ * total timeout ⊃ [breaker that counts calls] ⊃ retry ⊃ ( rate limit → bulkhead → [breaker that counts attempts] →
+ * attempt timeout → your function )
+ *
+ * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
+ * `state` with `{ from, to }`.
+ */
+export declare class Policy extends Emitter {
+  #private;
+  /** Its name. */
+  readonly name: string;
+  constructor(options?: PolicyOptions);
+  /**
+   * Runs `fn` under the policy. It is handed `{ attempt, signal }`; pass the signal on, so that an attempt that has
+   * taken too long really ends. Gives what `fn` gives; rejects with the error of the last attempt, or, when no
+   * attempt could be made, with a {@link MoorlineError} that says why.
+   *
+   * Aborting `signal` rejects at once with its reason, also between two attempts.
+   */
+  run<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  /** The state of its breaker, if it has one. */
+  breaker(): CircuitSnapshot | undefined;
+  /** The options in force, with every default. A part that is off is `false`. */
+  options(): Record<string, unknown>;
+}
 /** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
 export declare class LibsqlError extends MoorlineError {
   /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
@@ -342,11 +555,9 @@ export type BatchStatement = InStatement | [sql: string, args?: InArgs];
  * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
  * what was not committed. `await using` does the last.
  */
-export declare class Transaction {
-  #private;
-  private constructor();
+export interface Transaction {
   /** Whether it has ended. */
-  get closed(): boolean;
+  readonly closed: boolean;
   /** Runs one statement in the transaction. */
   execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
   /** Runs statements in order; the first failure stops the batch but not the transaction. */
@@ -412,6 +623,322 @@ export type Logger = {
  * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
  */
 export declare function setLogger(next: Logger | undefined): void;
+/** A request the service works on by itself; made by `NixtlaClient.submit`. */
+export declare class NixtlaJob<Answer> {
+  #private;
+  /** The service's name for it. */
+  readonly id: string;
+  /** What the service says of it: `pending`, `running`, `succeeded`, `failed` or `cancelled`. */
+  status(options?: NixtlaCallOptions): Promise<string>;
+  /**
+   * Waits for the answer, asking after it every half second at first and every 15 s in the end.
+   *
+   * After `timeoutMs` (default an hour) the job is cancelled and the call rejects with kind `timeout`. Aborting
+   * `signal` only ends the wait: the job goes on.
+   */
+  result(options?: NixtlaCallOptions): Promise<Answer>;
+  /** Cancels it. Resolves with false when there is nothing to cancel any more. */
+  cancel(options?: NixtlaCallOptions): Promise<boolean>;
+}
+/** One measurement. */
+export interface NixtlaPoint {
+  /** Which series it belongs to, where there are several; then every point has one. */
+  id?: string | number | undefined;
+  /** An ISO 8601 string (without an offset: UTC), a `Date`, or milliseconds since 1970. */
+  timestamp: Value | Date;
+  /** A finite number. */
+  value: Value;
+}
+/** What every request has. It is checked whole before anything is sent. */
+export interface NixtlaSeriesRequest {
+  /** The points, in any order. Each series must be regular: no gaps, no repeated times. */
+  timeseries: readonly NixtlaPoint[];
+  /**
+   * How far apart the points are: `1h`, `15min`, `D`, `B`, `W`, `MS`, `QS`, … (pandas' names, and the shorter ones
+   * people write). Inferred from the spacing when it is left out.
+   */
+  frequency?: string | undefined;
+  /** The model; default: the client's. */
+  model?: string | undefined;
+  /** A model that was made with `finetune`. */
+  finetunedModelId?: string | undefined;
+  /** Steps of fine-tuning. Default 0, in `finetune` 10. */
+  finetuneSteps?: number | undefined;
+  /** How many layers are tuned, 1 to 5. Default 1. */
+  finetuneDepth?: number | undefined;
+  /** What fine-tuning minimises. Default `default`. */
+  finetuneLoss?: 'default' | 'mae' | 'mse' | 'rmse' | 'mape' | 'smape' | 'poisson' | undefined;
+}
+/** Asks for a forecast. */
+export interface NixtlaForecastRequest extends NixtlaSeriesRequest {
+  /** How many points ahead. */
+  horizon: number;
+  /** Levels of the intervals that are wanted, between 0 and 1. */
+  confidenceLevels?: readonly number[] | undefined;
+}
+/** Asks how past values would have been forecast. */
+export interface NixtlaCrossValidationRequest extends NixtlaForecastRequest {
+  /** How many windows. Default 1. */
+  windows?: number | undefined;
+  /** How many points lie between two windows. Default `horizon`. */
+  stepSize?: number | undefined;
+  /** Whether the model is fine-tuned anew in each window. Default true. */
+  refit?: boolean | undefined;
+}
+/** Asks which points are not where they were to be expected. */
+export interface NixtlaAnomalyRequest extends NixtlaSeriesRequest {
+  /** The confidence level of the interval an anomaly lies outside of, between 0 and 1. Default 0.99. */
+  level?: number | undefined;
+}
+/** Asks which of the last points are not where they were to be expected before they were known. */
+export interface NixtlaOnlineAnomalyRequest extends NixtlaAnomalyRequest {
+  /** How many points ahead each point is forecast. */
+  horizon: number;
+  /** How many of the last points are judged. */
+  detectionSize: number;
+  /** Whether each series is judged alone or all together. Default `univariate`. */
+  thresholdMethod?: 'univariate' | 'multivariate' | undefined;
+  /** How many points lie between two forecasts. Default: the service's choice. */
+  stepSize?: number | undefined;
+  /** Whether the model is fine-tuned anew at each step. Default false. */
+  refit?: boolean | undefined;
+}
+/** Asks for a fine-tuned model. */
+export interface NixtlaFinetuneRequest extends NixtlaSeriesRequest {
+  /** The new model's name: 1 to 36 letters, digits, `-` or `_`. Default: the service's choice. */
+  outputModelId?: string | undefined;
+}
+/** How an answer came about. */
+export interface NixtlaModelInfo {
+  /** The service, or the local model that stood in for it. */
+  source: 'service' | 'local';
+  model: string;
+  /** The frequency in the service's spelling. */
+  frequency: string;
+  /** HTTP requests this took, retries included. */
+  requests: number;
+  /** Tokens, as the service counts them. */
+  inputTokens?: number;
+  outputTokens?: number;
+  finetuneTokens?: number;
+  /** Why the local model answered: `auth` without a key, `circuit-open`, or the kind of the last failure. */
+  fallbackReason?: string;
+}
+/** The bounds of a level. */
+export interface NixtlaInterval {
+  lower: number;
+  upper: number;
+}
+/** A predicted point. */
+export interface NixtlaPrediction {
+  id?: string;
+  /** Written as in the request; ISO 8601 in UTC for a `Date` or a number. */
+  timestamp: string;
+  value: number;
+  /** By level, as it was asked for: `intervals['0.95']`. */
+  intervals?: Record<string, NixtlaInterval>;
+}
+/** A forecast. */
+export interface NixtlaForecastResponse {
+  /** Series after series, each in the order of time. */
+  predictions: NixtlaPrediction[];
+  modelInfo?: NixtlaModelInfo;
+}
+/** Past values beside their forecasts. */
+export interface NixtlaCrossValidationResponse {
+  forecasts: (NixtlaPrediction & {
+    /** The last time that the forecast knew. */
+    cutoff: string;
+    actual: number;
+  })[];
+  modelInfo: NixtlaModelInfo;
+}
+/** A judged point. */
+export interface NixtlaAnomaly {
+  id?: string;
+  timestamp: string;
+  value: number;
+  /** The distance from the expected value in half-widths of the interval: above 1 is an anomaly. 0: not judged. */
+  score: number;
+  isAnomaly: boolean;
+  /** Absent where the point was not judged: the service looks at the last part of a series only. */
+  expected?: number;
+  lower?: number;
+  upper?: number;
+}
+/** Every point of the request, judged. */
+export interface NixtlaAnomalyResponse {
+  anomalies: NixtlaAnomaly[];
+  modelInfo: NixtlaModelInfo;
+}
+/** A new model. */
+export interface NixtlaFinetuneResponse {
+  finetunedModelId: string;
+  modelInfo: NixtlaModelInfo;
+}
+/** What can be handed over as a job: request and answer by the method's name. */
+export interface NixtlaJobs {
+  forecast: [NixtlaForecastRequest, NixtlaForecastResponse];
+  crossValidate: [NixtlaCrossValidationRequest, NixtlaCrossValidationResponse];
+  onlineAnomalies: [NixtlaOnlineAnomalyRequest, NixtlaAnomalyResponse];
+  finetune: [NixtlaFinetuneRequest, NixtlaFinetuneResponse];
+}
+/** A fine-tuned model of the account, as the service describes it. */
+export interface NixtlaFinetunedModel {
+  id: string;
+  [fact: string]: unknown;
+}
+/** Requests used and allowed, as the service says. */
+export interface NixtlaUsage {
+  minute?: Record<string, number>;
+  month?: Record<string, number>;
+  [fact: string]: unknown;
+}
+/** Options of a {@link NixtlaClient}. */
+export interface NixtlaClientConfig {
+  /** The key, sent as `Authorization: Bearer …`. Default: `NIXTLA_API_KEY`. Without one every call rejects. */
+  apiKey?: string | undefined;
+  /** Default: `NIXTLA_BASE_URL`, else `https://api.nixtla.io`. */
+  baseUrl?: string | undefined;
+  /** How long one attempt may take, in milliseconds. Default 30 000. */
+  timeout?: number | undefined;
+  /** Attempts after the first. Default 3. */
+  maxRetries?: number | undefined;
+  /** The wait before the first retry; it doubles with each, ±10 %, up to a minute. Default 1000. */
+  baseDelayMs?: number | undefined;
+  /** Failed calls (each with all its retries) that open the circuit breaker. Default 5. */
+  circuitBreakerThreshold?: number | undefined;
+  /** How long it stays open. Default 30 000. */
+  circuitBreakerResetMs?: number | undefined;
+  /**
+   * `'local'`: forecasts and anomalies come from a local model where there is no key, the breaker is open, or the
+   * service is down. Answers say so in `modelInfo.source`.
+   */
+  fallback?: 'local' | undefined;
+  /** The model of requests that name none. Default `timegpt-1`. */
+  model?: string | undefined;
+  /** Sends only as many points as the model looks at, as the vendor's client does. Default true. */
+  restrictInput?: boolean | undefined;
+  /** How long is remembered how many that are. Default 3 600 000. */
+  modelParamsTtlMs?: number | undefined;
+  /** How long connecting may take. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** Where the endpoints are, if not where the service has them. */
+  paths?: NixtlaPaths | undefined;
+  /** TLS settings; PEM text, its bytes, or the path of a PEM file. */
+  tls?: NixtlaTls | undefined;
+  /** `'environment'` (`HTTPS_PROXY`, …) or a proxy's URL. Default: none. */
+  proxy?: string | undefined;
+}
+/** The endpoints, relative to the base URL; each begins with a slash. */
+export interface NixtlaPaths {
+  forecast?: string | undefined;
+  crossValidation?: string | undefined;
+  anomalyDetection?: string | undefined;
+  onlineAnomalyDetection?: string | undefined;
+  finetune?: string | undefined;
+  finetunedModels?: string | undefined;
+  validateApiKey?: string | undefined;
+  usage?: string | undefined;
+  modelParams?: string | undefined;
+  jobs?: string | undefined;
+}
+/** TLS settings. */
+export interface NixtlaTls {
+  /** The authorities that are trusted, instead of the system's and those of `NODE_EXTRA_CA_CERTS`. */
+  ca?: string | Uint8Array | (string | Uint8Array)[] | undefined;
+  /** The client's certificate chain; `key` belongs to it. */
+  cert?: string | Uint8Array | undefined;
+  key?: string | Uint8Array | undefined;
+  /** The name the certificate must be valid for. Default: the URL's host. */
+  serverName?: string | undefined;
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** `false` accepts any certificate. Default true. */
+  rejectUnauthorized?: boolean | undefined;
+}
+/** What every asynchronous method accepts. */
+export interface NixtlaCallOptions extends CallOptions {
+  /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
+  timeoutMs?: number | undefined;
+}
+/** The circuit breaker at one moment. It says `open` until a call asks, even past `nextAttemptTime`. */
+export interface CircuitBreakerState {
+  state: 'closed' | 'open' | 'half-open';
+  /** Failed calls since the last success. */
+  failures: number;
+  lastFailureTime?: Date;
+  /** When an open breaker lets a call through. */
+  nextAttemptTime?: Date;
+}
+/** What a client has used so far. */
+export interface NixtlaStats {
+  /** HTTP requests of every kind, retries included. */
+  requests: number;
+  inputTokens: number;
+  outputTokens: number;
+  finetuneTokens: number;
+  /** Calls that the local model answered. */
+  localAnswers: number;
+}
+/**
+ * A client of Nixtla's TimeGPT: forecasts, anomalies, cross validation, fine-tuning.
+ *
+ * What passes (a lost connection, a timeout, 408, 429, 5xx) is retried, as late as the service asks; calls that
+ * still fail open a circuit breaker. Mistakes of the caller are neither retried nor counted. Points that are
+ * irregular or not finite are refused with a `TypeError` or `RangeError` that names the first of them, before
+ * anything is sent.
+ *
+ * Emits `state` when the breaker changes, `health` for each health check, `error` for each call that failed.
+ */
+export declare class NixtlaClient extends Emitter {
+  #private;
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
+  constructor(config?: NixtlaClientConfig);
+  /** Forecasts the next `horizon` points of each series. */
+  forecast(request: NixtlaForecastRequest, options?: NixtlaCallOptions): Promise<NixtlaForecastResponse>;
+  /** Judges the points of each series; the service looks at the last part of it. */
+  detectAnomalies(request: NixtlaAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse>;
+  /** Judges the last `detectionSize` points of each series by forecasts made before they were known. */
+  onlineAnomalies(request: NixtlaOnlineAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse>;
+  /** Forecasts the past, to compare with what happened. */
+  crossValidate(
+    request: NixtlaCrossValidationRequest,
+    options?: NixtlaCallOptions,
+  ): Promise<NixtlaCrossValidationResponse>;
+  /** Makes a model that is tuned to the series. Repeated only where the service provably has not begun. */
+  finetune(request: NixtlaFinetuneRequest, options?: NixtlaCallOptions): Promise<NixtlaFinetuneResponse>;
+  /**
+   * Hands a request over for the service to work on by itself, for what takes longer than a request may.
+   * Repeated only where the service provably has not accepted it.
+   */
+  submit<Operation extends keyof NixtlaJobs>(
+    operation: Operation,
+    request: NixtlaJobs[Operation][0],
+    options?: NixtlaCallOptions,
+  ): Promise<NixtlaJob<NixtlaJobs[Operation][1]>>;
+  /** The fine-tuned models of the account. */
+  finetunedModels(options?: NixtlaCallOptions): Promise<NixtlaFinetunedModel[]>;
+  /** Deletes a fine-tuned model. Resolves with false when there is no such model. */
+  deleteFinetunedModel(id: string, options?: NixtlaCallOptions): Promise<boolean>;
+  /** Requests used and allowed per minute and month. */
+  usage(options?: NixtlaCallOptions): Promise<NixtlaUsage>;
+  /** Whether the service answers within 5 s and accepts the key. Passes the breaker by; never rejects. */
+  healthCheck(): Promise<boolean>;
+  /** The circuit breaker now. */
+  getCircuitBreakerState(): CircuitBreakerState;
+  /** Closes the circuit breaker and forgets its failures. */
+  resetCircuitBreaker(): void;
+  /** What this client has used so far. */
+  stats(): NixtlaStats;
+}
+/**
+ * The client of this JavaScript environment. The first call decides its configuration.
+ *
+ * @throws Error `NIXTLA_API_KEY environment variable is required` where there is neither a key nor a fallback.
+ */
+export declare function getNixtlaClient(config?: NixtlaClientConfig): NixtlaClient;
+/** Forgets that client. */
+export declare function resetNixtlaClient(): void;
 /** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
 export interface TursoPoolConfig {
   /**

@@ -1,5 +1,12 @@
 // How a bench runs here: the same work by every contestant, in rounds whose order rotates, medians at the end.
 //
+//   import { bench, unable } from './harness.mjs';
+//   await bench('webhook', [{ name: '1 KB', operations: 50_000, sync: true, contestants: () => [ours, theirs] }]);
+//
+// A contestant is `{ name, operation, close? }`; its operation checks its own answer and throws when it is wrong,
+// which ends the bench with a failure: nobody wins by being wrong. A bench that cannot run (no server, no such
+// build) says why with `unable` and exits with 2.
+//
 // Shared machines are noisy, so read the ratios and the CPU time first and the throughput last.
 
 const ROUNDS = 7;
@@ -20,6 +27,12 @@ const TIMED_EVERY = 16;
  * @property {() => Contestant[] | Promise<Contestant[]>} contestants Ours first.
  */
 
+/** Ends a bench that cannot run here, with the reason. */
+export function unable(bench, reason) {
+  console.error(`${bench}: cannot run: ${reason}`);
+  process.exit(2);
+}
+
 /**
  * Runs the cases of one bench and prints a table, or with `--json` one object a line.
  * @param {string} bench
@@ -29,8 +42,12 @@ export async function bench(bench, cases) {
   const json = process.argv.includes('--json');
   for (const one of cases) {
     const contestants = await one.contestants();
-    const results = await compete(one, contestants);
-    for (const contestant of contestants) await contestant.close?.();
+    let results;
+    try {
+      results = await compete(one, contestants);
+    } finally {
+      for (const contestant of contestants) await contestant.close?.();
+    }
     if (json) {
       for (const result of results) console.log(JSON.stringify({ bench, case: one.name, ...result }));
     } else {

@@ -9,24 +9,28 @@ export interface CallOptions {
 
 /**
  * Makes one native call: a failure becomes an error with the caller's stack, and an aborted signal rejects
- * at once with its reason while the native side is told to stop.
+ * at once with its reason while the native side is told to stop. When the native side had already succeeded,
+ * `undo` gets what nobody will see any more.
  */
 export async function call<T>(
   start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
   signal?: AbortSignal,
   toError: (rejection: unknown) => unknown = dress,
+  undo?: (late: T) => void,
 ): Promise<T> {
   try {
     if (!signal) return await start(undefined);
-    return await abortable(start, signal);
+    return await abortable(start, signal, undo);
   } catch (error) {
-    throw toError(error);
+    // A reason is the caller's own, whatever it looks like.
+    throw signal?.aborted && error === signal.reason ? error : toError(error);
   }
 }
 
 async function abortable<T>(
   start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
   signal: AbortSignal,
+  undo?: (late: T) => void,
 ): Promise<T> {
   signal.throwIfAborted();
   const cancel = native.cancelCreate();
@@ -38,11 +42,14 @@ async function abortable<T>(
     };
   });
   signal.addEventListener('abort', onAbort, { once: true });
+  let work: Promise<T> | undefined;
   try {
-    const work = start(cancel);
-    // Its own failure arrives after the abort and has nobody left to hear it.
-    work.catch(() => undefined);
+    work = start(cancel);
     return await Promise.race([work, aborted]);
+  } catch (error) {
+    // Success that comes too late is undone; failure that comes too late has nobody left to hear it.
+    work?.then(undo, () => undefined);
+    throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

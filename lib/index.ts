@@ -12,11 +12,49 @@ export {
 } from './health';
 export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './health';
 export type { HealthCheckFunction } from './health-answer';
+export { CircuitBreaker, CircuitState } from './breaker';
+export type { BreakerOptions, CircuitSnapshot } from './breaker';
+export type { Guarded } from './guard';
+export type { ErrorMatcher } from './match';
+export { metricsText } from './metrics';
+export { Policy } from './policy';
+export type { BulkheadOptions, PolicyOptions, RateLimitOptions, RetryOptions } from './policy';
+export type { Attempt } from './running';
 export { LibsqlBatchError, LibsqlError } from './libsql-error';
-export { PooledClient, Transaction } from './libsql-client';
-export type { BatchStatement, QueryOptions, TransactionMode } from './libsql-client';
+export { PooledClient } from './libsql-client';
+export type { BatchStatement, QueryOptions, Transaction, TransactionMode } from './libsql-client';
 export { setLogger } from './logger';
 export type { Logger, LogLevel, LogRecord } from './logger';
+export { getNixtlaClient, NixtlaClient, resetNixtlaClient } from './nixtla';
+export type {
+  CircuitBreakerState,
+  NixtlaCallOptions,
+  NixtlaClientConfig,
+  NixtlaPaths,
+  NixtlaStats,
+  NixtlaTls,
+} from './nixtla';
+export type { NixtlaJob } from './nixtla-job';
+export type {
+  NixtlaAnomaly,
+  NixtlaAnomalyRequest,
+  NixtlaAnomalyResponse,
+  NixtlaCrossValidationRequest,
+  NixtlaCrossValidationResponse,
+  NixtlaFinetunedModel,
+  NixtlaFinetuneRequest,
+  NixtlaFinetuneResponse,
+  NixtlaForecastRequest,
+  NixtlaForecastResponse,
+  NixtlaInterval,
+  NixtlaJobs,
+  NixtlaModelInfo,
+  NixtlaOnlineAnomalyRequest,
+  NixtlaPoint,
+  NixtlaPrediction,
+  NixtlaSeriesRequest,
+  NixtlaUsage,
+} from './nixtla-requests';
 export type { InArgs, InStatement, IntMode, InValue, ResultSet, Row, Value } from './result-set';
 export { getTursoPool, resetTursoPool, TursoPool } from './turso';
 export type { TursoPoolConfig, TursoPoolStats } from './turso';

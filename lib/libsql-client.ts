@@ -74,11 +74,37 @@ export class Statements {
   }
 }
 
+/** @internal A lease, after waiting for a connection; one that comes after an abort is given back. */
+export function acquire(handle: Handle<LibsqlPool>, signal: AbortSignal | undefined): Promise<number> {
+  const giveBack = (lease: number) => native.libsqlRelease(handle, lease);
+  return call((cancel) => native.libsqlAcquire(handle, cancel), signal, dressLibsql, giveBack);
+}
+
 /**
  * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
  * what was not committed. `await using` does the last.
  */
-export class Transaction {
+export interface Transaction {
+  /** Whether it has ended. */
+  readonly closed: boolean;
+  /** Runs one statement in the transaction. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in order; the first failure stops the batch but not the transaction. */
+  batch(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Makes all changes permanent and ends the transaction. */
+  commit(options?: QueryOptions): Promise<void>;
+  /** Undoes all changes and ends the transaction; after its end it does nothing. */
+  rollback(options?: QueryOptions): Promise<void>;
+  /** Ends the transaction, rolling back what was not committed. Does nothing after its end. */
+  close(): void;
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** @internal A transaction on a connection that `end` gives back. */
+export class OpenTransaction implements Transaction {
   #statements: Statements | undefined;
   readonly #end: () => void;
 
@@ -87,7 +113,6 @@ export class Transaction {
     this.#end = end;
   }
 
-  /** @internal Begins one; `end` gives the connection back. */
   static async begin(
     statements: Statements,
     mode: TransactionMode,
@@ -100,15 +125,13 @@ export class Transaction {
       end();
       throw error;
     }
-    return new Transaction(statements, end);
+    return new OpenTransaction(statements, end);
   }
 
-  /** Whether it has ended. */
   get closed(): boolean {
     return this.#statements === undefined;
   }
 
-  /** Runs one statement in the transaction. */
   async execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet> {
     const whole = typeof statement === 'string' ? { sql: statement, ...(args && { args }) } : statement;
     try {
@@ -119,27 +142,22 @@ export class Transaction {
     }
   }
 
-  /** Runs statements in order; the first failure stops the batch but not the transaction. */
   async batch(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]> {
     return this.#open('batch').batch(statements, 'continue', options);
   }
 
-  /** Runs a script of several statements without arguments. */
   async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
     return this.#open('executeMultiple').executeMultiple(sql, options);
   }
 
-  /** Makes all changes permanent and ends the transaction. */
   async commit(options?: QueryOptions): Promise<void> {
     await this.#finish(this.#open('commit'), 'COMMIT', options);
   }
 
-  /** Undoes all changes and ends the transaction; after its end it does nothing. */
   async rollback(options?: QueryOptions): Promise<void> {
     if (this.#statements) await this.#finish(this.#statements, 'ROLLBACK', options);
   }
 
-  /** Ends the transaction, rolling back what was not committed. Does nothing after its end. */
   close(): void {
     // A rollback that fails has nothing left to undo; the pool looks at the connection before it lends it.
     void this.rollback().catch(() => undefined);
@@ -161,11 +179,7 @@ export class Transaction {
       undefined,
       undefined,
       undefined,
-      {
-        kind: 'closed',
-        operation,
-        delivery: 'none',
-      },
+      { kind: 'closed', operation, delivery: 'none' },
     );
   }
 
@@ -234,7 +248,7 @@ export class PooledClient {
 
   /** Begins an interactive transaction on this connection. The default mode is `write`. */
   async transaction(mode: TransactionMode = 'write', options?: QueryOptions): Promise<Transaction> {
-    return Transaction.begin(this.#open('transaction'), mode, () => undefined, options);
+    return OpenTransaction.begin(this.#open('transaction'), mode, () => undefined, options);
   }
 
   /** Runs a script of several statements without arguments. */

@@ -4,11 +4,13 @@ import { call, type CallOptions } from './call';
 import { Emitter, type EventName } from './events';
 import { dressLibsql } from './libsql-error';
 import {
+  acquire,
   type BatchStatement,
+  OpenTransaction,
   PooledClient,
   type QueryOptions,
   Statements,
-  Transaction,
+  type Transaction,
   type TransactionMode,
 } from './libsql-client';
 import { log } from './logger';
@@ -107,7 +109,7 @@ export class TursoPool extends Emitter {
     const production = (process.env['ENVIRONMENT'] ?? process.env['NODE_ENV']) === 'production';
     // A strong reference from the addon back to this object would keep both alive for ever.
     const self = new WeakRef(this);
-    this.#handle = native.libsqlOpen(config, production, (event) => {
+    this.#handle = native.libsqlOpen(config, 'pool', production, (event) => {
       const pool = self.deref();
       if (pool) pool.#heard(event);
     });
@@ -130,16 +132,16 @@ export class TursoPool extends Emitter {
    */
   async getConnection(options: CallOptions = {}): Promise<PooledClient> {
     options.signal?.throwIfAborted();
-    const lease =
-      native.libsqlTake(this.#handle) ??
-      (await call((cancel) => native.libsqlAcquire(this.#handle, cancel), options.signal, dressLibsql));
+    // Before anything is awaited, while the borrower is on the stack.
+    const borrower = this.#stacks && borrowerStack();
+    const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options.signal));
+    if (borrower) this.#stacks?.set(lease, borrower);
     return this.#lend(lease);
   }
 
   #lend(lease: number): PooledClient {
     const statements = new Statements(this.#handle, this.#statements.intMode, lease);
     const client = new PooledClient(statements, this.#protocol, () => this.releaseConnection(client));
-    this.#stacks?.set(lease, new Error('The connection was borrowed here'));
     this.tell('acquire', () => ({ connectionId: client.connectionId }));
     return client;
   }
@@ -195,7 +197,7 @@ export class TursoPool extends Emitter {
   async transaction(mode: TransactionMode = 'write', options?: QueryOptions): Promise<Transaction> {
     const client = await this.getConnection(options);
     const release = () => this.releaseConnection(client);
-    return Transaction.begin(client.statements, mode, release, options);
+    return OpenTransaction.begin(client.statements, mode, release, options);
   }
 
   /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */
@@ -246,6 +248,13 @@ export class TursoPool extends Emitter {
     }
     this.tell(event, () => facts);
   }
+}
+
+/** Where a connection is borrowed. V8 formats the frames only when somebody reads them. */
+function borrowerStack(): Error {
+  const borrower = new Error('The connection was borrowed here');
+  Error.captureStackTrace(borrower, TursoPool.prototype.getConnection);
+  return borrower;
 }
 
 const shared = singleton('TursoPool', (config?: TursoPoolConfig) => {

@@ -7,11 +7,11 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { bundleTypings } from './typings.mjs';
-import { hostTarget, installPackages, root, run, tool } from './run.mjs';
+import { hostTarget, installPackages, isMain, root, tool } from './run.mjs';
 
-export function buildAddon({ release = false } = {}) {
+export function buildAddon({ release = false, probe = !release } = {}) {
   // The bridge's test functions are in no build that ships.
-  const flavour = release ? ['--release'] : ['--features', 'probe'];
+  const flavour = [...(release ? ['--release'] : []), ...(probe ? ['--features', 'probe'] : [])];
   const out = ['--platform', '--no-js', '--dts', 'native.d.ts', '--output-dir', 'dist'];
   tool('napi', ['build', '--target', hostTarget(), ...flavour, ...out], {
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -22,7 +22,7 @@ export function compileFace() {
   tool('tsc', ['--project', 'lib/tsconfig.json']);
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) {
+if (isMain(import.meta.url)) {
   installPackages();
   if (process.argv.includes('--clean')) rmSync(join(root, 'dist'), { recursive: true, force: true });
   buildAddon({ release: process.argv.includes('--release') });

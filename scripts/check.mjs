@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { buildAddon, compileFace } from './build.mjs';
-import { fail, hostTarget, installPackages, root, run, stage, tool } from './run.mjs';
+import { fail, hostTarget, installPackages, isMain, root, run, stage, tool } from './run.mjs';
 import { staleTypings } from './typings.mjs';
 
 export async function check() {
@@ -13,6 +13,8 @@ export async function check() {
     tool('prettier', ['--check', '--log-level', 'warn', '.']);
   });
   await stage('architecture', () => run(process.execPath, [join(root, 'scripts', 'architecture.mjs')]));
+  // In a process of its own: its linter comes from the packages that were installed above.
+  await stage('workflows', () => run(process.execPath, [join(root, 'scripts', 'workflows.mjs')]));
   await stage('clippy', () =>
     run('cargo', [
       ...['clippy', '--quiet', '--workspace', '--lib', '--tests', '--features', 'probe', '--target', hostTarget()],
@@ -35,4 +37,4 @@ export async function check() {
   });
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) await check();
+if (isMain(import.meta.url)) await check();

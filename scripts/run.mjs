@@ -1,6 +1,6 @@
 // Running commands, for the other scripts: output inherited, a failure ends the script with its code.
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -25,17 +25,35 @@ export function fail(message) {
   process.exit(1);
 }
 
-/** Runs a tool of node_modules by its package's own entry file, so that no shell is involved. */
+/** Tools whose package is called otherwise. */
+const PACKAGES = { napi: '@napi-rs/cli', tsc: 'typescript' };
+
+/** Runs a tool of node_modules by its package's own entry file, so that no shell is involved on any system. */
 export function tool(name, args, options) {
-  return run(process.execPath, [join(root, 'node_modules', '.bin', name), ...args], options);
+  const directory = join(root, 'node_modules', PACKAGES[name] ?? name);
+  const { bin } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+  return run(process.execPath, [join(directory, typeof bin === 'string' ? bin : bin[name]), ...args], options);
 }
+
+/** Runs npm: the one that runs this script where there is one, because npm itself is a shell script on Windows. */
+export function npm(args, options) {
+  const self = process.env.npm_execpath;
+  return self?.endsWith('npm-cli.js') ? run(process.execPath, [self, ...args], options) : run('npm', args, options);
+}
+
+/** What npm says. */
+export const npmOutput = (args, options) =>
+  npm(args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], ...options }).stdout;
+
+/** Whether `url` is the script that was started, not a module of it. */
+export const isMain = (url) => fileURLToPath(url) === realpathSync(process.argv[1]);
 
 /** Installs the npm packages of `directory` when they are missing or older than its lock file. */
 export function installPackages(directory = root) {
   const lock = join(directory, 'package-lock.json');
   const installed = join(directory, 'node_modules', '.package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
-  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: directory });
+  npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: directory });
 }
 
 /** The Rust target of this machine. napi passes `--target`, so every cargo call must, or all compiles twice. */

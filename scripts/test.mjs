@@ -3,10 +3,10 @@
 // Without a name it checks and builds first, then runs the Rust tests, then every file of __test__. With
 // names it runs just those files of __test__ against what is built.
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 import { check } from './check.mjs';
-import { fail, hostTarget, root, run, stage } from './run.mjs';
+import { fail, hostTarget, installPackages, root, run, stage } from './run.mjs';
 
 /** Files whose measurements another test would disturb, or that start many processes: one at a time, last. */
 const ALONE = /(leaks|threads|package)\.test\.ts$/;
@@ -14,7 +14,7 @@ const ALONE = /(leaks|threads|package)\.test\.ts$/;
 function testFiles(directory = '__test__') {
   return readdirSync(join(root, directory), { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts') && !entry.parentPath.includes('node_modules'))
-    .map((entry) => join(entry.parentPath, entry.name))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
     .sort();
 }
 
@@ -22,6 +22,12 @@ function runFiles(files, concurrency) {
   if (files.length === 0) return;
   const args = ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec'];
   run(process.execPath, [...args, ...files]);
+}
+
+/** What packaging is judged by, and the other runtimes; their binaries are for linux x64. */
+function installJudges() {
+  installPackages(join(root, '__test__', 'package'));
+  if (process.platform === 'linux' && process.arch === 'x64') installPackages(join(root, '__test__', 'runtimes'));
 }
 
 const names = process.argv.slice(2);
@@ -34,6 +40,7 @@ if (names.length === 0) {
     run('cargo', ['test', '--quiet', '--workspace', '--features', 'probe', '--target', hostTarget()]),
   );
 }
+if (files.some((file) => file.endsWith('package.test.ts'))) await stage('judges and runtimes', installJudges);
 await stage('addon', () => {
   runFiles(
     files.filter((file) => !ALONE.test(file)),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { root, tool } from './run.mjs';
 
 /** Entry file in lib/ → typings file at the root. */
-export const ENTRIES = { index: 'index.d.ts' };
+export const ENTRIES = { index: 'index.d.ts', libsql: 'libsql.d.ts' };
 
 const BANNER =
   '// The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.\n\n';
@@ -17,6 +17,8 @@ export function bundleTypings(directory = root) {
     tool('dts-bundle-generator', [
       '--silent',
       '--no-banner',
+      // What an entry does not export by name is no part of its contract.
+      '--export-referenced-types=false',
       '--project',
       'lib/tsconfig.json',
       '-o',

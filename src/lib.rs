@@ -12,9 +12,13 @@
     reason = "#[napi] hands every argument over by value"
 )]
 
+mod breaker;
 mod bridge;
+mod guarded;
 mod health;
 mod libsql;
+mod nixtla;
+mod policy;
 mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
@@ -27,6 +31,7 @@ use napi::{Env, Result, bindgen_prelude::Object};
 pub fn load(exports: Object, env: Env) -> Result<()> {
     bridge::watch_panics();
     let exports = bridge::Exports::new(env, exports);
+    policy::register(&exports)?;
     exports.add::<libsql::Take>()?;
     exports.add::<libsql::Release>()?;
     #[cfg(feature = "probe")]

@@ -3,13 +3,12 @@
 use std::{ffi::CStr, sync::Arc, time::Duration};
 
 use moorline_core::{
-    error::Outcome,
     limit::Limit,
-    options::{OptionError, Plain, Read},
+    options::{OptionError, Options, Plain, Read},
     pool::Lease,
 };
 use moorline_services::libsql::{
-    config::Config,
+    config::{Config, Face},
     result::ResultText,
     service::{CallLimits, LibsqlPool, Operation},
     statement::{Statement, TransactionMode},
@@ -28,10 +27,16 @@ use crate::pool_events::PoolEvents;
 pub fn libsql_open(
     env: Env,
     options: Given,
+    #[napi(ts_arg_type = "'pool' | 'client'")] face: String,
     production: bool,
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
 ) -> Result<Handle<LibsqlPool>> {
-    let config = Config::read(&options.0, production).map_err(|error| throw(&env, &error))?;
+    let face = if face == "client" {
+        Face::Client
+    } else {
+        Face::Pool
+    };
+    let config = Config::read(&options.0, face, production).map_err(|error| throw(&env, &error))?;
     let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
     LibsqlPool::open(config, runtime.clone(), Arc::new(PoolEvents(listener)))
         .map(Handle::new)
@@ -195,22 +200,19 @@ fn run(
             None => pool.run_once(operation, limits).await,
         }?;
         let mut results = results.into_iter().map(value_of);
-        Outcome::<Value>::Ok(if single {
-            results.next().unwrap_or(Value::Undefined)
-        } else {
-            Value::List(results.collect())
+        Ok(match results.next() {
+            Some(result) if single => result,
+            first => Value::List(first.into_iter().chain(results).collect()),
         })
     })
 }
 
 /// A call's own time limit, from `options.timeoutMs`.
 fn read_timeout(value: Plain) -> Read<Option<Limit<Duration>>> {
+    let given = !matches!(value, Plain::Undefined);
     let entries = Plain::Map(vec![("timeoutMs".to_owned(), value)]);
-    let options = moorline_core::options::Options::new("options", &entries)?;
-    match options.value("timeoutMs") {
-        None => Ok(None),
-        Some(_) => options.ms_limit("timeoutMs", Limit::Off, 0.0).map(Some),
-    }
+    let limit = Options::new("options", &entries)?.ms_limit("timeoutMs", Limit::Off, 0.0)?;
+    Ok(given.then_some(limit))
 }
 
 fn value_of(result: ResultText) -> Value {

@@ -33,8 +33,28 @@ export type Given = unknown;
 export interface HealthMonitor {
   readonly __healthMonitor: unique symbol;
 }
+export interface Policy {
+  readonly __policy: unique symbol;
+}
+export declare function policyAdmit(policy: Handle<Policy>, id?: number): number;
+export declare function policySucceed(policy: Handle<Policy>, id: number): void;
+export declare function policyFail(
+  policy: Handle<Policy>,
+  id: number,
+  weight: number,
+  retryable: boolean,
+  retryAfterMs: number,
+): number;
+export declare function policyCancel(policy: Handle<Policy>, id: number): void;
+export declare function policyTurn(policy: Handle<Policy>): number;
 export interface LibsqlPool {
   readonly __libsqlPool: unique symbol;
 }
 export declare function libsqlTake(pool: Handle<LibsqlPool>): number | undefined;
 export declare function libsqlRelease(pool: Handle<LibsqlPool>, lease: number): boolean;
+export interface NixtlaClient {
+  readonly __nixtlaClient: unique symbol;
+}
+export interface NixtlaJob {
+  readonly __nixtlaJob: unique symbol;
+}

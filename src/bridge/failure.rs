@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 
 /// The record of a failure as JSON text: one string crosses instead of a dozen properties, and `lib/`
 /// dresses it as a `MoorlineError` where the caller's stack is.
-pub(super) fn record(failure: Failure) -> String {
+pub(crate) fn record(failure: Failure) -> String {
     let Fields {
         kind,
         code,

@@ -27,7 +27,7 @@ mod value;
 pub(crate) use callback::Callback;
 pub(crate) use cancel::Cancel;
 pub(crate) use door::{Promised, promise};
-pub(crate) use failure::throw;
+pub(crate) use failure::{record, throw};
 pub(crate) use function::{Answer, Call, Exports, Function};
 pub(crate) use handle::Handle;
 pub(crate) use runtime::{runtime, watch_panics};

@@ -214,6 +214,13 @@ impl Failure {
             .with_delivery(Delivery::Unknown)
     }
 
+    /// The sentence, where a service has its own for it.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// The code of the service's usual client.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod error;
 pub mod health;
 pub mod limit;

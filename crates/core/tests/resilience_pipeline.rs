@@ -160,6 +160,7 @@ fn a_breaker_that_opens_ends_the_retries_without_a_wait() {
     let refused = begin(&pipeline, now).admit(&pipeline, now + SECOND);
     let retry_after = Some(BREAKER.reset_timeout);
     assert_eq!(refused, Step::Refuse(Refusal::CircuitOpen { retry_after }));
+    assert_eq!(breaker.snapshot().totals.refused, 1);
 }
 
 #[test]

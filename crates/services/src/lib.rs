@@ -9,5 +9,6 @@
 
 pub mod http;
 pub mod libsql;
+pub mod nixtla;
 pub mod pipeline;
 pub mod pool;

@@ -148,10 +148,7 @@ impl Breaker {
             return Ok(Permit { generation, probe });
         }
         self.expire_probes(now);
-        if let Some(refused) = self.refusal(now) {
-            self.totals.refused += 1;
-            return Err(refused);
-        }
+        self.check(now)?;
         if matches!(self.state, State::Open(_)) {
             self.half_open(now);
         }
@@ -168,8 +165,14 @@ impl Breaker {
         })
     }
 
-    /// Whether a call would be refused at `now`, without asking for one: lets a caller fail before it waits in
-    /// another line.
+    /// Refuses a call that has no chance at `now`, before it waits in another line; [`Self::admit`] comes after.
+    pub fn check(&mut self, now: Instant) -> Result<(), Refused> {
+        let refused = self.refusal(now);
+        self.totals.refused += u64::from(refused.is_some());
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Whether a call would be refused at `now`; asking counts nothing.
     pub fn refusal(&self, now: Instant) -> Option<Refused> {
         match self.state {
             State::Closed => None,

@@ -195,11 +195,8 @@ impl Call {
         {
             self.permit = Some(breaker.admit(now).map_err(|open| circuit_open(open, now))?);
         }
-        match pipeline
-            .breaker_around(Guards::Attempts)
-            .and_then(|breaker| breaker.refusal(now))
-        {
-            Some(open) => Err(circuit_open(open, now)),
+        match pipeline.breaker_around(Guards::Attempts) {
+            Some(breaker) => breaker.check(now).map_err(|open| circuit_open(open, now)),
             None => Ok(()),
         }
     }

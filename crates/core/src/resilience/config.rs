@@ -80,6 +80,23 @@ pub struct PolicyOptions {
     pub breaker: Option<(Guards, BreakerOptions)>,
 }
 
+impl PolicyOptions {
+    /// A breaker and nothing else: no timeouts, no retries.
+    pub const fn only_breaker(guards: Guards, breaker: BreakerOptions) -> Self {
+        Self {
+            pipeline: PipelineOptions {
+                timeout: Limit::Off,
+                attempt_timeout: Limit::Off,
+                retry: None,
+                limiter: None,
+                bulkhead: None,
+            },
+            budget: None,
+            breaker: Some((guards, breaker)),
+        }
+    }
+}
+
 /// Reads `timeoutMs attemptTimeoutMs retry breaker rateLimit bulkhead`. Only the timeouts apply unasked; the
 /// others are on with `true` (the defaults) or an object, and off with `false` or nothing.
 pub fn pipeline(options: &Options<'_>) -> Read<PolicyOptions> {

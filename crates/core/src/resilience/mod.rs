@@ -15,6 +15,7 @@ pub mod call;
 mod circuit;
 pub mod config;
 pub mod deadline;
+pub mod describe;
 pub mod limiter;
 pub mod metrics;
 pub mod pipeline;

@@ -52,6 +52,11 @@ impl SharedBreaker {
         self.with(|breaker| breaker.admit(now))
     }
 
+    /// See [`Breaker::check`].
+    pub fn check(&self, now: Instant) -> Result<(), Refused> {
+        self.lock().check(now)
+    }
+
     /// See [`Breaker::refusal`].
     pub fn refusal(&self, now: Instant) -> Option<Refused> {
         self.lock().refusal(now)
@@ -86,7 +91,11 @@ impl SharedBreaker {
 
     /// Tells `watcher` of each change for as long as it lives.
     pub fn watch(&self, watcher: &Arc<Watcher>) {
-        self.watchers().push(Arc::downgrade(watcher));
+        let mut watchers = self.watchers();
+        if watchers.len() == watchers.capacity() {
+            watchers.retain(|watcher| watcher.strong_count() > 0);
+        }
+        watchers.push(Arc::downgrade(watcher));
     }
 
     fn tell(&self) {

@@ -42,8 +42,11 @@ impl From<&Failure> for Fault {
             .detail
             .get("status")
             .and_then(serde_json::Value::as_u64);
+        // A 429 that no wait will cure is a used-up quota: the caller's account, not the service's health.
+        let quota = failure.kind == Kind::RateLimited && !failure.retryable;
+        let blamed = blames_service(failure.kind, failure.delivery, status);
         Self {
-            weight: u32::from(blames_service(failure.kind, failure.delivery, status)),
+            weight: u32::from(blamed && !quota),
             retryable: failure.retryable,
             retry_after: failure.retry_after,
         }
@@ -100,6 +103,7 @@ mod tests {
         let theirs = Failure::new(Kind::RateLimited, "x").with_delivery(Delivery::Answered);
         assert_eq!(Fault::from(&ours).weight, 0);
         assert_eq!(Fault::from(&theirs).weight, 1);
+        assert_eq!(Fault::from(&theirs.with_retryable(false)).weight, 0);
         for kind in [Kind::CircuitOpen, Kind::Overloaded, Kind::PoolTimeout] {
             assert_eq!(Fault::from(&Failure::new(kind, "x")).weight, 0);
         }

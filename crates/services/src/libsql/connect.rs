@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use moorline_core::error::Outcome;
 
-use super::{config::Target, local::LocalConnection, remote::RemoteConnection};
+use super::{local::LocalConnection, remote::RemoteConnection, target::Target};
 use crate::pool::Connect;
 
 /// One pooled connection. Clones are the same connection, so that an operation can hold it while the pool

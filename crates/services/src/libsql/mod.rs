@@ -15,6 +15,7 @@ pub mod service;
 pub mod session;
 pub mod statement;
 pub mod stream;
+pub mod target;
 
 use futures_util::FutureExt;
 use moorline_core::error::{Failure, Kind, Outcome};

@@ -12,12 +12,13 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    config::{Config, Target},
+    config::Config,
     connect::{Connection, Dial},
     error::{SERVICE, closed},
     local,
     result::{IntMode, ResultText},
     statement::{Statement, TransactionMode},
+    target::Target,
 };
 use crate::pool::{Listen, Pool};
 

@@ -1,0 +1,152 @@
+// What the stand-in for the forecasting service computes: the last season again, ± 2 at the 80 % level.
+
+/** A request body as it travels. */
+export interface Body {
+  series: { y: number[]; sizes: number[]; start_datetime?: string[]; X: null; X_future?: null };
+  model: string;
+  freq: string;
+  h?: number;
+  level?: number[] | number | null;
+  n_windows?: number;
+  step_size?: number | null;
+  detection_size?: number;
+  finetuned_model_id?: string | null;
+  output_model_id?: string | null;
+  [member: string]: unknown;
+}
+
+/** A body the service would refuse with 422. */
+export class Invalid extends Error {
+  constructor(
+    readonly place: (string | number)[],
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+const SEASON = 7;
+
+function check(body: Body | undefined): Body {
+  if (!body) throw new Invalid(['body'], 'Field required');
+  for (const member of ['series', 'model', 'freq']) {
+    if (body[member] === undefined) throw new Invalid(['body', member], 'Field required');
+  }
+  const { y, sizes } = body.series;
+  if (sizes.reduce((sum, size) => sum + size, 0) !== y.length) {
+    throw new Invalid(['body', 'series', 'sizes'], 'Sizes do not add up');
+  }
+  for (const [index, value] of y.entries()) {
+    if (typeof value !== 'number') throw new Invalid(['body', 'series', 'y', index], 'Input should be a valid number');
+  }
+  for (const level of [body.level ?? []].flat()) {
+    if (level < 0 || level >= 100) throw new Invalid(['body', 'level'], 'Level should be at least 0 and less than 100');
+  }
+  for (const id of [body.finetuned_model_id, body.output_model_id]) {
+    if (typeof id === 'string' && !/^[a-zA-Z0-9\-_]{1,36}$/.test(id)) {
+      throw new Invalid(['body', 'finetuned_model_id'], 'String should match pattern');
+    }
+  }
+  return body;
+}
+
+function horizon(body: Body): number {
+  if (!Number.isInteger(body.h) || (body.h ?? 0) < 1)
+    throw new Invalid(['body', 'h'], 'Input should be greater than 0');
+  return body.h!;
+}
+
+/** The flat indices at which each series begins. */
+function starts(sizes: number[]): number[] {
+  let start = 0;
+  return sizes.map((size) => (start += size) - size);
+}
+
+/** What is expected at the flat index `at` of a series that is known from `begin` up to `end`, exclusive. */
+function expected(y: number[], begin: number, end: number, at: number): number {
+  let from = at;
+  while (from >= end) from -= SEASON;
+  return y[from >= begin ? from : end - 1]!;
+}
+
+function intervals(mean: number[], level: Body['level']): Record<string, number[]> | null {
+  if (level === null || level === undefined) return null;
+  const sides: Record<string, number[]> = {};
+  for (const one of [level].flat()) {
+    const half = one / 40;
+    sides[`lo-${one}`] = mean.map((value) => value - half);
+    sides[`hi-${one}`] = mean.map((value) => value + half);
+  }
+  return sides;
+}
+
+function tokens(body: Body, outputs: number) {
+  return { input_tokens: body.series.y.length, output_tokens: outputs, finetune_tokens: 0 };
+}
+
+export function forecast(given: Body | undefined): unknown {
+  const body = check(given);
+  const { y, sizes } = body.series;
+  const h = horizon(body);
+  const mean = starts(sizes).flatMap((begin, series) => {
+    const end = begin + sizes[series]!;
+    return Array.from({ length: h }, (_, step) => expected(y, begin, end, end + step));
+  });
+  return { mean, intervals: intervals(mean, body.level), weights_x: null, ...tokens(body, mean.length) };
+}
+
+export function crossValidation(given: Body | undefined): unknown {
+  const body = check(given);
+  const { y, sizes } = body.series;
+  const [h, windows] = [horizon(body), body.n_windows ?? 1];
+  const step = body.step_size ?? h;
+  const idxs: number[] = [];
+  const mean: number[] = [];
+  for (const [series, begin] of starts(sizes).entries()) {
+    for (let window = windows - 1; window >= 0; window--) {
+      const end = begin + sizes[series]! - h - window * step;
+      if (end <= begin) throw new Invalid(['body', 'n_windows'], 'The series is too short');
+      for (let at = end; at < end + h; at++) {
+        idxs.push(at);
+        mean.push(expected(y, begin, end, at));
+      }
+    }
+  }
+  const perSeries = sizes.map(() => windows * h);
+  return { mean, sizes: perSeries, idxs, intervals: intervals(mean, body.level), ...tokens(body, mean.length) };
+}
+
+/** Which of the last points of each series lie outside the interval around what was expected. */
+function judge(body: Body, judged: (size: number) => number) {
+  const { y, sizes } = body.series;
+  const level = body.level as number;
+  if (typeof level !== 'number') throw new Invalid(['body', 'level'], 'Input should be a valid number');
+  const counts = sizes.map(judged);
+  const idxs = starts(sizes).flatMap((begin, series) => {
+    const end = begin + sizes[series]!;
+    return Array.from({ length: counts[series]! }, (_, k) => end - counts[series]! + k);
+  });
+  const mean = idxs.map((at) => {
+    const begin = starts(sizes).findLast((start) => start <= at)!;
+    return expected(y, begin, at, at);
+  });
+  const half = level / 40;
+  const distances = idxs.map((at, k) => Math.abs(y[at]! - mean[k]!));
+  const anomaly = distances.map((distance) => distance > half);
+  return { mean, sizes: counts, idxs, anomaly, distances, intervals: intervals(mean, level) };
+}
+
+export function anomalies(given: Body | undefined): unknown {
+  const body = check(given);
+  const { mean, sizes, anomaly, intervals } = judge(body, (size) => Math.max(0, size - SEASON));
+  return { mean, sizes, anomaly, intervals, ...tokens(body, mean.length) };
+}
+
+export function onlineAnomalies(given: Body | undefined): unknown {
+  const body = check(given);
+  horizon(body);
+  const { detection_size: count } = body;
+  if (!count) throw new Invalid(['body', 'detection_size'], 'Field required');
+  const { distances, ...answer } = judge(body, (size) => Math.min(size - 1, count));
+  return { ...answer, anomaly_score: distances, ...tokens(body, answer.mean.length) };
+}

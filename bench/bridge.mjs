@@ -1,0 +1,51 @@
+// What the door between JavaScript and the addon costs, before any service does its work: one synchronous
+// call, and a promise that Rust settles at once, alone and with many in flight. Needs the probe functions,
+// so `npm run bench -- bridge` builds with them.
+import { createRequire } from 'node:module';
+
+import { bench, unable } from './harness.mjs';
+
+const { native } = createRequire(import.meta.url)('../dist/native.js');
+if (!native.probeNoop) unable('bridge', 'this build has no probe functions');
+
+const expect = (answer, wanted) => {
+  if (answer !== wanted) throw new Error(`${answer} came back for ${wanted}`);
+};
+
+/** One round of 10⁵ hand-written calls; the JavaScript function beside it is the floor. */
+function synchronous() {
+  const identity = (number) => number;
+  const contestant = (name, call) => {
+    let n = 0;
+    return { name, operation: () => expect(call((n = (n + 1) & 0xffff)), n) };
+  };
+  return [contestant('moorline', native.probeNoop), contestant('bare', identity)];
+}
+
+/** A promise through the whole bridge; a promise that JavaScript resolves by itself is the floor. */
+function promised() {
+  const contestant = (name, call) => {
+    let n = 0;
+    return {
+      name,
+      async operation() {
+        const number = ++n;
+        expect(await call(number), number);
+      },
+    };
+  };
+  return [
+    contestant('moorline', (number) => native.probePromise(number, 0)),
+    contestant('bare', (number) => Promise.resolve(number)),
+  ];
+}
+
+await bench('bridge', [
+  { name: 'sync call', operations: 200_000, sync: true, contestants: synchronous },
+  ...[1, 64, 1000].map((concurrency) => ({
+    name: `promise c=${concurrency}`,
+    operations: concurrency === 1 ? 20_000 : 100_000,
+    concurrency,
+    contestants: promised,
+  })),
+]);

@@ -1,0 +1,100 @@
+//! Normalized options as users see them: the names they wrote, every default filled in. `null` stands for a limit
+//! that is off.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::{
+    breaker::{BreakerOptions, Trip},
+    budget::BudgetOptions,
+    config::PolicyOptions,
+    pipeline::Guards,
+    retry::{Backoff, Jitter, RetryPolicy},
+};
+
+/// A whole policy; a part that is off is `false`.
+pub fn policy(options: &PolicyOptions) -> Json {
+    let pipeline = &options.pipeline;
+    json!({
+        "timeoutMs": pipeline.timeout.get().map(ms),
+        "attemptTimeoutMs": pipeline.attempt_timeout.get().map(ms),
+        "retry": or_off(pipeline.retry.map(|policy| retry(&policy, options.budget))),
+        "breaker": or_off(options.breaker.map(|(guards, options)| breaker(guards, &options))),
+        "rateLimit": or_off(pipeline.limiter.map(|limiter| json!({
+            "perSecond": 1.0 / limiter.interval.as_secs_f64(),
+            "burst": limiter.burst,
+            "maxQueue": limiter.max_queue,
+            "maxWaitMs": ms(limiter.max_wait),
+        }))),
+        "bulkhead": or_off(pipeline.bulkhead.map(|bulkhead| json!({
+            "maxConcurrent": bulkhead.max_concurrent,
+            "maxQueue": bulkhead.max_queue,
+        }))),
+    })
+}
+
+fn retry(policy: &RetryPolicy, budget: Option<BudgetOptions>) -> Json {
+    let mut shown = json!({
+        "maxRetries": policy.max_retries,
+        "baseDelayMs": ms(policy.base_delay),
+        "maxDelayMs": ms(policy.max_delay),
+        "maxRetryAfterMs": ms(policy.max_retry_after),
+        "jitter": match policy.jitter {
+            Jitter::Full => json!("full"),
+            Jitter::Symmetric(fraction) => json!(fraction),
+        },
+        "budget": or_off(budget.map(|budget| json!({
+            "ratio": budget.ratio,
+            "reservePerSecond": budget.reserve_per_second,
+            "ttlMs": ms(budget.ttl),
+        }))),
+    });
+    match policy.backoff {
+        Backoff::Fixed => shown["backoff"] = json!("fixed"),
+        Backoff::Linear { increment } => {
+            shown["backoff"] = json!("linear");
+            shown["incrementMs"] = json!(ms(increment));
+        }
+        Backoff::Exponential { factor } => {
+            shown["backoff"] = json!("exponential");
+            shown["exponentialBase"] = json!(factor);
+        }
+    }
+    shown
+}
+
+fn breaker(guards: Guards, options: &BreakerOptions) -> Json {
+    let mut shown = json!({
+        "counts": match guards {
+            Guards::Attempts => "attempts",
+            Guards::Calls => "calls",
+        },
+        "resetTimeoutMs": ms(options.reset_timeout),
+        "maxResetTimeoutMs": ms(options.max_reset_timeout),
+        "successThreshold": options.success_threshold,
+        "halfOpenMaxCalls": options.half_open_max_calls,
+        "probeTimeoutMs": ms(options.probe_timeout),
+    });
+    match options.trip {
+        Trip::Consecutive { failures } => shown["failMax"] = json!(failures),
+        Trip::Ratio {
+            ratio,
+            min_calls,
+            window,
+        } => {
+            shown["failureRatio"] = json!(ratio);
+            shown["minCalls"] = json!(min_calls);
+            shown["windowMs"] = json!(ms(window));
+        }
+    }
+    shown
+}
+
+fn or_off(part: Option<Json>) -> Json {
+    part.unwrap_or(Json::Bool(false))
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,181 @@
+//! From a URL to a database.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use moorline_core::{
+    options::{OptionError, Read},
+    secret::Secret,
+};
+use url::Url;
+
+use super::{local::LocalTarget, stream::RemoteTarget};
+use crate::http::{HttpClient, HttpOptions};
+
+/// Where the database is.
+pub enum Target {
+    /// A file or memory.
+    Local(LocalTarget),
+    /// A server.
+    Remote(RemoteTarget),
+}
+
+impl Target {
+    /// The word of the client API for how it is reached.
+    pub const fn protocol(&self) -> &'static str {
+        match self {
+            Self::Local(_) => "file",
+            Self::Remote(_) => "http",
+        }
+    }
+}
+
+/// What decides the target.
+pub(super) struct Given<'a> {
+    /// The URL as written.
+    pub url: &'a str,
+    /// Its path among the options, for messages.
+    pub path: String,
+    /// The option `authToken`.
+    pub token: Option<&'a str>,
+    /// The option `tls`.
+    pub tls: Option<bool>,
+    /// For files and memory.
+    pub busy_timeout: Duration,
+    /// For servers.
+    pub connect_timeout: Duration,
+}
+
+impl Given<'_> {
+    /// The database they name.
+    pub(super) fn target(&self) -> Read<Target> {
+        if matches!(self.url, ":memory:" | "file::memory:") {
+            return Ok(self.memory());
+        }
+        let Some((scheme, rest)) = self.url.split_once(':') else {
+            return Err(self.invalid("is not a URL: it has no scheme such as 'file:' or 'libsql:'"));
+        };
+        match scheme.to_ascii_lowercase().as_str() {
+            "file" => self.file(rest),
+            "libsql" | "https" | "http" | "wss" | "ws" => self.remote(),
+            other => Err(OptionError::bad_value(
+                &self.path,
+                format!(
+                    "has the unsupported scheme '{other}:'; use 'file:', ':memory:', 'libsql:', 'https:' or 'http:'"
+                ),
+            )
+            .with_code("URL_SCHEME_NOT_SUPPORTED")),
+        }
+    }
+
+    fn invalid(&self, reason: &str) -> OptionError {
+        OptionError::bad_value(&self.path, reason).with_code("URL_INVALID")
+    }
+
+    /// One database in memory for all connections of the pool, by SQLite's memdb VFS: with a shared cache,
+    /// a locked table is an error at once and never waited for.
+    fn memory(&self) -> Target {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Target::Local(LocalTarget {
+            path: format!("file:/moorline-{}-{number}?vfs=memdb", std::process::id()),
+            in_memory: true,
+            busy_timeout: self.busy_timeout,
+        })
+    }
+
+    fn file(&self, rest: &str) -> Read<Target> {
+        if rest.contains(['?', '#']) {
+            let reason = "has a query or a fragment, which 'file:' URLs do not take here";
+            return Err(
+                OptionError::bad_value(&self.path, reason).with_code("URL_PARAM_NOT_SUPPORTED")
+            );
+        }
+        // file:/a, file:///a and file:a: the authority of a file URL is this machine.
+        let path = match rest.strip_prefix("//") {
+            Some(authority) => authority
+                .find('/')
+                .filter(|at| matches!(&authority[..*at], "" | "localhost"))
+                .map(|at| &authority[at..])
+                .ok_or_else(|| {
+                    self.invalid("names another machine; write 'file:path' or 'file:///path'")
+                })?,
+            None => rest,
+        };
+        let path = percent_decode(path).ok_or_else(|| self.invalid("has a broken %-escape"))?;
+        if path.is_empty() || path.contains('\0') {
+            return Err(self.invalid("names no file"));
+        }
+        Ok(Target::Local(LocalTarget {
+            path,
+            in_memory: false,
+            busy_timeout: self.busy_timeout,
+        }))
+    }
+
+    fn remote(&self) -> Read<Target> {
+        let mut url = Url::parse(self.url)
+            .map_err(|error| self.invalid(&format!("is not a URL: {error}")))?;
+        let mut token = self.token.map(ToOwned::to_owned);
+        let mut tls = self.tls;
+        for (key, value) in url.query_pairs() {
+            match (&*key, &*value) {
+                ("authToken", value) => token = Some(value.to_owned()),
+                ("tls", "0") => tls = Some(false),
+                ("tls", "1") => tls = Some(true),
+                _ => {
+                    let reason = format!("has the unsupported query parameter '{key}'");
+                    let error = OptionError::bad_value(&self.path, reason);
+                    return Err(error.with_code("URL_PARAM_NOT_SUPPORTED"));
+                }
+            }
+        }
+        let secure = match (url.scheme(), tls) {
+            ("libsql", Some(false)) if url.port().is_none() => {
+                return Err(self.invalid("needs a port when TLS is off"));
+            }
+            ("libsql", tls) => tls.unwrap_or(true),
+            ("https" | "wss", Some(false)) | ("http" | "ws", Some(true)) => {
+                return Err(self.invalid("contradicts the option 'tls'"));
+            }
+            (scheme, _) => matches!(scheme, "https" | "wss"),
+        };
+        let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
+            return Err(self.invalid("names no host"));
+        };
+        let port = url
+            .port()
+            .map_or_else(String::new, |port| format!(":{port}"));
+        let scheme = if secure { "https" } else { "http" };
+        // A scheme that is not special cannot be set to one that is, so the URL is put together anew.
+        let rebuilt = format!("{scheme}://{host}{port}{}", url.path());
+        url = Url::parse(&rebuilt)
+            .map_err(|error| self.invalid(&format!("is not a URL: {error}")))?;
+        Ok(Target::Remote(RemoteTarget {
+            base: url,
+            auth_token: token.map(Secret::new),
+            http: HttpClient::with(HttpOptions {
+                connect_timeout: self.connect_timeout,
+                ..HttpOptions::default()
+            }),
+        }))
+    }
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first == b'%' {
+            let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &rest[2..];
+        } else {
+            bytes.push(*first);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}

@@ -1,0 +1,49 @@
+//! What belongs to the account and not to a request: its quota and its fine-tuned models.
+
+use moorline_core::{error::Outcome, options::Read};
+use reqwest::{Method, StatusCode};
+use serde_json::Value as Json;
+
+use super::{
+    bounds::Bounds,
+    connect::Exchange,
+    request::check_id,
+    service::{Nixtla, has_status},
+};
+
+impl Nixtla {
+    /// Requests used and allowed, per minute and month, as the service says.
+    pub async fn usage(&self, bounds: &Bounds) -> Outcome<Json> {
+        let exchange = Exchange::get(&self.config.paths.usage);
+        self.fetch("usage", &exchange, bounds).await
+    }
+
+    /// The fine-tuned models of the account, as the service lists them.
+    pub async fn finetuned_models(&self, bounds: &Bounds) -> Outcome<Json> {
+        let exchange = Exchange::get(&self.config.paths.finetuned_models);
+        let mut list = self.fetch("finetunedModels", &exchange, bounds).await?;
+        Ok(list
+            .get_mut("finetuned_models")
+            .map(Json::take)
+            .unwrap_or_default())
+    }
+
+    /// One fine-tuned model, which may be deleted; `false` when there is no such model any more.
+    pub async fn delete_finetuned_model(&self, id: &str, bounds: &Bounds) -> Outcome<bool> {
+        let path = format!("{}/{id}", self.config.paths.finetuned_models);
+        let exchange = Exchange {
+            method: Method::DELETE,
+            ..Exchange::get(&path)
+        };
+        match self.fetch("deleteFinetunedModel", &exchange, bounds).await {
+            Ok(_) => Ok(true),
+            Err(failure) if has_status(&failure, StatusCode::NOT_FOUND) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Checks the name of a model before it becomes part of a path.
+    pub fn check_model_id(id: &str) -> Read<()> {
+        check_id("id", id)
+    }
+}

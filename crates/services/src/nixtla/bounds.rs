@@ -1,0 +1,55 @@
+//! What a caller allows one call: time, and a way to end it.
+
+use std::time::{Duration, Instant};
+
+use moorline_core::{
+    limit::Limit,
+    options::{Options, Plain, Read},
+    resilience::deadline::Deadline,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::SERVICE;
+use crate::pipeline::Run;
+
+/// What bounds one call besides the client's own settings.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// The end of the whole call.
+    pub deadline: Deadline,
+    /// Ends it at once.
+    pub cancel: CancellationToken,
+}
+
+impl Bounds {
+    /// No deadline.
+    pub const fn unlimited(cancel: CancellationToken) -> Self {
+        Self {
+            deadline: Deadline::NEVER,
+            cancel,
+        }
+    }
+
+    /// Reads `options.timeoutMs`, the time for a whole call; without one the attempts have their own.
+    pub fn read(timeout_ms: &Plain, cancel: CancellationToken) -> Read<Self> {
+        let timeout = read_timeout(timeout_ms, Limit::Off)?;
+        Ok(Self {
+            deadline: Deadline::after(Instant::now(), timeout),
+            cancel,
+        })
+    }
+
+    pub(super) fn run(&self, operation: &'static str) -> Run {
+        Run {
+            deadline: self.deadline,
+            cancel: self.cancel.clone(),
+            ..Run::new(SERVICE, operation)
+        }
+    }
+}
+
+/// Reads `options.timeoutMs`.
+pub(super) fn read_timeout(timeout_ms: &Plain, default: Limit<Duration>) -> Read<Limit<Duration>> {
+    let given = Plain::Map(vec![("timeoutMs".to_owned(), timeout_ms.clone())]);
+    Options::new("options", &given)?.ms_limit("timeoutMs", default, 0.0)
+}

@@ -1,0 +1,208 @@
+//! One HTTP exchange with the service: address, key, headers, body, and what the answer means.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use moorline_core::{
+    error::{Delivery, Failure, Kind, Outcome},
+    limit::Limit,
+};
+use reqwest::{
+    Body, Method, Request,
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use serde_json::Value as Json;
+use tokio::{task, time};
+use url::Url;
+
+use super::{
+    config::NixtlaConfig,
+    error::{Repeat, refusal},
+    payload::Payload,
+};
+use crate::http::HttpClient;
+
+/// The client whose wire format this is. The service tells formats apart by it.
+const CLIENT_VERSION: &str = "0.9.0";
+/// No answer is as large as the largest request.
+const MAX_ANSWER_BYTES: usize = 256 << 20;
+/// Above this size, reading or writing JSON takes longer than a millisecond.
+const LARGE_BYTES: usize = 64 << 10;
+
+/// What is sent.
+pub(super) struct Exchange<'a> {
+    pub(super) method: Method,
+    /// Path and query, relative to the base URL.
+    pub(super) path: &'a str,
+    pub(super) model: Option<&'a str>,
+    pub(super) payload: Option<&'a Payload>,
+    pub(super) repeat: Repeat,
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) const fn get(path: &'a str) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            model: None,
+            payload: None,
+            repeat: Repeat::Harmless,
+        }
+    }
+}
+
+/// The way to the service.
+#[derive(Debug)]
+pub(super) struct Wire {
+    config: Arc<NixtlaConfig>,
+    http: Arc<HttpClient>,
+    requests: AtomicU64,
+}
+
+impl Wire {
+    pub(super) fn new(config: Arc<NixtlaConfig>) -> Self {
+        Self {
+            http: HttpClient::with(config.http.clone()),
+            config,
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    /// All HTTP requests so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Makes one exchange and gives the body of a successful answer; counts it in `count` too.
+    pub(super) async fn exchange(
+        &self,
+        exchange: &Exchange<'_>,
+        count: &AtomicU32,
+        timeout: Limit<time::Duration>,
+    ) -> Outcome<Bytes> {
+        let request = self.request(exchange)?;
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        count.fetch_add(1, Ordering::Relaxed);
+        let work = self.send(request, exchange.repeat);
+        let Some(timeout) = timeout.get() else {
+            return work.await;
+        };
+        time::timeout(timeout, work).await.unwrap_or_else(|_| {
+            let message = format!("Request timeout after {}ms", timeout.as_millis());
+            Err(exchange.repeat.judge(Failure::new(Kind::Timeout, message)))
+        })
+    }
+
+    async fn send(&self, request: Request, repeat: Repeat) -> Outcome<Bytes> {
+        let judge = |failure| repeat.judge(failure);
+        let response = self.http.send(request).await.map_err(judge)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = HttpClient::read_body(response, MAX_ANSWER_BYTES).await;
+        if status.is_success() {
+            return body.map_err(judge);
+        }
+        // Of a refusal whose text is lost the status is still known.
+        Err(refusal(status, &headers, &body.unwrap_or_default(), repeat))
+    }
+
+    fn request(&self, exchange: &Exchange<'_>) -> Outcome<Request> {
+        let address = format!("{}{}", self.config.base_url, exchange.path);
+        let url = Url::parse(&address).map_err(|error| unsendable(&error.to_string()))?;
+        let mut request = Request::new(exchange.method.clone(), url);
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, self.authorization()?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        insert(headers, "nixtla-client-version", CLIENT_VERSION)?;
+        if let Some(model) = exchange.model {
+            insert(headers, "nixtla-model", model)?;
+        }
+        if let Some(payload) = exchange.payload {
+            if payload.compressed {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+            }
+            *request.body_mut() = Some(Body::from(payload.bytes.clone()));
+        }
+        Ok(request)
+    }
+
+    fn authorization(&self) -> Outcome<HeaderValue> {
+        let key = self.config.api_key.as_ref().ok_or_else(missing_key)?;
+        let value = [b"Bearer ", key.expose()].concat();
+        let mut value =
+            HeaderValue::from_bytes(&value).map_err(|error| unsendable(&error.to_string()))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) -> Outcome<()> {
+    let value = HeaderValue::from_str(value).map_err(|error| unsendable(&error.to_string()))?;
+    headers.insert(name, value);
+    Ok(())
+}
+
+/// What every call without a key fails with.
+pub(super) fn missing_key() -> Failure {
+    let message = "the Nixtla API needs a key: set apiKey or NIXTLA_API_KEY, or answer locally with fallback: 'local'";
+    Failure::new(Kind::Auth, message).with_delivery(Delivery::None)
+}
+
+fn unsendable(reason: &str) -> Failure {
+    Failure::new(Kind::Rejected, "the request cannot be sent")
+        .with_delivery(Delivery::None)
+        .with_cause(reason, None)
+}
+
+/// The JSON of an answer; an empty one (204) is null. Legacy and Azure deployments wrap it in `{"data": …}`.
+pub(super) fn parse(body: &[u8]) -> Outcome<Json> {
+    if body.is_empty() {
+        return Ok(Json::Null);
+    }
+    let mut json: Json = serde_json::from_slice(body).map_err(|error| {
+        Failure::new(Kind::Protocol, "the answer of the Nixtla API is not JSON")
+            .with_delivery(Delivery::Answered)
+            .with_cause(error.to_string(), None)
+    })?;
+    match json.get_mut("data").map(Json::take) {
+        Some(data) if !data.is_null() => Ok(data),
+        _ => Ok(json),
+    }
+}
+
+/// Does work whose time grows with `bytes` where it disturbs nobody.
+pub(super) async fn off_runtime<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Outcome<T> + Send + 'static,
+) -> Outcome<T> {
+    if bytes < LARGE_BYTES {
+        return work();
+    }
+    task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(
+            Failure::new(Kind::Internal, "moorline stopped this call by a defect")
+                .with_cause(error.to_string(), None),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_opened_and_anything_else_left_as_it_is() {
+        let table = [
+            (r#"{"data":{"mean":[1]}}"#, r#"{"mean":[1]}"#),
+            (r#"{"mean":[1]}"#, r#"{"mean":[1]}"#),
+            ("", "null"),
+            ("[1]", "[1]"),
+        ];
+        for (body, expected) in table {
+            assert_eq!(parse(body.as_bytes()).unwrap().to_string(), expected);
+        }
+        assert_eq!(parse(b"<html>").unwrap_err().kind, Kind::Protocol);
+    }
+}

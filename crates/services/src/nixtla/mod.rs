@@ -1,0 +1,29 @@
+//! Nixtla: forecasts and anomalies by TimeGPT, with retries, a breaker, and a local model for when the service
+//! cannot be asked.
+//!
+//! The wire format is that of the vendor's own client (nixtla 0.9.0 for Python): flat arrays, one request for many
+//! series. A request is read and checked whole before anything is sent ([`request`], [`series`], [`frequency`]),
+//! written once ([`payload`]), sent as often as the pipeline says ([`connect`], [`service`]) and its answer put
+//! back beside the times and names it belongs to ([`answer`]). [`local`] answers the same requests by itself.
+
+mod account;
+pub mod answer;
+pub mod bounds;
+mod clock;
+pub mod config;
+mod connect;
+mod error;
+mod fallback;
+pub mod frequency;
+pub mod jobs;
+pub mod local;
+pub mod moment;
+mod payload;
+mod reply;
+pub mod request;
+pub mod series;
+pub mod service;
+mod window;
+
+/// The name in failures, breakers and events.
+pub const SERVICE: &str = "nixtla";

@@ -1,0 +1,221 @@
+//! A point in time as the caller wrote it, so that the times of an answer look like those of the question.
+
+use jiff::{
+    Timestamp,
+    civil::{DateTime, Time},
+    fmt::temporal::{Pieces, PiecesOffset},
+    tz::Offset,
+};
+use moorline_core::options::Plain;
+
+use super::frequency::Frequency;
+
+/// A local time and how it was written. Without an offset it is taken as UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    local: DateTime,
+    offset: Offset,
+    style: Style,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    /// `2024-01-01`
+    Date,
+    /// `2024-01-01T00:00:00`
+    Local,
+    /// `2024-01-01T00:00:00Z`
+    Zulu,
+    /// `2024-01-01T00:00:00+02:00`
+    Offset,
+    /// A `Date` or a number of milliseconds; shown as `Date.prototype.toISOString` does.
+    Milliseconds,
+}
+
+impl Moment {
+    /// Reads an ISO 8601 string, a `Date`, or milliseconds since the epoch.
+    pub fn read(value: &Plain) -> Option<Self> {
+        match value {
+            Plain::Text(text) => Self::parse(text),
+            Plain::Date(ms) | Plain::Number(ms) => Self::from_ms(*ms),
+            Plain::Integer(ms) => Timestamp::from_millisecond(*ms).ok().map(Self::at),
+            _ => None,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let pieces = Pieces::parse(text).ok()?;
+        let (offset, style) = match pieces.offset() {
+            Some(PiecesOffset::Zulu) => (Offset::UTC, Style::Zulu),
+            Some(_) => (pieces.to_numeric_offset()?, Style::Offset),
+            // A named zone alone would need the zone's history.
+            None if pieces.time_zone_annotation().is_some() => return None,
+            None if pieces.time().is_none() => (Offset::UTC, Style::Date),
+            None => (Offset::UTC, Style::Local),
+        };
+        let time = pieces.time().unwrap_or(Time::midnight());
+        Some(Self {
+            local: pieces.date().to_datetime(time),
+            offset,
+            style,
+        })
+    }
+
+    fn from_ms(ms: f64) -> Option<Self> {
+        // Beyond the range of `Date` nothing is exact any more; `as` saturates and would hide it.
+        (ms.abs() <= 8.64e15)
+            .then(|| Timestamp::from_microsecond((ms * 1000.0).round() as i64).ok())?
+            .map(Self::at)
+    }
+
+    fn at(instant: Timestamp) -> Self {
+        Self {
+            local: Offset::UTC.to_datetime(instant),
+            offset: Offset::UTC,
+            style: Style::Milliseconds,
+        }
+    }
+
+    /// The time on the caller's calendar.
+    pub const fn local(&self) -> DateTime {
+        self.local
+    }
+
+    /// The time on the UTC clock.
+    pub fn utc(&self) -> DateTime {
+        self.local
+            .saturating_sub(jiff::SignedDuration::from_secs(i64::from(
+                self.offset.seconds(),
+            )))
+    }
+
+    /// Where the steps of `frequency` are counted: on the clock, or on the calendar.
+    pub fn position(&self, frequency: &Frequency) -> DateTime {
+        if frequency.is_fixed() {
+            self.utc()
+        } else {
+            self.local
+        }
+    }
+
+    /// Another time on the same calendar, written in the same way.
+    #[must_use]
+    pub fn moved_to(&self, local: DateTime) -> Self {
+        let needs_time = self.style == Style::Date && local.time() != Time::midnight();
+        Self {
+            local,
+            style: if needs_time { Style::Local } else { self.style },
+            ..*self
+        }
+    }
+
+    /// Whether both are written with the same offset.
+    pub fn same_offset(&self, other: &Self) -> bool {
+        self.offset == other.offset
+    }
+
+    /// As the service reads it: ISO 8601, with the offset where the caller gave one.
+    pub fn to_wire(self) -> String {
+        match self.style {
+            Style::Offset => format!("{}{}", self.local, Rfc3339(self.offset)),
+            _ => self.local.to_string(),
+        }
+    }
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.style {
+            Style::Date => write!(f, "{}", self.local.date()),
+            Style::Local => write!(f, "{}", self.local),
+            Style::Zulu => write!(f, "{}Z", self.local),
+            Style::Offset => write!(f, "{}{}", self.local, Rfc3339(self.offset)),
+            Style::Milliseconds => write!(f, "{:.3}Z", self.local),
+        }
+    }
+}
+
+/// An offset as RFC 3339 writes it, which JavaScript's `Date` needs: `+02:00`.
+struct Rfc3339(Offset);
+
+impl std::fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.0.seconds();
+        let minutes = seconds.abs() / 60;
+        let sign = if seconds < 0 { '-' } else { '+' };
+        write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: &str) -> Option<Moment> {
+        Moment::read(&Plain::Text(value.to_owned()))
+    }
+
+    #[test]
+    fn a_time_is_shown_as_it_was_written() {
+        for written in [
+            "2024-01-01",
+            "2024-01-01T00:00:00",
+            "2024-01-01T00:00:00Z",
+            "2024-01-01T00:00:00.25Z",
+            "2024-01-01T00:00:00-03:30",
+        ] {
+            assert_eq!(text(written).unwrap().to_string(), written);
+        }
+        let date = Moment::read(&Plain::Date(1_704_067_200_000.0)).unwrap();
+        assert_eq!(date.to_string(), "2024-01-01T00:00:00.000Z");
+        assert_eq!(Moment::read(&Plain::Integer(1_704_067_200_000)), Some(date));
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_read() {
+        for value in [
+            "",
+            "yesterday",
+            "2024-13-01",
+            "01/02/2024",
+            "2024-01-01T00:00[Europe/Berlin]",
+        ] {
+            assert_eq!(text(value), None, "{value}");
+        }
+        for value in [f64::NAN, f64::INFINITY, 9e15] {
+            assert_eq!(Moment::read(&Plain::Number(value)), None);
+        }
+        assert_eq!(Moment::read(&Plain::Null), None);
+    }
+
+    #[test]
+    fn hours_are_counted_on_the_clock_and_days_on_the_calendar() {
+        let hourly = Frequency::parse("h").unwrap();
+        let daily = Frequency::parse("D").unwrap();
+        // The night in which Berlin's clocks go forward.
+        let before = text("2024-03-31T01:00:00+01:00").unwrap();
+        let after = text("2024-03-31T03:00:00+02:00").unwrap();
+        assert_eq!(
+            hourly.nth(before.position(&hourly), 1),
+            Some(after.position(&hourly))
+        );
+        let midnight = text("2024-03-31T00:00:00+01:00").unwrap();
+        let next = text("2024-04-01T00:00:00+02:00").unwrap();
+        assert_eq!(
+            daily.nth(midnight.position(&daily), 1),
+            Some(next.position(&daily))
+        );
+    }
+
+    #[test]
+    fn a_date_that_gets_a_time_of_day_shows_it() {
+        let hourly = Frequency::parse("h").unwrap();
+        let day = text("2024-01-01").unwrap();
+        let after = |hours| {
+            day.moved_to(hourly.nth(day.local(), hours).unwrap())
+                .to_string()
+        };
+        assert_eq!(after(1), "2024-01-01T01:00:00");
+        assert_eq!(after(24), "2024-01-02");
+    }
+}

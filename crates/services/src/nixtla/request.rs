@@ -1,0 +1,329 @@
+//! What can be asked of the service, read from plain values and checked before anything is sent.
+
+use moorline_core::options::{OptionError, Options, Plain, Read};
+
+use super::{
+    frequency::Frequency,
+    series::{self, Series},
+};
+
+const MAX_HORIZON: u64 = 100_000;
+const MAX_WINDOWS: u64 = 100_000;
+/// The level of anomaly detection, as in the vendor's client.
+const ANOMALY_LEVEL: f64 = 0.99;
+const FINETUNE_STEPS: u64 = 10;
+const LOSSES: [&str; 7] = ["default", "mae", "mse", "rmse", "mape", "smape", "poisson"];
+
+/// What every request has: checked series, the model and how it is tuned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subject {
+    /// The series, at least one, none empty.
+    pub series: Vec<Series>,
+    /// The distance between their points.
+    pub frequency: Frequency,
+    /// `model`, if named.
+    pub model: Option<String>,
+    /// `finetunedModelId`, if named.
+    pub finetuned_model_id: Option<String>,
+    /// `finetuneSteps`, `finetuneDepth` (1–5) and `finetuneLoss`.
+    pub finetune_steps: u64,
+    /// See `finetune_steps`.
+    pub finetune_depth: u64,
+    /// See `finetune_steps`.
+    pub finetune_loss: &'static str,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// `forecast`
+    Forecast {
+        /// How many points ahead.
+        horizon: usize,
+        /// The confidence levels, between 0 and 1.
+        levels: Vec<f64>,
+    },
+    /// `crossValidate`
+    CrossValidation {
+        /// How many points ahead in each window.
+        horizon: usize,
+        /// How many windows.
+        windows: usize,
+        /// How far apart they are.
+        step: usize,
+        /// Whether the model is fine-tuned anew in each window.
+        refit: bool,
+        /// The confidence levels, between 0 and 1.
+        levels: Vec<f64>,
+    },
+    /// `detectAnomalies`
+    Anomalies {
+        /// The confidence level beyond which a point is an anomaly, between 0 and 1.
+        level: f64,
+    },
+    /// `onlineAnomalies`
+    OnlineAnomalies {
+        /// How many points ahead.
+        horizon: usize,
+        /// How many of the last points are judged.
+        detection_size: usize,
+        /// Whether the threshold looks at each series alone.
+        univariate: bool,
+        /// How far apart the forecasts are; the service's choice when absent.
+        step: Option<usize>,
+        /// Whether the model is fine-tuned anew in each step.
+        refit: bool,
+        /// The confidence level beyond which a point is an anomaly, between 0 and 1.
+        level: f64,
+    },
+    /// `finetune`
+    Finetune {
+        /// The name the new model shall have.
+        output_model_id: Option<String>,
+    },
+}
+
+/// A request with its subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// What is asked.
+    pub task: Task,
+    /// About what.
+    pub subject: Subject,
+}
+
+impl Request {
+    /// Reads the request of an operation by its public name: `forecast`, `crossValidate`, `detectAnomalies`,
+    /// `onlineAnomalies` or `finetune`.
+    pub fn read(operation: &str, value: &Plain) -> Read<Self> {
+        let options = Options::new("request", value)?;
+        let task = read_task(operation, &options)?;
+        let steps = match task {
+            Task::Finetune { .. } => FINETUNE_STEPS,
+            _ => 0,
+        };
+        let subject = read_subject(&options, steps)?;
+        options.finish()?;
+        Ok(Self { task, subject })
+    }
+
+    /// The name of the operation, as users know it.
+    pub const fn operation(&self) -> &'static str {
+        match self.task {
+            Task::Forecast { .. } => "forecast",
+            Task::CrossValidation { .. } => "crossValidate",
+            Task::Anomalies { .. } => "detectAnomalies",
+            Task::OnlineAnomalies { .. } => "onlineAnomalies",
+            Task::Finetune { .. } => "finetune",
+        }
+    }
+}
+
+fn read_task(operation: &str, options: &Options<'_>) -> Read<Task> {
+    Ok(match operation {
+        "forecast" => Task::Forecast {
+            horizon: required_size(options, "horizon", MAX_HORIZON)?,
+            levels: read_levels(options)?,
+        },
+        "crossValidate" => read_cross_validation(options)?,
+        "detectAnomalies" => Task::Anomalies {
+            level: read_level(options)?,
+        },
+        "onlineAnomalies" => read_online_anomalies(options)?,
+        "finetune" => Task::Finetune {
+            output_model_id: read_id(options, "outputModelId")?,
+        },
+        other => {
+            return Err(OptionError::bad_value(
+                "operation",
+                format!("is not known: '{other}'"),
+            ));
+        }
+    })
+}
+
+fn read_subject(options: &Options<'_>, default_steps: u64) -> Read<Subject> {
+    let (series, frequency) = series::read(options)?;
+    Ok(Subject {
+        series,
+        frequency,
+        model: options.text("model")?.map(str::to_owned),
+        finetuned_model_id: read_id(options, "finetunedModelId")?,
+        finetune_steps: options.integer("finetuneSteps", default_steps, 0..=1000)?,
+        finetune_depth: options.integer("finetuneDepth", 1, 1..=5)?,
+        finetune_loss: options.choice(
+            "finetuneLoss",
+            LOSSES[0],
+            &LOSSES.map(|loss| (loss, loss)),
+        )?,
+    })
+}
+
+fn read_cross_validation(options: &Options<'_>) -> Read<Task> {
+    let horizon = required_size(options, "horizon", MAX_HORIZON)?;
+    Ok(Task::CrossValidation {
+        horizon,
+        windows: options.integer("windows", 1, 1..=MAX_WINDOWS)? as usize,
+        step: options.integer("stepSize", horizon as u64, 1..=MAX_HORIZON)? as usize,
+        refit: options.flag("refit", true)?,
+        levels: read_levels(options)?,
+    })
+}
+
+fn read_online_anomalies(options: &Options<'_>) -> Read<Task> {
+    let step = options.integer("stepSize", 0, 1..=MAX_HORIZON)? as usize;
+    Ok(Task::OnlineAnomalies {
+        horizon: required_size(options, "horizon", MAX_HORIZON)?,
+        detection_size: required_size(options, "detectionSize", u64::from(u32::MAX))?,
+        univariate: options.choice(
+            "thresholdMethod",
+            true,
+            &[("univariate", true), ("multivariate", false)],
+        )?,
+        step: (step > 0).then_some(step),
+        refit: options.flag("refit", false)?,
+        level: read_level(options)?,
+    })
+}
+
+fn required_size(options: &Options<'_>, key: &'static str, most: u64) -> Read<usize> {
+    if options.value(key).is_none() {
+        return Err(OptionError::wrong_type(
+            &options.path_of(key),
+            "a number",
+            &Plain::Undefined,
+        ));
+    }
+    options.integer(key, 0, 1..=most).map(|size| size as usize)
+}
+
+fn read_level(options: &Options<'_>) -> Read<f64> {
+    let level = options
+        .value("level")
+        .map(|level| (options.path_of("level"), level));
+    level.map_or(Ok(ANOMALY_LEVEL), |(path, level)| level_of(&path, level))
+}
+
+fn read_levels(options: &Options<'_>) -> Read<Vec<f64>> {
+    let path = options.path_of("confidenceLevels");
+    let items = options.list("confidenceLevels")?.unwrap_or_default();
+    items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| level_of(&format!("{path}[{index}]"), item))
+        .collect()
+}
+
+/// A level is a ratio: 0.95, never 95.
+fn level_of(path: &str, value: &Plain) -> Read<f64> {
+    match value {
+        Plain::Number(level) if *level > 0.0 && *level < 1.0 => Ok(*level),
+        Plain::Number(level) => Err(OptionError::out_of_range(
+            path,
+            "greater than 0 and less than 1",
+            *level,
+        )),
+        other => Err(OptionError::wrong_type(path, "a number", other)),
+    }
+}
+
+/// The service's own rule for names of models.
+fn read_id(options: &Options<'_>, key: &'static str) -> Read<Option<String>> {
+    let Some(id) = options.text(key)? else {
+        return Ok(None);
+    };
+    check_id(&options.path_of(key), id).map(|()| Some(id.to_owned()))
+}
+
+/// Checks the name of a fine-tuned model.
+pub fn check_id(path: &str, id: &str) -> Read<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=36).contains(&id.len()) && id.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(OptionError::bad_value(
+        path,
+        format!("must be 1 to 36 letters, digits, '-' or '_', got '{id}'"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(entries: &[(&str, Plain)]) -> Plain {
+        let point = |day: &str, value| {
+            Plain::Map(vec![
+                ("timestamp".to_owned(), Plain::Text(day.to_owned())),
+                ("value".to_owned(), Plain::Number(value)),
+            ])
+        };
+        let series = Plain::List(vec![point("2024-01-01", 1.0), point("2024-01-02", 2.0)]);
+        let mut all = vec![("timeseries".to_owned(), series)];
+        all.extend(
+            entries
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.clone())),
+        );
+        Plain::Map(all)
+    }
+
+    fn refusal(operation: &str, entries: &[(&str, Plain)]) -> String {
+        Request::read(operation, &request(entries))
+            .unwrap_err()
+            .message
+    }
+
+    #[test]
+    fn levels_are_ratios_and_percentages_are_refused() {
+        let levels = Plain::List(vec![Plain::Number(0.8), Plain::Number(95.0)]);
+        let entries = [
+            ("horizon", Plain::Number(1.0)),
+            ("confidenceLevels", levels),
+        ];
+        assert_eq!(
+            refusal("forecast", &entries),
+            "request.confidenceLevels[1] must be greater than 0 and less than 1, got 95"
+        );
+    }
+
+    #[test]
+    fn a_horizon_is_needed_and_whole() {
+        assert_eq!(
+            refusal("forecast", &[]),
+            "request.horizon must be a number, got undefined"
+        );
+        let half = [("horizon", Plain::Number(1.5))];
+        assert!(refusal("forecast", &half).contains("a whole number"));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let entries = [
+            ("horizont", Plain::Number(1.0)),
+            ("horizon", Plain::Number(1.0)),
+        ];
+        assert_eq!(
+            refusal("forecast", &entries),
+            "request.horizont is not a known option; did you mean 'horizon'?"
+        );
+    }
+
+    #[test]
+    fn names_of_models_follow_the_rule_of_the_service() {
+        let entries = [("outputModelId", Plain::Text("my model".to_owned()))];
+        assert!(refusal("finetune", &entries).starts_with("request.outputModelId must be"));
+    }
+
+    #[test]
+    fn fine_tuning_has_ten_steps_and_a_forecast_none() {
+        let read = |operation| {
+            let request = request(&[("horizon", Plain::Number(2.0))]);
+            Request::read(operation, &request).map(|request| request.subject.finetune_steps)
+        };
+        assert_eq!(read("forecast"), Ok(0));
+        let request = request(&[]);
+        let tuned = Request::read("finetune", &request).unwrap();
+        assert_eq!(tuned.subject.finetune_steps, 10);
+    }
+}

@@ -1,0 +1,119 @@
+//! What a libSQL pool's options come to, and which are refused.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by unwrapping it"
+)]
+
+use std::time::Duration;
+
+use moorline_core::{
+    limit::Limit,
+    options::{Plain, Read},
+};
+use moorline_services::libsql::{
+    config::{Config, Face},
+    result::IntMode,
+    target::Target,
+};
+
+fn read(url: &str, more: &[(&str, Plain)]) -> Read<Config> {
+    let mut entries = vec![("url".to_owned(), Plain::Text(url.to_owned()))];
+    entries.extend(
+        more.iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone())),
+    );
+    Config::read(&Plain::Map(entries), Face::Pool, false)
+}
+
+fn base(url: &str) -> String {
+    match read(url, &[]).unwrap().target {
+        Target::Remote(target) => target.base.to_string(),
+        Target::Local(target) => target.path,
+    }
+}
+
+#[test]
+fn urls_name_files_and_servers() {
+    assert_eq!(base("file:local.db"), "local.db");
+    assert_eq!(base("file:///a/b%20c.db"), "/a/b c.db");
+    assert_eq!(base("file://localhost/a.db"), "/a.db");
+    assert_eq!(base("libsql://db.turso.io"), "https://db.turso.io/");
+    assert_eq!(
+        base("libsql://127.0.0.1:8080?tls=0"),
+        "http://127.0.0.1:8080/"
+    );
+    assert_eq!(base("ws://127.0.0.1:8080"), "http://127.0.0.1:8080/");
+    assert_ne!(
+        base(":memory:"),
+        base(":memory:"),
+        "each pool has its own memory"
+    );
+}
+
+#[test]
+fn each_wrong_url_says_what_is_wrong_with_it() {
+    for (url, code, part) in [
+        ("local.db", "URL_INVALID", "no scheme"),
+        ("mysql://h/d", "URL_SCHEME_NOT_SUPPORTED", "'mysql:'"),
+        ("file:a.db?mode=ro", "URL_PARAM_NOT_SUPPORTED", "query"),
+        ("file://other/a.db", "URL_INVALID", "another machine"),
+        ("file:", "URL_INVALID", "no file"),
+        ("libsql://h?tls=0", "URL_INVALID", "needs a port"),
+        ("http://h?x=1", "URL_PARAM_NOT_SUPPORTED", "'x'"),
+    ] {
+        let error = read(url, &[]).err().unwrap();
+        assert_eq!(error.code(), code, "{url}");
+        assert!(error.message.contains(part), "{url}: {}", error.message);
+    }
+}
+
+#[test]
+fn what_this_build_lacks_is_refused_by_name() {
+    for key in ["syncUrl", "encryptionKey", "fetch"] {
+        let error = read("file:a.db", &[(key, Plain::Text("x".into()))])
+            .err()
+            .unwrap();
+        assert!(
+            error
+                .message
+                .starts_with(&format!("options.{key} is refused"))
+        );
+    }
+}
+
+#[test]
+fn the_seeds_defaults_hold() {
+    let config = read("file:a.db", &[]).unwrap();
+    assert_eq!(config.pool.limits.max, 5);
+    assert_eq!(
+        config.pool.limits.acquire_timeout,
+        Limit::At(Duration::from_secs(10))
+    );
+    assert_eq!(
+        config.pool.limits.idle_timeout,
+        Limit::At(Duration::from_mins(5))
+    );
+    assert_eq!(config.query_timeout, Limit::At(Duration::from_secs(30)));
+    assert_eq!(config.int_mode, IntMode::Number);
+}
+
+#[test]
+fn a_token_in_the_url_is_not_shown() {
+    let config = read("https://db.example.com/?authToken=secret", &[]).unwrap();
+    assert_eq!(config.shown_url, "https://db.example.com/");
+}
+
+#[test]
+fn the_usual_clients_options_keep_their_names() {
+    let client = |concurrency: f64| {
+        let entries = vec![
+            ("url".to_owned(), Plain::Text(":memory:".into())),
+            ("concurrency".to_owned(), Plain::Number(concurrency)),
+            ("timeout".to_owned(), Plain::Number(100.0)),
+        ];
+        Config::read(&Plain::Map(entries), Face::Client, true).unwrap()
+    };
+    assert_eq!(client(7.0).pool.limits.max, 7);
+    assert_eq!(client(0.0).pool.limits.max, 10_000, "0 is no limit");
+}

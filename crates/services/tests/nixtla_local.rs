@@ -1,0 +1,48 @@
+//! The local model on the series everybody measures on: international airline passengers, 1949 to 1960.
+
+use moorline_services::nixtla::local;
+
+fn passengers() -> Vec<f64> {
+    include_str!("../../../examples/data/airpassengers.csv")
+        .lines()
+        .filter_map(|line| line.split_once(',')?.1.parse().ok())
+        .collect()
+}
+
+#[test]
+fn the_last_year_of_airline_passengers_is_forecast_within_four_percent() {
+    let values = passengers();
+    let (known, year) = values.split_at(132);
+    let prediction = local::forecast(known, &[12], 12, &[0.95]);
+    let errors = year
+        .iter()
+        .zip(&prediction.point)
+        .map(|(actual, point)| (actual - point).abs() / actual);
+    let mape = errors.sum::<f64>() / 12.0;
+    let band = &prediction.bands[0];
+    let held = (0..12).filter(|&k| (band.lower[k]..=band.upper[k]).contains(&year[k]));
+    println!(
+        "{}: MAPE {:.2} %, {}/12 within the band",
+        prediction.model,
+        mape * 100.0,
+        held.clone().count()
+    );
+    assert!(mape <= 0.04, "{mape}");
+    assert!(held.count() >= 10);
+    assert_eq!(prediction.model, "MSTL+AutoETS(BoxCox)");
+}
+
+#[test]
+fn a_strike_in_summer_is_found_although_winter_is_lower() {
+    let mut values = passengers();
+    // July 1957 at the level of the winter before.
+    values[102] = 320.0;
+    let judged = local::judge(&values, &[12], 0.99).unwrap();
+    assert!(judged[102].score > 1.0, "{:?}", judged[102]);
+    let others = judged
+        .iter()
+        .filter(|judgement| judgement.score > 1.0)
+        .count()
+        - 1;
+    assert!(others <= 7, "{others} other months are blamed");
+}

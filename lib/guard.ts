@@ -1,0 +1,229 @@
+import { Deadlines } from './deadlines';
+import { dress, MoorlineError, RetryError } from './error';
+import { invalidType, matches, type ErrorMatcher } from './match';
+import { native, type Handle } from './native';
+import { Abort, LATE, Running, type Attempt } from './running';
+import type { Policy as NativePolicy } from '../dist/native';
+
+/** A function under a policy. */
+export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
+
+/** What a policy asks of JavaScript: which errors count, and who is told. */
+export interface GuardRules {
+  excludedExceptions?: readonly ErrorMatcher[] | undefined;
+  failureWeight?: ((error: unknown) => number) | undefined;
+  retryableExceptions?: readonly ErrorMatcher[] | undefined;
+  onRetry?: (facts: { attempt: number; delayMs: number; error: unknown }) => void;
+  onTimeout?: (facts: { attempt: number; afterMs: number }) => void;
+}
+
+/** Why a call may not go yet, or not at all. */
+type Step = { refused: string } | { id: number; waitMs: number } | { id: number; queueMs: number | null };
+
+/**
+ * The loop around a function: asks the addon before each attempt, reports after it, and sleeps in between for as
+ * long as it is told. It computes no delay and counts nothing, and values never leave JavaScript.
+ */
+export class Guard {
+  readonly #policy: Handle<NativePolicy>;
+  readonly #rules: GuardRules;
+  /** How long a first attempt may take that had not to wait. */
+  readonly #attemptMs: number;
+  readonly #deadlines: Deadlines | undefined;
+  /** Calls in the bulkhead's queue, by number. */
+  readonly #queued = new Map<number, () => void>();
+
+  constructor(policy: Handle<NativePolicy>, attemptMs: number | null, rules: GuardRules) {
+    this.#policy = policy;
+    this.#rules = rules;
+    this.#attemptMs = attemptMs ?? Infinity;
+    this.#deadlines = attemptMs === null ? undefined : new Deadlines(attemptMs);
+  }
+
+  /** Runs `work` until it succeeds, cannot be repeated or is refused; rejects with the last error. */
+  run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
+    if (typeof work !== 'function') throw invalidType('fn', 'a function', work);
+    if (signal) return this.#abortable(work, signal);
+    const id = native.policyAdmit(this.#policy);
+    if (id < 0) return this.#attempts(work, id, 1);
+    // The usual case, a first attempt that may go and succeeds, makes nothing that it does not need.
+    return new Promise((resolve, reject) => {
+      const first = new Running(1);
+      const settled = (value: T) => {
+        if (!first.end()) return;
+        this.#succeed(id);
+        resolve(value);
+      };
+      const failed = (thrown: unknown) => {
+        if (first.end()) this.#recover(work, id, thrown).then(resolve, reject);
+      };
+      first.start(work, settled, failed);
+      if (this.#deadlines) first.endBy(this.#deadlines);
+    });
+  }
+
+  async #abortable<T>(work: Guarded<T>, signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted();
+    const abort = new Abort(signal);
+    try {
+      return await this.#attempts(work, native.policyAdmit(this.#policy), 1, undefined, abort);
+    } finally {
+      abort.stop();
+    }
+  }
+
+  /** Goes on after a first attempt that failed. */
+  async #recover<T>(work: Guarded<T>, id: number, thrown: unknown): Promise<T> {
+    // From here on the caller is on the stack of errors, which it is not in a timer.
+    await undefined;
+    const error = this.#dress(thrown, 1, this.#attemptMs);
+    return this.#attempts(work, await this.#again(id, 1, error), 2, error);
+  }
+
+  /** All attempts from the given one on; `last` is what the one before failed with. */
+  async #attempts<T>(work: Guarded<T>, id: number, number: number, last?: unknown, abort?: Abort): Promise<T> {
+    for (; ; number++) {
+      if (id < 0) id = await this.#wait(abort, last);
+      const ms = native.policyAttemptMs(this.#policy, id);
+      try {
+        const value = await new Running(number).settle(work, ms, abort);
+        this.#succeed(id);
+        return value;
+      } catch (thrown) {
+        if (abort?.signal.aborted) {
+          this.#cancel(id);
+          throw abort.signal.reason;
+        }
+        last = this.#dress(thrown, number, ms);
+      }
+      id = await this.#again(id, number, last, abort);
+    }
+  }
+
+  /** After a failed attempt: sleeps until the next, and gives the call's number or -1 when it has to wait more. */
+  async #again(id: number, attempt: number, error: unknown, abort?: Abort): Promise<number> {
+    const delayMs = this.#fail(id, error);
+    if (delayMs < 0) throw error;
+    this.#rules.onRetry?.({ attempt, delayMs, error });
+    try {
+      await pause(delayMs, abort);
+    } catch (reason) {
+      this.#cancel(id);
+      throw reason;
+    }
+    return native.policyAdmit(this.#policy, id);
+  }
+
+  /** Waits until a call that was told to wait may go; throws when it is refused: `last`, if there was an attempt. */
+  async #wait(abort: Abort | undefined, last: unknown): Promise<number> {
+    for (;;) {
+      const step = JSON.parse(native.policyStep(this.#policy)) as Step;
+      if ('refused' in step) {
+        // It may have held a place in the bulkhead when it was.
+        this.#wake();
+        throw last ?? dress(step.refused);
+      }
+      try {
+        if ('waitMs' in step) await pause(step.waitMs, abort);
+        else await this.#turn(step.id, step.queueMs, abort);
+      } catch (reason) {
+        this.#cancel(step.id);
+        throw reason;
+      }
+      const id = native.policyAdmit(this.#policy, step.id);
+      if (id >= 0) return id;
+    }
+  }
+
+  /** Waits in the bulkhead's queue, at most as long as told. */
+  async #turn(id: number, atMostMs: number | null, abort: Abort | undefined): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        abort?.signal.throwIfAborted();
+        this.#queued.set(id, resolve);
+        if (atMostMs !== null) timer = setTimeout(resolve, atMostMs);
+        if (abort) abort.interrupt = reject;
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#queued.delete(id);
+    }
+  }
+
+  /** Wakes the queued calls whose turn has come. */
+  #wake(): void {
+    for (let id = native.policyTurn(this.#policy); id >= 0; id = native.policyTurn(this.#policy)) {
+      this.#queued.get(id)?.();
+    }
+  }
+
+  #succeed(id: number): void {
+    native.policySucceed(this.#policy, id);
+    if (this.#queued.size > 0) this.#wake();
+  }
+
+  #cancel(id: number): void {
+    native.policyCancel(this.#policy, id);
+    this.#wake();
+  }
+
+  /** Reports a failed attempt; gives the delay before the next, or -1. */
+  #fail(id: number, error: unknown): number {
+    const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
+    const delayMs = native.policyFail(
+      this.#policy,
+      id,
+      this.#weightOf(error),
+      this.#isRetryable(error),
+      typeof retryAfterMs === 'number' ? retryAfterMs : -1,
+    );
+    this.#wake();
+    return delayMs;
+  }
+
+  #weightOf(error: unknown): number {
+    const { excludedExceptions, failureWeight } = this.#rules;
+    if (excludedExceptions && matches(excludedExceptions, error)) return 0;
+    if (failureWeight) return failureWeight(error);
+    if (error instanceof RetryError) return error.attempts;
+    if (!(error instanceof MoorlineError)) return isAbort(error) ? 0 : 1;
+    const status = error.detail?.['status'];
+    return native.policyWeight(error.kind, error.delivery, typeof status === 'number' ? status : undefined);
+  }
+
+  #isRetryable(error: unknown): boolean {
+    const { retryableExceptions } = this.#rules;
+    if (retryableExceptions) return matches(retryableExceptions, error);
+    return error instanceof MoorlineError ? error.retryable : !isAbort(error);
+  }
+
+  /** The error of an attempt, made here, where the caller's stack is. */
+  #dress(thrown: unknown, attempt: number, afterMs: number): unknown {
+    let error = thrown;
+    if (thrown === LATE) {
+      error = dress(native.policyTimedOut(this.#policy, afterMs));
+      this.#rules.onTimeout?.({ attempt, afterMs });
+    }
+    if (error instanceof MoorlineError && error.attempts < attempt) Object.assign(error, { attempts: attempt });
+    return error;
+  }
+}
+
+/** Somebody decided to stop: that says nothing about the service, and a repeat is not wanted. */
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}
+
+/** Sleeps; an abort ends it at once and stops the timer. */
+function pause(ms: number, abort: Abort | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    abort?.signal.throwIfAborted();
+    const timer = setTimeout(resolve, ms);
+    if (!abort) return;
+    abort.interrupt = (reason) => {
+      clearTimeout(timer);
+      reject(reason);
+    };
+  });
+}

@@ -1,0 +1,159 @@
+import {
+  acquire,
+  type BatchStatement,
+  OpenTransaction,
+  type QueryOptions,
+  Statements,
+  syncRefused,
+} from './libsql-client';
+import type { Transaction, TransactionMode } from './libsql-client';
+import { closedError, LibsqlError } from './libsql-error';
+import { native } from './native';
+import type { InArgs, InStatement, IntMode, ResultSet } from './result-set';
+
+export { LibsqlBatchError, LibsqlError } from './libsql-error';
+export type { BatchStatement, QueryOptions, Transaction, TransactionMode } from './libsql-client';
+export type { InArgs, InStatement, IntMode, InValue, ResultSet, Row, Value } from './result-set';
+
+/** Options of {@link createClient}: those of `@libsql/client`, and moorline's own time limits. */
+export interface Config {
+  /** `file:path`, `:memory:`, or a server: `libsql://`, `https://`, `http://` (`wss://` and `ws://` mean the same). */
+  url: string;
+  /** The token of a remote database. */
+  authToken?: string | undefined;
+  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
+  tls?: boolean | undefined;
+  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
+  intMode?: IntMode | undefined;
+  /** Connections, or requests to a server, at once. Default 20. */
+  concurrency?: number | undefined;
+  /** How long a statement waits for another connection's lock on a file, in milliseconds. Default 5000. */
+  timeout?: number | undefined;
+  /** How long a call waits for a free connection. Default 10 000. */
+  connectionTimeoutMs?: number | undefined;
+  /** How long one statement, batch or transaction step may take. Default 30 000; `Infinity` for ever. */
+  queryTimeoutMs?: number | undefined;
+  /** Embedded replicas and encryption are not in this build: refused, with the reason. */
+  syncUrl?: never;
+  syncInterval?: never;
+  readYourWrites?: never;
+  offline?: never;
+  encryptionKey?: never;
+  remoteEncryptionKey?: never;
+  /** Requests do not go through JavaScript: refused. */
+  fetch?: never;
+}
+
+/** What `sync` resolves with for an embedded replica; this build has none. */
+export type Replicated = { frame_no: number; frames_synced: number } | undefined;
+
+/** A client for one database. Every call has a connection to itself, a transaction keeps one. */
+export interface Client {
+  /** Runs one statement. */
+  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
+  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  /** As `batch`, with foreign keys off around it. */
+  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  /** Begins an interactive transaction. The default mode is `write`. */
+  transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Embedded replicas are not in this build: always rejects. */
+  sync(): Promise<Replicated>;
+  /** Closes all connections; what runs is interrupted. */
+  close(): void;
+  /** Opens the client again after `close`. */
+  reconnect(): void;
+  /** Whether `close` was called. */
+  readonly closed: boolean;
+  /** `file` for files and memory, `http` for servers. */
+  readonly protocol: string;
+}
+
+class DatabaseClient implements Client {
+  readonly #config: Config;
+  #statements: Statements | undefined;
+  readonly protocol: string;
+
+  constructor(config: Config) {
+    this.#config = config;
+    this.#statements = this.#connect();
+    [this.protocol] = native.libsqlDescribe(this.#statements.handle) as [string, string];
+  }
+
+  get closed(): boolean {
+    return this.#statements === undefined;
+  }
+
+  async execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet> {
+    return this.#open('execute').execute(statement, args, options);
+  }
+
+  async batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]> {
+    return this.#open('batch').batch(statements, mode, options);
+  }
+
+  async migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]> {
+    return this.#open('migrate').batch(statements, 'migrate', options);
+  }
+
+  async transaction(mode: TransactionMode = 'write', options: QueryOptions = {}): Promise<Transaction> {
+    const { handle, intMode } = this.#open('transaction');
+    const lease = native.libsqlTake(handle) ?? (await acquire(handle, options.signal));
+    const end = () => native.libsqlRelease(handle, lease);
+    return OpenTransaction.begin(new Statements(handle, intMode, lease), mode, end, options);
+  }
+
+  async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
+    return this.#open('executeMultiple').executeMultiple(sql, options);
+  }
+
+  async sync(): Promise<Replicated> {
+    this.#open('sync');
+    throw syncRefused();
+  }
+
+  close(): void {
+    const closing = this.#statements;
+    this.#statements = undefined;
+    // Connections still in use are cut; nobody can wait for the end of a synchronous close.
+    if (closing) void native.libsqlDrain(closing.handle, 0).catch(() => undefined);
+  }
+
+  reconnect(): void {
+    this.close();
+    this.#statements = this.#connect();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #connect(): Statements {
+    const handle = native.libsqlOpen(this.#config, 'client', true, () => undefined);
+    return new Statements(handle, this.#config.intMode ?? 'number');
+  }
+
+  #open(operation: string): Statements {
+    if (!this.#statements) throw closedError('The client is closed', operation);
+    return this.#statements;
+  }
+}
+
+/**
+ * A client with the API of `@libsql/client`: code written for it works when the import is changed. Nothing is
+ * connected before the first call.
+ *
+ * @throws LibsqlError (`URL_INVALID`, `URL_SCHEME_NOT_SUPPORTED`, `URL_PARAM_NOT_SUPPORTED`) for its URL,
+ * TypeError or RangeError for another option.
+ */
+export function createClient(config: Config): Client {
+  try {
+    return new DatabaseClient(config);
+  } catch (error) {
+    const code = (error as { code?: unknown }).code;
+    if (!(error instanceof TypeError) || typeof code !== 'string' || !code.startsWith('URL_')) throw error;
+    throw new LibsqlError(error.message, code, undefined, undefined, error);
+  }
+}

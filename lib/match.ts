@@ -1,0 +1,35 @@
+import { inspect } from 'node:util';
+
+import { MoorlineError, type ErrorKind } from './error';
+
+type ErrorClass = abstract new (...args: never[]) => Error;
+
+/** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
+export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;
+
+/** Whether an error is one of those meant. */
+export function matches(matchers: readonly ErrorMatcher[], error: unknown): boolean {
+  return matchers.some((matcher) => {
+    if (typeof matcher === 'string') return error instanceof MoorlineError && error.kind === matcher;
+    if (isErrorClass(matcher)) return error instanceof matcher;
+    return matcher(error);
+  });
+}
+
+function isErrorClass(matcher: Exclude<ErrorMatcher, string>): matcher is ErrorClass {
+  return matcher === Error || matcher.prototype instanceof Error;
+}
+
+/** Takes a list of matchers from an options object; what is none throws. */
+export function readMatchers(path: string, given: unknown): readonly ErrorMatcher[] | undefined {
+  if (given === undefined) return undefined;
+  const isMatcher = (one: unknown) => typeof one === 'function' || typeof one === 'string';
+  if (Array.isArray(given) && given.every(isMatcher)) return given as ErrorMatcher[];
+  throw invalidType(path, 'an array of error classes, predicates and error kinds', given);
+}
+
+/** A programmer's mistake, as Node reports it. */
+export function invalidType(path: string, expected: string, given: unknown): TypeError {
+  const error = new TypeError(`${path} must be ${expected}, got ${inspect(given, { depth: 0 })}`);
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
+}

@@ -1,0 +1,38 @@
+import { call } from './call';
+import { native, type Handle } from './native';
+import type { NixtlaCallOptions } from './nixtla';
+import type { NixtlaJob as NativeJob } from '../dist/native';
+
+/** A request the service works on by itself; made by `NixtlaClient.submit`. */
+export class NixtlaJob<Answer> {
+  readonly #job: Handle<NativeJob>;
+  /** The service's name for it. */
+  readonly id: string;
+
+  /** @internal */
+  constructor(job: Handle<NativeJob>) {
+    this.#job = job;
+    this.id = native.nixtlaJobId(job);
+  }
+
+  /** What the service says of it: `pending`, `running`, `succeeded`, `failed` or `cancelled`. */
+  status(options: NixtlaCallOptions = {}): Promise<string> {
+    return call((cancel) => native.nixtlaJobStatus(this.#job, options.timeoutMs, cancel), options.signal);
+  }
+
+  /**
+   * Waits for the answer, asking after it every half second at first and every 15 s in the end.
+   *
+   * After `timeoutMs` (default an hour) the job is cancelled and the call rejects with kind `timeout`. Aborting
+   * `signal` only ends the wait: the job goes on.
+   */
+  async result(options: NixtlaCallOptions = {}): Promise<Answer> {
+    const answer = await call((cancel) => native.nixtlaJobResult(this.#job, options.timeoutMs, cancel), options.signal);
+    return JSON.parse(answer) as Answer;
+  }
+
+  /** Cancels it. Resolves with false when there is nothing to cancel any more. */
+  cancel(options: NixtlaCallOptions = {}): Promise<boolean> {
+    return call((cancel) => native.nixtlaJobCancel(this.#job, options.timeoutMs, cancel), options.signal);
+  }
+}

@@ -1,0 +1,112 @@
+import type { Deadlines, Timed } from './deadlines';
+
+/** What a function under a policy is handed. */
+export interface Attempt {
+  /** The number of the attempt, from 1. */
+  readonly attempt: number;
+  /** Aborted when the attempt has taken too long, or the caller gave up. Pass it on to whatever you call. */
+  readonly signal: AbortSignal;
+}
+
+/** The caller's signal during one call. */
+export class Abort {
+  /** Ends what the call waits for at the moment. */
+  interrupt: ((reason: unknown) => void) | undefined;
+  readonly signal: AbortSignal;
+  readonly #onAbort = () => this.interrupt?.(this.signal.reason);
+
+  constructor(signal: AbortSignal) {
+    this.signal = signal;
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** The call is over. */
+  stop(): void {
+    this.signal.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+/** What an attempt fails with at its deadline. */
+export const LATE = Symbol('late');
+
+/** One attempt while it runs. It may be told of two ends (its answer comes after its deadline); the first counts. */
+export class Running implements Attempt, Timed {
+  readonly attempt: number;
+  due = 0;
+  before: Timed | undefined = undefined;
+  after: Timed | undefined = undefined;
+  #over = false;
+  #deadlines: Deadlines | undefined = undefined;
+  #failed: ((thrown: unknown) => void) | undefined = undefined;
+  #controller: AbortController | undefined = undefined;
+
+  constructor(attempt: number) {
+    this.attempt = attempt;
+  }
+
+  /** Made only for those who ask: an `AbortController` costs more than all the rest. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
+  /** Runs `work` and tells how it ends. */
+  start<T>(
+    work: (attempt: Attempt) => T | PromiseLike<T>,
+    settled: (value: T) => void,
+    failed: (thrown: unknown) => void,
+  ): void {
+    this.#failed = failed;
+    let answer: T | PromiseLike<T>;
+    try {
+      answer = work(this);
+    } catch (thrown) {
+      return failed(thrown);
+    }
+    if (isThenable(answer)) answer.then(settled, failed);
+    else settled(answer);
+  }
+
+  /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */
+  async settle<T>(work: (attempt: Attempt) => T | PromiseLike<T>, ms: number, abort?: Abort): Promise<T> {
+    abort?.signal.throwIfAborted();
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        if (abort) abort.interrupt = (reason) => this.#fail(reason, reason);
+        if (ms >= 0) timer = setTimeout(() => this.expire(), ms);
+        this.start(work, resolve, reject);
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** From now on it is late after the time of `deadlines`. */
+  endBy(deadlines: Deadlines): void {
+    if (this.#over) return;
+    this.#deadlines = deadlines;
+    deadlines.add(this);
+  }
+
+  /** Takes note of its end; false when it had ended before. */
+  end(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#deadlines?.remove(this);
+    return true;
+  }
+
+  expire(): void {
+    this.#fail(LATE, new DOMException('The attempt has taken too long', 'TimeoutError'));
+  }
+
+  #fail(thrown: unknown, reason: unknown): void {
+    this.#failed?.(thrown);
+    this.#controller?.abort(reason);
+  }
+}
+
+function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
+  return typeof (answer as PromiseLike<T> | null | undefined)?.then === 'function';
+}

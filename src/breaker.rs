@@ -1,0 +1,115 @@
+//! What a breaker shows, and what can be done to it by hand.
+
+use std::{
+    sync::{Arc, LazyLock, Mutex},
+    time::{Instant, SystemTime},
+};
+
+use moorline_core::{
+    clock::Anchor,
+    metrics::Page,
+    resilience::{
+        breaker::{Change, Snapshot},
+        metrics,
+        registry::{Registry, Watcher},
+    },
+};
+use napi_derive::napi;
+use serde_json::{Value as Json, json};
+
+use crate::{
+    bridge::{Callback, Handle, Value},
+    guarded::{Policy, lock},
+};
+
+/// The state of the policy's breaker as JSON; `null` without one.
+#[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>")]
+pub fn breaker_snapshot(policy: Handle<Policy>) -> String {
+    let breaker = policy.breaker();
+    breaker
+        .map_or(Json::Null, |breaker| {
+            snapshot(breaker.name(), &breaker.snapshot(), anchor())
+        })
+        .to_string()
+}
+
+/// The states of every breaker of the process as a JSON array.
+#[napi(catch_unwind)]
+pub fn breaker_snapshots() -> String {
+    let anchor = anchor();
+    let all = Registry::process().all();
+    let shown = all
+        .iter()
+        .map(|breaker| snapshot(breaker.name(), &breaker.snapshot(), anchor));
+    Json::Array(shown.collect()).to_string()
+}
+
+/// Every breaker of the process as Prometheus text.
+#[napi(catch_unwind)]
+pub fn breaker_metrics() -> String {
+    let mut page = Page::new();
+    metrics::write(Registry::process(), &mut page);
+    page.into_text()
+}
+
+/// Changes the state by hand: `open`, `isolate`, `half-open`, `close` or `reset`.
+#[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, to: string")]
+pub fn breaker_force(policy: Handle<Policy>, to: String) {
+    let now = Instant::now();
+    if let Some(breaker) = policy.breaker() {
+        breaker.with(|breaker| match to.as_str() {
+            "open" => breaker.open(now),
+            "isolate" => breaker.isolate(now),
+            "half-open" => breaker.half_open(now),
+            "close" => breaker.close(now),
+            _ => breaker.reset(now),
+        });
+    }
+}
+
+/// Calls `listener` with `[from, to, epochMs]` for each change of the policy's breaker, whoever causes it.
+#[napi(catch_unwind)]
+pub fn breaker_watch(
+    #[napi(ts_arg_type = "Handle<Policy>")] policy: Handle<Policy>,
+    #[napi(ts_arg_type = "(change: [from: string, to: string, epochMs: number]) => void")]
+    listener: Callback,
+) {
+    let Some(breaker) = policy.breaker() else {
+        return;
+    };
+    let watcher: Arc<Watcher> = Arc::new(move |_: &str, change: &Change| {
+        listener.call(Value::List(vec![
+            Value::Text(change.from.as_str().to_owned()),
+            Value::Text(change.to.as_str().to_owned()),
+            Value::Number(anchor().epoch_ms(change.at)),
+        ]));
+    });
+    breaker.watch(&watcher);
+    policy.keep(watcher);
+}
+
+fn snapshot(name: &str, snapshot: &Snapshot, anchor: Anchor) -> Json {
+    let totals = &snapshot.totals;
+    json!({
+        "name": name,
+        "state": snapshot.state.as_str(),
+        "failures": snapshot.failures,
+        "successes": snapshot.successes,
+        "lastFailureTime": snapshot.last_failure.map(|at| anchor.epoch_ms(at)),
+        "nextAttemptTime": snapshot.next_attempt.map(|at| anchor.epoch_ms(at)),
+        "totalRequests": totals.requests,
+        "totalSuccesses": totals.successes,
+        "totalFailures": totals.failures,
+        "totalRefused": totals.refused,
+        "stateChanges": totals.changes,
+    })
+}
+
+/// The process's one anchor, so that a moment is the same time in every snapshot.
+fn anchor() -> Anchor {
+    static ANCHOR: LazyLock<Mutex<Anchor>> =
+        LazyLock::new(|| Mutex::new(Anchor::new(Instant::now(), SystemTime::now())));
+    let mut anchor = lock(&ANCHOR);
+    *anchor = anchor.refreshed(Instant::now(), SystemTime::now());
+    *anchor
+}

@@ -1,0 +1,224 @@
+//! The calls of one JavaScript environment on their way through a pipeline.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Wake, Waker},
+    time::{Duration, Instant},
+};
+
+use moorline_core::resilience::{
+    budget::Budget,
+    call::{Call, Next, Step},
+    config::PolicyOptions,
+    deadline::Deadline,
+    describe,
+    pipeline::Pipeline,
+    registry::{Registry, SharedBreaker, Watcher},
+    report::Report,
+};
+use serde_json::{Value as Json, json};
+
+use crate::bridge;
+
+/// What `admit` answers when the call may not go yet, or not at all; `policyStep` says which.
+pub(crate) const NOT_NOW: i32 = -1;
+
+/// A pipeline and the calls of one JavaScript environment that are on their way through it.
+pub struct Policy {
+    name: String,
+    pipeline: Pipeline,
+    /// As users see them.
+    options: Json,
+    /// A breaker of this name was there before, with other options.
+    options_differ: bool,
+    calls: Mutex<Calls>,
+    turns: Arc<Turns>,
+    watcher: Mutex<Option<Arc<Watcher>>>,
+}
+
+/// Calls by number. A number is used again once its call is over.
+#[derive(Default)]
+struct Calls {
+    running: Vec<Option<(Call, Deadline)>>,
+    free: Vec<u32>,
+    /// What the last call that may not go was told.
+    step: Json,
+}
+
+/// Calls whose turn in the bulkhead has come.
+#[derive(Default)]
+struct Turns(Mutex<VecDeque<u32>>);
+
+struct Turn {
+    turns: Arc<Turns>,
+    id: u32,
+}
+
+impl Wake for Turn {
+    fn wake(self: Arc<Self>) {
+        lock(&self.turns.0).push_back(self.id);
+    }
+}
+
+impl Policy {
+    pub(crate) fn new(name: &str, read: &PolicyOptions) -> Self {
+        let mut pipeline = Pipeline::new(read.pipeline);
+        let (mut name, mut options_differ) = (name.to_owned(), false);
+        if let Some((guards, options)) = read.breaker {
+            let breaker = if name.is_empty() {
+                Registry::process().own("policy", options)
+            } else {
+                let joined = Registry::process().join(&name, options);
+                options_differ = joined.options_differ;
+                joined.breaker
+            };
+            breaker.name().clone_into(&mut name);
+            pipeline = pipeline.with_breaker(guards, breaker);
+        }
+        if name.is_empty() {
+            "policy".clone_into(&mut name);
+        }
+        if let Some(budget) = read.budget {
+            pipeline = pipeline.with_budget(Arc::new(Budget::new(budget)));
+        }
+        Self {
+            name,
+            pipeline,
+            options: describe::policy(read),
+            options_differ,
+            calls: Mutex::default(),
+            turns: Arc::default(),
+            watcher: Mutex::default(),
+        }
+    }
+
+    /// The number of a call that may go, or `NOT_NOW`. Without `id` it begins a call.
+    pub(crate) fn admit(&self, id: Option<u32>) -> i32 {
+        let now = Instant::now();
+        let mut calls = lock(&self.calls);
+        let id = id.unwrap_or_else(|| calls.insert(self.pipeline.begin(Deadline::NEVER, now)));
+        let Some((call, deadline)) = calls.get(id) else {
+            return NOT_NOW;
+        };
+        let step = call.admit(&self.pipeline, now);
+        if let Step::Go(attempt) = step {
+            *deadline = attempt.deadline;
+            return id as i32;
+        }
+        if matches!(step, Step::Queue(_)) {
+            let turns = Arc::clone(&self.turns);
+            let waker = Waker::from(Arc::new(Turn { turns, id }));
+            call.wake_on_turn(&self.pipeline, &waker);
+        }
+        calls.step = match step {
+            Step::Go(_) => Json::Null,
+            Step::Wait(pause) => json!({ "id": id, "waitMs": ms(pause) }),
+            Step::Queue(at_most) => json!({ "id": id, "queueMs": at_most.map(ms) }),
+            Step::Refuse(refusal) => {
+                calls.remove(id);
+                let failure = refusal.failure(&self.name);
+                let failure = failure.during("resilience", self.name.clone());
+                json!({ "refused": bridge::record(failure) })
+            }
+        };
+        NOT_NOW
+    }
+
+    /// Milliseconds until the next attempt, or `NOT_NOW` when the call is over.
+    pub(crate) fn record(&self, id: u32, report: Report) -> i32 {
+        let now = Instant::now();
+        let mut calls = lock(&self.calls);
+        let Some((call, _)) = calls.get(id) else {
+            return NOT_NOW;
+        };
+        if let Next::RetryIn(delay) = call.record(&self.pipeline, report, now) {
+            return ms(delay) as i32;
+        }
+        calls.remove(id);
+        NOT_NOW
+    }
+
+    /// The caller gave the call up.
+    pub(crate) fn cancel(&self, id: u32) {
+        let mut calls = lock(&self.calls);
+        if let Some((mut call, _)) = calls.remove(id) {
+            call.cancel(&self.pipeline, Instant::now());
+        }
+    }
+
+    /// The name: its own, or that of its breaker.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What `lib/` keeps of it, as JSON: name, options, and the longest a first attempt may take.
+    pub(crate) fn describe(&self) -> Json {
+        let options = self.pipeline.options();
+        let bounds = [options.timeout.get(), options.attempt_timeout.get()];
+        json!({
+            "name": self.name,
+            "options": self.options,
+            "optionsDiffer": self.options_differ,
+            "attemptMs": bounds.into_iter().flatten().min().map(ms),
+        })
+    }
+
+    /// What the last call that could not go was told.
+    pub(crate) fn take_step(&self) -> Json {
+        lock(&self.calls).step.take()
+    }
+
+    /// How long the running attempt may still take; `None` without a limit.
+    pub(crate) fn attempt_left(&self, id: u32) -> Option<Duration> {
+        let mut calls = lock(&self.calls);
+        let (_, deadline) = calls.get(id)?;
+        deadline.remaining(Instant::now())
+    }
+
+    /// The next queued call whose turn in the bulkhead has come.
+    pub(crate) fn next_turn(&self) -> Option<u32> {
+        lock(&self.turns.0).pop_front()
+    }
+
+    /// Its breaker, if it has one.
+    pub(crate) fn breaker(&self) -> Option<&Arc<SharedBreaker>> {
+        self.pipeline.breaker()
+    }
+
+    /// Keeps the watcher of its breaker for as long as the policy lives.
+    pub(crate) fn keep(&self, watcher: Arc<Watcher>) {
+        *lock(&self.watcher) = Some(watcher);
+    }
+}
+
+impl Calls {
+    fn insert(&mut self, call: Call) -> u32 {
+        let entry = Some((call, Deadline::NEVER));
+        if let Some(id) = self.free.pop() {
+            self.running[id as usize] = entry;
+            return id;
+        }
+        self.running.push(entry);
+        self.running.len() as u32 - 1
+    }
+
+    fn get(&mut self, id: u32) -> Option<&mut (Call, Deadline)> {
+        self.running.get_mut(id as usize)?.as_mut()
+    }
+
+    fn remove(&mut self, id: u32) -> Option<(Call, Deadline)> {
+        let call = self.running.get_mut(id as usize)?.take()?;
+        self.free.push(id);
+        Some(call)
+    }
+}
+
+/// Whole milliseconds, never too early.
+pub(crate) fn ms(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).ceil()
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,243 @@
+//! Nixtla: requests by the name of their operation, jobs, and the client's state.
+//!
+//! Requests are read whole before anything is started, so that a programmer's mistake throws; answers cross as one
+//! JSON text.
+
+use std::sync::Arc;
+
+use moorline_core::{
+    options::{Options, Plain},
+    resilience::registry::Watcher,
+};
+use moorline_services::nixtla::{
+    bounds::Bounds,
+    config::NixtlaConfig,
+    jobs::{self, Job},
+    request::Request,
+    service::Nixtla,
+};
+use napi::{Env, Result};
+use napi_derive::napi;
+use serde_json::json;
+
+use crate::bridge::{Callback, Cancel, Given, Handle, Promised, promise, throw};
+
+/// A client, and who hears of its breaker.
+pub struct NixtlaClient {
+    nixtla: Nixtla,
+    /// The breaker holds it weakly.
+    _watcher: Arc<Watcher>,
+}
+
+/// A submitted request, with the client that submitted it.
+pub struct NixtlaJob {
+    client: Arc<NixtlaClient>,
+    job: Job,
+}
+
+/// A client. `environment` holds the variables it may read; `listener` hears the breaker's changes as JSON text.
+#[napi(catch_unwind, ts_return_type = "Handle<NixtlaClient>")]
+pub fn nixtla_create(
+    env: Env,
+    config: Given,
+    environment: Given,
+    #[napi(ts_arg_type = "(change: string) => void")] listener: Callback,
+) -> Result<Handle<NixtlaClient>> {
+    let variable = |name: &str| match &environment.0 {
+        Plain::Map(variables) => variables.iter().find_map(|(key, value)| match value {
+            Plain::Text(text) if key == name => Some(text.clone()),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let config = Options::new("config", &config.0)
+        .and_then(|options| NixtlaConfig::from_options(options, variable))
+        .map_err(|error| throw(&env, &error))?;
+    let watcher: Arc<Watcher> = Arc::new(move |_, change| {
+        let change = json!({ "from": change.from.as_str(), "to": change.to.as_str() });
+        listener.call(change.to_string());
+    });
+    let nixtla = Nixtla::new(config);
+    nixtla.watch_breaker(&watcher);
+    Ok(Handle::new(NixtlaClient {
+        nixtla,
+        _watcher: watcher,
+    }))
+}
+
+/// Does what a request asks: `forecast`, `detectAnomalies`, `crossValidate`, `onlineAnomalies` or `finetune`.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn nixtla_run(
+    env: Env,
+    client: Handle<NixtlaClient>,
+    operation: String,
+    request: Given,
+    timeout_ms: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let request = Request::read(&operation, &request.0).map_err(|error| throw(&env, &error))?;
+    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    promise(&env, async move {
+        let answer = client.nixtla.run(Arc::new(request), bounds).await?;
+        answer.into_json().await
+    })
+}
+
+/// Hands a request over as a job.
+#[napi(catch_unwind, ts_return_type = "Promise<Handle<NixtlaJob>>")]
+pub fn nixtla_submit(
+    env: Env,
+    client: Handle<NixtlaClient>,
+    operation: String,
+    request: Given,
+    timeout_ms: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let request = Request::read(&operation, &request.0)
+        .and_then(|request| jobs::check(&request).map(|()| request))
+        .map_err(|error| throw(&env, &error))?;
+    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    promise(&env, async move {
+        let job = client.nixtla.submit(Arc::new(request), &bounds).await?;
+        let client = client.0;
+        Ok(Handle::new(NixtlaJob { client, job }))
+    })
+}
+
+/// The service's name for a job.
+#[napi(catch_unwind)]
+pub fn nixtla_job_id(job: Handle<NixtlaJob>) -> String {
+    job.job.id().to_owned()
+}
+
+/// What the service says of a job.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn nixtla_job_status(
+    env: Env,
+    job: Handle<NixtlaJob>,
+    timeout_ms: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    promise(&env, async move {
+        job.client.nixtla.job_status(&job.job, &bounds).await
+    })
+}
+
+/// A job's answer, waited for at most `timeoutMs` (an hour).
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn nixtla_job_result(
+    env: Env,
+    job: Handle<NixtlaJob>,
+    timeout_ms: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let wait = jobs::read_wait(&timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    let bounds = Bounds::unlimited(Cancel::token(cancel.as_ref()));
+    promise(&env, async move {
+        let nixtla = &job.client.nixtla;
+        let answer = nixtla.job_result(&job.job, wait, &bounds).await?;
+        answer.into_json().await
+    })
+}
+
+/// Cancels a job; false when there was nothing to cancel.
+#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+pub fn nixtla_job_cancel(
+    env: Env,
+    job: Handle<NixtlaJob>,
+    timeout_ms: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    promise(&env, async move {
+        job.client.nixtla.cancel_job(&job.job, &bounds).await
+    })
+}
+
+/// Whether the service answers and accepts the key.
+#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+pub fn nixtla_health(env: Env, client: Handle<NixtlaClient>) -> Result<Promised> {
+    promise(&env, async move { Ok(client.nixtla.health_check().await) })
+}
+
+/// Requests used and allowed.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn nixtla_usage(
+    env: Env,
+    client: Handle<NixtlaClient>,
+    timeout_ms: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    promise(&env, async move {
+        Ok(client.nixtla.usage(&bounds).await?.to_string())
+    })
+}
+
+/// The account's fine-tuned models.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn nixtla_models(
+    env: Env,
+    client: Handle<NixtlaClient>,
+    timeout_ms: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    promise(&env, async move {
+        Ok(client.nixtla.finetuned_models(&bounds).await?.to_string())
+    })
+}
+
+/// Deletes a fine-tuned model; false when there is no such model.
+#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+pub fn nixtla_delete_model(
+    env: Env,
+    client: Handle<NixtlaClient>,
+    id: String,
+    timeout_ms: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    Nixtla::check_model_id(&id).map_err(|error| throw(&env, &error))?;
+    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    promise(&env, async move {
+        client.nixtla.delete_finetuned_model(&id, &bounds).await
+    })
+}
+
+/// The breaker: its state, failures and times, as JSON text.
+#[napi(catch_unwind)]
+pub fn nixtla_breaker(client: Handle<NixtlaClient>) -> String {
+    let breaker = client.nixtla.breaker_state();
+    json!({
+        "state": breaker.state.as_str(),
+        "failures": breaker.failures,
+        "lastFailureTime": breaker.last_failure_ms,
+        "nextAttemptTime": breaker.next_attempt_ms,
+    })
+    .to_string()
+}
+
+/// Closes the breaker and forgets its failures.
+#[napi(catch_unwind)]
+pub fn nixtla_reset_breaker(client: Handle<NixtlaClient>) {
+    client.nixtla.reset_breaker();
+}
+
+/// What the client has used so far, as JSON text.
+#[napi(catch_unwind)]
+pub fn nixtla_stats(client: Handle<NixtlaClient>) -> String {
+    let stats = client.nixtla.stats();
+    json!({
+        "requests": stats.requests,
+        "inputTokens": stats.input_tokens,
+        "outputTokens": stats.output_tokens,
+        "finetuneTokens": stats.finetune_tokens,
+        "localAnswers": stats.local_answers,
+    })
+    .to_string()
+}
+
+fn read_bounds(env: &Env, timeout_ms: &Given, cancel: Option<&Handle<Cancel>>) -> Result<Bounds> {
+    Bounds::read(&timeout_ms.0, Cancel::token(cancel)).map_err(|error| throw(env, &error))
+}

@@ -1,0 +1,174 @@
+//! Policies and breakers around JavaScript functions.
+//!
+//! The functions and their values stay in JavaScript. What crosses is decisions: `lib/guard.ts` asks before each
+//! attempt, reports after it, and sleeps in between for as long as it is told.
+
+use std::{ffi::CStr, time::Duration};
+
+use moorline_core::{
+    error::{Delivery, Failure, Kind},
+    options::{Options, Read},
+    resilience::{
+        config::{self, PolicyOptions},
+        pipeline::Guards,
+        report::{Fault, Report, blames_service},
+    },
+};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::{
+    bridge::{self, Answer, Call, Exports, Function, Given, Handle, throw},
+    guarded::{NOT_NOW, Policy, ms},
+};
+
+fn read<T>(env: Env, given: &Given, read: impl FnOnce(&Options<'_>) -> Read<T>) -> Result<T> {
+    let whole = || {
+        let options = Options::new("options", &given.0)?;
+        let value = read(&options)?;
+        options.finish()?;
+        Ok(value)
+    };
+    whole().map_err(|error| throw(&env, &error))
+}
+
+/// A policy from `PolicyOptions` without its functions.
+#[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
+pub fn policy_create(env: Env, options: Given) -> Result<Handle<Policy>> {
+    let (name, policy) = read(env, &options, |options| {
+        let name = options.text("name")?.unwrap_or_default();
+        Ok((name.to_owned(), config::pipeline(options)?))
+    })?;
+    Ok(Handle::new(Policy::new(&name, &policy)))
+}
+
+/// A policy that is only a breaker: no timeouts, no retries.
+#[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
+pub fn breaker_create(env: Env, name: String, options: Given) -> Result<Handle<Policy>> {
+    let breaker = read(env, &options, |options| {
+        config::breaker(options, config::BREAKER)
+    })?;
+    let policy = PolicyOptions::only_breaker(Guards::Attempts, breaker);
+    Ok(Handle::new(Policy::new(&name, &policy)))
+}
+
+/// Its name, options and the longest a first attempt may take, as JSON.
+#[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>")]
+pub fn policy_describe(policy: Handle<Policy>) -> String {
+    policy.describe().to_string()
+}
+
+/// What the last call that could not go was told, as JSON.
+#[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>")]
+pub fn policy_step(policy: Handle<Policy>) -> String {
+    policy.take_step().to_string()
+}
+
+/// How long the running attempt of a call may still take, in milliseconds; -1 without a limit.
+#[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, id: number")]
+pub fn policy_attempt_ms(policy: Handle<Policy>, id: u32) -> f64 {
+    policy.attempt_left(id).map_or(-1.0, ms)
+}
+
+/// The record of an attempt that took too long.
+#[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, afterMs: number")]
+pub fn policy_timed_out(policy: Handle<Policy>, after_ms: f64) -> String {
+    let message = format!("the attempt was not over within {after_ms} ms");
+    let failure = Failure::new(Kind::Timeout, message).with_retryable(true);
+    bridge::record(failure.during("resilience", policy.name().to_owned()))
+}
+
+/// As how many failures of the service a moorline error counts: one, or none.
+#[napi(catch_unwind)]
+pub fn policy_weight(kind: String, delivery: String, status: Option<f64>) -> u32 {
+    let kind = Kind::ALL.into_iter().find(|one| one.as_str() == kind);
+    let delivery = match delivery.as_str() {
+        "none" => Delivery::None,
+        "answered" => Delivery::Answered,
+        _ => Delivery::Unknown,
+    };
+    let status = status.map(|status| status as u64);
+    kind.map_or(1, |kind| u32::from(blames_service(kind, delivery, status)))
+}
+
+/// `policyAdmit(policy, id?)`: the number of a call that may go, or -1. Without `id` it begins a call.
+pub struct Admit;
+
+impl Function for Admit {
+    const NAME: &'static CStr = c"policyAdmit";
+    fn run(call: &Call) -> Answer {
+        let policy = call.handle::<Policy>(0);
+        policy.map_or(Answer::Undefined, |policy| {
+            Answer::Integer(policy.admit(call.index(1)))
+        })
+    }
+}
+
+/// `policySucceed(policy, id)`: the attempt gave what was asked for, and the call is over.
+pub struct Succeed;
+
+impl Function for Succeed {
+    const NAME: &'static CStr = c"policySucceed";
+    fn run(call: &Call) -> Answer {
+        if let (Some(policy), Some(id)) = (call.handle::<Policy>(0), call.index(1)) {
+            policy.record(id, Report::Success);
+        }
+        Answer::Undefined
+    }
+}
+
+/// `policyFail(policy, id, weight, retryable, retryAfterMs)`: milliseconds until the next attempt, or -1.
+pub struct Fail;
+
+impl Function for Fail {
+    const NAME: &'static CStr = c"policyFail";
+    fn run(call: &Call) -> Answer {
+        let (Some(policy), Some(id)) = (call.handle::<Policy>(0), call.index(1)) else {
+            return Answer::Undefined;
+        };
+        let asked = call.number(4).filter(|ms| *ms >= 0.0);
+        let retry_after = asked.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
+        let fault = Fault {
+            // A negative number or none at all counts as nothing: the conversion saturates.
+            weight: call.number(2).unwrap_or(1.0) as u32,
+            retryable: call.flag(3).unwrap_or(false),
+            retry_after,
+        };
+        Answer::Integer(policy.record(id, Report::Failure(fault)))
+    }
+}
+
+/// `policyCancel(policy, id)`: the caller gave the call up.
+pub struct Cancelled;
+
+impl Function for Cancelled {
+    const NAME: &'static CStr = c"policyCancel";
+    fn run(call: &Call) -> Answer {
+        if let (Some(policy), Some(id)) = (call.handle::<Policy>(0), call.index(1)) {
+            policy.cancel(id);
+        }
+        Answer::Undefined
+    }
+}
+
+/// `policyTurn(policy)`: the number of a queued call whose turn has come, or -1.
+pub struct NextTurn;
+
+impl Function for NextTurn {
+    const NAME: &'static CStr = c"policyTurn";
+    fn run(call: &Call) -> Answer {
+        let id = call
+            .handle::<Policy>(0)
+            .and_then(|policy| policy.next_turn());
+        Answer::Integer(id.map_or(NOT_NOW, |id| id as i32))
+    }
+}
+
+/// Registers the hand-written functions.
+pub fn register(exports: &Exports) -> Result<()> {
+    exports.add::<Admit>()?;
+    exports.add::<Succeed>()?;
+    exports.add::<Fail>()?;
+    exports.add::<Cancelled>()?;
+    exports.add::<NextTurn>()
+}

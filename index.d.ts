@@ -261,7 +261,7 @@ export declare function registerHealthCheck(
 export declare function checkAllHealth(): Promise<HealthReport>;
 /** {@link HealthMonitor.check} on the shared monitor. */
 export declare function checkHealth(name: string): Promise<HealthCheckResult>;
-export type ErrorClass = abstract new (...args: never[]) => Error;
+type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
 export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;
 /** What a function under a policy is handed. */
@@ -364,6 +364,11 @@ export declare class CircuitBreaker extends Emitter {
   /** Closes it and forgets also when it last failed. */
   reset(): void;
 }
+/**
+ * What moorline counts, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route: the state,
+ * successes, failures, refusals and changes of state of every circuit breaker of the process.
+ */
+export declare function metricsText(): string;
 /** How often to repeat, and after how long. */
 export interface RetryOptions {
   /** Extra attempts after the first. Default 2. */

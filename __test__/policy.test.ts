@@ -11,6 +11,7 @@ import { Worker } from 'node:worker_threads';
 import {
   CircuitBreaker,
   CircuitBreakerError,
+  metricsText,
   MoorlineError,
   Policy,
   RetryError,
@@ -226,6 +227,17 @@ describe('aborting', () => {
     assert.deepEqual(await Promise.all([running, last]), ['first', 'third']);
   });
 
+  test('by the function itself, or by a retry listener, is no different', async () => {
+    const policy = new Policy({ retry: { baseDelayMs: 60_000, maxRetries: 1, jitter: false } });
+    const inside = new AbortController();
+    const failing = () => (inside.abort(reason), fail());
+    await assert.rejects(policy.run(failing, { signal: inside.signal }), (error) => error === reason);
+    const listening = new AbortController();
+    policy.once('retry', () => listening.abort(reason));
+    const retried = policy.run(() => fail(), { signal: listening.signal });
+    await assert.rejects(retried, (error) => error === reason);
+  });
+
   test('before the call starts nothing', async () => {
     let ran = false;
     const policy = new Policy();
@@ -277,6 +289,7 @@ describe('bulkhead and rate limit', () => {
     const policy = new Policy({ timeoutMs: 30, bulkhead: { maxConcurrent: 1 } });
     const started = performance.now();
     const calls = [policy.run(never), policy.run(never), policy.run(never)];
+    for (const call of calls) call.catch(() => undefined);
     for (const call of calls) await assert.rejects(call, { kind: 'timeout' });
     assert.ok(performance.now() - started < 1000);
   });
@@ -448,6 +461,19 @@ describe('CircuitBreaker', () => {
     assert.deepEqual(published, ['open', 'half-open', 'closed']);
   });
 
+  test('is counted in the Prometheus text', async () => {
+    const breaker = new CircuitBreaker(name(), { failMax: 1 });
+    await breaker.run(() => 1);
+    await assert.rejects(breaker.run(() => fail()));
+    const lines = metricsText().split('\n');
+    const of = (metric: string, more = '') =>
+      lines.find((line) => line.startsWith(`resilience_circuit_breaker_${metric}{name="${breaker.name}"${more}}`));
+    assert.match(of('successes_total') ?? '', / 1$/);
+    assert.match(of('failures_total') ?? '', / 1$/);
+    assert.match(of('state', ',state="open"') ?? '', / 1$/);
+    assert.match(of('state', ',state="closed"') ?? '', / 0$/);
+  });
+
   test('can be held open and reset by hand', async () => {
     const breaker = new CircuitBreaker(name(), { resetTimeoutMs: 1 });
     breaker.open({ hold: true });
@@ -517,6 +543,13 @@ describe('options', () => {
         TypeError,
         "options.breaker.resetTimeout is not a known option; did you mean 'resetTimeoutMs'?",
       ],
+      [
+        () => new Policy({ retry: { retryableExceptions: Error as never } }),
+        TypeError,
+        'options.retry.retryableExceptions must be an array of error classes',
+      ],
+      [() => new CircuitBreaker('x', { failureWeight: 2 as never }), TypeError, 'options.failureWeight must be a'],
+      [() => new Policy().run('work' as never), TypeError, "fn must be a function, got 'work'"],
       [() => new CircuitBreaker('x', { failMax: 0 }), RangeError, 'options.failMax must be ≥ 1, got 0'],
     ];
     for (const [make, type, message] of cases) {

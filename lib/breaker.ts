@@ -4,7 +4,7 @@ import type { CallOptions } from './call';
 import { Emitter } from './events';
 import { Guard, type Guarded } from './guard';
 import { log } from './logger';
-import type { ErrorMatcher } from './match';
+import { invalidType, readMatchers, type ErrorMatcher } from './match';
 import { native, type Handle } from './native';
 import type { Policy as NativePolicy } from '../dist/native';
 
@@ -89,6 +89,15 @@ export function describe(policy: Handle<NativePolicy>) {
   };
 }
 
+/** @internal Functions and error classes stay here; the rest is for the addon to judge. */
+export function splitBreaker(path: string, { excludedExceptions, failureWeight, ...data }: BreakerOptions) {
+  if (failureWeight !== undefined && typeof failureWeight !== 'function') {
+    throw invalidType(`${path}.failureWeight`, 'a function', failureWeight);
+  }
+  const excluded = readMatchers(`${path}.excludedExceptions`, excludedExceptions);
+  return { data, rules: { excludedExceptions: excluded, failureWeight } };
+}
+
 const warned = new Set<string>();
 
 /** @internal Warns once that a breaker of this name keeps the options it was first given. */
@@ -130,13 +139,13 @@ export class CircuitBreaker extends Emitter {
   readonly #options: Record<string, unknown>;
 
   constructor(name: string, options: BreakerOptions = {}) {
-    const { excludedExceptions, failureWeight, ...data } = options;
+    const { rules, data } = splitBreaker('options', options);
     const policy = native.breakerCreate(name, data);
     const description = describe(policy);
     super('resilience', description.name);
     this.name = description.name;
     this.#policy = policy;
-    this.#guard = new Guard(policy, null, { excludedExceptions, failureWeight });
+    this.#guard = new Guard(policy, null, rules);
     this.#options = description.options['breaker'] as Record<string, unknown>;
     if (description.optionsDiffer) warnOfOtherOptions(this.name);
     watch(policy, this, (breaker, change) => breaker.tell('state', () => change));

@@ -1,6 +1,6 @@
 import { Deadlines } from './deadlines';
 import { dress, MoorlineError, RetryError } from './error';
-import { matches, type ErrorMatcher } from './match';
+import { invalidType, matches, type ErrorMatcher } from './match';
 import { native, type Handle } from './native';
 import { Abort, LATE, Running, type Attempt } from './running';
 import type { Policy as NativePolicy } from '../dist/native';
@@ -42,6 +42,7 @@ export class Guard {
 
   /** Runs `work` until it succeeds, cannot be repeated or is refused; rejects with the last error. */
   run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
+    if (typeof work !== 'function') throw invalidType('fn', 'a function', work);
     if (signal) return this.#abortable(work, signal);
     const id = native.policyAdmit(this.#policy);
     if (id < 0) return this.#attempts(work, id, 1);
@@ -117,7 +118,11 @@ export class Guard {
   async #wait(abort: Abort | undefined, last: unknown): Promise<number> {
     for (;;) {
       const step = JSON.parse(native.policyStep(this.#policy)) as Step;
-      if ('refused' in step) throw last ?? dress(step.refused);
+      if ('refused' in step) {
+        // It may have held a place in the bulkhead when it was.
+        this.#wake();
+        throw last ?? dress(step.refused);
+      }
       try {
         if ('waitMs' in step) await pause(step.waitMs, abort);
         else await this.#turn(step.id, step.queueMs, abort);
@@ -135,6 +140,7 @@ export class Guard {
     let timer: NodeJS.Timeout | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
+        abort?.signal.throwIfAborted();
         this.#queued.set(id, resolve);
         if (atMostMs !== null) timer = setTimeout(resolve, atMostMs);
         if (abort) abort.interrupt = reject;
@@ -212,6 +218,7 @@ function isAbort(error: unknown): boolean {
 /** Sleeps; an abort ends it at once and stops the timer. */
 function pause(ms: number, abort: Abort | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
+    abort?.signal.throwIfAborted();
     const timer = setTimeout(resolve, ms);
     if (!abort) return;
     abort.interrupt = (reason) => {

@@ -16,6 +16,7 @@ export { CircuitBreaker, CircuitState } from './breaker';
 export type { BreakerOptions, CircuitSnapshot } from './breaker';
 export type { Guarded } from './guard';
 export type { ErrorMatcher } from './match';
+export { metricsText } from './metrics';
 export { Policy } from './policy';
 export type { BulkheadOptions, PolicyOptions, RateLimitOptions, RetryOptions } from './policy';
 export type { Attempt } from './running';

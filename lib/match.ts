@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { MoorlineError, type ErrorKind } from './error';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
@@ -16,4 +18,18 @@ export function matches(matchers: readonly ErrorMatcher[], error: unknown): bool
 
 function isErrorClass(matcher: Exclude<ErrorMatcher, string>): matcher is ErrorClass {
   return matcher === Error || matcher.prototype instanceof Error;
+}
+
+/** Takes a list of matchers from an options object; what is none throws. */
+export function readMatchers(path: string, given: unknown): readonly ErrorMatcher[] | undefined {
+  if (given === undefined) return undefined;
+  const isMatcher = (one: unknown) => typeof one === 'function' || typeof one === 'string';
+  if (Array.isArray(given) && given.every(isMatcher)) return given as ErrorMatcher[];
+  throw invalidType(path, 'an array of error classes, predicates and error kinds', given);
+}
+
+/** A programmer's mistake, as Node reports it. */
+export function invalidType(path: string, expected: string, given: unknown): TypeError {
+  const error = new TypeError(`${path} must be ${expected}, got ${inspect(given, { depth: 0 })}`);
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }

@@ -1,10 +1,18 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { describe, revive, warnOfOtherOptions, watch, type BreakerOptions, type CircuitSnapshot } from './breaker';
+import {
+  describe,
+  revive,
+  splitBreaker,
+  warnOfOtherOptions,
+  watch,
+  type BreakerOptions,
+  type CircuitSnapshot,
+} from './breaker';
 import type { CallOptions } from './call';
 import { Emitter } from './events';
 import { Guard, type Guarded } from './guard';
-import type { ErrorMatcher } from './match';
+import { readMatchers, type ErrorMatcher } from './match';
 import { native, type Handle } from './native';
 import type { Policy as NativePolicy } from '../dist/native';
 
@@ -95,7 +103,7 @@ export class Policy extends Emitter {
   readonly #options: Record<string, unknown>;
 
   constructor(options: PolicyOptions = {}) {
-    const { data, ...rules } = split(options);
+    const { data, rules } = split(options);
     const policy = native.policyCreate(data);
     const description = describe(policy);
     super('resilience', description.name);
@@ -145,15 +153,16 @@ export class Policy extends Emitter {
 /** Functions and error classes stay here; the rest is for the addon to judge. */
 function split({ retry, breaker, ...data }: PolicyOptions) {
   const { retryableExceptions, ...retryData } = isObject(retry) ? retry : {};
-  const { excludedExceptions, failureWeight, ...breakerData } = isObject(breaker) ? breaker : {};
+  const guarding = splitBreaker('options.breaker', isObject(breaker) ? breaker : {});
   return {
-    retryableExceptions,
-    excludedExceptions,
-    failureWeight,
+    rules: {
+      ...guarding.rules,
+      retryableExceptions: readMatchers('options.retry.retryableExceptions', retryableExceptions),
+    },
     data: {
       ...data,
       retry: isObject(retry) ? retryData : retry,
-      breaker: isObject(breaker) ? breakerData : breaker,
+      breaker: isObject(breaker) ? guarding.data : breaker,
     },
   };
 }

@@ -69,6 +69,7 @@ export class Running implements Attempt, Timed {
 
   /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */
   async settle<T>(work: (attempt: Attempt) => T | PromiseLike<T>, ms: number, abort?: Abort): Promise<T> {
+    abort?.signal.throwIfAborted();
     let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise<T>((resolve, reject) => {

@@ -129,7 +129,8 @@ impl Function for Fail {
         let asked = call.number(4).filter(|ms| *ms >= 0.0);
         let retry_after = asked.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
         let fault = Fault {
-            weight: call.index(2).unwrap_or(1),
+            // A negative number or none at all counts as nothing: the conversion saturates.
+            weight: call.number(2).unwrap_or(1.0) as u32,
             retryable: call.flag(3).unwrap_or(false),
             retry_after,
         };

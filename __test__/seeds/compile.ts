@@ -45,8 +45,12 @@ export function moduleText(block: Block, { replace, prelude = '', scope, exposes
   return `${head}${prelude}\nexport async function ${scope} {\n${body}\nreturn ${names};\n}\n`;
 }
 
-/** Compiles the blocks of one seed in one go, inside the package: they import it by its name, as users do. */
-export function compile(seed: number, blocks: Block[], edits: Record<number, BlockEdits>): Map<number, Snippet> {
+/** Compiles the blocks of one seed, or of another document by its name, in one go, inside the package: they import it by its name, as users do. */
+export function compile(
+  seed: number | string,
+  blocks: Block[],
+  edits: Record<number, BlockEdits>,
+): Map<number, Snippet> {
   const directory = join(root, 'target', 'seeds', `${seed}-${process.pid}`);
   mkdirSync(directory, { recursive: true });
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));

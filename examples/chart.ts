@@ -47,8 +47,8 @@ export function chartHtml(chart: Chart): string {
   const start = rows.length - forecast.predictions.length;
   const bands = forecast.predictions.map(({ value, intervals }) => ({
     value,
-    narrow: intervals?.['80'] ?? { lower: value, upper: value },
-    wide: intervals?.['95'] ?? { lower: value, upper: value },
+    narrow: intervals?.['0.8'] ?? { lower: value, upper: value },
+    wide: intervals?.['0.95'] ?? { lower: value, upper: value },
   }));
   const most = Math.max(...rows.map((row) => Number(row['value'])), ...bands.map(({ wide }) => wide.upper)) * 1.05;
   const x = (index: number) => PLOT.left + (index / (rows.length - 1)) * (WIDTH - PLOT.left - PLOT.right);

@@ -65,7 +65,7 @@ async function storeForecast(forecast: NixtlaForecastResponse): Promise<void> {
   const transaction = await pool.transaction('write');
   try {
     for (const { timestamp, value, intervals } of forecast.predictions) {
-      const { lower, upper } = intervals?.['95'] ?? { lower: null, upper: null };
+      const { lower, upper } = intervals?.['0.95'] ?? { lower: null, upper: null };
       const source = forecast.modelInfo?.source ?? 'nixtla';
       await transaction.execute({
         sql: 'INSERT INTO forecasts VALUES (:timestamp, :value, :lower, :upper, :source)',

@@ -35,6 +35,7 @@ export async function check() {
       if (existsSync(join(root, project))) tool('tsc', ['--project', project]);
     }
   });
+  await stage('docs', () => run(process.execPath, [join(root, 'scripts', 'docs.mjs'), '--check']));
 }
 
 if (isMain(import.meta.url)) await check();

@@ -261,7 +261,7 @@ export declare function registerHealthCheck(
 export declare function checkAllHealth(): Promise<HealthReport>;
 /** {@link HealthMonitor.check} on the shared monitor. */
 export declare function checkHealth(name: string): Promise<HealthCheckResult>;
-export type ErrorClass = abstract new (...args: never[]) => Error;
+type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
 export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;
 /** What a function under a policy is handed. */

@@ -1,7 +1,6 @@
 // The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.
 
-/** What every asynchronous method accepts. */
-export interface CallOptions {
+interface CallOptions {
   /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
   signal?: AbortSignal | undefined;
 }
@@ -75,8 +74,7 @@ export interface Transaction {
   [Symbol.dispose](): void;
   [Symbol.asyncDispose](): Promise<void>;
 }
-/** What went wrong: the field to branch on. A closed set. */
-export type ErrorKind =
+type ErrorKind =
   | 'closed'
   | 'circuit-open'
   | 'rate-limited'
@@ -92,13 +90,8 @@ export type ErrorKind =
   | 'signature'
   | 'connector'
   | 'internal';
-/**
- * How far the operation got: `none` when provably nothing reached the server, `answered` when a response
- * began, `unknown` in between.
- */
-export type Delivery = 'none' | 'unknown' | 'answered';
-/** The fields of a {@link MoorlineError}. */
-export interface ErrorFields {
+type Delivery = 'none' | 'unknown' | 'answered';
+interface ErrorFields {
   kind: ErrorKind;
   /** What the usual client of the service gives (`ECONNREFUSED`, `SQLITE_CONSTRAINT`), else `ERR_MOORLINE_…`. */
   code: string;

@@ -13,8 +13,8 @@ export interface Subject {
   name: string;
   /** `service` of its errors. */
   service: string;
-  /** A fresh one, ready to work, with room for one operation at a time where it has such a thing. */
-  start(): Running | Promise<Running>;
+  /** A fresh one, ready to work; where it has such a thing, with room for so many operations at a time (default 1). */
+  start(room?: number): Running | Promise<Running>;
 }
 
 export interface Running {

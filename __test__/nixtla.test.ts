@@ -1,7 +1,7 @@
 // NixtlaClient: the cases of its specification by their names, then the wire format, then what its first
 // implementation got wrong. The service is a local stand-in that speaks the vendor's wire format.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -21,6 +21,7 @@ import {
   type NixtlaPoint,
 } from 'moorline';
 
+import { Authority } from './support/certificates';
 import { eventually } from './support/eventually';
 import { NixtlaServer } from './support/nixtla-server';
 
@@ -194,7 +195,7 @@ describe('circuit breaker and retries', () => {
   test('a wait longer than a minute is reported and not waited for', async () => {
     server.misbehave({ kind: 'too-many', retryAfter: '120' });
     const error = await failure(client().forecast(request));
-    assert.deepEqual([error.kind, error.retryAfterMs], ['rate-limited', 80_000]);
+    assert.deepEqual([error.kind, error.retryAfterMs], ['rate-limited', 120_000]);
     assert.equal(server.count('/v2/forecast'), 1);
   });
 
@@ -580,6 +581,72 @@ describe("fallback: 'local'", () => {
       return Math.abs(value - actual.value) / actual.value;
     });
     assert.ok(errors.reduce((sum, error) => sum + error) / 12 <= 0.04);
+  });
+});
+
+describe('TLS', () => {
+  let authority: Authority;
+  before(() => {
+    authority = new Authority();
+  });
+  after(() => authority.remove());
+
+  /** What a client with these settings makes of a server with a certificate for these names. */
+  async function over(tls: NixtlaClientConfig['tls'], names: string[], strict = false): Promise<string> {
+    const secure = await NixtlaServer.start({
+      ...authority.issue(names),
+      ...(strict && { ca: authority.cert, requestCert: true, rejectUnauthorized: true, maxVersion: 'TLSv1.2' }),
+    });
+    try {
+      const here = new NixtlaClient({ apiKey: secure.key, baseUrl: secure.url, baseDelayMs: 1, tls });
+      return await here.forecast(request).then(
+        () => 'answered',
+        (error: MoorlineError) => `${error.kind} ${error.code} ${error.delivery} after ${error.attempts}`,
+      );
+    } finally {
+      await secure.close();
+    }
+  }
+
+  test('a certificate is checked, against the authorities that are given', async () => {
+    const own = ['IP:127.0.0.1'];
+    assert.equal(await over(undefined, own), 'tls UNABLE_TO_GET_ISSUER_CERT_LOCALLY none after 1');
+    assert.equal(await over({ ca: authority.cert }, own), 'answered');
+    assert.equal(await over({ ca: [authority.file] }, own), 'answered');
+    assert.equal(await over({ ca: Buffer.from(authority.cert), minVersion: 'TLSv1.3' }, own), 'answered');
+  });
+
+  test('the name is checked too, unless another name or nothing is to be checked', async () => {
+    const other = ['DNS:forecasts.internal'];
+    assert.equal(await over({ ca: authority.cert }, other), 'tls ERR_TLS_CERT_ALTNAME_INVALID none after 1');
+    assert.equal(await over({ ca: authority.cert, serverName: 'forecasts.internal' }, other), 'answered');
+    assert.equal(await over({ rejectUnauthorized: false }, other), 'answered');
+  });
+
+  test('a client shows its certificate where the server asks for one', async () => {
+    const own = ['IP:127.0.0.1'];
+    const identity = authority.issue(['DNS:client'], 'clientAuth');
+    assert.equal(await over({ ca: authority.cert, ...identity }, own, true), 'answered');
+    assert.match(await over({ ca: authority.cert }, own, true), /^tls ERR_MOORLINE_TLS/);
+    assert.throws(() => client({ tls: { cert: identity.cert } }), /config\.tls\.key must be given/);
+  });
+
+  test('the authorities of NODE_EXTRA_CA_CERTS are trusted', async () => {
+    const secure = await NixtlaServer.start(authority.issue(['IP:127.0.0.1']));
+    const program = `
+      const { NixtlaClient } = require('moorline');
+      const client = new NixtlaClient({ apiKey: '${secure.key}', baseUrl: '${secure.url}' });
+      client.healthCheck().then(console.log);`;
+    const child = spawn(process.execPath, ['-e', program], {
+      cwd: join(__dirname, '..'),
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: authority.file },
+      timeout: 20_000,
+    });
+    let shown = '';
+    child.stdout.on('data', (chunk) => (shown += String(chunk)));
+    await once(child, 'close');
+    await secure.close();
+    assert.equal(shown, 'true\n');
   });
 });
 

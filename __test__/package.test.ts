@@ -87,16 +87,25 @@ describe('modules', () => {
   test('require and import give the same instance under the same names', () => {
     const script = `
       import { createRequire } from 'node:module';
-      import * as imported from 'moorline';
-      const required = createRequire(import.meta.url)('moorline');
       const own = new Set(['default', 'module.exports', '__esModule']);
       const names = (module) => Object.keys(module).filter((name) => !own.has(name)).sort();
-      const same = names(imported).every((name) => imported[name] === required[name]) && imported.default === required;
-      console.log(JSON.stringify({ names: names(imported), required: names(required), same }));`;
-    const { names, required, same } = JSON.parse(node('--input-type=module', '-e', script));
-    assert.deepEqual(names, required);
-    assert.ok(names.includes('TursoPool') && names.length > 20);
-    assert.ok(same, 'a second instance would be a second pool');
+      const entries = await Promise.all(['moorline', 'moorline/libsql'].map(async (entry) => {
+        const imported = await import(entry);
+        const required = createRequire(import.meta.url)(entry);
+        const same = names(imported).every((name) => imported[name] === required[name]) && imported.default === required;
+        return { imported: names(imported), required: names(required), same };
+      }));
+      console.log(JSON.stringify(entries));`;
+    for (const { imported, required, same } of JSON.parse(node('--input-type=module', '-e', script))) {
+      assert.deepEqual(imported, required);
+      assert.ok(imported.includes('LibsqlError'));
+      assert.ok(same, 'a second instance would be a second pool');
+    }
+  });
+
+  test('the entries share their classes', () => {
+    const script = "console.log(require('moorline').LibsqlError === require('moorline/libsql').LibsqlError)";
+    assert.equal(node('-e', script).trim(), 'true');
   });
 
   test('TypeScript compiles and runs a strict user without skipLibCheck', () => {
@@ -104,7 +113,13 @@ describe('modules', () => {
     mkdirSync(types);
     symlinkSync(join(root, 'node_modules', '@types', 'node'), join(types, 'node'), 'junction');
     symlinkSync(join(root, 'node_modules', 'undici-types'), join(project, 'node_modules', 'undici-types'), 'junction');
-    const compilerOptions = { strict: true, skipLibCheck: false, module: 'nodenext', target: 'es2022', types: ['node'] };
+    const compilerOptions = {
+      strict: true,
+      skipLibCheck: false,
+      module: 'nodenext',
+      target: 'es2022',
+      types: ['node'],
+    };
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.mts'] }));
     node(join(root, 'node_modules', 'typescript', 'bin', 'tsc'));
     assert.equal(node('consumer.mjs').trim(), '42 true');

@@ -1,11 +1,14 @@
 // Worker threads come and go, with the addon loaded and with work in flight.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
 import { TursoPool } from 'moorline';
+
+import { eventually } from './support/eventually';
 
 const face = join(__dirname, '..', 'dist', 'index.js');
 
@@ -25,40 +28,58 @@ const script = `
   }
   main();`;
 
-const start = (found: string) => new Worker(script, { eval: true, workerData: { face, found } });
+interface Stats {
+  inUse: number;
+  waiting: number;
+}
+
+/** Starts a worker; both promises are there before either can happen. */
+function start(found: 'idle' | 'drained' | 'working') {
+  const worker = new Worker(script, { eval: true, workerData: { face, found } });
+  const worked = once(worker, 'message').then(([stats]) => stats as Stats);
+  const exited = once(worker, 'exit').then(([code]) => code as number);
+  return { worker, worked, exited };
+}
+
+/** How many threads run connections, in this whole process. */
+function connectionThreads(): number {
+  const names = readdirSync('/proc/self/task').map((id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8'));
+  return names.filter((name) => name.startsWith('moorline-libsql')).length;
+}
 
 describe('threads', () => {
   test('fifty workers load and unload the addon', { timeout: 60_000 }, async () => {
     for (let round = 0; round < 50; round++) {
-      const worker = start(['idle', 'drained'][round % 2] ?? '');
-      const [code] = (await once(worker, 'exit')) as [number];
-      assert.equal(code, 0);
+      const { worked, exited } = start(round % 2 ? 'idle' : 'drained');
+      await worked;
+      assert.equal(await exited, 0);
     }
+    await eventually(() => connectionThreads() === 0);
   });
 
   test('fifty workers end with statements and waiters in flight', { timeout: 60_000 }, async () => {
     for (let round = 0; round < 50; round++) {
-      const worker = start('working');
-      const [stats] = (await once(worker, 'message')) as [{ inUse: number; waiting: number }];
+      const { worker, worked } = start('working');
+      const stats = await worked;
       assert.ok(stats.inUse > 0 || stats.waiting > 0, 'there was something to lose');
       await worker.terminate();
     }
+    // Nobody waits for these statements any more, so nobody may go on computing them.
+    await eventually(() => connectionThreads() === 0);
   });
 
-  test('eight workers at once, while the main thread works, and it still works after them', async () => {
-    const pool = new TursoPool({ url: ':memory:' });
-    const workers = Array.from({ length: 8 }, (_, n) => start(n % 2 ? 'working' : 'idle'));
-    const ended = workers.map(async (worker, n) => {
-      await once(worker, 'message');
-      await (n % 2 ? worker.terminate() : once(worker, 'exit'));
+  test('eight at once, while the main thread works on', { timeout: 60_000 }, async () => {
+    await using pool = new TursoPool({ url: ':memory:' });
+    let ended = false;
+    const workers = Array.from({ length: 8 }, async (_, n) => {
+      const { worker, worked, exited } = start(n % 2 ? 'working' : 'idle');
+      await worked;
+      await (n % 2 ? worker.terminate() : exited);
     });
-    let working = true;
     const work = (async () => {
-      while (working) await pool.withConnection((client) => client.execute('SELECT 1'));
+      while (!ended) await pool.withConnection((client) => client.execute('SELECT 1'));
     })();
-    await Promise.all(ended);
-    working = false;
+    await Promise.all(workers).finally(() => (ended = true));
     await work;
-    await pool.drain();
   });
 });

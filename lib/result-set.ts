@@ -85,7 +85,8 @@ export function readResult(answer: string | [string, Uint8Array], intMode: IntMo
   const text = JSON.parse(json) as ResultText;
   const { columns, values, length } = text;
   if (text.integers) restoreIntegers(text, intMode);
-  if (text.blobs && bytes) restoreBlobs(values, text.blobs, bytes);
+  // Blobs that are all empty have no bytes to send.
+  if (text.blobs) restoreBlobs(values, text.blobs, bytes ?? new Uint8Array());
   const rows = new Array<Row>(length);
   if (length > 0) {
     const makeRow = rowMaker(columns);

@@ -1,7 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 
-import { native, type Handle } from './native';
-import type { WebhookVerifier } from '../dist/native';
+import { native } from './native';
 
 /**
  * From how many bytes on node:crypto computes the HMAC of a body: on processors without SHA instructions its
@@ -16,30 +15,34 @@ export function keysOf(secret: unknown): KeyObject[] {
   return [secret].flat().map((text) => createSecretKey(Buffer.from(String(text))));
 }
 
-/** Which secret, and what stands before and after the body in the signed content. */
-type Asked = [secretIndex: number, before: string, after: string][];
+type Payload = string | Uint8Array;
+
+const NO_TAGS = new Uint8Array();
 
 /**
- * Judges a request and gives the answer as JSON. The HMACs over a large body are asked for, computed by
- * node:crypto and brought back: the decision stays native.
+ * Lets `judge` decide about a payload. The HMACs over a large body are asked for, computed by node:crypto and
+ * brought to a second call: the decision stays native.
  */
-export function judge(
-  verifier: Handle<WebhookVerifier>,
-  keys: KeyObject[],
-  payload: string | Uint8Array,
-  signature: string | undefined,
-  said: string,
-  now: number,
-): string | undefined {
-  if (keys.length === 0 || !(payload.length >= large.fromBytes)) {
-    return native.webhookJudge(verifier, payload, signature, said, now);
-  }
+export function judged<T>(
+  keys: readonly KeyObject[],
+  payload: Payload,
+  judge: (payload: Payload, tags: Uint8Array | undefined) => T,
+): T {
+  if (keys.length === 0 || !(payload?.length >= large.fromBytes)) return judge(payload, undefined);
   const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
-  const answer = native.webhookJudge(verifier, body, signature, said, now, new Uint8Array());
-  if (!answer?.startsWith('{"asked"')) return answer;
-  const { asked } = JSON.parse(answer) as { asked: Asked };
-  const tags = asked.map(([secretIndex, before, after]) =>
-    createHmac('sha256', keys[secretIndex]!).update(before).update(body).update(after).digest(),
-  );
-  return native.webhookJudge(verifier, body, signature, said, now, Buffer.concat(tags));
+  const answer = judge(body, NO_TAGS);
+  if (typeof answer !== 'string' || !answer.startsWith('\0')) return answer;
+  return judge(body, tags(keys, body, answer.split('\0')));
+}
+
+/** Three fields for each HMAC, after an empty one: the secret's number, what stands before the body, and after it. */
+function tags(keys: readonly KeyObject[], body: Uint8Array, fields: string[]): Uint8Array {
+  const computed: Buffer[] = [];
+  for (let at = 1; at < fields.length; at += 3) {
+    const hmac = createHmac('sha256', keys[Number(fields[at])]!)
+      .update(fields[at + 1]!)
+      .update(body);
+    computed.push((fields[at + 2] ? hmac.update(fields[at + 2]!) : hmac).digest());
+  }
+  return computed.length === 1 ? computed[0]! : Buffer.concat(computed);
 }

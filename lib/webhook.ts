@@ -2,7 +2,7 @@ import { createHmac, randomBytes, type KeyObject } from 'node:crypto';
 
 import { log } from './logger';
 import { native, type Handle } from './native';
-import { judge, keysOf, large } from './webhook-large';
+import { judged, keysOf } from './webhook-large';
 import type { WebhookVerifier as NativeVerifier } from '../dist/native';
 import type { WebhookReplayStore } from './webhook-replay';
 import type { WebhookScheme, WebhookSchemeDescription } from './webhook-scheme';
@@ -157,11 +157,13 @@ export class WebhookVerifier {
         const found = this.#judge(verifier, keysOf(secret), payload, text, '', Date.now());
         return brief(this.#remembered(found));
       }
-      if (this.#store || payload?.length >= large.fromBytes) {
-        const found = this.#judge(this.#verifier, this.#keys, payload, text, '', Date.now());
-        return brief(this.#remembered(found));
+      if (this.#store) {
+        return brief(this.#remembered(this.#judge(this.#verifier, this.#keys, payload, text, '', Date.now())));
       }
-      const answer = native.webhookVerify(this.#verifier, payload, text, Date.now());
+      const now = Date.now();
+      const answer = judged(this.#keys, payload, (body, tags) =>
+        native.webhookVerify(this.#verifier, body, text, now, tags),
+      );
       if (typeof answer === 'number') return { valid: true, timestamp: answer };
       if (answer === true) return { valid: true };
       return answer === undefined ? notRaw(payload) : refused(answer);
@@ -220,7 +222,9 @@ export class WebhookVerifier {
     said: string,
     now: number,
   ): RequestVerificationResult & { replayableForMs?: number } {
-    const answer = judge(verifier, keys, payload, signature, said, now);
+    const answer = judged(keys, payload, (body, tags) =>
+      native.webhookJudge(verifier, body, signature, said, now, tags),
+    );
     if (answer === undefined) return { ...notRaw(payload), scheme: undefined };
     return Object.assign({ scheme: undefined }, JSON.parse(answer) as RequestVerificationResult);
   }

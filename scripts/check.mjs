@@ -13,6 +13,8 @@ export async function check() {
     tool('prettier', ['--check', '--log-level', 'warn', '.']);
   });
   await stage('architecture', () => run(process.execPath, [join(root, 'scripts', 'architecture.mjs')]));
+  // In a process of its own: its linter comes from the packages that were installed above.
+  await stage('workflows', () => run(process.execPath, [join(root, 'scripts', 'workflows.mjs')]));
   await stage('clippy', () =>
     run('cargo', [
       ...['clippy', '--quiet', '--workspace', '--lib', '--tests', '--features', 'probe', '--target', hostTarget()],
@@ -33,6 +35,7 @@ export async function check() {
       if (existsSync(join(root, project))) tool('tsc', ['--project', project]);
     }
   });
+  await stage('docs', () => run(process.execPath, [join(root, 'scripts', 'docs.mjs'), '--check']));
 }
 
 if (isMain(import.meta.url)) await check();

@@ -17,6 +17,8 @@ export function bundleTypings(directory = root) {
     tool('dts-bundle-generator', [
       '--silent',
       '--no-banner',
+      // What an entry does not export by name is no part of its contract.
+      '--export-referenced-types=false',
       '--project',
       'lib/tsconfig.json',
       '-o',

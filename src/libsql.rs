@@ -31,12 +31,8 @@ pub fn libsql_open(
     production: bool,
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
 ) -> Result<Handle<LibsqlPool>> {
-    let face = if face == "client" {
-        Face::Client
-    } else {
-        Face::Pool
-    };
-    let config = Config::read(&options.0, face, production).map_err(|error| throw(&env, &error))?;
+    let config = Config::read(&options.0, Face::named(&face), production)
+        .map_err(|error| throw(&env, &error))?;
     let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
     LibsqlPool::open(config, runtime.clone(), Arc::new(PoolEvents(listener)))
         .map(Handle::new)

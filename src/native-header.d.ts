@@ -18,6 +18,7 @@ export declare function webhookVerify(
   payload: unknown,
   signature: string,
   nowMs: number,
+  tags?: Uint8Array,
 ): number | true | string | undefined;
 export declare function webhookJudge(
   verifier: Handle<WebhookVerifier>,

@@ -2,12 +2,12 @@ import { TursoPool } from 'moorline';
 
 import type { Subject } from '../contract';
 
-/** A pool of one connection to a database in memory. */
+/** A pool of connections to one database in memory. */
 export const tursoPool: Subject = {
   name: 'TursoPool',
   service: 'libsql',
-  start() {
-    const pool = new TursoPool({ url: ':memory:', poolSize: 1, connectionTimeoutMs: 1000 });
+  start(room = 1) {
+    const pool = new TursoPool({ url: ':memory:', poolSize: room, connectionTimeoutMs: 1000 });
     return {
       operate: (options) => pool.withConnection((client) => client.execute('SELECT 1'), options),
       fail: () => pool.withConnection((client) => client.execute('SELECT * FROM nowhere')),
@@ -16,11 +16,11 @@ export const tursoPool: Subject = {
         return { finish: () => pool.releaseConnection(client) };
       },
       async stall(options) {
-        const client = await pool.getConnection();
+        const held = await Promise.all(Array.from({ length: room }, () => pool.getConnection()));
         try {
           await pool.getConnection(options);
         } finally {
-          pool.releaseConnection(client);
+          for (const client of held) pool.releaseConnection(client);
         }
       },
       close: (patienceMs) => pool.drain(patienceMs),

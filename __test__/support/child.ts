@@ -3,23 +3,30 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Running } from '../contract';
+import type { Running, Subject } from '../contract';
 import { subjects } from '../subjects';
+import { eventually } from './eventually';
 
 const OPERATIONS = 100_000;
 const WARM_UP = OPERATIONS / 10;
 const BATCH = 100;
+/** A slow or busy machine stops here with fewer operations, but not with fewer than twice the warm-up. */
+const LIMIT_MS = process.env['MOORLINE_SOAK'] ? Infinity : 12_000;
 
 /** Prints one line for the parent. */
 const say = (line: unknown) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-/** Repeats `operation` in batches. */
-async function repeat(operation: () => Promise<unknown>, times: number): Promise<void> {
-  for (let done = 0; done < times; done += BATCH) {
+/** Repeats `operation` in batches; how often it did. */
+async function repeat(operation: () => Promise<unknown>, times: number, limitMs: number): Promise<number> {
+  const started = performance.now();
+  let done = 0;
+  while (done < times && (done < 2 * WARM_UP || performance.now() - started < limitMs)) {
     await Promise.allSettled(Array.from({ length: BATCH }, operation));
+    done += BATCH;
     // Lets timers, finalizers and the addon's own callbacks run.
     await new Promise(setImmediate);
   }
+  return done;
 }
 
 /** The resident size when nothing more can be collected: the lowest of a few looks. */
@@ -35,48 +42,58 @@ async function settledRss(): Promise<number> {
 
 async function flat(operation: () => Promise<unknown>): Promise<void> {
   assert.ok(globalThis.gc, 'needs --expose-gc');
-  await repeat(operation, WARM_UP);
+  await repeat(operation, WARM_UP, Infinity);
   const before = { rss: await settledRss(), resources: process.getActiveResourcesInfo().sort() };
-  await repeat(operation, OPERATIONS - WARM_UP);
+  const operations = await repeat(operation, OPERATIONS - WARM_UP, LIMIT_MS);
   const after = { rss: await settledRss(), resources: process.getActiveResourcesInfo().sort() };
-  say({ grownBytes: after.rss - before.rss, operations: OPERATIONS - WARM_UP, before, after });
+  say({ grownBytes: after.rss - before.rss, operations, before, after });
 }
 
-const acts: Record<string, (running: Running) => Promise<unknown>> = {
+type Act = (subject: Subject) => Promise<unknown>;
+
+const lives: Record<string, Act> = {
   /** Works once and leaves the object open. */
-  async idle(running) {
-    await running.operate();
+  async idle(subject) {
+    await (await subject.start()).operate();
     say('idle');
   },
   /** Waits for something that only the addon knows about. */
-  async 'in-flight'(running) {
-    await running.stall().catch(() => undefined);
+  async 'in-flight'(subject) {
+    await (await subject.start()).stall().catch(() => undefined);
     say('settled');
   },
   /** Leaves in the middle of it. */
-  async leaving(running) {
-    void running.stall().catch(() => undefined);
+  async leaving(subject) {
+    void (await subject.start()).stall().catch(() => undefined);
     await sleep(50);
     process.exit(3);
   },
-  operations: (running) => flat(() => running.operate()),
-  failures: (running) => flat(() => running.fail()),
-  aborts: (running) =>
-    flat(async () => {
-      const controller = new AbortController();
-      const operation = running.operate({ signal: controller.signal });
-      setImmediate(() => controller.abort(new Error('enough')));
-      await operation.catch(() => undefined);
-      assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
-    }),
+};
+
+const repetitions: Record<string, (running: Running) => () => Promise<unknown>> = {
+  operations: (running) => () => running.operate(),
+  failures: (running) => () => running.fail(),
+  aborts: (running) => async () => {
+    const controller = new AbortController();
+    const operation = running.operate({ signal: controller.signal });
+    setImmediate(() => controller.abort(new Error('enough')));
+    await operation.catch(() => undefined);
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+  },
 };
 
 async function main(): Promise<void> {
-  const [name, act] = process.argv.slice(2);
+  const [name, act = ''] = process.argv.slice(2);
   const subject = subjects.find((candidate) => candidate.name === name);
-  const perform = acts[act ?? ''];
-  assert.ok(subject && perform, `no ${name} or no ${act}`);
-  await perform(await subject.start());
+  assert.ok(subject, `no ${name}`);
+  const live = lives[act];
+  if (live) return void (await live(subject));
+  const repetition = repetitions[act];
+  assert.ok(repetition, `no ${act}`);
+  const running = await subject.start(BATCH);
+  await flat(repetition(running));
+  // The aborted ones too have given back what they had.
+  await eventually(() => running.held() === 0);
 }
 
 void main();

@@ -2,7 +2,8 @@
 // repeating the last season, and misbehaves on command.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createSecureServer, type ServerOptions } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
 
 import { decompress } from 'fzstd';
 
@@ -42,21 +43,31 @@ export class NixtlaServer {
   /** Answers as older deployments do: `{ data: … }`. */
   envelope = false;
   readonly #server: Server;
+  readonly #scheme: 'http' | 'https';
+  readonly #sockets = new Set<Socket>();
   readonly #misbehaviours: { match: RegExp; how: Misbehaviour }[] = [];
 
-  private constructor() {
-    this.#server = createServer((request, response) => void this.#serve(request, response));
+  private constructor(tls: ServerOptions | undefined) {
+    const serve = (request: IncomingMessage, response: ServerResponse) => void this.#serve(request, response);
+    this.#server = tls ? createSecureServer(tls, serve) : createServer(serve);
+    this.#scheme = tls ? 'https' : 'http';
+    // Also those that are still shaking hands, of which `closeAllConnections` knows nothing.
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
   }
 
-  static async start(): Promise<NixtlaServer> {
-    const server = new NixtlaServer();
+  /** Starts a server; over TLS when it is given a certificate. */
+  static async start(tls?: ServerOptions): Promise<NixtlaServer> {
+    const server = new NixtlaServer(tls);
     server.#server.listen(0, '127.0.0.1');
     await once(server.#server, 'listening');
     return server;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   /** The next `times` requests whose path matches get this instead of an answer. */
@@ -76,7 +87,7 @@ export class NixtlaServer {
 
   async close(): Promise<void> {
     this.#server.close();
-    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
     await once(this.#server, 'close');
   }
 

@@ -1,6 +1,7 @@
 // A user's ES module.
 import { HealthMonitor, MoorlineError, TursoPool, WebhookVerifier, type ErrorKind, type Row } from 'moorline';
 import * as moorline from 'moorline';
+import { createClient, type Client } from 'moorline/libsql';
 
 const pool = new TursoPool({ url: ':memory:', poolSize: 2, authToken: undefined });
 export const rows: Promise<Row[]> = pool.withConnection(async (client) => {
@@ -8,6 +9,11 @@ export const rows: Promise<Row[]> = pool.withConnection(async (client) => {
   return rows;
 });
 pool.on('leak', (event) => event.timestamp.toFixed());
+
+const client: Client = createClient({ url: 'file:app.db', intMode: 'bigint' });
+export const id: Promise<bigint | undefined> = client
+  .execute({ sql: 'INSERT INTO ship VALUES (?)', args: ['Aurora'] })
+  .then(({ lastInsertRowid }) => lastInsertRowid);
 
 export const monitor = new HealthMonitor({ timeoutMs: 100 });
 monitor.register('database', () => pool.healthCheck());

@@ -22,6 +22,7 @@ use napi::{
     bindgen_prelude::{ToNapiValue, TypeName},
     check_status, sys,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{callback::FunctionRef, failure, runtime::runtime, value::Value};
 
@@ -57,6 +58,8 @@ struct Queue {
 pub(super) struct Door {
     queue: Mutex<Queue>,
     wake: sys::napi_threadsafe_function,
+    /// Fires when the environment ends: what still runs for it is dropped, as nobody can see its outcome.
+    ended: CancellationToken,
 }
 
 // SAFETY: a threadsafe function may be called from any thread until it is finalized; `closed` is set
@@ -129,6 +132,7 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a mut P
             door: Arc::new(Door {
                 queue: Mutex::default(),
                 wake,
+                ended: CancellationToken::new(),
             }),
             in_flight: 0,
         });
@@ -155,7 +159,10 @@ unsafe extern "C" fn close(state: *mut c_void) {
     let late = std::mem::take(&mut queue.items);
     drop(queue);
     // Dropping a value must not unwind into Node.
-    let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(late)));
+    let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        drop(late);
+        door.ended.cancel();
+    }));
 }
 
 unsafe extern "C" fn free(_: sys::napi_env, state: *mut c_void, _: *mut c_void) {
@@ -328,7 +335,8 @@ pub(crate) fn deferred(env: &Env) -> Result<(Settler, Promised)> {
     }
 }
 
-/// Runs `future` on the runtime and answers with a promise of its outcome.
+/// Runs `future` on the runtime and answers with a promise of its outcome. The end of the environment (a
+/// worker thread is terminated) drops it wherever it is.
 pub(crate) fn promise<F, T>(env: &Env, future: F) -> Result<Promised>
 where
     F: Future<Output = Outcome<T>> + Send + 'static,
@@ -338,8 +346,12 @@ where
         .ok_or_else(|| Error::new(Status::GenericFailure, "the system refused a thread"))?;
     let (settler, promised) = deferred(env)?;
     runtime.spawn(async move {
-        let outcome = future.await;
-        settler.settle(outcome.map(Into::into));
+        let ended = settler.door.ended.clone();
+        tokio::select! {
+            biased;
+            outcome = future => settler.settle(outcome.map(Into::into)),
+            () = ended.cancelled() => {}
+        }
     });
     Ok(promised)
 }

@@ -9,7 +9,7 @@ use std::{
 use moorline_core::webhook::{
     Headers, Incoming, LargeMac, Tag, Verification, Verifier as WebhookVerifier,
 };
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use crate::bridge::{Answer, Call, Function};
 
@@ -41,8 +41,53 @@ fn with_text<R>(call: &Call, index: usize, read: impl FnOnce(&str) -> R) -> Opti
     call.with_bytes(index, |bytes| std::str::from_utf8(bytes).ok().map(read))?
 }
 
-/// `webhookVerify(verifier, payload, signature, nowMs)`: the timestamp of a genuine payload, `true` where it
-/// has none, the reason of a refusal; `undefined` for a payload that is neither text nor bytes.
+/// The HMACs of a large body, which node:crypto computes.
+///
+/// First `tags` is empty and what is wanted is written down; then the answer is that, each HMAC as three
+/// texts (the number of the secret, what stands before the body, what stands after it) with a NUL before
+/// each. A second call brings the tags in the same order.
+struct Elsewhere {
+    tags: Vec<u8>,
+    handed_out: Cell<usize>,
+    asked: RefCell<String>,
+}
+
+impl Elsewhere {
+    fn read(call: &Call, index: usize) -> Option<Self> {
+        call.with_bytes(index, |tags| Self {
+            tags: tags.to_vec(),
+            handed_out: Cell::new(0),
+            asked: RefCell::default(),
+        })
+    }
+
+    /// What was wanted, if anything.
+    fn asked(this: Option<Self>) -> Option<String> {
+        this.map(|this| this.asked.into_inner())
+            .filter(|asked| !asked.is_empty())
+    }
+}
+
+impl LargeMac for Elsewhere {
+    fn hmac_sha256(&self, secret_index: usize, before: &[u8], after: &[u8]) -> Option<Tag> {
+        if self.tags.is_empty() {
+            let (before, after) = (str::from_utf8(before).ok()?, str::from_utf8(after).ok()?);
+            if before.contains('\0') || after.contains('\0') {
+                return None;
+            }
+            let wanted = format!("\0{secret_index}\0{before}\0{after}");
+            self.asked.borrow_mut().push_str(&wanted);
+            return Tag::new(&[]);
+        }
+        let tag = self.tags.as_chunks::<32>().0.get(self.handed_out.get())?;
+        self.handed_out.update(|count| count + 1);
+        Tag::new(tag)
+    }
+}
+
+/// `webhookVerify(verifier, payload, signature, nowMs, tags?)`: the timestamp of a genuine payload, `true`
+/// where it has none, the reason of a refusal, what [`Elsewhere`] asks for; `undefined` for a payload that
+/// is neither text nor bytes.
 pub(super) struct Verify;
 
 impl Function for Verify {
@@ -52,11 +97,19 @@ impl Function for Verify {
         else {
             return Answer::Undefined;
         };
+        let elsewhere = Elsewhere::read(call, 4);
         let found = call.with_bytes(1, |body| {
             with_text(call, 2, |signature| {
-                verifier.verify(signature, &bare(body, now_ms as i64))
+                let incoming = Incoming {
+                    large: elsewhere.as_ref().map(|large| large as &dyn LargeMac),
+                    ..bare(body, now_ms as i64)
+                };
+                verifier.verify(signature, &incoming)
             })
         });
+        if let Some(asked) = Elsewhere::asked(elsewhere) {
+            return Answer::Text(asked);
+        }
         match found.flatten() {
             None => Answer::Undefined,
             Some(Verification {
@@ -72,6 +125,7 @@ impl Function for Verify {
     }
 }
 
+/// A body without a request around it.
 pub(super) fn bare(body: &[u8], now_ms: i64) -> Incoming<'_> {
     Incoming {
         headers: Headers(&[]),
@@ -83,33 +137,8 @@ pub(super) fn bare(body: &[u8], now_ms: i64) -> Incoming<'_> {
     }
 }
 
-/// The HMACs of a large body, which node:crypto computes: first what is wanted is written down, then the
-/// tags that were brought are handed out in the same order.
-struct Elsewhere {
-    tags: Vec<u8>,
-    handed_out: Cell<usize>,
-    asked: RefCell<Vec<(usize, String, String)>>,
-}
-
-impl LargeMac for Elsewhere {
-    fn hmac_sha256(&self, secret_index: usize, before: &[u8], after: &[u8]) -> Option<Tag> {
-        if self.tags.is_empty() {
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-            let wanted = (secret_index, text(before)?, text(after)?);
-            self.asked.borrow_mut().push(wanted);
-            return Tag::new(&[]);
-        }
-        let tag = self.tags.as_chunks::<32>().0.get(self.handed_out.get())?;
-        self.handed_out.update(|count| count + 1);
-        Tag::new(tag)
-    }
-}
-
-/// `webhookJudge(verifier, payload, signature | undefined, said, nowMs, tags | undefined)`: the whole answer
-/// as JSON; `undefined` for a payload that is neither text nor bytes.
-///
-/// For a large body `tags` is first empty: then the answer is `{ asked: [[secretIndex, before, after], …] }`,
-/// the HMACs wanted over the body between two texts, and a second call brings them one after the other.
+/// `webhookJudge(verifier, payload, signature | undefined, said, nowMs, tags?)`: the whole answer as JSON, or
+/// what [`Elsewhere`] asks for; `undefined` for a payload that is neither text nor bytes.
 pub(super) struct Judge;
 
 impl Function for Judge {
@@ -119,11 +148,7 @@ impl Function for Judge {
         else {
             return Answer::Undefined;
         };
-        let elsewhere = call.with_bytes(5, |tags| Elsewhere {
-            tags: tags.to_vec(),
-            handed_out: Cell::new(0),
-            asked: RefCell::default(),
-        });
+        let elsewhere = Elsewhere::read(call, 5);
         let found = call.with_bytes(1, |body| {
             with_text(call, 3, |said| {
                 let said = Said::read(said);
@@ -138,15 +163,11 @@ impl Function for Judge {
                     .unwrap_or_else(|| verifier.verify_request(&incoming))
             })
         });
-        let Some(verification) = found.flatten() else {
-            return Answer::Undefined;
-        };
-        let asked = elsewhere.map_or_else(Vec::new, |large| large.asked.into_inner());
-        Answer::Text(if asked.is_empty() {
-            whole(&verification).to_string()
-        } else {
-            json!({ "asked": asked }).to_string()
-        })
+        match (Elsewhere::asked(elsewhere), found.flatten()) {
+            (Some(asked), _) => Answer::Text(asked),
+            (None, Some(verification)) => Answer::Text(whole(&verification).to_string()),
+            (None, None) => Answer::Undefined,
+        }
     }
 }
 

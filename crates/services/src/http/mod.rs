@@ -7,6 +7,7 @@
 mod client;
 mod error;
 mod tls;
+mod verify;
 
 pub use client::{HttpClient, HttpOptions, Proxy};
 pub use error::{Phase, failure};

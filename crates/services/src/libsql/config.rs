@@ -38,6 +38,14 @@ pub enum Face {
 }
 
 impl Face {
+    /// The face by its word across the bridge.
+    pub fn named(word: &str) -> Self {
+        match word {
+            "client" => Self::Client,
+            _ => Self::Pool,
+        }
+    }
+
     const fn keys(self) -> Keys {
         Keys {
             max: match self {

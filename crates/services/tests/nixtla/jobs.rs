@@ -1,0 +1,82 @@
+//! Requests that the service works on by itself.
+
+use std::time::Duration;
+
+use moorline_core::{error::Kind, limit::Limit};
+use serde_json::json;
+
+use crate::{
+    client::{bounds, client, forecast, number, service},
+    double::{Double, Reply},
+};
+
+/// A job server: the statuses in turn, then success.
+async fn job_server(statuses: &'static [&'static str]) -> Double {
+    Double::start(move |asked, _| match asked.path.as_str() {
+        "/v2/forecast/async" => Reply::Answer(202, Vec::new(), r#"{"job_id":"j1"}"#.to_owned()),
+        "/v2/async/jobs/j1/cancel" => Reply::status(409, ""),
+        "/v2/forecast/jobs/j1" => {
+            let status = statuses[0];
+            Reply::json(&json!({ "job_id": "j1", "status": status, "result": { "mean": [4, 5] }, "error": "no luck" }))
+        }
+        _ => service(asked),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_job_is_submitted_asked_after_and_answered_like_the_call() {
+    let double = job_server(&["succeeded"]).await;
+    let client = client(&double.url, &[]);
+    let job = client.submit(forecast(), &bounds()).await.unwrap();
+    assert_eq!(
+        client.job_status(&job, &bounds()).await.unwrap(),
+        "succeeded"
+    );
+    let answer = client
+        .job_result(&job, Limit::Off, &bounds())
+        .await
+        .unwrap();
+    let answer = serde_json::to_value(answer).unwrap();
+    assert_eq!(answer["predictions"][1]["value"], json!(5.0));
+    assert!(!client.cancel_job(&job, &bounds()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_job_that_fails_or_takes_too_long_says_so() {
+    let failing = job_server(&["failed"]).await;
+    let here = client(&failing.url, &[]);
+    let job = here.submit(forecast(), &bounds()).await.unwrap();
+    let failure = here
+        .job_result(&job, Limit::Off, &bounds())
+        .await
+        .unwrap_err();
+    assert_eq!(&*failure.code, "ERR_MOORLINE_JOB_FAILED");
+    assert_eq!(failure.cause.as_ref().unwrap().message, "no luck");
+
+    let slow = job_server(&["simmering"]).await;
+    let here = client(&slow.url, &[]);
+    let job = here.submit(forecast(), &bounds()).await.unwrap();
+    let wait = Limit::At(Duration::from_millis(100));
+    let failure = here.job_result(&job, wait, &bounds()).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::Timeout);
+    assert!(failure.message.contains("was still simmering"), "{failure}");
+    assert_eq!(slow.count("/v2/async/jobs/j1/cancel"), 1);
+}
+
+#[tokio::test]
+async fn a_submission_that_may_have_been_accepted_is_not_repeated() {
+    let timeout = [("timeout", number(30.0))];
+    for more in [&timeout[..], &[]] {
+        let silent = !more.is_empty();
+        let double = Double::start(move |asked, _| match asked.path.as_str() {
+            "/v2/forecast/async" if silent => Reply::Silence,
+            "/v2/forecast/async" => Reply::status(503, ""),
+            _ => service(asked),
+        })
+        .await;
+        let client = client(&double.url, more);
+        client.submit(forecast(), &bounds()).await.unwrap_err();
+        assert_eq!(double.count("/v2/forecast/async"), 1);
+    }
+}

@@ -1,0 +1,151 @@
+// The main job, from a stored series to an announced forecast: `npm run demo`.
+//
+// A monthly series is stored in an embedded libSQL file and read back; its last year is held back and
+// forecast (by Nixtla where NIXTLA_API_KEY is set, else by the local model); the forecast is compared with
+// what happened, stored, announced by a signed webhook that a local server verifies, and closed by a health
+// report. Nothing is left running.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+
+import {
+  HealthMonitor,
+  NixtlaClient,
+  type NixtlaForecastResponse,
+  receiveWebhook,
+  type Row,
+  TursoPool,
+  WebhookVerifier,
+} from 'moorline';
+
+import { type Chart, chartHtml, chartText } from './chart';
+
+const HELD_BACK = 12;
+const root = join(__dirname, '..');
+const output = process.argv[2] ?? root;
+const databaseFile = join(output, 'pipeline.db');
+const htmlFile = join(output, 'pipeline.html');
+
+const pool = new TursoPool({ url: `file:${databaseFile}`, poolSize: 3 });
+const nixtla = new NixtlaClient({ fallback: 'local' });
+const verifier = new WebhookVerifier({ secret: 'whsec_a-secret-of-this-demo-only' });
+const monitor = new HealthMonitor();
+
+/** The shipped series: comment lines name its source, then `timestamp,value`. */
+function readSeries(): { source: string; points: [timestamp: string, value: number][] } {
+  const lines = readFileSync(join(__dirname, 'data', 'airpassengers.csv'), 'utf8')
+    .trim()
+    .split('\n');
+  const source = lines.filter((line) => line.startsWith('#')).map((line) => line.slice(2));
+  const rows = lines.filter((line) => !line.startsWith('#')).slice(1);
+  return {
+    source: source.join(' '),
+    points: rows.map((row) => {
+      const [timestamp, value] = row.split(',') as [string, string];
+      return [timestamp, Number(value)];
+    }),
+  };
+}
+
+async function store(points: [string, number][]): Promise<Row[]> {
+  await pool.executeMultiple(`
+    CREATE TABLE passengers (timestamp TEXT PRIMARY KEY, value REAL NOT NULL);
+    CREATE TABLE forecasts (timestamp TEXT PRIMARY KEY, value REAL NOT NULL, lower REAL, upper REAL, source TEXT);`);
+  await pool.batch(
+    points.map((point) => ['INSERT INTO passengers VALUES (?, ?)', point]),
+    'write',
+  );
+  return pool.withConnection(
+    async (client) => (await client.execute('SELECT timestamp, value FROM passengers ORDER BY timestamp')).rows,
+  );
+}
+
+async function storeForecast(forecast: NixtlaForecastResponse): Promise<void> {
+  const transaction = await pool.transaction('write');
+  try {
+    for (const { timestamp, value, intervals } of forecast.predictions) {
+      const { lower, upper } = intervals?.['0.95'] ?? { lower: null, upper: null };
+      const source = forecast.modelInfo?.source ?? 'nixtla';
+      await transaction.execute({
+        sql: 'INSERT INTO forecasts VALUES (:timestamp, :value, :lower, :upper, :source)',
+        args: { timestamp, value, lower, upper, source },
+      });
+    }
+    await transaction.commit();
+  } finally {
+    transaction.close();
+  }
+}
+
+/** Mean absolute percentage error. */
+function errorOf(forecast: NixtlaForecastResponse, actual: Row[]): number {
+  const errors = forecast.predictions.map(({ value }, index) => Math.abs(value / Number(actual[index]!['value']) - 1));
+  return (100 * errors.reduce((sum, error) => sum + error, 0)) / errors.length;
+}
+
+/** Sends `event` signed to a server of our own, which answers what its verifier says. */
+async function announce(event: object): Promise<{ status: number; answer: string }> {
+  const server = createServer((request, response) => {
+    void receiveWebhook(verifier, request).then(({ valid, reason }) => {
+      response.statusCode = valid ? 200 : 401;
+      response.end(valid ? 'verified' : reason);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const body = JSON.stringify(event);
+    const { port } = server.address() as AddressInfo;
+    const response = await fetch(`http://127.0.0.1:${port}/forecasts`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-webhook-signature': verifier.sign(body) },
+      body,
+    });
+    return { status: response.status, answer: await response.text() };
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+async function main(): Promise<void> {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(databaseFile + suffix, { force: true });
+  const { source, points } = readSeries();
+  console.log(`Series     ${source}`);
+
+  const rows = await store(points);
+  const [train, actual] = [rows.slice(0, -HELD_BACK), rows.slice(-HELD_BACK)];
+  console.log(`Stored     ${rows.length} months in ${databaseFile}, ${HELD_BACK} of them held back`);
+
+  const forecast = await nixtla.forecast({
+    timeseries: train.map(({ timestamp, value }) => ({ timestamp, value })),
+    horizon: HELD_BACK,
+    frequency: 'MS',
+    confidenceLevels: [0.8, 0.95],
+  });
+  const error = errorOf(forecast, actual);
+  const made = `${forecast.modelInfo?.model ?? 'model'}, ${forecast.modelInfo?.source ?? 'nixtla'}`;
+  console.log(`Forecast   ${HELD_BACK} months by ${made}: mean absolute error ${error.toFixed(2)} %`);
+
+  await storeForecast(forecast);
+  const chart: Chart = { title: 'Airline passengers, in thousands', source, made, error, rows, forecast };
+  console.log(`\n${chartText(chart)}\n`);
+  writeFileSync(htmlFile, chartHtml(chart));
+  console.log(`Page       ${htmlFile}`);
+
+  const { status, answer } = await announce({ type: 'forecast.stored', months: HELD_BACK, errorPercent: error });
+  console.log(`Webhook    ${status} ${answer}`);
+
+  monitor.register('database', () => pool.healthCheck());
+  monitor.register('webhook receiver', () => status === 200);
+  // With the local model in reserve, the service is a luxury: its absence only degrades the whole.
+  if (process.env['NIXTLA_API_KEY'])
+    monitor.register('nixtla service', () => nixtla.healthCheck(), { critical: false });
+  const report = await monitor.checkAll();
+  const checks = report.checks.map((check) => `${check.name}: ${check.status} (${check.latencyMs.toFixed(1)} ms)`);
+  console.log(`Health     ${report.status}; ${checks.join(', ')}`);
+  await pool.drain();
+  if (status !== 200 || report.status === 'unhealthy') process.exitCode = 1;
+}
+
+void main();

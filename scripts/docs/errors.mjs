@@ -1,0 +1,84 @@
+// docs/errors.md
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { root } from '../run.mjs';
+
+const source = () => readFileSync(join(root, 'crates', 'core', 'src', 'error.rs'), 'utf8');
+
+export function errorsPage(typings) {
+  const text = source();
+  const names = new Map(typings.moorline.map((one) => [one.name, one]));
+  const words = arms(text, 'as_str');
+  const codes = arms(text, 'default_code');
+  const { unsent, retryable } = defaults(text);
+  const rows = variants(text, 'Kind').map(
+    ([kind, meaning]) =>
+      `| \`${words[kind]}\` | \`${codes[kind]}\` | ${meaning} | ${unsent.has(kind) ? '`none`' : '`unknown`'} | ${retryable.has(kind) ? 'yes' : 'no'} |`,
+  );
+  const fields = names
+    .get('ErrorFields')
+    .members.map(({ signature, doc }) => `| \`${signature.replace(/\|/g, '\\|')}\` | ${doc} |`);
+  const classes = [...names.values()].filter(({ kind, name }) => kind === 'class' && name.endsWith('Error'));
+  return `# Errors
+
+A programmer's mistake is thrown at once: a \`TypeError\` or \`RangeError\` with Node's own code
+(\`ERR_INVALID_ARG_TYPE\`, \`ERR_INVALID_ARG_VALUE\`, \`ERR_OUT_OF_RANGE\`) whose message begins with the option's path. Everything
+that can go wrong at run time rejects with one of the classes below. Branch on \`kind\`; show \`message\`; log \`toJSON()\`.
+
+## Kinds
+
+\`code\` is what the usual client of the service gives, where it has one (\`ECONNREFUSED\`, \`SQLITE_CONSTRAINT\`); the code here is
+the one used otherwise. \`delivery\` and \`retryable\` are where a kind starts: a service that knows more says more.
+
+| kind | code | meaning | delivery | retryable |
+|---|---|---|---|---|
+${rows.join('\n')}
+
+## How far it got
+
+| delivery | meaning |
+|---|---|
+${variants(text, 'Delivery')
+  .map(([name, meaning]) => `| \`${name.toLowerCase()}\` | ${meaning} |`)
+  .join('\n')}
+
+## Fields
+
+| field | |
+|---|---|
+${fields.join('\n')}
+
+## Classes
+
+${classes.map(({ name, signature, doc }) => `- \`${name}\`${signature.includes('extends') ? ` (${signature.replace(/^class \w+ /, '')})` : ''}: ${doc.replace(/\s*\n\s*/g, ' ')}`).join('\n')}
+`;
+}
+
+/** The variants of an enum with the first paragraph of their documentation. */
+function variants(text, name) {
+  const body = text.match(new RegExp(`pub enum ${name} \\{(.*?)\\n\\}`, 's'))[1];
+  return [...body.matchAll(/((?:\s*\/\/\/.*\n)+)\s*(\w+),/g)].map(([, doc, variant]) => [
+    variant,
+    doc.replace(/\s*\/\/\/ ?/g, ' ').trim(),
+  ]);
+}
+
+/** Variant → string, from the arms of the first `match` in a function. */
+function arms(text, name) {
+  const body = text.match(new RegExp(`pub const fn ${name}\\(self\\).*?\\n    \\}`, 's'))[0];
+  return Object.fromEntries(
+    [...body.matchAll(/((?:Self::\w+[\s|]*)+)=> "([^"]+)"/g)].flatMap(([, variants, word]) =>
+      [...variants.matchAll(/Self::(\w+)/g)].map(([, variant]) => [variant, word]),
+    ),
+  );
+}
+
+/** What `Failure::new` assumes of a kind. */
+function defaults(text) {
+  const listed = (name) => {
+    const [, list] = text.match(new RegExp(`let ${name} = matches!\\(\\s*kind,(.*?)\\);`, 's'));
+    return new Set([...list.matchAll(/Kind::(\w+)/g)].map(([, kind]) => kind));
+  };
+  return { unsent: listed('refused_here'), retryable: listed('retryable') };
+}

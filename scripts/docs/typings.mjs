@@ -1,0 +1,101 @@
+// The committed typings as plain records, for the pages that are made of them.
+import { join } from 'node:path';
+
+import ts from 'typescript';
+
+import { root } from '../run.mjs';
+import { ENTRIES } from '../typings.mjs';
+
+/**
+ * @typedef {object} Documented
+ * @property {string} name
+ * @property {string} signature Its declaration in one line, without the members of a class or an interface.
+ * @property {string} doc Markdown.
+ * @property {string} kind `class`, `function`, `interface`, `type` or `value`.
+ * @property {Documented[]} members
+ */
+
+/** Import specifier → the public names of that entry, in alphabetical order. */
+export function entries() {
+  return Object.fromEntries(
+    Object.entries(ENTRIES).map(([entry, file]) => [
+      entry === 'index' ? 'moorline' : `moorline/${entry}`,
+      publicNames(join(root, file)),
+    ]),
+  );
+}
+
+function publicNames(file) {
+  const program = ts.createProgram([file], { types: ['node'], module: ts.ModuleKind.NodeNext });
+  const checker = program.getTypeChecker();
+  const module = checker.getSymbolAtLocation(program.getSourceFile(file));
+  return checker
+    .getExportsOfModule(module)
+    .map((symbol) => describe(symbol, checker))
+    .sort((a, b) => a.name.localeCompare(b.name, 'en'));
+}
+
+const KINDS = {
+  [ts.SyntaxKind.ClassDeclaration]: 'class',
+  [ts.SyntaxKind.FunctionDeclaration]: 'function',
+  [ts.SyntaxKind.InterfaceDeclaration]: 'interface',
+  [ts.SyntaxKind.VariableDeclaration]: 'value',
+  [ts.SyntaxKind.TypeAliasDeclaration]: 'type',
+};
+
+function describe(symbol, checker) {
+  const [declaration] = symbol.declarations;
+  const members = (declaration.members ?? []).filter(isPublic).map((member) => ({
+    name: member.name?.getText() ?? 'constructor',
+    signature: text(member),
+    doc: documentation(member.symbol ?? checker.getSymbolAtLocation(member.name), checker, member),
+    kind: 'member',
+    members: [],
+  }));
+  return {
+    name: symbol.name,
+    kind: KINDS[declaration.kind] ?? 'value',
+    signature: declaration.members ? heading(declaration) : text(declaration),
+    doc: documentation(symbol, checker, declaration),
+    members,
+  };
+}
+
+function isPublic(member) {
+  const flags = ts.getCombinedModifierFlags(member);
+  return !(flags & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)) && !member.name?.getText().startsWith('#');
+}
+
+const text = (node) =>
+  node
+    .getText()
+    .replace(/\/\*\*.*?\*\//gs, '')
+    .replace(/^export (declare )?/, '')
+    .replace(/\s+/g, ' ')
+    .replace(/^readonly |;$/g, '')
+    .trim();
+
+/** A class or an interface without its body. */
+function heading(declaration) {
+  const [first] = declaration.members;
+  const source = text(declaration);
+  return first ? source.slice(0, source.indexOf('{')).trim() : source;
+}
+
+/** The documentation of one declaration, its tags as sentences. */
+function documentation(symbol, checker, declaration) {
+  const overload = ts.isFunctionLike(declaration) && checker.getSignatureFromDeclaration(declaration);
+  const source = overload || symbol;
+  const parts = overload ? source.getDocumentationComment(checker) : symbol.getDocumentationComment(checker);
+  const tags = source.getJsDocTags(checker).map((tag) => {
+    const said = ts.displayPartsToString(tag.text).replace(/^(\w+) (?=[A-Z])/, '`$1`: ');
+    return tag.name === 'param' ? said : `Throws ${said}`;
+  });
+  return [plain(ts.displayPartsToString(parts)), ...tags.map(plain)].filter(Boolean).join(' ');
+}
+
+const plain = (doc) =>
+  doc
+    .replace(/\{@link ([^}]+)\}/g, '`$1`')
+    .replace(/\n(?=[^\n-])(?<!\n\n)/g, ' ')
+    .trim();

@@ -1,5 +1,7 @@
 // Remote databases: a real sqld, killed and restarted, and a proxy that misbehaves between it and the pool.
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 
 import { LibsqlError, setLogger, TursoPool, type TursoPoolConfig } from 'moorline';
@@ -8,6 +10,8 @@ import { createClient } from 'moorline/libsql';
 import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { freePort, skipWithoutSqld, type Sqld, startSqld } from './support/servers';
+
+const theirs = createRequire(join(__dirname, 'servers', 'package.json'));
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
@@ -212,7 +216,7 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
   });
 
   test('the usual client and ours read what the other wrote', async () => {
-    const { createClient: createTheirs } = await import('./servers/node_modules/@libsql/client/lib-esm/node.js');
+    const { createClient: createTheirs } = theirs('@libsql/client') as { createClient: typeof createClient };
     const [ours, theirs] = [createClient({ url: sqld.url }), createTheirs({ url: sqld.url })];
     await ours.execute('CREATE TABLE shared (a, b)');
     await ours.execute({ sql: 'INSERT INTO shared VALUES (?, ?)', args: ['ours', 1] });

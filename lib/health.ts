@@ -292,16 +292,16 @@ export class HealthMonitor extends Emitter {
     if (timeoutMs !== Infinity) {
       run.timer = setTimeout(() => {
         stop.abort(new DOMException(`Health check '${name}' timed out after ${timeoutMs}ms`, 'TimeoutError'));
-        end(native.healthTimeOut(this.#monitor, id));
+        end(native.healthTimeOut(this.#monitor, name, id));
       }, timeoutMs).unref();
     }
     this.#runs.set(id, run);
-    void ask(checker, stop.signal, name).then((said) => end(this.#complete(id, said)));
+    void ask(checker, stop.signal, name).then((said) => end(this.#complete(name, id, said)));
     return run;
   }
 
-  #complete(id: number, said: Answer): string | null {
-    return native.healthComplete(this.#monitor, id, said.status, said.healthy, said.error, said.metadata);
+  #complete(name: string, id: number, said: Answer): string | null {
+    return native.healthComplete(this.#monitor, name, id, said.status, said.healthy, said.error, said.metadata);
   }
 
   #report(result: HealthCheckResult, change: NativeCompleted['change']): void {

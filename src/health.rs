@@ -110,6 +110,7 @@ pub fn health_begin(monitor: Handle<HealthMonitor>, name: String) -> Option<Heal
 #[napi(catch_unwind)]
 pub fn health_complete(
     monitor: Handle<HealthMonitor>,
+    name: String,
     run: f64,
     status: Given,
     healthy: Option<bool>,
@@ -123,15 +124,17 @@ pub fn health_complete(
     let (run, now) = (RunId(run as u64), Instant::now());
     let completed = monitor
         .lock()
-        .complete(run, answer, now, SystemTime::now())?;
+        .complete(&name, run, answer, now, SystemTime::now())?;
     Some(of_completed(&completed))
 }
 
 /// Ends a run whose timeout has passed; answers as `healthComplete`.
 #[napi(catch_unwind)]
-pub fn health_time_out(monitor: Handle<HealthMonitor>, run: f64) -> Option<String> {
+pub fn health_time_out(monitor: Handle<HealthMonitor>, name: String, run: f64) -> Option<String> {
     let (run, now) = (RunId(run as u64), Instant::now());
-    let completed = monitor.lock().time_out(run, now, SystemTime::now())?;
+    let completed = monitor
+        .lock()
+        .time_out(&name, run, now, SystemTime::now())?;
     Some(of_completed(&completed))
 }
 

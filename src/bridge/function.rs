@@ -52,11 +52,6 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The environment, for what needs it.
-    pub(crate) fn env(&self) -> Env {
-        Env::from_raw(self.env)
-    }
-
     fn argument(&self, index: usize) -> Option<sys::napi_value> {
         (index < self.given).then(|| self.arguments[index])
     }

@@ -20,7 +20,10 @@ fn main() {
         let body = vec![b'x'; size];
         for (name, mac) in &backends {
             if let Some(mac) = mac {
-                println!("{size:>7} B  {name:<12} {:>9.0} ns", best_ns(mac.as_ref(), &body));
+                println!(
+                    "{size:>7} B  {name:<12} {:>9.0} ns",
+                    best_ns(mac.as_ref(), &body)
+                );
             }
         }
     }

@@ -21,7 +21,7 @@ fn run(
         panic!("{name} must start");
     };
     let end = start + Duration::from_millis(latency_ms);
-    let done = monitor.complete(run, Answer::of(healthy), end, SystemTime::now());
+    let done = monitor.complete(name, run, Answer::of(healthy), end, SystemTime::now());
     done.expect("a run in progress is recorded");
     end
 }

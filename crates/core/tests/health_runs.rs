@@ -47,7 +47,7 @@ struct Expected {
 struct Bench {
     monitor: Monitor,
     now: Instant,
-    started: Vec<RunId>,
+    started: Vec<(usize, RunId)>,
     expected: [Expected; NAMES.len()],
 }
 
@@ -80,19 +80,21 @@ impl Bench {
             }
             Step::Begin(i) => self.begin(i),
             Step::Complete(run, ok) => {
-                let Some(&run) = self.started.get(run) else {
+                let Some(&(i, run)) = self.started.get(run) else {
                     return;
                 };
                 let wall = SystemTime::UNIX_EPOCH;
-                let done = self.monitor.complete(run, Answer::of(ok), self.now, wall);
+                let done = self
+                    .monitor
+                    .complete(NAMES[i], run, Answer::of(ok), self.now, wall);
                 self.ended(run, done.as_ref(), ok);
             }
             Step::TimeOut(run) => {
-                let Some(&run) = self.started.get(run) else {
+                let Some(&(i, run)) = self.started.get(run) else {
                     return;
                 };
                 let wall = SystemTime::UNIX_EPOCH;
-                let done = self.monitor.time_out(run, self.now, wall);
+                let done = self.monitor.time_out(NAMES[i], run, self.now, wall);
                 self.ended(run, done.as_ref(), false);
             }
             Step::Wait(ms) => self.now += Duration::from_millis(ms),
@@ -106,9 +108,12 @@ impl Bench {
             Some(Begun::Joined(run)) => assert_eq!(expected.running, Some(run)),
             Some(Begun::Started { run, .. }) => {
                 assert!(expected.registered && expected.running.is_none());
-                assert!(!self.started.contains(&run), "a run's number came twice");
+                assert!(
+                    self.started.iter().all(|(_, known)| *known != run),
+                    "a run's number came twice"
+                );
                 expected.running = Some(run);
-                self.started.push(run);
+                self.started.push((i, run));
             }
         }
     }
@@ -172,14 +177,17 @@ fn a_hanging_run_ends_unhealthy_and_its_late_answer_is_dropped() {
         panic!("the run must start");
     };
     let end = start + timeout.get().expect("finite by default");
-    let done = monitor.time_out(run, end, wall).expect("recorded");
+    let done = monitor.time_out("db", run, end, wall).expect("recorded");
     assert_eq!(done.result.status, Status::Unhealthy);
     assert_eq!(done.result.latency, Duration::from_secs(5));
     assert_eq!(
         done.result.error.as_deref(),
         Some("Health check 'db' timed out after 5000ms")
     );
-    assert_eq!(monitor.complete(run, Answer::of(true), end, wall), None);
+    assert_eq!(
+        monitor.complete("db", run, Answer::of(true), end, wall),
+        None
+    );
     assert_eq!(monitor.report().status, Status::Unhealthy);
 }
 

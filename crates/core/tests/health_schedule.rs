@@ -42,7 +42,7 @@ proptest! {
             };
             prop_assert_eq!(monitor.next_due(), None, "a running check is not due");
             now += Duration::from_millis(latency_ms);
-            monitor.complete(run, Answer::of(true), now, SystemTime::now());
+            monitor.complete("db", run, Answer::of(true), now, SystemTime::now());
             let wait = monitor.next_due().expect("scheduled again") - now;
             let share = wait.as_secs_f64() * 1000.0 / interval_ms as f64;
             prop_assert!((0.899..=1.101).contains(&share), "{} of the interval", share);
@@ -56,18 +56,14 @@ proptest! {
 fn a_check_is_due_at_once_and_the_longest_overdue_goes_first() {
     let mut monitor = Monitor::new(CheckConfig::default());
     let start = Instant::now();
-    let later = start + Duration::from_millis(1);
-    monitor.register("late", every(1000), later);
-    monitor.register("early", every(1000), start);
-    let due = |at| {
-        monitor
-            .due(at)
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(due(start), ["early"]);
-    assert_eq!(due(later), ["early", "late"]);
+    let at = |ms| start + Duration::from_millis(ms);
+    for (name, ms) in [("d", 4), ("b", 2), ("e", 5), ("a", 1), ("c", 3)] {
+        monitor.register(name, every(1000), at(ms));
+    }
+    let due = |ms| -> String { monitor.due(at(ms)).iter().map(|name| &**name).collect() };
+    assert_eq!(due(0), "");
+    assert_eq!(due(2), "ab");
+    assert_eq!(due(5), "abcde");
 }
 
 #[test]

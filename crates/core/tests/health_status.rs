@@ -17,7 +17,7 @@ fn run(monitor: &mut Monitor, name: &str, answer: Answer, from: Instant, to: Ins
     let Some(Begun::Started { run, .. }) = monitor.begin(name, from) else {
         panic!("{name} must start");
     };
-    let done = monitor.complete(run, answer, to, SystemTime::now());
+    let done = monitor.complete(name, run, answer, to, SystemTime::now());
     done.expect("a run in progress is recorded")
 }
 

@@ -1,6 +1,7 @@
 //! The local model on the series everybody measures on: international airline passengers, 1949 to 1960.
 
 use moorline_services::nixtla::local;
+use proptest::prelude::*;
 
 fn passengers() -> Vec<f64> {
     include_str!("../../../examples/data/airpassengers.csv")
@@ -45,4 +46,42 @@ fn a_strike_in_summer_is_found_although_winter_is_lower() {
         .count()
         - 1;
     assert!(others <= 7, "{others} other months are blamed");
+}
+
+/// Values of any size, and of sizes that do not go together.
+fn any_values() -> impl Strategy<Value = Vec<f64>> {
+    let value = prop_oneof![
+        -1e3..1e3,
+        Just(0.0),
+        Just(7.0),
+        any::<f64>().prop_filter("finite", |value| value.is_finite()),
+    ];
+    proptest::collection::vec(value, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_the_values_a_forecast_is_finite_and_its_bands_hold_it(
+        values in any_values(),
+        season in 2_usize..13,
+        horizon in 1_usize..15,
+    ) {
+        let prediction = local::forecast(&values, &[season], horizon, &[0.8, 0.95]);
+        prop_assert_eq!(prediction.point.len(), horizon);
+        for (step, point) in prediction.point.iter().enumerate() {
+            prop_assert!(point.is_finite(), "{:?}", prediction);
+            for band in &prediction.bands {
+                prop_assert!(band.lower[step] <= *point && *point <= band.upper[step], "{:?}", prediction);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_the_values_a_score_is_a_number(values in any_values(), season in 2_usize..13) {
+        for judgement in local::judge(&values, &[season], 0.99).unwrap_or_default() {
+            prop_assert!(judgement.score >= 0.0, "{:?}", judgement);
+        }
+    }
 }

@@ -74,7 +74,6 @@ pub struct Report {
 pub struct Monitor {
     defaults: CheckConfig,
     checks: HashMap<String, Check>,
-    runs: HashMap<RunId, String>,
     registered: u64,
     begun: u64,
     jitter: fastrand::Rng,
@@ -91,7 +90,6 @@ impl Monitor {
         Self {
             defaults,
             checks: HashMap::new(),
-            runs: HashMap::new(),
             registered: 0,
             begun: 0,
             jitter: fastrand::Rng::with_seed(seed),
@@ -112,9 +110,6 @@ impl Monitor {
     /// result and a run in progress are forgotten, the history and the place in the order stay.
     pub fn register(&mut self, name: &str, config: CheckConfig, now: Instant) -> bool {
         if let Some(check) = self.checks.get_mut(name) {
-            if let Some(running) = check.running {
-                self.runs.remove(&running.id);
-            }
             check.replace(config, now);
             return true;
         }
@@ -126,13 +121,7 @@ impl Monitor {
 
     /// Forgets a check with its history; a run in progress is nobody's any more. Returns whether it was known.
     pub fn unregister(&mut self, name: &str) -> bool {
-        let Some(check) = self.checks.remove(name) else {
-            return false;
-        };
-        if let Some(running) = check.running {
-            self.runs.remove(&running.id);
-        }
-        true
+        self.checks.remove(name).is_some()
     }
 
     /// The names, in the order of registration.
@@ -151,24 +140,23 @@ impl Monitor {
         self.begun += 1;
         let run = RunId(self.begun);
         check.begin(run, now);
-        self.runs.insert(run, name.to_owned());
         Some(Begun::Started {
             run,
             timeout: check.config.timeout,
         })
     }
 
-    /// Records the answer of a run; `None` when the run is over already (it timed out) or its check was
-    /// replaced or unregistered: such an answer changes nothing.
+    /// Records the answer of a run of `name`; `None` when the run is over already (it timed out) or its check
+    /// was replaced or unregistered: such an answer changes nothing.
     pub fn complete(
         &mut self,
+        name: &str,
         run: RunId,
         answer: Answer,
         now: Instant,
         timestamp: SystemTime,
     ) -> Option<Completed> {
-        let name = self.runs.remove(&run)?;
-        let check = self.checks.get_mut(&name)?;
+        let check = self.checks.get_mut(name)?;
         let running = check.running.filter(|running| running.id == run)?;
         let from = check.last.as_ref().map(|last| last.status);
         let spread = self.jitter.f64() * 2.0 - 1.0;
@@ -181,17 +169,14 @@ impl Monitor {
     /// Ends a run whose timeout has passed: unhealthy, and whatever the checker answers later is ignored.
     pub fn time_out(
         &mut self,
+        name: &str,
         run: RunId,
         now: Instant,
         timestamp: SystemTime,
     ) -> Option<Completed> {
-        let check = self.checks.get(self.runs.get(&run)?)?;
-        let error = format!(
-            "Health check '{}' timed out after {}ms",
-            check.name,
-            check.config.timeout.as_ms()
-        );
-        self.complete(run, Answer::failed(error), now, timestamp)
+        let timeout_ms = self.config(name)?.timeout.as_ms();
+        let error = format!("Health check '{name}' timed out after {timeout_ms}ms");
+        self.complete(name, run, Answer::failed(error), now, timestamp)
     }
 
     /// The checks whose next run is due, longest overdue first. A running check is not due.

@@ -167,8 +167,10 @@ mod tests {
 
     #[test]
     fn numbers_at_the_edge_of_the_range_do_not_break_it() {
-        let prediction = forecast(&[f64::MAX, -f64::MAX, f64::MAX], &[], 2, &[0.9]);
-        assert_eq!(prediction.point.len(), 2);
-        assert!(prediction.point.iter().all(|point| point.is_finite()));
+        for values in [&[-f64::MAX, f64::MAX][..], &[f64::MAX, -f64::MAX, f64::MAX]] {
+            let prediction = forecast(values, &[], 2, &[0.9]);
+            assert_eq!(prediction.point.len(), 2);
+            assert!(prediction.point.iter().all(|point| point.is_finite()));
+        }
     }
 }

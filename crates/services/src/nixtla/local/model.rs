@@ -177,9 +177,10 @@ fn is_sane(prediction: &Prediction, history: &[f64]) -> bool {
     let slack = RUNAWAY * (high - low);
     let near = |value: &f64| (low - slack..=high + slack).contains(value);
     let bounds = |band: &Band| band.lower.iter().chain(&band.upper).all(|b| b.is_finite());
+    let finite = prediction.point.iter().all(|point| point.is_finite());
     // A straight line is allowed to go where it goes.
     let within = prediction.model == "Drift" || prediction.point.iter().all(near);
-    within && prediction.bands.iter().all(bounds)
+    finite && within && prediction.bands.iter().all(bounds)
 }
 
 /// The drift method: the mean change goes on. Its bands are those of a random walk with drift, where the history

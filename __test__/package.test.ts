@@ -62,12 +62,15 @@ describe('contents', () => {
     const { platform } = tarballs();
     const name = basename(platform).replace(/-\d.*$/, '');
     const binary = name.replace('moorline-', 'moorline.');
-    const files = ['LICENSE', 'README.md', `${binary}.node`, 'package.json'];
+    const files = ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES.txt', `${binary}.node`, 'package.json'];
     assert.deepEqual(listed(platform), files.map((file) => `package/${file}`).sort());
     const manifest = JSON.parse(readFileSync(join(project, 'node_modules', name, 'package.json'), 'utf8'));
     assert.deepEqual(manifest.os, [process.platform]);
     assert.deepEqual(manifest.cpu, [process.arch]);
     if (process.platform === 'linux') assert.match(manifest.libc.join(), /^(glibc|musl)$/);
+    const licences = readFileSync(join(project, 'node_modules', name, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
+    for (const crate of ['libsql', 'rustls', 'tokio', 'augurs'])
+      assert.match(licences, new RegExp(`^${crate} \\d`, 'm'));
   });
 
   test('it needs nothing else at run time, and runs nothing when it is installed', () => {

@@ -34,7 +34,7 @@ export type {
   NixtlaStats,
   NixtlaTls,
 } from './nixtla';
-export type { NixtlaJob } from './nixtla-job';
+export { NixtlaJob } from './nixtla-job';
 export type {
   NixtlaAnomaly,
   NixtlaAnomalyRequest,

@@ -7,6 +7,7 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+import { thirdPartyLicences } from './licences.mjs';
 import { fail, isMain, npm, npmOutput, root } from './run.mjs';
 
 /** Every platform we build for, and what npm asks of a machine before it installs the package. */
@@ -19,6 +20,9 @@ export const PLATFORMS = {
   'darwin-arm64': { os: ['darwin'], cpu: ['arm64'] },
   'win32-x64-msvc': { os: ['win32'], cpu: ['x64'] },
 };
+
+/** The licences of what is linked into a binary. */
+const THIRD_PARTY = 'THIRD-PARTY-LICENSES.txt';
 
 /** What in package.json is for us and not for users. */
 const DEVELOPMENT = ['scripts', 'devDependencies', 'overrides', 'napi'];
@@ -36,7 +40,8 @@ export function pack({ binaries = join(root, 'dist'), out = join(root, 'target',
   const platforms = readdirSync(binaries).flatMap((file) => file.match(/^moorline\.(.+)\.node$/)?.[1] ?? []);
   if (platforms.length === 0) fail(`no binary in ${binaries}: run \`npm run build\` first`);
   rmSync(out, { recursive: true, force: true });
-  const directories = platforms.map((platform) => platformPackage(platform, binaries, out));
+  const licences = thirdPartyLicences();
+  const directories = platforms.map((platform) => platformPackage(platform, binaries, out, licences));
   directories.push(mainPackage(platforms, out));
   return directories.map((directory) => {
     const [{ filename }] = JSON.parse(npmOutput(['pack', '--json', '--pack-destination', out], { cwd: directory }));
@@ -45,7 +50,7 @@ export function pack({ binaries = join(root, 'dist'), out = join(root, 'target',
   });
 }
 
-function platformPackage(platform, binaries, out) {
+function platformPackage(platform, binaries, out, licences) {
   const { version, license, engines, repository } = readManifest();
   const file = `moorline.${platform}.node`;
   const machine = PLATFORMS[platform] ?? fail(`${file} is for a platform that scripts/release.mjs does not know`);
@@ -54,13 +59,14 @@ function platformPackage(platform, binaries, out) {
   mkdirSync(directory, { recursive: true });
   copyFileSync(join(binaries, file), join(directory, file));
   copyFileSync(join(root, 'LICENSE'), join(directory, 'LICENSE'));
+  writeFileSync(join(directory, THIRD_PARTY), licences);
   writeFileSync(
     join(directory, 'README.md'),
     `# ${name}\n\nThe binary of [moorline](https://www.npmjs.com/package/moorline) for this platform. ` +
       'Install `moorline`; npm then takes the binary that fits.\n',
   );
   const description = `The binary of moorline for ${platform}`;
-  const content = { main: file, files: [file] };
+  const content = { main: file, files: [file, THIRD_PARTY] };
   writeManifest(directory, { name, version, description, license, repository, engines, ...machine, ...content });
   return directory;
 }

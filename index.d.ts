@@ -1244,7 +1244,7 @@ export declare class WebhookVerifier {
   /** All headers that a signed request carries under the verifier's scheme. */
   signRequest(signing: WebhookSigning): Record<string, string>;
 }
-/** Whether `signature` is one of `payload` under `secret`, with the default options. */
+/** Whether `signature` is one of `payload` under `secret`, with the default options. An empty secret throws. */
 export declare function verifyWebhookSignature(
   payload: string | Uint8Array,
   signature: string | readonly string[] | undefined,
@@ -1258,10 +1258,14 @@ export declare function signWebhookPayload(
 ): string;
 /** Takes `t=…,v1=…`, `sha256=…` or a raw hex signature apart; `null` for anything else. Verifies nothing. */
 export declare function parseWebhookSignature(header: string | undefined): WebhookSignatureHeader | null;
-/** The shared verifier for `secret`. `config` counts when this call makes it; later it changes nothing. */
+type SharedConfig = Omit<WebhookVerificationConfig, 'secret'>;
+/**
+ * The shared verifier for `secret` in this JavaScript environment. `config` counts when this call makes it; another
+ * one later changes nothing, which is warned about once.
+ */
 export declare function getWebhookVerifier(
   secret: string | readonly string[] | undefined,
-  config?: Omit<WebhookVerificationConfig, 'secret'>,
+  config?: SharedConfig,
 ): WebhookVerifier;
 /** Forgets all shared verifiers. */
 export declare function resetWebhookVerifiers(): void;
@@ -1270,7 +1274,8 @@ export interface FetchRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: Iterable<[string, string]>;
-  arrayBuffer(): Promise<ArrayBuffer>;
+  readonly body: AsyncIterable<Uint8Array> | null;
+  readonly bodyUsed: boolean;
 }
 /** Options of {@link receiveWebhook}. */
 export interface ReceiveOptions {

@@ -566,7 +566,7 @@ describe('options', () => {
 
 describe('the process', () => {
   const run = (script: string) =>
-    spawnSync(process.execPath, ['-e', script], { cwd: dist, encoding: 'utf8', timeout: 20_000 });
+    spawnSync(process.execPath, ['--expose-gc', '-e', script], { cwd: dist, encoding: 'utf8', timeout: 20_000 });
 
   test('ends while a policy is idle, long before its timeouts', () => {
     const started = performance.now();
@@ -578,6 +578,21 @@ describe('the process', () => {
     assert.equal(status, 0);
     assert.match(stdout, /ran 1/);
     assert.ok(performance.now() - started < 8000);
+  });
+
+  test('forgets policies that nobody holds, with their breakers and listeners', () => {
+    const { stdout } = run(`
+      const { CircuitBreaker, Policy } = require('./index.js');
+      for (let n = 0; n < 100; n++) new Policy({ breaker: true, retry: true }).on('state', () => {});
+      const made = CircuitBreaker.all().length;
+      const deadline = Date.now() + 10_000;
+      (function collect() {
+        global.gc();
+        const left = CircuitBreaker.all().length;
+        if (left > 5 && Date.now() < deadline) setImmediate(collect);
+        else console.log(made, left <= 5);
+      })();`);
+    assert.match(stdout, /^100 true/);
   });
 
   test('stays alive for the timeout of an attempt that nothing else keeps alive', () => {

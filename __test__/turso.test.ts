@@ -348,6 +348,27 @@ describe('memory', () => {
 });
 
 describe('life', () => {
+  test('where thousands borrow a second not every stack is taken, but every one after a leak without', async () => {
+    const pool = open({ poolSize: 50, leakAfterMs: 30 });
+    const stacks: string[] = [];
+    pool.on('leak', (event) => stacks.push(String(event['stack'])));
+    const theCrowd = () => Promise.all(Array.from({ length: 50 }, () => pool.getConnection()));
+    const crowded = await eventually(async () => {
+      const clients = await theCrowd();
+      await eventually(() => stacks.length === 50);
+      // Fifty calls within one millisecond, as good as always.
+      if (stacks.some((stack) => stack.startsWith('not taken'))) return clients;
+      stacks.length = 0;
+      for (const client of clients) pool.releaseConnection(client);
+      return undefined;
+    });
+    for (const client of crowded) pool.releaseConnection(client);
+    stacks.length = 0;
+    await theCrowd();
+    await eventually(() => stacks.length === 50);
+    for (const stack of stacks) assert.match(stack, /theCrowd/);
+  });
+
   test('a lease that is held too long is reported with the stack of its borrower', async () => {
     const pool = open({ leakAfterMs: 30 });
     let leak: Record<string, unknown> | undefined;

@@ -111,6 +111,11 @@ describe('Fetch requests, as of Hono and Next', () => {
     assert.equal((await receiveWebhook(verifier, request('nonsense'))).reason, 'Invalid signature format');
   });
 
+  test('a body above the limit is refused', async () => {
+    const received = await receiveWebhook(verifier, request(verifier.sign(body)), { limitBytes: 10 });
+    assert.equal(received.reason, 'Verification error: the body is larger than 10 bytes');
+  });
+
   test('a body that was read before is named', async () => {
     const used = request(verifier.sign(body));
     await used.json();

@@ -9,6 +9,7 @@ import {
   MemoryReplayStore,
   parseWebhookSignature,
   resetWebhookVerifiers,
+  setLogger,
   signWebhookPayload,
   verifyWebhookSignature,
   WebhookVerifier,
@@ -246,8 +247,13 @@ describe('secrets', () => {
 
   test('the shared verifier is made once for a secret, until the reset', () => {
     resetWebhookVerifiers();
+    const events: string[] = [];
+    setLogger({ warn: ({ event }) => events.push(event) });
     const first = getWebhookVerifier(secret, { maxAgeMs: 1000 });
     assert.equal(getWebhookVerifier(secret), first);
+    for (const maxAgeMs of [1000, 2000, 3000]) assert.equal(getWebhookVerifier(secret, { maxAgeMs }), first);
+    assert.deepEqual(events, ['webhook.options-ignored']);
+    setLogger(undefined);
     assert.notEqual(getWebhookVerifier('other'), first);
     assert.notEqual(getWebhookVerifier([secret, 'other']), first);
     assert.match(first.verify(payload, first.sign(payload, nowSeconds() - 60)).reason!, /max 1s/);

@@ -110,13 +110,24 @@ export function warnOfOtherOptions(name: string): void {
   }));
 }
 
-/** @internal Tells `told` of each change of the breaker's state, for as long as `owner` lives. */
+/** @internal A change of a breaker's state. */
+export interface StateChange {
+  from: string;
+  to: string;
+  timestamp: number;
+}
+
+/**
+ * @internal Tells `told` of each change of the breaker's state, for as long as `owner` lives.
+ *
+ * The addon holds the listener, so nothing strong may lead from it to the owner, or both stay for ever: not even
+ * `told` may be made where the owner is `this`.
+ */
 export function watch<Owner extends object>(
   policy: Handle<NativePolicy>,
   owner: Owner,
-  told: (owner: Owner, change: { from: string; to: string; timestamp: number }) => void,
+  told: (owner: Owner, change: StateChange) => void,
 ): void {
-  // The addon holds the listener: a strong reference in it would keep the owner, and with it the listener, for ever.
   const weak = new WeakRef(owner);
   native.breakerWatch(policy, ([from, to, timestamp]) => {
     const alive = weak.deref();
@@ -148,7 +159,11 @@ export class CircuitBreaker extends Emitter {
     this.#guard = new Guard(policy, null, rules);
     this.#options = description.options['breaker'] as Record<string, unknown>;
     if (description.optionsDiffer) warnOfOtherOptions(this.name);
-    watch(policy, this, (breaker, change) => breaker.tell('state', () => change));
+    watch(policy, this, CircuitBreaker.#told);
+  }
+
+  static #told(breaker: CircuitBreaker, change: StateChange): void {
+    breaker.tell('state', () => ({ ...change }));
   }
 
   /** The state of every breaker of the process, those of moorline's own services included. */

@@ -8,6 +8,7 @@ import {
   watch,
   type BreakerOptions,
   type CircuitSnapshot,
+  type StateChange,
 } from './breaker';
 import type { CallOptions } from './call';
 import { Emitter } from './events';
@@ -116,7 +117,11 @@ export class Policy extends Emitter {
       onTimeout: (facts) => this.tell('timeout', () => facts),
     });
     if (description.optionsDiffer) warnOfOtherOptions(this.name);
-    if (description.options['breaker']) watch(policy, this, (owner, change) => owner.tell('state', () => change));
+    if (description.options['breaker']) watch(policy, this, Policy.#told);
+  }
+
+  static #told(policy: Policy, change: StateChange): void {
+    policy.tell('state', () => ({ ...change }));
   }
 
   /**

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 
+import { Borrowers } from './borrowers';
 import { call, type CallOptions } from './call';
 import { Emitter, type EventName } from './events';
 import { dressLibsql } from './libsql-error';
@@ -98,7 +99,7 @@ export class TursoPool extends Emitter {
   readonly #statements: Statements;
   readonly #protocol: string;
   readonly #url: string;
-  readonly #stacks: Map<number, Error> | undefined;
+  readonly #borrowers: Borrowers | undefined;
 
   /**
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
@@ -116,7 +117,7 @@ export class TursoPool extends Emitter {
     this.#statements = new Statements(this.#handle, config.intMode ?? 'number');
     [this.#protocol, this.#url] = native.libsqlDescribe(this.#handle) as [string, string];
     const leakAfterMs = config.leakAfterMs ?? (production ? Infinity : 0);
-    this.#stacks = leakAfterMs === Infinity ? undefined : new Map();
+    this.#borrowers = leakAfterMs === Infinity ? undefined : new Borrowers();
   }
 
   /** `file` for files and memory, `http` for servers. */
@@ -133,9 +134,9 @@ export class TursoPool extends Emitter {
   async getConnection(options: CallOptions = {}): Promise<PooledClient> {
     options.signal?.throwIfAborted();
     // Before anything is awaited, while the borrower is on the stack.
-    const borrower = this.#stacks && borrowerStack();
+    const place = this.#borrowers?.look(this.getConnection);
     const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options.signal));
-    if (borrower) this.#stacks?.set(lease, borrower);
+    this.#borrowers?.set(lease, place);
     return this.#lend(lease);
   }
 
@@ -158,7 +159,7 @@ export class TursoPool extends Emitter {
       }));
       return;
     }
-    this.#stacks?.delete(lease);
+    this.#borrowers?.delete(lease);
     native.libsqlRelease(this.#handle, lease);
     this.tell('release', () => ({ connectionId: client.connectionId }));
   }
@@ -222,7 +223,7 @@ export class TursoPool extends Emitter {
    */
   async drain(timeoutMs?: number): Promise<void> {
     const finished = await call(() => native.libsqlDrain(this.#handle, timeoutMs), undefined, dressLibsql);
-    this.#stacks?.clear();
+    this.#borrowers?.clear();
     if (!finished) {
       log('warn', 'libsql.drain-forced', this.#url, () => ({ reason: 'connections were still borrowed' }));
     }
@@ -242,19 +243,12 @@ export class TursoPool extends Emitter {
   #heard(text: string): void {
     const { event, lease, ...facts } = JSON.parse(text) as PoolEvent;
     if (event === 'leak') {
-      const stack = this.#stacks?.get(lease ?? 0)?.stack;
+      const stack = this.#borrowers?.stackOf(lease ?? 0);
       Object.assign(facts, { connectionId: Math.floor((lease ?? 0) / 2 ** 32), stack });
       log('warn', 'libsql.leak', this.#url, () => facts);
     }
     this.tell(event, () => facts);
   }
-}
-
-/** Where a connection is borrowed. V8 formats the frames only when somebody reads them. */
-function borrowerStack(): Error {
-  const borrower = new Error('The connection was borrowed here');
-  Error.captureStackTrace(borrower, TursoPool.prototype.getConnection);
-  return borrower;
 }
 
 const shared = singleton('TursoPool', (config?: TursoPoolConfig) => {

@@ -8,7 +8,8 @@ export interface FetchRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: Iterable<[string, string]>;
-  arrayBuffer(): Promise<ArrayBuffer>;
+  readonly body: AsyncIterable<Uint8Array> | null;
+  readonly bodyUsed: boolean;
 }
 
 /** Options of {@link receiveWebhook}. */
@@ -40,7 +41,7 @@ export async function receiveWebhook(
   options: ReceiveOptions = {},
 ): Promise<ReceivedWebhook> {
   const limit = options.limitBytes ?? DEFAULT_LIMIT_BYTES;
-  const fetched = 'arrayBuffer' in request;
+  const fetched = 'bodyUsed' in request;
   const body = await (fetched ? fetchedBody(request, limit) : nodeBody(request, limit));
   if (typeof body === 'string') {
     return { valid: false, reason: `Verification error: ${body}`, scheme: undefined, body: Buffer.alloc(0) };
@@ -60,10 +61,10 @@ function fetchedUrl(verifier: WebhookVerifier, url: string): string {
   return pathname + search;
 }
 
+/** The raw body of a Fetch request, or the reason why it cannot be had. */
 async function fetchedBody(request: FetchRequest, limit: number): Promise<Buffer | string> {
-  if ((request as { bodyUsed?: boolean }).bodyUsed) return 'the body was read already: receive the webhook first';
-  const body = Buffer.from(await request.arrayBuffer());
-  return body.length > limit ? tooLarge(limit) : body;
+  if (request.bodyUsed) return 'the body was read already: receive the webhook first';
+  return request.body ? collect(request.body, limit) : Buffer.alloc(0);
 }
 
 /** The raw body of a Node request, or the reason why it cannot be had. */
@@ -78,22 +79,21 @@ async function nodeBody(request: NodeRequest, limit: number): Promise<Buffer | s
       'express.json(), or mount the webhook before the parser'
     );
   }
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-    length += (chunk as Buffer).length;
-    if (length > limit) {
-      // What is left is read and thrown away, so that the answer can still be sent.
-      request.resume();
-      return tooLarge(limit);
-    }
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks, length);
+  const body = await collect(request.iterator({ destroyOnReturn: false }), limit);
+  // What is left is read and thrown away, so that the answer can still be sent.
+  if (typeof body === 'string') request.resume();
+  return body;
 }
 
-function tooLarge(limit: number): string {
-  return `the body is larger than ${limit} bytes`;
+async function collect(chunks: AsyncIterable<Uint8Array>, limit: number): Promise<Buffer | string> {
+  const collected: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    length += chunk.length;
+    if (length > limit) return `the body is larger than ${limit} bytes`;
+    collected.push(chunk);
+  }
+  return Buffer.concat(collected, length);
 }
 
 /** A request that passed {@link webhookMiddleware}. */

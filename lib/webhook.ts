@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, type KeyObject } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 
 import { log } from './logger';
 import { native, type Handle } from './native';
@@ -267,7 +268,7 @@ function brief({ scheme: _, id: __, secretIndex: ___, ...result }: RequestVerifi
   return result;
 }
 
-/** Whether `signature` is one of `payload` under `secret`, with the default options. */
+/** Whether `signature` is one of `payload` under `secret`, with the default options. An empty secret throws. */
 export function verifyWebhookSignature(
   payload: string | Uint8Array,
   signature: string | readonly string[] | undefined,
@@ -291,31 +292,38 @@ export function parseWebhookSignature(header: string | undefined): WebhookSignat
   return parsed ? (JSON.parse(parsed) as WebhookSignatureHeader) : null;
 }
 
+type SharedConfig = Omit<WebhookVerificationConfig, 'secret'>;
+
 /** More verifiers than this are not kept; the one made first goes. */
 const MAX_SHARED = 1000;
 /** Keys the cache below, so that its keys say nothing about the secrets, not even to a guess. */
 const cacheKey = randomBytes(32);
-const shared = new Map<string, WebhookVerifier>();
+const shared = new Map<string, { verifier: WebhookVerifier; config: SharedConfig | undefined; warned: boolean }>();
 
-/** The shared verifier for `secret`. `config` counts when this call makes it; later it changes nothing. */
+/**
+ * The shared verifier for `secret` in this JavaScript environment. `config` counts when this call makes it; another
+ * one later changes nothing, which is warned about once.
+ */
 export function getWebhookVerifier(
   secret: string | readonly string[] | undefined,
-  config?: Omit<WebhookVerificationConfig, 'secret'>,
+  config?: SharedConfig,
 ): WebhookVerifier {
   const digest = createHmac('sha256', cacheKey)
     .update(JSON.stringify([secret].flat()))
     .digest('base64');
-  let verifier = shared.get(digest);
-  if (verifier) {
-    if (config)
-      log('debug', 'webhook.options-ignored', 'webhook', () => ({ reason: 'the shared verifier exists already' }));
-    return verifier;
+  let made = shared.get(digest);
+  if (!made) {
+    made = { verifier: new WebhookVerifier({ ...config, secret }), config, warned: false };
+    const [oldest] = shared.keys();
+    if (shared.size >= MAX_SHARED && oldest !== undefined) shared.delete(oldest);
+    shared.set(digest, made);
+  } else if (config !== undefined && !made.warned && !isDeepStrictEqual(config, made.config)) {
+    made.warned = true;
+    log('warn', 'webhook.options-ignored', 'webhook', () => ({
+      reason: 'the shared verifier of this secret exists already; its first options stay in force until the reset',
+    }));
   }
-  verifier = new WebhookVerifier({ ...config, secret });
-  const [oldest] = shared.keys();
-  if (shared.size >= MAX_SHARED && oldest !== undefined) shared.delete(oldest);
-  shared.set(digest, verifier);
-  return verifier;
+  return made.verifier;
 }
 
 /** Forgets all shared verifiers. */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * Waits until `holds` does, asking every few milliseconds; rejects with what it last said when `deadlineMs` pass.
  * A thrown error counts as "not yet".
  */
-export async function eventually<T>(holds: () => T | Promise<T>, deadlineMs = 5000): Promise<T> {
+export async function eventually<T>(holds: () => T | Promise<T>, deadlineMs = 5000): Promise<NonNullable<T>> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
     let last: unknown;

@@ -195,9 +195,10 @@ impl Call {
         {
             self.permit = Some(breaker.admit(now).map_err(|open| circuit_open(open, now))?);
         }
+        let lines = pipeline.limiter.is_some() || pipeline.bulkhead.is_some();
         match pipeline.breaker_around(Guards::Attempts) {
-            Some(breaker) => breaker.check(now).map_err(|open| circuit_open(open, now)),
-            None => Ok(()),
+            Some(breaker) if lines => breaker.check(now).map_err(|open| circuit_open(open, now)),
+            _ => Ok(()),
         }
     }
 

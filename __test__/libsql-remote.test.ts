@@ -129,6 +129,46 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
     assert.equal((await pool.execute("SELECT count(*) AS n FROM u WHERE n = 'expired'")).rows[0]!['n'], 0);
   });
 
+  test('a script does not run outside a transaction that was lost', async () => {
+    const pool = open();
+    const transaction = await pool.transaction('write');
+    await sqld.kill();
+    await sqld.restart();
+    await assert.rejects(transaction.execute('SELECT 1'), { code: 'ERR_MOORLINE_TRANSACTION_LOST' });
+    await assert.rejects(transaction.executeMultiple("INSERT INTO u VALUES ('stray')"), { code: 'TRANSACTION_CLOSED' });
+    transaction.close();
+    assert.equal((await pool.execute("SELECT count(*) AS n FROM u WHERE n = 'stray'")).rows[0]!['n'], 0);
+  });
+
+  test('a batch on a connection with an open transaction fails and leaves that transaction alone', async () => {
+    const pool = open();
+    await pool.withConnection(async (client) => {
+      const transaction = await client.transaction('write');
+      await transaction.execute("INSERT INTO u VALUES ('mine')");
+      await assert.rejects(client.batch(["INSERT INTO u VALUES ('other')"], 'write'));
+      await transaction.commit();
+    });
+    const rows = await pool.execute("SELECT n FROM u WHERE n IN ('mine', 'other')");
+    assert.deepEqual(
+      rows.rows.map((row) => row['n']),
+      ['mine'],
+    );
+  });
+
+  test('closing cuts off a request that the server does not answer', async () => {
+    const proxy = await FaultProxy.start(Number(new URL(sqld.url).port));
+    const pool = open({ url: `http://127.0.0.1:${proxy.port}`, poolSize: 1 });
+    await pool.execute('SELECT 1');
+    proxy.set({ kind: 'black-hole' });
+    const running = assert.rejects(pool.execute('SELECT 1'), { kind: 'closed' });
+    await eventually(() => pool.getStats().inUse === 1);
+    const started = performance.now();
+    await pool.drain(50);
+    await running;
+    assert.ok(performance.now() - started < 3000 + SLACK_MS);
+    await proxy.close();
+  });
+
   test('sqld killed and restarted in mid-load: no call outlives its deadline, and the pool heals by itself', async () => {
     const pool = open({ poolSize: 5, queryTimeoutMs: 2000, connectTimeoutMs: 1000, connectionTimeoutMs: 2000 });
     const tally = { ok: 0, failed: 0, longest: 0 };

@@ -271,6 +271,60 @@ describe('time limits and aborts', () => {
     assert.equal((await pool.execute('SELECT count(*) AS n FROM t')).rows[0]!['n'], 0);
   });
 
+  test('an aborted beginning of a transaction never becomes the next borrower’s transaction', async () => {
+    const url = `file:${directory}/begun.db`;
+    const [holder, pool] = [open({ url }), open({ url, poolSize: 1 })];
+    await holder.execute('CREATE TABLE t (n)');
+    for (let round = 0; round < 20; round++) {
+      const held = await holder.transaction('write');
+      const controller = new AbortController();
+      const beginning = pool.transaction('write', { signal: controller.signal });
+      await eventually(() => pool.getStats().inUse === 1);
+      setImmediate(() => controller.abort());
+      await assert.rejects(beginning, { name: 'AbortError' });
+      const inserting = pool.execute('INSERT INTO t VALUES (?)', [round]);
+      await held.rollback();
+      await inserting;
+    }
+    assert.equal((await holder.execute('SELECT count(*) AS n FROM t')).rows[0]!['n'], 20);
+  });
+
+  test('a batch that was cut off between its statements is not committed', async () => {
+    const pool = open({ url: `file:${directory}/cut.db`, poolSize: 1 });
+    await pool.execute('CREATE TABLE t (n)');
+    const statements = Array.from({ length: 50_000 }, (_, n): [string, number[]] => ['INSERT INTO t VALUES (?)', [n]]);
+    await assert.rejects(pool.batch(statements, 'write', { timeoutMs: 20 }), { kind: 'timeout' });
+    assert.equal((await pool.execute('SELECT count(*) AS n FROM t')).rows[0]!['n'], 0);
+  });
+
+  test('two transactions that wait for each other do not spin: one fails at once', async () => {
+    const url = `file:${directory}/upgrade.db`;
+    const [holder, pool] = [open({ url }), open({ url })];
+    await holder.execute('CREATE TABLE t (n)');
+    const reader = await pool.transaction('deferred');
+    await reader.execute('SELECT * FROM t');
+    const writer = await holder.transaction('write');
+    const cpu = process.cpuUsage();
+    await assert.rejects(reader.execute('INSERT INTO t VALUES (1)'), { code: 'SQLITE_BUSY' });
+    const { user, system } = process.cpuUsage(cpu);
+    assert.ok(user + system < 1_000_000, `${(user + system) / 1000} ms of CPU were spent on waiting`);
+    reader.close();
+    await writer.rollback();
+  });
+
+  test('a script does not run outside a transaction that has ended by itself', async () => {
+    const pool = open();
+    await pool.execute('CREATE TABLE t (n UNIQUE ON CONFLICT ROLLBACK)');
+    const transaction = await pool.transaction('write');
+    await transaction.execute('INSERT INTO t VALUES (1)');
+    await assert.rejects(transaction.execute('INSERT INTO t VALUES (1)'), { code: 'SQLITE_CONSTRAINT' });
+    await assert.rejects(transaction.executeMultiple('INSERT INTO t VALUES (2); INSERT INTO t VALUES (3);'), {
+      code: 'TRANSACTION_CLOSED',
+    });
+    transaction.close();
+    assert.equal((await pool.execute('SELECT count(*) AS n FROM t')).rows[0]!['n'], 0);
+  });
+
   test('a busy writer waits for the lock and then succeeds; nothing else is delayed meanwhile', async () => {
     const url = `file:${directory}/busy.db`;
     const [holder, writer, reader] = [open({ url }), open({ url }), open({ url })];

@@ -64,10 +64,10 @@ export class Statements {
     );
   }
 
-  async executeMultiple(sql: string, options: QueryOptions = {}): Promise<void> {
+  async executeMultiple(sql: string, options: QueryOptions = {}, within = false): Promise<void> {
     const { handle, lease } = this;
     await call(
-      (cancel) => native.libsqlSequence(handle, lease, sql, options.timeoutMs, cancel),
+      (cancel) => native.libsqlSequence(handle, lease, sql, within, options.timeoutMs, cancel),
       options.signal,
       dressLibsql,
     );
@@ -147,7 +147,7 @@ export class OpenTransaction implements Transaction {
   }
 
   async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
-    return this.#open('executeMultiple').executeMultiple(sql, options);
+    return this.#open('executeMultiple').executeMultiple(sql, options, true);
   }
 
   async commit(options?: QueryOptions): Promise<void> {

@@ -69,14 +69,9 @@ pub fn libsql_stats(pool: Handle<LibsqlPool>) -> Vec<u32> {
 /// Ends the pool; true when no borrower had to be cut off.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
 pub fn libsql_drain(env: Env, pool: Handle<LibsqlPool>, timeout_ms: Given) -> Result<Promised> {
-    let patience = read_timeout(timeout_ms.0)
-        .map_err(|error| throw(&env, &error))?
-        .unwrap_or(DRAIN_TIMEOUT);
+    let patience = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
     promise(&env, async move { Ok(pool.drain(patience).await) })
 }
-
-/// How long `drain` lets borrowers finish.
-const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 
 /// Runs one statement: on `lease`, or, without one, on a connection borrowed for it.
 #[napi(
@@ -134,17 +129,23 @@ pub fn libsql_batch(
     run(&env, pool, lease, operation, timeout_ms, cancel.as_ref())
 }
 
-/// Runs a script of several statements without arguments.
+/// Runs a script of several statements without arguments; `within` the transaction that is open.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn libsql_sequence(
     env: Env,
     pool: Handle<LibsqlPool>,
     lease: Option<f64>,
     script: Given,
+    within: bool,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<Promised> {
-    let operation = Statement::read("sql", script.0).map(|it| Operation::Sequence(it.sql));
+    let wrap = if within {
+        Operation::ContinueSequence
+    } else {
+        Operation::Sequence
+    };
+    let operation = Statement::read("sql", script.0).map(|it| wrap(it.sql));
     run(&env, pool, lease, operation, timeout_ms, cancel.as_ref())
 }
 

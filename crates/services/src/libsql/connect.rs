@@ -1,6 +1,9 @@
 //! Opening and closing a pool's connections.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use moorline_core::error::Outcome;
 
@@ -25,6 +28,35 @@ impl Connection {
             Self::Remote(connection) => connection.in_transaction(),
         }
     }
+
+    fn running(&self) -> &AtomicU32 {
+        match self {
+            Self::Local(connection) => &connection.running,
+            Self::Remote(connection) => &connection.running,
+        }
+    }
+
+    /// Marks the begin of an operation; take it while the pool is held still.
+    pub fn begin(&self) -> Running {
+        self.running().fetch_add(1, Ordering::AcqRel);
+        Running(self.clone())
+    }
+}
+
+/// An operation that has begun. One that is dropped unfinished leaves its mark: nobody knows where the
+/// connection stands, so it is not lent again.
+pub struct Running(Connection);
+
+impl Running {
+    /// The connection it runs on.
+    pub fn connection(&self) -> &Connection {
+        &self.0
+    }
+
+    /// The operation has come to its own end.
+    pub fn finish(self) {
+        self.0.running().fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// Opens connections to one target.
@@ -44,9 +76,10 @@ impl Connect for Dial {
         })
     }
 
-    /// A transaction left open would be the next borrower's surprise; closing rolls it back.
+    /// A transaction left open, or a statement that still runs, would be the next borrower's surprise;
+    /// closing interrupts and rolls back.
     fn is_usable(&self, connection: &Connection) -> bool {
-        !connection.in_transaction()
+        !connection.in_transaction() && connection.running().load(Ordering::Acquire) == 0
     }
 
     /// Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.

@@ -7,7 +7,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc,
     },
     thread,
@@ -46,6 +46,8 @@ type Job = Box<dyn FnOnce(&mut Session) + Send>;
 
 /// The connection's end in the asynchronous world. Dropping it ends its thread.
 pub struct LocalConnection {
+    /// Operations that have begun and not come to their own end.
+    pub(super) running: AtomicU32,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     status: Arc<Status>,
     // Its sender lives as long as the thread.
@@ -104,6 +106,7 @@ impl LocalConnection {
             })?;
         opening.await.unwrap_or_else(|_| Err(defect()))?;
         Ok(Self {
+            running: AtomicU32::new(0),
             jobs: Mutex::new(Some(jobs)),
             status,
             ended,
@@ -128,7 +131,7 @@ impl LocalConnection {
             let outcome = work(session);
             status
                 .in_transaction
-                .store(session.in_transaction(), Ordering::Release);
+                .store(session.is_spoiled(), Ordering::Release);
             // Whoever asked may have gone.
             let _ = answer.send(outcome);
         });

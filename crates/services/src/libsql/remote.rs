@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use bytes::Bytes;
@@ -13,8 +13,10 @@ use libsql_hrana::proto::{
 };
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::{
+    error::closed,
     result::{IntMode, ResultText, ResultWriter},
     statement::{Args, Statement, TransactionMode},
     stream::{RemoteTarget, Stream, missing_result, server_failure},
@@ -22,17 +24,21 @@ use super::{
 
 /// A remote connection. Nothing is sent before the first statement.
 pub struct RemoteConnection {
-    // Its owner runs one operation at a time; the lock is never contended.
+    /// Operations that have begun and not come to their own end.
+    pub(super) running: AtomicU32,
     stream: Mutex<Stream>,
     in_transaction: AtomicBool,
+    closing: CancellationToken,
 }
 
 impl RemoteConnection {
     /// A connection that dials with its first statement.
     pub fn new(target: RemoteTarget) -> Self {
         Self {
+            running: AtomicU32::new(0),
             stream: Mutex::new(Stream::new(target)),
             in_transaction: AtomicBool::new(false),
+            closing: CancellationToken::new(),
         }
     }
 
@@ -42,11 +48,17 @@ impl RemoteConnection {
     }
 
     async fn send(&self, request: StreamRequest, keep: bool) -> Outcome<StreamResponse> {
-        let mut stream = self.stream.lock().await;
-        let outcome = stream.send(request, keep).await;
-        self.in_transaction
-            .store(stream.in_transaction(), Ordering::Release);
-        outcome
+        let work = async {
+            let mut stream = self.stream.lock().await;
+            let outcome = stream.send(request, keep).await;
+            self.in_transaction
+                .store(stream.in_transaction(), Ordering::Release);
+            outcome
+        };
+        tokio::select! {
+            outcome = work => outcome,
+            () = self.closing.cancelled() => Err(closed("the connection was closed")),
+        }
     }
 
     /// Runs one statement.
@@ -74,18 +86,42 @@ impl RemoteConnection {
         int_mode: IntMode,
         keep: bool,
     ) -> Outcome<Vec<ResultText>> {
+        let transaction = Steps::default().transaction(mode, statements);
+        self.run_transaction(transaction, statements.len(), int_mode, keep)
+            .await
+    }
+
+    /// As [`Self::batch`], with foreign keys off around it: still one round trip, so that they are on again
+    /// whatever happens.
+    pub async fn migrate(
+        &self,
+        statements: &[Statement],
+        mode: IntMode,
+    ) -> Outcome<Vec<ResultText>> {
         let mut steps = Steps::default();
-        let begin = steps.push(Stmt::new(mode.begin(), false), None);
-        let first = steps.push_chain(begin, statements);
-        let last = steps.len() - 1;
-        let commit = steps.push(Stmt::new("COMMIT", false), Some(ok_in_transaction(last)));
-        let rollback = BatchCond::Not {
-            cond: Box::new(BatchCond::Ok { step: commit }),
-        };
-        steps.push(Stmt::new("ROLLBACK", false), Some(rollback));
+        steps.push(Stmt::new("PRAGMA foreign_keys = off", false), None);
+        let mut transaction = steps.transaction(TransactionMode::Deferred, statements);
+        let on = Stmt::new("PRAGMA foreign_keys = on", false);
+        transaction.steps.push(on, None);
+        self.run_transaction(transaction, statements.len(), mode, true)
+            .await
+    }
+
+    async fn run_transaction(
+        &self,
+        transaction: TransactionSteps,
+        count: usize,
+        mode: IntMode,
+        keep: bool,
+    ) -> Outcome<Vec<ResultText>> {
+        let TransactionSteps {
+            steps,
+            begin,
+            commit,
+        } = transaction;
         let result = self.run(steps, keep).await?;
         step_error(&result, begin).map_or(Ok(()), Err)?;
-        let results = statement_results(&result, first, statements.len(), int_mode)?;
+        let results = statement_results(&result, begin + 1, count, mode)?;
         step_error(&result, commit).map_or(Ok(results), Err)
     }
 
@@ -107,22 +143,6 @@ impl RemoteConnection {
         statement_results(&result, 0, statements.len(), mode)
     }
 
-    /// As [`Self::batch`], with foreign keys off around it.
-    pub async fn migrate(
-        &self,
-        statements: &[Statement],
-        mode: IntMode,
-    ) -> Outcome<Vec<ResultText>> {
-        let off = Statement::plain("PRAGMA foreign_keys = off");
-        let on = Statement::plain("PRAGMA foreign_keys = on");
-        self.execute(&off, mode, true).await?;
-        let outcome = self
-            .batch(TransactionMode::Deferred, statements, mode, true)
-            .await;
-        self.execute(&on, mode, true).await?;
-        outcome
-    }
-
     /// Runs a script of several statements without arguments.
     pub async fn sequence(&self, script: &str, keep: bool) -> Outcome<()> {
         let request = SequenceStreamReq {
@@ -130,9 +150,19 @@ impl RemoteConnection {
             sql_id: None,
             replication_index: None,
         };
+        // Statements before the one that failed may have been committed.
         self.send(StreamRequest::Sequence(request), keep)
             .await
             .map(drop)
+            .map_err(|failure| failure.with_retryable(false))
+    }
+
+    /// Runs a script in the transaction that is open.
+    pub async fn continue_sequence(&self, script: &str) -> Outcome<()> {
+        if !self.in_transaction() {
+            return Err(transaction_closed());
+        }
+        self.sequence(script, true).await
     }
 
     async fn run(&self, steps: Steps, keep: bool) -> Outcome<BatchResult> {
@@ -149,8 +179,9 @@ impl RemoteConnection {
         }
     }
 
-    /// Ends the stream.
+    /// Ends the stream, and what runs on it.
     pub async fn close(&self) {
+        self.closing.cancel();
         self.stream.lock().await.close().await;
     }
 }
@@ -169,15 +200,37 @@ impl Steps {
         self.len() - 1
     }
 
-    /// Adds statements that each run only if the one before succeeded; gives the index of the first.
-    fn push_chain(&mut self, after: u32, statements: &[Statement]) -> u32 {
-        let mut previous = after;
+    /// Adds a transaction: each statement runs only if the one before succeeded, and what is not committed
+    /// is rolled back, unless it was somebody else's transaction that was open.
+    fn transaction(mut self, mode: TransactionMode, statements: &[Statement]) -> TransactionSteps {
+        let before = self.len().checked_sub(1);
+        let condition = before.map(|step| BatchCond::Ok { step });
+        let begin = self.push(Stmt::new(mode.begin(), false), condition);
+        let mut last = begin;
         for statement in statements {
-            let condition = ok_in_transaction(previous);
-            previous = self.push(wire_statement(statement), Some(condition));
+            last = self.push(wire_statement(statement), Some(ok_in_transaction(last)));
         }
-        after + 1
+        let commit = self.push(Stmt::new("COMMIT", false), Some(ok_in_transaction(last)));
+        let not_committed = BatchCond::Not {
+            cond: Box::new(BatchCond::Ok { step: commit }),
+        };
+        let rollback = BatchCond::And(BatchCondList {
+            conds: vec![BatchCond::Ok { step: begin }, not_committed],
+        });
+        self.push(Stmt::new("ROLLBACK", false), Some(rollback));
+        TransactionSteps {
+            steps: self,
+            begin,
+            commit,
+        }
     }
+}
+
+/// The steps of a batch with a transaction in them, and where it begins and ends.
+struct TransactionSteps {
+    steps: Steps,
+    begin: u32,
+    commit: u32,
 }
 
 /// Not once the transaction has been rolled back: a statement would then commit by itself.
@@ -211,16 +264,20 @@ fn statement_results(
         }
         match result.step_results.get(step) {
             Some(Some(answer)) => Ok(result_text(answer, mode)),
-            _ => Err(Failure::new(
-                Kind::Rejected,
-                "TRANSACTION_CLOSED: the statement was not run, because the transaction had been rolled back",
-            )
-            .with_code("TRANSACTION_CLOSED")
-            .with_delivery(Delivery::Answered)
-            .with_detail("statementIndex", index)),
+            _ => Err(transaction_closed()
+                .with_delivery(Delivery::Answered)
+                .with_detail("statementIndex", index)),
         }
     };
     (0..count).map(read).collect()
+}
+
+fn transaction_closed() -> Failure {
+    let message =
+        "TRANSACTION_CLOSED: it was not run, because the transaction had been rolled back";
+    Failure::new(Kind::Rejected, message)
+        .with_code("TRANSACTION_CLOSED")
+        .with_delivery(Delivery::None)
 }
 
 fn wire_statement(statement: &Statement) -> Stmt {

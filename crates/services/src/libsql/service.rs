@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     config::Config,
-    connect::{Connection, Dial},
+    connect::{Connection, Dial, Running},
     error::{SERVICE, closed},
     local,
     result::{IntMode, ResultText},
@@ -21,6 +21,9 @@ use super::{
     target::Target,
 };
 use crate::pool::{Listen, Pool};
+
+/// How long `drain` lets borrowers finish.
+const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 
 /// What can be asked of a connection.
 pub enum Operation {
@@ -34,6 +37,8 @@ pub enum Operation {
     Migrate(Vec<Statement>),
     /// A script of several statements.
     Sequence(String),
+    /// A script in the transaction that is open.
+    ContinueSequence(String),
 }
 
 impl Operation {
@@ -42,7 +47,7 @@ impl Operation {
             Self::Execute(_) => "execute",
             Self::Batch(..) | Self::Continue(_) => "batch",
             Self::Migrate(_) => "migrate",
-            Self::Sequence(_) => "executeMultiple",
+            Self::Sequence(_) | Self::ContinueSequence(_) => "executeMultiple",
         }
     }
 }
@@ -125,9 +130,10 @@ impl LibsqlPool {
         self.pool.stats()
     }
 
-    /// Ends the pool; true when no borrower had to be cut off.
-    pub async fn drain(&self, patience: Limit<Duration>) -> bool {
-        self.pool.drain(patience).await
+    /// Ends the pool; borrowers may finish for as long as `patience` (default 30 s). True when none had to be
+    /// cut off.
+    pub async fn drain(&self, patience: Option<Limit<Duration>>) -> bool {
+        self.pool.drain(patience.unwrap_or(DRAIN_TIMEOUT)).await
     }
 
     /// Runs `operation` on a held lease.
@@ -140,9 +146,9 @@ impl LibsqlPool {
         let name = operation.name();
         let connection = self
             .pool
-            .with(lease, |connection| connection.clone())
+            .with(lease, |connection| connection.begin())
             .map_err(|_| closed("the connection was already released").during(SERVICE, name))?;
-        let outcome = self.bounded(&connection, operation, &limits, true).await;
+        let outcome = self.bounded(connection, operation, &limits, true).await;
         outcome.map_err(|stopped| self.settle(lease, stopped).during(SERVICE, name))
     }
 
@@ -159,20 +165,24 @@ impl LibsqlPool {
         };
         let lease = borrowed.lease();
         let connection = borrowed
-            .with(|connection| connection.clone())
+            .with(|connection| connection.begin())
             .ok_or_else(|| closed("the pool was closed").during(SERVICE, name))?;
-        let outcome = self.bounded(&connection, operation, &limits, false).await;
+        let outcome = self.bounded(connection, operation, &limits, false).await;
         outcome.map_err(|stopped| self.settle(lease, stopped).during(SERVICE, name))
     }
 
     async fn bounded(
         &self,
-        connection: &Connection,
+        running: Running,
         operation: Operation,
         limits: &CallLimits,
         keep: bool,
     ) -> Result<Results, Stopped> {
-        let work = perform(connection, operation, self.int_mode, keep);
+        let work = async {
+            let outcome = perform(running.connection(), operation, self.int_mode, keep).await;
+            running.finish();
+            outcome
+        };
         let patience = limits.timeout.unwrap_or(self.query_timeout);
         let timed = async {
             match patience {
@@ -234,6 +244,9 @@ async fn perform(
                     Operation::Continue(statements) => session.run_all(&statements, mode),
                     Operation::Migrate(statements) => session.migrate(&statements, mode),
                     Operation::Sequence(script) => session.sequence(&script).map(|()| Vec::new()),
+                    Operation::ContinueSequence(script) => {
+                        session.continue_sequence(&script).map(|()| Vec::new())
+                    }
                 })
                 .await
         }
@@ -249,6 +262,9 @@ async fn perform(
             Operation::Migrate(statements) => remote.migrate(&statements, mode).await,
             Operation::Sequence(script) => {
                 remote.sequence(&script, keep).await.map(|()| Vec::new())
+            }
+            Operation::ContinueSequence(script) => {
+                remote.continue_sequence(&script).await.map(|()| Vec::new())
             }
         },
     }

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -30,6 +31,7 @@ pub struct Session {
     statements: VecDeque<(String, libsql::Statement)>,
     busy_timeout: Duration,
     status: Arc<Status>,
+    spoiled: bool,
     // After the statements, which belong to it.
     connection: Connection,
 }
@@ -48,6 +50,7 @@ impl Session {
             statements: VecDeque::new(),
             busy_timeout: target.busy_timeout,
             status,
+            spoiled: false,
         };
         if target.in_memory {
             // Opening is lazy: touch the database, so that a failure shows here.
@@ -76,6 +79,11 @@ impl Session {
             .map(drop)
     }
 
+    /// Whether nobody else may use the connection as it is.
+    pub fn is_spoiled(&self) -> bool {
+        self.spoiled || self.in_transaction()
+    }
+
     /// Whether a transaction is open.
     pub fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
@@ -84,26 +92,36 @@ impl Session {
     /// Gives up what an unfinished statement or transaction holds.
     pub fn reset(&mut self) {
         self.statements.clear();
-        if self.in_transaction() {
-            // A failure means that the engine has rolled back already.
-            let _ = self.run("ROLLBACK");
-        }
+        self.roll_back();
     }
 
     /// Runs one statement to its end.
     pub fn execute(&mut self, statement: &Statement, mode: IntMode) -> Outcome<ResultText> {
         let started = Instant::now();
         loop {
-            let outcome = self.attempt(statement, mode);
-            match outcome {
-                Err(failure) if self.may_wait_for_lock(&failure, started) => {}
+            // The engine forgets an interrupt that comes between two statements.
+            if self.status.is_interrupted() {
+                return Err(interrupted());
+            }
+            let attempted = Instant::now();
+            match self.attempt(statement, mode) {
+                Err(failure) if self.may_wait_for_lock(&failure, started) => {
+                    let waited = attempted.elapsed();
+                    if waited < LOCK_SLICE / 2 {
+                        // The engine did not wait: inside a transaction that is how it breaks a deadlock.
+                        if self.in_transaction() {
+                            return Err(failure);
+                        }
+                        thread::sleep(LOCK_SLICE.saturating_sub(waited));
+                    }
+                }
                 outcome => return outcome,
             }
         }
     }
 
     /// Whether `failure` means that another connection holds the lock and there is time left to wait for
-    /// it. The engine has already waited one slice, and a busy statement has changed nothing.
+    /// it. A busy statement has changed nothing.
     fn may_wait_for_lock(&self, failure: &Failure, started: Instant) -> bool {
         let busy = failure
             .detail
@@ -172,11 +190,18 @@ impl Session {
             self.run("COMMIT")?;
             Ok(results)
         });
-        if outcome.is_err() && self.in_transaction() {
-            // A failure means that the engine has rolled back already.
-            let _ = self.run("ROLLBACK");
+        if outcome.is_err() {
+            self.roll_back();
         }
         outcome
+    }
+
+    /// Undoes an open transaction, also after an interrupt.
+    fn roll_back(&mut self) {
+        if self.in_transaction() {
+            // A failure means that the engine has rolled back already, or that the pool will close us.
+            let _ = self.attempt(&Statement::plain("ROLLBACK"), IntMode::Text);
+        }
     }
 
     /// Runs `statements` one after the other in the transaction that is open; a failure names its index.
@@ -195,8 +220,18 @@ impl Session {
     pub fn migrate(&mut self, statements: &[Statement], mode: IntMode) -> Outcome<Vec<ResultText>> {
         self.run("PRAGMA foreign_keys = off")?;
         let outcome = self.batch(TransactionMode::Deferred, statements, mode);
-        self.run("PRAGMA foreign_keys = on")?;
+        let on = Statement::plain("PRAGMA foreign_keys = on");
+        // What the migration came to is what the caller must know; without foreign keys nobody may go on.
+        self.spoiled |= self.attempt(&on, IntMode::Text).is_err();
         outcome
+    }
+
+    /// Runs a script in the transaction that is open.
+    pub fn continue_sequence(&mut self, script: &str) -> Outcome<()> {
+        if !self.in_transaction() {
+            return Err(rolled_back());
+        }
+        self.sequence(script)
     }
 
     /// Runs a script of several statements without arguments.
@@ -210,7 +245,10 @@ impl Session {
         self.connection
             .busy_timeout(LOCK_SLICE.min(self.busy_timeout))
             .map_err(engine_failure)?;
-        outcome.map(drop)
+        // Statements before the one that failed may have been committed.
+        outcome
+            .map(drop)
+            .map_err(|failure| failure.with_retryable(false))
     }
 
     fn prepare(&mut self, sql: &str) -> Outcome<libsql::Statement> {
@@ -237,6 +275,11 @@ fn value_at(row: &libsql::Row, index: i32) -> Outcome<Value> {
     catch_unwind(AssertUnwindSafe(|| row.get_value(index)))
         .map_err(|_| not_text(row.column_name(index).unwrap_or_default()))?
         .map_err(engine_failure)
+}
+
+/// The caller has gone, or the connection is being closed.
+fn interrupted() -> Failure {
+    Failure::new(Kind::Closed, "SQLITE_INTERRUPT: interrupted").with_code("SQLITE_INTERRUPT")
 }
 
 /// The transaction that should be open is not: a statement before has ended it.

@@ -76,8 +76,7 @@ impl Stream {
         !self.autocommit
     }
 
-    /// Sends `request` and gives its response. Unless `keep`, or when it leaves a transaction open, the
-    /// stream ends with it.
+    /// Sends `request` and gives its response. Unless `keep`, the stream ends with it.
     pub async fn send(&mut self, request: StreamRequest, keep: bool) -> Outcome<StreamResponse> {
         if self.autocommit && self.used.elapsed() > STREAM_IDLE {
             self.forget();
@@ -255,8 +254,12 @@ fn refused(status: StatusCode, body: &[u8], had_baton: bool) -> Refusal {
     let kind = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Kind::Auth,
         StatusCode::TOO_MANY_REQUESTS => Kind::RateLimited,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => Kind::Overloaded,
         _ => Kind::Rejected,
+    };
+    // A gateway answers in the server's place: whether that has acted, nobody knows.
+    let delivery = match status {
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Delivery::Unknown,
+        _ => Delivery::Answered,
     };
     let message = error.as_ref().map_or("", |error| error.message.as_str());
     let code = code
@@ -268,7 +271,7 @@ fn refused(status: StatusCode, body: &[u8], had_baton: bool) -> Refusal {
             format!("{code}: the server answered {status}: {message}"),
         )
         .with_code(code.to_owned())
-        .with_delivery(Delivery::Answered)
+        .with_delivery(delivery)
         .with_detail("status", status.as_u16()),
     )
 }

@@ -6,8 +6,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Measured: one worker settles more promises per CPU second than two, and nothing on it blocks.
 const WORKER_THREADS: usize = 1;
-/// For work over a millisecond of CPU (forecasts, key derivation). Idle ones end after ten seconds.
-const MAX_BLOCKING_THREADS: usize = 4;
+/// For work over a millisecond of CPU (forecasts, large answers) and for the system's name look-ups, which
+/// can hang for as long as a resolver does. Idle ones end after ten seconds.
+const MAX_BLOCKING_THREADS: usize = 16;
 
 static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {
     Builder::new_multi_thread()

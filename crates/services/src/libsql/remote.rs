@@ -21,6 +21,10 @@ use super::{
     statement::{Args, Statement, TransactionMode},
     stream::{RemoteTarget, Stream, missing_result, server_failure},
 };
+use crate::http::off_runtime;
+
+/// What a value takes to write, roughly.
+const BYTES_PER_VALUE: usize = 16;
 
 /// A remote connection. Nothing is sent before the first statement.
 pub struct RemoteConnection {
@@ -73,7 +77,11 @@ impl RemoteConnection {
             .send(StreamRequest::Execute(ExecuteStreamReq { stmt }), keep)
             .await?
         {
-            StreamResponse::Execute(answer) => Ok(result_text(&answer.result, mode)),
+            StreamResponse::Execute(answer) => {
+                let values = answer.result.rows.len() * answer.result.cols.len();
+                let write = move || Ok(result_text(&answer.result, mode));
+                off_runtime(values * BYTES_PER_VALUE, write).await
+            }
             _ => Err(missing_result()),
         }
     }

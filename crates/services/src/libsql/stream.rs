@@ -21,7 +21,7 @@ use reqwest::{Method, Request, StatusCode, header};
 use url::Url;
 
 use super::error::SERVICE_ERROR_CODE;
-use crate::http::HttpClient;
+use crate::http::{HttpClient, off_runtime};
 
 /// The server forgets a stream after 10 s; one idle for longer than this is not continued.
 const STREAM_IDLE: Duration = Duration::from_secs(8);
@@ -127,11 +127,14 @@ impl Stream {
         let bytes = HttpClient::read_body(response, MAX_ANSWER_BYTES)
             .await
             .map_err(Refusal::Failed)?;
+        let length = bytes.len();
         if status != StatusCode::OK {
             return Err(refused(status, &bytes, had_baton));
         }
-        let answer: PipelineRespBody =
-            serde_json::from_slice(&bytes).map_err(|error| Refusal::Failed(unreadable(&error)))?;
+        let read = move || {
+            serde_json::from_slice::<PipelineRespBody>(&bytes).map_err(|error| unreadable(&error))
+        };
+        let answer = off_runtime(length, read).await.map_err(Refusal::Failed)?;
         self.used = Instant::now();
         self.baton = answer.baton;
         if let Some(base) = answer.base_url {

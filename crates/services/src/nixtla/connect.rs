@@ -15,7 +15,7 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde_json::Value as Json;
-use tokio::{task, time};
+use tokio::time;
 use url::Url;
 
 use super::{
@@ -29,8 +29,6 @@ use crate::http::HttpClient;
 const CLIENT_VERSION: &str = "0.9.0";
 /// No answer is as large as the largest request.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
-/// Above this size, reading or writing JSON takes longer than a millisecond.
-const LARGE_BYTES: usize = 64 << 10;
 
 /// What is sent.
 pub(super) struct Exchange<'a> {
@@ -170,22 +168,6 @@ pub(super) fn parse(body: &[u8]) -> Outcome<Json> {
         Some(data) if !data.is_null() => Ok(data),
         _ => Ok(json),
     }
-}
-
-/// Does work whose time grows with `bytes` where it disturbs nobody.
-pub(super) async fn off_runtime<T: Send + 'static>(
-    bytes: usize,
-    work: impl FnOnce() -> Outcome<T> + Send + 'static,
-) -> Outcome<T> {
-    if bytes < LARGE_BYTES {
-        return work();
-    }
-    task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(
-            Failure::new(Kind::Internal, "moorline stopped this call by a defect")
-                .with_cause(error.to_string(), None),
-        )
-    })
 }
 
 #[cfg(test)]

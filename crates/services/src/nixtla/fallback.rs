@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{Answer, Content, Intervals, ModelInfo, PredictedPoint, time_after, unjudged},
-    connect::off_runtime,
     local::{self, Prediction},
     request::{Request, Task},
 };
+use crate::http::off_runtime;
 
 /// Whether the local model can answer a request at all.
 pub(super) const fn is_answerable(request: &Request) -> bool {

@@ -19,7 +19,7 @@ use super::{
     SERVICE,
     answer::Answer,
     bounds::{Bounds, read_timeout},
-    connect::{Exchange, off_runtime},
+    connect::Exchange,
     error::Repeat,
     payload,
     reply::{self, unreadable},
@@ -27,6 +27,7 @@ use super::{
     service::{Nixtla, Prepared, has_status},
     window::Sent,
 };
+use crate::http::off_runtime;
 
 /// The cadence of the vendor's client: half a second, doubling.
 const FIRST_POLL: Duration = Duration::from_millis(500);

@@ -29,7 +29,7 @@ use super::{
     bounds::Bounds,
     clock::{epoch_ms, iso_in},
     config::NixtlaConfig,
-    connect::{Exchange, Wire, missing_key, off_runtime, parse},
+    connect::{Exchange, Wire, missing_key, parse},
     error::Repeat,
     fallback,
     payload::{self, Payload},
@@ -37,6 +37,7 @@ use super::{
     request::{Request, Task},
     window::{self, Sent, Windows},
 };
+use crate::http::off_runtime;
 use crate::pipeline::run;
 
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);

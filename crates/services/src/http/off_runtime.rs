@@ -1,0 +1,23 @@
+//! Where the bodies of large answers are read.
+
+use moorline_core::error::{Failure, Kind, Outcome};
+use tokio::task;
+
+/// Above this size, reading or writing JSON takes longer than a millisecond.
+const LARGE_BYTES: usize = 64 << 10;
+
+/// Does work whose time grows with `bytes` where it disturbs nobody.
+pub(crate) async fn off_runtime<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Outcome<T> + Send + 'static,
+) -> Outcome<T> {
+    if bytes < LARGE_BYTES {
+        return work();
+    }
+    task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(
+            Failure::new(Kind::Internal, "moorline stopped this call by a defect")
+                .with_cause(error.to_string(), None),
+        )
+    })
+}

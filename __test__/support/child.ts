@@ -11,7 +11,7 @@ const OPERATIONS = 100_000;
 const WARM_UP = OPERATIONS / 10;
 const BATCH = 100;
 /** A slow or busy machine stops here with fewer operations, but not with fewer than twice the warm-up. */
-const LIMIT_MS = process.env['MOORLINE_SOAK'] ? Infinity : 12_000;
+const LIMIT_MS = process.env['MOORLINE_SOAK'] ? Infinity : 20_000;
 
 /** Prints one line for the parent. */
 const say = (line: unknown) => process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -10,6 +10,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { UnderlyingDefaultSource } from 'node:stream/web';
 import { describe, test } from 'node:test';
 
 import {

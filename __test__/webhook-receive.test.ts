@@ -10,7 +10,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { UnderlyingDefaultSource } from 'node:stream/web';
+import type { UnderlyingSource } from 'node:stream/web';
 import { describe, test } from 'node:test';
 
 import {
@@ -190,7 +190,7 @@ describe('Fetch requests, as of Hono and Next', () => {
     assert.equal(received.reason, 'Verification error: the body is larger than 10 bytes');
   });
 
-  const streamed = (source: UnderlyingDefaultSource<Uint8Array>) =>
+  const streamed = (source: UnderlyingSource<Uint8Array>) =>
     new Request('http://10.0.0.1:3000/hook', { method: 'POST', body: new ReadableStream(source), duplex: 'half' });
 
   test('a body that never ends is given up', { timeout: 10_000 }, async () => {

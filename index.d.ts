@@ -46,7 +46,8 @@ export interface ErrorFields {
  * Every operational failure of moorline: one class, told apart by `kind` and `code`.
  *
  * Programmer's mistakes are not operational: they are a `TypeError` or `RangeError`, which constructors and
- * synchronous methods throw at once and asynchronous methods reject with.
+ * synchronous methods throw at once and asynchronous methods reject with; only `run` of a policy or a breaker throws it,
+ * when it is given no function.
  */
 export declare class MoorlineError extends Error implements ErrorFields {
   readonly kind: ErrorKind;

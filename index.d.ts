@@ -45,7 +45,9 @@ export interface ErrorFields {
 /**
  * Every operational failure of moorline: one class, told apart by `kind` and `code`.
  *
- * Programmer's mistakes are not operational: they are thrown at once as `TypeError` or `RangeError`.
+ * Programmer's mistakes are not operational: they are a `TypeError` or `RangeError`, which constructors and
+ * synchronous methods throw at once and asynchronous methods reject with; only `run` of a policy or a breaker throws it,
+ * when it is given no function.
  */
 export declare class MoorlineError extends Error implements ErrorFields {
   readonly kind: ErrorKind;
@@ -73,13 +75,19 @@ export declare class CircuitBreakerError extends MoorlineError {
   readonly retryAt: Date;
   constructor(message: string, fields: ErrorFields, breaker: string, retryAt: Date);
 }
-/** Every attempt failed; only `withRetry` and `RetryManager` reject with it. */
+/**
+ * Every attempt failed. For retry loops of your own: moorline rejects with the last attempt's error itself. A circuit
+ * breaker counts it as its `attempts`.
+ */
 export declare class RetryError extends MoorlineError {
   /** What the last attempt threw. */
   readonly lastException: unknown;
   constructor(message: string, fields: ErrorFields, lastException: unknown);
 }
-/** What every asynchronous method accepts. */
+/**
+ * What `run` of {@link Policy} and {@link CircuitBreaker} and the borrowing methods of {@link TursoPool} accept, and,
+ * with a time limit, everything that takes `QueryOptions` or `NixtlaCallOptions`.
+ */
 export interface CallOptions {
   /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
   signal?: AbortSignal | undefined;
@@ -856,7 +864,7 @@ export interface NixtlaTls {
   /** `false` accepts any certificate. Default true. */
   rejectUnauthorized?: boolean | undefined;
 }
-/** What every asynchronous method accepts. */
+/** What every asynchronous method of {@link NixtlaClient} but `healthCheck`, and every method of a job, accepts. */
 export interface NixtlaCallOptions extends CallOptions {
   /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
   timeoutMs?: number | undefined;
@@ -968,7 +976,11 @@ export interface TursoPoolConfig {
   idleTimeoutMs?: number | undefined;
   /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1 800 000. */
   maxLifetimeMs?: number | undefined;
-  /** From how much idle time on a connection is checked before it is lent. Default `Infinity`: see the docs. */
+  /**
+   * From how much idle time on a connection is checked before it is lent. Default `Infinity`; a lower value changes
+   * nothing here, as there is nothing to ask: a file is there or not, and a server's stream is judged by its age when
+   * it is used, and outside a transaction replaced unseen.
+   */
   validateAfterMs?: number | undefined;
   /** How long that check may take. Default 5000. */
   validateTimeoutMs?: number | undefined;
@@ -1208,7 +1220,7 @@ export interface WebhookSigning {
 /**
  * Verifies and signs webhooks, over the raw bytes, in constant time, under one or several secrets.
  *
- * It answers on the calling thread: a signature takes about a microsecond.
+ * It answers on the calling thread.
  */
 export declare class WebhookVerifier {
   #private;
@@ -1281,16 +1293,20 @@ export interface FetchRequest {
 export interface ReceiveOptions {
   /** The largest body that is read, in bytes. Default 10 MiB. */
   limitBytes?: number | undefined;
+  /** How long the whole body may take to arrive, in milliseconds. Default 10 000; `Infinity`: as long as it likes. */
+  timeoutMs?: number | undefined;
 }
 /** A received webhook: the result, and the raw body to parse. */
 export interface ReceivedWebhook extends RequestVerificationResult {
   body: Buffer;
+  /** The HTTP status to answer with: 200, or 413 for a body above the limit, 500 behind a body parser, else 401. */
+  status: number;
   /** What to answer as JSON, where the provider only checks who owns the endpoint. */
   challenge?: Record<string, unknown>;
 }
 /**
  * Reads the raw body of a request of `node:http`, Express, Next or Fetch, and verifies it. Never rejects for what
- * the sender did: then `valid` is false.
+ * the sender did – forging, sending too much, too slowly, or only half of it: then `valid` is false.
  *
  * Call it before any body parser. A body that `express.raw()` kept, or a `rawBody`, is used as it is.
  */
@@ -1308,8 +1324,8 @@ export interface VerifiedRequest extends IncomingMessage {
 }
 /**
  * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
- * `rawBody` and the result as `webhook`; answers 401 to all others, and challenges by itself. Mount it before any
- * body parser.
+ * `rawBody` and the result as `webhook`; answers challenges by itself, and to all others 413 (too large), 500 (a body
+ * parser came first) or 401. Mount it before any body parser.
  */
 export declare function webhookMiddleware(
   verifier: WebhookVerifier,

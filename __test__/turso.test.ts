@@ -1,5 +1,6 @@
 // TursoPool: the seed's cases by name, and a regression test for each defect of the original.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,6 +57,28 @@ describe('TursoPool', () => {
       const clients = [await pool.getConnection(), await pool.getConnection(), await pool.getConnection()];
       assert.equal(new Set(clients.map((client) => client.connectionId)).size, 3);
       assert.equal(pool.getStats().total, 3);
+    });
+
+    test('hand out the connection although a listener throws, which is an uncaught exception', () => {
+      const script = `
+        const { TursoPool } = require('moorline');
+        const uncaught = [];
+        process.on('uncaughtException', (error) => uncaught.push(error.message));
+        const pool = new TursoPool({ url: ':memory:' });
+        for (const event of ['acquire', 'release', 'health']) {
+          pool.on(event, () => { throw new Error(event); });
+        }
+        (async () => {
+          const client = await pool.getConnection();
+          pool.releaseConnection(client);
+          const healthy = await pool.healthCheck();
+          await pool.drain();
+          process.stdout.write(JSON.stringify({ healthy, uncaught }));
+        })();`;
+      const options = { cwd: join(__dirname, '..'), encoding: 'utf8', timeout: 30_000 } as const;
+      const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], options);
+      assert.equal(stderr, '');
+      assert.deepEqual(JSON.parse(stdout), { healthy: true, uncaught: ['acquire', 'release', 'health'] });
     });
 
     test('wait when pool is exhausted', async () => {

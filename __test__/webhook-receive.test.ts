@@ -1,8 +1,16 @@
 // Receiving webhooks on real servers: the raw body survives, and what destroyed it is named.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, request as httpRequest, type RequestListener } from 'node:http';
+import {
+  createServer,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { UnderlyingSource } from 'node:stream/web';
 import { describe, test } from 'node:test';
 
 import {
@@ -69,22 +77,88 @@ describe('node:http', () => {
     });
   });
 
-  test('a sender that goes away in the middle rejects, and harms nobody', async () => {
-    let failure: unknown;
-    let heard!: () => void;
-    const arrived = new Promise<void>((resolve) => (heard = resolve));
+  /** A request that sends half a body, once `heard` by the server. */
+  async function half(origin: string, heard: Promise<void>): Promise<ClientRequest> {
+    const request = httpRequest(origin, { method: 'POST', headers: { 'content-length': 100 } });
+    request.on('error', () => undefined);
+    request.write('half');
+    await heard;
+    return request;
+  }
+
+  function signal(): { heard: Promise<void>; hear: () => void } {
+    let hear!: () => void;
+    const heard = new Promise<void>((resolve) => (hear = resolve));
+    return { heard, hear };
+  }
+
+  test('a sender that goes away in the middle is named, and harms nobody', async () => {
+    const { heard, hear } = signal();
+    let received: Promise<ReceivedWebhook> | undefined;
     const listener: RequestListener = (request) => {
-      request.once('readable', heard);
-      receiveWebhook(verifier, request).catch((error: unknown) => (failure = error));
+      request.once('readable', hear);
+      received = receiveWebhook(verifier, request);
     };
     await serving(listener, async (origin) => {
-      const request = httpRequest(origin, { method: 'POST', headers: { 'content-length': 100 } });
-      request.on('error', () => undefined);
-      request.write('half');
-      await arrived;
-      request.destroy();
-      await eventually(() => failure !== undefined);
-      assert.match(String(failure), /aborted/);
+      (await half(origin, heard)).destroy();
+      const { valid, reason, status } = await received!;
+      assert.deepEqual([valid, status], [false, 401]);
+      assert.match(reason!, /^Verification error: the sender went away/);
+    });
+  });
+
+  test('the middleware does not answer a sender that went away', async () => {
+    const { heard, hear } = signal();
+    const records: LogRecord[] = [];
+    setLogger({ warn: (record) => records.push(record) });
+    let next = 0;
+    let answered: ServerResponse | undefined;
+    const middleware = webhookMiddleware(verifier);
+    const listener: RequestListener = (request, response) => {
+      answered = response;
+      request.once('readable', hear);
+      middleware(request, response, () => (next += 1));
+    };
+    try {
+      await serving(listener, async (origin) => {
+        (await half(origin, heard)).destroy();
+        await eventually(() => records.length === 1);
+        assert.match(String(records[0]!.data['reason']), /the sender went away/);
+        assert.deepEqual([next, answered!.writableEnded], [0, false]);
+      });
+    } finally {
+      setLogger(undefined);
+    }
+  });
+
+  test('a sender that drips is given up, answered, and its connection closed', { timeout: 10_000 }, async () => {
+    const { heard, hear } = signal();
+    const middleware = webhookMiddleware(verifier, { timeoutMs: 50 });
+    const listener: RequestListener = (request, response) => {
+      request.once('readable', hear);
+      middleware(request, response, () => response.end());
+    };
+    setLogger({});
+    try {
+      await serving(listener, async (origin) => {
+        const request = await half(origin, heard);
+        const [response] = (await once(request, 'response')) as [IncomingMessage];
+        assert.deepEqual([response.statusCode, response.headers.connection], [401, 'close']);
+        response.resume();
+        await once(request, 'close');
+      });
+    } finally {
+      setLogger(undefined);
+    }
+  });
+
+  test('a deadline that is none is refused', async () => {
+    await serving(answering, async (origin) => {
+      const request = new Request(origin, { method: 'POST', body });
+      await assert.rejects(receiveWebhook(verifier, request, { timeoutMs: 0 }), {
+        name: 'RangeError',
+        message: 'options.timeoutMs must be a number > 0, got 0',
+      });
     });
   });
 
@@ -114,6 +188,21 @@ describe('Fetch requests, as of Hono and Next', () => {
   test('a body above the limit is refused', async () => {
     const received = await receiveWebhook(verifier, request(verifier.sign(body)), { limitBytes: 10 });
     assert.equal(received.reason, 'Verification error: the body is larger than 10 bytes');
+  });
+
+  const streamed = (source: UnderlyingSource<Uint8Array>) =>
+    new Request('http://10.0.0.1:3000/hook', { method: 'POST', body: new ReadableStream(source), duplex: 'half' });
+
+  test('a body that never ends is given up', { timeout: 10_000 }, async () => {
+    const dripping = streamed({ start: (controller) => controller.enqueue(Buffer.from('half')) });
+    const { valid, reason } = await receiveWebhook(verifier, dripping, { timeoutMs: 20 });
+    assert.deepEqual([valid, reason], [false, 'Verification error: the body did not arrive within 20ms']);
+  });
+
+  test('a sender that goes away is named', async () => {
+    const broken = streamed({ pull: (controller) => controller.error(new Error('terminated')) });
+    const { valid, reason } = await receiveWebhook(verifier, broken, { timeoutMs: Infinity });
+    assert.deepEqual([valid, reason], [false, 'Verification error: the sender went away: terminated']);
   });
 
   test('a body that was read before is named', async () => {
@@ -158,6 +247,24 @@ describe('Express', { skip: peersMissing() }, () => {
         records.map(({ event, data }) => [event, data['reason']]),
         [['webhook.refused', 'Signature mismatch']],
       );
+    } finally {
+      setLogger(undefined);
+    }
+  });
+
+  test('the middleware tells too large a body and a server set up wrongly from a forged one', async () => {
+    const { default: express } = await peer('express');
+    const app = express();
+    app.use('/small', webhookMiddleware(verifier, { limitBytes: 10 }));
+    app.use('/parsed', express.json(), webhookMiddleware(verifier));
+    setLogger({});
+    try {
+      await serving(app, async (origin) => {
+        const large = await post(`${origin}/small`, verifier.sign(body));
+        assert.deepEqual([large.status, await large.json()], [413, { error: 'Body too large' }]);
+        const parsed = await post(`${origin}/parsed`, verifier.sign(body));
+        assert.deepEqual([parsed.status, await parsed.json()], [500, { error: 'The webhook could not be read' }]);
+      });
     } finally {
       setLogger(undefined);
     }

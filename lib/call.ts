@@ -1,7 +1,10 @@
 import { dress } from './error';
 import { native, type Cancel, type Handle } from './native';
 
-/** What every asynchronous method accepts. */
+/**
+ * What `run` of {@link Policy} and {@link CircuitBreaker} and the borrowing methods of {@link TursoPool} accept, and,
+ * with a time limit, everything that takes `QueryOptions` or `NixtlaCallOptions`.
+ */
 export interface CallOptions {
   /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
   signal?: AbortSignal | undefined;

@@ -43,7 +43,9 @@ export interface ErrorFields {
 /**
  * Every operational failure of moorline: one class, told apart by `kind` and `code`.
  *
- * Programmer's mistakes are not operational: they are thrown at once as `TypeError` or `RangeError`.
+ * Programmer's mistakes are not operational: they are a `TypeError` or `RangeError`, which constructors and
+ * synchronous methods throw at once and asynchronous methods reject with; only `run` of a policy or a breaker throws it,
+ * when it is given no function.
  */
 export class MoorlineError extends Error implements ErrorFields {
   readonly kind: ErrorKind;
@@ -103,7 +105,10 @@ export class CircuitBreakerError extends MoorlineError {
   }
 }
 
-/** Every attempt failed; only `withRetry` and `RetryManager` reject with it. */
+/**
+ * Every attempt failed. For retry loops of your own: moorline rejects with the last attempt's error itself. A circuit
+ * breaker counts it as its `attempts`.
+ */
 export class RetryError extends MoorlineError {
   /** What the last attempt threw. */
   readonly lastException: unknown;

@@ -31,7 +31,8 @@ export type EventMap = { [event in EventName]: [event: MoorlineEvent] };
 
 /**
  * An object that tells what happens to it: to its listeners, and on `diagnostics_channel`
- * `moorline:<service>:<event>`. Both are free when nobody listens; an `error` nobody listens to is not thrown.
+ * `moorline:<service>:<event>`. Both are free when nobody listens; an `error` nobody listens to is not thrown. What
+ * a listener throws is an uncaught exception, and disturbs nothing here.
  */
 export class Emitter extends EventEmitter<EventMap> {
   readonly #service: string;
@@ -55,6 +56,14 @@ export class Emitter extends EventEmitter<EventMap> {
     if (!heard && !diagnostics.hasSubscribers) return;
     const told: MoorlineEvent = { timestamp: Date.now(), service: this.#service, name: this.#name, ...facts?.() };
     diagnostics.publish(told);
-    if (heard) this.emit(event, told);
+    if (!heard) return;
+    try {
+      this.emit(event, told);
+    } catch (error) {
+      // As for subscribers of the channel: an uncaught exception, outside of what was going on here.
+      process.nextTick(() => {
+        throw error;
+      });
+    }
   }
 }

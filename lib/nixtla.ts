@@ -88,7 +88,7 @@ export interface NixtlaTls {
   rejectUnauthorized?: boolean | undefined;
 }
 
-/** What every asynchronous method accepts. */
+/** What every asynchronous method of {@link NixtlaClient} but `healthCheck`, and every method of a job, accepts. */
 export interface NixtlaCallOptions extends CallOptions {
   /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
   timeoutMs?: number | undefined;

@@ -48,7 +48,11 @@ export interface TursoPoolConfig {
   idleTimeoutMs?: number | undefined;
   /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1 800 000. */
   maxLifetimeMs?: number | undefined;
-  /** From how much idle time on a connection is checked before it is lent. Default `Infinity`: see the docs. */
+  /**
+   * From how much idle time on a connection is checked before it is lent. Default `Infinity`; a lower value changes
+   * nothing here, as there is nothing to ask: a file is there or not, and a server's stream is judged by its age when
+   * it is used, and outside a transaction replaced unseen.
+   */
   validateAfterMs?: number | undefined;
   /** How long that check may take. Default 5000. */
   validateTimeoutMs?: number | undefined;

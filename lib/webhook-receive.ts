@@ -16,22 +16,41 @@ export interface FetchRequest {
 export interface ReceiveOptions {
   /** The largest body that is read, in bytes. Default 10 MiB. */
   limitBytes?: number | undefined;
+  /** How long the whole body may take to arrive, in milliseconds. Default 10 000; `Infinity`: as long as it likes. */
+  timeoutMs?: number | undefined;
 }
 
 /** A received webhook: the result, and the raw body to parse. */
 export interface ReceivedWebhook extends RequestVerificationResult {
   body: Buffer;
+  /** The HTTP status to answer with: 200, or 413 for a body above the limit, 500 behind a body parser, else 401. */
+  status: number;
   /** What to answer as JSON, where the provider only checks who owns the endpoint. */
   challenge?: Record<string, unknown>;
 }
 
 const DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024;
+const DEFAULT_TIMEOUT_MS = 10_000;
+/** What Node's timers can count to. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Why a body cannot be had, and the status that says so. */
+interface Refusal {
+  status: number;
+  reason: string;
+}
+
+/** How much of a body is waited for, and for how long. */
+interface Bounds {
+  limitBytes: number;
+  timeoutMs: number;
+}
 
 type NodeRequest = IncomingMessage & { body?: unknown; rawBody?: unknown; originalUrl?: string };
 
 /**
  * Reads the raw body of a request of `node:http`, Express, Next or Fetch, and verifies it. Never rejects for what
- * the sender did: then `valid` is false.
+ * the sender did – forging, sending too much, too slowly, or only half of it: then `valid` is false.
  *
  * Call it before any body parser. A body that `express.raw()` kept, or a `rawBody`, is used as it is.
  */
@@ -40,18 +59,25 @@ export async function receiveWebhook(
   request: IncomingMessage | FetchRequest,
   options: ReceiveOptions = {},
 ): Promise<ReceivedWebhook> {
-  const limit = options.limitBytes ?? DEFAULT_LIMIT_BYTES;
+  const bounds = boundsOf(options);
   const fetched = 'bodyUsed' in request;
-  const body = await (fetched ? fetchedBody(request, limit) : nodeBody(request, limit));
-  if (typeof body === 'string') {
-    return { valid: false, reason: `Verification error: ${body}`, scheme: undefined, body: Buffer.alloc(0) };
+  const body = await (fetched ? fetchedBody(request, bounds) : nodeBody(request, bounds));
+  if (!Buffer.isBuffer(body)) {
+    const reason = `Verification error: ${body.reason}`;
+    return { valid: false, reason, scheme: undefined, body: Buffer.alloc(0), status: body.status };
   }
   const { method } = request;
   const url = fetched ? fetchedUrl(verifier, request.url) : ((request as NodeRequest).originalUrl ?? request.url);
   const facts = { headers: request.headers as WebhookHeaders, body, method, url };
   const result = verifier.verifyRequest(facts);
   const challenge = result.valid ? verifier.challenge(facts) : undefined;
-  return { ...result, body, ...(challenge && { challenge }) };
+  return { ...result, body, status: result.valid ? 200 : 401, ...(challenge && { challenge }) };
+}
+
+function boundsOf({ limitBytes = DEFAULT_LIMIT_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS }: ReceiveOptions): Bounds {
+  if (timeoutMs > 0) return { limitBytes, timeoutMs };
+  const error = new RangeError(`options.timeoutMs must be a number > 0, got ${String(timeoutMs)}`);
+  throw Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
 }
 
 /** Behind a proxy a server sees its own origin; the verifier's `url` has the public one. */
@@ -62,38 +88,62 @@ function fetchedUrl(verifier: WebhookVerifier, url: string): string {
 }
 
 /** The raw body of a Fetch request, or the reason why it cannot be had. */
-async function fetchedBody(request: FetchRequest, limit: number): Promise<Buffer | string> {
-  if (request.bodyUsed) return 'the body was read already: receive the webhook first';
-  return request.body ? collect(request.body, limit) : Buffer.alloc(0);
+async function fetchedBody(request: FetchRequest, bounds: Bounds): Promise<Buffer | Refusal> {
+  if (request.bodyUsed) return { status: 500, reason: 'the body was read already: receive the webhook first' };
+  return request.body ? collect(request.body, bounds) : Buffer.alloc(0);
 }
 
 /** The raw body of a Node request, or the reason why it cannot be had. */
-async function nodeBody(request: NodeRequest, limit: number): Promise<Buffer | string> {
+async function nodeBody(request: NodeRequest, bounds: Bounds): Promise<Buffer | Refusal> {
   for (const kept of [request.rawBody, request.body]) {
     if (typeof kept === 'string') return Buffer.from(kept);
     if (kept instanceof Uint8Array) return Buffer.from(kept.buffer, kept.byteOffset, kept.byteLength);
   }
   if (request.readableEnded || request.readableDidRead) {
-    return (
+    const reason =
       'a body parser has read the body already: on this route use express.raw({ type: "*/*" }) in place of ' +
-      'express.json(), or mount the webhook before the parser'
-    );
+      'express.json(), or mount the webhook before the parser';
+    return { status: 500, reason };
   }
-  const body = await collect(request.iterator({ destroyOnReturn: false }), limit);
+  const body = await collect(request.iterator({ destroyOnReturn: false }), bounds);
   // What is left is read and thrown away, so that the answer can still be sent.
-  if (typeof body === 'string') request.resume();
+  if (!Buffer.isBuffer(body)) request.resume();
   return body;
 }
 
-async function collect(chunks: AsyncIterable<Uint8Array>, limit: number): Promise<Buffer | string> {
-  const collected: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of chunks) {
-    length += chunk.length;
-    if (length > limit) return `the body is larger than ${limit} bytes`;
-    collected.push(chunk);
+/** All of a body, within its bounds. */
+async function collect(
+  chunks: AsyncIterable<Uint8Array>,
+  { limitBytes, timeoutMs }: Bounds,
+): Promise<Buffer | Refusal> {
+  let collected: Uint8Array[] | undefined = [];
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Refusal>((resolve) => {
+    if (timeoutMs === Infinity) return;
+    const reason = `the body did not arrive within ${timeoutMs}ms`;
+    timer = setTimeout(resolve, Math.min(timeoutMs, LONGEST_TIMER_MS), { status: 401, reason });
+  });
+  const read = async (): Promise<Buffer | Refusal> => {
+    let length = 0;
+    try {
+      for await (const chunk of chunks) {
+        length += chunk.length;
+        if (length > limitBytes) return { status: 413, reason: `the body is larger than ${limitBytes} bytes` };
+        // Too late: leaving the loop gives the stream back.
+        if (!collected) break;
+        collected.push(chunk);
+      }
+    } catch (error) {
+      return { status: 401, reason: `the sender went away: ${error instanceof Error ? error.message : String(error)}` };
+    }
+    return Buffer.concat(collected ?? []);
+  };
+  try {
+    return await Promise.race([read(), late]);
+  } finally {
+    clearTimeout(timer);
+    collected = undefined;
   }
-  return Buffer.concat(collected, length);
 }
 
 /** A request that passed {@link webhookMiddleware}. */
@@ -104,10 +154,17 @@ export interface VerifiedRequest extends IncomingMessage {
   rawBody?: Buffer;
 }
 
+/** What the middleware answers: what is wrong with the server is for its log, not for the sender. */
+const ERRORS: Record<number, string> = {
+  401: 'Invalid signature',
+  413: 'Body too large',
+  500: 'The webhook could not be read',
+};
+
 /**
  * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
- * `rawBody` and the result as `webhook`; answers 401 to all others, and challenges by itself. Mount it before any
- * body parser.
+ * `rawBody` and the result as `webhook`; answers challenges by itself, and to all others 413 (too large), 500 (a body
+ * parser came first) or 401. Mount it before any body parser.
  */
 export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOptions) {
   return (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
@@ -118,7 +175,9 @@ export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOp
           reason: webhook.reason,
           scheme: webhook.scheme,
         }));
-        return answer(response, 401, { error: 'Invalid signature' });
+        // Nobody waits for the rest of a body that is late.
+        if (webhook.status === 401 && !request.complete) response.setHeader('Connection', 'close');
+        return answer(response, webhook.status, { error: ERRORS[webhook.status] });
       }
       // `_body` tells body parsers that there is nothing left to read.
       Object.assign(request, { webhook, rawBody: webhook.body, body: webhook.body, _body: true });
@@ -128,6 +187,8 @@ export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOp
 }
 
 function answer(response: ServerResponse, status: number, body: Record<string, unknown>): void {
+  // The sender went away.
+  if (response.destroyed) return;
   response.statusCode = status;
   response.setHeader('Content-Type', 'application/json');
   response.end(JSON.stringify(body));

@@ -121,7 +121,7 @@ function seconds(timestamp: number | undefined): number {
 /**
  * Verifies and signs webhooks, over the raw bytes, in constant time, under one or several secrets.
  *
- * It answers on the calling thread: a signature takes about a microsecond.
+ * It answers on the calling thread.
  */
 export class WebhookVerifier {
   readonly #verifier: Handle<NativeVerifier>;

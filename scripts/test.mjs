@@ -18,10 +18,13 @@ function testFiles(directory = '__test__') {
     .sort();
 }
 
+/** A test that hangs is told by its name, instead of by the end of the whole run. */
+const TEST_TIMEOUT_MS = 300_000;
+
 function runFiles(files, concurrency) {
   if (files.length === 0) return;
-  const args = ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec'];
-  run(process.execPath, [...args, ...files]);
+  const bounds = [`--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`];
+  run(process.execPath, ['--import', 'tsx', '--test', ...bounds, '--test-reporter=spec', ...files]);
 }
 
 /** Other people's packages that the tests run against, each directory with a lock of its own. */

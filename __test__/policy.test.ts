@@ -602,3 +602,49 @@ describe('the process', () => {
     assert.match(stdout, /timeout/);
   });
 });
+
+describe('rules of the user', () => {
+  test('a predicate that throws ends the call with its own error, and the call gives back its place', async () => {
+    const mine = new TypeError('no response to read');
+    const policy = new Policy({
+      retry: {
+        ...PROMPT,
+        retryableExceptions: [
+          () => {
+            throw mine;
+          },
+        ],
+      },
+      bulkhead: { maxConcurrent: 1, maxQueue: 0 },
+    });
+    for (let round = 0; round < 3; round++) {
+      await assert.rejects(
+        policy.run(() => fail()),
+        (error) => error === mine,
+      );
+    }
+    assert.equal(await policy.run(() => Promise.resolve('room')), 'room');
+  });
+
+  test('a signal that is first asked for after the deadline is aborted already', async () => {
+    const policy = new Policy({ attemptTimeoutMs: 20 });
+    let asked: AbortSignal | undefined;
+    let ended!: () => void;
+    const end = new Promise<void>((resolve) => (ended = resolve));
+    const running = policy.run(async (attempt) => {
+      await end;
+      asked = attempt.signal;
+    });
+    await assert.rejects(running, { kind: 'timeout' });
+    ended();
+    await new Promise(setImmediate);
+    assert.equal(asked?.aborted, true);
+  });
+
+  test('a misspelt error kind is refused', () => {
+    assert.throws(() => new Policy({ retry: { retryableExceptions: ['conect' as never] } }), {
+      name: 'TypeError',
+      message: /has 'conect', which is no error kind; the kinds are closed, circuit-open/,
+    });
+  });
+});

@@ -1,3 +1,22 @@
+/** @internal The closed set of kinds. */
+export const ERROR_KINDS = [
+  'closed',
+  'circuit-open',
+  'rate-limited',
+  'overloaded',
+  'pool-timeout',
+  'timeout',
+  'connect',
+  'tls',
+  'auth',
+  'disconnected',
+  'rejected',
+  'protocol',
+  'signature',
+  'connector',
+  'internal',
+] as const satisfies readonly ErrorKind[];
+
 /** What went wrong: the field to branch on. A closed set. */
 export type ErrorKind =
   | 'closed'

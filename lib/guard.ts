@@ -100,7 +100,7 @@ export class Guard {
     }
   }
 
-  /** After a failed attempt: sleeps until the next, and gives the call's number or -1 when it has to wait more. */
+  /** After a failed attempt: sleeps until the next, and gives the call's number. */
   async #again(id: number, attempt: number, error: unknown, abort?: Abort): Promise<number> {
     const delayMs = this.#fail(id, error);
     if (delayMs < 0) throw error;
@@ -111,7 +111,9 @@ export class Guard {
       this.#cancel(id);
       throw reason;
     }
-    return native.policyAdmit(this.#policy, id);
+    const admitted = native.policyAdmit(this.#policy, id);
+    // The step is read in the same breath: another call may be told one in the next.
+    return admitted < 0 ? this.#wait(abort, error) : admitted;
   }
 
   /** Waits until a call that was told to wait may go; throws when it is refused: `last`, if there was an attempt. */
@@ -171,13 +173,18 @@ export class Guard {
   /** Reports a failed attempt; gives the delay before the next, or -1. */
   #fail(id: number, error: unknown): number {
     const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
-    const delayMs = native.policyFail(
-      this.#policy,
-      id,
-      this.#weightOf(error),
-      this.#isRetryable(error),
-      typeof retryAfterMs === 'number' ? retryAfterMs : -1,
-    );
+    const waitMs = typeof retryAfterMs === 'number' ? retryAfterMs : -1;
+    let weight: number;
+    let retryable: boolean;
+    try {
+      weight = this.#weightOf(error);
+      retryable = this.#isRetryable(error);
+    } catch (thrown) {
+      // The user's own rule failed: the call is over, and gives back what it holds.
+      this.#cancel(id);
+      throw thrown;
+    }
+    const delayMs = native.policyFail(this.#policy, id, weight, retryable, waitMs);
     this.#wake();
     return delayMs;
   }

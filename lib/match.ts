@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-import { MoorlineError, type ErrorKind } from './error';
+import { ERROR_KINDS, MoorlineError, type ErrorKind } from './error';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
@@ -24,8 +24,17 @@ function isErrorClass(matcher: Exclude<ErrorMatcher, string>): matcher is ErrorC
 export function readMatchers(path: string, given: unknown): readonly ErrorMatcher[] | undefined {
   if (given === undefined) return undefined;
   const isMatcher = (one: unknown) => typeof one === 'function' || typeof one === 'string';
-  if (Array.isArray(given) && given.every(isMatcher)) return given as ErrorMatcher[];
-  throw invalidType(path, 'an array of error classes, predicates and error kinds', given);
+  if (!Array.isArray(given) || !given.every(isMatcher)) {
+    throw invalidType(path, 'an array of error classes, predicates and error kinds', given);
+  }
+  for (const kind of given.filter((one) => typeof one === 'string')) {
+    if (ERROR_KINDS.includes(kind as ErrorKind)) continue;
+    const error = new TypeError(
+      `${path} has '${kind}', which is no error kind; the kinds are ${ERROR_KINDS.join(', ')}`,
+    );
+    throw Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
+  }
+  return given as ErrorMatcher[];
 }
 
 /** A programmer's mistake, as Node reports it. */

@@ -39,6 +39,8 @@ export class Running implements Attempt, Timed {
   #deadlines: Deadlines | undefined = undefined;
   #failed: ((thrown: unknown) => void) | undefined = undefined;
   #controller: AbortController | undefined = undefined;
+  /** Why it was given up, for whoever asks for the signal only afterwards. */
+  #failure: { reason: unknown } | undefined = undefined;
 
   constructor(attempt: number) {
     this.attempt = attempt;
@@ -46,7 +48,10 @@ export class Running implements Attempt, Timed {
 
   /** Made only for those who ask: an `AbortController` costs more than all the rest. */
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#failure) this.#controller.abort(this.#failure.reason);
+    }
     return this.#controller.signal;
   }
 
@@ -102,6 +107,7 @@ export class Running implements Attempt, Timed {
   }
 
   #fail(thrown: unknown, reason: unknown): void {
+    this.#failure = { reason };
     this.#failed?.(thrown);
     this.#controller?.abort(reason);
   }

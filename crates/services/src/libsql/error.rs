@@ -175,6 +175,15 @@ pub fn too_many_arguments(given: usize, parameters: usize) -> Failure {
     .with_delivery(Delivery::None)
 }
 
+/// The transaction that should be open is not: a statement before, or the server, has ended it.
+pub fn transaction_closed() -> Failure {
+    let message =
+        "TRANSACTION_CLOSED: it was not run, because the transaction had been rolled back";
+    Failure::new(Kind::Rejected, message)
+        .with_code("TRANSACTION_CLOSED")
+        .with_delivery(Delivery::None)
+}
+
 /// A use of a connection, lease or client after its end.
 pub fn closed(what: &str) -> Failure {
     Failure::new(Kind::Closed, format!("{CODE_CLIENT_CLOSED}: {what}"))

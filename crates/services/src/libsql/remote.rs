@@ -11,12 +11,12 @@ use libsql_hrana::proto::{
     Batch, BatchCond, BatchCondList, BatchResult, BatchStep, BatchStreamReq, ExecuteStreamReq,
     NamedArg, SequenceStreamReq, Stmt, StmtResult, StreamRequest, StreamResponse, Value as Wire,
 };
-use moorline_core::error::{Delivery, Failure, Kind, Outcome};
+use moorline_core::error::{Delivery, Failure, Outcome};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::closed,
+    error::{closed, transaction_closed},
     result::{IntMode, ResultText, ResultWriter},
     statement::{Args, Statement, TransactionMode},
     stream::{RemoteTarget, Stream, missing_result, server_failure},
@@ -278,14 +278,6 @@ fn statement_results(
         }
     };
     (0..count).map(read).collect()
-}
-
-fn transaction_closed() -> Failure {
-    let message =
-        "TRANSACTION_CLOSED: it was not run, because the transaction had been rolled back";
-    Failure::new(Kind::Rejected, message)
-        .with_code("TRANSACTION_CLOSED")
-        .with_delivery(Delivery::None)
 }
 
 fn wire_statement(statement: &Statement) -> Stmt {

@@ -9,10 +9,12 @@ use std::{
 };
 
 use libsql::{Connection, Rows, Value, params::Params};
-use moorline_core::error::{Delivery, Failure, Kind, Outcome};
+use moorline_core::error::{Failure, Kind, Outcome};
 
 use super::{
-    error::{BUSY, engine_failure, not_text, too_many_arguments, unknown_parameter},
+    error::{
+        BUSY, engine_failure, not_text, too_many_arguments, transaction_closed, unknown_parameter,
+    },
     local::{LocalTarget, Status},
     ready,
     result::{IntMode, ResultText, ResultWriter},
@@ -208,7 +210,7 @@ impl Session {
     pub fn run_all(&mut self, statements: &[Statement], mode: IntMode) -> Outcome<Vec<ResultText>> {
         let run = |(index, statement): (usize, &Statement)| {
             if !self.in_transaction() {
-                return Err(rolled_back().with_detail("statementIndex", index));
+                return Err(transaction_closed().with_detail("statementIndex", index));
             }
             self.execute(statement, mode)
                 .map_err(|failure| failure.with_detail("statementIndex", index))
@@ -229,7 +231,7 @@ impl Session {
     /// Runs a script in the transaction that is open.
     pub fn continue_sequence(&mut self, script: &str) -> Outcome<()> {
         if !self.in_transaction() {
-            return Err(rolled_back());
+            return Err(transaction_closed());
         }
         self.sequence(script)
     }
@@ -280,16 +282,6 @@ fn value_at(row: &libsql::Row, index: i32) -> Outcome<Value> {
 /// The caller has gone, or the connection is being closed.
 fn interrupted() -> Failure {
     Failure::new(Kind::Closed, "SQLITE_INTERRUPT: interrupted").with_code("SQLITE_INTERRUPT")
-}
-
-/// The transaction that should be open is not: a statement before has ended it.
-fn rolled_back() -> Failure {
-    Failure::new(
-        Kind::Rejected,
-        "TRANSACTION_CLOSED: the transaction has been rolled back",
-    )
-    .with_code("TRANSACTION_CLOSED")
-    .with_delivery(Delivery::None)
 }
 
 /// All of a statement's parameters by position. Every one is bound, because a kept statement remembers

@@ -396,6 +396,22 @@ describe('time limits and aborts', () => {
   });
 });
 
+test('statements that follow each other at once leave the event loop its turns', async () => {
+  const pool = new TursoPool({ url: ':memory:' });
+  await pool.execute('SELECT 1');
+  let turns = 0;
+  const turn = setInterval(() => turns++, 1);
+  const started = performance.now();
+  let statements = 0;
+  while (performance.now() - started < 300) {
+    await pool.execute('SELECT ?', [++statements]);
+  }
+  clearInterval(turn);
+  await pool.drain();
+  // A turn each millisecond or two; a machine that is busy with other things gives fewer.
+  assert.ok(turns >= 20, `${turns} turns in 300 ms`);
+});
+
 describe('memory', () => {
   test('every connection of one pool sees the same database, and no other pool does', async () => {
     const [pool, other] = [open({ poolSize: 3 }), open()];

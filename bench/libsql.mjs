@@ -1,4 +1,4 @@
-// Reading from a file: the whole way from the call to the rows, one call at a time.
+// Reading from a file: the whole way from the call to the rows, one call at a time or several.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -44,6 +44,12 @@ await bench('libsql', [
   {
     name: '1 row',
     operations: 3000,
+    contestants: contestants('SELECT * FROM readings WHERE id = ?', () => [random(ROWS)], 1),
+  },
+  {
+    name: '1 row c=16',
+    operations: 3000,
+    concurrency: 16,
     contestants: contestants('SELECT * FROM readings WHERE id = ?', () => [random(ROWS)], 1),
   },
   {

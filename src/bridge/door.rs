@@ -9,22 +9,20 @@
 use std::{
     collections::VecDeque,
     ffi::c_void,
-    future::Future,
     panic::AssertUnwindSafe,
     ptr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use moorline_core::error::{Delivery, Failure, Kind, Outcome};
-use napi::{
-    Env, Error, Result, Status,
-    bindgen_prelude::{ToNapiValue, TypeName},
-    check_status, sys,
-};
+use moorline_core::error::{Failure, Kind, Outcome};
+use napi::{Result, bindgen_prelude::ToNapiValue, check_status, sys};
 use tokio_util::sync::CancellationToken;
 
-use super::{callback::FunctionRef, failure, runtime::runtime, value::Value};
+use super::{callback::FunctionRef, failure, value::Value};
 
 /// After this many settlements, or this much time, the event loop gets its turn.
 const DRAIN_ITEMS: usize = 1000;
@@ -41,7 +39,7 @@ pub(super) enum Item {
 }
 
 /// A pending promise's other end.
-pub(super) struct Deferred(sys::napi_deferred);
+pub(super) struct Deferred(pub(super) sys::napi_deferred);
 
 // SAFETY: the pointers are only carried by other threads, and used on the JavaScript thread, in `drain`.
 unsafe impl Send for Item {}
@@ -57,9 +55,11 @@ struct Queue {
 /// The queue and its wake-up.
 pub(super) struct Door {
     queue: Mutex<Queue>,
-    wake: sys::napi_threadsafe_function,
+    /// Whether the queue has got something; to be looked at without its lock.
+    pub(super) filled: AtomicBool,
+    pub(super) wake: sys::napi_threadsafe_function,
     /// Fires when the environment ends: what still runs for it is dropped, as nobody can see its outcome.
-    ended: CancellationToken,
+    pub(super) ended: CancellationToken,
 }
 
 // SAFETY: a threadsafe function may be called from any thread until it is finalized; `closed` is set
@@ -75,7 +75,30 @@ impl Door {
             return;
         }
         queue.items.push_back(item);
+        self.filled.store(true, Ordering::Release);
         self.wake_up(&mut queue);
+    }
+
+    /// From here on the caller, on the JavaScript thread, looks at the queue itself. False when a wake-up is
+    /// already on its way.
+    pub(super) fn hush(&self) -> bool {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        !std::mem::replace(&mut queue.woken, true)
+    }
+
+    /// The end of [`Self::hush`]: the one settlement that has come, if it may be told here and now. Anything else
+    /// is left to the event loop; a user's function must not be called from within a call of the user's.
+    pub(super) fn resume(&self, here: bool) -> Option<Item> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.woken = false;
+        if here && queue.items.len() == 1 && matches!(queue.items[0], Item::Settle(..)) {
+            self.filled.store(false, Ordering::Relaxed);
+            return queue.items.pop_front();
+        }
+        if !queue.items.is_empty() {
+            self.wake_up(&mut queue);
+        }
+        None
     }
 
     fn wake_up(&self, queue: &mut Queue) {
@@ -96,7 +119,9 @@ impl Door {
 /// What belongs to one JavaScript environment; touched on its thread only.
 pub(super) struct PerEnvironment {
     pub(super) door: Arc<Door>,
-    in_flight: usize,
+    pub(super) in_flight: usize,
+    /// Since when outcomes are waited for in place, without the event loop having had its turn.
+    pub(super) attentive_since: Option<Instant>,
 }
 
 /// The environment's own state, made at the first call.
@@ -132,9 +157,11 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a mut P
             door: Arc::new(Door {
                 queue: Mutex::default(),
                 wake,
+                filled: AtomicBool::new(false),
                 ended: CancellationToken::new(),
             }),
             in_flight: 0,
+            attentive_since: None,
         });
         check_status!(sys::napi_set_instance_data(
             env,
@@ -181,7 +208,8 @@ unsafe extern "C" fn drain(
     }
     // SAFETY: the context given when the function was made; the environment is alive.
     let state = unsafe { &mut *state.cast::<PerEnvironment>() };
-    let _ = std::panic::catch_unwind(AssertUnwindSafe(|| unsafe { drain_items(env, state) }));
+    state.attentive_since = None;
+    unsafe { drain_items(env, state) };
     if state.in_flight == 0 {
         // SAFETY: on the JavaScript thread.
         unsafe { sys::napi_unref_threadsafe_function(env, state.door.wake) };
@@ -193,6 +221,7 @@ unsafe fn drain_items(env: sys::napi_env, state: &mut PerEnvironment) {
     let mut items = {
         let mut queue = door.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.woken = false;
+        door.filled.store(false, Ordering::Relaxed);
         std::mem::take(&mut queue.items)
     };
     let mut clock = Clock::default();
@@ -201,7 +230,8 @@ unsafe fn drain_items(env: sys::napi_env, state: &mut PerEnvironment) {
         // SAFETY: a scope per item, so that a long drain does not keep every value alive.
         unsafe {
             sys::napi_open_handle_scope(env, &raw mut scope);
-            tell(env, state, item);
+            // One item's defect is not the others'.
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| tell(env, state, item)));
             sys::napi_close_handle_scope(env, scope);
         }
         if clock.is_up() {
@@ -234,13 +264,25 @@ impl Clock {
     }
 }
 
+/// Settles the one promise that is pending, within a running call.
+///
+/// # Safety
+/// On the JavaScript thread of `env`.
+pub(super) unsafe fn settle_last(env: sys::napi_env, state: &mut PerEnvironment, item: Item) {
+    // SAFETY: in the handle scope of the running call.
+    unsafe {
+        tell(env, state, item);
+        sys::napi_unref_threadsafe_function(env, state.door.wake);
+    }
+}
+
 unsafe fn tell(env: sys::napi_env, state: &mut PerEnvironment, item: Item) {
     // SAFETY: on the JavaScript thread, within a handle scope.
     unsafe {
         match item {
             Item::Settle(deferred, outcome) => {
-                settle(env, deferred, outcome);
                 state.in_flight -= 1;
+                settle(env, deferred, outcome);
             }
             Item::Call(function, argument) => function.call(env, argument),
             Item::Forget(reference) => {
@@ -266,92 +308,4 @@ unsafe fn settle(env: sys::napi_env, deferred: Deferred, outcome: Outcome<Value>
             }
         };
     }
-}
-
-/// A promise as a return value of a binding function.
-pub(crate) struct Promised(sys::napi_value);
-
-impl ToNapiValue for Promised {
-    unsafe fn to_napi_value(_: sys::napi_env, promise: Self) -> Result<sys::napi_value> {
-        Ok(promise.0)
-    }
-}
-
-impl TypeName for Promised {
-    fn type_name() -> &'static str {
-        "Promise"
-    }
-    fn value_type() -> napi::ValueType {
-        napi::ValueType::Object
-    }
-}
-
-/// Settles its promise exactly once: with an outcome, or, when it is dropped before (a panic, an aborted
-/// task), with a failure of kind `internal`.
-pub(crate) struct Settler {
-    door: Arc<Door>,
-    deferred: Option<Deferred>,
-}
-
-impl Settler {
-    pub(crate) fn settle(mut self, outcome: Outcome<Value>) {
-        if let Some(deferred) = self.deferred.take() {
-            self.door.push(Item::Settle(deferred, outcome));
-        }
-    }
-}
-
-impl Drop for Settler {
-    fn drop(&mut self) {
-        if let Some(deferred) = self.deferred.take() {
-            let failure = Failure::new(Kind::Internal, "moorline stopped this call by a defect")
-                .with_delivery(Delivery::Unknown);
-            self.door.push(Item::Settle(deferred, Err(failure)));
-        }
-    }
-}
-
-/// A new promise and its settler; the process stays alive until it is settled.
-pub(crate) fn deferred(env: &Env) -> Result<(Settler, Promised)> {
-    let env = env.raw();
-    let (mut deferred, mut promise) = (ptr::null_mut(), ptr::null_mut());
-    // SAFETY: on the JavaScript thread, in a running call.
-    unsafe {
-        let state = per_environment(env)?;
-        check_status!(sys::napi_create_promise(
-            env,
-            &raw mut deferred,
-            &raw mut promise
-        ))?;
-        if state.in_flight == 0 {
-            sys::napi_ref_threadsafe_function(env, state.door.wake);
-        }
-        state.in_flight += 1;
-        let settler = Settler {
-            door: Arc::clone(&state.door),
-            deferred: Some(Deferred(deferred)),
-        };
-        Ok((settler, Promised(promise)))
-    }
-}
-
-/// Runs `future` on the runtime and answers with a promise of its outcome. The end of the environment (a
-/// worker thread is terminated) drops it wherever it is.
-pub(crate) fn promise<F, T>(env: &Env, future: F) -> Result<Promised>
-where
-    F: Future<Output = Outcome<T>> + Send + 'static,
-    T: Into<Value>,
-{
-    let runtime = runtime()
-        .ok_or_else(|| Error::new(Status::GenericFailure, "the system refused a thread"))?;
-    let (settler, promised) = deferred(env)?;
-    runtime.spawn(async move {
-        let ended = settler.door.ended.clone();
-        tokio::select! {
-            biased;
-            outcome = future => settler.settle(outcome.map(Into::into)),
-            () = ended.cancelled() => {}
-        }
-    });
-    Ok(promised)
 }

@@ -5,7 +5,9 @@
 //! collected there, because a wake-up costs ten times what a settlement does. The queue keeps the process
 //! alive only while something is in flight, and closes with its environment: what comes later is dropped.
 //!
-//! - [`door`]: the queue, its wake-ups and the promises. All ordering that matters is there.
+//! - [`door`]: the queue and its wake-ups. All ordering that matters is there.
+//! - [`promise`]: promises, and how a future's outcome becomes theirs.
+//! - [`attention`]: waiting in place for what takes less time than falling asleep.
 //! - [`callback`]: JavaScript functions that native code calls later, through the same queue.
 //! - [`cancel`]: how an `AbortSignal` reaches a running future.
 //! - [`failure`]: failures as records, programmer's mistakes as thrown errors.
@@ -15,20 +17,23 @@
 //!
 //! `unsafe` is allowed here and nowhere else in the addon.
 
+mod attention;
 mod callback;
 mod cancel;
 mod door;
 mod failure;
 mod function;
 mod handle;
+mod promise;
 mod runtime;
 mod value;
 
+pub(crate) use attention::attend;
 pub(crate) use callback::Callback;
 pub(crate) use cancel::Cancel;
-pub(crate) use door::{Promised, promise};
 pub(crate) use failure::{record, throw};
 pub(crate) use function::{Answer, Call, Exports, Function};
 pub(crate) use handle::Handle;
+pub(crate) use promise::{Promised, deferred, ended, promise, spawn};
 pub(crate) use runtime::{runtime, watch_panics};
 pub(crate) use value::{Given, Value};

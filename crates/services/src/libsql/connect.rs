@@ -36,8 +36,23 @@ impl Connection {
         }
     }
 
-    /// Marks the begin of an operation; take it while the pool is held still.
-    pub fn begin(&self) -> Running {
+    /// Marks the begin of an operation on a local connection; call it while the pool is held still.
+    pub fn begin_local(&mut self) -> Option<(Arc<LocalConnection>, Running)> {
+        let Self::Local(connection) = self else {
+            return None;
+        };
+        Some((Arc::clone(connection), self.begin()))
+    }
+
+    /// The same on a remote one.
+    pub fn begin_remote(&mut self) -> Option<(Arc<RemoteConnection>, Running)> {
+        let Self::Remote(connection) = self else {
+            return None;
+        };
+        Some((Arc::clone(connection), self.begin()))
+    }
+
+    fn begin(&self) -> Running {
         self.running().fetch_add(1, Ordering::AcqRel);
         Running(self.clone())
     }
@@ -48,11 +63,6 @@ impl Connection {
 pub struct Running(Connection);
 
 impl Running {
-    /// The connection it runs on.
-    pub fn connection(&self) -> &Connection {
-        &self.0
-    }
-
     /// The operation has come to its own end.
     pub fn finish(self) {
         self.0.running().fetch_sub(1, Ordering::AcqRel);

@@ -1,7 +1,12 @@
 //! Errors of the engine and of the remote protocol as failures.
 
+use std::time::Duration;
+
 use libsql::Error;
-use moorline_core::error::{Delivery, Failure, Kind};
+use moorline_core::{
+    error::{Delivery, Failure, Kind},
+    limit::Limit,
+};
 
 /// The service's name in failures and events.
 pub const SERVICE: &str = "libsql";
@@ -188,6 +193,17 @@ pub fn transaction_closed() -> Failure {
 pub fn closed(what: &str) -> Failure {
     Failure::new(Kind::Closed, format!("{CODE_CLIENT_CLOSED}: {what}"))
         .with_code(CODE_CLIENT_CLOSED)
+}
+
+/// The caller's signal fired.
+pub fn aborted() -> Failure {
+    closed("the call was aborted")
+}
+
+/// An operation took longer than it may.
+pub fn timed_out(patience: Limit<Duration>) -> Failure {
+    let message = format!("Query timeout after {}ms", patience.as_ms());
+    Failure::new(Kind::Timeout, message)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use libsql::{Connection, OpenFlags};
@@ -22,10 +22,17 @@ use tokio::{
 };
 
 use super::{
+    connect::Running,
     error::{closed, engine_failure},
+    flight::Flight,
+    operation::Operation,
+    result::IntMode,
     session::Session,
+    vigil::Vigil,
 };
 
+/// A job that takes less than this is over before its caller could be put to sleep and woken again.
+const QUICK: Duration = Duration::from_micros(20);
 /// Threads of connections do shallow work; the default of 2 MiB would only be reserved.
 const STACK_BYTES: usize = 512 * 1024;
 /// How often closing repeats its interrupt.
@@ -42,7 +49,45 @@ pub struct LocalTarget {
     pub busy_timeout: Duration,
 }
 
-type Job = Box<dyn FnOnce(&mut Session) + Send>;
+/// What a connection's thread is told to do. One that is dropped undone ends its flight.
+pub(super) struct Job {
+    pub(super) operation: Option<Operation>,
+    pub(super) mode: IntMode,
+    pub(super) running: Option<Running>,
+    pub(super) flight: Arc<Flight>,
+}
+
+impl Job {
+    fn run(mut self, session: &mut Session, status: &Status) {
+        status.interrupted.store(false, Ordering::Release);
+        if self.flight.is_over() {
+            return;
+        }
+        let Some(operation) = self.operation.take() else {
+            return;
+        };
+        // The engine panics on what it cannot represent; the connection itself goes on.
+        let mode = self.mode;
+        let work = AssertUnwindSafe(|| session.perform(operation, mode));
+        let outcome = catch_unwind(work).unwrap_or_else(|_| {
+            session.reset();
+            Err(defect())
+        });
+        status
+            .in_transaction
+            .store(session.is_spoiled(), Ordering::Release);
+        if let Some(running) = self.running.take() {
+            running.finish();
+        }
+        self.flight.land(outcome);
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.flight.land(Err(closed("the connection is closed")));
+    }
+}
 
 /// The connection's end in the asynchronous world. Dropping it ends its thread.
 pub struct LocalConnection {
@@ -59,6 +104,10 @@ pub struct LocalConnection {
 pub(super) struct Status {
     interrupted: AtomicBool,
     in_transaction: AtomicBool,
+    // The thread is awake and looks for its next job.
+    alert: AtomicBool,
+    // Its last job took less than a wake-up does.
+    quick: AtomicBool,
     // A share of the connection; its thread takes it back at the end, so that closing happens there.
     engine: Mutex<Option<Connection>>,
 }
@@ -67,6 +116,10 @@ impl Status {
     /// Whether the running job is to end.
     pub(super) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Acquire)
+    }
+
+    fn is_alert(&self) -> bool {
+        self.alert.load(Ordering::Acquire) && self.quick.load(Ordering::Relaxed)
     }
 
     fn interrupt(&self) {
@@ -113,35 +166,20 @@ impl LocalConnection {
         })
     }
 
-    /// Runs `work` on the connection's thread. Dropping the future interrupts the statement.
-    pub async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Session) -> Outcome<T> + Send + 'static,
-    ) -> Outcome<T> {
-        let mut interrupt = InterruptOnDrop(Some(&self.status));
-        // Declared after the guard, so that a dropped future first closes this channel and then interrupts:
-        // a job that finds the channel open will see the interrupt.
-        let (answer, answered) = oneshot::channel();
-        let status = Arc::clone(&self.status);
-        let job: Job = Box::new(move |session| {
-            status.interrupted.store(false, Ordering::Release);
-            if answer.is_closed() {
-                return;
-            }
-            let outcome = work(session);
-            status
-                .in_transaction
-                .store(session.is_spoiled(), Ordering::Release);
-            // Whoever asked may have gone.
-            let _ = answer.send(outcome);
-        });
-        match &*lock(&self.jobs) {
-            Some(jobs) => jobs.send(job).map_err(|_| defect())?,
-            None => return Err(closed("the connection is closed")),
-        }
-        let outcome = answered.await.unwrap_or_else(|_| Err(defect()));
-        interrupt.0 = None;
-        outcome
+    /// Hands `job` to the connection's thread. True when that is awake and its last job was quick.
+    pub(super) fn submit(&self, job: Job) -> bool {
+        let soon = self.status.is_alert();
+        // One that cannot be sent is dropped, which ends its flight; not under the lock.
+        let _undone = match &*lock(&self.jobs) {
+            Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
+            None => Some(job),
+        };
+        soon
+    }
+
+    /// Stops the statement that runs.
+    pub(super) fn interrupt(&self) {
+        self.status.interrupt();
     }
 
     /// Whether a transaction was open after the last job.
@@ -156,16 +194,6 @@ impl LocalConnection {
         // A statement that began in the very moment of the first interrupt needs a second one.
         while timeout(INTERRUPT_EVERY, ended.changed()).await.is_err() {
             self.status.interrupt();
-        }
-    }
-}
-
-struct InterruptOnDrop<'a>(Option<&'a Status>);
-
-impl Drop for InterruptOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(status) = self.0 {
-            status.interrupt();
         }
     }
 }
@@ -197,12 +225,13 @@ fn run(
         }
     };
     if opened.send(Ok(())).is_ok() {
-        while let Ok(job) = queue.recv() {
-            // The engine panics on what it cannot represent, such as text that is not UTF-8. The job's
-            // answer is dropped with it, which its caller sees; the connection itself goes on.
-            if catch_unwind(AssertUnwindSafe(|| job(&mut session))).is_err() {
-                session.reset();
-            }
+        let mut vigil = Vigil::default();
+        while let Some(job) = vigil.next(queue, &status.alert) {
+            let began = Instant::now();
+            job.run(&mut session, status);
+            status
+                .quick
+                .store(began.elapsed() < QUICK, Ordering::Relaxed);
         }
     }
     lock(&status.engine).take();

@@ -7,8 +7,11 @@
 
 pub mod config;
 pub mod connect;
+mod deadlines;
 pub mod error;
+pub mod flight;
 pub mod local;
+pub mod operation;
 pub mod remote;
 pub mod result;
 pub mod service;
@@ -16,6 +19,7 @@ pub mod session;
 pub mod statement;
 pub mod stream;
 pub mod target;
+mod vigil;
 
 use futures_util::FutureExt;
 use moorline_core::error::{Failure, Kind, Outcome};

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     error::{closed, transaction_closed},
+    operation::{Operation, Results},
     result::{IntMode, ResultText, ResultWriter},
     statement::{Args, Statement, TransactionMode},
     stream::{RemoteTarget, Stream, missing_result, server_failure},
@@ -62,6 +63,28 @@ impl RemoteConnection {
         tokio::select! {
             outcome = work => outcome,
             () = self.closing.cancelled() => Err(closed("the connection was closed")),
+        }
+    }
+
+    /// Runs `operation`; the stream is kept open after it when `keep` says so.
+    pub async fn perform(
+        &self,
+        operation: Operation,
+        mode: IntMode,
+        keep: bool,
+    ) -> Outcome<Results> {
+        match operation {
+            Operation::Execute(statement) => {
+                let result = self.execute(&statement, mode, keep).await;
+                result.map(|result| vec![result])
+            }
+            Operation::Batch(begin, statements) => self.batch(begin, &statements, mode, keep).await,
+            Operation::Continue(statements) => self.run_all(&statements, mode).await,
+            Operation::Migrate(statements) => self.migrate(&statements, mode).await,
+            Operation::Sequence(script) => self.sequence(&script, keep).await.map(|()| Vec::new()),
+            Operation::ContinueSequence(script) => {
+                self.continue_sequence(&script).await.map(|()| Vec::new())
+            }
         }
     }
 

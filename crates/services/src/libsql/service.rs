@@ -1,59 +1,31 @@
 //! The pool's operations. Each runs on a borrowed connection under one deadline; when that passes, or the
 //! caller gives up, the connection is discarded and its statement interrupted.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use moorline_core::{
-    error::{Failure, Kind, Outcome},
+    error::{Failure, Outcome},
     limit::Limit,
     pool::{Lease, Stats},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     config::Config,
-    connect::{Connection, Dial, Running},
-    error::{SERVICE, closed},
+    connect::{Connection, Dial},
+    deadlines::Deadlines,
+    error::{SERVICE, aborted, closed, timed_out},
+    flight::{CutOnDrop, Flight, Reply, Seat},
     local,
-    result::{IntMode, ResultText},
-    statement::{Statement, TransactionMode},
+    operation::{Operation, Results},
+    result::IntMode,
     target::Target,
 };
-use crate::pool::{Listen, Pool};
+use crate::pool::{Borrowed, Listen, Pool};
 
 /// How long `drain` lets borrowers finish.
 const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
-
-/// What can be asked of a connection.
-pub enum Operation {
-    /// One statement.
-    Execute(Statement),
-    /// Statements in a transaction of their own: all, or none.
-    Batch(TransactionMode, Vec<Statement>),
-    /// Statements in the transaction that is open.
-    Continue(Vec<Statement>),
-    /// As `Batch`, with foreign keys off around it.
-    Migrate(Vec<Statement>),
-    /// A script of several statements.
-    Sequence(String),
-    /// A script in the transaction that is open.
-    ContinueSequence(String),
-}
-
-impl Operation {
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Execute(_) => "execute",
-            Self::Batch(..) | Self::Continue(_) => "batch",
-            Self::Migrate(_) => "migrate",
-            Self::Sequence(_) | Self::ContinueSequence(_) => "executeMultiple",
-        }
-    }
-}
-
-/// What comes back: the results of an operation's statements, in order.
-pub type Results = Vec<ResultText>;
 
 /// How one call is bounded.
 pub struct CallLimits {
@@ -63,11 +35,23 @@ pub struct CallLimits {
     pub cancel: CancellationToken,
 }
 
+/// A call whose outcome is told instead of awaited.
+pub struct Call {
+    /// What to run.
+    pub operation: Operation,
+    /// In place of the pool's `queryTimeoutMs`.
+    pub timeout: Option<Limit<Duration>>,
+    /// Hears the outcome.
+    pub reply: Reply,
+}
+
 /// A pool of connections to one database.
 pub struct LibsqlPool {
-    pool: Pool<Dial>,
+    pub(super) pool: Pool<Dial>,
+    pub(super) int_mode: IntMode,
+    pub(super) deadlines: Arc<Deadlines>,
     query_timeout: Limit<Duration>,
-    int_mode: IntMode,
+    is_local: bool,
     protocol: &'static str,
     shown_url: String,
     // Keeps a database in memory alive while the pool has no connection open.
@@ -75,22 +59,27 @@ pub struct LibsqlPool {
 }
 
 impl LibsqlPool {
-    /// A pool that opens its connections as they are asked for.
+    /// A pool that opens its connections as they are asked for. What runs when `ended` fires is cut off.
     pub fn open(
         config: Config,
         runtime: Handle,
-        listener: std::sync::Arc<dyn Listen>,
+        listener: Arc<dyn Listen>,
+        ended: CancellationToken,
     ) -> Outcome<Self> {
         let anchor = match &config.target {
             Target::Local(target) if target.in_memory => Some(local::open(target)?),
             _ => None,
         };
         let protocol = config.target.protocol();
+        let is_local = matches!(config.target, Target::Local(_));
+        let deadlines = Deadlines::new(runtime.clone(), ended);
         let dial = Dial(config.target);
         Ok(Self {
             pool: Pool::with_listener(dial, config.pool, runtime, Some(listener)),
-            query_timeout: config.query_timeout,
             int_mode: config.int_mode,
+            deadlines,
+            query_timeout: config.query_timeout,
+            is_local,
             protocol,
             shown_url: config.shown_url,
             _anchor: anchor,
@@ -109,14 +98,14 @@ impl LibsqlPool {
 
     /// A free connection, if one can be had at once.
     pub fn take(&self) -> Option<Lease> {
-        self.pool.take().map(crate::pool::Borrowed::keep)
+        self.pool.take().map(Borrowed::keep)
     }
 
     /// A connection, after waiting for one.
     pub async fn acquire(&self, cancel: &CancellationToken) -> Outcome<Lease> {
         let borrowed = self.pool.acquire(cancel).await;
         borrowed
-            .map(crate::pool::Borrowed::keep)
+            .map(Borrowed::keep)
             .map_err(|failure| failure.during(SERVICE, "acquire"))
     }
 
@@ -136,136 +125,123 @@ impl LibsqlPool {
         self.pool.drain(patience.unwrap_or(DRAIN_TIMEOUT)).await
     }
 
-    /// Runs `operation` on a held lease.
+    /// Starts a call at once where nothing has to be waited for: on a database of this machine, on the lease
+    /// that is `held` or on a connection that is free. True when its outcome may be expected within
+    /// microseconds. Otherwise the call comes back, for [`Self::run`].
+    pub fn start(self: &Arc<Self>, held: Option<Lease>, call: Call) -> Result<bool, Call> {
+        if !self.is_local {
+            return Err(call);
+        }
+        let Some(lease) = held.or_else(|| self.take()) else {
+            return Err(call);
+        };
+        let once = held.is_none();
+        Flight::launch(self, Seat { lease, once }, call).map(|(_, soon)| soon)
+    }
+
+    /// Runs `operation`: on the lease that is `held`, or on a connection borrowed for it, after waiting for one.
     pub async fn run(
-        &self,
-        lease: Lease,
+        self: &Arc<Self>,
+        held: Option<Lease>,
         operation: Operation,
         limits: CallLimits,
     ) -> Outcome<Results> {
         let name = operation.name();
-        let connection = self
-            .pool
-            .with(lease, |connection| connection.begin())
-            .map_err(|_| closed("the connection was already released").during(SERVICE, name))?;
-        let outcome = self.bounded(connection, operation, &limits, true).await;
-        outcome.map_err(|stopped| self.settle(lease, stopped).during(SERVICE, name))
+        let borrowed = match held {
+            Some(_) => None,
+            None => Some(self.borrow(&limits.cancel, name).await?),
+        };
+        let once = held.is_none();
+        let lease = held.or(borrowed.as_ref().map(Borrowed::lease));
+        let lease = lease.ok_or_else(|| released(name))?;
+        if !self.is_local {
+            return self.send(Seat { lease, once }, operation, &limits).await;
+        }
+        // From here on the flight answers for it.
+        borrowed.map(Borrowed::keep);
+        self.fly(Seat { lease, once }, operation, &limits).await
     }
 
-    /// Borrows a connection for `operation` alone.
-    pub async fn run_once(&self, operation: Operation, limits: CallLimits) -> Outcome<Results> {
-        let name = operation.name();
-        let borrowed = match self.pool.take() {
-            Some(borrowed) => borrowed,
+    async fn borrow(
+        &self,
+        cancel: &CancellationToken,
+        name: &'static str,
+    ) -> Outcome<Borrowed<Dial>> {
+        match self.pool.take() {
+            Some(borrowed) => Ok(borrowed),
             None => self
                 .pool
-                .acquire(&limits.cancel)
+                .acquire(cancel)
                 .await
-                .map_err(|failure| failure.during(SERVICE, name))?,
-        };
-        let lease = borrowed.lease();
-        let connection = borrowed
-            .with(|connection| connection.begin())
-            .ok_or_else(|| closed("the pool was closed").during(SERVICE, name))?;
-        let outcome = self.bounded(connection, operation, &limits, false).await;
-        outcome.map_err(|stopped| self.settle(lease, stopped).during(SERVICE, name))
+                .map_err(|failure| failure.during(SERVICE, name)),
+        }
     }
 
-    async fn bounded(
-        &self,
-        running: Running,
+    /// Runs `operation` on the thread of a local connection.
+    async fn fly(
+        self: &Arc<Self>,
+        seat: Seat,
         operation: Operation,
         limits: &CallLimits,
-        keep: bool,
-    ) -> Result<Results, Stopped> {
+    ) -> Outcome<Results> {
+        let name = operation.name();
+        let (sender, answered) = oneshot::channel();
+        let call = Call {
+            operation,
+            timeout: limits.timeout,
+            // Whoever asked may have gone.
+            reply: Box::new(|outcome| drop(sender.send(outcome))),
+        };
+        let (flight, _) = Flight::launch(self, seat, call).map_err(|_| released(name))?;
+        let _cut = CutOnDrop(flight);
+        tokio::select! {
+            biased;
+            outcome = answered => outcome.unwrap_or_else(|_| Err(released(name))),
+            () = limits.cancel.cancelled() => Err(aborted().during(SERVICE, name)),
+        }
+    }
+
+    /// Runs `operation` on a stream to a server.
+    async fn send(
+        &self,
+        seat: Seat,
+        operation: Operation,
+        limits: &CallLimits,
+    ) -> Outcome<Results> {
+        let name = operation.name();
+        let begun = self.pool.with(seat.lease, Connection::begin_remote);
+        let (remote, running) = begun.ok().flatten().ok_or_else(|| released(name))?;
+        let patience = self.patience(limits.timeout);
         let work = async {
-            let outcome = perform(running.connection(), operation, self.int_mode, keep).await;
+            let outcome = remote.perform(operation, self.int_mode, !seat.once).await;
             running.finish();
             outcome
         };
-        let patience = limits.timeout.unwrap_or(self.query_timeout);
         let timed = async {
             match patience {
                 Limit::Off => Some(work.await),
                 Limit::At(time) => tokio::time::timeout(time, work).await.ok(),
             }
         };
-        tokio::select! {
+        let cut = tokio::select! {
             biased;
             outcome = timed => match outcome {
-                Some(outcome) => outcome.map_err(Stopped::Failed),
-                None => Err(Stopped::Discard(timed_out(patience))),
+                Some(outcome) => return outcome.map_err(|failure| failure.during(SERVICE, name)),
+                None => timed_out(patience),
             },
-            () = limits.cancel.cancelled() => {
-                Err(Stopped::Discard(closed("the call was aborted")))
-            }
-        }
+            () = limits.cancel.cancelled() => aborted(),
+        };
+        // It was cut off in the middle, so nobody knows where the stream stands.
+        self.pool.discard(seat.lease);
+        Err(cut.during(SERVICE, name))
     }
 
-    /// Discards the connection of a call that was cut off in the middle.
-    fn settle(&self, lease: Lease, stopped: Stopped) -> Failure {
-        match stopped {
-            Stopped::Failed(failure) => failure,
-            Stopped::Discard(failure) => {
-                self.pool.discard(lease);
-                failure
-            }
-        }
+    /// How long one operation may take.
+    pub(super) fn patience(&self, own: Option<Limit<Duration>>) -> Limit<Duration> {
+        own.unwrap_or(self.query_timeout)
     }
 }
 
-/// Why an operation has no results.
-enum Stopped {
-    /// It failed by itself; the connection is as good as before.
-    Failed(Failure),
-    /// It was cut off; nobody knows where the connection stands.
-    Discard(Failure),
-}
-
-fn timed_out(patience: Limit<Duration>) -> Failure {
-    let message = format!("Query timeout after {}ms", patience.as_ms());
-    Failure::new(Kind::Timeout, message)
-}
-
-async fn perform(
-    connection: &Connection,
-    operation: Operation,
-    mode: IntMode,
-    keep: bool,
-) -> Outcome<Results> {
-    match connection {
-        Connection::Local(local) => {
-            local
-                .run(move |session| match operation {
-                    Operation::Execute(statement) => {
-                        session.execute(&statement, mode).map(|result| vec![result])
-                    }
-                    Operation::Batch(begin, statements) => session.batch(begin, &statements, mode),
-                    Operation::Continue(statements) => session.run_all(&statements, mode),
-                    Operation::Migrate(statements) => session.migrate(&statements, mode),
-                    Operation::Sequence(script) => session.sequence(&script).map(|()| Vec::new()),
-                    Operation::ContinueSequence(script) => {
-                        session.continue_sequence(&script).map(|()| Vec::new())
-                    }
-                })
-                .await
-        }
-        Connection::Remote(remote) => match operation {
-            Operation::Execute(statement) => {
-                let result = remote.execute(&statement, mode, keep).await;
-                result.map(|result| vec![result])
-            }
-            Operation::Batch(begin, statements) => {
-                remote.batch(begin, &statements, mode, keep).await
-            }
-            Operation::Continue(statements) => remote.run_all(&statements, mode).await,
-            Operation::Migrate(statements) => remote.migrate(&statements, mode).await,
-            Operation::Sequence(script) => {
-                remote.sequence(&script, keep).await.map(|()| Vec::new())
-            }
-            Operation::ContinueSequence(script) => {
-                remote.continue_sequence(&script).await.map(|()| Vec::new())
-            }
-        },
-    }
+fn released(name: &'static str) -> Failure {
+    closed("the connection was already released").during(SERVICE, name)
 }

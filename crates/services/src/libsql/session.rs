@@ -16,6 +16,7 @@ use super::{
         BUSY, engine_failure, not_text, too_many_arguments, transaction_closed, unknown_parameter,
     },
     local::{LocalTarget, Status},
+    operation::{Operation, Results},
     ready,
     result::{IntMode, ResultText, ResultWriter},
     statement::{Args, Statement, TransactionMode},
@@ -95,6 +96,22 @@ impl Session {
     pub fn reset(&mut self) {
         self.statements.clear();
         self.roll_back();
+    }
+
+    /// Runs `operation` to its end.
+    pub fn perform(&mut self, operation: Operation, mode: IntMode) -> Outcome<Results> {
+        match operation {
+            Operation::Execute(statement) => {
+                self.execute(&statement, mode).map(|result| vec![result])
+            }
+            Operation::Batch(begin, statements) => self.batch(begin, &statements, mode),
+            Operation::Continue(statements) => self.run_all(&statements, mode),
+            Operation::Migrate(statements) => self.migrate(&statements, mode),
+            Operation::Sequence(script) => self.sequence(&script).map(|()| Vec::new()),
+            Operation::ContinueSequence(script) => {
+                self.continue_sequence(&script).map(|()| Vec::new())
+            }
+        }
     }
 
     /// Runs one statement to its end.

@@ -1,0 +1,126 @@
+//! An operation under way on the thread of a local connection.
+//!
+//! It ends once: on its thread, at its deadline, or because its caller has gone. Nothing of it touches the
+//! runtime, so that a short statement costs two wake-ups, there and back, and no more.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use moorline_core::{
+    error::{Failure, Outcome},
+    limit::Limit,
+    pool::Lease,
+};
+
+use super::{
+    connect::Connection,
+    error::{SERVICE, aborted},
+    local::{Job, LocalConnection},
+    operation::Results,
+    service::{Call, LibsqlPool},
+};
+
+/// Hears the outcome, on whichever thread it came about.
+pub type Reply = Box<dyn FnOnce(Outcome<Results>) + Send>;
+
+/// Which lease an operation runs on.
+#[derive(Clone, Copy)]
+pub(super) struct Seat {
+    pub(super) lease: Lease,
+    /// Borrowed for this operation alone: given back at its end.
+    pub(super) once: bool,
+}
+
+/// Shared by the thread, the deadlines and whoever may cut it off.
+pub(super) struct Flight {
+    operation: &'static str,
+    pub(super) patience: Limit<Duration>,
+    landing: Mutex<Option<Landing>>,
+}
+
+/// What the end of a flight needs; whoever takes it out ends the flight.
+struct Landing {
+    pool: Arc<LibsqlPool>,
+    connection: Arc<LocalConnection>,
+    seat: Seat,
+    reply: Reply,
+}
+
+impl Flight {
+    /// Hands a call to the thread of the connection in `seat`; true when that is awake and expected to be
+    /// quick. The call comes back when the lease is not held.
+    pub(super) fn launch(
+        pool: &Arc<LibsqlPool>,
+        seat: Seat,
+        call: Call,
+    ) -> Result<(Arc<Self>, bool), Call> {
+        let begun = pool.pool.with(seat.lease, Connection::begin_local);
+        let Some((connection, running)) = begun.ok().flatten() else {
+            return Err(call);
+        };
+        let flight = Arc::new(Self {
+            operation: call.operation.name(),
+            patience: pool.patience(call.timeout),
+            landing: Mutex::new(Some(Landing {
+                pool: Arc::clone(pool),
+                connection: Arc::clone(&connection),
+                seat,
+                reply: call.reply,
+            })),
+        });
+        pool.deadlines.watch(seat.lease, &flight);
+        let soon = connection.submit(Job {
+            operation: Some(call.operation),
+            mode: pool.int_mode,
+            running: Some(running),
+            flight: Arc::clone(&flight),
+        });
+        Ok((flight, soon))
+    }
+
+    fn take(&self) -> Option<Landing> {
+        self.landing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Whether nobody waits for it any more.
+    pub(super) fn is_over(&self) -> bool {
+        let landing = self.landing.lock();
+        landing.unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// It came to its own end. The connection is free before its caller hears of it, who may ask for it again.
+    pub(super) fn land(&self, outcome: Outcome<Results>) {
+        let Some(landing) = self.take() else {
+            return;
+        };
+        if landing.seat.once {
+            landing.pool.release(landing.seat.lease);
+        }
+        (landing.reply)(outcome.map_err(|failure| failure.during(SERVICE, self.operation)));
+    }
+
+    /// Ends it in the middle. Nobody knows where the connection stands, so it is discarded.
+    pub(super) fn cut(&self, failure: Failure) {
+        let Some(landing) = self.take() else {
+            return;
+        };
+        // After the landing was taken: a job that begins later sees that, one that runs sees the interrupt.
+        landing.connection.interrupt();
+        landing.pool.pool.discard(landing.seat.lease);
+        (landing.reply)(Err(failure.during(SERVICE, self.operation)));
+    }
+}
+
+/// Cuts its flight off when the caller stops waiting.
+pub(super) struct CutOnDrop(pub(super) Arc<Flight>);
+
+impl Drop for CutOnDrop {
+    fn drop(&mut self) {
+        self.0.cut(aborted());
+    }
+}

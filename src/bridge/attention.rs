@@ -1,0 +1,40 @@
+//! Waiting in place for what takes less time than falling asleep.
+
+use std::{
+    hint,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use napi::{Env, Result};
+
+use super::door::{per_environment, settle_last};
+
+/// How long the JavaScript thread waits in place for an outcome that is about to come: what a wake-up through
+/// the event loop would cost.
+const ATTENTION: Duration = Duration::from_micros(30);
+/// For how long one outcome after the other may be waited for in place, before the event loop gets its turn.
+const ATTENTION_SPAN: Duration = Duration::from_millis(1);
+
+/// Waits in place for the one promise that is pending, which is expected to be settled within microseconds:
+/// two threads that are both awake need no wake-up. Where one call follows the other like that, the event loop
+/// gets its turn every millisecond.
+pub(crate) fn attend(env: &Env) -> Result<()> {
+    // SAFETY: on the JavaScript thread, in a running call.
+    let state = unsafe { per_environment(env.raw()) }?;
+    let door = Arc::clone(&state.door);
+    if state.in_flight != 1 || !door.hush() {
+        return Ok(());
+    }
+    let started = Instant::now();
+    while !door.filled.load(Ordering::Acquire) && started.elapsed() < ATTENTION {
+        hint::spin_loop();
+    }
+    let since = *state.attentive_since.get_or_insert(started);
+    let in_time = started.duration_since(since) < ATTENTION_SPAN;
+    if let Some(item) = door.resume(in_time) {
+        // SAFETY: on the JavaScript thread.
+        unsafe { settle_last(env.raw(), state, item) };
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Promises, and how a future's outcome becomes theirs.
+
+use std::{future::Future, ptr, sync::Arc};
+
+use moorline_core::error::{Delivery, Failure, Kind, Outcome};
+use napi::{
+    Env, Error, Result, Status,
+    bindgen_prelude::{ToNapiValue, TypeName},
+    check_status, sys,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    door::{Deferred, Door, Item, per_environment},
+    runtime::runtime,
+    value::Value,
+};
+
+/// A promise as a return value of a binding function.
+pub(crate) struct Promised(sys::napi_value);
+
+impl ToNapiValue for Promised {
+    unsafe fn to_napi_value(_: sys::napi_env, promise: Self) -> Result<sys::napi_value> {
+        Ok(promise.0)
+    }
+}
+
+impl TypeName for Promised {
+    fn type_name() -> &'static str {
+        "Promise"
+    }
+    fn value_type() -> napi::ValueType {
+        napi::ValueType::Object
+    }
+}
+
+/// Settles its promise exactly once: with an outcome, or, when it is dropped before (a panic, an aborted
+/// task), with a failure of kind `internal`.
+pub(crate) struct Settler {
+    door: Arc<Door>,
+    deferred: Option<Deferred>,
+}
+
+impl Settler {
+    pub(crate) fn settle(mut self, outcome: Outcome<Value>) {
+        if let Some(deferred) = self.deferred.take() {
+            self.door.push(Item::Settle(deferred, outcome));
+        }
+    }
+}
+
+impl Drop for Settler {
+    fn drop(&mut self) {
+        if let Some(deferred) = self.deferred.take() {
+            let failure = Failure::new(Kind::Internal, "moorline stopped this call by a defect")
+                .with_delivery(Delivery::Unknown);
+            self.door.push(Item::Settle(deferred, Err(failure)));
+        }
+    }
+}
+
+/// A new promise and its settler; the process stays alive until it is settled.
+pub(crate) fn deferred(env: &Env) -> Result<(Settler, Promised)> {
+    let env = env.raw();
+    let (mut deferred, mut promise) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: on the JavaScript thread, in a running call.
+    unsafe {
+        let state = per_environment(env)?;
+        check_status!(sys::napi_create_promise(
+            env,
+            &raw mut deferred,
+            &raw mut promise
+        ))?;
+        if state.in_flight == 0 {
+            sys::napi_ref_threadsafe_function(env, state.door.wake);
+        }
+        state.in_flight += 1;
+        let settler = Settler {
+            door: Arc::clone(&state.door),
+            deferred: Some(Deferred(deferred)),
+        };
+        Ok((settler, Promised(promise)))
+    }
+}
+
+/// Runs `future` on the runtime and answers with a promise of its outcome. The end of the environment (a
+/// worker thread is terminated) drops it wherever it is.
+pub(crate) fn promise<F, T>(env: &Env, future: F) -> Result<Promised>
+where
+    F: Future<Output = Outcome<T>> + Send + 'static,
+    T: Into<Value>,
+{
+    let (settler, promised) = deferred(env)?;
+    spawn(env, async move {
+        settler.settle(future.await.map(Into::into));
+    })?;
+    Ok(promised)
+}
+
+/// Runs `future` on the runtime, for as long as the environment lives.
+pub(crate) fn spawn(env: &Env, future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    let runtime = runtime()
+        .ok_or_else(|| Error::new(Status::GenericFailure, "the system refused a thread"))?;
+    let ended = ended(env)?;
+    runtime.spawn(async move {
+        tokio::select! {
+            biased;
+            () = future => {}
+            () = ended.cancelled() => {}
+        }
+    });
+    Ok(())
+}
+
+/// Fires when the environment ends.
+pub(crate) fn ended(env: &Env) -> Result<CancellationToken> {
+    // SAFETY: on the JavaScript thread, in a running call.
+    let state = unsafe { per_environment(env.raw()) }?;
+    Ok(state.door.ended.clone())
+}

@@ -1,0 +1,111 @@
+//! libSQL: pools, leases and operations.
+
+mod call;
+
+use std::{ffi::CStr, sync::Arc, time::Duration};
+
+use moorline_core::{
+    limit::Limit,
+    options::{Options, Plain, Read},
+    pool::Lease,
+};
+use moorline_services::libsql::{
+    config::{Config, Face},
+    service::LibsqlPool,
+};
+use napi::{Env, Error, Result};
+use napi_derive::napi;
+
+use crate::bridge::{
+    Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, ended, promise,
+    runtime, throw,
+};
+use crate::pool_events::PoolEvents;
+
+/// Opens a pool. `listener` hears its events as JSON text.
+#[napi(catch_unwind, ts_return_type = "Handle<LibsqlPool>")]
+pub fn libsql_open(
+    env: Env,
+    options: Given,
+    #[napi(ts_arg_type = "'pool' | 'client'")] face: String,
+    production: bool,
+    #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
+) -> Result<Handle<LibsqlPool>> {
+    let config = Config::read(&options.0, Face::named(&face), production)
+        .map_err(|error| throw(&env, &error))?;
+    let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
+    let listener = Arc::new(PoolEvents(listener));
+    LibsqlPool::open(config, runtime.clone(), listener, ended(&env)?)
+        .map(Handle::new)
+        .map_err(|failure| Error::from_reason(failure.to_string()))
+}
+
+/// How the pool's database is reached (`file` or `http`), and its URL as it may be shown.
+#[napi(catch_unwind)]
+pub fn libsql_describe(pool: Handle<LibsqlPool>) -> Vec<String> {
+    vec![pool.protocol().to_owned(), pool.shown_url().to_owned()]
+}
+
+/// A lease, after waiting for a connection.
+#[napi(catch_unwind, ts_return_type = "Promise<number>")]
+pub fn libsql_acquire(
+    env: Env,
+    pool: Handle<LibsqlPool>,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let cancel = Cancel::token(cancel.as_ref());
+    promise(&env, async move {
+        let lease = pool.acquire(&cancel).await?;
+        Ok(Value::Number(lease.number() as f64))
+    })
+}
+
+/// Total, in use, available, waiting.
+#[napi(catch_unwind)]
+pub fn libsql_stats(pool: Handle<LibsqlPool>) -> Vec<u32> {
+    let stats = pool.stats();
+    vec![stats.total, stats.in_use, stats.available, stats.waiting]
+}
+
+/// Ends the pool; true when no borrower had to be cut off.
+#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+pub fn libsql_drain(env: Env, pool: Handle<LibsqlPool>, timeout_ms: Given) -> Result<Promised> {
+    let patience = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    promise(&env, async move { Ok(pool.drain(patience).await) })
+}
+
+/// A call's own time limit, from `options.timeoutMs`.
+fn read_timeout(value: Plain) -> Read<Option<Limit<Duration>>> {
+    let given = !matches!(value, Plain::Undefined);
+    let entries = Plain::Map(vec![("timeoutMs".to_owned(), value)]);
+    let limit = Options::new("options", &entries)?.ms_limit("timeoutMs", Limit::Off, 0.0)?;
+    Ok(given.then_some(limit))
+}
+
+/// Takes a free connection at once: its lease, or undefined when there is none.
+pub(crate) struct Take;
+
+impl Function for Take {
+    const NAME: &'static CStr = c"libsqlTake";
+    fn run(call: &Call) -> Answer {
+        call.handle::<LibsqlPool>(0)
+            .and_then(|pool| pool.take())
+            .map_or(Answer::Undefined, |lease| {
+                Answer::Number(lease.number() as f64)
+            })
+    }
+}
+
+/// Gives a lease back: false when it is not held.
+pub(crate) struct Release;
+
+impl Function for Release {
+    const NAME: &'static CStr = c"libsqlRelease";
+    fn run(call: &Call) -> Answer {
+        let released = call
+            .handle::<LibsqlPool>(0)
+            .zip(call.number(1))
+            .is_some_and(|(pool, lease)| pool.release(Lease::from_number(lease as u64)));
+        Answer::Bool(released)
+    }
+}

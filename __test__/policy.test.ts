@@ -626,6 +626,66 @@ describe('rules of the user', () => {
     assert.equal(await policy.run(() => Promise.resolve('room')), 'room');
   });
 
+  test('an answer or an error that throws when it is looked at ends the call, and gives back its place', async () => {
+    const mine = new TypeError('not yours to read');
+    const thrower = (key: string) =>
+      Object.defineProperty(new Error('strange'), key, {
+        get() {
+          throw mine;
+        },
+      });
+    const policy = new Policy({ retry: PROMPT, bulkhead: { maxConcurrent: 1, maxQueue: 0 } });
+    const isMine = (error: unknown) => error === mine;
+    const calls: Record<string, () => unknown> = {
+      'a getter': () => thrower('then'),
+      'a then that throws': () => ({
+        then() {
+          throw mine;
+        },
+      }),
+      'an error': () => {
+        throw thrower('retryAfterMs');
+      },
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      await assert.rejects(policy.run(call), isMine, name);
+      assert.equal(await policy.run(() => 'room'), 'room', name);
+    }
+    const fields = { kind: 'connect', code: 'ECONNREFUSED', service: 'mine', operation: 'call' } as const;
+    const frozen = Object.freeze(
+      new MoorlineError('no', { ...fields, delivery: 'none', retryable: true, attempts: 0 }),
+    );
+    await assert.rejects(
+      policy.run(() => Promise.reject(frozen)),
+      (error) => error === frozen,
+    );
+  });
+
+  test('a probe of a worker that is terminated is given back', async () => {
+    const name = `worker-probe-${process.pid}`;
+    const options = { failMax: 1, resetTimeoutMs: 1, halfOpenMaxCalls: 1, probeTimeoutMs: 60_000 };
+    const breaker = new CircuitBreaker(name, options);
+    await assert.rejects(breaker.run(() => fail()));
+    const worker = new Worker(
+      `const { parentPort } = require('node:worker_threads');
+       const { CircuitBreaker } = require(${JSON.stringify(join(dist, 'index.js'))});
+       const breaker = new CircuitBreaker(${JSON.stringify(name)}, ${JSON.stringify(options)});
+       const probe = () => breaker.run(() => {
+         parentPort.postMessage('probing');
+         return new Promise(() => setInterval(() => {}, 1000));
+       }).catch(() => setTimeout(probe, 5));
+       probe();`,
+      { eval: true },
+    );
+    await once(worker, 'message');
+    await assert.rejects(
+      breaker.run(() => 'refused'),
+      CircuitBreakerError,
+    );
+    await worker.terminate();
+    assert.equal(await breaker.run(() => 'probed'), 'probed');
+  });
+
   test('a signal that is first asked for after the deadline is aborted already', async () => {
     const policy = new Policy({ attemptTimeoutMs: 20 });
     let asked: AbortSignal | undefined;

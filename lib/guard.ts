@@ -172,15 +172,16 @@ export class Guard {
 
   /** Reports a failed attempt; gives the delay before the next, or -1. */
   #fail(id: number, error: unknown): number {
-    const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
-    const waitMs = typeof retryAfterMs === 'number' ? retryAfterMs : -1;
+    let waitMs = -1;
     let weight: number;
     let retryable: boolean;
     try {
+      const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
+      if (typeof retryAfterMs === 'number') waitMs = retryAfterMs;
       weight = this.#weightOf(error);
       retryable = this.#isRetryable(error);
     } catch (thrown) {
-      // The user's own rule failed: the call is over, and gives back what it holds.
+      // The user's own rule, or error, failed: the call is over, and gives back what it holds.
       this.#cancel(id);
       throw thrown;
     }
@@ -212,7 +213,8 @@ export class Guard {
       error = dress(native.policyTimedOut(this.#policy, afterMs));
       this.#rules.onTimeout?.({ attempt, afterMs });
     }
-    if (error instanceof MoorlineError && error.attempts < attempt) Object.assign(error, { attempts: attempt });
+    // One that its maker has frozen stays as it is.
+    if (error instanceof MoorlineError && error.attempts < attempt) Reflect.set(error, 'attempts', attempt);
     return error;
   }
 }

@@ -65,11 +65,15 @@ export class Running implements Attempt, Timed {
     let answer: T | PromiseLike<T>;
     try {
       answer = work(this);
+      // Reading `then`, and calling it, runs the user's code as well.
+      if (isThenable(answer)) {
+        answer.then(settled, failed);
+        return;
+      }
     } catch (thrown) {
       return failed(thrown);
     }
-    if (isThenable(answer)) answer.then(settled, failed);
-    else settled(answer);
+    settled(answer);
   }
 
   /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */

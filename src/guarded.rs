@@ -192,6 +192,16 @@ impl Policy {
     }
 }
 
+/// A policy that goes away with its environment gives back what its calls hold in breakers that others share.
+impl Drop for Policy {
+    fn drop(&mut self) {
+        let calls = self.calls.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (mut call, _) in calls.running.drain(..).flatten() {
+            call.cancel(&self.pipeline, Instant::now());
+        }
+    }
+}
+
 impl Calls {
     fn insert(&mut self, call: Call) -> u32 {
         let entry = Some((call, Deadline::NEVER));

@@ -63,6 +63,15 @@ fn true_is_the_defaults_and_false_is_off() {
 }
 
 #[test]
+fn a_probe_may_take_as_long_as_what_it_stands_for() {
+    let breaker = map(&[("counts", Plain::Text("calls".into()))]);
+    let given = map(&[("timeoutMs", Plain::Number(90_000.0)), ("breaker", breaker)]);
+    let (guards, breaker) = read(&given).unwrap().breaker.unwrap();
+    assert_eq!(guards, Guards::Calls);
+    assert_eq!(breaker.probe_timeout, Duration::from_secs(90));
+}
+
+#[test]
 fn a_ratio_option_selects_the_ratio_mode_and_excludes_the_other() {
     let ratio = ("failureRatio", Plain::Number(0.25));
     let policy = read(&map(&[("breaker", map(std::slice::from_ref(&ratio)))])).unwrap();

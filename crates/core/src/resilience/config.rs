@@ -104,17 +104,18 @@ pub fn pipeline(options: &Options<'_>) -> Read<PolicyOptions> {
     let attempt_timeout = options.ms_limit("attemptTimeoutMs", ATTEMPT_TIMEOUT, 1.0)?;
     let retry = part(options, "retry", |part| retry(part, RETRY, Some(BUDGET)))?;
     let breaker = part(options, "breaker", |part| {
-        // A probe is an attempt: it needs no longer than one.
-        let probe_timeout = attempt_timeout.get().unwrap_or(BREAKER.probe_timeout);
+        let around = [("attempts", Guards::Attempts), ("calls", Guards::Calls)];
+        let guards = part.choice("counts", Guards::Attempts, &around)?;
+        // A probe needs no longer than what it stands for.
+        let longest = match guards {
+            Guards::Attempts => attempt_timeout,
+            Guards::Calls => timeout,
+        };
         let defaults = BreakerOptions {
-            probe_timeout,
+            probe_timeout: longest.get().unwrap_or(BREAKER.probe_timeout),
             ..BREAKER
         };
-        let around = [("attempts", Guards::Attempts), ("calls", Guards::Calls)];
-        Ok((
-            part.choice("counts", Guards::Attempts, &around)?,
-            breaker(part, defaults)?,
-        ))
+        Ok((guards, breaker(part, defaults)?))
     })?;
     Ok(PolicyOptions {
         pipeline: PipelineOptions {

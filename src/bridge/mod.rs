@@ -11,6 +11,7 @@
 //! - [`failure`]: failures as records, programmer's mistakes as thrown errors.
 //! - [`handle`]: native objects held by JavaScript.
 //! - [`function`]: hand-written functions for the calls that must cost a tenth of a microsecond.
+//! - [`packed`]: arrays of many small values.
 //! - [`value`]: plain values, both ways.
 //!
 //! `unsafe` is allowed here and nowhere else in the addon.
@@ -21,6 +22,7 @@ mod door;
 mod failure;
 mod function;
 mod handle;
+mod packed;
 mod runtime;
 mod value;
 
@@ -30,5 +32,6 @@ pub(crate) use door::{Promised, promise};
 pub(crate) use failure::{record, throw};
 pub(crate) use function::{Answer, Call, Exports, Function};
 pub(crate) use handle::Handle;
+pub(crate) use packed::{Element, Packed};
 pub(crate) use runtime::{runtime, watch_panics};
 pub(crate) use value::{Given, Value};

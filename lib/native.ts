@@ -11,6 +11,8 @@ export type {
   HttpCallOptions,
   HttpEngine,
   LibsqlPool,
+  Socket,
+  WebSocketClient,
 } from '../dist/native';
 
 /** The platform packages that may hold this machine's binary, most likely first. */

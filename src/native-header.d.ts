@@ -78,3 +78,15 @@ export declare function httpRequest(
   cancel?: Handle<Cancel>,
   streamed?: boolean,
 ): Promise<string | [head: string, body: Uint8Array | Handle<HttpBodyReader>]>;
+export interface WebSocketClient {
+  readonly __webSocketClient: unique symbol;
+}
+export interface Socket {
+  readonly __socket: unique symbol;
+}
+export declare function websocketPush(socket: Handle<Socket>, data: string | Uint8Array, text: boolean): boolean;
+export declare function websocketFlush(socket: Handle<Socket>): boolean;
+export declare function websocketResume(socket: Handle<Socket>): void;
+export declare function websocketPause(socket: Handle<Socket>): void;
+export declare function websocketTerminate(socket: Handle<Socket>): void;
+export declare function websocketKeep(keep: boolean): void;

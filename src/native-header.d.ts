@@ -58,3 +58,13 @@ export interface NixtlaClient {
 export interface NixtlaJob {
   readonly __nixtlaJob: unique symbol;
 }
+export interface ConnectionTracker {
+  readonly __connectionTracker: unique symbol;
+}
+export declare function connectionRecord(
+  tracker: Handle<ConnectionTracker>,
+  tookMs: number,
+  ok: boolean,
+  errorType?: string,
+  bytes?: number,
+): void;

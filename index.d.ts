@@ -269,6 +269,383 @@ export declare function registerHealthCheck(
 export declare function checkAllHealth(): Promise<HealthReport>;
 /** {@link HealthMonitor.check} on the shared monitor. */
 export declare function checkHealth(name: string): Promise<HealthCheckResult>;
+/** The levels of {@link Logger}, least severe first. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+/** One structured record. `data` never contains a secret. */
+export interface LogRecord {
+  /** ISO 8601. */
+  timestamp: string;
+  /** The same for all records of one call or one object. */
+  correlationId: string;
+  level: LogLevel;
+  /** What happened, as `service.event`. */
+  event: string;
+  data: Record<string, unknown>;
+}
+/** Where moorline's log records go. A missing level is not logged. */
+export type Logger = {
+  [level in LogLevel]?: ((record: LogRecord) => void) | undefined;
+};
+/**
+ * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
+ * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
+ */
+export declare function setLogger(next: Logger | undefined): void;
+/** Where a connection is in its life. `degraded` works, with a complaint. */
+export declare const ConnectionState: Readonly<{
+  readonly DISCONNECTED: 'disconnected';
+  readonly CONNECTING: 'connecting';
+  readonly CONNECTED: 'connected';
+  readonly DISCONNECTING: 'disconnecting';
+  readonly ERROR: 'error';
+  readonly DEGRADED: 'degraded';
+}>;
+/** Where a connection is in its life. `degraded` works, with a complaint. */
+export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
+/** What a connection is for. `http`, `websocket` and `sse` are how it speaks; the others are yours to give. */
+export declare const ConnectionType: Readonly<{
+  readonly INTERNET: 'internet';
+  readonly BACKEND: 'backend';
+  readonly AUTHENTICATION: 'authentication';
+  readonly SERVICE: 'service';
+  readonly REALTIME: 'realtime';
+  readonly FILESYSTEM: 'filesystem';
+  readonly HTTP: 'http';
+  readonly WEBSOCKET: 'websocket';
+  readonly SSE: 'sse';
+  readonly DATABASE: 'database';
+  readonly EXTERNAL: 'external';
+}>;
+/** What a connection is for. `http`, `websocket` and `sse` are how it speaks; the others are yours to give. */
+export type ConnectionType = (typeof ConnectionType)[keyof typeof ConnectionType];
+/** How a connection is doing; `unknown` until it was first checked. */
+export declare const ConnectionHealth: Readonly<{
+  readonly HEALTHY: 'healthy';
+  readonly DEGRADED: 'degraded';
+  readonly UNHEALTHY: 'unhealthy';
+  readonly UNKNOWN: 'unknown';
+}>;
+/** How a connection is doing; `unknown` until it was first checked. */
+export type ConnectionHealth = (typeof ConnectionHealth)[keyof typeof ConnectionHealth];
+/**
+ * What a connection insists on. Each level includes the ones before it, but for `none`:
+ *
+ * - `none`: anything; not even certificates are checked;
+ * - `basic`: certificates are checked, plain text is allowed;
+ * - `enhanced`: TLS 1.2 or newer except to this machine, and redirects stay on https;
+ * - `maximum`: TLS 1.3 always, and only addresses on the public internet unless
+ *   `customSecurityOptions.allowedHosts` names them.
+ */
+export declare const SecurityLevel: Readonly<{
+  readonly NONE: 'none';
+  readonly BASIC: 'basic';
+  readonly ENHANCED: 'enhanced';
+  readonly MAXIMUM: 'maximum';
+}>;
+/** What a connection insists on. */
+export type SecurityLevel = (typeof SecurityLevel)[keyof typeof SecurityLevel];
+/** What a manager does about an unhealthy connection. */
+export declare const RecoveryStrategy: Readonly<{
+  readonly NONE: 'none';
+  readonly RECONNECT: 'reconnect';
+  readonly RECONNECT_BACKOFF: 'reconnect_backoff';
+  readonly FALLBACK: 'fallback';
+  readonly GRACEFUL_DEGRADATION: 'graceful_degradation';
+}>;
+/** What a manager does about an unhealthy connection. */
+export type RecoveryStrategy = (typeof RecoveryStrategy)[keyof typeof RecoveryStrategy];
+/** The figures in a {@link ConnectionStatus}. */
+export interface ConnectionMetrics {
+  /** Mean over the last requests, in milliseconds. */
+  responseTime: number;
+  /** Requests a second, over the last minute. */
+  throughput: number;
+  /** Of the last request, in milliseconds. */
+  latency: number;
+  /** Bytes a second in both directions, over the last minute. */
+  bandwidth: number;
+  /** Percent of the last requests that failed. */
+  errorRate: number;
+  /** Percent of the last requests that succeeded; 100 before the first. */
+  availability: number;
+  successCount: number;
+  errorCount: number;
+  totalRequests: number;
+  /** When the last request began, in milliseconds since the epoch. */
+  lastRequestTime?: number;
+  /** When the last request ended, in milliseconds since the epoch. */
+  lastResponseTime?: number;
+}
+/** What a connection looks like at one moment. Times are milliseconds since the epoch. */
+export interface ConnectionStatus {
+  connectionId: string;
+  name: string;
+  connectionType: ConnectionType;
+  state: ConnectionState;
+  health: ConnectionHealth;
+  config: ResolvedConnectionConfig;
+  metrics: ConnectionMetrics;
+  lastHealthCheck?: number;
+  /** The message of the last error. */
+  lastError?: string;
+  errorCount: number;
+  /** Errors since the last success. */
+  consecutiveErrors: number;
+  createdAt: number;
+  updatedAt: number;
+  isActive: boolean;
+  isSecure: boolean;
+  isAuthenticated: boolean;
+}
+/** Something that happened to a connection. */
+export interface ConnectionEvent {
+  eventId: string;
+  connectionId: string;
+  /** `state_changed`, `connection_lost`, …, or a word of your own. */
+  eventType: string;
+  /** Milliseconds since the epoch. */
+  timestamp: number;
+  data?: Record<string, unknown>;
+  severity?: 'info' | 'warning' | 'error';
+  message?: string;
+}
+/** What a health check of a connection found. */
+export interface ConnectionHealthCheck {
+  connectionId: string;
+  /** Milliseconds since the epoch. */
+  timestamp: number;
+  isHealthy: boolean;
+  /** Milliseconds. */
+  responseTime: number;
+  /** Why it is not healthy. */
+  errorMessage?: string;
+  details?: Record<string, unknown>;
+}
+/** Where a {@link RetryStrategy} stands. */
+export interface RetryContext {
+  /** The attempt that failed last, from 1. */
+  attempt: number;
+  /** Attempts in all. */
+  maxAttempts: number;
+  /** Until the next attempt, in **seconds**. */
+  delay: number;
+  backoffMultiplier: number;
+  lastError?: Error;
+  /** Milliseconds since the epoch. */
+  startTime: number;
+}
+/** How a connection proves who it is and what it insists on. */
+export interface SecurityContext {
+  authenticationToken?: string;
+  authorizationHeaders?: Record<string, string>;
+  encryptionEnabled?: boolean;
+  certificateValidation?: boolean;
+  customSecurityOptions?: Record<string, unknown>;
+}
+/** What a set of connections adds up to. */
+export interface ConnectionInfo {
+  totalConnections: number;
+  activeConnections: number;
+  healthyConnections: number;
+  degradedConnections: number;
+  unhealthyConnections: number;
+  /** Those whose health is not known. */
+  errorConnections: number;
+  /** Milliseconds. */
+  averageResponseTime: number;
+  totalRequests: number;
+  totalErrors: number;
+  overallHealth: ConnectionHealth;
+  /** Milliseconds since the epoch. */
+  lastUpdated: number;
+}
+/** TLS settings of a connection. Files are read again when they change. */
+export interface ConnectionTls {
+  /** Trusted authorities instead of the system's, as PEM text, its bytes or the path of a file. */
+  ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
+  /** The client's certificate chain, as PEM text, its bytes or a path. */
+  cert?: string | Uint8Array | undefined;
+  /** Its private key, as PEM text, its bytes or a path. */
+  key?: string | Uint8Array | undefined;
+  /** The name that the server's certificate must be valid for, instead of the host of the URL. */
+  serverName?: string | undefined;
+  /** Default `TLSv1.2`, at the security level `maximum` `TLSv1.3`. */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** Whether the server's certificate is checked. Default true, at the security level `none` false. */
+  rejectUnauthorized?: boolean | undefined;
+}
+/**
+ * Options of a connection. All times are in milliseconds.
+ *
+ * What is not given comes from the environment: `VITE_HTTP_TIMEOUT` (or `WEBSOCKET`, `SSE`, `DATABASE`, `EXTERNAL`)
+ * for connections of that type, then `VITE_CONNECTION_TIMEOUT` for all. A variable that cannot be read is an error
+ * that names it.
+ */
+export interface ConnectionConfig {
+  /** What it is called in events and logs. Default: its type. */
+  name?: string | undefined;
+  /** What it is for. Default: the type of its class. */
+  connectionType?: ConnectionType | undefined;
+  /** Where it leads. Default: `VITE_HTTP_URL`, `VITE_WEBSOCKET_URL` or `VITE_SSE_URL`. */
+  url?: string | undefined;
+  /** How long connecting, or one operation, may take. Default 30 000; `Infinity`: no limit. */
+  timeout?: number | undefined;
+  /** Attempts after the first. Default 3. */
+  retryCount?: number | undefined;
+  /** The wait before the first retry. Default 1000. */
+  retryDelay?: number | undefined;
+  /** From one wait to the next. Default 2. */
+  backoffMultiplier?: number | undefined;
+  /** HTTP: requests at once; a pool: connections at most. Default 10. */
+  maxConnections?: number | undefined;
+  /** HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default 60 000. */
+  keepAlive?: number | undefined;
+  /** Whether compressed transfer is offered. Default true. */
+  compression?: boolean | undefined;
+  /** `true` refuses plain text except to this machine. Default: the URL and `securityLevel` decide. */
+  encryption?: boolean | undefined;
+  /** What the connection insists on. Default `basic`. */
+  securityLevel?: SecurityLevel | undefined;
+  /** Time between two health checks of its own. Default 30 000; `Infinity`: none. */
+  healthCheckInterval?: number | undefined;
+  /** How long a health check may take. Default 5000. */
+  healthCheckTimeout?: number | undefined;
+  /** Whether a connection that was lost is opened again. Default true. */
+  autoReconnect?: boolean | undefined;
+  /** Whether a failed operation that can be repeated is. Default true. */
+  autoRetry?: boolean | undefined;
+  /** Whether a connection that keeps failing is left alone for a while. Default true. */
+  circuitBreaker?: boolean | undefined;
+  /** Failures in a row that open the circuit breaker. Default 5. */
+  circuitBreakerThreshold?: number | undefined;
+  /** How long it stays open. Default 60 000. */
+  circuitBreakerTimeout?: number | undefined;
+  /** Whether sends wait for their turn. Default false. */
+  rateLimit?: boolean | undefined;
+  /** With `rateLimit`: sends in each window. Default 100. */
+  rateLimitRequests?: number | undefined;
+  /** With `rateLimit`: how long a window is. Default 60 000. */
+  rateLimitWindow?: number | undefined;
+  /** Whether connects, disconnects, refused credentials and refusals are logged: who, where, outcome. Default true. */
+  auditLogging?: boolean | undefined;
+  /** `false`: no `metrics` events and no health checks of its own. Default true. */
+  monitoring?: boolean | undefined;
+  /** What a manager does when it is unhealthy. Default `reconnect_backoff`. */
+  recoveryStrategy?: RecoveryStrategy | undefined;
+  /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
+  fallbackUrl?: string | undefined;
+  /** Sent with each request or handshake. Default: none. */
+  customHeaders?: Readonly<Record<string, string>> | undefined;
+  /** Whatever your own subclasses want to find in `config`. Default: nothing. */
+  customOptions?: Readonly<Record<string, unknown>> | undefined;
+  /** Names, addresses and networks (`10.1.0.0/16`) that the level `maximum` may reach nevertheless. Default: none. */
+  customSecurityOptions?:
+    | {
+        readonly allowedHosts?: readonly string[] | undefined;
+      }
+    | undefined;
+  /** Whether what happens is logged in detail. Default false. */
+  debug?: boolean | undefined;
+  /** The least severe records it logs. Default `info`, with `debug` `debug`. */
+  logLevel?: LogLevel | undefined;
+  /** TLS settings. Default: certificates are checked against the system's authorities. */
+  tls?: ConnectionTls | undefined;
+  /** `'environment'`, or the URL of an HTTP or SOCKS5 proxy. Default: none. */
+  proxy?: string | undefined;
+}
+type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy';
+/** Every option, as it is in force. Printed and as JSON it shows no credentials. */
+export type ResolvedConnectionConfig = Required<{
+  [Key in Exclude<keyof ConnectionConfig, Unset>]: Exclude<ConnectionConfig[Key], undefined>;
+}> & {
+  [Key in Exclude<Unset, 'name' | 'connectionType'>]: ConnectionConfig[Key];
+} & {
+  name: string;
+  connectionType: ConnectionType;
+};
+/** A configuration by name. `connectionType` is unset where only the class that gets it can tell. */
+export type NamedConnectionConfig = Omit<ResolvedConnectionConfig, 'connectionType'> & {
+  connectionType: ConnectionType | undefined;
+};
+type Environment = Readonly<Record<string, unknown>>;
+/**
+ * Configurations by name, on top of an environment: `process.env`, or `import.meta.env` in a Vite application.
+ *
+ * `http`, `websocket`, `sse`, `database` and `external` are what the environment says of them
+ * (`VITE_HTTP_URL`, `VITE_HTTP_TIMEOUT`, …); every other name that was not `set` gives what it says of all
+ * (`VITE_CONNECTION_TIMEOUT`, …).
+ */
+export declare class ConnectionConfigManager {
+  #private;
+  /** @throws TypeError, RangeError for a variable that cannot be read, naming it. */
+  constructor(env?: Environment);
+  /** The configuration of that name, complete; a copy, which may be changed. Never undefined. */
+  get(name: string): NamedConnectionConfig;
+  /**
+   * Gives a name a configuration; what it leaves out comes from the environment and the defaults.
+   *
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
+   */
+  set(name: string, config: ConnectionConfig): void;
+  /** The names that were `set`, and the protocols that the environment says something of. */
+  listNames(): string[];
+}
+/** What {@link ConnectionMetricsTracker.metrics} and a connection's `getMetrics` give. */
+export interface ConnectionFigures {
+  /** Requests since the beginning. */
+  requestCount: number;
+  /** Of which failed. */
+  errorCount: number;
+  /** Percent of the last requests that failed. */
+  errorRate: number;
+  /** Mean over the last requests, in milliseconds. */
+  averageResponseTime: number;
+  /** Requests a second, over the last 60 seconds. */
+  throughput: number;
+  /** Percent of the last requests that succeeded; 100 before the first. */
+  uptime: number;
+}
+/** Everything a {@link ConnectionMetricsTracker} knows. */
+export interface ConnectionMetricsSummary extends ConnectionFigures {
+  successCount: number;
+  /** Failures since the last success. */
+  consecutiveErrors: number;
+  /** Failures by type; those without one are `other`. */
+  errorBreakdown: Record<string, number>;
+  /** When the last request began, ISO 8601. */
+  lastRequestTime?: string;
+  /** When the last request ended, ISO 8601. */
+  lastResponseTime?: string;
+}
+/**
+ * Keeps the figures of a connection: means and rates over the last requests, counts since the beginning.
+ */
+export declare class ConnectionMetricsTracker {
+  #private;
+  /** @param windowSize how many requests means and rates cover, 1 to 100 000. */
+  constructor(windowSize?: number);
+  /**
+   * Counts a request that has just ended.
+   *
+   * @param responseTimeMs how long it took.
+   * @param success whether it succeeded.
+   * @param errorType what kind of failure it was; 100 kinds are told apart.
+   * @param bytes how much it moved in both directions.
+   */
+  record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void;
+  /** Mean over the last requests, in milliseconds. */
+  averageResponseTime(): number;
+  /** Percent of the last requests that failed. */
+  errorRate(): number;
+  /** Requests a second, over the last `windowSeconds` (1 to 300, default 60). */
+  throughput(windowSeconds?: number): number;
+  /** Percent of the last requests that succeeded; 100 before the first. */
+  uptime(): number;
+  /** The figures that a connection's `getMetrics` gives. */
+  metrics(): ConnectionFigures;
+  /** Everything it knows. */
+  summary(): ConnectionMetricsSummary;
+}
 type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
 export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;
@@ -609,28 +986,6 @@ export declare class PooledClient {
   close(): void;
   [Symbol.dispose](): void;
 }
-/** The levels of {@link Logger}, least severe first. */
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-/** One structured record. `data` never contains a secret. */
-export interface LogRecord {
-  /** ISO 8601. */
-  timestamp: string;
-  /** The same for all records of one call or one object. */
-  correlationId: string;
-  level: LogLevel;
-  /** What happened, as `service.event`. */
-  event: string;
-  data: Record<string, unknown>;
-}
-/** Where moorline's log records go. A missing level is not logged. */
-export type Logger = {
-  [level in LogLevel]?: ((record: LogRecord) => void) | undefined;
-};
-/**
- * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
- * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
- */
-export declare function setLogger(next: Logger | undefined): void;
 /** A request the service works on by itself; made by `NixtlaClient.submit`. */
 export declare class NixtlaJob<Answer> {
   #private;

@@ -12,6 +12,25 @@ export {
 } from './health';
 export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './health';
 export type { HealthCheckFunction } from './health-answer';
+export { ConnectionConfigManager } from './connection/config';
+export type {
+  ConnectionConfig,
+  ConnectionTls,
+  NamedConnectionConfig,
+  ResolvedConnectionConfig,
+} from './connection/config';
+export { ConnectionMetricsTracker } from './connection/metrics';
+export type { ConnectionFigures, ConnectionMetricsSummary } from './connection/metrics';
+export { ConnectionHealth, ConnectionState, ConnectionType, RecoveryStrategy, SecurityLevel } from './connection/state';
+export type {
+  ConnectionEvent,
+  ConnectionHealthCheck,
+  ConnectionInfo,
+  ConnectionMetrics,
+  ConnectionStatus,
+  RetryContext,
+  SecurityContext,
+} from './connection/state';
 export { CircuitBreaker, CircuitState } from './breaker';
 export type { BreakerOptions, CircuitSnapshot } from './breaker';
 export type { Guarded } from './guard';

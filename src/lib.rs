@@ -14,6 +14,7 @@
 
 mod breaker;
 mod bridge;
+mod connection;
 mod guarded;
 mod health;
 mod http;
@@ -40,6 +41,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     exports.add::<libsql::Release>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
+    exports.add::<connection::Record>()?;
     webhook::register(&exports)?;
     websocket::register(&exports)?;
     Ok(())

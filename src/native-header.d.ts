@@ -90,3 +90,13 @@ export declare function websocketResume(socket: Handle<Socket>): void;
 export declare function websocketPause(socket: Handle<Socket>): void;
 export declare function websocketTerminate(socket: Handle<Socket>): void;
 export declare function websocketKeep(keep: boolean): void;
+export interface ConnectionTracker {
+  readonly __connectionTracker: unique symbol;
+}
+export declare function connectionRecord(
+  tracker: Handle<ConnectionTracker>,
+  tookMs: number,
+  ok: boolean,
+  errorType?: string,
+  bytes?: number,
+): void;

@@ -1,4 +1,4 @@
-// The built addon behind the public face, for the tests of the bridge itself.
+// The built addon behind the public face, for the tests of what users do not see.
 import { join } from 'node:path';
 
 import type * as Call from '../../lib/call';
@@ -6,5 +6,8 @@ import type * as Native from '../../lib/native';
 
 const dist = join(__dirname, '..', '..', 'dist');
 
-export const { native } = require(join(dist, 'native.js')) as typeof Native;
-export const { call } = require(join(dist, 'call.js')) as typeof Call;
+/** A module of lib/, compiled. */
+export const load = <Module>(name: string): Module => require(join(dist, `${name}.js`)) as Module;
+
+export const { native } = load<typeof Native>('native');
+export const { call } = load<typeof Call>('call');

@@ -5,6 +5,7 @@ const given = ({ root: moorline, libsql }) => ({
   BreakerOptions: (options) => new moorline.Policy({ breaker: options }),
   BulkheadOptions: (options) => new moorline.Policy({ bulkhead: options }),
   Config: (options) => libsql.createClient({ url: ':memory:', ...options }),
+  ConnectionConfig: (options) => new moorline.ConnectionConfigManager({}).set('http', options),
   HealthCheckOptions: (options) => new moorline.HealthMonitor(options),
   NixtlaClientConfig: (options) => new moorline.NixtlaClient({ apiKey: 'key', ...options }),
   PolicyOptions: (options) => new moorline.Policy(options),

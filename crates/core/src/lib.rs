@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod connection;
+pub mod environment;
 pub mod error;
 pub mod health;
 pub mod limit;

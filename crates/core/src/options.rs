@@ -4,8 +4,11 @@
 //! The reader knows the path (`options.pool.maxSize`), refuses wrong types and ranges with the reason, and
 //! in [`Options::finish`] refuses keys nobody asked for, naming the nearest known one.
 
+mod nearest;
+
 use std::{cell::RefCell, fmt, ops::RangeInclusive, time::Duration};
 
+pub use self::nearest::nearest;
 use crate::limit::Limit;
 
 /// A plain JavaScript value that was taken over whole. `undefined` members are absent.
@@ -140,10 +143,22 @@ impl std::error::Error for OptionError {}
 /// What reading an option gives.
 pub type Read<T> = Result<T, OptionError>;
 
+/// What stands for a key that is not given: an environment variable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fallback {
+    /// The key it stands for.
+    pub key: &'static str,
+    /// What messages call it.
+    pub name: String,
+    /// Its value.
+    pub value: Plain,
+}
+
 /// A reader over one options object.
 pub struct Options<'a> {
     path: String,
     entries: &'a [(String, Plain)],
+    fallbacks: &'a [Fallback],
     known: RefCell<Vec<&'static str>>,
 }
 
@@ -158,23 +173,43 @@ impl<'a> Options<'a> {
         Ok(Self {
             path: path.to_owned(),
             entries,
+            fallbacks: &[],
             known: RefCell::default(),
         })
     }
 
-    /// The path of one of its keys, for messages.
-    pub fn path_of(&self, key: &str) -> String {
-        format!("{}.{key}", self.path)
+    /// The same reader, in which the first of the `fallbacks` for a key stands for one that is not given.
+    #[must_use]
+    pub fn with_fallbacks(mut self, fallbacks: &'a [Fallback]) -> Self {
+        self.fallbacks = fallbacks;
+        self
     }
 
-    /// The raw value of a key; marks it as known.
-    pub fn value(&self, key: &'static str) -> Option<&'a Plain> {
-        self.known.borrow_mut().push(key);
+    /// The path of one of its keys, or the name of what stands for it, for messages.
+    pub fn path_of(&self, key: &str) -> String {
+        match (self.given(key), self.fallback(key)) {
+            (None, Some(fallback)) => fallback.name.clone(),
+            _ => format!("{}.{key}", self.path),
+        }
+    }
+
+    fn given(&self, key: &str) -> Option<&'a Plain> {
         self.entries
             .iter()
             .find(|(name, _)| name == key)
             .map(|(_, value)| value)
             .filter(|value| !matches!(value, Plain::Undefined))
+    }
+
+    fn fallback(&self, key: &str) -> Option<&'a Fallback> {
+        self.fallbacks.iter().find(|fallback| fallback.key == key)
+    }
+
+    /// The raw value of a key; marks it as known.
+    pub fn value(&self, key: &'static str) -> Option<&'a Plain> {
+        self.known.borrow_mut().push(key);
+        self.given(key)
+            .or_else(|| self.fallback(key).map(|fallback| &fallback.value))
     }
 
     /// A string, if given.
@@ -356,35 +391,4 @@ fn describe(range: &RangeInclusive<f64>, unit: &str) -> String {
     } else {
         format!("between {} and {}{unit}", range.start(), range.end())
     }
-}
-
-/// The known key nearest to `key`, when it is near enough to be a slip of the hand.
-pub fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
-    known
-        .iter()
-        .map(|candidate| {
-            (
-                distance(&key.to_lowercase(), &candidate.to_lowercase()),
-                *candidate,
-            )
-        })
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's edit distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

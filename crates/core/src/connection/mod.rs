@@ -1,0 +1,6 @@
+//! What a connection of any protocol is told, keeps count of and insists on.
+
+pub mod config;
+pub mod security;
+pub mod tracker;
+pub mod variables;

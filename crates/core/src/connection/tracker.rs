@@ -1,0 +1,188 @@
+//! The figures of a connection: a window over its last requests, and counts by the second.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
+
+/// The longest span that throughput can be asked for, and what it is asked for by default.
+pub const MAX_SPAN_SECONDS: u64 = 300;
+const SPAN_SECONDS: u64 = 60;
+/// Kinds of errors that are told apart; what comes later counts as [`OTHER`].
+const MAX_ERROR_TYPES: usize = 100;
+const OTHER: &str = "other";
+
+/// One request that ended.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    took_ms: f64,
+    ok: bool,
+}
+
+/// What happened within one second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Second {
+    number: u64,
+    requests: u32,
+    bytes: u64,
+}
+
+/// Counts requests. `now` must not go back from one call to the next.
+#[derive(Debug)]
+pub struct Tracker {
+    window: usize,
+    samples: VecDeque<Sample>,
+    began: Instant,
+    seconds: VecDeque<Second>,
+    requests: u64,
+    errors: u64,
+    consecutive_errors: u64,
+    error_types: BTreeMap<String, u64>,
+    last: Option<(Instant, f64)>,
+}
+
+/// What a [`Tracker`] has counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    /// Requests since the beginning.
+    pub requests: u64,
+    /// Of which failed.
+    pub errors: u64,
+    /// Failures since the last success.
+    pub consecutive_errors: u64,
+    /// Percent of the window that failed; 0 without a request.
+    pub error_rate: f64,
+    /// Mean of the window in milliseconds; 0 without a request.
+    pub average_response_ms: f64,
+    /// Requests a second over the last minute.
+    pub throughput: f64,
+    /// Bytes a second over the last minute.
+    pub bandwidth: f64,
+    /// When the last request ended, and how many milliseconds it took.
+    pub last: Option<(Instant, f64)>,
+    /// Failures by type.
+    pub error_types: BTreeMap<String, u64>,
+}
+
+impl Figures {
+    /// Percent of the window that succeeded; 100 without a request.
+    pub fn uptime(&self) -> f64 {
+        100.0 - self.error_rate
+    }
+}
+
+impl Tracker {
+    /// A tracker over the last `window` requests.
+    pub fn new(window: usize, now: Instant) -> Self {
+        Self {
+            window: window.max(1),
+            samples: VecDeque::new(),
+            began: now,
+            seconds: VecDeque::new(),
+            requests: 0,
+            errors: 0,
+            consecutive_errors: 0,
+            error_types: BTreeMap::new(),
+            last: None,
+        }
+    }
+
+    /// Counts a request that ended now, with the bytes it moved.
+    pub fn record(
+        &mut self,
+        took_ms: f64,
+        ok: bool,
+        error_type: Option<&str>,
+        bytes: u64,
+        now: Instant,
+    ) {
+        if self.samples.len() == self.window {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(Sample { took_ms, ok });
+        self.last = Some((now, took_ms));
+        self.requests += 1;
+        if ok {
+            self.consecutive_errors = 0;
+        } else {
+            self.errors += 1;
+            self.consecutive_errors += 1;
+            self.count_error(error_type.unwrap_or(OTHER));
+        }
+        let second = self.second(now);
+        second.requests = second.requests.saturating_add(1);
+        second.bytes = second.bytes.saturating_add(bytes);
+    }
+
+    /// What it has counted.
+    pub fn figures(&self, now: Instant) -> Figures {
+        let kept = self.samples.len().max(1) as f64;
+        let failed = self.samples.iter().filter(|sample| !sample.ok).count();
+        // Not `sum`, which is −0 for nothing.
+        let took = self
+            .samples
+            .iter()
+            .fold(0.0, |took, sample| took + sample.took_ms);
+        let (requests, bytes) = self.within(SPAN_SECONDS, now);
+        Figures {
+            requests: self.requests,
+            errors: self.errors,
+            consecutive_errors: self.consecutive_errors,
+            error_rate: failed as f64 / kept * 100.0,
+            average_response_ms: took / kept,
+            throughput: requests as f64 / SPAN_SECONDS as f64,
+            bandwidth: bytes as f64 / SPAN_SECONDS as f64,
+            last: self.last,
+            error_types: self.error_types.clone(),
+        }
+    }
+
+    /// Requests a second over the last `seconds`, of which there are 1 to [`MAX_SPAN_SECONDS`].
+    pub fn throughput(&self, seconds: u64, now: Instant) -> f64 {
+        let seconds = seconds.clamp(1, MAX_SPAN_SECONDS);
+        self.within(seconds, now).0 as f64 / seconds as f64
+    }
+
+    fn count_error(&mut self, error_type: &str) {
+        if let Some(count) = self.error_types.get_mut(error_type) {
+            *count += 1;
+            return;
+        }
+        let full = self.error_types.len() >= MAX_ERROR_TYPES;
+        let name = if full { OTHER } else { error_type };
+        *self.error_types.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// Seconds since the beginning, which the first second is number 0 of.
+    fn number(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.began).as_secs()
+    }
+
+    fn second(&mut self, now: Instant) -> &mut Second {
+        let number = self.number(now);
+        let fresh = self.seconds.back().is_none_or(|last| last.number < number);
+        if fresh {
+            let kept = |second: &Second| second.number + MAX_SPAN_SECONDS > number;
+            while self.seconds.front().is_some_and(|second| !kept(second)) {
+                self.seconds.pop_front();
+            }
+            self.seconds.push_back(Second {
+                number,
+                ..Second::default()
+            });
+        }
+        let last = self.seconds.len() - 1;
+        &mut self.seconds[last]
+    }
+
+    fn within(&self, seconds: u64, now: Instant) -> (u64, u64) {
+        let number = self.number(now);
+        self.seconds
+            .iter()
+            .rev()
+            .take_while(|second| second.number + seconds > number)
+            .fold((0, 0), |(requests, bytes), second| {
+                (requests + u64::from(second.requests), bytes + second.bytes)
+            })
+    }
+}

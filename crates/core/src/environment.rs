@@ -1,0 +1,102 @@
+//! Environment variables as option values, read strictly: a bad value is an error that names its variable.
+
+use crate::options::{Fallback, OptionError, Plain, Read};
+
+/// What a variable's text stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Itself.
+    Text,
+    /// A word of a closed set, in any case.
+    Word,
+    /// A decimal number, or `Infinity`.
+    Number,
+    /// `true`, `false`, `1` or `0`.
+    Flag,
+}
+
+impl Form {
+    /// The value of the variable `name`; nothing when it is empty.
+    pub fn read(self, name: &str, text: &str) -> Read<Option<Plain>> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let bad =
+            |expected| OptionError::bad_value(name, format!("must be {expected}, got '{text}'"));
+        Ok(Some(match self {
+            Self::Text => Plain::Text(text.to_owned()),
+            Self::Word => Plain::Text(text.to_ascii_lowercase()),
+            Self::Number => Plain::Number(number(text).ok_or_else(|| bad("a number"))?),
+            Self::Flag => Plain::Bool(flag(text).ok_or_else(|| bad("true or false"))?),
+        }))
+    }
+
+    /// The variable `name`, if `lookup` knows it, as what stands for the option `key`.
+    pub fn fallback<'v>(
+        self,
+        key: &'static str,
+        name: String,
+        lookup: impl FnOnce(&str) -> Option<&'v str>,
+    ) -> Read<Option<Fallback>> {
+        let Some(text) = lookup(&name) else {
+            return Ok(None);
+        };
+        let value = self.read(&name, text)?;
+        Ok(value.map(|value| Fallback { key, name, value }))
+    }
+}
+
+/// Rust would read `nan` and `inf` as well, which nobody means.
+fn number(text: &str) -> Option<f64> {
+    let decimal = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E');
+    match text {
+        "Infinity" => Some(f64::INFINITY),
+        _ if text.chars().all(decimal) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_value_is_an_error_that_names_the_variable() {
+        for (form, text) in [
+            (Form::Number, "5s"),
+            (Form::Number, "nan"),
+            (Form::Number, "inf"),
+            (Form::Flag, "maybe"),
+        ] {
+            let error = form.read("VITE_X", text).unwrap_err();
+            assert!(error.message.starts_with("VITE_X must be "), "{error}");
+            assert!(error.message.ends_with(&format!("got '{text}'")), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_says_nothing() {
+        for form in [Form::Text, Form::Word, Form::Number, Form::Flag] {
+            assert_eq!(form.read("VITE_X", " "), Ok(None));
+        }
+    }
+
+    #[test]
+    fn numbers_flags_and_words_are_read_as_such() {
+        let read = |form: Form, text| form.read("X", text).unwrap().unwrap();
+        assert_eq!(read(Form::Number, " 1.5 "), Plain::Number(1.5));
+        assert_eq!(read(Form::Number, "Infinity"), Plain::Number(f64::INFINITY));
+        assert_eq!(read(Form::Flag, "TRUE"), Plain::Bool(true));
+        assert_eq!(read(Form::Flag, "0"), Plain::Bool(false));
+        assert_eq!(read(Form::Word, "MAXIMUM"), Plain::Text("maximum".into()));
+    }
+}

@@ -1,0 +1,229 @@
+import { inspect, type InspectOptions } from 'node:util';
+
+import type { LogLevel } from '../logger';
+import { invalidType } from '../match';
+import { native } from '../native';
+import { redacted } from './redaction';
+import type { ConnectionType, RecoveryStrategy, SecurityLevel } from './state';
+
+/** TLS settings of a connection. Files are read again when they change. */
+export interface ConnectionTls {
+  /** Trusted authorities instead of the system's, as PEM text, its bytes or the path of a file. */
+  ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
+  /** The client's certificate chain, as PEM text, its bytes or a path. */
+  cert?: string | Uint8Array | undefined;
+  /** Its private key, as PEM text, its bytes or a path. */
+  key?: string | Uint8Array | undefined;
+  /** The name that the server's certificate must be valid for, instead of the host of the URL. */
+  serverName?: string | undefined;
+  /** Default `TLSv1.2`, at the security level `maximum` `TLSv1.3`. */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** Whether the server's certificate is checked. Default true, at the security level `none` false. */
+  rejectUnauthorized?: boolean | undefined;
+}
+
+/**
+ * Options of a connection. All times are in milliseconds.
+ *
+ * What is not given comes from the environment: `VITE_HTTP_TIMEOUT` (or `WEBSOCKET`, `SSE`, `DATABASE`, `EXTERNAL`)
+ * for connections of that type, then `VITE_CONNECTION_TIMEOUT` for all. A variable that cannot be read is an error
+ * that names it.
+ */
+export interface ConnectionConfig {
+  /** What it is called in events and logs. Default: its type. */
+  name?: string | undefined;
+  /** What it is for. Default: the type of its class. */
+  connectionType?: ConnectionType | undefined;
+  /** Where it leads. Default: `VITE_HTTP_URL`, `VITE_WEBSOCKET_URL` or `VITE_SSE_URL`. */
+  url?: string | undefined;
+  /** How long connecting, or one operation, may take. Default 30 000; `Infinity`: no limit. */
+  timeout?: number | undefined;
+  /** Attempts after the first. Default 3. */
+  retryCount?: number | undefined;
+  /** The wait before the first retry. Default 1000. */
+  retryDelay?: number | undefined;
+  /** From one wait to the next. Default 2. */
+  backoffMultiplier?: number | undefined;
+  /** HTTP: requests at once; a pool: connections at most. Default 10. */
+  maxConnections?: number | undefined;
+  /** HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default 60 000. */
+  keepAlive?: number | undefined;
+  /** Whether compressed transfer is offered. Default true. */
+  compression?: boolean | undefined;
+  /** `true` refuses plain text except to this machine. Default: the URL and `securityLevel` decide. */
+  encryption?: boolean | undefined;
+  /** What the connection insists on. Default `basic`. */
+  securityLevel?: SecurityLevel | undefined;
+  /** Time between two health checks of its own. Default 30 000; `Infinity`: none. */
+  healthCheckInterval?: number | undefined;
+  /** How long a health check may take. Default 5000. */
+  healthCheckTimeout?: number | undefined;
+  /** Whether a connection that was lost is opened again. Default true. */
+  autoReconnect?: boolean | undefined;
+  /** Whether a failed operation that can be repeated is. Default true. */
+  autoRetry?: boolean | undefined;
+  /** Whether a connection that keeps failing is left alone for a while. Default true. */
+  circuitBreaker?: boolean | undefined;
+  /** Failures in a row that open the circuit breaker. Default 5. */
+  circuitBreakerThreshold?: number | undefined;
+  /** How long it stays open. Default 60 000. */
+  circuitBreakerTimeout?: number | undefined;
+  /** Whether sends wait for their turn. Default false. */
+  rateLimit?: boolean | undefined;
+  /** With `rateLimit`: sends in each window. Default 100. */
+  rateLimitRequests?: number | undefined;
+  /** With `rateLimit`: how long a window is. Default 60 000. */
+  rateLimitWindow?: number | undefined;
+  /** Whether connects, disconnects, refused credentials and refusals are logged: who, where, outcome. Default true. */
+  auditLogging?: boolean | undefined;
+  /** `false`: no `metrics` events and no health checks of its own. Default true. */
+  monitoring?: boolean | undefined;
+  /** What a manager does when it is unhealthy. Default `reconnect_backoff`. */
+  recoveryStrategy?: RecoveryStrategy | undefined;
+  /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
+  fallbackUrl?: string | undefined;
+  /** Sent with each request or handshake. Default: none. */
+  customHeaders?: Readonly<Record<string, string>> | undefined;
+  /** Whatever your own subclasses want to find in `config`. Default: nothing. */
+  customOptions?: Readonly<Record<string, unknown>> | undefined;
+  /** Names, addresses and networks (`10.1.0.0/16`) that the level `maximum` may reach nevertheless. Default: none. */
+  customSecurityOptions?: { readonly allowedHosts?: readonly string[] | undefined } | undefined;
+  /** Whether what happens is logged in detail. Default false. */
+  debug?: boolean | undefined;
+  /** The least severe records it logs. Default `info`, with `debug` `debug`. */
+  logLevel?: LogLevel | undefined;
+  /** TLS settings. Default: certificates are checked against the system's authorities. */
+  tls?: ConnectionTls | undefined;
+  /** `'environment'`, or the URL of an HTTP or SOCKS5 proxy. Default: none. */
+  proxy?: string | undefined;
+}
+
+/** The keys that stay unset when nobody says anything. */
+type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy';
+
+/** Every option, as it is in force. Printed and as JSON it shows no credentials. */
+export type ResolvedConnectionConfig = Required<{
+  [Key in Exclude<keyof ConnectionConfig, Unset>]: Exclude<ConnectionConfig[Key], undefined>;
+}> & { [Key in Exclude<Unset, 'name' | 'connectionType'>]: ConnectionConfig[Key] } & {
+  name: string;
+  connectionType: ConnectionType;
+};
+
+/** A configuration by name. `connectionType` is unset where only the class that gets it can tell. */
+export type NamedConnectionConfig = Omit<ResolvedConnectionConfig, 'connectionType'> & {
+  connectionType: ConnectionType | undefined;
+};
+
+type Environment = Readonly<Record<string, unknown>>;
+
+/** Limits that `Infinity` turns off, which JSON has no number for. */
+const LIMITS = ['timeout', 'keepAlive', 'healthCheckInterval', 'healthCheckTimeout'] as const;
+
+/**
+ * @internal The options in force of a connection of `type`: what is given, then the environment, then the defaults.
+ * @throws TypeError, RangeError for an option or a variable that is unknown, of the wrong type or out of range.
+ */
+export function resolveConfig(given: ConnectionConfig, type: ConnectionType): ResolvedConnectionConfig {
+  return resolve(given, variablesOf(process.env), type, given.name ?? type) as ResolvedConnectionConfig;
+}
+
+/** @internal The URL that a connection cannot do without; `service` is what its kind is called. */
+export function requireUrl({ url }: ResolvedConnectionConfig, service: string): string {
+  if (url !== undefined) return url;
+  throw Object.assign(new TypeError(`${service} connection requires a URL`), { code: 'ERR_INVALID_ARG_VALUE' });
+}
+
+function resolve(
+  given: ConnectionConfig,
+  variables: Record<string, string>,
+  type: ConnectionType | undefined,
+  name: string,
+): NamedConnectionConfig {
+  if (!isObject(given)) throw invalidType('options', 'an object', given);
+  // What only other code reads stays here: functions, certificates, data of the user's own.
+  const { tls, proxy, customOptions, ...data } = given;
+  for (const [key, value] of Object.entries({ tls, customOptions })) {
+    if (value !== undefined && !isObject(value)) throw invalidType(`options.${key}`, 'an object', value);
+  }
+  if (proxy !== undefined && typeof proxy !== 'string') throw invalidType('options.proxy', 'a string', proxy);
+  const read = JSON.parse(native.connectionConfig(data, variables, type)) as Record<string, unknown>;
+  for (const key of LIMITS) read[key] ??= Infinity;
+  return redacted({
+    url: undefined,
+    connectionType: undefined,
+    encryption: undefined,
+    fallbackUrl: undefined,
+    ...read,
+    name,
+    customHeaders: { ...given.customHeaders },
+    customOptions: { ...customOptions },
+    customSecurityOptions: { ...given.customSecurityOptions },
+    tls,
+    proxy,
+  } as unknown as NamedConnectionConfig);
+}
+
+/** Of an environment, what could concern us. */
+function variablesOf(environment: Environment): Record<string, string> {
+  if (!isObject(environment)) throw invalidType('env', 'an object', environment);
+  const texts = Object.entries(environment).filter(([name, value]) => name.startsWith('VITE_') && value !== undefined);
+  return Object.fromEntries(texts.map(([name, value]) => [name, String(value)]));
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Configurations by name, on top of an environment: `process.env`, or `import.meta.env` in a Vite application.
+ *
+ * `http`, `websocket`, `sse`, `database` and `external` are what the environment says of them
+ * (`VITE_HTTP_URL`, `VITE_HTTP_TIMEOUT`, …); every other name that was not `set` gives what it says of all
+ * (`VITE_CONNECTION_TIMEOUT`, …).
+ */
+export class ConnectionConfigManager {
+  readonly #variables: Record<string, string>;
+  readonly #set = new Map<string, NamedConnectionConfig>();
+  readonly #found: readonly string[];
+
+  /** @throws TypeError, RangeError for a variable that cannot be read, naming it. */
+  constructor(env: Environment = process.env) {
+    this.#variables = variablesOf(env);
+    this.#found = native.connectionConfigured(this.#variables);
+    // A bad variable is an error here, so that `get` never is.
+    for (const name of ['default', ...this.#found]) this.get(name);
+  }
+
+  /** The configuration of that name, complete; a copy, which may be changed. Never undefined. */
+  get(name: string): NamedConnectionConfig {
+    const set = this.#set.get(name);
+    if (!set) return resolve({}, this.#variables, name as ConnectionType, name);
+    return redacted({
+      ...set,
+      customHeaders: { ...set.customHeaders },
+      customOptions: { ...set.customOptions },
+      customSecurityOptions: { ...set.customSecurityOptions },
+    });
+  }
+
+  /**
+   * Gives a name a configuration; what it leaves out comes from the environment and the defaults.
+   *
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
+   */
+  set(name: string, config: ConnectionConfig): void {
+    const type = config.connectionType ?? (name as ConnectionType);
+    this.#set.set(name, resolve(config, this.#variables, type, name));
+  }
+
+  /** The names that were `set`, and the protocols that the environment says something of. */
+  listNames(): string[] {
+    return [...new Set([...this.#found, ...this.#set.keys()])];
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const named = Object.fromEntries(this.listNames().map((name) => [name, this.get(name)]));
+    return `ConnectionConfigManager ${inspect(named, options)}`;
+  }
+}

@@ -1,0 +1,143 @@
+import { inspect, type InspectOptions } from 'node:util';
+
+import { invalidType } from '../match';
+import { native, type Handle } from '../native';
+import type { ConnectionTracker } from '../../dist/native';
+import type { ConnectionMetrics } from './state';
+
+/** What {@link ConnectionMetricsTracker.metrics} and a connection's `getMetrics` give. */
+export interface ConnectionFigures {
+  /** Requests since the beginning. */
+  requestCount: number;
+  /** Of which failed. */
+  errorCount: number;
+  /** Percent of the last requests that failed. */
+  errorRate: number;
+  /** Mean over the last requests, in milliseconds. */
+  averageResponseTime: number;
+  /** Requests a second, over the last 60 seconds. */
+  throughput: number;
+  /** Percent of the last requests that succeeded; 100 before the first. */
+  uptime: number;
+}
+
+/** Everything a {@link ConnectionMetricsTracker} knows. */
+export interface ConnectionMetricsSummary extends ConnectionFigures {
+  successCount: number;
+  /** Failures since the last success. */
+  consecutiveErrors: number;
+  /** Failures by type; those without one are `other`. */
+  errorBreakdown: Record<string, number>;
+  /** When the last request began, ISO 8601. */
+  lastRequestTime?: string;
+  /** When the last request ended, ISO 8601. */
+  lastResponseTime?: string;
+}
+
+/** The figures as the addon tells them; times in milliseconds, moments since the epoch. */
+interface Figures {
+  requests: number;
+  errors: number;
+  consecutiveErrors: number;
+  errorRate: number;
+  averageResponseTime: number;
+  throughput: number;
+  bandwidth: number;
+  uptime: number;
+  errorTypes: Record<string, number>;
+  last: { tookMs: number; began: number; ended: number } | null;
+}
+
+/**
+ * Keeps the figures of a connection: means and rates over the last requests, counts since the beginning.
+ */
+export class ConnectionMetricsTracker {
+  readonly #tracker: Handle<ConnectionTracker>;
+
+  /** @param windowSize how many requests means and rates cover, 1 to 100 000. */
+  constructor(windowSize: number = 100) {
+    this.#tracker = native.connectionTracker({ windowSize });
+  }
+
+  /**
+   * Counts a request that has just ended.
+   *
+   * @param responseTimeMs how long it took.
+   * @param success whether it succeeded.
+   * @param errorType what kind of failure it was; 100 kinds are told apart.
+   * @param bytes how much it moved in both directions.
+   */
+  record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void {
+    if (typeof responseTimeMs !== 'number' || !(responseTimeMs >= 0))
+      throw invalidType('responseTimeMs', 'a number ≥ 0', responseTimeMs);
+    native.connectionRecord(this.#tracker, responseTimeMs, success, errorType, bytes);
+  }
+
+  /** Mean over the last requests, in milliseconds. */
+  averageResponseTime(): number {
+    return this.#figures().averageResponseTime;
+  }
+
+  /** Percent of the last requests that failed. */
+  errorRate(): number {
+    return this.#figures().errorRate;
+  }
+
+  /** Requests a second, over the last `windowSeconds` (1 to 300, default 60). */
+  throughput(windowSeconds: number = 60): number {
+    return native.connectionThroughput(this.#tracker, windowSeconds);
+  }
+
+  /** Percent of the last requests that succeeded; 100 before the first. */
+  uptime(): number {
+    return this.#figures().uptime;
+  }
+
+  /** The figures that a connection's `getMetrics` gives. */
+  metrics(): ConnectionFigures {
+    const { requests, errors, errorRate, averageResponseTime, throughput, uptime } = this.#figures();
+    return { requestCount: requests, errorCount: errors, errorRate, averageResponseTime, throughput, uptime };
+  }
+
+  /** Everything it knows. */
+  summary(): ConnectionMetricsSummary {
+    const { requests, errors, consecutiveErrors, errorTypes, last } = this.#figures();
+    return {
+      ...this.metrics(),
+      successCount: requests - errors,
+      consecutiveErrors,
+      errorBreakdown: errorTypes,
+      ...(last && {
+        lastRequestTime: new Date(last.began).toISOString(),
+        lastResponseTime: new Date(last.ended).toISOString(),
+      }),
+    };
+  }
+
+  /** @internal The figures as a connection's status has them, and its failures since the last success. */
+  status(): { metrics: ConnectionMetrics; consecutiveErrors: number } {
+    const { last, ...figures } = this.#figures();
+    const metrics: ConnectionMetrics = {
+      responseTime: figures.averageResponseTime,
+      throughput: figures.throughput,
+      latency: last?.tookMs ?? 0,
+      bandwidth: figures.bandwidth,
+      errorRate: figures.errorRate,
+      availability: figures.uptime,
+      successCount: figures.requests - figures.errors,
+      errorCount: figures.errors,
+      totalRequests: figures.requests,
+      ...(last && { lastRequestTime: last.began, lastResponseTime: last.ended }),
+    };
+    return { metrics, consecutiveErrors: figures.consecutiveErrors };
+  }
+
+  #figures(): Figures {
+    return JSON.parse(native.connectionFigures(this.#tracker)) as Figures;
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `ConnectionMetricsTracker ${inspect(this.summary(), options)}`;
+  }
+}

@@ -1,8 +1,8 @@
-/** @internal Headers as a caller writes them: an object (arrays repeat the header), pairs, or a `Headers`. */
+/** Headers as a caller writes them: an object (arrays repeat the header), pairs, or a `Headers`. */
 export type HeadersInit =
   Record<string, string | number | readonly string[] | undefined> | Iterable<readonly [string, string]>;
 
-/** @internal A header's name is in lower case; `set-cookie` is a list. */
+/** A header's name is in lower case; `set-cookie` is a list. */
 export type ResponseHeaders = Record<string, string> & { 'set-cookie'?: string[] };
 
 /**

@@ -1,11 +1,11 @@
 import { call } from './call';
 import { dress, failureRecord, MoorlineError } from './error';
-import { asHeaders, type HeadersInit, headerLines } from './http-headers';
+import { type HeadersInit, headerLines } from './http-headers';
 import { HTTPResponse } from './http-response';
 import { pump, type StreamedBody } from './http-stream';
 import { type Cancel, type Handle, type HttpBodyQueue, type HttpCallOptions, type HttpEngine, native } from './native';
 
-/** @internal What a call may set for itself, and a transport for all of its calls. Milliseconds and bytes. */
+/** What a call may set for itself, and a transport for all of its calls. Milliseconds and bytes. */
 export interface HttpCallSettings {
   /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
   timeoutMs?: number | undefined;
@@ -45,7 +45,7 @@ export interface HttpTransportOptions extends HttpCallSettings {
   tls?: Record<string, unknown> | undefined;
 }
 
-/** @internal One request. */
+/** One request. */
 export interface HttpRequest {
   /** Default `GET`, or `POST` with a body. */
   method?: string | undefined;
@@ -194,4 +194,4 @@ function isStreamed(body: unknown): body is StreamedBody {
   return typeof (body as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator] === 'function';
 }
 
-export { asHeaders, HTTPResponse };
+export { HTTPResponse };

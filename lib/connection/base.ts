@@ -6,7 +6,7 @@ import { resolveConfig, type ConnectionConfig, type ResolvedConnectionConfig } f
 import { failureOf } from './failures';
 import { ConnectionLife } from './life';
 import { PeriodicCheck } from './periodic';
-import { ConnectionState, type ConnectionHealthCheck, type ConnectionType } from './state';
+import { ConnectionState, ConnectionType, type ConnectionHealthCheck } from './state';
 
 /** The cap of a retry's delay. */
 const MAX_DELAY_MS = 30_000;
@@ -28,7 +28,7 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
-    super(resolveConfig(config, type));
+    super(resolveConfig(config, type ?? config.connectionType ?? ConnectionType.EXTERNAL));
     const { healthCheckInterval, healthCheckTimeout, name } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     const breaker = breakerOptions(this.config);

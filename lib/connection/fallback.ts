@@ -1,7 +1,7 @@
 import type { ResolvedConnectionConfig } from './config';
-import { shownUrl } from './journal';
 import type { ConnectionEventOptions } from './life';
 import { PeriodicCheck } from './periodic';
+import { shownUrl } from './redaction';
 
 /** Which of a connection's two addresses is in use. */
 export class Fallback {

@@ -2,11 +2,11 @@ import type { CallOptions } from '../call';
 import { MoorlineError } from '../error';
 import { HttpTransport, type HTTPResponse, type HttpRequest } from '../http';
 import { BaseConnection } from './base';
-import type { ConnectionConfig } from './config';
+import { requireUrl, type ConnectionConfig } from './config';
 import { Fallback } from './fallback';
 import { isUnreachable } from './failures';
-import { transportOptions } from './security';
 import { ConnectionType } from './state';
+import { transportOptions } from './transport';
 import { traceHeaders } from './trace';
 
 /** A request; its `url` is appended to that of the connection. */
@@ -60,6 +60,7 @@ export class HTTPConnection extends BaseConnection {
   /** @throws TypeError `HTTP connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.HTTP);
+    requireUrl(this.config, 'HTTP');
     const probe = (url: string) =>
       this.#answers(url, this.config.healthCheckTimeout).then(({ isHealthy }) => isHealthy);
     this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
@@ -174,17 +175,26 @@ export class HTTPConnection extends BaseConnection {
   }
 
   /** The full URL and all headers of a request. */
-  #address(given: string | URL | undefined, headers: HttpRequest['headers']) {
+  #address(path: string | URL | undefined, headers: HttpRequest['headers']) {
     const base = this.#fallback.url;
-    const url = joined(base, given);
+    const url = joined(base, path);
     const own = new URL(url).origin === new URL(base).origin;
     const common = Object.entries({ ...this.config.customHeaders, ...traceHeaders() });
-    const sent = new Headers(own ? common : common.filter(([name]) => !CREDENTIALS.test(name)));
-    new Headers((headers ?? {}) as ConstructorParameters<typeof Headers>[0]).forEach((value, name) =>
-      sent.set(name, value),
-    );
-    return { url, headers: Object.fromEntries(sent) };
+    const sent = own ? common : common.filter(([name]) => !CREDENTIALS.test(name));
+    const given = pairs(headers);
+    const named = new Set(given.map(([name]) => name.toLowerCase()));
+    return { url, headers: [...sent.filter(([name]) => !named.has(name.toLowerCase())), ...given] };
   }
+}
+
+/** Headers as a caller writes them, one by one. */
+function pairs(headers: HttpRequest['headers']): [name: string, value: string][] {
+  if (headers === undefined) return [];
+  if (Symbol.iterator in headers) return Array.from(headers as Iterable<[string, string]>);
+  return Object.entries(headers).flatMap(([name, value]) => {
+    const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+    return values.filter((one) => one !== undefined).map((one): [string, string] => [name, String(one)]);
+  });
 }
 
 function isRequest(data: unknown): data is ConnectionRequest & { method: string } {
@@ -196,7 +206,7 @@ function isRepeatable({ method = 'GET', headers, body }: ConnectionRequest): boo
   const streamed = typeof (body as Partial<AsyncIterable<unknown>> | undefined)?.[Symbol.asyncIterator] === 'function';
   if (streamed) return false;
   if (IDEMPOTENT.has(method.toUpperCase())) return true;
-  return new Headers((headers ?? {}) as ConstructorParameters<typeof Headers>[0]).has('idempotency-key');
+  return pairs(headers).some(([name]) => name.toLowerCase() === 'idempotency-key');
 }
 
 /** A path is appended to the base's, below its query; an absolute URL stands for itself. */

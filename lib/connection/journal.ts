@@ -1,9 +1,9 @@
 import { log, type LogLevel } from '../logger';
 import type { ResolvedConnectionConfig } from './config';
+import { shownUrl } from './redaction';
 import type { ConnectionEvent } from './state';
 
 const SECRET_HEADER = /auth|token|key|secret|cookie|password|credential|signature/i;
-const REDACTED = '[redacted]';
 
 /** What is written down about a connection: its events when it is debugged, and who connected where. */
 export class Journal {
@@ -27,40 +27,22 @@ export class Journal {
     log(level, `connection.${eventType}`, this.#id, written, this.#config.logLevel);
   }
 
-  /** One record for whoever asks later who connected where, and how it came out; where `auditLogging` asks for it. */
+  /**
+   * One record for whoever asks later who connected where, and how it came out, where `auditLogging` asks for it:
+   * at `info`, and at `warn` when it went wrong.
+   */
   audit(action: string, outcome: 'success' | 'failure', reason?: string): void {
     if (!this.#config.auditLogging) return;
     const { name, connectionType, url } = this.#config;
-    const record = () => ({
+    const level = outcome === 'success' ? 'info' : 'warn';
+    log(level, 'connection.audit', this.#id, () => ({
       action,
       outcome,
       connection: name,
       connectionType,
       url: shownUrl(url),
       ...(reason && { reason }),
-    });
-    log('info', 'connection.audit', this.#id, record, 'info');
-  }
-}
-
-/** A configuration as it may be shown: without the values of headers that prove who somebody is. */
-export function redacted(config: Readonly<ResolvedConnectionConfig>): ResolvedConnectionConfig {
-  const customHeaders = Object.fromEntries(
-    Object.entries(config.customHeaders).map(([name, value]) => [name, SECRET_HEADER.test(name) ? REDACTED : value]),
-  );
-  const shown = { ...config, customHeaders };
-  if (shown.url !== undefined) shown.url = shownUrl(shown.url);
-  if (shown.fallbackUrl !== undefined) shown.fallbackUrl = shownUrl(shown.fallbackUrl);
-  return shown;
-}
-
-/** A URL without user, password and query. */
-export function shownUrl(url: string | undefined): string {
-  try {
-    const { protocol, host, pathname } = new URL(url ?? '');
-    return `${protocol}//${host}${pathname}`;
-  } catch {
-    return '';
+    }));
   }
 }
 

@@ -11,7 +11,7 @@ import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionTyp
 const QUEUED_MESSAGES = 1000;
 
 /** Bounds of one `receive`. */
-export interface ReceiveOptions {
+export interface MessageOptions {
   signal?: AbortSignal | undefined;
   /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
   timeoutMs?: number | undefined;
@@ -74,7 +74,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
-  override async receive(options?: ReceiveOptions): Promise<any> {
+  override async receive(options?: MessageOptions): Promise<any> {
     const ready = this.#inbox.poll();
     if (ready !== undefined) return this.parse(ready);
     if (!this.#line || this.isRefusing) return null;

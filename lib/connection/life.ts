@@ -4,8 +4,8 @@ import { Emitter } from '../events';
 import type { ResolvedConnectionConfig } from './config';
 import { classify, failureOf } from './failures';
 import { Handlers } from './handlers';
-import { Journal, redacted } from './journal';
-import { ConnectionMetricsTracker } from './metrics';
+import { Journal } from './journal';
+import { ConnectionMetricsTracker, type ConnectionFigures } from './metrics';
 import {
   ConnectionHealth,
   ConnectionState,
@@ -20,20 +20,6 @@ export interface ConnectionEventOptions {
   /** Default `info`. */
   severity?: 'info' | 'warning' | 'error' | undefined;
   message?: string | undefined;
-}
-
-/** Figures of one connection; over its last 100 calls, but for the counts. */
-export interface ConnectionFigures {
-  requestCount: number;
-  errorCount: number;
-  /** Percent. */
-  errorRate: number;
-  /** Milliseconds. */
-  averageResponseTime: number;
-  /** Calls a second, over the last minute. */
-  throughput: number;
-  /** Percent. */
-  uptime: number;
 }
 
 /** What there is to tell of a connection: its state and health, its events and its figures. */
@@ -78,8 +64,8 @@ export abstract class ConnectionLife extends Emitter {
       connectionType,
       state: this.#state,
       health: this.#health,
-      config: redacted(this.config),
-      metrics: this.#tracker.metrics(),
+      config: this.config,
+      metrics: this.#tracker.status().metrics,
       ...(this.#lastHealthCheck !== undefined && { lastHealthCheck: this.#lastHealthCheck }),
       ...(this.#lastError !== undefined && { lastError: this.#lastError }),
       errorCount: this.#errorCount,
@@ -94,7 +80,7 @@ export abstract class ConnectionLife extends Emitter {
 
   /** Its figures. */
   getMetrics(): ConnectionFigures {
-    return this.#tracker.figures();
+    return this.#tracker.metrics();
   }
 
   /** Hears every event; gives the function that ends that. What a handler throws is logged, and disturbs nobody. */
@@ -216,7 +202,7 @@ export abstract class ConnectionLife extends Emitter {
     this.#tracker.record(elapsedMs, success, error === undefined ? undefined : failureOf(error).name);
     if (success) this.#consecutiveErrors = 0;
     if (!this.config.monitoring || this.#onEvent.size === 0) return;
-    const { errorRate, throughput } = this.#tracker.figures();
+    const { errorRate, throughput } = this.#tracker.metrics();
     this.emitEvent('metrics', {
       data: { response_time: elapsedMs, success, error_rate: errorRate, throughput },
     });

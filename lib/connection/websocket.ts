@@ -1,9 +1,9 @@
 import { MoorlineError } from '../error';
 import { SocketTransport, type SocketClosed } from '../websocket';
-import type { ConnectionConfig } from './config';
+import { requireUrl, type ConnectionConfig } from './config';
 import { LastingConnection, type Line } from './lasting';
-import { transportOptions } from './security';
 import { ConnectionType } from './state';
+import { transportOptions } from './transport';
 
 /** Close codes after which nobody should come back: it was finished, or it is not wanted. */
 const FINAL_CODES = new Set([1000, 1008]);
@@ -21,6 +21,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.WEBSOCKET);
+    requireUrl(this.config, 'WebSocket');
   }
 
   /** The sub-protocol that the server chose, or an empty string. */

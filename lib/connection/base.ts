@@ -27,13 +27,16 @@ export abstract class BaseConnection extends ConnectionLife {
   #connecting: Promise<boolean> | undefined;
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
-  constructor(config: ConnectionConfig, type?: ConnectionType) {
+  constructor(config: ConnectionConfig, type?: ConnectionType);
+  /** @internal `bounded`: its operations keep to `timeout` by themselves. */
+  constructor(config: ConnectionConfig, type: ConnectionType | undefined, bounded: boolean);
+  constructor(config: ConnectionConfig, type?: ConnectionType, bounded = false) {
     super(resolveConfig(config, type ?? config.connectionType ?? ConnectionType.EXTERNAL));
     const { healthCheckInterval, healthCheckTimeout, name } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     const breaker = breakerOptions(this.config);
     const shared = `${name}:${this.connectionId}`;
-    this.#policy = new Policy(policyOptions(shared, this.config, breaker));
+    this.#policy = new Policy(policyOptions(shared, this.config, bounded ? Infinity : this.config.timeout, breaker));
     if (breaker) {
       this.#breaker = new CircuitBreaker(shared, breaker);
       this.#breaker.on('state', ({ to }) => this.#breakerIs(String(to)));
@@ -53,10 +56,10 @@ export abstract class BaseConnection extends ConnectionLife {
     try {
       if (!(await this.connectImpl())) throw new Error('The connection was refused');
     } catch (error) {
-      this.connectFailed(error);
+      // After a disconnect that came meanwhile nobody is surprised.
+      if (this.state === ConnectionState.CONNECTING) this.connectFailed(error);
       return false;
     }
-    // A disconnect that came meanwhile counts.
     if (this.state !== ConnectionState.CONNECTING) return false;
     this.connected();
     return true;
@@ -76,7 +79,7 @@ export abstract class BaseConnection extends ConnectionLife {
     }
     if (open) {
       this.enter(ConnectionState.DISCONNECTED);
-      this.tell('close');
+      this.closed();
       this.journal.audit('disconnect', closed ? 'success' : 'failure');
     }
     return closed;
@@ -162,15 +165,20 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 
   /** @internal Takes note of how `call` ends; gives `failed` instead of an error. */
-  protected async guarded<T, F>(context: string, call: () => Promise<T>, failed: F): Promise<T | F> {
+  protected async guarded<T, F>(
+    context: string,
+    call: () => Promise<T>,
+    failed: F,
+    signal?: AbortSignal,
+  ): Promise<T | F> {
     const started = performance.now();
     try {
       const value = await call();
       this.record(started, value !== false);
       return value;
     } catch (error) {
-      // A call that was refused says nothing about the other side.
-      if (error instanceof CircuitBreakerError) return failed;
+      // A call that was refused, or given up, says nothing about the other side.
+      if (error instanceof CircuitBreakerError || signal?.aborted) return failed;
       if (error instanceof MoorlineError && error.kind === 'rate-limited' && error.service === 'resilience') {
         this.emitEvent('rate_limited', { severity: 'warning', message: error.message, data: { context } });
         return failed;
@@ -193,6 +201,12 @@ export abstract class BaseConnection extends ConnectionLife {
   protected connected(): void {
     this.opened();
     if (this.config.monitoring) this.#check.start(() => this.healthCheck());
+  }
+
+  /** @internal It is open no more. */
+  protected override closed(): void {
+    this.#check.stop();
+    super.closed();
   }
 
   /** @internal An attempt to open it failed. */
@@ -254,12 +268,13 @@ export abstract class BaseConnection extends ConnectionLife {
 function policyOptions(
   name: string,
   config: Readonly<ResolvedConnectionConfig>,
+  attemptTimeoutMs: number,
   breaker: BreakerOptions | false,
 ): PolicyOptions {
   return {
     name,
     timeoutMs: Infinity,
-    attemptTimeoutMs: config.timeout,
+    attemptTimeoutMs,
     retry: config.autoRetry &&
       config.retryCount > 0 && {
         maxRetries: config.retryCount,

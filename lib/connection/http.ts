@@ -59,7 +59,7 @@ export class HTTPConnection extends BaseConnection {
 
   /** @throws TypeError `HTTP connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig) {
-    super(config, ConnectionType.HTTP);
+    super(config, ConnectionType.HTTP, true);
     requireUrl(this.config, 'HTTP');
     const probe = (url: string) =>
       this.#answers(url, this.config.healthCheckTimeout).then(({ isHealthy }) => isHealthy);
@@ -88,7 +88,7 @@ export class HTTPConnection extends BaseConnection {
         thrown = { error };
         throw error;
       });
-    const response = await this.guarded('request', call, null);
+    const response = await this.guarded('request', call, null, options.signal);
     if (response) return response;
     throw thrown?.error;
   }

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod dial;
 pub mod http;
 pub mod libsql;
 pub mod nixtla;

@@ -7,10 +7,7 @@
 mod client;
 mod error;
 mod off_runtime;
-mod tls;
-mod verify;
 
-pub use client::{HttpClient, HttpOptions, Proxy};
+pub use client::HttpClient;
 pub use error::{Phase, failure};
 pub(crate) use off_runtime::off_runtime;
-pub use tls::{PemSource, TlsOptions, TlsVersion};

@@ -16,6 +16,8 @@ mod breaker;
 mod bridge;
 mod guarded;
 mod health;
+mod http;
+mod http_text;
 mod libsql;
 mod nixtla;
 mod policy;
@@ -32,6 +34,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     bridge::watch_panics();
     let exports = bridge::Exports::new(env, exports);
     policy::register(&exports)?;
+    exports.add::<http::Send>()?;
     exports.add::<libsql::Take>()?;
     exports.add::<libsql::Release>()?;
     #[cfg(feature = "probe")]

@@ -58,3 +58,23 @@ export interface NixtlaClient {
 export interface NixtlaJob {
   readonly __nixtlaJob: unique symbol;
 }
+export interface HttpEngine {
+  readonly __httpEngine: unique symbol;
+}
+export interface HttpCallOptions {
+  readonly __httpCallOptions: unique symbol;
+}
+export interface HttpBodyQueue {
+  readonly __httpBodyQueue: unique symbol;
+}
+export interface HttpBodyReader {
+  readonly __httpBodyReader: unique symbol;
+}
+export declare function httpRequest(
+  engine: Handle<HttpEngine>,
+  head: string,
+  body?: string | Uint8Array | Handle<HttpBodyQueue>,
+  options?: Handle<HttpCallOptions>,
+  cancel?: Handle<Cancel>,
+  streamed?: boolean,
+): Promise<string | [head: string, body: Uint8Array | Handle<HttpBodyReader>]>;

@@ -14,7 +14,7 @@ use std::{
 use napi::{Env, JsValue, Result, bindgen_prelude::Object, check_status, sys};
 
 use super::{
-    Handle,
+    Handle, Promised,
     value::{create_string, view_bytes},
 };
 
@@ -42,6 +42,7 @@ pub(crate) enum Answer {
     Integer(i32),
     Number(f64),
     Text(String),
+    Promised(Promised),
 }
 
 /// The arguments of a running call.
@@ -52,6 +53,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// The environment of the running call, to make a promise in.
+    pub(crate) fn env(&self) -> Env {
+        Env::from_raw(self.env)
+    }
+
     fn argument(&self, index: usize) -> Option<sys::napi_value> {
         (index < self.given).then(|| self.arguments[index])
     }
@@ -240,6 +246,7 @@ unsafe fn give(env: sys::napi_env, answer: Option<Answer>) -> sys::napi_value {
             Some(Answer::Integer(number)) => sys::napi_create_int32(env, number, &raw mut value),
             Some(Answer::Number(number)) => sys::napi_create_double(env, number, &raw mut value),
             Some(Answer::Text(text)) => create_string(env, &text, &raw mut value),
+            Some(Answer::Promised(promise)) => return promise.value(),
             None => sys::napi_throw_error(
                 env,
                 c"ERR_MOORLINE_INTERNAL".as_ptr(),

@@ -1,6 +1,6 @@
-//! reqwest's errors as failures, by the types in their chain of sources; no message is ever parsed.
+//! reqwest's and hyper's errors as failures, by the types in their chain of sources; no message is ever parsed.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use moorline_core::error::{Delivery, Failure, Kind};
 
@@ -49,6 +49,112 @@ pub fn failure(error: reqwest::Error, phase: Phase, peer: &str) -> Failure {
         .with_cause(root.unwrap_or_default(), None)
 }
 
+/// Where a call of the engine was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Waiting for one of the connections.
+    Queue,
+    /// The request was not sent yet, or not all of it.
+    Write,
+    /// It was, and no answer had come.
+    Headers,
+    /// The head of the answer was there.
+    Body,
+}
+
+/// What is known about a call when it fails.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) peer: Arc<str>,
+    /// Whether the connection had carried a request before.
+    pub(super) reused: bool,
+    /// Whether a repeat does no harm.
+    pub(super) idempotent: bool,
+}
+
+/// How much had gone either way, where somebody counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) written: Option<u64>,
+    pub(super) read: u64,
+}
+
+impl Facts {
+    /// The failure for what hyper says about a connection.
+    pub(super) fn broken(&self, error: &Source, stage: Stage, traffic: Traffic) -> Failure {
+        // What our own body said is the cause: the caller broke off.
+        if let Some(own) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
+            return self.at(own.clone(), stage, traffic);
+        }
+        let class = chain(error)
+            .find_map(classify)
+            .unwrap_or(Class::of(Kind::Protocol));
+        let phase = match stage {
+            Stage::Body => Phase::Response,
+            _ => Phase::Request,
+        };
+        let root = chain(error).last().map(ToString::to_string);
+        let failure = Failure::new(class.kind, sentence(class, phase, &self.peer))
+            .with_code(class.code)
+            .with_cause(root.unwrap_or_default(), None);
+        self.at(failure, stage, traffic)
+    }
+
+    /// The failure of a wait that was too long; `limit` is the option that ended it.
+    pub(super) fn late(
+        &self,
+        limit: &str,
+        after: Duration,
+        stage: Stage,
+        traffic: Traffic,
+    ) -> Failure {
+        let doing = match stage {
+            Stage::Queue => "had no free connection",
+            Stage::Write => "did not take the request",
+            Stage::Headers => "did not answer",
+            Stage::Body => "did not finish its answer",
+        };
+        let ms = after.as_millis();
+        let message = format!("{} {doing} within {ms} ms ({limit})", self.peer);
+        self.at(Failure::new(Kind::Timeout, message), stage, traffic)
+            .with_detail("limit", limit)
+    }
+
+    /// A failure with what else is known: the stage, the bytes, and what they prove.
+    pub(super) fn at(&self, failure: Failure, stage: Stage, traffic: Traffic) -> Failure {
+        let delivery = match stage {
+            Stage::Queue => Delivery::None,
+            Stage::Body => Delivery::Answered,
+            _ if traffic.read > 0 => Delivery::Answered,
+            _ if traffic.written == Some(0) => Delivery::None,
+            _ => Delivery::Unknown,
+        };
+        let again = matches!(failure.kind, Kind::Timeout | Kind::Disconnected);
+        let retryable = again && (self.idempotent || delivery == Delivery::None);
+        let failure = failure
+            .with_delivery(delivery)
+            .with_retryable(retryable)
+            .with_detail("phase", stage.as_str())
+            .with_detail("peer", self.peer.as_ref())
+            .with_detail("reusedSocket", self.reused);
+        match traffic.written {
+            Some(bytes) => failure.with_detail("bytesWritten", bytes),
+            None => failure,
+        }
+    }
+}
+
+impl Stage {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Write => "write",
+            Self::Headers => "headers",
+            Self::Body => "body",
+        }
+    }
+}
+
 /// What one error of the chain says by its type; `None` when a deeper one knows more.
 fn classify(error: &Source) -> Option<Class> {
     let Some(hyper) = error.downcast_ref::<hyper::Error>() else {
@@ -80,5 +186,45 @@ fn sentence(class: Class, phase: Phase, peer: &str) -> String {
         }
         (Kind::Internal, _) => "the request could not be built".to_owned(),
         _ => format!("the answer of {peer} cannot be read"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(idempotent: bool) -> Facts {
+        Facts {
+            peer: "h:80".into(),
+            reused: true,
+            idempotent,
+        }
+    }
+
+    #[test]
+    fn nothing_was_delivered_only_where_nothing_was_written() {
+        let written = |bytes| Traffic {
+            written: bytes,
+            read: 0,
+        };
+        let late = |stage, traffic| facts(false).late("timeoutMs", Duration::ZERO, stage, traffic);
+        let none = late(Stage::Write, written(Some(0)));
+        assert_eq!((none.delivery, none.retryable), (Delivery::None, true));
+        for unsure in [written(Some(1)), written(None)] {
+            let unknown = late(Stage::Write, unsure);
+            assert_eq!(
+                (unknown.delivery, unknown.retryable),
+                (Delivery::Unknown, false)
+            );
+        }
+        assert!(
+            facts(true)
+                .late("x", Duration::ZERO, Stage::Headers, written(Some(9)))
+                .retryable
+        );
+        assert_eq!(
+            late(Stage::Body, written(Some(9))).delivery,
+            Delivery::Answered
+        );
     }
 }

@@ -1,7 +1,6 @@
 /** @internal Headers as a caller writes them: an object (arrays repeat the header), pairs, or a `Headers`. */
 export type HeadersInit =
-  | Record<string, string | number | readonly string[] | undefined>
-  | Iterable<readonly [string, string]>;
+  Record<string, string | number | readonly string[] | undefined> | Iterable<readonly [string, string]>;
 
 /** @internal A header's name is in lower case; `set-cookie` is a list. */
 export type ResponseHeaders = Record<string, string> & { 'set-cookie'?: string[] };
@@ -43,7 +42,7 @@ function safe(text: string, name: string): string {
 export function asHeaders(lines: string): ResponseHeaders {
   // Without a prototype: the server chooses the names.
   const headers = Object.create(null) as ResponseHeaders;
-  for (let start = 0; start < lines.length; ) {
+  for (let start = 0; start < lines.length;) {
     const end = lines.indexOf('\n', start);
     const colon = lines.indexOf(':', start + 1);
     const name = lines.slice(start, colon);

@@ -62,6 +62,10 @@ impl Engine {
 
     /// Makes a request and gives the answer, whatever its status. Dropping the future breaks the call off.
     pub async fn request(&self, request: Request, cancel: &CancellationToken) -> Outcome<Answer> {
+        if self.closed.is_cancelled() {
+            let failure = Failure::new(Kind::Closed, "the transport is closed");
+            return Err(failure.during(SERVICE, OPERATION));
+        }
         let bounds = Bounds::new(request.options.timeout);
         let outcome = tokio::select! {
             biased;

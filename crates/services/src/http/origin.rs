@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use moorline_core::{
@@ -31,6 +31,16 @@ pub(super) struct Opener {
     dialer: Arc<Dialer>,
     target: Target,
     alpn: Alpn,
+    dialling: Arc<AtomicU32>,
+}
+
+/// One connection that is being opened.
+struct Dialling<'a>(&'a AtomicU32);
+
+impl Drop for Dialling<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A place in the pool. Whoever uses its connection takes it out, and puts it back when it can be used again.
@@ -49,6 +59,8 @@ impl Connect for Opener {
     type Connection = Slot;
 
     async fn connect(&self) -> Outcome<Slot> {
+        self.dialling.fetch_add(1, Ordering::Relaxed);
+        let _dialling = Dialling(&self.dialling);
         let stream = self.dialer.dial(&self.target, self.alpn).await?;
         shake_hands(stream).await.map_err(|error| {
             let message = format!("{} is not an HTTP server", self.target.authority());
@@ -110,6 +122,8 @@ impl Lane {
 pub(super) struct Origin {
     pub(super) peer: Arc<str>,
     pool: Pool<Opener>,
+    /// Connections that are being opened.
+    dialling: Arc<AtomicU32>,
     /// The HTTP/2 connection, once there is one.
     shared: Mutex<Option<H2>>,
     /// Whether it is known how the server speaks. Until then one connection is opened at a time, since one is
@@ -149,16 +163,19 @@ impl Origin {
         };
         let peer = target.authority().into();
         let known = !(target.secure && options.http2);
+        let dialling = Arc::default();
         let opener = Opener {
             dialer: Arc::clone(dialer),
             target,
             alpn,
+            dialling: Arc::clone(&dialling),
         };
         Self {
             peer,
             pool: Pool::new(opener, settings, runtime),
             shared: Mutex::default(),
             known: AtomicBool::new(known),
+            dialling,
             first: tokio::sync::Mutex::default(),
             never: CancellationToken::new(),
             keep_alive: options.keep_alive,
@@ -192,9 +209,9 @@ impl Origin {
         }
     }
 
-    /// Whether all connections are in use.
+    /// Whether who waits here waits for a connection that is in use, and not for one that is being opened.
     pub(super) fn is_full(&self) -> bool {
-        self.stats().waiting > 0
+        self.dialling.load(Ordering::Relaxed) == 0
     }
 
     pub(super) fn stats(&self) -> Stats {

@@ -38,14 +38,28 @@ impl Bounds {
     }
 
     pub(super) async fn lane(&self, origin: &Arc<Origin>, facts: &Facts) -> Outcome<Lane> {
-        let Some(until) = self.until else {
-            return origin.lane().await;
+        let lane = async {
+            let found = origin.lane().await;
+            // The dialer has told its phase.
+            found.map_err(|failure| {
+                failure
+                    .with_detail("bytesWritten", 0)
+                    .with_detail("reusedSocket", false)
+            })
         };
-        let found = timeout_at(until, origin.lane()).await;
+        let Some(until) = self.until else {
+            return lane.await;
+        };
+        let mut lane = std::pin::pin!(lane);
+        let found = timeout_at(until, &mut lane).await;
+        // The attempt still stands here, so what it waits for can be told.
         found.unwrap_or_else(|_| {
-            let queued = origin.is_full();
-            let late = facts.late("timeoutMs", self.timeout, Stage::Queue, Traffic::default());
-            Err(if queued {
+            let nothing = Traffic {
+                written: Some(0),
+                read: 0,
+            };
+            let late = facts.late("timeoutMs", self.timeout, Stage::Queue, nothing);
+            Err(if origin.is_full() {
                 late
             } else {
                 late.with_detail("phase", "connect")

@@ -232,6 +232,29 @@ describe('a proxy', () => {
     assert.deepEqual(between.logins, [`Basic ${Buffer.from('me:p@ss').toString('base64')}`]);
   });
 
+  test('is the one the environment names, unless the environment excepts the host', async () => {
+    const [between, server] = [await proxy(), await secure()];
+    const url = `https://localhost:${server.port}/`;
+    const names = ['HTTPS_PROXY', 'NO_PROXY'] as const;
+    const kept = names.map((name) => process.env[name]);
+    closers.push(() =>
+      names.forEach((name, index) => {
+        if (kept[index] === undefined) delete process.env[name];
+        else process.env[name] = kept[index];
+      }),
+    );
+    process.env['HTTPS_PROXY'] = between.url;
+    delete process.env['NO_PROXY'];
+    const through = open({ ca: authority.cert }, { proxy: 'environment' });
+    assert.equal((await through.request({ url })).text(), 'secure');
+    process.env['NO_PROXY'] = 'localhost';
+    const around = open({ ca: authority.cert }, { proxy: 'environment' });
+    assert.equal((await around.request({ url })).text(), 'secure');
+    assert.equal(between.targets.length, 1);
+    await open({ ca: authority.cert }).request({ url });
+    assert.equal(between.targets.length, 1, 'nobody asked for it');
+  });
+
   test('that is not there or says no has delivered nothing', async () => {
     const between = await up(
       start(

@@ -23,6 +23,7 @@ mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
 mod webhook;
+mod websocket;
 
 use napi::{Env, Result, bindgen_prelude::Object};
 
@@ -37,5 +38,6 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
     webhook::register(&exports)?;
+    websocket::register(&exports)?;
     Ok(())
 }

@@ -58,3 +58,15 @@ export interface NixtlaClient {
 export interface NixtlaJob {
   readonly __nixtlaJob: unique symbol;
 }
+export interface WebSocketClient {
+  readonly __webSocketClient: unique symbol;
+}
+export interface Socket {
+  readonly __socket: unique symbol;
+}
+export declare function websocketPush(socket: Handle<Socket>, data: string | Uint8Array, text: boolean): boolean;
+export declare function websocketFlush(socket: Handle<Socket>): boolean;
+export declare function websocketResume(socket: Handle<Socket>): void;
+export declare function websocketPause(socket: Handle<Socket>): void;
+export declare function websocketTerminate(socket: Handle<Socket>): void;
+export declare function websocketKeep(keep: boolean): void;

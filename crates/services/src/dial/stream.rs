@@ -34,6 +34,14 @@ impl Stream {
         }
     }
 
+    /// The socket itself, where nothing is spoken between it and us; else the stream as it was.
+    pub fn into_socket(self) -> Result<TcpStream, Self> {
+        match self.inner {
+            Inner::Plain(socket) => Ok(socket),
+            _ => Err(self),
+        }
+    }
+
     /// The address we are connected to: the host's, or the proxy's.
     pub const fn peer(&self) -> SocketAddr {
         self.peer

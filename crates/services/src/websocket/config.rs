@@ -11,6 +11,8 @@ use moorline_core::{
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
+use crate::dial::DialOptions;
+
 /// The largest message that is taken.
 const MAX_MESSAGE_BYTES: u64 = 16 << 20;
 /// Between two pings.
@@ -28,8 +30,6 @@ const SEND_QUEUE_BYTES: u64 = 1 << 20;
 const RECEIVE_QUEUE_BYTES: u64 = 1 << 20;
 /// Smaller messages are sent as they are.
 const COMPRESSION_THRESHOLD_BYTES: u64 = 1024;
-/// How long connecting may take, the handshake included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What distinguishes one WebSocket from another.
 #[derive(Clone, Debug)]
@@ -56,8 +56,8 @@ pub struct Config {
     pub send_queue: QueueBounds,
     /// `receiveQueueBytes`.
     pub receive_queue: usize,
-    /// `connectTimeoutMs`.
-    pub connect_timeout: Duration,
+    /// How the server is reached; `connectTimeoutMs` has room for the handshake too.
+    pub dial: DialOptions,
 }
 
 /// What may wait to be written.
@@ -123,7 +123,7 @@ impl Config {
                 bytes: bytes("sendQueueBytes", SEND_QUEUE_BYTES)? as usize,
             },
             receive_queue: bytes("receiveQueueBytes", RECEIVE_QUEUE_BYTES)? as usize,
-            connect_timeout: options.ms("connectTimeoutMs", CONNECT_TIMEOUT, 1.0)?,
+            dial: DialOptions::read(&options)?,
         };
         options.finish()?;
         Ok(config)

@@ -3,14 +3,12 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use moorline_core::error::{Failure, Kind, Outcome};
+use moorline_core::error::Outcome;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::timeout,
 };
 use tokio_tungstenite::{
@@ -28,6 +26,7 @@ use super::{
     extension::{Agreement, agree, offer},
     wire::Wire,
 };
+use crate::dial::{Alpn, Dialer, Target};
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("moorline/", env!("CARGO_PKG_VERSION")));
@@ -42,17 +41,21 @@ pub(super) struct Opened {
 }
 
 /// Connects and shakes hands, within `connectTimeoutMs`.
-pub(super) async fn open(config: &Config) -> Outcome<Opened> {
-    let limit = config.connect_timeout;
-    timeout(limit, shake_hands(config))
+pub(super) async fn open(config: &Config, dialer: &Dialer) -> Outcome<Opened> {
+    let limit = dialer.options().connect_timeout;
+    timeout(limit, shake_hands(config, dialer))
         .await
         .unwrap_or_else(|_| Err(handshake_timed_out(limit)))
 }
 
-async fn shake_hands(config: &Config) -> Outcome<Opened> {
+async fn shake_hands(config: &Config, dialer: &Dialer) -> Outcome<Opened> {
     let request = request(config)?;
-    let mut socket = dial(config).await?;
-    let mut head = HeadOnly::new(&mut socket);
+    let target = Target::of(&config.url)?;
+    let mut stream = dialer
+        .dial(&target, Alpn::Http1)
+        .await
+        .map_err(|failure| failure.during(SERVICE, "connect"))?;
+    let mut head = HeadOnly::new(&mut stream);
     // tungstenite's own connection is dropped at once: it has read nothing but the head, so all that is lost
     // is its buffers.
     let (_, response) = client_async(request, &mut head)
@@ -69,26 +72,11 @@ async fn shake_hands(config: &Config) -> Outcome<Opened> {
         .unwrap_or_default()
         .to_owned();
     Ok(Opened {
-        wire: Wire::Plain(Arc::new(socket)),
+        wire: stream.into(),
         early,
         protocol,
         compression,
     })
-}
-
-async fn dial(config: &Config) -> Outcome<TcpStream> {
-    let host = config.url.host_str().unwrap_or_default();
-    let port = config.url.port_or_known_default().unwrap_or(80);
-    let socket = TcpStream::connect((host.trim_matches(['[', ']']), port))
-        .await
-        .map_err(|error| {
-            Failure::new(Kind::Connect, "no connection could be made")
-                .with_code("ECONNREFUSED")
-                .with_cause(error.to_string(), None)
-                .during(SERVICE, "connect")
-        })?;
-    let _ = socket.set_nodelay(true);
-    Ok(socket)
 }
 
 fn request(config: &Config) -> Outcome<Request> {

@@ -66,6 +66,8 @@ pub(super) struct Driver {
     timer: Pin<Box<Sleep>>,
     close_sent: bool,
     close_received: Option<(Option<u16>, String)>,
+    /// The server broke the protocol, and whoever gets its messages has yet to come so many times.
+    refused: Option<(Violation, Option<u64>)>,
     /// Everybody was told; the server has yet to end the connection.
     lingering: bool,
 }
@@ -99,6 +101,7 @@ impl Driver {
             timer: Box::pin(sleep_until(now + IDLE)),
             close_sent: false,
             close_received: None,
+            refused: None,
             lingering: false,
         }
     }
@@ -186,6 +189,9 @@ impl Driver {
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
+        if let Some((violation, visits)) = self.refused {
+            return self.last_word(violation, visits);
+        }
         if self.close_received.is_some() {
             return Ok(false);
         }
@@ -227,14 +233,42 @@ impl Driver {
             }
             self.life.heard();
         }
-        let fed = self
-            .receiver
-            .feed(&buffer[..end], &mut self.received)
-            .map_err(|violation| self.refuse(violation))?;
-        self.unread.clear();
-        self.unread.extend_from_slice(&buffer[fed.consumed..end]);
-        self.more = fed.more;
+        match self.receiver.feed(&buffer[..end], &mut self.received) {
+            Ok(fed) => {
+                self.unread.clear();
+                self.unread.extend_from_slice(&buffer[fed.consumed..end]);
+                self.more = fed.more;
+            }
+            Err(violation) => {
+                let deadline = Instant::now() + self.close_timeout;
+                self.deadline.get_or_insert(deadline);
+                self.refused = Some((violation, None));
+            }
+        }
         Ok(true)
+    }
+
+    /// The server broke the protocol, but what came before counts: whoever gets it has the time to take it, and to
+    /// answer, before the connection ends.
+    fn last_word(&mut self, violation: Violation, visits: Option<u64>) -> Result<bool, Closed> {
+        let Some(now) = self.shared.inbox.visits() else {
+            return Ok(false);
+        };
+        match visits {
+            None => {
+                let Some(ring) = self.shared.inbox.call() else {
+                    return Err(self.refuse(violation));
+                };
+                // The visit at which the messages were taken is not over when they are; the one after it is.
+                self.refused = Some((violation, Some(now)));
+                if ring {
+                    self.listener.ring();
+                }
+                Ok(true)
+            }
+            Some(before) if now > before => Err(self.refuse(violation)),
+            Some(_) => Ok(false),
+        }
     }
 
     /// Why the server's side ended.
@@ -244,15 +278,16 @@ impl Driver {
 
     /// Gives what came to whom it is for.
     fn hand_over(&mut self) {
-        if !self.received.batch.is_empty() && self.shared.inbox.put(&mut self.received.batch) {
-            self.listener.ring();
-        }
         for control in std::mem::take(&mut self.received.controls) {
             match control {
                 Control::Ping(payload) => self.shared.out().queue.push_pong(&payload),
                 Control::Pong(payload) => self.shared.pings().answered(&payload),
                 Control::Close(code, reason) => self.answer_close(code, reason),
             }
+        }
+        // After the pongs: what answers a message must not overtake what answers a ping before it.
+        if !self.received.batch.is_empty() && self.shared.inbox.put(&mut self.received.batch) {
+            self.listener.ring();
         }
     }
 
@@ -271,9 +306,8 @@ impl Driver {
         self.close_received = Some((code, reason));
     }
 
-    /// The server broke the protocol: what came before counts, then it is told and left.
+    /// The server is told what it did, and left.
     fn refuse(&mut self, violation: Violation) -> Closed {
-        self.hand_over();
         if !self.close_sent {
             let payload = close_payload(Some(violation.close_code), violation.message);
             self.shared
@@ -294,6 +328,9 @@ impl Driver {
     fn tick(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
         let now = Instant::now();
         if self.deadline.is_some_and(|deadline| now >= deadline) {
+            if let Some((violation, _)) = self.refused {
+                return Err(self.refuse(violation));
+            }
             return Err(broken(unanswered_close(self.close_timeout)));
         }
         let next = match self.life.beat(now.into_std()) {

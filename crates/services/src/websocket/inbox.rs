@@ -42,8 +42,10 @@ struct State {
     paused: bool,
     /// The bell has rung, and nobody came yet.
     ringing: bool,
-    /// The driver waits for room.
+    /// The driver waits for room, or for a visit.
     stalled: bool,
+    /// How often somebody came.
+    visits: u64,
 }
 
 impl Inbox {
@@ -63,16 +65,15 @@ impl Inbox {
     pub fn take(&self) -> Option<(Batch, Option<Closed>)> {
         let mut state = self.state();
         state.ringing = false;
-        if state.paused || state.is_idle() {
-            return None;
-        }
-        let taken = (std::mem::take(&mut state.batch), state.closed.take());
+        state.visits += 1;
+        let idle = state.paused || state.is_idle();
+        let taken = (!idle).then(|| (std::mem::take(&mut state.batch), state.closed.take()));
         let stalled = std::mem::take(&mut state.stalled);
         drop(state);
         if stalled {
             self.driver.wake();
         }
-        Some(taken)
+        taken
     }
 
     /// From now on nothing is given out, and in the end nothing more received.
@@ -106,6 +107,22 @@ impl Inbox {
         let mut state = self.state();
         state.stalled = state.batch.cost() >= self.bound;
         !state.stalled
+    }
+
+    /// How often somebody came, when all was taken or nobody wants it; the driver is woken at the next visit.
+    pub(super) fn visits(&self) -> Option<u64> {
+        let mut state = self.state();
+        state.stalled = true;
+        (state.is_idle() || state.paused).then_some(state.visits)
+    }
+
+    /// Whether the bell must be rung for nothing, so that somebody comes; `None` when nobody would.
+    pub(super) fn call(&self) -> Option<bool> {
+        let mut state = self.state();
+        if state.paused {
+            return None;
+        }
+        Some(!std::mem::replace(&mut state.ringing, true))
     }
 
     /// Who is to be woken.

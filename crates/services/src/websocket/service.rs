@@ -17,6 +17,8 @@ use tokio::{net::TcpStream, sync::oneshot, time::timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 use tokio_util::sync::CancellationToken;
 
+use crate::dial::Dialer;
+
 use super::{
     config::Config,
     connect::{self, Opened},
@@ -30,6 +32,7 @@ use super::{
 /// What connections are made from.
 pub struct WebSocketClient {
     config: Arc<Config>,
+    dialer: Arc<Dialer>,
 }
 
 /// One connection. Dropping it ends it without a close frame.
@@ -84,6 +87,7 @@ impl WebSocketClient {
     /// Nothing is reached before [`Self::connect`].
     pub fn new(config: Config) -> Self {
         Self {
+            dialer: Dialer::new(config.dial.clone()),
             config: Arc::new(config),
         }
     }
@@ -97,7 +101,7 @@ impl WebSocketClient {
         let opened = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Failure::aborted().during(SERVICE, "connect")),
-            opened = connect::open(&self.config) => opened?,
+            opened = connect::open(&self.config, &self.dialer) => opened?,
         };
         let inbox = Arc::new(Inbox::new(self.config.receive_queue));
         let listener = listener(&inbox);

@@ -12,16 +12,23 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Whatever is not plain TCP.
-pub(super) trait Layered: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Layered for T {}
+use crate::dial::Stream;
 
 /// An open connection.
 pub(super) enum Wire {
     /// The socket itself. The thread that sends shares it, and writes to it without a detour.
     Plain(Arc<TcpStream>),
-    /// TLS, or a proxy's stream.
-    Layered(Box<dyn Layered>),
+    /// TLS.
+    Layered(Stream),
+}
+
+impl From<Stream> for Wire {
+    fn from(stream: Stream) -> Self {
+        match stream.into_socket() {
+            Ok(socket) => Self::Plain(Arc::new(socket)),
+            Err(stream) => Self::Layered(stream),
+        }
+    }
 }
 
 impl Wire {

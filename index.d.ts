@@ -658,6 +658,59 @@ export interface Attempt {
 }
 /** A function under a policy. */
 export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
+/** How to repeat what fails. Extend it for one of your own. */
+export declare abstract class RetryStrategy {
+  /**
+   * Runs `fn` until it succeeds or was tried often enough, and gives what it gives. Rejects with the error of the last
+   * attempt itself; what is thrown and is no `Error` becomes the `cause` of one.
+   */
+  abstract execute<T>(fn: () => Promise<T>): Promise<T>;
+}
+declare abstract class CountedRetry extends RetryStrategy {
+  #private;
+  constructor(kind: 'exponential' | 'linear' | 'jitter', given: Record<string, unknown>);
+  /**
+   * Runs `fn` until it succeeds or was tried `maxAttempts` times, and gives what it gives. Between `n` attempts are
+   * `n - 1` waits, or what an error's `retryAfterMs` asks for, up to a minute.
+   *
+   * Rejects with the error of the last attempt itself; what is thrown and is no `Error` becomes the `cause` of one. An
+   * abort, and a {@link MoorlineError} that is not `retryable`, are not repeated. Aborting `signal` rejects at once
+   * with its reason, also during a wait.
+   */
+  execute<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  /** The options in force; times in milliseconds. */
+  options(): Record<string, unknown>;
+}
+/** Waits longer and longer: `new ExponentialBackoffRetry(5, 1, 2)` makes 5 attempts, with 1, 2, 4 and 8 s between them. */
+export declare class ExponentialBackoffRetry extends CountedRetry {
+  /**
+   * @param maxAttempts attempts in all. Default 3.
+   * @param baseDelay the first wait, in **seconds**. Default 1.
+   * @param multiplier from one wait to the next. Default 2.
+   */
+  constructor(maxAttempts?: number, baseDelay?: number, multiplier?: number);
+}
+/** Waits a little longer each time: `new LinearBackoffRetry(3, 1, 2)` makes 3 attempts, with 1 and 3 s between them. */
+export declare class LinearBackoffRetry extends CountedRetry {
+  /**
+   * @param maxAttempts attempts in all. Default 3.
+   * @param baseDelay the first wait, in **seconds**. Default 1.
+   * @param increment what each wait adds, in **seconds**. Default 1.
+   */
+  constructor(maxAttempts?: number, baseDelay?: number, increment?: number);
+}
+/**
+ * Doubles the wait each time and spreads it, so that many clients do not come back at the same moment:
+ * `new JitterRetry(4, 1, 0.5)` makes 4 attempts, with 1, 2 and 4 s ± 50 % between them.
+ */
+export declare class JitterRetry extends CountedRetry {
+  /**
+   * @param maxAttempts attempts in all. Default 3.
+   * @param baseDelay the first wait before it is spread, in **seconds**. Default 1.
+   * @param jitterFactor how far it is spread up and down, 0 to 1. Default 0.1.
+   */
+  constructor(maxAttempts?: number, baseDelay?: number, jitterFactor?: number);
+}
 /** The states of a circuit breaker. */
 export declare const CircuitState: Readonly<{
   readonly CLOSED: 'closed';

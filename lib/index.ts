@@ -21,6 +21,7 @@ export type {
 } from './connection/config';
 export { ConnectionMetricsTracker } from './connection/metrics';
 export type { ConnectionFigures, ConnectionMetricsSummary } from './connection/metrics';
+export { ExponentialBackoffRetry, JitterRetry, LinearBackoffRetry, RetryStrategy } from './connection/retry';
 export { ConnectionHealth, ConnectionState, ConnectionType, RecoveryStrategy, SecurityLevel } from './connection/state';
 export type {
   ConnectionEvent,

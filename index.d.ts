@@ -2,6 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
+import { ReadableStream as ReadableStream$1 } from 'node:stream/web';
 
 /** What went wrong: the field to branch on. A closed set. */
 export type ErrorKind =
@@ -645,6 +646,284 @@ export declare class ConnectionMetricsTracker {
   metrics(): ConnectionFigures;
   /** Everything it knows. */
   summary(): ConnectionMetricsSummary;
+}
+/** What an event may carry. */
+export interface ConnectionEventOptions {
+  data?: Record<string, unknown> | undefined;
+  /** Default `info`. */
+  severity?: 'info' | 'warning' | 'error' | undefined;
+  message?: string | undefined;
+}
+declare abstract class ConnectionLife extends Emitter {
+  #private;
+  /** A UUID. */
+  readonly connectionId: string;
+  /** The options in force. */
+  readonly config: Readonly<ResolvedConnectionConfig>;
+  /** A snapshot; credentials in it are redacted. */
+  getStatus(): ConnectionStatus;
+  /** Its figures. */
+  getMetrics(): ConnectionFigures;
+  /** Hears every event; gives the function that ends that. What a handler throws is logged, and disturbs nobody. */
+  onEvent(handler: (event: ConnectionEvent) => unknown): () => void;
+  /** Hears every change of the state. */
+  onStateChange(handler: (state: ConnectionState, before: ConnectionState) => unknown): () => void;
+  /** Hears every change of the health. */
+  onHealthChange(handler: (health: ConnectionHealth, before: ConnectionHealth) => unknown): () => void;
+  /** Tells an event of your own, or of the connection. */
+  emitEvent(eventType: string, { data, severity, message }?: ConnectionEventOptions): void;
+}
+/**
+ * What all connections have in common: state, health, events, figures, a circuit breaker, a rate limit and retries.
+ * The verbs never reject: they give `false` or `null`, and an event carries the error.
+ *
+ * A connection of your own extends it with `sendImpl` and `receiveImpl`, and where it has more to do `connectImpl`,
+ * `disconnectImpl`, `healthCheckImpl` and `isConnected`. They may throw. Overriding `connect`, `disconnect` or
+ * `healthCheck` themselves works as well.
+ */
+export declare abstract class BaseConnection extends ConnectionLife {
+  #private;
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
+  constructor(config: ConnectionConfig, type?: ConnectionType);
+  /** Opens it. True when it is open; false, with an event, when that failed. */
+  connect(): Promise<boolean>;
+  /** Closes it. What waits for a message gets `null`; doing it twice does no harm. */
+  disconnect(): Promise<boolean>;
+  /** Closes it, waits for `retryDelay`, and opens it again. */
+  reconnect(): Promise<boolean>;
+  /** Whether it can be used now. */
+  isConnected(): Promise<boolean>;
+  /** Sends `data`. False when it could not be sent, was refused, or the circuit breaker is open. */
+  send(data: unknown): Promise<any>;
+  /** The next message; `null` when there is none to come. */
+  receive(): Promise<any>;
+  /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
+  healthCheck(timeoutMs?: number): Promise<ConnectionHealthCheck>;
+  /** Opens it; false or an error means that it could not be opened. */
+  protected connectImpl(): Promise<boolean>;
+  /** Closes it. */
+  protected disconnectImpl(): Promise<boolean>;
+  /** Sends `data`; false means that it was not sent, an error counts against the connection. */
+  protected abstract sendImpl(data: unknown): Promise<unknown>;
+  /** The next message. */
+  protected abstract receiveImpl(): Promise<unknown>;
+  /** Whether it works; an object adds details, and its `isHealthy: false` says no. */
+  protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean | Record<string, unknown>>;
+}
+type HeadersInit =
+  Record<string, string | number | readonly string[] | undefined> | Iterable<readonly [string, string]>;
+type ResponseHeaders = Record<string, string> & {
+  'set-cookie'?: string[];
+};
+declare class BodyStream implements AsyncIterableIterator<Uint8Array> {
+  #private;
+  /** The next piece. */
+  next(): Promise<IteratorResult<Uint8Array>>;
+  /** Reads no further. */
+  return(): Promise<IteratorResult<Uint8Array>>;
+  /** Reads no further; a connection with a body left on it is closed. */
+  cancel(): void;
+  /** The same as a web stream. */
+  toReadableStream(): ReadableStream$1<Uint8Array>;
+  [Symbol.asyncIterator](): this;
+}
+/** An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. */
+export declare class HTTPResponse {
+  #private;
+  /** The status code. */
+  readonly status: number;
+  /** The URL it came from, after redirects. */
+  readonly url: string;
+  /** Whether the status is between 200 and 299. */
+  get ok(): boolean;
+  /** The usual words for the status. */
+  get statusText(): string;
+  /** The headers by name in lower case; a repeated one is joined with a comma, `set-cookie` is a list. */
+  get headers(): ResponseHeaders;
+  /** The body: parsed when it says it is JSON (`undefined` when empty), else as text. Throws when it is no JSON. */
+  get data(): any;
+  /** The body as text, by the charset it names, else UTF-8. */
+  text(): string;
+  /** The body parsed as JSON, whatever it says it is. Throws when it is none. */
+  json(): any;
+  /** The body's bytes. */
+  bytes(): Uint8Array;
+  /**
+   * The body of a streamed answer, piece by piece: an async iterable, read as fast as it is asked. What is not read to its
+   * end must be closed, by leaving the loop or with `cancel()`.
+   */
+  get stream(): BodyStream;
+}
+interface HttpCallSettings {
+  /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
+  timeoutMs?: number | undefined;
+  /** From the last byte sent to the head of the answer. Default 30 000. */
+  headersTimeoutMs?: number | undefined;
+  /** Between two pieces of a body, sent or received. Default 30 000. */
+  bodyTimeoutMs?: number | undefined;
+  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  maxRedirects?: number | undefined;
+  /** Of a body as it comes from the network. Default 64 MiB. */
+  maxResponseBytes?: number | undefined;
+  /** Of a body when unpacked. Default 256 MiB. */
+  maxDecompressedBytes?: number | undefined;
+  /** Ask for and unpack gzip, br, zstd and deflate. Default true. */
+  decompress?: boolean | undefined;
+}
+interface HttpRequest {
+  /** Default `GET`, or `POST` with a body. */
+  method?: string | undefined;
+  url: string | URL;
+  headers?: HeadersInit | undefined;
+  /** Added to the URL's own; arrays repeat the key, `undefined` is left out. */
+  query?: Record<string, QueryValue | readonly QueryValue[]> | undefined;
+  /**
+   * A string or bytes as they are, a stream or async iterable of bytes or strings piece by piece, `URLSearchParams` as a
+   * form, anything else as JSON.
+   */
+  body?: unknown;
+  /** Hands the answer over when its head is there, with the body in `stream`. */
+  stream?: boolean | undefined;
+  settings?: HttpCallSettings | undefined;
+}
+type QueryValue = string | number | boolean | bigint | null | undefined;
+/** A request; its `url` is appended to that of the connection. */
+export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
+  /** A path below the connection's URL, or an absolute URL: another origin gets none of the connection's credentials. */
+  url?: string | URL | undefined;
+  /** In place of the connection's `timeout`, in milliseconds. */
+  timeoutMs?: number | undefined;
+}
+/**
+ * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
+ *
+ * `connect` only marks it as ready. `send` takes either a request, a value with an HTTP method in `method`, and gives the
+ * {@link HTTPResponse} whatever its status, or `null` when no answer came; or any other value, which is POSTed as
+ * JSON, and gives whether the status was below 500. `request` is the form that rejects.
+ */
+export declare class HTTPConnection extends BaseConnection {
+  #private;
+  /** @throws TypeError `HTTP connection requires a URL`; TypeError, RangeError for another option. */
+  constructor(config: ConnectionConfig);
+  send(
+    request: ConnectionRequest & {
+      method: string;
+    },
+  ): Promise<HTTPResponse | null>;
+  send(data: unknown): Promise<boolean>;
+  /**
+   * Sends a request and gives the answer, whatever its status.
+   *
+   * Rejects with a {@link MoorlineError} when there was none: its `detail` tells the `phase`, and whether anything was
+   * written. Aborting `signal` rejects with its reason.
+   */
+  request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse>;
+  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`. */
+  protected receiveImpl(): Promise<unknown>;
+  /** Never called: `send` is written anew. */
+  protected sendImpl(data: unknown): Promise<unknown>;
+  protected disconnectImpl(): Promise<boolean>;
+  protected healthCheckImpl(timeoutMs: number): Promise<Record<string, unknown>>;
+}
+/** Bounds of one `receive`. */
+export interface MessageOptions {
+  signal?: AbortSignal | undefined;
+  /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
+  timeoutMs?: number | undefined;
+}
+interface Line {
+  /** Stops and goes on reading, so that the other side waits. */
+  pause(): void;
+  resume(): void;
+  /** Whether it keeps the process alive. */
+  keep(alive: boolean): void;
+  /** Closes it for good; nothing is told of it any more. */
+  close(): Promise<void>;
+}
+declare abstract class LastingConnection<Message, Parsed = Message>
+  extends BaseConnection
+  implements AsyncIterable<Parsed>
+{
+  #private;
+  constructor(config: ConnectionConfig, type: ConnectionType);
+  isConnected(): Promise<boolean>;
+  /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
+  receive(options?: MessageOptions): Promise<any>;
+  /** Hears every message from now on, instead of `receive`. Gives the function that ends that. */
+  onMessage(handler: (message: Parsed) => unknown): () => void;
+  /** The messages one after the other, through losses and reconnections, until `disconnect` or until it gives up. */
+  [Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined>;
+  protected connectImpl(): Promise<boolean>;
+  protected disconnectImpl(): Promise<boolean>;
+  protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean>;
+}
+/** What a {@link ConnectionManager} has counted. */
+export interface ConnectionStatistics extends ConnectionInfo {
+  /** Since `start`, in milliseconds; 0 before. */
+  uptimeMs: number;
+  /** When it was started, in milliseconds since the epoch. */
+  startTime?: number;
+  totalEventsProcessed: number;
+  /** How many connections each group has. */
+  groups: Record<string, number>;
+  /** Percent of all requests that failed. */
+  errorRate: number;
+}
+/** Connections in groups: opened, checked and recovered together. `stop` leaves them open. */
+export declare class ConnectionManager {
+  #private;
+  /** @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000. */
+  constructor({ healthCheckIntervalMs }?: { healthCheckIntervalMs?: number });
+  /** Adds a connection. One that is here already stays where it is. */
+  addConnection(connection: BaseConnection, group?: string): void;
+  /** Forgets a connection, and leaves it open. False when it was not here. */
+  removeConnection(connectionId: string): boolean;
+  getConnection(connectionId: string): BaseConnection | undefined;
+  getConnectionsByType(type: ConnectionType): BaseConnection[];
+  getConnectionsByGroup(group: string): BaseConnection[];
+  getConnectionsByState(state: ConnectionState): BaseConnection[];
+  getConnectionsByHealth(health: ConnectionHealth): BaseConnection[];
+  /** Checks all connections every now and then, and recovers the unhealthy ones. A second time does nothing. */
+  start(): Promise<void>;
+  /** Ends the checks. The connections stay open. */
+  stop(): Promise<void>;
+  /** Opens all connections, or those of one group; by id, whether that worked. */
+  connectAll(group?: string): Promise<Record<string, boolean>>;
+  /** Closes all connections, or those of one group; by id, whether that worked. */
+  disconnectAll(group?: string): Promise<Record<string, boolean>>;
+  /** Checks all connections, or those of one group, and recovers the unhealthy ones before it answers. */
+  healthCheckAll(group?: string): Promise<Record<string, ConnectionHealthCheck>>;
+  /** Hears every event of every connection. Gives the function that ends that. */
+  addEventHandler(handler: (event: ConnectionEvent) => unknown): () => void;
+  /** The same, with the event's type first. */
+  addGlobalHandler(handler: (type: string, event: ConnectionEvent) => unknown): () => void;
+  /** What to do about a connection when it is unhealthy, in place of its own `recoveryStrategy`. */
+  setRecoveryStrategy(connectionId: string, strategy: RecoveryStrategy): void;
+  /** What the connections add up to. */
+  getInfo(): ConnectionInfo;
+  /** What the connections add up to, and what the manager has counted. */
+  getStatistics(): ConnectionStatistics;
+}
+/**
+ * A WebSocket to a server, brought back when it is lost.
+ *
+ * `send` takes text and bytes as they are and anything else as JSON; `receive` gives JSON parsed, other text as
+ * `{ text }` and binary messages as a `Buffer`. Pings are sent every `keepAlive` milliseconds, and answered, by a native
+ * thread: a busy event loop does not make the other side give up.
+ */
+export declare class WebSocketConnection extends LastingConnection<string | Buffer, any> {
+  #private;
+  /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
+  constructor(config: ConnectionConfig);
+  /** The sub-protocol that the server chose, or an empty string. */
+  get protocol(): string;
+  /** Sends a message: true when it is written to the socket, which may mean waiting for room. */
+  send(data: unknown): Promise<boolean>;
+  protected sendImpl(message: unknown): Promise<boolean>;
+  protected receiveImpl(): Promise<unknown>;
+  protected parse(message: string | Buffer): unknown;
+  protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
+  protected open(url: string, signal: AbortSignal): Promise<Line>;
 }
 type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */

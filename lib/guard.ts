@@ -15,6 +15,8 @@ export interface GuardRules {
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
   onRetry?: (facts: { attempt: number; delayMs: number; error: unknown }) => void;
   onTimeout?: (facts: { attempt: number; afterMs: number }) => void;
+  /** Nobody waits for these calls: their pauses do not keep the process alive. */
+  background?: boolean;
 }
 
 /** Why a call may not go yet, or not at all. */
@@ -106,7 +108,7 @@ export class Guard {
     if (delayMs < 0) throw error;
     this.#rules.onRetry?.({ attempt, delayMs, error });
     try {
-      await pause(delayMs, abort);
+      await pause(delayMs, abort, this.#rules.background);
     } catch (reason) {
       this.#cancel(id);
       throw reason;
@@ -225,10 +227,11 @@ function isAbort(error: unknown): boolean {
 }
 
 /** Sleeps; an abort ends it at once and stops the timer. */
-function pause(ms: number, abort: Abort | undefined): Promise<void> {
+function pause(ms: number, abort: Abort | undefined, background = false): Promise<void> {
   return new Promise((resolve, reject) => {
     abort?.signal.throwIfAborted();
     const timer = setTimeout(resolve, ms);
+    if (background) timer.unref();
     if (!abort) return;
     abort.interrupt = (reason) => {
       clearTimeout(timer);

@@ -12,7 +12,16 @@ export {
 } from './health';
 export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './health';
 export type { HealthCheckFunction } from './health-answer';
+export { BaseConnection } from './connection/base';
 export { ConnectionConfigManager } from './connection/config';
+export { HTTPConnection } from './connection/http';
+export type { ConnectionRequest } from './connection/http';
+export type { MessageOptions } from './connection/lasting';
+export type { ConnectionEventOptions } from './connection/life';
+export { ConnectionManager } from './connection/manager';
+export type { ConnectionStatistics } from './connection/manager';
+export { WebSocketConnection } from './connection/websocket';
+export { HTTPResponse } from './http-response';
 export type {
   ConnectionConfig,
   ConnectionTls,

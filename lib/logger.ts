@@ -18,16 +18,21 @@ export type Logger = { [level in LogLevel]?: ((record: LogRecord) => void) | und
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
-/** JSON lines on stderr, from the level of `LOG_LEVEL` (default `warn`) up. */
-function standardError(): Logger {
+/** The level of `LOG_LEVEL` (default `warn`), as an index; beyond the last it is off. */
+function environmentLevel(): number {
   const wanted = (process.env['LOG_LEVEL'] ?? 'warn').toLowerCase();
-  if (wanted === 'off' || wanted === 'silent') return {};
-  const from = LEVELS.indexOf(wanted as LogLevel);
-  const write = (record: LogRecord) => void process.stderr.write(`${JSON.stringify(record)}\n`);
-  return Object.fromEntries(LEVELS.slice(from < 0 ? LEVELS.indexOf('warn') : from).map((level) => [level, write]));
+  if (wanted === 'off' || wanted === 'silent') return LEVELS.length;
+  const level = LEVELS.indexOf(wanted as LogLevel);
+  return level < 0 ? LEVELS.indexOf('warn') : level;
+}
+
+/** JSON lines on stderr. */
+function standardError(record: LogRecord): void {
+  process.stderr.write(`${JSON.stringify(record)}\n`);
 }
 
 let logger: Logger | undefined;
+let threshold: number | undefined;
 
 /**
  * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
@@ -35,11 +40,26 @@ let logger: Logger | undefined;
  */
 export function setLogger(next: Logger | undefined): void {
   logger = next;
+  threshold = undefined;
 }
 
-/** Logs one record; costs nothing when nobody listens to the level. */
-export function log(level: LogLevel, event: string, correlationId: string, data: () => Record<string, unknown>): void {
-  logger ??= standardError();
-  const write = logger[level];
+/**
+ * Logs one record; costs nothing when nobody listens to the level. What was asked for by itself is written from the
+ * level `from` up, whatever `LOG_LEVEL` says short of `off`.
+ */
+export function log(
+  level: LogLevel,
+  event: string,
+  correlationId: string,
+  data: () => Record<string, unknown>,
+  from?: LogLevel,
+): void {
+  const write = logger ? logger[level] : isWritten(level, from) ? standardError : undefined;
   if (write) write({ timestamp: new Date().toISOString(), correlationId, level, event, data: data() });
+}
+
+function isWritten(level: LogLevel, from: LogLevel | undefined): boolean {
+  threshold ??= environmentLevel();
+  const least = from !== undefined && threshold < LEVELS.length ? LEVELS.indexOf(from) : threshold;
+  return LEVELS.indexOf(level) >= least;
 }

@@ -3,7 +3,17 @@ import { join } from 'node:path';
 
 import type * as Native from '../dist/native';
 
-export type { Cancel, Handle, LibsqlPool } from '../dist/native';
+export type {
+  Cancel,
+  Handle,
+  HttpBodyQueue,
+  HttpBodyReader,
+  HttpCallOptions,
+  HttpEngine,
+  LibsqlPool,
+  Socket,
+  WebSocketClient,
+} from '../dist/native';
 
 /** The platform packages that may hold this machine's binary, most likely first. */
 function candidates(): string[] {

@@ -14,8 +14,8 @@ const SERVICE_IMPORTS = {
   libsql: ['http', 'pool', 'pipeline'],
   nixtla: ['http', 'pipeline'],
 };
-/** Modules of crates/services every service may use: they drive core's machines. */
-const DRIVERS = ['pool', 'pipeline'];
+/** Modules of crates/services every service may use: they drive core's machines, and reach hosts. */
+const DRIVERS = ['dial', 'pool', 'pipeline'];
 
 const files = (directory, ...extensions) =>
   readdirSync(join(root, directory), { withFileTypes: true, recursive: true })

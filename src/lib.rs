@@ -17,6 +17,8 @@ mod bridge;
 mod connection;
 mod guarded;
 mod health;
+mod http;
+mod http_text;
 mod libsql;
 mod nixtla;
 mod policy;
@@ -24,6 +26,7 @@ mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
 mod webhook;
+mod websocket;
 
 use napi::{Env, Result, bindgen_prelude::Object};
 
@@ -33,11 +36,13 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     bridge::watch_panics();
     let exports = bridge::Exports::new(env, exports);
     policy::register(&exports)?;
+    exports.add::<http::Send>()?;
     exports.add::<libsql::Take>()?;
     exports.add::<libsql::Release>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
     exports.add::<connection::Record>()?;
     webhook::register(&exports)?;
+    websocket::register(&exports)?;
     Ok(())
 }

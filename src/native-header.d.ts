@@ -58,6 +58,38 @@ export interface NixtlaClient {
 export interface NixtlaJob {
   readonly __nixtlaJob: unique symbol;
 }
+export interface HttpEngine {
+  readonly __httpEngine: unique symbol;
+}
+export interface HttpCallOptions {
+  readonly __httpCallOptions: unique symbol;
+}
+export interface HttpBodyQueue {
+  readonly __httpBodyQueue: unique symbol;
+}
+export interface HttpBodyReader {
+  readonly __httpBodyReader: unique symbol;
+}
+export declare function httpRequest(
+  engine: Handle<HttpEngine>,
+  head: string,
+  body?: string | Uint8Array | Handle<HttpBodyQueue>,
+  options?: Handle<HttpCallOptions>,
+  cancel?: Handle<Cancel>,
+  streamed?: boolean,
+): Promise<string | [head: string, body: Uint8Array | Handle<HttpBodyReader>]>;
+export interface WebSocketClient {
+  readonly __webSocketClient: unique symbol;
+}
+export interface Socket {
+  readonly __socket: unique symbol;
+}
+export declare function websocketPush(socket: Handle<Socket>, data: string | Uint8Array, text: boolean): boolean;
+export declare function websocketFlush(socket: Handle<Socket>): boolean;
+export declare function websocketResume(socket: Handle<Socket>): void;
+export declare function websocketPause(socket: Handle<Socket>): void;
+export declare function websocketTerminate(socket: Handle<Socket>): void;
+export declare function websocketKeep(keep: boolean): void;
 export interface ConnectionTracker {
   readonly __connectionTracker: unique symbol;
 }

@@ -23,12 +23,12 @@ export class Authority {
     this.cert = this.#read('ca.pem');
   }
 
-  /** A certificate for these names (`DNS:…`, `IP:…`), valid for a server or a client. */
-  issue(names: string[], use: 'serverAuth' | 'clientAuth' = 'serverAuth'): Certificate {
+  /** A certificate for these names (`DNS:…`, `IP:…`), valid for a server or a client, for so many days. */
+  issue(names: string[], use: 'serverAuth' | 'clientAuth' = 'serverAuth', days = 2): Certificate {
     this.#openssl('req', '-newkey', ...KEY, '-keyout', 'leaf.key', '-out', 'leaf.csr', '-subj', '/CN=leaf');
     const extensions = `basicConstraints=CA:FALSE\nsubjectAltName=${names.join(',')}\nextendedKeyUsage=${use}\n`;
     writeFileSync(join(this.#directory, 'leaf.ext'), extensions);
-    const authority = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2'];
+    const authority = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', String(days)];
     this.#openssl('x509', '-req', '-in', 'leaf.csr', ...authority, '-extfile', 'leaf.ext', '-out', 'leaf.pem');
     return { cert: this.#read('leaf.pem'), key: this.#read('leaf.key') };
   }

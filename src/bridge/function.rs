@@ -14,7 +14,8 @@ use std::{
 use napi::{Env, JsValue, Result, bindgen_prelude::Object, check_status, sys};
 
 use super::{
-    Handle,
+    Handle, Promised,
+    door::keep_alive,
     value::{create_string, view_bytes},
 };
 
@@ -42,6 +43,7 @@ pub(crate) enum Answer {
     Integer(i32),
     Number(f64),
     Text(String),
+    Promised(Promised),
 }
 
 /// The arguments of a running call.
@@ -52,6 +54,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// The environment of the running call, to make a promise in.
+    pub(crate) fn env(&self) -> Env {
+        Env::from_raw(self.env)
+    }
+
     fn argument(&self, index: usize) -> Option<sys::napi_value> {
         (index < self.given).then(|| self.arguments[index])
     }
@@ -88,6 +95,12 @@ impl Call {
         // SAFETY: an argument of the running call.
         let status = unsafe { sys::napi_get_value_bool(self.env, value, &raw mut flag) };
         (status == sys::Status::napi_ok).then_some(flag)
+    }
+
+    /// Keeps the process alive until the same is said with `false`.
+    pub(crate) fn keep_alive(&self, keep: bool) {
+        // SAFETY: a running call is on its environment's thread.
+        unsafe { keep_alive(self.env, keep) }
     }
 
     /// Lends the bytes of a string (as UTF-8), a typed array, a `Buffer` or an `ArrayBuffer`; `None` when
@@ -240,6 +253,7 @@ unsafe fn give(env: sys::napi_env, answer: Option<Answer>) -> sys::napi_value {
             Some(Answer::Integer(number)) => sys::napi_create_int32(env, number, &raw mut value),
             Some(Answer::Number(number)) => sys::napi_create_double(env, number, &raw mut value),
             Some(Answer::Text(text)) => create_string(env, &text, &raw mut value),
+            Some(Answer::Promised(promise)) => return promise.value(),
             None => sys::napi_throw_error(
                 env,
                 c"ERR_MOORLINE_INTERNAL".as_ptr(),

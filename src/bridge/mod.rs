@@ -13,6 +13,7 @@
 //! - [`failure`]: failures as records, programmer's mistakes as thrown errors.
 //! - [`handle`]: native objects held by JavaScript.
 //! - [`function`]: hand-written functions for the calls that must cost a tenth of a microsecond.
+//! - [`packed`]: arrays of many small values.
 //! - [`value`]: plain values, both ways.
 //!
 //! `unsafe` is allowed here and nowhere else in the addon.
@@ -24,6 +25,7 @@ mod door;
 mod failure;
 mod function;
 mod handle;
+mod packed;
 mod promise;
 mod runtime;
 mod value;
@@ -34,6 +36,7 @@ pub(crate) use cancel::Cancel;
 pub(crate) use failure::{record, throw};
 pub(crate) use function::{Answer, Call, Exports, Function};
 pub(crate) use handle::Handle;
+pub(crate) use packed::{Element, Packed};
 pub(crate) use promise::{Promised, deferred, ended, promise, spawn};
 pub(crate) use runtime::{runtime, watch_panics};
 pub(crate) use value::{Given, Value};

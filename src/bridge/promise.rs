@@ -19,6 +19,12 @@ use super::{
 /// A promise as a return value of a binding function.
 pub(crate) struct Promised(sys::napi_value);
 
+impl Promised {
+    pub(super) fn value(&self) -> sys::napi_value {
+        self.0
+    }
+}
+
 impl ToNapiValue for Promised {
     unsafe fn to_napi_value(_: sys::napi_env, promise: Self) -> Result<sys::napi_value> {
         Ok(promise.0)

@@ -9,7 +9,10 @@ use napi::{
     check_status, sys,
 };
 
-use super::Handle;
+use super::{
+    Handle,
+    packed::{Packed, create_array},
+};
 
 /// Below this size a copy into V8's heap is cheaper than an external buffer with its finalizer.
 const EXTERNAL_BUFFER_BYTES: usize = 64 * 1024;
@@ -27,6 +30,10 @@ pub(crate) enum Value {
     Text(String),
     Bytes(Vec<u8>),
     List(Vec<Value>),
+    /// An array of many small values.
+    Packed(Box<dyn Packed>),
+    /// What is known only on the JavaScript thread, when it has come to this value.
+    Later(Box<dyn FnOnce() -> Value + Send>),
     /// Anything that needs the environment to be made, such as a [`Handle`].
     Made(Box<dyn FnOnce(sys::napi_env) -> Result<sys::napi_value> + Send>),
 }
@@ -94,6 +101,8 @@ impl ToNapiValue for Value {
                     }
                     sys::Status::napi_ok
                 }
+                Self::Packed(mut packed) => return create_array(env, &mut *packed),
+                Self::Later(value) => return Self::to_napi_value(env, value()),
                 Self::Made(build) => return build(env),
             }
         };
@@ -106,6 +115,16 @@ impl ToNapiValue for Value {
 pub(super) unsafe fn create_string(
     env: sys::napi_env,
     text: &str,
+    made: *mut sys::napi_value,
+) -> sys::napi_status {
+    // SAFETY: as for this function.
+    unsafe { create_text(env, text.as_bytes(), made) }
+}
+
+/// A string from bytes of UTF-8.
+pub(super) unsafe fn create_text(
+    env: sys::napi_env,
+    text: &[u8],
     made: *mut sys::napi_value,
 ) -> sys::napi_status {
     let (data, length) = (text.as_ptr().cast(), text.len() as isize);

@@ -7,8 +7,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod dial;
 pub mod http;
 pub mod libsql;
 pub mod nixtla;
 pub mod pipeline;
 pub mod pool;
+pub mod websocket;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use moorline_core::error::{Delivery, Failure, Kind};
-use moorline_services::http::{HttpClient, HttpOptions};
+use moorline_services::{dial::DialOptions, http::HttpClient};
 use reqwest::{Method, Request};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -35,9 +35,9 @@ async fn answer(mut socket: TcpStream, bytes: &'static [u8]) {
 }
 
 fn client() -> std::sync::Arc<HttpClient> {
-    HttpClient::with(HttpOptions {
+    HttpClient::with(DialOptions {
         connect_timeout: Duration::from_millis(200),
-        ..HttpOptions::default()
+        ..DialOptions::default()
     })
 }
 

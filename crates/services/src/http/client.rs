@@ -12,61 +12,24 @@ use rustls::ClientConfig;
 use tokio::{sync::OnceCell, task};
 use url::Url;
 
-use super::{
-    error::{Phase, failure},
-    tls::TlsOptions,
-};
+use super::error::{Phase, failure};
+use crate::dial::{DialOptions, Proxy, TlsOptions};
 
-/// How long connecting may take, name resolution and TLS handshake included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An idle connection is closed after this time: sooner than the 60 s after which usual load balancers do it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 const USER_AGENT: &str = concat!("moorline/", env!("CARGO_PKG_VERSION"));
 
-/// Whether calls go through a proxy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Proxy {
-    /// Never (default).
-    #[default]
-    None,
-    /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
-    Environment,
-    /// Through this one.
-    Url(Url),
-}
-
-/// What distinguishes one client from another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpOptions {
-    /// How long connecting may take (default 10 s).
-    pub connect_timeout: Duration,
-    /// TLS settings.
-    pub tls: TlsOptions,
-    /// The proxy (default: none).
-    pub proxy: Proxy,
-}
-
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self {
-            connect_timeout: CONNECT_TIMEOUT,
-            tls: TlsOptions::default(),
-            proxy: Proxy::default(),
-        }
-    }
-}
-
 /// An HTTP client with its pool of connections. Nothing is built and no certificate is read before the first call.
 #[derive(Debug, Default)]
 pub struct HttpClient {
-    options: HttpOptions,
+    options: DialOptions,
     plain: OnceLock<Client>,
     secure: OnceCell<Client>,
 }
 
 impl HttpClient {
     /// The client for these options: the shared one where they are the defaults.
-    pub fn with(options: HttpOptions) -> Arc<Self> {
+    pub fn with(options: DialOptions) -> Arc<Self> {
         static SHARED: LazyLock<Arc<HttpClient>> = LazyLock::new(Arc::default);
         if options == SHARED.options {
             return Arc::clone(&SHARED);
@@ -169,14 +132,14 @@ mod tests {
 
     #[test]
     fn who_takes_the_defaults_shares_one_client() {
-        let shared = HttpClient::with(HttpOptions::default());
+        let shared = HttpClient::with(DialOptions::default());
         assert!(Arc::ptr_eq(
             &shared,
-            &HttpClient::with(HttpOptions::default())
+            &HttpClient::with(DialOptions::default())
         ));
-        let own = HttpClient::with(HttpOptions {
+        let own = HttpClient::with(DialOptions {
             proxy: Proxy::Environment,
-            ..HttpOptions::default()
+            ..DialOptions::default()
         });
         assert!(!Arc::ptr_eq(&shared, &own));
     }

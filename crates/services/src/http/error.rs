@@ -1,9 +1,12 @@
-//! reqwest's errors as failures, by the types in their chain of sources; no message is ever parsed.
+//! reqwest's and hyper's errors as failures, by the types in their chain of sources; no message is ever parsed.
 
-use std::{error::Error as StdError, io, iter};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use moorline_core::error::{Delivery, Failure, Kind};
-use rustls::CertificateError;
+
+use crate::dial::{self, Class, chain};
+
+type Source = dyn StdError + 'static;
 
 /// How far a call had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,25 +15,6 @@ pub enum Phase {
     Request,
     /// The head of the answer was there; its body was being read.
     Response,
-}
-
-type Source = dyn StdError + 'static;
-
-/// What went wrong and the code Node gives for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Class {
-    kind: Kind,
-    code: &'static str,
-}
-
-impl Class {
-    const fn new(kind: Kind, code: &'static str) -> Self {
-        Self { kind, code }
-    }
-
-    const fn of(kind: Kind) -> Self {
-        Self::new(kind, kind.default_code())
-    }
 }
 
 /// The failure for an error of reqwest's; `peer` is host and port.
@@ -47,11 +31,10 @@ pub fn failure(error: reqwest::Error, phase: Phase, peer: &str) -> Failure {
     } else {
         let found = chain(&error).find_map(classify);
         let found = found.unwrap_or(Class::of(Kind::Protocol));
-        match found.kind {
-            // Whatever broke, nothing was connected.
-            Kind::Tls => found,
-            _ if connecting => Class::new(Kind::Connect, code_while_connecting(found)),
-            _ => found,
+        if connecting {
+            found.while_connecting()
+        } else {
+            found
         }
     };
     let delivery = match phase {
@@ -66,101 +49,126 @@ pub fn failure(error: reqwest::Error, phase: Phase, peer: &str) -> Failure {
         .with_cause(root.unwrap_or_default(), None)
 }
 
-/// An error and the errors below it. `io::Error::source` passes over the error it wraps; this does not.
-fn chain<'e>(error: &'e Source) -> impl Iterator<Item = &'e Source> {
-    iter::successors(Some(error), |&error: &&'e Source| {
-        match error.downcast_ref::<io::Error>() {
-            Some(io) => io.get_ref().map(|inner| inner as &Source),
-            None => error.source(),
+/// Where a call of the engine was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Waiting for one of the connections.
+    Queue,
+    /// The request was not sent yet, or not all of it.
+    Write,
+    /// It was, and no answer had come.
+    Headers,
+    /// The head of the answer was there.
+    Body,
+}
+
+/// What is known about a call when it fails.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) peer: Arc<str>,
+    /// Whether the connection had carried a request before.
+    pub(super) reused: bool,
+    /// Whether a repeat does no harm.
+    pub(super) idempotent: bool,
+}
+
+/// How much had gone either way, where somebody counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) written: Option<u64>,
+    pub(super) read: u64,
+}
+
+impl Facts {
+    /// The failure for what hyper says about a connection.
+    pub(super) fn broken(&self, error: &Source, stage: Stage, traffic: Traffic) -> Failure {
+        // What our own body said is the cause: the caller broke off.
+        if let Some(own) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
+            return self.at(own.clone(), stage, traffic);
         }
-    })
+        let class = chain(error)
+            .find_map(classify)
+            .unwrap_or(Class::of(Kind::Protocol));
+        let phase = match stage {
+            Stage::Body => Phase::Response,
+            _ => Phase::Request,
+        };
+        let root = chain(error).last().map(ToString::to_string);
+        let failure = Failure::new(class.kind, sentence(class, phase, &self.peer))
+            .with_code(class.code)
+            .with_cause(root.unwrap_or_default(), None);
+        self.at(failure, stage, traffic)
+    }
+
+    /// The failure of a wait that was too long; `limit` is the option that ended it.
+    pub(super) fn late(
+        &self,
+        limit: &str,
+        after: Duration,
+        stage: Stage,
+        traffic: Traffic,
+    ) -> Failure {
+        let doing = match stage {
+            Stage::Queue => "had no free connection",
+            Stage::Write => "did not take the request",
+            Stage::Headers => "did not answer",
+            Stage::Body => "did not finish its answer",
+        };
+        let ms = after.as_millis();
+        let message = format!("{} {doing} within {ms} ms ({limit})", self.peer);
+        self.at(Failure::new(Kind::Timeout, message), stage, traffic)
+            .with_detail("limit", limit)
+    }
+
+    /// A failure with what else is known: the stage, the bytes, and what they prove.
+    pub(super) fn at(&self, failure: Failure, stage: Stage, traffic: Traffic) -> Failure {
+        let delivery = match stage {
+            Stage::Queue => Delivery::None,
+            Stage::Body => Delivery::Answered,
+            _ if traffic.read > 0 => Delivery::Answered,
+            _ if traffic.written == Some(0) => Delivery::None,
+            _ => Delivery::Unknown,
+        };
+        let again = matches!(failure.kind, Kind::Timeout | Kind::Disconnected);
+        let retryable = again && (self.idempotent || delivery == Delivery::None);
+        let failure = failure
+            .with_delivery(delivery)
+            .with_retryable(retryable)
+            .with_detail("phase", stage.as_str())
+            .with_detail("peer", self.peer.as_ref())
+            .with_detail("reusedSocket", self.reused);
+        match traffic.written {
+            Some(bytes) => failure.with_detail("bytesWritten", bytes),
+            None => failure,
+        }
+    }
+}
+
+impl Stage {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Write => "write",
+            Self::Headers => "headers",
+            Self::Body => "body",
+        }
+    }
 }
 
 /// What one error of the chain says by its type; `None` when a deeper one knows more.
 fn classify(error: &Source) -> Option<Class> {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return Some(Class::new(Kind::Tls, tls_code(tls)));
-    }
-    if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
-        return if hyper.is_parse() {
-            Some(Class::of(Kind::Protocol))
-        } else if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() {
-            // Node's "socket hang up".
-            Some(Class::new(Kind::Disconnected, "ECONNRESET"))
-        } else if hyper.is_timeout() {
-            Some(Class::of(Kind::Timeout))
-        } else {
-            None
-        };
-    }
-    let io = error.downcast_ref::<io::Error>()?;
-    IO_CLASSES
-        .iter()
-        .find(|(kind, _)| *kind == io.kind())
-        .map(|(_, class)| *class)
-}
-
-/// `io::ErrorKind` is the typed form of the system's error number; the codes are libuv's names for it.
-const IO_CLASSES: [(io::ErrorKind, Class); 11] = {
-    use io::ErrorKind as Io;
-    [
-        (
-            Io::ConnectionRefused,
-            Class::new(Kind::Connect, "ECONNREFUSED"),
-        ),
-        (
-            Io::HostUnreachable,
-            Class::new(Kind::Connect, "EHOSTUNREACH"),
-        ),
-        (
-            Io::NetworkUnreachable,
-            Class::new(Kind::Connect, "ENETUNREACH"),
-        ),
-        (
-            Io::AddrNotAvailable,
-            Class::new(Kind::Connect, "EADDRNOTAVAIL"),
-        ),
-        (Io::TimedOut, Class::of(Kind::Timeout)),
-        (
-            Io::ConnectionReset,
-            Class::new(Kind::Disconnected, "ECONNRESET"),
-        ),
-        (
-            Io::ConnectionAborted,
-            Class::new(Kind::Disconnected, "ECONNABORTED"),
-        ),
-        (Io::BrokenPipe, Class::new(Kind::Disconnected, "EPIPE")),
-        (Io::NotConnected, Class::new(Kind::Disconnected, "ENOTCONN")),
-        (
-            Io::UnexpectedEof,
-            Class::new(Kind::Disconnected, "ECONNRESET"),
-        ),
-        (Io::PermissionDenied, Class::new(Kind::Connect, "EACCES")),
-    ]
-};
-
-/// A connection that was cut while it was being made keeps its code, but it never was a connection.
-fn code_while_connecting(found: Class) -> &'static str {
-    match found.kind {
-        Kind::Connect | Kind::Disconnected => found.code,
-        _ => Kind::Connect.default_code(),
-    }
-}
-
-/// Node's codes for refused certificates.
-fn tls_code(error: &rustls::Error) -> &'static str {
-    use CertificateError as Bad;
-    let rustls::Error::InvalidCertificate(reason) = error else {
-        return Kind::Tls.default_code();
+    let Some(hyper) = error.downcast_ref::<hyper::Error>() else {
+        return dial::classify(error);
     };
-    match reason {
-        Bad::Expired | Bad::ExpiredContext { .. } => "CERT_HAS_EXPIRED",
-        Bad::NotValidYet | Bad::NotValidYetContext { .. } => "CERT_NOT_YET_VALID",
-        Bad::Revoked => "CERT_REVOKED",
-        Bad::UnknownIssuer => "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-        Bad::BadSignature => "CERT_SIGNATURE_FAILURE",
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => "ERR_TLS_CERT_ALTNAME_INVALID",
-        _ => Kind::Tls.default_code(),
+    if hyper.is_parse() {
+        Some(Class::of(Kind::Protocol))
+    } else if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() {
+        // Node's "socket hang up".
+        Some(Class::new(Kind::Disconnected, "ECONNRESET"))
+    } else if hyper.is_timeout() {
+        Some(Class::of(Kind::Timeout))
+    } else {
+        None
     }
 }
 
@@ -185,49 +193,38 @@ fn sentence(class: Class, phase: Phase, peer: &str) -> String {
 mod tests {
     use super::*;
 
-    fn classified(error: &io::Error) -> Option<Class> {
-        chain(error).find_map(classify)
-    }
-
-    #[test]
-    fn system_errors_keep_their_usual_code() {
-        for (kind, class) in IO_CLASSES {
-            assert_eq!(classified(&io::Error::from(kind)), Some(class), "{kind:?}");
-            let wrapped = io::Error::other(io::Error::from(kind));
-            assert_eq!(classified(&wrapped), Some(class), "wrapped {kind:?}");
+    fn facts(idempotent: bool) -> Facts {
+        Facts {
+            peer: "h:80".into(),
+            reused: true,
+            idempotent,
         }
     }
 
     #[test]
-    fn refused_certificates_have_the_codes_of_node() {
-        let table = [
-            (CertificateError::Expired, "CERT_HAS_EXPIRED"),
-            (CertificateError::NotValidYet, "CERT_NOT_YET_VALID"),
-            (CertificateError::Revoked, "CERT_REVOKED"),
-            (
-                CertificateError::UnknownIssuer,
-                "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-            ),
-            (CertificateError::BadSignature, "CERT_SIGNATURE_FAILURE"),
-            (
-                CertificateError::NotValidForName,
-                "ERR_TLS_CERT_ALTNAME_INVALID",
-            ),
-            (CertificateError::BadEncoding, "ERR_MOORLINE_TLS"),
-        ];
-        for (reason, code) in table {
-            // tokio-rustls hides rustls' error in an io::Error of kind InvalidData.
-            let error = rustls::Error::InvalidCertificate(reason);
-            let error = io::Error::new(io::ErrorKind::InvalidData, error);
-            assert_eq!(classified(&error), Some(Class::new(Kind::Tls, code)));
+    fn nothing_was_delivered_only_where_nothing_was_written() {
+        let written = |bytes| Traffic {
+            written: bytes,
+            read: 0,
+        };
+        let late = |stage, traffic| facts(false).late("timeoutMs", Duration::ZERO, stage, traffic);
+        let none = late(Stage::Write, written(Some(0)));
+        assert_eq!((none.delivery, none.retryable), (Delivery::None, true));
+        for unsure in [written(Some(1)), written(None)] {
+            let unknown = late(Stage::Write, unsure);
+            assert_eq!(
+                (unknown.delivery, unknown.retryable),
+                (Delivery::Unknown, false)
+            );
         }
-    }
-
-    #[test]
-    fn an_error_that_says_nothing_by_its_type_is_left_to_the_default() {
+        assert!(
+            facts(true)
+                .late("x", Duration::ZERO, Stage::Headers, written(Some(9)))
+                .retryable
+        );
         assert_eq!(
-            classified(&io::Error::other("connection refused, or so it says")),
-            None
+            late(Stage::Body, written(Some(9))).delivery,
+            Delivery::Answered
         );
     }
 }

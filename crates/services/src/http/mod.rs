@@ -1,16 +1,34 @@
-//! The one HTTP transport: every service that speaks HTTP without an HTTP connection object of its own
-//! (Nixtla, libSQL's remote protocol) sends its requests here.
+//! HTTP: the engine behind HTTP connections, and the transport of services that speak HTTP themselves.
 //!
-//! There is one client per set of options, and one for all who take the defaults, so that connections are
-//! shared. It follows no redirect and uses no proxy unless asked: an API call goes where it was sent, or fails.
+//! [`Engine`] keeps one [`pool`](crate::pool) of connections for each origin and sends requests over them. A
+//! request's own task drives its HTTP/1 connection, so that no hop between tasks is paid for; an HTTP/2
+//! connection is shared (docs/adr/0008). Every wait has its limit, every failure says in which phase it came,
+//! how many bytes had been written, and what that proves about delivery.
+//!
+//! [`HttpClient`] is reqwest, for Nixtla and libSQL's remote protocol. There is one client per set of options,
+//! and one for all who take the defaults, so that connections are shared. It follows no redirect and uses no
+//! proxy unless asked: an API call goes where it was sent, or fails.
 
+mod answer;
+mod body;
 mod client;
+mod config;
+mod decode;
+mod engine;
 mod error;
+mod h1;
+mod h2;
+mod meter;
 mod off_runtime;
-mod tls;
-mod verify;
+mod origin;
+mod request;
+mod watch;
 
-pub use client::{HttpClient, HttpOptions, Proxy};
+pub use answer::{Answer, AnswerBody, Coming};
+pub use body::{BodySender, Pieces, RequestBody};
+pub use client::HttpClient;
+pub use config::{CallOptions, HttpOptions};
+pub use engine::Engine;
 pub use error::{Phase, failure};
 pub(crate) use off_runtime::off_runtime;
-pub use tls::{PemSource, TlsOptions, TlsVersion};
+pub use request::Request;

@@ -12,7 +12,7 @@ use moorline_core::{
 use url::Url;
 
 use super::{local::LocalTarget, stream::RemoteTarget};
-use crate::http::{HttpClient, HttpOptions};
+use crate::{dial::DialOptions, http::HttpClient};
 
 /// Where the database is.
 pub enum Target {
@@ -156,9 +156,9 @@ impl Given<'_> {
         Ok(Target::Remote(RemoteTarget {
             base: url,
             auth_token: token.map(Secret::new),
-            http: HttpClient::with(HttpOptions {
+            http: HttpClient::with(DialOptions {
                 connect_timeout: self.connect_timeout,
-                ..HttpOptions::default()
+                ..DialOptions::default()
             }),
         }))
     }

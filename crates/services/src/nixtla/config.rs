@@ -9,7 +9,7 @@ use moorline_core::{
 };
 use url::Url;
 
-use crate::http::{HttpOptions, Proxy, TlsOptions};
+use crate::dial::DialOptions;
 
 const BASE_URL: &str = "https://api.nixtla.io";
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -17,7 +17,6 @@ const MAX_RETRIES: u64 = 3;
 const BASE_DELAY: Duration = Duration::from_secs(1);
 const BREAKER_THRESHOLD: u64 = 5;
 const BREAKER_RESET: Duration = Duration::from_secs(30);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MODEL_PARAMS_TTL: Duration = Duration::from_hours(1);
 /// What the service itself takes when no model is named.
 const MODEL: &str = "timegpt-1";
@@ -55,7 +54,7 @@ pub struct NixtlaConfig {
     /// `paths`: where the endpoints are.
     pub paths: Paths,
     /// `connectTimeoutMs` (10 000), `tls`, `proxy`.
-    pub http: HttpOptions,
+    pub http: DialOptions,
 }
 
 /// The endpoints, relative to the base URL.
@@ -89,7 +88,7 @@ impl NixtlaConfig {
         options: Options<'_>,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Read<Self> {
-        let http = read_http(&options)?;
+        let http = DialOptions::read(&options)?;
         let config = Self {
             api_key: read_key(&options, &environment)?,
             base_url: read_base_url(&options, &environment)?,
@@ -150,23 +149,6 @@ fn http_url(text: &str, origin: &str) -> Read<Url> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(|| OptionError::bad_value(origin, "must be an http:// or https:// URL"))
-}
-
-fn read_http(options: &Options<'_>) -> Read<HttpOptions> {
-    let proxy = match options.text("proxy")? {
-        None => Proxy::None,
-        Some("environment") => Proxy::Environment,
-        Some(url) => Proxy::Url(http_url(url, &options.path_of("proxy"))?),
-    };
-    Ok(HttpOptions {
-        connect_timeout: options.ms("connectTimeoutMs", CONNECT_TIMEOUT, 1.0)?,
-        tls: options
-            .nested("tls")?
-            .map(TlsOptions::from_options)
-            .transpose()?
-            .unwrap_or_default(),
-        proxy,
-    })
 }
 
 fn read_paths(options: &Options<'_>) -> Read<Paths> {

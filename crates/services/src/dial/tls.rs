@@ -23,7 +23,7 @@ use super::verify::{Renamed, Unchecked};
 
 const PEM_MARK: &str = "-----BEGIN";
 
-/// PEM text, or the file it is in. A file is read when the first TLS connection is made.
+/// PEM text, or the file it is in. A file is read when the first TLS connection is made, and again when it changes.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PemSource {
     /// The text itself, which may be a private key.
@@ -39,6 +39,13 @@ impl PemSource {
             Self::File(path) => fs::read(path)
                 .map(Secret::new)
                 .map_err(|error| unusable(&format!("cannot read {}", path.display()), &error)),
+        }
+    }
+
+    fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Inline(_) => None,
+            Self::File(path) => Some(path),
         }
     }
 
@@ -152,6 +159,12 @@ impl TlsOptions {
         };
         options.finish()?;
         Ok(read)
+    }
+
+    /// The files among them.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let identity = self.identity.iter().flat_map(|(cert, key)| [cert, key]);
+        self.ca.iter().chain(identity).filter_map(PemSource::file)
     }
 
     /// The rustls configuration for these options. It may read files and load the system's roots: call it on a

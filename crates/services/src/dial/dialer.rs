@@ -1,0 +1,172 @@
+//! From a target to an open connection.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use moorline_core::error::{Kind, Outcome};
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{net::TcpStream, time::timeout};
+
+use super::{
+    config::DialOptions,
+    error::{Class, Phase, failed, failure, timed_out},
+    hop::{Hop, Hops, Speaks},
+    race::race,
+    resolve::resolve,
+    secure::{Alpn, Secure},
+    stream::Stream,
+    target::Target,
+    tls::TlsOptions,
+    tunnel,
+};
+
+/// The system asks a silent peer whether it is still there after this time, so that a firewall does not forget
+/// the connection and a dead peer is noticed.
+const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Opens connections as its options say.
+pub struct Dialer {
+    options: DialOptions,
+    hops: Hops,
+    secure: Secure,
+    /// TLS with the proxy itself: trusted as the target is, but our certificate is not for it.
+    proxy_secure: Secure,
+}
+
+impl Dialer {
+    /// A dialer. Nothing is read or resolved before the first connection, except the environment's proxies.
+    pub fn new(options: DialOptions) -> Arc<Self> {
+        let proxy_tls = TlsOptions {
+            ca: options.tls.ca.clone(),
+            ..TlsOptions::default()
+        };
+        Arc::new(Self {
+            hops: Hops::new(&options.proxy),
+            secure: Secure::new(options.tls.clone()),
+            proxy_secure: Secure::new(proxy_tls),
+            options,
+        })
+    }
+
+    /// Its options.
+    pub fn options(&self) -> &DialOptions {
+        &self.options
+    }
+
+    /// An open connection, within the connect timeout. Dropping the future leaves nothing open.
+    pub async fn dial(&self, target: &Target, alpn: Alpn) -> Outcome<Stream> {
+        let limit = self.options.connect_timeout;
+        let phase = Progress::default();
+        timeout(limit, self.reach(target, alpn, &phase))
+            .await
+            .unwrap_or_else(|_| Err(timed_out(phase.get(), target, limit.as_millis())))
+    }
+
+    async fn reach(&self, target: &Target, alpn: Alpn, phase: &Progress) -> Outcome<Stream> {
+        let stream = if let Some(hop) = self.hops.towards(target) {
+            self.through(&hop, target, phase).await?
+        } else {
+            let addresses = self.addresses(target).await?;
+            phase.set(Phase::Connect);
+            open(target, addresses).await?
+        };
+        if !target.secure {
+            return Ok(stream);
+        }
+        phase.set(Phase::Tls);
+        secured(stream, &self.secure, target, alpn).await
+    }
+
+    async fn addresses(&self, target: &Target) -> Outcome<Vec<SocketAddr>> {
+        let addresses = resolve(&target.host, target.port)
+            .await
+            .map_err(|error| failed(Phase::Dns, target, &error))?;
+        self.options.guard.admit(target, addresses)
+    }
+
+    async fn through(&self, hop: &Hop, target: &Target, phase: &Progress) -> Outcome<Stream> {
+        let destination = self.destination(hop, target).await?;
+        // The proxy is the operator's choice: the guard is about targets.
+        let addresses = resolve(&hop.target.host, hop.target.port)
+            .await
+            .map_err(|error| failed(Phase::Dns, &hop.target, &error))?;
+        phase.set(Phase::Connect);
+        let mut stream = open(&hop.target, addresses).await?;
+        phase.set(Phase::Proxy);
+        if hop.target.secure {
+            stream = secured(stream, &self.proxy_secure, &hop.target, Alpn::Http1).await?;
+        }
+        tunnel::open(&mut stream, hop, &destination, target).await?;
+        Ok(stream)
+    }
+
+    /// What the proxy is asked for: the name, or an address that was looked up and judged here.
+    async fn destination(&self, hop: &Hop, target: &Target) -> Outcome<Target> {
+        let resolves = hop.speaks
+            != Speaks::Socks {
+                remote_names: false,
+            };
+        if resolves && !self.options.guard.is_on() {
+            return Ok(target.clone());
+        }
+        let addresses = self.addresses(target).await?;
+        let none = || failure(Class::new(Kind::Connect, "ENOTFOUND"), Phase::Dns, target);
+        let address = addresses.first().ok_or_else(none)?;
+        Ok(Target {
+            host: address.ip().to_string(),
+            ..target.clone()
+        })
+    }
+}
+
+/// How far a dial has come, for whoever ends it.
+#[derive(Default)]
+struct Progress(AtomicU8);
+
+impl Progress {
+    const PHASES: [Phase; 4] = [Phase::Dns, Phase::Connect, Phase::Proxy, Phase::Tls];
+
+    fn set(&self, phase: Phase) {
+        self.0.store(phase as u8, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Phase {
+        Self::PHASES[usize::from(self.0.load(Ordering::Relaxed))]
+    }
+}
+
+async fn open(target: &Target, addresses: Vec<SocketAddr>) -> Outcome<Stream> {
+    race(addresses, connect)
+        .await
+        .map_err(|error| failed(Phase::Connect, target, &error))
+}
+
+async fn connect(address: SocketAddr) -> io::Result<Stream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL);
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(Stream::plain(stream, address))
+}
+
+async fn secured(stream: Stream, secure: &Secure, target: &Target, alpn: Alpn) -> Outcome<Stream> {
+    let name = ServerName::try_from(target.host.clone()).map_err(|error| {
+        failure(Class::of(Kind::Tls), Phase::Tls, target).with_cause(error.to_string(), None)
+    })?;
+    let config = secure.config(alpn).await?;
+    let address = stream.peer();
+    stream.secured(config, name).await.map_err(|error| {
+        failed(Phase::Tls, target, &error).with_detail("address", address.to_string())
+    })
+}

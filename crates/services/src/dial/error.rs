@@ -1,0 +1,278 @@
+//! What went wrong on the way, by the types of the errors; no message is ever parsed.
+
+use std::{error::Error as StdError, io, iter};
+
+use moorline_core::error::{Delivery, Failure, Kind};
+use rustls::{AlertDescription, CertificateError};
+
+use super::target::Target;
+
+/// How far a connection had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The name was being resolved.
+    Dns,
+    /// TCP was being connected.
+    Connect,
+    /// The proxy was asked for a tunnel.
+    Proxy,
+    /// The TLS handshake was under way.
+    Tls,
+}
+
+impl Phase {
+    /// The word in `error.detail.phase`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Proxy => "proxy",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+type Source = dyn StdError + 'static;
+
+/// What went wrong and the code Node gives for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Class {
+    pub(crate) kind: Kind,
+    pub(crate) code: &'static str,
+}
+
+impl Class {
+    pub(crate) const fn new(kind: Kind, code: &'static str) -> Self {
+        Self { kind, code }
+    }
+
+    pub(crate) const fn of(kind: Kind) -> Self {
+        Self::new(kind, kind.default_code())
+    }
+
+    /// The same while a connection is being made: one that was cut keeps its code, but it never was one.
+    #[must_use]
+    pub(crate) fn while_connecting(self) -> Self {
+        match self.kind {
+            Kind::Tls | Kind::Auth => self,
+            Kind::Connect | Kind::Disconnected => Self::new(Kind::Connect, self.code),
+            Kind::Timeout => Self::new(Kind::Connect, "ETIMEDOUT"),
+            _ => Self::of(Kind::Connect),
+        }
+    }
+}
+
+/// The failure of a phase; nothing was sent.
+pub(super) fn failed(phase: Phase, target: &Target, error: &io::Error) -> Failure {
+    let class = match phase {
+        // The system tells no more than that it found nothing.
+        Phase::Dns => Class::new(Kind::Connect, "ENOTFOUND"),
+        _ => chain(error)
+            .find_map(classify)
+            .unwrap_or(Class::of(match phase {
+                Phase::Tls => Kind::Tls,
+                _ => Kind::Connect,
+            }))
+            .while_connecting(),
+    };
+    let root = chain(error).last().map(ToString::to_string);
+    failure(class, phase, target).with_cause(root.unwrap_or_default(), None)
+}
+
+/// The failure of a connection that took too long.
+pub(super) fn timed_out(phase: Phase, target: &Target, after_ms: u128) -> Failure {
+    let message = format!(
+        "could not connect to {} within {after_ms} ms ({})",
+        target.authority(),
+        phase.as_str()
+    );
+    failure(Class::new(Kind::Connect, "ETIMEDOUT"), phase, target).with_message(message)
+}
+
+pub(super) fn failure(class: Class, phase: Phase, target: &Target) -> Failure {
+    let Class { kind, code } = class;
+    let peer = target.authority();
+    let message = match (kind, phase) {
+        (Kind::Auth, _) => format!("{peer} refused our certificate ({code})"),
+        (Kind::Tls, _) => format!("TLS with {peer} failed ({code})"),
+        (_, Phase::Dns) => format!("{} has no address ({code})", target.host),
+        (_, Phase::Proxy) => format!("the proxy made no connection to {peer} ({code})"),
+        _ => format!("could not connect to {peer} ({code})"),
+    };
+    Failure::new(kind, message)
+        .with_code(code)
+        .with_delivery(Delivery::None)
+        .with_detail("phase", phase.as_str())
+        .with_detail("host", target.host.as_str())
+        .with_detail("port", target.port)
+}
+
+/// An error and the errors below it. `io::Error::source` passes over the error it wraps; this does not.
+pub(crate) fn chain<'e>(error: &'e Source) -> impl Iterator<Item = &'e Source> {
+    iter::successors(Some(error), |&error: &&'e Source| {
+        match error.downcast_ref::<io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &Source),
+            None => error.source(),
+        }
+    })
+}
+
+/// What one error of the chain says by its type; `None` when a deeper one knows more.
+pub(crate) fn classify(error: &Source) -> Option<Class> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls_class(tls));
+    }
+    let io = error.downcast_ref::<io::Error>()?;
+    IO_CLASSES
+        .iter()
+        .find(|(kind, _)| *kind == io.kind())
+        .map(|(_, class)| *class)
+}
+
+/// `io::ErrorKind` is the typed form of the system's error number; the codes are libuv's names for it.
+const IO_CLASSES: [(io::ErrorKind, Class); 11] = {
+    use io::ErrorKind as Io;
+    const fn connect(code: &'static str) -> Class {
+        Class::new(Kind::Connect, code)
+    }
+    const fn lost(code: &'static str) -> Class {
+        Class::new(Kind::Disconnected, code)
+    }
+    [
+        (Io::ConnectionRefused, connect("ECONNREFUSED")),
+        (Io::HostUnreachable, connect("EHOSTUNREACH")),
+        (Io::NetworkUnreachable, connect("ENETUNREACH")),
+        (Io::AddrNotAvailable, connect("EADDRNOTAVAIL")),
+        (Io::TimedOut, Class::of(Kind::Timeout)),
+        (Io::ConnectionReset, lost("ECONNRESET")),
+        (Io::ConnectionAborted, lost("ECONNABORTED")),
+        (Io::BrokenPipe, lost("EPIPE")),
+        (Io::NotConnected, lost("ENOTCONN")),
+        (Io::UnexpectedEof, lost("ECONNRESET")),
+        (Io::PermissionDenied, connect("EACCES")),
+    ]
+};
+
+fn tls_class(error: &rustls::Error) -> Class {
+    match error {
+        rustls::Error::InvalidCertificate(reason) => {
+            Class::new(Kind::Tls, certificate_code(reason))
+        }
+        rustls::Error::AlertReceived(alert) => alert_class(*alert),
+        _ => Class::of(Kind::Tls),
+    }
+}
+
+/// Node's codes for refused certificates.
+fn certificate_code(reason: &CertificateError) -> &'static str {
+    use CertificateError as Bad;
+    match reason {
+        Bad::Expired | Bad::ExpiredContext { .. } => "CERT_HAS_EXPIRED",
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => "CERT_NOT_YET_VALID",
+        Bad::Revoked => "CERT_REVOKED",
+        Bad::UnknownIssuer => "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+        Bad::BadSignature => "CERT_SIGNATURE_FAILURE",
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => "ERR_TLS_CERT_ALTNAME_INVALID",
+        _ => Kind::Tls.default_code(),
+    }
+}
+
+/// Node's codes for what the server says of us. An alert about a certificate is about ours: a server that does
+/// not want it refuses our credentials.
+fn alert_class(alert: AlertDescription) -> Class {
+    use AlertDescription as Alert;
+    let (kind, code) = match alert {
+        Alert::CertificateRequired => (Kind::Auth, "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"),
+        Alert::BadCertificate => (Kind::Auth, "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE"),
+        Alert::UnsupportedCertificate => {
+            (Kind::Auth, "ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE")
+        }
+        Alert::CertificateRevoked => (Kind::Auth, "ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED"),
+        Alert::CertificateExpired => (Kind::Auth, "ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED"),
+        Alert::CertificateUnknown => (Kind::Auth, "ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN"),
+        Alert::UnknownCA => (Kind::Auth, "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA"),
+        Alert::AccessDenied => (Kind::Auth, "ERR_SSL_TLSV1_ALERT_ACCESS_DENIED"),
+        Alert::HandshakeFailure => (Kind::Tls, "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE"),
+        Alert::ProtocolVersion => (Kind::Tls, "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION"),
+        Alert::UnrecognisedName => (Kind::Tls, "ERR_SSL_TLSV1_UNRECOGNIZED_NAME"),
+        Alert::NoApplicationProtocol => (Kind::Tls, "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL"),
+        _ => (Kind::Tls, Kind::Tls.default_code()),
+    };
+    Class::new(kind, code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classified(error: &io::Error) -> Option<Class> {
+        chain(error).find_map(classify)
+    }
+
+    #[test]
+    fn system_errors_keep_their_usual_code() {
+        for (kind, class) in IO_CLASSES {
+            assert_eq!(classified(&io::Error::from(kind)), Some(class), "{kind:?}");
+            let wrapped = io::Error::other(io::Error::from(kind));
+            assert_eq!(classified(&wrapped), Some(class), "wrapped {kind:?}");
+        }
+    }
+
+    #[test]
+    fn refused_certificates_have_the_codes_of_node() {
+        let table = [
+            (CertificateError::Expired, "CERT_HAS_EXPIRED"),
+            (CertificateError::NotValidYet, "CERT_NOT_YET_VALID"),
+            (CertificateError::Revoked, "CERT_REVOKED"),
+            (
+                CertificateError::UnknownIssuer,
+                "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+            ),
+            (CertificateError::BadSignature, "CERT_SIGNATURE_FAILURE"),
+            (
+                CertificateError::NotValidForName,
+                "ERR_TLS_CERT_ALTNAME_INVALID",
+            ),
+            (CertificateError::BadEncoding, "ERR_MOORLINE_TLS"),
+        ];
+        for (reason, code) in table {
+            // tokio-rustls hides rustls' error in an io::Error of kind InvalidData.
+            let error = rustls::Error::InvalidCertificate(reason);
+            let error = io::Error::new(io::ErrorKind::InvalidData, error);
+            assert_eq!(classified(&error), Some(Class::new(Kind::Tls, code)));
+        }
+    }
+
+    #[test]
+    fn an_alert_about_our_certificate_is_a_refusal_of_our_credentials() {
+        let of = |alert| {
+            let error = rustls::Error::AlertReceived(alert);
+            classified(&io::Error::new(io::ErrorKind::InvalidData, error)).unwrap()
+        };
+        assert_eq!(of(AlertDescription::CertificateRequired).kind, Kind::Auth);
+        assert_eq!(of(AlertDescription::UnknownCA).kind, Kind::Auth);
+        assert_eq!(of(AlertDescription::ProtocolVersion).kind, Kind::Tls);
+    }
+
+    #[test]
+    fn a_connection_that_is_cut_while_it_is_made_never_was_one() {
+        let target = Target {
+            host: "h".to_owned(),
+            port: 1,
+            secure: true,
+        };
+        let error = io::Error::from(io::ErrorKind::ConnectionReset);
+        let failure = failed(Phase::Tls, &target, &error);
+        assert_eq!(
+            (failure.kind, failure.code.as_ref(), failure.delivery),
+            (Kind::Connect, "ECONNRESET", Delivery::None)
+        );
+        assert_eq!(failure.detail["phase"], "tls");
+    }
+
+    #[test]
+    fn an_error_that_says_nothing_by_its_type_is_left_to_the_default() {
+        let error = io::Error::other("connection refused, or so it says");
+        assert_eq!(classified(&error), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! Which proxy a connection goes through.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use moorline_core::secret::Secret;
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::{config::Proxy, target::Target};
+
+/// What a proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaks {
+    /// HTTP `CONNECT`.
+    Connect,
+    /// SOCKS5. The names are resolved here, or by the proxy.
+    Socks {
+        /// The proxy resolves the names.
+        remote_names: bool,
+    },
+}
+
+/// A proxy on the way.
+#[derive(Clone, Debug)]
+pub(super) struct Hop {
+    pub(super) target: Target,
+    pub(super) speaks: Speaks,
+    /// The value of `Proxy-Authorization`.
+    pub(super) authorization: Option<Secret>,
+    /// Name and password as SOCKS wants them.
+    pub(super) login: Option<(Secret, Secret)>,
+}
+
+/// Finds the proxy for a target.
+pub(super) enum Hops {
+    Never,
+    Environment(Box<Matcher>),
+    Always(Box<Hop>),
+}
+
+impl Hops {
+    pub(super) fn new(proxy: &Proxy) -> Self {
+        match proxy {
+            Proxy::None => Self::Never,
+            Proxy::Environment => Self::Environment(Box::new(Matcher::from_env())),
+            Proxy::Url(url) => Hop::of(url).map_or(Self::Never, |hop| Self::Always(Box::new(hop))),
+        }
+    }
+
+    pub(super) fn towards(&self, target: &Target) -> Option<Hop> {
+        match self {
+            Self::Never => None,
+            Self::Always(hop) => Some(hop.as_ref().clone()),
+            Self::Environment(matcher) => {
+                let scheme = if target.secure { "https" } else { "http" };
+                let uri = format!("{scheme}://{}/", target.authority()).parse().ok()?;
+                Hop::intercepting(&matcher.intercept(&uri)?)
+            }
+        }
+    }
+}
+
+impl Hop {
+    fn of(url: &Url) -> Option<Self> {
+        let decode = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+        let login = (!url.username().is_empty() || url.password().is_some()).then(|| {
+            (
+                decode(url.username()),
+                decode(url.password().unwrap_or_default()),
+            )
+        });
+        Self::speaking(url.scheme(), url.host_str()?, url.port(), login)
+    }
+
+    fn intercepting(intercept: &Intercept) -> Option<Self> {
+        let uri = intercept.uri();
+        let login = intercept
+            .raw_auth()
+            .map(|(name, password)| (name.as_bytes().to_vec(), password.as_bytes().to_vec()));
+        let mut hop = Self::speaking(uri.scheme_str()?, uri.host()?, uri.port_u16(), login)?;
+        if let Some(basic) = intercept.basic_auth() {
+            hop.authorization = Some(Secret::new(basic.as_bytes().to_vec()));
+        }
+        Some(hop)
+    }
+
+    fn speaking(
+        scheme: &str,
+        host: &str,
+        port: Option<u16>,
+        login: Option<(Vec<u8>, Vec<u8>)>,
+    ) -> Option<Self> {
+        let (speaks, usual_port) = match scheme {
+            "http" => (Speaks::Connect, 80),
+            "https" => (Speaks::Connect, 443),
+            "socks5" => (
+                Speaks::Socks {
+                    remote_names: false,
+                },
+                1080,
+            ),
+            "socks5h" => (Speaks::Socks { remote_names: true }, 1080),
+            _ => return None,
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let basic = login.as_ref().map(|(name, password)| {
+            let pair = [name.as_slice(), b":", password].concat();
+            Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair)))
+        });
+        Some(Self {
+            target: Target {
+                host: host.to_owned(),
+                port: port.unwrap_or(usual_port),
+                secure: scheme == "https",
+            },
+            speaks,
+            authorization: basic,
+            login: login.map(|(name, password)| (Secret::new(name), Secret::new(password))),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(url: &str) -> Hop {
+        Hop::of(&Url::parse(url).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_proxys_url_tells_where_it_is_what_it_speaks_and_who_we_are() {
+        let plain = hop("http://me:p%40ss@proxy.example:3128");
+        assert_eq!(plain.target.authority(), "proxy.example:3128");
+        let expected = format!("Basic {}", BASE64_STANDARD.encode("me:p@ss"));
+        assert_eq!(plain.authorization.unwrap().expose(), expected.as_bytes());
+        assert_eq!(hop("http://proxy").target.port, 80);
+        assert!(hop("https://proxy").target.secure);
+        let socks = hop("socks5h://[::1]");
+        assert_eq!(socks.target.authority(), "[::1]:1080");
+        assert_eq!(socks.speaks, Speaks::Socks { remote_names: true });
+        assert!(socks.login.is_none());
+    }
+}

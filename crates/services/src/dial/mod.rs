@@ -1,0 +1,33 @@
+//! How any service reaches a host: name, address, proxy, TCP, TLS.
+//!
+//! A [`Dialer`] is made once from a user's options and opens connections with them: it resolves the name on a
+//! thread of its own, races the addresses (RFC 8305), goes through a proxy when asked, and speaks TLS with the
+//! one configuration of the addon. All of it together ends within `connectTimeoutMs`. Nothing is read or built
+//! before the first connection.
+//!
+//! Every failure is of kind `connect`, `tls` or `auth`, has `delivery: none`, the code that Node gives, and
+//! tells in its detail how far it came (`phase`: `dns`, `connect`, `proxy` or `tls`).
+
+mod config;
+mod dialer;
+mod error;
+mod guard;
+mod hop;
+mod race;
+mod resolve;
+mod secure;
+mod stream;
+mod target;
+mod tls;
+mod tunnel;
+mod verify;
+
+pub use config::{DialOptions, Proxy};
+pub use dialer::Dialer;
+pub use error::Phase;
+pub(crate) use error::{Class, chain, classify};
+pub use guard::AddressGuard;
+pub use secure::Alpn;
+pub use stream::Stream;
+pub use target::Target;
+pub use tls::{PemSource, TlsOptions, TlsVersion};

@@ -1,0 +1,185 @@
+//! The TLS configurations of a dialer, kept, and made anew when their files change.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use moorline_core::error::{Failure, Kind, Outcome};
+use rustls::ClientConfig;
+use tokio::{task, time::Instant};
+
+use super::tls::TlsOptions;
+
+/// The files are looked at no more often than this.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What is offered by ALPN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alpn {
+    /// Nothing.
+    None,
+    /// `http/1.1`: for what begins as an HTTP/1 request.
+    Http1,
+    /// `h2` and `http/1.1`.
+    Http,
+}
+
+/// The time and length of each file, as they were when it was read.
+type Stamps = Vec<Option<(SystemTime, u64)>>;
+
+/// One configuration for each offer; they share their roots and their sessions.
+struct Configs {
+    none: Arc<ClientConfig>,
+    http1: Arc<ClientConfig>,
+    http: Arc<ClientConfig>,
+    stamps: Stamps,
+}
+
+#[derive(Default)]
+struct State {
+    configs: Option<Arc<Configs>>,
+    looked: Option<Instant>,
+}
+
+/// Builds the configurations at the first TLS connection.
+pub(super) struct Secure {
+    options: TlsOptions,
+    state: Mutex<State>,
+    /// Two connections at once build them once.
+    building: tokio::sync::Mutex<()>,
+}
+
+impl Secure {
+    pub(super) fn new(options: TlsOptions) -> Self {
+        Self {
+            options,
+            state: Mutex::default(),
+            building: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The configuration for a connection made now.
+    pub(super) async fn config(&self, alpn: Alpn) -> Outcome<Arc<ClientConfig>> {
+        if let Some(configs) = self.fresh() {
+            return Ok(configs.offering(alpn));
+        }
+        let _alone = self.building.lock().await;
+        if let Some(configs) = self.fresh() {
+            return Ok(configs.offering(alpn));
+        }
+        let (options, known) = (self.options.clone(), self.state().configs.clone());
+        // Reads files, and parses some 140 certificates when the system's roots are loaded.
+        let built = task::spawn_blocking(move || rebuilt(&options, known))
+            .await
+            .unwrap_or_else(|error| {
+                let message = "the TLS configuration was not built";
+                Err(Failure::new(Kind::Internal, message).with_cause(error.to_string(), None))
+            })?;
+        let mut state = self.state();
+        state.configs = Some(Arc::clone(&built));
+        state.looked = Some(Instant::now());
+        Ok(built.offering(alpn))
+    }
+
+    /// The configurations, unless it is time to look at the files.
+    fn fresh(&self) -> Option<Arc<Configs>> {
+        let state = self.state();
+        let fresh = self.options.files().next().is_none()
+            || state.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY);
+        state.configs.clone().filter(|_| fresh)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The known configurations while their files are as they were, else new ones. Files that cannot be used are
+/// passed over while there is an older configuration: they are being written right now.
+fn rebuilt(options: &TlsOptions, known: Option<Arc<Configs>>) -> Outcome<Arc<Configs>> {
+    let stamps: Stamps = options.files().map(stamp).collect();
+    match known {
+        Some(known) if known.stamps == stamps => Ok(known),
+        Some(known) => Ok(Configs::build(options, stamps).map_or(known, Arc::new)),
+        None => Configs::build(options, stamps).map(Arc::new),
+    }
+}
+
+fn stamp(file: &PathBuf) -> Option<(SystemTime, u64)> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+impl Configs {
+    fn build(options: &TlsOptions, stamps: Stamps) -> Outcome<Self> {
+        let base = options.client_config()?;
+        let offering = |protocols: &[&str]| {
+            let mut config = base.clone();
+            config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
+            Arc::new(config)
+        };
+        Ok(Self {
+            none: offering(&[]),
+            http1: offering(&["http/1.1"]),
+            http: offering(&["h2", "http/1.1"]),
+            stamps,
+        })
+    }
+
+    fn offering(&self, alpn: Alpn) -> Arc<ClientConfig> {
+        Arc::clone(match alpn {
+            Alpn::None => &self.none,
+            Alpn::Http1 => &self.http1,
+            Alpn::Http => &self.http,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rustls::RootCertStore;
+
+    use super::*;
+    use crate::dial::tls::PemSource;
+
+    /// Any certificate will do; the system has some.
+    fn pem() -> Option<String> {
+        let certificate = rustls_native_certs::load_native_certs().certs.pop()?;
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).ok()?;
+        let text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &certificate);
+        Some(format!(
+            "-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+        ))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_changes_is_read_again_and_a_broken_one_changes_nothing() {
+        let Some(pem) = pem() else { return };
+        let name = format!("moorline-dial-{}.pem", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        fs::write(&file, &pem).unwrap();
+        let secure = Secure::new(TlsOptions {
+            ca: vec![PemSource::File(file.clone())],
+            ..TlsOptions::default()
+        });
+        let first = secure.config(Alpn::Http).await.unwrap();
+        let again = secure.config(Alpn::Http).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &again), "nothing has changed");
+
+        tokio::time::advance(LOOK_EVERY).await;
+        fs::write(&file, "-----BEGIN CERTIFICATE-----\nhalf a fi").unwrap();
+        let broken = secure.config(Alpn::Http).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &broken), "the last good one is kept");
+
+        tokio::time::advance(LOOK_EVERY).await;
+        fs::write(&file, format!("{pem}{pem}")).unwrap();
+        let renewed = secure.config(Alpn::Http).await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &renewed));
+        fs::remove_file(&file).unwrap();
+    }
+}

@@ -1,0 +1,149 @@
+//! A connection, whatever is spoken on it.
+
+use std::{
+    fmt,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+
+/// An open connection: TCP, TLS, or TLS through a proxy that is itself reached by TLS.
+pub struct Stream {
+    inner: Inner,
+    peer: SocketAddr,
+}
+
+enum Inner {
+    Plain(TcpStream),
+    Secure(Box<TlsStream<TcpStream>>),
+    Nested(Box<TlsStream<Box<TlsStream<TcpStream>>>>),
+}
+
+impl Stream {
+    pub(super) fn plain(stream: TcpStream, peer: SocketAddr) -> Self {
+        Self {
+            inner: Inner::Plain(stream),
+            peer,
+        }
+    }
+
+    /// The socket itself, where nothing is spoken between it and us; else the stream as it was.
+    pub fn into_socket(self) -> Result<TcpStream, Self> {
+        match self.inner {
+            Inner::Plain(socket) => Ok(socket),
+            _ => Err(self),
+        }
+    }
+
+    /// The address we are connected to: the host's, or the proxy's.
+    pub const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Whether TLS is spoken.
+    pub const fn is_secure(&self) -> bool {
+        !matches!(self.inner, Inner::Plain(_))
+    }
+
+    /// The protocol that the server chose by ALPN.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match &self.inner {
+            Inner::Plain(_) => None,
+            Inner::Secure(stream) => stream.get_ref().1.alpn_protocol(),
+            Inner::Nested(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
+
+    /// Whether the server chose HTTP/2.
+    pub fn is_http2(&self) -> bool {
+        self.alpn() == Some(b"h2")
+    }
+
+    /// Puts TLS on top of what there is.
+    pub(super) async fn secured(
+        self,
+        config: std::sync::Arc<rustls::ClientConfig>,
+        name: rustls::pki_types::ServerName<'static>,
+    ) -> io::Result<Self> {
+        let connector = tokio_rustls::TlsConnector::from(config);
+        let inner = match self.inner {
+            Inner::Plain(stream) => Inner::Secure(Box::new(connector.connect(name, stream).await?)),
+            Inner::Secure(stream) => {
+                Inner::Nested(Box::new(connector.connect(name, stream).await?))
+            }
+            Inner::Nested(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        Ok(Self {
+            inner,
+            peer: self.peer,
+        })
+    }
+
+    fn writer(&mut self) -> Pin<&mut (dyn AsyncWrite + Send + Unpin)> {
+        match &mut self.inner {
+            Inner::Plain(stream) => Pin::new(stream),
+            Inner::Secure(stream) => Pin::new(stream.as_mut()),
+            Inner::Nested(stream) => Pin::new(stream.as_mut()),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Inner::Secure(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
+            Inner::Nested(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writer().poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writer().poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer().poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer().poll_shutdown(context)
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("peer", &self.peer)
+            .field("secure", &self.is_secure())
+            .finish_non_exhaustive()
+    }
+}

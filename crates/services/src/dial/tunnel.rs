@@ -1,0 +1,236 @@
+//! Asking a proxy for a connection: HTTP `CONNECT` and SOCKS5 (RFC 1928, 1929).
+
+use std::{io, net::IpAddr};
+
+use moorline_core::error::{Failure, Kind};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::{
+    error::{Class, Phase, failed, failure},
+    hop::{Hop, Speaks},
+    target::Target,
+};
+
+/// A proxy's answer to `CONNECT` is not longer than this.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+
+/// Asks for a connection to `destination`; `told` is what messages say about it.
+pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    hop: &Hop,
+    destination: &Target,
+    told: &Target,
+) -> Result<(), Failure> {
+    let done = match hop.speaks {
+        Speaks::Connect => connect(stream, hop, destination).await,
+        Speaks::Socks { .. } => socks(stream, hop, destination).await,
+    };
+    done.map_err(|refusal| refusal.failure(told, hop))
+}
+
+enum Refusal {
+    Io(io::Error),
+    /// The proxy's answer is a no.
+    Said {
+        class: Class,
+        detail: (&'static str, u16),
+    },
+    /// The proxy's answer is not one.
+    Garbled,
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Refusal {
+    fn failure(self, target: &Target, hop: &Hop) -> Failure {
+        let failure = match self {
+            Self::Io(error) => failed(Phase::Proxy, target, &error),
+            Self::Said { class, detail } => {
+                let message = format!(
+                    "the proxy {} refused a connection to {} ({} {})",
+                    hop.target.authority(),
+                    target.authority(),
+                    detail.0,
+                    detail.1
+                );
+                failure(class, Phase::Proxy, target)
+                    .with_message(message)
+                    .with_detail(detail.0, detail.1)
+            }
+            Self::Garbled => failure(Class::of(Kind::Connect), Phase::Proxy, target).with_message(
+                format!("{} does not answer as a proxy does", hop.target.authority()),
+            ),
+        };
+        failure.with_detail("proxy", hop.target.authority())
+    }
+}
+
+async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    hop: &Hop,
+    destination: &Target,
+) -> Result<(), Refusal> {
+    let authority = destination.authority();
+    let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
+    if let Some(authorization) = &hop.authorization {
+        request.extend_from_slice(b"Proxy-Authorization: ");
+        request.extend_from_slice(authorization.expose());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    stream.write_all(&request).await?;
+    stream.flush().await?;
+    let mut head = Vec::with_capacity(512);
+    loop {
+        if stream.read_buf(&mut head).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        match head.windows(4).position(|it| it == b"\r\n\r\n") {
+            // We speak first, so nothing may follow.
+            Some(end) if end + 4 == head.len() => break,
+            None if head.len() < MAX_HEAD_BYTES => {}
+            // A refusal has a body, which nobody reads.
+            Some(_) if status_of(&head).is_some_and(|status| status >= 300) => break,
+            _ => return Err(Refusal::Garbled),
+        }
+    }
+    match status_of(&head) {
+        Some(200..=299) => Ok(()),
+        Some(status) => Err(Refusal::Said {
+            class: match status {
+                401 | 403 | 407 => Class::of(Kind::Auth),
+                _ => Class::new(Kind::Connect, "ERR_MOORLINE_PROXY_REFUSED"),
+            },
+            detail: ("status", status),
+        }),
+        None => Err(Refusal::Garbled),
+    }
+}
+
+fn status_of(head: &[u8]) -> Option<u16> {
+    let rest = head.strip_prefix(b"HTTP/1.")?;
+    let digits = rest.get(2..5)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+const VERSION: u8 = 5;
+const NO_LOGIN: u8 = 0;
+const PASSWORD: u8 = 2;
+
+async fn socks<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    hop: &Hop,
+    destination: &Target,
+) -> Result<(), Refusal> {
+    let methods: &[u8] = match hop.login {
+        Some(_) => &[VERSION, 2, NO_LOGIN, PASSWORD],
+        None => &[VERSION, 1, NO_LOGIN],
+    };
+    stream.write_all(methods).await?;
+    stream.flush().await?;
+    let mut chosen = [0; 2];
+    stream.read_exact(&mut chosen).await?;
+    match (chosen, &hop.login) {
+        ([VERSION, NO_LOGIN], _) => {}
+        ([VERSION, PASSWORD], Some((name, password))) => {
+            log_in(stream, name.expose(), password.expose()).await?;
+        }
+        ([VERSION, method], _) => {
+            return Err(Refusal::Said {
+                class: Class::of(Kind::Auth),
+                detail: ("socksMethod", method.into()),
+            });
+        }
+        _ => return Err(Refusal::Garbled),
+    }
+    stream.write_all(&socks_request(destination)?).await?;
+    stream.flush().await?;
+    let mut reply = [0; 4];
+    stream.read_exact(&mut reply).await?;
+    let [VERSION, code, _, address_kind] = reply else {
+        return Err(Refusal::Garbled);
+    };
+    if code != 0 {
+        return Err(Refusal::Said {
+            class: socks_class(code),
+            detail: ("socksReply", code.into()),
+        });
+    }
+    let rest = match address_kind {
+        1 => 4,
+        3 => usize::from(stream.read_u8().await?),
+        4 => 16,
+        _ => return Err(Refusal::Garbled),
+    };
+    // The address the proxy dials from, and its port; nobody needs them.
+    stream.read_exact(&mut vec![0; rest + 2]).await?;
+    Ok(())
+}
+
+async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    name: &[u8],
+    password: &[u8],
+) -> Result<(), Refusal> {
+    let mut login = vec![1];
+    for part in [name, password] {
+        login.push(u8::try_from(part.len()).map_err(|_| too_long())?);
+        login.extend_from_slice(part);
+    }
+    stream.write_all(&login).await?;
+    stream.flush().await?;
+    let mut answer = [0; 2];
+    stream.read_exact(&mut answer).await?;
+    if answer[1] == 0 {
+        return Ok(());
+    }
+    Err(Refusal::Said {
+        class: Class::of(Kind::Auth),
+        detail: ("socksLogin", answer[1].into()),
+    })
+}
+
+fn socks_request(destination: &Target) -> Result<Vec<u8>, Refusal> {
+    let mut request = vec![VERSION, 1, 0];
+    match destination.host.parse() {
+        Ok(IpAddr::V4(ip)) => {
+            request.push(1);
+            request.extend_from_slice(&ip.octets());
+        }
+        Ok(IpAddr::V6(ip)) => {
+            request.push(4);
+            request.extend_from_slice(&ip.octets());
+        }
+        Err(_) => {
+            let name = destination.host.as_bytes();
+            request.push(3);
+            request.push(u8::try_from(name.len()).map_err(|_| too_long())?);
+            request.extend_from_slice(name);
+        }
+    }
+    request.extend_from_slice(&destination.port.to_be_bytes());
+    Ok(request)
+}
+
+fn too_long() -> Refusal {
+    Refusal::Io(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "longer than the 255 bytes that SOCKS can carry",
+    ))
+}
+
+/// The codes Node gives for what the proxy met.
+fn socks_class(reply: u8) -> Class {
+    match reply {
+        2 => Class::of(Kind::Auth),
+        3 => Class::new(Kind::Connect, "ENETUNREACH"),
+        4 => Class::new(Kind::Connect, "EHOSTUNREACH"),
+        5 => Class::new(Kind::Connect, "ECONNREFUSED"),
+        6 => Class::new(Kind::Connect, "ETIMEDOUT"),
+        _ => Class::new(Kind::Connect, "ERR_MOORLINE_PROXY_REFUSED"),
+    }
+}

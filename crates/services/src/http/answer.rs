@@ -1,0 +1,269 @@
+//! The answer: its head, and its body as it comes.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use http::{HeaderMap, StatusCode, Uri};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use moorline_core::{
+    error::{Delivery, Failure, Kind, Outcome},
+    limit::Limit,
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    decode::Unpacker,
+    error::{Facts, Stage, Traffic},
+    origin::Lane,
+};
+
+/// A body whose length is announced has room made for it at once, up to so much.
+const ROOM_BYTES: u64 = 1 << 20;
+/// So many pieces are thrown away to keep a connection.
+const DISCARDED_PIECES: usize = 8;
+
+/// An answer.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers; without those about the packing when the body was unpacked.
+    pub headers: HeaderMap,
+    /// Where it came from, when that is not where it was asked.
+    pub url: Option<Uri>,
+    /// The body.
+    pub body: AnswerBody,
+}
+
+/// A body, whole or still coming.
+pub enum AnswerBody {
+    /// All of it.
+    Whole(Bytes),
+    /// Piece by piece.
+    Coming(Coming),
+}
+
+/// A body that is still coming. Dropping it closes its connection, unless the body is over.
+pub struct Coming {
+    source: Source,
+    idle: Limit<Duration>,
+    facts: Arc<Facts>,
+}
+
+enum Source {
+    Raw(Box<Arriving>),
+    Packed(Box<Unpacker>),
+}
+
+impl Coming {
+    pub(super) fn raw(arriving: Arriving, idle: Limit<Duration>) -> Self {
+        Self {
+            facts: Arc::clone(&arriving.facts),
+            source: Source::Raw(Box::new(arriving)),
+            idle,
+        }
+    }
+
+    pub(super) fn packed(unpacker: Unpacker, idle: Limit<Duration>, facts: Arc<Facts>) -> Self {
+        Self {
+            source: Source::Packed(Box::new(unpacker)),
+            idle,
+            facts,
+        }
+    }
+
+    /// The next piece; `None` when there is no more. After a failure there is nothing more to ask for.
+    pub async fn next(&mut self) -> Outcome<Option<Bytes>> {
+        self.next_until(None).await
+    }
+
+    async fn next_until(&mut self, until: Option<Instant>) -> Outcome<Option<Bytes>> {
+        let piece = async {
+            match &mut self.source {
+                Source::Raw(arriving) => arriving.next().await.transpose(),
+                Source::Packed(unpacker) => unpacker.next().await,
+            }
+        };
+        let idle = self
+            .idle
+            .get()
+            .and_then(|idle| Instant::now().checked_add(idle));
+        let Some(at) = [until, idle].into_iter().flatten().min() else {
+            return piece.await;
+        };
+        timeout_at(at, piece).await.unwrap_or_else(|_| {
+            // The caller knows its own deadline, and says it.
+            let after = self.idle.get().unwrap_or_default();
+            let traffic = Traffic::default();
+            Err(self
+                .facts
+                .late("bodyTimeoutMs", after, Stage::Body, traffic))
+        })
+    }
+
+    /// The whole body.
+    pub(super) async fn collect(mut self, until: Option<Instant>) -> Outcome<Bytes> {
+        let Some(first) = self.next_until(until).await? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next_until(until).await? else {
+            return Ok(first);
+        };
+        let expected = match &self.source {
+            Source::Raw(arriving) => arriving.incoming.size_hint().lower().min(ROOM_BYTES),
+            Source::Packed(_) => 0,
+        };
+        let room = first.len() + second.len() + expected as usize;
+        let mut whole = BytesMut::with_capacity(room);
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&second);
+        while let Some(piece) = self.next_until(until).await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+/// A body as it comes from the network.
+pub(super) struct Arriving {
+    incoming: Incoming,
+    /// Gone when the body is over.
+    lane: Option<Lane>,
+    left: Limit<u64>,
+    max: Limit<u64>,
+    facts: Arc<Facts>,
+}
+
+impl Arriving {
+    pub(super) fn new(incoming: Incoming, lane: Lane, max: Limit<u64>, facts: Arc<Facts>) -> Self {
+        Self {
+            incoming,
+            lane: Some(lane),
+            left: max,
+            max,
+            facts,
+        }
+    }
+
+    /// Whether it is known already that it is longer than it may be.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.max
+            .get()
+            .is_some_and(|max| self.incoming.size_hint().lower() > max)
+    }
+
+    pub(super) fn too_long(&self) -> Failure {
+        too_long(&self.facts, "maxResponseBytes", self.max)
+    }
+
+    async fn next(&mut self) -> Option<Outcome<Bytes>> {
+        std::future::poll_fn(|context| self.poll_piece(context)).await
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome<Bytes>>> {
+        loop {
+            if self.lane.is_none() {
+                return Poll::Ready(None);
+            }
+            let Some(frame) = ready!(self.poll_frame(context)) else {
+                self.finish();
+                return Poll::Ready(None);
+            };
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(error) => {
+                    self.lane = None;
+                    let failure = self.facts.broken(&error, Stage::Body, Traffic::default());
+                    return Poll::Ready(Some(Err(failure)));
+                }
+            };
+            // Trailers are passed over.
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            if let Limit::At(left) = &mut self.left {
+                let Some(rest) = left.checked_sub(piece.len() as u64) else {
+                    self.lane = None;
+                    return Poll::Ready(Some(Err(self.too_long())));
+                };
+                *left = rest;
+            }
+            if self.incoming.is_end_stream() {
+                self.finish();
+            }
+            return Poll::Ready(Some(Ok(piece)));
+        }
+    }
+
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<hyper::body::Frame<Bytes>>>> {
+        let Some(Lane::H1 { h1, .. }) = &mut self.lane else {
+            return Pin::new(&mut self.incoming).poll_frame(context);
+        };
+        // Only driving the connection fills the body, so nothing but the socket need wake this task.
+        let mut deaf = Context::from_waker(Waker::noop());
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(&mut deaf) {
+            return Poll::Ready(frame);
+        }
+        let driven = h1.drive(context);
+        match Pin::new(&mut self.incoming).poll_frame(&mut deaf) {
+            Poll::Pending => match driven {
+                Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error))),
+                Poll::Ready(Ok(())) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            },
+            frame => frame,
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(lane) = self.lane.take() {
+            lane.finish();
+        }
+    }
+}
+
+impl Stream for Arriving {
+    type Item = io::Result<Bytes>;
+
+    /// For the unpacking, which carries a failure through as the error inside.
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let piece = ready!(self.poll_piece(context));
+        Poll::Ready(piece.map(|piece| piece.map_err(io::Error::other)))
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        // Unpacking may end before the last, empty piece was read, and nobody reads the body of a redirect; the
+        // connection is still good when all of it is there.
+        let mut deaf = Context::from_waker(Waker::noop());
+        for _ in 0..DISCARDED_PIECES {
+            if self.lane.is_none() || self.poll_piece(&mut deaf).is_pending() {
+                return;
+            }
+        }
+    }
+}
+
+pub(super) fn too_long(facts: &Facts, option: &str, max: Limit<u64>) -> Failure {
+    let message = format!(
+        "the answer of {} is longer than {} bytes ({option})",
+        facts.peer,
+        max.get().unwrap_or_default()
+    );
+    let failure =
+        Failure::new(Kind::Protocol, message).with_code("ERR_MOORLINE_RESPONSE_TOO_LARGE");
+    facts
+        .at(failure, Stage::Body, Traffic::default())
+        .with_delivery(Delivery::Answered)
+}

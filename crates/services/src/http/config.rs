@@ -1,0 +1,175 @@
+//! The options of the engine and of one call, normalized. Every default is here.
+
+use std::time::Duration;
+
+use moorline_core::{
+    limit::Limit,
+    options::{OptionError, Options, Plain, Read},
+};
+
+use crate::dial::{AddressGuard, DialOptions};
+
+const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
+const MAX_REDIRECTS: u64 = 5;
+/// A connection unused for this long is closed: sooner than the 60 s after which usual load balancers do it.
+const KEEP_ALIVE: Duration = Duration::from_secs(50);
+const MAX_CONNECTIONS: u64 = 256;
+const MAX_RESPONSE_BYTES: u64 = 64 << 20;
+const MAX_DECOMPRESSED_BYTES: u64 = 256 << 20;
+/// The largest number of bytes that JavaScript can count.
+const ANY_BYTES: u64 = (1 << 53) - 1;
+
+/// What an engine is told once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// `connectTimeoutMs` (10 000), `tls`, `proxy` (none), `publicAddressesOnly` (false), `allowedHosts` ([]).
+    pub dial: DialOptions,
+    /// What a call may say otherwise.
+    pub call: CallOptions,
+    /// `keepAliveTimeoutMs`: how long an unused connection is kept (50 000); a server's own shorter hint wins.
+    pub keep_alive: Duration,
+    /// `maxConnections`: to one origin at once (256); further requests wait their turn.
+    pub max_connections: u32,
+    /// `http2`: offer it to servers by ALPN (true).
+    pub http2: bool,
+    /// `httpsOnlyRedirects`: refuse a redirect from https to http (false).
+    pub https_only_redirects: bool,
+}
+
+/// What each call may set; an engine's own are the defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallOptions {
+    /// `timeoutMs`: the whole call until its body is read, or its head when the body is streamed (30 000).
+    pub timeout: Limit<Duration>,
+    /// `headersTimeoutMs`: from the last byte sent to the head of the answer (30 000).
+    pub headers_timeout: Limit<Duration>,
+    /// `bodyTimeoutMs`: between two pieces of a body, sent or received (30 000).
+    pub body_timeout: Limit<Duration>,
+    /// `maxRedirects`: followed at most (5); 0 answers with the redirect itself.
+    pub max_redirects: u32,
+    /// `maxResponseBytes`: of a body as it comes from the network (64 MiB).
+    pub max_response_bytes: Limit<u64>,
+    /// `maxDecompressedBytes`: of a body when unpacked (256 MiB).
+    pub max_decompressed_bytes: Limit<u64>,
+    /// `decompress`: ask for and unpack gzip, br, zstd and deflate (true).
+    pub decompress: bool,
+}
+
+impl Default for CallOptions {
+    fn default() -> Self {
+        Self {
+            timeout: TIMEOUT,
+            headers_timeout: TIMEOUT,
+            body_timeout: TIMEOUT,
+            max_redirects: MAX_REDIRECTS as u32,
+            max_response_bytes: Limit::At(MAX_RESPONSE_BYTES),
+            max_decompressed_bytes: Limit::At(MAX_DECOMPRESSED_BYTES),
+            decompress: true,
+        }
+    }
+}
+
+impl HttpOptions {
+    /// Reads an options object; unknown keys are refused.
+    pub fn from_options(options: Options<'_>) -> Read<Self> {
+        let mut dial = DialOptions::read(&options)?;
+        let allowed = options.value("allowedHosts");
+        if options.flag("publicAddressesOnly", false)? {
+            dial.guard = AddressGuard::public_only(&options.path_of("allowedHosts"), allowed)?;
+        }
+        let read = Self {
+            dial,
+            call: CallOptions::default().over(&options)?,
+            keep_alive: options.ms("keepAliveTimeoutMs", KEEP_ALIVE, 1.0)?,
+            max_connections: options.integer("maxConnections", MAX_CONNECTIONS, 1..=10_000)? as u32,
+            http2: options.flag("http2", true)?,
+            https_only_redirects: options.flag("httpsOnlyRedirects", false)?,
+        };
+        options.finish()?;
+        Ok(read)
+    }
+}
+
+impl CallOptions {
+    /// These options where `options` says nothing else.
+    fn over(self, options: &Options<'_>) -> Read<Self> {
+        let bytes = |key, default| options.integer_limit(key, default, 0..=ANY_BYTES);
+        Ok(Self {
+            timeout: options.ms_limit("timeoutMs", self.timeout, 1.0)?,
+            headers_timeout: options.ms_limit("headersTimeoutMs", self.headers_timeout, 1.0)?,
+            body_timeout: options.ms_limit("bodyTimeoutMs", self.body_timeout, 1.0)?,
+            max_redirects: options.integer("maxRedirects", self.max_redirects.into(), 0..=20)?
+                as u32,
+            max_response_bytes: bytes("maxResponseBytes", self.max_response_bytes)?,
+            max_decompressed_bytes: bytes("maxDecompressedBytes", self.max_decompressed_bytes)?,
+            decompress: options.flag("decompress", self.decompress)?,
+        })
+    }
+
+    /// The same with what one call says, which is a plain object; unknown keys are refused.
+    pub fn for_call(self, said: &Plain) -> Read<Self> {
+        let options = Options::new("request", said)?;
+        let read = self.over(&options)?;
+        options.finish()?;
+        Ok(read)
+    }
+}
+
+/// A request's part that cannot be sent.
+pub(super) fn refused(path: &str, reason: &str) -> OptionError {
+    OptionError::bad_value(path, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(entries: &[(&str, Plain)]) -> Plain {
+        let owned = |(key, value): &(&str, Plain)| ((*key).to_owned(), value.clone());
+        Plain::Map(entries.iter().map(owned).collect())
+    }
+
+    fn read(entries: &[(&str, Plain)]) -> Read<HttpOptions> {
+        HttpOptions::from_options(Options::new("options", &map(entries))?)
+    }
+
+    #[test]
+    fn every_wait_and_every_size_is_finite_by_default() {
+        let options = read(&[]).unwrap();
+        let call = options.call;
+        assert_eq!(call, CallOptions::default());
+        for limit in [call.timeout, call.headers_timeout, call.body_timeout] {
+            assert!(limit.get().is_some());
+        }
+        assert!(call.max_response_bytes.get().is_some());
+        assert!(!options.dial.guard.is_on());
+    }
+
+    #[test]
+    fn a_call_overrides_what_it_names_and_nothing_else() {
+        let base = read(&[("timeoutMs", Plain::Number(5.0))]).unwrap().call;
+        let said = map(&[("bodyTimeoutMs", Plain::Number(f64::INFINITY))]);
+        let call = base.for_call(&said).unwrap();
+        assert_eq!(call.timeout.as_ms(), 5.0);
+        assert_eq!(call.body_timeout, Limit::Off);
+        let unknown = base.for_call(&map(&[("timeout", Plain::Number(5.0))]));
+        assert!(unknown.unwrap_err().message.starts_with("request.timeout "));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_name() {
+        for (key, value) in [
+            ("maxConnections", Plain::Number(0.0)),
+            ("timeoutMs", Plain::Number(-1.0)),
+            ("http2", Plain::Number(1.0)),
+            ("maxRedirects", Plain::Number(1.5)),
+            ("timeout", Plain::Number(1.0)),
+        ] {
+            let error = read(&[(key, value)]).unwrap_err();
+            assert!(
+                error.message.starts_with(&format!("options.{key} ")),
+                "{error}"
+            );
+        }
+    }
+}

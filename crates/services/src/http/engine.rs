@@ -1,0 +1,337 @@
+//! A call from its request to its answer: connection, redirects, and every wait bounded.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use moorline_core::{
+    error::{Delivery, Failure, Kind, Outcome},
+    pool::Stats,
+};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    answer::{Answer, AnswerBody, Arriving, Coming},
+    body::RequestBody,
+    config::HttpOptions,
+    decode::{Unpacker, packings},
+    error::{Facts, Stage, Traffic},
+    origin::{Lane, Origin},
+    request::{Request, located},
+    watch::{Bounds, Watch},
+};
+use crate::dial::{Dialer, Target};
+
+const SERVICE: &str = "http";
+const OPERATION: &str = "request";
+/// A request that a closing connection gave back unsent goes to another one, so often at most.
+const MAX_UNSENT: usize = 8;
+/// With more origins than this, those without a connection are forgotten.
+const KEPT_ORIGINS: usize = 64;
+
+/// Sends requests over connections that it keeps. When it is dropped, or closed, they are closed.
+pub struct Engine {
+    options: HttpOptions,
+    dialer: Arc<Dialer>,
+    /// By authority: `http:` and `https:`.
+    origins: Mutex<[HashMap<Box<str>, Arc<Origin>>; 2]>,
+    runtime: Handle,
+    closed: CancellationToken,
+}
+
+impl Engine {
+    /// An engine. It connects to nothing before the first request.
+    pub fn new(options: HttpOptions, runtime: Handle) -> Self {
+        Self {
+            dialer: Dialer::new(options.dial.clone()),
+            options,
+            origins: Mutex::default(),
+            runtime,
+            closed: CancellationToken::new(),
+        }
+    }
+
+    /// Its options.
+    pub fn options(&self) -> &HttpOptions {
+        &self.options
+    }
+
+    /// Makes a request and gives the answer, whatever its status. Dropping the future breaks the call off.
+    pub async fn request(&self, request: Request, cancel: &CancellationToken) -> Outcome<Answer> {
+        if self.closed.is_cancelled() {
+            let failure = Failure::new(Kind::Closed, "the transport is closed");
+            return Err(failure.during(SERVICE, OPERATION));
+        }
+        let bounds = Bounds::new(request.options.timeout);
+        let outcome = tokio::select! {
+            biased;
+            () = self.closed.cancelled() => Err(Failure::new(Kind::Closed, "the transport was closed")
+                .with_delivery(Delivery::Unknown)),
+            () = cancel.cancelled() => Err(Failure::aborted()),
+            outcome = self.follow(request, &bounds) => outcome,
+        };
+        outcome.map_err(|failure| failure.during(SERVICE, OPERATION))
+    }
+
+    /// Ends every call and closes every connection.
+    pub fn close(&self) {
+        self.closed.cancel();
+        for (_, origin) in self.origins().iter_mut().flat_map(HashMap::drain) {
+            self.runtime.spawn(async move { origin.close().await });
+        }
+    }
+
+    /// Connections of all origins.
+    pub fn stats(&self) -> Stats {
+        let mut sum = Stats::default();
+        for origin in self.origins().iter().flat_map(HashMap::values) {
+            let (stats, shared) = (origin.stats(), u32::from(origin.is_shared()));
+            sum.total += stats.total + shared;
+            sum.in_use += stats.in_use;
+            sum.available += stats.available + shared;
+            sum.closing += stats.closing;
+            sum.waiting += stats.waiting;
+        }
+        sum
+    }
+
+    async fn follow(&self, mut request: Request, bounds: &Bounds) -> Outcome<Answer> {
+        let mut hops = 0;
+        loop {
+            let again = request.body.again();
+            let (response, lane, facts) = self.exchange(&mut request, bounds).await?;
+            let status = response.status();
+            let location = response.headers().get(header::LOCATION);
+            let Some(location) = location.filter(|_| status.is_redirection()) else {
+                return finish(response, lane, facts, request, hops, bounds).await;
+            };
+            let limit = request.options.max_redirects;
+            if limit == 0 || matches!(status.as_u16(), 300 | 304 | 305 | 306) {
+                return finish(response, lane, facts, request, hops, bounds).await;
+            }
+            if hops == limit {
+                let failure =
+                    redirect_failure(&facts, "redirects too often", "ERR_TOO_MANY_REDIRECTS");
+                return Err(failure.with_detail("redirects", hops));
+            }
+            hops += 1;
+            let url = located(&request.url, location);
+            self.turn(&mut request, status, url, again, &facts)?;
+            // Its body is not for anybody; a short one leaves the connection usable.
+            drop(Arriving::new(
+                response.into_body(),
+                lane,
+                request.options.max_response_bytes,
+                facts,
+            ));
+        }
+    }
+
+    /// Points the request where a redirect says.
+    fn turn(
+        &self,
+        request: &mut Request,
+        status: StatusCode,
+        url: Option<Uri>,
+        again: Option<RequestBody>,
+        facts: &Facts,
+    ) -> Outcome<()> {
+        let refuse = |what, code| Err(redirect_failure(facts, what, code));
+        let Some(url) = url else {
+            return refuse(
+                "redirects to something that is no URL",
+                "ERR_INVALID_REDIRECT",
+            );
+        };
+        let downgrade = request.is_secure() && url.scheme_str() == Some("http");
+        if downgrade && self.options.https_only_redirects {
+            return refuse("redirects from https to http", "ERR_INSECURE_REDIRECT");
+        }
+        let becomes_get = match status {
+            StatusCode::SEE_OTHER => !matches!(request.method, Method::GET | Method::HEAD),
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => request.method == Method::POST,
+            _ => false,
+        };
+        if becomes_get {
+            request.moved(url, Method::GET, RequestBody::Empty);
+            return Ok(());
+        }
+        let Some(body) = again else {
+            return refuse(
+                "redirects a body that was streamed and is gone",
+                "ERR_BODY_NOT_REPLAYABLE",
+            );
+        };
+        let method = request.method.clone();
+        request.moved(url, method, body);
+        Ok(())
+    }
+
+    /// Sends the request and waits for the head of the answer.
+    async fn exchange(
+        &self,
+        request: &mut Request,
+        bounds: &Bounds,
+    ) -> Outcome<(Response<Incoming>, Lane, Arc<Facts>)> {
+        let origin = self.origin(&request.url)?;
+        let mut facts = Facts {
+            peer: Arc::clone(&origin.peer),
+            reused: false,
+            idempotent: request.is_idempotent(),
+        };
+        for _ in 0..MAX_UNSENT {
+            let mut lane = bounds.lane(&origin, &facts).await?;
+            facts.reused = lane.is_reused();
+            let outgoing = request.body.outgoing();
+            let message = request.message(matches!(lane, Lane::H2 { .. }));
+            let watch = Watch {
+                meter: match &lane {
+                    Lane::H1 { h1, .. } => Some(Arc::clone(&h1.meter)),
+                    Lane::H2 { .. } => None,
+                },
+                outgoing,
+                facts: &facts,
+            };
+            let sent = async {
+                match &mut lane {
+                    Lane::H1 { h1, .. } => h1.send(message).await,
+                    Lane::H2 { h2, .. } => {
+                        h2.sender.try_send_request(message).await.map_err(Box::new)
+                    }
+                }
+            };
+            let sent = watch.bounded(sent, request, bounds).await;
+            match sent {
+                Ok(Ok(response)) => return Ok((response, lane, Arc::new(facts))),
+                Ok(Err(mut error)) => {
+                    if let Lane::H2 { h2, .. } = &lane
+                        && !h2.is_open()
+                    {
+                        origin.forget(h2);
+                    }
+                    let Some(message) = error.take_message() else {
+                        return Err(watch.broken(&error));
+                    };
+                    request.body = message.into_body();
+                }
+                Err(late) => {
+                    // A shared connection that says nothing is not given to the next one.
+                    if let Lane::H2 { h2, .. } = &lane {
+                        origin.forget(h2);
+                    }
+                    return Err(late);
+                }
+            }
+        }
+        let message = format!(
+            "{} closed every connection before it took the request",
+            facts.peer
+        );
+        let failure = Failure::new(Kind::Disconnected, message).with_code("ECONNRESET");
+        Err(facts.at(failure, Stage::Queue, Traffic::default()))
+    }
+
+    fn origin(&self, url: &Uri) -> Outcome<Arc<Origin>> {
+        let secure = url.scheme_str() == Some("https");
+        let authority = url.authority().map_or("", |it| it.as_str());
+        let mut origins = self.origins();
+        if let Some(origin) = origins[usize::from(secure)].get(authority) {
+            return Ok(Arc::clone(origin));
+        }
+        if origins.iter().map(HashMap::len).sum::<usize>() >= KEPT_ORIGINS {
+            for map in origins.iter_mut() {
+                map.retain(|_, origin| origin.stats().total > 0 || origin.is_shared());
+            }
+        }
+        let host = url.host().unwrap_or_default();
+        let target = Target {
+            host: host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned(),
+            port: url.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+            secure,
+        };
+        let origin = Arc::new(Origin::new(
+            target,
+            &self.dialer,
+            &self.options,
+            self.runtime.clone(),
+            self.closed.clone(),
+        ));
+        origins[usize::from(secure)].insert(authority.into(), Arc::clone(&origin));
+        Ok(origin)
+    }
+
+    fn origins(&self) -> MutexGuard<'_, [HashMap<Box<str>, Arc<Origin>>; 2]> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The answer, with its body read unless it is streamed.
+async fn finish(
+    response: Response<Incoming>,
+    lane: Lane,
+    facts: Arc<Facts>,
+    request: Request,
+    hops: u32,
+    bounds: &Bounds,
+) -> Outcome<Answer> {
+    let (head, incoming) = response.into_parts();
+    let mut headers = head.headers;
+    let options = &request.options;
+    let max = options.max_response_bytes;
+    let arriving = Arriving::new(incoming, lane, max, Arc::clone(&facts));
+    if arriving.is_too_long() {
+        return Err(arriving.too_long());
+    }
+    let packings = options.decompress.then(|| packings(&headers)).flatten();
+    let bodiless = request.method == Method::HEAD
+        || matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+    let coming = match packings.filter(|_| !bodiless) {
+        None => Coming::raw(arriving, options.body_timeout),
+        Some(packings) => {
+            unpacked(&mut headers);
+            let limit = options.max_decompressed_bytes;
+            let unpacker = Unpacker::new(arriving, &packings, limit, Arc::clone(&facts));
+            Coming::packed(unpacker, options.body_timeout, Arc::clone(&facts))
+        }
+    };
+    let body = if request.streamed {
+        AnswerBody::Coming(coming)
+    } else {
+        let whole = coming.collect(bounds.until).await;
+        AnswerBody::Whole(whole.map_err(|failure| bounds.judged(failure, &facts))?)
+    };
+    Ok(Answer {
+        status: head.status,
+        headers,
+        url: (hops > 0).then_some(request.url),
+        body,
+    })
+}
+
+/// What is true of a packed body only.
+fn unpacked(headers: &mut HeaderMap) {
+    headers.remove(header::CONTENT_ENCODING);
+    headers.remove(header::CONTENT_LENGTH);
+}
+
+fn redirect_failure(facts: &Facts, what: &str, code: &'static str) -> Failure {
+    let message = format!("{} {what}", facts.peer);
+    let failure = Failure::new(Kind::Protocol, message).with_code(code);
+    facts.at(failure, Stage::Body, Traffic::default())
+}

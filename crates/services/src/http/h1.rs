@@ -1,0 +1,134 @@
+//! One HTTP/1 connection, driven by whoever uses it.
+//!
+//! hyper wants its connection polled by a task of its own; then every request costs two hops between tasks.
+//! Here the request's own task polls it, and nobody does while it is unused: whether the server has closed it
+//! meanwhile is found out when it is taken again.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use http::{HeaderMap, Request, Response, header};
+use hyper::{
+    body::Incoming,
+    client::conn::{
+        TrySendError,
+        http1::{self, SendRequest},
+    },
+};
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use super::{
+    body::RequestBody,
+    meter::{Meter, Metered},
+};
+use crate::dial::Stream;
+
+/// A server that says it closes after so many seconds is not relied on in the last one.
+const HINT_MARGIN: Duration = Duration::from_secs(1);
+
+/// Sent, or given back unsent.
+pub(super) type Sent = Result<Response<Incoming>, Box<TrySendError<Request<RequestBody>>>>;
+
+pub(super) struct H1 {
+    sender: SendRequest<RequestBody>,
+    connection: http1::Connection<TokioIo<Metered>, RequestBody>,
+    pub(super) meter: Arc<Meter>,
+    /// Until when the server keeps it, where it said so.
+    expires: Option<Instant>,
+    /// Whether it has carried a request before.
+    pub(super) used: bool,
+    ended: bool,
+}
+
+impl H1 {
+    pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
+        let (metered, meter) = Metered::new(stream);
+        let (sender, connection) = http1::Builder::new()
+            .handshake(TokioIo::new(metered))
+            .await?;
+        Ok(Self {
+            sender,
+            connection,
+            meter,
+            expires: None,
+            used: false,
+            ended: false,
+        })
+    }
+
+    /// Whether a request may be sent on it. Looks at the socket, so a server's goodbye that has arrived is seen.
+    pub(super) fn is_ready(&mut self) -> bool {
+        let expired = self.expires.is_some_and(|at| at <= Instant::now());
+        let _ = self.drive(&mut Context::from_waker(Waker::noop()));
+        !expired && !self.ended && self.sender.is_ready()
+    }
+
+    /// Moves bytes; ready when the connection has ended.
+    pub(super) fn drive(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        if self.ended {
+            return Poll::Ready(Ok(()));
+        }
+        let driven = Pin::new(&mut self.connection).poll(context);
+        self.ended = driven.is_ready();
+        driven
+    }
+
+    /// Sends a request and gives the head of its answer. Dropping the future leaves a connection in the middle
+    /// of something: it must be dropped too.
+    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Sent {
+        self.meter.reset();
+        self.used = true;
+        let mut answer = std::pin::pin!(self.sender.try_send_request(request));
+        let sent = std::future::poll_fn(|context| {
+            // What drives it to its end is told in the answer.
+            if !self.ended {
+                self.ended = Pin::new(&mut self.connection).poll(context).is_ready();
+            }
+            // Only driving the connection completes the answer, so nothing but the socket need wake this task.
+            answer
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await;
+        if let Ok(answer) = &sent {
+            self.expires = hint(answer.headers()).map(|hint| Instant::now() + hint);
+        }
+        sent.map_err(Box::new)
+    }
+}
+
+/// `Keep-Alive: timeout=5`, less a margin.
+fn hint(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::HeaderName::from_static("keep-alive"))?;
+    let seconds = value
+        .to_str()
+        .ok()?
+        .split(',')
+        .find_map(|part| part.trim().strip_prefix("timeout="))?
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds).saturating_sub(HINT_MARGIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_hint_is_taken_with_a_margin() {
+        let of = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("keep-alive", value.parse().unwrap());
+            hint(&headers)
+        };
+        assert_eq!(of("timeout=5, max=100"), Some(Duration::from_secs(4)));
+        assert_eq!(of("max=3,timeout=0"), Some(Duration::ZERO));
+        assert_eq!(of("timeout=soon"), None);
+        assert_eq!(hint(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! One HTTP/2 connection, shared by all requests to its origin.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::time::{Instant, sleep};
+
+use super::{body::RequestBody, meter::Metered};
+use crate::dial::Stream;
+
+/// A peer that answers no ping for [`PING_TIMEOUT`] after [`PING_EVERY`] without a word is gone.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the server may send on one stream and in all before it is read: HTTP/2's own 64 KB are too little for
+/// a connection that many share.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// The way onto a shared connection. It ends when nobody holds it.
+#[derive(Clone)]
+pub(super) struct H2 {
+    pub(super) sender: SendRequest<RequestBody>,
+    use_: Arc<Use>,
+}
+
+struct Use {
+    /// Requests so far.
+    requests: AtomicU32,
+    /// Requests now.
+    streams: AtomicU32,
+    last: Mutex<Instant>,
+}
+
+/// Counts one request while it is held.
+pub(super) struct InUse(Arc<Use>);
+
+impl H2 {
+    pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
+        let (metered, _) = Metered::new(stream);
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .handshake(TokioIo::new(metered))
+            .await?;
+        // Ends when the last sender is gone and the last stream has ended; its errors reach the streams.
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        let use_ = Arc::new(Use {
+            requests: AtomicU32::new(0),
+            streams: AtomicU32::new(0),
+            last: Mutex::new(Instant::now()),
+        });
+        Ok(Self { sender, use_ })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
+    /// Counts a request in, and tells whether it is not the first.
+    pub(super) fn enter(&self) -> (InUse, bool) {
+        let before = self.use_.requests.fetch_add(1, Ordering::Relaxed);
+        self.use_.streams.fetch_add(1, Ordering::Relaxed);
+        let mut last = self
+            .use_
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Instant::now();
+        (InUse(Arc::clone(&self.use_)), before > 0)
+    }
+
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.use_, &other.use_)
+    }
+
+    /// Ready when nobody has used it for so long.
+    pub(super) async fn idle(&self, limit: Duration) {
+        loop {
+            let rest = self.use_.rest(limit);
+            if rest.is_zero() || !self.is_open() {
+                return;
+            }
+            sleep(rest).await;
+        }
+    }
+}
+
+impl Use {
+    fn rest(&self, limit: Duration) -> Duration {
+        if self.streams.load(Ordering::Relaxed) > 0 {
+            return limit;
+        }
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        limit.saturating_sub(last.elapsed())
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}

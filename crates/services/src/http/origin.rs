@@ -1,0 +1,299 @@
+//! One scheme, host and port: its connections, and who may use which.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use moorline_core::{
+    error::{Failure, Kind, Outcome},
+    limit::Limit,
+    pool::{PoolLimits, Stats},
+};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    config::HttpOptions,
+    h1::H1,
+    h2::{H2, InUse},
+};
+use crate::{
+    dial::{Alpn, Dialer, Stream, Target},
+    pool::{Borrowed, Connect, Pool, PoolSettings},
+};
+
+/// The dialer's own limit comes first, since its failure says more.
+const DIAL_MARGIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Opens connections for the pool.
+pub(super) struct Opener {
+    dialer: Arc<Dialer>,
+    target: Target,
+    alpn: Alpn,
+    dialling: Arc<AtomicU32>,
+}
+
+/// One connection that is being opened.
+struct Dialling<'a>(&'a AtomicU32);
+
+impl Drop for Dialling<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A place in the pool. Whoever uses its connection takes it out, and puts it back when it can be used again.
+#[derive(Default)]
+pub(super) enum Slot {
+    /// In use, or used up.
+    #[default]
+    Empty,
+    /// A connection that carries one request at a time.
+    H1(Box<H1>),
+    /// One that was just opened and is shared from now on, outside of the pool.
+    H2(H2),
+}
+
+impl Connect for Opener {
+    type Connection = Slot;
+
+    async fn connect(&self) -> Outcome<Slot> {
+        self.dialling.fetch_add(1, Ordering::Relaxed);
+        let _dialling = Dialling(&self.dialling);
+        let stream = self.dialer.dial(&self.target, self.alpn).await?;
+        shake_hands(stream).await.map_err(|error| {
+            let message = format!("{} is not an HTTP server", self.target.authority());
+            Failure::new(Kind::Connect, message).with_cause(error.to_string(), None)
+        })
+    }
+
+    fn is_usable(&self, slot: &Slot) -> bool {
+        matches!(slot, Slot::H1(_))
+    }
+
+    async fn validate(&self, _: &mut Slot) -> Outcome<()> {
+        Ok(())
+    }
+
+    async fn close(&self, slot: Slot) {
+        drop(slot);
+    }
+}
+
+async fn shake_hands(stream: Stream) -> hyper::Result<Slot> {
+    if stream.is_http2() {
+        return H2::new(stream).await.map(Slot::H2);
+    }
+    H1::new(stream).await.map(|h1| Slot::H1(Box::new(h1)))
+}
+
+/// A connection to send one request on.
+pub(super) enum Lane {
+    H1 {
+        h1: Box<H1>,
+        place: Borrowed<Opener>,
+    },
+    H2 {
+        h2: H2,
+        _in_use: InUse,
+        reused: bool,
+    },
+}
+
+impl Lane {
+    pub(super) fn is_reused(&self) -> bool {
+        match self {
+            Self::H1 { h1, .. } => h1.used,
+            Self::H2 { reused, .. } => *reused,
+        }
+    }
+
+    /// The request is over; the connection may carry another.
+    pub(super) fn finish(self) {
+        if let Self::H1 { mut h1, place } = self
+            && h1.is_ready()
+        {
+            place.with(|slot| *slot = Slot::H1(h1));
+        }
+    }
+}
+
+pub(super) struct Origin {
+    pub(super) peer: Arc<str>,
+    pool: Pool<Opener>,
+    /// Connections that are being opened.
+    dialling: Arc<AtomicU32>,
+    /// The HTTP/2 connection, once there is one.
+    shared: Mutex<Option<H2>>,
+    /// Whether it is known how the server speaks. Until then one connection is opened at a time, since one is
+    /// enough for HTTP/2.
+    known: AtomicBool,
+    first: tokio::sync::Mutex<()>,
+    never: CancellationToken,
+    keep_alive: std::time::Duration,
+    closed: CancellationToken,
+}
+
+impl Origin {
+    pub(super) fn new(
+        target: Target,
+        dialer: &Arc<Dialer>,
+        options: &HttpOptions,
+        runtime: Handle,
+        closed: CancellationToken,
+    ) -> Self {
+        let limits = PoolLimits {
+            max: options.max_connections,
+            acquire_timeout: Limit::Off,
+            idle_timeout: Limit::At(options.keep_alive),
+            // Looked at when it is taken, which costs nothing.
+            validate_after: Limit::Off,
+            leak_after: Limit::Off,
+            ..PoolLimits::defaults(true)
+        };
+        let settings = PoolSettings {
+            connect_timeout: options.dial.connect_timeout + DIAL_MARGIN,
+            ..PoolSettings::new(limits)
+        };
+        let alpn = if options.http2 {
+            Alpn::Http
+        } else {
+            Alpn::Http1
+        };
+        let peer = target.authority().into();
+        let known = !(target.secure && options.http2);
+        let dialling = Arc::default();
+        let opener = Opener {
+            dialer: Arc::clone(dialer),
+            target,
+            alpn,
+            dialling: Arc::clone(&dialling),
+        };
+        Self {
+            peer,
+            pool: Pool::new(opener, settings, runtime),
+            shared: Mutex::default(),
+            known: AtomicBool::new(known),
+            dialling,
+            first: tokio::sync::Mutex::default(),
+            never: CancellationToken::new(),
+            keep_alive: options.keep_alive,
+            closed,
+        }
+    }
+
+    /// A connection, opened if need be. Dropping the future gives the place in the queue back.
+    pub(super) async fn lane(self: &Arc<Self>) -> Outcome<Lane> {
+        loop {
+            if let Some(lane) = self.shared_lane() {
+                return Ok(lane);
+            }
+            if self.known.load(Ordering::Relaxed) {
+                if let Some(lane) = self.own_lane().await? {
+                    return Ok(lane);
+                }
+                continue;
+            }
+            let alone = self.first.lock().await;
+            if self.known.load(Ordering::Relaxed) {
+                continue;
+            }
+            let found = self.own_lane().await;
+            // After a failure too: those who wait behind it must not fail one after the other.
+            self.known.store(true, Ordering::Relaxed);
+            drop(alone);
+            if let Some(lane) = found? {
+                return Ok(lane);
+            }
+        }
+    }
+
+    /// Whether who waits here waits for a connection that is in use, and not for one that is being opened.
+    pub(super) fn is_full(&self) -> bool {
+        self.dialling.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.pool.stats()
+    }
+
+    /// Whether an HTTP/2 connection is open.
+    pub(super) fn is_shared(&self) -> bool {
+        self.share().as_ref().is_some_and(H2::is_open)
+    }
+
+    fn share(&self) -> MutexGuard<'_, Option<H2>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shared_lane(&self) -> Option<Lane> {
+        let mut shared = self.share();
+        let h2 = shared.as_ref()?;
+        if !h2.is_open() {
+            *shared = None;
+            self.known.store(false, Ordering::Relaxed);
+            return None;
+        }
+        let (in_use, reused) = h2.enter();
+        Some(Lane::H2 {
+            h2: h2.clone(),
+            _in_use: in_use,
+            reused,
+        })
+    }
+
+    /// An HTTP/1 connection; `None` when there turned out to be a shared one, or the one found was dead.
+    async fn own_lane(self: &Arc<Self>) -> Outcome<Option<Lane>> {
+        let place = match self.pool.take() {
+            Some(place) => place,
+            None => self.pool.acquire(&self.never).await?,
+        };
+        match place.with(std::mem::take) {
+            Some(Slot::H1(mut h1)) => {
+                let ready = !h1.used || h1.is_ready();
+                Ok(ready.then_some(Lane::H1 { h1, place }))
+            }
+            Some(Slot::H2(h2)) => {
+                self.adopt(h2);
+                Ok(None)
+            }
+            Some(Slot::Empty) => Ok(None),
+            None => Err(Failure::new(Kind::Closed, "the transport was closed")),
+        }
+    }
+
+    fn adopt(self: &Arc<Self>, h2: H2) {
+        let mut shared = self.share();
+        if shared.as_ref().is_some_and(H2::is_open) {
+            return;
+        }
+        *shared = Some(h2.clone());
+        drop(shared);
+        let (origin, limit) = (Arc::downgrade(self), self.keep_alive);
+        let closed = self.closed.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = h2.idle(limit) => {}
+                () = closed.cancelled() => {}
+            }
+            if let Some(origin) = origin.upgrade() {
+                origin.forget(&h2);
+            }
+        });
+    }
+
+    /// Lets go of a shared connection, so that the next request opens another.
+    pub(super) fn forget(&self, h2: &H2) {
+        let mut shared = self.share();
+        if shared.as_ref().is_some_and(|known| known.same_as(h2)) {
+            *shared = None;
+        }
+    }
+
+    /// Closes what is unused, and what is used as soon as it is not.
+    pub(super) async fn close(&self) {
+        *self.share() = None;
+        self.pool.drain(Limit::At(std::time::Duration::ZERO)).await;
+    }
+}

@@ -1,0 +1,380 @@
+//! What is asked: read from text, and turned into what hyper sends.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
+    header::{self, Entry},
+};
+use moorline_core::options::Read;
+use url::Url;
+
+use super::{
+    body::RequestBody,
+    config::{CallOptions, refused},
+};
+
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("moorline/", env!("CARGO_PKG_VERSION")));
+const ANY: HeaderValue = HeaderValue::from_static("*/*");
+const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip, br, zstd, deflate");
+const NOTHING: HeaderValue = HeaderValue::from_static("0");
+
+/// One request.
+pub struct Request {
+    pub(super) method: Method,
+    pub(super) url: Uri,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: RequestBody,
+    pub(super) options: CallOptions,
+    /// Whether the answer is handed over with its body still to come.
+    pub(super) streamed: bool,
+}
+
+impl Request {
+    /// A request. `headers` is a line `name:value` for each.
+    pub fn new(method: &str, url: &str, headers: &str, body: RequestBody) -> Read<Self> {
+        let method = read_method(method)?;
+        let (url, login) = read_url(url)?;
+        let mut request = Self {
+            method,
+            url,
+            headers: Vec::with_capacity(8),
+            body,
+            options: CallOptions::default(),
+            streamed: false,
+        };
+        for line in headers.lines() {
+            request.add_header(line)?;
+        }
+        if let Some(login) = login.filter(|_| !request.has(&header::AUTHORIZATION)) {
+            request.headers.push((header::AUTHORIZATION, login));
+        }
+        Ok(request)
+    }
+
+    /// Sets what this call says otherwise than its engine.
+    #[must_use]
+    pub fn with_options(mut self, options: CallOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Hands the answer over as soon as its head is there.
+    #[must_use]
+    pub fn streamed(mut self) -> Self {
+        self.streamed = true;
+        self
+    }
+
+    fn add_header(&mut self, line: &str) -> Read<()> {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let path = || format!("request.headers.{name}");
+        let header = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| refused(&path(), "is not the name of a header"))?;
+        // As in Node: a header is Latin-1.
+        let value = if value.is_ascii() {
+            HeaderValue::from_str(value)
+        } else {
+            let latin1 = value
+                .chars()
+                .map(u8::try_from)
+                .collect::<Result<Vec<_>, _>>();
+            let unfit = |_| refused(&path(), "has a character beyond Latin-1");
+            HeaderValue::from_bytes(&latin1.map_err(unfit)?)
+        };
+        let value = value.map_err(|_| refused(&path(), "has a character no header can have"))?;
+        match header {
+            header::TRANSFER_ENCODING | header::UPGRADE => {
+                return Err(refused(&path(), "is not the caller's to set"));
+            }
+            header::CONTENT_LENGTH => {
+                let length = value.to_str().ok().and_then(|text| text.parse().ok());
+                let length = length.ok_or_else(|| refused(&path(), "is not a number"))?;
+                // Of bytes that are there the length is known better.
+                self.body.announce(length);
+            }
+            _ => self.headers.push((header, value)),
+        }
+        Ok(())
+    }
+
+    fn has(&self, name: &HeaderName) -> bool {
+        self.headers.iter().any(|(known, _)| known == name)
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        self.url.scheme_str() == Some("https")
+    }
+
+    /// Whether a repeat does no harm.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.method.is_idempotent() || self.has(&HeaderName::from_static("idempotency-key"))
+    }
+
+    /// What goes to another URL after a redirect, without the body when the method loses it.
+    pub(super) fn moved(&mut self, url: Uri, method: Method, body: RequestBody) {
+        let same_origin =
+            self.url.scheme() == url.scheme() && self.url.authority() == url.authority();
+        let bodiless = matches!(body, RequestBody::Empty);
+        self.headers.retain(|(name, _)| {
+            let secret = [
+                header::AUTHORIZATION,
+                header::COOKIE,
+                header::PROXY_AUTHORIZATION,
+            ];
+            let about_body = [header::CONTENT_TYPE, header::CONTENT_ENCODING];
+            *name != header::HOST
+                && (same_origin || !secret.contains(name))
+                && !(bodiless && about_body.contains(name))
+        });
+        self.url = url;
+        self.method = method;
+        self.body = body;
+    }
+
+    /// The message as it is sent; the body goes with it.
+    pub(super) fn message(&mut self, http2: bool) -> http::Request<RequestBody> {
+        let body = std::mem::replace(&mut self.body, RequestBody::Empty);
+        let headers = self.header_map(http2, &body);
+        let mut message = http::Request::new(body);
+        *message.method_mut() = self.method.clone();
+        *message.headers_mut() = headers;
+        *message.uri_mut() = if http2 {
+            *message.version_mut() = Version::HTTP_2;
+            self.url.clone()
+        } else {
+            let path = self.url.path_and_query().cloned();
+            path.map_or_else(|| Uri::from_static("/"), Uri::from)
+        };
+        message
+    }
+
+    fn header_map(&self, http2: bool, body: &RequestBody) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.headers.len() + 6);
+        if !http2 && !self.has(&header::HOST) {
+            let host = self.url.authority().map_or("", |it| it.as_str());
+            // An authority has no character that a header cannot have.
+            map.extend(HeaderValue::from_str(host).map(|host| (header::HOST, host)));
+        }
+        for (name, value) in &self.headers {
+            if !(http2 && is_of_connection(name)) {
+                map.append(name, value.clone());
+            }
+        }
+        let mut default = |name, value| {
+            if let Entry::Vacant(vacant) = map.entry(name) {
+                vacant.insert(value);
+            }
+        };
+        default(header::USER_AGENT, USER_AGENT);
+        default(header::ACCEPT, ANY);
+        if self.options.decompress {
+            default(header::ACCEPT_ENCODING, ENCODINGS);
+        }
+        // A server may wait for a body where one is usual.
+        let usual = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
+        if usual && matches!(body, RequestBody::Empty) {
+            default(header::CONTENT_LENGTH, NOTHING);
+        }
+        map
+    }
+}
+
+fn is_of_connection(name: &HeaderName) -> bool {
+    [header::HOST, header::CONNECTION].contains(name)
+        || ["keep-alive", "proxy-connection"].contains(&name.as_str())
+}
+
+fn read_method(method: &str) -> Read<Method> {
+    Method::from_bytes(method.as_bytes())
+        .ok()
+        .filter(|method| *method != Method::CONNECT)
+        .ok_or_else(|| refused("request.method", "is not a method that can be sent"))
+}
+
+/// A URL, and the `Authorization` that its user info stands for.
+fn read_url(text: &str) -> Read<(Uri, Option<HeaderValue>)> {
+    if is_plain(text)
+        && let Ok(uri) = Uri::try_from(text)
+        && uri.authority().is_some()
+    {
+        return Ok((uri, None));
+    }
+    let bad = || refused("request.url", "must be an http:// or https:// URL");
+    let url = Url::parse(text).map_err(|_| bad())?;
+    let login = login_of(&url);
+    normal(url).map(|uri| (uri, login)).ok_or_else(bad)
+}
+
+/// What a `Location` means, seen from the URL that was asked.
+pub(super) fn located(from: &Uri, location: &HeaderValue) -> Option<Uri> {
+    let location = String::from_utf8_lossy(location.as_bytes());
+    let base = Url::parse(&from.to_string()).ok()?;
+    normal(base.join(&location).ok()?)
+}
+
+fn normal(mut url: Url) -> Option<Uri> {
+    url.set_fragment(None);
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    (matches!(url.scheme(), "http" | "https") && url.has_host())
+        .then(|| Uri::try_from(url.as_str()).ok())
+        .flatten()
+}
+
+fn login_of(url: &Url) -> Option<HeaderValue> {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decode = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+    let pair = [
+        &decode(url.username()),
+        &b":"[..],
+        &decode(url.password().unwrap_or_default()),
+    ]
+    .concat();
+    let value = Bytes::from(format!("Basic {}", BASE64_STANDARD.encode(pair)));
+    let mut value = HeaderValue::from_maybe_shared(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Whether a URL is as the URL standard would write it, judged quickly and to be on the safe side.
+fn is_plain(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    let Some(rest) = rest else { return false };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let plain_host = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':');
+    let plain_path = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'/' | b'?'
+                    | b'='
+                    | b'&'
+                    | b'-'
+                    | b'_'
+                    | b'~'
+                    | b'.'
+                    | b'%'
+                    | b'+'
+                    | b','
+                    | b':'
+                    | b';'
+                    | b'@'
+                    | b'!'
+                    | b'$'
+                    | b'*'
+                    | b'('
+                    | b')'
+            )
+    };
+    path.starts_with('/')
+        && authority.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && authority.bytes().all(plain_host)
+        // A last label of digits may be an address in disguise, unless it is a usual one.
+        && is_usual_host(authority)
+        && path.bytes().all(plain_path)
+        && !path.contains("/.")
+        && !path.contains("%2e")
+        && !path.contains("%2E")
+}
+
+fn is_usual_host(authority: &str) -> bool {
+    let host = authority.split(':').next().unwrap_or_default();
+    let last = host.rsplit('.').next().unwrap_or_default();
+    !last.starts_with(|first: char| first.is_ascii_digit())
+        || host.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(url: &str, headers: &str) -> Read<Request> {
+        Request::new("GET", url, headers, RequestBody::Empty)
+    }
+
+    #[test]
+    fn a_url_is_what_the_url_standard_makes_of_it() {
+        for (given, sent) in [
+            ("http://h.example/a?b=c", "http://h.example/a?b=c"),
+            ("https://H.Example", "https://h.example/"),
+            ("http://h/a b?q=ä#frag", "http://h/a%20b?q=%C3%A4"),
+            ("http://h/a/../b", "http://h/b"),
+            ("http://2130706433/", "http://127.0.0.1/"),
+            ("http://127.1:80/x", "http://127.0.0.1/x"),
+            ("http://[::1]:8/x", "http://[::1]:8/x"),
+        ] {
+            assert_eq!(request(given, "").unwrap().url.to_string(), sent, "{given}");
+            let again = Url::parse(given).unwrap();
+            assert_eq!(normal(again).unwrap().to_string(), sent, "{given}");
+        }
+        for bad in [
+            "",
+            "/path",
+            "ftp://h/",
+            "http://",
+            "data:,x",
+            "http://h:99999/",
+        ] {
+            assert!(request(bad, "").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn user_info_becomes_a_header_and_is_not_sent_in_the_url() {
+        let mut asked = request("http://me:p%40@h/", "").unwrap();
+        assert_eq!(asked.url.to_string(), "http://h/");
+        let sent = asked.message(false);
+        assert_eq!(sent.headers()["authorization"], "Basic bWU6cEA=");
+        let mut own = request("http://me:pw@h/", "authorization:Bearer x").unwrap();
+        assert_eq!(own.message(false).headers()["authorization"], "Bearer x");
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_sent_is_refused_by_name() {
+        for (line, path) in [
+            ("a b:c", "request.headers.a b "),
+            ("x:\u{1}", "request.headers.x "),
+            ("x:\u{20ac}", "request.headers.x "),
+            (
+                "transfer-encoding:chunked",
+                "request.headers.transfer-encoding ",
+            ),
+        ] {
+            let error = request("http://h/", line).err().unwrap();
+            assert!(error.message.starts_with(path), "{error}");
+        }
+        let mut latin = request("http://h/", "x:\u{e9}").unwrap();
+        assert_eq!(latin.message(false).headers()["x"].as_bytes(), [0xe9]);
+    }
+
+    #[test]
+    fn credentials_stay_with_their_origin() {
+        let headers = "authorization:x\ncookie:y\nx-own:z\ncontent-type:a";
+        let mut other = request("https://a/", headers).unwrap();
+        other.moved(
+            "https://b/".parse().unwrap(),
+            Method::GET,
+            RequestBody::Empty,
+        );
+        let sent = other.message(false);
+        assert_eq!(sent.headers()["host"], "b");
+        assert!(!sent.headers().contains_key("authorization"));
+        assert!(!sent.headers().contains_key("cookie"));
+        assert!(!sent.headers().contains_key("content-type"));
+        assert_eq!(sent.headers()["x-own"], "z");
+        let mut same = request("https://a/", headers).unwrap();
+        same.moved(
+            "https://a/2".parse().unwrap(),
+            Method::GET,
+            RequestBody::Empty,
+        );
+        assert!(same.message(true).headers().contains_key("authorization"));
+    }
+}

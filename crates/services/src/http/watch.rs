@@ -1,0 +1,172 @@
+//! The limits of one call, and who notices that one is reached.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+    time::Duration,
+};
+
+use hyper::client::conn::TrySendError;
+use moorline_core::{
+    error::{Failure, Kind, Outcome},
+    limit::Limit,
+};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{
+    body::{Outgoing, RequestBody},
+    error::{Facts, Stage, Traffic},
+    meter::Meter,
+    origin::{Lane, Origin},
+    request::Request,
+};
+
+/// What bounds one call.
+pub(super) struct Bounds {
+    pub(super) until: Option<Instant>,
+    timeout: Duration,
+}
+
+impl Bounds {
+    /// The bounds of a call that begins now.
+    pub(super) fn new(timeout: Limit<Duration>) -> Self {
+        let timeout = timeout.get();
+        Self {
+            until: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+            timeout: timeout.unwrap_or_default(),
+        }
+    }
+
+    pub(super) async fn lane(&self, origin: &Arc<Origin>, facts: &Facts) -> Outcome<Lane> {
+        let lane = async {
+            let found = origin.lane().await;
+            // The dialer has told its phase.
+            found.map_err(|failure| {
+                failure
+                    .with_detail("bytesWritten", 0)
+                    .with_detail("reusedSocket", false)
+            })
+        };
+        let Some(until) = self.until else {
+            return lane.await;
+        };
+        let mut lane = std::pin::pin!(lane);
+        let found = timeout_at(until, &mut lane).await;
+        // The attempt still stands here, so what it waits for can be told.
+        found.unwrap_or_else(|_| {
+            let nothing = Traffic {
+                written: Some(0),
+                read: 0,
+            };
+            let late = facts.late("timeoutMs", self.timeout, Stage::Queue, nothing);
+            Err(if origin.is_full() {
+                late
+            } else {
+                late.with_detail("phase", "connect")
+            })
+        })
+    }
+
+    /// A body that was late for the whole call says so.
+    pub(super) fn judged(&self, failure: Failure, facts: &Facts) -> Failure {
+        let over = self.until.is_some_and(|until| until <= Instant::now());
+        if failure.kind != Kind::Timeout || !over {
+            return failure;
+        }
+        facts.late("timeoutMs", self.timeout, Stage::Body, Traffic::default())
+    }
+}
+
+/// Watches a request on its way out and its answer on its way in.
+pub(super) struct Watch<'a> {
+    pub(super) meter: Option<Arc<Meter>>,
+    pub(super) outgoing: Outgoing,
+    pub(super) facts: &'a Facts,
+}
+
+impl Watch<'_> {
+    /// The answer's head, or the failure of the first limit that is reached.
+    pub(super) async fn bounded<T>(
+        &self,
+        sent: impl Future<Output = T>,
+        request: &Request,
+        bounds: &Bounds,
+    ) -> Outcome<T> {
+        let mut sent = std::pin::pin!(sent);
+        let options = &request.options;
+        // A small request is written at once, and what counts is the time since then.
+        let first = std::future::poll_fn(|context| Poll::Ready(sent.as_mut().poll(context))).await;
+        if let Poll::Ready(done) = first {
+            return Ok(done);
+        }
+        let (mut progress, mut since) = (self.progress(), Instant::now());
+        loop {
+            let writing = self.stage() == Stage::Write;
+            let (name, limit) = if writing {
+                ("bodyTimeoutMs", options.body_timeout)
+            } else {
+                ("headersTimeoutMs", options.headers_timeout)
+            };
+            let end = limit.get().and_then(|limit| since.checked_add(limit));
+            // While something is being written, progress is looked for twenty times as often as it must come.
+            let look = limit
+                .get()
+                .filter(|_| writing)
+                .map(|limit| Instant::now() + limit / 20);
+            let Some(at) = [bounds.until, end, look].into_iter().flatten().min() else {
+                return Ok(sent.await);
+            };
+            tokio::select! {
+                biased;
+                done = &mut sent => return Ok(done),
+                () = sleep_until(at) => {}
+            }
+            let now = Instant::now();
+            if bounds.until.is_some_and(|until| until <= now) {
+                return Err(self.late("timeoutMs", bounds.timeout));
+            }
+            let moved = self.progress();
+            if moved != progress {
+                (progress, since) = (moved, now);
+            } else if end.is_some_and(|end| end <= now) {
+                return Err(self.late(name, limit.get().unwrap_or_default()));
+            }
+        }
+    }
+
+    fn late(&self, limit: &str, after: Duration) -> Failure {
+        self.facts.late(limit, after, self.stage(), self.traffic())
+    }
+
+    pub(super) fn broken(&self, error: &TrySendError<http::Request<RequestBody>>) -> Failure {
+        self.facts
+            .broken(error.error(), self.stage(), self.traffic())
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.meter
+            .as_ref()
+            .map_or(Traffic::default(), |meter| Traffic {
+                written: Some(meter.written()),
+                read: meter.read(),
+            })
+    }
+
+    fn progress(&self) -> u64 {
+        let taken = match &self.outgoing {
+            Outgoing::Whole(_) => 0,
+            Outgoing::Pieces(taken, _) => taken.load(Ordering::Relaxed),
+        };
+        taken + self.meter.as_ref().map_or(0, |meter| meter.written())
+    }
+
+    /// Whether all was handed over to be written.
+    fn stage(&self) -> Stage {
+        let written = self.meter.as_ref().map(|meter| meter.written());
+        let done = match &self.outgoing {
+            Outgoing::Whole(bytes) => written.is_none_or(|written| written > *bytes),
+            Outgoing::Pieces(_, ended) => ended.load(Ordering::Relaxed) && written != Some(0),
+        };
+        if done { Stage::Headers } else { Stage::Write }
+    }
+}

@@ -1,0 +1,65 @@
+//! Messages on their way out that are compressed first.
+
+use super::{
+    deflate::{COMPRESS_STEP, Deflater},
+    extension::Agreement,
+    outbound::Message,
+    service::Shared,
+};
+
+/// Takes one message after the other from the queue and puts it back as a frame, a piece at each step.
+pub(super) struct Compressor {
+    deflater: Option<Deflater>,
+    threshold: usize,
+    current: Option<(Message, usize)>,
+    output: Vec<u8>,
+}
+
+impl Compressor {
+    pub(super) fn new(agreement: &Agreement, threshold: usize) -> Self {
+        Self {
+            deflater: Deflater::new(agreement),
+            threshold,
+            current: None,
+            output: Vec::new(),
+        }
+    }
+
+    /// True when there was something to do.
+    pub(super) fn step(&mut self, shared: &Shared) -> bool {
+        let mut done = 0;
+        while done < COMPRESS_STEP {
+            let Some((message, at)) = self
+                .current
+                .take()
+                .or_else(|| Some((shared.out().queue.next_raw()?, 0)))
+            else {
+                return done > 0;
+            };
+            let size = message.bytes.len();
+            // An empty message has nothing to compress.
+            let small = size < self.threshold.max(1);
+            let Some(deflater) = self.deflater.as_mut().filter(|_| !small) else {
+                shared
+                    .out()
+                    .queue
+                    .push_compressed(&message.bytes, message.text, false, size);
+                done += size + 1;
+                continue;
+            };
+            let end = size.min(at + COMPRESS_STEP);
+            deflater.feed(&message.bytes[at..end], &mut self.output, end == size);
+            done += end - at;
+            if end < size {
+                self.current = Some((message, end));
+            } else {
+                shared
+                    .out()
+                    .queue
+                    .push_compressed(&self.output, message.text, true, size);
+                self.output.clear();
+            }
+        }
+        true
+    }
+}

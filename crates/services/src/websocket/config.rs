@@ -1,0 +1,395 @@
+//! What a user says about a WebSocket, normalized.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use moorline_core::{
+    limit::Limit,
+    options::{OptionError, Options, Plain, Read},
+    secret::Secret,
+};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, header};
+use url::Url;
+
+use crate::dial::DialOptions;
+
+/// The largest message that is taken.
+const MAX_MESSAGE_BYTES: u64 = 16 << 20;
+/// Between two pings.
+const PING_INTERVAL: Duration = Duration::from_secs(25);
+/// What a ping has until anything at all comes.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the peer has to answer a close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a message has to be written.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// Messages, and their bytes, that wait to be written.
+const SEND_QUEUE_MESSAGES: u64 = 1000;
+const SEND_QUEUE_BYTES: u64 = 1 << 20;
+/// Bytes that wait to be taken; each message counts 64 bytes more than it has.
+const RECEIVE_QUEUE_BYTES: u64 = 1 << 20;
+/// Smaller messages are sent as they are.
+const COMPRESSION_THRESHOLD_BYTES: u64 = 1024;
+
+/// What distinguishes one WebSocket from another.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `url`, with the scheme `ws` or `wss` and without user, password and fragment.
+    pub url: Url,
+    /// `headers`, and what else goes with the request.
+    pub headers: HeaderMap,
+    /// `protocols`: the sub-protocols, most wanted first.
+    pub protocols: Vec<String>,
+    /// `compression`: permessage-deflate, if it is to be offered.
+    pub compression: Option<Compression>,
+    /// `maxMessageBytes`.
+    pub max_message: usize,
+    /// `pingIntervalMs`; off with `Infinity`.
+    pub ping_interval: Limit<Duration>,
+    /// `pingTimeoutMs`.
+    pub ping_timeout: Duration,
+    /// `closeTimeoutMs`.
+    pub close_timeout: Duration,
+    /// `sendTimeoutMs`.
+    pub send_timeout: Limit<Duration>,
+    /// `sendQueueMessages` and `sendQueueBytes`.
+    pub send_queue: QueueBounds,
+    /// `receiveQueueBytes`.
+    pub receive_queue: usize,
+    /// How the server is reached; `connectTimeoutMs` has room for the handshake too.
+    pub dial: DialOptions,
+}
+
+/// What may wait to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueBounds {
+    /// So many messages.
+    pub messages: usize,
+    /// So many bytes; one message may have more.
+    pub bytes: usize,
+}
+
+/// The `compression` option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    /// `serverNoContextTakeover`: the server shall begin each message anew.
+    pub server_no_context_takeover: bool,
+    /// `clientNoContextTakeover`: we begin each message anew.
+    pub client_no_context_takeover: bool,
+    /// `serverMaxWindowBits`: the largest window of the server.
+    pub server_max_window_bits: Option<u8>,
+    /// `clientMaxWindowBits`: our largest window.
+    pub client_max_window_bits: Option<u8>,
+    /// `thresholdBytes`: smaller messages are sent as they are.
+    pub threshold: usize,
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self {
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            server_max_window_bits: None,
+            client_max_window_bits: None,
+            threshold: COMPRESSION_THRESHOLD_BYTES as usize,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a user's options.
+    pub fn read(options: &Plain) -> Read<Self> {
+        let options = Options::new("options", options)?;
+        let (url, authorization) = read_url(&options)?;
+        let mut headers = read_headers(&options)?;
+        if let Some(authorization) = authorization {
+            headers
+                .entry(header::AUTHORIZATION)
+                .or_insert(authorization);
+        }
+        let bytes = |key, default| options.integer(key, default, 1..=u64::from(u32::MAX) >> 1);
+        let config = Self {
+            url,
+            headers,
+            protocols: read_protocols(&options)?,
+            compression: Compression::read(&options)?,
+            max_message: bytes("maxMessageBytes", MAX_MESSAGE_BYTES)? as usize,
+            ping_interval: options.ms_limit("pingIntervalMs", Limit::At(PING_INTERVAL), 1.0)?,
+            ping_timeout: options.ms("pingTimeoutMs", PING_TIMEOUT, 1.0)?,
+            close_timeout: options.ms("closeTimeoutMs", CLOSE_TIMEOUT, 1.0)?,
+            send_timeout: options.ms_limit("sendTimeoutMs", Limit::At(SEND_TIMEOUT), 1.0)?,
+            send_queue: QueueBounds {
+                messages: bytes("sendQueueMessages", SEND_QUEUE_MESSAGES)? as usize,
+                bytes: bytes("sendQueueBytes", SEND_QUEUE_BYTES)? as usize,
+            },
+            receive_queue: bytes("receiveQueueBytes", RECEIVE_QUEUE_BYTES)? as usize,
+            dial: DialOptions::read(&options)?,
+        };
+        options.finish()?;
+        Ok(config)
+    }
+}
+
+impl Compression {
+    fn read(options: &Options<'_>) -> Read<Option<Self>> {
+        match options.value("compression") {
+            None | Some(Plain::Bool(false)) => return Ok(None),
+            Some(Plain::Bool(true)) => return Ok(Some(Self::default())),
+            Some(Plain::Map(_)) => {}
+            Some(other) => {
+                let path = options.path_of("compression");
+                return Err(OptionError::wrong_type(
+                    &path,
+                    "a boolean or an object",
+                    other,
+                ));
+            }
+        }
+        let Some(options) = options.nested("compression")? else {
+            return Ok(None);
+        };
+        let bits = |key| {
+            let given = options.integer(key, 0, 8..=15)?;
+            Ok((given > 0).then_some(given as u8))
+        };
+        let read = Self {
+            server_no_context_takeover: options.flag("serverNoContextTakeover", false)?,
+            client_no_context_takeover: options.flag("clientNoContextTakeover", false)?,
+            server_max_window_bits: bits("serverMaxWindowBits")?,
+            client_max_window_bits: bits("clientMaxWindowBits")?,
+            threshold: options.integer(
+                "thresholdBytes",
+                COMPRESSION_THRESHOLD_BYTES,
+                0..=u64::from(u32::MAX),
+            )? as usize,
+        };
+        options.finish()?;
+        Ok(Some(read))
+    }
+}
+
+/// The URL as it is asked for, and the credentials it carried.
+fn read_url(options: &Options<'_>) -> Read<(Url, Option<HeaderValue>)> {
+    // Not shown in a message: it may hold a password.
+    let refuse = |reason| OptionError::bad_value(&options.path_of("url"), reason);
+    let mut url = Url::parse(options.required_text("url")?)
+        .map_err(|error| refuse(format!("is not a URL: {error}")))?;
+    let scheme = match url.scheme() {
+        "ws" | "http" => "ws",
+        "wss" | "https" => "wss",
+        other => {
+            return Err(refuse(format!(
+                "must begin with ws://, wss://, http:// or https://, not {other}:"
+            )));
+        }
+    };
+    if url.fragment().is_some() {
+        return Err(refuse("must have no fragment".to_owned()));
+    }
+    if !url.has_host() || url.set_scheme(scheme).is_err() {
+        return Err(refuse("must have a host".to_owned()));
+    }
+    let authorization = credentials(&url);
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Ok((url, authorization))
+}
+
+fn credentials(url: &Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut plain = percent_decode(url.username());
+    plain.push(b':');
+    plain.extend(percent_decode(url.password().unwrap_or("")));
+    let plain = Secret::new(plain);
+    let mut value =
+        HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(plain.expose()))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn percent_decode(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let hex = |at: usize| {
+        bytes
+            .get(at)
+            .and_then(|digit| char::from(*digit).to_digit(16))
+    };
+    let (mut decoded, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while at < bytes.len() {
+        match (bytes[at], hex(at + 1), hex(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            (byte, ..) => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    decoded
+}
+
+fn read_headers(options: &Options<'_>) -> Read<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    let entries = match options.value("headers") {
+        None => return Ok(headers),
+        Some(Plain::Map(entries)) => entries,
+        Some(other) => {
+            let path = options.path_of("headers");
+            return Err(OptionError::wrong_type(&path, "an object", other));
+        }
+    };
+    for (name, value) in entries {
+        let path = format!("{}.{name}", options.path_of("headers"));
+        let values = match value {
+            Plain::Undefined => continue,
+            Plain::List(items) => items.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let lower = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| OptionError::bad_value(&path, "is not the name of a header"))?;
+        if is_ours(&lower) {
+            return Err(OptionError::bad_value(
+                &path,
+                "belongs to the handshake and cannot be given",
+            ));
+        }
+        for value in values {
+            let Plain::Text(text) = value else {
+                return Err(OptionError::wrong_type(&path, "a string", value));
+            };
+            let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
+                OptionError::bad_value(&path, "holds a character that a header cannot have")
+            })?;
+            headers.append(lower.clone(), value);
+        }
+    }
+    Ok(headers)
+}
+
+fn is_ours(name: &HeaderName) -> bool {
+    name.as_str().starts_with("sec-websocket-")
+        || [
+            header::CONNECTION,
+            header::UPGRADE,
+            header::CONTENT_LENGTH,
+            header::TRANSFER_ENCODING,
+        ]
+        .contains(name)
+}
+
+fn read_protocols(options: &Options<'_>) -> Read<Vec<String>> {
+    let path = options.path_of("protocols");
+    let given = match options.value("protocols") {
+        None => &[],
+        Some(Plain::List(items)) => items.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+    };
+    let mut protocols = Vec::with_capacity(given.len());
+    for item in given {
+        let Plain::Text(name) = item else {
+            return Err(OptionError::wrong_type(
+                &path,
+                "a string or an array of strings",
+                item,
+            ));
+        };
+        // A token of HTTP has the same characters as the name of a header.
+        if HeaderName::from_bytes(name.as_bytes()).is_err() {
+            return Err(OptionError::bad_value(
+                &path,
+                "holds what is not the name of a sub-protocol",
+            ));
+        }
+        if protocols.contains(name) {
+            return Err(OptionError::bad_value(&path, "names a sub-protocol twice"));
+        }
+        protocols.push(name.clone());
+    }
+    Ok(protocols)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(entries: &[(&str, Plain)]) -> Read<Config> {
+        let mut map = vec![("url".to_owned(), text("ws://127.0.0.1:1/x?y"))];
+        map.retain(|_| !entries.iter().any(|(key, _)| *key == "url"));
+        map.extend(
+            entries
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.clone())),
+        );
+        Config::read(&Plain::Map(map))
+    }
+
+    fn text(text: &str) -> Plain {
+        Plain::Text(text.to_owned())
+    }
+
+    #[test]
+    fn nothing_but_a_url_is_finite_everywhere() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.max_message, 16 << 20);
+        assert_eq!(config.ping_interval, Limit::At(PING_INTERVAL));
+        assert_eq!(config.send_queue.messages, 1000);
+        assert!(config.compression.is_none() && config.protocols.is_empty());
+    }
+
+    #[test]
+    fn a_password_in_the_url_becomes_a_header_that_is_not_shown() {
+        let config = read(&[("url", text("wss://me:p%40ss@example.com/"))]).unwrap();
+        assert_eq!(config.url.as_str(), "wss://example.com/");
+        let value = config.headers.get(header::AUTHORIZATION).unwrap();
+        assert_eq!(value, "Basic bWU6cEBzcw==");
+        assert!(!format!("{config:?}").contains("bWU6"));
+    }
+
+    #[test]
+    fn a_mistake_is_named_by_its_path_and_shows_no_secret() {
+        let list = |items: &[&str]| Plain::List(items.iter().map(|item| text(item)).collect());
+        let header = |name: &str, value| ("headers", Plain::Map(vec![(name.to_owned(), value)]));
+        let table = [
+            ("options.url ", ("url", text("ftp://me:hunter2@x"))),
+            ("options.url ", ("url", text("ws://x/#part"))),
+            ("options.url ", ("url", Plain::Number(1.0))),
+            ("options.protocols ", ("protocols", list(&["a", "a"]))),
+            ("options.protocols ", ("protocols", text("a b"))),
+            ("options.headers.Upgrade ", header("Upgrade", text("h2c"))),
+            (
+                "options.headers.x ",
+                header("x", text("hunter2\r\nevil: 1")),
+            ),
+            ("options.headers.x ", header("x", Plain::Null)),
+            ("options.compression ", ("compression", text("yes"))),
+            (
+                "options.maxMessageBytes ",
+                ("maxMessageBytes", Plain::Number(0.0)),
+            ),
+            (
+                "options.pingInterval ",
+                ("pingInterval", Plain::Number(1.0)),
+            ),
+        ];
+        for (path, entry) in table {
+            let error = read(std::slice::from_ref(&entry)).unwrap_err();
+            assert!(error.message.starts_with(path), "{error}");
+            assert!(!error.message.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn compression_is_a_switch_or_its_parameters() {
+        let on = read(&[("compression", Plain::Bool(true))]).unwrap();
+        assert_eq!(on.compression, Some(Compression::default()));
+        let bits = Plain::Map(vec![("clientMaxWindowBits".to_owned(), Plain::Number(9.0))]);
+        let bound = read(&[("compression", bits)]).unwrap().compression.unwrap();
+        assert_eq!(bound.client_max_window_bits, Some(9));
+        let wrong = Plain::Map(vec![("serverMaxWindowBits".to_owned(), Plain::Number(7.0))]);
+        assert!(read(&[("compression", wrong)]).is_err());
+    }
+}

@@ -1,0 +1,471 @@
+//! The task of one connection: reads, writes, answers pings, and notices the end.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use moorline_core::error::{Failure, Kind};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Control as ControlCode;
+
+use super::{
+    compress::Compressor,
+    config::Config,
+    deflate::Inflater,
+    error::{closed, ended, lost, silent, unanswered_close, violated},
+    extension::Agreement,
+    inbox::{Closed, Listen},
+    liveness::{Beat, Liveness},
+    receive::{Control, Received, Receiver},
+    service::Shared,
+    violation::Violation,
+    wire::Wire,
+};
+
+/// Read at once; a thread has one buffer of this size for all its connections.
+const READ_BYTES: usize = 64 * 1024;
+/// Written under one lock, so that whoever sends never waits long for it.
+const WRITE_BYTES: usize = 64 * 1024;
+/// After so many steps other tasks have their turn.
+const STEPS: usize = 32;
+/// Without anything else to wait for, the timer sleeps this long.
+const IDLE: Duration = Duration::from_secs(3600);
+/// The close code when there was no close frame, and when it had no code.
+const NO_CLOSE_FRAME: u16 = 1006;
+const NO_CODE: u16 = 1005;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs until both sides have closed.
+pub(super) struct Driver {
+    wire: Wire,
+    shared: Arc<Shared>,
+    listener: Arc<dyn Listen>,
+    receiver: Receiver,
+    received: Received,
+    compressor: Option<Compressor>,
+    /// Received, and not understood yet.
+    unread: Vec<u8>,
+    /// There is more to do with it before more is read.
+    more: bool,
+    needs_flush: bool,
+    /// Writing failed; what was received before is still read.
+    broken: Option<io::Error>,
+    life: Liveness,
+    ping_timeout: Duration,
+    close_timeout: Duration,
+    /// When closing, or lingering, has taken too long.
+    deadline: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    close_sent: bool,
+    close_received: Option<(Option<u16>, String)>,
+    /// The server broke the protocol, and whoever gets its messages has yet to come so many times.
+    refused: Option<(Violation, Option<u64>)>,
+    /// Everybody was told; the server has yet to end the connection.
+    lingering: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        config: &Config,
+        wire: Wire,
+        early: Vec<u8>,
+        compression: Option<Agreement>,
+        shared: Arc<Shared>,
+        listener: Arc<dyn Listen>,
+    ) -> Self {
+        let now = Instant::now();
+        let threshold = config.compression.map_or(0, |it| it.threshold);
+        Self {
+            wire,
+            shared,
+            listener,
+            receiver: Receiver::new(config.max_message, compression.as_ref().map(Inflater::new)),
+            received: Received::default(),
+            compressor: compression.map(|agreement| Compressor::new(&agreement, threshold)),
+            more: !early.is_empty(),
+            unread: early,
+            needs_flush: false,
+            broken: None,
+            life: Liveness::new(config.ping_interval, config.ping_timeout, now.into_std()),
+            ping_timeout: config.ping_timeout,
+            close_timeout: config.close_timeout,
+            deadline: None,
+            timer: Box::pin(sleep_until(now + IDLE)),
+            close_sent: false,
+            close_received: None,
+            refused: None,
+            lingering: false,
+        }
+    }
+
+    /// One round; true when it got anything done.
+    fn step(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
+        self.obey();
+        let mut progress = self
+            .compressor
+            .as_mut()
+            .is_some_and(|compressor| compressor.step(&self.shared));
+        progress |= self.write(context);
+        progress |= self.read(context)?;
+        if let (Some(error), false) = (&self.broken, progress) {
+            return Err(broken(lost(error)));
+        }
+        self.shake_off()?;
+        progress |= self.tick(context)?;
+        Ok(progress)
+    }
+
+    /// Sends the close frame that was asked for, behind all that was accepted.
+    fn obey(&mut self) {
+        if self.close_sent {
+            return;
+        }
+        let mut out = self.shared.out();
+        let Some((code, reason)) = &out.close else {
+            return;
+        };
+        let deadline = Instant::now() + self.close_timeout;
+        self.deadline.get_or_insert(deadline);
+        if out.queue.all_framed() {
+            let payload = close_payload(Some(*code), reason);
+            out.queue.push_control(ControlCode::Close, &payload);
+            self.close_sent = true;
+        }
+    }
+
+    /// Whether the closing handshake is over.
+    fn shake_off(&mut self) -> Result<(), Closed> {
+        if !self.close_sent || !self.shared.out().queue.bytes().is_empty() {
+            return Ok(());
+        }
+        match self.close_received.take() {
+            None => Ok(()),
+            Some((code, reason)) => Err(Closed {
+                code: code.unwrap_or(NO_CODE),
+                reason,
+                clean: true,
+                failure: None,
+            }),
+        }
+    }
+
+    fn write(&mut self, context: &mut Context<'_>) -> bool {
+        if self.broken.is_some() {
+            return false;
+        }
+        let mut progress = false;
+        let mut out = self.shared.out();
+        let bytes = out.queue.bytes();
+        let bytes = &bytes[..bytes.len().min(WRITE_BYTES)];
+        if !bytes.is_empty() {
+            match self.wire.poll_write(context, bytes) {
+                Poll::Ready(Ok(wrote)) if wrote > 0 => {
+                    out.queue.wrote(wrote);
+                    self.needs_flush = true;
+                    progress = true;
+                }
+                Poll::Ready(Ok(_)) => self.broken = Some(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Err(error)) => self.broken = Some(error),
+                Poll::Pending => {}
+            }
+        }
+        drop(out);
+        if self.needs_flush {
+            match self.wire.poll_flush(context) {
+                Poll::Ready(Ok(())) => self.needs_flush = false,
+                Poll::Ready(Err(error)) => self.broken = Some(error),
+                Poll::Pending => {}
+            }
+        }
+        progress
+    }
+
+    fn read(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
+        if let Some((violation, visits)) = self.refused {
+            return self.last_word(violation, visits);
+        }
+        if self.close_received.is_some() {
+            return Ok(false);
+        }
+        if !self.shared.inbox.has_room() {
+            self.life.deaf();
+            return Ok(false);
+        }
+        let mut buffer = BUFFER.with(RefCell::take);
+        let read = self.read_into(&mut buffer, context);
+        BUFFER.with(|kept| kept.replace(buffer));
+        let progress = read?;
+        if progress {
+            self.hand_over();
+        }
+        Ok(progress)
+    }
+
+    /// Reads, and understands what there is.
+    fn read_into(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        context: &mut Context<'_>,
+    ) -> Result<bool, Closed> {
+        let kept = self.unread.len();
+        if buffer.len() < kept + READ_BYTES {
+            buffer.resize(kept + READ_BYTES, 0);
+        }
+        buffer[..kept].copy_from_slice(&self.unread);
+        let mut end = kept;
+        if !self.more {
+            match self
+                .wire
+                .poll_read(context, &mut buffer[kept..kept + READ_BYTES])
+            {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(0)) => return Err(broken(self.broken_by())),
+                Poll::Ready(Ok(read)) => end += read,
+                Poll::Ready(Err(error)) => return Err(broken(lost(&error))),
+            }
+            self.life.heard();
+        }
+        match self.receiver.feed(&buffer[..end], &mut self.received) {
+            Ok(fed) => {
+                self.unread.clear();
+                self.unread.extend_from_slice(&buffer[fed.consumed..end]);
+                self.more = fed.more;
+            }
+            Err(violation) => {
+                let deadline = Instant::now() + self.close_timeout;
+                self.deadline.get_or_insert(deadline);
+                self.refused = Some((violation, None));
+            }
+        }
+        Ok(true)
+    }
+
+    /// The server broke the protocol, but what came before counts: whoever gets it has the time to take it, and to
+    /// answer, before the connection ends.
+    fn last_word(&mut self, violation: Violation, visits: Option<u64>) -> Result<bool, Closed> {
+        let Some(now) = self.shared.inbox.visits() else {
+            return Ok(false);
+        };
+        match visits {
+            None => {
+                let Some(ring) = self.shared.inbox.call() else {
+                    return Err(self.refuse(violation));
+                };
+                // The visit at which the messages were taken is not over when they are; the one after it is.
+                self.refused = Some((violation, Some(now)));
+                if ring {
+                    self.listener.ring();
+                }
+                Ok(true)
+            }
+            Some(before) if now > before => Err(self.refuse(violation)),
+            Some(_) => Ok(false),
+        }
+    }
+
+    /// Why the server's side ended.
+    fn broken_by(&mut self) -> Failure {
+        self.broken.take().map_or_else(ended, |error| lost(&error))
+    }
+
+    /// Gives what came to whom it is for.
+    fn hand_over(&mut self) {
+        for control in std::mem::take(&mut self.received.controls) {
+            match control {
+                Control::Ping(payload) => self.shared.out().queue.push_pong(&payload),
+                Control::Pong(payload) => self.shared.pings().answered(&payload),
+                Control::Close(code, reason) => self.answer_close(code, reason),
+            }
+        }
+        // After the pongs: what answers a message must not overtake what answers a ping before it.
+        if !self.received.batch.is_empty() && self.shared.inbox.put(&mut self.received.batch) {
+            self.listener.ring();
+        }
+    }
+
+    /// The server closes: nothing more is accepted, and its frame is answered with its own code.
+    fn answer_close(&mut self, code: Option<u16>, reason: String) {
+        let mut out = self.shared.out();
+        out.refusal
+            .get_or_insert_with(|| closed(code.unwrap_or(NO_CODE)));
+        if !self.close_sent {
+            out.queue
+                .push_control(ControlCode::Close, &close_payload(code, ""));
+            self.close_sent = true;
+        }
+        let deadline = Instant::now() + self.close_timeout;
+        self.deadline.get_or_insert(deadline);
+        self.close_received = Some((code, reason));
+    }
+
+    /// The server is told what it did, and left.
+    fn refuse(&mut self, violation: Violation) -> Closed {
+        if !self.close_sent {
+            let payload = close_payload(Some(violation.close_code), violation.message);
+            self.shared
+                .out()
+                .queue
+                .push_control(ControlCode::Close, &payload);
+            self.close_sent = true;
+        }
+        Closed {
+            code: violation.close_code,
+            reason: String::new(),
+            clean: false,
+            failure: Some(violated(violation)),
+        }
+    }
+
+    /// Pings, and deadlines.
+    fn tick(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            if let Some((violation, _)) = self.refused {
+                return Err(self.refuse(violation));
+            }
+            return Err(broken(unanswered_close(self.close_timeout)));
+        }
+        let next = match self.life.beat(now.into_std()) {
+            Beat::Dead => return Err(broken(silent(self.ping_timeout))),
+            Beat::Ping => {
+                self.shared.out().queue.push_control(ControlCode::Ping, b"");
+                return Ok(true);
+            }
+            Beat::Wait(next) => next.map(Instant::from_std),
+        };
+        let next = match (next, self.deadline) {
+            (Some(next), Some(deadline)) => next.min(deadline),
+            (next, deadline) => next.or(deadline).unwrap_or(now + IDLE),
+        };
+        Ok(self.wait_until(next, context))
+    }
+
+    /// Sets the alarm; true when it went off meanwhile.
+    fn wait_until(&mut self, next: Instant, context: &mut Context<'_>) -> bool {
+        // Moving an alarm costs more than letting it ring too early.
+        if self.timer.deadline() > next || self.timer.is_elapsed() {
+            self.timer.as_mut().reset(next);
+        }
+        self.timer.as_mut().poll(context).is_ready()
+    }
+
+    /// Tells everybody that it is over.
+    fn end(&mut self, end: Closed) {
+        if std::mem::replace(&mut self.lingering, true) {
+            return;
+        }
+        self.deadline = Some(Instant::now() + self.close_timeout);
+        let last_frame = {
+            let mut out = self.shared.out();
+            let refusal = end.failure.clone().unwrap_or_else(|| closed(end.code));
+            // Whoever closed knows why already.
+            out.refusal.get_or_insert(refusal);
+            out.ended = true;
+            out.socket = None;
+            let last_frame = out.queue.bytes().to_vec();
+            out.queue.end();
+            last_frame
+        };
+        self.unread = last_frame;
+        self.shared.pings().end();
+        if self.shared.inbox.end(end) {
+            self.listener.ring();
+        }
+        self.shared.over.cancel();
+    }
+
+    /// Writes what is left, and reads until the server ends the connection: ending it first could take our close
+    /// frame from it. True when there is nothing more to do.
+    fn linger(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.close_sent || self.broken.is_some() {
+            return true;
+        }
+        while !self.unread.is_empty() {
+            match self.wire.poll_write(context, &self.unread) {
+                Poll::Ready(Ok(wrote)) if wrote > 0 => drop(self.unread.drain(..wrote)),
+                Poll::Ready(_) => return true,
+                Poll::Pending => break,
+            }
+        }
+        let _ = self.wire.poll_flush(context);
+        let mut sink = [0; 4096];
+        for _ in 0..STEPS {
+            match self.wire.poll_read(context, &mut sink) {
+                Poll::Ready(Ok(read)) if read > 0 => {}
+                Poll::Ready(_) => return true,
+                Poll::Pending => {
+                    let deadline = self.deadline.unwrap_or_else(Instant::now);
+                    return self.wait_until(deadline, context);
+                }
+            }
+        }
+        context.waker().wake_by_ref();
+        false
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let driver = &mut *self;
+        // Before anything is looked at, so that no change goes unseen.
+        driver.shared.inbox.driver().register(context.waker());
+        for _ in 0..STEPS {
+            if driver.shared.is_terminated() {
+                driver.end(broken(closed(NO_CLOSE_FRAME)));
+                return Poll::Ready(());
+            }
+            if driver.lingering {
+                return if driver.linger(context) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                };
+            }
+            match driver.step(context) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Pending,
+                Err(end) => driver.end(end),
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.lingering {
+            // A panic: whoever waits must not wait for ever.
+            let failure = Failure::new(Kind::Internal, "moorline ended the connection by a defect");
+            self.end(broken(failure));
+        }
+    }
+}
+
+fn broken(failure: Failure) -> Closed {
+    Closed {
+        code: NO_CLOSE_FRAME,
+        reason: String::new(),
+        clean: false,
+        failure: Some(failure),
+    }
+}
+
+fn close_payload(code: Option<u16>, reason: &str) -> Vec<u8> {
+    let Some(code) = code else {
+        return Vec::new();
+    };
+    let mut payload = code.to_be_bytes().to_vec();
+    payload.extend_from_slice(reason.as_bytes());
+    payload
+}

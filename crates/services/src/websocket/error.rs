@@ -1,0 +1,227 @@
+//! How a WebSocket fails, in the words of the one taxonomy.
+
+use std::{io, time::Duration};
+
+use moorline_core::error::{Delivery, Failure, Kind};
+use tokio_tungstenite::tungstenite::{
+    Error,
+    http::{HeaderMap, Response, header},
+};
+
+use super::violation::Violation;
+
+pub(super) const SERVICE: &str = "websocket";
+
+/// The handshake failed: refused by the server, not an answer to it, or cut off.
+pub(super) fn handshake_failure(error: Error) -> Failure {
+    match error {
+        Error::Http(response) => refused(&response),
+        Error::Io(error) => lost_during_handshake(&error),
+        Error::Protocol(error) => {
+            use tokio_tungstenite::tungstenite::error::ProtocolError;
+            if error == ProtocolError::HandshakeIncomplete {
+                return lost_during_handshake(&io::ErrorKind::UnexpectedEof.into());
+            }
+            unreadable(&error.to_string())
+        }
+        other => unreadable(&other.to_string()),
+    }
+}
+
+/// The server's answer to the handshake is not one.
+pub(super) fn unreadable(what: &str) -> Failure {
+    Failure::new(
+        Kind::Protocol,
+        "the server's answer to the handshake cannot be used",
+    )
+    .with_cause(what, None)
+    .with_delivery(Delivery::None)
+    .during(SERVICE, "connect")
+}
+
+fn refused<T>(response: &Response<T>) -> Failure {
+    let status = response.status();
+    let kind = match status.as_u16() {
+        401 | 403 | 407 => Kind::Auth,
+        429 => Kind::RateLimited,
+        _ => Kind::Rejected,
+    };
+    let mut failure = Failure::new(
+        kind,
+        format!(
+            "the server refused the handshake with status {}",
+            status.as_u16()
+        ),
+    )
+    .with_delivery(Delivery::None)
+    .with_retryable(status.is_server_error() || matches!(status.as_u16(), 408 | 429))
+    .with_detail("status", status.as_u16())
+    .during(SERVICE, "connect");
+    if let Some(seconds) = text_of(response.headers(), &header::RETRY_AFTER)
+        .and_then(|seconds| seconds.trim().parse().ok())
+    {
+        failure = failure.with_retry_after(Duration::from_secs(seconds));
+    }
+    if let Some(location) = text_of(response.headers(), &header::LOCATION) {
+        // Without the query, which may hold a token.
+        let shown = location.split(['?', '#']).next().unwrap_or_default();
+        failure = failure.with_detail("location", shown);
+    }
+    failure
+}
+
+fn text_of<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn lost_during_handshake(error: &io::Error) -> Failure {
+    Failure::new(
+        Kind::Connect,
+        "the connection ended before the handshake was answered",
+    )
+    .with_code(code_of(error))
+    .with_cause(error.to_string(), None)
+    .during(SERVICE, "connect")
+}
+
+/// Nothing came in time.
+pub(super) fn handshake_timed_out(after: Duration) -> Failure {
+    Failure::new(
+        Kind::Timeout,
+        format!("no connection within {} ms", after.as_millis()),
+    )
+    .with_delivery(Delivery::None)
+    .with_retryable(true)
+    .during(SERVICE, "connect")
+}
+
+/// An open connection broke.
+pub(super) fn lost(error: &io::Error) -> Failure {
+    Failure::new(Kind::Disconnected, "the connection was lost")
+        .with_code(code_of(error))
+        .with_cause(error.to_string(), Some(code_of(error).to_owned()))
+        .during(SERVICE, "receive")
+}
+
+/// An open connection ended without a close frame.
+pub(super) fn ended() -> Failure {
+    Failure::new(
+        Kind::Disconnected,
+        "the server ended the connection without closing it",
+    )
+    .with_code("ECONNRESET")
+    .during(SERVICE, "receive")
+}
+
+/// Nothing came after a ping.
+pub(super) fn silent(after: Duration) -> Failure {
+    Failure::new(
+        Kind::Disconnected,
+        format!("nothing came within {} ms of a ping", after.as_millis()),
+    )
+    .with_code("ETIMEDOUT")
+    .during(SERVICE, "receive")
+}
+
+/// The close frame was not answered.
+pub(super) fn unanswered_close(after: Duration) -> Failure {
+    Failure::new(
+        Kind::Timeout,
+        format!(
+            "the server did not answer the close frame within {} ms",
+            after.as_millis()
+        ),
+    )
+    .during(SERVICE, "close")
+}
+
+/// The peer broke the protocol.
+pub(super) fn violated(violation: Violation) -> Failure {
+    Failure::new(Kind::Protocol, violation.message)
+        .with_code(violation.code)
+        .with_detail("closeCode", violation.close_code)
+        .during(SERVICE, "receive")
+}
+
+/// Closed on purpose, here or there.
+pub(super) fn closed(code: u16) -> Failure {
+    Failure::new(Kind::Closed, "the WebSocket is closed")
+        .with_detail("closeCode", code)
+        .during(SERVICE, "send")
+}
+
+/// A message did not get onto its way in time.
+pub(super) fn send_timed_out(after: Duration, delivery: Delivery) -> Failure {
+    Failure::new(
+        Kind::Timeout,
+        format!(
+            "the message was not written within {} ms",
+            after.as_millis()
+        ),
+    )
+    .with_delivery(delivery)
+    .with_retryable(delivery == Delivery::None)
+    .during(SERVICE, "send")
+}
+
+/// A ping was not answered in time.
+pub(super) fn ping_timed_out(after: Duration) -> Failure {
+    Failure::new(
+        Kind::Timeout,
+        format!("no pong within {} ms", after.as_millis()),
+    )
+    .with_retryable(true)
+    .during(SERVICE, "ping")
+}
+
+fn code_of(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "ECONNREFUSED",
+        io::ErrorKind::BrokenPipe => "EPIPE",
+        io::ErrorKind::TimedOut => "ETIMEDOUT",
+        io::ErrorKind::HostUnreachable => "EHOSTUNREACH",
+        io::ErrorKind::NetworkUnreachable => "ENETUNREACH",
+        io::ErrorKind::NetworkDown => "ENETDOWN",
+        _ => "ECONNRESET",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_tells_its_status_and_what_may_be_repeated() {
+        let table = [
+            (401, Kind::Auth, false),
+            (403, Kind::Auth, false),
+            (407, Kind::Auth, false),
+            (404, Kind::Rejected, false),
+            (302, Kind::Rejected, false),
+            (429, Kind::RateLimited, true),
+            (503, Kind::Rejected, true),
+        ];
+        for (status, kind, retryable) in table {
+            let response = Response::builder()
+                .status(status)
+                .header(header::RETRY_AFTER, "7")
+                .body(None)
+                .unwrap();
+            let failure = handshake_failure(Error::Http(Box::new(response)));
+            assert_eq!((failure.kind, failure.retryable), (kind, retryable));
+            assert_eq!(failure.detail["status"], status);
+            assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
+            assert_eq!(failure.delivery, Delivery::None);
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_has_the_code_node_gives() {
+        assert_eq!(
+            lost(&io::ErrorKind::ConnectionReset.into()).code,
+            "ECONNRESET"
+        );
+        assert_eq!(lost(&io::ErrorKind::BrokenPipe.into()).code, "EPIPE");
+        assert_eq!(silent(Duration::from_secs(1)).code, "ETIMEDOUT");
+    }
+}

@@ -1,0 +1,198 @@
+//! What is agreed about permessage-deflate (RFC 7692, 7.1).
+
+use super::config::Compression;
+
+const NAME: &str = "permessage-deflate";
+const WINDOW_BITS: std::ops::RangeInclusive<u8> = 8..=15;
+
+/// What both sides do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// The server begins each message anew.
+    pub server_no_context_takeover: bool,
+    /// We begin each message anew.
+    pub client_no_context_takeover: bool,
+    /// The server's window, as a power of two.
+    pub server_window_bits: u8,
+    /// Ours.
+    pub client_window_bits: u8,
+}
+
+/// The value of `Sec-WebSocket-Extensions` in the request.
+pub(super) fn offer(wanted: &Compression) -> String {
+    let mut offer = NAME.to_owned();
+    if wanted.server_no_context_takeover {
+        offer.push_str("; server_no_context_takeover");
+    }
+    if wanted.client_no_context_takeover {
+        offer.push_str("; client_no_context_takeover");
+    }
+    if let Some(bits) = wanted.server_max_window_bits {
+        offer.push_str(&format!("; server_max_window_bits={bits}"));
+    }
+    match wanted.client_max_window_bits {
+        Some(bits) => offer.push_str(&format!("; client_max_window_bits={bits}")),
+        None => offer.push_str("; client_max_window_bits"),
+    }
+    offer
+}
+
+/// What the server made of the offer: `answer` is the value of its header, nothing when it has none. The error
+/// says in which way it is not an answer to it.
+pub(super) fn agree(
+    wanted: Option<&Compression>,
+    answer: Option<&str>,
+) -> Result<Option<Agreement>, String> {
+    let Some(answer) = answer.map(str::trim).filter(|answer| !answer.is_empty()) else {
+        return Ok(None);
+    };
+    let wanted = wanted.ok_or("the server uses an extension that was not offered")?;
+    if answer.contains(',') {
+        return Err("the server answered with more than one extension".to_owned());
+    }
+    let mut parts = answer.split(';').map(str::trim);
+    if parts.next() != Some(NAME) {
+        return Err("the server uses an extension that was not offered".to_owned());
+    }
+    let mut read = Answer::default();
+    for part in parts {
+        read.parameter(part)?;
+    }
+    read.agreement(wanted).map(Some)
+}
+
+#[derive(Default)]
+struct Answer {
+    server_no_context_takeover: Option<()>,
+    client_no_context_takeover: Option<()>,
+    server_max_window_bits: Option<u8>,
+    client_max_window_bits: Option<u8>,
+}
+
+impl Answer {
+    fn parameter(&mut self, part: &str) -> Result<(), String> {
+        let (name, value) = match part.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
+            None => (part, None),
+        };
+        let bad = || format!("the server answered with a wrong extension parameter ({name})");
+        let twice = match name {
+            "server_no_context_takeover" | "client_no_context_takeover" if value.is_some() => {
+                return Err(bad());
+            }
+            "server_no_context_takeover" => self.server_no_context_takeover.replace(()).is_some(),
+            "client_no_context_takeover" => self.client_no_context_takeover.replace(()).is_some(),
+            "server_max_window_bits" => {
+                let bits = window_bits(value).ok_or_else(bad)?;
+                self.server_max_window_bits.replace(bits).is_some()
+            }
+            "client_max_window_bits" => {
+                let bits = window_bits(value).ok_or_else(bad)?;
+                self.client_max_window_bits.replace(bits).is_some()
+            }
+            _ => return Err(bad()),
+        };
+        if twice { Err(bad()) } else { Ok(()) }
+    }
+
+    fn agreement(self, wanted: &Compression) -> Result<Agreement, String> {
+        let most = *WINDOW_BITS.end();
+        let server_window_bits = self.server_max_window_bits.unwrap_or(most);
+        let refused = |what: &str| Err(format!("the server did not agree to {what}"));
+        if wanted.server_no_context_takeover && self.server_no_context_takeover.is_none() {
+            return refused("server_no_context_takeover");
+        }
+        if server_window_bits > wanted.server_max_window_bits.unwrap_or(most) {
+            return refused("server_max_window_bits");
+        }
+        let ours = wanted.client_max_window_bits.unwrap_or(most);
+        Ok(Agreement {
+            server_no_context_takeover: self.server_no_context_takeover.is_some(),
+            client_no_context_takeover: wanted.client_no_context_takeover
+                || self.client_no_context_takeover.is_some(),
+            server_window_bits,
+            client_window_bits: self.client_max_window_bits.unwrap_or(most).min(ours),
+        })
+    }
+}
+
+/// A decimal number without leading zeros, in range.
+fn window_bits(value: Option<&str>) -> Option<u8> {
+    value
+        .filter(|text| !text.starts_with(['0', '+']))
+        .and_then(|text| text.parse().ok())
+        .filter(|bits| WINDOW_BITS.contains(bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(answer: &str) -> Result<Option<Agreement>, String> {
+        agree(Some(&Compression::default()), Some(answer))
+    }
+
+    #[test]
+    fn what_the_server_leaves_out_is_the_largest_window_with_takeover() {
+        let plain = answered("permessage-deflate").unwrap().unwrap();
+        assert_eq!(
+            plain,
+            Agreement {
+                server_no_context_takeover: false,
+                client_no_context_takeover: false,
+                server_window_bits: 15,
+                client_window_bits: 15,
+            }
+        );
+        assert_eq!(answered(""), Ok(None));
+        assert_eq!(agree(Some(&Compression::default()), None), Ok(None));
+    }
+
+    #[test]
+    fn a_server_may_bind_us_beyond_what_we_offered() {
+        let bound = answered(
+            "permessage-deflate; client_no_context_takeover; client_max_window_bits=\"9\"; server_max_window_bits=10",
+        );
+        let bound = bound.unwrap().unwrap();
+        assert!(bound.client_no_context_takeover && !bound.server_no_context_takeover);
+        assert_eq!(
+            (bound.client_window_bits, bound.server_window_bits),
+            (9, 10)
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_refused() {
+        for wrong in [
+            "x-webkit-deflate-frame",
+            "permessage-deflate, permessage-deflate",
+            "permessage-deflate; unknown",
+            "permessage-deflate; server_no_context_takeover=1",
+            "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate; client_max_window_bits=7",
+            "permessage-deflate; client_max_window_bits=16",
+            "permessage-deflate; client_max_window_bits=09",
+        ] {
+            assert!(answered(wrong).is_err(), "{wrong}");
+        }
+        assert!(agree(None, Some("permessage-deflate")).is_err());
+    }
+
+    #[test]
+    fn what_was_asked_of_the_server_must_be_granted() {
+        let wanted = Compression {
+            server_no_context_takeover: true,
+            server_max_window_bits: Some(10),
+            ..Compression::default()
+        };
+        for short in [
+            "permessage-deflate; server_max_window_bits=10",
+            "permessage-deflate; server_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover; server_max_window_bits=11",
+        ] {
+            assert!(agree(Some(&wanted), Some(short)).is_err(), "{short}");
+        }
+        assert!(offer(&wanted).contains("server_no_context_takeover; server_max_window_bits=10"));
+    }
+}

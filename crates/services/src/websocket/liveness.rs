@@ -1,0 +1,115 @@
+//! Whether the peer is still there: a machine without a clock.
+
+use std::time::{Duration, Instant};
+
+use moorline_core::limit::Limit;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beat {
+    /// Nothing before then; never, when there are no pings.
+    Wait(Option<Instant>),
+    /// Send a ping.
+    Ping,
+    /// Nothing came within the time a ping has: the peer is gone.
+    Dead,
+}
+
+/// Pings at an interval, and whatever comes is an answer to them.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    interval: Limit<Duration>,
+    timeout: Duration,
+    next: Option<Instant>,
+    /// When the ping was sent that nothing has come after.
+    unanswered: Option<Instant>,
+}
+
+impl Liveness {
+    pub(super) fn new(interval: Limit<Duration>, timeout: Duration, now: Instant) -> Self {
+        Self {
+            interval,
+            timeout,
+            next: interval.get().map(|interval| now + interval),
+            unanswered: None,
+        }
+    }
+
+    /// Something came, whatever it was.
+    pub(super) fn heard(&mut self) {
+        self.unanswered = None;
+    }
+
+    /// Nobody listens at the moment, so silence proves nothing.
+    pub(super) fn deaf(&mut self) {
+        self.unanswered = None;
+    }
+
+    pub(super) fn beat(&mut self, now: Instant) -> Beat {
+        let dead = self.unanswered.map(|since| since + self.timeout);
+        if dead.is_some_and(|dead| now >= dead) {
+            return Beat::Dead;
+        }
+        let Some((next, interval)) = self.next.zip(self.interval.get()) else {
+            return Beat::Wait(None);
+        };
+        if now >= next {
+            self.next = Some(now + interval);
+            self.unanswered.get_or_insert(now);
+            return Beat::Ping;
+        }
+        Beat::Wait(Some(dead.map_or(next, |dead| dead.min(next))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(25);
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    fn alive(now: Instant) -> Liveness {
+        Liveness::new(Limit::At(INTERVAL), TIMEOUT, now)
+    }
+
+    #[test]
+    fn a_silent_peer_is_dead_one_timeout_after_the_ping() {
+        let start = Instant::now();
+        let mut life = alive(start);
+        assert_eq!(life.beat(start), Beat::Wait(Some(start + INTERVAL)));
+        let pinged = start + INTERVAL;
+        assert_eq!(life.beat(pinged), Beat::Ping);
+        assert_eq!(life.beat(pinged), Beat::Wait(Some(pinged + TIMEOUT)));
+        assert_eq!(life.beat(pinged + TIMEOUT), Beat::Dead);
+    }
+
+    #[test]
+    fn whatever_comes_is_an_answer() {
+        let start = Instant::now();
+        let mut life = alive(start);
+        let mut now = start;
+        for _ in 0..5 {
+            now += INTERVAL;
+            assert_eq!(life.beat(now), Beat::Ping);
+            life.heard();
+            assert_eq!(life.beat(now), Beat::Wait(Some(now + INTERVAL)));
+        }
+    }
+
+    #[test]
+    fn a_timeout_longer_than_the_interval_counts_from_the_first_ping_without_answer() {
+        let start = Instant::now();
+        let mut life = Liveness::new(Limit::At(TIMEOUT), INTERVAL, start);
+        assert_eq!(life.beat(start + TIMEOUT), Beat::Ping);
+        assert_eq!(life.beat(start + 2 * TIMEOUT), Beat::Ping);
+        assert_eq!(life.beat(start + TIMEOUT + INTERVAL), Beat::Dead);
+    }
+
+    #[test]
+    fn without_pings_nobody_is_declared_dead() {
+        let now = Instant::now();
+        let mut life = Liveness::new(Limit::Off, TIMEOUT, now);
+        assert_eq!(life.beat(now + 1000 * INTERVAL), Beat::Wait(None));
+    }
+}

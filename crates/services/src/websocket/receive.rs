@@ -1,0 +1,296 @@
+//! What the server's bytes say: a machine without a socket.
+
+use super::{
+    batch::Batch,
+    deflate::Inflater,
+    frame::{FrameKind, Header},
+    violation::{Violation, close_code_is_allowed},
+};
+
+/// Compressed bytes are taken in pieces of this size, so that one piece gives a megabyte at most.
+const INFLATE_STEP: usize = 1024;
+/// After so many bytes of messages others have their turn.
+const TURN_BYTES: usize = 512 * 1024;
+/// Room for a message is made for so many announced bytes at most; more comes with the bytes themselves.
+const TRUSTED_BYTES: u64 = 1 << 20;
+
+/// A control frame that asks for something.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    /// Code and reason; no code when the frame was empty.
+    Close(Option<u16>, String),
+}
+
+/// What was understood.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    pub(super) batch: Batch,
+    pub(super) controls: Vec<Control>,
+}
+
+/// How far [`Receiver::feed`] came.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fed {
+    /// So many bytes are done with; the rest is to be fed again, with what follows it.
+    pub(super) consumed: usize,
+    /// There is more to do with what is there.
+    pub(super) more: bool,
+}
+
+/// Reads frames, puts messages together and refuses what breaks the protocol, as early as it shows.
+pub(super) struct Receiver {
+    max_message: usize,
+    inflater: Option<Inflater>,
+    /// The data frame that is being read.
+    frame: Option<Open>,
+    /// The message it belongs to.
+    message: Option<Message>,
+    closed: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Open {
+    remaining: u64,
+    last: bool,
+}
+
+struct Message {
+    text: bool,
+    compressed: bool,
+    bytes: Vec<u8>,
+    /// So many of the bytes are valid UTF-8.
+    checked: usize,
+}
+
+impl Receiver {
+    pub(super) fn new(max_message: usize, inflater: Option<Inflater>) -> Self {
+        Self {
+            max_message,
+            inflater,
+            frame: None,
+            message: None,
+            closed: false,
+        }
+    }
+
+    /// Reads from the start of `input` as far as it makes sense.
+    pub(super) fn feed(&mut self, input: &[u8], into: &mut Received) -> Result<Fed, Violation> {
+        let mut at = 0;
+        let turn = into.batch.cost() + self.held() + TURN_BYTES;
+        loop {
+            let rest = &input[at..];
+            if self.closed {
+                // After a close frame nothing counts.
+                return Ok(done(input.len()));
+            }
+            if into.batch.cost() + self.held() >= turn {
+                return Ok(Fed {
+                    consumed: at,
+                    more: !rest.is_empty(),
+                });
+            }
+            let taken = match self.frame {
+                Some(open) => self.continue_frame(open, rest, into)?,
+                None => self.begin_frame(rest, into)?,
+            };
+            match taken {
+                Some(taken) => at += taken,
+                None => return Ok(done(at)),
+            }
+        }
+    }
+
+    /// The bytes of the unfinished message.
+    fn held(&self) -> usize {
+        self.message
+            .as_ref()
+            .map_or(0, |message| message.bytes.len())
+    }
+
+    fn begin_frame(
+        &mut self,
+        rest: &[u8],
+        into: &mut Received,
+    ) -> Result<Option<usize>, Violation> {
+        let Some(header) = Header::read(rest, self.inflater.is_some())? else {
+            return Ok(None);
+        };
+        let body = &rest[header.length..];
+        match header.kind {
+            FrameKind::Ping | FrameKind::Pong | FrameKind::Close => {
+                let Some(payload) = body.get(..header.payload as usize) else {
+                    return Ok(None);
+                };
+                self.control(header.kind, payload, into)?;
+                return Ok(Some(header.length + payload.len()));
+            }
+            FrameKind::Continuation if self.message.is_none() => {
+                return Err(Violation::CONTINUATION);
+            }
+            FrameKind::Text | FrameKind::Binary if self.message.is_some() => {
+                return Err(Violation::INTERRUPTED);
+            }
+            _ => {}
+        }
+        self.check_length(&header)?;
+        if self.message.is_none() && header.last && !header.compressed {
+            // The usual message: one frame, all of it there.
+            if let Some(payload) = body.get(..header.payload as usize) {
+                if header.kind == FrameKind::Text {
+                    let text = str::from_utf8(payload).map_err(|_| Violation::UTF8)?;
+                    into.batch.push_text(text);
+                } else {
+                    into.batch.push_binary(payload);
+                }
+                return Ok(Some(header.length + payload.len()));
+            }
+        }
+        if self.message.is_none() {
+            self.message = Some(Message {
+                text: header.kind == FrameKind::Text,
+                compressed: header.compressed,
+                bytes: Vec::with_capacity(header.payload.min(TRUSTED_BYTES) as usize),
+                checked: 0,
+            });
+        }
+        self.frame = Some(Open {
+            remaining: header.payload,
+            last: header.last,
+        });
+        Ok(Some(header.length))
+    }
+
+    /// A message that is announced too large is refused before it comes. The length of a compressed one shows
+    /// only as it is decompressed.
+    fn check_length(&self, header: &Header) -> Result<(), Violation> {
+        let (before, compressed) = self
+            .message
+            .as_ref()
+            .map_or((0, header.compressed), |message| {
+                (message.bytes.len(), message.compressed)
+            });
+        let over = header.payload > (self.max_message - before) as u64;
+        if over && !compressed {
+            return Err(Violation::MESSAGE_LENGTH);
+        }
+        Ok(())
+    }
+
+    fn continue_frame(
+        &mut self,
+        open: Open,
+        rest: &[u8],
+        into: &mut Received,
+    ) -> Result<Option<usize>, Violation> {
+        if open.remaining > 0 && rest.is_empty() {
+            return Ok(None);
+        }
+        let compressed = self
+            .message
+            .as_ref()
+            .is_some_and(|message| message.compressed);
+        let step = if compressed { INFLATE_STEP } else { TURN_BYTES };
+        let taken = rest
+            .len()
+            .min(step)
+            .min(usize::try_from(open.remaining).unwrap_or(usize::MAX));
+        self.absorb(&rest[..taken])?;
+        let remaining = open.remaining - taken as u64;
+        self.frame = Some(Open { remaining, ..open });
+        if remaining == 0 {
+            self.frame = None;
+            if open.last {
+                self.finish_message(into)?;
+            }
+        }
+        Ok(Some(taken))
+    }
+
+    fn absorb(&mut self, piece: &[u8]) -> Result<(), Violation> {
+        let Some(message) = &mut self.message else {
+            return Ok(());
+        };
+        match &mut self.inflater {
+            Some(inflater) if message.compressed => {
+                inflater.feed(piece, &mut message.bytes, self.max_message)?;
+            }
+            _ => message.bytes.extend_from_slice(piece),
+        }
+        message.check_text()
+    }
+
+    fn finish_message(&mut self, into: &mut Received) -> Result<(), Violation> {
+        let Some(mut message) = self.message.take() else {
+            return Ok(());
+        };
+        if let (true, Some(inflater)) = (message.compressed, &mut self.inflater) {
+            inflater.finish(&mut message.bytes, self.max_message)?;
+            message.check_text()?;
+        }
+        if message.text && message.checked < message.bytes.len() {
+            return Err(Violation::UTF8);
+        }
+        into.batch.push_whole(message.bytes, message.text);
+        Ok(())
+    }
+
+    fn control(
+        &mut self,
+        kind: FrameKind,
+        payload: &[u8],
+        into: &mut Received,
+    ) -> Result<(), Violation> {
+        into.controls.push(match kind {
+            FrameKind::Ping => {
+                into.batch.push_ping();
+                Control::Ping(payload.to_vec())
+            }
+            FrameKind::Pong => Control::Pong(payload.to_vec()),
+            _ => {
+                self.closed = true;
+                read_close(payload)?
+            }
+        });
+        Ok(())
+    }
+}
+
+fn done(consumed: usize) -> Fed {
+    Fed {
+        consumed,
+        more: false,
+    }
+}
+
+impl Message {
+    /// Checks what came since the last time; a character may be cut in two at the end.
+    fn check_text(&mut self) -> Result<(), Violation> {
+        if !self.text {
+            return Ok(());
+        }
+        match str::from_utf8(&self.bytes[self.checked..]) {
+            Ok(_) => self.checked = self.bytes.len(),
+            Err(error) if error.error_len().is_some() => return Err(Violation::UTF8),
+            Err(error) => self.checked += error.valid_up_to(),
+        }
+        Ok(())
+    }
+}
+
+fn read_close(payload: &[u8]) -> Result<Control, Violation> {
+    let Some((code, reason)) = payload.split_first_chunk() else {
+        return if payload.is_empty() {
+            Ok(Control::Close(None, String::new()))
+        } else {
+            Err(Violation::CONTROL_LENGTH)
+        };
+    };
+    let code = u16::from_be_bytes(*code);
+    if !close_code_is_allowed(code) {
+        return Err(Violation::CLOSE_CODE);
+    }
+    let reason = str::from_utf8(reason).map_err(|_| Violation::UTF8)?;
+    Ok(Control::Close(Some(code), reason.to_owned()))
+}

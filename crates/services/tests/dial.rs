@@ -1,0 +1,292 @@
+//! Dialling, against doubles on loopback.
+
+#![allow(clippy::unwrap_used)] // clippy spares the tests themselves, not what they call
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use moorline_core::{
+    error::{Delivery, Failure, Kind, Outcome},
+    options::Plain,
+};
+use moorline_services::dial::{AddressGuard, Alpn, DialOptions, Dialer, Proxy, Stream, Target};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use url::Url;
+
+/// A server for one connection; its panic fails the test that joins it.
+async fn double<F, Fut>(serve: F) -> (SocketAddr, JoinHandle<()>)
+where
+    F: FnOnce(TcpStream) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move { serve(listener.accept().await.unwrap().0).await });
+    (address, task)
+}
+
+async fn expect(stream: &mut TcpStream, bytes: &[u8]) {
+    let mut got = vec![0; bytes.len()];
+    stream.read_exact(&mut got).await.unwrap();
+    assert_eq!(
+        got.escape_ascii().to_string(),
+        bytes.escape_ascii().to_string()
+    );
+}
+
+fn target(host: &str, port: u16, secure: bool) -> Target {
+    Target {
+        host: host.to_owned(),
+        port,
+        secure,
+    }
+}
+
+fn dialer(proxy: &str) -> Arc<Dialer> {
+    Dialer::new(DialOptions {
+        proxy: Proxy::Url(Url::parse(proxy).unwrap()),
+        ..DialOptions::default()
+    })
+}
+
+/// `Send`, since services dial in tasks of the runtime.
+fn dial<'a>(
+    dialer: &'a Dialer,
+    target: &'a Target,
+) -> impl Future<Output = Outcome<Stream>> + Send + 'a {
+    dialer.dial(target, Alpn::Http)
+}
+
+fn facts(failure: &Failure) -> (Kind, &str, &str) {
+    assert_eq!(failure.delivery, Delivery::None, "nothing was sent");
+    let phase = failure.detail["phase"].as_str().unwrap();
+    (failure.kind, failure.code.as_ref(), phase)
+}
+
+/// A name with two addresses, of which the second answers where it can.
+#[tokio::test]
+async fn a_name_is_dialled_on_whichever_address_answers() {
+    let (address, server) =
+        double(async |mut stream: TcpStream| expect(&mut stream, b"hi").await).await;
+    let dialer = Dialer::new(DialOptions::default());
+    let mut stream = dial(&dialer, &target("localhost", address.port(), false))
+        .await
+        .unwrap();
+    assert_eq!((stream.peer(), stream.alpn()), (address, None));
+    stream.write_all(b"hi").await.unwrap();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn each_phase_fails_with_its_name_and_the_code_of_node() {
+    let dialer = Dialer::new(DialOptions::default());
+    let unknown = dial(&dialer, &target("no-such-host.invalid", 80, false)).await;
+    assert_eq!(
+        facts(&unknown.unwrap_err()),
+        (Kind::Connect, "ENOTFOUND", "dns")
+    );
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = listener.local_addr().unwrap().port();
+    drop(listener);
+    let refused = dial(&dialer, &target("127.0.0.1", closed, false)).await;
+    assert_eq!(
+        facts(&refused.unwrap_err()),
+        (Kind::Connect, "ECONNREFUSED", "connect")
+    );
+
+    let (address, server) = double(async |stream: TcpStream| drop(stream)).await;
+    let cut = dial(&dialer, &target("127.0.0.1", address.port(), true)).await;
+    assert_eq!(
+        facts(&cut.unwrap_err()),
+        (Kind::Connect, "ECONNRESET", "tls")
+    );
+    server.await.unwrap();
+
+    let (address, server) = double(async |mut stream: TcpStream| {
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        // Until the client has gone: a reset would come before what was written.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let no_tls = dial(&dialer, &target("127.0.0.1", address.port(), true)).await;
+    assert_eq!(
+        facts(&no_tls.unwrap_err()),
+        (Kind::Tls, "ERR_MOORLINE_TLS", "tls")
+    );
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_costs_the_connect_timeout_and_no_more() {
+    let (address, server) = double(async |mut stream: TcpStream| {
+        let mut hello = Vec::new();
+        stream.read_to_end(&mut hello).await.unwrap();
+        assert!(!hello.is_empty());
+    })
+    .await;
+    let dialer = Dialer::new(DialOptions {
+        connect_timeout: Duration::from_millis(200),
+        ..DialOptions::default()
+    });
+    let began = Instant::now();
+    let silent = dial(&dialer, &target("127.0.0.1", address.port(), true)).await;
+    assert_eq!(
+        facts(&silent.unwrap_err()),
+        (Kind::Connect, "ETIMEDOUT", "tls")
+    );
+    assert!(
+        began.elapsed() < Duration::from_millis(1200),
+        "{:?}",
+        began.elapsed()
+    );
+    // It ends only when our side of the connection is closed.
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_http_proxy_is_asked_by_name_and_told_who_we_are() {
+    let (address, server) = double(async |mut stream: TcpStream| {
+        let request: &[u8] = b"CONNECT db.invalid:81 HTTP/1.1\r\nHost: db.invalid:81\r\n\
+            Proxy-Authorization: Basic bWU6cHc=\r\n\r\n";
+        expect(&mut stream, request).await;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n")
+            .await
+            .unwrap();
+        expect(&mut stream, b"through").await;
+    })
+    .await;
+    let dialer = dialer(&format!("http://me:pw@{address}"));
+    let mut stream = dial(&dialer, &target("db.invalid", 81, false))
+        .await
+        .unwrap();
+    stream.write_all(b"through").await.unwrap();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_proxys_refusal_is_told_with_its_status() {
+    for (status, kind, code) in [
+        (407, Kind::Auth, "ERR_MOORLINE_AUTH"),
+        (502, Kind::Connect, "ERR_MOORLINE_PROXY_REFUSED"),
+    ] {
+        let (address, server) = double(async move |mut stream: TcpStream| {
+            let mut request = vec![0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 4\r\n\r\nsorr");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        })
+        .await;
+        let dialer = dialer(&format!("http://{address}"));
+        let failure = dial(&dialer, &target("db.invalid", 81, true))
+            .await
+            .unwrap_err();
+        assert_eq!(facts(&failure), (kind, code, "proxy"));
+        assert_eq!(failure.detail["status"], status);
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_answers_something_else_is_an_error() {
+    let flood = vec![b'x'; 20 << 10];
+    let answers: [Vec<u8>; 4] = [
+        b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(),
+        b"HTTP/1.1 200 OK\r\n\r\nearly".to_vec(),
+        flood,
+        Vec::new(),
+    ];
+    for answer in answers {
+        let (address, server) = double(async move |mut stream: TcpStream| {
+            let mut request = vec![0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            // The client may have turned away in the middle of it.
+            let _ = stream.write_all(&answer).await;
+        })
+        .await;
+        let dialer = dialer(&format!("http://{address}"));
+        let failure = dial(&dialer, &target("db.invalid", 81, false))
+            .await
+            .unwrap_err();
+        assert_eq!((failure.kind, facts(&failure).2), (Kind::Connect, "proxy"));
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_socks_proxy_gets_login_and_name() {
+    let (address, server) = double(async |mut stream: TcpStream| {
+        expect(&mut stream, &[5, 2, 0, 2]).await;
+        stream.write_all(&[5, 2]).await.unwrap();
+        expect(&mut stream, b"\x01\x02me\x02pw").await;
+        stream.write_all(&[1, 0]).await.unwrap();
+        expect(&mut stream, b"\x05\x01\x00\x03\x0adb.invalid\x00\x51").await;
+        stream
+            .write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 80])
+            .await
+            .unwrap();
+        expect(&mut stream, b"through").await;
+    })
+    .await;
+    let dialer = dialer(&format!("socks5h://me:pw@{address}"));
+    let mut stream = dial(&dialer, &target("db.invalid", 81, false))
+        .await
+        .unwrap();
+    stream.write_all(b"through").await.unwrap();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_socks_proxy_without_names_gets_the_address_and_its_refusal_keeps_its_reason() {
+    let (address, server) = double(async |mut stream: TcpStream| {
+        expect(&mut stream, &[5, 1, 0]).await;
+        stream.write_all(&[5, 0]).await.unwrap();
+        expect(&mut stream, &[5, 1, 0, 1, 127, 0, 0, 1, 0, 81]).await;
+        stream
+            .write_all(&[5, 5, 0, 1, 0, 0, 0, 0, 0, 0])
+            .await
+            .unwrap();
+    })
+    .await;
+    let dialer = dialer(&format!("socks5://{address}"));
+    let failure = dial(&dialer, &target("127.0.0.1", 81, false))
+        .await
+        .unwrap_err();
+    assert_eq!(facts(&failure), (Kind::Connect, "ECONNREFUSED", "proxy"));
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_public_is_not_even_connected_to() {
+    let guard = |hosts: &[&str]| {
+        let list = hosts.iter().map(|host| Plain::Text((*host).to_owned()));
+        let list = Plain::List(list.collect());
+        let guard = AddressGuard::public_only("allowedHosts", Some(&list)).unwrap();
+        Dialer::new(DialOptions {
+            guard,
+            ..DialOptions::default()
+        })
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let refused = dial(&guard(&[]), &target("localhost", port, false))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, "ERR_MOORLINE_ADDRESS_REFUSED");
+    dial(&guard(&["localhost"]), &target("localhost", port, false))
+        .await
+        .unwrap();
+    let (_, first) = listener.accept().await.unwrap();
+    assert!(first.ip().is_loopback());
+}

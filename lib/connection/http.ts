@@ -1,0 +1,228 @@
+import type { CallOptions } from '../call';
+import { MoorlineError } from '../error';
+import { HttpTransport, type HTTPResponse, type HttpRequest } from '../http';
+import { BaseConnection } from './base';
+import { requireUrl, type ConnectionConfig } from './config';
+import { Fallback } from './fallback';
+import { isUnreachable } from './failures';
+import { ConnectionType } from './state';
+import { transportOptions } from './transport';
+import { traceHeaders } from './trace';
+
+/** A request; its `url` is appended to that of the connection. */
+export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
+  /** A path below the connection's URL, or an absolute URL: another origin gets none of the connection's credentials. */
+  url?: string | URL | undefined;
+  /** In place of the connection's `timeout`, in milliseconds. */
+  timeoutMs?: number | undefined;
+}
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']);
+/** A repeat of these changes nothing more (RFC 9110, 9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']);
+/** Answers that say "not now". */
+const BUSY = new Set([408, 425, 429, 500, 502, 503, 504]);
+const CREDENTIALS = /^(authorization|proxy-authorization|cookie|x-api-key)$/i;
+const MAX_RETRY_AFTER_S = 86_400;
+
+/** An answer that counts as a failure; it is still what the caller gets at the end. */
+class UnhappyAnswer extends MoorlineError {
+  readonly response: HTTPResponse;
+
+  constructor(response: HTTPResponse, retryable: boolean) {
+    const retryAfterMs = retryAfter(response);
+    super(`the server answered ${response.status}`, {
+      kind: 'rejected',
+      code: 'ERR_MOORLINE_REJECTED',
+      service: 'http',
+      operation: 'request',
+      delivery: 'answered',
+      retryable,
+      attempts: 1,
+      detail: { status: response.status },
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    });
+    this.response = response;
+  }
+}
+
+/**
+ * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
+ *
+ * `connect` only marks it as ready. `send` takes either a request, a value with an HTTP method in `method`, and gives the
+ * {@link HTTPResponse} whatever its status, or `null` when no answer came; or any other value, which is POSTed as
+ * JSON, and gives whether the status was below 500. `request` is the form that rejects.
+ */
+export class HTTPConnection extends BaseConnection {
+  readonly #fallback: Fallback;
+  #transport: HttpTransport | undefined;
+
+  /** @throws TypeError `HTTP connection requires a URL`; TypeError, RangeError for another option. */
+  constructor(config: ConnectionConfig) {
+    super(config, ConnectionType.HTTP, true);
+    requireUrl(this.config, 'HTTP');
+    const probe = (url: string) =>
+      this.#answers(url, this.config.healthCheckTimeout).then(({ isHealthy }) => isHealthy);
+    this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
+      this.emitEvent(event, options),
+    );
+  }
+
+  override send(request: ConnectionRequest & { method: string }): Promise<HTTPResponse | null>;
+  override send(data: unknown): Promise<boolean>;
+  override async send(data: unknown): Promise<HTTPResponse | boolean | null> {
+    if (isRequest(data)) return this.guarded('send', () => this.#request(data), null);
+    return this.guarded('send', async () => (await this.#request({ method: 'POST', body: data })).status < 500, false);
+  }
+
+  /**
+   * Sends a request and gives the answer, whatever its status.
+   *
+   * Rejects with a {@link MoorlineError} when there was none: its `detail` tells the `phase`, and whether anything was
+   * written. Aborting `signal` rejects with its reason.
+   */
+  async request(request: ConnectionRequest, options: CallOptions = {}): Promise<HTTPResponse> {
+    let thrown: { error: unknown } | undefined;
+    const call = () =>
+      this.#request(request, options.signal).catch((error: unknown) => {
+        thrown = { error };
+        throw error;
+      });
+    const response = await this.guarded('request', call, null, options.signal);
+    if (response) return response;
+    throw thrown?.error;
+  }
+
+  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`. */
+  protected override async receiveImpl(): Promise<unknown> {
+    const response = await this.#request({ method: 'GET' });
+    const data: unknown = response.data;
+    return typeof data === 'string' ? { text: data } : (data ?? null);
+  }
+
+  /** @internal */
+  override fallBack(reason: string): void {
+    this.#fallback.activate(reason);
+  }
+
+  /** Never called: `send` is written anew. */
+  protected override sendImpl(data: unknown): Promise<unknown> {
+    return this.send(data);
+  }
+
+  protected override async disconnectImpl(): Promise<boolean> {
+    this.#fallback.stop();
+    this.#transport?.close();
+    this.#transport = undefined;
+    return true;
+  }
+
+  protected override healthCheckImpl(timeoutMs: number): Promise<Record<string, unknown>> {
+    return this.#answers(this.#fallback.url, timeoutMs);
+  }
+
+  async #answers(url: string, timeoutMs: number): Promise<{ isHealthy: boolean; status: number }> {
+    const headers = this.config.customHeaders;
+    const response = await this.#open().request({ method: 'HEAD', url, headers, settings: { timeoutMs } });
+    return { isHealthy: response.status < 500, status: response.status };
+  }
+
+  async #request(request: ConnectionRequest, signal?: AbortSignal): Promise<HTTPResponse> {
+    const repeatable = isRepeatable(request);
+    try {
+      if (this.#fallback.active) return await this.#attempt(request, repeatable, signal);
+      const attempt = () => this.#attempt(request, repeatable, signal);
+      return await this.run(attempt, signal);
+    } catch (error) {
+      if (!this.#fallback.active && isUnreachable(error)) {
+        this.#fallback.activate(String(error));
+        const unsent = !(error instanceof MoorlineError) || error.delivery === 'none';
+        if (this.#fallback.active && (unsent || repeatable)) return this.#attempt(request, repeatable, signal);
+      }
+      if (error instanceof UnhappyAnswer) return error.response;
+      throw error;
+    }
+  }
+
+  /** Sends it once. */
+  async #attempt(request: ConnectionRequest, repeatable: boolean, signal?: AbortSignal): Promise<HTTPResponse> {
+    const { timeoutMs = this.config.timeout, url, headers, ...rest } = request;
+    const sent = { ...rest, ...this.#address(url, headers), settings: { timeoutMs } };
+    try {
+      const response = await this.#open().request(sent, { signal });
+      if (response.status === 401 || response.status === 403 || response.status === 407) this.refused(response.status);
+      if (response.status < 500 && !BUSY.has(response.status)) return response;
+      throw new UnhappyAnswer(response, repeatable && BUSY.has(response.status));
+    } catch (error) {
+      if (error instanceof MoorlineError && error.retryable && !repeatable && error.delivery !== 'none') {
+        Reflect.set(error, 'retryable', false);
+      }
+      throw error;
+    }
+  }
+
+  #open(): HttpTransport {
+    const { keepAlive, maxConnections, compression, timeout } = this.config;
+    this.#transport ??= new HttpTransport({
+      connectTimeoutMs: timeout,
+      timeoutMs: timeout,
+      keepAliveTimeoutMs: keepAlive,
+      maxConnections,
+      decompress: compression,
+      ...transportOptions(this.config),
+    });
+    return this.#transport;
+  }
+
+  /** The full URL and all headers of a request. */
+  #address(path: string | URL | undefined, headers: HttpRequest['headers']) {
+    const base = this.#fallback.url;
+    const url = joined(base, path);
+    const own = new URL(url).origin === new URL(base).origin;
+    const common = Object.entries({ ...this.config.customHeaders, ...traceHeaders() });
+    const sent = own ? common : common.filter(([name]) => !CREDENTIALS.test(name));
+    const given = pairs(headers);
+    const named = new Set(given.map(([name]) => name.toLowerCase()));
+    return { url, headers: [...sent.filter(([name]) => !named.has(name.toLowerCase())), ...given] };
+  }
+}
+
+/** Headers as a caller writes them, one by one. */
+function pairs(headers: HttpRequest['headers']): [name: string, value: string][] {
+  if (headers === undefined) return [];
+  if (Symbol.iterator in headers) return Array.from(headers as Iterable<[string, string]>);
+  return Object.entries(headers).flatMap(([name, value]) => {
+    const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+    return values.filter((one) => one !== undefined).map((one): [string, string] => [name, String(one)]);
+  });
+}
+
+function isRequest(data: unknown): data is ConnectionRequest & { method: string } {
+  const method = (data as { method?: unknown } | null | undefined)?.method;
+  return typeof method === 'string' && METHODS.has(method.toUpperCase());
+}
+
+function isRepeatable({ method = 'GET', headers, body }: ConnectionRequest): boolean {
+  const streamed = typeof (body as Partial<AsyncIterable<unknown>> | undefined)?.[Symbol.asyncIterator] === 'function';
+  if (streamed) return false;
+  if (IDEMPOTENT.has(method.toUpperCase())) return true;
+  return pairs(headers).some(([name]) => name.toLowerCase() === 'idempotency-key');
+}
+
+/** A path is appended to the base's, below its query; an absolute URL stands for itself. */
+function joined(base: string, given: string | URL | undefined): string {
+  if (given === undefined || given === '') return base;
+  if (given instanceof URL || /^[a-z][a-z0-9+.-]*:\/\//i.test(given)) return String(given);
+  const url = new URL(base);
+  const [path = '', query] = given.split('?', 2) as [string, string?];
+  if (path) url.pathname = `${url.pathname.replace(/\/$/, '')}/${path.replace(/^\//, '')}`;
+  if (query !== undefined) url.search = query;
+  return url.href;
+}
+
+function retryAfter(response: HTTPResponse): number | undefined {
+  const value = response.headers['retry-after'];
+  if (typeof value !== 'string') return undefined;
+  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
+  return seconds >= 0 && seconds <= MAX_RETRY_AFTER_S ? seconds * 1000 : undefined;
+}

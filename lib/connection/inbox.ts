@@ -1,0 +1,96 @@
+/** A message that waits, or somebody who waits for one. */
+interface Waiter<T> {
+  resolve(message: T | null): void;
+}
+
+/**
+ * The messages of one connection, in order, until somebody takes them. It is bounded by whoever fills it: `onFull` says
+ * that no more should come, `onRoom` that there is room again.
+ */
+export class Inbox<T> {
+  readonly #limit: number;
+  readonly #onFull: () => void;
+  readonly #onRoom: () => void;
+  readonly #onWaiting: (waiting: boolean) => void;
+  readonly #waiters = new Set<Waiter<T>>();
+  #messages: T[] = [];
+  #taken = 0;
+  #full = false;
+
+  constructor(limit: number, on: { full(): void; room(): void; waiting(waiting: boolean): void }) {
+    this.#limit = limit;
+    this.#onFull = () => on.full();
+    this.#onRoom = () => on.room();
+    this.#onWaiting = (waiting) => on.waiting(waiting);
+  }
+
+  get size(): number {
+    return this.#messages.length - this.#taken;
+  }
+
+  put(messages: readonly T[]): void {
+    for (const message of messages) {
+      const [waiter] = this.#waiters;
+      if (waiter) this.#settle(waiter, message);
+      else this.#messages.push(message);
+    }
+    if (!this.#full && this.size >= this.#limit) {
+      this.#full = true;
+      this.#onFull();
+    }
+  }
+
+  /** The next message if there is one already. */
+  poll(): T | undefined {
+    if (this.size === 0) return undefined;
+    const message = this.#messages[this.#taken]!;
+    this.#messages[this.#taken++] = undefined as T;
+    if (this.#taken > 64 && this.#taken * 2 > this.#messages.length) {
+      this.#messages = this.#messages.slice(this.#taken);
+      this.#taken = 0;
+    }
+    if (this.#full && this.size * 2 <= this.#limit) {
+      this.#full = false;
+      this.#onRoom();
+    }
+    return message;
+  }
+
+  /** The next message, or `null` when the connection ends first or nothing comes in time. */
+  take({
+    signal,
+    timeoutMs,
+  }: { signal?: AbortSignal | undefined; timeoutMs?: number | undefined } = {}): Promise<T | null> {
+    const ready = this.poll();
+    if (ready !== undefined) return Promise.resolve(ready);
+    return new Promise<T | null>((resolve, reject) => {
+      signal?.throwIfAborted();
+      const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#settle(waiter, null), timeoutMs);
+      const onAbort = () => {
+        this.#settle(waiter, null);
+        reject(signal?.reason);
+      };
+      const waiter: Waiter<T> = {
+        resolve: (message) => {
+          clearTimeout(timer);
+          signal?.removeEventListener('abort', onAbort);
+          resolve(message);
+        },
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#waiters.add(waiter);
+      if (this.#waiters.size === 1) this.#onWaiting(true);
+    });
+  }
+
+  /** The connection has ended: nobody waits any more. What has come before can still be taken. */
+  end(): void {
+    for (const waiter of [...this.#waiters]) this.#settle(waiter, null);
+  }
+
+  #settle(waiter: Waiter<T>, message: T | null): void {
+    if (!this.#waiters.delete(waiter)) return;
+    if (this.#waiters.size === 0) this.#onWaiting(false);
+    waiter.resolve(message);
+  }
+}

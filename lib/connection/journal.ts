@@ -1,0 +1,60 @@
+import { log, type LogLevel } from '../logger';
+import type { ResolvedConnectionConfig } from './config';
+import { shownUrl } from './redaction';
+import type { ConnectionEvent } from './state';
+
+const SECRET_HEADER = /auth|token|key|secret|cookie|password|credential|signature/i;
+
+/** What is written down about a connection: its events when it is debugged, and who connected where. */
+export class Journal {
+  /** Whether the options carry something to authenticate with. */
+  readonly hasCredentials: boolean;
+  readonly #id: string;
+  readonly #config: ResolvedConnectionConfig;
+
+  constructor(id: string, config: ResolvedConnectionConfig) {
+    this.#id = id;
+    this.#config = config;
+    this.hasCredentials =
+      Object.keys(config.customHeaders).some((name) => SECRET_HEADER.test(name)) || hasUserInfo(config.url);
+  }
+
+  /** An event, where `debug` asks for it. */
+  event({ eventType, severity, message, data }: ConnectionEvent): void {
+    if (!this.#config.debug) return;
+    const level: LogLevel = severity === 'error' ? 'error' : severity === 'warning' ? 'warn' : 'debug';
+    const written = () => ({ connection: this.#config.name, message, ...withoutErrors(data) });
+    log(level, `connection.${eventType}`, this.#id, written, this.#config.logLevel);
+  }
+
+  /**
+   * One record for whoever asks later who connected where, and how it came out, where `auditLogging` asks for it:
+   * at `info`, and at `warn` when it went wrong.
+   */
+  audit(action: string, outcome: 'success' | 'failure', reason?: string): void {
+    if (!this.#config.auditLogging) return;
+    const { name, connectionType, url } = this.#config;
+    const level = outcome === 'success' ? 'info' : 'warn';
+    log(level, 'connection.audit', this.#id, () => ({
+      action,
+      outcome,
+      connection: name,
+      connectionType,
+      url: shownUrl(url),
+      ...(reason && { reason }),
+    }));
+  }
+}
+
+function hasUserInfo(url: string | undefined): boolean {
+  try {
+    return new URL(url ?? '').username !== '';
+  } catch {
+    return false;
+  }
+}
+
+/** Errors do not survive JSON; their message does, and stands in the event already. */
+function withoutErrors(data: Record<string, unknown> | undefined): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(data ?? {}).filter(([, value]) => !(value instanceof Error)));
+}

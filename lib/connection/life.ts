@@ -1,0 +1,210 @@
+import { randomUUID } from 'node:crypto';
+
+import { Emitter } from '../events';
+import type { ResolvedConnectionConfig } from './config';
+import { classify, failureOf } from './failures';
+import { Handlers } from './handlers';
+import { Journal } from './journal';
+import { ConnectionMetricsTracker, type ConnectionFigures } from './metrics';
+import {
+  ConnectionHealth,
+  ConnectionState,
+  type ConnectionEvent,
+  type ConnectionHealthCheck,
+  type ConnectionStatus,
+} from './state';
+
+/** What an event may carry. */
+export interface ConnectionEventOptions {
+  data?: Record<string, unknown> | undefined;
+  /** Default `info`. */
+  severity?: 'info' | 'warning' | 'error' | undefined;
+  message?: string | undefined;
+}
+
+/** What there is to tell of a connection: its state and health, its events and its figures. */
+export abstract class ConnectionLife extends Emitter {
+  /** A UUID. */
+  readonly connectionId: string = randomUUID();
+  /** The options in force. */
+  readonly config: Readonly<ResolvedConnectionConfig>;
+  /** @internal */
+  protected readonly journal: Journal;
+  readonly #tracker = new ConnectionMetricsTracker();
+  readonly #onEvent: Handlers<[event: ConnectionEvent]>;
+  readonly #onState: Handlers<[state: ConnectionState, before: ConnectionState]>;
+  readonly #onHealth: Handlers<[health: ConnectionHealth, before: ConnectionHealth]>;
+  readonly #judged = new WeakSet<ConnectionHealthCheck>();
+  readonly #createdAt = Date.now();
+  #updatedAt = this.#createdAt;
+  #state: ConnectionState = ConnectionState.DISCONNECTED;
+  #health: ConnectionHealth = ConnectionHealth.UNKNOWN;
+  #lastHealthCheck: number | undefined;
+  #lastError: string | undefined;
+  #errorCount = 0;
+  #consecutiveErrors = 0;
+  #authenticated = false;
+
+  /** @internal */
+  constructor(config: ResolvedConnectionConfig) {
+    super(config.connectionType, config.name);
+    this.config = Object.freeze(config);
+    this.journal = new Journal(this.connectionId, config);
+    this.#onEvent = new Handlers(this.connectionId);
+    this.#onState = new Handlers(this.connectionId);
+    this.#onHealth = new Handlers(this.connectionId);
+  }
+
+  /** A snapshot; credentials in it are redacted. */
+  getStatus(): ConnectionStatus {
+    const { connectionType, name } = this.config;
+    return {
+      connectionId: this.connectionId,
+      name,
+      connectionType,
+      state: this.#state,
+      health: this.#health,
+      config: this.config,
+      metrics: this.#tracker.status().metrics,
+      ...(this.#lastHealthCheck !== undefined && { lastHealthCheck: this.#lastHealthCheck }),
+      ...(this.#lastError !== undefined && { lastError: this.#lastError }),
+      errorCount: this.#errorCount,
+      consecutiveErrors: this.#consecutiveErrors,
+      createdAt: this.#createdAt,
+      updatedAt: this.#updatedAt,
+      isActive: this.isUsable,
+      isSecure: /^(https|wss):/i.test(this.config.url ?? ''),
+      isAuthenticated: this.#authenticated,
+    };
+  }
+
+  /** Its figures. */
+  getMetrics(): ConnectionFigures {
+    return this.#tracker.metrics();
+  }
+
+  /** Hears every event; gives the function that ends that. What a handler throws is logged, and disturbs nobody. */
+  onEvent(handler: (event: ConnectionEvent) => unknown): () => void {
+    return this.#onEvent.add(handler);
+  }
+
+  /** Hears every change of the state. */
+  onStateChange(handler: (state: ConnectionState, before: ConnectionState) => unknown): () => void {
+    return this.#onState.add(handler);
+  }
+
+  /** Hears every change of the health. */
+  onHealthChange(handler: (health: ConnectionHealth, before: ConnectionHealth) => unknown): () => void {
+    return this.#onHealth.add(handler);
+  }
+
+  /** Tells an event of your own, or of the connection. */
+  emitEvent(eventType: string, { data, severity = 'info', message }: ConnectionEventOptions = {}): void {
+    const event: ConnectionEvent = {
+      eventId: randomUUID(),
+      connectionId: this.connectionId,
+      eventType,
+      timestamp: Date.now(),
+      ...(data && { data }),
+      severity,
+      ...(message !== undefined && { message }),
+    };
+    this.journal.event(event);
+    this.#onEvent.tell(event);
+  }
+
+  /** @internal The state now. */
+  protected get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** @internal Whether it can be used. */
+  protected get isUsable(): boolean {
+    return this.#state === ConnectionState.CONNECTED || this.#state === ConnectionState.DEGRADED;
+  }
+
+  /** @internal It is open. */
+  protected opened(): void {
+    this.#authenticated = this.journal.hasCredentials;
+    this.#consecutiveErrors = 0;
+    this.enter(ConnectionState.CONNECTED);
+    this.tell('open');
+    this.journal.audit('connect', 'success');
+  }
+
+  /** @internal Something failed: tells `error`, and what else it means. */
+  protected failed(error: unknown, context: string): void {
+    const failure = failureOf(error);
+    this.#errorCount += 1;
+    this.#consecutiveErrors += 1;
+    this.#lastError = failure.message;
+    this.#updatedAt = Date.now();
+    const data = { error, context, error_type: failure.name };
+    this.emitEvent('error', { severity: 'error', message: failure.message, data });
+    if (this.listenerCount('error') > 0) this.tell('error', () => ({ error, context }));
+    const meaning = classify(error, context);
+    if (!meaning) return;
+    if (meaning === 'authentication_failed') {
+      this.#authenticated = false;
+      this.journal.audit('authentication', 'failure');
+    }
+    this.emitEvent(meaning, { severity: 'error', message: failure.message, data });
+  }
+
+  /** @internal An answer said that we are not who we should be. */
+  protected refused(status: number): void {
+    this.#authenticated = false;
+    this.journal.audit('authentication', 'failure');
+    const message = `the server answered ${status}`;
+    this.emitEvent('authentication_failed', { severity: 'error', message, data: { status } });
+  }
+
+  /** @internal The connection is not open any more. */
+  protected closed(): void {
+    this.tell('close');
+  }
+
+  /** @internal Changes the state. */
+  protected enter(state: ConnectionState): void {
+    const before = this.#state;
+    if (state === before) return;
+    this.#state = state;
+    this.#updatedAt = Date.now();
+    this.emitEvent('state_changed', { data: { old_state: before, new_state: state } });
+    this.tell('state', () => ({ from: before, to: state }));
+    this.#onState.tell(state, before);
+  }
+
+  /** @internal Says how it is doing. */
+  setHealth(health: ConnectionHealth): void {
+    const before = this.#health;
+    if (health === before) return;
+    this.#health = health;
+    this.#updatedAt = Date.now();
+    this.emitEvent('health_changed', { data: { old_health: before, new_health: health } });
+    this.tell('health', () => ({ from: before, to: health }));
+    this.#onHealth.tell(health, before);
+  }
+
+  /** @internal Takes note of a health check. */
+  protected judge(result: ConnectionHealthCheck): void {
+    if (this.#judged.has(result)) return;
+    this.#judged.add(result);
+    this.#lastHealthCheck = result.timestamp;
+    this.setHealth(result.isHealthy ? ConnectionHealth.HEALTHY : ConnectionHealth.UNHEALTHY);
+    if (result.isHealthy) return;
+    this.emitEvent('health_check_failed', { severity: 'error', message: result.errorMessage, data: { result } });
+  }
+
+  /** @internal Takes note of a call. */
+  protected record(started: number, success: boolean, error?: unknown): void {
+    const elapsedMs = performance.now() - started;
+    this.#tracker.record(elapsedMs, success, error === undefined ? undefined : failureOf(error).name);
+    if (success) this.#consecutiveErrors = 0;
+    if (!this.config.monitoring || this.#onEvent.size === 0) return;
+    const { errorRate, throughput } = this.#tracker.metrics();
+    this.emitEvent('metrics', {
+      data: { response_time: elapsedMs, success, error_rate: errorRate, throughput },
+    });
+  }
+}

@@ -1,0 +1,212 @@
+import type { BaseConnection } from './base';
+import { Handlers } from './handlers';
+import { PeriodicCheck } from './periodic';
+import { Recovery } from './recovery';
+import {
+  ConnectionHealth,
+  ConnectionState,
+  type ConnectionEvent,
+  type ConnectionHealthCheck,
+  type ConnectionInfo,
+  type ConnectionType,
+  type RecoveryStrategy,
+} from './state';
+
+const CHECK_INTERVAL_MS = 30_000;
+/** Bulk operations run in parallel, but not more of them at once. */
+const AT_ONCE = 16;
+
+/** What a {@link ConnectionManager} has counted. */
+export interface ConnectionStatistics extends ConnectionInfo {
+  /** Since `start`, in milliseconds; 0 before. */
+  uptimeMs: number;
+  /** When it was started, in milliseconds since the epoch. */
+  startTime?: number;
+  totalEventsProcessed: number;
+  /** How many connections each group has. */
+  groups: Record<string, number>;
+  /** Percent of all requests that failed. */
+  errorRate: number;
+}
+
+interface Member {
+  connection: BaseConnection;
+  group: string;
+  strategy: RecoveryStrategy | undefined;
+  unsubscribe: () => void;
+}
+
+/** Connections in groups: opened, checked and recovered together. `stop` leaves them open. */
+export class ConnectionManager {
+  readonly #members = new Map<string, Member>();
+  readonly #onEvent = new Handlers<[event: ConnectionEvent]>('manager');
+  readonly #onAny = new Handlers<[type: string, event: ConnectionEvent]>('manager');
+  readonly #check: PeriodicCheck;
+  #startTime: number | undefined;
+  #events = 0;
+
+  /** @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000. */
+  constructor({ healthCheckIntervalMs = CHECK_INTERVAL_MS }: { healthCheckIntervalMs?: number } = {}) {
+    this.#check = new PeriodicCheck(`manager:${Math.random()}`, healthCheckIntervalMs, healthCheckIntervalMs);
+  }
+
+  /** Adds a connection. One that is here already stays where it is. */
+  addConnection(connection: BaseConnection, group = 'default'): void {
+    if (this.#members.has(connection.connectionId)) return;
+    const unsubscribe = connection.onEvent((event) => this.#heard(event));
+    this.#members.set(connection.connectionId, { connection, group, strategy: undefined, unsubscribe });
+  }
+
+  /** Forgets a connection, and leaves it open. False when it was not here. */
+  removeConnection(connectionId: string): boolean {
+    this.#members.get(connectionId)?.unsubscribe();
+    return this.#members.delete(connectionId);
+  }
+
+  getConnection(connectionId: string): BaseConnection | undefined {
+    return this.#members.get(connectionId)?.connection;
+  }
+
+  getConnectionsByType(type: ConnectionType): BaseConnection[] {
+    return this.#all().filter(({ config }) => config.connectionType === type);
+  }
+
+  getConnectionsByGroup(group: string): BaseConnection[] {
+    return this.#all(group);
+  }
+
+  getConnectionsByState(state: ConnectionState): BaseConnection[] {
+    return this.#all().filter((connection) => connection.getStatus().state === state);
+  }
+
+  getConnectionsByHealth(health: ConnectionHealth): BaseConnection[] {
+    return this.#all().filter((connection) => connection.getStatus().health === health);
+  }
+
+  /** Checks all connections every now and then, and recovers the unhealthy ones. A second time does nothing. */
+  async start(): Promise<void> {
+    if (this.#startTime !== undefined) return;
+    this.#startTime = Date.now();
+    this.#check.start(() => this.healthCheckAll());
+  }
+
+  /** Ends the checks. The connections stay open. */
+  async stop(): Promise<void> {
+    this.#check.stop();
+    this.#startTime = undefined;
+  }
+
+  /** Opens all connections, or those of one group; by id, whether that worked. */
+  connectAll(group?: string): Promise<Record<string, boolean>> {
+    return each(this.#all(group), (connection) => connection.connect().catch(() => false));
+  }
+
+  /** Closes all connections, or those of one group; by id, whether that worked. */
+  disconnectAll(group?: string): Promise<Record<string, boolean>> {
+    return each(this.#all(group), (connection) => connection.disconnect().catch(() => false));
+  }
+
+  /** Checks all connections, or those of one group, and recovers the unhealthy ones before it answers. */
+  healthCheckAll(group?: string): Promise<Record<string, ConnectionHealthCheck>> {
+    return each(this.#all(group), async (connection) => {
+      const result = await connection.healthCheck();
+      if (!result.isHealthy) {
+        const strategy = this.#members.get(connection.connectionId)?.strategy ?? connection.config.recoveryStrategy;
+        await new Recovery(connection, strategy).run();
+      }
+      return result;
+    });
+  }
+
+  /** Hears every event of every connection. Gives the function that ends that. */
+  addEventHandler(handler: (event: ConnectionEvent) => unknown): () => void {
+    return this.#onEvent.add(handler);
+  }
+
+  /** The same, with the event's type first. */
+  addGlobalHandler(handler: (type: string, event: ConnectionEvent) => unknown): () => void {
+    return this.#onAny.add(handler);
+  }
+
+  /** What to do about a connection when it is unhealthy, in place of its own `recoveryStrategy`. */
+  setRecoveryStrategy(connectionId: string, strategy: RecoveryStrategy): void {
+    const member = this.#members.get(connectionId);
+    if (member) member.strategy = strategy;
+  }
+
+  /** What the connections add up to. */
+  getInfo(): ConnectionInfo {
+    const all = this.#all().map((connection) => connection.getStatus());
+    const having = (health: ConnectionHealth) => all.filter((status) => status.health === health).length;
+    const sum = (figure: (status: (typeof all)[number]) => number) =>
+      all.reduce((total, one) => total + figure(one), 0);
+    const requests = sum(({ metrics }) => metrics.totalRequests);
+    const time = sum(({ metrics }) => metrics.responseTime * metrics.totalRequests);
+    const [healthy, unhealthy, unknown] = [
+      having(ConnectionHealth.HEALTHY),
+      having(ConnectionHealth.UNHEALTHY),
+      having(ConnectionHealth.UNKNOWN),
+    ];
+    return {
+      totalConnections: all.length,
+      activeConnections: all.filter(({ isActive }) => isActive).length,
+      healthyConnections: healthy,
+      degradedConnections: having(ConnectionHealth.DEGRADED),
+      unhealthyConnections: unhealthy,
+      errorConnections: unknown,
+      averageResponseTime: requests === 0 ? 0 : time / requests,
+      totalRequests: requests,
+      totalErrors: sum(({ metrics }) => metrics.errorCount),
+      overallHealth: overall(all.length, healthy, unhealthy + unknown),
+      lastUpdated: Date.now(),
+    };
+  }
+
+  /** What the connections add up to, and what the manager has counted. */
+  getStatistics(): ConnectionStatistics {
+    const info = this.getInfo();
+    const groups: Record<string, number> = {};
+    for (const { group } of this.#members.values()) groups[group] = (groups[group] ?? 0) + 1;
+    return {
+      ...info,
+      uptimeMs: this.#startTime === undefined ? 0 : Date.now() - this.#startTime,
+      ...(this.#startTime !== undefined && { startTime: this.#startTime }),
+      totalEventsProcessed: this.#events,
+      groups,
+      errorRate: info.totalRequests === 0 ? 0 : (info.totalErrors / info.totalRequests) * 100,
+    };
+  }
+
+  #all(group?: string): BaseConnection[] {
+    const members = [...this.#members.values()];
+    return members
+      .filter((member) => group === undefined || member.group === group)
+      .map(({ connection }) => connection);
+  }
+
+  #heard(event: ConnectionEvent): void {
+    this.#events += 1;
+    this.#onEvent.tell(event);
+    this.#onAny.tell(event.eventType, event);
+  }
+}
+
+function overall(total: number, healthy: number, bad: number): ConnectionHealth {
+  if (total === 0) return ConnectionHealth.UNKNOWN;
+  if (healthy === total) return ConnectionHealth.HEALTHY;
+  return bad > 0 ? ConnectionHealth.UNHEALTHY : ConnectionHealth.DEGRADED;
+}
+
+/** Does `work` for each connection, sixteen at once; by id, what came of it. */
+async function each<T>(
+  connections: BaseConnection[],
+  work: (connection: BaseConnection) => Promise<T>,
+): Promise<Record<string, T>> {
+  const results = new Map<string, T>();
+  const left = connections.values();
+  const worker = async () => {
+    for (const connection of left) results.set(connection.connectionId, await work(connection));
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, connections.length) }, worker));
+  return Object.fromEntries(connections.map(({ connectionId }) => [connectionId, results.get(connectionId)!]));
+}

@@ -1,0 +1,105 @@
+import { MoorlineError } from '../error';
+import { Guard } from '../guard';
+import { native } from '../native';
+
+/** A connection that lived for this long was a good one: the next loss starts with short delays again. */
+const GOOD_AFTER_MS = 5000;
+/** Reconnecting goes on until it succeeds, is told to stop, or is refused for good. */
+const FOR_EVER = 1_000_000;
+const MAX_DELAY_MS = 30_000;
+
+export interface ReconnectionOptions {
+  retryDelay: number;
+  backoffMultiplier: number;
+  /** How often to try; default: until it succeeds. */
+  attempts?: number;
+  /** Opens the connection once; `failures` is how many attempts in a row have failed. Rejects when it cannot. */
+  open: (failures: number, signal: AbortSignal) => Promise<void>;
+  /** Before each pause. */
+  onPause?: (facts: { attempt: number; delayMs: number; error: unknown }) => void;
+}
+
+/**
+ * Brings a lost connection back, with growing delays and full jitter from the addon's retry. A connection that is
+ * lost again within five seconds continues the same row of delays: one that flaps must not be opened in a loop.
+ */
+export class Reconnection {
+  readonly #options: ReconnectionOptions;
+  readonly #guard: Guard;
+  #stop: AbortController | undefined;
+  #lost: ((error: unknown) => void) | undefined;
+
+  constructor(options: ReconnectionOptions) {
+    this.#options = options;
+    const retry = {
+      maxRetries: options.attempts ?? FOR_EVER,
+      baseDelayMs: options.retryDelay,
+      maxDelayMs: Math.max(MAX_DELAY_MS, options.retryDelay),
+      exponentialBase: options.backoffMultiplier,
+      jitter: 'full',
+      budget: false,
+    };
+    const policy = native.policyCreate({ timeoutMs: Infinity, attemptTimeoutMs: Infinity, retry });
+    this.#guard = new Guard(policy, null, {
+      background: true,
+      retryableExceptions: [isWorthAnother],
+      onRetry: ({ attempt, delayMs, error }) => options.onPause?.({ attempt, delayMs, error }),
+    });
+  }
+
+  /** Whether it is at work. */
+  get running(): boolean {
+    return this.#stop !== undefined;
+  }
+
+  /**
+   * The connection was lost: brings it back. Resolves when it lives again for good, or when it was told to stop;
+   * rejects with the last error when it gives up. A loss while it is at work is another failed attempt.
+   */
+  async recover(loss: unknown): Promise<void> {
+    if (this.#lost) return this.#lost(loss);
+    if (this.#stop) return;
+    const stop = (this.#stop = new AbortController());
+    try {
+      await this.#guard.run(({ attempt }) => {
+        // The attempt before the first was the connection that is lost now.
+        if (attempt === 1) throw loss;
+        return this.#openAndStay(attempt - 2, stop.signal);
+      }, stop.signal);
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
+    } finally {
+      if (this.#stop === stop) this.#stop = undefined;
+    }
+  }
+
+  /** Ends it: no further attempt is made. */
+  stop(): void {
+    this.#stop?.abort();
+    this.#stop = undefined;
+    this.#lost = undefined;
+  }
+
+  async #openAndStay(failures: number, signal: AbortSignal): Promise<void> {
+    await this.#options.open(failures, signal);
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => end(resolve), GOOD_AFTER_MS).unref();
+      const lost = (error: unknown) => end(() => reject(error));
+      const end = (settle: () => void) => {
+        clearTimeout(timer);
+        if (this.#lost === lost) this.#lost = undefined;
+        settle();
+      };
+      this.#lost = lost;
+      signal.addEventListener('abort', () => end(resolve), { once: true });
+    });
+  }
+}
+
+/** A refusal that will be the same the next time: who is not let in should not keep knocking. */
+function isWorthAnother(error: unknown): boolean {
+  if (!(error instanceof MoorlineError)) return true;
+  if (error.kind === 'auth') return false;
+  const status = error.detail?.['status'];
+  return typeof status !== 'number' || status >= 500 || status === 408 || status === 429;
+}

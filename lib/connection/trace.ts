@@ -1,0 +1,22 @@
+/** What of `@opentelemetry/api` is used here. */
+interface OpenTelemetry {
+  context: { active(): unknown };
+  propagation: { inject(context: unknown, carrier: Record<string, string>): void };
+}
+
+let api: OpenTelemetry | null | undefined;
+
+/** The headers that carry the caller's trace (`traceparent`, …), where `@opentelemetry/api` is installed. */
+export function traceHeaders(): Record<string, string> | undefined {
+  if (api === undefined) {
+    try {
+      api = require('@opentelemetry/api') as OpenTelemetry;
+    } catch {
+      api = null;
+    }
+  }
+  if (!api) return undefined;
+  const carrier: Record<string, string> = {};
+  api.propagation.inject(api.context.active(), carrier);
+  return carrier;
+}

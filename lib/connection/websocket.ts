@@ -1,0 +1,124 @@
+import { MoorlineError } from '../error';
+import { SocketTransport, type SocketClosed } from '../websocket';
+import { requireUrl, type ConnectionConfig } from './config';
+import { LastingConnection, type Line } from './lasting';
+import { ConnectionType } from './state';
+import { transportOptions } from './transport';
+
+/** Close codes after which nobody should come back: it was finished, or it is not wanted. */
+const FINAL_CODES = new Set([1000, 1008]);
+
+/**
+ * A WebSocket to a server, brought back when it is lost.
+ *
+ * `send` takes text and bytes as they are and anything else as JSON; `receive` gives JSON parsed, other text as
+ * `{ text }` and binary messages as a `Buffer`. Pings are sent every `keepAlive` milliseconds, and answered, by a native
+ * thread: a busy event loop does not make the other side give up.
+ */
+export class WebSocketConnection extends LastingConnection<string | Buffer, any> {
+  #socket: SocketTransport | undefined;
+
+  /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
+  constructor(config: ConnectionConfig) {
+    super(config, ConnectionType.WEBSOCKET);
+    requireUrl(this.config, 'WebSocket');
+  }
+
+  /** The sub-protocol that the server chose, or an empty string. */
+  get protocol(): string {
+    return this.#socket?.protocol ?? '';
+  }
+
+  /** Sends a message: true when it is written to the socket, which may mean waiting for room. */
+  override async send(data: unknown): Promise<boolean> {
+    let message: string | Uint8Array;
+    try {
+      message = encode(data);
+    } catch (error) {
+      // The caller's mistake, which says nothing about the other side.
+      this.failed(error, 'send');
+      return false;
+    }
+    return super.send(message) as Promise<boolean>;
+  }
+
+  protected override async sendImpl(message: unknown): Promise<boolean> {
+    if (!this.#socket?.isOpen) return false;
+    await this.#socket.send(message as string | Uint8Array);
+    return true;
+  }
+
+  protected override receiveImpl(): Promise<unknown> {
+    return this.receive();
+  }
+
+  protected override parse(message: string | Buffer): unknown {
+    if (typeof message !== 'string') return message;
+    try {
+      return JSON.parse(message) as unknown;
+    } catch {
+      return { text: message };
+    }
+  }
+
+  protected override async healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+    if (!this.#socket?.isOpen) return super.healthCheckImpl(timeoutMs, signal);
+    await this.#socket.ping({ timeoutMs, signal });
+    return true;
+  }
+
+  protected override async open(url: string, signal: AbortSignal): Promise<Line> {
+    const { compression, timeout, keepAlive, customHeaders, customOptions } = this.config;
+    let current = true;
+    const socket = new SocketTransport(
+      {
+        url,
+        compression,
+        headers: customHeaders,
+        connectTimeoutMs: timeout,
+        sendTimeoutMs: timeout,
+        pingIntervalMs: keepAlive,
+        ...(customOptions['protocols'] !== undefined && { protocols: customOptions['protocols'] as string[] }),
+        ...transportOptions(this.config),
+      },
+      {
+        onMessages: (messages) => current && this.arrived(messages),
+        onClose: (closed) => current && this.lost(lossOf(closed), FINAL_CODES.has(closed.code)),
+      },
+    );
+    await socket.connect(signal);
+    this.#socket = socket;
+    return {
+      pause: () => socket.pause(),
+      resume: () => socket.resume(),
+      keep: (alive) => (alive ? socket.ref() : socket.unref()),
+      close: () => {
+        current = false;
+        return socket.close();
+      },
+    };
+  }
+}
+
+function encode(data: unknown): string | Uint8Array {
+  if (typeof data === 'string' || data instanceof Uint8Array) return data;
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const json = JSON.stringify(data) as string | undefined;
+  if (json === undefined) throw new TypeError(`data must be text, bytes or a JSON value, got ${typeof data}`);
+  return json;
+}
+
+function lossOf({ code, reason, error }: SocketClosed): MoorlineError {
+  if (error) return error;
+  return new MoorlineError(`the server closed the connection: ${code}${reason && ` ${reason}`}`, {
+    kind: 'disconnected',
+    code: 'ERR_MOORLINE_DISCONNECTED',
+    service: 'websocket',
+    operation: 'receive',
+    delivery: 'unknown',
+    retryable: true,
+    attempts: 1,
+    detail: { closeCode: code, reason },
+  });
+}

@@ -1,0 +1,123 @@
+import { STATUS_CODES } from 'node:http';
+
+import { MoorlineError } from './error';
+import { asHeaders, type ResponseHeaders } from './http-headers';
+import { BodyStream } from './http-stream';
+import type { Handle, HttpBodyReader } from './native';
+
+/** As the addon hands it over: head and textual body in one string, or the head and the body's bytes, or its reader. */
+type Crossed = string | [head: string, body: Uint8Array | Handle<HttpBodyReader>];
+
+const STATUS_DIGITS = 3;
+const PREFIX = 10;
+/** The pseudo-header with the URL after redirects. */
+const MOVED = ':url:';
+
+/** An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. */
+export class HTTPResponse {
+  /** The status code. */
+  readonly status: number;
+  /** The URL it came from, after redirects. */
+  readonly url: string;
+  readonly #head: string;
+  readonly #text: string | undefined;
+  readonly #bytes: Uint8Array | undefined;
+  readonly #stream: BodyStream | undefined;
+  #headers: ResponseHeaders | undefined;
+  #data: { value: unknown } | undefined;
+
+  /** @internal */
+  constructor(crossed: Crossed, asked: string) {
+    const text = typeof crossed === 'string' ? crossed : crossed[0];
+    this.status = Number(text.slice(0, STATUS_DIGITS));
+    let start = PREFIX;
+    const end = start + Number(text.slice(STATUS_DIGITS, PREFIX));
+    this.url = asked;
+    if (text.startsWith(MOVED, PREFIX)) {
+      const line = text.indexOf('\n', PREFIX);
+      this.url = text.slice(PREFIX + MOVED.length, line);
+      start = line + 1;
+    }
+    this.#head = text.slice(start, end);
+    if (typeof crossed === 'string') this.#text = text.slice(end);
+    else if (crossed[1] instanceof Uint8Array) this.#bytes = crossed[1];
+    else this.#stream = new BodyStream(crossed[1]);
+  }
+
+  /** Whether the status is between 200 and 299. */
+  get ok(): boolean {
+    return this.status >= 200 && this.status <= 299;
+  }
+
+  /** The usual words for the status. */
+  get statusText(): string {
+    return STATUS_CODES[this.status] ?? '';
+  }
+
+  /** The headers by name in lower case; a repeated one is joined with a comma, `set-cookie` is a list. */
+  get headers(): ResponseHeaders {
+    return (this.#headers ??= asHeaders(this.#head));
+  }
+
+  /** The body: parsed when it says it is JSON (`undefined` when empty), else as text. Throws when it is no JSON. */
+  get data(): any {
+    return (this.#data ??= { value: this.#parse() }).value;
+  }
+
+  /** The body as text, by the charset it names, else UTF-8. */
+  text(): string {
+    if (this.#text !== undefined) return this.#text;
+    const bytes = this.bytes();
+    const charset = /charset\s*=\s*"?([^\s;"]+)/i.exec(this.headers['content-type'] ?? '')?.[1];
+    try {
+      return new TextDecoder(charset ?? 'utf-8').decode(bytes);
+    } catch {
+      // A charset nobody knows.
+      return new TextDecoder().decode(bytes);
+    }
+  }
+
+  /** The body parsed as JSON, whatever it says it is. Throws when it is none. */
+  json(): any {
+    const text = this.text();
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      throw new MoorlineError(
+        `the answer of ${new URL(this.url).host} is not JSON`,
+        {
+          kind: 'protocol',
+          code: 'ERR_MOORLINE_PROTOCOL',
+          service: 'http',
+          operation: 'json',
+          delivery: 'answered',
+          retryable: false,
+          attempts: 1,
+          detail: { status: this.status },
+        },
+        { cause },
+      );
+    }
+  }
+
+  /** The body's bytes. */
+  bytes(): Uint8Array {
+    if (this.#stream) throw new TypeError('the body of a streamed answer is read from its stream');
+    return this.#bytes ?? Buffer.from(this.#text ?? '');
+  }
+
+  /**
+   * The body of a streamed answer, piece by piece: an async iterable, read as fast as it is asked. What is not read to its
+   * end must be closed, by leaving the loop or with `cancel()`.
+   */
+  get stream(): BodyStream {
+    if (!this.#stream) throw new TypeError('only the answer of a request with `stream: true` is a stream');
+    return this.#stream;
+  }
+
+  #parse(): unknown {
+    const type = this.headers['content-type'] ?? '';
+    if (!/\bjson\b/i.test(type)) return this.text();
+    return this.text() === '' ? undefined : this.json();
+  }
+}

@@ -1,0 +1,197 @@
+import { call } from './call';
+import { dress, failureRecord, MoorlineError } from './error';
+import { type HeadersInit, headerLines } from './http-headers';
+import { HTTPResponse } from './http-response';
+import { pump, type StreamedBody } from './http-stream';
+import { type Cancel, type Handle, type HttpBodyQueue, type HttpCallOptions, type HttpEngine, native } from './native';
+
+/** What a call may set for itself, and a transport for all of its calls. Milliseconds and bytes. */
+export interface HttpCallSettings {
+  /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
+  timeoutMs?: number | undefined;
+  /** From the last byte sent to the head of the answer. Default 30 000. */
+  headersTimeoutMs?: number | undefined;
+  /** Between two pieces of a body, sent or received. Default 30 000. */
+  bodyTimeoutMs?: number | undefined;
+  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  maxRedirects?: number | undefined;
+  /** Of a body as it comes from the network. Default 64 MiB. */
+  maxResponseBytes?: number | undefined;
+  /** Of a body when unpacked. Default 256 MiB. */
+  maxDecompressedBytes?: number | undefined;
+  /** Ask for and unpack gzip, br, zstd and deflate. Default true. */
+  decompress?: boolean | undefined;
+}
+
+/** @internal */
+export interface HttpTransportOptions extends HttpCallSettings {
+  /** Name resolution, TCP, proxy and TLS together. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** How long an unused connection is kept. Default 50 000; a server's own shorter hint wins. */
+  keepAliveTimeoutMs?: number | undefined;
+  /** Connections to one origin at once; further requests wait their turn. Default 256. */
+  maxConnections?: number | undefined;
+  /** Offer HTTP/2 to servers by ALPN. Default true. */
+  http2?: boolean | undefined;
+  /** Refuse a redirect from https to http. Default false. */
+  httpsOnlyRedirects?: boolean | undefined;
+  /** Refuse addresses that are not on the public internet, after resolution. Default false. */
+  publicAddressesOnly?: boolean | undefined;
+  /** Names, addresses and networks that are reached nevertheless. */
+  allowedHosts?: string[] | undefined;
+  /** `'environment'`, or the URL of an HTTP or SOCKS5 proxy. Default: none. */
+  proxy?: string | undefined;
+  /** `{ ca, cert, key, serverName, minVersion, rejectUnauthorized }`; files are read again when they change. */
+  tls?: Record<string, unknown> | undefined;
+}
+
+/** One request. */
+export interface HttpRequest {
+  /** Default `GET`, or `POST` with a body. */
+  method?: string | undefined;
+  url: string | URL;
+  headers?: HeadersInit | undefined;
+  /** Added to the URL's own; arrays repeat the key, `undefined` is left out. */
+  query?: Record<string, QueryValue | readonly QueryValue[]> | undefined;
+  /**
+   * A string or bytes as they are, a stream or async iterable of bytes or strings piece by piece, `URLSearchParams` as a
+   * form, anything else as JSON.
+   */
+  body?: unknown;
+  /** Hands the answer over when its head is there, with the body in `stream`. */
+  stream?: boolean | undefined;
+  settings?: HttpCallSettings | undefined;
+}
+
+type QueryValue = string | number | boolean | bigint | null | undefined;
+
+/** @internal What is open right now. */
+export interface HttpTransportStats {
+  connections: number;
+  inUse: number;
+  idle: number;
+  waiting: number;
+}
+
+/**
+ * @internal Sends requests and keeps connections for them. Every status is an answer; a call that gets none rejects with
+ * a {@link MoorlineError} whose `detail` tells the `phase`, `bytesWritten` and `reusedSocket`.
+ */
+export class HttpTransport {
+  readonly #engine: Handle<HttpEngine>;
+
+  constructor(options: HttpTransportOptions = {}) {
+    this.#engine = native.httpOpen(options);
+  }
+
+  async request(init: HttpRequest, options: { signal?: AbortSignal | undefined } = {}): Promise<HTTPResponse> {
+    const { body, type, source } = bodyOf(init.body);
+    const method = init.method ?? (init.body === undefined || init.body === null ? 'GET' : 'POST');
+    const url = urlOf(init);
+    const head = `${checked(method, 'request.method')} ${checked(url, 'request.url')}${headerLines(init.headers, type)}`;
+    const settings: Handle<HttpCallOptions> | undefined =
+      init.settings && native.httpCallOptions(this.#engine, init.settings);
+    const streamed = init.stream === true;
+    const start = (cancel: Handle<Cancel> | undefined) =>
+      native.httpRequest(this.#engine, head, body, settings, cancel, streamed);
+    const feeding = source && pump(source, body as Handle<HttpBodyQueue>);
+    try {
+      // Without a signal nothing has to be raced, and this is the hot way.
+      const answer = await (options.signal ? call(start, options.signal, toError) : start(undefined));
+      return new HTTPResponse(answer, url);
+    } catch (rejection) {
+      const error = toError(rejection);
+      // What the caller's own stream threw is why the request broke off.
+      const reason = feeding?.failure();
+      throw reason && error instanceof MoorlineError ? reason.error : error;
+    } finally {
+      feeding?.stop();
+    }
+  }
+
+  /** What is open right now, over all origins. */
+  stats(): HttpTransportStats {
+    const [connections, inUse, idle, waiting] = native.httpStats(this.#engine) as [number, number, number, number];
+    return { connections, inUse, idle, waiting };
+  }
+
+  /** Ends every call and closes every connection. */
+  close(): void {
+    native.httpClose(this.#engine);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** A request that cannot be sent at all is the programmer's mistake. */
+function toError(rejection: unknown): unknown {
+  const record = failureRecord(rejection);
+  if (record?.kind !== 'internal' || !record.code.startsWith('ERR_INVALID_')) return dress(rejection);
+  return Object.assign(new TypeError(record.message), { code: record.code });
+}
+
+/** A line break would be another header. */
+function checked(text: string, path: string): string {
+  if (!/[\s]/.test(text)) return text;
+  if (path === 'request.url') return encodeURI(decodeSafely(text.trim()));
+  throw Object.assign(new TypeError(`${path} has a space in it`), { code: 'ERR_INVALID_ARG_VALUE' });
+}
+
+function decodeSafely(text: string): string {
+  try {
+    return decodeURI(text);
+  } catch {
+    return text;
+  }
+}
+
+function urlOf({ url, query }: HttpRequest): string {
+  const text = typeof url === 'string' ? url : String(url);
+  if (!query) return text;
+  const parameters = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) {
+    for (const one of Array.isArray(value) ? (value as readonly QueryValue[]) : [value as QueryValue]) {
+      if (one !== undefined) parameters.append(key, String(one));
+    }
+  }
+  const added = parameters.toString();
+  if (!added) return text;
+  const [base = '', fragment] = text.split('#', 2);
+  const joined = `${base}${base.includes('?') ? '&' : '?'}${added}`;
+  return fragment === undefined ? joined : `${joined}#${fragment}`;
+}
+
+interface SentBody {
+  body?: string | Uint8Array | Handle<HttpBodyQueue>;
+  /** The content type where the caller names none. */
+  type?: string;
+  source?: StreamedBody;
+}
+
+const JSON_TYPE = 'application/json';
+
+function bodyOf(body: unknown): SentBody {
+  if (body === undefined || body === null) return {};
+  if (typeof body === 'string') return { body, type: 'text/plain;charset=UTF-8' };
+  if (body instanceof Uint8Array) return { body };
+  if (ArrayBuffer.isView(body)) return { body: new Uint8Array(body.buffer, body.byteOffset, body.byteLength) };
+  if (body instanceof ArrayBuffer) return { body: new Uint8Array(body) };
+  if (body instanceof URLSearchParams) {
+    return { body: body.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
+  }
+  if (isStreamed(body)) return { body: native.httpBodyOpen(), source: body };
+  const json = JSON.stringify(body) as string | undefined;
+  if (json === undefined) {
+    const message = `request.body must be text, bytes, a stream or a JSON value, got ${typeof body}`;
+    throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  return { body: json, type: JSON_TYPE };
+}
+
+function isStreamed(body: unknown): body is StreamedBody {
+  return typeof (body as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator] === 'function';
+}
+
+export { HTTPResponse };

@@ -1,0 +1,179 @@
+// The Autobahn fuzzing server: Python 2.7 and old packages, installed under target/autobahn from the machine's own
+// package registries, and started on a free port of the loopback interface.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
+import { root } from '../run.mjs';
+
+const home = join(root, 'target', 'autobahn');
+const installed = join(home, 'installed');
+
+/** The last Debian with Python 2.7; its packages are extracted, not installed. */
+const SUITE = 'bullseye';
+const DEBS = ['python2.7-minimal', 'libpython2.7-minimal', 'libpython2.7-stdlib', 'libssl1.1', 'libffi7'];
+/** The last of each that Python 2.7 runs. */
+const TOOLS = ['pip==20.3.4', 'setuptools==44.1.1', 'wheel==0.37.1'];
+const SOURCES = ['autobahntestsuite==0.8.2', 'autobahn==0.10.9', 'Twisted==19.10.0'];
+const PACKAGES = [
+  ...['zope.interface==5.4.0', 'constantly==15.1.0', 'incremental==17.5.0', 'Automat==0.8.0', 'attrs==19.3.0'],
+  ...['hyperlink==19.0.0', 'PyHamcrest==1.9.0', 'six==1.16.0', 'idna==2.10', 'txaio==2.10.0'],
+  ...['Jinja2==2.11.3', 'MarkupSafe==1.1.1'],
+];
+/** wstest imports TLS and a test library at its start, and needs neither for what is asked of it. */
+const LAUNCHER = `
+import sys, types, unittest, txaio
+txaio.use_twisted()
+ssl = types.ModuleType('ssl')
+ssl.ClientContextFactory = ssl.DefaultOpenSSLContextFactory = object
+sys.modules.update({'twisted.internet.ssl': ssl, 'unittest2': unittest})
+import twisted.internet
+twisted.internet.ssl = ssl
+from autobahntestsuite import wstest
+wstest.run()
+`;
+
+const python2 = join(home, 'debian', 'usr', 'bin', 'python2.7');
+const environment = (...path) => ({
+  ...process.env,
+  LD_LIBRARY_PATH: join(home, 'debian', 'usr', 'lib', 'x86_64-linux-gnu'),
+  PYTHONHOME: join(home, 'debian', 'usr'),
+  PYTHONPATH: path.map((part) => join(home, part)).join(':'),
+});
+
+function must(what, command, args, options = {}) {
+  const { status, error, stderr } = spawnSync(command, args, {
+    cwd: home,
+    encoding: 'utf8',
+    timeout: 300_000,
+    ...options,
+  });
+  if (status === 0) return;
+  throw new Error(`${what} failed: ${error?.message ?? stderr.trim().split('\n').slice(-3).join('; ')}`);
+}
+
+/** The mirror that this machine installs from. */
+function mirror() {
+  const directory = '/etc/apt/sources.list.d';
+  const lists = existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : [];
+  for (const list of ['/etc/apt/sources.list', ...lists].filter((path) => existsSync(path))) {
+    const text = readFileSync(list, 'utf8');
+    const found = text.match(/^(?:URIs:|deb(?: \[.*?\])?)\s*(\S+\/debian)\/?(?:\s|$)/m);
+    if (found) return found[1];
+  }
+  throw new Error('apt names no Debian mirror');
+}
+
+function installPython() {
+  const apt = join(home, 'apt');
+  for (const part of ['lists/partial', 'cache/archives/partial', 'debs']) {
+    mkdirSync(join(apt, part), { recursive: true });
+  }
+  const key = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  writeFileSync(join(apt, 'sources.list'), `deb [signed-by=${key}] ${mirror()} ${SUITE} main\n`);
+  writeFileSync(join(apt, 'status'), '');
+  const own = { 'Dir::Etc::SourceList': 'sources.list', 'Dir::State::Lists': 'lists', 'Dir::Cache': 'cache' };
+  const options = Object.entries({ ...own, 'Dir::State::Status': 'status' }).flatMap(([name, path]) => [
+    '-o',
+    `${name}=${join(apt, path)}`,
+  ]);
+  options.push('-o', 'Dir::Etc::SourceParts=/nonexistent', '-qq');
+  must('reading the package lists', 'apt-get', [...options, 'update']);
+  must('fetching Python 2.7', 'apt-get', [...options, 'download', ...DEBS], { cwd: join(apt, 'debs') });
+  for (const deb of readdirSync(join(apt, 'debs'))) {
+    must('extracting Python 2.7', 'dpkg-deb', ['-x', join(apt, 'debs', deb), join(home, 'debian')]);
+  }
+}
+
+function installPackages() {
+  const pip = ['-m', 'pip', '-q', '--disable-pip-version-check', '--no-python-version-warning'];
+  const wheels = ['download', '-q', '--no-deps', '--only-binary=:all:', '--python-version', '2.7', '-d', 'wheels'];
+  must('fetching pip', 'python3', ['-m', 'pip', ...wheels, ...TOOLS]);
+  for (const wheel of readdirSync(join(home, 'wheels'))) {
+    must('extracting pip', 'python3', ['-m', 'zipfile', '-e', join('wheels', wheel), 'tools']);
+  }
+  const env = environment('tools', 'site');
+  must('installing packages', python2, [...pip, 'install', '--no-deps', '--target', 'site', ...PACKAGES], { env });
+  writeFileSync(join(home, 'site', 'zope', '__init__.py'), '');
+  const sources = ['download', '--no-deps', '--no-binary', ':all:', '--no-build-isolation', '-d', 'sources'];
+  must('fetching the suite', python2, [...pip, ...sources, ...SOURCES], { env });
+  for (const source of readdirSync(join(home, 'sources'))) {
+    must('extracting the suite', 'tar', ['xf', join('sources', source)]);
+  }
+  writeFileSync(join(home, 'launcher.py'), LAUNCHER);
+}
+
+/** Installs the server once; throws with the reason when it cannot be had here. */
+export function install() {
+  if (existsSync(installed)) return;
+  if (process.platform !== 'linux' || process.arch !== 'x64') throw new Error('it is installed on Linux x64 only');
+  rmSync(home, { recursive: true, force: true });
+  mkdirSync(home, { recursive: true });
+  installPython();
+  installPackages();
+  writeFileSync(`${installed}.new`, '');
+  renameSync(`${installed}.new`, installed);
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Starts it with the cases whose names match `cases` (`*` at the end for all of a group). */
+export async function start(cases) {
+  install();
+  const port = await freePort();
+  const directory = join(home, `run-${process.pid}-${port}`);
+  mkdirSync(directory);
+  const spec = join(directory, 'spec.json');
+  const reports = join(directory, 'reports');
+  const url = `ws://127.0.0.1:${port}`;
+  writeFileSync(
+    spec,
+    JSON.stringify({ url, outdir: reports, cases, 'exclude-cases': [], 'exclude-agent-cases': {} }),
+  );
+  const path = ['autobahntestsuite-0.8.2', 'autobahn-0.10.9', 'Twisted-19.10.0/src', 'site', 'tools'];
+  const args = ['-u', join(home, 'launcher.py'), '-u', '0', '-m', 'fuzzingserver', '-s', spec];
+  const server = spawn(python2, args, { cwd: directory, env: environment(...path), stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  const names = await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`it does not start: ${said}`)), 30_000);
+    const done = (settle, value) => {
+      clearTimeout(timer);
+      settle(value);
+    };
+    const hear = (text) => {
+      said += text;
+      const list = said.match(/^Cases = \[(.*)\]$/m);
+      if (list) done(resolve, list[1].replaceAll("'", '').split(', '));
+    };
+    server.stdout.setEncoding('utf8').on('data', hear);
+    server.stderr.setEncoding('utf8').on('data', hear);
+    server.once('exit', () => done(reject, new Error(`it ended at once: ${said}`)));
+  }).catch((error) => {
+    server.kill('SIGKILL');
+    throw error;
+  });
+  server.stdout.removeAllListeners('data').resume();
+  server.stderr.removeAllListeners('data').resume();
+  return {
+    url,
+    /** The cases by number, from 1. */
+    names,
+    /** What the server thinks of `agent`, by case, when it was asked to write its reports. */
+    verdicts: (agent) => JSON.parse(readFileSync(join(reports, 'index.json'), 'utf8'))[agent],
+    async stop() {
+      const ended = new Promise((resolve) => server.once('exit', resolve));
+      if (server.exitCode === null && server.signalCode === null) {
+        server.kill('SIGKILL');
+        await ended;
+      }
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}

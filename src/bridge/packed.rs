@@ -1,0 +1,53 @@
+//! Many small values as one array: no allocation for each on the way, and one crossing for all.
+
+use std::ptr;
+
+use napi::{Result, bindgen_prelude::ToNapiValue, check_status, sys};
+
+use super::value::{Value, create_text};
+
+/// One element of a [`Packed`].
+pub(crate) enum Element<'a> {
+    /// Bytes of UTF-8.
+    Text(&'a [u8]),
+    Integer(i32),
+    Value(Value),
+}
+
+/// Something that becomes a JavaScript array, element by element, on the JavaScript thread.
+pub(crate) trait Packed: Send {
+    /// How many elements there are.
+    fn len(&self) -> usize;
+    /// The next one; asked for [`Self::len`] times.
+    fn next(&mut self) -> Element<'_>;
+}
+
+/// # Safety
+/// On the JavaScript thread of `env`, within a handle scope.
+pub(super) unsafe fn create_array(
+    env: sys::napi_env,
+    packed: &mut dyn Packed,
+) -> Result<sys::napi_value> {
+    let mut array = ptr::null_mut();
+    // SAFETY: the caller vouches for `env`; every pointer is to memory that outlives its call.
+    unsafe {
+        let length = packed.len();
+        check_status!(sys::napi_create_array_with_length(
+            env,
+            length,
+            &raw mut array
+        ))?;
+        for index in 0..length {
+            let mut made = ptr::null_mut();
+            match packed.next() {
+                Element::Text(text) => check_status!(create_text(env, text, &raw mut made))?,
+                Element::Integer(number) => {
+                    check_status!(sys::napi_create_int32(env, number, &raw mut made))?;
+                }
+                Element::Value(value) => made = Value::to_napi_value(env, value)?,
+            }
+            check_status!(sys::napi_set_element(env, array, index as u32, made))?;
+        }
+    }
+    Ok(array)
+}

@@ -1,0 +1,87 @@
+//! The calls that every message makes, written by hand.
+
+use std::ffi::CStr;
+
+use moorline_services::websocket::{Flushed, Socket};
+use napi::Result;
+
+use crate::bridge::{Answer, Call, Exports, Function};
+
+/// Adds the hand-written functions.
+pub(crate) fn register(exports: &Exports) -> Result<()> {
+    exports.add::<Push>()?;
+    exports.add::<Flush>()?;
+    exports.add::<Resume>()?;
+    exports.add::<Pause>()?;
+    exports.add::<Terminate>()?;
+    exports.add::<Keep>()
+}
+
+/// Accepts a message at once; false when it must wait.
+struct Push;
+
+impl Function for Push {
+    const NAME: &'static CStr = c"websocketPush";
+    fn run(call: &Call) -> Answer {
+        let text = call.flag(2).unwrap_or(false);
+        let pushed = call
+            .handle::<Socket>(0)
+            .and_then(|socket| call.with_bytes(1, |bytes| socket.push(bytes, text)));
+        Answer::Bool(pushed.unwrap_or(false))
+    }
+}
+
+/// Writes what was pushed; false when not all of it could be.
+struct Flush;
+
+impl Function for Flush {
+    const NAME: &'static CStr = c"websocketFlush";
+    fn run(call: &Call) -> Answer {
+        let flushed = call.handle::<Socket>(0).map(|socket| socket.flush());
+        Answer::Bool(flushed == Some(Flushed::Done))
+    }
+}
+
+/// Lets the listener hear what comes.
+struct Resume;
+
+impl Function for Resume {
+    const NAME: &'static CStr = c"websocketResume";
+    fn run(call: &Call) -> Answer {
+        call.handle::<Socket>(0).map(|socket| socket.resume());
+        Answer::Undefined
+    }
+}
+
+/// Lets the listener hear nothing.
+struct Pause;
+
+impl Function for Pause {
+    const NAME: &'static CStr = c"websocketPause";
+    fn run(call: &Call) -> Answer {
+        call.handle::<Socket>(0).map(|socket| socket.pause());
+        Answer::Undefined
+    }
+}
+
+/// Ends a connection without a close frame.
+struct Terminate;
+
+impl Function for Terminate {
+    const NAME: &'static CStr = c"websocketTerminate";
+    fn run(call: &Call) -> Answer {
+        call.handle::<Socket>(0).map(|socket| socket.terminate());
+        Answer::Undefined
+    }
+}
+
+/// Keeps the process alive for whoever waits for a message, and no longer.
+struct Keep;
+
+impl Function for Keep {
+    const NAME: &'static CStr = c"websocketKeep";
+    fn run(call: &Call) -> Answer {
+        call.keep_alive(call.flag(0).unwrap_or(false));
+        Answer::Undefined
+    }
+}

@@ -1,0 +1,166 @@
+//! WebSocket: connections, and messages in both directions.
+
+mod hot;
+mod told;
+
+use std::{sync::Arc, time::Duration};
+
+use moorline_core::{
+    limit::Limit,
+    options::{OptionError, Options, Plain, Read},
+};
+use moorline_services::websocket::{Agreement, Config, Inbox, Listen, Socket, WebSocketClient};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::bridge::{Callback, Cancel, Given, Handle, Promised, Value, promise, throw};
+
+pub(crate) use hot::register;
+use told::Bell;
+
+/// How long a ping waits for its answer, unless told otherwise.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a close frame can hold beside its code.
+const MAX_REASON_BYTES: usize = 123;
+
+/// What connections are made from; nothing is reached yet.
+#[napi(catch_unwind, ts_return_type = "Handle<WebSocketClient>")]
+pub fn websocket_client(env: Env, options: Given) -> Result<Handle<WebSocketClient>> {
+    let config = Config::read(&options.0).map_err(|error| throw(&env, &error))?;
+    Ok(Handle::new(WebSocketClient::new(config)))
+}
+
+/// A new connection, its sub-protocol, and what was agreed about compression. It is paused; after
+/// `websocketResume` the listener hears what comes (`lib/websocket.ts` knows the shapes).
+#[napi(
+    catch_unwind,
+    ts_return_type = "Promise<[Handle<Socket>, string, string | undefined]>"
+)]
+pub fn websocket_connect(
+    env: Env,
+    client: Handle<WebSocketClient>,
+    #[napi(ts_arg_type = "(told: unknown) => void")] listener: Callback,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let cancel = Cancel::token(cancel.as_ref());
+    promise(&env, async move {
+        let listen = |inbox: &Arc<Inbox>| -> Arc<dyn Listen> {
+            Arc::new(Bell {
+                listener,
+                inbox: Arc::clone(inbox),
+            })
+        };
+        let socket = client.connect(listen, &cancel).await?;
+        let protocol = socket.protocol().to_owned();
+        let compression = socket
+            .compression()
+            .map_or(Value::Undefined, |it| Value::Text(describe(&it)));
+        Ok(Value::List(vec![
+            Handle::new(socket).into(),
+            Value::Text(protocol),
+            compression,
+        ]))
+    })
+}
+
+/// Sends one message in its turn: with its own time limit, or when there is no room at once.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn websocket_send(
+    env: Env,
+    socket: Handle<Socket>,
+    data: Given,
+    timeout_ms: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let timeout = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    let (bytes, text) = match data.0 {
+        Plain::Text(text) => (text.into_bytes(), true),
+        Plain::Bytes(bytes) => (bytes, false),
+        other => {
+            let error = OptionError::wrong_type("data", "a string or bytes", &other);
+            return Err(throw(&env, &error));
+        }
+    };
+    let cancel = Cancel::token(cancel.as_ref());
+    promise(&env, socket.0.send(bytes, text, timeout, cancel))
+}
+
+/// Waits until what was pushed is written.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn websocket_written(env: Env, socket: Handle<Socket>) -> Result<Promised> {
+    promise(&env, async move { socket.written().await })
+}
+
+/// The milliseconds that a ping takes.
+#[napi(catch_unwind, ts_return_type = "Promise<number>")]
+pub fn websocket_ping(
+    env: Env,
+    socket: Handle<Socket>,
+    timeout_ms: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let limit = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    let limit = limit.and_then(Limit::get).unwrap_or(PING_TIMEOUT);
+    let cancel = Cancel::token(cancel.as_ref());
+    promise(&env, async move {
+        let took = socket.ping(limit, &cancel).await?;
+        Ok(Value::Number(took.as_secs_f64() * 1000.0))
+    })
+}
+
+/// Closes with a close frame; resolves when it is over, however that was.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn websocket_close(
+    env: Env,
+    socket: Handle<Socket>,
+    code: f64,
+    reason: String,
+) -> Result<Promised> {
+    let code = read_close(code, &reason).map_err(|error| throw(&env, &error))?;
+    promise(&env, async move {
+        socket.close(code, reason).await;
+        Ok(())
+    })
+}
+
+fn read_close(code: f64, reason: &str) -> Read<u16> {
+    let allowed = |code: &f64| *code == 1000.0 || (3000.0..=4999.0).contains(code);
+    if code.fract() != 0.0 || !allowed(&code) {
+        let expected = "1000, or between 3000 and 4999";
+        return Err(OptionError::out_of_range("code", expected, code));
+    }
+    if reason.len() > MAX_REASON_BYTES {
+        let expected = format!("at most {MAX_REASON_BYTES} bytes of UTF-8");
+        let got = format!("{} bytes", reason.len());
+        return Err(OptionError::out_of_range("reason", expected, got));
+    }
+    Ok(code as u16)
+}
+
+/// A call's own time limit, from `options.timeoutMs`.
+fn read_timeout(value: Plain) -> Read<Option<Limit<Duration>>> {
+    let given = !matches!(value, Plain::Undefined);
+    let entries = Plain::Map(vec![("timeoutMs".to_owned(), value)]);
+    let limit = Options::new("options", &entries)?.ms_limit("timeoutMs", Limit::Off, 0.0)?;
+    Ok(given.then_some(limit))
+}
+
+/// As the header says it.
+fn describe(agreement: &Agreement) -> String {
+    let mut text = "permessage-deflate".to_owned();
+    if agreement.server_no_context_takeover {
+        text.push_str("; server_no_context_takeover");
+    }
+    if agreement.client_no_context_takeover {
+        text.push_str("; client_no_context_takeover");
+    }
+    for (name, bits) in [
+        ("server", agreement.server_window_bits),
+        ("client", agreement.client_window_bits),
+    ] {
+        if bits < 15 {
+            text.push_str(&format!("; {name}_max_window_bits={bits}"));
+        }
+    }
+    text
+}

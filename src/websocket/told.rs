@@ -1,0 +1,91 @@
+//! What a connection tells, in the shapes that `lib/websocket.ts` reads.
+
+use std::sync::Arc;
+
+use moorline_services::websocket::{Batch, Closed, Entry, Inbox, Listen};
+
+use crate::bridge::{Callback, Element, Packed, Value, record};
+
+/// Wakes JavaScript, which then gets all that has come by that time.
+pub(super) struct Bell {
+    pub(super) listener: Callback,
+    pub(super) inbox: Arc<Inbox>,
+}
+
+impl Listen for Bell {
+    fn ring(&self) {
+        let inbox = Arc::clone(&self.inbox);
+        let taken = move || inbox.take().map_or(Value::Undefined, told);
+        self.listener.call(Value::Later(Box::new(taken)));
+    }
+}
+
+/// One text as it is; several as an array; with anything else, `[messages, bytes, pings, closed]`, where small
+/// binary messages are their lengths in `bytes`.
+fn told((mut batch, closed): (Batch, Option<Closed>)) -> Value {
+    let plain = batch.binary.is_empty()
+        && batch.pings == 0
+        && closed.is_none()
+        && !batch
+            .entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Binary(0)));
+    if let (true, [Entry::Text(_)]) = (plain, batch.entries.as_slice()) {
+        // The batch holds only what has been checked.
+        return Value::Text(String::from_utf8(batch.text).unwrap_or_default());
+    }
+    let bytes = std::mem::take(&mut batch.binary);
+    let pings = f64::from(batch.pings);
+    let messages = Value::Packed(Box::new(Messages {
+        entries: batch.entries.into_iter(),
+        text: batch.text,
+        at: 0,
+    }));
+    if plain {
+        return messages;
+    }
+    Value::List(vec![
+        messages,
+        Value::Bytes(bytes),
+        Value::Number(pings),
+        closed.map_or(Value::Undefined, told_end),
+    ])
+}
+
+fn told_end(closed: Closed) -> Value {
+    let failure = closed.failure.map(record);
+    Value::List(vec![
+        Value::Number(f64::from(closed.code)),
+        Value::Text(closed.reason),
+        Value::Bool(closed.clean),
+        failure.map_or(Value::Undefined, Value::Text),
+    ])
+}
+
+struct Messages {
+    entries: std::vec::IntoIter<Entry>,
+    text: Vec<u8>,
+    at: usize,
+}
+
+impl Packed for Messages {
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn next(&mut self) -> Element<'_> {
+        match self.entries.next() {
+            Some(Entry::Text(length)) => {
+                let start = self.at;
+                self.at += length;
+                Element::Text(&self.text[start..self.at])
+            }
+            Some(Entry::Binary(length)) => Element::Integer(length as i32),
+            Some(Entry::LargeText(text)) => {
+                Element::Value(Value::Text(String::from_utf8(text).unwrap_or_default()))
+            }
+            Some(Entry::LargeBinary(bytes)) => Element::Value(Value::Bytes(bytes)),
+            None => Element::Value(Value::Undefined),
+        }
+    }
+}

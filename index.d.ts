@@ -925,6 +925,63 @@ export declare class WebSocketConnection extends LastingConnection<string | Buff
   protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
   protected open(url: string, signal: AbortSignal): Promise<Line>;
 }
+/** Runs health checks by id, every 30 seconds and for at most 5, on the same monitor as everything else's health. */
+export declare class HealthChecker {
+  #private;
+  /** @param options what the checks are told that say nothing else. */
+  constructor(options?: HealthCheckOptions);
+  /** The result of a check, as connections have it. */
+  static result(
+    connectionId: string,
+    isHealthy: boolean,
+    responseTime: number,
+    errorMessage?: string,
+    details?: Record<string, unknown>,
+  ): ConnectionHealthCheck;
+  /** From now on runs every check when it is due: at once, then periodically. Does not keep the process alive. */
+  start(): void;
+  /** Ends the periodic runs; those in progress come to their end. */
+  stop(): void;
+  /**
+   * Adds a check: a function that gives a {@link ConnectionHealthCheck}, or whatever {@link HealthMonitor} takes. The
+   * signal it is handed is aborted when it has taken too long.
+   */
+  add(id: string, check: HealthCheckFunction): void;
+  /** Removes a check. Returns whether it was there. */
+  remove(id: string): boolean;
+  /** Runs a check now. Rejects only when there is none of that id. */
+  check(id: string): Promise<ConnectionHealthCheck>;
+  /** The last result of a check, if it has run. */
+  lastResult(id: string): ConnectionHealthCheck | undefined;
+}
+/** What a {@link SecurityLevel} means. */
+export interface ConnectionSecurityInfo {
+  securityLevel: SecurityLevel;
+  /** Whether the server's certificate is checked. */
+  certificateValidation: boolean;
+  /** Where plain text may go: `loopback` is this machine. */
+  plainText: 'anywhere' | 'loopback' | 'nowhere';
+  /** The oldest TLS that is spoken. */
+  minTlsVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Whether a redirect from https to http is refused. */
+  httpsOnlyRedirects: boolean;
+  /** Whether only the public internet, and `customSecurityOptions.allowedHosts`, can be reached. */
+  publicAddressesOnly: boolean;
+}
+/** What a security level means, and the headers that tell a server who is calling. */
+export declare class ConnectionSecurity {
+  #private;
+  /** @param level Default `basic`. */
+  constructor(level?: SecurityLevel);
+  /**
+   * `Authorization: Bearer …` for a token, `X-API-Key` for a key; a `null` or missing one gives no header.
+   *
+   * @throws TypeError for one that cannot stand in a header. It is not shown.
+   */
+  createAuthorizationHeaders(token?: string | null, apiKey?: string | null): Record<string, string>;
+  /** What the level means. */
+  getSecurityInfo(): ConnectionSecurityInfo;
+}
 type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
 export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;

@@ -33,6 +33,10 @@ export interface HttpTransportOptions extends HttpCallSettings {
   maxConnections?: number | undefined;
   /** Offer HTTP/2 to servers by ALPN. Default true. */
   http2?: boolean | undefined;
+  /** What the following are by default, and what must not be weaker. Default: nothing is asked for. */
+  securityLevel?: 'none' | 'basic' | 'enhanced' | 'maximum' | undefined;
+  /** Refuse plain text except to this machine. Default false. */
+  encryption?: boolean | undefined;
   /** Refuse a redirect from https to http. Default false. */
   httpsOnlyRedirects?: boolean | undefined;
   /** Refuse addresses that are not on the public internet, after resolution. Default false. */

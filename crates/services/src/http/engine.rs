@@ -148,7 +148,7 @@ impl Engine {
             );
         };
         let downgrade = request.is_secure() && url.scheme_str() == Some("http");
-        if downgrade && self.options.https_only_redirects {
+        if downgrade && self.options.dial.https_stays {
             return refuse("redirects from https to http", "ERR_INSECURE_REDIRECT");
         }
         let becomes_get = match status {

@@ -33,7 +33,7 @@ export abstract class BaseConnection extends ConnectionLife {
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     const breaker = breakerOptions(this.config);
     const shared = `${name}:${this.connectionId}`;
-    this.#policy = new Policy(policyOptions(shared, this.config, breaker));
+    this.#policy = new Policy(policyOptions(shared, this.config, breaker, this.attemptTimeoutMs));
     if (breaker) {
       this.#breaker = new CircuitBreaker(shared, breaker);
       this.#breaker.on('state', ({ to }) => this.#breakerIs(String(to)));
@@ -156,6 +156,11 @@ export abstract class BaseConnection extends ConnectionLife {
     return this.isConnected();
   }
 
+  /** @internal How long an attempt may take; `Infinity` for a transport that bounds its attempts itself. */
+  protected get attemptTimeoutMs(): number {
+    return this.config.timeout;
+  }
+
   /** @internal Whether the circuit breaker lets nothing through. */
   protected get isRefusing(): boolean {
     return this.#breaker?.state === 'open';
@@ -250,16 +255,17 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 }
 
-/** The policy of a connection: `timeout` for one attempt, `retryCount` more of them, one breaker around calls. */
+/** The policy of a connection: `retryCount` more attempts after the first, one breaker around calls. */
 function policyOptions(
   name: string,
   config: Readonly<ResolvedConnectionConfig>,
   breaker: BreakerOptions | false,
+  attemptTimeoutMs: number,
 ): PolicyOptions {
   return {
     name,
     timeoutMs: Infinity,
-    attemptTimeoutMs: config.timeout,
+    attemptTimeoutMs,
     retry: config.autoRetry &&
       config.retryCount > 0 && {
         maxRetries: config.retryCount,
@@ -267,8 +273,7 @@ function policyOptions(
         maxDelayMs: Math.max(MAX_DELAY_MS, config.retryDelay),
         exponentialBase: config.backoffMultiplier,
         budget: false,
-        // An error of somebody else's says nothing of whether a repeat would be safe.
-        retryableExceptions: [(error) => error instanceof MoorlineError && error.retryable],
+        retryableExceptions: [isRepeatable],
       },
     breaker: breaker && { ...breaker, counts: 'calls' },
     rateLimit: config.rateLimit && {
@@ -277,6 +282,12 @@ function policyOptions(
       maxWaitMs: config.timeout,
     },
   };
+}
+
+/** An error of somebody else's says nothing of whether a repeat would be safe, nor does an attempt that was cut off. */
+function isRepeatable(error: unknown): boolean {
+  if (!(error instanceof MoorlineError) || !error.retryable) return false;
+  return error.service !== 'resilience' || error.delivery === 'none';
 }
 
 function breakerOptions(config: Readonly<ResolvedConnectionConfig>): BreakerOptions | false {

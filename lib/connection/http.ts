@@ -100,6 +100,11 @@ export class HTTPConnection extends BaseConnection {
     return typeof data === 'string' ? { text: data } : (data ?? null);
   }
 
+  /** @internal The transport keeps to `timeout` itself, and knows what was written when it was over. */
+  protected override get attemptTimeoutMs(): number {
+    return Infinity;
+  }
+
   /** @internal */
   override fallBack(reason: string): void {
     this.#fallback.activate(reason);

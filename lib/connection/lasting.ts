@@ -98,6 +98,11 @@ export abstract class LastingConnection<Message, Parsed = Message>
     }
   }
 
+  /** @internal The transport keeps to `timeout` itself, and knows what was written when it was over. */
+  protected override get attemptTimeoutMs(): number {
+    return Infinity;
+  }
+
   /** @internal */
   override fallBack(reason: string): void {
     this.#fallback.activate(reason);

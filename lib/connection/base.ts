@@ -33,7 +33,7 @@ export abstract class BaseConnection extends ConnectionLife {
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     const breaker = breakerOptions(this.config);
     const shared = `${name}:${this.connectionId}`;
-    this.#policy = new Policy(policyOptions(shared, this.config, breaker, this.attemptTimeoutMs));
+    this.#policy = new Policy(policyOptions(shared, this.config, breaker, this.hasTransport));
     if (breaker) {
       this.#breaker = new CircuitBreaker(shared, breaker);
       this.#breaker.on('state', ({ to }) => this.#breakerIs(String(to)));
@@ -156,9 +156,12 @@ export abstract class BaseConnection extends ConnectionLife {
     return this.isConnected();
   }
 
-  /** @internal How long an attempt may take; `Infinity` for a transport that bounds its attempts itself. */
-  protected get attemptTimeoutMs(): number {
-    return this.config.timeout;
+  /**
+   * @internal Whether it speaks through a transport of ours, which keeps to `timeout` itself and knows what was written
+   * when it was over. What fails there is a `MoorlineError`; everything else is the caller's mistake.
+   */
+  protected get hasTransport(): boolean {
+    return false;
   }
 
   /** @internal Whether the circuit breaker lets nothing through. */
@@ -260,12 +263,13 @@ function policyOptions(
   name: string,
   config: Readonly<ResolvedConnectionConfig>,
   breaker: BreakerOptions | false,
-  attemptTimeoutMs: number,
+  hasTransport: boolean,
 ): PolicyOptions {
+  const excludedExceptions = hasTransport ? [isMistake] : undefined;
   return {
     name,
     timeoutMs: Infinity,
-    attemptTimeoutMs,
+    attemptTimeoutMs: hasTransport ? Infinity : config.timeout,
     retry: config.autoRetry &&
       config.retryCount > 0 && {
         maxRetries: config.retryCount,
@@ -275,7 +279,7 @@ function policyOptions(
         budget: false,
         retryableExceptions: [isRepeatable],
       },
-    breaker: breaker && { ...breaker, counts: 'calls' },
+    breaker: breaker && { ...breaker, counts: 'calls', excludedExceptions },
     rateLimit: config.rateLimit && {
       max: config.rateLimitRequests,
       windowMs: config.rateLimitWindow,
@@ -288,6 +292,11 @@ function policyOptions(
 function isRepeatable(error: unknown): boolean {
   if (!(error instanceof MoorlineError) || !error.retryable) return false;
   return error.service !== 'resilience' || error.delivery === 'none';
+}
+
+/** Of what a transport throws: a value that cannot be sent, which says nothing about the other side. */
+function isMistake(error: unknown): boolean {
+  return !(error instanceof MoorlineError);
 }
 
 function breakerOptions(config: Readonly<ResolvedConnectionConfig>): BreakerOptions | false {

@@ -93,16 +93,22 @@ export class HTTPConnection extends BaseConnection {
     throw thrown?.error;
   }
 
-  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`. */
+  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. */
+  override async receive(): Promise<any> {
+    if (!(await this.isConnected())) return null;
+    // The request has the breaker around it, and may go to `fallbackUrl` when that is open.
+    return this.guarded('receive', () => this.receiveImpl(), null);
+  }
+
   protected override async receiveImpl(): Promise<unknown> {
     const response = await this.#request({ method: 'GET' });
     const data: unknown = response.data;
     return typeof data === 'string' ? { text: data } : (data ?? null);
   }
 
-  /** @internal The transport keeps to `timeout` itself, and knows what was written when it was over. */
-  protected override get attemptTimeoutMs(): number {
-    return Infinity;
+  /** @internal */
+  protected override get hasTransport(): boolean {
+    return true;
   }
 
   /** @internal */

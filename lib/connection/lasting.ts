@@ -98,9 +98,9 @@ export abstract class LastingConnection<Message, Parsed = Message>
     }
   }
 
-  /** @internal The transport keeps to `timeout` itself, and knows what was written when it was over. */
-  protected override get attemptTimeoutMs(): number {
-    return Infinity;
+  /** @internal */
+  protected override get hasTransport(): boolean {
+    return true;
   }
 
   /** @internal */

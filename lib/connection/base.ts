@@ -53,10 +53,10 @@ export abstract class BaseConnection extends ConnectionLife {
     try {
       if (!(await this.connectImpl())) throw new Error('The connection was refused');
     } catch (error) {
-      this.connectFailed(error);
+      // A disconnect that came meanwhile counts, and is why it failed.
+      if (this.state === ConnectionState.CONNECTING) this.connectFailed(error);
       return false;
     }
-    // A disconnect that came meanwhile counts.
     if (this.state !== ConnectionState.CONNECTING) return false;
     this.connected();
     return true;

@@ -48,7 +48,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
   readonly #changed = new Set<() => void>();
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
-    super(config, type, true);
+    super(config, type);
     this.#inbox = new Inbox(QUEUED_MESSAGES, {
       full: () => this.#line?.pause(),
       room: () => this.#line?.resume(),
@@ -106,6 +106,11 @@ export abstract class LastingConnection<Message, Parsed = Message>
     } finally {
       clearInterval(alive);
     }
+  }
+
+  /** @internal */
+  protected override get hasTransport(): boolean {
+    return true;
   }
 
   /** @internal */

@@ -20,7 +20,9 @@ export type { MessageOptions } from './connection/lasting';
 export type { ConnectionEventOptions } from './connection/life';
 export { ConnectionManager } from './connection/manager';
 export type { ConnectionStatistics } from './connection/manager';
+export { SSEConnection } from './connection/sse';
 export { WebSocketConnection } from './connection/websocket';
+export { SSEEvent } from './sse-events';
 export { HTTPResponse } from './http-response';
 export type {
   ConnectionConfig,

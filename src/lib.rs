@@ -24,6 +24,7 @@ mod policy;
 mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
+mod sse;
 mod webhook;
 
 use napi::{Env, Result, bindgen_prelude::Object};

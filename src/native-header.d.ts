@@ -78,3 +78,9 @@ export declare function httpRequest(
   cancel?: Handle<Cancel>,
   streamed?: boolean,
 ): Promise<string | [head: string, body: Uint8Array | Handle<HttpBodyReader>]>;
+export interface EventStreamClient {
+  readonly __eventStreamClient: unique symbol;
+}
+export interface EventStream {
+  readonly __eventStream: unique symbol;
+}

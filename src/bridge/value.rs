@@ -27,6 +27,8 @@ pub(crate) enum Value {
     Text(String),
     Bytes(Vec<u8>),
     List(Vec<Value>),
+    /// What is known only on the JavaScript thread, when it has come to this value.
+    Later(Box<dyn FnOnce() -> Value + Send>),
     /// Anything that needs the environment to be made, such as a [`Handle`].
     Made(Box<dyn FnOnce(sys::napi_env) -> Result<sys::napi_value> + Send>),
 }
@@ -94,6 +96,7 @@ impl ToNapiValue for Value {
                     }
                     sys::Status::napi_ok
                 }
+                Self::Later(value) => return Self::to_napi_value(env, value()),
                 Self::Made(build) => return build(env),
             }
         };

@@ -13,3 +13,4 @@ pub mod libsql;
 pub mod nixtla;
 pub mod pipeline;
 pub mod pool;
+pub mod sse;

@@ -13,6 +13,7 @@ const MAX_BINDING_LINES = 250;
 const SERVICE_IMPORTS = {
   libsql: ['http', 'pool', 'pipeline'],
   nixtla: ['http', 'pipeline'],
+  sse: ['http'],
 };
 /** Modules of crates/services every service may use: they drive core's machines, and reach hosts. */
 const DRIVERS = ['dial', 'pool', 'pipeline'];

@@ -25,6 +25,7 @@ mod policy;
 mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
+mod sse;
 mod webhook;
 mod websocket;
 

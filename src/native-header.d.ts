@@ -100,3 +100,9 @@ export declare function connectionRecord(
   errorType?: string,
   bytes?: number,
 ): void;
+export interface EventStreamClient {
+  readonly __eventStreamClient: unique symbol;
+}
+export interface EventStream {
+  readonly __eventStream: unique symbol;
+}

@@ -1,9 +1,13 @@
 // The WebSocket transport against `ws`: messages, the handshake, closing, limits.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createServer, type IncomingMessage } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 
 import { Authority } from './support/certificates';
 import { eventually } from './support/eventually';
@@ -424,6 +428,38 @@ describe('SocketTransport', { skip }, () => {
     await eventually(() => pings >= 3 && ears.pings === 1);
     assert.ok((await ears.transport.ping()) < 2000);
     assert.equal(ears.closed.length, 0);
+  });
+
+  test('an open socket keeps no process alive; ref does, until it ends', async () => {
+    serve = (socket, request) => {
+      if (request.url === '/ends') setTimeout(() => socket.close(1000), 100);
+    };
+    const run = (path: string, ref: boolean) => {
+      const program = `
+        const { SocketTransport } = require(${JSON.stringify(join(__dirname, '..', 'dist', 'websocket.js'))});
+        const listener = { onMessages() {}, onClose: ({ code }) => console.log('closed', code) };
+        const transport = new SocketTransport({ url: 'ws://127.0.0.1:${port}${path}' }, listener);
+        transport.connect().then(() => ${ref} && transport.ref());`;
+      return promisify(execFile)(process.execPath, ['-e', program], { timeout: 10_000 });
+    };
+    assert.equal((await run('/stays', false)).stdout, '');
+    assert.equal((await run('/ends', true)).stdout, 'closed 1000\n');
+  });
+
+  test('a worker that ends takes its sockets along', async () => {
+    let [opened, closed] = [0, 0];
+    serve = (socket) => {
+      opened += 1;
+      socket.on('close', () => (closed += 1));
+    };
+    const program = `
+      const { SocketTransport } = require(${JSON.stringify(join(__dirname, '..', 'dist', 'websocket.js'))});
+      const transport = new SocketTransport({ url: 'ws://127.0.0.1:${port}/' }, { onMessages() {}, onClose() {} });
+      transport.connect().then(() => transport.ref());`;
+    const worker = new Worker(program, { eval: true });
+    await eventually(() => opened === 1);
+    await worker.terminate();
+    await eventually(() => closed === 1);
   });
 
   test('options that cannot be are refused at once, by path', () => {

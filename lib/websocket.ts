@@ -46,6 +46,10 @@ export interface SocketOptions {
   tls?: NixtlaTls | undefined;
   /** `environment` for the proxies of the environment, or a URL (`http:`, `https:`, `socks5:`, `socks5h:`). Default: none. */
   proxy?: string | undefined;
+  /** Refuse, after resolution, every address that is not on the public internet. Default `false`. */
+  publicAddressesOnly?: boolean | undefined;
+  /** Names, addresses and networks that `publicAddressesOnly` excepts. Default: none. */
+  allowedHosts?: string[] | undefined;
   /** How long connecting may take, the handshake included. Default 10 000. */
   connectTimeoutMs?: number | undefined;
   /** The largest message that is taken, after decompression; a larger one ends the connection with 1009. Default 16 MiB. */

@@ -295,3 +295,6 @@ fn read_close(payload: &[u8]) -> Result<Control, Violation> {
     let reason = str::from_utf8(reason).map_err(|_| Violation::UTF8)?;
     Ok(Control::Close(Some(code), reason.to_owned()))
 }
+
+#[cfg(test)]
+mod tests;

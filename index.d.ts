@@ -925,6 +925,63 @@ export declare class WebSocketConnection extends LastingConnection<string | Buff
   protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
   protected open(url: string, signal: AbortSignal): Promise<Line>;
 }
+/** Runs health checks by id, every 30 seconds and for at most 5, on the same monitor as everything else's health. */
+export declare class HealthChecker {
+  #private;
+  /** @param options what the checks are told that say nothing else. */
+  constructor(options?: HealthCheckOptions);
+  /** The result of a check, as connections have it. */
+  static result(
+    connectionId: string,
+    isHealthy: boolean,
+    responseTime: number,
+    errorMessage?: string,
+    details?: Record<string, unknown>,
+  ): ConnectionHealthCheck;
+  /** From now on runs every check when it is due: at once, then periodically. Does not keep the process alive. */
+  start(): void;
+  /** Ends the periodic runs; those in progress come to their end. */
+  stop(): void;
+  /**
+   * Adds a check: a function that gives a {@link ConnectionHealthCheck}, or whatever {@link HealthMonitor} takes. The
+   * signal it is handed is aborted when it has taken too long.
+   */
+  add(id: string, check: HealthCheckFunction): void;
+  /** Removes a check. Returns whether it was there. */
+  remove(id: string): boolean;
+  /** Runs a check now. Rejects only when there is none of that id. */
+  check(id: string): Promise<ConnectionHealthCheck>;
+  /** The last result of a check, if it has run. */
+  lastResult(id: string): ConnectionHealthCheck | undefined;
+}
+/** What a {@link SecurityLevel} means. */
+export interface ConnectionSecurityInfo {
+  securityLevel: SecurityLevel;
+  /** Whether the server's certificate is checked. */
+  certificateValidation: boolean;
+  /** Where plain text may go: `loopback` is this machine. */
+  plainText: 'anywhere' | 'loopback' | 'nowhere';
+  /** The oldest TLS that is spoken. */
+  minTlsVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Whether a redirect from https to http is refused. */
+  httpsOnlyRedirects: boolean;
+  /** Whether only the public internet, and `customSecurityOptions.allowedHosts`, can be reached. */
+  publicAddressesOnly: boolean;
+}
+/** What a security level means, and the headers that tell a server who is calling. */
+export declare class ConnectionSecurity {
+  #private;
+  /** @param level Default `basic`. */
+  constructor(level?: SecurityLevel);
+  /**
+   * `Authorization: Bearer …` for a token, `X-API-Key` for a key; a `null` or missing one gives no header.
+   *
+   * @throws TypeError for one that cannot stand in a header. It is not shown.
+   */
+  createAuthorizationHeaders(token?: string | null, apiKey?: string | null): Record<string, string>;
+  /** What the level means. */
+  getSecurityInfo(): ConnectionSecurityInfo;
+}
 type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
 export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;
@@ -937,6 +994,59 @@ export interface Attempt {
 }
 /** A function under a policy. */
 export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
+/** How to repeat what fails. Extend it for one of your own. */
+export declare abstract class RetryStrategy {
+  /**
+   * Runs `fn` until it succeeds or was tried often enough, and gives what it gives. Rejects with the error of the last
+   * attempt itself; what is thrown and is no `Error` becomes the `cause` of one.
+   */
+  abstract execute<T>(fn: () => Promise<T>): Promise<T>;
+}
+declare abstract class CountedRetry extends RetryStrategy {
+  #private;
+  constructor(kind: 'exponential' | 'linear' | 'jitter', given: Record<string, unknown>);
+  /**
+   * Runs `fn` until it succeeds or was tried `maxAttempts` times, and gives what it gives. Between `n` attempts are
+   * `n - 1` waits, or what an error's `retryAfterMs` asks for, up to a minute.
+   *
+   * Rejects with the error of the last attempt itself; what is thrown and is no `Error` becomes the `cause` of one. An
+   * abort, and a {@link MoorlineError} that is not `retryable`, are not repeated. Aborting `signal` rejects at once
+   * with its reason, also during a wait.
+   */
+  execute<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  /** The options in force; times in milliseconds. */
+  options(): Record<string, unknown>;
+}
+/** Waits longer and longer: `new ExponentialBackoffRetry(5, 1, 2)` makes 5 attempts, with 1, 2, 4 and 8 s between them. */
+export declare class ExponentialBackoffRetry extends CountedRetry {
+  /**
+   * @param maxAttempts attempts in all. Default 3.
+   * @param baseDelay the first wait, in **seconds**. Default 1.
+   * @param multiplier from one wait to the next. Default 2.
+   */
+  constructor(maxAttempts?: number, baseDelay?: number, multiplier?: number);
+}
+/** Waits a little longer each time: `new LinearBackoffRetry(3, 1, 2)` makes 3 attempts, with 1 and 3 s between them. */
+export declare class LinearBackoffRetry extends CountedRetry {
+  /**
+   * @param maxAttempts attempts in all. Default 3.
+   * @param baseDelay the first wait, in **seconds**. Default 1.
+   * @param increment what each wait adds, in **seconds**. Default 1.
+   */
+  constructor(maxAttempts?: number, baseDelay?: number, increment?: number);
+}
+/**
+ * Doubles the wait each time and spreads it, so that many clients do not come back at the same moment:
+ * `new JitterRetry(4, 1, 0.5)` makes 4 attempts, with 1, 2 and 4 s ± 50 % between them.
+ */
+export declare class JitterRetry extends CountedRetry {
+  /**
+   * @param maxAttempts attempts in all. Default 3.
+   * @param baseDelay the first wait before it is spread, in **seconds**. Default 1.
+   * @param jitterFactor how far it is spread up and down, 0 to 1. Default 0.1.
+   */
+  constructor(maxAttempts?: number, baseDelay?: number, jitterFactor?: number);
+}
 /** The states of a circuit breaker. */
 export declare const CircuitState: Readonly<{
   readonly CLOSED: 'closed';

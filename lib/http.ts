@@ -33,6 +33,10 @@ export interface HttpTransportOptions extends HttpCallSettings {
   maxConnections?: number | undefined;
   /** Offer HTTP/2 to servers by ALPN. Default true. */
   http2?: boolean | undefined;
+  /** What the following are by default, and what must not be weaker. Default: nothing is asked for. */
+  securityLevel?: 'none' | 'basic' | 'enhanced' | 'maximum' | undefined;
+  /** Refuse plain text except to this machine. Default false. */
+  encryption?: boolean | undefined;
   /** Refuse a redirect from https to http. Default false. */
   httpsOnlyRedirects?: boolean | undefined;
   /** Refuse addresses that are not on the public internet, after resolution. Default false. */
@@ -98,14 +102,15 @@ export class HttpTransport {
     try {
       // Without a signal nothing has to be raced, and this is the hot way.
       const answer = await (options.signal ? call(start, options.signal, toError) : start(undefined));
-      return new HTTPResponse(answer, url);
+      // A streamed answer may begin before the request's own body is over.
+      if (!streamed) feeding?.stop();
+      return new HTTPResponse(answer, url, options.signal);
     } catch (rejection) {
+      feeding?.stop();
       const error = toError(rejection);
       // What the caller's own stream threw is why the request broke off.
       const reason = feeding?.failure();
       throw reason && error instanceof MoorlineError ? reason.error : error;
-    } finally {
-      feeding?.stop();
     }
   }
 

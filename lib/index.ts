@@ -30,6 +30,10 @@ export type {
 } from './connection/config';
 export { ConnectionMetricsTracker } from './connection/metrics';
 export type { ConnectionFigures, ConnectionMetricsSummary } from './connection/metrics';
+export { HealthChecker } from './connection/health-checker';
+export { ConnectionSecurity } from './connection/security';
+export type { ConnectionSecurityInfo } from './connection/security';
+export { ExponentialBackoffRetry, JitterRetry, LinearBackoffRetry, RetryStrategy } from './connection/retry';
 export { ConnectionHealth, ConnectionState, ConnectionType, RecoveryStrategy, SecurityLevel } from './connection/state';
 export type {
   ConnectionEvent,

@@ -9,6 +9,7 @@ use std::{
 use moorline_core::{
     connection::{
         config::ConnectionConfig,
+        security::SecurityLevel,
         tracker::{Figures, MAX_SPAN_SECONDS, Tracker},
         variables::configured,
     },
@@ -42,6 +43,26 @@ pub fn connection_config(
 #[napi(catch_unwind)]
 pub fn connection_configured(variables: Given) -> Vec<&'static str> {
     configured(&variables.0)
+}
+
+/// What a security level means, as JSON.
+#[napi(catch_unwind)]
+pub fn connection_security(env: Env, options: Given) -> Result<String> {
+    let read = || {
+        let options = Options::new("", &options.0)?;
+        let level = options.choice("level", SecurityLevel::default(), &SecurityLevel::NAMED)?;
+        options.finish().map(|()| level.rules())
+    };
+    let rules = read().map_err(|error| throw(&env, &error))?;
+    let described = json!({
+        "securityLevel": rules.level.as_str(),
+        "certificateValidation": rules.certificates,
+        "plainText": rules.plain_text.as_str(),
+        "minTlsVersion": rules.tls.as_str(),
+        "httpsOnlyRedirects": rules.https_stays,
+        "publicAddressesOnly": rules.public_only,
+    });
+    Ok(described.to_string())
 }
 
 /// What a handle to a tracker holds.

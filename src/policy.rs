@@ -6,6 +6,7 @@
 use std::{ffi::CStr, time::Duration};
 
 use moorline_core::{
+    connection::retry,
     error::{Delivery, Failure, Kind},
     options::{Options, Read},
     resilience::{
@@ -50,6 +51,13 @@ pub fn breaker_create(env: Env, name: String, options: Given) -> Result<Handle<P
     })?;
     let policy = PolicyOptions::only_breaker(Guards::Attempts, breaker);
     Ok(Handle::new(Policy::new(&name, &policy)))
+}
+
+/// A policy that only repeats: `kind` is `exponential`, `linear` or `jitter`.
+#[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
+pub fn retry_create(env: Env, kind: String, options: Given) -> Result<Handle<Policy>> {
+    let policy = retry::read(&kind, &options.0).map_err(|error| throw(&env, &error))?;
+    Ok(Handle::new(Policy::new("retry", &policy)))
 }
 
 /// Its name, options and the longest a first attempt may take, as JSON.

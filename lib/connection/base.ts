@@ -79,7 +79,7 @@ export abstract class BaseConnection extends ConnectionLife {
     }
     if (open) {
       this.enter(ConnectionState.DISCONNECTED);
-      this.tell('close');
+      this.closed();
       this.journal.audit('disconnect', closed ? 'success' : 'failure');
     }
     return closed;
@@ -172,15 +172,20 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 
   /** @internal Takes note of how `call` ends; gives `failed` instead of an error. */
-  protected async guarded<T, F>(context: string, call: () => Promise<T>, failed: F): Promise<T | F> {
+  protected async guarded<T, F>(
+    context: string,
+    call: () => Promise<T>,
+    failed: F,
+    signal?: AbortSignal,
+  ): Promise<T | F> {
     const started = performance.now();
     try {
       const value = await call();
       this.record(started, value !== false);
       return value;
     } catch (error) {
-      // A call that was refused says nothing about the other side.
-      if (error instanceof CircuitBreakerError) return failed;
+      // A call that was refused, or given up, says nothing about the other side.
+      if (error instanceof CircuitBreakerError || signal?.aborted) return failed;
       if (error instanceof MoorlineError && error.kind === 'rate-limited' && error.service === 'resilience') {
         this.emitEvent('rate_limited', { severity: 'warning', message: error.message, data: { context } });
         return failed;
@@ -208,6 +213,12 @@ export abstract class BaseConnection extends ConnectionLife {
   protected connected(): void {
     this.opened();
     if (this.config.monitoring) this.#check.start(() => this.healthCheck());
+  }
+
+  /** @internal It is open no more. */
+  protected override closed(): void {
+    this.#check.stop();
+    super.closed();
   }
 
   /** @internal An attempt to open it failed. */

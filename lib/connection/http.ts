@@ -88,7 +88,7 @@ export class HTTPConnection extends BaseConnection {
         thrown = { error };
         throw error;
       });
-    const response = await this.guarded('request', call, null);
+    const response = await this.guarded('request', call, null, options.signal);
     if (response) return response;
     throw thrown?.error;
   }

@@ -94,7 +94,17 @@ export abstract class LastingConnection<Message, Parsed = Message>
       if (message !== null) yield message as Parsed;
       else if (this.#line) continue;
       else if (!this.#reconnection.running) return;
-      else await new Promise<void>((resolve) => this.#changed.add(resolve));
+      else await this.#change();
+    }
+  }
+
+  /** Waits for the next change, for somebody who waits: that keeps the process alive. */
+  async #change(): Promise<void> {
+    const alive = setInterval(() => undefined, 2 ** 30);
+    try {
+      await new Promise<void>((resolve) => this.#changed.add(resolve));
+    } finally {
+      clearInterval(alive);
     }
   }
 
@@ -147,7 +157,9 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   protected override async healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean> {
-    return (await this.isConnected()) || this.connect();
+    if (await this.isConnected()) return true;
+    // A second way to open it would be in the way of the first.
+    return !this.#reconnection.running && this.connect();
   }
 
   /** @internal Messages came. */

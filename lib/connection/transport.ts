@@ -1,6 +1,8 @@
 import type { ResolvedConnectionConfig } from './config';
 
-/** What a transport is told of TLS, proxies and the addresses it may reach. */
-export function transportOptions({ tls, proxy }: Readonly<ResolvedConnectionConfig>): Record<string, unknown> {
-  return { ...(tls && { tls }), ...(proxy !== undefined && { proxy }) };
+/** What a transport is told of TLS, proxies and security. What each level means is decided in the addon. */
+export function transportOptions(config: Readonly<ResolvedConnectionConfig>): Record<string, unknown> {
+  const { tls, proxy, securityLevel, encryption, customSecurityOptions } = config;
+  const { allowedHosts } = customSecurityOptions;
+  return { tls, proxy, securityLevel, encryption, allowedHosts };
 }

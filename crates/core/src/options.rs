@@ -5,6 +5,7 @@
 //! in [`Options::finish`] refuses keys nobody asked for, naming the nearest known one.
 
 mod nearest;
+mod seconds;
 
 use std::{cell::RefCell, fmt, ops::RangeInclusive, time::Duration};
 
@@ -163,7 +164,7 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// A reader over `value`; `undefined` reads as an empty object.
+    /// A reader over `value`; `undefined` reads as an empty object. With an empty path the keys stand for themselves.
     pub fn new(path: &str, value: &'a Plain) -> Read<Self> {
         let entries = match value {
             Plain::Map(entries) => entries.as_slice(),
@@ -189,6 +190,7 @@ impl<'a> Options<'a> {
     pub fn path_of(&self, key: &str) -> String {
         match (self.given(key), self.fallback(key)) {
             (None, Some(fallback)) => fallback.name.clone(),
+            _ if self.path.is_empty() => key.to_owned(),
             _ => format!("{}.{key}", self.path),
         }
     }

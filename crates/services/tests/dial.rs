@@ -12,7 +12,7 @@ use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     options::Plain,
 };
-use moorline_services::dial::{AddressGuard, Alpn, DialOptions, Dialer, Proxy, Stream, Target};
+use moorline_services::dial::{Alpn, DialOptions, Dialer, Proxy, Stream, Target};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -272,11 +272,11 @@ async fn what_is_not_public_is_not_even_connected_to() {
     let guard = |hosts: &[&str]| {
         let list = hosts.iter().map(|host| Plain::Text((*host).to_owned()));
         let list = Plain::List(list.collect());
-        let guard = AddressGuard::public_only("allowedHosts", Some(&list)).unwrap();
-        Dialer::new(DialOptions {
-            guard,
-            ..DialOptions::default()
-        })
+        let map = Plain::Map(vec![
+            ("publicAddressesOnly".to_owned(), Plain::Bool(true)),
+            ("allowedHosts".to_owned(), list),
+        ]);
+        Dialer::new(DialOptions::read(&Options::new("options", &map).unwrap()).unwrap())
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,5 +1,7 @@
 //! What each security level means, in one table.
 
+use crate::options::{Options, Read};
+
 /// What a connection insists on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityLevel {
@@ -26,5 +28,120 @@ impl SecurityLevel {
     /// Its name.
     pub const fn as_str(self) -> &'static str {
         Self::NAMED[self as usize].0
+    }
+}
+
+/// Where plain text may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PlainText {
+    /// Anywhere.
+    #[default]
+    Anywhere,
+    /// To this machine only.
+    Loopback,
+    /// Nowhere.
+    Nowhere,
+}
+
+impl PlainText {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anywhere => "anywhere",
+            Self::Loopback => "loopback",
+            Self::Nowhere => "nowhere",
+        }
+    }
+}
+
+/// The oldest TLS that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsFloor {
+    /// TLS 1.2; nothing older is spoken at all.
+    V1_2,
+    /// TLS 1.3.
+    V1_3,
+}
+
+impl TlsFloor {
+    /// Its name, as the option `minVersion` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_2 => "TLSv1.2",
+            Self::V1_3 => "TLSv1.3",
+        }
+    }
+}
+
+/// What a level means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The level.
+    pub level: SecurityLevel,
+    /// Where plain text may go.
+    pub plain_text: PlainText,
+    /// The oldest TLS.
+    pub tls: TlsFloor,
+    /// Whether certificates are checked.
+    pub certificates: bool,
+    /// Whether a redirect must not lead from https to http.
+    pub https_stays: bool,
+    /// Whether addresses off the public internet are refused.
+    pub public_only: bool,
+}
+
+/// The one table of what the levels mean.
+#[rustfmt::skip]
+const TABLE: [Rules; 4] = [
+    Rules { level: SecurityLevel::None,     certificates: false, plain_text: PlainText::Anywhere, tls: TlsFloor::V1_2, https_stays: false, public_only: false },
+    Rules { level: SecurityLevel::Basic,    certificates: true,  plain_text: PlainText::Anywhere, tls: TlsFloor::V1_2, https_stays: false, public_only: false },
+    Rules { level: SecurityLevel::Enhanced, certificates: true,  plain_text: PlainText::Loopback, tls: TlsFloor::V1_2, https_stays: true,  public_only: false },
+    Rules { level: SecurityLevel::Maximum,  certificates: true,  plain_text: PlainText::Nowhere,  tls: TlsFloor::V1_3, https_stays: true,  public_only: true },
+];
+
+impl SecurityLevel {
+    /// What it means.
+    pub const fn rules(self) -> Rules {
+        TABLE[self as usize]
+    }
+}
+
+impl Rules {
+    /// Reads `securityLevel` and `encryption`; nothing when the level is not given.
+    pub fn read(options: &Options<'_>) -> Read<Option<Self>> {
+        let level = options.choice(
+            "securityLevel",
+            SecurityLevel::default(),
+            &SecurityLevel::NAMED,
+        )?;
+        let encrypted = options.flag("encryption", false)?;
+        let given = options.value("securityLevel").is_some();
+        let mut rules = level.rules();
+        if encrypted {
+            rules.plain_text = rules.plain_text.max(PlainText::Loopback);
+        }
+        Ok((given || encrypted).then_some(rules))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_stands_in_the_order_of_the_levels_and_gets_no_weaker() {
+        for (position, (name, level)) in SecurityLevel::NAMED.into_iter().enumerate() {
+            assert_eq!((level as usize, level.as_str()), (position, name));
+            assert_eq!(level.rules().level, level);
+        }
+        for pair in TABLE.windows(2) {
+            let [weaker, stronger] = pair else {
+                unreachable!()
+            };
+            assert!(weaker.plain_text <= stronger.plain_text && weaker.tls <= stronger.tls);
+            assert!(weaker.certificates <= stronger.certificates);
+            assert!(weaker.https_stays <= stronger.https_stays);
+            assert!(weaker.public_only <= stronger.public_only);
+        }
     }
 }

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use moorline_core::options::{OptionError, Options, Read};
+use moorline_core::{
+    connection::security::{Rules, TlsFloor},
+    options::{OptionError, Options, Read},
+};
 use url::Url;
 
-use super::{guard::AddressGuard, tls::TlsOptions};
+use super::{
+    guard::AddressGuard,
+    tls::{TlsOptions, TlsVersion},
+};
 
 /// How long connecting may take, name resolution, proxy and TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,8 +37,10 @@ pub struct DialOptions {
     pub tls: TlsOptions,
     /// `proxy`: the proxy (default: none).
     pub proxy: Proxy,
-    /// Which addresses are refused (default: none); not read here, since it is a service's policy.
+    /// What is refused (default: nothing).
     pub guard: AddressGuard,
+    /// `httpsOnlyRedirects`: whether a redirect from https to http is refused (default: no).
+    pub https_stays: bool,
 }
 
 impl Default for DialOptions {
@@ -42,23 +50,67 @@ impl Default for DialOptions {
             tls: TlsOptions::default(),
             proxy: Proxy::default(),
             guard: AddressGuard::default(),
+            https_stays: false,
         }
     }
 }
 
 impl DialOptions {
-    /// Reads `connectTimeoutMs`, `tls` and `proxy`.
+    /// Reads `connectTimeoutMs`, `tls`, `proxy`, `publicAddressesOnly`, `httpsOnlyRedirects` and `allowedHosts`.
+    ///
+    /// A `securityLevel`, with `encryption`, changes the defaults, and refuses what is weaker.
     pub fn read(options: &Options<'_>) -> Read<Self> {
+        let rules = Rules::read(options)?;
+        let public_only = rules.is_some_and(|rules| rules.public_only);
+        let https_stays = rules.is_some_and(|rules| rules.https_stays);
         Ok(Self {
             connect_timeout: options.ms("connectTimeoutMs", CONNECT_TIMEOUT, 1.0)?,
-            tls: options
-                .nested("tls")?
-                .map(TlsOptions::from_options)
-                .transpose()?
-                .unwrap_or_default(),
+            tls: read_tls(options, rules)?,
             proxy: read_proxy(options)?,
-            guard: AddressGuard::default(),
+            guard: AddressGuard::read(
+                options,
+                options.flag("publicAddressesOnly", public_only)?,
+                rules.map(|rules| rules.plain_text).unwrap_or_default(),
+            )?,
+            https_stays: options.flag("httpsOnlyRedirects", https_stays)?,
         })
+    }
+}
+
+/// The `tls` object, no weaker than the `rules`.
+fn read_tls(options: &Options<'_>, rules: Option<Rules>) -> Read<TlsOptions> {
+    let defaults = rules.map_or_else(TlsOptions::default, |rules| TlsOptions {
+        min_version: floor(rules.tls),
+        reject_unauthorized: rules.certificates,
+        ..TlsOptions::default()
+    });
+    let Some(given) = options.nested("tls")? else {
+        return Ok(defaults);
+    };
+    let (version, check) = (
+        given.path_of("minVersion"),
+        given.path_of("rejectUnauthorized"),
+    );
+    let tls = TlsOptions::over(defaults, given)?;
+    let Some(rules) = rules else { return Ok(tls) };
+    let weaker = |path: &str, needs: &str| {
+        let level = rules.level.as_str();
+        let reason = format!("is too weak for securityLevel '{level}', which needs {needs}");
+        Err(OptionError::bad_value(path, reason))
+    };
+    if rules.tls == TlsFloor::V1_3 && tls.min_version == TlsVersion::V1_2 {
+        return weaker(&version, "TLSv1.3");
+    }
+    if rules.certificates && !tls.reject_unauthorized {
+        return weaker(&check, "certificates to be checked");
+    }
+    Ok(tls)
+}
+
+fn floor(tls: TlsFloor) -> TlsVersion {
+    match tls {
+        TlsFloor::V1_2 => TlsVersion::V1_2,
+        TlsFloor::V1_3 => TlsVersion::V1_3,
     }
 }
 
@@ -115,6 +167,37 @@ mod tests {
         }
         let environment = read("proxy", Plain::Text("environment".to_owned())).unwrap();
         assert_eq!(environment.proxy, Proxy::Environment);
+    }
+
+    #[test]
+    fn what_is_weaker_than_the_security_level_is_refused() {
+        let read = |level: &str, key: &str, value: Plain| {
+            let tls = Plain::Map(vec![(key.to_owned(), value)]);
+            let map = Plain::Map(vec![
+                ("securityLevel".to_owned(), Plain::Text(level.to_owned())),
+                ("tls".to_owned(), tls),
+            ]);
+            DialOptions::read(&Options::new("options", &map).unwrap())
+        };
+        let old = || Plain::Text("TLSv1.2".to_owned());
+        for level in ["basic", "enhanced", "maximum"] {
+            let error = read(level, "rejectUnauthorized", Plain::Bool(false)).unwrap_err();
+            assert!(
+                error
+                    .message
+                    .starts_with("options.tls.rejectUnauthorized is too weak"),
+                "{error}"
+            );
+        }
+        assert!(read("maximum", "minVersion", old()).is_err());
+        assert!(read("enhanced", "minVersion", old()).is_ok());
+        let unchecked = read("none", "serverName", Plain::Text("a".to_owned())).unwrap();
+        assert!(!unchecked.tls.reject_unauthorized);
+        let checked = read("none", "rejectUnauthorized", Plain::Bool(true)).unwrap();
+        assert!(checked.tls.reject_unauthorized);
+        let newest = read("maximum", "serverName", Plain::Text("a".to_owned())).unwrap();
+        assert_eq!(newest.tls.min_version, TlsVersion::V1_3);
+        assert!(newest.https_stays);
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl Dialer {
     }
 
     async fn reach(&self, target: &Target, alpn: Alpn, phase: &Progress) -> Outcome<Stream> {
+        self.options.guard.check(target)?;
         let stream = if let Some(hop) = self.hops.towards(target) {
             self.through(&hop, target, phase).await?
         } else {
@@ -115,7 +116,7 @@ impl Dialer {
             != Speaks::Socks {
                 remote_names: false,
             };
-        if resolves && !self.options.guard.is_on() {
+        if resolves && !self.options.guard.concerns(target) {
             return Ok(target.clone());
         }
         let addresses = self.addresses(target).await?;

@@ -4,20 +4,26 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 use moorline_core::{
+    connection::security::PlainText,
     error::{Failure, Kind, Outcome},
-    options::{OptionError, Plain, Read},
+    options::{OptionError, Options, Plain, Read},
 };
 
 use super::target::Target;
 
-/// The code of a refusal.
-const CODE: &str = "ERR_MOORLINE_ADDRESS_REFUSED";
+/// The codes of refusals.
+const ADDRESS: &str = "ERR_MOORLINE_ADDRESS_REFUSED";
+const PLAIN_TEXT: &str = "ERR_MOORLINE_PLAIN_TEXT_REFUSED";
 
 /// Refuses addresses that are not on the public internet (loopback, private, link-local with the clouds'
 /// metadata services, shared, reserved, multicast), after the name was resolved, so that a name which points
-/// inside is refused as well. Off by default.
+/// inside is refused as well; and plain text where it must not go. Off by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AddressGuard(Option<Vec<Allowed>>);
+pub struct AddressGuard {
+    /// What is reached beside the public internet; `None`: everything.
+    allowed: Option<Vec<Allowed>>,
+    plain_text: PlainText,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Allowed {
@@ -26,33 +32,50 @@ enum Allowed {
 }
 
 impl AddressGuard {
-    /// Public addresses and the allowed hosts: names, addresses and networks (`10.1.0.0/16`). `path` is for
-    /// the message about a wrong one.
-    pub fn public_only(path: &str, allowed_hosts: Option<&Plain>) -> Read<Self> {
-        let items = match allowed_hosts {
-            None | Some(Plain::Undefined) => &[],
-            Some(Plain::List(items)) => items.as_slice(),
-            Some(other) => return Err(OptionError::wrong_type(path, "an array", other)),
-        };
+    /// Reads `allowedHosts`: names, addresses and networks (`10.1.0.0/16`) that are reached although they are not
+    /// on the public internet. Without `public_only` everything is.
+    pub fn read(options: &Options<'_>, public_only: bool, plain_text: PlainText) -> Read<Self> {
+        let items = options.list("allowedHosts")?.unwrap_or_default();
         let read = |(index, item): (usize, &Plain)| match item {
             Plain::Text(host) if !host.is_empty() => Ok(Allowed::read(host)),
             other => {
-                let path = format!("{path}[{index}]");
+                let path = format!("{}[{index}]", options.path_of("allowedHosts"));
                 Err(OptionError::wrong_type(&path, "a host", other))
             }
         };
-        let allowed = items.iter().enumerate().map(read).collect::<Read<_>>()?;
-        Ok(Self(Some(allowed)))
+        let allowed: Vec<_> = items.iter().enumerate().map(read).collect::<Read<_>>()?;
+        Ok(Self {
+            allowed: public_only.then_some(allowed),
+            plain_text,
+        })
     }
 
-    /// Whether anything is refused at all.
-    pub fn is_on(&self) -> bool {
-        self.0.is_some()
+    /// Whether the addresses of this target are judged.
+    pub fn concerns(&self, target: &Target) -> bool {
+        self.allowed.is_some() || (self.plain_text == PlainText::Loopback && !target.secure)
+    }
+
+    /// Judges a target before its name is looked up.
+    pub fn check(&self, target: &Target) -> Outcome<()> {
+        if self.plain_text == PlainText::Nowhere && !target.secure {
+            return Err(plain_text_refused(target, ""));
+        }
+        Ok(())
     }
 
     /// The addresses that may be dialled; a failure when none is left.
-    pub fn admit(&self, target: &Target, addresses: Vec<SocketAddr>) -> Outcome<Vec<SocketAddr>> {
-        let Some(allowed) = &self.0 else {
+    pub fn admit(
+        &self,
+        target: &Target,
+        mut addresses: Vec<SocketAddr>,
+    ) -> Outcome<Vec<SocketAddr>> {
+        if self.plain_text == PlainText::Loopback && !target.secure {
+            addresses.retain(|address| address.ip().to_canonical().is_loopback());
+            if addresses.is_empty() {
+                return Err(plain_text_refused(target, " beyond this machine"));
+            }
+        }
+        let Some(allowed) = &self.allowed else {
             return Ok(addresses);
         };
         let named = |one: &Allowed| matches!(one, Allowed::Name(name) if name.eq_ignore_ascii_case(&target.host));
@@ -74,10 +97,22 @@ impl AddressGuard {
             "{} is not on the public internet, and not among the allowed hosts",
             target.authority()
         );
-        Err(Failure::new(Kind::Connect, message)
-            .with_code(CODE)
-            .with_retryable(false))
+        Err(refused(message, ADDRESS))
     }
+}
+
+fn plain_text_refused(target: &Target, where_to: &str) -> Failure {
+    let message = format!(
+        "{} would be spoken to in plain text, which the security level forbids{where_to}",
+        target.authority()
+    );
+    refused(message, PLAIN_TEXT)
+}
+
+fn refused(message: String, code: &'static str) -> Failure {
+    Failure::new(Kind::Connect, message)
+        .with_code(code)
+        .with_retryable(false)
 }
 
 impl Allowed {
@@ -128,6 +163,16 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
+    fn public_only(hosts: &[&str]) -> AddressGuard {
+        let hosts = hosts.iter().map(|host| Plain::Text((*host).to_owned()));
+        let map = Plain::Map(vec![(
+            "allowedHosts".to_owned(),
+            Plain::List(hosts.collect()),
+        )]);
+        let options = Options::new("options", &map).unwrap();
+        AddressGuard::read(&options, true, PlainText::Anywhere).unwrap()
+    }
+
     fn admitted(guard: &AddressGuard, host: &str, address: &str) -> bool {
         let target = Target {
             host: host.to_owned(),
@@ -140,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_not_public_is_refused_whatever_its_name() {
-        let guard = AddressGuard::public_only("allowedHosts", None).unwrap();
+        let guard = public_only(&[]);
         let refused = [
             "0.0.0.0",
             "10.0.0.1",
@@ -182,9 +227,7 @@ mod tests {
 
     #[test]
     fn allowed_are_names_addresses_and_networks() {
-        let hosts = ["db.internal", "10.1.0.0/16", "[::1]"];
-        let list = Plain::List(hosts.map(|host| Plain::Text(host.to_owned())).to_vec());
-        let guard = AddressGuard::public_only("allowedHosts", Some(&list)).unwrap();
+        let guard = public_only(&["db.internal", "10.1.0.0/16", "[::1]"]);
         assert!(admitted(&guard, "DB.internal", "192.168.0.9"));
         assert!(admitted(&guard, "other", "10.1.2.3"));
         assert!(admitted(&guard, "other", "::1"));
@@ -194,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_proof_that_nothing_was_sent_and_is_not_worth_a_repeat() {
-        let guard = AddressGuard::public_only("allowedHosts", None).unwrap();
+        let guard = public_only(&[]);
         let target = Target {
             host: "metadata".to_owned(),
             port: 80,
@@ -202,12 +245,39 @@ mod tests {
         };
         let address = "169.254.169.254:80".parse().unwrap();
         let failure = guard.admit(&target, vec![address]).unwrap_err();
-        assert_eq!((failure.code.as_ref(), failure.retryable), (CODE, false));
+        assert_eq!((failure.code.as_ref(), failure.retryable), (ADDRESS, false));
         assert_eq!(failure.delivery, moorline_core::error::Delivery::None);
         assert!(
             AddressGuard::default()
                 .admit(&target, vec![address])
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn plain_text_goes_where_it_may() {
+        let guard = |plain_text| AddressGuard {
+            allowed: None,
+            plain_text,
+        };
+        let (near, far) = (
+            "127.0.0.1:80".parse().unwrap(),
+            "1.1.1.1:80".parse().unwrap(),
+        );
+        let target = |secure| Target {
+            host: "both".to_owned(),
+            port: 80,
+            secure,
+        };
+        let plain = target(false);
+        let loopback = guard(PlainText::Loopback);
+        assert_eq!(loopback.admit(&plain, vec![far, near]), Ok(vec![near]));
+        let failure = loopback.admit(&plain, vec![far]).unwrap_err();
+        assert_eq!(failure.code, PLAIN_TEXT);
+        assert!(loopback.admit(&target(true), vec![far]).is_ok());
+        let nowhere = guard(PlainText::Nowhere);
+        assert_eq!(nowhere.check(&plain).unwrap_err().code, PLAIN_TEXT);
+        assert!(nowhere.check(&target(true)).is_ok());
+        assert!(guard(PlainText::Anywhere).check(&plain).is_ok());
     }
 }

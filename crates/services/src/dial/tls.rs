@@ -122,8 +122,8 @@ impl Default for TlsOptions {
 }
 
 impl TlsOptions {
-    /// Reads a `tls` object.
-    pub fn from_options(options: Options<'_>) -> Read<Self> {
+    /// Reads a `tls` object; what it does not say comes from `defaults`.
+    pub fn over(defaults: Self, options: Options<'_>) -> Read<Self> {
         let ca = match options.value("ca") {
             None => Vec::new(),
             Some(Plain::List(items)) => items
@@ -152,10 +152,11 @@ impl TlsOptions {
             server_name,
             min_version: options.choice(
                 "minVersion",
-                TlsVersion::default(),
+                defaults.min_version,
                 &[("TLSv1.2", TlsVersion::V1_2), ("TLSv1.3", TlsVersion::V1_3)],
             )?,
-            reject_unauthorized: options.flag("rejectUnauthorized", true)?,
+            reject_unauthorized: options
+                .flag("rejectUnauthorized", defaults.reject_unauthorized)?,
         };
         options.finish()?;
         Ok(read)
@@ -287,7 +288,7 @@ mod tests {
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
                 .collect(),
         );
-        TlsOptions::from_options(Options::new("options.tls", &value)?)
+        TlsOptions::over(TlsOptions::default(), Options::new("options.tls", &value)?)
     }
 
     fn text(value: &str) -> Plain {

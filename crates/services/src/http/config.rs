@@ -7,7 +7,7 @@ use moorline_core::{
     options::{OptionError, Options, Plain, Read},
 };
 
-use crate::dial::{AddressGuard, DialOptions};
+use crate::dial::DialOptions;
 
 const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 const MAX_REDIRECTS: u64 = 5;
@@ -22,7 +22,7 @@ const ANY_BYTES: u64 = (1 << 53) - 1;
 /// What an engine is told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// `connectTimeoutMs` (10 000), `tls`, `proxy` (none), `publicAddressesOnly` (false), `allowedHosts` ([]).
+    /// How servers are reached.
     pub dial: DialOptions,
     /// What a call may say otherwise.
     pub call: CallOptions,
@@ -32,8 +32,6 @@ pub struct HttpOptions {
     pub max_connections: u32,
     /// `http2`: offer it to servers by ALPN (true).
     pub http2: bool,
-    /// `httpsOnlyRedirects`: refuse a redirect from https to http (false).
-    pub https_only_redirects: bool,
 }
 
 /// What each call may set; an engine's own are the defaults.
@@ -72,18 +70,12 @@ impl Default for CallOptions {
 impl HttpOptions {
     /// Reads an options object; unknown keys are refused.
     pub fn from_options(options: Options<'_>) -> Read<Self> {
-        let mut dial = DialOptions::read(&options)?;
-        let allowed = options.value("allowedHosts");
-        if options.flag("publicAddressesOnly", false)? {
-            dial.guard = AddressGuard::public_only(&options.path_of("allowedHosts"), allowed)?;
-        }
         let read = Self {
-            dial,
+            dial: DialOptions::read(&options)?,
             call: CallOptions::default().over(&options)?,
             keep_alive: options.ms("keepAliveTimeoutMs", KEEP_ALIVE, 1.0)?,
             max_connections: options.integer("maxConnections", MAX_CONNECTIONS, 1..=10_000)? as u32,
             http2: options.flag("http2", true)?,
-            https_only_redirects: options.flag("httpsOnlyRedirects", false)?,
         };
         options.finish()?;
         Ok(read)
@@ -142,7 +134,7 @@ mod tests {
             assert!(limit.get().is_some());
         }
         assert!(call.max_response_bytes.get().is_some());
-        assert!(!options.dial.guard.is_on());
+        assert_eq!(options.dial, DialOptions::default());
     }
 
     #[test]
@@ -150,7 +142,7 @@ mod tests {
         let base = read(&[("timeoutMs", Plain::Number(5.0))]).unwrap().call;
         let said = map(&[("bodyTimeoutMs", Plain::Number(f64::INFINITY))]);
         let call = base.for_call(&said).unwrap();
-        assert_eq!(call.timeout.as_ms(), 5.0);
+        assert_eq!(call.timeout, Limit::At(Duration::from_millis(5)));
         assert_eq!(call.body_timeout, Limit::Off);
         let unknown = base.for_call(&map(&[("timeout", Plain::Number(5.0))]));
         assert!(unknown.unwrap_err().message.starts_with("request.timeout "));

@@ -88,7 +88,8 @@ impl Receiver {
             if into.batch.cost() + self.held() >= turn {
                 return Ok(Fed {
                     consumed: at,
-                    more: !rest.is_empty(),
+                    // A frame without a payload ends without a byte more.
+                    more: !rest.is_empty() || self.frame.is_some_and(|open| open.remaining == 0),
                 });
             }
             let taken = match self.frame {

@@ -13,7 +13,7 @@ use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     limit::Limit,
 };
-use tokio::{net::TcpStream, sync::oneshot, time::timeout};
+use tokio::{net::tcp::OwnedWriteHalf, sync::oneshot, time::timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,7 @@ pub(super) struct Shared {
 pub(super) struct Out {
     pub(super) queue: Outbound,
     /// The socket, while whoever sends may write to it.
-    pub(super) socket: Option<Arc<TcpStream>>,
+    pub(super) socket: Option<Arc<OwnedWriteHalf>>,
     /// Code and reason of the close frame that is to be sent.
     pub(super) close: Option<(u16, String)>,
     /// Why nothing is accepted any more.

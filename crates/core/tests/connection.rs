@@ -1,0 +1,129 @@
+//! What connections of every protocol share: figures, retries, options from the environment.
+
+use std::time::{Duration, Instant};
+
+use moorline_core::{
+    connection::{config::ConnectionConfig, retry, tracker::Tracker},
+    limit::Limit,
+    options::Plain,
+};
+
+fn map(entries: &[(&str, Plain)]) -> Plain {
+    let owned = |(key, value): &(&str, Plain)| ((*key).to_owned(), value.clone());
+    Plain::Map(entries.iter().map(owned).collect())
+}
+
+fn numbers(entries: &[(&str, f64)]) -> Plain {
+    let number = |(key, value): &(&str, f64)| ((*key).to_owned(), Plain::Number(*value));
+    Plain::Map(entries.iter().map(number).collect())
+}
+
+fn texts(entries: &[(&str, &str)]) -> Plain {
+    let text = |(key, value): &(&str, &str)| ((*key).to_owned(), Plain::Text((*value).to_owned()));
+    Plain::Map(entries.iter().map(text).collect())
+}
+
+/// The waits of a strategy, in seconds.
+fn waits(kind: &str, given: &[(&str, f64)]) -> Vec<f64> {
+    let policy = retry::read(kind, &numbers(given)).unwrap();
+    let retry = policy.pipeline.retry.unwrap();
+    let mut rng = fastrand::Rng::with_seed(7);
+    (1..=retry.max_retries)
+        .map(|number| retry.delay(number, &mut rng).as_secs_f64())
+        .collect()
+}
+
+#[test]
+fn n_attempts_have_one_wait_less() {
+    let exponential = [
+        ("maxAttempts", 5.0),
+        ("baseDelay", 1.0),
+        ("multiplier", 2.0),
+    ];
+    assert_eq!(waits("exponential", &exponential), [1.0, 2.0, 4.0, 8.0]);
+    let linear = [("maxAttempts", 3.0), ("baseDelay", 1.0), ("increment", 2.0)];
+    assert_eq!(waits("linear", &linear), [1.0, 3.0]);
+    assert_eq!(waits("exponential", &[]), [1.0, 2.0]);
+    assert_eq!(waits("linear", &[]), [1.0, 2.0]);
+    assert!(waits("exponential", &[("maxAttempts", 1.0)]).is_empty());
+}
+
+#[test]
+fn jitter_spreads_a_wait_up_and_down() {
+    let given = [
+        ("maxAttempts", 1001.0),
+        ("baseDelay", 1.0),
+        ("jitterFactor", 0.5),
+    ];
+    let policy = retry::read("jitter", &numbers(&given)).unwrap();
+    let retry = policy.pipeline.retry.unwrap();
+    let mut rng = fastrand::Rng::with_seed(7);
+    let waits: Vec<_> = (0..1000)
+        .map(|_| retry.delay(3, &mut rng).as_secs_f64() / 4.0)
+        .collect();
+    assert!(waits.iter().all(|factor| (0.5..=1.5).contains(factor)));
+    assert!(waits.iter().any(|factor| *factor < 0.6));
+    assert!(waits.iter().any(|factor| *factor > 1.4));
+}
+
+#[test]
+fn a_wait_grows_no_longer_than_a_timer_can_wait() {
+    let given = [("maxAttempts", 40.0), ("multiplier", 1000.0)];
+    let longest = f64::from(i32::MAX) / 1000.0;
+    let waits = waits("exponential", &given);
+    assert!(waits.iter().all(|wait| *wait <= longest));
+    assert_eq!(waits.last(), Some(&longest));
+}
+
+#[test]
+fn throughput_is_of_the_span_that_is_asked_for() {
+    let start = Instant::now();
+    let at = |ms: u64| start + Duration::from_millis(ms);
+    let mut tracker = Tracker::new(10, start);
+    for ms in (0..120_000).step_by(500) {
+        tracker.record(5.0, true, None, 100, at(ms));
+    }
+    let now = at(119_999);
+    let figures = tracker.figures(now);
+    assert_eq!(figures.requests, 240);
+    assert!((figures.throughput - 2.0).abs() < 1e-9);
+    assert!((figures.bandwidth - 200.0).abs() < 1e-9);
+    assert!((tracker.throughput(10, now) - 2.0).abs() < 1e-9);
+    let idle = at(119_999) + Duration::from_secs(30);
+    assert!((tracker.throughput(60, idle) - 1.0).abs() < 1e-9);
+    let long_after = at(119_999) + Duration::from_secs(10_000);
+    assert_eq!(tracker.figures(long_after).throughput, 0.0);
+    tracker.record(5.0, true, None, 0, long_after);
+    assert!((tracker.throughput(1, long_after) - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_protocols_own_variable_comes_before_that_of_all_connections() {
+    let variables = texts(&[
+        ("VITE_CONNECTION_TIMEOUT", "1"),
+        ("VITE_HTTP_TIMEOUT", "2"),
+        ("VITE_SSE_TIMEOUT", ""),
+    ]);
+    let timeout = |given: &Plain, kind| {
+        let read = ConnectionConfig::read(given, &variables, kind).unwrap();
+        read.timeout
+    };
+    let ms = |ms| Limit::At(Duration::from_millis(ms));
+    assert_eq!(timeout(&Plain::Undefined, Some("http")), ms(2));
+    assert_eq!(timeout(&Plain::Undefined, Some("sse")), ms(1));
+    assert_eq!(timeout(&Plain::Undefined, Some("backend")), ms(1));
+    assert_eq!(timeout(&Plain::Undefined, None), ms(1));
+    let given = map(&[("timeout", Plain::Number(f64::INFINITY))]);
+    assert_eq!(timeout(&given, Some("http")), Limit::Off);
+}
+
+#[test]
+fn no_message_shows_what_may_be_a_secret() {
+    let url = map(&[("url", Plain::Text("ftp://me:hunter2@host".to_owned()))]);
+    let header = texts(&[("Authorization", "Bearer hunter2\n")]);
+    let headers = map(&[("customHeaders", header)]);
+    for given in [url, headers] {
+        let error = ConnectionConfig::read(&given, &Plain::Undefined, Some("http")).unwrap_err();
+        assert!(!error.message.contains("hunter2"), "{error}");
+    }
+}

@@ -509,7 +509,7 @@ export interface ConnectionConfig {
   securityLevel?: SecurityLevel | undefined;
   /** Time between two health checks of its own. Default 30 000; `Infinity`: none. */
   healthCheckInterval?: number | undefined;
-  /** How long a health check may take. Default 5000. */
+  /** How long a health check may take, and the answer to a ping of `keepAlive`. Default 5000. */
   healthCheckTimeout?: number | undefined;
   /** Whether a connection that was lost is opened again. Default true. */
   autoReconnect?: boolean | undefined;
@@ -818,7 +818,8 @@ export declare class HTTPConnection extends BaseConnection {
    * written. Aborting `signal` rejects with its reason.
    */
   request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse>;
-  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`. */
+  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. */
+  receive(): Promise<any>;
   protected receiveImpl(): Promise<unknown>;
   /** Never called: `send` is written anew. */
   protected sendImpl(data: unknown): Promise<unknown>;

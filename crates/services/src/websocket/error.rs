@@ -86,9 +86,9 @@ fn lost_during_handshake(error: &io::Error) -> Failure {
         _ => "the connection ended before the handshake was answered",
     };
     Failure::new(class.kind, message)
-    .with_code(class.code)
-    .with_cause(error.to_string(), None)
-    .during(SERVICE, "connect")
+        .with_code(class.code)
+        .with_cause(error.to_string(), None)
+        .during(SERVICE, "connect")
 }
 
 /// Nothing came in time.

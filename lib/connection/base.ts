@@ -54,7 +54,10 @@ export abstract class BaseConnection extends ConnectionLife {
       if (!(await this.connectImpl())) throw new Error('The connection was refused');
     } catch (error) {
       // A disconnect that came meanwhile counts, and is why it failed.
-      if (this.state === ConnectionState.CONNECTING) this.connectFailed(error);
+      if (this.state !== ConnectionState.CONNECTING) return false;
+      // An attempt that was refused is none: who answers each failure with another attempt is held up here.
+      if (error instanceof CircuitBreakerError) this.enter(ConnectionState.ERROR);
+      else this.connectFailed(error);
       return false;
     }
     if (this.state !== ConnectionState.CONNECTING) return false;
@@ -102,9 +105,8 @@ export abstract class BaseConnection extends ConnectionLife {
   /** The next message; `null` when there is none to come. */
   async receive(): Promise<any> {
     if (this.isRefusing || !(await this.isConnected())) return null;
-    const work = () => this.receiveImpl();
     // It may wait for as long as nothing comes.
-    return this.guarded('receive', () => (this.#breaker ? this.#breaker.run(work) : work()), null);
+    return this.guarded('receive', () => this.watched(() => this.receiveImpl()), null);
   }
 
   /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
@@ -197,6 +199,11 @@ export abstract class BaseConnection extends ConnectionLife {
   /** @internal Runs `work` under the policy. */
   protected run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
     return this.#policy.run(work, { signal });
+  }
+
+  /** @internal Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
+  protected async watched<T>(work: () => Promise<T>): Promise<T> {
+    return this.#breaker ? this.#breaker.run(work) : work();
   }
 
   /** @internal Goes over to `fallbackUrl`, where there is one and the connection knows how. */

@@ -131,7 +131,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
     const open = () => this.open(this.#fallback.url, opening.signal);
     let line: Line;
     try {
-      line = await (this.#fallback.available ? this.run(open) : open());
+      line = await (this.#fallback.available ? this.run(open) : this.watched(open));
     } catch (error) {
       if (!this.#fallback.available || opening.signal.aborted) throw error;
       this.#fallback.activate(String(error));

@@ -905,6 +905,38 @@ export declare class ConnectionManager {
   /** What the connections add up to, and what the manager has counted. */
   getStatistics(): ConnectionStatistics;
 }
+/** A server-sent event. */
+export declare class SSEEvent {
+  /** Its type: `message` where the server names none. */
+  readonly type: string;
+  /** Its data; several lines are joined with `\n`. */
+  readonly data: string;
+  /** The id of this event, or of the last one that had an id; empty when none had. */
+  readonly lastEventId: string;
+  /** How long the server wants us to wait before a reconnect, in milliseconds, where it says so with this event. */
+  readonly retry?: number;
+  /** The data parsed as JSON. Throws when it is none. */
+  json(): any;
+}
+/**
+ * A stream of server-sent events, brought back when it is lost: the next one goes on after the last event that came
+ * (`Last-Event-ID`), and not before the server's own `retry:` has passed.
+ *
+ * `receive` gives one {@link SSEEvent} after the other. Nothing can be sent.
+ */
+export declare class SSEConnection extends LastingConnection<SSEEvent> {
+  #private;
+  /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
+  constructor(config: ConnectionConfig);
+  /** The id after which the next connection goes on; empty when there was none. */
+  get lastEventId(): string;
+  /** Always false: events come from the server only. That is no error. */
+  send(_data?: unknown): Promise<boolean>;
+  protected sendImpl(): Promise<boolean>;
+  protected receiveImpl(): Promise<unknown>;
+  protected parse(event: SSEEvent): SSEEvent;
+  protected open(url: string, signal: AbortSignal): Promise<Line>;
+}
 /**
  * A WebSocket to a server, brought back when it is lost.
  *

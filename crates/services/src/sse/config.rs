@@ -9,7 +9,7 @@ use moorline_core::{
 };
 
 use crate::{
-    dial::{AddressGuard, DialOptions},
+    dial::DialOptions,
     http::{CallOptions, HttpOptions, Request, RequestBody},
 };
 
@@ -33,8 +33,7 @@ const HEADERS: [(&str, &str); 3] = [
 
 /// What a client is told once.
 pub struct Config {
-    /// `connectTimeoutMs` (10 000), `tls`, `proxy`, `publicAddressesOnly`, `allowedHosts`, `httpsOnlyRedirects`,
-    /// `http2`, `timeoutMs` (30 000) and `maxRedirects` (5), as for HTTP.
+    /// How servers are reached, `http2`, `timeoutMs` (30 000) and `maxRedirects` (5), as for HTTP.
     pub(super) http: HttpOptions,
     method: String,
     url: String,
@@ -92,13 +91,8 @@ impl Config {
 }
 
 fn read_http(options: &Options<'_>) -> Read<HttpOptions> {
-    let mut dial = DialOptions::read(options)?;
-    let allowed = options.value("allowedHosts");
-    if options.flag("publicAddressesOnly", false)? {
-        dial.guard = AddressGuard::public_only(&options.path_of("allowedHosts"), allowed)?;
-    }
     Ok(HttpOptions {
-        dial,
+        dial: DialOptions::read(options)?,
         call: CallOptions {
             timeout: options.ms_limit("timeoutMs", TIMEOUT, 1.0)?,
             max_redirects: options.integer("maxRedirects", MAX_REDIRECTS, 0..=20)? as u32,
@@ -110,7 +104,6 @@ fn read_http(options: &Options<'_>) -> Read<HttpOptions> {
             decompress: true,
         },
         http2: options.flag("http2", true)?,
-        https_only_redirects: options.flag("httpsOnlyRedirects", false)?,
         ..HttpOptions::from_options(Options::new("options", &Plain::Undefined)?)?
     })
 }

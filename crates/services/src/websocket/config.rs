@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, header};
 use url::Url;
 
 use super::request::{read_headers, read_protocols, read_url};
-use crate::dial::{AddressGuard, DialOptions};
+use crate::dial::DialOptions;
 
 /// The largest message that is taken.
 const MAX_MESSAGE_BYTES: u64 = 16 << 20;
@@ -122,7 +122,7 @@ impl Config {
                 bytes: bytes("sendQueueBytes", SEND_QUEUE_BYTES)? as usize,
             },
             receive_queue: bytes("receiveQueueBytes", RECEIVE_QUEUE_BYTES)? as usize,
-            dial: read_dial(&options)?,
+            dial: DialOptions::read(&options)?,
         };
         options.finish()?;
         Ok(config)
@@ -165,15 +165,6 @@ impl Compression {
         options.finish()?;
         Ok(Some(read))
     }
-}
-
-fn read_dial(options: &Options<'_>) -> Read<DialOptions> {
-    let mut dial = DialOptions::read(options)?;
-    let allowed = options.value("allowedHosts");
-    if options.flag("publicAddressesOnly", false)? {
-        dial.guard = AddressGuard::public_only(&options.path_of("allowedHosts"), allowed)?;
-    }
-    Ok(dial)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ import { check } from './check.mjs';
 import { fail, hostTarget, installPackages, root, run, stage } from './run.mjs';
 
 /** Files whose measurements another test would disturb, or that start many processes: one at a time, last. */
-const ALONE = /(leaks|threads|package)\.test\.ts$/;
+const ALONE = /(contract|leaks|threads|package)\.test\.ts$/;
 
 function testFiles(directory = '__test__') {
   return readdirSync(join(root, directory), { withFileTypes: true, recursive: true })

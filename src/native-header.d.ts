@@ -100,3 +100,8 @@ export declare function connectionRecord(
   errorType?: string,
   bytes?: number,
 ): void;
+export interface ObjectPool {
+  readonly __objectPool: unique symbol;
+}
+export declare function objectPoolTake(pool: Handle<ObjectPool>): number | undefined;
+export declare function objectPoolRelease(pool: Handle<ObjectPool>, object: number, usable: boolean): boolean;

@@ -1015,6 +1015,109 @@ export declare class ConnectionSecurity {
   /** What the level means. */
   getSecurityInfo(): ConnectionSecurityInfo;
 }
+/** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
+export interface PoolConfig {
+  /** Connections at most. Default: the connections' `maxConnections`, which is 10. */
+  maxSize?: number | undefined;
+  /** Connections kept open at least. Default 0. */
+  minSize?: number | undefined;
+  /** How long a free connection is kept. Default 300. */
+  maxIdleTime?: number | undefined;
+  /** How long `acquire` waits, making a connection included. Default 10. */
+  acquireTimeout?: number | undefined;
+  /** How long checking a connection, or closing one that was given back, may take. Default 5. */
+  releaseTimeout?: number | undefined;
+  /** Time between two health checks of the free connections. Default 60. */
+  healthCheckInterval?: number | undefined;
+  /** Time between two rounds that remove free connections which are no longer open. Default 120. */
+  cleanupInterval?: number | undefined;
+  /** How long making a connection may take. Default 30. */
+  connectTimeout?: number | undefined;
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1800. */
+  maxLifetime?: number | undefined;
+  /**
+   * A connection held longer than this is reported with the borrower's stack. Default 30, in production
+   * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
+   */
+  leakAfter?: number | undefined;
+}
+/** Makes a connection for a pool; nothing, or an error, means that it could not. */
+export type PoolFactory<T> = (config: ConnectionConfig) => T | null | undefined | PromiseLike<T | null | undefined>;
+/** What a {@link ConnectionPool} has. */
+export interface PoolStats {
+  /** Free connections. */
+  poolSize: number;
+  /** Connections somebody holds, or that are being made for somebody. */
+  inUse: number;
+  /** Connections there are, being made and being closed included; never above `maxSize`. */
+  totalConnections: number;
+  maxSize: number;
+  minSize: number;
+  /** How many more can be had without waiting for somebody. */
+  available: number;
+  /** Percent of `maxSize` in use. */
+  utilization: number;
+  /** Borrowers in the queue. */
+  waiting: number;
+}
+/**
+ * Lends connections that are used again: yours, made by a factory. What has a `connect()` is connected before it is
+ * lent, and what has a `disconnect()` is disconnected when the pool lets go of it.
+ *
+ * Waiters are served in order, there are never more than `maxSize` connections, and an idle pool does not keep the
+ * process alive. A connection that was free for a while is asked whether it is well (`healthCheck()`, else
+ * `isConnected()`) before it is lent.
+ *
+ * Emits `acquire`, `release`, `create`, `destroy`, `timeout`, `leak`, `drain`, `close` and, for what nobody waits for,
+ * `error`.
+ */
+export declare class ConnectionPool<T> extends Emitter {
+  #private;
+  /**
+   * Nothing is connected yet.
+   *
+   * @param factory makes a connection from `connectionConfig`, or from what the environment says of all connections.
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
+   */
+  constructor(config: PoolConfig, factory: PoolFactory<T>, connectionConfig?: ConnectionConfig);
+  /**
+   * Opens `minSize` connections and begins to check the free ones. Ready when they are there, or when one could not
+   * be made: that is an `error` event, and it is tried again. Can be called again after `stop`.
+   */
+  start(): Promise<void>;
+  /**
+   * Borrows a connection: a free one, a new one below `maxSize`, else the next that is given back. When none can be
+   * made it is tried again until the time is over.
+   *
+   * @param timeoutSeconds how long to wait, in **seconds**. Default `acquireTimeout`.
+   * @returns `null` when the time is over, the pool was stopped or `signal` aborted; never rejects for these.
+   */
+  acquire(timeoutSeconds?: number, options?: CallOptions): Promise<T | null>;
+  /**
+   * Gives a connection back. False for one that was not borrowed here, or was given back before: then nothing
+   * happens.
+   */
+  release(connection: T): Promise<boolean>;
+  /**
+   * Lends a connection to `fn` and takes it back in any case. Gives what `fn` gives, and what it throws passes through
+   * unchanged; rejects with a {@link MoorlineError} of kind `pool-timeout` when none could be had in time, `closed`
+   * when the pool was stopped. Aborting `signal` rejects with its reason.
+   */
+  use<R>(
+    fn: (connection: T) => R | PromiseLike<R>,
+    options?: CallOptions & {
+      timeoutSeconds?: number | undefined;
+    },
+  ): Promise<R>;
+  /** Disconnects everything, what is borrowed included, and gives `null` to those who wait. */
+  stop(): Promise<void>;
+  /** What it has. */
+  stats(): PoolStats;
+  /** The options in force, with every default; times in milliseconds. */
+  options(): Record<string, unknown>;
+  /** As `stop`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
 type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
 export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;

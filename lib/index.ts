@@ -35,6 +35,8 @@ export type { ConnectionFigures, ConnectionMetricsSummary } from './connection/m
 export { HealthChecker } from './connection/health-checker';
 export { ConnectionSecurity } from './connection/security';
 export type { ConnectionSecurityInfo } from './connection/security';
+export { ConnectionPool } from './connection/pool';
+export type { PoolConfig, PoolFactory, PoolStats } from './connection/pool';
 export { ExponentialBackoffRetry, JitterRetry, LinearBackoffRetry, RetryStrategy } from './connection/retry';
 export { ConnectionHealth, ConnectionState, ConnectionType, RecoveryStrategy, SecurityLevel } from './connection/state';
 export type {

@@ -3,10 +3,11 @@
 use std::{
     ffi::CStr,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime},
 };
 
 use moorline_core::{
+    clock::Anchor,
     connection::{
         config::ConnectionConfig,
         security::SecurityLevel,
@@ -111,11 +112,10 @@ pub fn connection_figures(tracker: Handle<ConnectionTracker>) -> String {
 }
 
 fn describe(figures: &Figures, now: Instant) -> Json {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    let ended = |at| since_epoch.clone().unwrap_or_default() - now.saturating_duration_since(at);
+    let anchor = Anchor::new(now, SystemTime::now());
     let last = figures.last.map(|(at, took_ms)| {
-        let ended = ended(at).as_secs_f64() * 1000.0;
-        json!({ "tookMs": took_ms, "began": (ended - took_ms).round(), "ended": ended.round() })
+        let ended = anchor.epoch_ms(at);
+        json!({ "tookMs": took_ms, "began": (ended - took_ms).round(), "ended": ended })
     });
     json!({
         "requests": figures.requests,

@@ -21,6 +21,7 @@ mod http;
 mod http_text;
 mod libsql;
 mod nixtla;
+mod object_pool;
 mod policy;
 mod pool_events;
 #[cfg(feature = "probe")]
@@ -43,6 +44,8 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
     exports.add::<connection::Record>()?;
+    exports.add::<object_pool::Take>()?;
+    exports.add::<object_pool::Release>()?;
     webhook::register(&exports)?;
     websocket::register(&exports)?;
     Ok(())

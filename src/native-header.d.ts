@@ -106,3 +106,8 @@ export interface EventStreamClient {
 export interface EventStream {
   readonly __eventStream: unique symbol;
 }
+export interface ObjectPool {
+  readonly __objectPool: unique symbol;
+}
+export declare function objectPoolTake(pool: Handle<ObjectPool>): number | undefined;
+export declare function objectPoolRelease(pool: Handle<ObjectPool>, object: number, usable: boolean): boolean;

@@ -315,3 +315,23 @@ fn a_forced_end_takes_leases_back_and_a_late_release_is_harmless() {
     }
     assert!(ledger.is_drained());
 }
+
+#[test]
+fn free_connections_known_to_be_dead_are_closed_and_the_borrowed_left_alone() {
+    let (mut ledger, now) = pool(4);
+    let leases: Vec<_> = (0..4).map(|_| open(&mut ledger, now)).collect();
+    for lease in &leases[..3] {
+        assert_eq!(ledger.release(*lease, now, true), Released::Idle);
+    }
+    let dead = [leases[0].slot, leases[2].slot, leases[3].slot];
+    let closing = ledger.evict(|slot| dead.contains(&slot));
+    let slots: Vec<_> = closing.iter().map(|lease| lease.slot).collect();
+    assert_eq!(slots, [leases[0].slot, leases[2].slot]);
+    assert_eq!((ledger.stats().available, ledger.stats().closing), (1, 2));
+    assert!(ledger.holds(leases[3]));
+    for lease in closing {
+        assert_eq!(ledger.closed(lease, now), None);
+    }
+    assert_eq!((ledger.stats().total, ledger.stats().in_use), (2, 1));
+    assert_eq!(ledger.take(now).unwrap().slot, leases[1].slot);
+}

@@ -10,7 +10,7 @@ use std::{
 
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
-    options::Plain,
+    options::{Options, Plain},
 };
 use moorline_services::dial::{Alpn, DialOptions, Dialer, Proxy, Stream, Target};
 use tokio::{

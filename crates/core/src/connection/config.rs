@@ -126,15 +126,12 @@ impl ConnectionConfig {
         let kind = kind.and_then(|kind| TYPES.into_iter().find(|one| *one == kind));
         let fallbacks = fallbacks(variables, kind)?;
         let options = Options::new("options", given)?.with_fallbacks(&fallbacks);
-        for (old, new) in RENAMED {
-            if options.value(old).is_some() {
-                let reason = format!("is called {new} here");
-                return Err(OptionError::bad_value(&options.path_of(old), reason));
-            }
-        }
+        check_renamed(&options)?;
         let debug = options.flag("debug", false)?;
         let default_level = if debug { "debug" } else { "info" };
         let count = |key, default| Ok(options.integer(key, default, COUNTS)? as u32);
+        let ms = |key, default| options.ms(key, default, 1.0);
+        let limit = |key, default| options.ms_limit(key, default, 1.0);
         let config = Self {
             name: options.text("name")?.map(str::to_owned),
             connection_type: match options.value("connectionType") {
@@ -142,46 +139,34 @@ impl ConnectionConfig {
                 Some(_) => Some(word(&options, "connectionType", TYPES[0], &TYPES)?),
             },
             url: url(&options, "url", kind)?,
-            timeout: options.ms_limit("timeout", TIMEOUT, 1.0)?,
+            timeout: limit("timeout", TIMEOUT)?,
             retry_count: options.integer("retryCount", RETRY_COUNT, 0..=*COUNTS.end())? as u32,
             retry_delay: options.ms("retryDelay", RETRY_DELAY, 0.0)?,
             backoff_multiplier: options
                 .number("backoffMultiplier", MULTIPLIERS)?
                 .unwrap_or(BACKOFF_MULTIPLIER),
             max_connections: options.integer("maxConnections", MAX_CONNECTIONS, 1..=10_000)? as u32,
-            keep_alive: options.ms_limit("keepAlive", KEEP_ALIVE, 1.0)?,
+            keep_alive: limit("keepAlive", KEEP_ALIVE)?,
             compression: options.flag("compression", true)?,
-            encryption: options
-                .value("encryption")
-                .map(|_| options.flag("encryption", true))
-                .transpose()?,
+            encryption: match options.value("encryption") {
+                None => None,
+                Some(_) => Some(options.flag("encryption", true)?),
+            },
             security_level: options.choice(
                 "securityLevel",
                 SecurityLevel::default(),
                 &SecurityLevel::NAMED,
             )?,
-            health_check_interval: options.ms_limit(
-                "healthCheckInterval",
-                HEALTH_CHECK_INTERVAL,
-                1.0,
-            )?,
-            health_check_timeout: options.ms_limit(
-                "healthCheckTimeout",
-                HEALTH_CHECK_TIMEOUT,
-                1.0,
-            )?,
+            health_check_interval: limit("healthCheckInterval", HEALTH_CHECK_INTERVAL)?,
+            health_check_timeout: limit("healthCheckTimeout", HEALTH_CHECK_TIMEOUT)?,
             auto_reconnect: options.flag("autoReconnect", true)?,
             auto_retry: options.flag("autoRetry", true)?,
             circuit_breaker: options.flag("circuitBreaker", true)?,
             circuit_breaker_threshold: count("circuitBreakerThreshold", CIRCUIT_BREAKER_THRESHOLD)?,
-            circuit_breaker_timeout: options.ms(
-                "circuitBreakerTimeout",
-                CIRCUIT_BREAKER_TIMEOUT,
-                1.0,
-            )?,
+            circuit_breaker_timeout: ms("circuitBreakerTimeout", CIRCUIT_BREAKER_TIMEOUT)?,
             rate_limit: options.flag("rateLimit", false)?,
             rate_limit_requests: count("rateLimitRequests", RATE_LIMIT_REQUESTS)?,
-            rate_limit_window: options.ms("rateLimitWindow", RATE_LIMIT_WINDOW, 1.0)?,
+            rate_limit_window: ms("rateLimitWindow", RATE_LIMIT_WINDOW)?,
             audit_logging: options.flag("auditLogging", true)?,
             monitoring: options.flag("monitoring", true)?,
             recovery_strategy: word(&options, "recoveryStrategy", RECOVERY[0], &RECOVERY)?,
@@ -241,6 +226,17 @@ impl ConnectionConfig {
     }
 }
 
+/// Refuses the keys of an earlier library by telling their names here.
+fn check_renamed(options: &Options<'_>) -> Read<()> {
+    for (old, new) in RENAMED {
+        if options.value(old).is_some() {
+            let reason = format!("is called {new} here");
+            return Err(OptionError::bad_value(&options.path_of(old), reason));
+        }
+    }
+    Ok(())
+}
+
 fn word(
     options: &Options<'_>,
     key: &'static str,
@@ -263,7 +259,7 @@ fn url(options: &Options<'_>, key: &'static str, kind: Option<&str>) -> Read<Opt
     };
     let fits = url.split_once("://").is_some_and(|(scheme, rest)| {
         let known = |one: &&str| one.eq_ignore_ascii_case(scheme);
-        !rest.is_empty() && (schemes.is_empty() || schemes.iter().any(|one| known(&one)))
+        !rest.is_empty() && (schemes.is_empty() || schemes.iter().any(known))
     });
     if fits {
         return Ok(Some(url.to_owned()));

@@ -1,6 +1,7 @@
 //! What a connection of any protocol is told, keeps count of and insists on.
 
 pub mod config;
+pub mod pool;
 pub mod retry;
 pub mod security;
 pub mod tracker;

@@ -64,6 +64,17 @@ impl Ledger {
         close
     }
 
+    /// Free connections that somebody knows to be dead, by their slots; close each, then report [`Self::closed`].
+    #[must_use = "each of these connections must be closed and reported"]
+    pub fn evict(&mut self, is_dead: impl Fn(u32) -> bool) -> Vec<Lease> {
+        let (dead, idle) = self.idle.iter().partition(|index| is_dead(**index));
+        self.idle = idle;
+        let dead: Vec<u32> = dead;
+        dead.into_iter()
+            .map(|index| self.start_closing(index))
+            .collect()
+    }
+
     /// Leases held for longer than the leak threshold, each reported once.
     pub fn leaks(&mut self, now: Instant) -> Vec<Leak> {
         let Some(threshold) = self.limits.leak_after.get() else {

@@ -91,7 +91,7 @@ fn read_tls(options: &Options<'_>, rules: Option<Rules>) -> Read<TlsOptions> {
         given.path_of("minVersion"),
         given.path_of("rejectUnauthorized"),
     );
-    let tls = TlsOptions::over(defaults, given)?;
+    let tls = TlsOptions::over(&defaults, given)?;
     let Some(rules) = rules else { return Ok(tls) };
     let weaker = |path: &str, needs: &str| {
         let level = rules.level.as_str();

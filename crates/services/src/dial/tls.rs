@@ -123,7 +123,7 @@ impl Default for TlsOptions {
 
 impl TlsOptions {
     /// Reads a `tls` object; what it does not say comes from `defaults`.
-    pub fn over(defaults: Self, options: Options<'_>) -> Read<Self> {
+    pub fn over(defaults: &Self, options: Options<'_>) -> Read<Self> {
         let ca = match options.value("ca") {
             None => Vec::new(),
             Some(Plain::List(items)) => items
@@ -288,7 +288,7 @@ mod tests {
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
                 .collect(),
         );
-        TlsOptions::over(TlsOptions::default(), Options::new("options.tls", &value)?)
+        TlsOptions::over(&TlsOptions::default(), Options::new("options.tls", &value)?)
     }
 
     fn text(value: &str) -> Plain {

@@ -105,6 +105,11 @@ impl<C: Connect> Pool<C> {
         self.shared.release(lease, false)
     }
 
+    /// Closes the free connections that do not look alive any more.
+    pub fn evict_unusable(&self) {
+        self.shared.evict_unusable();
+    }
+
     /// How many of what right now.
     pub fn stats(&self) -> Stats {
         self.shared.books().ledger.stats()

@@ -154,6 +154,25 @@ impl<C: Connect> Shared<C> {
         true
     }
 
+    /// Closes the free connections that do not look alive any more.
+    pub(super) fn evict_unusable(self: &Arc<Self>) {
+        let mut guard = self.books();
+        let books = &mut *guard;
+        let connections = &books.connections;
+        let dead = books.ledger.evict(|slot| {
+            let connection = connections.get(slot as usize).and_then(Option::as_ref);
+            connection.is_some_and(|connection| !self.connect.is_usable(connection))
+        });
+        let dead: Vec<_> = dead
+            .into_iter()
+            .map(|lease| (lease, books.remove(lease)))
+            .collect();
+        drop(guard);
+        for (lease, connection) in dead {
+            self.close(lease, connection);
+        }
+    }
+
     /// Closes a connection in the background and reports its slot free when it is really gone. Without a
     /// connection somebody else has it in hand and closes it.
     pub(super) fn close(self: &Arc<Self>, lease: Lease, connection: Option<C::Connection>) {
@@ -189,9 +208,14 @@ impl<C: Connect> Shared<C> {
         let grant = report(&mut books.ledger, now());
         let found = grant.map(|grant| (books.waiter(grant), grant));
         let drained = books.ledger.is_drained();
+        // The minimum may have to be restored sooner than the housekeeper would look.
+        let due = books.ledger.next_due(now()).map(Instant::from_std);
+        let sooner = due.is_some_and(|due| books.alarm.is_none_or(|alarm| due < alarm));
         drop(books);
         if drained {
             self.gone.cancel();
+        }
+        if drained || sooner {
             self.nudge.notify_one();
         }
         if let Some((waiting, grant)) = found {

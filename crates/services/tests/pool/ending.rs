@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use moorline_core::{error::Kind, limit::Limit};
+use moorline_core::{error::Kind, limit::Limit, pool::PoolLimits};
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep},
@@ -145,4 +145,25 @@ async fn a_drained_pool_leaves_no_task() {
     assert!(pool.drain(Limit::At(ms(10))).await);
     sleep(ms(10)).await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_minimum_is_restored_when_a_connection_was_discarded() {
+    let server = Server::new();
+    let pool = server.pool(PoolLimits {
+        min: 1,
+        idle_timeout: Limit::Off,
+        max_lifetime: Limit::Off,
+        leak_after: Limit::Off,
+        ..at_most(2)
+    });
+    let lease = pool
+        .acquire(&CancellationToken::new())
+        .await
+        .unwrap()
+        .keep();
+    sleep(ms(1)).await;
+    assert!(pool.discard(lease));
+    sleep(ms(1)).await;
+    assert_eq!((pool.stats().available, server.alive()), (1, 1));
 }

@@ -1,0 +1,228 @@
+//! Pools of objects that live in JavaScript, on the one pool of the services.
+
+mod objects;
+
+use std::{
+    collections::HashMap,
+    ffi::CStr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use moorline_core::{
+    connection::pool::{ConnectionPoolConfig, create_again, patience},
+    error::{Failure, Kind, Outcome},
+    limit::Limit,
+    pool::{Lease, acquire_timed_out},
+};
+use moorline_services::pool::{Borrowed, Pool, PoolSettings};
+use napi::{Env, Error, Result};
+use napi_derive::napi;
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use self::objects::{Desk, Objects, Told};
+use crate::{
+    bridge::{
+        Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, promise, runtime,
+        throw,
+    },
+    guarded::lock,
+};
+
+/// A pool, and who has what of it.
+pub struct ObjectPool {
+    pool: Pool<Objects>,
+    desk: Arc<Desk>,
+    config: ConnectionPoolConfig,
+    /// Borrowed objects.
+    lent: Lent,
+}
+
+/// Whose lease is whose.
+type Lent = Arc<Mutex<HashMap<u32, Lease>>>;
+
+impl ObjectPool {
+    fn lend(&self, borrowed: Borrowed<Objects>) -> Option<u32> {
+        let number = borrowed.with(|object| object.number)?;
+        lock(&self.lent).insert(number, borrowed.keep());
+        Some(number)
+    }
+
+    /// An object, within `patience`; while none can be made it is tried again.
+    async fn acquire(&self, patience: Limit<Duration>, cancel: &CancellationToken) -> Outcome<u32> {
+        let mut last = None;
+        let tries = async {
+            for retry in 1_u32.. {
+                match self.pool.acquire_within(patience, cancel).await {
+                    Ok(borrowed) => {
+                        let closed = || Failure::new(Kind::Closed, "Pool is shutting down");
+                        return self.lend(borrowed).ok_or_else(closed);
+                    }
+                    Err(failure) if failure.kind == Kind::Connect => last = Some(failure),
+                    Err(failure) => return Err(failure),
+                }
+                sleep(create_again(retry)).await;
+            }
+            Err(Failure::new(
+                Kind::Internal,
+                "moorline stopped this call by a defect",
+            ))
+        };
+        let Limit::At(limit) = patience else {
+            return tries.await;
+        };
+        if let Ok(outcome) = timeout(limit, tries).await {
+            return outcome;
+        }
+        let late = acquire_timed_out(limit);
+        Err(match last {
+            Some(failure) => late.with_cause(failure.message.clone(), None),
+            None => late,
+        })
+    }
+}
+
+/// Opens a pool. `ask` hears its events and its questions as JSON text; `maxSize` is the default of that option.
+#[napi(catch_unwind, ts_return_type = "Handle<ObjectPool>")]
+pub fn object_pool_open(
+    env: Env,
+    options: Given,
+    max_size: u32,
+    production: bool,
+    #[napi(ts_arg_type = "(told: string) => void")] ask: Callback,
+) -> Result<Handle<ObjectPool>> {
+    let config = ConnectionPoolConfig::read(&options.0, max_size, production)
+        .map_err(|error| throw(&env, &error))?;
+    let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
+    let settings = PoolSettings {
+        connect_timeout: config.connect_timeout,
+        validate_timeout: config.release_timeout,
+        close_timeout: config.release_timeout,
+        ..PoolSettings::new(config.limits)
+    };
+    let desk = Desk::new(ask.clone());
+    let objects = Objects(Arc::clone(&desk));
+    let lent = Lent::default();
+    let told = Told {
+        lent: Arc::clone(&lent),
+        ask,
+    };
+    let pool = Pool::with_listener(objects, settings, runtime.clone(), Some(Arc::new(told)));
+    Ok(Handle::new(ObjectPool {
+        pool,
+        desk,
+        config,
+        lent,
+    }))
+}
+
+/// The options in force as JSON, in milliseconds; `null` for a limit that is off.
+#[napi(catch_unwind)]
+pub fn object_pool_options(
+    env: Env,
+    options: Given,
+    max_size: u32,
+    production: bool,
+) -> Result<String> {
+    let config = ConnectionPoolConfig::read(&options.0, max_size, production)
+        .map_err(|error| throw(&env, &error))?;
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    let limit = |limit: Limit<Duration>| limit.get().map(ms);
+    let described = json!({
+        "maxSize": config.limits.max,
+        "minSize": config.limits.min,
+        "maxIdleTimeMs": limit(config.limits.idle_timeout),
+        "acquireTimeoutMs": limit(config.limits.acquire_timeout),
+        "releaseTimeoutMs": ms(config.release_timeout),
+        "connectTimeoutMs": ms(config.connect_timeout),
+        "healthCheckIntervalMs": limit(config.health_check_interval),
+        "cleanupIntervalMs": limit(config.cleanup_interval),
+        "maxLifetimeMs": limit(config.limits.max_lifetime),
+        "leakAfterMs": limit(config.limits.leak_after),
+    });
+    Ok(described.to_string())
+}
+
+/// The number of an object, after waiting for one for at most `timeoutSeconds`.
+#[napi(catch_unwind, ts_return_type = "Promise<number>")]
+pub fn object_pool_acquire(
+    env: Env,
+    pool: Handle<ObjectPool>,
+    timeout_seconds: Given,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let patience = patience(&timeout_seconds.0, pool.config.limits.acquire_timeout)
+        .map_err(|error| throw(&env, &error))?;
+    let cancel = Cancel::token(cancel.as_ref());
+    promise(&env, async move {
+        let number = pool.acquire(patience, &cancel).await;
+        let number = number.map_err(|failure| failure.during("pool", "acquire"))?;
+        Ok(Value::Number(f64::from(number)))
+    })
+}
+
+/// Answers a question: with a `problem`, or that it is done. False when nobody waits for it any more.
+#[napi(catch_unwind)]
+pub fn object_pool_answer(pool: Handle<ObjectPool>, id: u32, problem: Option<String>) -> bool {
+    pool.desk.answer(id, problem)
+}
+
+/// These objects are dead: the free ones among them are closed at once, the others when they come back.
+#[napi(catch_unwind)]
+pub fn object_pool_evict(pool: Handle<ObjectPool>, objects: Vec<u32>) {
+    for number in objects {
+        pool.desk.mark(number);
+    }
+    pool.pool.evict_unusable();
+}
+
+/// Total, in use, available, waiting.
+#[napi(catch_unwind)]
+pub fn object_pool_stats(pool: Handle<ObjectPool>) -> Vec<u32> {
+    let stats = pool.pool.stats();
+    vec![stats.total, stats.in_use, stats.available, stats.waiting]
+}
+
+/// Ends the pool at once: free and borrowed objects are closed, those who wait are refused.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn object_pool_stop(env: Env, pool: Handle<ObjectPool>) -> Result<Promised> {
+    promise(&env, async move {
+        pool.pool.drain(Limit::At(Duration::ZERO)).await;
+        Ok(())
+    })
+}
+
+/// `objectPoolTake(pool)`: the number of a free object at once, or undefined when there is none.
+pub(crate) struct Take;
+
+impl Function for Take {
+    const NAME: &'static CStr = c"objectPoolTake";
+    fn run(call: &Call) -> Answer {
+        let taken = call.handle::<ObjectPool>(0).and_then(|pool| {
+            let borrowed = pool.pool.take()?;
+            pool.lend(borrowed)
+        });
+        taken.map_or(Answer::Undefined, |number| {
+            Answer::Number(f64::from(number))
+        })
+    }
+}
+
+/// `objectPoolRelease(pool, object, usable)`: gives an object back; false when it is not borrowed.
+pub(crate) struct Release;
+
+impl Function for Release {
+    const NAME: &'static CStr = c"objectPoolRelease";
+    fn run(call: &Call) -> Answer {
+        let (Some(pool), Some(number)) = (call.handle::<ObjectPool>(0), call.index(1)) else {
+            return Answer::Bool(false);
+        };
+        let lease = lock(&pool.lent).remove(&number);
+        Answer::Bool(lease.is_some_and(|lease| match call.flag(2) {
+            Some(false) => pool.pool.discard(lease),
+            _ => pool.pool.release(lease),
+        }))
+    }
+}

@@ -1118,6 +1118,27 @@ export declare class ConnectionPool<T> extends Emitter {
   /** As `stop`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
+/** A pool of open WebSockets to one server. */
+export declare class WebSocketConnectionPool extends ConnectionPool<WebSocketConnection> {
+  /**
+   * @param connectionConfig of each of them; `maxConnections` is how many there may be where `config` has no `maxSize`.
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
+   */
+  constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
+}
+/**
+ * A pool of {@link HTTPConnection}s, each with a breaker, a rate limit and sockets of its own. One connection serves many
+ * requests at once already: this is for those who want to keep them apart.
+ */
+export declare class HTTPConnectionPool extends ConnectionPool<HTTPConnection> {
+  /** As {@link WebSocketConnectionPool}. */
+  constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
+}
+/** A pool of open event streams from one server. */
+export declare class SSEConnectionPool extends ConnectionPool<SSEConnection> {
+  /** As {@link WebSocketConnectionPool}. */
+  constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
+}
 type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
 export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;

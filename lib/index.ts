@@ -37,6 +37,7 @@ export { ConnectionSecurity } from './connection/security';
 export type { ConnectionSecurityInfo } from './connection/security';
 export { ConnectionPool } from './connection/pool';
 export type { PoolConfig, PoolFactory, PoolStats } from './connection/pool';
+export { HTTPConnectionPool, SSEConnectionPool, WebSocketConnectionPool } from './connection/pools';
 export { ExponentialBackoffRetry, JitterRetry, LinearBackoffRetry, RetryStrategy } from './connection/retry';
 export { ConnectionHealth, ConnectionState, ConnectionType, RecoveryStrategy, SecurityLevel } from './connection/state';
 export type {

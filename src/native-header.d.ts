@@ -84,3 +84,4 @@ export interface EventStreamClient {
 export interface EventStream {
   readonly __eventStream: unique symbol;
 }
+export declare function sseKeep(keep: boolean): void;

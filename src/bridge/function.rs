@@ -15,6 +15,7 @@ use napi::{Env, JsValue, Result, bindgen_prelude::Object, check_status, sys};
 
 use super::{
     Handle, Promised,
+    promise::keep_alive,
     value::{create_string, view_bytes},
 };
 
@@ -94,6 +95,12 @@ impl Call {
         // SAFETY: an argument of the running call.
         let status = unsafe { sys::napi_get_value_bool(self.env, value, &raw mut flag) };
         (status == sys::Status::napi_ok).then_some(flag)
+    }
+
+    /// Keeps the process alive until the same is said with `false`.
+    pub(crate) fn keep_alive(&self, keep: bool) {
+        // SAFETY: a running call is on its environment's thread.
+        unsafe { keep_alive(self.env, keep) }
     }
 
     /// Lends the bytes of a string (as UTF-8), a typed array, a `Buffer` or an `ArrayBuffer`; `None` when

@@ -41,6 +41,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     exports.add::<http::Send>()?;
     exports.add::<libsql::Take>()?;
     exports.add::<libsql::Release>()?;
+    exports.add::<sse::Keep>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
     exports.add::<connection::Record>()?;

@@ -36,7 +36,7 @@ export interface ErrorFields {
   delivery: Delivery;
   /** Whether a repeat may succeed and does no harm. */
   retryable: boolean;
-  /** How many attempts were made in all. */
+  /** How many attempts were made in all; 0 for a call that was refused before its first. */
   attempts: number;
   /** How long the server or the breaker asks to wait, in milliseconds. */
   retryAfterMs?: number;
@@ -509,7 +509,7 @@ export interface ConnectionConfig {
   securityLevel?: SecurityLevel | undefined;
   /** Time between two health checks of its own. Default 30 000; `Infinity`: none. */
   healthCheckInterval?: number | undefined;
-  /** How long a health check may take. Default 5000. */
+  /** How long a health check may take, and the answer to a ping of `keepAlive`. Default 5000. */
   healthCheckTimeout?: number | undefined;
   /** Whether a connection that was lost is opened again. Default true. */
   autoReconnect?: boolean | undefined;
@@ -818,7 +818,8 @@ export declare class HTTPConnection extends BaseConnection {
    * written. Aborting `signal` rejects with its reason.
    */
   request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse>;
-  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`. */
+  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. */
+  receive(): Promise<any>;
   protected receiveImpl(): Promise<unknown>;
   /** Never called: `send` is written anew. */
   protected sendImpl(data: unknown): Promise<unknown>;
@@ -903,6 +904,38 @@ export declare class ConnectionManager {
   getInfo(): ConnectionInfo;
   /** What the connections add up to, and what the manager has counted. */
   getStatistics(): ConnectionStatistics;
+}
+/** A server-sent event. */
+export declare class SSEEvent {
+  /** Its type: `message` where the server names none. */
+  readonly type: string;
+  /** Its data; several lines are joined with `\n`. */
+  readonly data: string;
+  /** The id of this event, or of the last one that had an id; empty when none had. */
+  readonly lastEventId: string;
+  /** How long the server wants us to wait before a reconnect, in milliseconds, where it says so with this event. */
+  readonly retry?: number;
+  /** The data parsed as JSON. Throws when it is none. */
+  json(): any;
+}
+/**
+ * A stream of server-sent events, brought back when it is lost: the next one goes on after the last event that came
+ * (`Last-Event-ID`), and not before the server's own `retry:` has passed.
+ *
+ * `receive` gives one {@link SSEEvent} after the other. Nothing can be sent.
+ */
+export declare class SSEConnection extends LastingConnection<SSEEvent> {
+  #private;
+  /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
+  constructor(config: ConnectionConfig);
+  /** The id after which the next connection goes on; empty when there was none. */
+  get lastEventId(): string;
+  /** Always false: events come from the server only. That is no error. */
+  send(_data?: unknown): Promise<boolean>;
+  protected sendImpl(): Promise<boolean>;
+  protected receiveImpl(): Promise<unknown>;
+  protected parse(event: SSEEvent): SSEEvent;
+  protected open(url: string, signal: AbortSignal): Promise<Line>;
 }
 /**
  * A WebSocket to a server, brought back when it is lost.
@@ -1084,6 +1117,27 @@ export declare class ConnectionPool<T> extends Emitter {
   options(): Record<string, unknown>;
   /** As `stop`. */
   [Symbol.asyncDispose](): Promise<void>;
+}
+/** A pool of open WebSockets to one server. */
+export declare class WebSocketConnectionPool extends ConnectionPool<WebSocketConnection> {
+  /**
+   * @param connectionConfig of each of them; `maxConnections` is how many there may be where `config` has no `maxSize`.
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
+   */
+  constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
+}
+/**
+ * A pool of {@link HTTPConnection}s, each with a breaker, a rate limit and sockets of its own. One connection serves many
+ * requests at once already: this is for those who want to keep them apart.
+ */
+export declare class HTTPConnectionPool extends ConnectionPool<HTTPConnection> {
+  /** As {@link WebSocketConnectionPool}. */
+  constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
+}
+/** A pool of open event streams from one server. */
+export declare class SSEConnectionPool extends ConnectionPool<SSEConnection> {
+  /** As {@link WebSocketConnectionPool}. */
+  constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
 }
 type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */

@@ -189,6 +189,34 @@ describe('requests and answers', () => {
     assert.equal(length % (1 << 16), 0);
   });
 
+  test('an abort ends a streamed answer too, and an answer may begin before its request is over', async () => {
+    const server = await up(serve((request, response) => void request.pipe(response)));
+    const transport = open();
+    let more!: (piece: string | undefined) => void;
+    async function* upload() {
+      yield 'first';
+      for (;;) {
+        const piece = await new Promise<string | undefined>((resolve) => (more = resolve));
+        if (piece === undefined) return;
+        yield piece;
+      }
+    }
+    const controller = new AbortController();
+    const options = { signal: controller.signal };
+    const answer = await transport.request({ url: server.url, body: upload(), stream: true }, options);
+    const text = async () => Buffer.from((await answer.stream.next()).value as Uint8Array).toString();
+    assert.equal(await text(), 'first');
+    more('second');
+    assert.equal(await text(), 'second');
+    const reason = new Error('enough');
+    const third = answer.stream.next();
+    controller.abort(reason);
+    await assert.rejects(third, reason);
+    await assert.rejects(answer.stream.next(), reason);
+    await eventually(() => server.open() === 0);
+    more(undefined);
+  });
+
   test('connections are reused one request after the other, and never more than allowed', async () => {
     const server = await up(serve((_, response) => void setTimeout(() => response.end('x'), 5)));
     const transport = open({ maxConnections: 3 });

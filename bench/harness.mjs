@@ -22,6 +22,7 @@ const TIMED_EVERY = 16;
  * @typedef {object} Case
  * @property {string} name As performance.md spells it.
  * @property {number} operations Per round and contestant.
+ * @property {number} [items] What one operation counts for (default 1): a flood of messages, say.
  * @property {number} [concurrency] Operations in flight (default 1).
  * @property {boolean} [sync] The operation answers synchronously, so nothing is awaited.
  * @property {() => Contestant[] | Promise<Contestant[]>} contestants Ours first.
@@ -84,10 +85,11 @@ async function measure(one, { operation }, operations) {
   const { active } = performance.eventLoopUtilization(loop);
   const { user, system } = process.cpuUsage(cpu);
   samples.sort((a, b) => a - b);
+  const done = operations * (one.items ?? 1);
   return {
-    opsPerSecond: (operations / elapsedMs) * 1000,
-    cpuUsPerOp: (user + system) / operations,
-    mainUsPerOp: (active * 1000) / operations,
+    opsPerSecond: (done / elapsedMs) * 1000,
+    cpuUsPerOp: (user + system) / done,
+    mainUsPerOp: (active * 1000) / done,
     p50Us: samples[Math.floor(samples.length * 0.5)] * 1000,
     p99Us: samples[Math.floor(samples.length * 0.99)] * 1000,
   };
@@ -148,6 +150,6 @@ function print(bench, one, results) {
   const widths = columns.map((title, index) => Math.max(title.length, ...rows.map((row) => row[index].length)));
   const line = (cells) =>
     cells.map((cell, index) => (index ? cell.padStart(widths[index]) : cell.padEnd(widths[index]))).join('  ');
-  console.log(`\n${bench}: ${one.name} (medians of ${ROUNDS} rounds of ${one.operations})`);
+  console.log(`\n${bench}: ${one.name} (medians of ${ROUNDS} rounds of ${one.operations * (one.items ?? 1)})`);
   for (const row of [columns, ...rows]) console.log(line(row));
 }

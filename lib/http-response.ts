@@ -27,7 +27,7 @@ export class HTTPResponse {
   #data: { value: unknown } | undefined;
 
   /** @internal */
-  constructor(crossed: Crossed, asked: string) {
+  constructor(crossed: Crossed, asked: string, signal?: AbortSignal) {
     const text = typeof crossed === 'string' ? crossed : crossed[0];
     this.status = Number(text.slice(0, STATUS_DIGITS));
     let start = PREFIX;
@@ -41,7 +41,7 @@ export class HTTPResponse {
     this.#head = text.slice(start, end);
     if (typeof crossed === 'string') this.#text = text.slice(end);
     else if (crossed[1] instanceof Uint8Array) this.#bytes = crossed[1];
-    else this.#stream = new BodyStream(crossed[1]);
+    else this.#stream = new BodyStream(crossed[1], signal);
   }
 
   /** Whether the status is between 200 and 299. */

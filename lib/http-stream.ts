@@ -3,7 +3,7 @@ import { ReadableStream } from 'node:stream/web';
 import { dress } from './error';
 import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from './native';
 
-/** @internal A body that comes piece by piece. */
+/** A body that comes piece by piece. */
 export type StreamedBody = AsyncIterable<string | Uint8Array>;
 
 /** @internal What is feeding a request. */
@@ -57,24 +57,30 @@ function bytesOf(piece: unknown): Uint8Array {
 /** A body on its way in. It is read once, piece by piece, as fast as it is asked for. */
 export class BodyStream implements AsyncIterableIterator<Uint8Array> {
   readonly #reader: Handle<HttpBodyReader>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = (): void => this.cancel();
   #ended = false;
 
   /** @internal */
-  constructor(reader: Handle<HttpBodyReader>) {
+  constructor(reader: Handle<HttpBodyReader>, signal?: AbortSignal) {
     this.#reader = reader;
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   /** The next piece. */
   async next(): Promise<IteratorResult<Uint8Array>> {
+    this.#signal?.throwIfAborted();
     if (this.#ended) return { done: true, value: undefined };
     try {
       const value = await native.httpBodyRead(this.#reader);
+      this.#signal?.throwIfAborted();
       if (value !== undefined) return { done: false, value };
     } catch (rejection) {
-      this.#ended = true;
+      this.#end();
       throw dress(rejection);
     }
-    this.#ended = true;
+    this.#end();
     return { done: true, value: undefined };
   }
 
@@ -86,8 +92,13 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
 
   /** Reads no further; a connection with a body left on it is closed. */
   cancel(): void {
-    this.#ended = true;
+    this.#end();
     native.httpBodyCancel(this.#reader);
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 
   /** The same as a web stream. */

@@ -102,14 +102,15 @@ export class HttpTransport {
     try {
       // Without a signal nothing has to be raced, and this is the hot way.
       const answer = await (options.signal ? call(start, options.signal, toError) : start(undefined));
-      return new HTTPResponse(answer, url);
+      // A streamed answer may begin before the request's own body is over.
+      if (!streamed) feeding?.stop();
+      return new HTTPResponse(answer, url, options.signal);
     } catch (rejection) {
+      feeding?.stop();
       const error = toError(rejection);
       // What the caller's own stream threw is why the request broke off.
       const reason = feeding?.failure();
       throw reason && error instanceof MoorlineError ? reason.error : error;
-    } finally {
-      feeding?.stop();
     }
   }
 

@@ -20,7 +20,9 @@ export type { MessageOptions } from './connection/lasting';
 export type { ConnectionEventOptions } from './connection/life';
 export { ConnectionManager } from './connection/manager';
 export type { ConnectionStatistics } from './connection/manager';
+export { SSEConnection } from './connection/sse';
 export { WebSocketConnection } from './connection/websocket';
+export { SSEEvent } from './sse-events';
 export { HTTPResponse } from './http-response';
 export type {
   ConnectionConfig,
@@ -35,6 +37,7 @@ export { ConnectionSecurity } from './connection/security';
 export type { ConnectionSecurityInfo } from './connection/security';
 export { ConnectionPool } from './connection/pool';
 export type { PoolConfig, PoolFactory, PoolStats } from './connection/pool';
+export { HTTPConnectionPool, SSEConnectionPool, WebSocketConnectionPool } from './connection/pools';
 export { ExponentialBackoffRetry, JitterRetry, LinearBackoffRetry, RetryStrategy } from './connection/retry';
 export { ConnectionHealth, ConnectionState, ConnectionType, RecoveryStrategy, SecurityLevel } from './connection/state';
 export type {

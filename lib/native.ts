@@ -5,6 +5,7 @@ import type * as Native from '../dist/native';
 
 export type {
   Cancel,
+  EventStream,
   Handle,
   HttpBodyQueue,
   HttpBodyReader,

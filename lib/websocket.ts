@@ -1,5 +1,6 @@
 import { call, type CallOptions } from './call';
 import { dress, MoorlineError } from './error';
+import type { NixtlaTls } from './nixtla';
 import { native, type Handle, type Socket } from './native';
 
 /** How a WebSocket ended. */
@@ -41,6 +42,14 @@ export interface SocketOptions {
   headers?: Record<string, string | string[]> | undefined;
   /** Whether permessage-deflate is offered. Default `false`. */
   compression?: boolean | SocketCompression | undefined;
+  /** TLS, as for {@link NixtlaClient}. */
+  tls?: NixtlaTls | undefined;
+  /** `environment` for the proxies of the environment, or a URL (`http:`, `https:`, `socks5:`, `socks5h:`). Default: none. */
+  proxy?: string | undefined;
+  /** Refuse, after resolution, every address that is not on the public internet. Default `false`. */
+  publicAddressesOnly?: boolean | undefined;
+  /** Names, addresses and networks that `publicAddressesOnly` excepts. Default: none. */
+  allowedHosts?: string[] | undefined;
   /** How long connecting may take, the handshake included. Default 10 000. */
   connectTimeoutMs?: number | undefined;
   /** The largest message that is taken, after decompression; a larger one ends the connection with 1009. Default 16 MiB. */
@@ -83,6 +92,9 @@ type Told =
   | string
   | (string | Buffer)[]
   | [(string | Buffer | number)[], Buffer, number, [number, string, boolean, string | undefined] | undefined];
+
+/** Messages below this size that are sent in one turn of the event loop are written, and fail, together. */
+const SHARED_BYTES = 16 * 1024;
 
 /**
  * One WebSocket to a server, which can be connected again after it has ended. It retries nothing and keeps no message
@@ -148,7 +160,8 @@ export class SocketTransport {
         new TypeError(`data must be a string or bytes, got ${data === null ? 'null' : typeof data}`),
       );
     }
-    if (!options && native.websocketPush(socket, data, text)) return (this.#written ??= this.#flush(socket));
+    const small = !options && data.length < SHARED_BYTES;
+    if (small && native.websocketPush(socket, data, text)) return (this.#written ??= this.#flush(socket));
     const { timeoutMs, signal } = options ?? {};
     return call((cancel) => native.websocketSend(socket, data, timeoutMs, cancel), signal);
   }
@@ -191,7 +204,9 @@ export class SocketTransport {
     this.#connecting?.abort.abort(notOpen('connect'));
     const socket = this.#socket;
     if (!socket || !this.#open) return Promise.resolve();
-    return (this.#closing ??= this.#close(socket, code, reason));
+    if (this.#closing) return this.#closing;
+    const closing = this.#close(socket, code, reason).finally(() => (this.#closing = undefined));
+    return (this.#closing = closing);
   }
 
   /** Ends it at once, without a close frame. */
@@ -232,13 +247,9 @@ export class SocketTransport {
   }
 
   async #close(socket: Handle<Socket>, code: number, reason: string): Promise<void> {
-    try {
-      const over = native.websocketClose(socket, code, reason);
-      this.resume();
-      await call(() => over);
-    } finally {
-      this.#closing = undefined;
-    }
+    const over = native.websocketClose(socket, code, reason);
+    this.resume();
+    await call(() => over);
   }
 
   #hear(told: Told): void {

@@ -21,6 +21,7 @@ use moorline_services::http::{
 };
 use napi::{Env, Error, Result};
 use napi_derive::napi;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     bridge::{
@@ -145,7 +146,10 @@ fn value_of(answer: HttpAnswer) -> Value {
         }
         AnswerBody::Coming(coming) => {
             let head = head_of(answer.status.as_u16(), answer.url, &answer.headers, 0);
-            let body = Handle::new(HttpBodyReader(tokio::sync::Mutex::new(Some(coming))));
+            let body = Handle::new(HttpBodyReader {
+                coming: tokio::sync::Mutex::new(Some(coming)),
+                left: CancellationToken::new(),
+            });
             Value::List(vec![Value::Text(head), body.into()])
         }
     }
@@ -191,7 +195,11 @@ pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
 }
 
 /// An answer's body that JavaScript reads piece by piece.
-pub struct HttpBodyReader(tokio::sync::Mutex<Option<Coming>>);
+pub struct HttpBodyReader {
+    coming: tokio::sync::Mutex<Option<Coming>>,
+    /// Fires when nobody reads it any more.
+    left: CancellationToken,
+}
 
 /// The next piece; undefined when there is no more.
 #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array | undefined>")]
@@ -200,11 +208,15 @@ pub fn http_body_read(env: Env, body: Handle<HttpBodyReader>) -> Result<Promised
 }
 
 async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
-    let mut coming = body.0.lock().await;
+    let mut coming = body.coming.lock().await;
     let Some(reader) = coming.as_mut() else {
         return Ok(Value::Undefined);
     };
-    let piece = reader.next().await;
+    let piece = tokio::select! {
+        biased;
+        () = body.left.cancelled() => Ok(None),
+        piece = reader.next() => piece,
+    };
     if !matches!(piece, Ok(Some(_))) {
         *coming = None;
     }
@@ -215,8 +227,9 @@ async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
 /// Lets go of a body that nobody reads any more; its connection is closed.
 #[napi(catch_unwind)]
 pub fn http_body_cancel(body: Handle<HttpBodyReader>) {
-    // One that is being read is let go of when its reader is: the handle goes with it.
-    if let Ok(mut coming) = body.0.0.try_lock() {
+    body.left.cancel();
+    // One that is being read lets go by itself.
+    if let Ok(mut coming) = body.coming.try_lock() {
         *coming = None;
     }
 }

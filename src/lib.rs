@@ -26,6 +26,7 @@ mod policy;
 mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
+mod sse;
 mod webhook;
 mod websocket;
 
@@ -40,6 +41,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     exports.add::<http::Send>()?;
     exports.add::<libsql::Take>()?;
     exports.add::<libsql::Release>()?;
+    exports.add::<sse::Keep>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
     exports.add::<connection::Record>()?;

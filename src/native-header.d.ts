@@ -100,8 +100,15 @@ export declare function connectionRecord(
   errorType?: string,
   bytes?: number,
 ): void;
+export interface EventStreamClient {
+  readonly __eventStreamClient: unique symbol;
+}
+export interface EventStream {
+  readonly __eventStream: unique symbol;
+}
 export interface ObjectPool {
   readonly __objectPool: unique symbol;
 }
 export declare function objectPoolTake(pool: Handle<ObjectPool>): number | undefined;
 export declare function objectPoolRelease(pool: Handle<ObjectPool>, object: number, usable: boolean): boolean;
+export declare function sseKeep(keep: boolean): void;

@@ -6,6 +6,7 @@ export type Reason =
   | 'import specifier'
   | 'host, port, path or secret'
   | 'placeholder or empty body'
+  | 'own scope for a repeated const'
   | 'narrowed event, connection or error';
 
 /** Replaces the one occurrence of a text. */
@@ -90,4 +91,177 @@ export function seed0({ databaseUrl, nixtlaUrl }: Places): Record<number, BlockE
       exposes: ['pool', 'monitor', 'metrics', 'forecast'],
     },
   };
+}
+
+/** Where the blocks of seed 1 find their servers. */
+export interface ConnectionPlaces {
+  httpUrl: string;
+  webSocketUrl: string;
+  sseUrl: string;
+}
+
+/** Seed 1, its TypeScript blocks by number. */
+export function seed1({ httpUrl, webSocketUrl, sseUrl }: ConnectionPlaces): Record<number, BlockEdits> {
+  const specifier: Replacement = { reason: 'import specifier', from: '"reynard-connection"', to: '"moorline"' };
+  const place = (from: string, to: string): Replacement => ({ reason: 'host, port, path or secret', from, to });
+  /** The free name `connection`, or what it stands for. */
+  const http = `
+    import { HTTPConnection as Http } from 'moorline';
+    const connection = new Http({ url: '${httpUrl}', monitoring: false, retryDelay: 1 });`;
+  const pools = `
+    const poolConfig = { maxSize: 2, minSize: 0, maxIdleTime: 60, acquireTimeout: 5 };
+    const wsConfig = { url: '${webSocketUrl}' };`;
+  const data = `const data = { type: 'data', payload: 'test' };`;
+  return {
+    2: {
+      replace: [specifier, place('https://api.example.com', httpUrl)],
+      exposes: ['configManager', 'httpConn', 'response'],
+    },
+    3: {
+      replace: [specifier, place('wss://api.example.com/ws', webSocketUrl)],
+      exposes: ['wsConn', 'manager', 'message'],
+    },
+    4: {
+      replace: [specifier],
+      prelude: `const wsConfig = { url: '${webSocketUrl}' };`,
+      exposes: ['pool', 'conn'],
+    },
+    6: {
+      replace: [specifier],
+      prelude: `import { ConnectionType, SecurityLevel } from 'moorline';`,
+      exposes: ['customConfig'],
+    },
+    7: {
+      replace: [],
+      prelude: `import { HTTPConnection } from 'moorline'; const config = { url: '${httpUrl}' };`,
+      exposes: ['httpConn', 'response', 'health'],
+    },
+    8: {
+      replace: [],
+      prelude: `import { WebSocketConnection } from 'moorline'; const config = { url: '${webSocketUrl}' };`,
+      exposes: ['wsConn', 'message', 'isConnected'],
+    },
+    9: {
+      replace: [{ reason: 'narrowed event, connection or error', from: 'event.data', to: 'event?.data' }],
+      prelude: `import { SSEConnection } from 'moorline'; const config = { url: '${sseUrl}' };`,
+      exposes: ['sseConn', 'event'],
+    },
+    10: {
+      replace: [specifier],
+      prelude: `
+        import { HTTPConnection, WebSocketConnection } from 'moorline';
+        const httpConn = new HTTPConnection({ url: '${httpUrl}' });
+        const wsConn = new WebSocketConnection({ url: '${webSocketUrl}' });`,
+      exposes: ['manager', 'stats', 'httpConn', 'wsConn'],
+    },
+    11: {
+      replace: [specifier],
+      prelude: `import { WebSocketConnection } from 'moorline';${pools}${data}`,
+      exposes: ['pool', 'wsPool', 'conn'],
+    },
+    12: { replace: [specifier, place('"/api/data"', `"${httpUrl}/flaky"`)], exposes: ['retry', 'result'] },
+    13: { replace: [specifier], prelude: failingOnce('riskyOperation'), exposes: ['retry', 'result', 'attempts'] },
+    14: {
+      replace: [specifier],
+      prelude: failingOnce('distributedOperation'),
+      exposes: ['retry', 'result', 'attempts'],
+    },
+    15: {
+      replace: [
+        {
+          reason: 'own scope for a repeated const',
+          from: 'const health = await connection.healthCheck(10000);',
+          to: '{ const health = await connection.healthCheck(10000); checks.push(health); }',
+        },
+      ],
+      prelude: `${http} const checks: unknown[] = [];`,
+      exposes: ['health', 'checks'],
+    },
+    16: {
+      replace: [],
+      prelude: `import { ConnectionHealth } from 'moorline';${http}`,
+      exposes: ['connection'],
+    },
+    17: {
+      replace: [specifier],
+      prelude: `const baseConfig = { url: '${httpUrl}', customSecurityOptions: { allowedHosts: ['127.0.0.1'] } };`,
+      exposes: ['config', 'security', 'headers'],
+    },
+    18: {
+      replace: [],
+      prelude: `import { ConnectionSecurity } from 'moorline'; const security = new ConnectionSecurity();`,
+      exposes: ['authHeaders', 'apiHeaders', 'customHeaders'],
+    },
+    19: {
+      replace: [],
+      prelude: `import { ConnectionManager } from 'moorline';${http} const manager = new ConnectionManager();`,
+      exposes: ['metrics', 'stats'],
+    },
+    20: {
+      replace: [],
+      prelude: `
+        import { ConnectionManager } from 'moorline';${http}
+        const manager = new ConnectionManager();
+        manager.addConnection(connection);`,
+      exposes: ['connection'],
+    },
+    21: {
+      replace: [],
+      prelude: `${http} const refreshed: unknown[] = []; const refreshAuthToken = () => refreshed.push(1);`,
+      exposes: ['connection', 'refreshed'],
+    },
+    22: {
+      replace: [],
+      prelude: `
+        import { HTTPConnection as Http } from 'moorline';
+        const limits = { circuitBreakerThreshold: 1, circuitBreakerTimeout: 20, retryCount: 0, monitoring: false };
+        const connection = new Http({ url: '${httpUrl}', ...limits });`,
+      exposes: ['connection'],
+    },
+    23: { replace: [], prelude: http, exposes: ['connection'] },
+    24: {
+      replace: [],
+      prelude: `
+        import { WebSocketConnection } from 'moorline';
+        const connection = new WebSocketConnection({ url: '${webSocketUrl}', autoReconnect: false });
+        const switched: unknown[] = [];
+        const switchToBackupConnection = () => switched.push(1);`,
+      exposes: ['connection', 'switched'],
+    },
+    25: { replace: [], prelude: http, exposes: ['connection'] },
+    26: {
+      replace: [
+        {
+          reason: 'narrowed event, connection or error',
+          from: '  await conn.send(data);',
+          to: '  if (conn) await conn.send(data);',
+        },
+        {
+          reason: 'narrowed event, connection or error',
+          from: '  await pool.release(conn);',
+          to: '  if (conn) await pool.release(conn);',
+        },
+      ],
+      prelude: `import { WebSocketConnectionPool } from 'moorline';${pools}${data}`,
+      exposes: ['pool', 'conn'],
+    },
+    27: {
+      replace: [],
+      prelude: `
+        import { HTTPConnection } from 'moorline';
+        const baseConfig = { url: '${httpUrl}', monitoring: false };
+        const connection = new HTTPConnection(baseConfig);`,
+      exposes: ['connection', 'config'],
+    },
+  };
+}
+
+/** A function of that name, which fails at its first call. */
+function failingOnce(name: string): string {
+  return `
+    let attempts = 0;
+    async function ${name}() {
+      if ((attempts += 1) === 1) throw new Error('not yet');
+      return 'done';
+    }`;
 }

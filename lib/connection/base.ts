@@ -27,16 +27,13 @@ export abstract class BaseConnection extends ConnectionLife {
   #connecting: Promise<boolean> | undefined;
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
-  constructor(config: ConnectionConfig, type?: ConnectionType);
-  /** @internal `bounded`: its operations keep to `timeout` by themselves. */
-  constructor(config: ConnectionConfig, type: ConnectionType | undefined, bounded: boolean);
-  constructor(config: ConnectionConfig, type?: ConnectionType, bounded = false) {
+  constructor(config: ConnectionConfig, type?: ConnectionType) {
     super(resolveConfig(config, type ?? config.connectionType ?? ConnectionType.EXTERNAL));
     const { healthCheckInterval, healthCheckTimeout, name } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     const breaker = breakerOptions(this.config);
     const shared = `${name}:${this.connectionId}`;
-    this.#policy = new Policy(policyOptions(shared, this.config, bounded ? Infinity : this.config.timeout, breaker));
+    this.#policy = new Policy(policyOptions(shared, this.config, breaker, this.hasTransport));
     if (breaker) {
       this.#breaker = new CircuitBreaker(shared, breaker);
       this.#breaker.on('state', ({ to }) => this.#breakerIs(String(to)));
@@ -56,8 +53,11 @@ export abstract class BaseConnection extends ConnectionLife {
     try {
       if (!(await this.connectImpl())) throw new Error('The connection was refused');
     } catch (error) {
-      // After a disconnect that came meanwhile nobody is surprised.
-      if (this.state === ConnectionState.CONNECTING) this.connectFailed(error);
+      // A disconnect that came meanwhile counts, and is why it failed.
+      if (this.state !== ConnectionState.CONNECTING) return false;
+      // An attempt that was refused is none: who answers each failure with another attempt is held up here.
+      if (error instanceof CircuitBreakerError) this.enter(ConnectionState.ERROR);
+      else this.connectFailed(error);
       return false;
     }
     if (this.state !== ConnectionState.CONNECTING) return false;
@@ -105,9 +105,8 @@ export abstract class BaseConnection extends ConnectionLife {
   /** The next message; `null` when there is none to come. */
   async receive(): Promise<any> {
     if (this.isRefusing || !(await this.isConnected())) return null;
-    const work = () => this.receiveImpl();
     // It may wait for as long as nothing comes.
-    return this.guarded('receive', () => (this.#breaker ? this.#breaker.run(work) : work()), null);
+    return this.guarded('receive', () => this.watched(() => this.receiveImpl()), null);
   }
 
   /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
@@ -159,6 +158,14 @@ export abstract class BaseConnection extends ConnectionLife {
     return this.isConnected();
   }
 
+  /**
+   * @internal Whether it speaks through a transport of ours, which keeps to `timeout` itself and knows what was written
+   * when it was over. What fails there is a `MoorlineError`; everything else is the caller's mistake.
+   */
+  protected get hasTransport(): boolean {
+    return false;
+  }
+
   /** @internal Whether the circuit breaker lets nothing through. */
   protected get isRefusing(): boolean {
     return this.#breaker?.state === 'open';
@@ -192,6 +199,11 @@ export abstract class BaseConnection extends ConnectionLife {
   /** @internal Runs `work` under the policy. */
   protected run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
     return this.#policy.run(work, { signal });
+  }
+
+  /** @internal Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
+  protected async watched<T>(work: () => Promise<T>): Promise<T> {
+    return this.#breaker ? this.#breaker.run(work) : work();
   }
 
   /** @internal Goes over to `fallbackUrl`, where there is one and the connection knows how. */
@@ -264,17 +276,18 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 }
 
-/** The policy of a connection: `timeout` for one attempt, `retryCount` more of them, one breaker around calls. */
+/** The policy of a connection: `retryCount` more attempts after the first, one breaker around calls. */
 function policyOptions(
   name: string,
   config: Readonly<ResolvedConnectionConfig>,
-  attemptTimeoutMs: number,
   breaker: BreakerOptions | false,
+  hasTransport: boolean,
 ): PolicyOptions {
+  const excludedExceptions = hasTransport ? [isMistake] : undefined;
   return {
     name,
     timeoutMs: Infinity,
-    attemptTimeoutMs,
+    attemptTimeoutMs: hasTransport ? Infinity : config.timeout,
     retry: config.autoRetry &&
       config.retryCount > 0 && {
         maxRetries: config.retryCount,
@@ -282,16 +295,26 @@ function policyOptions(
         maxDelayMs: Math.max(MAX_DELAY_MS, config.retryDelay),
         exponentialBase: config.backoffMultiplier,
         budget: false,
-        // An error of somebody else's says nothing of whether a repeat would be safe.
-        retryableExceptions: [(error) => error instanceof MoorlineError && error.retryable],
+        retryableExceptions: [isRepeatable],
       },
-    breaker: breaker && { ...breaker, counts: 'calls' },
+    breaker: breaker && { ...breaker, counts: 'calls', excludedExceptions },
     rateLimit: config.rateLimit && {
       max: config.rateLimitRequests,
       windowMs: config.rateLimitWindow,
       maxWaitMs: config.timeout,
     },
   };
+}
+
+/** An error of somebody else's says nothing of whether a repeat would be safe, nor does an attempt that was cut off. */
+function isRepeatable(error: unknown): boolean {
+  if (!(error instanceof MoorlineError) || !error.retryable) return false;
+  return error.service !== 'resilience' || error.delivery === 'none';
+}
+
+/** Of what a transport throws: a value that cannot be sent, which says nothing about the other side. */
+function isMistake(error: unknown): boolean {
+  return !(error instanceof MoorlineError);
 }
 
 function breakerOptions(config: Readonly<ResolvedConnectionConfig>): BreakerOptions | false {

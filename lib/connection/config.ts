@@ -56,7 +56,7 @@ export interface ConnectionConfig {
   securityLevel?: SecurityLevel | undefined;
   /** Time between two health checks of its own. Default 30 000; `Infinity`: none. */
   healthCheckInterval?: number | undefined;
-  /** How long a health check may take. Default 5000. */
+  /** How long a health check may take, and the answer to a ping of `keepAlive`. Default 5000. */
   healthCheckTimeout?: number | undefined;
   /** Whether a connection that was lost is opened again. Default true. */
   autoReconnect?: boolean | undefined;

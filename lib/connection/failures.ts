@@ -5,8 +5,11 @@ export type Meaning = 'authentication_failed' | 'connection_failed' | 'connectio
 
 const REFUSED_STATUS = new Set([401, 403, 407]);
 
-/** Which event an error is told by. `context` is the verb it came from. */
+/** Which event an error is told by. `context` is the verb it came from, or `connection` where it ended by itself. */
 export function classify(error: unknown, context: string): Meaning | undefined {
+  // It was open, and is so no longer.
+  if (context === 'connection') return 'connection_lost';
+  if (context === 'connection') return 'connection_lost';
   if (error instanceof MoorlineError) {
     if (error.kind === 'auth' || REFUSED_STATUS.has(Number(error.detail?.['status']))) return 'authentication_failed';
     if (error.kind === 'connect' || error.kind === 'tls') return 'connection_failed';

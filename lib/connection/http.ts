@@ -59,7 +59,7 @@ export class HTTPConnection extends BaseConnection {
 
   /** @throws TypeError `HTTP connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig) {
-    super(config, ConnectionType.HTTP, true);
+    super(config, ConnectionType.HTTP);
     requireUrl(this.config, 'HTTP');
     const probe = (url: string) =>
       this.#answers(url, this.config.healthCheckTimeout).then(({ isHealthy }) => isHealthy);
@@ -93,11 +93,22 @@ export class HTTPConnection extends BaseConnection {
     throw thrown?.error;
   }
 
-  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`. */
+  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. */
+  override async receive(): Promise<any> {
+    if (!(await this.isConnected())) return null;
+    // The request has the breaker around it, and may go to `fallbackUrl` when that is open.
+    return this.guarded('receive', () => this.receiveImpl(), null);
+  }
+
   protected override async receiveImpl(): Promise<unknown> {
     const response = await this.#request({ method: 'GET' });
     const data: unknown = response.data;
     return typeof data === 'string' ? { text: data } : (data ?? null);
+  }
+
+  /** @internal */
+  protected override get hasTransport(): boolean {
+    return true;
   }
 
   /** @internal */

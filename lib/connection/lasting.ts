@@ -48,7 +48,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
   readonly #changed = new Set<() => void>();
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
-    super(config, type, true);
+    super(config, type);
     this.#inbox = new Inbox(QUEUED_MESSAGES, {
       full: () => this.#line?.pause(),
       room: () => this.#line?.resume(),
@@ -109,6 +109,11 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   /** @internal */
+  protected override get hasTransport(): boolean {
+    return true;
+  }
+
+  /** @internal */
   override fallBack(reason: string): void {
     this.#fallback.activate(reason);
   }
@@ -126,7 +131,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
     const open = () => this.open(this.#fallback.url, opening.signal);
     let line: Line;
     try {
-      line = await (this.#fallback.available ? this.run(open) : open());
+      line = await (this.#fallback.available ? this.run(open) : this.watched(open));
     } catch (error) {
       if (!this.#fallback.available || opening.signal.aborted) throw error;
       this.#fallback.activate(String(error));

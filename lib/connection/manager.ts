@@ -87,7 +87,7 @@ export class ConnectionManager {
   async start(): Promise<void> {
     if (this.#startTime !== undefined) return;
     this.#startTime = Date.now();
-    this.#check.start(() => this.healthCheckAll());
+    this.#check.start(() => this.#checkAll(this.#all(), true));
   }
 
   /** Ends the checks. The connections stay open. */
@@ -108,14 +108,7 @@ export class ConnectionManager {
 
   /** Checks all connections, or those of one group, and recovers the unhealthy ones before it answers. */
   healthCheckAll(group?: string): Promise<Record<string, ConnectionHealthCheck>> {
-    return each(this.#all(group), async (connection) => {
-      const result = await connection.healthCheck();
-      if (!result.isHealthy) {
-        const strategy = this.#members.get(connection.connectionId)?.strategy ?? connection.config.recoveryStrategy;
-        await new Recovery(connection, strategy).run();
-      }
-      return result;
-    });
+    return this.#checkAll(this.#all(group), false);
   }
 
   /** Hears every event of every connection. Gives the function that ends that. */
@@ -175,6 +168,17 @@ export class ConnectionManager {
       groups,
       errorRate: info.totalRequests === 0 ? 0 : (info.totalErrors / info.totalRequests) * 100,
     };
+  }
+
+  #checkAll(connections: BaseConnection[], background: boolean): Promise<Record<string, ConnectionHealthCheck>> {
+    return each(connections, async (connection) => {
+      const result = await connection.healthCheck();
+      if (!result.isHealthy) {
+        const strategy = this.#members.get(connection.connectionId)?.strategy ?? connection.config.recoveryStrategy;
+        await new Recovery(connection, strategy, background).run();
+      }
+      return result;
+    });
   }
 
   #all(group?: string): BaseConnection[] {

@@ -9,10 +9,13 @@ const MAX_DELAY_MS = 30_000;
 export class Recovery {
   readonly #connection: BaseConnection;
   readonly #strategy: RecoveryStrategy;
+  readonly #background: boolean;
 
-  constructor(connection: BaseConnection, strategy: RecoveryStrategy) {
+  /** @param background nobody waits for it: its pauses do not keep the process alive. */
+  constructor(connection: BaseConnection, strategy: RecoveryStrategy, background: boolean) {
     this.#connection = connection;
     this.#strategy = strategy;
+    this.#background = background;
   }
 
   /** Whether the connection works again. Never rejects. */
@@ -50,7 +53,7 @@ export class Recovery {
       budget: false,
     };
     const policy = native.policyCreate({ timeoutMs: Infinity, attemptTimeoutMs: Infinity, retry });
-    const guard = new Guard(policy, null, { background: true });
+    const guard = new Guard(policy, null, { background: this.#background });
     const attempt = async () => {
       if (!(await this.#reopen())) throw new Error('The connection could not be opened');
       return true;

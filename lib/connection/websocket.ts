@@ -68,7 +68,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
   }
 
   protected override async open(url: string, signal: AbortSignal): Promise<Line> {
-    const { compression, timeout, keepAlive, customHeaders, customOptions } = this.config;
+    const { compression, timeout, keepAlive, healthCheckTimeout, customHeaders, customOptions } = this.config;
     let current = true;
     const socket = new SocketTransport(
       {
@@ -78,6 +78,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
         connectTimeoutMs: timeout,
         sendTimeoutMs: timeout,
         pingIntervalMs: keepAlive,
+        pingTimeoutMs: healthCheckTimeout,
         ...(customOptions['protocols'] !== undefined && { protocols: customOptions['protocols'] as string[] }),
         ...transportOptions(this.config),
       },

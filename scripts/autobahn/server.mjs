@@ -133,10 +133,7 @@ export async function start(cases) {
   const spec = join(directory, 'spec.json');
   const reports = join(directory, 'reports');
   const url = `ws://127.0.0.1:${port}`;
-  writeFileSync(
-    spec,
-    JSON.stringify({ url, outdir: reports, cases, 'exclude-cases': [], 'exclude-agent-cases': {} }),
-  );
+  writeFileSync(spec, JSON.stringify({ url, outdir: reports, cases, 'exclude-cases': [], 'exclude-agent-cases': {} }));
   const path = ['autobahntestsuite-0.8.2', 'autobahn-0.10.9', 'Twisted-19.10.0/src', 'site', 'tools'];
   const args = ['-u', join(home, 'launcher.py'), '-u', '0', '-m', 'fuzzingserver', '-s', spec];
   const server = spawn(python2, args, { cwd: directory, env: environment(...path), stdio: ['ignore', 'pipe', 'pipe'] });

@@ -309,27 +309,3 @@ unsafe fn settle(env: sys::napi_env, deferred: Deferred, outcome: Outcome<Value>
         };
     }
 }
-
-/// Keeps the process alive, or no longer: for a wait that only `lib/` knows of. Both calls come in pairs.
-///
-/// # Safety
-/// On the JavaScript thread of `env`.
-pub(super) unsafe fn keep_alive(env: sys::napi_env, keep: bool) {
-    // SAFETY: the caller is on the JavaScript thread.
-    unsafe {
-        let Ok(state) = per_environment(env) else {
-            return;
-        };
-        if keep {
-            if state.in_flight == 0 {
-                sys::napi_ref_threadsafe_function(env, state.door.wake);
-            }
-            state.in_flight += 1;
-        } else {
-            state.in_flight = state.in_flight.saturating_sub(1);
-            if state.in_flight == 0 {
-                sys::napi_unref_threadsafe_function(env, state.door.wake);
-            }
-        }
-    }
-}

@@ -15,7 +15,7 @@ use napi::{Env, JsValue, Result, bindgen_prelude::Object, check_status, sys};
 
 use super::{
     Handle, Promised,
-    door::keep_alive,
+    promise::keep_alive,
     value::{create_string, view_bytes},
 };
 

@@ -48,7 +48,9 @@ struct Resume;
 impl Function for Resume {
     const NAME: &'static CStr = c"websocketResume";
     fn run(call: &Call) -> Answer {
-        call.handle::<Socket>(0).map(|socket| socket.resume());
+        if let Some(socket) = call.handle::<Socket>(0) {
+            socket.resume();
+        }
         Answer::Undefined
     }
 }
@@ -59,7 +61,9 @@ struct Pause;
 impl Function for Pause {
     const NAME: &'static CStr = c"websocketPause";
     fn run(call: &Call) -> Answer {
-        call.handle::<Socket>(0).map(|socket| socket.pause());
+        if let Some(socket) = call.handle::<Socket>(0) {
+            socket.pause();
+        }
         Answer::Undefined
     }
 }
@@ -70,7 +74,9 @@ struct Terminate;
 impl Function for Terminate {
     const NAME: &'static CStr = c"websocketTerminate";
     fn run(call: &Call) -> Answer {
-        call.handle::<Socket>(0).map(|socket| socket.terminate());
+        if let Some(socket) = call.handle::<Socket>(0) {
+            socket.terminate();
+        }
         Answer::Undefined
     }
 }

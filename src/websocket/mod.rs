@@ -9,7 +9,7 @@ use moorline_core::{
     limit::Limit,
     options::{OptionError, Options, Plain, Read},
 };
-use moorline_services::websocket::{Agreement, Config, Inbox, Listen, Socket, WebSocketClient};
+use moorline_services::websocket::{Config, Inbox, Listen, Socket, WebSocketClient};
 use napi::{Env, Result};
 use napi_derive::napi;
 
@@ -54,7 +54,7 @@ pub fn websocket_connect(
         let protocol = socket.protocol().to_owned();
         let compression = socket
             .compression()
-            .map_or(Value::Undefined, |it| Value::Text(describe(&it)));
+            .map_or(Value::Undefined, |it| Value::Text(it.to_string()));
         Ok(Value::List(vec![
             Handle::new(socket).into(),
             Value::Text(protocol),
@@ -124,8 +124,8 @@ pub fn websocket_close(
 }
 
 fn read_close(code: f64, reason: &str) -> Read<u16> {
-    let allowed = |code: &f64| *code == 1000.0 || (3000.0..=4999.0).contains(code);
-    if code.fract() != 0.0 || !allowed(&code) {
+    let whole = code as u16;
+    if f64::from(whole) - code != 0.0 || !matches!(whole, 1000 | 3000..=4999) {
         let expected = "1000, or between 3000 and 4999";
         return Err(OptionError::out_of_range("code", expected, code));
     }
@@ -134,7 +134,7 @@ fn read_close(code: f64, reason: &str) -> Read<u16> {
         let got = format!("{} bytes", reason.len());
         return Err(OptionError::out_of_range("reason", expected, got));
     }
-    Ok(code as u16)
+    Ok(whole)
 }
 
 /// A call's own time limit, from `options.timeoutMs`.
@@ -143,24 +143,4 @@ fn read_timeout(value: Plain) -> Read<Option<Limit<Duration>>> {
     let entries = Plain::Map(vec![("timeoutMs".to_owned(), value)]);
     let limit = Options::new("options", &entries)?.ms_limit("timeoutMs", Limit::Off, 0.0)?;
     Ok(given.then_some(limit))
-}
-
-/// As the header says it.
-fn describe(agreement: &Agreement) -> String {
-    let mut text = "permessage-deflate".to_owned();
-    if agreement.server_no_context_takeover {
-        text.push_str("; server_no_context_takeover");
-    }
-    if agreement.client_no_context_takeover {
-        text.push_str("; client_no_context_takeover");
-    }
-    for (name, bits) in [
-        ("server", agreement.server_window_bits),
-        ("client", agreement.client_window_bits),
-    ] {
-        if bits < 15 {
-            text.push_str(&format!("; {name}_max_window_bits={bits}"));
-        }
-    }
-    text
 }

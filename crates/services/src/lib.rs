@@ -13,4 +13,5 @@ pub mod libsql;
 pub mod nixtla;
 pub mod pipeline;
 pub mod pool;
+pub mod sse;
 pub mod websocket;

@@ -221,7 +221,7 @@ impl Arriving {
                 Poll::Ready(Ok(())) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             },
-            frame => frame,
+            frame @ Poll::Ready(_) => frame,
         }
     }
 

@@ -142,7 +142,7 @@ mod tests {
         let base = read(&[("timeoutMs", Plain::Number(5.0))]).unwrap().call;
         let said = map(&[("bodyTimeoutMs", Plain::Number(f64::INFINITY))]);
         let call = base.for_call(&said).unwrap();
-        assert_eq!(call.timeout.as_ms(), 5.0);
+        assert_eq!(call.timeout, Limit::At(Duration::from_millis(5)));
         assert_eq!(call.body_timeout, Limit::Off);
         let unknown = base.for_call(&map(&[("timeout", Plain::Number(5.0))]));
         assert!(unknown.unwrap_err().message.starts_with("request.timeout "));

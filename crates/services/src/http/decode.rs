@@ -4,6 +4,7 @@ use std::{io, sync::Arc};
 
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::{HeaderMap, header};
 use moorline_core::{
     error::{Failure, Kind, Outcome},
@@ -31,6 +32,8 @@ type Reader = Box<dyn AsyncRead + Send + Sync + Unpin>;
 /// A body on its way through its decoders.
 pub(super) struct Unpacker {
     reader: Reader,
+    /// The last piece was as large as one may be, and more is likely there.
+    full: bool,
     left: Limit<u64>,
     max: Limit<u64>,
     facts: Arc<Facts>,
@@ -88,27 +91,32 @@ impl Unpacker {
         }
         Self {
             reader,
+            full: false,
             left: max,
             max,
             facts,
         }
     }
 
+    /// The next piece: what can be had at once, since more may be long in coming. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Outcome<Option<Bytes>> {
-        let mut piece = BytesMut::with_capacity(PIECE_BYTES);
-        while piece.len() < PIECE_BYTES {
-            let read = self.reader.read_buf(&mut piece).await;
-            if read.map_err(|error| self.failure(&error))? == 0 {
-                break;
-            }
+        if std::mem::take(&mut self.full) {
+            task::yield_now().await;
         }
+        let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+        let mut read = self.reader.read_buf(&mut piece).await;
+        while matches!(read, Ok(1..)) && piece.len() < PIECE_BYTES {
+            let Some(more) = self.reader.read_buf(&mut piece).now_or_never() else {
+                break;
+            };
+            read = more;
+        }
+        read.map_err(|error| self.failure(&error))?;
         if let Limit::At(left) = &mut self.left {
             let rest = left.checked_sub(piece.len() as u64);
             *left = rest.ok_or_else(|| too_long(&self.facts, "maxDecompressedBytes", self.max))?;
         }
-        if piece.len() == PIECE_BYTES {
-            task::yield_now().await;
-        }
+        self.full = piece.len() >= PIECE_BYTES;
         Ok((!piece.is_empty()).then(|| piece.freeze()))
     }
 

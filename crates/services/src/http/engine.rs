@@ -19,7 +19,7 @@ use super::{
     body::RequestBody,
     config::HttpOptions,
     decode::{Unpacker, packings},
-    error::{Facts, Stage, Traffic},
+    error::{Facts, Stage, Traffic, is_unprocessed},
     origin::{Lane, Origin},
     request::{Request, located},
     watch::{Bounds, Watch},
@@ -177,7 +177,7 @@ impl Engine {
         request: &mut Request,
         bounds: &Bounds,
     ) -> Outcome<(Response<Incoming>, Lane, Arc<Facts>)> {
-        let origin = self.origin(&request.url)?;
+        let origin = self.origin(&request.url);
         let mut facts = Facts {
             peer: Arc::clone(&origin.peer),
             reused: false,
@@ -186,7 +186,7 @@ impl Engine {
         for _ in 0..MAX_UNSENT {
             let mut lane = bounds.lane(&origin, &facts).await?;
             facts.reused = lane.is_reused();
-            let outgoing = request.body.outgoing();
+            let (outgoing, again) = (request.body.outgoing(), request.body.again());
             let message = request.message(matches!(lane, Lane::H2 { .. }));
             let watch = Watch {
                 meter: match &lane {
@@ -213,17 +213,19 @@ impl Engine {
                     {
                         origin.forget(h2);
                     }
-                    let Some(message) = error.take_message() else {
+                    let unsent = error.take_message().map(http::Request::into_body);
+                    let body = unsent.or(again.filter(|_| is_unprocessed(error.error())));
+                    let Some(body) = body else {
                         return Err(watch.broken(&error));
                     };
-                    request.body = message.into_body();
+                    request.body = body;
                 }
-                Err(late) => {
+                Err(failure) => {
                     // A shared connection that says nothing is not given to the next one.
                     if let Lane::H2 { h2, .. } = &lane {
                         origin.forget(h2);
                     }
-                    return Err(late);
+                    return Err(failure);
                 }
             }
         }
@@ -235,12 +237,12 @@ impl Engine {
         Err(facts.at(failure, Stage::Queue, Traffic::default()))
     }
 
-    fn origin(&self, url: &Uri) -> Outcome<Arc<Origin>> {
+    fn origin(&self, url: &Uri) -> Arc<Origin> {
         let secure = url.scheme_str() == Some("https");
         let authority = url.authority().map_or("", |it| it.as_str());
         let mut origins = self.origins();
         if let Some(origin) = origins[usize::from(secure)].get(authority) {
-            return Ok(Arc::clone(origin));
+            return Arc::clone(origin);
         }
         if origins.iter().map(HashMap::len).sum::<usize>() >= KEPT_ORIGINS {
             for map in origins.iter_mut() {
@@ -264,7 +266,7 @@ impl Engine {
             self.closed.clone(),
         ));
         origins[usize::from(secure)].insert(authority.into(), Arc::clone(&origin));
-        Ok(origin)
+        origin
     }
 
     fn origins(&self) -> MutexGuard<'_, [HashMap<Box<str>, Arc<Origin>>; 2]> {

@@ -79,6 +79,17 @@ pub(super) struct Traffic {
     pub(super) read: u64,
 }
 
+/// Whether an HTTP/2 server says by the protocol that it has not looked at the request: it goes away and names the last
+/// one it did, or refuses the stream.
+pub(super) fn is_unprocessed(error: &Source) -> bool {
+    let said = chain(error).find_map(|it| it.downcast_ref::<h2::Error>());
+    said.filter(|error| error.is_remote()).is_some_and(|error| {
+        let (gone, refused) = (error.is_go_away(), error.is_reset());
+        (gone && error.reason() == Some(h2::Reason::NO_ERROR))
+            || (refused && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
+}
+
 impl Facts {
     /// The failure for what hyper says about a connection.
     pub(super) fn broken(&self, error: &Source, stage: Stage, traffic: Traffic) -> Failure {
@@ -86,9 +97,14 @@ impl Facts {
         if let Some(own) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
             return self.at(own.clone(), stage, traffic);
         }
-        let class = chain(error)
-            .find_map(classify)
-            .unwrap_or(Class::of(Kind::Protocol));
+        let unprocessed = is_unprocessed(error);
+        let class = if unprocessed {
+            Class::new(Kind::Disconnected, "ECONNRESET")
+        } else {
+            chain(error)
+                .find_map(classify)
+                .unwrap_or(Class::of(Kind::Protocol))
+        };
         let phase = match stage {
             Stage::Body => Phase::Response,
             _ => Phase::Request,
@@ -97,7 +113,11 @@ impl Facts {
         let failure = Failure::new(class.kind, sentence(class, phase, &self.peer))
             .with_code(class.code)
             .with_cause(root.unwrap_or_default(), None);
-        self.at(failure, stage, traffic)
+        let failure = self.at(failure, stage, traffic);
+        if unprocessed {
+            return failure.with_delivery(Delivery::None).with_retryable(true);
+        }
+        failure
     }
 
     /// The failure of a wait that was too long; `limit` is the option that ended it.

@@ -285,7 +285,14 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn is_usual_host(authority: &str) -> bool {
-    let host = authority.split(':').next().unwrap_or_default();
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "8080"));
+    // The standard leaves out a port that goes without saying, and refuses one that cannot be.
+    if !port
+        .parse::<u16>()
+        .is_ok_and(|port| port != 80 && port != 443)
+    {
+        return false;
+    }
     let last = host.rsplit('.').next().unwrap_or_default();
     !last.starts_with(|first: char| first.is_ascii_digit())
         || host.parse::<std::net::Ipv4Addr>().is_ok()
@@ -309,6 +316,8 @@ mod tests {
             ("http://2130706433/", "http://127.0.0.1/"),
             ("http://127.1:80/x", "http://127.0.0.1/x"),
             ("http://[::1]:8/x", "http://[::1]:8/x"),
+            ("http://h:80/x", "http://h/x"),
+            ("http://h:443/x", "http://h:443/x"),
         ] {
             assert_eq!(request(given, "").unwrap().url.to_string(), sent, "{given}");
             let again = Url::parse(given).unwrap();

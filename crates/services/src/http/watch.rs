@@ -58,11 +58,11 @@ impl Bounds {
                 written: Some(0),
                 read: 0,
             };
-            let late = facts.late("timeoutMs", self.timeout, Stage::Queue, nothing);
+            let failure = facts.late("timeoutMs", self.timeout, Stage::Queue, nothing);
             Err(if origin.is_full() {
-                late
+                failure
             } else {
-                late.with_detail("phase", "connect")
+                failure.with_detail("phase", "connect")
             })
         })
     }

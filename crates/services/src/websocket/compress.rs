@@ -4,7 +4,7 @@ use super::{
     deflate::{COMPRESS_STEP, Deflater},
     extension::Agreement,
     outbound::Message,
-    service::Shared,
+    shared::Shared,
 };
 
 /// Takes one message after the other from the queue and puts it back as a frame, a piece at each step.

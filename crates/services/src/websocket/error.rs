@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::violation::Violation;
+use crate::dial::{Class, chain, classify};
 
 pub(super) const SERVICE: &str = "websocket";
 
@@ -75,13 +76,19 @@ fn text_of<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h 
 }
 
 fn lost_during_handshake(error: &io::Error) -> Failure {
-    Failure::new(
-        Kind::Connect,
-        "the connection ended before the handshake was answered",
-    )
-    .with_code(code_of(error))
-    .with_cause(error.to_string(), None)
-    .during(SERVICE, "connect")
+    // Only now a server of TLS 1.3 says what it has against our certificate.
+    let class = chain(error)
+        .find_map(classify)
+        .filter(|class| class.kind == Kind::Auth)
+        .unwrap_or(Class::new(Kind::Connect, code_of(error)));
+    let message = match class.kind {
+        Kind::Auth => "the server refused our certificate",
+        _ => "the connection ended before the handshake was answered",
+    };
+    Failure::new(class.kind, message)
+        .with_code(class.code)
+        .with_cause(error.to_string(), None)
+        .during(SERVICE, "connect")
 }
 
 /// Nothing came in time.

@@ -1,5 +1,7 @@
 //! What is agreed about permessage-deflate (RFC 7692, 7.1).
 
+use std::fmt;
+
 use super::config::Compression;
 
 const NAME: &str = "permessage-deflate";
@@ -18,23 +20,40 @@ pub struct Agreement {
     pub client_window_bits: u8,
 }
 
-/// The value of `Sec-WebSocket-Extensions` in the request.
+impl fmt::Display for Agreement {
+    /// As the header says it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NAME)?;
+        if self.server_no_context_takeover {
+            f.write_str("; server_no_context_takeover")?;
+        }
+        if self.client_no_context_takeover {
+            f.write_str("; client_no_context_takeover")?;
+        }
+        if self.server_window_bits < *WINDOW_BITS.end() {
+            write!(f, "; server_max_window_bits={}", self.server_window_bits)?;
+        }
+        if self.client_window_bits < *WINDOW_BITS.end() {
+            write!(f, "; client_max_window_bits={}", self.client_window_bits)?;
+        }
+        Ok(())
+    }
+}
+
+/// The value of `Sec-WebSocket-Extensions` in the request. Without a wish of ours the server may still choose our
+/// window, which is said by naming the parameter without a value.
 pub(super) fn offer(wanted: &Compression) -> String {
-    let mut offer = NAME.to_owned();
-    if wanted.server_no_context_takeover {
-        offer.push_str("; server_no_context_takeover");
+    let most = *WINDOW_BITS.end();
+    let offer = Agreement {
+        server_no_context_takeover: wanted.server_no_context_takeover,
+        client_no_context_takeover: wanted.client_no_context_takeover,
+        server_window_bits: wanted.server_max_window_bits.unwrap_or(most),
+        client_window_bits: wanted.client_max_window_bits.unwrap_or(most),
+    };
+    if offer.client_window_bits < most {
+        return offer.to_string();
     }
-    if wanted.client_no_context_takeover {
-        offer.push_str("; client_no_context_takeover");
-    }
-    if let Some(bits) = wanted.server_max_window_bits {
-        offer.push_str(&format!("; server_max_window_bits={bits}"));
-    }
-    match wanted.client_max_window_bits {
-        Some(bits) => offer.push_str(&format!("; client_max_window_bits={bits}")),
-        None => offer.push_str("; client_max_window_bits"),
-    }
-    offer
+    format!("{offer}; client_max_window_bits")
 }
 
 /// What the server made of the offer: `answer` is the value of its header, nothing when it has none. The error

@@ -108,13 +108,11 @@ pub(super) enum FrameKind {
 impl Header {
     /// The header at the start of `bytes`; `None` when it is not whole yet.
     pub(super) fn read(bytes: &[u8], compression: bool) -> Result<Option<Self>, Violation> {
-        // The first two bytes tell the worst already.
         let mut cursor = Cursor::new(bytes);
         let (header, payload) = match FrameHeader::parse(&mut cursor) {
             Ok(Some(read)) => read,
-            Ok(None) => return Ok(None),
             Err(Error::Protocol(_)) => return Err(Violation::OPCODE),
-            Err(_) => return Ok(None),
+            Ok(None) | Err(_) => return Ok(None),
         };
         if header.rsv2 || header.rsv3 {
             return Err(Violation::RESERVED);

@@ -109,11 +109,11 @@ impl Inbox {
         !state.stalled
     }
 
-    /// How often somebody came, when all was taken or nobody wants it; the driver is woken at the next visit.
+    /// How often somebody came, when all was taken; the driver is woken at the next visit.
     pub(super) fn visits(&self) -> Option<u64> {
         let mut state = self.state();
         state.stalled = true;
-        (state.is_idle() || state.paused).then_some(state.visits)
+        state.is_idle().then_some(state.visits)
     }
 
     /// Whether the bell must be rung for nothing, so that somebody comes; `None` when nobody would.

@@ -20,7 +20,9 @@ mod inbox;
 mod liveness;
 mod outbound;
 mod receive;
+mod request;
 mod service;
+mod shared;
 mod violation;
 mod wire;
 

@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(first.try_recv(), Ok(Err(Delivery::Unknown)));
         assert_eq!(second.try_recv(), Ok(Err(Delivery::None)));
 
-        let mut unwritten = super::Outbound::new(
+        let mut unwritten = Outbound::new(
             QueueBounds {
                 messages: 9,
                 bytes: 99,

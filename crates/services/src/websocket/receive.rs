@@ -88,7 +88,8 @@ impl Receiver {
             if into.batch.cost() + self.held() >= turn {
                 return Ok(Fed {
                     consumed: at,
-                    more: !rest.is_empty(),
+                    // A frame without a payload ends without a byte more.
+                    more: !rest.is_empty() || self.frame.is_some_and(|open| open.remaining == 0),
                 });
             }
             let taken = match self.frame {
@@ -294,3 +295,6 @@ fn read_close(payload: &[u8]) -> Result<Control, Violation> {
     let reason = str::from_utf8(reason).map_err(|_| Violation::UTF8)?;
     Ok(Control::Close(Some(code), reason.to_owned()))
 }
+
+#[cfg(test)]
+mod tests;

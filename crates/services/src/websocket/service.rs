@@ -1,23 +1,18 @@
 //! A WebSocket as its user sees it.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use moorline_core::{
-    error::{Delivery, Failure, Kind, Outcome},
+    error::{Delivery, Failure, Outcome},
     limit::Limit,
 };
-use tokio::{net::TcpStream, sync::oneshot, time::timeout};
+use tokio::{sync::oneshot, time::timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 use tokio_util::sync::CancellationToken;
-
-use crate::dial::Dialer;
 
 use super::{
     config::Config,
@@ -27,7 +22,9 @@ use super::{
     extension::Agreement,
     inbox::{Inbox, Listen},
     outbound::{Message, Outbound, Pushed, undelivered},
+    shared::Shared,
 };
+use crate::dial::Dialer;
 
 /// What connections are made from.
 pub struct WebSocketClient {
@@ -42,36 +39,6 @@ pub struct Socket {
     listener: Arc<dyn Listen>,
     protocol: String,
     compression: Option<Agreement>,
-}
-
-/// What the driver and the socket's user share.
-pub(super) struct Shared {
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) out: Mutex<Out>,
-    pub(super) pings: Mutex<Pings>,
-    /// End it, now.
-    terminated: AtomicBool,
-    /// It is over, and everybody has been told.
-    pub(super) over: CancellationToken,
-}
-
-/// The way out.
-pub(super) struct Out {
-    pub(super) queue: Outbound,
-    /// The socket, while whoever sends may write to it.
-    pub(super) socket: Option<Arc<TcpStream>>,
-    /// Code and reason of the close frame that is to be sent.
-    pub(super) close: Option<(u16, String)>,
-    /// Why nothing is accepted any more.
-    pub(super) refusal: Option<Failure>,
-    /// Nothing is written any more either.
-    pub(super) ended: bool,
-}
-
-#[derive(Default)]
-pub(super) struct Pings {
-    sent: u32,
-    waiting: Vec<(u32, oneshot::Sender<()>)>,
 }
 
 /// What became of the messages that were pushed.
@@ -105,46 +72,31 @@ impl WebSocketClient {
         };
         let inbox = Arc::new(Inbox::new(self.config.receive_queue));
         let listener = listener(&inbox);
-        Ok(Socket::start(
-            Arc::clone(&self.config),
-            opened,
-            inbox,
-            listener,
-        ))
+        Ok(Socket::start(&self.config, opened, inbox, listener))
     }
 }
 
 impl Socket {
     fn start(
-        config: Arc<Config>,
+        config: &Arc<Config>,
         opened: Opened,
         inbox: Arc<Inbox>,
         listener: Arc<dyn Listen>,
     ) -> Self {
         let compress = opened.compression.is_some();
-        let shared = Arc::new(Shared {
-            inbox,
-            out: Mutex::new(Out {
-                queue: Outbound::new(config.send_queue, compress),
-                // Compressing is not the sender's work.
-                socket: opened.wire.shared().filter(|_| !compress),
-                close: None,
-                refusal: None,
-                ended: false,
-            }),
-            pings: Mutex::default(),
-            terminated: AtomicBool::new(false),
-            over: CancellationToken::new(),
-        });
+        let queue = Outbound::new(config.send_queue, compress);
+        // Compressing is not the sender's work.
+        let socket = opened.wire.shared().filter(|_| !compress);
+        let shared = Arc::new(Shared::new(inbox, queue, socket));
         let socket = Self {
             shared: Arc::clone(&shared),
-            config: Arc::clone(&config),
+            config: Arc::clone(config),
             listener: Arc::clone(&listener),
             protocol: opened.protocol,
             compression: opened.compression,
         };
         let driver = Driver::new(
-            &config,
+            config,
             opened.wire,
             opened.early,
             opened.compression,
@@ -333,8 +285,7 @@ impl Socket {
 
     /// Ends it now, without a close frame.
     pub fn terminate(&self) {
-        self.shared.terminated.store(true, Ordering::Release);
-        self.shared.wake();
+        self.shared.terminate();
     }
 
     /// Gives out what comes, from now on.
@@ -353,74 +304,5 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         self.terminate();
-    }
-}
-
-impl Shared {
-    pub(super) fn out(&self) -> MutexGuard<'_, Out> {
-        self.out.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn pings(&self) -> MutexGuard<'_, Pings> {
-        self.pings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn is_terminated(&self) -> bool {
-        self.terminated.load(Ordering::Acquire)
-    }
-
-    fn wake(&self) {
-        self.inbox.driver().wake();
-    }
-
-    /// What fails with the connection.
-    fn undelivered(&self, delivery: Delivery) -> Failure {
-        self.out().refusal.as_ref().map_or_else(
-            || Failure::new(Kind::Internal, "the connection's task ended by a defect"),
-            |refusal| undelivered(refusal, delivery),
-        )
-    }
-}
-
-impl Out {
-    /// Writes as much as the system takes at once, when the sender may do that.
-    fn write_now(&mut self) {
-        let Some(socket) = &self.socket else {
-            return;
-        };
-        while !self.queue.bytes().is_empty() {
-            // An error is the driver's to find.
-            let Ok(wrote) = socket.try_write(self.queue.bytes()) else {
-                return;
-            };
-            self.queue.wrote(wrote);
-        }
-    }
-}
-
-impl Pings {
-    fn next(&mut self) -> (u32, oneshot::Receiver<()>) {
-        let (waiter, told) = oneshot::channel();
-        self.sent = self.sent.wrapping_add(1);
-        self.waiting.retain(|(_, waiter)| !waiter.is_closed());
-        self.waiting.push((self.sent, waiter));
-        (self.sent, told)
-    }
-
-    /// A pong answers its ping, and all before it.
-    pub(super) fn answered(&mut self, payload: &[u8]) {
-        let Ok(number) = payload.try_into().map(u32::from_be_bytes) else {
-            return;
-        };
-        let Some(index) = self.waiting.iter().position(|(sent, _)| *sent == number) else {
-            return;
-        };
-        for (_, waiter) in self.waiting.drain(..=index) {
-            let _ = waiter.send(());
-        }
-    }
-
-    pub(super) fn end(&mut self) {
-        self.waiting.clear();
     }
 }

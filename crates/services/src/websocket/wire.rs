@@ -1,4 +1,4 @@
-//! The connection below: plain TCP, which two threads may write to, or anything else.
+//! The connection below: plain TCP, which two threads may write to, or TLS.
 
 use std::{
     io,
@@ -9,15 +9,15 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
 };
 
 use crate::dial::Stream;
 
 /// An open connection.
 pub(super) enum Wire {
-    /// The socket itself. The thread that sends shares it, and writes to it without a detour.
-    Plain(Arc<TcpStream>),
+    /// The socket itself. The thread that sends shares its writing half, and writes to it without a detour.
+    Plain(OwnedReadHalf, Arc<OwnedWriteHalf>),
     /// TLS.
     Layered(Stream),
 }
@@ -25,7 +25,10 @@ pub(super) enum Wire {
 impl From<Stream> for Wire {
     fn from(stream: Stream) -> Self {
         match stream.into_socket() {
-            Ok(socket) => Self::Plain(Arc::new(socket)),
+            Ok(socket) => {
+                let (reads, writes) = socket.into_split();
+                Self::Plain(reads, Arc::new(writes))
+            }
             Err(stream) => Self::Layered(stream),
         }
     }
@@ -37,20 +40,12 @@ impl Wire {
         context: &mut Context<'_>,
         into: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(into);
         match self {
-            Self::Plain(socket) => loop {
-                ready!(socket.poll_read_ready(context))?;
-                match socket.try_read(into) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    read => return Poll::Ready(read),
-                }
-            },
-            Self::Layered(stream) => {
-                let mut buffer = ReadBuf::new(into);
-                ready!(Pin::new(stream).poll_read(context, &mut buffer))?;
-                Poll::Ready(Ok(buffer.filled().len()))
-            }
+            Self::Plain(socket, _) => ready!(Pin::new(socket).poll_read(context, &mut buffer))?,
+            Self::Layered(stream) => ready!(Pin::new(stream).poll_read(context, &mut buffer))?,
         }
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 
     pub(super) fn poll_write(
@@ -59,8 +54,8 @@ impl Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(socket) => loop {
-                ready!(socket.poll_write_ready(context))?;
+            Self::Plain(_, socket) => loop {
+                ready!(socket.as_ref().as_ref().poll_write_ready(context))?;
                 match socket.try_write(bytes) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     wrote => return Poll::Ready(wrote),
@@ -72,15 +67,15 @@ impl Wire {
 
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Plain(..) => Poll::Ready(Ok(())),
             Self::Layered(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     /// The socket, when whoever sends may write to it.
-    pub(super) fn shared(&self) -> Option<Arc<TcpStream>> {
+    pub(super) fn shared(&self) -> Option<Arc<OwnedWriteHalf>> {
         match self {
-            Self::Plain(socket) => Some(Arc::clone(socket)),
+            Self::Plain(_, socket) => Some(Arc::clone(socket)),
             Self::Layered(_) => None,
         }
     }

@@ -1,0 +1,121 @@
+// Servers that connections lead to, and an ear for what a connection tells.
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Server } from 'node:net';
+import type { TestContext } from 'node:test';
+
+import { type BaseConnection, type ConnectionEvent, type LogRecord, setLogger } from 'moorline';
+
+import { eventually } from './eventually';
+import { type Running, start } from './http';
+import { peer } from './peers';
+
+/** A connection that is closed when its test ends. */
+export function closing<C extends BaseConnection>(t: TestContext, connection: C): C {
+  t.after(() => connection.disconnect());
+  return connection;
+}
+
+/** Everything that a connection, or a manager, tells from now on. */
+export class Heard {
+  readonly events: ConnectionEvent[] = [];
+
+  constructor(source: BaseConnection) {
+    source.onEvent((event) => {
+      assert.equal(event.connectionId, source.connectionId);
+      assert.match(event.eventId, /^[0-9a-f]{8}-/);
+      assert.ok(Math.abs(event.timestamp - Date.now()) < 5000);
+      this.events.push(event);
+    });
+  }
+
+  /** The events of one type. */
+  of(type: string): ConnectionEvent[] {
+    return this.events.filter(({ eventType }) => eventType === type);
+  }
+
+  /** How many of them there were. */
+  count(type: string): number {
+    return this.of(type).length;
+  }
+
+  /** The states it went through. */
+  get states(): unknown[] {
+    return this.of('state_changed').map(({ data }) => data?.['new_state']);
+  }
+
+  /** The last event of a type, once there were so many. */
+  async until(type: string, count = 1): Promise<ConnectionEvent> {
+    await eventually(() => this.count(type) >= count, 10_000);
+    return this.of(type).at(-1)!;
+  }
+}
+
+/** What is logged while a test runs; nothing of it is printed. */
+export function records(t: TestContext): LogRecord[] {
+  const written: LogRecord[] = [];
+  const write = (record: LogRecord) => void written.push(record);
+  setLogger({ debug: write, info: write, warn: write, error: write });
+  t.after(() => setLogger({}));
+  return written;
+}
+
+/** A server of WebSockets. */
+export interface SocketServer extends Running {
+  /** The sockets that are open, in the order they came; `ws`'s own. */
+  sockets: any[];
+  /** The requests that were upgraded. */
+  handshakes: IncomingMessage[];
+}
+
+/** Sends everything back as it came. */
+function echo(socket: any): void {
+  socket.on('message', (data: Buffer, binary: boolean) => socket.send(data, { binary }));
+}
+
+/** Starts `ws` on a server of Node's: an HTTP one unless given. */
+export async function socketServer(
+  onSocket: (socket: any, request: IncomingMessage) => void = echo,
+  options: Record<string, unknown> = {},
+  server: Server = createServer(),
+): Promise<SocketServer> {
+  const { WebSocketServer } = await peer('ws');
+  const sockets: any[] = [];
+  const handshakes: IncomingMessage[] = [];
+  const webSockets = new WebSocketServer({ server, ...options });
+  webSockets.on('connection', (socket: any, request: IncomingMessage) => {
+    handshakes.push(request);
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => sockets.splice(sockets.indexOf(socket), 1));
+    onSocket(socket, request);
+  });
+  const running = await start(server, 'key' in server ? 'wss' : 'ws');
+  return { ...running, sockets, handshakes };
+}
+
+/** A server of events. */
+export interface EventServer extends Running {
+  /** The streams that are open. */
+  streams: ServerResponse[];
+  requests: IncomingMessage[];
+  /** Writes to every open stream. */
+  send(text: string): void;
+}
+
+/** Starts a server that answers each request with a stream of events, unless `refuse` answers it. */
+export async function eventServer(
+  refuse: (request: IncomingMessage, response: ServerResponse) => boolean = () => false,
+): Promise<EventServer> {
+  const streams: ServerResponse[] = [];
+  const requests: IncomingMessage[] = [];
+  const server = createServer((request, response) => {
+    requests.push(request);
+    if (refuse(request, response)) return;
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+    streams.push(response);
+    response.on('close', () => streams.splice(streams.indexOf(response), 1));
+  });
+  const running = await start(server, 'http');
+  return { ...running, streams, requests, send: (text) => streams.forEach((stream) => stream.write(text)) };
+}

@@ -1,0 +1,148 @@
+//! How an event stream fails, in the words of the one taxonomy.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header};
+use moorline_core::{
+    error::{Delivery, Failure, Kind},
+    resilience::retry_after,
+};
+
+pub(super) const SERVICE: &str = "sse";
+pub(super) const CONNECT: &str = "connect";
+pub(super) const RECEIVE: &str = "receive";
+
+/// An answer that is no stream.
+pub(super) fn refused(status: StatusCode, headers: &HeaderMap) -> Failure {
+    let code = status.as_u16();
+    let failure = match code {
+        204 => Failure::new(
+            Kind::Rejected,
+            "the server says that there is no stream any more (status 204)",
+        )
+        .with_code("ERR_MOORLINE_STREAM_STOPPED"),
+        200 => not_a_stream(headers),
+        _ => Failure::new(
+            kind_of(code),
+            format!("the server refused the stream with status {code}"),
+        ),
+    };
+    let failure = failure
+        .with_delivery(Delivery::Answered)
+        .with_retryable(may_help(code))
+        .with_detail("status", code)
+        .during(SERVICE, CONNECT);
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    match retry_after::retry_after(
+        text("retry-after"),
+        text("retry-after-ms"),
+        SystemTime::now(),
+    ) {
+        Some(after) => failure.with_retry_after(after),
+        None => failure,
+    }
+}
+
+fn not_a_stream(headers: &HeaderMap) -> Failure {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.map_or("nothing".into(), |it| {
+        String::from_utf8_lossy(it.as_bytes())
+    });
+    let message = format!("the server answers with {kind} instead of text/event-stream");
+    Failure::new(Kind::Protocol, message)
+        .with_code("ERR_MOORLINE_CONTENT_TYPE")
+        .with_detail("contentType", kind.as_ref())
+}
+
+const fn kind_of(status: u16) -> Kind {
+    match status {
+        401 | 403 | 407 => Kind::Auth,
+        429 => Kind::RateLimited,
+        _ => Kind::Rejected,
+    }
+}
+
+/// Whether the same request may be answered otherwise later.
+const fn may_help(status: u16) -> bool {
+    match status {
+        408 | 425 | 429 => true,
+        // Not implemented, and not that version of HTTP: nor will they be.
+        501 | 505 => false,
+        _ => status >= 500,
+    }
+}
+
+/// Nothing came for too long.
+pub(super) fn silent(after: Duration) -> Failure {
+    let ms = after.as_millis();
+    Failure::new(
+        Kind::Timeout,
+        format!("nothing came for {ms} ms (idleTimeoutMs)"),
+    )
+    .with_delivery(Delivery::Answered)
+    .with_retryable(true)
+    .with_detail("limit", "idleTimeoutMs")
+    .during(SERVICE, RECEIVE)
+}
+
+/// The stream broke.
+pub(super) fn broken(failure: Failure) -> Failure {
+    let again = matches!(failure.kind, Kind::Disconnected | Kind::Timeout);
+    failure.with_retryable(again).during(SERVICE, RECEIVE)
+}
+
+/// An event was too long to be kept.
+pub(super) fn too_long(max_bytes: usize) -> Failure {
+    let message = format!("an event is longer than {max_bytes} bytes (maxEventBytes)");
+    Failure::new(Kind::Protocol, message)
+        .with_code("ERR_MOORLINE_EVENT_TOO_LARGE")
+        .with_delivery(Delivery::Answered)
+        .with_retryable(false)
+        .during(SERVICE, RECEIVE)
+}
+
+/// The id of the last event is nothing that HTTP can carry.
+pub(super) fn unsendable_id() -> Failure {
+    let message = "the last event's id has a character that no header can have";
+    Failure::new(Kind::Protocol, message)
+        .with_code("ERR_MOORLINE_EVENT_ID")
+        .with_delivery(Delivery::None)
+        .with_retryable(false)
+        .during(SERVICE, CONNECT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_tells_what_it_is_and_whether_to_come_again() {
+        let table = [
+            (204, Kind::Rejected, "ERR_MOORLINE_STREAM_STOPPED", false),
+            (200, Kind::Protocol, "ERR_MOORLINE_CONTENT_TYPE", false),
+            (206, Kind::Rejected, "ERR_MOORLINE_REJECTED", false),
+            (304, Kind::Rejected, "ERR_MOORLINE_REJECTED", false),
+            (401, Kind::Auth, "ERR_MOORLINE_AUTH", false),
+            (403, Kind::Auth, "ERR_MOORLINE_AUTH", false),
+            (407, Kind::Auth, "ERR_MOORLINE_AUTH", false),
+            (404, Kind::Rejected, "ERR_MOORLINE_REJECTED", false),
+            (408, Kind::Rejected, "ERR_MOORLINE_REJECTED", true),
+            (429, Kind::RateLimited, "ERR_MOORLINE_RATE_LIMITED", true),
+            (501, Kind::Rejected, "ERR_MOORLINE_REJECTED", false),
+            (503, Kind::Rejected, "ERR_MOORLINE_REJECTED", true),
+        ];
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, "7".parse().unwrap());
+        headers.insert(header::CONTENT_TYPE, "text/html".parse().unwrap());
+        for (status, kind, code, retryable) in table {
+            let failure = refused(StatusCode::from_u16(status).unwrap(), &headers);
+            assert_eq!(
+                (failure.kind, failure.code.as_ref(), failure.retryable),
+                (kind, code, retryable),
+                "{status}"
+            );
+            assert_eq!(failure.detail["status"], status);
+            assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Server-sent events: one stream at a time, as the HTML standard has it, over the HTTP engine.
+//!
+//! [`EventStreamClient`] asks for a stream and judges the answer; a task per open stream carries it from the
+//! network through the parser into a bounded [`Inbox`], which JavaScript empties once per wake-up. It makes one
+//! attempt and reports how that went. Whether and when to connect again, with which id, is decided above by the one
+//! retry machine; the ids and the times that a server sets travel among the events. Why the parser is our own:
+//! docs/adr/0011.
+
+mod batch;
+mod config;
+mod driver;
+mod error;
+mod inbox;
+mod parser;
+#[cfg(test)]
+mod parser_cases;
+#[cfg(test)]
+mod second_opinion;
+mod service;
+
+pub use config::Config;
+pub use inbox::{Closed, Inbox, Listen};
+pub use service::{EventStream, EventStreamClient};

@@ -1,0 +1,216 @@
+//! An event stream, byte by byte, as the HTML standard reads it (section 9.2.6).
+//!
+//! What comes in may be cut anywhere; what comes out does not depend on the cuts. Lines that lie whole in a piece
+//! are read in place, so that a usual stream is copied once: into the batch that leaves for JavaScript.
+
+use std::mem;
+
+use memchr::{memchr, memchr2};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// An event as it is dispatched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Event<'a> {
+    /// Its type; empty for `message`.
+    pub(super) kind: &'a str,
+    /// The lines of its data, joined with a line feed.
+    pub(super) data: &'a str,
+    /// What the block says about the stream.
+    pub(super) news: News<'a>,
+}
+
+/// What a block says about the stream, with or without an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct News<'a> {
+    /// The last event id, when it is another than before.
+    pub(super) id: Option<&'a str>,
+    /// How long to wait before a reconnect, in milliseconds.
+    pub(super) retry: Option<u64>,
+}
+
+/// Takes what a [`Parser`] finds.
+pub(super) trait Sink {
+    fn event(&mut self, event: Event<'_>);
+    /// A block without an event has said something about the stream.
+    fn news(&mut self, news: News<'_>);
+}
+
+/// An event was longer than it may be; the stream cannot be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLong;
+
+/// The state between two pieces of a stream.
+pub(super) struct Parser {
+    max_bytes: usize,
+    /// How much of a byte order mark has come; `None` once it is known whether there is one.
+    mark: Option<usize>,
+    /// A line whose end has not come; only its colon when it is a comment.
+    line: Vec<u8>,
+    /// The last byte was a carriage return, so a line feed belongs to it.
+    after_cr: bool,
+    kind: String,
+    data: String,
+    /// The last event id; it outlives its block.
+    id: String,
+    /// It was set since it was last told.
+    new_id: bool,
+    retry: Option<u64>,
+}
+
+impl Parser {
+    /// A parser at the beginning of a stream that goes on after the event `id`.
+    pub(super) fn new(max_bytes: usize, id: &str) -> Self {
+        Self {
+            max_bytes,
+            mark: Some(0),
+            line: Vec::new(),
+            after_cr: false,
+            kind: String::new(),
+            data: String::new(),
+            id: id.to_owned(),
+            new_id: false,
+            retry: None,
+        }
+    }
+
+    /// Reads the next piece.
+    pub(super) fn feed(&mut self, piece: &[u8], sink: &mut impl Sink) -> Result<(), TooLong> {
+        let mut rest = self.after_mark(piece);
+        while !rest.is_empty() {
+            if mem::take(&mut self.after_cr) && rest[0] == b'\n' {
+                rest = &rest[1..];
+                continue;
+            }
+            let Some(end) = memchr2(b'\n', b'\r', rest) else {
+                return self.keep(rest);
+            };
+            self.after_cr = rest[end] == b'\r';
+            if self.line.is_empty() {
+                self.read_line(&rest[..end], sink);
+            } else {
+                self.keep(&rest[..end])?;
+                let mut line = mem::take(&mut self.line);
+                self.read_line(&line, sink);
+                line.clear();
+                self.line = line;
+            }
+            self.check(0)?;
+            rest = &rest[end + 1..];
+        }
+        Ok(())
+    }
+
+    /// The stream is over. A block that is not complete is nothing, except for the time it wants.
+    pub(super) fn finish(&mut self, sink: &mut impl Sink) {
+        if let Some(retry) = self.retry.take() {
+            sink.news(News {
+                id: None,
+                retry: Some(retry),
+            });
+        }
+    }
+
+    /// Passes over a byte order mark at the very beginning.
+    fn after_mark<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
+        let Some(seen) = self.mark else { return piece };
+        let awaited = &BYTE_ORDER_MARK[seen..];
+        let same = piece.iter().zip(awaited).take_while(|(a, b)| a == b);
+        let same = same.count();
+        if same == awaited.len() {
+            self.mark = None;
+            return &piece[same..];
+        }
+        if same == piece.len() {
+            self.mark = Some(seen + same);
+            return &[];
+        }
+        // It looked like one, and is the beginning of a line.
+        self.mark = None;
+        self.line.extend_from_slice(&BYTE_ORDER_MARK[..seen]);
+        piece
+    }
+
+    fn keep(&mut self, part: &[u8]) -> Result<(), TooLong> {
+        let is_comment = self.line.first().or(part.first()) == Some(&b':');
+        if is_comment {
+            self.line.clear();
+            self.line.push(b':');
+            return Ok(());
+        }
+        self.check(part.len())?;
+        self.line.extend_from_slice(part);
+        Ok(())
+    }
+
+    fn check(&self, more: usize) -> Result<(), TooLong> {
+        let bytes = self.line.len() + self.kind.len() + self.data.len() + self.id.len() + more;
+        if bytes > self.max_bytes {
+            return Err(TooLong);
+        }
+        Ok(())
+    }
+
+    fn read_line(&mut self, line: &[u8], sink: &mut impl Sink) {
+        if line.is_empty() {
+            return self.dispatch(sink);
+        }
+        let (name, value) = match memchr(b':', line) {
+            Some(colon) => (&line[..colon], &line[colon + 1..]),
+            None => (line, &[][..]),
+        };
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match name {
+            b"data" => {
+                push_text(&mut self.data, value);
+                self.data.push('\n');
+            }
+            b"event" => {
+                self.kind.clear();
+                push_text(&mut self.kind, value);
+            }
+            b"id" if memchr(0, value).is_none() => {
+                self.id.clear();
+                push_text(&mut self.id, value);
+                self.new_id = true;
+            }
+            b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
+                let digits = str::from_utf8(value).unwrap_or_default();
+                self.retry = Some(digits.parse().unwrap_or(u64::MAX));
+            }
+            // A comment has no name. What nobody knows is passed over too.
+            _ => {}
+        }
+    }
+
+    fn dispatch(&mut self, sink: &mut impl Sink) {
+        let news = News {
+            id: mem::take(&mut self.new_id).then_some(&self.id),
+            retry: self.retry.take(),
+        };
+        if let Some(data) = self.data.strip_suffix('\n') {
+            sink.event(Event {
+                kind: &self.kind,
+                data,
+                news,
+            });
+            self.data.clear();
+        } else if news != News::default() {
+            sink.news(news);
+        }
+        self.kind.clear();
+    }
+}
+
+/// Appends bytes of UTF-8; what is none becomes the replacement character.
+fn push_text(text: &mut String, bytes: &[u8]) {
+    if let Ok(valid) = str::from_utf8(bytes) {
+        return text.push_str(valid);
+    }
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The parser against the standard's text, written down once more the slow way, and against its own cuts.
+
+use proptest::prelude::*;
+
+use super::parser::{Event, News, Parser, Sink, TooLong};
+
+/// What a stream came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Type, data, and the last event id as it is then.
+    Event(String, String, String),
+    Retry(u64),
+    Id(String),
+}
+
+#[derive(Default)]
+pub(super) struct Heard {
+    pub(super) told: Vec<Told>,
+    id: String,
+}
+
+impl Heard {
+    fn hear(&mut self, news: News<'_>) {
+        if let Some(id) = news.id {
+            id.clone_into(&mut self.id);
+        }
+        self.told.extend(news.retry.map(Told::Retry));
+    }
+}
+
+impl Sink for Heard {
+    fn event(&mut self, Event { kind, data, news }: Event<'_>) {
+        self.hear(news);
+        let kind = if kind.is_empty() { "message" } else { kind };
+        let (kind, data) = (kind.to_owned(), data.to_owned());
+        self.told.push(Told::Event(kind, data, self.id.clone()));
+    }
+
+    fn news(&mut self, news: News<'_>) {
+        self.hear(news);
+        if news.id.is_some() {
+            self.told.push(Told::Id(self.id.clone()));
+        }
+    }
+}
+
+pub(super) fn parsed<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<Told> {
+    let (mut parser, mut heard) = (Parser::new(1 << 20, ""), Heard::default());
+    for piece in pieces {
+        parser.feed(piece, &mut heard).unwrap();
+    }
+    parser.finish(&mut heard);
+    heard.told
+}
+
+/// Section 9.2.6, sentence by sentence, over the whole stream at once.
+fn by_the_book(stream: &[u8]) -> Vec<Told> {
+    let text = String::from_utf8_lossy(stream).into_owned();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    // A line that is not ended is none.
+    lines.pop();
+    let (mut told, mut kind, mut data) = (Vec::new(), String::new(), String::new());
+    let (mut id, mut new_id, mut retry) = (String::new(), false, None);
+    for line in lines {
+        if line.is_empty() {
+            told.extend(retry.take().map(Told::Retry));
+            if data.is_empty() {
+                if new_id {
+                    told.push(Told::Id(id.clone()));
+                }
+            } else {
+                data.pop();
+                let kind = if kind.is_empty() { "message" } else { &kind };
+                told.push(Told::Event(kind.to_owned(), data.clone(), id.clone()));
+            }
+            new_id = false;
+            kind.clear();
+            data.clear();
+            continue;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => value.clone_into(&mut kind),
+            "data" => data.extend([value, "\n"]),
+            "id" if !value.contains('\0') => {
+                value.clone_into(&mut id);
+                new_id = true;
+            }
+            "retry" if !value.is_empty() && value.chars().all(|it| it.is_ascii_digit()) => {
+                retry = Some(value.parse().unwrap_or(u64::MAX));
+            }
+            _ => {}
+        }
+    }
+    told.extend(retry.map(Told::Retry));
+    told
+}
+
+fn event(kind: &str, data: &str, id: &str) -> Told {
+    Told::Event(kind.to_owned(), data.to_owned(), id.to_owned())
+}
+
+fn message(data: &str) -> Told {
+    event("message", data, "")
+}
+
+#[test]
+fn the_standards_own_examples() {
+    let stocks = b"data: YHOO\ndata: +2\ndata: 10\n\n";
+    assert_eq!(parsed([&stocks[..]]), [message("YHOO\n+2\n10")]);
+    let ids = b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n";
+    assert_eq!(
+        parsed([&ids[..]]),
+        [
+            event("message", "first event", "1"),
+            message("second event")
+        ],
+        "the third is not complete"
+    );
+    assert_eq!(
+        parsed([&b"data\n\ndata\ndata\n\ndata:"[..]]),
+        [message(""), message("\n")]
+    );
+    assert_eq!(
+        parsed([&b"data:test\n\ndata: test\n\n"[..]]),
+        [message("test"), message("test")]
+    );
+}
+
+#[test]
+fn each_rule_by_itself() {
+    let table: [(&[u8], Vec<Told>); 16] = [
+        (b"\xef\xbb\xbfdata:a\n\n", vec![message("a")]),
+        // Only one, and only at the beginning.
+        (b"\xef\xbb\xbf\xef\xbb\xbfdata:a\n\n", vec![]),
+        (b"\n\xef\xbb\xbfdata:a\n\n", vec![]),
+        (
+            b"data:a\r\rdata:b\n\ndata:c\r\n\r\n",
+            vec![message("a"), message("b"), message("c")],
+        ),
+        (b"data:a\r\ndata:b\r\n\r\n", vec![message("a\nb")]),
+        (
+            b"event:e\ndata:a\n\ndata:b\n\n",
+            vec![event("e", "a", ""), message("b")],
+        ),
+        (b"event:e\n\ndata:b\n\n", vec![message("b")]),
+        (
+            b"id:1\ndata:a\n\ndata:b\n\n",
+            vec![event("message", "a", "1"), event("message", "b", "1")],
+        ),
+        (
+            b"id:1\n\ndata:b\n\n",
+            vec![Told::Id("1".into()), event("message", "b", "1")],
+        ),
+        (
+            b"id:1\ndata:a\n\nid:2\0\ndata:b\n\n",
+            vec![event("message", "a", "1"), event("message", "b", "1")],
+        ),
+        (b"id:1\ndata:a\n\nid:2\n", vec![event("message", "a", "1")]),
+        (
+            b"retry:5\nretry:+6\nretry: 7 \nretry:-1\nretry\nretry:1e3\n\n",
+            vec![Told::Retry(5)],
+        ),
+        (b"retry: 010", vec![]),
+        (b"retry: 010\n", vec![Told::Retry(10)]),
+        (
+            b"Data:a\n data:a\ndata :a\nfoo\nfoo:bar\n:data:a\n\n",
+            vec![],
+        ),
+        (
+            b"data:\xff\xf0\x9f\x98x\nevent:\xc3\n\n",
+            vec![event("\u{fffd}", "\u{fffd}\u{fffd}x", "")],
+        ),
+    ];
+    for (stream, expected) in table {
+        let shown = stream.escape_ascii();
+        assert_eq!(parsed([stream]), expected, "{shown}");
+        assert_eq!(by_the_book(stream), expected, "by the book: {shown}");
+    }
+    let huge = b"retry: 99999999999999999999\n\n";
+    assert_eq!(parsed([&huge[..]]), [Told::Retry(u64::MAX)]);
+}
+
+#[test]
+fn an_id_goes_on_from_the_stream_before() {
+    let (mut parser, mut heard) = (Parser::new(100, "41"), Heard::default());
+    parser.feed(b"data:a\n\n", &mut heard).unwrap();
+    assert_eq!(heard.told, [message("a")], "it is not news");
+}
+
+#[test]
+fn what_is_too_long_is_refused_wherever_it_grows() {
+    let long = "x".repeat(60);
+    for stream in [
+        format!("data:{long}\ndata:{long}\n\n"),
+        format!("data:{long}{long}"),
+        format!("id:{long}\nevent:{long}\n\n"),
+        format!("{long}{long}"),
+    ] {
+        let (mut parser, mut heard) = (Parser::new(100, ""), Heard::default());
+        let (first, last) = stream.as_bytes().split_at(50);
+        let outcome = parser
+            .feed(first, &mut heard)
+            .and_then(|()| parser.feed(last, &mut heard));
+        assert_eq!(outcome, Err(TooLong), "{stream}");
+    }
+    let (mut parser, mut heard) = (Parser::new(100, ""), Heard::default());
+    let comments = format!(":{}", "x".repeat(1000));
+    for _ in 0..1000 {
+        parser.feed(comments.as_bytes(), &mut heard).unwrap();
+    }
+    for _ in 0..1000 {
+        parser.feed(b"\ndata:1234567890\n\n", &mut heard).unwrap();
+    }
+    assert_eq!(
+        heard.told.len(),
+        1000,
+        "a comment may be as long as it likes"
+    );
+}
+
+/// Pieces that streams are made of, and that make them go wrong.
+const SCRAPS: [&[u8]; 24] = [
+    b"data:",
+    b"data: ",
+    b"data",
+    b"event:",
+    b"event: ",
+    b"id:",
+    b"id: ",
+    b"retry:",
+    b"retry: ",
+    b":",
+    b" ",
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b"\n\n",
+    b"\r\r",
+    b"\xef\xbb\xbf",
+    b"\0",
+    b"12",
+    b"abc",
+    b"x: y",
+    b"\xc3\xa4",
+    b"\xf0\x9f\x98",
+    b"foo",
+];
+
+pub(super) fn scraps(allowed: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
+    let scrap = prop::sample::select(allowed);
+    prop::collection::vec(scrap, 0..40).prop_map(|scraps| scraps.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_stream_is_read_by_the_book(stream in scraps(&SCRAPS)) {
+        prop_assert_eq!(parsed([&stream[..]]), by_the_book(&stream));
+    }
+
+    #[test]
+    fn cuts_change_nothing(stream in scraps(&SCRAPS)) {
+        let whole = parsed([&stream[..]]);
+        prop_assert_eq!(&parsed(stream.chunks(1)), &whole);
+        for cut in 0..=stream.len() {
+            let (first, last) = stream.split_at(cut);
+            prop_assert_eq!(&parsed([first, last]), &whole, "cut at {}", cut);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The crate `eventsource-client` over the same bytes. Where the standard leaves no doubt to it either, both say the
+//! same; where it goes its own way, that way is written down (docs/adr/0011).
+
+use bytes::Bytes;
+use eventsource_client::{Client, ClientBuilder, Error, ReconnectOptions, SSE};
+use futures_util::{StreamExt, stream};
+use http::{Request, Response};
+use launchdarkly_sdk_transport::{ByteStream, HttpTransport, ResponseFuture};
+use proptest::prelude::*;
+
+use super::parser_cases::{Told, parsed};
+
+/// Answers every request with the same pieces.
+#[derive(Clone)]
+struct Recorded(Vec<Bytes>);
+
+impl HttpTransport for Recorded {
+    fn request(&self, _: Request<Option<Bytes>>) -> ResponseFuture {
+        let body: ByteStream = Box::pin(stream::iter(self.0.clone().into_iter().map(Ok)));
+        Box::pin(async move { Ok(Response::new(body)) })
+    }
+}
+
+/// What the crate makes of it, until it fails; then whether it failed before the end.
+fn second(pieces: &[&[u8]]) -> (Vec<Told>, bool) {
+    let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece));
+    let client = ClientBuilder::for_url("http://localhost/")
+        .unwrap()
+        .reconnect(ReconnectOptions::reconnect(false).build())
+        .build_with_transport(Recorded(pieces.collect()));
+    let (mut told, mut broke) = (Vec::new(), false);
+    let heard = async {
+        let mut events = client.stream();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(SSE::Event(event)) => {
+                    told.extend(event.retry.map(Told::Retry));
+                    let id = event.id.unwrap_or_default();
+                    told.push(Told::Event(event.event_type, event.data, id));
+                }
+                Ok(_) | Err(Error::Eof | Error::UnexpectedEof) => {}
+                Err(_) => broke = true,
+            }
+        }
+    };
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(heard);
+    (told, broke)
+}
+
+fn both(stream: &[u8]) -> (Vec<Told>, (Vec<Told>, bool)) {
+    (parsed([stream]), second(&[stream]))
+}
+
+fn message(data: &str) -> Told {
+    Told::Event("message".to_owned(), data.to_owned(), String::new())
+}
+
+/// Whole fields of blocks, so that most of what comes out is events.
+const LINES: [&[u8]; 14] = [
+    b"data: a\n",
+    b"data:b\r\n",
+    b"data:  c\n",
+    b"data\n",
+    b"data: d\n\n",
+    b"data: e\r\n\r\n",
+    b"event: t\ndata:f\n",
+    b"id: 1\ndata: g\n",
+    b"id\ndata:h\n",
+    b"retry: 10\ndata: i\n",
+    b": heartbeat\n",
+    b":\n",
+    b"data: \xc3\xa4\n",
+    b"\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn it_agrees_about_well_formed_streams(
+        stream in super::parser_cases::scraps(&LINES),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        // An event that is not ended is not asked about: the time it sets counts, and the crate keeps it.
+        let stream = [&stream[..], b"\n\n"].concat();
+        let (first, last) = stream.split_at(cut.index(stream.len()));
+        prop_assert_eq!(second(&[first, last]), (parsed([first, last]), false));
+    }
+}
+
+/// Each of these is why the crate is the second opinion and not the first.
+#[test]
+fn it_differs_where_it_is_known_to() {
+    // A time without an event is lost.
+    let (ours, theirs) = both(b"retry: 500\n\ndata:a\n\n");
+    assert_eq!(ours, [Told::Retry(500), message("a")]);
+    assert_eq!(theirs, (vec![message("a")], false));
+    // An id without an event is lost as well when nothing follows.
+    let (ours, theirs) = both(b"id: 7\n\n");
+    assert_eq!(
+        (ours, theirs),
+        (vec![Told::Id("7".to_owned())], (vec![], false))
+    );
+    // A field nobody knows, alone in its block, ends the stream; so do a type, a bad time or a bad id.
+    for stream in [
+        &b"foo: bar\n\ndata:a\n\n"[..],
+        b"event\n\ndata:a\n\n",
+        b"retry: x\n\ndata:a\n\n",
+        b"id: \0\n\ndata:a\n\n",
+    ] {
+        let (ours, theirs) = both(stream);
+        assert_eq!(ours, [message("a")]);
+        assert_eq!(theirs, (vec![], true), "{}", stream.escape_ascii());
+    }
+    // So do bytes that are no UTF-8.
+    let (ours, theirs) = both(b"data: \xff\n\n");
+    assert_eq!((ours, theirs), (vec![message("\u{fffd}")], (vec![], true)));
+    // A sign is not a digit.
+    let (ours, theirs) = both(b"retry: +5\ndata: a\n\n");
+    assert_eq!(ours, [message("a")]);
+    assert_eq!(theirs, (vec![Told::Retry(5), message("a")], false));
+}
+
+/// `cargo test --release … -- --ignored --nocapture how_long`: what an event costs each of them.
+#[test]
+#[ignore = "a measurement"]
+fn how_long_each_of_them_takes() {
+    let block = b"id: 1234\ndata: {\"n\":1234,\"text\":\"some event payload here\"}\n\n";
+    let stream = block.repeat(200_000);
+    let pieces: Vec<&[u8]> = stream.chunks(16 << 10).collect();
+    for _ in 0..3 {
+        let began = std::time::Instant::now();
+        let mut batch = super::batch::Batch::default();
+        let mut parser = super::parser::Parser::new(1 << 20, "");
+        for piece in &pieces {
+            batch.text.clear();
+            parser.feed(piece, &mut batch).unwrap();
+        }
+        let ours = began.elapsed() / 200_000;
+        let began = std::time::Instant::now();
+        assert_eq!(second(&pieces).0.len(), 200_000);
+        println!(
+            "ours {ours:?}, theirs {:?} an event",
+            began.elapsed() / 200_000
+        );
+    }
+}

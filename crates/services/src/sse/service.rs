@@ -1,0 +1,120 @@
+//! Connecting to a stream, and what is held of one that is open.
+
+use std::sync::Arc;
+
+use http::{StatusCode, header};
+use moorline_core::error::{Failure, Kind, Outcome};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    config::Config,
+    driver::Driver,
+    error::{CONNECT, SERVICE, refused, unsendable_id},
+    inbox::{Inbox, Listen},
+    parser::Parser,
+};
+use crate::http::{Answer, AnswerBody, Engine};
+
+/// Makes streams from one set of options. When it is dropped they end.
+pub struct EventStreamClient {
+    config: Config,
+    engine: Engine,
+    runtime: Handle,
+    ended: CancellationToken,
+}
+
+/// An open stream. When it is dropped it is closed.
+pub struct EventStream {
+    inbox: Arc<Inbox>,
+    bell: Arc<dyn Listen>,
+    close: CancellationToken,
+}
+
+impl EventStreamClient {
+    /// A client; it connects to nothing yet. What is open when `ended` fires is cut off.
+    pub fn new(config: Config, runtime: Handle, ended: CancellationToken) -> Self {
+        Self {
+            engine: Engine::new(config.http.clone(), runtime.clone()),
+            config,
+            runtime,
+            ended,
+        }
+    }
+
+    /// A stream that goes on after the event `last_id`, once the server has promised one. It is paused.
+    pub async fn connect(
+        &self,
+        last_id: &str,
+        listen: impl FnOnce(&Arc<Inbox>) -> Arc<dyn Listen>,
+        cancel: &CancellationToken,
+    ) -> Outcome<EventStream> {
+        let request = self.config.request(Some(last_id));
+        let request = request.map_err(|_| unsendable_id())?;
+        let answer = self.engine.request(request, cancel).await;
+        let answer = answer.map_err(|failure| failure.during(SERVICE, CONNECT))?;
+        if !is_stream(&answer) {
+            return Err(refused(answer.status, &answer.headers));
+        }
+        let AnswerBody::Coming(coming) = answer.body else {
+            let failure = Failure::new(Kind::Internal, "a streamed answer came whole");
+            return Err(failure.during(SERVICE, CONNECT));
+        };
+        let inbox = Arc::new(Inbox::new(self.config.queue_bytes));
+        let bell = listen(&inbox);
+        let driver = Driver {
+            coming,
+            parser: Parser::new(self.config.max_event_bytes, last_id),
+            inbox: Arc::clone(&inbox),
+            bell: Arc::clone(&bell),
+            idle_timeout: self.config.idle_timeout,
+            max_event_bytes: self.config.max_event_bytes,
+        };
+        let close = self.ended.child_token();
+        let closed = close.clone();
+        self.runtime.spawn(async move {
+            tokio::select! {
+                biased;
+                () = closed.cancelled() => {}
+                () = driver.run() => {}
+            }
+        });
+        Ok(EventStream { inbox, bell, close })
+    }
+}
+
+impl EventStream {
+    /// Gives out what comes.
+    pub fn resume(&self) {
+        if self.inbox.resume() {
+            self.bell.ring();
+        }
+    }
+
+    /// From now on nothing is given out, and in the end the server has to wait.
+    pub fn pause(&self) {
+        self.inbox.pause();
+    }
+
+    /// Closes the connection; nothing more is told.
+    pub fn close(&self) {
+        self.inbox.pause();
+        self.close.cancel();
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.close.cancel();
+    }
+}
+
+fn is_stream(answer: &Answer) -> bool {
+    let kind = answer.headers.get(header::CONTENT_TYPE);
+    let kind = kind.map_or(&b""[..], |it| it.as_bytes());
+    let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+    answer.status == StatusCode::OK
+        && essence
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"text/event-stream")
+}

@@ -1,0 +1,172 @@
+//! How a connection ends: by either side, by a breach of the protocol, or by being lost.
+
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
+
+use super::{Driver, NO_CODE, STEPS};
+use crate::websocket::{
+    error::{closed, violated},
+    inbox::Closed,
+    violation::Violation,
+};
+
+impl Driver {
+    /// Sends the close frame that was asked for, behind all that was accepted.
+    pub(super) fn obey(&mut self) {
+        if self.close_sent {
+            return;
+        }
+        let mut out = self.shared.out();
+        let Some((code, reason)) = &out.close else {
+            return;
+        };
+        let deadline = Instant::now() + self.close_timeout;
+        self.deadline.get_or_insert(deadline);
+        if out.queue.all_framed() {
+            let payload = close_payload(Some(*code), reason);
+            out.queue.push_control(Control::Close, &payload);
+            self.close_sent = true;
+        }
+    }
+
+    /// Whether the closing handshake is over.
+    pub(super) fn shake_off(&mut self) -> Result<(), Closed> {
+        if !self.close_sent || !self.shared.out().queue.bytes().is_empty() {
+            return Ok(());
+        }
+        match self.close_received.take() {
+            None => Ok(()),
+            Some((code, reason)) => Err(Closed {
+                code: code.unwrap_or(NO_CODE),
+                reason,
+                clean: true,
+                failure: None,
+            }),
+        }
+    }
+
+    /// The server broke the protocol, but what came before counts: whoever gets it has the time to take it, and to
+    /// answer, before the connection ends.
+    pub(super) fn last_word(
+        &mut self,
+        violation: Violation,
+        visits: Option<u64>,
+    ) -> Result<bool, Closed> {
+        let Some(now) = self.shared.inbox.visits() else {
+            return Ok(false);
+        };
+        match visits {
+            None => {
+                let Some(ring) = self.shared.inbox.call() else {
+                    return Err(self.refuse(violation));
+                };
+                // The visit at which the messages were taken is not over when they are; the one after it is.
+                self.refused = Some((violation, Some(now)));
+                if ring {
+                    self.listener.ring();
+                }
+                Ok(true)
+            }
+            Some(before) if now > before => Err(self.refuse(violation)),
+            Some(_) => Ok(false),
+        }
+    }
+
+    /// The server closes: nothing more is accepted, and its frame is answered with its own code.
+    pub(super) fn answer_close(&mut self, code: Option<u16>, reason: String) {
+        let mut out = self.shared.out();
+        out.refusal
+            .get_or_insert_with(|| closed(code.unwrap_or(NO_CODE)));
+        if !self.close_sent {
+            out.queue
+                .push_control(Control::Close, &close_payload(code, ""));
+            self.close_sent = true;
+        }
+        let deadline = Instant::now() + self.close_timeout;
+        self.deadline.get_or_insert(deadline);
+        self.close_received = Some((code, reason));
+    }
+
+    /// The server is told what it did, and left.
+    pub(super) fn refuse(&mut self, violation: Violation) -> Closed {
+        if !self.close_sent {
+            let payload = close_payload(Some(violation.close_code), violation.message);
+            self.shared
+                .out()
+                .queue
+                .push_control(Control::Close, &payload);
+            self.close_sent = true;
+        }
+        Closed {
+            code: violation.close_code,
+            reason: String::new(),
+            clean: false,
+            failure: Some(violated(violation)),
+        }
+    }
+
+    /// Tells everybody that it is over.
+    pub(super) fn end(&mut self, end: Closed) {
+        if std::mem::replace(&mut self.lingering, true) {
+            return;
+        }
+        self.deadline = Some(Instant::now() + self.close_timeout);
+        let last_frame = {
+            let mut out = self.shared.out();
+            let refusal = end.failure.clone().unwrap_or_else(|| closed(end.code));
+            // Whoever closed knows why already.
+            out.refusal.get_or_insert(refusal);
+            out.ended = true;
+            out.socket = None;
+            let last_frame = out.queue.bytes().to_vec();
+            out.queue.end();
+            last_frame
+        };
+        self.unread = last_frame;
+        self.shared.pings().end();
+        if self.shared.inbox.end(end) {
+            self.listener.ring();
+        }
+        self.shared.over.cancel();
+    }
+
+    /// Writes what is left, and reads until the server ends the connection: ending it first could take our close
+    /// frame from it. True when there is nothing more to do.
+    pub(super) fn linger(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.close_sent || self.broken.is_some() {
+            return true;
+        }
+        while !self.unread.is_empty() {
+            match self.wire.poll_write(context, &self.unread) {
+                Poll::Ready(Ok(wrote)) if wrote > 0 => drop(self.unread.drain(..wrote)),
+                Poll::Ready(_) => return true,
+                Poll::Pending => break,
+            }
+        }
+        let _ = self.wire.poll_flush(context);
+        let mut sink = [0; 4096];
+        for _ in 0..STEPS {
+            match self.wire.poll_read(context, &mut sink) {
+                Poll::Ready(Ok(read)) if read > 0 => {}
+                Poll::Ready(_) => return true,
+                Poll::Pending => {
+                    let deadline = self.deadline.unwrap_or_else(Instant::now);
+                    return self.wait_until(deadline, context);
+                }
+            }
+        }
+        context.waker().wake_by_ref();
+        false
+    }
+}
+
+fn close_payload(code: Option<u16>, reason: &str) -> Vec<u8> {
+    let Some(code) = code else {
+        return Vec::new();
+    };
+    let mut payload = code.to_be_bytes().to_vec();
+    payload.extend_from_slice(reason.as_bytes());
+    payload
+}

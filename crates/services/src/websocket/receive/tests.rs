@@ -1,0 +1,147 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::websocket::{batch::Entry, deflate::Deflater, extension::Agreement};
+
+const AGREEMENT: Agreement = Agreement {
+    server_no_context_takeover: false,
+    client_no_context_takeover: false,
+    server_window_bits: 15,
+    client_window_bits: 15,
+};
+
+/// A server's frame.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match payload.len() {
+        length @ ..126 => frame.push(length as u8),
+        length => {
+            frame.push(126);
+            frame.extend((length as u16).to_be_bytes());
+        }
+    }
+    frame.extend(payload);
+    frame
+}
+
+/// Feeds `bytes` in pieces, as a driver does.
+fn feed(receiver: &mut Receiver, bytes: &[u8], piece: usize) -> Result<Received, Violation> {
+    let mut got = Received::default();
+    let mut unread = Vec::new();
+    for part in bytes.chunks(piece) {
+        unread.extend_from_slice(part);
+        loop {
+            let fed = receiver.feed(&unread, &mut got)?;
+            unread.drain(..fed.consumed);
+            if !fed.more {
+                break;
+            }
+        }
+    }
+    Ok(got)
+}
+
+fn refused(bytes: &[u8]) -> Violation {
+    feed(&mut Receiver::new(1000, None), bytes, 1).unwrap_err()
+}
+
+proptest! {
+    #[test]
+    fn how_the_stream_is_cut_makes_no_difference(
+        messages in prop::collection::vec((any::<bool>(), "\\PC{0,200}", 1_usize..60), 0..20),
+        piece in 1_usize..100,
+        compression: bool,
+    ) {
+        let mut deflater = compression.then(|| Deflater::new(&AGREEMENT)).flatten();
+        let (mut wire, mut texts) = (Vec::new(), Vec::new());
+        for (text, content, fragment) in &messages {
+            let mut payload = content.as_bytes().to_vec();
+            let mut first = if *text { 1 } else { 2 };
+            if let (Some(deflater), false) = (&mut deflater, payload.is_empty()) {
+                let mut packed = Vec::new();
+                deflater.feed(&payload, &mut packed, true);
+                payload = packed;
+                first |= 0x40;
+            }
+            for fragment in payload.chunks(*fragment) {
+                wire.extend(frame(first, fragment));
+                wire.extend(frame(0x89, b"ping"));
+                first = 0;
+            }
+            wire.extend(frame(first | 0x80, b""));
+            texts.push(content.as_bytes());
+        }
+        let inflater = compression.then(|| Inflater::new(&AGREEMENT));
+        let received = feed(&mut Receiver::new(1000, inflater), &wire, piece).unwrap();
+        let (mut text, mut binary) = (received.batch.text.as_slice(), received.batch.binary.as_slice());
+        for (entry, content) in received.batch.entries.iter().zip(&texts) {
+            let (pack, length) = match entry {
+                Entry::Text(length) => (&mut text, *length),
+                Entry::Binary(length) => (&mut binary, *length),
+                _ => unreachable!(),
+            };
+            prop_assert_eq!(&pack[..length], *content);
+            *pack = &pack[length..];
+        }
+        prop_assert_eq!(received.batch.entries.len(), texts.len());
+        prop_assert_eq!(received.controls.len() as u32, received.batch.pings);
+    }
+
+    #[test]
+    fn no_bytes_make_it_fail_otherwise_than_with_a_violation(
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+        piece in 1_usize..50,
+    ) {
+        let mut receiver = Receiver::new(1000, Some(Inflater::new(&AGREEMENT)));
+        let _ = feed(&mut receiver, &bytes, piece);
+    }
+}
+
+#[test]
+fn each_breach_has_its_name() {
+    let begun = frame(1, b"a");
+    let table = [
+        (frame(0x80, b""), Violation::CONTINUATION),
+        (
+            [begun.clone(), frame(0x81, b"")].concat(),
+            Violation::INTERRUPTED,
+        ),
+        (frame(0x88, &[3]), Violation::CONTROL_LENGTH),
+        (frame(0x88, &[3, 0xed]), Violation::CLOSE_CODE),
+        (frame(0x88, &[3, 0xe8, 0xff]), Violation::UTF8),
+        (frame(0x82, &[0; 1001]), Violation::MESSAGE_LENGTH),
+        (
+            [frame(2, &[0; 999]), frame(0x80, &[0; 2])].concat(),
+            Violation::MESSAGE_LENGTH,
+        ),
+        (frame(0x81, &[0xc3]), Violation::UTF8),
+    ];
+    for (bytes, violation) in table {
+        assert_eq!(refused(&bytes), violation);
+    }
+}
+
+#[test]
+fn text_is_refused_at_its_first_wrong_byte() {
+    // A surrogate, of a frame whose rest never comes.
+    let mut wire = frame(1, &[b'x'; 200]);
+    wire.truncate(10);
+    wire.extend([0xed, 0xa0]);
+    assert_eq!(refused(&wire), Violation::UTF8);
+}
+
+#[test]
+fn a_large_message_is_refused_before_it_comes() {
+    assert_eq!(
+        refused(&[0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0]),
+        Violation::MESSAGE_LENGTH
+    );
+}
+
+#[test]
+fn after_a_close_frame_nothing_counts() {
+    let wire = [frame(0x88, &[3, 0xe8, b'x']), frame(0x83, b"")].concat();
+    let received = feed(&mut Receiver::new(1000, None), &wire, 3).unwrap();
+    let expected = Control::Close(Some(1000), "x".to_owned());
+    assert_eq!(received.controls, [expected]);
+}

@@ -1,0 +1,139 @@
+//! What a socket's user and its driver share.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use moorline_core::error::{Delivery, Failure, Kind};
+use tokio::{net::tcp::OwnedWriteHalf, sync::oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    inbox::Inbox,
+    outbound::{Outbound, undelivered},
+};
+
+/// What the driver and the socket's user share.
+pub(super) struct Shared {
+    pub(super) inbox: Arc<Inbox>,
+    out: Mutex<Out>,
+    pings: Mutex<Pings>,
+    /// End it, now.
+    terminated: AtomicBool,
+    /// It is over, and everybody has been told.
+    pub(super) over: CancellationToken,
+}
+
+/// The way out.
+pub(super) struct Out {
+    pub(super) queue: Outbound,
+    /// The socket, while whoever sends may write to it.
+    pub(super) socket: Option<Arc<OwnedWriteHalf>>,
+    /// Code and reason of the close frame that is to be sent.
+    pub(super) close: Option<(u16, String)>,
+    /// Why nothing is accepted any more.
+    pub(super) refusal: Option<Failure>,
+    /// Nothing is written any more either.
+    pub(super) ended: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Pings {
+    sent: u32,
+    waiting: Vec<(u32, oneshot::Sender<()>)>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        queue: Outbound,
+        socket: Option<Arc<OwnedWriteHalf>>,
+    ) -> Self {
+        Self {
+            inbox,
+            out: Mutex::new(Out {
+                queue,
+                socket,
+                close: None,
+                refusal: None,
+                ended: false,
+            }),
+            pings: Mutex::default(),
+            terminated: AtomicBool::new(false),
+            over: CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn terminate(&self) {
+        self.terminated.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub(super) fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn pings(&self) -> MutexGuard<'_, Pings> {
+        self.pings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_terminated(&self) -> bool {
+        self.terminated.load(Ordering::Acquire)
+    }
+
+    pub(super) fn wake(&self) {
+        self.inbox.driver().wake();
+    }
+
+    /// What fails with the connection.
+    pub(super) fn undelivered(&self, delivery: Delivery) -> Failure {
+        self.out().refusal.as_ref().map_or_else(
+            || Failure::new(Kind::Internal, "the connection's task ended by a defect"),
+            |refusal| undelivered(refusal, delivery),
+        )
+    }
+}
+
+impl Out {
+    /// Writes as much as the system takes at once, when the sender may do that.
+    pub(super) fn write_now(&mut self) {
+        let Some(socket) = &self.socket else {
+            return;
+        };
+        while !self.queue.bytes().is_empty() {
+            // An error is the driver's to find.
+            let Ok(wrote) = socket.try_write(self.queue.bytes()) else {
+                return;
+            };
+            self.queue.wrote(wrote);
+        }
+    }
+}
+
+impl Pings {
+    pub(super) fn next(&mut self) -> (u32, oneshot::Receiver<()>) {
+        let (waiter, told) = oneshot::channel();
+        self.sent = self.sent.wrapping_add(1);
+        self.waiting.retain(|(_, waiter)| !waiter.is_closed());
+        self.waiting.push((self.sent, waiter));
+        (self.sent, told)
+    }
+
+    /// A pong answers its ping, and all before it.
+    pub(super) fn answered(&mut self, payload: &[u8]) {
+        let Ok(number) = payload.try_into().map(u32::from_be_bytes) else {
+            return;
+        };
+        let Some(index) = self.waiting.iter().position(|(sent, _)| *sent == number) else {
+            return;
+        };
+        for (_, waiter) in self.waiting.drain(..=index) {
+            let _ = waiter.send(());
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.waiting.clear();
+    }
+}

@@ -1,0 +1,97 @@
+import { MoorlineError } from '../error';
+import { EventStreamTransport, type EventStreamClosed, type SSEEvent } from '../sse';
+import { requireUrl, type ConnectionConfig } from './config';
+import { LastingConnection, type Line } from './lasting';
+import { ConnectionType } from './state';
+import { traceHeaders } from './trace';
+import { transportOptions } from './transport';
+
+/**
+ * A stream of server-sent events, brought back when it is lost: the next one goes on after the last event that came
+ * (`Last-Event-ID`), and not before the server's own `retry:` has passed.
+ *
+ * `receive` gives one {@link SSEEvent} after the other. Nothing can be sent.
+ */
+export class SSEConnection extends LastingConnection<SSEEvent> {
+  #stream: EventStreamTransport | undefined;
+
+  /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
+  constructor(config: ConnectionConfig) {
+    super(config, ConnectionType.SSE);
+    requireUrl(this.config, 'SSE');
+  }
+
+  /** The id after which the next connection goes on; empty when there was none. */
+  get lastEventId(): string {
+    return this.#stream?.lastEventId ?? '';
+  }
+
+  /** Always false: events come from the server only. That is no error. */
+  override async send(_data?: unknown): Promise<boolean> {
+    return false;
+  }
+
+  protected override async sendImpl(): Promise<boolean> {
+    return false;
+  }
+
+  protected override receiveImpl(): Promise<unknown> {
+    return this.receive();
+  }
+
+  protected override parse(event: SSEEvent): SSEEvent {
+    return event;
+  }
+
+  protected override async open(url: string, signal: AbortSignal): Promise<Line> {
+    const { timeout, keepAlive, customHeaders } = this.config;
+    let current = true;
+    const stream = new EventStreamTransport(
+      {
+        url,
+        headers: { ...customHeaders, ...traceHeaders() },
+        connectTimeoutMs: timeout,
+        timeoutMs: timeout,
+        idleTimeoutMs: keepAlive,
+        lastEventId: this.lastEventId,
+        ...transportOptions(this.config),
+      },
+      {
+        onEvents: (events) => current && this.arrived(events),
+        onClose: (closed) => current && this.lost(lossOf(closed, stream.retryMs), closed.stopped),
+      },
+    );
+    await stream.connect(signal);
+    this.#stream = stream;
+    return {
+      pause: () => stream.pause(),
+      resume: () => stream.resume(),
+      keep: (alive) => (alive ? stream.ref() : stream.unref()),
+      close: async () => {
+        current = false;
+        stream.close();
+      },
+    };
+  }
+}
+
+/** Why it ended, and how long the server wants us to stay away. */
+function lossOf({ error }: EventStreamClosed, retryMs: number | undefined): MoorlineError {
+  const message = error?.message ?? 'the server ended the event stream';
+  const loss = new MoorlineError(
+    message,
+    {
+      kind: error?.kind ?? 'disconnected',
+      code: error?.code ?? 'ERR_MOORLINE_DISCONNECTED',
+      service: 'sse',
+      operation: 'receive',
+      delivery: error?.delivery ?? 'unknown',
+      retryable: error?.retryable ?? true,
+      attempts: 1,
+      ...(retryMs !== undefined && { retryAfterMs: retryMs }),
+      ...(error?.detail && { detail: error.detail }),
+    },
+    { cause: error },
+  );
+  return loss;
+}

@@ -1,0 +1,103 @@
+//! Server-sent events: streams, and their events as texts.
+
+use std::{ffi::CStr, sync::Arc};
+
+use moorline_services::sse::{Closed, Config, EventStream, EventStreamClient, Inbox, Listen};
+use napi::{Env, Error, Result};
+use napi_derive::napi;
+
+use crate::bridge::{
+    Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, ended, promise,
+    record, runtime, throw,
+};
+
+/// What streams are made from; nothing is reached yet. `headers` is a line `name:value` for each.
+#[napi(catch_unwind, ts_return_type = "Handle<EventStreamClient>")]
+pub fn sse_client(env: Env, options: Given) -> Result<Handle<EventStreamClient>> {
+    let config = Config::read(&options.0).map_err(|error| throw(&env, &error))?;
+    let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
+    let client = EventStreamClient::new(config, runtime.clone(), ended(&env)?);
+    Ok(Handle::new(client))
+}
+
+/// A stream that goes on after the event `last_id`. It is paused; after `sseResume` the listener hears what comes: texts of
+/// events (`lib/sse-events.ts` reads them), and at last, after them, `[stopped, failure]`.
+#[napi(catch_unwind, ts_return_type = "Promise<Handle<EventStream>>")]
+pub fn sse_connect(
+    env: Env,
+    client: Handle<EventStreamClient>,
+    last_id: String,
+    #[napi(
+        ts_arg_type = "(told: [texts: string[], closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined) => void"
+    )]
+    listener: Callback,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<Promised> {
+    let cancel = Cancel::token(cancel.as_ref());
+    promise(&env, async move {
+        let listen = |inbox: &Arc<Inbox>| -> Arc<dyn Listen> {
+            let inbox = Arc::clone(inbox);
+            Arc::new(Bell { listener, inbox })
+        };
+        let stream = client.connect(&last_id, listen, &cancel).await?;
+        Ok(Handle::new(stream))
+    })
+}
+
+/// Lets the listener hear what comes.
+#[napi(catch_unwind)]
+pub fn sse_resume(stream: Handle<EventStream>) {
+    stream.resume();
+}
+
+/// Lets the listener hear nothing.
+#[napi(catch_unwind)]
+pub fn sse_pause(stream: Handle<EventStream>) {
+    stream.pause();
+}
+
+/// Closes the connection; the listener hears nothing more.
+#[napi(catch_unwind)]
+pub fn sse_close(stream: Handle<EventStream>) {
+    stream.close();
+}
+
+/// Keeps the process alive for whoever waits for an event, and no longer.
+pub(crate) struct Keep;
+
+impl Function for Keep {
+    const NAME: &'static CStr = c"sseKeep";
+    fn run(call: &Call) -> Answer {
+        call.keep_alive(call.flag(0).unwrap_or(false));
+        Answer::Undefined
+    }
+}
+
+/// Wakes JavaScript, which then gets all that has come by that time.
+struct Bell {
+    listener: Callback,
+    inbox: Arc<Inbox>,
+}
+
+impl Listen for Bell {
+    fn ring(&self) {
+        let inbox = Arc::clone(&self.inbox);
+        let taken = move || inbox.take().map_or(Value::Undefined, told);
+        self.listener.call(Value::Later(Box::new(taken)));
+    }
+}
+
+fn told((texts, closed): (Vec<String>, Option<Closed>)) -> Value {
+    let texts = texts.into_iter().map(Value::Text).collect();
+    let mut told = vec![Value::List(texts)];
+    told.extend(closed.map(told_end));
+    Value::List(told)
+}
+
+fn told_end(closed: Closed) -> Value {
+    let failure = closed.failure.map(record);
+    Value::List(vec![
+        Value::Bool(closed.stopped),
+        failure.map_or(Value::Undefined, Value::Text),
+    ])
+}

@@ -199,6 +199,19 @@ describe('a connection of the user’s own, by hooks', () => {
     assert.equal(result.errorMessage, 'Health check timed out after 30ms');
   });
 
+  test('a health check that a disconnect cuts off says nothing about the health', async (t) => {
+    let fail!: (error: Error) => void;
+    const connection = closing(t, new Hooks({ healthCheck: () => new Promise((_, reject) => (fail = reject)) }));
+    const heard = new Heard(connection);
+    await connection.connect();
+    const checking = connection.healthCheck();
+    await connection.disconnect();
+    fail(new Error('closed'));
+    assert.equal((await checking).isHealthy, false);
+    assert.equal(connection.getStatus().health, ConnectionHealth.UNKNOWN);
+    assert.equal(heard.count('health_check_failed'), 0);
+  });
+
   test('tells each change of health once, and each failed check', async (t) => {
     let answer: unknown = true;
     const connection = closing(t, new Hooks({ healthCheck: () => answer }));

@@ -11,11 +11,12 @@ import {
   HTTPConnection,
   type MoorlineError,
   setLogger,
+  SSEConnection,
   WebSocketConnection,
 } from 'moorline';
 
 import { Authority } from './support/certificates';
-import { closing, Heard, socketServer } from './support/connections';
+import { closing, eventServer, Heard, socketServer } from './support/connections';
 import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { type Running, serve, start } from './support/http';
@@ -75,6 +76,15 @@ const transports: Transport[] = [
     reach: (connection) => connection.connect(),
     dwell: (connection) => connection.receive(),
     skip: peersMissing(),
+  },
+  {
+    name: 'SSEConnection',
+    scheme: 'http',
+    make: (config) => new SSEConnection(config),
+    serve: () => eventServer(),
+    reach: (connection) => connection.connect(),
+    dwell: (connection) => connection.receive(),
+    skip: false,
   },
 ];
 
@@ -139,7 +149,7 @@ for (const transport of transports) {
       assert.equal(await connection.connect(), true);
       const before = begun;
       const dwelling = transport.dwell(connection);
-      await eventually(() => (transport.scheme === 'http' ? begun > before : server.open() > 0));
+      await eventually(() => (transport.name === 'HTTPConnection' ? begun > before : server.open() > 0));
       proxy.cut();
       await heard.until('connection_lost');
       assert.equal(await dwelling, null);

@@ -78,7 +78,10 @@ describe('fallbackUrl: HTTPConnection', () => {
     status = 503;
     const { connection, heard } = make();
     assert.equal((await connection.send({ method: 'GET' }))?.status, 200);
-    assert.deepEqual(came.slice(0, 4), ['first GET /a', 'first GET /a', 'first GET /a', 'second GET /b']);
+    assert.deepEqual(
+      came.filter((one) => !one.includes('HEAD')),
+      ['first GET /a', 'first GET /a', 'first GET /a', 'second GET /b'],
+    );
     assert.equal(heard.count('fallback_activated'), 1);
   });
 
@@ -86,7 +89,10 @@ describe('fallbackUrl: HTTPConnection', () => {
     status = 500;
     const { connection, heard } = make();
     assert.equal(await connection.send('POSTed'), false);
-    assert.deepEqual(came, ['first POST /a']);
+    assert.deepEqual(
+      came.filter((one) => !one.includes('HEAD')),
+      ['first POST /a'],
+    );
     assert.equal(heard.count('fallback_activated'), 1, 'the next one goes there');
     assert.equal(await connection.send('POSTed'), true);
     assert.ok(came.includes('second POST /b'));

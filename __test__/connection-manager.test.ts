@@ -14,7 +14,6 @@ import {
 } from 'moorline';
 
 import { closing, Heard } from './support/connections';
-import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { serve } from './support/http';
 

@@ -8,6 +8,7 @@ import { promptlyMs } from './contract';
 import { Heard, type SocketServer, socketServer } from './support/connections';
 import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
+import { serve } from './support/http';
 import { peersMissing } from './support/peers';
 import { freePort } from './support/servers';
 
@@ -200,8 +201,13 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       const started = performance.now();
       assert.equal(await connection.receive({ timeoutMs: 30 }), null);
       assert.ok(performance.now() - started < 30 + promptlyMs);
+      const controller = new AbortController();
+      const waiting = connection.receive({ signal: controller.signal });
+      controller.abort(new Error('enough'));
+      assert.equal(await waiting, null);
+      assert.equal(await connection.receive({ signal: controller.signal }), null);
       await connection.send('1');
-      assert.equal(await connection.receive({ timeoutMs: 5000 }), 1);
+      assert.equal(await connection.receive({ timeoutMs: 5000, signal: new AbortController().signal }), 1);
     });
 
     test('onMessage hears each message instead', async () => {
@@ -356,7 +362,6 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
 
 /** The port of a server that answers every handshake with this status. */
 async function refusing(t: TestContext, status: number): Promise<number> {
-  const { serve } = await import('./support/http');
   const server = await serve((_, response) => response.writeHead(status).end());
   t.after(() => server.close());
   return server.port;

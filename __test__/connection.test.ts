@@ -11,10 +11,11 @@ import {
   HTTPConnection,
   RecoveryStrategy,
   setLogger,
+  SSEConnection,
   WebSocketConnection,
 } from 'moorline';
 
-import { closing, Heard, socketServer } from './support/connections';
+import { closing, eventServer, Heard, socketServer } from './support/connections';
 import { eventually } from './support/eventually';
 import { serve } from './support/http';
 import { peersMissing } from './support/peers';
@@ -115,8 +116,18 @@ describe('HTTPConnection', () => {
 
 describe('index barrel', () => {
   test('exports expected symbols', () => {
-    const classes = ['BaseConnection', 'HTTPConnection', 'WebSocketConnection', 'ConnectionManager'];
-    classes.push('ConnectionConfigManager', 'ConnectionMetricsTracker');
+    const classes = [
+      ...['BaseConnection', 'HTTPConnection', 'WebSocketConnection', 'SSEConnection', 'ConnectionManager'],
+      ...['ConnectionConfigManager', 'ConnectionMetricsTracker', 'HealthChecker', 'ConnectionSecurity'],
+      ...[
+        'RetryStrategy',
+        'ExponentialBackoffRetry',
+        'LinearBackoffRetry',
+        'JitterRetry',
+        'ConnectionPool',
+        'WebSocketConnectionPool',
+      ],
+    ];
     const enumerations = ['ConnectionState', 'ConnectionType', 'ConnectionHealth', 'SecurityLevel', 'RecoveryStrategy'];
     const exported: Record<string, unknown> = { ...moorline };
     for (const name of classes) assert.equal(typeof exported[name], 'function', name);
@@ -178,6 +189,20 @@ describe('ConnectionManager', () => {
     isHealthy = true;
     await manager.healthCheckAll();
     assert.equal(manager.getInfo().overallHealth, ConnectionHealth.HEALTHY);
+  });
+});
+
+describe('SSEConnection', () => {
+  test('connects and receives one message', async (t) => {
+    const server = await eventServer();
+    t.after(() => server.close());
+    const connection = closing(t, new SSEConnection({ url: server.url }));
+    assert.equal(await connection.connect(), true);
+    server.send('data: {"hello":"world"}\n\n');
+    const event = await connection.receive();
+    assert.equal(event?.data, '{"hello":"world"}');
+    assert.deepEqual(event?.json(), { hello: 'world' });
+    assert.equal(await connection.send('anything'), false);
   });
 });
 

@@ -24,6 +24,8 @@ export interface Subject {
    * room for so many operations at a time (default 1).
    */
   start(url: string, room?: number): Running | Promise<Running>;
+  /** One whole life, where it is one that a program has many of: made, opened, used and closed. */
+  live?(url: string): Promise<unknown>;
 }
 
 /**

@@ -160,11 +160,50 @@ describe('seed 1: reynard-connection', { skip: peersMissing() }, () => {
       await close(exposed['wsConn']);
     }));
 
+  test('SSEConnection', async () => {
+    // The block waits for an event, so that there has to be one once it is connected.
+    const sending = eventually(() => events.streams.length > 0).then(() => events.send('data: news\n\n'));
+    await watch(9, async ({ exposed, printed }) => {
+      assert.equal(exposed['event'].data, 'news');
+      assert.deepEqual(printed, [['news']]);
+      await close(exposed['sseConn']);
+    });
+    await sending;
+  });
+
   test('ConnectionManager', () =>
     watch(10, async ({ exposed, printed }) => {
       assert.deepEqual(printed, [[2, 2]]);
       assert.equal(await exposed['wsConn'].isConnected(), false, 'disconnectAll was the last');
       await close(exposed['httpConn'], exposed['wsConn']);
+    }));
+
+  test('Connection Pooling', () =>
+    watch(4, async ({ exposed }) => {
+      const { pool, conn } = exposed;
+      assert.equal(await pool.release(conn), false, 'the block has given it back');
+      assert.equal(await pool.acquire(), conn);
+      assert.deepEqual(await conn.receive(), { type: 'data', payload: 'test' });
+      await pool.stop();
+      assert.equal(await conn.isConnected(), false);
+    }));
+
+  test('Connection Management: Connection Pooling', () =>
+    watch(11, async ({ exposed }) => {
+      const { pool, wsPool, conn } = exposed;
+      assert.deepEqual(await conn.receive(), { type: 'data', payload: 'test' });
+      await wsPool.start();
+      const other = await wsPool.acquire();
+      assert.equal(await other.isConnected(), true);
+      await Promise.all([pool.stop(), wsPool.stop()]);
+      await eventually(() => sockets.sockets.length === 0);
+    }));
+
+  test('Best practice 4: Connection Pooling', () =>
+    watch(26, async ({ exposed }) => {
+      assert.deepEqual(await exposed['conn'].receive(), { type: 'data', payload: 'test' });
+      assert.equal(await exposed['pool'].release(exposed['conn']), false);
+      await exposed['pool'].stop();
     }));
 
   for (const [number, title] of [

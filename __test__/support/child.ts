@@ -6,50 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Running, Subject } from '../contract';
 import { subjects } from '../subjects';
 import { eventually } from './eventually';
+import { measureRepeated, type Repetitions } from './repeat';
 
-const OPERATIONS = 100_000;
-const WARM_UP = OPERATIONS / 10;
 const BATCH = 100;
-/** A slow or busy machine stops here with fewer operations, but not with fewer than twice the warm-up. */
-const LIMIT_MS = 20_000;
+const OPERATIONS: Repetitions = { times: 100_000, batch: BATCH, limitMs: 20_000 };
+/** Whole lives take longer than operations. */
+const LIVES: Repetitions = { times: 10_000, batch: 20, limitMs: 20_000 };
 
 /** Prints one line for the parent. */
-const say = (line: unknown) => process.stdout.write(`${JSON.stringify(line)}\n`);
-
-/** Repeats `operation` in batches; how often it did. */
-async function repeat(operation: () => Promise<unknown>, times: number, limitMs: number): Promise<number> {
-  const started = performance.now();
-  let done = 0;
-  while (done < times && (done < 2 * WARM_UP || performance.now() - started < limitMs)) {
-    await Promise.allSettled(Array.from({ length: BATCH }, operation));
-    done += BATCH;
-    // Lets timers, finalizers and the addon's own callbacks run.
-    await new Promise(setImmediate);
-  }
-  return done;
-}
-
-/** The resident size when nothing more can be collected: the lowest of a few looks. */
-async function settledRss(): Promise<number> {
-  let lowest = Infinity;
-  for (let look = 0; look < 5; look++) {
-    globalThis.gc?.();
-    await sleep(20);
-    lowest = Math.min(lowest, process.memoryUsage.rss());
-  }
-  return lowest;
-}
-
-/** Says how much memory has grown over a hundred thousand operations, or over as many as `soakMs` have room for. */
-async function flat(operation: () => Promise<unknown>, soakMs: number | undefined): Promise<void> {
-  assert.ok(globalThis.gc, 'needs --expose-gc');
-  await repeat(operation, WARM_UP, Infinity);
-  const before = { rss: await settledRss(), resources: process.getActiveResourcesInfo().sort() };
-  const [times, limitMs] = soakMs === undefined ? [OPERATIONS - WARM_UP, LIMIT_MS] : [Infinity, soakMs];
-  const operations = await repeat(operation, times, limitMs);
-  const after = { rss: await settledRss(), resources: process.getActiveResourcesInfo().sort() };
-  say({ grownBytes: after.rss - before.rss, operations, before, after });
-}
+const say = (line: unknown) => void process.stdout.write(`${JSON.stringify(line)}\n`);
 
 type Act = (subject: Subject, url: string) => Promise<unknown>;
 
@@ -90,10 +55,15 @@ async function main(): Promise<void> {
   assert.ok(subject, `no ${name}`);
   const live = lives[act];
   if (live) return void (await live(subject, url));
+  const forMs = soakMs === undefined ? undefined : Number(soakMs);
+  if (act === 'lives') {
+    assert.ok(subject.live, `${name} has no whole life`);
+    return say(await measureRepeated(() => subject.live!(url), LIVES, forMs));
+  }
   const repetition = repetitions[act];
   assert.ok(repetition, `no ${act}`);
   const running = await subject.start(url, BATCH);
-  await flat(repetition(running), soakMs === undefined ? undefined : Number(soakMs));
+  say(await measureRepeated(repetition(running), OPERATIONS, forMs));
   // The aborted ones too have given back what they had.
   await eventually(() => !running.held?.());
 }

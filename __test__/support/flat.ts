@@ -10,13 +10,14 @@ import { runChild } from './spawn';
 const MAX_GROWN_BYTES = 8 * 2 ** 20;
 const MAX_BYTES_PER_OPERATION = 100;
 
-export type Repetition = 'operations' | 'failures' | 'aborts';
+export type Repetition = 'operations' | 'failures' | 'aborts' | 'lives';
 
 /** What is repeated of a subject. */
-export const repetitions = ({ lacks }: Subject): Repetition[] => [
+export const repetitions = ({ lacks, live }: Subject): Repetition[] => [
   'operations',
   'failures',
   ...(lacks.signal === undefined ? (['aborts'] as const) : []),
+  ...(live ? (['lives'] as const) : []),
 ];
 
 export interface Measured {

@@ -25,6 +25,8 @@ export abstract class BaseConnection extends ConnectionLife {
   readonly #breaker: CircuitBreaker | undefined;
   readonly #check: PeriodicCheck;
   #connecting: Promise<boolean> | undefined;
+  /** How often it was told to close: a check that was under way then says nothing. */
+  #closings = 0;
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
@@ -68,6 +70,7 @@ export abstract class BaseConnection extends ConnectionLife {
   /** Closes it. What waits for a message gets `null`; doing it twice does no harm. */
   async disconnect(): Promise<boolean> {
     this.#check.stop();
+    this.#closings += 1;
     const open = this.state !== ConnectionState.DISCONNECTED;
     if (open) this.enter(ConnectionState.DISCONNECTING);
     let closed: boolean;
@@ -111,6 +114,7 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
   async healthCheck(timeoutMs: number = this.config.healthCheckTimeout): Promise<ConnectionHealthCheck> {
+    const closings = this.#closings;
     const started = performance.now();
     let answer: boolean | Record<string, unknown>;
     let errorMessage: string | undefined;
@@ -130,7 +134,7 @@ export abstract class BaseConnection extends ConnectionLife {
       ...(!isHealthy && { errorMessage: errorMessage ?? 'The connection is not healthy' }),
       ...(details && { details }),
     };
-    this.judge(result);
+    if (closings === this.#closings) this.judge(result);
     return result;
   }
 
@@ -252,6 +256,7 @@ export abstract class BaseConnection extends ConnectionLife {
     if (this.disconnect !== base.disconnect) {
       this.#wrap('disconnect', async (own) => {
         this.#check.stop();
+        this.#closings += 1;
         const closed = await own().catch((error: unknown) => (this.failed(error, 'disconnect'), false));
         this.enter(ConnectionState.DISCONNECTED);
         return closed;

@@ -90,6 +90,8 @@ export class HTTPConnection extends BaseConnection {
       });
     const response = await this.guarded('request', call, null, options.signal);
     if (response) return response;
+    // The caller's frames, which the policy in between has cut off.
+    if (thrown?.error instanceof MoorlineError) Error.captureStackTrace(thrown.error);
     throw thrown?.error;
   }
 

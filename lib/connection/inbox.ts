@@ -56,20 +56,17 @@ export class Inbox<T> {
     return message;
   }
 
-  /** The next message, or `null` when the connection ends first or nothing comes in time. */
+  /** The next message, or `null` when the connection ends first, nothing comes in time, or nobody wants it any more. */
   take({
     signal,
     timeoutMs,
   }: { signal?: AbortSignal | undefined; timeoutMs?: number | undefined } = {}): Promise<T | null> {
     const ready = this.poll();
     if (ready !== undefined) return Promise.resolve(ready);
-    return new Promise<T | null>((resolve, reject) => {
-      signal?.throwIfAborted();
+    if (signal?.aborted) return Promise.resolve(null);
+    return new Promise<T | null>((resolve) => {
       const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#settle(waiter, null), timeoutMs);
-      const onAbort = () => {
-        this.#settle(waiter, null);
-        reject(signal?.reason);
-      };
+      const onAbort = () => this.#settle(waiter, null);
       const waiter: Waiter<T> = {
         resolve: (message) => {
           clearTimeout(timer);

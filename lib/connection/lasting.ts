@@ -12,6 +12,7 @@ const QUEUED_MESSAGES = 1000;
 
 /** Bounds of one `receive`. */
 export interface MessageOptions {
+  /** Gives `null` when it is aborted. */
   signal?: AbortSignal | undefined;
   /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
   timeoutMs?: number | undefined;

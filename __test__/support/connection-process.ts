@@ -1,0 +1,60 @@
+// A server for connections of every kind in a process of its own, so that a test that counts handles or bytes, or looks
+// at the clock, sees none of it.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+
+import type { Server } from '../contract';
+import { start } from './http';
+import { peer } from './peers';
+
+/** A path that is never answered. */
+export const SILENCE = '/silence';
+/** Events without an end, as fast as they are read. */
+export const FLOOD = '/flood';
+/** A stream on which nothing comes. */
+export const CALM = '/calm';
+
+/** Starts it. It ends with this process, if not before. */
+export async function startConnections(): Promise<Server> {
+  const child = fork(__filename, { execArgv: ['--import', 'tsx'] });
+  const exited = once(child, 'exit');
+  const [url] = (await Promise.race([once(child, 'message'), exited])) as [unknown];
+  if (typeof url !== 'string') throw new Error(`the server did not start: ${String(url)}`);
+  return {
+    url,
+    async stop() {
+      child.disconnect();
+      await exited;
+    },
+  };
+}
+
+function flood(response: ServerResponse): void {
+  const events = 'data: {"n":1}\n\n'.repeat(100);
+  // One piece at a turn: the other connections of this process get theirs.
+  const write = () => {
+    if (!response.destroyed && response.write(events)) setImmediate(write);
+  };
+  response.on('drain', write);
+  write();
+}
+
+async function serve(): Promise<void> {
+  const server = createServer((request, response) => {
+    if (request.url === SILENCE) return;
+    if (request.url !== FLOOD && request.url !== CALM) return void response.end('{}');
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+    if (request.url === FLOOD) flood(response);
+  });
+  const { WebSocketServer } = await peer('ws');
+  new WebSocketServer({ server }).on('connection', (socket: any) => {
+    socket.on('error', () => undefined);
+    socket.on('message', (data: Buffer, binary: boolean) => socket.send(data, { binary }));
+  });
+  const { url } = await start(server, 'http');
+  process.once('disconnect', () => process.exit());
+  process.send?.(url);
+}
+
+if (require.main === module) void serve();

@@ -1,0 +1,57 @@
+// Repeats an operation and measures what that leaves behind; in a process of its own, with `--expose-gc`.
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Measured } from './flat';
+
+export interface Repetitions {
+  times: number;
+  /** So many at once. */
+  batch: number;
+  /** A slow or busy machine stops here with fewer, but not with fewer than twice the warm-up, which is a tenth. */
+  limitMs: number;
+}
+
+/** Repeats `operation` in batches; how often it did. */
+async function repeat(operation: () => Promise<unknown>, least: number, repetitions: Repetitions): Promise<number> {
+  const { times, batch, limitMs } = repetitions;
+  const started = performance.now();
+  let done = 0;
+  while (done < times && (done < least || performance.now() - started < limitMs)) {
+    await Promise.allSettled(Array.from({ length: batch }, operation));
+    done += batch;
+    // Lets timers, finalizers and the addon's own callbacks run.
+    await new Promise(setImmediate);
+  }
+  return done;
+}
+
+/** The resident size when nothing more can be collected: the lowest of a few looks. */
+async function settledRss(): Promise<number> {
+  let lowest = Infinity;
+  for (let look = 0; look < 5; look++) {
+    globalThis.gc?.();
+    await sleep(20);
+    lowest = Math.min(lowest, process.memoryUsage.rss());
+  }
+  return lowest;
+}
+
+const look = async () => ({ rss: await settledRss(), resources: process.getActiveResourcesInfo().sort() });
+
+/** How much memory has grown over so many times, after a warm-up of a tenth; or for as long as `soakMs`. */
+export async function measureRepeated(
+  operation: () => Promise<unknown>,
+  repetitions: Repetitions,
+  soakMs?: number,
+): Promise<Omit<Measured, 'elapsedMs'>> {
+  assert.ok(globalThis.gc, 'needs --expose-gc');
+  const { times, batch, limitMs } = repetitions;
+  const warmUp = times / 10;
+  await repeat(operation, warmUp, { times: warmUp, batch, limitMs: Infinity });
+  const before = await look();
+  const [most, until] = soakMs === undefined ? [times - warmUp, limitMs] : [Infinity, soakMs];
+  const operations = await repeat(operation, 2 * warmUp, { times: most, batch, limitMs: until });
+  const after = await look();
+  return { grownBytes: after.rss - before.rss, operations, before, after };
+}

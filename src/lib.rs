@@ -25,6 +25,7 @@ mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
 mod sse;
+mod sse_cursor;
 mod webhook;
 
 use napi::{Env, Result, bindgen_prelude::Object};

@@ -84,4 +84,7 @@ export interface EventStreamClient {
 export interface EventStream {
   readonly __eventStream: unique symbol;
 }
+export interface EventStreamCursor {
+  readonly __eventStreamCursor: unique symbol;
+}
 export declare function sseKeep(keep: boolean): void;

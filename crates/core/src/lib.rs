@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod cursor;
 pub mod error;
 pub mod health;
 pub mod limit;

@@ -27,6 +27,7 @@ mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
 mod sse;
+mod sse_cursor;
 mod webhook;
 mod websocket;
 

@@ -6,7 +6,9 @@ import type * as Sse from '../../lib/sse';
 import { eventually } from './eventually';
 import { type Running, serve } from './http';
 
-export const { EventStreamTransport, SSEEvent } = require(join(__dirname, '..', '..', 'dist', 'sse.js')) as typeof Sse;
+export const { EventStreamCursor, EventStreamTransport, SSEEvent } = require(
+  join(__dirname, '..', '..', 'dist', 'sse.js'),
+) as typeof Sse;
 export type EventStreamTransport = Sse.EventStreamTransport;
 
 /** A transport, and all that was heard of it. */

@@ -828,6 +828,7 @@ export declare class HTTPConnection extends BaseConnection {
 }
 /** Bounds of one `receive`. */
 export interface MessageOptions {
+  /** Gives `null` when it is aborted. */
   signal?: AbortSignal | undefined;
   /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
   timeoutMs?: number | undefined;

@@ -2,7 +2,7 @@ import { call } from './call';
 import { dress, type MoorlineError } from './error';
 import { native } from './native';
 
-/** @internal What an {@link EventStreamCursor} is made from. */
+/** What an {@link EventStreamCursor} is made from. */
 export interface EventStreamCursorOptions {
   /** The database the id is kept in: `file:path`, or a libSQL server. */
   url: string;
@@ -15,8 +15,6 @@ export interface EventStreamCursorOptions {
 /**
  * The last event id in a database, so that a new process goes on where the old one stopped. Ids are written at once, then
  * five times a second at most; what a crash cuts off comes again.
- *
- * @internal
  */
 export class EventStreamCursor {
   readonly #cursor;

@@ -265,6 +265,8 @@ export class SocketTransport {
   #ended(code: number, reason: string, wasClean: boolean, failure?: string): void {
     this.unref();
     this.#open = false;
+    // The socket holds the function that hears of it, and with that all of this: nobody could free either.
+    this.#socket = undefined;
     const error = failure === undefined ? undefined : (dress(failure) as MoorlineError);
     this.#listener.onClose({ code, reason, wasClean, ...(error && { error }) });
   }

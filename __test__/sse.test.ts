@@ -13,7 +13,7 @@ import { MoorlineError } from 'moorline';
 import { eventually } from './support/eventually';
 import { converse, type Running, serve } from './support/http';
 import { freePort } from './support/servers';
-import { EventStreamTransport, hear, stream, type EventStreamTransport, type Heard } from './support/sse';
+import { EventStreamTransport, type Heard, hear, stream } from './support/sse';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;

@@ -228,6 +228,8 @@ export class EventStreamTransport {
 
   #ended(connection: Connection, closed: EventStreamClosed): void {
     connection.over = true;
+    // The stream holds the function that hears of it, and with that the connection: nobody could free either.
+    delete connection.stream;
     this.#connection = undefined;
     this.unref();
     this.#listener.onClose(closed);

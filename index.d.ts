@@ -35,7 +35,7 @@ export interface ErrorFields {
   delivery: Delivery;
   /** Whether a repeat may succeed and does no harm. */
   retryable: boolean;
-  /** How many attempts were made in all. */
+  /** How many attempts were made in all; 0 for a call that was refused before its first. */
   attempts: number;
   /** How long the server or the breaker asks to wait, in milliseconds. */
   retryAfterMs?: number;

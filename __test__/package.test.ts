@@ -1,4 +1,5 @@
-// The package as users get it: packed, installed in an empty project, and used from there.
+// The package as users get it: packed, installed in an empty project, and used from there. With the build that all
+// tests run on, or, by `npm run test:release`, with one that could be published.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -8,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -18,6 +20,8 @@ const root = join(__dirname, '..');
 const packages = join(root, 'target', 'packages');
 const project = join(root, 'target', `package-${process.pid}`);
 const fixtures = join(__dirname, 'package');
+/** Where the release build is that is to be packed; undefined for the build that the other tests run on. */
+const released = process.env['MOORLINE_BINARIES'];
 
 /** Runs `command` in the project and gives what it printed; fails the test when it fails. */
 function run(command: string, args: string[], cwd = project): string {
@@ -39,7 +43,7 @@ const listed = (tarball: string) => run('tar', ['-tzf', tarball]).trim().split('
 
 before(() => {
   mkdirSync(project, { recursive: true });
-  node(join(root, 'scripts', 'release.mjs'));
+  node(join(root, 'scripts', 'release.mjs'), '--binaries', released ?? join(root, 'dist'));
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true }));
   const { platform, main } = tarballs();
   run('npm', ['install', '--offline', '--no-audit', '--no-fund', platform, main]);
@@ -71,6 +75,14 @@ describe('contents', () => {
     const licences = readFileSync(join(project, 'node_modules', name, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
     for (const crate of ['libsql', 'rustls', 'tokio', 'augurs'])
       assert.match(licences, new RegExp(`^${crate} \\d`, 'm'));
+  });
+
+  test('its binary is stripped, and has no test functions', { skip: !released && 'no release build' }, () => {
+    const name = basename(tarballs().platform).replace(/-\d.*$/, '');
+    const binary = join(project, 'node_modules', name, `${name.replace('moorline-', 'moorline.')}.node`);
+    assert.equal(readFileSync(binary).includes('probeNoop'), false);
+    // With its symbols it has several times as much.
+    assert.ok(statSync(binary).size < 25 * 2 ** 20, `${statSync(binary).size} bytes`);
   });
 
   test('it needs nothing else at run time, and runs nothing when it is installed', () => {

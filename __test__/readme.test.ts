@@ -2,63 +2,42 @@
 // the process exit.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import ts from 'typescript';
+import type { Snippet } from './seeds/compile';
+import { blocksOf, compilePage } from './seeds/page';
 
 const root = join(__dirname, '..');
-// Inside the package, so that the snippets import it by its name.
+/** Where the quick starts run, and leave their files. */
 const directory = join(root, 'target', `readme-${process.pid}`);
 const text = readFileSync(join(root, 'README.md'), 'utf8');
-
-const options: ts.CompilerOptions = {
-  strict: true,
-  target: ts.ScriptTarget.ES2022,
-  module: ts.ModuleKind.NodeNext,
-  types: ['node'],
-  // The typings themselves are checked by `npm run check`.
-  skipLibCheck: true,
-  noEmitOnError: true,
-};
-
-const snippets = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = ''], index) => ({
+const blocks = blocksOf('README.md').map(({ code }, index) => ({
   title: code.match(/import \{ (\w+)/)?.[1] ?? `snippet ${index + 1}`,
-  file: join(directory, `${index + 1}.mts`),
   code,
 }));
 
-before(() => {
-  mkdirSync(directory, { recursive: true });
-  for (const { file, code } of snippets) writeFileSync(file, code);
-});
-after(() => rmSync(directory, { recursive: true, force: true }));
-
 describe('README', () => {
+  let snippets: Snippet[];
+  before(() => {
+    mkdirSync(directory, { recursive: true });
+    snippets = compilePage('README.md', Array(blocks.length).fill({}));
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
   test('has a quick start for each of the main classes', () => {
     const classes = ['TursoPool', 'NixtlaClient', 'WebhookVerifier', 'HealthMonitor', 'Policy'];
     assert.deepEqual(
-      snippets.map(({ title }) => title),
+      blocks.map(({ title }) => title),
       classes,
     );
   });
 
-  test('every quick start compiles strictly', () => {
-    const program = ts.createProgram(
-      snippets.map(({ file }) => file),
-      options,
-    );
-    const { diagnostics } = program.emit();
-    const found = [...ts.getPreEmitDiagnostics(program), ...diagnostics];
-    assert.equal(ts.formatDiagnostics(found, ts.createCompilerHost(options)), '');
-  });
-
-  for (const { title, file, code } of snippets) {
+  for (const [index, { title, code }] of blocks.entries()) {
     test(`the quick start of ${title} prints what it says`, () => {
       const { NIXTLA_API_KEY: _, ...env } = process.env;
-      const script = file.replace(/\.mts$/, '.mjs');
-      const { stdout, stderr } = spawnSync(process.execPath, [script], {
+      const { stdout, stderr } = spawnSync(process.execPath, [snippets[index]!.script], {
         cwd: directory,
         encoding: 'utf8',
         timeout: 30_000,

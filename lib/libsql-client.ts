@@ -179,7 +179,7 @@ export class OpenTransaction implements Transaction {
       undefined,
       undefined,
       undefined,
-      { kind: 'closed', operation, delivery: 'none' },
+      { kind: 'closed', operation, delivery: 'none', attempts: 0 },
     );
   }
 

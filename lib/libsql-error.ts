@@ -80,5 +80,6 @@ export function closedError(message: string, operation: string): LibsqlError {
     kind: 'closed',
     operation,
     delivery: 'none',
+    attempts: 0,
   });
 }

@@ -1,4 +1,4 @@
-// Holds the floors, the import table and the size budgets (docs/architecture.md). Says nothing when all is well.
+// Holds the floors, the import table, the bans of deny.toml and the size budgets (docs/architecture.md). Says nothing when all is well.
 import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -78,6 +78,16 @@ for (const { name } of modules) {
     }
   }
 }
+
+// The bans, for those who have no cargo-deny. It knows what is really built, while Cargo.lock has options, too.
+const NOT_BUILT = ['ring']; // An option of rustls-webpki that nobody takes.
+const denied = [...read(join(root, 'deny.toml')).matchAll(/\{ crate = "([^"]+)"/g)].map(([, name]) => name);
+const locked = join(root, 'Cargo.lock');
+const packages = new Set([...read(locked).matchAll(/^name = "(.+)"$/gm)].map(([, name]) => name));
+for (const name of denied.filter((name) => packages.has(name) && !NOT_BUILT.includes(name))) {
+  report(locked, `${name} is banned by deny.toml`);
+}
+if (denied.length === 0) report(join(root, 'deny.toml'), 'bans nothing');
 
 if (problems.length > 0) {
   console.error(problems.join('\n'));

@@ -9,10 +9,10 @@ import { join } from 'node:path';
 import { bundleTypings } from './typings.mjs';
 import { hostTarget, installPackages, isMain, root, tool } from './run.mjs';
 
-export function buildAddon({ release = false, probe = !release } = {}) {
+export function buildAddon({ release = false, probe = !release, directory = 'dist' } = {}) {
   // The bridge's test functions are in no build that ships.
   const flavour = [...(release ? ['--release'] : []), ...(probe ? ['--features', 'probe'] : [])];
-  const out = ['--platform', '--no-js', '--dts', 'native.d.ts', '--output-dir', 'dist'];
+  const out = ['--platform', '--no-js', '--dts', 'native.d.ts', '--output-dir', directory];
   tool('napi', ['build', '--target', hostTarget(), ...flavour, ...out], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });

@@ -9,7 +9,7 @@ import { check } from './check.mjs';
 import { fail, hostTarget, installPackages, root, run, stage } from './run.mjs';
 
 /** Files whose measurements another test would disturb, or that start many processes: one at a time, last. */
-const ALONE = /(leaks|threads|package)\.test\.ts$/;
+const ALONE = /(contract|leaks|threads|package)\.test\.ts$/;
 
 function testFiles(directory = '__test__') {
   return readdirSync(join(root, directory), { withFileTypes: true, recursive: true })
@@ -18,12 +18,13 @@ function testFiles(directory = '__test__') {
     .sort();
 }
 
-/** A test that hangs is told by its name, instead of by the end of the whole run. */
-const TEST_TIMEOUT_MS = 300_000;
+/** A file that hangs is told by its name, instead of by the end of the whole run. */
+const FILE_TIMEOUT_MS = 300_000;
+const ALONE_TIMEOUT_MS = 900_000;
 
-function runFiles(files, concurrency) {
+function runFiles(files, concurrency, timeoutMs) {
   if (files.length === 0) return;
-  const bounds = [`--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`];
+  const bounds = [`--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`];
   run(process.execPath, ['--import', 'tsx', '--test', ...bounds, '--test-reporter=spec', ...files]);
 }
 
@@ -50,6 +51,7 @@ await stage('addon', () => {
   runFiles(
     files.filter((file) => !ALONE.test(file)),
     2,
+    FILE_TIMEOUT_MS,
   );
-  for (const file of files.filter((file) => ALONE.test(file))) runFiles([file], 1);
+  for (const file of files.filter((file) => ALONE.test(file))) runFiles([file], 1, ALONE_TIMEOUT_MS);
 });

@@ -25,6 +25,8 @@ export interface Snippet {
   source: string;
   /** What the compiler has against it; empty when it compiles. */
   diagnostics: string;
+  /** The file it was compiled to. */
+  script: string;
   /** Runs the module and gives its exports. */
   load(): Promise<Record<string, any>>;
 }
@@ -63,8 +65,9 @@ export function compile(
     const source = moduleText(block, edit);
     writeFileSync(file, source);
     files.set(block.number, file);
-    const load = () => import(pathToFileURL(file.replace(/\.mts$/, '.mjs')).href) as Promise<Record<string, any>>;
-    snippets.set(block.number, { source, diagnostics: '', load });
+    const script = file.replace(/\.mts$/, '.mjs');
+    const load = () => import(pathToFileURL(script).href) as Promise<Record<string, any>>;
+    snippets.set(block.number, { source, diagnostics: '', script, load });
   }
   const program = ts.createProgram([...files.values()], options);
   const host = ts.createCompilerHost(options);

@@ -1,5 +1,9 @@
-// Every service that the contract, the leak, thread and exit tests apply to.
+// Every service that the contract, the leak and the exit tests apply to.
 import type { Subject } from '../contract';
-import { tursoPool } from './turso-pool';
+import { client } from './client';
+import { healthMonitor } from './health-monitor';
+import { nixtlaClient } from './nixtla-client';
+import { policy } from './policy';
+import { remoteTursoPool, tursoPool } from './turso-pool';
 
-export const subjects: Subject[] = [tursoPool];
+export const subjects: Subject[] = [tursoPool, remoteTursoPool, client, nixtlaClient, policy, healthMonitor];

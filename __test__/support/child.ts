@@ -1,4 +1,4 @@
-// What the exit and leak tests run in a process of its own: `child.ts <subject> <act>`.
+// What the exit and leak tests run in a process of its own: `child.ts <subject> <url> <act> [<ms>]`.
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ const OPERATIONS = 100_000;
 const WARM_UP = OPERATIONS / 10;
 const BATCH = 100;
 /** A slow or busy machine stops here with fewer operations, but not with fewer than twice the warm-up. */
-const LIMIT_MS = process.env['MOORLINE_SOAK'] ? Infinity : 20_000;
+const LIMIT_MS = 20_000;
 
 /** Prints one line for the parent. */
 const say = (line: unknown) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -40,31 +40,33 @@ async function settledRss(): Promise<number> {
   return lowest;
 }
 
-async function flat(operation: () => Promise<unknown>): Promise<void> {
+/** Says how much memory has grown over a hundred thousand operations, or over as many as `soakMs` have room for. */
+async function flat(operation: () => Promise<unknown>, soakMs: number | undefined): Promise<void> {
   assert.ok(globalThis.gc, 'needs --expose-gc');
   await repeat(operation, WARM_UP, Infinity);
   const before = { rss: await settledRss(), resources: process.getActiveResourcesInfo().sort() };
-  const operations = await repeat(operation, OPERATIONS - WARM_UP, LIMIT_MS);
+  const [times, limitMs] = soakMs === undefined ? [OPERATIONS - WARM_UP, LIMIT_MS] : [Infinity, soakMs];
+  const operations = await repeat(operation, times, limitMs);
   const after = { rss: await settledRss(), resources: process.getActiveResourcesInfo().sort() };
   say({ grownBytes: after.rss - before.rss, operations, before, after });
 }
 
-type Act = (subject: Subject) => Promise<unknown>;
+type Act = (subject: Subject, url: string) => Promise<unknown>;
 
 const lives: Record<string, Act> = {
   /** Works once and leaves the object open. */
-  async idle(subject) {
-    await (await subject.start()).operate();
+  async idle(subject, url) {
+    await (await subject.start(url)).operate();
     say('idle');
   },
   /** Waits for something that only the addon knows about. */
-  async 'in-flight'(subject) {
-    await (await subject.start()).stall().catch(() => undefined);
+  async 'in-flight'(subject, url) {
+    await (await subject.start(url)).stall().catch(() => undefined);
     say('settled');
   },
   /** Leaves in the middle of it. */
-  async leaving(subject) {
-    void (await subject.start()).stall().catch(() => undefined);
+  async leaving(subject, url) {
+    void (await subject.start(url)).stall().catch(() => undefined);
     await sleep(50);
     process.exit(3);
   },
@@ -83,17 +85,17 @@ const repetitions: Record<string, (running: Running) => () => Promise<unknown>> 
 };
 
 async function main(): Promise<void> {
-  const [name, act = ''] = process.argv.slice(2);
+  const [name, url = '', act = '', soakMs] = process.argv.slice(2);
   const subject = subjects.find((candidate) => candidate.name === name);
   assert.ok(subject, `no ${name}`);
   const live = lives[act];
-  if (live) return void (await live(subject));
+  if (live) return void (await live(subject, url));
   const repetition = repetitions[act];
   assert.ok(repetition, `no ${act}`);
-  const running = await subject.start(BATCH);
-  await flat(repetition(running));
+  const running = await subject.start(url, BATCH);
+  await flat(repetition(running), soakMs === undefined ? undefined : Number(soakMs));
   // The aborted ones too have given back what they had.
-  await eventually(() => running.held() === 0);
+  await eventually(() => !running.held?.());
 }
 
 void main();

@@ -42,10 +42,12 @@ export class NixtlaServer {
   readonly jobs = new NixtlaJobTable();
   /** Answers as older deployments do: `{ data: … }`. */
   envelope = false;
+  /** Keeps what it received. Not for a hundred thousand requests. */
+  remembers = true;
   readonly #server: Server;
   readonly #scheme: 'http' | 'https';
   readonly #sockets = new Set<Socket>();
-  readonly #misbehaviours: { match: RegExp; how: Misbehaviour }[] = [];
+  readonly #misbehaviours: { match: RegExp; how: Misbehaviour; times: number }[] = [];
 
   private constructor(tls: ServerOptions | undefined) {
     const serve = (request: IncomingMessage, response: ServerResponse) => void this.#serve(request, response);
@@ -72,7 +74,7 @@ export class NixtlaServer {
 
   /** The next `times` requests whose path matches get this instead of an answer. */
   misbehave(how: Misbehaviour, times = 1, match = /^\/v2\//): void {
-    for (let time = 0; time < times; time++) this.#misbehaviours.push({ match, how });
+    this.#misbehaviours.push({ match, how, times });
   }
 
   /** Requests that came for a path, whatever their query. */
@@ -99,11 +101,11 @@ export class NixtlaServer {
     const { method = '', url = '', headers } = request;
     const body = bytes.length > 0 ? (JSON.parse(Buffer.from(bytes).toString()) as Body) : undefined;
     const received = { method, path: url, headers, body };
-    this.received.push(received);
-    const index = this.#misbehaviours.findIndex(({ match }) => match.test(url));
-    if (index >= 0) {
-      const [due] = this.#misbehaviours.splice(index, 1);
-      return misbehave(due!.how, response);
+    if (this.remembers) this.received.push(received);
+    const due = this.#misbehaviours.find(({ match, times }) => times > 0 && match.test(url));
+    if (due) {
+      due.times -= 1;
+      return misbehave(due.how, response);
     }
     try {
       this.#answer(received, response);

@@ -56,6 +56,7 @@ impl Callback {
     }
 
     /// How many calls were dropped because the JavaScript thread did not keep up.
+    #[cfg(feature = "probe")]
     pub(crate) fn dropped(&self) -> u32 {
         self.function.dropped.load(Ordering::Relaxed)
     }

@@ -157,7 +157,7 @@ pub struct Fields {
     pub delivery: Delivery,
     /// Whether a repeat may succeed and does no harm.
     pub retryable: bool,
-    /// How many attempts were made.
+    /// How many attempts were made; 0 for a call that was refused before its first.
     pub attempts: u32,
     /// How long the server or the breaker asks to wait.
     pub retry_after: Option<Duration>,

@@ -25,6 +25,7 @@ impl Refusal {
                 "Too many callers already wait for a connection",
             ),
         }
+        .with_attempts(0)
     }
 }
 
@@ -35,6 +36,7 @@ pub fn acquire_timed_out(after: Duration) -> Failure {
         Kind::PoolTimeout,
         format!("Connection timeout after {ms}ms"),
     )
+    .with_attempts(0)
 }
 
 #[cfg(test)]
@@ -46,14 +48,15 @@ mod tests {
         let failure = acquire_timed_out(Duration::from_millis(250));
         assert_eq!(failure.message, "Connection timeout after 250ms");
         assert_eq!(failure.code, "ETIMEDOUT");
-        assert_eq!(failure.kind, Kind::PoolTimeout);
+        assert_eq!((failure.kind, failure.attempts), (Kind::PoolTimeout, 0));
     }
 
     #[test]
     fn a_pool_that_shuts_down_says_so_before_and_after_its_last_borrower_left() {
         for refusal in [Refusal::Draining, Refusal::Closed] {
             assert_eq!(refusal.failure().message, "Pool is shutting down");
-            assert_eq!(refusal.failure().kind, Kind::Closed);
+            let failure = refusal.failure();
+            assert_eq!((failure.kind, failure.attempts), (Kind::Closed, 0));
         }
     }
 }

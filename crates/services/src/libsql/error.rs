@@ -193,6 +193,7 @@ pub fn transaction_closed() -> Failure {
 pub fn closed(what: &str) -> Failure {
     Failure::new(Kind::Closed, format!("{CODE_CLIENT_CLOSED}: {what}"))
         .with_code(CODE_CLIENT_CLOSED)
+        .with_attempts(0)
 }
 
 /// The caller's signal fired.

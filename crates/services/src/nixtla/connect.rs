@@ -145,7 +145,9 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) -> Outcome<(
 /// What every call without a key fails with.
 pub(super) fn missing_key() -> Failure {
     let message = "the Nixtla API needs a key: set apiKey or NIXTLA_API_KEY, or answer locally with fallback: 'local'";
-    Failure::new(Kind::Auth, message).with_delivery(Delivery::None)
+    Failure::new(Kind::Auth, message)
+        .with_delivery(Delivery::None)
+        .with_attempts(0)
 }
 
 fn unsendable(reason: &str) -> Failure {

@@ -138,7 +138,7 @@ impl Nixtla {
     pub async fn run(&self, request: Arc<Request>, bounds: Bounds) -> Outcome<Answer> {
         let operation = request.operation();
         let asked = if self.config.api_key.is_none() {
-            Err(missing_key().with_attempts(0))
+            Err(missing_key())
         } else {
             self.ask(&request, &bounds).await
         };
@@ -248,6 +248,9 @@ impl Nixtla {
         exchange: &Exchange<'_>,
         bounds: &Bounds,
     ) -> Outcome<Json> {
+        if self.config.api_key.is_none() {
+            return Err(missing_key().during(SERVICE, operation));
+        }
         let count = AtomicU32::new(0);
         let body = run(&self.pipeline, bounds.run(operation), |_| {
             self.wire.exchange(exchange, &count, self.config.timeout)

@@ -90,10 +90,9 @@ impl<C: Connect> Pool<C> {
     /// channel) and work with that.
     pub fn with<R>(&self, lease: Lease, work: impl FnOnce(&mut C::Connection) -> R) -> Outcome<R> {
         let mut books = self.shared.books();
-        books
-            .connection(lease)
-            .map(work)
-            .ok_or_else(|| Failure::new(Kind::Closed, "The connection was already released"))
+        books.connection(lease).map(work).ok_or_else(|| {
+            Failure::new(Kind::Closed, "The connection was already released").with_attempts(0)
+        })
     }
 
     /// Gives a lease back. False when it is not held, and then nothing changes.

@@ -27,13 +27,17 @@ impl<C: Connect> Pool<C> {
             return true;
         }
         shared.cut.cancel();
-        let shutdown = shared.books().ledger.force_close();
+        let (in_use, shutdown) = {
+            let mut books = shared.books();
+            let in_use = books.ledger.stats().in_use;
+            (in_use, books.ledger.force_close())
+        };
         shared.shut_down(shutdown);
         // Each goodbye is bounded already; twice that bounds what a borrower that is never polled again
         // could still hold up.
         let last_wait = Limit::At(shared.settings.close_timeout * 2);
         within(last_wait, shared.gone.cancelled()).await;
-        false
+        in_use == 0
     }
 }
 

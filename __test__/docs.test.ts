@@ -1,0 +1,194 @@
+// The code of docs/services compiles under `tsc --strict` and does what its page says.
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { MemoryReplayStore, TursoPool, WebhookVerifier } from 'moorline';
+
+import { compilePage } from './seeds/page';
+import { NixtlaServer } from './support/nixtla-server';
+import { peer, peersMissing } from './support/peers';
+
+/** A server that answers everything with 200 and a little JSON; its URL is there once the tests run. */
+function answering(): () => string {
+  const server = createServer((_, response) => response.end('{"total":7}'));
+  before(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)));
+  after(() => server.close());
+  return () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+describe('docs/services/resilience.md', () => {
+  const url = answering();
+
+  test('its code does what it says', async () => {
+    const [policy, breaker, limits] = compilePage('docs/services/resilience.md', [
+      { prelude: `const url = '${url()}';`, exposes: ['invoice'] },
+      {
+        prelude: 'const index = { search: async (_: string): Promise<string[]> => { throw new Error(); } };',
+        exposes: ['search'],
+      },
+      {
+        prelude: 'const ids = [1, 2, 3]; const fetchContact = async (id: number) => id * 2;',
+        exposes: ['contacts'],
+      },
+    ]);
+    assert.deepEqual((await policy!.load())['invoice'], { total: 7 });
+    const { search } = (await breaker!.load()) as { search: (text: string) => Promise<string[]> };
+    for (let n = 0; n < 5; n++) await assert.rejects(search('x'));
+    assert.deepEqual(await search('x'), []);
+    assert.deepEqual((await limits!.load())['contacts'], [2, 4, 6]);
+  });
+});
+
+describe('docs/services/libsql.md', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'moorline-docs-'));
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  test('its code does what it says', async () => {
+    const url = `file:${join(directory, 'app.db')}`;
+    const path = { reason: 'host, port, path or secret', from: 'file:app.db', to: url } as const;
+    const [snippet] = compilePage('docs/services/libsql.md', [{ replace: [path], exposes: ['names', 'transaction'] }]);
+    const { names, transaction } = await snippet!.load();
+    assert.deepEqual(names, ['Ada']);
+    assert.equal(transaction.closed, true);
+    await using pool = new TursoPool({ url });
+    assert.deepEqual((await pool.execute('SELECT * FROM users')).rows, [], 'the transaction was committed');
+  });
+});
+
+describe('docs/services/nixtla.md', () => {
+  let service: NixtlaServer;
+  before(async () => (service = await NixtlaServer.start()));
+  after(() => service.close());
+
+  test('its code does what it says', async () => {
+    const [snippet] = compilePage('docs/services/nixtla.md', [
+      {
+        replace: [
+          {
+            reason: 'host, port, path or secret',
+            from: 'apiKey: process.env.NIXTLA_API_KEY',
+            to: `apiKey: '${service.key}', baseUrl: '${service.url}'`,
+          },
+        ],
+        exposes: ['predictions', 'modelInfo'],
+      },
+    ]);
+    const { predictions, modelInfo } = await snippet!.load();
+    assert.equal(predictions.length, 24);
+    assert.equal(predictions[0].timestamp, '2024-01-01T02:00:00Z');
+    assert.deepEqual(Object.keys(predictions[0].intervals), ['0.8', '0.95']);
+    assert.equal(modelInfo.source, 'service');
+  });
+});
+
+describe('docs/services/health.md', () => {
+  const url = answering();
+
+  test('its code does what it says', async () => {
+    const [snippet] = compilePage('docs/services/health.md', [
+      {
+        replace: [{ reason: 'host, port, path or secret', from: 'https://payments.example.com', to: url() }],
+        prelude: `
+          const pool = { healthCheck: async () => true };
+          const redis = { ping: async (): Promise<string> => { throw new Error('connection refused'); } };`,
+        exposes: ['report'],
+      },
+    ]);
+    const { report } = await snippet!.load();
+    assert.deepEqual(
+      report.checks.map(({ name, status }: { name: string; status: string }) => [name, status]),
+      [
+        ['database', 'healthy'],
+        ['payments', 'healthy'],
+        ['cache', 'unhealthy'],
+      ],
+    );
+    assert.equal(report.status, 'degraded');
+  });
+});
+
+describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
+  const secret = 'a secret';
+  const rawBody = '{"event":"paid"}';
+  const signer = new WebhookVerifier({ secret });
+
+  /** The blocks as functions of what their free names stand for. */
+  function compiled() {
+    const types = `
+      import type { IncomingMessage } from 'node:http';
+      import type { FetchRequest } from 'moorline';`;
+    const used = `${types} import { WebhookVerifier } from 'moorline';`;
+    return compilePage('docs/services/webhook.md', [
+      {
+        replace: [{ reason: 'host, port, path or secret', from: 'process.env.WEBHOOK_SECRET', to: `'${secret}'` }],
+        prelude: types,
+        scope: 'run(request: { headers: Record<string, string> }, rawBody: string, payload: string)',
+        exposes: ['result', 'signature'],
+      },
+      {
+        prelude: used,
+        scope: 'run(verifier: WebhookVerifier, request: IncomingMessage, rawBody: string)',
+        exposes: ['result'],
+      },
+      {
+        prelude: used,
+        scope: 'run(verifier: WebhookVerifier, request: FetchRequest, app: any)',
+        exposes: ['valid', 'reason', 'status', 'body', 'challenge'],
+      },
+      { prelude: used, scope: 'run(secret: string)', exposes: ['verifier'] },
+      { prelude: used, scope: 'run(secret: string)', exposes: ['verifier', 'replayStore'] },
+    ]);
+  }
+
+  test('its code does what it says', async () => {
+    const [first, whole, received, own, replays] = await Promise.all(compiled().map((snippet) => snippet.load()));
+    const headers = signer.signRequest({ body: rawBody });
+
+    const { result, signature } = await first!['run']({ headers }, rawBody, rawBody);
+    assert.equal(result.valid, true);
+    assert.match(signature, /^t=\d+,v1=[0-9a-f]{64}$/);
+
+    const judged = await whole!['run'](signer, { headers, url: '/' } as unknown as IncomingMessage, rawBody);
+    assert.deepEqual([judged.result.valid, judged.result.scheme, judged.result.secretIndex], [true, 'generic', 0]);
+
+    const { default: express } = await peer('express');
+    const app = express();
+    const request = new Request('http://127.0.0.1/', { method: 'POST', body: rawBody, headers });
+    const { valid, status, body } = await received!['run'](signer, request, app);
+    assert.deepEqual([valid, status, body.toString()], [true, 200, rawBody]);
+    await answersThroughExpress(app, headers);
+
+    const { verifier } = await own!['run'](secret);
+    const signed = verifier.signRequest({ body: rawBody });
+    assert.deepEqual(Object.keys(signed).sort(), ['x-acme-signature', 'x-acme-time']);
+    assert.equal(verifier.verifyRequest({ headers: signed, body: rawBody }).scheme, 'acme');
+
+    const once = await replays!['run'](secret);
+    assert.ok(once.replayStore instanceof MemoryReplayStore);
+    assert.equal(once.verifier.verifyRequest({ headers, body: rawBody }).valid, true);
+    assert.equal(once.verifier.verifyRequest({ headers, body: rawBody }).valid, false);
+  });
+
+  /** The page's middleware lets through what is genuine, with its raw body, and answers 401 to the rest. */
+  async function answersThroughExpress(app: any, headers: Record<string, string>): Promise<void> {
+    app.post('/webhooks', (request: any, response: any) =>
+      response.json([request.body.toString(), request.webhook.valid]),
+    );
+    const server = app.listen(0, '127.0.0.1');
+    try {
+      await new Promise((resolve) => server.once('listening', resolve));
+      const url = `http://127.0.0.1:${server.address().port}/webhooks`;
+      const genuine = await fetch(url, { method: 'POST', body: rawBody, headers });
+      assert.deepEqual(await genuine.json(), [rawBody, true]);
+      assert.equal((await fetch(url, { method: 'POST', body: `${rawBody} `, headers })).status, 401);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
+});

@@ -1,0 +1,59 @@
+// What `npm run soak` runs: leak tests that go on for minutes, and a table of what came of them.
+import { parseArgs } from 'node:util';
+
+import type { Subject } from '../contract';
+import { subjects } from '../subjects';
+import { assertFlat, measure, repetitions } from './flat';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { minutes: { type: 'string', default: '5' } },
+});
+
+async function soak(subject: Subject, minutes: number): Promise<void> {
+  const missing = subject.missing?.();
+  if (missing) return console.log(`${subject.name}: ${missing}`);
+  const server = await subject.serve?.();
+  try {
+    const all = repetitions(subject);
+    for (const repetition of all) {
+      const measured = await measure(subject, server?.url ?? '', repetition, (minutes * 60_000) / all.length);
+      const { grownBytes, operations, elapsedMs } = measured;
+      const flat = isFlat(measured);
+      if (!flat) process.exitCode = 1;
+      console.log(
+        `| ${subject.name} | ${repetition} | ${operations.toLocaleString('en')} | ${(elapsedMs / 1000).toFixed(0)} ` +
+          `| ${(grownBytes / 2 ** 20).toFixed(1)} | ${flat ? 'yes' : 'NO'} |`,
+      );
+    }
+  } finally {
+    await server?.stop();
+  }
+}
+
+function isFlat(measured: Parameters<typeof assertFlat>[0]): boolean {
+  try {
+    assertFlat(measured);
+    return true;
+  } catch (error) {
+    console.error((error as Error).message);
+    return false;
+  }
+}
+
+async function main(): Promise<void> {
+  const minutes = Number(values.minutes);
+  const wanted = subjects.filter(({ name }) =>
+    positionals.some((part) => name.toLowerCase().includes(part.toLowerCase())),
+  );
+  if (wanted.length === 0 || !(minutes > 0)) {
+    const names = subjects.map(({ name }) => name).join(', ');
+    console.error(`usage: npm run soak -- <part of a name> … [--minutes 5]\nnames: ${names}`);
+    process.exitCode = 1;
+    return;
+  }
+  console.log('| service | what | times | s | MB more | flat |\n|---|---|---|---|---|---|');
+  for (const subject of wanted) await soak(subject, minutes);
+}
+
+void main();

@@ -6,6 +6,8 @@ import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createGzip, constants } from 'node:zlib';
 
 import { MoorlineError } from 'moorline';
@@ -431,6 +433,32 @@ describe('the process', () => {
       await run(server.url, `transport.connect().then(() => (say('open'), transport.ref(), transport.ref()));`),
       'open last',
     );
+  });
+});
+
+describe('memory', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+
+  test('what has ended, or was closed, is forgotten', async () => {
+    const server = await up(
+      stream((response, { url }) => {
+        response.write('data: 1\n\n');
+        if (url === '/ends') response.end();
+      }),
+    );
+    async function used(path: string): Promise<WeakRef<object>> {
+      const heard = hear({ url: server.url + path });
+      await heard.transport.connect();
+      await eventually(() => heard.events.length === 1);
+      if (path === '/closed') heard.transport.close();
+      await heard.closed();
+      return new WeakRef(heard.transport);
+    }
+    for (const path of ['/ends', '/closed']) {
+      const gone = await used(path);
+      await eventually(() => (collect(), gone.deref() === undefined));
+    }
   });
 });
 

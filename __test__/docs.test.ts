@@ -1,5 +1,6 @@
 // The code of docs/services compiles under `tsc --strict` and does what its page says.
 import assert from 'node:assert/strict';
+import { type EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { MemoryReplayStore, TursoPool, WebhookVerifier } from 'moorline';
 
 import { compilePage } from './seeds/page';
+import { eventually } from './support/eventually';
 import { NixtlaServer } from './support/nixtla-server';
 import { peer, peersMissing } from './support/peers';
 
@@ -191,4 +193,32 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
       server.close();
     }
   }
+});
+
+describe('docs/services/connections.md', { skip: peersMissing() }, () => {
+  const users = answering();
+
+  test('its code does what it says', async () => {
+    const host = 'host, port, path or secret' as const;
+    const { WebSocketServer } = await peer('ws');
+    const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    after(() => sockets.close());
+    await once(sockets, 'listening');
+    const came: string[] = [];
+    sockets.on('connection', (socket: EventEmitter) => socket.on('message', (data) => came.push(String(data))));
+    const [first, pools, retries] = compilePage('docs/services/connections.md', [
+      { exposes: ['api'] },
+      {
+        replace: [{ reason: host, from: 'wss://api.example.com/ws', to: `ws://127.0.0.1:${sockets.address().port}` }],
+        exposes: ['pool'],
+      },
+      { replace: [{ reason: host, from: 'https://api.example.com/users', to: users() }], exposes: ['users'] },
+    ]);
+    assert.equal((await first!.load())['api'].config.timeout, 5000);
+    const { pool } = await pools!.load();
+    assert.equal(pool.stats().totalConnections, 0);
+    await eventually(() => came.length === 2);
+    assert.deepEqual(came, ['{"type":"data","payload":"test"}', 'the same, and it cannot be forgotten']);
+    assert.deepEqual((await retries!.load())['users'], { total: 7 });
+  });
 });

@@ -3,6 +3,7 @@ import { SocketTransport, type SocketClosed } from '../websocket';
 import { requireUrl, type ConnectionConfig } from './config';
 import { LastingConnection, type Line } from './lasting';
 import { ConnectionType } from './state';
+import { traceHeaders } from './trace';
 import { transportOptions } from './transport';
 
 /** Close codes after which nobody should come back: it was finished, or it is not wanted. */
@@ -74,7 +75,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
       {
         url,
         compression,
-        headers: customHeaders,
+        headers: { ...customHeaders, ...traceHeaders() },
         connectTimeoutMs: timeout,
         sendTimeoutMs: timeout,
         pingIntervalMs: keepAlive,

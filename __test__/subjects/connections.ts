@@ -1,7 +1,7 @@
 import { HTTPConnection, type MessageOptions, setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
 import type { Running, Subject } from '../contract';
-import { CALM, FLOOD, SILENCE, startConnections } from '../support/connection-process';
+import { CALM, FLOOD, ONE, SILENCE, startConnections } from '../support/connection-process';
 import { peersMissing } from '../support/peers';
 
 const close = 'disconnect can be undone: what comes after it opens the connection anew, or is refused with false';
@@ -89,7 +89,7 @@ export const sseConnection: Subject = {
     };
   },
   async live(url) {
-    const connection = await opened(new SSEConnection({ url: `${url}${FLOOD}` }));
+    const connection = await opened(new SSEConnection({ url: `${url}${ONE}` }));
     await connection.receive();
     await connection.disconnect();
   },

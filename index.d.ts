@@ -828,6 +828,7 @@ export declare class HTTPConnection extends BaseConnection {
 }
 /** Bounds of one `receive`. */
 export interface MessageOptions {
+  /** Gives `null` when it is aborted. */
   signal?: AbortSignal | undefined;
   /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
   timeoutMs?: number | undefined;
@@ -923,6 +924,9 @@ export declare class SSEEvent {
  * (`Last-Event-ID`), and not before the server's own `retry:` has passed.
  *
  * `receive` gives one {@link SSEEvent} after the other. Nothing can be sent.
+ *
+ * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, keeps the id of the last event that was handed out
+ * in a libSQL database: a new process goes on there. What a crash cuts off comes again.
  */
 export declare class SSEConnection extends LastingConnection<SSEEvent> {
   #private;
@@ -935,6 +939,7 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
   protected sendImpl(): Promise<boolean>;
   protected receiveImpl(): Promise<unknown>;
   protected parse(event: SSEEvent): SSEEvent;
+  protected disconnectImpl(): Promise<boolean>;
   protected open(url: string, signal: AbortSignal): Promise<Line>;
 }
 /**

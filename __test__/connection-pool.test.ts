@@ -18,6 +18,8 @@ import {
 import { eventually } from './support/eventually';
 
 const dist = join(__dirname, '..', 'dist');
+/** What a bound may be exceeded by on a machine that others use as well. */
+const SLACK_MS = 1000;
 let pools: ConnectionPool<any>[] = [];
 
 afterEach(async () => {
@@ -76,12 +78,12 @@ function heard(pool: ConnectionPool<any>, event: 'error' | 'timeout' | 'leak' | 
 
 describe('ConnectionPool', () => {
   test('acquires and releases items respecting max size', async () => {
-    const pool = open({ maxSize: 2, acquireTimeout: 0.05 }, probes());
+    const pool = open({ maxSize: 2 }, probes());
     await pool.start();
     const first = await pool.acquire();
     const second = await pool.acquire();
     assert.ok(first && second && first !== second);
-    assert.equal(await pool.acquire(), null);
+    assert.equal(await pool.acquire(0.02), null);
     assert.equal(await pool.release(first), true);
     assert.equal(await pool.acquire(), first);
     assert.equal(Probe.made.length, 2);
@@ -127,10 +129,10 @@ describe('ConnectionPool', () => {
 
   test('a factory that gives the same connection twice is refused', async () => {
     const one = { only: true };
-    const pool = open({ maxSize: 2, acquireTimeout: 0.05 }, () => one);
+    const pool = open({ maxSize: 2 }, () => one);
     const errors = heard(pool, 'error');
     assert.equal(await pool.acquire(), one);
-    assert.equal(await pool.acquire(), null);
+    assert.equal(await pool.acquire(0.1), null);
     assert.match(String(errors[0]?.['error']), /a connection that the pool has already/);
     assert.equal(await pool.release(one), true);
   });
@@ -217,11 +219,11 @@ describe('ConnectionPool', () => {
   test('acquire gives null when the factory fails until the deadline, and goes on trying until then', async () => {
     for (const fails of [() => null, () => Promise.reject(new Error('down')), () => assert.fail('thrown')]) {
       let tries = 0;
-      const pool = open({ acquireTimeout: 0.3 }, () => (tries++, fails()));
+      const pool = open({ acquireTimeout: 1 }, () => (tries++, fails()));
       const started = performance.now();
       assert.equal(await pool.acquire(), null);
       const took = performance.now() - started;
-      assert.ok(took >= 299 && took < (process.env['CI'] ? 1400 : 400), String(took));
+      assert.ok(took >= 999 && took < 1000 + SLACK_MS, String(took));
       assert.ok(tries > 1 && tries < 20, String(tries));
     }
     let tries = 0;
@@ -232,7 +234,7 @@ describe('ConnectionPool', () => {
 
   test('a connection that cannot be opened is not lent, and let go of', async () => {
     Probe.made = [];
-    const pool = open({ acquireTimeout: 0.05 }, () => Object.assign(new Probe(), { accepts: false }));
+    const pool = open({ acquireTimeout: 0.5 }, () => Object.assign(new Probe(), { accepts: false }));
     const errors = heard(pool, 'error');
     assert.equal(await pool.acquire(), null);
     assert.match(String(errors[0]?.['error']), /could not be opened/);
@@ -246,7 +248,7 @@ describe('ConnectionPool', () => {
     const started = performance.now();
     assert.equal(await pool.acquire(0.1), null);
     const took = performance.now() - started;
-    assert.ok(took >= 99 && took < (process.env['CI'] ? 1200 : 200), String(took));
+    assert.ok(took >= 99 && took < 100 + SLACK_MS, String(took));
     assert.equal(timeouts.length, 1);
     assert.equal(await pool.acquire(0), null);
   });
@@ -254,7 +256,7 @@ describe('ConnectionPool', () => {
   test('making a connection counts towards the wait; what comes too late is let go of', async () => {
     let made!: (probe: Probe) => void;
     Probe.made = [];
-    const pool = open({ acquireTimeout: 0.05 }, () => new Promise<Probe>((resolve) => (made = resolve)));
+    const pool = open({ acquireTimeout: 0.5 }, () => new Promise<Probe>((resolve) => (made = resolve)));
     assert.equal(await pool.acquire(), null);
     const late = new Probe();
     made(late);
@@ -297,7 +299,7 @@ describe('ConnectionPool', () => {
     );
     const failing = open({}, () => Promise.reject(mine));
     await assert.rejects(
-      failing.use(() => 1, { timeoutSeconds: 0.02 }),
+      failing.use(() => 1, { timeoutSeconds: 0.5 }),
       { kind: 'pool-timeout', cause: mine },
     );
     await assert.rejects(pool.use(1 as never), /^TypeError: fn must be a function/);
@@ -359,7 +361,7 @@ describe('ConnectionPool', () => {
     await pool.acquire();
     const started = performance.now();
     await pool.stop();
-    assert.ok(performance.now() - started < (process.env['CI'] ? 1300 : 300));
+    assert.ok(performance.now() - started < 200 + SLACK_MS);
   });
 
   test('stop disconnects what is lent, gives null to those who wait, and can be followed by a start', async () => {
@@ -452,7 +454,7 @@ describe('ConnectionPool', () => {
   test('a connection held too long is reported with its borrower', async () => {
     const records: LogRecord[] = [];
     setLogger({ warn: (record) => records.push(record) });
-    const pool = open({ leakAfter: 0.02 }, probes());
+    const pool = open({ leakAfter: 0.3 }, probes());
     const leaks = heard(pool, 'leak');
     const probe = await pool.acquire();
     await eventually(() => leaks.length === 1);

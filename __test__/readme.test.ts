@@ -27,7 +27,7 @@ describe('README', () => {
   after(() => rmSync(directory, { recursive: true, force: true }));
 
   test('has a quick start for each of the main classes', () => {
-    const classes = ['TursoPool', 'NixtlaClient', 'WebhookVerifier', 'HealthMonitor', 'Policy'];
+    const classes = ['TursoPool', 'NixtlaClient', 'WebhookVerifier', 'HealthMonitor', 'HTTPConnection', 'Policy'];
     assert.deepEqual(
       blocks.map(({ title }) => title),
       classes,

@@ -2,8 +2,10 @@ import { call } from './call';
 import { dress, type MoorlineError } from './error';
 import { headerLines, type HeadersInit } from './http-headers';
 import { type EventStream, type Handle, native } from './native';
+import type { EventStreamCursor } from './sse-cursor';
 import { readEvents, SSEEvent, type StreamNews } from './sse-events';
 
+export { EventStreamCursor, type EventStreamCursorOptions } from './sse-cursor';
 export { SSEEvent } from './sse-events';
 
 /** @internal How a stream ended. */
@@ -33,6 +35,13 @@ export interface EventStreamOptions {
   body?: unknown;
   /** The event after which the first connection goes on. Default: from wherever the server begins. */
   lastEventId?: string | undefined;
+  /** Where the last event id is kept over a restart; what is kept wins over `lastEventId`. Default: nowhere. */
+  cursor?: EventStreamCursor | undefined;
+  /**
+   * When the cursor moves: `delivered`, once `onEvents` has returned from the event, or `manual`, when the one who
+   * uses it calls its `keep`. Default `delivered`.
+   */
+  cursorMoves?: 'delivered' | 'manual' | undefined;
   /** How long making a connection may take: name, TCP, proxy and TLS. Default 10 000. */
   connectTimeoutMs?: number | undefined;
   /** How long `connect` may take, redirects and the head of the answer included. Default 30 000; `Infinity` for ever. */
@@ -77,6 +86,9 @@ export class EventStreamTransport {
   readonly #client;
   readonly #listener: EventStreamListener;
   readonly #news: StreamNews;
+  readonly #cursor: EventStreamCursor | undefined;
+  readonly #moves: boolean;
+  #loaded = false;
   #connection: Connection | undefined;
   #connecting: { done: Promise<void>; abort: AbortController } | undefined;
   #paused = false;
@@ -84,7 +96,7 @@ export class EventStreamTransport {
 
   /** Options that cannot be are refused at once. Nothing is reached before `connect`. */
   constructor(options: EventStreamOptions, listener: EventStreamListener) {
-    const { url, method, headers, body, lastEventId = '', ...rest } = options;
+    const { url, method, headers, body, lastEventId = '', cursor, cursorMoves, ...rest } = options;
     const sent = bodyOf(body);
     this.#client = native.sseClient({
       ...rest,
@@ -94,6 +106,8 @@ export class EventStreamTransport {
       body: sent.body,
     });
     this.#listener = listener;
+    this.#cursor = cursor;
+    this.#moves = cursor !== undefined && cursorMoves !== 'manual';
     this.#news = { lastEventId: checkedId(lastEventId), retryMs: undefined };
   }
 
@@ -165,6 +179,7 @@ export class EventStreamTransport {
     signal?.addEventListener('abort', onAbort, { once: true });
     const connection: Connection = {};
     try {
+      if (this.#cursor && !this.#loaded) await this.#load(this.#cursor, abort.signal);
       const stream = await call(
         (cancel) => {
           const hear = (told: Told) => this.#hear(connection, told);
@@ -183,14 +198,24 @@ export class EventStreamTransport {
     }
   }
 
+  async #load(cursor: EventStreamCursor, signal: AbortSignal): Promise<void> {
+    const kept = await call(() => cursor.load(), signal);
+    this.#loaded = true;
+    if (kept !== '') this.#news.lastEventId = kept;
+  }
+
   #hear(connection: Connection, told: Told): void {
     // A bell that was rung before the end.
     if (told === undefined || connection.over) return;
     const [texts, closed] = told;
     const events: SSEEvent[] = [];
+    const before = this.#news.lastEventId;
     for (const text of texts) readEvents(text, this.#news, events);
+    const { lastEventId } = this.#news;
     try {
       if (events.length > 0) this.#listener.onEvents(events);
+      // Not when it threw: then they come again.
+      if (this.#moves && lastEventId !== before) this.#cursor?.keep(lastEventId);
     } finally {
       // The listener may have closed it.
       if (closed && !connection.over) {

@@ -112,6 +112,8 @@ export class SocketTransport {
   #closing: Promise<void> | undefined;
   #written: Promise<void> | undefined;
   #open = false;
+  /** Why nothing can be sent. */
+  #refusal: MoorlineError | undefined;
   #paused = false;
   #kept = false;
   #protocol = '';
@@ -154,7 +156,7 @@ export class SocketTransport {
   send(data: string | Uint8Array, options?: SocketCallOptions): Promise<void> {
     const socket = this.#socket;
     const text = typeof data === 'string';
-    if (!socket) return Promise.reject(notOpen('send'));
+    if (!socket) return Promise.reject(this.#refused('send'));
     if (!text && !ArrayBuffer.isView(data)) {
       return Promise.reject(
         new TypeError(`data must be a string or bytes, got ${data === null ? 'null' : typeof data}`),
@@ -169,7 +171,7 @@ export class SocketTransport {
   /** Sends a ping; the milliseconds until its answer. */
   ping({ timeoutMs, signal }: SocketCallOptions = {}): Promise<number> {
     const socket = this.#socket;
-    if (!socket) return Promise.reject(notOpen('ping'));
+    if (!socket) return Promise.reject(this.#refused('ping'));
     return call((cancel) => native.websocketPing(socket, timeoutMs, cancel), signal);
   }
 
@@ -201,7 +203,7 @@ export class SocketTransport {
    * 4999, `reason` at most 123 bytes.
    */
   close(code = 1000, reason = ''): Promise<void> {
-    this.#connecting?.abort.abort(notOpen('connect'));
+    this.#connecting?.abort.abort(this.#refused('connect'));
     const socket = this.#socket;
     if (!socket || !this.#open) return Promise.resolve();
     if (this.#closing) return this.#closing;
@@ -211,7 +213,7 @@ export class SocketTransport {
 
   /** Ends it at once, without a close frame. */
   terminate(): void {
-    this.#connecting?.abort.abort(notOpen('connect'));
+    this.#connecting?.abort.abort(this.#refused('connect'));
     if (!this.#socket) return;
     this.resume();
     native.websocketTerminate(this.#socket);
@@ -229,6 +231,7 @@ export class SocketTransport {
         ([late]) => native.websocketTerminate(late),
       );
       this.#socket = socket;
+      this.#refusal = undefined;
       this.#protocol = protocol;
       this.#extensions = extensions;
       this.#open = true;
@@ -265,10 +268,22 @@ export class SocketTransport {
   #ended(code: number, reason: string, wasClean: boolean, failure?: string): void {
     this.unref();
     this.#open = false;
-    // The socket holds the function that hears of it, and with that all of this: nobody could free either.
+    // Native code holds the listener, and the listener this object: without the handle nothing holds native code.
     this.#socket = undefined;
     const error = failure === undefined ? undefined : (dress(failure) as MoorlineError);
+    this.#refusal = error;
     this.#listener.onClose({ code, reason, wasClean, ...(error && { error }) });
+  }
+
+  /** What a call that needs an open socket fails with: for the reason for which it ended, when it was lost. */
+  #refused(operation: string): MoorlineError {
+    const {
+      kind = 'closed',
+      code = 'ERR_MOORLINE_CLOSED',
+      message = 'the WebSocket is not open',
+    } = this.#refusal ?? {};
+    const provenly = { delivery: 'none', retryable: kind === 'disconnected', attempts: 1 } as const;
+    return new MoorlineError(message, { kind, code, service: 'websocket', operation, ...provenly });
   }
 }
 
@@ -284,16 +299,4 @@ function unpack(messages: (string | Buffer | number)[], bytes: Buffer): (string 
     if (typeof message === 'number') messages[index] = bytes.subarray(at, (at += message));
   }
   return messages as (string | Buffer)[];
-}
-
-function notOpen(operation: string): MoorlineError {
-  return new MoorlineError('the WebSocket is not open', {
-    kind: 'closed',
-    code: 'ERR_MOORLINE_CLOSED',
-    service: 'websocket',
-    operation,
-    delivery: 'none',
-    retryable: false,
-    attempts: 1,
-  });
 }

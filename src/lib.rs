@@ -27,6 +27,7 @@ mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
 mod sse;
+mod sse_cursor;
 mod webhook;
 mod websocket;
 
@@ -41,6 +42,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     exports.add::<http::Send>()?;
     exports.add::<libsql::Take>()?;
     exports.add::<libsql::Release>()?;
+    exports.add::<sse::Keep>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
     exports.add::<connection::Record>()?;

@@ -111,3 +111,7 @@ export interface ObjectPool {
 }
 export declare function objectPoolTake(pool: Handle<ObjectPool>): number | undefined;
 export declare function objectPoolRelease(pool: Handle<ObjectPool>, object: number, usable: boolean): boolean;
+export interface EventStreamCursor {
+  readonly __eventStreamCursor: unique symbol;
+}
+export declare function sseKeep(keep: boolean): void;

@@ -1,14 +1,14 @@
 //! Server-sent events: streams, and their events as texts.
 
-use std::sync::Arc;
+use std::{ffi::CStr, sync::Arc};
 
 use moorline_services::sse::{Closed, Config, EventStream, EventStreamClient, Inbox, Listen};
 use napi::{Env, Error, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Callback, Cancel, Given, Handle, Promised, Value, ended, keep_alive, promise, record, runtime,
-    throw,
+    Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, ended, promise,
+    record, runtime, throw,
 };
 
 /// What streams are made from; nothing is reached yet. `headers` is a line `name:value` for each.
@@ -63,9 +63,14 @@ pub fn sse_close(stream: Handle<EventStream>) {
 }
 
 /// Keeps the process alive for whoever waits for an event, and no longer.
-#[napi(catch_unwind)]
-pub fn sse_keep(env: Env, keep: bool) -> Result<()> {
-    keep_alive(&env, keep)
+pub(crate) struct Keep;
+
+impl Function for Keep {
+    const NAME: &'static CStr = c"sseKeep";
+    fn run(call: &Call) -> Answer {
+        call.keep_alive(call.flag(0).unwrap_or(false));
+        Answer::Undefined
+    }
 }
 
 /// Wakes JavaScript, which then gets all that has come by that time.

@@ -1,5 +1,6 @@
 import { MoorlineError } from '../error';
 import { EventStreamTransport, type EventStreamClosed, type SSEEvent } from '../sse';
+import { EventStreamCursor, type EventStreamCursorOptions } from '../sse-cursor';
 import { requireUrl, type ConnectionConfig } from './config';
 import { LastingConnection, type Line } from './lasting';
 import { ConnectionType } from './state';
@@ -11,14 +12,20 @@ import { transportOptions } from './transport';
  * (`Last-Event-ID`), and not before the server's own `retry:` has passed.
  *
  * `receive` gives one {@link SSEEvent} after the other. Nothing can be sent.
+ *
+ * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, keeps the id of the last event that was handed out
+ * in a libSQL database: a new process goes on there. What a crash cuts off comes again.
  */
 export class SSEConnection extends LastingConnection<SSEEvent> {
   #stream: EventStreamTransport | undefined;
+  readonly #cursor: EventStreamCursor | undefined;
 
   /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.SSE);
     requireUrl(this.config, 'SSE');
+    const cursor = this.config.customOptions['cursor'] as EventStreamCursorOptions | undefined;
+    this.#cursor = cursor && new EventStreamCursor(cursor, (error) => this.failed(error, 'cursor'));
   }
 
   /** The id after which the next connection goes on; empty when there was none. */
@@ -40,7 +47,14 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
   }
 
   protected override parse(event: SSEEvent): SSEEvent {
+    if (event.lastEventId !== '') this.#cursor?.keep(event.lastEventId);
     return event;
+  }
+
+  protected override async disconnectImpl(): Promise<boolean> {
+    const closed = await super.disconnectImpl();
+    await this.#cursor?.flush();
+    return closed;
   }
 
   protected override async open(url: string, signal: AbortSignal): Promise<Line> {
@@ -54,6 +68,8 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
         timeoutMs: timeout,
         idleTimeoutMs: keepAlive,
         lastEventId: this.lastEventId,
+        // Later ones go on after what came, some of which may still wait to be handed out.
+        ...(!this.#stream && this.#cursor && { cursor: this.#cursor, cursorMoves: 'manual' as const }),
         ...transportOptions(this.config),
       },
       {

@@ -8,6 +8,7 @@ const given = ({ root: moorline, libsql }) => ({
   ConnectionConfig: (options) => new moorline.ConnectionConfigManager({}).set('http', options),
   HealthCheckOptions: (options) => new moorline.HealthMonitor(options),
   NixtlaClientConfig: (options) => new moorline.NixtlaClient({ apiKey: 'key', ...options }),
+  PoolConfig: (options) => new moorline.ConnectionPool(options, () => null),
   PolicyOptions: (options) => new moorline.Policy(options),
   RateLimitOptions: (options) => new moorline.Policy({ rateLimit: { max: 1, ...options } }),
   RetryOptions: (options) => new moorline.Policy({ retry: options }),

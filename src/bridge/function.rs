@@ -99,8 +99,8 @@ impl Call {
 
     /// Keeps the process alive until the same is said with `false`.
     pub(crate) fn keep_alive(&self, keep: bool) {
-        // Without an environment there is no process to keep.
-        let _ = keep_alive(&self.env(), keep);
+        // SAFETY: a running call is on its environment's thread.
+        unsafe { keep_alive(self.env, keep) }
     }
 
     /// Lends the bytes of a string (as UTF-8), a typed array, a `Buffer` or an `ArrayBuffer`; `None` when

@@ -37,6 +37,6 @@ pub(crate) use failure::{record, throw};
 pub(crate) use function::{Answer, Call, Exports, Function};
 pub(crate) use handle::Handle;
 pub(crate) use packed::{Element, Packed};
-pub(crate) use promise::{Promised, deferred, ended, keep_alive, promise, spawn};
+pub(crate) use promise::{Promised, deferred, ended, promise, spawn};
 pub(crate) use runtime::{runtime, watch_panics};
 pub(crate) use value::{Given, Value};

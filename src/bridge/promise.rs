@@ -89,27 +89,6 @@ pub(crate) fn deferred(env: &Env) -> Result<(Settler, Promised)> {
     }
 }
 
-/// Keeps the process alive, or no longer: for a wait that only `lib/` knows of. Both calls come in pairs.
-pub(crate) fn keep_alive(env: &Env, keep: bool) -> Result<()> {
-    // SAFETY: on the JavaScript thread, in a running call.
-    let state = unsafe { per_environment(env.raw()) }?;
-    let before = state.in_flight;
-    state.in_flight = if keep {
-        before + 1
-    } else {
-        before.saturating_sub(1)
-    };
-    // SAFETY: as above.
-    unsafe {
-        if before == 0 && keep {
-            sys::napi_ref_threadsafe_function(env.raw(), state.door.wake);
-        } else if before > 0 && state.in_flight == 0 {
-            sys::napi_unref_threadsafe_function(env.raw(), state.door.wake);
-        }
-    }
-    Ok(())
-}
-
 /// Runs `future` on the runtime and answers with a promise of its outcome. The end of the environment (a
 /// worker thread is terminated) drops it wherever it is.
 pub(crate) fn promise<F, T>(env: &Env, future: F) -> Result<Promised>
@@ -144,4 +123,28 @@ pub(crate) fn ended(env: &Env) -> Result<CancellationToken> {
     // SAFETY: on the JavaScript thread, in a running call.
     let state = unsafe { per_environment(env.raw()) }?;
     Ok(state.door.ended.clone())
+}
+
+/// Keeps the process alive, or no longer: for a wait that only `lib/` knows of. Both calls come in pairs.
+///
+/// # Safety
+/// On the JavaScript thread of `env`.
+pub(super) unsafe fn keep_alive(env: sys::napi_env, keep: bool) {
+    // SAFETY: the caller is on the JavaScript thread.
+    unsafe {
+        let Ok(state) = per_environment(env) else {
+            return;
+        };
+        if keep {
+            if state.in_flight == 0 {
+                sys::napi_ref_threadsafe_function(env, state.door.wake);
+            }
+            state.in_flight += 1;
+        } else {
+            state.in_flight = state.in_flight.saturating_sub(1);
+            if state.in_flight == 0 {
+                sys::napi_unref_threadsafe_function(env, state.door.wake);
+            }
+        }
+    }
 }

@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod connection;
+pub mod cursor;
 pub mod environment;
 pub mod error;
 pub mod health;

@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod connect;
+pub mod cursor;
 mod deadlines;
 pub mod error;
 pub mod flight;

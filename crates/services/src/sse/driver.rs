@@ -76,11 +76,12 @@ impl Driver {
     /// Reads a piece and those that are there already: servers write each event by itself. False when the stream
     /// is over.
     fn take_all(&mut self, first: Outcome<Option<Bytes>>) -> Result<bool, Closed> {
-        let mut batch = Batch::default();
+        let (mut batch, mut bytes) = (Batch::default(), 0);
         let mut next = Some(first);
         let outcome = loop {
             match next {
                 Some(Ok(Some(piece))) => {
+                    bytes += piece.len();
                     if let Err(closed) = self.parse(&piece, &mut batch) {
                         break Err(closed);
                     }
@@ -94,7 +95,7 @@ impl Driver {
                 }
                 None => break Ok(true),
             }
-            if batch.text.len() >= TEXT_BYTES {
+            if bytes >= TEXT_BYTES {
                 break Ok(true);
             }
             next = self.coming.next().now_or_never();

@@ -8,6 +8,7 @@
 
 mod batch;
 mod config;
+mod cursor;
 mod driver;
 mod error;
 mod inbox;
@@ -19,5 +20,6 @@ mod second_opinion;
 mod service;
 
 pub use config::Config;
+pub use cursor::{Cursor, OnLost};
 pub use inbox::{Closed, Inbox, Listen};
 pub use service::{EventStream, EventStreamClient};

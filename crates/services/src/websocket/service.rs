@@ -134,7 +134,7 @@ impl Socket {
     pub fn flush(&self) -> Flushed {
         let mut out = self.shared.out();
         out.write_now();
-        if out.queue.is_empty() && out.refusal.is_none() {
+        if out.queue.is_empty() {
             return Flushed::Done;
         }
         drop(out);
@@ -146,7 +146,7 @@ impl Socket {
     pub async fn written(&self) -> Outcome<()> {
         let told = {
             let mut out = self.shared.out();
-            if let (Some(refusal), true) = (&out.refusal, out.ended) {
+            if let (Some(refusal), true, false) = (&out.refusal, out.ended, out.queue.is_empty()) {
                 return Err(undelivered(refusal, Delivery::Unknown));
             }
             let (waiter, told) = oneshot::channel();

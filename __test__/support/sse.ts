@@ -1,0 +1,47 @@
+// The event stream transport behind the public face, somebody who listens to it, and servers for it.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+
+import type * as Sse from '../../lib/sse';
+import { eventually } from './eventually';
+import { type Running, serve } from './http';
+
+export const { EventStreamCursor, EventStreamTransport, SSEEvent } = require(
+  join(__dirname, '..', '..', 'dist', 'sse.js'),
+) as typeof Sse;
+export type EventStreamTransport = Sse.EventStreamTransport;
+
+/** A transport, and all that was heard of it. */
+export interface Heard {
+  transport: EventStreamTransport;
+  events: Sse.SSEEvent[];
+  /** How many events came with each wake-up. */
+  batches: number[];
+  closes: Sse.EventStreamClosed[];
+  /** Waits for the end of the stream. */
+  closed(): Promise<Sse.EventStreamClosed>;
+}
+
+export function hear(options: Sse.EventStreamOptions): Heard {
+  const events: Sse.SSEEvent[] = [];
+  const batches: number[] = [];
+  const closes: Sse.EventStreamClosed[] = [];
+  const transport = new EventStreamTransport(options, {
+    onEvents(batch) {
+      batches.push(batch.length);
+      events.push(...batch);
+    },
+    onClose: (closed) => closes.push(closed),
+  });
+  return { transport, events, batches, closes, closed: () => eventually(() => closes[0]) };
+}
+
+/** Node's own server, which answers with a stream; `write` does the rest. */
+export function stream(write: (response: ServerResponse, request: IncomingMessage) => unknown): Promise<Running> {
+  return serve((request, response) => {
+    response.on('error', () => undefined);
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.flushHeaders();
+    void write(response, request);
+  });
+}

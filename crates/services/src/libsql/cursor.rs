@@ -1,0 +1,97 @@
+//! Places in streams, kept in a database.
+
+use std::sync::Arc;
+
+use libsql::Value;
+use moorline_core::{
+    cursor::{CursorStore, Stored},
+    error::Outcome,
+    options::{Plain, Read},
+};
+use tokio::{runtime::Handle, sync::OnceCell};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    config::{Config, Face},
+    operation::Operation,
+    service::{CallLimits, LibsqlPool},
+    statement::{Args, Statement},
+};
+use crate::pool::{Event, Listen};
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS moorline_cursors (
+    name TEXT PRIMARY KEY, place TEXT NOT NULL, stored_at TEXT NOT NULL) WITHOUT ROWID";
+const LOAD: &str = "SELECT place FROM moorline_cursors WHERE name = ?";
+const STORE: &str = "INSERT INTO moorline_cursors VALUES (?, ?, datetime('now'))
+    ON CONFLICT (name) DO UPDATE SET place = excluded.place, stored_at = excluded.stored_at";
+
+/// A [`CursorStore`] in the table `moorline_cursors` of a database.
+pub struct LibsqlCursors {
+    pool: Arc<LibsqlPool>,
+    has_table: OnceCell<()>,
+}
+
+impl LibsqlCursors {
+    /// Reads where the database is: the options of a pool, whose calls come one after the other.
+    pub fn config(options: &Plain) -> Read<Config> {
+        let mut options = options.clone();
+        if let Plain::Map(entries) = &mut options {
+            entries.push(("poolSize".to_owned(), Plain::Number(1.0)));
+        }
+        Config::read(&options, Face::Pool, true)
+    }
+
+    /// A store. What runs when `ended` fires is cut off.
+    pub fn open(config: Config, runtime: Handle, ended: CancellationToken) -> Outcome<Self> {
+        Ok(Self {
+            pool: Arc::new(LibsqlPool::open(config, runtime, Arc::new(Deaf), ended)?),
+            has_table: OnceCell::new(),
+        })
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.pool.drain(None).await;
+    }
+
+    async fn run(&self, sql: &str, args: &[&str]) -> Outcome<String> {
+        let table = async { self.execute(CREATE, &[]).await.map(drop) };
+        self.has_table.get_or_try_init(|| table).await?;
+        self.execute(sql, args).await
+    }
+
+    async fn execute(&self, sql: &str, args: &[&str]) -> Outcome<String> {
+        let text = |text: &&str| Value::Text((*text).to_owned());
+        let statement = Statement {
+            sql: sql.to_owned(),
+            args: Args::Positional(args.iter().map(text).collect()),
+        };
+        let limits = CallLimits {
+            timeout: None,
+            cancel: CancellationToken::new(),
+        };
+        let results = self.pool.run(None, Operation::Execute(statement), limits);
+        Ok(results.await?.into_iter().next().unwrap_or_default().json)
+    }
+}
+
+impl CursorStore for LibsqlCursors {
+    fn load<'a>(&'a self, name: &'a str) -> Stored<'a, Option<String>> {
+        Box::pin(async move {
+            let result = self.run(LOAD, &[name]).await?;
+            let result: serde_json::Value = serde_json::from_str(&result).unwrap_or_default();
+            Ok(result["values"][0].as_str().map(str::to_owned))
+        })
+    }
+
+    fn store<'a>(&'a self, name: &'a str, place: &'a str) -> Stored<'a, ()> {
+        Box::pin(async move { self.run(STORE, &[name, place]).await.map(drop) })
+    }
+}
+
+/// Nobody wants to hear of the pool.
+struct Deaf;
+
+impl Listen for Deaf {
+    fn heard(&self, _: Event) {}
+}

@@ -1,0 +1,170 @@
+//! A place that is kept as the stream goes on: written at once, then so often at most.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use moorline_core::{
+    cursor::CursorStore,
+    error::{Failure, Outcome},
+};
+use tokio::{runtime::Handle, time::sleep};
+
+use super::error::SERVICE;
+
+/// Between two writes: what a crash may make come again.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Hears of a write that failed while nobody waited for it.
+pub type OnLost = Box<dyn Fn(Failure) + Send + Sync>;
+
+/// The place of one reader.
+pub struct Cursor {
+    store: Arc<dyn CursorStore>,
+    name: String,
+    state: Mutex<State>,
+    /// Writes come one after the other, so that an old place never follows a new one.
+    writing: tokio::sync::Mutex<()>,
+    runtime: Handle,
+    lost: OnLost,
+}
+
+#[derive(Default)]
+struct State {
+    /// Not stored yet.
+    place: Option<String>,
+    /// Somebody is on the way to store it.
+    awaited: bool,
+}
+
+impl Cursor {
+    /// The cursor `name` of a store.
+    pub fn new(store: Arc<dyn CursorStore>, name: String, runtime: Handle, lost: OnLost) -> Self {
+        Self {
+            store,
+            name,
+            state: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            runtime,
+            lost,
+        }
+    }
+
+    /// The place that was kept last, by this process or another.
+    pub async fn load(&self) -> Outcome<Option<String>> {
+        let loaded = self.store.load(&self.name).await;
+        loaded.map_err(|failure| failure.during(SERVICE, "load"))
+    }
+
+    /// Keeps a place, soon. Of those that come close together only the last is written.
+    pub fn keep(self: &Arc<Self>, place: &str) {
+        let mut state = self.state();
+        state.place = Some(place.to_owned());
+        if std::mem::replace(&mut state.awaited, true) {
+            return;
+        }
+        drop(state);
+        let cursor = Arc::clone(self);
+        self.runtime.spawn(async move {
+            loop {
+                if let Err(failure) = cursor.flush().await {
+                    (cursor.lost)(failure);
+                }
+                sleep(INTERVAL).await;
+                let mut state = cursor.state();
+                if state.place.is_none() {
+                    state.awaited = false;
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Writes what is not written yet.
+    pub async fn flush(&self) -> Outcome<()> {
+        let _turn = self.writing.lock().await;
+        let Some(place) = self.state().place.take() else {
+            return Ok(());
+        };
+        let stored = self.store.store(&self.name, &place).await;
+        stored.map_err(|failure| failure.during(SERVICE, "store"))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use moorline_core::{cursor::Stored, error::Kind};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Memory {
+        places: Mutex<Vec<String>>,
+        broken: bool,
+    }
+
+    impl CursorStore for Memory {
+        fn load<'a>(&'a self, _: &'a str) -> Stored<'a, Option<String>> {
+            Box::pin(async { Ok(self.places.lock().unwrap().last().cloned()) })
+        }
+
+        fn store<'a>(&'a self, name: &'a str, place: &'a str) -> Stored<'a, ()> {
+            Box::pin(async move {
+                if self.broken {
+                    return Err(Failure::new(Kind::Rejected, "no"));
+                }
+                self.places.lock().unwrap().push(format!("{name} {place}"));
+                Ok(())
+            })
+        }
+    }
+
+    fn cursor(store: &Arc<Memory>, lost: OnLost) -> Arc<Cursor> {
+        let store: Arc<dyn CursorStore> = Arc::<Memory>::clone(store);
+        Arc::new(Cursor::new(store, "n".to_owned(), Handle::current(), lost))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_places_are_few_writes_and_the_last_is_among_them() {
+        let store = Arc::new(Memory::default());
+        let cursor = cursor(&store, Box::new(|_| {}));
+        for place in 0..1000 {
+            cursor.keep(&place.to_string());
+            sleep(Duration::from_millis(1)).await;
+        }
+        sleep(INTERVAL).await;
+        let places = store.places.lock().unwrap().clone();
+        assert!((3..=7).contains(&places.len()), "{places:?}");
+        assert_eq!(places.last().unwrap(), "n 999");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flush_waits_for_nothing_but_the_write() {
+        let store = Arc::new(Memory::default());
+        let cursor = cursor(&store, Box::new(|_| {}));
+        cursor.keep("1");
+        cursor.flush().await.unwrap();
+        assert_eq!(cursor.load().await.unwrap().unwrap(), "n 1");
+        cursor.flush().await.unwrap();
+        assert_eq!(store.places.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_fails_is_told() {
+        let store = Arc::new(Memory {
+            broken: true,
+            ..Memory::default()
+        });
+        let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let cursor = cursor(&store, Box::new(move |failure| drop(sender.send(failure))));
+        cursor.keep("1");
+        let failure = told.recv().await.unwrap();
+        assert_eq!((failure.kind, failure.service), (Kind::Rejected, "sse"));
+        assert_eq!(failure.operation, "store");
+    }
+}

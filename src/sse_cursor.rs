@@ -1,0 +1,69 @@
+//! Durable cursors of event streams.
+
+use std::sync::Arc;
+
+use moorline_core::cursor::CursorStore;
+use moorline_services::{libsql::cursor::LibsqlCursors, sse::Cursor};
+use napi::{Env, Error, Result};
+use napi_derive::napi;
+
+use crate::bridge::{
+    Callback, Given, Handle, Promised, Value, ended, promise, record, runtime, throw,
+};
+
+/// A cursor and the database it is kept in.
+pub struct EventStreamCursor {
+    cursor: Arc<Cursor>,
+    store: Arc<LibsqlCursors>,
+}
+
+/// The cursor `name` in the database of `options`. `lost` hears the record of a write that failed.
+#[napi(catch_unwind, ts_return_type = "Handle<EventStreamCursor>")]
+pub fn sse_cursor_open(
+    env: Env,
+    options: Given,
+    name: String,
+    #[napi(ts_arg_type = "(failure: string) => void")] lost: Callback,
+) -> Result<Handle<EventStreamCursor>> {
+    let config = LibsqlCursors::config(&options.0).map_err(|error| throw(&env, &error))?;
+    let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
+    let store = LibsqlCursors::open(config, runtime.clone(), ended(&env)?);
+    let store = Arc::new(store.map_err(|failure| Error::from_reason(failure.to_string()))?);
+    let kept: Arc<dyn CursorStore> = Arc::<LibsqlCursors>::clone(&store);
+    let lost = Box::new(move |failure| {
+        lost.call(record(failure));
+    });
+    let cursor = Arc::new(Cursor::new(kept, name, runtime.clone(), lost));
+    Ok(Handle::new(EventStreamCursor { cursor, store }))
+}
+
+/// The id that was kept last; empty when there is none.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn sse_cursor_load(env: Env, cursor: Handle<EventStreamCursor>) -> Result<Promised> {
+    promise(&env, async move {
+        let place = cursor.cursor.load().await?;
+        Ok(Value::Text(place.unwrap_or_default()))
+    })
+}
+
+/// Keeps an id, soon.
+#[napi(catch_unwind)]
+pub fn sse_cursor_keep(cursor: Handle<EventStreamCursor>, id: String) {
+    cursor.cursor.keep(&id);
+}
+
+/// Writes what is not written yet.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn sse_cursor_flush(env: Env, cursor: Handle<EventStreamCursor>) -> Result<Promised> {
+    promise(&env, async move { cursor.cursor.flush().await })
+}
+
+/// Writes what is not written yet, and closes the database.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn sse_cursor_close(env: Env, cursor: Handle<EventStreamCursor>) -> Result<Promised> {
+    promise(&env, async move {
+        let flushed = cursor.cursor.flush().await;
+        cursor.store.close().await;
+        flushed
+    })
+}

@@ -79,7 +79,8 @@ export const sseConnection: Subject = {
   async start(url, room = 1) {
     setLogger({});
     const open = (path: string) => opened(new SSEConnection({ url: `${url}${path}` }));
-    const connections = await Promise.all(Array.from({ length: 2 * room }, () => open(FLOOD)));
+    // A few only: what the system keeps of each while it waits can be tens of megabytes.
+    const connections = await Promise.all(Array.from({ length: Math.min(room, 2) }, () => open(FLOOD)));
     const calm = await open(CALM);
     let turn = 0;
     return {

@@ -70,7 +70,7 @@ export interface EventStreamOptions {
 
 /** One connection, from its connect to its end. */
 interface Connection {
-  stream?: Handle<EventStream>;
+  stream?: Handle<EventStream> | undefined;
   over?: boolean;
 }
 
@@ -228,8 +228,8 @@ export class EventStreamTransport {
 
   #ended(connection: Connection, closed: EventStreamClosed): void {
     connection.over = true;
-    // The stream holds the function that hears of it, and with that the connection: nobody could free either.
-    delete connection.stream;
+    // The stream holds what it tells, and that holds the connection.
+    connection.stream = undefined;
     this.#connection = undefined;
     this.unref();
     this.#listener.onClose(closed);

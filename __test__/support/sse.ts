@@ -1,6 +1,7 @@
 // The event stream transport behind the public face, somebody who listens to it, and servers for it.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { afterEach } from 'node:test';
 
 import type * as Sse from '../../lib/sse';
 import { eventually } from './eventually';
@@ -44,4 +45,27 @@ export function stream(write: (response: ServerResponse, request: IncomingMessag
     response.flushHeaders();
     void write(response, request);
   });
+}
+
+/** Transports and servers that are closed after each test. */
+export function stage(): { open: typeof hear; up: (server: Promise<Running>) => Promise<Running> } {
+  let transports: EventStreamTransport[] = [];
+  let servers: Running[] = [];
+  afterEach(async () => {
+    for (const transport of transports) transport.close();
+    await Promise.all(servers.map((server) => server.close()));
+    transports = [];
+    servers = [];
+  });
+  return {
+    open(options) {
+      const heard = hear(options);
+      transports.push(heard.transport);
+      return heard;
+    },
+    async up(server) {
+      servers.push(await server);
+      return server;
+    },
+  };
 }

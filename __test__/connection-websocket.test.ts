@@ -278,6 +278,20 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       }
     });
 
+    test('one that flaps comes back each time, and leaves nothing behind', async () => {
+      const warnings: Error[] = [];
+      const onWarning = (warning: Error) => warnings.push(warning);
+      process.on('warning', onWarning);
+      const { heard } = await open();
+      for (let turn = 1; turn <= 12; turn++) {
+        server.sockets[0].terminate();
+        await heard.until('reconnected', turn);
+      }
+      await new Promise(setImmediate);
+      process.off('warning', onWarning);
+      assert.deepEqual(warnings, []);
+    });
+
     test('a disconnect ends it, also between two attempts', async () => {
       const { connection, heard } = await open({ retryDelay: 5 });
       await proxy.refuse();

@@ -1,7 +1,7 @@
 import { HTTPConnection, type MessageOptions, setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
 import type { Running, Subject } from '../contract';
-import { CALM, FLOOD, SILENCE, startConnections } from '../support/connection-process';
+import { CALM, FLOOD, ONE, SILENCE, startConnections } from '../support/connection-process';
 import { peersMissing } from '../support/peers';
 
 const close = 'disconnect can be undone: what comes after it opens the connection anew, or is refused with false';
@@ -79,7 +79,8 @@ export const sseConnection: Subject = {
   async start(url, room = 1) {
     setLogger({});
     const open = (path: string) => opened(new SSEConnection({ url: `${url}${path}` }));
-    const connections = await Promise.all(Array.from({ length: 2 * room }, () => open(FLOOD)));
+    // A few only: what the system keeps of each while it waits can be tens of megabytes.
+    const connections = await Promise.all(Array.from({ length: Math.min(room, 2) }, () => open(FLOOD)));
     const calm = await open(CALM);
     let turn = 0;
     return {
@@ -89,7 +90,7 @@ export const sseConnection: Subject = {
     };
   },
   async live(url) {
-    const connection = await opened(new SSEConnection({ url: `${url}${FLOOD}` }));
+    const connection = await opened(new SSEConnection({ url: `${url}${ONE}` }));
     await connection.receive();
     await connection.disconnect();
   },

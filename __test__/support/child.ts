@@ -10,8 +10,8 @@ import { measureRepeated, type Repetitions } from './repeat';
 
 const BATCH = 100;
 const OPERATIONS: Repetitions = { times: 100_000, batch: BATCH, limitMs: 20_000 };
-/** Whole lives take longer than operations. */
-const LIVES: Repetitions = { times: 10_000, batch: 20, limitMs: 20_000 };
+/** Whole lives take longer than operations, and the allocator longer to settle. */
+const LIVES: Repetitions = { times: 10_000, warmUp: 3000, batch: 20, limitMs: 20_000 };
 
 /** Prints one line for the parent. */
 const say = (line: unknown) => void process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -12,6 +12,8 @@ import { peer } from './peers';
 export const SILENCE = '/silence';
 /** Events without an end, as fast as they are read. */
 export const FLOOD = '/flood';
+/** A stream of one event. */
+export const ONE = '/one';
 /** A stream on which nothing comes. */
 export const CALM = '/calm';
 
@@ -43,9 +45,10 @@ function flood(response: ServerResponse): void {
 async function serve(): Promise<void> {
   const server = createServer((request, response) => {
     if (request.url === SILENCE) return;
-    if (request.url !== FLOOD && request.url !== CALM) return void response.end('{}');
+    if (![FLOOD, ONE, CALM].includes(request.url ?? '')) return void response.end('{}');
     response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
     if (request.url === FLOOD) flood(response);
+    if (request.url === ONE) response.write('data: {"n":1}\n\n');
   });
   const { WebSocketServer } = await peer('ws');
   new WebSocketServer({ server }).on('connection', (socket: any) => {

@@ -8,7 +8,9 @@ export interface Repetitions {
   times: number;
   /** So many at once. */
   batch: number;
-  /** A slow or busy machine stops here with fewer, but not with fewer than twice the warm-up, which is a tenth. */
+  /** So many before the first look. Default: a tenth. */
+  warmUp?: number;
+  /** A slow or busy machine stops here with fewer, but not with fewer than twice the warm-up. */
   limitMs: number;
 }
 
@@ -39,15 +41,14 @@ async function settledRss(): Promise<number> {
 
 const look = async () => ({ rss: await settledRss(), resources: process.getActiveResourcesInfo().sort() });
 
-/** How much memory has grown over so many times, after a warm-up of a tenth; or for as long as `soakMs`. */
+/** How much memory has grown over so many times, after a warm-up; or for as long as `soakMs`. */
 export async function measureRepeated(
   operation: () => Promise<unknown>,
   repetitions: Repetitions,
   soakMs?: number,
-): Promise<Omit<Measured, 'elapsedMs'>> {
+): Promise<Omit<Measured, 'elapsedMs' | 'repetition'>> {
   assert.ok(globalThis.gc, 'needs --expose-gc');
-  const { times, batch, limitMs } = repetitions;
-  const warmUp = times / 10;
+  const { times, batch, limitMs, warmUp = times / 10 } = repetitions;
   await repeat(operation, warmUp, { times: warmUp, batch, limitMs: Infinity });
   const before = await look();
   const [most, until] = soakMs === undefined ? [times - warmUp, limitMs] : [Infinity, soakMs];

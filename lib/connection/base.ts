@@ -31,13 +31,13 @@ export abstract class BaseConnection extends ConnectionLife {
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
     super(resolveConfig(config, type ?? config.connectionType ?? ConnectionType.EXTERNAL));
-    const { healthCheckInterval, healthCheckTimeout, name } = this.config;
+    const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     const breaker = breakerOptions(this.config);
-    const shared = `${name}:${this.connectionId}`;
-    this.#policy = new Policy(policyOptions(shared, this.config, breaker, this.hasTransport));
+    // Without a name of its own, so that its breaker goes with it: named ones stay for as long as the process.
+    this.#policy = new Policy(policyOptions(this.config, breaker, this.hasTransport));
     if (breaker) {
-      this.#breaker = new CircuitBreaker(shared, breaker);
+      this.#breaker = new CircuitBreaker(this.#policy.name, breaker);
       this.#breaker.on('state', ({ to }) => this.#breakerIs(String(to)));
     }
     this.#adopt();
@@ -283,14 +283,12 @@ export abstract class BaseConnection extends ConnectionLife {
 
 /** The policy of a connection: `retryCount` more attempts after the first, one breaker around calls. */
 function policyOptions(
-  name: string,
   config: Readonly<ResolvedConnectionConfig>,
   breaker: BreakerOptions | false,
   hasTransport: boolean,
 ): PolicyOptions {
   const excludedExceptions = hasTransport ? [isMistake] : undefined;
   return {
-    name,
     timeoutMs: Infinity,
     attemptTimeoutMs: hasTransport ? Infinity : config.timeout,
     retry: config.autoRetry &&

@@ -85,13 +85,15 @@ export class Reconnection {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => end(resolve), GOOD_AFTER_MS).unref();
       const lost = (error: unknown) => end(() => reject(error));
+      const stopped = () => end(resolve);
       const end = (settle: () => void) => {
         clearTimeout(timer);
+        signal.removeEventListener('abort', stopped);
         if (this.#lost === lost) this.#lost = undefined;
         settle();
       };
       this.#lost = lost;
-      signal.addEventListener('abort', () => end(resolve), { once: true });
+      signal.addEventListener('abort', stopped, { once: true });
     });
   }
 }

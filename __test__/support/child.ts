@@ -58,7 +58,10 @@ async function main(): Promise<void> {
   const forMs = soakMs === undefined ? undefined : Number(soakMs);
   if (act === 'lives') {
     assert.ok(subject.live, `${name} has no whole life`);
-    return say(await measureRepeated(() => subject.live!(url), LIVES, forMs));
+    let failed: unknown;
+    const live = () => subject.live!(url).catch((error: unknown) => (failed ??= error));
+    say(await measureRepeated(live, LIVES, forMs));
+    return assert.ifError(failed);
   }
   const repetition = repetitions[act];
   assert.ok(repetition, `no ${act}`);

@@ -13,6 +13,7 @@ import {
   setLogger,
   SSEConnection,
   WebSocketConnection,
+  WebSocketConnectionPool,
 } from 'moorline';
 
 import { closing, eventServer, Heard, socketServer } from './support/connections';
@@ -215,5 +216,25 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     assert.equal(connection.getStatus().state, ConnectionState.CONNECTED);
     assert.equal(await connection.send({ type: 'ping' }), true);
     assert.deepEqual(await connection.receive(), { type: 'ping' });
+  });
+});
+
+describe('WebSocketConnectionPool', { skip: peersMissing() }, () => {
+  test('creates connections through factory and acquires one', async (t) => {
+    const server = await socketServer();
+    t.after(() => server.close());
+    const pool = new WebSocketConnectionPool(
+      { maxSize: 2, minSize: 1, maxIdleTime: 60, acquireTimeout: 5 },
+      { url: server.url },
+    );
+    await pool.start();
+    const connection = await pool.acquire();
+    assert.ok(connection instanceof WebSocketConnection);
+    assert.equal(connection.getStatus().state, ConnectionState.CONNECTED);
+    assert.equal(await connection.send('x'), true);
+    assert.equal(await pool.release(connection), true);
+    assert.equal(await pool.release(connection), false);
+    await pool.stop();
+    assert.equal(await connection.isConnected(), false);
   });
 });

@@ -58,8 +58,11 @@ describe('contents', () => {
     const typings = ['index.d.ts', 'libsql.d.ts'].filter((file) => existsSync(join(root, file)));
     assert.deepEqual(others, ['CHANGELOG.md', 'LICENSE', 'README.md', ...typings, 'package.json']);
     const compiled = files.filter((file) => file.endsWith('.js'));
-    const sources = readdirSync(join(root, 'lib')).filter((file) => file.endsWith('.ts'));
-    assert.deepEqual(compiled, sources.map((file) => `dist/${file.replace(/\.ts$/, '.js')}`).sort());
+    const sources = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' });
+    const expected = sources
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => `dist/${file.replace(/\.ts$/, '.js')}`);
+    assert.deepEqual(compiled.sort(), expected.sort());
   });
 
   test('the platform package holds the binary and says which machine it is for', () => {

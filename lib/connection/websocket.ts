@@ -79,7 +79,8 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
         connectTimeoutMs: timeout,
         sendTimeoutMs: timeout,
         pingIntervalMs: keepAlive,
-        pingTimeoutMs: healthCheckTimeout,
+        // A ping must be answered at some time.
+        ...(Number.isFinite(healthCheckTimeout) && { pingTimeoutMs: healthCheckTimeout }),
         ...(customOptions['protocols'] !== undefined && { protocols: customOptions['protocols'] as string[] }),
         ...transportOptions(this.config),
       },

@@ -58,8 +58,8 @@ export interface HttpRequest {
   /** Added to the URL's own; arrays repeat the key, `undefined` is left out. */
   query?: Record<string, QueryValue | readonly QueryValue[]> | undefined;
   /**
-   * A string or bytes as they are, a stream or async iterable of bytes or strings piece by piece, `URLSearchParams` as a
-   * form, anything else as JSON.
+   * A string or bytes as they are, a stream, async iterable or `Blob` piece by piece, `URLSearchParams` and `FormData` as
+   * a form, anything else as JSON.
    */
   body?: unknown;
   /** Hands the answer over when its head is there, with the body in `stream`. */
@@ -187,6 +187,12 @@ function bodyOf(body: unknown): SentBody {
     return { body: body.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
   }
   if (isStreamed(body)) return { body: native.httpBodyOpen(), source: body };
+  if (body instanceof FormData || body instanceof Blob) {
+    // Node makes the parts of it, and the type that names their boundary.
+    const { body: source, headers } = new Response(body);
+    const type = headers.get('content-type');
+    return { body: native.httpBodyOpen(), ...(type && { type }), source: source as StreamedBody };
+  }
   const json = JSON.stringify(body) as string | undefined;
   if (json === undefined) {
     const message = `request.body must be text, bytes, a stream or a JSON value, got ${typeof body}`;

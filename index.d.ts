@@ -778,8 +778,8 @@ interface HttpRequest {
   /** Added to the URL's own; arrays repeat the key, `undefined` is left out. */
   query?: Record<string, QueryValue | readonly QueryValue[]> | undefined;
   /**
-   * A string or bytes as they are, a stream or async iterable of bytes or strings piece by piece, `URLSearchParams` as a
-   * form, anything else as JSON.
+   * A string or bytes as they are, a stream, async iterable or `Blob` piece by piece, `URLSearchParams` and `FormData` as
+   * a form, anything else as JSON.
    */
   body?: unknown;
   /** Hands the answer over when its head is there, with the body in `stream`. */
@@ -1302,7 +1302,8 @@ export declare class CircuitBreaker extends Emitter {
 }
 /**
  * What moorline counts, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route: the state,
- * successes, failures, refusals and changes of state of every circuit breaker of the process.
+ * successes, failures, refusals and changes of state of every circuit breaker of the process; requests, how long they
+ * took and states of every connection with `monitoring`, by its name and type.
  */
 export declare function metricsText(): string;
 /** How often to repeat, and after how long. */

@@ -11,9 +11,11 @@ use moorline_core::{
     connection::{
         config::ConnectionConfig,
         security::SecurityLevel,
+        series::Series,
         tracker::{Figures, MAX_SPAN_SECONDS, Tracker},
         variables::configured,
     },
+    metrics::Registry,
     options::{OptionError, Options, Plain},
 };
 use napi::{Env, Result};
@@ -86,6 +88,21 @@ pub fn connection_tracker(env: Env, options: Given) -> Result<Handle<ConnectionT
     let window = read().map_err(|error| throw(&env, &error))?;
     let tracker = Tracker::new(window, Instant::now());
     Ok(Handle::new(ConnectionTracker(Mutex::new(tracker))))
+}
+
+/// Shows the tracker's connection in the metrics of the process, as one of this name and type.
+#[napi(catch_unwind)]
+pub fn connection_publish(tracker: Handle<ConnectionTracker>, name: String, kind: String) {
+    // It fails for a name that is another metric's, and none of ours is.
+    if let Ok(series) = Series::new(Registry::process(), &name, &kind) {
+        tracker.lock().publish(series);
+    }
+}
+
+/// The tracker's connection is in `state` now.
+#[napi(catch_unwind)]
+pub fn connection_enter(tracker: Handle<ConnectionTracker>, state: String) {
+    tracker.lock().enter(&state);
 }
 
 /// Requests a second over the last `seconds`.

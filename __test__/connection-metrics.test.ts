@@ -95,13 +95,13 @@ describe('metricsText', () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
 
-  /** The value of a series of connections, or what there is instead of it. */
+  /** The value of a series of connections, if it is there. */
   const series = (metric: string, connection: string, type: string, more = '') => {
     const start = `moorline_connection${metric}{connection="${connection}",type="${type}"${more}} `;
     const line = metricsText()
       .split('\n')
       .find((line) => line.startsWith(start));
-    return line && Number(line.slice(start.length));
+    return line === undefined ? undefined : Number(line.slice(start.length));
   };
   const requests = (name: string, outcome: string) => series('_requests_total', name, 'http', `,outcome="${outcome}"`);
   const duration = (name: string, what: string, more = '') =>

@@ -18,6 +18,7 @@ use moorline_core::{
     metrics::Registry,
     options::{OptionError, Options, Plain},
 };
+use moorline_services::dial::DialOptions;
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::{Value as Json, json};
@@ -46,6 +47,17 @@ pub fn connection_config(
 #[napi(catch_unwind)]
 pub fn connection_configured(variables: Given) -> Vec<&'static str> {
     configured(&variables.0)
+}
+
+/// Refuses `tls` and `proxy` of a connection that could not be used, or are weaker than its security level.
+#[napi(catch_unwind)]
+pub fn connection_reach(env: Env, options: Given) -> Result<()> {
+    let read = || {
+        let options = Options::new("options", &options.0)?;
+        DialOptions::read(&options)?;
+        options.finish()
+    };
+    read().map_err(|error| throw(&env, &error))
 }
 
 /// What a security level means, as JSON.

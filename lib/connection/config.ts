@@ -148,6 +148,9 @@ function resolve(
   if (proxy !== undefined && typeof proxy !== 'string') throw invalidType('options.proxy', 'a string', proxy);
   const read = JSON.parse(native.connectionConfig(data, variables, type)) as Record<string, unknown>;
   for (const key of LIMITS) read[key] ??= Infinity;
+  // What is passed on as it was given is looked at here, too: not only when the first connection is made.
+  if (tls !== undefined || proxy !== undefined)
+    native.connectionReach({ tls, proxy, securityLevel: read['securityLevel'] });
   return redacted({
     url: undefined,
     connectionType: undefined,

@@ -143,6 +143,7 @@ export abstract class ConnectionLife extends Emitter {
     const data = { error, context, error_type: failure.name };
     this.emitEvent('error', { severity: 'error', message: failure.message, data });
     if (this.listenerCount('error') > 0) this.tell('error', () => ({ error, context }));
+    this.journal.failed(error);
     const meaning = classify(error, context);
     if (!meaning) return;
     if (meaning === 'authentication_failed') {

@@ -9,9 +9,9 @@ import { type Cancel, type Handle, type HttpBodyQueue, type HttpCallOptions, typ
 export interface HttpCallSettings {
   /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
   timeoutMs?: number | undefined;
-  /** From the last byte sent to the head of the answer. Default 30 000. */
+  /** From the last byte sent to the head of the answer. Default 30 000, or a longer `timeoutMs`. */
   headersTimeoutMs?: number | undefined;
-  /** Between two pieces of a body, sent or received. Default 30 000. */
+  /** Between two pieces of a body, sent or received. Default 30 000, or a longer `timeoutMs`. */
   bodyTimeoutMs?: number | undefined;
   /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
   maxRedirects?: number | undefined;

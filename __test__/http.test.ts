@@ -286,11 +286,15 @@ describe('redirects', () => {
   test('credentials do not cross origins', async () => {
     const [here, there] = [await up(redirecting()), await up(redirecting())];
     const url = `${here.url}/302/${encodeURIComponent(`${there.url}/end`)}`;
-    const headers = { authorization: 'Bearer x', cookie: 'a=b', 'x-own': 'y' };
+    const secrets = { authorization: 'Bearer x', cookie: 'a=b', 'x-api-key': 'k' };
+    const headers = { ...secrets, 'x-own': 'y' };
     const moved = (await open().request({ url, headers })).data.headers;
-    assert.deepEqual([moved.authorization, moved.cookie, moved['x-own']], [undefined, undefined, 'y']);
+    assert.deepEqual(
+      Object.keys(moved).filter((name) => name in headers),
+      ['x-own'],
+    );
     const kept = (await open().request({ url: `${here.url}/302`, headers })).data.headers;
-    assert.deepEqual([kept.authorization, kept.cookie], ['Bearer x', 'a=b']);
+    for (const [name, secret] of Object.entries(secrets)) assert.equal(kept[name], secret);
   });
 
   test('a loop, a body that is gone and a URL that is none end clearly', async () => {

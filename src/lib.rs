@@ -12,6 +12,7 @@
     reason = "#[napi] hands every argument over by value"
 )]
 
+mod bell;
 mod breaker;
 mod bridge;
 mod connection;

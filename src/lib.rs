@@ -21,6 +21,7 @@ mod health;
 mod http;
 mod http_text;
 mod libsql;
+mod metrics;
 mod nixtla;
 mod object_pool;
 mod policy;

@@ -4,5 +4,6 @@ pub mod config;
 pub mod pool;
 pub mod retry;
 pub mod security;
+pub mod series;
 pub mod tracker;
 pub mod variables;

@@ -121,6 +121,7 @@ impl Request {
                 header::AUTHORIZATION,
                 header::COOKIE,
                 header::PROXY_AUTHORIZATION,
+                HeaderName::from_static("x-api-key"),
             ];
             let about_body = [header::CONTENT_TYPE, header::CONTENT_ENCODING];
             *name != header::HOST

@@ -286,12 +286,12 @@ describe('redirects', () => {
   test('credentials do not cross origins', async () => {
     const [here, there] = [await up(redirecting()), await up(redirecting())];
     const url = `${here.url}/302/${encodeURIComponent(`${there.url}/end`)}`;
-    const secrets = { authorization: 'Bearer x', cookie: 'a=b', 'x-api-key': 'k' };
-    const headers = { ...secrets, 'x-own': 'y' };
+    const secrets = { authorization: 'Bearer x', cookie: 'a=b', 'x-api-key': 'k', 'x-auth-token': 't' };
+    const headers = { ...secrets, 'x-own': 'y', 'idempotency-key': 'i' };
     const moved = (await open().request({ url, headers })).data.headers;
     assert.deepEqual(
       Object.keys(moved).filter((name) => name in headers),
-      ['x-own'],
+      ['x-own', 'idempotency-key'],
     );
     const kept = (await open().request({ url: `${here.url}/302`, headers })).data.headers;
     for (const [name, secret] of Object.entries(secrets)) assert.equal(kept[name], secret);

@@ -5,7 +5,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
     header::{self, Entry},
 };
-use moorline_core::options::Read;
+use moorline_core::{options::Read, secret::is_credential_header};
 use url::Url;
 
 use super::{
@@ -117,15 +117,9 @@ impl Request {
             self.url.scheme() == url.scheme() && self.url.authority() == url.authority();
         let bodiless = matches!(body, RequestBody::Empty);
         self.headers.retain(|(name, _)| {
-            let secret = [
-                header::AUTHORIZATION,
-                header::COOKIE,
-                header::PROXY_AUTHORIZATION,
-                HeaderName::from_static("x-api-key"),
-            ];
             let about_body = [header::CONTENT_TYPE, header::CONTENT_ENCODING];
             *name != header::HOST
-                && (same_origin || !secret.contains(name))
+                && (same_origin || !is_credential_header(name.as_str()))
                 && !(bodiless && about_body.contains(name))
         });
         self.url = url;

@@ -181,6 +181,20 @@ pub(super) fn ping_timed_out(after: Duration) -> Failure {
     .during(SERVICE, "ping")
 }
 
+/// A ping's answer may be there, behind messages that nobody takes.
+pub(super) fn unread(after: Duration) -> Failure {
+    Failure::new(
+        Kind::Timeout,
+        format!(
+            "no pong was read within {} ms: the receive queue is full",
+            after.as_millis()
+        ),
+    )
+    .with_code("ERR_MOORLINE_RECEIVE_QUEUE_FULL")
+    .with_retryable(true)
+    .during(SERVICE, "ping")
+}
+
 fn code_of(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "ECONNREFUSED",

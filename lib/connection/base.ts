@@ -78,9 +78,9 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** The next message; `null` when there is none to come. */
   async receive(): Promise<any> {
-    if (!(await this.isConnected())) return null;
-    // It may wait for as long as nothing comes, but not longer than the connection.
     const { life } = this;
+    if (!(await this.isConnected()) || life.aborted) return null;
+    // It may wait for as long as nothing comes, but not longer than the connection.
     const next = () => within(Infinity, life, () => this.receiveImpl());
     return this.guarded('receive', () => this.watched(next, life), null);
   }

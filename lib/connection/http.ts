@@ -72,7 +72,8 @@ export class HTTPConnection extends BaseConnection {
 
   /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. */
   override async receive(): Promise<any> {
-    if (!(await this.isConnected())) return null;
+    const { life } = this;
+    if (!(await this.isConnected()) || life.aborted) return null;
     // The request has the breaker around it, and may go to `fallbackUrl` when that is open.
     return this.guarded('receive', () => this.receiveImpl(), null);
   }

@@ -8,6 +8,7 @@ import {
   CircuitBreaker,
   type ConnectionConfig,
   ConnectionManager,
+  ConnectionPool,
   HTTPConnection,
   RecoveryStrategy,
   setLogger,
@@ -381,6 +382,22 @@ describe('the circuit breaker of a connection', () => {
     connection.comes = () => 'mended';
     assert.equal(await connection.receive(), null, 'refused');
     await eventually(async () => (await connection.receive()) === 'mended');
+  });
+});
+
+describe('a pool', () => {
+  test('that is started while it stops begins anew when that is over', async (t) => {
+    const made: Puppet[] = [];
+    const make = (config: ConnectionConfig) => made[made.push(new Puppet(config)) - 1]!;
+    const pool = new ConnectionPool<Puppet>({ minSize: 2, maxSize: 3 }, make, { monitoring: false });
+    t.after(() => pool.stop());
+    await pool.start();
+    const stopping = pool.stop();
+    await Promise.all([stopping, pool.start()]);
+    assert.equal(pool.stats().poolSize, 2);
+    assert.equal(made.length, 4);
+    assert.deepEqual(await Promise.all(made.slice(0, 2).map((one) => one.isConnected())), [false, false]);
+    assert.equal(await pool.use((connection) => connection.isConnected()), true);
   });
 });
 

@@ -1,6 +1,6 @@
 //! The policies of a connection, and what its failures mean.
 
-use std::ffi::CStr;
+use std::{ffi::CStr, time::Instant};
 
 use moorline_core::{
     connection::{
@@ -116,8 +116,9 @@ impl Function for Refuses {
     const NAME: &'static CStr = c"policyRefuses";
     fn run(call: &Call) -> Answer {
         let policy = call.handle::<Policy>(0);
-        let refused = policy.is_some_and(|policy| policy.is_refusing());
-        Answer::Bool(refused)
+        let breaker = policy.as_ref().and_then(|policy| policy.breaker());
+        let refusal = breaker.and_then(|breaker| breaker.refusal(Instant::now()));
+        Answer::Bool(refusal.is_some())
     }
 }
 

@@ -202,13 +202,6 @@ impl Policy {
         self.pipeline.breaker()
     }
 
-    /// Whether its breaker lets nothing through now.
-    pub(crate) fn is_refusing(&self) -> bool {
-        let now = Instant::now();
-        self.breaker()
-            .is_some_and(|breaker| breaker.refusal(now).is_some())
-    }
-
     /// Keeps the watcher of its breaker for as long as the policy lives.
     pub(crate) fn keep(&self, watcher: Arc<Watcher>) {
         *lock(&self.watcher) = Some(watcher);

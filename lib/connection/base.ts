@@ -240,7 +240,8 @@ export abstract class BaseConnection extends ConnectionLife {
     this.#opening.forget();
     const before = this.#life;
     this.#life = new AbortController();
-    before.abort(closedFailure(this.config.connectionType));
+    const fields = { service: this.config.connectionType, operation: 'disconnect', delivery: 'unknown' } as const;
+    before.abort(closedFailure('the connection was closed', fields));
     return this.#closing.join(() => this.#close(own));
   }
 

@@ -28,17 +28,13 @@ export function failureOf(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-/** What a call fails with whose connection was closed meanwhile. */
-export function closedFailure(service: string): MoorlineError {
-  return new MoorlineError('the connection was closed', {
-    kind: 'closed',
-    code: 'ERR_MOORLINE_CLOSED',
-    service,
-    operation: 'disconnect',
-    delivery: 'unknown',
-    retryable: false,
-    attempts: 1,
-  });
+/** What a call fails with when what it needs was closed. */
+export function closedFailure(
+  message: string,
+  fields: Pick<FailureRecord, 'service' | 'operation' | 'delivery'>,
+): MoorlineError {
+  const refused = { kind: 'closed', code: 'ERR_MOORLINE_CLOSED', retryable: false, attempts: 1 } as const;
+  return new MoorlineError(message, { ...refused, ...fields });
 }
 
 /** An answer that counts as a failure; it is still what the caller gets at the end. */

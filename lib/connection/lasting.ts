@@ -43,7 +43,7 @@ export interface LineListener<Message> {
  *
  * Messages wait in order until they are received; a thousand of them make the other side wait.
  */
-export abstract class LastingConnection<Message, Parsed = Message, Open extends Line = Line>
+export abstract class LastingConnection<Message, Parsed = Message>
   extends BaseConnection
   implements AsyncIterable<Parsed>
 {
@@ -52,8 +52,8 @@ export abstract class LastingConnection<Message, Parsed = Message, Open extends 
   readonly #reconnection: Reconnection;
   readonly #fallback: Fallback;
   /** The one that is open. What any other tells is not heard. */
-  #line: Open | undefined;
-  #last: Open | undefined;
+  #line: Line | undefined;
+  #last: Line | undefined;
   /** Wakes the iterators that wait for a connection. */
   readonly #changed = new Set<() => void>();
 
@@ -134,12 +134,12 @@ export abstract class LastingConnection<Message, Parsed = Message, Open extends 
   }
 
   /** @internal What is open, if anything is. */
-  protected get line(): Open | undefined {
+  protected get line(): Line | undefined {
     return this.#line;
   }
 
   /** @internal What is open, or was open last. */
-  protected get last(): Open | undefined {
+  protected get last(): Line | undefined {
     return this.#last;
   }
 
@@ -149,7 +149,7 @@ export abstract class LastingConnection<Message, Parsed = Message, Open extends 
   }
 
   /** @internal Opens one at `url`, which tells `listener` of itself from then on. */
-  protected abstract open(url: string, signal: AbortSignal, listener: LineListener<Message>): Promise<Open>;
+  protected abstract open(url: string, signal: AbortSignal, listener: LineListener<Message>): Promise<Line>;
 
   /** @internal What `receive` gives for a message. */
   protected abstract parse(message: Message): Parsed;
@@ -257,8 +257,8 @@ export abstract class LastingConnection<Message, Parsed = Message, Open extends 
   }
 
   /** Opens one and takes it into use, unless it is not wanted any more. */
-  async #open(url: string, signal: AbortSignal, isWanted = () => true): Promise<Open | undefined> {
-    let line: Open | undefined;
+  async #open(url: string, signal: AbortSignal, isWanted = () => true): Promise<Line | undefined> {
+    let line: Line | undefined;
     let loss: MoorlineError | undefined;
     line = await this.open(url, signal, {
       arrived: (messages) => {

@@ -10,6 +10,7 @@ import { invalidType } from '../match';
 import { native, type Handle } from '../native';
 import type { ObjectPool } from '../../dist/native';
 import { ConnectionConfigManager, type ConnectionConfig } from './config';
+import { closedFailure } from './failures';
 import { close, isAlive, isOpen, looksUsable, open } from './pooled';
 import { Single } from './single';
 
@@ -390,13 +391,5 @@ export class ConnectionPool<T> extends Emitter {
 }
 
 function stopped(): MoorlineError {
-  return new MoorlineError('Pool is shutting down', {
-    kind: 'closed',
-    code: 'ERR_MOORLINE_CLOSED',
-    service: 'pool',
-    operation: 'acquire',
-    delivery: 'none',
-    retryable: false,
-    attempts: 1,
-  });
+  return closedFailure('Pool is shutting down', { service: 'pool', operation: 'acquire', delivery: 'none' });
 }

@@ -7,6 +7,7 @@ import { ConnectionType } from './state';
 import { traceHeaders } from './trace';
 import { transportOptions } from './transport';
 
+/** @internal */
 interface StreamLine extends Line {
   readonly stream: EventStreamTransport;
 }
@@ -20,7 +21,7 @@ interface StreamLine extends Line {
  * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, keeps the id of the last event that was handed out
  * in a libSQL database: a new process goes on there. What a crash cuts off comes again.
  */
-export class SSEConnection extends LastingConnection<SSEEvent, SSEEvent, StreamLine> {
+export class SSEConnection extends LastingConnection<SSEEvent> {
   readonly #cursor: EventStreamCursor | undefined;
 
   /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
@@ -33,7 +34,7 @@ export class SSEConnection extends LastingConnection<SSEEvent, SSEEvent, StreamL
 
   /** The id after which the next connection goes on; empty when there was none. */
   get lastEventId(): string {
-    return this.last?.stream.lastEventId ?? '';
+    return (this.last as StreamLine | undefined)?.stream.lastEventId ?? '';
   }
 
   /** Always false: events come from the server only. That is no error. */
@@ -60,6 +61,7 @@ export class SSEConnection extends LastingConnection<SSEEvent, SSEEvent, StreamL
     return closed;
   }
 
+  /** @internal */
   protected override async open(
     url: string,
     signal: AbortSignal,

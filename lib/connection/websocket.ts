@@ -7,6 +7,7 @@ import { ConnectionType } from './state';
 import { traceHeaders } from './trace';
 import { transportOptions } from './transport';
 
+/** @internal */
 interface SocketLine extends Line {
   readonly socket: SocketTransport;
 }
@@ -18,7 +19,7 @@ interface SocketLine extends Line {
  * `{ text }` and binary messages as a `Buffer`. Pings are sent every `keepAlive` milliseconds, and answered, by a native
  * thread: a busy event loop does not make the other side give up.
  */
-export class WebSocketConnection extends LastingConnection<string | Buffer, any, SocketLine> {
+export class WebSocketConnection extends LastingConnection<string | Buffer, any> {
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.WEBSOCKET);
@@ -27,7 +28,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any,
 
   /** The sub-protocol that the server chose, or an empty string. */
   get protocol(): string {
-    return this.last?.socket.protocol ?? '';
+    return (this.last as SocketLine | undefined)?.socket.protocol ?? '';
   }
 
   /** Sends a message: true when it is written to the socket, which may mean waiting for room. */
@@ -44,7 +45,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any,
   }
 
   protected override async sendImpl(message: unknown): Promise<boolean> {
-    const socket = this.line?.socket;
+    const socket = (this.line as SocketLine | undefined)?.socket;
     if (!socket?.isOpen) return false;
     await socket.send(message as string | Uint8Array);
     return true;
@@ -64,12 +65,13 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any,
   }
 
   protected override async healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
-    const socket = this.line?.socket;
+    const socket = (this.line as SocketLine | undefined)?.socket;
     if (!socket?.isOpen) return super.healthCheckImpl(timeoutMs, signal);
     await socket.ping({ timeoutMs, signal });
     return true;
   }
 
+  /** @internal */
   protected override async open(
     url: string,
     signal: AbortSignal,

@@ -474,7 +474,7 @@ export interface ConnectionTls {
   serverName?: string | undefined;
   /** Default `TLSv1.2`, at the security level `maximum` `TLSv1.3`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
-  /** Whether the server's certificate is checked. Default true, at the security level `none` false. */
+  /** Whether the server's certificate is checked. Default true, at the security level `none` false; `false` needs that level. */
   rejectUnauthorized?: boolean | undefined;
 }
 /**
@@ -529,9 +529,9 @@ export interface ConnectionConfig {
   rateLimitRequests?: number | undefined;
   /** With `rateLimit`: how long a window is. Default 60 000. */
   rateLimitWindow?: number | undefined;
-  /** Whether connects, disconnects, refused credentials and refusals are logged: who, where, outcome. Default true. */
+  /** Whether connects, disconnects, refused logins and what the level forbids are logged: who, where, outcome. Default true. */
   auditLogging?: boolean | undefined;
-  /** `false`: no `metrics` events and no health checks of its own. Default true. */
+  /** `false`: no `metrics` events, no row in `metricsText()` and no health checks of its own. Default true. */
   monitoring?: boolean | undefined;
   /** What a manager does when it is unhealthy. Default `reconnect_backoff`. */
   recoveryStrategy?: RecoveryStrategy | undefined;
@@ -539,7 +539,7 @@ export interface ConnectionConfig {
   fallbackUrl?: string | undefined;
   /** Sent with each request or handshake. Default: none. */
   customHeaders?: Readonly<Record<string, string>> | undefined;
-  /** Whatever your own subclasses want to find in `config`. Default: nothing. */
+  /** `protocols` of a WebSocket, `cursor` of an SSE connection, and what your own subclasses want. Default: nothing. */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
   /** Names, addresses and networks (`10.1.0.0/16`) that the level `maximum` may reach nevertheless. Default: none. */
   customSecurityOptions?:
@@ -547,9 +547,9 @@ export interface ConnectionConfig {
         readonly allowedHosts?: readonly string[] | undefined;
       }
     | undefined;
-  /** Whether what happens is logged in detail. Default false. */
+  /** Whether every event is logged, too. Default false. */
   debug?: boolean | undefined;
-  /** The least severe records it logs. Default `info`, with `debug` `debug`. */
+  /** With `debug`: the least severe events that are logged. Default `debug`; without, it says nothing and is `info`. */
   logLevel?: LogLevel | undefined;
   /** TLS settings. Default: certificates are checked against the system's authorities. */
   tls?: ConnectionTls | undefined;
@@ -759,9 +759,9 @@ export declare class HTTPResponse {
 interface HttpCallSettings {
   /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
   timeoutMs?: number | undefined;
-  /** From the last byte sent to the head of the answer. Default 30 000. */
+  /** From the last byte sent to the head of the answer. Default 30 000, or a longer `timeoutMs`. */
   headersTimeoutMs?: number | undefined;
-  /** Between two pieces of a body, sent or received. Default 30 000. */
+  /** Between two pieces of a body, sent or received. Default 30 000, or a longer `timeoutMs`. */
   bodyTimeoutMs?: number | undefined;
   /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
   maxRedirects?: number | undefined;
@@ -780,8 +780,8 @@ interface HttpRequest {
   /** Added to the URL's own; arrays repeat the key, `undefined` is left out. */
   query?: Record<string, QueryValue | readonly QueryValue[]> | undefined;
   /**
-   * A string or bytes as they are, a stream or async iterable of bytes or strings piece by piece, `URLSearchParams` as a
-   * form, anything else as JSON.
+   * A string or bytes as they are, a stream, async iterable or `Blob` piece by piece, `URLSearchParams` and `FormData` as
+   * a form, anything else as JSON.
    */
   body?: unknown;
   /** Hands the answer over when its head is there, with the body in `stream`. */
@@ -1292,7 +1292,8 @@ export declare class CircuitBreaker extends Emitter {
 }
 /**
  * What moorline counts, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route: the state,
- * successes, failures, refusals and changes of state of every circuit breaker of the process.
+ * successes, failures, refusals and changes of state of every circuit breaker of the process; requests, how long they
+ * took and states of every connection with `monitoring`, by its name and type.
  */
 export declare function metricsText(): string;
 /** How often to repeat, and after how long. */

@@ -253,6 +253,8 @@ describe('options', () => {
       [{ customSecurityOptions: { allowedHosts: [1] } }, /allowedHosts\[0\] must be a host, got a number$/],
       [{ tls: true }, /^TypeError: options.tls must be an object/],
       [{ proxy: 1 }, /^TypeError: options.proxy must be a string/],
+      [{ proxy: 'ftp://me:hunter2@proxy' }, /^TypeError: options.proxy must be 'environment' or an http:/],
+      [{ tls: { serverNam: 'x' } }, /^TypeError: options.tls.serverNam is not a known option/],
     ];
     for (const [options, message] of bad) {
       assert.throws(
@@ -279,7 +281,7 @@ describe('options', () => {
         proxy: 'http://me:hunter2@proxy.example',
         customHeaders: { Authorization: 'Bearer hunter2', 'X-API-Key': 'hunter2', 'User-Agent': 'MyApp/1.0' },
         customOptions: { password: 'hunter2' },
-        tls: { key: 'hunter2', serverName: 'other' },
+        tls: { cert: 'a.pem', key: 'hunter2', serverName: 'other' },
       },
       'http',
     );

@@ -2,14 +2,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { spawn } from 'node:child_process';
+import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 
-import { type ConnectionConfig, HTTPConnection, WebSocketConnection } from 'moorline';
+import { type ConnectionConfig, HTTPConnection, SSEConnection, WebSocketConnection } from 'moorline';
 
+import { Authority } from './support/certificates';
 import { closing, records, type SocketServer, socketServer } from './support/connections';
 import { eventually } from './support/eventually';
-import { type Running, serve } from './support/http';
+import { type Running, serve, start } from './support/http';
 import { peersMissing } from './support/peers';
 import { freePort } from './support/servers';
 
@@ -56,6 +58,36 @@ describe('auditLogging', () => {
       assert.equal(data['url'], `http://127.0.0.1:${server.port}/path`);
     }
     assert.ok(!JSON.stringify(written).includes(SECRET));
+  });
+
+  test('what the security level forbids, with its reason, on every transport', async (t) => {
+    const written = records(t);
+    const url = `http://127.0.0.1:${server.port}`;
+    const given = { url, securityLevel: 'maximum', monitoring: false } as const;
+    await closing(t, new HTTPConnection(given)).send('x');
+    await closing(t, new SSEConnection(given)).connect();
+    await closing(t, new WebSocketConnection({ ...given, url: `wss://127.0.0.1:${server.port}` })).connect();
+    const refused = written.filter(({ data }) => data['action'] === 'security');
+    assert.deepEqual(
+      refused.map(({ level, event, data }) => [level, event, data['connectionType'], data['outcome'], data['reason']]),
+      [
+        ['warn', 'connection.audit', 'http', 'failure', 'ERR_MOORLINE_PLAIN_TEXT_REFUSED'],
+        ['warn', 'connection.audit', 'sse', 'failure', 'ERR_MOORLINE_PLAIN_TEXT_REFUSED'],
+        ['warn', 'connection.audit', 'websocket', 'failure', 'ERR_MOORLINE_ADDRESS_REFUSED'],
+      ],
+    );
+  });
+
+  test('a certificate that nobody vouches for', async (t) => {
+    const written = records(t);
+    const authority = new Authority();
+    const secure = await start(createServer(authority.issue(['IP:127.0.0.1'])));
+    t.after(() => (authority.remove(), secure.close()));
+    await closing(t, new HTTPConnection({ url: secure.url, monitoring: false })).send('x');
+    assert.deepEqual(
+      written.map(({ level, data }) => [level, data['action'], data['reason']]),
+      [['warn', 'security', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY']],
+    );
   });
 
   test('a connect that failed', { skip: peersMissing() }, async (t) => {

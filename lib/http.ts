@@ -9,9 +9,9 @@ import { type Cancel, type Handle, type HttpBodyQueue, type HttpCallOptions, typ
 export interface HttpCallSettings {
   /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
   timeoutMs?: number | undefined;
-  /** From the last byte sent to the head of the answer. Default 30 000. */
+  /** From the last byte sent to the head of the answer. Default 30 000, or a longer `timeoutMs`. */
   headersTimeoutMs?: number | undefined;
-  /** Between two pieces of a body, sent or received. Default 30 000. */
+  /** Between two pieces of a body, sent or received. Default 30 000, or a longer `timeoutMs`. */
   bodyTimeoutMs?: number | undefined;
   /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
   maxRedirects?: number | undefined;
@@ -58,8 +58,8 @@ export interface HttpRequest {
   /** Added to the URL's own; arrays repeat the key, `undefined` is left out. */
   query?: Record<string, QueryValue | readonly QueryValue[]> | undefined;
   /**
-   * A string or bytes as they are, a stream or async iterable of bytes or strings piece by piece, `URLSearchParams` as a
-   * form, anything else as JSON.
+   * A string or bytes as they are, a stream, async iterable or `Blob` piece by piece, `URLSearchParams` and `FormData` as
+   * a form, anything else as JSON.
    */
   body?: unknown;
   /** Hands the answer over when its head is there, with the body in `stream`. */
@@ -187,6 +187,12 @@ function bodyOf(body: unknown): SentBody {
     return { body: body.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
   }
   if (isStreamed(body)) return { body: native.httpBodyOpen(), source: body };
+  if (body instanceof FormData || body instanceof Blob) {
+    // Node makes the parts of it, and the type that names their boundary.
+    const { body: source, headers } = new Response(body);
+    const type = headers.get('content-type');
+    return { body: native.httpBodyOpen(), ...(type && { type }), source: source as StreamedBody };
+  }
   const json = JSON.stringify(body) as string | undefined;
   if (json === undefined) {
     const message = `request.body must be text, bytes, a stream or a JSON value, got ${typeof body}`;

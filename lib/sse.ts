@@ -18,7 +18,7 @@ export interface EventStreamClosed {
 
 /** @internal What hears an {@link EventStreamTransport}. */
 export interface EventStreamListener {
-  /** All events that came since the last time, in order. */
+  /** Events, in the order in which they came. */
   onEvents(events: SSEEvent[]): void;
   /** It was open and is so no longer. Once for each connection, after its last event. */
   onClose(closed: EventStreamClosed): void;
@@ -207,10 +207,10 @@ export class EventStreamTransport {
   #hear(connection: Connection, told: Told): void {
     // A bell that was rung before the end.
     if (told === undefined || connection.over) return;
-    const [texts, closed] = told;
+    const [text, closed] = told;
     const events: SSEEvent[] = [];
     const before = this.#news.lastEventId;
-    for (const text of texts) readEvents(text, this.#news, events);
+    readEvents(text, this.#news, events);
     const { lastEventId } = this.#news;
     try {
       if (events.length > 0) this.#listener.onEvents(events);
@@ -237,7 +237,7 @@ export class EventStreamTransport {
 }
 
 /** What crosses at a wake-up. */
-type Told = [texts: string[], closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined;
+type Told = [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined;
 
 function checkedId(id: string): string {
   if (!/[\r\n\0]/.test(id)) return id;

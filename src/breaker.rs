@@ -7,10 +7,8 @@ use std::{
 
 use moorline_core::{
     clock::Anchor,
-    metrics::Page,
     resilience::{
         breaker::{Change, Snapshot},
-        metrics,
         registry::{Registry, Watcher},
     },
 };
@@ -42,14 +40,6 @@ pub fn breaker_snapshots() -> String {
         .iter()
         .map(|breaker| snapshot(breaker.name(), &breaker.snapshot(), anchor));
     Json::Array(shown.collect()).to_string()
-}
-
-/// Every breaker of the process as Prometheus text.
-#[napi(catch_unwind)]
-pub fn breaker_metrics() -> String {
-    let mut page = Page::new();
-    metrics::write(Registry::process(), &mut page);
-    page.into_text()
 }
 
 /// Changes the state by hand: `open`, `isolate`, `half-open`, `close` or `reset`.

@@ -11,11 +11,14 @@ use moorline_core::{
     connection::{
         config::ConnectionConfig,
         security::SecurityLevel,
+        series::Series,
         tracker::{Figures, MAX_SPAN_SECONDS, Tracker},
         variables::configured,
     },
+    metrics::Registry,
     options::{OptionError, Options, Plain},
 };
+use moorline_services::dial::DialOptions;
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::{Value as Json, json};
@@ -44,6 +47,17 @@ pub fn connection_config(
 #[napi(catch_unwind)]
 pub fn connection_configured(variables: Given) -> Vec<&'static str> {
     configured(&variables.0)
+}
+
+/// Refuses `tls` and `proxy` of a connection that could not be used, or are weaker than its security level.
+#[napi(catch_unwind)]
+pub fn connection_reach(env: Env, options: Given) -> Result<()> {
+    let read = || {
+        let options = Options::new("options", &options.0)?;
+        DialOptions::read(&options)?;
+        options.finish()
+    };
+    read().map_err(|error| throw(&env, &error))
 }
 
 /// What a security level means, as JSON.
@@ -86,6 +100,21 @@ pub fn connection_tracker(env: Env, options: Given) -> Result<Handle<ConnectionT
     let window = read().map_err(|error| throw(&env, &error))?;
     let tracker = Tracker::new(window, Instant::now());
     Ok(Handle::new(ConnectionTracker(Mutex::new(tracker))))
+}
+
+/// Shows the tracker's connection in the metrics of the process, as one of this name and type.
+#[napi(catch_unwind)]
+pub fn connection_publish(tracker: Handle<ConnectionTracker>, name: String, kind: String) {
+    // It fails for a name that is another metric's, and none of ours is.
+    if let Ok(series) = Series::new(Registry::process(), &name, &kind) {
+        tracker.lock().publish(series);
+    }
+}
+
+/// The tracker's connection is in `state` now.
+#[napi(catch_unwind)]
+pub fn connection_enter(tracker: Handle<ConnectionTracker>, state: String) {
+    tracker.lock().enter(&state);
 }
 
 /// Requests a second over the last `seconds`.

@@ -12,6 +12,7 @@
     reason = "#[napi] hands every argument over by value"
 )]
 
+mod bell;
 mod breaker;
 mod bridge;
 mod connection;
@@ -21,6 +22,7 @@ mod health;
 mod http;
 mod http_text;
 mod libsql;
+mod metrics;
 mod nixtla;
 mod object_pool;
 mod policy;

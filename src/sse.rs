@@ -1,14 +1,17 @@
 //! Server-sent events: streams, and their events as texts.
 
-use std::{ffi::CStr, sync::Arc};
+use std::ffi::CStr;
 
-use moorline_services::sse::{Closed, Config, EventStream, EventStreamClient, Inbox, Listen};
+use moorline_services::sse::{Closed, Config, EventStream, EventStreamClient};
 use napi::{Env, Error, Result};
 use napi_derive::napi;
 
-use crate::bridge::{
-    Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, ended, promise,
-    record, runtime, throw,
+use crate::{
+    bell::{Taken, bell},
+    bridge::{
+        Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, ended, promise,
+        record, runtime, throw,
+    },
 };
 
 /// What streams are made from; nothing is reached yet. `headers` is a line `name:value` for each.
@@ -28,17 +31,14 @@ pub fn sse_connect(
     client: Handle<EventStreamClient>,
     last_id: String,
     #[napi(
-        ts_arg_type = "(told: [texts: string[], closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined) => void"
+        ts_arg_type = "(told: [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined) => void"
     )]
     listener: Callback,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<Promised> {
     let cancel = Cancel::token(cancel.as_ref());
     promise(&env, async move {
-        let listen = |inbox: &Arc<Inbox>| -> Arc<dyn Listen> {
-            let inbox = Arc::clone(inbox);
-            Arc::new(Bell { listener, inbox })
-        };
+        let listen = bell(listener, told);
         let stream = client.connect(&last_id, listen, &cancel).await?;
         Ok(Handle::new(stream))
     })
@@ -73,23 +73,8 @@ impl Function for Keep {
     }
 }
 
-/// Wakes JavaScript, which then gets all that has come by that time.
-struct Bell {
-    listener: Callback,
-    inbox: Arc<Inbox>,
-}
-
-impl Listen for Bell {
-    fn ring(&self) {
-        let inbox = Arc::clone(&self.inbox);
-        let taken = move || inbox.take().map_or(Value::Undefined, told);
-        self.listener.call(Value::Later(Box::new(taken)));
-    }
-}
-
-fn told((texts, closed): (Vec<String>, Option<Closed>)) -> Value {
-    let texts = texts.into_iter().map(Value::Text).collect();
-    let mut told = vec![Value::List(texts)];
+fn told((text, closed): Taken<String, Closed>) -> Value {
+    let mut told = vec![Value::Text(text)];
     told.extend(closed.map(told_end));
     Value::List(told)
 }

@@ -10,18 +10,29 @@ export interface Repetitions {
   batch: number;
   /** So many before the first look. Default: a tenth. */
   warmUp?: number;
+  /** Waits until what was given up is over: giving up does not wait, and on a busy machine it piles up. */
+  catchUp?: () => Promise<unknown>;
   /** A slow or busy machine stops here with fewer, but not with fewer than twice the warm-up. */
   limitMs: number;
 }
 
+/**
+ * Garbage is collected each time so many are done: otherwise what the allocator keeps of the largest heap ever would be
+ * measured, and how large that gets is V8's mood.
+ */
+const COLLECT_EVERY = 1000;
+
 /** Repeats `operation` in batches; how often it did. */
 async function repeat(operation: () => Promise<unknown>, least: number, repetitions: Repetitions): Promise<number> {
-  const { times, batch, limitMs } = repetitions;
+  const { times, batch, limitMs, catchUp } = repetitions;
   const started = performance.now();
   let done = 0;
   while (done < times && (done < least || performance.now() - started < limitMs)) {
     await Promise.allSettled(Array.from({ length: batch }, operation));
     done += batch;
+    if (done % COLLECT_EVERY >= batch) continue;
+    await catchUp?.();
+    globalThis.gc?.();
     // Lets timers, finalizers and the addon's own callbacks run.
     await new Promise(setImmediate);
   }
@@ -48,11 +59,11 @@ export async function measureRepeated(
   soakMs?: number,
 ): Promise<Omit<Measured, 'elapsedMs' | 'repetition'>> {
   assert.ok(globalThis.gc, 'needs --expose-gc');
-  const { times, batch, limitMs, warmUp = times / 10 } = repetitions;
-  await repeat(operation, warmUp, { times: warmUp, batch, limitMs: Infinity });
+  const { times, limitMs, warmUp = times / 10 } = repetitions;
+  await repeat(operation, warmUp, { ...repetitions, times: warmUp, limitMs: Infinity });
   const before = await look();
   const [most, until] = soakMs === undefined ? [times - warmUp, limitMs] : [Infinity, soakMs];
-  const operations = await repeat(operation, 2 * warmUp, { times: most, batch, limitMs: until });
+  const operations = await repeat(operation, 2 * warmUp, { ...repetitions, times: most, limitMs: until });
   const after = await look();
   return { grownBytes: after.rss - before.rss, operations, before, after };
 }

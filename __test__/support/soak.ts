@@ -43,9 +43,9 @@ function isFlat(measured: Parameters<typeof assertFlat>[0]): boolean {
 
 async function main(): Promise<void> {
   const minutes = Number(values.minutes);
-  const wanted = subjects.filter(({ name }) =>
-    positionals.some((part) => name.toLowerCase().includes(part.toLowerCase())),
-  );
+  // `connections` means every `…Connection`.
+  const parts = positionals.map((part) => part.toLowerCase().replace(/s$/, ''));
+  const wanted = subjects.filter(({ name }) => parts.some((part) => name.toLowerCase().includes(part)));
   if (wanted.length === 0 || !(minutes > 0)) {
     const names = subjects.map(({ name }) => name).join(', ');
     console.error(`usage: npm run soak -- <part of a name> … [--minutes 5]\nnames: ${names}`);

@@ -18,7 +18,7 @@ export interface ConnectionTls {
   serverName?: string | undefined;
   /** Default `TLSv1.2`, at the security level `maximum` `TLSv1.3`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
-  /** Whether the server's certificate is checked. Default true, at the security level `none` false. */
+  /** Whether the server's certificate is checked. Default true, at the security level `none` false; `false` needs that level. */
   rejectUnauthorized?: boolean | undefined;
 }
 
@@ -74,9 +74,9 @@ export interface ConnectionConfig {
   rateLimitRequests?: number | undefined;
   /** With `rateLimit`: how long a window is. Default 60 000. */
   rateLimitWindow?: number | undefined;
-  /** Whether connects, disconnects, refused credentials and refusals are logged: who, where, outcome. Default true. */
+  /** Whether connects, disconnects, refused logins and what the level forbids are logged: who, where, outcome. Default true. */
   auditLogging?: boolean | undefined;
-  /** `false`: no `metrics` events and no health checks of its own. Default true. */
+  /** `false`: no `metrics` events, no row in `metricsText()` and no health checks of its own. Default true. */
   monitoring?: boolean | undefined;
   /** What a manager does when it is unhealthy. Default `reconnect_backoff`. */
   recoveryStrategy?: RecoveryStrategy | undefined;
@@ -84,13 +84,13 @@ export interface ConnectionConfig {
   fallbackUrl?: string | undefined;
   /** Sent with each request or handshake. Default: none. */
   customHeaders?: Readonly<Record<string, string>> | undefined;
-  /** Whatever your own subclasses want to find in `config`. Default: nothing. */
+  /** `protocols` of a WebSocket, `cursor` of an SSE connection, and what your own subclasses want. Default: nothing. */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
   /** Names, addresses and networks (`10.1.0.0/16`) that the level `maximum` may reach nevertheless. Default: none. */
   customSecurityOptions?: { readonly allowedHosts?: readonly string[] | undefined } | undefined;
-  /** Whether what happens is logged in detail. Default false. */
+  /** Whether every event is logged, too. Default false. */
   debug?: boolean | undefined;
-  /** The least severe records it logs. Default `info`, with `debug` `debug`. */
+  /** With `debug`: the least severe events that are logged. Default `debug`; without, it says nothing and is `info`. */
   logLevel?: LogLevel | undefined;
   /** TLS settings. Default: certificates are checked against the system's authorities. */
   tls?: ConnectionTls | undefined;
@@ -148,6 +148,9 @@ function resolve(
   if (proxy !== undefined && typeof proxy !== 'string') throw invalidType('options.proxy', 'a string', proxy);
   const read = JSON.parse(native.connectionConfig(data, variables, type)) as Record<string, unknown>;
   for (const key of LIMITS) read[key] ??= Infinity;
+  // What is passed on as it was given is looked at here, too: not only when the first connection is made.
+  if (tls !== undefined || proxy !== undefined)
+    native.connectionReach({ tls, proxy, securityLevel: read['securityLevel'] });
   return redacted({
     url: undefined,
     connectionType: undefined,

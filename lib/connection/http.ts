@@ -19,7 +19,6 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']);
-const CREDENTIALS = /^(authorization|proxy-authorization|cookie|x-api-key)$/i;
 
 /**
  * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
@@ -183,7 +182,7 @@ export class HTTPConnection extends BaseConnection {
     const url = joined(base, path);
     const own = new URL(url).origin === new URL(base).origin;
     const common = Object.entries({ ...this.config.customHeaders, ...traceHeaders() });
-    const sent = own ? common : common.filter(([name]) => !CREDENTIALS.test(name));
+    const sent = own ? common : common.filter(([name]) => !native.httpCredentialHeader(name));
     const given = pairs(headers);
     const named = new Set(given.map(([name]) => name.toLowerCase()));
     return { url, headers: [...sent.filter(([name]) => !named.has(name.toLowerCase())), ...given] };

@@ -1,9 +1,12 @@
+import { MoorlineError } from '../error';
 import { log, type LogLevel } from '../logger';
+import { native } from '../native';
 import type { ResolvedConnectionConfig } from './config';
 import { shownUrl } from './redaction';
 import type { ConnectionEvent } from './state';
 
-const SECRET_HEADER = /auth|token|key|secret|cookie|password|credential|signature/i;
+/** What the security level forbade before anything was sent. */
+const FORBIDDEN = new Set(['ERR_MOORLINE_PLAIN_TEXT_REFUSED', 'ERR_MOORLINE_ADDRESS_REFUSED', 'ERR_INSECURE_REDIRECT']);
 
 /** What is written down about a connection: its events when it is debugged, and who connected where. */
 export class Journal {
@@ -16,7 +19,7 @@ export class Journal {
     this.#id = id;
     this.#config = config;
     this.hasCredentials =
-      Object.keys(config.customHeaders).some((name) => SECRET_HEADER.test(name)) || hasUserInfo(config.url);
+      Object.keys(config.customHeaders).some((name) => native.httpCredentialHeader(name)) || hasUserInfo(config.url);
   }
 
   /** An event, where `debug` asks for it. */
@@ -25,6 +28,12 @@ export class Journal {
     const level: LogLevel = severity === 'error' ? 'error' : severity === 'warning' ? 'warn' : 'debug';
     const written = () => ({ connection: this.#config.name, message, ...withoutErrors(data) });
     log(level, `connection.${eventType}`, this.#id, written, this.#config.logLevel);
+  }
+
+  /** A failure that is a matter of security: what the level forbids, and a certificate that nobody should trust. */
+  failed(error: unknown): void {
+    if (!(error instanceof MoorlineError)) return;
+    if (error.kind === 'tls' || FORBIDDEN.has(error.code)) this.audit('security', 'failure', error.code);
   }
 
   /**

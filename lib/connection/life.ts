@@ -51,6 +51,7 @@ export abstract class ConnectionLife extends Emitter {
     super(config.connectionType, config.name);
     this.config = Object.freeze(config);
     this.journal = new Journal(this.connectionId, config);
+    if (config.monitoring) this.#tracker.publish(config.name, config.connectionType);
     this.#onEvent = new Handlers(this.connectionId);
     this.#onState = new Handlers(this.connectionId);
     this.#onHealth = new Handlers(this.connectionId);
@@ -144,6 +145,7 @@ export abstract class ConnectionLife extends Emitter {
     const data = { error, context, error_type: failure.name };
     this.emitEvent('error', { severity: 'error', message: failure.message, data });
     if (this.listenerCount('error') > 0) this.tell('error', () => ({ error, context }));
+    this.journal.failed(error);
     const meaning = meaningOf(error, context);
     if (!meaning) return;
     if (meaning === 'authentication_failed') {
@@ -173,6 +175,7 @@ export abstract class ConnectionLife extends Emitter {
     const before = this.#state;
     if (state === before) return;
     this.#state = state;
+    this.#tracker.enter(state);
     this.#updatedAt = Date.now();
     this.emitEvent('state_changed', { data: { old_state: before, new_state: state } });
     this.tell('state', () => ({ from: before, to: state }));

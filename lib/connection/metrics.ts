@@ -132,6 +132,16 @@ export class ConnectionMetricsTracker {
     return { metrics, consecutiveErrors: figures.consecutiveErrors };
   }
 
+  /** @internal Shows its connection in `metricsText()`, as one of this name and type. */
+  publish(name: string, type: string): void {
+    native.connectionPublish(this.#tracker, name, type);
+  }
+
+  /** @internal The connection is in that state now. */
+  enter(state: string): void {
+    native.connectionEnter(this.#tracker, state);
+  }
+
   #figures(): Figures {
     return JSON.parse(native.connectionFigures(this.#tracker)) as Figures;
   }

@@ -3,20 +3,23 @@
 mod hot;
 mod told;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use moorline_core::{
     limit::Limit,
     options::{OptionError, Options, Plain, Read},
 };
-use moorline_services::websocket::{Config, Inbox, Listen, Socket, WebSocketClient};
+use moorline_services::websocket::{Config, Socket, WebSocketClient};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use crate::bridge::{Callback, Cancel, Given, Handle, Promised, Value, promise, throw};
+use crate::{
+    bell::bell,
+    bridge::{Callback, Cancel, Given, Handle, Promised, Value, promise, throw},
+};
 
 pub(crate) use hot::register;
-use told::Bell;
+use told::told;
 
 /// How long a ping waits for its answer, unless told otherwise.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,13 +47,7 @@ pub fn websocket_connect(
 ) -> Result<Promised> {
     let cancel = Cancel::token(cancel.as_ref());
     promise(&env, async move {
-        let listen = |inbox: &Arc<Inbox>| -> Arc<dyn Listen> {
-            Arc::new(Bell {
-                listener,
-                inbox: Arc::clone(inbox),
-            })
-        };
-        let socket = client.connect(listen, &cancel).await?;
+        let socket = client.connect(bell(listener, told), &cancel).await?;
         let protocol = socket.protocol().to_owned();
         let compression = socket
             .compression()

@@ -1,28 +1,15 @@
 //! What a connection tells, in the shapes that `lib/websocket.ts` reads.
 
-use std::sync::Arc;
+use moorline_services::websocket::{Batch, Closed, Entry};
 
-use moorline_services::websocket::{Batch, Closed, Entry, Inbox, Listen};
-
-use crate::bridge::{Callback, Element, Packed, Value, record};
-
-/// Wakes JavaScript, which then gets all that has come by that time.
-pub(super) struct Bell {
-    pub(super) listener: Callback,
-    pub(super) inbox: Arc<Inbox>,
-}
-
-impl Listen for Bell {
-    fn ring(&self) {
-        let inbox = Arc::clone(&self.inbox);
-        let taken = move || inbox.take().map_or(Value::Undefined, told);
-        self.listener.call(Value::Later(Box::new(taken)));
-    }
-}
+use crate::{
+    bell::Taken,
+    bridge::{Element, Packed, Value, record},
+};
 
 /// One text as it is; several as an array; with anything else, `[messages, bytes, pings, closed]`, where small
 /// binary messages are their lengths in `bytes`.
-fn told((mut batch, closed): (Batch, Option<Closed>)) -> Value {
+pub(super) fn told((mut batch, closed): Taken<Batch, Closed>) -> Value {
     let plain = batch.binary.is_empty()
         && batch.pings == 0
         && closed.is_none()

@@ -58,9 +58,46 @@ pub fn redact_url(url: &str) -> String {
     }
 }
 
+/// What names of headers with a credential have in them.
+const CREDENTIAL_WORDS: [&str; 8] = [
+    "auth",
+    "token",
+    "key",
+    "secret",
+    "cookie",
+    "password",
+    "credential",
+    "signature",
+];
+/// Has such a word in it, and tells nobody anything.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Whether a header of this name carries a credential, as far as a name can tell. In doubt it does.
+pub fn is_credential_header(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name != IDEMPOTENCY_KEY && CREDENTIAL_WORDS.iter().any(|word| name.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_with_credentials_are_known_by_their_names() {
+        for name in [
+            "Authorization",
+            "proxy-authorization",
+            "Cookie",
+            "X-API-Key",
+            "x-auth-token",
+            "X-Hub-Signature-256",
+        ] {
+            assert!(is_credential_header(name), "{name}");
+        }
+        for name in ["accept", "content-type", "Idempotency-Key", "traceparent"] {
+            assert!(!is_credential_header(name), "{name}");
+        }
+    }
 
     #[test]
     fn debug_shows_no_byte_of_it() {

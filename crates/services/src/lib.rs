@@ -9,6 +9,7 @@
 
 pub mod dial;
 pub mod http;
+pub mod inbox;
 pub mod libsql;
 pub mod nixtla;
 pub mod pipeline;

@@ -6,5 +6,6 @@ pub mod policy;
 pub mod pool;
 pub mod retry;
 pub mod security;
+pub mod series;
 pub mod tracker;
 pub mod variables;

@@ -5,6 +5,8 @@ use std::{
     time::Instant,
 };
 
+use super::series::Series;
+
 /// The longest span that throughput can be asked for, and what it is asked for by default.
 pub const MAX_SPAN_SECONDS: u64 = 300;
 const SPAN_SECONDS: u64 = 60;
@@ -39,6 +41,7 @@ pub struct Tracker {
     consecutive_errors: u64,
     error_types: BTreeMap<String, u64>,
     last: Option<(Instant, f64)>,
+    series: Option<Series>,
 }
 
 /// What a [`Tracker`] has counted.
@@ -84,6 +87,19 @@ impl Tracker {
             consecutive_errors: 0,
             error_types: BTreeMap::new(),
             last: None,
+            series: None,
+        }
+    }
+
+    /// From now on what it counts is counted in `series` as well.
+    pub fn publish(&mut self, series: Series) {
+        self.series = Some(series);
+    }
+
+    /// The connection is in `state` now.
+    pub fn enter(&mut self, state: &str) {
+        if let Some(series) = &mut self.series {
+            series.enter(state);
         }
     }
 
@@ -96,6 +112,9 @@ impl Tracker {
         bytes: u64,
         now: Instant,
     ) {
+        if let Some(series) = &self.series {
+            series.record(took_ms, ok);
+        }
         if self.samples.len() == self.window {
             self.samples.pop_front();
         }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{Counter, Gauge, Histogram, Page, Shape};
@@ -71,6 +71,12 @@ enum Series {
 }
 
 impl Registry {
+    /// The registry of the process.
+    pub fn process() -> &'static Self {
+        static PROCESS: LazyLock<Registry> = LazyLock::new(Registry::default);
+        &PROCESS
+    }
+
     /// A registry without families.
     pub fn new() -> Self {
         Self::default()

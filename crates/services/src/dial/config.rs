@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use moorline_core::{
     connection::security::{Rules, TlsFloor},
+    limit::Limit,
     options::{OptionError, Options, Read},
 };
 use url::Url;
@@ -15,6 +16,9 @@ use super::{
 
 /// How long connecting may take, name resolution, proxy and TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `Infinity`, for what can only be told of a time: long enough that nobody sees the end of it.
+pub(crate) const FOR_EVER: Duration = Duration::from_hours(24 * 365);
 
 /// Whether connections go through a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +35,7 @@ pub enum Proxy {
 /// What distinguishes one dialer from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialOptions {
-    /// `connectTimeoutMs`: how long connecting may take (default 10 s).
+    /// `connectTimeoutMs`: how long connecting may take (default 10 s); `Infinity`: as long as the system tries.
     pub connect_timeout: Duration,
     /// `tls`: TLS settings.
     pub tls: TlsOptions,
@@ -64,7 +68,10 @@ impl DialOptions {
         let public_only = rules.is_some_and(|rules| rules.public_only);
         let https_stays = rules.is_some_and(|rules| rules.https_stays);
         Ok(Self {
-            connect_timeout: options.ms("connectTimeoutMs", CONNECT_TIMEOUT, 1.0)?,
+            connect_timeout: options
+                .ms_limit("connectTimeoutMs", Limit::At(CONNECT_TIMEOUT), 1.0)?
+                .get()
+                .unwrap_or(FOR_EVER),
             tls: read_tls(options, rules)?,
             proxy: read_proxy(options)?,
             guard: AddressGuard::read(
@@ -201,7 +208,9 @@ mod tests {
     }
 
     #[test]
-    fn a_time_limit_of_nothing_is_refused() {
+    fn a_time_limit_of_nothing_is_refused_and_one_of_infinity_is_none() {
         assert!(read("connectTimeoutMs", Plain::Number(0.0)).is_err());
+        let off = read("connectTimeoutMs", Plain::Number(f64::INFINITY)).unwrap();
+        assert_eq!(off.connect_timeout, FOR_EVER);
     }
 }

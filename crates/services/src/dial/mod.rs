@@ -22,6 +22,7 @@ mod tls;
 mod tunnel;
 mod verify;
 
+pub(crate) use config::FOR_EVER;
 pub use config::{DialOptions, Proxy};
 pub use dialer::Dialer;
 pub use error::Phase;

@@ -17,6 +17,9 @@ use crate::dial::{DialOptions, Proxy, TlsOptions};
 
 /// An idle connection is closed after this time: sooner than the 60 s after which usual load balancers do it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// More idle connections to one server are closed at once. A call that is given up while its connection is being made
+/// leaves that connection behind, so without a bound there would be one for each.
+const MAX_IDLE_PER_HOST: usize = 64;
 const USER_AGENT: &str = concat!("moorline/", env!("CARGO_PKG_VERSION"));
 
 /// An HTTP client with its pool of connections. Nothing is built and no certificate is read before the first call.
@@ -102,6 +105,7 @@ impl HttpClient {
             .tls_backend_preconfigured(tls)
             .connect_timeout(self.options.connect_timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
             .redirect(redirect::Policy::none())
             .user_agent(USER_AGENT);
         let builder = match &self.options.proxy {

@@ -7,7 +7,7 @@ use moorline_core::{
     options::{OptionError, Options, Plain, Read},
 };
 
-use crate::dial::DialOptions;
+use crate::dial::{DialOptions, FOR_EVER};
 
 const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 const MAX_REDIRECTS: u64 = 5;
@@ -26,7 +26,8 @@ pub struct HttpOptions {
     pub dial: DialOptions,
     /// What a call may say otherwise.
     pub call: CallOptions,
-    /// `keepAliveTimeoutMs`: how long an unused connection is kept (50 000); a server's own shorter hint wins.
+    /// `keepAliveTimeoutMs`: how long an unused connection is kept (50 000; `Infinity`: for ever); a server's own
+    /// shorter hint wins.
     pub keep_alive: Duration,
     /// `maxConnections`: to one origin at once (256); further requests wait their turn.
     pub max_connections: u32,
@@ -39,9 +40,9 @@ pub struct HttpOptions {
 pub struct CallOptions {
     /// `timeoutMs`: the whole call until its body is read, or its head when the body is streamed (30 000).
     pub timeout: Limit<Duration>,
-    /// `headersTimeoutMs`: from the last byte sent to the head of the answer (30 000).
+    /// `headersTimeoutMs`: from the last byte sent to the head of the answer (30 000, or a longer `timeoutMs`).
     pub headers_timeout: Limit<Duration>,
-    /// `bodyTimeoutMs`: between two pieces of a body, sent or received (30 000).
+    /// `bodyTimeoutMs`: between two pieces of a body, sent or received (30 000, or a longer `timeoutMs`).
     pub body_timeout: Limit<Duration>,
     /// `maxRedirects`: followed at most (5); 0 answers with the redirect itself.
     pub max_redirects: u32,
@@ -73,7 +74,10 @@ impl HttpOptions {
         let read = Self {
             dial: DialOptions::read(&options)?,
             call: CallOptions::default().over(&options)?,
-            keep_alive: options.ms("keepAliveTimeoutMs", KEEP_ALIVE, 1.0)?,
+            keep_alive: options
+                .ms_limit("keepAliveTimeoutMs", Limit::At(KEEP_ALIVE), 1.0)?
+                .get()
+                .unwrap_or(FOR_EVER),
             max_connections: options.integer("maxConnections", MAX_CONNECTIONS, 1..=10_000)? as u32,
             http2: options.flag("http2", true)?,
         };
@@ -86,10 +90,23 @@ impl CallOptions {
     /// These options where `options` says nothing else.
     fn over(self, options: &Options<'_>) -> Read<Self> {
         let bytes = |key, default| options.integer_limit(key, default, 0..=ANY_BYTES);
+        let timeout = options.ms_limit("timeoutMs", self.timeout, 1.0)?;
+        let phase = |own| {
+            let chosen = own != longer(TIMEOUT, self.timeout);
+            if chosen {
+                own
+            } else {
+                longer(TIMEOUT, timeout)
+            }
+        };
         Ok(Self {
-            timeout: options.ms_limit("timeoutMs", self.timeout, 1.0)?,
-            headers_timeout: options.ms_limit("headersTimeoutMs", self.headers_timeout, 1.0)?,
-            body_timeout: options.ms_limit("bodyTimeoutMs", self.body_timeout, 1.0)?,
+            timeout,
+            headers_timeout: options.ms_limit(
+                "headersTimeoutMs",
+                phase(self.headers_timeout),
+                1.0,
+            )?,
+            body_timeout: options.ms_limit("bodyTimeoutMs", phase(self.body_timeout), 1.0)?,
             max_redirects: options.integer("maxRedirects", self.max_redirects.into(), 0..=20)?
                 as u32,
             max_response_bytes: bytes("maxResponseBytes", self.max_response_bytes)?,
@@ -104,6 +121,14 @@ impl CallOptions {
         let read = self.over(&options)?;
         options.finish()?;
         Ok(read)
+    }
+}
+
+/// Whoever gives a call more time than a phase has by default means the phase, too.
+fn longer(phase: Limit<Duration>, whole: Limit<Duration>) -> Limit<Duration> {
+    match (phase, whole) {
+        (Limit::At(phase), Limit::At(whole)) => Limit::At(phase.max(whole)),
+        _ => Limit::Off,
     }
 }
 
@@ -146,6 +171,37 @@ mod tests {
         assert_eq!(call.body_timeout, Limit::Off);
         let unknown = base.for_call(&map(&[("timeout", Plain::Number(5.0))]));
         assert!(unknown.unwrap_err().message.starts_with("request.timeout "));
+    }
+
+    #[test]
+    fn more_time_for_a_call_is_more_time_for_its_phases_unless_they_have_their_own() {
+        let minute = Limit::At(Duration::from_mins(1));
+        let own = Limit::At(Duration::from_millis(7));
+        let base = read(&[
+            ("timeoutMs", Plain::Number(60_000.0)),
+            ("bodyTimeoutMs", Plain::Number(7.0)),
+        ])
+        .unwrap()
+        .call;
+        assert_eq!((base.headers_timeout, base.body_timeout), (minute, own));
+        let endless = map(&[("timeoutMs", Plain::Number(f64::INFINITY))]);
+        let call = CallOptions::default().for_call(&endless).unwrap();
+        assert_eq!(
+            (call.headers_timeout, call.body_timeout),
+            (Limit::Off, Limit::Off)
+        );
+        assert_eq!(base.for_call(&endless).unwrap().body_timeout, own);
+        let longer = map(&[("timeoutMs", Plain::Number(120_000.0))]);
+        let call = base.for_call(&longer).unwrap();
+        assert_eq!(call.headers_timeout, Limit::At(Duration::from_mins(2)));
+        let short = read(&[("timeoutMs", Plain::Number(5.0))]).unwrap().call;
+        assert_eq!(short.headers_timeout, TIMEOUT);
+    }
+
+    #[test]
+    fn an_unused_connection_may_be_kept_for_ever() {
+        let options = read(&[("keepAliveTimeoutMs", Plain::Number(f64::INFINITY))]).unwrap();
+        assert_eq!(options.keep_alive, FOR_EVER);
     }
 
     #[test]

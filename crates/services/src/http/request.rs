@@ -5,7 +5,9 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
     header::{self, Entry},
 };
-use moorline_core::{options::Read, resilience::repeat::is_idempotent};
+use moorline_core::{
+    options::Read, resilience::repeat::is_idempotent, secret::is_credential_header,
+};
 use url::Url;
 
 use super::{
@@ -117,14 +119,9 @@ impl Request {
             self.url.scheme() == url.scheme() && self.url.authority() == url.authority();
         let bodiless = matches!(body, RequestBody::Empty);
         self.headers.retain(|(name, _)| {
-            let secret = [
-                header::AUTHORIZATION,
-                header::COOKIE,
-                header::PROXY_AUTHORIZATION,
-            ];
             let about_body = [header::CONTENT_TYPE, header::CONTENT_ENCODING];
             *name != header::HOST
-                && (same_origin || !secret.contains(name))
+                && (same_origin || !is_credential_header(name.as_str()))
                 && !(bodiless && about_body.contains(name))
         });
         self.url = url;

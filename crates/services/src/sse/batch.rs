@@ -5,13 +5,51 @@
 //! feeds between them: the id when it is a new one (NUL alone: the empty one), the type, and the time before a
 //! reconnect, followed by `!` when there is no event with it. `lib/sse-events.ts` reads it.
 
-use std::fmt::Write;
+use std::{collections::VecDeque, fmt::Write};
 
 use super::parser::{Event, News, Sink};
+use crate::inbox::Contents;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Batch {
     pub(super) text: String,
+}
+
+/// A string cut out of a text keeps all of it in memory, so texts do not grow beyond this.
+pub(super) const TEXT_BYTES: usize = 64 << 10;
+
+/// What waits for JavaScript, which gets one text at a time: it holds hundreds of events, and each becomes an object.
+#[derive(Debug, Default)]
+pub struct Texts {
+    texts: VecDeque<String>,
+    bytes: usize,
+}
+
+impl Texts {
+    pub(super) fn push(&mut self, batch: Batch) {
+        self.bytes += batch.text.len();
+        match self.texts.back_mut() {
+            Some(last) if last.len() + batch.text.len() <= TEXT_BYTES => {
+                last.push_str(&batch.text);
+            }
+            _ => self.texts.push_back(batch.text),
+        }
+    }
+}
+
+impl Contents for Texts {
+    type Piece = String;
+    fn take(&mut self) -> String {
+        let text = self.texts.pop_front().unwrap_or_default();
+        self.bytes -= text.len();
+        text
+    }
+    fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+    fn cost(&self) -> usize {
+        self.bytes
+    }
 }
 
 impl Batch {
@@ -57,6 +95,23 @@ impl Sink for Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_stays_small() {
+        let mut texts = Texts::default();
+        for bytes in [TEXT_BYTES / 2; 3].into_iter().chain([TEXT_BYTES * 2]) {
+            let text = "x".repeat(bytes);
+            texts.push(Batch { text });
+        }
+        assert_eq!(texts.cost(), TEXT_BYTES * 7 / 2);
+        let lengths = [(); 3].map(|()| texts.take().len());
+        assert_eq!(
+            lengths,
+            [TEXT_BYTES, TEXT_BYTES / 2, TEXT_BYTES * 2],
+            "one that is larger by itself stands alone"
+        );
+        assert_eq!((texts.is_empty(), texts.cost()), (true, 0));
+    }
 
     #[test]
     fn what_goes_without_saying_is_not_said() {

@@ -11,18 +11,25 @@ use moorline_core::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    batch::Batch,
+    batch::{Batch, TEXT_BYTES, Texts},
     error::{broken, silent, too_long},
-    inbox::{Closed, Inbox, Listen, TEXT_BYTES},
     parser::Parser,
 };
-use crate::http::Coming;
+use crate::{http::Coming, inbox::Inbox};
+
+/// How a stream ended.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// Connecting again would not help.
+    pub stopped: bool,
+    /// Why it ended, when that was neither the server's doing nor the caller's.
+    pub failure: Option<Failure>,
+}
 
 pub(super) struct Driver {
     pub(super) coming: Coming,
     pub(super) parser: Parser,
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) bell: Arc<dyn Listen>,
+    pub(super) inbox: Arc<Inbox<Texts, Closed>>,
     pub(super) idle_timeout: Limit<Duration>,
     pub(super) max_event_bytes: usize,
 }
@@ -34,15 +41,13 @@ impl Driver {
         let mut rest = Batch::default();
         self.parser.finish(&mut rest);
         self.put(rest);
-        if self.inbox.end(closed) {
-            self.bell.ring();
-        }
+        self.inbox.end(closed);
     }
 
     async fn read(&mut self) -> Closed {
         loop {
             // What does not fit here waits with the server.
-            self.inbox.has_room().await;
+            self.inbox.room().await;
             let first = self.next().await;
             match self.take_all(first) {
                 Ok(true) => {}
@@ -122,8 +127,8 @@ impl Driver {
     }
 
     fn put(&self, batch: Batch) {
-        if !batch.is_empty() && self.inbox.put(batch) {
-            self.bell.ring();
+        if !batch.is_empty() {
+            self.inbox.put(|texts| texts.push(batch));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Server-sent events: one stream at a time, as the HTML standard has it, over the HTTP engine.
 //!
 //! [`EventStreamClient`] asks for a stream and judges the answer; a task per open stream carries it from the
-//! network through the parser into a bounded [`Inbox`], which JavaScript empties once per wake-up. It makes one
+//! network through the parser into a bounded [`Inbox`](crate::inbox::Inbox), which JavaScript empties once per wake-up. It makes one
 //! attempt and reports how that went. Whether and when to connect again, with which id, is decided above by the one
 //! retry machine; the ids and the times that a server sets travel among the events. Why the parser is our own:
 //! docs/adr/0011.
@@ -11,7 +11,6 @@ mod config;
 mod cursor;
 mod driver;
 mod error;
-mod inbox;
 mod parser;
 #[cfg(test)]
 mod parser_cases;
@@ -19,7 +18,8 @@ mod parser_cases;
 mod second_opinion;
 mod service;
 
+pub use batch::Texts;
 pub use config::Config;
 pub use cursor::{Cursor, OnLost};
-pub use inbox::{Closed, Inbox, Listen};
+pub use driver::Closed;
 pub use service::{EventStream, EventStreamClient};

@@ -1,6 +1,6 @@
 //! Connecting to a stream, and what is held of one that is open.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http::{StatusCode, header};
 use moorline_core::error::{Failure, Kind, Outcome};
@@ -8,13 +8,16 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    batch::Texts,
     config::Config,
-    driver::Driver,
+    driver::{Closed, Driver},
     error::{CONNECT, SERVICE, refused, unsendable_id},
-    inbox::{Inbox, Listen},
     parser::Parser,
 };
-use crate::http::{Answer, AnswerBody, Engine};
+use crate::{
+    http::{Answer, AnswerBody, Engine},
+    inbox::{Inbox, Listen},
+};
 
 /// Makes streams from one set of options. When it is dropped they end.
 pub struct EventStreamClient {
@@ -26,8 +29,7 @@ pub struct EventStreamClient {
 
 /// An open stream. When it is dropped it is closed.
 pub struct EventStream {
-    inbox: Arc<Inbox>,
-    bell: Arc<dyn Listen>,
+    inbox: Arc<Inbox<Texts, Closed>>,
     close: CancellationToken,
 }
 
@@ -46,7 +48,7 @@ impl EventStreamClient {
     pub async fn connect(
         &self,
         last_id: &str,
-        listen: impl FnOnce(&Arc<Inbox>) -> Arc<dyn Listen>,
+        listen: impl FnOnce(&Weak<Inbox<Texts, Closed>>) -> Arc<dyn Listen>,
         cancel: &CancellationToken,
     ) -> Outcome<EventStream> {
         let request = self.config.request(Some(last_id));
@@ -60,13 +62,11 @@ impl EventStreamClient {
             let failure = Failure::new(Kind::Internal, "a streamed answer came whole");
             return Err(failure.during(SERVICE, CONNECT));
         };
-        let inbox = Arc::new(Inbox::new(self.config.queue_bytes));
-        let bell = listen(&inbox);
+        let inbox = Inbox::new(self.config.queue_bytes, listen);
         let driver = Driver {
             coming,
             parser: Parser::new(self.config.max_event_bytes, last_id),
             inbox: Arc::clone(&inbox),
-            bell: Arc::clone(&bell),
             idle_timeout: self.config.idle_timeout,
             max_event_bytes: self.config.max_event_bytes,
         };
@@ -79,16 +79,14 @@ impl EventStreamClient {
                 () = driver.run() => {}
             }
         });
-        Ok(EventStream { inbox, bell, close })
+        Ok(EventStream { inbox, close })
     }
 }
 
 impl EventStream {
     /// Gives out what comes.
     pub fn resume(&self) {
-        if self.inbox.resume() {
-            self.bell.ring();
-        }
+        self.inbox.resume();
     }
 
     /// From now on nothing is given out, and in the end the server has to wait.
@@ -98,7 +96,7 @@ impl EventStream {
 
     /// Closes the connection; nothing more is told.
     pub fn close(&self) {
-        self.inbox.pause();
+        self.inbox.silence();
         self.close.cancel();
     }
 }

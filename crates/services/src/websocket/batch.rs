@@ -1,5 +1,7 @@
 //! Messages on their way to JavaScript, packed: no allocation for each of thousands of small ones.
 
+use crate::inbox::Contents;
+
 /// Binary messages of this size and more keep the memory they were received in.
 const LARGE_BYTES: usize = 64 * 1024;
 /// What a message costs beside its bytes, so that empty ones count too.
@@ -32,17 +34,20 @@ pub struct Batch {
     cost: usize,
 }
 
-impl Batch {
-    /// What it takes of the queue's bound.
-    pub(super) fn cost(&self) -> usize {
-        self.cost
+impl Contents for Batch {
+    type Piece = Self;
+    fn take(&mut self) -> Self {
+        std::mem::take(self)
     }
-
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.pings == 0
     }
+    fn cost(&self) -> usize {
+        self.cost
+    }
+}
 
+impl Batch {
     pub(super) fn push_text(&mut self, text: &str) {
         self.cost += text.len() + MESSAGE_COST;
         self.text.extend_from_slice(text.as_bytes());

@@ -3,7 +3,7 @@
 //! tokio-tungstenite shakes hands and reads and writes the headers of frames; what happens between frames is
 //! ours, because it does not know permessage-deflate, and because messages must cross to JavaScript in batches
 //! (docs/adr/0008). What is decided stands apart from what is done: [`receive`], [`extension`], [`deflate`],
-//! [`outbound`], [`inbox`] and [`liveness`] are machines without sockets, and [`driver`] is the one task that
+//! [`outbound`] and [`liveness`] are machines without sockets, and [`driver`] is the one task that
 //! moves bytes between them and the wire. Whoever sends over plain TCP writes to the socket directly, and leaves to
 //! the driver only what the system does not take at once.
 
@@ -16,7 +16,6 @@ mod driver;
 mod error;
 mod extension;
 mod frame;
-mod inbox;
 mod liveness;
 mod outbound;
 mod receive;
@@ -28,6 +27,6 @@ mod wire;
 
 pub use batch::{Batch, Entry};
 pub use config::{Compression, Config};
+pub use driver::Closed;
 pub use extension::Agreement;
-pub use inbox::{Closed, Inbox, Listen};
 pub use service::{Flushed, Socket, WebSocketClient};

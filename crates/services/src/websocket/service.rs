@@ -1,7 +1,7 @@
 //! A WebSocket as its user sees it.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -15,16 +15,19 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    batch::Batch,
     config::Config,
     connect::{self, Opened},
-    driver::Driver,
+    driver::{Closed, Driver},
     error::{SERVICE, closed, ping_timed_out, send_timed_out},
     extension::Agreement,
-    inbox::{Inbox, Listen},
     outbound::{Message, Outbound, Pushed, undelivered},
     shared::Shared,
 };
-use crate::dial::Dialer;
+use crate::{
+    dial::Dialer,
+    inbox::{Inbox, Listen},
+};
 
 /// What connections are made from.
 pub struct WebSocketClient {
@@ -36,7 +39,6 @@ pub struct WebSocketClient {
 pub struct Socket {
     shared: Arc<Shared>,
     config: Arc<Config>,
-    listener: Arc<dyn Listen>,
     protocol: String,
     compression: Option<Agreement>,
 }
@@ -62,7 +64,7 @@ impl WebSocketClient {
     /// A new connection, paused: it gives nothing out before [`Socket::resume`].
     pub async fn connect(
         &self,
-        listener: impl FnOnce(&Arc<Inbox>) -> Arc<dyn Listen>,
+        listen: impl FnOnce(&Weak<Inbox<Batch, Closed>>) -> Arc<dyn Listen>,
         cancel: &CancellationToken,
     ) -> Outcome<Socket> {
         let opened = tokio::select! {
@@ -70,19 +72,13 @@ impl WebSocketClient {
             () = cancel.cancelled() => return Err(Failure::aborted().during(SERVICE, "connect")),
             opened = connect::open(&self.config, &self.dialer) => opened?,
         };
-        let inbox = Arc::new(Inbox::new(self.config.receive_queue));
-        let listener = listener(&inbox);
-        Ok(Socket::start(&self.config, opened, inbox, listener))
+        let inbox = Inbox::new(self.config.receive_queue, listen);
+        Ok(Socket::start(&self.config, opened, inbox))
     }
 }
 
 impl Socket {
-    fn start(
-        config: &Arc<Config>,
-        opened: Opened,
-        inbox: Arc<Inbox>,
-        listener: Arc<dyn Listen>,
-    ) -> Self {
+    fn start(config: &Arc<Config>, opened: Opened, inbox: Arc<Inbox<Batch, Closed>>) -> Self {
         let compress = opened.compression.is_some();
         let queue = Outbound::new(config.send_queue, compress);
         // Compressing is not the sender's work.
@@ -91,7 +87,6 @@ impl Socket {
         let socket = Self {
             shared: Arc::clone(&shared),
             config: Arc::clone(config),
-            listener: Arc::clone(&listener),
             protocol: opened.protocol,
             compression: opened.compression,
         };
@@ -101,7 +96,6 @@ impl Socket {
             opened.early,
             opened.compression,
             shared,
-            listener,
         );
         tokio::spawn(driver);
         socket
@@ -290,9 +284,7 @@ impl Socket {
 
     /// Gives out what comes, from now on.
     pub fn resume(&self) {
-        if self.shared.inbox.resume() {
-            self.listener.ring();
-        }
+        self.shared.inbox.resume();
     }
 
     /// Gives out nothing; when the inbox is full, nothing more is received either.

@@ -10,13 +10,15 @@ use tokio::{net::tcp::OwnedWriteHalf, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    inbox::Inbox,
+    batch::Batch,
+    driver::Closed,
     outbound::{Outbound, undelivered},
 };
+use crate::inbox::Inbox;
 
 /// What the driver and the socket's user share.
 pub(super) struct Shared {
-    pub(super) inbox: Arc<Inbox>,
+    pub(super) inbox: Arc<Inbox<Batch, Closed>>,
     out: Mutex<Out>,
     pings: Mutex<Pings>,
     /// End it, now.
@@ -46,7 +48,7 @@ pub(super) struct Pings {
 
 impl Shared {
     pub(super) fn new(
-        inbox: Arc<Inbox>,
+        inbox: Arc<Inbox<Batch, Closed>>,
         queue: Outbound,
         socket: Option<Arc<OwnedWriteHalf>>,
     ) -> Self {

@@ -2,15 +2,29 @@
 
 use std::task::{Context, Poll};
 
+use moorline_core::error::Failure;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 
 use super::{Driver, NO_CODE, STEPS};
 use crate::websocket::{
     error::{closed, violated},
-    inbox::Closed,
     violation::Violation,
 };
+
+/// How a connection ended.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// The close code: the server's, or ours when the server broke the protocol; 1005 when the close frame had
+    /// none, 1006 when there was no close frame.
+    pub code: u16,
+    /// The server's reason.
+    pub reason: String,
+    /// Whether both sides sent a close frame.
+    pub clean: bool,
+    /// Why it ended, when it was not closed.
+    pub failure: Option<Failure>,
+}
 
 impl Driver {
     /// Sends the close frame that was asked for, behind all that was accepted.
@@ -59,14 +73,11 @@ impl Driver {
         };
         match visits {
             None => {
-                let Some(ring) = self.shared.inbox.call() else {
+                if !self.shared.inbox.call() {
                     return Err(self.refuse(violation));
-                };
+                }
                 // The visit at which the messages were taken is not over when they are; the one after it is.
                 self.refused = Some((violation, Some(now)));
-                if ring {
-                    self.listener.ring();
-                }
                 Ok(true)
             }
             Some(before) if now > before => Err(self.refuse(violation)),
@@ -126,9 +137,7 @@ impl Driver {
         };
         self.unread = last_frame;
         self.shared.pings().end();
-        if self.shared.inbox.end(end) {
-            self.listener.ring();
-        }
+        self.shared.inbox.end(end);
         self.shared.over.cancel();
     }
 

@@ -15,19 +15,21 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::Control as ControlC
 
 mod closing;
 
+pub use closing::Closed;
+
 use super::{
     compress::Compressor,
     config::Config,
     deflate::Inflater,
     error::{closed, ended, lost, silent, unanswered_close},
     extension::Agreement,
-    inbox::{Closed, Listen},
     liveness::{Beat, Liveness},
     receive::{Control, Received, Receiver},
     shared::Shared,
     violation::Violation,
     wire::Wire,
 };
+use crate::inbox::Contents;
 
 /// Read at once; a thread has one buffer of this size for all its connections.
 const READ_BYTES: usize = 64 * 1024;
@@ -49,7 +51,6 @@ thread_local! {
 pub(super) struct Driver {
     wire: Wire,
     shared: Arc<Shared>,
-    listener: Arc<dyn Listen>,
     receiver: Receiver,
     received: Received,
     compressor: Option<Compressor>,
@@ -81,14 +82,12 @@ impl Driver {
         early: Vec<u8>,
         compression: Option<Agreement>,
         shared: Arc<Shared>,
-        listener: Arc<dyn Listen>,
     ) -> Self {
         let now = Instant::now();
         let threshold = config.compression.map_or(0, |it| it.threshold);
         Self {
             wire,
             shared,
-            listener,
             receiver: Receiver::new(config.max_message, compression.as_ref().map(Inflater::new)),
             received: Received::default(),
             compressor: compression.map(|agreement| Compressor::new(&agreement, threshold)),
@@ -231,8 +230,9 @@ impl Driver {
             }
         }
         // After the pongs: what answers a message must not overtake what answers a ping before it.
-        if !self.received.batch.is_empty() && self.shared.inbox.put(&mut self.received.batch) {
-            self.listener.ring();
+        if !self.received.batch.is_empty() {
+            let received = &mut self.received.batch;
+            self.shared.inbox.put(|batch| batch.append(received));
         }
     }
 

@@ -1,0 +1,80 @@
+// Servers of `ws`, plain and over TLS, which do what a test tells them, and sockets that are ended after it.
+import { createServer, type IncomingMessage } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { after, afterEach, before } from 'node:test';
+
+import { Authority } from './certificates';
+import { peer } from './peers';
+import { Ears, type SocketOptions } from './websocket';
+
+/** What a bound may be exceeded by. */
+export const SLACK_MS = process.env['CI'] ? 1000 : 100;
+
+/** Sends everything back as it came. */
+const echo = (socket: any) => {
+  socket.on('message', (data: Buffer, binary: boolean) => socket.send(data, { binary }));
+};
+
+/** The servers of one `describe`, whose hooks it registers. */
+export class SocketStage {
+  readonly authority = new Authority();
+  port = 0;
+  securePort = 0;
+  /** What the server does with a new connection; by default it echoes. */
+  serve: (socket: any, request: IncomingMessage) => void = echo;
+  serverOptions: Record<string, unknown> = {};
+  /** Takes the place of the handshake. */
+  refuse: ((socket: Socket) => void) | undefined;
+  #open: Ears[] = [];
+
+  constructor() {
+    const http = createServer();
+    const https = createSecureServer(this.authority.issue(['IP:127.0.0.1']));
+    before(async () => {
+      for (const server of [http, https]) {
+        server.on('upgrade', await this.#accept());
+        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      }
+      this.port = (http.address() as AddressInfo).port;
+      this.securePort = (https.address() as AddressInfo).port;
+    });
+    after(() => {
+      http.close().closeAllConnections();
+      https.close().closeAllConnections();
+      this.authority.remove();
+    });
+    afterEach(() => {
+      for (const ears of this.#open) ears.transport.terminate();
+      this.#open = [];
+      this.serve = echo;
+      this.serverOptions = {};
+      this.refuse = undefined;
+    });
+  }
+
+  async #accept() {
+    const { WebSocketServer } = await peer('ws');
+    return (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      if (this.refuse) return this.refuse(socket);
+      const server = new WebSocketServer({ noServer: true, maxPayload: 0, ...this.serverOptions });
+      server.handleUpgrade(request, socket, head, (client: any) => {
+        client.on('error', () => undefined);
+        this.serve(client, request);
+      });
+    };
+  }
+
+  /** A socket that is not connected yet. */
+  create(options: Partial<SocketOptions> = {}): Ears {
+    const ears = new Ears({ url: `ws://127.0.0.1:${this.port}/`, ...options });
+    this.#open.push(ears);
+    return ears;
+  }
+
+  async connect(options?: Partial<SocketOptions>): Promise<Ears> {
+    const ears = this.create(options);
+    await ears.connect();
+    return ears;
+  }
+}

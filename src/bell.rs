@@ -1,0 +1,50 @@
+//! The bell of an inbox: it wakes JavaScript, which then gets all that has come by that time.
+
+use std::sync::{Arc, Weak};
+
+use moorline_services::inbox::{Contents, Inbox, Listen};
+
+use crate::bridge::{Callback, Value};
+
+/// What is taken out of an inbox, and the end when that has come.
+pub(crate) type Taken<P, E> = (P, Option<E>);
+
+/// A bell on which `listener` is called with what `told` makes of all that is there.
+pub(crate) fn bell<C, E>(
+    listener: Callback,
+    told: fn(Taken<C::Piece, E>) -> Value,
+) -> impl FnOnce(&Weak<Inbox<C, E>>) -> Arc<dyn Listen>
+where
+    C: Contents + Send + 'static,
+    E: Send + 'static,
+{
+    move |inbox| {
+        Arc::new(Bell {
+            listener,
+            inbox: Weak::clone(inbox),
+            told,
+        })
+    }
+}
+
+/// The inbox holds it, so it does not hold the inbox.
+struct Bell<C: Contents, E> {
+    listener: Callback,
+    inbox: Weak<Inbox<C, E>>,
+    told: fn(Taken<C::Piece, E>) -> Value,
+}
+
+impl<C, E> Listen for Bell<C, E>
+where
+    C: Contents + Send + 'static,
+    E: Send + 'static,
+{
+    fn ring(&self) {
+        let (inbox, told) = (Weak::clone(&self.inbox), self.told);
+        let taken = move || {
+            let taken = inbox.upgrade().and_then(|inbox| inbox.take());
+            taken.map_or(Value::Undefined, told)
+        };
+        self.listener.call(Value::Later(Box::new(taken)));
+    }
+}

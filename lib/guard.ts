@@ -74,7 +74,8 @@ export class Guard {
     until: AbortSignal | undefined,
     call: (abort: Abort | undefined) => Promise<T>,
   ): Promise<T> {
-    if (!signal) return call(undefined);
+    // Awaited, or the caller would not be on the stack of errors.
+    if (!signal) return await call(undefined);
     const abort = new Abort(signal, until);
     try {
       return await call(abort);
@@ -85,7 +86,7 @@ export class Guard {
 
   async #begin<T>(work: Guarded<T>, abort: Abort | undefined): Promise<T> {
     abort?.signal.throwIfAborted();
-    return this.#attempts(work, native.policyAdmit(this.#policy), 1, undefined, abort);
+    return await this.#attempts(work, native.policyAdmit(this.#policy), 1, undefined, abort);
   }
 
   /** Goes on after a first attempt that failed. */

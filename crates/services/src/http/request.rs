@@ -5,7 +5,9 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
     header::{self, Entry},
 };
-use moorline_core::{options::Read, secret::is_credential_header};
+use moorline_core::{
+    options::Read, resilience::repeat::is_idempotent, secret::is_credential_header,
+};
 use url::Url;
 
 use super::{
@@ -108,7 +110,7 @@ impl Request {
 
     /// Whether a repeat does no harm.
     pub(super) fn is_idempotent(&self) -> bool {
-        self.method.is_idempotent() || self.has(&HeaderName::from_static("idempotency-key"))
+        is_idempotent(self.method.as_str()) || self.has(&HeaderName::from_static("idempotency-key"))
     }
 
     /// What goes to another URL after a redirect, without the body when the method loses it.

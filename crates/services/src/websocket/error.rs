@@ -2,7 +2,10 @@
 
 use std::{io, time::Duration};
 
-use moorline_core::error::{Delivery, Failure, Kind};
+use moorline_core::{
+    error::{Delivery, Failure, Kind},
+    resilience::repeat::may_pass,
+};
 use tokio_tungstenite::tungstenite::{
     Error,
     http::{HeaderMap, Response, header},
@@ -55,7 +58,7 @@ fn refused<T>(response: &Response<T>) -> Failure {
         ),
     )
     .with_delivery(Delivery::None)
-    .with_retryable(status.is_server_error() || matches!(status.as_u16(), 408 | 429))
+    .with_retryable(may_pass(status.as_u16().into()))
     .with_detail("status", status.as_u16())
     .during(SERVICE, "connect");
     if let Some(seconds) = text_of(response.headers(), &header::RETRY_AFTER)

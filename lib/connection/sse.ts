@@ -51,8 +51,12 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
   }
 
   protected override parse(event: SSEEvent): SSEEvent {
-    if (event.lastEventId !== '') this.#cursor?.keep(event.lastEventId);
     return event;
+  }
+
+  /** @internal */
+  protected override handedOut({ lastEventId }: SSEEvent): void {
+    if (lastEventId !== '') this.#cursor?.keep(lastEventId);
   }
 
   protected override async disconnectImpl(): Promise<boolean> {

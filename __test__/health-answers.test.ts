@@ -107,6 +107,25 @@ describe('answers', () => {
     const refused = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' });
     assert.equal((await judge(Promise.reject(refused))).error, 'ECONNREFUSED');
   });
+
+  test('an error is a result whatever it is, and however it resists to be read', async () => {
+    const resisting = Object.defineProperty(new Error('x'), 'message', {
+      get() {
+        throw new Error('not this one');
+      },
+    });
+    const prints = { [inspect.custom]: () => assert.fail('nor this one') };
+    for (const [thrown, said] of [
+      [new DOMException('', 'AbortError'), '20'],
+      [Object.assign(new Error(''), { message: { an: 'object' } }), '[object Object]'],
+      [resisting, 'an error that says nothing of itself'],
+      [prints, 'an error that says nothing of itself'],
+    ] as const) {
+      const result = await judge(Promise.reject(thrown));
+      assert.deepEqual([result.status, result.error], ['unhealthy', said]);
+    }
+    assert.equal((await judge({ status: Symbol('odd') })).status, 'unhealthy');
+  });
 });
 
 describe('options', () => {

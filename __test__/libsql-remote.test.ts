@@ -1,7 +1,10 @@
 // Remote databases: a real sqld, killed and restarted, and a proxy that misbehaves between it and the pool.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 
 import { LibsqlError, setLogger, TursoPool, type TursoPoolConfig } from 'moorline';
@@ -153,6 +156,38 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
       rows.rows.map((row) => row['n']),
       ['mine'],
     );
+  });
+
+  test('a server that refuses to go on with a transaction is told to end it', async () => {
+    const heard: { baton: string | null; types: string[] }[] = [];
+    let refuses = false;
+    const server = createServer(async (request, response) => {
+      const { baton, requests } = JSON.parse(await text(request)) as {
+        baton: string | null;
+        requests: { type: string }[];
+      };
+      heard.push({ baton, types: requests.map(({ type }) => type) });
+      if (refuses && requests[0]!.type !== 'close') return void response.writeHead(503).end();
+      const result = { cols: [], rows: [], affected_row_count: 0, last_insert_rowid: null };
+      const answers = requests.map(({ type }) => ({
+        type: 'ok',
+        response: {
+          type,
+          ...(type === 'execute' && { result }),
+          ...(type === 'get_autocommit' && { is_autocommit: false }),
+        },
+      }));
+      response.end(JSON.stringify({ baton: `b${heard.length}`, base_url: null, results: answers }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const pool = open({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, poolSize: 1 });
+    const transaction = await pool.transaction();
+    refuses = true;
+    const refused = await transaction.execute('INSERT INTO t VALUES (1)').catch((error: LibsqlError) => error);
+    assert.ok(refused instanceof LibsqlError);
+    assert.equal(refused.retryable, false);
+    await eventually(() => heard.some(({ baton, types }) => baton === 'b1' && types.includes('close')));
+    server.close().closeAllConnections();
   });
 
   test('closing cuts off a request that the server does not answer', async () => {

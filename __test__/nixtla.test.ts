@@ -231,8 +231,10 @@ describe('circuit breaker and retries', () => {
 
   test('an answer that is no JSON is a protocol failure', async () => {
     server.misbehave({ kind: 'garbage' });
-    const error = await failure(client().forecast(request));
+    const asked = client();
+    const error = await failure(asked.forecast(request));
     assert.deepEqual([error.kind, error.delivery], ['protocol', 'answered']);
+    assert.equal(asked.getCircuitBreakerState().failures, 1, 'it counts against the service');
   });
 });
 

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 
 import { log } from './logger';
+import { messageOf } from './message';
 
 /**
  * Says how something is doing. What it returns, or resolves with, is judged:
@@ -67,10 +68,4 @@ function serialized(metadata: object, name: string): { metadata?: string } {
     log('warn', 'health.metadata-dropped', name, () => ({ name, reason: messageOf(error) }));
     return {};
   }
-}
-
-/** Connection errors of Node come as an AggregateError without a message, but with a code. */
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error === 'string' ? error : inspect(error, { depth: 0 });
-  return error.message || (error as NodeJS.ErrnoException).code || error.name;
 }

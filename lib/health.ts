@@ -3,6 +3,7 @@ import { inspect, type InspectOptions } from 'node:util';
 import { Emitter } from './events';
 import { ask, type Answer, type HealthCheckFunction } from './health-answer';
 import { log } from './logger';
+import { messageOf } from './message';
 import { native, type Handle } from './native';
 import { singleton } from './singleton';
 import type { HealthMonitor as NativeMonitor } from '../dist/native';
@@ -298,7 +299,11 @@ export class HealthMonitor extends Emitter {
       }, timeoutMs).unref();
     }
     this.#runs.set(id, run);
-    void ask(checker, stop.signal, name).then((said) => end(this.#complete(name, id, said)));
+    void ask(checker, stop.signal, name)
+      .then((said) => this.#complete(name, id, said))
+      // Something that cannot cross to the addon, such as a symbol for a status.
+      .catch((error: unknown) => this.#complete(name, id, { healthy: false, error: messageOf(error) }))
+      .then(end);
     return run;
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { log } from './logger';
+import { messageOf } from './message';
 import type { RequestVerificationResult, WebhookHeaders, WebhookVerifier } from './webhook';
 
 /** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
@@ -134,7 +135,7 @@ async function collect(
         collected.push(chunk);
       }
     } catch (error) {
-      return { status: 401, reason: `the sender went away: ${error instanceof Error ? error.message : String(error)}` };
+      return { status: 401, reason: `the sender went away: ${messageOf(error)}` };
     }
     return Buffer.concat(collected ?? []);
   };

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { crypto } from './builtins';
 import { log } from './logger';
+import { messageOf } from './message';
 import { native, type Handle } from './native';
 import { judged, keysOf } from './webhook-large';
 import type { WebhookVerifier as NativeVerifier } from '../dist/native';
@@ -95,7 +96,7 @@ function refused(reason: string): VerificationResult {
 }
 
 function failed(error: unknown): VerificationResult {
-  return refused(`Verification error: ${error instanceof Error ? error.message : String(error)}`);
+  return refused(`Verification error: ${messageOf(error)}`);
 }
 
 /** Why a payload that is neither text nor bytes cannot be judged, and which middleware to change. */
@@ -225,7 +226,7 @@ export class WebhookVerifier {
     now: number,
   ): RequestVerificationResult & { replayableForMs?: number } {
     const answer = judged(keys, payload, (body, tags) =>
-      native.webhookJudge(verifier, body, signature, said, now, tags),
+      native.webhookJudge(verifier, body, signature, said, now, tags, this.#store !== undefined),
     );
     if (answer === undefined) return { ...notRaw(payload), scheme: undefined };
     return Object.assign({ scheme: undefined }, JSON.parse(answer) as RequestVerificationResult);

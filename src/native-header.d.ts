@@ -27,6 +27,7 @@ export declare function webhookJudge(
   said: string,
   nowMs: number,
   tags?: Uint8Array,
+  remembered?: boolean,
 ): string | undefined;
 /** An argument that native code takes over whole and judges itself. */
 export type Given = unknown;

@@ -1,5 +1,6 @@
 import { failureRecord, MoorlineError, type FailureRecord } from '../error';
 import type { HTTPResponse } from '../http';
+import { messageOf } from '../message';
 import { native } from '../native';
 
 /** Which event an error is told by, beside `error`. `context` is the verb, or `connection` where it ended by itself. */
@@ -25,7 +26,7 @@ function said(error: unknown): [kind: string | undefined, status: number | undef
 
 /** Anything thrown, as an error to read name and message of. */
 export function failureOf(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
+  return thrown instanceof Error ? thrown : new Error(messageOf(thrown));
 }
 
 /** What a call fails with when what it needs was closed. */

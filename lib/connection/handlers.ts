@@ -1,4 +1,5 @@
 import { log } from '../logger';
+import { messageOf } from '../message';
 
 /** Functions that hear something. What one of them throws, or rejects with, disturbs nobody: it is logged. */
 export class Handlers<Heard extends unknown[]> {
@@ -37,6 +38,6 @@ export class Handlers<Heard extends unknown[]> {
   }
 
   #complain(error: unknown): void {
-    log('warn', 'connection.handler-failed', this.#owner, () => ({ error: String(error) }));
+    log('warn', 'connection.handler-failed', this.#owner, () => ({ error: messageOf(error) }));
   }
 }

@@ -1,4 +1,5 @@
 import type { MoorlineError } from '../error';
+import { messageOf } from '../message';
 import { BaseConnection } from './base';
 import type { ConnectionConfig } from './config';
 import { Fallback } from './fallback';
@@ -178,7 +179,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
   /** Goes over to the other address, if there is one and `life` goes on. */
   async #openFallback(error: unknown, life: AbortSignal): Promise<boolean> {
     if (life.aborted || !this.#fallback.available) return false;
-    this.#fallback.activate(String(error));
+    this.#fallback.activate(messageOf(error));
     try {
       await this.#open(this.#fallback.url, life);
       return true;

@@ -1,5 +1,6 @@
 import { HealthMonitor } from '../health';
 import { log } from '../logger';
+import { messageOf } from '../message';
 
 /** The periodic checks of all connections of this JavaScript environment: one timer serves them. */
 let monitor: HealthMonitor | undefined;
@@ -44,6 +45,6 @@ export class PeriodicCheck {
   }
 
   #complain(error: unknown): void {
-    log('warn', 'connection.check-failed', this.#name, () => ({ error: String(error) }));
+    log('warn', 'connection.check-failed', this.#name, () => ({ error: messageOf(error) }));
   }
 }

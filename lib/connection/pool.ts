@@ -6,6 +6,7 @@ import { dress, MoorlineError } from '../error';
 import { Emitter, type EventName } from '../events';
 import { log } from '../logger';
 import { invalidType } from '../match';
+import { messageOf } from '../message';
 import { native, type Handle } from '../native';
 import type { ObjectPool } from '../../dist/native';
 import { ConnectionConfigManager, type ConnectionConfig } from './config';
@@ -334,7 +335,7 @@ export class ConnectionPool<T> extends Emitter {
       await open(connection);
     } catch (error) {
       this.#lastProblem = error;
-      this.#answer(id, error instanceof Error ? error.message : String(error));
+      this.#answer(id, messageOf(error));
       this.tell('error', () => ({ error }));
       this.#tried?.(false);
       if (connection !== null && connection !== undefined) await this.#drop(connection);

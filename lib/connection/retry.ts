@@ -3,6 +3,7 @@ import { inspect, type InspectOptions } from 'node:util';
 import { describe } from '../breaker';
 import type { CallOptions } from '../call';
 import { Guard, type Guarded } from '../guard';
+import { messageOf } from '../message';
 import { native } from '../native';
 
 /** How to repeat what fails. Extend it for one of your own. */
@@ -40,7 +41,7 @@ abstract class CountedRetry extends RetryStrategy {
       return await this.#guard.run(fn, signal);
     } catch (thrown) {
       if (thrown instanceof Error || (signal?.aborted && thrown === signal.reason)) throw thrown;
-      throw new Error(String(thrown), { cause: thrown });
+      throw new Error(messageOf(thrown), { cause: thrown });
     }
   }
 

@@ -20,7 +20,7 @@ use super::{
 };
 
 /// No hand-written function takes more arguments.
-const MAX_ARGUMENTS: usize = 6;
+const MAX_ARGUMENTS: usize = 7;
 /// A reused buffer that grew beyond this is given back after the call.
 const KEPT_TEXT_BYTES: usize = 64 * 1024;
 

@@ -134,11 +134,12 @@ pub(super) fn bare(body: &[u8], now_ms: i64) -> Incoming<'_> {
         url: None,
         now_ms,
         large: None,
+        remembered: false,
     }
 }
 
-/// `webhookJudge(verifier, payload, signature | undefined, said, nowMs, tags?)`: the whole answer as JSON, or
-/// what [`Elsewhere`] asks for; `undefined` for a payload that is neither text nor bytes.
+/// `webhookJudge(verifier, payload, signature | undefined, said, nowMs, tags?, remembered?)`: the whole answer as JSON,
+/// with a `replayKey` when it is to be remembered, or what [`Elsewhere`] asks for; `undefined` for a payload that is neither text nor bytes.
 pub(super) struct Judge;
 
 impl Function for Judge {
@@ -149,6 +150,7 @@ impl Function for Judge {
             return Answer::Undefined;
         };
         let elsewhere = Elsewhere::read(call, 5);
+        let remembered = call.flag(6).unwrap_or(false);
         let found = call.with_bytes(1, |body| {
             with_text(call, 3, |said| {
                 let said = Said::read(said);
@@ -157,6 +159,7 @@ impl Function for Judge {
                     method: said.method,
                     url: said.url,
                     large: elsewhere.as_ref().map(|large| large as &dyn LargeMac),
+                    remembered,
                     ..bare(body, now_ms as i64)
                 };
                 with_text(call, 2, |signature| verifier.verify(signature, &incoming))

@@ -83,7 +83,14 @@ fn the_servers_wish_is_kept_to_the_letter_or_the_call_fails_now() {
     };
     assert_eq!(asked(60), Retry::After(Duration::from_mins(1)));
     assert_eq!(asked(61), Retry::GiveUp(GiveUp::RetryAfterTooLong));
-    assert_eq!(asked(0), Retry::After(Duration::ZERO));
+    // Nothing was asked for: the usual delay.
+    let usual = RETRY.next(1, &RETRYABLE, &mut fastrand::Rng::with_seed(2));
+    let asked_nothing = Fault {
+        retry_after: Some(Duration::ZERO),
+        ..RETRYABLE
+    };
+    let next = RETRY.next(1, &asked_nothing, &mut fastrand::Rng::with_seed(2));
+    assert_eq!(next, usual);
 }
 
 fn backoffs() -> impl Strategy<Value = Backoff> {

@@ -85,9 +85,10 @@ impl RetryPolicy {
         }
         match fault.retry_after {
             Some(asked) if asked > self.max_retry_after => Retry::GiveUp(GiveUp::RetryAfterTooLong),
-            // The server knows best, and is never asked sooner than it said.
-            Some(asked) => Retry::After(asked),
-            None => Retry::After(self.delay(attempt, rng)),
+            // The server knows best, and is never asked sooner than it said. A moment that is here already, by its
+            // clock, says nothing of how often it wants to be asked.
+            Some(asked) if !asked.is_zero() => Retry::After(asked),
+            _ => Retry::After(self.delay(attempt, rng)),
         }
     }
 

@@ -92,6 +92,15 @@ pub fn fastest(function: Function, key: &[u8]) -> Option<Box<dyn Mac>> {
     }
 }
 
+/// SHA-256 of `parts`, one after the other.
+pub(super) fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part);
+    }
+    digest.finalize().into()
+}
+
 /// The keyed function in pure Rust (hmac, sha2, sha1): no call setup, SHA instructions where they exist.
 pub fn rust_crypto(function: Function, key: &[u8]) -> Option<Box<dyn Mac>> {
     Some(match function {

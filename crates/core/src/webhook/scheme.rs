@@ -223,6 +223,13 @@ impl Scheme {
         }
     }
 
+    /// Whose scheme it is, in whatever version.
+    pub fn provider(&self) -> &str {
+        self.name
+            .split_once("-v")
+            .map_or(&self.name, |(provider, _)| provider)
+    }
+
     /// Whether a timestamp is signed, so that a captured request goes stale.
     pub fn is_stamped(&self) -> bool {
         self.stamp != Stamp::None

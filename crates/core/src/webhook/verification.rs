@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-use super::{encoding::encode_hex, mac::Tag};
+use super::encoding::encode_hex;
 
 /// Why a request was refused. The texts are part of the contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether it was judged, and not only unreadable.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self, Self::TooOld { .. } | Self::Future | Self::Mismatch)
+    }
+
     /// A [`Reason::Error`] with this text.
     pub fn error(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Error(text.into())
@@ -60,8 +65,8 @@ pub struct Verification {
     pub id: Option<String>,
     /// Which of the secrets matched, so that an old one can be retired.
     pub secret_index: Option<usize>,
-    /// The signature that matched.
-    pub tag: Option<Tag>,
+    /// The digest of what is signed, where the request is to be remembered.
+    pub content: Option<[u8; 32]>,
     /// How long the request could be sent again with success.
     pub replayable_for: Duration,
 }
@@ -81,10 +86,11 @@ impl Verification {
     }
 
     /// What to remember of a genuine request for [`Verification::replayable_for`], so that it is not
-    /// accepted twice. It names the signature and not the scheme: another scheme's header that carries the
-    /// same signature is the same request, and a sender's retry with a new timestamp is another.
+    /// accepted twice. It names what is signed and neither the signature nor the scheme: a request carries several
+    /// signatures of the same, by other functions or older secrets, and each of them alone would be accepted. A
+    /// sender's retry with a new timestamp is another request.
     pub fn replay_key(&self) -> Option<String> {
-        self.tag.map(|tag| encode_hex(tag.as_bytes()))
+        self.content.map(|content| encode_hex(&content))
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Incoming<'a> {
     pub now_ms: i64,
     /// Who may take over the hashing of a large body.
     pub large: Option<&'a dyn LargeMac>,
+    /// Whether it will be remembered when it is genuine; only then its content gets a name.
+    pub remembered: bool,
 }
 
 impl Verifier {
@@ -143,8 +145,16 @@ impl Verifier {
         incoming: &Incoming<'_>,
     ) -> Option<Verification> {
         let mut refused: Option<Verification> = None;
+        let mut stale: Option<&str> = None;
         for (row, signature) in candidates {
+            // A provider's older versions have no timestamp, and must not undo what its newer one has refused.
+            if !row.is_stamped() && stale == Some(row.provider()) {
+                continue;
+            }
             let answer = self.judge(row, signature, incoming);
+            if row.is_stamped() && answer.refusal.as_ref().is_some_and(Reason::is_final) {
+                stale = Some(row.provider());
+            }
             if answer.is_valid() {
                 return Some(answer);
             }
@@ -203,13 +213,15 @@ impl Verifier {
         if guarded && guard::begins_like_signed_content(incoming.body) {
             return Err(Reason::Mismatch);
         }
-        let (index, tag) =
+        let (index, spelling) =
             self.matching(row, &request, &facts, &signed.signatures, incoming.large)?;
         if guarded {
             self.check_stamp_in_body(incoming)?;
         }
         found.secret_index = Some(index);
-        found.tag = Some(tag);
+        found.content = incoming
+            .remembered
+            .then(|| mac::digest(&facts.content(row, &request, spelling)));
         found.replayable_for = match self.bounds.span(row.window) {
             Limit::At(span) if row.is_stamped() => span,
             _ => UNSTAMPED_REPLAY,
@@ -217,7 +229,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// The secret and the signature that match. Every secret is tried against every signature, whatever
+    /// The secret that matches, and the spelling of the content. Every secret is tried against every signature, whatever
     /// matched before, so that the time tells nothing about which one is in use.
     fn matching(
         &self,
@@ -226,30 +238,26 @@ impl Verifier {
         facts: &Facts<'_>,
         signatures: &[Tag],
         large: Option<&dyn LargeMac>,
-    ) -> Result<(usize, Tag), Reason> {
+    ) -> Result<(usize, usize), Reason> {
         let keys = self.usable_keys(row)?;
         let mut matched = None;
         for spelling in 0..facts.contents() {
             let content = facts.content(row, request, spelling);
             for IndexedKey { index, key } in keys {
-                let tag = match key {
+                let right = match key {
                     Key::Mac(mac) => {
                         let tag = handed_over(row, request.body, &content, *index, large)
                             .unwrap_or_else(|| mac.tag(&content));
-                        let right = signatures
+                        signatures
                             .iter()
-                            .fold(false, |right, s| right | s.matches(&tag));
-                        right.then_some(tag)
+                            .fold(false, |right, s| right | s.matches(&tag))
                     }
                     Key::Ed25519(key) => {
                         let message = content.concat();
-                        signatures
-                            .iter()
-                            .copied()
-                            .find(|s| key.verifies(&message, s))
+                        signatures.iter().any(|s| key.verifies(&message, s))
                     }
                 };
-                matched = matched.or(tag.map(|tag| (*index, tag)));
+                matched = matched.or(right.then_some((*index, spelling)));
             }
         }
         matched.ok_or(Reason::Mismatch)

@@ -31,6 +31,7 @@ pub(crate) fn incoming(body: &[u8], now_ms: i64) -> Incoming<'_> {
         url: None,
         now_ms,
         large: None,
+        remembered: true,
     }
 }
 
@@ -77,6 +78,7 @@ impl Sample {
             url: self.url.as_deref(),
             now_ms: self.now_ms,
             large: None,
+            remembered: true,
         })
     }
 

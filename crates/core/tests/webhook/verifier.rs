@@ -291,11 +291,50 @@ fn a_second_sight_of_the_same_signature_is_known_whatever_header_carries_it() {
     assert!(first.replayable_for >= Duration::from_hours(24));
     assert!(store.remember(&first.replay_key().unwrap(), first.replayable_for, NOW_MS));
     assert!(!store.remember(&second.replay_key().unwrap(), second.replayable_for, NOW_MS));
+    let mut sha1 = signed("github-sha1", "s3cret");
+    sha1.body.clone_from(&sample.body);
+    let third = sha1.verify();
+    assert!(third.is_valid(), "{third:?}");
+    assert!(!store.remember(&third.replay_key().unwrap(), third.replayable_for, NOW_MS));
     let stamped = signed("stripe", "s3cret").verify();
     assert_eq!(stamped.replayable_for, Duration::from_mins(6));
     let mut forged = sample;
     forged.body.push(b' ');
     assert_eq!(forged.verify().replay_key(), None);
+}
+
+#[test]
+fn each_of_several_signatures_of_a_request_is_the_same_request() {
+    let signature = |secret: &str| signed("stripe", secret).signature().to_owned();
+    let (new, old) = (signature("new"), signature("old"));
+    let (stamp, second) = old.split_once(",v1=").unwrap();
+    let key = |signature: &str| {
+        let secrets = list(&["new", "old"]);
+        let verifier = verifier(&[("secret", secrets), ("scheme", text("stripe"))]);
+        let sample = signed("stripe", "new");
+        let found = verifier.verify(signature, &incoming(&sample.body));
+        assert!(found.is_valid(), "{signature}: {found:?}");
+        found.replay_key().unwrap()
+    };
+    let both = key(&format!("{new},v1={second}"));
+    assert_eq!(both, key(&new));
+    assert_eq!(both, key(&format!("{stamp},v1={second}")));
+}
+
+#[test]
+fn a_newer_version_that_is_refused_is_not_undone_by_an_older_one() {
+    let secret = "s3cret";
+    // Of the same body, as a request of HubSpot's has it.
+    let mut both = signed("hubspot-v3", secret);
+    both.headers.extend(signed("hubspot-v1", secret).headers);
+    let detecting = verifier(&[("secret", text(secret))]);
+    assert_eq!(both.verify_by(&detecting).scheme.unwrap(), "hubspot-v3");
+    both.now_ms += 365 * 86_400_000;
+    let found = both.verify_by(&detecting);
+    assert!(
+        matches!(found.refusal, Some(Reason::TooOld { .. })),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -89,6 +89,11 @@ impl Stream {
                 let body = body.without_baton();
                 self.pipeline(&body).await.map_err(Refusal::into_failure)
             }
+            Err(Refusal::Failed(failure)) if self.was_refused(&failure) => {
+                // Otherwise the server would hold its locks until the stream expires.
+                self.close().await;
+                Err(failure.with_retryable(false))
+            }
             Err(refusal) => {
                 self.forget();
                 Err(refusal.into_failure())
@@ -96,6 +101,11 @@ impl Stream {
             Ok(response) => Ok(response),
         }
         .and_then(|response| response)
+    }
+
+    /// Whether a server that can be reached would not go on with the transaction.
+    fn was_refused(&self, failure: &Failure) -> bool {
+        self.in_transaction() && failure.detail.contains_key("status")
     }
 
     fn body(&self, request: StreamRequest, keep: bool) -> Body {

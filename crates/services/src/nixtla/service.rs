@@ -159,15 +159,16 @@ impl Nixtla {
         let count = AtomicU32::new(0);
         let prepared = OnceCell::new();
         let operation = request.operation();
-        let body = run(&self.pipeline, bounds.run(operation), |_| {
-            self.attempt(request, &prepared, &count)
-        })
-        .await?;
-        let sent = prepared.into_inner().map(|prepared| prepared.sent);
-        let sent = sent.unwrap_or_else(|| Sent::of(request, None));
-        let asked = Arc::clone(request);
-        let mut answer = off_runtime(body.len(), move || {
-            reply::read(&asked, &sent, parse(&body)?)
+        // An answer that nobody can read is a failure of the service's, and counts as one.
+        let mut answer = run(&self.pipeline, bounds.run(operation), |_| async {
+            let body = self.attempt(request, &prepared, &count).await?;
+            let sent = prepared.get().map(|prepared| prepared.sent.clone());
+            let sent = sent.unwrap_or_else(|| Sent::of(request, None));
+            let asked = Arc::clone(request);
+            off_runtime(body.len(), move || {
+                reply::read(&asked, &sent, parse(&body)?)
+            })
+            .await
         })
         .await?;
         payload::model_of(request, &self.config).clone_into(&mut answer.model_info.model);

@@ -75,7 +75,25 @@ fn calibrate(
             upper: widen(&reference.upper),
         }
     });
-    Some(bands.collect())
+    let mut bands: Vec<Band> = bands.collect();
+    nest(&mut bands);
+    Some(bands)
+}
+
+/// Widens each band to hold those of lower levels, which may have come about in another way.
+fn nest(bands: &mut [Band]) {
+    let mut order: Vec<usize> = (0..bands.len()).collect();
+    order.sort_by(|a, b| bands[*a].level.total_cmp(&bands[*b].level));
+    for pair in order.windows(2) {
+        let inner = bands[pair[0]].clone();
+        let outer = &mut bands[pair[1]];
+        for (bound, held) in outer.lower.iter_mut().zip(inner.lower) {
+            *bound = bound.min(held);
+        }
+        for (bound, held) in outer.upper.iter_mut().zip(inner.upper) {
+            *bound = bound.max(held);
+        }
+    }
 }
 
 /// The errors of the model on the ends of shorter and shorter histories, in half-widths of the reference band at
@@ -169,6 +187,23 @@ mod tests {
                 .map(|band| band.upper[step] - band.lower[step])
                 .collect();
             assert!(widths.is_sorted(), "{widths:?}");
+        }
+    }
+
+    #[test]
+    fn a_band_holds_those_of_lower_levels_however_each_came_about() {
+        for seed in 0..20 {
+            let levels = [0.999, 0.5, 0.95, 0.99];
+            let prediction = forecast(&noisy_line(seed, 60), &[], 4, &levels);
+            let mut bands = prediction.bands;
+            bands.sort_by(|a, b| a.level.total_cmp(&b.level));
+            for pair in bands.windows(2) {
+                for step in 0..4 {
+                    let (inner, outer) = (&pair[0], &pair[1]);
+                    assert!(outer.lower[step] <= inner.lower[step], "{seed}: {pair:?}");
+                    assert!(outer.upper[step] >= inner.upper[step], "{seed}: {pair:?}");
+                }
+            }
         }
     }
 

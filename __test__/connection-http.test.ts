@@ -56,6 +56,12 @@ describe('HTTPConnection.send', () => {
     assert.deepEqual([heard.count('error'), connection.getMetrics().errorCount], [0, 0]);
   });
 
+  test('a query goes with its question marks', async (t) => {
+    const { connection } = connect(t);
+    await connection.request({ url: '/s?q=what?&page=2' });
+    assert.equal(requests[0]?.url, '/s?q=what?&page=2');
+  });
+
   test('another value is POSTed as JSON, and yields whether the status was below 500', async (t) => {
     const { connection } = connect(t);
     assert.equal(await connection.send({ method: 'nothing that HTTP knows' }), true);
@@ -139,6 +145,26 @@ describe('retryCount, autoRetry', () => {
     answer = failing(1);
     const response = await connection.send({ method: 'POST', body: 'x', headers: { 'Idempotency-Key': 'k' } });
     assert.deepEqual([response?.status, requests.length], [200, 2]);
+  });
+
+  test('what is a POST for its body is none the less one', async (t) => {
+    answer = status(503);
+    const { connection } = connect(t, { fallbackUrl: `${server.url}/other` });
+    assert.equal((await connection.request({ url: '/orders', body: { pay: 1 } })).status, 503);
+    assert.deepEqual(
+      requests.map(({ method, url }) => `${method} ${url}`),
+      ['POST /orders'],
+    );
+    answer = (request) => request.socket.destroy();
+    await assert.rejects(connection.request({ url: '/orders', body: { pay: 1 } }), { kind: 'disconnected' });
+    assert.equal(requests.length, 2);
+  });
+
+  test('a method counts in whatever case it is written', async (t) => {
+    answer = status(503);
+    const { connection } = connect(t, { retryCount: 1 });
+    assert.equal((await connection.send({ method: 'get' }))?.status, 503);
+    assert.equal(requests.filter(({ method }) => method === 'GET').length, 2);
   });
 
   test('a POST is repeated when nothing was written', async (t) => {

@@ -5,8 +5,8 @@ import { asHeaders, type ResponseHeaders } from './http-headers';
 import { BodyStream } from './http-stream';
 import type { Handle, HttpBodyReader } from './native';
 
-/** As the addon hands it over: head and textual body in one string, or the head and the body's bytes, or its reader. */
-type Crossed = string | [head: string, body: Uint8Array | Handle<HttpBodyReader>];
+/** @internal As the addon hands it over: head and textual body in one string, or the head and the body's bytes, or its reader. */
+export type Crossed = string | [head: string, body: Uint8Array | Handle<HttpBodyReader>];
 
 const STATUS_DIGITS = 3;
 const PREFIX = 10;

@@ -66,6 +66,7 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
     this.#reader = reader;
     this.#signal = signal;
     signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal?.aborted) this.cancel();
   }
 
   /** The next piece. */

@@ -1,6 +1,6 @@
 import type { CallOptions } from '../call';
 import { MoorlineError } from '../error';
-import { HttpTransport, type HTTPResponse, type HttpRequest } from '../http';
+import { HttpTransport, type HTTPResponse, type HttpRequest, methodOf } from '../http';
 import { BaseConnection } from './base';
 import { requireUrl, type ConnectionConfig } from './config';
 import { Fallback } from './fallback';
@@ -215,10 +215,10 @@ function isRequest(data: unknown): data is ConnectionRequest & { method: string 
   return typeof method === 'string' && METHODS.has(method.toUpperCase());
 }
 
-function isRepeatable({ method = 'GET', headers, body }: ConnectionRequest): boolean {
+function isRepeatable({ method, headers, body }: ConnectionRequest): boolean {
   const streamed = typeof (body as Partial<AsyncIterable<unknown>> | undefined)?.[Symbol.asyncIterator] === 'function';
   if (streamed) return false;
-  if (IDEMPOTENT.has(method.toUpperCase())) return true;
+  if (IDEMPOTENT.has(methodOf({ method, body }))) return true;
   return pairs(headers).some(([name]) => name.toLowerCase() === 'idempotency-key');
 }
 
@@ -227,9 +227,10 @@ function joined(base: string, given: string | URL | undefined): string {
   if (given === undefined || given === '') return base;
   if (given instanceof URL || /^[a-z][a-z0-9+.-]*:\/\//i.test(given)) return String(given);
   const url = new URL(base);
-  const [path = '', query] = given.split('?', 2) as [string, string?];
+  const at = given.indexOf('?');
+  const path = at < 0 ? given : given.slice(0, at);
   if (path) url.pathname = `${url.pathname.replace(/\/$/, '')}/${path.replace(/^\//, '')}`;
-  if (query !== undefined) url.search = query;
+  if (at >= 0) url.search = given.slice(at);
   return url.href;
 }
 

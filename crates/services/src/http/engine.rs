@@ -308,7 +308,7 @@ async fn finish(
         Some(packings) => {
             unpacked(&mut headers);
             let limit = options.max_decompressed_bytes;
-            let unpacker = Unpacker::new(arriving, &packings, limit, Arc::clone(&facts));
+            let unpacker = Unpacker::new(arriving, packings, limit, Arc::clone(&facts));
             Coming::packed(unpacker, options.body_timeout, Arc::clone(&facts))
         }
     };

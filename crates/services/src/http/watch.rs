@@ -1,6 +1,7 @@
 //! The limits of one call, and who notices that one is reached.
 
 use std::{
+    pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::Poll,
     time::Duration,
@@ -11,7 +12,10 @@ use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
 };
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, sleep_until, timeout_at},
+};
 
 use super::{
     body::{Outgoing, RequestBody},
@@ -77,6 +81,25 @@ impl Bounds {
     }
 }
 
+/// What comes of `work` before `at`. The clock is asked each time, since work that always has something to do leaves the
+/// timer no turn.
+pub(super) async fn until<T>(
+    at: Instant,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
+    let mut timer = std::pin::pin!(unconstrained(sleep_until(at)));
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        if Instant::now() >= at {
+            return Poll::Ready(None);
+        }
+        timer.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
 /// Watches a request on its way out and its answer on its way in.
 pub(super) struct Watch<'a> {
     pub(super) meter: Option<Arc<Meter>>,
@@ -116,10 +139,8 @@ impl Watch<'_> {
             let Some(at) = [bounds.until, end, look].into_iter().flatten().min() else {
                 return Ok(sent.await);
             };
-            tokio::select! {
-                biased;
-                done = &mut sent => return Ok(done),
-                () = sleep_until(at) => {}
+            if let Some(done) = until(at, sent.as_mut()).await {
+                return Ok(done);
             }
             let now = Instant::now();
             if bounds.until.is_some_and(|until| until <= now) {

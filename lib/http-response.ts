@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 
 import { MoorlineError } from './error';
 import { asHeaders, type ResponseHeaders } from './http-headers';
-import { BodyStream } from './http-stream';
+import { BodyStream, type Feeding } from './http-stream';
 import type { Handle, HttpBodyReader } from './native';
 
 /** @internal As the addon hands it over: head and textual body in one string, or the head and the body's bytes, or its reader. */
@@ -27,7 +27,7 @@ export class HTTPResponse {
   #data: { value: unknown } | undefined;
 
   /** @internal */
-  constructor(crossed: Crossed, asked: string, signal?: AbortSignal) {
+  constructor(crossed: Crossed, asked: string, signal?: AbortSignal, feeding?: Feeding) {
     const text = typeof crossed === 'string' ? crossed : crossed[0];
     this.status = Number(text.slice(0, STATUS_DIGITS));
     let start = PREFIX;
@@ -41,7 +41,7 @@ export class HTTPResponse {
     this.#head = text.slice(start, end);
     if (typeof crossed === 'string') this.#text = text.slice(end);
     else if (crossed[1] instanceof Uint8Array) this.#bytes = crossed[1];
-    else this.#stream = new BodyStream(crossed[1], signal);
+    else this.#stream = new BodyStream(crossed[1], signal, feeding);
   }
 
   /** Whether the status is between 200 and 299. */

@@ -103,7 +103,7 @@ export class HttpTransport {
       const answer = await (options.signal ? call(start, options.signal, toError, letGo) : start(undefined));
       // A streamed answer may begin before the request's own body is over.
       if (!streamed) feeding?.stop();
-      return new HTTPResponse(answer, url, options.signal);
+      return new HTTPResponse(answer, url, options.signal, feeding);
     } catch (rejection) {
       feeding?.stop();
       const error = toError(rejection);

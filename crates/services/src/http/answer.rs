@@ -18,9 +18,11 @@ use moorline_core::{
     limit::Limit,
 };
 use tokio::{task, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     decode::Unpacker,
+    engine::was_closed,
     error::{Facts, Stage, Traffic},
     origin::Lane,
     watch,
@@ -59,6 +61,8 @@ pub struct Coming {
     pieces: u32,
     idle: Limit<Duration>,
     facts: Arc<Facts>,
+    /// Fires when the transport is closed.
+    ended: Option<CancellationToken>,
 }
 
 enum Source {
@@ -73,6 +77,7 @@ impl Coming {
             source: Source::Raw(Box::new(arriving)),
             pieces: 0,
             idle,
+            ended: None,
         }
     }
 
@@ -81,13 +86,29 @@ impl Coming {
             source: Source::Packed(Box::new(unpacker)),
             pieces: 0,
             idle,
+            ended: None,
             facts,
+        }
+    }
+
+    /// The same, for as long as `ended` does not fire.
+    pub(super) fn until(self, ended: CancellationToken) -> Self {
+        Self {
+            ended: Some(ended),
+            ..self
         }
     }
 
     /// The next piece; `None` when there is no more. After a failure there is nothing more to ask for.
     pub async fn next(&mut self) -> Outcome<Option<Bytes>> {
-        self.next_until(None).await
+        let Some(ended) = self.ended.clone() else {
+            return self.next_until(None).await;
+        };
+        tokio::select! {
+            biased;
+            () = ended.cancelled() => Err(was_closed(Delivery::Answered)),
+            piece = self.next_until(None) => piece,
+        }
     }
 
     async fn next_until(&mut self, until: Option<Instant>) -> Outcome<Option<Bytes>> {

@@ -1,11 +1,6 @@
 //! The limits of one call, and who notices that one is reached.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, atomic::Ordering},
-    task::Poll,
-    time::Duration,
-};
+use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use hyper::client::conn::TrySendError;
 use moorline_core::{
@@ -174,20 +169,16 @@ impl Watch<'_> {
     }
 
     fn progress(&self) -> u64 {
-        let taken = match &self.outgoing {
-            Outgoing::Whole(_) => 0,
-            Outgoing::Pieces(taken, _) => taken.load(Ordering::Relaxed),
-        };
-        taken + self.meter.as_ref().map_or(0, |meter| meter.written())
+        self.outgoing.progress() + self.meter.as_ref().map_or(0, |meter| meter.written())
     }
 
     /// Whether all was handed over to be written.
     fn stage(&self) -> Stage {
         let written = self.meter.as_ref().map(|meter| meter.written());
-        let done = match &self.outgoing {
-            Outgoing::Whole(bytes) => written.is_none_or(|written| written > *bytes),
-            Outgoing::Pieces(_, ended) => ended.load(Ordering::Relaxed) && written != Some(0),
-        };
-        if done { Stage::Headers } else { Stage::Write }
+        if self.outgoing.is_over(written) {
+            Stage::Headers
+        } else {
+            Stage::Write
+        }
     }
 }

@@ -145,6 +145,8 @@ export interface HealthCheckOptions {
   timeoutMs?: number | undefined;
   /** After {@link HealthMonitor.start}: time from one run to the next, ±10 %. Default 30 000; `Infinity`: never. */
   intervalMs?: number | undefined;
+  /** After {@link HealthMonitor.register}: time to the first periodic run. Default 0: at once. */
+  initialDelayMs?: number | undefined;
   /** A healthy answer that took longer is `degraded`. Default `Infinity`. */
   degradedAboveMs?: number | undefined;
   /** Failures in a row that make a check unhealthy. Default 1; 3 is usual for a probe that flaps. */
@@ -247,8 +249,8 @@ export declare class HealthMonitor extends Emitter {
   options(): Required<HealthCheckOptions>;
   options(name: string): Required<HealthCheckOptions> | undefined;
   /**
-   * From now on runs every check when it is due: at once, then every `intervalMs`. Does not keep the process
-   * alive.
+   * From now on runs every check when it is due: `initialDelayMs` after it was registered, which is at once unless that
+   * is given, then every `intervalMs`. Does not keep the process alive.
    */
   start(): void;
   /** Ends the periodic runs; those in progress come to their end. */
@@ -689,7 +691,7 @@ export declare abstract class BaseConnection extends ConnectionLife {
   connect(): Promise<boolean>;
   /** Closes it. What waits for a message gets `null`; doing it twice does no harm. */
   disconnect(): Promise<boolean>;
-  /** Closes it, waits for `retryDelay`, and opens it again. */
+  /** Closes it, waits for `retryDelay`, and opens it again; false when it is closed meanwhile. */
   reconnect(): Promise<boolean>;
   /** Whether it can be used now. */
   isConnected(): Promise<boolean>;
@@ -824,7 +826,7 @@ export declare class HTTPConnection extends BaseConnection {
   /** Never called: `send` is written anew. */
   protected sendImpl(data: unknown): Promise<unknown>;
   protected disconnectImpl(): Promise<boolean>;
-  protected healthCheckImpl(timeoutMs: number): Promise<Record<string, unknown>>;
+  protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>>;
 }
 /** Bounds of one `receive`. */
 export interface MessageOptions {
@@ -832,15 +834,6 @@ export interface MessageOptions {
   signal?: AbortSignal | undefined;
   /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
   timeoutMs?: number | undefined;
-}
-interface Line {
-  /** Stops and goes on reading, so that the other side waits. */
-  pause(): void;
-  resume(): void;
-  /** Whether it keeps the process alive. */
-  keep(alive: boolean): void;
-  /** Closes it for good; nothing is told of it any more. */
-  close(): Promise<void>;
 }
 declare abstract class LastingConnection<Message, Parsed = Message>
   extends BaseConnection
@@ -940,7 +933,6 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
   protected receiveImpl(): Promise<unknown>;
   protected parse(event: SSEEvent): SSEEvent;
   protected disconnectImpl(): Promise<boolean>;
-  protected open(url: string, signal: AbortSignal): Promise<Line>;
 }
 /**
  * A WebSocket to a server, brought back when it is lost.
@@ -950,7 +942,6 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
  * thread: a busy event loop does not make the other side give up.
  */
 export declare class WebSocketConnection extends LastingConnection<string | Buffer, any> {
-  #private;
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);
   /** The sub-protocol that the server chose, or an empty string. */
@@ -961,7 +952,6 @@ export declare class WebSocketConnection extends LastingConnection<string | Buff
   protected receiveImpl(): Promise<unknown>;
   protected parse(message: string | Buffer): unknown;
   protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
-  protected open(url: string, signal: AbortSignal): Promise<Line>;
 }
 /** Runs health checks by id, every 30 seconds and for at most 5, on the same monitor as everything else's health. */
 export declare class HealthChecker {

@@ -105,13 +105,14 @@ describe('HTTPConnection.send', () => {
   });
 
   test('another origin gets no credentials', async (t) => {
-    const customHeaders = { Authorization: 'Bearer b', 'X-API-Key': 'k', 'X-Trace': 't' };
+    const customHeaders = { Authorization: 'Bearer b', 'X-API-Key': 'k', 'X-Session-Token': 's', 'X-Trace': 't' };
     const { connection } = connect(t, { url: `http://localhost:${server.port}/own`, customHeaders });
     await connection.send({ method: 'GET', url: '/path', headers: { 'x-trace': 'mine' } });
     await connection.send({ method: 'GET', url: `${server.url}/other` });
     const [own, other] = requests.map(({ headers }) => headers);
     assert.deepEqual([own?.authorization, own?.['x-api-key'], own?.['x-trace']], ['Bearer b', 'k', 'mine']);
     assert.deepEqual([other?.authorization, other?.['x-api-key'], other?.['x-trace']], [undefined, undefined, 't']);
+    assert.deepEqual([own?.['x-session-token'], other?.['x-session-token']], ['s', undefined]);
   });
 });
 

@@ -137,6 +137,7 @@ describe('options', () => {
       critical: true,
       timeoutMs: Infinity,
       intervalMs: 30_000,
+      initialDelayMs: 0,
       degradedAboveMs: Infinity,
       fall: 3,
       rise: 1,

@@ -325,6 +325,22 @@ describe('schedule', () => {
     monitor[Symbol.dispose]();
   });
 
+  test('initialDelayMs: the first run is as late as is said', async () => {
+    const monitor = new HealthMonitor({ intervalMs: 20 });
+    const order: string[] = [];
+    const [registered, late] = [performance.now(), 60];
+    monitor.register('late', () => order.push('late'), { initialDelayMs: late });
+    monitor.register('early', () => order.push('early'));
+    monitor.start();
+    const alive = setInterval(() => undefined, 1000);
+    while (!order.includes('late')) await once(monitor, 'health');
+    clearInterval(alive);
+    monitor.stop();
+    assert.ok(performance.now() - registered >= late - 1);
+    assert.equal(order[0], 'early');
+    assert.throws(() => monitor.register('never', () => true, { initialDelayMs: -1 }), RangeError);
+  });
+
   test('a run that answered in time leaves no timer behind', async () => {
     const monitor = new HealthMonitor();
     monitor.register('quick', () => true);

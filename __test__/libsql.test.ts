@@ -321,3 +321,23 @@ describe('bad input', () => {
     await assert.rejects(client.execute(big), { name: 'RangeError', message: /9007199254740993 in column 'big'/ });
   });
 });
+
+describe('calls that nobody waits for', () => {
+  test('keep their order, with a signal and without', async () => {
+    const client = createClient({ url: ':memory:' });
+    await client.execute('CREATE TABLE t (round INTEGER)');
+    const { signal } = new AbortController();
+    for (let round = 0; round < 100; round++) {
+      const transaction = await client.transaction('write');
+      const insert = transaction.execute('INSERT INTO t VALUES (?)', [round], { signal });
+      const count = transaction.execute('SELECT count(*) AS n FROM t');
+      const end = round % 2 === 0 ? transaction.commit() : transaction.rollback();
+      await insert;
+      assert.equal((await count).rows[0]!['n'], Math.ceil(round / 2) + 1, `round ${round}`);
+      await end;
+    }
+    const kept = await client.execute('SELECT count(*) AS n FROM t');
+    assert.equal(kept.rows[0]!['n'], 50);
+    client.close();
+  });
+});

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { MoorlineError } from 'moorline';
+import { MoorlineError, SSEConnection } from 'moorline';
 
 import { eventually } from './support/eventually';
 import type { Running } from './support/http';
@@ -26,8 +26,23 @@ async function readOn([streamUrl, url]: string[]): Promise<void> {
   transport.ref();
 }
 
+/** In a process of its own: is killed by the second event, after its handler has taken its time. */
+async function dieOn([streamUrl, url]: string[]): Promise<void> {
+  const connection = new SSEConnection({ url: streamUrl!, customOptions: { cursor: { url: url!, name: 'handler' } } });
+  connection.onMessage(({ lastEventId }) => {
+    if (lastEventId !== '2') return;
+    // Long enough for whatever has been decided to be written.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+    process.kill(process.pid, 'SIGKILL');
+  });
+  await connection.connect();
+  setInterval(() => undefined, 1000);
+}
+
 if (process.argv[2] === 'reader') {
   void readOn(process.argv.slice(3));
+} else if (process.argv[2] === 'handler') {
+  void dieOn(process.argv.slice(3));
 } else {
   describe('a cursor', () => {
     let directory: string;
@@ -87,6 +102,16 @@ if (process.argv[2] === 'reader') {
       await assert.rejects(again.load(), { kind: 'closed', service: 'sse', operation: 'load' });
     });
 
+    test('moves when the handler has returned, not before', async () => {
+      const url = `file:${join(directory, 'handler.db')}`;
+      const child = fork(__filename, ['handler', server.url, url], { execArgv: ['--import', 'tsx'] });
+      await once(child, 'exit');
+      const cursor = new EventStreamCursor({ url, name: 'handler' }, unexpected);
+      const kept = await cursor.load();
+      assert.ok(['', '1'].includes(kept), `event ${kept} was not handled`);
+      await cursor.close();
+    });
+
     test('of which each reader has its own', async () => {
       const url = `file:${join(directory, 'shared.db')}`;
       const [one, two] = ['one', 'two'].map((name) => new EventStreamCursor({ url, name }, unexpected));
@@ -106,7 +131,7 @@ if (process.argv[2] === 'reader') {
       cursor.keep('1');
       await eventually(() => lost.length === 1);
       assert.deepEqual([lost[0]!.service, lost[0]!.operation], ['sse', 'store']);
-      await cursor.close();
+      await assert.rejects(cursor.close(), { service: 'sse', operation: 'store' });
     });
 
     test('is refused at once where it cannot be', () => {

@@ -11,6 +11,13 @@ import { peersMissing } from './support/peers';
 import { SLACK_MS, SocketStage } from './support/socket-stage';
 import { failure } from './support/websocket';
 
+/** The kind of error a call rejects with. */
+const failureOrNothing = (call: Promise<unknown>) =>
+  call.then(
+    () => undefined,
+    (error) => error.kind as string,
+  );
+
 describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
   const stage = new SocketStage();
 
@@ -54,6 +61,67 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
     await ears.transport.send('again');
     await ears.hear(1);
     assert.deepEqual(ears.messages, ['again']);
+  });
+
+  test('a connect during a close waits for its end, and one that is given up says that', async () => {
+    const ears = await stage.connect();
+    const closing = ears.transport.close();
+    await Promise.all([closing, ears.transport.connect()]);
+    assert.deepEqual([ears.closed.length, ears.transport.isOpen], [1, true]);
+    await ears.transport.send('on the new one');
+    ears.transport.terminate();
+    await eventually(() => ears.closed.length === 2);
+    // It was lost before, which is not why this one fails.
+    const connecting = failure(ears.transport.connect());
+    await ears.transport.close();
+    const error = await connecting;
+    assert.deepEqual([error.kind, error.retryable], ['closed', false]);
+    assert.equal(ears.transport.isOpen, false);
+  });
+
+  test('a close counts whenever it comes during a connect', async () => {
+    const ears = stage.create();
+    let opened = 0;
+    stage.serve = () => (opened += 1);
+    // The server has accepted, and our thread does not know yet.
+    for (let round = 0; round < 20; round++) {
+      const connecting = ears.transport.connect().then(
+        () => 'connected',
+        () => 'given up',
+      );
+      const seen = opened;
+      while (opened === seen) await new Promise(setImmediate);
+      await ears.transport.close();
+      if ((await connecting) === 'given up') assert.equal(ears.transport.isOpen, false);
+      await eventually(() => !ears.transport.isOpen);
+    }
+  });
+
+  test('a listener that throws does not swallow the end', async () => {
+    stage.serve = (socket) => {
+      socket.send('x');
+      socket.close(1000);
+    };
+    const ears = stage.create();
+    ears.onMessage = () => {
+      throw new Error('a bug in the listener');
+    };
+    const thrown: unknown[] = [];
+    const others = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.on('uncaughtException', (error) => thrown.push(error));
+    try {
+      ears.transport.pause();
+      await ears.connect();
+      // So that message and end come together.
+      await eventually(async () => (await failureOrNothing(ears.transport.ping())) === 'closed');
+      ears.transport.resume();
+      await eventually(() => ears.closed.length > 0);
+      assert.equal(thrown.length, 1);
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of others) process.on('uncaughtException', listener);
+    }
   });
 
   test('a server that does not answer is left after closeTimeoutMs', async () => {

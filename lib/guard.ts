@@ -17,6 +17,8 @@ export interface GuardRules {
   onTimeout?: (facts: { attempt: number; afterMs: number }) => void;
   /** Nobody waits for these calls: their pauses do not keep the process alive. */
   background?: boolean;
+  /** Gives the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
+  until?: () => AbortSignal;
 }
 
 /** Why a call may not go yet, or not at all. */
@@ -45,9 +47,10 @@ export class Guard {
   /** Runs `work` until it succeeds, cannot be repeated or is refused; rejects with the last error. */
   run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
     if (typeof work !== 'function') throw invalidType('fn', 'a function', work);
-    if (signal) return this.#abortable(work, signal);
+    const until = this.#rules.until?.();
+    if (signal) return this.#abortable(signal, until, (abort) => this.#begin(work, abort));
     const id = native.policyAdmit(this.#policy);
-    if (id < 0) return this.#attempts(work, id, 1);
+    if (id < 0) return this.#abortable(until, undefined, (abort) => this.#attempts(work, id, 1, undefined, abort));
     // The usual case, a first attempt that may go and succeeds, makes nothing that it does not need.
     return new Promise((resolve, reject) => {
       const first = new Running(1);
@@ -57,29 +60,41 @@ export class Guard {
         resolve(value);
       };
       const failed = (thrown: unknown) => {
-        if (first.end()) this.#recover(work, id, thrown).then(resolve, reject);
+        if (!first.end()) return;
+        this.#abortable(until, undefined, (abort) => this.#recover(work, id, thrown, abort)).then(resolve, reject);
       };
       first.start(work, settled, failed);
       if (this.#deadlines) first.endBy(this.#deadlines);
     });
   }
 
-  async #abortable<T>(work: Guarded<T>, signal: AbortSignal): Promise<T> {
-    signal.throwIfAborted();
-    const abort = new Abort(signal);
+  /** Runs `call` with an ear for the signals, if there are any. */
+  async #abortable<T>(
+    signal: AbortSignal | undefined,
+    until: AbortSignal | undefined,
+    call: (abort: Abort | undefined) => Promise<T>,
+  ): Promise<T> {
+    // Awaited, or the caller would not be on the stack of errors.
+    if (!signal) return await call(undefined);
+    const abort = new Abort(signal, until);
     try {
-      return await this.#attempts(work, native.policyAdmit(this.#policy), 1, undefined, abort);
+      return await call(abort);
     } finally {
       abort.stop();
     }
   }
 
+  async #begin<T>(work: Guarded<T>, abort: Abort | undefined): Promise<T> {
+    abort?.signal.throwIfAborted();
+    return await this.#attempts(work, native.policyAdmit(this.#policy), 1, undefined, abort);
+  }
+
   /** Goes on after a first attempt that failed. */
-  async #recover<T>(work: Guarded<T>, id: number, thrown: unknown): Promise<T> {
+  async #recover<T>(work: Guarded<T>, id: number, thrown: unknown, abort: Abort | undefined): Promise<T> {
     // From here on the caller is on the stack of errors, which it is not in a timer.
     await undefined;
     const error = this.#dress(thrown, 1, this.#attemptMs);
-    return this.#attempts(work, await this.#again(id, 1, error), 2, error);
+    return this.#attempts(work, await this.#again(id, 1, error, abort), 2, error, abort);
   }
 
   /** All attempts from the given one on; `last` is what the one before failed with. */

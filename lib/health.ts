@@ -18,6 +18,8 @@ export interface HealthCheckOptions {
   timeoutMs?: number | undefined;
   /** After {@link HealthMonitor.start}: time from one run to the next, ±10 %. Default 30 000; `Infinity`: never. */
   intervalMs?: number | undefined;
+  /** After {@link HealthMonitor.register}: time to the first periodic run. Default 0: at once. */
+  initialDelayMs?: number | undefined;
   /** A healthy answer that took longer is `degraded`. Default `Infinity`. */
   degradedAboveMs?: number | undefined;
   /** Failures in a row that make a check unhealthy. Default 1; 3 is usual for a probe that flaps. */
@@ -206,8 +208,8 @@ export class HealthMonitor extends Emitter {
   }
 
   /**
-   * From now on runs every check when it is due: at once, then every `intervalMs`. Does not keep the process
-   * alive.
+   * From now on runs every check when it is due: `initialDelayMs` after it was registered, which is at once unless that
+   * is given, then every `intervalMs`. Does not keep the process alive.
    */
   start(): void {
     this.#started = true;

@@ -141,7 +141,17 @@ function letGo(late: Crossed): void {
   if (typeof late !== 'string' && !(late[1] instanceof Uint8Array)) native.httpBodyCancel(late[1]);
 }
 
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']);
+/** @internal The methods that everybody knows. */
+export const METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+]);
 
 /** @internal The method of a request: those everybody knows in upper case, others as they are. */
 export function methodOf({ method, body }: Pick<HttpRequest, 'method' | 'body'>): string {

@@ -8,21 +8,26 @@ export interface Attempt {
   readonly signal: AbortSignal;
 }
 
-/** The caller's signal during one call. */
+/** The signals that may end one call: the caller's, and that of what the call belongs to. */
 export class Abort {
   /** Ends what the call waits for at the moment. */
   interrupt: ((reason: unknown) => void) | undefined;
-  readonly signal: AbortSignal;
+  readonly #signals: readonly AbortSignal[];
   readonly #onAbort = () => this.interrupt?.(this.signal.reason);
 
-  constructor(signal: AbortSignal) {
-    this.signal = signal;
-    signal.addEventListener('abort', this.#onAbort, { once: true });
+  constructor(first: AbortSignal, second?: AbortSignal) {
+    this.#signals = second ? [first, second] : [first];
+    for (const signal of this.#signals) signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** The one that is aborted, if any is. */
+  get signal(): AbortSignal {
+    return this.#signals.find((signal) => signal.aborted) ?? this.#signals[0]!;
   }
 
   /** The call is over. */
   stop(): void {
-    this.signal.removeEventListener('abort', this.#onAbort);
+    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
   }
 }
 

@@ -189,6 +189,11 @@ export class EventStreamTransport {
         dress,
         (late) => native.sseClose(late),
       );
+      if (abort.signal.aborted) {
+        // It was closed after the stream had been promised, and before that was known here.
+        native.sseClose(stream);
+        throw abort.signal.reason;
+      }
       connection.stream = stream;
       this.#connection = connection;
       // Until now it was paused, so that nothing could come before it was known to be open.
@@ -214,7 +219,7 @@ export class EventStreamTransport {
     const { lastEventId } = this.#news;
     try {
       if (events.length > 0) this.#listener.onEvents(events);
-      // Not when it threw: then they come again.
+      // Not when it threw: a process that dies of it gets them again.
       if (this.#moves && lastEventId !== before) this.#cursor?.keep(lastEventId);
     } finally {
       // The listener may have closed it.

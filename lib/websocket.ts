@@ -139,8 +139,9 @@ export class SocketTransport {
     return this.#extensions;
   }
 
-  /** Resolves when it is open. Whoever calls during a connect waits for the same one. */
+  /** Resolves when it is open. Whoever calls during a connect waits for the same one, and during a close for its end. */
   connect(signal?: AbortSignal): Promise<void> {
+    if (this.#closing) return this.#closing.then(() => this.connect(signal));
     if (this.#open) return Promise.resolve();
     if (this.#connecting) return this.#connecting.done;
     const abort = new AbortController();
@@ -203,7 +204,7 @@ export class SocketTransport {
    * 4999, `reason` at most 123 bytes.
    */
   close(code = 1000, reason = ''): Promise<void> {
-    this.#connecting?.abort.abort(this.#refused('connect'));
+    this.#connecting?.abort.abort(closedError('connect'));
     const socket = this.#socket;
     if (!socket || !this.#open) return Promise.resolve();
     if (this.#closing) return this.#closing;
@@ -213,7 +214,7 @@ export class SocketTransport {
 
   /** Ends it at once, without a close frame. */
   terminate(): void {
-    this.#connecting?.abort.abort(this.#refused('connect'));
+    this.#connecting?.abort.abort(closedError('connect'));
     if (!this.#socket) return;
     this.resume();
     native.websocketTerminate(this.#socket);
@@ -230,6 +231,11 @@ export class SocketTransport {
         dress,
         ([late]) => native.websocketTerminate(late),
       );
+      if (abort.signal.aborted) {
+        // It was closed after the connection had succeeded, and before that was known here.
+        native.websocketTerminate(socket);
+        throw abort.signal.reason;
+      }
       this.#socket = socket;
       this.#refusal = undefined;
       this.#protocol = protocol;
@@ -260,9 +266,12 @@ export class SocketTransport {
     if (typeof told === 'string') return this.#listener.onMessages([told]);
     if (!isMixed(told)) return this.#listener.onMessages(told);
     const [messages, bytes, pings, closed] = told;
-    if (pings > 0) this.#listener.onPing?.(pings);
-    if (messages.length > 0) this.#listener.onMessages(unpack(messages, bytes));
-    if (closed) this.#ended(...closed);
+    try {
+      if (pings > 0) this.#listener.onPing?.(pings);
+      if (messages.length > 0) this.#listener.onMessages(unpack(messages, bytes));
+    } finally {
+      if (closed) this.#ended(...closed);
+    }
   }
 
   #ended(code: number, reason: string, wasClean: boolean, failure?: string): void {
@@ -277,14 +286,23 @@ export class SocketTransport {
 
   /** What a call that needs an open socket fails with: for the reason for which it ended, when it was lost. */
   #refused(operation: string): MoorlineError {
-    const {
-      kind = 'closed',
-      code = 'ERR_MOORLINE_CLOSED',
-      message = 'the WebSocket is not open',
-    } = this.#refusal ?? {};
+    if (!this.#refusal) return closedError(operation);
+    const { kind, code, message } = this.#refusal;
     const provenly = { delivery: 'none', retryable: kind === 'disconnected', attempts: 1 } as const;
     return new MoorlineError(message, { kind, code, service: 'websocket', operation, ...provenly });
   }
+}
+
+function closedError(operation: string): MoorlineError {
+  return new MoorlineError('the WebSocket is not open', {
+    kind: 'closed',
+    code: 'ERR_MOORLINE_CLOSED',
+    service: 'websocket',
+    operation,
+    delivery: 'none',
+    retryable: false,
+    attempts: 1,
+  });
 }
 
 function isMixed(told: Exclude<Told, undefined | string>): told is Extract<Told, [unknown, Buffer, number, unknown]> {

@@ -13,7 +13,7 @@ use moorline_core::resilience::{
     config::PolicyOptions,
     deadline::Deadline,
     describe,
-    pipeline::Pipeline,
+    pipeline::{Guards, Pipeline},
     registry::{Registry, SharedBreaker, Watcher},
     report::Report,
 };
@@ -62,22 +62,38 @@ impl Wake for Turn {
 }
 
 impl Policy {
+    /// A policy of a name; those of one name share their breaker. Without a name it has a breaker of its own.
     pub(crate) fn new(name: &str, read: &PolicyOptions) -> Self {
+        let Some((_, options)) = read.breaker.filter(|_| !name.is_empty()) else {
+            return Self::owned(if name.is_empty() { "policy" } else { name }, read);
+        };
+        let joined = Registry::process().join(name, options);
+        let mut policy = Self::around(name, read, Some(joined.breaker));
+        policy.options_differ = joined.options_differ;
+        policy
+    }
+
+    /// A policy whose breaker, listed as `name-1`, `name-2`, …, is its own and goes with it.
+    pub(crate) fn owned(name: &str, read: &PolicyOptions) -> Self {
+        let breaker = read
+            .breaker
+            .map(|(_, options)| Registry::process().own(name, options));
+        Self::around(name, read, breaker)
+    }
+
+    /// Its breaker and nothing else.
+    pub(crate) fn only_breaker(&self) -> Option<Self> {
+        let breaker = self.breaker()?;
+        let read = PolicyOptions::only_breaker(Guards::Attempts, *breaker.options());
+        Some(Self::around(&self.name, &read, Some(Arc::clone(breaker))))
+    }
+
+    fn around(name: &str, read: &PolicyOptions, breaker: Option<Arc<SharedBreaker>>) -> Self {
         let mut pipeline = Pipeline::new(read.pipeline);
-        let (mut name, mut options_differ) = (name.to_owned(), false);
-        if let Some((guards, options)) = read.breaker {
-            let breaker = if name.is_empty() {
-                Registry::process().own("policy", options)
-            } else {
-                let joined = Registry::process().join(&name, options);
-                options_differ = joined.options_differ;
-                joined.breaker
-            };
+        let mut name = name.to_owned();
+        if let (Some((guards, _)), Some(breaker)) = (read.breaker, breaker) {
             breaker.name().clone_into(&mut name);
             pipeline = pipeline.with_breaker(guards, breaker);
-        }
-        if name.is_empty() {
-            "policy".clone_into(&mut name);
         }
         if let Some(budget) = read.budget {
             pipeline = pipeline.with_budget(Arc::new(Budget::new(budget)));
@@ -86,7 +102,7 @@ impl Policy {
             name,
             pipeline,
             options: describe::policy(read),
-            options_differ,
+            options_differ: false,
             calls: Mutex::default(),
             turns: Arc::default(),
             watcher: Mutex::default(),

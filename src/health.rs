@@ -83,6 +83,7 @@ pub fn health_options(monitor: Handle<HealthMonitor>, name: Option<String>) -> O
         "critical": config.critical,
         "timeoutMs": config.timeout.as_ms(),
         "intervalMs": config.interval.as_ms(),
+        "initialDelayMs": ms(config.initial_delay),
         "degradedAboveMs": config.degraded_above.as_ms(),
         "fall": config.fall,
         "rise": config.rise,

@@ -16,6 +16,7 @@ mod bell;
 mod breaker;
 mod bridge;
 mod connection;
+mod connection_policy;
 mod guarded;
 mod health;
 mod http;
@@ -41,6 +42,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     bridge::watch_panics();
     let exports = bridge::Exports::new(env, exports);
     policy::register(&exports)?;
+    connection_policy::register(&exports)?;
     exports.add::<http::Send>()?;
     exports.add::<libsql::Take>()?;
     exports.add::<libsql::Release>()?;

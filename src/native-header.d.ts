@@ -47,6 +47,7 @@ export declare function policyFail(
 ): number;
 export declare function policyCancel(policy: Handle<Policy>, id: number): void;
 export declare function policyTurn(policy: Handle<Policy>): number;
+export declare function policyRefuses(policy: Handle<Policy>): boolean;
 export interface LibsqlPool {
   readonly __libsqlPool: unique symbol;
 }

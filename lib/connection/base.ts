@@ -1,15 +1,14 @@
-import { CircuitBreaker, type BreakerOptions } from '../breaker';
 import { CircuitBreakerError, MoorlineError } from '../error';
 import type { Guarded } from '../guard';
-import { Policy, type PolicyOptions } from '../policy';
-import { resolveConfig, type ConnectionConfig, type ResolvedConnectionConfig } from './config';
-import { failureOf } from './failures';
+import { adopt, isOverridden } from './adopted';
+import { ConnectionCalls } from './calls';
+import { resolveConfig, type ConnectionConfig } from './config';
+import { closedFailure, failureOf } from './failures';
 import { ConnectionLife } from './life';
 import { PeriodicCheck } from './periodic';
+import { Single } from './single';
 import { ConnectionState, ConnectionType, type ConnectionHealthCheck } from './state';
-
-/** The cap of a retry's delay. */
-const MAX_DELAY_MS = 30_000;
+import { pause, within } from './waiting';
 
 /**
  * What all connections have in common: state, health, events, figures, a circuit breaker, a rate limit and retries.
@@ -20,79 +19,51 @@ const MAX_DELAY_MS = 30_000;
  * `healthCheck` themselves works as well.
  */
 export abstract class BaseConnection extends ConnectionLife {
-  readonly #policy: Policy;
-  /** The policy's breaker; its policy bounds attempts, which waiting for a message must not be. */
-  readonly #breaker: CircuitBreaker | undefined;
+  readonly #calls: ConnectionCalls;
   readonly #check: PeriodicCheck;
-  #connecting: Promise<boolean> | undefined;
-  /** How often it was told to close: a check that was under way then says nothing. */
-  #closings = 0;
+  readonly #opening = new Single<boolean>();
+  readonly #closing = new Single<boolean>();
+  /** Ends with the next `disconnect`, and with it all that was begun and waits for something. */
+  #life = new AbortController();
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
     super(resolveConfig(config, type ?? config.connectionType ?? ConnectionType.EXTERNAL));
     const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
-    const breaker = breakerOptions(this.config);
-    // Without a name of its own, so that its breaker goes with it: named ones stay for as long as the process.
-    this.#policy = new Policy(policyOptions(this.config, breaker, this.hasTransport));
-    if (breaker) {
-      this.#breaker = new CircuitBreaker(this.#policy.name, breaker);
-      this.#breaker.on('state', ({ to }) => this.#breakerIs(String(to)));
-    }
-    this.#adopt();
+    this.#calls = new ConnectionCalls(this.config, this.hasTransport, () => this.life);
+    this.#calls.watch(this, BaseConnection.#breakerIs);
+    adopt(this, BaseConnection.prototype, {
+      connect: (own) => this.#opening.join(() => this.#open(own)),
+      disconnect: (own) => this.#end(own),
+      healthCheck: (own) => this.#judged(own),
+    });
   }
 
   /** Opens it. True when it is open; false, with an event, when that failed. */
   async connect(): Promise<boolean> {
-    this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined));
-    return this.#connecting;
-  }
-
-  async #connect(): Promise<boolean> {
-    if (this.state === ConnectionState.CONNECTED && (await this.isConnected())) return true;
-    this.enter(ConnectionState.CONNECTING);
-    try {
-      if (!(await this.connectImpl())) throw new Error('The connection was refused');
-    } catch (error) {
-      // A disconnect that came meanwhile counts, and is why it failed.
-      if (this.state !== ConnectionState.CONNECTING) return false;
-      // An attempt that was refused is none: who answers each failure with another attempt is held up here.
-      if (error instanceof CircuitBreakerError) this.enter(ConnectionState.ERROR);
-      else this.connectFailed(error);
-      return false;
-    }
-    if (this.state !== ConnectionState.CONNECTING) return false;
-    this.connected();
-    return true;
+    const open = () => this.#open(() => this.connectImpl());
+    return this.#isCalledByOverride('connect') ? open() : this.#opening.join(open);
   }
 
   /** Closes it. What waits for a message gets `null`; doing it twice does no harm. */
   async disconnect(): Promise<boolean> {
-    this.#check.stop();
-    this.#closings += 1;
-    const open = this.state !== ConnectionState.DISCONNECTED;
-    if (open) this.enter(ConnectionState.DISCONNECTING);
-    let closed: boolean;
-    try {
-      closed = await this.disconnectImpl();
-    } catch (error) {
-      this.failed(error, 'disconnect');
-      closed = false;
-    }
-    if (open) {
-      this.enter(ConnectionState.DISCONNECTED);
-      this.closed();
-      this.journal.audit('disconnect', closed ? 'success' : 'failure');
-    }
-    return closed;
+    const own = () => this.disconnectImpl();
+    return this.#isCalledByOverride('disconnect') ? this.#close(own) : this.#end(own);
   }
 
-  /** Closes it, waits for `retryDelay`, and opens it again. */
+  /** Closes it, waits for `retryDelay`, and opens it again; false when it is closed meanwhile. */
   async reconnect(): Promise<boolean> {
-    await this.disconnect();
-    await new Promise((resolve) => setTimeout(resolve, this.config.retryDelay));
-    return this.connect();
+    return this.restart(() => pause(this.config.retryDelay, this.life));
+  }
+
+  /** @internal Closes it, and opens it again after `between`, unless somebody closes it meanwhile. */
+  async restart(between?: () => unknown): Promise<boolean> {
+    const closing = this.disconnect();
+    const { life } = this;
+    await closing;
+    if (!life.aborted) await between?.();
+    return !life.aborted && this.connect();
   }
 
   /** Whether it can be used now. */
@@ -107,35 +78,16 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** The next message; `null` when there is none to come. */
   async receive(): Promise<any> {
-    if (this.isRefusing || !(await this.isConnected())) return null;
-    // It may wait for as long as nothing comes.
-    return this.guarded('receive', () => this.watched(() => this.receiveImpl()), null);
+    const { life } = this;
+    if (!(await this.isConnected()) || life.aborted) return null;
+    // It may wait for as long as nothing comes, but not longer than the connection.
+    const next = () => within(Infinity, life, () => this.receiveImpl());
+    return this.guarded('receive', () => this.watched(next, life), null);
   }
 
   /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
   async healthCheck(timeoutMs: number = this.config.healthCheckTimeout): Promise<ConnectionHealthCheck> {
-    const closings = this.#closings;
-    const started = performance.now();
-    let answer: boolean | Record<string, unknown>;
-    let errorMessage: string | undefined;
-    try {
-      answer = await within(timeoutMs, (signal) => this.healthCheckImpl(timeoutMs, signal));
-    } catch (error) {
-      answer = false;
-      errorMessage = failureOf(error).message;
-    }
-    const details = typeof answer === 'object' ? answer : undefined;
-    const isHealthy = details ? details['isHealthy'] !== false : answer === true;
-    const result: ConnectionHealthCheck = {
-      connectionId: this.connectionId,
-      timestamp: Date.now(),
-      isHealthy,
-      responseTime: performance.now() - started,
-      ...(!isHealthy && { errorMessage: errorMessage ?? 'The connection is not healthy' }),
-      ...(details && { details }),
-    };
-    if (closings === this.#closings) this.judge(result);
-    return result;
+    return this.#judged(() => this.#examine(timeoutMs));
   }
 
   /** Opens it; false or an error means that it could not be opened. */
@@ -170,9 +122,14 @@ export abstract class BaseConnection extends ConnectionLife {
     return false;
   }
 
+  /** @internal Ends with the next `disconnect`; until then it is the same one. */
+  get life(): AbortSignal {
+    return this.#life.signal;
+  }
+
   /** @internal Whether the circuit breaker lets nothing through. */
   protected get isRefusing(): boolean {
-    return this.#breaker?.state === 'open';
+    return this.#calls.isRefusing;
   }
 
   /** @internal Takes note of how `call` ends; gives `failed` instead of an error. */
@@ -182,6 +139,7 @@ export abstract class BaseConnection extends ConnectionLife {
     failed: F,
     signal?: AbortSignal,
   ): Promise<T | F> {
+    const { life } = this;
     const started = performance.now();
     try {
       const value = await call();
@@ -189,7 +147,8 @@ export abstract class BaseConnection extends ConnectionLife {
       return value;
     } catch (error) {
       // A call that was refused, or given up, says nothing about the other side.
-      if (error instanceof CircuitBreakerError || signal?.aborted) return failed;
+      const isGivenUp = signal?.aborted || (life.aborted && error === life.reason);
+      if (error instanceof CircuitBreakerError || isGivenUp) return failed;
       if (error instanceof MoorlineError && error.kind === 'rate-limited' && error.service === 'resilience') {
         this.emitEvent('rate_limited', { severity: 'warning', message: error.message, data: { context } });
         return failed;
@@ -202,12 +161,12 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** @internal Runs `work` under the policy. */
   protected run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
-    return this.#policy.run(work, { signal });
+    return this.#calls.run(work, signal);
   }
 
   /** @internal Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
-  protected async watched<T>(work: () => Promise<T>): Promise<T> {
-    return this.#breaker ? this.#breaker.run(work) : work();
+  protected watched<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#calls.watched(work, signal);
   }
 
   /** @internal Goes over to `fallbackUrl`, where there is one and the connection knows how. */
@@ -215,8 +174,10 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** @internal It is open. */
   protected connected(): void {
+    const { life } = this;
     this.opened();
-    if (this.config.monitoring) this.#check.start(() => this.healthCheck());
+    // Who heard of it may have closed it.
+    if (this.config.monitoring && !life.aborted) this.#check.start(() => this.healthCheck());
   }
 
   /** @internal It is open no more. */
@@ -232,117 +193,122 @@ export abstract class BaseConnection extends ConnectionLife {
     this.failed(error, 'connect');
   }
 
-  #breakerIs(state: string): void {
-    if (state === 'open') this.emitEvent('circuit_breaker_opened', { severity: 'warning' });
-    if (state === 'closed') this.emitEvent('circuit_breaker_closed', { severity: 'info' });
+  /** Opens it by `own`; a `disconnect` that comes meanwhile counts. */
+  async #open(own: () => unknown): Promise<boolean> {
+    const { life } = this;
+    if (this.#closing.running) await this.#closing.running;
+    if (this.state === ConnectionState.CONNECTED && (await this.isConnected())) return !life.aborted;
+    if (life.aborted) return false;
+    this.enter(ConnectionState.CONNECTING);
+    try {
+      if (!(await this.#opened(own, life))) throw new Error('The connection was refused');
+    } catch (error) {
+      // An override may have called ours, which told of it.
+      if (life.aborted || this.state !== ConnectionState.CONNECTING) return false;
+      // An attempt that was refused is none: who answers each failure with another attempt is held up here.
+      if (error instanceof CircuitBreakerError) this.enter(ConnectionState.ERROR);
+      else this.connectFailed(error);
+      return false;
+    }
+    if (life.aborted) return false;
+    if (this.state === ConnectionState.CONNECTING) this.connected();
+    return !life.aborted;
   }
 
-  /** State, health and events also for a class that overrides the verbs themselves. */
-  #adopt(): void {
-    const base = BaseConnection.prototype;
-    if (this.connect !== base.connect) {
-      this.#wrap('connect', async (own) => {
-        this.enter(ConnectionState.CONNECTING);
-        try {
-          if (!(await own())) throw new Error('The connection was refused');
-        } catch (error) {
-          if (this.state === ConnectionState.CONNECTING) this.connectFailed(error);
-          return false;
-        }
-        if (this.state === ConnectionState.CONNECTING) this.connected();
-        return true;
-      });
-    }
-    if (this.disconnect !== base.disconnect) {
-      this.#wrap('disconnect', async (own) => {
-        this.#check.stop();
-        this.#closings += 1;
-        const closed = await own().catch((error: unknown) => (this.failed(error, 'disconnect'), false));
-        this.enter(ConnectionState.DISCONNECTED);
-        return closed;
-      });
-    }
-    if (this.healthCheck !== base.healthCheck) {
-      this.#wrap('healthCheck', async (own) => {
-        const result = await own();
-        this.judge(result);
-        return result;
-      });
+  /** What `own` says. One that is not a transport of ours is bounded here, and what it opens too late is closed. */
+  async #opened(own: () => unknown, life: AbortSignal): Promise<unknown> {
+    // Who heard of it may have closed it.
+    life.throwIfAborted();
+    if (this.hasTransport) return own();
+    let waiting = true;
+    const open = async () => {
+      const opened = await own();
+      const unwanted = this.state === ConnectionState.DISCONNECTED || this.state === ConnectionState.ERROR;
+      if (opened && !waiting && unwanted) await this.disconnectImpl();
+      return opened;
+    };
+    try {
+      return await within(this.config.timeout, life, open);
+    } finally {
+      waiting = false;
     }
   }
 
-  #wrap<V extends 'connect' | 'disconnect' | 'healthCheck'>(
-    verb: V,
-    around: (own: () => ReturnType<BaseConnection[V]>) => ReturnType<BaseConnection[V]>,
-  ): void {
-    const own = this[verb] as (...args: unknown[]) => ReturnType<BaseConnection[V]>;
-    const value = (...args: unknown[]) => around(() => own.apply(this, args));
-    Object.defineProperty(this, verb, { value, writable: true, configurable: true });
+  /** Begins another life, and closes what was open in the one before. */
+  #end(own: () => unknown): Promise<boolean> {
+    this.#check.stop();
+    this.#opening.forget();
+    const before = this.#life;
+    this.#life = new AbortController();
+    const fields = { service: this.config.connectionType, operation: 'disconnect', delivery: 'unknown' } as const;
+    before.abort(closedFailure('the connection was closed', fields));
+    return this.#closing.join(() => this.#close(own));
   }
-}
 
-/** The policy of a connection: `retryCount` more attempts after the first, one breaker around calls. */
-function policyOptions(
-  config: Readonly<ResolvedConnectionConfig>,
-  breaker: BreakerOptions | false,
-  hasTransport: boolean,
-): PolicyOptions {
-  const excludedExceptions = hasTransport ? [isMistake] : undefined;
-  return {
-    timeoutMs: Infinity,
-    attemptTimeoutMs: hasTransport ? Infinity : config.timeout,
-    retry: config.autoRetry &&
-      config.retryCount > 0 && {
-        maxRetries: config.retryCount,
-        baseDelayMs: config.retryDelay,
-        maxDelayMs: Math.max(MAX_DELAY_MS, config.retryDelay),
-        exponentialBase: config.backoffMultiplier,
-        budget: false,
-        retryableExceptions: [isRepeatable],
-      },
-    breaker: breaker && { ...breaker, counts: 'calls', excludedExceptions },
-    rateLimit: config.rateLimit && {
-      max: config.rateLimitRequests,
-      windowMs: config.rateLimitWindow,
-      maxWaitMs: config.timeout,
-    },
-  };
-}
-
-/** An error of somebody else's says nothing of whether a repeat would be safe, nor does an attempt that was cut off. */
-function isRepeatable(error: unknown): boolean {
-  if (!(error instanceof MoorlineError) || !error.retryable) return false;
-  return error.service !== 'resilience' || error.delivery === 'none';
-}
-
-/** Of what a transport throws: a value that cannot be sent, which says nothing about the other side. */
-function isMistake(error: unknown): boolean {
-  return !(error instanceof MoorlineError);
-}
-
-function breakerOptions(config: Readonly<ResolvedConnectionConfig>): BreakerOptions | false {
-  return (
-    config.circuitBreaker && {
-      failMax: config.circuitBreakerThreshold,
-      resetTimeoutMs: config.circuitBreakerTimeout,
-      probeTimeoutMs: config.timeout,
+  async #close(own: () => unknown): Promise<boolean> {
+    const open = this.state !== ConnectionState.DISCONNECTED;
+    if (open) this.enter(ConnectionState.DISCONNECTING);
+    let closed = false;
+    try {
+      closed = Boolean(await own());
+    } catch (error) {
+      this.failed(error, 'disconnect');
     }
-  );
-}
+    // An override may have called ours, which told of it.
+    if (open && this.state === ConnectionState.DISCONNECTING) {
+      this.enter(ConnectionState.DISCONNECTED);
+      this.closed();
+      this.journal.audit('disconnect', closed ? 'success' : 'failure');
+    }
+    return closed;
+  }
 
-/** Runs `ask` for at most `ms`. */
-async function within<T>(ms: number, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`Health check timed out after ${ms}ms`));
-        controller.abort();
-      }, ms);
-      ask(controller.signal).then(resolve, reject);
-    });
-  } finally {
-    clearTimeout(timer);
+  async #examine(timeoutMs: number): Promise<ConnectionHealthCheck> {
+    const started = performance.now();
+    let answer: boolean | Record<string, unknown> = false;
+    let errorMessage = 'The connection is not healthy';
+    try {
+      const late = `Health check timed out after ${timeoutMs}ms`;
+      answer = await within(timeoutMs, this.life, (signal) => this.healthCheckImpl(timeoutMs, signal), late);
+    } catch (error) {
+      errorMessage = failureOf(error).message;
+    }
+    const details = typeof answer === 'object' ? answer : undefined;
+    const isHealthy = details ? details['isHealthy'] !== false : answer === true;
+    return {
+      connectionId: this.connectionId,
+      timestamp: Date.now(),
+      isHealthy,
+      responseTime: performance.now() - started,
+      ...(!isHealthy && { errorMessage }),
+      ...(details && { details }),
+    };
+  }
+
+  /** Takes note of a check; one that was under way when the connection was closed says nothing. */
+  async #judged(check: () => unknown): Promise<ConnectionHealthCheck> {
+    const { life } = this;
+    const started = performance.now();
+    let result: ConnectionHealthCheck;
+    try {
+      result = (await check()) as ConnectionHealthCheck;
+    } catch (error) {
+      const [timestamp, responseTime] = [Date.now(), performance.now() - started];
+      const errorMessage = failureOf(error).message;
+      result = { connectionId: this.connectionId, timestamp, isHealthy: false, responseTime, errorMessage };
+    }
+    if (!life.aborted) this.judge(result);
+    return result;
+  }
+
+  /** Whether the verb was overridden, so that only the override calls ours. */
+  #isCalledByOverride(verb: 'connect' | 'disconnect'): boolean {
+    return isOverridden(this, BaseConnection.prototype, verb);
+  }
+
+  static #breakerIs(connection: BaseConnection, state: string, breaker: string): void {
+    const data = { breaker };
+    if (state === 'open') connection.emitEvent('circuit_breaker_opened', { severity: 'warning', data });
+    if (state === 'closed') connection.emitEvent('circuit_breaker_closed', { severity: 'info', data });
   }
 }

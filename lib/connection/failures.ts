@@ -1,21 +1,26 @@
-import { CircuitBreakerError, MoorlineError } from '../error';
+import { failureRecord, MoorlineError, type FailureRecord } from '../error';
+import type { HTTPResponse } from '../http';
+import { native } from '../native';
 
-/** What an error means for a connection, beside `error` itself. */
-export type Meaning = 'authentication_failed' | 'connection_failed' | 'connection_lost';
+/** Which event an error is told by, beside `error`. `context` is the verb, or `connection` where it ended by itself. */
+export function meaningOf(error: unknown, context: string): string | null {
+  return native.connectionMeaning(...said(error), context);
+}
 
-const REFUSED_STATUS = new Set([401, 403, 407]);
+/** Whether the other side could not be reached at all, or its breaker is open: another address may serve. */
+export function isUnreachable(error: unknown): boolean {
+  return native.connectionUnreachable(...said(error));
+}
 
-/** Which event an error is told by. `context` is the verb it came from, or `connection` where it ended by itself. */
-export function classify(error: unknown, context: string): Meaning | undefined {
-  // It was open, and is so no longer.
-  if (context === 'connection') return 'connection_lost';
-  if (context === 'connection') return 'connection_lost';
-  if (error instanceof MoorlineError) {
-    if (error.kind === 'auth' || REFUSED_STATUS.has(Number(error.detail?.['status']))) return 'authentication_failed';
-    if (error.kind === 'connect' || error.kind === 'tls') return 'connection_failed';
-    if (error.kind === 'disconnected' && context !== 'connect') return 'connection_lost';
-  }
-  return context === 'connect' ? 'connection_failed' : undefined;
+/** Whether another attempt to reconnect may end otherwise: who is not let in should not keep knocking. */
+export function isWorthAnother(error: unknown): boolean {
+  return native.connectionWorthAnother(...said(error));
+}
+
+function said(error: unknown): [kind: string | undefined, status: number | undefined] {
+  if (!(error instanceof MoorlineError)) return [undefined, undefined];
+  const status = error.detail?.['status'];
+  return [error.kind, typeof status === 'number' ? status : undefined];
 }
 
 /** Anything thrown, as an error to read name and message of. */
@@ -23,10 +28,28 @@ export function failureOf(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-/** Whether the other side could not be reached at all, or its breaker is open: another address may serve. */
-export function isUnreachable(error: unknown): boolean {
-  if (error instanceof CircuitBreakerError) return true;
-  if (!(error instanceof MoorlineError)) return false;
-  const status = Number(error.detail?.['status']);
-  return ['connect', 'tls', 'timeout', 'disconnected', 'circuit-open'].includes(error.kind) || status >= 500;
+/** What a call fails with when what it needs was closed. */
+export function closedFailure(
+  message: string,
+  fields: Pick<FailureRecord, 'service' | 'operation' | 'delivery'>,
+): MoorlineError {
+  const refused = { kind: 'closed', code: 'ERR_MOORLINE_CLOSED', retryable: false, attempts: 1 } as const;
+  return new MoorlineError(message, { ...refused, ...fields });
+}
+
+/** An answer that counts as a failure; it is still what the caller gets at the end. */
+export class UnhappyAnswer extends MoorlineError {
+  readonly response: HTTPResponse;
+
+  private constructor({ message, ...fields }: FailureRecord, response: HTTPResponse) {
+    super(message, fields);
+    this.response = response;
+  }
+
+  /** Throws one where the answer counts as a failure; `again` says whether the request may be sent twice. */
+  static check(response: HTTPResponse, again: boolean): void {
+    const { 'retry-after': after, 'retry-after-ms': afterMs } = response.headers as Record<string, string | undefined>;
+    const record = failureRecord(native.httpUnhappy(response.status, again, after, afterMs));
+    if (record) throw new UnhappyAnswer(record, response);
+  }
 }

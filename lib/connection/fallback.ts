@@ -7,7 +7,7 @@ import { shownUrl } from './redaction';
 export class Fallback {
   readonly #config: Readonly<ResolvedConnectionConfig>;
   readonly #check: PeriodicCheck;
-  readonly #probe: (url: string) => Promise<boolean>;
+  readonly #probe: (url: string, signal: AbortSignal) => Promise<boolean>;
   readonly #tell: (eventType: string, options: ConnectionEventOptions) => void;
   #active = false;
 
@@ -15,7 +15,7 @@ export class Fallback {
   constructor(
     id: string,
     config: Readonly<ResolvedConnectionConfig>,
-    probe: (url: string) => Promise<boolean>,
+    probe: (url: string, signal: AbortSignal) => Promise<boolean>,
     tell: (eventType: string, options: ConnectionEventOptions) => void,
   ) {
     this.#config = config;
@@ -45,21 +45,21 @@ export class Fallback {
     this.#active = true;
     const data = { url: shownUrl(this.#config.fallbackUrl) };
     this.#tell('fallback_activated', { severity: 'warning', message: reason, data });
-    this.#check.start(async () => {
-      if (await this.#probe(this.#config.url ?? '')) this.restore();
-    });
+    // Who heard of it may have ended it.
+    if (this.#active) this.#check.start((signal) => this.#look(signal));
   }
 
-  /** Goes back. */
-  restore(): void {
-    this.stop();
-    if (!this.#active) return;
-    this.#active = false;
-    this.#tell('fallback_restored', { data: { url: shownUrl(this.#config.url) } });
-  }
-
-  /** Does not look for the first address any more. */
-  stop(): void {
+  /** Forgets that `url` did not answer: the next one tries it first. */
+  reset(): void {
     this.#check.stop();
+    this.#active = false;
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const answers = await this.#probe(this.#config.url ?? '', signal).catch(() => false);
+    // It may have been told to stop meanwhile.
+    if (!answers || signal.aborted) return;
+    this.reset();
+    this.#tell('fallback_restored', { data: { url: shownUrl(this.#config.url) } });
   }
 }

@@ -1,10 +1,11 @@
 import type { CallOptions } from '../call';
 import { MoorlineError } from '../error';
-import { HttpTransport, type HTTPResponse, type HttpRequest, methodOf } from '../http';
+import { HttpTransport, type HTTPResponse, type HttpRequest, METHODS, methodOf } from '../http';
+import { native } from '../native';
 import { BaseConnection } from './base';
 import { requireUrl, type ConnectionConfig } from './config';
 import { Fallback } from './fallback';
-import { isUnreachable } from './failures';
+import { isUnreachable, UnhappyAnswer } from './failures';
 import { ConnectionType } from './state';
 import { transportOptions } from './transport';
 import { traceHeaders } from './trace';
@@ -15,35 +16,6 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
   url?: string | URL | undefined;
   /** In place of the connection's `timeout`, in milliseconds. */
   timeoutMs?: number | undefined;
-}
-
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']);
-/** A repeat of these changes nothing more (RFC 9110, 9.2.2). */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']);
-/** Answers that say "not now". */
-const BUSY = new Set([408, 425, 429, 500, 502, 503, 504]);
-const CREDENTIALS = /^(authorization|proxy-authorization|cookie|x-api-key)$/i;
-const MAX_RETRY_AFTER_S = 86_400;
-
-/** An answer that counts as a failure; it is still what the caller gets at the end. */
-class UnhappyAnswer extends MoorlineError {
-  readonly response: HTTPResponse;
-
-  constructor(response: HTTPResponse, retryable: boolean) {
-    const retryAfterMs = retryAfter(response);
-    super(`the server answered ${response.status}`, {
-      kind: 'rejected',
-      code: 'ERR_MOORLINE_REJECTED',
-      service: 'http',
-      operation: 'request',
-      delivery: 'answered',
-      retryable,
-      attempts: 1,
-      detail: { status: response.status },
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
-    });
-    this.response = response;
-  }
 }
 
 /**
@@ -61,8 +33,8 @@ export class HTTPConnection extends BaseConnection {
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.HTTP);
     requireUrl(this.config, 'HTTP');
-    const probe = (url: string) =>
-      this.#answers(url, this.config.healthCheckTimeout).then(({ isHealthy }) => isHealthy);
+    const probe = async (url: string, signal: AbortSignal) =>
+      (await this.#answers(url, this.config.healthCheckTimeout, signal)).isHealthy;
     this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
       this.emitEvent(event, options),
     );
@@ -97,7 +69,8 @@ export class HTTPConnection extends BaseConnection {
 
   /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. */
   override async receive(): Promise<any> {
-    if (!(await this.isConnected())) return null;
+    const { life } = this;
+    if (!(await this.isConnected()) || life.aborted) return null;
     // The request has the breaker around it, and may go to `fallbackUrl` when that is open.
     return this.guarded('receive', () => this.receiveImpl(), null);
   }
@@ -124,54 +97,68 @@ export class HTTPConnection extends BaseConnection {
   }
 
   protected override async disconnectImpl(): Promise<boolean> {
-    this.#fallback.stop();
+    this.#fallback.reset();
     this.#transport?.close();
     this.#transport = undefined;
     return true;
   }
 
-  protected override healthCheckImpl(timeoutMs: number): Promise<Record<string, unknown>> {
-    return this.#answers(this.#fallback.url, timeoutMs);
+  protected override healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>> {
+    return this.#answers(this.#fallback.url, timeoutMs, signal);
   }
 
-  async #answers(url: string, timeoutMs: number): Promise<{ isHealthy: boolean; status: number }> {
-    const headers = this.config.customHeaders;
-    const response = await this.#open().request({ method: 'HEAD', url, headers, settings: { timeoutMs } });
-    return { isHealthy: response.status < 500, status: response.status };
+  async #answers(url: string, timeoutMs: number, signal: AbortSignal): Promise<{ isHealthy: boolean; status: number }> {
+    const request = { method: 'HEAD', url, headers: this.config.customHeaders, settings: { timeoutMs } };
+    const { status } = await this.#open().request(request, { signal });
+    return { isHealthy: status < 500, status };
   }
 
   async #request(request: ConnectionRequest, signal?: AbortSignal): Promise<HTTPResponse> {
-    const repeatable = isRepeatable(request);
+    const { life } = this;
+    const attempt = () => this.#attempt(request, life, signal);
     try {
-      if (this.#fallback.active) return await this.#attempt(request, repeatable, signal);
-      const attempt = () => this.#attempt(request, repeatable, signal);
-      return await this.run(attempt, signal);
+      return await (this.#fallback.active ? attempt() : this.#reach(request, attempt, signal));
     } catch (error) {
-      if (!this.#fallback.active && isUnreachable(error)) {
-        this.#fallback.activate(String(error));
-        const unsent = !(error instanceof MoorlineError) || error.delivery === 'none';
-        if (this.#fallback.active && (unsent || repeatable)) return this.#attempt(request, repeatable, signal);
-      }
       if (error instanceof UnhappyAnswer) return error.response;
       throw error;
     }
   }
 
+  /** The answer of the first address, or of the other one where that cannot be had and a repeat is safe. */
+  async #reach(
+    request: ConnectionRequest,
+    attempt: () => Promise<HTTPResponse>,
+    signal?: AbortSignal,
+  ): Promise<HTTPResponse> {
+    try {
+      return await this.run(attempt, signal);
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      this.#fallback.activate(String(error));
+      const isUnsent = (error as MoorlineError).delivery === 'none' && !isStreamed(request);
+      if (!this.#fallback.active || !(isUnsent || isRepeatable(request))) throw error;
+      return attempt();
+    }
+  }
+
   /** Sends it once. */
-  async #attempt(request: ConnectionRequest, repeatable: boolean, signal?: AbortSignal): Promise<HTTPResponse> {
+  async #attempt(request: ConnectionRequest, life: AbortSignal, signal?: AbortSignal): Promise<HTTPResponse> {
+    // Nothing is sent any more for a call from before the last `disconnect`.
+    life.throwIfAborted();
     const { timeoutMs = this.config.timeout, url, headers, ...rest } = request;
     const sent = { ...rest, ...this.#address(url, headers), settings: { timeoutMs } };
+    let response: HTTPResponse;
     try {
-      const response = await this.#open().request(sent, { signal });
-      if (response.status === 401 || response.status === 403 || response.status === 407) this.refused(response.status);
-      if (response.status < 500 && !BUSY.has(response.status)) return response;
-      throw new UnhappyAnswer(response, repeatable && BUSY.has(response.status));
+      response = await this.#open().request(sent, { signal });
     } catch (error) {
-      if (error instanceof MoorlineError && error.retryable && !repeatable && error.delivery !== 'none') {
-        Reflect.set(error, 'retryable', false);
-      }
+      // Part of it may have been read already.
+      if (error instanceof MoorlineError && isStreamed(request)) Reflect.set(error, 'retryable', false);
       throw error;
     }
+    if (response.status < 400) return response;
+    if (native.httpRefusesCredentials(response.status)) this.refused(response.status);
+    UnhappyAnswer.check(response, isRepeatable(request));
+    return response;
   }
 
   #open(): HttpTransport {
@@ -193,7 +180,7 @@ export class HTTPConnection extends BaseConnection {
     const url = joined(base, path);
     const own = new URL(url).origin === new URL(base).origin;
     const common = Object.entries({ ...this.config.customHeaders, ...traceHeaders() });
-    const sent = own ? common : common.filter(([name]) => !CREDENTIALS.test(name));
+    const sent = own ? common : common.filter(([name]) => !native.httpCredentialHeader(name));
     const given = pairs(headers);
     const named = new Set(given.map(([name]) => name.toLowerCase()));
     return { url, headers: [...sent.filter(([name]) => !named.has(name.toLowerCase())), ...given] };
@@ -215,11 +202,16 @@ function isRequest(data: unknown): data is ConnectionRequest & { method: string 
   return typeof method === 'string' && METHODS.has(method.toUpperCase());
 }
 
-function isRepeatable({ method, headers, body }: ConnectionRequest): boolean {
-  const streamed = typeof (body as Partial<AsyncIterable<unknown>> | undefined)?.[Symbol.asyncIterator] === 'function';
-  if (streamed) return false;
-  if (IDEMPOTENT.has(methodOf({ method, body }))) return true;
-  return pairs(headers).some(([name]) => name.toLowerCase() === 'idempotency-key');
+/** Whether the body comes piece by piece, and can be read only once. */
+function isStreamed({ body }: ConnectionRequest): boolean {
+  return typeof (body as Partial<AsyncIterable<unknown>> | undefined)?.[Symbol.asyncIterator] === 'function';
+}
+
+/** Whether it may be sent twice. */
+function isRepeatable(request: ConnectionRequest): boolean {
+  if (isStreamed(request)) return false;
+  if (native.httpIdempotent(methodOf(request))) return true;
+  return pairs(request.headers).some(([name]) => name.toLowerCase() === 'idempotency-key');
 }
 
 /** A path is appended to the base's, below its query; an absolute URL stands for itself. */
@@ -232,11 +224,4 @@ function joined(base: string, given: string | URL | undefined): string {
   if (path) url.pathname = `${url.pathname.replace(/\/$/, '')}/${path.replace(/^\//, '')}`;
   if (at >= 0) url.search = given.slice(at);
   return url.href;
-}
-
-function retryAfter(response: HTTPResponse): number | undefined {
-  const value = response.headers['retry-after'];
-  if (typeof value !== 'string') return undefined;
-  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
-  return seconds >= 0 && seconds <= MAX_RETRY_AFTER_S ? seconds * 1000 : undefined;
 }

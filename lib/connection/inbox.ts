@@ -1,3 +1,5 @@
+import { after } from './waiting';
+
 /** A message that waits, or somebody who waits for one. */
 interface Waiter<T> {
   resolve(message: T | null): void;
@@ -22,6 +24,16 @@ export class Inbox<T> {
     this.#onFull = () => on.full();
     this.#onRoom = () => on.room();
     this.#onWaiting = (waiting) => on.waiting(waiting);
+  }
+
+  /** Whether no more should come. */
+  get isFull(): boolean {
+    return this.#full;
+  }
+
+  /** Whether somebody waits for a message. */
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
   }
 
   get size(): number {
@@ -65,11 +77,11 @@ export class Inbox<T> {
     if (ready !== undefined) return Promise.resolve(ready);
     if (signal?.aborted) return Promise.resolve(null);
     return new Promise<T | null>((resolve) => {
-      const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#settle(waiter, null), timeoutMs);
+      const stop = after(timeoutMs ?? Infinity, () => this.#settle(waiter, null));
       const onAbort = () => this.#settle(waiter, null);
       const waiter: Waiter<T> = {
         resolve: (message) => {
-          clearTimeout(timer);
+          stop();
           signal?.removeEventListener('abort', onAbort);
           resolve(message);
         },

@@ -1,12 +1,12 @@
 import { MoorlineError } from '../error';
 import { log, type LogLevel } from '../logger';
+import { native } from '../native';
 import type { ResolvedConnectionConfig } from './config';
 import { shownUrl } from './redaction';
 import type { ConnectionEvent } from './state';
 
 /** What the security level forbade before anything was sent. */
 const FORBIDDEN = new Set(['ERR_MOORLINE_PLAIN_TEXT_REFUSED', 'ERR_MOORLINE_ADDRESS_REFUSED', 'ERR_INSECURE_REDIRECT']);
-const SECRET_HEADER = /auth|token|key|secret|cookie|password|credential|signature/i;
 
 /** What is written down about a connection: its events when it is debugged, and who connected where. */
 export class Journal {
@@ -19,7 +19,7 @@ export class Journal {
     this.#id = id;
     this.#config = config;
     this.hasCredentials =
-      Object.keys(config.customHeaders).some((name) => SECRET_HEADER.test(name)) || hasUserInfo(config.url);
+      Object.keys(config.customHeaders).some((name) => native.httpCredentialHeader(name)) || hasUserInfo(config.url);
   }
 
   /** An event, where `debug` asks for it. */

@@ -1,4 +1,4 @@
-import { MoorlineError } from '../error';
+import type { MoorlineError } from '../error';
 import { BaseConnection } from './base';
 import type { ConnectionConfig } from './config';
 import { Fallback } from './fallback';
@@ -29,6 +29,14 @@ export interface Line {
   close(): Promise<void>;
 }
 
+/** What hears a {@link Line}. */
+export interface LineListener<Message> {
+  /** Messages came. */
+  arrived(messages: readonly Message[]): void;
+  /** It ended by itself. `final` says that it should not be opened again. */
+  lost(error: MoorlineError, final: boolean): void;
+}
+
 /**
  * A connection that stays open and brings messages by itself. It is brought back when it is lost, with growing delays and
  * full jitter, and goes over to `fallbackUrl` where `url` cannot be reached.
@@ -43,28 +51,25 @@ export abstract class LastingConnection<Message, Parsed = Message>
   readonly #onMessage: Handlers<[message: Parsed]>;
   readonly #reconnection: Reconnection;
   readonly #fallback: Fallback;
+  /** The one that is open. What any other tells is not heard. */
   #line: Line | undefined;
-  #opening: AbortController | undefined;
+  #last: Line | undefined;
   /** Wakes the iterators that wait for a connection. */
   readonly #changed = new Set<() => void>();
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
     super(config, type);
     this.#inbox = new Inbox(QUEUED_MESSAGES, {
-      full: () => this.#line?.pause(),
-      room: () => this.#line?.resume(),
+      full: () => this.#regulate(),
+      room: () => this.#regulate(),
       waiting: (waiting) => this.#line?.keep(waiting),
     });
     this.#onMessage = new Handlers(this.connectionId);
-    const { retryDelay, backoffMultiplier, recoveryStrategy } = this.config;
-    this.#reconnection = new Reconnection({
-      retryDelay,
-      backoffMultiplier,
-      ...(recoveryStrategy === RecoveryStrategy.RECONNECT && { attempts: 1 }),
+    this.#reconnection = new Reconnection(this.config, {
       open: (failures, signal) => this.#reopen(failures, signal),
       onPause: ({ delayMs }) => this.tell('retry', () => ({ delayMs })),
     });
-    const probe = (url: string) => this.#probe(url);
+    const probe = (url: string, signal: AbortSignal) => this.#probe(url, signal);
     this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
       this.emitEvent(event, options),
     );
@@ -77,25 +82,39 @@ export abstract class LastingConnection<Message, Parsed = Message>
   /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
   override async receive(options?: MessageOptions): Promise<any> {
     const ready = this.#inbox.poll();
-    if (ready !== undefined) return this.parse(ready);
+    if (ready !== undefined) return this.#handOut(ready);
     if (!this.#line || this.isRefusing) return null;
     const message = await this.#inbox.take(options);
-    return message === null ? null : this.parse(message);
+    return message === null ? null : this.#handOut(message);
   }
 
   /** Hears every message from now on, instead of `receive`. Gives the function that ends that. */
   onMessage(handler: (message: Parsed) => unknown): () => void {
-    return this.#onMessage.add(handler);
+    const remove = this.#onMessage.add(handler);
+    this.#regulate();
+    return () => {
+      remove();
+      this.#regulate();
+    };
   }
 
   /** The messages one after the other, through losses and reconnections, until `disconnect` or until it gives up. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined> {
     for (;;) {
-      const message = await this.receive();
-      if (message !== null) yield message as Parsed;
-      else if (this.#line) continue;
-      else if (!this.#reconnection.running) return;
-      else await this.#change();
+      const message = this.#inbox.poll() ?? (await this.#next());
+      if (message === null) return;
+      yield this.#handOut(message);
+    }
+  }
+
+  /** The next message of this connection or one that comes after it; `null` when none will. */
+  async #next(): Promise<Message | null> {
+    for (;;) {
+      const message = this.#line ? await this.#inbox.take() : null;
+      if (message !== null) return message;
+      if (this.#line) continue;
+      if (!this.#reconnection.running && this.state !== ConnectionState.CONNECTING) return null;
+      await this.#change();
     }
   }
 
@@ -114,46 +133,68 @@ export abstract class LastingConnection<Message, Parsed = Message>
     return true;
   }
 
+  /** @internal What is open, if anything is. */
+  protected get line(): Line | undefined {
+    return this.#line;
+  }
+
+  /** @internal What is open, or was open last. */
+  protected get last(): Line | undefined {
+    return this.#last;
+  }
+
   /** @internal */
   override fallBack(reason: string): void {
     this.#fallback.activate(reason);
   }
 
-  /** @internal Opens one at `url`; it tells `arrived` and `lost` from then on. */
-  protected abstract open(url: string, signal: AbortSignal): Promise<Line>;
+  /** @internal Opens one at `url`, which tells `listener` of itself from then on. */
+  protected abstract open(url: string, signal: AbortSignal, listener: LineListener<Message>): Promise<Line>;
 
   /** @internal What `receive` gives for a message. */
   protected abstract parse(message: Message): Parsed;
 
+  /** @internal A message was given to whoever receives them; a handler of `onMessage` has returned from it. */
+  protected handedOut(_message: Message): void {}
+
   protected override async connectImpl(): Promise<boolean> {
     if (this.#line) return true;
+    const { life } = this;
+    // Two ways to open it would be in each other's way.
+    const goesOn = this.#reconnection.running;
     this.#reconnection.stop();
-    const opening = (this.#opening = new AbortController());
-    const open = () => this.open(this.#fallback.url, opening.signal);
-    let line: Line;
+    const open = () => this.#open(this.#fallback.url, life);
     try {
-      line = await (this.#fallback.available ? this.run(open) : this.watched(open));
+      await (this.#fallback.available ? this.run(open) : this.watched(open));
     } catch (error) {
-      if (!this.#fallback.available || opening.signal.aborted) throw error;
-      this.#fallback.activate(String(error));
-      line = await open();
+      if (await this.#openFallback(error, life)) return true;
+      if (goesOn && !life.aborted) void this.#recover(error);
+      else this.#fallback.reset();
+      throw error;
     }
-    if (opening.signal.aborted) {
-      await line.close();
+    return true;
+  }
+
+  /** Goes over to the other address, if there is one and `life` goes on. */
+  async #openFallback(error: unknown, life: AbortSignal): Promise<boolean> {
+    if (life.aborted || !this.#fallback.available) return false;
+    this.#fallback.activate(String(error));
+    try {
+      await this.#open(this.#fallback.url, life);
+      return true;
+    } catch (error) {
+      if (!life.aborted) this.failed(error, 'fallback');
       return false;
     }
-    this.#line = line;
-    return true;
   }
 
   protected override async disconnectImpl(): Promise<boolean> {
     this.#reconnection.stop();
-    this.#fallback.stop();
-    this.#opening?.abort();
+    this.#fallback.reset();
     const line = this.#line;
     this.#line = undefined;
+    this.#inbox.end();
     await line?.close();
-    this.#end();
     return true;
   }
 
@@ -163,38 +204,52 @@ export abstract class LastingConnection<Message, Parsed = Message>
     return !this.#reconnection.running && this.connect();
   }
 
-  /** @internal Messages came. */
-  protected arrived(messages: readonly Message[]): void {
-    if (this.#onMessage.size === 0) return this.#inbox.put(messages);
-    for (const message of messages) this.#onMessage.tell(this.parse(message));
+  /** @internal */
+  protected override enter(state: ConnectionState): void {
+    super.enter(state);
+    this.#wake();
   }
 
-  /** @internal The line ended by itself. `final` says that it should not be opened again. */
-  protected lost(error: MoorlineError, final: boolean): void {
+  #arrived(messages: readonly Message[]): void {
+    if (this.#onMessage.size === 0) return this.#inbox.put(messages);
+    for (const message of messages) {
+      this.#onMessage.tell(this.parse(message));
+      this.handedOut(message);
+    }
+  }
+
+  #handOut(message: Message): Parsed {
+    this.handedOut(message);
+    return this.parse(message);
+  }
+
+  /** The line ended by itself. Whoever hears of it may close the connection: then it stays closed. */
+  #lost(error: MoorlineError, final: boolean): void {
+    const { life } = this;
     this.#line = undefined;
+    this.#inbox.end();
     this.closed();
     this.failed(error, 'connection');
+    if (life.aborted) return;
     const strategy = this.config.recoveryStrategy;
     const degrades = strategy === RecoveryStrategy.GRACEFUL_DEGRADATION;
     if (degrades) this.setHealth(ConnectionHealth.DEGRADED);
-    if (final || degrades || !this.config.autoReconnect || strategy === RecoveryStrategy.NONE) {
-      this.enter(ConnectionState.DISCONNECTED);
-      this.#reconnection.stop();
-    } else {
-      this.enter(ConnectionState.ERROR);
-      if (strategy === RecoveryStrategy.FALLBACK) this.#fallback.activate(error.message);
-      void this.#recover(error);
-    }
-    this.#end();
+    const stays = final || degrades || !this.config.autoReconnect || strategy === RecoveryStrategy.NONE;
+    if (stays) this.#reconnection.stop();
+    if (!life.aborted) this.enter(stays ? ConnectionState.DISCONNECTED : ConnectionState.ERROR);
+    if (stays || life.aborted) return;
+    if (strategy === RecoveryStrategy.FALLBACK) this.#fallback.activate(error.message);
+    if (!life.aborted) void this.#recover(error);
   }
 
-  async #recover(error: MoorlineError): Promise<void> {
+  async #recover(error: unknown): Promise<void> {
     try {
       await this.#reconnection.recover(error);
     } catch {
       // Every attempt was told of; it has given up.
-      this.#wake();
+      this.#fallback.reset();
     }
+    this.#wake();
   }
 
   async #reopen(failures: number, signal: AbortSignal): Promise<void> {
@@ -203,31 +258,55 @@ export abstract class LastingConnection<Message, Parsed = Message>
     }
     this.enter(ConnectionState.CONNECTING);
     try {
-      const line = await this.open(this.#fallback.url, signal);
-      if (signal.aborted) return void (await line.close());
-      this.#line = line;
+      await this.#open(this.#fallback.url, signal);
     } catch (error) {
       if (!signal.aborted) this.connectFailed(error);
       throw error;
     }
     this.connected();
-    this.emitEvent('reconnected');
-    this.#wake();
+    if (!signal.aborted) this.emitEvent('reconnected');
+  }
+
+  /** Opens one and takes it into use, unless it is not wanted any more. */
+  async #open(url: string, signal: AbortSignal, isWanted = () => true): Promise<Line | undefined> {
+    let line: Line | undefined;
+    let loss: MoorlineError | undefined;
+    line = await this.open(url, signal, {
+      arrived: (messages) => {
+        if (!line || line === this.#line) this.#arrived(messages);
+      },
+      lost: (error, final) => {
+        if (!line) loss = error;
+        else if (line === this.#line) this.#lost(error, final);
+      },
+    });
+    if (loss) throw loss;
+    if (signal.aborted || !isWanted()) {
+      void line.close().catch(() => undefined);
+      signal.throwIfAborted();
+      return undefined;
+    }
+    const before = this.#line;
+    this.#line = this.#last = line;
+    this.#regulate();
+    if (this.#inbox.isAwaited) line.keep(true);
+    void before?.close().catch(() => undefined);
+    // The other address may have been found meanwhile.
+    if (url === this.config.fallbackUrl) this.#fallback.activate('the connection leads there');
+    return line;
   }
 
   /** Whether `url` can be reached again; the new line takes the place of the one to the other address. */
-  async #probe(url: string): Promise<boolean> {
-    const line = await this.open(url, AbortSignal.timeout(this.config.healthCheckTimeout)).catch(() => undefined);
-    if (!line) return false;
-    const before = this.#line;
-    this.#line = line;
-    await before?.close();
+  async #probe(url: string, signal: AbortSignal): Promise<boolean> {
+    // One that is being brought back will go there by itself.
+    await this.#open(url, signal, () => this.#line !== undefined);
     return true;
   }
 
-  #end(): void {
-    this.#inbox.end();
-    this.#wake();
+  /** Makes the other side wait while nobody takes what has come. */
+  #regulate(): void {
+    if (this.#inbox.isFull && this.#onMessage.size === 0) this.#line?.pause();
+    else this.#line?.resume();
   }
 
   #wake(): void {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { Emitter } from '../events';
 import type { ResolvedConnectionConfig } from './config';
-import { classify, failureOf } from './failures';
+import { failureOf, meaningOf } from './failures';
 import { Handlers } from './handlers';
 import { Journal } from './journal';
 import { ConnectionMetricsTracker, type ConnectionFigures } from './metrics';
@@ -44,6 +44,7 @@ export abstract class ConnectionLife extends Emitter {
   #errorCount = 0;
   #consecutiveErrors = 0;
   #authenticated = false;
+  #isOpen = false;
 
   /** @internal */
   constructor(config: ResolvedConnectionConfig) {
@@ -128,6 +129,7 @@ export abstract class ConnectionLife extends Emitter {
   protected opened(): void {
     this.#authenticated = this.journal.hasCredentials;
     this.#consecutiveErrors = 0;
+    this.#isOpen = true;
     this.enter(ConnectionState.CONNECTED);
     this.tell('open');
     this.journal.audit('connect', 'success');
@@ -144,7 +146,7 @@ export abstract class ConnectionLife extends Emitter {
     this.emitEvent('error', { severity: 'error', message: failure.message, data });
     if (this.listenerCount('error') > 0) this.tell('error', () => ({ error, context }));
     this.journal.failed(error);
-    const meaning = classify(error, context);
+    const meaning = meaningOf(error, context);
     if (!meaning) return;
     if (meaning === 'authentication_failed') {
       this.#authenticated = false;
@@ -161,8 +163,10 @@ export abstract class ConnectionLife extends Emitter {
     this.emitEvent('authentication_failed', { severity: 'error', message, data: { status } });
   }
 
-  /** @internal The connection is not open any more. */
+  /** @internal The connection is not open any more, if it was. */
   protected closed(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
     this.tell('close');
   }
 

@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto';
+
 import type { BaseConnection } from './base';
 import { Handlers } from './handlers';
 import { PeriodicCheck } from './periodic';
 import { Recovery } from './recovery';
+import { Single } from './single';
 import {
   ConnectionHealth,
   ConnectionState,
@@ -33,6 +36,8 @@ interface Member {
   connection: BaseConnection;
   group: string;
   strategy: RecoveryStrategy | undefined;
+  /** Two at once would be in each other's way. */
+  recovering: Single<boolean>;
   unsubscribe: () => void;
 }
 
@@ -47,14 +52,15 @@ export class ConnectionManager {
 
   /** @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000. */
   constructor({ healthCheckIntervalMs = CHECK_INTERVAL_MS }: { healthCheckIntervalMs?: number } = {}) {
-    this.#check = new PeriodicCheck(`manager:${Math.random()}`, healthCheckIntervalMs, healthCheckIntervalMs);
+    this.#check = new PeriodicCheck(`manager:${randomUUID()}`, healthCheckIntervalMs, healthCheckIntervalMs);
   }
 
   /** Adds a connection. One that is here already stays where it is. */
   addConnection(connection: BaseConnection, group = 'default'): void {
     if (this.#members.has(connection.connectionId)) return;
     const unsubscribe = connection.onEvent((event) => this.#heard(event));
-    this.#members.set(connection.connectionId, { connection, group, strategy: undefined, unsubscribe });
+    const recovering = new Single<boolean>();
+    this.#members.set(connection.connectionId, { connection, group, strategy: undefined, recovering, unsubscribe });
   }
 
   /** Forgets a connection, and leaves it open. False when it was not here. */
@@ -87,7 +93,7 @@ export class ConnectionManager {
   async start(): Promise<void> {
     if (this.#startTime !== undefined) return;
     this.#startTime = Date.now();
-    this.#check.start(() => this.#checkAll(this.#all(), true));
+    this.#check.start((signal) => this.#checkAll(this.#all(), signal));
   }
 
   /** Ends the checks. The connections stay open. */
@@ -108,7 +114,7 @@ export class ConnectionManager {
 
   /** Checks all connections, or those of one group, and recovers the unhealthy ones before it answers. */
   healthCheckAll(group?: string): Promise<Record<string, ConnectionHealthCheck>> {
-    return this.#checkAll(this.#all(group), false);
+    return this.#checkAll(this.#all(group));
   }
 
   /** Hears every event of every connection. Gives the function that ends that. */
@@ -170,13 +176,16 @@ export class ConnectionManager {
     };
   }
 
-  #checkAll(connections: BaseConnection[], background: boolean): Promise<Record<string, ConnectionHealthCheck>> {
+  /** With a `signal`, which ends it, nobody waits for it. */
+  #checkAll(connections: BaseConnection[], signal?: AbortSignal): Promise<Record<string, ConnectionHealthCheck>> {
     return each(connections, async (connection) => {
+      const { life } = connection;
       const result = await connection.healthCheck();
-      if (!result.isHealthy) {
-        const strategy = this.#members.get(connection.connectionId)?.strategy ?? connection.config.recoveryStrategy;
-        await new Recovery(connection, strategy, background).run();
-      }
+      const member = this.#members.get(connection.connectionId);
+      // One that was closed, or removed, meanwhile is not opened again.
+      if (result.isHealthy || !member || life.aborted || signal?.aborted) return result;
+      const strategy = member.strategy ?? connection.config.recoveryStrategy;
+      await member.recovering.join(() => new Recovery(connection, strategy, signal).run());
       return result;
     });
   }

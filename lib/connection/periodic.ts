@@ -5,7 +5,7 @@ import { log } from '../logger';
 let monitor: HealthMonitor | undefined;
 let registered = 0;
 
-/** A check that runs every now and then in the background, and keeps no process alive. */
+/** A check that runs every now and then in the background, for the first time after one interval. */
 export class PeriodicCheck {
   readonly #name: string;
   readonly #intervalMs: number;
@@ -18,16 +18,19 @@ export class PeriodicCheck {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Runs `check` from now on; what it throws is logged. */
-  start(check: () => Promise<unknown>): void {
-    if (this.#running) return;
+  /** Runs `check` from now on; what it throws is logged. Its signal is aborted by `stop`, and when it takes too long. */
+  start(check: (signal: AbortSignal) => Promise<unknown>): void {
+    if (this.#running || this.#intervalMs === Infinity) return;
+    monitor ??= new HealthMonitor({ historyCapacity: 1 });
+    const run = async ({ signal }: { signal: AbortSignal }) => {
+      await check(signal).catch((error: unknown) => this.#complain(error));
+      return true;
+    };
+    const intervalMs = this.#intervalMs;
+    monitor.register(this.#name, run, { intervalMs, initialDelayMs: intervalMs, timeoutMs: this.#timeoutMs });
+    monitor.start();
     this.#running = true;
     registered += 1;
-    monitor ??= new HealthMonitor({ historyCapacity: 1 });
-    const options = { intervalMs: this.#intervalMs, timeoutMs: this.#timeoutMs };
-    const run = () => check().then(() => true);
-    monitor.register(this.#name, () => run().catch((error: unknown) => this.#complain(error)), options);
-    monitor.start();
   }
 
   stop(): void {
@@ -40,8 +43,7 @@ export class PeriodicCheck {
     monitor = undefined;
   }
 
-  #complain(error: unknown): boolean {
+  #complain(error: unknown): void {
     log('warn', 'connection.check-failed', this.#name, () => ({ error: String(error) }));
-    return false;
   }
 }

@@ -10,7 +10,9 @@ import { invalidType } from '../match';
 import { native, type Handle } from '../native';
 import type { ObjectPool } from '../../dist/native';
 import { ConnectionConfigManager, type ConnectionConfig } from './config';
+import { closedFailure } from './failures';
 import { close, isAlive, isOpen, looksUsable, open } from './pooled';
+import { Single } from './single';
 
 /** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
 export interface PoolConfig {
@@ -101,7 +103,8 @@ export class ConnectionPool<T> extends Emitter {
   readonly #lent = new Set<number>();
   #pool: Handle<ObjectPool> | undefined;
   #stopped = false;
-  #starting: Promise<void> | undefined;
+  readonly #starting = new Single<void>();
+  readonly #stopping = new Single<void>();
   /** Tells `start` that a connection was made, or could not be. */
   #tried: ((made: boolean) => void) | undefined;
   /** Ends the periodic rounds. */
@@ -136,13 +139,14 @@ export class ConnectionPool<T> extends Emitter {
    */
   async start(): Promise<void> {
     this.#stopped = false;
+    await this.#stopping.running;
+    if (this.#stopped) return;
     const pool = this.#open();
     if (this.#rounds.length === 0) {
       this.#every(this.#options.healthCheckIntervalMs, isAlive);
       this.#every(this.#options.cleanupIntervalMs, isOpen);
     }
-    this.#starting ??= this.#warm(pool).finally(() => (this.#starting = undefined));
-    return this.#starting;
+    return this.#starting.join(() => this.#warm(pool));
   }
 
   /**
@@ -201,10 +205,12 @@ export class ConnectionPool<T> extends Emitter {
     for (const end of this.#rounds) end();
     this.#rounds = [];
     this.#tried?.(false);
-    const pool = this.#pool;
-    if (!pool) return;
-    await native.objectPoolStop(pool);
-    if (pool !== this.#pool) return;
+    return this.#stopping.join(() => this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    if (!this.#pool) return;
+    await native.objectPoolStop(this.#pool);
     this.#pool = undefined;
     this.#borrowers?.clear();
     this.#lent.clear();
@@ -269,6 +275,7 @@ export class ConnectionPool<T> extends Emitter {
     place: ReturnType<Borrowers['look']>,
   ): Promise<T> {
     signal?.throwIfAborted();
+    if (this.#stopping.running) await this.#stopping.running;
     if (this.#stopped) throw stopped();
     const pool = this.#open();
     const number = native.objectPoolTake(pool) ?? (await this.#wait(pool, timeoutSeconds, signal));
@@ -384,13 +391,5 @@ export class ConnectionPool<T> extends Emitter {
 }
 
 function stopped(): MoorlineError {
-  return new MoorlineError('Pool is shutting down', {
-    kind: 'closed',
-    code: 'ERR_MOORLINE_CLOSED',
-    service: 'pool',
-    operation: 'acquire',
-    delivery: 'none',
-    retryable: false,
-    attempts: 1,
-  });
+  return closedFailure('Pool is shutting down', { service: 'pool', operation: 'acquire', delivery: 'none' });
 }

@@ -1,18 +1,12 @@
-import { MoorlineError } from '../error';
-import { Guard } from '../guard';
-import { native } from '../native';
+import type { Guard } from '../guard';
+import { bringingBack } from './calls';
+import type { ResolvedConnectionConfig } from './config';
+import { isWorthAnother } from './failures';
 
 /** A connection that lived for this long was a good one: the next loss starts with short delays again. */
 const GOOD_AFTER_MS = 5000;
-/** Reconnecting goes on until it succeeds, is told to stop, or is refused for good. */
-const FOR_EVER = 1_000_000;
-const MAX_DELAY_MS = 30_000;
 
 export interface ReconnectionOptions {
-  retryDelay: number;
-  backoffMultiplier: number;
-  /** How often to try; default: until it succeeds. */
-  attempts?: number;
   /** Opens the connection once; `failures` is how many attempts in a row have failed. Rejects when it cannot. */
   open: (failures: number, signal: AbortSignal) => Promise<void>;
   /** Before each pause. */
@@ -24,26 +18,17 @@ export interface ReconnectionOptions {
  * lost again within five seconds continues the same row of delays: one that flaps must not be opened in a loop.
  */
 export class Reconnection {
-  readonly #options: ReconnectionOptions;
+  readonly #open: ReconnectionOptions['open'];
   readonly #guard: Guard;
   #stop: AbortController | undefined;
   #lost: ((error: unknown) => void) | undefined;
 
-  constructor(options: ReconnectionOptions) {
-    this.#options = options;
-    const retry = {
-      maxRetries: options.attempts ?? FOR_EVER,
-      baseDelayMs: options.retryDelay,
-      maxDelayMs: Math.max(MAX_DELAY_MS, options.retryDelay),
-      exponentialBase: options.backoffMultiplier,
-      jitter: 'full',
-      budget: false,
-    };
-    const policy = native.policyCreate({ timeoutMs: Infinity, attemptTimeoutMs: Infinity, retry });
-    this.#guard = new Guard(policy, null, {
+  constructor(config: Readonly<ResolvedConnectionConfig>, { open, onPause }: ReconnectionOptions) {
+    this.#open = open;
+    this.#guard = bringingBack('reconnection', config, {
       background: true,
       retryableExceptions: [isWorthAnother],
-      onRetry: ({ attempt, delayMs, error }) => options.onPause?.({ attempt, delayMs, error }),
+      onRetry: ({ attempt, delayMs, error }) => onPause?.({ attempt, delayMs, error }),
     });
   }
 
@@ -81,7 +66,9 @@ export class Reconnection {
   }
 
   async #openAndStay(failures: number, signal: AbortSignal): Promise<void> {
-    await this.#options.open(failures, signal);
+    await this.#open(failures, signal);
+    // It may have been told to stop by who heard that it is open.
+    signal.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => end(resolve), GOOD_AFTER_MS).unref();
       const lost = (error: unknown) => end(() => reject(error));
@@ -96,12 +83,4 @@ export class Reconnection {
       signal.addEventListener('abort', stopped, { once: true });
     });
   }
-}
-
-/** A refusal that will be the same the next time: who is not let in should not keep knocking. */
-function isWorthAnother(error: unknown): boolean {
-  if (!(error instanceof MoorlineError)) return true;
-  if (error.kind === 'auth') return false;
-  const status = error.detail?.['status'];
-  return typeof status !== 'number' || status >= 500 || status === 408 || status === 429;
 }

@@ -1,63 +1,60 @@
-import { Guard } from '../guard';
-import { native } from '../native';
 import type { BaseConnection } from './base';
+import { bringingBack } from './calls';
 import { ConnectionHealth, RecoveryStrategy } from './state';
 
-const MAX_DELAY_MS = 30_000;
-
-/** Brings an unhealthy connection back, in one of several ways. */
+/** Brings an unhealthy connection back, in one of several ways, until somebody closes it or `signal` is aborted. */
 export class Recovery {
   readonly #connection: BaseConnection;
   readonly #strategy: RecoveryStrategy;
-  readonly #background: boolean;
+  readonly #signal: AbortSignal | undefined;
 
-  /** @param background nobody waits for it: its pauses do not keep the process alive. */
-  constructor(connection: BaseConnection, strategy: RecoveryStrategy, background: boolean) {
+  /** @param signal given where nobody waits for it: its pauses do not keep the process alive then. */
+  constructor(connection: BaseConnection, strategy: RecoveryStrategy, signal?: AbortSignal) {
     this.#connection = connection;
     this.#strategy = strategy;
-    this.#background = background;
+    this.#signal = signal;
   }
 
   /** Whether the connection works again. Never rejects. */
   async run(): Promise<boolean> {
+    const connection = this.#connection;
     switch (this.#strategy) {
       case RecoveryStrategy.RECONNECT:
-        return this.#reopen();
+        return connection.restart();
       case RecoveryStrategy.RECONNECT_BACKOFF:
-        return this.#repeatedly();
+        return this.#repeatedly().catch(() => false);
       case RecoveryStrategy.FALLBACK:
-        this.#connection.fallBack('the connection is unhealthy');
-        return this.#reopen();
+        return connection.restart(() => connection.fallBack('the connection is unhealthy'));
       case RecoveryStrategy.GRACEFUL_DEGRADATION:
-        this.#connection.setHealth(ConnectionHealth.DEGRADED);
+        connection.setHealth(ConnectionHealth.DEGRADED);
         return true;
       default:
         return false;
     }
   }
 
-  async #reopen(): Promise<boolean> {
-    await this.#connection.disconnect();
-    return this.#connection.connect();
-  }
-
   /** `retryCount` times, with growing delays between them. */
   async #repeatedly(): Promise<boolean> {
-    const { retryCount, retryDelay, backoffMultiplier } = this.#connection.config;
-    const retry = {
-      maxRetries: Math.max(retryCount - 1, 0),
-      baseDelayMs: retryDelay,
-      maxDelayMs: Math.max(MAX_DELAY_MS, retryDelay),
-      exponentialBase: backoffMultiplier,
-      jitter: false,
-      budget: false,
-    };
-    const policy = native.policyCreate({ timeoutMs: Infinity, attemptTimeoutMs: Infinity, retry });
-    const guard = new Guard(policy, null, { background: this.#background });
-    const attempt = async () => {
-      if (!(await this.#reopen())) throw new Error('The connection could not be opened');
-      return true;
-    };
-    return guard.run(attempt).catch(() => false);
+    const connection = this.#connection;
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    const guard = bringingBack('recovery', connection.config, {
+      background: this.#signal !== undefined,
+      until: () => ended.signal,
+    });
+    // The one that the last attempt began, and that somebody else may end.
+    let life: AbortSignal | undefined;
+    try {
+      return await guard.run(async () => {
+        life?.removeEventListener('abort', end);
+        const restarted = connection.restart();
+        life = connection.life;
+        life.addEventListener('abort', end, { once: true });
+        if (!(await restarted)) throw new Error('The connection could not be opened');
+        return true;
+      }, this.#signal);
+    } finally {
+      life?.removeEventListener('abort', end);
+    }
   }
 }

@@ -2,10 +2,15 @@ import { MoorlineError } from '../error';
 import { EventStreamTransport, type EventStreamClosed, type SSEEvent } from '../sse';
 import { EventStreamCursor, type EventStreamCursorOptions } from '../sse-cursor';
 import { requireUrl, type ConnectionConfig } from './config';
-import { LastingConnection, type Line } from './lasting';
+import { LastingConnection, type Line, type LineListener } from './lasting';
 import { ConnectionType } from './state';
 import { traceHeaders } from './trace';
 import { transportOptions } from './transport';
+
+/** @internal */
+interface StreamLine extends Line {
+  readonly stream: EventStreamTransport;
+}
 
 /**
  * A stream of server-sent events, brought back when it is lost: the next one goes on after the last event that came
@@ -17,7 +22,6 @@ import { transportOptions } from './transport';
  * in a libSQL database: a new process goes on there. What a crash cuts off comes again.
  */
 export class SSEConnection extends LastingConnection<SSEEvent> {
-  #stream: EventStreamTransport | undefined;
   readonly #cursor: EventStreamCursor | undefined;
 
   /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
@@ -30,7 +34,7 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
 
   /** The id after which the next connection goes on; empty when there was none. */
   get lastEventId(): string {
-    return this.#stream?.lastEventId ?? '';
+    return (this.last as StreamLine | undefined)?.stream.lastEventId ?? '';
   }
 
   /** Always false: events come from the server only. That is no error. */
@@ -47,8 +51,12 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
   }
 
   protected override parse(event: SSEEvent): SSEEvent {
-    if (event.lastEventId !== '') this.#cursor?.keep(event.lastEventId);
     return event;
+  }
+
+  /** @internal */
+  protected override handedOut({ lastEventId }: SSEEvent): void {
+    if (lastEventId !== '') this.#cursor?.keep(lastEventId);
   }
 
   protected override async disconnectImpl(): Promise<boolean> {
@@ -57,9 +65,13 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
     return closed;
   }
 
-  protected override async open(url: string, signal: AbortSignal): Promise<Line> {
+  /** @internal */
+  protected override async open(
+    url: string,
+    signal: AbortSignal,
+    listener: LineListener<SSEEvent>,
+  ): Promise<StreamLine> {
     const { timeout, keepAlive, customHeaders } = this.config;
-    let current = true;
     const stream = new EventStreamTransport(
       {
         url,
@@ -69,24 +81,21 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
         idleTimeoutMs: keepAlive,
         lastEventId: this.lastEventId,
         // Later ones go on after what came, some of which may still wait to be handed out.
-        ...(!this.#stream && this.#cursor && { cursor: this.#cursor, cursorMoves: 'manual' as const }),
+        ...(!this.last && this.#cursor && { cursor: this.#cursor, cursorMoves: 'manual' as const }),
         ...transportOptions(this.config),
       },
       {
-        onEvents: (events) => current && this.arrived(events),
-        onClose: (closed) => current && this.lost(lossOf(closed, stream.retryMs), closed.stopped),
+        onEvents: (events) => listener.arrived(events),
+        onClose: (closed) => listener.lost(lossOf(closed, stream.retryMs), closed.stopped),
       },
     );
     await stream.connect(signal);
-    this.#stream = stream;
     return {
+      stream,
       pause: () => stream.pause(),
       resume: () => stream.resume(),
       keep: (alive) => (alive ? stream.ref() : stream.unref()),
-      close: async () => {
-        current = false;
-        stream.close();
-      },
+      close: async () => stream.close(),
     };
   }
 }

@@ -1,13 +1,16 @@
 import { MoorlineError } from '../error';
+import { native } from '../native';
 import { SocketTransport, type SocketClosed } from '../websocket';
 import { requireUrl, type ConnectionConfig } from './config';
-import { LastingConnection, type Line } from './lasting';
+import { LastingConnection, type Line, type LineListener } from './lasting';
 import { ConnectionType } from './state';
 import { traceHeaders } from './trace';
 import { transportOptions } from './transport';
 
-/** Close codes after which nobody should come back: it was finished, or it is not wanted. */
-const FINAL_CODES = new Set([1000, 1008]);
+/** @internal */
+interface SocketLine extends Line {
+  readonly socket: SocketTransport;
+}
 
 /**
  * A WebSocket to a server, brought back when it is lost.
@@ -17,8 +20,6 @@ const FINAL_CODES = new Set([1000, 1008]);
  * thread: a busy event loop does not make the other side give up.
  */
 export class WebSocketConnection extends LastingConnection<string | Buffer, any> {
-  #socket: SocketTransport | undefined;
-
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.WEBSOCKET);
@@ -27,7 +28,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
 
   /** The sub-protocol that the server chose, or an empty string. */
   get protocol(): string {
-    return this.#socket?.protocol ?? '';
+    return (this.last as SocketLine | undefined)?.socket.protocol ?? '';
   }
 
   /** Sends a message: true when it is written to the socket, which may mean waiting for room. */
@@ -44,8 +45,9 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
   }
 
   protected override async sendImpl(message: unknown): Promise<boolean> {
-    if (!this.#socket?.isOpen) return false;
-    await this.#socket.send(message as string | Uint8Array);
+    const socket = (this.line as SocketLine | undefined)?.socket;
+    if (!socket?.isOpen) return false;
+    await socket.send(message as string | Uint8Array);
     return true;
   }
 
@@ -63,14 +65,24 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
   }
 
   protected override async healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
-    if (!this.#socket?.isOpen) return super.healthCheckImpl(timeoutMs, signal);
-    await this.#socket.ping({ timeoutMs, signal });
+    const socket = (this.line as SocketLine | undefined)?.socket;
+    if (!socket?.isOpen) return super.healthCheckImpl(timeoutMs, signal);
+    try {
+      await socket.ping({ timeoutMs, signal });
+    } catch (error) {
+      // A pong would be behind messages that nobody takes: that says nothing about the server.
+      if (!(error instanceof MoorlineError && error.code === 'ERR_MOORLINE_RECEIVE_QUEUE_FULL')) throw error;
+    }
     return true;
   }
 
-  protected override async open(url: string, signal: AbortSignal): Promise<Line> {
+  /** @internal */
+  protected override async open(
+    url: string,
+    signal: AbortSignal,
+    listener: LineListener<string | Buffer>,
+  ): Promise<SocketLine> {
     const { compression, timeout, keepAlive, healthCheckTimeout, customHeaders, customOptions } = this.config;
-    let current = true;
     const socket = new SocketTransport(
       {
         url,
@@ -85,20 +97,17 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
         ...transportOptions(this.config),
       },
       {
-        onMessages: (messages) => current && this.arrived(messages),
-        onClose: (closed) => current && this.lost(lossOf(closed), FINAL_CODES.has(closed.code)),
+        onMessages: (messages) => listener.arrived(messages),
+        onClose: (closed) => listener.lost(lossOf(closed), native.connectionClosedForGood(closed.code)),
       },
     );
     await socket.connect(signal);
-    this.#socket = socket;
     return {
+      socket,
       pause: () => socket.pause(),
       resume: () => socket.resume(),
       keep: (alive) => (alive ? socket.ref() : socket.unref()),
-      close: () => {
-        current = false;
-        return socket.close();
-      },
+      close: () => socket.close(),
     };
   }
 }

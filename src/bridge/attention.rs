@@ -23,14 +23,15 @@ pub(crate) fn attend(env: &Env) -> Result<()> {
     // SAFETY: on the JavaScript thread, in a running call.
     let state = unsafe { per_environment(env.raw()) }?;
     let door = Arc::clone(&state.door);
-    if state.in_flight != 1 || !door.hush() {
+    if state.in_flight.get() != 1 || !door.hush() {
         return Ok(());
     }
     let started = Instant::now();
     while !door.filled.load(Ordering::Acquire) && started.elapsed() < ATTENTION {
         hint::spin_loop();
     }
-    let since = *state.attentive_since.get_or_insert(started);
+    let since = state.attentive_since.get().unwrap_or(started);
+    state.attentive_since.set(Some(since));
     let in_time = started.duration_since(since) < ATTENTION_SPAN;
     if let Some(item) = door.resume(in_time) {
         // SAFETY: on the JavaScript thread.

@@ -7,6 +7,7 @@
 //! referenced only while a promise is pending, on the JavaScript thread only.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     ffi::c_void,
     panic::AssertUnwindSafe,
@@ -116,25 +117,26 @@ impl Door {
     }
 }
 
-/// What belongs to one JavaScript environment; touched on its thread only.
+/// What belongs to one JavaScript environment; touched on its thread only. Shared by calls within calls: JavaScript that
+/// a drain calls may call back.
 pub(super) struct PerEnvironment {
     pub(super) door: Arc<Door>,
-    pub(super) in_flight: usize,
+    pub(super) in_flight: Cell<usize>,
     /// Since when outcomes are waited for in place, without the event loop having had its turn.
-    pub(super) attentive_since: Option<Instant>,
+    pub(super) attentive_since: Cell<Option<Instant>>,
 }
 
 /// The environment's own state, made at the first call.
 ///
 /// # Safety
 /// On the JavaScript thread of `env` only; the reference must not outlive the running call.
-pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a mut PerEnvironment> {
+pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEnvironment> {
     let mut data: *mut c_void = ptr::null_mut();
     // SAFETY: the instance data slot is ours alone (napi-rs leaves it to us), so it holds what we put in.
     unsafe {
         check_status!(sys::napi_get_instance_data(env, &raw mut data))?;
         if !data.is_null() {
-            return Ok(&mut *data.cast());
+            return Ok(&*data.cast());
         }
         let (mut name, mut wake) = (ptr::null_mut(), ptr::null_mut());
         check_status!(super::value::create_string(env, "moorline", &raw mut name))?;
@@ -160,8 +162,8 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a mut P
                 filled: AtomicBool::new(false),
                 ended: CancellationToken::new(),
             }),
-            in_flight: 0,
-            attentive_since: None,
+            in_flight: Cell::new(0),
+            attentive_since: Cell::new(None),
         });
         check_status!(sys::napi_set_instance_data(
             env,
@@ -174,7 +176,7 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a mut P
             Some(close),
             state.cast()
         ))?;
-        Ok(&mut *state)
+        Ok(&*state)
     }
 }
 
@@ -207,16 +209,16 @@ unsafe extern "C" fn drain(
         return;
     }
     // SAFETY: the context given when the function was made; the environment is alive.
-    let state = unsafe { &mut *state.cast::<PerEnvironment>() };
-    state.attentive_since = None;
+    let state = unsafe { &*state.cast::<PerEnvironment>() };
+    state.attentive_since.set(None);
     unsafe { drain_items(env, state) };
-    if state.in_flight == 0 {
+    if state.in_flight.get() == 0 {
         // SAFETY: on the JavaScript thread.
         unsafe { sys::napi_unref_threadsafe_function(env, state.door.wake) };
     }
 }
 
-unsafe fn drain_items(env: sys::napi_env, state: &mut PerEnvironment) {
+unsafe fn drain_items(env: sys::napi_env, state: &PerEnvironment) {
     let door = Arc::clone(&state.door);
     let mut items = {
         let mut queue = door.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -268,7 +270,7 @@ impl Clock {
 ///
 /// # Safety
 /// On the JavaScript thread of `env`.
-pub(super) unsafe fn settle_last(env: sys::napi_env, state: &mut PerEnvironment, item: Item) {
+pub(super) unsafe fn settle_last(env: sys::napi_env, state: &PerEnvironment, item: Item) {
     // SAFETY: in the handle scope of the running call.
     unsafe {
         tell(env, state, item);
@@ -276,12 +278,12 @@ pub(super) unsafe fn settle_last(env: sys::napi_env, state: &mut PerEnvironment,
     }
 }
 
-unsafe fn tell(env: sys::napi_env, state: &mut PerEnvironment, item: Item) {
+unsafe fn tell(env: sys::napi_env, state: &PerEnvironment, item: Item) {
     // SAFETY: on the JavaScript thread, within a handle scope.
     unsafe {
         match item {
             Item::Settle(deferred, outcome) => {
-                state.in_flight -= 1;
+                state.in_flight.set(state.in_flight.get() - 1);
                 settle(env, deferred, outcome);
             }
             Item::Call(function, argument) => function.call(env, argument),

@@ -77,10 +77,10 @@ pub(crate) fn deferred(env: &Env) -> Result<(Settler, Promised)> {
             &raw mut deferred,
             &raw mut promise
         ))?;
-        if state.in_flight == 0 {
+        if state.in_flight.get() == 0 {
             sys::napi_ref_threadsafe_function(env, state.door.wake);
         }
-        state.in_flight += 1;
+        state.in_flight.set(state.in_flight.get() + 1);
         let settler = Settler {
             door: Arc::clone(&state.door),
             deferred: Some(Deferred(deferred)),
@@ -136,13 +136,13 @@ pub(super) unsafe fn keep_alive(env: sys::napi_env, keep: bool) {
             return;
         };
         if keep {
-            if state.in_flight == 0 {
+            if state.in_flight.get() == 0 {
                 sys::napi_ref_threadsafe_function(env, state.door.wake);
             }
-            state.in_flight += 1;
+            state.in_flight.set(state.in_flight.get() + 1);
         } else {
-            state.in_flight = state.in_flight.saturating_sub(1);
-            if state.in_flight == 0 {
+            state.in_flight.set(state.in_flight.get().saturating_sub(1));
+            if state.in_flight.get() == 0 {
                 sys::napi_unref_threadsafe_function(env, state.door.wake);
             }
         }

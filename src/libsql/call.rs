@@ -137,10 +137,15 @@ fn run(
     let Some(cancel) = cancel else {
         return start(env, &pool.0, held, operation, timeout, single);
     };
-    let limits = CallLimits {
-        timeout,
-        cancel: Cancel::token(Some(cancel)),
-    };
+    let cancel = Cancel::token(Some(cancel));
+    if let Some(lease) = held.filter(|_| pool.is_local()) {
+        let boarded = pool.0.board(lease, operation, timeout);
+        return promise(env, async move {
+            let results = boarded?.outcome(&cancel).await?;
+            Ok(value_of(results, single))
+        });
+    }
+    let limits = CallLimits { timeout, cancel };
     promise(env, async move {
         let results = pool.0.run(held, operation, limits).await?;
         Ok(value_of(results, single))

@@ -67,6 +67,20 @@ fn a_check_is_due_at_once_and_the_longest_overdue_goes_first() {
 }
 
 #[test]
+fn a_check_with_an_initial_delay_is_due_after_it_and_again_when_it_is_replaced() {
+    let (delay, start) = (Duration::from_millis(700), Instant::now());
+    let config = CheckConfig {
+        initial_delay: delay,
+        ..every(1000)
+    };
+    let mut monitor = Monitor::new(CheckConfig::default());
+    monitor.register("db", config, start);
+    assert_eq!(monitor.next_due(), Some(start + delay));
+    monitor.register("db", config, start + delay);
+    assert_eq!(monitor.next_due(), Some(start + 2 * delay));
+}
+
+#[test]
 fn a_check_without_an_interval_is_never_due() {
     let mut monitor = Monitor::new(CheckConfig::default());
     let config = CheckConfig {

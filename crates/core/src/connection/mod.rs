@@ -1,6 +1,8 @@
 //! What a connection of any protocol is told, keeps count of and insists on.
 
 pub mod config;
+pub mod failure;
+pub mod policy;
 pub mod pool;
 pub mod retry;
 pub mod security;

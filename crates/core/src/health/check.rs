@@ -63,7 +63,7 @@ impl Check {
             running: None,
             last: None,
             history: History::default(),
-            due: config.interval.get().map(|_| now),
+            due: config.interval.get().map(|_| now + config.initial_delay),
             contradictions: 0,
         }
     }

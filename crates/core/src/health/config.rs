@@ -13,6 +13,8 @@ const DEFAULT_CRITICAL: bool = true;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a started monitor runs a check.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+/// How long after its registration a check is due for the first time.
+const DEFAULT_INITIAL_DELAY: Duration = Duration::ZERO;
 /// Failures in a row that make a check unhealthy, successes in a row that bring it back: at once, as the seed
 /// has it; 3 and 2 are usual for probes that flap.
 const DEFAULT_FALL: u64 = 1;
@@ -29,6 +31,8 @@ pub struct CheckConfig {
     pub timeout: Limit<Duration>,
     /// How long after a run the next one is due in a started monitor, ±10 %. Default 30 s; off: never.
     pub interval: Limit<Duration>,
+    /// How long after its registration the first run is due. Default 0: at once.
+    pub initial_delay: Duration,
     /// A healthy answer that took longer than this is degraded. Default off.
     pub degraded_above: Limit<Duration>,
     /// Failures in a row until the check is unhealthy. Default 1.
@@ -45,6 +49,7 @@ impl Default for CheckConfig {
             critical: DEFAULT_CRITICAL,
             timeout: Limit::At(DEFAULT_TIMEOUT),
             interval: Limit::At(DEFAULT_INTERVAL),
+            initial_delay: DEFAULT_INITIAL_DELAY,
             degraded_above: Limit::Off,
             fall: DEFAULT_FALL as u32,
             rise: DEFAULT_RISE as u32,
@@ -73,6 +78,7 @@ impl CheckConfig {
             critical: options.flag("critical", defaults.critical)?,
             timeout: options.ms_limit("timeoutMs", defaults.timeout, 1.0)?,
             interval: options.ms_limit("intervalMs", defaults.interval, 1.0)?,
+            initial_delay: options.ms("initialDelayMs", defaults.initial_delay, 0.0)?,
             degraded_above: options.ms_limit("degradedAboveMs", defaults.degraded_above, 0.0)?,
             fall: options.integer("fall", defaults.fall.into(), 1..=1000)? as u32,
             rise: options.integer("rise", defaults.rise.into(), 1..=1000)? as u32,

@@ -106,7 +106,7 @@ impl Monitor {
         Some(&self.checks.get(name)?.config)
     }
 
-    /// Makes a check known and due at once. Returns whether it replaced one of the same name: then the last
+    /// Makes a check known, and due when its initial delay has passed. Returns whether it replaced one of the same name: then the last
     /// result and a run in progress are forgotten, the history and the place in the order stay.
     pub fn register(&mut self, name: &str, config: CheckConfig, now: Instant) -> bool {
         if let Some(check) = self.checks.get_mut(name) {

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod pipeline;
 pub mod refusal;
 pub mod registry;
+pub mod repeat;
 pub mod report;
 pub mod retry;
 pub mod retry_after;

@@ -42,6 +42,21 @@ impl Stream {
         }
     }
 
+    /// Lets the system hold only so many bytes that are not on their way: what is written then waits here, where a
+    /// ping or a close frame is not far behind.
+    pub fn bound_unsent(&self, bytes: u32) {
+        let socket = match &self.inner {
+            Inner::Plain(socket) => socket,
+            Inner::Secure(stream) => stream.get_ref().0,
+            Inner::Nested(stream) => stream.get_ref().0.get_ref().0,
+        };
+        // Without it there is only more to wait for.
+        #[cfg(any(target_os = "linux", target_os = "macos"))]
+        let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(bytes);
+        #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+        let _ = (socket, bytes);
+    }
+
     /// The address we are connected to: the host's, or the proxy's.
     pub const fn peer(&self) -> SocketAddr {
         self.peer

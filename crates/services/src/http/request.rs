@@ -1,16 +1,19 @@
 //! What is asked: read from text, and turned into what hyper sends.
 
-use super::{
-    body::RequestBody,
-    config::{CallOptions, refused},
-    location::read_url,
-};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
     header::{self, Entry},
     uri::Authority,
 };
-use moorline_core::{options::Read, secret::is_credential_header};
+use moorline_core::{
+    options::Read, resilience::repeat::is_idempotent, secret::is_credential_header,
+};
+
+use super::{
+    body::RequestBody,
+    config::{CallOptions, refused},
+    location::read_url,
+};
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("moorline/", env!("CARGO_PKG_VERSION")));
@@ -112,7 +115,7 @@ impl Request {
 
     /// Whether a repeat does no harm.
     pub(super) fn is_idempotent(&self) -> bool {
-        self.method.is_idempotent() || self.has(&HeaderName::from_static("idempotency-key"))
+        is_idempotent(self.method.as_str()) || self.has(&HeaderName::from_static("idempotency-key"))
     }
 
     /// What goes to another URL after a redirect, without the body when the method loses it.

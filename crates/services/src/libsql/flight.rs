@@ -110,8 +110,10 @@ impl Flight {
             return;
         };
         // After the landing was taken: a job that begins later sees that, one that runs sees the interrupt.
-        landing.connection.interrupt();
-        landing.pool.pool.discard(landing.seat.lease);
+        // When it was given back in between, nothing of it runs any more, but perhaps somebody else's statement does.
+        if landing.pool.pool.discard(landing.seat.lease) {
+            landing.connection.interrupt();
+        }
         (landing.reply)(Err(failure.during(SERVICE, self.operation)));
     }
 }

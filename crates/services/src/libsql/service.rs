@@ -159,7 +159,8 @@ impl LibsqlPool {
         }
         // From here on the flight answers for it.
         borrowed.map(Borrowed::keep);
-        self.fly(Seat { lease, once }, operation, &limits).await
+        let boarded = self.seated(Seat { lease, once }, operation, limits.timeout)?;
+        boarded.outcome(&limits.cancel).await
     }
 
     async fn borrow(
@@ -177,28 +178,46 @@ impl LibsqlPool {
         }
     }
 
-    /// Runs `operation` on the thread of a local connection.
-    async fn fly(
+    /// Whether the database is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// Hands `operation` to the thread of the local connection that is `held`, before this returns: calls on one lease
+    /// keep their order, however they are waited for.
+    pub fn board(
+        self: &Arc<Self>,
+        held: Lease,
+        operation: Operation,
+        timeout: Option<Limit<Duration>>,
+    ) -> Outcome<Boarded> {
+        let seat = Seat {
+            lease: held,
+            once: false,
+        };
+        self.seated(seat, operation, timeout)
+    }
+
+    fn seated(
         self: &Arc<Self>,
         seat: Seat,
         operation: Operation,
-        limits: &CallLimits,
-    ) -> Outcome<Results> {
+        timeout: Option<Limit<Duration>>,
+    ) -> Outcome<Boarded> {
         let name = operation.name();
         let (sender, answered) = oneshot::channel();
         let call = Call {
             operation,
-            timeout: limits.timeout,
+            timeout,
             // Whoever asked may have gone.
             reply: Box::new(|outcome| drop(sender.send(outcome))),
         };
         let (flight, _) = Flight::launch(self, seat, call).map_err(|_| released(name))?;
-        let _cut = CutOnDrop(flight);
-        tokio::select! {
-            biased;
-            outcome = answered => outcome.unwrap_or_else(|_| Err(released(name))),
-            () = limits.cancel.cancelled() => Err(aborted().during(SERVICE, name)),
-        }
+        Ok(Boarded {
+            name,
+            answered,
+            _cut: CutOnDrop(flight),
+        })
     }
 
     /// Runs `operation` on a stream to a server.
@@ -239,6 +258,24 @@ impl LibsqlPool {
     /// How long one operation may take.
     pub(super) fn patience(&self, own: Option<Limit<Duration>>) -> Limit<Duration> {
         own.unwrap_or(self.query_timeout)
+    }
+}
+
+/// An operation that the thread of a local connection has got. Dropping it cuts it off.
+pub struct Boarded {
+    name: &'static str,
+    answered: oneshot::Receiver<Outcome<Results>>,
+    _cut: CutOnDrop,
+}
+
+impl Boarded {
+    /// What comes of it, unless `cancel` fires before.
+    pub async fn outcome(self, cancel: &CancellationToken) -> Outcome<Results> {
+        tokio::select! {
+            biased;
+            outcome = self.answered => outcome.unwrap_or_else(|_| Err(released(self.name))),
+            () = cancel.cancelled() => Err(aborted().during(SERVICE, self.name)),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use super::error::SERVICE;
 
 /// Between two writes: what a crash may make come again.
 const INTERVAL: Duration = Duration::from_millis(200);
+/// Writes that fail come less and less often, down to this.
+const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Hears of a write that failed while nobody waited for it.
 pub type OnLost = Box<dyn Fn(Failure) + Send + Sync>;
@@ -66,29 +68,44 @@ impl Cursor {
         }
         drop(state);
         let cursor = Arc::clone(self);
-        self.runtime.spawn(async move {
-            loop {
-                if let Err(failure) = cursor.flush().await {
-                    (cursor.lost)(failure);
-                }
-                sleep(INTERVAL).await;
-                let mut state = cursor.state();
-                if state.place.is_none() {
-                    state.awaited = false;
-                    return;
-                }
-            }
-        });
+        self.runtime.spawn(async move { cursor.write().await });
     }
 
-    /// Writes what is not written yet.
+    /// Writes what is kept until there is nothing more, or writing it again would not help.
+    async fn write(&self) {
+        let mut pause = INTERVAL;
+        loop {
+            let mut again = true;
+            match self.flush().await {
+                Ok(()) => pause = INTERVAL,
+                Err(failure) => {
+                    again = failure.retryable;
+                    pause = MAX_INTERVAL.min(pause * 2);
+                    (self.lost)(failure);
+                }
+            }
+            if again {
+                sleep(pause).await;
+            }
+            let mut state = self.state();
+            if !again || state.place.is_none() {
+                state.awaited = false;
+                return;
+            }
+        }
+    }
+
+    /// Writes what is not written yet. What could not be written is kept for the next time.
     pub async fn flush(&self) -> Outcome<()> {
         let _turn = self.writing.lock().await;
         let Some(place) = self.state().place.take() else {
             return Ok(());
         };
         let stored = self.store.store(&self.name, &place).await;
-        stored.map_err(|failure| failure.during(SERVICE, "store"))
+        stored.map_err(|failure| {
+            self.state().place.get_or_insert(place);
+            failure.during(SERVICE, "store")
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -98,6 +115,8 @@ impl Cursor {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use moorline_core::{cursor::Stored, error::Kind};
 
     use super::*;
@@ -105,7 +124,9 @@ mod tests {
     #[derive(Default)]
     struct Memory {
         places: Mutex<Vec<String>>,
-        broken: bool,
+        /// So many writes fail, and whether trying again helps.
+        failing: AtomicU32,
+        retryable: bool,
     }
 
     impl CursorStore for Memory {
@@ -115,8 +136,13 @@ mod tests {
 
         fn store<'a>(&'a self, name: &'a str, place: &'a str) -> Stored<'a, ()> {
             Box::pin(async move {
-                if self.broken {
-                    return Err(Failure::new(Kind::Rejected, "no"));
+                let failing = &self.failing;
+                let less = |left: u32| left.checked_sub(1);
+                if failing
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+                    .is_ok()
+                {
+                    return Err(Failure::new(Kind::Rejected, "no").with_retryable(self.retryable));
                 }
                 self.places.lock().unwrap().push(format!("{name} {place}"));
                 Ok(())
@@ -157,7 +183,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_write_that_fails_is_told() {
         let store = Arc::new(Memory {
-            broken: true,
+            failing: AtomicU32::new(1),
             ..Memory::default()
         });
         let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
@@ -166,5 +192,24 @@ mod tests {
         let failure = told.recv().await.unwrap();
         assert_eq!((failure.kind, failure.service), (Kind::Rejected, "sse"));
         assert_eq!(failure.operation, "store");
+        sleep(2 * MAX_INTERVAL).await;
+        assert_eq!(store.places.lock().unwrap().len(), 0, "it would not help");
+        cursor.flush().await.unwrap();
+        assert_eq!(store.places.lock().unwrap().clone(), ["n 1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_may_succeed_later_is_tried_again() {
+        let store = Arc::new(Memory {
+            failing: AtomicU32::new(3),
+            retryable: true,
+            ..Memory::default()
+        });
+        let cursor = cursor(&store, Box::new(|_| {}));
+        cursor.keep("1");
+        sleep(10 * INTERVAL).await;
+        cursor.keep("2");
+        sleep(8 * INTERVAL).await;
+        assert_eq!(store.places.lock().unwrap().clone(), ["n 2"]);
     }
 }

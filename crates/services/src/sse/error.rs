@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode, header};
 use moorline_core::{
     error::{Delivery, Failure, Kind},
-    resilience::retry_after,
+    resilience::{repeat, retry_after},
 };
 
 pub(super) const SERVICE: &str = "sse";
@@ -29,7 +29,7 @@ pub(super) fn refused(status: StatusCode, headers: &HeaderMap) -> Failure {
     };
     let failure = failure
         .with_delivery(Delivery::Answered)
-        .with_retryable(may_help(code))
+        .with_retryable(repeat::may_pass(code.into()))
         .with_detail("status", code)
         .during(SERVICE, CONNECT);
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
@@ -59,16 +59,6 @@ const fn kind_of(status: u16) -> Kind {
         401 | 403 | 407 => Kind::Auth,
         429 => Kind::RateLimited,
         _ => Kind::Rejected,
-    }
-}
-
-/// Whether the same request may be answered otherwise later.
-const fn may_help(status: u16) -> bool {
-    match status {
-        408 | 425 | 429 => true,
-        // Not implemented, and not that version of HTTP: nor will they be.
-        501 | 505 => false,
-        _ => status >= 500,
     }
 }
 

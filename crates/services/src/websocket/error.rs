@@ -2,7 +2,10 @@
 
 use std::{io, time::Duration};
 
-use moorline_core::error::{Delivery, Failure, Kind};
+use moorline_core::{
+    error::{Delivery, Failure, Kind},
+    resilience::repeat::may_pass,
+};
 use tokio_tungstenite::tungstenite::{
     Error,
     http::{HeaderMap, Response, header},
@@ -55,7 +58,7 @@ fn refused<T>(response: &Response<T>) -> Failure {
         ),
     )
     .with_delivery(Delivery::None)
-    .with_retryable(status.is_server_error() || matches!(status.as_u16(), 408 | 429))
+    .with_retryable(may_pass(status.as_u16().into()))
     .with_detail("status", status.as_u16())
     .during(SERVICE, "connect");
     if let Some(seconds) = text_of(response.headers(), &header::RETRY_AFTER)
@@ -177,6 +180,20 @@ pub(super) fn ping_timed_out(after: Duration) -> Failure {
         Kind::Timeout,
         format!("no pong within {} ms", after.as_millis()),
     )
+    .with_retryable(true)
+    .during(SERVICE, "ping")
+}
+
+/// A ping's answer may be there, behind messages that nobody takes.
+pub(super) fn unread(after: Duration) -> Failure {
+    Failure::new(
+        Kind::Timeout,
+        format!(
+            "no pong was read within {} ms: the receive queue is full",
+            after.as_millis()
+        ),
+    )
+    .with_code("ERR_MOORLINE_RECEIVE_QUEUE_FULL")
     .with_retryable(true)
     .during(SERVICE, "ping")
 }

@@ -21,8 +21,16 @@ pub(super) struct Liveness {
     interval: Limit<Duration>,
     timeout: Duration,
     next: Option<Instant>,
-    /// When the ping was sent that nothing has come after.
-    unanswered: Option<Instant>,
+    /// The ping that nothing has come after.
+    unanswered: Option<Unanswered>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    /// Since when the peer has given no sign of life.
+    since: Instant,
+    /// How often it had taken more of what we wrote by then.
+    drained: u64,
 }
 
 impl Liveness {
@@ -45,8 +53,18 @@ impl Liveness {
         self.unanswered = None;
     }
 
-    pub(super) fn beat(&mut self, now: Instant) -> Beat {
-        let dead = self.unanswered.map(|since| since + self.timeout);
+    /// `drained` counts how often the peer took more of a backlog: it cannot answer a ping that lies behind that
+    /// sooner than it has read it, and as long as it reads it is alive.
+    pub(super) fn beat(&mut self, now: Instant, drained: u64) -> Beat {
+        if let Some(unanswered) = &mut self.unanswered
+            && unanswered.drained != drained
+        {
+            *unanswered = Unanswered {
+                since: now,
+                drained,
+            };
+        }
+        let dead = self.unanswered.map(|it| it.since + self.timeout);
         if dead.is_some_and(|dead| now >= dead) {
             return Beat::Dead;
         }
@@ -55,7 +73,10 @@ impl Liveness {
         };
         if now >= next {
             self.next = Some(now + interval);
-            self.unanswered.get_or_insert(now);
+            self.unanswered.get_or_insert(Unanswered {
+                since: now,
+                drained,
+            });
             return Beat::Ping;
         }
         Beat::Wait(Some(dead.map_or(next, |dead| dead.min(next))))
@@ -77,11 +98,11 @@ mod tests {
     fn a_silent_peer_is_dead_one_timeout_after_the_ping() {
         let start = Instant::now();
         let mut life = alive(start);
-        assert_eq!(life.beat(start), Beat::Wait(Some(start + INTERVAL)));
+        assert_eq!(life.beat(start, 0), Beat::Wait(Some(start + INTERVAL)));
         let pinged = start + INTERVAL;
-        assert_eq!(life.beat(pinged), Beat::Ping);
-        assert_eq!(life.beat(pinged), Beat::Wait(Some(pinged + TIMEOUT)));
-        assert_eq!(life.beat(pinged + TIMEOUT), Beat::Dead);
+        assert_eq!(life.beat(pinged, 0), Beat::Ping);
+        assert_eq!(life.beat(pinged, 0), Beat::Wait(Some(pinged + TIMEOUT)));
+        assert_eq!(life.beat(pinged + TIMEOUT, 0), Beat::Dead);
     }
 
     #[test]
@@ -91,9 +112,9 @@ mod tests {
         let mut now = start;
         for _ in 0..5 {
             now += INTERVAL;
-            assert_eq!(life.beat(now), Beat::Ping);
+            assert_eq!(life.beat(now, 0), Beat::Ping);
             life.heard();
-            assert_eq!(life.beat(now), Beat::Wait(Some(now + INTERVAL)));
+            assert_eq!(life.beat(now, 0), Beat::Wait(Some(now + INTERVAL)));
         }
     }
 
@@ -101,15 +122,26 @@ mod tests {
     fn a_timeout_longer_than_the_interval_counts_from_the_first_ping_without_answer() {
         let start = Instant::now();
         let mut life = Liveness::new(Limit::At(TIMEOUT), INTERVAL, start);
-        assert_eq!(life.beat(start + TIMEOUT), Beat::Ping);
-        assert_eq!(life.beat(start + 2 * TIMEOUT), Beat::Ping);
-        assert_eq!(life.beat(start + TIMEOUT + INTERVAL), Beat::Dead);
+        assert_eq!(life.beat(start + TIMEOUT, 0), Beat::Ping);
+        assert_eq!(life.beat(start + 2 * TIMEOUT, 0), Beat::Ping);
+        assert_eq!(life.beat(start + TIMEOUT + INTERVAL, 0), Beat::Dead);
+    }
+
+    #[test]
+    fn a_peer_that_takes_a_backlog_slowly_is_alive_until_it_stops() {
+        let start = Instant::now();
+        let mut life = alive(start);
+        let pinged = start + INTERVAL;
+        assert_eq!(life.beat(pinged, 7), Beat::Ping);
+        let taken = pinged + TIMEOUT;
+        assert_eq!(life.beat(taken, 8), Beat::Wait(Some(taken + TIMEOUT)));
+        assert_eq!(life.beat(taken + TIMEOUT, 8), Beat::Dead);
     }
 
     #[test]
     fn without_pings_nobody_is_declared_dead() {
         let now = Instant::now();
         let mut life = Liveness::new(Limit::Off, TIMEOUT, now);
-        assert_eq!(life.beat(now + 1000 * INTERVAL), Beat::Wait(None));
+        assert_eq!(life.beat(now + 1000 * INTERVAL, 0), Beat::Wait(None));
     }
 }

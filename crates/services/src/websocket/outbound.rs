@@ -53,8 +53,14 @@ pub(super) struct Outbound {
     unread_pongs: u32,
     /// Bytes written since the beginning.
     written: u64,
-    /// Where the accepted messages end in the stream of all bytes.
-    ends: VecDeque<u64>,
+    /// The system takes no more at the moment.
+    stuck: bool,
+    /// How often it took more after that: each time, the peer had read.
+    drained: u64,
+    /// Where the messages that are frames begin and end in the stream of all bytes.
+    spans: VecDeque<(u64, u64)>,
+    /// The last frame is queued: nothing becomes a frame any more.
+    sealed: bool,
     /// Messages to be compressed, and their bytes.
     raw: VecDeque<Message>,
     raw_bytes: usize,
@@ -79,7 +85,10 @@ impl Outbound {
             head: 0,
             unread_pongs: 0,
             written: 0,
-            ends: VecDeque::new(),
+            stuck: false,
+            drained: 0,
+            spans: VecDeque::new(),
+            sealed: false,
             raw: VecDeque::new(),
             raw_bytes: 0,
             accepted: 0,
@@ -92,7 +101,7 @@ impl Outbound {
 
     /// Accepts a message when there is room, and nobody came before.
     pub(super) fn push(&mut self, bytes: &[u8], text: bool) -> Pushed {
-        if !self.waiting.is_empty() || !self.has_room(bytes.len()) {
+        if self.sealed || !self.waiting.is_empty() || !self.has_room(bytes.len()) {
             return Pushed::Full;
         }
         if self.compress {
@@ -109,6 +118,10 @@ impl Outbound {
     /// Queues a message whatever the room: it is accepted in its turn. The ticket takes it back until then.
     pub(super) fn push_waiting(&mut self, message: Message, waiter: Waiter) -> u64 {
         self.tickets += 1;
+        if self.sealed {
+            let _ = waiter.send(Err(Delivery::None));
+            return self.tickets;
+        }
         self.waiting.push_back(Waiting {
             ticket: self.tickets,
             message,
@@ -150,8 +163,19 @@ impl Outbound {
             .write(&mut self.buffer, OpCode::Control(kind), false, payload);
     }
 
+    /// Appends the close frame, behind which there must be nothing (RFC 6455, 5.5.1): whoever waits for room is told
+    /// that nothing was written.
+    pub(super) fn push_close(&mut self, payload: &[u8]) {
+        self.push_control(Control::Close, payload);
+        self.sealed = true;
+        self.give_up_waiting();
+    }
+
     /// The next message to compress.
     pub(super) fn next_raw(&mut self) -> Option<Message> {
+        if self.sealed {
+            return None;
+        }
         self.raw.pop_front()
     }
 
@@ -164,7 +188,9 @@ impl Outbound {
         size: usize,
     ) {
         self.raw_bytes -= size;
-        self.write_frame(payload, text, compressed);
+        if !self.sealed {
+            self.write_frame(payload, text, compressed);
+        }
     }
 
     /// What can be written now.
@@ -182,13 +208,24 @@ impl Outbound {
         self.head == self.buffer.len() && self.settled == self.accepted
     }
 
+    /// The system takes no more at the moment.
+    pub(super) fn stuck(&mut self) {
+        self.stuck = true;
+    }
+
+    /// How often the peer has shown that it reads.
+    pub(super) fn drained(&self) -> u64 {
+        self.drained
+    }
+
     /// So many bytes more are written.
     pub(super) fn wrote(&mut self, bytes: usize) {
         self.head += bytes;
         self.written += bytes as u64;
+        self.drained += u64::from(std::mem::take(&mut self.stuck));
         if self.head == self.buffer.len() {
-            self.settled += self.ends.len() as u64;
-            self.ends.clear();
+            self.settled += self.spans.len() as u64;
+            self.spans.clear();
             self.head = 0;
             self.unread_pongs = 0;
             self.buffer.clear();
@@ -196,8 +233,9 @@ impl Outbound {
                 self.buffer = Vec::new();
             }
         } else {
-            while self.ends.front().is_some_and(|end| *end <= self.written) {
-                self.ends.pop_front();
+            let written = self.written;
+            while self.spans.front().is_some_and(|(_, end)| *end <= written) {
+                self.spans.pop_front();
                 self.settled += 1;
             }
             if self.head > KEPT_BYTES && self.head * 2 > self.buffer.len() {
@@ -220,7 +258,8 @@ impl Outbound {
     /// The connection has ended: everybody who waits is told how far it came.
     pub(super) fn end(&mut self) {
         // Of the first message that is not whole on its way, some bytes may be.
-        let begun = self.settled + u64::from(self.head > 0);
+        let first = self.spans.front();
+        let begun = self.settled + u64::from(first.is_some_and(|(start, _)| *start < self.written));
         for (first, _, waiter) in self.waiters.drain(..) {
             let delivery = if first > begun {
                 Delivery::None
@@ -229,12 +268,17 @@ impl Outbound {
             };
             let _ = waiter.send(Err(delivery));
         }
-        for waiting in self.waiting.drain(..) {
-            let _ = waiting.waiter.send(Err(Delivery::None));
-        }
+        self.sealed = true;
+        self.give_up_waiting();
         self.raw.clear();
         self.buffer = Vec::new();
         self.head = 0;
+    }
+
+    fn give_up_waiting(&mut self) {
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.waiter.send(Err(Delivery::None));
+        }
     }
 
     fn has_room(&self, bytes: usize) -> bool {
@@ -264,6 +308,11 @@ impl Outbound {
         }
     }
 
+    /// Where the next frame begins in the stream of all bytes.
+    fn position(&self) -> u64 {
+        self.written + (self.buffer.len() - self.head) as u64
+    }
+
     fn accept_raw(&mut self, message: Message) {
         self.accepted += 1;
         self.raw_bytes += message.bytes.len();
@@ -277,10 +326,10 @@ impl Outbound {
 
     fn write_frame(&mut self, payload: &[u8], text: bool, compressed: bool) {
         let kind = if text { Data::Text } else { Data::Binary };
+        let start = self.position();
         self.frames
             .write(&mut self.buffer, OpCode::Data(kind), compressed, payload);
-        let end = self.written + (self.buffer.len() - self.head) as u64;
-        self.ends.push_back(end);
+        self.spans.push_back((start, self.position()));
     }
 }
 
@@ -293,98 +342,4 @@ pub(super) fn undelivered(failure: &Failure, delivery: Delivery) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn queue(messages: usize, bytes: usize) -> Outbound {
-        Outbound::new(QueueBounds { messages, bytes }, false)
-    }
-
-    fn wait(queue: &mut Outbound, text: &'static str) -> oneshot::Receiver<Result<(), Delivery>> {
-        let (waiter, told) = oneshot::channel();
-        let bytes = Bytes::from_static(text.as_bytes());
-        queue.push_waiting(Message { bytes, text: true }, waiter);
-        told
-    }
-
-    #[test]
-    fn beyond_the_bound_messages_wait_in_order() {
-        let mut queue = queue(2, 1000);
-        assert_eq!(queue.push(b"one", true), Pushed::Accepted);
-        assert_eq!(queue.push(b"two", true), Pushed::Accepted);
-        assert_eq!(queue.push(b"three", true), Pushed::Full);
-        let mut third = wait(&mut queue, "three");
-        let mut fourth = wait(&mut queue, "four");
-        let one = queue.bytes().len() / 2;
-        queue.wrote(one);
-        assert_eq!(
-            queue.push(b"five", true),
-            Pushed::Full,
-            "others came before"
-        );
-        assert_eq!(third.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        queue.wrote(queue.bytes().len());
-        // What waited was accepted as soon as there was room, and now is written too.
-        queue.wrote(queue.bytes().len());
-        for told in [&mut third, &mut fourth] {
-            assert_eq!(told.try_recv(), Ok(Ok(())));
-        }
-        assert!(queue.is_empty());
-    }
-
-    #[test]
-    fn one_message_may_be_larger_than_the_whole_bound() {
-        let mut queue = queue(10, 8);
-        assert_eq!(queue.push(&[0; 100], false), Pushed::Accepted);
-        assert_eq!(queue.push(b"x", false), Pushed::Full);
-    }
-
-    #[test]
-    fn nothing_was_delivered_only_where_no_byte_was_written() {
-        let mut queue = queue(1, 1000);
-        let mut first = wait(&mut queue, "first");
-        let mut second = wait(&mut queue, "second");
-        queue.wrote(3);
-        queue.end();
-        assert_eq!(first.try_recv(), Ok(Err(Delivery::Unknown)));
-        assert_eq!(second.try_recv(), Ok(Err(Delivery::None)));
-
-        let mut unwritten = Outbound::new(
-            QueueBounds {
-                messages: 9,
-                bytes: 99,
-            },
-            false,
-        );
-        let mut told = wait(&mut unwritten, "x");
-        unwritten.end();
-        assert_eq!(told.try_recv(), Ok(Err(Delivery::None)));
-    }
-
-    #[test]
-    fn a_message_can_be_taken_back_until_it_is_accepted() {
-        let mut queue = queue(1, 1000);
-        assert_eq!(queue.push(b"one", true), Pushed::Accepted);
-        let (waiter, _told) = oneshot::channel();
-        let bytes = Bytes::from_static(b"two");
-        let ticket = queue.push_waiting(Message { bytes, text: true }, waiter);
-        assert!(queue.take_back(ticket));
-        assert!(!queue.take_back(ticket));
-        let frame = queue.bytes().len();
-        queue.wrote(frame);
-        assert!(queue.is_empty());
-    }
-
-    #[test]
-    fn a_control_frame_goes_between_messages() {
-        let mut queue = queue(10, 1000);
-        queue.push(b"a", true);
-        queue.push_control(Control::Ping, b"");
-        queue.push(b"b", true);
-        assert_eq!(queue.bytes()[7] & 0x0f, 9);
-        queue.wrote(7 + 6);
-        assert!(!queue.is_empty());
-        queue.wrote(7);
-        assert!(queue.is_empty());
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ use super::{
     config::Config,
     connect::{self, Opened},
     driver::{Closed, Driver},
-    error::{SERVICE, closed, ping_timed_out, send_timed_out},
+    error::{SERVICE, closed, ping_timed_out, send_timed_out, unread},
     extension::Agreement,
     outbound::{Message, Outbound, Pushed, undelivered},
     shared::Shared,
@@ -259,6 +259,7 @@ impl Socket {
                 .shared
                 .undelivered(Delivery::Unknown)
                 .during(SERVICE, "ping")),
+            Err(_) if !self.shared.inbox.has_room() => Err(unread(limit)),
             Err(_) => Err(ping_timed_out(limit)),
         }
     }

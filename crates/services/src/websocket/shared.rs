@@ -106,6 +106,7 @@ impl Out {
         while !self.queue.bytes().is_empty() {
             // An error is the driver's to find.
             let Ok(wrote) = socket.try_write(self.queue.bytes()) else {
+                self.queue.stuck();
                 return;
             };
             self.queue.wrote(wrote);

@@ -22,8 +22,12 @@ pub(super) enum Wire {
     Layered(Stream),
 }
 
+/// A ping must be answered in seconds, also by a peer that reads slowly.
+const UNSENT_BYTES: u32 = 128 * 1024;
+
 impl From<Stream> for Wire {
     fn from(stream: Stream) -> Self {
+        stream.bound_unsent(UNSENT_BYTES);
         match stream.into_socket() {
             Ok(socket) => {
                 let (reads, writes) = socket.into_split();

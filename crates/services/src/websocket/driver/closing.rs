@@ -4,11 +4,10 @@ use std::task::{Context, Poll};
 
 use moorline_core::error::Failure;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 
-use super::{Driver, NO_CODE, STEPS};
+use super::{Driver, NO_CODE, STEPS, broken};
 use crate::websocket::{
-    error::{closed, violated},
+    error::{closed, lost, violated},
     violation::Violation,
 };
 
@@ -40,48 +39,57 @@ impl Driver {
         self.deadline.get_or_insert(deadline);
         if out.queue.all_framed() {
             let payload = close_payload(Some(*code), reason);
-            out.queue.push_control(Control::Close, &payload);
+            out.queue.push_close(&payload);
             self.close_sent = true;
         }
     }
 
-    /// Whether the closing handshake is over.
+    /// Whether it is over: the closing handshake is, or nothing can be written and there is nothing to read.
     pub(super) fn shake_off(&mut self) -> Result<(), Closed> {
-        if !self.close_sent || !self.shared.out().queue.bytes().is_empty() {
+        let written = self.close_sent && self.shared.out().queue.bytes().is_empty();
+        if !written && self.broken.is_none() {
             return Ok(());
         }
-        match self.close_received.take() {
-            None => Ok(()),
-            Some((code, reason)) => Err(Closed {
+        let known = self.known_end(written);
+        match (known, &self.broken) {
+            (Some(end), _) => Err(end),
+            (None, Some(error)) if self.dry => Err(broken(lost(error))),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is known already of how it ends.
+    pub(super) fn known_end(&mut self, clean: bool) -> Option<Closed> {
+        if let Some((code, reason)) = self.close_received.take() {
+            return Some(Closed {
                 code: code.unwrap_or(NO_CODE),
                 reason,
-                clean: true,
+                clean,
                 failure: None,
-            }),
+            });
         }
+        let refused = self.refused.take();
+        let refused = refused.map(|(violation, _)| judged(violation));
+        self.verdict.take().or(refused)
     }
 
     /// The server broke the protocol, but what came before counts: whoever gets it has the time to take it, and to
     /// answer, before the connection ends.
-    pub(super) fn last_word(
-        &mut self,
-        violation: Violation,
-        visits: Option<u64>,
-    ) -> Result<bool, Closed> {
+    pub(super) fn last_word(&mut self, violation: Violation, visits: Option<u64>) -> bool {
         let Some(now) = self.shared.inbox.visits() else {
-            return Ok(false);
+            return false;
         };
         match visits {
             None => {
                 if !self.shared.inbox.call() {
-                    return Err(self.refuse(violation));
+                    return self.refuse(violation);
                 }
                 // The visit at which the messages were taken is not over when they are; the one after it is.
                 self.refused = Some((violation, Some(now)));
-                Ok(true)
+                true
             }
-            Some(before) if now > before => Err(self.refuse(violation)),
-            Some(_) => Ok(false),
+            Some(before) if now > before => self.refuse(violation),
+            Some(_) => false,
         }
     }
 
@@ -91,8 +99,7 @@ impl Driver {
         out.refusal
             .get_or_insert_with(|| closed(code.unwrap_or(NO_CODE)));
         if !self.close_sent {
-            out.queue
-                .push_control(Control::Close, &close_payload(code, ""));
+            out.queue.push_close(&close_payload(code, ""));
             self.close_sent = true;
         }
         let deadline = Instant::now() + self.close_timeout;
@@ -100,22 +107,18 @@ impl Driver {
         self.close_received = Some((code, reason));
     }
 
-    /// The server is told what it did, and left.
-    pub(super) fn refuse(&mut self, violation: Violation) -> Closed {
+    /// The server is told what it did, behind all that is a frame already, and left; nothing more is read.
+    fn refuse(&mut self, violation: Violation) -> bool {
+        let mut out = self.shared.out();
+        out.refusal.get_or_insert_with(|| violated(violation));
         if !self.close_sent {
             let payload = close_payload(Some(violation.close_code), violation.message);
-            self.shared
-                .out()
-                .queue
-                .push_control(Control::Close, &payload);
+            out.queue.push_close(&payload);
             self.close_sent = true;
         }
-        Closed {
-            code: violation.close_code,
-            reason: String::new(),
-            clean: false,
-            failure: Some(violated(violation)),
-        }
+        self.refused = None;
+        self.verdict = Some(judged(violation));
+        true
     }
 
     /// Tells everybody that it is over.
@@ -124,35 +127,27 @@ impl Driver {
             return;
         }
         self.deadline = Some(Instant::now() + self.close_timeout);
-        let last_frame = {
+        {
             let mut out = self.shared.out();
             let refusal = end.failure.clone().unwrap_or_else(|| closed(end.code));
             // Whoever closed knows why already.
             out.refusal.get_or_insert(refusal);
             out.ended = true;
             out.socket = None;
-            let last_frame = out.queue.bytes().to_vec();
+            // What could not be written by now never will be.
+            self.close_sent &= out.queue.bytes().is_empty();
             out.queue.end();
-            last_frame
-        };
-        self.unread = last_frame;
+        }
         self.shared.pings().end();
         self.shared.inbox.end(end);
         self.shared.over.cancel();
     }
 
-    /// Writes what is left, and reads until the server ends the connection: ending it first could take our close
-    /// frame from it. True when there is nothing more to do.
+    /// Reads until the server ends the connection: ending it first could take our close frame from it. True when
+    /// there is nothing more to do.
     pub(super) fn linger(&mut self, context: &mut Context<'_>) -> bool {
         if !self.close_sent || self.broken.is_some() {
             return true;
-        }
-        while !self.unread.is_empty() {
-            match self.wire.poll_write(context, &self.unread) {
-                Poll::Ready(Ok(wrote)) if wrote > 0 => drop(self.unread.drain(..wrote)),
-                Poll::Ready(_) => return true,
-                Poll::Pending => break,
-            }
         }
         let _ = self.wire.poll_flush(context);
         let mut sink = [0; 4096];
@@ -168,6 +163,16 @@ impl Driver {
         }
         context.waker().wake_by_ref();
         false
+    }
+}
+
+/// How a connection ends on which the server broke the protocol.
+fn judged(violation: Violation) -> Closed {
+    Closed {
+        code: violation.close_code,
+        reason: String::new(),
+        clean: false,
+        failure: Some(violated(violation)),
     }
 }
 

@@ -61,6 +61,8 @@ pub(super) struct Driver {
     needs_flush: bool,
     /// Writing failed; what was received before is still read.
     broken: Option<io::Error>,
+    /// There was nothing to read in this round.
+    dry: bool,
     life: Liveness,
     ping_timeout: Duration,
     close_timeout: Duration,
@@ -71,6 +73,8 @@ pub(super) struct Driver {
     close_received: Option<(Option<u16>, String)>,
     /// The server broke the protocol, and whoever gets its messages has yet to come so many times.
     refused: Option<(Violation, Option<u64>)>,
+    /// How it ends once the close frame is written that tells the server what it did.
+    verdict: Option<Closed>,
     /// Everybody was told; the server has yet to end the connection.
     lingering: bool,
 }
@@ -95,6 +99,7 @@ impl Driver {
             unread: early,
             needs_flush: false,
             broken: None,
+            dry: false,
             life: Liveness::new(config.ping_interval, config.ping_timeout, now.into_std()),
             ping_timeout: config.ping_timeout,
             close_timeout: config.close_timeout,
@@ -103,6 +108,7 @@ impl Driver {
             close_sent: false,
             close_received: None,
             refused: None,
+            verdict: None,
             lingering: false,
         }
     }
@@ -115,10 +121,8 @@ impl Driver {
             .as_mut()
             .is_some_and(|compressor| compressor.step(&self.shared));
         progress |= self.write(context);
+        self.dry = false;
         progress |= self.read(context)?;
-        if let (Some(error), false) = (&self.broken, progress) {
-            return Err(broken(lost(error)));
-        }
         self.shake_off()?;
         progress |= self.tick(context)?;
         Ok(progress)
@@ -141,25 +145,28 @@ impl Driver {
                 }
                 Poll::Ready(Ok(_)) => self.broken = Some(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Err(error)) => self.broken = Some(error),
-                Poll::Pending => {}
+                Poll::Pending => out.queue.stuck(),
             }
         }
-        drop(out);
-        if self.needs_flush {
+        if self.needs_flush && self.broken.is_none() {
             match self.wire.poll_flush(context) {
                 Poll::Ready(Ok(())) => self.needs_flush = false,
                 Poll::Ready(Err(error)) => self.broken = Some(error),
                 Poll::Pending => {}
             }
         }
+        if let Some(error) = &self.broken {
+            // What was received before is still given out, but nobody need wait for room.
+            out.refusal.get_or_insert_with(|| lost(error));
+        }
         progress
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
         if let Some((violation, visits)) = self.refused {
-            return self.last_word(violation, visits);
+            return Ok(self.last_word(violation, visits));
         }
-        if self.close_received.is_some() {
+        if self.close_received.is_some() || self.verdict.is_some() {
             return Ok(false);
         }
         if !self.shared.inbox.has_room() {
@@ -193,7 +200,10 @@ impl Driver {
                 .wire
                 .poll_read(context, &mut buffer[kept..kept + READ_BYTES])
             {
-                Poll::Pending => return Ok(false),
+                Poll::Pending => {
+                    self.dry = true;
+                    return Ok(false);
+                }
                 Poll::Ready(Ok(0)) => return Err(broken(self.broken_by())),
                 Poll::Ready(Ok(read)) => end += read,
                 Poll::Ready(Err(error)) => return Err(broken(lost(&error))),
@@ -240,12 +250,11 @@ impl Driver {
     fn tick(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
         let now = Instant::now();
         if self.deadline.is_some_and(|deadline| now >= deadline) {
-            if let Some((violation, _)) = self.refused {
-                return Err(self.refuse(violation));
-            }
-            return Err(broken(unanswered_close(self.close_timeout)));
+            let end = self.known_end(false);
+            return Err(end.unwrap_or_else(|| broken(unanswered_close(self.close_timeout))));
         }
-        let next = match self.life.beat(now.into_std()) {
+        let drained = self.shared.out().queue.drained();
+        let next = match self.life.beat(now.into_std(), drained) {
             Beat::Dead => return Err(broken(silent(self.ping_timeout))),
             Beat::Ping => {
                 self.shared.out().queue.push_control(ControlCode::Ping, b"");

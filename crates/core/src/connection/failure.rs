@@ -1,0 +1,198 @@
+//! What a failure means for a connection: which event tells of it, and what may help.
+
+use std::time::{Duration, SystemTime};
+
+use crate::{
+    error::{Delivery, Failure, Kind},
+    resilience::repeat::may_pass,
+};
+
+/// What a failure means, beside being one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// The other side does not know us, or does not let us in.
+    AuthenticationFailed,
+    /// It could not be opened.
+    ConnectionFailed,
+    /// It was open, and is so no longer.
+    ConnectionLost,
+}
+
+impl Meaning {
+    /// The event that tells of it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::ConnectionFailed => "connection_failed",
+            Self::ConnectionLost => "connection_lost",
+        }
+    }
+}
+
+/// What an error may say about itself. One that is none of ours says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Its kind.
+    pub kind: Option<Kind>,
+    /// The status of the answer.
+    pub status: Option<u64>,
+}
+
+impl Said {
+    /// Which event tells of it. `context` is the verb it came from, or `connection` where it ended by itself.
+    pub fn meaning(self, context: &str) -> Option<Meaning> {
+        match self.kind {
+            _ if context == "connection" => Some(Meaning::ConnectionLost),
+            Some(_) if self.is_not_let_in() => Some(Meaning::AuthenticationFailed),
+            Some(Kind::Connect | Kind::Tls) => Some(Meaning::ConnectionFailed),
+            _ if context == "connect" => Some(Meaning::ConnectionFailed),
+            Some(Kind::Disconnected) => Some(Meaning::ConnectionLost),
+            _ => None,
+        }
+    }
+
+    /// Whether the other side could not be reached at all, or its breaker is open: another address may serve.
+    pub fn is_unreachable(self) -> bool {
+        let broken = [
+            Kind::Connect,
+            Kind::Tls,
+            Kind::Timeout,
+            Kind::Disconnected,
+            Kind::CircuitOpen,
+        ];
+        self.kind.is_some_and(|kind| broken.contains(&kind))
+            || self.status.is_some_and(|status| status >= 500)
+    }
+
+    /// Whether another attempt may be received otherwise: who is not let in should not keep knocking.
+    pub fn is_worth_another(self) -> bool {
+        let answered = |status| status >= 500 || may_pass(status);
+        self.kind.is_none_or(|kind| kind != Kind::Auth) && self.status.is_none_or(answered)
+    }
+
+    fn is_not_let_in(self) -> bool {
+        self.kind == Some(Kind::Auth) || self.status.is_some_and(refuses_credentials)
+    }
+}
+
+/// Whether a status says that we are not who we should be.
+pub const fn refuses_credentials(status: u64) -> bool {
+    matches!(status, 401 | 403 | 407)
+}
+
+/// Whether nobody should come back after a WebSocket was closed with `code`: it was finished, or is not wanted.
+pub const fn is_final_close(code: u16) -> bool {
+    matches!(code, 1000 | 1008)
+}
+
+/// An HTTP answer that counts as a failure, though it is what the caller gets in the end; `None` for every other.
+pub fn unhappy(status: u16, again: bool, retry_after: Option<Duration>) -> Option<Failure> {
+    let passes = may_pass(u64::from(status));
+    if status < 500 && !passes {
+        return None;
+    }
+    let failure = Failure::new(Kind::Rejected, format!("the server answered {status}"))
+        .with_delivery(Delivery::Answered)
+        .with_retryable(again && passes)
+        .with_detail("status", status)
+        .during("http", "request");
+    Some(match retry_after {
+        Some(after) => failure.with_retry_after(after),
+        None => failure,
+    })
+}
+
+/// [`unhappy`], with the headers as they came.
+pub fn unhappy_answer(
+    status: u16,
+    again: bool,
+    retry_after: Option<&str>,
+    retry_after_ms: Option<&str>,
+) -> Option<Failure> {
+    let now = SystemTime::now();
+    let asked = crate::resilience::retry_after::retry_after(retry_after, retry_after_ms, now);
+    unhappy(status, again, asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn said(kind: Kind) -> Said {
+        Said {
+            kind: Some(kind),
+            status: None,
+        }
+    }
+
+    fn answered(status: u64) -> Said {
+        Said {
+            status: Some(status),
+            ..said(Kind::Rejected)
+        }
+    }
+
+    #[test]
+    fn each_failure_is_told_by_the_event_it_means() {
+        use Meaning::{AuthenticationFailed, ConnectionFailed, ConnectionLost};
+        let table = [
+            (said(Kind::Auth), "connection", Some(ConnectionLost)),
+            (said(Kind::Auth), "connect", Some(AuthenticationFailed)),
+            (answered(401), "connect", Some(AuthenticationFailed)),
+            (answered(503), "connect", Some(ConnectionFailed)),
+            (answered(503), "send", None),
+            (said(Kind::Tls), "send", Some(ConnectionFailed)),
+            (said(Kind::Disconnected), "send", Some(ConnectionLost)),
+            (said(Kind::Disconnected), "connect", Some(ConnectionFailed)),
+            (Said::default(), "connect", Some(ConnectionFailed)),
+            (Said::default(), "send", None),
+        ];
+        for (said, context, meaning) in table {
+            assert_eq!(said.meaning(context), meaning, "{said:?} {context}");
+        }
+    }
+
+    #[test]
+    fn another_address_may_serve_where_this_one_does_not() {
+        assert!(said(Kind::Connect).is_unreachable() && said(Kind::CircuitOpen).is_unreachable());
+        assert!(answered(502).is_unreachable());
+        assert!(!answered(429).is_unreachable() && !said(Kind::Closed).is_unreachable());
+        assert!(!Said::default().is_unreachable());
+    }
+
+    #[test]
+    fn who_is_refused_for_good_does_not_come_again() {
+        for status in [408, 425, 429, 500, 501, 503] {
+            assert!(answered(status).is_worth_another(), "{status}");
+        }
+        for status in [204, 400, 401, 404, 410] {
+            assert!(!answered(status).is_worth_another(), "{status}");
+        }
+        assert!(!said(Kind::Auth).is_worth_another() && said(Kind::Tls).is_worth_another());
+        assert!(is_final_close(1000) && is_final_close(1008) && !is_final_close(1001));
+    }
+
+    #[test]
+    fn an_answer_is_unhappy_where_the_server_is() {
+        for status in [200, 304, 400, 401, 404, 409] {
+            assert_eq!(unhappy(status, true, None), None, "{status}");
+        }
+        for (status, retryable) in [
+            (408, true),
+            (425, true),
+            (429, true),
+            (500, true),
+            (501, false),
+        ] {
+            assert_eq!(
+                unhappy(status, true, None).unwrap().retryable,
+                retryable,
+                "{status}"
+            );
+            assert!(!unhappy(status, false, None).unwrap().retryable);
+        }
+        let asked = unhappy_answer(503, true, Some("2"), None).unwrap();
+        assert_eq!(asked.retry_after, Some(Duration::from_secs(2)));
+        assert_eq!(asked.detail["status"], 503);
+    }
+}

@@ -1,0 +1,204 @@
+//! What stands around the calls of a connection, and how it is brought back: policies of retries.
+//!
+//! None of them has a budget or a time limit of its own. A connection is one caller, not many, and how long an attempt
+//! may take is the transport's to know.
+
+use std::time::Duration;
+
+use super::config::ConnectionConfig;
+use crate::{
+    limit::Limit,
+    resilience::{
+        breaker::{BreakerOptions, Trip},
+        config::{BREAKER, LIMITER_QUEUE, PolicyOptions, RETRY},
+        limiter::LimiterOptions,
+        pipeline::{Guards, PipelineOptions},
+        retry::{Backoff, Jitter, RetryPolicy},
+    },
+};
+
+/// The longest delay that grows by itself.
+const MAX_DELAY: Duration = Duration::from_secs(30);
+/// As long as a timer can wait.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+/// Reconnecting goes on until it succeeds, is told to stop, or is refused for good.
+const FOR_EVER: u32 = 1_000_000;
+
+/// What a policy of a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Calls through a transport of ours, which keeps to `timeout` itself.
+    Transport,
+    /// Calls of a connection that a user has written.
+    Hooks,
+    /// Bringing back what was lost.
+    Reconnection,
+    /// Bringing back what is unhealthy, on behalf of a manager.
+    Recovery,
+}
+
+impl Purpose {
+    /// Every purpose by its name.
+    pub const NAMED: [(&'static str, Self); 4] = [
+        ("transport", Self::Transport),
+        ("hooks", Self::Hooks),
+        ("reconnection", Self::Reconnection),
+        ("recovery", Self::Recovery),
+    ];
+}
+
+impl ConnectionConfig {
+    /// The policy for a purpose.
+    pub fn policy(&self, purpose: Purpose) -> PolicyOptions {
+        match purpose {
+            Purpose::Transport => self.calls(Limit::Off),
+            Purpose::Hooks => self.calls(self.timeout),
+            Purpose::Reconnection => retrying(self.reconnection()),
+            // The attempt that finds it unhealthy still is the first.
+            Purpose::Recovery => retrying(RetryPolicy {
+                jitter: Jitter::Symmetric(0.0),
+                ..self.retry(self.retry_count.saturating_sub(1))
+            }),
+        }
+    }
+
+    /// `retryCount` more attempts after the first, one breaker around the whole.
+    fn calls(&self, attempt_timeout: Limit<Duration>) -> PolicyOptions {
+        let retries = self.auto_retry && self.retry_count > 0;
+        let breaker = BreakerOptions {
+            trip: Trip::Consecutive {
+                failures: self.circuit_breaker_threshold,
+            },
+            reset_timeout: self.circuit_breaker_timeout,
+            max_reset_timeout: self.circuit_breaker_timeout,
+            probe_timeout: self.timeout.get().unwrap_or(BREAKER.probe_timeout),
+            ..BREAKER
+        };
+        let rate = f64::from(self.rate_limit_requests);
+        let limiter = LimiterOptions {
+            interval: LimiterOptions::interval_of(rate, self.rate_limit_window),
+            burst: self.rate_limit_requests,
+            max_queue: LIMITER_QUEUE.0,
+            max_wait: self.timeout.get().unwrap_or(LONGEST),
+        };
+        PolicyOptions {
+            pipeline: PipelineOptions {
+                timeout: Limit::Off,
+                attempt_timeout,
+                retry: retries.then(|| self.retry(self.retry_count)),
+                limiter: self.rate_limit.then_some(limiter),
+                bulkhead: None,
+            },
+            budget: None,
+            breaker: self.circuit_breaker.then_some((Guards::Calls, breaker)),
+        }
+    }
+
+    /// However long the server asks to be left alone: to give up would be to stay away for good.
+    fn reconnection(&self) -> RetryPolicy {
+        let once = self.recovery_strategy == "reconnect";
+        RetryPolicy {
+            max_retry_after: LONGEST,
+            ..self.retry(if once { 1 } else { FOR_EVER })
+        }
+    }
+
+    fn retry(&self, max_retries: u32) -> RetryPolicy {
+        RetryPolicy {
+            max_retries,
+            base_delay: self.retry_delay,
+            max_delay: MAX_DELAY.max(self.retry_delay),
+            backoff: Backoff::Exponential {
+                factor: self.backoff_multiplier,
+            },
+            ..RETRY
+        }
+    }
+}
+
+fn retrying(retry: RetryPolicy) -> PolicyOptions {
+    PolicyOptions {
+        pipeline: PipelineOptions {
+            timeout: Limit::Off,
+            attempt_timeout: Limit::Off,
+            retry: Some(retry),
+            limiter: None,
+            bulkhead: None,
+        },
+        budget: None,
+        breaker: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Plain;
+
+    fn config(given: &[(&str, Plain)]) -> ConnectionConfig {
+        let given = given.iter().cloned();
+        let given = Plain::Map(given.map(|(key, value)| (key.to_owned(), value)).collect());
+        ConnectionConfig::read(&given, &Plain::Map(vec![]), Some("websocket")).unwrap()
+    }
+
+    fn retry(config: &ConnectionConfig, purpose: Purpose) -> RetryPolicy {
+        config.policy(purpose).pipeline.retry.unwrap()
+    }
+
+    #[test]
+    fn delays_grow_up_to_half_a_minute_or_to_what_was_asked_for() {
+        let long = Duration::from_mins(1);
+        let asked = config(&[("retryDelay", Plain::Number(60_000.0))]);
+        for (_, purpose) in Purpose::NAMED {
+            assert_eq!(retry(&config(&[]), purpose).max_delay, MAX_DELAY);
+            assert_eq!(retry(&asked, purpose).max_delay, long);
+            assert_eq!(config(&[]).policy(purpose).budget, None);
+        }
+    }
+
+    #[test]
+    fn reconnecting_waits_for_as_long_as_the_server_asks_and_never_ends() {
+        let endless = retry(&config(&[]), Purpose::Reconnection);
+        assert!(endless.max_retry_after > Duration::from_hours(24));
+        assert_eq!(
+            (endless.max_retries, endless.jitter),
+            (FOR_EVER, Jitter::Full)
+        );
+        let strategy = ("recoveryStrategy", Plain::Text("reconnect".into()));
+        assert_eq!(
+            retry(&config(&[strategy]), Purpose::Reconnection).max_retries,
+            1
+        );
+        assert_eq!(retry(&config(&[]), Purpose::Recovery).max_retries, 2);
+    }
+
+    #[test]
+    fn a_connection_without_a_time_limit_has_parts_that_need_one() {
+        let limitless = config(&[
+            ("timeout", Plain::Number(f64::INFINITY)),
+            ("rateLimit", Plain::Bool(true)),
+        ]);
+        let policy = limitless.policy(Purpose::Hooks);
+        assert_eq!(policy.pipeline.attempt_timeout, Limit::Off);
+        assert_eq!(policy.pipeline.limiter.unwrap().max_wait, LONGEST);
+        assert_eq!(
+            policy.breaker.unwrap().1.probe_timeout,
+            BREAKER.probe_timeout
+        );
+    }
+
+    #[test]
+    fn a_part_that_is_off_is_not_there() {
+        let off = config(&[
+            ("autoRetry", Plain::Bool(false)),
+            ("circuitBreaker", Plain::Bool(false)),
+        ]);
+        let policy = off.policy(Purpose::Transport);
+        let parts = (
+            policy.pipeline.retry,
+            policy.pipeline.limiter,
+            policy.breaker,
+        );
+        assert_eq!(parts, (None, None, None));
+    }
+}

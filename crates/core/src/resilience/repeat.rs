@@ -1,0 +1,32 @@
+//! Whether an HTTP request may be sent again, and whether that may help.
+
+/// Whether a repeat of the method changes nothing more (RFC 9110, section 9.2.2).
+pub fn is_idempotent(method: &str) -> bool {
+    let known = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"];
+    known.iter().any(|one| one.eq_ignore_ascii_case(method))
+}
+
+/// Whether the same request may be answered otherwise a little later.
+pub const fn may_pass(status: u64) -> bool {
+    match status {
+        408 | 425 | 429 => true,
+        // Not implemented, and not that version of HTTP: nor will they be.
+        501 | 505 => false,
+        _ => status >= 500,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_repeated_and_what_passes() {
+        assert!(is_idempotent("GET") && is_idempotent("put") && !is_idempotent("POST"));
+        assert!(!is_idempotent("PATCH") && !is_idempotent(""));
+        let passing = [408, 425, 429, 500, 502, 503, 504, 507, 529];
+        assert!(passing.into_iter().all(may_pass));
+        let staying = [200, 301, 400, 401, 404, 409, 422, 501, 505];
+        assert!(!staying.into_iter().any(may_pass));
+    }
+}

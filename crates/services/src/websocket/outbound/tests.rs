@@ -1,0 +1,124 @@
+//! Messages and close frames, in order, and what is told of them.
+
+use super::*;
+
+fn queue(messages: usize, bytes: usize) -> Outbound {
+    Outbound::new(QueueBounds { messages, bytes }, false)
+}
+
+fn wait(queue: &mut Outbound, text: &'static str) -> oneshot::Receiver<Result<(), Delivery>> {
+    let (waiter, told) = oneshot::channel();
+    let bytes = Bytes::from_static(text.as_bytes());
+    queue.push_waiting(Message { bytes, text: true }, waiter);
+    told
+}
+
+#[test]
+fn beyond_the_bound_messages_wait_in_order() {
+    let mut queue = queue(2, 1000);
+    assert_eq!(queue.push(b"one", true), Pushed::Accepted);
+    assert_eq!(queue.push(b"two", true), Pushed::Accepted);
+    assert_eq!(queue.push(b"three", true), Pushed::Full);
+    let mut third = wait(&mut queue, "three");
+    let mut fourth = wait(&mut queue, "four");
+    let one = queue.bytes().len() / 2;
+    queue.wrote(one);
+    assert_eq!(
+        queue.push(b"five", true),
+        Pushed::Full,
+        "others came before"
+    );
+    assert_eq!(third.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+    queue.wrote(queue.bytes().len());
+    // What waited was accepted as soon as there was room, and now is written too.
+    queue.wrote(queue.bytes().len());
+    for told in [&mut third, &mut fourth] {
+        assert_eq!(told.try_recv(), Ok(Ok(())));
+    }
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn one_message_may_be_larger_than_the_whole_bound() {
+    let mut queue = queue(10, 8);
+    assert_eq!(queue.push(&[0; 100], false), Pushed::Accepted);
+    assert_eq!(queue.push(b"x", false), Pushed::Full);
+}
+
+#[test]
+fn nothing_was_delivered_only_where_no_byte_was_written() {
+    let mut queue = queue(1, 1000);
+    let mut first = wait(&mut queue, "first");
+    let mut second = wait(&mut queue, "second");
+    queue.wrote(3);
+    queue.end();
+    assert_eq!(first.try_recv(), Ok(Err(Delivery::Unknown)));
+    assert_eq!(second.try_recv(), Ok(Err(Delivery::None)));
+
+    let mut unwritten = Outbound::new(
+        QueueBounds {
+            messages: 9,
+            bytes: 99,
+        },
+        false,
+    );
+    let mut told = wait(&mut unwritten, "x");
+    unwritten.end();
+    assert_eq!(told.try_recv(), Ok(Err(Delivery::None)));
+}
+
+#[test]
+fn a_message_can_be_taken_back_until_it_is_accepted() {
+    let mut queue = queue(1, 1000);
+    assert_eq!(queue.push(b"one", true), Pushed::Accepted);
+    let (waiter, _told) = oneshot::channel();
+    let bytes = Bytes::from_static(b"two");
+    let ticket = queue.push_waiting(Message { bytes, text: true }, waiter);
+    assert!(queue.take_back(ticket));
+    assert!(!queue.take_back(ticket));
+    let frame = queue.bytes().len();
+    queue.wrote(frame);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn a_control_frame_goes_between_messages() {
+    let mut queue = queue(10, 1000);
+    queue.push(b"a", true);
+    queue.push_control(Control::Ping, b"");
+    queue.push(b"b", true);
+    assert_eq!(queue.bytes()[7] & 0x0f, 9);
+    queue.wrote(7 + 6);
+    assert!(!queue.is_empty());
+    queue.wrote(7);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn a_message_that_began_before_the_buffer_was_moved_has_begun() {
+    let mut queue = queue(2, 1 << 20);
+    let large: &'static str = Box::leak("x".repeat(2 * KEPT_BYTES).into_boxed_str());
+    let mut first = wait(&mut queue, large);
+    let mut second = wait(&mut queue, "second");
+    // So much that what is written is cut off the buffer.
+    queue.wrote(KEPT_BYTES * 3 / 2);
+    assert_eq!(queue.head, 0);
+    queue.end();
+    assert_eq!(first.try_recv(), Ok(Err(Delivery::Unknown)));
+    assert_eq!(second.try_recv(), Ok(Err(Delivery::None)));
+}
+
+#[test]
+fn nothing_goes_behind_the_close_frame() {
+    let mut queue = queue(1, 1000);
+    queue.push(b"one", true);
+    let mut waiting = wait(&mut queue, "two");
+    queue.push_close(b"");
+    assert_eq!(waiting.try_recv(), Ok(Err(Delivery::None)));
+    let mut late = wait(&mut queue, "three");
+    assert_eq!(late.try_recv(), Ok(Err(Delivery::None)));
+    let all = queue.bytes().len();
+    queue.wrote(all);
+    assert_eq!(queue.push(b"four", true), Pushed::Full);
+    assert_eq!(queue.bytes(), b"");
+}

@@ -1,0 +1,19 @@
+import type { BaseConnection } from './base';
+
+type Verb = 'connect' | 'disconnect' | 'healthCheck';
+type Around = { [V in Verb]: (own: () => unknown) => ReturnType<BaseConnection[V]> };
+
+/** Whether a class has a verb of its own. */
+export function isOverridden(connection: BaseConnection, base: BaseConnection, verb: Verb): boolean {
+  return connection[verb] !== base[verb];
+}
+
+/** State, health and events also for a class that overrides the verbs themselves: each goes through `around`. */
+export function adopt(connection: BaseConnection, base: BaseConnection, around: Around): void {
+  for (const verb of ['connect', 'disconnect', 'healthCheck'] as const) {
+    if (!isOverridden(connection, base, verb)) continue;
+    const own = connection[verb] as (...given: unknown[]) => unknown;
+    const value = async (...given: unknown[]) => around[verb](() => own.apply(connection, given));
+    Object.defineProperty(connection, verb, { value, writable: true, configurable: true });
+  }
+}

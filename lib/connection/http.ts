@@ -115,11 +115,23 @@ export class HTTPConnection extends BaseConnection {
 
   async #request(request: ConnectionRequest, signal?: AbortSignal): Promise<HTTPResponse> {
     const { life } = this;
-    const attempt = () => this.#attempt(request, life, signal);
+    let unhappy: UnhappyAnswer | undefined;
+    // A streamed answer that nobody gets would keep its connection.
+    const letGo = () => request.stream === true && unhappy?.response.stream.cancel();
+    const attempt = async () => {
+      letGo();
+      try {
+        return await this.#attempt(request, life, signal);
+      } catch (error) {
+        unhappy = error instanceof UnhappyAnswer ? error : undefined;
+        throw error;
+      }
+    };
     try {
       return await (this.#fallback.active ? attempt() : this.#reach(request, attempt, signal));
     } catch (error) {
       if (error instanceof UnhappyAnswer) return error.response;
+      letGo();
       throw error;
     }
   }

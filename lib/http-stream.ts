@@ -87,6 +87,7 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
       if (value !== undefined) return { done: false, value };
     } catch (rejection) {
       this.#end();
+      this.#signal?.throwIfAborted();
       throw this.#feeding?.failure()?.error ?? dress(rejection);
     }
     this.#end();
@@ -101,8 +102,9 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
 
   /** Reads no further; a connection with a body left on it is closed. */
   cancel(): void {
-    this.#end();
+    // First of all, so that a read that is under way ends quietly.
     native.httpBodyCancel(this.#reader);
+    this.#end();
   }
 
   #end(): void {

@@ -54,15 +54,11 @@ after(() => rmSync(project, { recursive: true, force: true }));
 describe('contents', () => {
   test('the main package holds the compiled face, the typings and what a reader needs, nothing else', () => {
     const files = listed(tarballs().main).map((file) => file.replace(/^package\//, ''));
-    const others = files.filter((file) => !/^dist\/[\w/-]+\.js$/.test(file));
+    const others = files.filter((file) => !file.startsWith('dist/'));
     const typings = ['index.d.ts', 'libsql.d.ts'].filter((file) => existsSync(join(root, file)));
     assert.deepEqual(others, ['CHANGELOG.md', 'LICENSE', 'README.md', ...typings, 'package.json']);
-    const compiled = files.filter((file) => file.endsWith('.js'));
-    const sources = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' });
-    const expected = sources
-      .filter((file) => file.endsWith('.ts'))
-      .map((file) => `dist/${file.replace(/\.ts$/, '.js')}`);
-    assert.deepEqual(compiled.sort(), expected.sort());
+    const compiled = files.filter((file) => file.startsWith('dist/'));
+    assert.deepEqual(compiled.sort(), ['dist/index.js', 'dist/libsql.js', 'dist/moorline.js']);
   });
 
   test('the platform package holds the binary and says which machine it is for', () => {

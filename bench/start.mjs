@@ -1,13 +1,29 @@
 // Cold start: what `require` costs a fresh process. Every measurement is a process of its own, so this bench does
 // its rounds itself; its lines are those of the harness, with one operation for one `require`.
 import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+import { bundleFace } from '../scripts/bundle.mjs';
+import { root } from '../scripts/run.mjs';
 
 const ROUNDS = 15;
 const load = createRequire(import.meta.url);
 
+/** Our files as they are in the package: in one piece. */
+function packed() {
+  const directory = join(root, 'target', 'bench-start');
+  mkdirSync(directory, { recursive: true });
+  bundleFace(directory);
+  for (const file of readdirSync(join(root, 'dist')).filter((file) => file.endsWith('.node'))) {
+    copyFileSync(join(root, 'dist', file), join(directory, file));
+  }
+  return join(directory, 'index.js');
+}
+
 const contestants = [
-  { name: 'moorline', module: load.resolve('../dist/index.js') },
+  { name: 'moorline', module: packed() },
   { name: '@libsql/client', module: load.resolve('@libsql/client') },
   { name: 'opossum', module: load.resolve('opossum') },
 ];

@@ -1,5 +1,4 @@
-import { STATUS_CODES } from 'node:http';
-
+import { http } from './builtins';
 import { MoorlineError } from './error';
 import { asHeaders, type ResponseHeaders } from './http-headers';
 import { BodyStream, type Feeding } from './http-stream';
@@ -51,7 +50,7 @@ export class HTTPResponse {
 
   /** The usual words for the status. */
   get statusText(): string {
-    return STATUS_CODES[this.status] ?? '';
+    return http().STATUS_CODES[this.status] ?? '';
   }
 
   /** The headers by name in lower case; a repeated one is joined with a comma, `set-cookie` is a list. */

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { ReadableStream } from 'node:stream/web';
+import type { ReadableStream } from 'node:stream/web';
 
 import { dress } from './error';
 import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from './native';
@@ -115,7 +115,7 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
 
   /** The same as a web stream. */
   toReadableStream(): ReadableStream<Uint8Array> {
-    return new ReadableStream<Uint8Array>(
+    return new globalThis.ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
           const { done, value } = await this.next();

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 
-import { crypto } from './crypto';
+import { crypto } from './builtins';
 import { native } from './native';
 
 /**

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 
-import { crypto } from './crypto';
+import { crypto } from './builtins';
 import { log } from './logger';
 import { native, type Handle } from './native';
 import { judged, keysOf } from './webhook-large';

@@ -1,12 +1,13 @@
 // Makes the npm packages: `npm run release [-- --binaries <directory>] [--publish]`.
 //
 // One package `moorline-<platform>` for every binary in the directory (default dist/, which has this machine's),
-// and the main package, whose packed copy names them as optional dependencies. The committed package.json names
+// and the main package, whose packed copy has the compiled face in one file and names them as optional dependencies. The committed package.json names
 // none: npm cannot install a lock file with unpublished names. Without --publish it is a dry run that leaves
 // the tarballs in target/packages.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+import { bundleFace } from './bundle.mjs';
 import { thirdPartyLicences } from './licences.mjs';
 import { fail, isMain, npm, npmOutput, root } from './run.mjs';
 
@@ -74,10 +75,11 @@ function platformPackage(platform, binaries, out, licences) {
 function mainPackage(platforms, out) {
   const directory = join(out, 'moorline');
   const [{ files }] = JSON.parse(npmOutput(['pack', '--json', '--dry-run', '--ignore-scripts']));
-  for (const { path } of files) {
+  for (const { path } of files.filter(({ path }) => !path.startsWith('dist/'))) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });
     copyFileSync(join(root, path), join(directory, path));
   }
+  bundleFace(join(directory, 'dist'));
   const manifest = readManifest();
   for (const field of DEVELOPMENT) delete manifest[field];
   // Exactly the version they were built with: the two halves know each other's functions.

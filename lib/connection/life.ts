@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-
+import { crypto } from '../builtins';
 import { Emitter } from '../events';
 import type { ResolvedConnectionConfig } from './config';
 import { failureOf, meaningOf } from './failures';
@@ -25,7 +24,7 @@ export interface ConnectionEventOptions {
 /** What there is to tell of a connection: its state and health, its events and its figures. */
 export abstract class ConnectionLife extends Emitter {
   /** A UUID. */
-  readonly connectionId: string = randomUUID();
+  readonly connectionId: string = crypto().randomUUID();
   /** The options in force. */
   readonly config: Readonly<ResolvedConnectionConfig>;
   /** @internal */
@@ -103,7 +102,7 @@ export abstract class ConnectionLife extends Emitter {
   /** Tells an event of your own, or of the connection. */
   emitEvent(eventType: string, { data, severity = 'info', message }: ConnectionEventOptions = {}): void {
     const event: ConnectionEvent = {
-      eventId: randomUUID(),
+      eventId: crypto().randomUUID(),
       connectionId: this.connectionId,
       eventType,
       timestamp: Date.now(),

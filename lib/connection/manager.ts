@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-
+import { crypto } from '../builtins';
 import type { BaseConnection } from './base';
 import { Handlers } from './handlers';
 import { PeriodicCheck } from './periodic';
@@ -52,7 +51,7 @@ export class ConnectionManager {
 
   /** @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000. */
   constructor({ healthCheckIntervalMs = CHECK_INTERVAL_MS }: { healthCheckIntervalMs?: number } = {}) {
-    this.#check = new PeriodicCheck(`manager:${randomUUID()}`, healthCheckIntervalMs, healthCheckIntervalMs);
+    this.#check = new PeriodicCheck(`manager:${crypto().randomUUID()}`, healthCheckIntervalMs, healthCheckIntervalMs);
   }
 
   /** Adds a connection. One that is here already stays where it is. */

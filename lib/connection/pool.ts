@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { inspect, type InspectOptions } from 'node:util';
 
 import { Borrowers } from '../borrowers';
@@ -265,7 +264,7 @@ export class ConnectionPool<T> extends Emitter {
     this.#tried = undefined;
     // What was answered a moment ago is being put on its shelf by another thread.
     const shelved = () => this.stats().poolSize + this.#lent.size >= this.#options.minSize;
-    for (let turns = 0; made && turns < 1000 && !this.#stopped && !shelved(); turns++) await setImmediate();
+    for (let turns = 0; made && turns < 1000 && !this.#stopped && !shelved(); turns++) await turn();
     clearInterval(alive);
   }
 
@@ -389,6 +388,9 @@ export class ConnectionPool<T> extends Emitter {
     });
   }
 }
+
+/** A turn of the event loop. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function stopped(): MoorlineError {
   return closedFailure('Pool is shutting down', { service: 'pool', operation: 'acquire', delivery: 'none' });

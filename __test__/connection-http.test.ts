@@ -56,6 +56,12 @@ describe('HTTPConnection.send', () => {
     assert.deepEqual([heard.count('error'), connection.getMetrics().errorCount], [0, 0]);
   });
 
+  test('a query goes with its question marks', async (t) => {
+    const { connection } = connect(t);
+    await connection.request({ url: '/s?q=what?&page=2' });
+    assert.equal(requests[0]?.url, '/s?q=what?&page=2');
+  });
+
   test('another value is POSTed as JSON, and yields whether the status was below 500', async (t) => {
     const { connection } = connect(t);
     assert.equal(await connection.send({ method: 'nothing that HTTP knows' }), true);
@@ -99,14 +105,14 @@ describe('HTTPConnection.send', () => {
   });
 
   test('another origin gets no credentials', async (t) => {
-    const customHeaders = { Authorization: 'Bearer b', 'X-API-Key': 'k', 'X-Session-Token': 's', 'X-Trace': 't' };
+    const customHeaders = { Authorization: 'Bearer b', 'X-API-Key': 'k', 'X-Session': 's', 'X-Trace': 't' };
     const { connection } = connect(t, { url: `http://localhost:${server.port}/own`, customHeaders });
     await connection.send({ method: 'GET', url: '/path', headers: { 'x-trace': 'mine' } });
     await connection.send({ method: 'GET', url: `${server.url}/other` });
     const [own, other] = requests.map(({ headers }) => headers);
     assert.deepEqual([own?.authorization, own?.['x-api-key'], own?.['x-trace']], ['Bearer b', 'k', 'mine']);
     assert.deepEqual([other?.authorization, other?.['x-api-key'], other?.['x-trace']], [undefined, undefined, 't']);
-    assert.deepEqual([own?.['x-session-token'], other?.['x-session-token']], ['s', undefined]);
+    assert.deepEqual([own?.['x-session'], other?.['x-session']], ['s', undefined]);
   });
 });
 
@@ -140,6 +146,37 @@ describe('retryCount, autoRetry', () => {
     answer = failing(1);
     const response = await connection.send({ method: 'POST', body: 'x', headers: { 'Idempotency-Key': 'k' } });
     assert.deepEqual([response?.status, requests.length], [200, 2]);
+  });
+
+  test('what is a POST for its body is none the less one, also for the fallback', async (t) => {
+    const posts = () => requests.filter(({ method }) => method === 'POST').map(({ url }) => url);
+    const fallbackUrl = `${server.url}/other`;
+    answer = status(503);
+    const busy = await connect(t, { fallbackUrl }).connection.request({ url: '/busy', body: { pay: 1 } });
+    assert.equal(busy.status, 503);
+    answer = (request) => request.socket.destroy();
+    const cut = connect(t, { fallbackUrl }).connection.request({ url: '/cut', body: { pay: 1 } });
+    await assert.rejects(cut, { kind: 'disconnected' });
+    assert.deepEqual(posts(), ['/busy', '/cut']);
+  });
+
+  test('a streamed answer that is not the last one lets go of its connection', async (t) => {
+    answer = (_, response) => response.writeHead(requests.length < 3 ? 503 : 200).end('body');
+    const { connection } = connect(t, { maxConnections: 1, timeout: 2000, retryCount: 3 });
+    const { status, stream } = await connection.request({ stream: true });
+    assert.equal(status, 200);
+    for await (const piece of stream) assert.equal(Buffer.from(piece).toString(), 'body');
+    answer = (_, response) => response.writeHead(503).end('busy');
+    const last = await connection.request({ stream: true });
+    assert.equal(last.status, 503);
+    for await (const piece of last.stream) assert.equal(Buffer.from(piece).toString(), 'busy');
+  });
+
+  test('a method counts in whatever case it is written', async (t) => {
+    answer = status(503);
+    const { connection } = connect(t, { retryCount: 1 });
+    assert.equal((await connection.send({ method: 'get' }))?.status, 503);
+    assert.equal(requests.filter(({ method }) => method === 'GET').length, 2);
   });
 
   test('a POST is repeated when nothing was written', async (t) => {

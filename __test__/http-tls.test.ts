@@ -10,6 +10,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, describe, test } from 'node:test';
+import { createSecureContext } from 'node:tls';
 
 import { MoorlineError } from 'moorline';
 
@@ -100,6 +101,17 @@ describe('TLS', () => {
     assert.equal(misnamed, 'tls ERR_TLS_CERT_ALTNAME_INVALID none tls');
     const renamed = open({ ca: authority.cert, serverName: 'other.example' });
     assert.equal((await renamed.request({ url: other.url })).text(), 'secure');
+
+    const asked: string[] = [];
+    const named = authority.issue(['DNS:db.internal.example']);
+    const SNICallback: ServerOptions['SNICallback'] = (name, done) => {
+      asked.push(name);
+      done(null, name === 'db.internal.example' ? createSecureContext(named) : undefined);
+    };
+    const both = await secure({ ...authority.issue(loopback), SNICallback });
+    const calling = open({ ca: authority.cert, serverName: 'db.internal.example' });
+    assert.equal((await calling.request({ url: both.url })).text(), 'secure');
+    assert.deepEqual(asked, ['db.internal.example']);
 
     const old = await secure(authority.issue(loopback, 'serverAuth', -1));
     assert.equal(await refusal(open().request({ url: old.url })), 'tls CERT_HAS_EXPIRED none tls');
@@ -253,6 +265,14 @@ describe('a proxy', () => {
     assert.equal(between.targets.length, 1);
     await open({ ca: authority.cert }).request({ url });
     assert.equal(between.targets.length, 1, 'nobody asked for it');
+  });
+
+  test('gets nothing in plain text that may go to this machine only', async () => {
+    const [between, server] = [await proxy(), await up(serve((_, response) => response.end('here')))];
+    const careful = open({}, { securityLevel: 'enhanced', proxy: between.url });
+    const url = `http://localhost:${server.port}/`;
+    assert.equal((await careful.request({ url })).text(), 'here');
+    assert.deepEqual(between.targets, []);
   });
 
   test('that is not there or says no has delivered nothing', async () => {

@@ -14,6 +14,7 @@ export function headerLines(headers: HeadersInit | undefined, type: string | und
   let typed = type === undefined;
   const add = (name: string, value: string): void => {
     if (name.length === 12 && name.toLowerCase() === 'content-type') typed = true;
+    if (name.includes(':')) throw unfit(name, 'is not the name of a header', 'ERR_INVALID_ARG_VALUE');
     lines += `\n${safe(name, name)}:${safe(value, name)}`;
   };
   if (headers === undefined) {
@@ -34,8 +35,11 @@ export function headerLines(headers: HeadersInit | undefined, type: string | und
 /** A line break would be another header. */
 function safe(text: string, name: string): string {
   if (!/[\r\n\0]/.test(text)) return text;
-  const message = `request.headers.${JSON.stringify(name)} has a line break or a NUL in it`;
-  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_CHAR' });
+  throw unfit(name, 'has a line break or a NUL in it', 'ERR_INVALID_CHAR');
+}
+
+function unfit(name: string, reason: string, code: string): TypeError {
+  return Object.assign(new TypeError(`request.headers.${JSON.stringify(name)} ${reason}`), { code });
 }
 
 /** @internal The headers of an answer's head; a repeated one is joined with a comma. */

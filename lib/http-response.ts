@@ -1,11 +1,11 @@
 import { http } from './builtins';
 import { MoorlineError } from './error';
 import { asHeaders, type ResponseHeaders } from './http-headers';
-import { BodyStream } from './http-stream';
+import { BodyStream, type Feeding } from './http-stream';
 import type { Handle, HttpBodyReader } from './native';
 
-/** As the addon hands it over: head and textual body in one string, or the head and the body's bytes, or its reader. */
-type Crossed = string | [head: string, body: Uint8Array | Handle<HttpBodyReader>];
+/** @internal As the addon hands it over: head and textual body in one string, or the head and the body's bytes, or its reader. */
+export type Crossed = string | [head: string, body: Uint8Array | Handle<HttpBodyReader>];
 
 const STATUS_DIGITS = 3;
 const PREFIX = 10;
@@ -26,7 +26,7 @@ export class HTTPResponse {
   #data: { value: unknown } | undefined;
 
   /** @internal */
-  constructor(crossed: Crossed, asked: string, signal?: AbortSignal) {
+  constructor(crossed: Crossed, asked: string, signal?: AbortSignal, feeding?: Feeding) {
     const text = typeof crossed === 'string' ? crossed : crossed[0];
     this.status = Number(text.slice(0, STATUS_DIGITS));
     let start = PREFIX;
@@ -40,7 +40,7 @@ export class HTTPResponse {
     this.#head = text.slice(start, end);
     if (typeof crossed === 'string') this.#text = text.slice(end);
     else if (crossed[1] instanceof Uint8Array) this.#bytes = crossed[1];
-    else this.#stream = new BodyStream(crossed[1], signal);
+    else this.#stream = new BodyStream(crossed[1], signal, feeding);
   }
 
   /** Whether the status is between 200 and 299. */

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 
 import { dress } from './error';
@@ -18,7 +19,7 @@ export interface Feeding {
 export function pump(source: StreamedBody, queue: Handle<HttpBodyQueue>): Feeding {
   const iterator = source[Symbol.asyncIterator]();
   let failed: { error: unknown } | undefined;
-  let stopped = false;
+  let [stopped, over] = [false, false];
   async function feed(): Promise<void> {
     let complete = false;
     try {
@@ -31,10 +32,13 @@ export function pump(source: StreamedBody, queue: Handle<HttpBodyQueue>): Feedin
         if (!(await native.httpBodyWrite(queue, bytesOf(next.value)))) break;
       }
     } catch (error) {
-      failed = { error };
+      // What a stream throws because it was destroyed is not its own.
+      if (!stopped) failed = { error };
+      over = true;
     }
+    over ||= complete;
     native.httpBodyEnd(queue, complete);
-    if (!complete && !failed) await iterator.return?.();
+    if (!over) await iterator.return?.();
   }
   // A source that throws while it is closed has nobody left to hear it.
   void feed().catch(() => undefined);
@@ -43,6 +47,8 @@ export function pump(source: StreamedBody, queue: Handle<HttpBodyQueue>): Feedin
     stop() {
       stopped = true;
       native.httpBodyEnd(queue, false);
+      // While a piece is awaited only this reaches a stream of Node's.
+      if (!over) (source as Partial<Readable>).destroy?.();
     },
   };
 }
@@ -58,14 +64,17 @@ function bytesOf(piece: unknown): Uint8Array {
 export class BodyStream implements AsyncIterableIterator<Uint8Array> {
   readonly #reader: Handle<HttpBodyReader>;
   readonly #signal: AbortSignal | undefined;
+  readonly #feeding: Feeding | undefined;
   readonly #onAbort = (): void => this.cancel();
   #ended = false;
 
   /** @internal */
-  constructor(reader: Handle<HttpBodyReader>, signal?: AbortSignal) {
+  constructor(reader: Handle<HttpBodyReader>, signal?: AbortSignal, feeding?: Feeding) {
     this.#reader = reader;
+    this.#feeding = feeding;
     this.#signal = signal;
     signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal?.aborted) this.cancel();
   }
 
   /** The next piece. */
@@ -78,7 +87,8 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
       if (value !== undefined) return { done: false, value };
     } catch (rejection) {
       this.#end();
-      throw dress(rejection);
+      this.#signal?.throwIfAborted();
+      throw this.#feeding?.failure()?.error ?? dress(rejection);
     }
     this.#end();
     return { done: true, value: undefined };
@@ -92,12 +102,14 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
 
   /** Reads no further; a connection with a body left on it is closed. */
   cancel(): void {
-    this.#end();
+    // First of all, so that a read that is under way ends quietly.
     native.httpBodyCancel(this.#reader);
+    this.#end();
   }
 
   #end(): void {
     this.#ended = true;
+    this.#feeding?.stop();
     this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 

@@ -1,7 +1,7 @@
 import { call } from './call';
 import { dress, failureRecord, MoorlineError } from './error';
 import { type HeadersInit, headerLines } from './http-headers';
-import { HTTPResponse } from './http-response';
+import { type Crossed, HTTPResponse } from './http-response';
 import { pump, type StreamedBody } from './http-stream';
 import { type Cancel, type Handle, type HttpBodyQueue, type HttpCallOptions, type HttpEngine, native } from './native';
 
@@ -90,9 +90,8 @@ export class HttpTransport {
 
   async request(init: HttpRequest, options: { signal?: AbortSignal | undefined } = {}): Promise<HTTPResponse> {
     const { body, type, source } = bodyOf(init.body);
-    const method = init.method ?? (init.body === undefined || init.body === null ? 'GET' : 'POST');
     const url = urlOf(init);
-    const head = `${checked(method, 'request.method')} ${checked(url, 'request.url')}${headerLines(init.headers, type)}`;
+    const head = `${checked(methodOf(init))} ${oneLine(url)}${headerLines(init.headers, type)}`;
     const settings: Handle<HttpCallOptions> | undefined =
       init.settings && native.httpCallOptions(this.#engine, init.settings);
     const streamed = init.stream === true;
@@ -101,10 +100,10 @@ export class HttpTransport {
     const feeding = source && pump(source, body as Handle<HttpBodyQueue>);
     try {
       // Without a signal nothing has to be raced, and this is the hot way.
-      const answer = await (options.signal ? call(start, options.signal, toError) : start(undefined));
+      const answer = await (options.signal ? call(start, options.signal, toError, letGo) : start(undefined));
       // A streamed answer may begin before the request's own body is over.
       if (!streamed) feeding?.stop();
-      return new HTTPResponse(answer, url, options.signal);
+      return new HTTPResponse(answer, url, options.signal, feeding);
     } catch (rejection) {
       feeding?.stop();
       const error = toError(rejection);
@@ -137,19 +136,38 @@ function toError(rejection: unknown): unknown {
   return Object.assign(new TypeError(record.message), { code: record.code });
 }
 
-/** A line break would be another header. */
-function checked(text: string, path: string): string {
-  if (!/[\s]/.test(text)) return text;
-  if (path === 'request.url') return encodeURI(decodeSafely(text.trim()));
-  throw Object.assign(new TypeError(`${path} has a space in it`), { code: 'ERR_INVALID_ARG_VALUE' });
+/** What nobody will read any more; a streamed answer would keep its connection. */
+function letGo(late: Crossed): void {
+  if (typeof late !== 'string' && !(late[1] instanceof Uint8Array)) native.httpBodyCancel(late[1]);
 }
 
-function decodeSafely(text: string): string {
-  try {
-    return decodeURI(text);
-  } catch {
-    return text;
-  }
+/** @internal The methods that everybody knows. */
+export const METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+]);
+
+/** @internal The method of a request: those everybody knows in upper case, others as they are. */
+export function methodOf({ method, body }: Pick<HttpRequest, 'method' | 'body'>): string {
+  if (method === undefined) return body === undefined || body === null ? 'GET' : 'POST';
+  const known = method.toUpperCase();
+  return METHODS.has(known) ? known : method;
+}
+
+function checked(method: string): string {
+  if (!/\s/.test(method)) return method;
+  throw Object.assign(new TypeError('request.method has a space in it'), { code: 'ERR_INVALID_ARG_VALUE' });
+}
+
+/** As the URL standard has it: tabs and line breaks are not part of a URL. A line break would begin a header. */
+function oneLine(url: string): string {
+  return /[\t\r\n]/.test(url) ? url.replace(/[\t\r\n]/g, '') : url;
 }
 
 function urlOf({ url, query }: HttpRequest): string {

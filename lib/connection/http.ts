@@ -1,6 +1,6 @@
 import type { CallOptions } from '../call';
 import { MoorlineError } from '../error';
-import { HttpTransport, type HTTPResponse, type HttpRequest } from '../http';
+import { HttpTransport, type HTTPResponse, type HttpRequest, METHODS, methodOf } from '../http';
 import { native } from '../native';
 import { BaseConnection } from './base';
 import { requireUrl, type ConnectionConfig } from './config';
@@ -17,8 +17,6 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
   /** In place of the connection's `timeout`, in milliseconds. */
   timeoutMs?: number | undefined;
 }
-
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']);
 
 /**
  * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
@@ -117,11 +115,23 @@ export class HTTPConnection extends BaseConnection {
 
   async #request(request: ConnectionRequest, signal?: AbortSignal): Promise<HTTPResponse> {
     const { life } = this;
-    const attempt = () => this.#attempt(request, life, signal);
+    let unhappy: UnhappyAnswer | undefined;
+    // A streamed answer that nobody gets would keep its connection.
+    const letGo = () => request.stream === true && unhappy?.response.stream.cancel();
+    const attempt = async () => {
+      letGo();
+      try {
+        return await this.#attempt(request, life, signal);
+      } catch (error) {
+        unhappy = error instanceof UnhappyAnswer ? error : undefined;
+        throw error;
+      }
+    };
     try {
       return await (this.#fallback.active ? attempt() : this.#reach(request, attempt, signal));
     } catch (error) {
       if (error instanceof UnhappyAnswer) return error.response;
+      letGo();
       throw error;
     }
   }
@@ -212,7 +222,7 @@ function isStreamed({ body }: ConnectionRequest): boolean {
 /** Whether it may be sent twice. */
 function isRepeatable(request: ConnectionRequest): boolean {
   if (isStreamed(request)) return false;
-  if (native.httpIdempotent(request.method ?? 'GET')) return true;
+  if (native.httpIdempotent(methodOf(request))) return true;
   return pairs(request.headers).some(([name]) => name.toLowerCase() === 'idempotency-key');
 }
 
@@ -221,8 +231,9 @@ function joined(base: string, given: string | URL | undefined): string {
   if (given === undefined || given === '') return base;
   if (given instanceof URL || /^[a-z][a-z0-9+.-]*:\/\//i.test(given)) return String(given);
   const url = new URL(base);
-  const [path = '', query] = given.split('?', 2) as [string, string?];
+  const at = given.indexOf('?');
+  const path = at < 0 ? given : given.slice(0, at);
   if (path) url.pathname = `${url.pathname.replace(/\/$/, '')}/${path.replace(/^\//, '')}`;
-  if (query !== undefined) url.search = query;
+  if (at >= 0) url.search = given.slice(at);
   return url.href;
 }

@@ -59,7 +59,7 @@ pub fn redact_url(url: &str) -> String {
 }
 
 /// What names of headers with a credential have in them.
-const CREDENTIAL_WORDS: [&str; 8] = [
+const CREDENTIAL_WORDS: [&str; 9] = [
     "auth",
     "token",
     "key",
@@ -68,6 +68,7 @@ const CREDENTIAL_WORDS: [&str; 8] = [
     "password",
     "credential",
     "signature",
+    "session",
 ];
 /// Has such a word in it, and tells nobody anything.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -91,6 +92,7 @@ mod tests {
             "X-API-Key",
             "x-auth-token",
             "X-Hub-Signature-256",
+            "X-Session-Id",
         ] {
             assert!(is_credential_header(name), "{name}");
         }

@@ -73,7 +73,10 @@ impl Dialer {
 
     async fn reach(&self, target: &Target, alpn: Alpn, phase: &Progress) -> Outcome<Stream> {
         self.options.guard.check(target)?;
-        let stream = if let Some(hop) = self.hops.towards(target) {
+        // What must not leave this machine in plain text does not go to a proxy either.
+        let hop = self.hops.towards(target);
+        let hop = hop.filter(|_| !self.options.guard.keeps_here(target));
+        let stream = if let Some(hop) = hop {
             self.through(&hop, target, phase).await?
         } else {
             let addresses = self.addresses(target).await?;
@@ -84,7 +87,8 @@ impl Dialer {
             return Ok(stream);
         }
         phase.set(Phase::Tls);
-        secured(stream, &self.secure, target, alpn).await
+        let name = self.options.tls.server_name.clone();
+        secured(stream, &self.secure, target, name, alpn).await
     }
 
     async fn addresses(&self, target: &Target) -> Outcome<Vec<SocketAddr>> {
@@ -104,7 +108,7 @@ impl Dialer {
         let mut stream = open(&hop.target, addresses).await?;
         phase.set(Phase::Proxy);
         if hop.target.secure {
-            stream = secured(stream, &self.proxy_secure, &hop.target, Alpn::Http1).await?;
+            stream = secured(stream, &self.proxy_secure, &hop.target, None, Alpn::Http1).await?;
         }
         tunnel::open(&mut stream, hop, &destination, target).await?;
         Ok(stream)
@@ -161,10 +165,20 @@ async fn connect(address: SocketAddr) -> io::Result<Stream> {
     Ok(Stream::plain(stream, address))
 }
 
-async fn secured(stream: Stream, secure: &Secure, target: &Target, alpn: Alpn) -> Outcome<Stream> {
-    let name = ServerName::try_from(target.host.clone()).map_err(|error| {
-        failure(Class::of(Kind::Tls), Phase::Tls, target).with_cause(error.to_string(), None)
-    })?;
+/// TLS with the target by its own name, or by the one the caller wants to be shown.
+async fn secured(
+    stream: Stream,
+    secure: &Secure,
+    target: &Target,
+    name: Option<ServerName<'static>>,
+    alpn: Alpn,
+) -> Outcome<Stream> {
+    let name = match name {
+        Some(name) => name,
+        None => ServerName::try_from(target.host.clone()).map_err(|error| {
+            failure(Class::of(Kind::Tls), Phase::Tls, target).with_cause(error.to_string(), None)
+        })?,
+    };
     let config = secure.config(alpn).await?;
     let address = stream.peer();
     stream.secured(config, name).await.map_err(|error| {

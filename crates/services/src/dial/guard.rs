@@ -52,7 +52,12 @@ impl AddressGuard {
 
     /// Whether the addresses of this target are judged.
     pub fn concerns(&self, target: &Target) -> bool {
-        self.allowed.is_some() || (self.plain_text == PlainText::Loopback && !target.secure)
+        self.allowed.is_some() || self.keeps_here(target)
+    }
+
+    /// Whether what is said to this target must not leave this machine.
+    pub fn keeps_here(&self, target: &Target) -> bool {
+        self.plain_text == PlainText::Loopback && !target.secure
     }
 
     /// Judges a target before its name is looked up.
@@ -69,7 +74,7 @@ impl AddressGuard {
         target: &Target,
         mut addresses: Vec<SocketAddr>,
     ) -> Outcome<Vec<SocketAddr>> {
-        if self.plain_text == PlainText::Loopback && !target.secure {
+        if self.keeps_here(target) {
             addresses.retain(|address| address.ip().to_canonical().is_loopback());
             if addresses.is_empty() {
                 return Err(plain_text_refused(target, " beyond this machine"));

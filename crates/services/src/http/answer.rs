@@ -17,18 +17,23 @@ use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     limit::Limit,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::{task, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     decode::Unpacker,
+    engine::was_closed,
     error::{Facts, Stage, Traffic},
     origin::Lane,
+    watch,
 };
 
 /// A body whose length is announced has room made for it at once, up to so much.
 const ROOM_BYTES: u64 = 1 << 20;
 /// So many pieces are thrown away to keep a connection.
 const DISCARDED_PIECES: usize = 8;
+/// After so many pieces others have their turn, however small these are.
+const PIECES_AT_ONCE: u32 = 64;
 
 /// An answer.
 pub struct Answer {
@@ -53,8 +58,11 @@ pub enum AnswerBody {
 /// A body that is still coming. Dropping it closes its connection, unless the body is over.
 pub struct Coming {
     source: Source,
+    pieces: u32,
     idle: Limit<Duration>,
     facts: Arc<Facts>,
+    /// Fires when the transport is closed.
+    ended: Option<CancellationToken>,
 }
 
 enum Source {
@@ -67,38 +75,65 @@ impl Coming {
         Self {
             facts: Arc::clone(&arriving.facts),
             source: Source::Raw(Box::new(arriving)),
+            pieces: 0,
             idle,
+            ended: None,
         }
     }
 
     pub(super) fn packed(unpacker: Unpacker, idle: Limit<Duration>, facts: Arc<Facts>) -> Self {
         Self {
             source: Source::Packed(Box::new(unpacker)),
+            pieces: 0,
             idle,
+            ended: None,
             facts,
+        }
+    }
+
+    /// The same, for as long as `ended` does not fire.
+    pub(super) fn until(self, ended: CancellationToken) -> Self {
+        Self {
+            ended: Some(ended),
+            ..self
         }
     }
 
     /// The next piece; `None` when there is no more. After a failure there is nothing more to ask for.
     pub async fn next(&mut self) -> Outcome<Option<Bytes>> {
-        self.next_until(None).await
+        let Some(ended) = self.ended.clone() else {
+            return self.next_until(None).await;
+        };
+        tokio::select! {
+            biased;
+            () = ended.cancelled() => Err(was_closed(Delivery::Answered)),
+            piece = self.next_until(None) => piece,
+        }
     }
 
     async fn next_until(&mut self, until: Option<Instant>) -> Outcome<Option<Bytes>> {
+        self.pieces = self.pieces.wrapping_add(1);
+        if self.pieces.is_multiple_of(PIECES_AT_ONCE) {
+            task::yield_now().await;
+        }
         let piece = async {
             match &mut self.source {
                 Source::Raw(arriving) => arriving.next().await.transpose(),
                 Source::Packed(unpacker) => unpacker.next().await,
             }
         };
-        let idle = self
-            .idle
-            .get()
-            .and_then(|idle| Instant::now().checked_add(idle));
+        let now = Instant::now();
+        let idle = self.idle.get().and_then(|idle| now.checked_add(idle));
         let Some(at) = [until, idle].into_iter().flatten().min() else {
             return piece.await;
         };
-        timeout_at(at, piece).await.unwrap_or_else(|_| {
+        // What is there already comes too late as well.
+        let found = if at > now {
+            watch::until(at, std::pin::pin!(piece)).await
+        } else {
+            None
+        };
+        found.unwrap_or_else(|| {
             // The caller knows its own deadline, and says it.
             let after = self.idle.get().unwrap_or_default();
             let traffic = Traffic::default();
@@ -143,27 +178,36 @@ pub(super) struct Arriving {
 
 impl Arriving {
     pub(super) fn new(incoming: Incoming, lane: Lane, max: Limit<u64>, facts: Arc<Facts>) -> Self {
-        Self {
+        let mut arriving = Self {
             incoming,
             lane: Some(lane),
             left: max,
             max,
             facts,
+        };
+        // An answer without a body needs its connection no longer, whoever reads it and when.
+        if arriving.incoming.is_end_stream() {
+            arriving.finish();
         }
+        arriving
     }
 
     /// Whether it is known already that it is longer than it may be.
     pub(super) fn is_too_long(&self) -> bool {
-        self.max
-            .get()
-            .is_some_and(|max| self.incoming.size_hint().lower() > max)
+        let over = |max| self.missing() > max;
+        self.lane.is_some() && self.max.get().is_some_and(over)
+    }
+
+    /// What is announced and has not come.
+    fn missing(&self) -> u64 {
+        self.incoming.size_hint().lower()
     }
 
     pub(super) fn too_long(&self) -> Failure {
         too_long(&self.facts, "maxResponseBytes", self.max)
     }
 
-    async fn next(&mut self) -> Option<Outcome<Bytes>> {
+    pub(super) async fn next(&mut self) -> Option<Outcome<Bytes>> {
         std::future::poll_fn(|context| self.poll_piece(context)).await
     }
 
@@ -173,6 +217,11 @@ impl Arriving {
                 return Poll::Ready(None);
             }
             let Some(frame) = ready!(self.poll_frame(context)) else {
+                // HTTP/2 may end a stream early without calling it an error.
+                if self.missing() > 0 {
+                    self.lane = None;
+                    return Poll::Ready(Some(Err(self.facts.cut())));
+                }
                 self.finish();
                 return Poll::Ready(None);
             };

@@ -6,16 +6,23 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use moorline_core::error::Failure;
+use moorline_core::{
+    error::{Failure, Kind, Outcome},
+    options::OptionError,
+};
 use tokio::sync::mpsc;
 
 /// Pieces that wait between the caller and the socket.
 const QUEUED_PIECES: usize = 2;
+/// Bytes that are there are handed over in parts of this size where it matters how far they have come.
+const PART_BYTES: usize = 64 << 10;
+/// Beside the bytes taken: that is all of them.
+const ALL: u64 = 1 << 63;
 
 /// What is sent after the head.
 pub enum RequestBody {
@@ -23,14 +30,26 @@ pub enum RequestBody {
     Empty,
     /// Bytes that are there.
     Full(Bytes),
+    /// The same, part by part.
+    Parts(Parts),
     /// Pieces that come one by one, with their length in all when it is known.
     Stream(Pieces),
+}
+
+/// Bytes that are there, and how many of them were taken.
+pub struct Parts {
+    rest: Bytes,
+    taken: Arc<AtomicU64>,
 }
 
 /// The receiving end of a streamed body.
 pub struct Pieces {
     receiver: mpsc::Receiver<Bytes>,
     length: Option<u64>,
+    /// Received so far.
+    come: u64,
+    /// The piece that completes the length: it goes when it is known to be the last.
+    last: Option<Bytes>,
     ended: Arc<AtomicBool>,
     taken: Arc<AtomicU64>,
 }
@@ -40,8 +59,26 @@ pub struct Pieces {
 pub(super) enum Outgoing {
     /// So many bytes, there from the beginning.
     Whole(u64),
-    /// Bytes taken so far, and whether that is all.
-    Pieces(Arc<AtomicU64>, Arc<AtomicBool>),
+    /// Bytes taken so far.
+    Taken(Arc<AtomicU64>),
+}
+
+impl Outgoing {
+    /// How far it has come; it changes for as long as anything is taken.
+    pub(super) fn progress(&self) -> u64 {
+        match self {
+            Self::Whole(_) => 0,
+            Self::Taken(taken) => taken.load(Ordering::Relaxed) & !ALL,
+        }
+    }
+
+    /// Whether all was handed over, when `written` bytes of the request were written.
+    pub(super) fn is_over(&self, written: Option<u64>) -> bool {
+        match self {
+            Self::Whole(bytes) => written.is_none_or(|written| written > *bytes),
+            Self::Taken(taken) => taken.load(Ordering::Relaxed) & ALL != 0 && written != Some(0),
+        }
+    }
 }
 
 /// The sending end of a streamed body. Dropping it without [`BodySender::end`] breaks the request off.
@@ -58,6 +95,8 @@ impl RequestBody {
         let pieces = Pieces {
             receiver,
             length: None,
+            come: 0,
+            last: None,
             ended: Arc::clone(&ended),
             taken: Arc::default(),
         };
@@ -69,16 +108,34 @@ impl RequestBody {
         match self {
             Self::Empty => Some(Self::Empty),
             Self::Full(bytes) => Some(Self::Full(bytes.clone())),
+            Self::Parts(parts) => Some(Self::Full(parts.rest.clone())),
             Self::Stream(_) => None,
         }
+    }
+
+    /// Makes it be handed over in parts, where nothing else tells how much of it was taken.
+    pub(super) fn divide(&mut self) {
+        if let Self::Full(bytes) = self
+            && bytes.len() > PART_BYTES
+        {
+            *self = Self::Parts(Parts {
+                rest: std::mem::take(bytes),
+                taken: Arc::default(),
+            });
+        }
+    }
+
+    /// Whether nobody knows how long it is.
+    pub(super) fn is_endless(&self) -> bool {
+        matches!(self, Self::Stream(Pieces { length: None, .. }))
     }
 
     pub(super) fn outgoing(&self) -> Outgoing {
         match self {
             Self::Empty => Outgoing::Whole(0),
             Self::Full(bytes) => Outgoing::Whole(bytes.len() as u64),
-            Self::Stream(pieces) => {
-                Outgoing::Pieces(Arc::clone(&pieces.taken), Arc::clone(&pieces.ended))
+            Self::Parts(Parts { taken, .. }) | Self::Stream(Pieces { taken, .. }) => {
+                Outgoing::Taken(Arc::clone(taken))
             }
         }
     }
@@ -103,6 +160,63 @@ impl BodySender {
     }
 }
 
+impl Parts {
+    fn next(&mut self) -> Option<Bytes> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let part = self.rest.split_to(PART_BYTES.min(self.rest.len()));
+        self.taken.fetch_add(part.len() as u64, Ordering::Relaxed);
+        if self.rest.is_empty() {
+            self.taken.fetch_or(ALL, Ordering::Relaxed);
+        }
+        Some(part)
+    }
+}
+
+impl Pieces {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome<Bytes>>> {
+        while let Some(piece) = ready!(self.receiver.poll_recv(context)) {
+            if piece.is_empty() {
+                continue;
+            }
+            self.come += piece.len() as u64;
+            match self.length {
+                Some(length) if self.come > length => {
+                    return Poll::Ready(Some(Err(self.unlike_announced("longer"))));
+                }
+                Some(length) if self.come == length => self.last = Some(piece),
+                _ => return Poll::Ready(Some(Ok(self.take(piece)))),
+            }
+        }
+        Poll::Ready(self.end())
+    }
+
+    fn take(&self, piece: Bytes) -> Bytes {
+        self.taken.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        piece
+    }
+
+    fn end(&mut self) -> Option<Outcome<Bytes>> {
+        if !self.ended.load(Ordering::Acquire) {
+            return Some(Err(Failure::aborted()));
+        }
+        if self.length.is_some_and(|length| self.come < length) {
+            return Some(Err(self.unlike_announced("shorter")));
+        }
+        let last = self.last.take().map(|last| Ok(self.take(last)));
+        self.taken.fetch_or(ALL, Ordering::Relaxed);
+        last
+    }
+
+    fn unlike_announced(&self, how: &str) -> Failure {
+        let length = self.length.unwrap_or_default();
+        let reason = format!("is {how} than its content-length of {length} bytes");
+        let error = OptionError::bad_value("request.body", &reason);
+        Failure::new(Kind::Internal, error.message.as_str()).with_code(error.code())
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = Failure;
@@ -118,23 +232,17 @@ impl Body for RequestBody {
                 *self = Self::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Self::Stream(pieces) => pieces.receiver.poll_recv(context).map(|piece| match piece {
-                Some(piece) => {
-                    pieces
-                        .taken
-                        .fetch_add(piece.len() as u64, Ordering::Relaxed);
-                    Some(Ok(Frame::data(piece)))
-                }
-                None if pieces.ended.load(Ordering::Acquire) => None,
-                None => Some(Err(Failure::aborted())),
-            }),
+            Self::Parts(parts) => Poll::Ready(parts.next().map(|part| Ok(Frame::data(part)))),
+            Self::Stream(pieces) => pieces
+                .poll_next(context)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Full(bytes) => bytes.is_empty(),
+            Self::Full(bytes) | Self::Parts(Parts { rest: bytes, .. }) => bytes.is_empty(),
             Self::Stream(_) => false,
         }
     }
@@ -142,7 +250,9 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Full(bytes) | Self::Parts(Parts { rest: bytes, .. }) => {
+                SizeHint::with_exact(bytes.len() as u64)
+            }
             Self::Stream(pieces) => pieces
                 .length
                 .map_or_else(SizeHint::new, SizeHint::with_exact),

@@ -1,8 +1,15 @@
 //! Unpacking a body, within a limit.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
-use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
+use async_compression::tokio::bufread::{
+    BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder,
+};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::{HeaderMap, header};
@@ -11,7 +18,7 @@ use moorline_core::{
     limit::Limit,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, BufReader},
+    io::{AsyncBufRead, AsyncRead, AsyncReadExt, BufReader, ReadBuf},
     task,
 };
 use tokio_util::io::StreamReader;
@@ -27,16 +34,30 @@ const PIECE_BYTES: usize = 32 << 10;
 /// Nobody packs a body more often than this.
 const MAX_LAYERS: usize = 3;
 
+/// So many bytes tell what "deflate" means this time.
+const SNIFFED_BYTES: usize = 2;
+/// The first byte of each member of a gzip file.
+const GZIP_MARK: u8 = 0x1f;
+
 type Reader = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
 /// A body on its way through its decoders.
 pub(super) struct Unpacker {
+    /// What the decoders are made of when the first bytes are there.
+    packed: Option<Packed>,
     reader: Reader,
     /// The last piece was as large as one may be, and more is likely there.
     full: bool,
     left: Limit<u64>,
     max: Limit<u64>,
     facts: Arc<Facts>,
+}
+
+struct Packed {
+    arriving: Arriving,
+    /// The last one applied first.
+    packings: Vec<Packing>,
+    head: Bytes,
 }
 
 /// How a body is packed.
@@ -71,26 +92,17 @@ pub(super) fn packings(headers: &HeaderMap) -> Option<Vec<Packing>> {
 impl Unpacker {
     pub(super) fn new(
         arriving: Arriving,
-        packings: &[Packing],
+        packings: Vec<Packing>,
         max: Limit<u64>,
         facts: Arc<Facts>,
     ) -> Self {
-        let mut reader: Reader = Box::new(StreamReader::new(arriving));
-        for packing in packings {
-            let packed = BufReader::new(reader);
-            reader = match packing {
-                Packing::Gzip => {
-                    let mut decoder = GzipDecoder::new(packed);
-                    decoder.multiple_members(true);
-                    Box::new(decoder)
-                }
-                Packing::Brotli => Box::new(BrotliDecoder::new(packed)),
-                Packing::Zstd => Box::new(ZstdDecoder::new(packed)),
-                Packing::Deflate => Box::new(ZlibDecoder::new(packed)),
-            };
-        }
         Self {
-            reader,
+            packed: Some(Packed {
+                arriving,
+                packings,
+                head: Bytes::new(),
+            }),
+            reader: Box::new(tokio::io::empty()),
             full: false,
             left: max,
             max,
@@ -98,11 +110,33 @@ impl Unpacker {
         }
     }
 
+    /// Makes the decoders when the first bytes have come. Without any there is nothing to unpack.
+    async fn open(&mut self) -> Outcome<()> {
+        let Some(packed) = &mut self.packed else {
+            return Ok(());
+        };
+        while packed.head.len() < SNIFFED_BYTES {
+            let Some(piece) = packed.arriving.next().await.transpose()? else {
+                break;
+            };
+            packed.head = if packed.head.is_empty() {
+                piece
+            } else {
+                [&packed.head[..], &piece[..]].concat().into()
+            };
+        }
+        if let Some(packed) = self.packed.take_if(|packed| !packed.head.is_empty()) {
+            self.reader = packed.reader();
+        }
+        Ok(())
+    }
+
     /// The next piece: what can be had at once, since more may be long in coming. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Outcome<Option<Bytes>> {
         if std::mem::take(&mut self.full) {
             task::yield_now().await;
         }
+        self.open().await?;
         let mut piece = BytesMut::with_capacity(PIECE_BYTES);
         let mut read = self.reader.read_buf(&mut piece).await;
         while matches!(read, Ok(1..)) && piece.len() < PIECE_BYTES {
@@ -130,6 +164,94 @@ impl Unpacker {
     }
 }
 
+impl Packed {
+    fn reader(self) -> Reader {
+        let mut is_zlib = is_zlib(&self.head);
+        let rest = StreamReader::new(self.arriving);
+        let mut reader: Reader = Box::new(Paced::new(io::Cursor::new(self.head).chain(rest)));
+        for packing in self.packings {
+            let packed = BufReader::new(reader);
+            reader = match packing {
+                Packing::Gzip => Box::new(Members(GzipDecoder::new(packed))),
+                Packing::Brotli => Box::new(BrotliDecoder::new(packed)),
+                Packing::Zstd => {
+                    let mut decoder = ZstdDecoder::new(packed);
+                    decoder.multiple_members(true);
+                    Box::new(decoder)
+                }
+                Packing::Deflate if is_zlib => Box::new(ZlibDecoder::new(packed)),
+                Packing::Deflate => Box::new(DeflateDecoder::new(packed)),
+            };
+            // Only the outermost packing is seen before it is unpacked.
+            is_zlib = true;
+        }
+        reader
+    }
+}
+
+/// "deflate" is zlib's format by the standard, and bare in the answers of some servers.
+fn is_zlib(head: &[u8]) -> bool {
+    let [first, second, ..] = *head else {
+        return true;
+    };
+    first & 0x0f == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31)
+}
+
+/// Waits a turn after each read: a decoder may take any number of them before it gives something out.
+struct Paced<R> {
+    inner: R,
+    due: bool,
+}
+
+impl<R> Paced<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, due: false }
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Paced<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.due) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        self.due = buffer.filled().len() > before;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The members of a gzip file, one after the other. What follows them and is none is padding, as everybody has it.
+struct Members(GzipDecoder<BufReader<Reader>>);
+
+impl AsyncRead for Members {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.0).poll_read(context, buffer))?;
+            if buffer.filled().len() > before || buffer.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let rest = ready!(Pin::new(self.0.get_mut()).poll_fill_buf(context))?;
+            if rest.first() != Some(&GZIP_MARK) {
+                return Poll::Ready(Ok(()));
+            }
+            let none = GzipDecoder::new(BufReader::new(Box::new(tokio::io::empty()) as Reader));
+            let packed = std::mem::replace(&mut self.0, none).into_inner();
+            self.0 = GzipDecoder::new(packed);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +262,16 @@ mod tests {
             headers.append(header::CONTENT_ENCODING, value.parse().unwrap());
         }
         packings(&headers)
+    }
+
+    #[test]
+    fn the_two_formats_called_deflate_are_told_apart() {
+        for zlib in [[0x78, 0x01], [0x78, 0x9c], [0x78, 0xda]] {
+            assert!(is_zlib(&zlib), "{zlib:x?}");
+        }
+        for bare in [[0x4b, 0x4c], [0xcb, 0x48], [0x03, 0x00], [0x78, 0x02]] {
+            assert!(!is_zlib(&bare), "{bare:x?}");
+        }
     }
 
     #[test]

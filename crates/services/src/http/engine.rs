@@ -20,8 +20,9 @@ use super::{
     config::HttpOptions,
     decode::{Unpacker, packings},
     error::{Facts, Stage, Traffic, is_unprocessed},
+    location::located,
     origin::{Lane, Origin},
-    request::{Request, located},
+    request::Request,
     watch::{Bounds, Watch},
 };
 use crate::dial::{Dialer, Target};
@@ -33,7 +34,8 @@ const MAX_UNSENT: usize = 8;
 /// With more origins than this, those without a connection are forgotten.
 const KEPT_ORIGINS: usize = 64;
 
-/// Sends requests over connections that it keeps. When it is dropped, or closed, they are closed.
+/// Sends requests over connections that it keeps. When it is dropped, or closed, they are closed; an answer that is being
+/// read goes on after a drop.
 pub struct Engine {
     options: HttpOptions,
     dialer: Arc<Dialer>,
@@ -41,6 +43,8 @@ pub struct Engine {
     origins: Mutex<[HashMap<Box<str>, Arc<Origin>>; 2]>,
     runtime: Handle,
     closed: CancellationToken,
+    /// Fires when answers that are still being read end as well. An engine that is dropped leaves them to their readers.
+    ended: CancellationToken,
 }
 
 impl Engine {
@@ -52,6 +56,7 @@ impl Engine {
             origins: Mutex::default(),
             runtime,
             closed: CancellationToken::new(),
+            ended: CancellationToken::new(),
         }
     }
 
@@ -69,16 +74,20 @@ impl Engine {
         let bounds = Bounds::new(request.options.timeout);
         let outcome = tokio::select! {
             biased;
-            () = self.closed.cancelled() => Err(Failure::new(Kind::Closed, "the transport was closed")
-                .with_delivery(Delivery::Unknown)),
+            () = self.closed.cancelled() => Err(was_closed(Delivery::Unknown)),
             () = cancel.cancelled() => Err(Failure::aborted()),
             outcome = self.follow(request, &bounds) => outcome,
         };
         outcome.map_err(|failure| failure.during(SERVICE, OPERATION))
     }
 
-    /// Ends every call and closes every connection.
+    /// Ends every call and closes every connection; an answer that is still being read fails.
     pub fn close(&self) {
+        self.ended.cancel();
+        self.disconnect();
+    }
+
+    fn disconnect(&self) {
         self.closed.cancel();
         for (_, origin) in self.origins().iter_mut().flat_map(HashMap::drain) {
             self.runtime.spawn(async move { origin.close().await });
@@ -107,11 +116,15 @@ impl Engine {
             let status = response.status();
             let location = response.headers().get(header::LOCATION);
             let Some(location) = location.filter(|_| status.is_redirection()) else {
-                return finish(response, lane, facts, request, hops, bounds).await;
+                return self
+                    .finish(response, lane, facts, request, hops, bounds)
+                    .await;
             };
             let limit = request.options.max_redirects;
             if limit == 0 || matches!(status.as_u16(), 300 | 304 | 305 | 306) {
-                return finish(response, lane, facts, request, hops, bounds).await;
+                return self
+                    .finish(response, lane, facts, request, hops, bounds)
+                    .await;
             }
             if hops == limit {
                 let failure =
@@ -185,26 +198,19 @@ impl Engine {
         };
         for _ in 0..MAX_UNSENT {
             let mut lane = bounds.lane(&origin, &facts).await?;
+            let (http2, heard) = (lane.is_shared(), lane.heard());
             facts.reused = lane.is_reused();
+            if http2 {
+                request.body.divide();
+            }
             let (outgoing, again) = (request.body.outgoing(), request.body.again());
-            let message = request.message(matches!(lane, Lane::H2 { .. }));
+            let message = request.message(http2);
             let watch = Watch {
-                meter: match &lane {
-                    Lane::H1 { h1, .. } => Some(Arc::clone(&h1.meter)),
-                    Lane::H2 { .. } => None,
-                },
+                meter: lane.meter(),
                 outgoing,
                 facts: &facts,
             };
-            let sent = async {
-                match &mut lane {
-                    Lane::H1 { h1, .. } => h1.send(message).await,
-                    Lane::H2 { h2, .. } => {
-                        h2.sender.try_send_request(message).await.map_err(Box::new)
-                    }
-                }
-            };
-            let sent = watch.bounded(sent, request, bounds).await;
+            let sent = watch.bounded(lane.send(message), request, bounds).await;
             match sent {
                 Ok(Ok(response)) => return Ok((response, lane, Arc::new(facts))),
                 Ok(Err(mut error)) => {
@@ -221,8 +227,10 @@ impl Engine {
                     request.body = body;
                 }
                 Err(failure) => {
-                    // A shared connection that says nothing is not given to the next one.
-                    if let Lane::H2 { h2, .. } = &lane {
+                    // A shared connection on which nothing is said to anybody is not given to the next one.
+                    if let Lane::H2 { h2, .. } = &lane
+                        && h2.heard() == heard
+                    {
                         origin.forget(h2);
                     }
                     return Err(failure);
@@ -235,6 +243,53 @@ impl Engine {
         );
         let failure = Failure::new(Kind::Disconnected, message).with_code("ECONNRESET");
         Err(facts.at(failure, Stage::Queue, Traffic::default()))
+    }
+
+    /// The answer, with its body read unless it is streamed.
+    async fn finish(
+        &self,
+        response: Response<Incoming>,
+        lane: Lane,
+        facts: Arc<Facts>,
+        request: Request,
+        hops: u32,
+        bounds: &Bounds,
+    ) -> Outcome<Answer> {
+        let (head, incoming) = response.into_parts();
+        let mut headers = head.headers;
+        let options = &request.options;
+        let max = options.max_response_bytes;
+        let arriving = Arriving::new(incoming, lane, max, Arc::clone(&facts));
+        if arriving.is_too_long() {
+            return Err(arriving.too_long());
+        }
+        let packings = options.decompress.then(|| packings(&headers)).flatten();
+        let bodiless = request.method == Method::HEAD
+            || matches!(
+                head.status,
+                StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+            );
+        let coming = match packings.filter(|_| !bodiless) {
+            None => Coming::raw(arriving, options.body_timeout),
+            Some(packings) => {
+                unpacked(&mut headers);
+                let limit = options.max_decompressed_bytes;
+                let unpacker = Unpacker::new(arriving, packings, limit, Arc::clone(&facts));
+                Coming::packed(unpacker, options.body_timeout, Arc::clone(&facts))
+            }
+        };
+        let body = if request.streamed {
+            AnswerBody::Coming(coming.until(self.ended.clone()))
+        } else {
+            let whole = coming.collect(bounds.until).await;
+            AnswerBody::Whole(whole.map_err(|failure| bounds.judged(failure, &facts))?)
+        };
+        Ok(Answer {
+            status: head.status,
+            headers,
+            url: (hops > 0).then_some(request.url),
+            body,
+        })
     }
 
     fn origin(&self, url: &Uri) -> Arc<Origin> {
@@ -276,60 +331,19 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.close();
+        self.disconnect();
     }
-}
-
-/// The answer, with its body read unless it is streamed.
-async fn finish(
-    response: Response<Incoming>,
-    lane: Lane,
-    facts: Arc<Facts>,
-    request: Request,
-    hops: u32,
-    bounds: &Bounds,
-) -> Outcome<Answer> {
-    let (head, incoming) = response.into_parts();
-    let mut headers = head.headers;
-    let options = &request.options;
-    let max = options.max_response_bytes;
-    let arriving = Arriving::new(incoming, lane, max, Arc::clone(&facts));
-    if arriving.is_too_long() {
-        return Err(arriving.too_long());
-    }
-    let packings = options.decompress.then(|| packings(&headers)).flatten();
-    let bodiless = request.method == Method::HEAD
-        || matches!(
-            head.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
-    let coming = match packings.filter(|_| !bodiless) {
-        None => Coming::raw(arriving, options.body_timeout),
-        Some(packings) => {
-            unpacked(&mut headers);
-            let limit = options.max_decompressed_bytes;
-            let unpacker = Unpacker::new(arriving, &packings, limit, Arc::clone(&facts));
-            Coming::packed(unpacker, options.body_timeout, Arc::clone(&facts))
-        }
-    };
-    let body = if request.streamed {
-        AnswerBody::Coming(coming)
-    } else {
-        let whole = coming.collect(bounds.until).await;
-        AnswerBody::Whole(whole.map_err(|failure| bounds.judged(failure, &facts))?)
-    };
-    Ok(Answer {
-        status: head.status,
-        headers,
-        url: (hops > 0).then_some(request.url),
-        body,
-    })
 }
 
 /// What is true of a packed body only.
 fn unpacked(headers: &mut HeaderMap) {
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
+}
+
+/// The failure of what was going on when the transport was closed.
+pub(super) fn was_closed(delivery: Delivery) -> Failure {
+    Failure::new(Kind::Closed, "the transport was closed").with_delivery(delivery)
 }
 
 fn redirect_failure(facts: &Facts, what: &str, code: &'static str) -> Failure {

@@ -97,7 +97,8 @@ impl Facts {
         if let Some(own) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
             return self.at(own.clone(), stage, traffic);
         }
-        let unprocessed = is_unprocessed(error);
+        // Of a request whose answer has begun nobody can say that.
+        let unprocessed = stage != Stage::Body && is_unprocessed(error);
         let class = if unprocessed {
             Class::new(Kind::Disconnected, "ECONNRESET")
         } else {
@@ -118,6 +119,14 @@ impl Facts {
             return failure.with_delivery(Delivery::None).with_retryable(true);
         }
         failure
+    }
+
+    /// The failure of a body that ended before all of it had come.
+    pub(super) fn cut(&self) -> Failure {
+        let class = Class::new(Kind::Disconnected, "ECONNRESET");
+        let message = sentence(class, Phase::Response, &self.peer);
+        let failure = Failure::new(class.kind, message).with_code(class.code);
+        self.at(failure, Stage::Body, Traffic::default())
     }
 
     /// The failure of a wait that was too long; `limit` is the option that ended it.
@@ -177,6 +186,9 @@ impl Stage {
 
 /// What one error of the chain says by its type; `None` when a deeper one knows more.
 fn classify(error: &Source) -> Option<Class> {
+    if let Some(http2) = error.downcast_ref::<h2::Error>() {
+        return classify_http2(http2);
+    }
     let Some(hyper) = error.downcast_ref::<hyper::Error>() else {
         return dial::classify(error);
     };
@@ -190,6 +202,20 @@ fn classify(error: &Source) -> Option<Class> {
     } else {
         None
     }
+}
+
+/// What HTTP/2 says: the connection was cut, or the server left it, or this request.
+fn classify_http2(error: &h2::Error) -> Option<Class> {
+    let lost = Class::new(Kind::Disconnected, "ECONNRESET");
+    if let Some(io) = error.get_io() {
+        return Some(dial::classify(io).unwrap_or(lost));
+    }
+    let refused = error.is_reset()
+        && matches!(
+            error.reason(),
+            Some(h2::Reason::CANCEL | h2::Reason::REFUSED_STREAM | h2::Reason::NO_ERROR)
+        );
+    (error.is_remote() && (error.is_go_away() || refused)).then_some(lost)
 }
 
 fn sentence(class: Class, phase: Phase, peer: &str) -> String {

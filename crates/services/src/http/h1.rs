@@ -95,6 +95,7 @@ impl H1 {
                 .poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
+        self.meter.answered();
         if let Ok(answer) = &sent {
             self.expires = hint(answer.headers()).map(|hint| Instant::now() + hint);
         }

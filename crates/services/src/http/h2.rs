@@ -11,17 +11,24 @@ use std::{
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
-use super::{body::RequestBody, meter::Metered};
+use super::{
+    body::RequestBody,
+    meter::{Meter, Metered},
+};
 use crate::dial::Stream;
 
 /// A peer that answers no ping for [`PING_TIMEOUT`] after [`PING_EVERY`] without a word is gone.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the server may send on one stream and in all before it is read: HTTP/2's own 64 KB are too little for
-/// a connection that many share.
+/// What the server may send on one stream before it is read: HTTP/2's own 64 KB are too little.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// And in all: as much as HTTP/2 can say, since a stream that nobody reads must not stop the others. The number of streams
+/// bounds it.
+const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
+/// Of a request's body that is taken and not written yet: what lies here does not show that the server is slow.
+const SEND_BUFFER_BYTES: usize = 128 << 10;
 
 /// The way onto a shared connection. It ends when nobody holds it.
 #[derive(Clone)]
@@ -36,6 +43,9 @@ struct Use {
     /// Requests now.
     streams: AtomicU32,
     last: Mutex<Instant>,
+    meter: Arc<Meter>,
+    /// Fires when it gets no more requests.
+    left: CancellationToken,
 }
 
 /// Counts one request while it is held.
@@ -43,11 +53,12 @@ pub(super) struct InUse(Arc<Use>);
 
 impl H2 {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
-        let (metered, _) = Metered::new(stream);
+        let (metered, meter) = Metered::new(stream);
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(SEND_BUFFER_BYTES)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
             .handshake(TokioIo::new(metered))
@@ -60,6 +71,8 @@ impl H2 {
             requests: AtomicU32::new(0),
             streams: AtomicU32::new(0),
             last: Mutex::new(Instant::now()),
+            meter,
+            left: CancellationToken::new(),
         });
         Ok(Self { sender, use_ })
     }
@@ -85,14 +98,27 @@ impl H2 {
         Arc::ptr_eq(&self.use_, &other.use_)
     }
 
-    /// Ready when nobody has used it for so long.
+    /// What the server has said so far, in bytes.
+    pub(super) fn heard(&self) -> u64 {
+        self.use_.meter.read()
+    }
+
+    /// It gets no more requests, and ends with those that are under way.
+    pub(super) fn leave(&self) {
+        self.use_.left.cancel();
+    }
+
+    /// Ready when it was left, or nobody has used it for so long.
     pub(super) async fn idle(&self, limit: Duration) {
         loop {
             let rest = self.use_.rest(limit);
             if rest.is_zero() || !self.is_open() {
                 return;
             }
-            sleep(rest).await;
+            tokio::select! {
+                () = sleep(rest) => {}
+                () = self.use_.left.cancelled() => return,
+            }
         }
     }
 }

@@ -5,26 +5,40 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
 };
 
+use moorline_core::error::{Failure, Kind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::dial::Stream;
+
+/// What may come before the head of an answer is over, with the interim answers before it.
+const MAX_HEAD_BYTES: u64 = 1 << 20;
+/// So much is read without a pause; then others have their turn, and limits are looked at.
+const BURST_BYTES: usize = 64 << 10;
 
 /// Bytes since the request began.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     written: AtomicU64,
     read: AtomicU64,
+    /// A head is awaited, and nothing before it may be endless.
+    awaiting: AtomicBool,
 }
 
 impl Meter {
     pub(super) fn reset(&self) {
         self.written.store(0, Ordering::Relaxed);
         self.read.store(0, Ordering::Relaxed);
+        self.awaiting.store(true, Ordering::Relaxed);
+    }
+
+    /// The head of the answer is there.
+    pub(super) fn answered(&self) {
+        self.awaiting.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn written(&self) -> u64 {
@@ -40,6 +54,8 @@ impl Meter {
 pub(super) struct Metered {
     stream: Stream,
     meter: Arc<Meter>,
+    /// Read since there was last nothing to read.
+    burst: usize,
 }
 
 impl Metered {
@@ -48,6 +64,7 @@ impl Metered {
         let metered = Self {
             stream,
             meter: Arc::clone(&meter),
+            burst: 0,
         };
         (metered, meter)
     }
@@ -68,12 +85,30 @@ impl AsyncRead for Metered {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.burst >= BURST_BYTES {
+            self.burst = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) else {
+            self.burst = 0;
+            return Poll::Pending;
+        };
+        read?;
         let bytes = buffer.filled().len() - before;
-        self.meter.read.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.burst += bytes;
+        let all = self.meter.read.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        if all > MAX_HEAD_BYTES && self.meter.awaiting.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::Error::other(endless_head())));
+        }
         Poll::Ready(Ok(()))
     }
+}
+
+fn endless_head() -> Failure {
+    let message = format!("the head of the answer is longer than {MAX_HEAD_BYTES} bytes");
+    Failure::new(Kind::Protocol, message).with_code("ERR_MOORLINE_RESPONSE_TOO_LARGE")
 }
 
 impl AsyncWrite for Metered {

@@ -18,6 +18,7 @@ mod engine;
 mod error;
 mod h1;
 mod h2;
+mod location;
 mod meter;
 mod off_runtime;
 mod origin;

@@ -5,18 +5,24 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
+use http::Request;
 use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
     pool::{PoolLimits, Stats},
 };
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    body::RequestBody,
     config::HttpOptions,
-    h1::H1,
+    h1::{H1, Sent},
     h2::{H2, InUse},
+    meter::Meter,
 };
 use crate::{
     dial::{Alpn, Dialer, Stream, Target},
@@ -34,10 +40,17 @@ pub(super) struct Opener {
     dialling: Arc<AtomicU32>,
 }
 
-/// One connection that is being opened.
-struct Dialling<'a>(&'a AtomicU32);
+/// One more, while it is held.
+struct Counted<'a>(&'a AtomicU32);
 
-impl Drop for Dialling<'_> {
+impl<'a> Counted<'a> {
+    fn among(number: &'a AtomicU32) -> Self {
+        number.fetch_add(1, Ordering::Relaxed);
+        Self(number)
+    }
+}
+
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -59,8 +72,7 @@ impl Connect for Opener {
     type Connection = Slot;
 
     async fn connect(&self) -> Outcome<Slot> {
-        self.dialling.fetch_add(1, Ordering::Relaxed);
-        let _dialling = Dialling(&self.dialling);
+        let _dialling = Counted::among(&self.dialling);
         let stream = self.dialer.dial(&self.target, self.alpn).await?;
         shake_hands(stream).await.map_err(|error| {
             let message = format!("{} is not an HTTP server", self.target.authority());
@@ -97,6 +109,7 @@ pub(super) enum Lane {
     H2 {
         h2: H2,
         _in_use: InUse,
+        _turn: OwnedSemaphorePermit,
         reused: bool,
     },
 }
@@ -106,6 +119,35 @@ impl Lane {
         match self {
             Self::H1 { h1, .. } => h1.used,
             Self::H2 { reused, .. } => *reused,
+        }
+    }
+
+    /// Whether others use the same connection.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self, Self::H2 { .. })
+    }
+
+    /// What counts the bytes of this request, where it has the connection for itself.
+    pub(super) fn meter(&self) -> Option<Arc<Meter>> {
+        match self {
+            Self::H1 { h1, .. } => Some(Arc::clone(&h1.meter)),
+            Self::H2 { .. } => None,
+        }
+    }
+
+    /// Sends a request and gives the head of its answer.
+    pub(super) async fn send(&mut self, message: Request<RequestBody>) -> Sent {
+        match self {
+            Self::H1 { h1, .. } => h1.send(message).await,
+            Self::H2 { h2, .. } => h2.sender.try_send_request(message).await.map_err(Box::new),
+        }
+    }
+
+    /// What the server has said so far on a connection that others use as well.
+    pub(super) fn heard(&self) -> u64 {
+        match self {
+            Self::H1 { .. } => 0,
+            Self::H2 { h2, .. } => h2.heard(),
         }
     }
 
@@ -126,6 +168,10 @@ pub(super) struct Origin {
     dialling: Arc<AtomicU32>,
     /// The HTTP/2 connection, once there is one.
     shared: Mutex<Option<H2>>,
+    /// The requests that may be on it at once: as many as there might be connections otherwise.
+    turns: Arc<Semaphore>,
+    /// Those that wait for that.
+    waiting: AtomicU32,
     /// Whether it is known how the server speaks. Until then one connection is opened at a time, since one is
     /// enough for HTTP/2.
     known: AtomicBool,
@@ -174,6 +220,8 @@ impl Origin {
             peer,
             pool: Pool::new(opener, settings, runtime),
             shared: Mutex::default(),
+            turns: Arc::new(Semaphore::new(options.max_connections as usize)),
+            waiting: AtomicU32::new(0),
             known: AtomicBool::new(known),
             dialling,
             first: tokio::sync::Mutex::default(),
@@ -186,7 +234,7 @@ impl Origin {
     /// A connection, opened if need be. Dropping the future gives the place in the queue back.
     pub(super) async fn lane(self: &Arc<Self>) -> Outcome<Lane> {
         loop {
-            if let Some(lane) = self.shared_lane() {
+            if let Some(lane) = self.shared_lane().await {
                 return Ok(lane);
             }
             if self.known.load(Ordering::Relaxed) {
@@ -215,7 +263,9 @@ impl Origin {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        self.pool.stats()
+        let mut stats = self.pool.stats();
+        stats.waiting += self.waiting.load(Ordering::Relaxed);
+        stats
     }
 
     /// Whether an HTTP/2 connection is open.
@@ -227,20 +277,36 @@ impl Origin {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shared_lane(&self) -> Option<Lane> {
-        let mut shared = self.share();
-        let h2 = shared.as_ref()?;
-        if !h2.is_open() {
-            *shared = None;
-            self.known.store(false, Ordering::Relaxed);
+    /// A turn on the HTTP/2 connection; `None` when there is none.
+    async fn shared_lane(&self) -> Option<Lane> {
+        if !self.looks_shared() {
             return None;
         }
+        let turn = if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
+            turn
+        } else {
+            let _waiting = Counted::among(&self.waiting);
+            Arc::clone(&self.turns).acquire_owned().await.ok()?
+        };
+        let h2 = self.share().clone().filter(H2::is_open)?;
         let (in_use, reused) = h2.enter();
         Some(Lane::H2 {
-            h2: h2.clone(),
+            h2,
             _in_use: in_use,
+            _turn: turn,
             reused,
         })
+    }
+
+    /// Whether there is an HTTP/2 connection; lets go of one that has ended.
+    fn looks_shared(&self) -> bool {
+        let mut shared = self.share();
+        let Some(ended) = shared.take_if(|h2| !h2.is_open()) else {
+            return shared.is_some();
+        };
+        ended.leave();
+        self.known.store(false, Ordering::Relaxed);
+        false
     }
 
     /// An HTTP/1 connection; `None` when there turned out to be a shared one, or the one found was dead.
@@ -283,12 +349,14 @@ impl Origin {
         });
     }
 
-    /// Lets go of a shared connection, so that the next request opens another.
+    /// Lets go of a shared connection, so that the next request opens another; it ends with the requests on it.
     pub(super) fn forget(&self, h2: &H2) {
         let mut shared = self.share();
-        if shared.as_ref().is_some_and(|known| known.same_as(h2)) {
-            *shared = None;
+        if shared.take_if(|known| known.same_as(h2)).is_some() {
+            // The next one will very likely be shared as well.
+            self.known.store(false, Ordering::Relaxed);
         }
+        h2.leave();
     }
 
     /// Closes what is unused, and what is used as soon as it is not.

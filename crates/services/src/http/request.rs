@@ -1,18 +1,18 @@
 //! What is asked: read from text, and turned into what hyper sends.
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
     header::{self, Entry},
+    uri::Authority,
 };
 use moorline_core::{
     options::Read, resilience::repeat::is_idempotent, secret::is_credential_header,
 };
-use url::Url;
 
 use super::{
     body::RequestBody,
     config::{CallOptions, refused},
+    location::read_url,
 };
 
 const USER_AGENT: HeaderValue =
@@ -47,6 +47,11 @@ impl Request {
         };
         for line in headers.lines() {
             request.add_header(line)?;
+        }
+        // HTTP/1 has no other way to say where the body of these ends.
+        if request.body.is_endless() && matches!(request.method, Method::GET | Method::HEAD) {
+            let reason = "that is streamed with GET or HEAD needs a content-length";
+            return Err(refused("request.body", reason));
         }
         if let Some(login) = login.filter(|_| !request.has(&header::AUTHORIZATION)) {
             request.headers.push((header::AUTHORIZATION, login));
@@ -138,12 +143,23 @@ impl Request {
         *message.headers_mut() = headers;
         *message.uri_mut() = if http2 {
             *message.version_mut() = Version::HTTP_2;
-            self.url.clone()
+            self.named_url()
         } else {
             let path = self.url.path_and_query().cloned();
             path.map_or_else(|| Uri::from_static("/"), Uri::from)
         };
         message
+    }
+
+    /// The URL with the host that the caller names, which HTTP/2 has nowhere else.
+    fn named_url(&self) -> Uri {
+        let host = self.headers.iter().find(|(name, _)| name == header::HOST);
+        let named = host.and_then(|(_, host)| {
+            let mut parts = self.url.clone().into_parts();
+            parts.authority = Some(Authority::try_from(host.as_bytes()).ok()?);
+            Uri::from_parts(parts).ok()
+        });
+        named.unwrap_or_else(|| self.url.clone())
     }
 
     fn header_map(&self, http2: bool, body: &RequestBody) -> HeaderMap {
@@ -189,112 +205,6 @@ fn read_method(method: &str) -> Read<Method> {
         .ok_or_else(|| refused("request.method", "is not a method that can be sent"))
 }
 
-/// A URL, and the `Authorization` that its user info stands for.
-fn read_url(text: &str) -> Read<(Uri, Option<HeaderValue>)> {
-    if is_plain(text)
-        && let Ok(uri) = Uri::try_from(text)
-        && uri.authority().is_some()
-    {
-        return Ok((uri, None));
-    }
-    let bad = || refused("request.url", "must be an http:// or https:// URL");
-    let url = Url::parse(text).map_err(|_| bad())?;
-    let login = login_of(&url);
-    normal(url).map(|uri| (uri, login)).ok_or_else(bad)
-}
-
-/// What a `Location` means, seen from the URL that was asked.
-pub(super) fn located(from: &Uri, location: &HeaderValue) -> Option<Uri> {
-    let location = String::from_utf8_lossy(location.as_bytes());
-    let base = Url::parse(&from.to_string()).ok()?;
-    normal(base.join(&location).ok()?)
-}
-
-fn normal(mut url: Url) -> Option<Uri> {
-    url.set_fragment(None);
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    (matches!(url.scheme(), "http" | "https") && url.has_host())
-        .then(|| Uri::try_from(url.as_str()).ok())
-        .flatten()
-}
-
-fn login_of(url: &Url) -> Option<HeaderValue> {
-    use base64::{Engine, prelude::BASE64_STANDARD};
-    if url.username().is_empty() && url.password().is_none() {
-        return None;
-    }
-    let decode = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
-    let pair = [
-        &decode(url.username()),
-        &b":"[..],
-        &decode(url.password().unwrap_or_default()),
-    ]
-    .concat();
-    let value = Bytes::from(format!("Basic {}", BASE64_STANDARD.encode(pair)));
-    let mut value = HeaderValue::from_maybe_shared(value).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// Whether a URL is as the URL standard would write it, judged quickly and to be on the safe side.
-fn is_plain(text: &str) -> bool {
-    let rest = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"));
-    let Some(rest) = rest else { return false };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let plain_host = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':');
-    let plain_path = |byte: u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'/' | b'?'
-                    | b'='
-                    | b'&'
-                    | b'-'
-                    | b'_'
-                    | b'~'
-                    | b'.'
-                    | b'%'
-                    | b'+'
-                    | b','
-                    | b':'
-                    | b';'
-                    | b'@'
-                    | b'!'
-                    | b'$'
-                    | b'*'
-                    | b'('
-                    | b')'
-            )
-    };
-    path.starts_with('/')
-        && authority.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && authority.bytes().all(plain_host)
-        // A last label of digits may be an address in disguise, unless it is a usual one.
-        && is_usual_host(authority)
-        && path.bytes().all(plain_path)
-        && !path.contains("/.")
-        && !path.contains("%2e")
-        && !path.contains("%2E")
-}
-
-fn is_usual_host(authority: &str) -> bool {
-    let (host, port) = authority.split_once(':').unwrap_or((authority, "8080"));
-    // The standard leaves out a port that goes without saying, and refuses one that cannot be.
-    if !port
-        .parse::<u16>()
-        .is_ok_and(|port| port != 80 && port != 443)
-    {
-        return false;
-    }
-    let last = host.rsplit('.').next().unwrap_or_default();
-    !last.starts_with(|first: char| first.is_ascii_digit())
-        || host.parse::<std::net::Ipv4Addr>().is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,32 +214,15 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_what_the_url_standard_makes_of_it() {
-        for (given, sent) in [
-            ("http://h.example/a?b=c", "http://h.example/a?b=c"),
-            ("https://H.Example", "https://h.example/"),
-            ("http://h/a b?q=ä#frag", "http://h/a%20b?q=%C3%A4"),
-            ("http://h/a/../b", "http://h/b"),
-            ("http://2130706433/", "http://127.0.0.1/"),
-            ("http://127.1:80/x", "http://127.0.0.1/x"),
-            ("http://[::1]:8/x", "http://[::1]:8/x"),
-            ("http://h:80/x", "http://h/x"),
-            ("http://h:443/x", "http://h:443/x"),
-        ] {
-            assert_eq!(request(given, "").unwrap().url.to_string(), sent, "{given}");
-            let again = Url::parse(given).unwrap();
-            assert_eq!(normal(again).unwrap().to_string(), sent, "{given}");
-        }
-        for bad in [
-            "",
-            "/path",
-            "ftp://h/",
-            "http://",
-            "data:,x",
-            "http://h:99999/",
-        ] {
-            assert!(request(bad, "").is_err(), "{bad}");
-        }
+    fn a_host_of_the_callers_is_the_authority_of_http2() {
+        let mut own = request("https://h/path?q", "host:other.example:8").unwrap();
+        assert_eq!(
+            own.message(true).uri().to_string(),
+            "https://other.example:8/path?q"
+        );
+        assert_eq!(own.message(false).headers()["host"], "other.example:8");
+        let mut odd = request("https://h/", "host:no host").unwrap();
+        assert_eq!(odd.message(true).uri().to_string(), "https://h/");
     }
 
     #[test]

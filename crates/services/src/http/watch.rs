@@ -1,17 +1,16 @@
 //! The limits of one call, and who notices that one is reached.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    task::Poll,
-    time::Duration,
-};
+use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use hyper::client::conn::TrySendError;
 use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
 };
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, sleep_until, timeout_at},
+};
 
 use super::{
     body::{Outgoing, RequestBody},
@@ -77,6 +76,25 @@ impl Bounds {
     }
 }
 
+/// What comes of `work` before `at`. The clock is asked each time, since work that always has something to do leaves the
+/// timer no turn.
+pub(super) async fn until<T>(
+    at: Instant,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
+    let mut timer = std::pin::pin!(unconstrained(sleep_until(at)));
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        if Instant::now() >= at {
+            return Poll::Ready(None);
+        }
+        timer.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
 /// Watches a request on its way out and its answer on its way in.
 pub(super) struct Watch<'a> {
     pub(super) meter: Option<Arc<Meter>>,
@@ -116,10 +134,8 @@ impl Watch<'_> {
             let Some(at) = [bounds.until, end, look].into_iter().flatten().min() else {
                 return Ok(sent.await);
             };
-            tokio::select! {
-                biased;
-                done = &mut sent => return Ok(done),
-                () = sleep_until(at) => {}
+            if let Some(done) = until(at, sent.as_mut()).await {
+                return Ok(done);
             }
             let now = Instant::now();
             if bounds.until.is_some_and(|until| until <= now) {
@@ -153,20 +169,16 @@ impl Watch<'_> {
     }
 
     fn progress(&self) -> u64 {
-        let taken = match &self.outgoing {
-            Outgoing::Whole(_) => 0,
-            Outgoing::Pieces(taken, _) => taken.load(Ordering::Relaxed),
-        };
-        taken + self.meter.as_ref().map_or(0, |meter| meter.written())
+        self.outgoing.progress() + self.meter.as_ref().map_or(0, |meter| meter.written())
     }
 
     /// Whether all was handed over to be written.
     fn stage(&self) -> Stage {
         let written = self.meter.as_ref().map(|meter| meter.written());
-        let done = match &self.outgoing {
-            Outgoing::Whole(bytes) => written.is_none_or(|written| written > *bytes),
-            Outgoing::Pieces(_, ended) => ended.load(Ordering::Relaxed) && written != Some(0),
-        };
-        if done { Stage::Headers } else { Stage::Write }
+        if self.outgoing.is_over(written) {
+            Stage::Headers
+        } else {
+            Stage::Write
+        }
     }
 }

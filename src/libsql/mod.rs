@@ -54,9 +54,9 @@ pub fn libsql_acquire(
     cancel: Option<Handle<Cancel>>,
 ) -> Result<Promised> {
     let cancel = Cancel::token(cancel.as_ref());
+    let lease = pool.acquire(&cancel);
     promise(&env, async move {
-        let lease = pool.acquire(&cancel).await?;
-        Ok(Value::Number(lease.number() as f64))
+        Ok(Value::Number(lease.await?.number() as f64))
     })
 }
 

@@ -50,12 +50,23 @@ impl ObjectPool {
         Some(number)
     }
 
-    /// An object, within `patience`; while none can be made it is tried again.
-    async fn acquire(&self, patience: Limit<Duration>, cancel: &CancellationToken) -> Outcome<u32> {
+    /// An object, within `patience`, of which `first` has its place in the queue; while none can be made it is tried
+    /// again.
+    async fn acquire(
+        &self,
+        first: impl Future<Output = Outcome<Borrowed<Objects>>>,
+        patience: Limit<Duration>,
+        cancel: &CancellationToken,
+    ) -> Outcome<u32> {
         let mut last = None;
         let tries = async {
+            let mut first = Some(first);
             for retry in 1_u32.. {
-                match self.pool.acquire_within(patience, cancel).await {
+                let borrowed = match first.take() {
+                    Some(first) => first.await,
+                    None => self.pool.acquire_within(patience, cancel).await,
+                };
+                match borrowed {
                     Ok(borrowed) => {
                         let closed = || Failure::new(Kind::Closed, "Pool is shutting down");
                         return self.lend(borrowed).ok_or_else(closed);
@@ -156,8 +167,9 @@ pub fn object_pool_acquire(
     let patience = patience(&timeout_seconds.0, pool.config.limits.acquire_timeout)
         .map_err(|error| throw(&env, &error))?;
     let cancel = Cancel::token(cancel.as_ref());
+    let first = pool.pool.acquire_within(patience, &cancel);
     promise(&env, async move {
-        let number = pool.acquire(patience, &cancel).await;
+        let number = pool.acquire(first, patience, &cancel).await;
         let number = number.map_err(|failure| failure.during("pool", "acquire"))?;
         Ok(Value::Number(f64::from(number)))
     })

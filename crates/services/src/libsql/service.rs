@@ -102,11 +102,15 @@ impl LibsqlPool {
     }
 
     /// A connection, after waiting for one.
-    pub async fn acquire(&self, cancel: &CancellationToken) -> Outcome<Lease> {
-        let borrowed = self.pool.acquire(cancel).await;
-        borrowed
-            .map(Borrowed::keep)
-            .map_err(|failure| failure.during(SERVICE, "acquire"))
+    pub fn acquire(
+        &self,
+        cancel: &CancellationToken,
+    ) -> impl Future<Output = Outcome<Lease>> + Send + use<> {
+        let borrowed = self.pool.acquire(cancel);
+        async move {
+            let borrowed = borrowed.await.map(Borrowed::keep);
+            borrowed.map_err(|failure| failure.during(SERVICE, "acquire"))
+        }
     }
 
     /// Gives a lease back. False when it is not held, and then nothing changes.

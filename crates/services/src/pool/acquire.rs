@@ -55,29 +55,41 @@ impl<C: Connect> Pool<C> {
     ///
     /// Fails with kind `pool-timeout` when the wait is over, `closed` when the pool shuts down,
     /// `overloaded` when too many wait, and as the service's `connect` fails.
-    pub async fn acquire(&self, cancel: &CancellationToken) -> Outcome<Borrowed<C>> {
+    ///
+    /// Called, it has its place in the queue at once, whenever the future is polled: who calls first is served first.
+    pub fn acquire(
+        &self,
+        cancel: &CancellationToken,
+    ) -> impl Future<Output = Outcome<Borrowed<C>>> + Send + use<C> {
         self.acquire_within(self.shared.settings.limits.acquire_timeout, cancel)
-            .await
     }
 
     /// The same with a wait of its own.
-    pub async fn acquire_within(
+    pub fn acquire_within(
         &self,
         wait: Limit<Duration>,
         cancel: &CancellationToken,
-    ) -> Outcome<Borrowed<C>> {
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(Failure::new(Kind::Closed, "The call was cancelled")),
-            answer = self.shared.acquire(wait) => answer,
+    ) -> impl Future<Output = Outcome<Borrowed<C>>> + Send + use<C> {
+        let (shared, cancel) = (Arc::clone(&self.shared), cancel.clone());
+        let began = Instant::now();
+        let asked = (!cancel.is_cancelled()).then(|| shared.ask(wait));
+        async move {
+            let cancelled = || Err(Failure::new(Kind::Closed, "The call was cancelled"));
+            let Some(asked) = asked else {
+                return cancelled();
+            };
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => cancelled(),
+                answer = shared.answer(asked, began) => answer,
+            }
         }
     }
 }
 
 impl<C: Connect> Shared<C> {
-    async fn acquire(self: &Arc<Self>, wait: Limit<Duration>) -> Outcome<Borrowed<C>> {
-        let asked = Instant::now();
-        let turn = match self.ask(wait) {
+    async fn answer(self: &Arc<Self>, asked: Asked<C>, began: Instant) -> Outcome<Borrowed<C>> {
+        let turn = match asked {
             Asked::Now(turn) => turn,
             Asked::Later(place) => place.turn().await,
         };
@@ -88,7 +100,7 @@ impl<C: Connect> Shared<C> {
         };
         self.tell(|| Event::Acquire {
             lease: borrowed.lease(),
-            waited: asked.elapsed(),
+            waited: began.elapsed(),
         });
         Ok(borrowed)
     }

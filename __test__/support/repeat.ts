@@ -30,11 +30,11 @@ async function repeat(operation: () => Promise<unknown>, least: number, repetiti
   while (done < times && (done < least || performance.now() - started < limitMs)) {
     await Promise.allSettled(Array.from({ length: batch }, operation));
     done += batch;
+    // Lets timers, finalizers and the addon's own callbacks run.
+    await new Promise(setImmediate);
     if (done % COLLECT_EVERY >= batch) continue;
     await catchUp?.();
     globalThis.gc?.();
-    // Lets timers, finalizers and the addon's own callbacks run.
-    await new Promise(setImmediate);
   }
   return done;
 }

@@ -33,9 +33,18 @@ export class Statements {
 
   async execute(statement: InStatement, args?: InArgs, options: QueryOptions = {}): Promise<ResultSet> {
     const { handle, lease, intMode } = this;
+    const { signal, timeoutMs } = options;
+    if (!signal) {
+      // The usual case makes nothing that it does not need.
+      try {
+        return readResult(await native.libsqlExecute(handle, lease, statement, args, timeoutMs), intMode);
+      } catch (error) {
+        throw dressLibsql(error);
+      }
+    }
     const answer = await call(
-      (cancel) => native.libsqlExecute(handle, lease, statement, args, options.timeoutMs, cancel),
-      options.signal,
+      (cancel) => native.libsqlExecute(handle, lease, statement, args, timeoutMs, cancel),
+      signal,
       dressLibsql,
     );
     return readResult(answer, intMode);

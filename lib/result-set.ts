@@ -36,10 +36,14 @@ export interface ResultSet {
   toJSON(): unknown;
 }
 
-/** A result as the addon writes it. */
-interface ResultText {
+/** What the addon writes of the columns, in a line of its own before the rest. */
+interface Heading {
   columns: string[];
   types: string[];
+}
+
+/** A result as the addon writes it. */
+interface ResultText {
   length: number;
   affected: number;
   rowid?: string;
@@ -59,9 +63,10 @@ class Result implements ResultSet {
   readonly rowsAffected: number;
   readonly lastInsertRowid: bigint | undefined;
 
-  constructor(text: ResultText, rows: Row[]) {
-    this.columns = text.columns;
-    this.columnTypes = text.types;
+  constructor(head: Heading, text: ResultText, rows: Row[]) {
+    // Copies, as whoever gets a result may change it.
+    this.columns = head.columns.slice();
+    this.columnTypes = head.types.slice();
     this.rows = rows;
     this.rowsAffected = text.affected;
     this.lastInsertRowid = text.rowid === undefined ? undefined : BigInt(text.rowid);
@@ -82,22 +87,22 @@ function plainValue(value: unknown): unknown {
 /** The result set in what the addon answered: its text, and the bytes of its blobs when there are any. */
 export function readResult(answer: string | [string, Uint8Array], intMode: IntMode): ResultSet {
   const [json, bytes] = typeof answer === 'string' ? [answer] : answer;
-  const text = JSON.parse(json) as ResultText;
-  const { columns, values, length } = text;
-  if (text.integers) restoreIntegers(text, intMode);
+  const line = json.indexOf('\n');
+  const head = headOf(json.slice(0, line));
+  const text = JSON.parse(json.slice(line + 1)) as ResultText;
+  const { values, length } = text;
+  const width = head.columns.length;
+  if (text.integers) restoreIntegers(text, head, intMode);
   // Blobs that are all empty have no bytes to send.
   if (text.blobs) restoreBlobs(values, text.blobs, bytes ?? new Uint8Array());
   const rows = new Array<Row>(length);
-  if (length > 0) {
-    const makeRow = rowMaker(columns);
-    for (let index = 0, offset = 0; index < length; index++, offset += columns.length) {
-      rows[index] = makeRow(values, offset);
-    }
+  for (let index = 0, offset = 0; index < length; index++, offset += width) {
+    rows[index] = head.makeRow(values, offset);
   }
-  return new Result(text, rows);
+  return new Result(head, text, rows);
 }
 
-function restoreIntegers({ values, integers = [], columns }: ResultText, intMode: IntMode): void {
+function restoreIntegers({ values, integers = [] }: ResultText, { columns }: Heading, intMode: IntMode): void {
   for (const index of integers) {
     if (intMode === 'number') {
       const column = columns[index % columns.length];
@@ -118,19 +123,19 @@ function restoreBlobs(values: Value[], blobs: number[], bytes: Uint8Array): void
   }
 }
 
-/** One maker per list of columns, so that all rows of a query, and of its next run, share one shape. */
-const makers = new Map<string, RowMaker>();
-const KEPT_MAKERS = 256;
+/** One head per list of columns, so that all rows of a query, and of its next run, share one shape. */
+const heads = new Map<string, Heading & { makeRow: RowMaker }>();
+const KEPT_HEADS = 256;
 
-function rowMaker(columns: string[]): RowMaker {
-  const key = columns.join('\0');
-  let maker = makers.get(key);
-  if (!maker) {
-    if (makers.size >= KEPT_MAKERS) makers.clear();
-    maker = isOrdinary(columns) ? sharedShape(columns) : ownShape(columns);
-    makers.set(key, maker);
+function headOf(json: string) {
+  let head = heads.get(json);
+  if (!head) {
+    if (heads.size >= KEPT_HEADS) heads.clear();
+    const { columns, types } = JSON.parse(json) as Heading;
+    head = { columns, types, makeRow: isOrdinary(columns) ? sharedShape(columns) : ownShape(columns) };
+    heads.set(json, head);
   }
-  return maker;
+  return head;
 }
 
 /** Whether the names can be ordinary properties: distinct, and none that means something else to a row. */

@@ -79,7 +79,8 @@ impl CursorStore for LibsqlCursors {
     fn load<'a>(&'a self, name: &'a str) -> Stored<'a, Option<String>> {
         Box::pin(async move {
             let result = self.run(LOAD, &[name]).await?;
-            let result: serde_json::Value = serde_json::from_str(&result).unwrap_or_default();
+            let body = result.split_once('\n').map_or("", |(_, body)| body);
+            let result: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
             Ok(result["values"][0].as_str().map(str::to_owned))
         })
     }

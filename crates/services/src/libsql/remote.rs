@@ -333,15 +333,11 @@ fn wire_value(value: &Value) -> Wire {
 }
 
 fn result_text(result: &StmtResult, mode: IntMode) -> ResultText {
-    let names = result
-        .cols
-        .iter()
-        .map(|col| col.name.clone().unwrap_or_default());
-    let types = result
-        .cols
-        .iter()
-        .map(|col| col.decltype.clone().unwrap_or_default());
-    let mut writer = ResultWriter::new(mode, names.collect(), types.collect());
+    let described = result.cols.iter().map(|col| {
+        let (name, declared) = (col.name.as_deref(), col.decltype.as_deref());
+        (name.unwrap_or_default(), declared.unwrap_or_default())
+    });
+    let mut writer = ResultWriter::new(mode, described);
     for value in result.rows.iter().flat_map(|row| &row.values) {
         match value {
             Wire::None | Wire::Null => writer.null(),

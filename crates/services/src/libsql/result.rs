@@ -1,6 +1,7 @@
 //! A statement's result, written as the text that V8 parses fastest.
 //!
-//! Columns and their declared types stand once, values follow in one flat array. What JSON cannot carry is
+//! Columns and their declared types stand once, in a line of their own that JavaScript parses once for many results;
+//! values follow in one flat array. What JSON cannot carry is
 //! pointed at: integers that are not plain numbers stand as strings and are listed, blobs stand as their
 //! length and their bytes follow in one piece.
 
@@ -31,7 +32,7 @@ impl IntMode {
 /// A finished result: the text, and the bytes of all its blobs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ResultText {
-    /// `{"columns","types","length","affected","rowid","integers","blobs","values"}`.
+    /// `{"columns","types"}`, a line feed, `{"values","length","affected","rowid","integers","blobs"}`.
     pub json: String,
     /// All blobs, one after the other.
     pub blobs: Vec<u8>,
@@ -40,25 +41,37 @@ pub struct ResultText {
 /// Writes one result, value by value.
 pub struct ResultWriter {
     mode: IntMode,
-    columns: Vec<String>,
-    types: Vec<String>,
-    values: String,
+    json: String,
     count: usize,
     integers: Vec<usize>,
     blob_lengths: Vec<(usize, usize)>,
     blobs: Vec<u8>,
 }
 
+/// Enough for one row of ordinary length.
+const FIRST_BYTES: usize = 256;
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 impl ResultWriter {
-    /// A writer for a result with these columns and declared types (empty where there is none).
-    pub fn new(mode: IntMode, columns: Vec<String>, types: Vec<String>) -> Self {
+    /// A writer for a result with these columns, each with its declared type (empty where there is none).
+    pub fn new<'c>(mode: IntMode, columns: impl Iterator<Item = (&'c str, &'c str)>) -> Self {
+        let mut json = String::with_capacity(FIRST_BYTES);
+        json.push_str("{\"columns\":[");
+        let mut types = String::new();
+        for (index, (name, declared)) in columns.enumerate() {
+            if index > 0 {
+                json.push(',');
+                types.push(',');
+            }
+            quote(&mut json, name);
+            quote(&mut types, declared);
+        }
+        json.push_str("],\"types\":[");
+        json.push_str(&types);
+        json.push_str("]}\n{\"values\":[");
         Self {
             mode,
-            columns,
-            types,
-            values: String::new(),
+            json,
             count: 0,
             integers: Vec::new(),
             blob_lengths: Vec::new(),
@@ -88,13 +101,13 @@ impl ResultWriter {
         self.separate();
         // Writing to a String cannot fail.
         let _ = if self.mode == IntMode::Number && safe {
-            write!(self.values, "{integer}")
+            write!(self.json, "{integer}")
         } else {
             // As a string, a plain one is already what `Text` wants; the others are listed.
             if self.mode != IntMode::Text {
                 self.integers.push(self.count - 1);
             }
-            write!(self.values, "\"{integer}\"")
+            write!(self.json, "\"{integer}\"")
         };
     }
 
@@ -102,19 +115,19 @@ impl ResultWriter {
     pub fn real(&mut self, real: f64) {
         self.separate();
         let _ = if real.is_finite() {
-            write!(self.values, "{real:?}")
+            write!(self.json, "{real:?}")
         } else if real.is_nan() {
             // SQLite stores NaN as NULL; a server that sends one means the same.
-            write!(self.values, "null")
+            write!(self.json, "null")
         } else {
-            write!(self.values, "{}1e999", if real < 0.0 { "-" } else { "" })
+            write!(self.json, "{}1e999", if real < 0.0 { "-" } else { "" })
         };
     }
 
     /// A string.
     pub fn text(&mut self, text: &str) {
         self.separate();
-        quote(&mut self.values, text);
+        quote(&mut self.json, text);
     }
 
     /// Bytes.
@@ -126,24 +139,20 @@ impl ResultWriter {
 
     fn raw(&mut self, text: &str) {
         self.separate();
-        self.values.push_str(text);
+        self.json.push_str(text);
     }
 
     fn separate(&mut self) {
         if self.count > 0 {
-            self.values.push(',');
+            self.json.push(',');
         }
         self.count += 1;
     }
 
     /// The finished result.
     pub fn finish(self, rows: usize, affected: u64, rowid: Option<i64>) -> ResultText {
-        let mut json = String::with_capacity(self.values.len() + 128);
-        json.push_str("{\"columns\":");
-        strings(&mut json, &self.columns);
-        json.push_str(",\"types\":");
-        strings(&mut json, &self.types);
-        let _ = write!(json, ",\"length\":{rows},\"affected\":{affected}");
+        let mut json = self.json;
+        let _ = write!(json, "],\"length\":{rows},\"affected\":{affected}");
         if let Some(rowid) = rowid {
             let _ = write!(json, ",\"rowid\":\"{rowid}\"");
         }
@@ -158,25 +167,12 @@ impl ResultWriter {
                 .collect();
             let _ = write!(json, ",\"blobs\":{flat:?}");
         }
-        json.push_str(",\"values\":[");
-        json.push_str(&self.values);
-        json.push_str("]}");
+        json.push('}');
         ResultText {
             json,
             blobs: self.blobs,
         }
     }
-}
-
-fn strings(json: &mut String, items: &[String]) {
-    json.push('[');
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            json.push(',');
-        }
-        quote(json, item);
-    }
-    json.push(']');
 }
 
 /// `text` as a JSON string. Most text needs no escape and is copied in one piece.
@@ -206,11 +202,18 @@ mod tests {
     use super::*;
 
     fn values_of(mode: IntMode, values: &[Value]) -> serde_json::Value {
-        let mut writer = ResultWriter::new(mode, vec!["a".into()], vec![String::new()]);
+        let mut writer = ResultWriter::new(mode, [("a \n\"", "")].into_iter());
         for value in values {
             writer.push(value);
         }
-        serde_json::from_str(&writer.finish(values.len(), 0, None).json).unwrap()
+        let json = writer.finish(values.len(), 0, None).json;
+        let (head, body) = json.split_once('\n').unwrap();
+        let head: serde_json::Value = serde_json::from_str(head).unwrap();
+        assert_eq!(
+            head,
+            serde_json::json!({ "columns": ["a \n\""], "types": [""] })
+        );
+        serde_json::from_str(body).unwrap()
     }
 
     #[test]

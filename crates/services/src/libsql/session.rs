@@ -171,11 +171,10 @@ impl Session {
     ) -> Outcome<ResultText> {
         let columns = prepared.columns();
         let width = columns.len() as i32;
-        let names = columns.iter().map(|column| column.name().to_owned());
-        let types = columns
+        let described = columns
             .iter()
-            .map(|column| column.decl_type().unwrap_or_default().to_owned());
-        let mut writer = ResultWriter::new(mode, names.collect(), types.collect());
+            .map(|column| (column.name(), column.decl_type().unwrap_or_default()));
+        let mut writer = ResultWriter::new(mode, described);
         let mut length = 0;
         while let Some(row) = ready(rows.next())?.map_err(engine_failure)? {
             for index in 0..width {

@@ -1,34 +1,18 @@
 // What a request is on the wire, and what becomes of one that is given up or goes wrong on its way out.
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
-import { afterEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
 import { eventually } from './support/eventually';
-import { converse, HttpTransport, type Running, serve } from './support/http';
+import { converse, serve } from './support/http';
+import { HttpStage } from './support/http-stage';
 
-let closers: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const close of closers.reverse()) await close();
-  closers = [];
-});
-
-async function up(server: Promise<Running>): Promise<Running> {
-  const running = await server;
-  closers.push(() => running.close());
-  return running;
-}
-
-function open(...options: ConstructorParameters<typeof HttpTransport>): HttpTransport {
-  const transport = new HttpTransport(...options);
-  closers.push(() => transport.close());
-  return transport;
-}
+const stage = new HttpStage();
 
 describe('the head of a request', () => {
   /** Answers with the line the request began with. */
   const lines = () =>
-    up(
+    stage.up(
       converse((socket, head) => {
         const line = head.slice(0, head.indexOf(' HTTP/1.1'));
         socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(line)}\r\n\r\n${line}`);
@@ -37,7 +21,7 @@ describe('the head of a request', () => {
 
   test('has its URL as the URL standard writes it, encoded once', async () => {
     const server = await lines();
-    const transport = open();
+    const transport = stage.open();
     for (const [path, sent] of [
       ['/x?to=https%3A%2F%2Fh&name=a b', '/x?to=https%3A%2F%2Fh&name=a%20b'],
       ['/a%20b c', '/a%20b%20c'],
@@ -48,21 +32,21 @@ describe('the head of a request', () => {
       assert.equal((await transport.request({ url: server.url + path })).text(), `GET ${sent}`);
     }
     // The address itself is refused by the level here, and not by the URL.
-    const guarded = open({ publicAddressesOnly: true });
+    const guarded = stage.open({ publicAddressesOnly: true });
     const code = 'ERR_MOORLINE_ADDRESS_REFUSED';
     await assert.rejects(guarded.request({ url: 'http://[::1]:9/a b' }), { code });
   });
 
   test('has no header that a name was made up for', async () => {
     const server = await lines();
-    const call = open().request({ url: server.url, headers: { 'authorization:Bearer x': 'y' } });
+    const call = stage.open().request({ url: server.url, headers: { 'authorization:Bearer x': 'y' } });
     await assert.rejects(call, { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /authorization:Bearer x/ });
     assert.equal(server.accepted(), 0);
   });
 
   test('has a known method in upper case, and another as it is', async () => {
     const server = await lines();
-    const transport = open();
+    const transport = stage.open();
     for (const [method, sent] of [
       ['get', 'GET'],
       ['Patch', 'PATCH'],
@@ -79,8 +63,8 @@ describe('a streamed call that is given up', () => {
   test('when its answer has come, but was not looked at, leaves no connection', async () => {
     let answered!: () => void;
     const there = new Promise<void>((resolve) => (answered = resolve));
-    const server = await up(serve((_, response) => void response.writeHead(200).write('x', () => answered())));
-    const transport = open({ maxConnections: 1 });
+    const server = await stage.up(serve((_, response) => void response.writeHead(200).write('x', () => answered())));
+    const transport = stage.open({ maxConnections: 1 });
     const leaving = new AbortController();
     const call = transport.request({ url: server.url, stream: true }, { signal: leaving.signal });
     const rejected = assert.rejects(call, { name: 'AbortError' });
@@ -99,7 +83,7 @@ describe('a streamed body', () => {
     for (const piece of all) yield piece;
   }
   const echo = () =>
-    up(
+    stage.up(
       serve((request, response) => {
         const chunks: Buffer[] = [];
         request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -109,7 +93,7 @@ describe('a streamed body', () => {
 
   test('is as long as its content-length says, or fails', async () => {
     const server = await echo();
-    const transport = open();
+    const transport = stage.open();
     const headers = { 'content-length': 6 };
     for (const fitting of [
       ['abc', 'def'],
@@ -132,7 +116,7 @@ describe('a streamed body', () => {
 
   test('with GET or HEAD needs a length, as nothing else says where it ends', async () => {
     const server = await echo();
-    const transport = open();
+    const transport = stage.open();
     for (const method of ['GET', 'head']) {
       const call = transport.request({ method, url: server.url, body: pieces('lost') });
       await assert.rejects(call, { name: 'TypeError', message: /^request\.body / });
@@ -143,14 +127,14 @@ describe('a streamed body', () => {
   });
 
   test('that throws after the answer has begun is why the answer breaks off', async () => {
-    const server = await up(serve((_, response) => void response.writeHead(200).write('begun')));
+    const server = await stage.up(serve((_, response) => void response.writeHead(200).write('begun')));
     let fail!: (error: Error) => void;
     const own = new Error('my own');
     async function* failing() {
       yield 'x';
       await new Promise((_, reject) => (fail = reject));
     }
-    const { stream } = await open().request({ url: server.url, body: failing(), stream: true });
+    const { stream } = await stage.open().request({ url: server.url, body: failing(), stream: true });
     assert.equal(Buffer.from((await stream.next()).value ?? []).toString(), 'begun');
     await eventually(() => fail);
     fail(own);
@@ -158,11 +142,11 @@ describe('a streamed body', () => {
   });
 
   test('of an aborted call is destroyed, although a piece of it is awaited', async () => {
-    const server = await up(serve((request) => void request.resume()));
+    const server = await stage.up(serve((request) => void request.resume()));
     const body = new Readable({ read: () => undefined });
     body.push('x');
     const leaving = new AbortController();
-    const call = open().request({ url: server.url, body }, { signal: leaving.signal });
+    const call = stage.open().request({ url: server.url, body }, { signal: leaving.signal });
     const rejected = assert.rejects(call, { name: 'AbortError' });
     await eventually(() => server.accepted() === 1);
     leaving.abort();
@@ -173,8 +157,8 @@ describe('a streamed body', () => {
 
 describe('an answer that is streamed', () => {
   test('ends with the transport', async () => {
-    const server = await up(serve((_, response) => void response.writeHead(200).write('begun')));
-    const transport = open();
+    const server = await stage.up(serve((_, response) => void response.writeHead(200).write('begun')));
+    const transport = stage.open();
     const { stream } = await transport.request({ url: server.url, stream: true });
     await stream.next();
     const awaited = assert.rejects(stream.next(), { kind: 'closed', delivery: 'answered' });
@@ -185,8 +169,8 @@ describe('an answer that is streamed', () => {
   });
 
   test('needs no connection when there is nothing to it', async () => {
-    const server = await up(serve((_, response) => response.writeHead(204).end()));
-    const transport = open({ maxConnections: 1 });
+    const server = await stage.up(serve((_, response) => response.writeHead(204).end()));
+    const transport = stage.open({ maxConnections: 1 });
     for (let turn = 0; turn < 3; turn += 1) {
       const settings = { timeoutMs: 2000 };
       assert.equal((await transport.request({ url: server.url, stream: true, settings })).status, 204);

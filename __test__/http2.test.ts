@@ -1,35 +1,23 @@
 // HTTP/2 in its corners: how streams and connections end, and what they share.
 import assert from 'node:assert/strict';
 import { createSecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { after, afterEach, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 
 import { HTTPConnection, MoorlineError } from 'moorline';
 
 import { Authority } from './support/certificates';
 import { eventually } from './support/eventually';
 import { HttpTransport, type Running, start } from './support/http';
+import { HttpStage } from './support/http-stage';
 import { frame, frames, ok, Reason, Type, uint32 } from './support/http2-frames';
 
 const authority = new Authority();
 const certificate = authority.issue(['IP:127.0.0.1', 'DNS:localhost']);
-let closers: (() => unknown)[] = [];
+const stage = new HttpStage();
 
 after(() => authority.remove());
-afterEach(async () => {
-  for (const close of closers.reverse()) await close();
-  closers = [];
-});
-
 function open(more: ConstructorParameters<typeof HttpTransport>[0] = {}): HttpTransport {
-  const transport = new HttpTransport({ tls: { ca: authority.cert }, ...more });
-  closers.push(() => transport.close());
-  return transport;
-}
-
-async function up<Server extends Running>(server: Promise<Server>): Promise<Server> {
-  const running = await server;
-  closers.push(() => running.close());
-  return running;
+  return stage.open({ tls: { ca: authority.cert }, ...more });
 }
 
 /** How a call came out, in a few words. */
@@ -54,7 +42,7 @@ describe('a body that ends before all of it has come', () => {
     ['broken', Reason.internal, undefined, 'protocol ERR_MOORLINE_PROTOCOL answered final', undefined],
   ] as const) {
     test(name, async () => {
-      const server = await up(
+      const server = await stage.up(
         frames(certificate, (socket, stream) => {
           socket.write(Buffer.concat([begun(stream, length), frame(Type.reset, stream, uint32(reason))]));
         }),
@@ -71,7 +59,7 @@ describe('a body that ends before all of it has come', () => {
       Buffer.alloc(0),
       frame(Type.goAway, 0, Buffer.concat([uint32(0), uint32(Reason.internal)])),
     ]) {
-      const server = await up(
+      const server = await stage.up(
         frames(certificate, (socket, stream) => socket.end(Buffer.concat([begun(stream), goodbye]))),
       );
       const { url } = server;
@@ -81,7 +69,7 @@ describe('a body that ends before all of it has come', () => {
   });
 
   test('not one that was never to come: the answer to HEAD', async () => {
-    const server = await up(
+    const server = await stage.up(
       frames(certificate, (socket, stream) => {
         const head = ok(stream, 100_000_000);
         head.writeUInt8(head.readUInt8(4) | 1, 4);
@@ -100,7 +88,7 @@ function serve(answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders)
     stream.on('error', () => undefined);
     answer(stream, headers);
   });
-  return up(start(server));
+  return stage.up(start(server));
 }
 
 const respond = (stream: ServerHttp2Stream, text = 'ok') => {

@@ -1,9 +1,9 @@
 // Makes the npm packages: `npm run release [-- --binaries <directory>] [--publish]`.
 //
 // One package `moorline-<platform>` for every binary in the directory (default dist/, which has this machine's),
-// and the main package, whose packed copy has the compiled face in one file and names them as optional dependencies. The committed package.json names
-// none: npm cannot install a lock file with unpublished names. Without --publish it is a dry run that leaves
-// the tarballs in target/packages.
+// and the main package, whose packed copy has the compiled face in one file and names them as optional dependencies.
+// The committed package.json names none: npm cannot install a lock file with unpublished names. Without --publish it
+// is a dry run that leaves the tarballs in target/packages.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 

@@ -1,0 +1,39 @@
+// Transports and servers of one test, which are closed after it, the last one first.
+import { afterEach } from 'node:test';
+
+import { HttpTransport, type Running } from './http';
+
+/** Of one test file, whose hooks it registers. */
+export class HttpStage {
+  readonly #closers = new Map<object, () => unknown>();
+
+  constructor() {
+    afterEach(async () => {
+      for (const thing of [...this.#closers.keys()].reverse()) await this.close(thing);
+    });
+  }
+
+  open(...options: ConstructorParameters<typeof HttpTransport>): HttpTransport {
+    const transport = new HttpTransport(...options);
+    this.#closers.set(transport, () => transport.close());
+    return transport;
+  }
+
+  async up<Server extends Running>(server: Promise<Server>): Promise<Server> {
+    const running = await server;
+    this.#closers.set(running, () => running.close());
+    return running;
+  }
+
+  /** Something else that is to be undone. */
+  later(undo: () => unknown): void {
+    this.#closers.set(undo, undo);
+  }
+
+  /** Closes something before the end of its test. */
+  async close(thing: object): Promise<void> {
+    const close = this.#closers.get(thing);
+    this.#closers.delete(thing);
+    await close?.();
+  }
+}

@@ -67,6 +67,14 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
     await eventually(() => bystander.sockets.length === 0);
   }
 
+  /** So many lines lead to the two servers. One that was replaced says goodbye first, which takes a moment. */
+  async function lines(first: number, second = 0) {
+    await eventually(() => {
+      assert.deepEqual([server.sockets.length, other.sockets.length], [first, second]);
+      return true;
+    });
+  }
+
   /** The server has to wait: nothing of what it still has to send goes away. */
   async function stalled(socket: any) {
     let [before, polls] = [-1, 0];
@@ -91,7 +99,8 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
         assert.equal(await closed, true);
         await settled();
         assert.equal(heard.states.at(-1), 'disconnected');
-        assert.deepEqual([heard.count('reconnected'), server.sockets.length], [0, 0]);
+        assert.equal(heard.count('reconnected'), 0);
+        await lines(0);
       });
     }
 
@@ -105,7 +114,7 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
       await heard.until('connection_lost');
       assert.equal(await opened, true);
       await settled();
-      assert.equal(server.sockets.length, 1);
+      await lines(1);
       assert.equal(heard.states.at(-1), 'connected');
     });
 
@@ -119,7 +128,8 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
       await eventually(() => closed !== undefined);
       await closed;
       await settled();
-      assert.deepEqual([heard.count('reconnected'), server.sockets.length], [0, 0]);
+      await lines(0);
+      assert.equal(heard.count('reconnected'), 0);
       assert.equal(connection.getStatus().state, 'disconnected');
     });
 
@@ -154,7 +164,8 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
       await connection.disconnect();
       proxy.set({ kind: 'none' });
       await eventually(() => proxy.connections === 0);
-      assert.deepEqual([await connection.isConnected(), server.sockets.length], [false, 0]);
+      assert.equal(await connection.isConnected(), false);
+      await lines(0);
       assert.equal(heard.count('fallback_restored'), 0);
     });
 
@@ -163,7 +174,7 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
       await proxy.accept();
       await connection.disconnect();
       assert.equal(await connection.connect(), true);
-      assert.deepEqual([server.sockets.length, other.sockets.length], [1, 0]);
+      await lines(1);
     });
 
     test('the first address is found while the connection is being brought back: there is one line', async () => {
@@ -177,7 +188,8 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
       proxy.set({ kind: 'none' });
       await heard.until('reconnected');
       await settled();
-      assert.equal(server.sockets.length + other.sockets.length, 1);
+      // Which of them depends on who came first.
+      await eventually(() => server.sockets.length + other.sockets.length === 1);
       assert.equal(await connection.send('x'), true);
     });
 

@@ -20,6 +20,8 @@ import {
   type MoorlineEvent,
 } from 'moorline';
 
+import { promptlyMs } from './contract';
+
 const dist = join(__dirname, '..', 'dist');
 const never = () => new Promise<never>(() => undefined);
 const fail = (message = 'no') => Promise.reject(new Error(message));
@@ -197,7 +199,7 @@ describe('aborting', () => {
       (signal) => policy.run(() => fail(), { signal }),
       () => retrying,
     );
-    assert.ok(ms < 100, `${ms} ms`);
+    assert.ok(ms < promptlyMs, `${ms} ms`);
     assert.equal(timers(), before);
   });
 

@@ -326,6 +326,11 @@ describe('requests', () => {
     const other = { ...headers, 'webhook-id': 'msg_other' };
     assert.equal(verifier.verifyRequest({ ...request, headers: other }).reason, 'Signature mismatch');
     assert.match(verifier.verifyRequest({ ...request, now: undefined }).reason!, /too old/);
+    for (const now of [NaN, '1614265330000' as never, new Date() as never]) {
+      const { valid, reason } = verifier.verifyRequest({ ...request, now });
+      assert.equal(valid, false);
+      assert.match(reason!, /^Verification error: request\.now must be milliseconds since the epoch, got /);
+    }
   });
 
   test('Ed25519 needs the public key only', () => {

@@ -76,9 +76,12 @@ export async function receiveWebhook(
 }
 
 function boundsOf({ limitBytes = DEFAULT_LIMIT_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS }: ReceiveOptions): Bounds {
-  if (timeoutMs > 0) return { limitBytes, timeoutMs };
-  const error = new RangeError(`options.timeoutMs must be a number > 0, got ${String(timeoutMs)}`);
-  throw Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+  for (const [name, value] of Object.entries({ limitBytes, timeoutMs })) {
+    if (typeof value === 'number' && value > 0) continue;
+    const error = new RangeError(`options.${name} must be a number > 0, got ${String(value)}`);
+    throw Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+  }
+  return { limitBytes, timeoutMs };
 }
 
 /** Behind a proxy a server sees its own origin; the verifier's `url` has the public one. */

@@ -119,6 +119,13 @@ function seconds(timestamp: number | undefined): number {
   throw Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
 }
 
+/** The clock a request is judged by. */
+function clock(now = Date.now()): number {
+  if (Number.isFinite(now)) return now;
+  const error = new RangeError(`request.now must be milliseconds since the epoch, got ${String(now)}`);
+  throw Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+}
+
 /**
  * Verifies and signs webhooks, over the raw bytes, in constant time, under one or several secrets.
  *
@@ -178,9 +185,9 @@ export class WebhookVerifier {
   /** Judges a whole request: finds its signature, timestamp and id in the headers. Never throws. */
   verifyRequest(request: WebhookRequest): RequestVerificationResult {
     try {
-      const { body, now = Date.now() } = request;
       const said = this.#said(request);
-      return this.#remembered(this.#judge(this.#verifier, this.#keys, body, undefined, said, now));
+      const now = clock(request.now);
+      return this.#remembered(this.#judge(this.#verifier, this.#keys, request.body, undefined, said, now));
     } catch (error) {
       return { ...failed(error), scheme: undefined };
     }
@@ -193,8 +200,7 @@ export class WebhookVerifier {
    */
   challenge(request: WebhookRequest): Record<string, unknown> | undefined {
     if (!isRaw(request.body)) return undefined;
-    const { body, now = Date.now() } = request;
-    const answer = native.webhookChallenge(this.#verifier, body, this.#said(request), now);
+    const answer = native.webhookChallenge(this.#verifier, request.body, this.#said(request), clock(request.now));
     return answer ? (JSON.parse(answer) as Record<string, unknown>) : undefined;
   }
 

@@ -16,6 +16,36 @@ pub struct Moment {
     local: DateTime,
     offset: Offset,
     style: Style,
+    clock: Clock,
+}
+
+/// How the time of day was written: `T00:00:00` unless told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+struct Clock {
+    /// A space stands before it, as pandas and SQL write.
+    spaced: bool,
+    /// It goes down to minutes only.
+    minutes: bool,
+    /// So many digits of a second, however many it takes by default.
+    digits: Option<usize>,
+}
+
+impl Clock {
+    /// `text` is a time that was read, with a time of day in it.
+    fn of(text: &str) -> Self {
+        let (_, time) = text.split_at(text.find(['T', 't', ' ']).unwrap_or(text.len()));
+        let fraction = time.split_once(['.', ',']).map(|(_, rest)| {
+            rest.find(|each: char| !each.is_ascii_digit())
+                .unwrap_or(rest.len())
+        });
+        let time = time.get(1..).unwrap_or_default();
+        let until = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
+        Self {
+            spaced: text.contains(' '),
+            minutes: time[..until].matches(':').count() == 1,
+            digits: fraction,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +58,6 @@ enum Style {
     Zulu,
     /// `2024-01-01T00:00:00+02:00`
     Offset,
-    /// A `Date` or a number of milliseconds; shown as `Date.prototype.toISOString` does.
-    Milliseconds,
 }
 
 impl Moment {
@@ -53,11 +81,13 @@ impl Moment {
             None if pieces.time().is_none() => (Offset::UTC, Style::Date),
             None => (Offset::UTC, Style::Local),
         };
+        let clock = pieces.time().map(|_| Clock::of(text));
         let time = pieces.time().unwrap_or(Time::midnight());
         Some(Self {
             local: pieces.date().to_datetime(time),
             offset,
             style,
+            clock: clock.unwrap_or_default(),
         })
     }
 
@@ -68,11 +98,16 @@ impl Moment {
             .map(Self::at)
     }
 
+    /// A `Date` or a number of milliseconds: shown as `Date.prototype.toISOString` does.
     fn at(instant: Timestamp) -> Self {
         Self {
             local: Offset::UTC.to_datetime(instant),
             offset: Offset::UTC,
-            style: Style::Milliseconds,
+            style: Style::Zulu,
+            clock: Clock {
+                digits: Some(3),
+                ..Clock::default()
+            },
         }
     }
 
@@ -125,12 +160,24 @@ impl Moment {
 
 impl std::fmt::Display for Moment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.local.date())?;
+        if self.style == Style::Date {
+            return Ok(());
+        }
+        f.write_str(if self.clock.spaced { " " } else { "T" })?;
+        let time = self.local.time();
+        // A step can lead to seconds that no earlier time had.
+        if self.clock.minutes && time.second() == 0 && time.subsec_nanosecond() == 0 {
+            write!(f, "{:02}:{:02}", time.hour(), time.minute())?;
+        } else if let Some(digits) = self.clock.digits {
+            write!(f, "{time:.digits$}")?;
+        } else {
+            write!(f, "{time}")?;
+        }
         match self.style {
-            Style::Date => write!(f, "{}", self.local.date()),
-            Style::Local => write!(f, "{}", self.local),
-            Style::Zulu => write!(f, "{}Z", self.local),
-            Style::Offset => write!(f, "{}{}", self.local, Rfc3339(self.offset)),
-            Style::Milliseconds => write!(f, "{:.3}Z", self.local),
+            Style::Date | Style::Local => Ok(()),
+            Style::Zulu => f.write_str("Z"),
+            Style::Offset => write!(f, "{}", Rfc3339(self.offset)),
         }
     }
 }
@@ -163,12 +210,32 @@ mod tests {
             "2024-01-01T00:00:00Z",
             "2024-01-01T00:00:00.25Z",
             "2024-01-01T00:00:00-03:30",
+            "2024-01-01 00:00:00",
+            "2024-01-01 00:00:00.000",
+            "2024-01-01T00:00:00.000Z",
+            "2024-01-01T00:00:00.500000+01:00",
+            "2024-01-01T00:00",
+            "2024-01-01T00:00Z",
+            "2024-01-01 00:00-03:30",
         ] {
             assert_eq!(text(written).unwrap().to_string(), written);
         }
         let date = Moment::read(&Plain::Date(1_704_067_200_000.0)).unwrap();
         assert_eq!(date.to_string(), "2024-01-01T00:00:00.000Z");
         assert_eq!(Moment::read(&Plain::Integer(1_704_067_200_000)), Some(date));
+    }
+
+    #[test]
+    fn a_finer_step_shows_the_seconds_it_leads_to() {
+        let seconds = Frequency::parse("30s").unwrap();
+        let minute = text("2024-01-01 00:00").unwrap();
+        let after = |steps| {
+            minute
+                .moved_to(seconds.nth(minute.local(), steps).unwrap())
+                .to_string()
+        };
+        assert_eq!(after(1), "2024-01-01 00:00:30");
+        assert_eq!(after(2), "2024-01-01 00:01");
     }
 
     #[test]

@@ -340,7 +340,7 @@ describe('what an option does', () => {
 describe('breaker', () => {
   test('a call counts once, however many attempts it took, and an open one lets nothing through', async (t) => {
     answer = status(500);
-    const config = { circuitBreakerThreshold: 2, circuitBreakerTimeout: 50, retryCount: 2 };
+    const config = { circuitBreakerThreshold: 2, circuitBreakerTimeout: 1000, retryCount: 2 };
     const { connection, heard } = connect(t, config);
     await connection.send({ method: 'GET' });
     assert.equal(heard.count('circuit_breaker_opened'), 0);

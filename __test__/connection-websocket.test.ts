@@ -335,7 +335,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     });
 
     test('keepAlive: a server that has vanished is noticed by its silence', async () => {
-      const { heard } = await open({ keepAlive: 20, healthCheckTimeout: 50, autoReconnect: false });
+      const { heard } = await open({ keepAlive: 20, healthCheckTimeout: 500, autoReconnect: false });
       let pings = 0;
       server.sockets[0].on('ping', () => (pings += 1));
       await eventually(() => pings >= 3);

@@ -63,7 +63,7 @@ describe('BaseConnection', () => {
   });
 
   test('opens circuit breaker on failures and blocks subsequent send/receive until timeout', async (t) => {
-    const connection = closing(t, new Memory({ circuitBreakerThreshold: 2, circuitBreakerTimeout: 50 }));
+    const connection = closing(t, new Memory({ circuitBreakerThreshold: 2, circuitBreakerTimeout: 1000 }));
     const heard = new Heard(connection);
     await connection.connect();
     connection.failing = true;

@@ -140,7 +140,7 @@ describe('circuit breaker and retries', () => {
   });
 
   test('after the reset time one call decides', async () => {
-    const failing = client({ circuitBreakerThreshold: 1, circuitBreakerResetMs: 50, maxRetries: 0 });
+    const failing = client({ circuitBreakerThreshold: 1, circuitBreakerResetMs: 500, maxRetries: 0 });
     const changes: unknown[] = [];
     failing.on('state', ({ from, to }: MoorlineEvent) => changes.push(`${String(from)} → ${String(to)}`));
     server.misbehave({ kind: 'html', status: 500 });

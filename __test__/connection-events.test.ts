@@ -21,7 +21,7 @@ import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { type Running, serve, start } from './support/http';
 import { peersMissing } from './support/peers';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 
 const LIFECYCLE = [
   ...['connection_failed', 'authentication_failed', 'connection_lost', 'health_check_failed'],

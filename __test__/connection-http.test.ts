@@ -11,7 +11,7 @@ import { closing, Heard } from './support/connections';
 import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { converse, type Running, serve } from './support/http';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 
 let server: Running;
 /** What came, and how it is answered; by default `{}`. */

@@ -13,7 +13,7 @@ import { closing, records, type SocketServer, socketServer } from './support/con
 import { eventually } from './support/eventually';
 import { type Running, serve, start } from './support/http';
 import { peersMissing } from './support/peers';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 
 const SECRET = 'hunter2-very-secret';
 

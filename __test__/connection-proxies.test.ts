@@ -19,7 +19,7 @@ import { DebianServers } from './support/debian-servers';
 import { eventually } from './support/eventually';
 import { type Running, serve, start } from './support/http';
 import { peersMissing } from './support/peers';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 
 const microsocks = debianBinary('microsocks', 'microsocks');
 const tinyproxy = debianBinary('tinyproxy', 'tinyproxy-bin');

@@ -9,7 +9,7 @@ import { promptlyMs } from './contract';
 import { type EventServer, eventServer, Heard } from './support/connections';
 import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 
 describe('SSEConnection', () => {
   let server: EventServer;

@@ -10,7 +10,7 @@ import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { serve } from './support/http';
 import { peersMissing } from './support/peers';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 
 describe('WebSocketConnection', { skip: peersMissing() }, () => {
   let server: SocketServer;

@@ -20,7 +20,7 @@ import { closing, eventServer, Heard, socketServer } from './support/connections
 import { eventually } from './support/eventually';
 import { serve } from './support/http';
 import { peersMissing } from './support/peers';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 
 before(() => setLogger({}));
 after(() => setLogger(undefined));

@@ -16,13 +16,14 @@ import { eventually } from './support/eventually';
 import { serve } from './support/http';
 import { NixtlaServer } from './support/nixtla-server';
 import { peer, peersMissing } from './support/peers';
+import { listen } from './support/ports';
 
 const host = 'host, port, path or secret';
 
 /** A server that answers everything with 200 and a little JSON; its URL is there once the tests run. */
 function answering(): () => string {
   const server = createServer((_, response) => response.end('{"total":7}'));
-  before(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)));
+  before(() => listen(server));
   after(() => server.close());
   return () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
@@ -185,10 +186,9 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
     app.post('/webhooks', (request: any, response: any) =>
       response.json([request.body.toString(), request.webhook.valid]),
     );
-    const server = app.listen(0, '127.0.0.1');
+    const server = createServer(app);
+    const url = `http://127.0.0.1:${await listen(server)}/webhooks`;
     try {
-      await new Promise((resolve) => server.once('listening', resolve));
-      const url = `http://127.0.0.1:${server.address().port}/webhooks`;
       const genuine = await fetch(url, { method: 'POST', body: rawBody, headers });
       assert.deepEqual(await genuine.json(), [rawBody, true]);
       assert.equal((await fetch(url, { method: 'POST', body: `${rawBody} `, headers })).status, 401);

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
+import { listen } from './support/ports';
 
 describe('fault proxy', () => {
   let echo: Server;
@@ -20,8 +21,8 @@ describe('fault proxy', () => {
     echo = createServer((socket) => {
       echoing.push(socket);
       socket.on('error', () => undefined).pipe(socket);
-    }).listen(0, '127.0.0.1');
-    await once(echo, 'listening');
+    });
+    await listen(echo);
   });
 
   beforeEach(async (t) => {

@@ -1,9 +1,7 @@
 // HealthMonitor: what checkers may answer, what options do, what is told.
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 
@@ -16,6 +14,8 @@ import {
   type LogRecord,
   type MoorlineEvent,
 } from 'moorline';
+
+import { listen } from './support/ports';
 
 let warnings: LogRecord[];
 
@@ -73,8 +73,7 @@ describe('answers', () => {
       response.statusCode = request.url === '/ok' ? 204 : 500;
       response.end();
     });
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const base = `http://127.0.0.1:${await listen(server)}`;
     const monitor = new HealthMonitor();
     for (const path of ['ok', 'broken']) monitor.register(path, ({ signal }) => fetch(`${base}/${path}`, { signal }));
     const report = await monitor.checkAll();

@@ -7,7 +7,7 @@ import { Authority } from './support/certificates';
 import { debianBinary, skipWithout } from './support/debian';
 import { DebianServers } from './support/debian-servers';
 import { HttpTransport } from './support/http';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 
 const nginx = debianBinary('nginx', 'nginx');
 const nghttpd = debianBinary(

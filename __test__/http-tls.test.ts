@@ -18,7 +18,7 @@ import { Authority } from './support/certificates';
 import { eventually } from './support/eventually';
 import { HttpTransport, type Running, serve, start } from './support/http';
 import { HttpStage } from './support/http-stage';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 
 const authority = new Authority();
 const stranger = new Authority();

@@ -10,7 +10,7 @@ import { MoorlineError } from 'moorline';
 import { eventually } from './support/eventually';
 import { converse, HttpTransport, type Running, serve } from './support/http';
 import { HttpStage } from './support/http-stage';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;

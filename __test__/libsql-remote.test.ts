@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -12,7 +11,8 @@ import { createClient } from 'moorline/libsql';
 
 import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
-import { freePort, skipWithoutSqld, type Sqld, startSqld } from './support/servers';
+import { freePort, listen } from './support/ports';
+import { skipWithoutSqld, type Sqld, startSqld } from './support/servers';
 
 const loadTheirs = createRequire(join(__dirname, 'servers', 'package.json'));
 
@@ -179,8 +179,7 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
       }));
       response.end(JSON.stringify({ baton: `b${heard.length}`, base_url: null, results: answers }));
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const pool = open({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, poolSize: 1 });
+    const pool = open({ url: `http://127.0.0.1:${await listen(server)}`, poolSize: 1 });
     const transaction = await pool.transaction();
     refuses = true;
     const refused = await transaction.execute('INSERT INTO t VALUES (1)').catch((error: LibsqlError) => error);

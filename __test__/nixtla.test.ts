@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { inspect } from 'node:util';
@@ -24,6 +23,7 @@ import {
 import { Authority } from './support/certificates';
 import { eventually } from './support/eventually';
 import { NixtlaServer } from './support/nixtla-server';
+import { freePort } from './support/ports';
 
 let server: NixtlaServer;
 let savedKey: string | undefined;
@@ -64,12 +64,7 @@ const request: NixtlaForecastRequest = { timeseries: daily([1, 2, 3]), horizon: 
 
 /** An URL where nobody listens. */
 async function closedPort(): Promise<string> {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address() as AddressInfo;
-  listener.close();
-  await once(listener, 'close');
-  return `http://127.0.0.1:${port}`;
+  return `http://127.0.0.1:${await freePort()}`;
 }
 
 /** What a promise rejects with. */

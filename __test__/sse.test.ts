@@ -9,7 +9,7 @@ import { MoorlineError } from 'moorline';
 
 import { eventually } from './support/eventually';
 import { serve } from './support/http';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 import { type Heard, hear, stage, stream } from './support/sse';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */

@@ -9,7 +9,6 @@ import {
   type RequestListener,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { UnderlyingSource } from 'node:stream/web';
 import { describe, test } from 'node:test';
 
@@ -24,6 +23,7 @@ import {
 
 import { eventually } from './support/eventually';
 import { peer, peersMissing } from './support/peers';
+import { listen } from './support/ports';
 
 const secret = 's3cret';
 const body = '{ "name": "Zoë",\n "n": 1.0 }';
@@ -31,10 +31,10 @@ const verifier = new WebhookVerifier({ secret });
 
 /** Serves with `listener` while `work` runs. */
 async function serving<T>(listener: RequestListener, work: (origin: string) => Promise<T>): Promise<T> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const server = createServer(listener);
+  const port = await listen(server);
   try {
-    return await work(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    return await work(`http://127.0.0.1:${port}`);
   } finally {
     server.closeAllConnections();
     server.close();

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { describe, test } from 'node:test';
 
 import { peersMissing } from './support/peers';
-import { freePort } from './support/servers';
+import { freePort } from './support/ports';
 import { SLACK_MS, SocketStage } from './support/socket-stage';
 import { failure } from './support/websocket';
 

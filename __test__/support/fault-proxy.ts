@@ -1,7 +1,9 @@
 // A TCP proxy on loopback that misbehaves on command.
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { listen } from './ports';
 
 /** How bytes travel until told otherwise. */
 export type Fault =
@@ -43,8 +45,7 @@ export class FaultProxy {
   /** Starts a proxy in front of a port of this machine. */
   static async start(targetPort: number): Promise<FaultProxy> {
     const proxy = new FaultProxy({ host: '127.0.0.1', port: targetPort });
-    await proxy.#listen(0);
-    proxy.#port = (proxy.#listener.address() as AddressInfo).port;
+    proxy.#port = await listen(proxy.#listener);
     return proxy;
   }
 
@@ -104,7 +105,8 @@ export class FaultProxy {
 
   /** Accepts new connections again, on the same port. */
   async accept(): Promise<void> {
-    await this.#listen(this.#port);
+    this.#listener.listen(this.#port, '127.0.0.1');
+    await once(this.#listener, 'listening');
   }
 
   /** Ends everything. */
@@ -115,11 +117,6 @@ export class FaultProxy {
     if (!this.#listener.listening) return;
     this.#listener.close();
     await once(this.#listener, 'close');
-  }
-
-  async #listen(port: number): Promise<void> {
-    this.#listener.listen(port, '127.0.0.1');
-    await once(this.#listener, 'listening');
   }
 
   #join(client: Socket, target: { host: string; port: number }): void {

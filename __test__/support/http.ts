@@ -1,10 +1,11 @@
 // The HTTP transport behind the public face, and servers for it.
 import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 import type * as Http from '../../lib/http';
+import { listen } from './ports';
 
 export const { HttpTransport } = require(join(__dirname, '..', '..', 'dist', 'http.js')) as typeof Http;
 export type HttpTransport = Http.HttpTransport;
@@ -28,9 +29,7 @@ async function run(server: Server, scheme: string): Promise<Running> {
     sockets.add(socket);
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listen(server);
   return {
     port,
     url: `${scheme}://127.0.0.1:${port}`,

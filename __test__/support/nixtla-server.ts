@@ -9,6 +9,7 @@ import { decompress } from 'fzstd';
 
 import { NixtlaJobTable } from './nixtla-jobs';
 import { anomalies, crossValidation, forecast, Invalid, onlineAnomalies, type Body } from './nixtla-model';
+import { listen } from './ports';
 
 /** What the next requests get instead of an answer. */
 export type Misbehaviour =
@@ -63,8 +64,7 @@ export class NixtlaServer {
   /** Starts a server; over TLS when it is given a certificate. */
   static async start(tls?: ServerOptions): Promise<NixtlaServer> {
     const server = new NixtlaServer(tls);
-    server.#server.listen(0, '127.0.0.1');
-    await once(server.#server, 'listening');
+    await listen(server.#server);
     return server;
   }
 

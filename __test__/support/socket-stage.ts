@@ -1,11 +1,12 @@
 // Servers of `ws`, plain and over TLS, which do what a test tells them, and sockets that are ended after it.
 import { createServer, type IncomingMessage } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { after, afterEach, before } from 'node:test';
 
 import { Authority } from './certificates';
 import { peer } from './peers';
+import { listen } from './ports';
 import { Ears, type SocketOptions } from './websocket';
 
 /** What a bound may be exceeded by. */
@@ -34,10 +35,9 @@ export class SocketStage {
     before(async () => {
       for (const server of [http, https]) {
         server.on('upgrade', await this.#accept());
-        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
       }
-      this.port = (http.address() as AddressInfo).port;
-      this.securePort = (https.address() as AddressInfo).port;
+      this.port = await listen(http);
+      this.securePort = await listen(https);
     });
     after(() => {
       http.close().closeAllConnections();

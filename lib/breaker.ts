@@ -4,7 +4,8 @@ import type { CallOptions } from './call';
 import { Emitter } from './events';
 import { Guard, type Guarded } from './guard';
 import { log } from './logger';
-import { invalidType, readMatchers, type ErrorMatcher } from './match';
+import { invalidType } from './invalid';
+import { readMatchers, type ErrorMatcher } from './match';
 import { native, type Handle } from './native';
 import type { Policy as NativePolicy } from '../dist/native';
 

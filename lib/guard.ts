@@ -1,6 +1,7 @@
 import { Deadlines } from './deadlines';
 import { dress, MoorlineError, RetryError } from './error';
-import { invalidType, matches, type ErrorMatcher } from './match';
+import { invalidType } from './invalid';
+import { matches, type ErrorMatcher } from './match';
 import { native, type Handle } from './native';
 import { Abort, LATE, Running, type Attempt } from './running';
 import type { Policy as NativePolicy } from '../dist/native';

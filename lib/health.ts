@@ -2,6 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { Emitter } from './events';
 import { ask, type Answer, type HealthCheckFunction } from './health-answer';
+import { invalidType, invalidValue } from './invalid';
 import { log } from './logger';
 import { messageOf } from './message';
 import { native, type Handle } from './native';
@@ -115,10 +116,7 @@ export class HealthMonitor extends Emitter {
    * @param options `false` or `{ critical: false }` for what the service can do without.
    */
   register(name: string, checker: HealthCheckFunction, options?: boolean | HealthCheckOptions): void {
-    if (typeof checker !== 'function') {
-      const error = new TypeError(`checker must be a function, got ${inspect(checker, { depth: 0 })}`);
-      throw Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
-    }
+    if (typeof checker !== 'function') throw invalidType('checker', 'a function', checker);
     if (native.healthRegister(this.#monitor, name, options)) {
       log('warn', 'health.replaced', name, () => ({ name }));
       this.#abandon(name, `Health checker '${name}' was replaced`);
@@ -152,8 +150,7 @@ export class HealthMonitor extends Emitter {
   async check(name: string): Promise<HealthCheckResult> {
     const result = await this.#result(name);
     if (result) return result;
-    const error = new TypeError(`Health checker '${name}' not registered`);
-    throw Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
+    throw invalidValue(`Health checker '${name}' not registered`);
   }
 
   /** Runs all checkers in parallel. Never rejects, and takes no longer than the longest timeout. */

@@ -3,6 +3,7 @@ import { dress, failureRecord, MoorlineError } from './error';
 import { type HeadersInit, headerLines } from './http-headers';
 import { type Crossed, HTTPResponse } from './http-response';
 import { pump, type StreamedBody } from './http-stream';
+import { invalidValue } from './invalid';
 import { type Cancel, type Handle, type HttpBodyQueue, type HttpCallOptions, type HttpEngine, native } from './native';
 
 /** What a call may set for itself, and a transport for all of its calls. Milliseconds and bytes. */
@@ -162,7 +163,7 @@ export function methodOf({ method, body }: Pick<HttpRequest, 'method' | 'body'>)
 
 function checked(method: string): string {
   if (!/\s/.test(method)) return method;
-  throw Object.assign(new TypeError('request.method has a space in it'), { code: 'ERR_INVALID_ARG_VALUE' });
+  throw invalidValue('request.method has a space in it');
 }
 
 /** As the URL standard has it: tabs and line breaks are not part of a URL. A line break would begin a header. */

@@ -1,6 +1,5 @@
-import { inspect } from 'node:util';
-
 import { ERROR_KINDS, MoorlineError, type ErrorKind } from './error';
+import { invalidType, invalidValue } from './invalid';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
@@ -29,16 +28,7 @@ export function readMatchers(path: string, given: unknown): readonly ErrorMatche
   }
   for (const kind of given.filter((one) => typeof one === 'string')) {
     if (ERROR_KINDS.includes(kind as ErrorKind)) continue;
-    const error = new TypeError(
-      `${path} has '${kind}', which is no error kind; the kinds are ${ERROR_KINDS.join(', ')}`,
-    );
-    throw Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
+    throw invalidValue(`${path} has '${kind}', which is no error kind; the kinds are ${ERROR_KINDS.join(', ')}`);
   }
   return given as ErrorMatcher[];
-}
-
-/** A programmer's mistake, as Node reports it. */
-export function invalidType(path: string, expected: string, given: unknown): TypeError {
-  const error = new TypeError(`${path} must be ${expected}, got ${inspect(given, { depth: 0 })}`);
-  return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }

@@ -1,6 +1,7 @@
 import { call } from './call';
 import { dress, type MoorlineError } from './error';
 import { headerLines, type HeadersInit } from './http-headers';
+import { invalidValue } from './invalid';
 import { type EventStream, type Handle, native } from './native';
 import type { EventStreamCursor } from './sse-cursor';
 import { readEvents, SSEEvent, type StreamNews } from './sse-events';
@@ -246,8 +247,7 @@ type Told = [text: string, closed: [stopped: boolean, failure: string | undefine
 
 function checkedId(id: string): string {
   if (!/[\r\n\0]/.test(id)) return id;
-  const message = 'options.lastEventId must have no line break and no NUL';
-  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
+  throw invalidValue('options.lastEventId must have no line break and no NUL');
 }
 
 function bodyOf(body: unknown): { body?: string | Uint8Array; type?: string } {

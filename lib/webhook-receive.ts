@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import { outOfRange } from './invalid';
 import { log } from './logger';
 import { messageOf } from './message';
 import type { RequestVerificationResult, WebhookHeaders, WebhookVerifier } from './webhook';
@@ -77,9 +78,7 @@ export async function receiveWebhook(
 
 function boundsOf({ limitBytes = DEFAULT_LIMIT_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS }: ReceiveOptions): Bounds {
   for (const [name, value] of Object.entries({ limitBytes, timeoutMs })) {
-    if (typeof value === 'number' && value > 0) continue;
-    const error = new RangeError(`options.${name} must be a number > 0, got ${String(value)}`);
-    throw Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+    if (typeof value !== 'number' || !(value > 0)) throw outOfRange(`options.${name}`, 'a number > 0', value);
   }
   return { limitBytes, timeoutMs };
 }

@@ -1,3 +1,4 @@
+import { outOfRange } from './invalid';
 import { native, type Handle } from './native';
 import type { WebhookReplayStore as NativeStore } from '../dist/native';
 
@@ -23,8 +24,7 @@ export class MemoryReplayStore implements WebhookReplayStore {
   /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
   constructor({ capacity = 100_000 }: { capacity?: number | undefined } = {}) {
     if (!Number.isInteger(capacity) || capacity < 1) {
-      const error = new RangeError(`options.capacity must be a whole number ≥ 1, got ${capacity}`);
-      throw Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+      throw outOfRange('options.capacity', 'a whole number ≥ 1', capacity);
     }
     this.#store = native.webhookReplayCreate(capacity);
   }

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 
 import { crypto } from './builtins';
+import { outOfRange } from './invalid';
 import { log } from './logger';
 import { messageOf } from './message';
 import { native, type Handle } from './native';
@@ -115,15 +116,13 @@ function isRaw(payload: unknown): payload is string | Uint8Array {
 function seconds(timestamp: number | undefined): number {
   if (timestamp === undefined) return Math.floor(Date.now() / 1000);
   if (Number.isInteger(timestamp) && timestamp >= 0 && timestamp < 1e12) return timestamp;
-  const error = new RangeError(`timestamp must be whole seconds since the epoch, got ${timestamp}`);
-  throw Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+  throw outOfRange('timestamp', 'whole seconds since the epoch', timestamp);
 }
 
 /** The clock a request is judged by. */
 function clock(now = Date.now()): number {
   if (Number.isFinite(now)) return now;
-  const error = new RangeError(`request.now must be milliseconds since the epoch, got ${String(now)}`);
-  throw Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+  throw outOfRange('request.now', 'milliseconds since the epoch', now);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import type { LogLevel } from '../logger';
-import { invalidType } from '../match';
+import { invalidType, invalidValue } from '../invalid';
 import { native } from '../native';
 import { redacted } from './redaction';
 import type { ConnectionType, RecoveryStrategy, SecurityLevel } from './state';
@@ -130,7 +130,7 @@ export function resolveConfig(given: ConnectionConfig, type: ConnectionType): Re
 /** @internal The URL that a connection cannot do without; `service` is what its kind is called. */
 export function requireUrl({ url }: ResolvedConnectionConfig, service: string): string {
   if (url !== undefined) return url;
-  throw Object.assign(new TypeError(`${service} connection requires a URL`), { code: 'ERR_INVALID_ARG_VALUE' });
+  throw invalidValue(`${service} connection requires a URL`);
 }
 
 function resolve(

@@ -1,6 +1,6 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { invalidType } from '../match';
+import { invalidType } from '../invalid';
 import { native, type Handle } from '../native';
 import type { ConnectionTracker } from '../../dist/native';
 import type { ConnectionMetrics } from './state';

@@ -5,7 +5,7 @@ import { call, type CallOptions } from '../call';
 import { dress, MoorlineError } from '../error';
 import { Emitter, type EventName } from '../events';
 import { log } from '../logger';
-import { invalidType } from '../match';
+import { invalidType } from '../invalid';
 import { messageOf } from '../message';
 import { native, type Handle } from '../native';
 import type { ObjectPool } from '../../dist/native';

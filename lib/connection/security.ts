@@ -1,3 +1,4 @@
+import { invalidValue } from '../invalid';
 import { native } from '../native';
 import { SecurityLevel } from './state';
 
@@ -46,6 +47,5 @@ export class ConnectionSecurity {
 /** A line break in a secret would be another header. */
 function checked(path: string, secret: string): string {
   if (typeof secret === 'string' && !/[^\t\x20-\x7e\x80-\xff]/.test(secret)) return secret;
-  const error = new TypeError(`${path} must be a string that can stand in a header`);
-  throw Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
+  throw invalidValue(`${path} must be a string that can stand in a header`);
 }

@@ -5,7 +5,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { CircuitBreaker, type ConnectionConfig, setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
 import { promptlyMs } from './contract';
-import { closing, eventServer, Heard, type SocketServer, socketServer } from './support/connections';
+import { closing, eventServer, Maker, type SocketServer, socketServer } from './support/connections';
 import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { peersMissing } from './support/peers';
@@ -19,7 +19,6 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
   let proxy: FaultProxy;
   /** One that nothing happens to but what `settled` does. */
   let bystander: SocketServer;
-  let made: WebSocketConnection[] = [];
 
   before(async () => (bystander = await socketServer()));
   after(() => bystander.close());
@@ -30,25 +29,17 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
     proxy = await FaultProxy.start(server.port);
   });
   afterEach(async () => {
-    await Promise.all(made.map((connection) => connection.disconnect()));
-    made = [];
+    await maker.close();
     await eventually(() => proxy.connections + server.sockets.length + other.sockets.length === 0);
     await Promise.all([proxy.close(), server.close(), other.close()]);
   });
 
-  function make(config: ConnectionConfig = {}) {
+  const maker = new Maker((config) => {
     const url = `ws://127.0.0.1:${proxy.port}`;
     const quick = { monitoring: false, retryDelay: 1, compression: false };
-    const connection = new WebSocketConnection({ url, ...quick, ...config });
-    made.push(connection);
-    return { connection, heard: new Heard(connection) };
-  }
-
-  async function open(config: ConnectionConfig = {}) {
-    const opened = make(config);
-    assert.equal(await opened.connection.connect(), true);
-    return opened;
-  }
+    return new WebSocketConnection({ url, ...quick, ...config });
+  });
+  const { open } = maker;
 
   /** One that had to go to the other server, and looks for the first one often. */
   async function openOther(config: ConnectionConfig = {}) {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-import { type ConnectionConfig, type MoorlineError, setLogger, SSEConnection } from 'moorline';
+import { type MoorlineError, setLogger, SSEConnection } from 'moorline';
 
 import { promptlyMs } from './contract';
-import { type EventServer, eventServer, Heard } from './support/connections';
+import { type EventServer, eventServer, Maker } from './support/connections';
 import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { freePort } from './support/ports';
@@ -15,7 +15,6 @@ describe('SSEConnection', () => {
   let server: EventServer;
   let proxy: FaultProxy;
   let refuse: (request: IncomingMessage, response: ServerResponse) => boolean;
-  let made: SSEConnection[] = [];
 
   before(async () => {
     setLogger({});
@@ -30,25 +29,17 @@ describe('SSEConnection', () => {
   });
   afterEach(async () => {
     proxy.set({ kind: 'none' });
-    await Promise.all(made.map((connection) => connection.disconnect()));
-    made = [];
+    await maker.close();
     refuse = () => false;
     await eventually(() => server.streams.length === 0);
     server.requests.length = 0;
   });
 
-  function make(config: ConnectionConfig = {}) {
-    const url = `http://127.0.0.1:${proxy.port}/events`;
-    const connection = new SSEConnection({ url, monitoring: false, retryDelay: 1, ...config });
-    made.push(connection);
-    return { connection, heard: new Heard(connection) };
-  }
-
-  async function open(config: ConnectionConfig = {}) {
-    const opened = make(config);
-    assert.equal(await opened.connection.connect(), true);
-    return opened;
-  }
+  const maker = new Maker(
+    (config) =>
+      new SSEConnection({ url: `http://127.0.0.1:${proxy.port}/events`, monitoring: false, retryDelay: 1, ...config }),
+  );
+  const { make, open } = maker;
 
   test('connects once, with its headers; send is false, which is no error', async () => {
     const { connection, heard } = await open({ customHeaders: { 'X-API-Key': 'k' } });
@@ -168,7 +159,7 @@ describe('SSEConnection', () => {
       server.send('data: first\n\n');
       assert.equal((await connection.receive()).data, 'first');
     } finally {
-      await Promise.all(made.map((connection) => connection.disconnect()));
+      await maker.close();
       await second.close();
     }
   });

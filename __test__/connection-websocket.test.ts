@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test, type TestContext } from 'node:test';
 
-import { type ConnectionConfig, type MoorlineError, setLogger, WebSocketConnection } from 'moorline';
+import { type MoorlineError, setLogger, WebSocketConnection } from 'moorline';
 
 import { promptlyMs } from './contract';
-import { Heard, type SocketServer, socketServer } from './support/connections';
+import { Maker, type SocketServer, socketServer } from './support/connections';
 import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { serve } from './support/http';
@@ -18,8 +18,6 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
   /** What the server does with a message; by default it sends it back. */
   let onMessage: (socket: any, data: Buffer, binary: boolean) => unknown;
   const echo = (socket: any, data: Buffer, binary: boolean) => socket.send(data, { binary });
-
-  let made: WebSocketConnection[] = [];
 
   before(async () => {
     setLogger({});
@@ -37,26 +35,18 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
   });
   afterEach(async () => {
     proxy.set({ kind: 'none' });
-    await Promise.all(made.map((connection) => connection.disconnect()));
-    made = [];
+    await maker.close();
     onMessage = echo;
     server.handshakes.length = 0;
     await eventually(() => server.sockets.length === 0);
   });
 
-  /** A connection through the proxy, quick to come back and without checks of its own. */
-  function make(config: ConnectionConfig = {}) {
-    const url = `ws://127.0.0.1:${proxy.port}`;
-    const connection = new WebSocketConnection({ url, monitoring: false, retryDelay: 1, ...config });
-    made.push(connection);
-    return { connection, heard: new Heard(connection) };
-  }
-
-  async function open(config: ConnectionConfig = {}) {
-    const opened = make(config);
-    assert.equal(await opened.connection.connect(), true);
-    return opened;
-  }
+  /** Connections through the proxy, quick to come back and without checks of their own. */
+  const maker = new Maker(
+    (config) =>
+      new WebSocketConnection({ url: `ws://127.0.0.1:${proxy.port}`, monitoring: false, retryDelay: 1, ...config }),
+  );
+  const { make, open } = maker;
 
   describe('connect', () => {
     test('is true once it is open, and at once when it is already', async () => {

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Server } from 'node:net';
 import type { TestContext } from 'node:test';
 
-import { type BaseConnection, type ConnectionEvent, type LogRecord, setLogger } from 'moorline';
+import { type BaseConnection, type ConnectionConfig, type ConnectionEvent, type LogRecord, setLogger } from 'moorline';
 
 import { eventually } from './eventually';
 import { type Running, start } from './http';
@@ -48,6 +48,34 @@ export class Heard {
   async until(type: string, count = 1): Promise<ConnectionEvent> {
     await eventually(() => this.count(type) >= count, 10_000);
     return this.of(type).at(-1)!;
+  }
+}
+
+/** Makes the connections of a file's tests, each heard from its beginning. */
+export class Maker<C extends BaseConnection> {
+  readonly #create: (config: ConnectionConfig) => C;
+  #made: C[] = [];
+
+  constructor(create: (config: ConnectionConfig) => C) {
+    this.#create = create;
+  }
+
+  readonly make = (config: ConnectionConfig = {}) => {
+    const connection = this.#create(config);
+    this.#made.push(connection);
+    return { connection, heard: new Heard(connection) };
+  };
+
+  /** One that is open. */
+  readonly open = async (config?: ConnectionConfig) => {
+    const opened = this.make(config);
+    assert.equal(await opened.connection.connect(), true);
+    return opened;
+  };
+
+  /** Closes all that were made. */
+  async close(): Promise<void> {
+    await Promise.all(this.#made.splice(0).map((connection) => connection.disconnect()));
   }
 }
 

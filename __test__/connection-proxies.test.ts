@@ -23,7 +23,7 @@ import { freePort } from './support/ports';
 
 const microsocks = debianBinary('microsocks', 'microsocks');
 const tinyproxy = debianBinary('tinyproxy', 'tinyproxy-bin');
-const danted = debianBinary('danted', 'dante-server', 'libwrap0');
+const danted = debianBinary('danted', 'dante-server');
 
 /** Where the proxies come from, so that a server sees who asks it. */
 const SOCKS_ADDRESS = '127.0.0.2';

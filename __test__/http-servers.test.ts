@@ -10,15 +10,7 @@ import { HttpTransport } from './support/http';
 import { freePort } from './support/ports';
 
 const nginx = debianBinary('nginx', 'nginx');
-const nghttpd = debianBinary(
-  'nghttpd',
-  'nghttp2-server',
-  'libev4',
-  'libjansson4',
-  'libc-ares2',
-  'libjemalloc2',
-  'libxml2',
-);
+const nghttpd = debianBinary('nghttpd', 'nghttp2-server');
 const tinyproxy = debianBinary('tinyproxy', 'tinyproxy-bin');
 
 describe('servers of other people', { skip: skipWithout(nginx, nghttpd, tinyproxy), timeout: 60_000 }, () => {

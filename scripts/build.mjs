@@ -6,15 +6,19 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { bundleTypings } from './typings.mjs';
 import { hostTarget, installPackages, isMain, root, tool } from './run.mjs';
+import { sysrootEnvironment } from './sysroot.mjs';
+import { bundleTypings } from './typings.mjs';
 
 export function buildAddon({ release = false, probe = !release, directory = 'dist' } = {}) {
   // The bridge's test functions are in no build that ships.
   const flavour = [...(release ? ['--release'] : []), ...(probe ? ['--features', 'probe'] : [])];
   const out = ['--platform', '--no-js', '--dts', 'native.d.ts', '--output-dir', directory];
-  tool('napi', ['build', '--target', hostTarget(), ...flavour, ...out], {
+  const target = hostTarget();
+  tool('napi', ['build', '--target', target, ...flavour, ...out], {
     stdio: ['ignore', 'ignore', 'inherit'],
+    // What users get runs on older systems than the one that it was built on.
+    env: { ...process.env, ...(release ? sysrootEnvironment(target) : {}) },
   });
 }
 

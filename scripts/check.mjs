@@ -1,31 +1,30 @@
 // Everything that can be said without running the product: `npm run check`.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { buildAddon, compileFace } from './build.mjs';
-import { fail, hostTarget, installPackages, isMain, root, run, stage, tool } from './run.mjs';
+import { fail, hostTarget, installPackages, isMain, root, run, stage, succeeds, tool } from './run.mjs';
 import { staleTypings } from './typings.mjs';
 
-export async function check() {
-  await stage('packages', () => installPackages());
-  await stage('format', () => {
-    run('cargo', ['fmt', '--all', '--check']);
-    tool('prettier', ['--check', '--log-level', 'warn', '.']);
-  });
-  await stage('architecture', () => run(process.execPath, [join(root, 'scripts', 'architecture.mjs')]));
-  // In a process of its own: its linter comes from the packages that were installed above.
-  await stage('workflows', () => run(process.execPath, [join(root, 'scripts', 'workflows.mjs')]));
-  await stage('clippy', () =>
+const script = (name, ...args) => run(process.execPath, [join(root, 'scripts', name), ...args]);
+
+const STAGES = {
+  packages: () => installPackages(),
+  rustfmt: () => run('cargo', ['fmt', '--all', '--check']),
+  prettier: () => tool('prettier', ['--check', '--log-level', 'warn', '.']),
+  architecture: () => script('architecture.mjs'),
+  workflows: () => script('workflows.mjs'),
+  clippy: () =>
     run('cargo', [
       ...['clippy', '--quiet', '--workspace', '--lib', '--tests', '--features', 'probe', '--target', hostTarget()],
       ...['--', '-D', 'warnings'],
     ]),
-  );
-  await stage('build', () => {
+  build() {
     buildAddon();
     compileFace();
-  });
-  await stage('types', () => {
+  },
+  types() {
     const stale = staleTypings();
     if (stale.length > 0)
       fail(`${stale.join(', ')} no longer says what lib/ says: run \`npm run build\` and review it`);
@@ -34,8 +33,30 @@ export async function check() {
       const project = join('__test__', 'types', `tsconfig.${resolution}.json`);
       if (existsSync(join(root, project))) tool('tsc', ['--project', project]);
     }
-  });
-  await stage('docs', () => run(process.execPath, [join(root, 'scripts', 'docs.mjs'), '--check']));
+  },
+  docs: () => script('docs.mjs', '--check'),
+};
+
+/** Without these nothing after them can be said. */
+export const NEEDED = ['packages', 'build'];
+
+/** Runs every stage, each in a process of its own, so that one that fails hides no other; gives the names of those. */
+export async function check() {
+  const failed = [];
+  for (const name of Object.keys(STAGES)) {
+    await stage(name, () => {
+      if (!succeeds(process.execPath, [fileURLToPath(import.meta.url), name])) failed.push(name);
+    });
+    if (NEEDED.includes(failed.at(-1))) break;
+  }
+  return failed;
 }
 
-if (isMain(import.meta.url)) await check();
+if (isMain(import.meta.url)) {
+  const [name] = process.argv.slice(2);
+  if (name) await STAGES[name]();
+  else {
+    const failed = await check();
+    if (failed.length > 0) fail(`failed: ${failed.join(', ')}`);
+  }
+}

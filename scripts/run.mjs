@@ -14,6 +14,13 @@ export function run(command, args, options = {}) {
   return result;
 }
 
+/** Whether `command`, run in the project, succeeds. */
+export function succeeds(command, args, options = {}) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+  if (error) console.error(`${command} could not be started: ${error.message}`);
+  return status === 0;
+}
+
 /** The trimmed output of `command`, or undefined when it fails. */
 export function output(command, args, options = {}) {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', ...options });
@@ -36,9 +43,9 @@ export function tool(name, args, options) {
 }
 
 /** Runs npm: the one that runs this script where there is one, because npm itself is a shell script on Windows. */
-export function npm(args, options) {
+export function npm(args, options, start = run) {
   const self = process.env.npm_execpath;
-  return self?.endsWith('npm-cli.js') ? run(process.execPath, [self, ...args], options) : run('npm', args, options);
+  return self?.endsWith('npm-cli.js') ? start(process.execPath, [self, ...args], options) : start('npm', args, options);
 }
 
 /** What npm says. */
@@ -46,14 +53,14 @@ export const npmOutput = (args, options) =>
   npm(args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], ...options }).stdout;
 
 /** Whether `url` is the script that was started, not a module of it. */
-export const isMain = (url) => fileURLToPath(url) === realpathSync(process.argv[1]);
+export const isMain = (url) => process.argv[1] !== undefined && fileURLToPath(url) === realpathSync(process.argv[1]);
 
-/** Installs the npm packages of `directory` when they are missing or older than its lock file. */
-export function installPackages(directory = root) {
+/** Installs the npm packages of `directory` when they are missing or older than its lock file, by `start`. */
+export function installPackages(directory = root, start = run) {
   const lock = join(directory, 'package-lock.json');
   const installed = join(directory, 'node_modules', '.package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
-  npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: directory });
+  npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: directory }, start);
 }
 
 /** The Rust target of this machine. napi passes `--target`, so every cargo call must, or all compiles twice. */

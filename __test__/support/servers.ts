@@ -1,13 +1,13 @@
 // Real servers for the tests, each on a free port of the loopback interface, stopped by its own process.
 //
-// A server comes from the package that carries its binary. One that cannot be had skips its tests loudly, or fails
-// them when MOORLINE_REQUIRE_SERVERS=1.
+// A server comes from the package that carries its binary.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { eventually } from './eventually';
+import { missing } from './missing';
 import { freePort } from './ports';
 
 const packages = join(__dirname, '..', 'servers');
@@ -44,10 +44,7 @@ function sqldBinary(): { path: string } | { missing: string } {
 export function skipWithoutSqld(): string | false {
   const binary = sqldBinary();
   if ('path' in binary) return false;
-  const reason = `sqld is missing: ${binary.missing}`;
-  if (process.env['MOORLINE_REQUIRE_SERVERS'] === '1') throw new Error(reason);
-  console.error(`SKIPPED for want of a server: ${reason}`);
-  return reason;
+  return missing(`sqld: ${binary.missing}`);
 }
 
 /** Starts sqld with an empty database; `args` are further arguments. */

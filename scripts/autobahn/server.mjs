@@ -3,14 +3,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 
+import { unpack } from '../debian.mjs';
 import { root } from '../run.mjs';
 
 const home = join(root, 'target', 'autobahn');
 const installed = join(home, 'installed');
 
-/** The last Debian with Python 2.7; its packages are extracted, not installed. */
+/** The last Debian with Python 2.7. */
 const SUITE = 'bullseye';
 const DEBS = [
   ...['python2.7-minimal', 'libpython2.7-minimal', 'libpython2.7-stdlib', 'libpython2.7-dev'],
@@ -39,12 +40,16 @@ from autobahntestsuite import wstest
 wstest.run()
 `;
 
-const python2 = join(home, 'debian', 'usr', 'bin', 'python2.7');
+const usr = join(home, 'debian', 'usr');
+const python2 = join(usr, 'bin', 'python2.7');
 const environment = (...path) => ({
   ...process.env,
-  LD_LIBRARY_PATH: join(home, 'debian', 'usr', 'lib', 'x86_64-linux-gnu'),
-  PYTHONHOME: join(home, 'debian', 'usr'),
-  CPATH: join(home, 'debian', 'usr', 'include'),
+  LD_LIBRARY_PATH: join(usr, 'lib', 'x86_64-linux-gnu'),
+  PYTHONHOME: usr,
+  // For what is compiled: Python would look in the system's own directories, with the compiler that it was built by.
+  CPATH: [join(usr, 'include', 'python2.7'), join(usr, 'include')].join(delimiter),
+  CC: 'cc',
+  LDSHARED: 'cc -shared',
   PYTHONPATH: path.map((part) => join(home, part)).join(':'),
 });
 
@@ -59,39 +64,6 @@ function must(what, command, args, options = {}) {
   throw new Error(`${what} failed: ${error?.message ?? stderr.trim().split('\n').slice(-3).join('; ')}`);
 }
 
-/** The mirror that this machine installs from. */
-function mirror() {
-  const directory = '/etc/apt/sources.list.d';
-  const lists = existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : [];
-  for (const list of ['/etc/apt/sources.list', ...lists].filter((path) => existsSync(path))) {
-    const text = readFileSync(list, 'utf8');
-    const found = text.match(/^(?:URIs:|deb(?: \[.*?\])?)\s*(\S+\/debian)\/?(?:\s|$)/m);
-    if (found) return found[1];
-  }
-  throw new Error('apt names no Debian mirror');
-}
-
-function installPython() {
-  const apt = join(home, 'apt');
-  for (const part of ['lists/partial', 'cache/archives/partial', 'debs']) {
-    mkdirSync(join(apt, part), { recursive: true });
-  }
-  const key = '/usr/share/keyrings/debian-archive-keyring.gpg';
-  writeFileSync(join(apt, 'sources.list'), `deb [signed-by=${key}] ${mirror()} ${SUITE} main\n`);
-  writeFileSync(join(apt, 'status'), '');
-  const own = { 'Dir::Etc::SourceList': 'sources.list', 'Dir::State::Lists': 'lists', 'Dir::Cache': 'cache' };
-  const options = Object.entries({ ...own, 'Dir::State::Status': 'status' }).flatMap(([name, path]) => [
-    '-o',
-    `${name}=${join(apt, path)}`,
-  ]);
-  options.push('-o', 'Dir::Etc::SourceParts=/nonexistent', '-qq');
-  must('reading the package lists', 'apt-get', [...options, 'update']);
-  must('fetching Python 2.7', 'apt-get', [...options, 'download', ...DEBS], { cwd: join(apt, 'debs') });
-  for (const deb of readdirSync(join(apt, 'debs'))) {
-    must('extracting Python 2.7', 'dpkg-deb', ['-x', join(apt, 'debs', deb), join(home, 'debian')]);
-  }
-}
-
 function installPackages() {
   const pip = ['-m', 'pip', '-q', '--disable-pip-version-check', '--no-python-version-warning'];
   const wheels = ['download', '-q', '--no-deps', '--only-binary=:all:', '--python-version', '2.7', '-d', 'wheels'];
@@ -101,7 +73,8 @@ function installPackages() {
   }
   const env = environment('tools', 'site');
   must('installing packages', python2, [...pip, 'install', '--no-deps', '--target', 'site', ...PACKAGES], { env });
-  const build = ['install', '--no-deps', '--no-build-isolation', '--target', 'site', ACCELERATOR];
+  // What an earlier run compiled would hide that it cannot be compiled here.
+  const build = ['install', '--no-cache-dir', '--no-deps', '--no-build-isolation', '--target', 'site', ACCELERATOR];
   must('building the accelerator', python2, [...pip, ...build], { env });
   writeFileSync(join(home, 'site', 'zope', '__init__.py'), '');
   const sources = ['download', '--no-deps', '--no-binary', ':all:', '--no-build-isolation', '-d', 'sources'];
@@ -118,7 +91,7 @@ export function install() {
   if (process.platform !== 'linux' || process.arch !== 'x64') throw new Error('it is installed on Linux x64 only');
   rmSync(home, { recursive: true, force: true });
   mkdirSync(home, { recursive: true });
-  installPython();
+  unpack(DEBS, join(home, 'debian'), SUITE);
   installPackages();
   writeFileSync(`${installed}.new`, '');
   renameSync(`${installed}.new`, installed);

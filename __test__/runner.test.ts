@@ -40,7 +40,7 @@ describe('a run', { concurrency: 2 }, () => {
     const { total, printed } = await run(['fails', 'leaves', 'lacks']);
     assert.deepEqual(total.failed.toSorted(), [
       '__test__/runner/fails.ts: fails',
-      '__test__/runner/leaves.ts: no test of it reported anything',
+      '__test__/runner/leaves.ts: its process ended in leaves',
     ]);
     assert.equal(total.passed, 2);
     assert.match(printed, /as it must/);

@@ -1,4 +1,7 @@
 // A file of tests whose process ends in the middle.
 import { test } from 'node:test';
 
-test('leaves', () => process.exit(0));
+test('leaves', async () => {
+  await new Promise((resolve) => setTimeout(resolve));
+  process.exit(0);
+});

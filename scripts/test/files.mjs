@@ -49,14 +49,14 @@ async function runFile(file, timeoutMs) {
   const [events, missing] = [join(directory, 'events'), join(directory, 'missing')];
   const reporters = [
     ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
-    ...[`--test-reporter=${EVENTS}`, `--test-reporter-destination=${events}`],
+    ...[`--test-reporter=${EVENTS}`, '--test-reporter-destination=stderr'], // It writes nothing there.
   ];
   const child = spawn(
     process.execPath,
     ['--import', 'tsx', ...reportOptions(directory, 'report.json'), ...reporters, file],
     {
       cwd: root,
-      env: { ...process.env, MOORLINE_MISSING: missing },
+      env: { ...process.env, MOORLINE_MISSING: missing, MOORLINE_EVENTS: events },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     },

@@ -5,8 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 export function outcomeOf(path) {
   const outcome = { passed: 0, skipped: 0, failed: [], pending: [] };
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
-  // The last line may be half written.
-  for (const line of text.split('\n').slice(0, -1)) count(JSON.parse(line), outcome);
+  for (const line of text.split('\n').filter(Boolean)) count(JSON.parse(line), outcome);
   outcome.pending = outcome.pending.map(({ name }) => name);
   return outcome;
 }

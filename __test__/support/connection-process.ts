@@ -50,12 +50,12 @@ async function serve(): Promise<void> {
     if (request.url === FLOOD) flood(response);
     if (request.url === ONE) response.write('data: {"n":1}\n\n');
   });
+  const { url } = await start(server, 'http');
   const { WebSocketServer } = await peer('ws');
   new WebSocketServer({ server }).on('connection', (socket: any) => {
     socket.on('error', () => undefined);
     socket.on('message', (data: Buffer, binary: boolean) => socket.send(data, { binary }));
   });
-  const { url } = await start(server, 'http');
   process.once('disconnect', () => process.exit());
   process.send?.(url);
 }

@@ -110,6 +110,8 @@ export async function socketServer(
   const { WebSocketServer } = await peer('ws');
   const sockets: any[] = [];
   const handshakes: IncomingMessage[] = [];
+  // Only once it listens: from then on errors of the server are ws's own, and nobody would hear that a port is taken.
+  const running = await start(server, 'key' in server ? 'wss' : 'ws');
   const webSockets = new WebSocketServer({ server, ...options });
   webSockets.on('connection', (socket: any, request: IncomingMessage) => {
     handshakes.push(request);
@@ -118,7 +120,6 @@ export async function socketServer(
     socket.on('close', () => sockets.splice(sockets.indexOf(socket), 1));
     onSocket(socket, request);
   });
-  const running = await start(server, 'key' in server ? 'wss' : 'ws');
   return { ...running, sockets, handshakes };
 }
 

@@ -2,29 +2,23 @@
 //
 // Port 0 would be one of those that the system gives to everybody: as soon as a test closes its server, the next
 // server of another process may get the port, and the requests that were meant to find nobody. These lie below that
-// range, each process counts from a place of its own, and none is used twice.
+// range. A process takes blocks of them: it holds the first port of a block for as long as it lives, so no other takes
+// the same, and uses each of the others once.
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
 const FIRST = 10_000;
-const COUNT = 22_000;
-/** About as many as one file of tests takes. */
-const EACH = 499;
+const EACH = 100;
+const BLOCKS = 220;
 
-let next = (process.pid * EACH) % COUNT;
+let block: Promise<number> | undefined;
+let used = EACH;
 
 /** Lets `server` listen on loopback, on a port that was never used here; gives the port. */
 export async function listen(server: Server): Promise<number> {
-  for (let tries = 0; tries < COUNT; tries++) {
-    const port = FIRST + next;
-    next = (next + 1) % COUNT;
-    try {
-      server.listen(port, '127.0.0.1');
-      await once(server, 'listening');
-      return port;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    }
+  for (let tries = 0; tries < EACH; tries++) {
+    const port = await next();
+    if (await listens(server, port)) return port;
   }
   throw new Error('no port is free');
 }
@@ -35,4 +29,35 @@ export async function freePort(): Promise<number> {
   const port = await listen(server);
   await new Promise((resolve) => server.close(resolve));
   return port;
+}
+
+/** False when somebody else has the port. */
+async function listens(server: Server, port: number): Promise<boolean> {
+  server.listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+    throw error;
+  }
+}
+
+/** The next port of this process. */
+async function next(): Promise<number> {
+  if (used === EACH) {
+    block = take();
+    used = 1;
+  }
+  const offset = used++;
+  return (await block!) + offset;
+}
+
+/** Takes a block that nobody has; gives its first port. */
+async function take(): Promise<number> {
+  for (let tries = 0; tries < BLOCKS; tries++) {
+    const first = FIRST + ((process.pid + tries) % BLOCKS) * EACH;
+    if (await listens(createServer().unref(), first)) return first;
+  }
+  throw new Error('no block of ports is free');
 }

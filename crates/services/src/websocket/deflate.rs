@@ -6,6 +6,8 @@ use super::{extension::Agreement, violation::Violation};
 
 /// What ends each message on the wire is left out, and put back here.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+/// A message without any bytes: an empty block less its tail (RFC 7692, 7.2.3.6).
+const EMPTY: u8 = 0;
 /// Small messages on the way of a runtime thread: most of the gain for a third of the time of the usual level.
 const LEVEL: u32 = 4;
 /// Output grows by at least and at most so much at once.
@@ -17,6 +19,8 @@ pub(super) const COMPRESS_STEP: usize = 32 * 1024;
 pub(super) struct Inflater {
     stream: Decompress,
     forget: bool,
+    /// Something of the message has come.
+    begun: bool,
 }
 
 impl Inflater {
@@ -25,6 +29,7 @@ impl Inflater {
             // The largest window reads what was written with any smaller one.
             stream: Decompress::new(false),
             forget: agreement.server_no_context_takeover,
+            begun: false,
         }
     }
 
@@ -35,6 +40,7 @@ impl Inflater {
         message: &mut Vec<u8>,
         max: usize,
     ) -> Result<(), Violation> {
+        self.begun |= !input.is_empty();
         loop {
             if message.len() == message.capacity() {
                 message.reserve(message.len().clamp(*GROWTH.start(), *GROWTH.end()));
@@ -63,7 +69,11 @@ impl Inflater {
 
     /// Ends a message.
     pub(super) fn finish(&mut self, message: &mut Vec<u8>, max: usize) -> Result<(), Violation> {
-        self.feed(&TAIL, message, max)?;
+        // The tail of nothing would be taken for the beginning of a block.
+        if self.begun {
+            self.feed(&TAIL, message, max)?;
+        }
+        self.begun = false;
         if self.forget {
             self.stream.reset(false);
         }
@@ -94,20 +104,24 @@ impl Deflater {
         } else {
             FlushCompress::None
         };
+        let before = out.len();
         loop {
             if out.capacity() - out.len() < 64 {
                 out.reserve(out.len().clamp(*GROWTH.start(), *GROWTH.end()));
             }
-            let before = self.stream.total_in();
+            let taken = self.stream.total_in();
             // With memory to write to, zlib has no way to fail.
             let _ = self.stream.compress_vec(input, out, flush);
-            input = &input[(self.stream.total_in() - before) as usize..];
+            input = &input[(self.stream.total_in() - taken) as usize..];
             if input.is_empty() && out.len() < out.capacity() {
                 break;
             }
         }
         if last {
-            if out.ends_with(&TAIL) {
+            if out.len() == before {
+                // Nothing came since the last flush, and zlib takes a second one for none.
+                out.push(EMPTY);
+            } else if out.ends_with(&TAIL) {
                 out.truncate(out.len() - TAIL.len());
             }
             if self.forget {
@@ -157,6 +171,23 @@ mod tests {
                 }
                 deflater.feed(&[], &mut wire, true);
                 prop_assert_eq!(inflate(&mut inflater, &wire, 4000), Ok(message));
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_without_bytes_leaves_the_next_one_whole() {
+        for forget in [false, true] {
+            let agreement = agreement(forget, 15);
+            let mut deflater = Deflater::new(&agreement).unwrap();
+            let mut inflater = Inflater::new(&agreement);
+            for message in [&b""[..], b"one", b"", b"", b"two"] {
+                let mut wire = Vec::new();
+                deflater.feed(message, &mut wire, true);
+                assert!(!wire.is_empty());
+                assert_eq!(inflate(&mut inflater, &wire, 10).unwrap(), message);
+                // From those who send no byte for no bytes.
+                assert_eq!(inflate(&mut inflater, b"", 10).unwrap(), b"");
             }
         }
     }

@@ -1,8 +1,10 @@
+import { inspect, type InspectOptions } from 'node:util';
+
 import { http } from './builtins';
 import { MoorlineError } from './error';
 import { asHeaders, type ResponseHeaders } from './http-headers';
 import { BodyStream, type Feeding } from './http-stream';
-import type { Handle, HttpBodyReader } from './native';
+import { type Handle, type HttpBodyReader, native } from './native';
 
 /** @internal As the addon hands it over: head and textual body in one string, or the head and the body's bytes, or its reader. */
 export type Crossed = string | [head: string, body: Uint8Array | Handle<HttpBodyReader>];
@@ -12,12 +14,14 @@ const PREFIX = 10;
 /** The pseudo-header with the URL after redirects. */
 const MOVED = ':url:';
 
-/** An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. */
+/**
+ * An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. Printed and as
+ * JSON it shows its status and its URL without the query.
+ */
 export class HTTPResponse {
   /** The status code. */
   readonly status: number;
-  /** The URL it came from, after redirects. */
-  readonly url: string;
+  readonly #url: string;
   readonly #head: string;
   readonly #text: string | undefined;
   readonly #bytes: Uint8Array | undefined;
@@ -31,16 +35,22 @@ export class HTTPResponse {
     this.status = Number(text.slice(0, STATUS_DIGITS));
     let start = PREFIX;
     const end = start + Number(text.slice(STATUS_DIGITS, PREFIX));
-    this.url = asked;
+    let url = asked;
     if (text.startsWith(MOVED, PREFIX)) {
       const line = text.indexOf('\n', PREFIX);
-      this.url = text.slice(PREFIX + MOVED.length, line);
+      url = text.slice(PREFIX + MOVED.length, line);
       start = line + 1;
     }
+    this.#url = url;
     this.#head = text.slice(start, end);
     if (typeof crossed === 'string') this.#text = text.slice(end);
     else if (crossed[1] instanceof Uint8Array) this.#bytes = crossed[1];
     else this.#stream = new BodyStream(crossed[1], signal, feeding);
+  }
+
+  /** The URL it came from, after redirects, without user and password. */
+  get url(): string {
+    return this.#url.includes('@') ? withoutLogin(this.#url) : this.#url;
   }
 
   /** Whether the status is between 200 and 299. */
@@ -114,9 +124,24 @@ export class HTTPResponse {
     return this.#stream;
   }
 
+  toJSON(): { status: number; url: string } {
+    return { status: this.status, url: native.redactUrl(this.#url) };
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `${this.constructor.name} ${inspect(this.toJSON(), options)}`;
+  }
+
   #parse(): unknown {
     const type = this.headers['content-type'] ?? '';
     if (!/\bjson\b/i.test(type)) return this.text();
     return this.text() === '' ? undefined : this.json();
   }
+}
+
+function withoutLogin(text: string): string {
+  const url = new URL(text);
+  [url.username, url.password] = ['', ''];
+  return url.href;
 }

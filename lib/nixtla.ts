@@ -139,6 +139,7 @@ export class NixtlaClient extends Emitter {
     this.#client = native.nixtlaCreate(config, { NIXTLA_API_KEY, NIXTLA_BASE_URL }, (change) => {
       self.deref()?.tell('state', () => JSON.parse(change) as Record<string, unknown>);
     });
+    if (config?.tls?.rejectUnauthorized === false) log('warn', 'nixtla.certificates-unchecked', 'nixtla', () => ({}));
   }
 
   /** Forecasts the next `horizon` points of each series. */

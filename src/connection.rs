@@ -17,6 +17,7 @@ use moorline_core::{
     },
     metrics::Registry,
     options::{OptionError, Options, Plain},
+    secret,
 };
 use moorline_services::dial::DialOptions;
 use napi::{Env, Result};
@@ -49,15 +50,28 @@ pub fn connection_configured(variables: Given) -> Vec<&'static str> {
     configured(&variables.0)
 }
 
-/// Refuses `tls` and `proxy` of a connection that could not be used, or are weaker than its security level.
+/// Refuses `tls` and `proxy` of a connection that could not be used, or are weaker than its security level; gives
+/// whether certificates are checked.
 #[napi(catch_unwind)]
-pub fn connection_reach(env: Env, options: Given) -> Result<()> {
+pub fn connection_reach(env: Env, options: Given) -> Result<bool> {
     let read = || {
         let options = Options::new("options", &options.0)?;
-        DialOptions::read(&options)?;
-        options.finish()
+        let dial = DialOptions::read(&options)?;
+        options.finish().map(|()| dial.tls.reject_unauthorized)
     };
     read().map_err(|error| throw(&env, &error))
+}
+
+/// A URL as it may be shown: without user info, query and fragment.
+#[napi(catch_unwind)]
+pub fn redact_url(url: String) -> String {
+    secret::redact_url(&url)
+}
+
+/// Whether a header of that name can be shown, and go to another origin.
+#[napi(catch_unwind)]
+pub fn is_harmless_header(name: String) -> bool {
+    secret::is_harmless_header(&name)
 }
 
 /// What a security level means, as JSON.

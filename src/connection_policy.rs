@@ -11,7 +11,6 @@ use moorline_core::{
     error::Kind,
     options::{OptionError, Plain},
     resilience::repeat,
-    secret::is_credential_header,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -87,12 +86,6 @@ pub fn http_idempotent(method: String) -> bool {
 #[napi(catch_unwind)]
 pub fn http_refuses_credentials(status: u32) -> bool {
     failure::refuses_credentials(status.into())
-}
-
-/// Whether a header of that name carries a credential.
-#[napi(catch_unwind)]
-pub fn http_credential_header(name: String) -> bool {
-    is_credential_header(&name)
 }
 
 /// The failure record of an HTTP answer that counts as one; `again` says whether the request may be sent twice.

@@ -33,6 +33,7 @@ export abstract class BaseConnection extends ConnectionLife {
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     this.#calls = new ConnectionCalls(this.config, this.hasTransport, () => this.life);
     this.#calls.watch(this, BaseConnection.#breakerIs);
+    if (this.hasTransport) this.journal.begun();
     adopt(this, BaseConnection.prototype, {
       connect: (own) => this.#opening.join(() => this.#open(own)),
       disconnect: (own) => this.#end(own),

@@ -1,6 +1,7 @@
 import type { CallOptions } from '../call';
 import { MoorlineError } from '../error';
 import { HttpTransport, type HTTPResponse, type HttpRequest, METHODS, methodOf } from '../http';
+import { invalidValue } from '../invalid';
 import { native } from '../native';
 import { BaseConnection } from './base';
 import { requireUrl, type ConnectionConfig } from './config';
@@ -12,7 +13,7 @@ import { traceHeaders } from './trace';
 
 /** A request; its `url` is appended to that of the connection. */
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
-  /** A path below the connection's URL, or an absolute URL: another origin gets none of the connection's credentials. */
+  /** A path below the connection's URL, or an absolute URL: another origin gets only harmless ones of `customHeaders`. */
   url?: string | URL | undefined;
   /** In place of the connection's `timeout`, in milliseconds. */
   timeoutMs?: number | undefined;
@@ -190,9 +191,11 @@ export class HTTPConnection extends BaseConnection {
   #address(path: string | URL | undefined, headers: HttpRequest['headers']) {
     const base = this.#fallback.url;
     const url = joined(base, path);
+    // Node's own error would show it, with what it holds.
+    if (!URL.canParse(url)) throw invalidValue('request.url must be an http:// or https:// URL');
     const own = new URL(url).origin === new URL(base).origin;
     const common = Object.entries({ ...this.config.customHeaders, ...traceHeaders() });
-    const sent = own ? common : common.filter(([name]) => !native.httpCredentialHeader(name));
+    const sent = own ? common : common.filter(([name]) => native.isHarmlessHeader(name));
     const given = pairs(headers);
     const named = new Set(given.map(([name]) => name.toLowerCase()));
     return { url, headers: [...sent.filter(([name]) => !named.has(name.toLowerCase())), ...given] };

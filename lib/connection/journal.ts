@@ -3,7 +3,7 @@ import { log, type LogLevel } from '../logger';
 import { native } from '../native';
 import type { ResolvedConnectionConfig } from './config';
 import { shownUrl } from './redaction';
-import type { ConnectionEvent } from './state';
+import { SecurityLevel, type ConnectionEvent } from './state';
 
 /** What the security level forbade before anything was sent. */
 const FORBIDDEN = new Set(['ERR_MOORLINE_PLAIN_TEXT_REFUSED', 'ERR_MOORLINE_ADDRESS_REFUSED', 'ERR_INSECURE_REDIRECT']);
@@ -19,7 +19,7 @@ export class Journal {
     this.#id = id;
     this.#config = config;
     this.hasCredentials =
-      Object.keys(config.customHeaders).some((name) => native.httpCredentialHeader(name)) || hasUserInfo(config.url);
+      Object.keys(config.customHeaders).some((name) => !native.isHarmlessHeader(name)) || hasUserInfo(config.url);
   }
 
   /** An event, where `debug` asks for it. */
@@ -28,6 +28,15 @@ export class Journal {
     const level: LogLevel = severity === 'error' ? 'error' : severity === 'warning' ? 'warn' : 'debug';
     const written = () => ({ connection: this.#config.name, message, ...withoutErrors(data) });
     log(level, `connection.${eventType}`, this.#id, written, this.#config.logLevel);
+  }
+
+  /** Warns once where any server would be taken for the right one. */
+  begun(): void {
+    const { securityLevel, tls, name, connectionType, url } = this.#config;
+    // No other level lets it be.
+    if (securityLevel !== SecurityLevel.NONE || native.connectionReach({ securityLevel, tls })) return;
+    const written = () => ({ connection: name, connectionType, url: shownUrl(url) });
+    log('warn', 'connection.certificates-unchecked', this.#id, written);
   }
 
   /** A failure that is a matter of security: what the level forbids, and a certificate that nobody should trust. */
@@ -56,11 +65,9 @@ export class Journal {
 }
 
 function hasUserInfo(url: string | undefined): boolean {
-  try {
-    return new URL(url ?? '').username !== '';
-  } catch {
-    return false;
-  }
+  if (url === undefined || !URL.canParse(url)) return false;
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
 }
 
 /** Errors do not survive JSON; their message does, and stands in the event already. */

@@ -1,10 +1,9 @@
 import { inspect } from 'node:util';
 
+import { native } from '../native';
 import type { NamedConnectionConfig } from './config';
 
 const HIDDEN = '[redacted]';
-/** Headers that never hold a credential; every other one may. */
-const HARMLESS = /^(accept(-.*)?|cache-control|content-type|user-agent)$/i;
 
 /**
  * Makes a configuration show no credentials where it is printed or becomes JSON. Copies of it (`{ ...config }`) are
@@ -16,14 +15,17 @@ export function redacted<Config extends NamedConnectionConfig>(config: Config): 
 }
 
 function shown(config: NamedConnectionConfig): Record<string, unknown> {
-  const headers = Object.entries(config.customHeaders);
+  const headers = Object.entries(config.customHeaders).map(([name, value]) => [
+    name,
+    native.isHarmlessHeader(name) ? value : HIDDEN,
+  ]);
   const hide = (values: object) => Object.fromEntries(Object.keys(values).map((key) => [key, HIDDEN]));
   return {
     ...config,
     url: shownUrl(config.url),
     fallbackUrl: shownUrl(config.fallbackUrl),
-    proxy: shownUrl(config.proxy),
-    customHeaders: Object.fromEntries(headers.map(([name, value]) => [name, HARMLESS.test(name) ? value : HIDDEN])),
+    proxy: config.proxy === 'environment' ? config.proxy : shownUrl(config.proxy),
+    customHeaders: Object.fromEntries(headers) as Record<string, string>,
     customOptions: hide(config.customOptions),
     tls: config.tls && { ...config.tls, ...hide(secretsOf(config.tls)) },
   };
@@ -34,9 +36,7 @@ function secretsOf({ key }: NonNullable<NamedConnectionConfig['tls']>): object {
   return key === undefined ? {} : { key };
 }
 
-/** @internal A URL without user, password, query and fragment. */
+/** @internal A URL without user, password, query and fragment; of what is no URL only the scheme. */
 export function shownUrl(url: string | undefined): string | undefined {
-  if (url === undefined || !URL.canParse(url)) return url;
-  const { protocol, host, pathname } = new URL(url);
-  return host ? `${protocol}//${host}${pathname}` : url;
+  return url === undefined ? undefined : native.redactUrl(url);
 }

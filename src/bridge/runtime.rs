@@ -6,8 +6,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Measured: one worker settles more promises per CPU second than two, and nothing on it blocks.
 const WORKER_THREADS: usize = 1;
-/// For work over a millisecond of CPU (forecasts, large answers) and for the system's name look-ups, which
-/// can hang for as long as a resolver does. Idle ones end after ten seconds.
+/// For work over a millisecond of CPU (forecasts, large answers) and for files. Idle ones end after ten seconds. The
+/// system's name look-ups, which can hang for as long as a resolver does, have threads of their own.
 const MAX_BLOCKING_THREADS: usize = 16;
 
 static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {

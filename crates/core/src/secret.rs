@@ -1,6 +1,8 @@
 //! Values that must not be printed.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
+
+use url::{Position, Url};
 
 /// A secret: it has no `Display`, its `Debug` shows a placeholder, and its bytes are overwritten on drop.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,41 +44,98 @@ impl Drop for Secret {
     }
 }
 
-/// A URL as it may appear in errors, logs and events: without user info, query and fragment.
+/// A URL as it may appear in errors, logs and events: without user info, query and fragment, and as the URL parser
+/// reads it, which finds a host in `https:me:pw@host` as well. Of what is no URL only the scheme is left.
 pub fn redact_url(url: &str) -> String {
-    let end = url.find(['?', '#']).unwrap_or(url.len());
-    let url = &url[..end];
-    let Some(scheme_end) = url.find("://").map(|at| at + 3) else {
-        return url.to_owned();
+    let Ok(parsed) = Url::parse(url) else {
+        return format!("{}…", scheme_of(url));
     };
-    let authority_end = url[scheme_end..]
-        .find('/')
-        .map_or(url.len(), |at| scheme_end + at);
-    match url[scheme_end..authority_end].rfind('@') {
-        Some(at) => format!("{}{}", &url[..scheme_end], &url[scheme_end + at + 1..]),
-        None => url.to_owned(),
+    let scheme = parsed.scheme();
+    if parsed.has_host() {
+        return format!(
+            "{scheme}://{}",
+            &parsed[Position::BeforeHost..Position::AfterPath]
+        );
+    }
+    let slashes = if parsed.has_authority() { "//" } else { "" };
+    // Without a host nobody knows where user info ends: `postgres:me:pw@host` is all path.
+    match parsed.path() {
+        path if path.contains('@') => format!("{scheme}:{slashes}…"),
+        path => format!("{scheme}:{slashes}{path}"),
     }
 }
 
-/// What names of headers with a credential have in them.
-const CREDENTIAL_WORDS: [&str; 9] = [
-    "auth",
-    "token",
-    "key",
-    "secret",
-    "cookie",
-    "password",
-    "credential",
-    "signature",
-    "session",
-];
-/// Has such a word in it, and tells nobody anything.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The scheme with its colon; empty where there is none.
+fn scheme_of(url: &str) -> &str {
+    let url = url.trim_start_matches(|c: char| c <= ' ');
+    let length = url
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)))
+        .filter(|end| {
+            url[*end..].starts_with(':') && url.starts_with(|c: char| c.is_ascii_alphabetic())
+        });
+    length.map_or("", |end| &url[..=end])
+}
 
-/// Whether a header of this name carries a credential, as far as a name can tell. In doubt it does.
-pub fn is_credential_header(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name != IDEMPOTENCY_KEY && CREDENTIAL_WORDS.iter().any(|word| name.contains(word))
+/// So many characters of what a server says are shown.
+const SHOWN_CHARS: usize = 500;
+
+/// What a server says, as it may appear in an error: on one line, not endless, and without a secret of ours that it
+/// repeats.
+pub fn redact_text(text: &str, secret: Option<&Secret>) -> String {
+    let secret = secret.and_then(Secret::expose_text).unwrap_or_default();
+    let text = match secret {
+        "" => Cow::Borrowed(text),
+        secret => Cow::Owned(text.replace(secret, "[redacted]")),
+    };
+    let mut words = text.split(|c: char| c.is_control() || c.is_whitespace());
+    let mut shown = String::new();
+    for word in words.by_ref().filter(|word| !word.is_empty()) {
+        if !shown.is_empty() {
+            shown.push(' ');
+        }
+        shown.push_str(word);
+        if let Some((end, _)) = shown.char_indices().nth(SHOWN_CHARS) {
+            shown.truncate(end);
+            shown.push('…');
+            break;
+        }
+    }
+    shown
+}
+
+/// Headers that carry no credential: how an answer is wanted, what a body is, and what a trace, a cache or a repeat
+/// goes by. Every other one may.
+const HARMLESS_HEADERS: [&str; 23] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "connection",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "date",
+    "idempotency-key",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "last-event-id",
+    "prefer",
+    "range",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+];
+
+/// Whether a header of this name can be shown, and go to another origin. In doubt it cannot.
+pub fn is_harmless_header(name: &str) -> bool {
+    HARMLESS_HEADERS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -84,20 +143,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_with_credentials_are_known_by_their_names() {
+    fn a_header_may_carry_a_credential_unless_it_is_known_not_to() {
         for name in [
             "Authorization",
-            "proxy-authorization",
-            "Cookie",
+            "cookie",
             "X-API-Key",
-            "x-auth-token",
-            "X-Hub-Signature-256",
-            "X-Session-Id",
+            "x-jwt",
+            "dpop",
+            "x-pwd",
+            "sid",
+            "x-own",
+            "accept-token",
         ] {
-            assert!(is_credential_header(name), "{name}");
+            assert!(!is_harmless_header(name), "{name}");
         }
-        for name in ["accept", "content-type", "Idempotency-Key", "traceparent"] {
-            assert!(!is_credential_header(name), "{name}");
+        for name in ["accept", "Content-Type", "Idempotency-Key", "traceparent"] {
+            assert!(is_harmless_header(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_is_one_bounded_line_without_our_secret() {
+        let token = Secret::new("hunter2");
+        let said = redact_text(" no\r\n db\u{1b}[1m for hunter2, hunter2 ", Some(&token));
+        assert_eq!(said, "no db [1m for [redacted], [redacted]");
+        assert_eq!(redact_text("a", Some(&Secret::new(""))), "a");
+        for long in ["ä".repeat(9999), "a ".repeat(9999)] {
+            let said = redact_text(&long, None);
+            assert_eq!(said.chars().count(), SHOWN_CHARS + 1);
+            assert!(said.ends_with('…'));
         }
     }
 
@@ -107,10 +181,44 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_shown_without_user_info_and_query() {
-        let shown = redact_url("https://me:pw@db.example.com:8080/a?authToken=t#f");
-        assert_eq!(shown, "https://db.example.com:8080/a");
-        assert_eq!(redact_url("file:local.db?x=1"), "file:local.db");
-        assert_eq!(redact_url("http://h/p@q"), "http://h/p@q");
+    fn urls_are_shown_without_user_info_query_and_fragment() {
+        let table = [
+            (
+                "https://me:pw@db.example.com:8080/a?authToken=t#f",
+                "https://db.example.com:8080/a",
+            ),
+            ("http://h/p@q", "http://h/p@q"),
+            ("http://[::1]:8/?key=t", "http://[::1]:8/"),
+            ("https:/me:pw@h:1/", "https://h:1/"),
+            ("https:me:pw@h/", "https://h/"),
+            ("https:\\\\me:pw@h\\a", "https://h/a"),
+            (" ht\ntps://me:pw@h/", "https://h/"),
+            ("file:///db?authToken=t", "file:///db"),
+            ("unix:///run/s?token=t", "unix:///run/s"),
+            ("redis://:pw@h:6379/0", "redis://h:6379/0"),
+            ("serial:COM3?key=t", "serial:COM3"),
+        ];
+        for (url, shown) in table {
+            assert_eq!(redact_url(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_shows_its_scheme_only() {
+        let table = [
+            ("http://me:hunter2/x@h:1/", "http:…"),
+            ("http://h:99999/?key=hunter2", "http:…"),
+            ("WS://[::1/?key=hunter2", "WS:…"),
+            ("foo://me:hunter2@/x", "foo:…"),
+            ("postgres:me:hunter2@h/db", "postgres:…"),
+            ("foo:/me:hunter2@h/x", "foo:…"),
+            ("unix:///me:hunter2@h", "unix://…"),
+            ("//me:hunter2@h/", "…"),
+            ("hunter2", "…"),
+            ("", "…"),
+        ];
+        for (url, shown) in table {
+            assert_eq!(redact_url(url), shown, "{url}");
+        }
     }
 }

@@ -61,10 +61,18 @@ fn each_wrong_url_says_what_is_wrong_with_it() {
         ("file:", "URL_INVALID", "no file"),
         ("libsql://h?tls=0", "URL_INVALID", "needs a port"),
         ("http://h?x=1", "URL_PARAM_NOT_SUPPORTED", "'x'"),
+        ("http://h?hunter2", "URL_PARAM_NOT_SUPPORTED", "parameter"),
+        ("http://me:hunter2@h", "URL_INVALID", "user name"),
+        ("libsql://me@h", "URL_INVALID", "user name"),
+        ("https:me:hunter2@h", "URL_INVALID", "user name"),
+        ("https:\\\\me:hunter2@h", "URL_INVALID", "user name"),
+        ("http://me:hunter2/x@h", "URL_INVALID", "not a URL"),
+        ("http://h#hunter2", "URL_INVALID", "fragment"),
     ] {
         let error = read(url, &[]).err().unwrap();
         assert_eq!(error.code(), code, "{url}");
         assert!(error.message.contains(part), "{url}: {}", error.message);
+        assert!(!error.message.contains("hunter2"), "{}", error.message);
     }
 }
 
@@ -99,9 +107,40 @@ fn the_seeds_defaults_hold() {
 }
 
 #[test]
+fn a_token_from_a_file_loses_its_line_break_and_one_that_no_header_can_carry_is_refused() {
+    let token = |url: &str, given: &str| {
+        let given = [("authToken", Plain::Text(given.to_owned()))];
+        read(url, &given).map(|config| match config.target {
+            Target::Remote(target) => target.auth_token.map(|token| token.expose().to_owned()),
+            Target::Local(_) => None,
+        })
+    };
+    for given in ["abc", "abc\n", "\tabc \r\n"] {
+        assert_eq!(token("http://h", given).unwrap(), Some(b"abc".to_vec()));
+    }
+    for given in ["", "\n", "  "] {
+        assert_eq!(token("http://h", given).unwrap(), None);
+    }
+    let from_url = token("http://h?authToken=abc%0A", "").unwrap();
+    assert_eq!(from_url, Some(b"abc".to_vec()));
+    for (url, given, path) in [
+        ("http://h", "hunter2\nx", "options.authToken must"),
+        ("http://h", "hunter2é", "options.authToken must"),
+        ("http://h?authToken=hunter2%00", "", "options.url must"),
+    ] {
+        let error = token(url, given).unwrap_err();
+        assert!(error.message.starts_with(path), "{}", error.message);
+        assert!(!error.message.contains("hunter2"), "{}", error.message);
+    }
+}
+
+#[test]
 fn a_token_in_the_url_is_not_shown() {
     let config = read("https://db.example.com/?authToken=secret", &[]).unwrap();
     assert_eq!(config.shown_url, "https://db.example.com/");
+    for url in [":memory:", "file:local.db"] {
+        assert_eq!(read(url, &[]).unwrap().shown_url, url);
+    }
 }
 
 #[test]

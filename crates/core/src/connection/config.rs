@@ -6,6 +6,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use serde_json::{Value as Json, json};
+use url::Url;
 
 use super::{security::SecurityLevel, variables::fallbacks};
 use crate::{
@@ -257,9 +258,11 @@ fn url(options: &Options<'_>, key: &'static str, kind: Option<&str>) -> Read<Opt
         Some("websocket") => &["ws", "wss", "http", "https"],
         _ => &[],
     };
+    // What we never connect to ourselves need not be a URL that we can read.
+    let can_be_reached = || Url::parse(url).is_ok_and(|url| url.has_host());
     let fits = url.split_once("://").is_some_and(|(scheme, rest)| {
         let known = |one: &&str| one.eq_ignore_ascii_case(scheme);
-        !rest.is_empty() && (schemes.is_empty() || schemes.iter().any(known))
+        !rest.is_empty() && (schemes.is_empty() || schemes.iter().any(known) && can_be_reached())
     });
     if fits {
         return Ok(Some(url.to_owned()));

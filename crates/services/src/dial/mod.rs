@@ -28,6 +28,7 @@ pub use dialer::Dialer;
 pub use error::Phase;
 pub(crate) use error::{Class, chain, classify};
 pub use guard::AddressGuard;
+pub(crate) use resolve::SystemNames;
 pub use secure::Alpn;
 pub use stream::Stream;
 pub use target::Target;

@@ -1,48 +1,257 @@
-//! Names to addresses, by the system's resolver and off the runtime.
+//! Names to addresses, by the system's resolver and on threads of their own.
+//!
+//! The system's resolver cannot be interrupted: a look-up that hangs keeps its thread until it ends by itself, also when
+//! nobody waits for it any more. So callers of one name share one look-up, whether its first caller still waits or not;
+//! no other work needs these threads; and what this machine knows by itself never waits for one of them.
 
 use std::{
-    io,
+    collections::HashMap,
+    error::Error as StdError,
+    fs, io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
-    sync::{Arc, LazyLock},
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
-use tokio::{sync::Semaphore, task};
+use reqwest::dns;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// The system's resolver cannot be interrupted: a look-up that hangs keeps its thread. So many may hang, and
-/// there are threads left for other work.
-const LOOKUPS_AT_ONCE: usize = 8;
+/// So many names may hang before the next has to wait.
+const LOOKUPS_AT_ONCE: usize = 64;
 
-static LOOKUPS: LazyLock<Arc<Semaphore>> =
-    LazyLock::new(|| Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)));
+static SYSTEM: LazyLock<Arc<Resolver>> = LazyLock::new(|| {
+    let look_up = |name: &str| {
+        let addresses = (name, 0).to_socket_addrs()?;
+        Ok(addresses.map(|address| address.ip()).collect())
+    };
+    Resolver::new(LOOKUPS_AT_ONCE, hosts_file(), look_up)
+});
 
 /// The addresses of a host, in the system's order of preference. The caller sets the time limit; giving up
 /// leaves the look-up to end by itself.
 pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
+    SYSTEM.resolve(host, port).await
+}
+
+/// The same for the clients that reqwest makes.
+#[derive(Debug)]
+pub(crate) struct SystemNames;
+
+impl dns::Resolve for SystemNames {
+    fn resolve(&self, name: dns::Name) -> dns::Resolving {
+        Box::pin(async move {
+            let addresses = SYSTEM.resolve(name.as_str(), 0).await;
+            let addresses =
+                addresses.map_err(|error| Box::new(error) as Box<dyn StdError + Send + Sync>)?;
+            Ok(Box::new(addresses.into_iter()) as dns::Addrs)
+        })
     }
-    // Never closed, so there is always a permit in the end.
-    let permit = Arc::clone(&LOOKUPS).acquire_owned().await;
-    let name = host.to_owned();
-    let look_up = move || {
-        let _permit = permit;
-        (name.as_str(), port)
-            .to_socket_addrs()
-            .map(Iterator::collect::<Vec<_>>)
+}
+
+/// What a look-up came to, for each of those who wait for it.
+type Found = Result<Vec<IpAddr>, (io::ErrorKind, String)>;
+type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+
+struct Resolver {
+    look_up: Box<LookUp>,
+    hosts: PathBuf,
+    permits: Arc<Semaphore>,
+    /// The look-ups that have not ended, by name.
+    running: Mutex<HashMap<String, Arc<watch::Sender<Option<Found>>>>>,
+}
+
+impl Resolver {
+    fn new(
+        at_once: usize,
+        hosts: PathBuf,
+        look_up: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            look_up: Box::new(look_up),
+            hosts,
+            permits: Arc::new(Semaphore::new(at_once)),
+            running: Mutex::default(),
+        })
+    }
+
+    async fn resolve(self: &Arc<Self>, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        let mut found = self.looked_up(host);
+        let found = found.wait_for(Option::is_some).await;
+        match found.as_deref() {
+            Ok(Some(Ok(addresses))) => {
+                let at = |ip: &IpAddr| SocketAddr::new(*ip, port);
+                Ok(addresses.iter().map(at).collect())
+            }
+            Ok(Some(Err((kind, message)))) => Err(io::Error::new(*kind, message.clone())),
+            _ => Err(io::Error::other("the look-up was given up")),
+        }
+    }
+
+    /// The look-up of a name that is under way, or a new one.
+    fn looked_up(self: &Arc<Self>, host: &str) -> watch::Receiver<Option<Found>> {
+        let name = host.to_ascii_lowercase();
+        let mut running = self.running();
+        if let Some(under_way) = running.get(&name) {
+            return under_way.subscribe();
+        }
+        let (told, found) = watch::channel(None);
+        let told = Arc::new(told);
+        running.insert(name.clone(), Arc::clone(&told));
+        drop(running);
+        tokio::spawn(Arc::clone(self).begin(name, told));
+        found
+    }
+
+    /// Starts a look-up when there is room for one; until then it goes with the last who waits for it.
+    async fn begin(self: Arc<Self>, name: String, told: Arc<watch::Sender<Option<Found>>>) {
+        loop {
+            tokio::select! {
+                biased;
+                () = told.closed() => {
+                    let mut running = self.running();
+                    // Somebody else may have come.
+                    if told.receiver_count() == 0 {
+                        running.remove(&name);
+                        return;
+                    }
+                }
+                permit = self.permit(&name) => return self.run(&name, permit),
+            }
+        }
+    }
+
+    /// Room for one look-up. What this machine knows by itself takes none when there is none.
+    async fn permit(&self, name: &str) -> Option<OwnedSemaphorePermit> {
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) if is_known_here(name, &self.hosts) => None,
+            Err(_) => Arc::clone(&self.permits).acquire_owned().await.ok(),
+        }
+    }
+
+    fn run(self: Arc<Self>, name: &str, permit: Option<OwnedSemaphorePermit>) {
+        let this = Arc::clone(&self);
+        let of = name.to_owned();
+        let work = move || {
+            let _permit = permit;
+            this.end(&of, (this.look_up)(&of));
+        };
+        let thread = thread::Builder::new().name("moorline-names".to_owned());
+        if let Err(refused) = thread.spawn(work) {
+            self.end(name, Err(refused));
+        }
+    }
+
+    fn end(&self, name: &str, found: io::Result<Vec<IpAddr>>) {
+        let found = found.map_err(|error| (error.kind(), error.to_string()));
+        if let Some(told) = self.running().remove(name) {
+            told.send_replace(Some(found));
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<watch::Sender<Option<Found>>>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hosts_file() -> PathBuf {
+    match std::env::var_os("SystemRoot").filter(|_| cfg!(windows)) {
+        Some(root) => Path::new(&root).join("System32\\drivers\\etc\\hosts"),
+        None => "/etc/hosts".into(),
+    }
+}
+
+/// Whether the system finds a name without asking anybody.
+fn is_known_here(name: &str, hosts: &Path) -> bool {
+    let listed = |line: &str| {
+        let names = line.split('#').next().unwrap_or_default();
+        let mut names = names.split_ascii_whitespace().skip(1);
+        names.any(|known| known.eq_ignore_ascii_case(name))
     };
-    task::spawn_blocking(look_up)
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
+    name == "localhost" || fs::read_to_string(hosts).is_ok_and(|text| text.lines().any(listed))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::mpsc::{Receiver, Sender, channel},
+        time::Duration,
+    };
+
+    use tokio::time::timeout;
+
     use super::*;
+
+    /// A resolver whose look-ups of `slow…` hang until something is sent, and the names that it was asked for.
+    struct Stage {
+        resolver: Arc<Resolver>,
+        asked: Arc<Mutex<Vec<String>>>,
+        release: Sender<()>,
+    }
+
+    impl Stage {
+        fn new(at_once: usize, hosts: &Path) -> Self {
+            let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+            let (release, released) = channel();
+            let released: Mutex<Receiver<()>> = Mutex::new(released);
+            let heard = Arc::clone(&asked);
+            let look_up = move |name: &str| {
+                heard.lock().unwrap().push(name.to_owned());
+                if name.starts_with("slow") {
+                    // Ends with the test, too.
+                    let _ = released.lock().unwrap().recv();
+                }
+                if name == "nobody" {
+                    return Err(io::Error::new(io::ErrorKind::NotFound, "nobody has it"));
+                }
+                Ok(vec![IpAddr::from([10, 0, 0, 1])])
+            };
+            let resolver = Resolver::new(at_once, hosts.to_owned(), look_up);
+            Self {
+                resolver,
+                asked,
+                release,
+            }
+        }
+
+        async fn get(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+            let patience = Duration::from_secs(20);
+            let found = timeout(patience, self.resolver.resolve(name, 5)).await;
+            found.unwrap()
+        }
+
+        /// A caller that gives up once its look-up has begun.
+        async fn give_up(&self, name: &str) {
+            let mut waiting = Box::pin(self.resolver.resolve(name, 5));
+            for _ in 0..20_000 {
+                if self.has_asked(name) {
+                    return;
+                }
+                let _ = timeout(Duration::from_millis(1), &mut waiting).await;
+            }
+            panic!("{name} was not looked up");
+        }
+
+        fn has_asked(&self, name: &str) -> bool {
+            self.asked.lock().unwrap().iter().any(|one| one == name)
+        }
+    }
+
+    fn nowhere() -> &'static Path {
+        Path::new("/no/such/file")
+    }
+
+    fn address(text: &str) -> Vec<SocketAddr> {
+        vec![text.parse().unwrap()]
+    }
 
     #[tokio::test]
     async fn an_address_needs_no_look_up_and_a_name_gets_all_of_its_addresses() {
-        let literal = resolve("::1", 5).await.unwrap();
-        assert_eq!(literal, ["[::1]:5".parse().unwrap()]);
+        assert_eq!(resolve("::1", 5).await.unwrap(), address("[::1]:5"));
         let named = resolve("localhost", 5).await.unwrap();
         assert!(named.iter().all(|address| address.ip().is_loopback()));
         assert!(!named.is_empty());
@@ -51,5 +260,59 @@ mod tests {
     #[tokio::test]
     async fn a_name_nobody_has_is_an_error() {
         assert!(resolve("no-such-host.invalid", 5).await.is_err());
+        let stage = Stage::new(1, nowhere());
+        let error = stage.get("nobody").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(error.to_string(), "nobody has it");
+    }
+
+    #[tokio::test]
+    async fn callers_of_one_name_share_its_look_up_also_after_the_first_has_given_up() {
+        let stage = Stage::new(2, nowhere());
+        stage.give_up("slow").await;
+        let both = async { tokio::join!(stage.get("slow"), stage.resolver.resolve("SLOW", 6)) };
+        let release = async {
+            assert_eq!(stage.get("quick").await.unwrap(), address("10.0.0.1:5"));
+            stage.release.send(()).unwrap();
+        };
+        let ((first, second), ()) = tokio::join!(both, release);
+        assert_eq!(first.unwrap(), address("10.0.0.1:5"));
+        assert_eq!(second.unwrap(), address("10.0.0.1:6"));
+        assert_eq!(*stage.asked.lock().unwrap(), ["slow", "quick"]);
+        stage.get("quick").await.unwrap();
+        assert_eq!(stage.asked.lock().unwrap().len(), 3, "nothing is kept");
+    }
+
+    #[tokio::test]
+    async fn what_this_machine_knows_does_not_wait_for_look_ups_that_hang() {
+        let hosts = std::env::temp_dir().join(format!("moorline-hosts-{}", std::process::id()));
+        fs::write(&hosts, "# a list\n10.0.0.1 Db.internal db # other\n").unwrap();
+        let stage = Stage::new(1, &hosts);
+        stage.give_up("slow").await;
+        for name in ["localhost", "10.0.0.1", "db.internal", "DB"] {
+            assert_eq!(
+                stage.get(name).await.unwrap(),
+                address("10.0.0.1:5"),
+                "{name}"
+            );
+        }
+        assert!(!is_known_here("other", &hosts) && !is_known_here("list", &hosts));
+        fs::remove_file(&hosts).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_name_that_waits_for_room_is_not_looked_up_once_nobody_wants_it() {
+        let stage = Stage::new(1, nowhere());
+        stage.give_up("slow").await;
+        let waiting = timeout(
+            Duration::from_millis(10),
+            stage.resolver.resolve("unwanted", 5),
+        );
+        assert!(waiting.await.is_err());
+        let release = async { stage.release.send(()).unwrap() };
+        let (wanted, ()) = tokio::join!(stage.get("wanted"), release);
+        assert_eq!(wanted.unwrap(), address("10.0.0.1:5"));
+        assert_eq!(*stage.asked.lock().unwrap(), ["slow", "wanted"]);
+        assert!(stage.resolver.running().is_empty());
     }
 }

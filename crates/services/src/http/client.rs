@@ -13,7 +13,7 @@ use tokio::{sync::OnceCell, task};
 use url::Url;
 
 use super::error::{Phase, failure};
-use crate::dial::{DialOptions, Proxy, TlsOptions};
+use crate::dial::{DialOptions, Proxy, SystemNames, TlsOptions};
 
 /// An idle connection is closed after this time: sooner than the 60 s after which usual load balancers do it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -107,6 +107,7 @@ impl HttpClient {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
             .redirect(redirect::Policy::none())
+            .dns_resolver(SystemNames)
             .user_agent(USER_AGENT);
         let builder = match &self.options.proxy {
             Proxy::None => Ok(builder.no_proxy()),

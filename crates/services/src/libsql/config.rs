@@ -145,7 +145,7 @@ impl Config {
         let pool = PoolSettings::read(&options, &face.keys(), PoolSettings::new(limits))?;
         let busy_timeout = options.ms(face.busy_timeout_key(), BUSY_TIMEOUT, 0.0)?;
         let url = options.required_text("url")?;
-        let token = options.text("authToken")?.filter(|token| !token.is_empty());
+        let token = options.text("authToken")?;
         let tls = options.value("tls");
         let tls = match tls {
             None => None,
@@ -162,16 +162,22 @@ impl Config {
             url,
             path: options.path_of("url"),
             token,
+            token_path: options.path_of("authToken"),
             tls,
             busy_timeout,
             connect_timeout: pool.connect_timeout,
         };
+        let target = given.target()?;
         let config = Self {
-            target: given.target()?,
+            // A file has no credentials, and `:memory:` is no URL.
+            shown_url: match target {
+                Target::Local(_) => url.to_owned(),
+                Target::Remote(_) => redact_url(url),
+            },
+            target,
             pool,
             query_timeout: options.ms_limit("queryTimeoutMs", Limit::At(QUERY_TIMEOUT), 1.0)?,
             int_mode: options.choice("intMode", IntMode::Number, &IntMode::CHOICES)?,
-            shown_url: redact_url(url),
         };
         options.finish()?;
         Ok(config)

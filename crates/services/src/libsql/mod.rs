@@ -5,6 +5,7 @@
 //! JavaScript parses fastest. The pool hands out leases, and every operation on one keeps its deadline: when
 //! that passes, the connection is discarded and its statement interrupted.
 
+mod answer;
 pub mod config;
 pub mod connect;
 pub mod cursor;
@@ -13,8 +14,10 @@ pub mod error;
 pub mod flight;
 pub mod local;
 pub mod operation;
+mod refusal;
 pub mod remote;
 pub mod result;
+mod rows;
 pub mod service;
 pub mod session;
 pub mod statement;

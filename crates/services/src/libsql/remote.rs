@@ -8,19 +8,22 @@ use std::sync::{
 use bytes::Bytes;
 use libsql::Value;
 use libsql_hrana::proto::{
-    Batch, BatchCond, BatchCondList, BatchResult, BatchStep, BatchStreamReq, ExecuteStreamReq,
-    NamedArg, SequenceStreamReq, Stmt, StmtResult, StreamRequest, StreamResponse, Value as Wire,
+    Batch, BatchCond, BatchCondList, BatchStep, BatchStreamReq, ExecuteStreamReq, NamedArg,
+    SequenceStreamReq, Stmt, StreamRequest, Value as Wire,
 };
 use moorline_core::error::{Delivery, Failure, Outcome};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    answer::{BatchResult, Response, StatementResult},
     error::{closed, transaction_closed},
     operation::{Operation, Results},
+    refusal::{missing_result, server_failure},
     result::{IntMode, ResultText, ResultWriter},
+    rows,
     statement::{Args, Statement, TransactionMode},
-    stream::{RemoteTarget, Stream, missing_result, server_failure},
+    stream::{RemoteTarget, Stream},
 };
 use crate::http::off_runtime;
 
@@ -52,7 +55,7 @@ impl RemoteConnection {
         self.in_transaction.load(Ordering::Acquire)
     }
 
-    async fn send(&self, request: StreamRequest, keep: bool) -> Outcome<StreamResponse> {
+    async fn send(&self, request: StreamRequest, keep: bool) -> Outcome<Response> {
         let work = async {
             let mut stream = self.stream.lock().await;
             let outcome = stream.send(request, keep).await;
@@ -100,10 +103,9 @@ impl RemoteConnection {
             .send(StreamRequest::Execute(ExecuteStreamReq { stmt }), keep)
             .await?
         {
-            StreamResponse::Execute(answer) => {
-                let values = answer.result.rows.len() * answer.result.cols.len();
-                let write = move || Ok(result_text(&answer.result, mode));
-                off_runtime(values * BYTES_PER_VALUE, write).await
+            Response::Execute(result) => {
+                let bytes = result.values.len() * BYTES_PER_VALUE;
+                off_runtime(bytes, move || Ok(result_text(&result, mode))).await
             }
             _ => Err(missing_result()),
         }
@@ -205,7 +207,7 @@ impl RemoteConnection {
             .send(StreamRequest::Batch(BatchStreamReq { batch }), keep)
             .await?
         {
-            StreamResponse::Batch(answer) => Ok(answer.result),
+            Response::Batch(result) => Ok(result),
             _ => Err(missing_result()),
         }
     }
@@ -332,24 +334,20 @@ fn wire_value(value: &Value) -> Wire {
     }
 }
 
-fn result_text(result: &StmtResult, mode: IntMode) -> ResultText {
-    let described = result.cols.iter().map(|col| {
-        let (name, declared) = (col.name.as_deref(), col.decltype.as_deref());
+fn result_text(result: &StatementResult, mode: IntMode) -> ResultText {
+    let described = result.columns.iter().map(|column| {
+        let (name, declared) = (column.name.as_deref(), column.decltype.as_deref());
         (name.unwrap_or_default(), declared.unwrap_or_default())
     });
     let mut writer = ResultWriter::new(mode, described);
-    for value in result.rows.iter().flat_map(|row| &row.values) {
+    for value in &result.values {
         match value {
-            Wire::None | Wire::Null => writer.null(),
-            Wire::Integer { value } => writer.integer(*value),
-            Wire::Float { value } => writer.real(*value),
-            Wire::Text { value } => writer.text(value),
-            Wire::Blob { value } => writer.blob(value),
+            rows::Value::Null => writer.null(),
+            rows::Value::Integer(value) => writer.integer(*value),
+            rows::Value::Real(value) => writer.real(*value),
+            rows::Value::Text(value) => writer.text(value),
+            rows::Value::Blob(value) => writer.blob(value),
         }
     }
-    writer.finish(
-        result.rows.len(),
-        result.affected_row_count,
-        result.last_insert_rowid,
-    )
+    writer.finish(result.length, result.affected, result.rowid)
 }

@@ -9,27 +9,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libsql_hrana::proto::{
-    CloseStreamReq, Error as ServerError, GetAutocommitStreamReq, PipelineReqBody,
-    PipelineRespBody, StreamRequest, StreamResponse, StreamResult,
-};
+use libsql_hrana::proto::{CloseStreamReq, GetAutocommitStreamReq, PipelineReqBody, StreamRequest};
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     secret::Secret,
 };
-use reqwest::{Method, Request, StatusCode, header};
-use url::Url;
+use reqwest::{Method, Request, Response as HttpResponse, StatusCode, header};
+use url::{Host, Url};
 
-use super::error::SERVICE_ERROR_CODE;
+use super::{
+    answer::{Answer, PipelineAnswer, Response},
+    refusal::{Refusal, elsewhere, missing_result, refused, server_failure, unreadable},
+};
 use crate::http::{HttpClient, off_runtime};
 
 /// The server forgets a stream after 10 s; one idle for longer than this is not continued.
 const STREAM_IDLE: Duration = Duration::from_secs(8);
 /// An answer larger than this is refused, not collected.
 const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
+/// Of an answer that says no, more is not looked at.
+const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 /// How long telling the server that a stream is over may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-const STREAM_EXPIRED: &str = "STREAM_EXPIRED";
 
 /// Where the server is and who we are.
 #[derive(Clone)]
@@ -51,14 +52,6 @@ pub struct Stream {
     used: Instant,
 }
 
-/// How a request went wrong.
-enum Refusal {
-    /// The server no longer knows the stream, and has executed nothing.
-    StreamLost,
-    /// Anything else.
-    Failed(Failure),
-}
-
 impl Stream {
     /// A stream that begins with its first request.
     pub fn new(target: RemoteTarget) -> Self {
@@ -77,7 +70,7 @@ impl Stream {
     }
 
     /// Sends `request` and gives its response. Unless `keep`, the stream ends with it.
-    pub async fn send(&mut self, request: StreamRequest, keep: bool) -> Outcome<StreamResponse> {
+    pub(super) async fn send(&mut self, request: StreamRequest, keep: bool) -> Outcome<Response> {
         if self.autocommit && self.used.elapsed() > STREAM_IDLE {
             self.forget();
         }
@@ -123,7 +116,7 @@ impl Stream {
     }
 
     /// One round trip: the outer result is the transport's, the inner one the request's own.
-    async fn pipeline(&mut self, body: &Body) -> Result<Outcome<StreamResponse>, Refusal> {
+    async fn pipeline(&mut self, body: &Body) -> Result<Outcome<Response>, Refusal> {
         let json = body.json().map_err(Refusal::Failed)?;
         let had_baton = body.0.baton.is_some();
         let request = self.request(json).map_err(Refusal::Failed)?;
@@ -133,39 +126,41 @@ impl Stream {
             .send(request)
             .await
             .map_err(Refusal::Failed)?;
-        let status = response.status();
+        if response.status() != StatusCode::OK {
+            return Err(self.refusal(response, had_baton).await);
+        }
         let bytes = HttpClient::read_body(response, MAX_ANSWER_BYTES)
             .await
             .map_err(Refusal::Failed)?;
         let length = bytes.len();
-        if status != StatusCode::OK {
-            return Err(refused(status, &bytes, had_baton));
-        }
-        let read = move || {
-            serde_json::from_slice::<PipelineRespBody>(&bytes).map_err(|error| unreadable(&error))
-        };
+        let read = move || PipelineAnswer::read(&bytes).map_err(unreadable);
         let answer = off_runtime(length, read).await.map_err(Refusal::Failed)?;
         self.used = Instant::now();
-        self.baton = answer.baton;
-        if let Some(base) = answer.base_url {
-            self.base = Url::parse(&base).ok();
+        // Without a baton there is nothing to continue.
+        if let Some(named) = answer.base_url.filter(|_| answer.baton.is_some()) {
+            let base = continued_at(&self.target.base, &named);
+            self.base = Some(base.ok_or_else(|| Refusal::Failed(elsewhere(&named)))?);
         }
+        self.baton = answer.baton;
         let mut results = answer.results.into_iter();
-        let first = results.next().map_or_else(
-            || Err(missing_result()),
-            |result| match result {
-                StreamResult::Ok { response } => Ok(response),
-                StreamResult::Error { error } => Err(server_failure(&error)),
-                StreamResult::None => Err(missing_result()),
-            },
-        );
-        if let Some(StreamResult::Ok {
-            response: StreamResponse::GetAutocommit(state),
-        }) = results.next()
-        {
-            self.autocommit = state.is_autocommit;
+        let first = match results.next() {
+            Some(Answer::Done(response)) => Ok(response),
+            Some(Answer::Failed(error)) => Err(server_failure(&error)),
+            None => Err(missing_result()),
+        };
+        if let Some(Answer::Done(Response::Autocommit(state))) = results.next() {
+            self.autocommit = state;
         }
         Ok(first)
+    }
+
+    /// What an answer other than 200 comes to. Of one whose text is lost the status is still known.
+    async fn refusal(&self, response: HttpResponse, had_baton: bool) -> Refusal {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = HttpClient::read_body(response, MAX_REFUSAL_BYTES).await;
+        let body = body.unwrap_or_default();
+        let token = self.target.auth_token.as_ref();
+        refused(status, &headers, &body, had_baton, token)
     }
 
     fn request(&self, json: Vec<u8>) -> Outcome<Request> {
@@ -236,85 +231,68 @@ impl Body {
     }
 }
 
-impl Refusal {
-    fn into_failure(self) -> Failure {
-        match self {
-            Self::Failed(failure) => failure,
-            // Everything the transaction did is undone, so nothing of it was delivered.
-            Self::StreamLost => Failure::new(
-                Kind::Disconnected,
-                "the server ended the transaction: its stream expired or the server restarted",
-            )
-            .with_code("ERR_MOORLINE_TRANSACTION_LOST")
-            .with_delivery(Delivery::None)
-            .with_retryable(false),
+/// Where a stream goes on, which the server may say. It gets the token and the statements there: so only on the host
+/// that the caller named or one below it, at the same port, and in plain text only where that was so before.
+fn continued_at(given: &Url, named: &str) -> Option<Url> {
+    let url = Url::parse(named).ok()?;
+    let kept = url.scheme() == given.scheme() || url.scheme() == "https";
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    let near = match (url.host()?, given.host()?) {
+        (Host::Domain(host), Host::Domain(given)) => host
+            .strip_suffix(given)
+            .is_some_and(|below| below.is_empty() || below.ends_with('.')),
+        (host, given) => host == given,
+    };
+    (kept && bare && near && url.port() == given.port()).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_goes_on_where_the_caller_sent_it_or_below() {
+        let table = [
+            ("https://db.example.com", "https://db.example.com/path"),
+            ("https://db.example.com/v", "https://DB.example.com/"),
+            ("https://db.example.com", "https://a.b.db.example.com"),
+            ("http://db.example.com", "https://db.example.com"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/a"),
+            ("http://127.0.0.1:8080", "https://127.0.0.1:8080"),
+        ];
+        for (given, named) in table {
+            let base = continued_at(&Url::parse(given).unwrap(), named);
+            assert_eq!(base, Url::parse(named).ok(), "{given} {named}");
         }
     }
-}
 
-/// An answer other than 200. With a baton, a 400 or 404 that is no error of the SQL means that the server
-/// does not know the stream (expired, or the server was restarted): it has executed nothing.
-fn refused(status: StatusCode, body: &[u8], had_baton: bool) -> Refusal {
-    let error: Option<ServerError> = serde_json::from_slice(body).ok();
-    let gone = matches!(
-        status,
-        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE
-    );
-    let code = error.as_ref().map(|error| error.code.as_str());
-    if had_baton && gone && code.is_none_or(|code| code == STREAM_EXPIRED) {
-        return Refusal::StreamLost;
+    #[test]
+    fn a_stream_goes_on_nowhere_else() {
+        let table = [
+            ("https://db.example.com", "http://db.example.com"),
+            ("https://db.example.com", "https://db.example.com:8443"),
+            ("https://db.example.com", "https://example.com"),
+            ("https://db.example.com", "https://other.example.com"),
+            ("https://db.example.com", "https://evildb.example.com"),
+            ("https://db.example.com", "https://db.example.com.evil.net"),
+            ("https://db.example.com", "https://db.example.com@evil.net"),
+            ("https://db.example.com", "https://me:pw@db.example.com"),
+            ("https://db.example.com", "https://db.example.com/?a=b"),
+            ("https://db.example.com", "https://db.example.com/#a"),
+            ("https://db.example.com", "file:///etc/passwd"),
+            ("https://db.example.com", "data:,x"),
+            ("https://db.example.com", "/v3"),
+            ("https://db.example.com", ""),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8081"),
+            ("http://127.0.0.1", "http://127.0.0.2"),
+            ("http://1.2.3.4", "http://[::ffff:1.2.3.4]"),
+        ];
+        for (given, named) in table {
+            let base = continued_at(&Url::parse(given).unwrap(), named);
+            assert_eq!(base, None, "{given} {named}");
+        }
     }
-    let kind = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Kind::Auth,
-        StatusCode::TOO_MANY_REQUESTS => Kind::RateLimited,
-        _ => Kind::Rejected,
-    };
-    // A gateway answers in the server's place: whether that has acted, nobody knows.
-    let delivery = match status {
-        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Delivery::Unknown,
-        _ => Delivery::Answered,
-    };
-    let message = error.as_ref().map_or("", |error| error.message.as_str());
-    let code = code
-        .filter(|code| !code.is_empty())
-        .unwrap_or(SERVICE_ERROR_CODE);
-    Refusal::Failed(
-        Failure::new(
-            kind,
-            format!("{code}: the server answered {status}: {message}"),
-        )
-        .with_code(code.to_owned())
-        .with_delivery(delivery)
-        .with_detail("status", status.as_u16()),
-    )
-}
-
-/// An SQL error of the server.
-pub(super) fn server_failure(error: &ServerError) -> Failure {
-    let kind = match error.code.as_str() {
-        "SQLITE_BUSY" | "SQLITE_LOCKED" => Kind::Overloaded,
-        _ => Kind::Rejected,
-    };
-    let code = if error.code.is_empty() {
-        SERVICE_ERROR_CODE
-    } else {
-        &error.code
-    };
-    Failure::new(kind, format!("{code}: {}", error.message))
-        .with_code(code.to_owned())
-        .with_delivery(Delivery::Answered)
-        .with_retryable(kind == Kind::Overloaded)
-}
-
-fn unreadable(error: &serde_json::Error) -> Failure {
-    Failure::new(Kind::Protocol, "the server's answer cannot be read")
-        .with_code("HRANA_PROTO_ERROR")
-        .with_delivery(Delivery::Answered)
-        .with_cause(error.to_string(), None)
-}
-
-pub(super) fn missing_result() -> Failure {
-    Failure::new(Kind::Protocol, "the server's answer lacks the result")
-        .with_code("HRANA_PROTO_ERROR")
-        .with_delivery(Delivery::Answered)
 }

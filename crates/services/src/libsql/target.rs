@@ -40,6 +40,8 @@ pub(super) struct Given<'a> {
     pub path: String,
     /// The option `authToken`.
     pub token: Option<&'a str>,
+    /// Its path among the options.
+    pub token_path: String,
     /// The option `tls`.
     pub tls: Option<bool>,
     /// For files and memory.
@@ -72,6 +74,17 @@ impl Given<'_> {
 
     fn invalid(&self, reason: &str) -> OptionError {
         OptionError::bad_value(&self.path, reason).with_code("URL_INVALID")
+    }
+
+    fn unsupported(&self, key: &str, value: &str) -> OptionError {
+        // What has no value may be a token without its name.
+        let is_name = (1..=32).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphabetic());
+        let reason = if is_name && !value.is_empty() {
+            format!("has the unsupported query parameter '{key}'")
+        } else {
+            "has a query parameter that is not supported".to_owned()
+        };
+        OptionError::bad_value(&self.path, reason).with_code("URL_PARAM_NOT_SUPPORTED")
     }
 
     /// One database in memory for all connections of the pool, by SQLite's memdb VFS: with a shared cache,
@@ -118,18 +131,24 @@ impl Given<'_> {
     fn remote(&self) -> Read<Target> {
         let mut url = Url::parse(self.url)
             .map_err(|error| self.invalid(&format!("is not a URL: {error}")))?;
-        let mut token = self.token.map(ToOwned::to_owned);
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(self.invalid("has a user name or a password; give a token in 'authToken'"));
+        }
+        if url.fragment().is_some() {
+            return Err(self.invalid("has a fragment"));
+        }
+        let mut token = self
+            .token
+            .map(|token| read_token(token, &self.token_path))
+            .transpose()?
+            .flatten();
         let mut tls = self.tls;
         for (key, value) in url.query_pairs() {
             match (&*key, &*value) {
-                ("authToken", value) => token = Some(value.to_owned()),
+                ("authToken", value) => token = read_token(value, &self.path)?,
                 ("tls", "0") => tls = Some(false),
                 ("tls", "1") => tls = Some(true),
-                _ => {
-                    let reason = format!("has the unsupported query parameter '{key}'");
-                    let error = OptionError::bad_value(&self.path, reason);
-                    return Err(error.with_code("URL_PARAM_NOT_SUPPORTED"));
-                }
+                (key, value) => return Err(self.unsupported(key, value)),
             }
         }
         let secure = match (url.scheme(), tls) {
@@ -155,13 +174,25 @@ impl Given<'_> {
             .map_err(|error| self.invalid(&format!("is not a URL: {error}")))?;
         Ok(Target::Remote(RemoteTarget {
             base: url,
-            auth_token: token.map(Secret::new),
+            auth_token: token,
             http: HttpClient::with(DialOptions {
                 connect_timeout: self.connect_timeout,
                 ..DialOptions::default()
             }),
         }))
     }
+}
+
+/// A token, without the blanks and line breaks around it that one from a file has, as `fetch` sends it. An empty one is
+/// none.
+fn read_token(token: &str, path: &str) -> Read<Option<Secret>> {
+    let token = token.trim_matches([' ', '\t', '\r', '\n']);
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // Not shown.
+        let reason = "must be a token of visible ASCII characters";
+        return Err(OptionError::bad_value(path, reason));
+    }
+    Ok((!token.is_empty()).then(|| Secret::new(token)))
 }
 
 fn percent_decode(text: &str) -> Option<String> {

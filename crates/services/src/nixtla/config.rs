@@ -141,7 +141,17 @@ fn read_base_url(
         (None, Some(text)) if !text.is_empty() => (text, BASE_URL_VARIABLE.to_owned()),
         _ => (BASE_URL.to_owned(), String::new()),
     };
-    http_url(&text, &origin).map(|_| text.trim_end_matches('/').to_owned())
+    let url = http_url(&text, &origin)?;
+    // They would be sent nowhere: the key has their place, and a path is what is added.
+    if !url.username().is_empty() || url.password().is_some() {
+        let reason = "must have no user name and no password";
+        return Err(OptionError::bad_value(&origin, reason));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        let reason = "must have no query and no fragment";
+        return Err(OptionError::bad_value(&origin, reason));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 fn http_url(text: &str, origin: &str) -> Read<Url> {
@@ -244,6 +254,14 @@ mod tests {
             (
                 read(&[], &[(BASE_URL_VARIABLE, "ftp://x")]),
                 BASE_URL_VARIABLE,
+            ),
+            (
+                read(&[("baseUrl", text("https://me:secret@h"))], &[]),
+                "config.baseUrl must have no user name",
+            ),
+            (
+                read(&[("baseUrl", text("https://h/?key=secret"))], &[]),
+                "config.baseUrl must have no query",
             ),
             (
                 read(&[("maxRetries", Plain::Number(-1.0))], &[]),

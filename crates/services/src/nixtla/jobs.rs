@@ -10,6 +10,7 @@ use moorline_core::{
     limit::Limit,
     options::{OptionError, Plain, Read},
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -35,6 +36,13 @@ const LAST_POLL: Duration = Duration::from_secs(15);
 /// How long a result is waited for, unless the caller says otherwise.
 const WAIT: Limit<Duration> = Limit::At(Duration::from_hours(1));
 
+/// What stands for itself in a segment of a path (RFC 3986, section 2.3).
+const RESERVED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// A submitted request.
 #[derive(Debug)]
 pub struct Job {
@@ -48,6 +56,11 @@ impl Job {
     /// Its name with the service.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The same as one segment of a path: the service chose it, and it must lead nowhere else.
+    fn segment(&self) -> String {
+        utf8_percent_encode(&self.id, &RESERVED).to_string()
     }
 }
 
@@ -106,12 +119,12 @@ impl Nixtla {
             repeat: Repeat::OnlyUnaccepted,
         };
         let accepted = self.fetch(operation, &exchange, bounds).await?;
-        let id = accepted
-            .get("job_id")
-            .and_then(Json::as_str)
-            .map(str::to_owned);
+        let id = accepted.get("job_id").and_then(Json::as_str);
+        // No escape keeps dots from being steps in a path.
+        let id = id.filter(|id| !matches!(*id, "" | "." | ".."));
+        let no_id = || unreadable("job_id is missing or cannot be one").during(SERVICE, operation);
         Ok(Job {
-            id: id.ok_or_else(|| unreadable("job_id is missing").during(SERVICE, operation))?,
+            id: id.ok_or_else(no_id)?.to_owned(),
             task,
             request,
             sent: prepared.sent,
@@ -158,7 +171,8 @@ impl Nixtla {
 
     /// Cancels a job; `false` when there is nothing to cancel any more.
     pub async fn cancel_job(&self, job: &Job, bounds: &Bounds) -> Outcome<bool> {
-        let path = format!("{}/async/jobs/{}/cancel", self.config.paths.jobs, job.id);
+        let (jobs, id) = (&self.config.paths.jobs, job.segment());
+        let path = format!("{jobs}/async/jobs/{id}/cancel");
         let exchange = Exchange {
             method: Method::POST,
             ..Exchange::get(&path)
@@ -184,7 +198,8 @@ impl Nixtla {
     }
 
     async fn job_state(&self, job: &Job, bounds: &Bounds) -> Outcome<State> {
-        let path = format!("{}/{}/jobs/{}", self.config.paths.jobs, job.task, job.id);
+        let (jobs, id) = (&self.config.paths.jobs, job.segment());
+        let path = format!("{jobs}/{}/jobs/{id}", job.task);
         let answer = self.fetch("job", &Exchange::get(&path), bounds).await?;
         State::deserialize(answer)
             .map_err(|error| unreadable(&error.to_string()).during(SERVICE, "job"))

@@ -80,3 +80,41 @@ async fn a_submission_that_may_have_been_accepted_is_not_repeated() {
         assert_eq!(double.count("/v2/forecast/async"), 1);
     }
 }
+
+#[tokio::test]
+async fn a_jobs_name_is_one_segment_of_the_path_whatever_the_service_calls_it() {
+    let double = Double::start(move |asked, _| match asked.path.as_str() {
+        "/v2/forecast/async" => {
+            let id = json!({ "job_id": "../../admin?x=#%2e" });
+            Reply::Answer(202, Vec::new(), id.to_string())
+        }
+        "/v2/forecast/jobs/..%2F..%2Fadmin%3Fx%3D%23%252e" => {
+            Reply::json(&json!({ "status": "running" }))
+        }
+        "/v2/async/jobs/..%2F..%2Fadmin%3Fx%3D%23%252e/cancel" => Reply::json(&json!({})),
+        _ => service(asked),
+    })
+    .await;
+    let client = client(&double.url, &[]);
+    let job = client.submit(forecast(), &bounds()).await.unwrap();
+    assert_eq!(job.id(), "../../admin?x=#%2e");
+    let status = client.job_status(&job, &bounds()).await;
+    assert_eq!(status.unwrap(), "running");
+    assert!(client.cancel_job(&job, &bounds()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_job_that_no_path_can_name_is_refused() {
+    for id in ["", ".", ".."] {
+        let double = Double::start(move |asked, _| match asked.path.as_str() {
+            "/v2/forecast/async" => {
+                Reply::Answer(202, Vec::new(), json!({ "job_id": id }).to_string())
+            }
+            _ => service(asked),
+        })
+        .await;
+        let client = client(&double.url, &[]);
+        let failure = client.submit(forecast(), &bounds()).await.unwrap_err();
+        assert_eq!(failure.kind, Kind::Protocol, "{id}");
+    }
+}

@@ -1,0 +1,280 @@
+//! A server's answer, read into little more memory than its values need.
+//!
+//! A small answer can unpack to much, and JSON to more: `[],[],[]` is three bytes for each row. So what it can come to
+//! is counted before any of it is read, rows go into one flat list, and no part is kept that nobody asks for.
+
+use memchr::{memchr, memchr2};
+use serde::Deserialize;
+
+use super::rows::{Rows, Value, rowid};
+
+/// Lists, objects and members of lists and objects in one answer. A value is three of them, as an object with its
+/// type and itself.
+const MAX_ELEMENTS: usize = 1 << 25;
+
+/// What a pipeline of requests was answered.
+#[derive(Deserialize)]
+pub(super) struct PipelineAnswer {
+    /// What continues the stream.
+    pub(super) baton: Option<String>,
+    /// Where it is continued.
+    pub(super) base_url: Option<String>,
+    /// An answer for each request.
+    pub(super) results: Vec<Answer>,
+}
+
+impl PipelineAnswer {
+    /// Reads it; the text says what is wrong with one that cannot be read.
+    pub(super) fn read(json: &[u8]) -> Result<Self, String> {
+        if elements(json) > MAX_ELEMENTS {
+            return Err(format!("it has more than {MAX_ELEMENTS} elements"));
+        }
+        serde_json::from_slice(json).map_err(|error| error.to_string())
+    }
+}
+
+/// An upper bound of the elements in a JSON text: each begins after one of these characters, outside of strings.
+fn elements(json: &[u8]) -> usize {
+    let mut count = 0;
+    let mut rest = json;
+    while let Some(at) = memchr(b'"', rest) {
+        count += marks(&rest[..at]);
+        rest = after_string(&rest[at + 1..]);
+    }
+    count + marks(rest)
+}
+
+fn marks(json: &[u8]) -> usize {
+    json.iter()
+        .filter(|byte| matches!(byte, b',' | b'[' | b'{'))
+        .count()
+}
+
+/// What follows the string that has begun.
+fn after_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr2(b'"', b'\\', rest) {
+        let escape = usize::from(rest[at] == b'\\');
+        rest = rest.get(at + 1 + escape..).unwrap_or_default();
+        if escape == 0 {
+            return rest;
+        }
+    }
+    &[]
+}
+
+/// The answer to one request.
+#[derive(Deserialize)]
+#[serde(try_from = "WireAnswer")]
+pub(super) enum Answer {
+    /// It was done.
+    Done(Response),
+    /// It failed.
+    Failed(Box<ServerError>),
+}
+
+/// What was done.
+pub(super) enum Response {
+    /// One statement.
+    Execute(Box<StatementResult>),
+    /// A batch of statements.
+    Batch(BatchResult),
+    /// The question whether a transaction is open.
+    Autocommit(bool),
+    /// Anything with nothing to tell.
+    Other,
+}
+
+/// An error of the server's.
+#[derive(Deserialize)]
+pub(super) struct ServerError {
+    /// What it says.
+    #[serde(default)]
+    pub(super) message: String,
+    /// Its code.
+    #[serde(default)]
+    pub(super) code: String,
+}
+
+/// The results of a batch; of a step that was not run, neither is there.
+#[derive(Deserialize)]
+pub(super) struct BatchResult {
+    pub(super) step_results: Vec<Option<Box<StatementResult>>>,
+    pub(super) step_errors: Vec<Option<Box<ServerError>>>,
+}
+
+/// The result of a statement.
+#[derive(Deserialize)]
+#[serde(try_from = "WireResult")]
+pub(super) struct StatementResult {
+    pub(super) columns: Vec<Column>,
+    /// How many rows there are; each has a value for every column.
+    pub(super) length: usize,
+    /// Row by row.
+    pub(super) values: Vec<Value>,
+    pub(super) affected: u64,
+    pub(super) rowid: Option<i64>,
+}
+
+/// A column.
+#[derive(Deserialize)]
+pub(super) struct Column {
+    pub(super) name: Option<Box<str>>,
+    pub(super) decltype: Option<Box<str>>,
+}
+
+#[derive(Deserialize)]
+struct WireAnswer {
+    r#type: Type,
+    response: Option<WireResponse>,
+    error: Option<Box<ServerError>>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Type {
+    Ok,
+    Error,
+    Execute,
+    Batch,
+    GetAutocommit,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct WireResponse {
+    r#type: Type,
+    result: Option<Box<WireResult>>,
+    is_autocommit: Option<bool>,
+}
+
+/// The result of a statement, or of a batch.
+#[derive(Deserialize)]
+struct WireResult {
+    cols: Option<Vec<Column>>,
+    rows: Option<Rows>,
+    #[serde(default)]
+    affected_row_count: u64,
+    #[serde(default, deserialize_with = "rowid")]
+    last_insert_rowid: Option<i64>,
+    step_results: Option<Vec<Option<Box<StatementResult>>>>,
+    step_errors: Option<Vec<Option<Box<ServerError>>>>,
+}
+
+impl TryFrom<WireAnswer> for Answer {
+    type Error = &'static str;
+
+    fn try_from(answer: WireAnswer) -> Result<Self, Self::Error> {
+        match (answer.r#type, answer.response, answer.error) {
+            (Type::Ok, Some(response), _) => Response::try_from(response).map(Self::Done),
+            (Type::Error, _, Some(error)) => Ok(Self::Failed(error)),
+            _ => Err("an answer that neither is one nor says why"),
+        }
+    }
+}
+
+impl TryFrom<WireResponse> for Response {
+    type Error = &'static str;
+
+    fn try_from(response: WireResponse) -> Result<Self, Self::Error> {
+        const MISSING: &str = "a response without its result";
+        Ok(match response.r#type {
+            Type::Execute => {
+                let result = *response.result.ok_or(MISSING)?;
+                Self::Execute(Box::new(result.try_into()?))
+            }
+            Type::Batch => {
+                let result = *response.result.ok_or(MISSING)?;
+                Self::Batch(BatchResult {
+                    step_results: result.step_results.ok_or(MISSING)?,
+                    step_errors: result.step_errors.ok_or(MISSING)?,
+                })
+            }
+            Type::GetAutocommit => Self::Autocommit(response.is_autocommit.ok_or(MISSING)?),
+            _ => Self::Other,
+        })
+    }
+}
+
+impl TryFrom<WireResult> for StatementResult {
+    type Error = &'static str;
+
+    fn try_from(result: WireResult) -> Result<Self, Self::Error> {
+        let (Some(columns), Some(rows)) = (result.cols, result.rows) else {
+            return Err("a result without columns and rows");
+        };
+        if rows.length > 0 && rows.width != columns.len() {
+            return Err("rows that do not have a value for every column");
+        }
+        Ok(Self {
+            columns,
+            length: rows.length,
+            values: rows.values,
+            affected: result.affected_row_count,
+            rowid: result.last_insert_rowid,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(columns: &str, rows: &str) -> Result<StatementResult, String> {
+        let json = format!(
+            r#"{{"baton":null,"base_url":null,"results":[{{"type":"ok","response":{{"type":"execute","result":
+            {{"cols":{columns},"rows":{rows},"affected_row_count":0,"last_insert_rowid":"7"}}}}}}]}}"#
+        );
+        match PipelineAnswer::read(json.as_bytes())?.results.pop() {
+            Some(Answer::Done(Response::Execute(result))) => Ok(*result),
+            _ => panic!("no result"),
+        }
+    }
+
+    #[test]
+    fn a_result_has_columns_rows_and_what_was_inserted() {
+        let result = rows(
+            r#"[{"name":"a"},{"decltype":"TEXT"}]"#,
+            r#"[[{"type":"null"},{"type":"null"}]]"#,
+        );
+        let result = result.unwrap();
+        assert_eq!(result.values, [Value::Null, Value::Null]);
+        assert_eq!((result.length, result.rowid), (1, Some(7)));
+        assert_eq!(result.columns[0].name.as_deref(), Some("a"));
+        assert_eq!(result.columns[1].decltype.as_deref(), Some("TEXT"));
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_the_columns_are_refused() {
+        let null = r#"{"type":"null"}"#;
+        let two = r#"[{"name":"a"},{"name":"b"}]"#;
+        assert!(rows(two, &format!("[[{null},{null}],[{null},{null}]]")).is_ok());
+        assert!(rows(two, "[]").is_ok());
+        assert!(rows("[]", "[]").is_ok());
+        for (columns, list) in [
+            (two, format!("[[{null}],[{null},{null}]]")),
+            (two, format!("[[{null},{null}],[{null}]]")),
+            (two, format!("[[{null}],[{null}]]")),
+            (two, "[[]]".to_owned()),
+            ("[]", "[[],[]]".to_owned()),
+            ("[]", format!("[[{null}]]")),
+        ] {
+            assert!(rows(columns, &list).is_err(), "{columns} {list}");
+        }
+    }
+
+    #[test]
+    fn elements_are_counted_outside_of_strings() {
+        assert_eq!(elements(br#"{"a":[1,2],"b,[{":"\",["}"#), 4);
+        assert_eq!(elements(br#"["a\\",1]"#), 2);
+        assert_eq!(elements(br#"["open, [,"#), 1);
+        assert_eq!(elements(b"[1,\"\\"), 2);
+    }
+
+    #[test]
+    fn an_answer_of_too_many_elements_is_refused_before_it_is_read() {
+        // No JSON at all: reading it would say so.
+        let error = PipelineAnswer::read(&vec![b','; MAX_ELEMENTS + 1]).err();
+        assert!(error.is_some_and(|error| error.contains("elements")));
+    }
+}

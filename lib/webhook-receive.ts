@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { outOfRange } from './invalid';
 import { log } from './logger';
 import { messageOf } from './message';
+import { onRejection } from './rejection';
+import { startTimer } from './timer';
 import type { RequestVerificationResult, WebhookHeaders, WebhookVerifier } from './webhook';
 
 /** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
@@ -33,8 +35,6 @@ export interface ReceivedWebhook extends RequestVerificationResult {
 
 const DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 10_000;
-/** What Node's timers can count to. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Why a body cannot be had, and the status that says so. */
 interface Refusal {
@@ -59,7 +59,7 @@ type NodeRequest = IncomingMessage & { body?: unknown; rawBody?: unknown; origin
 export async function receiveWebhook(
   verifier: WebhookVerifier,
   request: IncomingMessage | FetchRequest,
-  options: ReceiveOptions = {},
+  options?: ReceiveOptions,
 ): Promise<ReceivedWebhook> {
   const bounds = boundsOf(options);
   const fetched = 'bodyUsed' in request;
@@ -76,7 +76,7 @@ export async function receiveWebhook(
   return { ...result, body, status: result.valid ? 200 : 401, ...(challenge && { challenge }) };
 }
 
-function boundsOf({ limitBytes = DEFAULT_LIMIT_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS }: ReceiveOptions): Bounds {
+function boundsOf({ limitBytes = DEFAULT_LIMIT_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS }: ReceiveOptions = {}): Bounds {
   for (const [name, value] of Object.entries({ limitBytes, timeoutMs })) {
     if (typeof value !== 'number' || !(value > 0)) throw outOfRange(`options.${name}`, 'a number > 0', value);
   }
@@ -124,7 +124,7 @@ async function collect(
   const late = new Promise<Refusal>((resolve) => {
     if (timeoutMs === Infinity) return;
     const reason = `the body did not arrive within ${timeoutMs}ms`;
-    timer = setTimeout(resolve, Math.min(timeoutMs, LONGEST_TIMER_MS), { status: 401, reason });
+    timer = startTimer(() => resolve({ status: 401, reason }), timeoutMs);
   });
   const read = async (): Promise<Buffer | Refusal> => {
     let length = 0;
@@ -168,31 +168,68 @@ const ERRORS: Record<number, string> = {
  * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
  * `rawBody` and the result as `webhook`; answers challenges by itself, and to all others 413 (too large), 500 (a body
  * parser came first) or 401. Mount it before any body parser.
+ *
+ * `next` is called once. What it throws, or rejects with, is logged and answered with 500; frameworks catch that
+ * themselves. A request that somebody else has answered meanwhile is not answered again.
+ *
+ * @throws RangeError for an option that is out of range.
  */
 export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOptions) {
+  boundsOf(options);
   return (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
-    receiveWebhook(verifier, request, options).then((webhook) => {
-      if (webhook.challenge) return answer(response, 200, webhook.challenge);
-      if (!webhook.valid) {
-        log('warn', 'webhook.refused', webhook.id ?? 'webhook', () => ({
-          reason: webhook.reason,
-          scheme: webhook.scheme,
-        }));
-        // Nobody waits for the rest of a body that is late.
-        if (webhook.status === 401 && !request.complete) response.setHeader('Connection', 'close');
-        return answer(response, webhook.status, { error: ERRORS[webhook.status] });
+    const pass = (...error: [unknown?]) => {
+      const failed = (thrown: unknown) => fail(response, thrown);
+      try {
+        onRejection(next(...error), failed);
+      } catch (thrown) {
+        failed(thrown);
       }
-      // `_body` tells body parsers that there is nothing left to read.
-      Object.assign(request, { webhook, rawBody: webhook.body, body: webhook.body, _body: true });
-      next();
-    }, next);
+    };
+    receiveWebhook(verifier, request, options)
+      .then((webhook) => judge(request, response, webhook))
+      .then(
+        (passes) => passes && pass(),
+        (error: unknown) => pass(error),
+      );
   };
 }
 
-function answer(response: ServerResponse, status: number, body: Record<string, unknown>): void {
-  // The sender went away.
-  if (response.destroyed) return;
+/** Answers what must not pass; says whether it may. */
+function judge(request: VerifiedRequest, response: ServerResponse, webhook: ReceivedWebhook): boolean {
+  if (webhook.challenge) {
+    answer(response, 200, webhook.challenge);
+    return false;
+  }
+  if (webhook.valid) {
+    // `_body` tells body parsers that there is nothing left to read.
+    Object.assign(request, { webhook, rawBody: webhook.body, body: webhook.body, _body: true });
+    return true;
+  }
+  const { id = 'webhook', reason, scheme } = webhook;
+  log('warn', 'webhook.refused', id, () => ({ reason, scheme }));
+  // Nobody waits for the rest of a body that is late.
+  const isLate = webhook.status === 401 && !request.complete;
+  answer(response, webhook.status, { error: ERRORS[webhook.status] }, isLate);
+  return false;
+}
+
+/** What stands behind the middleware has failed, and nobody but us hears of it. */
+function fail(response: ServerResponse, thrown: unknown): void {
+  log('error', 'webhook.handler-failed', 'webhook', () => ({ error: messageOf(thrown) }));
+  try {
+    // Half an answer must not look like a whole one.
+    if (response.headersSent && !response.writableEnded) response.destroy();
+    else answer(response, 500, { error: 'Internal error' });
+  } catch {
+    // It is not the server's own, and resists: there is nothing left to be done for it.
+  }
+}
+
+function answer(response: ServerResponse, status: number, body: Record<string, unknown>, close = false): void {
+  // The sender went away, or somebody else was faster: a time limit, or a server that shuts down.
+  if (response.destroyed || response.headersSent || response.writableEnded) return;
   response.statusCode = status;
+  if (close) response.setHeader('Connection', 'close');
   response.setHeader('Content-Type', 'application/json');
   response.end(JSON.stringify(body));
 }

@@ -6,6 +6,7 @@ import { outOfRange } from './invalid';
 import { log } from './logger';
 import { messageOf } from './message';
 import { native, type Handle } from './native';
+import { onRejection } from './rejection';
 import { judged, keysOf } from './webhook-large';
 import type { WebhookVerifier as NativeVerifier } from '../dist/native';
 import type { WebhookReplayStore } from './webhook-replay';
@@ -243,6 +244,7 @@ export class WebhookVerifier {
     if (!this.#store || replayKey === undefined) return result;
     const isNew: unknown = this.#store.remember(replayKey, replayableForMs);
     if (isNew === true) return { ...result, replayKey };
+    onRejection(isNew, () => undefined);
     const why = isNew === false ? 'this request was accepted before' : 'replayStore.remember must answer true or false';
     return { ...result, valid: false, reason: `Verification error: ${why}` };
   }

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 
 import { missing } from './support/missing';
 
@@ -78,12 +79,25 @@ describe('contents', () => {
       assert.match(licences, new RegExp(`^${crate} \\d`, 'm'));
   });
 
-  test('its binary is stripped, and has no test functions', { skip: !released && 'no release build' }, () => {
-    const name = basename(tarballs().platform).replace(/-\d.*$/, '');
-    const binary = join(project, 'node_modules', name, `${name.replace('moorline-', 'moorline.')}.node`);
-    assert.equal(readFileSync(binary).includes('probeNoop'), false);
-    // With its symbols it has several times as much.
-    assert.ok(statSync(binary).size < 25 * 2 ** 20, `${statSync(binary).size} bytes`);
+  describe('its binary', { skip: !released && 'no release build' }, () => {
+    const binary = () => {
+      const name = basename(tarballs().platform).replace(/-\d.*$/, '');
+      return join(project, 'node_modules', name, `${name.replace('moorline-', 'moorline.')}.node`);
+    };
+
+    test('is stripped, and has no test functions', () => {
+      assert.equal(readFileSync(binary()).includes('probeNoop'), false);
+      // With its symbols it has several times as much.
+      assert.ok(statSync(binary()).size < 25 * 2 ** 20, `${statSync(binary()).size} bytes`);
+    });
+
+    test('runs with an old glibc', { skip: process.platform !== 'linux' && 'for Linux' }, async () => {
+      const scripts = (name: string) => import(pathToFileURL(join(root, 'scripts', name)).href);
+      const { compareVersions, neededGlibc } = await scripts('elf.mjs');
+      const { GLIBC } = await scripts('sysroot.mjs');
+      const needed = neededGlibc(binary());
+      assert.ok(compareVersions(needed, GLIBC) <= 0, `it needs ${needed}`);
+    });
   });
 
   test('it needs nothing else at run time, and runs nothing when it is installed', () => {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type * as Native from '../dist/native';
+import { type Attempt, loadError } from './load-error';
 
 export type {
   Cancel,
@@ -16,7 +17,7 @@ export type {
   WebSocketClient,
 } from '../dist/native';
 
-/** The platform packages that may hold this machine's binary, most likely first. */
+/** The platforms whose binary may be this machine's, most likely first. */
 function candidates(): string[] {
   const { platform, arch } = process;
   if (platform === 'linux') return [`linux-${arch}-gnu`, `linux-${arch}-musl`];
@@ -25,23 +26,19 @@ function candidates(): string[] {
 }
 
 function load(): typeof Native {
-  const failures: unknown[] = [];
-  for (const triple of candidates()) {
+  const attempts: Attempt[] = [];
+  // A bundler that makes an ES module leaves it undefined.
+  const directory = typeof __dirname === 'string' ? __dirname : undefined;
+  for (const platform of candidates()) {
     // A source checkout has the binary beside the compiled files; a published package never does.
-    const local = join(__dirname, `moorline.${triple}.node`);
+    const local = directory && join(directory, `moorline.${platform}.node`);
     try {
-      return require(existsSync(local) ? local : `moorline-${triple}`) as typeof Native;
+      return require(local && existsSync(local) ? local : `moorline-${platform}`) as typeof Native;
     } catch (error) {
-      failures.push(error);
+      attempts.push({ platform, error });
     }
   }
-  const names = candidates().map((triple) => `moorline-${triple}`);
-  throw new Error(
-    `moorline has no binary for this machine: none of ${names.join(', ')} could be loaded. ` +
-      'Either the install left optional dependencies out (npm install --include=optional), or the lock file was ' +
-      'written on another platform (delete node_modules and install again), or this platform is not built yet.',
-    { cause: failures[0] },
-  );
+  throw loadError(attempts, directory);
 }
 
 /** The addon's functions. Only `lib/` calls them; users never see a handle. */

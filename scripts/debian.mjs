@@ -83,7 +83,7 @@ function withDependencies(packages, options) {
 function updateLists(directory, suite) {
   for (const part of ['lists/partial', 'cache/archives/partial']) mkdirSync(join(directory, part), { recursive: true });
   if (suite !== undefined) {
-    writeFileSync(join(directory, 'sources.list'), `deb [signed-by=${KEYRING}] ${mirror()} ${suite} main\n`);
+    writeFileSync(join(directory, 'sources.list'), `deb [signed-by=${keyring()}] ${mirror()} ${suite} main\n`);
     writeFileSync(join(directory, 'status'), '');
   }
   run('apt-get', [...apt(directory, suite), ...NETWORK, '-qq', 'update']);
@@ -108,7 +108,7 @@ function apt(directory, suite) {
   return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
 }
 
-/** The mirror that this machine installs from. */
+/** The mirror that this machine installs from; of another distribution, the one that is near to everybody. */
 function mirror() {
   const parts = `${SOURCES}.d`;
   const lists = existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : [];
@@ -116,7 +116,15 @@ function mirror() {
     const found = readFileSync(list, 'utf8').match(/^(?:URIs:|deb(?: \[.*?\])?)\s*(\S+\/debian)\/?(?:\s|$)/m);
     if (found) return found[1];
   }
-  throw new Error('apt names no Debian mirror');
+  return 'http://deb.debian.org/debian';
+}
+
+/** The keys that Debian's releases are signed by: other distributions have them as a package. */
+function keyring() {
+  if (existsSync(KEYRING)) return KEYRING;
+  const directory = join(tmpdir(), `moorline-keyring-${process.getuid?.()}`);
+  unpack(['debian-archive-keyring'], directory);
+  return join(directory, KEYRING);
 }
 
 function run(command, args, cwd) {

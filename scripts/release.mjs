@@ -8,8 +8,10 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { dirname, join } from 'node:path';
 
 import { bundleFace } from './bundle.mjs';
+import { compareVersions, neededGlibc } from './elf.mjs';
 import { thirdPartyLicences } from './licences.mjs';
 import { fail, isMain, npm, npmOutput, root } from './run.mjs';
+import { GLIBC } from './sysroot.mjs';
 
 /** Every platform we build for, and what npm asks of a machine before it installs the package. */
 export const PLATFORMS = {
@@ -102,6 +104,8 @@ function refuseUnfit(binaries) {
   if (missing.length > 0) fail(`no binary for ${missing.join(', ')}`);
   for (const file of readdirSync(binaries).filter((file) => file.endsWith('.node'))) {
     if (readFileSync(join(binaries, file)).includes('probeNoop')) fail(`${file} was built with the test functions`);
+    const glibc = file.endsWith('-gnu.node') ? neededGlibc(join(binaries, file)) : undefined;
+    if (glibc && compareVersions(glibc, GLIBC) > 0) fail(`${file} needs glibc ${glibc}, and we promise ${GLIBC}`);
   }
   const { version } = readManifest();
   const tag = process.env.GITHUB_REF_NAME;

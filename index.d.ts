@@ -901,6 +901,7 @@ export declare class ConnectionManager {
 }
 /** A server-sent event. */
 export declare class SSEEvent {
+  #private;
   /** Its type: `message` where the server names none. */
   readonly type: string;
   /** Its data; several lines are joined with `\n`. */
@@ -909,6 +910,11 @@ export declare class SSEEvent {
   readonly lastEventId: string;
   /** How long the server wants us to wait before a reconnect, in milliseconds, where it says so with this event. */
   readonly retry?: number;
+  /**
+   * Says that the event was handled, so that a durable cursor may move past it. Without it `receive` says so when it is
+   * called again, `for await` when it asks for the next event, and `onMessage` when its handlers are done.
+   */
+  ack(): void;
   /** The data parsed as JSON. Throws when it is none. */
   json(): any;
 }
@@ -918,8 +924,13 @@ export declare class SSEEvent {
  *
  * `receive` gives one {@link SSEEvent} after the other. Nothing can be sent.
  *
- * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, keeps the id of the last event that was handed out
- * in a libSQL database: a new process goes on there. What a crash cuts off comes again.
+ * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, keeps the id of the last event that was handled, with
+ * all before it, in a libSQL database: a new process goes on there. Every event is handled at least once. It was handled
+ * when `for await` asks for the next one, when the promises of all `onMessage` handlers are fulfilled, when `receive` is
+ * called again, or when `event.ack()` is called. A handler that fails, and a loop that is left, hold the cursor where it is:
+ * events go on coming, and those from there on come again with the next connection or process.
+ *
+ * `customOptions.lastEventId` is a position of your own: the first connection goes on after it, whatever a cursor says.
  */
 export declare class SSEConnection extends LastingConnection<SSEEvent> {
   #private;
@@ -927,6 +938,13 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
   constructor(config: ConnectionConfig);
   /** The id after which the next connection goes on; empty when there was none. */
   get lastEventId(): string;
+  /**
+   * The next event; `null` when the connection has ended, or ends first, or nothing comes in time. With a cursor it says
+   * that the events which `receive` gave before were handled.
+   */
+  receive(options?: MessageOptions): Promise<any>;
+  /** The events one after the other, through losses and reconnections, until `disconnect` or until it gives up. */
+  [Symbol.asyncIterator](): AsyncGenerator<SSEEvent, void, undefined>;
   /** Always false: events come from the server only. That is no error. */
   send(_data?: unknown): Promise<boolean>;
   protected sendImpl(): Promise<boolean>;

@@ -12,14 +12,32 @@ export interface EventStreamCursorOptions {
   name: string;
 }
 
+/** Those with an id that may not be written yet. */
+const unwritten = new Set<EventStreamCursor>();
+let watchesExit = false;
+
+/** A process that has nothing more to do writes what is left, once: a stream that goes on does not hold it up. */
+function watchExit(): void {
+  if (watchesExit) return;
+  watchesExit = true;
+  process.once('beforeExit', () => {
+    for (const cursor of unwritten) cursor.flush().catch(() => undefined);
+  });
+}
+
 /**
- * The last event id in a database, so that a new process goes on where the old one stopped. Ids are written at once, then
+ * The id of an event in a database, so that a new process goes on where the old one stopped. Ids are written at once, then
  * five times a second at most; what a crash cuts off comes again.
  */
 export class EventStreamCursor {
   readonly #cursor;
+  /** Kept, and not told to the native side yet: what is kept in one turn of the event loop is told once. */
+  #id: string | undefined;
 
-  /** `onLost` hears of a write that failed while nobody waited for it. Nothing is opened yet. */
+  /**
+   * `onLost` hears of a write that failed while nobody waited for it, and of a stored id that no request can carry.
+   * Nothing is opened yet.
+   */
   constructor({ name, ...database }: EventStreamCursorOptions, onLost: (error: MoorlineError) => void) {
     if (typeof name !== 'string' || name === '') {
       throw Object.assign(new TypeError('cursor.name must be a string that is not empty'), {
@@ -29,23 +47,39 @@ export class EventStreamCursor {
     this.#cursor = native.sseCursorOpen(database, name, (failure) => onLost(dress(failure) as MoorlineError));
   }
 
-  /** The id that was kept last, by this process or another; empty when there is none. */
+  /** The id that was kept last, by this process or another; empty when there is none that a request can carry. */
   load(): Promise<string> {
     return call(() => native.sseCursorLoad(this.#cursor));
   }
 
   /** Keeps an id, soon. */
   keep(id: string): void {
-    native.sseCursorKeep(this.#cursor, id);
+    if (this.#id === undefined) {
+      unwritten.add(this);
+      watchExit();
+      // Not an immediate: it would keep a process alive on a stream that never pauses, and unreferenced wait for other events.
+      setTimeout(() => this.#tell()).unref();
+    }
+    this.#id = id;
   }
 
   /** Resolves when what was kept is written. */
   flush(): Promise<void> {
+    this.#tell();
+    unwritten.delete(this);
     return call(() => native.sseCursorFlush(this.#cursor));
   }
 
   /** Writes what is not written yet, and closes the database. */
   close(): Promise<void> {
+    this.#tell();
+    unwritten.delete(this);
     return call(() => native.sseCursorClose(this.#cursor));
+  }
+
+  #tell(): void {
+    if (this.#id === undefined) return;
+    native.sseCursorKeep(this.#cursor, this.#id);
+    this.#id = undefined;
   }
 }

@@ -1,4 +1,5 @@
 import { MoorlineError } from './error';
+import type { Delivery } from './sse-deliveries';
 
 /** A server-sent event. */
 export class SSEEvent {
@@ -10,6 +11,7 @@ export class SSEEvent {
   readonly lastEventId: string;
   /** How long the server wants us to wait before a reconnect, in milliseconds, where it says so with this event. */
   readonly retry?: number;
+  #delivery: Delivery | undefined;
 
   /** @internal */
   constructor(type: string, data: string, lastEventId: string, retry: number | undefined) {
@@ -17,6 +19,24 @@ export class SSEEvent {
     this.data = data;
     this.lastEventId = lastEventId;
     if (retry !== undefined) this.retry = retry;
+  }
+
+  /**
+   * Says that the event was handled, so that a durable cursor may move past it. Without it `receive` says so when it is
+   * called again, `for await` when it asks for the next event, and `onMessage` when its handlers are done.
+   */
+  ack(): void {
+    this.#delivery?.ack();
+  }
+
+  /** @internal The event is one of those whose handling is followed. */
+  static follow(event: SSEEvent, delivery: Delivery): void {
+    event.#delivery = delivery;
+  }
+
+  /** @internal The event was not handled. */
+  static fail(event: SSEEvent): void {
+    event.#delivery?.fail();
   }
 
   /** The data parsed as JSON. Throws when it is none. */

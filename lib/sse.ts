@@ -1,12 +1,12 @@
 import { call } from './call';
 import { dress, type MoorlineError } from './error';
 import { headerLines, type HeadersInit } from './http-headers';
-import { invalidValue } from './invalid';
+import { invalidType, invalidValue } from './invalid';
 import { type EventStream, type Handle, native } from './native';
-import type { EventStreamCursor } from './sse-cursor';
 import { readEvents, SSEEvent, type StreamNews } from './sse-events';
 
 export { EventStreamCursor, type EventStreamCursorOptions } from './sse-cursor';
+export { Deliveries } from './sse-deliveries';
 export { SSEEvent } from './sse-events';
 
 /** @internal How a stream ended. */
@@ -36,13 +36,6 @@ export interface EventStreamOptions {
   body?: unknown;
   /** The event after which the first connection goes on. Default: from wherever the server begins. */
   lastEventId?: string | undefined;
-  /** Where the last event id is kept over a restart; what is kept wins over `lastEventId`. Default: nowhere. */
-  cursor?: EventStreamCursor | undefined;
-  /**
-   * When the cursor moves: `delivered`, once `onEvents` has returned from the event, or `manual`, when the one who
-   * uses it calls its `keep`. Default `delivered`.
-   */
-  cursorMoves?: 'delivered' | 'manual' | undefined;
   /** How long making a connection may take: name, TCP, proxy and TLS. Default 10 000. */
   connectTimeoutMs?: number | undefined;
   /** How long `connect` may take, redirects and the head of the answer included. Default 30 000; `Infinity` for ever. */
@@ -87,9 +80,6 @@ export class EventStreamTransport {
   readonly #client;
   readonly #listener: EventStreamListener;
   readonly #news: StreamNews;
-  readonly #cursor: EventStreamCursor | undefined;
-  readonly #moves: boolean;
-  #loaded = false;
   #connection: Connection | undefined;
   #connecting: { done: Promise<void>; abort: AbortController } | undefined;
   #paused = false;
@@ -97,7 +87,7 @@ export class EventStreamTransport {
 
   /** Options that cannot be are refused at once. Nothing is reached before `connect`. */
   constructor(options: EventStreamOptions, listener: EventStreamListener) {
-    const { url, method, headers, body, lastEventId = '', cursor, cursorMoves, ...rest } = options;
+    const { url, method, headers, body, lastEventId = '', ...rest } = options;
     const sent = bodyOf(body);
     this.#client = native.sseClient({
       ...rest,
@@ -107,9 +97,7 @@ export class EventStreamTransport {
       body: sent.body,
     });
     this.#listener = listener;
-    this.#cursor = cursor;
-    this.#moves = cursor !== undefined && cursorMoves !== 'manual';
-    this.#news = { lastEventId: checkedId(lastEventId), retryMs: undefined };
+    this.#news = { lastEventId: checkedId(lastEventId, 'options.lastEventId'), retryMs: undefined };
   }
 
   get isOpen(): boolean {
@@ -180,7 +168,6 @@ export class EventStreamTransport {
     signal?.addEventListener('abort', onAbort, { once: true });
     const connection: Connection = {};
     try {
-      if (this.#cursor && !this.#loaded) await this.#load(this.#cursor, abort.signal);
       const stream = await call(
         (cancel) => {
           const hear = (told: Told) => this.#hear(connection, told);
@@ -204,24 +191,14 @@ export class EventStreamTransport {
     }
   }
 
-  async #load(cursor: EventStreamCursor, signal: AbortSignal): Promise<void> {
-    const kept = await call(() => cursor.load(), signal);
-    this.#loaded = true;
-    if (kept !== '') this.#news.lastEventId = kept;
-  }
-
   #hear(connection: Connection, told: Told): void {
     // A bell that was rung before the end.
     if (told === undefined || connection.over) return;
     const [text, closed] = told;
     const events: SSEEvent[] = [];
-    const before = this.#news.lastEventId;
     readEvents(text, this.#news, events);
-    const { lastEventId } = this.#news;
     try {
       if (events.length > 0) this.#listener.onEvents(events);
-      // Not when it threw: a process that dies of it gets them again.
-      if (this.#moves && lastEventId !== before) this.#cursor?.keep(lastEventId);
     } finally {
       // The listener may have closed it.
       if (closed && !connection.over) {
@@ -245,9 +222,11 @@ export class EventStreamTransport {
 /** What crosses at a wake-up. */
 type Told = [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined;
 
-function checkedId(id: string): string {
-  if (!/[\r\n\0]/.test(id)) return id;
-  throw invalidValue('options.lastEventId must have no line break and no NUL');
+/** @internal An id of the caller's, which must be one that a request can carry. */
+export function checkedId(id: unknown, path: string): string {
+  if (typeof id !== 'string') throw invalidType(path, 'a string', id);
+  if (native.sseIdSendable(id)) return id;
+  throw invalidValue(`${path} must have no control characters and at most 4096 bytes`);
 }
 
 function bodyOf(body: unknown): { body?: string | Uint8Array; type?: string } {

@@ -15,8 +15,8 @@ const SERVICE_IMPORTS = {
   nixtla: ['http', 'pipeline'],
   sse: ['http'],
 };
-/** Modules of crates/services every service may use: they drive core's machines, and reach hosts. */
-const DRIVERS = ['dial', 'inbox', 'pool', 'pipeline'];
+/** Modules of crates/services every service may use: they drive core's machines, reach hosts, and write headers. */
+const DRIVERS = ['dial', 'header', 'inbox', 'pool', 'pipeline'];
 
 const files = (directory, ...extensions) =>
   readdirSync(join(root, directory), { withFileTypes: true, recursive: true })

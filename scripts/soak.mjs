@@ -1,9 +1,20 @@
 // The long form of the leak tests: `npm run soak -- <part of a service's name> … [--minutes 5]`.
 //
 // Each service that fits works for so many minutes, shared by its operations, failures and aborts.
+//
+// `npm run soak -- properties [--cases 100000]` runs the Rust tests with so many random cases of each property instead.
 import { buildAddon, compileFace } from './build.mjs';
-import { installPackages, run } from './run.mjs';
+import { hostTarget, installPackages, run } from './run.mjs';
 
+const [part, ...rest] = process.argv.slice(2);
+if (part === 'properties') {
+  const cases = rest[0] === '--cases' ? rest[1] : '100000';
+  const optimized = ['profile.dev.opt-level=2', 'profile.dev.package.proptest.opt-level=2'];
+  const args = ['test', '--workspace', '--no-fail-fast', '--features', 'probe', '--target', hostTarget()];
+  for (const setting of optimized) args.push('--config', setting);
+  run('cargo', args, { env: { ...process.env, PROPTEST_CASES: cases } });
+  process.exit();
+}
 installPackages();
 buildAddon();
 compileFace();

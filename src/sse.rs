@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use moorline_services::sse::{Closed, Config, EventStream, EventStreamClient};
+use moorline_services::sse::{Closed, Config, EventStream, EventStreamClient, is_sendable};
 use napi::{Env, Error, Result};
 use napi_derive::napi;
 
@@ -42,6 +42,12 @@ pub fn sse_connect(
         let stream = client.connect(&last_id, listen, &cancel).await?;
         Ok(Handle::new(stream))
     })
+}
+
+/// Whether a request can ask for what comes after the event `id`.
+#[napi(catch_unwind)]
+pub fn sse_id_sendable(id: String) -> bool {
+    is_sendable(id.as_bytes())
 }
 
 /// Lets the listener hear what comes.

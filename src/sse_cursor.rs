@@ -17,7 +17,8 @@ pub struct EventStreamCursor {
     store: Arc<LibsqlCursors>,
 }
 
-/// The cursor `name` in the database of `options`. `lost` hears the record of a write that failed.
+/// The cursor `name` in the database of `options`. `lost` hears the record of a write that failed,
+/// and of a stored id that is of no use.
 #[napi(catch_unwind, ts_return_type = "Handle<EventStreamCursor>")]
 pub fn sse_cursor_open(
     env: Env,

@@ -4,10 +4,11 @@ import { parseArgs } from 'node:util';
 import type { Subject } from '../contract';
 import { subjects } from '../subjects';
 import { assertFlat, measure, repetitions } from './flat';
+import { soakCursor } from './soak-sse-cursor';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { minutes: { type: 'string', default: '5' } },
+  options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string' } },
 });
 
 async function soak(subject: Subject, minutes: number): Promise<void> {
@@ -42,6 +43,7 @@ function isFlat(measured: Parameters<typeof assertFlat>[0]): boolean {
 }
 
 async function main(): Promise<void> {
+  if (positionals[0] === 'sse-cursor') return soakCursor(100, values.seed);
   const minutes = Number(values.minutes);
   // `connections` means every `…Connection`.
   const parts = positionals.map((part) => part.toLowerCase().replace(/s$/, ''));

@@ -7,10 +7,11 @@ import type * as Sse from '../../lib/sse';
 import { eventually } from './eventually';
 import { type Running, serve } from './http';
 
-export const { EventStreamCursor, EventStreamTransport, SSEEvent } = require(
+export const { Deliveries, EventStreamCursor, EventStreamTransport, SSEEvent } = require(
   join(__dirname, '..', '..', 'dist', 'sse.js'),
 ) as typeof Sse;
 export type EventStreamTransport = Sse.EventStreamTransport;
+export type Deliveries = Sse.Deliveries;
 
 /** A transport, and all that was heard of it. */
 export interface Heard {

@@ -26,18 +26,39 @@ export class Handlers<Heard extends unknown[]> {
     return () => void this.#handlers.delete(key);
   }
 
-  tell(...heard: Heard): void {
+  /** Tells all of them; whether each took it without an error, which a promise of theirs says later. */
+  tell(...heard: Heard): boolean | Promise<boolean> {
+    let taken = true;
+    let answers: Promise<boolean>[] | undefined;
     for (const handler of this.#handlers.values()) {
       try {
         const answer = handler(...heard);
-        if (answer instanceof Promise) answer.catch((error: unknown) => this.#complain(error));
+        // Of any realm and any library: one that nobody looks after could end the process.
+        if (isThenable(answer)) (answers ??= []).push(this.#settled(answer));
       } catch (error) {
+        taken = false;
         this.#complain(error);
       }
+    }
+    if (!answers) return taken;
+    return Promise.all(answers).then((all) => taken && all.every(Boolean));
+  }
+
+  async #settled(answer: PromiseLike<unknown>): Promise<boolean> {
+    try {
+      await answer;
+      return true;
+    } catch (error) {
+      this.#complain(error);
+      return false;
     }
   }
 
   #complain(error: unknown): void {
     log('warn', 'connection.handler-failed', this.#owner, () => ({ error: messageOf(error) }));
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }

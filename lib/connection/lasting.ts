@@ -83,10 +83,10 @@ export abstract class LastingConnection<Message, Parsed = Message>
   /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
   override async receive(options?: MessageOptions): Promise<any> {
     const ready = this.#inbox.poll();
-    if (ready !== undefined) return this.#handOut(ready);
+    if (ready !== undefined) return this.parse(ready);
     if (!this.#line || this.isRefusing) return null;
     const message = await this.#inbox.take(options);
-    return message === null ? null : this.#handOut(message);
+    return message === null ? null : this.parse(message);
   }
 
   /** Hears every message from now on, instead of `receive`. Gives the function that ends that. */
@@ -104,7 +104,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
     for (;;) {
       const message = this.#inbox.poll() ?? (await this.#next());
       if (message === null) return;
-      yield this.#handOut(message);
+      yield this.parse(message);
     }
   }
 
@@ -155,8 +155,11 @@ export abstract class LastingConnection<Message, Parsed = Message>
   /** @internal What `receive` gives for a message. */
   protected abstract parse(message: Message): Parsed;
 
-  /** @internal A message was given to whoever receives them; a handler of `onMessage` has returned from it. */
-  protected handedOut(_message: Message): void {}
+  /** @internal Messages came, and nobody has them yet. */
+  protected arrived(_messages: readonly Message[]): void {}
+
+  /** @internal The handlers of `onMessage` have a message; `taken` says whether each took it without an error. */
+  protected handled(_message: Message, _taken: boolean | Promise<boolean>): void {}
 
   protected override async connectImpl(): Promise<boolean> {
     if (this.#line) return true;
@@ -212,16 +215,9 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   #arrived(messages: readonly Message[]): void {
+    this.arrived(messages);
     if (this.#onMessage.size === 0) return this.#inbox.put(messages);
-    for (const message of messages) {
-      this.#onMessage.tell(this.parse(message));
-      this.handedOut(message);
-    }
-  }
-
-  #handOut(message: Message): Parsed {
-    this.handedOut(message);
-    return this.parse(message);
+    for (const message of messages) this.handled(message, this.#onMessage.tell(this.parse(message)));
   }
 
   /** The line ended by itself. Whoever hears of it may close the connection: then it stays closed. */

@@ -1,8 +1,11 @@
+import { call } from '../call';
 import { MoorlineError } from '../error';
-import { EventStreamTransport, type EventStreamClosed, type SSEEvent } from '../sse';
+import { log } from '../logger';
+import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse';
 import { EventStreamCursor, type EventStreamCursorOptions } from '../sse-cursor';
+import { Deliveries } from '../sse-deliveries';
 import { requireUrl, type ConnectionConfig } from './config';
-import { LastingConnection, type Line, type LineListener } from './lasting';
+import { LastingConnection, type Line, type LineListener, type MessageOptions } from './lasting';
 import { ConnectionType } from './state';
 import { traceHeaders } from './trace';
 import { transportOptions } from './transport';
@@ -10,6 +13,16 @@ import { transportOptions } from './transport';
 /** @internal */
 interface StreamLine extends Line {
   readonly stream: EventStreamTransport;
+  /** The position from which it brings events again, until the first one has come. */
+  repeatsFrom: string | undefined;
+}
+
+/** A cursor, and what decides where it stands. */
+interface Progress {
+  cursor: EventStreamCursor;
+  deliveries: Deliveries;
+  /** Given out by `receive`, and not known to be handled. */
+  received: SSEEvent[];
 }
 
 /**
@@ -18,23 +31,46 @@ interface StreamLine extends Line {
  *
  * `receive` gives one {@link SSEEvent} after the other. Nothing can be sent.
  *
- * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, keeps the id of the last event that was handed out
- * in a libSQL database: a new process goes on there. What a crash cuts off comes again.
+ * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, keeps the id of the last event that was handled, with
+ * all before it, in a libSQL database: a new process goes on there. Every event is handled at least once. It was handled
+ * when `for await` asks for the next one, when the promises of all `onMessage` handlers are fulfilled, when `receive` is
+ * called again, or when `event.ack()` is called. A handler that fails, and a loop that is left, hold the cursor where it is:
+ * events go on coming, and those from there on come again with the next connection or process.
+ *
+ * `customOptions.lastEventId` is a position of your own: the first connection goes on after it, whatever a cursor says.
  */
 export class SSEConnection extends LastingConnection<SSEEvent> {
-  readonly #cursor: EventStreamCursor | undefined;
+  readonly #progress: Progress | undefined;
+  readonly #position: string | undefined;
+  #isClosed = false;
 
   /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.SSE);
     requireUrl(this.config, 'SSE');
-    const cursor = this.config.customOptions['cursor'] as EventStreamCursorOptions | undefined;
-    this.#cursor = cursor && new EventStreamCursor(cursor, (error) => this.failed(error, 'cursor'));
+    const { cursor, lastEventId } = this.config.customOptions;
+    if (lastEventId !== undefined) this.#position = checkedId(lastEventId, 'options.customOptions.lastEventId');
+    if (cursor) this.#progress = this.#follow(cursor as EventStreamCursorOptions);
   }
 
   /** The id after which the next connection goes on; empty when there was none. */
   get lastEventId(): string {
-    return (this.last as StreamLine | undefined)?.stream.lastEventId ?? '';
+    const { retryFrom } = this.#progress?.deliveries ?? {};
+    return retryFrom ?? (this.last as StreamLine | undefined)?.stream.lastEventId ?? this.#position ?? '';
+  }
+
+  /**
+   * The next event; `null` when the connection has ended, or ends first, or nothing comes in time. With a cursor it says
+   * that the events which `receive` gave before were handled.
+   */
+  override receive(options?: MessageOptions): Promise<any> {
+    return this.#progress ? this.#receive(this.#progress, options) : super.receive(options);
+  }
+
+  /** The events one after the other, through losses and reconnections, until `disconnect` or until it gives up. */
+  override [Symbol.asyncIterator](): AsyncGenerator<SSEEvent, void, undefined> {
+    const events = super[Symbol.asyncIterator]();
+    return this.#progress ? acknowledged(events) : events;
   }
 
   /** Always false: events come from the server only. That is no error. */
@@ -55,13 +91,26 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
   }
 
   /** @internal */
-  protected override handedOut({ lastEventId }: SSEEvent): void {
-    if (lastEventId !== '') this.#cursor?.keep(lastEventId);
+  protected override arrived(events: readonly SSEEvent[]): void {
+    if (!this.#progress) return;
+    const { deliveries } = this.#progress;
+    const line = this.line as StreamLine | undefined;
+    if (line?.repeatsFrom !== undefined) deliveries.restart(line.repeatsFrom);
+    if (line) line.repeatsFrom = undefined;
+    for (const event of events) SSEEvent.follow(event, deliveries.add(event.lastEventId));
+  }
+
+  /** @internal */
+  protected override handled(event: SSEEvent, taken: boolean | Promise<boolean>): void {
+    if (!this.#progress) return;
+    if (typeof taken === 'object') void taken.then((later) => settle(event, later));
+    else settle(event, taken);
   }
 
   protected override async disconnectImpl(): Promise<boolean> {
+    this.#isClosed = true;
     const closed = await super.disconnectImpl();
-    await this.#cursor?.flush();
+    await this.#progress?.cursor.flush();
     return closed;
   }
 
@@ -71,7 +120,12 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
     signal: AbortSignal,
     listener: LineListener<SSEEvent>,
   ): Promise<StreamLine> {
+    this.#isClosed = false;
     const { timeout, keepAlive, customHeaders } = this.config;
+    const lastEventId = await this.#resumeFrom(signal);
+    const { deliveries } = this.#progress ?? {};
+    const repeats = deliveries?.retryFrom !== undefined;
+    if (!this.last) deliveries?.restart(lastEventId);
     const stream = new EventStreamTransport(
       {
         url,
@@ -79,9 +133,7 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
         connectTimeoutMs: timeout,
         timeoutMs: timeout,
         idleTimeoutMs: keepAlive,
-        lastEventId: this.lastEventId,
-        // Later ones go on after what came, some of which may still wait to be handed out.
-        ...(!this.last && this.#cursor && { cursor: this.#cursor, cursorMoves: 'manual' as const }),
+        lastEventId,
         ...transportOptions(this.config),
       },
       {
@@ -92,12 +144,64 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
     await stream.connect(signal);
     return {
       stream,
+      repeatsFrom: repeats ? lastEventId : undefined,
       pause: () => stream.pause(),
       resume: () => stream.resume(),
       keep: (alive) => (alive ? stream.ref() : stream.unref()),
       close: async () => stream.close(),
     };
   }
+
+  #follow(options: EventStreamCursorOptions): Progress {
+    const cursor = new EventStreamCursor(options, (error) => this.#complain(error));
+    const deliveries = new Deliveries((position) => {
+      cursor.keep(position);
+      // Nobody comes later to write it.
+      if (this.#isClosed) void cursor.flush().catch((error: MoorlineError) => this.#complain(error));
+    });
+    return { cursor, deliveries, received: [] };
+  }
+
+  #complain(error: MoorlineError): void {
+    this.failed(error, 'cursor');
+    log('warn', 'sse.cursor-failed', this.connectionId, () => ({ code: error.code, error: error.message }));
+  }
+
+  async #receive({ received }: Progress, options?: MessageOptions): Promise<SSEEvent | null> {
+    for (const event of received.splice(0)) event.ack();
+    const event = (await super.receive(options)) as SSEEvent | null;
+    if (event) received.push(event);
+    return event;
+  }
+
+  /** Where the next stream goes on: the first one at the caller's own position, else where the cursor stands. */
+  async #resumeFrom(signal: AbortSignal): Promise<string> {
+    if (this.last || this.#position !== undefined || !this.#progress) return this.lastEventId;
+    const { cursor } = this.#progress;
+    return call(() => cursor.load(), signal);
+  }
+}
+
+/** The same events; each was handled when the next one is asked for. */
+async function* acknowledged(
+  events: AsyncGenerator<SSEEvent, void, undefined>,
+): AsyncGenerator<SSEEvent, void, undefined> {
+  let given: SSEEvent | undefined;
+  try {
+    for await (given of events) {
+      yield given;
+      given.ack();
+      given = undefined;
+    }
+  } finally {
+    // The loop was left in the middle of it, and nobody can tell why.
+    if (given) SSEEvent.fail(given);
+  }
+}
+
+function settle(event: SSEEvent, taken: boolean): void {
+  if (taken) event.ack();
+  else SSEEvent.fail(event);
 }
 
 /** Why it ended, and how long the server wants us to stay away. */

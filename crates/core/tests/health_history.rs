@@ -31,8 +31,6 @@ fn close(a: f64, b: f64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn figures_cover_the_kept_results_of_the_name_alone(
         capacity in 1..20_usize,

@@ -154,8 +154,6 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn any_order_of_events_keeps_one_run_per_name_and_records_each_run_once(
         steps in prop::collection::vec(step(), 1..80)

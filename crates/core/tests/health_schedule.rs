@@ -21,8 +21,6 @@ fn every(interval_ms: u64) -> CheckConfig {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn the_next_run_is_due_one_jittered_interval_after_the_last(
         seed in any::<u64>(),

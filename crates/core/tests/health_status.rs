@@ -51,8 +51,6 @@ fn overall(checks: &[(bool, Option<Status>)]) -> Status {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn the_whole_follows_the_rule_of_critical_and_optional_checks(
         checks in prop::collection::vec((any::<bool>(), prop::option::of(status())), 0..8)

@@ -299,7 +299,7 @@ struct Held {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn under_any_interleaving_open_refuses_probes_are_bounded_and_nothing_sticks(

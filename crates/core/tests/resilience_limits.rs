@@ -83,7 +83,7 @@ fn the_last_in_line_can_hand_its_token_back() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn no_stretch_of_time_sees_more_than_burst_and_rate(

@@ -291,7 +291,7 @@ fn acts() -> impl Strategy<Value = (u64, Act)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn whatever_happens_to_calls_they_leave_nothing_behind(

@@ -111,7 +111,7 @@ fn jitters() -> impl Strategy<Value = Jitter> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn every_delay_is_within_its_bounds(

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod dial;
+mod header;
 pub mod http;
 pub mod inbox;
 pub mod libsql;

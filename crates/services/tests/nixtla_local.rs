@@ -59,8 +59,17 @@ fn any_values() -> impl Strategy<Value = Vec<f64>> {
     proptest::collection::vec(value, 1..60)
 }
 
+/// Few, since each is slow, unless the environment says how many.
+fn cases() -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 48;
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(cases())]
 
     #[test]
     fn whatever_the_values_a_forecast_is_finite_and_its_bands_hold_it(

@@ -99,6 +99,7 @@ impl ConnectionConfig {
         let once = self.recovery_strategy == "reconnect";
         RetryPolicy {
             max_retry_after: LONGEST,
+            cut_retry_after: true,
             ..self.retry(if once { 1 } else { FOR_EVER })
         }
     }
@@ -133,7 +134,10 @@ fn retrying(retry: RetryPolicy) -> PolicyOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Plain;
+    use crate::{
+        options::Plain,
+        resilience::{report::Fault, retry::Retry},
+    };
 
     fn config(given: &[(&str, Plain)]) -> ConnectionConfig {
         let given = given.iter().cloned();
@@ -159,7 +163,14 @@ mod tests {
     #[test]
     fn reconnecting_waits_for_as_long_as_the_server_asks_and_never_ends() {
         let endless = retry(&config(&[]), Purpose::Reconnection);
-        assert!(endless.max_retry_after > Duration::from_hours(24));
+        for asked in [Duration::from_hours(24), LONGEST, Duration::MAX] {
+            let fault = Fault {
+                retry_after: Some(asked),
+                ..Fault::counted(true)
+            };
+            let next = endless.next(1, &fault, &mut fastrand::Rng::new());
+            assert_eq!(next, Retry::After(asked.min(LONGEST)));
+        }
         assert_eq!(
             (endless.max_retries, endless.jitter),
             (FOR_EVER, Jitter::Full)

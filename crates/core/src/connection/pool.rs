@@ -26,6 +26,7 @@ const CREATE_AGAIN: RetryPolicy = RetryPolicy {
     backoff: Backoff::Exponential { factor: 2.0 },
     jitter: Jitter::Symmetric(0.25),
     max_retry_after: Duration::from_mins(1),
+    cut_retry_after: false,
 };
 
 /// The options of one pool, complete.

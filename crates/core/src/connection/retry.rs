@@ -62,6 +62,7 @@ pub fn read(kind: &str, given: &Plain) -> Read<PolicyOptions> {
                 backoff,
                 jitter: Jitter::Symmetric(jitter),
                 max_retry_after: MAX_RETRY_AFTER,
+                cut_retry_after: false,
             }),
             limiter: None,
             bulkhead: None,

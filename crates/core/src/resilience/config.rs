@@ -31,6 +31,7 @@ pub const RETRY: RetryPolicy = RetryPolicy {
     backoff: Backoff::Exponential { factor: 2.0 },
     jitter: Jitter::Full,
     max_retry_after: Duration::from_mins(1),
+    cut_retry_after: false,
 };
 
 /// One retry for five calls, and ten a second in reserve.
@@ -158,6 +159,7 @@ pub fn retry(
         base_delay: options.ms("baseDelayMs", defaults.base_delay, 0.0)?,
         max_delay: options.ms("maxDelayMs", defaults.max_delay, 0.0)?,
         max_retry_after: options.ms("maxRetryAfterMs", defaults.max_retry_after, 0.0)?,
+        cut_retry_after: defaults.cut_retry_after,
         backoff: backoff(options, defaults)?,
         jitter: jitter(options, defaults.jitter)?,
     };

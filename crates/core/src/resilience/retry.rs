@@ -46,6 +46,8 @@ pub struct RetryPolicy {
     /// The longest wait a server may ask for. When it asks for more the call fails at once: coming back
     /// early would only add to its load.
     pub max_retry_after: Duration,
+    /// Whether a longer one is cut to it instead: for what must never be given up.
+    pub cut_retry_after: bool,
 }
 
 /// What to do after a failed attempt.
@@ -84,10 +86,12 @@ impl RetryPolicy {
             return Retry::GiveUp(GiveUp::Exhausted);
         }
         match fault.retry_after {
-            Some(asked) if asked > self.max_retry_after => Retry::GiveUp(GiveUp::RetryAfterTooLong),
+            Some(asked) if asked > self.max_retry_after && !self.cut_retry_after => {
+                Retry::GiveUp(GiveUp::RetryAfterTooLong)
+            }
             // The server knows best, and is never asked sooner than it said. A moment that is here already, by its
             // clock, says nothing of how often it wants to be asked.
-            Some(asked) if !asked.is_zero() => Retry::After(asked),
+            Some(asked) if !asked.is_zero() => Retry::After(asked.min(self.max_retry_after)),
             _ => Retry::After(self.delay(attempt, rng)),
         }
     }

@@ -212,8 +212,6 @@ mod tests {
     const FUNCTIONS: [Function; 3] = [Function::HmacSha256, Function::HmacSha1, Function::Sha256];
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(256))]
-
         #[test]
         fn both_backends_give_the_same_tag(
             key in prop::collection::vec(any::<u8>(), 0..200),

@@ -338,8 +338,6 @@ impl Owner {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn no_interleaving_overshoots_strands_a_waiter_or_hands_a_lease_out_twice(
         limits in script::limits(),

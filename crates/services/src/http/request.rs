@@ -12,6 +12,7 @@ use super::{
     config::{CallOptions, refused},
     location::read_url,
 };
+use crate::header::header_value;
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("moorline/", env!("CARGO_PKG_VERSION")));
@@ -76,18 +77,7 @@ impl Request {
         let path = || format!("request.headers.{name}");
         let header = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| refused(&path(), "is not the name of a header"))?;
-        // As in Node: a header is Latin-1.
-        let value = if value.is_ascii() {
-            HeaderValue::from_str(value)
-        } else {
-            let latin1 = value
-                .chars()
-                .map(u8::try_from)
-                .collect::<Result<Vec<_>, _>>();
-            let unfit = |_| refused(&path(), "has a character beyond Latin-1");
-            HeaderValue::from_bytes(&latin1.map_err(unfit)?)
-        };
-        let value = value.map_err(|_| refused(&path(), "has a character no header can have"))?;
+        let value = header_value(value).map_err(|reason| refused(&path(), reason))?;
         match header {
             header::TRANSFER_ENCODING | header::UPGRADE => {
                 return Err(refused(&path(), "is not the caller's to set"));

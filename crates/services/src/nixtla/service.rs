@@ -115,6 +115,7 @@ impl Nixtla {
                 backoff: Backoff::Exponential { factor: 2.0 },
                 jitter: JITTER,
                 max_retry_after: MAX_RETRY_AFTER,
+                cut_retry_after: false,
             }),
             limiter: None,
             bulkhead: None,

@@ -11,14 +11,17 @@ use moorline_core::{
 };
 use tokio::{runtime::Handle, time::sleep};
 
-use super::error::SERVICE;
+use super::{
+    error::{SERVICE, unsendable_place},
+    id::is_sendable,
+};
 
 /// Between two writes: what a crash may make come again.
 const INTERVAL: Duration = Duration::from_millis(200);
 /// Writes that fail come less and less often, down to this.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Hears of a write that failed while nobody waited for it.
+/// Hears of a write that failed while nobody waited for it, and of a stored place that is of no use.
 pub type OnLost = Box<dyn Fn(Failure) + Send + Sync>;
 
 /// The place of one reader.
@@ -53,10 +56,15 @@ impl Cursor {
         }
     }
 
-    /// The place that was kept last, by this process or another.
+    /// The place that was kept last, by this process or another. One that no request can carry is passed over.
     pub async fn load(&self) -> Outcome<Option<String>> {
         let loaded = self.store.load(&self.name).await;
-        loaded.map_err(|failure| failure.during(SERVICE, "load"))
+        let place = loaded.map_err(|failure| failure.during(SERVICE, "load"))?;
+        if place.as_ref().is_some_and(|it| !is_sendable(it.as_bytes())) {
+            (self.lost)(unsendable_place());
+            return Ok(None);
+        }
+        Ok(place)
     }
 
     /// Keeps a place, soon. Of those that come close together only the last is written.
@@ -178,6 +186,22 @@ mod tests {
         assert_eq!(cursor.load().await.unwrap().unwrap(), "n 1");
         cursor.flush().await.unwrap();
         assert_eq!(store.places.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stored_place_that_cannot_be_sent_is_passed_over_and_told() {
+        let store = Arc::new(Memory::default());
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&told);
+        let lost = move |failure: Failure| hears.lock().unwrap().push(failure.code.to_string());
+        let cursor = cursor(&store, Box::new(lost));
+        cursor.keep("order-\u{7f}1");
+        cursor.flush().await.unwrap();
+        assert_eq!(cursor.load().await.unwrap(), None);
+        assert_eq!(*told.lock().unwrap(), ["ERR_MOORLINE_EVENT_ID"]);
+        cursor.keep("2");
+        cursor.flush().await.unwrap();
+        assert_eq!(cursor.load().await.unwrap().unwrap(), "n 2");
     }
 
     #[tokio::test(start_paused = true)]

@@ -93,12 +93,23 @@ pub(super) fn too_long(max_bytes: usize) -> Failure {
 
 /// The id of the last event is nothing that HTTP can carry.
 pub(super) fn unsendable_id() -> Failure {
-    let message = "the last event's id has a character that no header can have";
+    unsendable(
+        "the last event's id has a character that no header can have, or is too long for one",
+    )
+    .during(SERVICE, CONNECT)
+}
+
+/// The same of an id that was stored. Nothing is wrong with the stream, which begins without it.
+pub(super) fn unsendable_place() -> Failure {
+    unsendable("the stored id has a character that no header can have, or is too long for one: it is passed over")
+        .during(SERVICE, "load")
+}
+
+fn unsendable(message: &'static str) -> Failure {
     Failure::new(Kind::Protocol, message)
         .with_code("ERR_MOORLINE_EVENT_ID")
         .with_delivery(Delivery::None)
         .with_retryable(false)
-        .during(SERVICE, CONNECT)
 }
 
 #[cfg(test)]

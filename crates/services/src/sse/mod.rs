@@ -11,6 +11,7 @@ mod config;
 mod cursor;
 mod driver;
 mod error;
+mod id;
 mod parser;
 #[cfg(test)]
 mod parser_cases;
@@ -22,4 +23,5 @@ pub use batch::Texts;
 pub use config::Config;
 pub use cursor::{Cursor, OnLost};
 pub use driver::Closed;
+pub use id::is_sendable;
 pub use service::{EventStream, EventStreamClient};

@@ -7,6 +7,8 @@ use std::mem;
 
 use memchr::{memchr, memchr2};
 
+use super::id::is_sendable;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An event as it is dispatched.
@@ -169,7 +171,7 @@ impl Parser {
                 self.kind.clear();
                 push_text(&mut self.kind, value);
             }
-            b"id" if memchr(0, value).is_none() => {
+            b"id" if is_sendable(value) => {
                 self.id.clear();
                 push_text(&mut self.id, value);
                 self.new_id = true;

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use launchdarkly_sdk_transport::{ByteStream, HttpTransport, ResponseFuture};
 use proptest::prelude::*;
 
-use super::parser_cases::{Told, parsed};
+use super::parser_cases::{Told, cases, parsed};
 
 /// Answers every request with the same pieces.
 #[derive(Clone)]
@@ -77,7 +77,7 @@ const LINES: [&[u8]; 14] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn it_agrees_about_well_formed_streams(

@@ -8,6 +8,8 @@ use moorline_core::{
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
+use crate::header::header_value;
+
 /// The URL as it is asked for, and the credentials it carried.
 pub(super) fn read_url(options: &Options<'_>) -> Read<(Url, Option<HeaderValue>)> {
     // Not shown in a message: it may hold a password.
@@ -101,9 +103,8 @@ pub(super) fn read_headers(options: &Options<'_>) -> Read<HeaderMap> {
             let Plain::Text(text) = value else {
                 return Err(OptionError::wrong_type(&path, "a string", value));
             };
-            let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
-                OptionError::bad_value(&path, "holds a character that a header cannot have")
-            })?;
+            let value =
+                header_value(text).map_err(|reason| OptionError::bad_value(&path, reason))?;
             headers.append(lower.clone(), value);
         }
     }

@@ -46,6 +46,15 @@ export class Borrowers {
   stackOf(lease: number): string {
     const place = this.#places.get(lease);
     if (!place) this.#all = true;
-    return place?.stack ?? 'not taken this time: thousands are borrowed a second; from now on every one is';
+    return stackIn(place) ?? 'not taken this time: thousands are borrowed a second; from now on every one is';
+  }
+}
+
+/** V8 writes it when it is first read, through `Error.prepareStackTrace`, which may be a user's. */
+function stackIn(place: Place | undefined): string | undefined {
+  try {
+    return place?.stack;
+  } catch {
+    return undefined;
   }
 }

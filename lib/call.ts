@@ -1,5 +1,6 @@
 import { dress } from './error';
 import { native, type Cancel, type Handle } from './native';
+import { isReasonOf, onAbort, reasonOf } from './signals';
 
 /**
  * What `run` of {@link Policy} and {@link CircuitBreaker} and the borrowing methods of {@link TursoPool} accept, and,
@@ -26,7 +27,7 @@ export async function call<T>(
     return await abortable(start, signal, undo);
   } catch (error) {
     // A reason is the caller's own, whatever it looks like.
-    throw signal?.aborted && error === signal.reason ? error : toError(error);
+    throw isReasonOf(error, signal) ? error : toError(error);
   }
 }
 
@@ -37,23 +38,22 @@ async function abortable<T>(
 ): Promise<T> {
   signal.throwIfAborted();
   const cancel = native.cancelCreate();
-  let onAbort!: () => void;
+  let deafen!: () => void;
   const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => {
+    deafen = onAbort(signal, () => {
       native.cancelFire(cancel);
-      reject(signal.reason);
-    };
+      reject(reasonOf(signal));
+    });
   });
-  signal.addEventListener('abort', onAbort, { once: true });
   let work: Promise<T> | undefined;
   try {
     work = start(cancel);
     return await Promise.race([work, aborted]);
   } catch (error) {
     // Success that comes too late is undone; failure that comes too late has nobody left to hear it.
-    work?.then(undo, () => undefined);
+    work?.then(undo).catch(() => undefined);
     throw error;
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    deafen();
   }
 }

@@ -1,3 +1,5 @@
+import { startTimer } from './timer';
+
 /** Something that has until a moment to be done. */
 export interface Timed {
   /** @internal When it has to be done, on the clock of `performance.now()`. */
@@ -34,7 +36,7 @@ export class Deadlines {
       this.#first = timed;
       // The process stays alive while something waits, and only then.
       if (this.#timer) this.#timer.ref();
-      else this.#timer = setTimeout(this.#ring, this.#ms);
+      else this.#timer = startTimer(this.#ring, this.#ms);
     }
     this.#last = timed;
   }
@@ -61,6 +63,6 @@ export class Deadlines {
       late.expire();
     }
     // Those that expired may have begun others, and with them the timer.
-    if (this.#first && !this.#timer) this.#timer = setTimeout(this.#ring, this.#first.due - now);
+    if (this.#first && !this.#timer) this.#timer = startTimer(this.#ring, this.#first.due - now);
   };
 }

@@ -3,7 +3,10 @@ import { dress, MoorlineError, RetryError } from './error';
 import { invalidType } from './invalid';
 import { matches, type ErrorMatcher } from './match';
 import { native, type Handle } from './native';
+import { readable } from './message';
 import { Abort, LATE, Running, type Attempt } from './running';
+import { onRejection } from './rejection';
+import { startTimer } from './timer';
 import type { Policy as NativePolicy } from '../dist/native';
 
 /** A function under a policy. */
@@ -86,7 +89,7 @@ export class Guard {
   }
 
   async #begin<T>(work: Guarded<T>, abort: Abort | undefined): Promise<T> {
-    abort?.signal.throwIfAborted();
+    abort?.throwIfAborted();
     return await this.#attempts(work, native.policyAdmit(this.#policy), 1, undefined, abort);
   }
 
@@ -108,9 +111,9 @@ export class Guard {
         this.#succeed(id);
         return value;
       } catch (thrown) {
-        if (abort?.signal.aborted) {
+        if (abort?.aborted) {
           this.#cancel(id);
-          throw abort.signal.reason;
+          throw abort.reason;
         }
         last = this.#dress(thrown, number, ms);
       }
@@ -160,9 +163,9 @@ export class Guard {
     let timer: NodeJS.Timeout | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
-        abort?.signal.throwIfAborted();
+        abort?.throwIfAborted();
         this.#queued.set(id, resolve);
-        if (atMostMs !== null) timer = setTimeout(resolve, atMostMs);
+        if (atMostMs !== null) timer = startTimer(resolve, atMostMs);
         if (abort) abort.interrupt = reject;
       });
     } finally {
@@ -191,19 +194,17 @@ export class Guard {
   /** Reports a failed attempt; gives the delay before the next, or -1. */
   #fail(id: number, error: unknown): number {
     let waitMs = -1;
-    let weight: number;
-    let retryable: boolean;
+    let delayMs: number;
     try {
       const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
       if (typeof retryAfterMs === 'number') waitMs = retryAfterMs;
-      weight = this.#weightOf(error);
-      retryable = this.#isRetryable(error);
+      const [weight, retryable] = [this.#weightOf(error), this.#isRetryable(error)];
+      delayMs = native.policyFail(this.#policy, id, weight, retryable, waitMs);
     } catch (thrown) {
       // The user's own rule, or error, failed: the call is over, and gives back what it holds.
       this.#cancel(id);
       throw thrown;
     }
-    const delayMs = native.policyFail(this.#policy, id, weight, retryable, waitMs);
     this.#wake();
     return delayMs;
   }
@@ -211,7 +212,7 @@ export class Guard {
   #weightOf(error: unknown): number {
     const { excludedExceptions, failureWeight } = this.#rules;
     if (excludedExceptions && matches(excludedExceptions, error)) return 0;
-    if (failureWeight) return failureWeight(error);
+    if (failureWeight) return weightIn(failureWeight(error));
     if (error instanceof RetryError) return error.attempts;
     if (!(error instanceof MoorlineError)) return isAbort(error) ? 0 : 1;
     const status = error.detail?.['status'];
@@ -231,10 +232,18 @@ export class Guard {
       error = dress(native.policyTimedOut(this.#policy, afterMs));
       this.#rules.onTimeout?.({ attempt, afterMs });
     }
-    // One that its maker has frozen stays as it is.
-    if (error instanceof MoorlineError && error.attempts < attempt) Reflect.set(error, 'attempts', attempt);
+    // One that its maker has frozen stays as it is, as does one that cannot be read.
+    const read = readable(error);
+    if (read instanceof MoorlineError && read.attempts < attempt) Reflect.set(read, 'attempts', attempt);
     return error;
   }
+}
+
+/** What a user's function said that an error weighs. */
+function weightIn(given: unknown): number {
+  if (typeof given === 'number') return given;
+  onRejection(given, () => undefined);
+  throw invalidType('what failureWeight gives', 'a number', given);
 }
 
 /** Somebody decided to stop: that says nothing about the service, and a repeat is not wanted. */
@@ -245,8 +254,8 @@ function isAbort(error: unknown): boolean {
 /** Sleeps; an abort ends it at once and stops the timer. */
 function pause(ms: number, abort: Abort | undefined, background = false): Promise<void> {
   return new Promise((resolve, reject) => {
-    abort?.signal.throwIfAborted();
-    const timer = setTimeout(resolve, ms);
+    abort?.throwIfAborted();
+    const timer = startTimer(resolve, ms);
     if (background) timer.unref();
     if (!abort) return;
     abort.interrupt = (reason) => {

@@ -7,6 +7,7 @@ import { log } from './logger';
 import { messageOf } from './message';
 import { native, type Handle } from './native';
 import { singleton } from './singleton';
+import { startTimer } from './timer';
 import type { HealthMonitor as NativeMonitor } from '../dist/native';
 
 /** How a check, or the whole, is doing. `degraded` works, with a complaint. */
@@ -237,10 +238,12 @@ export class HealthMonitor extends Emitter {
     if (!this.#started) return;
     const dueMs = native.healthNextDueMs(this.#monitor);
     if (dueMs === null) return;
-    this.#timer = setTimeout(() => {
+    // One that rings before anything is due is set again.
+    const ring = () => {
       for (const name of native.healthDue(this.#monitor)) this.#begin(name);
       this.#arm();
-    }, Math.ceil(dueMs)).unref();
+    };
+    this.#timer = startTimer(ring, Math.ceil(dueMs)).unref();
   }
 
   /** The result of a run that somebody waits for; nothing when the name is, or has become, unknown. */
@@ -290,17 +293,19 @@ export class HealthMonitor extends Emitter {
       this.#report(revived, change);
     };
     if (timeoutMs !== Infinity) {
-      run.timer = setTimeout(() => {
+      const ring = () => {
         stop.abort(new DOMException(`Health check '${name}' timed out after ${timeoutMs}ms`, 'TimeoutError'));
         end(native.healthTimeOut(this.#monitor, name, id));
-      }, timeoutMs).unref();
+      };
+      run.timer = startTimer(ring, timeoutMs).unref();
     }
     this.#runs.set(id, run);
-    void ask(checker, stop.signal, name)
+    ask(checker, stop.signal, name)
       .then((said) => this.#complete(name, id, said))
       // Something that cannot cross to the addon, such as a symbol for a status.
       .catch((error: unknown) => this.#complete(name, id, { healthy: false, error: messageOf(error) }))
-      .then(end);
+      .then(end)
+      .catch((error: unknown) => run.abandon(messageOf(error)));
     return run;
   }
 

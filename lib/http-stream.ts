@@ -3,6 +3,7 @@ import type { ReadableStream } from 'node:stream/web';
 
 import { dress } from './error';
 import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from './native';
+import { isAborted, onAbort } from './signals';
 
 /** A body that comes piece by piece. */
 export type StreamedBody = AsyncIterable<string | Uint8Array>;
@@ -65,7 +66,7 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
   readonly #reader: Handle<HttpBodyReader>;
   readonly #signal: AbortSignal | undefined;
   readonly #feeding: Feeding | undefined;
-  readonly #onAbort = (): void => this.cancel();
+  readonly #deafen: (() => void) | undefined;
   #ended = false;
 
   /** @internal */
@@ -73,8 +74,8 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
     this.#reader = reader;
     this.#feeding = feeding;
     this.#signal = signal;
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
-    if (signal?.aborted) this.cancel();
+    this.#deafen = signal && onAbort(signal, () => this.cancel());
+    if (isAborted(signal)) this.cancel();
   }
 
   /** The next piece. */
@@ -110,7 +111,7 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
   #end(): void {
     this.#ended = true;
     this.#feeding?.stop();
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#deafen?.();
   }
 
   /** The same as a web stream. */

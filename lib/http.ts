@@ -5,6 +5,7 @@ import { type Crossed, HTTPResponse } from './http-response';
 import { pump, type StreamedBody } from './http-stream';
 import { invalidValue } from './invalid';
 import { type Cancel, type Handle, type HttpBodyQueue, type HttpCallOptions, type HttpEngine, native } from './native';
+import { isReasonOf } from './signals';
 
 /** What a call may set for itself, and a transport for all of its calls. Milliseconds and bytes. */
 export interface HttpCallSettings {
@@ -107,7 +108,8 @@ export class HttpTransport {
       return new HTTPResponse(answer, url, options.signal, feeding);
     } catch (rejection) {
       feeding?.stop();
-      const error = toError(rejection);
+      // A reason is the caller's own, whatever it looks like.
+      const error = isReasonOf(rejection, options.signal) ? rejection : toError(rejection);
       // What the caller's own stream threw is why the request broke off.
       const reason = feeding?.failure();
       throw reason && error instanceof MoorlineError ? reason.error : error;

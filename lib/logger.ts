@@ -1,3 +1,6 @@
+import { messageOf } from './message';
+import { onRejection } from './rejection';
+
 /** The levels of {@link Logger}, least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -26,25 +29,57 @@ function environmentLevel(): number {
   return level < 0 ? LEVELS.indexOf('warn') : level;
 }
 
-/** JSON lines on stderr. */
-function standardError(record: LogRecord): void {
-  process.stderr.write(`${JSON.stringify(record)}\n`);
+/** One JSON line on stderr. Where nobody reads it any more, the line is lost, which must not end the process. */
+function writeLine(record: LogRecord): void {
+  process.stderr.write(`${lineOf(record)}\n`, (error) => {
+    // The event follows, and one that nobody hears would be thrown.
+    if (error && process.stderr.listenerCount('error') === 0) process.stderr.once('error', () => undefined);
+  });
+}
+
+/** What JSON has no words for is said in others: a `BigInt` in digits, a member that resists (a cycle) not at all. */
+function lineOf({ data, ...record }: LogRecord): string {
+  try {
+    return JSON.stringify({ ...record, data }, inDigits);
+  } catch {
+    const members = Object.keys(data).map((name) => [
+      name,
+      isWritable(data, name) ? data[name] : '[not shown: no JSON]',
+    ]);
+    return JSON.stringify({ ...record, data: Object.fromEntries(members) }, inDigits);
+  }
+}
+
+function isWritable(data: Record<string, unknown>, name: string): boolean {
+  try {
+    JSON.stringify(data[name], inDigits);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function inDigits(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
 }
 
 let logger: Logger | undefined;
 let threshold: number | undefined;
+let hasFailed = false;
 
 /**
  * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
- * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
+ * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`. What a logger throws, or rejects with, disturbs
+ * nobody; the first time it is told on stderr.
  */
 export function setLogger(next: Logger | undefined): void {
   logger = next;
   threshold = undefined;
+  hasFailed = false;
 }
 
 /**
- * Logs one record; costs nothing when nobody listens to the level. What was asked for by itself is written from the
+ * Logs one record; costs nothing when nobody listens to the level, and never throws. What was asked for by itself is written from the
  * level `from` up, whatever `LOG_LEVEL` says short of `off`.
  */
 export function log(
@@ -54,8 +89,30 @@ export function log(
   data: () => Record<string, unknown>,
   from?: LogLevel,
 ): void {
-  const write = logger ? logger[level] : isWritten(level, from) ? standardError : undefined;
-  if (write) write({ timestamp: new Date().toISOString(), correlationId, level, event, data: data() });
+  try {
+    if (!logger) {
+      if (isWritten(level, from)) writeLine(recordOf(level, event, correlationId, data()));
+    } else if (logger[level]) {
+      onRejection(logger[level](recordOf(level, event, correlationId, data())), complain);
+    }
+  } catch (error) {
+    complain(error);
+  }
+}
+
+function recordOf(level: LogLevel, event: string, correlationId: string, data: Record<string, unknown>): LogRecord {
+  return { timestamp: new Date().toISOString(), correlationId, level, event, data };
+}
+
+/** The logger itself has failed: told once, or a busy service would tell of nothing else. */
+function complain(error: unknown): void {
+  if (hasFailed || !isWritten('warn', undefined)) return;
+  hasFailed = true;
+  try {
+    writeLine(recordOf('warn', 'logger.failed', 'logger', { error: messageOf(error) }));
+  } catch {
+    // There is nowhere left to tell it.
+  }
 }
 
 function isWritten(level: LogLevel, from: LogLevel | undefined): boolean {

@@ -1,5 +1,6 @@
 import { ERROR_KINDS, MoorlineError, type ErrorKind } from './error';
 import { invalidType, invalidValue } from './invalid';
+import { onRejection } from './rejection';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
@@ -11,8 +12,15 @@ export function matches(matchers: readonly ErrorMatcher[], error: unknown): bool
   return matchers.some((matcher) => {
     if (typeof matcher === 'string') return error instanceof MoorlineError && error.kind === matcher;
     if (isErrorClass(matcher)) return error instanceof matcher;
-    return matcher(error);
+    return answered(matcher(error));
   });
+}
+
+/** What a predicate said. A promise would always be a yes. */
+function answered(given: unknown): boolean {
+  if (typeof given !== 'object' || given === null || !('then' in given)) return Boolean(given);
+  onRejection(given, () => undefined);
+  throw invalidType('what a predicate for errors gives', 'true or false', given);
 }
 
 function isErrorClass(matcher: Exclude<ErrorMatcher, string>): matcher is ErrorClass {

@@ -1,5 +1,19 @@
 import { inspect } from 'node:util';
 
+const SAYS_NOTHING = 'an error that says nothing of itself';
+
+/**
+ * What was thrown, or an error in its place when it cannot be read: a proxy that was revoked, a getter that throws.
+ */
+export function readable(thrown: unknown): unknown {
+  try {
+    if (thrown instanceof Error) void [thrown.message, thrown.name];
+    return thrown;
+  } catch {
+    return new Error(SAYS_NOTHING);
+  }
+}
+
 /**
  * What a thrown value says, whatever it is: asking it may throw again. Connection errors of Node come as an AggregateError
  * without a message, but with a code.
@@ -9,6 +23,6 @@ export function messageOf(thrown: unknown): string {
     if (!(thrown instanceof Error)) return typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 0 });
     return String(thrown.message || (thrown as NodeJS.ErrnoException).code || thrown.name);
   } catch {
-    return 'an error that says nothing of itself';
+    return SAYS_NOTHING;
   }
 }

@@ -1,4 +1,6 @@
 import type { Deadlines, Timed } from './deadlines';
+import { isAborted, onAbort, reasonOf } from './signals';
+import { startTimer } from './timer';
 
 /** What a function under a policy is handed. */
 export interface Attempt {
@@ -12,22 +14,37 @@ export interface Attempt {
 export class Abort {
   /** Ends what the call waits for at the moment. */
   interrupt: ((reason: unknown) => void) | undefined;
-  readonly #signals: readonly AbortSignal[];
-  readonly #onAbort = () => this.interrupt?.(this.signal.reason);
+  readonly #first: AbortSignal;
+  readonly #second: AbortSignal | undefined;
+  readonly #deafen: () => void;
+  readonly #deafenSecond: (() => void) | undefined;
 
   constructor(first: AbortSignal, second?: AbortSignal) {
-    this.#signals = second ? [first, second] : [first];
-    for (const signal of this.#signals) signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#first = first;
+    this.#second = second;
+    const ended = () => this.interrupt?.(this.reason);
+    this.#deafen = onAbort(first, ended);
+    this.#deafenSecond = second && onAbort(second, () => ended());
   }
 
-  /** The one that is aborted, if any is. */
-  get signal(): AbortSignal {
-    return this.#signals.find((signal) => signal.aborted) ?? this.#signals[0]!;
+  /** Whether one of them is aborted. */
+  get aborted(): boolean {
+    return isAborted(this.#first) || this.#second?.aborted === true;
+  }
+
+  /** The reason of the one that is. */
+  get reason(): unknown {
+    return reasonOf(this.#second?.aborted && !isAborted(this.#first) ? this.#second : this.#first);
+  }
+
+  throwIfAborted(): void {
+    if (this.aborted) throw this.reason;
   }
 
   /** The call is over. */
   stop(): void {
-    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort);
+    this.#deafen();
+    this.#deafenSecond?.();
   }
 }
 
@@ -83,12 +100,12 @@ export class Running implements Attempt, Timed {
 
   /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */
   async settle<T>(work: (attempt: Attempt) => T | PromiseLike<T>, ms: number, abort?: Abort): Promise<T> {
-    abort?.signal.throwIfAborted();
+    abort?.throwIfAborted();
     let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise<T>((resolve, reject) => {
         if (abort) abort.interrupt = (reason) => this.#fail(reason, reason);
-        if (ms >= 0) timer = setTimeout(() => this.expire(), ms);
+        if (ms >= 0) timer = startTimer(() => this.expire(), ms);
         this.start(work, resolve, reject);
       });
     } finally {

@@ -8,6 +8,15 @@ export function isOverridden(connection: BaseConnection, base: BaseConnection, v
   return connection[verb] !== base[verb];
 }
 
+/** What `isConnected` says; one of a user's may throw. */
+export async function isOpen(connection: BaseConnection): Promise<boolean> {
+  try {
+    return await connection.isConnected();
+  } catch {
+    return false;
+  }
+}
+
 /** State, health and events also for a class that overrides the verbs themselves: each goes through `around`. */
 export function adopt(connection: BaseConnection, base: BaseConnection, around: Around): void {
   for (const verb of ['connect', 'disconnect', 'healthCheck'] as const) {

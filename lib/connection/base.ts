@@ -1,9 +1,11 @@
 import { CircuitBreakerError, MoorlineError } from '../error';
 import type { Guarded } from '../guard';
-import { adopt, isOverridden } from './adopted';
+import { readable } from '../message';
+import { isAborted } from '../signals';
+import { adopt, isOpen, isOverridden } from './adopted';
 import { ConnectionCalls } from './calls';
 import { resolveConfig, type ConnectionConfig } from './config';
-import { closedFailure, failureOf } from './failures';
+import { closedFailure, failedCheck, failureOf } from './failures';
 import { ConnectionLife } from './life';
 import { PeriodicCheck } from './periodic';
 import { Single } from './single';
@@ -80,7 +82,7 @@ export abstract class BaseConnection extends ConnectionLife {
   /** The next message; `null` when there is none to come. */
   async receive(): Promise<any> {
     const { life } = this;
-    if (!(await this.isConnected()) || life.aborted) return null;
+    if (!(await isOpen(this)) || life.aborted) return null;
     // It may wait for as long as nothing comes, but not longer than the connection.
     const next = () => within(Infinity, life, () => this.receiveImpl());
     return this.guarded('receive', () => this.watched(next, life), null);
@@ -146,9 +148,10 @@ export abstract class BaseConnection extends ConnectionLife {
       const value = await call();
       this.record(started, value !== false);
       return value;
-    } catch (error) {
+    } catch (thrown) {
+      const error = readable(thrown);
       // A call that was refused, or given up, says nothing about the other side.
-      const isGivenUp = signal?.aborted || (life.aborted && error === life.reason);
+      const isGivenUp = isAborted(signal) || (life.aborted && error === life.reason);
       if (error instanceof CircuitBreakerError || isGivenUp) return failed;
       if (error instanceof MoorlineError && error.kind === 'rate-limited' && error.service === 'resilience') {
         this.emitEvent('rate_limited', { severity: 'warning', message: error.message, data: { context } });
@@ -198,12 +201,13 @@ export abstract class BaseConnection extends ConnectionLife {
   async #open(own: () => unknown): Promise<boolean> {
     const { life } = this;
     if (this.#closing.running) await this.#closing.running;
-    if (this.state === ConnectionState.CONNECTED && (await this.isConnected())) return !life.aborted;
+    if (this.state === ConnectionState.CONNECTED && (await isOpen(this))) return !life.aborted;
     if (life.aborted) return false;
     this.enter(ConnectionState.CONNECTING);
     try {
       if (!(await this.#opened(own, life))) throw new Error('The connection was refused');
-    } catch (error) {
+    } catch (thrown) {
+      const error = readable(thrown);
       // An override may have called ours, which told of it.
       if (life.aborted || this.state !== ConnectionState.CONNECTING) return false;
       // An attempt that was refused is none: who answers each failure with another attempt is held up here.
@@ -290,16 +294,19 @@ export abstract class BaseConnection extends ConnectionLife {
   async #judged(check: () => unknown): Promise<ConnectionHealthCheck> {
     const { life } = this;
     const started = performance.now();
-    let result: ConnectionHealthCheck;
+    const failed = (errorMessage: string) => {
+      const result = failedCheck(this.connectionId, started, errorMessage);
+      if (!life.aborted) this.judge(result);
+      return result;
+    };
     try {
-      result = (await check()) as ConnectionHealthCheck;
+      const result: unknown = await check();
+      if (typeof result !== 'object' || result === null) return failed('The health check gave no result');
+      if (!life.aborted) this.judge(result as ConnectionHealthCheck);
+      return result as ConnectionHealthCheck;
     } catch (error) {
-      const [timestamp, responseTime] = [Date.now(), performance.now() - started];
-      const errorMessage = failureOf(error).message;
-      result = { connectionId: this.connectionId, timestamp, isHealthy: false, responseTime, errorMessage };
+      return failed(failureOf(error).message);
     }
-    if (!life.aborted) this.judge(result);
-    return result;
   }
 
   /** Whether the verb was overridden, so that only the override calls ours. */

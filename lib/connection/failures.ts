@@ -1,7 +1,8 @@
 import { failureRecord, MoorlineError, type FailureRecord } from '../error';
 import type { HTTPResponse } from '../http';
-import { messageOf } from '../message';
+import { messageOf, readable } from '../message';
 import { native } from '../native';
+import type { ConnectionHealthCheck } from './state';
 
 /** Which event an error is told by, beside `error`. `context` is the verb, or `connection` where it ended by itself. */
 export function meaningOf(error: unknown, context: string): string | null {
@@ -26,7 +27,14 @@ function said(error: unknown): [kind: string | undefined, status: number | undef
 
 /** Anything thrown, as an error to read name and message of. */
 export function failureOf(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+  const read = readable(thrown);
+  return read instanceof Error ? read : new Error(messageOf(read));
+}
+
+/** The result of a check that was begun at `started` and gave none. */
+export function failedCheck(connectionId: string, started: number, errorMessage: string): ConnectionHealthCheck {
+  const responseTime = performance.now() - started;
+  return { connectionId, timestamp: Date.now(), isHealthy: false, responseTime, errorMessage };
 }
 
 /** What a call fails with when what it needs was closed. */

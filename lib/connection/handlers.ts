@@ -1,4 +1,5 @@
 import { log } from '../logger';
+import { invalidType } from '../invalid';
 import { messageOf } from '../message';
 
 /** Functions that hear something. What one of them throws, or rejects with, disturbs nobody: it is logged. */
@@ -16,11 +17,7 @@ export class Handlers<Heard extends unknown[]> {
 
   /** Adds one, and gives the function that takes it off again. The same function may be added twice. */
   add(handler: (...heard: Heard) => unknown): () => void {
-    if (typeof handler !== 'function') {
-      throw Object.assign(new TypeError(`handler must be a function, got ${typeof handler}`), {
-        code: 'ERR_INVALID_ARG_TYPE',
-      });
-    }
+    if (typeof handler !== 'function') throw invalidType('handler', 'a function', handler);
     const key = Symbol('handler');
     this.#handlers.set(key, handler);
     return () => void this.#handlers.delete(key);

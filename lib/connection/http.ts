@@ -3,6 +3,7 @@ import { MoorlineError } from '../error';
 import { HttpTransport, type HTTPResponse, type HttpRequest, METHODS, methodOf } from '../http';
 import { invalidValue } from '../invalid';
 import { native } from '../native';
+import { isOpen } from './adopted';
 import { BaseConnection } from './base';
 import { requireUrl, type ConnectionConfig } from './config';
 import { Fallback } from './fallback';
@@ -71,7 +72,7 @@ export class HTTPConnection extends BaseConnection {
   /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. */
   override async receive(): Promise<any> {
     const { life } = this;
-    if (!(await this.isConnected()) || life.aborted) return null;
+    if (!(await isOpen(this)) || life.aborted) return null;
     // The request has the breaker around it, and may go to `fallbackUrl` when that is open.
     return this.guarded('receive', () => this.receiveImpl(), null);
   }

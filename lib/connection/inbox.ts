@@ -1,3 +1,4 @@
+import { isAborted, onAbort } from '../signals';
 import { after } from './waiting';
 
 /** A message that waits, or somebody who waits for one. */
@@ -75,18 +76,17 @@ export class Inbox<T> {
   }: { signal?: AbortSignal | undefined; timeoutMs?: number | undefined } = {}): Promise<T | null> {
     const ready = this.poll();
     if (ready !== undefined) return Promise.resolve(ready);
-    if (signal?.aborted) return Promise.resolve(null);
+    if (isAborted(signal)) return Promise.resolve(null);
     return new Promise<T | null>((resolve) => {
+      const deafen = signal && onAbort(signal, () => this.#settle(waiter, null));
       const stop = after(timeoutMs ?? Infinity, () => this.#settle(waiter, null));
-      const onAbort = () => this.#settle(waiter, null);
       const waiter: Waiter<T> = {
         resolve: (message) => {
           stop();
-          signal?.removeEventListener('abort', onAbort);
+          deafen?.();
           resolve(message);
         },
       };
-      signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiters.add(waiter);
       if (this.#waiters.size === 1) this.#onWaiting(true);
     });

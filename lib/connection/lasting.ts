@@ -172,7 +172,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
       await (this.#fallback.available ? this.run(open) : this.watched(open));
     } catch (error) {
       if (await this.#openFallback(error, life)) return true;
-      if (goesOn && !life.aborted) void this.#recover(error);
+      if (goesOn && !life.aborted) this.#recover(error).catch(() => undefined);
       else this.#fallback.reset();
       throw error;
     }
@@ -236,7 +236,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
     if (!life.aborted) this.enter(stays ? ConnectionState.DISCONNECTED : ConnectionState.ERROR);
     if (stays || life.aborted) return;
     if (strategy === RecoveryStrategy.FALLBACK) this.#fallback.activate(error.message);
-    if (!life.aborted) void this.#recover(error);
+    if (!life.aborted) this.#recover(error).catch(() => undefined);
   }
 
   async #recover(error: unknown): Promise<void> {

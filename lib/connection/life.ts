@@ -1,5 +1,6 @@
 import { crypto } from '../builtins';
 import { Emitter } from '../events';
+import { readable } from '../message';
 import type { ResolvedConnectionConfig } from './config';
 import { failureOf, meaningOf } from './failures';
 import { Handlers } from './handlers';
@@ -135,7 +136,8 @@ export abstract class ConnectionLife extends Emitter {
   }
 
   /** @internal Something failed: tells `error`, and what else it means. */
-  protected failed(error: unknown, context: string): void {
+  protected failed(thrown: unknown, context: string): void {
+    const error = readable(thrown);
     const failure = failureOf(error);
     this.#errorCount += 1;
     this.#consecutiveErrors += 1;

@@ -1,5 +1,8 @@
 import { crypto } from '../builtins';
+import { outOfRange } from '../invalid';
+import { LONGEST_TIMER_MS } from '../timer';
 import type { BaseConnection } from './base';
+import { failedCheck, failureOf } from './failures';
 import { Handlers } from './handlers';
 import { PeriodicCheck } from './periodic';
 import { Recovery } from './recovery';
@@ -49,8 +52,15 @@ export class ConnectionManager {
   #startTime: number | undefined;
   #events = 0;
 
-  /** @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000. */
+  /**
+   * @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000; `Infinity`: none.
+   * @throws RangeError for an interval that is none.
+   */
   constructor({ healthCheckIntervalMs = CHECK_INTERVAL_MS }: { healthCheckIntervalMs?: number } = {}) {
+    if (!isInterval(healthCheckIntervalMs)) {
+      const range = `between 1 and ${LONGEST_TIMER_MS}, or Infinity`;
+      throw outOfRange('options.healthCheckIntervalMs', range, healthCheckIntervalMs);
+    }
     this.#check = new PeriodicCheck(`manager:${crypto().randomUUID()}`, healthCheckIntervalMs, healthCheckIntervalMs);
   }
 
@@ -103,12 +113,12 @@ export class ConnectionManager {
 
   /** Opens all connections, or those of one group; by id, whether that worked. */
   connectAll(group?: string): Promise<Record<string, boolean>> {
-    return each(this.#all(group), (connection) => connection.connect().catch(() => false));
+    return each(this.#all(group), (connection) => worked(() => connection.connect()));
   }
 
   /** Closes all connections, or those of one group; by id, whether that worked. */
   disconnectAll(group?: string): Promise<Record<string, boolean>> {
-    return each(this.#all(group), (connection) => connection.disconnect().catch(() => false));
+    return each(this.#all(group), (connection) => worked(() => connection.disconnect()));
   }
 
   /** Checks all connections, or those of one group, and recovers the unhealthy ones before it answers. */
@@ -163,14 +173,15 @@ export class ConnectionManager {
   /** What the connections add up to, and what the manager has counted. */
   getStatistics(): ConnectionStatistics {
     const info = this.getInfo();
-    const groups: Record<string, number> = {};
-    for (const { group } of this.#members.values()) groups[group] = (groups[group] ?? 0) + 1;
+    const groups = new Map<string, number>();
+    for (const { group } of this.#members.values()) groups.set(group, (groups.get(group) ?? 0) + 1);
     return {
       ...info,
       uptimeMs: this.#startTime === undefined ? 0 : Date.now() - this.#startTime,
       ...(this.#startTime !== undefined && { startTime: this.#startTime }),
       totalEventsProcessed: this.#events,
-      groups,
+      // Any name is a key here, `__proto__` included.
+      groups: Object.fromEntries(groups),
       errorRate: info.totalRequests === 0 ? 0 : (info.totalErrors / info.totalRequests) * 100,
     };
   }
@@ -179,7 +190,7 @@ export class ConnectionManager {
   #checkAll(connections: BaseConnection[], signal?: AbortSignal): Promise<Record<string, ConnectionHealthCheck>> {
     return each(connections, async (connection) => {
       const { life } = connection;
-      const result = await connection.healthCheck();
+      const result = await checked(connection);
       const member = this.#members.get(connection.connectionId);
       // One that was closed, or removed, meanwhile is not opened again.
       if (result.isHealthy || !member || life.aborted || signal?.aborted) return result;
@@ -200,6 +211,29 @@ export class ConnectionManager {
     this.#events += 1;
     this.#onEvent.tell(event);
     this.#onAny.tell(event.eventType, event);
+  }
+}
+
+function isInterval(ms: unknown): boolean {
+  return typeof ms === 'number' && ms >= 1 && (ms <= LONGEST_TIMER_MS || ms === Infinity);
+}
+
+/** Its check; one that was written over may throw. */
+async function checked(connection: BaseConnection): Promise<ConnectionHealthCheck> {
+  const started = performance.now();
+  try {
+    return await connection.healthCheck();
+  } catch (error) {
+    return failedCheck(connection.connectionId, started, failureOf(error).message);
+  }
+}
+
+/** Whether a verb said yes. One that was written over may throw. */
+async function worked(verb: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await verb();
+  } catch {
+    return false;
   }
 }
 

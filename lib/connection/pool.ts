@@ -7,12 +7,14 @@ import { Emitter, type EventName } from '../events';
 import { log } from '../logger';
 import { invalidType } from '../invalid';
 import { messageOf } from '../message';
+import { isAborted } from '../signals';
 import { native, type Handle } from '../native';
 import type { ObjectPool } from '../../dist/native';
 import { ConnectionConfigManager, type ConnectionConfig } from './config';
 import { closedFailure } from './failures';
 import { close, isAlive, isOpen, looksUsable, open } from './pooled';
 import { Single } from './single';
+import { repeat } from './waiting';
 
 /** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
 export interface PoolConfig {
@@ -161,7 +163,7 @@ export class ConnectionPool<T> extends Emitter {
     try {
       return await this.#borrow(timeoutSeconds, options.signal, place);
     } catch (error) {
-      if (error instanceof MoorlineError || options.signal?.aborted) return null;
+      if (error instanceof MoorlineError || isAborted(options.signal)) return null;
       throw error;
     }
   }
@@ -215,7 +217,7 @@ export class ConnectionPool<T> extends Emitter {
     this.#borrowers?.clear();
     this.#lent.clear();
     // What could not be asked to close in time.
-    for (const number of this.#objects.keys()) void this.#close(number);
+    for (const number of this.#objects.keys()) this.#close(number).catch(() => undefined);
     this.tell('close');
   }
 
@@ -304,11 +306,16 @@ export class ConnectionPool<T> extends Emitter {
 
   #heard(told: Told): void {
     if (told.ask === undefined) return this.#told(told);
-    if (told.ask === 'create') return void this.#create(told.id);
+    this.#act(told).catch((error: unknown) => this.tell('error', () => ({ error })));
+  }
+
+  /** Does what the addon asks for, and answers. */
+  async #act(told: Exclude<Told, { event: EventName }>): Promise<void> {
+    if (told.ask === 'create') return this.#create(told.id);
     const { id, object } = told;
-    if (told.ask === 'close') return void this.#close(object).then(() => this.#answer(id));
-    const alive = isAlive(this.#objects.get(object), this.#options.releaseTimeoutMs);
-    void alive.then((well) => this.#answer(id, well ? undefined : 'the connection is not healthy'));
+    if (told.ask === 'close') await this.#close(object);
+    const well = told.ask === 'close' || (await isAlive(this.#objects.get(object), this.#options.releaseTimeoutMs));
+    this.#answer(id, well ? undefined : 'the connection is not healthy');
   }
 
   #told({ event, object, ...facts }: Extract<Told, { event: EventName }>): void {
@@ -370,23 +377,15 @@ export class ConnectionPool<T> extends Emitter {
 
   /** From now on asks `well` of each free connection, again and again, and removes those that are not. */
   #every(ms: number, well: (connection: unknown, timeoutMs: number) => Promise<boolean>): void {
-    if (ms === Infinity) return;
-    let ended = false;
-    let timer: NodeJS.Timeout;
     const round = async () => {
+      const pool = this.#pool;
       const free = [...this.#objects].filter(([number]) => !this.#lent.has(number));
       const answers = free.map(([, connection]) => well(connection, this.#options.releaseTimeoutMs));
       const alive = await Promise.all(answers);
       const dead = free.filter((_, index) => !alive[index]).map(([number]) => number);
-      if (ended || !this.#pool) return;
-      if (dead.length > 0) native.objectPoolEvict(this.#pool, dead);
-      timer = setTimeout(() => void round(), ms).unref();
+      if (pool && pool === this.#pool && dead.length > 0) native.objectPoolEvict(pool, dead);
     };
-    timer = setTimeout(() => void round(), ms).unref();
-    this.#rounds.push(() => {
-      ended = true;
-      clearTimeout(timer);
-    });
+    this.#rounds.push(repeat(ms, round, (error) => this.tell('error', () => ({ error }))));
   }
 }
 

@@ -1,4 +1,5 @@
 import { ConnectionState } from './state';
+import { after } from './waiting';
 
 /** What a pool may find in something that it lends; all of it is optional. */
 interface Pooled {
@@ -28,24 +29,35 @@ export async function close(pooled: unknown): Promise<void> {
   await method(pooled, 'disconnect')?.();
 }
 
-/** Whether it may be lent again, as far as can be told without asking it. */
+/** Whether it may be lent again, as far as can be told without asking it. One that cannot be looked at is broken. */
 export function looksUsable(pooled: unknown): boolean {
-  return !UNUSABLE.includes((pooled as Pooled | undefined)?.state);
+  try {
+    return !UNUSABLE.includes((pooled as Pooled | undefined)?.state);
+  } catch {
+    return false;
+  }
 }
 
-/** Whether it says that it is open. */
+/** Whether it says that it is open. Never rejects. */
 export async function isOpen(pooled: unknown, timeoutMs: number): Promise<boolean> {
   if (!looksUsable(pooled)) return false;
-  const isConnected = method(pooled, 'isConnected');
-  return !isConnected || Boolean(await answer(isConnected, timeoutMs));
+  return inTime(timeoutMs, () => saysOpen(pooled));
 }
 
-/** Whether it says that it is well. */
+/** Whether it says that it is well. Never rejects. */
 export async function isAlive(pooled: unknown, timeoutMs: number): Promise<boolean> {
-  const healthCheck = method(pooled, 'healthCheck');
-  if (!looksUsable(pooled) || !healthCheck) return isOpen(pooled, timeoutMs);
-  const said = await answer(healthCheck, timeoutMs);
-  return typeof said === 'object' && said !== null && 'isHealthy' in said ? Boolean(said.isHealthy) : Boolean(said);
+  if (!looksUsable(pooled)) return false;
+  return inTime(timeoutMs, async () => {
+    const healthCheck = method(pooled, 'healthCheck');
+    if (!healthCheck) return saysOpen(pooled);
+    const said = await healthCheck();
+    return typeof said === 'object' && said !== null && 'isHealthy' in said ? Boolean(said.isHealthy) : Boolean(said);
+  });
+}
+
+async function saysOpen(pooled: unknown): Promise<boolean> {
+  const isConnected = method(pooled, 'isConnected');
+  return !isConnected || Boolean(await isConnected());
 }
 
 function method(pooled: unknown, name: Exclude<keyof Pooled, 'state'>): (() => unknown) | undefined {
@@ -54,14 +66,11 @@ function method(pooled: unknown, name: Exclude<keyof Pooled, 'state'>): (() => u
 }
 
 /** What it answers; false when it throws or takes too long. */
-async function answer(ask: () => unknown, timeoutMs: number): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => (timer = setTimeout(resolve, timeoutMs, false).unref()));
-  try {
-    return await Promise.race([ask(), late]);
-  } catch {
-    return false;
-  } finally {
-    clearTimeout(timer);
-  }
+function inTime(timeoutMs: number, ask: () => Promise<boolean>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const stop = after(timeoutMs, () => resolve(false), { keepsAlive: false });
+    ask()
+      .then(resolve, () => resolve(false))
+      .finally(stop);
+  });
 }

@@ -1,4 +1,6 @@
 import type { Guard } from '../guard';
+import { onAbort } from '../signals';
+import { startTimer } from '../timer';
 import { bringingBack } from './calls';
 import type { ResolvedConnectionConfig } from './config';
 import { isWorthAnother } from './failures';
@@ -70,17 +72,16 @@ export class Reconnection {
     // It may have been told to stop by who heard that it is open.
     signal.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => end(resolve), GOOD_AFTER_MS).unref();
+      const timer = startTimer(() => end(resolve), GOOD_AFTER_MS).unref();
       const lost = (error: unknown) => end(() => reject(error));
-      const stopped = () => end(resolve);
       const end = (settle: () => void) => {
         clearTimeout(timer);
-        signal.removeEventListener('abort', stopped);
+        deafen();
         if (this.#lost === lost) this.#lost = undefined;
         settle();
       };
       this.#lost = lost;
-      signal.addEventListener('abort', stopped, { once: true });
+      const deafen = onAbort(signal, () => end(resolve));
     });
   }
 }

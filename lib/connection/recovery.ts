@@ -1,4 +1,5 @@
 import type { BaseConnection } from './base';
+import { onAbort } from '../signals';
 import { bringingBack } from './calls';
 import { ConnectionHealth, RecoveryStrategy } from './state';
 
@@ -17,12 +18,20 @@ export class Recovery {
 
   /** Whether the connection works again. Never rejects. */
   async run(): Promise<boolean> {
+    try {
+      return await this.#bringBack();
+    } catch {
+      return false;
+    }
+  }
+
+  async #bringBack(): Promise<boolean> {
     const connection = this.#connection;
     switch (this.#strategy) {
       case RecoveryStrategy.RECONNECT:
         return connection.restart();
       case RecoveryStrategy.RECONNECT_BACKOFF:
-        return this.#repeatedly().catch(() => false);
+        return this.#repeatedly();
       case RecoveryStrategy.FALLBACK:
         return connection.restart(() => connection.fallBack('the connection is unhealthy'));
       case RecoveryStrategy.GRACEFUL_DEGRADATION:
@@ -42,19 +51,18 @@ export class Recovery {
       background: this.#signal !== undefined,
       until: () => ended.signal,
     });
-    // The one that the last attempt began, and that somebody else may end.
-    let life: AbortSignal | undefined;
+    // The life that the last attempt began, and that somebody else may end.
+    let deafen: (() => void) | undefined;
     try {
       return await guard.run(async () => {
-        life?.removeEventListener('abort', end);
+        deafen?.();
         const restarted = connection.restart();
-        life = connection.life;
-        life.addEventListener('abort', end, { once: true });
+        deafen = onAbort(connection.life, () => end());
         if (!(await restarted)) throw new Error('The connection could not be opened');
         return true;
       }, this.#signal);
     } finally {
-      life?.removeEventListener('abort', end);
+      deafen?.();
     }
   }
 }

@@ -1,3 +1,6 @@
+import { log } from '../logger';
+import { messageOf } from '../message';
+
 /** What of `@opentelemetry/api` is used here. */
 interface OpenTelemetry {
   context: { active(): unknown };
@@ -17,6 +20,11 @@ export function traceHeaders(): Record<string, string> | undefined {
   }
   if (!api) return undefined;
   const carrier: Record<string, string> = {};
-  api.propagation.inject(api.context.active(), carrier);
+  try {
+    api.propagation.inject(api.context.active(), carrier);
+  } catch (error) {
+    // A call is worth more than its trace.
+    log('warn', 'connection.trace-failed', 'connection', () => ({ error: messageOf(error) }));
+  }
   return carrier;
 }

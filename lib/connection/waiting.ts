@@ -1,11 +1,34 @@
-/** The longest that a timer of Node's can wait; it takes anything longer as a millisecond. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+import { onAbort } from '../signals';
+import { startTimer } from '../timer';
 
 /** Calls `ring` after a time; `Infinity` is never. Gives the function that prevents it. */
-export function after(ms: number, ring: () => void): () => void {
+export function after(ms: number, ring: () => void, { keepsAlive = true } = {}): () => void {
   if (ms === Infinity) return () => undefined;
-  const timer = setTimeout(ring, Math.min(ms, LONGEST_TIMER_MS));
+  const timer = startTimer(ring, ms);
+  if (!keepsAlive) timer.unref();
   return () => clearTimeout(timer);
+}
+
+/**
+ * Does `round` after `ms`, again and again, whatever became of the one before, without keeping the process alive. Gives
+ * the function that ends it. `failed` must not throw.
+ */
+export function repeat(ms: number, round: () => Promise<void>, failed: (error: unknown) => void): () => void {
+  let ended = false;
+  let stop = () => {};
+  const begin = () => {
+    round()
+      .catch(failed)
+      .finally(() => !ended && next());
+  };
+  const next = () => {
+    stop = after(ms, begin, { keepsAlive: false });
+  };
+  next();
+  return () => {
+    ended = true;
+    stop();
+  };
 }
 
 /** Sleeps; an abort wakes it. */
@@ -13,11 +36,11 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       stop();
-      signal.removeEventListener('abort', end);
+      deafen();
       resolve();
     };
     const stop = after(ms, end);
-    signal.addEventListener('abort', end, { once: true });
+    const deafen = onAbort(signal, end);
   });
 }
 
@@ -37,13 +60,12 @@ export async function within<T>(
         reject(reason);
         controller.abort(reason);
       };
-      const ended = () => end(life.reason);
       const stop = after(ms, () => end(new Error(late)));
+      const deafen = onAbort(life, () => end(life.reason));
       settle = () => {
         stop();
-        life.removeEventListener('abort', ended);
+        deafen();
       };
-      life.addEventListener('abort', ended, { once: true });
       Promise.resolve(ask(controller.signal)).then(resolve, reject);
     });
   } finally {

@@ -673,7 +673,7 @@ declare abstract class ConnectionLife extends Emitter {
   /** Hears every change of the health. */
   onHealthChange(handler: (health: ConnectionHealth, before: ConnectionHealth) => unknown): () => void;
   /** Tells an event of your own, or of the connection. */
-  emitEvent(eventType: string, { data, severity, message }?: ConnectionEventOptions): void;
+  emitEvent(eventType: string, options?: ConnectionEventOptions): void;
 }
 /**
  * What all connections have in common: state, health, events, figures, a circuit breaker, a rate limit and retries.
@@ -742,7 +742,10 @@ export declare class HTTPResponse {
   get statusText(): string;
   /** The headers by name in lower case; a repeated one is joined with a comma, `set-cookie` is a list. */
   get headers(): ResponseHeaders;
-  /** The body: parsed when it says it is JSON (`undefined` when empty), else as text. Throws when it is no JSON. */
+  /**
+   * The body: parsed when its type is JSON (`application/json`, `text/json`, `…+json`; `undefined` when it is empty or
+   * blank), else as text. Throws when it is no JSON.
+   */
   get data(): any;
   /** The body as text, by the charset it names, else UTF-8. */
   text(): string;
@@ -756,6 +759,11 @@ export declare class HTTPResponse {
    */
   get stream(): BodyStream;
 }
+type QueryValue = string | number | boolean | bigint | Date | null | undefined;
+type QueryInit =
+  | string
+  | Iterable<readonly [string, QueryValue | readonly QueryValue[]]>
+  | Readonly<Record<string, QueryValue | readonly QueryValue[]>>;
 interface HttpCallSettings {
   /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
   timeoutMs?: number | undefined;
@@ -777,41 +785,47 @@ interface HttpRequest {
   method?: string | undefined;
   url: string | URL;
   headers?: HeadersInit | undefined;
-  /** Added to the URL's own; arrays repeat the key, `undefined` is left out. */
-  query?: Record<string, QueryValue | readonly QueryValue[]> | undefined;
   /**
-   * A string or bytes as they are, a stream, async iterable or `Blob` piece by piece, `URLSearchParams` and `FormData` as
-   * a form, anything else as JSON.
+   * Added to the URL's own: an object, pairs, a `URLSearchParams`, a `Map`, or text as it is. Arrays repeat the key,
+   * `undefined` is left out, a `Date` is written in ISO.
+   */
+  query?: QueryInit | undefined;
+  /**
+   * A string or bytes as they are, a stream, iterator, async iterable or `Blob` piece by piece, `URLSearchParams` and
+   * `FormData` as a form, any other plain value as JSON.
    */
   body?: unknown;
   /** Hands the answer over when its head is there, with the body in `stream`. */
   stream?: boolean | undefined;
   settings?: HttpCallSettings | undefined;
 }
-type QueryValue = string | number | boolean | bigint | null | undefined;
 /** A request; its `url` is appended to that of the connection. */
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
   /** A path below the connection's URL, or an absolute URL: another origin gets none of the connection's credentials. */
   url?: string | URL | undefined;
   /** In place of the connection's `timeout`, in milliseconds. */
   timeoutMs?: number | undefined;
+  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  maxRedirects?: number | undefined;
 }
+type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
+type SentRequest<Method> = ConnectionRequest & {
+  method: Method;
+  url: string | URL;
+};
 /**
  * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
  *
- * `connect` only marks it as ready. `send` takes either a request, a value with an HTTP method in `method`, and gives the
- * {@link HTTPResponse} whatever its status, or `null` when no answer came; or any other value, which is POSTed as
- * JSON, and gives whether the status was below 500. `request` is the form that rejects.
+ * `connect` only marks it as ready. `send` takes either a request, a value with an HTTP method in `method` and a `url`, and
+ * gives the {@link HTTPResponse} whatever its status, or `null` when no answer came; or any other value, which is POSTed,
+ * and gives whether the status was between 200 and 299. `request` is the form that rejects.
  */
 export declare class HTTPConnection extends BaseConnection {
   #private;
   /** @throws TypeError `HTTP connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);
-  send(
-    request: ConnectionRequest & {
-      method: string;
-    },
-  ): Promise<HTTPResponse | null>;
+  send(request: SentRequest<RequestMethod | Lowercase<RequestMethod>>): Promise<HTTPResponse | null>;
+  send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
   send(data: unknown): Promise<boolean>;
   /**
    * Sends a request and gives the answer, whatever its status.
@@ -820,7 +834,10 @@ export declare class HTTPConnection extends BaseConnection {
    * written. Aborting `signal` rejects with its reason.
    */
   request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse>;
-  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. */
+  /**
+   * The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. JSON
+   * that cannot be parsed is text, with an `error` event.
+   */
   receive(): Promise<any>;
   protected receiveImpl(): Promise<unknown>;
   /** Never called: `send` is written anew. */
@@ -868,7 +885,7 @@ export interface ConnectionStatistics extends ConnectionInfo {
 export declare class ConnectionManager {
   #private;
   /** @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000. */
-  constructor({ healthCheckIntervalMs }?: { healthCheckIntervalMs?: number });
+  constructor(options?: { healthCheckIntervalMs?: number | undefined });
   /** Adds a connection. One that is here already stays where it is. */
   addConnection(connection: BaseConnection, group?: string): void;
   /** Forgets a connection, and leaves it open. False when it was not here. */
@@ -1165,7 +1182,7 @@ declare abstract class CountedRetry extends RetryStrategy {
    * abort, and a {@link MoorlineError} that is not `retryable`, are not repeated. Aborting `signal` rejects at once
    * with its reason, also during a wait.
    */
-  execute<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  execute<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
   /** The options in force; times in milliseconds. */
   options(): Record<string, unknown>;
 }
@@ -1274,7 +1291,7 @@ export declare class CircuitBreaker extends Emitter {
    * Runs `fn` unless the breaker is open, and counts how it ends. Its value and its error come out unchanged; a
    * refused call rejects with {@link CircuitBreakerError}.
    */
-  run<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
   /** The state now. */
   get state(): CircuitState;
   /** The state with its counters. */
@@ -1282,7 +1299,7 @@ export declare class CircuitBreaker extends Emitter {
   /** The options in force. */
   options(): Record<string, unknown>;
   /** Opens it, as if it had failed too often. With `hold` it stays open until somebody closes it. */
-  open({ hold }?: { hold?: boolean }): void;
+  open(options?: { hold?: boolean | undefined }): void;
   /** Lets probes through at once. */
   halfOpen(): void;
   /** Closes it and forgets the failures. */
@@ -1395,7 +1412,7 @@ export declare class Policy extends Emitter {
    *
    * Aborting `signal` rejects at once with its reason, also between two attempts.
    */
-  run<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
   /** The state of its breaker, if it has one. */
   breaker(): CircuitSnapshot | undefined;
   /** The options in force, with every default. A part that is off is `false`. */
@@ -1984,7 +2001,7 @@ export interface WebhookReplayStore {
 export declare class MemoryReplayStore implements WebhookReplayStore {
   #private;
   /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
-  constructor({ capacity }?: { capacity?: number | undefined });
+  constructor(options?: { capacity?: number | undefined });
   remember(key: string, ttlMs: number): boolean;
   /** Forgets a request, by its result's `replayKey`. */
   forget(key: string): void;

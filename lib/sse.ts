@@ -1,7 +1,8 @@
 import { call } from './call';
 import { dress, type MoorlineError } from './error';
+import { bodyOf } from './http-body';
 import { headerLines, type HeadersInit } from './http-headers';
-import { invalidValue } from './invalid';
+import { invalidValue, wrongType } from './invalid';
 import { type EventStream, type Handle, native } from './native';
 import type { EventStreamCursor } from './sse-cursor';
 import { readEvents, SSEEvent, type StreamNews } from './sse-events';
@@ -98,7 +99,9 @@ export class EventStreamTransport {
   /** Options that cannot be are refused at once. Nothing is reached before `connect`. */
   constructor(options: EventStreamOptions, listener: EventStreamListener) {
     const { url, method, headers, body, lastEventId = '', cursor, cursorMoves, ...rest } = options;
-    const sent = bodyOf(body);
+    const sent = bodyOf(body, 'options.body');
+    // It is sent again with each connection.
+    if (sent.source) throw wrongType('options.body', 'text, bytes or a JSON value', body);
     this.#client = native.sseClient({
       ...rest,
       url: typeof url === 'object' ? String(url) : url,
@@ -248,11 +251,4 @@ type Told = [text: string, closed: [stopped: boolean, failure: string | undefine
 function checkedId(id: string): string {
   if (!/[\r\n\0]/.test(id)) return id;
   throw invalidValue('options.lastEventId must have no line break and no NUL');
-}
-
-function bodyOf(body: unknown): { body?: string | Uint8Array; type?: string } {
-  if (body === undefined || body === null) return {};
-  if (typeof body === 'string') return { body, type: 'text/plain;charset=UTF-8' };
-  if (body instanceof Uint8Array) return { body };
-  return { body: JSON.stringify(body), type: 'application/json' };
 }

@@ -1,4 +1,5 @@
 import { crypto } from '../builtins';
+import { checkOptions } from '../known-options';
 import type { BaseConnection } from './base';
 import { Handlers } from './handlers';
 import { PeriodicCheck } from './periodic';
@@ -50,7 +51,9 @@ export class ConnectionManager {
   #events = 0;
 
   /** @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000. */
-  constructor({ healthCheckIntervalMs = CHECK_INTERVAL_MS }: { healthCheckIntervalMs?: number } = {}) {
+  constructor(options: { healthCheckIntervalMs?: number | undefined } = {}) {
+    checkOptions('options', options, { healthCheckIntervalMs: true });
+    const { healthCheckIntervalMs = CHECK_INTERVAL_MS } = options;
     this.#check = new PeriodicCheck(`manager:${crypto().randomUUID()}`, healthCheckIntervalMs, healthCheckIntervalMs);
   }
 

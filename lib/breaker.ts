@@ -1,11 +1,12 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import type { CallOptions } from './call';
+import { CALL, type CallOptions } from './call';
 import { Emitter } from './events';
 import { Guard, type Guarded } from './guard';
 import { log } from './logger';
 import { invalidType } from './invalid';
 import { readMatchers, type ErrorMatcher } from './match';
+import { checkOptions } from './known-options';
 import { native, type Handle } from './native';
 import type { Policy as NativePolicy } from '../dist/native';
 
@@ -176,8 +177,9 @@ export class CircuitBreaker extends Emitter {
    * Runs `fn` unless the breaker is open, and counts how it ends. Its value and its error come out unchanged; a
    * refused call rejects with {@link CircuitBreakerError}.
    */
-  run<T>(fn: Guarded<T>, { signal }: CallOptions = {}): Promise<T> {
-    return this.#guard.run(fn, signal);
+  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T> {
+    checkOptions('options', options, CALL);
+    return this.#guard.run(fn, options?.signal);
   }
 
   /** The state now. */
@@ -196,8 +198,9 @@ export class CircuitBreaker extends Emitter {
   }
 
   /** Opens it, as if it had failed too often. With `hold` it stays open until somebody closes it. */
-  open({ hold = false }: { hold?: boolean } = {}): void {
-    native.breakerForce(this.#policy, hold ? 'isolate' : 'open');
+  open(options: { hold?: boolean | undefined } = {}): void {
+    checkOptions('options', options, { hold: true });
+    native.breakerForce(this.#policy, options.hold ? 'isolate' : 'open');
   }
 
   /** Lets probes through at once. */

@@ -1,4 +1,5 @@
 import { dress } from './error';
+import type { KnownOptions } from './known-options';
 import { native, type Cancel, type Handle } from './native';
 import { isReasonOf, onAbort, reasonOf } from './signals';
 
@@ -10,6 +11,9 @@ export interface CallOptions {
   /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
   signal?: AbortSignal | undefined;
 }
+
+/** @internal */
+export const CALL: KnownOptions<CallOptions> = { signal: true };
 
 /**
  * Makes one native call: a failure becomes an error with the caller's stack, and an aborted signal rejects

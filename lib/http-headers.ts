@@ -1,9 +1,44 @@
+import { wrongType } from './invalid';
+
 /** Headers as a caller writes them: an object (arrays repeat the header), pairs, or a `Headers`. */
 export type HeadersInit =
   Record<string, string | number | readonly string[] | undefined> | Iterable<readonly [string, string]>;
 
 /** A header's name is in lower case; `set-cookie` is a list. */
 export type ResponseHeaders = Record<string, string> & { 'set-cookie'?: string[] };
+
+/** @internal Headers as a caller writes them, one by one. Several cookies are one header (RFC 6265, section 5.4). */
+export function headerPairs(headers: HeadersInit | undefined): [name: string, value: string][] {
+  const pairs: [name: string, value: string][] = [];
+  let cookie: [name: string, value: string] | undefined;
+  const add = (name: string, value: unknown): void => {
+    if (value === undefined) return;
+    if (Array.isArray(value)) return value.forEach((one) => add(name, one));
+    const text = headerText(name, value);
+    if (cookie && isCookie(name)) {
+      cookie[1] += `; ${text}`;
+      return;
+    }
+    const pair: [string, string] = [name, text];
+    if (isCookie(name)) cookie = pair;
+    pairs.push(pair);
+  };
+  if (headers === undefined) return pairs;
+  if (typeof headers !== 'object' || headers === null) throw wrongType(PATH, 'an object, pairs or Headers', headers);
+  if (!(Symbol.iterator in headers)) {
+    for (const name of Object.keys(headers)) add(name, headers[name]);
+    return pairs;
+  }
+  let index = 0;
+  for (const pair of headers as Iterable<unknown>) {
+    if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string') {
+      throw wrongType(`${PATH}[${index}]`, 'a pair of a name and a value', pair);
+    }
+    index += 1;
+    add(pair[0], pair[1]);
+  }
+  return pairs;
+}
 
 /**
  * @internal The lines a request crosses with, each after a line break; `type` is the content type where the caller
@@ -12,24 +47,24 @@ export type ResponseHeaders = Record<string, string> & { 'set-cookie'?: string[]
 export function headerLines(headers: HeadersInit | undefined, type: string | undefined): string {
   let lines = '';
   let typed = type === undefined;
-  const add = (name: string, value: string): void => {
+  for (const [name, value] of headerPairs(headers)) {
     if (name.length === 12 && name.toLowerCase() === 'content-type') typed = true;
     if (name.includes(':')) throw unfit(name, 'is not the name of a header', 'ERR_INVALID_ARG_VALUE');
     lines += `\n${safe(name, name)}:${safe(value, name)}`;
-  };
-  if (headers === undefined) {
-    // Nothing of the caller's.
-  } else if (Symbol.iterator in headers) {
-    for (const [name, value] of headers as Iterable<readonly [string, string]>) add(name, String(value));
-  } else {
-    for (const name of Object.keys(headers)) {
-      const value = (headers as Record<string, string | number | readonly string[] | undefined>)[name];
-      if (value === undefined) continue;
-      if (Array.isArray(value)) for (const one of value as readonly string[]) add(name, String(one));
-      else add(name, String(value as string | number));
-    }
   }
   return typed ? lines : `${lines}\ncontent-type:${type}`;
+}
+
+const PATH = 'request.headers';
+
+function isCookie(name: string): boolean {
+  return name.length === 6 && name.toLowerCase() === 'cookie';
+}
+
+function headerText(name: string, value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  throw wrongType(`${PATH}.${JSON.stringify(name)}`, 'text, a number or a list of these', value);
 }
 
 /** A line break would be another header. */
@@ -39,7 +74,7 @@ function safe(text: string, name: string): string {
 }
 
 function unfit(name: string, reason: string, code: string): TypeError {
-  return Object.assign(new TypeError(`request.headers.${JSON.stringify(name)} ${reason}`), { code });
+  return Object.assign(new TypeError(`${PATH}.${JSON.stringify(name)} ${reason}`), { code });
 }
 
 /** @internal The headers of an answer's head; a repeated one is joined with a comma. */

@@ -68,7 +68,10 @@ export class HTTPResponse {
     return (this.#headers ??= asHeaders(this.#head));
   }
 
-  /** The body: parsed when it says it is JSON (`undefined` when empty), else as text. Throws when it is no JSON. */
+  /**
+   * The body: parsed when its type is JSON (`application/json`, `text/json`, `…+json`; `undefined` when it is empty or
+   * blank), else as text. Throws when it is no JSON.
+   */
   get data(): any {
     return (this.#data ??= { value: this.#parse() }).value;
   }
@@ -134,9 +137,9 @@ export class HTTPResponse {
   }
 
   #parse(): unknown {
-    const type = this.headers['content-type'] ?? '';
-    if (!/\bjson\b/i.test(type)) return this.text();
-    return this.text() === '' ? undefined : this.json();
+    const text = this.text();
+    if (!isJson(this.headers['content-type'])) return text;
+    return text.trim() === '' ? undefined : this.json();
   }
 }
 
@@ -144,4 +147,10 @@ function withoutLogin(text: string): string {
   const url = new URL(text);
   [url.username, url.password] = ['', ''];
   return url.href;
+}
+
+/** Whether a content type is one of JSON (WHATWG MIME Sniffing, section 4.6); its parameters do not count. */
+function isJson(type = ''): boolean {
+  const [essence = ''] = type.split(';', 1);
+  return /^\s*(?:application|text)\/json\s*$|^\s*[^/\s]+\/[^/\s]+\+json\s*$/i.test(essence);
 }

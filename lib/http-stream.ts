@@ -2,11 +2,10 @@ import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 
 import { dress } from './error';
+import { asBytes, type BodySource, type StreamedBody } from './http-body';
+import { wrongType } from './invalid';
 import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from './native';
 import { isAborted, onAbort } from './signals';
-
-/** A body that comes piece by piece. */
-export type StreamedBody = AsyncIterable<string | Uint8Array>;
 
 /** @internal What is feeding a request. */
 export interface Feeding {
@@ -17,13 +16,17 @@ export interface Feeding {
 }
 
 /** @internal Feeds a request with the pieces of `source`, as fast as the server takes them. */
-export function pump(source: StreamedBody, queue: Handle<HttpBodyQueue>): Feeding {
-  const iterator = source[Symbol.asyncIterator]();
+export function pump(source: BodySource, queue: Handle<HttpBodyQueue>): Feeding {
   let failed: { error: unknown } | undefined;
-  let [stopped, over] = [false, false];
+  let stopped = false;
+  /** What is being read. */
+  let pieces: StreamedBody | undefined;
   async function feed(): Promise<void> {
     let complete = false;
+    let iterator: AsyncIterator<string | Uint8Array> | undefined;
     try {
+      pieces = source.open();
+      iterator = pieces[Symbol.asyncIterator]();
       for (;;) {
         const next = await iterator.next();
         if (next.done || stopped) {
@@ -35,30 +38,35 @@ export function pump(source: StreamedBody, queue: Handle<HttpBodyQueue>): Feedin
     } catch (error) {
       // What a stream throws because it was destroyed is not its own.
       if (!stopped) failed = { error };
-      over = true;
+      pieces = undefined;
     }
-    over ||= complete;
+    if (complete) pieces = undefined;
     native.httpBodyEnd(queue, complete);
-    if (!over) await iterator.return?.();
+    if (pieces) await iterator?.return?.();
+  }
+  async function feedAll(): Promise<void> {
+    if (!source.repeatable) return feed();
+    // Once, and again for each redirect that wants the same body.
+    while (await native.httpBodyWanted(queue)) await feed();
   }
   // A source that throws while it is closed has nobody left to hear it.
-  void feed().catch(() => undefined);
+  void feedAll().catch(() => undefined);
   return {
     failure: () => failed,
     stop() {
       stopped = true;
       native.httpBodyEnd(queue, false);
       // While a piece is awaited only this reaches a stream of Node's.
-      if (!over) (source as Partial<Readable>).destroy?.();
+      (pieces as Partial<Readable> | undefined)?.destroy?.();
     },
   };
 }
 
 function bytesOf(piece: unknown): Uint8Array {
   if (typeof piece === 'string') return Buffer.from(piece);
-  if (piece instanceof Uint8Array) return piece;
-  if (piece instanceof ArrayBuffer) return new Uint8Array(piece);
-  throw new TypeError(`a piece of request.body must be bytes or a string, got ${typeof piece}`);
+  const bytes = asBytes(piece);
+  if (bytes) return bytes;
+  throw wrongType('a piece of request.body', 'bytes or a string', piece);
 }
 
 /** A body on its way in. It is read once, piece by piece, as fast as it is asked for. */

@@ -1,9 +1,11 @@
 import { call } from './call';
 import { dress, failureRecord, MoorlineError } from './error';
+import { bodyOf, type BodySource } from './http-body';
 import { type HeadersInit, headerLines } from './http-headers';
 import { type Crossed, HTTPResponse } from './http-response';
-import { pump, type StreamedBody } from './http-stream';
-import { invalidValue } from './invalid';
+import { pump } from './http-stream';
+import { type QueryInit, urlText, withQuery } from './http-url';
+import { invalidValue, wrongType } from './invalid';
 import { type Cancel, type Handle, type HttpBodyQueue, type HttpCallOptions, type HttpEngine, native } from './native';
 import { isReasonOf } from './signals';
 
@@ -57,19 +59,20 @@ export interface HttpRequest {
   method?: string | undefined;
   url: string | URL;
   headers?: HeadersInit | undefined;
-  /** Added to the URL's own; arrays repeat the key, `undefined` is left out. */
-  query?: Record<string, QueryValue | readonly QueryValue[]> | undefined;
   /**
-   * A string or bytes as they are, a stream, async iterable or `Blob` piece by piece, `URLSearchParams` and `FormData` as
-   * a form, anything else as JSON.
+   * Added to the URL's own: an object, pairs, a `URLSearchParams`, a `Map`, or text as it is. Arrays repeat the key,
+   * `undefined` is left out, a `Date` is written in ISO.
+   */
+  query?: QueryInit | undefined;
+  /**
+   * A string or bytes as they are, a stream, iterator, async iterable or `Blob` piece by piece, `URLSearchParams` and
+   * `FormData` as a form, any other plain value as JSON.
    */
   body?: unknown;
   /** Hands the answer over when its head is there, with the body in `stream`. */
   stream?: boolean | undefined;
   settings?: HttpCallSettings | undefined;
 }
-
-type QueryValue = string | number | boolean | bigint | null | undefined;
 
 /** @internal What is open right now. */
 export interface HttpTransportStats {
@@ -91,15 +94,18 @@ export class HttpTransport {
   }
 
   async request(init: HttpRequest, options: { signal?: AbortSignal | undefined } = {}): Promise<HTTPResponse> {
-    const { body, type, source } = bodyOf(init.body);
-    const url = urlOf(init);
-    const head = `${checked(methodOf(init))} ${oneLine(url)}${headerLines(init.headers, type)}`;
+    const method = checked(methodOf(init));
+    const url = withQuery(urlText(init.url), init.query);
+    const { body: whole, type, source } = bodyOf(init.body, 'request.body');
+    const head = `${method} ${oneLine(url)}${headerLines(init.headers, type)}`;
+    const queue = source && queueOf(source);
+    const body = queue ?? whole;
     const settings: Handle<HttpCallOptions> | undefined =
       init.settings && native.httpCallOptions(this.#engine, init.settings);
     const streamed = init.stream === true;
     const start = (cancel: Handle<Cancel> | undefined) =>
       native.httpRequest(this.#engine, head, body, settings, cancel, streamed);
-    const feeding = source && pump(source, body as Handle<HttpBodyQueue>);
+    const feeding = source && queue && pump(source, queue);
     try {
       // Without a signal nothing has to be raced, and this is the hot way.
       const answer = await (options.signal ? call(start, options.signal, toError, letGo) : start(undefined));
@@ -139,6 +145,10 @@ function toError(rejection: unknown): unknown {
   return Object.assign(new TypeError(record.message), { code: record.code });
 }
 
+function queueOf({ repeatable, length }: BodySource): Handle<HttpBodyQueue> {
+  return repeatable && length !== undefined ? native.httpBodyRepeatable(length) : native.httpBodyOpen(length);
+}
+
 /** What nobody will read any more; a streamed answer would keep its connection. */
 function letGo(late: Crossed): void {
   if (typeof late !== 'string' && !(late[1] instanceof Uint8Array)) native.httpBodyCancel(late[1]);
@@ -159,6 +169,7 @@ export const METHODS: ReadonlySet<string> = new Set([
 /** @internal The method of a request: those everybody knows in upper case, others as they are. */
 export function methodOf({ method, body }: Pick<HttpRequest, 'method' | 'body'>): string {
   if (method === undefined) return body === undefined || body === null ? 'GET' : 'POST';
+  if (typeof method !== 'string') throw wrongType('request.method', 'a string', method);
   const known = method.toUpperCase();
   return METHODS.has(known) ? known : method;
 }
@@ -171,59 +182,6 @@ function checked(method: string): string {
 /** As the URL standard has it: tabs and line breaks are not part of a URL. A line break would begin a header. */
 function oneLine(url: string): string {
   return /[\t\r\n]/.test(url) ? url.replace(/[\t\r\n]/g, '') : url;
-}
-
-function urlOf({ url, query }: HttpRequest): string {
-  const text = typeof url === 'string' ? url : String(url);
-  if (!query) return text;
-  const parameters = new URLSearchParams();
-  for (const [key, value] of Object.entries(query)) {
-    for (const one of Array.isArray(value) ? (value as readonly QueryValue[]) : [value as QueryValue]) {
-      if (one !== undefined) parameters.append(key, String(one));
-    }
-  }
-  const added = parameters.toString();
-  if (!added) return text;
-  const [base = '', fragment] = text.split('#', 2);
-  const joined = `${base}${base.includes('?') ? '&' : '?'}${added}`;
-  return fragment === undefined ? joined : `${joined}#${fragment}`;
-}
-
-interface SentBody {
-  body?: string | Uint8Array | Handle<HttpBodyQueue>;
-  /** The content type where the caller names none. */
-  type?: string;
-  source?: StreamedBody;
-}
-
-const JSON_TYPE = 'application/json';
-
-function bodyOf(body: unknown): SentBody {
-  if (body === undefined || body === null) return {};
-  if (typeof body === 'string') return { body, type: 'text/plain;charset=UTF-8' };
-  if (body instanceof Uint8Array) return { body };
-  if (ArrayBuffer.isView(body)) return { body: new Uint8Array(body.buffer, body.byteOffset, body.byteLength) };
-  if (body instanceof ArrayBuffer) return { body: new Uint8Array(body) };
-  if (body instanceof URLSearchParams) {
-    return { body: body.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
-  }
-  if (isStreamed(body)) return { body: native.httpBodyOpen(), source: body };
-  if (body instanceof FormData || body instanceof Blob) {
-    // Node makes the parts of it, and the type that names their boundary.
-    const { body: source, headers } = new Response(body);
-    const type = headers.get('content-type');
-    return { body: native.httpBodyOpen(), ...(type && { type }), source: source as StreamedBody };
-  }
-  const json = JSON.stringify(body) as string | undefined;
-  if (json === undefined) {
-    const message = `request.body must be text, bytes, a stream or a JSON value, got ${typeof body}`;
-    throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
-  }
-  return { body: json, type: JSON_TYPE };
-}
-
-function isStreamed(body: unknown): body is StreamedBody {
-  return typeof (body as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator] === 'function';
 }
 
 export { HTTPResponse };

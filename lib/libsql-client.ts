@@ -1,5 +1,6 @@
 import { call, type CallOptions } from './call';
 import { closedError, dressLibsql, LibsqlError } from './libsql-error';
+import { checkOptions, type KnownOptions } from './known-options';
 import { native, type Handle, type LibsqlPool } from './native';
 import { type InArgs, type InStatement, type IntMode, readResult, type ResultSet } from './result-set';
 
@@ -14,6 +15,9 @@ export interface QueryOptions extends CallOptions {
   /** In place of the pool's `queryTimeoutMs`; `Infinity` for none. */
   timeoutMs?: number | undefined;
 }
+
+/** @internal */
+export const QUERY: KnownOptions<QueryOptions> = { signal: true, timeoutMs: true };
 
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
 export type BatchStatement = InStatement | [sql: string, args?: InArgs];
@@ -32,6 +36,7 @@ export class Statements {
   }
 
   async execute(statement: InStatement, args?: InArgs, options: QueryOptions = {}): Promise<ResultSet> {
+    checkOptions('options', options, QUERY);
     const { handle, lease, intMode } = this;
     const { signal, timeoutMs } = options;
     if (!signal) {
@@ -55,6 +60,7 @@ export class Statements {
     mode: TransactionMode | 'migrate' | 'continue' | undefined,
     options: QueryOptions = {},
   ): Promise<ResultSet[]> {
+    checkOptions('options', options, QUERY);
     const { handle, lease, intMode } = this;
     const answers = await call(
       (cancel) => native.libsqlBatch(handle, lease, statements, mode, options.timeoutMs, cancel),
@@ -65,6 +71,7 @@ export class Statements {
   }
 
   async begin(mode: TransactionMode, options: QueryOptions = {}): Promise<void> {
+    checkOptions('options', options, QUERY);
     const { handle, lease } = this;
     await call(
       (cancel) => native.libsqlBegin(handle, lease, mode, options.timeoutMs, cancel),
@@ -74,6 +81,7 @@ export class Statements {
   }
 
   async executeMultiple(sql: string, options: QueryOptions = {}, within = false): Promise<void> {
+    checkOptions('options', options, QUERY);
     const { handle, lease } = this;
     await call(
       (cancel) => native.libsqlSequence(handle, lease, sql, within, options.timeoutMs, cancel),
@@ -193,6 +201,8 @@ export class OpenTransaction implements Transaction {
   }
 
   async #finish(statements: Statements, sql: string, options?: QueryOptions): Promise<void> {
+    // A mistake of the caller's leaves the transaction as it is.
+    checkOptions('options', options, QUERY);
     this.#statements = undefined;
     try {
       await statements.batch([sql], 'continue', options);

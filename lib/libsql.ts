@@ -2,12 +2,14 @@ import {
   acquire,
   type BatchStatement,
   OpenTransaction,
+  QUERY,
   type QueryOptions,
   Statements,
   syncRefused,
 } from './libsql-client';
 import type { Transaction, TransactionMode } from './libsql-client';
 import { closedError, LibsqlError } from './libsql-error';
+import { checkOptions } from './known-options';
 import { native } from './native';
 import type { InArgs, InStatement, IntMode, ResultSet } from './result-set';
 
@@ -99,6 +101,7 @@ class DatabaseClient implements Client {
   }
 
   async transaction(mode: TransactionMode = 'write', options: QueryOptions = {}): Promise<Transaction> {
+    checkOptions('options', options, QUERY);
     const { handle, intMode } = this.#open('transaction');
     const lease = native.libsqlTake(handle) ?? (await acquire(handle, options.signal));
     const end = () => native.libsqlRelease(handle, lease);

@@ -1,7 +1,11 @@
 import { call } from './call';
+import { checkOptions, type KnownOptions } from './known-options';
 import { native, type Handle } from './native';
 import type { NixtlaCallOptions } from './nixtla';
 import type { NixtlaJob as NativeJob } from '../dist/native';
+
+/** @internal */
+export const CALL: KnownOptions<NixtlaCallOptions> = { signal: true, timeoutMs: true };
 
 /** A request the service works on by itself; made by `NixtlaClient.submit`. */
 export class NixtlaJob<Answer> {
@@ -16,7 +20,8 @@ export class NixtlaJob<Answer> {
   }
 
   /** What the service says of it: `pending`, `running`, `succeeded`, `failed` or `cancelled`. */
-  status(options: NixtlaCallOptions = {}): Promise<string> {
+  async status(options: NixtlaCallOptions = {}): Promise<string> {
+    checkOptions('options', options, CALL);
     return call((cancel) => native.nixtlaJobStatus(this.#job, options.timeoutMs, cancel), options.signal);
   }
 
@@ -27,12 +32,14 @@ export class NixtlaJob<Answer> {
    * `signal` only ends the wait: the job goes on.
    */
   async result(options: NixtlaCallOptions = {}): Promise<Answer> {
+    checkOptions('options', options, CALL);
     const answer = await call((cancel) => native.nixtlaJobResult(this.#job, options.timeoutMs, cancel), options.signal);
     return JSON.parse(answer) as Answer;
   }
 
   /** Cancels it. Resolves with false when there is nothing to cancel any more. */
-  cancel(options: NixtlaCallOptions = {}): Promise<boolean> {
+  async cancel(options: NixtlaCallOptions = {}): Promise<boolean> {
+    checkOptions('options', options, CALL);
     return call((cancel) => native.nixtlaJobCancel(this.#job, options.timeoutMs, cancel), options.signal);
   }
 }

@@ -2,9 +2,10 @@ import { inspect } from 'node:util';
 
 import { call, type CallOptions } from './call';
 import { Emitter } from './events';
+import { checkOptions } from './known-options';
 import { log } from './logger';
 import { native, type Cancel, type Handle } from './native';
-import { NixtlaJob } from './nixtla-job';
+import { CALL, NixtlaJob } from './nixtla-job';
 import type {
   NixtlaAnomalyRequest,
   NixtlaAnomalyResponse,
@@ -254,7 +255,9 @@ export class NixtlaClient extends Emitter {
     return answer;
   }
 
-  async #call<T>({ timeoutMs, signal }: NixtlaCallOptions = {}, start: Start<T>): Promise<T> {
+  async #call<T>(options: NixtlaCallOptions = {}, start: Start<T>): Promise<T> {
+    checkOptions('options', options, CALL);
+    const { timeoutMs, signal } = options;
     try {
       return await call((cancel) => start(timeoutMs, cancel), signal);
     } catch (error) {

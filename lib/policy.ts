@@ -10,10 +10,11 @@ import {
   type CircuitSnapshot,
   type StateChange,
 } from './breaker';
-import type { CallOptions } from './call';
+import { CALL, type CallOptions } from './call';
 import { Emitter } from './events';
 import { Guard, type Guarded } from './guard';
 import { readMatchers, type ErrorMatcher } from './match';
+import { checkOptions } from './known-options';
 import { native, type Handle } from './native';
 import type { Policy as NativePolicy } from '../dist/native';
 
@@ -131,8 +132,9 @@ export class Policy extends Emitter {
    *
    * Aborting `signal` rejects at once with its reason, also between two attempts.
    */
-  run<T>(fn: Guarded<T>, { signal }: CallOptions = {}): Promise<T> {
-    return this.#guard.run(fn, signal);
+  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T> {
+    checkOptions('options', options, CALL);
+    return this.#guard.run(fn, options?.signal);
   }
 
   /** The state of its breaker, if it has one. */

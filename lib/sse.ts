@@ -1,7 +1,8 @@
 import { call } from './call';
 import { dress, type MoorlineError } from './error';
+import { bodyOf } from './http-body';
 import { headerLines, type HeadersInit } from './http-headers';
-import { invalidType, invalidValue } from './invalid';
+import { invalidType, invalidValue, wrongType } from './invalid';
 import { type EventStream, type Handle, native } from './native';
 import { readEvents, SSEEvent, type StreamNews } from './sse-events';
 
@@ -88,7 +89,9 @@ export class EventStreamTransport {
   /** Options that cannot be are refused at once. Nothing is reached before `connect`. */
   constructor(options: EventStreamOptions, listener: EventStreamListener) {
     const { url, method, headers, body, lastEventId = '', ...rest } = options;
-    const sent = bodyOf(body);
+    const sent = bodyOf(body, 'options.body');
+    // It is sent again with each connection.
+    if (sent.source) throw wrongType('options.body', 'text, bytes or a JSON value', body);
     this.#client = native.sseClient({
       ...rest,
       url: typeof url === 'object' ? String(url) : url,
@@ -227,11 +230,4 @@ export function checkedId(id: unknown, path: string): string {
   if (typeof id !== 'string') throw invalidType(path, 'a string', id);
   if (native.sseIdSendable(id)) return id;
   throw invalidValue(`${path} must have no control characters and at most 4096 bytes`);
-}
-
-function bodyOf(body: unknown): { body?: string | Uint8Array; type?: string } {
-  if (body === undefined || body === null) return {};
-  if (typeof body === 'string') return { body, type: 'text/plain;charset=UTF-8' };
-  if (body instanceof Uint8Array) return { body };
-  return { body: JSON.stringify(body), type: 'application/json' };
 }

@@ -1,14 +1,16 @@
 import { inspect } from 'node:util';
 
 import { Borrowers } from './borrowers';
-import { call, type CallOptions } from './call';
+import { CALL, call, type CallOptions } from './call';
 import { Emitter, type EventName } from './events';
 import { dressLibsql } from './libsql-error';
+import { checkOptions } from './known-options';
 import {
   acquire,
   type BatchStatement,
   OpenTransaction,
   PooledClient,
+  QUERY,
   type QueryOptions,
   Statements,
   type Transaction,
@@ -136,6 +138,7 @@ export class TursoPool extends Emitter {
    * `Pool is shutting down` (kind `closed`).
    */
   async getConnection(options: CallOptions = {}): Promise<PooledClient> {
+    checkOptions('options', options, CALL);
     options.signal?.throwIfAborted();
     // Before anything is awaited, while the borrower is on the stack.
     const place = this.#borrowers?.look(this.getConnection);
@@ -200,7 +203,8 @@ export class TursoPool extends Emitter {
 
   /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
   async transaction(mode: TransactionMode = 'write', options?: QueryOptions): Promise<Transaction> {
-    const client = await this.getConnection(options);
+    checkOptions('options', options, QUERY);
+    const client = await this.getConnection({ signal: options?.signal });
     const release = () => this.releaseConnection(client);
     return OpenTransaction.begin(client.statements, mode, release, options);
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { outOfRange } from './invalid';
+import { checkOptions } from './known-options';
 import { log } from './logger';
 import { messageOf } from './message';
 import { onRejection } from './rejection';
@@ -76,7 +77,9 @@ export async function receiveWebhook(
   return { ...result, body, status: result.valid ? 200 : 401, ...(challenge && { challenge }) };
 }
 
-function boundsOf({ limitBytes = DEFAULT_LIMIT_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS }: ReceiveOptions = {}): Bounds {
+function boundsOf(options: ReceiveOptions = {}): Bounds {
+  checkOptions('options', options, { limitBytes: true, timeoutMs: true });
+  const { limitBytes = DEFAULT_LIMIT_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   for (const [name, value] of Object.entries({ limitBytes, timeoutMs })) {
     if (typeof value !== 'number' || !(value > 0)) throw outOfRange(`options.${name}`, 'a number > 0', value);
   }
@@ -175,6 +178,7 @@ const ERRORS: Record<number, string> = {
  * @throws RangeError for an option that is out of range.
  */
 export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOptions) {
+  // A mistake is found where the middleware is mounted, and not by the first sender.
   boundsOf(options);
   return (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
     const pass = (...error: [unknown?]) => {

@@ -1,4 +1,5 @@
 import { outOfRange } from './invalid';
+import { checkOptions } from './known-options';
 import { native, type Handle } from './native';
 import type { WebhookReplayStore as NativeStore } from '../dist/native';
 
@@ -22,7 +23,9 @@ export class MemoryReplayStore implements WebhookReplayStore {
   readonly #store: Handle<NativeStore>;
 
   /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
-  constructor({ capacity = 100_000 }: { capacity?: number | undefined } = {}) {
+  constructor(options: { capacity?: number | undefined } = {}) {
+    checkOptions('options', options, { capacity: true });
+    const { capacity = 100_000 } = options;
     if (!Number.isInteger(capacity) || capacity < 1) {
       throw outOfRange('options.capacity', 'a whole number ≥ 1', capacity);
     }

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { crypto } from './builtins';
 import { outOfRange } from './invalid';
+import { checkOptions, isPlainObject, type KnownOptions } from './known-options';
 import { log } from './logger';
 import { messageOf } from './message';
 import { native, type Handle } from './native';
@@ -89,6 +90,9 @@ export interface WebhookSigning {
   timestamp?: number | undefined;
 }
 
+const REQUEST: KnownOptions<WebhookRequest> = { headers: true, body: true, method: true, url: true, now: true };
+const SIGNING: KnownOptions<WebhookSigning> = { body: true, id: true, method: true, url: true, timestamp: true };
+
 const RAW_BODY =
   "give it the raw body: in Express use express.raw({ type: '*/*' }) in place of express.json() on this route, " +
   'elsewhere receiveWebhook(verifier, request) before any body parser';
@@ -118,6 +122,11 @@ function seconds(timestamp: number | undefined): number {
   if (timestamp === undefined) return Math.floor(Date.now() / 1000);
   if (Number.isInteger(timestamp) && timestamp >= 0 && timestamp < 1e12) return timestamp;
   throw outOfRange('timestamp', 'whole seconds since the epoch', timestamp);
+}
+
+/** A server's own request has more to it than is looked at; what was written for this call has not. */
+function checkRequest(request: WebhookRequest): void {
+  if (isPlainObject(request)) checkOptions('request', request, REQUEST);
 }
 
 /** The clock a request is judged by. */
@@ -185,6 +194,7 @@ export class WebhookVerifier {
   /** Judges a whole request: finds its signature, timestamp and id in the headers. Never throws. */
   verifyRequest(request: WebhookRequest): RequestVerificationResult {
     try {
+      checkRequest(request);
       const said = this.#said(request);
       const now = clock(request.now);
       return this.#remembered(this.#judge(this.#verifier, this.#keys, request.body, undefined, said, now));
@@ -199,6 +209,7 @@ export class WebhookVerifier {
    * and for one that is not genuine.
    */
   challenge(request: WebhookRequest): Record<string, unknown> | undefined {
+    checkRequest(request);
     if (!isRaw(request.body)) return undefined;
     const answer = native.webhookChallenge(this.#verifier, request.body, this.#said(request), clock(request.now));
     return answer ? (JSON.parse(answer) as Record<string, unknown>) : undefined;
@@ -215,6 +226,7 @@ export class WebhookVerifier {
 
   /** All headers that a signed request carries under the verifier's scheme. */
   signRequest(signing: WebhookSigning): Record<string, string> {
+    checkOptions('signing', signing, SIGNING);
     return Object.fromEntries(this.#sign(signing));
   }
 

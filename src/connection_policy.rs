@@ -101,6 +101,12 @@ pub fn http_unhappy(
     failure::unhappy_answer(status, again, asked, asked_ms).map(bridge::record)
 }
 
+/// The failure record of data that a server answered with a status that is no success.
+#[napi(catch_unwind)]
+pub fn http_rejected(status: u16) -> String {
+    bridge::record(failure::rejected(status))
+}
+
 fn said(kind: Option<String>, status: Option<f64>) -> Said {
     let known = |kind: String| Kind::ALL.into_iter().find(|one| one.as_str() == kind);
     Said {

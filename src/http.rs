@@ -1,32 +1,28 @@
-//! HTTP: engines, requests, and bodies on their way in and out.
+//! HTTP: engines and requests; streamed bodies are in [`http_body`].
 //!
 //! A request crosses as text: `METHOD URL`, then a line `name:value` for each header. So does an answer
 //! ([`http_text`]).
 //!
+//! [`http_body`]: crate::http_body
 //! [`http_text`]: crate::http_text
 
-use std::{
-    ffi::CStr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::ffi::CStr;
 
 use bytes::Bytes;
 use moorline_core::{
-    error::{Delivery, Failure, Kind, Outcome},
+    error::{Delivery, Failure, Kind},
     options::{OptionError, Options},
 };
 use moorline_services::http::{
-    Answer as HttpAnswer, AnswerBody, BodySender, CallOptions, Coming, Engine as HttpEngine,
-    HttpOptions, Request, RequestBody,
+    Answer as HttpAnswer, AnswerBody, CallOptions, Engine as HttpEngine, HttpOptions, Request,
+    RequestBody,
 };
 use napi::{Env, Error, Result};
 use napi_derive::napi;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bridge::{
-        Answer, Call, Cancel, Function, Given, Handle, Promised, Value, promise, runtime, throw,
-    },
+    bridge::{Answer, Call, Cancel, Function, Given, Handle, Value, promise, runtime, throw},
+    http_body::{HttpBodyQueue, HttpBodyReader},
     http_text::{head_of, is_utf8_text},
 };
 
@@ -104,7 +100,7 @@ impl Function for Send {
 
 fn body_of(call: &Call) -> RequestBody {
     if let Some(queue) = call.handle::<HttpBodyQueue>(2) {
-        return lock(&queue.body).take().unwrap_or(RequestBody::Empty);
+        return queue.take_body().unwrap_or(RequestBody::Empty);
     }
     call.with_bytes(2, Bytes::copy_from_slice)
         .map_or(RequestBody::Empty, RequestBody::Full)
@@ -146,94 +142,8 @@ fn value_of(answer: HttpAnswer) -> Value {
         }
         AnswerBody::Coming(coming) => {
             let head = head_of(answer.status.as_u16(), answer.url, &answer.headers, 0);
-            let body = Handle::new(HttpBodyReader {
-                coming: tokio::sync::Mutex::new(Some(coming)),
-                left: CancellationToken::new(),
-            });
+            let body = Handle::new(HttpBodyReader::new(coming));
             Value::List(vec![Value::Text(head), body.into()])
         }
     }
-}
-
-/// A request's body that JavaScript writes piece by piece.
-pub struct HttpBodyQueue {
-    sender: Mutex<Option<Arc<BodySender>>>,
-    body: Mutex<Option<RequestBody>>,
-}
-
-/// A streamed body, to be given to `httpRequest`.
-#[napi(catch_unwind, ts_return_type = "Handle<HttpBodyQueue>")]
-pub fn http_body_open() -> Handle<HttpBodyQueue> {
-    let (sender, body) = RequestBody::channel();
-    Handle::new(HttpBodyQueue {
-        sender: Mutex::new(Some(Arc::new(sender))),
-        body: Mutex::new(Some(body)),
-    })
-}
-
-/// Queues a piece when there is room for it; false when nobody wants it any more.
-#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
-pub fn http_body_write(env: Env, queue: Handle<HttpBodyQueue>, piece: &[u8]) -> Result<Promised> {
-    let piece = Bytes::copy_from_slice(piece);
-    let sender = lock(&queue.sender).clone();
-    promise(&env, async move {
-        Ok(match sender {
-            Some(sender) => sender.send(piece).await,
-            None => false,
-        })
-    })
-}
-
-/// Ends a body: it is complete, or the request is broken off.
-#[napi(catch_unwind)]
-pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
-    if let Some(sender) = lock(&queue.sender).take()
-        && complete
-    {
-        sender.end();
-    }
-}
-
-/// An answer's body that JavaScript reads piece by piece.
-pub struct HttpBodyReader {
-    coming: tokio::sync::Mutex<Option<Coming>>,
-    /// Fires when nobody reads it any more.
-    left: CancellationToken,
-}
-
-/// The next piece; undefined when there is no more.
-#[napi(catch_unwind, ts_return_type = "Promise<Uint8Array | undefined>")]
-pub fn http_body_read(env: Env, body: Handle<HttpBodyReader>) -> Result<Promised> {
-    promise(&env, async move { read_piece(&body.0).await })
-}
-
-async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
-    let mut coming = body.coming.lock().await;
-    let Some(reader) = coming.as_mut() else {
-        return Ok(Value::Undefined);
-    };
-    let piece = tokio::select! {
-        biased;
-        () = body.left.cancelled() => Ok(None),
-        piece = reader.next() => piece,
-    };
-    if !matches!(piece, Ok(Some(_))) {
-        *coming = None;
-    }
-    let piece = piece.map_err(|failure| failure.during("http", "request"))?;
-    Ok(piece.map_or(Value::Undefined, |piece| Value::Bytes(piece.into())))
-}
-
-/// Lets go of a body that nobody reads any more; its connection is closed.
-#[napi(catch_unwind)]
-pub fn http_body_cancel(body: Handle<HttpBodyReader>) {
-    body.left.cancel();
-    // One that is being read lets go by itself.
-    if let Ok(mut coming) = body.coming.try_lock() {
-        *coming = None;
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -20,11 +20,13 @@ mod connection_policy;
 mod guarded;
 mod health;
 mod http;
+mod http_body;
 mod http_text;
 mod libsql;
 mod metrics;
 mod nixtla;
 mod object_pool;
+mod options;
 mod policy;
 mod pool_events;
 #[cfg(feature = "probe")]

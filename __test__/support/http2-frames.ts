@@ -5,7 +5,7 @@ import type { Certificate } from './certificates';
 import { type Running, start } from './http';
 
 export const Type = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7 } as const;
-export const Reason = { none: 0, internal: 2, refused: 7, cancel: 8 } as const;
+export const Reason = { none: 0, internal: 2, flowControl: 3, refused: 7, cancel: 8 } as const;
 
 const PREFACE_BYTES = 24;
 const HEAD_BYTES = 9;
@@ -38,8 +38,12 @@ export function ok(stream: number, length?: number): Buffer {
   return frame(Type.headers, stream, Buffer.concat(fields), END_HEADERS);
 }
 
-/** A server that leaves the answers to `talk`, once the head of a request came. */
-export function frames(certificate: Certificate, talk: (socket: TLSSocket, stream: number) => void): Promise<Running> {
+/** A server that leaves the answers to `talk`, once the head of a request came; `reset` hears why a stream was ended. */
+export function frames(
+  certificate: Certificate,
+  talk: (socket: TLSSocket, stream: number) => void,
+  reset?: (reason: number) => void,
+): Promise<Running> {
   const server = createServer({ ...certificate, ALPNProtocols: ['h2'] }, (socket) => {
     let rest = Buffer.alloc(0);
     let greeted = false;
@@ -59,6 +63,7 @@ export function frames(certificate: Certificate, talk: (socket: TLSSocket, strea
         if (type === Type.settings && !(flags & ACK)) socket.write(frame(Type.settings, 0, undefined, ACK));
         if (type === Type.ping && !(flags & ACK)) socket.write(frame(Type.ping, 0, payload, ACK));
         if (type === Type.headers) talk(socket, stream);
+        if (type === Type.reset) reset?.(payload.readUInt32BE(0));
       }
     });
   });

@@ -1,7 +1,11 @@
-import type { CallOptions } from '../call';
-import { MoorlineError } from '../error';
+import { CALL, type CallOptions } from '../call';
+import { dress, MoorlineError } from '../error';
 import { HttpTransport, type HTTPResponse, type HttpRequest, METHODS, methodOf } from '../http';
-import { invalidValue } from '../invalid';
+import { isReadOnce } from '../http-body';
+import { headerPairs } from '../http-headers';
+import { joinUrl, urlText } from '../http-url';
+import { wrongType } from '../invalid';
+import { checkOptions, type KnownOptions } from '../known-options';
 import { native } from '../native';
 import { isOpen } from './adopted';
 import { BaseConnection } from './base';
@@ -18,14 +22,41 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
   url?: string | URL | undefined;
   /** In place of the connection's `timeout`, in milliseconds. */
   timeoutMs?: number | undefined;
+  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  maxRedirects?: number | undefined;
 }
+
+const REQUEST: KnownOptions<ConnectionRequest> = {
+  method: true,
+  url: true,
+  headers: true,
+  query: true,
+  body: true,
+  stream: true,
+  timeoutMs: true,
+  maxRedirects: true,
+};
+
+/** What other libraries' requests have that is elsewhere here. */
+const ELSEWHERE = {
+  signal: 'it goes into the second argument of request(…, { signal })',
+  retries: 'repeats are the business of the connection: retryCount',
+  retry: 'repeats are the business of the connection: retryCount',
+  retryCount: 'it is an option of the connection',
+  auth: 'user and password go into the URL of the connection, a token into its customHeaders',
+  agent: 'TLS and proxies are options of the connection: tls, proxy',
+};
+
+/** The methods that make a value with a `url` a request. */
+type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
+type SentRequest<Method> = ConnectionRequest & { method: Method; url: string | URL };
 
 /**
  * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
  *
- * `connect` only marks it as ready. `send` takes either a request, a value with an HTTP method in `method`, and gives the
- * {@link HTTPResponse} whatever its status, or `null` when no answer came; or any other value, which is POSTed as
- * JSON, and gives whether the status was below 500. `request` is the form that rejects.
+ * `connect` only marks it as ready. `send` takes either a request, a value with an HTTP method in `method` and a `url`, and
+ * gives the {@link HTTPResponse} whatever its status, or `null` when no answer came; or any other value, which is POSTed,
+ * and gives whether the status was between 200 and 299. `request` is the form that rejects.
  */
 export class HTTPConnection extends BaseConnection {
   readonly #fallback: Fallback;
@@ -42,11 +73,19 @@ export class HTTPConnection extends BaseConnection {
     );
   }
 
-  override send(request: ConnectionRequest & { method: string }): Promise<HTTPResponse | null>;
+  override send(request: SentRequest<RequestMethod | Lowercase<RequestMethod>>): Promise<HTTPResponse | null>;
+  override send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
   override send(data: unknown): Promise<boolean>;
   override async send(data: unknown): Promise<HTTPResponse | boolean | null> {
     if (isRequest(data)) return this.guarded('send', () => this.#request(data), null);
-    return this.guarded('send', async () => (await this.#request({ method: 'POST', body: data })).status < 500, false);
+    return this.guarded('send', () => this.#post(data), false);
+  }
+
+  /** Whether the server took `data`. That we are not let in was told already; any other no is an error. */
+  async #post(data: unknown): Promise<boolean> {
+    const { ok, status } = await this.#request({ method: 'POST', body: data });
+    if (ok || native.httpRefusesCredentials(status)) return ok;
+    throw dress(native.httpRejected(status));
   }
 
   /**
@@ -56,6 +95,7 @@ export class HTTPConnection extends BaseConnection {
    * written. Aborting `signal` rejects with its reason.
    */
   async request(request: ConnectionRequest, options: CallOptions = {}): Promise<HTTPResponse> {
+    checkOptions('options', options, CALL);
     let thrown: { error: unknown } | undefined;
     const call = () =>
       this.#request(request, options.signal).catch((error: unknown) => {
@@ -69,7 +109,10 @@ export class HTTPConnection extends BaseConnection {
     throw thrown?.error;
   }
 
-  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. */
+  /**
+   * The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. JSON
+   * that cannot be parsed is text, with an `error` event.
+   */
   override async receive(): Promise<any> {
     const { life } = this;
     if (!(await isOpen(this)) || life.aborted) return null;
@@ -79,7 +122,14 @@ export class HTTPConnection extends BaseConnection {
 
   protected override async receiveImpl(): Promise<unknown> {
     const response = await this.#request({ method: 'GET' });
-    const data: unknown = response.data;
+    let data: unknown;
+    try {
+      data = response.data;
+    } catch (error) {
+      // It came, and only its reader can tell what it is worth.
+      this.failed(error, 'receive');
+      data = response.text();
+    }
     return typeof data === 'string' ? { text: data } : (data ?? null);
   }
 
@@ -116,6 +166,8 @@ export class HTTPConnection extends BaseConnection {
   }
 
   async #request(request: ConnectionRequest, signal?: AbortSignal): Promise<HTTPResponse> {
+    if (request === undefined) throw wrongType('request', 'a plain object', request);
+    checkOptions('request', request, REQUEST, ELSEWHERE);
     const { life } = this;
     let unhappy: UnhappyAnswer | undefined;
     // A streamed answer that nobody gets would keep its connection.
@@ -149,7 +201,7 @@ export class HTTPConnection extends BaseConnection {
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       this.#fallback.activate(String(error));
-      const isUnsent = (error as MoorlineError).delivery === 'none' && !isStreamed(request);
+      const isUnsent = (error as MoorlineError).delivery === 'none' && !isReadOnce(request.body);
       if (!this.#fallback.active || !(isUnsent || isRepeatable(request))) throw error;
       return attempt();
     }
@@ -159,14 +211,14 @@ export class HTTPConnection extends BaseConnection {
   async #attempt(request: ConnectionRequest, life: AbortSignal, signal?: AbortSignal): Promise<HTTPResponse> {
     // Nothing is sent any more for a call from before the last `disconnect`.
     life.throwIfAborted();
-    const { timeoutMs = this.config.timeout, url, headers, ...rest } = request;
-    const sent = { ...rest, ...this.#address(url, headers), settings: { timeoutMs } };
+    const { timeoutMs = this.config.timeout, maxRedirects, url, headers, ...rest } = request;
+    const sent = { ...rest, ...this.#address(url, headers), settings: { timeoutMs, maxRedirects } };
     let response: HTTPResponse;
     try {
       response = await this.#open().request(sent, { signal });
     } catch (error) {
       // Part of it may have been read already.
-      if (error instanceof MoorlineError && isStreamed(request)) Reflect.set(error, 'retryable', false);
+      if (error instanceof MoorlineError && isReadOnce(request.body)) Reflect.set(error, 'retryable', false);
       throw error;
     }
     if (response.status < 400) return response;
@@ -191,53 +243,25 @@ export class HTTPConnection extends BaseConnection {
   /** The full URL and all headers of a request. */
   #address(path: string | URL | undefined, headers: HttpRequest['headers']) {
     const base = this.#fallback.url;
-    const url = joined(base, path);
-    // Node's own error would show it, with what it holds.
-    if (!URL.canParse(url)) throw invalidValue('request.url must be an http:// or https:// URL');
+    const url = path === undefined ? base : joinUrl(base, urlText(path));
     const own = new URL(url).origin === new URL(base).origin;
     const common = Object.entries({ ...this.config.customHeaders, ...traceHeaders() });
     const sent = own ? common : common.filter(([name]) => native.isHarmlessHeader(name));
-    const given = pairs(headers);
+    const given = headerPairs(headers);
     const named = new Set(given.map(([name]) => name.toLowerCase()));
     return { url, headers: [...sent.filter(([name]) => !named.has(name.toLowerCase())), ...given] };
   }
 }
 
-/** Headers as a caller writes them, one by one. */
-function pairs(headers: HttpRequest['headers']): [name: string, value: string][] {
-  if (headers === undefined) return [];
-  if (Symbol.iterator in headers) return Array.from(headers as Iterable<[string, string]>);
-  return Object.entries(headers).flatMap(([name, value]) => {
-    const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-    return values.filter((one) => one !== undefined).map((one): [string, string] => [name, String(one)]);
-  });
-}
-
+/** Whether a value is a request; one without a URL, or with another protocol's method, is data to be sent. */
 function isRequest(data: unknown): data is ConnectionRequest & { method: string } {
-  const method = (data as { method?: unknown } | null | undefined)?.method;
-  return typeof method === 'string' && METHODS.has(method.toUpperCase());
-}
-
-/** Whether the body comes piece by piece, and can be read only once. */
-function isStreamed({ body }: ConnectionRequest): boolean {
-  return typeof (body as Partial<AsyncIterable<unknown>> | undefined)?.[Symbol.asyncIterator] === 'function';
+  const { method, url } = (data ?? {}) as { method?: unknown; url?: unknown };
+  return typeof method === 'string' && METHODS.has(method.toUpperCase()) && url !== undefined;
 }
 
 /** Whether it may be sent twice. */
 function isRepeatable(request: ConnectionRequest): boolean {
-  if (isStreamed(request)) return false;
+  if (isReadOnce(request.body)) return false;
   if (native.httpIdempotent(methodOf(request))) return true;
-  return pairs(request.headers).some(([name]) => name.toLowerCase() === 'idempotency-key');
-}
-
-/** A path is appended to the base's, below its query; an absolute URL stands for itself. */
-function joined(base: string, given: string | URL | undefined): string {
-  if (given === undefined || given === '') return base;
-  if (given instanceof URL || /^[a-z][a-z0-9+.-]*:\/\//i.test(given)) return String(given);
-  const url = new URL(base);
-  const at = given.indexOf('?');
-  const path = at < 0 ? given : given.slice(0, at);
-  if (path) url.pathname = `${url.pathname.replace(/\/$/, '')}/${path.replace(/^\//, '')}`;
-  if (at >= 0) url.search = given.slice(at);
-  return url.href;
+  return headerPairs(request.headers).some(([name]) => name.toLowerCase() === 'idempotency-key');
 }

@@ -1,4 +1,5 @@
 import type { MoorlineError } from '../error';
+import { checkOptions, type KnownOptions } from '../known-options';
 import { messageOf } from '../message';
 import { BaseConnection } from './base';
 import type { ConnectionConfig } from './config';
@@ -18,6 +19,8 @@ export interface MessageOptions {
   /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
   timeoutMs?: number | undefined;
 }
+
+const MESSAGE: KnownOptions<MessageOptions> = { signal: true, timeoutMs: true };
 
 /** What is open while a lasting connection is: one socket, or one stream. */
 export interface Line {
@@ -82,6 +85,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
 
   /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
   override async receive(options?: MessageOptions): Promise<any> {
+    checkOptions('options', options, MESSAGE);
     const ready = this.#inbox.poll();
     if (ready !== undefined) return this.parse(ready);
     if (!this.#line || this.isRefusing) return null;

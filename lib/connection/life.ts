@@ -1,5 +1,6 @@
 import { crypto } from '../builtins';
 import { Emitter } from '../events';
+import { checkOptions, type KnownOptions } from '../known-options';
 import { readable } from '../message';
 import type { ResolvedConnectionConfig } from './config';
 import { failureOf, meaningOf } from './failures';
@@ -21,6 +22,8 @@ export interface ConnectionEventOptions {
   severity?: 'info' | 'warning' | 'error' | undefined;
   message?: string | undefined;
 }
+
+const EVENT: KnownOptions<ConnectionEventOptions> = { data: true, severity: true, message: true };
 
 /** What there is to tell of a connection: its state and health, its events and its figures. */
 export abstract class ConnectionLife extends Emitter {
@@ -101,7 +104,9 @@ export abstract class ConnectionLife extends Emitter {
   }
 
   /** Tells an event of your own, or of the connection. */
-  emitEvent(eventType: string, { data, severity = 'info', message }: ConnectionEventOptions = {}): void {
+  emitEvent(eventType: string, options: ConnectionEventOptions = {}): void {
+    checkOptions('options', options, EVENT);
+    const { data, severity = 'info', message } = options;
     const event: ConnectionEvent = {
       eventId: crypto().randomUUID(),
       connectionId: this.connectionId,

@@ -1,5 +1,6 @@
 import { crypto } from '../builtins';
 import { outOfRange } from '../invalid';
+import { checkOptions } from '../known-options';
 import { LONGEST_TIMER_MS } from '../timer';
 import type { BaseConnection } from './base';
 import { failedCheck, failureOf } from './failures';
@@ -56,7 +57,9 @@ export class ConnectionManager {
    * @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000; `Infinity`: none.
    * @throws RangeError for an interval that is none.
    */
-  constructor({ healthCheckIntervalMs = CHECK_INTERVAL_MS }: { healthCheckIntervalMs?: number } = {}) {
+  constructor(options: { healthCheckIntervalMs?: number | undefined } = {}) {
+    checkOptions('options', options, { healthCheckIntervalMs: true });
+    const { healthCheckIntervalMs = CHECK_INTERVAL_MS } = options;
     if (!isInterval(healthCheckIntervalMs)) {
       const range = `between 1 and ${LONGEST_TIMER_MS}, or Infinity`;
       throw outOfRange('options.healthCheckIntervalMs', range, healthCheckIntervalMs);

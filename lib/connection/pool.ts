@@ -1,11 +1,12 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { Borrowers } from '../borrowers';
-import { call, type CallOptions } from '../call';
+import { CALL, call, type CallOptions } from '../call';
 import { dress, MoorlineError } from '../error';
 import { Emitter, type EventName } from '../events';
 import { log } from '../logger';
 import { invalidType } from '../invalid';
+import { checkOptions, type KnownOptions } from '../known-options';
 import { messageOf } from '../message';
 import { isAborted } from '../signals';
 import { native, type Handle } from '../native';
@@ -63,6 +64,8 @@ export interface PoolStats {
   /** Borrowers in the queue. */
   waiting: number;
 }
+
+const USE: KnownOptions<CallOptions & { timeoutSeconds?: unknown }> = { signal: true, timeoutSeconds: true };
 
 /** What the addon tells: a question, or an event. */
 type Told =
@@ -159,6 +162,7 @@ export class ConnectionPool<T> extends Emitter {
    * @returns `null` when the time is over, the pool was stopped or `signal` aborted; never rejects for these.
    */
   async acquire(timeoutSeconds?: number, options: CallOptions = {}): Promise<T | null> {
+    checkOptions('options', options, CALL);
     const place = this.#borrowers?.look(this.acquire);
     try {
       return await this.#borrow(timeoutSeconds, options.signal, place);
@@ -192,6 +196,7 @@ export class ConnectionPool<T> extends Emitter {
     options: CallOptions & { timeoutSeconds?: number | undefined } = {},
   ): Promise<R> {
     if (typeof fn !== 'function') throw invalidType('fn', 'a function', fn);
+    checkOptions('options', options, USE);
     const place = this.#borrowers?.look(this.use);
     const connection = await this.#borrow(options.timeoutSeconds, options.signal, place);
     try {

@@ -1,8 +1,9 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { describe } from '../breaker';
-import type { CallOptions } from '../call';
+import { CALL, type CallOptions } from '../call';
 import { Guard, type Guarded } from '../guard';
+import { checkOptions } from '../known-options';
 import { messageOf } from '../message';
 import { native } from '../native';
 
@@ -36,7 +37,9 @@ abstract class CountedRetry extends RetryStrategy {
    * abort, and a {@link MoorlineError} that is not `retryable`, are not repeated. Aborting `signal` rejects at once
    * with its reason, also during a wait.
    */
-  override async execute<T>(fn: Guarded<T>, { signal }: CallOptions = {}): Promise<T> {
+  override async execute<T>(fn: Guarded<T>, options: CallOptions = {}): Promise<T> {
+    checkOptions('options', options, CALL);
+    const { signal } = options;
     try {
       return await this.#guard.run(fn, signal);
     } catch (thrown) {

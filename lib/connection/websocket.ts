@@ -1,4 +1,5 @@
 import { MoorlineError } from '../error';
+import { headerPairs } from '../http-headers';
 import { native } from '../native';
 import { SocketTransport, type SocketClosed } from '../websocket';
 import { requireUrl, type ConnectionConfig } from './config';
@@ -87,7 +88,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
       {
         url,
         compression,
-        headers: { ...customHeaders, ...traceHeaders() },
+        headers: Object.fromEntries(headerPairs({ ...customHeaders, ...traceHeaders() })),
         connectTimeoutMs: timeout,
         sendTimeoutMs: timeout,
         pingIntervalMs: keepAlive,

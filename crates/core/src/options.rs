@@ -373,12 +373,7 @@ impl<'a> Options<'a> {
             if matches!(value, Plain::Undefined) || known.contains(&key.as_str()) {
                 continue;
             }
-            let hint = nearest(key, &known)
-                .map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
-            return Err(OptionError::bad_value(
-                &self.path_of(key),
-                format!("is not a known option{hint}"),
-            ));
+            return Err(OptionError::unknown(&self.path_of(key), key, &known));
         }
         Ok(())
     }

@@ -91,15 +91,19 @@ pub fn unhappy(status: u16, again: bool, retry_after: Option<Duration>) -> Optio
     if status < 500 && !passes {
         return None;
     }
-    let failure = Failure::new(Kind::Rejected, format!("the server answered {status}"))
-        .with_delivery(Delivery::Answered)
-        .with_retryable(again && passes)
-        .with_detail("status", status)
-        .during("http", "request");
+    let failure = rejected(status).with_retryable(again && passes);
     Some(match retry_after {
         Some(after) => failure.with_retry_after(after),
         None => failure,
     })
+}
+
+/// The failure of what a server answered with a status that is no success.
+pub fn rejected(status: u16) -> Failure {
+    Failure::new(Kind::Rejected, format!("the server answered {status}"))
+        .with_delivery(Delivery::Answered)
+        .with_detail("status", status)
+        .during("http", "request")
 }
 
 /// [`unhappy`], with the headers as they came.

@@ -1,15 +1,43 @@
 //! What was probably meant by a key that nobody knows.
 
-/// The known key nearest to `key`, when it is near enough to be a slip of the hand.
+use super::OptionError;
+
+/// Words of other libraries, in lower case, and what the same is called here.
+const SYNONYMS: [(&str, &[&str]); 12] = [
+    ("baseurl", &["url"]),
+    ("path", &["url"]),
+    ("uri", &["url"]),
+    ("data", &["body"]),
+    ("form", &["body"]),
+    ("json", &["body"]),
+    ("params", &["query"]),
+    ("searchparams", &["query"]),
+    ("headers", &["customHeaders"]),
+    ("redirect", &["maxRedirects"]),
+    ("responsetype", &["stream"]),
+    ("retries", &["retryCount", "maxRetries"]),
+];
+
+impl OptionError {
+    /// A key that is none of the `known` ones, with the one that was probably meant.
+    pub fn unknown(path: &str, key: &str, known: &[&str]) -> Self {
+        let hint = nearest(key, known)
+            .map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
+        Self::bad_value(path, format!("is not a known option{hint}"))
+    }
+}
+
+/// The known key that `key` is another word for, or is nearest to, when that is near enough to be a slip of the hand.
 pub fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let word = key.to_lowercase();
+    let synonyms = SYNONYMS.iter().filter(|(other, _)| *other == word);
+    let mut meant = synonyms.flat_map(|(_, names)| names.iter());
+    if let Some(name) = meant.find_map(|name| known.iter().find(|candidate| *candidate == name)) {
+        return Some(name);
+    }
     known
         .iter()
-        .map(|candidate| {
-            (
-                distance(&key.to_lowercase(), &candidate.to_lowercase()),
-                *candidate,
-            )
-        })
+        .map(|candidate| (distance(&word, &candidate.to_lowercase()), *candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
         .min()
         .map(|(_, candidate)| candidate)

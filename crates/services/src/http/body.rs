@@ -44,7 +44,10 @@ pub struct Parts {
 
 /// The receiving end of a streamed body.
 pub struct Pieces {
-    receiver: mpsc::Receiver<Bytes>,
+    /// Not there before the first piece is wanted of a body that can be read again.
+    receiver: Option<mpsc::Receiver<Bytes>>,
+    /// Asks for a body that can be read again.
+    reader: Option<mpsc::UnboundedSender<BodySender>>,
     length: Option<u64>,
     /// Received so far.
     come: u64,
@@ -87,29 +90,34 @@ pub struct BodySender {
     ended: Arc<AtomicBool>,
 }
 
+/// Receives a sender each time that a body which can be read again is to be sent; nothing more when its request is over.
+pub type BodySenders = mpsc::UnboundedReceiver<BodySender>;
+
 impl RequestBody {
-    /// A streamed body and its sender.
-    pub fn channel() -> (BodySender, Self) {
-        let (sender, receiver) = mpsc::channel(QUEUED_PIECES);
-        let ended = Arc::new(AtomicBool::new(false));
-        let pieces = Pieces {
-            receiver,
-            length: None,
-            come: 0,
-            last: None,
-            ended: Arc::clone(&ended),
-            taken: Arc::default(),
-        };
-        (BodySender { sender, ended }, Self::Stream(pieces))
+    /// A streamed body and its sender; of `length` bytes where that is known.
+    pub fn channel(length: Option<u64>) -> (BodySender, Self) {
+        let mut pieces = Pieces::unopened(None, length);
+        let sender = pieces.open();
+        (sender, Self::Stream(pieces))
     }
 
-    /// The same body once more; `None` for a stream, which is gone when it was sent.
+    /// A streamed body of `length` bytes that can be read again.
+    pub fn repeatable(length: u64) -> (BodySenders, Self) {
+        let (reader, senders) = mpsc::unbounded_channel();
+        let pieces = Pieces::unopened(Some(reader), Some(length));
+        (senders, Self::Stream(pieces))
+    }
+
+    /// The same body once more; `None` for a stream that is gone when it was sent.
     pub(super) fn again(&self) -> Option<Self> {
         match self {
             Self::Empty => Some(Self::Empty),
             Self::Full(bytes) => Some(Self::Full(bytes.clone())),
             Self::Parts(parts) => Some(Self::Full(parts.rest.clone())),
-            Self::Stream(_) => None,
+            Self::Stream(pieces) => {
+                let reader = pieces.reader.clone()?;
+                Some(Self::Stream(Pieces::unopened(Some(reader), pieces.length)))
+            }
         }
     }
 
@@ -175,8 +183,38 @@ impl Parts {
 }
 
 impl Pieces {
+    fn unopened(reader: Option<mpsc::UnboundedSender<BodySender>>, length: Option<u64>) -> Self {
+        Self {
+            receiver: None,
+            reader,
+            length,
+            come: 0,
+            last: None,
+            ended: Arc::default(),
+            taken: Arc::default(),
+        }
+    }
+
+    fn open(&mut self) -> BodySender {
+        let (sender, receiver) = mpsc::channel(QUEUED_PIECES);
+        self.receiver = Some(receiver);
+        let ended = Arc::clone(&self.ended);
+        BodySender { sender, ended }
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.receiver.is_none() {
+            let sender = self.open();
+            // When nobody is there to send, the sender is dropped and the body breaks off.
+            let _ = self.reader.as_ref().map(|reader| reader.send(sender));
+        }
+        self.receiver
+            .as_mut()
+            .map_or(Poll::Ready(None), |pieces| pieces.poll_recv(context))
+    }
+
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome<Bytes>>> {
-        while let Some(piece) = ready!(self.receiver.poll_recv(context)) {
+        while let Some(piece) = ready!(self.poll_piece(context)) {
             if piece.is_empty() {
                 continue;
             }

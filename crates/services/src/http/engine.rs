@@ -115,13 +115,13 @@ impl Engine {
             let (response, lane, facts) = self.exchange(&mut request, bounds).await?;
             let status = response.status();
             let location = response.headers().get(header::LOCATION);
-            let Some(location) = location.filter(|_| status.is_redirection()) else {
+            let Some(location) = location.filter(|_| is_redirect(status)) else {
                 return self
                     .finish(response, lane, facts, request, hops, bounds)
                     .await;
             };
             let limit = request.options.max_redirects;
-            if limit == 0 || matches!(status.as_u16(), 300 | 304 | 305 | 306) {
+            if limit == 0 {
                 return self
                     .finish(response, lane, facts, request, hops, bounds)
                     .await;
@@ -333,6 +333,12 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.disconnect();
     }
+}
+
+/// Whether a status with a `Location` says where to go instead (RFC 9110, section 15.4). Any other names a resource, or
+/// is nobody's.
+const fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
 /// What is true of a packed body only.

@@ -30,6 +30,9 @@ use crate::dial::Stream;
 
 /// A server that says it closes after so many seconds is not relied on in the last one.
 const HINT_MARGIN: Duration = Duration::from_secs(1);
+/// A longer hint means no more than this one, and is no number to reckon with: servers write "for ever" as the largest
+/// one they have.
+const MAX_HINT: Duration = Duration::from_hours(1);
 
 /// Sent, or given back unsent.
 pub(super) type Sent = Result<Response<Incoming>, Box<TrySendError<Request<RequestBody>>>>;
@@ -113,7 +116,8 @@ fn hint(headers: &HeaderMap) -> Option<Duration> {
         .find_map(|part| part.trim().strip_prefix("timeout="))?
         .parse()
         .ok()?;
-    Some(Duration::from_secs(seconds).saturating_sub(HINT_MARGIN))
+    let hint = Duration::from_secs(seconds).min(MAX_HINT);
+    Some(hint.saturating_sub(HINT_MARGIN))
 }
 
 #[cfg(test)]
@@ -130,6 +134,12 @@ mod tests {
         assert_eq!(of("timeout=5, max=100"), Some(Duration::from_secs(4)));
         assert_eq!(of("max=3,timeout=0"), Some(Duration::ZERO));
         assert_eq!(of("timeout=soon"), None);
+        for endless in [
+            "timeout=9223372036854775807",
+            "timeout=18446744073709551615",
+        ] {
+            assert_eq!(of(endless), Some(MAX_HINT - HINT_MARGIN));
+        }
         assert_eq!(hint(&HeaderMap::new()), None);
     }
 }

@@ -26,7 +26,7 @@ mod request;
 mod watch;
 
 pub use answer::{Answer, AnswerBody, Coming};
-pub use body::{BodySender, Pieces, RequestBody};
+pub use body::{BodySender, BodySenders, Pieces, RequestBody};
 pub use client::HttpClient;
 pub use config::{CallOptions, HttpOptions};
 pub use engine::Engine;

@@ -5,6 +5,7 @@ use http::{
     header::{self, Entry},
     uri::Authority,
 };
+use http_body::Body as _;
 use moorline_core::{options::Read, resilience::repeat::is_idempotent, secret::is_harmless_header};
 
 use super::{
@@ -174,7 +175,7 @@ impl Request {
         }
         // A server may wait for a body where one is usual.
         let usual = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
-        if usual && matches!(body, RequestBody::Empty) {
+        if usual && body.is_end_stream() {
             default(header::CONTENT_LENGTH, NOTHING);
         }
         map

@@ -1,0 +1,141 @@
+//! HTTP bodies that cross piece by piece, on their way out and in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use moorline_core::error::Outcome;
+use moorline_services::http::{BodySender, BodySenders, Coming, RequestBody};
+use napi::{Env, Result};
+use napi_derive::napi;
+use tokio_util::sync::CancellationToken;
+
+use crate::bridge::{Handle, Promised, Value, promise};
+
+/// A request's body that JavaScript writes piece by piece.
+pub struct HttpBodyQueue {
+    sender: Mutex<Option<Arc<BodySender>>>,
+    body: Mutex<Option<RequestBody>>,
+    /// Of a body that can be written again.
+    senders: Option<tokio::sync::Mutex<BodySenders>>,
+}
+
+impl HttpBodyQueue {
+    /// The body, for the request that it goes with.
+    pub(crate) fn take_body(&self) -> Option<RequestBody> {
+        lock(&self.body).take()
+    }
+}
+
+/// A body that is written once, to be given to `httpRequest`; of `length` bytes where that is known.
+#[napi(catch_unwind, ts_return_type = "Handle<HttpBodyQueue>")]
+pub fn http_body_open(length: Option<f64>) -> Handle<HttpBodyQueue> {
+    let (sender, body) = RequestBody::channel(length.map(|bytes| bytes as u64));
+    Handle::new(HttpBodyQueue {
+        sender: Mutex::new(Some(Arc::new(sender))),
+        body: Mutex::new(Some(body)),
+        senders: None,
+    })
+}
+
+/// A body of `length` bytes that is written whenever `httpBodyWanted` says so.
+#[napi(catch_unwind, ts_return_type = "Handle<HttpBodyQueue>")]
+pub fn http_body_repeatable(length: f64) -> Handle<HttpBodyQueue> {
+    let (senders, body) = RequestBody::repeatable(length as u64);
+    Handle::new(HttpBodyQueue {
+        sender: Mutex::default(),
+        body: Mutex::new(Some(body)),
+        senders: Some(tokio::sync::Mutex::new(senders)),
+    })
+}
+
+/// Waits until a repeatable body is to be written, from its beginning; false when its request is over.
+#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+pub fn http_body_wanted(env: Env, queue: Handle<HttpBodyQueue>) -> Result<Promised> {
+    promise(&env, async move {
+        let Some(senders) = &queue.senders else {
+            return Ok(false);
+        };
+        let sender = senders.lock().await.recv().await;
+        let wanted = sender.is_some();
+        *lock(&queue.sender) = sender.map(Arc::new);
+        Ok(wanted)
+    })
+}
+
+/// Queues a piece when there is room for it; false when nobody wants it any more.
+#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+pub fn http_body_write(env: Env, queue: Handle<HttpBodyQueue>, piece: &[u8]) -> Result<Promised> {
+    let piece = Bytes::copy_from_slice(piece);
+    let sender = lock(&queue.sender).clone();
+    promise(&env, async move {
+        Ok(match sender {
+            Some(sender) => sender.send(piece).await,
+            None => false,
+        })
+    })
+}
+
+/// Ends a body: it is complete, or the request is broken off.
+#[napi(catch_unwind)]
+pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
+    // Nobody waits for one that no request took.
+    drop(queue.take_body());
+    if let Some(sender) = lock(&queue.sender).take()
+        && complete
+    {
+        sender.end();
+    }
+}
+
+/// An answer's body that JavaScript reads piece by piece.
+pub struct HttpBodyReader {
+    coming: tokio::sync::Mutex<Option<Coming>>,
+    /// Fires when nobody reads it any more.
+    left: CancellationToken,
+}
+
+impl HttpBodyReader {
+    pub(crate) fn new(coming: Coming) -> Self {
+        Self {
+            coming: tokio::sync::Mutex::new(Some(coming)),
+            left: CancellationToken::new(),
+        }
+    }
+}
+
+/// The next piece; undefined when there is no more.
+#[napi(catch_unwind, ts_return_type = "Promise<Uint8Array | undefined>")]
+pub fn http_body_read(env: Env, body: Handle<HttpBodyReader>) -> Result<Promised> {
+    promise(&env, async move { read_piece(&body.0).await })
+}
+
+async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
+    let mut coming = body.coming.lock().await;
+    let Some(reader) = coming.as_mut() else {
+        return Ok(Value::Undefined);
+    };
+    let piece = tokio::select! {
+        biased;
+        () = body.left.cancelled() => Ok(None),
+        piece = reader.next() => piece,
+    };
+    if !matches!(piece, Ok(Some(_))) {
+        *coming = None;
+    }
+    let piece = piece.map_err(|failure| failure.during("http", "request"))?;
+    Ok(piece.map_or(Value::Undefined, |piece| Value::Bytes(piece.into())))
+}
+
+/// Lets go of a body that nobody reads any more; its connection is closed.
+#[napi(catch_unwind)]
+pub fn http_body_cancel(body: Handle<HttpBodyReader>) {
+    body.left.cancel();
+    // One that is being read lets go by itself.
+    if let Ok(mut coming) = body.coming.try_lock() {
+        *coming = None;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -4,7 +4,7 @@ import { HttpTransport, type HTTPResponse, type HttpRequest, METHODS, methodOf }
 import { isReadOnce } from '../http-body';
 import { headerPairs } from '../http-headers';
 import { joinUrl, urlText } from '../http-url';
-import { wrongType } from '../invalid';
+import { invalidValue, wrongType } from '../invalid';
 import { checkOptions, type KnownOptions } from '../known-options';
 import { native } from '../native';
 import { isOpen } from './adopted';
@@ -244,6 +244,8 @@ export class HTTPConnection extends BaseConnection {
   #address(path: string | URL | undefined, headers: HttpRequest['headers']) {
     const base = this.#fallback.url;
     const url = path === undefined ? base : joinUrl(base, urlText(path));
+    // Node's own error would show it, with what it holds.
+    if (!URL.canParse(url)) throw invalidValue('request.url must be an http:// or https:// URL');
     const own = new URL(url).origin === new URL(base).origin;
     const common = Object.entries({ ...this.config.customHeaders, ...traceHeaders() });
     const sent = own ? common : common.filter(([name]) => native.isHarmlessHeader(name));

@@ -55,8 +55,11 @@ async function echo(SocketTransport, url, compression) {
     },
   );
   const timer = setTimeout(() => transport.terminate(), CASE_TIMEOUT_MS);
-  await transport.connect();
-  transport.ref();
-  await over;
-  clearTimeout(timer);
+  try {
+    await transport.connect();
+    transport.ref();
+    await over;
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -1,9 +1,11 @@
 // The Autobahn fuzzing server: Python 2.7 and old packages, installed under target/autobahn from the machine's own
 // package registries, and started on a free port of the loopback interface.
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { unpack } from '../debian.mjs';
 import { root } from '../run.mjs';
@@ -41,6 +43,9 @@ wstest.run()
 `;
 
 const usr = join(home, 'debian', 'usr');
+/** Python compiles the suite when it first runs it. */
+const START_MS = 60_000;
+
 const python2 = join(usr, 'bin', 'python2.7');
 const environment = (...path) => ({
   ...process.env,
@@ -105,6 +110,25 @@ async function freePort() {
   return port;
 }
 
+/** Waits until `holds`; rejects when `ended` does, or when it takes too long. */
+async function untilStarted(holds, ended) {
+  let over = false;
+  ended.catch(() => (over = true));
+  for (const deadline = performance.now() + START_MS; !over && performance.now() < deadline; await sleep(20)) {
+    if (await holds()) return;
+  }
+  await Promise.race([ended, Promise.reject(new Error('it does not start'))]);
+}
+
+async function answers(port) {
+  const socket = connect(port, '127.0.0.1');
+  const answered = once(socket, 'connect');
+  return answered
+    .then(() => true)
+    .catch(() => false)
+    .finally(() => socket.destroy());
+}
+
 /** Starts it with the cases whose names match `cases` (`*` at the end for all of a group). */
 export async function start(cases) {
   install();
@@ -119,24 +143,18 @@ export async function start(cases) {
   const args = ['-u', join(home, 'launcher.py'), '-u', '0', '-m', 'fuzzingserver', '-s', spec];
   const server = spawn(python2, args, { cwd: directory, env: environment(...path), stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
-  const names = await new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`it does not start: ${said}`)), 30_000);
-    const done = (settle, value) => {
-      clearTimeout(timer);
-      settle(value);
-    };
-    const hear = (text) => {
-      said += text;
-      const list = said.match(/^Cases = \[(.*)\]$/m);
-      if (list) done(resolve, list[1].replaceAll("'", '').split(', '));
-    };
-    server.stdout.setEncoding('utf8').on('data', hear);
-    server.stderr.setEncoding('utf8').on('data', hear);
-    server.once('exit', () => done(reject, new Error(`it ended at once: ${said}`)));
-  }).catch((error) => {
+  for (const stream of [server.stdout, server.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+  const ended = new Promise((_, reject) => {
+    server.once('exit', () => reject(new Error(`it ended at once: ${said}`)));
+    server.once('error', reject);
+  });
+  // It says its cases, and then listens.
+  const list = () => said.match(/^Cases = \[(.*)\]$/m)?.[1];
+  await untilStarted(async () => list() !== undefined && (await answers(port)), ended).catch((error) => {
     server.kill('SIGKILL');
     throw error;
   });
+  const names = list().replaceAll("'", '').split(', ');
   server.stdout.removeAllListeners('data').resume();
   server.stderr.removeAllListeners('data').resume();
   return {

@@ -729,13 +729,16 @@ declare class BodyStream implements AsyncIterableIterator<Uint8Array> {
   toReadableStream(): ReadableStream$1<Uint8Array>;
   [Symbol.asyncIterator](): this;
 }
-/** An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. */
+/**
+ * An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. Printed and as
+ * JSON it shows its status and its URL without the query.
+ */
 export declare class HTTPResponse {
   #private;
   /** The status code. */
   readonly status: number;
-  /** The URL it came from, after redirects. */
-  readonly url: string;
+  /** The URL it came from, after redirects, without user and password. */
+  get url(): string;
   /** Whether the status is between 200 and 299. */
   get ok(): boolean;
   /** The usual words for the status. */
@@ -755,6 +758,10 @@ export declare class HTTPResponse {
    * end must be closed, by leaving the loop or with `cancel()`.
    */
   get stream(): BodyStream;
+  toJSON(): {
+    status: number;
+    url: string;
+  };
 }
 interface HttpCallSettings {
   /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
@@ -791,7 +798,7 @@ interface HttpRequest {
 type QueryValue = string | number | boolean | bigint | null | undefined;
 /** A request; its `url` is appended to that of the connection. */
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
-  /** A path below the connection's URL, or an absolute URL: another origin gets none of the connection's credentials. */
+  /** A path below the connection's URL, or an absolute URL: another origin gets only harmless ones of `customHeaders`. */
   url?: string | URL | undefined;
   /** In place of the connection's `timeout`, in milliseconds. */
   timeoutMs?: number | undefined;

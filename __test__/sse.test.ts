@@ -225,14 +225,16 @@ describe('the request', () => {
 
   test('follows redirects, and leaves credentials at their origin', async () => {
     const other = await up(
-      stream((response, { headers }) => response.end(`data: ${headers.authorization} ${headers['x-own']}\n\n`)),
+      stream((response, { headers: { authorization, 'x-own': own, 'accept-language': language } }) =>
+        response.end(`data: ${authorization} ${own} ${language}\n\n`),
+      ),
     );
     const first = await up(serve((_, response) => response.writeHead(307, { location: `${other.url}/there` }).end()));
-    const headers = { authorization: 'Bearer secret', 'x-own': 'kept' };
+    const headers = { authorization: 'Bearer secret', 'x-own': 'secret', 'accept-language': 'kept' };
     const heard = open({ url: first.url, headers });
     await heard.transport.connect();
     await heard.closed();
-    assert.equal(heard.events[0]!.data, 'undefined kept');
+    assert.equal(heard.events[0]!.data, 'undefined undefined kept');
     const error = await failure(open({ url: first.url, headers, maxRedirects: 0 }).transport.connect());
     assert.deepEqual([error.kind, error.detail?.['status'], error.retryable], ['rejected', 307, false]);
   });

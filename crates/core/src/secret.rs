@@ -4,6 +4,9 @@ use std::{borrow::Cow, fmt};
 
 use url::{Position, Url};
 
+/// A shorter secret is not looked for in texts.
+const SHORTEST_HIDDEN: usize = 6;
+
 /// A secret: it has no `Display`, its `Debug` shows a placeholder, and its bytes are overwritten on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
@@ -22,6 +25,16 @@ impl Secret {
     /// The text of a secret that came in as text; `None` when it is not UTF-8.
     pub fn expose_text(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
+    }
+
+    /// A text of somebody else's without it. One so short that it may be part of a word is none to keep.
+    pub fn hidden_in<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.expose_text() {
+            Some(secret) if secret.len() >= SHORTEST_HIDDEN && text.contains(secret) => {
+                text.replace(secret, "[redacted]").into()
+            }
+            _ => text.into(),
+        }
     }
 
     /// Whether there is nothing in it.
@@ -82,11 +95,7 @@ const SHOWN_CHARS: usize = 500;
 /// What a server says, as it may appear in an error: on one line, not endless, and without a secret of ours that it
 /// repeats.
 pub fn redact_text(text: &str, secret: Option<&Secret>) -> String {
-    let secret = secret.and_then(Secret::expose_text).unwrap_or_default();
-    let text = match secret {
-        "" => Cow::Borrowed(text),
-        secret => Cow::Owned(text.replace(secret, "[redacted]")),
-    };
+    let text = secret.map_or(Cow::Borrowed(text), |secret| secret.hidden_in(text));
     let mut words = text.split(|c: char| c.is_control() || c.is_whitespace());
     let mut shown = String::new();
     for word in words.by_ref().filter(|word| !word.is_empty()) {
@@ -167,7 +176,9 @@ mod tests {
         let token = Secret::new("hunter2");
         let said = redact_text(" no\r\n db\u{1b}[1m for hunter2, hunter2 ", Some(&token));
         assert_eq!(said, "no db [1m for [redacted], [redacted]");
-        assert_eq!(redact_text("a", Some(&Secret::new(""))), "a");
+        for word in ["", "key"] {
+            assert_eq!(redact_text("no key", Some(&Secret::new(word))), "no key");
+        }
         for long in ["ä".repeat(9999), "a ".repeat(9999)] {
             let said = redact_text(&long, None);
             assert_eq!(said.chars().count(), SHOWN_CHARS + 1);

@@ -29,6 +29,8 @@ use crate::http::HttpClient;
 const CLIENT_VERSION: &str = "0.9.0";
 /// No answer is as large as the largest request.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
+/// Of a refusal more is not looked at.
+const MAX_REFUSAL_BYTES: usize = 1 << 20;
 
 /// What is sent.
 pub(super) struct Exchange<'a> {
@@ -98,12 +100,18 @@ impl Wire {
         let judge = |failure| repeat.judge(failure);
         let response = self.http.send(request).await.map_err(judge)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = HttpClient::read_body(response, MAX_ANSWER_BYTES).await;
         if status.is_success() {
+            let body = HttpClient::read_body(response, MAX_ANSWER_BYTES).await;
             return body.map_err(judge);
         }
         // Of a refusal whose text is lost the status is still known.
-        Err(refusal(status, &headers, &body.unwrap_or_default(), repeat))
+        let body = HttpClient::read_body(response, MAX_REFUSAL_BYTES).await;
+        let body = body.unwrap_or_default();
+        let mut said = String::from_utf8_lossy(&body);
+        if let Some(key) = &self.config.api_key {
+            said = key.hidden_in(&said).into_owned().into();
+        }
+        Err(refusal(status, &headers, said.as_bytes(), repeat))
     }
 
     fn request(&self, exchange: &Exchange<'_>) -> Outcome<Request> {

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use moorline_core::{
     error::{Delivery, Failure, Kind},
     resilience::retry_after::retry_after,
+    secret::redact_text,
 };
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value as Json;
@@ -103,7 +104,7 @@ fn sentence(status: StatusCode, json: &Json) -> String {
         _ => None,
     };
     match said {
-        Some(said) => format!("{sentence}: {said}"),
+        Some(said) => format!("{sentence}: {}", redact_text(&said, None)),
         None => sentence,
     }
 }

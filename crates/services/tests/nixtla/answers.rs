@@ -192,3 +192,20 @@ async fn models_are_listed_and_deleted() {
         json!({ "minute": {}, "month": {} })
     );
 }
+
+#[tokio::test]
+async fn a_refusal_that_repeats_the_key_does_not_show_it() {
+    let double = Double::start(|_, _| {
+        let body = json!({ "message": "no hunter2", "details": ["hunter2"], "code": "A12" });
+        Reply::status(401, &body.to_string())
+    })
+    .await;
+    let key = Plain::Text("hunter2".to_owned());
+    let client = client(&double.url, &[("apiKey", key)]);
+    let failure = failed(run(&client, forecast()).await);
+    assert_eq!(
+        failure.message,
+        "Nixtla API error: 401 Unauthorized: no [redacted]"
+    );
+    assert_eq!(failure.detail["details"], json!(["[redacted]"]));
+}

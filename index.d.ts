@@ -539,7 +539,10 @@ export interface ConnectionConfig {
   fallbackUrl?: string | undefined;
   /** Sent with each request or handshake. Default: none. */
   customHeaders?: Readonly<Record<string, string>> | undefined;
-  /** `protocols` of a WebSocket, `cursor` of an SSE connection, and what your own subclasses want. Default: nothing. */
+  /**
+   * `protocols` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
+   * Default: nothing.
+   */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
   /** Names, addresses and networks (`10.1.0.0/16`) that the level `maximum` may reach nevertheless. Default: none. */
   customSecurityOptions?:

@@ -49,8 +49,9 @@ setLogger({});
 const customOptions = { cursor: { url: database, name: 'reader' } };
 const connection = new SSEConnection({ url, retryDelay: 1, monitoring: false, circuitBreaker: false, customOptions });
 async function handle({ lastEventId: id }) {
-  if (random() < 0.3) await sleep(random() * 8);
-  const fails = failures === 'true' && random() < 0.01;
+  // Most take no time, and some so long that whatever has been decided meanwhile is written.
+  if (random() < 0.15) await sleep(random() * 400);
+  const fails = failures === 'true' && random() < 0.03;
   writeSync(1, (fails ? '-' : '+') + id + '\\n');
   if (fails) throw new Error('this one not');
 }
@@ -62,7 +63,7 @@ async function handle({ lastEventId: id }) {
     for (;;) {
       const event = await connection.receive();
       // Whoever could not handle it must not go on: the next receive would say that it could.
-      if (event) await handle(event).catch(() => process.exit(1));
+      if (event) await handle(event).catch(() => sleep(random() * 400).then(() => process.exit(1)));
     }
   }
   while (reading === 'for await') {
@@ -97,7 +98,7 @@ export async function killReaders(reading: Reading, kills: number, seed: number)
       const ended = once(child, 'close');
       // Some die before they have done anything.
       if (random() < 0.9) await eventually(() => ledger.told > told || child.exitCode !== null, 30_000);
-      await sleep(random() * 250);
+      await sleep(random() * 400);
       if (child.kill('SIGKILL')) killed += 1;
       await ended;
     }

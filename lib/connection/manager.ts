@@ -1,4 +1,5 @@
 import { crypto } from '../builtins';
+import { invalidType } from '../invalid';
 import { checkOptions } from '../known-options';
 import type { BaseConnection } from './base';
 import { Handlers } from './handlers';
@@ -12,7 +13,7 @@ import {
   type ConnectionHealthCheck,
   type ConnectionInfo,
   type ConnectionType,
-  type RecoveryStrategy,
+  RecoveryStrategy,
 } from './state';
 
 const CHECK_INTERVAL_MS = 30_000;
@@ -131,6 +132,8 @@ export class ConnectionManager {
 
   /** What to do about a connection when it is unhealthy, in place of its own `recoveryStrategy`. */
   setRecoveryStrategy(connectionId: string, strategy: RecoveryStrategy): void {
+    const known: readonly string[] = Object.values(RecoveryStrategy);
+    if (!known.includes(strategy)) throw invalidType('strategy', known.join(', '), strategy);
     const member = this.#members.get(connectionId);
     if (member) member.strategy = strategy;
   }

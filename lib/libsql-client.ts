@@ -150,7 +150,7 @@ export class OpenTransaction implements Transaction {
   }
 
   async execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet> {
-    const whole = typeof statement === 'string' ? { sql: statement, ...(args && { args }) } : statement;
+    const whole = args === undefined ? statement : ([statement, args] as BatchStatement);
     try {
       const [result] = await this.#open('execute').batch([whole], 'continue', options);
       return result!;

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 
 import { crypto } from './builtins';
-import { outOfRange } from './invalid';
+import { outOfRange, wrongType } from './invalid';
 import { checkOptions, isPlainObject, type KnownOptions } from './known-options';
 import { log } from './logger';
 import { messageOf } from './message';
@@ -150,6 +150,9 @@ export class WebhookVerifier {
 
   constructor(config: WebhookVerificationConfig) {
     const { replayStore, ...options } = config ?? {};
+    if (replayStore !== undefined && typeof replayStore?.remember !== 'function') {
+      throw wrongType('options.replayStore', 'a store with remember()', replayStore);
+    }
     this.#verifier = native.webhookCreate(options);
     this.#keys = keysOf(options.secret);
     this.#store = replayStore;

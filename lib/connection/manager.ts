@@ -1,5 +1,5 @@
 import { crypto } from '../builtins';
-import { outOfRange } from '../invalid';
+import { invalidType, outOfRange } from '../invalid';
 import { checkOptions } from '../known-options';
 import { LONGEST_TIMER_MS } from '../timer';
 import type { BaseConnection } from './base';
@@ -15,7 +15,7 @@ import {
   type ConnectionHealthCheck,
   type ConnectionInfo,
   type ConnectionType,
-  type RecoveryStrategy,
+  RecoveryStrategy,
 } from './state';
 
 const CHECK_INTERVAL_MS = 30_000;
@@ -141,6 +141,8 @@ export class ConnectionManager {
 
   /** What to do about a connection when it is unhealthy, in place of its own `recoveryStrategy`. */
   setRecoveryStrategy(connectionId: string, strategy: RecoveryStrategy): void {
+    const known: readonly string[] = Object.values(RecoveryStrategy);
+    if (!known.includes(strategy)) throw invalidType('strategy', known.join(', '), strategy);
     const member = this.#members.get(connectionId);
     if (member) member.strategy = strategy;
   }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { inspect, type InspectOptions } from 'node:util';
 
 import { Borrowers } from '../borrowers';
@@ -6,12 +7,12 @@ import { dress, MoorlineError } from '../error';
 import { Emitter, type EventName } from '../events';
 import { log } from '../logger';
 import { invalidType } from '../invalid';
-import { checkOptions, type KnownOptions } from '../known-options';
+import { checkOptions } from '../known-options';
 import { messageOf } from '../message';
 import { isAborted } from '../signals';
 import { native, type Handle } from '../native';
 import type { ObjectPool } from '../../dist/native';
-import { ConnectionConfigManager, type ConnectionConfig } from './config';
+import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from './config';
 import { closedFailure } from './failures';
 import { close, isAlive, isOpen, looksUsable, open } from './pooled';
 import { Single } from './single';
@@ -64,8 +65,6 @@ export interface PoolStats {
   /** Borrowers in the queue. */
   waiting: number;
 }
-
-const USE: KnownOptions<CallOptions & { timeoutSeconds?: unknown }> = { signal: true, timeoutSeconds: true };
 
 /** What the addon tells: a question, or an event. */
 type Told =
@@ -127,6 +126,7 @@ export class ConnectionPool<T> extends Emitter {
     super('pool', connectionConfig?.name ?? 'connections');
     if (typeof factory !== 'function') throw invalidType('factory', 'a function', factory);
     const fallback = new ConnectionConfigManager().get('default');
+    if (connectionConfig) resolveConfig(connectionConfig, connectionConfig.connectionType ?? 'external');
     this.#factory = factory;
     this.#connection = connectionConfig ?? fallback;
     this.#given = config;
@@ -196,7 +196,7 @@ export class ConnectionPool<T> extends Emitter {
     options: CallOptions & { timeoutSeconds?: number | undefined } = {},
   ): Promise<R> {
     if (typeof fn !== 'function') throw invalidType('fn', 'a function', fn);
-    checkOptions('options', options, USE);
+    checkOptions('options', options, { signal: true, timeoutSeconds: true });
     const place = this.#borrowers?.look(this.use);
     const connection = await this.#borrow(options.timeoutSeconds, options.signal, place);
     try {
@@ -272,7 +272,7 @@ export class ConnectionPool<T> extends Emitter {
     this.#tried = undefined;
     // What was answered a moment ago is being put on its shelf by another thread.
     const shelved = () => this.stats().poolSize + this.#lent.size >= this.#options.minSize;
-    for (let turns = 0; made && turns < 1000 && !this.#stopped && !shelved(); turns++) await turn();
+    for (let turns = 0; made && turns < 1000 && !this.#stopped && !shelved(); turns++) await setImmediate();
     clearInterval(alive);
   }
 
@@ -393,9 +393,6 @@ export class ConnectionPool<T> extends Emitter {
     this.#rounds.push(repeat(ms, round, (error) => this.tell('error', () => ({ error }))));
   }
 }
-
-/** A turn of the event loop. */
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function stopped(): MoorlineError {
   return closedFailure('Pool is shutting down', { service: 'pool', operation: 'acquire', delivery: 'none' });

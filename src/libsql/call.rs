@@ -37,8 +37,9 @@ pub fn libsql_execute(
     cancel: Option<Handle<Cancel>>,
 ) -> Result<Promised> {
     let operation = match (sql.0, args.0) {
-        (Plain::Text(sql), args) => Statement::from_parts("statement", Plain::Text(sql), args),
-        (statement, _) => Statement::read("statement", statement),
+        (statement, Plain::Undefined | Plain::Null) => Statement::read("statement", statement),
+        // An object has its own arguments.
+        (sql, args) => Statement::from_parts("statement", sql, args),
     }
     .map(Operation::Execute);
     run(&env, pool, lease, operation, timeout_ms, cancel.as_ref())

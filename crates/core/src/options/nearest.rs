@@ -3,18 +3,22 @@
 use super::OptionError;
 
 /// Words of other libraries, in lower case, and what the same is called here.
-const SYNONYMS: [(&str, &[&str]); 12] = [
+const SYNONYMS: [(&str, &[&str]); 16] = [
     ("baseurl", &["url"]),
     ("path", &["url"]),
     ("uri", &["url"]),
     ("data", &["body"]),
     ("form", &["body"]),
     ("json", &["body"]),
-    ("params", &["query"]),
+    ("params", &["query", "args"]),
     ("searchparams", &["query"]),
     ("headers", &["customHeaders"]),
     ("redirect", &["maxRedirects"]),
     ("responsetype", &["stream"]),
+    ("arguments", &["args"]),
+    ("bindings", &["args"]),
+    ("values", &["args"]),
+    ("text", &["sql"]),
     ("retries", &["retryCount", "maxRetries"]),
 ];
 

@@ -86,6 +86,11 @@ impl Statement {
                         .map_or(Plain::Undefined, |at| members.swap_remove(at).1)
                 };
                 let (sql, args) = (take("sql"), take("args"));
+                let unknown = members.iter().find(|(_, it)| *it != Plain::Undefined);
+                if let Some((name, _)) = unknown {
+                    let path = format!("{path}.{name}");
+                    return Err(OptionError::unknown(&path, name, &["sql", "args"]));
+                }
                 Self::from_parts(path, sql, args)
             }
             Plain::List(items) if (1..=2).contains(&items.len()) => {

@@ -1483,7 +1483,10 @@ export type BatchStatement = InStatement | [sql: string, args?: InArgs];
  * what was not committed. `await using` does the last.
  */
 export interface Transaction {
-  /** Whether it has ended. */
+  /**
+   * Whether it has ended: also when a statement such as `COMMIT` or `INSERT OR ROLLBACK` has ended it, but for a
+   * server's, which is not asked.
+   */
   readonly closed: boolean;
   /** Runs one statement in the transaction. */
   execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;

@@ -201,8 +201,8 @@ export class TursoPool extends Emitter {
   /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
   async transaction(mode: TransactionMode = 'write', options?: QueryOptions): Promise<Transaction> {
     const client = await this.getConnection(options);
-    const release = () => this.releaseConnection(client);
-    return OpenTransaction.begin(client.statements, mode, release, options);
+    const owner = { isClosed: () => client.closed, release: () => this.releaseConnection(client) };
+    return OpenTransaction.begin(client.statements, mode, owner, options);
   }
 
   /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */

@@ -5,6 +5,7 @@
 //! JavaScript parses fastest. The pool hands out leases, and every operation on one keeps its deadline: when
 //! that passes, the connection is discarded and its statement interrupted.
 
+mod authorizer;
 pub mod config;
 pub mod connect;
 pub mod cursor;

@@ -57,7 +57,10 @@ export type BatchStatement = InStatement | [sql: string, args?: InArgs];
  * what was not committed. `await using` does the last.
  */
 export interface Transaction {
-  /** Whether it has ended. */
+  /**
+   * Whether it has ended: also when a statement such as `COMMIT` or `INSERT OR ROLLBACK` has ended it, but for a
+   * server's, which is not asked.
+   */
   readonly closed: boolean;
   /** Runs one statement in the transaction. */
   execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
@@ -203,7 +206,10 @@ export interface Client {
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
   /** Embedded replicas are not in this build: always rejects. */
   sync(): Promise<Replicated>;
-  /** Closes all connections; what runs is interrupted. */
+  /**
+   * Closes all connections: what runs is interrupted, open transactions are rolled back. Calls that had not come to
+   * their end reject with the code `CLIENT_CLOSED`.
+   */
   close(): void;
   /** Opens the client again after `close`. */
   reconnect(): void;

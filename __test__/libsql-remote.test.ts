@@ -50,7 +50,12 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
     const { s, r, i, n, b, d, x } = result.rows[0]!;
     assert.deepEqual([s, r, i, n, b, d], [sent[0], 1.5, 9_007_199_254_740_993n, null, 1n, 86_400_000]);
     assert.deepEqual(new Uint8Array(x), bytes);
-    await assert.rejects(pool.execute('SELECT 9007199254740993 AS big'), RangeError);
+    await assert.rejects(pool.execute('SELECT 9007199254740993 AS big'), {
+      name: 'LibsqlError',
+      code: 'ERR_OUT_OF_RANGE',
+      retryable: false,
+      delivery: 'answered',
+    });
     assert.equal(pool.protocol, 'http');
   });
 

@@ -102,7 +102,10 @@ export function acquire(handle: Handle<LibsqlPool>, signal: AbortSignal | undefi
  * what was not committed. `await using` does the last.
  */
 export interface Transaction {
-  /** Whether it has ended. */
+  /**
+   * Whether it has ended: also when a statement such as `COMMIT` or `INSERT OR ROLLBACK` has ended it, but for a
+   * server's, which is not asked.
+   */
   readonly closed: boolean;
   /** Runs one statement in the transaction. */
   execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
@@ -120,33 +123,52 @@ export interface Transaction {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** @internal A transaction on a connection that `end` gives back. */
+/** @internal Whom a transaction belongs to. */
+export interface TransactionOwner {
+  /** Whether the owner was closed, and its transactions with it. */
+  isClosed(): boolean;
+  /** Gives the connection back. */
+  release(): void;
+}
+
+/** @internal A transaction on a connection of its owner. */
 export class OpenTransaction implements Transaction {
   #statements: Statements | undefined;
-  readonly #end: () => void;
+  readonly #owner: TransactionOwner;
 
-  private constructor(statements: Statements, end: () => void) {
+  private constructor(statements: Statements, owner: TransactionOwner) {
     this.#statements = statements;
-    this.#end = end;
+    this.#owner = owner;
   }
 
   static async begin(
     statements: Statements,
     mode: TransactionMode,
-    end: () => void,
+    owner: TransactionOwner,
     options?: QueryOptions,
   ): Promise<Transaction> {
     try {
       await statements.begin(mode, options);
+      if (owner.isClosed()) throw closedError('The client was closed', 'transaction');
     } catch (error) {
-      end();
+      owner.release();
       throw error;
     }
-    return new OpenTransaction(statements, end);
+    return new OpenTransaction(statements, owner);
   }
 
   get closed(): boolean {
-    return this.#statements === undefined;
+    return this.#held === undefined || this.#hasEnded(this.#held);
+  }
+
+  /** The connection, while the transaction is not closed. */
+  get #held(): Statements | undefined {
+    if (this.#owner.isClosed()) this.#statements = undefined;
+    return this.#statements;
+  }
+
+  #hasEnded({ handle, lease }: Statements): boolean {
+    return lease === undefined || native.libsqlHasEnded(handle, lease);
   }
 
   async execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet> {
@@ -172,7 +194,11 @@ export class OpenTransaction implements Transaction {
   }
 
   async rollback(options?: QueryOptions): Promise<void> {
-    if (this.#statements) await this.#finish(this.#statements, 'ROLLBACK', options);
+    const held = this.#held;
+    if (!held) return;
+    if (!this.#hasEnded(held)) return this.#finish(held, 'ROLLBACK', options);
+    this.#statements = undefined;
+    this.#owner.release();
   }
 
   close(): void {
@@ -189,7 +215,8 @@ export class OpenTransaction implements Transaction {
   }
 
   #open(operation: string): Statements {
-    if (this.#statements) return this.#statements;
+    const held = this.#held;
+    if (held) return held;
     throw new LibsqlError(
       'TRANSACTION_CLOSED: The transaction is closed',
       'TRANSACTION_CLOSED',
@@ -209,7 +236,7 @@ export class OpenTransaction implements Transaction {
     } catch (error) {
       throw asSingle(error);
     } finally {
-      this.#end();
+      this.#owner.release();
     }
   }
 }
@@ -267,7 +294,8 @@ export class PooledClient {
 
   /** Begins an interactive transaction on this connection. The default mode is `write`. */
   async transaction(mode: TransactionMode = 'write', options?: QueryOptions): Promise<Transaction> {
-    return OpenTransaction.begin(this.#open('transaction'), mode, () => undefined, options);
+    const owner = { isClosed: () => this.#released, release: () => undefined };
+    return OpenTransaction.begin(this.#open('transaction'), mode, owner, options);
   }
 
   /** Runs a script of several statements without arguments. */

@@ -74,6 +74,15 @@ export function dressLibsql(rejection: unknown): unknown {
   return new LibsqlBatchError(message, statementIndex, fields.code, extendedCode, rawCode, cause, fields);
 }
 
+/** An integer in a server's result that no JavaScript number is equal to; on a database of this machine the addon says so. */
+export function inexactInteger(integer: string, column: string): LibsqlError {
+  const message =
+    `ERR_OUT_OF_RANGE: the integer ${integer} in column '${column}' cannot be represented exactly as a JavaScript ` +
+    "number; use intMode 'bigint' or 'string'";
+  const fields = { operation: 'execute', delivery: 'answered' } as const;
+  return new LibsqlError(message, 'ERR_OUT_OF_RANGE', undefined, undefined, undefined, fields);
+}
+
 /** A use of something after its end. */
 export function closedError(message: string, operation: string): LibsqlError {
   return new LibsqlError(`CLIENT_CLOSED: ${message}`, 'CLIENT_CLOSED', undefined, undefined, undefined, {

@@ -63,7 +63,10 @@ export interface Client {
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
   /** Embedded replicas are not in this build: always rejects. */
   sync(): Promise<Replicated>;
-  /** Closes all connections; what runs is interrupted. */
+  /**
+   * Closes all connections: what runs is interrupted, open transactions are rolled back. Calls that had not come to
+   * their end reject with the code `CLIENT_CLOSED`.
+   */
   close(): void;
   /** Opens the client again after `close`. */
   reconnect(): void;
@@ -102,10 +105,14 @@ class DatabaseClient implements Client {
 
   async transaction(mode: TransactionMode = 'write', options: QueryOptions = {}): Promise<Transaction> {
     checkOptions('options', options, QUERY);
-    const { handle, intMode } = this.#open('transaction');
+    const statements = this.#open('transaction');
+    const { handle, intMode } = statements;
     const lease = native.libsqlTake(handle) ?? (await acquire(handle, options.signal));
-    const end = () => native.libsqlRelease(handle, lease);
-    return OpenTransaction.begin(new Statements(handle, intMode, lease), mode, end, options);
+    const owner = {
+      isClosed: () => this.#statements !== statements,
+      release: () => native.libsqlRelease(handle, lease),
+    };
+    return OpenTransaction.begin(new Statements(handle, intMode, lease), mode, owner, options);
   }
 
   async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {

@@ -1,3 +1,5 @@
+import { inexactInteger } from './libsql-error';
+
 /** A value of a row. */
 export type Value = null | string | number | bigint | ArrayBuffer;
 
@@ -106,10 +108,7 @@ function restoreIntegers({ values, integers = [] }: ResultText, { columns }: Hea
   for (const index of integers) {
     if (intMode === 'number') {
       const column = columns[index % columns.length];
-      throw new RangeError(
-        `The integer ${values[index]} in column '${column}' cannot be represented exactly as a JavaScript number; ` +
-          "use intMode 'bigint' or 'string'",
-      );
+      throw inexactInteger(values[index] as string, column!);
     }
     values[index] = BigInt(values[index] as string);
   }

@@ -205,8 +205,8 @@ export class TursoPool extends Emitter {
   async transaction(mode: TransactionMode = 'write', options?: QueryOptions): Promise<Transaction> {
     checkOptions('options', options, QUERY);
     const client = await this.getConnection({ signal: options?.signal });
-    const release = () => this.releaseConnection(client);
-    return OpenTransaction.begin(client.statements, mode, release, options);
+    const owner = { isClosed: () => client.closed, release: () => this.releaseConnection(client) };
+    return OpenTransaction.begin(client.statements, mode, owner, options);
   }
 
   /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */

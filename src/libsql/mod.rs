@@ -67,6 +67,12 @@ pub fn libsql_stats(pool: Handle<LibsqlPool>) -> Vec<u32> {
     vec![stats.total, stats.in_use, stats.available, stats.waiting]
 }
 
+/// Whether the transaction that was begun on a lease has ended by itself, as far as that is known here.
+#[napi(catch_unwind)]
+pub fn libsql_has_ended(pool: Handle<LibsqlPool>, lease: f64) -> bool {
+    pool.has_ended(Lease::from_number(lease as u64))
+}
+
 /// Ends the pool; true when no borrower had to be cut off.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
 pub fn libsql_drain(env: Env, pool: Handle<LibsqlPool>, timeout_ms: Given) -> Result<Promised> {

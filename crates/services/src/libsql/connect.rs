@@ -21,11 +21,26 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// Whether a transaction was open after the last operation.
-    pub fn in_transaction(&self) -> bool {
+    /// Whether nobody else may use it as its last operation left it.
+    fn is_spoiled(&self) -> bool {
+        match self {
+            Self::Local(connection) => connection.is_spoiled(),
+            Self::Remote(connection) => connection.in_transaction(),
+        }
+    }
+
+    /// Whether a transaction that was begun on it may still be open: only a server's is not known.
+    pub(super) fn may_be_in_transaction(&self) -> bool {
         match self {
             Self::Local(connection) => connection.in_transaction(),
-            Self::Remote(connection) => connection.in_transaction(),
+            Self::Remote(_) => true,
+        }
+    }
+
+    /// Its borrower goes.
+    pub(super) fn give_back(&self) {
+        if let Self::Local(connection) = self {
+            connection.give_back();
         }
     }
 
@@ -89,7 +104,7 @@ impl Connect for Dial {
     /// A transaction left open, or a statement that still runs, would be the next borrower's surprise;
     /// closing interrupts and rolls back.
     fn is_usable(&self, connection: &Connection) -> bool {
-        !connection.in_transaction() && connection.running().load(Ordering::Acquire) == 0
+        !connection.is_spoiled() && connection.running().load(Ordering::Acquire) == 0
     }
 
     /// Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.

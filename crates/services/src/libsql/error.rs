@@ -72,11 +72,15 @@ const EXTENDED: [(i32, &str); 22] = [
 
 /// `SQLITE_BUSY` itself, not one of its extended forms, which waiting does not cure.
 pub const BUSY: i32 = 5;
+/// The forms of busy and locked that pass by themselves: another connection holds a lock, or recovers the file. The
+/// others ask for something: a transaction that is begun anew, a statement of one's own that is finished.
+const PASSING: [i32; 4] = [BUSY, 261, 773, 262];
 const INTERRUPT: i32 = 9;
 const CANTOPEN: i32 = 14;
 /// The code for an answer of the server that names none, as the usual client has it.
 pub const SERVICE_ERROR_CODE: &str = "SERVER_ERROR";
-const CODE_CLIENT_CLOSED: &str = "CLIENT_CLOSED";
+/// The code of the usual client for its use after its end.
+pub const CODE_CLIENT_CLOSED: &str = "CLIENT_CLOSED";
 
 /// The name of a primary code, from any result code.
 pub fn primary_name(raw: i32) -> &'static str {
@@ -109,15 +113,19 @@ pub fn sqlite_failure(raw: i32, message: &str) -> Failure {
         INTERRUPT => Kind::Closed,
         _ => Kind::Rejected,
     };
-    let busy = matches!(kind, Kind::Overloaded);
-    Failure::new(kind, format!("{code}: {message}"))
-        .with_code(code)
+    let failure = if kind == Kind::Closed {
+        closed(&format!("{code}: {message}"))
+    } else {
+        Failure::new(kind, format!("{code}: {message}")).with_code(code)
+    };
+    failure
+        .with_attempts(1)
         .with_delivery(if kind == Kind::Connect {
             Delivery::None
         } else {
             Delivery::Answered
         })
-        .with_retryable(busy)
+        .with_retryable(PASSING.contains(&raw))
         .with_detail("extendedCode", extended_name(raw))
         .with_detail("rawCode", raw)
 }
@@ -156,6 +164,28 @@ pub fn not_text(column: &str) -> Failure {
     )
     .with_code("SQLITE_FORMAT")
     .with_delivery(Delivery::Answered)
+}
+
+/// An integer that no JavaScript number is equal to.
+pub fn inexact_integer(integer: i64, column: &str) -> Failure {
+    let message = format!(
+        "ERR_OUT_OF_RANGE: the integer {integer} in column '{column}' cannot be represented exactly as a JavaScript \
+         number; use intMode 'bigint' or 'string'"
+    );
+    Failure::new(Kind::Rejected, message)
+        .with_code("ERR_OUT_OF_RANGE")
+        .with_delivery(Delivery::Answered)
+}
+
+/// A result that is too long for JavaScript.
+pub fn too_long(max: usize) -> Failure {
+    let message = format!(
+        "SQLITE_TOOBIG: the result is longer as text than the {max} characters of a JavaScript string; read fewer rows, \
+         or long text in parts with substr(…) or as bytes with CAST(… AS BLOB)"
+    );
+    Failure::new(Kind::Rejected, message)
+        .with_code("SQLITE_TOOBIG")
+        .with_delivery(Delivery::Answered)
 }
 
 /// A named argument that the statement has no parameter for.
@@ -233,6 +263,14 @@ mod tests {
             assert_ne!(primary_name(raw), "SQLITE_UNKNOWN", "{raw}");
             assert!(raw > 255);
         }
+    }
+
+    #[test]
+    fn only_what_waiting_cures_may_be_repeated() {
+        let retryable = |raw| sqlite_failure(raw, "x").retryable;
+        assert!([5, 261, 773, 262].into_iter().all(retryable));
+        // SNAPSHOT; LOCKED by a statement of one's own, LOCKED_VTAB; what is no lock.
+        assert!(![517, 6, 518, 1, 19, 14, 9].into_iter().any(retryable));
     }
 
     #[test]

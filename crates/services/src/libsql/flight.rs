@@ -99,6 +99,7 @@ impl Flight {
             return;
         };
         if landing.seat.once {
+            landing.connection.give_back();
             landing.pool.release(landing.seat.lease);
         }
         (landing.reply)(outcome.map_err(|failure| failure.during(SERVICE, self.operation)));
@@ -112,6 +113,7 @@ impl Flight {
         // After the landing was taken: a job that begins later sees that, one that runs sees the interrupt.
         // When it was given back in between, nothing of it runs any more, but perhaps somebody else's statement does.
         if landing.pool.pool.discard(landing.seat.lease) {
+            landing.connection.abandon();
             landing.connection.interrupt();
         }
         (landing.reply)(Err(failure.during(SERVICE, self.operation)));

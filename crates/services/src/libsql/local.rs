@@ -4,10 +4,11 @@
 //! runtime: jobs go through a channel to the connection's thread, and whoever stops waiting interrupts it.
 
 use std::{
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -33,20 +34,30 @@ use super::{
 
 /// A job that takes less than this is over before its caller could be put to sleep and woken again.
 const QUICK: Duration = Duration::from_micros(20);
-/// Threads of connections do shallow work; the default of 2 MiB would only be reserved.
-const STACK_BYTES: usize = 512 * 1024;
+/// How much stack a connection's thread asks for, and asks for next where the system refuses that. The engine recurses
+/// for each wildcard of a pattern, each level of an expression and, without a limit of its own, each subquery, view and
+/// step of a JSON path: some 2.5 MiB at its limits, and 100 to 700 bytes for a level where it has none. It is address
+/// space; memory is taken for what is used.
+const STACK_BYTES: [usize; 2] = [256 << 20, 8 << 20];
 /// How often closing repeats its interrupt.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(50);
 
 /// Where the database is and how its connections are set up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct LocalTarget {
     /// The path, or a `file:` URI for shared memory.
     pub path: String,
-    /// Whether it lives in memory, where WAL has no meaning.
-    pub in_memory: bool,
+    /// How many transactions are open on a database in memory, where WAL has no meaning; `None` for a file.
+    pub memory_transactions: Option<Arc<AtomicUsize>>,
     /// How long a statement waits for another connection's lock.
     pub busy_timeout: Duration,
+}
+
+impl LocalTarget {
+    /// Whether it lives in memory.
+    pub fn in_memory(&self) -> bool {
+        self.memory_transactions.is_some()
+    }
 }
 
 /// What a connection's thread is told to do. One that is dropped undone ends its flight.
@@ -74,8 +85,9 @@ impl Job {
             Err(defect())
         });
         status
-            .in_transaction
+            .spoiled
             .store(session.is_spoiled(), Ordering::Release);
+        status.set_transaction(session.in_transaction());
         if let Some(running) = self.running.take() {
             running.finish();
         }
@@ -103,7 +115,12 @@ pub struct LocalConnection {
 #[derive(Default)]
 pub(super) struct Status {
     interrupted: AtomicBool,
+    // Nobody else may use the connection as it is.
+    spoiled: AtomicBool,
     in_transaction: AtomicBool,
+    // Nobody holds the connection any more; it is closed as soon as that can be.
+    abandoned: AtomicBool,
+    memory_transactions: Option<Arc<AtomicUsize>>,
     // The thread is awake and looks for its next job.
     alert: AtomicBool,
     // Its last job took less than a wake-up does.
@@ -116,6 +133,29 @@ impl Status {
     /// Whether the running job is to end.
     pub(super) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Acquire)
+    }
+
+    /// Notes whether a transaction is open, here and among those of a database in memory.
+    fn set_transaction(&self, open: bool) {
+        let open = open && !self.abandoned.load(Ordering::Acquire);
+        if self.in_transaction.swap(open, Ordering::AcqRel) == open {
+            return;
+        }
+        if let Some(transactions) = &self.memory_transactions {
+            if open {
+                transactions.fetch_add(1, Ordering::AcqRel);
+            } else {
+                transactions.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// Whether another connection has a transaction open on this database in memory, where that locks it: until its
+    /// owner goes on, waiting is in vain.
+    pub(super) fn is_locked_out(&self) -> bool {
+        let own = usize::from(self.in_transaction.load(Ordering::Acquire));
+        let transactions = self.memory_transactions.as_ref();
+        transactions.is_some_and(|open| open.load(Ordering::Acquire) > own)
     }
 
     fn is_alert(&self) -> bool {
@@ -141,22 +181,22 @@ impl LocalConnection {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (opened, opening) = oneshot::channel();
         let (end, ended) = watch::channel(());
-        let status = Arc::new(Status::default());
+        let status = Arc::new(Status {
+            memory_transactions: target.memory_transactions.clone(),
+            ..Status::default()
+        });
         let thread_status = Arc::clone(&status);
-        thread::Builder::new()
-            .name("moorline-libsql".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
-                run(&target, &thread_status, opened, &queue);
-                drop(end);
-            })
-            .map_err(|error| {
-                Failure::new(
-                    Kind::Connect,
-                    "the system refused a thread for the connection",
-                )
-                .with_cause(error.to_string(), None)
-            })?;
+        let work = move || {
+            run(&target, &thread_status, opened, &queue);
+            drop(end);
+        };
+        spawn(&STACK_BYTES, work).map_err(|error| {
+            Failure::new(
+                Kind::Connect,
+                "the system refused a thread for the connection",
+            )
+            .with_cause(error.to_string(), None)
+        })?;
         opening.await.unwrap_or_else(|_| Err(defect()))?;
         Ok(Self {
             running: AtomicU32::new(0),
@@ -182,13 +222,32 @@ impl LocalConnection {
         self.status.interrupt();
     }
 
+    /// Whether nobody else may use the connection as the last job left it.
+    pub fn is_spoiled(&self) -> bool {
+        self.status.spoiled.load(Ordering::Acquire)
+    }
+
     /// Whether a transaction was open after the last job.
     pub fn in_transaction(&self) -> bool {
         self.status.in_transaction.load(Ordering::Acquire)
     }
 
+    /// Its borrower goes; with a transaction open nobody gets it again.
+    pub(super) fn give_back(&self) {
+        if self.in_transaction() {
+            self.abandon();
+        }
+    }
+
+    /// Nobody will use it again: it is closed soon, which rolls back what is open.
+    pub(super) fn abandon(&self) {
+        self.status.abandoned.store(true, Ordering::Release);
+        self.status.set_transaction(false);
+    }
+
     /// Closes the connection; done when its thread has given the file back. What runs is interrupted.
     pub async fn close(&self) {
+        self.abandon();
         drop(lock(&self.jobs).take());
         let mut ended = self.ended.clone();
         // A statement that began in the very moment of the first interrupt needs a second one.
@@ -203,6 +262,29 @@ fn defect() -> Failure {
         Kind::Internal,
         "the connection's thread stopped by a defect",
     )
+}
+
+/// Runs `work` on a thread of its own, with the first of these stacks that the system gives.
+fn spawn(stacks: &[usize], work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mut outcome = Err(io::ErrorKind::OutOfMemory.into());
+    for stack in stacks {
+        // What a thread that is refused was given is gone, so it is given its work when it runs.
+        let (give, given) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        let run = move || given.recv().into_iter().for_each(|work| work());
+        let spawned = thread::Builder::new()
+            .name("moorline-libsql".to_owned())
+            .stack_size(*stack)
+            .spawn(run);
+        match spawned {
+            Ok(_) => {
+                // It waits for it.
+                let _ = give.send(Box::new(work));
+                return Ok(());
+            }
+            Err(error) => outcome = Err(error),
+        }
+    }
+    outcome
 }
 
 fn run(
@@ -235,6 +317,8 @@ fn run(
         }
     }
     lock(&status.engine).take();
+    drop(session);
+    status.set_transaction(false);
 }
 
 /// Opens one connection, without a thread or any set-up.
@@ -257,7 +341,7 @@ fn explain(target: &LocalTarget, failure: Failure) -> Failure {
     use std::{fs, io::ErrorKind, path::Path};
 
     let path = Path::new(&target.path);
-    if failure.code != "SQLITE_CANTOPEN" || target.in_memory {
+    if failure.code != "SQLITE_CANTOPEN" || target.in_memory() {
         return failure;
     }
     let directory = path
@@ -279,4 +363,17 @@ fn explain(target: &LocalTarget, failure: Failure) -> Failure {
     )
     .with_code("SQLITE_CANTOPEN")
     .with_retryable(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_had_with_less_stack_where_the_system_refuses_much() {
+        let (say, said) = mpsc::channel();
+        spawn(&[1 << 60, 1 << 20], move || say.send(1).unwrap()).unwrap();
+        assert_eq!(said.recv(), Ok(1));
+        assert!(spawn(&[1 << 60], || ()).is_err());
+    }
 }

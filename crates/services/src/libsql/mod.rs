@@ -6,6 +6,7 @@
 //! that passes, the connection is discarded and its statement interrupted.
 
 mod answer;
+mod authorizer;
 pub mod config;
 pub mod connect;
 pub mod cursor;

@@ -8,11 +8,14 @@
 use std::fmt::Write;
 
 use libsql::Value;
+use moorline_core::error::Outcome;
+
+use super::error::too_long;
 
 /// How SQLite integers reach JavaScript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntMode {
-    /// As numbers; one beyond ±(2⁵³ − 1) is refused when it is read.
+    /// As numbers; one beyond ±(2⁵³ − 1) is refused.
     Number,
     /// As bigints.
     BigInt,
@@ -46,8 +49,15 @@ pub struct ResultWriter {
     integers: Vec<usize>,
     blob_lengths: Vec<(usize, usize)>,
     blobs: Vec<u8>,
+    // How much of the text has been counted, in bytes and in JavaScript's characters.
+    counted: (usize, usize),
+    max_length: usize,
 }
 
+/// Characters of a JavaScript string at most: UTF-16 units, of which a text has no more than bytes.
+const MAX_LENGTH: usize = (1 << 29) - 24;
+/// Kept for what [`ResultWriter::finish`] adds to the values.
+const TAIL_LENGTH: usize = 1 << 10;
 /// Enough for one row of ordinary length.
 const FIRST_BYTES: usize = 256;
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
@@ -76,6 +86,8 @@ impl ResultWriter {
             integers: Vec::new(),
             blob_lengths: Vec::new(),
             blobs: Vec::new(),
+            counted: (0, 0),
+            max_length: MAX_LENGTH - TAIL_LENGTH,
         }
     }
 
@@ -90,6 +102,28 @@ impl ResultWriter {
         }
     }
 
+    /// Whether an integer reaches JavaScript as what it is.
+    pub fn represents(&self, integer: i64) -> bool {
+        self.mode != IntMode::Number || is_safe(integer)
+    }
+
+    /// Refuses a result whose text JavaScript cannot hold.
+    pub fn check_length(&mut self) -> Outcome<()> {
+        let (bytes, length) = self.counted;
+        if self.json.len() <= self.max_length {
+            return Ok(());
+        }
+        let added = self.json.get(bytes..).unwrap_or_default();
+        let length = length + added.chars().map(char::len_utf16).sum::<usize>();
+        self.counted = (self.json.len(), length);
+        // The lists of integers and blobs come after the values.
+        let lists = 12 * self.integers.len() + 32 * self.blob_lengths.len();
+        if length + lists > self.max_length {
+            return Err(too_long(MAX_LENGTH));
+        }
+        Ok(())
+    }
+
     /// NULL.
     pub fn null(&mut self) {
         self.raw("null");
@@ -97,7 +131,7 @@ impl ResultWriter {
 
     /// An integer.
     pub fn integer(&mut self, integer: i64) {
-        let safe = (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&integer);
+        let safe = is_safe(integer);
         self.separate();
         // Writing to a String cannot fail.
         let _ = if self.mode == IntMode::Number && safe {
@@ -175,6 +209,10 @@ impl ResultWriter {
     }
 }
 
+fn is_safe(integer: i64) -> bool {
+    (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&integer)
+}
+
 /// `text` as a JSON string. Most text needs no escape and is copied in one piece.
 fn quote(json: &mut String, text: &str) {
     json.push('"');
@@ -234,6 +272,36 @@ mod tests {
             values_of(IntMode::BigInt, &values)["integers"],
             serde_json::json!([0, 1])
         );
+    }
+
+    #[test]
+    fn a_text_is_refused_by_its_characters_not_its_bytes() {
+        let length_of = |text: &str, max_length| {
+            let mut writer = ResultWriter::new(IntMode::Number, [("a", "")].into_iter());
+            writer.max_length = writer.json.len() + max_length;
+            writer.text(text);
+            writer.check_length()
+        };
+        assert!(length_of("abcd", 6).is_ok());
+        assert_eq!(length_of("abcde", 6).unwrap_err().code, "SQLITE_TOOBIG");
+        // Twelve bytes, four characters; with the quotes six.
+        assert!(length_of("日本語字", 6).is_ok());
+        assert!(length_of("日本語字だ", 6).is_err());
+    }
+
+    #[test]
+    fn what_was_counted_is_not_counted_again() {
+        let mut writer = ResultWriter::new(IntMode::Number, [("a", "")].into_iter());
+        writer.max_length = writer.json.len() + 30;
+        for _ in 0..5 {
+            writer.text("語語");
+            writer.check_length().unwrap();
+        }
+        // Two characters, two quotes and a comma each time, but for the first.
+        writer.text("語語");
+        writer.check_length().unwrap();
+        writer.text("語語");
+        assert!(writer.check_length().is_err());
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use moorline_core::{
-    error::{Failure, Outcome},
+    error::{Failure, Kind, Outcome},
     limit::Limit,
     pool::{Lease, Stats},
 };
@@ -15,7 +15,7 @@ use super::{
     config::Config,
     connect::{Connection, Dial},
     deadlines::Deadlines,
-    error::{SERVICE, aborted, closed, timed_out},
+    error::{CODE_CLIENT_CLOSED, SERVICE, aborted, closed, timed_out},
     flight::{CutOnDrop, Flight, Reply, Seat},
     local,
     operation::{Operation, Results},
@@ -67,7 +67,7 @@ impl LibsqlPool {
         ended: CancellationToken,
     ) -> Outcome<Self> {
         let anchor = match &config.target {
-            Target::Local(target) if target.in_memory => Some(local::open(target)?),
+            Target::Local(target) if target.in_memory() => Some(local::open(target)?),
             _ => None,
         };
         let protocol = config.target.protocol();
@@ -109,13 +109,24 @@ impl LibsqlPool {
         let borrowed = self.pool.acquire(cancel);
         async move {
             let borrowed = borrowed.await.map(Borrowed::keep);
-            borrowed.map_err(|failure| failure.during(SERVICE, "acquire"))
+            borrowed.map_err(|failure| refused(failure).during(SERVICE, "acquire"))
         }
     }
 
     /// Gives a lease back. False when it is not held, and then nothing changes.
     pub fn release(&self, lease: Lease) -> bool {
+        // Before anybody can find the database locked by it.
+        let _ = self.pool.with(lease, |connection| connection.give_back());
         self.pool.release(lease)
+    }
+
+    /// Whether the transaction that was begun on a lease has ended: with the lease, or by a statement of its own. A
+    /// server's is not asked.
+    pub fn has_ended(&self, lease: Lease) -> bool {
+        let open = self
+            .pool
+            .with(lease, |connection| connection.may_be_in_transaction());
+        !open.unwrap_or(false)
     }
 
     /// How many of what right now.
@@ -178,7 +189,7 @@ impl LibsqlPool {
                 .pool
                 .acquire(cancel)
                 .await
-                .map_err(|failure| failure.during(SERVICE, name)),
+                .map_err(|failure| refused(failure).during(SERVICE, name)),
         }
     }
 
@@ -281,6 +292,14 @@ impl Boarded {
             () = cancel.cancelled() => Err(aborted().during(SERVICE, self.name)),
         }
     }
+}
+
+/// A pool that refuses because it was ended does so with the code of the usual client.
+fn refused(failure: Failure) -> Failure {
+    if failure.kind == Kind::Closed {
+        return failure.with_code(CODE_CLIENT_CLOSED);
+    }
+    failure
 }
 
 fn released(name: &'static str) -> Failure {

@@ -9,11 +9,13 @@ use std::{
 };
 
 use libsql::{Connection, Rows, Value, params::Params};
-use moorline_core::error::{Failure, Kind, Outcome};
+use moorline_core::error::{Failure, Outcome};
 
 use super::{
+    authorizer::Authorizer,
     error::{
-        BUSY, engine_failure, not_text, too_many_arguments, transaction_closed, unknown_parameter,
+        BUSY, closed, engine_failure, inexact_integer, not_text, too_many_arguments,
+        transaction_closed, unknown_parameter,
     },
     local::{LocalTarget, Status},
     operation::{Operation, Results},
@@ -29,9 +31,17 @@ const KEPT_SQL_BYTES: usize = 4096;
 /// The engine does not look at an interrupt while it waits for a lock, so it waits in slices of this.
 const LOCK_SLICE: Duration = Duration::from_millis(20);
 
+/// A statement that was compiled.
+struct Prepared {
+    statement: libsql::Statement,
+    /// Whether it inserts rows.
+    inserts: bool,
+}
+
 /// One open connection with its prepared statements.
 pub struct Session {
-    statements: VecDeque<(String, libsql::Statement)>,
+    statements: VecDeque<(String, Prepared)>,
+    authorizer: Arc<Authorizer>,
     busy_timeout: Duration,
     status: Arc<Status>,
     spoiled: bool,
@@ -49,13 +59,14 @@ impl Session {
         let slice = LOCK_SLICE.min(target.busy_timeout);
         connection.busy_timeout(slice).map_err(engine_failure)?;
         let mut session = Self {
+            authorizer: Authorizer::install(&connection)?,
             connection,
             statements: VecDeque::new(),
             busy_timeout: target.busy_timeout,
             status,
             spoiled: false,
         };
-        if target.in_memory {
+        if target.in_memory() {
             // Opening is lazy: touch the database, so that a failure shows here.
             session.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
         } else {
@@ -129,7 +140,7 @@ impl Session {
                     if waited < LOCK_SLICE / 2 {
                         // The engine did not wait: inside a transaction that is how it breaks a deadlock.
                         if self.in_transaction() {
-                            return Err(failure);
+                            return Err(failure.with_retryable(false));
                         }
                         thread::sleep(LOCK_SLICE.saturating_sub(waited));
                     }
@@ -149,15 +160,16 @@ impl Session {
         busy == Some(i64::from(BUSY))
             && started.elapsed() < self.busy_timeout
             && !self.status.is_interrupted()
+            && !self.status.is_locked_out()
     }
 
     fn attempt(&mut self, statement: &Statement, mode: IntMode) -> Outcome<ResultText> {
         let prepared = self.prepare(&statement.sql)?;
         let before = self.connection.total_changes();
-        let outcome = bind(&prepared, &statement.args)
-            .and_then(|params| ready(prepared.query(params))?.map_err(engine_failure))
+        let outcome = bind(&prepared.statement, &statement.args)
+            .and_then(|params| ready(prepared.statement.query(params))?.map_err(engine_failure))
             .and_then(|rows| self.read(rows, &prepared, before, mode));
-        prepared.reset();
+        prepared.statement.reset();
         self.keep(&statement.sql, prepared);
         outcome
     }
@@ -165,20 +177,20 @@ impl Session {
     fn read(
         &self,
         mut rows: Rows,
-        prepared: &libsql::Statement,
+        prepared: &Prepared,
         changes_before: u64,
         mode: IntMode,
     ) -> Outcome<ResultText> {
-        let columns = prepared.columns();
-        let width = columns.len() as i32;
+        let columns = prepared.statement.columns();
         let described = columns
             .iter()
             .map(|column| (column.name(), column.decl_type().unwrap_or_default()));
         let mut writer = ResultWriter::new(mode, described);
         let mut length = 0;
         while let Some(row) = ready(rows.next())?.map_err(engine_failure)? {
-            for index in 0..width {
-                writer.push(&value_at(&row, index)?);
+            if let Err(failure) = write_row(&row, &columns, &mut writer) {
+                self.undo(&mut rows);
+                return Err(failure);
             }
             length += 1;
         }
@@ -188,12 +200,20 @@ impl Session {
         } else {
             0
         };
-        let inserted = width == 0 || changed;
+        let inserted = prepared.inserts && changed;
         Ok(writer.finish(
             length,
             affected,
             inserted.then(|| self.connection.last_insert_rowid()),
         ))
+    }
+
+    /// Undoes a statement that has a row to give which cannot be given: outside a transaction the engine would commit
+    /// it at its reset, but rolls back what is interrupted.
+    fn undo(&self, rows: &mut Rows) {
+        if !self.in_transaction() && self.connection.interrupt().is_ok() {
+            let _ = ready(rows.next());
+        }
     }
 
     /// Runs `statements` in a transaction of their own: all of them, or none.
@@ -256,10 +276,20 @@ impl Session {
     pub fn sequence(&mut self, script: &str) -> Outcome<()> {
         self.statements.clear();
         // Inside the script the engine itself waits for locks: it cannot be run a second time.
+        let patience = if self.status.is_locked_out() {
+            Duration::ZERO
+        } else {
+            self.busy_timeout
+        };
         self.connection
-            .busy_timeout(self.busy_timeout)
+            .busy_timeout(patience)
             .map_err(engine_failure)?;
-        let outcome = ready(self.connection.execute_batch(script))?.map_err(engine_failure);
+        // Its rows are read, though nobody wants them, and the engine panics on text that is not UTF-8.
+        let work = AssertUnwindSafe(|| ready(self.connection.execute_batch(script)));
+        let outcome = match catch_unwind(work) {
+            Ok(outcome) => outcome?.map_err(engine_failure),
+            Err(_) => Err(not_text("of a statement of the script")),
+        };
         self.connection
             .busy_timeout(LOCK_SLICE.min(self.busy_timeout))
             .map_err(engine_failure)?;
@@ -269,17 +299,20 @@ impl Session {
             .map_err(|failure| failure.with_retryable(false))
     }
 
-    fn prepare(&mut self, sql: &str) -> Outcome<libsql::Statement> {
+    fn prepare(&mut self, sql: &str) -> Outcome<Prepared> {
         if let Some(at) = self.statements.iter().position(|(kept, _)| kept == sql)
             && let Some((_, statement)) = self.statements.remove(at)
         {
             return Ok(statement);
         }
-        ready(self.connection.prepare(sql))?.map_err(engine_failure)
+        self.authorizer.take_inserts();
+        let statement = ready(self.connection.prepare(sql))?.map_err(engine_failure)?;
+        let inserts = self.authorizer.take_inserts();
+        Ok(Prepared { statement, inserts })
     }
 
     /// Keeps a statement that was reset; the one longest unused makes room.
-    fn keep(&mut self, sql: &str, statement: libsql::Statement) {
+    fn keep(&mut self, sql: &str, statement: Prepared) {
         if sql.len() > KEPT_SQL_BYTES {
             return;
         }
@@ -295,9 +328,28 @@ fn value_at(row: &libsql::Row, index: i32) -> Outcome<Value> {
         .map_err(engine_failure)
 }
 
+/// Writes a row, or says why it cannot be given.
+fn write_row(
+    row: &libsql::Row,
+    columns: &[libsql::Column],
+    writer: &mut ResultWriter,
+) -> Outcome<()> {
+    for (index, column) in (0..).zip(columns) {
+        let value = value_at(row, index)?;
+        writer.push(&value);
+        match value {
+            Value::Integer(integer) if !writer.represents(integer) => {
+                return Err(inexact_integer(integer, column.name()));
+            }
+            _ => {}
+        }
+    }
+    writer.check_length()
+}
+
 /// The caller has gone, or the connection is being closed.
 fn interrupted() -> Failure {
-    Failure::new(Kind::Closed, "SQLITE_INTERRUPT: interrupted").with_code("SQLITE_INTERRUPT")
+    closed("the connection was closed")
 }
 
 /// All of a statement's parameters by position. Every one is bound, because a kept statement remembers

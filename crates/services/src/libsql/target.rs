@@ -1,7 +1,7 @@
 //! From a URL to a database.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -53,7 +53,10 @@ pub(super) struct Given<'a> {
 impl Given<'_> {
     /// The database they name.
     pub(super) fn target(&self) -> Read<Target> {
-        if matches!(self.url, ":memory:" | "file::memory:") {
+        let (bare, query) = self.url.split_once('?').unwrap_or((self.url, ""));
+        if matches!(bare, ":memory:" | "file::memory:") {
+            // All connections of the pool share it, which is what a shared cache is asked for.
+            self.check_query(query, |key, value| (key, value) == ("cache", "shared"))?;
             return Ok(self.memory());
         }
         let Some((scheme, rest)) = self.url.split_once(':') else {
@@ -88,24 +91,44 @@ impl Given<'_> {
     }
 
     /// One database in memory for all connections of the pool, by SQLite's memdb VFS: with a shared cache,
-    /// a locked table is an error at once and never waited for.
+    /// a locked table is an error at once and never waited for. Nobody can guess its name, as SQL can attach it.
     fn memory(&self) -> Target {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut name = [0; 16];
+        if aws_lc_rs::rand::fill(&mut name).is_err() {
+            fastrand::fill(&mut name);
+        }
+        let name = u128::from_ne_bytes(name);
         Target::Local(LocalTarget {
-            path: format!("file:/moorline-{}-{number}?vfs=memdb", std::process::id()),
-            in_memory: true,
+            path: format!("file:/moorline-{name:032x}?vfs=memdb"),
+            memory_transactions: Some(Arc::new(AtomicUsize::new(0))),
             busy_timeout: self.busy_timeout,
         })
     }
 
+    /// Refuses what a file does not take in its query. What is for servers alone means nothing here, as with the usual
+    /// client, so that one URL may be put in the place of another.
+    fn check_query(&self, query: &str, accepts: impl Fn(&str, &str) -> bool) -> Read<()> {
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let of_a_server = key == "authToken" || key == "tls" && matches!(value, "0" | "1");
+            if !of_a_server && !accepts(key, value) {
+                let reason = format!("has the unsupported query parameter '{key}'");
+                let error = OptionError::bad_value(&self.path, reason);
+                return Err(error.with_code("URL_PARAM_NOT_SUPPORTED"));
+            }
+        }
+        Ok(())
+    }
+
     fn file(&self, rest: &str) -> Read<Target> {
-        if rest.contains(['?', '#']) {
-            let reason = "has a query or a fragment, which 'file:' URLs do not take here";
+        if rest.contains('#') {
+            let reason = "has a fragment, which 'file:' URLs do not take here";
             return Err(
                 OptionError::bad_value(&self.path, reason).with_code("URL_PARAM_NOT_SUPPORTED")
             );
         }
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        self.check_query(query, |_, _| false)?;
         // file:/a, file:///a and file:a: the authority of a file URL is this machine.
         let path = match rest.strip_prefix("//") {
             Some(authority) => authority
@@ -121,9 +144,15 @@ impl Given<'_> {
         if path.is_empty() || path.contains('\0') {
             return Err(self.invalid("names no file"));
         }
+        // The engine would read these as a URI with options, and as a database in memory.
+        let path = if path.starts_with("file:") || path.starts_with(':') {
+            format!("./{path}")
+        } else {
+            path
+        };
         Ok(Target::Local(LocalTarget {
             path,
-            in_memory: false,
+            memory_transactions: None,
             busy_timeout: self.busy_timeout,
         }))
     }

@@ -1,0 +1,59 @@
+//! What the engine asks while it compiles a statement: whether it may, and what the statement does.
+//!
+//! It asks once for each table, column and function of a statement, and never while one runs; a statement that is
+//! kept is not compiled again.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use libsql::{AuthAction, AuthContext, Authorization, Connection};
+use moorline_core::error::Outcome;
+
+use super::error::engine_failure;
+
+/// Functions of the engine inside that write beyond their memory: `concat_ws` multiplies the length of its separator
+/// by the number of its arguments in 32 bits (CVE-2025-3277).
+const DEFECTIVE: [&str; 1] = ["concat_ws"];
+/// Tables that DDL inserts into.
+const SCHEMAS: [&str; 2] = ["sqlite_master", "sqlite_temp_master"];
+
+/// The answers for one connection.
+#[derive(Default)]
+pub(super) struct Authorizer {
+    inserts: AtomicBool,
+}
+
+impl Authorizer {
+    /// Has `connection` ask.
+    pub(super) fn install(connection: &Connection) -> Outcome<Arc<Self>> {
+        let authorizer = Arc::new(Self::default());
+        let asked = Arc::clone(&authorizer);
+        connection
+            .authorizer(Some(Arc::new(move |context| asked.answer(context))))
+            .map_err(engine_failure)?;
+        Ok(authorizer)
+    }
+
+    fn answer(&self, context: &AuthContext<'_>) -> Authorization {
+        match context.action {
+            AuthAction::Function { function_name } if DEFECTIVE.contains(&function_name) => {
+                return Authorization::Deny;
+            }
+            // What a trigger inserts is not the statement's own.
+            AuthAction::Insert { table_name }
+                if context.accessor.is_none() && !SCHEMAS.contains(&table_name) =>
+            {
+                self.inserts.store(true, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        Authorization::Allow
+    }
+
+    /// Whether a statement compiled since the last question inserts rows.
+    pub(super) fn take_inserts(&self) -> bool {
+        self.inserts.swap(false, Ordering::Relaxed)
+    }
+}

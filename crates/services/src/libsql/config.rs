@@ -169,9 +169,9 @@ impl Config {
         };
         let target = given.target()?;
         let config = Self {
-            // A file has no credentials, and `:memory:` is no URL.
+            // `:memory:` and a relative path are no URLs that a parser would leave as they are.
             shown_url: match target {
-                Target::Local(_) => url.to_owned(),
+                Target::Local(_) => url.split(['?', '#']).next().unwrap_or_default().to_owned(),
                 Target::Remote(_) => redact_url(url),
             },
             target,

@@ -57,6 +57,7 @@ fn each_wrong_url_says_what_is_wrong_with_it() {
         ("local.db", "URL_INVALID", "no scheme"),
         ("mysql://h/d", "URL_SCHEME_NOT_SUPPORTED", "'mysql:'"),
         ("file:a.db?mode=ro", "URL_PARAM_NOT_SUPPORTED", "query"),
+        ("file:a.db?hunter2", "URL_PARAM_NOT_SUPPORTED", "parameter"),
         ("file://other/a.db", "URL_INVALID", "another machine"),
         ("file:", "URL_INVALID", "no file"),
         ("libsql://h?tls=0", "URL_INVALID", "needs a port"),

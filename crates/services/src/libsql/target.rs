@@ -112,9 +112,7 @@ impl Given<'_> {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let of_a_server = key == "authToken" || key == "tls" && matches!(value, "0" | "1");
             if !of_a_server && !accepts(key, value) {
-                let reason = format!("has the unsupported query parameter '{key}'");
-                let error = OptionError::bad_value(&self.path, reason);
-                return Err(error.with_code("URL_PARAM_NOT_SUPPORTED"));
+                return Err(self.unsupported(key, value));
             }
         }
         Ok(())

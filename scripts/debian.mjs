@@ -66,11 +66,22 @@ function download(packages, files, suite) {
   try {
     updateLists(fresh, suite);
     get(apt(fresh, suite));
-    rmSync(own, { recursive: true, force: true });
-    publish(fresh, own);
+    keep(fresh, own);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
+}
+
+/** Leaves the lists in `fresh` to later runs, in the place of older ones. */
+function keep(fresh, own) {
+  const old = `${fresh}.old`;
+  try {
+    if (existsSync(own)) renameSync(own, old);
+    renameSync(fresh, own);
+  } catch {
+    // Another process leaves its own.
+  }
+  rmSync(old, { recursive: true, force: true });
 }
 
 /** These packages, and those that an installation would bring with them. */

@@ -57,10 +57,10 @@ describe('a run', { concurrency: 2 }, () => {
   });
 
   test('says what a file that is not over in time waits for, and ends all that it started', async () => {
-    const { total, printed } = await run(['hangs', 'fails'], 10_000);
+    const { total, printed } = await run(['hangs', 'fails'], 20_000);
     assert.deepEqual(total.failed.toSorted(), [
       '__test__/runner/fails.ts: fails',
-      '__test__/runner/hangs.ts: not over after 10000 ms in a suite, waits for an answer',
+      '__test__/runner/hangs.ts: not over after 20000 ms in a suite, waits for an answer',
     ]);
     const [, port, pid] = printed.match(/^port (\d+), process (\d+)$/m)!;
     assert.match(printed, new RegExp(`^  tcp, .*to 127\\.0\\.0\\.1:${port}$`, 'm'));
@@ -69,9 +69,9 @@ describe('a run', { concurrency: 2 }, () => {
     await assert.rejects(connecting, { code: 'ECONNREFUSED' }, 'the process that it started is still there');
   });
 
-  test('ends a file whose thread is busy, and names the test', async () => {
-    const { total, printed } = await run(['loops'], 10_000);
-    assert.deepEqual(total.failed, ['__test__/runner/loops.ts: not over after 10000 ms in computes']);
+  test('ends a file whose thread is blocked, and names the test', async () => {
+    const { total, printed } = await run(['blocks'], 20_000);
+    assert.deepEqual(total.failed, ['__test__/runner/blocks.ts: not over after 20000 ms in holds the thread']);
     assert.match(printed, /its JavaScript thread is busy or blocked/);
   });
 });

@@ -64,13 +64,28 @@ function download(packages, files, suite) {
   }
   const fresh = `${own}.${process.pid}`;
   try {
-    updateLists(fresh, suite);
-    get(apt(fresh, suite));
-    rmSync(own, { recursive: true, force: true });
-    publish(fresh, own);
+    const incomplete = updateLists(fresh, suite);
+    try {
+      get(apt(fresh, suite));
+    } catch (error) {
+      throw incomplete ?? error;
+    }
+    keep(fresh, own);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
+}
+
+/** Leaves the lists in `fresh` to later runs, in the place of older ones. */
+function keep(fresh, own) {
+  const old = `${fresh}.old`;
+  try {
+    if (existsSync(own)) renameSync(own, old);
+    renameSync(fresh, own);
+  } catch {
+    // Another process leaves its own.
+  }
+  rmSync(old, { recursive: true, force: true });
 }
 
 /** These packages, and those that an installation would bring with them. */
@@ -80,13 +95,19 @@ function withDependencies(packages, options) {
   return [...new Set([...packages, ...[...listed.matchAll(/^'\S+' ([^_\s]+)_/gm)].map(([, name]) => name)])];
 }
 
+/** Gives the error when a source is out of reach: the packages may come from another. */
 function updateLists(directory, suite) {
   for (const part of ['lists/partial', 'cache/archives/partial']) mkdirSync(join(directory, part), { recursive: true });
   if (suite !== undefined) {
     writeFileSync(join(directory, 'sources.list'), `deb [signed-by=${keyring()}] ${mirror()} ${suite} main\n`);
     writeFileSync(join(directory, 'status'), '');
   }
-  run('apt-get', [...apt(directory, suite), ...NETWORK, '-qq', 'update']);
+  try {
+    run('apt-get', [...apt(directory, suite), ...NETWORK, '-qq', 'update']);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }
 
 /** The options by which apt keeps its lists in `directory` and leaves the machine's alone. */

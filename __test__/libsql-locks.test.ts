@@ -174,9 +174,15 @@ describe('a client that was closed', () => {
     const db = client({ url: file(), concurrency: 1, queryTimeoutMs: 60_000 });
     const endless = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n';
     const calls = [db.execute(endless), db.execute('SELECT 1'), db.batch(['SELECT 1']), db.transaction('write')];
+    const settled = Promise.allSettled<unknown>(calls);
     db.close();
-    for (const call of calls) {
-      await assert.rejects(call, { name: 'LibsqlError', code: 'CLIENT_CLOSED', kind: 'closed', retryable: false });
+    for (const call of await settled) {
+      await assert.rejects(call.status === 'rejected' ? Promise.reject(call.reason) : Promise.resolve(), {
+        name: 'LibsqlError',
+        code: 'CLIENT_CLOSED',
+        kind: 'closed',
+        retryable: false,
+      });
     }
   });
 });

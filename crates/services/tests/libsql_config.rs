@@ -52,11 +52,49 @@ fn urls_name_files_and_servers() {
 }
 
 #[test]
+fn what_a_server_would_read_in_a_query_means_nothing_to_a_file() {
+    assert_eq!(base("file:a.db?tls=0&authToken=secret"), "a.db");
+    for memory in [
+        "file::memory:?cache=shared",
+        ":memory:?cache=shared",
+        ":memory:?tls=1",
+    ] {
+        assert!(base(memory).ends_with("?vfs=memdb"), "{memory}");
+    }
+}
+
+#[test]
+fn a_path_is_no_uri_of_the_engine() {
+    assert_eq!(
+        base("file:file%3A/tmp/x.db%3Fmode%3Drwc"),
+        "./file:/tmp/x.db?mode=rwc"
+    );
+    assert_eq!(base("file:%3Amemory%3A"), "./:memory:");
+}
+
+#[test]
+fn the_name_of_a_database_in_memory_cannot_be_guessed() {
+    let name = base(":memory:");
+    let digits = name
+        .trim_start_matches("file:/moorline-")
+        .trim_end_matches("?vfs=memdb");
+    assert_eq!(digits.len(), 32, "{name}");
+    assert!(digits.chars().all(|digit| digit.is_ascii_hexdigit()));
+}
+
+#[test]
 fn each_wrong_url_says_what_is_wrong_with_it() {
     for (url, code, part) in [
         ("local.db", "URL_INVALID", "no scheme"),
         ("mysql://h/d", "URL_SCHEME_NOT_SUPPORTED", "'mysql:'"),
-        ("file:a.db?mode=ro", "URL_PARAM_NOT_SUPPORTED", "query"),
+        ("file:a.db?mode=ro", "URL_PARAM_NOT_SUPPORTED", "'mode'"),
+        ("file:a.db?tls=no", "URL_PARAM_NOT_SUPPORTED", "'tls'"),
+        ("file:a.db#b", "URL_PARAM_NOT_SUPPORTED", "fragment"),
+        (
+            ":memory:?cache=private",
+            "URL_PARAM_NOT_SUPPORTED",
+            "'cache'",
+        ),
         ("file:a.db?hunter2", "URL_PARAM_NOT_SUPPORTED", "parameter"),
         ("file://other/a.db", "URL_INVALID", "another machine"),
         ("file:", "URL_INVALID", "no file"),
@@ -75,6 +113,12 @@ fn each_wrong_url_says_what_is_wrong_with_it() {
         assert!(error.message.contains(part), "{url}: {}", error.message);
         assert!(!error.message.contains("hunter2"), "{}", error.message);
     }
+}
+
+#[test]
+fn a_token_in_the_url_of_a_file_is_not_shown() {
+    let config = read("file:a.db?authToken=hunter2", &[]).unwrap();
+    assert_eq!(config.shown_url, "file:a.db");
 }
 
 #[test]

@@ -1,0 +1,66 @@
+// How a construct that the engine recurses for is described.
+import type { TursoPool } from 'moorline';
+
+export type Db = Pick<TursoPool, 'execute' | 'executeMultiple' | 'batch' | 'withConnection' | 'transaction'>;
+
+/** One construct: how deep, and what comes of it, an answer or a message. */
+export interface Construct {
+  name: string;
+  sizes: [depth: number, outcome: 'answer' | RegExp][];
+  run(db: Db, depth: number): Promise<unknown>;
+}
+
+export const EXPRESSION = /maximum depth 1000/;
+export const TRIGGERS = /too many levels of trigger recursion/;
+export const PATTERN = /LIKE or GLOB pattern too complex/;
+export const JSON_DEPTH = /malformed JSON/;
+
+export const nest = (open: string, depth: number, inner: string, close = '') =>
+  open.repeat(depth) + inner + close.repeat(depth);
+export const each = (count: number, part: (index: number) => string, separator = '') =>
+  Array.from({ length: count }, (_, index) => part(index)).join(separator);
+/** Terms joined in pairs, so that many of them are not deep. */
+export const balanced = (terms: string[], operator: string): string => {
+  if (terms.length === 1) return terms[0]!;
+  const half = terms.length >> 1;
+  const [left, right] = [terms.slice(0, half), terms.slice(half)];
+  return `(${balanced(left, operator)} ${operator} ${balanced(right, operator)})`;
+};
+
+/** One statement. */
+export const one = (name: string, sizes: Construct['sizes'], sql: (depth: number) => string): Construct => ({
+  name,
+  sizes,
+  run: (db, depth) => db.execute(sql(depth)),
+});
+
+/** One statement with the construct in its arguments. */
+export const bound = (
+  name: string,
+  sizes: Construct['sizes'],
+  sql: string,
+  args: (depth: number) => (string | Uint8Array)[],
+  setUp = '',
+): Construct => ({
+  name,
+  sizes,
+  async run(db, depth) {
+    await db.executeMultiple(setUp);
+    await db.execute(sql, args(depth));
+  },
+});
+
+/** A schema, and a statement that walks it. */
+export const schema = (
+  name: string,
+  sizes: Construct['sizes'],
+  setUp: (depth: number) => string,
+  sql: (depth: number) => string,
+): Construct => ({
+  name,
+  sizes,
+  async run(db, depth) {
+    await db.executeMultiple(setUp(depth));
+    await db.execute(sql(depth));
+  },
+});

@@ -1,5 +1,6 @@
 import { CircuitBreakerError, MoorlineError } from '../error';
 import type { Guarded } from '../guard';
+import { wrongType } from '../invalid';
 import { adopt, isOverridden } from './adopted';
 import { ConnectionCalls } from './calls';
 import { resolveConfig, type ConnectionConfig } from './config';
@@ -264,6 +265,7 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 
   async #examine(timeoutMs: number): Promise<ConnectionHealthCheck> {
+    if (typeof timeoutMs !== 'number') throw wrongType('timeoutMs', 'a number', timeoutMs);
     const started = performance.now();
     let answer: boolean | Record<string, unknown> = false;
     let errorMessage = 'The connection is not healthy';

@@ -64,7 +64,7 @@ const transports: Transport[] = [
     scheme: 'http',
     make: (config) => new HTTPConnection(config),
     serve: () => serve((request, response) => (request.url === '/half' ? half(response) : response.end())),
-    reach: (connection) => connection.send({ url: '/', method: 'GET' }),
+    reach: (connection) => connection.send({ url: '', method: 'GET' }),
     dwell: (connection) => connection.send({ method: 'GET', url: '/half' }),
     skip: false,
   },
@@ -195,7 +195,7 @@ test('a manager hears them all, by type', async (t) => {
   manager.addGlobalHandler((type, event) => types.push(type) && ids.add(event.connectionId));
   const off = manager.addEventHandler(() => undefined);
   off();
-  await connection.send({ url: '/', method: 'GET' });
+  await connection.send({ url: '', method: 'GET' });
   assert.ok(types.includes('connection_failed') && types.includes('error') && types.includes('metrics'));
   assert.deepEqual([...ids], [connection.connectionId]);
   assert.equal(manager.removeConnection(connection.connectionId), true);

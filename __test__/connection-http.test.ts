@@ -64,7 +64,7 @@ describe('HTTPConnection.send', () => {
 
   test('no answer yields null, and an event that carries the error', async (t) => {
     const { connection, heard } = connect(t, { url: `http://127.0.0.1:${await freePort()}`, retryCount: 1 });
-    assert.equal(await connection.send({ url: '/', method: 'GET' }), null);
+    assert.equal(await connection.send({ url: '', method: 'GET' }), null);
     assert.equal(await connection.send({ hello: 'world' }), false);
     assert.equal(await connection.receive(), null);
     const { data } = await heard.until('error', 2);
@@ -86,7 +86,7 @@ describe('HTTPConnection.send', () => {
     const circle: Record<string, unknown> = {};
     circle['self'] = circle;
     assert.equal(await connection.send(circle), false);
-    assert.equal(await connection.send({ url: '/', method: 'POST', body: () => 1 }), null);
+    assert.equal(await connection.send({ url: '', method: 'POST', body: () => 1 }), null);
     assert.equal(await connection.send({ method: 'POST', url: 'http://', body: 'x' }), null);
     assert.equal(heard.count('error'), 3);
     assert.equal(heard.count('circuit_breaker_opened'), 0);
@@ -117,13 +117,13 @@ describe('retryCount, autoRetry', () => {
     for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS'] as const) {
       requests = [];
       answer = failing(2);
-      assert.equal((await connection.send({ url: '/', method }))?.status, 200, method);
+      assert.equal((await connection.send({ url: '', method }))?.status, 200, method);
       assert.equal(requests.length, 3);
     }
     requests = [];
     answer = failing(9);
     assert.equal(
-      (await connection.send({ url: '/', method: 'GET' }))?.status,
+      (await connection.send({ url: '', method: 'GET' }))?.status,
       503,
       'the last answer is what the caller gets',
     );
@@ -135,13 +135,13 @@ describe('retryCount, autoRetry', () => {
     for (const method of ['POST', 'PATCH'] as const) {
       requests = [];
       answer = failing(9);
-      assert.equal((await connection.send({ url: '/', method, body: 'x' }))?.status, 503);
+      assert.equal((await connection.send({ url: '', method, body: 'x' }))?.status, 503);
       assert.equal(requests.length, 1, method);
     }
     requests = [];
     answer = failing(1);
     const response = await connection.send({
-      url: '/',
+      url: '',
       method: 'POST',
       body: 'x',
       headers: { 'Idempotency-Key': 'k' },
@@ -176,7 +176,7 @@ describe('retryCount, autoRetry', () => {
   test('a method counts in whatever case it is written', async (t) => {
     answer = status(503);
     const { connection } = connect(t, { retryCount: 1 });
-    assert.equal((await connection.send({ url: '/', method: 'get' }))?.status, 503);
+    assert.equal((await connection.send({ url: '', method: 'get' }))?.status, 503);
     assert.equal(requests.filter(({ method }) => method === 'GET').length, 2);
   });
 
@@ -212,7 +212,7 @@ describe('retryCount, autoRetry', () => {
     test(`${JSON.stringify(config)}: once`, async (t) => {
       answer = status(503);
       const { connection } = connect(t, config);
-      assert.equal((await connection.send({ url: '/', method: 'GET' }))?.status, 503);
+      assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 503);
       assert.equal(requests.length, 1);
     });
   }
@@ -221,7 +221,7 @@ describe('retryCount, autoRetry', () => {
     answer = (_, response) => response.writeHead(requests.length === 1 ? 429 : 200, { 'retry-after': '1' }).end();
     const { connection } = connect(t);
     const started = performance.now();
-    assert.equal((await connection.send({ url: '/', method: 'GET' }))?.status, 200);
+    assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
     assert.ok(performance.now() - started >= 990);
   });
 });
@@ -231,7 +231,7 @@ describe('what an option does', () => {
     answer = () => undefined;
     const { connection, heard } = connect(t, { timeout: 40, retryCount: 1 });
     const started = performance.now();
-    assert.equal(await connection.send({ url: '/', method: 'GET' }), null);
+    assert.equal(await connection.send({ url: '', method: 'GET' }), null);
     assert.ok(performance.now() - started < 2 * 40 + promptlyMs);
     assert.equal(requests.length, 2);
     const { data } = await heard.until('error');
@@ -250,10 +250,10 @@ describe('what an option does', () => {
   test('keepAlive: an unused socket is kept for so long', async (t) => {
     const before = server.accepted();
     const { connection } = connect(t, { keepAlive: 150 });
-    for (let n = 0; n < 5; n++) await connection.send({ url: '/', method: 'GET' });
+    for (let n = 0; n < 5; n++) await connection.send({ url: '', method: 'GET' });
     assert.equal(server.accepted() - before, 1);
     await eventually(() => server.open() === 0);
-    await connection.send({ url: '/', method: 'GET' });
+    await connection.send({ url: '', method: 'GET' });
     assert.equal(server.accepted() - before, 2);
     await connection.disconnect();
     await eventually(() => server.open() === 0);
@@ -268,7 +268,7 @@ describe('what an option does', () => {
     for (const compression of [true, false]) {
       requests = [];
       const { connection } = connect(t, { compression });
-      assert.equal((await connection.send({ url: '/', method: 'GET' }))?.text(), 'plain');
+      assert.equal((await connection.send({ url: '', method: 'GET' }))?.text(), 'plain');
       assert.equal(/gzip/.test(String(requests[0]?.headers['accept-encoding'])), compression);
     }
   });
@@ -282,7 +282,7 @@ describe('what an option does', () => {
       response.end();
     };
     const { connection } = connect(t, { maxConnections: 3 });
-    const sent = await Promise.all(Array.from({ length: 12 }, () => connection.send({ url: '/', method: 'GET' })));
+    const sent = await Promise.all(Array.from({ length: 12 }, () => connection.send({ url: '', method: 'GET' })));
     assert.ok(sent.every((response) => response?.status === 200));
     assert.equal(most, 3);
   });
@@ -303,7 +303,7 @@ describe('what an option does', () => {
     const started = performance.now();
     assert.equal(await connection.send('x'), false);
     assert.ok(performance.now() - started < 50 + promptlyMs);
-    assert.equal(await connection.send({ url: '/', method: 'GET' }), null);
+    assert.equal(await connection.send({ url: '', method: 'GET' }), null);
     assert.equal(requests.length, 1);
     const { severity } = await heard.until('rate_limited', 2);
     assert.deepEqual([severity, heard.count('error')], ['warning', 0]);
@@ -330,7 +330,7 @@ describe('what an option does', () => {
     answer = () => undefined;
     const { connection } = connect(t);
     await connection.connect();
-    const sent = connection.send({ url: '/', method: 'POST', body: 'x' });
+    const sent = connection.send({ url: '', method: 'POST', body: 'x' });
     await eventually(() => requests.length === 1);
     await connection.disconnect();
     assert.equal(await sent, null);
@@ -343,12 +343,12 @@ describe('breaker', () => {
     answer = status(500);
     const config = { circuitBreakerThreshold: 2, circuitBreakerTimeout: 1000, retryCount: 2 };
     const { connection, heard } = connect(t, config);
-    await connection.send({ url: '/', method: 'GET' });
+    await connection.send({ url: '', method: 'GET' });
     assert.equal(heard.count('circuit_breaker_opened'), 0);
     assert.equal(requests.length, 3);
-    await connection.send({ url: '/', method: 'GET' });
+    await connection.send({ url: '', method: 'GET' });
     await heard.until('circuit_breaker_opened');
-    assert.equal(await connection.send({ url: '/', method: 'GET' }), null);
+    assert.equal(await connection.send({ url: '', method: 'GET' }), null);
     assert.equal(await connection.send('x'), false);
     assert.equal(await connection.receive(), null);
     assert.equal(requests.length, 6);
@@ -375,7 +375,7 @@ describe('breaker', () => {
   test('4xx are answers', async (t) => {
     answer = status(404);
     const { connection, heard } = connect(t, { circuitBreakerThreshold: 1 });
-    for (let n = 0; n < 3; n++) assert.equal((await connection.send({ url: '/', method: 'GET' }))?.status, 404);
+    for (let n = 0; n < 3; n++) assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 404);
     assert.equal(heard.count('circuit_breaker_opened'), 0);
   });
 });
@@ -385,7 +385,7 @@ describe('a server that breaks off', () => {
     const half = await converse((socket) => void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'));
     t.after(() => half.close());
     const { connection, heard } = connect(t, { url: half.url, retryCount: 0 });
-    assert.equal(await connection.send({ url: '/', method: 'GET' }), null);
+    assert.equal(await connection.send({ url: '', method: 'GET' }), null);
     const { severity, data } = await heard.until('connection_lost');
     assert.equal(severity, 'error');
     assert.equal((data?.['error'] as MoorlineError).kind, 'disconnected');

@@ -265,8 +265,8 @@ describe('what waits when a connection is closed', () => {
     const limit = { timeout: 600_000, rateLimit: true, rateLimitRequests: 1, rateLimitWindow: 60_000 };
     const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false, ...limit }));
     const heard = new Heard(connection);
-    const again = connection.send({ url: '/', method: 'GET' });
-    const turn = connection.send({ url: '/', method: 'POST' });
+    const again = connection.send({ url: '', method: 'GET' });
+    const turn = connection.send({ url: '', method: 'POST' });
     const request = assert.rejects(connection.request({}), { kind: 'closed', code: 'ERR_MOORLINE_CLOSED' });
     await eventually(() => requests === 1);
     await connection.disconnect();
@@ -321,7 +321,7 @@ describe('the periodic check', () => {
     await eventually(() => methods.length > 0);
     assert.ok(performance.now() - started >= 95, 'not at once');
     assert.deepEqual(methods, ['HEAD'], 'the other still waits');
-    await later.send({ url: '/', method: 'GET' });
+    await later.send({ url: '', method: 'GET' });
     assert.equal(later.getStatus().lastHealthCheck, undefined);
   });
 
@@ -409,7 +409,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     await proxy.refuse();
     const config = { url: `http://127.0.0.1:${proxy.port}`, fallbackUrl: second.url, retryCount: 0, monitoring: false };
     const connection = closing(t, new HTTPConnection(config));
-    assert.equal((await connection.send({ url: '/', method: 'GET' }))?.text(), 'second');
+    assert.equal((await connection.send({ url: '', method: 'GET' }))?.text(), 'second');
   });
 
   test('a body that can be read only once is never sent a second time', async (t) => {
@@ -429,8 +429,8 @@ describe('fallbackUrl: HTTPConnection', () => {
       yield 'one ';
       yield 'two';
     }
-    assert.equal(await connection.send({ url: '/', method: 'PUT', body: pieces() }), null);
-    assert.equal((await connection.send({ url: '/', method: 'PUT', body: 'whole' }))?.status, 200);
+    assert.equal(await connection.send({ url: '', method: 'PUT', body: pieces() }), null);
+    assert.equal((await connection.send({ url: '', method: 'PUT', body: 'whole' }))?.status, 200);
     assert.deepEqual(bodies, ['whole']);
   });
 
@@ -441,7 +441,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     await proxy.refuse();
     const urls = { url: `http://127.0.0.1:${proxy.port}`, fallbackUrl: second.url };
     const connection = closing(t, new HTTPConnection({ ...urls, retryCount: 0, monitoring: false }));
-    const ask = async () => (await connection.send({ url: '/', method: 'GET' }))?.text();
+    const ask = async () => (await connection.send({ url: '', method: 'GET' }))?.text();
     assert.equal(await ask(), 'second');
     await proxy.accept();
     assert.equal(await ask(), 'second', 'until a check finds the first again');

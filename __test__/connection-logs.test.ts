@@ -117,7 +117,7 @@ describe('debug', () => {
     await connection.connect();
     await connection.send({ secret: SECRET });
     status = 401;
-    await connection.send({ url: '/', method: 'GET', headers: { authorization: SECRET } });
+    await connection.send({ url: '', method: 'GET', headers: { authorization: SECRET } });
     status = 200;
     connection.emitEvent('mine', { severity: 'warning', message: 'look' });
     const levels = new Map(written.map(({ event, level }) => [event, level]));

@@ -172,7 +172,7 @@ describe('ConnectionManager', () => {
     proxy.reset();
     await manager.healthCheckAll();
     await heard.until('fallback_activated');
-    assert.equal((await connection.send({ url: '/', method: 'GET' }))?.text(), 'second');
+    assert.equal((await connection.send({ url: '', method: 'GET' }))?.text(), 'second');
   });
 
   test('the overall health is that of the worst', async () => {

@@ -129,7 +129,7 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
     const failed: [MoorlineError, Heard][] = [];
     for (const [connection, service] of kinds) {
       const heard = new Heard(closing(t, connection));
-      if (connection instanceof HTTPConnection) assert.equal(await connection.send({ url: '/', method: 'POST' }), null);
+      if (connection instanceof HTTPConnection) assert.equal(await connection.send({ url: '', method: 'POST' }), null);
       else assert.equal(await connection.connect(), false, service);
       const error = heard.of('error').at(-1)?.data?.['error'];
       assert.ok(error instanceof MoorlineError, `${service}: ${String(error)}`);

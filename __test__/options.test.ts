@@ -293,6 +293,11 @@ test('send gives null, and an event that names the key', async (t) => {
   assert.equal(requests, 0);
 });
 
+test('a health check says what its time must be', async () => {
+  const { isHealthy, errorMessage } = await new HTTPConnection(quiet).healthCheck({ timeout: 1 } as never);
+  assert.deepEqual([isHealthy, errorMessage], [false, 'timeoutMs must be a number, got an instance of Object']);
+});
+
 test('a store, a strategy and a setting that do nothing are refused', () => {
   const store = { has: () => true } as never;
   assert.throws(

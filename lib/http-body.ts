@@ -40,10 +40,10 @@ export function bodyOf(body: unknown, path: string): BodyContent {
     return { body: String(body), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
   }
   if (tag === 'FormData' && Symbol.iterator in body) return multipart(body as FormData, path);
-  // Counted before it is begun: then there is less left of it.
-  const length = lengthOf(body);
-  const stream = streamOf(body);
-  if (stream) return { source: { open: () => stream, length, repeatable: false }, ...typeOf(body) };
+  if (isStream(body)) {
+    const [length, type] = [lengthOf(body as StreamedForm), typeOf(body as StreamedForm)];
+    return { source: { open: () => streamOf(body), length, repeatable: false }, ...type };
+  }
   return jsonOf(body, path);
 }
 
@@ -57,9 +57,9 @@ export function asBytes(value: unknown): Uint8Array | undefined {
   if (ArrayBuffer.isView(value)) {
     const { buffer, byteOffset, byteLength } = value;
     const bytes = value instanceof Uint8Array ? value : new Uint8Array(buffer, byteOffset, byteLength);
-    return types.isSharedArrayBuffer(buffer) ? bytes.slice() : bytes;
+    return types.isSharedArrayBuffer(buffer) ? new Uint8Array(bytes) : bytes;
   }
-  if (types.isSharedArrayBuffer(value)) return new Uint8Array(value).slice();
+  if (types.isSharedArrayBuffer(value)) return new Uint8Array(new Uint8Array(value));
   return types.isArrayBuffer(value) ? new Uint8Array(value) : undefined;
 }
 
@@ -106,13 +106,18 @@ function blobOf(blob: Blob): BodyContent {
 }
 
 /** A stream of the time before `Readable`, as the package `form-data` still has it. */
-type OldStream = NodeJS.ReadableStream & {
+type OldStream = NodeJS.ReadableStream;
+
+/** What a form of that package says of itself. */
+interface StreamedForm {
   getHeaders?: () => Record<string, string>;
   hasKnownLength?: () => boolean;
   getLengthSync?: () => number;
-};
+}
 
-function isStream(body: object): boolean {
+type AnyStream = StreamedBody | IterableIterator<string | Uint8Array> | OldStream;
+
+function isStream(body: object): body is AnyStream {
   return Symbol.asyncIterator in body || isIterator(body) || isOldStream(body);
 }
 
@@ -126,10 +131,9 @@ function isOldStream(body: object): body is OldStream {
   );
 }
 
-function streamOf(body: object): StreamedBody | undefined {
+function streamOf(body: AnyStream): StreamedBody {
   if (Symbol.asyncIterator in body) return body as StreamedBody;
-  if (isIterator(body)) return streams().Readable.from(body);
-  return isOldStream(body) ? modern(body) : undefined;
+  return isIterator(body) ? streams().Readable.from(body) : modern(body);
 }
 
 function modern(old: OldStream): Readable {
@@ -140,11 +144,11 @@ function modern(old: OldStream): Readable {
   return old.pipe(stream);
 }
 
-function lengthOf(body: Partial<OldStream>): number | undefined {
+function lengthOf(body: StreamedForm): number | undefined {
   return body.hasKnownLength?.() === true ? body.getLengthSync?.() : undefined;
 }
 
-function typeOf(body: Partial<OldStream>): { type?: string } {
+function typeOf(body: StreamedForm): { type?: string } {
   const type = typeof body.getHeaders === 'function' ? body.getHeaders()['content-type'] : undefined;
   return type === undefined ? {} : { type };
 }

@@ -1,5 +1,6 @@
 import { CircuitBreakerError, MoorlineError } from '../error';
 import type { Guarded } from '../guard';
+import { wrongType } from '../invalid';
 import { readable } from '../message';
 import { isAborted } from '../signals';
 import { adopt, isOpen, isOverridden } from './adopted';
@@ -269,6 +270,7 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 
   async #examine(timeoutMs: number): Promise<ConnectionHealthCheck> {
+    if (typeof timeoutMs !== 'number') throw wrongType('timeoutMs', 'a number', timeoutMs);
     const started = performance.now();
     let answer: boolean | Record<string, unknown> = false;
     let errorMessage = 'The connection is not healthy';

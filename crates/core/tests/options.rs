@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moorline_core::{
     limit::Limit,
-    options::{OptionErrorClass, Options, Plain},
+    options::{OptionErrorClass, Options, Plain, nearest},
 };
 
 fn map(entries: &[(&str, Plain)]) -> Plain {
@@ -45,6 +45,23 @@ fn unknown_keys_are_refused_naming_the_nearest() {
         error.message,
         "options.poolsize is not a known option; did you mean 'poolSize'?"
     );
+}
+
+#[test]
+fn other_words_for_a_key_are_answered_with_ours() {
+    for (given, known, meant) in [
+        ("baseURL", &["url", "body"][..], Some("url")),
+        ("BaseUrl", &["url"], Some("url")),
+        ("json", &["body", "url"], Some("body")),
+        ("params", &["query"], Some("query")),
+        ("params", &["sql", "args"], Some("args")),
+        ("retries", &["retryCount"], Some("retryCount")),
+        ("headers", &["customHeaders"], Some("customHeaders")),
+        ("headers", &["url"], None),
+        ("elsewhere", &["url"], None),
+    ] {
+        assert_eq!(nearest(given, known), meant, "{given}");
+    }
 }
 
 #[test]

@@ -227,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_is_neither_text_nor_arguments_is_refused() {
+        let with = |name: &str, value| {
+            let sql = ("sql".into(), Plain::Text("SELECT ?".into()));
+            Statement::read("statement", Plain::Map(vec![sql, (name.into(), value)]))
+        };
+        let error = with("params", Plain::List(Vec::new())).unwrap_err();
+        let message = "statement.params is not a known option; did you mean 'args'?";
+        assert_eq!(error.message, message);
+        assert!(with("params", Plain::Undefined).is_ok());
+    }
+
+    #[test]
     fn names_lose_their_prefix_and_a_nul_in_the_sql_is_refused() {
         let named = Plain::Map(vec![
             ("$a".into(), Plain::Null),

@@ -291,7 +291,8 @@ export type Logger = {
 };
 /**
  * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
- * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
+ * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`. What a logger throws, or rejects with, disturbs
+ * nobody; the first time it is told on stderr.
  */
 export declare function setLogger(next: Logger | undefined): void;
 /** Where a connection is in its life. `degraded` works, with a complaint. */
@@ -867,7 +868,10 @@ export interface ConnectionStatistics extends ConnectionInfo {
 /** Connections in groups: opened, checked and recovered together. `stop` leaves them open. */
 export declare class ConnectionManager {
   #private;
-  /** @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000. */
+  /**
+   * @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000; `Infinity`: none.
+   * @throws RangeError for an interval that is none.
+   */
   constructor({ healthCheckIntervalMs }?: { healthCheckIntervalMs?: number });
   /** Adds a connection. One that is here already stays where it is. */
   addConnection(connection: BaseConnection, group?: string): void;
@@ -2223,6 +2227,11 @@ export interface VerifiedRequest extends IncomingMessage {
  * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
  * `rawBody` and the result as `webhook`; answers challenges by itself, and to all others 413 (too large), 500 (a body
  * parser came first) or 401. Mount it before any body parser.
+ *
+ * `next` is called once. What it throws, or rejects with, is logged and answered with 500; frameworks catch that
+ * themselves. A request that somebody else has answered meanwhile is not answered again.
+ *
+ * @throws RangeError for an option that is out of range.
  */
 export declare function webhookMiddleware(
   verifier: WebhookVerifier,

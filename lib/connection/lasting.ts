@@ -214,7 +214,12 @@ export abstract class LastingConnection<Message, Parsed = Message>
   #arrived(messages: readonly Message[]): void {
     if (this.#onMessage.size === 0) return this.#inbox.put(messages);
     for (const message of messages) {
-      this.#onMessage.tell(this.parse(message));
+      try {
+        this.#onMessage.tell(this.parse(message));
+      } catch (error) {
+        // A subclass may parse in its own way.
+        this.failed(error, 'message');
+      }
       this.handedOut(message);
     }
   }

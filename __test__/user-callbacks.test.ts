@@ -1,6 +1,7 @@
 // What of a user's is called – getters, methods, rules, loggers, handlers – may throw at any time: nothing of ours is
 // lost for it, and nothing ends the process.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 
 import {
@@ -9,13 +10,16 @@ import {
   HealthMonitor,
   Policy,
   setLogger,
+  SSEConnection,
   type ConnectionConfig,
   type ConnectionHealthCheck,
   type LogRecord,
+  type SSEEvent,
 } from 'moorline';
 
 import { eventually } from './support/eventually';
 import { heard, open } from './support/pools';
+import { listen } from './support/ports';
 import { runScript } from './support/script';
 
 const QUIET: ConnectionConfig = { healthCheckInterval: Infinity, autoRetry: false };
@@ -203,6 +207,36 @@ describe('connections', () => {
     assert.deepEqual([checked[good.connectionId]!.isHealthy, checked[bad.connectionId]!.isHealthy], [true, false]);
     assert.equal(checked[bad.connectionId]!.errorMessage, 'the socket is gone');
     assert.deepEqual(await manager.disconnectAll(), by(true, false));
+  });
+
+  test('a parse of a subclass that throws is told as an error, and the messages after it come', async () => {
+    class Parsing extends SSEConnection {
+      protected override parse(event: SSEEvent): SSEEvent {
+        if (event.data === 'bad') throw new Error('the parse');
+        return event;
+      }
+    }
+    const server = createServer((_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('data: bad\n\ndata: good\n\n');
+    });
+    const connection = new Parsing({
+      ...QUIET,
+      url: `http://127.0.0.1:${await listen(server)}/`,
+      autoReconnect: false,
+    });
+    const [heardOf, errors]: [string[], unknown[]] = [[], []];
+    connection.onMessage(({ data }) => heardOf.push(data));
+    connection.onEvent(({ eventType, message }) => eventType === 'error' && errors.push(message));
+    try {
+      assert.equal(await connection.connect(), true);
+      await eventually(() => heardOf.length === 1);
+      assert.deepEqual([heardOf, errors], [['good'], ['the parse']]);
+    } finally {
+      await connection.disconnect();
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   test('any name of a group is counted, __proto__ as well', () => {

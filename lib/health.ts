@@ -208,7 +208,7 @@ export class HealthMonitor extends Emitter {
 
   /**
    * From now on runs every check when it is due: `initialDelayMs` after it was registered, which is at once unless that
-   * is given, then every `intervalMs`. Does not keep the process alive.
+   * is given, then every `intervalMs`. Does not keep the process alive, but goes on, and keeps the monitor, until `stop`.
    */
   start(): void {
     this.#started = true;

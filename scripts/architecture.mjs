@@ -67,6 +67,16 @@ for (const file of files('src', '.rs')) {
   }
 }
 
+// A rejection that nobody hears of ends the process, and a time that no timer can count to rings at once.
+for (const file of files('lib', '.ts')) {
+  for (const [index, line] of read(file).split('\n').entries()) {
+    const at = `${file}:${index + 1}`;
+    if (/\bvoid [\w.#]+\(/.test(line) && !line.includes('.catch('))
+      report(at, 'a promise that nobody waits for, without a catch');
+    if (/\bsetTimeout\(/.test(line) && basename(file) !== 'timer.ts') report(at, 'a timer is set by startTimer alone');
+  }
+}
+
 // The import table of the services.
 const services = join(root, 'crates', 'services', 'src');
 const modules = readdirSync(services, { withFileTypes: true }).filter((entry) => entry.isDirectory());

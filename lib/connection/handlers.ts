@@ -20,7 +20,9 @@ export class Handlers<Heard extends unknown[]> {
     if (typeof handler !== 'function') throw invalidType('handler', 'a function', handler);
     const key = Symbol('handler');
     this.#handlers.set(key, handler);
-    return () => void this.#handlers.delete(key);
+    return () => {
+      this.#handlers.delete(key);
+    };
   }
 
   /** Tells all of them; whether each took it without an error, which a promise of theirs says later. */

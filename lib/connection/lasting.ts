@@ -221,7 +221,18 @@ export abstract class LastingConnection<Message, Parsed = Message>
   #arrived(messages: readonly Message[]): void {
     this.arrived(messages);
     if (this.#onMessage.size === 0) return this.#inbox.put(messages);
-    for (const message of messages) this.handled(message, this.#onMessage.tell(this.parse(message)));
+    for (const message of messages) this.handled(message, this.#tell(message));
+  }
+
+  /** Hands a message to the handlers of `onMessage`; whether each took it without an error. */
+  #tell(message: Message): boolean | Promise<boolean> {
+    try {
+      return this.#onMessage.tell(this.parse(message));
+    } catch (error) {
+      // A subclass may parse in its own way.
+      this.failed(error, 'message');
+      return false;
+    }
   }
 
   /** The line ended by itself. Whoever hears of it may close the connection: then it stays closed. */

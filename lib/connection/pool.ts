@@ -295,7 +295,9 @@ export class ConnectionPool<T> extends Emitter {
   }
 
   async #wait(pool: Handle<ObjectPool>, timeoutSeconds: unknown, signal: AbortSignal | undefined): Promise<number> {
-    const giveBack = (late: number) => void native.objectPoolRelease(pool, late, true);
+    const giveBack = (late: number) => {
+      native.objectPoolRelease(pool, late, true);
+    };
     try {
       const start = (cancel: Parameters<typeof native.objectPoolAcquire>[2]) =>
         native.objectPoolAcquire(pool, timeoutSeconds, cancel);

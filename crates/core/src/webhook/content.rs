@@ -8,6 +8,9 @@ use super::{
     verification::Reason,
 };
 
+/// The most parameters of a form that are taken apart and sorted. Twilio sends some dozens.
+pub const MAX_PARAMETERS: usize = 10_000;
+
 /// What of a request can be signed.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -84,17 +87,6 @@ impl<'a> Facts<'a> {
         };
         scheme.content.iter().map(bytes).collect()
     }
-}
-
-/// The digits of a whole number at the top of a JSON body.
-pub(super) fn member_of(body: &[u8], member: &str) -> Result<String, Reason> {
-    let document: serde_json::Value = serde_json::from_slice(body)
-        .map_err(|_| Reason::error(format!("the body is not JSON, so it has no {member}")))?;
-    document
-        .get(member)
-        .and_then(serde_json::Value::as_u64)
-        .map(|number| number.to_string())
-        .ok_or_else(|| Reason::error(format!("the body has no {member}")))
 }
 
 /// The spellings of `url` that the sender may have signed, each once, the given one first.
@@ -176,6 +168,12 @@ fn parameters(url: &str, body: &[u8]) -> Result<Vec<u8>, Reason> {
             Err(Reason::Mismatch)
         };
     }
+    let pieces = body.split(|byte| *byte == b'&');
+    if pieces.filter(|pair| !pair.is_empty()).count() > MAX_PARAMETERS {
+        return Err(Reason::error(format!(
+            "the form has more than {MAX_PARAMETERS} parameters"
+        )));
+    }
     let mut pairs = form(body);
     pairs.sort();
     pairs.dedup();
@@ -254,6 +252,15 @@ mod tests {
         let body = b"b=2&a=x+y&a=%C3%A9&a=x+y&empty&&c=%zz";
         let text = parameters("https://h/", body).unwrap();
         assert_eq!(String::from_utf8(text).unwrap(), "ax yaéb2c%zzempty");
+    }
+
+    #[test]
+    fn a_form_of_more_parameters_than_anybody_sends_is_not_sorted() {
+        let most = "a&".repeat(MAX_PARAMETERS);
+        assert_eq!(parameters("https://h/", most.as_bytes()), Ok(b"a".to_vec()));
+        let reason = Reason::error("the form has more than 10000 parameters");
+        let more = format!("{most}&b");
+        assert_eq!(parameters("https://h/", more.as_bytes()), Err(reason));
     }
 
     #[test]

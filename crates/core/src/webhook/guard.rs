@@ -4,7 +4,7 @@
 //! timestamp could come back under one without and never grow old. Both checks here concern that only.
 
 use super::{
-    content::member_of,
+    member::member_of,
     scheme::Stamp,
     stamp,
     verification::Reason,

@@ -93,7 +93,7 @@ impl Keyring {
 }
 
 /// One slot for each pair of form and function that a scheme can have.
-fn slot(scheme: &Scheme) -> usize {
+pub(super) fn slot(scheme: &Scheme) -> usize {
     let function = match scheme.algorithm {
         Algorithm::Keyed(mac::Function::HmacSha256) => 0,
         Algorithm::Keyed(mac::Function::HmacSha1) => 1,

@@ -13,6 +13,8 @@ mod guard;
 pub mod header;
 pub mod key;
 pub mod mac;
+mod matching;
+mod member;
 pub mod replay;
 pub mod scheme;
 pub mod sign;

@@ -1,9 +1,10 @@
 //! Signing: the same rows as for verifying, read the other way round.
 
 use super::{
-    content::{Facts, Request, member_of},
+    content::{Facts, Request},
     header::Headers,
     key::{IndexedKey, Key},
+    member::member_of,
     scheme::{Scheme, Stamp},
     table,
     verification::Reason,

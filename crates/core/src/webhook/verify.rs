@@ -3,12 +3,14 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
-    content::{Facts, Request, member_of},
+    content::{Facts, Request},
     guard,
     header::Headers,
-    key::{IndexedKey, Key, Keyring},
-    mac::{self, Function, LargeMac, Tag},
-    scheme::{Algorithm, KeyForm, Part, Scheme, Stamp},
+    key::{IndexedKey, Keyring},
+    mac::{self, LargeMac},
+    matching::{self, Tags},
+    member::member_of,
+    scheme::{Scheme, Stamp},
     stamp::{self, Bounds},
     table,
     verification::{Reason, Verification},
@@ -126,6 +128,12 @@ impl Verifier {
                 Err(reason) => return Verification::refused(reason),
             }
         }
+        if self.detects
+            && let Err(reason) =
+                matching::check_providers(found.iter().map(|(row, _)| row.as_ref()))
+        {
+            return Verification::refused(reason);
+        }
         self.first_valid(found.into_iter(), incoming)
             .unwrap_or_else(|| {
                 Verification::refused(match self.rows.first() {
@@ -146,12 +154,13 @@ impl Verifier {
     ) -> Option<Verification> {
         let mut refused: Option<Verification> = None;
         let mut stale: Option<&str> = None;
+        let mut tags = Tags::default();
         for (row, signature) in candidates {
             // A provider's older versions have no timestamp, and must not undo what its newer one has refused.
             if !row.is_stamped() && stale == Some(row.provider()) {
                 continue;
             }
-            let answer = self.judge(row, signature, incoming);
+            let answer = self.judge(row, signature, incoming, &mut tags);
             if row.is_stamped() && answer.refusal.as_ref().is_some_and(Reason::is_final) {
                 stale = Some(row.provider());
             }
@@ -168,12 +177,20 @@ impl Verifier {
         refused
     }
 
-    fn judge(&self, row: &Scheme, signature: &str, incoming: &Incoming<'_>) -> Verification {
+    fn judge(
+        &self,
+        row: &Scheme,
+        signature: &str,
+        incoming: &Incoming<'_>,
+        tags: &mut Tags,
+    ) -> Verification {
         let mut found = Verification {
             scheme: Some(row.name.clone()),
             ..Verification::default()
         };
-        found.refusal = self.try_row(row, signature, incoming, &mut found).err();
+        found.refusal = self
+            .try_row(row, signature, incoming, &mut found, tags)
+            .err();
         found
     }
 
@@ -183,6 +200,7 @@ impl Verifier {
         signature: &str,
         incoming: &Incoming<'_>,
         found: &mut Verification,
+        tags: &mut Tags,
     ) -> Result<(), Reason> {
         let signed = row.parse(signature)?;
         if incoming.body.len() > MAX_BODY_BYTES {
@@ -214,7 +232,7 @@ impl Verifier {
             return Err(Reason::Mismatch);
         }
         let (index, spelling) =
-            self.matching(row, &request, &facts, &signed.signatures, incoming.large)?;
+            self.matching(row, (&request, &facts), &signed.signatures, incoming, tags)?;
         if guarded {
             self.check_stamp_in_body(incoming)?;
         }
@@ -227,40 +245,6 @@ impl Verifier {
             _ => UNSTAMPED_REPLAY,
         };
         Ok(())
-    }
-
-    /// The secret that matches, and the spelling of the content. Every secret is tried against every signature, whatever
-    /// matched before, so that the time tells nothing about which one is in use.
-    fn matching(
-        &self,
-        row: &Scheme,
-        request: &Request<'_>,
-        facts: &Facts<'_>,
-        signatures: &[Tag],
-        large: Option<&dyn LargeMac>,
-    ) -> Result<(usize, usize), Reason> {
-        let keys = self.usable_keys(row)?;
-        let mut matched = None;
-        for spelling in 0..facts.contents() {
-            let content = facts.content(row, request, spelling);
-            for IndexedKey { index, key } in keys {
-                let right = match key {
-                    Key::Mac(mac) => {
-                        let tag = handed_over(row, request.body, &content, *index, large)
-                            .unwrap_or_else(|| mac.tag(&content));
-                        signatures
-                            .iter()
-                            .fold(false, |right, s| right | s.matches(&tag))
-                    }
-                    Key::Ed25519(key) => {
-                        let message = content.concat();
-                        signatures.iter().any(|s| key.verifies(&message, s))
-                    }
-                };
-                matched = matched.or(right.then_some((*index, spelling)));
-            }
-        }
-        matched.ok_or(Reason::Mismatch)
     }
 
     /// The keys for `row`, at least one.
@@ -302,22 +286,4 @@ fn carried<'a>(row: &Scheme, headers: Headers<'a>) -> Result<Option<&'a str>, Re
         return Ok(None);
     }
     Ok(Some(signature))
-}
-
-/// The tag of a large body, where somebody takes it over.
-fn handed_over(
-    row: &Scheme,
-    body: &[u8],
-    content: &[&[u8]],
-    secret_index: usize,
-    large: Option<&dyn LargeMac>,
-) -> Option<Tag> {
-    let asked = body.len() >= mac::LARGE_BODY_BYTES
-        && row.algorithm == Algorithm::Keyed(Function::HmacSha256)
-        && row.key == KeyForm::Text;
-    let at = row.content.iter().position(|part| *part == Part::Body)?;
-    let large = large.filter(|_| asked)?;
-    let before = content.get(..at)?.concat();
-    let after = content.get(at + 1..)?.concat();
-    large.hmac_sha256(secret_index, &before, &after)
 }

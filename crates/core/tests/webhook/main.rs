@@ -1,5 +1,7 @@
-//! The signature table from outside: published vectors, forged requests, refusals.
+//! The signature table from outside: published vectors, forged requests, refusals, their cost.
 
+#[cfg(test)]
+mod cost;
 #[cfg(test)]
 mod forgery;
 #[cfg(test)]

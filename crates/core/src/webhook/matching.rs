@@ -1,0 +1,169 @@
+//! Which secret a signature belongs to, and how much work a request may cause before that is known.
+//!
+//! Until a signature has matched, the headers and the body are anybody's. What they cost is bounded by the
+//! verifier's own secrets: every content is hashed once for each secret that it may be signed with, a list of
+//! signatures that each take a hashing of their own is short, and so is the list of providers that are tried.
+
+use super::{
+    content::{Facts, Request},
+    key::{IndexedKey, Key, slot},
+    mac::{self, Function, Mac, Tag},
+    scheme::{Algorithm, KeyForm, Part, Scheme},
+    verification::Reason,
+    verify::{Incoming, Verifier},
+};
+
+/// Ed25519 hashes the body anew for each signature. A sender that changes its keys sends two.
+pub(super) const MAX_ED25519_SIGNATURES: usize = 5;
+
+/// The providers whose signatures one request may carry, where the scheme is detected: the sender, and those
+/// that pass its requests on.
+pub(super) const MAX_PROVIDERS: usize = 4;
+
+/// Refuses a request that would be judged by more schemes than any genuine one.
+pub(super) fn check_providers<'r>(rows: impl Iterator<Item = &'r Scheme>) -> Result<(), Reason> {
+    let mut providers: Vec<&str> = rows
+        .map(|row| row.name.split('-').next().unwrap_or_default())
+        .collect();
+    providers.sort_unstable();
+    providers.dedup();
+    if providers.len() <= MAX_PROVIDERS {
+        return Ok(());
+    }
+    Err(Reason::error(format!(
+        "the request has signatures of more than {MAX_PROVIDERS} providers: give the verifier its 'scheme'"
+    )))
+}
+
+/// The tags of one request: schemes that sign the same in the same way share them.
+#[derive(Default)]
+pub(super) struct Tags(Vec<KnownTag>);
+
+/// A tag, and what it was computed over: the key, and what stands before and after the body.
+struct KnownTag {
+    slot: usize,
+    secret_index: usize,
+    around: (Vec<u8>, Vec<u8>),
+    tag: Tag,
+}
+
+impl Tags {
+    /// The tag of `content` under one key; computed by whoever takes a large body over, or here.
+    fn tag(
+        &mut self,
+        row: &Scheme,
+        (secret_index, mac): (usize, &dyn Mac),
+        content: &[&[u8]],
+        incoming: &Incoming<'_>,
+    ) -> Tag {
+        let Some(around) = around_body(row, content) else {
+            return mac.tag(content);
+        };
+        let slot = slot(row);
+        let same = |known: &&KnownTag| {
+            (known.slot, known.secret_index) == (slot, secret_index) && known.around == around
+        };
+        if let Some(known) = self.0.iter().find(same) {
+            return known.tag;
+        }
+        let large = incoming.large.filter(|_| hands_over(row, incoming.body));
+        let tag = large
+            .and_then(|large| large.hmac_sha256(secret_index, &around.0, &around.1))
+            .unwrap_or_else(|| mac.tag(content));
+        self.0.push(KnownTag {
+            slot,
+            secret_index,
+            around,
+            tag,
+        });
+        tag
+    }
+}
+
+/// What stands before and after the body in the content of a scheme that signs the body as it is, once.
+fn around_body(row: &Scheme, content: &[&[u8]]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let at = row.content.iter().position(|part| *part == Part::Body)?;
+    let (before, after) = (content.get(..at)?, content.get(at + 1..)?);
+    let again = row.content.get(at + 1..)?.contains(&Part::Body);
+    (!again).then(|| (before.concat(), after.concat()))
+}
+
+/// Whether the tag of a body is one that somebody else may compute.
+fn hands_over(row: &Scheme, body: &[u8]) -> bool {
+    body.len() >= mac::LARGE_BODY_BYTES
+        && row.algorithm == Algorithm::Keyed(Function::HmacSha256)
+        && row.key == KeyForm::Text
+}
+
+impl Verifier {
+    /// The secret that matches, and the spelling of the content. Every secret is tried against every signature, whatever
+    /// matched before, so that the time tells nothing about which one is in use.
+    pub(super) fn matching(
+        &self,
+        row: &Scheme,
+        (request, facts): (&Request<'_>, &Facts<'_>),
+        signatures: &[Tag],
+        incoming: &Incoming<'_>,
+        tags: &mut Tags,
+    ) -> Result<(usize, usize), Reason> {
+        let keys = self.usable_keys(row)?;
+        if row.algorithm == Algorithm::Ed25519 && signatures.len() > MAX_ED25519_SIGNATURES {
+            return Err(Reason::Mismatch);
+        }
+        let mut matched = None;
+        for spelling in 0..facts.contents() {
+            let content = facts.content(row, request, spelling);
+            let mut message: Option<Vec<u8>> = None;
+            for IndexedKey { index, key } in keys {
+                let right = match key {
+                    Key::Mac(mac) => {
+                        let tag = tags.tag(row, (*index, mac.as_ref()), &content, incoming);
+                        signatures
+                            .iter()
+                            .fold(false, |right, s| right | s.matches(&tag))
+                    }
+                    Key::Ed25519(key) => {
+                        let message = message.get_or_insert_with(|| content.concat());
+                        signatures.iter().any(|s| key.verifies(message, s))
+                    }
+                };
+                matched = matched.or(right.then_some((*index, spelling)));
+            }
+        }
+        matched.ok_or(Reason::Mismatch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::table, *};
+
+    fn named(names: &[&str]) -> Result<(), Reason> {
+        let rows = table::rows().iter().map(AsRef::as_ref);
+        check_providers(rows.filter(|row: &&Scheme| names.contains(&row.name.as_ref())))
+    }
+
+    #[test]
+    fn versions_of_one_provider_count_once() {
+        let versions = [
+            "github",
+            "github-sha1",
+            "standard",
+            "standard-ed25519",
+            "hubspot-v1",
+            "hubspot-v3",
+            "generic",
+        ];
+        assert_eq!(named(&versions), Ok(()));
+        assert!(named(&["github", "standard", "hubspot-v1", "generic", "stripe"]).is_err());
+    }
+
+    #[test]
+    fn a_content_with_the_body_twice_is_not_taken_for_one_with_it_once() {
+        let row = Scheme::new("own", "x-own", "{body}.{body}");
+        assert_eq!(around_body(&row, &[b"a", b".", b"a"]), None);
+        let row = Scheme::new("own", "x-own", "{id}.{body}");
+        let around = around_body(&row, &[b"i", b".", b"a"]);
+        assert_eq!(around, Some((b"i.".to_vec(), Vec::new())));
+    }
+}

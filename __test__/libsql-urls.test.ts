@@ -15,7 +15,9 @@ after(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-test('escapes in a file URL become a name, never options of the engine or a database in memory', async () => {
+const skip = process.platform === 'win32' && 'no file has such a name there';
+
+test('escapes in a file URL become a name, never options of the engine or a database in memory', { skip }, async () => {
   for (const [url, name] of [
     ['file:file%3Aa.db%3Fmode%3Dmemory', 'file:a.db?mode=memory'],
     ['file:%3Amemory%3A', ':memory:'],
@@ -39,5 +41,8 @@ test('memory with a shared cache is the memory of the client, and a server’s o
     one.close();
     other.close();
   }
-  assert.deepEqual(readdirSync(directory), files);
+  assert.deepEqual(
+    readdirSync(directory).filter((name) => !files.includes(name)),
+    [],
+  );
 });

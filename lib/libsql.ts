@@ -29,7 +29,10 @@ export interface Config {
   intMode?: IntMode | undefined;
   /** Connections, or requests to a server, at once. Default 20. */
   concurrency?: number | undefined;
-  /** How long a statement waits for another connection's lock on a file, in milliseconds. Default 5000. */
+  /**
+   * How long a statement waits for another connection's lock on a file or on memory, in milliseconds; never for a
+   * transaction that is open on memory. Default 5000.
+   */
   timeout?: number | undefined;
   /** How long a call waits for a free connection. Default 10 000. */
   connectionTimeoutMs?: number | undefined;

@@ -32,7 +32,7 @@ export interface ResultSet {
   rows: Row[];
   /** How many rows an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
-  /** The ROWID of the last inserted row; undefined for statements that insert nothing. */
+  /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
   lastInsertRowid: bigint | undefined;
   /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
   toJSON(): unknown;

@@ -44,7 +44,10 @@ export interface TursoPoolConfig {
   connectTimeoutMs?: number | undefined;
   /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
   queryTimeoutMs?: number | undefined;
-  /** How long a statement waits for another connection's lock on a file or on memory. Default 5000. */
+  /**
+   * How long a statement waits for another connection's lock on a file or on memory; never for a transaction that is open
+   * on memory. Default 5000.
+   */
   busyTimeoutMs?: number | undefined;
   /** How long a free connection is kept. Default 300 000. */
   idleTimeoutMs?: number | undefined;

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { dress } from './error';
+import { log } from './logger';
 import type * as Native from '../dist/native';
 import { type Attempt, loadError } from './load-error';
 
@@ -43,3 +45,9 @@ function load(): typeof Native {
 
 /** The addon's functions. Only `lib/` calls them; users never see a handle. */
 export const native = load();
+
+native.bridgeAttach(
+  dress,
+  (reason) => log('warn', 'moorline.calls-lost', 'bridge', () => ({ reason })),
+  (...items) => items,
+);

@@ -45,6 +45,6 @@ where
             let taken = inbox.upgrade().and_then(|inbox| inbox.take());
             taken.map_or(Value::Undefined, told)
         };
-        self.listener.call(Value::Later(Box::new(taken)));
+        self.listener.tell(Value::Later(Box::new(taken)));
     }
 }

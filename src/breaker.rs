@@ -68,7 +68,7 @@ pub fn breaker_watch(
         return;
     };
     let watcher: Arc<Watcher> = Arc::new(move |_: &str, change: &Change| {
-        listener.call(Value::List(vec![
+        listener.tell(Value::List(vec![
             Value::Text(change.from.as_str().to_owned()),
             Value::Text(change.to.as_str().to_owned()),
             Value::Number(anchor().epoch_ms(change.at)),

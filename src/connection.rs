@@ -24,7 +24,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::{Value as Json, json};
 
-use crate::bridge::{Answer, Call, Function, Given, Handle, throw};
+use crate::bridge::{Answer, Argument, Call, Function, Given, Handle, throw};
 
 /// The complete options of a connection of type `kind` as JSON; `variables` are environment variables.
 #[napi(catch_unwind)]
@@ -136,8 +136,9 @@ pub fn connection_enter(tracker: Handle<ConnectionTracker>, state: String) {
 pub fn connection_throughput(
     env: Env,
     tracker: Handle<ConnectionTracker>,
-    seconds: f64,
+    seconds: Argument<f64>,
 ) -> Result<f64> {
+    let seconds = seconds.named("windowSeconds")?;
     if !(1.0..=MAX_SPAN_SECONDS as f64).contains(&seconds) {
         let expected = format!("between 1 and {MAX_SPAN_SECONDS}");
         let error = OptionError::out_of_range("windowSeconds", expected, seconds);

@@ -16,7 +16,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::{Value as Json, json};
 
-use crate::bridge::{Given, Handle, throw};
+use crate::bridge::{Argument, Given, Handle, throw};
 
 /// What a handle to a monitor holds.
 pub struct HealthMonitor(Mutex<Monitor>);
@@ -49,9 +49,10 @@ pub fn health_create(env: Env, options: Given) -> Result<Handle<HealthMonitor>> 
 pub fn health_register(
     env: Env,
     monitor: Handle<HealthMonitor>,
-    name: String,
+    name: Argument<String>,
     options: Given,
 ) -> Result<bool> {
+    let name = name.named("name")?;
     let mut monitor = monitor.lock();
     let config = CheckConfig::read("options", &options.0, monitor.defaults())
         .map_err(|error| throw(&env, &error))?;
@@ -60,8 +61,8 @@ pub fn health_register(
 
 /// Forgets a check; answers whether it was known.
 #[napi(catch_unwind)]
-pub fn health_unregister(monitor: Handle<HealthMonitor>, name: String) -> bool {
-    monitor.lock().unregister(&name)
+pub fn health_unregister(monitor: Handle<HealthMonitor>, name: Argument<String>) -> Result<bool> {
+    Ok(monitor.lock().unregister(&name.named("name")?))
 }
 
 /// The names, in the order of registration.
@@ -73,13 +74,20 @@ pub fn health_names(monitor: Handle<HealthMonitor>) -> Vec<String> {
 
 /// The normalized options of a check, or the defaults of the monitor; `null` for a limit that is off.
 #[napi(catch_unwind)]
-pub fn health_options(monitor: Handle<HealthMonitor>, name: Option<String>) -> Option<String> {
+pub fn health_options(
+    monitor: Handle<HealthMonitor>,
+    name: Argument<Option<String>>,
+) -> Result<Option<String>> {
     let monitor = monitor.lock();
-    let config = match name {
-        None => monitor.defaults(),
-        Some(name) => monitor.config(&name)?,
+    let config = match name.named("name")? {
+        None => Some(monitor.defaults()),
+        Some(name) => monitor.config(&name),
     };
-    let options = json!({
+    Ok(config.map(of_config))
+}
+
+fn of_config(config: &CheckConfig) -> String {
+    json!({
         "critical": config.critical,
         "timeoutMs": config.timeout.as_ms(),
         "intervalMs": config.interval.as_ms(),
@@ -88,22 +96,25 @@ pub fn health_options(monitor: Handle<HealthMonitor>, name: Option<String>) -> O
         "fall": config.fall,
         "rise": config.rise,
         "historyCapacity": config.history_capacity,
-    });
-    Some(options.to_string())
+    })
+    .to_string()
 }
 
 /// Begins a run, or joins the one in progress; `null` when the name is not known.
 #[napi(catch_unwind)]
-pub fn health_begin(monitor: Handle<HealthMonitor>, name: String) -> Option<HealthRun> {
-    let begun = monitor.lock().begin(&name, Instant::now())?;
-    let (run, timeout) = match begun {
+pub fn health_begin(
+    monitor: Handle<HealthMonitor>,
+    name: Argument<String>,
+) -> Result<Option<HealthRun>> {
+    let begun = monitor.lock().begin(&name.named("name")?, Instant::now());
+    let run = begun.map(|begun| match begun {
         Begun::Started { run, timeout } => (run, Some(timeout)),
         Begun::Joined(run) => (run, None),
-    };
-    Some(HealthRun {
+    });
+    Ok(run.map(|(run, timeout)| HealthRun {
         run: run.0 as f64,
         timeout_ms: timeout.map(Limit::<Duration>::as_ms),
-    })
+    }))
 }
 
 /// Ends a run with what its checker said: a `status`, a flag, an error's message, metadata as JSON.
@@ -155,19 +166,25 @@ pub fn health_next_due_ms(monitor: Handle<HealthMonitor>) -> Option<f64> {
 
 /// The last result of a check.
 #[napi(catch_unwind)]
-pub fn health_last(monitor: Handle<HealthMonitor>, name: String) -> Option<String> {
-    let last = monitor.lock().last(&name)?;
-    Some(of_result(&last).to_string())
+pub fn health_last(
+    monitor: Handle<HealthMonitor>,
+    name: Argument<String>,
+) -> Result<Option<String>> {
+    let last = monitor.lock().last(&name.named("name")?);
+    Ok(last.map(|last| of_result(&last).to_string()))
 }
 
 /// The kept results of one name, or of all.
 #[napi(catch_unwind)]
-pub fn health_history(monitor: Handle<HealthMonitor>, name: Option<String>) -> String {
-    let results = match name {
+pub fn health_history(
+    monitor: Handle<HealthMonitor>,
+    name: Argument<Option<String>>,
+) -> Result<String> {
+    let results = match name.named("name")? {
         Some(name) => monitor.lock().history(&name),
         None => monitor.lock().full_history(),
     };
-    of_results(&results).to_string()
+    Ok(of_results(&results).to_string())
 }
 
 /// The last results and their sum.
@@ -189,9 +206,10 @@ pub fn health_report(monitor: Handle<HealthMonitor>) -> String {
 
 /// Figures over a name's history.
 #[napi(catch_unwind)]
-pub fn health_stats(monitor: Handle<HealthMonitor>, name: String) -> String {
+pub fn health_stats(monitor: Handle<HealthMonitor>, name: Argument<String>) -> Result<String> {
+    let name = name.named("name")?;
     let stats = monitor.lock().stats(&name, Instant::now());
-    json!({
+    let shown = json!({
         "name": name,
         "totalChecks": stats.total_checks,
         "successRate": stats.success_rate,
@@ -203,8 +221,8 @@ pub fn health_stats(monitor: Handle<HealthMonitor>, name: String) -> String {
         "uptimeRatio": stats.uptime_ratio,
         "lastCheck": stats.last_check.map(epoch_ms),
         "lastChange": stats.last_change.map(epoch_ms),
-    })
-    .to_string()
+    });
+    Ok(shown.to_string())
 }
 
 fn of_completed(completed: &Completed) -> String {

@@ -17,11 +17,14 @@ use moorline_services::http::{
     Answer as HttpAnswer, AnswerBody, CallOptions, Engine as HttpEngine, HttpOptions, Request,
     RequestBody,
 };
-use napi::{Env, Error, Result};
+use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::{
-    bridge::{Answer, Call, Cancel, Function, Given, Handle, Value, promise, runtime, throw},
+    bridge::{
+        Answer, Call, Cancel, Function, Given, Handle, Value, promise, runtime, throw,
+        throw_failure,
+    },
     http_body::{HttpBodyQueue, HttpBodyReader},
     http_text::{head_of, is_utf8_text},
 };
@@ -36,7 +39,7 @@ pub fn http_open(env: Env, options: Given) -> Result<Handle<HttpEngine>> {
     let options = Options::new("options", &options.0)
         .and_then(HttpOptions::from_options)
         .map_err(|error| throw(&env, &error))?;
-    let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
+    let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     Ok(Handle::new(HttpEngine::new(options, runtime.clone())))
 }
 

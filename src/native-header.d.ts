@@ -29,6 +29,8 @@ export declare function webhookJudge(
   tags?: Uint8Array,
   remembered?: boolean,
 ): string | undefined;
+/** A single value of a user's; native code refuses one of another type. */
+export type Argument<T> = T;
 /** An argument that native code takes over whole and judges itself. */
 export type Given = unknown;
 export interface HealthMonitor {

@@ -20,7 +20,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
 
-use crate::bridge::{Callback, Cancel, Given, Handle, Promised, promise, throw};
+use crate::bridge::{Argument, Callback, Cancel, Given, Handle, Promised, promise, throw};
 
 /// A client, and who hears of its breaker.
 pub struct NixtlaClient {
@@ -55,7 +55,7 @@ pub fn nixtla_create(
         .map_err(|error| throw(&env, &error))?;
     let watcher: Arc<Watcher> = Arc::new(move |_, change| {
         let change = json!({ "from": change.from.as_str(), "to": change.to.as_str() });
-        listener.call(change.to_string());
+        listener.tell(change.to_string());
     });
     let nixtla = Nixtla::new(config);
     nixtla.watch_breaker(&watcher);
@@ -70,12 +70,13 @@ pub fn nixtla_create(
 pub fn nixtla_run(
     env: Env,
     client: Handle<NixtlaClient>,
-    operation: String,
+    operation: Argument<String>,
     request: Given,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<Promised> {
-    let request = Request::read(&operation, &request.0).map_err(|error| throw(&env, &error))?;
+    let request = Request::read(&operation.named("operation")?, &request.0)
+        .map_err(|error| throw(&env, &error))?;
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
         let answer = client.nixtla.run(Arc::new(request), bounds).await?;
@@ -88,12 +89,12 @@ pub fn nixtla_run(
 pub fn nixtla_submit(
     env: Env,
     client: Handle<NixtlaClient>,
-    operation: String,
+    operation: Argument<String>,
     request: Given,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<Promised> {
-    let request = Request::read(&operation, &request.0)
+    let request = Request::read(&operation.named("operation")?, &request.0)
         .and_then(|request| jobs::check(&request).map(|()| request))
         .map_err(|error| throw(&env, &error))?;
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
@@ -194,10 +195,11 @@ pub fn nixtla_models(
 pub fn nixtla_delete_model(
     env: Env,
     client: Handle<NixtlaClient>,
-    id: String,
+    id: Argument<String>,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<Promised> {
+    let id = id.named("id")?;
     Nixtla::check_model_id(&id).map_err(|error| throw(&env, &error))?;
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {

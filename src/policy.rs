@@ -19,7 +19,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::{
-    bridge::{self, Answer, Call, Exports, Function, Given, Handle, throw},
+    bridge::{self, Answer, Argument, Call, Exports, Function, Given, Handle, throw},
     guarded::{NOT_NOW, Policy, ms},
 };
 
@@ -45,7 +45,8 @@ pub fn policy_create(env: Env, options: Given) -> Result<Handle<Policy>> {
 
 /// A policy that is only a breaker: no timeouts, no retries.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
-pub fn breaker_create(env: Env, name: String, options: Given) -> Result<Handle<Policy>> {
+pub fn breaker_create(env: Env, name: Argument<String>, options: Given) -> Result<Handle<Policy>> {
+    let name = name.named("name")?;
     let breaker = read(env, &options, |options| {
         config::breaker(options, config::BREAKER)
     })?;

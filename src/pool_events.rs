@@ -28,7 +28,7 @@ impl Listen for PoolEvents {
             Event::Drain => json!({ "event": "drain" }),
             Event::Error(failure) => error_event(&failure),
         };
-        self.0.call(told.to_string());
+        self.0.tell(told.to_string());
     }
 }
 

@@ -7,7 +7,9 @@ use moorline_core::error::{Failure, Kind};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use crate::bridge::{Answer, Call, Callback, Cancel, Function, Handle, Promised, Value, promise};
+use crate::bridge::{
+    Answer, Call, Callback, Cancel, Foreign, Function, Handle, Promised, Value, promise,
+};
 
 /// Resolves with `number` after `delay_ms`; rejects as `closed` when cancelled before.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
@@ -48,10 +50,42 @@ pub fn probe_callback(
 ) -> Result<Promised> {
     promise(&env, async move {
         for index in 0..count {
-            listener.call(Value::Number(f64::from(index)));
+            listener.tell(Value::Number(f64::from(index)));
         }
         Ok(Value::Number(f64::from(listener.dropped())))
     })
+}
+
+/// Resolves with a value in whose making something is thrown.
+#[napi(catch_unwind, ts_return_type = "Promise<never>")]
+pub fn probe_throwing(env: Env, message: String) -> Result<Promised> {
+    promise(&env, async move { Ok(Value::thrown(message)) })
+}
+
+/// Resolves with a text of `length` bytes.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn probe_text(env: Env, length: u32) -> Result<Promised> {
+    promise(&env, async move { Ok("x".repeat(length as usize)) })
+}
+
+/// Calls `listener` with a text of `length` bytes, then with `short`.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn probe_long_callback(
+    env: Env,
+    #[napi(ts_arg_type = "(text: string) => void")] listener: Callback,
+    length: u32,
+) -> Result<Promised> {
+    promise(&env, async move {
+        listener.tell("x".repeat(length as usize));
+        listener.tell("short".to_owned());
+        Ok(())
+    })
+}
+
+/// An external value of another addon.
+#[napi(catch_unwind, ts_return_type = "unknown")]
+pub fn probe_foreign() -> Foreign {
+    Foreign
 }
 
 /// The cheapest call there is, hand-written: the floor under every other.

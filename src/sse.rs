@@ -3,14 +3,14 @@
 use std::ffi::CStr;
 
 use moorline_services::sse::{Closed, Config, EventStream, EventStreamClient, is_sendable};
-use napi::{Env, Error, Result};
+use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::{
     bell::{Taken, bell},
     bridge::{
         Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, ended, promise,
-        record, runtime, throw,
+        record, runtime, throw, throw_failure,
     },
 };
 
@@ -18,7 +18,7 @@ use crate::{
 #[napi(catch_unwind, ts_return_type = "Handle<EventStreamClient>")]
 pub fn sse_client(env: Env, options: Given) -> Result<Handle<EventStreamClient>> {
     let config = Config::read(&options.0).map_err(|error| throw(&env, &error))?;
-    let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
+    let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     let client = EventStreamClient::new(config, runtime.clone(), ended(&env)?);
     Ok(Handle::new(client))
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use moorline_core::cursor::CursorStore;
 use moorline_services::{libsql::cursor::LibsqlCursors, sse::Cursor};
-use napi::{Env, Error, Result};
+use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Callback, Given, Handle, Promised, Value, ended, promise, record, runtime, throw,
+    Argument, Callback, Given, Handle, Promised, Value, ended, promise, record, runtime, throw,
+    throw_failure,
 };
 
 /// A cursor and the database it is kept in.
@@ -23,16 +24,17 @@ pub struct EventStreamCursor {
 pub fn sse_cursor_open(
     env: Env,
     options: Given,
-    name: String,
+    name: Argument<String>,
     #[napi(ts_arg_type = "(failure: string) => void")] lost: Callback,
 ) -> Result<Handle<EventStreamCursor>> {
+    let name = name.named("cursor.name")?;
     let config = LibsqlCursors::config(&options.0).map_err(|error| throw(&env, &error))?;
-    let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
+    let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     let store = LibsqlCursors::open(config, runtime.clone(), ended(&env)?);
-    let store = Arc::new(store.map_err(|failure| Error::from_reason(failure.to_string()))?);
+    let store = Arc::new(store.map_err(|failure| throw_failure(&env, failure))?);
     let kept: Arc<dyn CursorStore> = Arc::<LibsqlCursors>::clone(&store);
     let lost = Box::new(move |failure| {
-        lost.call(record(failure));
+        lost.tell(record(failure));
     });
     let cursor = Arc::new(Cursor::new(kept, name, runtime.clone(), lost));
     Ok(Handle::new(EventStreamCursor { cursor, store }))

@@ -16,10 +16,11 @@ use napi::{
 
 use super::{
     door::{Door, Item, per_environment},
+    face::{take_exception, tell_lost},
     value::Value,
 };
 
-/// Calls that may wait for the JavaScript thread; beyond it they are dropped and counted.
+/// News that may wait for the JavaScript thread; beyond it they are dropped, counted and told of.
 const MAX_QUEUED: u32 = 1024;
 
 /// A JavaScript function of one argument, callable from any thread. Calls are delivered in order on the
@@ -36,6 +37,8 @@ pub(super) struct FunctionRef {
     door: Arc<Door>,
     queued: AtomicU32,
     dropped: AtomicU32,
+    /// How many of the dropped ones have been told of.
+    told: AtomicU32,
 }
 
 // SAFETY: the reference is only carried by other threads; it is used and deleted in the door's drain.
@@ -43,16 +46,20 @@ unsafe impl Send for FunctionRef {}
 unsafe impl Sync for FunctionRef {}
 
 impl Callback {
-    /// Queues one call; false when the queue is full and the call was dropped.
-    pub(crate) fn call(&self, argument: impl Into<Value>) -> bool {
-        if self.function.queued.fetch_add(1, Ordering::Relaxed) >= MAX_QUEUED {
-            self.function.queued.fetch_sub(1, Ordering::Relaxed);
+    /// Queues one call that tells something; it is dropped when too many wait already.
+    pub(crate) fn tell(&self, argument: impl Into<Value>) {
+        if self.function.queued.load(Ordering::Relaxed) >= MAX_QUEUED {
             self.function.dropped.fetch_add(1, Ordering::Relaxed);
-            return false;
+            return;
         }
+        self.ask(argument);
+    }
+
+    /// Queues one call that asks for something, however many wait: whoever asks has a bound.
+    pub(crate) fn ask(&self, argument: impl Into<Value>) {
+        self.function.queued.fetch_add(1, Ordering::Relaxed);
         let call = Item::Call(Arc::clone(&self.function), argument.into());
         self.door.push(call);
-        true
     }
 
     /// How many calls were dropped because the JavaScript thread did not keep up.
@@ -71,8 +78,13 @@ impl FunctionRef {
             (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: the reference lives as long as `self`; Node wants a real receiver.
         unsafe {
-            let Ok(argument) = Value::to_napi_value(env, argument) else {
-                return;
+            self.tell_dropped(env);
+            let argument = match Value::to_napi_value(env, argument) {
+                Ok(argument) => argument,
+                Err(error) => {
+                    take_exception(env);
+                    return tell_lost(env, &error.reason);
+                }
             };
             sys::napi_get_reference_value(env, self.reference, &raw mut function);
             sys::napi_get_global(env, &raw mut global);
@@ -90,6 +102,21 @@ impl FunctionRef {
                 sys::napi_get_and_clear_last_exception(env, &raw mut thrown);
                 sys::napi_fatal_exception(env, thrown);
             }
+        }
+    }
+}
+
+impl FunctionRef {
+    /// # Safety
+    /// As for [`Self::call`].
+    unsafe fn tell_dropped(&self, env: sys::napi_env) {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        let new = dropped.wrapping_sub(self.told.swap(dropped, Ordering::Relaxed));
+        if new > 0 {
+            let reason =
+                format!("{new} calls were dropped, as the JavaScript thread did not keep up");
+            // SAFETY: as for this function.
+            unsafe { tell_lost(env, &reason) };
         }
     }
 }
@@ -132,6 +159,7 @@ impl FromNapiValue for Callback {
                 door: Arc::clone(&door),
                 queued: AtomicU32::new(0),
                 dropped: AtomicU32::new(0),
+                told: AtomicU32::new(0),
             });
             Ok(Self { door, function })
         }

@@ -23,7 +23,12 @@ use moorline_core::error::{Failure, Kind, Outcome};
 use napi::{Result, bindgen_prelude::ToNapiValue, check_status, sys};
 use tokio_util::sync::CancellationToken;
 
-use super::{callback::FunctionRef, failure, value::Value};
+use super::{
+    callback::FunctionRef,
+    face::{Face, take_exception},
+    failure,
+    value::{Value, create_string},
+};
 
 /// After this many settlements, or this much time, the event loop gets its turn.
 const DRAIN_ITEMS: usize = 1000;
@@ -122,6 +127,8 @@ impl Door {
 pub(super) struct PerEnvironment {
     pub(super) door: Arc<Door>,
     pub(super) in_flight: Cell<usize>,
+    /// What `lib/` has given us to call.
+    pub(super) face: Face,
     /// Since when outcomes are waited for in place, without the event loop having had its turn.
     pub(super) attentive_since: Cell<Option<Instant>>,
 }
@@ -139,7 +146,7 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEn
             return Ok(&*data.cast());
         }
         let (mut name, mut wake) = (ptr::null_mut(), ptr::null_mut());
-        check_status!(super::value::create_string(env, "moorline", &raw mut name))?;
+        check_status!(create_string(env, "moorline", &raw mut name))?;
         let state: *mut PerEnvironment = Box::into_raw(Box::<PerEnvironment>::new_uninit()).cast();
         check_status!(sys::napi_create_threadsafe_function(
             env,
@@ -164,6 +171,7 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEn
             }),
             in_flight: Cell::new(0),
             attentive_since: Cell::new(None),
+            face: Face::default(),
         });
         check_status!(sys::napi_set_instance_data(
             env,
@@ -295,19 +303,32 @@ unsafe fn tell(env: sys::napi_env, state: &PerEnvironment, item: Item) {
 }
 
 unsafe fn settle(env: sys::napi_env, deferred: Deferred, outcome: Outcome<Value>) {
-    // SAFETY: each deferred is settled once, here.
+    // SAFETY: each deferred is settled once, here; on the JavaScript thread, within a handle scope.
     unsafe {
         let made = outcome.and_then(|value| {
-            Value::to_napi_value(env, value)
-                .map_err(|error| Failure::new(Kind::Internal, error.reason.as_str()))
+            Value::to_napi_value(env, value).map_err(|error| {
+                Failure::new(Kind::Internal, error.reason.as_str()).with_code(failure::code(&error))
+            })
         });
-        match made {
-            Ok(value) => sys::napi_resolve_deferred(env, deferred.0, value),
-            Err(failed) => {
+        // What is thrown while a value is made concerns its promise. Left pending, it would keep this one and all that
+        // are settled after it from being settled.
+        let status = match (take_exception(env), made) {
+            (Some(thrown), _) => sys::napi_reject_deferred(env, deferred.0, thrown),
+            (None, Ok(value)) => sys::napi_resolve_deferred(env, deferred.0, value),
+            (None, Err(failed)) => {
                 let mut reason = ptr::null_mut();
-                super::value::create_string(env, &failure::record(failed), &raw mut reason);
+                if create_string(env, &failure::record(failed), &raw mut reason)
+                    != sys::Status::napi_ok
+                {
+                    let unsaid = Failure::new(Kind::Internal, "the failure is too long to be told");
+                    create_string(env, &failure::record(unsaid), &raw mut reason);
+                }
                 sys::napi_reject_deferred(env, deferred.0, reason)
             }
         };
+        if status != sys::Status::napi_ok {
+            // The environment ends, and runs no JavaScript any more. Nothing of it may reach the next item.
+            take_exception(env);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use moorline_core::{
-    error::{Failure, Fields},
+    error::{Failure, Fields, Kind},
     options::{OptionError, OptionErrorClass},
 };
 use napi::{Env, Error, Status, sys};
@@ -45,6 +45,15 @@ pub(crate) fn record(failure: Failure) -> String {
         record.insert("cause".to_owned(), cause);
     }
     Json::Object(record).to_string()
+}
+
+/// The code of a value that could not be made. V8's limit of a string is the one thing that a value can exceed.
+pub(super) fn code(error: &Error) -> &'static str {
+    if error.status == Status::StringExpected {
+        "ERR_STRING_TOO_LONG"
+    } else {
+        Kind::Internal.default_code()
+    }
 }
 
 /// Throws a programmer's mistake as Node does: `TypeError` or `RangeError` with Node's own code.

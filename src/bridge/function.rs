@@ -13,11 +13,7 @@ use std::{
 
 use napi::{Env, JsValue, Result, bindgen_prelude::Object, check_status, sys};
 
-use super::{
-    Handle, Promised,
-    promise::keep_alive,
-    value::{create_string, view_bytes},
-};
+use super::{Handle, Promised, promise::keep_alive, value::create_string, view::view_bytes};
 
 /// No hand-written function takes more arguments.
 const MAX_ARGUMENTS: usize = 7;
@@ -65,7 +61,7 @@ impl Call {
 
     /// A native object.
     pub(crate) fn handle<T: 'static>(&self, index: usize) -> Option<&Arc<T>> {
-        // SAFETY: an argument of the running call; `lib/` passes no foreign externals.
+        // SAFETY: an argument of the running call.
         self.argument(index)
             .and_then(|value| unsafe { Handle::borrow(self.env, value) })
     }

@@ -7,36 +7,50 @@
 //!
 //! - [`door`]: the queue and its wake-ups. All ordering that matters is there.
 //! - [`promise`]: promises, and how a future's outcome becomes theirs.
+//! - [`argument`]: single values as arguments.
 //! - [`attention`]: waiting in place for what takes less time than falling asleep.
 //! - [`callback`]: JavaScript functions that native code calls later, through the same queue.
 //! - [`cancel`]: how an `AbortSignal` reaches a running future.
+//! - [`face`]: what the bridge asks of `lib/`.
 //! - [`failure`]: failures as records, programmer's mistakes as thrown errors.
+//! - [`given`]: arguments that are taken over whole, within bounds.
 //! - [`handle`]: native objects held by JavaScript.
 //! - [`function`]: hand-written functions for the calls that must cost a tenth of a microsecond.
 //! - [`packed`]: arrays of many small values.
-//! - [`value`]: plain values, both ways.
+//! - [`value`]: values on their way to JavaScript.
+//! - [`view`]: the bytes of views and the text of strings, on their way from it.
 //!
 //! `unsafe` is allowed here and nowhere else in the addon.
 
+mod argument;
+mod array;
 mod attention;
 mod callback;
 mod cancel;
 mod door;
+mod face;
 mod failure;
 mod function;
+mod given;
 mod handle;
 mod packed;
 mod promise;
 mod runtime;
 mod value;
+mod view;
 
+pub(crate) use argument::Argument;
 pub(crate) use attention::attend;
 pub(crate) use callback::Callback;
 pub(crate) use cancel::Cancel;
+pub(crate) use face::throw_failure;
 pub(crate) use failure::{record, throw};
 pub(crate) use function::{Answer, Call, Exports, Function};
+pub(crate) use given::Given;
+#[cfg(feature = "probe")]
+pub(crate) use handle::Foreign;
 pub(crate) use handle::Handle;
 pub(crate) use packed::{Element, Packed};
 pub(crate) use promise::{Promised, deferred, ended, promise, spawn};
 pub(crate) use runtime::{runtime, watch_panics};
-pub(crate) use value::{Given, Value};
+pub(crate) use value::Value;

@@ -4,7 +4,10 @@ use std::ptr;
 
 use napi::{Result, bindgen_prelude::ToNapiValue, check_status, sys};
 
-use super::value::{Value, create_text};
+use super::{
+    array::create_array,
+    value::{Value, made_string},
+};
 
 /// One element of a [`Packed`].
 pub(crate) enum Element<'a> {
@@ -24,30 +27,25 @@ pub(crate) trait Packed: Send {
 
 /// # Safety
 /// On the JavaScript thread of `env`, within a handle scope.
-pub(super) unsafe fn create_array(
+pub(super) unsafe fn create_packed(
     env: sys::napi_env,
     packed: &mut dyn Packed,
 ) -> Result<sys::napi_value> {
-    let mut array = ptr::null_mut();
     // SAFETY: the caller vouches for `env`; every pointer is to memory that outlives its call.
     unsafe {
         let length = packed.len();
-        check_status!(sys::napi_create_array_with_length(
-            env,
-            length,
-            &raw mut array
-        ))?;
-        for index in 0..length {
+        let mut elements = Vec::with_capacity(length);
+        for _ in 0..length {
             let mut made = ptr::null_mut();
             match packed.next() {
-                Element::Text(text) => check_status!(create_text(env, text, &raw mut made))?,
+                Element::Text(text) => made = made_string(env, text)?,
                 Element::Integer(number) => {
                     check_status!(sys::napi_create_int32(env, number, &raw mut made))?;
                 }
                 Element::Value(value) => made = Value::to_napi_value(env, value)?,
             }
-            check_status!(sys::napi_set_element(env, array, index as u32, made))?;
+            elements.push(made);
         }
+        create_array(env, &elements)
     }
-    Ok(array)
 }

@@ -4,10 +4,11 @@ use std::{future::Future, ptr, sync::Arc};
 
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use napi::{
-    Env, Error, Result, Status,
+    Env, Result,
     bindgen_prelude::{ToNapiValue, TypeName},
     check_status, sys,
 };
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -97,16 +98,21 @@ where
     T: Into<Value>,
 {
     let (settler, promised) = deferred(env)?;
-    spawn(env, async move {
-        settler.settle(future.await.map(Into::into));
-    })?;
+    match runtime() {
+        Ok(runtime) => spawn(env, runtime, async move {
+            settler.settle(future.await.map(Into::into));
+        })?,
+        Err(refused) => settler.settle(Err(refused)),
+    }
     Ok(promised)
 }
 
 /// Runs `future` on the runtime, for as long as the environment lives.
-pub(crate) fn spawn(env: &Env, future: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-    let runtime = runtime()
-        .ok_or_else(|| Error::new(Status::GenericFailure, "the system refused a thread"))?;
+pub(crate) fn spawn(
+    env: &Env,
+    runtime: &Handle,
+    future: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
     let ended = ended(env)?;
     runtime.spawn(async move {
         tokio::select! {

@@ -1,7 +1,11 @@
 //! The one tokio runtime of the process, shared by all JavaScript environments.
 
-use std::{panic, sync::LazyLock};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
+use moorline_core::error::{Failure, Kind, Outcome};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Measured: one worker settles more promises per CPU second than two, and nothing on it blocks.
@@ -10,19 +14,42 @@ const WORKER_THREADS: usize = 1;
 /// system's name look-ups, which can hang for as long as a resolver does, have threads of their own.
 const MAX_BLOCKING_THREADS: usize = 16;
 
-static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {
-    Builder::new_multi_thread()
-        .worker_threads(WORKER_THREADS)
-        .max_blocking_threads(MAX_BLOCKING_THREADS)
-        .thread_name("moorline")
-        .enable_all()
-        .build()
-        .ok()
-});
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+/// Held while it is started, by one call at a time.
+static STARTING: Mutex<()> = Mutex::new(());
 
-/// The runtime, started at the first call; `None` when the system refuses a thread.
-pub(crate) fn runtime() -> Option<&'static Handle> {
-    RUNTIME.as_ref().map(Runtime::handle)
+/// The runtime, started by the first call that the system grants its threads.
+pub(crate) fn runtime() -> Outcome<&'static Handle> {
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime.handle());
+    }
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime.handle());
+    }
+    let started = start()?;
+    Ok(RUNTIME.get_or_init(|| started).handle())
+}
+
+/// tokio panics where the system refuses it the worker's thread, and errs where it refuses anything else.
+fn start() -> Outcome<Runtime> {
+    let build = || {
+        Builder::new_multi_thread()
+            .worker_threads(WORKER_THREADS)
+            .max_blocking_threads(MAX_BLOCKING_THREADS)
+            .thread_name("moorline")
+            .enable_all()
+            .build()
+    };
+    let why = match panic::catch_unwind(AssertUnwindSafe(build)) {
+        Ok(Ok(runtime)) => return Ok(runtime),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic.downcast_ref::<String>().cloned().unwrap_or_default(),
+    };
+    let refused = Failure::new(Kind::Overloaded, "the system refused a thread")
+        .with_code("EAGAIN")
+        .with_cause(why, None);
+    Err(refused.during("moorline", "start"))
 }
 
 /// Replaces the default panic report, which would print payloads (and what they quote) to a stranger's

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::read_timeout;
 use crate::bridge::{
-    Cancel, Given, Handle, Promised, Value, attend, deferred, promise, spawn, throw,
+    Cancel, Given, Handle, Promised, Value, attend, deferred, promise, runtime, spawn, throw,
 };
 
 /// Runs one statement: on `lease`, or, without one, on a connection borrowed for it.
@@ -163,6 +163,13 @@ fn start(
     single: bool,
 ) -> Result<Promised> {
     let (settler, promised) = deferred(env)?;
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(refused) => {
+            settler.settle(Err(refused));
+            return Ok(promised);
+        }
+    };
     let call = Call {
         operation,
         timeout,
@@ -179,7 +186,7 @@ fn start(
                 cancel: CancellationToken::new(),
             };
             let pool = Arc::clone(pool);
-            spawn(env, async move {
+            spawn(env, runtime, async move {
                 (call.reply)(pool.run(held, call.operation, limits).await);
             })?;
         }

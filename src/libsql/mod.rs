@@ -13,12 +13,12 @@ use moorline_services::libsql::{
     config::{Config, Face},
     service::LibsqlPool,
 };
-use napi::{Env, Error, Result};
+use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
     Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, ended, promise,
-    runtime, throw,
+    runtime, throw, throw_failure,
 };
 use crate::pool_events::PoolEvents;
 
@@ -33,11 +33,11 @@ pub fn libsql_open(
 ) -> Result<Handle<LibsqlPool>> {
     let config = Config::read(&options.0, Face::named(&face), production)
         .map_err(|error| throw(&env, &error))?;
-    let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
+    let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     let listener = Arc::new(PoolEvents(listener));
     LibsqlPool::open(config, runtime.clone(), listener, ended(&env)?)
         .map(Handle::new)
-        .map_err(|failure| Error::from_reason(failure.to_string()))
+        .map_err(|failure| throw_failure(&env, failure))
 }
 
 /// How the pool's database is reached (`file` or `http`), and its URL as it may be shown.

@@ -16,7 +16,7 @@ use moorline_core::{
     pool::{Lease, acquire_timed_out},
 };
 use moorline_services::pool::{Borrowed, Pool, PoolSettings};
-use napi::{Env, Error, Result};
+use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
@@ -26,7 +26,7 @@ use self::objects::{Desk, Objects, Told};
 use crate::{
     bridge::{
         Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, promise, runtime,
-        throw,
+        throw, throw_failure,
     },
     guarded::lock,
 };
@@ -106,7 +106,7 @@ pub fn object_pool_open(
 ) -> Result<Handle<ObjectPool>> {
     let config = ConnectionPoolConfig::read(&options.0, max_size, production)
         .map_err(|error| throw(&env, &error))?;
-    let runtime = runtime().ok_or_else(|| Error::from_reason("the system refused a thread"))?;
+    let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     let settings = PoolSettings {
         connect_timeout: config.connect_timeout,
         validate_timeout: config.release_timeout,

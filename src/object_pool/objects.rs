@@ -9,19 +9,15 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::Duration,
 };
 
 use moorline_core::error::{Failure, Kind, Outcome};
 use moorline_services::pool::{Connect, Event, Listen};
 use serde_json::json;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 
 use super::Lent;
 use crate::{bridge::Callback, guarded::lock};
-
-/// Between two tries to ask a JavaScript thread that does not keep up. Whoever asks has a time limit.
-const ASK_AGAIN: Duration = Duration::from_millis(1);
 
 /// One object. Dropping it has it closed.
 pub(super) struct Object {
@@ -36,7 +32,7 @@ impl Drop for Object {
         if !std::mem::replace(&mut self.closed, true) {
             self.desk.forget(self.number);
             let told = json!({ "ask": "close", "object": self.number });
-            self.desk.ask.call(told.to_string());
+            self.desk.ask.ask(told.to_string());
         }
     }
 }
@@ -120,9 +116,7 @@ impl Desk {
         lock(&self.questions).insert(id, Question { makes, reply });
         let _asked = Asked(self, id);
         let told = json!({ "ask": what, "id": id, "object": object });
-        while !self.ask.call(told.to_string()) {
-            sleep(ASK_AGAIN).await;
-        }
+        self.ask.ask(told.to_string());
         let ended = || Failure::new(Kind::Closed, "Pool is shutting down");
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
@@ -179,6 +173,6 @@ impl Listen for Told {
             }
             _ => return,
         };
-        self.ask.call(told.to_string());
+        self.ask.tell(told.to_string());
     }
 }

@@ -19,7 +19,7 @@ use napi_derive::napi;
 use serde_json::json;
 
 use self::judge::{Judge, Said, Verify, bare};
-use crate::bridge::{Exports, Given, Handle, throw};
+use crate::bridge::{Argument, Exports, Given, Handle, throw};
 
 /// Adds the hand-written functions.
 pub(crate) fn register(exports: &Exports<'_>) -> Result<()> {
@@ -71,10 +71,15 @@ pub fn webhook_sign(
     verifier: Handle<WebhookVerifier>,
     payload: Given,
     at_ms: f64,
-    id: Option<String>,
-    method: Option<String>,
-    url: Option<String>,
+    id: Argument<Option<String>>,
+    method: Argument<Option<String>>,
+    url: Argument<Option<String>>,
 ) -> Result<String> {
+    let (id, method, url) = (
+        id.named("signing.id")?,
+        method.named("signing.method")?,
+        url.named("signing.url")?,
+    );
     let Some(body) = bytes_of(&payload.0) else {
         let error = OptionError::wrong_type("payload", "a string or bytes", &payload.0);
         return Err(throw(&env, &error));
@@ -131,18 +136,23 @@ pub fn webhook_replay_create(capacity: f64) -> Handle<WebhookReplayStore> {
 #[napi(catch_unwind)]
 pub fn webhook_replay_remember(
     store: Handle<WebhookReplayStore>,
-    key: String,
-    ttl_ms: f64,
+    key: Argument<String>,
+    ttl_ms: Argument<f64>,
     now_ms: f64,
-) -> bool {
+) -> Result<bool> {
+    let (key, ttl_ms) = (key.named("key")?, ttl_ms.named("ttlMs")?);
     let ttl = Duration::try_from_secs_f64(ttl_ms / 1000.0).unwrap_or(Duration::MAX);
-    store.lock().remember(&key, ttl, now_ms as i64)
+    Ok(store.lock().remember(&key, ttl, now_ms as i64))
 }
 
 /// Forgets `key`.
 #[napi(catch_unwind)]
-pub fn webhook_replay_forget(store: Handle<WebhookReplayStore>, key: String) {
-    store.lock().forget(&key);
+pub fn webhook_replay_forget(
+    store: Handle<WebhookReplayStore>,
+    key: Argument<String>,
+) -> Result<()> {
+    store.lock().forget(&key.named("key")?);
+    Ok(())
 }
 
 /// What to answer a provider that checks who owns the endpoint, as JSON; nothing for any other request.

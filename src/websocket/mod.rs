@@ -15,7 +15,7 @@ use napi_derive::napi;
 
 use crate::{
     bell::bell,
-    bridge::{Callback, Cancel, Given, Handle, Promised, Value, promise, throw},
+    bridge::{Argument, Callback, Cancel, Given, Handle, Promised, Value, promise, throw},
 };
 
 pub(crate) use hot::register;
@@ -110,9 +110,10 @@ pub fn websocket_ping(
 pub fn websocket_close(
     env: Env,
     socket: Handle<Socket>,
-    code: f64,
-    reason: String,
+    code: Argument<f64>,
+    reason: Argument<String>,
 ) -> Result<Promised> {
+    let (code, reason) = (code.named("code")?, reason.named("reason")?);
     let code = read_close(code, &reason).map_err(|error| throw(&env, &error))?;
     promise(&env, async move {
         socket.close(code, reason).await;

@@ -4,61 +4,19 @@
 //! The reader knows the path (`options.pool.maxSize`), refuses wrong types and ranges with the reason, and
 //! in [`Options::finish`] refuses keys nobody asked for, naming the nearest known one.
 
+mod bounds;
 mod nearest;
+mod plain;
 mod seconds;
 
 use std::{cell::RefCell, fmt, ops::RangeInclusive, time::Duration};
 
-pub use self::nearest::nearest;
+pub use self::{
+    bounds::{Budget, Excess},
+    nearest::nearest,
+    plain::Plain,
+};
 use crate::limit::Limit;
-
-/// A plain JavaScript value that was taken over whole. `undefined` members are absent.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Plain {
-    /// `undefined` at the top level; inside maps it means absent.
-    Undefined,
-    /// `null`.
-    Null,
-    /// A boolean.
-    Bool(bool),
-    /// A number.
-    Number(f64),
-    /// A bigint that fits 64 bits.
-    Integer(i64),
-    /// A bigint that does not, as decimal text.
-    BigInteger(String),
-    /// A string.
-    Text(String),
-    /// The bytes of an ArrayBuffer, a typed array or a Buffer.
-    Bytes(Vec<u8>),
-    /// A `Date`, milliseconds since the epoch (`NaN` when invalid).
-    Date(f64),
-    /// An array.
-    List(Vec<Plain>),
-    /// An object's own enumerable members.
-    Map(Vec<(String, Plain)>),
-    /// A value that cannot be taken over, by its type name (`function`, `symbol`).
-    Other(&'static str),
-}
-
-impl Plain {
-    /// What to call this value in a message, as Node does.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Self::Undefined => "undefined",
-            Self::Null => "null",
-            Self::Bool(_) => "a boolean",
-            Self::Number(_) => "a number",
-            Self::Integer(_) | Self::BigInteger(_) => "a bigint",
-            Self::Text(_) => "a string",
-            Self::Bytes(_) => "bytes",
-            Self::Date(_) => "a Date",
-            Self::List(_) => "an array",
-            Self::Map(_) => "an object",
-            Self::Other(name) => name,
-        }
-    }
-}
 
 /// Which JavaScript error class a programmer's mistake throws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +51,13 @@ pub struct OptionError {
 }
 
 impl OptionError {
-    /// A value of the wrong type: `path` must be `expected`, got …
+    /// A value of the wrong type: `path` must be `expected`, got … One that is too large is wrong for every reader, so
+    /// it is told here for all of them.
     pub fn wrong_type(path: &str, expected: &str, got: &Plain) -> Self {
+        if let Plain::Excess(excess) = got {
+            let path = format!("{path}{}", excess.place());
+            return Self::out_of_range(&path, excess.expected(), excess.got());
+        }
         Self {
             class: OptionErrorClass::Type,
             message: format!("{path} must be {expected}, got {}", got.type_name()),

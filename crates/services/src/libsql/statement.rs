@@ -3,6 +3,9 @@
 use libsql::Value;
 use moorline_core::options::{OptionError, Plain, Read};
 
+/// What SQLite takes, wherever it is.
+const MAX_ARGUMENTS: usize = 32_766;
+
 /// One SQL statement with its arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
@@ -127,6 +130,7 @@ impl Statement {
         let args = match args {
             Plain::Undefined | Plain::Null => Args::Positional(Vec::new()),
             Plain::List(items) => {
+                check_count(path, items.len())?;
                 let read = |(index, item)| argument(&format!("{path}.args[{index}]"), item);
                 Args::Positional(
                     items
@@ -137,6 +141,7 @@ impl Statement {
                 )
             }
             Plain::Map(members) => {
+                check_count(path, members.len())?;
                 let read = |(name, member): (String, Plain)| {
                     let value = argument(&format!("{path}.args.{name}"), member)?;
                     let bare = name.strip_prefix([':', '@', '$']).unwrap_or(&name);
@@ -155,6 +160,18 @@ impl Statement {
         };
         Ok(Self { sql, args })
     }
+}
+
+fn check_count(path: &str, count: usize) -> Read<()> {
+    if count <= MAX_ARGUMENTS {
+        return Ok(());
+    }
+    let expected = format!("at most {MAX_ARGUMENTS} arguments");
+    Err(OptionError::out_of_range(
+        &format!("{path}.args"),
+        expected,
+        count,
+    ))
 }
 
 /// One argument as SQLite stores it. A JavaScript number is a REAL, as with `@libsql/client`: an integer
@@ -197,6 +214,17 @@ mod tests {
             Plain::Text("SELECT ?".into()),
             Plain::List(items),
         )
+    }
+
+    #[test]
+    fn more_arguments_than_sqlite_takes_are_refused() {
+        assert!(args(vec![Plain::Null; MAX_ARGUMENTS]).is_ok());
+        assert_eq!(
+            args(vec![Plain::Null; MAX_ARGUMENTS + 1])
+                .unwrap_err()
+                .message,
+            "statement.args must be at most 32766 arguments, got 32767"
+        );
     }
 
     #[test]

@@ -1,0 +1,54 @@
+//! Plain JavaScript values.
+
+use super::Excess;
+
+/// A plain JavaScript value that was taken over whole. `undefined` members are absent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plain {
+    /// `undefined` at the top level; inside maps it means absent.
+    Undefined,
+    /// `null`.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A bigint that fits 64 bits.
+    Integer(i64),
+    /// A bigint that does not, as decimal text.
+    BigInteger(String),
+    /// A string.
+    Text(String),
+    /// The bytes of an ArrayBuffer, a typed array or a Buffer.
+    Bytes(Vec<u8>),
+    /// A `Date`, milliseconds since the epoch (`NaN` when invalid).
+    Date(f64),
+    /// An array.
+    List(Vec<Plain>),
+    /// An object's own enumerable members.
+    Map(Vec<(String, Plain)>),
+    /// A value that cannot be taken over, by its type name (`function`, `symbol`).
+    Other(&'static str),
+    /// A value of which some part is too much to be taken over.
+    Excess(Box<Excess>),
+}
+
+impl Plain {
+    /// What to call this value in a message, as Node does.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Undefined => "undefined",
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::Integer(_) | Self::BigInteger(_) => "a bigint",
+            Self::Text(_) => "a string",
+            Self::Bytes(_) => "bytes",
+            Self::Date(_) => "a Date",
+            Self::List(_) => "an array",
+            Self::Map(_) => "an object",
+            Self::Other(name) => name,
+            Self::Excess(_) => "more than can be taken over",
+        }
+    }
+}

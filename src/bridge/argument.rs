@@ -1,0 +1,130 @@
+//! Single values as arguments, refused in Node's words where they are of another type.
+
+use moorline_core::options::{Budget, OptionError, Plain};
+use napi::{
+    Env, Result, ValueType,
+    bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
+    check_status, sys,
+};
+
+use super::{failure::throw, given::Given, view::read_text};
+
+/// An argument that a user gives, as it is. Its value is had by naming it, and one of another type throws a `TypeError`
+/// with that name; what `lib/` itself passes needs none of this.
+pub(crate) struct Argument<T> {
+    env: sys::napi_env,
+    value: std::result::Result<T, Plain>,
+}
+
+impl<T: Single> Argument<T> {
+    /// The value; `name` is what users know the argument by.
+    pub(crate) fn named(self, name: &str) -> Result<T> {
+        self.value.map_err(|given| {
+            let error = OptionError::wrong_type(name, T::EXPECTED, &given);
+            throw(&Env::from_raw(self.env), &error)
+        })
+    }
+}
+
+/// What an [`Argument`] may be.
+pub(crate) trait Single: Sized {
+    /// What messages call it.
+    const EXPECTED: &'static str;
+
+    /// # Safety
+    /// `value` belongs to the running call, and is of the type `kind`.
+    unsafe fn read(
+        env: sys::napi_env,
+        value: sys::napi_value,
+        kind: sys::napi_valuetype,
+    ) -> Result<std::result::Result<Self, Plain>>;
+}
+
+impl Single for String {
+    const EXPECTED: &'static str = "a string";
+
+    unsafe fn read(
+        env: sys::napi_env,
+        value: sys::napi_value,
+        kind: sys::napi_valuetype,
+    ) -> Result<std::result::Result<Self, Plain>> {
+        // SAFETY: as for this function.
+        unsafe {
+            if kind == sys::ValueType::napi_string {
+                let text = read_text(env, value, &mut Budget::default())?;
+                return Ok(text.map_err(|excess| Plain::Excess(Box::new(excess))));
+            }
+            other(env, value, kind)
+        }
+    }
+}
+
+impl Single for f64 {
+    const EXPECTED: &'static str = "a number";
+
+    unsafe fn read(
+        env: sys::napi_env,
+        value: sys::napi_value,
+        kind: sys::napi_valuetype,
+    ) -> Result<std::result::Result<Self, Plain>> {
+        // SAFETY: as for this function.
+        unsafe {
+            if kind == sys::ValueType::napi_number {
+                return f64::from_napi_value(env, value).map(Ok);
+            }
+            other(env, value, kind)
+        }
+    }
+}
+
+impl<T: Single> Single for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    unsafe fn read(
+        env: sys::napi_env,
+        value: sys::napi_value,
+        kind: sys::napi_valuetype,
+    ) -> Result<std::result::Result<Self, Plain>> {
+        if kind == sys::ValueType::napi_undefined {
+            return Ok(Ok(None));
+        }
+        // SAFETY: as for this function.
+        unsafe { T::read(env, value, kind) }.map(|read| read.map(Some))
+    }
+}
+
+/// What a value of a wrong type is called. An object is not looked into.
+unsafe fn other<T>(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    kind: sys::napi_valuetype,
+) -> Result<std::result::Result<T, Plain>> {
+    if kind == sys::ValueType::napi_object {
+        return Ok(Err(Plain::Map(Vec::new())));
+    }
+    // SAFETY: as for this function.
+    unsafe { Given::from_napi_value(env, value) }.map(|given| Err(given.0))
+}
+
+impl<T> TypeName for Argument<T> {
+    fn type_name() -> &'static str {
+        "unknown"
+    }
+    fn value_type() -> ValueType {
+        ValueType::Unknown
+    }
+}
+
+impl<T> ValidateNapiValue for Argument<T> {}
+
+impl<T: Single> FromNapiValue for Argument<T> {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        let mut kind = 0;
+        // SAFETY: napi passes the running call's environment and one of its arguments.
+        unsafe {
+            check_status!(sys::napi_typeof(env, value, &raw mut kind))?;
+            let value = T::read(env, value, kind)?;
+            Ok(Self { env, value })
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The bytes behind views and buffers, and the text of strings.
+
+use std::{ffi::c_void, ptr, slice};
+
+use moorline_core::options::{Budget, Excess};
+use napi::{Result, check_status, sys};
+
+/// What a typed array is, until Node-API has said it: a version that does not know a kind says nothing.
+const UNKNOWN_KIND: sys::napi_typedarray_type = -1;
+/// `Float16Array`, in versions of Node-API that have it.
+const FLOAT16_ARRAY: sys::napi_typedarray_type = 11;
+/// Text up to this length is read in one call.
+const SHORT_TEXT_BYTES: usize = 64;
+
+/// The bytes behind an `ArrayBuffer`, a typed array, a `Buffer` or a `DataView`, borrowed for the call.
+///
+/// Where they are those of a `SharedArrayBuffer`, another thread may write them while they are read here. Rust has no
+/// word for that, and neither has Node-API: there is no other way to such bytes. What is read then is what either
+/// thread has written, byte by byte, as it is in JavaScript; so nothing that was found out about the bytes (such as
+/// that they are UTF-8) may be relied on when they are looked at a second time. Whoever keeps them copies them first.
+///
+/// # Safety
+/// The slice must not be kept after the call, nor while JavaScript runs.
+pub(super) unsafe fn view_bytes<'a>(
+    env: sys::napi_env,
+    value: sys::napi_value,
+) -> Result<Option<&'a [u8]>> {
+    let (mut is, mut data, mut length) = (false, ptr::null_mut::<c_void>(), 0_usize);
+    // SAFETY: each getter is asked only after its probe said yes.
+    unsafe {
+        check_status!(sys::napi_is_typedarray(env, value, &raw mut is))?;
+        if is {
+            return typed_bytes(env, value);
+        }
+        check_status!(sys::napi_is_arraybuffer(env, value, &raw mut is))?;
+        if is {
+            check_status!(sys::napi_get_arraybuffer_info(
+                env,
+                value,
+                &raw mut data,
+                &raw mut length
+            ))?;
+            return Ok(Some(as_slice(data, length)));
+        }
+        check_status!(sys::napi_is_dataview(env, value, &raw mut is))?;
+        if is {
+            let (mut buffer, mut offset) = (ptr::null_mut(), 0);
+            check_status!(sys::napi_get_dataview_info(
+                env,
+                value,
+                &raw mut length,
+                &raw mut data,
+                &raw mut buffer,
+                &raw mut offset
+            ))?;
+            return Ok(Some(as_slice(data, length)));
+        }
+    }
+    Ok(None)
+}
+
+/// A typed array as Node-API describes it.
+struct Described {
+    kind: sys::napi_typedarray_type,
+    length: usize,
+    data: *mut c_void,
+    buffer: sys::napi_value,
+    offset: usize,
+}
+
+unsafe fn describe(env: sys::napi_env, value: sys::napi_value) -> Result<Described> {
+    let mut it = Described {
+        kind: UNKNOWN_KIND,
+        length: 0,
+        data: ptr::null_mut(),
+        buffer: ptr::null_mut(),
+        offset: 0,
+    };
+    // SAFETY: `value` is a typed array.
+    check_status!(unsafe {
+        sys::napi_get_typedarray_info(
+            env,
+            value,
+            &raw mut it.kind,
+            &raw mut it.length,
+            &raw mut it.data,
+            &raw mut it.buffer,
+            &raw mut it.offset,
+        )
+    })?;
+    Ok(it)
+}
+
+/// `None` for elements whose size cannot be found out.
+unsafe fn typed_bytes<'a>(env: sys::napi_env, value: sys::napi_value) -> Result<Option<&'a [u8]>> {
+    // SAFETY: `value` is a typed array; no JavaScript runs between the last description and the slice.
+    unsafe {
+        let it = describe(env, value)?;
+        if let Some(size) = element_bytes(it.kind) {
+            return Ok(Some(as_slice(it.data, it.length * size)));
+        }
+        // Node 24 has `Float16Array`, and no word for it.
+        let size = told_element_bytes(env, value)?;
+        let (it, mut room) = (describe(env, value)?, 0);
+        let known = sys::napi_get_arraybuffer_info(env, it.buffer, ptr::null_mut(), &raw mut room)
+            == sys::Status::napi_ok;
+        let length = it.length.saturating_mul(size);
+        let fits = known && size > 0 && it.offset.saturating_add(length) <= room;
+        Ok(fits.then(|| as_slice(it.data, length)))
+    }
+}
+
+const fn element_bytes(kind: sys::napi_typedarray_type) -> Option<usize> {
+    Some(match kind {
+        sys::TypedarrayType::int8_array
+        | sys::TypedarrayType::uint8_array
+        | sys::TypedarrayType::uint8_clamped_array => 1,
+        sys::TypedarrayType::int16_array | sys::TypedarrayType::uint16_array | FLOAT16_ARRAY => 2,
+        sys::TypedarrayType::int32_array
+        | sys::TypedarrayType::uint32_array
+        | sys::TypedarrayType::float32_array => 4,
+        sys::TypedarrayType::float64_array
+        | sys::TypedarrayType::bigint64_array
+        | sys::TypedarrayType::biguint64_array => 8,
+        _ => return None,
+    })
+}
+
+/// What the array itself says, which may be anything: the caller checks it against the buffer. 0 for nonsense.
+unsafe fn told_element_bytes(env: sys::napi_env, value: sys::napi_value) -> Result<usize> {
+    let (mut told, mut size) = (ptr::null_mut(), 0);
+    // SAFETY: the name ends with NUL; the pointers are to locals.
+    unsafe {
+        check_status!(sys::napi_get_named_property(
+            env,
+            value,
+            c"BYTES_PER_ELEMENT".as_ptr(),
+            &raw mut told
+        ))?;
+        let is_number =
+            sys::napi_get_value_uint32(env, told, &raw mut size) == sys::Status::napi_ok;
+        Ok(if is_number { size as usize } else { 0 })
+    }
+}
+
+/// An empty view may have a null pointer, which a slice must not.
+unsafe fn as_slice<'a>(data: *const c_void, length: usize) -> &'a [u8] {
+    if length == 0 {
+        return &[];
+    }
+    // SAFETY: Node-API reported `length` bytes at `data`, alive during the call.
+    unsafe { slice::from_raw_parts(data.cast(), length) }
+}
+
+/// A copy of bytes, within the budget.
+pub(super) fn copied(bytes: &[u8], budget: &mut Budget) -> std::result::Result<Vec<u8>, Excess> {
+    budget.take_bytes(bytes.len())?;
+    let mut copy = reserved(bytes.len())?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+/// Room for so many bytes: memory that the system does not give is no reason to end the process.
+fn reserved(length: usize) -> std::result::Result<Vec<u8>, Excess> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(length)
+        .map_err(|_| Excess::of_memory(length))?;
+    Ok(room)
+}
+
+/// The text of a string, within the budget.
+///
+/// # Safety
+/// `value` is a string of the running call.
+pub(super) unsafe fn read_text(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    budget: &mut Budget,
+) -> Result<std::result::Result<String, Excess>> {
+    let (mut short, mut length) = ([0_u8; SHORT_TEXT_BYTES], 0);
+    // SAFETY: Node writes at most as many bytes as it is told, the closing NUL included.
+    unsafe {
+        check_status!(sys::napi_get_value_string_utf8(
+            env,
+            value,
+            short.as_mut_ptr().cast(),
+            SHORT_TEXT_BYTES,
+            &raw mut length
+        ))?;
+        // A result that nearly fills the room may have been cut: a character takes up to four bytes.
+        if length + 4 < SHORT_TEXT_BYTES {
+            let text = budget.take_bytes(length).map(|()| &short[..length]);
+            return Ok(text.map(|text| String::from_utf8_lossy(text).into_owned()));
+        }
+        check_status!(sys::napi_get_value_string_utf8(
+            env,
+            value,
+            ptr::null_mut(),
+            0,
+            &raw mut length
+        ))?;
+        let room = budget
+            .take_bytes(length)
+            .and_then(|()| reserved(length + 1));
+        let mut text = match room {
+            Ok(room) => room,
+            Err(excess) => return Ok(Err(excess)),
+        };
+        check_status!(sys::napi_get_value_string_utf8(
+            env,
+            value,
+            text.as_mut_ptr().cast(),
+            length + 1,
+            &raw mut length
+        ))?;
+        text.set_len(length);
+        // Node-API gives valid UTF-8; where it did not, what is wrong is replaced.
+        Ok(Ok(String::from_utf8(text).unwrap_or_else(|wrong| {
+            String::from_utf8_lossy(wrong.as_bytes()).into_owned()
+        })))
+    }
+}

@@ -1461,7 +1461,7 @@ export interface ResultSet {
   rows: Row[];
   /** How many rows an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
-  /** The ROWID of the last inserted row; undefined for statements that insert nothing. */
+  /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
   lastInsertRowid: bigint | undefined;
   /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
   toJSON(): unknown;
@@ -1870,7 +1870,10 @@ export interface TursoPoolConfig {
   connectTimeoutMs?: number | undefined;
   /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
   queryTimeoutMs?: number | undefined;
-  /** How long a statement waits for another connection's lock on a file or on memory. Default 5000. */
+  /**
+   * How long a statement waits for another connection's lock on a file or on memory; never for a transaction that is open
+   * on memory. Default 5000.
+   */
   busyTimeoutMs?: number | undefined;
   /** How long a free connection is kept. Default 300 000. */
   idleTimeoutMs?: number | undefined;

@@ -35,7 +35,7 @@ export interface ResultSet {
   rows: Row[];
   /** How many rows an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
-  /** The ROWID of the last inserted row; undefined for statements that insert nothing. */
+  /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
   lastInsertRowid: bigint | undefined;
   /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
   toJSON(): unknown;
@@ -169,7 +169,10 @@ export interface Config {
   intMode?: IntMode | undefined;
   /** Connections, or requests to a server, at once. Default 20. */
   concurrency?: number | undefined;
-  /** How long a statement waits for another connection's lock on a file, in milliseconds. Default 5000. */
+  /**
+   * How long a statement waits for another connection's lock on a file or on memory, in milliseconds; never for a
+   * transaction that is open on memory. Default 5000.
+   */
   timeout?: number | undefined;
   /** How long a call waits for a free connection. Default 10 000. */
   connectionTimeoutMs?: number | undefined;

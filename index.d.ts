@@ -250,7 +250,7 @@ export declare class HealthMonitor extends Emitter {
   options(name: string): Required<HealthCheckOptions> | undefined;
   /**
    * From now on runs every check when it is due: `initialDelayMs` after it was registered, which is at once unless that
-   * is given, then every `intervalMs`. Does not keep the process alive.
+   * is given, then every `intervalMs`. Does not keep the process alive, but goes on, and keeps the monitor, until `stop`.
    */
   start(): void;
   /** Ends the periodic runs; those in progress come to their end. */
@@ -291,7 +291,8 @@ export type Logger = {
 };
 /**
  * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
- * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`.
+ * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`. What a logger throws, or rejects with, disturbs
+ * nobody; the first time it is told on stderr.
  */
 export declare function setLogger(next: Logger | undefined): void;
 /** Where a connection is in its life. `degraded` works, with a complaint. */
@@ -676,7 +677,7 @@ declare abstract class ConnectionLife extends Emitter {
   /** Hears every change of the health. */
   onHealthChange(handler: (health: ConnectionHealth, before: ConnectionHealth) => unknown): () => void;
   /** Tells an event of your own, or of the connection. */
-  emitEvent(eventType: string, { data, severity, message }?: ConnectionEventOptions): void;
+  emitEvent(eventType: string, options?: ConnectionEventOptions): void;
 }
 /**
  * What all connections have in common: state, health, events, figures, a circuit breaker, a rate limit and retries.
@@ -732,20 +733,26 @@ declare class BodyStream implements AsyncIterableIterator<Uint8Array> {
   toReadableStream(): ReadableStream$1<Uint8Array>;
   [Symbol.asyncIterator](): this;
 }
-/** An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. */
+/**
+ * An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. Printed and as
+ * JSON it shows its status and its URL without the query.
+ */
 export declare class HTTPResponse {
   #private;
   /** The status code. */
   readonly status: number;
-  /** The URL it came from, after redirects. */
-  readonly url: string;
+  /** The URL it came from, after redirects, without user and password. */
+  get url(): string;
   /** Whether the status is between 200 and 299. */
   get ok(): boolean;
   /** The usual words for the status. */
   get statusText(): string;
   /** The headers by name in lower case; a repeated one is joined with a comma, `set-cookie` is a list. */
   get headers(): ResponseHeaders;
-  /** The body: parsed when it says it is JSON (`undefined` when empty), else as text. Throws when it is no JSON. */
+  /**
+   * The body: parsed when its type is JSON (`application/json`, `text/json`, `…+json`; `undefined` when it is empty or
+   * blank), else as text. Throws when it is no JSON.
+   */
   get data(): any;
   /** The body as text, by the charset it names, else UTF-8. */
   text(): string;
@@ -758,7 +765,16 @@ export declare class HTTPResponse {
    * end must be closed, by leaving the loop or with `cancel()`.
    */
   get stream(): BodyStream;
+  toJSON(): {
+    status: number;
+    url: string;
+  };
 }
+type QueryValue = string | number | boolean | bigint | Date | null | undefined;
+type QueryInit =
+  | string
+  | Iterable<readonly [string, QueryValue | readonly QueryValue[]]>
+  | Readonly<Record<string, QueryValue | readonly QueryValue[]>>;
 interface HttpCallSettings {
   /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
   timeoutMs?: number | undefined;
@@ -780,41 +796,47 @@ interface HttpRequest {
   method?: string | undefined;
   url: string | URL;
   headers?: HeadersInit | undefined;
-  /** Added to the URL's own; arrays repeat the key, `undefined` is left out. */
-  query?: Record<string, QueryValue | readonly QueryValue[]> | undefined;
   /**
-   * A string or bytes as they are, a stream, async iterable or `Blob` piece by piece, `URLSearchParams` and `FormData` as
-   * a form, anything else as JSON.
+   * Added to the URL's own: an object, pairs, a `URLSearchParams`, a `Map`, or text as it is. Arrays repeat the key,
+   * `undefined` is left out, a `Date` is written in ISO.
+   */
+  query?: QueryInit | undefined;
+  /**
+   * A string or bytes as they are, a stream, iterator, async iterable or `Blob` piece by piece, `URLSearchParams` and
+   * `FormData` as a form, any other plain value as JSON.
    */
   body?: unknown;
   /** Hands the answer over when its head is there, with the body in `stream`. */
   stream?: boolean | undefined;
   settings?: HttpCallSettings | undefined;
 }
-type QueryValue = string | number | boolean | bigint | null | undefined;
 /** A request; its `url` is appended to that of the connection. */
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
-  /** A path below the connection's URL, or an absolute URL: another origin gets none of the connection's credentials. */
+  /** A path below the connection's URL, or an absolute URL: another origin gets only harmless ones of `customHeaders`. */
   url?: string | URL | undefined;
   /** In place of the connection's `timeout`, in milliseconds. */
   timeoutMs?: number | undefined;
+  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  maxRedirects?: number | undefined;
 }
+type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
+type SentRequest<Method> = ConnectionRequest & {
+  method: Method;
+  url: string | URL;
+};
 /**
  * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
  *
- * `connect` only marks it as ready. `send` takes either a request, a value with an HTTP method in `method`, and gives the
- * {@link HTTPResponse} whatever its status, or `null` when no answer came; or any other value, which is POSTed as
- * JSON, and gives whether the status was below 500. `request` is the form that rejects.
+ * `connect` only marks it as ready. `send` takes either a request, a value with an HTTP method in `method` and a `url`, and
+ * gives the {@link HTTPResponse} whatever its status, or `null` when no answer came; or any other value, which is POSTed,
+ * and gives whether the status was between 200 and 299. `request` is the form that rejects.
  */
 export declare class HTTPConnection extends BaseConnection {
   #private;
   /** @throws TypeError `HTTP connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);
-  send(
-    request: ConnectionRequest & {
-      method: string;
-    },
-  ): Promise<HTTPResponse | null>;
+  send(request: SentRequest<RequestMethod | Lowercase<RequestMethod>>): Promise<HTTPResponse | null>;
+  send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
   send(data: unknown): Promise<boolean>;
   /**
    * Sends a request and gives the answer, whatever its status.
@@ -823,7 +845,10 @@ export declare class HTTPConnection extends BaseConnection {
    * written. Aborting `signal` rejects with its reason.
    */
   request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse>;
-  /** The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. */
+  /**
+   * The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. JSON
+   * that cannot be parsed is text, with an `error` event.
+   */
   receive(): Promise<any>;
   protected receiveImpl(): Promise<unknown>;
   /** Never called: `send` is written anew. */
@@ -870,8 +895,11 @@ export interface ConnectionStatistics extends ConnectionInfo {
 /** Connections in groups: opened, checked and recovered together. `stop` leaves them open. */
 export declare class ConnectionManager {
   #private;
-  /** @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000. */
-  constructor({ healthCheckIntervalMs }?: { healthCheckIntervalMs?: number });
+  /**
+   * @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000; `Infinity`: none.
+   * @throws RangeError for an interval that is none.
+   */
+  constructor(options?: { healthCheckIntervalMs?: number | undefined });
   /** Adds a connection. One that is here already stays where it is. */
   addConnection(connection: BaseConnection, group?: string): void;
   /** Forgets a connection, and leaves it open. False when it was not here. */
@@ -1186,7 +1214,7 @@ declare abstract class CountedRetry extends RetryStrategy {
    * abort, and a {@link MoorlineError} that is not `retryable`, are not repeated. Aborting `signal` rejects at once
    * with its reason, also during a wait.
    */
-  execute<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  execute<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
   /** The options in force; times in milliseconds. */
   options(): Record<string, unknown>;
 }
@@ -1295,7 +1323,7 @@ export declare class CircuitBreaker extends Emitter {
    * Runs `fn` unless the breaker is open, and counts how it ends. Its value and its error come out unchanged; a
    * refused call rejects with {@link CircuitBreakerError}.
    */
-  run<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
   /** The state now. */
   get state(): CircuitState;
   /** The state with its counters. */
@@ -1303,7 +1331,7 @@ export declare class CircuitBreaker extends Emitter {
   /** The options in force. */
   options(): Record<string, unknown>;
   /** Opens it, as if it had failed too often. With `hold` it stays open until somebody closes it. */
-  open({ hold }?: { hold?: boolean }): void;
+  open(options?: { hold?: boolean | undefined }): void;
   /** Lets probes through at once. */
   halfOpen(): void;
   /** Closes it and forgets the failures. */
@@ -1416,7 +1444,7 @@ export declare class Policy extends Emitter {
    *
    * Aborting `signal` rejects at once with its reason, also between two attempts.
    */
-  run<T>(fn: Guarded<T>, { signal }?: CallOptions): Promise<T>;
+  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
   /** The state of its breaker, if it has one. */
   breaker(): CircuitSnapshot | undefined;
   /** The options in force, with every default. A part that is off is `false`. */
@@ -1482,7 +1510,7 @@ export interface ResultSet {
   rows: Row[];
   /** How many rows an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
-  /** The ROWID of the last inserted row; undefined for statements that insert nothing. */
+  /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
   lastInsertRowid: bigint | undefined;
   /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
   toJSON(): unknown;
@@ -1504,7 +1532,10 @@ export type BatchStatement = InStatement | [sql: string, args?: InArgs];
  * what was not committed. `await using` does the last.
  */
 export interface Transaction {
-  /** Whether it has ended. */
+  /**
+   * Whether it has ended: also when a statement such as `COMMIT` or `INSERT OR ROLLBACK` has ended it, but for a
+   * server's, which is not asked.
+   */
   readonly closed: boolean;
   /** Runs one statement in the transaction. */
   execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
@@ -1888,7 +1919,10 @@ export interface TursoPoolConfig {
   connectTimeoutMs?: number | undefined;
   /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
   queryTimeoutMs?: number | undefined;
-  /** How long a statement waits for another connection's lock on a file or on memory. Default 5000. */
+  /**
+   * How long a statement waits for another connection's lock on a file or on memory; never for a transaction that is open
+   * on memory. Default 5000.
+   */
   busyTimeoutMs?: number | undefined;
   /** How long a free connection is kept. Default 300 000. */
   idleTimeoutMs?: number | undefined;
@@ -2005,7 +2039,7 @@ export interface WebhookReplayStore {
 export declare class MemoryReplayStore implements WebhookReplayStore {
   #private;
   /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
-  constructor({ capacity }?: { capacity?: number | undefined });
+  constructor(options?: { capacity?: number | undefined });
   remember(key: string, ttlMs: number): boolean;
   /** Forgets a request, by its result's `replayKey`. */
   forget(key: string): void;
@@ -2244,6 +2278,11 @@ export interface VerifiedRequest extends IncomingMessage {
  * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
  * `rawBody` and the result as `webhook`; answers challenges by itself, and to all others 413 (too large), 500 (a body
  * parser came first) or 401. Mount it before any body parser.
+ *
+ * `next` is called once. What it throws, or rejects with, is logged and answered with 500; frameworks catch that
+ * themselves. A request that somebody else has answered meanwhile is not answered again.
+ *
+ * @throws RangeError for an option that is out of range.
  */
 export declare function webhookMiddleware(
   verifier: WebhookVerifier,

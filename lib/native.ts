@@ -15,6 +15,7 @@ export type {
   HttpCallOptions,
   HttpEngine,
   LibsqlPool,
+  ObjectPool,
   Socket,
   WebSocketClient,
 } from '../dist/native';

@@ -1,6 +1,7 @@
 import { call } from './call';
 import { dress, type MoorlineError } from './error';
 import { native } from './native';
+import { startTimer } from './timer';
 
 /** What an {@link EventStreamCursor} is made from. */
 export interface EventStreamCursorOptions {
@@ -58,7 +59,7 @@ export class EventStreamCursor {
       unwritten.add(this);
       watchExit();
       // Not an immediate: it would keep a process alive on a stream that never pauses, and unreferenced wait for other events.
-      setTimeout(() => this.#tell()).unref();
+      startTimer(() => this.#tell(), 0).unref();
     }
     this.#id = id;
   }

@@ -103,8 +103,9 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
   /** @internal */
   protected override handled(event: SSEEvent, taken: boolean | Promise<boolean>): void {
     if (!this.#progress) return;
-    if (typeof taken === 'object') void taken.then((later) => settle(event, later));
-    else settle(event, taken);
+    const settled = (all: boolean) => settle(event, all);
+    if (typeof taken === 'object') taken.then(settled, () => settled(false));
+    else settled(taken);
   }
 
   protected override async disconnectImpl(): Promise<boolean> {

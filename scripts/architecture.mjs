@@ -16,7 +16,7 @@ const SERVICE_IMPORTS = {
   sse: ['http'],
 };
 /** Modules of crates/services every service may use: they drive core's machines, and reach hosts. */
-const DRIVERS = ['dial', 'inbox', 'pool', 'pipeline'];
+const DRIVERS = ['blocking', 'dial', 'inbox', 'pool', 'pipeline'];
 
 const files = (directory, ...extensions) =>
   readdirSync(join(root, directory), { withFileTypes: true, recursive: true })

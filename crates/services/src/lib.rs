@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blocking;
 pub mod dial;
 pub mod http;
 pub mod inbox;

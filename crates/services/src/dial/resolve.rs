@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use tokio::{sync::Semaphore, task};
+use tokio::sync::Semaphore;
+
+use crate::blocking::blocking;
 
 /// The system's resolver cannot be interrupted: a look-up that hangs keeps its thread. So many may hang, and
 /// there are threads left for other work.
@@ -30,9 +32,9 @@ pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
             .to_socket_addrs()
             .map(Iterator::collect::<Vec<_>>)
     };
-    task::spawn_blocking(look_up)
+    blocking(look_up)
         .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
+        .unwrap_or_else(|failure| Err(io::Error::other(failure)))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const SERVICE_IMPORTS = {
   sse: ['http'],
 };
 /** Modules of crates/services every service may use: they drive core's machines, reach hosts, and write headers. */
-const DRIVERS = ['dial', 'header', 'inbox', 'pool', 'pipeline'];
+const DRIVERS = ['blocking', 'dial', 'header', 'inbox', 'pool', 'pipeline'];
 
 const files = (directory, ...extensions) =>
   readdirSync(join(root, directory), { withFileTypes: true, recursive: true })

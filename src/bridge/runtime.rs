@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use moorline_core::error::{Failure, Kind, Outcome};
+use moorline_core::error::{Failure, Outcome};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Measured: one worker settles more promises per CPU second than two, and nothing on it blocks.
@@ -46,9 +46,7 @@ fn start() -> Outcome<Runtime> {
         Ok(Err(error)) => error.to_string(),
         Err(panic) => panic.downcast_ref::<String>().cloned().unwrap_or_default(),
     };
-    let refused = Failure::new(Kind::Overloaded, "the system refused a thread")
-        .with_code("EAGAIN")
-        .with_cause(why, None);
+    let refused = Failure::refused_thread().with_cause(why, None);
     Err(refused.during("moorline", "start"))
 }
 

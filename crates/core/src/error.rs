@@ -14,7 +14,7 @@ pub enum Kind {
     CircuitOpen,
     /// A rate limit refused the call, ours or the server's (429).
     RateLimited,
-    /// A bounded queue or bulkhead was full.
+    /// A bounded queue or bulkhead was full, or the system refused a thread.
     Overloaded,
     /// No pooled connection became free in time.
     PoolTimeout,
@@ -212,6 +212,11 @@ impl Failure {
         Self::new(Kind::Closed, "the caller aborted the call")
             .with_code("ABORT_ERR")
             .with_delivery(Delivery::Unknown)
+    }
+
+    /// The system granted no thread, so nothing was done. A later call may find one.
+    pub fn refused_thread() -> Self {
+        Self::new(Kind::Overloaded, "the system refused a thread").with_code("EAGAIN")
     }
 
     /// The sentence, where a service has its own for it.

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blocking;
 pub mod dial;
 mod header;
 pub mod http;

@@ -14,6 +14,7 @@ use std::{
     thread,
 };
 
+use moorline_core::error::Failure;
 use reqwest::dns;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -141,8 +142,8 @@ impl Resolver {
             this.end(&of, (this.look_up)(&of));
         };
         let thread = thread::Builder::new().name("moorline-names".to_owned());
-        if let Err(refused) = thread.spawn(work) {
-            self.end(name, Err(refused));
+        if thread.spawn(work).is_err() {
+            self.end(name, Err(io::Error::other(Failure::refused_thread())));
         }
     }
 

@@ -6,11 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use moorline_core::error::{Failure, Kind, Outcome};
+use moorline_core::error::Outcome;
 use rustls::ClientConfig;
-use tokio::{task, time::Instant};
+use tokio::time::Instant;
 
 use super::tls::TlsOptions;
+use crate::blocking::blocking;
 
 /// The files are looked at no more often than this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -71,12 +72,7 @@ impl Secure {
         }
         let (options, known) = (self.options.clone(), self.state().configs.clone());
         // Reads files, and parses some 140 certificates when the system's roots are loaded.
-        let built = task::spawn_blocking(move || rebuilt(&options, known))
-            .await
-            .unwrap_or_else(|error| {
-                let message = "the TLS configuration was not built";
-                Err(Failure::new(Kind::Internal, message).with_cause(error.to_string(), None))
-            })?;
+        let built = blocking(move || rebuilt(&options, known)).await??;
         let mut state = self.state();
         state.configs = Some(Arc::clone(&built));
         state.looked = Some(Instant::now());

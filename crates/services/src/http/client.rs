@@ -9,11 +9,14 @@ use bytes::{Bytes, BytesMut};
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use reqwest::{Client, Request, Response, redirect};
 use rustls::ClientConfig;
-use tokio::{sync::OnceCell, task};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::error::{Phase, failure};
-use crate::dial::{DialOptions, Proxy, SystemNames, TlsOptions};
+use crate::{
+    blocking::blocking,
+    dial::{DialOptions, Proxy, SystemNames, TlsOptions},
+};
 
 /// An idle connection is closed after this time: sooner than the 60 s after which usual load balancers do it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -90,12 +93,7 @@ impl HttpClient {
     async fn build_secure(&self) -> Outcome<Client> {
         let tls = self.options.tls.clone();
         // Loading the roots reads files and parses some 140 certificates.
-        let config = task::spawn_blocking(move || tls.client_config())
-            .await
-            .map_err(|error| {
-                Failure::new(Kind::Internal, "the TLS configuration was not built")
-                    .with_cause(error.to_string(), None)
-            })??;
+        let config = blocking(move || tls.client_config()).await??;
         self.build(config)
     }
 

@@ -1,7 +1,8 @@
 //! Where the bodies of large answers are read.
 
-use moorline_core::error::{Failure, Kind, Outcome};
-use tokio::task;
+use moorline_core::error::Outcome;
+
+use crate::blocking::blocking;
 
 /// Above this size, reading or writing JSON takes longer than a millisecond.
 const LARGE_BYTES: usize = 64 << 10;
@@ -14,10 +15,5 @@ pub(crate) async fn off_runtime<T: Send + 'static>(
     if bytes < LARGE_BYTES {
         return work();
     }
-    task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(
-            Failure::new(Kind::Internal, "moorline stopped this call by a defect")
-                .with_cause(error.to_string(), None),
-        )
-    })
+    blocking(work).await?
 }

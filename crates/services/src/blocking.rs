@@ -1,0 +1,33 @@
+//! Work for the runtime's blocking threads, where the system may refuse one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use moorline_core::error::{Failure, Kind, Outcome};
+use tokio::task;
+
+/// Does `work` where it may block, or take long.
+///
+/// tokio panics when it has no blocking thread and the system grants it none: that is no defect of the work.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Outcome<T> {
+    let Ok(task) = catch_unwind(AssertUnwindSafe(|| task::spawn_blocking(work))) else {
+        return Err(Failure::refused_thread());
+    };
+    task.await.map_err(|error| {
+        Failure::new(Kind::Internal, "moorline stopped this call by a defect")
+            .with_cause(error.to_string(), None)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_gives_its_value_and_a_panic_is_a_defect() {
+        assert_eq!(blocking(|| 7).await, Ok(7));
+        let failed = blocking(|| assert_eq!(1, 2)).await.unwrap_err();
+        assert_eq!(failed.kind, Kind::Internal);
+    }
+}

@@ -1,6 +1,7 @@
 // WebSocketConnection: open, send, receive, lost and found again, against `ws` and a proxy that misbehaves.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test, type TestContext } from 'node:test';
+import { runInNewContext } from 'node:vm';
 
 import { type MoorlineError, setLogger, WebSocketConnection } from 'moorline';
 
@@ -117,6 +118,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
         [Buffer.from([1, 2]), Buffer.from([1, 2])],
         [new Uint8Array([3]).buffer, Buffer.from([3])],
         [new Uint16Array([1]), Buffer.from([1, 0])],
+        [runInNewContext('new Uint8Array([4]).buffer'), Buffer.from([4])],
       ];
       for (const [sent, received] of cases) {
         assert.equal(await connection.send(sent), true);
@@ -128,8 +130,9 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       const { connection, heard } = await open({ circuitBreakerThreshold: 1 });
       const circle: Record<string, unknown> = {};
       circle['self'] = circle;
-      for (const data of [circle, undefined, () => 1, 10n]) assert.equal(await connection.send(data), false);
-      assert.deepEqual([heard.count('error'), heard.count('circuit_breaker_opened')], [4, 0]);
+      const refused = [circle, undefined, () => 1, 10n, new Map([[1, 2]]), new Headers(), new Blob(['x'])];
+      for (const data of refused) assert.equal(await connection.send(data), false);
+      assert.deepEqual([heard.count('error'), heard.count('circuit_breaker_opened')], [refused.length, 0]);
       assert.equal(await connection.send('fine'), true);
     });
 

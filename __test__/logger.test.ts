@@ -144,3 +144,9 @@ test("a logger's methods are called as methods", () => {
     setLogger(undefined);
   }
 });
+
+test('what is no logger is refused', () => {
+  for (const given of ['x', null, 1]) {
+    assert.throws(() => setLogger(given as never), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
+  }
+});

@@ -1,3 +1,4 @@
+import { invalidType } from './invalid';
 import { messageOf } from './message';
 import { onRejection } from './rejection';
 
@@ -71,8 +72,11 @@ let hasFailed = false;
  * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
  * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`. What a logger throws, or rejects with, disturbs
  * nobody; the first time it is told on stderr.
+ *
+ * @throws TypeError when it is no object.
  */
 export function setLogger(next: Logger | undefined): void {
+  if (next !== undefined && (typeof next !== 'object' || next === null)) throw invalidType('logger', 'an object', next);
   logger = next;
   threshold = undefined;
   hasFailed = false;

@@ -1,5 +1,7 @@
 import { MoorlineError } from '../error';
+import { bodyOf } from '../http-body';
 import { headerPairs } from '../http-headers';
+import { wrongType } from '../invalid';
 import { native } from '../native';
 import { SocketTransport, type SocketClosed } from '../websocket';
 import { requireUrl, type ConnectionConfig } from './config';
@@ -114,12 +116,11 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
 }
 
 function encode(data: unknown): string | Uint8Array {
-  if (typeof data === 'string' || data instanceof Uint8Array) return data;
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  const json = JSON.stringify(data) as string | undefined;
-  if (json === undefined) throw new TypeError(`data must be text, bytes or a JSON value, got ${typeof data}`);
-  return json;
+  if (data === null) return 'null';
+  const { body, source } = bodyOf(data, 'data');
+  // A message is sent whole.
+  if (body === undefined || source) throw wrongType('data', 'text, bytes or a JSON value', data);
+  return body;
 }
 
 function lossOf({ code, reason, error }: SocketClosed): MoorlineError {

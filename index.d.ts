@@ -293,6 +293,8 @@ export type Logger = {
  * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
  * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`. What a logger throws, or rejects with, disturbs
  * nobody; the first time it is told on stderr.
+ *
+ * @throws TypeError when it is no object.
  */
 export declare function setLogger(next: Logger | undefined): void;
 /** Where a connection is in its life. `degraded` works, with a complaint. */

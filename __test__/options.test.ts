@@ -50,6 +50,10 @@ const CALLS: Record<string, (given: never) => unknown> = {
     const cursor = { url: ':memory:', name: 'a', ...(given as object) };
     return new SSEConnection({ ...quiet, customOptions: { cursor } });
   },
+  'HTTPConnection, in its customOptions': (given) => new HTTPConnection({ ...quiet, customOptions: given }),
+  'WebSocketConnection, in its customOptions': (given) =>
+    new WebSocketConnection({ ...quiet, url: 'ws://h', customOptions: given }),
+  'SSEConnection, in its customOptions': (given) => new SSEConnection({ ...quiet, customOptions: given }),
   'connection.emitEvent': (given) => new HTTPConnection(quiet).emitEvent('own', given),
   'new ConnectionManager': (given) => new ConnectionManager(given),
   'new ConnectionPool': (given) => new ConnectionPool(given, work),
@@ -142,6 +146,11 @@ describe('a key that a call does not know', () => {
       assert.match(error.message, /(^|\.)unheardOf is not a known option$/);
     });
   }
+
+  test("of a subclass' own is its own business", () => {
+    class Own extends SSEConnection {}
+    assert.equal(new Own({ ...quiet, customOptions: { unheardOf: 1 } }).getStatus().state, 'disconnected');
+  });
 
   test('is in a result where a call never throws', async () => {
     const result = verifier().verifyRequest({ headers: {}, body: '', unheardOf: 1 } as never);

@@ -68,7 +68,10 @@ describe('a cursor', () => {
   });
 
   test('is refused at once where it cannot be', () => {
-    assert.throws(() => new EventStreamCursor({ url: 'ftp://h', name: 'x' }, unexpected), /options\.url/);
+    assert.throws(
+      () => new EventStreamCursor({ url: 'ftp://h', name: 'x' }, unexpected),
+      /options\.customOptions\.cursor\.url /,
+    );
     assert.throws(() => new EventStreamCursor({ url: 'file:x', name: '' }, unexpected), /cursor\.name/);
   });
 });

@@ -1,5 +1,7 @@
 import { call } from './call';
 import { dress, type MoorlineError } from './error';
+import { invalidValue, wrongType } from './invalid';
+import { isPlainObject } from './known-options';
 import { native } from './native';
 import { startTimer } from './timer';
 
@@ -39,12 +41,10 @@ export class EventStreamCursor {
    * `onLost` hears of a write that failed while nobody waited for it, and of a stored id that no request can carry.
    * Nothing is opened yet.
    */
-  constructor({ name, ...database }: EventStreamCursorOptions, onLost: (error: MoorlineError) => void) {
-    if (typeof name !== 'string' || name === '') {
-      throw Object.assign(new TypeError('cursor.name must be a string that is not empty'), {
-        code: 'ERR_INVALID_ARG_TYPE',
-      });
-    }
+  constructor(options: EventStreamCursorOptions, onLost: (error: MoorlineError) => void) {
+    if (!isPlainObject(options)) throw wrongType('options.customOptions.cursor', 'an object', options);
+    const { name, ...database } = options;
+    if (name === '') throw invalidValue('options.customOptions.cursor.name must not be empty');
     this.#cursor = native.sseCursorOpen(database, name, (failure) => onLost(dress(failure) as MoorlineError));
   }
 

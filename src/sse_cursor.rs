@@ -12,6 +12,9 @@ use crate::bridge::{
     throw_failure,
 };
 
+/// Where users write the options of a cursor.
+const PATH: &str = "options.customOptions.cursor";
+
 /// A cursor and the database it is kept in.
 pub struct EventStreamCursor {
     cursor: Arc<Cursor>,
@@ -27,8 +30,8 @@ pub fn sse_cursor_open(
     name: Argument<String>,
     #[napi(ts_arg_type = "(failure: string) => void")] lost: Callback,
 ) -> Result<Handle<EventStreamCursor>> {
-    let name = name.named("cursor.name")?;
-    let config = LibsqlCursors::config(&options.0).map_err(|error| throw(&env, &error))?;
+    let name = name.named(&format!("{PATH}.name"))?;
+    let config = LibsqlCursors::config(PATH, &options.0).map_err(|error| throw(&env, &error))?;
     let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     let store = LibsqlCursors::open(config, runtime.clone(), ended(&env)?);
     let store = Arc::new(store.map_err(|failure| throw_failure(&env, failure))?);

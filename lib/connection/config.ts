@@ -2,6 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import type { LogLevel } from '../logger';
 import { invalidType, invalidValue } from '../invalid';
+import { checkOptions } from '../known-options';
 import { native } from '../native';
 import { redacted } from './redaction';
 import type { ConnectionType, RecoveryStrategy, SecurityLevel } from './state';
@@ -128,6 +129,19 @@ const LIMITS = ['timeout', 'keepAlive', 'healthCheckInterval', 'healthCheckTimeo
  */
 export function resolveConfig(given: ConnectionConfig, type: ConnectionType): ResolvedConnectionConfig {
   return resolve(given, variablesOf(process.env), type, given.name ?? type) as ResolvedConnectionConfig;
+}
+
+/**
+ * @internal Refuses a key of `customOptions` that nobody would look at: a subclass may have some of its own, a class of
+ * this package has not.
+ */
+export function checkCustomOptions(
+  connection: { constructor: unknown },
+  type: unknown,
+  customOptions: Readonly<Record<string, unknown>>,
+  known: Readonly<Record<string, true>>,
+): void {
+  if (connection.constructor === type) checkOptions('options.customOptions', customOptions, known);
 }
 
 /** @internal The URL that a connection cannot do without; `service` is what its kind is called. */

@@ -9,7 +9,7 @@ import { checkOptions, type KnownOptions } from '../known-options';
 import { native } from '../native';
 import { isOpen } from './adopted';
 import { BaseConnection } from './base';
-import { requireUrl, type ConnectionConfig } from './config';
+import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
 import { Fallback } from './fallback';
 import { isUnreachable, UnhappyAnswer } from './failures';
 import { ConnectionType } from './state';
@@ -66,6 +66,7 @@ export class HTTPConnection extends BaseConnection {
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.HTTP);
     requireUrl(this.config, 'HTTP');
+    checkCustomOptions(this, HTTPConnection, this.config.customOptions, {});
     const probe = async (url: string, signal: AbortSignal) =>
       (await this.#answers(url, this.config.healthCheckTimeout, signal)).isHealthy;
     this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>

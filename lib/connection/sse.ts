@@ -4,7 +4,7 @@ import { log } from '../logger';
 import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse';
 import { EventStreamCursor, type EventStreamCursorOptions } from '../sse-cursor';
 import { Deliveries } from '../sse-deliveries';
-import { requireUrl, type ConnectionConfig } from './config';
+import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
 import { LastingConnection, type Line, type LineListener, type MessageOptions } from './lasting';
 import { ConnectionType } from './state';
 import { traceHeaders } from './trace';
@@ -48,9 +48,10 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.SSE);
     requireUrl(this.config, 'SSE');
+    checkCustomOptions(this, SSEConnection, this.config.customOptions, { cursor: true, lastEventId: true });
     const { cursor, lastEventId } = this.config.customOptions;
     if (lastEventId !== undefined) this.#position = checkedId(lastEventId, 'options.customOptions.lastEventId');
-    if (cursor) this.#progress = this.#follow(cursor as EventStreamCursorOptions);
+    if (cursor !== undefined) this.#progress = this.#follow(cursor as EventStreamCursorOptions);
   }
 
   /** The id after which the next connection goes on; empty when there was none. */

@@ -4,7 +4,7 @@ import { headerPairs } from '../http-headers';
 import { wrongType } from '../invalid';
 import { native } from '../native';
 import { SocketTransport, type SocketClosed } from '../websocket';
-import { requireUrl, type ConnectionConfig } from './config';
+import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
 import { LastingConnection, type Line, type LineListener } from './lasting';
 import { ConnectionType } from './state';
 import { traceHeaders } from './trace';
@@ -27,6 +27,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.WEBSOCKET);
     requireUrl(this.config, 'WebSocket');
+    checkCustomOptions(this, WebSocketConnection, this.config.customOptions, { protocols: true });
   }
 
   /** The sub-protocol that the server chose, or an empty string. */

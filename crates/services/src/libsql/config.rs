@@ -122,8 +122,13 @@ pub struct Config {
 impl Config {
     /// Reads a user's options. `production` turns leak reports off by default.
     pub fn read(value: &Plain, face: Face, production: bool) -> Read<Self> {
+        Self::read_at("options", value, face, production)
+    }
+
+    /// The same for options that stand at `path` among others.
+    pub fn read_at(path: &str, value: &Plain, face: Face, production: bool) -> Read<Self> {
         let value = &face.unlimited_as_largest(value);
-        let options = Options::new("options", value)?;
+        let options = Options::new(path, value)?;
         for (key, reason) in REFUSED {
             if options
                 .value(key)

@@ -33,12 +33,12 @@ pub struct LibsqlCursors {
 
 impl LibsqlCursors {
     /// Reads where the database is: the options of a pool, whose calls come one after the other.
-    pub fn config(options: &Plain) -> Read<Config> {
+    pub fn config(path: &str, options: &Plain) -> Read<Config> {
         let mut options = options.clone();
         if let Plain::Map(entries) = &mut options {
             entries.push(("poolSize".to_owned(), Plain::Number(1.0)));
         }
-        Config::read(&options, Face::Pool, true)
+        Config::read_at(path, &options, Face::Pool, true)
     }
 
     /// A store. What runs when `ended` fires is cut off.

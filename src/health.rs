@@ -4,19 +4,22 @@
 //! JSON texts with the members users see; only times are numbers that `lib/` turns into dates.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 use moorline_core::{
-    health::{Answer, Begun, CheckConfig, CheckResult, Completed, Monitor, RunId},
+    health::{Answer, Begun, CheckConfig, Monitor, RunId},
     limit::Limit,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use crate::bridge::{Argument, Given, Handle, throw};
+use crate::{
+    bridge::{Argument, Given, Handle, throw},
+    health_text::{epoch_ms, ms, of_completed, of_config, of_result, of_results},
+};
 
 /// What a handle to a monitor holds.
 pub struct HealthMonitor(Mutex<Monitor>);
@@ -84,20 +87,6 @@ pub fn health_options(
         Some(name) => monitor.config(&name),
     };
     Ok(config.map(of_config))
-}
-
-fn of_config(config: &CheckConfig) -> String {
-    json!({
-        "critical": config.critical,
-        "timeoutMs": config.timeout.as_ms(),
-        "intervalMs": config.interval.as_ms(),
-        "initialDelayMs": ms(config.initial_delay),
-        "degradedAboveMs": config.degraded_above.as_ms(),
-        "fall": config.fall,
-        "rise": config.rise,
-        "historyCapacity": config.history_capacity,
-    })
-    .to_string()
 }
 
 /// Begins a run, or joins the one in progress; `null` when the name is not known.
@@ -223,38 +212,4 @@ pub fn health_stats(monitor: Handle<HealthMonitor>, name: Argument<String>) -> R
         "lastChange": stats.last_change.map(epoch_ms),
     });
     Ok(shown.to_string())
-}
-
-fn of_completed(completed: &Completed) -> String {
-    let change = completed.change.map(|change| {
-        let from = change.from.map_or("unknown", |status| status.as_str());
-        json!({ "from": from, "to": change.to.as_str() })
-    });
-    json!({ "result": of_result(&completed.result), "change": change }).to_string()
-}
-
-fn of_results(results: &[Arc<CheckResult>]) -> Json {
-    results.iter().map(|result| of_result(result)).collect()
-}
-
-fn of_result(result: &CheckResult) -> Json {
-    json!({
-        "name": &*result.name,
-        "status": result.status.as_str(),
-        "healthy": result.status.is_up(),
-        "timestamp": epoch_ms(result.timestamp),
-        "latencyMs": ms(result.latency),
-        "error": result.error,
-        "metadata": result.metadata,
-    })
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
-/// Whole milliseconds since the epoch, as a `Date` holds them.
-fn epoch_ms(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis() as u64
 }

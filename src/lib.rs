@@ -19,6 +19,7 @@ mod connection;
 mod connection_policy;
 mod guarded;
 mod health;
+mod health_text;
 mod http;
 mod http_text;
 mod libsql;

@@ -34,12 +34,14 @@ pub fn connection_config(
     variables: Given,
     kind: Given,
 ) -> Result<String> {
-    let kind = match &kind.0 {
-        Plain::Text(kind) => Some(kind.as_str()),
-        // What it is instead is found out where the option is read.
-        _ => None,
+    let read = |kind| ConnectionConfig::read(&options.0, &variables.0, kind);
+    let config = match &kind.0 {
+        Plain::Text(kind) => read(Some(kind)),
+        Plain::Undefined => read(None),
+        // Where it is the option's own value, reading the option says so.
+        other => read(None).and(Err(OptionError::wrong_type("type", "a string", other))),
     };
-    ConnectionConfig::read(&options.0, &variables.0, kind)
+    config
         .map(|config| config.describe().to_string())
         .map_err(|error| throw(&env, &error))
 }
@@ -118,11 +120,20 @@ pub fn connection_tracker(env: Env, options: Given) -> Result<Handle<ConnectionT
 
 /// Shows the tracker's connection in the metrics of the process, as one of this name and type.
 #[napi(catch_unwind)]
-pub fn connection_publish(tracker: Handle<ConnectionTracker>, name: String, kind: String) {
+pub fn connection_publish(
+    tracker: Handle<ConnectionTracker>,
+    name: Argument<String>,
+    kind: Argument<String>,
+) -> Result<()> {
+    let (name, kind) = (
+        name.named("options.name")?,
+        kind.named("options.connectionType")?,
+    );
     // It fails for a name that is another metric's, and none of ours is.
     if let Ok(series) = Series::new(Registry::process(), &name, &kind) {
         tracker.lock().publish(series);
     }
+    Ok(())
 }
 
 /// The tracker's connection is in `state` now.

@@ -50,24 +50,24 @@ pub fn policy_breaker(policy: Handle<Policy>) -> Option<Handle<Policy>> {
 /// Which event, beside `error`, tells of a failure.
 #[napi(catch_unwind)]
 pub fn connection_meaning(
-    kind: Option<String>,
+    kind: Given,
     status: Option<f64>,
     context: String,
 ) -> Option<&'static str> {
-    let meaning = said(kind, status).meaning(&context)?;
+    let meaning = said(&kind, status).meaning(&context)?;
     Some(meaning.as_str())
 }
 
 /// Whether another address may serve where a call failed like that.
 #[napi(catch_unwind)]
-pub fn connection_unreachable(kind: Option<String>, status: Option<f64>) -> bool {
-    said(kind, status).is_unreachable()
+pub fn connection_unreachable(kind: Given, status: Option<f64>) -> bool {
+    said(&kind, status).is_unreachable()
 }
 
 /// Whether reconnecting goes on after an attempt that failed like that.
 #[napi(catch_unwind)]
-pub fn connection_worth_another(kind: Option<String>, status: Option<f64>) -> bool {
-    said(kind, status).is_worth_another()
+pub fn connection_worth_another(kind: Given, status: Option<f64>) -> bool {
+    said(&kind, status).is_worth_another()
 }
 
 /// Whether a WebSocket that was closed with `code` stays closed.
@@ -107,10 +107,11 @@ pub fn http_rejected(status: u16) -> String {
     bridge::record(failure::rejected(status))
 }
 
-fn said(kind: Option<String>, status: Option<f64>) -> Said {
-    let known = |kind: String| Kind::ALL.into_iter().find(|one| one.as_str() == kind);
+/// What an error says of itself; one of the user's own making may have anything for its kind.
+fn said(kind: &Given, status: Option<f64>) -> Said {
+    let known = |kind: &str| Kind::ALL.into_iter().find(|one| one.as_str() == kind);
     Said {
-        kind: kind.and_then(known),
+        kind: kind.text().and_then(known),
         status: status.map(|status| status as u64),
     }
 }

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::{
     bridge::{Argument, Given, Handle, throw},
-    health_text::{epoch_ms, ms, of_completed, of_result, of_results},
+    health_text::{epoch_ms, ms, of_completed, of_config, of_result, of_results},
 };
 
 /// What a handle to a monitor holds.
@@ -87,20 +87,6 @@ pub fn health_options(
         Some(name) => monitor.config(&name),
     };
     Ok(config.map(of_config))
-}
-
-fn of_config(config: &CheckConfig) -> String {
-    json!({
-        "critical": config.critical,
-        "timeoutMs": config.timeout.as_ms(),
-        "intervalMs": config.interval.as_ms(),
-        "initialDelayMs": ms(config.initial_delay),
-        "degradedAboveMs": config.degraded_above.as_ms(),
-        "fall": config.fall,
-        "rise": config.rise,
-        "historyCapacity": config.history_capacity,
-    })
-    .to_string()
 }
 
 /// Begins a run, or joins the one in progress; `null` when the name is not known.

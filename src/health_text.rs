@@ -5,8 +5,22 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use moorline_core::health::{CheckResult, Completed};
+use moorline_core::health::{CheckConfig, CheckResult, Completed};
 use serde_json::{Value as Json, json};
+
+pub(crate) fn of_config(config: &CheckConfig) -> String {
+    json!({
+        "critical": config.critical,
+        "timeoutMs": config.timeout.as_ms(),
+        "intervalMs": config.interval.as_ms(),
+        "initialDelayMs": ms(config.initial_delay),
+        "degradedAboveMs": config.degraded_above.as_ms(),
+        "fall": config.fall,
+        "rise": config.rise,
+        "historyCapacity": config.history_capacity,
+    })
+    .to_string()
+}
 
 pub(crate) fn of_completed(completed: &Completed) -> String {
     let change = completed.change.map(|change| {

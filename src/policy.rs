@@ -89,11 +89,14 @@ pub fn policy_timed_out(policy: Handle<Policy>, after_ms: f64) -> String {
 
 /// As how many failures of the service a moorline error counts: one, or none.
 #[napi(catch_unwind)]
-pub fn policy_weight(kind: String, delivery: String, status: Option<f64>) -> u32 {
-    let kind = Kind::ALL.into_iter().find(|one| one.as_str() == kind);
-    let delivery = match delivery.as_str() {
-        "none" => Delivery::None,
-        "answered" => Delivery::Answered,
+pub fn policy_weight(kind: Given, delivery: Given, status: Option<f64>) -> u32 {
+    // An error of the user's own making may have anything for its fields.
+    let kind = kind
+        .text()
+        .and_then(|kind| Kind::ALL.into_iter().find(|one| one.as_str() == kind));
+    let delivery = match delivery.text() {
+        Some("none") => Delivery::None,
+        Some("answered") => Delivery::Answered,
         _ => Delivery::Unknown,
     };
     let status = status.map(|status| status as u64);

@@ -2,13 +2,14 @@
 import { parseArgs } from 'node:util';
 
 import type { Subject } from '../contract';
+import { type Program, PROGRAMS, survive } from '../hostile/run';
 import { subjects } from '../subjects';
 import { assertFlat, measure, repetitions } from './flat';
 import { soakCursor } from './soak-sse-cursor';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string' } },
+  options: { minutes: { type: 'string' }, seed: { type: 'string' } },
 });
 
 async function soak(subject: Subject, minutes: number): Promise<void> {
@@ -42,15 +43,27 @@ function isFlat(measured: Parameters<typeof assertFlat>[0]): boolean {
   }
 }
 
+/** A minute of each program, unless told otherwise. */
+async function soakHostile(minutes: number): Promise<void> {
+  console.log('| hostile | seed | what it did | survived |\n|---|---|---|---|');
+  for (const program of Object.keys(PROGRAMS) as Program[]) {
+    const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
+    const { said, survived } = await survive(program, seed, minutes * 60_000);
+    if (!survived) process.exitCode = 1;
+    console.log(`| ${program} | ${seed} | ${said} | ${survived ? 'yes' : 'NO'} |`);
+  }
+}
+
 async function main(): Promise<void> {
   if (positionals[0] === 'sse-cursor') return soakCursor(100, values.seed);
-  const minutes = Number(values.minutes);
+  const minutes = Number(values.minutes ?? (positionals.includes('hostile') ? 1 : 5));
+  if (positionals.includes('hostile') && minutes > 0) return soakHostile(minutes);
   // `connections` means every `…Connection`.
   const parts = positionals.map((part) => part.toLowerCase().replace(/s$/, ''));
   const wanted = subjects.filter(({ name }) => parts.some((part) => name.toLowerCase().includes(part)));
   if (wanted.length === 0 || !(minutes > 0)) {
     const names = subjects.map(({ name }) => name).join(', ');
-    console.error(`usage: npm run soak -- <part of a name> … [--minutes 5]\nnames: ${names}`);
+    console.error(`usage: npm run soak -- <part of a name> … [--minutes 5]\nnames: ${names}, hostile`);
     process.exitCode = 1;
     return;
   }

@@ -19,6 +19,16 @@ const SCOPE_ELEMENTS: u32 = 1024;
 /// An argument taken over whole as a [`Plain`] value.
 pub(crate) struct Given(pub(crate) Plain);
 
+impl Given {
+    /// The text that it is; `None` for anything else.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.0 {
+            Plain::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 impl TypeName for Given {
     fn type_name() -> &'static str {
         "unknown"

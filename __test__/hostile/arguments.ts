@@ -1,0 +1,199 @@
+// Every export and every method, called with values that no caller ought to pass: `arguments.ts <seed> <ms> [<file>]`.
+//
+// The process must live, and everything that is thrown must be one of ours, or the user's own exception.
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openSync, readFileSync, writeSync } from 'node:fs';
+
+import * as moorline from 'moorline';
+import * as libsql from 'moorline/libsql';
+
+import { listen } from '../support/ports';
+import { pick, random } from './random';
+import { hostile, Mine } from './values';
+
+const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
+/** Where the call stands that runs, for whoever ends a process that hangs. */
+const trace = openSync(process.argv[4] ?? join(tmpdir(), `moorline-hostile-${process.pid}`), 'w');
+const next = random(seed);
+/** Calls before objects are made anew. */
+const LIFE = 400;
+
+/** Keys of options: what looks right goes further than what does not. */
+const NAMES = [
+  ...['url', 'name', 'secret', 'sql', 'args', 'timeoutMs', 'signal', 'headers', 'body', 'method', 'path', 'timeseries'],
+  ...['horizon', 'frequency', 'id', 'status', 'healthy', 'maxSize', 'minSize', 'poolSize', 'retry', 'breaker', 'tls'],
+  ...['customOptions', 'customHeaders', 'scheme', 'url', 'critical', 'intervalMs', 'capacity', 'data', 'kind', 'type'],
+];
+
+type Anything = Record<string, unknown>;
+
+/** Objects that work, so that their methods are reached. */
+function subjects(port: number): Record<string, () => unknown> {
+  const url = `http://127.0.0.1:${port}/`;
+  const off = { healthCheckInterval: Infinity, autoRetry: false, autoReconnect: false, timeout: 500 };
+  class Own extends moorline.BaseConnection {
+    protected override sendImpl = async () => undefined;
+    protected override receiveImpl = async () => 1;
+  }
+  const own = () => new Own({ url, ...off });
+  return {
+    TursoPool: () => new moorline.TursoPool({ url: ':memory:', queryTimeoutMs: 500 }),
+    Client: () => libsql.createClient({ url: ':memory:' }),
+    Policy: () => new moorline.Policy({ name: `policy-${next()}` }),
+    CircuitBreaker: () => new moorline.CircuitBreaker(`breaker-${next()}`),
+    HealthMonitor: () => new moorline.HealthMonitor(),
+    HealthChecker: () => new moorline.HealthChecker(),
+    MemoryReplayStore: () => new moorline.MemoryReplayStore(),
+    WebhookVerifier: () => new moorline.WebhookVerifier({ secret: 's' }),
+    NixtlaClient: () => new moorline.NixtlaClient({ apiKey: 'k', baseUrl: url, maxRetries: 0, timeout: 500 }),
+    LocalNixtla: () => new moorline.NixtlaClient({ fallback: 'local' }),
+    HTTPConnection: () => new moorline.HTTPConnection({ url, ...off }),
+    WebSocketConnection: () => new moorline.WebSocketConnection({ url: url.replace('http', 'ws'), ...off }),
+    SSEConnection: () => new moorline.SSEConnection({ url, ...off }),
+    BaseConnection: own,
+    ConnectionPool: () => new moorline.ConnectionPool({ maxSize: 2, acquireTimeout: 0.2 }, async () => own()),
+    ConnectionManager: () => new moorline.ConnectionManager(),
+    ConnectionConfigManager: () => new moorline.ConnectionConfigManager(),
+    ConnectionMetricsTracker: () => new moorline.ConnectionMetricsTracker(),
+    ConnectionSecurity: () => new moorline.ConnectionSecurity(),
+    ExponentialBackoffRetry: () => new moorline.ExponentialBackoffRetry(),
+  };
+}
+
+/** The names of public methods: those in the typings. */
+const PUBLIC = new Set(
+  ['index.d.ts', 'libsql.d.ts'].flatMap((file) => {
+    const typings = readFileSync(join(__dirname, '..', '..', file), 'utf8');
+    return Array.from(typings.matchAll(/^\s+(?:static |async )?(\w+)\s*(?:<[^>]*>)?\(/gm), ([, name]) => name!);
+  }),
+);
+
+/** All public methods of an object, with those it inherits. */
+function methods(object: object): string[] {
+  const names = new Set<string>();
+  for (let level = object; level && level !== Object.prototype; level = Object.getPrototypeOf(level) as object) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(level))) {
+      if (typeof value === 'function' && name !== 'constructor' && PUBLIC.has(name)) names.add(name);
+    }
+  }
+  return [...names].sort();
+}
+
+/** What a call is, for whoever repeats it. */
+let last = '';
+
+/** Whether a call may throw or reject with that. */
+function judge(error: unknown, what: string): void {
+  if (error instanceof Mine || (error instanceof Error && error.message === 'given')) return;
+  const ours = error instanceof moorline.MoorlineError || error instanceof TypeError || error instanceof RangeError;
+  const said =
+    error instanceof Error
+      ? `${error.name} [${(error as NodeJS.ErrnoException).code}] ${error.message}`
+      : String(error);
+  const defect =
+    said.includes('by a defect') || /^\w+ \[(\w+Expected|InvalidArg|GenericFailure|PendingException)\]/.test(said);
+  if (!defect && ours && error.message !== '') return;
+  if (ALLOWED.some((allowed) => allowed.test(said))) return;
+  fail(`${what}\nthrew ${error instanceof Error ? error.stack : said}`);
+}
+
+/** Documented exceptions of other classes. */
+const ALLOWED = [
+  /^Error \[undefined\] NIXTLA_API_KEY environment variable is required$/,
+  /^AbortError /,
+  /^TimeoutError /,
+];
+
+function fail(problem: string): never {
+  writeSync(1, `seed ${seed}: ${problem}\n`);
+  process.exit(1);
+}
+
+process.on('unhandledRejection', (reason) =>
+  fail(`unhandledRejection after ${last}: ${reason instanceof Error ? reason.stack : String(reason)}`),
+);
+process.on('uncaughtException', (error) => fail(`uncaughtException after ${last}: ${error.stack}`));
+
+function attempt(what: string, call: () => unknown): unknown {
+  last = what;
+  writeSync(trace, what.padEnd(80), 0);
+  try {
+    const value = call();
+    if (value instanceof Promise) {
+      value.then(
+        (resolved) => dispose(resolved),
+        (error: unknown) => judge(error, what),
+      );
+    }
+    return value;
+  } catch (error) {
+    judge(error, what);
+    return undefined;
+  }
+}
+
+/** Ends what a call made, as far as it can be ended. */
+function dispose(made: unknown): void {
+  if (typeof made !== 'object' || made === null) return;
+  for (const name of ['stop', 'disconnect', 'drain', 'close', 'rollback']) {
+    try {
+      const end = (made as Anything)[name];
+      if (typeof end !== 'function') continue;
+      const ended: unknown = Reflect.apply(end, made, []);
+      if (ended instanceof Promise) ended.catch(() => undefined);
+    } catch {
+      // It was made of hostile values.
+    }
+  }
+}
+
+const inputs = () => Array.from({ length: Math.floor(next() * 4) }, () => hostile(next, NAMES));
+
+async function main(): Promise<void> {
+  moorline.setLogger({});
+  const server = createServer((_, response) => response.end('{}'));
+  const port = await listen(server);
+  const factories = Object.entries(subjects(port));
+  const exported = Object.entries({ ...moorline, ...libsql } as Anything).filter(
+    ([, value]) => typeof value === 'function',
+  );
+  const until = performance.now() + forMs;
+  let calls = 0;
+  while (performance.now() < until) {
+    const living = factories.map(([name, make]) => [name, make() as object] as const);
+    for (let call = 0; call < LIFE && performance.now() < until; call++, calls++) {
+      if (next() < 0.3) {
+        const [name, value] = pick(exported, next);
+        if (name === 'setLogger') continue;
+        const made = attempt(`${calls}: ${name}()`, () =>
+          /^[A-Z]/.test(name)
+            ? Reflect.construct(value as new () => object, inputs())
+            : (value as (...given: unknown[]) => unknown)(...inputs()),
+        );
+        dispose(made);
+      } else {
+        const [name, object] = pick(living, next);
+        const method = pick(methods(object), next);
+        attempt(`${calls}: ${name}.${method}()`, () =>
+          Reflect.apply((object as Anything)[method] as () => unknown, object, inputs()),
+        );
+      }
+      // Lets what was begun go on.
+      if (call % 20 === 0) await new Promise(setImmediate);
+    }
+    for (const [, object] of living) dispose(object);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  moorline.resetHealthMonitor();
+  // The addon works as before.
+  const pool = new moorline.TursoPool({ url: ':memory:' });
+  assert.equal((await pool.execute('SELECT 1 AS n')).rows[0]?.['n'], 1);
+  await pool.drain();
+  writeSync(1, `${calls} calls\n`);
+  process.exit(0);
+}
+
+void main();

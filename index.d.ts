@@ -2178,9 +2178,9 @@ export interface WebhookSigning {
  */
 export declare class WebhookVerifier {
   #private;
-  /** The endpoint's public URL, where it was given. */
-  readonly url: string | undefined;
   constructor(config: WebhookVerificationConfig);
+  /** The endpoint's public URL, where it was given. */
+  get url(): string | undefined;
   /**
    * Whether `signature` is one of `payload`. Never throws.
    *
@@ -2281,8 +2281,8 @@ export interface VerifiedRequest extends IncomingMessage {
  * `rawBody` and the result as `webhook`; answers challenges by itself, and to all others 413 (too large), 500 (a body
  * parser came first) or 401. Mount it before any body parser.
  *
- * `next` is called once. What it throws, or rejects with, is logged and answered with 500; frameworks catch that
- * themselves. A request that somebody else has answered meanwhile is not answered again.
+ * `next` is called once, without an argument, and only for a genuine webhook. What it throws, or rejects with, is logged
+ * and answered with 500; frameworks catch that themselves. A request that somebody else has answered meanwhile is not answered again.
  *
  * @throws RangeError for an option that is out of range.
  */

@@ -89,6 +89,17 @@ describe('HTTPConnection.send', () => {
     assert.equal(connection.getMetrics().errorCount, 8);
   });
 
+  test('a value that cannot be read is false, with an event, and nothing is thrown', async (t) => {
+    const { connection, heard } = connect(t);
+    const value = {
+      get method(): string {
+        throw new Error('a getter');
+      },
+    };
+    assert.equal(await connection.send(value), false);
+    assert.equal(heard.count('error'), 1);
+  });
+
   test('what comes back is known to the compiler', async (t) => {
     const { connection } = connect(t);
     const response: HTTPResponse | null = await connection.send({ method: 'GET', url: '/u' });

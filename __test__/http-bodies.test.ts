@@ -203,6 +203,45 @@ describe('a body of another realm or package', () => {
   });
 });
 
+describe('a body that somebody has read, or reads', () => {
+  const web = () => new Response('payload').body!;
+  const drained = async (body: AsyncIterable<unknown>) => {
+    for await (const _ of body);
+    return body;
+  };
+  const bodies: Record<string, () => unknown> = {
+    'a stream of the web': () => drained(web()),
+    'a stream of the web that was given up': cancelled,
+    'a stream of the web that has a reader': () => {
+      const body = web();
+      body.getReader();
+      return body;
+    },
+    'a stream of Node': () => drained(Readable.from(['a', 'b'])),
+    'the rest of a stream of Node': async () => {
+      const body = Readable.from(['a', 'b']);
+      await body.iterator({ destroyOnReturn: false }).next();
+      return body;
+    },
+  };
+  async function cancelled() {
+    const body = web();
+    await body.cancel();
+    return body;
+  }
+  for (const [name, make] of Object.entries(bodies)) {
+    test(`${name} is refused, and nothing is sent`, async () => {
+      const server = await stage.up(echo());
+      const body = await make();
+      await assert.rejects(stage.open().request({ url: server.url, body }), {
+        name: 'TypeError',
+        message: 'request.body was read already, or somebody else reads it',
+      });
+      assert.equal(server.accepted(), 0);
+    });
+  }
+});
+
 describe('a body that nobody could read', () => {
   const circle: Record<string, unknown> = {};
   circle['self'] = circle;

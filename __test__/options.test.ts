@@ -147,6 +147,18 @@ describe('a key that a call does not know', () => {
     });
   }
 
+  test('is not repeated, nor compared, where it is long', async () => {
+    const started = performance.now();
+    for (const [name, call] of Object.entries(CALLS)) {
+      const { message } = await thrown(() => call({ ['x'.repeat(200_000)]: 1 } as never));
+      assert.ok(message.length < 300 && message.includes('is not a known option'), `${name}: ${message.length}`);
+    }
+    const scheme = 'x'.repeat(1_000_000);
+    const { message } = await thrown(() => new WebhookVerifier({ secret: 's', scheme: scheme as never }));
+    assert.ok(message.length < 1000, String(message.length));
+    assert.ok(performance.now() - started < 20_000);
+  });
+
   test("of a subclass' own is its own business", () => {
     class Own extends SSEConnection {}
     assert.equal(new Own({ ...quiet, customOptions: { unheardOf: 1 } }).getStatus().state, 'disconnected');
@@ -173,6 +185,20 @@ describe('a key that a call does not know', () => {
   test('does not matter when it is undefined', async () => {
     await new Policy().run(work, { unheardOf: undefined } as never);
     await turso((pool) => pool.execute(ONE, [], { timeoutMs: undefined, unheardOf: undefined } as never));
+  });
+
+  test('is asked of an object only', async () => {
+    const calls: Record<string, () => unknown> = {
+      'new HTTPConnection': () => new HTTPConnection(null as never),
+      'new WebSocketConnection': () => new WebSocketConnection(undefined as never),
+      'new Policy': () => new Policy(null as never),
+      'new CircuitBreaker': () => new CircuitBreaker('options of a test', null as never),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      const { code, message } = await thrown(call);
+      assert.equal(code, 'ERR_INVALID_ARG_TYPE', name);
+      assert.match(message, /^options must be an object, got /, name);
+    }
   });
 
   test('ends no transaction', async () => {

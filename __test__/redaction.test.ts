@@ -11,6 +11,7 @@ import {
   setLogger,
   SSEConnection,
   TursoPool,
+  WebhookVerifier,
   WebSocketConnection,
 } from 'moorline';
 
@@ -164,4 +165,10 @@ describe('a server whose certificate is not checked', () => {
     new NixtlaClient({ apiKey: 'k', tls: { rejectUnauthorized: false } });
     assert.equal(written[1]?.event, 'nixtla.certificates-unchecked');
   });
+});
+
+test('a verifier that is printed shows nothing of its URL', () => {
+  const verifier = new WebhookVerifier({ secret: 's', scheme: 'twilio', url: 'https://me:hunter2@h/?key=hunter2' });
+  assert.doesNotMatch(inspect(verifier) + JSON.stringify(verifier), /hunter2/);
+  assert.equal(verifier.url, 'https://me:hunter2@h/?key=hunter2');
 });

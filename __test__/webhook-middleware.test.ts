@@ -4,7 +4,15 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 
-import { MemoryReplayStore, setLogger, webhookMiddleware, WebhookVerifier, type LogRecord } from 'moorline';
+import {
+  MemoryReplayStore,
+  receiveWebhook,
+  setLogger,
+  webhookMiddleware,
+  WebhookVerifier,
+  type LogRecord,
+  type ReceivedWebhook,
+} from 'moorline';
 
 import { eventually } from './support/eventually';
 import { peer, peersMissing } from './support/peers';
@@ -171,27 +179,48 @@ test('an option that is none is refused when the middleware is made', () => {
   assert.throws(() => webhookMiddleware(verifier, { timeoutMs: 0 }), { name: 'RangeError', message });
 });
 
-test('what cannot be read of a request goes to the error handler, once', async () => {
-  const receive: Middleware = webhookMiddleware(verifier);
-  const heard: unknown[] = [];
-  await serving(
-    (request, response) => {
-      Object.defineProperty(request, 'rawBody', {
-        get() {
-          throw new Error('a getter');
-        },
-      });
-      receive(request, response, (error) => {
-        heard.push(error);
-        response.writeHead(500).end();
-      });
+describe('a request that cannot be read', () => {
+  const spoilt: Record<string, (request: IncomingMessage) => void> = {
+    'has a getter that throws': (request) => {
+      const get = () => {
+        throw new Error('a getter');
+      };
+      Object.defineProperty(request, 'rawBody', { get });
     },
-    async (port) => assert.equal((await post(port)).status, 500),
-  );
-  assert.deepEqual(
-    heard.map((error) => (error as Error).message),
-    ['a getter'],
-  );
+    'cannot be given its result': (request) => Object.defineProperty(request, 'webhook', { get: () => undefined }),
+    'was decoded to text': (request) => request.setEncoding('utf8'),
+  };
+  for (const [how, spoil] of Object.entries(spoilt)) {
+    test(`because it ${how} is answered with 500, and no handler sees it`, async () => {
+      const receive = webhookMiddleware(verifier);
+      await serving(
+        (request, response) => {
+          spoil(request);
+          receive(request, response, () => response.end('passed'));
+        },
+        async (port) => {
+          const response = await post(port);
+          assert.deepEqual([response.status, await response.json()], [500, { error: 'The webhook could not be read' }]);
+        },
+      );
+      assert.equal(records.length, 1);
+    });
+  }
+
+  test('because it was decoded is a result of receiveWebhook', async () => {
+    let result: Promise<ReceivedWebhook> | undefined;
+    await serving(
+      (request, response) => {
+        request.setEncoding('latin1');
+        result = receiveWebhook(verifier, request);
+        void result.finally(() => response.end()).catch(() => undefined);
+      },
+      (port) => post(port),
+    );
+    const { valid, status, reason } = await result!;
+    assert.deepEqual([valid, status], [false, 500]);
+    assert.match(reason ?? '', /setEncoding/);
+  });
 });
 
 test('a sender that leaves while its webhook is verified harms nobody', async () => {

@@ -4,7 +4,7 @@ import { CALL, type CallOptions } from './call';
 import { Emitter } from './events';
 import { Guard, type Guarded } from './guard';
 import { log } from './logger';
-import { invalidType } from './invalid';
+import { invalidType, wrongType } from './invalid';
 import { readMatchers, type ErrorMatcher } from './match';
 import { checkOptions } from './known-options';
 import { native, type Handle } from './native';
@@ -92,7 +92,9 @@ export function describe(policy: Handle<NativePolicy>) {
 }
 
 /** @internal Functions and error classes stay here; the rest is for the addon to judge. */
-export function splitBreaker(path: string, { excludedExceptions, failureWeight, ...data }: BreakerOptions) {
+export function splitBreaker(path: string, options: BreakerOptions) {
+  if (typeof options !== 'object' || options === null) throw wrongType(path, 'an object', options);
+  const { excludedExceptions, failureWeight, ...data } = options;
   if (failureWeight !== undefined && typeof failureWeight !== 'function') {
     throw invalidType(`${path}.failureWeight`, 'a function', failureWeight);
   }

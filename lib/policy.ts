@@ -13,6 +13,7 @@ import {
 import { CALL, type CallOptions } from './call';
 import { Emitter } from './events';
 import { Guard, type Guarded } from './guard';
+import { wrongType } from './invalid';
 import { readMatchers, type ErrorMatcher } from './match';
 import { checkOptions } from './known-options';
 import { native, type Handle } from './native';
@@ -158,7 +159,9 @@ export class Policy extends Emitter {
 }
 
 /** Functions and error classes stay here; the rest is for the addon to judge. */
-function split({ retry, breaker, ...data }: PolicyOptions) {
+function split(options: PolicyOptions) {
+  if (!isObject(options)) throw wrongType('options', 'an object', options);
+  const { retry, breaker, ...data } = options;
   const { retryableExceptions, ...retryData } = isObject(retry) ? retry : {};
   const guarding = splitBreaker('options.breaker', isObject(breaker) ? breaker : {});
   return {

@@ -1,5 +1,6 @@
 import { MoorlineError } from './error';
 import type { Delivery } from './sse-deliveries';
+import { LONGEST_TIMER_MS } from './timer';
 
 /** A server-sent event. */
 export class SSEEvent {
@@ -90,7 +91,7 @@ function readMarked(meta: string, data: string, news: StreamNews, events: SSEEve
     return;
   }
   const [type = '', said = ''] = meta.slice(line + 1).split('\n');
-  const retry = /\d/.test(said) ? Number.parseInt(said, 10) : undefined;
+  const retry = /\d/.test(said) ? Math.min(Number.parseInt(said, 10), LONGEST_TIMER_MS) : undefined;
   if (retry !== undefined) news.retryMs = retry;
   if (!said.endsWith('!')) events.push(new SSEEvent(type || 'message', data, news.lastEventId, retry));
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import { asBytes } from './http-body';
 import { outOfRange } from './invalid';
 import { checkOptions } from './known-options';
 import { log } from './logger';
@@ -117,9 +118,12 @@ async function nodeBody(request: NodeRequest, bounds: Bounds): Promise<Buffer | 
   return body;
 }
 
+const DECODED =
+  'the body was decoded to text already, and its bytes are not known: receive the webhook before setEncoding() is called';
+
 /** All of a body, within its bounds. */
 async function collect(
-  chunks: AsyncIterable<Uint8Array>,
+  chunks: AsyncIterable<unknown>,
   { limitBytes, timeoutMs }: Bounds,
 ): Promise<Buffer | Refusal> {
   let collected: Uint8Array[] | undefined = [];
@@ -132,7 +136,9 @@ async function collect(
   const read = async (): Promise<Buffer | Refusal> => {
     let length = 0;
     try {
-      for await (const chunk of chunks) {
+      for await (const given of chunks) {
+        const chunk = asBytes(given);
+        if (!chunk) return { status: 500, reason: DECODED };
         length += chunk.length;
         if (length > limitBytes) return { status: 413, reason: `the body is larger than ${limitBytes} bytes` };
         // Too late: leaving the loop gives the stream back.
@@ -172,8 +178,8 @@ const ERRORS: Record<number, string> = {
  * `rawBody` and the result as `webhook`; answers challenges by itself, and to all others 413 (too large), 500 (a body
  * parser came first) or 401. Mount it before any body parser.
  *
- * `next` is called once. What it throws, or rejects with, is logged and answered with 500; frameworks catch that
- * themselves. A request that somebody else has answered meanwhile is not answered again.
+ * `next` is called once, without an argument, and only for a genuine webhook. What it throws, or rejects with, is logged
+ * and answered with 500; frameworks catch that themselves. A request that somebody else has answered meanwhile is not answered again.
  *
  * @throws RangeError for an option that is out of range.
  */
@@ -181,10 +187,10 @@ export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOp
   // A mistake is found where the middleware is mounted, and not by the first sender.
   boundsOf(options);
   return (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
-    const pass = (...error: [unknown?]) => {
-      const failed = (thrown: unknown) => fail(response, thrown);
+    const pass = () => {
+      const failed = (thrown: unknown) => fail(response, thrown, 'webhook.handler-failed', 'Internal error');
       try {
-        onRejection(next(...error), failed);
+        onRejection(next(), failed);
       } catch (thrown) {
         failed(thrown);
       }
@@ -193,7 +199,8 @@ export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOp
       .then((webhook) => judge(request, response, webhook))
       .then(
         (passes) => passes && pass(),
-        (error: unknown) => pass(error),
+        // Never to `next`: a handler of `node:http` would not look at an error.
+        (error: unknown) => fail(response, error, 'webhook.unreadable', ERRORS[500]),
       );
   };
 }
@@ -217,13 +224,13 @@ function judge(request: VerifiedRequest, response: ServerResponse, webhook: Rece
   return false;
 }
 
-/** What stands behind the middleware has failed, and nobody but us hears of it. */
-function fail(response: ServerResponse, thrown: unknown): void {
-  log('error', 'webhook.handler-failed', 'webhook', () => ({ error: messageOf(thrown) }));
+/** Logs and answers what has failed, as nobody but us hears of it. */
+function fail(response: ServerResponse, thrown: unknown, event: string, error: string | undefined): void {
+  log('error', event, 'webhook', () => ({ error: messageOf(thrown) }));
   try {
     // Half an answer must not look like a whole one.
     if (response.headersSent && !response.writableEnded) response.destroy();
-    else answer(response, 500, { error: 'Internal error' });
+    else answer(response, 500, { error });
   } catch {
     // It is not the server's own, and resists: there is nothing left to be done for it.
   }

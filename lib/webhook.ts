@@ -145,8 +145,7 @@ export class WebhookVerifier {
   readonly #keys: KeyObject[];
   readonly #store: WebhookReplayStore | undefined;
   #headerNames: ReadonlySet<string> | undefined;
-  /** The endpoint's public URL, where it was given. */
-  readonly url: string | undefined;
+  readonly #url: string | undefined;
 
   constructor(config: WebhookVerificationConfig) {
     const { replayStore, ...options } = config ?? {};
@@ -156,7 +155,12 @@ export class WebhookVerifier {
     this.#verifier = native.webhookCreate(options);
     this.#keys = keysOf(options.secret);
     this.#store = replayStore;
-    this.url = options.url;
+    this.#url = options.url;
+  }
+
+  /** The endpoint's public URL, where it was given. */
+  get url(): string | undefined {
+    return this.#url;
   }
 
   /**

@@ -31,7 +31,7 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
-    super(resolveConfig(config, type ?? config.connectionType ?? ConnectionType.EXTERNAL));
+    super(resolveConfig(config, type ?? config?.connectionType ?? ConnectionType.EXTERNAL));
     const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     this.#calls = new ConnectionCalls(this.config, this.hasTransport, () => this.life);

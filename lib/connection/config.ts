@@ -128,6 +128,8 @@ const LIMITS = ['timeout', 'keepAlive', 'healthCheckInterval', 'healthCheckTimeo
  * @throws TypeError, RangeError for an option or a variable that is unknown, of the wrong type or out of range.
  */
 export function resolveConfig(given: ConnectionConfig, type: ConnectionType): ResolvedConnectionConfig {
+  if (!isObject(given)) throw invalidType('options', 'an object', given);
+  if (typeof type !== 'string') throw invalidType('type', 'a string', type);
   return resolve(given, variablesOf(process.env), type, given.name ?? type) as ResolvedConnectionConfig;
 }
 

@@ -258,8 +258,13 @@ export class HTTPConnection extends BaseConnection {
 
 /** Whether a value is a request; one without a URL, or with another protocol's method, is data to be sent. */
 function isRequest(data: unknown): data is ConnectionRequest & { method: string } {
-  const { method, url } = (data ?? {}) as { method?: unknown; url?: unknown };
-  return typeof method === 'string' && METHODS.has(method.toUpperCase()) && url !== undefined;
+  try {
+    const { method, url } = (data ?? {}) as { method?: unknown; url?: unknown };
+    return typeof method === 'string' && METHODS.has(method.toUpperCase()) && url !== undefined;
+  } catch {
+    // What cannot be read cannot be sent either, and sending it says so.
+    return false;
+  }
 }
 
 /** Whether it may be sent twice. */

@@ -5,6 +5,9 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
+/// What a timer of Node's can wait.
+const LONGEST_TIMER: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// What went wrong, as a closed set: the field to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -266,10 +269,11 @@ impl Failure {
         self
     }
 
-    /// How long to wait before a repeat makes sense.
+    /// How long to wait before a repeat makes sense; at most the longest that a timer of Node's can wait, as it takes
+    /// anything longer as a millisecond.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
-        self.0.retry_after = Some(after);
+        self.0.retry_after = Some(after.min(LONGEST_TIMER));
         self
     }
 

@@ -13,7 +13,7 @@ use std::{cell::RefCell, fmt, ops::RangeInclusive, time::Duration};
 
 pub use self::{
     bounds::{Budget, Excess},
-    nearest::nearest,
+    nearest::{nearest, shown},
     plain::Plain,
 };
 use crate::limit::Limit;

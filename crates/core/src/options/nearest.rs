@@ -1,5 +1,7 @@
 //! What was probably meant by a key that nobody knows.
 
+use std::borrow::Cow;
+
 use super::OptionError;
 
 /// Words of other libraries, in lower case, and what the same is called here.
@@ -52,17 +54,32 @@ const SYNONYMS: [(&str, &[&str]); 46] = [
     ("capacity", &["bulkhead"]),
 ];
 
+/// A longer word is no slip of the hand, comparing it would take long, and a message need not repeat it.
+const MAX_CHARS: usize = 100;
+
+/// A word as a message shows it.
+pub fn shown(word: &str) -> Cow<'_, str> {
+    match word.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &word[..end]).into(),
+        None => word.into(),
+    }
+}
+
 impl OptionError {
     /// A key that is none of the `known` ones, with the one that was probably meant.
     pub fn unknown(path: &str, key: &str, known: &[&str]) -> Self {
         let hint = nearest(key, known)
             .map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
-        Self::bad_value(path, format!("is not a known option{hint}"))
+        let path = shown(path);
+        Self::bad_value(&path, format!("is not a known option{hint}"))
     }
 }
 
 /// The known key that `key` is another word for, or is nearest to, when that is near enough to be a slip of the hand.
 pub fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    if key.chars().nth(MAX_CHARS).is_some() {
+        return None;
+    }
     let word = key.to_lowercase();
     let synonyms = SYNONYMS.iter().filter(|(other, _)| *other == word);
     let mut meant = synonyms.flat_map(|(_, names)| names.iter());

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read, nearest},
+    options::{OptionError, Options, Plain, Read, nearest, shown},
     secret::Secret,
 };
 
@@ -108,7 +108,7 @@ fn named(path: &str, name: &str) -> Read<Vec<Arc<Scheme>>> {
     );
     Err(OptionError::bad_value(
         path,
-        format!("'{name}' is not a known scheme{hint}"),
+        format!("'{}' is not a known scheme{hint}", shown(name)),
     ))
 }
 

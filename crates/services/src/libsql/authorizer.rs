@@ -16,6 +16,13 @@ use super::error::engine_failure;
 /// Functions of the engine inside that write beyond their memory: `concat_ws` multiplies the length of its separator
 /// by the number of its arguments in 32 bits (CVE-2025-3277).
 const DEFECTIVE: [&str; 1] = ["concat_ws"];
+/// Settings of the whole process: one connection would set them for all, and a limit on the heap cannot be taken back.
+const OF_THE_PROCESS: [&str; 4] = [
+    "hard_heap_limit",
+    "soft_heap_limit",
+    "temp_store_directory",
+    "data_store_directory",
+];
 /// Tables that DDL inserts into.
 const SCHEMAS: [&str; 2] = ["sqlite_master", "sqlite_temp_master"];
 
@@ -41,6 +48,10 @@ impl Authorizer {
             AuthAction::Function { function_name } if DEFECTIVE.contains(&function_name) => {
                 return Authorization::Deny;
             }
+            AuthAction::Pragma {
+                pragma_name,
+                pragma_value: Some(_),
+            } if is_of_the_process(pragma_name) => return Authorization::Deny,
             // What a trigger inserts is not the statement's own.
             AuthAction::Insert { table_name }
                 if context.accessor.is_none() && !SCHEMAS.contains(&table_name) =>
@@ -56,4 +67,10 @@ impl Authorizer {
     pub(super) fn take_inserts(&self) -> bool {
         self.inserts.swap(false, Ordering::Relaxed)
     }
+}
+
+fn is_of_the_process(pragma: &str) -> bool {
+    OF_THE_PROCESS
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(pragma))
 }

@@ -212,8 +212,7 @@ pub fn too_many_arguments(given: usize, parameters: usize) -> Failure {
 
 /// The transaction that should be open is not: a statement before, or the server, has ended it.
 pub fn transaction_closed() -> Failure {
-    let message =
-        "TRANSACTION_CLOSED: it was not run, because the transaction had been rolled back";
+    let message = "TRANSACTION_CLOSED: it was not run, because the transaction had ended";
     Failure::new(Kind::Rejected, message)
         .with_code("TRANSACTION_CLOSED")
         .with_delivery(Delivery::None)

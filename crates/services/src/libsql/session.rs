@@ -9,7 +9,7 @@ use std::{
 };
 
 use libsql::{Connection, Rows, Value, params::Params};
-use moorline_core::error::{Failure, Outcome};
+use moorline_core::error::{Delivery, Failure, Outcome};
 
 use super::{
     authorizer::Authorizer,
@@ -246,7 +246,10 @@ impl Session {
     pub fn run_all(&mut self, statements: &[Statement], mode: IntMode) -> Outcome<Vec<ResultText>> {
         let run = |(index, statement): (usize, &Statement)| {
             if !self.in_transaction() {
-                return Err(transaction_closed().with_detail("statementIndex", index));
+                // A statement before may have committed what it was given.
+                return Err(transaction_closed()
+                    .with_delivery(Delivery::Answered)
+                    .with_detail("statementIndex", index));
             }
             self.execute(statement, mode)
                 .map_err(|failure| failure.with_detail("statementIndex", index))

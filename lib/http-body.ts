@@ -41,7 +41,8 @@ export function bodyOf(body: unknown, path: string): BodyContent {
   }
   if (tag === 'FormData' && Symbol.iterator in body) return multipart(body as FormData, path);
   if (isStream(body)) {
-    const isTaken = (body as Partial<ReadableStream>).locked === true || streams().Readable.isDisturbed(body as Readable);
+    const isTaken =
+      (body as Partial<ReadableStream>).locked === true || streams().Readable.isDisturbed(body as Readable);
     if (isTaken) throw invalidValue(`${path} was read already, or somebody else reads it`);
     const [length, type] = [lengthOf(body as StreamedForm), typeOf(body as StreamedForm)];
     return { source: { open: () => streamOf(body), length, repeatable: false }, ...type };

@@ -122,10 +122,7 @@ const DECODED =
   'the body was decoded to text already, and its bytes are not known: receive the webhook before setEncoding() is called';
 
 /** All of a body, within its bounds. */
-async function collect(
-  chunks: AsyncIterable<unknown>,
-  { limitBytes, timeoutMs }: Bounds,
-): Promise<Buffer | Refusal> {
+async function collect(chunks: AsyncIterable<unknown>, { limitBytes, timeoutMs }: Bounds): Promise<Buffer | Refusal> {
   let collected: Uint8Array[] | undefined = [];
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Refusal>((resolve) => {

@@ -39,13 +39,22 @@ async function repeat(operation: () => Promise<unknown>, least: number, repetiti
   return done;
 }
 
-/** The resident size when nothing more can be collected: the lowest of a few looks. */
+/** Looks without a lower one, after which memory counts as settled. */
+const SETTLED_LOOKS = 5;
+const MOST_LOOKS = 100;
+
+/**
+ * The resident size when nothing more can be collected: the lowest, once a few looks were no lower. What was given up
+ * closes on threads of its own, which wait for their turn on a busy machine.
+ */
 async function settledRss(): Promise<number> {
   let lowest = Infinity;
-  for (let look = 0; look < 5; look++) {
+  for (let [look, since] = [0, 0]; look < MOST_LOOKS && since < SETTLED_LOOKS; look++) {
     globalThis.gc?.();
     await sleep(20);
-    lowest = Math.min(lowest, process.memoryUsage.rss());
+    const rss = process.memoryUsage.rss();
+    since = rss < lowest ? 0 : since + 1;
+    lowest = Math.min(lowest, rss);
   }
   return lowest;
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 
-import { WebhookVerifier } from 'moorline';
+import { getWebhookVerifier, WebhookVerifier } from 'moorline';
 
 const body = Buffer.alloc(10 << 20, 'x');
 
@@ -40,4 +40,12 @@ describe('a large body', () => {
     const { reason } = verifier.verifyRequest({ body: form, headers });
     assert.equal(reason, 'Verification error: the form has more than 10000 parameters');
   });
+});
+
+test('secrets that are none are refused at once, shared or not', () => {
+  const sparse: string[] = [];
+  sparse[2 ** 32 - 2] = 's';
+  for (const secret of [sparse, [1n], 1n, [undefined]]) {
+    assert.throws(() => getWebhookVerifier(secret as never), { code: /^ERR_(INVALID_ARG|OUT_OF_RANGE)/ });
+  }
 });

@@ -336,9 +336,14 @@ export function getWebhookVerifier(
   secret: string | readonly string[] | undefined,
   config?: SharedConfig,
 ): WebhookVerifier {
+  const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret];
+  // What is no list of secrets, or nobody's, is the constructor's to refuse.
+  if (secrets.length > MAX_SHARED || !secrets.every((one) => typeof one === 'string')) {
+    return new WebhookVerifier({ ...config, secret });
+  }
   const { createHmac, randomBytes } = crypto();
   const digest = createHmac('sha256', (cacheKey ??= randomBytes(32)))
-    .update(JSON.stringify([secret].flat()))
+    .update(JSON.stringify(secrets))
     .digest('base64');
   let made = shared.get(digest);
   if (!made) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { randomly } from './support/soak-sse-cursor';
+import { random as randomly } from './hostile/random';
 import { Deliveries } from './support/sse';
 
 type State = 'pending' | 'failed' | 'handled';

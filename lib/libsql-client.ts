@@ -35,10 +35,11 @@ export class Statements {
     this.lease = lease;
   }
 
-  async execute(statement: InStatement, args?: InArgs, options: QueryOptions = {}): Promise<ResultSet> {
+  async execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet> {
     checkOptions('options', options, QUERY);
     const { handle, lease, intMode } = this;
-    const { signal, timeoutMs } = options;
+    const signal = options?.signal;
+    const timeoutMs = options?.timeoutMs;
     if (!signal) {
       // The usual case makes nothing that it does not need.
       try {

@@ -140,12 +140,12 @@ export class TursoPool extends Emitter {
    * Rejects with `Connection timeout after <n>ms` (kind `pool-timeout`) and, after `drain`, with
    * `Pool is shutting down` (kind `closed`).
    */
-  async getConnection(options: CallOptions = {}): Promise<PooledClient> {
+  async getConnection(options?: CallOptions): Promise<PooledClient> {
     checkOptions('options', options, CALL);
-    options.signal?.throwIfAborted();
+    options?.signal?.throwIfAborted();
     // Before anything is awaited, while the borrower is on the stack.
     const place = this.#borrowers?.look(this.getConnection);
-    const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options.signal));
+    const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options?.signal));
     this.#borrowers?.set(lease, place);
     return this.#lend(lease);
   }

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { random as randomly } from '../hostile/random';
 import { eventually } from './eventually';
 import type { Running } from './http';
 import { stream } from './sse';
@@ -25,17 +26,6 @@ export interface Killed {
   again: number;
   /** Handlers that failed. */
   failed: number;
-}
-
-/** Numbers between 0 and 1 that a seed decides (mulberry32). */
-export function randomly(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** A reader, in JavaScript so that it starts soon: tells `+id` once an event is handled, `-id` when that failed. */

@@ -95,15 +95,15 @@ export class HTTPConnection extends BaseConnection {
    * Rejects with a {@link MoorlineError} when there was none: its `detail` tells the `phase`, and whether anything was
    * written. Aborting `signal` rejects with its reason.
    */
-  async request(request: ConnectionRequest, options: CallOptions = {}): Promise<HTTPResponse> {
+  async request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse> {
     checkOptions('options', options, CALL);
     let thrown: { error: unknown } | undefined;
     const call = () =>
-      this.#request(request, options.signal).catch((error: unknown) => {
+      this.#request(request, options?.signal).catch((error: unknown) => {
         thrown = { error };
         throw error;
       });
-    const response = await this.guarded('request', call, null, options.signal);
+    const response = await this.guarded('request', call, null, options?.signal);
     if (response) return response;
     // The caller's frames, which the policy in between has cut off.
     if (thrown?.error instanceof MoorlineError) Error.captureStackTrace(thrown.error);

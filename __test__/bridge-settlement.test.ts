@@ -124,11 +124,11 @@ describe('bridge: settlement', () => {
       }
     };
     const count = 1500;
-    const pool = native.objectPoolOpen({ maxSize: count, acquireTimeout: 30 }, count, false, ask);
+    const pool = native.objectPoolOpen({ maxSize: count, acquireTimeout: 30, releaseTimeout: 0.2 }, count, false, ask);
     const taken = await Promise.all(Array.from({ length: count }, () => native.objectPoolAcquire(pool, undefined)));
     const stopped = native.objectPoolStop(pool);
-    // The pool closes all of them while this thread is busy.
-    const busy = performance.now() + 300;
+    // The pool gives up waiting for them and closes all of them while this thread is busy.
+    const busy = performance.now() + 1500;
     while (performance.now() < busy);
     await stopped;
     await eventually(() => closed.length === taken.length);

@@ -44,6 +44,19 @@ describe('the head of a request', () => {
     assert.equal(server.accepted(), 0);
   });
 
+  test('has no header whose value is a list of lists, however deep', async () => {
+    const endless: unknown[] = [];
+    endless.push(endless);
+    for (const value of [[['x']], endless]) {
+      const call = stage.open().request({ url: 'http://127.0.0.1:9', headers: { a: value as never } });
+      await assert.rejects(call, {
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: /^request\.headers\."a" /,
+      });
+    }
+  });
+
   test('has a known method in upper case, and another as it is', async () => {
     const server = await lines();
     const transport = stage.open();

@@ -399,6 +399,19 @@ describe('wire format', () => {
     const { minute, month } = await here.usage();
     assert.ok(minute && month);
   });
+
+  test('a list and a usage that are neither are answers that cannot be read', async () => {
+    const here = client({ maxRetries: 0 });
+    const unreadable = { kind: 'protocol', delivery: 'answered', message: /cannot be read/ };
+    for (const value of [null, 5, {}, { finetuned_models: null }, { finetuned_models: [5] }]) {
+      server.misbehave({ kind: 'json', value }, 1, /finetuned_models/);
+      await assert.rejects(here.finetunedModels(), { ...unreadable, operation: 'finetunedModels' });
+    }
+    for (const value of [null, 5, 'text', []]) {
+      server.misbehave({ kind: 'json', value }, 1, /usage/);
+      await assert.rejects(here.usage(), { ...unreadable, operation: 'usage' });
+    }
+  });
 });
 
 describe('jobs', () => {

@@ -413,6 +413,10 @@ describe('requests', () => {
     const slack = new WebhookVerifier({ secret, scheme: 'slack' });
     const body = JSON.stringify({ type: 'url_verification', challenge: '3eZbrw1aB' });
     assert.deepEqual(slack.challenge({ body, headers: slack.signRequest({ body }) }), { challenge: '3eZbrw1aB' });
+    for (const request of [undefined, null, 'text']) {
+      const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', message: /^request must be an object, got / };
+      assert.throws(() => slack.challenge(request as never), wrong);
+    }
   });
 });
 

@@ -12,8 +12,11 @@ export function headerPairs(headers: HeadersInit | undefined): [name: string, va
   const pairs: [name: string, value: string][] = [];
   let cookie: [name: string, value: string] | undefined;
   const add = (name: string, value: unknown): void => {
+    if (Array.isArray(value)) value.forEach((one) => addOne(name, one));
+    else addOne(name, value);
+  };
+  const addOne = (name: string, value: unknown): void => {
     if (value === undefined) return;
-    if (Array.isArray(value)) return value.forEach((one) => add(name, one));
     const text = headerText(name, value);
     if (cookie && isCookie(name)) {
       cookie[1] += `; ${text}`;

@@ -126,6 +126,7 @@ function seconds(timestamp: number | undefined): number {
 
 /** A server's own request has more to it than is looked at; what was written for this call has not. */
 function checkRequest(request: WebhookRequest): void {
+  if (typeof request !== 'object' || request === null) throw wrongType('request', 'an object', request);
   if (isPlainObject(request)) checkOptions('request', request, REQUEST);
 }
 

@@ -24,7 +24,9 @@ export type Misbehaviour =
   /** Nothing at all. */
   | { kind: 'silence' }
   /** A body that is not JSON. */
-  | { kind: 'garbage' };
+  | { kind: 'garbage' }
+  /** JSON of this value. */
+  | { kind: 'json'; value: unknown };
 
 /** A request as it arrived; its body decompressed and parsed. */
 export interface Received {
@@ -184,5 +186,7 @@ function misbehave(how: Misbehaviour, response: ServerResponse): void {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end('{"mean":[1,');
       return;
+    case 'json':
+      return send(response, 200, how.value);
   }
 }

@@ -57,24 +57,30 @@ impl Drop for Secret {
     }
 }
 
-/// A URL as it may appear in errors, logs and events: without user info, query and fragment, and as the URL parser
-/// reads it, which finds a host in `https:me:pw@host` as well. Of what is no URL only the scheme is left.
+/// A URL as it may appear in errors, logs and events: without user info, query, fragment and what follows a semicolon
+/// (`jdbc:` and `sqlserver:` URLs have a password there), and as the URL parser reads it, which finds a host in
+/// `https:me:pw@host` as well. Of what is no URL only the scheme is left.
 pub fn redact_url(url: &str) -> String {
     let Ok(parsed) = Url::parse(url) else {
         return format!("{}…", scheme_of(url));
     };
     let scheme = parsed.scheme();
     if parsed.has_host() {
-        return format!(
-            "{scheme}://{}",
-            &parsed[Position::BeforeHost..Position::AfterPath]
-        );
+        let rest = &parsed[Position::BeforeHost..Position::AfterPath];
+        return format!("{scheme}://{}", without_parameters(rest));
     }
     let slashes = if parsed.has_authority() { "//" } else { "" };
     // Without a host nobody knows where user info ends: `postgres:me:pw@host` is all path.
     match parsed.path() {
         path if path.contains('@') => format!("{scheme}:{slashes}…"),
-        path => format!("{scheme}:{slashes}{path}"),
+        path => format!("{scheme}:{slashes}{}", without_parameters(path)),
+    }
+}
+
+fn without_parameters(path: &str) -> Cow<'_, str> {
+    match path.split_once(';') {
+        Some((path, _)) => format!("{path};…").into(),
+        None => path.into(),
     }
 }
 
@@ -208,6 +214,9 @@ mod tests {
             ("unix:///run/s?token=t", "unix:///run/s"),
             ("redis://:pw@h:6379/0", "redis://h:6379/0"),
             ("serial:COM3?key=t", "serial:COM3"),
+            ("http://h/a;key=t/b", "http://h/a;…"),
+            ("sqlserver://h:1;password=t", "sqlserver:…"),
+            ("jdbc:sqlserver:h;password=t", "jdbc:sqlserver:h;…"),
         ];
         for (url, shown) in table {
             assert_eq!(redact_url(url), shown, "{url}");

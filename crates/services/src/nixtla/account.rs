@@ -5,8 +5,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value as Json;
 
 use super::{
+    SERVICE,
     bounds::Bounds,
     connect::Exchange,
+    reply::unreadable,
     request::check_id,
     service::{Nixtla, has_status},
 };
@@ -15,17 +17,29 @@ impl Nixtla {
     /// Requests used and allowed, per minute and month, as the service says.
     pub async fn usage(&self, bounds: &Bounds) -> Outcome<Json> {
         let exchange = Exchange::get(&self.config.paths.usage);
-        self.fetch("usage", &exchange, bounds).await
+        let usage = self.fetch("usage", &exchange, bounds).await?;
+        if !usage.is_object() {
+            return Err(unreadable("the usage is no object").during(SERVICE, "usage"));
+        }
+        Ok(usage)
     }
 
     /// The fine-tuned models of the account, as the service lists them.
     pub async fn finetuned_models(&self, bounds: &Bounds) -> Outcome<Json> {
         let exchange = Exchange::get(&self.config.paths.finetuned_models);
         let mut list = self.fetch("finetunedModels", &exchange, bounds).await?;
-        Ok(list
-            .get_mut("finetuned_models")
+        let is_model = |model: &Json| model.get("id").is_some_and(Json::is_string);
+        list.get_mut("finetuned_models")
             .map(Json::take)
-            .unwrap_or_default())
+            .filter(|models| {
+                models
+                    .as_array()
+                    .is_some_and(|models| models.iter().all(is_model))
+            })
+            .ok_or_else(|| {
+                unreadable("finetuned_models is no list of models with an id")
+                    .during(SERVICE, "finetunedModels")
+            })
     }
 
     /// One fine-tuned model, which may be deleted; `false` when there is no such model any more.

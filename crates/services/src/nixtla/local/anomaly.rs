@@ -48,6 +48,17 @@ impl Judgement {
             score: (value - expected).abs() / half_width.max(smallest),
         }
     }
+
+    /// The same judgement in a unit so many times smaller. A bound beyond the numbers is the last of them.
+    fn times(self, unit: f64) -> Self {
+        let scaled = |value: f64| (value * unit).clamp(f64::MIN, f64::MAX);
+        Self {
+            expected: scaled(self.expected),
+            lower: scaled(self.lower),
+            upper: scaled(self.upper),
+            score: self.score,
+        }
+    }
 }
 
 /// Judges each point of a series with seasons of these lengths; `None` when it is too short.
@@ -55,6 +66,10 @@ pub fn judge(values: &[f64], seasons: &[usize], level: f64) -> Option<Vec<Judgem
     if values.len() <= MIN_NEIGHBOURS {
         return None;
     }
+    // A power of two loses no bit, and nothing on the way overflows.
+    let unit = scale(values).log2().floor().exp2();
+    let scaled: Vec<f64> = values.iter().map(|value| value / unit).collect();
+    let values = &scaled[..];
     let plain = expect(values, seasons, level);
     // A scale that evens out the variance bends straight lines: it is taken where it predicts better.
     let bounds = match evened(values, seasons, level) {
@@ -64,7 +79,7 @@ pub fn judge(values: &[f64], seasons: &[usize], level: f64) -> Option<Vec<Judgem
     let smallest = 1e-9 * scale(values);
     let judged = |k: usize| {
         let (expected, lower, upper) = (bounds.expected[k], bounds.lower[k], bounds.upper[k]);
-        Judgement::new(values[k], expected, lower, upper, smallest)
+        Judgement::new(values[k], expected, lower, upper, smallest).times(unit)
     };
     Some((0..values.len()).map(judged).collect())
 }
@@ -76,8 +91,7 @@ fn typical_error(values: &[f64], bounds: &Bounds) -> f64 {
 
 /// The bounds by a scale where the variance is even; `None` where that scale does not exist for these values.
 fn evened(values: &[f64], seasons: &[usize], level: f64) -> Option<Bounds> {
-    let unit = scale(values);
-    let mut scaled: Vec<f64> = values.iter().map(|value| value / unit).collect();
+    let mut scaled = values.to_vec();
     let mut transformer = if positive(values) {
         BoxCox::new().boxed()
     } else {
@@ -88,10 +102,7 @@ fn evened(values: &[f64], seasons: &[usize], level: f64) -> Option<Bounds> {
     let mut bounds = expect(&scaled, seasons, level);
     for side in [&mut bounds.expected, &mut bounds.lower, &mut bounds.upper] {
         transformer.inverse_transform(side).ok()?;
-        for value in side {
-            *value *= unit;
-            value.is_finite().then_some(())?;
-        }
+        side.iter().all(|value| value.is_finite()).then_some(())?;
     }
     Some(bounds)
 }
@@ -260,6 +271,24 @@ mod tests {
         let judged = judge(&values, &[], 0.99).unwrap();
         assert!(judged[12].score > 1.0 && judged[12].score.is_finite());
         assert_eq!(anomalies(&values, &[]), [12]);
+    }
+
+    #[test]
+    fn numbers_at_the_edges_of_the_range_are_judged() {
+        for size in [f64::MAX, 1e308, 9e307, 1e-300, f64::MIN_POSITIVE] {
+            let mut values: Vec<f64> = (0..40)
+                .map(|k| size * (0.8 + 0.01 * f64::from(k % 5)))
+                .collect();
+            values[17] = -values[17];
+            for seasons in [&[][..], &[7]] {
+                let judged = judge(&values, seasons, 0.99).unwrap();
+                assert!(judged[17].score > 1.0, "{size}: {:?}", judged[17]);
+                for one in judged {
+                    let numbers = [one.expected, one.lower, one.upper, one.score];
+                    assert!(numbers.iter().all(|n| n.is_finite()), "{size}: {one:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -112,8 +112,10 @@ export type {
   WebhookSigning,
   WebhookVerificationConfig,
 } from './webhook';
-export { receiveWebhook, webhookMiddleware } from './webhook-receive';
-export type { FetchRequest, ReceivedWebhook, ReceiveOptions, VerifiedRequest } from './webhook-receive';
+export { webhookMiddleware } from './webhook-middleware';
+export type { VerifiedRequest } from './webhook-middleware';
+export { receiveWebhook } from './webhook-receive';
+export type { FetchRequest, ReceiveAndHandleOptions, ReceivedWebhook, ReceiveOptions } from './webhook-receive';
 export { MemoryReplayStore } from './webhook-replay';
 export type { WebhookReplayStore } from './webhook-replay';
 export type { WebhookScheme, WebhookSchemeDescription } from './webhook-scheme';

@@ -95,14 +95,7 @@ export type {
 export type { InArgs, InStatement, IntMode, InValue, ResultSet, Row, Value } from './result-set';
 export { getTursoPool, resetTursoPool, TursoPool } from './turso';
 export type { TursoPoolConfig, TursoPoolStats } from './turso';
-export {
-  getWebhookVerifier,
-  parseWebhookSignature,
-  resetWebhookVerifiers,
-  signWebhookPayload,
-  verifyWebhookSignature,
-  WebhookVerifier,
-} from './webhook';
+export { parseWebhookSignature, signWebhookPayload, verifyWebhookSignature, WebhookVerifier } from './webhook';
 export type {
   RequestVerificationResult,
   VerificationResult,
@@ -119,3 +112,4 @@ export type { FetchRequest, ReceiveAndHandleOptions, ReceivedWebhook, ReceiveOpt
 export { MemoryReplayStore } from './webhook-replay';
 export type { WebhookReplayStore } from './webhook-replay';
 export type { WebhookScheme, WebhookSchemeDescription } from './webhook-scheme';
+export { getWebhookVerifier, resetWebhookVerifiers } from './webhook-shared';

@@ -2244,17 +2244,6 @@ export declare function signWebhookPayload(
 ): string;
 /** Takes `t=…,v1=…`, `sha256=…` or a raw hex signature apart; `null` for anything else. Verifies nothing. */
 export declare function parseWebhookSignature(header: string | undefined): WebhookSignatureHeader | null;
-type SharedConfig = Omit<WebhookVerificationConfig, 'secret'>;
-/**
- * The shared verifier for `secret` in this JavaScript environment. `config` counts when this call makes it; another
- * one later changes nothing, which is warned about once.
- */
-export declare function getWebhookVerifier(
-  secret: string | readonly string[] | undefined,
-  config?: SharedConfig,
-): WebhookVerifier;
-/** Forgets all shared verifiers. */
-export declare function resetWebhookVerifiers(): void;
 /** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
 export interface FetchRequest {
   readonly method: string;
@@ -2349,5 +2338,16 @@ export declare function webhookMiddleware(
   verifier: WebhookVerifier,
   options?: ReceiveOptions,
 ): (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void) => void;
+type SharedConfig = Omit<WebhookVerificationConfig, 'secret'>;
+/**
+ * The shared verifier for `secret` in this JavaScript environment. `config` counts when this call makes it; another
+ * one later changes nothing, which is warned about once.
+ */
+export declare function getWebhookVerifier(
+  secret: string | readonly string[] | undefined,
+  config?: SharedConfig,
+): WebhookVerifier;
+/** Forgets all shared verifiers. */
+export declare function resetWebhookVerifiers(): void;
 
 export {};

@@ -224,7 +224,7 @@ async function nodeBody(request: NodeRequest, bounds: Receiving): Promise<Buffer
 }
 
 const DECODED =
-  'the body was decoded to text already, and its bytes are not known: receive the webhook before setEncoding() is called';
+  'the body was decoded to text already, and its bytes are not known: receive it before setEncoding() or a decoder';
 
 /** All of a body, within its bounds. */
 async function collect(

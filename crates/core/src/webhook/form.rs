@@ -31,15 +31,14 @@ pub(super) fn with_encoded_query(url: &str) -> String {
 }
 
 fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for byte in bytes {
+    let one = |byte: &u8| {
         if byte.is_ascii_alphanumeric() || b"!'()*-._~".contains(byte) {
-            text.push(char::from(*byte));
+            char::from(*byte).to_string()
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            format!("%{byte:02X}")
         }
-    }
-    text
+    };
+    bytes.iter().map(one).collect()
 }
 
 fn decode(text: &[u8]) -> Vec<u8> {

@@ -133,13 +133,12 @@ impl Frequency {
     pub fn seasons(&self) -> Vec<usize> {
         let cycles: &[i64] = match self.unit {
             Unit::Clock(ns) if ns >= SECOND_NS => &[DAY_NS / ns, 7 * DAY_NS / ns],
-            Unit::Clock(_) => &[],
             Unit::Day => &[7],
             Unit::BusinessDay => &[5],
             Unit::Week => &[52],
             Unit::Month { months: 1, .. } => &[12],
             Unit::Month { months: 3, .. } => &[4],
-            Unit::Month { .. } => &[],
+            Unit::Clock(_) | Unit::Month { .. } => &[],
         };
         cycles
             .iter()

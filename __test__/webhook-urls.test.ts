@@ -145,6 +145,18 @@ describe('Twilio', () => {
     assert.equal(judge(twilio("https://e.com/h?n=O'Neil&m=a%20b"), 'https://e.com/h?n=O%27Neil&m=a%20b'), true);
   });
 
+  for (const [what, signed, seen] of [
+    ['without the port that a proxy adds', 'https://e.com/h', 'https://e.com:1234/h'],
+    ['with the port that everybody leaves out', 'http://e.com:80/h', 'http://e.com/h'],
+    ['with credentials and a port', 'https://user:pass@e.com:443/h', 'https://user:pass@e.com/h'],
+    ['with a user alone', 'https://user@e.com/h', 'https://user@e.com:443/h'],
+  ] as const) {
+    test(`may have signed the URL ${what}`, () => {
+      assert.equal(judge(twilio(signed), seen), true);
+      assert.equal(judge(twilio(signed.replace('e.com', 'f.com')), seen), false);
+    });
+  }
+
   test('signs the URL it is given, port and all', () => {
     for (const url of ['http://localhost:3000/hook', 'https://e.com/h', 'https://e.com:443/h']) {
       assert.equal(new WebhookVerifier({ secret, scheme: 'twilio', url }).sign(body), twilio(url));

@@ -14,6 +14,8 @@ use super::{
 
 /// The most parameters of a form that are taken apart and sorted. Twilio sends some dozens.
 pub const MAX_PARAMETERS: usize = 10_000;
+/// The largest form: it is hashed once for each spelling of the URL. Twilio sends some kilobytes.
+pub const MAX_FORM_BYTES: usize = 1024 * 1024;
 
 /// What of a request can be signed.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +125,9 @@ fn parameters(url: &str, body: &[u8]) -> Result<Vec<u8>, Reason> {
             "the form has more than {MAX_PARAMETERS} parameters"
         )));
     }
+    if body.len() > MAX_FORM_BYTES {
+        return Err(Reason::error("the form is larger than 1 MiB"));
+    }
     let mut pairs = form::pairs(body);
     pairs.sort();
     pairs.dedup();
@@ -151,6 +156,18 @@ mod tests {
         let reason = Reason::error("the form has more than 10000 parameters");
         let more = format!("{most}&b");
         assert_eq!(parameters("https://h/", more.as_bytes()), Err(reason));
+    }
+
+    #[test]
+    fn a_form_larger_than_anybody_sends_is_not_hashed() {
+        let most = vec![b'a'; MAX_FORM_BYTES];
+        assert_eq!(parameters("https://h/", &most), Ok(most.clone()));
+        let reason = Reason::error("the form is larger than 1 MiB");
+        let more = [&most[..], b"a"].concat();
+        assert_eq!(parameters("https://h/", &more), Err(reason));
+        let digest = encode_hex(&mac::sha256(&more));
+        let url = format!("https://h/?bodySHA256={digest}");
+        assert_eq!(parameters(&url, &more), Ok(Vec::new()));
     }
 
     #[test]

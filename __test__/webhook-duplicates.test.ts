@@ -126,14 +126,26 @@ for (const [name, make] of Object.entries(stores)) {
 
     test('handles a copy when whoever had the first one is gone', async () => {
       let handled = 0;
-      void receive({ handle: () => new Promise(() => undefined), claimMs: 20 });
+      const claimed = gate();
+      const hang = () => {
+        claimed.open();
+        return new Promise(() => undefined);
+      };
+      void receive({ handle: hang, claimMs: 20 });
+      await claimed.opened;
       await eventually(async () => (await receive({ handle: () => (handled += 1) })).status === 200);
       assert.equal(handled, 1);
     });
 
     test('leaves alone the claim of another copy when its own has lapsed', async () => {
-      const [slow, next, begun] = [gate(), gate(), gate()];
-      const first = receive({ handle: () => slow.opened.then(() => Promise.reject(new Error('late'))), claimMs: 20 });
+      const [slow, next, begun, claimed] = [gate(), gate(), gate(), gate()];
+      const failing = async () => {
+        claimed.open();
+        await slow.opened;
+        throw new Error('late');
+      };
+      const first = receive({ handle: failing, claimMs: 20 });
+      await claimed.opened;
       let second: Promise<unknown> | undefined;
       let isBegun = false;
       const handle = () => {

@@ -1774,7 +1774,7 @@ export interface NixtlaClientConfig {
    * service is down. Answers say so in `modelInfo.source`.
    */
   fallback?: 'local' | undefined;
-  /** The model of requests that name none. Default `timegpt-1`. */
+  /** The model of requests that name none. Default `timegpt-2.1`. */
   model?: string | undefined;
   /** Sends only as many points as the model looks at, as the vendor's client does. Default true. */
   restrictInput?: boolean | undefined;
@@ -2024,25 +2024,37 @@ export declare function getTursoPool(config?: TursoPoolConfig): TursoPool;
 /** Drains that pool and forgets it. */
 export declare function resetTursoPool(): Promise<void>;
 /**
- * Where accepted requests are remembered. It answers at once; for a store behind a network, verify without one
- * and deduplicate by the result's `id`.
+ * Where accepted requests are remembered: in this process, or in a database that several processes share.
+ *
+ * With all three methods a request is remembered once its handler has succeeded, and only one of several copies that
+ * arrive at the same time is handled; with `remember` alone it is remembered before it is handled.
+ *
+ * {@link WebhookVerifier.verify} and {@link WebhookVerifier.verifyRequest} do not wait: a store that gives promises is
+ * for {@link receiveWebhook} and {@link webhookMiddleware}.
  */
 export interface WebhookReplayStore {
-  /** Remembers `key` for `ttlMs` and answers whether it is new; `false` means a replay. */
-  remember(key: string, ttlMs: number): boolean;
+  /**
+   * Remembers `key` for `ttlMs` and tells whether it is new, in one step: of several calls for one key at the same time
+   * one is told `true`.
+   */
+  remember(key: string, ttlMs: number): boolean | PromiseLike<boolean>;
+  /** Whether `key` is remembered. */
+  has?(key: string): boolean | PromiseLike<boolean>;
+  /** Forgets `key`. */
+  forget?(key: string): unknown;
 }
 /**
  * Remembers accepted requests in this process, so that a captured one is not accepted again.
  *
- * What counts as the same request is its signature: a sender's retry with a new timestamp passes, a retry of a
- * scheme without timestamps (GitHub, Shopify) does not until 24 hours later. Where such a request could not be
- * processed, {@link forget} its `replayKey` so that the retry is accepted.
+ * What counts as the same request is its signed content: a sender's retry with a new timestamp passes, a retry of a
+ * scheme without timestamps (GitHub, Shopify) does not until 24 hours later.
  */
 export declare class MemoryReplayStore implements WebhookReplayStore {
   #private;
   /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
   constructor(options?: { capacity?: number | undefined });
   remember(key: string, ttlMs: number): boolean;
+  has(key: string): boolean;
   /** Forgets a request, by its result's `replayKey`. */
   forget(key: string): void;
 }
@@ -2108,9 +2120,12 @@ export interface WebhookVerificationConfig {
   toleranceMs?: number | undefined;
   /** The scheme or schemes that are accepted. Default: whichever the request carries. Name it where you know it. */
   scheme?: WebhookScheme | WebhookSchemeDescription | readonly (WebhookScheme | WebhookSchemeDescription)[] | undefined;
-  /** The public URL of the endpoint as the sender calls it, for Twilio, Square and HubSpot, which sign it. */
+  /**
+   * The public URL of the endpoint as the sender calls it, for Twilio, Square and HubSpot, which sign it. The path and
+   * query of a request are tried on its origin, too, so that one verifier serves several endpoints.
+   */
   url?: string | undefined;
-  /** Refuses a request that was accepted before. See {@link MemoryReplayStore}. */
+  /** Tells a request that was accepted before. See {@link MemoryReplayStore}. */
   replayStore?: WebhookReplayStore | undefined;
 }
 /** The parts of a signature header. */
@@ -2127,9 +2142,11 @@ export interface VerificationResult {
   valid: boolean;
   /** Why it is not: `Invalid signature format`, `Webhook too old (…)`, `Webhook timestamp is in the future`, `Signature mismatch` or `Verification error: …`. */
   reason?: string;
+  /** The request is genuine, but was accepted before: the `replayStore` knows it. `valid` is false. */
+  duplicate?: true;
   /** The signed timestamp in seconds, where there is one. */
   timestamp?: number;
-  /** What the `replayStore` remembers of it; forget it there when the request could not be processed. */
+  /** What the `replayStore` remembers of it. */
   replayKey?: string;
 }
 /** What {@link WebhookVerifier.verifyRequest} found out. */
@@ -2154,7 +2171,10 @@ export interface WebhookRequest {
   body: string | Uint8Array;
   /** Default `POST`. */
   method?: string | undefined;
-  /** The URL as the sender called it, or its path and query, which are joined to the verifier's `url`. */
+  /**
+   * The URL as the sender called it, or its path and query as a server sees them. The verifier's `url` then has the
+   * origin, and counts itself where a proxy cuts off a part of the path or escapes the query differently.
+   */
   url?: string | undefined;
   /** Milliseconds since the epoch. Default `Date.now()`. */
   now?: number | undefined;
@@ -2224,6 +2244,100 @@ export declare function signWebhookPayload(
 ): string;
 /** Takes `t=…,v1=…`, `sha256=…` or a raw hex signature apart; `null` for anything else. Verifies nothing. */
 export declare function parseWebhookSignature(header: string | undefined): WebhookSignatureHeader | null;
+/** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
+export interface FetchRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Iterable<[string, string]>;
+  readonly body: AsyncIterable<Uint8Array> | null;
+  readonly bodyUsed: boolean;
+}
+/** Options of {@link webhookMiddleware}, and of {@link receiveWebhook}. */
+export interface ReceiveOptions {
+  /** The largest body that is read, in bytes. Default 10 MiB. */
+  limitBytes?: number | undefined;
+  /** How long the whole body may take to arrive, in milliseconds. Default 10 000; `Infinity`: as long as it likes. */
+  timeoutMs?: number | undefined;
+  /**
+   * The URL that the sender signed, where a proxy turns it into another path or query. Default: what the request says, on
+   * the origin of the verifier's `url`, or that `url` itself.
+   */
+  url?: string | undefined;
+  /** The status for a request that was handled before, by the verifier's `replayStore`. Default 200. */
+  duplicateStatus?: number | undefined;
+  /**
+   * How long a request that is being handled is kept from being handled a second time, in case the process ends before it
+   * is done, in milliseconds. Default 300 000.
+   */
+  claimMs?: number | undefined;
+}
+/** Options of {@link receiveWebhook}. */
+export interface ReceiveAndHandleOptions extends ReceiveOptions {
+  /**
+   * Handles a genuine webhook that was not handled before. When it has succeeded the verifier's `replayStore` remembers the
+   * webhook; what it throws or rejects with is logged and stands in `error`, and the sender's retry is handled.
+   * Default: the webhook is remembered at once, and handling it is up to the caller.
+   */
+  handle?: ((webhook: ReceivedWebhook) => unknown) | undefined;
+}
+/** A received webhook: the result, and the raw body to parse. */
+export interface ReceivedWebhook extends RequestVerificationResult {
+  body: Buffer;
+  /**
+   * The HTTP status to answer with: 200 for a genuine webhook and for a duplicate of one that was handled, 409 for a duplicate
+   * of one that is being handled, 413 for a body above the limit, 500 behind a body parser and for a handler that
+   * failed, 503 for a replay store that failed, else 401.
+   */
+  status: number;
+  /** What to answer as JSON, where the provider only checks who owns the endpoint. */
+  challenge?: Record<string, unknown>;
+  /** What `handle` threw or rejected with. */
+  error?: unknown;
+}
+/**
+ * Reads the raw body of a request of `node:http`, Express, Next or Fetch, verifies it, and lets `handle` do its work once.
+ * Never rejects for what the sender did – forging, sending too much, too slowly, or only half of it: then `valid` is
+ * false – nor for what the handler did.
+ *
+ * Call it before any body parser. A body that `express.raw()` kept, or a `rawBody`, is used as it is.
+ */
+export declare function receiveWebhook(
+  verifier: WebhookVerifier,
+  request: IncomingMessage | FetchRequest,
+  options?: ReceiveAndHandleOptions,
+): Promise<ReceivedWebhook>;
+/** A request that passed {@link webhookMiddleware}. */
+export interface VerifiedRequest extends IncomingMessage {
+  /** The result, with the raw body. */
+  webhook?: ReceivedWebhook;
+  /** The raw body. */
+  rawBody?: Buffer;
+}
+declare global {
+  namespace Express {
+    interface Request {
+      /** The result of moorline's `webhookMiddleware`, with the raw body. */
+      webhook?: ReceivedWebhook;
+    }
+  }
+}
+/**
+ * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
+ * `rawBody` and the result as `webhook`; answers challenges and duplicates by itself, and to all others 413 (too large), 500
+ * (a body parser came first), 503 (the replay store failed) or 401. Mount it before any body parser.
+ *
+ * With a `replayStore` a webhook is remembered when it was answered with a status from 200 to 299. One that was answered
+ * otherwise, or whose handler threw or rejected, is handled again when the sender repeats it.
+ *
+ * `next` is called once, without an argument, and only for a genuine webhook. What it throws, or rejects with, is logged
+ * and answered with 500; frameworks catch that themselves. A request that somebody else has answered meanwhile is not answered again.
+ *
+ * @throws RangeError for an option that is out of range.
+ */
+export declare function webhookMiddleware(
+  verifier: WebhookVerifier,
+  options?: ReceiveOptions,
+): (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void) => void;
 type SharedConfig = Omit<WebhookVerificationConfig, 'secret'>;
 /**
  * The shared verifier for `secret` in this JavaScript environment. `config` counts when this call makes it; another
@@ -2235,60 +2349,5 @@ export declare function getWebhookVerifier(
 ): WebhookVerifier;
 /** Forgets all shared verifiers. */
 export declare function resetWebhookVerifiers(): void;
-/** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
-export interface FetchRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: Iterable<[string, string]>;
-  readonly body: AsyncIterable<Uint8Array> | null;
-  readonly bodyUsed: boolean;
-}
-/** Options of {@link receiveWebhook}. */
-export interface ReceiveOptions {
-  /** The largest body that is read, in bytes. Default 10 MiB. */
-  limitBytes?: number | undefined;
-  /** How long the whole body may take to arrive, in milliseconds. Default 10 000; `Infinity`: as long as it likes. */
-  timeoutMs?: number | undefined;
-}
-/** A received webhook: the result, and the raw body to parse. */
-export interface ReceivedWebhook extends RequestVerificationResult {
-  body: Buffer;
-  /** The HTTP status to answer with: 200, or 413 for a body above the limit, 500 behind a body parser, else 401. */
-  status: number;
-  /** What to answer as JSON, where the provider only checks who owns the endpoint. */
-  challenge?: Record<string, unknown>;
-}
-/**
- * Reads the raw body of a request of `node:http`, Express, Next or Fetch, and verifies it. Never rejects for what
- * the sender did – forging, sending too much, too slowly, or only half of it: then `valid` is false.
- *
- * Call it before any body parser. A body that `express.raw()` kept, or a `rawBody`, is used as it is.
- */
-export declare function receiveWebhook(
-  verifier: WebhookVerifier,
-  request: IncomingMessage | FetchRequest,
-  options?: ReceiveOptions,
-): Promise<ReceivedWebhook>;
-/** A request that passed {@link webhookMiddleware}. */
-export interface VerifiedRequest extends IncomingMessage {
-  /** The result, with the raw body. */
-  webhook?: ReceivedWebhook;
-  /** The raw body. */
-  rawBody?: Buffer;
-}
-/**
- * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
- * `rawBody` and the result as `webhook`; answers challenges by itself, and to all others 413 (too large), 500 (a body
- * parser came first) or 401. Mount it before any body parser.
- *
- * `next` is called once, without an argument, and only for a genuine webhook. What it throws, or rejects with, is logged
- * and answered with 500; frameworks catch that themselves. A request that somebody else has answered meanwhile is not answered again.
- *
- * @throws RangeError for an option that is out of range.
- */
-export declare function webhookMiddleware(
-  verifier: WebhookVerifier,
-  options?: ReceiveOptions,
-): (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void) => void;
 
 export {};

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { MemoryReplayStore, TursoPool, WebhookVerifier } from 'moorline';
+import { MemoryReplayStore, TursoPool, WebhookVerifier, type WebhookReplayStore } from 'moorline';
 
 import { compilePage } from './seeds/page';
 import { socketServer } from './support/connections';
@@ -132,7 +132,7 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
     const used = `${types} import { WebhookVerifier } from 'moorline';`;
     return compilePage('docs/services/webhook.md', [
       {
-        replace: [{ reason: 'host, port, path or secret', from: 'process.env.WEBHOOK_SECRET', to: `'${secret}'` }],
+        replace: [{ reason: host, from: 'process.env.WEBHOOK_SECRET', to: `'${secret}'` }],
         prelude: types,
         scope: 'run(request: { headers: Record<string, string> }, rawBody: string, payload: string)',
         exposes: ['result', 'signature'],
@@ -143,22 +143,44 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
         exposes: ['result'],
       },
       {
+        replace: [{ reason: host, from: 'server.listen(3000);', to: "server.listen(0, '127.0.0.1');" }],
+        prelude: used,
+        scope: 'run(verifier: WebhookVerifier, save: (id: string | undefined, event: unknown) => Promise<void>)',
+        exposes: ['server'],
+      },
+      {
         prelude: used,
         scope: 'run(verifier: WebhookVerifier, request: FetchRequest, app: any)',
         exposes: ['valid', 'reason', 'status', 'body', 'challenge'],
       },
       { prelude: used, scope: 'run(secret: string)', exposes: ['verifier'] },
       { prelude: used, scope: 'run(secret: string)', exposes: ['verifier', 'replayStore'] },
+      {
+        replace: [{ reason: host, from: 'file:app.db', to: ':memory:' }],
+        exposes: ['pool', 'replayStore'],
+      },
+      {
+        prelude: `interface Redis {
+          set(key: string, value: string, unit: 'PX', ttlMs: number, only: 'NX'): Promise<'OK' | null>;
+          exists(key: string): Promise<number>;
+          del(key: string): Promise<number>;
+        }`,
+        scope: 'run(redis: Redis)',
+        exposes: ['replayStore'],
+      },
     ]);
   }
 
   test('its code does what it says', async () => {
-    const [first, whole, received, own, replays] = await Promise.all(compiled().map((snippet) => snippet.load()));
+    const snippets = await Promise.all(compiled().map((snippet) => snippet.load()));
+    const [first, whole, served, received, own, replays, libsql, redis] = snippets;
     const headers = signer.signRequest({ body: rawBody });
 
     const { result, signature } = await first!['run']({ headers }, rawBody, rawBody);
     assert.equal(result.valid, true);
     assert.match(signature, /^t=\d+,v1=[0-9a-f]{64}$/);
+
+    await answersThroughNode(served!, headers);
 
     const judged = await whole!['run'](signer, { headers, url: '/' } as unknown as IncomingMessage, rawBody);
     assert.deepEqual([judged.result.valid, judged.result.scheme, judged.result.secretIndex], [true, 'generic', 0]);
@@ -179,7 +201,58 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
     assert.ok(once.replayStore instanceof MemoryReplayStore);
     assert.equal(once.verifier.verifyRequest({ headers, body: rawBody }).valid, true);
     assert.equal(once.verifier.verifyRequest({ headers, body: rawBody }).valid, false);
+
+    await using pool = libsql!['pool'];
+    assert.ok(pool instanceof TursoPool);
+    await remembers(libsql!['replayStore']);
+    await remembers((await redis!['run'](redisLike())).replayStore);
   });
+
+  /** The page's server handles what is genuine, once, and says so of the copy. */
+  async function answersThroughNode(served: Record<string, any>, headers: Record<string, string>): Promise<void> {
+    const saved: unknown[] = [];
+    const verifier = new WebhookVerifier({ secret, replayStore: new MemoryReplayStore() });
+    const { server } = await served['run'](verifier, async (_: unknown, event: unknown) => saved.push(event));
+    try {
+      if (!server.listening) await once(server as EventEmitter, 'listening');
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+      const post = (body: string) => fetch(url, { method: 'POST', body, headers });
+      assert.deepEqual(await (await post(rawBody)).json(), {});
+      assert.deepEqual(await (await post(rawBody)).json(), { duplicate: true });
+      assert.equal((await post(`${rawBody} `)).status, 401);
+      assert.deepEqual(saved, [JSON.parse(rawBody)]);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
+
+  /** The three commands of Redis that the page's store needs. */
+  function redisLike() {
+    const expiry = new Map<string, number>();
+    const has = (key: string) => (expiry.get(key) ?? 0) > performance.now();
+    return {
+      set: async (key: string, _value: string, _unit: 'PX', ttlMs: number, _only: 'NX') => {
+        if (has(key)) return null;
+        expiry.set(key, performance.now() + ttlMs);
+        return 'OK' as const;
+      },
+      exists: async (key: string) => Number(has(key)),
+      del: async (key: string) => Number(expiry.delete(key)),
+    };
+  }
+
+  /** A store of the page does what the interface says. */
+  async function remembers(store: Required<WebhookReplayStore>): Promise<void> {
+    const told = await Promise.all([store.remember('a', 60_000), store.remember('a', 60_000)]);
+    assert.deepEqual([...told].sort(), [false, true]);
+    assert.deepEqual([await store.has('a'), await store.has('b')], [true, false]);
+    await store.forget('a');
+    assert.equal(await store.has('a'), false);
+    assert.equal(await store.remember('a', 1), true);
+    await eventually(async () => !(await store.has('a')));
+    assert.equal(await store.remember('a', 60_000), true);
+  }
 
   /** The page's middleware lets through what is genuine, with its raw body, and answers 401 to the rest. */
   async function answersThroughExpress(app: any, headers: Record<string, string>): Promise<void> {

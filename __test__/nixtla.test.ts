@@ -270,7 +270,7 @@ describe('wire format', () => {
     await here.healthCheck();
     const paths = server.received.map(({ method, path }) => `${method} ${path}`);
     assert.deepEqual(paths, [
-      'GET /model_params?model=timegpt-1&freq=D',
+      'GET /model_params?model=timegpt-2.1&freq=D',
       'POST /v2/forecast',
       'POST /v2/anomaly_detection',
       'GET /validate_api_key',
@@ -289,7 +289,7 @@ describe('wire format', () => {
     const { predictions, modelInfo } = await client().forecast(asked);
     const { headers, body } = server.last('/v2/forecast')!;
     assert.equal(headers.authorization, `Bearer ${server.key}`);
-    assert.equal(headers['nixtla-model'], 'timegpt-1');
+    assert.equal(headers['nixtla-model'], 'timegpt-2.1');
     assert.deepEqual(body?.series.sizes, [14, 3]);
     assert.deepEqual(body?.series.start_datetime, ['2024-01-01T00:00:00', '2024-01-01T00:00:00']);
     assert.deepEqual([body?.freq, body?.h, body?.level], ['D', 2, [80, 95]]);
@@ -305,7 +305,7 @@ describe('wire format', () => {
     );
     assert.deepEqual(modelInfo, {
       source: 'service',
-      model: 'timegpt-1',
+      model: 'timegpt-2.1',
       frequency: 'D',
       requests: 2,
       inputTokens: 17,

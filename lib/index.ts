@@ -95,14 +95,7 @@ export type {
 export type { InArgs, InStatement, IntMode, InValue, ResultSet, Row, Value } from './result-set';
 export { getTursoPool, resetTursoPool, TursoPool } from './turso';
 export type { TursoPoolConfig, TursoPoolStats } from './turso';
-export {
-  getWebhookVerifier,
-  parseWebhookSignature,
-  resetWebhookVerifiers,
-  signWebhookPayload,
-  verifyWebhookSignature,
-  WebhookVerifier,
-} from './webhook';
+export { parseWebhookSignature, signWebhookPayload, verifyWebhookSignature, WebhookVerifier } from './webhook';
 export type {
   RequestVerificationResult,
   VerificationResult,
@@ -112,8 +105,11 @@ export type {
   WebhookSigning,
   WebhookVerificationConfig,
 } from './webhook';
-export { receiveWebhook, webhookMiddleware } from './webhook-receive';
-export type { FetchRequest, ReceivedWebhook, ReceiveOptions, VerifiedRequest } from './webhook-receive';
+export { webhookMiddleware } from './webhook-middleware';
+export type { VerifiedRequest } from './webhook-middleware';
+export { receiveWebhook } from './webhook-receive';
+export type { FetchRequest, ReceiveAndHandleOptions, ReceivedWebhook, ReceiveOptions } from './webhook-receive';
 export { MemoryReplayStore } from './webhook-replay';
 export type { WebhookReplayStore } from './webhook-replay';
 export type { WebhookScheme, WebhookSchemeDescription } from './webhook-scheme';
+export { getWebhookVerifier, resetWebhookVerifiers } from './webhook-shared';

@@ -45,7 +45,7 @@ export interface NixtlaClientConfig {
    * service is down. Answers say so in `modelInfo.source`.
    */
   fallback?: 'local' | undefined;
-  /** The model of requests that name none. Default `timegpt-1`. */
+  /** The model of requests that name none. Default `timegpt-2.1`. */
   model?: string | undefined;
   /** Sends only as many points as the model looks at, as the vendor's client does. Default true. */
   restrictInput?: boolean | undefined;

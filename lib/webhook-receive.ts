@@ -1,13 +1,22 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 
 import { asBytes } from './http-body';
-import { outOfRange } from './invalid';
-import { checkOptions } from './known-options';
+import { outOfRange, wrongType } from './invalid';
+import { checkOptions, type KnownOptions } from './known-options';
 import { log } from './logger';
 import { messageOf } from './message';
-import { onRejection } from './rejection';
 import { startTimer } from './timer';
-import type { RequestVerificationResult, WebhookHeaders, WebhookVerifier } from './webhook';
+import {
+  asDuplicate,
+  type Judgement,
+  judgeOnly,
+  type RequestVerificationResult,
+  storeOf,
+  type WebhookHeaders,
+  type WebhookRequest,
+  type WebhookVerifier,
+} from './webhook';
+import { claim, type Claim } from './webhook-claim';
 
 /** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
 export interface FetchRequest {
@@ -18,25 +27,55 @@ export interface FetchRequest {
   readonly bodyUsed: boolean;
 }
 
-/** Options of {@link receiveWebhook}. */
+/** Options of {@link webhookMiddleware}, and of {@link receiveWebhook}. */
 export interface ReceiveOptions {
   /** The largest body that is read, in bytes. Default 10 MiB. */
   limitBytes?: number | undefined;
   /** How long the whole body may take to arrive, in milliseconds. Default 10 000; `Infinity`: as long as it likes. */
   timeoutMs?: number | undefined;
+  /**
+   * The URL that the sender signed, where a proxy turns it into another path or query. Default: what the request says, on
+   * the origin of the verifier's `url`, or that `url` itself.
+   */
+  url?: string | undefined;
+  /** The status for a request that was handled before, by the verifier's `replayStore`. Default 200. */
+  duplicateStatus?: number | undefined;
+  /**
+   * How long a request that is being handled is kept from being handled a second time, in case the process ends before it
+   * is done, in milliseconds. Default 300 000.
+   */
+  claimMs?: number | undefined;
+}
+
+/** Options of {@link receiveWebhook}. */
+export interface ReceiveAndHandleOptions extends ReceiveOptions {
+  /**
+   * Handles a genuine webhook that was not handled before. When it has succeeded the verifier's `replayStore` remembers the
+   * webhook; what it throws or rejects with is logged and stands in `error`, and the sender's retry is handled.
+   * Default: the webhook is remembered at once, and handling it is up to the caller.
+   */
+  handle?: ((webhook: ReceivedWebhook) => unknown) | undefined;
 }
 
 /** A received webhook: the result, and the raw body to parse. */
 export interface ReceivedWebhook extends RequestVerificationResult {
   body: Buffer;
-  /** The HTTP status to answer with: 200, or 413 for a body above the limit, 500 behind a body parser, else 401. */
+  /**
+   * The HTTP status to answer with: 200 for a genuine webhook and for a duplicate of one that was handled, 409 for a duplicate
+   * of one that is being handled, 413 for a body above the limit, 500 behind a body parser and for a handler that
+   * failed, 503 for a replay store that failed, else 401.
+   */
   status: number;
   /** What to answer as JSON, where the provider only checks who owns the endpoint. */
   challenge?: Record<string, unknown>;
+  /** What `handle` threw or rejected with. */
+  error?: unknown;
 }
 
 const DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_DUPLICATE_STATUS = 200;
+const DEFAULT_CLAIM_MS = 300_000;
 
 /** Why a body cannot be had, and the status that says so. */
 interface Refusal {
@@ -44,64 +83,130 @@ interface Refusal {
   reason: string;
 }
 
-/** How much of a body is waited for, and for how long. */
-interface Bounds {
+/** @internal Options with their defaults. */
+export interface Receiving {
   limitBytes: number;
   timeoutMs: number;
+  duplicateStatus: number;
+  claimMs: number;
+  url: string | undefined;
 }
+
+const KNOWN: KnownOptions<ReceiveOptions> = {
+  limitBytes: true,
+  timeoutMs: true,
+  url: true,
+  duplicateStatus: true,
+  claimMs: true,
+};
 
 type NodeRequest = IncomingMessage & { body?: unknown; rawBody?: unknown; originalUrl?: string };
 
 /**
- * Reads the raw body of a request of `node:http`, Express, Next or Fetch, and verifies it. Never rejects for what
- * the sender did – forging, sending too much, too slowly, or only half of it: then `valid` is false.
+ * Reads the raw body of a request of `node:http`, Express, Next or Fetch, verifies it, and lets `handle` do its work once.
+ * Never rejects for what the sender did – forging, sending too much, too slowly, or only half of it: then `valid` is
+ * false – nor for what the handler did.
  *
  * Call it before any body parser. A body that `express.raw()` kept, or a `rawBody`, is used as it is.
  */
 export async function receiveWebhook(
   verifier: WebhookVerifier,
   request: IncomingMessage | FetchRequest,
-  options?: ReceiveOptions,
+  options: ReceiveAndHandleOptions = {},
 ): Promise<ReceivedWebhook> {
-  const bounds = boundsOf(options);
-  const fetched = 'bodyUsed' in request;
-  const body = await (fetched ? fetchedBody(request, bounds) : nodeBody(request, bounds));
-  if (!Buffer.isBuffer(body)) {
-    const reason = `Verification error: ${body.reason}`;
-    return { valid: false, reason, scheme: undefined, body: Buffer.alloc(0), status: body.status };
+  checkOptions('options', options, { ...KNOWN, handle: true });
+  const { handle, ...rest } = options;
+  if (handle !== undefined && typeof handle !== 'function') throw wrongType('options.handle', 'a function', handle);
+  const receiving = receivingOf(rest);
+  const { webhook, claim } = await receive(verifier, request, receiving, handle ? receiving.claimMs : undefined);
+  if (!handle || !webhook.valid || webhook.challenge) return webhook;
+  try {
+    await handle(webhook);
+  } catch (error) {
+    log('error', 'webhook.handler-failed', webhook.id ?? 'webhook', () => ({ error: messageOf(error) }));
+    await claim?.release();
+    return { ...webhook, status: 500, error };
   }
-  const { method } = request;
-  const url = fetched ? fetchedUrl(verifier, request.url) : ((request as NodeRequest).originalUrl ?? request.url);
-  const facts = { headers: request.headers as WebhookHeaders, body, method, url };
-  const result = verifier.verifyRequest(facts);
-  const challenge = result.valid ? verifier.challenge(facts) : undefined;
-  return { ...result, body, status: result.valid ? 200 : 401, ...(challenge && { challenge }) };
+  await claim?.keep();
+  return webhook;
 }
 
-function boundsOf(options: ReceiveOptions = {}): Bounds {
-  checkOptions('options', options, { limitBytes: true, timeoutMs: true });
-  const { limitBytes = DEFAULT_LIMIT_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+/** @internal */
+export function receivingOf(options: ReceiveOptions = {}): Receiving {
+  checkOptions('options', options, KNOWN);
+  const {
+    limitBytes = DEFAULT_LIMIT_BYTES,
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+    duplicateStatus = DEFAULT_DUPLICATE_STATUS,
+    claimMs = DEFAULT_CLAIM_MS,
+    url,
+  } = options;
   for (const [name, value] of Object.entries({ limitBytes, timeoutMs })) {
     if (typeof value !== 'number' || !(value > 0)) throw outOfRange(`options.${name}`, 'a number > 0', value);
   }
-  return { limitBytes, timeoutMs };
+  if (!Number.isFinite(claimMs) || claimMs <= 0) throw outOfRange('options.claimMs', 'a finite number > 0', claimMs);
+  if (!Number.isInteger(duplicateStatus) || duplicateStatus < 200 || duplicateStatus > 599) {
+    throw outOfRange('options.duplicateStatus', 'a status from 200 to 599', duplicateStatus);
+  }
+  if (url !== undefined && typeof url !== 'string') throw wrongType('options.url', 'a string', url);
+  return { limitBytes, timeoutMs, duplicateStatus, claimMs, url };
+}
+
+/** @internal A received webhook, and the claim on it where it is to be handled; without `claimMs` none is made. */
+export async function receive(
+  verifier: WebhookVerifier,
+  request: IncomingMessage | FetchRequest,
+  receiving: Receiving,
+  claimMs: number | undefined,
+): Promise<{ webhook: ReceivedWebhook; claim?: Claim }> {
+  const body = await ('bodyUsed' in request ? fetchedBody(request, receiving) : nodeBody(request, receiving));
+  if (!Buffer.isBuffer(body)) {
+    const reason = `Verification error: ${body.reason}`;
+    const webhook = { valid: false, reason, scheme: undefined, body: Buffer.alloc(0), status: body.status };
+    return { webhook };
+  }
+  const { method } = request;
+  const url = receiving.url ?? urlOf(verifier, request);
+  const facts: WebhookRequest = { headers: request.headers as WebhookHeaders, body, method, url };
+  const store = storeOf(verifier);
+  const { replayableForMs = 0, ...result }: Judgement = store
+    ? judgeOnly(verifier, facts)
+    : verifier.verifyRequest(facts);
+  if (!result.valid) return { webhook: { ...result, body, status: 401 } };
+  const webhook = { ...result, body, status: 200 };
+  const challenge = verifier.challenge(facts);
+  if (challenge) return { webhook: { ...webhook, challenge } };
+  if (!store || result.replayKey === undefined) return { webhook };
+  try {
+    const claimed = await claim(store, result.replayKey, replayableForMs, claimMs);
+    if (typeof claimed !== 'string') return { webhook, claim: claimed };
+    const isHandled = claimed === 'handled';
+    const why = isHandled ? 'this request was accepted before' : 'this request is being handled';
+    const status = isHandled ? receiving.duplicateStatus : 409;
+    return { webhook: { ...asDuplicate(result, why), body, status } };
+  } catch (error) {
+    const reason = `Verification error: the replay store failed: ${messageOf(error)}`;
+    return { webhook: { ...webhook, valid: false, reason, status: 503 } };
+  }
 }
 
 /** Behind a proxy a server sees its own origin; the verifier's `url` has the public one. */
-function fetchedUrl(verifier: WebhookVerifier, url: string): string {
-  if (verifier.url === undefined || !URL.canParse(url)) return url;
-  const { pathname, search } = new URL(url);
-  return pathname + search;
+function urlOf(verifier: WebhookVerifier, request: NodeRequest | FetchRequest): string | undefined {
+  if (!('bodyUsed' in request)) return request.originalUrl ?? request.url;
+  const { url } = request;
+  if (verifier.url === undefined) return url;
+  const path = url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '');
+  return path.startsWith('/') ? path : `/${path}`;
 }
 
 /** The raw body of a Fetch request, or the reason why it cannot be had. */
-async function fetchedBody(request: FetchRequest, bounds: Bounds): Promise<Buffer | Refusal> {
+async function fetchedBody(request: FetchRequest, bounds: Receiving): Promise<Buffer | Refusal> {
   if (request.bodyUsed) return { status: 500, reason: 'the body was read already: receive the webhook first' };
   return request.body ? collect(request.body, bounds) : Buffer.alloc(0);
 }
 
 /** The raw body of a Node request, or the reason why it cannot be had. */
-async function nodeBody(request: NodeRequest, bounds: Bounds): Promise<Buffer | Refusal> {
+async function nodeBody(request: NodeRequest, bounds: Receiving): Promise<Buffer | Refusal> {
   for (const kept of [request.rawBody, request.body]) {
     if (typeof kept === 'string') return Buffer.from(kept);
     if (kept instanceof Uint8Array) return Buffer.from(kept.buffer, kept.byteOffset, kept.byteLength);
@@ -119,10 +224,13 @@ async function nodeBody(request: NodeRequest, bounds: Bounds): Promise<Buffer | 
 }
 
 const DECODED =
-  'the body was decoded to text already, and its bytes are not known: receive the webhook before setEncoding() is called';
+  'the body was decoded to text already, and its bytes are not known: receive it before setEncoding() or a decoder';
 
 /** All of a body, within its bounds. */
-async function collect(chunks: AsyncIterable<unknown>, { limitBytes, timeoutMs }: Bounds): Promise<Buffer | Refusal> {
+async function collect(
+  chunks: AsyncIterable<unknown>,
+  { limitBytes, timeoutMs }: Receiving,
+): Promise<Buffer | Refusal> {
   let collected: Uint8Array[] | undefined = [];
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Refusal>((resolve) => {
@@ -153,91 +261,4 @@ async function collect(chunks: AsyncIterable<unknown>, { limitBytes, timeoutMs }
     clearTimeout(timer);
     collected = undefined;
   }
-}
-
-/** A request that passed {@link webhookMiddleware}. */
-export interface VerifiedRequest extends IncomingMessage {
-  /** The result, with the raw body. */
-  webhook?: ReceivedWebhook;
-  /** The raw body. */
-  rawBody?: Buffer;
-}
-
-/** What the middleware answers: what is wrong with the server is for its log, not for the sender. */
-const ERRORS: Record<number, string> = {
-  401: 'Invalid signature',
-  413: 'Body too large',
-  500: 'The webhook could not be read',
-};
-
-/**
- * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
- * `rawBody` and the result as `webhook`; answers challenges by itself, and to all others 413 (too large), 500 (a body
- * parser came first) or 401. Mount it before any body parser.
- *
- * `next` is called once, without an argument, and only for a genuine webhook. What it throws, or rejects with, is logged
- * and answered with 500; frameworks catch that themselves. A request that somebody else has answered meanwhile is not answered again.
- *
- * @throws RangeError for an option that is out of range.
- */
-export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOptions) {
-  // A mistake is found where the middleware is mounted, and not by the first sender.
-  boundsOf(options);
-  return (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
-    const pass = () => {
-      const failed = (thrown: unknown) => fail(response, thrown, 'webhook.handler-failed', 'Internal error');
-      try {
-        onRejection(next(), failed);
-      } catch (thrown) {
-        failed(thrown);
-      }
-    };
-    receiveWebhook(verifier, request, options)
-      .then((webhook) => judge(request, response, webhook))
-      .then(
-        (passes) => passes && pass(),
-        // Never to `next`: a handler of `node:http` would not look at an error.
-        (error: unknown) => fail(response, error, 'webhook.unreadable', ERRORS[500]),
-      );
-  };
-}
-
-/** Answers what must not pass; says whether it may. */
-function judge(request: VerifiedRequest, response: ServerResponse, webhook: ReceivedWebhook): boolean {
-  if (webhook.challenge) {
-    answer(response, 200, webhook.challenge);
-    return false;
-  }
-  if (webhook.valid) {
-    // `_body` tells body parsers that there is nothing left to read.
-    Object.assign(request, { webhook, rawBody: webhook.body, body: webhook.body, _body: true });
-    return true;
-  }
-  const { id = 'webhook', reason, scheme } = webhook;
-  log('warn', 'webhook.refused', id, () => ({ reason, scheme }));
-  // Nobody waits for the rest of a body that is late.
-  const isLate = webhook.status === 401 && !request.complete;
-  answer(response, webhook.status, { error: ERRORS[webhook.status] }, isLate);
-  return false;
-}
-
-/** Logs and answers what has failed, as nobody but us hears of it. */
-function fail(response: ServerResponse, thrown: unknown, event: string, error: string | undefined): void {
-  log('error', event, 'webhook', () => ({ error: messageOf(thrown) }));
-  try {
-    // Half an answer must not look like a whole one.
-    if (response.headersSent && !response.writableEnded) response.destroy();
-    else answer(response, 500, { error });
-  } catch {
-    // It is not the server's own, and resists: there is nothing left to be done for it.
-  }
-}
-
-function answer(response: ServerResponse, status: number, body: Record<string, unknown>, close = false): void {
-  // The sender went away, or somebody else was faster: a time limit, or a server that shuts down.
-  if (response.destroyed || response.headersSent || response.writableEnded) return;
-  response.statusCode = status;
-  if (close) response.setHeader('Connection', 'close');
-  response.setHeader('Content-Type', 'application/json');
-  response.end(JSON.stringify(body));
 }

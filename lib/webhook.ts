@@ -1,10 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 
-import { crypto } from './builtins';
 import { outOfRange, wrongType } from './invalid';
 import { checkOptions, isPlainObject, type KnownOptions } from './known-options';
-import { log } from './logger';
 import { messageOf } from './message';
 import { native, type Handle } from './native';
 import { onRejection } from './rejection';
@@ -23,9 +20,12 @@ export interface WebhookVerificationConfig {
   toleranceMs?: number | undefined;
   /** The scheme or schemes that are accepted. Default: whichever the request carries. Name it where you know it. */
   scheme?: WebhookScheme | WebhookSchemeDescription | readonly (WebhookScheme | WebhookSchemeDescription)[] | undefined;
-  /** The public URL of the endpoint as the sender calls it, for Twilio, Square and HubSpot, which sign it. */
+  /**
+   * The public URL of the endpoint as the sender calls it, for Twilio, Square and HubSpot, which sign it. The path and
+   * query of a request are tried on its origin, too, so that one verifier serves several endpoints.
+   */
   url?: string | undefined;
-  /** Refuses a request that was accepted before. See {@link MemoryReplayStore}. */
+  /** Tells a request that was accepted before. See {@link MemoryReplayStore}. */
   replayStore?: WebhookReplayStore | undefined;
 }
 
@@ -44,9 +44,11 @@ export interface VerificationResult {
   valid: boolean;
   /** Why it is not: `Invalid signature format`, `Webhook too old (…)`, `Webhook timestamp is in the future`, `Signature mismatch` or `Verification error: …`. */
   reason?: string;
+  /** The request is genuine, but was accepted before: the `replayStore` knows it. `valid` is false. */
+  duplicate?: true;
   /** The signed timestamp in seconds, where there is one. */
   timestamp?: number;
-  /** What the `replayStore` remembers of it; forget it there when the request could not be processed. */
+  /** What the `replayStore` remembers of it. */
   replayKey?: string;
 }
 
@@ -71,7 +73,10 @@ export interface WebhookRequest {
   body: string | Uint8Array;
   /** Default `POST`. */
   method?: string | undefined;
-  /** The URL as the sender called it, or its path and query, which are joined to the verifier's `url`. */
+  /**
+   * The URL as the sender called it, or its path and query as a server sees them. The verifier's `url` then has the
+   * origin, and counts itself where a proxy cuts off a part of the path or escapes the query differently.
+   */
   url?: string | undefined;
   /** Milliseconds since the epoch. Default `Date.now()`. */
   now?: number | undefined;
@@ -136,6 +141,15 @@ function clock(now = Date.now()): number {
   throw outOfRange('request.now', 'milliseconds since the epoch', now);
 }
 
+/** @internal What a judgement says, and for how long the same request could be accepted again. */
+export type Judgement = RequestVerificationResult & { replayableForMs?: number };
+
+/** @internal The store of a verifier; none of one that is not ours. */
+export let storeOf: (verifier: WebhookVerifier) => WebhookReplayStore | undefined;
+
+/** @internal Judges a request as `verifyRequest` does, but does not ask the store. */
+export let judgeOnly: (verifier: WebhookVerifier, request: WebhookRequest) => Judgement;
+
 /**
  * Verifies and signs webhooks, over the raw bytes, in constant time, under one or several secrets.
  *
@@ -147,6 +161,11 @@ export class WebhookVerifier {
   readonly #store: WebhookReplayStore | undefined;
   #headerNames: ReadonlySet<string> | undefined;
   readonly #url: string | undefined;
+
+  static {
+    storeOf = (verifier) => (#store in verifier ? verifier.#store : undefined);
+    judgeOnly = (verifier, request) => verifier.#judgeRequest(request);
+  }
 
   constructor(config: WebhookVerificationConfig) {
     const { replayStore, ...options } = config ?? {};
@@ -202,10 +221,18 @@ export class WebhookVerifier {
   /** Judges a whole request: finds its signature, timestamp and id in the headers. Never throws. */
   verifyRequest(request: WebhookRequest): RequestVerificationResult {
     try {
+      return this.#remembered(this.#judgeRequest(request));
+    } catch (error) {
+      return { ...failed(error), scheme: undefined };
+    }
+  }
+
+  #judgeRequest(request: WebhookRequest): Judgement {
+    try {
       checkRequest(request);
       const said = this.#said(request);
       const now = clock(request.now);
-      return this.#remembered(this.#judge(this.#verifier, this.#keys, request.body, undefined, said, now));
+      return this.#judge(this.#verifier, this.#keys, request.body, undefined, said, now);
     } catch (error) {
       return { ...failed(error), scheme: undefined };
     }
@@ -250,7 +277,7 @@ export class WebhookVerifier {
     signature: string | undefined,
     said: string,
     now: number,
-  ): RequestVerificationResult & { replayableForMs?: number } {
+  ): Judgement {
     const answer = judged(keys, payload, (body, tags) =>
       native.webhookJudge(verifier, body, signature, said, now, tags, this.#store !== undefined),
     );
@@ -259,14 +286,14 @@ export class WebhookVerifier {
   }
 
   /** Asks the replay store, where there is one, about a genuine request. */
-  #remembered(found: RequestVerificationResult & { replayableForMs?: number }): RequestVerificationResult {
+  #remembered(found: Judgement): RequestVerificationResult {
     const { replayKey, replayableForMs = 0, ...result } = found;
     if (!this.#store || replayKey === undefined) return result;
     const isNew: unknown = this.#store.remember(replayKey, replayableForMs);
     if (isNew === true) return { ...result, replayKey };
     onRejection(isNew, () => undefined);
-    const why = isNew === false ? 'this request was accepted before' : 'replayStore.remember must answer true or false';
-    return { ...result, valid: false, reason: `Verification error: ${why}` };
+    if (isNew === false) return asDuplicate(result, 'this request was accepted before');
+    return { ...result, ...refused('Verification error: replayStore.remember must answer true or false') };
   }
 
   /** Method, URL and the headers that matter, joined by NUL, which none of them may contain. */
@@ -290,6 +317,11 @@ function soleSignature(signature: unknown): string | VerificationResult {
     return refused(`Verification error: there are ${signature.length} signature headers, one is expected`);
   }
   return refused(`Verification error: the signature must be a string, got ${typeof signature}`);
+}
+
+/** @internal The result of a genuine request that must not be handled again. */
+export function asDuplicate(result: RequestVerificationResult, why: string): RequestVerificationResult {
+  return { ...result, ...refused(`Verification error: ${why}`), duplicate: true };
 }
 
 /** The result of a signature alone, without what only whole requests have. */
@@ -319,49 +351,4 @@ export function signWebhookPayload(
 export function parseWebhookSignature(header: string | undefined): WebhookSignatureHeader | null {
   const parsed = typeof header === 'string' ? native.webhookParse(header, Date.now()) : null;
   return parsed ? (JSON.parse(parsed) as WebhookSignatureHeader) : null;
-}
-
-type SharedConfig = Omit<WebhookVerificationConfig, 'secret'>;
-
-/** More verifiers than this are not kept; the one made first goes. */
-const MAX_SHARED = 1000;
-/** Keys the cache below, so that its keys say nothing about the secrets, not even to a guess. */
-let cacheKey: Buffer | undefined;
-const shared = new Map<string, { verifier: WebhookVerifier; config: SharedConfig | undefined; warned: boolean }>();
-
-/**
- * The shared verifier for `secret` in this JavaScript environment. `config` counts when this call makes it; another
- * one later changes nothing, which is warned about once.
- */
-export function getWebhookVerifier(
-  secret: string | readonly string[] | undefined,
-  config?: SharedConfig,
-): WebhookVerifier {
-  const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret];
-  // What is no list of secrets, or nobody's, is the constructor's to refuse.
-  if (secrets.length > MAX_SHARED || !secrets.every((one) => typeof one === 'string')) {
-    return new WebhookVerifier({ ...config, secret });
-  }
-  const { createHmac, randomBytes } = crypto();
-  const digest = createHmac('sha256', (cacheKey ??= randomBytes(32)))
-    .update(JSON.stringify(secrets))
-    .digest('base64');
-  let made = shared.get(digest);
-  if (!made) {
-    made = { verifier: new WebhookVerifier({ ...config, secret }), config, warned: false };
-    const [oldest] = shared.keys();
-    if (shared.size >= MAX_SHARED && oldest !== undefined) shared.delete(oldest);
-    shared.set(digest, made);
-  } else if (config !== undefined && !made.warned && !isDeepStrictEqual(config, made.config)) {
-    made.warned = true;
-    log('warn', 'webhook.options-ignored', 'webhook', () => ({
-      reason: 'the shared verifier of this secret exists already; its first options stay in force until the reset',
-    }));
-  }
-  return made.verifier;
-}
-
-/** Forgets all shared verifiers. */
-export function resetWebhookVerifiers(): void {
-  shared.clear();
 }

@@ -132,6 +132,7 @@ export type {
   PoolStats,
   QueryOptions,
   RateLimitOptions,
+  ReceiveAndHandleOptions,
   ReceivedWebhook,
   ReceiveOptions,
   RequestVerificationResult,

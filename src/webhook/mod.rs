@@ -145,6 +145,16 @@ pub fn webhook_replay_remember(
     Ok(store.lock().remember(&key, ttl, now_ms as i64))
 }
 
+/// Whether `key` is remembered.
+#[napi(catch_unwind)]
+pub fn webhook_replay_has(
+    store: Handle<WebhookReplayStore>,
+    key: Argument<String>,
+    now_ms: f64,
+) -> Result<bool> {
+    Ok(store.lock().has(&key.named("key")?, now_ms as i64))
+}
+
 /// Forgets `key`.
 #[napi(catch_unwind)]
 pub fn webhook_replay_forget(

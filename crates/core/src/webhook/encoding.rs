@@ -78,11 +78,14 @@ pub fn decode_hex_secret(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Bytes of a secret written in base64. Key files and dashboards drop the padding at times.
+/// Bytes of a secret written in base64. Key files and dashboards drop the padding at times, and the last letter of a
+/// secret that was typed, or drawn from the alphabet, has bits that belong to no byte.
 pub fn decode_base64_secret(text: &str) -> Option<Vec<u8>> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &base64::alphabet::STANDARD,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
     );
     LENIENT.decode(text).ok()
 }
@@ -149,8 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn secrets_may_be_written_with_and_without_padding_and_in_either_case() {
+    fn secrets_may_be_written_with_and_without_padding_with_spare_bits_and_in_either_case() {
         assert_eq!(decode_base64_secret("AP8="), decode_base64_secret("AP8"));
+        assert_eq!(decode_base64_secret("AP9="), Some(vec![0, 255]));
+        assert_eq!(decode_base64_secret("AP9"), Some(vec![0, 255]));
+        assert_eq!(decode_base64_secret("A"), None);
         assert_eq!(decode_hex_secret("00Ff"), Some(vec![0, 255]));
         assert_eq!(decode_hex_secret("0"), None);
     }

@@ -51,22 +51,25 @@ impl<'a> Headers<'a> {
 pub struct Signed<'a> {
     /// The timestamp as written, where it stands in this header.
     pub stamp: Option<&'a str>,
-    /// The signatures, decoded; at least one.
+    /// The signatures that are written canonically, decoded; at least one.
     pub signatures: Vec<Tag>,
 }
 
 impl Scheme {
-    /// Takes a signature header apart, or says that it does not have this scheme's form.
+    /// Takes a signature header apart, or says that it does not have this scheme's form. A signature that is not
+    /// written canonically counts as absent: a sender may add one of another kind under the same name.
     pub fn parse<'a>(&self, header: &'a str) -> Result<Signed<'a>, Reason> {
         if header.len() > MAX_HEADER_BYTES {
             return Err(Reason::InvalidFormat);
         }
         let (stamp, texts) = split(&self.grammar, header).ok_or(Reason::InvalidFormat)?;
-        let signatures = texts
+        let signatures: Vec<Tag> = texts
             .into_iter()
-            .map(|text| self.decode(text))
-            .collect::<Option<Vec<Tag>>>()
-            .ok_or(Reason::InvalidFormat)?;
+            .filter_map(|text| self.decode(text))
+            .collect();
+        if signatures.is_empty() {
+            return Err(Reason::InvalidFormat);
+        }
         Ok(Signed { stamp, signatures })
     }
 
@@ -105,12 +108,12 @@ pub fn split<'a>(grammar: &Grammar, header: &'a str) -> Option<(Option<&'a str>,
             let (stamp, texts) = fields(header, *separator, stamp, signature)?;
             (Some(stamp), texts)
         }
-        Grammar::List(version) => (None, versions(header, version)?),
+        Grammar::List(version) => (None, versions(header, version)),
     };
     (!texts.is_empty()).then_some((stamp, texts))
 }
 
-/// `t=…,v1=…`: exactly one timestamp, any number of signatures, other fields skipped.
+/// `t=…,v1=…`: exactly one timestamp, any number of signatures, everything else skipped.
 fn fields<'a>(
     header: &'a str,
     separator: char,
@@ -120,30 +123,32 @@ fn fields<'a>(
     let mut stamp = None;
     let mut texts = Vec::with_capacity(1);
     for field in header.split(separator) {
-        let (name, value) = field.split_once('=')?;
+        let Some((name, value)) = field.split_once('=') else {
+            continue;
+        };
         if name == stamp_name {
             if stamp.replace(value).is_some() {
                 return None;
             }
         } else if name == signature_name {
             texts.push(value);
-        } else if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return None;
         }
     }
     Some((stamp?, texts))
 }
 
-/// `v1,… v1,…`: signatures of our version, those of other versions skipped.
-fn versions<'a>(header: &'a str, version: &str) -> Option<Vec<&'a str>> {
-    let mut texts = Vec::with_capacity(1);
-    for entry in header.split(' ') {
-        let (name, value) = entry.split_once(',')?;
-        if name == version {
-            texts.push(value);
-        }
+/// `v1,… v1,…`: signatures of our version, everything else skipped. A space around the whole header is refused, as
+/// it is for every scheme.
+fn versions<'a>(header: &'a str, version: &str) -> Vec<&'a str> {
+    if header.trim() != header {
+        return Vec::new();
     }
-    Some(texts)
+    header
+        .split(' ')
+        .filter_map(|entry| entry.split_once(','))
+        .filter(|(name, _)| *name == version)
+        .map(|(_, value)| value)
+        .collect()
 }
 
 /// What [`parse_signature`] finds in a header.
@@ -164,7 +169,8 @@ pub fn parse_signature(header: &str, now_ms: i64) -> Option<ParsedSignature<'_>>
     }
     let (timestamp, signature, version) =
         if let Some((stamp, texts)) = fields(header, ',', "t", "v1") {
-            (super::stamp::seconds(stamp)?, *texts.first()?, Some("v1"))
+            let signature = texts.into_iter().find(|text| is_hex(text))?;
+            (super::stamp::seconds(stamp)?, signature, Some("v1"))
         } else {
             let now = now_ms.div_euclid(1000);
             match header.strip_prefix("sha256=") {
@@ -210,15 +216,19 @@ mod tests {
             split(grammar, &several),
             Some((Some("1"), vec![hex.as_str(), "b"]))
         );
-        for bad in [
-            "t=1",
-            "v1=a",
-            "t=1,t=2,v1=a",
-            "t=1, v1=a",
+        for beside in [
             "t=1,v1=a,",
-            "",
-            "t=1,v1",
+            "t=1,v1=a,junk",
+            "t=1,=x,v1=a",
+            "junk,t=1, v1=b,v1=a",
         ] {
+            assert_eq!(
+                split(grammar, beside),
+                Some((Some("1"), vec!["a"])),
+                "{beside:?}"
+            );
+        }
+        for bad in ["t=1", "v1=a", "t=1,t=2,v1=a", "t=1, v1=a", "", "t=1,v1"] {
             assert_eq!(split(grammar, bad), None, "{bad:?}");
         }
     }
@@ -232,6 +242,10 @@ mod tests {
         };
         assert_eq!(
             parse(&format!("t=12,v1={hex}")),
+            Some((12, hex.clone(), Some("v1")))
+        );
+        assert_eq!(
+            parse(&format!("t=12,v1=potato,v1={hex}")),
             Some((12, hex.clone(), Some("v1")))
         );
         assert_eq!(

@@ -10,6 +10,9 @@ pub trait ReplayStore {
     /// Remembers `key` for `ttl` and says whether it is new; `false` means a replay.
     fn remember(&mut self, key: &str, ttl: Duration, now_ms: i64) -> bool;
 
+    /// Whether `key` is remembered now.
+    fn has(&self, key: &str, now_ms: i64) -> bool;
+
     /// Forgets `key`, so that the sender's retry of a request that could not be processed is accepted.
     fn forget(&mut self, key: &str);
 }
@@ -80,6 +83,11 @@ impl ReplayStore for MemoryReplayStore {
         true
     }
 
+    fn has(&self, key: &str, now_ms: i64) -> bool {
+        let expires_ms = self.expiry.get(key);
+        expires_ms.is_some_and(|expires_ms| *expires_ms >= now_ms)
+    }
+
     fn forget(&mut self, key: &str) {
         if let Some((key, expires_ms)) = self.expiry.remove_entry(key) {
             self.by_expiry.remove(&(expires_ms, key));
@@ -98,6 +106,7 @@ mod tests {
         let mut store = MemoryReplayStore::default();
         assert!(store.remember("a", MINUTE, 0));
         assert!(!store.remember("a", MINUTE, 60_000));
+        assert!(store.has("a", 60_000) && !store.has("a", 60_001) && !store.has("b", 0));
         assert!(store.remember("a", MINUTE, 60_001));
         store.forget("a");
         assert!(store.remember("a", MINUTE, 60_002));

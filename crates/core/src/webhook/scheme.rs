@@ -11,7 +11,8 @@ pub struct Scheme {
     pub name: Cow<'static, str>,
     /// The names of the header with the signature, lower case, separated by a space; the first is sent.
     pub header: Cow<'static, str>,
-    /// A second header and its value, where two schemes share the signature's header.
+    /// A second header and what it lists (separated by a comma) of this scheme, where two share the signature's
+    /// header. A request without the second header may be either.
     pub version: Option<(&'static str, &'static str)>,
     /// How signature (and possibly timestamp) stand in the header.
     pub grammar: Grammar,
@@ -92,8 +93,8 @@ pub enum UrlForm {
     AsCalled,
     /// Also with twelve percent escapes decoded (HubSpot v3).
     PercentDecoded,
-    /// Also with and without the default port (Twilio).
-    AnyPort,
+    /// Also with and without a port, and with its query escaped as other software does (Twilio).
+    AnySpelling,
 }
 
 /// What is computed over the content.

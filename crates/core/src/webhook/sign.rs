@@ -6,7 +6,7 @@ use super::{
     key::{IndexedKey, Key},
     member::member_of,
     scheme::{Scheme, Stamp},
-    table,
+    signed_url, table,
     verification::Reason,
     verify::Verifier,
 };
@@ -55,16 +55,16 @@ impl Verifier {
         };
         let id_header = row.id.split(' ').next().unwrap_or_default();
         let id_pair = outgoing.id.map(|id| (id_header, id));
-        let url = self.url_of(outgoing.url);
+        let urls = signed_url::candidates(self.url.as_deref(), outgoing.url);
         let request = Request {
             headers: Headers(id_pair.as_slice()),
             body: outgoing.body,
             method: outgoing.method.unwrap_or("POST"),
-            url: url.as_deref(),
+            urls: &urls,
         };
         let mut facts = Facts::read(row, &request)?;
         facts.stamp = stamp.as_deref();
-        let content = facts.content(row, &request, facts.contents() - 1);
+        let content = facts.content(row, &request, 0);
         let tag = match self.usable_keys(row)?.first() {
             Some(IndexedKey {
                 key: Key::Mac(mac), ..

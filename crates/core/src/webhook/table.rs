@@ -56,11 +56,8 @@ fn describe() -> Vec<Scheme> {
         .id("x-shopify-webhook-id shopify-webhook-id x-shopify-event-id shopify-event-id"),
     ]);
     rows.extend(hubspot());
+    rows.extend(twilio());
     rows.extend([
-        Scheme::new("twilio", "x-twilio-signature", "{url}{parameters}")
-            .url(UrlForm::AnyPort)
-            .function(Function::HmacSha1)
-            .base64(),
         Scheme::new("linear", "linear-signature", "{body}")
             .stamp(Stamp::Body("webhookTimestamp"))
             .in_ms()
@@ -124,6 +121,22 @@ fn hubspot() -> [Scheme; 3] {
         Scheme::new("hubspot-v1", header, "{body}")
             .version(version, "v1")
             .function(Function::Sha256),
+    ]
+}
+
+/// Twilio's two functions: the account's token signs with SHA-1, a shared key with SHA-256, and then a header says so.
+fn twilio() -> [Scheme; 2] {
+    let row = || {
+        Scheme::new("twilio", "x-twilio-signature", "{url}{parameters}")
+            .url(UrlForm::AnySpelling)
+            .base64()
+    };
+    [
+        row().function(Function::HmacSha1),
+        row().version(
+            "x-twilio-webhooks-signature-settings",
+            "algorithm=HMAC_SHA256",
+        ),
     ]
 }
 

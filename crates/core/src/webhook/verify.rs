@@ -10,7 +10,8 @@ use super::{
     mac::{self, LargeMac},
     matching::{self, Tags},
     member::member_of,
-    scheme::{Scheme, Stamp},
+    scheme::{Part, Scheme, Stamp},
+    signed_url,
     stamp::{self, Bounds},
     table,
     verification::{Reason, Verification},
@@ -217,12 +218,16 @@ impl Verifier {
             found.timestamp = Some(stamp_ms.div_euclid(1000));
             stamp::check(&self.bounds, row.window, stamp_ms, incoming.now_ms)?;
         }
-        let url = self.url_of(incoming.url);
+        let urls = if row.signs(&Part::Url) {
+            signed_url::candidates(self.url.as_deref(), incoming.url)
+        } else {
+            Vec::new()
+        };
         let request = Request {
             headers: incoming.headers,
             body: incoming.body,
             method: incoming.method.unwrap_or("POST"),
-            url: url.as_deref(),
+            urls: &urls,
         };
         let mut facts = Facts::read(row, &request)?;
         facts.stamp = stamp.as_deref();
@@ -258,30 +263,18 @@ impl Verifier {
         }
         Ok(keys)
     }
-
-    /// The URL as the sender called it: the request's where that is absolute, else its path on the origin of
-    /// the configured one, else the configured one.
-    pub(super) fn url_of<'u>(&'u self, given: Option<&'u str>) -> Option<Cow<'u, str>> {
-        let configured = self.url.as_deref();
-        match (given, configured) {
-            (Some(path), Some(base)) if path.starts_with('/') => {
-                let authority = base.find("://").map_or(0, |at| at + 3);
-                let end = base[authority..].find(['/', '?', '#']);
-                let origin = end.map_or(base, |at| &base[..authority + at]);
-                Some(format!("{origin}{path}").into())
-            }
-            (given, configured) => given.or(configured).map(Cow::Borrowed),
-        }
-    }
 }
 
-/// The signature header of `row`, where the request has it and its version header does not say otherwise.
+/// The signature header of `row`, where the request has it and its second header does not say otherwise.
 fn carried<'a>(row: &Scheme, headers: Headers<'a>) -> Result<Option<&'a str>, Reason> {
     let Some(signature) = headers.get(&row.header)? else {
         return Ok(None);
     };
     if let Some((header, value)) = row.version
-        && headers.get(header)?.is_some_and(|given| given != value)
+        && let Some(given) = headers.get(header)?
+        && !given
+            .split(',')
+            .any(|one| one.trim().eq_ignore_ascii_case(value))
     {
         return Ok(None);
     }

@@ -5,6 +5,8 @@ mod cost;
 #[cfg(test)]
 mod forgery;
 #[cfg(test)]
+mod spellings;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod vectors;

@@ -1,5 +1,7 @@
 //! Examples that the providers publish, byte for byte.
 
+use moorline_core::webhook::{Outgoing, encoding::Encoding, mac};
+
 use crate::support::{ED25519_HEX, NOW_MS, Sample, outgoing, samples, text, verifier};
 
 fn sample(scheme: &str, secret: &str, headers: &[(&str, &str)], body: &str) -> Sample {
@@ -164,7 +166,28 @@ fn twilio() {
             sample.url = Some(url.to_owned());
             assert_genuine(&sample);
         }
+        let signer = verifier(&[("secret", text("12345")), ("scheme", text("twilio"))]);
+        let signing = Outgoing {
+            url: Some("https://mycompany.com/myapp.php?foo=1&bar=2"),
+            ..outgoing(body.as_bytes())
+        };
+        assert_eq!(signer.sign(&signing).unwrap().signature, signature);
     }
+}
+
+#[test]
+fn what_twilio_would_sign_is_the_url_as_it_is_given() {
+    let url = "http://localhost:3000/hook";
+    let signer = verifier(&[
+        ("secret", text("12345")),
+        ("scheme", text("twilio")),
+        ("url", text(url)),
+    ]);
+    let tag = mac::fastest(mac::Function::HmacSha1, b"12345")
+        .unwrap()
+        .tag(&[url.as_bytes(), b"A1"]);
+    let signature = signer.sign(&outgoing(b"A=1")).unwrap().signature;
+    assert_eq!(signature, Encoding::Base64.encode(tag.as_bytes()));
 }
 
 #[test]

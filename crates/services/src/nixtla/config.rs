@@ -18,8 +18,8 @@ const BASE_DELAY: Duration = Duration::from_secs(1);
 const BREAKER_THRESHOLD: u64 = 5;
 const BREAKER_RESET: Duration = Duration::from_secs(30);
 const MODEL_PARAMS_TTL: Duration = Duration::from_hours(1);
-/// What the service itself takes when no model is named.
-const MODEL: &str = "timegpt-1";
+/// What the vendor's own client sends where its user names no model.
+const MODEL: &str = "timegpt-2.1";
 
 /// The environment variable with the key.
 pub const KEY_VARIABLE: &str = "NIXTLA_API_KEY";
@@ -45,7 +45,7 @@ pub struct NixtlaConfig {
     pub breaker_reset: Duration,
     /// `fallback: 'local'`: answer from a local model when the service cannot be asked.
     pub local_fallback: bool,
-    /// `model`: the model of requests that name none (`timegpt-1`).
+    /// `model`: the model of requests that name none (`timegpt-2.1`).
     pub model: String,
     /// `restrictInput`: send only as many points as the model looks at (`true`).
     pub restrict_input: bool,
@@ -222,6 +222,7 @@ mod tests {
         assert_eq!(config.base_delay, Duration::from_secs(1));
         assert_eq!(config.breaker_reset, Duration::from_secs(30));
         assert!(!config.local_fallback && config.api_key.is_none());
+        assert_eq!(config.model, "timegpt-2.1");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How far apart the points of a series are: pandas' frequency strings, which are what the service speaks, and the
 //! shorter ones people write.
 
-use jiff::{Span, civil::DateTime};
+use jiff::{SignedDuration, Span, civil::DateTime};
 
 /// The distance between two points: a count of one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +13,8 @@ pub struct Frequency {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
-    Second,
-    Minute,
-    Hour,
+    /// So many nanoseconds on the clock.
+    Clock(i64),
     Day,
     BusinessDay,
     Week,
@@ -32,10 +31,13 @@ const fn months(months: i64, at_end: bool) -> Unit {
 
 /// What the service calls a unit, what else people call it, and what it is. A lower-case `m` is minutes, as in the
 /// seeds and in polars; pandas' old `M` is the end of a month.
-const UNITS: [(&str, &[&str], Unit); 12] = [
-    ("s", &["S", "sec"], Unit::Second),
-    ("min", &["m", "T"], Unit::Minute),
-    ("h", &["H", "hour"], Unit::Hour),
+const UNITS: [(&str, &[&str], Unit); 15] = [
+    ("ns", &["N"], Unit::Clock(1)),
+    ("us", &["U"], Unit::Clock(1000)),
+    ("ms", &["L"], Unit::Clock(1_000_000)),
+    ("s", &["S", "sec"], Unit::Clock(SECOND_NS)),
+    ("min", &["m", "T"], Unit::Clock(60 * SECOND_NS)),
+    ("h", &["H", "hour"], Unit::Clock(3600 * SECOND_NS)),
     ("D", &["d", "day"], Unit::Day),
     ("B", &["b"], Unit::BusinessDay),
     ("W", &["w", "week"], Unit::Week),
@@ -50,12 +52,11 @@ const WEEKDAYS: [&str; 7] = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
 const MONTHS: [&str; 12] = [
     "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
 ];
-const DAY_S: i64 = 86_400;
-/// A count beyond this is a slip of the hand, and could overflow.
-const MAX_COUNT: i64 = 1_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
+const DAY_NS: i64 = 86_400 * SECOND_NS;
 
 impl Frequency {
-    /// Reads `h`, `1h`, `15min`, `D`, `W-MON`, `MS`, `2QS-OCT`, …; `None` when it is none of them.
+    /// Reads `h`, `1h`, `15min`, `100ms`, `D`, `W-MON`, `MS`, `2QS-OCT`, …; `None` when it is none of them.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (count, rest) = text.split_at(digits);
@@ -91,9 +92,7 @@ impl Frequency {
             1 => alias.to_owned(),
             _ => format!("{count}{alias}"),
         };
-        (1..=MAX_COUNT)
-            .contains(&count)
-            .then_some(Self { count, unit, alias })
+        (count > 0).then_some(Self { count, unit, alias })
     }
 
     fn named(count: i64, name: &str) -> Option<Self> {
@@ -108,7 +107,7 @@ impl Frequency {
 
     /// Whether a step always takes the same time, so that it is measured on the clock and not on the calendar.
     pub const fn is_fixed(&self) -> bool {
-        matches!(self.unit, Unit::Second | Unit::Minute | Unit::Hour)
+        matches!(self.unit, Unit::Clock(_))
     }
 
     /// The time `steps` after `anchor`; `None` beyond the calendar.
@@ -116,9 +115,7 @@ impl Frequency {
         let steps = steps.checked_mul(self.count)?;
         let span = Span::new();
         let span = match self.unit {
-            Unit::Second => span.try_seconds(steps),
-            Unit::Minute => span.try_minutes(steps),
-            Unit::Hour => span.try_hours(steps),
+            Unit::Clock(ns) => return anchor.checked_add(duration(steps, ns)?).ok(),
             Unit::Day => span.try_days(steps),
             Unit::Week => span.try_weeks(steps),
             Unit::BusinessDay => span.try_days(business_days(anchor, steps)),
@@ -132,18 +129,16 @@ impl Frequency {
     }
 
     /// The lengths of the seasons that such data usually has, in points: a day and a week for hours, a week for
-    /// days, a year for weeks, months and quarters.
+    /// days, a year for weeks, months and quarters; none for fractions of a second.
     pub fn seasons(&self) -> Vec<usize> {
         let cycles: &[i64] = match self.unit {
-            Unit::Second => &[DAY_S, 7 * DAY_S],
-            Unit::Minute => &[DAY_S / 60, 7 * DAY_S / 60],
-            Unit::Hour => &[24, 168],
+            Unit::Clock(ns) if ns >= SECOND_NS => &[DAY_NS / ns, 7 * DAY_NS / ns],
             Unit::Day => &[7],
             Unit::BusinessDay => &[5],
             Unit::Week => &[52],
             Unit::Month { months: 1, .. } => &[12],
             Unit::Month { months: 3, .. } => &[4],
-            Unit::Month { .. } => &[],
+            Unit::Clock(_) | Unit::Month { .. } => &[],
         };
         cycles
             .iter()
@@ -175,27 +170,38 @@ impl Frequency {
                 return Self::named(count, name);
             }
         }
-        let spacing = || {
-            times
-                .windows(2)
-                .map(|pair| pair[1].1.duration_since(pair[0].1).as_secs())
+        let spacing = times
+            .windows(2)
+            .map(|pair| pair[1].1.duration_since(pair[0].1).as_nanos());
+        let step = most_common(spacing.filter(|nanos| *nanos > 0))?;
+        let count_of = |unit_ns: i64| {
+            let unit_ns = i128::from(unit_ns);
+            (step % unit_ns == 0).then(|| i64::try_from(step / unit_ns).ok())?
         };
-        let step = most_common(spacing().filter(|seconds| *seconds > 0))?;
         let weekend = times
             .windows(2)
             .any(|pair| pair[0].0.weekday().to_monday_zero_offset() == 4);
         let on_weekdays = times
             .iter()
             .all(|(at, _)| at.weekday().to_monday_zero_offset() < 5);
-        match step {
-            DAY_S if on_weekdays && weekend => Self::named(1, "B"),
-            _ if step % (7 * DAY_S) == 0 => Self::named(step / (7 * DAY_S), "W"),
-            _ if step % DAY_S == 0 => Self::named(step / DAY_S, "D"),
-            _ if step % 3600 == 0 => Self::named(step / 3600, "h"),
-            _ if step % 60 == 0 => Self::named(step / 60, "min"),
-            _ => Self::named(step, "s"),
+        match (count_of(7 * DAY_NS), count_of(DAY_NS)) {
+            (_, Some(1)) if on_weekdays && weekend => Self::named(1, "B"),
+            (Some(weeks), _) => Self::named(weeks, "W"),
+            (_, Some(days)) => Self::named(days, "D"),
+            _ => UNITS.iter().rev().find_map(|(alias, _, unit)| match unit {
+                Unit::Clock(ns) => Self::of(count_of(*ns)?, *unit, alias),
+                _ => None,
+            }),
         }
     }
+}
+
+/// The time that `steps` of `ns` nanoseconds take, which may be more nanoseconds than an `i64` counts.
+fn duration(steps: i64, ns: i64) -> Option<SignedDuration> {
+    let (total, second) = (i128::from(steps) * i128::from(ns), i128::from(SECOND_NS));
+    let seconds = i64::try_from(total / second).ok()?;
+    let rest = i32::try_from(total % second).ok()?;
+    Some(SignedDuration::new(seconds, rest))
 }
 
 /// Calendar days from `anchor` to the weekday `steps` weekdays later; an anchor on a weekend counts from its Friday.
@@ -208,8 +214,8 @@ fn business_days(anchor: DateTime, steps: i64) -> i64 {
         .saturating_add(from_monday.rem_euclid(5) - weekday)
 }
 
-fn most_common(steps: impl Iterator<Item = i64>) -> Option<i64> {
-    let mut counts = std::collections::BTreeMap::<i64, usize>::new();
+fn most_common<Step: Ord>(steps: impl Iterator<Item = Step>) -> Option<Step> {
+    let mut counts = std::collections::BTreeMap::<Step, usize>::new();
     for step in steps {
         *counts.entry(step).or_default() += 1;
     }
@@ -244,6 +250,11 @@ mod tests {
             ("W-MON", "W-MON"),
             ("2QS-OCT", "2QS-OCT"),
             ("30s", "30s"),
+            ("100ms", "100ms"),
+            ("L", "ms"),
+            ("250U", "250us"),
+            ("N", "ns"),
+            ("1000001s", "1000001s"),
         ];
         for (written, read) in table {
             assert_eq!(alias(written).as_deref(), Some(read), "{written}");
@@ -305,7 +316,9 @@ mod tests {
 
     #[test]
     fn seasons_follow_the_frequency() {
-        let table: [(&str, &[usize]); 9] = [
+        let table: [(&str, &[usize]); 11] = [
+            ("100ms", &[]),
+            ("30s", &[2880, 20_160]),
             ("h", &[24, 168]),
             ("2h", &[12, 84]),
             ("15min", &[96, 672]),
@@ -333,13 +346,22 @@ mod tests {
             None
         );
         assert_eq!(frequency.nth(date(2024, 1, 1).at(0, 0, 0, 0), 1), None);
+        for unit in ["ns", "h", "D", "B", "W", "MS"] {
+            let longest = Frequency::parse(&format!("{}{unit}", i64::MAX)).unwrap();
+            assert_eq!(
+                longest.nth(date(2024, 1, 1).at(0, 0, 0, 0), 2),
+                None,
+                "{unit}"
+            );
+        }
     }
 
     #[test]
     fn a_frequency_is_recognised_by_its_own_steps() {
         let first = date(2024, 1, 31).at(0, 0, 0, 0);
         for alias in [
-            "s", "15min", "h", "6h", "D", "2D", "W", "ME", "QE", "YE", "B",
+            "7ns", "250us", "100ms", "1500ms", "s", "1000001s", "15min", "h", "6h", "D", "2D", "W",
+            "ME", "QE", "YE", "B",
         ] {
             let frequency = Frequency::parse(alias).unwrap();
             let mut times: Vec<_> = (0..12)

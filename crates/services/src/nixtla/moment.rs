@@ -26,7 +26,7 @@ struct Clock {
     spaced: bool,
     /// It goes down to minutes only.
     minutes: bool,
-    /// So many digits of a second, however many it takes by default.
+    /// At least so many digits of a second; as many as it takes where nothing is said.
     digits: Option<usize>,
 }
 
@@ -170,6 +170,7 @@ impl std::fmt::Display for Moment {
         if self.clock.minutes && time.second() == 0 && time.subsec_nanosecond() == 0 {
             write!(f, "{:02}:{:02}", time.hour(), time.minute())?;
         } else if let Some(digits) = self.clock.digits {
+            let digits = digits.max(fraction_digits(time));
             write!(f, "{time:.digits$}")?;
         } else {
             write!(f, "{time}")?;
@@ -180,6 +181,17 @@ impl std::fmt::Display for Moment {
             Style::Offset => write!(f, "{}", Rfc3339(self.offset)),
         }
     }
+}
+
+/// How many digits the fraction of a second of a time has.
+fn fraction_digits(time: Time) -> usize {
+    let mut rest = time.subsec_nanosecond();
+    let mut digits = if rest == 0 { 0 } else { 9 };
+    while rest != 0 && rest % 10 == 0 {
+        rest /= 10;
+        digits -= 1;
+    }
+    digits
 }
 
 /// An offset as RFC 3339 writes it, which JavaScript's `Date` needs: `+02:00`.
@@ -236,6 +248,23 @@ mod tests {
         };
         assert_eq!(after(1), "2024-01-01 00:00:30");
         assert_eq!(after(2), "2024-01-01 00:01");
+    }
+
+    #[test]
+    fn a_finer_step_shows_the_fractions_it_leads_to() {
+        let after = |frequency: &str, written: Moment| {
+            let frequency = Frequency::parse(frequency).unwrap();
+            let local = frequency.nth(written.local(), 1).unwrap();
+            written.moved_to(local).to_string()
+        };
+        let tenths = text("2024-01-01T00:00:00.0Z").unwrap();
+        assert_eq!(after("50ms", tenths), "2024-01-01T00:00:00.05Z");
+        assert_eq!(after("1s", tenths), "2024-01-01T00:00:01.0Z");
+        let date = Moment::read(&Plain::Date(1_704_067_200_000.0)).unwrap();
+        assert_eq!(after("100ms", date), "2024-01-01T00:00:00.100Z");
+        assert_eq!(after("250us", date), "2024-01-01T00:00:00.00025Z");
+        let minute = text("2024-01-01 00:00").unwrap();
+        assert_eq!(after("1500ms", minute), "2024-01-01 00:00:01.5");
     }
 
     #[test]

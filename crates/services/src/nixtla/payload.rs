@@ -263,7 +263,7 @@ mod tests {
                 "y": [0.1, 1.1, 2.1, 0.1, 1.1], "sizes": [3, 2], "X": null, "X_future": null,
                 "start_datetime": ["1970-01-01T00:00:00", "1970-01-01T00:00:00"],
             },
-            "model": "timegpt-1", "freq": "h", "h": 2, "level": [80, 57, 99.9], "clean_ex_first": true,
+            "model": "timegpt-2.1", "freq": "h", "h": 2, "level": [80, 57, 99.9], "clean_ex_first": true,
             "feature_contributions": false, "multivariate": false, "finetune_steps": 0, "finetune_depth": 1,
             "finetune_loss": "default", "finetuned_model_id": null,
         });

@@ -43,7 +43,7 @@ pub fn read(options: &Options<'_>) -> Read<(Vec<Series>, Frequency)> {
     let frequency = match options.text("frequency")? {
         Some(text) => Frequency::parse(text).ok_or_else(|| {
             let reason = format!(
-                "is not a frequency ('{text}'); use for example '1h', '15min', 'D', 'W', 'MS'"
+                "is not a frequency ('{text}'); use for example '1h', '15min', '100ms', 'D', 'W', 'MS'"
             );
             OptionError::bad_value(&options.path_of("frequency"), reason)
         })?,

@@ -45,14 +45,14 @@ async fn a_forecast_gets_times_values_intervals_and_its_account() {
     let expected = json!({
         "predictions": [point("04", 4.0), point("05", 5.0)],
         "modelInfo": {
-            "source": "service", "model": "timegpt-1", "frequency": "D", "requests": 2, "inputTokens": 3,
+            "source": "service", "model": "timegpt-2.1", "frequency": "D", "requests": 2, "inputTokens": 3,
         },
     });
     assert_eq!(answer, expected);
     assert_eq!(client.stats().input_tokens, 3);
     let asked = double.asked().into_iter().find(is_forecast).unwrap();
     assert_eq!(asked.header("authorization"), Some("Bearer key"));
-    assert_eq!(asked.header("nixtla-model"), Some("timegpt-1"));
+    assert_eq!(asked.header("nixtla-model"), Some("timegpt-2.1"));
     assert_eq!(asked.header("content-type"), Some("application/json"));
     assert!(asked.header("nixtla-client-version").is_some());
 }

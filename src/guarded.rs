@@ -7,15 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moorline_core::resilience::{
-    budget::Budget,
-    call::{Call, Next, Step},
-    config::PolicyOptions,
-    deadline::Deadline,
-    describe,
-    pipeline::{Guards, Pipeline},
-    registry::{Registry, SharedBreaker, Watcher},
-    report::Report,
+use moorline_core::{
+    limit::Limit,
+    resilience::{
+        budget::Budget,
+        call::{Call, Next, Step},
+        config::PolicyOptions,
+        deadline::Deadline,
+        describe,
+        pipeline::{Guards, Pipeline},
+        registry::{Registry, SharedBreaker, Watcher},
+        report::Report,
+    },
 };
 use serde_json::{Value as Json, json};
 
@@ -109,11 +112,13 @@ impl Policy {
         }
     }
 
-    /// The number of a call that may go, or `NOT_NOW`. Without `id` it begins a call.
-    pub(crate) fn admit(&self, id: Option<u32>) -> i32 {
+    /// The number of a call that may go, or `NOT_NOW`. Without `id` it begins a call, of its own `timeout` where that is
+    /// earlier than the policy's.
+    pub(crate) fn admit(&self, id: Option<u32>, timeout: Limit<Duration>) -> i32 {
         let now = Instant::now();
         let mut calls = lock(&self.calls);
-        let id = id.unwrap_or_else(|| calls.insert(self.pipeline.begin(Deadline::NEVER, now)));
+        let begin = || self.pipeline.begin(Deadline::after(now, timeout), now);
+        let id = id.unwrap_or_else(|| calls.insert(begin()));
         let Some((call, deadline)) = calls.get(id) else {
             return NOT_NOW;
         };
@@ -141,18 +146,16 @@ impl Policy {
         NOT_NOW
     }
 
-    /// Milliseconds until the next attempt, or `NOT_NOW` when the call is over.
-    pub(crate) fn record(&self, id: u32, report: Report) -> i32 {
+    /// The time until the next attempt; `None` when the call is over.
+    pub(crate) fn record(&self, id: u32, report: Report) -> Option<Duration> {
         let now = Instant::now();
         let mut calls = lock(&self.calls);
-        let Some((call, _)) = calls.get(id) else {
-            return NOT_NOW;
-        };
+        let (call, _) = calls.get(id)?;
         if let Next::RetryIn(delay) = call.record(&self.pipeline, report, now) {
-            return ms(delay) as i32;
+            return Some(delay);
         }
         calls.remove(id);
-        NOT_NOW
+        None
     }
 
     /// The caller gave the call up.

@@ -8,6 +8,7 @@ use std::{ffi::CStr, time::Duration};
 use moorline_core::{
     connection::retry,
     error::{Delivery, Failure, Kind},
+    limit::Limit,
     options::{Options, Read},
     resilience::{
         config::{self, PolicyOptions},
@@ -103,7 +104,8 @@ pub fn policy_weight(kind: Given, delivery: Given, status: Option<f64>) -> u32 {
     kind.map_or(1, |kind| u32::from(blames_service(kind, delivery, status)))
 }
 
-/// `policyAdmit(policy, id?)`: the number of a call that may go, or -1. Without `id` it begins a call.
+/// `policyAdmit(policy, id?, timeoutMs?)`: the number of a call that may go, or -1. Without `id` it begins a call, which is
+/// over after `timeoutMs`.
 pub struct Admit;
 
 impl Function for Admit {
@@ -111,7 +113,10 @@ impl Function for Admit {
     fn run(call: &Call) -> Answer {
         let policy = call.handle::<Policy>(0);
         policy.map_or(Answer::Undefined, |policy| {
-            Answer::Integer(policy.admit(call.index(1)))
+            // What is no time is refused by what it is for.
+            let given = call.number(2).filter(|ms| *ms >= 1.0);
+            let timeout = given.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
+            Answer::Integer(policy.admit(call.index(1), timeout.map_or(Limit::Off, Limit::At)))
         })
     }
 }
@@ -146,7 +151,8 @@ impl Function for Fail {
             retryable: call.flag(3).unwrap_or(false),
             retry_after,
         };
-        Answer::Integer(policy.record(id, Report::Failure(fault)))
+        let next = policy.record(id, Report::Failure(fault));
+        Answer::Number(next.map_or(-1.0, ms))
     }
 }
 

@@ -80,9 +80,10 @@ pub const fn refuses_credentials(status: u64) -> bool {
     matches!(status, 401 | 403 | 407)
 }
 
-/// Whether nobody should come back after a WebSocket was closed with `code`: it was finished, or is not wanted.
-pub const fn is_final_close(code: u16) -> bool {
-    matches!(code, 1000 | 1008)
+/// Whether nobody should come back after a WebSocket was closed with `code`: it was finished, or is not wanted; or a
+/// message was larger than we take (`by_us`), which it will be again.
+pub const fn is_final_close(code: u16, by_us: bool) -> bool {
+    matches!((code, by_us), (1000 | 1008, _) | (1009, true))
 }
 
 /// An HTTP answer that counts as a failure, though it is what the caller gets in the end; `None` for every other.

@@ -10,6 +10,7 @@
 
 mod config;
 mod dialer;
+mod environment;
 mod error;
 mod guard;
 mod hop;
@@ -25,6 +26,7 @@ mod verify;
 pub(crate) use config::FOR_EVER;
 pub use config::{DialOptions, Proxy};
 pub use dialer::Dialer;
+pub(crate) use environment::EnvironmentProxies;
 pub use error::Phase;
 pub(crate) use error::{Class, chain, classify};
 pub use guard::AddressGuard;

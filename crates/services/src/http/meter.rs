@@ -13,10 +13,11 @@ use std::{
 use moorline_core::error::{Failure, Kind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::error::TOO_LARGE;
 use crate::dial::Stream;
 
 /// What may come before the head of an answer is over, with the interim answers before it.
-const MAX_HEAD_BYTES: u64 = 1 << 20;
+pub(super) const MAX_HEAD_BYTES: u64 = 1 << 20;
 /// So much is read without a pause; then others have their turn, and limits are looked at.
 const BURST_BYTES: usize = 64 << 10;
 
@@ -108,7 +109,7 @@ impl AsyncRead for Metered {
 
 fn endless_head() -> Failure {
     let message = format!("the head of the answer is longer than {MAX_HEAD_BYTES} bytes");
-    Failure::new(Kind::Protocol, message).with_code("ERR_MOORLINE_RESPONSE_TOO_LARGE")
+    Failure::new(Kind::Protocol, message).with_code(TOO_LARGE)
 }
 
 impl AsyncWrite for Metered {

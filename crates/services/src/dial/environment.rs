@@ -37,7 +37,12 @@ impl EnvironmentProxies {
         let value = |name: &str| get(name).or_else(|| get(&name.to_ascii_lowercase()));
         // A server sets `HTTP_PROXY` for a CGI program from the request's `Proxy` header.
         let is_cgi = get("REQUEST_METHOD").is_some();
-        let proxy = |name| value(name).filter(|_| !is_cgi).as_deref().and_then(read_url);
+        let proxy = |name| {
+            value(name)
+                .filter(|_| !is_cgi)
+                .as_deref()
+                .and_then(read_url)
+        };
         let all = proxy("ALL_PROXY");
         Self {
             http: proxy("HTTP_PROXY").or_else(|| all.clone()),

@@ -494,7 +494,7 @@ export interface ConnectionConfig {
   connectionType?: ConnectionType | undefined;
   /** Where it leads. Default: `VITE_HTTP_URL`, `VITE_WEBSOCKET_URL` or `VITE_SSE_URL`. */
   url?: string | undefined;
-  /** How long connecting, or one operation, may take. Default 30 000; `Infinity`: no limit. */
+  /** How long connecting, or one attempt of an operation, may take. Default 30 000; `Infinity`: no limit. */
   timeout?: number | undefined;
   /** Attempts after the first. Default 3. */
   retryCount?: number | undefined;
@@ -504,7 +504,10 @@ export interface ConnectionConfig {
   backoffMultiplier?: number | undefined;
   /** HTTP: requests at once; a pool: connections at most. Default 10. */
   maxConnections?: number | undefined;
-  /** HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default 60 000. */
+  /**
+   * HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default
+   * 60 000, of a WebSocket 25 000.
+   */
   keepAlive?: number | undefined;
   /** Whether compressed transfer is offered. Default true. */
   compression?: boolean | undefined;
@@ -528,7 +531,7 @@ export interface ConnectionConfig {
   circuitBreakerTimeout?: number | undefined;
   /** Whether sends wait for their turn. Default false. */
   rateLimit?: boolean | undefined;
-  /** With `rateLimit`: sends in each window. Default 100. */
+  /** With `rateLimit`: sends in any stretch of time of that length, at most. Default 100. */
   rateLimitRequests?: number | undefined;
   /** With `rateLimit`: how long a window is. Default 60 000. */
   rateLimitWindow?: number | undefined;
@@ -540,6 +543,20 @@ export interface ConnectionConfig {
   recoveryStrategy?: RecoveryStrategy | undefined;
   /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
   fallbackUrl?: string | undefined;
+  /** HTTP: from the last byte sent to the head of the answer. Default: 30 000, or a longer `timeout`. */
+  headersTimeoutMs?: number | undefined;
+  /** HTTP: between two pieces of a body, sent or received. Default: 30 000, or a longer `timeout`. */
+  bodyTimeoutMs?: number | undefined;
+  /** HTTP: redirects followed at most; 0 answers with the redirect itself. Default 5. */
+  maxRedirects?: number | undefined;
+  /** HTTP: the largest body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
+  maxResponseBytes?: number | undefined;
+  /** HTTP: the largest body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
+  maxDecompressedBytes?: number | undefined;
+  /** SSE: the largest event; a larger one ends the connection for good. Default 1 MiB. */
+  maxEventBytes?: number | undefined;
+  /** WebSocket: the largest message; a larger one ends the connection for good. Default 16 MiB. */
+  maxMessageBytes?: number | undefined;
   /** Sent with each request or handshake. Default: none. */
   customHeaders?: Readonly<Record<string, string>> | undefined;
   /**
@@ -562,7 +579,17 @@ export interface ConnectionConfig {
   /** `'environment'`, or the URL of an HTTP or SOCKS5 proxy. Default: none. */
   proxy?: string | undefined;
 }
-type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy';
+declare const TRANSPORT: readonly [
+  'headersTimeoutMs',
+  'bodyTimeoutMs',
+  'maxRedirects',
+  'maxResponseBytes',
+  'maxDecompressedBytes',
+  'maxEventBytes',
+  'maxMessageBytes',
+];
+type TransportOption = (typeof TRANSPORT)[number];
+type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
 /** Every option, as it is in force. Printed and as JSON it shows no credentials. */
 export type ResolvedConnectionConfig = Required<{
   [Key in Exclude<keyof ConnectionConfig, Unset>]: Exclude<ConnectionConfig[Key], undefined>;
@@ -780,15 +807,19 @@ type QueryInit =
 interface HttpCallSettings {
   /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
   timeoutMs?: number | undefined;
+  /** What attempts before this one have taken of `timeoutMs`. Default 0. */
+  spentMs?: number | undefined;
+  /** The same for this attempt alone. Default `Infinity`. */
+  attemptTimeoutMs?: number | undefined;
   /** From the last byte sent to the head of the answer. Default 30 000, or a longer `timeoutMs`. */
   headersTimeoutMs?: number | undefined;
   /** Between two pieces of a body, sent or received. Default 30 000, or a longer `timeoutMs`. */
   bodyTimeoutMs?: number | undefined;
   /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
   maxRedirects?: number | undefined;
-  /** Of a body as it comes from the network. Default 64 MiB. */
+  /** Of a body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
   maxResponseBytes?: number | undefined;
-  /** Of a body when unpacked. Default 256 MiB. */
+  /** Of a body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
   maxDecompressedBytes?: number | undefined;
   /** Ask for and unpack gzip, br, zstd and deflate. Default true. */
   decompress?: boolean | undefined;
@@ -816,10 +847,23 @@ interface HttpRequest {
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
   /** A path below the connection's URL, or an absolute URL: another origin gets only harmless ones of `customHeaders`. */
   url?: string | URL | undefined;
-  /** In place of the connection's `timeout`, in milliseconds. */
+  /**
+   * How long the call may take in all, with its attempts and the waits between them, until its body is read, or its head
+   * when it is streamed. Default: no limit but that of each attempt.
+   */
   timeoutMs?: number | undefined;
-  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  /** How long one attempt may take, in place of the connection's `timeout`. */
+  attemptTimeoutMs?: number | undefined;
+  /** In place of the connection's. */
+  headersTimeoutMs?: number | undefined;
+  /** In place of the connection's. */
+  bodyTimeoutMs?: number | undefined;
+  /** Redirects followed at most, in place of the connection's. 0 answers with the redirect itself. */
   maxRedirects?: number | undefined;
+  /** In place of the connection's. */
+  maxResponseBytes?: number | undefined;
+  /** In place of the connection's. */
+  maxDecompressedBytes?: number | undefined;
 }
 type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
 type SentRequest<Method> = ConnectionRequest & {
@@ -1383,13 +1427,19 @@ export interface RetryOptions {
    */
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
 }
-/** How often a second to run: `perSecond`, or `max` in each `windowMs`. Attempts wait for their turn in order. */
+/**
+ * How often to run: at most `perSecond` in any second, or `max` in any stretch of `windowMs`; a rate that is no whole
+ * number is kept by running evenly spaced. Attempts wait for their turn in order.
+ */
 export interface RateLimitOptions {
   perSecond?: number | undefined;
   max?: number | undefined;
   /** With `max`. Default 1000. */
   windowMs?: number | undefined;
-  /** How many may run at once after a pause. Default: what one second, or one window, holds. */
+  /**
+   * Makes it a token bucket: so many may run at once after a pause, then one at a time as the rate gives back. A window may
+   * then see `burst` more than the rate says. Default: no bucket, and no window sees more than it may.
+   */
   burst?: number | undefined;
   /** How many may wait. Default 1000. */
   maxQueue?: number | undefined;

@@ -174,7 +174,16 @@ mod tests {
             assert!(!answered(status).is_worth_another(), "{status}");
         }
         assert!(!said(Kind::Auth).is_worth_another() && said(Kind::Tls).is_worth_another());
-        assert!(is_final_close(1000) && is_final_close(1008) && !is_final_close(1001));
+        for (code, by_us, is_final) in [
+            (1000, false, true),
+            (1008, false, true),
+            (1001, false, false),
+            (1009, true, true),
+            (1009, false, false),
+            (1002, true, false),
+        ] {
+            assert_eq!(is_final_close(code, by_us), is_final, "{code} {by_us}");
+        }
     }
 
     #[test]

@@ -28,7 +28,11 @@ const OPTIONS: [(&str, &str, Accepts); 7] = [
     ("bodyTimeoutMs", "http", Accepts::Time),
     ("maxRedirects", "http", Accepts::Number(0..=20)),
     ("maxResponseBytes", "http", Accepts::Limit(0..=ANY_BYTES)),
-    ("maxDecompressedBytes", "http", Accepts::Limit(0..=ANY_BYTES)),
+    (
+        "maxDecompressedBytes",
+        "http",
+        Accepts::Limit(0..=ANY_BYTES),
+    ),
     ("maxEventBytes", "sse", Accepts::Number(1..=EVENT_BYTES)),
     (
         "maxMessageBytes",

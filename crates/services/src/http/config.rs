@@ -46,7 +46,8 @@ pub struct CallOptions {
     pub spent: Duration,
     /// `attemptTimeoutMs`: the same for this attempt alone (`Infinity`); a connection calls it `timeout`.
     pub attempt_timeout: Limit<Duration>,
-    attempt_timeout_name: &'static str,
+    /// Which of the two it was.
+    pub attempt_timeout_name: &'static str,
     /// `headersTimeoutMs`: from the last byte sent to the head of the answer (30 000, or a longer `timeoutMs`).
     pub headers_timeout: Limit<Duration>,
     /// `bodyTimeoutMs`: between two pieces of a body, sent or received (30 000, or a longer `timeoutMs`).
@@ -101,7 +102,9 @@ impl CallOptions {
     fn over(self, options: &Options<'_>) -> Read<Self> {
         let bytes = |key, own| match options.value(key) {
             None => Ok(own),
-            Some(_) => options.integer_limit(key, Limit::Off, 0..=ANY_BYTES).map(Some),
+            Some(_) => options
+                .integer_limit(key, Limit::Off, 0..=ANY_BYTES)
+                .map(Some),
         };
         let timeout = options.ms_limit("timeoutMs", self.timeout, 1.0)?;
         let (mut attempt_timeout, mut attempt_timeout_name) =
@@ -233,7 +236,12 @@ mod tests {
         assert_eq!(call.timeout, Limit::At(Duration::from_millis(5)));
         assert_eq!(call.body_timeout, Limit::Off);
         let unknown = base.for_call(&map(&[("deadline", Plain::Number(5.0))]));
-        assert!(unknown.unwrap_err().message.starts_with("request.deadline "));
+        assert!(
+            unknown
+                .unwrap_err()
+                .message
+                .starts_with("request.deadline ")
+        );
     }
 
     #[test]

@@ -204,9 +204,7 @@ fn classify(error: &Source) -> Option<Class> {
     let Some(hyper) = error.downcast_ref::<hyper::Error>() else {
         return dial::classify(error);
     };
-    if hyper.is_parse_too_large() {
-        Some(Class::new(Kind::Protocol, TOO_LARGE))
-    } else if hyper.is_parse() {
+    if hyper.is_parse() {
         Some(Class::of(Kind::Protocol))
     } else if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() {
         // Node's "socket hang up".

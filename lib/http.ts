@@ -67,7 +67,7 @@ export interface HttpRequest {
   headers?: HeadersInit | undefined;
   /**
    * Added to the URL's own: an object, pairs, a `URLSearchParams`, a `Map`, or text as it is. Arrays repeat the key,
-   * `undefined` is left out, a `Date` is written in ISO.
+   * `undefined` and `null` are left out, a `Date` is written in ISO.
    */
   query?: QueryInit | undefined;
   /**

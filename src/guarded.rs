@@ -7,18 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moorline_core::{
-    limit::Limit,
-    resilience::{
-        budget::Budget,
-        call::{Call, Next, Step},
-        config::PolicyOptions,
-        deadline::Deadline,
-        describe,
-        pipeline::{Guards, Pipeline},
-        registry::{Registry, SharedBreaker, Watcher},
-        report::Report,
-    },
+use moorline_core::resilience::{
+    budget::Budget,
+    call::{Call, Next, Step},
+    config::PolicyOptions,
+    deadline::Deadline,
+    describe,
+    pipeline::{Guards, Pipeline},
+    registry::{Registry, SharedBreaker, Watcher},
+    report::Report,
 };
 use serde_json::{Value as Json, json};
 
@@ -112,13 +109,11 @@ impl Policy {
         }
     }
 
-    /// The number of a call that may go, or `NOT_NOW`. Without `id` it begins a call, of its own `timeout` where that is
-    /// earlier than the policy's.
-    pub(crate) fn admit(&self, id: Option<u32>, timeout: Limit<Duration>) -> i32 {
+    /// The number of a call that may go, or `NOT_NOW`. Without `id` it begins a call, which is over by `end`.
+    pub(crate) fn admit(&self, id: Option<u32>, end: Deadline) -> i32 {
         let now = Instant::now();
         let mut calls = lock(&self.calls);
-        let begin = || self.pipeline.begin(Deadline::after(now, timeout), now);
-        let id = id.unwrap_or_else(|| calls.insert(begin()));
+        let id = id.unwrap_or_else(|| calls.insert(self.pipeline.begin(end, now)));
         let Some((call, deadline)) = calls.get(id) else {
             return NOT_NOW;
         };

@@ -3,7 +3,10 @@
 //! The functions and their values stay in JavaScript. What crosses is decisions: `lib/guard.ts` asks before each
 //! attempt, reports after it, and sleeps in between for as long as it is told.
 
-use std::{ffi::CStr, time::Duration};
+use std::{
+    ffi::CStr,
+    time::{Duration, Instant},
+};
 
 use moorline_core::{
     connection::retry,
@@ -12,6 +15,7 @@ use moorline_core::{
     options::{Options, Read},
     resilience::{
         config::{self, PolicyOptions},
+        deadline::Deadline,
         pipeline::Guards,
         report::{Fault, Report, blames_service},
     },
@@ -114,9 +118,12 @@ impl Function for Admit {
         let policy = call.handle::<Policy>(0);
         policy.map_or(Answer::Undefined, |policy| {
             // What is no time is refused by what it is for.
-            let given = call.number(2).filter(|ms| *ms >= 1.0);
-            let timeout = given.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
-            Answer::Integer(policy.admit(call.index(1), timeout.map_or(Limit::Off, Limit::At)))
+            let timeout = call.number(2).filter(|ms| *ms >= 1.0);
+            let timeout = timeout.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
+            let end = timeout.map_or(Deadline::NEVER, |timeout| {
+                Deadline::after(Instant::now(), Limit::At(timeout))
+            });
+            Answer::Integer(policy.admit(call.index(1), end))
         })
     }
 }

@@ -14,6 +14,7 @@ mod environment;
 mod error;
 mod guard;
 mod hop;
+mod public_key;
 mod race;
 mod resolve;
 mod secure;

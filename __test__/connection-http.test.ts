@@ -238,12 +238,12 @@ describe('what an option does', () => {
     assert.equal((data?.['error'] as MoorlineError).kind, 'timeout');
   });
 
-  test('timeoutMs: a request may have more time, or less', async (t) => {
+  test('attemptTimeoutMs: an attempt may have more time than the connection gives it, or less', async (t) => {
     answer = (request, response) => setTimeout(() => response.end(), request.url === '/slow' ? 80 : 5000).unref();
     const { connection } = connect(t, { timeout: 40, autoRetry: false });
-    assert.equal((await connection.send({ method: 'GET', url: '/slow', timeoutMs: 5000 }))?.status, 200);
+    assert.equal((await connection.send({ method: 'GET', url: '/slow', attemptTimeoutMs: 5000 }))?.status, 200);
     const started = performance.now();
-    assert.equal(await connection.send({ method: 'GET', url: '/never', timeoutMs: 10 }), null);
+    assert.equal(await connection.send({ method: 'GET', url: '/never', attemptTimeoutMs: 10 }), null);
     assert.ok(performance.now() - started < 10 + promptlyMs);
   });
 

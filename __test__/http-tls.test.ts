@@ -249,10 +249,12 @@ describe('a proxy', () => {
     delete process.env['NO_PROXY'];
     const through = open({ ca: authority.cert }, { proxy: 'environment' });
     assert.equal((await through.request({ url })).text(), 'secure');
-    process.env['NO_PROXY'] = 'localhost';
-    const around = open({ ca: authority.cert }, { proxy: 'environment' });
-    assert.equal((await around.request({ url })).text(), 'secure');
-    assert.equal(between.targets.length, 1);
+    for (const list of ['localhost', `localhost:${server.port}`, 'a.test localhost', '*localhost', 'localhost.']) {
+      process.env['NO_PROXY'] = list;
+      const around = open({ ca: authority.cert }, { proxy: 'environment' });
+      assert.equal((await around.request({ url })).text(), 'secure');
+      assert.equal(between.targets.length, 1, list);
+    }
     await open({ ca: authority.cert }).request({ url });
     assert.equal(between.targets.length, 1, 'nobody asked for it');
   });

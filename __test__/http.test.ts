@@ -515,7 +515,7 @@ describe('what goes wrong', () => {
         return true;
       });
     }
-    assert.throws(() => new HttpTransport({ timeout: 5 } as object), /options\.timeout .*timeoutMs/);
+    assert.throws(() => new HttpTransport({ timeouts: 5 } as object), /options\.timeouts .*timeout/);
     assert.throws(() => new HttpTransport({ maxConnections: 0 }), RangeError);
   });
 });

@@ -552,7 +552,11 @@ describe('options', () => {
       ],
       [() => new CircuitBreaker('x', { failureWeight: 2 as never }), TypeError, 'options.failureWeight must be a'],
       [() => new Policy().run('work' as never), TypeError, "fn must be a function, got 'work'"],
-      [() => new CircuitBreaker('x', { failMax: 0 }), RangeError, 'options.failMax must be ≥ 1, got 0'],
+      [
+        () => new CircuitBreaker('x', { failMax: 0 }),
+        RangeError,
+        'options.failMax must be between 1 and 4294967295, got 0',
+      ],
     ];
     for (const [make, type, message] of cases) {
       assert.throws(make, (error: Error) => error instanceof type && error.message.startsWith(message), message);

@@ -75,6 +75,36 @@ describe('many calls under one signal', () => {
     await Promise.all(calls);
     assert.ok(performance.now() - started < 5000);
   });
+
+  test('look like no leak when they are repeated under no signal at all', async () => {
+    const { stdout, stderr, code } = await runScript(`
+      const http = require('node:http');
+      const { HTTPConnection, Policy, setLogger } = require('moorline');
+      setLogger({});
+      let asked = 0;
+      const server = http.createServer((request, response) => {
+        asked += 1;
+        response.writeHead(asked <= ${MANY} ? 503 : 200).end();
+      }).listen(0, '127.0.0.1', async () => {
+        const url = 'http://127.0.0.1:' + server.address().port;
+        const limits = { maxConnections: ${MANY}, retryDelay: 50, circuitBreaker: false, monitoring: false };
+        const connection = new HTTPConnection({ url, ...limits });
+        const calls = Array.from({ length: ${MANY} }, () => connection.request({}));
+        const answers = await Promise.all(calls);
+        const policy = new Policy({ retry: { baseDelayMs: 50, budget: false } });
+        let failures = 0;
+        const work = async () => {
+          if (failures++ < ${MANY}) throw new Error('not yet');
+          return 200;
+        };
+        const values = await Promise.all(Array.from({ length: ${MANY} }, () => policy.run(work)));
+        console.log(new Set(answers.map(({ status }) => status)), new Set(values));
+        await connection.disconnect();
+        server.close();
+        server.closeAllConnections();
+      });`);
+    assert.deepEqual({ stdout, stderr, code }, { stdout: 'Set(1) { 200 } Set(1) { 200 }\n', stderr: '', code: 0 });
+  });
 });
 
 /** What looks like a signal, and does not let go. */

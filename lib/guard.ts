@@ -19,6 +19,8 @@ export interface GuardRules {
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
   onRetry?: (facts: { attempt: number; delayMs: number; error: unknown }) => void;
   onTimeout?: (facts: { attempt: number; afterMs: number }) => void;
+  /** An attempt keeps to its time by itself, and knows better what it was doing when that was over. */
+  keepsTime?: boolean;
   /** Nobody waits for these calls: their pauses do not keep the process alive. */
   background?: boolean;
   /** Gives the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
@@ -48,12 +50,15 @@ export class Guard {
     this.#deadlines = attemptMs === null ? undefined : new Deadlines(attemptMs);
   }
 
-  /** Runs `work` until it succeeds, cannot be repeated or is refused; rejects with the last error. */
-  run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
+  /**
+   * Runs `work` until it succeeds, cannot be repeated or is refused; rejects with the last error. No attempt begins after
+   * `timeoutMs`, and nothing is waited for until then.
+   */
+  run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
     if (typeof work !== 'function') throw invalidType('fn', 'a function', work);
     const until = this.#rules.until?.();
-    if (signal) return this.#abortable(signal, until, (abort) => this.#begin(work, abort));
-    const id = native.policyAdmit(this.#policy);
+    if (signal) return this.#abortable(signal, until, (abort) => this.#begin(work, abort, timeoutMs));
+    const id = this.#admit(timeoutMs);
     if (id < 0) return this.#abortable(until, undefined, (abort) => this.#attempts(work, id, 1, undefined, abort));
     // The usual case, a first attempt that may go and succeeds, makes nothing that it does not need.
     return new Promise((resolve, reject) => {
@@ -88,9 +93,15 @@ export class Guard {
     }
   }
 
-  async #begin<T>(work: Guarded<T>, abort: Abort | undefined): Promise<T> {
+  async #begin<T>(work: Guarded<T>, abort: Abort | undefined, timeoutMs: number | undefined): Promise<T> {
     abort?.throwIfAborted();
-    return await this.#attempts(work, native.policyAdmit(this.#policy), 1, undefined, abort);
+    return await this.#attempts(work, this.#admit(timeoutMs), 1, undefined, abort);
+  }
+
+  /** Begins a call: its number, or -1 when it may not go yet. */
+  #admit(timeoutMs: number | undefined): number {
+    if (timeoutMs === undefined) return native.policyAdmit(this.#policy);
+    return native.policyAdmit(this.#policy, undefined, timeoutMs);
   }
 
   /** Goes on after a first attempt that failed. */
@@ -105,7 +116,7 @@ export class Guard {
   async #attempts<T>(work: Guarded<T>, id: number, number: number, last?: unknown, abort?: Abort): Promise<T> {
     for (; ; number++) {
       if (id < 0) id = await this.#wait(abort, last);
-      const ms = native.policyAttemptMs(this.#policy, id);
+      const ms = this.#rules.keepsTime ? -1 : native.policyAttemptMs(this.#policy, id);
       try {
         const value = await new Running(number).settle(work, ms, abort);
         this.#succeed(id);

@@ -36,7 +36,7 @@ function queryText(query: unknown): string {
   const parameters = new URLSearchParams();
   for (const [key, value, path] of entriesOf(query)) {
     const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-    for (const one of values) if (one !== undefined) parameters.append(key, valueText(one, path));
+    for (const one of values) if (one !== undefined && one !== null) parameters.append(key, valueText(one, path));
   }
   return parameters.toString();
 }
@@ -62,7 +62,7 @@ function* entriesOf(query: unknown): Iterable<[key: string, value: unknown, path
 
 function valueText(value: unknown, path: string): string {
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
-  if (value !== null && !['string', 'number', 'boolean', 'bigint'].includes(typeof value)) {
+  if (!['string', 'number', 'boolean', 'bigint'].includes(typeof value)) {
     throw wrongType(path, 'text, a number, a boolean, a Date or a list of these', value);
   }
   return String(value);

@@ -13,15 +13,19 @@ import { isReasonOf } from './signals';
 export interface HttpCallSettings {
   /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
   timeoutMs?: number | undefined;
+  /** What attempts before this one have taken of `timeoutMs`. Default 0. */
+  spentMs?: number | undefined;
+  /** The same for this attempt alone. Default `Infinity`. */
+  attemptTimeoutMs?: number | undefined;
   /** From the last byte sent to the head of the answer. Default 30 000, or a longer `timeoutMs`. */
   headersTimeoutMs?: number | undefined;
   /** Between two pieces of a body, sent or received. Default 30 000, or a longer `timeoutMs`. */
   bodyTimeoutMs?: number | undefined;
   /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
   maxRedirects?: number | undefined;
-  /** Of a body as it comes from the network. Default 64 MiB. */
+  /** Of a body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
   maxResponseBytes?: number | undefined;
-  /** Of a body when unpacked. Default 256 MiB. */
+  /** Of a body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
   maxDecompressedBytes?: number | undefined;
   /** Ask for and unpack gzip, br, zstd and deflate. Default true. */
   decompress?: boolean | undefined;
@@ -29,6 +33,8 @@ export interface HttpCallSettings {
 
 /** @internal */
 export interface HttpTransportOptions extends HttpCallSettings {
+  /** What a connection calls `attemptTimeoutMs`, and errors then, too. */
+  timeout?: number | undefined;
   /** Name resolution, TCP, proxy and TLS together. Default 10 000. */
   connectTimeoutMs?: number | undefined;
   /** How long an unused connection is kept. Default 50 000; a server's own shorter hint wins. */
@@ -61,7 +67,7 @@ export interface HttpRequest {
   headers?: HeadersInit | undefined;
   /**
    * Added to the URL's own: an object, pairs, a `URLSearchParams`, a `Map`, or text as it is. Arrays repeat the key,
-   * `undefined` is left out, a `Date` is written in ISO.
+   * `undefined` and `null` are left out, a `Date` is written in ISO.
    */
   query?: QueryInit | undefined;
   /**

@@ -49,13 +49,19 @@ export interface RetryOptions {
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
 }
 
-/** How often a second to run: `perSecond`, or `max` in each `windowMs`. Attempts wait for their turn in order. */
+/**
+ * How often to run: at most `perSecond` in any second, or `max` in any stretch of `windowMs`; a rate that is no whole
+ * number is kept by running evenly spaced. Attempts wait for their turn in order.
+ */
 export interface RateLimitOptions {
   perSecond?: number | undefined;
   max?: number | undefined;
   /** With `max`. Default 1000. */
   windowMs?: number | undefined;
-  /** How many may run at once after a pause. Default: what one second, or one window, holds. */
+  /**
+   * Makes it a token bucket: so many may run at once after a pause, then one at a time as the rate gives back. A window may
+   * then see `burst` more than the rate says. Default: no bucket, and no window sees more than it may.
+   */
   burst?: number | undefined;
   /** How many may wait. Default 1000. */
   maxQueue?: number | undefined;

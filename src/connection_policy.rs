@@ -70,10 +70,10 @@ pub fn connection_worth_another(kind: Given, status: Option<f64>) -> bool {
     said(&kind, status).is_worth_another()
 }
 
-/// Whether a WebSocket that was closed with `code` stays closed.
+/// Whether a WebSocket that was closed with `code`, by us or by the server, stays closed.
 #[napi(catch_unwind)]
-pub fn connection_closed_for_good(code: u32) -> bool {
-    u16::try_from(code).is_ok_and(failure::is_final_close)
+pub fn connection_closed_for_good(code: u32, by_us: bool) -> bool {
+    u16::try_from(code).is_ok_and(|code| failure::is_final_close(code, by_us))
 }
 
 /// Whether an HTTP request of that method may be sent twice.

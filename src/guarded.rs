@@ -109,11 +109,11 @@ impl Policy {
         }
     }
 
-    /// The number of a call that may go, or `NOT_NOW`. Without `id` it begins a call.
-    pub(crate) fn admit(&self, id: Option<u32>) -> i32 {
+    /// The number of a call that may go, or `NOT_NOW`. Without `id` it begins a call, which is over by `end`.
+    pub(crate) fn admit(&self, id: Option<u32>, end: Deadline) -> i32 {
         let now = Instant::now();
         let mut calls = lock(&self.calls);
-        let id = id.unwrap_or_else(|| calls.insert(self.pipeline.begin(Deadline::NEVER, now)));
+        let id = id.unwrap_or_else(|| calls.insert(self.pipeline.begin(end, now)));
         let Some((call, deadline)) = calls.get(id) else {
             return NOT_NOW;
         };
@@ -141,18 +141,16 @@ impl Policy {
         NOT_NOW
     }
 
-    /// Milliseconds until the next attempt, or `NOT_NOW` when the call is over.
-    pub(crate) fn record(&self, id: u32, report: Report) -> i32 {
+    /// The time until the next attempt; `None` when the call is over.
+    pub(crate) fn record(&self, id: u32, report: Report) -> Option<Duration> {
         let now = Instant::now();
         let mut calls = lock(&self.calls);
-        let Some((call, _)) = calls.get(id) else {
-            return NOT_NOW;
-        };
+        let (call, _) = calls.get(id)?;
         if let Next::RetryIn(delay) = call.record(&self.pipeline, report, now) {
-            return ms(delay) as i32;
+            return Some(delay);
         }
         calls.remove(id);
-        NOT_NOW
+        None
     }
 
     /// The caller gave the call up.

@@ -39,7 +39,7 @@ export interface HealthMonitor {
 export interface Policy {
   readonly __policy: unique symbol;
 }
-export declare function policyAdmit(policy: Handle<Policy>, id?: number): number;
+export declare function policyAdmit(policy: Handle<Policy>, id?: number, timeoutMs?: number): number;
 export declare function policySucceed(policy: Handle<Policy>, id: number): void;
 export declare function policyFail(
   policy: Handle<Policy>,

@@ -3,14 +3,19 @@
 //! The functions and their values stay in JavaScript. What crosses is decisions: `lib/guard.ts` asks before each
 //! attempt, reports after it, and sleeps in between for as long as it is told.
 
-use std::{ffi::CStr, time::Duration};
+use std::{
+    ffi::CStr,
+    time::{Duration, Instant},
+};
 
 use moorline_core::{
     connection::retry,
     error::{Delivery, Failure, Kind},
+    limit::Limit,
     options::{Options, Read},
     resilience::{
         config::{self, PolicyOptions},
+        deadline::Deadline,
         pipeline::Guards,
         report::{Fault, Report, blames_service},
     },
@@ -103,7 +108,8 @@ pub fn policy_weight(kind: Given, delivery: Given, status: Option<f64>) -> u32 {
     kind.map_or(1, |kind| u32::from(blames_service(kind, delivery, status)))
 }
 
-/// `policyAdmit(policy, id?)`: the number of a call that may go, or -1. Without `id` it begins a call.
+/// `policyAdmit(policy, id?, timeoutMs?)`: the number of a call that may go, or -1. Without `id` it begins a call, which is
+/// over after `timeoutMs`.
 pub struct Admit;
 
 impl Function for Admit {
@@ -111,7 +117,13 @@ impl Function for Admit {
     fn run(call: &Call) -> Answer {
         let policy = call.handle::<Policy>(0);
         policy.map_or(Answer::Undefined, |policy| {
-            Answer::Integer(policy.admit(call.index(1)))
+            // What is no time is refused by what it is for.
+            let timeout = call.number(2).filter(|ms| *ms >= 1.0);
+            let timeout = timeout.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
+            let end = timeout.map_or(Deadline::NEVER, |timeout| {
+                Deadline::after(Instant::now(), Limit::At(timeout))
+            });
+            Answer::Integer(policy.admit(call.index(1), end))
         })
     }
 }
@@ -146,7 +158,8 @@ impl Function for Fail {
             retryable: call.flag(3).unwrap_or(false),
             retry_after,
         };
-        Answer::Integer(policy.record(id, Report::Failure(fault)))
+        let next = policy.record(id, Report::Failure(fault));
+        Answer::Number(next.map_or(-1.0, ms))
     }
 }
 

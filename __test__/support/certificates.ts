@@ -33,6 +33,17 @@ export class Authority {
     return { cert: this.#read('leaf.pem'), key: this.#read('leaf.key') };
   }
 
+  /** A certificate of X.509 version 1, which has no extensions, as old tools make them. */
+  issueOld(key: 'ec' | 'rsa' = 'ec'): Certificate {
+    const kind = key === 'ec' ? KEY : ['rsa:2048', '-nodes'];
+    this.#openssl('req', '-newkey', ...kind, '-keyout', 'old.key', '-out', 'old.csr', '-subj', '/CN=localhost');
+    const authority = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2'];
+    this.#openssl('x509', '-req', '-in', 'old.csr', ...authority, '-out', 'old.pem');
+    const text = execFileSync('openssl', ['x509', '-in', 'old.pem', '-noout', '-text'], { cwd: this.#directory });
+    if (!/Version: 1 /.test(text.toString())) throw new Error('this OpenSSL makes no certificate of version 1');
+    return { cert: this.#read('old.pem'), key: this.#read('old.key') };
+  }
+
   /** Removes its files. */
   remove(): void {
     rmSync(this.#directory, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 import { CircuitBreakerError, MoorlineError } from '../error';
 import type { Guarded } from '../guard';
-import { wrongType } from '../invalid';
+import { outOfRange, wrongType } from '../invalid';
 import { readable } from '../message';
 import { isAborted } from '../signals';
 import { adopt, isOpen, isOverridden } from './adopted';
@@ -165,8 +165,8 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 
   /** @internal Runs `work` under the policy. */
-  protected run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
-    return this.#calls.run(work, signal);
+  protected run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
+    return this.#calls.run(work, signal, timeoutMs);
   }
 
   /** @internal Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
@@ -271,6 +271,7 @@ export abstract class BaseConnection extends ConnectionLife {
 
   async #examine(timeoutMs: number): Promise<ConnectionHealthCheck> {
     if (typeof timeoutMs !== 'number') throw wrongType('timeoutMs', 'a number', timeoutMs);
+    if (!(timeoutMs >= 1)) throw outOfRange('timeoutMs', '≥ 1', timeoutMs);
     const started = performance.now();
     let answer: boolean | Record<string, unknown> = false;
     let errorMessage = 'The connection is not healthy';

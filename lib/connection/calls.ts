@@ -22,6 +22,7 @@ export class ConnectionCalls {
     this.#guard = new Guard(this.#policy, describe(this.#policy).attemptMs, {
       retryableExceptions: [isRepeatable],
       excludedExceptions: hasTransport ? [isMistake] : undefined,
+      keepsTime: hasTransport,
       until,
     });
     const breaker = native.policyBreaker(this.#policy);
@@ -33,9 +34,9 @@ export class ConnectionCalls {
     return native.policyRefuses(this.#policy);
   }
 
-  /** Runs `work` under the whole policy. */
-  run<T>(work: Guarded<T>, signal?: AbortSignal): Promise<T> {
-    return this.#guard.run(work, signal);
+  /** Runs `work` under the whole policy, with all its attempts and waits for `timeoutMs` at most. */
+  run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
+    return this.#guard.run(work, signal, timeoutMs);
   }
 
   /** Runs `work` under the circuit breaker alone: once, and for as long as it takes. */

@@ -37,7 +37,7 @@ export interface ConnectionConfig {
   connectionType?: ConnectionType | undefined;
   /** Where it leads. Default: `VITE_HTTP_URL`, `VITE_WEBSOCKET_URL` or `VITE_SSE_URL`. */
   url?: string | undefined;
-  /** How long connecting, or one operation, may take. Default 30 000; `Infinity`: no limit. */
+  /** How long connecting, or one attempt of an operation, may take. Default 30 000; `Infinity`: no limit. */
   timeout?: number | undefined;
   /** Attempts after the first. Default 3. */
   retryCount?: number | undefined;
@@ -47,7 +47,10 @@ export interface ConnectionConfig {
   backoffMultiplier?: number | undefined;
   /** HTTP: requests at once; a pool: connections at most. Default 10. */
   maxConnections?: number | undefined;
-  /** HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default 60 000. */
+  /**
+   * HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default
+   * 60 000, of a WebSocket 25 000.
+   */
   keepAlive?: number | undefined;
   /** Whether compressed transfer is offered. Default true. */
   compression?: boolean | undefined;
@@ -71,7 +74,7 @@ export interface ConnectionConfig {
   circuitBreakerTimeout?: number | undefined;
   /** Whether sends wait for their turn. Default false. */
   rateLimit?: boolean | undefined;
-  /** With `rateLimit`: sends in each window. Default 100. */
+  /** With `rateLimit`: sends in any stretch of time of that length, at most. Default 100. */
   rateLimitRequests?: number | undefined;
   /** With `rateLimit`: how long a window is. Default 60 000. */
   rateLimitWindow?: number | undefined;
@@ -83,6 +86,20 @@ export interface ConnectionConfig {
   recoveryStrategy?: RecoveryStrategy | undefined;
   /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
   fallbackUrl?: string | undefined;
+  /** HTTP: from the last byte sent to the head of the answer. Default: 30 000, or a longer `timeout`. */
+  headersTimeoutMs?: number | undefined;
+  /** HTTP: between two pieces of a body, sent or received. Default: 30 000, or a longer `timeout`. */
+  bodyTimeoutMs?: number | undefined;
+  /** HTTP: redirects followed at most; 0 answers with the redirect itself. Default 5. */
+  maxRedirects?: number | undefined;
+  /** HTTP: the largest body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
+  maxResponseBytes?: number | undefined;
+  /** HTTP: the largest body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
+  maxDecompressedBytes?: number | undefined;
+  /** SSE: the largest event; a larger one ends the connection for good. Default 1 MiB. */
+  maxEventBytes?: number | undefined;
+  /** WebSocket: the largest message; a larger one ends the connection for good. Default 16 MiB. */
+  maxMessageBytes?: number | undefined;
   /** Sent with each request or handshake. Default: none. */
   customHeaders?: Readonly<Record<string, string>> | undefined;
   /**
@@ -102,8 +119,20 @@ export interface ConnectionConfig {
   proxy?: string | undefined;
 }
 
+/** What only the transport reads: its defaults are not known here. */
+const TRANSPORT = [
+  'headersTimeoutMs',
+  'bodyTimeoutMs',
+  'maxRedirects',
+  'maxResponseBytes',
+  'maxDecompressedBytes',
+  'maxEventBytes',
+  'maxMessageBytes',
+] as const;
+type TransportOption = (typeof TRANSPORT)[number];
+
 /** The keys that stay unset when nobody says anything. */
-type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy';
+type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
 
 /** Every option, as it is in force. Printed and as JSON it shows no credentials. */
 export type ResolvedConnectionConfig = Required<{
@@ -176,6 +205,7 @@ function resolve(
     encryption: undefined,
     fallbackUrl: undefined,
     ...read,
+    ...transportLimits(given),
     name,
     customHeaders: { ...given.customHeaders },
     customOptions: { ...customOptions },
@@ -183,6 +213,12 @@ function resolve(
     tls,
     proxy,
   } as unknown as NamedConnectionConfig);
+}
+
+/** @internal What a transport is told of times and sizes, as it was given. */
+export function transportLimits(config: ConnectionConfig): Partial<Record<TransportOption, number>> {
+  const given = TRANSPORT.filter((key) => config[key] !== undefined);
+  return Object.fromEntries(given.map((key) => [key, config[key]]));
 }
 
 /** Of an environment, what could concern us. */

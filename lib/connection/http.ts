@@ -1,6 +1,6 @@
 import { CALL, type CallOptions } from '../call';
 import { dress, MoorlineError } from '../error';
-import { HttpTransport, type HTTPResponse, type HttpRequest, METHODS, methodOf } from '../http';
+import { type HttpCallSettings, type HttpRequest, type HTTPResponse, HttpTransport, METHODS, methodOf } from '../http';
 import { isReadOnce } from '../http-body';
 import { headerPairs } from '../http-headers';
 import { joinUrl, urlText } from '../http-url';
@@ -20,11 +20,34 @@ import { traceHeaders } from './trace';
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
   /** A path below the connection's URL, or an absolute URL: another origin gets only harmless ones of `customHeaders`. */
   url?: string | URL | undefined;
-  /** In place of the connection's `timeout`, in milliseconds. */
+  /**
+   * How long the call may take in all, with its attempts and the waits between them, until its body is read, or its head
+   * when it is streamed. Default: no limit but that of each attempt.
+   */
   timeoutMs?: number | undefined;
-  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  /** How long one attempt may take, in place of the connection's `timeout`. */
+  attemptTimeoutMs?: number | undefined;
+  /** In place of the connection's. */
+  headersTimeoutMs?: number | undefined;
+  /** In place of the connection's. */
+  bodyTimeoutMs?: number | undefined;
+  /** Redirects followed at most, in place of the connection's. 0 answers with the redirect itself. */
   maxRedirects?: number | undefined;
+  /** In place of the connection's. */
+  maxResponseBytes?: number | undefined;
+  /** In place of the connection's. */
+  maxDecompressedBytes?: number | undefined;
 }
+
+/** What one attempt is told. */
+const SETTINGS = [
+  'attemptTimeoutMs',
+  'headersTimeoutMs',
+  'bodyTimeoutMs',
+  'maxRedirects',
+  'maxResponseBytes',
+  'maxDecompressedBytes',
+] as const;
 
 const REQUEST: KnownOptions<ConnectionRequest> = {
   method: true,
@@ -34,7 +57,12 @@ const REQUEST: KnownOptions<ConnectionRequest> = {
   body: true,
   stream: true,
   timeoutMs: true,
+  attemptTimeoutMs: true,
+  headersTimeoutMs: true,
+  bodyTimeoutMs: true,
   maxRedirects: true,
+  maxResponseBytes: true,
+  maxDecompressedBytes: true,
 };
 
 /** What other libraries' requests have that is elsewhere here. */
@@ -161,7 +189,8 @@ export class HTTPConnection extends BaseConnection {
   }
 
   async #answers(url: string, timeoutMs: number, signal: AbortSignal): Promise<{ isHealthy: boolean; status: number }> {
-    const request = { method: 'HEAD', url, headers: this.config.customHeaders, settings: { timeoutMs } };
+    const settings = { timeoutMs, attemptTimeoutMs: Infinity };
+    const request = { method: 'HEAD', url, headers: this.config.customHeaders, settings };
     const { status } = await this.#open().request(request, { signal });
     return { isHealthy: status < 500, status };
   }
@@ -170,13 +199,14 @@ export class HTTPConnection extends BaseConnection {
     if (request === undefined) throw wrongType('request', 'a plain object', request);
     checkOptions('request', request, REQUEST, ELSEWHERE);
     const { life } = this;
+    const started = performance.now();
     let unhappy: UnhappyAnswer | undefined;
     // A streamed answer that nobody gets would keep its connection.
     const letGo = () => request.stream === true && unhappy?.response.stream.cancel();
     const attempt = async () => {
       letGo();
       try {
-        return await this.#attempt(request, life, signal);
+        return await this.#attempt(request, started, life, signal);
       } catch (error) {
         unhappy = error instanceof UnhappyAnswer ? error : undefined;
         throw error;
@@ -198,7 +228,7 @@ export class HTTPConnection extends BaseConnection {
     signal?: AbortSignal,
   ): Promise<HTTPResponse> {
     try {
-      return await this.run(attempt, signal);
+      return await this.run(attempt, signal, request.timeoutMs);
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       this.#fallback.activate(String(error));
@@ -209,11 +239,17 @@ export class HTTPConnection extends BaseConnection {
   }
 
   /** Sends it once. */
-  async #attempt(request: ConnectionRequest, life: AbortSignal, signal?: AbortSignal): Promise<HTTPResponse> {
+  async #attempt(
+    request: ConnectionRequest,
+    started: number,
+    life: AbortSignal,
+    signal?: AbortSignal,
+  ): Promise<HTTPResponse> {
     // Nothing is sent any more for a call from before the last `disconnect`.
     life.throwIfAborted();
-    const { timeoutMs = this.config.timeout, maxRedirects, url, headers, ...rest } = request;
-    const sent = { ...rest, ...this.#address(url, headers), settings: { timeoutMs, maxRedirects } };
+    const { method, query, body, stream } = request;
+    const settings = settingsOf(request, started);
+    const sent = { method, query, body, stream, settings, ...this.#address(request.url, request.headers) };
     let response: HTTPResponse;
     try {
       response = await this.#open().request(sent, { signal });
@@ -232,7 +268,8 @@ export class HTTPConnection extends BaseConnection {
     const { keepAlive, maxConnections, compression, timeout } = this.config;
     this.#transport ??= new HttpTransport({
       connectTimeoutMs: timeout,
-      timeoutMs: timeout,
+      timeout,
+      timeoutMs: Infinity,
       keepAliveTimeoutMs: keepAlive,
       maxConnections,
       decompress: compression,
@@ -265,6 +302,15 @@ function isRequest(data: unknown): data is ConnectionRequest & { method: string 
     // What cannot be read cannot be sent either, and sending it says so.
     return false;
   }
+}
+
+/** What an attempt of a call is told otherwise than its connection; nothing, as a rule. */
+function settingsOf(request: ConnectionRequest, started: number): HttpCallSettings | undefined {
+  const given = SETTINGS.filter((key) => request[key] !== undefined);
+  const { timeoutMs } = request;
+  if (given.length === 0 && timeoutMs === undefined) return undefined;
+  const settings: HttpCallSettings = Object.fromEntries(given.map((key) => [key, request[key]]));
+  return timeoutMs === undefined ? settings : { ...settings, timeoutMs, spentMs: performance.now() - started };
 }
 
 /** Whether it may be sent twice. */

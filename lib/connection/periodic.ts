@@ -1,7 +1,6 @@
 import { HealthMonitor } from '../health';
 import { log } from '../logger';
 import { messageOf } from '../message';
-import { LONGEST_TIMER_MS } from '../timer';
 
 /** The periodic checks of all connections of this JavaScript environment: one timer serves them. */
 let monitor: HealthMonitor | undefined;
@@ -17,8 +16,7 @@ export class PeriodicCheck {
   constructor(name: string, intervalMs: number, timeoutMs: number) {
     this.#name = name;
     this.#intervalMs = intervalMs;
-    // One that is longer than a timer can wait is none.
-    this.#timeoutMs = timeoutMs > LONGEST_TIMER_MS ? Infinity : timeoutMs;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** Runs `check` from now on; what it throws is logged. Its signal is aborted by `stop`, and when it takes too long. */

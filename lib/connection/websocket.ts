@@ -102,7 +102,10 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
       },
       {
         onMessages: (messages) => listener.arrived(messages),
-        onClose: (closed) => listener.lost(lossOf(closed), native.connectionClosedForGood(closed.code)),
+        onClose: (closed) => {
+          const byUs = closed.error?.kind === 'protocol';
+          listener.lost(lossOf(closed), native.connectionClosedForGood(closed.code, byUs));
+        },
       },
     );
     await socket.connect(signal);

@@ -76,6 +76,11 @@ impl OptionError {
 
     /// A number outside its range.
     pub fn out_of_range(path: &str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
+        let got = match got.to_string().as_str() {
+            "inf" => "Infinity".to_owned(),
+            "-inf" => "-Infinity".to_owned(),
+            got => got.to_owned(),
+        };
         Self {
             class: OptionErrorClass::Range,
             message: format!("{path} must be {expected}, got {got}"),
@@ -227,7 +232,7 @@ impl<'a> Options<'a> {
         }
         Err(OptionError::out_of_range(
             &self.path_of(key),
-            describe(&range, ""),
+            describe(&range, number),
             number,
         ))
     }
@@ -246,7 +251,7 @@ impl<'a> Options<'a> {
         if number.fract() != 0.0 {
             return Err(OptionError::out_of_range(
                 &self.path_of(key),
-                format!("a whole number {}", describe(&range, "")),
+                format!("a whole number {}", describe(&range, number)),
                 number,
             ));
         }
@@ -272,9 +277,8 @@ impl<'a> Options<'a> {
 
     /// A duration in milliseconds of at least `min_ms`.
     pub fn ms(&self, key: &'static str, default: Duration, min_ms: f64) -> Read<Duration> {
-        Ok(self
-            .number(key, min_ms..=MAX_MS)?
-            .map_or(default, |ms| Duration::from_secs_f64(ms / 1000.0)))
+        let given = self.number(key, min_ms..=f64::MAX)?;
+        Ok(given.map_or(default, |ms| seconds::duration(ms / 1000.0)))
     }
 
     /// A duration in milliseconds, or `Infinity` to turn the limit off.
@@ -342,13 +346,14 @@ impl<'a> Options<'a> {
     }
 }
 
-/// The longest finite duration: 2^31 − 1 ms, as for Node's timers.
-const MAX_MS: f64 = 2_147_483_647.0;
-
-fn describe(range: &RangeInclusive<f64>, unit: &str) -> String {
-    if *range.end() >= MAX_MS {
-        format!("≥ {}{unit}", range.start())
+/// A range in words. Both of its ends, where it has two.
+fn describe(range: &RangeInclusive<f64>, got: f64) -> String {
+    let (least, most) = (range.start(), range.end());
+    if *most < f64::MAX {
+        format!("between {least} and {most}")
+    } else if got == f64::INFINITY {
+        format!("≥ {least} and finite")
     } else {
-        format!("between {} and {}{unit}", range.start(), range.end())
+        format!("≥ {least}")
     }
 }

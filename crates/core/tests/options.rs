@@ -1,6 +1,6 @@
 //! What the options reader refuses, and how it says so.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moorline_core::{
     limit::Limit,
@@ -33,6 +33,43 @@ fn nan_is_in_no_range() {
     let given = map(&[("timeoutMs", Plain::Number(f64::NAN))]);
     let options = Options::new("options", &given).unwrap();
     assert!(options.ms("timeoutMs", Duration::ZERO, 0.0).is_err());
+}
+
+#[test]
+fn any_finite_time_is_taken_and_what_is_refused_is_named_as_javascript_does() {
+    let read = |ms: f64| {
+        let given = map(&[("timeoutMs", Plain::Number(ms))]);
+        let options = Options::new("options", &given).unwrap();
+        options.ms("timeoutMs", Duration::ZERO, 1.0)
+    };
+    assert_eq!(read(30.0 * 864e5).unwrap(), Duration::from_hours(30 * 24));
+    let longest = read(f64::MAX).unwrap();
+    assert!(Instant::now().checked_add(2 * longest).is_some());
+    let message = |ms| read(ms).unwrap_err().message;
+    assert_eq!(
+        message(f64::INFINITY),
+        "options.timeoutMs must be ≥ 1 and finite, got Infinity"
+    );
+    assert_eq!(
+        message(f64::NEG_INFINITY),
+        "options.timeoutMs must be ≥ 1, got -Infinity"
+    );
+    assert_eq!(message(0.0), "options.timeoutMs must be ≥ 1, got 0");
+    let given = map(&[("poolTimeout", Plain::Number(1e9))]);
+    let options = Options::new("options", &given).unwrap();
+    let seconds = options.seconds("poolTimeout", Duration::ZERO, 0.0).unwrap();
+    assert_eq!(seconds, Duration::from_secs(1_000_000_000));
+}
+
+#[test]
+fn both_ends_of_a_range_are_named_however_far_apart_they_are() {
+    let given = map(&[("maxQueue", Plain::Number(5e9))]);
+    let options = Options::new("options", &given).unwrap();
+    let refused = options.integer("maxQueue", 1, 0..=u64::from(u32::MAX));
+    assert_eq!(
+        refused.unwrap_err().message,
+        "options.maxQueue must be between 0 and 4294967295, got 5000000000"
+    );
 }
 
 #[test]

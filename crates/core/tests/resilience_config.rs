@@ -8,6 +8,7 @@ use moorline_core::{
     resilience::{
         breaker::Trip,
         config::{ATTEMPT_TIMEOUT, BUDGET, JITTER, PolicyOptions, RATIO, RETRY, TIMEOUT, pipeline},
+        limiter::Rate,
         pipeline::Guards,
         retry::Jitter,
     },
@@ -106,11 +107,27 @@ fn a_rate_is_given_in_one_of_two_forms() {
         ("windowMs", Plain::Number(60_000.0)),
     ]);
     let policy = read(&map(&[("rateLimit", window)])).unwrap();
-    let limiter = policy.pipeline.limiter.unwrap();
+    let rate = |rate_limit| {
+        let policy = read(&map(&[("rateLimit", rate_limit)])).unwrap();
+        policy.pipeline.limiter.unwrap().rate
+    };
+    let (max, minute) = (100, Duration::from_mins(1));
     assert_eq!(
-        (limiter.burst, limiter.interval),
-        (100, Duration::from_millis(600))
+        policy.pipeline.limiter.unwrap().rate,
+        Rate::Window {
+            max,
+            window: minute
+        }
     );
+    let bucket = map(&[
+        ("perSecond", Plain::Number(4.0)),
+        ("burst", Plain::Number(8.0)),
+    ]);
+    let interval = Duration::from_millis(250);
+    assert_eq!(rate(bucket), Rate::Bucket { interval, burst: 8 });
+    let fraction = map(&[("perSecond", Plain::Number(2.5))]);
+    let window = Duration::from_millis(400);
+    assert_eq!(rate(fraction), Rate::Window { max: 1, window });
     let neither = map(&[("rateLimit", Plain::Bool(true))]);
     assert!(message(&neither).starts_with("options.rateLimit.perSecond or max"));
     let mixed = map(&[

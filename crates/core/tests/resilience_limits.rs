@@ -12,14 +12,16 @@ use std::{
 
 use moorline_core::resilience::{
     bulkhead::{Bulkhead, BulkheadOptions, Entry},
-    limiter::{Limiter, LimiterOptions, Token},
+    limiter::{Limiter, LimiterOptions, Rate, Reservation, Token},
 };
 use proptest::prelude::*;
 
 fn per_second(rate: f64, burst: u32) -> LimiterOptions {
     LimiterOptions {
-        interval: LimiterOptions::interval_of(rate, Duration::from_secs(1)),
-        burst,
+        rate: Rate::Bucket {
+            interval: Rate::interval_of(rate, Duration::from_secs(1)),
+            burst,
+        },
         max_queue: 100,
         max_wait: Duration::from_secs(30),
     }
@@ -82,8 +84,91 @@ fn the_last_in_line_can_hand_its_token_back() {
     assert_eq!(again.due, second.due);
 }
 
+fn at_most(max: u32, window: Duration) -> LimiterOptions {
+    LimiterOptions {
+        rate: Rate::Window { max, window },
+        max_queue: 100,
+        max_wait: Duration::from_secs(30),
+    }
+}
+
+#[test]
+fn what_a_window_holds_goes_at_once_and_no_more_until_it_has_passed() {
+    let (now, window) = (Instant::now(), Duration::from_millis(500));
+    let mut limiter = Limiter::new(at_most(3, window));
+    for _ in 0..3 {
+        assert_eq!(limiter.acquire(now), Token::Go);
+    }
+    for place in 0..6 {
+        let Token::At(reserved) = limiter.acquire(now) else {
+            panic!("expected to wait");
+        };
+        assert_eq!(reserved.due - now, window * (1 + place / 3));
+    }
+    let mut quiet = Limiter::new(at_most(3, window));
+    assert_eq!(quiet.acquire(now), Token::Go);
+    assert_eq!(quiet.acquire(now + window), Token::Go);
+    assert_eq!(quiet.acquire(now + window), Token::Go);
+    assert_eq!(quiet.acquire(now + window), Token::Go);
+    assert!(matches!(quiet.acquire(now + window), Token::At(_)));
+}
+
+#[test]
+fn who_comes_late_to_its_turn_moves_those_behind() {
+    let (now, window) = (Instant::now(), Duration::from_millis(100));
+    let mut limiter = Limiter::new(at_most(1, window));
+    let late = Duration::from_millis(30);
+    assert_eq!(limiter.acquire(now), Token::Go);
+    let (Token::At(mut second), Token::At(mut third)) =
+        (limiter.acquire(now), limiter.acquire(now))
+    else {
+        panic!("expected to wait");
+    };
+    assert_eq!(limiter.claim(&mut second, now + window + late), Ok(()));
+    assert_eq!(limiter.claim(&mut third, now + 2 * window), Err(late));
+    assert_eq!(third.due, now + 2 * window + late);
+    let due = third.due;
+    assert_eq!(limiter.claim(&mut third, due), Ok(()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn no_window_sees_more_than_it_may_however_late_everybody_comes(
+        max in 1_u32..6,
+        window_ms in 1_u64..400,
+        acts in prop::collection::vec((0_u64..120, 0_u8..4), 1..200),
+    ) {
+        let window = Duration::from_millis(window_ms);
+        let mut limiter = Limiter::new(LimiterOptions { max_queue: 8, ..at_most(max, window) });
+        let mut now = Instant::now();
+        let mut line: VecDeque<Reservation> = VecDeque::new();
+        let mut went: Vec<Instant> = Vec::new();
+        for (pause_ms, act) in acts {
+            now += Duration::from_millis(pause_ms);
+            match act {
+                0 => if let Some(last) = line.pop_back() {
+                    limiter.give_back(last);
+                },
+                1 => while let Some(first) = line.front_mut() {
+                    if first.due > now || limiter.claim(first, now).is_err() {
+                        break;
+                    }
+                    line.pop_front();
+                    went.push(now);
+                },
+                _ => match limiter.acquire(now) {
+                    Token::Go => went.push(now),
+                    Token::At(reserved) => line.push_back(reserved),
+                    Token::Refused(wait) => prop_assert!(line.len() == 8 && !wait.is_zero()),
+                },
+            }
+        }
+        for pair in went.windows(max as usize + 1) {
+            prop_assert!(pair[max as usize] - pair[0] >= window);
+        }
+    }
 
     #[test]
     fn no_stretch_of_time_sees_more_than_burst_and_rate(
@@ -96,9 +181,13 @@ proptest! {
         let mut limiter = Limiter::new(options);
         let mut now = Instant::now();
         let mut went: Vec<Instant> = Vec::new();
+        let mut line: VecDeque<Reservation> = VecDeque::new();
         let mut last_due = now;
         for (pause_ms, gives_back) in asks {
             now += Duration::from_millis(pause_ms);
+            while let Some(mut first) = line.pop_front_if(|first| first.due <= now) {
+                prop_assert_eq!(limiter.claim(&mut first, now), Ok(()));
+            }
             match limiter.acquire(now) {
                 Token::Go => went.push(now),
                 Token::At(reserved) if gives_back => limiter.give_back(reserved),
@@ -106,6 +195,7 @@ proptest! {
                     prop_assert!(reserved.due >= last_due, "first come, first served");
                     last_due = reserved.due;
                     went.push(reserved.due);
+                    line.push_back(reserved);
                 }
                 Token::Refused(_) => {}
             }

@@ -14,7 +14,7 @@ use moorline_core::{
         call::{Attempt, Call, Next, Step},
         config::{ATTEMPT_TIMEOUT, BREAKER, RETRY, TIMEOUT},
         deadline::Deadline,
-        limiter::LimiterOptions,
+        limiter::{LimiterOptions, Rate},
         pipeline::{Guards, Pipeline, PipelineOptions},
         refusal::Refusal,
         registry::SharedBreaker,
@@ -25,6 +25,11 @@ use moorline_core::{
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// One, then the next a second later.
+const EACH_SECOND: Rate = Rate::Bucket {
+    interval: SECOND,
+    burst: 1,
+};
 const FAILED: Report = Report::Failure(Fault::counted(true));
 
 /// Retries every second, without jitter.
@@ -167,8 +172,7 @@ fn a_breaker_that_opens_ends_the_retries_without_a_wait() {
 fn an_open_breaker_takes_no_token_and_no_place() {
     let now = Instant::now();
     let limiter = LimiterOptions {
-        interval: SECOND,
-        burst: 1,
+        rate: EACH_SECOND,
         max_queue: 0,
         max_wait: SECOND,
     };
@@ -192,8 +196,7 @@ fn an_open_breaker_takes_no_token_and_no_place() {
 fn a_call_waits_for_its_token_and_then_goes() {
     let now = Instant::now();
     let limiter = LimiterOptions {
-        interval: SECOND,
-        burst: 1,
+        rate: EACH_SECOND,
         max_queue: 10,
         max_wait: SECOND * 60,
     };
@@ -296,10 +299,14 @@ proptest! {
     #[test]
     fn whatever_happens_to_calls_they_leave_nothing_behind(
         around_calls: bool,
+        rate in prop_oneof![
+            Just(Rate::Bucket { interval: SECOND / 10, burst: 2 }),
+            Just(Rate::Window { max: 2, window: SECOND / 5 }),
+        ],
         acts in prop::collection::vec(acts(), 1..150),
     ) {
         let guards = if around_calls { Guards::Calls } else { Guards::Attempts };
-        let limiter = LimiterOptions { interval: SECOND / 10, burst: 2, max_queue: 5, max_wait: SECOND };
+        let limiter = LimiterOptions { rate, max_queue: 5, max_wait: SECOND };
         let bulkhead = BulkheadOptions { max_concurrent: 2, max_queue: 2 };
         let options = PipelineOptions { limiter: Some(limiter), bulkhead: Some(bulkhead), ..PLAIN };
         let breaker = breaker(2);

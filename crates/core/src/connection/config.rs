@@ -8,7 +8,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use serde_json::{Value as Json, json};
 use url::Url;
 
-use super::{security::SecurityLevel, variables::fallbacks};
+use super::{security::SecurityLevel, transport::check_transport, variables::fallbacks};
 use crate::{
     limit::Limit,
     options::{OptionError, Options, Plain, Read},
@@ -20,6 +20,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 const BACKOFF_MULTIPLIER: f64 = 2.0;
 const MAX_CONNECTIONS: u64 = 10;
 const KEEP_ALIVE: Limit<Duration> = Limit::At(Duration::from_mins(1));
+/// Between two pings: well within the minute after which usual proxies forget a connection on which nothing is said.
+const PING_INTERVAL: Limit<Duration> = Limit::At(Duration::from_secs(25));
 const HEALTH_CHECK_INTERVAL: Limit<Duration> = Limit::At(Duration::from_secs(30));
 const HEALTH_CHECK_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(5));
 const CIRCUIT_BREAKER_THRESHOLD: u64 = 5;
@@ -69,7 +71,7 @@ pub struct ConnectionConfig {
     pub connection_type: Option<&'static str>,
     /// `url`, which may hold credentials.
     pub url: Option<String>,
-    /// `timeout`: one operation (30 000 ms).
+    /// `timeout`: one attempt (30 000 ms).
     pub timeout: Limit<Duration>,
     /// `retryCount`: attempts after the first (3).
     pub retry_count: u32,
@@ -79,7 +81,7 @@ pub struct ConnectionConfig {
     pub backoff_multiplier: f64,
     /// `maxConnections`: at once (10).
     pub max_connections: u32,
-    /// `keepAlive` (60 000 ms).
+    /// `keepAlive` (60 000 ms, of a WebSocket 25 000 ms).
     pub keep_alive: Limit<Duration>,
     /// `compression` (true).
     pub compression: bool,
@@ -147,7 +149,10 @@ impl ConnectionConfig {
                 .number("backoffMultiplier", MULTIPLIERS)?
                 .unwrap_or(BACKOFF_MULTIPLIER),
             max_connections: options.integer("maxConnections", MAX_CONNECTIONS, 1..=10_000)? as u32,
-            keep_alive: limit("keepAlive", KEEP_ALIVE)?,
+            keep_alive: match kind {
+                Some("websocket") => limit("keepAlive", PING_INTERVAL)?,
+                _ => limit("keepAlive", KEEP_ALIVE)?,
+            },
             compression: options.flag("compression", true)?,
             encryption: match options.value("encryption") {
                 None => None,
@@ -176,6 +181,7 @@ impl ConnectionConfig {
             log_level: word(&options, "logLevel", default_level, &LOG_LEVELS)?,
         };
         check_bags(&options)?;
+        check_transport(&options, kind)?;
         options.finish()?;
         Ok(config)
     }

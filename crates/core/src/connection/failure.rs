@@ -80,9 +80,10 @@ pub const fn refuses_credentials(status: u64) -> bool {
     matches!(status, 401 | 403 | 407)
 }
 
-/// Whether nobody should come back after a WebSocket was closed with `code`: it was finished, or is not wanted.
-pub const fn is_final_close(code: u16) -> bool {
-    matches!(code, 1000 | 1008)
+/// Whether nobody should come back after a WebSocket was closed with `code`: it was finished, or is not wanted; or a
+/// message was larger than we take (`by_us`), which it will be again.
+pub const fn is_final_close(code: u16, by_us: bool) -> bool {
+    matches!((code, by_us), (1000 | 1008, _) | (1009, true))
 }
 
 /// An HTTP answer that counts as a failure, though it is what the caller gets in the end; `None` for every other.
@@ -173,7 +174,16 @@ mod tests {
             assert!(!answered(status).is_worth_another(), "{status}");
         }
         assert!(!said(Kind::Auth).is_worth_another() && said(Kind::Tls).is_worth_another());
-        assert!(is_final_close(1000) && is_final_close(1008) && !is_final_close(1001));
+        for (code, by_us, is_final) in [
+            (1000, false, true),
+            (1008, false, true),
+            (1001, false, false),
+            (1009, true, true),
+            (1009, false, false),
+            (1002, true, false),
+        ] {
+            assert_eq!(is_final_close(code, by_us), is_final, "{code} {by_us}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
     resilience::{
         breaker::{BreakerOptions, Trip},
         config::{BREAKER, LIMITER_QUEUE, PolicyOptions, RETRY},
-        limiter::LimiterOptions,
+        limiter::{LimiterOptions, Rate},
         pipeline::{Guards, PipelineOptions},
         retry::{Backoff, Jitter, RetryPolicy},
     },
@@ -74,10 +74,11 @@ impl ConnectionConfig {
             probe_timeout: self.timeout.get().unwrap_or(BREAKER.probe_timeout),
             ..BREAKER
         };
-        let rate = f64::from(self.rate_limit_requests);
         let limiter = LimiterOptions {
-            interval: LimiterOptions::interval_of(rate, self.rate_limit_window),
-            burst: self.rate_limit_requests,
+            rate: Rate::Window {
+                max: self.rate_limit_requests,
+                window: self.rate_limit_window,
+            },
             max_queue: LIMITER_QUEUE.0,
             max_wait: self.timeout.get().unwrap_or(LONGEST),
         };

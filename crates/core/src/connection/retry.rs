@@ -18,7 +18,7 @@ const BASE_DELAY: Duration = Duration::from_secs(1);
 const MULTIPLIER: f64 = 2.0;
 const INCREMENT: Duration = Duration::from_secs(1);
 const JITTER_FACTOR: f64 = 0.1;
-/// As long as a timer can wait: what grows is not held back.
+/// What grows is held back only here, or at a longer first delay.
 const MAX_DELAY: Duration = Duration::from_millis(i32::MAX as u64);
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
@@ -58,7 +58,7 @@ pub fn read(kind: &str, given: &Plain) -> Read<PolicyOptions> {
             retry: Some(RetryPolicy {
                 max_retries: (attempts - 1) as u32,
                 base_delay,
-                max_delay: MAX_DELAY,
+                max_delay: MAX_DELAY.max(base_delay),
                 backoff,
                 jitter: Jitter::Symmetric(jitter),
                 max_retry_after: MAX_RETRY_AFTER,

@@ -1,17 +1,23 @@
-//! Durations of the few options that are documented in seconds.
+//! Durations of the few options that are documented in seconds, and how long any duration is.
 
 use std::time::Duration;
 
-use super::{MAX_MS, Options, Read};
+use super::{Options, Read};
 use crate::limit::Limit;
 
-const MAX_SECONDS: f64 = MAX_MS / 1000.0;
+/// A thousand years. Nobody sees the end of it, and it can still be added to every moment.
+const LONGEST: Duration = Duration::from_hours(1000 * 365 * 24);
+
+/// So many seconds, which are not negative.
+pub(super) fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).map_or(LONGEST, |time| time.min(LONGEST))
+}
 
 impl Options<'_> {
     /// A duration in seconds of at least `min`.
     pub fn seconds(&self, key: &'static str, default: Duration, min: f64) -> Read<Duration> {
-        let given = self.number(key, min..=MAX_SECONDS)?;
-        Ok(given.map_or(default, Duration::from_secs_f64))
+        let given = self.number(key, min..=f64::MAX)?;
+        Ok(given.map_or(default, duration))
     }
 
     /// A duration in seconds, or `Infinity` to turn the limit off.

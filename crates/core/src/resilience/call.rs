@@ -174,7 +174,12 @@ impl Call {
                     return Ok(Step::Wait(wait));
                 }
             }
-            Stage::Paced(_) | Stage::Queued(_) => {}
+            Stage::Paced(reserved) => {
+                if let Some(wait) = self.claim_token(pipeline, reserved, now) {
+                    return Ok(Step::Wait(wait));
+                }
+            }
+            Stage::Queued(_) => {}
             // A mistake of the driver: the attempt is still running, or the call is over.
             Stage::Running(..) | Stage::Over => return Err(Refusal::DeadlinePassed),
         }
@@ -224,6 +229,22 @@ impl Call {
             }
             Token::Refused(retry_after) => Err(Refusal::RateLimited { retry_after }),
         }
+    }
+
+    /// Uses the token that was set aside; or the time until it may be used, when others came late.
+    fn claim_token(
+        &mut self,
+        pipeline: &Pipeline,
+        mut reserved: Reservation,
+        now: Instant,
+    ) -> Option<Duration> {
+        let limiter = pipeline.limiter.as_ref()?;
+        let claimed = lock(limiter).claim(&mut reserved, now);
+        self.stage = match claimed {
+            Ok(()) => Stage::Ready,
+            Err(_) => Stage::Paced(reserved),
+        };
+        claimed.err()
     }
 
     fn take_place(&mut self, pipeline: &Pipeline) -> Result<Place, Refusal> {

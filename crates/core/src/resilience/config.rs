@@ -9,7 +9,7 @@ use super::{
     breaker::{BreakerOptions, Trip},
     budget::BudgetOptions,
     bulkhead::BulkheadOptions,
-    limiter::LimiterOptions,
+    limiter::{LimiterOptions, Rate},
     pipeline::{Guards, PipelineOptions},
     retry::{Backoff, Jitter, RetryPolicy},
 };
@@ -299,8 +299,8 @@ fn trip(options: &Options<'_>, default: Trip) -> Read<Trip> {
     Ok(if by_ratio { ratio } else { consecutive })
 }
 
-/// Reads a rate as `perSecond` or as `max` in each `windowMs` (default 1000), and `burst` (default: what one
-/// second or one window holds) `maxQueue maxWaitMs`.
+/// Reads a rate as `perSecond` or as `max` in each `windowMs` (default 1000), and `maxQueue maxWaitMs`. No stretch of that
+/// length sees more, unless `burst` makes it a token bucket.
 pub fn limiter(options: &Options<'_>) -> Read<LimiterOptions> {
     let per_second = options.number("perSecond", 0.001..=MAX_PER_SECOND)?;
     let max = options.number("max", 1.0..=MAX_PER_SECOND)?;
@@ -320,8 +320,13 @@ pub fn limiter(options: &Options<'_>) -> Read<LimiterOptions> {
         }
     };
     Ok(LimiterOptions {
-        interval: LimiterOptions::interval_of(rate, window),
-        burst: count(options, "burst", (rate as u32).max(1), 1)?,
+        rate: match options.value("burst") {
+            None => Rate::window(rate, window),
+            Some(_) => Rate::Bucket {
+                interval: Rate::interval_of(rate, window),
+                burst: count(options, "burst", 1, 1)?,
+            },
+        },
         max_queue: count(options, "maxQueue", LIMITER_QUEUE.0, 0)?,
         max_wait: options.ms("maxWaitMs", LIMITER_QUEUE.1, 0.0)?,
     })

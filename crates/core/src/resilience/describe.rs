@@ -9,6 +9,7 @@ use super::{
     breaker::{BreakerOptions, Trip},
     budget::BudgetOptions,
     config::PolicyOptions,
+    limiter::{LimiterOptions, Rate},
     pipeline::Guards,
     retry::{Backoff, Jitter, RetryPolicy},
 };
@@ -21,17 +22,24 @@ pub fn policy(options: &PolicyOptions) -> Json {
         "attemptTimeoutMs": pipeline.attempt_timeout.get().map(ms),
         "retry": or_off(pipeline.retry.map(|policy| retry(&policy, options.budget))),
         "breaker": or_off(options.breaker.map(|(guards, options)| breaker(guards, &options))),
-        "rateLimit": or_off(pipeline.limiter.map(|limiter| json!({
-            "perSecond": 1.0 / limiter.interval.as_secs_f64(),
-            "burst": limiter.burst,
-            "maxQueue": limiter.max_queue,
-            "maxWaitMs": ms(limiter.max_wait),
-        }))),
+        "rateLimit": or_off(pipeline.limiter.map(rate_limit)),
         "bulkhead": or_off(pipeline.bulkhead.map(|bulkhead| json!({
             "maxConcurrent": bulkhead.max_concurrent,
             "maxQueue": bulkhead.max_queue,
         }))),
     })
+}
+
+fn rate_limit(options: LimiterOptions) -> Json {
+    let mut shown = match options.rate {
+        Rate::Window { max, window } => json!({ "max": max, "windowMs": ms(window) }),
+        Rate::Bucket { interval, burst } => {
+            json!({ "perSecond": 1.0 / interval.as_secs_f64(), "burst": burst })
+        }
+    };
+    shown["maxQueue"] = json!(options.max_queue);
+    shown["maxWaitMs"] = json!(ms(options.max_wait));
+    shown
 }
 
 fn retry(policy: &RetryPolicy, budget: Option<BudgetOptions>) -> Json {

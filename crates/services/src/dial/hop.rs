@@ -1,12 +1,11 @@
 //! Which proxy a connection goes through.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use moorline_core::secret::Secret;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{config::Proxy, target::Target};
+use super::{config::Proxy, environment::EnvironmentProxies, target::Target};
 
 /// What a proxy speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +33,7 @@ pub(super) struct Hop {
 /// Finds the proxy for a target.
 pub(super) enum Hops {
     Never,
-    Environment(Box<Matcher>),
+    Environment(EnvironmentProxies),
     Always(Box<Hop>),
 }
 
@@ -42,7 +41,7 @@ impl Hops {
     pub(super) fn new(proxy: &Proxy) -> Self {
         match proxy {
             Proxy::None => Self::Never,
-            Proxy::Environment => Self::Environment(Box::new(Matcher::from_env())),
+            Proxy::Environment => Self::Environment(EnvironmentProxies::read()),
             Proxy::Url(url) => Hop::of(url).map_or(Self::Never, |hop| Self::Always(Box::new(hop))),
         }
     }
@@ -51,11 +50,7 @@ impl Hops {
         match self {
             Self::Never => None,
             Self::Always(hop) => Some(hop.as_ref().clone()),
-            Self::Environment(matcher) => {
-                let scheme = if target.secure { "https" } else { "http" };
-                let uri = format!("{scheme}://{}/", target.authority()).parse().ok()?;
-                Hop::intercepting(&matcher.intercept(&uri)?)
-            }
+            Self::Environment(proxies) => proxies.for_target(target).and_then(Hop::of),
         }
     }
 }
@@ -70,18 +65,6 @@ impl Hop {
             )
         });
         Self::speaking(url.scheme(), url.host_str()?, url.port(), login)
-    }
-
-    fn intercepting(intercept: &Intercept) -> Option<Self> {
-        let uri = intercept.uri();
-        let login = intercept
-            .raw_auth()
-            .map(|(name, password)| (name.as_bytes().to_vec(), password.as_bytes().to_vec()));
-        let mut hop = Self::speaking(uri.scheme_str()?, uri.host()?, uri.port_u16(), login)?;
-        if let Some(basic) = intercept.basic_auth() {
-            hop.authorization = Some(Secret::new(basic.as_bytes().to_vec()));
-        }
-        Some(hop)
     }
 
     fn speaking(

@@ -10,9 +10,11 @@
 
 mod config;
 mod dialer;
+mod environment;
 mod error;
 mod guard;
 mod hop;
+mod public_key;
 mod race;
 mod resolve;
 mod secure;
@@ -25,6 +27,7 @@ mod verify;
 pub(crate) use config::FOR_EVER;
 pub use config::{DialOptions, Proxy};
 pub use dialer::Dialer;
+pub(crate) use environment::EnvironmentProxies;
 pub use error::Phase;
 pub(crate) use error::{Class, chain, classify};
 pub use guard::AddressGuard;

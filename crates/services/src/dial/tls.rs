@@ -12,14 +12,18 @@ use moorline_core::{
     secret::Secret,
 };
 use rustls::{
-    ClientConfig, RootCertStore, SupportedProtocolVersion,
+    ClientConfig, InconsistentKeys, RootCertStore, SupportedProtocolVersion,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
 
-use super::verify::{Renamed, Unchecked};
+use super::{
+    public_key,
+    verify::{Renamed, Unchecked, is_unreadable},
+};
 
 const PEM_MARK: &str = "-----BEGIN";
 
@@ -183,9 +187,9 @@ impl TlsOptions {
         let chain = certificates(cert)?;
         let key = PrivateKeyDer::from_pem_slice(key.read()?.expose())
             .map_err(|error| unusable("tls.key holds no readable private key", &error))?;
-        builder
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| unusable("tls.cert and tls.key cannot be used", &error))
+        let identity = identity(chain, key)
+            .map_err(|error| unusable("tls.cert and tls.key cannot be used", &error))?;
+        Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))))
     }
 
     fn verifier(&self, provider: Arc<CryptoProvider>) -> Outcome<Arc<dyn ServerCertVerifier>> {
@@ -215,6 +219,30 @@ impl TlsOptions {
                 checked,
             }),
         })
+    }
+}
+
+/// A certificate with its key. Which of them the server takes is the server's to say, and it may take one of version 1.
+fn identity(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, rustls::Error> {
+    let key = provider().key_provider.load_private_key(key)?;
+    let identity = CertifiedKey::new(chain, key);
+    match identity.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(identity),
+        Err(error) if is_unreadable(&error) => {
+            let of_certificate = public_key::of_certificate(identity.end_entity_cert()?);
+            let of_key = identity.key.public_key();
+            match (of_certificate, of_key.as_deref()) {
+                (None, _) => Err(error),
+                (Some(one), Some(other)) if one != other => {
+                    Err(InconsistentKeys::KeyMismatch.into())
+                }
+                _ => Ok(identity),
+            }
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    DigitallySignedStruct, SignatureScheme,
+    CertificateError, DigitallySignedStruct, Error, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -11,6 +11,8 @@ use rustls::{
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+
+use super::public_key;
 
 /// Checks the certificate against a name of the caller's choice.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl ServerCertVerifier for Renamed {
         _server_name: &ServerName<'_>,
         ocsp_response: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<ServerCertVerified, Error> {
         self.checked
             .verify_server_cert(end_entity, intermediates, &self.name, ocsp_response, now)
     }
@@ -37,7 +39,7 @@ impl ServerCertVerifier for Renamed {
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, Error> {
         self.checked.verify_tls12_signature(message, cert, dss)
     }
 
@@ -46,7 +48,7 @@ impl ServerCertVerifier for Renamed {
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, Error> {
         self.checked.verify_tls13_signature(message, cert, dss)
     }
 
@@ -67,7 +69,7 @@ impl ServerCertVerifier for Unchecked {
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<ServerCertVerified, Error> {
         Ok(ServerCertVerified::assertion())
     }
 
@@ -76,9 +78,14 @@ impl ServerCertVerifier for Unchecked {
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, Error> {
         let schemes = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, schemes)
+        rustls::crypto::verify_tls12_signature(message, cert, dss, schemes).or_else(|error| {
+            if is_unreadable(&error) {
+                return public_key::verify_tls12(&self.0, message, cert, dss);
+            }
+            Err(error)
+        })
     }
 
     fn verify_tls13_signature(
@@ -86,12 +93,28 @@ impl ServerCertVerifier for Unchecked {
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, Error> {
         let schemes = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, schemes)
+        rustls::crypto::verify_tls13_signature(message, cert, dss, schemes).or_else(|error| {
+            if is_unreadable(&error) {
+                return public_key::verify_tls13(&self.0, message, cert, dss);
+            }
+            Err(error)
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// Whether it is the certificate that cannot be read, such as one of version 1, and not the signature that is wrong.
+pub(super) fn is_unreadable(error: &Error) -> bool {
+    let unreadable = |error: &CertificateError| {
+        matches!(
+            error,
+            CertificateError::BadEncoding | CertificateError::Other(_)
+        )
+    };
+    matches!(error, Error::InvalidCertificate(why) if unreadable(why))
 }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     decode::Unpacker,
     engine::was_closed,
-    error::{Facts, Stage, Traffic},
+    error::{Facts, Stage, TOO_LARGE, Traffic},
     origin::Lane,
     watch,
 };
@@ -310,8 +310,7 @@ pub(super) fn too_long(facts: &Facts, option: &str, max: Limit<u64>) -> Failure 
         facts.peer,
         max.get().unwrap_or_default()
     );
-    let failure =
-        Failure::new(Kind::Protocol, message).with_code("ERR_MOORLINE_RESPONSE_TOO_LARGE");
+    let failure = Failure::new(Kind::Protocol, message).with_code(TOO_LARGE);
     facts
         .at(failure, Stage::Body, Traffic::default())
         .with_delivery(Delivery::Answered)

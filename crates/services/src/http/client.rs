@@ -15,7 +15,7 @@ use url::Url;
 use super::error::{Phase, failure};
 use crate::{
     blocking::blocking,
-    dial::{DialOptions, Proxy, SystemNames, TlsOptions},
+    dial::{DialOptions, EnvironmentProxies, Proxy, SystemNames, Target, TlsOptions},
 };
 
 /// An idle connection is closed after this time: sooner than the 60 s after which usual load balancers do it.
@@ -109,7 +109,14 @@ impl HttpClient {
             .user_agent(USER_AGENT);
         let builder = match &self.options.proxy {
             Proxy::None => Ok(builder.no_proxy()),
-            Proxy::Environment => Ok(builder),
+            Proxy::Environment => {
+                let proxies = EnvironmentProxies::read();
+                let find = move |url: &Url| {
+                    let target = Target::of(url).ok()?;
+                    proxies.for_target(&target).cloned()
+                };
+                Ok(builder.no_proxy().proxy(reqwest::Proxy::custom(find)))
+            }
             Proxy::Url(url) => {
                 reqwest::Proxy::all(url.clone()).map(|proxy| builder.no_proxy().proxy(proxy))
             }

@@ -10,6 +10,8 @@ use moorline_core::{
 use crate::dial::{DialOptions, FOR_EVER};
 
 const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
+/// What the bound of one attempt is called, by a request and by a connection.
+const ATTEMPT_TIMEOUT: [&str; 2] = ["attemptTimeoutMs", "timeout"];
 const MAX_REDIRECTS: u64 = 5;
 /// A connection unused for this long is closed: sooner than the 60 s after which usual load balancers do it.
 const KEEP_ALIVE: Duration = Duration::from_secs(50);
@@ -40,16 +42,22 @@ pub struct HttpOptions {
 pub struct CallOptions {
     /// `timeoutMs`: the whole call until its body is read, or its head when the body is streamed (30 000).
     pub timeout: Limit<Duration>,
+    /// `spentMs`: what attempts before this one have taken of `timeoutMs` (0).
+    pub spent: Duration,
+    /// `attemptTimeoutMs`: the same for this attempt alone (`Infinity`); a connection calls it `timeout`.
+    pub attempt_timeout: Limit<Duration>,
+    /// Which of the two it was.
+    pub attempt_timeout_name: &'static str,
     /// `headersTimeoutMs`: from the last byte sent to the head of the answer (30 000, or a longer `timeoutMs`).
     pub headers_timeout: Limit<Duration>,
     /// `bodyTimeoutMs`: between two pieces of a body, sent or received (30 000, or a longer `timeoutMs`).
     pub body_timeout: Limit<Duration>,
     /// `maxRedirects`: followed at most (5); 0 answers with the redirect itself.
     pub max_redirects: u32,
-    /// `maxResponseBytes`: of a body as it comes from the network (64 MiB).
-    pub max_response_bytes: Limit<u64>,
-    /// `maxDecompressedBytes`: of a body when unpacked (256 MiB).
-    pub max_decompressed_bytes: Limit<u64>,
+    /// `maxResponseBytes`: of a body as it comes from the network (64 MiB, or none when it is streamed).
+    pub max_response_bytes: Option<Limit<u64>>,
+    /// `maxDecompressedBytes`: of a body when unpacked (256 MiB, or none when it is streamed).
+    pub max_decompressed_bytes: Option<Limit<u64>>,
     /// `decompress`: ask for and unpack gzip, br, zstd and deflate (true).
     pub decompress: bool,
 }
@@ -58,11 +66,14 @@ impl Default for CallOptions {
     fn default() -> Self {
         Self {
             timeout: TIMEOUT,
+            spent: Duration::ZERO,
+            attempt_timeout: Limit::Off,
+            attempt_timeout_name: ATTEMPT_TIMEOUT[0],
             headers_timeout: TIMEOUT,
             body_timeout: TIMEOUT,
             max_redirects: MAX_REDIRECTS as u32,
-            max_response_bytes: Limit::At(MAX_RESPONSE_BYTES),
-            max_decompressed_bytes: Limit::At(MAX_DECOMPRESSED_BYTES),
+            max_response_bytes: None,
+            max_decompressed_bytes: None,
             decompress: true,
         }
     }
@@ -89,18 +100,31 @@ impl HttpOptions {
 impl CallOptions {
     /// These options where `options` says nothing else.
     fn over(self, options: &Options<'_>) -> Read<Self> {
-        let bytes = |key, default| options.integer_limit(key, default, 0..=ANY_BYTES);
+        let bytes = |key, own| match options.value(key) {
+            None => Ok(own),
+            Some(_) => options
+                .integer_limit(key, Limit::Off, 0..=ANY_BYTES)
+                .map(Some),
+        };
         let timeout = options.ms_limit("timeoutMs", self.timeout, 1.0)?;
-        let phase = |own| {
-            let chosen = own != longer(TIMEOUT, self.timeout);
-            if chosen {
-                own
-            } else {
-                longer(TIMEOUT, timeout)
+        let (mut attempt_timeout, mut attempt_timeout_name) =
+            (self.attempt_timeout, self.attempt_timeout_name);
+        for name in ATTEMPT_TIMEOUT {
+            if options.value(name).is_some() {
+                attempt_timeout = options.ms_limit(name, Limit::Off, 1.0)?;
+                attempt_timeout_name = name;
             }
+        }
+        let usual = longer(TIMEOUT, shorter(timeout, attempt_timeout));
+        let phase = |own| {
+            let chosen = own != longer(TIMEOUT, shorter(self.timeout, self.attempt_timeout));
+            if chosen { own } else { usual }
         };
         Ok(Self {
             timeout,
+            spent: options.ms("spentMs", Duration::ZERO, 0.0)?,
+            attempt_timeout,
+            attempt_timeout_name,
             headers_timeout: options.ms_limit(
                 "headersTimeoutMs",
                 phase(self.headers_timeout),
@@ -115,6 +139,32 @@ impl CallOptions {
         })
     }
 
+    /// How long this attempt may take, what bounds it, and the name of that.
+    pub(super) fn bound(&self) -> (Limit<Duration>, Limit<Duration>, &'static str) {
+        let left = match self.timeout {
+            Limit::At(timeout) => Limit::At(timeout.saturating_sub(self.spent)),
+            Limit::Off => Limit::Off,
+        };
+        if shorter(left, self.attempt_timeout) == left {
+            (left, self.timeout, "timeoutMs")
+        } else {
+            let own = self.attempt_timeout;
+            (own, own, self.attempt_timeout_name)
+        }
+    }
+
+    /// How long the body of an answer may be. One that is streamed is in nobody's memory.
+    pub(super) fn response_bytes(&self, streamed: bool) -> Limit<u64> {
+        self.max_response_bytes
+            .unwrap_or(unless(streamed, MAX_RESPONSE_BYTES))
+    }
+
+    /// How long it may be when unpacked.
+    pub(super) fn decompressed_bytes(&self, streamed: bool) -> Limit<u64> {
+        self.max_decompressed_bytes
+            .unwrap_or(unless(streamed, MAX_DECOMPRESSED_BYTES))
+    }
+
     /// The same with what one call says, which is a plain object; unknown keys are refused.
     pub fn for_call(self, said: &Plain) -> Read<Self> {
         let options = Options::new("request", said)?;
@@ -124,11 +174,26 @@ impl CallOptions {
     }
 }
 
+const fn unless(streamed: bool, bytes: u64) -> Limit<u64> {
+    if streamed {
+        Limit::Off
+    } else {
+        Limit::At(bytes)
+    }
+}
+
 /// Whoever gives a call more time than a phase has by default means the phase, too.
 fn longer(phase: Limit<Duration>, whole: Limit<Duration>) -> Limit<Duration> {
     match (phase, whole) {
         (Limit::At(phase), Limit::At(whole)) => Limit::At(phase.max(whole)),
         _ => Limit::Off,
+    }
+}
+
+fn shorter(one: Limit<Duration>, other: Limit<Duration>) -> Limit<Duration> {
+    match (one, other) {
+        (Limit::At(one), Limit::At(other)) => Limit::At(one.min(other)),
+        (Limit::Off, at) | (at, Limit::Off) => at,
     }
 }
 
@@ -158,7 +223,8 @@ mod tests {
         for limit in [call.timeout, call.headers_timeout, call.body_timeout] {
             assert!(limit.get().is_some());
         }
-        assert!(call.max_response_bytes.get().is_some());
+        assert!(call.response_bytes(false).get().is_some());
+        assert!(call.decompressed_bytes(false).get().is_some());
         assert_eq!(options.dial, DialOptions::default());
     }
 
@@ -169,8 +235,13 @@ mod tests {
         let call = base.for_call(&said).unwrap();
         assert_eq!(call.timeout, Limit::At(Duration::from_millis(5)));
         assert_eq!(call.body_timeout, Limit::Off);
-        let unknown = base.for_call(&map(&[("timeout", Plain::Number(5.0))]));
-        assert!(unknown.unwrap_err().message.starts_with("request.timeout "));
+        let unknown = base.for_call(&map(&[("deadline", Plain::Number(5.0))]));
+        assert!(
+            unknown
+                .unwrap_err()
+                .message
+                .starts_with("request.deadline ")
+        );
     }
 
     #[test]
@@ -199,6 +270,39 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_is_bounded_by_what_is_left_of_the_call_or_by_its_own_time() {
+        let ms = |ms| Limit::At(Duration::from_millis(ms));
+        let number = |key, ms| (key, Plain::Number(ms));
+        let base = read(&[number("timeoutMs", f64::INFINITY), number("timeout", 50.0)]);
+        let base = base.unwrap().call;
+        assert_eq!(base.bound(), (ms(50), ms(50), "timeout"));
+        assert_eq!(base.body_timeout, TIMEOUT);
+        let call = |said: &[(&str, Plain)]| base.for_call(&map(said)).unwrap();
+        let whole = [number("timeoutMs", 100.0), number("spentMs", 70.0)];
+        assert_eq!(call(&whole).bound(), (ms(30), ms(100), "timeoutMs"));
+        assert_eq!(call(&whole[..1]).bound(), (ms(50), ms(50), "timeout"));
+        let over = [number("timeoutMs", 100.0), number("spentMs", 170.0)];
+        assert_eq!(call(&over).bound(), (ms(0), ms(100), "timeoutMs"));
+        let own = [number("attemptTimeoutMs", 60_000.0)];
+        assert_eq!(
+            call(&own).bound(),
+            (ms(60_000), ms(60_000), "attemptTimeoutMs")
+        );
+        assert_eq!(call(&own).body_timeout, ms(60_000));
+    }
+
+    #[test]
+    fn a_body_that_is_streamed_has_no_limit_unless_it_is_given_one() {
+        let call = read(&[]).unwrap().call;
+        assert_eq!(call.response_bytes(true), Limit::Off);
+        assert_eq!(call.decompressed_bytes(true), Limit::Off);
+        let own = map(&[("maxResponseBytes", Plain::Number(7.0))]);
+        let own = call.for_call(&own).unwrap();
+        assert_eq!(own.response_bytes(true), Limit::At(7));
+        assert_eq!(own.response_bytes(false), Limit::At(7));
+    }
+
+    #[test]
     fn an_unused_connection_may_be_kept_for_ever() {
         let options = read(&[("keepAliveTimeoutMs", Plain::Number(f64::INFINITY))]).unwrap();
         assert_eq!(options.keep_alive, FOR_EVER);
@@ -211,7 +315,8 @@ mod tests {
             ("timeoutMs", Plain::Number(-1.0)),
             ("http2", Plain::Number(1.0)),
             ("maxRedirects", Plain::Number(1.5)),
-            ("timeout", Plain::Number(1.0)),
+            ("timeout", Plain::Number(0.0)),
+            ("deadline", Plain::Number(1.0)),
         ] {
             let error = read(&[(key, value)]).unwrap_err();
             assert!(

@@ -71,7 +71,7 @@ impl Engine {
             let failure = Failure::new(Kind::Closed, "the transport is closed");
             return Err(failure.during(SERVICE, OPERATION));
         }
-        let bounds = Bounds::new(request.options.timeout);
+        let bounds = Bounds::new(&request.options);
         let outcome = tokio::select! {
             biased;
             () = self.closed.cancelled() => Err(was_closed(Delivery::Unknown)),
@@ -138,7 +138,7 @@ impl Engine {
             drop(Arriving::new(
                 response.into_body(),
                 lane,
-                request.options.max_response_bytes,
+                request.options.response_bytes(false),
                 facts,
             ));
         }
@@ -258,7 +258,7 @@ impl Engine {
         let (head, incoming) = response.into_parts();
         let mut headers = head.headers;
         let options = &request.options;
-        let max = options.max_response_bytes;
+        let max = options.response_bytes(request.streamed);
         let arriving = Arriving::new(incoming, lane, max, Arc::clone(&facts));
         if arriving.is_too_long() {
             return Err(arriving.too_long());
@@ -273,7 +273,7 @@ impl Engine {
             None => Coming::raw(arriving, options.body_timeout),
             Some(packings) => {
                 unpacked(&mut headers);
-                let limit = options.max_decompressed_bytes;
+                let limit = options.decompressed_bytes(request.streamed);
                 let unpacker = Unpacker::new(arriving, packings, limit, Arc::clone(&facts));
                 Coming::packed(unpacker, options.body_timeout, Arc::clone(&facts))
             }

@@ -8,6 +8,9 @@ use crate::dial::{self, Class, chain};
 
 type Source = dyn StdError + 'static;
 
+/// The code of an answer that is larger than it may be.
+pub(super) const TOO_LARGE: &str = "ERR_MOORLINE_RESPONSE_TOO_LARGE";
+
 /// How far a call had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -90,6 +93,12 @@ pub(super) fn is_unprocessed(error: &Source) -> bool {
     })
 }
 
+/// Whether it is we who broke off an HTTP/2 request, because of what the server answered.
+fn is_unreadable_answer(error: &Source) -> bool {
+    let said = chain(error).find_map(|it| it.downcast_ref::<h2::Error>());
+    said.is_some_and(|error| error.is_library() && error.is_reset())
+}
+
 impl Facts {
     /// The failure for what hyper says about a connection.
     pub(super) fn broken(&self, error: &Source, stage: Stage, traffic: Traffic) -> Failure {
@@ -117,6 +126,9 @@ impl Facts {
         let failure = self.at(failure, stage, traffic);
         if unprocessed {
             return failure.with_delivery(Delivery::None).with_retryable(true);
+        }
+        if is_unreadable_answer(error) {
+            return failure.with_delivery(Delivery::Answered);
         }
         failure
     }

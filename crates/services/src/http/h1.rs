@@ -24,10 +24,14 @@ use tokio::time::Instant;
 
 use super::{
     body::RequestBody,
-    meter::{Meter, Metered},
+    meter::{BURST_BYTES, MAX_HEAD_BYTES, Meter, Metered},
 };
 use crate::dial::Stream;
 
+/// So many headers may an answer have; room for them is made for each.
+const MAX_HEADERS: usize = 2000;
+/// More than is read of a head, so that it is the meter which ends one that is too long.
+const BUFFER_BYTES: usize = MAX_HEAD_BYTES as usize + 2 * BURST_BYTES;
 /// A server that says it closes after so many seconds is not relied on in the last one.
 const HINT_MARGIN: Duration = Duration::from_secs(1);
 /// A longer hint means no more than this one, and is no number to reckon with: servers write "for ever" as the largest
@@ -52,6 +56,9 @@ impl H1 {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
         let (metered, meter) = Metered::new(stream);
         let (sender, connection) = http1::Builder::new()
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(BUFFER_BYTES)
+            .allow_obsolete_multiline_headers_in_responses(true)
             .handshake(TokioIo::new(metered))
             .await?;
         Ok(Self {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body::RequestBody,
-    meter::{Meter, Metered},
+    meter::{MAX_HEAD_BYTES, Meter, Metered},
 };
 use crate::dial::Stream;
 
@@ -58,6 +58,7 @@ impl H2 {
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_header_list_size(MAX_HEAD_BYTES as u32)
             .max_send_buf_size(SEND_BUFFER_BYTES)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)

@@ -13,12 +13,13 @@ use std::{
 use moorline_core::error::{Failure, Kind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::error::TOO_LARGE;
 use crate::dial::Stream;
 
 /// What may come before the head of an answer is over, with the interim answers before it.
-const MAX_HEAD_BYTES: u64 = 1 << 20;
+pub(super) const MAX_HEAD_BYTES: u64 = 1 << 20;
 /// So much is read without a pause; then others have their turn, and limits are looked at.
-const BURST_BYTES: usize = 64 << 10;
+pub(super) const BURST_BYTES: usize = 64 << 10;
 
 /// Bytes since the request began.
 #[derive(Debug, Default)]
@@ -90,25 +91,36 @@ impl AsyncRead for Metered {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
+        let awaiting = self.meter.awaiting.load(Ordering::Relaxed);
+        if awaiting && self.meter.read() > MAX_HEAD_BYTES {
+            return Poll::Ready(Err(io::Error::other(endless_head())));
+        }
         let before = buffer.filled().len();
-        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) else {
+        let read = if awaiting && buffer.remaining() > BURST_BYTES {
+            // What comes with a head is its body, and no more of that than this may be taken for a long head.
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(BURST_BYTES));
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut part);
+            let bytes = part.filled().len();
+            buffer.advance(bytes);
+            read
+        } else {
+            Pin::new(&mut self.stream).poll_read(context, buffer)
+        };
+        let Poll::Ready(read) = read else {
             self.burst = 0;
             return Poll::Pending;
         };
         read?;
         let bytes = buffer.filled().len() - before;
         self.burst += bytes;
-        let all = self.meter.read.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
-        if all > MAX_HEAD_BYTES && self.meter.awaiting.load(Ordering::Relaxed) {
-            return Poll::Ready(Err(io::Error::other(endless_head())));
-        }
+        self.meter.read.fetch_add(bytes as u64, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 }
 
 fn endless_head() -> Failure {
     let message = format!("the head of the answer is longer than {MAX_HEAD_BYTES} bytes");
-    Failure::new(Kind::Protocol, message).with_code("ERR_MOORLINE_RESPONSE_TOO_LARGE")
+    Failure::new(Kind::Protocol, message).with_code(TOO_LARGE)
 }
 
 impl AsyncWrite for Metered {

@@ -163,6 +163,7 @@ impl Lane {
 
 pub(super) struct Origin {
     pub(super) peer: Arc<str>,
+    pub(super) max_connections: u32,
     pool: Pool<Opener>,
     /// Connections that are being opened.
     dialling: Arc<AtomicU32>,
@@ -218,6 +219,7 @@ impl Origin {
         };
         Self {
             peer,
+            max_connections: options.max_connections,
             pool: Pool::new(opener, settings, runtime),
             shared: Mutex::default(),
             turns: Arc::new(Semaphore::new(options.max_connections as usize)),

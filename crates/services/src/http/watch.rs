@@ -3,10 +3,7 @@
 use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use hyper::client::conn::TrySendError;
-use moorline_core::{
-    error::{Failure, Kind, Outcome},
-    limit::Limit,
-};
+use moorline_core::error::{Failure, Kind, Outcome};
 use tokio::{
     task::unconstrained,
     time::{Instant, sleep_until, timeout_at},
@@ -14,6 +11,7 @@ use tokio::{
 
 use super::{
     body::{Outgoing, RequestBody},
+    config::CallOptions,
     error::{Facts, Stage, Traffic},
     meter::Meter,
     origin::{Lane, Origin},
@@ -24,15 +22,18 @@ use super::{
 pub(super) struct Bounds {
     pub(super) until: Option<Instant>,
     timeout: Duration,
+    /// The option that says so.
+    name: &'static str,
 }
 
 impl Bounds {
     /// The bounds of a call that begins now.
-    pub(super) fn new(timeout: Limit<Duration>) -> Self {
-        let timeout = timeout.get();
+    pub(super) fn new(options: &CallOptions) -> Self {
+        let (left, timeout, name) = options.bound();
         Self {
-            until: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-            timeout: timeout.unwrap_or_default(),
+            until: left.get().and_then(|left| Instant::now().checked_add(left)),
+            timeout: timeout.get().unwrap_or_default(),
+            name,
         }
     }
 
@@ -57,9 +58,13 @@ impl Bounds {
                 written: Some(0),
                 read: 0,
             };
-            let failure = facts.late("timeoutMs", self.timeout, Stage::Queue, nothing);
+            let failure = facts.late(self.name, self.timeout, Stage::Queue, nothing);
             Err(if origin.is_full() {
-                failure
+                let message = format!(
+                    "{}: all {} of maxConnections are in use",
+                    failure.message, origin.max_connections
+                );
+                failure.with_message(message)
             } else {
                 failure.with_detail("phase", "connect")
             })
@@ -72,7 +77,7 @@ impl Bounds {
         if failure.kind != Kind::Timeout || !over {
             return failure;
         }
-        facts.late("timeoutMs", self.timeout, Stage::Body, Traffic::default())
+        facts.late(self.name, self.timeout, Stage::Body, Traffic::default())
     }
 }
 
@@ -139,7 +144,7 @@ impl Watch<'_> {
             }
             let now = Instant::now();
             if bounds.until.is_some_and(|until| until <= now) {
-                return Err(self.late("timeoutMs", bounds.timeout));
+                return Err(self.late(bounds.name, bounds.timeout));
             }
             let moved = self.progress();
             if moved != progress {

@@ -30,6 +30,8 @@ const KEPT_STATEMENTS: usize = 32;
 const KEPT_SQL_BYTES: usize = 4096;
 /// The engine does not look at an interrupt while it waits for a lock, so it waits in slices of this.
 const LOCK_SLICE: Duration = Duration::from_millis(20);
+/// What the engine can be told: it counts milliseconds in 32 bits.
+const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// A statement that was compiled.
 struct Prepared {
@@ -282,7 +284,7 @@ impl Session {
         let patience = if self.status.is_locked_out() {
             Duration::ZERO
         } else {
-            self.busy_timeout
+            self.busy_timeout.min(LONGEST_WAIT)
         };
         self.connection
             .busy_timeout(patience)

@@ -99,9 +99,7 @@ fn read_http(options: &Options<'_>) -> Read<HttpOptions> {
             // One limit for the way to the head is enough, the stream has its own, and has no end.
             headers_timeout: Limit::Off,
             body_timeout: Limit::Off,
-            max_response_bytes: Limit::Off,
-            max_decompressed_bytes: Limit::Off,
-            decompress: true,
+            ..CallOptions::default()
         },
         http2: options.flag("http2", true)?,
         ..HttpOptions::from_options(Options::new("options", &Plain::Undefined)?)?

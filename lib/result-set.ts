@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 import { inexactInteger } from './libsql-error';
 
 /** A value of a row. */
@@ -7,15 +9,18 @@ export type Value = null | string | number | bigint | ArrayBuffer;
 export type InValue = Value | boolean | Uint8Array | Date;
 
 /** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
-export type InArgs = Array<InValue> | Record<string, InValue>;
+export type InArgs = readonly InValue[] | Readonly<Record<string, InValue>>;
 
 /** SQL text, or SQL text with its arguments. */
-export type InStatement = { sql: string; args?: InArgs } | string;
+export type InStatement = { readonly sql: string; readonly args?: InArgs | undefined } | string;
 
 /** How SQLite integers reach JavaScript. */
 export type IntMode = 'number' | 'bigint' | 'string';
 
-/** One row: by column name or by index. Its enumerable members are the columns. */
+/**
+ * One row, a plain object: its enumerable members are the columns by name. The values by index, and `length`, are members
+ * that are not enumerable and cannot be set; an index keeps its value when a column is set.
+ */
 export interface Row {
   /** How many columns it has. */
   readonly length: number;
@@ -23,13 +28,13 @@ export interface Row {
   [name: string]: any;
 }
 
-/** The result of one statement. */
-export interface ResultSet {
+/** The result of one statement. `T` is what you say of its rows, as in `execute<User>(…)`; nothing checks it. */
+export interface ResultSet<T = Row> {
   /** The names of the columns. */
   columns: string[];
   /** Their types as declared in the schema; empty where there is none. */
   columnTypes: string[];
-  rows: Row[];
+  rows: T[];
   /** How many rows an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
   /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
@@ -83,7 +88,7 @@ class Result implements ResultSet {
 
 function plainValue(value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
-  return value instanceof ArrayBuffer ? Buffer.from(value).toString('base64') : value;
+  return types.isAnyArrayBuffer(value) ? Buffer.from(value).toString('base64') : value;
 }
 
 /** The result set in what the addon answered: its text, and the bytes of its blobs when there are any. */

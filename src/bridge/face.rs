@@ -1,19 +1,17 @@
-//! What the bridge asks of `lib/`: to make an error, and to tell of what was lost.
+//! What the bridge asks of `lib/`: to make an array, and to tell of what was lost.
 
 use std::{cell::Cell, ptr};
 
-use moorline_core::error::Failure;
 use napi::{
     Env, Error, Result, Status, ValueType,
     bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
     check_status, sys,
 };
 
-use super::{door::per_environment, failure::record, value::create_string};
+use super::{door::per_environment, value::create_string};
 
 /// The functions of `lib/`, as long as its environment lives; null until they are given.
 pub(super) struct Face {
-    to_error: Cell<sys::napi_ref>,
     on_lost: Cell<sys::napi_ref>,
     to_list: Cell<sys::napi_ref>,
 }
@@ -21,7 +19,6 @@ pub(super) struct Face {
 impl Default for Face {
     fn default() -> Self {
         Self {
-            to_error: Cell::new(ptr::null_mut()),
             on_lost: Cell::new(ptr::null_mut()),
             to_list: Cell::new(ptr::null_mut()),
         }
@@ -62,37 +59,26 @@ impl FromNapiValue for Kept {
     }
 }
 
-/// Takes over, once, what makes an error of a failure's record, what hears why calls of a listener were lost, and what
-/// gives back its arguments.
+/// Takes over what hears why calls of a listener were lost, and what gives back its arguments, in place of those of
+/// another copy of `lib/`.
 #[napi_derive::napi(catch_unwind)]
 pub fn bridge_attach(
     env: Env,
-    #[napi(ts_arg_type = "(record: string) => unknown")] to_error: Kept,
     #[napi(ts_arg_type = "(reason: string) => void")] on_lost: Kept,
     #[napi(ts_arg_type = "(...items: unknown[]) => unknown[]")] to_list: Kept,
 ) -> Result<()> {
     // SAFETY: on the JavaScript thread, in a running call.
     let face = unsafe { &per_environment(env.raw())?.face };
-    face.to_error.set(to_error.0);
-    face.on_lost.set(on_lost.0);
-    face.to_list.set(to_list.0);
-    Ok(())
-}
-
-/// Throws a failure of a call that answers at once. It is an error already, since nobody in `lib/` is between.
-pub(crate) fn throw_failure(env: &Env, failure: Failure) -> Error {
-    let (env, told) = (env.raw(), record(failure));
-    // SAFETY: on the JavaScript thread, in a running call.
-    unsafe {
-        let made = per_environment(env)
-            .ok()
-            .and_then(|state| ask(env, state.face.to_error.get(), &told));
-        if let Some(error) = made {
-            sys::napi_throw(env, error);
-            return Error::new(Status::PendingException, String::new());
+    for replaced in [
+        face.on_lost.replace(on_lost.0),
+        face.to_list.replace(to_list.0),
+    ] {
+        if !replaced.is_null() {
+            // SAFETY: a reference of this environment that nobody has any more. Kept, it would keep its realm alive.
+            unsafe { sys::napi_delete_reference(env.raw(), replaced) };
         }
     }
-    Error::from_reason(told)
+    Ok(())
 }
 
 /// Tells that calls of a listener were lost.

@@ -13,7 +13,13 @@ use std::{
 
 use napi::{Env, JsValue, Result, bindgen_prelude::Object, check_status, sys};
 
-use super::{Handle, Promised, promise::keep_alive, value::create_string, view::view_bytes};
+use super::{
+    Handle, Promised,
+    failure::{defect, throw_failure},
+    promise::keep_alive,
+    value::create_string,
+    view::view_bytes,
+};
 
 /// No hand-written function takes more arguments.
 const MAX_ARGUMENTS: usize = 7;
@@ -250,11 +256,10 @@ unsafe fn give(env: sys::napi_env, answer: Option<Answer>) -> sys::napi_value {
             Some(Answer::Number(number)) => sys::napi_create_double(env, number, &raw mut value),
             Some(Answer::Text(text)) => create_string(env, &text, &raw mut value),
             Some(Answer::Promised(promise)) => return promise.value(),
-            None => sys::napi_throw_error(
-                env,
-                c"ERR_MOORLINE_INTERNAL".as_ptr(),
-                c"moorline stopped this call by a defect".as_ptr(),
-            ),
+            None => {
+                throw_failure(&Env::from_raw(env), defect());
+                return ptr::null_mut();
+            }
         };
     }
     value

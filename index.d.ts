@@ -1486,30 +1486,33 @@ export type Value = null | string | number | bigint | ArrayBuffer;
 /** What can be passed as an argument of a statement. */
 export type InValue = Value | boolean | Uint8Array | Date;
 /** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
-export type InArgs = Array<InValue> | Record<string, InValue>;
+export type InArgs = readonly InValue[] | Readonly<Record<string, InValue>>;
 /** SQL text, or SQL text with its arguments. */
 export type InStatement =
   | {
-      sql: string;
-      args?: InArgs;
+      readonly sql: string;
+      readonly args?: InArgs | undefined;
     }
   | string;
 /** How SQLite integers reach JavaScript. */
 export type IntMode = 'number' | 'bigint' | 'string';
-/** One row: by column name or by index. Its enumerable members are the columns. */
+/**
+ * One row, a plain object: its enumerable members are the columns by name. The values by index, and `length`, are members
+ * that are not enumerable and cannot be set; an index keeps its value when a column is set.
+ */
 export interface Row {
   /** How many columns it has. */
   readonly length: number;
   [index: number]: any;
   [name: string]: any;
 }
-/** The result of one statement. */
-export interface ResultSet {
+/** The result of one statement. `T` is what you say of its rows, as in `execute<User>(…)`; nothing checks it. */
+export interface ResultSet<T = Row> {
   /** The names of the columns. */
   columns: string[];
   /** Their types as declared in the schema; empty where there is none. */
   columnTypes: string[];
-  rows: Row[];
+  rows: T[];
   /** How many rows an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
   /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
@@ -1528,7 +1531,7 @@ export interface QueryOptions extends CallOptions {
   timeoutMs?: number | undefined;
 }
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
-export type BatchStatement = InStatement | [sql: string, args?: InArgs];
+export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
 /**
  * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
  * what was not committed. `await using` does the last.
@@ -1540,9 +1543,9 @@ export interface Transaction {
    */
   readonly closed: boolean;
   /** Runs one statement in the transaction. */
-  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in order; the first failure stops the batch but not the transaction. */
-  batch(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Runs a script of several statements without arguments. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
   /** Makes all changes permanent and ends the transaction. */
@@ -1567,11 +1570,15 @@ export declare class PooledClient {
   /** Whether it was released. */
   get closed(): boolean;
   /** Runs one statement. */
-  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in a transaction of their own: all of them, or none. The default mode is `deferred`. */
-  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]>;
   /** As `batch`, with foreign keys off around it. */
-  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Begins an interactive transaction on this connection. The default mode is `write`. */
   transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
   /** Runs a script of several statements without arguments. */
@@ -1995,11 +2002,15 @@ export declare class TursoPool extends Emitter {
   /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
   withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T>;
   /** Runs one statement on a connection borrowed for it. */
-  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
-  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]>;
   /** As `batch`, with foreign keys off around it. */
-  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Runs a script of several statements without arguments. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
   /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
@@ -2017,8 +2028,9 @@ export declare class TursoPool extends Emitter {
   [Symbol.asyncDispose](): Promise<void>;
 }
 /**
- * The pool of this JavaScript environment. The first call decides its configuration; without one it reads
- * `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and `INTENTVISION_DB_AUTH_TOKEN`.
+ * The pool of this JavaScript environment. The first call decides its configuration. Without one it reads the variables
+ * of the module whose API this is, `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and
+ * `INTENTVISION_DB_AUTH_TOKEN`, and its errors name them.
  */
 export declare function getTursoPool(config?: TursoPoolConfig): TursoPool;
 /** Drains that pool and forgets it. */

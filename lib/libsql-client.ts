@@ -43,7 +43,7 @@ export class Statements {
     if (!signal) {
       // The usual case makes nothing that it does not need.
       try {
-        return readResult(await native.libsqlExecute(handle, lease, statement, args, timeoutMs), intMode);
+        return readResult<T>(await native.libsqlExecute(handle, lease, statement, args, timeoutMs), intMode);
       } catch (error) {
         throw dressLibsql(error);
       }
@@ -53,7 +53,7 @@ export class Statements {
       signal,
       dressLibsql,
     );
-    return readResult(answer, intMode);
+    return readResult<T>(answer, intMode);
   }
 
   async batch<T = Row>(
@@ -284,7 +284,11 @@ export class PooledClient {
   }
 
   /** Runs statements in a transaction of their own: all of them, or none. The default mode is `deferred`. */
-  async batch<T = Row>(statements: readonly BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet<T>[]> {
+  async batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]> {
     return this.#open('batch').batch(statements, mode, options);
   }
 

@@ -60,7 +60,11 @@ export interface Client {
   /** Runs one statement. */
   execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
-  batch<T = Row>(statements: readonly BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet<T>[]>;
+  batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]>;
   /** As `batch`, with foreign keys off around it. */
   migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Begins an interactive transaction. The default mode is `write`. */
@@ -101,7 +105,11 @@ class DatabaseClient implements Client {
     return this.#open('execute').execute(statement, args, options);
   }
 
-  async batch<T = Row>(statements: readonly BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet<T>[]> {
+  async batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]> {
     return this.#open('batch').batch(statements, mode, options);
   }
 

@@ -58,14 +58,17 @@ function around(run: Run): Run {
 }
 
 function aroundAll(addon: typeof Native): typeof Native {
-  const functions = Object.entries(addon).map(([name, run]) => [name, around(run as Run)]);
-  return Object.fromEntries(functions) as typeof Native;
+  const functions = Object.entries(Object.getOwnPropertyDescriptors(addon));
+  // Those that are not enumerable throw nothing, and are called too often for anything to be around them.
+  const dressed = functions.map(([name, { value, enumerable }]) => [name, enumerable ? around(value as Run) : value]);
+  return Object.fromEntries(dressed) as typeof Native;
 }
 
 /** The addon's functions. Only `lib/` calls them; users never see a handle. */
 export const native = aroundAll(load());
 
 native.bridgeAttach(
+  dressThrown,
   (reason) => log('warn', 'moorline.calls-lost', 'bridge', () => ({ reason })),
   (...items) => items,
 );

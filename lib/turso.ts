@@ -201,7 +201,11 @@ export class TursoPool extends Emitter {
   }
 
   /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
-  async batch<T = Row>(statements: readonly BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet<T>[]> {
+  async batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]> {
     return this.#statements.batch(statements, mode, options);
   }
 

@@ -1,4 +1,4 @@
-//! What the bridge asks of `lib/`: to make an array, and to tell of what was lost.
+//! What the bridge asks of `lib/`: to make an error or an array, and to tell of what was lost.
 
 use std::{cell::Cell, ptr};
 
@@ -8,10 +8,15 @@ use napi::{
     check_status, sys,
 };
 
-use super::{door::per_environment, value::create_string};
+use super::{
+    door::per_environment,
+    failure::{defect, record},
+    value::create_string,
+};
 
 /// The functions of `lib/`, as long as its environment lives; null until they are given.
 pub(super) struct Face {
+    to_error: Cell<sys::napi_ref>,
     on_lost: Cell<sys::napi_ref>,
     to_list: Cell<sys::napi_ref>,
 }
@@ -19,6 +24,7 @@ pub(super) struct Face {
 impl Default for Face {
     fn default() -> Self {
         Self {
+            to_error: Cell::new(ptr::null_mut()),
             on_lost: Cell::new(ptr::null_mut()),
             to_list: Cell::new(ptr::null_mut()),
         }
@@ -59,17 +65,19 @@ impl FromNapiValue for Kept {
     }
 }
 
-/// Takes over what hears why calls of a listener were lost, and what gives back its arguments, in place of those of
-/// another copy of `lib/`.
+/// Takes over what makes an error of a record, what hears why calls of a listener were lost, and what gives back its
+/// arguments, in place of those of another copy of `lib/`.
 #[napi_derive::napi(catch_unwind)]
 pub fn bridge_attach(
     env: Env,
+    #[napi(ts_arg_type = "(record: string) => unknown")] to_error: Kept,
     #[napi(ts_arg_type = "(reason: string) => void")] on_lost: Kept,
     #[napi(ts_arg_type = "(...items: unknown[]) => unknown[]")] to_list: Kept,
 ) -> Result<()> {
     // SAFETY: on the JavaScript thread, in a running call.
     let face = unsafe { &per_environment(env.raw())?.face };
     for replaced in [
+        face.to_error.replace(to_error.0),
         face.on_lost.replace(on_lost.0),
         face.to_list.replace(to_list.0),
     ] {
@@ -79,6 +87,22 @@ pub fn bridge_attach(
         }
     }
     Ok(())
+}
+
+/// Throws what a defect comes to, out of a hand-written function: nothing of `lib/` is around it.
+///
+/// # Safety
+/// On the JavaScript thread of `env`, in a running call.
+pub(super) unsafe fn throw_defect(env: sys::napi_env) {
+    // SAFETY: as for this function.
+    unsafe {
+        let made = per_environment(env)
+            .ok()
+            .and_then(|state| ask(env, state.face.to_error.get(), &record(defect())));
+        if let Some(error) = made {
+            sys::napi_throw(env, error);
+        }
+    }
 }
 
 /// Tells that calls of a listener were lost.

@@ -157,6 +157,23 @@ const REFUSED: [(&str, &str); 7] = [
     ),
 ];
 
+fn refuse_what_is_lacking(options: &Options<'_>) -> Read<()> {
+    for (key, reason) in REFUSED {
+        if options
+            .value(key)
+            .is_some_and(|value| !asks_for_nothing(value))
+        {
+            let path = options.path_of(key);
+            let refused = OptionError::bad_value(&path, format!("is refused: {reason}"));
+            return Err(match key {
+                "encryptionKey" => refused.with_code("ENCRYPTION_KEY_NOT_SUPPORTED"),
+                _ => refused,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// A normalized configuration.
 pub struct Config {
     /// Where the database is.
@@ -189,19 +206,7 @@ impl Config {
             Face::Pool | Face::Client => value,
         };
         let options = Options::new(path, given)?.with_fallbacks(&fallbacks);
-        for (key, reason) in REFUSED {
-            if options
-                .value(key)
-                .is_some_and(|value| !asks_for_nothing(value))
-            {
-                let path = options.path_of(key);
-                let refused = OptionError::bad_value(&path, format!("is refused: {reason}"));
-                return Err(match key {
-                    "encryptionKey" => refused.with_code("ENCRYPTION_KEY_NOT_SUPPORTED"),
-                    _ => refused,
-                });
-            }
-        }
+        refuse_what_is_lacking(&options)?;
         let limits = PoolLimits {
             max: face.connections(),
             // Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.

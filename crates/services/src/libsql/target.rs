@@ -121,8 +121,12 @@ impl Given<'_> {
                 ("authToken", _) => {}
                 ("tls", "0") => tls = Some(false),
                 ("tls", "1") => tls = Some(true),
-                ("tls", _) => {
-                    return Err(self.invalid("has a value of \"tls\" that is not '0' or '1'"));
+                ("tls", value) => {
+                    // What is long may be a token that stands in the wrong place.
+                    let value = if value.len() <= 8 { value } else { "…" };
+                    let reason =
+                        format!("has \"tls\" as \"{value}\", which is neither '0' nor '1'");
+                    return Err(self.invalid(&reason));
                 }
                 (key, value) => return Err(self.unsupported(key, value)),
             }

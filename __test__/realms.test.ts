@@ -134,7 +134,7 @@ describe('in a vm context', () => {
 
 describe('a user’s own code that throws', () => {
   test('a text out of a getter comes out as it is', async () => {
-    const args = { get a() { throw 'mine'; } }; // prettier-ignore
+    const args = { get a(): number { throw "mine"; } }; // prettier-ignore
     const client = createOutside({ url: ':memory:' });
     await assert.rejects(client.execute('SELECT :a', args), (thrown) => thrown === 'mine');
     client.close();

@@ -9,30 +9,33 @@ export type Value = null | string | number | bigint | ArrayBuffer;
 /** What can be passed as an argument of a statement. */
 export type InValue = Value | boolean | Uint8Array | Date;
 /** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
-export type InArgs = Array<InValue> | Record<string, InValue>;
+export type InArgs = readonly InValue[] | Readonly<Record<string, InValue>>;
 /** SQL text, or SQL text with its arguments. */
 export type InStatement =
   | {
-      sql: string;
-      args?: InArgs;
+      readonly sql: string;
+      readonly args?: InArgs | undefined;
     }
   | string;
 /** How SQLite integers reach JavaScript. */
 export type IntMode = 'number' | 'bigint' | 'string';
-/** One row: by column name or by index. Its enumerable members are the columns. */
+/**
+ * One row, a plain object: its enumerable members are the columns by name. The values by index, and `length`, are members
+ * that are not enumerable and cannot be set; an index keeps its value when a column is set.
+ */
 export interface Row {
   /** How many columns it has. */
   readonly length: number;
   [index: number]: any;
   [name: string]: any;
 }
-/** The result of one statement. */
-export interface ResultSet {
+/** The result of one statement. `T` is what you say of its rows, as in `execute<User>(…)`; nothing checks it. */
+export interface ResultSet<T = Row> {
   /** The names of the columns. */
   columns: string[];
   /** Their types as declared in the schema; empty where there is none. */
   columnTypes: string[];
-  rows: Row[];
+  rows: T[];
   /** How many rows an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
   /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
@@ -51,7 +54,7 @@ export interface QueryOptions extends CallOptions {
   timeoutMs?: number | undefined;
 }
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
-export type BatchStatement = InStatement | [sql: string, args?: InArgs];
+export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
 /**
  * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
  * what was not committed. `await using` does the last.
@@ -63,9 +66,9 @@ export interface Transaction {
    */
   readonly closed: boolean;
   /** Runs one statement in the transaction. */
-  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in order; the first failure stops the batch but not the transaction. */
-  batch(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Runs a script of several statements without arguments. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
   /** Makes all changes permanent and ends the transaction. */
@@ -159,10 +162,13 @@ export declare class LibsqlBatchError extends LibsqlError {
 }
 /** Options of {@link createClient}: those of `@libsql/client`, and moorline's own time limits. */
 export interface Config {
-  /** `file:path`, `:memory:`, or a server: `libsql://`, `https://`, `http://` (`wss://` and `ws://` mean the same). */
-  url: string;
+  /**
+   * `file:path`, `:memory:`, or a server: `libsql://`, `https://`, `http://` (`wss://` and `ws://` mean the same); as text
+   * or as a `URL`.
+   */
+  url: string | URL;
   /** The token of a remote database. */
-  authToken?: string | undefined;
+  authToken?: string | null | undefined;
   /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
   tls?: boolean | undefined;
   /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
@@ -198,11 +204,15 @@ export type Replicated =
 /** A client for one database. Every call has a connection to itself, a transaction keeps one. */
 export interface Client {
   /** Runs one statement. */
-  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
-  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]>;
   /** As `batch`, with foreign keys off around it. */
-  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Begins an interactive transaction. The default mode is `write`. */
   transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
   /** Runs a script of several statements without arguments. */
@@ -223,10 +233,10 @@ export interface Client {
 }
 /**
  * A client with the API of `@libsql/client`: code written for it works when the import is changed. Nothing is
- * connected before the first call.
+ * connected before the first call. An option that is `null` is one that is not given.
  *
- * @throws LibsqlError (`URL_INVALID`, `URL_SCHEME_NOT_SUPPORTED`, `URL_PARAM_NOT_SUPPORTED`) for its URL,
- * TypeError or RangeError for another option.
+ * @throws LibsqlError (`URL_INVALID`, `URL_SCHEME_NOT_SUPPORTED`, `URL_PARAM_NOT_SUPPORTED`) for its URL, or that it has
+ * none, and for an `encryptionKey` (`ENCRYPTION_KEY_NOT_SUPPORTED`); TypeError or RangeError for another option.
  */
 export declare function createClient(config: Config): Client;
 

@@ -58,12 +58,23 @@ describe('docs/services/libsql.md', () => {
   test('its code does what it says', async () => {
     const url = `file:${join(directory, 'app.db')}`;
     const path = { reason: 'host, port, path or secret', from: 'file:app.db', to: url } as const;
-    const [snippet] = compilePage('docs/services/libsql.md', [{ replace: [path], exposes: ['names', 'transaction'] }]);
+    const token = { reason: 'host, port, path or secret', from: 'libsql://my-database.turso.io', to: url } as const;
+    const [snippet, typed] = compilePage('docs/services/libsql.md', [
+      { replace: [path], exposes: ['names', 'transaction'] },
+      { replace: [token], exposes: ['database', 'findUser'] },
+    ]);
     const { names, transaction } = await snippet!.load();
     assert.deepEqual(names, ['Ada']);
     assert.equal(transaction.closed, true);
     await using pool = new TursoPool({ url });
     assert.deepEqual((await pool.execute('SELECT * FROM users')).rows, [], 'the transaction was committed');
+    await pool.execute("INSERT INTO users VALUES (7, 'Grace')");
+    const { database, findUser } = (await typed!.load()) as {
+      database: TursoPool;
+      findUser(id: number): Promise<{ id: number; name: string }>;
+    };
+    assert.deepEqual(await findUser(7), { id: 7, name: 'Grace' });
+    await database.drain();
   });
 });
 

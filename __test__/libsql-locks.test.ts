@@ -221,3 +221,34 @@ describe('a transaction that has ended by itself', () => {
     await assert.rejects(its.commit(), { code: 'TRANSACTION_CLOSED' });
   });
 });
+
+describe('PRAGMA busy_timeout', () => {
+  const shown = async (db: Pick<Client, 'execute'>) => (await db.execute('PRAGMA busy_timeout')).rows[0]!['timeout'];
+
+  for (const url of [':memory:', file()]) {
+    test(`shows for how long a lock is waited for: ${url.slice(0, 8)}`, async () => {
+      assert.equal(await shown(client({ url })), 5000);
+      const db = client({ url, timeout: 300, concurrency: 1 });
+      assert.deepEqual([await shown(db), await shown(db)], [300, 300]);
+    });
+  }
+
+  test('sets it, by itself and in a script, as if it had been the option', async () => {
+    const url = file();
+    const holder = client({ url });
+    await holder.execute('CREATE TABLE t (a)');
+    const held = await holder.transaction('write');
+    const db = client({ url, timeout: 600_000, queryTimeoutMs: 600_000, concurrency: 1 });
+    await db.executeMultiple('PRAGMA busy_timeout = 70');
+    assert.equal(await shown(db), 70);
+    assert.equal((await refusedAtOnce(db.execute('INSERT INTO t VALUES (1)'))).code, 'SQLITE_BUSY');
+    assert.equal((await db.execute('PRAGMA busy_timeout = 80')).rows[0]!['timeout'], 80);
+    assert.equal((await db.execute('PRAGMA Busy_Timeout(90)')).rows[0]![0], 90);
+    assert.equal((await db.execute('PRAGMA busy_timeout = 80')).rows[0]!['timeout'], 80);
+    assert.equal(await shown(db), 80);
+    assert.equal((await refusedAtOnce(db.execute('INSERT INTO t VALUES (1)'))).code, 'SQLITE_BUSY');
+    await held.commit();
+    await db.execute('INSERT INTO t VALUES (1)');
+    assert.equal(await count(db), 1);
+  });
+});

@@ -99,6 +99,14 @@ const EDITS: Partial<BlockEdits>[] = [
       'event',
     ),
   },
+  {
+    prelude: `type Of = Record<string, (session: any) => unknown>;
+      type Pool = { use(work: (session: any) => unknown): unknown; drain(): unknown; clear(): unknown };`,
+    ...given('{ createPool, open, url }: { createPool(of: Of, options: object): Pool; [name: string]: any }', 'before'),
+  },
+  given('{ open, url }: { open(url: string): Promise<any>; url: string }', 'answer'),
+  given('{ pRetry, AbortError, load, url }: any', 'invoice'),
+  given('{ load, url }: { load(url: string, signal: AbortSignal): Promise<string>; url: string }', 'invoice'),
 ];
 
 describe('docs/migration.md', { skip: peersMissing() }, () => {
@@ -298,5 +306,40 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
       assert.deepEqual((await blocks[16]!({ secret, scheme, request: post(rawBody) })).event, { id: 'evt_1' });
       await assert.rejects(blocks[16]!({ secret, scheme, request: post(`${rawBody} `) }), /Signature mismatch/);
     }
+  });
+
+  test('generic-pool', async () => {
+    let closed = 0;
+    const open = async (url: string) => ({
+      ask: async (text: string) => `${text} at ${url}: yes`,
+      isOpen: () => true,
+      close: () => void closed++,
+    });
+    const { createPool } = await peer('generic-pool');
+    const theirs = await blocks[17]!({ createPool, open, url: 'here' });
+    const ours = await blocks[18]!({ open, url: 'here' });
+    assert.deepEqual([theirs.before, ours.answer], ['ready? at here: yes', 'ready? at here: yes']);
+    assert.equal(closed, 2);
+  });
+
+  test('p-retry', async () => {
+    const { default: pRetry, AbortError } = await peer('p-retry');
+    /** Succeeds at the third attempt. */
+    const loader = () => {
+      let attempts = 0;
+      return async () => {
+        if (++attempts < 3) throw new NetworkError();
+        return `invoice of attempt ${attempts}`;
+      };
+    };
+    const theirs = await blocks[19]!({ pRetry, AbortError, load: loader(), url: 'here' });
+    const ours = await blocks[20]!({ load: loader(), url: 'here' });
+    assert.deepEqual([theirs.invoice, ours.invoice], ['invoice of attempt 3', 'invoice of attempt 3']);
+
+    let asked = 0;
+    const load = async () => void asked++;
+    await assert.rejects(blocks[19]!({ pRetry, AbortError, load, url: 'here' }), /no such invoice/);
+    await assert.rejects(blocks[20]!({ load, url: 'here' }), /no such invoice/);
+    assert.equal(asked, 2);
   });
 });

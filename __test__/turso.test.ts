@@ -536,6 +536,60 @@ describe('life', () => {
   });
 });
 
+describe('getTursoPool without a configuration', () => {
+  const NAMES = ['INTENTVISION_DB_URL', 'INTENTVISION_DB_AUTH_TOKEN'] as const;
+  const before = NAMES.map((name) => process.env[name]);
+  const set = (...values: (string | undefined)[]) =>
+    NAMES.forEach((name, index) => {
+      if (values[index] === undefined) delete process.env[name];
+      else process.env[name] = values[index];
+    });
+  afterEach(async () => {
+    await resetTursoPool();
+    set(...before);
+  });
+
+  test('is the pool of the variable', async () => {
+    set(`file:${directory}/shared.db`);
+    await getTursoPool().execute('CREATE TABLE t (a)');
+    const pool = open({ url: `file:${directory}/shared.db` });
+    assert.deepEqual((await pool.execute('SELECT * FROM t')).rows, []);
+  });
+
+  test('names the variable that is wrong', () => {
+    set('nowhere');
+    assert.throws(() => getTursoPool(), { code: 'URL_INVALID', message: /^INTENTVISION_DB_URL is not a URL/ });
+    set('https://h', 'a b');
+    assert.throws(
+      () => getTursoPool(),
+      (error: Error) => {
+        assert.match(error.message, /^INTENTVISION_DB_AUTH_TOKEN must be a token/);
+        return !error.message.includes('a b');
+      },
+    );
+  });
+
+  test('names the variable whose file cannot be opened, or that would say where it is', async () => {
+    set(`file:${directory}/no/such/a.db`);
+    await assert.rejects(getTursoPool().execute('SELECT 1'), {
+      code: 'SQLITE_CANTOPEN',
+      message: /no\/such\/a\.db \(by INTENTVISION_DB_URL\): its directory does not exist/,
+    });
+    await resetTursoPool();
+    const place = process.cwd();
+    process.chdir(directory);
+    try {
+      set(' ');
+      await assert.rejects(getTursoPool().execute('SELECT 1'), {
+        code: 'SQLITE_CANTOPEN',
+        message: /db\/intentvision\.db \(by the default of INTENTVISION_DB_URL\): its directory/,
+      });
+    } finally {
+      process.chdir(place);
+    }
+  });
+});
+
 describe('options', () => {
   test('a mistake is thrown at once, with its path and the reason', () => {
     const refused = (config: unknown, name: string, message: RegExp) =>

@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /** @internal The closed set of kinds. */
 export const ERROR_KINDS = [
   'closed',
@@ -149,13 +151,26 @@ export interface FailureRecord extends ErrorFields {
   cause?: Error;
 }
 
+/** A programmer's mistake as the addon tells it. */
+interface MistakeRecord {
+  class: 'TypeError' | 'RangeError';
+  code: string;
+  message: string;
+}
+
+/** What the addon's records begin with: a user's own code may throw texts, too. */
+const MARK = 'moorline:';
+
+function recordIn<T>(thrown: unknown): T | undefined {
+  if (typeof thrown !== 'string' || !thrown.startsWith(MARK)) return undefined;
+  return JSON.parse(thrown.slice(MARK.length)) as T;
+}
+
 /** The failure record in a rejection of the addon; undefined when it is something else. */
 export function failureRecord(rejection: unknown): FailureRecord | undefined {
-  if (typeof rejection !== 'string') return undefined;
-  const { cause, ...record } = JSON.parse(rejection) as ErrorFields & {
-    message: string;
-    cause?: { message: string; code: string | null };
-  };
+  const told = recordIn<ErrorFields & { message: string; cause?: { message: string; code: string | null } }>(rejection);
+  if (!told) return undefined;
+  const { cause, ...record } = told;
   if (!cause) return record;
   const below = new Error(cause.message);
   return { ...record, cause: cause.code ? Object.assign(below, { code: cause.code }) : below };
@@ -171,4 +186,33 @@ export function dress(rejection: unknown): unknown {
     return new CircuitBreakerError(message, fields, fields.detail['breaker'], retryAt);
   }
   return new MoorlineError(message, fields, cause && { cause });
+}
+
+/** The error for what a function of the addon threw. It is made here, and so of the realm that the caller's classes are of. */
+export function dressThrown(thrown: unknown): unknown {
+  const record = recordIn<Partial<MistakeRecord>>(thrown);
+  if (record?.class) {
+    const { message, code } = record;
+    return Object.assign(record.class === 'RangeError' ? new RangeError(message) : new TypeError(message), { code });
+  }
+  return isDefect(thrown) ? defect(thrown.message) : dress(thrown);
+}
+
+/** Whether it is an error of Node-API's own: a panic, or an argument from `lib/` that it did not expect. */
+function isDefect(thrown: unknown): thrown is Error {
+  const code = types.isNativeError(thrown) && (thrown as { code?: unknown }).code;
+  return typeof code === 'string' && /^(?:GenericFailure|InvalidArg|[A-Z][A-Za-z]+Expected)$/.test(code);
+}
+
+function defect(message: string): MoorlineError {
+  const fields: ErrorFields = {
+    kind: 'internal',
+    code: 'ERR_MOORLINE_INTERNAL',
+    service: 'moorline',
+    operation: '',
+    delivery: 'unknown',
+    retryable: false,
+    attempts: 1,
+  };
+  return new MoorlineError('moorline stopped this call by a defect', fields, { cause: new Error(message) });
 }

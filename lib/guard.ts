@@ -3,7 +3,7 @@ import { dress, MoorlineError, RetryError } from './error';
 import { invalidType } from './invalid';
 import { matches, type ErrorMatcher } from './match';
 import { native, type Handle } from './native';
-import { readable } from './message';
+import { isError, readable } from './message';
 import { Abort, LATE, Running, type Attempt } from './running';
 import { onRejection } from './rejection';
 import { startTimer } from './timer';
@@ -259,7 +259,7 @@ function weightIn(given: unknown): number {
 
 /** Somebody decided to stop: that says nothing about the service, and a repeat is not wanted. */
 function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError';
+  return isError(error) && error.name === 'AbortError';
 }
 
 /** Sleeps; an abort ends it at once and stops the timer. */

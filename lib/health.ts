@@ -141,7 +141,7 @@ export class HealthMonitor extends Emitter {
 
   /** The registered names, in the order of registration. */
   listCheckers(): string[] {
-    return native.healthNames(this.#monitor);
+    return [...native.healthNames(this.#monitor)];
   }
 
   /**

@@ -184,14 +184,14 @@ function multipart(form: FormData, path: string): BodyContent {
   text += `--${boundary}--\r\n`;
   flush();
   if (parts.length === 1) return { body: parts[0] as Uint8Array, type };
-  const length = parts.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : part.size), 0);
+  const length = parts.reduce((sum, part) => sum + ('size' in part ? part.size : part.length), 0);
   return { source: { open: () => inTurn(parts), length, repeatable: true }, type };
 }
 
 async function* inTurn(parts: readonly (Uint8Array | Blob)[]): StreamedBody {
   for (const part of parts) {
-    if (part instanceof Uint8Array) yield part;
-    else yield* part.stream() as StreamedBody;
+    if ('size' in part) yield* part.stream() as StreamedBody;
+    else yield part;
   }
 }
 

@@ -44,7 +44,7 @@ export class HTTPResponse {
     this.#url = url;
     this.#head = text.slice(start, end);
     if (typeof crossed === 'string') this.#text = text.slice(end);
-    else if (crossed[1] instanceof Uint8Array) this.#bytes = crossed[1];
+    else if (ArrayBuffer.isView(crossed[1])) this.#bytes = crossed[1];
     else this.#stream = new BodyStream(crossed[1], signal, feeding);
   }
 

@@ -157,7 +157,7 @@ function queueOf({ repeatable, length }: BodySource): Handle<HttpBodyQueue> {
 
 /** What nobody will read any more; a streamed answer would keep its connection. */
 function letGo(late: Crossed): void {
-  if (typeof late !== 'string' && !(late[1] instanceof Uint8Array)) native.httpBodyCancel(late[1]);
+  if (typeof late !== 'string' && !ArrayBuffer.isView(late[1])) native.httpBodyCancel(late[1]);
 }
 
 /** @internal The methods that everybody knows. */

@@ -2,7 +2,7 @@ import { call, type CallOptions } from './call';
 import { closedError, dressLibsql, LibsqlError } from './libsql-error';
 import { checkOptions, type KnownOptions } from './known-options';
 import { native, type Handle, type LibsqlPool } from './native';
-import { type InArgs, type InStatement, type IntMode, readResult, type ResultSet } from './result-set';
+import { type InArgs, type InStatement, type IntMode, readResult, type ResultSet, type Row } from './result-set';
 
 /**
  * How a transaction begins: `write` waits for the write lock at once (`BEGIN IMMEDIATE`), `read` takes none,
@@ -20,7 +20,7 @@ export interface QueryOptions extends CallOptions {
 export const QUERY: KnownOptions<QueryOptions> = { signal: true, timeoutMs: true };
 
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
-export type BatchStatement = InStatement | [sql: string, args?: InArgs];
+export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
 
 /** @internal The verbs of a connection, or of a pool that borrows one for each. */
 export class Statements {
@@ -35,7 +35,7 @@ export class Statements {
     this.lease = lease;
   }
 
-  async execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet> {
+  async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
     checkOptions('options', options, QUERY);
     const { handle, lease, intMode } = this;
     const signal = options?.signal;
@@ -43,7 +43,7 @@ export class Statements {
     if (!signal) {
       // The usual case makes nothing that it does not need.
       try {
-        return readResult(await native.libsqlExecute(handle, lease, statement, args, timeoutMs), intMode);
+        return readResult<T>(await native.libsqlExecute(handle, lease, statement, args, timeoutMs), intMode);
       } catch (error) {
         throw dressLibsql(error);
       }
@@ -53,14 +53,14 @@ export class Statements {
       signal,
       dressLibsql,
     );
-    return readResult(answer, intMode);
+    return readResult<T>(answer, intMode);
   }
 
-  async batch(
-    statements: BatchStatement[],
+  async batch<T = Row>(
+    statements: readonly BatchStatement[],
     mode: TransactionMode | 'migrate' | 'continue' | undefined,
     options: QueryOptions = {},
-  ): Promise<ResultSet[]> {
+  ): Promise<ResultSet<T>[]> {
     checkOptions('options', options, QUERY);
     const { handle, lease, intMode } = this;
     const answers = await call(
@@ -68,7 +68,7 @@ export class Statements {
       options.signal,
       dressLibsql,
     );
-    return answers.map((answer) => readResult(answer, intMode));
+    return answers.map((answer) => readResult<T>(answer, intMode));
   }
 
   async begin(mode: TransactionMode, options: QueryOptions = {}): Promise<void> {
@@ -109,9 +109,9 @@ export interface Transaction {
    */
   readonly closed: boolean;
   /** Runs one statement in the transaction. */
-  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in order; the first failure stops the batch but not the transaction. */
-  batch(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Runs a script of several statements without arguments. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
   /** Makes all changes permanent and ends the transaction. */
@@ -172,17 +172,17 @@ export class OpenTransaction implements Transaction {
     return lease === undefined || native.libsqlHasEnded(handle, lease);
   }
 
-  async execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet> {
+  async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
     const whole = args === undefined ? statement : ([statement, args] as BatchStatement);
     try {
-      const [result] = await this.#open('execute').batch([whole], 'continue', options);
+      const [result] = await this.#open('execute').batch<T>([whole], 'continue', options);
       return result!;
     } catch (error) {
       throw asSingle(error);
     }
   }
 
-  async batch(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]> {
+  async batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
     return this.#open('batch').batch(statements, 'continue', options);
   }
 
@@ -279,17 +279,21 @@ export class PooledClient {
   }
 
   /** Runs one statement. */
-  async execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet> {
+  async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
     return this.#open('execute').execute(statement, args, options);
   }
 
   /** Runs statements in a transaction of their own: all of them, or none. The default mode is `deferred`. */
-  async batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]> {
+  async batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]> {
     return this.#open('batch').batch(statements, mode, options);
   }
 
   /** As `batch`, with foreign keys off around it. */
-  async migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]> {
+  async migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
     return this.#open('migrate').batch(statements, 'migrate', options);
   }
 

@@ -11,7 +11,7 @@ import type { Transaction, TransactionMode } from './libsql-client';
 import { closedError, LibsqlError } from './libsql-error';
 import { checkOptions } from './known-options';
 import { native } from './native';
-import type { InArgs, InStatement, IntMode, ResultSet } from './result-set';
+import type { InArgs, InStatement, IntMode, ResultSet, Row } from './result-set';
 
 export { LibsqlBatchError, LibsqlError } from './libsql-error';
 export type { BatchStatement, QueryOptions, Transaction, TransactionMode } from './libsql-client';
@@ -19,10 +19,13 @@ export type { InArgs, InStatement, IntMode, InValue, ResultSet, Row, Value } fro
 
 /** Options of {@link createClient}: those of `@libsql/client`, and moorline's own time limits. */
 export interface Config {
-  /** `file:path`, `:memory:`, or a server: `libsql://`, `https://`, `http://` (`wss://` and `ws://` mean the same). */
-  url: string;
+  /**
+   * `file:path`, `:memory:`, or a server: `libsql://`, `https://`, `http://` (`wss://` and `ws://` mean the same); as text
+   * or as a `URL`.
+   */
+  url: string | URL;
   /** The token of a remote database. */
-  authToken?: string | undefined;
+  authToken?: string | null | undefined;
   /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
   tls?: boolean | undefined;
   /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
@@ -55,11 +58,15 @@ export type Replicated = { frame_no: number; frames_synced: number } | undefined
 /** A client for one database. Every call has a connection to itself, a transaction keeps one. */
 export interface Client {
   /** Runs one statement. */
-  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
-  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]>;
   /** As `batch`, with foreign keys off around it. */
-  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Begins an interactive transaction. The default mode is `write`. */
   transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
   /** Runs a script of several statements without arguments. */
@@ -94,15 +101,19 @@ class DatabaseClient implements Client {
     return this.#statements === undefined;
   }
 
-  async execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet> {
+  async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
     return this.#open('execute').execute(statement, args, options);
   }
 
-  async batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]> {
+  async batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]> {
     return this.#open('batch').batch(statements, mode, options);
   }
 
-  async migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]> {
+  async migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
     return this.#open('migrate').batch(statements, 'migrate', options);
   }
 
@@ -156,17 +167,34 @@ class DatabaseClient implements Client {
 
 /**
  * A client with the API of `@libsql/client`: code written for it works when the import is changed. Nothing is
- * connected before the first call.
+ * connected before the first call. An option that is `null` is one that is not given.
  *
- * @throws LibsqlError (`URL_INVALID`, `URL_SCHEME_NOT_SUPPORTED`, `URL_PARAM_NOT_SUPPORTED`) for its URL,
- * TypeError or RangeError for another option.
+ * @throws LibsqlError (`URL_INVALID`, `URL_SCHEME_NOT_SUPPORTED`, `URL_PARAM_NOT_SUPPORTED`) for its URL, or that it has
+ * none, and for an `encryptionKey` (`ENCRYPTION_KEY_NOT_SUPPORTED`); TypeError or RangeError for another option.
  */
 export function createClient(config: Config): Client {
+  const url: unknown = (config as Config | undefined)?.url;
+  const isObject = typeof url === 'object' && url !== null;
   try {
-    return new DatabaseClient(config);
+    return new DatabaseClient(isObject ? { ...config, url: String(url) } : config);
   } catch (error) {
     const code = (error as { code?: unknown }).code;
-    if (!(error instanceof TypeError) || typeof code !== 'string' || !code.startsWith('URL_')) throw error;
-    throw new LibsqlError(error.message, code, undefined, undefined, error);
+    if (!(error instanceof TypeError) || typeof code !== 'string' || code.startsWith('ERR_')) throw error;
+    throw configError(error.message, code, url);
+  }
+}
+
+function configError(message: string, code: string, url: unknown): LibsqlError {
+  const fields = { operation: 'createClient', delivery: 'none', attempts: 0 } as const;
+  return new LibsqlError(`${code}: ${message}`, code, undefined, undefined, brokenEscape(url), fields);
+}
+
+/** What is wrong with the escapes of a URL. */
+function brokenEscape(url: unknown): Error | undefined {
+  try {
+    decodeURIComponent(String(url));
+    return undefined;
+  } catch (error) {
+    return error as Error;
   }
 }

@@ -1,5 +1,6 @@
 import { ERROR_KINDS, MoorlineError, type ErrorKind } from './error';
 import { invalidType, invalidValue } from './invalid';
+import { isError } from './message';
 import { onRejection } from './rejection';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
@@ -24,7 +25,7 @@ function answered(given: unknown): boolean {
 }
 
 function isErrorClass(matcher: Exclude<ErrorMatcher, string>): matcher is ErrorClass {
-  return matcher === Error || matcher.prototype instanceof Error;
+  return matcher === Error || isError(matcher.prototype);
 }
 
 /** Takes a list of matchers from an options object; what is none throws. */

@@ -1,13 +1,22 @@
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 
 const SAYS_NOTHING = 'an error that says nothing of itself';
+
+/**
+ * Whether it is an error, of whatever realm: in a `vm` context, as in Jest, those of Node's own modules and signals are not
+ * of the context's classes.
+ */
+export function isError(thrown: unknown): thrown is Error {
+  if (thrown instanceof Error || types.isNativeError(thrown)) return true;
+  return Object.prototype.toString.call(thrown) === '[object DOMException]';
+}
 
 /**
  * What was thrown, or an error in its place when it cannot be read: a proxy that was revoked, a getter that throws.
  */
 export function readable(thrown: unknown): unknown {
   try {
-    if (thrown instanceof Error) void [thrown.message, thrown.name];
+    if (isError(thrown)) void [thrown.message, thrown.name];
     return thrown;
   } catch {
     return new Error(SAYS_NOTHING);
@@ -20,7 +29,7 @@ export function readable(thrown: unknown): unknown {
  */
 export function messageOf(thrown: unknown): string {
   try {
-    if (!(thrown instanceof Error)) return typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 0 });
+    if (!isError(thrown)) return typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 0 });
     return String(thrown.message || (thrown as NodeJS.ErrnoException).code || thrown.name);
   } catch {
     return SAYS_NOTHING;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { dress } from './error';
+import { dressThrown } from './error';
 import { log } from './logger';
 import type * as Native from '../dist/native';
 import { type Attempt, loadError } from './load-error';
@@ -44,11 +44,31 @@ function load(): typeof Native {
   throw loadError(attempts, directory);
 }
 
+type Run = (...given: unknown[]) => unknown;
+
+/** The same function, whose errors are made here: those of the addon are of the realm that loaded it first. */
+function around(run: Run): Run {
+  return (...given) => {
+    try {
+      return run(...given);
+    } catch (thrown) {
+      throw dressThrown(thrown);
+    }
+  };
+}
+
+function aroundAll(addon: typeof Native): typeof Native {
+  const functions = Object.entries(Object.getOwnPropertyDescriptors(addon));
+  // Those that are not enumerable throw nothing, and are called too often for anything to be around them.
+  const dressed = functions.map(([name, { value, enumerable }]) => [name, enumerable ? around(value as Run) : value]);
+  return Object.fromEntries(dressed) as typeof Native;
+}
+
 /** The addon's functions. Only `lib/` calls them; users never see a handle. */
-export const native = load();
+export const native = aroundAll(load());
 
 native.bridgeAttach(
-  dress,
+  dressThrown,
   (reason) => log('warn', 'moorline.calls-lost', 'bridge', () => ({ reason })),
   (...items) => items,
 );

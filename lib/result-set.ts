@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 import { inexactInteger } from './libsql-error';
 
 /** A value of a row. */
@@ -7,15 +9,18 @@ export type Value = null | string | number | bigint | ArrayBuffer;
 export type InValue = Value | boolean | Uint8Array | Date;
 
 /** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
-export type InArgs = Array<InValue> | Record<string, InValue>;
+export type InArgs = readonly InValue[] | Readonly<Record<string, InValue>>;
 
 /** SQL text, or SQL text with its arguments. */
-export type InStatement = { sql: string; args?: InArgs } | string;
+export type InStatement = { readonly sql: string; readonly args?: InArgs | undefined } | string;
 
 /** How SQLite integers reach JavaScript. */
 export type IntMode = 'number' | 'bigint' | 'string';
 
-/** One row: by column name or by index. Its enumerable members are the columns. */
+/**
+ * One row, a plain object: its enumerable members are the columns by name. The values by index, and `length`, are members
+ * that are not enumerable and cannot be set; an index keeps its value when a column is set.
+ */
 export interface Row {
   /** How many columns it has. */
   readonly length: number;
@@ -23,13 +28,13 @@ export interface Row {
   [name: string]: any;
 }
 
-/** The result of one statement. */
-export interface ResultSet {
+/** The result of one statement. `T` is what you say of its rows, as in `execute<User>(…)`; nothing checks it. */
+export interface ResultSet<T = Row> {
   /** The names of the columns. */
   columns: string[];
   /** Their types as declared in the schema; empty where there is none. */
   columnTypes: string[];
-  rows: Row[];
+  rows: T[];
   /** How many rows an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
   /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
@@ -58,14 +63,14 @@ interface ResultText {
 
 type RowMaker = (values: Value[], offset: number) => Row;
 
-class Result implements ResultSet {
+class Result<T> implements ResultSet<T> {
   readonly columns: string[];
   readonly columnTypes: string[];
-  readonly rows: Row[];
+  readonly rows: T[];
   readonly rowsAffected: number;
   readonly lastInsertRowid: bigint | undefined;
 
-  constructor(head: Heading, text: ResultText, rows: Row[]) {
+  constructor(head: Heading, text: ResultText, rows: T[]) {
     // Copies, as whoever gets a result may change it.
     this.columns = head.columns.slice();
     this.columnTypes = head.types.slice();
@@ -83,11 +88,11 @@ class Result implements ResultSet {
 
 function plainValue(value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
-  return value instanceof ArrayBuffer ? Buffer.from(value).toString('base64') : value;
+  return types.isAnyArrayBuffer(value) ? Buffer.from(value).toString('base64') : value;
 }
 
 /** The result set in what the addon answered: its text, and the bytes of its blobs when there are any. */
-export function readResult(answer: string | [string, Uint8Array], intMode: IntMode): ResultSet {
+export function readResult<T>(answer: string | [string, Uint8Array], intMode: IntMode): ResultSet<T> {
   const [json, bytes] = typeof answer === 'string' ? [answer] : answer;
   const line = json.indexOf('\n');
   const head = headOf(json.slice(0, line));
@@ -97,9 +102,9 @@ export function readResult(answer: string | [string, Uint8Array], intMode: IntMo
   if (text.integers) restoreIntegers(text, head, intMode);
   // Blobs that are all empty have no bytes to send.
   if (text.blobs) restoreBlobs(values, text.blobs, bytes ?? new Uint8Array());
-  const rows = new Array<Row>(length);
+  const rows = new Array<T>(length);
   for (let index = 0, offset = 0; index < length; index++, offset += width) {
-    rows[index] = head.makeRow(values, offset);
+    rows[index] = head.makeRow(values, offset) as T;
   }
   return new Result(head, text, rows);
 }
@@ -137,45 +142,47 @@ function headOf(json: string) {
   return head;
 }
 
-/** Whether the names can be ordinary properties: distinct, and none that means something else to a row. */
+/** Whether the names can be set as they are: distinct, and none that means something else to a plain object. */
 function isOrdinary(columns: string[]): boolean {
-  return (
-    new Set(columns).size === columns.length &&
-    columns.every((name) => name !== '__proto__' && name !== 'length' && !/^\d+$/.test(name))
-  );
+  const means = (name: string) => name in Object.prototype || name === 'length' || /^\d+$/.test(name);
+  return new Set(columns).size === columns.length && !columns.some(means);
 }
 
-/** Rows with the columns as their own properties; length and indices are looked up on their prototype. */
+/** Rows whose columns are set by one constructor, so that they have one shape. */
 function sharedShape(columns: string[]): RowMaker {
   const width = columns.length;
-  // Printed as `Row { … }`.
-  const SharedRow = class Row {
-    [name: string]: Value;
-    constructor(values: Value[], offset: number) {
-      for (let index = 0; index < width; index++) this[columns[index]!] = values[offset + index]!;
-    }
+  function Columns(this: Record<string, Value>, values: Value[], offset: number): void {
+    for (let index = 0; index < width; index++) this[columns[index]!] = values[offset + index]!;
+  }
+  // What takes plain objects only asks for their prototype.
+  Columns.prototype = Object.prototype;
+  const Shape = Columns as unknown as new (values: Value[], offset: number) => Row;
+  return (values, offset) => {
+    const row = new Shape(values, offset);
+    Object.defineProperty(row, 'length', hidden(width));
+    for (let index = 0; index < width; index++) Object.defineProperty(row, index, hidden(values[offset + index]));
+    return row;
   };
-  Object.defineProperty(SharedRow.prototype, 'length', { value: width });
-  columns.forEach((name, index) => {
-    Object.defineProperty(SharedRow.prototype, index, {
-      get(this: Record<string, Value>) {
-        return this[name];
-      },
-    });
-  });
-  return (values, offset) => new SharedRow(values, offset) as unknown as Row;
 }
 
-/** Rows whose column names repeat, or look like indices: every cell is defined on its own. */
+/** Rows whose column names repeat, or look like indices: the first of a name counts, and an index before a name. */
 function ownShape(columns: string[]): RowMaker {
   return (values, offset) => {
-    const row = Object.defineProperty({}, 'length', { value: columns.length }) as Row;
-    columns.forEach((_, index) => Object.defineProperty(row, index, { value: values[offset + index] }));
+    const row = Object.defineProperty({}, 'length', hidden(columns.length)) as Row;
     columns.forEach((name, index) => {
-      if (Object.hasOwn(row, name)) return;
       const value = values[offset + index];
+      Object.defineProperty(row, index, { value });
+      if (Object.hasOwn(row, name)) return;
       Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true });
     });
     return row;
   };
+}
+
+const descriptor: PropertyDescriptor = { value: undefined, writable: false, enumerable: false, configurable: false };
+
+/** The descriptor of a member that is neither enumerable nor set, until it is asked for the next: one serves all cells. */
+function hidden(value: unknown): PropertyDescriptor {
+  descriptor.value = value;
+  return descriptor;
 }

@@ -18,7 +18,7 @@ import {
 } from './libsql-client';
 import { log } from './logger';
 import { type Handle, type LibsqlPool, native } from './native';
-import type { InArgs, InStatement, IntMode, ResultSet } from './result-set';
+import type { InArgs, InStatement, IntMode, ResultSet, Row } from './result-set';
 import { singleton } from './singleton';
 
 /** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
@@ -86,6 +86,16 @@ export interface TursoPoolStats {
   waiting: number;
 }
 
+/** What the environment says in place of a configuration. */
+class Variables {
+  readonly INTENTVISION_DB_URL = process.env['INTENTVISION_DB_URL'];
+  readonly INTENTVISION_DB_AUTH_TOKEN = process.env['INTENTVISION_DB_AUTH_TOKEN'];
+
+  static ofProcess(): TursoPoolConfig {
+    return new Variables() as object as TursoPoolConfig;
+  }
+}
+
 /** A pool event as the addon tells it. */
 interface PoolEvent {
   event: EventName;
@@ -116,10 +126,11 @@ export class TursoPool extends Emitter {
    */
   constructor(config: TursoPoolConfig) {
     super('libsql', 'pool');
+    const face = (config as unknown) instanceof Variables ? 'environment' : 'pool';
     const production = (process.env['ENVIRONMENT'] ?? process.env['NODE_ENV']) === 'production';
     // A strong reference from the addon back to this object would keep both alive for ever.
     const self = new WeakRef(this);
-    this.#handle = native.libsqlOpen(config, 'pool', production, (event) => {
+    this.#handle = native.libsqlOpen(config, face, production, (event) => {
       const pool = self.deref();
       if (pool) pool.#heard(event);
     });
@@ -185,17 +196,21 @@ export class TursoPool extends Emitter {
   }
 
   /** Runs one statement on a connection borrowed for it. */
-  async execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet> {
+  async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
     return this.#statements.execute(statement, args, options);
   }
 
   /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
-  async batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]> {
+  async batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]> {
     return this.#statements.batch(statements, mode, options);
   }
 
   /** As `batch`, with foreign keys off around it. */
-  async migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]> {
+  async migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
     return this.#statements.batch(statements, 'migrate', options);
   }
 
@@ -262,14 +277,12 @@ export class TursoPool extends Emitter {
   }
 }
 
-const shared = singleton('TursoPool', (config?: TursoPoolConfig) => {
-  const url = process.env['INTENTVISION_DB_URL'] ?? 'file:db/intentvision.db';
-  return new TursoPool(config ?? { url, authToken: process.env['INTENTVISION_DB_AUTH_TOKEN'] });
-});
+const shared = singleton('TursoPool', (config?: TursoPoolConfig) => new TursoPool(config ?? Variables.ofProcess()));
 
 /**
- * The pool of this JavaScript environment. The first call decides its configuration; without one it reads
- * `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and `INTENTVISION_DB_AUTH_TOKEN`.
+ * The pool of this JavaScript environment. The first call decides its configuration. Without one it reads the variables
+ * of the module whose API this is, `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and
+ * `INTENTVISION_DB_AUTH_TOKEN`, and its errors name them.
  */
 export function getTursoPool(config?: TursoPoolConfig): TursoPool {
   return shared.get(config);

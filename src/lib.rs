@@ -52,6 +52,8 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     exports.add::<sse::Keep>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
+    #[cfg(feature = "probe")]
+    exports.add::<probe::Panic>()?;
     exports.add::<connection::Record>()?;
     exports.add::<object_pool::Take>()?;
     exports.add::<object_pool::Release>()?;

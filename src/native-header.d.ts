@@ -6,6 +6,7 @@ export interface Cancel {
   readonly __cancel: unique symbol;
 }
 export declare function probeNoop(number: number): number;
+export declare function probePanicByHand(): never;
 
 export interface WebhookVerifier {
   readonly __webhookVerifier: unique symbol;

@@ -41,6 +41,23 @@ pub fn probe_panic(env: Env) -> Result<Promised> {
     })
 }
 
+/// Panics before it answers.
+#[napi(catch_unwind)]
+pub fn probe_panic_at_once(text: String) -> u32 {
+    u32::from(text.as_bytes()[std::hint::black_box(text.len())])
+}
+
+/// The same, hand-written.
+pub(crate) struct Panic;
+
+impl Function for Panic {
+    const NAME: &'static std::ffi::CStr = c"probePanicByHand";
+    fn run(_: &Call) -> Answer {
+        let empty: [u8; 0] = [];
+        Answer::Integer(i32::from(empty[std::hint::black_box(0)]))
+    }
+}
+
 /// Calls `listener` `count` times from another thread; answers how many calls were dropped.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
 pub fn probe_callback(

@@ -32,3 +32,21 @@ new TursoPool({ url: ':memory:', poolsize: 2 });
 export const unknownKind: ErrorKind = 'unheard-of';
 // @ts-expect-error Native classes are not part of the contract.
 export const native = moorline.native;
+
+interface Ship {
+  id: number;
+  name: string;
+}
+const ids = [1, 2] as const;
+const named: { readonly sql: string; readonly args: { readonly id: number } } = { sql: 'SELECT :id', args: { id: 1 } };
+export const ships: Promise<Ship[]> = client
+  .execute<Ship>('SELECT * FROM ship WHERE id IN (?, ?)', ids)
+  .then((it) => it.rows);
+export const batched: Promise<string> = pool
+  .batch<Ship>([named, ['SELECT ?', ids], 'SELECT 1'] as const)
+  .then(([first]) => first!.rows[0]!.name);
+export const inTransaction: Promise<Ship | undefined> = client
+  .transaction()
+  .then((transaction) => transaction.execute<Ship>(named))
+  .then(({ rows: [ship] }) => ship);
+createClient({ url: new URL('https://localhost'), authToken: null });

@@ -1,6 +1,6 @@
 import { failureRecord, MoorlineError, type FailureRecord } from '../error';
 import type { HTTPResponse } from '../http';
-import { messageOf, readable } from '../message';
+import { isError, messageOf, readable } from '../message';
 import { native } from '../native';
 import type { ConnectionHealthCheck } from './state';
 
@@ -28,7 +28,7 @@ function said(error: unknown): [kind: string | undefined, status: number | undef
 /** Anything thrown, as an error to read name and message of. */
 export function failureOf(thrown: unknown): Error {
   const read = readable(thrown);
-  return read instanceof Error ? read : new Error(messageOf(read));
+  return isError(read) ? read : new Error(messageOf(read));
 }
 
 /** The result of a check that was begun at `started` and gave none. */

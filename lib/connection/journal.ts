@@ -1,5 +1,6 @@
 import { MoorlineError } from '../error';
 import { log, type LogLevel } from '../logger';
+import { isError } from '../message';
 import { native } from '../native';
 import type { ResolvedConnectionConfig } from './config';
 import { shownUrl } from './redaction';
@@ -72,5 +73,5 @@ function hasUserInfo(url: string | undefined): boolean {
 
 /** Errors do not survive JSON; their message does, and stands in the event already. */
 function withoutErrors(data: Record<string, unknown> | undefined): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(data ?? {}).filter(([, value]) => !(value instanceof Error)));
+  return Object.fromEntries(Object.entries(data ?? {}).filter(([, value]) => !isError(value)));
 }

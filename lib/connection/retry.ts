@@ -4,7 +4,7 @@ import { describe } from '../breaker';
 import { CALL, type CallOptions } from '../call';
 import { Guard, type Guarded } from '../guard';
 import { checkOptions } from '../known-options';
-import { messageOf } from '../message';
+import { isError, messageOf } from '../message';
 import { native } from '../native';
 
 /** How to repeat what fails. Extend it for one of your own. */
@@ -43,7 +43,7 @@ abstract class CountedRetry extends RetryStrategy {
     try {
       return await this.#guard.run(fn, signal);
     } catch (thrown) {
-      if (thrown instanceof Error || (signal?.aborted && thrown === signal.reason)) throw thrown;
+      if (isError(thrown) || (signal?.aborted && thrown === signal.reason)) throw thrown;
       throw new Error(messageOf(thrown), { cause: thrown });
     }
   }

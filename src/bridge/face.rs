@@ -1,15 +1,18 @@
-//! What the bridge asks of `lib/`: to make an error, and to tell of what was lost.
+//! What the bridge asks of `lib/`: to make an error or an array, and to tell of what was lost.
 
 use std::{cell::Cell, ptr};
 
-use moorline_core::error::Failure;
 use napi::{
     Env, Error, Result, Status, ValueType,
     bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
     check_status, sys,
 };
 
-use super::{door::per_environment, failure::record, value::create_string};
+use super::{
+    door::per_environment,
+    failure::{defect, record},
+    value::create_string,
+};
 
 /// The functions of `lib/`, as long as its environment lives; null until they are given.
 pub(super) struct Face {
@@ -62,8 +65,8 @@ impl FromNapiValue for Kept {
     }
 }
 
-/// Takes over, once, what makes an error of a failure's record, what hears why calls of a listener were lost, and what
-/// gives back its arguments.
+/// Takes over what makes an error of a record, what hears why calls of a listener were lost, and what gives back its
+/// arguments, in place of those of another copy of `lib/`.
 #[napi_derive::napi(catch_unwind)]
 pub fn bridge_attach(
     env: Env,
@@ -73,26 +76,33 @@ pub fn bridge_attach(
 ) -> Result<()> {
     // SAFETY: on the JavaScript thread, in a running call.
     let face = unsafe { &per_environment(env.raw())?.face };
-    face.to_error.set(to_error.0);
-    face.on_lost.set(on_lost.0);
-    face.to_list.set(to_list.0);
+    for replaced in [
+        face.to_error.replace(to_error.0),
+        face.on_lost.replace(on_lost.0),
+        face.to_list.replace(to_list.0),
+    ] {
+        if !replaced.is_null() {
+            // SAFETY: a reference of this environment that nobody has any more. Kept, it would keep its realm alive.
+            unsafe { sys::napi_delete_reference(env.raw(), replaced) };
+        }
+    }
     Ok(())
 }
 
-/// Throws a failure of a call that answers at once. It is an error already, since nobody in `lib/` is between.
-pub(crate) fn throw_failure(env: &Env, failure: Failure) -> Error {
-    let (env, told) = (env.raw(), record(failure));
-    // SAFETY: on the JavaScript thread, in a running call.
+/// Throws what a defect comes to, out of a hand-written function: nothing of `lib/` is around it.
+///
+/// # Safety
+/// On the JavaScript thread of `env`, in a running call.
+pub(super) unsafe fn throw_defect(env: sys::napi_env) {
+    // SAFETY: as for this function.
     unsafe {
         let made = per_environment(env)
             .ok()
-            .and_then(|state| ask(env, state.face.to_error.get(), &told));
+            .and_then(|state| ask(env, state.face.to_error.get(), &record(defect())));
         if let Some(error) = made {
             sys::napi_throw(env, error);
-            return Error::new(Status::PendingException, String::new());
         }
     }
-    Error::from_reason(told)
 }
 
 /// Tells that calls of a listener were lost.

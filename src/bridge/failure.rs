@@ -1,13 +1,16 @@
-//! Failures as JavaScript receives them.
-
-use std::ffi::CString;
+//! Failures and programmer's mistakes as JavaScript receives them.
 
 use moorline_core::{
-    error::{Failure, Fields, Kind},
+    error::{Delivery, Failure, Fields, Kind},
     options::{OptionError, OptionErrorClass},
 };
 use napi::{Env, Error, Status, sys};
 use serde_json::{Map, Value as Json, json};
+
+use super::value::create_string;
+
+/// What a record begins with: a user's own code may throw texts, too.
+const MARK: &str = "moorline:";
 
 /// The record of a failure as JSON text: one string crosses instead of a dozen properties, and `lib/`
 /// dresses it as a `MoorlineError` where the caller's stack is.
@@ -44,7 +47,17 @@ pub(crate) fn record(failure: Failure) -> String {
         let cause = json!({ "message": cause.message, "code": cause.code });
         record.insert("cause".to_owned(), cause);
     }
-    Json::Object(record).to_string()
+    marked(&Json::Object(record))
+}
+
+fn marked(record: &Json) -> String {
+    format!("{MARK}{record}")
+}
+
+/// What a call comes to that a defect of moorline's has stopped.
+pub(super) fn defect() -> Failure {
+    Failure::new(Kind::Internal, "moorline stopped this call by a defect")
+        .with_delivery(Delivery::Unknown)
 }
 
 /// The code of a value that could not be made. V8's limit of a string is the one thing that a value can exceed.
@@ -56,15 +69,31 @@ pub(super) fn code(error: &Error) -> &'static str {
     }
 }
 
-/// Throws a programmer's mistake as Node does: `TypeError` or `RangeError` with Node's own code.
+/// Throws a programmer's mistake, of which `lib/` makes what Node throws: a `TypeError` or a `RangeError` with its code.
 pub(crate) fn throw(env: &Env, error: &OptionError) -> Error {
-    let code = CString::new(error.code()).unwrap_or_default();
-    let message = CString::new(error.message.replace('\0', "\\0")).unwrap_or_default();
-    let throw = match error.class {
-        OptionErrorClass::Range => sys::napi_throw_range_error,
-        OptionErrorClass::Type | OptionErrorClass::Value => sys::napi_throw_type_error,
+    let class = match error.class {
+        OptionErrorClass::Range => "RangeError",
+        OptionErrorClass::Type | OptionErrorClass::Value => "TypeError",
     };
-    // SAFETY: `env` is the environment of the running call; both strings end with NUL and outlive it.
-    unsafe { throw(env.raw(), code.as_ptr(), message.as_ptr()) };
+    let record = json!({ "class": class, "code": error.code(), "message": error.message });
+    throw_record(env, &marked(&record))
+}
+
+/// Throws a failure of a call that answers at once.
+pub(crate) fn throw_failure(env: &Env, failure: Failure) -> Error {
+    throw_record(env, &record(failure))
+}
+
+/// An error that is made here is of the realm that loaded the addon; the caller's may be another (a `vm` context, as in
+/// Jest). So a record is thrown, and `lib/` makes the error.
+fn throw_record(env: &Env, record: &str) -> Error {
+    let mut thrown = std::ptr::null_mut();
+    // SAFETY: `env` is the environment of the running call.
+    unsafe {
+        if create_string(env.raw(), record, &raw mut thrown) != sys::Status::napi_ok {
+            return Error::from_reason("the error is too long to be told");
+        }
+        sys::napi_throw(env.raw(), thrown);
+    }
     Error::new(Status::PendingException, String::new())
 }

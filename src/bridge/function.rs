@@ -13,7 +13,10 @@ use std::{
 
 use napi::{Env, JsValue, Result, bindgen_prelude::Object, check_status, sys};
 
-use super::{Handle, Promised, promise::keep_alive, value::create_string, view::view_bytes};
+use super::{
+    Handle, Promised, face::throw_defect, promise::keep_alive, value::create_string,
+    view::view_bytes,
+};
 
 /// No hand-written function takes more arguments.
 const MAX_ARGUMENTS: usize = 7;
@@ -188,7 +191,8 @@ impl<'a> Exports<'a> {
         Self { env, object }
     }
 
-    /// Adds one hand-written function.
+    /// Adds one hand-written function. It throws nothing but defects, and is not enumerable: so `lib/` leaves it as it is,
+    /// where it puts what makes errors around the others.
     pub(crate) fn add<F: Function>(&self) -> Result<()> {
         let (env, mut function) = (self.env.raw(), ptr::null_mut());
         // SAFETY: the name is NUL-terminated and static.
@@ -201,12 +205,22 @@ impl<'a> Exports<'a> {
                 ptr::null_mut(),
                 &raw mut function
             ))?;
+            let property = sys::napi_property_descriptor {
+                utf8name: F::NAME.as_ptr(),
+                name: ptr::null_mut(),
+                method: None,
+                getter: None,
+                setter: None,
+                value: function,
+                attributes: sys::PropertyAttributes::default,
+                data: ptr::null_mut(),
+            };
             let object = self.object.raw();
-            check_status!(sys::napi_set_named_property(
+            check_status!(sys::napi_define_properties(
                 env,
                 object,
-                F::NAME.as_ptr(),
-                function
+                1,
+                &raw const property
             ))
         }
     }
@@ -250,11 +264,10 @@ unsafe fn give(env: sys::napi_env, answer: Option<Answer>) -> sys::napi_value {
             Some(Answer::Number(number)) => sys::napi_create_double(env, number, &raw mut value),
             Some(Answer::Text(text)) => create_string(env, &text, &raw mut value),
             Some(Answer::Promised(promise)) => return promise.value(),
-            None => sys::napi_throw_error(
-                env,
-                c"ERR_MOORLINE_INTERNAL".as_ptr(),
-                c"moorline stopped this call by a defect".as_ptr(),
-            ),
+            None => {
+                throw_defect(env);
+                return ptr::null_mut();
+            }
         };
     }
     value

@@ -12,7 +12,7 @@
 //! - [`callback`]: JavaScript functions that native code calls later, through the same queue.
 //! - [`cancel`]: how an `AbortSignal` reaches a running future.
 //! - [`face`]: what the bridge asks of `lib/`.
-//! - [`failure`]: failures as records, programmer's mistakes as thrown errors.
+//! - [`failure`]: failures and programmer's mistakes as records, of which `lib/` makes errors.
 //! - [`given`]: arguments that are taken over whole, within bounds.
 //! - [`handle`]: native objects held by JavaScript.
 //! - [`function`]: hand-written functions for the calls that must cost a tenth of a microsecond.
@@ -43,8 +43,7 @@ pub(crate) use argument::Argument;
 pub(crate) use attention::attend;
 pub(crate) use callback::Callback;
 pub(crate) use cancel::Cancel;
-pub(crate) use face::throw_failure;
-pub(crate) use failure::{record, throw};
+pub(crate) use failure::{record, throw, throw_failure};
 pub(crate) use function::{Answer, Call, Exports, Function};
 pub(crate) use given::Given;
 #[cfg(feature = "probe")]

@@ -2,7 +2,7 @@
 
 use std::{future::Future, ptr, sync::Arc};
 
-use moorline_core::error::{Delivery, Failure, Kind, Outcome};
+use moorline_core::error::Outcome;
 use napi::{
     Env, Result,
     bindgen_prelude::{ToNapiValue, TypeName},
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     door::{Deferred, Door, Item, per_environment},
+    failure::defect,
     runtime::runtime,
     value::Value,
 };
@@ -59,9 +60,7 @@ impl Settler {
 impl Drop for Settler {
     fn drop(&mut self) {
         if let Some(deferred) = self.deferred.take() {
-            let failure = Failure::new(Kind::Internal, "moorline stopped this call by a defect")
-                .with_delivery(Delivery::Unknown);
-            self.door.push(Item::Settle(deferred, Err(failure)));
+            self.door.push(Item::Settle(deferred, Err(defect())));
         }
     }
 }

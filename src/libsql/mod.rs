@@ -27,7 +27,7 @@ use crate::pool_events::PoolEvents;
 pub fn libsql_open(
     env: Env,
     options: Given,
-    #[napi(ts_arg_type = "'pool' | 'client'")] face: String,
+    #[napi(ts_arg_type = "'pool' | 'client' | 'environment'")] face: String,
     production: bool,
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
 ) -> Result<Handle<LibsqlPool>> {

@@ -58,6 +58,8 @@ fn what_a_server_would_read_in_a_query_means_nothing_to_a_file() {
         "file::memory:?cache=shared",
         ":memory:?cache=shared",
         ":memory:?tls=1",
+        "FILE::memory:",
+        "file::memory:?cache=private",
     ] {
         assert!(base(memory).ends_with("?vfs=memdb"), "{memory}");
     }
@@ -86,25 +88,25 @@ fn the_name_of_a_database_in_memory_cannot_be_guessed() {
 fn each_wrong_url_says_what_is_wrong_with_it() {
     for (url, code, part) in [
         ("local.db", "URL_INVALID", "no scheme"),
-        ("mysql://h/d", "URL_SCHEME_NOT_SUPPORTED", "'mysql:'"),
-        ("file:a.db?mode=ro", "URL_PARAM_NOT_SUPPORTED", "'mode'"),
-        ("file:a.db?tls=no", "URL_PARAM_NOT_SUPPORTED", "'tls'"),
-        ("file:a.db#b", "URL_PARAM_NOT_SUPPORTED", "fragment"),
-        (
-            ":memory:?cache=private",
-            "URL_PARAM_NOT_SUPPORTED",
-            "'cache'",
-        ),
+        ("mysql://h/d", "URL_SCHEME_NOT_SUPPORTED", "\"mysql:\""),
+        ("file:a.db?mode=ro", "URL_PARAM_NOT_SUPPORTED", "\"mode\""),
+        ("file:a.db?tls=no", "URL_INVALID", "\"tls\""),
+        ("file:a.db#b", "URL_INVALID", "fragment"),
+        ("file:a%zz", "URL_INVALID", "%-escape"),
+        (":memory:?cache=own", "URL_INVALID", "\"cache\""),
         ("file:a.db?hunter2", "URL_PARAM_NOT_SUPPORTED", "parameter"),
         ("file://other/a.db", "URL_INVALID", "another machine"),
         ("file:", "URL_INVALID", "no file"),
         ("libsql://h?tls=0", "URL_INVALID", "needs a port"),
-        ("http://h?x=1", "URL_PARAM_NOT_SUPPORTED", "'x'"),
+        ("http://h?x=1", "URL_PARAM_NOT_SUPPORTED", "\"x\""),
         ("http://h?hunter2", "URL_PARAM_NOT_SUPPORTED", "parameter"),
         ("http://me:hunter2@h", "URL_INVALID", "user name"),
         ("libsql://me@h", "URL_INVALID", "user name"),
-        ("https:me:hunter2@h", "URL_INVALID", "user name"),
-        ("https:\\\\me:hunter2@h", "URL_INVALID", "user name"),
+        ("https:me:hunter2@h", "URL_INVALID", "no host"),
+        ("https:\\\\me:hunter2@h", "URL_INVALID", "no host"),
+        ("https:///hunter2", "URL_INVALID", "no host"),
+        ("https://h\\\\hunter2", "URL_INVALID", "host"),
+        ("https://h\nunter2", "URL_INVALID", "host"),
         ("http://me:hunter2/x@h", "URL_INVALID", "not a URL"),
         ("http://h#hunter2", "URL_INVALID", "fragment"),
     ] {

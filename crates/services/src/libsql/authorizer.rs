@@ -5,7 +5,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use libsql::{AuthAction, AuthContext, Authorization, Connection};
@@ -26,10 +26,31 @@ const OF_THE_PROCESS: [&str; 4] = [
 /// Tables that DDL inserts into.
 const SCHEMAS: [&str; 2] = ["sqlite_master", "sqlite_temp_master"];
 
+const NOT_NAMED: i64 = -2;
+const ASKED: i64 = -1;
+
+/// What statements do with `PRAGMA busy_timeout`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BusyTimeout {
+    /// They ask for it.
+    Asked,
+    /// They set it, to milliseconds.
+    Set(u64),
+}
+
 /// The answers for one connection.
-#[derive(Default)]
 pub(super) struct Authorizer {
     inserts: AtomicBool,
+    busy_timeout: AtomicI64,
+}
+
+impl Default for Authorizer {
+    fn default() -> Self {
+        Self {
+            inserts: AtomicBool::new(false),
+            busy_timeout: AtomicI64::new(NOT_NAMED),
+        }
+    }
 }
 
 impl Authorizer {
@@ -52,6 +73,14 @@ impl Authorizer {
                 pragma_name,
                 pragma_value: Some(_),
             } if is_of_the_process(pragma_name) => return Authorization::Deny,
+            AuthAction::Pragma {
+                pragma_name,
+                pragma_value,
+            } if pragma_name.eq_ignore_ascii_case("busy_timeout") => {
+                let set = |value: &str| value.parse::<i64>().unwrap_or(0).max(0);
+                let said = pragma_value.map_or(ASKED, set);
+                self.busy_timeout.store(said, Ordering::Relaxed);
+            }
             // What a trigger inserts is not the statement's own.
             AuthAction::Insert { table_name }
                 if context.accessor.is_none() && !SCHEMAS.contains(&table_name) =>
@@ -61,6 +90,15 @@ impl Authorizer {
             _ => {}
         }
         Authorization::Allow
+    }
+
+    /// What the last statement compiled since the last question did with the busy timeout.
+    pub(super) fn take_busy_timeout(&self) -> Option<BusyTimeout> {
+        match self.busy_timeout.swap(NOT_NAMED, Ordering::Relaxed) {
+            NOT_NAMED => None,
+            ASKED => Some(BusyTimeout::Asked),
+            set => Some(BusyTimeout::Set(set.unsigned_abs())),
+        }
     }
 
     /// Whether a statement compiled since the last question inserts rows.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use moorline_core::{
+    environment::Form,
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{Fallback, OptionError, Options, Plain, Read},
     pool::{Keys, PoolLimits},
     secret::redact_url,
 };
@@ -25,6 +26,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests at once of the usual client.
 const CLIENT_CONCURRENCY: u32 = 20;
 
+/// Where the seed's pool without a configuration is.
+const URL_VARIABLE: &str = "INTENTVISION_DB_URL";
+const DEFAULT_URL: &str = "file:db/intentvision.db";
+const TOKEN_VARIABLE: &str = "INTENTVISION_DB_AUTH_TOKEN";
+
 /// What `concurrency: 0`, no limit, comes to: the largest pool there is.
 const LARGEST_CONCURRENCY: f64 = 10_000.0;
 
@@ -35,6 +41,8 @@ pub enum Face {
     Pool,
     /// `createClient` of `@libsql/client`.
     Client,
+    /// The seed's pool without a configuration: what is read are the values of the environment, by their names.
+    Environment,
 }
 
 impl Face {
@@ -42,6 +50,7 @@ impl Face {
     pub fn named(word: &str) -> Self {
         match word {
             "client" => Self::Client,
+            "environment" => Self::Environment,
             _ => Self::Pool,
         }
     }
@@ -49,7 +58,7 @@ impl Face {
     const fn keys(self) -> Keys {
         Keys {
             max: match self {
-                Self::Pool => "poolSize",
+                Self::Pool | Self::Environment => "poolSize",
                 Self::Client => "concurrency",
             },
             acquire_timeout: "connectionTimeoutMs",
@@ -59,15 +68,16 @@ impl Face {
 
     const fn connections(self) -> u32 {
         match self {
-            Self::Pool => POOL_SIZE,
+            Self::Pool | Self::Environment => POOL_SIZE,
             Self::Client => CLIENT_CONCURRENCY,
         }
     }
 
-    /// The usual client writes `concurrency: 0` for no limit.
-    fn unlimited_as_largest(self, value: &Plain) -> Plain {
+    /// The options in our words: to the usual client `null` is nothing, and `concurrency: 0` is no limit.
+    fn in_our_words(self, value: &Plain) -> Plain {
         let mut value = value.clone();
         if let (Self::Client, Plain::Map(entries)) = (self, &mut value) {
+            entries.retain(|(_, given)| *given != Plain::Null);
             for (key, number) in entries {
                 if key == "concurrency" && *number == Plain::Number(0.0) {
                     *number = Plain::Number(LARGEST_CONCURRENCY);
@@ -77,11 +87,53 @@ impl Face {
         value
     }
 
+    /// What stands for options that are not given.
+    fn fallbacks(self, variables: &Plain) -> Read<Vec<Fallback>> {
+        let (Self::Environment, Plain::Map(entries)) = (self, variables) else {
+            return Ok(Vec::new());
+        };
+        let lookup = |name: &str| {
+            let found = entries.iter().find(|(key, _)| key == name);
+            found.and_then(|(_, value)| match value {
+                Plain::Text(text) => Some(text.as_str()),
+                _ => None,
+            })
+        };
+        let read = |key, name: &str| Form::Text.fallback(key, name.to_owned(), lookup);
+        let url = read("url", URL_VARIABLE)?.unwrap_or_else(|| Fallback {
+            key: "url",
+            name: format!("the default of {URL_VARIABLE}"),
+            value: Plain::Text(DEFAULT_URL.to_owned()),
+        });
+        Ok([Some(url), read("authToken", TOKEN_VARIABLE)?]
+            .into_iter()
+            .flatten()
+            .collect())
+    }
+
+    /// A URL that is missing, or none at all, is to the usual client a wrong one.
+    fn url_error(self, error: OptionError) -> OptionError {
+        match self {
+            Self::Pool | Self::Environment => error,
+            Self::Client => error.with_code("URL_INVALID"),
+        }
+    }
+
     const fn busy_timeout_key(self) -> &'static str {
         match self {
-            Self::Pool => "busyTimeoutMs",
+            Self::Pool | Self::Environment => "busyTimeoutMs",
             Self::Client => "timeout",
         }
+    }
+}
+
+/// Whether an option asks for nothing, as `syncUrl: ''` does.
+fn asks_for_nothing(value: &Plain) -> bool {
+    match value {
+        Plain::Null | Plain::Bool(false) => true,
+        Plain::Number(number) => *number == 0.0,
+        Plain::Text(text) => text.is_empty(),
+        _ => false,
     }
 }
 
@@ -105,6 +157,23 @@ const REFUSED: [(&str, &str); 7] = [
     ),
 ];
 
+fn refuse_what_is_lacking(options: &Options<'_>) -> Read<()> {
+    for (key, reason) in REFUSED {
+        if options
+            .value(key)
+            .is_some_and(|value| !asks_for_nothing(value))
+        {
+            let path = options.path_of(key);
+            let refused = OptionError::bad_value(&path, format!("is refused: {reason}"));
+            return Err(match key {
+                "encryptionKey" => refused.with_code("ENCRYPTION_KEY_NOT_SUPPORTED"),
+                _ => refused,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// A normalized configuration.
 pub struct Config {
     /// Where the database is.
@@ -127,20 +196,17 @@ impl Config {
 
     /// The same for options that stand at `path` among others.
     pub fn read_at(path: &str, value: &Plain, face: Face, production: bool) -> Read<Self> {
-        let value = &face.unlimited_as_largest(value);
-        let options = Options::new(path, value)?;
-        for (key, reason) in REFUSED {
-            if options
-                .value(key)
-                .is_some_and(|value| *value != Plain::Null)
-            {
-                let path = options.path_of(key);
-                return Err(OptionError::bad_value(
-                    &path,
-                    format!("is refused: {reason}"),
-                ));
-            }
+        if face == Face::Client && *value == Plain::Undefined {
+            return Err(OptionError::wrong_type(path, "an object", value));
         }
+        let value = &face.in_our_words(value);
+        let fallbacks = face.fallbacks(value)?;
+        let given = match face {
+            Face::Environment => &Plain::Undefined,
+            Face::Pool | Face::Client => value,
+        };
+        let options = Options::new(path, given)?.with_fallbacks(&fallbacks);
+        refuse_what_is_lacking(&options)?;
         let limits = PoolLimits {
             max: face.connections(),
             // Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.
@@ -149,7 +215,9 @@ impl Config {
         };
         let pool = PoolSettings::read(&options, &face.keys(), PoolSettings::new(limits))?;
         let busy_timeout = options.ms(face.busy_timeout_key(), BUSY_TIMEOUT, 0.0)?;
-        let url = options.required_text("url")?;
+        let url = options
+            .required_text("url")
+            .map_err(|error| face.url_error(error))?;
         let token = options.text("authToken")?;
         let tls = options.value("tls");
         let tls = match tls {
@@ -171,6 +239,7 @@ impl Config {
             tls,
             busy_timeout,
             connect_timeout: pool.connect_timeout,
+            origin: fallbacks.first().map(|url| url.name.clone()),
         };
         let target = given.target()?;
         let config = Self {

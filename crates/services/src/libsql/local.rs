@@ -51,6 +51,8 @@ pub struct LocalTarget {
     pub memory_transactions: Option<Arc<AtomicUsize>>,
     /// How long a statement waits for another connection's lock.
     pub busy_timeout: Duration,
+    /// What has named it, where that was no option.
+    pub origin: Option<String>,
 }
 
 impl LocalTarget {
@@ -357,9 +359,11 @@ fn explain(target: &LocalTarget, failure: Failure) -> Failure {
         _ => "the system refused it",
     };
     let shown = path.display();
+    let origin = target.origin.as_ref();
+    let origin = origin.map_or_else(String::new, |origin| format!(" (by {origin})"));
     Failure::new(
         Kind::Connect,
-        format!("SQLITE_CANTOPEN: unable to open {shown}: {reason}"),
+        format!("SQLITE_CANTOPEN: unable to open {shown}{origin}: {reason}"),
     )
     .with_code("SQLITE_CANTOPEN")
     .with_retryable(false)

@@ -17,6 +17,7 @@ pub mod local;
 pub mod operation;
 mod refusal;
 pub mod remote;
+mod request;
 pub mod result;
 mod rows;
 pub mod service;
@@ -24,6 +25,7 @@ pub mod session;
 pub mod statement;
 pub mod stream;
 pub mod target;
+mod uri;
 mod vigil;
 
 use futures_util::FutureExt;

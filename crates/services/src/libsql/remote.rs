@@ -1,16 +1,7 @@
 //! A connection to a remote server: statements and transactions over a stream.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, Ordering},
-};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use bytes::Bytes;
-use libsql::Value;
-use libsql_hrana::proto::{
-    Batch, BatchCond, BatchCondList, BatchStep, BatchStreamReq, ExecuteStreamReq, NamedArg,
-    SequenceStreamReq, Stmt, StreamRequest, Value as Wire,
-};
 use moorline_core::error::{Delivery, Failure, Outcome};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +11,10 @@ use super::{
     error::{closed, transaction_closed},
     operation::{Operation, Results},
     refusal::{missing_result, server_failure},
+    request::{Batch, Condition, Request, Step, Stmt},
     result::{IntMode, ResultText, ResultWriter},
     rows,
-    statement::{Args, Statement, TransactionMode},
+    statement::{Statement, TransactionMode},
     stream::{RemoteTarget, Stream},
 };
 use crate::http::off_runtime;
@@ -55,7 +47,7 @@ impl RemoteConnection {
         self.in_transaction.load(Ordering::Acquire)
     }
 
-    async fn send(&self, request: StreamRequest, keep: bool) -> Outcome<Response> {
+    async fn send(&self, request: Request<'_>, keep: bool) -> Outcome<Response> {
         let work = async {
             let mut stream = self.stream.lock().await;
             let outcome = stream.send(request, keep).await;
@@ -98,11 +90,8 @@ impl RemoteConnection {
         mode: IntMode,
         keep: bool,
     ) -> Outcome<ResultText> {
-        let stmt = wire_statement(statement);
-        match self
-            .send(StreamRequest::Execute(ExecuteStreamReq { stmt }), keep)
-            .await?
-        {
+        let stmt = statement.into();
+        match self.send(Request::Execute { stmt }, keep).await? {
             Response::Execute(result) => {
                 let bytes = result.values.len() * BYTES_PER_VALUE;
                 off_runtime(bytes, move || Ok(result_text(&result, mode))).await
@@ -132,9 +121,9 @@ impl RemoteConnection {
         mode: IntMode,
     ) -> Outcome<Vec<ResultText>> {
         let mut steps = Steps::default();
-        steps.push(Stmt::new("PRAGMA foreign_keys = off", false), None);
+        steps.push(Stmt::plain("PRAGMA foreign_keys = off"), None);
         let mut transaction = steps.transaction(TransactionMode::Deferred, statements);
-        let on = Stmt::new("PRAGMA foreign_keys = on", false);
+        let on = Stmt::plain("PRAGMA foreign_keys = on");
         transaction.steps.push(on, None);
         self.run_transaction(transaction, statements.len(), mode, true)
             .await
@@ -142,7 +131,7 @@ impl RemoteConnection {
 
     async fn run_transaction(
         &self,
-        transaction: TransactionSteps,
+        transaction: TransactionSteps<'_>,
         count: usize,
         mode: IntMode,
         keep: bool,
@@ -170,7 +159,7 @@ impl RemoteConnection {
                 0 => in_transaction(),
                 _ => ok_in_transaction(index - 1),
             };
-            steps.push(wire_statement(statement), Some(condition));
+            steps.push(statement.into(), Some(condition));
         }
         let result = self.run(steps, true).await?;
         statement_results(&result, 0, statements.len(), mode)
@@ -178,13 +167,8 @@ impl RemoteConnection {
 
     /// Runs a script of several statements without arguments.
     pub async fn sequence(&self, script: &str, keep: bool) -> Outcome<()> {
-        let request = SequenceStreamReq {
-            sql: Some(script.to_owned()),
-            sql_id: None,
-            replication_index: None,
-        };
         // Statements before the one that failed may have been committed.
-        self.send(StreamRequest::Sequence(request), keep)
+        self.send(Request::Sequence { sql: script }, keep)
             .await
             .map(drop)
             .map_err(|failure| failure.with_retryable(false))
@@ -198,15 +182,9 @@ impl RemoteConnection {
         self.sequence(script, true).await
     }
 
-    async fn run(&self, steps: Steps, keep: bool) -> Outcome<BatchResult> {
-        let batch = Batch {
-            steps: steps.0,
-            replication_index: None,
-        };
-        match self
-            .send(StreamRequest::Batch(BatchStreamReq { batch }), keep)
-            .await?
-        {
+    async fn run(&self, steps: Steps<'_>, keep: bool) -> Outcome<BatchResult> {
+        let batch = Batch { steps: steps.0 };
+        match self.send(Request::Batch { batch }, keep).await? {
             Response::Batch(result) => Ok(result),
             _ => Err(missing_result()),
         }
@@ -221,36 +199,40 @@ impl RemoteConnection {
 
 /// The steps of a batch; each may depend on one before it.
 #[derive(Default)]
-struct Steps(Vec<BatchStep>);
+struct Steps<'a>(Vec<Step<'a>>);
 
-impl Steps {
+impl<'a> Steps<'a> {
     fn len(&self) -> u32 {
         self.0.len() as u32
     }
 
-    fn push(&mut self, stmt: Stmt, condition: Option<BatchCond>) -> u32 {
-        self.0.push(BatchStep { condition, stmt });
+    fn push(&mut self, stmt: Stmt<'a>, condition: Option<Condition>) -> u32 {
+        self.0.push(Step { condition, stmt });
         self.len() - 1
     }
 
     /// Adds a transaction: each statement runs only if the one before succeeded, and what is not committed
     /// is rolled back, unless it was somebody else's transaction that was open.
-    fn transaction(mut self, mode: TransactionMode, statements: &[Statement]) -> TransactionSteps {
+    fn transaction(
+        mut self,
+        mode: TransactionMode,
+        statements: &'a [Statement],
+    ) -> TransactionSteps<'a> {
         let before = self.len().checked_sub(1);
-        let condition = before.map(|step| BatchCond::Ok { step });
-        let begin = self.push(Stmt::new(mode.begin(), false), condition);
+        let condition = before.map(|step| Condition::Ok { step });
+        let begin = self.push(Stmt::plain(mode.begin()), condition);
         let mut last = begin;
         for statement in statements {
-            last = self.push(wire_statement(statement), Some(ok_in_transaction(last)));
+            last = self.push(statement.into(), Some(ok_in_transaction(last)));
         }
-        let commit = self.push(Stmt::new("COMMIT", false), Some(ok_in_transaction(last)));
-        let not_committed = BatchCond::Not {
-            cond: Box::new(BatchCond::Ok { step: commit }),
+        let commit = self.push(Stmt::plain("COMMIT"), Some(ok_in_transaction(last)));
+        let not_committed = Condition::Not {
+            cond: Box::new(Condition::Ok { step: commit }),
         };
-        let rollback = BatchCond::And(BatchCondList {
-            conds: vec![BatchCond::Ok { step: begin }, not_committed],
-        });
-        self.push(Stmt::new("ROLLBACK", false), Some(rollback));
+        let rollback = Condition::And {
+            conds: vec![Condition::Ok { step: begin }, not_committed],
+        };
+        self.push(Stmt::plain("ROLLBACK"), Some(rollback));
         TransactionSteps {
             steps: self,
             begin,
@@ -260,23 +242,23 @@ impl Steps {
 }
 
 /// The steps of a batch with a transaction in them, and where it begins and ends.
-struct TransactionSteps {
-    steps: Steps,
+struct TransactionSteps<'a> {
+    steps: Steps<'a>,
     begin: u32,
     commit: u32,
 }
 
 /// Not once the transaction has been rolled back: a statement would then commit by itself.
-fn in_transaction() -> BatchCond {
-    BatchCond::Not {
-        cond: Box::new(BatchCond::IsAutocommit {}),
+fn in_transaction() -> Condition {
+    Condition::Not {
+        cond: Box::new(Condition::IsAutocommit),
     }
 }
 
-fn ok_in_transaction(step: u32) -> BatchCond {
-    BatchCond::And(BatchCondList {
-        conds: vec![BatchCond::Ok { step }, in_transaction()],
-    })
+fn ok_in_transaction(step: u32) -> Condition {
+    Condition::And {
+        conds: vec![Condition::Ok { step }, in_transaction()],
+    }
 }
 
 fn step_error(result: &BatchResult, step: u32) -> Option<Failure> {
@@ -303,35 +285,6 @@ fn statement_results(
         }
     };
     (0..count).map(read).collect()
-}
-
-fn wire_statement(statement: &Statement) -> Stmt {
-    let mut stmt = Stmt::new(statement.sql.as_str(), true);
-    match &statement.args {
-        Args::Positional(values) => stmt.args = values.iter().map(wire_value).collect(),
-        Args::Named(values) => {
-            let named = |(name, value): &(String, Value)| NamedArg {
-                name: name.clone(),
-                value: wire_value(value),
-            };
-            stmt.named_args = values.iter().map(named).collect();
-        }
-    }
-    stmt
-}
-
-fn wire_value(value: &Value) -> Wire {
-    match value {
-        Value::Null => Wire::Null,
-        Value::Integer(value) => Wire::Integer { value: *value },
-        Value::Real(value) => Wire::Float { value: *value },
-        Value::Text(text) => Wire::Text {
-            value: Arc::from(text.as_str()),
-        },
-        Value::Blob(bytes) => Wire::Blob {
-            value: Bytes::copy_from_slice(bytes),
-        },
-    }
 }
 
 fn result_text(result: &StatementResult, mode: IntMode) -> ResultText {

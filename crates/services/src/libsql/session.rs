@@ -8,20 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libsql::{Connection, Rows, Value, params::Params};
+use libsql::{Connection, Rows, Value};
 use moorline_core::error::{Delivery, Failure, Outcome};
 
 use super::{
-    authorizer::Authorizer,
-    error::{
-        BUSY, closed, engine_failure, inexact_integer, not_text, too_many_arguments,
-        transaction_closed, unknown_parameter,
-    },
+    authorizer::{Authorizer, BusyTimeout},
+    error::{BUSY, closed, engine_failure, inexact_integer, not_text, transaction_closed},
     local::{LocalTarget, Status},
     operation::{Operation, Results},
     ready,
     result::{IntMode, ResultText, ResultWriter},
-    statement::{Args, Statement, TransactionMode},
+    statement::{Statement, TransactionMode, bind},
 };
 
 /// Prepared statements kept per connection.
@@ -38,6 +35,8 @@ struct Prepared {
     statement: libsql::Statement,
     /// Whether it inserts rows.
     inserts: bool,
+    /// Whether it means something else the next time.
+    is_for_once: bool,
 }
 
 /// One open connection with its prepared statements.
@@ -286,18 +285,15 @@ impl Session {
         } else {
             self.busy_timeout.min(LONGEST_WAIT)
         };
-        self.connection
-            .busy_timeout(patience)
-            .map_err(engine_failure)?;
+        self.wait_in_engine(patience)?;
         // Its rows are read, though nobody wants them, and the engine panics on text that is not UTF-8.
         let work = AssertUnwindSafe(|| ready(self.connection.execute_batch(script)));
         let outcome = match catch_unwind(work) {
             Ok(outcome) => outcome?.map_err(engine_failure),
             Err(_) => Err(not_text("of a statement of the script")),
         };
-        self.connection
-            .busy_timeout(LOCK_SLICE.min(self.busy_timeout))
-            .map_err(engine_failure)?;
+        let named = self.authorizer.take_busy_timeout();
+        self.obey(named.or(Some(BusyTimeout::Asked)))?;
         // Statements before the one that failed may have been committed.
         outcome
             .map(drop)
@@ -311,14 +307,48 @@ impl Session {
             return Ok(statement);
         }
         self.authorizer.take_inserts();
-        let statement = ready(self.connection.prepare(sql))?.map_err(engine_failure)?;
+        let mut statement = self.compile(sql)?;
         let inserts = self.authorizer.take_inserts();
-        Ok(Prepared { statement, inserts })
+        let busy_timeout = self.authorizer.take_busy_timeout();
+        let is_for_once = busy_timeout.is_some();
+        if busy_timeout == Some(BusyTimeout::Asked) {
+            // The engine answers while it compiles: with what it waits itself, which is a slice.
+            self.wait_in_engine(self.busy_timeout)?;
+            statement = self.compile(sql)?;
+        }
+        self.obey(busy_timeout)?;
+        Ok(Prepared {
+            statement,
+            inserts,
+            is_for_once,
+        })
+    }
+
+    fn compile(&self, sql: &str) -> Outcome<libsql::Statement> {
+        ready(self.connection.prepare(sql))?.map_err(engine_failure)
+    }
+
+    fn wait_in_engine(&self, patience: Duration) -> Outcome<()> {
+        self.connection
+            .busy_timeout(patience)
+            .map_err(engine_failure)
+    }
+
+    /// Takes over a busy timeout that a statement has set, and has the engine wait in slices again.
+    fn obey(&mut self, named: Option<BusyTimeout>) -> Outcome<()> {
+        self.authorizer.take_busy_timeout();
+        if let Some(BusyTimeout::Set(ms)) = named {
+            self.busy_timeout = Duration::from_millis(ms);
+        }
+        match named {
+            Some(_) => self.wait_in_engine(LOCK_SLICE.min(self.busy_timeout)),
+            None => Ok(()),
+        }
     }
 
     /// Keeps a statement that was reset; the one longest unused makes room.
     fn keep(&mut self, sql: &str, statement: Prepared) {
-        if sql.len() > KEPT_SQL_BYTES {
+        if sql.len() > KEPT_SQL_BYTES || statement.is_for_once {
             return;
         }
         self.statements.push_front((sql.to_owned(), statement));
@@ -355,42 +385,4 @@ fn write_row(
 /// The caller has gone, or the connection is being closed.
 fn interrupted() -> Failure {
     closed("the connection was closed")
-}
-
-/// All of a statement's parameters by position. Every one is bound, because a kept statement remembers
-/// the values of its last run; one that was not given is NULL, as with the usual client.
-fn bind(prepared: &libsql::Statement, args: &Args) -> Outcome<Params> {
-    let count = prepared.parameter_count();
-    if count == 0 && matches!(args, Args::Positional(values) if values.is_empty()) {
-        return Ok(Params::None);
-    }
-    let mut values = vec![Value::Null; count];
-    match args {
-        Args::Positional(given) if given.len() > count => {
-            return Err(too_many_arguments(given.len(), count));
-        }
-        Args::Positional(given) => values[..given.len()].clone_from_slice(given),
-        Args::Named(given) => {
-            let names: Vec<_> = (1..=count as i32)
-                .map(|index| {
-                    prepared
-                        .parameter_name(index)
-                        .and_then(|name| name.get(1..))
-                })
-                .collect();
-            for (name, value) in given {
-                let mut known = false;
-                for (parameter, slot) in names.iter().zip(&mut values) {
-                    if *parameter == Some(name.as_str()) {
-                        *slot = value.clone();
-                        known = true;
-                    }
-                }
-                if !known {
-                    return Err(unknown_parameter(name));
-                }
-            }
-        }
-    }
-    Ok(Params::Positional(values))
 }

@@ -1,7 +1,12 @@
 //! A statement and its arguments, as the `@libsql/client` API takes them.
 
-use libsql::Value;
-use moorline_core::options::{OptionError, Plain, Read};
+use libsql::{Value, params::Params};
+use moorline_core::{
+    error::Outcome,
+    options::{OptionError, Plain, Read},
+};
+
+use super::error::{too_many_arguments, unknown_parameter};
 
 /// What SQLite takes, wherever it is.
 const MAX_ARGUMENTS: usize = 32_766;
@@ -202,6 +207,44 @@ fn argument(path: &str, value: Plain) -> Read<Value> {
             return Err(OptionError::wrong_type(path, expected, &other));
         }
     })
+}
+
+/// All of a statement's parameters by position. Every one is bound, because a kept statement remembers
+/// the values of its last run; one that was not given is NULL, as with the usual client.
+pub(super) fn bind(prepared: &libsql::Statement, args: &Args) -> Outcome<Params> {
+    let count = prepared.parameter_count();
+    if count == 0 && matches!(args, Args::Positional(values) if values.is_empty()) {
+        return Ok(Params::None);
+    }
+    let mut values = vec![Value::Null; count];
+    match args {
+        Args::Positional(given) if given.len() > count => {
+            return Err(too_many_arguments(given.len(), count));
+        }
+        Args::Positional(given) => values[..given.len()].clone_from_slice(given),
+        Args::Named(given) => {
+            let names: Vec<_> = (1..=count as i32)
+                .map(|index| {
+                    prepared
+                        .parameter_name(index)
+                        .and_then(|name| name.get(1..))
+                })
+                .collect();
+            for (name, value) in given {
+                let mut known = false;
+                for (parameter, slot) in names.iter().zip(&mut values) {
+                    if *parameter == Some(name.as_str()) {
+                        *slot = value.clone();
+                        known = true;
+                    }
+                }
+                if !known {
+                    return Err(unknown_parameter(name));
+                }
+            }
+        }
+    }
+    Ok(Params::Positional(values))
 }
 
 #[cfg(test)]

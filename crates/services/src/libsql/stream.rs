@@ -9,17 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libsql_hrana::proto::{CloseStreamReq, GetAutocommitStreamReq, PipelineReqBody, StreamRequest};
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     secret::Secret,
 };
-use reqwest::{Method, Request, Response as HttpResponse, StatusCode, header};
+use reqwest::{Method, Request as HttpRequest, Response as HttpResponse, StatusCode, header};
 use url::{Host, Url};
 
 use super::{
     answer::{Answer, PipelineAnswer, Response},
     refusal::{Refusal, elsewhere, missing_result, refused, server_failure, unreadable},
+    request::{Pipeline, Request},
 };
 use crate::http::{HttpClient, off_runtime};
 
@@ -70,16 +70,16 @@ impl Stream {
     }
 
     /// Sends `request` and gives its response. Unless `keep`, the stream ends with it.
-    pub(super) async fn send(&mut self, request: StreamRequest, keep: bool) -> Outcome<Response> {
+    pub(super) async fn send(&mut self, request: Request<'_>, keep: bool) -> Outcome<Response> {
         if self.autocommit && self.used.elapsed() > STREAM_IDLE {
             self.forget();
         }
-        let body = self.body(request, keep);
+        let mut body = self.body(request, keep);
         match self.pipeline(&body).await {
             Err(Refusal::StreamLost) if self.autocommit => {
                 self.forget();
                 // A new stream has no baton: the same requests without it.
-                let body = body.without_baton();
+                body.baton = None;
                 self.pipeline(&body).await.map_err(Refusal::into_failure)
             }
             Err(Refusal::Failed(failure)) if self.was_refused(&failure) => {
@@ -101,24 +101,21 @@ impl Stream {
         self.in_transaction() && failure.detail.contains_key("status")
     }
 
-    fn body(&self, request: StreamRequest, keep: bool) -> Body {
-        let mut requests = vec![
-            request,
-            StreamRequest::GetAutocommit(GetAutocommitStreamReq {}),
-        ];
+    fn body<'a>(&self, request: Request<'a>, keep: bool) -> Pipeline<'a> {
+        let mut requests = vec![request, Request::GetAutocommit];
         if !keep && self.autocommit {
-            requests.push(StreamRequest::Close(CloseStreamReq {}));
+            requests.push(Request::Close);
         }
-        Body(PipelineReqBody {
+        Pipeline {
             baton: self.baton.clone(),
             requests,
-        })
+        }
     }
 
     /// One round trip: the outer result is the transport's, the inner one the request's own.
-    async fn pipeline(&mut self, body: &Body) -> Result<Outcome<Response>, Refusal> {
-        let json = body.json().map_err(Refusal::Failed)?;
-        let had_baton = body.0.baton.is_some();
+    async fn pipeline(&mut self, body: &Pipeline<'_>) -> Result<Outcome<Response>, Refusal> {
+        let json = written(body).map_err(Refusal::Failed)?;
+        let had_baton = body.baton.is_some();
         let request = self.request(json).map_err(Refusal::Failed)?;
         let response = self
             .target
@@ -163,13 +160,13 @@ impl Stream {
         refused(status, &headers, &body, had_baton, token)
     }
 
-    fn request(&self, json: Vec<u8>) -> Outcome<Request> {
+    fn request(&self, json: Vec<u8>) -> Outcome<HttpRequest> {
         let base = self.base.as_ref().unwrap_or(&self.target.base);
         let mut url = base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["v3", "pipeline"]);
         }
-        let mut request = Request::new(Method::POST, url);
+        let mut request = HttpRequest::new(Method::POST, url);
         *request.body_mut() = Some(json.into());
         let headers = request.headers_mut();
         headers.insert(
@@ -203,32 +200,20 @@ impl Stream {
         let Some(baton) = self.baton.take() else {
             return;
         };
-        let body = Body(PipelineReqBody {
+        let body = Pipeline {
             baton: Some(baton),
-            requests: vec![StreamRequest::Close(CloseStreamReq {})],
-        });
+            requests: vec![Request::Close],
+        };
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.pipeline(&body)).await;
         self.forget();
     }
 }
 
-/// The requests of one round trip.
-struct Body(PipelineReqBody);
-
-impl Body {
-    fn json(&self) -> Outcome<Vec<u8>> {
-        serde_json::to_vec(&self.0).map_err(|error| {
-            Failure::new(Kind::Internal, "a request could not be written")
-                .with_cause(error.to_string(), None)
-        })
-    }
-
-    fn without_baton(self) -> Self {
-        Self(PipelineReqBody {
-            baton: None,
-            ..self.0
-        })
-    }
+fn written(body: &Pipeline<'_>) -> Outcome<Vec<u8>> {
+    serde_json::to_vec(body).map_err(|error| {
+        Failure::new(Kind::Internal, "a request could not be written")
+            .with_cause(error.to_string(), None)
+    })
 }
 
 /// Where a stream goes on, which the server may say. It gets the token and the statements there: so only on the host

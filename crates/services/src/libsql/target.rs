@@ -1,6 +1,7 @@
 //! From a URL to a database.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
@@ -11,8 +12,11 @@ use moorline_core::{
 };
 use url::Url;
 
-use super::{local::LocalTarget, stream::RemoteTarget};
+use super::{local::LocalTarget, stream::RemoteTarget, uri::Uri};
 use crate::{dial::DialOptions, http::HttpClient};
+
+/// What stands for a database in memory.
+const MEMORY: &str = ":memory:";
 
 /// Where the database is.
 pub enum Target {
@@ -48,30 +52,46 @@ pub(super) struct Given<'a> {
     pub busy_timeout: Duration,
     /// For servers.
     pub connect_timeout: Duration,
+    /// The variable that the URL is of, for messages.
+    pub origin: Option<String>,
 }
 
 impl Given<'_> {
     /// The database they name.
     pub(super) fn target(&self) -> Read<Target> {
-        let (bare, query) = self.url.split_once('?').unwrap_or((self.url, ""));
-        if matches!(bare, ":memory:" | "file::memory:") {
-            // All connections of the pool share it, which is what a shared cache is asked for.
-            self.check_query(query, |key, value| (key, value) == ("cache", "shared"))?;
-            return Ok(self.memory());
-        }
-        let Some((scheme, rest)) = self.url.split_once(':') else {
-            return Err(self.invalid("is not a URL: it has no scheme such as 'file:' or 'libsql:'"));
+        // `:memory:` by itself is no URL, and may have the query of one.
+        let whole = match self.url.strip_prefix(MEMORY) {
+            Some(rest) if matches!(rest.chars().next(), None | Some('?')) => {
+                Cow::Owned(format!("file:{}", self.url))
+            }
+            _ => Cow::Borrowed(self.url),
         };
-        match scheme.to_ascii_lowercase().as_str() {
-            "file" => self.file(rest),
-            "libsql" | "https" | "http" | "wss" | "ws" => self.remote(),
-            other => Err(OptionError::bad_value(
-                &self.path,
-                format!(
-                    "has the unsupported scheme '{other}:'; use 'file:', ':memory:', 'libsql:', 'https:' or 'http:'"
-                ),
-            )
-            .with_code("URL_SCHEME_NOT_SUPPORTED")),
+        let uri = Uri::parse(&whole).map_err(|reason| self.invalid(reason))?;
+        // An escape would be part of a file's name.
+        let in_memory = uri.scheme == "file" && uri.authority.is_none() && uri.path == MEMORY;
+        let (token, tls) = self.read_query(&uri, in_memory)?;
+        if uri.scheme == "libsql" && tls == Some(false) && !has_port(&uri) {
+            return Err(self.invalid("needs a port when TLS is off"));
+        }
+        if !matches!(
+            &*uri.scheme,
+            "file" | "libsql" | "https" | "http" | "wss" | "ws"
+        ) {
+            let scheme = &uri.scheme;
+            let reason = format!(
+                "has the unsupported scheme \"{scheme}:\"; use 'file:', ':memory:', 'libsql:', 'https:' or 'http:'"
+            );
+            return Err(
+                OptionError::bad_value(&self.path, reason).with_code("URL_SCHEME_NOT_SUPPORTED")
+            );
+        }
+        if uri.has_fragment {
+            return Err(self.invalid("has a fragment"));
+        }
+        match &*uri.scheme {
+            "file" if in_memory => Ok(self.memory()),
+            "file" => self.file(&uri),
+            _ => self.remote(&uri, token, tls),
         }
     }
 
@@ -79,11 +99,46 @@ impl Given<'_> {
         OptionError::bad_value(&self.path, reason).with_code("URL_INVALID")
     }
 
+    /// The token and whether TLS is on, by the query and else by the options. What is for servers alone means nothing to
+    /// a file, as with the usual client, so that one URL may be put in the place of another.
+    fn read_query(&self, uri: &Uri<'_>, in_memory: bool) -> Read<(Option<Secret>, Option<bool>)> {
+        let is_remote = uri.scheme != "file";
+        let mut token = match self.token {
+            Some(token) if is_remote => read_token(token, &self.token_path)?,
+            _ => None,
+        };
+        let mut tls = self.tls;
+        for (key, value) in &uri.query {
+            match (&**key, &**value) {
+                // All connections of the pool share it in any case.
+                ("cache", "shared" | "private") if in_memory => {}
+                ("cache", _) if in_memory => {
+                    return Err(
+                        self.invalid("has a value of \"cache\" that is not 'shared' or 'private'")
+                    );
+                }
+                ("authToken", value) if is_remote => token = read_token(value, &self.path)?,
+                ("authToken", _) => {}
+                ("tls", "0") => tls = Some(false),
+                ("tls", "1") => tls = Some(true),
+                ("tls", value) => {
+                    // What is long may be a token that stands in the wrong place.
+                    let value = if value.len() <= 8 { value } else { "…" };
+                    let reason =
+                        format!("has \"tls\" as \"{value}\", which is neither '0' nor '1'");
+                    return Err(self.invalid(&reason));
+                }
+                (key, value) => return Err(self.unsupported(key, value)),
+            }
+        }
+        Ok((token, tls))
+    }
+
     fn unsupported(&self, key: &str, value: &str) -> OptionError {
         // What has no value may be a token without its name.
         let is_name = (1..=32).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphabetic());
         let reason = if is_name && !value.is_empty() {
-            format!("has the unsupported query parameter '{key}'")
+            format!("has the unsupported query parameter \"{key}\"")
         } else {
             "has a query parameter that is not supported".to_owned()
         };
@@ -102,43 +157,17 @@ impl Given<'_> {
             path: format!("file:/moorline-{name:032x}?vfs=memdb"),
             memory_transactions: Some(Arc::new(AtomicUsize::new(0))),
             busy_timeout: self.busy_timeout,
+            origin: self.origin.clone(),
         })
     }
 
-    /// Refuses what a file does not take in its query. What is for servers alone means nothing here, as with the usual
-    /// client, so that one URL may be put in the place of another.
-    fn check_query(&self, query: &str, accepts: impl Fn(&str, &str) -> bool) -> Read<()> {
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let of_a_server = key == "authToken" || key == "tls" && matches!(value, "0" | "1");
-            if !of_a_server && !accepts(key, value) {
-                return Err(self.unsupported(key, value));
-            }
-        }
-        Ok(())
-    }
-
-    fn file(&self, rest: &str) -> Read<Target> {
-        if rest.contains('#') {
-            let reason = "has a fragment, which 'file:' URLs do not take here";
-            return Err(
-                OptionError::bad_value(&self.path, reason).with_code("URL_PARAM_NOT_SUPPORTED")
-            );
-        }
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        self.check_query(query, |_, _| false)?;
+    fn file(&self, uri: &Uri<'_>) -> Read<Target> {
         // file:/a, file:///a and file:a: the authority of a file URL is this machine.
-        let path = match rest.strip_prefix("//") {
-            Some(authority) => authority
-                .find('/')
-                .filter(|at| matches!(&authority[..*at], "" | "localhost"))
-                .map(|at| &authority[at..])
-                .ok_or_else(|| {
-                    self.invalid("names another machine; write 'file:path' or 'file:///path'")
-                })?,
-            None => rest,
-        };
-        let path = percent_decode(path).ok_or_else(|| self.invalid("has a broken %-escape"))?;
+        let is_elsewhere = |host: &str| !host.is_empty() && !host.eq_ignore_ascii_case("localhost");
+        if uri.authority.is_some_and(is_elsewhere) {
+            return Err(self.invalid("names another machine; write 'file:path' or 'file:///path'"));
+        }
+        let path = uri.decoded_path.as_str();
         if path.is_empty() || path.contains('\0') {
             return Err(self.invalid("names no file"));
         }
@@ -146,61 +175,41 @@ impl Given<'_> {
         let path = if path.starts_with("file:") || path.starts_with(':') {
             format!("./{path}")
         } else {
-            path
+            path.to_owned()
         };
         Ok(Target::Local(LocalTarget {
             path,
             memory_transactions: None,
             busy_timeout: self.busy_timeout,
+            origin: self.origin.clone(),
         }))
     }
 
-    fn remote(&self) -> Read<Target> {
-        let mut url = Url::parse(self.url)
-            .map_err(|error| self.invalid(&format!("is not a URL: {error}")))?;
-        if !url.username().is_empty() || url.password().is_some() {
+    fn remote(&self, uri: &Uri<'_>, token: Option<Secret>, tls: Option<bool>) -> Read<Target> {
+        let Some(authority) = uri.authority.filter(|authority| !authority.is_empty()) else {
+            return Err(self.invalid("names no host after '//'"));
+        };
+        if authority.contains('@') {
             return Err(self.invalid("has a user name or a password; give a token in 'authToken'"));
         }
-        if url.fragment().is_some() {
-            return Err(self.invalid("has a fragment"));
+        // A parser of URLs would leave them out, or take them for a slash.
+        if authority.contains(|c: char| c <= ' ' || c == '\\') {
+            return Err(self.invalid("has characters in its host that no host has"));
         }
-        let mut token = self
-            .token
-            .map(|token| read_token(token, &self.token_path))
-            .transpose()?
-            .flatten();
-        let mut tls = self.tls;
-        for (key, value) in url.query_pairs() {
-            match (&*key, &*value) {
-                ("authToken", value) => token = read_token(value, &self.path)?,
-                ("tls", "0") => tls = Some(false),
-                ("tls", "1") => tls = Some(true),
-                (key, value) => return Err(self.unsupported(key, value)),
-            }
-        }
-        let secure = match (url.scheme(), tls) {
-            ("libsql", Some(false)) if url.port().is_none() => {
-                return Err(self.invalid("needs a port when TLS is off"));
-            }
+        let secure = match (&*uri.scheme, tls) {
             ("libsql", tls) => tls.unwrap_or(true),
             ("https" | "wss", Some(false)) | ("http" | "ws", Some(true)) => {
-                return Err(self.invalid("contradicts the option 'tls'"));
+                return Err(
+                    self.invalid("contradicts 'tls': TLS is on with 'https:' and 'wss:' only")
+                );
             }
             (scheme, _) => matches!(scheme, "https" | "wss"),
         };
-        let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
-            return Err(self.invalid("names no host"));
-        };
-        let port = url
-            .port()
-            .map_or_else(String::new, |port| format!(":{port}"));
         let scheme = if secure { "https" } else { "http" };
-        // A scheme that is not special cannot be set to one that is, so the URL is put together anew.
-        let rebuilt = format!("{scheme}://{host}{port}{}", url.path());
-        url = Url::parse(&rebuilt)
+        let base = Url::parse(&format!("{scheme}://{authority}{}", uri.path))
             .map_err(|error| self.invalid(&format!("is not a URL: {error}")))?;
         Ok(Target::Remote(RemoteTarget {
-            base: url,
+            base,
             auth_token: token,
             http: HttpClient::with(DialOptions {
                 connect_timeout: self.connect_timeout,
@@ -208,6 +217,14 @@ impl Given<'_> {
             }),
         }))
     }
+}
+
+/// Whether its authority ends with a port.
+fn has_port(uri: &Uri<'_>) -> bool {
+    let port = uri
+        .authority
+        .and_then(|authority| authority.rsplit_once(':'));
+    port.is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A token, without the blanks and line breaks around it that one from a file has, as `fetch` sends it. An empty one is
@@ -220,20 +237,4 @@ fn read_token(token: &str, path: &str) -> Read<Option<Secret>> {
         return Err(OptionError::bad_value(path, reason));
     }
     Ok((!token.is_empty()).then(|| Secret::new(token)))
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first == b'%' {
-            let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &rest[2..];
-        } else {
-            bytes.push(*first);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }

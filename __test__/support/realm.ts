@@ -1,0 +1,50 @@
+// The package loaded in a `vm` context, as test runners such as Jest load what they test: with that context's classes, and
+// the addon from outside.
+import { readFileSync } from 'node:fs';
+import { builtinModules, createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { type Context, compileFunction, createContext, runInContext } from 'node:vm';
+
+const dist = join(__dirname, '..', '..', 'dist');
+
+/** A copy of the package, and the context that it runs in. */
+export interface Realm {
+  /** The exports of a compiled file: `index`, `libsql`, `native`. */
+  load(name: string): any;
+  /** What an expression gives in the context, such as a class of its own. */
+  evaluate(expression: string): any;
+}
+
+/** What Node has beside the language; a context has none of it. */
+function nodeGlobals(): Record<string, unknown> {
+  const own = new Set(Object.getOwnPropertyNames(runInContext('globalThis', createContext())));
+  const names = Object.getOwnPropertyNames(globalThis).filter((name) => !own.has(name));
+  return Object.fromEntries(names.map((name) => [name, (globalThis as Record<string, unknown>)[name]]));
+}
+
+export function makeRealm(): Realm {
+  const context: Context = createContext(nodeGlobals());
+  const modules = new Map<string, { exports: unknown }>();
+
+  function run(file: string): unknown {
+    const known = modules.get(file);
+    if (known) return known.exports;
+    const module = { exports: {} };
+    modules.set(file, module);
+    const outside = createRequire(file);
+    const inside = (name: string): unknown => {
+      const bare = name.replace(/^node:/, '');
+      if (name.endsWith('.node') || builtinModules.includes(bare)) return outside(name);
+      return run(outside.resolve(name));
+    };
+    const parameters = ['exports', 'require', 'module', '__filename', '__dirname'];
+    const body = compileFunction(readFileSync(file, 'utf8'), parameters, { parsingContext: context, filename: file });
+    body(module.exports, inside, module, file, dirname(file));
+    return module.exports;
+  }
+
+  return {
+    load: (name) => run(join(dist, `${name}.js`)),
+    evaluate: (expression) => runInContext(expression, context),
+  };
+}

@@ -119,6 +119,14 @@ impl Face {
         }
     }
 
+    /// The usual client puts values in double quotes, and tests of its users look for them.
+    fn quoted(self, mut error: OptionError) -> OptionError {
+        if self == Self::Client {
+            error.message = error.message.replace('\'', "\"");
+        }
+        error
+    }
+
     const fn busy_timeout_key(self) -> &'static str {
         match self {
             Self::Pool | Self::Environment => "busyTimeoutMs",
@@ -196,8 +204,12 @@ impl Config {
 
     /// The same for options that stand at `path` among others.
     pub fn read_at(path: &str, value: &Plain, face: Face, production: bool) -> Read<Self> {
-        if face == Face::Client && *value == Plain::Undefined {
-            return Err(OptionError::wrong_type(path, "an object", value));
+        // `createClient(url)` is the usual client's most common mistake.
+        if face == Face::Client && !matches!(value, Plain::Map(_) | Plain::Excess(_)) {
+            let mut error = OptionError::wrong_type(path, "an object", value);
+            let given = value.type_name().trim_start_matches("a ");
+            error.message = format!("{path} must be passed as object, got {given}");
+            return Err(error);
         }
         let value = &face.in_our_words(value);
         let fallbacks = face.fallbacks(value)?;
@@ -251,7 +263,9 @@ impl Config {
             target,
             pool,
             query_timeout: options.ms_limit("queryTimeoutMs", Limit::At(QUERY_TIMEOUT), 1.0)?,
-            int_mode: options.choice("intMode", IntMode::Number, &IntMode::CHOICES)?,
+            int_mode: options
+                .choice("intMode", IntMode::Number, &IntMode::CHOICES)
+                .map_err(|error| face.quoted(error))?,
         };
         options.finish()?;
         Ok(config)

@@ -87,6 +87,17 @@ impl Face {
         value
     }
 
+    /// `createClient(url)` is the most common mistake with the usual client, which has its own words for it.
+    fn check_is_object(self, path: &str, value: &Plain) -> Read<()> {
+        if self != Self::Client || matches!(value, Plain::Map(_) | Plain::Excess(_)) {
+            return Ok(());
+        }
+        let mut error = OptionError::wrong_type(path, "an object", value);
+        let given = value.type_name().trim_start_matches("a ");
+        error.message = format!("{path} must be passed as object, got {given}");
+        Err(error)
+    }
+
     /// What stands for options that are not given.
     fn fallbacks(self, variables: &Plain) -> Read<Vec<Fallback>> {
         let (Self::Environment, Plain::Map(entries)) = (self, variables) else {
@@ -204,13 +215,7 @@ impl Config {
 
     /// The same for options that stand at `path` among others.
     pub fn read_at(path: &str, value: &Plain, face: Face, production: bool) -> Read<Self> {
-        // `createClient(url)` is the usual client's most common mistake.
-        if face == Face::Client && !matches!(value, Plain::Map(_) | Plain::Excess(_)) {
-            let mut error = OptionError::wrong_type(path, "an object", value);
-            let given = value.type_name().trim_start_matches("a ");
-            error.message = format!("{path} must be passed as object, got {given}");
-            return Err(error);
-        }
+        face.check_is_object(path, value)?;
         let value = &face.in_our_words(value);
         let fallbacks = face.fallbacks(value)?;
         let given = match face {

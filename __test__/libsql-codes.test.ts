@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 
-import { createClient, type Config, LibsqlError } from 'moorline/libsql';
+import { createClient, type Client, type Config, LibsqlError } from 'moorline/libsql';
 
 import { skipWithoutSqld } from './support/servers';
 
@@ -348,6 +348,17 @@ test('a wrong URL is a LibsqlError of createClient of which nothing was sent', (
       return true;
     },
   );
+});
+
+test('what is no object, or no mode of integers, is told in the words of @libsql/client', () => {
+  const create = createClient as (config: unknown) => Client;
+  assert.throws(() => create('libsql://h'), {
+    name: 'TypeError',
+    message: 'options must be passed as object, got string',
+  });
+  assert.throws(() => create(undefined), { name: 'TypeError', message: /as object, got undefined$/ });
+  assert.throws(() => create({ url: ':memory:', intMode: 'foo' }), { name: 'TypeError', message: /got "foo"$/ });
+  assert.throws(() => create({ url: 'https://h?tls=yes' }), { code: 'URL_INVALID', message: /"tls" as "yes"/ });
 });
 
 test('a URL object is the database that it names', async () => {

@@ -87,6 +87,17 @@ impl Face {
         value
     }
 
+    /// `createClient(url)` is the most common mistake with the usual client, which has its own words for it.
+    fn check_is_object(self, path: &str, value: &Plain) -> Read<()> {
+        if self != Self::Client || matches!(value, Plain::Map(_) | Plain::Excess(_)) {
+            return Ok(());
+        }
+        let mut error = OptionError::wrong_type(path, "an object", value);
+        let given = value.type_name().trim_start_matches("a ");
+        error.message = format!("{path} must be passed as object, got {given}");
+        Err(error)
+    }
+
     /// What stands for options that are not given.
     fn fallbacks(self, variables: &Plain) -> Read<Vec<Fallback>> {
         let (Self::Environment, Plain::Map(entries)) = (self, variables) else {
@@ -117,6 +128,14 @@ impl Face {
             Self::Pool | Self::Environment => error,
             Self::Client => error.with_code("URL_INVALID"),
         }
+    }
+
+    /// The usual client puts values in double quotes, and tests of its users look for them.
+    fn quoted(self, mut error: OptionError) -> OptionError {
+        if self == Self::Client {
+            error.message = error.message.replace('\'', "\"");
+        }
+        error
     }
 
     const fn busy_timeout_key(self) -> &'static str {
@@ -196,9 +215,7 @@ impl Config {
 
     /// The same for options that stand at `path` among others.
     pub fn read_at(path: &str, value: &Plain, face: Face, production: bool) -> Read<Self> {
-        if face == Face::Client && *value == Plain::Undefined {
-            return Err(OptionError::wrong_type(path, "an object", value));
-        }
+        face.check_is_object(path, value)?;
         let value = &face.in_our_words(value);
         let fallbacks = face.fallbacks(value)?;
         let given = match face {
@@ -251,7 +268,9 @@ impl Config {
             target,
             pool,
             query_timeout: options.ms_limit("queryTimeoutMs", Limit::At(QUERY_TIMEOUT), 1.0)?,
-            int_mode: options.choice("intMode", IntMode::Number, &IntMode::CHOICES)?,
+            int_mode: options
+                .choice("intMode", IntMode::Number, &IntMode::CHOICES)
+                .map_err(|error| face.quoted(error))?,
         };
         options.finish()?;
         Ok(config)

@@ -116,11 +116,17 @@ export interface MoorlineEvent {
   name: string;
   [fact: string]: unknown;
 }
-/** The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}. */
-export type EventMap = {
-  [event in EventName]: [event: MoorlineEvent];
+/** What the events of a class carry, by name; an event that is not among them carries nothing of its own. */
+export type EventFacts = {
+  [event in EventName]?: object;
 };
-declare class Emitter extends EventEmitter<EventMap> {
+/**
+ * The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}, and what `Facts` says of it.
+ */
+export type EventMap<Facts extends EventFacts = EventFacts> = {
+  [event in EventName]: [event: MoorlineEvent & (event extends keyof Facts ? Facts[event] : unknown)];
+};
+declare class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
   #private;
   constructor(service: string, name: string);
 }
@@ -206,6 +212,16 @@ export interface HealthStats {
   /** When the status last changed. */
   lastChange?: Date;
 }
+type HealthFacts = {
+  health: Omit<HealthCheckResult, 'timestamp'>;
+  state: {
+    from: HealthStatus | 'unknown';
+    to: HealthStatus;
+  };
+  error: {
+    error: string;
+  };
+};
 /**
  * Watches the health of what a service depends on: checkers by name, run in parallel, each with a timeout, on
  * demand or (after {@link start}) periodically.
@@ -213,7 +229,7 @@ export interface HealthStats {
  * Emits `health` for every result, `state` when a check's status changes, `error` when a checker threw or
  * timed out.
  */
-export declare class HealthMonitor extends Emitter {
+export declare class HealthMonitor extends Emitter<HealthFacts> {
   #private;
   /** @param defaults What checks are told that say nothing else. */
   constructor(defaults?: HealthCheckOptions);
@@ -403,18 +419,6 @@ export interface ConnectionStatus {
   isSecure: boolean;
   isAuthenticated: boolean;
 }
-/** Something that happened to a connection. */
-export interface ConnectionEvent {
-  eventId: string;
-  connectionId: string;
-  /** `state_changed`, `connection_lost`, …, or a word of your own. */
-  eventType: string;
-  /** Milliseconds since the epoch. */
-  timestamp: number;
-  data?: Record<string, unknown>;
-  severity?: 'info' | 'warning' | 'error';
-  message?: string;
-}
 /** What a health check of a connection found. */
 export interface ConnectionHealthCheck {
   connectionId: string;
@@ -480,6 +484,12 @@ export interface ConnectionTls {
   /** Whether the server's certificate is checked. Default true, at the security level `none` false; `false` needs that level. */
   rejectUnauthorized?: boolean | undefined;
 }
+/** Headers of a connection, or what gives them anew for each request and handshake. `signal` says that it takes too long. */
+export type CustomHeaders =
+  | Readonly<Record<string, string>>
+  | ((facts: {
+      signal: AbortSignal;
+    }) => Readonly<Record<string, string>> | PromiseLike<Readonly<Record<string, string>>>);
 /**
  * Options of a connection. All times are in milliseconds.
  *
@@ -536,14 +546,17 @@ export interface ConnectionConfig {
   auditLogging?: boolean | undefined;
   /** `false`: no `metrics` events, no row in `metricsText()` and no health checks of its own. Default true. */
   monitoring?: boolean | undefined;
-  /** What a manager does when it is unhealthy. Default `reconnect_backoff`. */
+  /** What is done about it when it is lost, or a manager finds it unhealthy. Default `reconnect_backoff`. */
   recoveryStrategy?: RecoveryStrategy | undefined;
   /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
   fallbackUrl?: string | undefined;
-  /** Sent with each request or handshake. Default: none. */
-  customHeaders?: Readonly<Record<string, string>> | undefined;
   /**
-   * `protocols` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
+   * Sent with each request or handshake: an object, or a function that gives one each time, for a token that changes. It may
+   * give a promise, within `timeout`. Default: none.
+   */
+  customHeaders?: CustomHeaders | undefined;
+  /**
+   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
    * Default: nothing.
    */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
@@ -599,6 +612,109 @@ export declare class ConnectionConfigManager {
   /** The names that were `set`, and the protocols that the environment says something of. */
   listNames(): string[];
 }
+/** An error, and where it came from. */
+export interface ConnectionErrorFacts {
+  /** What was thrown. */
+  error: unknown;
+  /** The verb that failed, or `connection` where it ended by itself. */
+  context: string;
+  /** The name of the error's class. */
+  error_type: string;
+}
+/**
+ * What the events of a connection carry in `data`, by `eventType`. Events of your own are declared beside them:
+ * `declare module 'moorline' { interface ConnectionEventData { moored: { berth: number } } }`.
+ */
+export interface ConnectionEventData {
+  state_changed: {
+    old_state: ConnectionState;
+    new_state: ConnectionState;
+    reason?: string;
+  };
+  health_changed: {
+    old_health: ConnectionHealth;
+    new_health: ConnectionHealth;
+  };
+  connection_failed: ConnectionErrorFacts;
+  connection_lost: ConnectionErrorFacts;
+  /** `status` where an answer said so, else the error. */
+  authentication_failed: Partial<ConnectionErrorFacts> & {
+    status?: number;
+  };
+  reconnected: undefined;
+  health_check_failed: {
+    result: ConnectionHealthCheck;
+  };
+  circuit_breaker_opened: {
+    breaker: string;
+  };
+  circuit_breaker_closed: {
+    breaker: string;
+  };
+  /** `retry_at`: when it lets a call through again, in milliseconds since the epoch. */
+  circuit_breaker_refused: {
+    context: string;
+    breaker: string;
+    retry_at?: number;
+  };
+  rate_limited: {
+    context: string;
+  };
+  fallback_activated: {
+    url: string | undefined;
+  };
+  fallback_restored: {
+    url: string | undefined;
+  };
+  error: ConnectionErrorFacts;
+  /** Milliseconds, percent, and requests a second. */
+  metrics: {
+    response_time: number;
+    success: boolean;
+    error_rate: number;
+    throughput: number;
+  };
+}
+/** The types of {@link ConnectionEvent}. */
+export type ConnectionEventType = keyof ConnectionEventData;
+/** Something that happened to a connection: `eventType` says what, and what is in `data`. */
+export type ConnectionEvent<Type extends ConnectionEventType = ConnectionEventType> = {
+  [Each in Type]: {
+    eventId: string;
+    connectionId: string;
+    eventType: Each;
+    /** Milliseconds since the epoch. */
+    timestamp: number;
+    severity?: 'info' | 'warning' | 'error';
+    message?: string;
+  } & (undefined extends ConnectionEventData[Each]
+    ? {
+        data?: ConnectionEventData[Each];
+      }
+    : {
+        data: ConnectionEventData[Each];
+      });
+}[Type];
+type ConnectionFacts = {
+  state: {
+    from: ConnectionState;
+    to: ConnectionState;
+    reason?: string;
+  };
+  health: {
+    from: ConnectionHealth;
+    to: ConnectionHealth;
+  };
+  retry: {
+    delayMs: number;
+    attempt: number;
+    error: unknown;
+  };
+  error: {
+    error: unknown;
+    context: string;
+  };
+};
 /** What {@link ConnectionMetricsTracker.metrics} and a connection's `getMetrics` give. */
 export interface ConnectionFigures {
   /** Requests since the beginning. */
@@ -662,7 +778,7 @@ export interface ConnectionEventOptions {
   severity?: 'info' | 'warning' | 'error' | undefined;
   message?: string | undefined;
 }
-declare abstract class ConnectionLife extends Emitter {
+declare abstract class ConnectionLife extends Emitter<ConnectionFacts> {
   #private;
   /** A UUID. */
   readonly connectionId: string;
@@ -681,6 +797,11 @@ declare abstract class ConnectionLife extends Emitter {
   /** Tells an event of your own, or of the connection. */
   emitEvent(eventType: string, options?: ConnectionEventOptions): void;
 }
+/** How a connection is opened. */
+export interface ConnectOptions {
+  /** Whether a failed attempt is repeated, `retryCount` times at most and with growing delays. Default false. */
+  retry?: boolean | undefined;
+}
 /**
  * What all connections have in common: state, health, events, figures, a circuit breaker, a rate limit and retries.
  * The verbs never reject: they give `false` or `null`, and an event carries the error.
@@ -693,8 +814,11 @@ export declare abstract class BaseConnection extends ConnectionLife {
   #private;
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType);
-  /** Opens it. True when it is open; false, with an event, when that failed. */
-  connect(): Promise<boolean>;
+  /**
+   * Opens it. True when it is open; false, with an event, when that failed. `{ retry: true }` repeats what fails and may
+   * succeed later, as `retryCount`, `retryDelay` and `backoffMultiplier` say.
+   */
+  connect(options?: ConnectOptions): Promise<boolean>;
   /** Closes it. What waits for a message gets `null`; doing it twice does no harm. */
   disconnect(): Promise<boolean>;
   /** Closes it, waits for `retryDelay`, and opens it again; false when it is closed meanwhile. */
@@ -708,7 +832,7 @@ export declare abstract class BaseConnection extends ConnectionLife {
   /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
   healthCheck(timeoutMs?: number): Promise<ConnectionHealthCheck>;
   /** Opens it; false or an error means that it could not be opened. */
-  protected connectImpl(): Promise<boolean>;
+  protected connectImpl(_options?: ConnectOptions): Promise<boolean>;
   /** Closes it. */
   protected disconnectImpl(): Promise<boolean>;
   /** Sends `data`; false means that it was not sent, an error counts against the connection. */
@@ -758,8 +882,8 @@ export declare class HTTPResponse {
   get data(): any;
   /** The body as text, by the charset it names, else UTF-8. */
   text(): string;
-  /** The body parsed as JSON, whatever it says it is. Throws when it is none. */
-  json(): any;
+  /** The body parsed as JSON, whatever it says it is. Throws when it is none. Nobody checks that it is a `T`. */
+  json<T = any>(): T;
   /** The body's bytes. */
   bytes(): Uint8Array;
   /**
@@ -826,6 +950,12 @@ type SentRequest<Method> = ConnectionRequest & {
   method: Method;
   url: string | URL;
 };
+type NoRequest<Data> = Data extends {
+  method: string;
+  url: string | URL;
+}
+  ? SentRequest<string>
+  : Data;
 /**
  * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
  *
@@ -839,7 +969,7 @@ export declare class HTTPConnection extends BaseConnection {
   constructor(config: ConnectionConfig);
   send(request: SentRequest<RequestMethod | Lowercase<RequestMethod>>): Promise<HTTPResponse | null>;
   send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
-  send(data: unknown): Promise<boolean>;
+  send<Data>(data: NoRequest<Data>): Promise<boolean>;
   /**
    * Sends a request and gives the answer, whatever its status.
    *
@@ -858,6 +988,11 @@ export declare class HTTPConnection extends BaseConnection {
   protected disconnectImpl(): Promise<boolean>;
   protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>>;
 }
+/** How a handler of `onMessage` is called. */
+export interface MessageHandlerOptions {
+  /** Messages that it may be at work on at once; further ones wait, in order. Default 1; `Infinity`: no limit. */
+  concurrency?: number | undefined;
+}
 /** Bounds of one `receive`. */
 export interface MessageOptions {
   /** Gives `null` when it is aborted. */
@@ -873,12 +1008,24 @@ declare abstract class LastingConnection<Message, Parsed = Message>
   constructor(config: ConnectionConfig, type: ConnectionType);
   isConnected(): Promise<boolean>;
   /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
-  receive(options?: MessageOptions): Promise<any>;
-  /** Hears every message from now on, instead of `receive`. Gives the function that ends that. */
-  onMessage(handler: (message: Parsed) => unknown): () => void;
-  /** The messages one after the other, through losses and reconnections, until `disconnect` or until it gives up. */
+  receive(options?: MessageOptions): Promise<Parsed | null>;
+  /**
+   * Hears every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
+   * the one before is settled, unless `concurrency` says otherwise. Gives the function that ends that.
+   *
+   * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
+   */
+  onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void;
+  /** Lets the process end although messages are waited for or heard. */
+  unref(): this;
+  /** Undoes `unref`: who waits for a message, or hears them, keeps the process alive. */
+  ref(): this;
+  /**
+   * The messages one after the other, through losses and reconnections. It ends with `disconnect`, and when the server has
+   * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
+   */
   [Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined>;
-  protected connectImpl(): Promise<boolean>;
+  protected connectImpl({ retry }?: ConnectOptions): Promise<boolean>;
   protected disconnectImpl(): Promise<boolean>;
   protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean>;
 }
@@ -948,8 +1095,8 @@ export declare class SSEEvent {
    * called again, `for await` when it asks for the next event, and `onMessage` when its handlers are done.
    */
   ack(): void;
-  /** The data parsed as JSON. Throws when it is none. */
-  json(): any;
+  /** The data parsed as JSON. Throws when it is none. Nobody checks that it is a `T`. */
+  json<T = any>(): T;
 }
 /**
  * A stream of server-sent events, brought back when it is lost: the next one goes on after the last event that came
@@ -971,12 +1118,18 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
   constructor(config: ConnectionConfig);
   /** The id after which the next connection goes on; empty when there was none. */
   get lastEventId(): string;
+  /** Where the stream that is open, or was last, comes from: after redirects, without user and password; empty before. */
+  get url(): string;
   /**
    * The next event; `null` when the connection has ended, or ends first, or nothing comes in time. With a cursor it says
    * that the events which `receive` gave before were handled.
    */
-  receive(options?: MessageOptions): Promise<any>;
-  /** The events one after the other, through losses and reconnections, until `disconnect` or until it gives up. */
+  receive(options?: MessageOptions): Promise<SSEEvent | null>;
+  /**
+   * The events one after the other, through losses and reconnections. It ends with `disconnect`, with status 204, and where
+   * the server's end of the stream is not followed by another; it rejects with the reason when the connection was never
+   * opened, or is given up.
+   */
   [Symbol.asyncIterator](): AsyncGenerator<SSEEvent, void, undefined>;
   /** Always false: events come from the server only. That is no error. */
   send(_data?: unknown): Promise<boolean>;
@@ -989,14 +1142,23 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
  * A WebSocket to a server, brought back when it is lost.
  *
  * `send` takes text and bytes as they are and anything else as JSON; `receive` gives JSON parsed, other text as
- * `{ text }` and binary messages as a `Buffer`. Pings are sent every `keepAlive` milliseconds, and answered, by a native
+ * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is given as it came. Pings are
+ * sent every `keepAlive` milliseconds, and answered, by a native
  * thread: a busy event loop does not make the other side give up.
  */
 export declare class WebSocketConnection extends LastingConnection<string | Buffer, any> {
+  #private;
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);
   /** The sub-protocol that the server chose, or an empty string. */
   get protocol(): string;
+  /**
+   * Closes it. What waits for a message gets `null`; what had come before can still be received. The server is told `code`
+   * (1000, or from 3000 to 4999; default 1000) and `reason` (at most 123 bytes; default none).
+   *
+   * Rejects, and leaves it open, for a code or a reason that cannot be sent.
+   */
+  disconnect(code?: number, reason?: string): Promise<boolean>;
   /** Sends a message: true when it is written to the socket, which may mean waiting for room. */
   send(data: unknown): Promise<boolean>;
   protected sendImpl(message: unknown): Promise<boolean>;
@@ -1061,6 +1223,31 @@ export declare class ConnectionSecurity {
   /** What the level means. */
   getSecurityInfo(): ConnectionSecurityInfo;
 }
+type PoolFacts<T> = {
+  acquire: {
+    connection: T;
+  };
+  release: {
+    connection: T;
+  };
+  create: {
+    connection: T;
+  };
+  destroy: {
+    connection: T;
+  };
+  timeout: {
+    error: MoorlineError;
+  };
+  leak: {
+    connection: T;
+    heldMs: number;
+    stack: string;
+  };
+  error: {
+    error: unknown;
+  };
+};
 /** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
 export interface PoolConfig {
   /** Connections at most. Default: the connections' `maxConnections`, which is 10. */
@@ -1117,7 +1304,7 @@ export interface PoolStats {
  * Emits `acquire`, `release`, `create`, `destroy`, `timeout`, `leak`, `drain`, `close` and, for what nobody waits for,
  * `error`.
  */
-export declare class ConnectionPool<T> extends Emitter {
+export declare class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   #private;
   /**
    * Nothing is connected yet.
@@ -1307,6 +1494,10 @@ export interface BreakerOptions {
    */
   failureWeight?: ((error: unknown) => number) | undefined;
 }
+interface StateFacts {
+  from: CircuitState;
+  to: CircuitState;
+}
 /**
  * A circuit breaker around functions: after a few failures it refuses calls for a while instead of waiting for
  * what does not answer, and then finds out with a few probes.
@@ -1314,7 +1505,9 @@ export interface BreakerOptions {
  * Breakers of one name are one breaker, in the whole process: all worker threads share its state, and the options
  * given first win. Emits `state` with `{ from, to }`.
  */
-export declare class CircuitBreaker extends Emitter {
+export declare class CircuitBreaker extends Emitter<{
+  state: StateFacts;
+}> {
   #private;
   /** Its name. */
   readonly name: string;
@@ -1405,7 +1598,7 @@ export interface BulkheadOptions {
 }
 /**
  * The parts of a {@link Policy}. Only the two timeouts apply unasked; every other part is off until it is given: as
- * an object, or `true` for its defaults.
+ * an object, or `true` for its defaults, which a rate limit has not.
  */
 export interface PolicyOptions {
   /** Names it in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
@@ -1425,6 +1618,18 @@ export interface PolicyOptions {
   rateLimit?: false | RateLimitOptions | undefined;
   bulkhead?: boolean | BulkheadOptions | undefined;
 }
+type PolicyFacts = {
+  retry: {
+    attempt: number;
+    delayMs: number;
+    error: unknown;
+  };
+  timeout: {
+    attempt: number;
+    afterMs: number;
+  };
+  state: StateFacts;
+};
 /**
  * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:
  *
@@ -1434,7 +1639,7 @@ export interface PolicyOptions {
  * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
  * `state` with `{ from, to }`.
  */
-export declare class Policy extends Emitter {
+export declare class Policy extends Emitter<PolicyFacts> {
   #private;
   /** Its name. */
   readonly name: string;
@@ -1839,6 +2044,18 @@ export interface NixtlaStats {
   /** Calls that the local model answered. */
   localAnswers: number;
 }
+type NixtlaFacts = {
+  state: {
+    from: CircuitState;
+    to: CircuitState;
+  };
+  health: {
+    healthy: boolean;
+  };
+  error: {
+    error: unknown;
+  };
+};
 /**
  * A client of Nixtla's TimeGPT: forecasts, anomalies, cross validation, fine-tuning.
  *
@@ -1849,7 +2066,7 @@ export interface NixtlaStats {
  *
  * Emits `state` when the breaker changes, `health` for each health check, `error` for each call that failed.
  */
-export declare class NixtlaClient extends Emitter {
+export declare class NixtlaClient extends Emitter<NixtlaFacts> {
   #private;
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config?: NixtlaClientConfig);
@@ -1961,6 +2178,37 @@ export interface TursoPoolStats {
   /** Borrowers in the queue. */
   waiting: number;
 }
+type TursoFacts = {
+  acquire: {
+    connectionId: number;
+  };
+  release: {
+    connectionId: number;
+  };
+  create: {
+    connectionId: number;
+    durationMs: number;
+  };
+  destroy: {
+    connectionId: number;
+  };
+  timeout: {
+    afterMs: number;
+  };
+  leak: {
+    connectionId: number;
+    heldMs: number;
+    stack: string;
+  };
+  health: {
+    healthy: boolean;
+  };
+  error: {
+    kind: ErrorKind;
+    code: string;
+    message: string;
+  };
+};
 /**
  * A pool of libSQL connections to a file, to memory or to a server.
  *
@@ -1971,7 +2219,7 @@ export interface TursoPoolStats {
  *
  * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
  */
-export declare class TursoPool extends Emitter {
+export declare class TursoPool extends Emitter<TursoFacts> {
   #private;
   /**
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing

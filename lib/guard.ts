@@ -19,6 +19,8 @@ export interface GuardRules {
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
   onRetry?: (facts: { attempt: number; delayMs: number; error: unknown }) => void;
   onTimeout?: (facts: { attempt: number; afterMs: number }) => void;
+  /** What users call the time limit of an attempt, where that is not a policy's own option. */
+  timeLimit?: string;
   /** Nobody waits for these calls: their pauses do not keep the process alive. */
   background?: boolean;
   /** Gives the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
@@ -229,7 +231,7 @@ export class Guard {
   #dress(thrown: unknown, attempt: number, afterMs: number): unknown {
     let error = thrown;
     if (thrown === LATE) {
-      error = dress(native.policyTimedOut(this.#policy, afterMs));
+      error = dress(native.policyTimedOut(this.#policy, afterMs, this.#rules.timeLimit));
       this.#rules.onTimeout?.({ attempt, afterMs });
     }
     // One that its maker has frozen stays as it is, as does one that cannot be read.

@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 
 import { Borrowers } from './borrowers';
 import { CALL, call, type CallOptions } from './call';
+import type { ErrorKind } from './error';
 import { Emitter, type EventName } from './events';
 import { dressLibsql } from './libsql-error';
 import { checkOptions } from './known-options';
@@ -93,6 +94,18 @@ interface PoolEvent {
   [fact: string]: unknown;
 }
 
+/** What the events of a pool carry. */
+type TursoFacts = {
+  acquire: { connectionId: number };
+  release: { connectionId: number };
+  create: { connectionId: number; durationMs: number };
+  destroy: { connectionId: number };
+  timeout: { afterMs: number };
+  leak: { connectionId: number; heldMs: number; stack: string };
+  health: { healthy: boolean };
+  error: { kind: ErrorKind; code: string; message: string };
+};
+
 /**
  * A pool of libSQL connections to a file, to memory or to a server.
  *
@@ -103,7 +116,7 @@ interface PoolEvent {
  *
  * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
  */
-export class TursoPool extends Emitter {
+export class TursoPool extends Emitter<TursoFacts> {
   readonly #handle: Handle<LibsqlPool>;
   readonly #statements: Statements;
   readonly #protocol: string;

@@ -20,7 +20,7 @@ use crate::{
     guarded::Policy,
 };
 
-/// The policy of a connection for `transport`, `hooks`, `reconnection` or `recovery`; `options` are those in force. Its
+/// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`; `options` are those in force. Its
 /// breaker is named after the connection, and goes with it.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
 pub fn connection_policy(env: Env, purpose: String, options: Given) -> Result<Handle<Policy>> {

@@ -23,6 +23,13 @@ export interface ConnectionTls {
   rejectUnauthorized?: boolean | undefined;
 }
 
+/** Headers of a connection, or what gives them anew for each request and handshake. `signal` says that it takes too long. */
+export type CustomHeaders =
+  | Readonly<Record<string, string>>
+  | ((facts: {
+      signal: AbortSignal;
+    }) => Readonly<Record<string, string>> | PromiseLike<Readonly<Record<string, string>>>);
+
 /**
  * Options of a connection. All times are in milliseconds.
  *
@@ -79,14 +86,17 @@ export interface ConnectionConfig {
   auditLogging?: boolean | undefined;
   /** `false`: no `metrics` events, no row in `metricsText()` and no health checks of its own. Default true. */
   monitoring?: boolean | undefined;
-  /** What a manager does when it is unhealthy. Default `reconnect_backoff`. */
+  /** What is done about it when it is lost, or a manager finds it unhealthy. Default `reconnect_backoff`. */
   recoveryStrategy?: RecoveryStrategy | undefined;
   /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
   fallbackUrl?: string | undefined;
-  /** Sent with each request or handshake. Default: none. */
-  customHeaders?: Readonly<Record<string, string>> | undefined;
   /**
-   * `protocols` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
+   * Sent with each request or handshake: an object, or a function that gives one each time, for a token that changes. It may
+   * give a promise, within `timeout`. Default: none.
+   */
+  customHeaders?: CustomHeaders | undefined;
+  /**
+   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
    * Default: nothing.
    */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
@@ -160,7 +170,8 @@ function resolve(
 ): NamedConnectionConfig {
   if (!isObject(given)) throw invalidType('options', 'an object', given);
   // What only other code reads stays here: functions, certificates, data of the user's own.
-  const { tls, proxy, customOptions, ...data } = given;
+  const { tls, proxy, customOptions, customHeaders, ...rest } = given;
+  const data = typeof customHeaders === 'function' ? rest : { ...rest, customHeaders };
   for (const [key, value] of Object.entries({ tls, customOptions })) {
     if (value !== undefined && !isObject(value)) throw invalidType(`options.${key}`, 'an object', value);
   }
@@ -177,12 +188,16 @@ function resolve(
     fallbackUrl: undefined,
     ...read,
     name,
-    customHeaders: { ...given.customHeaders },
+    customHeaders: copied(customHeaders),
     customOptions: { ...customOptions },
     customSecurityOptions: { ...given.customSecurityOptions },
     tls,
     proxy,
   } as unknown as NamedConnectionConfig);
+}
+
+function copied(headers: CustomHeaders | undefined): CustomHeaders {
+  return typeof headers === 'function' ? headers : { ...headers };
 }
 
 /** Of an environment, what could concern us. */
@@ -222,7 +237,7 @@ export class ConnectionConfigManager {
     if (!set) return resolve({}, this.#variables, name as ConnectionType, name);
     return redacted({
       ...set,
-      customHeaders: { ...set.customHeaders },
+      customHeaders: copied(set.customHeaders),
       customOptions: { ...set.customOptions },
       customSecurityOptions: { ...set.customSecurityOptions },
     });

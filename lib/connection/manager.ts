@@ -1,8 +1,11 @@
+import { inspect, type InspectOptions } from 'node:util';
+
 import { crypto } from '../builtins';
 import { invalidType, outOfRange } from '../invalid';
 import { checkOptions } from '../known-options';
 import { LONGEST_TIMER_MS } from '../timer';
 import type { BaseConnection } from './base';
+import type { ConnectionEvent } from './event';
 import { failedCheck, failureOf } from './failures';
 import { Handlers } from './handlers';
 import { PeriodicCheck } from './periodic';
@@ -11,7 +14,6 @@ import { Single } from './single';
 import {
   ConnectionHealth,
   ConnectionState,
-  type ConnectionEvent,
   type ConnectionHealthCheck,
   type ConnectionInfo,
   type ConnectionType,
@@ -189,6 +191,11 @@ export class ConnectionManager {
       groups: Object.fromEntries(groups),
       errorRate: info.totalRequests === 0 ? 0 : (info.totalErrors / info.totalRequests) * 100,
     };
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `${this.constructor.name} ${inspect(this.getStatistics(), options)}`;
   }
 
   /** With a `signal`, which ends it, nobody waits for it. */

@@ -9,9 +9,11 @@ import {
   ConnectionPool,
   HealthChecker,
   HTTPConnection,
+  NixtlaClient,
   Policy,
   setLogger,
   SSEConnection,
+  TursoPool,
   WebSocketConnection,
 } from 'moorline';
 
@@ -63,11 +65,20 @@ test('what holds connections, and what guards calls, shows its figures and not i
   const manager = new ConnectionManager();
   manager.addConnection(new HTTPConnection({ url: 'http://h', monitoring: false }), 'apis');
   const pool = new ConnectionPool({}, () => ({}));
-  const shown = [manager, pool, new HealthChecker(), new Policy(), new CircuitBreaker('printed')].map((one) =>
-    inspect(one),
-  );
+  const database = new TursoPool({ url: ':memory:' });
+  const forecasts = new NixtlaClient({ fallback: 'local' });
+  const shown = [
+    manager,
+    pool,
+    database,
+    forecasts,
+    new Policy(),
+    new CircuitBreaker('printed'),
+    new HealthChecker(),
+  ].map((one) => inspect(one));
   assert.match(shown[0]!, /^ConnectionManager \{\s+totalConnections: 1,[^]*apis: 1/);
   assert.match(shown[1]!, /^ConnectionPool \{\s+poolSize: 0,/);
-  assert.match(shown[2]!, /^HealthChecker \{/);
+  assert.match(shown[2]!, /^TursoPool \{\s+url: ':memory:'/);
+  assert.match(shown[3]!, /^NixtlaClient \{\s+circuitBreaker: \{/);
   for (const one of shown) assert.doesNotMatch(one, /_events|kCapture/);
 });

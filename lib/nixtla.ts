@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { inspect, type InspectOptions } from 'node:util';
 
 import type { CircuitState } from './breaker';
 import { call, type CallOptions } from './call';
@@ -245,8 +245,9 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
   }
 
   /** @internal */
-  [inspect.custom](): unknown {
-    return { circuitBreaker: this.getCircuitBreakerState(), ...this.stats() };
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const shown = { circuitBreaker: this.getCircuitBreakerState(), ...this.stats() };
+    return `${this.constructor.name} ${inspect(shown, options)}`;
   }
 
   async #ask<T extends { modelInfo?: NixtlaModelInfo }>(

@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { inspect, type InspectOptions } from 'node:util';
 
 import { Borrowers } from './borrowers';
 import { CALL, call, type CallOptions } from './call';
@@ -260,8 +260,9 @@ export class TursoPool extends Emitter<TursoFacts> {
   }
 
   /** @internal */
-  [inspect.custom](): unknown {
-    return { url: this.#url, protocol: this.#protocol, ...this.getStats() };
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const shown = { url: this.#url, protocol: this.#protocol, ...this.getStats() };
+    return `${this.constructor.name} ${inspect(shown, options)}`;
   }
 
   #heard(text: string): void {

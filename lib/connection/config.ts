@@ -233,6 +233,7 @@ export class ConnectionConfigManager {
 
   /** The configuration of that name, complete; a copy, which may be changed. Never undefined. */
   get(name: string): NamedConnectionConfig {
+    if (typeof name !== 'string') throw invalidType('name', 'a string', name);
     const set = this.#set.get(name);
     if (!set) return resolve({}, this.#variables, name as ConnectionType, name);
     return redacted({
@@ -249,6 +250,7 @@ export class ConnectionConfigManager {
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
   set(name: string, config: ConnectionConfig): void {
+    if (typeof name !== 'string') throw invalidType('name', 'a string', name);
     const type = config.connectionType ?? (name as ConnectionType);
     this.#set.set(name, resolve(config, this.#variables, type, name));
   }

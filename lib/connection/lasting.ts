@@ -1,4 +1,5 @@
 import { MoorlineError } from '../error';
+import { invalidType, outOfRange } from '../invalid';
 import { checkOptions, type KnownOptions } from '../known-options';
 import { messageOf } from '../message';
 import { BaseConnection, type ConnectOptions } from './base';
@@ -73,6 +74,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
   /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
   override async receive(options?: MessageOptions): Promise<Parsed | null> {
     checkOptions('options', options, MESSAGE);
+    checkTime(options?.timeoutMs);
     const ready = this.#inbox.poll();
     if (ready !== undefined) return this.parse(ready);
     if (!this.#line || this.isRefusing) return null;
@@ -379,6 +381,12 @@ export abstract class LastingConnection<Message, Parsed = Message>
     this.#changed.clear();
     this.#hold();
   }
+}
+
+function checkTime(timeoutMs: unknown): void {
+  if (timeoutMs === undefined) return;
+  if (typeof timeoutMs !== 'number') throw invalidType('options.timeoutMs', 'a number', timeoutMs);
+  if (!(timeoutMs >= 0)) throw outOfRange('options.timeoutMs', '≥ 0', timeoutMs);
 }
 
 /** Whether a server said that there is nothing more to come. */

@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { crypto } from '../builtins';
-import { invalidType, outOfRange } from '../invalid';
+import { invalidType, outOfRange, wrongType } from '../invalid';
 import { checkOptions } from '../known-options';
 import { LONGEST_TIMER_MS } from '../timer';
 import type { BaseConnection } from './base';
@@ -71,6 +71,8 @@ export class ConnectionManager {
 
   /** Adds a connection. One that is here already stays where it is. */
   addConnection(connection: BaseConnection, group = 'default'): void {
+    if (typeof (connection as Partial<BaseConnection> | undefined)?.onEvent !== 'function')
+      throw wrongType('connection', 'a connection', connection);
     if (this.#members.has(connection.connectionId)) return;
     const unsubscribe = connection.onEvent((event) => this.#heard(event));
     const recovering = new Single<boolean>();

@@ -1,8 +1,11 @@
 // What a time limit says when it was over: which option it is.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 
-import { BaseConnection, Policy } from 'moorline';
+import { BaseConnection, Policy, setLogger } from 'moorline';
+
+before(() => setLogger({}));
+after(() => setLogger(undefined));
 
 const never = () => new Promise<never>(() => undefined);
 
@@ -25,7 +28,10 @@ describe('an attempt that takes too long names its option', () => {
   test('a call that was over before an attempt could start', async () => {
     const policy = new Policy({ timeoutMs: 30, bulkhead: { maxConcurrent: 1 } });
     const first = policy.run(never).catch(() => undefined);
-    await assert.rejects(policy.run(never), { kind: 'timeout', message: /before an attempt could start \(timeoutMs\)$/ });
+    await assert.rejects(policy.run(never), {
+      kind: 'timeout',
+      message: /before an attempt could start \(timeoutMs\)$/,
+    });
     await first;
   });
 });

@@ -27,7 +27,7 @@ export class Handlers<Heard extends unknown[]> {
 
   /** Tells all of them. */
   tell(...heard: Heard): void {
-    for (const handler of this.#handlers.values()) void call(this.#owner, () => handler(...heard));
+    for (const handler of this.#handlers.values()) call(this.#owner, () => handler(...heard));
   }
 }
 

@@ -222,7 +222,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
     } catch (error) {
       if (await this.#openFallback(error, life)) return true;
       if (!life.aborted) this.#end = { error };
-      if (goesOn && !life.aborted) void this.#recover(error);
+      if (goesOn && !life.aborted) this.#recover(error).catch(() => undefined);
       else this.#fallback.reset();
       throw error;
     }
@@ -300,7 +300,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
     if (!life.aborted) this.enter(stays ? ConnectionState.DISCONNECTED : ConnectionState.ERROR, error);
     if (stays || life.aborted) return;
     if (strategy === RecoveryStrategy.FALLBACK) this.#fallback.activate(error.message);
-    if (!life.aborted) void this.#recover(error);
+    if (!life.aborted) this.#recover(error).catch(() => undefined);
   }
 
   /** Brings it back, or gives it up. Never rejects. */

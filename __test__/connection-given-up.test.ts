@@ -105,16 +105,19 @@ describe('a WebSocketConnection that is given up', { skip: peersMissing() }, () 
   );
   afterEach(() => maker.close());
 
-  for (const [code, kind] of [
-    [1000, undefined],
-    [1008, 'disconnected'],
+  for (const [code, kind, autoReconnect] of [
+    [1000, undefined, true],
+    [1005, undefined, false],
+    [1001, 'disconnected', false],
+    [1008, 'disconnected', true],
   ] as const) {
     test(`by close code ${code}: iterating ${kind ? 'rejects' : 'ends'}`, async () => {
-      const { connection, heard } = await maker.open();
+      const { connection, heard } = await maker.open({ autoReconnect });
       const reading = read(connection);
-      server.sockets[0].close(code, 'enough');
+      if (code === 1005) server.sockets[0].close();
+      else server.sockets[0].close(code, 'enough');
       assert.equal((await reading).error?.kind, kind);
-      assert.match(heard.of('state_changed').at(-1)?.data.reason ?? '', new RegExp(`${code} enough`));
+      assert.match(heard.of('state_changed').at(-1)?.data.reason ?? '', new RegExp(`: ${code}`));
     });
   }
 });

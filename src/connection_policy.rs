@@ -76,6 +76,12 @@ pub fn connection_closed_for_good(code: u32) -> bool {
     u16::try_from(code).is_ok_and(failure::is_final_close)
 }
 
+/// Whether a WebSocket that was closed with `code` came to its proper end.
+#[napi(catch_unwind)]
+pub fn connection_ended_properly(code: u32) -> bool {
+    u16::try_from(code).is_ok_and(failure::is_proper_end)
+}
+
 /// Whether an HTTP request of that method may be sent twice.
 #[napi(catch_unwind)]
 pub fn http_idempotent(method: String) -> bool {

@@ -133,8 +133,9 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
       {
         onMessages: (messages) => listener.arrived(messages),
         onClose: (closed) => {
-          const finished = closed.code === 1000 && !closed.error;
-          listener.lost(lossOf(closed), { final: native.connectionClosedForGood(closed.code), finished });
+          const { code, error } = closed;
+          const finished = !error && native.connectionEndedProperly(code);
+          listener.lost(lossOf(closed), { final: native.connectionClosedForGood(code), finished });
         },
       },
     );

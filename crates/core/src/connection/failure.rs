@@ -85,6 +85,12 @@ pub const fn is_final_close(code: u16) -> bool {
     matches!(code, 1000 | 1008)
 }
 
+/// Whether a WebSocket that was closed with `code` came to its proper end. A server that gives no code (1005) says nothing
+/// else.
+pub const fn is_proper_end(code: u16) -> bool {
+    matches!(code, 1000 | 1005)
+}
+
 /// An HTTP answer that counts as a failure, though it is what the caller gets in the end; `None` for every other.
 pub fn unhappy(status: u16, again: bool, retry_after: Option<Duration>) -> Option<Failure> {
     let passes = may_pass(u64::from(status));
@@ -174,6 +180,7 @@ mod tests {
         }
         assert!(!said(Kind::Auth).is_worth_another() && said(Kind::Tls).is_worth_another());
         assert!(is_final_close(1000) && is_final_close(1008) && !is_final_close(1001));
+        assert!(is_proper_end(1000) && is_proper_end(1005) && !is_proper_end(1008));
     }
 
     #[test]

@@ -291,7 +291,7 @@ describe('options', () => {
       assert.match(text, /MyApp\/1\.0/);
     }
     assert.match({ ...config }.url ?? '', /hunter2/);
-    assert.equal(config.customHeaders['Authorization'], 'Bearer hunter2');
+    assert.equal(Object(config.customHeaders)['Authorization'], 'Bearer hunter2');
     const manager = new ConnectionConfigManager({ VITE_HTTP_URL: 'https://user:hunter2@api.example.com' });
     assert.doesNotMatch(inspect(manager, { depth: 9 }), /hunter2/);
     assert.doesNotMatch(JSON.stringify(manager.get('http')), /hunter2/);

@@ -286,7 +286,7 @@ describe('the line of an SSEConnection', () => {
     connection.on('retry', ({ delayMs }) => delays.push(delayMs));
     server.send('retry: 90000\n\n');
     server.send('data: 1\n\n');
-    assert.equal((await connection.receive()).data, '1');
+    assert.equal((await connection.receive())?.data, '1');
     server.streams[0]?.end();
     await eventually(() => delays.length === 1);
     assert.deepEqual(delays, [90_000]);

@@ -69,7 +69,7 @@ describe('auditLogging', () => {
     await closing(t, new WebSocketConnection({ ...given, url: `wss://127.0.0.1:${server.port}` })).connect();
     const refused = written.filter(({ data }) => data['action'] === 'security');
     assert.deepEqual(
-      refused.map(({ level, event, data }) => [level, event, data['connectionType'], data['outcome'], data['reason']]),
+      refused.map(({ level, event, data }) => [level, event, data['connectionType'], data['outcome'], data['code']]),
       [
         ['warn', 'connection.audit', 'http', 'failure', 'ERR_MOORLINE_PLAIN_TEXT_REFUSED'],
         ['warn', 'connection.audit', 'sse', 'failure', 'ERR_MOORLINE_PLAIN_TEXT_REFUSED'],
@@ -85,7 +85,7 @@ describe('auditLogging', () => {
     t.after(() => (authority.remove(), secure.close()));
     await closing(t, new HTTPConnection({ url: secure.url, monitoring: false })).send('x');
     assert.deepEqual(
-      written.map(({ level, data }) => [level, data['action'], data['reason']]),
+      written.map(({ level, data }) => [level, data['action'], data['code']]),
       [['warn', 'security', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY']],
     );
   });
@@ -185,7 +185,11 @@ describe('what is shown of a connection', { skip: peersMissing() }, () => {
       assert.ok(!inspect(thing, { depth: 8 }).includes(SECRET), inspect(thing));
     }
     assert.ok(!JSON.stringify([connection.getStatus(), events, written]).includes(SECRET));
-    assert.equal(connection.config.customHeaders['Authorization'], `Bearer ${SECRET}`, 'the value itself is whole');
+    assert.equal(
+      Object(connection.config.customHeaders)['Authorization'],
+      `Bearer ${SECRET}`,
+      'the value itself is whole',
+    );
     assert.equal(connection.getStatus().isAuthenticated, true);
   });
 });

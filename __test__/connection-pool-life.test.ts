@@ -164,7 +164,7 @@ describe('the life of a ConnectionPool', () => {
     const told: string[] = [];
     const pool = open({}, probes());
     for (const event of ['create', 'acquire', 'release', 'drain', 'destroy', 'close'] as const) {
-      pool.on(event, (facts) => told.push(`${event} ${String('connection' in facts)}`));
+      pool.on(event, (facts: object) => told.push(`${event} ${String('connection' in facts)}`));
     }
     const probe = await pool.acquire();
     await pool.release(probe!);

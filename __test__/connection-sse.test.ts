@@ -72,10 +72,13 @@ describe('SSEConnection', () => {
     const { connection } = await open();
     server.send(': a comment\n\nevent: order\nid: 7\ndata: {"n":\ndata: 1}\n\ndata: plain\n\n');
     const [first, second] = [await connection.receive(), await connection.receive()];
-    assert.deepEqual([first.type, first.lastEventId, first.data, first.json()], ['order', '7', '{"n":\n1}', { n: 1 }]);
-    assert.deepEqual([second.type, second.lastEventId, second.data], ['message', '7', 'plain']);
+    assert.deepEqual(
+      [first?.type, first?.lastEventId, first?.data, first?.json()],
+      ['order', '7', '{"n":\n1}', { n: 1 }],
+    );
+    assert.deepEqual([second?.type, second?.lastEventId, second?.data], ['message', '7', 'plain']);
     for (let n = 0; n < 3000; n++) server.send(`data: ${n}\n\n`);
-    for (let n = 0; n < 3000; n++) assert.equal((await connection.receive()).data, String(n));
+    for (let n = 0; n < 3000; n++) assert.equal((await connection.receive())?.data, String(n));
   });
 
   test('a receive that waits gets null when either side ends it', async () => {
@@ -95,14 +98,14 @@ describe('SSEConnection', () => {
   test('a lost stream is brought back after the last event that came, with every event once', async () => {
     const { connection, heard } = await open();
     server.send('id: 41\ndata: x\n\n');
-    assert.equal((await connection.receive()).data, 'x');
+    assert.equal((await connection.receive())?.data, 'x');
     proxy.reset();
     await heard.until('reconnected');
     assert.equal(server.requests.at(-1)?.headers['last-event-id'], '41');
     assert.deepEqual(heard.states, ['connecting', 'connected', 'error', 'connecting', 'connected']);
     for (const type of ['connection_lost', 'error', 'reconnected']) assert.equal(heard.count(type), 1, type);
     server.send('data: y\n\n');
-    assert.equal((await connection.receive()).data, 'y');
+    assert.equal((await connection.receive())?.data, 'y');
   });
 
   test('it does not come back before the server’s own retry has passed, nor after 204', async () => {
@@ -152,12 +155,12 @@ describe('SSEConnection', () => {
       const { connection, heard } = await open(config);
       assert.equal(heard.count('fallback_activated'), 1);
       second.send('data: second\n\n');
-      assert.equal((await connection.receive()).data, 'second');
+      assert.equal((await connection.receive())?.data, 'second');
       await proxy.accept();
       await heard.until('fallback_restored');
       await eventually(() => second.streams.length === 0 && server.streams.length === 1);
       server.send('data: first\n\n');
-      assert.equal((await connection.receive()).data, 'first');
+      assert.equal((await connection.receive())?.data, 'first');
     } finally {
       await maker.close();
       await second.close();

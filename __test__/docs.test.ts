@@ -376,8 +376,9 @@ describe('docs/services/connections.md', { skip: peersMissing() }, () => {
     await once(sockets, 'listening');
     const came: string[] = [];
     sockets.on('connection', (socket: EventEmitter) => socket.on('message', (data) => came.push(String(data))));
-    const [first, pools, retries] = compilePage('docs/services/connections.md', [
+    const [first, tokens, pools, retries] = compilePage('docs/services/connections.md', [
       { replace: [{ reason: host, from: 'https://api.example.com', to: users() }], exposes: ['api'] },
+      { prelude: "const freshToken = async (_: AbortSignal) => 't';", exposes: ['feed'] },
       {
         replace: [{ reason: host, from: 'wss://api.example.com/ws', to: `ws://127.0.0.1:${sockets.address().port}` }],
         exposes: ['pool'],
@@ -388,6 +389,7 @@ describe('docs/services/connections.md', { skip: peersMissing() }, () => {
     assert.equal(api.config.timeout, 5000);
     assert.equal(api.getMetrics().requestCount, 1);
     await api.disconnect();
+    assert.equal(typeof (await tokens!.load())['feed'].config.customHeaders, 'function');
     const { pool } = await pools!.load();
     assert.equal(pool.stats().totalConnections, 0);
     await eventually(() => came.length === 2);

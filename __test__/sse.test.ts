@@ -342,7 +342,7 @@ describe('limits', () => {
     const silence = performance.now() - last;
     assert.ok(silence > 290 && silence < 300 + SLACK_MS, `${silence} ms`);
     assert.deepEqual([stopped, error?.kind, error?.retryable], [false, 'timeout', true]);
-    assert.deepEqual([error?.service, error?.operation, error?.detail?.['limit']], ['sse', 'receive', 'idleTimeoutMs']);
+    assert.deepEqual([error?.service, error?.operation, error?.detail?.['limit']], ['sse', 'receive', 'keepAlive']);
     await eventually(() => server.open() === 0);
   });
 

@@ -479,7 +479,7 @@ describe('life', () => {
     const pool = open();
     const words: string[] = [];
     for (const word of ['create', 'acquire', 'release', 'drain', 'destroy', 'close'] as const) {
-      pool.on(word, (event) => {
+      pool.on(word, (event: { service: string }) => {
         assert.equal(event.service, 'libsql');
         words.push(word);
       });

@@ -114,6 +114,12 @@ export function warnOfOtherOptions(name: string): void {
   }));
 }
 
+/** What `state` of a breaker carries. */
+export interface StateFacts {
+  from: CircuitState;
+  to: CircuitState;
+}
+
 /** @internal A change of a breaker's state. */
 export interface StateChange {
   from: string;
@@ -146,7 +152,7 @@ export function watch<Owner extends object>(
  * Breakers of one name are one breaker, in the whole process: all worker threads share its state, and the options
  * given first win. Emits `state` with `{ from, to }`.
  */
-export class CircuitBreaker extends Emitter {
+export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
   /** Its name. */
   readonly name: string;
   readonly #policy: Handle<NativePolicy>;

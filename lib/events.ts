@@ -26,15 +26,22 @@ export interface MoorlineEvent {
   [fact: string]: unknown;
 }
 
-/** The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}. */
-export type EventMap = { [event in EventName]: [event: MoorlineEvent] };
+/** What the events of a class carry, by name; an event that is not among them carries nothing of its own. */
+export type EventFacts = { [event in EventName]?: object };
+
+/**
+ * The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}, and what `Facts` says of it.
+ */
+export type EventMap<Facts extends EventFacts = EventFacts> = {
+  [event in EventName]: [event: MoorlineEvent & (event extends keyof Facts ? Facts[event] : unknown)];
+};
 
 /**
  * An object that tells what happens to it: to its listeners, and on `diagnostics_channel`
  * `moorline:<service>:<event>`. Both are free when nobody listens; an `error` nobody listens to is not thrown. What
  * a listener throws is an uncaught exception, and disturbs nothing here.
  */
-export class Emitter extends EventEmitter<EventMap> {
+export class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
   readonly #service: string;
   readonly #name: string;
   readonly #channels = new Map<EventName, Channel>();
@@ -46,7 +53,7 @@ export class Emitter extends EventEmitter<EventMap> {
   }
 
   /** @internal Tells `event` with its facts, which are made only when somebody listens. */
-  protected tell(event: EventName, facts?: () => Record<string, unknown>): void {
+  protected tell(event: EventName, facts?: () => object): void {
     let diagnostics = this.#channels.get(event);
     if (!diagnostics) {
       diagnostics = channel(`moorline:${this.#service}:${event}`);
@@ -58,7 +65,7 @@ export class Emitter extends EventEmitter<EventMap> {
     diagnostics.publish(told);
     if (!heard) return;
     try {
-      this.emit(event, told);
+      (this as EventEmitter).emit(event, told);
     } catch (error) {
       // As for subscribers of the channel: an uncaught exception, outside of what was going on here.
       process.nextTick(() => {

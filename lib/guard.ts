@@ -21,6 +21,8 @@ export interface GuardRules {
   onTimeout?: (facts: { attempt: number; afterMs: number }) => void;
   /** An attempt keeps to its time by itself, and knows better what it was doing when that was over. */
   keepsTime?: boolean;
+  /** What users call the time limit of an attempt, where that is not a policy's own option. */
+  timeLimit?: string;
   /** Nobody waits for these calls: their pauses do not keep the process alive. */
   background?: boolean;
   /** Gives the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
@@ -240,7 +242,7 @@ export class Guard {
   #dress(thrown: unknown, attempt: number, afterMs: number): unknown {
     let error = thrown;
     if (thrown === LATE) {
-      error = dress(native.policyTimedOut(this.#policy, afterMs));
+      error = dress(native.policyTimedOut(this.#policy, afterMs, this.#rules.timeLimit));
       this.#rules.onTimeout?.({ attempt, afterMs });
     }
     // One that its maker has frozen stays as it is, as does one that cannot be read.

@@ -90,6 +90,13 @@ interface Run {
   abandon(reason: string): void;
 }
 
+/** What the events of a monitor carry. */
+type HealthFacts = {
+  health: Omit<HealthCheckResult, 'timestamp'>;
+  state: { from: HealthStatus | 'unknown'; to: HealthStatus };
+  error: { error: string };
+};
+
 /**
  * Watches the health of what a service depends on: checkers by name, run in parallel, each with a timeout, on
  * demand or (after {@link start}) periodically.
@@ -97,7 +104,7 @@ interface Run {
  * Emits `health` for every result, `state` when a check's status changes, `error` when a checker threw or
  * timed out.
  */
-export class HealthMonitor extends Emitter {
+export class HealthMonitor extends Emitter<HealthFacts> {
   readonly #monitor: Handle<NativeMonitor>;
   readonly #checkers = new Map<string, HealthCheckFunction>();
   readonly #runs = new Map<number, Run>();

@@ -4,6 +4,8 @@ import { http } from './builtins';
 import { MoorlineError } from './error';
 import { asHeaders, type ResponseHeaders } from './http-headers';
 import { BodyStream, type Feeding } from './http-stream';
+import { withoutLogin } from './http-url';
+import { invalidState } from './invalid';
 import { type Handle, type HttpBodyReader, native } from './native';
 
 /** @internal As the addon hands it over: head and textual body in one string, or the head and the body's bytes, or its reader. */
@@ -50,7 +52,7 @@ export class HTTPResponse {
 
   /** The URL it came from, after redirects, without user and password. */
   get url(): string {
-    return this.#url.includes('@') ? withoutLogin(this.#url) : this.#url;
+    return withoutLogin(this.#url);
   }
 
   /** Whether the status is between 200 and 299. */
@@ -89,11 +91,11 @@ export class HTTPResponse {
     }
   }
 
-  /** The body parsed as JSON, whatever it says it is. Throws when it is none. */
-  json(): any {
+  /** The body parsed as JSON, whatever it says it is. Throws when it is none. Nobody checks that it is a `T`. */
+  json<T = any>(): T {
     const text = this.text();
     try {
-      return JSON.parse(text);
+      return JSON.parse(text) as T;
     } catch (cause) {
       throw new MoorlineError(
         `the answer of ${new URL(this.url).host} is not JSON`,
@@ -114,7 +116,7 @@ export class HTTPResponse {
 
   /** The body's bytes. */
   bytes(): Uint8Array {
-    if (this.#stream) throw new TypeError('the body of a streamed answer is read from its stream');
+    if (this.#stream) throw invalidState('the body of a streamed answer is read from its stream');
     return this.#bytes ?? Buffer.from(this.#text ?? '');
   }
 
@@ -123,7 +125,7 @@ export class HTTPResponse {
    * end must be closed, by leaving the loop or with `cancel()`.
    */
   get stream(): BodyStream {
-    if (!this.#stream) throw new TypeError('only the answer of a request with `stream: true` is a stream');
+    if (!this.#stream) throw invalidState('only the answer of a request with `stream: true` is a stream');
     return this.#stream;
   }
 
@@ -141,12 +143,6 @@ export class HTTPResponse {
     if (!isJson(this.headers['content-type'])) return text;
     return text.trim() === '' ? undefined : this.json();
   }
-}
-
-function withoutLogin(text: string): string {
-  const url = new URL(text);
-  [url.username, url.password] = ['', ''];
-  return url.href;
 }
 
 /** Whether a content type is one of JSON (WHATWG MIME Sniffing, section 4.6); its parameters do not count. */

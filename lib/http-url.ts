@@ -98,3 +98,11 @@ function isBelow({ pathname, href }: URL, root: string): boolean {
   };
   return isIn(pathname, root) && isIn(resolved(pathname), resolved(root).replace(/\/$/, ''));
 }
+
+/** A URL without user and password. */
+export function withoutLogin(text: string): string {
+  if (!text.includes('@')) return text;
+  const url = new URL(text);
+  [url.username, url.password] = ['', ''];
+  return url.href;
+}

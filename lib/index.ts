@@ -1,7 +1,7 @@
 export { CircuitBreakerError, MoorlineError, RetryError } from './error';
 export type { Delivery, ErrorFields, ErrorKind } from './error';
 export type { CallOptions } from './call';
-export type { EventMap, EventName, MoorlineEvent } from './events';
+export type { EventFacts, EventMap, EventName, MoorlineEvent } from './events';
 export {
   checkAllHealth,
   checkHealth,
@@ -13,11 +13,13 @@ export {
 export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './health';
 export type { HealthCheckFunction } from './health-answer';
 export { BaseConnection } from './connection/base';
+export type { ConnectOptions } from './connection/base';
 export { ConnectionConfigManager } from './connection/config';
 export { HTTPConnection } from './connection/http';
 export type { ConnectionRequest } from './connection/http';
 export type { MessageOptions } from './connection/lasting';
 export type { ConnectionEventOptions } from './connection/life';
+export type { MessageHandlerOptions } from './connection/message-handlers';
 export { ConnectionManager } from './connection/manager';
 export type { ConnectionStatistics } from './connection/manager';
 export { SSEConnection } from './connection/sse';
@@ -27,6 +29,7 @@ export { HTTPResponse } from './http-response';
 export type {
   ConnectionConfig,
   ConnectionTls,
+  CustomHeaders,
   NamedConnectionConfig,
   ResolvedConnectionConfig,
 } from './connection/config';
@@ -41,7 +44,12 @@ export { HTTPConnectionPool, SSEConnectionPool, WebSocketConnectionPool } from '
 export { ExponentialBackoffRetry, JitterRetry, LinearBackoffRetry, RetryStrategy } from './connection/retry';
 export { ConnectionHealth, ConnectionState, ConnectionType, RecoveryStrategy, SecurityLevel } from './connection/state';
 export type {
+  ConnectionErrorFacts,
   ConnectionEvent,
+  ConnectionEventData,
+  ConnectionEventType,
+} from './connection/event';
+export type {
   ConnectionHealthCheck,
   ConnectionInfo,
   ConnectionMetrics,

@@ -26,6 +26,11 @@ export function invalidValue(message: string): TypeError {
   return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
 }
 
+/** A call that cannot be answered, for the reason that `message` gives. */
+export function invalidState(message: string): TypeError {
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_STATE' });
+}
+
 /** A number outside its range, or none. */
 export function outOfRange(path: string, expected: string, given: unknown): RangeError {
   const error = new RangeError(`${path} must be ${expected}, got ${String(given)}`);

@@ -35,3 +35,13 @@ export function messageOf(thrown: unknown): string {
     return SAYS_NOTHING;
   }
 }
+
+/** Where a thrown value was made, as far as it says; never throws. */
+export function stackOf(thrown: unknown): string | undefined {
+  try {
+    const { stack } = thrown as Error;
+    return typeof stack === 'string' ? stack : undefined;
+  } catch {
+    return undefined;
+  }
+}

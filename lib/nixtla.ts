@@ -1,5 +1,6 @@
-import { inspect } from 'node:util';
+import { inspect, type InspectOptions } from 'node:util';
 
+import type { CircuitState } from './breaker';
 import { call, type CallOptions } from './call';
 import { Emitter } from './events';
 import { checkOptions } from './known-options';
@@ -118,6 +119,13 @@ export interface NixtlaStats {
 
 type Start<T> = (timeoutMs: number | undefined, cancel: Handle<Cancel> | undefined) => Promise<T>;
 
+/** What the events of a client carry. */
+type NixtlaFacts = {
+  state: { from: CircuitState; to: CircuitState };
+  health: { healthy: boolean };
+  error: { error: unknown };
+};
+
 /**
  * A client of Nixtla's TimeGPT: forecasts, anomalies, cross validation, fine-tuning.
  *
@@ -128,7 +136,7 @@ type Start<T> = (timeoutMs: number | undefined, cancel: Handle<Cancel> | undefin
  *
  * Emits `state` when the breaker changes, `health` for each health check, `error` for each call that failed.
  */
-export class NixtlaClient extends Emitter {
+export class NixtlaClient extends Emitter<NixtlaFacts> {
   readonly #client: Handle<NativeClient>;
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
@@ -237,8 +245,9 @@ export class NixtlaClient extends Emitter {
   }
 
   /** @internal */
-  [inspect.custom](): unknown {
-    return { circuitBreaker: this.getCircuitBreakerState(), ...this.stats() };
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const shown = { circuitBreaker: this.getCircuitBreakerState(), ...this.stats() };
+    return `${this.constructor.name} ${inspect(shown, options)}`;
   }
 
   async #ask<T extends { modelInfo?: NixtlaModelInfo }>(

@@ -9,6 +9,7 @@ import {
   type BreakerOptions,
   type CircuitSnapshot,
   type StateChange,
+  type StateFacts,
 } from './breaker';
 import { CALL, type CallOptions } from './call';
 import { Emitter } from './events';
@@ -79,7 +80,7 @@ export interface BulkheadOptions {
 
 /**
  * The parts of a {@link Policy}. Only the two timeouts apply unasked; every other part is off until it is given: as
- * an object, or `true` for its defaults.
+ * an object, or `true` for its defaults, which a rate limit has not.
  */
 export interface PolicyOptions {
   /** Names it in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
@@ -95,6 +96,13 @@ export interface PolicyOptions {
   bulkhead?: boolean | BulkheadOptions | undefined;
 }
 
+/** What the events of a policy carry. */
+type PolicyFacts = {
+  retry: { attempt: number; delayMs: number; error: unknown };
+  timeout: { attempt: number; afterMs: number };
+  state: StateFacts;
+};
+
 /**
  * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:
  *
@@ -104,7 +112,7 @@ export interface PolicyOptions {
  * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
  * `state` with `{ from, to }`.
  */
-export class Policy extends Emitter {
+export class Policy extends Emitter<PolicyFacts> {
   /** Its name. */
   readonly name: string;
   readonly #policy: Handle<NativePolicy>;

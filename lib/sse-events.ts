@@ -40,10 +40,10 @@ export class SSEEvent {
     event.#delivery?.fail();
   }
 
-  /** The data parsed as JSON. Throws when it is none. */
-  json(): any {
+  /** The data parsed as JSON. Throws when it is none. Nobody checks that it is a `T`. */
+  json<T = any>(): T {
     try {
-      return JSON.parse(this.data);
+      return JSON.parse(this.data) as T;
     } catch (cause) {
       throw new MoorlineError(
         `the data of a server-sent event of type ${this.type} is not JSON`,

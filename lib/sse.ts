@@ -81,6 +81,7 @@ export class EventStreamTransport {
   readonly #client;
   readonly #listener: EventStreamListener;
   readonly #news: StreamNews;
+  #url: string;
   #connection: Connection | undefined;
   #connecting: { done: Promise<void>; abort: AbortController } | undefined;
   #paused = false;
@@ -92,9 +93,10 @@ export class EventStreamTransport {
     const sent = bodyOf(body, 'options.body');
     // It is sent again with each connection.
     if (sent.source) throw wrongType('options.body', 'text, bytes or a JSON value', body);
+    this.#url = typeof url === 'object' ? String(url) : url;
     this.#client = native.sseClient({
       ...rest,
-      url: typeof url === 'object' ? String(url) : url,
+      url: this.#url,
       method: method ?? (body === undefined || body === null ? 'GET' : 'POST'),
       headers: headerLines(headers, sent.type).slice(1),
       body: sent.body,
@@ -105,6 +107,11 @@ export class EventStreamTransport {
 
   get isOpen(): boolean {
     return this.#connection?.stream !== undefined;
+  }
+
+  /** Where the stream that was opened last comes from, after redirects; before the first what it was made from. */
+  get url(): string {
+    return this.#url;
   }
 
   /** The id after which the next connection goes on; empty when there was none. */
@@ -186,6 +193,7 @@ export class EventStreamTransport {
         throw abort.signal.reason;
       }
       connection.stream = stream;
+      this.#url = native.sseUrl(stream) ?? this.#url;
       this.#connection = connection;
       // Until now it was paused, so that nothing could come before it was known to be open.
       if (!this.#paused) native.sseResume(stream);

@@ -1,7 +1,8 @@
-import { inspect } from 'node:util';
+import { inspect, type InspectOptions } from 'node:util';
 
 import { Borrowers } from './borrowers';
 import { CALL, call, type CallOptions } from './call';
+import type { ErrorKind } from './error';
 import { Emitter, type EventName } from './events';
 import { dressLibsql } from './libsql-error';
 import { checkOptions } from './known-options';
@@ -103,6 +104,18 @@ interface PoolEvent {
   [fact: string]: unknown;
 }
 
+/** What the events of a pool carry. */
+type TursoFacts = {
+  acquire: { connectionId: number };
+  release: { connectionId: number };
+  create: { connectionId: number; durationMs: number };
+  destroy: { connectionId: number };
+  timeout: { afterMs: number };
+  leak: { connectionId: number; heldMs: number; stack: string };
+  health: { healthy: boolean };
+  error: { kind: ErrorKind; code: string; message: string };
+};
+
 /**
  * A pool of libSQL connections to a file, to memory or to a server.
  *
@@ -113,7 +126,7 @@ interface PoolEvent {
  *
  * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
  */
-export class TursoPool extends Emitter {
+export class TursoPool extends Emitter<TursoFacts> {
   readonly #handle: Handle<LibsqlPool>;
   readonly #statements: Statements;
   readonly #protocol: string;
@@ -262,8 +275,9 @@ export class TursoPool extends Emitter {
   }
 
   /** @internal */
-  [inspect.custom](): unknown {
-    return { url: this.#url, protocol: this.#protocol, ...this.getStats() };
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const shown = { url: this.#url, protocol: this.#protocol, ...this.getStats() };
+    return `${this.constructor.name} ${inspect(shown, options)}`;
   }
 
   #heard(text: string): void {

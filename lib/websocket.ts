@@ -1,5 +1,6 @@
 import { call, type CallOptions } from './call';
 import { dress, MoorlineError } from './error';
+import { wrongType } from './invalid';
 import type { NixtlaTls } from './nixtla';
 import { native, type Handle, type Socket } from './native';
 
@@ -159,9 +160,7 @@ export class SocketTransport {
     const text = typeof data === 'string';
     if (!socket) return Promise.reject(this.#refused('send'));
     if (!text && !ArrayBuffer.isView(data)) {
-      return Promise.reject(
-        new TypeError(`data must be a string or bytes, got ${data === null ? 'null' : typeof data}`),
-      );
+      return Promise.reject(wrongType('data', 'a string or bytes', data));
     }
     const small = !options && data.length < SHARED_BYTES;
     if (small && native.websocketPush(socket, data, text)) return (this.#written ??= this.#flush(socket));

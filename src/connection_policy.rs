@@ -20,7 +20,7 @@ use crate::{
     guarded::Policy,
 };
 
-/// The policy of a connection for `transport`, `hooks`, `reconnection` or `recovery`; `options` are those in force. Its
+/// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`; `options` are those in force. Its
 /// breaker is named after the connection, and goes with it.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
 pub fn connection_policy(env: Env, purpose: String, options: Given) -> Result<Handle<Policy>> {
@@ -74,6 +74,12 @@ pub fn connection_worth_another(kind: Given, status: Option<f64>) -> bool {
 #[napi(catch_unwind)]
 pub fn connection_closed_for_good(code: u32, by_us: bool) -> bool {
     u16::try_from(code).is_ok_and(|code| failure::is_final_close(code, by_us))
+}
+
+/// Whether a WebSocket that was closed with `code` came to its proper end.
+#[napi(catch_unwind)]
+pub fn connection_ended_properly(code: u32) -> bool {
+    u16::try_from(code).is_ok_and(failure::is_proper_end)
 }
 
 /// Whether an HTTP request of that method may be sent twice.

@@ -27,7 +27,7 @@ pub(crate) const NOT_NOW: i32 = -1;
 /// A pipeline and the calls of one JavaScript environment that are on their way through it.
 pub struct Policy {
     name: String,
-    pipeline: Pipeline,
+    pub(crate) pipeline: Pipeline,
     /// As users see them.
     options: Json,
     /// A breaker of this name was there before, with other options.

@@ -84,11 +84,19 @@ pub fn policy_attempt_ms(policy: Handle<Policy>, id: u32) -> f64 {
     policy.attempt_left(id).map_or(-1.0, ms)
 }
 
-/// The record of an attempt that took too long.
-#[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, afterMs: number")]
-pub fn policy_timed_out(policy: Handle<Policy>, after_ms: f64) -> String {
-    let message = format!("the attempt was not over within {after_ms} ms");
-    let failure = Failure::new(Kind::Timeout, message).with_retryable(true);
+/// The record of an attempt that took too long; `limit` is what users call its time limit, where a policy's own words are
+/// not theirs.
+#[napi(
+    catch_unwind,
+    ts_args_type = "policy: Handle<Policy>, afterMs: number, limit?: string"
+)]
+pub fn policy_timed_out(policy: Handle<Policy>, after_ms: f64, limit: Option<String>) -> String {
+    let allowed = Duration::try_from_secs_f64(after_ms / 1000.0).unwrap_or_default();
+    let limit = limit.unwrap_or_else(|| policy.pipeline.options().limit_of(allowed).to_owned());
+    let message = format!("the attempt was not over within {after_ms} ms ({limit})");
+    let failure = Failure::new(Kind::Timeout, message)
+        .with_retryable(true)
+        .with_detail("limit", limit);
     bridge::record(failure.during("resilience", policy.name().to_owned()))
 }
 

@@ -44,6 +44,12 @@ pub fn sse_connect(
     })
 }
 
+/// Where the stream comes from, where a redirect led there.
+#[napi(catch_unwind)]
+pub fn sse_url(stream: Handle<EventStream>) -> Option<String> {
+    stream.url.clone()
+}
+
 /// Whether a request can ask for what comes after the event `id`.
 #[napi(catch_unwind)]
 pub fn sse_id_sendable(id: String) -> bool {

@@ -16,6 +16,9 @@ export function closing<C extends BaseConnection>(t: TestContext, connection: C)
   return connection;
 }
 
+/** The events of a type. */
+type Told<Type extends string> = Extract<ConnectionEvent, { eventType: Type }>;
+
 /** Everything that a connection, or a manager, tells from now on. */
 export class Heard {
   readonly events: ConnectionEvent[] = [];
@@ -30,8 +33,8 @@ export class Heard {
   }
 
   /** The events of one type. */
-  of(type: string): ConnectionEvent[] {
-    return this.events.filter(({ eventType }) => eventType === type);
+  of<Type extends string>(type: Type): Told<Type>[] {
+    return this.events.filter(({ eventType }) => eventType === type) as Told<Type>[];
   }
 
   /** How many of them there were. */
@@ -41,11 +44,11 @@ export class Heard {
 
   /** The states it went through. */
   get states(): unknown[] {
-    return this.of('state_changed').map(({ data }) => data?.['new_state']);
+    return this.of('state_changed').map(({ data }) => data.new_state);
   }
 
   /** The last event of a type, once there were so many. */
-  async until(type: string, count = 1): Promise<ConnectionEvent> {
+  async until<Type extends string>(type: Type, count = 1): Promise<Told<Type>> {
     await eventually(() => this.count(type) >= count, 10_000);
     return this.of(type).at(-1)!;
   }

@@ -57,6 +57,6 @@ export const probes = (): PoolFactory<Probe> => {
 /** What it tells of one event, from now on. */
 export function heard(pool: ConnectionPool<any>, event: 'error' | 'timeout' | 'leak' | 'destroy' | 'create') {
   const events: MoorlineEvent[] = [];
-  pool.on(event, (told) => events.push(told));
+  pool.on(event, (told: MoorlineEvent) => events.push(told));
   return events;
 }

@@ -48,7 +48,6 @@ async function handle({ lastEventId: id }) {
 (async () => {
   if (reading === 'onMessage') connection.onMessage(handle);
   while (!(await connection.connect()));
-  if (reading === 'onMessage') setInterval(() => {}, 1000);
   if (reading === 'receive') {
     for (;;) {
       const event = await connection.receive();

@@ -3,9 +3,17 @@ import type { BaseConnection } from './base';
 type Verb = 'connect' | 'disconnect' | 'healthCheck';
 type Around = { [V in Verb]: (own: () => unknown) => ReturnType<BaseConnection[V]> };
 
+/** Verbs that classes of ours have written over, and that do all that those of the base do. */
+const ours = new WeakSet<object>();
+
+/** Says that a verb of a class of ours counts as that of the base. */
+export function builtIn(verb: object): void {
+  ours.add(verb);
+}
+
 /** Whether a class has a verb of its own. */
 export function isOverridden(connection: BaseConnection, base: BaseConnection, verb: Verb): boolean {
-  return connection[verb] !== base[verb];
+  return connection[verb] !== base[verb] && !ours.has(connection[verb]);
 }
 
 /** What `isConnected` says; one of a user's may throw. */

@@ -1,17 +1,26 @@
 import { CircuitBreakerError, MoorlineError } from '../error';
-import type { Guarded } from '../guard';
-import { outOfRange, wrongType } from '../invalid';
+import type { Guarded, GuardRules } from '../guard';
+import { invalidType, outOfRange, wrongType } from '../invalid';
 import { readable } from '../message';
+import { checkOptions, type KnownOptions } from '../known-options';
 import { isAborted } from '../signals';
 import { adopt, isOpen, isOverridden } from './adopted';
-import { ConnectionCalls } from './calls';
+import { bringingBack, ConnectionCalls } from './calls';
 import { resolveConfig, type ConnectionConfig } from './config';
-import { closedFailure, failedCheck, failureOf } from './failures';
+import { closedFailure, failedCheck, failureOf, lateFailure } from './failures';
 import { ConnectionLife } from './life';
 import { PeriodicCheck } from './periodic';
 import { Single } from './single';
 import { ConnectionState, ConnectionType, type ConnectionHealthCheck } from './state';
 import { pause, within } from './waiting';
+
+/** How a connection is opened. */
+export interface ConnectOptions {
+  /** Whether a failed attempt is repeated, `retryCount` times at most and with growing delays. Default false. */
+  retry?: boolean | undefined;
+}
+
+const CONNECT: KnownOptions<ConnectOptions> = { retry: true };
 
 /**
  * What all connections have in common: state, health, events, figures, a circuit breaker, a rate limit and retries.
@@ -44,9 +53,18 @@ export abstract class BaseConnection extends ConnectionLife {
     });
   }
 
-  /** Opens it. True when it is open; false, with an event, when that failed. */
-  async connect(): Promise<boolean> {
-    const open = () => this.#open(() => this.connectImpl());
+  /**
+   * Opens it. True when it is open; false, with an event, when that failed. `{ retry: true }` repeats what fails and may
+   * succeed later, as `retryCount`, `retryDelay` and `backoffMultiplier` say.
+   */
+  async connect(options: ConnectOptions = {}): Promise<boolean> {
+    checkOptions('options', options, CONNECT);
+    const { retry = false } = options;
+    if (typeof retry !== 'boolean') throw invalidType('options.retry', 'a boolean', retry);
+    const once = () => this.connectImpl({ retry });
+    // A transport of ours tells its own failures from the breaker's, and repeats by itself.
+    const repeats = retry && !this.hasTransport;
+    const open = () => this.#open(once, repeats);
     return this.#isCalledByOverride('connect') ? open() : this.#opening.join(open);
   }
 
@@ -85,7 +103,7 @@ export abstract class BaseConnection extends ConnectionLife {
     const { life } = this;
     if (!(await isOpen(this)) || life.aborted) return null;
     // It may wait for as long as nothing comes, but not longer than the connection.
-    const next = () => within(Infinity, life, () => this.receiveImpl());
+    const next = () => within(Infinity, [life], () => this.receiveImpl());
     return this.guarded('receive', () => this.watched(next, life), null);
   }
 
@@ -95,7 +113,7 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 
   /** Opens it; false or an error means that it could not be opened. */
-  protected async connectImpl(): Promise<boolean> {
+  protected async connectImpl(_options?: ConnectOptions): Promise<boolean> {
     return true;
   }
 
@@ -152,8 +170,11 @@ export abstract class BaseConnection extends ConnectionLife {
     } catch (thrown) {
       const error = readable(thrown);
       // A call that was refused, or given up, says nothing about the other side.
-      const isGivenUp = isAborted(signal) || (life.aborted && error === life.reason);
-      if (error instanceof CircuitBreakerError || isGivenUp) return failed;
+      if (isAborted(signal) || (life.aborted && error === life.reason)) return failed;
+      if (error instanceof CircuitBreakerError) {
+        this.heldBack(error, context);
+        return failed;
+      }
       if (error instanceof MoorlineError && error.kind === 'rate-limited' && error.service === 'resilience') {
         this.emitEvent('rate_limited', { severity: 'warning', message: error.message, data: { context } });
         return failed;
@@ -172,6 +193,12 @@ export abstract class BaseConnection extends ConnectionLife {
   /** @internal Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
   protected watched<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     return this.#calls.watched(work, signal);
+  }
+
+  /** @internal Repeats what opens it until that succeeds, `retryCount` times at most; `life` ends it. */
+  protected repeated<T>(open: () => Promise<T>, life: AbortSignal): Promise<T> {
+    const onRetry: GuardRules['onRetry'] = (facts) => this.tell('retry', () => facts);
+    return bringingBack('connect', this.config, { onRetry }).run(open, life);
   }
 
   /** @internal Goes over to `fallbackUrl`, where there is one and the connection knows how. */
@@ -193,27 +220,32 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** @internal An attempt to open it failed. */
   protected connectFailed(error: unknown): void {
-    this.enter(ConnectionState.ERROR);
-    this.journal.audit('connect', 'failure');
+    this.enter(ConnectionState.ERROR, error);
+    this.journal.audit('connect', 'failure', error);
     this.failed(error, 'connect');
   }
 
   /** Opens it by `own`; a `disconnect` that comes meanwhile counts. */
-  async #open(own: () => unknown): Promise<boolean> {
+  async #open(own: () => unknown, repeats = false): Promise<boolean> {
     const { life } = this;
     if (this.#closing.running) await this.#closing.running;
     if (this.state === ConnectionState.CONNECTED && (await isOpen(this))) return !life.aborted;
     if (life.aborted) return false;
     this.enter(ConnectionState.CONNECTING);
     try {
-      if (!(await this.#opened(own, life))) throw new Error('The connection was refused');
+      const once = () => this.#opened(own, life);
+      await (repeats ? this.repeated(once, life) : once());
     } catch (thrown) {
       const error = readable(thrown);
       // An override may have called ours, which told of it.
       if (life.aborted || this.state !== ConnectionState.CONNECTING) return false;
-      // An attempt that was refused is none: who answers each failure with another attempt is held up here.
-      if (error instanceof CircuitBreakerError) this.enter(ConnectionState.ERROR);
-      else this.connectFailed(error);
+      if (!(error instanceof CircuitBreakerError)) this.connectFailed(error);
+      else {
+        // An attempt that was refused is none: who answers each failure with another attempt is held up here.
+        this.enter(ConnectionState.ERROR, error);
+        this.journal.audit('connect', 'failure', error);
+        this.heldBack(error, 'connect');
+      }
       return false;
     }
     if (life.aborted) return false;
@@ -221,11 +253,16 @@ export abstract class BaseConnection extends ConnectionLife {
     return !life.aborted;
   }
 
-  /** What `own` says. One that is not a transport of ours is bounded here, and what it opens too late is closed. */
-  async #opened(own: () => unknown, life: AbortSignal): Promise<unknown> {
+  /** Opens it, or throws. */
+  async #opened(own: () => unknown, life: AbortSignal): Promise<void> {
     // Who heard of it may have closed it.
     life.throwIfAborted();
-    if (this.hasTransport) return own();
+    const opened = this.hasTransport ? await own() : await this.#bounded(own, life);
+    if (!opened) throw new Error('The connection was refused');
+  }
+
+  /** What `own` says in time; what it opens too late is closed. */
+  async #bounded(own: () => unknown, life: AbortSignal): Promise<unknown> {
     let waiting = true;
     const open = async () => {
       const opened = await own();
@@ -234,7 +271,8 @@ export abstract class BaseConnection extends ConnectionLife {
       return opened;
     };
     try {
-      return await within(this.config.timeout, life, open);
+      const { timeout, connectionType } = this.config;
+      return await within(timeout, [life], open, () => lateFailure('timeout', timeout, connectionType, 'connect'));
     } finally {
       waiting = false;
     }
@@ -255,16 +293,18 @@ export abstract class BaseConnection extends ConnectionLife {
     const open = this.state !== ConnectionState.DISCONNECTED;
     if (open) this.enter(ConnectionState.DISCONNECTING);
     let closed = false;
+    let problem: unknown;
     try {
       closed = Boolean(await own());
     } catch (error) {
+      problem = error;
       this.failed(error, 'disconnect');
     }
     // An override may have called ours, which told of it.
     if (open && this.state === ConnectionState.DISCONNECTING) {
       this.enter(ConnectionState.DISCONNECTED);
       this.closed();
-      this.journal.audit('disconnect', closed ? 'success' : 'failure');
+      this.journal.audit('disconnect', closed ? 'success' : 'failure', problem);
     }
     return closed;
   }
@@ -276,8 +316,9 @@ export abstract class BaseConnection extends ConnectionLife {
     let answer: boolean | Record<string, unknown> = false;
     let errorMessage = 'The connection is not healthy';
     try {
-      const late = `Health check timed out after ${timeoutMs}ms`;
-      answer = await within(timeoutMs, this.life, (signal) => this.healthCheckImpl(timeoutMs, signal), late);
+      const option = timeoutMs === this.config.healthCheckTimeout ? ' (healthCheckTimeout)' : '';
+      const late = () => new Error(`Health check timed out after ${timeoutMs}ms${option}`);
+      answer = await within(timeoutMs, [this.life], (signal) => this.healthCheckImpl(timeoutMs, signal), late);
     } catch (error) {
       errorMessage = failureOf(error).message;
     }

@@ -23,6 +23,7 @@ export class ConnectionCalls {
       retryableExceptions: [isRepeatable],
       excludedExceptions: hasTransport ? [isMistake] : undefined,
       keepsTime: hasTransport,
+      timeLimit: 'timeout',
       until,
     });
     const breaker = native.policyBreaker(this.#policy);
@@ -54,16 +55,16 @@ export class ConnectionCalls {
 
 /** One of the policies of a connection; each is decided in the addon. */
 export function policyOf(
-  purpose: 'transport' | 'hooks' | 'reconnection' | 'recovery',
+  purpose: 'transport' | 'hooks' | 'connect' | 'reconnection' | 'recovery',
   config: Readonly<ResolvedConnectionConfig>,
 ): Handle<NativePolicy> {
-  const { tls: _, proxy: __, customOptions: ___, ...data } = config;
+  const { tls: _, proxy: __, customOptions: ___, customHeaders: ____, ...data } = config;
   return native.connectionPolicy(purpose, data);
 }
 
-/** How a connection is brought back: attempts with pauses between them, in which nobody has to wait for it. */
+/** How a connection is opened, or brought back: attempts with pauses between them. */
 export function bringingBack(
-  purpose: 'reconnection' | 'recovery',
+  purpose: 'connect' | 'reconnection' | 'recovery',
   config: Readonly<ResolvedConnectionConfig>,
   rules: GuardRules,
 ): Guard {

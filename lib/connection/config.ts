@@ -23,6 +23,13 @@ export interface ConnectionTls {
   rejectUnauthorized?: boolean | undefined;
 }
 
+/** Headers of a connection, or what gives them anew for each request and handshake. `signal` says that it takes too long. */
+export type CustomHeaders =
+  | Readonly<Record<string, string>>
+  | ((facts: {
+      signal: AbortSignal;
+    }) => Readonly<Record<string, string>> | PromiseLike<Readonly<Record<string, string>>>);
+
 /**
  * Options of a connection. All times are in milliseconds.
  *
@@ -82,7 +89,7 @@ export interface ConnectionConfig {
   auditLogging?: boolean | undefined;
   /** `false`: no `metrics` events, no row in `metricsText()` and no health checks of its own. Default true. */
   monitoring?: boolean | undefined;
-  /** What a manager does when it is unhealthy. Default `reconnect_backoff`. */
+  /** What is done about it when it is lost, or a manager finds it unhealthy. Default `reconnect_backoff`. */
   recoveryStrategy?: RecoveryStrategy | undefined;
   /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
   fallbackUrl?: string | undefined;
@@ -100,10 +107,13 @@ export interface ConnectionConfig {
   maxEventBytes?: number | undefined;
   /** WebSocket: the largest message; a larger one ends the connection for good. Default 16 MiB. */
   maxMessageBytes?: number | undefined;
-  /** Sent with each request or handshake. Default: none. */
-  customHeaders?: Readonly<Record<string, string>> | undefined;
   /**
-   * `protocols` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
+   * Sent with each request or handshake: an object, or a function that gives one each time, for a token that changes. It may
+   * give a promise, within `timeout`. Default: none.
+   */
+  customHeaders?: CustomHeaders | undefined;
+  /**
+   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
    * Default: nothing.
    */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
@@ -189,7 +199,8 @@ function resolve(
 ): NamedConnectionConfig {
   if (!isObject(given)) throw invalidType('options', 'an object', given);
   // What only other code reads stays here: functions, certificates, data of the user's own.
-  const { tls, proxy, customOptions, ...data } = given;
+  const { tls, proxy, customOptions, customHeaders, ...rest } = given;
+  const data = typeof customHeaders === 'function' ? rest : { ...rest, customHeaders };
   for (const [key, value] of Object.entries({ tls, customOptions })) {
     if (value !== undefined && !isObject(value)) throw invalidType(`options.${key}`, 'an object', value);
   }
@@ -207,7 +218,7 @@ function resolve(
     ...read,
     ...transportLimits(given),
     name,
-    customHeaders: { ...given.customHeaders },
+    customHeaders: copied(customHeaders),
     customOptions: { ...customOptions },
     customSecurityOptions: { ...given.customSecurityOptions },
     tls,
@@ -219,6 +230,10 @@ function resolve(
 export function transportLimits(config: ConnectionConfig): Partial<Record<TransportOption, number>> {
   const given = TRANSPORT.filter((key) => config[key] !== undefined);
   return Object.fromEntries(given.map((key) => [key, config[key]]));
+}
+
+function copied(headers: CustomHeaders | undefined): CustomHeaders {
+  return typeof headers === 'function' ? headers : { ...headers };
 }
 
 /** Of an environment, what could concern us. */
@@ -254,11 +269,12 @@ export class ConnectionConfigManager {
 
   /** The configuration of that name, complete; a copy, which may be changed. Never undefined. */
   get(name: string): NamedConnectionConfig {
+    if (typeof name !== 'string') throw invalidType('name', 'a string', name);
     const set = this.#set.get(name);
     if (!set) return resolve({}, this.#variables, name as ConnectionType, name);
     return redacted({
       ...set,
-      customHeaders: { ...set.customHeaders },
+      customHeaders: copied(set.customHeaders),
       customOptions: { ...set.customOptions },
       customSecurityOptions: { ...set.customSecurityOptions },
     });
@@ -270,6 +286,7 @@ export class ConnectionConfigManager {
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
   set(name: string, config: ConnectionConfig): void {
+    if (typeof name !== 'string') throw invalidType('name', 'a string', name);
     const type = config.connectionType ?? (name as ConnectionType);
     this.#set.set(name, resolve(config, this.#variables, type, name));
   }

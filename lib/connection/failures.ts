@@ -46,6 +46,21 @@ export function closedFailure(
   return new MoorlineError(message, { ...refused, ...fields });
 }
 
+/** What a wait fails with that was over after `ms`, the value of `option`. */
+export function lateFailure(option: string, ms: number, service: string, operation: string): MoorlineError {
+  const doing = operation === 'connect' ? 'the connection was not open' : `${operation} was not there`;
+  return new MoorlineError(`${doing} within ${ms} ms (${option})`, {
+    kind: 'timeout',
+    code: 'ETIMEDOUT',
+    service,
+    operation,
+    delivery: operation === 'connect' ? 'unknown' : 'none',
+    retryable: true,
+    attempts: 1,
+    detail: { limit: option },
+  });
+}
+
 /** An answer that counts as a failure; it is still what the caller gets at the end. */
 export class UnhappyAnswer extends MoorlineError {
   readonly response: HTTPResponse;

@@ -1,6 +1,6 @@
 import { log } from '../logger';
 import { invalidType } from '../invalid';
-import { messageOf } from '../message';
+import { messageOf, stackOf } from '../message';
 
 /** Functions that hear something. What one of them throws, or rejects with, disturbs nobody: it is logged. */
 export class Handlers<Heard extends unknown[]> {
@@ -17,7 +17,7 @@ export class Handlers<Heard extends unknown[]> {
 
   /** Adds one, and gives the function that takes it off again. The same function may be added twice. */
   add(handler: (...heard: Heard) => unknown): () => void {
-    if (typeof handler !== 'function') throw invalidType('handler', 'a function', handler);
+    checkHandler(handler);
     const key = Symbol('handler');
     this.#handlers.set(key, handler);
     return () => {
@@ -25,37 +25,44 @@ export class Handlers<Heard extends unknown[]> {
     };
   }
 
-  /** Tells all of them; whether each took it without an error, which a promise of theirs says later. */
-  tell(...heard: Heard): boolean | Promise<boolean> {
-    let taken = true;
-    let answers: Promise<boolean>[] | undefined;
-    for (const handler of this.#handlers.values()) {
-      try {
-        const answer = handler(...heard);
-        // Of any realm and any library: one that nobody looks after could end the process.
-        if (isThenable(answer)) (answers ??= []).push(this.#settled(answer));
-      } catch (error) {
-        taken = false;
-        this.#complain(error);
-      }
-    }
-    if (!answers) return taken;
-    return Promise.all(answers).then((all) => taken && all.every(Boolean));
+  /** Tells all of them. */
+  tell(...heard: Heard): void {
+    for (const handler of this.#handlers.values()) call(this.#owner, () => handler(...heard));
   }
+}
 
-  async #settled(answer: PromiseLike<unknown>): Promise<boolean> {
-    try {
-      await answer;
-      return true;
-    } catch (error) {
-      this.#complain(error);
-      return false;
-    }
-  }
+/** Refuses what cannot be called. */
+export function checkHandler(handler: unknown): void {
+  if (typeof handler !== 'function') throw invalidType('handler', 'a function', handler);
+}
 
-  #complain(error: unknown): void {
-    log('warn', 'connection.handler-failed', this.#owner, () => ({ error: messageOf(error) }));
+/**
+ * Calls a handler of `owner`; whether it ended without an error, which its promise says later. The error is logged: a
+ * rejection that nobody looks after could end the process.
+ */
+export function call(owner: string, handler: () => unknown): boolean | Promise<boolean> {
+  try {
+    const answer = handler();
+    // Of any realm and any library.
+    return isThenable(answer) ? settled(owner, answer) : true;
+  } catch (error) {
+    complain(owner, error);
+    return false;
   }
+}
+
+async function settled(owner: string, answer: PromiseLike<unknown>): Promise<boolean> {
+  try {
+    await answer;
+    return true;
+  } catch (error) {
+    complain(owner, error);
+    return false;
+  }
+}
+
+function complain(owner: string, error: unknown): void {
+  log('warn', 'connection.handler-failed', owner, () => ({ error: messageOf(error), stack: stackOf(error) }));
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

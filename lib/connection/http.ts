@@ -12,9 +12,9 @@ import { BaseConnection } from './base';
 import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
 import { Fallback } from './fallback';
 import { isUnreachable, UnhappyAnswer } from './failures';
+import { commonHeaders } from './headers';
 import { ConnectionType } from './state';
 import { transportOptions } from './transport';
-import { traceHeaders } from './trace';
 
 /** A request; its `url` is appended to that of the connection. */
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
@@ -78,6 +78,8 @@ const ELSEWHERE = {
 /** The methods that make a value with a `url` a request. */
 type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
 type SentRequest<Method> = ConnectionRequest & { method: Method; url: string | URL };
+/** Data, which a value with a method and a URL is not: that one has keys of a request only. */
+type NoRequest<Data> = Data extends { method: string; url: string | URL } ? SentRequest<string> : Data;
 
 /**
  * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
@@ -104,7 +106,7 @@ export class HTTPConnection extends BaseConnection {
 
   override send(request: SentRequest<RequestMethod | Lowercase<RequestMethod>>): Promise<HTTPResponse | null>;
   override send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
-  override send(data: unknown): Promise<boolean>;
+  override send<Data>(data: NoRequest<Data>): Promise<boolean>;
   override async send(data: unknown): Promise<HTTPResponse | boolean | null> {
     if (isRequest(data)) return this.guarded('send', () => this.#request(data), null);
     return this.guarded('send', () => this.#post(data), false);
@@ -189,8 +191,9 @@ export class HTTPConnection extends BaseConnection {
   }
 
   async #answers(url: string, timeoutMs: number, signal: AbortSignal): Promise<{ isHealthy: boolean; status: number }> {
+    const headers = await commonHeaders(this.config, [signal]);
     const settings = { timeoutMs, attemptTimeoutMs: Infinity };
-    const request = { method: 'HEAD', url, headers: this.config.customHeaders, settings };
+    const request = { method: 'HEAD', url, headers, settings };
     const { status } = await this.#open().request(request, { signal });
     return { isHealthy: status < 500, status };
   }
@@ -247,9 +250,14 @@ export class HTTPConnection extends BaseConnection {
   ): Promise<HTTPResponse> {
     // Nothing is sent any more for a call from before the last `disconnect`.
     life.throwIfAborted();
+    let common = commonHeaders(this.config, signal ? [life, signal] : [life]);
+    if (common instanceof Promise) {
+      common = await common;
+      life.throwIfAborted();
+    }
     const { method, query, body, stream } = request;
     const settings = settingsOf(request, started);
-    const sent = { method, query, body, stream, settings, ...this.#address(request.url, request.headers) };
+    const sent = { method, query, body, stream, settings, ...this.#address(request.url, request.headers, common) };
     let response: HTTPResponse;
     try {
       response = await this.#open().request(sent, { signal });
@@ -279,14 +287,14 @@ export class HTTPConnection extends BaseConnection {
   }
 
   /** The full URL and all headers of a request. */
-  #address(path: string | URL | undefined, headers: HttpRequest['headers']) {
+  #address(path: string | URL | undefined, headers: HttpRequest['headers'], common: Record<string, string>) {
     const base = this.#fallback.url;
     const url = path === undefined ? base : joinUrl(base, urlText(path));
     // Node's own error would show it, with what it holds.
     if (!URL.canParse(url)) throw invalidValue('request.url must be an http:// or https:// URL');
     const own = new URL(url).origin === new URL(base).origin;
-    const common = Object.entries({ ...this.config.customHeaders, ...traceHeaders() });
-    const sent = own ? common : common.filter(([name]) => native.isHarmlessHeader(name));
+    const pairs = Object.entries(common);
+    const sent = own ? pairs : pairs.filter(([name]) => native.isHarmlessHeader(name));
     const given = headerPairs(headers);
     const named = new Set(given.map(([name]) => name.toLowerCase()));
     return { url, headers: [...sent.filter(([name]) => !named.has(name.toLowerCase())), ...given] };

@@ -3,8 +3,10 @@ import { log, type LogLevel } from '../logger';
 import { isError } from '../message';
 import { native } from '../native';
 import type { ResolvedConnectionConfig } from './config';
+import type { ConnectionEvent } from './event';
+import { failureOf } from './failures';
 import { shownUrl } from './redaction';
-import { SecurityLevel, type ConnectionEvent } from './state';
+import { SecurityLevel } from './state';
 
 /** What the security level forbade before anything was sent. */
 const FORBIDDEN = new Set(['ERR_MOORLINE_PLAIN_TEXT_REFUSED', 'ERR_MOORLINE_ADDRESS_REFUSED', 'ERR_INSECURE_REDIRECT']);
@@ -19,8 +21,10 @@ export class Journal {
   constructor(id: string, config: ResolvedConnectionConfig) {
     this.#id = id;
     this.#config = config;
+    const { customHeaders, url } = config;
+    const names = Object.keys(customHeaders);
     this.hasCredentials =
-      Object.keys(config.customHeaders).some((name) => !native.isHarmlessHeader(name)) || hasUserInfo(config.url);
+      typeof customHeaders === 'function' || names.some((name) => !native.isHarmlessHeader(name)) || hasUserInfo(url);
   }
 
   /** An event, where `debug` asks for it. */
@@ -43,14 +47,14 @@ export class Journal {
   /** A failure that is a matter of security: what the level forbids, and a certificate that nobody should trust. */
   failed(error: unknown): void {
     if (!(error instanceof MoorlineError)) return;
-    if (error.kind === 'tls' || FORBIDDEN.has(error.code)) this.audit('security', 'failure', error.code);
+    if (error.kind === 'tls' || FORBIDDEN.has(error.code)) this.audit('security', 'failure', error);
   }
 
   /**
    * One record for whoever asks later who connected where, and how it came out, where `auditLogging` asks for it:
-   * at `info`, and at `warn` when it went wrong.
+   * at `info`, and at `warn`, with the reason, when it went wrong.
    */
-  audit(action: string, outcome: 'success' | 'failure', reason?: string): void {
+  audit(action: string, outcome: 'success' | 'failure', error?: unknown): void {
     if (!this.#config.auditLogging) return;
     const { name, connectionType, url } = this.#config;
     const level = outcome === 'success' ? 'info' : 'warn';
@@ -60,9 +64,15 @@ export class Journal {
       connection: name,
       connectionType,
       url: shownUrl(url),
-      ...(reason && { reason }),
+      ...(error !== undefined && reasonOf(error)),
     }));
   }
+}
+
+/** What went wrong, in words and as a code. */
+function reasonOf(error: unknown): { reason: string; code?: string } {
+  const { message, code } = failureOf(error) as NodeJS.ErrnoException;
+  return { reason: message, ...(typeof code === 'string' && { code }) };
 }
 
 function hasUserInfo(url: string | undefined): boolean {
@@ -72,6 +82,6 @@ function hasUserInfo(url: string | undefined): boolean {
 }
 
 /** Errors do not survive JSON; their message does, and stands in the event already. */
-function withoutErrors(data: Record<string, unknown> | undefined): Record<string, unknown> {
+function withoutErrors(data: object | undefined): Record<string, unknown> {
   return Object.fromEntries(Object.entries(data ?? {}).filter(([, value]) => !isError(value)));
 }

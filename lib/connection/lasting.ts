@@ -1,11 +1,13 @@
-import type { MoorlineError } from '../error';
+import { MoorlineError } from '../error';
+import { invalidType, outOfRange } from '../invalid';
 import { checkOptions, type KnownOptions } from '../known-options';
 import { messageOf } from '../message';
-import { BaseConnection } from './base';
+import { BaseConnection, type ConnectOptions } from './base';
 import type { ConnectionConfig } from './config';
 import { Fallback } from './fallback';
-import { Handlers } from './handlers';
 import { Inbox } from './inbox';
+import type { Line, LineEnd, LineListener } from './line';
+import { MessageHandlers, type MessageHandlerOptions } from './message-handlers';
 import { Reconnection } from './reconnection';
 import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionType } from './state';
 
@@ -22,25 +24,6 @@ export interface MessageOptions {
 
 const MESSAGE: KnownOptions<MessageOptions> = { signal: true, timeoutMs: true };
 
-/** What is open while a lasting connection is: one socket, or one stream. */
-export interface Line {
-  /** Stops and goes on reading, so that the other side waits. */
-  pause(): void;
-  resume(): void;
-  /** Whether it keeps the process alive. */
-  keep(alive: boolean): void;
-  /** Closes it for good; nothing is told of it any more. */
-  close(): Promise<void>;
-}
-
-/** What hears a {@link Line}. */
-export interface LineListener<Message> {
-  /** Messages came. */
-  arrived(messages: readonly Message[]): void;
-  /** It ended by itself. `final` says that it should not be opened again. */
-  lost(error: MoorlineError, final: boolean): void;
-}
-
 /**
  * A connection that stays open and brings messages by itself. It is brought back when it is lost, with growing delays and
  * full jitter, and goes over to `fallbackUrl` where `url` cannot be reached.
@@ -52,7 +35,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
   implements AsyncIterable<Parsed>
 {
   readonly #inbox: Inbox<Message>;
-  readonly #onMessage: Handlers<[message: Parsed]>;
+  readonly #onMessage: MessageHandlers<Parsed>;
   readonly #reconnection: Reconnection;
   readonly #fallback: Fallback;
   /** The one that is open. What any other tells is not heard. */
@@ -60,18 +43,23 @@ export abstract class LastingConnection<Message, Parsed = Message>
   #last: Line | undefined;
   /** Wakes the iterators that wait for a connection. */
   readonly #changed = new Set<() => void>();
+  /** Why nothing is open and nothing will be: the error that iterating ends with, if it is one. */
+  #end: 'unopened' | 'finished' | { error: unknown } = 'unopened';
+  #isReferenced = true;
+  /** Keeps the process alive while no line can. */
+  #alive: NodeJS.Timeout | undefined;
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
     super(config, type);
     this.#inbox = new Inbox(QUEUED_MESSAGES, {
       full: () => this.#regulate(),
       room: () => this.#regulate(),
-      waiting: (waiting) => this.#line?.keep(waiting),
+      waiting: () => this.#hold(),
     });
-    this.#onMessage = new Handlers(this.connectionId);
+    this.#onMessage = new MessageHandlers(this.connectionId, QUEUED_MESSAGES, () => this.#regulate());
     this.#reconnection = new Reconnection(this.config, {
       open: (failures, signal) => this.#reopen(failures, signal),
-      onPause: ({ delayMs }) => this.tell('retry', () => ({ delayMs })),
+      onPause: (facts) => this.tell('retry', () => facts),
     });
     const probe = (url: string, signal: AbortSignal) => this.#probe(url, signal);
     this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
@@ -84,8 +72,9 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
-  override async receive(options?: MessageOptions): Promise<any> {
+  override async receive(options?: MessageOptions): Promise<Parsed | null> {
     checkOptions('options', options, MESSAGE);
+    checkTime(options?.timeoutMs);
     const ready = this.#inbox.poll();
     if (ready !== undefined) return this.parse(ready);
     if (!this.#line || this.isRefusing) return null;
@@ -93,17 +82,43 @@ export abstract class LastingConnection<Message, Parsed = Message>
     return message === null ? null : this.parse(message);
   }
 
-  /** Hears every message from now on, instead of `receive`. Gives the function that ends that. */
-  onMessage(handler: (message: Parsed) => unknown): () => void {
-    const remove = this.#onMessage.add(handler);
-    this.#regulate();
+  /**
+   * Hears every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
+   * the one before is settled, unless `concurrency` says otherwise. Gives the function that ends that.
+   *
+   * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
+   */
+  onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void {
+    const remove = this.#onMessage.add(handler, options);
+    const changed = () => {
+      this.#regulate();
+      this.#hold();
+    };
+    changed();
     return () => {
       remove();
-      this.#regulate();
+      changed();
     };
   }
 
-  /** The messages one after the other, through losses and reconnections, until `disconnect` or until it gives up. */
+  /** Lets the process end although messages are waited for or heard. */
+  unref(): this {
+    this.#isReferenced = false;
+    this.#hold();
+    return this;
+  }
+
+  /** Undoes `unref`: who waits for a message, or hears them, keeps the process alive. */
+  ref(): this {
+    this.#isReferenced = true;
+    this.#hold();
+    return this;
+  }
+
+  /**
+   * The messages one after the other, through losses and reconnections. It ends with `disconnect`, and when the server has
+   * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined> {
     for (;;) {
       const message = this.#inbox.poll() ?? (await this.#next());
@@ -112,30 +127,59 @@ export abstract class LastingConnection<Message, Parsed = Message>
     }
   }
 
-  /** The next message of this connection or one that comes after it; `null` when none will. */
+  /** The next message of this connection or one that comes after it; `null` when it has come to its end. */
   async #next(): Promise<Message | null> {
     for (;;) {
       const message = this.#line ? await this.#inbox.take() : null;
       if (message !== null) return message;
       if (this.#line) continue;
-      if (!this.#reconnection.running && this.state !== ConnectionState.CONNECTING) return null;
-      await this.#change();
+      if (!this.#isComing) return this.#ended();
+      await new Promise<void>((resolve) => {
+        this.#changed.add(resolve);
+        this.#hold();
+      });
     }
   }
 
-  /** Waits for the next change, for somebody who waits: that keeps the process alive. */
-  async #change(): Promise<void> {
-    const alive = setInterval(() => undefined, 2 ** 30);
-    try {
-      await new Promise<void>((resolve) => this.#changed.add(resolve));
-    } finally {
-      clearInterval(alive);
+  /** Whether a line that is not open is on its way. */
+  get #isComing(): boolean {
+    return this.#reconnection.running || this.state === ConnectionState.CONNECTING;
+  }
+
+  #ended(): null {
+    if (this.#end === 'finished') return null;
+    if (this.#end !== 'unopened') throw this.#end.error;
+    const fields = { kind: 'closed', code: 'ERR_MOORLINE_CLOSED', operation: 'receive', delivery: 'none' } as const;
+    const message = 'the connection was never opened: call connect() before iterating';
+    throw new MoorlineError(message, {
+      ...fields,
+      service: this.config.connectionType,
+      retryable: false,
+      attempts: 0,
+    });
+  }
+
+  /** Keeps the process alive while a message may come that somebody waits for. */
+  #hold(): void {
+    const isHeard = this.#isReferenced && this.#onMessage.size > 0;
+    this.#line?.keep(isHeard || (this.#isReferenced && this.#inbox.isAwaited));
+    const isExpected = isHeard || (this.#isReferenced && this.#changed.size > 0);
+    if (isExpected && !this.#line && this.#isComing) {
+      this.#alive ??= setInterval(() => undefined, 2 ** 30);
+    } else if (this.#alive) {
+      clearInterval(this.#alive);
+      this.#alive = undefined;
     }
   }
 
   /** @internal */
   protected override get hasTransport(): boolean {
     return true;
+  }
+
+  /** @internal */
+  protected override get shown(): object {
+    return { ...super.shown, queued: this.#inbox.size };
   }
 
   /** @internal What is open, if anything is. */
@@ -165,17 +209,19 @@ export abstract class LastingConnection<Message, Parsed = Message>
   /** @internal The handlers of `onMessage` have a message; `taken` says whether each took it without an error. */
   protected handled(_message: Message, _taken: boolean | Promise<boolean>): void {}
 
-  protected override async connectImpl(): Promise<boolean> {
+  protected override async connectImpl({ retry }: ConnectOptions = {}): Promise<boolean> {
     if (this.#line) return true;
     const { life } = this;
     // Two ways to open it would be in each other's way.
     const goesOn = this.#reconnection.running;
     this.#reconnection.stop();
     const open = () => this.#open(this.#fallback.url, life);
+    const repeat = () => (retry ? this.repeated(open, life) : open());
     try {
-      await (this.#fallback.available ? this.run(open) : this.watched(open));
+      await (this.#fallback.available ? this.run(open) : this.watched(repeat));
     } catch (error) {
       if (await this.#openFallback(error, life)) return true;
+      if (!life.aborted) this.#end = { error };
       if (goesOn && !life.aborted) this.#recover(error).catch(() => undefined);
       else this.#fallback.reset();
       throw error;
@@ -201,7 +247,9 @@ export abstract class LastingConnection<Message, Parsed = Message>
     this.#fallback.reset();
     const line = this.#line;
     this.#line = undefined;
+    this.#end = 'finished';
     this.#inbox.end();
+    this.#hold();
     await line?.close();
     return true;
   }
@@ -213,8 +261,8 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   /** @internal */
-  protected override enter(state: ConnectionState): void {
-    super.enter(state);
+  protected override enter(state: ConnectionState, error?: unknown): void {
+    super.enter(state, error);
     this.#wake();
   }
 
@@ -236,9 +284,10 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   /** The line ended by itself. Whoever hears of it may close the connection: then it stays closed. */
-  #lost(error: MoorlineError, final: boolean): void {
+  #lost(error: MoorlineError, { final, finished }: LineEnd): void {
     const { life } = this;
     this.#line = undefined;
+    this.#end = finished ? 'finished' : { error };
     this.#inbox.end();
     this.closed();
     this.failed(error, 'connection');
@@ -248,18 +297,23 @@ export abstract class LastingConnection<Message, Parsed = Message>
     if (degrades) this.setHealth(ConnectionHealth.DEGRADED);
     const stays = final || degrades || !this.config.autoReconnect || strategy === RecoveryStrategy.NONE;
     if (stays) this.#reconnection.stop();
-    if (!life.aborted) this.enter(stays ? ConnectionState.DISCONNECTED : ConnectionState.ERROR);
+    if (!life.aborted) this.enter(stays ? ConnectionState.DISCONNECTED : ConnectionState.ERROR, error);
     if (stays || life.aborted) return;
     if (strategy === RecoveryStrategy.FALLBACK) this.#fallback.activate(error.message);
     if (!life.aborted) this.#recover(error).catch(() => undefined);
   }
 
-  async #recover(error: unknown): Promise<void> {
+  /** Brings it back, or gives it up. Never rejects. */
+  async #recover(loss: unknown): Promise<void> {
+    const recovering = this.#reconnection.recover(loss);
+    this.#hold();
     try {
-      await this.#reconnection.recover(error);
-    } catch {
-      // Every attempt was told of; it has given up.
+      await recovering;
+    } catch (error) {
+      // Every attempt was told of.
       this.#fallback.reset();
+      this.#end = isFinished(error) ? 'finished' : { error };
+      this.enter(ConnectionState.DISCONNECTED, error);
     }
     this.#wake();
   }
@@ -301,7 +355,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
     const before = this.#line;
     this.#line = this.#last = line;
     this.#regulate();
-    if (this.#inbox.isAwaited) line.keep(true);
+    this.#hold();
     void before?.close().catch(() => undefined);
     // The other address may have been found meanwhile.
     if (url === this.config.fallbackUrl) this.#fallback.activate('the connection leads there');
@@ -317,12 +371,25 @@ export abstract class LastingConnection<Message, Parsed = Message>
 
   /** Makes the other side wait while nobody takes what has come. */
   #regulate(): void {
-    if (this.#inbox.isFull && this.#onMessage.size === 0) this.#line?.pause();
+    const isFull = this.#onMessage.size === 0 ? this.#inbox.isFull : this.#onMessage.isFull;
+    if (isFull) this.#line?.pause();
     else this.#line?.resume();
   }
 
   #wake(): void {
     for (const wake of this.#changed) wake();
     this.#changed.clear();
+    this.#hold();
   }
+}
+
+function checkTime(timeoutMs: unknown): void {
+  if (timeoutMs === undefined) return;
+  if (typeof timeoutMs !== 'number') throw invalidType('options.timeoutMs', 'a number', timeoutMs);
+  if (!(timeoutMs >= 0)) throw outOfRange('options.timeoutMs', '≥ 0', timeoutMs);
+}
+
+/** Whether a server said that there is nothing more to come. */
+function isFinished(error: unknown): boolean {
+  return error instanceof MoorlineError && error.code === 'ERR_MOORLINE_STREAM_STOPPED';
 }

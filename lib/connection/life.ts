@@ -1,19 +1,19 @@
+import { inspect, type InspectOptions } from 'node:util';
+
 import { crypto } from '../builtins';
+import { dress, type CircuitBreakerError, type MoorlineError } from '../error';
 import { Emitter } from '../events';
 import { checkOptions, type KnownOptions } from '../known-options';
 import { readable } from '../message';
+import { native } from '../native';
 import type { ResolvedConnectionConfig } from './config';
+import type { ConnectionEvent, ConnectionFacts } from './event';
 import { failureOf, meaningOf } from './failures';
 import { Handlers } from './handlers';
 import { Journal } from './journal';
 import { ConnectionMetricsTracker, type ConnectionFigures } from './metrics';
-import {
-  ConnectionHealth,
-  ConnectionState,
-  type ConnectionEvent,
-  type ConnectionHealthCheck,
-  type ConnectionStatus,
-} from './state';
+import { shownUrl } from './redaction';
+import { ConnectionHealth, ConnectionState, type ConnectionHealthCheck, type ConnectionStatus } from './state';
 
 /** What an event may carry. */
 export interface ConnectionEventOptions {
@@ -26,7 +26,7 @@ export interface ConnectionEventOptions {
 const EVENT: KnownOptions<ConnectionEventOptions> = { data: true, severity: true, message: true };
 
 /** What there is to tell of a connection: its state and health, its events and its figures. */
-export abstract class ConnectionLife extends Emitter {
+export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
   /** A UUID. */
   readonly connectionId: string = crypto().randomUUID();
   /** The options in force. */
@@ -107,7 +107,7 @@ export abstract class ConnectionLife extends Emitter {
   emitEvent(eventType: string, options: ConnectionEventOptions = {}): void {
     checkOptions('options', options, EVENT);
     const { data, severity = 'info', message } = options;
-    const event: ConnectionEvent = {
+    const event = {
       eventId: crypto().randomUUID(),
       connectionId: this.connectionId,
       eventType,
@@ -115,9 +115,29 @@ export abstract class ConnectionLife extends Emitter {
       ...(data && { data }),
       severity,
       ...(message !== undefined && { message }),
-    };
+    } as ConnectionEvent;
     this.journal.event(event);
     this.#onEvent.tell(event);
+  }
+
+  /** @internal What printing it shows: nothing of its insides, and no credential. */
+  protected get shown(): object {
+    const { name, url } = this.config;
+    const { totalRequests, errorCount } = this.#tracker.status().metrics;
+    return {
+      name,
+      ...(url !== undefined && { url: shownUrl(url) }),
+      state: this.#state,
+      health: this.#health,
+      requests: totalRequests,
+      errors: errorCount,
+      ...(this.#lastError !== undefined && { lastError: this.#lastError }),
+    };
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `${this.constructor.name} ${inspect(this.shown, options)}`;
   }
 
   /** @internal The state now. */
@@ -156,17 +176,27 @@ export abstract class ConnectionLife extends Emitter {
     if (!meaning) return;
     if (meaning === 'authentication_failed') {
       this.#authenticated = false;
-      this.journal.audit('authentication', 'failure');
+      this.journal.audit('authentication', 'failure', error);
     }
     this.emitEvent(meaning, { severity: 'error', message: failure.message, data });
+  }
+
+  /** @internal The circuit breaker let a call go no further. */
+  protected heldBack({ message, breaker, retryAfterMs, retryAt }: CircuitBreakerError, context: string): void {
+    const isKnown = retryAfterMs !== undefined;
+    const told = isKnown ? `${message} until ${retryAt.toISOString()}` : message;
+    this.#lastError = told;
+    this.#updatedAt = Date.now();
+    const data = { context, breaker, ...(isKnown && { retry_at: retryAt.getTime() }) };
+    this.emitEvent('circuit_breaker_refused', { severity: 'warning', message: told, data });
   }
 
   /** @internal An answer said that we are not who we should be. */
   protected refused(status: number): void {
     this.#authenticated = false;
-    this.journal.audit('authentication', 'failure');
-    const message = `the server answered ${status}`;
-    this.emitEvent('authentication_failed', { severity: 'error', message, data: { status } });
+    const error = dress(native.httpRejected(status)) as MoorlineError;
+    this.journal.audit('authentication', 'failure', error);
+    this.emitEvent('authentication_failed', { severity: 'error', message: error.message, data: { status } });
   }
 
   /** @internal The connection is not open any more, if it was. */
@@ -176,15 +206,17 @@ export abstract class ConnectionLife extends Emitter {
     this.tell('close');
   }
 
-  /** @internal Changes the state. */
-  protected enter(state: ConnectionState): void {
+  /** @internal Changes the state; `error` is why, where it was an error. */
+  protected enter(state: ConnectionState, error?: unknown): void {
     const before = this.#state;
     if (state === before) return;
     this.#state = state;
     this.#tracker.enter(state);
     this.#updatedAt = Date.now();
-    this.emitEvent('state_changed', { data: { old_state: before, new_state: state } });
-    this.tell('state', () => ({ from: before, to: state }));
+    const reason = error === undefined ? undefined : failureOf(error).message;
+    const data = { old_state: before, new_state: state, ...(reason !== undefined && { reason }) };
+    this.emitEvent('state_changed', { data, message: reason });
+    this.tell('state', () => ({ from: before, to: state, ...(reason !== undefined && { reason }) }));
     this.#onState.tell(state, before);
   }
 

@@ -1,7 +1,10 @@
+import { inspect, type InspectOptions } from 'node:util';
+
 import { crypto } from '../builtins';
-import { invalidType, outOfRange } from '../invalid';
+import { invalidType, outOfRange, wrongType } from '../invalid';
 import { checkOptions } from '../known-options';
 import type { BaseConnection } from './base';
+import type { ConnectionEvent } from './event';
 import { failedCheck, failureOf } from './failures';
 import { Handlers } from './handlers';
 import { PeriodicCheck } from './periodic';
@@ -10,7 +13,6 @@ import { Single } from './single';
 import {
   ConnectionHealth,
   ConnectionState,
-  type ConnectionEvent,
   type ConnectionHealthCheck,
   type ConnectionInfo,
   type ConnectionType,
@@ -67,6 +69,8 @@ export class ConnectionManager {
 
   /** Adds a connection. One that is here already stays where it is. */
   addConnection(connection: BaseConnection, group = 'default'): void {
+    if (typeof (connection as Partial<BaseConnection> | undefined)?.onEvent !== 'function')
+      throw wrongType('connection', 'a connection', connection);
     if (this.#members.has(connection.connectionId)) return;
     const unsubscribe = connection.onEvent((event) => this.#heard(event));
     const recovering = new Single<boolean>();
@@ -187,6 +191,11 @@ export class ConnectionManager {
       groups: Object.fromEntries(groups),
       errorRate: info.totalRequests === 0 ? 0 : (info.totalErrors / info.totalRequests) * 100,
     };
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `${this.constructor.name} ${inspect(this.getStatistics(), options)}`;
   }
 
   /** With a `signal`, which ends it, nobody waits for it. */

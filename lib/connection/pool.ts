@@ -13,7 +13,7 @@ import { isAborted } from '../signals';
 import { native, type Handle, type ObjectPool } from '../native';
 import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from './config';
 import { closedFailure } from './failures';
-import { close, isAlive, isOpen, looksUsable, open } from './pooled';
+import { close, isAlive, isOpen, looksUsable, open, type PoolFacts } from './pooled';
 import { Single } from './single';
 import { repeat } from './waiting';
 
@@ -91,7 +91,7 @@ type Options = Record<
  * Emits `acquire`, `release`, `create`, `destroy`, `timeout`, `leak`, `drain`, `close` and, for what nobody waits for,
  * `error`.
  */
-export class ConnectionPool<T> extends Emitter {
+export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   readonly #factory: PoolFactory<T>;
   readonly #connection: ConnectionConfig;
   readonly #given: PoolConfig;

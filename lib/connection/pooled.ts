@@ -1,3 +1,4 @@
+import type { MoorlineError } from '../error';
 import { ConnectionState } from './state';
 import { after } from './waiting';
 
@@ -9,6 +10,17 @@ interface Pooled {
   healthCheck?: () => unknown;
   state?: unknown;
 }
+
+/** What the events of a pool of `T` carry. */
+export type PoolFacts<T> = {
+  acquire: { connection: T };
+  release: { connection: T };
+  create: { connection: T };
+  destroy: { connection: T };
+  timeout: { error: MoorlineError };
+  leak: { connection: T; heldMs: number; stack: string };
+  error: { error: unknown };
+};
 
 /** States of a connection in which it cannot be lent. */
 const UNUSABLE: readonly unknown[] = [

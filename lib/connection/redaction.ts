@@ -15,7 +15,8 @@ export function redacted<Config extends NamedConnectionConfig>(config: Config): 
 }
 
 function shown(config: NamedConnectionConfig): Record<string, unknown> {
-  const headers = Object.entries(config.customHeaders).map(([name, value]) => [
+  const { customHeaders } = config;
+  const headers = Object.entries(customHeaders).map(([name, value]) => [
     name,
     native.isHarmlessHeader(name) ? value : HIDDEN,
   ]);
@@ -25,7 +26,7 @@ function shown(config: NamedConnectionConfig): Record<string, unknown> {
     url: shownUrl(config.url),
     fallbackUrl: shownUrl(config.fallbackUrl),
     proxy: config.proxy === 'environment' ? config.proxy : shownUrl(config.proxy),
-    customHeaders: Object.fromEntries(headers) as Record<string, string>,
+    customHeaders: typeof customHeaders === 'function' ? customHeaders : Object.fromEntries(headers),
     customOptions: hide(config.customOptions),
     tls: config.tls && { ...config.tls, ...hide(secretsOf(config.tls)) },
   };

@@ -2,12 +2,14 @@ import { call } from '../call';
 import { MoorlineError } from '../error';
 import { log } from '../logger';
 import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse';
+import { withoutLogin } from '../http-url';
 import { EventStreamCursor, type EventStreamCursorOptions } from '../sse-cursor';
 import { Deliveries } from '../sse-deliveries';
 import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
-import { LastingConnection, type Line, type LineListener, type MessageOptions } from './lasting';
+import { commonHeaders } from './headers';
+import { LastingConnection, type MessageOptions } from './lasting';
+import type { Line, LineListener } from './line';
 import { ConnectionType } from './state';
-import { traceHeaders } from './trace';
 import { transportOptions } from './transport';
 
 /** @internal */
@@ -60,15 +62,24 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
     return retryFrom ?? (this.last as StreamLine | undefined)?.stream.lastEventId ?? this.#position ?? '';
   }
 
+  /** Where the stream that is open, or was last, comes from: after redirects, without user and password; empty before. */
+  get url(): string {
+    return withoutLogin((this.last as StreamLine | undefined)?.stream.url ?? '');
+  }
+
   /**
    * The next event; `null` when the connection has ended, or ends first, or nothing comes in time. With a cursor it says
    * that the events which `receive` gave before were handled.
    */
-  override receive(options?: MessageOptions): Promise<any> {
+  override receive(options?: MessageOptions): Promise<SSEEvent | null> {
     return this.#progress ? this.#receive(this.#progress, options) : super.receive(options);
   }
 
-  /** The events one after the other, through losses and reconnections, until `disconnect` or until it gives up. */
+  /**
+   * The events one after the other, through losses and reconnections. It ends with `disconnect`, with status 204, and where
+   * the server's end of the stream is not followed by another; it rejects with the reason when the connection was never
+   * opened, or is given up.
+   */
   override [Symbol.asyncIterator](): AsyncGenerator<SSEEvent, void, undefined> {
     const events = super[Symbol.asyncIterator]();
     return this.#progress ? acknowledged(events) : events;
@@ -123,7 +134,8 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
     listener: LineListener<SSEEvent>,
   ): Promise<StreamLine> {
     this.#isClosed = false;
-    const { timeout, keepAlive, customHeaders } = this.config;
+    const { timeout, keepAlive } = this.config;
+    const headers = await commonHeaders(this.config, [signal]);
     const lastEventId = await this.#resumeFrom(signal);
     const { deliveries } = this.#progress ?? {};
     const repeats = deliveries?.retryFrom !== undefined;
@@ -131,7 +143,7 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
     const stream = new EventStreamTransport(
       {
         url,
-        headers: { ...customHeaders, ...traceHeaders() },
+        headers,
         connectTimeoutMs: timeout,
         timeoutMs: timeout,
         idleTimeoutMs: keepAlive,
@@ -140,7 +152,8 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
       },
       {
         onEvents: (events) => listener.arrived(events),
-        onClose: (closed) => listener.lost(lossOf(closed, stream.retryMs), closed.stopped),
+        onClose: (closed) =>
+          listener.lost(lossOf(closed, stream.retryMs), { final: closed.stopped, finished: !closed.error }),
       },
     );
     await stream.connect(signal);
@@ -171,7 +184,7 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
 
   async #receive({ received }: Progress, options?: MessageOptions): Promise<SSEEvent | null> {
     for (const event of received.splice(0)) event.ack();
-    const event = (await super.receive(options)) as SSEEvent | null;
+    const event = await super.receive(options);
     if (event) received.push(event);
     return event;
   }

@@ -113,19 +113,6 @@ export interface ConnectionStatus {
   isAuthenticated: boolean;
 }
 
-/** Something that happened to a connection. */
-export interface ConnectionEvent {
-  eventId: string;
-  connectionId: string;
-  /** `state_changed`, `connection_lost`, …, or a word of your own. */
-  eventType: string;
-  /** Milliseconds since the epoch. */
-  timestamp: number;
-  data?: Record<string, unknown>;
-  severity?: 'info' | 'warning' | 'error';
-  message?: string;
-}
-
 /** What a health check of a connection found. */
 export interface ConnectionHealthCheck {
   connectionId: string;

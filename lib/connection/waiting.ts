@@ -1,4 +1,4 @@
-import { onAbort } from '../signals';
+import { isAborted, onAbort, reasonOf } from '../signals';
 import { startTimer } from '../timer';
 
 /** Calls `ring` after a time; `Infinity` is never. Gives the function that prevents it. */
@@ -44,14 +44,17 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** What `ask` gives within `ms`, unless `life` ends first: then its reason. The signal of `ask` is aborted by both. */
+/**
+ * What `ask` gives within `ms`, else the error of `late`, unless one of `lives` ends first: then its reason. All of them
+ * abort the signal of `ask`.
+ */
 export async function within<T>(
   ms: number,
-  life: AbortSignal,
+  lives: readonly AbortSignal[],
   ask: (signal: AbortSignal) => T | PromiseLike<T>,
-  late = `The connection was not open within ${ms} ms`,
+  late?: () => Error,
 ): Promise<T> {
-  life.throwIfAborted();
+  for (const life of lives) if (isAborted(life)) throw reasonOf(life);
   const controller = new AbortController();
   let settle = () => {};
   try {
@@ -60,11 +63,11 @@ export async function within<T>(
         reject(reason);
         controller.abort(reason);
       };
-      const stop = after(ms, () => end(new Error(late)));
-      const deafen = onAbort(life, () => end(life.reason));
+      const stop = late ? after(ms, () => end(late())) : () => undefined;
+      const deafen = lives.map((life) => onAbort(life, () => end(reasonOf(life))));
       settle = () => {
         stop();
-        deafen();
+        for (const stopHearing of deafen) stopHearing();
       };
       Promise.resolve(ask(controller.signal)).then(resolve, reject);
     });

@@ -1,13 +1,15 @@
 import { MoorlineError } from '../error';
 import { bodyOf } from '../http-body';
 import { headerPairs } from '../http-headers';
-import { wrongType } from '../invalid';
+import { invalidType, wrongType } from '../invalid';
 import { native } from '../native';
 import { SocketTransport, type SocketClosed } from '../websocket';
+import { builtIn } from './adopted';
 import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
-import { LastingConnection, type Line, type LineListener } from './lasting';
+import { commonHeaders } from './headers';
+import { LastingConnection } from './lasting';
+import type { Line, LineListener } from './line';
 import { ConnectionType } from './state';
-import { traceHeaders } from './trace';
 import { transportOptions } from './transport';
 
 /** @internal */
@@ -19,20 +21,47 @@ interface SocketLine extends Line {
  * A WebSocket to a server, brought back when it is lost.
  *
  * `send` takes text and bytes as they are and anything else as JSON; `receive` gives JSON parsed, other text as
- * `{ text }` and binary messages as a `Buffer`. Pings are sent every `keepAlive` milliseconds, and answered, by a native
+ * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is given as it came. Pings are
+ * sent every `keepAlive` milliseconds, and answered, by a native
  * thread: a busy event loop does not make the other side give up.
  */
 export class WebSocketConnection extends LastingConnection<string | Buffer, any> {
+  readonly #parses: boolean;
+  /** What the close frame of the running `disconnect` says. */
+  #closeFrame: [code?: number, reason?: string] = [];
+  #closings = 0;
+
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.WEBSOCKET);
     requireUrl(this.config, 'WebSocket');
-    checkCustomOptions(this, WebSocketConnection, this.config.customOptions, { protocols: true });
+    const { customOptions } = this.config;
+    checkCustomOptions(this, WebSocketConnection, customOptions, { protocols: true, parse: true });
+    const { parse = true } = customOptions;
+    if (typeof parse !== 'boolean') throw invalidType('options.customOptions.parse', 'a boolean', parse);
+    this.#parses = parse;
   }
 
   /** The sub-protocol that the server chose, or an empty string. */
   get protocol(): string {
     return (this.last as SocketLine | undefined)?.socket.protocol ?? '';
+  }
+
+  /**
+   * Closes it. What waits for a message gets `null`; what had come before can still be received. The server is told `code`
+   * (1000, or from 3000 to 4999; default 1000) and `reason` (at most 123 bytes; default none).
+   *
+   * Rejects, and leaves it open, for a code or a reason that cannot be sent.
+   */
+  override async disconnect(code = 1000, reason = ''): Promise<boolean> {
+    native.websocketCheckClose(code, reason);
+    // Who hears that it is being closed may ask for that again.
+    if (this.#closings++ === 0) this.#closeFrame = [code, reason];
+    try {
+      return await super.disconnect();
+    } finally {
+      if (--this.#closings === 0) this.#closeFrame = [];
+    }
   }
 
   /** Sends a message: true when it is written to the socket, which may mean waiting for room. */
@@ -60,7 +89,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
   }
 
   protected override parse(message: string | Buffer): unknown {
-    if (typeof message !== 'string') return message;
+    if (typeof message !== 'string' || !this.#parses) return message;
     try {
       return JSON.parse(message) as unknown;
     } catch {
@@ -86,12 +115,13 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
     signal: AbortSignal,
     listener: LineListener<string | Buffer>,
   ): Promise<SocketLine> {
-    const { compression, timeout, keepAlive, healthCheckTimeout, customHeaders, customOptions } = this.config;
+    const { compression, timeout, keepAlive, healthCheckTimeout, customOptions } = this.config;
+    const headers = await commonHeaders(this.config, [signal]);
     const socket = new SocketTransport(
       {
         url,
         compression,
-        headers: Object.fromEntries(headerPairs({ ...customHeaders, ...traceHeaders() })),
+        headers: Object.fromEntries(headerPairs(headers)),
         connectTimeoutMs: timeout,
         sendTimeoutMs: timeout,
         pingIntervalMs: keepAlive,
@@ -103,8 +133,10 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
       {
         onMessages: (messages) => listener.arrived(messages),
         onClose: (closed) => {
-          const byUs = closed.error?.kind === 'protocol';
-          listener.lost(lossOf(closed), native.connectionClosedForGood(closed.code, byUs));
+          const { code, error } = closed;
+          const finished = !error && native.connectionEndedProperly(code);
+          const final = native.connectionClosedForGood(code, error?.kind === 'protocol');
+          listener.lost(lossOf(closed), { final, finished });
         },
       },
     );
@@ -114,10 +146,12 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
       pause: () => socket.pause(),
       resume: () => socket.resume(),
       keep: (alive) => (alive ? socket.ref() : socket.unref()),
-      close: () => socket.close(),
+      close: () => socket.close(...this.#closeFrame),
     };
   }
 }
+
+builtIn(WebSocketConnection.prototype.disconnect);
 
 function encode(data: unknown): string | Uint8Array {
   if (data === null) return 'null';

@@ -23,7 +23,8 @@ export function errorsPage(typings) {
   return `# Errors
 
 A programmer's mistake is a \`TypeError\` or \`RangeError\` with Node's own code (\`ERR_INVALID_ARG_TYPE\`,
-\`ERR_INVALID_ARG_VALUE\`, \`ERR_OUT_OF_RANGE\`) whose message begins with the option's path. Constructors and synchronous
+\`ERR_INVALID_ARG_VALUE\`, \`ERR_OUT_OF_RANGE\`) whose message begins with the option's path, or
+\`ERR_INVALID_STATE\` for what an object cannot be asked (the \`data\` of a streamed answer). Constructors and synchronous
 methods throw it at once, asynchronous methods reject with it (\`run\` of a policy
 or a breaker throws it, when it is given no function). Everything that can go wrong at run time rejects with one of the classes below. Branch on \`kind\`; show \`message\`; log \`toJSON()\`.
 

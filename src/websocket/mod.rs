@@ -121,6 +121,20 @@ pub fn websocket_close(
     })
 }
 
+/// Refuses a close code, and a reason, that cannot be sent.
+#[napi(catch_unwind)]
+pub fn websocket_check_close(
+    env: Env,
+    code: Argument<f64>,
+    reason: Argument<String>,
+) -> Result<()> {
+    let (code, reason) = (code.named("code")?, reason.named("reason")?);
+    match read_close(code, &reason) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(throw(&env, &error)),
+    }
+}
+
 fn read_close(code: f64, reason: &str) -> Read<u16> {
     let whole = code as u16;
     if f64::from(whole) - code != 0.0 || !matches!(whole, 1000 | 3000..=4999) {

@@ -86,6 +86,12 @@ pub const fn is_final_close(code: u16, by_us: bool) -> bool {
     matches!((code, by_us), (1000 | 1008, _) | (1009, true))
 }
 
+/// Whether a WebSocket that was closed with `code` came to its proper end. A server that gives no code (1005) says nothing
+/// else.
+pub const fn is_proper_end(code: u16) -> bool {
+    matches!(code, 1000 | 1005)
+}
+
 /// An HTTP answer that counts as a failure, though it is what the caller gets in the end; `None` for every other.
 pub fn unhappy(status: u16, again: bool, retry_after: Option<Duration>) -> Option<Failure> {
     let passes = may_pass(u64::from(status));
@@ -184,6 +190,7 @@ mod tests {
         ] {
             assert_eq!(is_final_close(code, by_us), is_final, "{code} {by_us}");
         }
+        assert!(is_proper_end(1000) && is_proper_end(1005) && !is_proper_end(1008));
     }
 
     #[test]

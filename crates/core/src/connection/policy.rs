@@ -31,6 +31,8 @@ pub enum Purpose {
     Transport,
     /// Calls of a connection that a user has written.
     Hooks,
+    /// Opening it, where that is to be repeated.
+    Connect,
     /// Bringing back what was lost.
     Reconnection,
     /// Bringing back what is unhealthy, on behalf of a manager.
@@ -39,9 +41,10 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose by its name.
-    pub const NAMED: [(&'static str, Self); 4] = [
+    pub const NAMED: [(&'static str, Self); 5] = [
         ("transport", Self::Transport),
         ("hooks", Self::Hooks),
+        ("connect", Self::Connect),
         ("reconnection", Self::Reconnection),
         ("recovery", Self::Recovery),
     ];
@@ -53,6 +56,7 @@ impl ConnectionConfig {
         match purpose {
             Purpose::Transport => self.calls(Limit::Off),
             Purpose::Hooks => self.calls(self.timeout),
+            Purpose::Connect => retrying(self.retry(self.retry_count)),
             Purpose::Reconnection => retrying(self.reconnection()),
             // The attempt that finds it unhealthy still is the first.
             Purpose::Recovery => retrying(RetryPolicy {
@@ -182,6 +186,7 @@ mod tests {
             1
         );
         assert_eq!(retry(&config(&[]), Purpose::Recovery).max_retries, 2);
+        assert_eq!(retry(&config(&[]), Purpose::Connect).max_retries, 3);
     }
 
     #[test]

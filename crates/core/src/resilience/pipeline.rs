@@ -31,6 +31,19 @@ pub struct PipelineOptions {
     pub bulkhead: Option<BulkheadOptions>,
 }
 
+/// What may pass between the beginning of an attempt and the reading of its time.
+const SLACK: Duration = Duration::from_millis(50);
+
+impl PipelineOptions {
+    /// The option that bounded an attempt which was allowed so long: one that began late has what is left of the call.
+    pub fn limit_of(&self, allowed: Duration) -> &'static str {
+        match self.attempt_timeout.get() {
+            Some(attempt) if attempt <= allowed + SLACK => "attemptTimeoutMs",
+            _ => "timeoutMs",
+        }
+    }
+}
+
 /// What a breaker counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guards {

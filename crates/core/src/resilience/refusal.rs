@@ -48,7 +48,7 @@ impl Refusal {
             ),
             Self::DeadlinePassed => Failure::new(
                 Kind::Timeout,
-                "the deadline passed before an attempt could start",
+                "the deadline passed before an attempt could start (timeoutMs)",
             )
             .with_delivery(Delivery::None),
         }

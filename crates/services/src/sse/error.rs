@@ -67,11 +67,11 @@ pub(super) fn silent(after: Duration) -> Failure {
     let ms = after.as_millis();
     Failure::new(
         Kind::Timeout,
-        format!("nothing came for {ms} ms (idleTimeoutMs)"),
+        format!("nothing came for {ms} ms (keepAlive)"),
     )
     .with_delivery(Delivery::Answered)
     .with_retryable(true)
-    .with_detail("limit", "idleTimeoutMs")
+    .with_detail("limit", "keepAlive")
     .during(SERVICE, RECEIVE)
 }
 

@@ -29,6 +29,8 @@ pub struct EventStreamClient {
 
 /// An open stream. When it is dropped it is closed.
 pub struct EventStream {
+    /// Where it comes from, where a redirect led there.
+    pub url: Option<String>,
     inbox: Arc<Inbox<Texts, Closed>>,
     close: CancellationToken,
 }
@@ -58,6 +60,7 @@ impl EventStreamClient {
         if !is_stream(&answer) {
             return Err(refused(answer.status, &answer.headers));
         }
+        let url = answer.url.as_ref().map(ToString::to_string);
         let AnswerBody::Coming(coming) = answer.body else {
             let failure = Failure::new(Kind::Internal, "a streamed answer came whole");
             return Err(failure.during(SERVICE, CONNECT));
@@ -79,7 +82,7 @@ impl EventStreamClient {
                 () = driver.run() => {}
             }
         });
-        Ok(EventStream { inbox, close })
+        Ok(EventStream { url, inbox, close })
     }
 }
 

@@ -98,7 +98,7 @@ fn lost_during_handshake(error: &io::Error) -> Failure {
 pub(super) fn handshake_timed_out(after: Duration) -> Failure {
     Failure::new(
         Kind::Timeout,
-        format!("no connection within {} ms", after.as_millis()),
+        format!("no connection within {} ms (timeout)", after.as_millis()),
     )
     .with_delivery(Delivery::None)
     .with_retryable(true)
@@ -127,7 +127,10 @@ pub(super) fn ended() -> Failure {
 pub(super) fn silent(after: Duration) -> Failure {
     Failure::new(
         Kind::Disconnected,
-        format!("nothing came within {} ms of a ping", after.as_millis()),
+        format!(
+            "nothing came within {} ms of a ping (healthCheckTimeout)",
+            after.as_millis()
+        ),
     )
     .with_code("ETIMEDOUT")
     .during(SERVICE, "receive")
@@ -165,7 +168,7 @@ pub(super) fn send_timed_out(after: Duration, delivery: Delivery) -> Failure {
     Failure::new(
         Kind::Timeout,
         format!(
-            "the message was not written within {} ms",
+            "the message was not written within {} ms (timeout)",
             after.as_millis()
         ),
     )

@@ -1,0 +1,35 @@
+import { wrongType } from '../invalid';
+import { isPlainObject } from '../known-options';
+import type { CustomHeaders, ResolvedConnectionConfig } from './config';
+import { lateFailure } from './failures';
+import { traceHeaders } from './trace';
+import { within } from './waiting';
+
+const PATH = 'options.customHeaders';
+
+/**
+ * The headers that go with a request or a handshake now: `customHeaders`, asked for anew where they are a function, and the
+ * caller's trace. What the function throws comes out as it is; each of `lives` ends the wait for it.
+ */
+export function commonHeaders(
+  config: Readonly<ResolvedConnectionConfig>,
+  lives: readonly AbortSignal[],
+): Record<string, string> | Promise<Record<string, string>> {
+  const { customHeaders } = config;
+  if (typeof customHeaders === 'function') return ask(customHeaders, config, lives);
+  return { ...customHeaders, ...traceHeaders() };
+}
+
+async function ask(
+  customHeaders: Extract<CustomHeaders, (...facts: never) => unknown>,
+  { timeout, connectionType }: Readonly<ResolvedConnectionConfig>,
+  lives: readonly AbortSignal[],
+): Promise<Record<string, string>> {
+  const late = () => lateFailure('timeout', timeout, connectionType, 'customHeaders');
+  const given: unknown = await within(timeout, lives, (signal) => customHeaders({ signal }), late);
+  if (!isPlainObject(given)) throw wrongType(`what ${PATH} gives`, 'a plain object', given);
+  for (const [name, value] of Object.entries(given)) {
+    if (typeof value !== 'string') throw wrongType(`${PATH}.${JSON.stringify(name)}`, 'a string', value);
+  }
+  return { ...(given as Record<string, string>), ...traceHeaders() };
+}

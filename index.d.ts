@@ -127,12 +127,16 @@ declare class Emitter extends EventEmitter<EventMap> {
 /**
  * Says how something is doing. What it returns, or resolves with, is judged:
  *
- * - an object with `healthy`, `isHealthy` or `status` by those, the worst of them counting (`status` is a word
- *   such as `'degraded'`, a boolean or an HTTP status code); its `error` and `metadata` are kept with the result;
  * - something with a `healthCheck()` of its own, such as a pool or a connection, by what that says;
+ * - an error, and a promise's result that was `rejected`, is unhealthy, with its message and its causes;
+ * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode` by those, the worst of them counting
+ *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code); one with none of them, but with an `error`,
+ *   is unhealthy. Its `error` and `metadata` are kept with the result;
+ * - a list or a plain object that says none of that by its members, the worst of them counting: `Promise.allSettled`,
+ *   `{ db: { status: 'down' } }`;
  * - anything else by being truthy, as the `'PONG'` of Redis is.
  *
- * An error is a result too: unhealthy. The signal is aborted when the check has timed out.
+ * What it throws is unhealthy. The signal is aborted when the check has timed out.
  */
 export type HealthCheckFunction = (options: { signal: AbortSignal }) => unknown;
 /** How a check, or the whole, is doing. `degraded` works, with a complaint. */
@@ -362,13 +366,15 @@ export declare const RecoveryStrategy: Readonly<{
 export type RecoveryStrategy = (typeof RecoveryStrategy)[keyof typeof RecoveryStrategy];
 /** The figures in a {@link ConnectionStatus}. */
 export interface ConnectionMetrics {
-  /** Mean over the last requests, in milliseconds. */
+  /** Mean over the last attempts, in milliseconds. */
   responseTime: number;
+  /** Mean over the last requests with all their attempts and the waiting between them, in milliseconds. */
+  requestTime: number;
   /** Requests a second, over the last minute. */
   throughput: number;
-  /** Of the last request, in milliseconds. */
+  /** Of the last attempt, in milliseconds. */
   latency: number;
-  /** Bytes a second in both directions, over the last minute. */
+  /** Bytes a second of the messages of a WebSocket or event stream, in both directions, over the last minute; 0 for HTTP. */
   bandwidth: number;
   /** Percent of the last requests that failed. */
   errorRate: number;
@@ -377,6 +383,8 @@ export interface ConnectionMetrics {
   successCount: number;
   errorCount: number;
   totalRequests: number;
+  /** A request that was repeated made several attempts. */
+  totalAttempts: number;
   /** When the last request began, in milliseconds since the epoch. */
   lastRequestTime?: number;
   /** When the last request ended, in milliseconds since the epoch. */
@@ -455,12 +463,13 @@ export interface ConnectionInfo {
   healthyConnections: number;
   degradedConnections: number;
   unhealthyConnections: number;
-  /** Those whose health is not known. */
+  /** Those whose health is not known: nothing has checked them yet. */
   errorConnections: number;
   /** Milliseconds. */
   averageResponseTime: number;
   totalRequests: number;
   totalErrors: number;
+  /** The worst of those whose health is known; `unknown` while none is. */
   overallHealth: ConnectionHealth;
   /** Milliseconds since the epoch. */
   lastUpdated: number;
@@ -607,7 +616,7 @@ export interface ConnectionFigures {
   errorCount: number;
   /** Percent of the last requests that failed. */
   errorRate: number;
-  /** Mean over the last requests, in milliseconds. */
+  /** Mean over the last attempts, in milliseconds. */
   averageResponseTime: number;
   /** Requests a second, over the last 60 seconds. */
   throughput: number;
@@ -617,6 +626,10 @@ export interface ConnectionFigures {
 /** Everything a {@link ConnectionMetricsTracker} knows. */
 export interface ConnectionMetricsSummary extends ConnectionFigures {
   successCount: number;
+  /** Attempts since the beginning: a request that was repeated made several. */
+  attemptCount: number;
+  /** Mean over the last requests with all their attempts and the waiting between them, in milliseconds. */
+  averageRequestTime: number;
   /** Failures since the last success. */
   consecutiveErrors: number;
   /** Failures by type; those without one are `other`. */
@@ -639,10 +652,10 @@ export declare class ConnectionMetricsTracker {
    * @param responseTimeMs how long it took.
    * @param success whether it succeeded.
    * @param errorType what kind of failure it was; 100 kinds are told apart.
-   * @param bytes how much it moved in both directions.
+   * @param bytes how much it moved in both directions. It counts as a request with one attempt.
    */
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void;
-  /** Mean over the last requests, in milliseconds. */
+  /** Mean over the last attempts, in milliseconds. */
   averageResponseTime(): number;
   /** Percent of the last requests that failed. */
   errorRate(): number;
@@ -1185,6 +1198,13 @@ export declare class SSEConnectionPool extends ConnectionPool<SSEConnection> {
   /** As {@link WebSocketConnectionPool}. */
   constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
 }
+/**
+ * What tells the time, in milliseconds: `Date` and `performance` do. For tests with fake timers, which the addon does not
+ * see.
+ */
+export interface Clock {
+  now(): number;
+}
 type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
 export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;
@@ -1307,6 +1327,14 @@ export interface BreakerOptions {
    */
   failureWeight?: ((error: unknown) => number) | undefined;
 }
+/** Options of a {@link CircuitBreaker} of its own. */
+export interface CircuitBreakerOptions extends BreakerOptions {
+  /**
+   * What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
+   * should have one clock.
+   */
+  clock?: Clock | undefined;
+}
 /**
  * A circuit breaker around functions: after a few failures it refuses calls for a while instead of waiting for
  * what does not answer, and then finds out with a few probes.
@@ -1318,7 +1346,7 @@ export declare class CircuitBreaker extends Emitter {
   #private;
   /** Its name. */
   readonly name: string;
-  constructor(name: string, options?: BreakerOptions);
+  constructor(name: string, options?: CircuitBreakerOptions);
   /** The state of every breaker of the process, those of moorline's own services included. */
   static all(): CircuitSnapshot[];
   /**
@@ -1424,6 +1452,8 @@ export interface PolicyOptions {
     | undefined;
   rateLimit?: false | RateLimitOptions | undefined;
   bulkhead?: boolean | BulkheadOptions | undefined;
+  /** What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. */
+  clock?: Clock | undefined;
 }
 /**
  * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:

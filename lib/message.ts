@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 
 const SAYS_NOTHING = 'an error that says nothing of itself';
 
@@ -20,9 +20,41 @@ export function readable(thrown: unknown): unknown {
  */
 export function messageOf(thrown: unknown): string {
   try {
-    if (!(thrown instanceof Error)) return typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 0 });
-    return String(thrown.message || (thrown as NodeJS.ErrnoException).code || thrown.name);
+    if (isError(thrown)) return String(thrown.message || (thrown as NodeJS.ErrnoException).code || thrown.name);
+    return typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 0 });
   } catch {
     return SAYS_NOTHING;
   }
+}
+
+/** So many causes, and members of an AggregateError, are told of. */
+const TOLD_CAUSES = 4;
+
+/** The same with what it was caused by: `fetch failed: connect ECONNREFUSED 127.0.0.1:9`. */
+export function reasonOf(thrown: unknown): string {
+  const said: string[] = [];
+  let error = thrown;
+  for (let depth = 0; depth <= TOLD_CAUSES && error !== undefined; depth++) {
+    const message = messageOf(error);
+    // Many repeat what their cause says.
+    if (!said.some((before) => before.includes(message))) said.push(message);
+    const { cause, errors } = causesOf(error);
+    if (errors.length > 0) said.push(errors.slice(0, TOLD_CAUSES).map(messageOf).join('; '));
+    error = cause;
+  }
+  return said.join(': ');
+}
+
+function causesOf(error: unknown): { cause: unknown; errors: readonly unknown[] } {
+  try {
+    const { cause, errors } = error as { cause?: unknown; errors?: unknown };
+    return { cause: cause ?? undefined, errors: Array.isArray(errors) ? errors : [] };
+  } catch {
+    return { cause: undefined, errors: [] };
+  }
+}
+
+/** Whether it is an error, of this realm or of another. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value);
 }

@@ -11,6 +11,7 @@ import {
   type StateChange,
 } from './breaker';
 import { CALL, type CallOptions } from './call';
+import { checkClock, toldBy, type Clock } from './clock';
 import { Emitter } from './events';
 import { Guard, type Guarded } from './guard';
 import { wrongType } from './invalid';
@@ -87,6 +88,8 @@ export interface PolicyOptions {
   breaker?: boolean | (BreakerOptions & { counts?: 'attempts' | 'calls' | undefined }) | undefined;
   rateLimit?: false | RateLimitOptions | undefined;
   bulkhead?: boolean | BulkheadOptions | undefined;
+  /** What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. */
+  clock?: Clock | undefined;
 }
 
 /**
@@ -106,7 +109,7 @@ export class Policy extends Emitter {
   readonly #options: Record<string, unknown>;
 
   constructor(options: PolicyOptions = {}) {
-    const { data, rules } = split(options);
+    const { data, rules, clock } = split(options);
     const policy = native.policyCreate(data);
     const description = describe(policy);
     super('resilience', description.name);
@@ -115,6 +118,7 @@ export class Policy extends Emitter {
     this.#options = description.options;
     this.#guard = new Guard(policy, description.attemptMs, {
       ...rules,
+      time: toldBy(policy, clock),
       onRetry: (facts) => this.tell('retry', () => facts),
       onTimeout: (facts) => this.tell('timeout', () => facts),
     });
@@ -161,10 +165,12 @@ export class Policy extends Emitter {
 /** Functions and error classes stay here; the rest is for the addon to judge. */
 function split(options: PolicyOptions) {
   if (!isObject(options)) throw wrongType('options', 'an object', options);
-  const { retry, breaker, ...data } = options;
+  const { retry, breaker, clock, ...data } = options;
+  checkClock(clock);
   const { retryableExceptions, ...retryData } = isObject(retry) ? retry : {};
   const guarding = splitBreaker('options.breaker', isObject(breaker) ? breaker : {});
   return {
+    clock,
     rules: {
       ...guarding.rules,
       retryableExceptions: readMatchers('options.retry.retryableExceptions', retryableExceptions),

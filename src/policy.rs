@@ -40,7 +40,7 @@ pub fn policy_create(env: Env, options: Given) -> Result<Handle<Policy>> {
         let name = options.text("name")?.unwrap_or_default();
         Ok((name.to_owned(), config::pipeline(options)?))
     })?;
-    Ok(Handle::new(Policy::new(&name, &policy)))
+    Ok(Handle::new(Policy::new(&name, &policy).published(&name)))
 }
 
 /// A policy that is only a breaker: no timeouts, no retries.
@@ -67,6 +67,12 @@ pub fn policy_describe(policy: Handle<Policy>) -> String {
     policy.describe().to_string()
 }
 
+/// From now on it is `ms` after the first time that this was called: the clock is the caller's.
+#[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, ms: number")]
+pub fn policy_set_time(policy: Handle<Policy>, ms: f64) {
+    policy.clock.set(ms);
+}
+
 /// What the last call that could not go was told, as JSON.
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>")]
 pub fn policy_step(policy: Handle<Policy>) -> String {
@@ -79,9 +85,10 @@ pub fn policy_attempt_ms(policy: Handle<Policy>, id: u32) -> f64 {
     policy.attempt_left(id).map_or(-1.0, ms)
 }
 
-/// The record of an attempt that took too long.
+/// Counts an attempt that took too long, and gives its record.
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, afterMs: number")]
 pub fn policy_timed_out(policy: Handle<Policy>, after_ms: f64) -> String {
+    policy.time_out();
     let message = format!("the attempt was not over within {after_ms} ms");
     let failure = Failure::new(Kind::Timeout, message).with_retryable(true);
     bridge::record(failure.during("resilience", policy.name().to_owned()))

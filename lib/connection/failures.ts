@@ -55,6 +55,11 @@ export class UnhappyAnswer extends MoorlineError {
     this.response = response;
   }
 
+  /** Whether it says that the service is unwell, as a circuit breaker has it. */
+  get blamesService(): boolean {
+    return native.policyWeight(this.kind, this.delivery, this.response.status) > 0;
+  }
+
   /** Throws one where the answer counts as a failure; `again` says whether the request may be sent twice. */
   static check(response: HTTPResponse, again: boolean): void {
     const { 'retry-after': after, 'retry-after-ms': afterMs } = response.headers as Record<string, string | undefined>;

@@ -7,7 +7,9 @@ import { joinUrl, urlText } from '../http-url';
 import { invalidValue, wrongType } from '../invalid';
 import { checkOptions, type KnownOptions } from '../known-options';
 import { native } from '../native';
+import { isAborted } from '../signals';
 import { isOpen } from './adopted';
+import type { Attempts } from './attempts';
 import { BaseConnection } from './base';
 import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
 import { Fallback } from './fallback';
@@ -78,13 +80,13 @@ export class HTTPConnection extends BaseConnection {
   override send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
   override send(data: unknown): Promise<boolean>;
   override async send(data: unknown): Promise<HTTPResponse | boolean | null> {
-    if (isRequest(data)) return this.guarded('send', () => this.#request(data), null);
-    return this.guarded('send', () => this.#post(data), false);
+    if (isRequest(data)) return this.guarded('send', (attempts) => this.#request(data, attempts), null);
+    return this.guarded('send', (attempts) => this.#post(data, attempts), false);
   }
 
   /** Whether the server took `data`. That we are not let in was told already; any other no is an error. */
-  async #post(data: unknown): Promise<boolean> {
-    const { ok, status } = await this.#request({ method: 'POST', body: data });
+  async #post(data: unknown, attempts: Attempts): Promise<boolean> {
+    const { ok, status } = await this.#request({ method: 'POST', body: data }, attempts);
     if (ok || native.httpRefusesCredentials(status)) return ok;
     throw dress(native.httpRejected(status));
   }
@@ -98,8 +100,8 @@ export class HTTPConnection extends BaseConnection {
   async request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse> {
     checkOptions('options', options, CALL);
     let thrown: { error: unknown } | undefined;
-    const call = () =>
-      this.#request(request, options?.signal).catch((error: unknown) => {
+    const call = (attempts: Attempts) =>
+      this.#request(request, attempts, options?.signal).catch((error: unknown) => {
         thrown = { error };
         throw error;
       });
@@ -118,11 +120,15 @@ export class HTTPConnection extends BaseConnection {
     const { life } = this;
     if (!(await isOpen(this)) || life.aborted) return null;
     // The request has the breaker around it, and may go to `fallbackUrl` when that is open.
-    return this.guarded('receive', () => this.receiveImpl(), null);
+    return this.guarded('receive', (attempts) => this.#receive(attempts), null);
   }
 
-  protected override async receiveImpl(): Promise<unknown> {
-    const response = await this.#request({ method: 'GET' });
+  protected override receiveImpl(): Promise<unknown> {
+    return this.#receive(this.beginCall());
+  }
+
+  async #receive(attempts: Attempts): Promise<unknown> {
+    const response = await this.#request({ method: 'GET' }, attempts);
     let data: unknown;
     try {
       data = response.data;
@@ -166,7 +172,7 @@ export class HTTPConnection extends BaseConnection {
     return { isHealthy: status < 500, status };
   }
 
-  async #request(request: ConnectionRequest, signal?: AbortSignal): Promise<HTTPResponse> {
+  async #request(request: ConnectionRequest, attempts: Attempts, signal?: AbortSignal): Promise<HTTPResponse> {
     if (request === undefined) throw wrongType('request', 'a plain object', request);
     checkOptions('request', request, REQUEST, ELSEWHERE);
     const { life } = this;
@@ -176,7 +182,7 @@ export class HTTPConnection extends BaseConnection {
     const attempt = async () => {
       letGo();
       try {
-        return await this.#attempt(request, life, signal);
+        return await this.#attempt(request, attempts, life, signal);
       } catch (error) {
         unhappy = error instanceof UnhappyAnswer ? error : undefined;
         throw error;
@@ -185,7 +191,10 @@ export class HTTPConnection extends BaseConnection {
     try {
       return await (this.#fallback.active ? attempt() : this.#reach(request, attempt, signal));
     } catch (error) {
-      if (error instanceof UnhappyAnswer) return error.response;
+      if (error instanceof UnhappyAnswer) {
+        attempts.isUnhappy = error.blamesService;
+        return error.response;
+      }
       letGo();
       throw error;
     }
@@ -209,15 +218,23 @@ export class HTTPConnection extends BaseConnection {
   }
 
   /** Sends it once. */
-  async #attempt(request: ConnectionRequest, life: AbortSignal, signal?: AbortSignal): Promise<HTTPResponse> {
+  async #attempt(
+    request: ConnectionRequest,
+    attempts: Attempts,
+    life: AbortSignal,
+    signal?: AbortSignal,
+  ): Promise<HTTPResponse> {
     // Nothing is sent any more for a call from before the last `disconnect`.
     life.throwIfAborted();
     const { timeoutMs = this.config.timeout, maxRedirects, url, headers, ...rest } = request;
     const sent = { ...rest, ...this.#address(url, headers), settings: { timeoutMs, maxRedirects } };
     let response: HTTPResponse;
+    attempts.begin();
     try {
       response = await this.#open().request(sent, { signal });
+      attempts.answered(response.status);
     } catch (error) {
+      attempts.failed(error instanceof MoorlineError && !life.aborted && !isAborted(signal));
       // Part of it may have been read already.
       if (error instanceof MoorlineError && isReadOnce(request.body)) Reflect.set(error, 'retryable', false);
       throw error;
@@ -230,14 +247,15 @@ export class HTTPConnection extends BaseConnection {
 
   #open(): HttpTransport {
     const { keepAlive, maxConnections, compression, timeout } = this.config;
-    this.#transport ??= new HttpTransport({
+    const options = {
       connectTimeoutMs: timeout,
       timeoutMs: timeout,
       keepAliveTimeoutMs: keepAlive,
       maxConnections,
       decompress: compression,
       ...transportOptions(this.config),
-    });
+    };
+    this.#transport ??= new HttpTransport(options, this.config.monitoring ? this.config.name : undefined);
     return this.#transport;
   }
 

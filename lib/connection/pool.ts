@@ -93,6 +93,7 @@ type Options = Record<
  */
 export class ConnectionPool<T> extends Emitter {
   readonly #factory: PoolFactory<T>;
+  readonly #name: string;
   readonly #connection: ConnectionConfig;
   readonly #given: PoolConfig;
   readonly #defaultSize: number;
@@ -122,11 +123,13 @@ export class ConnectionPool<T> extends Emitter {
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
   constructor(config: PoolConfig, factory: PoolFactory<T>, connectionConfig?: ConnectionConfig) {
-    super('pool', connectionConfig?.name ?? 'connections');
+    const name = connectionConfig?.name ?? 'connections';
+    super('pool', name);
     if (typeof factory !== 'function') throw invalidType('factory', 'a function', factory);
     const fallback = new ConnectionConfigManager().get('default');
     if (connectionConfig) resolveConfig(connectionConfig, connectionConfig.connectionType ?? 'external');
     this.#factory = factory;
+    this.#name = name;
     this.#connection = connectionConfig ?? fallback;
     this.#given = config;
     this.#defaultSize = connectionConfig?.maxConnections ?? fallback.maxConnections;
@@ -257,7 +260,8 @@ export class ConnectionPool<T> extends Emitter {
       const pool = self.deref();
       if (pool) pool.#heard(JSON.parse(told) as Told);
     };
-    this.#pool = native.objectPoolOpen(this.#given, this.#defaultSize, this.#production, hear);
+    const name = this.#connection.monitoring === false ? undefined : this.#name;
+    this.#pool = native.objectPoolOpen(this.#given, this.#defaultSize, this.#production, hear, name);
     return this.#pool;
   }
 

@@ -1,3 +1,4 @@
+import { isWell } from '../health-answer';
 import { ConnectionState } from './state';
 import { after } from './waiting';
 
@@ -50,8 +51,7 @@ export async function isAlive(pooled: unknown, timeoutMs: number): Promise<boole
   return inTime(timeoutMs, async () => {
     const healthCheck = method(pooled, 'healthCheck');
     if (!healthCheck) return saysOpen(pooled);
-    const said = await healthCheck();
-    return typeof said === 'object' && said !== null && 'isHealthy' in said ? Boolean(said.isHealthy) : Boolean(said);
+    return isWell(await healthCheck());
   });
 }
 

@@ -13,7 +13,7 @@ import { isAborted } from '../signals';
 import { native, type Handle, type ObjectPool } from '../native';
 import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from './config';
 import { closedFailure } from './failures';
-import { close, isAlive, isOpen, looksUsable, open } from './pooled';
+import { close, isAlive, isOpen, looksUsable, open, shownName } from './pooled';
 import { Single } from './single';
 import { repeat } from './waiting';
 
@@ -93,7 +93,6 @@ type Options = Record<
  */
 export class ConnectionPool<T> extends Emitter {
   readonly #factory: PoolFactory<T>;
-  readonly #name: string;
   readonly #connection: ConnectionConfig;
   readonly #given: PoolConfig;
   readonly #defaultSize: number;
@@ -123,13 +122,11 @@ export class ConnectionPool<T> extends Emitter {
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
   constructor(config: PoolConfig, factory: PoolFactory<T>, connectionConfig?: ConnectionConfig) {
-    const name = connectionConfig?.name ?? 'connections';
-    super('pool', name);
+    super('pool', connectionConfig?.name ?? 'connections');
     if (typeof factory !== 'function') throw invalidType('factory', 'a function', factory);
     const fallback = new ConnectionConfigManager().get('default');
     if (connectionConfig) resolveConfig(connectionConfig, connectionConfig.connectionType ?? 'external');
     this.#factory = factory;
-    this.#name = name;
     this.#connection = connectionConfig ?? fallback;
     this.#given = config;
     this.#defaultSize = connectionConfig?.maxConnections ?? fallback.maxConnections;
@@ -260,9 +257,8 @@ export class ConnectionPool<T> extends Emitter {
       const pool = self.deref();
       if (pool) pool.#heard(JSON.parse(told) as Told);
     };
-    const name = this.#connection.monitoring === false ? undefined : this.#name;
-    this.#pool = native.objectPoolOpen(this.#given, this.#defaultSize, this.#production, hear, name);
-    return this.#pool;
+    const [size, name] = [this.#defaultSize, shownName(this.#connection)];
+    return (this.#pool = native.objectPoolOpen(this.#given, size, this.#production, hear, name));
   }
 
   /** Waits for `minSize` connections, or for the first that cannot be made. */

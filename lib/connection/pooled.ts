@@ -1,4 +1,5 @@
 import { isWell } from '../health-answer';
+import type { ConnectionConfig } from './config';
 import { ConnectionState } from './state';
 import { after } from './waiting';
 
@@ -18,6 +19,11 @@ const UNUSABLE: readonly unknown[] = [
   ConnectionState.DISCONNECTING,
   ConnectionState.ERROR,
 ];
+
+/** The name that a pool is shown under in the metrics; nothing where its connections are not to be monitored. */
+export function shownName({ name, monitoring }: ConnectionConfig): string | undefined {
+  return monitoring === false ? undefined : (name ?? 'default');
+}
 
 /** Connects what can be connected; throws when that fails. */
 export async function open(pooled: unknown): Promise<void> {

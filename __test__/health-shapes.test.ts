@@ -4,7 +4,7 @@ import { afterEach, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { runInNewContext } from 'node:vm';
 
-import { ConnectionPool, HealthMonitor, resetHealthMonitor, type HealthStatus } from 'moorline';
+import { BaseConnection, ConnectionPool, HealthMonitor, resetHealthMonitor, type HealthStatus } from 'moorline';
 
 import { eventually } from './support/eventually';
 import { freePort } from './support/ports';
@@ -135,4 +135,22 @@ test('a pool judges the health checks of its connections in the same way', async
   await eventually(() => made === dead.length + 1);
   await eventually(() => pool.stats().poolSize === 1);
   assert.equal(made, dead.length + 1, 'the one that is well stays');
+});
+
+test("a connection's own health check tells the cause of what failed", async () => {
+  const port = await freePort();
+  class Service extends BaseConnection {
+    protected override async healthCheckImpl() {
+      return (await fetch(`http://127.0.0.1:${port}/`)).ok;
+    }
+    protected override async sendImpl() {
+      return true;
+    }
+    protected override async receiveImpl() {
+      return null;
+    }
+  }
+  const { isHealthy, errorMessage } = await new Service({ name: 'service' }).healthCheck();
+  assert.equal(isHealthy, false);
+  assert.match(errorMessage!, /^fetch failed: .*ECONNREFUSED/);
 });

@@ -7,7 +7,7 @@ import { adopt, isOpen, isOverridden } from './adopted';
 import type { Attempts } from './attempts';
 import { ConnectionCalls } from './calls';
 import { resolveConfig, type ConnectionConfig } from './config';
-import { closedFailure, failedCheck, failureOf } from './failures';
+import { closedFailure, failedCheck, reasonFor } from './failures';
 import { ConnectionLife } from './life';
 import { PeriodicCheck } from './periodic';
 import { Single } from './single';
@@ -289,7 +289,7 @@ export abstract class BaseConnection extends ConnectionLife {
       const late = `Health check timed out after ${timeoutMs}ms`;
       answer = await within(timeoutMs, this.life, (signal) => this.healthCheckImpl(timeoutMs, signal), late);
     } catch (error) {
-      errorMessage = failureOf(error).message;
+      errorMessage = reasonFor(error);
     }
     const details = typeof answer === 'object' ? answer : undefined;
     const isHealthy = details ? details['isHealthy'] !== false : answer === true;
@@ -318,7 +318,7 @@ export abstract class BaseConnection extends ConnectionLife {
       if (!life.aborted) this.judge(result as ConnectionHealthCheck);
       return result as ConnectionHealthCheck;
     } catch (error) {
-      return failed(failureOf(error).message);
+      return failed(reasonFor(error));
     }
   }
 

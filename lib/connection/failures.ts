@@ -1,6 +1,6 @@
 import { failureRecord, MoorlineError, type FailureRecord } from '../error';
 import type { HTTPResponse } from '../http';
-import { messageOf, readable } from '../message';
+import { messageOf, readable, reasonOf } from '../message';
 import { native } from '../native';
 import type { ConnectionHealthCheck } from './state';
 
@@ -29,6 +29,11 @@ function said(error: unknown): [kind: string | undefined, status: number | undef
 export function failureOf(thrown: unknown): Error {
   const read = readable(thrown);
   return read instanceof Error ? read : new Error(messageOf(read));
+}
+
+/** What a failure says, with its causes where it is not ours: those of a `fetch failed` are all that tells why. */
+export function reasonFor(thrown: unknown): string {
+  return thrown instanceof MoorlineError ? thrown.message : reasonOf(thrown);
 }
 
 /** The result of a check that was begun at `started` and gave none. */

@@ -3,7 +3,7 @@ import { invalidType, outOfRange } from '../invalid';
 import { checkOptions } from '../known-options';
 import { LONGEST_TIMER_MS } from '../timer';
 import type { BaseConnection } from './base';
-import { failedCheck, failureOf } from './failures';
+import { failedCheck, reasonFor } from './failures';
 import { Handlers } from './handlers';
 import { PeriodicCheck } from './periodic';
 import { Recovery } from './recovery';
@@ -229,7 +229,7 @@ async function checked(connection: BaseConnection): Promise<ConnectionHealthChec
   try {
     return await connection.healthCheck();
   } catch (error) {
-    return failedCheck(connection.connectionId, started, failureOf(error).message);
+    return failedCheck(connection.connectionId, started, reasonFor(error));
   }
 }
 

@@ -249,7 +249,8 @@ describe('a connection of the user’s own, by hooks', () => {
       await connection.send('x');
     }
     const { data } = await heard.until('metrics');
-    assert.deepEqual(Object.keys(data!), ['response_time', 'success', 'error_rate', 'throughput']);
+    const facts = ['response_time', 'request_time', 'success', 'error_rate', 'throughput'];
+    assert.deepEqual(Object.keys(data!), facts);
     assert.deepEqual([data?.['success'], data?.['error_rate'], unheard.count('metrics')], [true, 0, 0]);
     assert.equal(unwatched!.getMetrics().requestCount, 1, 'they are counted all the same');
   });

@@ -175,13 +175,16 @@ describe('ConnectionManager', () => {
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.text(), 'second');
   });
 
-  test('the overall health is that of the worst', async () => {
+  test('the overall health is that of the worst that is known', async () => {
     const { UNKNOWN, HEALTHY, UNHEALTHY, DEGRADED } = ConnectionHealth;
     assert.equal(new ConnectionManager().getInfo().overallHealth, UNKNOWN);
     const [one, two] = [new Puppet(), new Puppet()];
     const manager = managing(one, two);
     const cases: [ConnectionHealth, ConnectionHealth, ConnectionHealth][] = [
-      [HEALTHY, UNKNOWN, UNHEALTHY],
+      [UNKNOWN, UNKNOWN, UNKNOWN],
+      [HEALTHY, UNKNOWN, HEALTHY],
+      [UNKNOWN, DEGRADED, DEGRADED],
+      [UNKNOWN, UNHEALTHY, UNHEALTHY],
       [HEALTHY, HEALTHY, HEALTHY],
       [HEALTHY, DEGRADED, DEGRADED],
       [DEGRADED, UNHEALTHY, UNHEALTHY],

@@ -36,6 +36,8 @@ describe('ConnectionMetricsTracker', () => {
     assert.deepEqual(summary, {
       ...tracker.metrics(),
       successCount: 2,
+      attemptCount: 4,
+      averageRequestTime: 250,
       consecutiveErrors: 2,
       errorBreakdown: { timeout: 1, other: 1 },
     });
@@ -54,6 +56,8 @@ describe('ConnectionMetricsTracker', () => {
       throughput: 0,
       uptime: 100,
       successCount: 0,
+      attemptCount: 0,
+      averageRequestTime: 0,
       consecutiveErrors: 0,
       errorBreakdown: {},
     });
@@ -103,7 +107,8 @@ describe('metricsText', () => {
       .find((line) => line.startsWith(start));
     return line === undefined ? undefined : Number(line.slice(start.length));
   };
-  const requests = (name: string, outcome: string) => series('_requests_total', name, 'http', `,outcome="${outcome}"`);
+  const requests = (name: string, outcome: string, status = '') =>
+    series('_requests_total', name, 'http', `,outcome="${outcome}",status="${status}"`);
   const duration = (name: string, what: string, more = '') =>
     series(`_request_duration_seconds_${what}`, name, 'http', more);
 
@@ -119,7 +124,7 @@ describe('metricsText', () => {
     for (const connection of both) assert.equal(await connection.send('x'), true);
     status = 500;
     assert.equal(await both[0]!.send('x'), false);
-    assert.deepEqual([requests(name, 'success'), requests(name, 'failure')], [2, 1]);
+    assert.deepEqual([requests(name, 'success', '200'), requests(name, 'failure', '500')], [2, 1]);
     assert.deepEqual([duration(name, 'count'), duration(name, 'bucket', ',le="10"')], [3, 3]);
     const sum = duration(name, 'sum')!;
     assert.ok(sum > 0 && sum < 10, `${sum} s`);
@@ -162,6 +167,6 @@ describe('metricsText', () => {
     };
     for (let n = 0; n < 10; n++) await live();
     await eventually(() => (collect(), state() === 0));
-    assert.equal(requests('gone', 'success'), 10);
+    assert.equal(requests('gone', 'success', '200'), 10);
   });
 });

@@ -469,7 +469,7 @@ describe('CircuitBreaker', () => {
     await assert.rejects(breaker.run(() => fail()));
     const lines = metricsText().split('\n');
     const of = (metric: string, more = '') =>
-      lines.find((line) => line.startsWith(`resilience_circuit_breaker_${metric}{name="${breaker.name}"${more}}`));
+      lines.find((line) => line.startsWith(`moorline_circuit_breaker_${metric}{breaker="${breaker.name}"${more}}`));
     assert.match(of('successes_total') ?? '', / 1$/);
     assert.match(of('failures_total') ?? '', / 1$/);
     assert.match(of('state', ',state="open"') ?? '', / 1$/);

@@ -1,6 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { CALL, type CallOptions } from './call';
+import { checkClock, toldBy, type Clock, type Told } from './clock';
 import { Emitter } from './events';
 import { Guard, type Guarded } from './guard';
 import { log } from './logger';
@@ -64,6 +65,15 @@ export interface BreakerOptions {
    * attempts for a {@link RetryError}.
    */
   failureWeight?: ((error: unknown) => number) | undefined;
+}
+
+/** Options of a {@link CircuitBreaker} of its own. */
+export interface CircuitBreakerOptions extends BreakerOptions {
+  /**
+   * What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
+   * should have one clock.
+   */
+  clock?: Clock | undefined;
 }
 
 /** A breaker as the addon describes it: dates as numbers, absent ones as null. */
@@ -157,16 +167,21 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
   readonly name: string;
   readonly #policy: Handle<NativePolicy>;
   readonly #guard: Guard;
+  readonly #time: Told | undefined;
   readonly #options: Record<string, unknown>;
 
-  constructor(name: string, options: BreakerOptions = {}) {
-    const { rules, data } = splitBreaker('options', options);
+  constructor(name: string, options: CircuitBreakerOptions = {}) {
+    if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
+    const { clock, ...own } = options;
+    checkClock(clock);
+    const { rules, data } = splitBreaker('options', own);
     const policy = native.breakerCreate(name, data);
     const description = describe(policy);
     super('resilience', description.name);
     this.name = description.name;
     this.#policy = policy;
-    this.#guard = new Guard(policy, null, rules);
+    this.#time = toldBy(policy, clock);
+    this.#guard = new Guard(policy, null, { ...rules, time: this.#time });
     this.#options = description.options['breaker'] as Record<string, unknown>;
     if (description.optionsDiffer) warnOfOtherOptions(this.name);
     watch(policy, this, CircuitBreaker.#told);
@@ -208,22 +223,27 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
   /** Opens it, as if it had failed too often. With `hold` it stays open until somebody closes it. */
   open(options: { hold?: boolean | undefined } = {}): void {
     checkOptions('options', options, { hold: true });
-    native.breakerForce(this.#policy, options.hold ? 'isolate' : 'open');
+    this.#force(options.hold ? 'isolate' : 'open');
   }
 
   /** Lets probes through at once. */
   halfOpen(): void {
-    native.breakerForce(this.#policy, 'half-open');
+    this.#force('half-open');
   }
 
   /** Closes it and forgets the failures. */
   close(): void {
-    native.breakerForce(this.#policy, 'close');
+    this.#force('close');
   }
 
   /** Closes it and forgets also when it last failed. */
   reset(): void {
-    native.breakerForce(this.#policy, 'reset');
+    this.#force('reset');
+  }
+
+  #force(to: string): void {
+    this.#time?.tell();
+    native.breakerForce(this.#policy, to);
   }
 
   /** @internal */

@@ -2,7 +2,7 @@ import { startTimer } from './timer';
 
 /** Something that has until a moment to be done. */
 export interface Timed {
-  /** @internal When it has to be done, on the clock of `performance.now()`. */
+  /** @internal When it has to be done, on the clock of its deadlines. */
   due: number;
   /** @internal Its neighbours while it waits. */
   before: Timed | undefined;
@@ -19,16 +19,19 @@ export interface Timed {
  */
 export class Deadlines {
   readonly #ms: number;
+  readonly #now: () => number;
   #first: Timed | undefined;
   #last: Timed | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(ms: number) {
+  /** @param now tells the time. */
+  constructor(ms: number, now: () => number = () => performance.now()) {
     this.#ms = ms;
+    this.#now = now;
   }
 
   add(timed: Timed): void {
-    timed.due = performance.now() + this.#ms;
+    timed.due = this.#now() + this.#ms;
     timed.before = this.#last;
     if (this.#last) {
       this.#last.after = timed;
@@ -56,7 +59,7 @@ export class Deadlines {
 
   readonly #ring = () => {
     this.#timer = undefined;
-    const now = performance.now();
+    const now = this.#now();
     while (this.#first && this.#first.due <= now) {
       const late = this.#first;
       this.remove(late);

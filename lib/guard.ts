@@ -1,6 +1,7 @@
 import { Deadlines } from './deadlines';
 import { dress, MoorlineError, RetryError } from './error';
 import { invalidType } from './invalid';
+import type { Told } from './clock';
 import { matches, type ErrorMatcher } from './match';
 import { native, type Handle } from './native';
 import { isError, readable } from './message';
@@ -25,6 +26,8 @@ export interface GuardRules {
   timeLimit?: string;
   /** Nobody waits for these calls: their pauses do not keep the process alive. */
   background?: boolean;
+  /** Tells the addon the time, where it does not look at its own clock. */
+  time?: Told | undefined;
   /** Gives the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
   until?: () => AbortSignal;
 }
@@ -39,6 +42,7 @@ type Step = { refused: string } | { id: number; waitMs: number } | { id: number;
 export class Guard {
   readonly #policy: Handle<NativePolicy>;
   readonly #rules: GuardRules;
+  readonly #time: Told | undefined;
   /** How long a first attempt may take that had not to wait. */
   readonly #attemptMs: number;
   readonly #deadlines: Deadlines | undefined;
@@ -49,7 +53,9 @@ export class Guard {
     this.#policy = policy;
     this.#rules = rules;
     this.#attemptMs = attemptMs ?? Infinity;
-    this.#deadlines = attemptMs === null ? undefined : new Deadlines(attemptMs);
+    const { time } = rules;
+    this.#time = time;
+    this.#deadlines = attemptMs === null ? undefined : new Deadlines(attemptMs, time && (() => time.now()));
   }
 
   /**
@@ -60,7 +66,7 @@ export class Guard {
     if (typeof work !== 'function') throw invalidType('fn', 'a function', work);
     const until = this.#rules.until?.();
     if (signal) return this.#abortable(signal, until, (abort) => this.#begin(work, abort, timeoutMs));
-    const id = this.#admit(timeoutMs);
+    const id = this.#admit(undefined, timeoutMs);
     if (id < 0) return this.#abortable(until, undefined, (abort) => this.#attempts(work, id, 1, undefined, abort));
     // The usual case, a first attempt that may go and succeeds, makes nothing that it does not need.
     return new Promise((resolve, reject) => {
@@ -97,13 +103,7 @@ export class Guard {
 
   async #begin<T>(work: Guarded<T>, abort: Abort | undefined, timeoutMs: number | undefined): Promise<T> {
     abort?.throwIfAborted();
-    return await this.#attempts(work, this.#admit(timeoutMs), 1, undefined, abort);
-  }
-
-  /** Begins a call: its number, or -1 when it may not go yet. */
-  #admit(timeoutMs: number | undefined): number {
-    if (timeoutMs === undefined) return native.policyAdmit(this.#policy);
-    return native.policyAdmit(this.#policy, undefined, timeoutMs);
+    return await this.#attempts(work, this.#admit(undefined, timeoutMs), 1, undefined, abort);
   }
 
   /** Goes on after a first attempt that failed. */
@@ -118,6 +118,7 @@ export class Guard {
   async #attempts<T>(work: Guarded<T>, id: number, number: number, last?: unknown, abort?: Abort): Promise<T> {
     for (; ; number++) {
       if (id < 0) id = await this.#wait(abort, last);
+      this.#time?.tell();
       const ms = this.#rules.keepsTime ? -1 : native.policyAttemptMs(this.#policy, id);
       try {
         const value = await new Running(number).settle(work, ms, abort);
@@ -145,7 +146,7 @@ export class Guard {
       this.#cancel(id);
       throw reason;
     }
-    const admitted = native.policyAdmit(this.#policy, id);
+    const admitted = this.#admit(id);
     // The step is read in the same breath: another call may be told one in the next.
     return admitted < 0 ? this.#wait(abort, error) : admitted;
   }
@@ -166,7 +167,7 @@ export class Guard {
         this.#cancel(step.id);
         throw reason;
       }
-      const id = native.policyAdmit(this.#policy, step.id);
+      const id = this.#admit(step.id);
       if (id >= 0) return id;
     }
   }
@@ -194,12 +195,21 @@ export class Guard {
     }
   }
 
+  /** The number of a call that may go, or -1. Without `id` a call begins, which is over after `timeoutMs`. */
+  #admit(id?: number, timeoutMs?: number): number {
+    this.#time?.tell();
+    if (timeoutMs !== undefined) return native.policyAdmit(this.#policy, id, timeoutMs);
+    return id === undefined ? native.policyAdmit(this.#policy) : native.policyAdmit(this.#policy, id);
+  }
+
   #succeed(id: number): void {
+    this.#time?.tell();
     native.policySucceed(this.#policy, id);
     if (this.#queued.size > 0) this.#wake();
   }
 
   #cancel(id: number): void {
+    this.#time?.tell();
     native.policyCancel(this.#policy, id);
     this.#wake();
   }
@@ -211,6 +221,7 @@ export class Guard {
     try {
       const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
       if (typeof retryAfterMs === 'number') waitMs = retryAfterMs;
+      this.#time?.tell();
       const [weight, retryable] = [this.#weightOf(error), this.#isRetryable(error)];
       delayMs = native.policyFail(this.#policy, id, weight, retryable, waitMs);
     } catch (thrown) {

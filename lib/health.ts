@@ -317,7 +317,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   }
 
   #complete(name: string, id: number, said: Answer): string | null {
-    return native.healthComplete(this.#monitor, name, id, said.status, said.healthy, said.error, said.metadata);
+    return native.healthComplete(this.#monitor, name, id, said);
   }
 
   #report(result: HealthCheckResult, change: NativeCompleted['change']): void {

@@ -95,8 +95,9 @@ export interface HttpTransportStats {
 export class HttpTransport {
   readonly #engine: Handle<HttpEngine>;
 
-  constructor(options: HttpTransportOptions = {}) {
-    this.#engine = native.httpOpen(options);
+  /** @param name its connections are shown under in `metricsText()`. */
+  constructor(options: HttpTransportOptions = {}, name?: string) {
+    this.#engine = native.httpOpen(options, name);
   }
 
   async request(init: HttpRequest, options: { signal?: AbortSignal | undefined } = {}): Promise<HTTPResponse> {

@@ -58,7 +58,8 @@ export type {
   SecurityContext,
 } from './connection/state';
 export { CircuitBreaker, CircuitState } from './breaker';
-export type { BreakerOptions, CircuitSnapshot } from './breaker';
+export type { BreakerOptions, CircuitBreakerOptions, CircuitSnapshot } from './breaker';
+export type { Clock } from './clock';
 export type { Guarded } from './guard';
 export type { ErrorMatcher } from './match';
 export { metricsText } from './metrics';

@@ -29,8 +29,8 @@ export function readable(thrown: unknown): unknown {
  */
 export function messageOf(thrown: unknown): string {
   try {
-    if (!isError(thrown)) return typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 0 });
-    return String(thrown.message || (thrown as NodeJS.ErrnoException).code || thrown.name);
+    if (isError(thrown)) return String(thrown.message || (thrown as NodeJS.ErrnoException).code || thrown.name);
+    return typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 0 });
   } catch {
     return SAYS_NOTHING;
   }
@@ -44,4 +44,35 @@ export function stackOf(thrown: unknown): string | undefined {
   } catch {
     return undefined;
   }
+}
+/** So many causes, and members of an AggregateError, are told of. */
+const TOLD_CAUSES = 4;
+
+/** The same with what it was caused by: `fetch failed: connect ECONNREFUSED 127.0.0.1:9`. */
+export function reasonOf(thrown: unknown): string {
+  const said: string[] = [];
+  let error = thrown;
+  for (let depth = 0; depth <= TOLD_CAUSES && error !== undefined; depth++) {
+    const message = messageOf(error);
+    // Many repeat what their cause says.
+    if (!said.some((before) => before.includes(message))) said.push(message);
+    const { cause, errors } = causesOf(error);
+    if (errors.length > 0) said.push(errors.slice(0, TOLD_CAUSES).map(messageOf).join('; '));
+    error = cause;
+  }
+  return said.join(': ');
+}
+
+function causesOf(error: unknown): { cause: unknown; errors: readonly unknown[] } {
+  try {
+    const { cause, errors } = error as { cause?: unknown; errors?: unknown };
+    return { cause: cause ?? undefined, errors: Array.isArray(errors) ? errors : [] };
+  } catch {
+    return { cause: undefined, errors: [] };
+  }
+}
+
+/** Whether it is an error, of this realm or of another. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value);
 }

@@ -1,9 +1,9 @@
 import { native } from './native';
 
 /**
- * What moorline counts, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route: the state,
- * successes, failures, refusals and changes of state of every circuit breaker of the process; requests, how long they
- * took and states of every connection with `monitoring`, by its name and type.
+ * What moorline counts in this process, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route:
+ * requests, attempts, messages and states of connections with `monitoring`, connections of pools, health checks, policies and
+ * circuit breakers. docs/metrics.md lists every metric.
  */
 export function metricsText(): string {
   return native.metricsText();

@@ -12,6 +12,7 @@ import {
   type StateFacts,
 } from './breaker';
 import { CALL, type CallOptions } from './call';
+import { checkClock, toldBy, type Clock } from './clock';
 import { Emitter } from './events';
 import { Guard, type Guarded } from './guard';
 import { wrongType } from './invalid';
@@ -94,6 +95,8 @@ export interface PolicyOptions {
   breaker?: boolean | (BreakerOptions & { counts?: 'attempts' | 'calls' | undefined }) | undefined;
   rateLimit?: false | RateLimitOptions | undefined;
   bulkhead?: boolean | BulkheadOptions | undefined;
+  /** What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. */
+  clock?: Clock | undefined;
 }
 
 /** What the events of a policy carry. */
@@ -120,7 +123,7 @@ export class Policy extends Emitter<PolicyFacts> {
   readonly #options: Record<string, unknown>;
 
   constructor(options: PolicyOptions = {}) {
-    const { data, rules } = split(options);
+    const { data, rules, clock } = split(options);
     const policy = native.policyCreate(data);
     const description = describe(policy);
     super('resilience', description.name);
@@ -129,6 +132,7 @@ export class Policy extends Emitter<PolicyFacts> {
     this.#options = description.options;
     this.#guard = new Guard(policy, description.attemptMs, {
       ...rules,
+      time: toldBy(policy, clock),
       onRetry: (facts) => this.tell('retry', () => facts),
       onTimeout: (facts) => this.tell('timeout', () => facts),
     });
@@ -175,10 +179,12 @@ export class Policy extends Emitter<PolicyFacts> {
 /** Functions and error classes stay here; the rest is for the addon to judge. */
 function split(options: PolicyOptions) {
   if (!isObject(options)) throw wrongType('options', 'an object', options);
-  const { retry, breaker, ...data } = options;
+  const { retry, breaker, clock, ...data } = options;
+  checkClock(clock);
   const { retryableExceptions, ...retryData } = isObject(retry) ? retry : {};
   const guarding = splitBreaker('options.breaker', isObject(breaker) ? breaker : {});
   return {
+    clock,
     rules: {
       ...guarding.rules,
       retryableExceptions: readMatchers('options.retry.retryableExceptions', retryableExceptions),

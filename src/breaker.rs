@@ -45,7 +45,7 @@ pub fn breaker_snapshots() -> String {
 /// Changes the state by hand: `open`, `isolate`, `half-open`, `close` or `reset`.
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, to: string")]
 pub fn breaker_force(policy: Handle<Policy>, to: String) {
-    let now = Instant::now();
+    let now = policy.clock.now();
     if let Some(breaker) = policy.breaker() {
         breaker.with(|breaker| match to.as_str() {
             "open" => breaker.open(now),

@@ -1,28 +1,40 @@
 //! The calls of one JavaScript environment on their way through a pipeline.
 
+mod calls;
+mod clock;
+
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Wake, Waker},
-    time::{Duration, Instant},
+    task::Waker,
+    time::Duration,
 };
 
+use moorline_core::limit::Limit;
+use moorline_core::metrics::Registry as Metrics;
 use moorline_core::resilience::{
     budget::Budget,
-    call::{Call, Next, Step},
+    call::{Next, Step},
     config::PolicyOptions,
     deadline::Deadline,
     describe,
     pipeline::{Guards, Pipeline},
     registry::{Registry, SharedBreaker, Watcher},
     report::Report,
+    series::PolicySeries,
 };
 use serde_json::{Value as Json, json};
 
+use self::{
+    calls::{Calls, Turn, Turns},
+    clock::Clock,
+};
 use crate::bridge;
 
 /// What `admit` answers when the call may not go yet, or not at all; `policyStep` says which.
 pub(crate) const NOT_NOW: i32 = -1;
+
+/// What policies without a name are called.
+const UNNAMED: &str = "policy";
 
 /// A pipeline and the calls of one JavaScript environment that are on their way through it.
 pub struct Policy {
@@ -35,37 +47,16 @@ pub struct Policy {
     calls: Mutex<Calls>,
     turns: Arc<Turns>,
     watcher: Mutex<Option<Arc<Watcher>>>,
-}
-
-/// Calls by number. A number is used again once its call is over.
-#[derive(Default)]
-struct Calls {
-    running: Vec<Option<(Call, Deadline)>>,
-    free: Vec<u32>,
-    /// What the last call that may not go was told.
-    step: Json,
-}
-
-/// Calls whose turn in the bulkhead has come.
-#[derive(Default)]
-struct Turns(Mutex<VecDeque<u32>>);
-
-struct Turn {
-    turns: Arc<Turns>,
-    id: u32,
-}
-
-impl Wake for Turn {
-    fn wake(self: Arc<Self>) {
-        lock(&self.turns.0).push_back(self.id);
-    }
+    series: Option<PolicySeries>,
+    /// What time it is.
+    pub(crate) clock: Clock,
 }
 
 impl Policy {
     /// A policy of a name; those of one name share their breaker. Without a name it has a breaker of its own.
     pub(crate) fn new(name: &str, read: &PolicyOptions) -> Self {
         let Some((_, options)) = read.breaker.filter(|_| !name.is_empty()) else {
-            return Self::owned(if name.is_empty() { "policy" } else { name }, read);
+            return Self::owned(if name.is_empty() { UNNAMED } else { name }, read);
         };
         let joined = Registry::process().join(name, options);
         let mut policy = Self::around(name, read, Some(joined.breaker));
@@ -106,20 +97,33 @@ impl Policy {
             calls: Mutex::default(),
             turns: Arc::default(),
             watcher: Mutex::default(),
+            series: None,
+            clock: Clock::default(),
         }
     }
 
-    /// The number of a call that may go, or `NOT_NOW`. Without `id` it begins a call, which is over by `end`.
-    pub(crate) fn admit(&self, id: Option<u32>, end: Deadline) -> i32 {
-        let now = Instant::now();
+    /// From now on it is counted in the metrics of the process: by its name, or as one of those without.
+    pub(crate) fn published(mut self, name: &str) -> Self {
+        let name = if name.is_empty() { UNNAMED } else { name };
+        // It fails for a name that is another metric's, and none of ours is.
+        self.series = PolicySeries::new(Metrics::process(), name).ok();
+        self
+    }
+
+    /// The number of a call that may go, or `NOT_NOW`. Without `id` it begins a call, which is over after `timeout`.
+    pub(crate) fn admit(&self, id: Option<u32>, timeout: Limit<Duration>) -> i32 {
+        let now = self.clock.now();
         let mut calls = lock(&self.calls);
-        let id = id.unwrap_or_else(|| calls.insert(self.pipeline.begin(end, now)));
+        let id = id.unwrap_or_else(|| {
+            calls.insert(self.pipeline.begin(Deadline::after(now, timeout), now))
+        });
         let Some((call, deadline)) = calls.get(id) else {
             return NOT_NOW;
         };
         let step = call.admit(&self.pipeline, now);
         if let Step::Go(attempt) = step {
             *deadline = attempt.deadline;
+            self.count(PolicySeries::attempt);
             return id as i32;
         }
         if matches!(step, Step::Queue(_)) {
@@ -133,6 +137,7 @@ impl Policy {
             Step::Queue(at_most) => json!({ "id": id, "queueMs": at_most.map(ms) }),
             Step::Refuse(refusal) => {
                 calls.remove(id);
+                self.count(|series| series.refuse(&refusal));
                 let failure = refusal.failure(&self.name);
                 let failure = failure.during("resilience", self.name.clone());
                 json!({ "refused": bridge::record(failure) })
@@ -143,12 +148,15 @@ impl Policy {
 
     /// The time until the next attempt; `None` when the call is over.
     pub(crate) fn record(&self, id: u32, report: Report) -> Option<Duration> {
-        let now = Instant::now();
+        let now = self.clock.now();
         let mut calls = lock(&self.calls);
         let (call, _) = calls.get(id)?;
-        if let Next::RetryIn(delay) = call.record(&self.pipeline, report, now) {
+        let next = call.record(&self.pipeline, report, now);
+        if let Next::RetryIn(delay) = next {
+            self.count(PolicySeries::retry);
             return Some(delay);
         }
+        self.count(|series| series.end(next == Next::Done));
         calls.remove(id);
         None
     }
@@ -157,7 +165,19 @@ impl Policy {
     pub(crate) fn cancel(&self, id: u32) {
         let mut calls = lock(&self.calls);
         if let Some((mut call, _)) = calls.remove(id) {
-            call.cancel(&self.pipeline, Instant::now());
+            call.cancel(&self.pipeline, self.clock.now());
+            self.count(PolicySeries::cancel);
+        }
+    }
+
+    /// An attempt took too long.
+    pub(crate) fn time_out(&self) {
+        self.count(PolicySeries::time_out);
+    }
+
+    fn count(&self, count: impl FnOnce(&PolicySeries)) {
+        if let Some(series) = &self.series {
+            count(series);
         }
     }
 
@@ -187,7 +207,7 @@ impl Policy {
     pub(crate) fn attempt_left(&self, id: u32) -> Option<Duration> {
         let mut calls = lock(&self.calls);
         let (_, deadline) = calls.get(id)?;
-        deadline.remaining(Instant::now())
+        deadline.remaining(self.clock.now())
     }
 
     /// The next queued call whose turn in the bulkhead has come.
@@ -210,31 +230,10 @@ impl Policy {
 impl Drop for Policy {
     fn drop(&mut self) {
         let calls = self.calls.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
         for (mut call, _) in calls.running.drain(..).flatten() {
-            call.cancel(&self.pipeline, Instant::now());
+            call.cancel(&self.pipeline, now);
         }
-    }
-}
-
-impl Calls {
-    fn insert(&mut self, call: Call) -> u32 {
-        let entry = Some((call, Deadline::NEVER));
-        if let Some(id) = self.free.pop() {
-            self.running[id as usize] = entry;
-            return id;
-        }
-        self.running.push(entry);
-        self.running.len() as u32 - 1
-    }
-
-    fn get(&mut self, id: u32) -> Option<&mut (Call, Deadline)> {
-        self.running.get_mut(id as usize)?.as_mut()
-    }
-
-    fn remove(&mut self, id: u32) -> Option<(Call, Deadline)> {
-        let call = self.running.get_mut(id as usize)?.take()?;
-        self.free.push(id);
-        Some(call)
     }
 }
 

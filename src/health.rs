@@ -4,13 +4,15 @@
 //! JSON texts with the members users see; only times are numbers that `lib/` turns into dates.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
 use moorline_core::{
-    health::{Answer, Begun, CheckConfig, Monitor, RunId},
+    health::{Answer, Begun, CheckConfig, CheckSeries, Completed, Monitor, RunId},
     limit::Limit,
+    metrics::Registry,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -22,11 +24,33 @@ use crate::{
 };
 
 /// What a handle to a monitor holds.
-pub struct HealthMonitor(Mutex<Monitor>);
+pub struct HealthMonitor {
+    monitor: Mutex<Monitor>,
+    /// What the process counts of each check.
+    series: Mutex<HashMap<String, CheckSeries>>,
+}
 
 impl HealthMonitor {
     fn lock(&self) -> MutexGuard<'_, Monitor> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn series(&self) -> MutexGuard<'_, HashMap<String, CheckSeries>> {
+        self.series.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a run that has ended, and gives it as JSON.
+    fn completed(&self, name: String, completed: &Completed) -> String {
+        let mut all = self.series();
+        // It fails for a name that is another metric's, and none of ours is.
+        let made = || CheckSeries::new(Registry::process(), &name).ok();
+        if !all.contains_key(&name) {
+            all.extend(made().map(|series| (name.clone(), series)));
+        }
+        if let Some(series) = all.get_mut(&name) {
+            series.record(&completed.result);
+        }
+        of_completed(completed)
     }
 }
 
@@ -42,9 +66,10 @@ pub struct HealthRun {
 pub fn health_create(env: Env, options: Given) -> Result<Handle<HealthMonitor>> {
     let defaults = CheckConfig::read("options", &options.0, &CheckConfig::default())
         .map_err(|error| throw(&env, &error))?;
-    Ok(Handle::new(HealthMonitor(Mutex::new(Monitor::new(
-        defaults,
-    )))))
+    Ok(Handle::new(HealthMonitor {
+        monitor: Mutex::new(Monitor::new(defaults)),
+        series: Mutex::default(),
+    }))
 }
 
 /// Registers a check; answers whether it replaced one.
@@ -65,7 +90,9 @@ pub fn health_register(
 /// Forgets a check; answers whether it was known.
 #[napi(catch_unwind)]
 pub fn health_unregister(monitor: Handle<HealthMonitor>, name: Argument<String>) -> Result<bool> {
-    Ok(monitor.lock().unregister(&name.named("name")?))
+    let name = name.named("name")?;
+    monitor.series().remove(&name);
+    Ok(monitor.lock().unregister(&name))
 }
 
 /// The names, in the order of registration.
@@ -106,27 +133,27 @@ pub fn health_begin(
     }))
 }
 
-/// Ends a run with what its checker said: a `status`, a flag, an error's message, metadata as JSON.
-/// Answers the result and the change of status; `null` when nobody waits for the run any more.
+/// Ends a run with what its checker said, in the terms of [`Answer::read`]. Answers the result and the change of status;
+/// `null` when nobody waits for the run any more.
 #[napi(catch_unwind)]
 pub fn health_complete(
     monitor: Handle<HealthMonitor>,
     name: String,
     run: f64,
-    status: Given,
-    healthy: Option<bool>,
-    error: Option<String>,
-    metadata: Option<String>,
+    said: Given,
 ) -> Option<String> {
-    let metadata = metadata.and_then(|text| serde_json::from_str(&text).ok());
-    let answer = Answer::described(healthy, &status.0)
-        .explained(error)
-        .annotated(metadata);
     let (run, now) = (RunId(run as u64), Instant::now());
-    let completed = monitor
-        .lock()
-        .complete(&name, run, answer, now, SystemTime::now())?;
-    Some(of_completed(&completed))
+    let completed =
+        monitor
+            .lock()
+            .complete(&name, run, Answer::read(&said.0), now, SystemTime::now())?;
+    Some(monitor.completed(name, &completed))
+}
+
+/// Whether what a health check said, in the same terms, means that it still works.
+#[napi(catch_unwind)]
+pub fn health_is_up(said: Given) -> bool {
+    Answer::read(&said.0).outcome.is_up()
 }
 
 /// Ends a run whose timeout has passed; answers as `healthComplete`.
@@ -136,7 +163,7 @@ pub fn health_time_out(monitor: Handle<HealthMonitor>, name: String, run: f64) -
     let completed = monitor
         .lock()
         .time_out(&name, run, now, SystemTime::now())?;
-    Some(of_completed(&completed))
+    Some(monitor.completed(name, &completed))
 }
 
 /// The names of the checks that are due.

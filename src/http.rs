@@ -33,14 +33,18 @@ use crate::{
 const MAX_TEXT_BYTES: usize = 1 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// An engine with the options given.
+/// An engine with the options given. With a name its connections are shown in the metrics of the process.
 #[napi(catch_unwind, ts_return_type = "Handle<HttpEngine>")]
-pub fn http_open(env: Env, options: Given) -> Result<Handle<HttpEngine>> {
+pub fn http_open(env: Env, options: Given, name: Option<String>) -> Result<Handle<HttpEngine>> {
     let options = Options::new("options", &options.0)
         .and_then(HttpOptions::from_options)
         .map_err(|error| throw(&env, &error))?;
     let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
-    Ok(Handle::new(HttpEngine::new(options, runtime.clone())))
+    let engine = HttpEngine::new(options, runtime.clone());
+    Ok(Handle::new(match name {
+        Some(name) => engine.published(name),
+        None => engine,
+    }))
 }
 
 /// Ends every call of an engine and closes its connections.

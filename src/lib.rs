@@ -16,6 +16,7 @@ mod bell;
 mod breaker;
 mod bridge;
 mod connection;
+mod connection_figures;
 mod connection_policy;
 mod guarded;
 mod health;
@@ -54,7 +55,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     exports.add::<probe::Noop>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Panic>()?;
-    exports.add::<connection::Record>()?;
+    connection_figures::register(&exports)?;
     exports.add::<object_pool::Take>()?;
     exports.add::<object_pool::Release>()?;
     webhook::register(&exports)?;

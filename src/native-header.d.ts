@@ -104,7 +104,11 @@ export declare function connectionRecord(
   ok: boolean,
   errorType?: string,
   bytes?: number,
+  attemptMs?: number,
+  status?: number,
 ): void;
+export declare function connectionAttempt(tracker: Handle<ConnectionTracker>, tookMs: number, status?: number): void;
+export declare function connectionReceived(tracker: Handle<ConnectionTracker>, messages: number, bytes: number): void;
 export interface EventStreamClient {
   readonly __eventStreamClient: unique symbol;
 }

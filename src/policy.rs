@@ -3,10 +3,7 @@
 //! The functions and their values stay in JavaScript. What crosses is decisions: `lib/guard.ts` asks before each
 //! attempt, reports after it, and sleeps in between for as long as it is told.
 
-use std::{
-    ffi::CStr,
-    time::{Duration, Instant},
-};
+use std::{ffi::CStr, time::Duration};
 
 use moorline_core::{
     connection::retry,
@@ -15,7 +12,6 @@ use moorline_core::{
     options::{Options, Read},
     resilience::{
         config::{self, PolicyOptions},
-        deadline::Deadline,
         pipeline::Guards,
         report::{Fault, Report, blames_service},
     },
@@ -45,7 +41,7 @@ pub fn policy_create(env: Env, options: Given) -> Result<Handle<Policy>> {
         let name = options.text("name")?.unwrap_or_default();
         Ok((name.to_owned(), config::pipeline(options)?))
     })?;
-    Ok(Handle::new(Policy::new(&name, &policy)))
+    Ok(Handle::new(Policy::new(&name, &policy).published(&name)))
 }
 
 /// A policy that is only a breaker: no timeouts, no retries.
@@ -72,6 +68,12 @@ pub fn policy_describe(policy: Handle<Policy>) -> String {
     policy.describe().to_string()
 }
 
+/// From now on it is `ms` after the first time that this was called: the clock is the caller's.
+#[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, ms: number")]
+pub fn policy_set_time(policy: Handle<Policy>, ms: f64) {
+    policy.clock.set(ms);
+}
+
 /// What the last call that could not go was told, as JSON.
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>")]
 pub fn policy_step(policy: Handle<Policy>) -> String {
@@ -84,13 +86,14 @@ pub fn policy_attempt_ms(policy: Handle<Policy>, id: u32) -> f64 {
     policy.attempt_left(id).map_or(-1.0, ms)
 }
 
-/// The record of an attempt that took too long; `limit` is what users call its time limit, where a policy's own words are
+/// Counts an attempt that took too long, and gives its record; `limit` is what users call its time limit, where a policy's own words are
 /// not theirs.
 #[napi(
     catch_unwind,
     ts_args_type = "policy: Handle<Policy>, afterMs: number, limit?: string"
 )]
 pub fn policy_timed_out(policy: Handle<Policy>, after_ms: f64, limit: Option<String>) -> String {
+    policy.time_out();
     let allowed = Duration::try_from_secs_f64(after_ms / 1000.0).unwrap_or_default();
     let limit = limit.unwrap_or_else(|| policy.pipeline.options().limit_of(allowed).to_owned());
     let message = format!("the attempt was not over within {after_ms} ms ({limit})");
@@ -128,10 +131,8 @@ impl Function for Admit {
             // What is no time is refused by what it is for.
             let timeout = call.number(2).filter(|ms| *ms >= 1.0);
             let timeout = timeout.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
-            let end = timeout.map_or(Deadline::NEVER, |timeout| {
-                Deadline::after(Instant::now(), Limit::At(timeout))
-            });
-            Answer::Integer(policy.admit(call.index(1), end))
+            let timeout = timeout.map_or(Limit::Off, Limit::At);
+            Answer::Integer(policy.admit(call.index(1), timeout))
         })
     }
 }

@@ -5,9 +5,10 @@ import { readable } from '../message';
 import { checkOptions, type KnownOptions } from '../known-options';
 import { isAborted } from '../signals';
 import { adopt, isOpen, isOverridden } from './adopted';
+import type { Attempts } from './attempts';
 import { bringingBack, ConnectionCalls } from './calls';
 import { resolveConfig, type ConnectionConfig } from './config';
-import { closedFailure, failedCheck, failureOf, lateFailure } from './failures';
+import { closedFailure, failedCheck, lateFailure, reasonFor } from './failures';
 import { ConnectionLife } from './life';
 import { PeriodicCheck } from './periodic';
 import { Single } from './single';
@@ -95,7 +96,11 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** Sends `data`. False when it could not be sent, was refused, or the circuit breaker is open. */
   async send(data: unknown): Promise<any> {
-    return this.guarded('send', () => this.run(() => this.sendImpl(data)), false);
+    const send = (attempts: Attempts) => {
+      attempts.bytes = this.messageBytes(data);
+      return this.run(() => attempts.time(() => this.sendImpl(data)));
+    };
+    return this.guarded('send', send, false);
   }
 
   /** The next message; `null` when there is none to come. */
@@ -154,18 +159,23 @@ export abstract class BaseConnection extends ConnectionLife {
     return this.#calls.isRefusing;
   }
 
+  /** @internal The bytes of a message, where that is known. */
+  protected messageBytes(_message: unknown): number | undefined {
+    return undefined;
+  }
+
   /** @internal Takes note of how `call` ends; gives `failed` instead of an error. */
   protected async guarded<T, F>(
     context: string,
-    call: () => Promise<T>,
+    call: (attempts: Attempts) => Promise<T>,
     failed: F,
     signal?: AbortSignal,
   ): Promise<T | F> {
     const { life } = this;
-    const started = performance.now();
+    const attempts = this.beginCall();
     try {
-      const value = await call();
-      this.record(started, value !== false);
+      const value = await call(attempts);
+      this.record(attempts, value !== false && !attempts.isUnhappy);
       return value;
     } catch (thrown) {
       const error = readable(thrown);
@@ -179,7 +189,8 @@ export abstract class BaseConnection extends ConnectionLife {
         this.emitEvent('rate_limited', { severity: 'warning', message: error.message, data: { context } });
         return failed;
       }
-      this.record(started, false, error);
+      // The caller's mistake says nothing about the other side.
+      if (!this.hasTransport || error instanceof MoorlineError) this.record(attempts, false, error);
       this.failed(error, context);
       return failed;
     }
@@ -320,7 +331,7 @@ export abstract class BaseConnection extends ConnectionLife {
       const late = () => new Error(`Health check timed out after ${timeoutMs}ms${option}`);
       answer = await within(timeoutMs, [this.life], (signal) => this.healthCheckImpl(timeoutMs, signal), late);
     } catch (error) {
-      errorMessage = failureOf(error).message;
+      errorMessage = reasonFor(error);
     }
     const details = typeof answer === 'object' ? answer : undefined;
     const isHealthy = details ? details['isHealthy'] !== false : answer === true;
@@ -349,7 +360,7 @@ export abstract class BaseConnection extends ConnectionLife {
       if (!life.aborted) this.judge(result as ConnectionHealthCheck);
       return result as ConnectionHealthCheck;
     } catch (error) {
-      return failed(failureOf(error).message);
+      return failed(reasonFor(error));
     }
   }
 

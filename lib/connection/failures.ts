@@ -1,6 +1,6 @@
 import { failureRecord, MoorlineError, type FailureRecord } from '../error';
 import type { HTTPResponse } from '../http';
-import { isError, messageOf, readable } from '../message';
+import { isError, messageOf, readable, reasonOf } from '../message';
 import { native } from '../native';
 import type { ConnectionHealthCheck } from './state';
 
@@ -29,6 +29,11 @@ function said(error: unknown): [kind: string | undefined, status: number | undef
 export function failureOf(thrown: unknown): Error {
   const read = readable(thrown);
   return isError(read) ? read : new Error(messageOf(read));
+}
+
+/** What a failure says, with its causes where it is not ours: those of a `fetch failed` are all that tells why. */
+export function reasonFor(thrown: unknown): string {
+  return thrown instanceof MoorlineError ? thrown.message : reasonOf(thrown);
 }
 
 /** The result of a check that was begun at `started` and gave none. */
@@ -68,6 +73,11 @@ export class UnhappyAnswer extends MoorlineError {
   private constructor({ message, ...fields }: FailureRecord, response: HTTPResponse) {
     super(message, fields);
     this.response = response;
+  }
+
+  /** Whether it says that the service is unwell, as a circuit breaker has it. */
+  get blamesService(): boolean {
+    return native.policyWeight(this.kind, this.delivery, this.response.status) > 0;
   }
 
   /** Throws one where the answer counts as a failure; `again` says whether the request may be sent twice. */

@@ -7,7 +7,9 @@ import { joinUrl, urlText } from '../http-url';
 import { invalidValue, wrongType } from '../invalid';
 import { checkOptions, type KnownOptions } from '../known-options';
 import { native } from '../native';
+import { isAborted } from '../signals';
 import { isOpen } from './adopted';
+import type { Attempts } from './attempts';
 import { BaseConnection } from './base';
 import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
 import { Fallback } from './fallback';
@@ -108,13 +110,13 @@ export class HTTPConnection extends BaseConnection {
   override send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
   override send<Data>(data: NoRequest<Data>): Promise<boolean>;
   override async send(data: unknown): Promise<HTTPResponse | boolean | null> {
-    if (isRequest(data)) return this.guarded('send', () => this.#request(data), null);
-    return this.guarded('send', () => this.#post(data), false);
+    if (isRequest(data)) return this.guarded('send', (attempts) => this.#request(data, attempts), null);
+    return this.guarded('send', (attempts) => this.#post(data, attempts), false);
   }
 
   /** Whether the server took `data`. That we are not let in was told already; any other no is an error. */
-  async #post(data: unknown): Promise<boolean> {
-    const { ok, status } = await this.#request({ method: 'POST', body: data });
+  async #post(data: unknown, attempts: Attempts): Promise<boolean> {
+    const { ok, status } = await this.#request({ method: 'POST', body: data }, attempts);
     if (ok || native.httpRefusesCredentials(status)) return ok;
     throw dress(native.httpRejected(status));
   }
@@ -128,8 +130,8 @@ export class HTTPConnection extends BaseConnection {
   async request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse> {
     checkOptions('options', options, CALL);
     let thrown: { error: unknown } | undefined;
-    const call = () =>
-      this.#request(request, options?.signal).catch((error: unknown) => {
+    const call = (attempts: Attempts) =>
+      this.#request(request, attempts, options?.signal).catch((error: unknown) => {
         thrown = { error };
         throw error;
       });
@@ -148,11 +150,15 @@ export class HTTPConnection extends BaseConnection {
     const { life } = this;
     if (!(await isOpen(this)) || life.aborted) return null;
     // The request has the breaker around it, and may go to `fallbackUrl` when that is open.
-    return this.guarded('receive', () => this.receiveImpl(), null);
+    return this.guarded('receive', (attempts) => this.#receive(attempts), null);
   }
 
-  protected override async receiveImpl(): Promise<unknown> {
-    const response = await this.#request({ method: 'GET' });
+  protected override receiveImpl(): Promise<unknown> {
+    return this.#receive(this.beginCall());
+  }
+
+  async #receive(attempts: Attempts): Promise<unknown> {
+    const response = await this.#request({ method: 'GET' }, attempts);
     let data: unknown;
     try {
       data = response.data;
@@ -198,7 +204,7 @@ export class HTTPConnection extends BaseConnection {
     return { isHealthy: status < 500, status };
   }
 
-  async #request(request: ConnectionRequest, signal?: AbortSignal): Promise<HTTPResponse> {
+  async #request(request: ConnectionRequest, attempts: Attempts, signal?: AbortSignal): Promise<HTTPResponse> {
     if (request === undefined) throw wrongType('request', 'a plain object', request);
     checkOptions('request', request, REQUEST, ELSEWHERE);
     const { life } = this;
@@ -209,7 +215,7 @@ export class HTTPConnection extends BaseConnection {
     const attempt = async () => {
       letGo();
       try {
-        return await this.#attempt(request, started, life, signal);
+        return await this.#attempt(request, started, attempts, life, signal);
       } catch (error) {
         unhappy = error instanceof UnhappyAnswer ? error : undefined;
         throw error;
@@ -218,7 +224,10 @@ export class HTTPConnection extends BaseConnection {
     try {
       return await (this.#fallback.active ? attempt() : this.#reach(request, attempt, signal));
     } catch (error) {
-      if (error instanceof UnhappyAnswer) return error.response;
+      if (error instanceof UnhappyAnswer) {
+        attempts.isUnhappy = error.blamesService;
+        return error.response;
+      }
       letGo();
       throw error;
     }
@@ -245,6 +254,7 @@ export class HTTPConnection extends BaseConnection {
   async #attempt(
     request: ConnectionRequest,
     started: number,
+    attempts: Attempts,
     life: AbortSignal,
     signal?: AbortSignal,
   ): Promise<HTTPResponse> {
@@ -259,9 +269,12 @@ export class HTTPConnection extends BaseConnection {
     const settings = settingsOf(request, started);
     const sent = { method, query, body, stream, settings, ...this.#address(request.url, request.headers, common) };
     let response: HTTPResponse;
+    attempts.begin();
     try {
       response = await this.#open().request(sent, { signal });
+      attempts.answered(response.status);
     } catch (error) {
+      attempts.failed(error instanceof MoorlineError && !life.aborted && !isAborted(signal));
       // Part of it may have been read already.
       if (error instanceof MoorlineError && isReadOnce(request.body)) Reflect.set(error, 'retryable', false);
       throw error;
@@ -273,8 +286,9 @@ export class HTTPConnection extends BaseConnection {
   }
 
   #open(): HttpTransport {
+    if (this.#transport) return this.#transport;
     const { keepAlive, maxConnections, compression, timeout } = this.config;
-    this.#transport ??= new HttpTransport({
+    const options = {
       connectTimeoutMs: timeout,
       timeout,
       timeoutMs: Infinity,
@@ -282,7 +296,8 @@ export class HTTPConnection extends BaseConnection {
       maxConnections,
       decompress: compression,
       ...transportOptions(this.config),
-    });
+    };
+    this.#transport = new HttpTransport(options, this.config.monitoring ? this.config.name : undefined);
     return this.#transport;
   }
 

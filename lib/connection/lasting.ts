@@ -267,6 +267,10 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   #arrived(messages: readonly Message[]): void {
+    this.countReceived(
+      messages.length,
+      messages.reduce((bytes, message) => bytes + (this.messageBytes(message) ?? 0), 0),
+    );
     this.arrived(messages);
     if (this.#onMessage.size === 0) return this.#inbox.put(messages);
     for (const message of messages) this.handled(message, this.#tell(message));

@@ -6,6 +6,7 @@ import { Emitter } from '../events';
 import { checkOptions, type KnownOptions } from '../known-options';
 import { readable } from '../message';
 import { native } from '../native';
+import type { Attempts } from './attempts';
 import type { ResolvedConnectionConfig } from './config';
 import type { ConnectionEvent, ConnectionFacts } from './event';
 import { failureOf, meaningOf } from './failures';
@@ -241,15 +242,24 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
     this.emitEvent('health_check_failed', { severity: 'error', message: result.errorMessage, data: { result } });
   }
 
-  /** @internal Takes note of a call. */
-  protected record(started: number, success: boolean, error?: unknown): void {
-    const elapsedMs = performance.now() - started;
-    this.#tracker.record(elapsedMs, success, error === undefined ? undefined : failureOf(error).name);
+  /** @internal A call begins. */
+  protected beginCall(): Attempts {
+    return this.#tracker.begin();
+  }
+
+  /** @internal Messages came. */
+  protected countReceived(messages: number, bytes: number): void {
+    this.#tracker.received(messages, bytes);
+  }
+
+  /** @internal Takes note of a call that has ended. */
+  protected record(attempts: Attempts, success: boolean, error?: unknown): void {
+    const { tookMs, attemptMs } = attempts.end(success, error === undefined ? undefined : failureOf(error).name);
     if (success) this.#consecutiveErrors = 0;
     if (!this.config.monitoring || this.#onEvent.size === 0) return;
     const { errorRate, throughput } = this.#tracker.metrics();
     this.emitEvent('metrics', {
-      data: { response_time: elapsedMs, success, error_rate: errorRate, throughput },
+      data: { response_time: attemptMs, request_time: tookMs, success, error_rate: errorRate, throughput },
     });
   }
 }

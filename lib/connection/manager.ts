@@ -5,7 +5,7 @@ import { invalidType, outOfRange, wrongType } from '../invalid';
 import { checkOptions } from '../known-options';
 import type { BaseConnection } from './base';
 import type { ConnectionEvent } from './event';
-import { failedCheck, failureOf } from './failures';
+import { failedCheck, failureOf, reasonFor } from './failures';
 import { Handlers } from './handlers';
 import { PeriodicCheck } from './periodic';
 import { Recovery } from './recovery';
@@ -157,22 +157,22 @@ export class ConnectionManager {
       all.reduce((total, one) => total + figure(one), 0);
     const requests = sum(({ metrics }) => metrics.totalRequests);
     const time = sum(({ metrics }) => metrics.responseTime * metrics.totalRequests);
-    const [healthy, unhealthy, unknown] = [
+    const [healthy, degraded, unhealthy] = [
       having(ConnectionHealth.HEALTHY),
+      having(ConnectionHealth.DEGRADED),
       having(ConnectionHealth.UNHEALTHY),
-      having(ConnectionHealth.UNKNOWN),
     ];
     return {
       totalConnections: all.length,
       activeConnections: all.filter(({ isActive }) => isActive).length,
       healthyConnections: healthy,
-      degradedConnections: having(ConnectionHealth.DEGRADED),
+      degradedConnections: degraded,
       unhealthyConnections: unhealthy,
-      errorConnections: unknown,
+      errorConnections: having(ConnectionHealth.UNKNOWN),
       averageResponseTime: requests === 0 ? 0 : time / requests,
       totalRequests: requests,
       totalErrors: sum(({ metrics }) => metrics.errorCount),
-      overallHealth: overall(all.length, healthy, unhealthy + unknown),
+      overallHealth: overall(healthy, degraded, unhealthy),
       lastUpdated: Date.now(),
     };
   }
@@ -236,7 +236,7 @@ async function checked(connection: BaseConnection): Promise<ConnectionHealthChec
   try {
     return await connection.healthCheck();
   } catch (error) {
-    return failedCheck(connection.connectionId, started, failureOf(error).message);
+    return failedCheck(connection.connectionId, started, reasonFor(error));
   }
 }
 
@@ -249,10 +249,11 @@ async function worked(verb: () => Promise<boolean>): Promise<boolean> {
   }
 }
 
-function overall(total: number, healthy: number, bad: number): ConnectionHealth {
-  if (total === 0) return ConnectionHealth.UNKNOWN;
-  if (healthy === total) return ConnectionHealth.HEALTHY;
-  return bad > 0 ? ConnectionHealth.UNHEALTHY : ConnectionHealth.DEGRADED;
+/** The worst of those that have been checked; one that has not is no complaint. */
+function overall(healthy: number, degraded: number, unhealthy: number): ConnectionHealth {
+  if (unhealthy > 0) return ConnectionHealth.UNHEALTHY;
+  if (degraded > 0) return ConnectionHealth.DEGRADED;
+  return healthy > 0 ? ConnectionHealth.HEALTHY : ConnectionHealth.UNKNOWN;
 }
 
 /** Does `work` for each connection, sixteen at once; by id, what came of it. */

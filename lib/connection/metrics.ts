@@ -2,6 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { invalidType } from '../invalid';
 import { native, type Handle } from '../native';
+import { Attempts } from './attempts';
 import type { ConnectionTracker } from '../../dist/native';
 import type { ConnectionMetrics } from './state';
 
@@ -13,7 +14,7 @@ export interface ConnectionFigures {
   errorCount: number;
   /** Percent of the last requests that failed. */
   errorRate: number;
-  /** Mean over the last requests, in milliseconds. */
+  /** Mean over the last attempts, in milliseconds. */
   averageResponseTime: number;
   /** Requests a second, over the last 60 seconds. */
   throughput: number;
@@ -24,6 +25,10 @@ export interface ConnectionFigures {
 /** Everything a {@link ConnectionMetricsTracker} knows. */
 export interface ConnectionMetricsSummary extends ConnectionFigures {
   successCount: number;
+  /** Attempts since the beginning: a request that was repeated made several. */
+  attemptCount: number;
+  /** Mean over the last requests with all their attempts and the waiting between them, in milliseconds. */
+  averageRequestTime: number;
   /** Failures since the last success. */
   consecutiveErrors: number;
   /** Failures by type; those without one are `other`. */
@@ -37,15 +42,18 @@ export interface ConnectionMetricsSummary extends ConnectionFigures {
 /** The figures as the addon tells them; times in milliseconds, moments since the epoch. */
 interface Figures {
   requests: number;
+  attempts: number;
   errors: number;
   consecutiveErrors: number;
   errorRate: number;
   averageResponseTime: number;
+  averageRequestTime: number;
+  latency: number;
   throughput: number;
   bandwidth: number;
   uptime: number;
   errorTypes: Record<string, number>;
-  last: { tookMs: number; began: number; ended: number } | null;
+  last: { began: number; ended: number } | null;
 }
 
 /**
@@ -65,15 +73,15 @@ export class ConnectionMetricsTracker {
    * @param responseTimeMs how long it took.
    * @param success whether it succeeded.
    * @param errorType what kind of failure it was; 100 kinds are told apart.
-   * @param bytes how much it moved in both directions.
+   * @param bytes how much it moved in both directions. It counts as a request with one attempt.
    */
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void {
     if (typeof responseTimeMs !== 'number' || !(responseTimeMs >= 0))
       throw invalidType('responseTimeMs', 'a number ≥ 0', responseTimeMs);
-    native.connectionRecord(this.#tracker, responseTimeMs, success, errorType, bytes);
+    native.connectionRecord(this.#tracker, responseTimeMs, success, errorType, bytes, responseTimeMs);
   }
 
-  /** Mean over the last requests, in milliseconds. */
+  /** Mean over the last attempts, in milliseconds. */
   averageResponseTime(): number {
     return this.#figures().averageResponseTime;
   }
@@ -101,10 +109,12 @@ export class ConnectionMetricsTracker {
 
   /** Everything it knows. */
   summary(): ConnectionMetricsSummary {
-    const { requests, errors, consecutiveErrors, errorTypes, last } = this.#figures();
+    const { requests, attempts, errors, averageRequestTime, consecutiveErrors, errorTypes, last } = this.#figures();
     return {
       ...this.metrics(),
       successCount: requests - errors,
+      attemptCount: attempts,
+      averageRequestTime,
       consecutiveErrors,
       errorBreakdown: errorTypes,
       ...(last && {
@@ -119,17 +129,29 @@ export class ConnectionMetricsTracker {
     const { last, ...figures } = this.#figures();
     const metrics: ConnectionMetrics = {
       responseTime: figures.averageResponseTime,
+      requestTime: figures.averageRequestTime,
       throughput: figures.throughput,
-      latency: last?.tookMs ?? 0,
+      latency: figures.latency,
       bandwidth: figures.bandwidth,
       errorRate: figures.errorRate,
       availability: figures.uptime,
       successCount: figures.requests - figures.errors,
       errorCount: figures.errors,
       totalRequests: figures.requests,
+      totalAttempts: figures.attempts,
       ...(last && { lastRequestTime: last.began, lastResponseTime: last.ended }),
     };
     return { metrics, consecutiveErrors: figures.consecutiveErrors };
+  }
+
+  /** @internal A call begins. */
+  begin(): Attempts {
+    return new Attempts(this.#tracker);
+  }
+
+  /** @internal Messages came. */
+  received(messages: number, bytes: number): void {
+    native.connectionReceived(this.#tracker, messages, bytes);
   }
 
   /** @internal Shows its connection in `metricsText()`, as one of this name and type. */

@@ -13,7 +13,7 @@ import { isAborted } from '../signals';
 import { native, type Handle, type ObjectPool } from '../native';
 import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from './config';
 import { closedFailure } from './failures';
-import { close, isAlive, isOpen, looksUsable, open, type PoolFacts } from './pooled';
+import { close, isAlive, isOpen, looksUsable, open, type PoolFacts, shownName } from './pooled';
 import { Single } from './single';
 import { repeat } from './waiting';
 
@@ -257,8 +257,8 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
       const pool = self.deref();
       if (pool) pool.#heard(JSON.parse(told) as Told);
     };
-    this.#pool = native.objectPoolOpen(this.#given, this.#defaultSize, this.#production, hear);
-    return this.#pool;
+    const [size, name] = [this.#defaultSize, shownName(this.#connection)];
+    return (this.#pool = native.objectPoolOpen(this.#given, size, this.#production, hear, name));
   }
 
   /** Waits for `minSize` connections, or for the first that cannot be made. */

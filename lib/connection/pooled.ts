@@ -1,4 +1,6 @@
 import type { MoorlineError } from '../error';
+import { isWell } from '../health-answer';
+import type { ConnectionConfig } from './config';
 import { ConnectionState } from './state';
 import { after } from './waiting';
 
@@ -29,6 +31,11 @@ const UNUSABLE: readonly unknown[] = [
   ConnectionState.DISCONNECTING,
   ConnectionState.ERROR,
 ];
+
+/** The name that a pool is shown under in the metrics; nothing where its connections are not to be monitored. */
+export function shownName({ name, monitoring }: ConnectionConfig): string | undefined {
+  return monitoring === false ? undefined : (name ?? 'default');
+}
 
 /** Connects what can be connected; throws when that fails. */
 export async function open(pooled: unknown): Promise<void> {
@@ -62,8 +69,7 @@ export async function isAlive(pooled: unknown, timeoutMs: number): Promise<boole
   return inTime(timeoutMs, async () => {
     const healthCheck = method(pooled, 'healthCheck');
     if (!healthCheck) return saysOpen(pooled);
-    const said = await healthCheck();
-    return typeof said === 'object' && said !== null && 'isHealthy' in said ? Boolean(said.isHealthy) : Boolean(said);
+    return isWell(await healthCheck());
   });
 }
 

@@ -98,6 +98,11 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
     return this.receive();
   }
 
+  /** @internal */
+  protected override messageBytes(event: SSEEvent): number {
+    return Buffer.byteLength(event.data);
+  }
+
   protected override parse(event: SSEEvent): SSEEvent {
     return event;
   }

@@ -70,13 +70,15 @@ export type RecoveryStrategy = (typeof RecoveryStrategy)[keyof typeof RecoverySt
 
 /** The figures in a {@link ConnectionStatus}. */
 export interface ConnectionMetrics {
-  /** Mean over the last requests, in milliseconds. */
+  /** Mean over the last attempts, in milliseconds. */
   responseTime: number;
+  /** Mean over the last requests with all their attempts and the waiting between them, in milliseconds. */
+  requestTime: number;
   /** Requests a second, over the last minute. */
   throughput: number;
-  /** Of the last request, in milliseconds. */
+  /** Of the last attempt, in milliseconds. */
   latency: number;
-  /** Bytes a second in both directions, over the last minute. */
+  /** Bytes a second of the messages of a WebSocket or event stream, in both directions, over the last minute; 0 for HTTP. */
   bandwidth: number;
   /** Percent of the last requests that failed. */
   errorRate: number;
@@ -85,6 +87,8 @@ export interface ConnectionMetrics {
   successCount: number;
   errorCount: number;
   totalRequests: number;
+  /** A request that was repeated made several attempts. */
+  totalAttempts: number;
   /** When the last request began, in milliseconds since the epoch. */
   lastRequestTime?: number;
   /** When the last request ended, in milliseconds since the epoch. */
@@ -156,12 +160,13 @@ export interface ConnectionInfo {
   healthyConnections: number;
   degradedConnections: number;
   unhealthyConnections: number;
-  /** Those whose health is not known. */
+  /** Those whose health is not known: nothing has checked them yet. */
   errorConnections: number;
   /** Milliseconds. */
   averageResponseTime: number;
   totalRequests: number;
   totalErrors: number;
+  /** The worst of those whose health is known; `unknown` while none is. */
   overallHealth: ConnectionHealth;
   /** Milliseconds since the epoch. */
   lastUpdated: number;

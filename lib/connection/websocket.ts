@@ -84,6 +84,11 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
     return true;
   }
 
+  /** @internal */
+  protected override messageBytes(message: string | Uint8Array): number {
+    return typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength;
+  }
+
   protected override receiveImpl(): Promise<unknown> {
     return this.receive();
   }

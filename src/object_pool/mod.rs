@@ -95,7 +95,8 @@ impl ObjectPool {
     }
 }
 
-/// Opens a pool. `ask` hears its events and its questions as JSON text; `maxSize` is the default of that option.
+/// Opens a pool. `ask` hears its events and its questions as JSON text; `maxSize` is the default of that option. With a
+/// name it is shown in the metrics of the process.
 #[napi(catch_unwind, ts_return_type = "Handle<ObjectPool>")]
 pub fn object_pool_open(
     env: Env,
@@ -103,6 +104,7 @@ pub fn object_pool_open(
     max_size: u32,
     production: bool,
     #[napi(ts_arg_type = "(told: string) => void")] ask: Callback,
+    name: Option<String>,
 ) -> Result<Handle<ObjectPool>> {
     let config = ConnectionPoolConfig::read(&options.0, max_size, production)
         .map_err(|error| throw(&env, &error))?;
@@ -121,6 +123,9 @@ pub fn object_pool_open(
         ask,
     };
     let pool = Pool::with_listener(objects, settings, runtime.clone(), Some(Arc::new(told)));
+    if let Some(name) = name {
+        pool.publish(&name, "connection");
+    }
     Ok(Handle::new(ObjectPool {
         pool,
         desk,

@@ -5,7 +5,11 @@
 use std::time::{Duration, Instant};
 
 use moorline_core::{
-    connection::{config::ConnectionConfig, retry, tracker::Tracker},
+    connection::{
+        config::ConnectionConfig,
+        retry,
+        tracker::{Ended, Tracker},
+    },
     limit::Limit,
     options::Plain,
 };
@@ -77,13 +81,57 @@ fn a_wait_grows_no_longer_than_a_timer_can_wait() {
     assert_eq!(waits.last(), Some(&longest));
 }
 
+fn ended(bytes: u64) -> Ended<'static> {
+    Ended {
+        took_ms: 5.0,
+        attempt_ms: Some(5.0),
+        ok: true,
+        error_type: None,
+        status: None,
+        bytes: Some(bytes),
+    }
+}
+
+#[test]
+fn attempts_are_timed_by_themselves_and_with_their_request() {
+    let now = Instant::now();
+    let mut tracker = Tracker::new(10, now);
+    tracker.attempt(20.0, Some(503));
+    tracker.attempt(30.0, None);
+    let request = Ended {
+        took_ms: 200.0,
+        attempt_ms: Some(10.0),
+        ..ended(0)
+    };
+    tracker.record(&request, now);
+    let figures = tracker.figures(now);
+    assert_eq!(
+        (figures.requests, figures.attempts, figures.errors),
+        (1, 3, 0)
+    );
+    assert!((figures.average_response_ms - 20.0).abs() < 1e-9);
+    assert!((figures.average_request_ms - 200.0).abs() < 1e-9);
+    assert!((figures.latency_ms - 10.0).abs() < 1e-9);
+}
+
+#[test]
+fn what_comes_counts_towards_the_bandwidth() {
+    let now = Instant::now();
+    let mut tracker = Tracker::new(10, now);
+    tracker.record(&ended(60), now);
+    tracker.receive(3, 540, now);
+    let figures = tracker.figures(now);
+    assert_eq!(figures.requests, 1, "a message is no request");
+    assert!((figures.bandwidth - 10.0).abs() < 1e-9);
+}
+
 #[test]
 fn throughput_is_of_the_span_that_is_asked_for() {
     let start = Instant::now();
     let at = |ms: u64| start + Duration::from_millis(ms);
     let mut tracker = Tracker::new(10, start);
     for ms in (0..120_000).step_by(500) {
-        tracker.record(5.0, true, None, 100, at(ms));
+        tracker.record(&ended(100), at(ms));
     }
     let now = at(119_999);
     let figures = tracker.figures(now);
@@ -95,7 +143,7 @@ fn throughput_is_of_the_span_that_is_asked_for() {
     assert!((tracker.throughput(60, idle) - 1.0).abs() < 1e-9);
     let long_after = at(119_999) + Duration::from_secs(10_000);
     assert!(tracker.figures(long_after).throughput.abs() < 1e-9);
-    tracker.record(5.0, true, None, 0, long_after);
+    tracker.record(&ended(0), long_after);
     assert!((tracker.throughput(1, long_after) - 1.0).abs() < 1e-9);
 }
 

@@ -1,11 +1,21 @@
 //! Connections as metrics: one row of series for all connections of one name and type.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::metrics::{Counter, Gauge, HTTP_SECONDS, Histogram, MetricError, Registry};
 
-const REQUESTS: &str = "moorline_connection_requests_total";
-const DURATION: &str = "moorline_connection_request_duration_seconds";
+const REQUESTS: (&str, &str) = (
+    "moorline_connection_requests_total",
+    "Requests of connections that ended, with all their attempts.",
+);
+const ATTEMPTS: (&str, &str) = (
+    "moorline_connection_attempts_total",
+    "Attempts of requests of connections that ended.",
+);
+const REQUEST_DURATION: &str = "moorline_connection_request_duration_seconds";
+const ATTEMPT_DURATION: &str = "moorline_connection_attempt_duration_seconds";
+const MESSAGES: &str = "moorline_connection_messages_total";
+const BYTES: &str = "moorline_connection_bytes_total";
 const STATE: &str = "moorline_connections";
 
 /// What one connection counts. Counters outlive it, as a counter must never go back; it leaves the count of its state
@@ -15,10 +25,27 @@ pub struct Series {
     registry: &'static Registry,
     name: String,
     kind: String,
-    succeeded: Arc<Counter>,
-    failed: Arc<Counter>,
-    took: Arc<Histogram>,
+    requests: Outcomes,
+    attempts: Outcomes,
+    request_took: Arc<Histogram>,
+    attempt_took: Arc<Histogram>,
+    sent: Option<Traffic>,
+    received: Option<Traffic>,
     state: Option<Arc<Gauge>>,
+}
+
+/// The counters of a family by outcome and status, made when one is first needed.
+#[derive(Debug)]
+struct Outcomes {
+    family: (&'static str, &'static str),
+    counters: BTreeMap<(bool, Option<u16>), Arc<Counter>>,
+}
+
+/// Messages and their bytes in one direction.
+#[derive(Debug)]
+struct Traffic {
+    messages: Arc<Counter>,
+    bytes: Arc<Counter>,
 }
 
 impl Series {
@@ -28,34 +55,64 @@ impl Series {
     /// Another metric has one of the names.
     pub fn new(registry: &'static Registry, name: &str, kind: &str) -> Result<Self, MetricError> {
         let labels = [("connection", name), ("type", kind)];
-        let requests = |outcome| {
-            let labels = [labels[0], labels[1], ("outcome", outcome)];
-            registry.counter(REQUESTS, "Requests of connections that ended.", &labels)
-        };
-        Ok(Self {
+        let histogram = |name, help| registry.histogram(name, help, &labels, &HTTP_SECONDS);
+        let mut series = Self {
             registry,
             name: name.to_owned(),
             kind: kind.to_owned(),
-            succeeded: requests("success")?,
-            failed: requests("failure")?,
-            took: registry.histogram(
-                DURATION,
-                "How long requests of connections took.",
-                &labels,
-                &HTTP_SECONDS,
+            requests: Outcomes::of(REQUESTS),
+            attempts: Outcomes::of(ATTEMPTS),
+            request_took: histogram(
+                REQUEST_DURATION,
+                "How long requests of connections took, with all their attempts and the waiting between them.",
             )?,
+            attempt_took: histogram(
+                ATTEMPT_DURATION,
+                "How long attempts of requests of connections took.",
+            )?,
+            sent: None,
+            received: None,
             state: None,
-        })
+        };
+        // There before the first request, or the first failure could not be seen as an increase.
+        for ok in [true, false] {
+            series.requests.counter(registry, name, kind, (ok, None))?;
+        }
+        Ok(series)
     }
 
     /// Counts a request that ended.
-    pub fn record(&self, took_ms: f64, ok: bool) {
-        if ok {
-            self.succeeded.increment();
-        } else {
-            self.failed.increment();
+    pub fn record(&mut self, took_ms: f64, ok: bool, status: Option<u16>) {
+        self.request_took.observe(took_ms / 1000.0);
+        self.requests
+            .count(self.registry, &self.name, &self.kind, (ok, status));
+    }
+
+    /// Counts an attempt that ended.
+    pub fn attempt(&mut self, took_ms: f64, ok: bool, status: Option<u16>) {
+        self.attempt_took.observe(took_ms / 1000.0);
+        self.attempts
+            .count(self.registry, &self.name, &self.kind, (ok, status));
+    }
+
+    /// Counts a message that was sent.
+    pub fn send(&mut self, bytes: u64) {
+        if self.sent.is_none() {
+            self.sent = Traffic::new(self.registry, &self.name, &self.kind, "sent").ok();
         }
-        self.took.observe(took_ms / 1000.0);
+        if let Some(sent) = &self.sent {
+            sent.count(1, bytes);
+        }
+    }
+
+    /// Counts messages that came.
+    pub fn receive(&mut self, messages: u64, bytes: u64) {
+        if self.received.is_none() {
+            self.received = Traffic::new(self.registry, &self.name, &self.kind, "received").ok();
+        }
+        if let Some(received) = &self.received {
+            received.count(messages, bytes);
+        }
     }
 
     /// It is in `state` now.
@@ -77,6 +134,71 @@ impl Series {
         if let Some(state) = self.state.take() {
             state.add(-1.0);
         }
+    }
+}
+
+impl Outcomes {
+    const fn of(family: (&'static str, &'static str)) -> Self {
+        Self {
+            family,
+            counters: BTreeMap::new(),
+        }
+    }
+
+    fn count(&mut self, registry: &Registry, name: &str, kind: &str, of: (bool, Option<u16>)) {
+        if let Ok(counter) = self.counter(registry, name, kind, of) {
+            counter.increment();
+        }
+    }
+
+    /// The counter of an outcome, and of the HTTP status where there was an answer.
+    fn counter(
+        &mut self,
+        registry: &Registry,
+        name: &str,
+        kind: &str,
+        of: (bool, Option<u16>),
+    ) -> Result<&Counter, MetricError> {
+        if !self.counters.contains_key(&of) {
+            let (ok, status) = of;
+            let status = status.map(|status| status.to_string()).unwrap_or_default();
+            let labels = [
+                ("connection", name),
+                ("type", kind),
+                ("outcome", if ok { "success" } else { "failure" }),
+                ("status", &status),
+            ];
+            let (family, help) = self.family;
+            let counter = registry.counter(family, help, &labels)?;
+            self.counters.insert(of, counter);
+        }
+        Ok(&self.counters[&of])
+    }
+}
+
+impl Traffic {
+    fn new(
+        registry: &Registry,
+        name: &str,
+        kind: &str,
+        direction: &str,
+    ) -> Result<Self, MetricError> {
+        let labels = [
+            ("connection", name),
+            ("type", kind),
+            ("direction", direction),
+        ];
+        let messages = "Messages of WebSockets and event streams.";
+        let bytes = "Bytes of these messages, text as UTF-8.";
+        Ok(Self {
+            messages: registry.counter(MESSAGES, messages, &labels)?,
+            bytes: registry.counter(BYTES, bytes, &labels)?,
+        })
+    }
+
+    fn count(&self, messages: u64, bytes: u64) {
+        self.messages.add(messages as f64);
+        self.bytes.add(bytes as f64);
     }
 }
 
@@ -106,17 +228,28 @@ mod tests {
         let registry = registry();
         let mut first = Series::new(registry, "api", "http").unwrap();
         let mut second = Series::new(registry, "api", "http").unwrap();
-        first.record(20.0, true);
-        second.record(2000.0, false);
-        second.record(1.0, true);
+        first.record(20.0, true, Some(200));
+        first.attempt(1500.0, false, None);
+        second.attempt(400.0, false, Some(503));
+        second.record(2000.0, false, Some(503));
+        second.record(1.0, true, Some(200));
+        first.send(3);
+        second.receive(2, 7);
         first.enter("connecting");
         first.enter("connected");
         second.enter("connected");
         drop(second);
         let text = text(registry);
         for line in [
-            "moorline_connection_requests_total{connection=\"api\",type=\"http\",outcome=\"success\"} 2\n",
-            "moorline_connection_requests_total{connection=\"api\",type=\"http\",outcome=\"failure\"} 1\n",
+            "moorline_connection_requests_total{connection=\"api\",type=\"http\",outcome=\"success\",status=\"200\"} 2\n",
+            "moorline_connection_requests_total{connection=\"api\",type=\"http\",outcome=\"failure\",status=\"503\"} 1\n",
+            "moorline_connection_requests_total{connection=\"api\",type=\"http\",outcome=\"failure\",status=\"\"} 0\n",
+            "moorline_connection_attempts_total{connection=\"api\",type=\"http\",outcome=\"failure\",status=\"\"} 1\n",
+            "moorline_connection_attempts_total{connection=\"api\",type=\"http\",outcome=\"failure\",status=\"503\"} 1\n",
+            "moorline_connection_attempt_duration_seconds_count{connection=\"api\",type=\"http\"} 2\n",
+            "moorline_connection_messages_total{connection=\"api\",type=\"http\",direction=\"sent\"} 1\n",
+            "moorline_connection_messages_total{connection=\"api\",type=\"http\",direction=\"received\"} 2\n",
+            "moorline_connection_bytes_total{connection=\"api\",type=\"http\",direction=\"received\"} 7\n",
             "moorline_connection_request_duration_seconds_bucket{connection=\"api\",type=\"http\",le=\"0.025\"} 2\n",
             "moorline_connection_request_duration_seconds_count{connection=\"api\",type=\"http\"} 3\n",
             "moorline_connections{connection=\"api\",type=\"http\",state=\"connected\"} 1\n",
@@ -132,7 +265,7 @@ mod tests {
         for id in 0..3_000 {
             let mut series = Series::new(registry, &format!("user-{id}"), "websocket").unwrap();
             series.enter("connected");
-            series.record(1.0, true);
+            series.record(1.0, true, None);
         }
         let text = text(registry);
         let rows = |metric: &str| text.lines().filter(|line| line.starts_with(metric)).count();

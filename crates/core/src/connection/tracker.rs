@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::series::Series;
+use crate::resilience::report::status_blames_service;
 
 /// The longest span that throughput can be asked for, and what it is asked for by default.
 pub const MAX_SPAN_SECONDS: u64 = 300;
@@ -13,6 +14,23 @@ const SPAN_SECONDS: u64 = 60;
 /// Kinds of errors that are told apart; what comes later counts as [`OTHER`].
 const MAX_ERROR_TYPES: usize = 100;
 const OTHER: &str = "other";
+
+/// A request that ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// How long it took, with all its attempts.
+    pub took_ms: f64,
+    /// How long its last attempt took, where that was not counted by [`Tracker::attempt`].
+    pub attempt_ms: Option<f64>,
+    /// Whether it succeeded.
+    pub ok: bool,
+    /// What kind of failure it was.
+    pub error_type: Option<&'a str>,
+    /// The HTTP status of its last answer.
+    pub status: Option<u16>,
+    /// How many bytes a message has that it sent.
+    pub bytes: Option<u64>,
+}
 
 /// One request that ended.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +52,12 @@ struct Second {
 pub struct Tracker {
     window: usize,
     samples: VecDeque<Sample>,
+    /// How long the last attempts took.
+    attempts_ms: VecDeque<f64>,
     began: Instant,
     seconds: VecDeque<Second>,
     requests: u64,
+    attempts: u64,
     errors: u64,
     consecutive_errors: u64,
     error_types: BTreeMap<String, u64>,
@@ -49,14 +70,20 @@ pub struct Tracker {
 pub struct Figures {
     /// Requests since the beginning.
     pub requests: u64,
-    /// Of which failed.
+    /// Their attempts.
+    pub attempts: u64,
+    /// Requests that failed.
     pub errors: u64,
     /// Failures since the last success.
     pub consecutive_errors: u64,
     /// Percent of the window that failed; 0 without a request.
     pub error_rate: f64,
-    /// Mean of the window in milliseconds; 0 without a request.
+    /// Mean of the last attempts in milliseconds; 0 without one.
     pub average_response_ms: f64,
+    /// Mean of the window in milliseconds, attempts and waiting together; 0 without a request.
+    pub average_request_ms: f64,
+    /// Of the last attempt, in milliseconds.
+    pub latency_ms: f64,
     /// Requests a second over the last minute.
     pub throughput: f64,
     /// Bytes a second over the last minute.
@@ -80,9 +107,11 @@ impl Tracker {
         Self {
             window: window.max(1),
             samples: VecDeque::new(),
+            attempts_ms: VecDeque::new(),
             began: now,
             seconds: VecDeque::new(),
             requests: 0,
+            attempts: 0,
             errors: 0,
             consecutive_errors: 0,
             error_types: BTreeMap::new(),
@@ -103,22 +132,32 @@ impl Tracker {
         }
     }
 
-    /// Counts a request that ended now, with the bytes it moved.
-    pub fn record(
-        &mut self,
-        took_ms: f64,
-        ok: bool,
-        error_type: Option<&str>,
-        bytes: u64,
-        now: Instant,
-    ) {
-        if let Some(series) = &self.series {
-            series.record(took_ms, ok);
+    /// Counts an attempt that ended, and that is not the last of its request or has failed. An answer counts as a
+    /// failure where its status blames the service, and no answer does.
+    pub fn attempt(&mut self, took_ms: f64, status: Option<u16>) {
+        let ok = status.is_some_and(|status| !status_blames_service(status.into()));
+        self.attempted(took_ms, ok, status);
+    }
+
+    /// Counts a request that ended now.
+    pub fn record(&mut self, ended: &Ended<'_>, now: Instant) {
+        let Ended {
+            took_ms,
+            ok,
+            status,
+            bytes,
+            ..
+        } = *ended;
+        if let Some(attempt_ms) = ended.attempt_ms {
+            self.attempted(attempt_ms, ok, status);
         }
-        if self.samples.len() == self.window {
-            self.samples.pop_front();
+        if let Some(series) = &mut self.series {
+            series.record(took_ms, ok, status);
+            if let Some(bytes) = bytes {
+                series.send(bytes);
+            }
         }
-        self.samples.push_back(Sample { took_ms, ok });
+        push(&mut self.samples, Sample { took_ms, ok }, self.window);
         self.last = Some((now, took_ms));
         self.requests += 1;
         if ok {
@@ -126,29 +165,44 @@ impl Tracker {
         } else {
             self.errors += 1;
             self.consecutive_errors += 1;
-            self.count_error(error_type.unwrap_or(OTHER));
+            self.count_error(ended.error_type.unwrap_or(OTHER));
         }
         let second = self.second(now);
         second.requests = second.requests.saturating_add(1);
+        second.bytes = second.bytes.saturating_add(bytes.unwrap_or(0));
+    }
+
+    /// Counts messages that came, and their bytes.
+    pub fn receive(&mut self, messages: u64, bytes: u64, now: Instant) {
+        if let Some(series) = &mut self.series {
+            series.receive(messages, bytes);
+        }
+        let second = self.second(now);
         second.bytes = second.bytes.saturating_add(bytes);
+    }
+
+    fn attempted(&mut self, took_ms: f64, ok: bool, status: Option<u16>) {
+        if let Some(series) = &mut self.series {
+            series.attempt(took_ms, ok, status);
+        }
+        self.attempts += 1;
+        push(&mut self.attempts_ms, took_ms, self.window);
     }
 
     /// What it has counted.
     pub fn figures(&self, now: Instant) -> Figures {
         let kept = self.samples.len().max(1) as f64;
         let failed = self.samples.iter().filter(|sample| !sample.ok).count();
-        // Not `sum`, which is −0 for nothing.
-        let took = self
-            .samples
-            .iter()
-            .fold(0.0, |took, sample| took + sample.took_ms);
         let (requests, bytes) = self.within(SPAN_SECONDS, now);
         Figures {
             requests: self.requests,
+            attempts: self.attempts,
             errors: self.errors,
             consecutive_errors: self.consecutive_errors,
             error_rate: failed as f64 / kept * 100.0,
-            average_response_ms: took / kept,
+            average_response_ms: mean(self.attempts_ms.iter().copied()),
+            average_request_ms: mean(self.samples.iter().map(|sample| sample.took_ms)),
+            latency_ms: self.attempts_ms.back().copied().unwrap_or(0.0),
             throughput: requests as f64 / SPAN_SECONDS as f64,
             bandwidth: bytes as f64 / SPAN_SECONDS as f64,
             last: self.last,
@@ -204,4 +258,19 @@ impl Tracker {
                 (requests + u64::from(second.requests), bytes + second.bytes)
             })
     }
+}
+
+/// Puts one behind the others, and lets go of the first where there are more than `most`.
+fn push<T>(all: &mut VecDeque<T>, one: T, most: usize) {
+    if all.len() == most {
+        all.pop_front();
+    }
+    all.push_back(one);
+}
+
+/// The mean; 0 of nothing.
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len().max(1) as f64;
+    // Not `sum`, which is −0 for nothing.
+    values.fold(0.0, |sum, value| sum + value) / count
 }

@@ -3,6 +3,9 @@
 use super::Status;
 use crate::options::Plain;
 
+/// So many of the parts that are not well are told of.
+const MAX_COMPLAINTS: usize = 5;
+
 /// A checker's answer, judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -30,32 +33,69 @@ impl Answer {
         Self::with(Status::Unhealthy, Some(error.into()))
     }
 
-    /// The answer of a checker that returned an object with a flag (`healthy`, `isHealthy`), a `status`, or both.
-    ///
-    /// The worse of the two counts. A `status` is one of the words of [`Status::from_word`], a boolean, or an
-    /// HTTP status code, of which 1xx to 3xx are healthy. One that means nothing here is left to the flag;
-    /// without a flag it is unhealthy, because a probe nobody understands proves nothing.
-    pub fn described(flag: Option<bool>, status: &Plain) -> Self {
-        let told = match status {
-            Plain::Text(word) => Status::from_word(word),
-            Plain::Bool(healthy) => Some(Self::of(*healthy).outcome),
-            Plain::Number(code) => Some(Self::of((100.0..400.0).contains(code)).outcome),
-            _ => None,
+    /// The answer of a checker as `lib/` tells it: `statuses` and a `healthy` flag, or else `parts`, of which each has
+    /// them `at` some place; an `error`, and `metadata` as JSON text.
+    pub fn read(said: &Plain) -> Self {
+        let metadata = text(said, "metadata").and_then(|json| serde_json::from_str(json).ok());
+        let answer = match member(said, "parts") {
+            Some(Plain::List(parts)) => Self::of_parts(parts),
+            _ => Self::described(flag(said), statuses(said)).explained(text(said, "error")),
         };
+        answer.annotated(metadata)
+    }
+
+    /// The answer of a checker that returned an object with a flag, with statuses, or with both.
+    ///
+    /// The worst of them counts. A status is one of the words of [`Status::from_word`], a boolean, or an HTTP status
+    /// code, of which 1xx to 3xx are healthy. One that means nothing here is left to the others; where there are none it
+    /// is unhealthy, because a probe nobody understands proves nothing.
+    pub fn described(flag: Option<bool>, statuses: &[Plain]) -> Self {
         let flag = flag.map(|healthy| Self::of(healthy).outcome);
-        match flag.max(told) {
+        match statuses.iter().map(told).fold(flag, Option::max) {
             Some(outcome) => Self::with(outcome, None),
-            None => Self::failed(match status {
-                Plain::Text(word) => format!("Unknown health status '{word}'"),
-                other => format!("Unknown health status: {}", other.type_name()),
+            None => Self::failed(match statuses.first() {
+                Some(Plain::Text(word)) => format!("Unknown health status '{word}'"),
+                Some(other) => format!("Unknown health status: {}", other.type_name()),
+                None => "The checker said nothing".to_owned(),
             }),
         }
     }
 
-    /// Adds the checker's own explanation.
+    /// The worst of what its parts say; what is wrong is told with its place. Members that mean nothing here, such as
+    /// the status of an order in a row of a table, say nothing: then what was returned is at least there.
+    fn of_parts(parts: &[Plain]) -> Self {
+        let mut worst = Status::Healthy;
+        let mut complaints = Vec::new();
+        for part in parts {
+            let (error, statuses) = (text(part, "error"), statuses(part));
+            let known = statuses.iter().filter(|status| is_known(status)).map(told);
+            let flag = flag(part).map(|healthy| Self::of(healthy).outcome);
+            let outcome = known.fold(flag, Option::max);
+            let outcome = outcome.or(error.map(|_| Status::Unhealthy));
+            let Some(outcome) = outcome.filter(|outcome| *outcome != Status::Healthy) else {
+                continue;
+            };
+            worst = worst.max(outcome);
+            if complaints.len() < MAX_COMPLAINTS {
+                let at = text(part, "at").unwrap_or_default();
+                let reason = error.map(str::to_owned);
+                let reason = reason.or_else(|| statuses.first().and_then(shown));
+                complaints.push(format!(
+                    "{at}: {}",
+                    reason.as_deref().unwrap_or("not healthy")
+                ));
+            }
+        }
+        let error = (!complaints.is_empty()).then(|| complaints.join("; "));
+        Self::with(worst, error)
+    }
+
+    /// Adds the checker's own explanation. What is healthy needs none, and must not be taken for an error by it.
     #[must_use]
-    pub fn explained(mut self, error: Option<String>) -> Self {
-        self.error = error.or(self.error);
+    pub fn explained(mut self, error: Option<&str>) -> Self {
+        if self.outcome != Status::Healthy {
+            self.error = error.map(str::to_owned).or(self.error);
+        }
         self
     }
 
@@ -75,12 +115,82 @@ impl Answer {
     }
 }
 
+/// What a status says; `None` where it means nothing here.
+fn told(status: &Plain) -> Option<Status> {
+    let healthy = match status {
+        Plain::Text(word) => return Status::from_word(word),
+        Plain::Bool(healthy) => *healthy,
+        Plain::Number(code) => (100.0..400.0).contains(code),
+        _ => return None,
+    };
+    Some(Answer::of(healthy).outcome)
+}
+
+/// Whether a member's status is about health at all: any other number may be anything.
+fn is_known(status: &Plain) -> bool {
+    !matches!(status, Plain::Number(code) if !(100.0..600.0).contains(code))
+}
+
+fn shown(status: &Plain) -> Option<String> {
+    match status {
+        Plain::Text(word) => Some(word.clone()),
+        Plain::Number(code) => Some(code.to_string()),
+        _ => None,
+    }
+}
+
+fn member<'a>(said: &'a Plain, name: &str) -> Option<&'a Plain> {
+    let Plain::Map(members) = said else {
+        return None;
+    };
+    members
+        .iter()
+        .find(|(own, _)| own == name)
+        .map(|(_, value)| value)
+}
+
+fn text<'a>(said: &'a Plain, name: &str) -> Option<&'a str> {
+    match member(said, name)? {
+        Plain::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn flag(said: &Plain) -> Option<bool> {
+    match member(said, "healthy")? {
+        Plain::Bool(flag) => Some(*flag),
+        _ => None,
+    }
+}
+
+fn statuses(said: &Plain) -> &[Plain] {
+    match member(said, "statuses") {
+        Some(Plain::List(statuses)) => statuses,
+        _ => &[],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn outcome(flag: Option<bool>, status: &str) -> Status {
-        Answer::described(flag, &Plain::Text(status.to_owned())).outcome
+        Answer::described(flag, &[word(status)]).outcome
+    }
+
+    fn word(word: &str) -> Plain {
+        Plain::Text(word.to_owned())
+    }
+
+    fn map(members: &[(&str, Plain)]) -> Plain {
+        let members = members
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Plain::Map(members.collect())
+    }
+
+    fn part(at: &str, members: &[(&str, Plain)]) -> Plain {
+        map(&[&[("at", word(at))], members].concat())
     }
 
     #[test]
@@ -93,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_status_nobody_understands_is_not_taken_for_health() {
-        let answer = Answer::described(None, &Plain::Text("splendid".to_owned()));
+        let answer = Answer::described(None, &[word("splendid")]);
         assert_eq!(answer.outcome, Status::Unhealthy);
         assert_eq!(
             answer.error.as_deref(),
@@ -104,8 +214,46 @@ mod tests {
     #[test]
     fn an_http_response_is_judged_by_its_code() {
         for (code, expected) in [(200.0, true), (304.0, true), (404.0, false), (503.0, false)] {
-            let answer = Answer::described(None, &Plain::Number(code));
+            let answer = Answer::described(None, &[Plain::Number(code)]);
             assert_eq!(answer.outcome.is_up(), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn of_several_statuses_the_worst_counts() {
+        let both = [word("ok"), Plain::Number(503.0)];
+        assert_eq!(Answer::described(None, &both).outcome, Status::Unhealthy);
+        let unknown = [word("splendid"), Plain::Number(200.0)];
+        assert_eq!(Answer::described(None, &unknown).outcome, Status::Healthy);
+    }
+
+    #[test]
+    fn what_is_healthy_has_no_error() {
+        let said = map(&[
+            ("statuses", Plain::List(vec![word("ok")])),
+            ("error", word("none")),
+        ]);
+        assert_eq!(Answer::read(&said).error, None);
+    }
+
+    #[test]
+    fn parts_are_told_by_their_places_and_the_worst_counts() {
+        let status = |status: Plain| ("statuses", Plain::List(vec![status]));
+        let parts = Plain::List(vec![
+            part("0", &[("healthy", Plain::Bool(true))]),
+            part("db", &[status(word("down"))]),
+            part(
+                "cache",
+                &[status(word("degraded")), ("error", word("slow"))],
+            ),
+            part("order", &[status(word("shipped"))]),
+            part("row", &[status(Plain::Number(3.0))]),
+        ]);
+        let answer = Answer::read(&map(&[("parts", parts)]));
+        assert_eq!(answer.outcome, Status::Unhealthy);
+        assert_eq!(answer.error.as_deref(), Some("db: down; cache: slow"));
+        let rows = Plain::List(vec![part("0", &[status(word("shipped"))])]);
+        let answer = Answer::read(&map(&[("parts", rows)]));
+        assert_eq!((answer.outcome, answer.error), (Status::Healthy, None));
     }
 }

@@ -11,12 +11,14 @@ mod check;
 mod config;
 mod history;
 mod monitor;
+mod series;
 
 pub use answer::Answer;
 pub use check::CheckResult;
 pub use config::CheckConfig;
 pub use history::Stats;
 pub use monitor::{Begun, Change, Completed, Monitor, Report, RunId, Summary};
+pub use series::CheckSeries;
 
 /// How a check, or the whole, is doing. Ordered: the greater, the worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

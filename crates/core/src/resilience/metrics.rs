@@ -11,22 +11,22 @@ type Read = fn(&Totals) -> u64;
 
 const COUNTERS: [(&str, &str, Read); 4] = [
     (
-        "resilience_circuit_breaker_successes_total",
+        "moorline_circuit_breaker_successes_total",
         "Calls through a circuit breaker that succeeded.",
         |totals| totals.successes,
     ),
     (
-        "resilience_circuit_breaker_failures_total",
+        "moorline_circuit_breaker_failures_total",
         "Calls through a circuit breaker that failed.",
         |totals| totals.failures,
     ),
     (
-        "resilience_circuit_breaker_refused_total",
+        "moorline_circuit_breaker_refused_total",
         "Calls that a circuit breaker refused.",
         |totals| totals.refused,
     ),
     (
-        "resilience_circuit_breaker_state_changes_total",
+        "moorline_circuit_breaker_state_changes_total",
         "Changes of state of a circuit breaker.",
         |totals| totals.changes,
     ),
@@ -42,7 +42,7 @@ pub fn write(registry: &Registry, page: &mut Page) {
     if breakers.is_empty() {
         return;
     }
-    let state = "resilience_circuit_breaker_state";
+    let state = "moorline_circuit_breaker_state";
     page.family(
         state,
         "1 for the state a circuit breaker is in, else 0.",
@@ -50,14 +50,14 @@ pub fn write(registry: &Registry, page: &mut Page) {
     );
     for (name, snapshot) in &breakers {
         for one in CircuitState::ALL {
-            let labels = [("name", name.as_str()), ("state", one.as_str())];
+            let labels = [("breaker", name.as_str()), ("state", one.as_str())];
             page.sample(state, &labels, f64::from(u8::from(snapshot.state == one)));
         }
     }
     for (metric, help, read) in COUNTERS {
         page.family(metric, help, Shape::Counter);
         for (name, snapshot) in &breakers {
-            page.sample(metric, &[("name", name)], read(&snapshot.totals) as f64);
+            page.sample(metric, &[("breaker", name)], read(&snapshot.totals) as f64);
         }
     }
 }
@@ -80,10 +80,10 @@ mod tests {
         write(&registry, &mut page);
         let text = page.into_text();
         for line in [
-            "resilience_circuit_breaker_state{name=\"db\",state=\"open\"} 1\n",
-            "resilience_circuit_breaker_state{name=\"db\",state=\"closed\"} 0\n",
-            "resilience_circuit_breaker_refused_total{name=\"db\"} 1\n",
-            "resilience_circuit_breaker_state_changes_total{name=\"db\"} 1\n",
+            "moorline_circuit_breaker_state{breaker=\"db\",state=\"open\"} 1\n",
+            "moorline_circuit_breaker_state{breaker=\"db\",state=\"closed\"} 0\n",
+            "moorline_circuit_breaker_refused_total{breaker=\"db\"} 1\n",
+            "moorline_circuit_breaker_state_changes_total{breaker=\"db\"} 1\n",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }

@@ -25,4 +25,5 @@ pub mod repeat;
 pub mod report;
 pub mod retry;
 pub mod retry_after;
+pub mod series;
 mod window;

@@ -45,6 +45,8 @@ pub struct Engine {
     closed: CancellationToken,
     /// Fires when answers that are still being read end as well. An engine that is dropped leaves them to their readers.
     ended: CancellationToken,
+    /// The name of its connections in the metrics of the process, if they are shown there.
+    name: Option<String>,
 }
 
 impl Engine {
@@ -57,7 +59,15 @@ impl Engine {
             runtime,
             closed: CancellationToken::new(),
             ended: CancellationToken::new(),
+            name: None,
         }
+    }
+
+    /// The same, whose connections are shown in the metrics of the process under that name.
+    #[must_use]
+    pub fn published(mut self, name: String) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// Its options.
@@ -320,6 +330,9 @@ impl Engine {
             self.runtime.clone(),
             self.closed.clone(),
         ));
+        if let Some(name) = &self.name {
+            origin.enlist(name);
+        }
         origins[usize::from(secure)].insert(authority.into(), Arc::clone(&origin));
         origin
     }

@@ -1,5 +1,7 @@
 //! One scheme, host and port: its connections, and who may use which.
 
+mod figures;
+
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicU32, Ordering},
@@ -26,7 +28,7 @@ use super::{
 };
 use crate::{
     dial::{Alpn, Dialer, Stream, Target},
-    pool::{Borrowed, Connect, Pool, PoolSettings},
+    pool::{Borrowed, Connect, Pool, PoolSettings, Published},
 };
 
 /// The dialer's own limit comes first, since its failure says more.
@@ -180,6 +182,7 @@ pub(super) struct Origin {
     never: CancellationToken,
     keep_alive: std::time::Duration,
     closed: CancellationToken,
+    published: Published,
 }
 
 impl Origin {
@@ -230,6 +233,7 @@ impl Origin {
             never: CancellationToken::new(),
             keep_alive: options.keep_alive,
             closed,
+            published: Published::default(),
         }
     }
 

@@ -74,8 +74,10 @@ impl LibsqlPool {
         let is_local = matches!(config.target, Target::Local(_));
         let deadlines = Deadlines::new(runtime.clone(), ended);
         let dial = Dial(config.target);
+        let pool = Pool::with_listener(dial, config.pool, runtime, Some(listener));
+        pool.publish(&config.shown_url, SERVICE);
         Ok(Self {
-            pool: Pool::with_listener(dial, config.pool, runtime, Some(listener)),
+            pool,
             int_mode: config.int_mode,
             deadlines,
             query_timeout: config.query_timeout,

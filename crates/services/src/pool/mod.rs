@@ -12,11 +12,15 @@ mod acquire;
 mod events;
 mod guards;
 mod housekeeping;
+mod published;
 mod settings;
 mod shared;
 mod shutdown;
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, Weak},
+};
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
@@ -26,6 +30,8 @@ use tokio::runtime::Handle;
 
 pub use events::{Event, Listen};
 pub use guards::Borrowed;
+pub use published::refresh;
+pub(crate) use published::{Publish, Published};
 pub use settings::PoolSettings;
 use shared::Shared;
 
@@ -84,6 +90,13 @@ impl<C: Connect> Pool<C> {
         let shared = Arc::new(Shared::new(connect, settings, runtime, listener));
         housekeeping::start(&shared);
         Self { shared }
+    }
+
+    /// Shows the pool in the metrics of the process under `name`, as one of type `kind`.
+    pub fn publish(&self, name: &str, kind: &str) {
+        let pool: Weak<dyn Publish> = Arc::downgrade(&self.shared) as _;
+        let max = self.shared.settings.limits.max;
+        self.shared.published.begin(name, kind, max, pool);
     }
 
     /// Runs `work` on the connection of a lease. The pool waits meanwhile: take what you need (a handle, a

@@ -9,7 +9,7 @@ use std::{
 use moorline_core::{
     error::{Failure, Kind},
     limit::Limit,
-    pool::{Grant, Lease, Ledger, Released, Ticket, acquire_timed_out},
+    pool::{Grant, Lease, Ledger, Released, Stats, Ticket, acquire_timed_out},
 };
 use tokio::{
     runtime::Handle,
@@ -22,6 +22,7 @@ use super::{
     Connect,
     events::{Event, Listen},
     guards::{Borrowed, Closing, Reserved},
+    published::{Publish, Published},
     settings::PoolSettings,
 };
 
@@ -91,6 +92,7 @@ pub(super) struct Shared<C: Connect> {
     pub(super) cut: CancellationToken,
     /// Fires when the pool has ended and its last connection is gone.
     pub(super) gone: CancellationToken,
+    pub(super) published: Published,
 }
 
 impl<C: Connect> Shared<C> {
@@ -114,6 +116,7 @@ impl<C: Connect> Shared<C> {
             nudge: Arc::new(Notify::new()),
             cut: CancellationToken::new(),
             gone: CancellationToken::new(),
+            published: Published::default(),
         }
     }
 
@@ -246,13 +249,26 @@ impl<C: Connect> Shared<C> {
     }
 }
 
+impl<C: Connect> Publish for Shared<C> {
+    fn publish(&self) {
+        self.published.update(|| {
+            let books = self.books();
+            (books.ledger.stats(), books.ledger.counters())
+        });
+    }
+}
+
 impl<C: Connect> Drop for Shared<C> {
     fn drop(&mut self) {
         // The housekeeper sleeps on its own reference to the bell; this lets it see that the pool is gone.
         self.nudge.notify_one();
         let limit = self.settings.close_timeout;
         let books = self.books.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for connection in books.connections.drain(..).flatten() {
+        let left: Vec<_> = books.connections.drain(..).flatten().collect();
+        let mut counters = books.ledger.counters();
+        counters.destroyed += left.len() as u64;
+        self.published.update(|| (Stats::default(), counters));
+        for connection in left {
             let connect = Arc::clone(&self.connect);
             self.runtime.spawn(async move {
                 let _ = timeout(limit, connect.close(connection)).await;

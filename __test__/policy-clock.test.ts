@@ -1,0 +1,126 @@
+// Policy and CircuitBreaker with a clock of their own: time passes when the test says so.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, mock, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+
+import { CircuitBreaker, Policy } from 'moorline';
+
+beforeEach(() => mock.timers.enable({ apis: ['Date', 'setTimeout'], now: Date.now() }));
+afterEach(() => mock.timers.reset());
+
+/** Lets so much time pass, and everything happen that is ready before and after. */
+async function pass(ms: number): Promise<void> {
+  await setImmediate();
+  mock.timers.tick(ms);
+  await setImmediate();
+}
+
+/** The name of a breaker that no other test has. */
+let made = 0;
+const name = () => `clock-${(made += 1)}`;
+
+const broken = () => Promise.reject(new Error('no'));
+const never = () => new Promise<never>(() => undefined);
+
+describe('Policy with a clock', () => {
+  test('pauses between attempts as long as it says, in the time of the test', async () => {
+    const policy = new Policy({
+      clock: Date,
+      timeoutMs: Infinity,
+      retry: { maxRetries: 2, baseDelayMs: 60_000, maxDelayMs: 600_000, jitter: false },
+    });
+    let attempts = 0;
+    const call = policy.run(({ attempt }) => ((attempts = attempt) < 3 ? broken() : 'done'));
+    await pass(59_999);
+    assert.equal(attempts, 1);
+    await pass(1);
+    assert.equal(attempts, 2);
+    await pass(120_000);
+    assert.deepEqual([await call, attempts], ['done', 3]);
+  });
+
+  test('ends attempts and calls at their time', async () => {
+    const policy = new Policy({
+      clock: Date,
+      timeoutMs: 90_000,
+      attemptTimeoutMs: 30_000,
+      retry: { maxRetries: 9, baseDelayMs: 10_000, backoff: 'fixed', jitter: false, budget: false },
+    });
+    const attempts: number[] = [];
+    const call = assert.rejects(
+      policy.run(({ attempt }) => (attempts.push(attempt), never())),
+      { kind: 'timeout' },
+    );
+    for (let n = 0; n < 9; n++) await pass(10_000);
+    await call;
+    assert.deepEqual(attempts, [1, 2, 3], 'at 0, 40 and 80 s');
+  });
+
+  test('lets through what a rate limit has room for', async () => {
+    const policy = new Policy({
+      clock: Date,
+      rateLimit: { max: 1, windowMs: 60_000, maxWaitMs: 120_000 },
+      timeoutMs: Infinity,
+    });
+    let ran = 0;
+    const calls = [1, 2].map(() => policy.run(() => (ran += 1)));
+    await pass(59_000);
+    assert.equal(ran, 1);
+    await pass(61_000);
+    await Promise.all(calls);
+    assert.equal(ran, 2);
+  });
+});
+
+describe('CircuitBreaker with a clock', () => {
+  test('is open until its time has passed', async () => {
+    const breaker = new CircuitBreaker(name(), { clock: Date, failMax: 1, resetTimeoutMs: 3_600_000 });
+    await assert.rejects(breaker.run(broken));
+    const refused = await breaker.run(() => 1).catch((error) => error);
+    assert.equal(refused.retryAt.getTime() - Date.now(), 3_600_000);
+    await pass(3_599_999);
+    await assert.rejects(
+      breaker.run(() => 1),
+      { kind: 'circuit-open' },
+    );
+    await pass(1);
+    assert.equal(await breaker.run(() => 1), 1);
+    assert.equal(breaker.state, 'closed');
+  });
+
+  test('opened by hand stays open for its time', async () => {
+    const breaker = new CircuitBreaker(name(), { clock: Date, resetTimeoutMs: 60_000 });
+    await pass(600_000);
+    breaker.open();
+    await assert.rejects(
+      breaker.run(() => 1),
+      { kind: 'circuit-open' },
+    );
+    await pass(60_000);
+    assert.equal(await breaker.run(() => 1), 1);
+  });
+
+  test('takes anything with now(), and time that goes back does not', async () => {
+    const clock = { ms: 1_000_000, now: () => clock.ms };
+    const breaker = new CircuitBreaker(name(), { clock, failMax: 1, resetTimeoutMs: 1000 });
+    await assert.rejects(breaker.run(broken));
+    clock.ms += 1000;
+    clock.ms -= 500;
+    await assert.rejects(
+      breaker.run(() => 1),
+      { kind: 'circuit-open' },
+    );
+    clock.ms += 500;
+    assert.equal(await breaker.run(() => 1), 1);
+  });
+});
+
+test('what is no clock is refused', () => {
+  for (const clock of [null, 5, {}, { now: 1 }]) {
+    const refused = { name: 'TypeError', message: /^options\.clock must be an object with now\(\), got / };
+    assert.throws(() => new Policy({ clock: clock as never }), refused);
+    assert.throws(() => new CircuitBreaker(name(), { clock: clock as never }), refused);
+  }
+  const nested = { breaker: { clock: Date } } as never;
+  assert.throws(() => new Policy(nested), /options\.breaker\.clock is not a known option/);
+});

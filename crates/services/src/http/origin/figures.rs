@@ -1,0 +1,38 @@
+//! The connections of an origin in the metrics of the process.
+
+use std::sync::{Arc, Weak};
+
+use moorline_core::pool::Stats;
+
+use super::Origin;
+use crate::pool::Publish;
+
+impl Origin {
+    /// Shows its connections in the metrics of the process, under the name of their engine.
+    pub(in crate::http) fn enlist(self: &Arc<Self>, name: &str) {
+        let origin: Weak<dyn Publish> = Arc::downgrade(self) as _;
+        let max = self.pool.settings().limits.max;
+        self.published.begin(name, "http", max, origin);
+    }
+}
+
+impl Publish for Origin {
+    fn publish(&self) {
+        self.published.update(|| {
+            let (mut stats, mut counters) = (self.stats(), self.pool.counters());
+            // The pool has let go of the one that is shared, and it is open all the same.
+            if self.is_shared() {
+                stats.available += 1;
+                counters.destroyed = counters.destroyed.saturating_sub(1);
+            }
+            (stats, counters)
+        });
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        let counters = self.pool.counters();
+        self.published.update(|| (Stats::default(), counters));
+    }
+}

@@ -1,0 +1,194 @@
+//! The figures of connections of every protocol.
+
+use std::{
+    ffi::CStr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Instant, SystemTime},
+};
+
+use moorline_core::{
+    clock::Anchor,
+    connection::{
+        series::Series,
+        tracker::{Ended, Figures, MAX_SPAN_SECONDS, Tracker},
+    },
+    metrics::Registry,
+    options::{OptionError, Options},
+};
+use napi::{Env, Result};
+use napi_derive::napi;
+use serde_json::{Value as Json, json};
+
+use crate::bridge::{Answer, Argument, Call, Exports, Function, Given, Handle, throw};
+
+/// What a handle to a tracker holds.
+pub struct ConnectionTracker(Mutex<Tracker>);
+
+impl ConnectionTracker {
+    fn lock(&self) -> MutexGuard<'_, Tracker> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A tracker from `{ windowSize }`.
+#[napi(catch_unwind)]
+pub fn connection_tracker(env: Env, options: Given) -> Result<Handle<ConnectionTracker>> {
+    let read = || {
+        let options = Options::new("options", &options.0)?;
+        let window = options.integer("windowSize", 100, 1..=100_000)?;
+        options.finish().map(|()| window as usize)
+    };
+    let window = read().map_err(|error| throw(&env, &error))?;
+    let tracker = Tracker::new(window, Instant::now());
+    Ok(Handle::new(ConnectionTracker(Mutex::new(tracker))))
+}
+
+/// Shows the tracker's connection in the metrics of the process, as one of this name and type.
+#[napi(catch_unwind)]
+pub fn connection_publish(
+    tracker: Handle<ConnectionTracker>,
+    name: Argument<String>,
+    kind: Argument<String>,
+) -> Result<()> {
+    let (name, kind) = (
+        name.named("options.name")?,
+        kind.named("options.connectionType")?,
+    );
+    // It fails for a name that is another metric's, and none of ours is.
+    if let Ok(series) = Series::new(Registry::process(), &name, &kind) {
+        tracker.lock().publish(series);
+    }
+    Ok(())
+}
+
+/// The tracker's connection is in `state` now.
+#[napi(catch_unwind)]
+pub fn connection_enter(tracker: Handle<ConnectionTracker>, state: String) {
+    tracker.lock().enter(&state);
+}
+
+/// Requests a second over the last `seconds`.
+#[napi(catch_unwind)]
+pub fn connection_throughput(
+    env: Env,
+    tracker: Handle<ConnectionTracker>,
+    seconds: Argument<f64>,
+) -> Result<f64> {
+    let seconds = seconds.named("windowSeconds")?;
+    if !(1.0..=MAX_SPAN_SECONDS as f64).contains(&seconds) {
+        let expected = format!("between 1 and {MAX_SPAN_SECONDS}");
+        let error = OptionError::out_of_range("windowSeconds", expected, seconds);
+        return Err(throw(&env, &error));
+    }
+    Ok(tracker.lock().throughput(seconds as u64, Instant::now()))
+}
+
+/// All figures as JSON.
+#[napi(catch_unwind)]
+pub fn connection_figures(tracker: Handle<ConnectionTracker>) -> String {
+    let now = Instant::now();
+    let figures = tracker.lock().figures(now);
+    describe(&figures, now).to_string()
+}
+
+fn describe(figures: &Figures, now: Instant) -> Json {
+    let anchor = Anchor::new(now, SystemTime::now());
+    let last = figures.last.map(|(at, took_ms)| {
+        let ended = anchor.epoch_ms(at);
+        json!({ "began": (ended - took_ms).round(), "ended": ended })
+    });
+    json!({
+        "requests": figures.requests,
+        "attempts": figures.attempts,
+        "errors": figures.errors,
+        "consecutiveErrors": figures.consecutive_errors,
+        "errorRate": figures.error_rate,
+        "averageResponseTime": figures.average_response_ms,
+        "averageRequestTime": figures.average_request_ms,
+        "latency": figures.latency_ms,
+        "throughput": figures.throughput,
+        "bandwidth": figures.bandwidth,
+        "uptime": figures.uptime(),
+        "errorTypes": figures.error_types,
+        "last": last,
+    })
+}
+
+/// `connectionRecord(tracker, tookMs, ok, errorType?, bytes?, attemptMs?, status?)`: a request has ended; with the bytes
+/// of the message that it sent, what its last attempt took if that was not told, and the status of its last answer.
+pub(crate) struct Record;
+
+impl Function for Record {
+    const NAME: &'static CStr = c"connectionRecord";
+    fn run(call: &Call) -> Answer {
+        let Some(tracker) = call.handle::<ConnectionTracker>(0) else {
+            return Answer::Undefined;
+        };
+        let now = Instant::now();
+        let count = |error_type: Option<&str>| {
+            let ended = Ended {
+                took_ms: ms(call, 1).unwrap_or(0.0),
+                attempt_ms: ms(call, 5),
+                ok: call.flag(2).unwrap_or(false),
+                error_type,
+                status: status(call, 6),
+                bytes: call.number(4).map(|bytes| bytes as u64),
+            };
+            tracker.lock().record(&ended, now);
+        };
+        let named = call.with_bytes(3, |text| count(std::str::from_utf8(text).ok()));
+        if named.is_none() {
+            count(None);
+        }
+        Answer::Undefined
+    }
+}
+
+/// `connectionAttempt(tracker, tookMs, status?)`: an attempt has ended that is not told with its request; without a
+/// status there was no answer.
+pub(crate) struct Attempt;
+
+impl Function for Attempt {
+    const NAME: &'static CStr = c"connectionAttempt";
+    fn run(call: &Call) -> Answer {
+        if let (Some(tracker), Some(ms)) = (call.handle::<ConnectionTracker>(0), ms(call, 1)) {
+            tracker.lock().attempt(ms, status(call, 2));
+        }
+        Answer::Undefined
+    }
+}
+
+/// `connectionReceived(tracker, messages, bytes)`: messages came.
+pub(crate) struct Received;
+
+impl Function for Received {
+    const NAME: &'static CStr = c"connectionReceived";
+    fn run(call: &Call) -> Answer {
+        let (messages, bytes) = (call.number(1), call.number(2));
+        if let (Some(tracker), Some(messages), Some(bytes)) =
+            (call.handle::<ConnectionTracker>(0), messages, bytes)
+        {
+            let now = Instant::now();
+            tracker.lock().receive(messages as u64, bytes as u64, now);
+        }
+        Answer::Undefined
+    }
+}
+
+fn ms(call: &Call, at: usize) -> Option<f64> {
+    call.number(at)
+        .filter(|ms| ms.is_finite())
+        .map(|ms| ms.max(0.0))
+}
+
+fn status(call: &Call, at: usize) -> Option<u16> {
+    let status = call.number(at).filter(|status| *status > 0.0)?;
+    Some(status as u16)
+}
+
+/// Registers the hand-written functions.
+pub fn register(exports: &Exports) -> Result<()> {
+    exports.add::<Record>()?;
+    exports.add::<Attempt>()?;
+    exports.add::<Received>()
+}

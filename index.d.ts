@@ -531,7 +531,7 @@ export interface ConnectionConfig {
   circuitBreakerTimeout?: number | undefined;
   /** Whether sends wait for their turn. Default false. */
   rateLimit?: boolean | undefined;
-  /** With `rateLimit`: sends in any stretch of time of that length, at most. Default 100. */
+  /** With `rateLimit`: sends in any stretch of `rateLimitWindow`, at most. Default 100. */
   rateLimitRequests?: number | undefined;
   /** With `rateLimit`: how long a window is. Default 60 000. */
   rateLimitWindow?: number | undefined;
@@ -831,7 +831,7 @@ interface HttpRequest {
   headers?: HeadersInit | undefined;
   /**
    * Added to the URL's own: an object, pairs, a `URLSearchParams`, a `Map`, or text as it is. Arrays repeat the key,
-   * `undefined` is left out, a `Date` is written in ISO.
+   * `undefined` and `null` are left out, a `Date` is written in ISO.
    */
   query?: QueryInit | undefined;
   /**

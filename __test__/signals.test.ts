@@ -87,11 +87,11 @@ describe('many calls under one signal', () => {
         response.writeHead(asked <= ${MANY} ? 503 : 200).end();
       }).listen(0, '127.0.0.1', async () => {
         const url = 'http://127.0.0.1:' + server.address().port;
-        const limits = { maxConnections: ${MANY}, retryDelay: 50, circuitBreaker: false, monitoring: false };
+        const limits = { maxConnections: ${MANY}, retryDelay: 400, circuitBreaker: false, monitoring: false };
         const connection = new HTTPConnection({ url, ...limits });
         const calls = Array.from({ length: ${MANY} }, () => connection.request({}));
         const answers = await Promise.all(calls);
-        const policy = new Policy({ retry: { baseDelayMs: 50, budget: false } });
+        const policy = new Policy({ retry: { baseDelayMs: 400, budget: false } });
         let failures = 0;
         const work = async () => {
           if (failures++ < ${MANY}) throw new Error('not yet');

@@ -81,7 +81,7 @@ export interface ConnectionConfig {
   circuitBreakerTimeout?: number | undefined;
   /** Whether sends wait for their turn. Default false. */
   rateLimit?: boolean | undefined;
-  /** With `rateLimit`: sends in any stretch of time of that length, at most. Default 100. */
+  /** With `rateLimit`: sends in any stretch of `rateLimitWindow`, at most. Default 100. */
   rateLimitRequests?: number | undefined;
   /** With `rateLimit`: how long a window is. Default 60 000. */
   rateLimitWindow?: number | undefined;

@@ -131,6 +131,32 @@ fn who_comes_late_to_its_turn_moves_those_behind() {
     assert_eq!(limiter.claim(&mut third, due), Ok(()));
 }
 
+#[test]
+fn who_sleeps_for_longer_than_a_window_still_goes_before_those_behind() {
+    let (now, window) = (Instant::now(), Duration::from_millis(100));
+    let mut limiter = Limiter::new(at_most(2, window));
+    let mut line = Vec::new();
+    for _ in 0..6 {
+        match limiter.acquire(now) {
+            Token::Go => {}
+            Token::At(reserved) => line.push(reserved),
+            Token::Refused(_) => panic!("expected to wait"),
+        }
+    }
+    let late = now + 3 * window;
+    assert_eq!(limiter.claim(&mut line[0], late), Ok(()));
+    // The fifth comes before the fourth, and has to let it pass.
+    assert_eq!(limiter.claim(&mut line[2], late), Err(window));
+    assert_eq!(limiter.claim(&mut line[3], late), Err(window));
+    assert_eq!(limiter.claim(&mut line[1], late), Ok(()));
+    // Nobody overtakes, also where the rate has room.
+    let after = late + window;
+    assert!(limiter.claim(&mut line[3], after).is_err());
+    assert_eq!(limiter.claim(&mut line[2], after), Ok(()));
+    assert_eq!(limiter.claim(&mut line[3], late + window), Ok(()));
+    assert_eq!(limiter.acquire(late + 2 * window), Token::Go);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
@@ -138,7 +164,7 @@ proptest! {
     fn no_window_sees_more_than_it_may_however_late_everybody_comes(
         max in 1_u32..6,
         window_ms in 1_u64..400,
-        acts in prop::collection::vec((0_u64..120, 0_u8..4), 1..200),
+        acts in prop::collection::vec((0_u64..120, 0_u8..6), 1..200),
     ) {
         let window = Duration::from_millis(window_ms);
         let mut limiter = Limiter::new(LimiterOptions { max_queue: 8, ..at_most(max, window) });
@@ -151,12 +177,19 @@ proptest! {
                 0 => if let Some(last) = line.pop_back() {
                     limiter.give_back(last);
                 },
-                1 => while let Some(first) = line.front_mut() {
-                    if first.due > now || limiter.claim(first, now).is_err() {
-                        break;
+                1 => line.retain_mut(|one| {
+                    let waits = one.due > now || limiter.claim(one, now).is_err();
+                    if !waits {
+                        went.push(now);
                     }
-                    line.pop_front();
-                    went.push(now);
+                    waits
+                }),
+                2 => if line.len() > 1 && let Some(mut one) = line.remove(line.len() / 2) {
+                    if one.due > now || limiter.claim(&mut one, now).is_err() {
+                        limiter.give_back(one);
+                    } else {
+                        went.push(now);
+                    }
                 },
                 _ => match limiter.acquire(now) {
                     Token::Go => went.push(now),

@@ -47,6 +47,9 @@ impl Rate {
     }
 }
 
+/// When one who is before in line sleeps on, whoever is behind asks again after this.
+const OVERSLEPT: Duration = Duration::from_millis(1);
+
 /// A rate, and who may wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimiterOptions {
@@ -96,12 +99,21 @@ pub struct Limiter {
     passed: Passed,
 }
 
-/// Who went, or will go, within the last window: a moment each, in their order.
+/// Who went within the last window, and who will go, in the order in which they came.
 #[derive(Clone, Debug, Default)]
 struct Passed {
-    moments: VecDeque<Instant>,
+    turns: VecDeque<Turn>,
     /// The number of the first of them.
     first: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// It is set aside, from that moment on.
+    Waiting(Instant),
+    /// It was at that moment.
+    Used(Instant),
+    GivenBack,
 }
 
 impl Limiter {
@@ -137,7 +149,11 @@ impl Limiter {
             return Token::Refused(wait);
         }
         let place = match after {
-            None => Place::Window(self.passed.push(due)),
+            None => Place::Window(self.passed.push(if must_wait {
+                Turn::Waiting(due)
+            } else {
+                Turn::Used(now)
+            })),
             Some(after) => {
                 self.full_at = Some(after);
                 Place::Bucket(after)
@@ -156,25 +172,21 @@ impl Limiter {
         if let (Rate::Window { max, window }, Place::Window(number)) =
             (self.options.rate, reservation.place)
         {
-            let (number, free) = self.passed.claim(number, max, window, now);
-            if free > now {
-                *reservation = Reservation {
-                    due: free,
-                    place: Place::Window(number),
-                };
-                return Err(free - now);
+            reservation.due = self.passed.claim(number, max, window, now);
+            if reservation.due > now {
+                return Err(reservation.due - now);
             }
         }
         self.waiting = self.waiting.saturating_sub(1);
         Ok(())
     }
 
-    /// Hands a token back that will not be used. Only the last in line can be: moving the others forward would
+    /// Hands a token back that will not be used. Of a bucket only the last in line can be: moving the others forward would
     /// let two go at the same moment.
     pub fn give_back(&mut self, reservation: Reservation) {
         self.waiting = self.waiting.saturating_sub(1);
         match (self.options.rate, reservation.place) {
-            (_, Place::Window(number)) => self.passed.take_last(number),
+            (_, Place::Window(number)) => self.passed.give_back(number),
             (Rate::Bucket { interval, .. }, Place::Bucket(after))
                 if self.full_at == Some(after) =>
             {
@@ -186,65 +198,72 @@ impl Limiter {
 }
 
 impl Passed {
-    /// Forgets those that lie a window back. They hold nobody up.
-    fn forget(&mut self, window: Duration, now: Instant) {
-        while self.moments.front().is_some_and(|at| *at + window <= now) {
-            self.moments.pop_front();
+    /// When the next one may go. Forgets those that lie a window back.
+    fn next(&mut self, max: u32, window: Duration, now: Instant) -> Instant {
+        let is_past = |turn: &mut Turn| match *turn {
+            Turn::Waiting(_) => false,
+            Turn::Used(at) => at + window <= now,
+            Turn::GivenBack => true,
+        };
+        while self.turns.pop_front_if(is_past).is_some() {
             self.first += 1;
         }
-    }
-
-    /// When the next one may go.
-    fn next(&mut self, max: u32, window: Duration, now: Instant) -> Instant {
-        self.forget(window, now);
-        let number = self.first + self.moments.len() as u64;
+        let number = self.first + self.turns.len() as u64;
         self.free(number, max, window, now)
     }
 
-    /// When an entry may go: a window after the one that is `max` places before it.
+    /// When a turn may be: a window after the one that is `max` places before it, which may be late itself. In place of one
+    /// that was given back stands the one before that.
     fn free(&self, number: u64, max: u32, window: Duration, now: Instant) -> Instant {
-        let before = number.checked_sub(u64::from(max));
-        before
+        let mut before = number;
+        while let Some(index) = before
+            .checked_sub(u64::from(max))
             .and_then(|number| self.index(number))
-            .map_or(now, |index| (self.moments[index] + window).max(now))
+        {
+            match self.turns[index] {
+                Turn::Waiting(at) => return at.max(now) + window,
+                Turn::Used(at) => return (at + window).max(now),
+                Turn::GivenBack => before -= u64::from(max),
+            }
+        }
+        now
     }
 
-    /// The number of an entry that would go now, and when it may; when that is now, it has gone.
-    fn claim(&mut self, number: u64, max: u32, window: Duration, now: Instant) -> (u64, Instant) {
-        self.forget(window, now);
-        let Some(index) = self.index(number) else {
-            // It slept for longer than a window, and others have gone in its place: it is one that comes only now.
-            let free = self.next(max, window, now);
-            return (self.push(free), free);
-        };
-        let free = self.free(number, max, window, now);
-        self.moments[index] = free;
-        // They stay in their order, or one that was due before and sleeps on would hide behind this one.
-        for later in self.moments.iter_mut().skip(index + 1) {
-            if *later >= free {
-                break;
+    /// When a turn that comes now may be, which is behind those that came before; when that is now, it is used.
+    fn claim(&mut self, number: u64, max: u32, window: Duration, now: Instant) -> Instant {
+        let mut at = self.free(number, max, window, now);
+        if let Some(index) = self.index(number) {
+            let mut before = self.turns.range(..index).rev();
+            if let Some(Turn::Waiting(first)) = before.find(|turn| !matches!(turn, Turn::GivenBack))
+            {
+                at = at.max(*first).max(now + OVERSLEPT);
             }
-            *later = free;
+            self.turns[index] = if at <= now {
+                Turn::Used(now)
+            } else {
+                Turn::Waiting(at)
+            };
         }
-        (number, free)
+        at
     }
 
     fn index(&self, number: u64) -> Option<usize> {
         let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        (index < self.moments.len()).then_some(index)
+        (index < self.turns.len()).then_some(index)
     }
 
-    fn push(&mut self, at: Instant) -> u64 {
-        self.moments.push_back(at);
-        self.first + self.moments.len() as u64 - 1
+    fn push(&mut self, turn: Turn) -> u64 {
+        self.turns.push_back(turn);
+        self.first + self.turns.len() as u64 - 1
     }
 
-    fn take_last(&mut self, number: u64) {
-        if self
-            .index(number)
-            .is_some_and(|index| index + 1 == self.moments.len())
-        {
-            self.moments.pop_back();
+    fn give_back(&mut self, number: u64) {
+        match self.index(number) {
+            Some(index) if index + 1 == self.turns.len() => {
+                self.turns.pop_back();
+            }
+            Some(index) => self.turns[index] = Turn::GivenBack,
+            None => {}
         }
     }
 }

@@ -170,3 +170,7 @@ export function createClient(config: Config): Client {
     throw new LibsqlError(error.message, code, undefined, undefined, error);
   }
 }
+
+// The default import of Node.js is the whole module. Compilers and bundlers take this property instead, where a module
+// was made of an ES module; no typing names it, as what they derive is the whole module, too.
+Object.defineProperty(exports, 'default', { value: exports });

@@ -37,7 +37,10 @@ module.exports = ${entry}();
     const name = entry === 'index' ? 'moorline' : `moorline/${entry}`;
     // What webpack's own condition leads to: its bundle asks for the package when it runs, because webpack itself can
     // read no binary.
-    writeFileSync(join(directory, `${entry}.webpack.js`), `module.exports = __non_webpack_require__(${JSON.stringify(name)});\n`);
+    writeFileSync(
+      join(directory, `${entry}.webpack.js`),
+      `module.exports = __non_webpack_require__(${JSON.stringify(name)});\n`,
+    );
   }
 }
 

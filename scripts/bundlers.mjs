@@ -199,7 +199,17 @@ async function main(names) {
   const failed = [];
   try {
     writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true }));
-    npm(['install', '--offline', '--no-audit', '--no-fund', '--loglevel=error', ...pack({ out: join(project, 'packages') })], { cwd: project });
+    npm(
+      [
+        'install',
+        '--offline',
+        '--no-audit',
+        '--no-fund',
+        '--loglevel=error',
+        ...pack({ out: join(project, 'packages') }),
+      ],
+      { cwd: project },
+    );
     prepare(project);
     for (const [name, start] of Object.entries(BUNDLERS)) {
       if (names.length > 0 && !names.some((part) => name.includes(part))) continue;

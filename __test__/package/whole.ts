@@ -9,6 +9,6 @@ client.close();
 
 console.log(
   pool instanceof TursoPool,
-  everything.TursoPool === TursoPool && everything.default.TursoPool === TursoPool,
+  everything.TursoPool === TursoPool,
   libsql.createClient === createClient,
 );

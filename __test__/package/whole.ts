@@ -7,8 +7,4 @@ const pool: TursoPool = new moorline.TursoPool({ url: ':memory:' });
 const client: Client = libsql.createClient({ url: ':memory:' });
 client.close();
 
-console.log(
-  pool instanceof TursoPool,
-  everything.TursoPool === TursoPool,
-  libsql.createClient === createClient,
-);
+console.log(pool instanceof TursoPool, everything.TursoPool === TursoPool, libsql.createClient === createClient);

@@ -139,6 +139,13 @@ test('a platform that no package is for is told, with those there are', () => {
   assert.match(message, /There are moorline-plan9-mips/);
 });
 
+test('a machine that nobody has heard of is told what there is', () => {
+  const script = "Object.defineProperty(process, 'platform', { value: 'plan9' }); require('moorline')";
+  const { code, message } = refusal(text(join(project, 'use.cjs'), script));
+  assert.equal(code, 'ERR_MOORLINE_PLATFORM_UNSUPPORTED');
+  assert.ok(message.includes(`there is none for plan9 on ${arch}. There are moorline-${own}`), message);
+});
+
 describe('a bundle', () => {
   const banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
   const formats = { cjs: { file: 'bundle.cjs', banner: {} }, esm: { file: 'bundle.mjs', banner: { js: banner } } };

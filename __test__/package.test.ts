@@ -13,7 +13,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
@@ -44,24 +44,67 @@ function tarballs() {
 }
 const listed = (tarball: string) => run('tar', ['-tzf', tarball]).trim().split('\n').sort();
 
+/** Where the links of a page lead that stay in the package: a file or directory, and the heading in it. */
+function linksOf(page: string): [file: string, heading: string | undefined][] {
+  const links = [...readFileSync(page, 'utf8').matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
+  return links
+    .filter((link) => !/^\w+:/.test(link))
+    .map((link) => {
+      const [path, heading] = link.split('#');
+      return [path ? join(dirname(page), path) : page, heading];
+    });
+}
+
+/** The headings of a page as links name them. */
+const headingsOf = (page: string) =>
+  [...readFileSync(page, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
 before(() => {
   mkdirSync(project, { recursive: true });
   node(join(root, 'scripts', 'release.mjs'), '--binaries', released ?? join(root, 'dist'));
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true }));
   const { platform, main } = tarballs();
   run('npm', ['install', '--offline', '--no-audit', '--no-fund', platform, main]);
-  for (const file of ['smoke.cjs', 'consumer.mts']) copyFileSync(join(fixtures, file), join(project, file));
+  for (const file of ['smoke.cjs', 'consumer.mts', 'whole.ts']) copyFileSync(join(fixtures, file), join(project, file));
 });
 after(() => rmSync(project, { recursive: true, force: true }));
 
 describe('contents', () => {
   test('the main package holds the compiled face, the typings and what a reader needs, nothing else', () => {
     const files = listed(tarballs().main).map((file) => file.replace(/^package\//, ''));
-    const others = files.filter((file) => !file.startsWith('dist/'));
+    const others = files.filter((file) => !/^(dist|docs|examples)\//.test(file));
     const typings = ['index.d.ts', 'libsql.d.ts'].filter((file) => existsSync(join(root, file)));
-    assert.deepEqual(others, ['CHANGELOG.md', 'LICENSE', 'README.md', ...typings, 'package.json']);
+    const pages = ['CHANGELOG.md', 'CONTRIBUTING.md', 'README.md', 'SECURITY.md', 'bench/README.md'];
+    assert.deepEqual(others.sort(), ['LICENSE', ...pages, ...typings, 'package.json'].sort());
     const compiled = files.filter((file) => file.startsWith('dist/'));
-    assert.deepEqual(compiled.sort(), ['dist/index.js', 'dist/libsql.js', 'dist/moorline.js']);
+    const entries = ['index', 'libsql'].flatMap((entry) => [`dist/${entry}.js`, `dist/${entry}.webpack.js`]);
+    assert.deepEqual(compiled.sort(), [...entries, 'dist/moorline.js']);
+    for (const directory of ['docs', 'examples']) {
+      const packed = files.filter((file) => file.startsWith(`${directory}/`)).sort();
+      const kept = readdirSync(join(root, directory), { withFileTypes: true, recursive: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+      assert.deepEqual(packed, kept.sort());
+    }
+  });
+
+  test('every link of its pages leads to something in it', () => {
+    const installed = join(project, 'node_modules', 'moorline');
+    const pages = readdirSync(installed, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.md'))
+      .map((entry) => join(entry.parentPath, entry.name));
+    assert.ok(pages.length > 20, pages.join());
+    const dead = pages.flatMap((page) =>
+      linksOf(page)
+        .filter(([file, heading]) => !existsSync(file) || (heading && !headingsOf(file).includes(heading)))
+        .map((link) => `${relative(installed, page)}: ${link.join('#')}`),
+    );
+    assert.deepEqual(dead, []);
   });
 
   test('the platform package holds the binary and says which machine it is for', () => {
@@ -138,21 +181,41 @@ describe('modules', () => {
     assert.equal(node('-e', script).trim(), 'true');
   });
 
-  test('TypeScript compiles and runs a strict user without skipLibCheck', () => {
-    const types = join(project, 'node_modules', '@types');
-    mkdirSync(types);
-    symlinkSync(join(root, 'node_modules', '@types', 'node'), join(types, 'node'), 'junction');
-    symlinkSync(join(root, 'node_modules', 'undici-types'), join(project, 'node_modules', 'undici-types'), 'junction');
-    const compilerOptions = {
-      strict: true,
-      skipLibCheck: false,
-      module: 'nodenext',
-      target: 'es2022',
-      types: ['node'],
+  describe('for TypeScript, strict and with the typings checked', () => {
+    const tsc = (options: object, file: string) => {
+      const compilerOptions = { strict: true, skipLibCheck: false, target: 'es2022', ...options };
+      writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }));
+      node(join(root, 'node_modules', 'typescript', 'bin', 'tsc'));
     };
-    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.mts'] }));
-    node(join(root, 'node_modules', 'typescript', 'bin', 'tsc'));
-    assert.equal(node('consumer.mjs').trim(), '42 true');
+    before(() => {
+      const types = join(project, 'node_modules', '@types');
+      mkdirSync(types);
+      symlinkSync(join(root, 'node_modules', '@types', 'node'), join(types, 'node'), 'junction');
+      const undici = join(project, 'node_modules', 'undici-types');
+      symlinkSync(join(root, 'node_modules', 'undici-types'), undici, 'junction');
+    });
+
+    test('a user compiles and runs who names no types', () => {
+      tsc({ module: 'nodenext' }, 'consumer.mts');
+      assert.equal(node('consumer.mjs').trim(), '42 true');
+    });
+
+    const resolutions = {
+      'an ES module of Node.js': { ending: 'mts', out: 'mjs', options: { module: 'nodenext' } },
+      'a CommonJS module': { ending: 'cts', out: 'cjs', options: { module: 'nodenext' } },
+      'a module for a bundler': {
+        ending: 'mts',
+        out: 'mjs',
+        options: { module: 'esnext', moduleResolution: 'bundler' },
+      },
+    };
+    for (const [name, { ending, out, options }] of Object.entries(resolutions)) {
+      test(`the default import is the whole module in ${name}`, () => {
+        copyFileSync(join(project, 'whole.ts'), join(project, `whole.${ending}`));
+        tsc(options, `whole.${ending}`);
+        assert.equal(node(`whole.${out}`).trim(), 'true true true');
+      });
+    }
   });
 
   test('publint has nothing to say', () => {
@@ -167,6 +230,16 @@ describe('modules', () => {
       /No problems/,
     );
   });
+});
+
+describe('bundlers', () => {
+  // The others are tried by `npm run test:bundlers`.
+  for (const name of ['esbuild, CommonJS', 'esbuild, ES module', 'esbuild, external', '@vercel/nft'])
+    test(`the package starts behind ${name}`, async () => {
+      const { BUNDLERS, prepare } = await import(pathToFileURL(join(root, 'scripts', 'bundlers.mjs')).href);
+      prepare(project);
+      await BUNDLERS[name](project);
+    });
 });
 
 describe('loading', () => {

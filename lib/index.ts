@@ -122,3 +122,7 @@ export { MemoryReplayStore } from './webhook-replay';
 export type { WebhookReplayStore } from './webhook-replay';
 export type { WebhookScheme, WebhookSchemeDescription } from './webhook-scheme';
 export { getWebhookVerifier, resetWebhookVerifiers } from './webhook-shared';
+
+// The default import of Node.js is the whole module. Compilers and bundlers take this property instead, where a module
+// was made of an ES module; no typing names it, as what they derive is the whole module, too.
+Object.defineProperty(exports, 'default', { value: exports });

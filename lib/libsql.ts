@@ -198,3 +198,7 @@ function brokenEscape(url: unknown): Error | undefined {
     return error as Error;
   }
 }
+
+// The default import of Node.js is the whole module. Compilers and bundlers take this property instead, where a module
+// was made of an ES module; no typing names it, as what they derive is the whole module, too.
+Object.defineProperty(exports, 'default', { value: exports });

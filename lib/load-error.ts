@@ -65,8 +65,8 @@ function explainAbsence(attempts: Attempt[], directory: string | undefined): Exp
       code: 'ERR_MOORLINE_BUNDLED',
       reason: `a bundler put moorline into a file of its own, from where ${names.join(' or ')} is not found`,
       remedy:
-        'Tell the bundler to leave moorline where it is installed (esbuild: --external:moorline; webpack: ' +
-        "externals: { moorline: 'commonjs moorline' }; Next.js: serverExternalPackages: ['moorline'])",
+        'Leave moorline out of the bundle and install it beside (esbuild: --external:moorline; Vite: ssr.external; ' +
+        "Next.js: serverExternalPackages: ['moorline']), or take the binary along: docs/bundlers.md in the package says how",
     };
   }
   const built = Object.keys(manifest.optionalDependencies ?? {}).filter((name) => name.startsWith('moorline-'));

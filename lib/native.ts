@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import { dressThrown } from './error';
 import { log } from './logger';
@@ -30,13 +30,34 @@ function candidates(): string[] {
 
 function load(): typeof Native {
   const attempts: Attempt[] = [];
-  // A bundler that makes an ES module leaves it undefined.
+  // A bundler that makes an ES module leaves them undefined.
   const directory = typeof __dirname === 'string' ? __dirname : undefined;
+  // A source checkout has files that were compiled one by one, and the binary beside them. What is published, or was put
+  // into a bundle, is one file, and no file beside that is to be taken for the binary.
+  const compiled = typeof __filename === 'string' && basename(__filename) === 'native.js' ? directory : undefined;
   for (const platform of candidates()) {
-    // A source checkout has the binary beside the compiled files; a published package never does.
-    const local = directory && join(directory, `moorline.${platform}.node`);
     try {
-      return require(local && existsSync(local) ? local : `moorline-${platform}`) as typeof Native;
+      const local = compiled && join(compiled, `moorline.${platform}.node`);
+      if (local && existsSync(local)) return require(local) as typeof Native;
+      // Each name in full, and inside of the `try`: bundlers and tracers follow what they can read, and pass over what
+      // is not installed only there.
+      switch (platform) {
+        case 'linux-x64-gnu':
+          return require('moorline-linux-x64-gnu') as typeof Native;
+        case 'linux-x64-musl':
+          return require('moorline-linux-x64-musl') as typeof Native;
+        case 'linux-arm64-gnu':
+          return require('moorline-linux-arm64-gnu') as typeof Native;
+        case 'linux-arm64-musl':
+          return require('moorline-linux-arm64-musl') as typeof Native;
+        case 'darwin-x64':
+          return require('moorline-darwin-x64') as typeof Native;
+        case 'darwin-arm64':
+          return require('moorline-darwin-arm64') as typeof Native;
+        case 'win32-x64-msvc':
+          return require('moorline-win32-x64-msvc') as typeof Native;
+      }
+      throw Object.assign(new Error(`Cannot find module 'moorline-${platform}'`), { code: 'MODULE_NOT_FOUND' });
     } catch (error) {
       attempts.push({ platform, error });
     }

@@ -18,6 +18,8 @@ export function bundleFace(directory) {
       resolveDir: join(root, 'dist'),
     },
     bundle: true,
+    // The binaries, in packages of their own.
+    external: ['moorline-*'],
     platform: 'node',
     target: 'node20',
     format: 'cjs',
@@ -32,6 +34,13 @@ module.exports = ${entry}();
 0 && (module.exports = { ${namesOf(entry).join(', ')} });
 `;
     writeFileSync(join(directory, `${entry}.js`), code);
+    const name = entry === 'index' ? 'moorline' : `moorline/${entry}`;
+    // What webpack's own condition leads to: its bundle asks for the package when it runs, because webpack itself can
+    // read no binary.
+    writeFileSync(
+      join(directory, `${entry}.webpack.js`),
+      `module.exports = __non_webpack_require__(${JSON.stringify(name)});\n`,
+    );
   }
 }
 

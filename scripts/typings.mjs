@@ -7,7 +7,9 @@ import { root, tool } from './run.mjs';
 /** Entry file in lib/ → typings file at the root. */
 export const ENTRIES = { index: 'index.d.ts', libsql: 'libsql.d.ts' };
 
+// The reference brings Node's types along where a project names no `types`, as TypeScript 6 does not by itself.
 const BANNER =
+  '/// <reference types="node" />\n' +
   '// The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.\n\n';
 
 /** Writes the typings of every entry into `directory`. */

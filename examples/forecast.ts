@@ -1,0 +1,38 @@
+// Forecasts a series from a CSV file with the columns `timestamp,value`, by Nixtla where NIXTLA_API_KEY is set, else by a
+// model on this machine.
+//
+//   npm install moorline
+//   npx tsx forecast.ts data/airpassengers.csv MS 12
+import { readFileSync } from 'node:fs';
+
+import { NixtlaClient, type NixtlaPoint } from 'moorline';
+
+const [file = 'data/airpassengers.csv', frequency = 'MS', horizon = '12'] = process.argv.slice(2);
+
+/** The points of a file; lines that begin with `#` and the line with the names of the columns are none. */
+function readPoints(): NixtlaPoint[] {
+  const lines = readFileSync(file, 'utf8').split('\n');
+  const rows = lines.filter((line) => line && !line.startsWith('#')).slice(1);
+  return rows.map((row) => {
+    const [timestamp = '', value] = row.split(',');
+    return { timestamp, value: Number(value) };
+  });
+}
+
+async function main(): Promise<void> {
+  const client = new NixtlaClient({ fallback: 'local' });
+  const { predictions, modelInfo } = await client.forecast({
+    timeseries: readPoints(),
+    frequency,
+    horizon: Number(horizon),
+    confidenceLevels: [0.9],
+  });
+  for (const { timestamp, value, intervals } of predictions) {
+    const range = intervals?.['0.9'];
+    const between = range ? ` (90 %: ${range.lower.toFixed(1)} to ${range.upper.toFixed(1)})` : '';
+    console.log(`${timestamp}  ${value.toFixed(1)}${between}`);
+  }
+  console.log(`by ${modelInfo?.model ?? 'the model'}, ${modelInfo?.source ?? 'service'}`);
+}
+
+void main();

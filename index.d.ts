@@ -1,3 +1,4 @@
+/// <reference types="node" />
 // The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.
 
 import { EventEmitter } from 'node:events';
@@ -116,23 +117,33 @@ export interface MoorlineEvent {
   name: string;
   [fact: string]: unknown;
 }
-/** The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}. */
-export type EventMap = {
-  [event in EventName]: [event: MoorlineEvent];
+/** What the events of a class carry, by name; an event that is not among them carries nothing of its own. */
+export type EventFacts = {
+  [event in EventName]?: object;
 };
-declare class Emitter extends EventEmitter<EventMap> {
+/**
+ * The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}, and what `Facts` says of it.
+ */
+export type EventMap<Facts extends EventFacts = EventFacts> = {
+  [event in EventName]: [event: MoorlineEvent & (event extends keyof Facts ? Facts[event] : unknown)];
+};
+declare class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
   #private;
   constructor(service: string, name: string);
 }
 /**
  * Says how something is doing. What it returns, or resolves with, is judged:
  *
- * - an object with `healthy`, `isHealthy` or `status` by those, the worst of them counting (`status` is a word
- *   such as `'degraded'`, a boolean or an HTTP status code); its `error` and `metadata` are kept with the result;
  * - something with a `healthCheck()` of its own, such as a pool or a connection, by what that says;
+ * - an error, and a promise's result that was `rejected`, is unhealthy, with its message and its causes;
+ * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode` by those, the worst of them counting
+ *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code); one with none of them, but with an `error`,
+ *   is unhealthy. Its `error` and `metadata` are kept with the result;
+ * - a list or a plain object that says none of that by its members, the worst of them counting: `Promise.allSettled`,
+ *   `{ db: { status: 'down' } }`;
  * - anything else by being truthy, as the `'PONG'` of Redis is.
  *
- * An error is a result too: unhealthy. The signal is aborted when the check has timed out.
+ * What it throws is unhealthy. The signal is aborted when the check has timed out.
  */
 export type HealthCheckFunction = (options: { signal: AbortSignal }) => unknown;
 /** How a check, or the whole, is doing. `degraded` works, with a complaint. */
@@ -206,6 +217,16 @@ export interface HealthStats {
   /** When the status last changed. */
   lastChange?: Date;
 }
+type HealthFacts = {
+  health: Omit<HealthCheckResult, 'timestamp'>;
+  state: {
+    from: HealthStatus | 'unknown';
+    to: HealthStatus;
+  };
+  error: {
+    error: string;
+  };
+};
 /**
  * Watches the health of what a service depends on: checkers by name, run in parallel, each with a timeout, on
  * demand or (after {@link start}) periodically.
@@ -213,7 +234,7 @@ export interface HealthStats {
  * Emits `health` for every result, `state` when a check's status changes, `error` when a checker threw or
  * timed out.
  */
-export declare class HealthMonitor extends Emitter {
+export declare class HealthMonitor extends Emitter<HealthFacts> {
   #private;
   /** @param defaults What checks are told that say nothing else. */
   constructor(defaults?: HealthCheckOptions);
@@ -362,13 +383,15 @@ export declare const RecoveryStrategy: Readonly<{
 export type RecoveryStrategy = (typeof RecoveryStrategy)[keyof typeof RecoveryStrategy];
 /** The figures in a {@link ConnectionStatus}. */
 export interface ConnectionMetrics {
-  /** Mean over the last requests, in milliseconds. */
+  /** Mean over the last attempts, in milliseconds. */
   responseTime: number;
+  /** Mean over the last requests with all their attempts and the waiting between them, in milliseconds. */
+  requestTime: number;
   /** Requests a second, over the last minute. */
   throughput: number;
-  /** Of the last request, in milliseconds. */
+  /** Of the last attempt, in milliseconds. */
   latency: number;
-  /** Bytes a second in both directions, over the last minute. */
+  /** Bytes a second of the messages of a WebSocket or event stream, in both directions, over the last minute; 0 for HTTP. */
   bandwidth: number;
   /** Percent of the last requests that failed. */
   errorRate: number;
@@ -377,6 +400,8 @@ export interface ConnectionMetrics {
   successCount: number;
   errorCount: number;
   totalRequests: number;
+  /** A request that was repeated made several attempts. */
+  totalAttempts: number;
   /** When the last request began, in milliseconds since the epoch. */
   lastRequestTime?: number;
   /** When the last request ended, in milliseconds since the epoch. */
@@ -402,18 +427,6 @@ export interface ConnectionStatus {
   isActive: boolean;
   isSecure: boolean;
   isAuthenticated: boolean;
-}
-/** Something that happened to a connection. */
-export interface ConnectionEvent {
-  eventId: string;
-  connectionId: string;
-  /** `state_changed`, `connection_lost`, …, or a word of your own. */
-  eventType: string;
-  /** Milliseconds since the epoch. */
-  timestamp: number;
-  data?: Record<string, unknown>;
-  severity?: 'info' | 'warning' | 'error';
-  message?: string;
 }
 /** What a health check of a connection found. */
 export interface ConnectionHealthCheck {
@@ -455,12 +468,13 @@ export interface ConnectionInfo {
   healthyConnections: number;
   degradedConnections: number;
   unhealthyConnections: number;
-  /** Those whose health is not known. */
+  /** Those whose health is not known: nothing has checked them yet. */
   errorConnections: number;
   /** Milliseconds. */
   averageResponseTime: number;
   totalRequests: number;
   totalErrors: number;
+  /** The worst of those whose health is known; `unknown` while none is. */
   overallHealth: ConnectionHealth;
   /** Milliseconds since the epoch. */
   lastUpdated: number;
@@ -480,6 +494,12 @@ export interface ConnectionTls {
   /** Whether the server's certificate is checked. Default true, at the security level `none` false; `false` needs that level. */
   rejectUnauthorized?: boolean | undefined;
 }
+/** Headers of a connection, or what gives them anew for each request and handshake. `signal` says that it takes too long. */
+export type CustomHeaders =
+  | Readonly<Record<string, string>>
+  | ((facts: {
+      signal: AbortSignal;
+    }) => Readonly<Record<string, string>> | PromiseLike<Readonly<Record<string, string>>>);
 /**
  * Options of a connection. All times are in milliseconds.
  *
@@ -494,7 +514,7 @@ export interface ConnectionConfig {
   connectionType?: ConnectionType | undefined;
   /** Where it leads. Default: `VITE_HTTP_URL`, `VITE_WEBSOCKET_URL` or `VITE_SSE_URL`. */
   url?: string | undefined;
-  /** How long connecting, or one operation, may take. Default 30 000; `Infinity`: no limit. */
+  /** How long connecting, or one attempt of an operation, may take. Default 30 000; `Infinity`: no limit. */
   timeout?: number | undefined;
   /** Attempts after the first. Default 3. */
   retryCount?: number | undefined;
@@ -504,7 +524,10 @@ export interface ConnectionConfig {
   backoffMultiplier?: number | undefined;
   /** HTTP: requests at once; a pool: connections at most. Default 10. */
   maxConnections?: number | undefined;
-  /** HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default 60 000. */
+  /**
+   * HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default
+   * 60 000, of a WebSocket 25 000.
+   */
   keepAlive?: number | undefined;
   /** Whether compressed transfer is offered. Default true. */
   compression?: boolean | undefined;
@@ -528,7 +551,7 @@ export interface ConnectionConfig {
   circuitBreakerTimeout?: number | undefined;
   /** Whether sends wait for their turn. Default false. */
   rateLimit?: boolean | undefined;
-  /** With `rateLimit`: sends in each window. Default 100. */
+  /** With `rateLimit`: sends in any stretch of `rateLimitWindow`, at most. Default 100. */
   rateLimitRequests?: number | undefined;
   /** With `rateLimit`: how long a window is. Default 60 000. */
   rateLimitWindow?: number | undefined;
@@ -536,14 +559,31 @@ export interface ConnectionConfig {
   auditLogging?: boolean | undefined;
   /** `false`: no `metrics` events, no row in `metricsText()` and no health checks of its own. Default true. */
   monitoring?: boolean | undefined;
-  /** What a manager does when it is unhealthy. Default `reconnect_backoff`. */
+  /** What is done about it when it is lost, or a manager finds it unhealthy. Default `reconnect_backoff`. */
   recoveryStrategy?: RecoveryStrategy | undefined;
   /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
   fallbackUrl?: string | undefined;
-  /** Sent with each request or handshake. Default: none. */
-  customHeaders?: Readonly<Record<string, string>> | undefined;
+  /** HTTP: from the last byte sent to the head of the answer. Default: 30 000, or a longer `timeout`. */
+  headersTimeoutMs?: number | undefined;
+  /** HTTP: between two pieces of a body, sent or received. Default: 30 000, or a longer `timeout`. */
+  bodyTimeoutMs?: number | undefined;
+  /** HTTP: redirects followed at most; 0 answers with the redirect itself. Default 5. */
+  maxRedirects?: number | undefined;
+  /** HTTP: the largest body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
+  maxResponseBytes?: number | undefined;
+  /** HTTP: the largest body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
+  maxDecompressedBytes?: number | undefined;
+  /** SSE: the largest event; a larger one ends the connection for good. Default 1 MiB. */
+  maxEventBytes?: number | undefined;
+  /** WebSocket: the largest message; a larger one ends the connection for good. Default 16 MiB. */
+  maxMessageBytes?: number | undefined;
   /**
-   * `protocols` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
+   * Sent with each request or handshake: an object, or a function that gives one each time, for a token that changes. It may
+   * give a promise, within `timeout`. Default: none.
+   */
+  customHeaders?: CustomHeaders | undefined;
+  /**
+   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
    * Default: nothing.
    */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
@@ -562,7 +602,17 @@ export interface ConnectionConfig {
   /** `'environment'`, or the URL of an HTTP or SOCKS5 proxy. Default: none. */
   proxy?: string | undefined;
 }
-type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy';
+declare const TRANSPORT: readonly [
+  'headersTimeoutMs',
+  'bodyTimeoutMs',
+  'maxRedirects',
+  'maxResponseBytes',
+  'maxDecompressedBytes',
+  'maxEventBytes',
+  'maxMessageBytes',
+];
+type TransportOption = (typeof TRANSPORT)[number];
+type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
 /** Every option, as it is in force. Printed and as JSON it shows no credentials. */
 export type ResolvedConnectionConfig = Required<{
   [Key in Exclude<keyof ConnectionConfig, Unset>]: Exclude<ConnectionConfig[Key], undefined>;
@@ -599,6 +649,109 @@ export declare class ConnectionConfigManager {
   /** The names that were `set`, and the protocols that the environment says something of. */
   listNames(): string[];
 }
+/** An error, and where it came from. */
+export interface ConnectionErrorFacts {
+  /** What was thrown. */
+  error: unknown;
+  /** The verb that failed, or `connection` where it ended by itself. */
+  context: string;
+  /** The name of the error's class. */
+  error_type: string;
+}
+/**
+ * What the events of a connection carry in `data`, by `eventType`. Events of your own are declared beside them:
+ * `declare module 'moorline' { interface ConnectionEventData { moored: { berth: number } } }`.
+ */
+export interface ConnectionEventData {
+  state_changed: {
+    old_state: ConnectionState;
+    new_state: ConnectionState;
+    reason?: string;
+  };
+  health_changed: {
+    old_health: ConnectionHealth;
+    new_health: ConnectionHealth;
+  };
+  connection_failed: ConnectionErrorFacts;
+  connection_lost: ConnectionErrorFacts;
+  /** `status` where an answer said so, else the error. */
+  authentication_failed: Partial<ConnectionErrorFacts> & {
+    status?: number;
+  };
+  reconnected: undefined;
+  health_check_failed: {
+    result: ConnectionHealthCheck;
+  };
+  circuit_breaker_opened: {
+    breaker: string;
+  };
+  circuit_breaker_closed: {
+    breaker: string;
+  };
+  /** `retry_at`: when it lets a call through again, in milliseconds since the epoch. */
+  circuit_breaker_refused: {
+    context: string;
+    breaker: string;
+    retry_at?: number;
+  };
+  rate_limited: {
+    context: string;
+  };
+  fallback_activated: {
+    url: string | undefined;
+  };
+  fallback_restored: {
+    url: string | undefined;
+  };
+  error: ConnectionErrorFacts;
+  /** Milliseconds, percent, and requests a second. */
+  metrics: {
+    response_time: number;
+    success: boolean;
+    error_rate: number;
+    throughput: number;
+  };
+}
+/** The types of {@link ConnectionEvent}. */
+export type ConnectionEventType = keyof ConnectionEventData;
+/** Something that happened to a connection: `eventType` says what, and what is in `data`. */
+export type ConnectionEvent<Type extends ConnectionEventType = ConnectionEventType> = {
+  [Each in Type]: {
+    eventId: string;
+    connectionId: string;
+    eventType: Each;
+    /** Milliseconds since the epoch. */
+    timestamp: number;
+    severity?: 'info' | 'warning' | 'error';
+    message?: string;
+  } & (undefined extends ConnectionEventData[Each]
+    ? {
+        data?: ConnectionEventData[Each];
+      }
+    : {
+        data: ConnectionEventData[Each];
+      });
+}[Type];
+type ConnectionFacts = {
+  state: {
+    from: ConnectionState;
+    to: ConnectionState;
+    reason?: string;
+  };
+  health: {
+    from: ConnectionHealth;
+    to: ConnectionHealth;
+  };
+  retry: {
+    delayMs: number;
+    attempt: number;
+    error: unknown;
+  };
+  error: {
+    error: unknown;
+    context: string;
+  };
+};
 /** What {@link ConnectionMetricsTracker.metrics} and a connection's `getMetrics` give. */
 export interface ConnectionFigures {
   /** Requests since the beginning. */
@@ -607,7 +760,7 @@ export interface ConnectionFigures {
   errorCount: number;
   /** Percent of the last requests that failed. */
   errorRate: number;
-  /** Mean over the last requests, in milliseconds. */
+  /** Mean over the last attempts, in milliseconds. */
   averageResponseTime: number;
   /** Requests a second, over the last 60 seconds. */
   throughput: number;
@@ -617,6 +770,10 @@ export interface ConnectionFigures {
 /** Everything a {@link ConnectionMetricsTracker} knows. */
 export interface ConnectionMetricsSummary extends ConnectionFigures {
   successCount: number;
+  /** Attempts since the beginning: a request that was repeated made several. */
+  attemptCount: number;
+  /** Mean over the last requests with all their attempts and the waiting between them, in milliseconds. */
+  averageRequestTime: number;
   /** Failures since the last success. */
   consecutiveErrors: number;
   /** Failures by type; those without one are `other`. */
@@ -639,10 +796,10 @@ export declare class ConnectionMetricsTracker {
    * @param responseTimeMs how long it took.
    * @param success whether it succeeded.
    * @param errorType what kind of failure it was; 100 kinds are told apart.
-   * @param bytes how much it moved in both directions.
+   * @param bytes how much it moved in both directions. It counts as a request with one attempt.
    */
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void;
-  /** Mean over the last requests, in milliseconds. */
+  /** Mean over the last attempts, in milliseconds. */
   averageResponseTime(): number;
   /** Percent of the last requests that failed. */
   errorRate(): number;
@@ -662,7 +819,7 @@ export interface ConnectionEventOptions {
   severity?: 'info' | 'warning' | 'error' | undefined;
   message?: string | undefined;
 }
-declare abstract class ConnectionLife extends Emitter {
+declare abstract class ConnectionLife extends Emitter<ConnectionFacts> {
   #private;
   /** A UUID. */
   readonly connectionId: string;
@@ -681,6 +838,11 @@ declare abstract class ConnectionLife extends Emitter {
   /** Tells an event of your own, or of the connection. */
   emitEvent(eventType: string, options?: ConnectionEventOptions): void;
 }
+/** How a connection is opened. */
+export interface ConnectOptions {
+  /** Whether a failed attempt is repeated, `retryCount` times at most and with growing delays. Default false. */
+  retry?: boolean | undefined;
+}
 /**
  * What all connections have in common: state, health, events, figures, a circuit breaker, a rate limit and retries.
  * The verbs never reject: they give `false` or `null`, and an event carries the error.
@@ -693,8 +855,11 @@ export declare abstract class BaseConnection extends ConnectionLife {
   #private;
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType);
-  /** Opens it. True when it is open; false, with an event, when that failed. */
-  connect(): Promise<boolean>;
+  /**
+   * Opens it. True when it is open; false, with an event, when that failed. `{ retry: true }` repeats what fails and may
+   * succeed later, as `retryCount`, `retryDelay` and `backoffMultiplier` say.
+   */
+  connect(options?: ConnectOptions): Promise<boolean>;
   /** Closes it. What waits for a message gets `null`; doing it twice does no harm. */
   disconnect(): Promise<boolean>;
   /** Closes it, waits for `retryDelay`, and opens it again; false when it is closed meanwhile. */
@@ -708,7 +873,7 @@ export declare abstract class BaseConnection extends ConnectionLife {
   /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
   healthCheck(timeoutMs?: number): Promise<ConnectionHealthCheck>;
   /** Opens it; false or an error means that it could not be opened. */
-  protected connectImpl(): Promise<boolean>;
+  protected connectImpl(_options?: ConnectOptions): Promise<boolean>;
   /** Closes it. */
   protected disconnectImpl(): Promise<boolean>;
   /** Sends `data`; false means that it was not sent, an error counts against the connection. */
@@ -758,8 +923,8 @@ export declare class HTTPResponse {
   get data(): any;
   /** The body as text, by the charset it names, else UTF-8. */
   text(): string;
-  /** The body parsed as JSON, whatever it says it is. Throws when it is none. */
-  json(): any;
+  /** The body parsed as JSON, whatever it says it is. Throws when it is none. Nobody checks that it is a `T`. */
+  json<T = any>(): T;
   /** The body's bytes. */
   bytes(): Uint8Array;
   /**
@@ -780,15 +945,19 @@ type QueryInit =
 interface HttpCallSettings {
   /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
   timeoutMs?: number | undefined;
+  /** What attempts before this one have taken of `timeoutMs`. Default 0. */
+  spentMs?: number | undefined;
+  /** The same for this attempt alone. Default `Infinity`. */
+  attemptTimeoutMs?: number | undefined;
   /** From the last byte sent to the head of the answer. Default 30 000, or a longer `timeoutMs`. */
   headersTimeoutMs?: number | undefined;
   /** Between two pieces of a body, sent or received. Default 30 000, or a longer `timeoutMs`. */
   bodyTimeoutMs?: number | undefined;
   /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
   maxRedirects?: number | undefined;
-  /** Of a body as it comes from the network. Default 64 MiB. */
+  /** Of a body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
   maxResponseBytes?: number | undefined;
-  /** Of a body when unpacked. Default 256 MiB. */
+  /** Of a body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
   maxDecompressedBytes?: number | undefined;
   /** Ask for and unpack gzip, br, zstd and deflate. Default true. */
   decompress?: boolean | undefined;
@@ -800,7 +969,7 @@ interface HttpRequest {
   headers?: HeadersInit | undefined;
   /**
    * Added to the URL's own: an object, pairs, a `URLSearchParams`, a `Map`, or text as it is. Arrays repeat the key,
-   * `undefined` is left out, a `Date` is written in ISO.
+   * `undefined` and `null` are left out, a `Date` is written in ISO.
    */
   query?: QueryInit | undefined;
   /**
@@ -816,16 +985,35 @@ interface HttpRequest {
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
   /** A path below the connection's URL, or an absolute URL: another origin gets only harmless ones of `customHeaders`. */
   url?: string | URL | undefined;
-  /** In place of the connection's `timeout`, in milliseconds. */
+  /**
+   * How long the call may take in all, with its attempts and the waits between them, until its body is read, or its head
+   * when it is streamed. Default: no limit but that of each attempt.
+   */
   timeoutMs?: number | undefined;
-  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  /** How long one attempt may take, in place of the connection's `timeout`. */
+  attemptTimeoutMs?: number | undefined;
+  /** In place of the connection's. */
+  headersTimeoutMs?: number | undefined;
+  /** In place of the connection's. */
+  bodyTimeoutMs?: number | undefined;
+  /** Redirects followed at most, in place of the connection's. 0 answers with the redirect itself. */
   maxRedirects?: number | undefined;
+  /** In place of the connection's. */
+  maxResponseBytes?: number | undefined;
+  /** In place of the connection's. */
+  maxDecompressedBytes?: number | undefined;
 }
 type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
 type SentRequest<Method> = ConnectionRequest & {
   method: Method;
   url: string | URL;
 };
+type NoRequest<Data> = Data extends {
+  method: string;
+  url: string | URL;
+}
+  ? SentRequest<string>
+  : Data;
 /**
  * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
  *
@@ -839,7 +1027,7 @@ export declare class HTTPConnection extends BaseConnection {
   constructor(config: ConnectionConfig);
   send(request: SentRequest<RequestMethod | Lowercase<RequestMethod>>): Promise<HTTPResponse | null>;
   send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
-  send(data: unknown): Promise<boolean>;
+  send<Data>(data: NoRequest<Data>): Promise<boolean>;
   /**
    * Sends a request and gives the answer, whatever its status.
    *
@@ -858,6 +1046,11 @@ export declare class HTTPConnection extends BaseConnection {
   protected disconnectImpl(): Promise<boolean>;
   protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>>;
 }
+/** How a handler of `onMessage` is called. */
+export interface MessageHandlerOptions {
+  /** Messages that it may be at work on at once; further ones wait, in order. Default 1; `Infinity`: no limit. */
+  concurrency?: number | undefined;
+}
 /** Bounds of one `receive`. */
 export interface MessageOptions {
   /** Gives `null` when it is aborted. */
@@ -873,12 +1066,24 @@ declare abstract class LastingConnection<Message, Parsed = Message>
   constructor(config: ConnectionConfig, type: ConnectionType);
   isConnected(): Promise<boolean>;
   /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
-  receive(options?: MessageOptions): Promise<any>;
-  /** Hears every message from now on, instead of `receive`. Gives the function that ends that. */
-  onMessage(handler: (message: Parsed) => unknown): () => void;
-  /** The messages one after the other, through losses and reconnections, until `disconnect` or until it gives up. */
+  receive(options?: MessageOptions): Promise<Parsed | null>;
+  /**
+   * Hears every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
+   * the one before is settled, unless `concurrency` says otherwise. Gives the function that ends that.
+   *
+   * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
+   */
+  onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void;
+  /** Lets the process end although messages are waited for or heard. */
+  unref(): this;
+  /** Undoes `unref`: who waits for a message, or hears them, keeps the process alive. */
+  ref(): this;
+  /**
+   * The messages one after the other, through losses and reconnections. It ends with `disconnect`, and when the server has
+   * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
+   */
   [Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined>;
-  protected connectImpl(): Promise<boolean>;
+  protected connectImpl({ retry }?: ConnectOptions): Promise<boolean>;
   protected disconnectImpl(): Promise<boolean>;
   protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean>;
 }
@@ -948,8 +1153,8 @@ export declare class SSEEvent {
    * called again, `for await` when it asks for the next event, and `onMessage` when its handlers are done.
    */
   ack(): void;
-  /** The data parsed as JSON. Throws when it is none. */
-  json(): any;
+  /** The data parsed as JSON. Throws when it is none. Nobody checks that it is a `T`. */
+  json<T = any>(): T;
 }
 /**
  * A stream of server-sent events, brought back when it is lost: the next one goes on after the last event that came
@@ -971,12 +1176,18 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
   constructor(config: ConnectionConfig);
   /** The id after which the next connection goes on; empty when there was none. */
   get lastEventId(): string;
+  /** Where the stream that is open, or was last, comes from: after redirects, without user and password; empty before. */
+  get url(): string;
   /**
    * The next event; `null` when the connection has ended, or ends first, or nothing comes in time. With a cursor it says
    * that the events which `receive` gave before were handled.
    */
-  receive(options?: MessageOptions): Promise<any>;
-  /** The events one after the other, through losses and reconnections, until `disconnect` or until it gives up. */
+  receive(options?: MessageOptions): Promise<SSEEvent | null>;
+  /**
+   * The events one after the other, through losses and reconnections. It ends with `disconnect`, with status 204, and where
+   * the server's end of the stream is not followed by another; it rejects with the reason when the connection was never
+   * opened, or is given up.
+   */
   [Symbol.asyncIterator](): AsyncGenerator<SSEEvent, void, undefined>;
   /** Always false: events come from the server only. That is no error. */
   send(_data?: unknown): Promise<boolean>;
@@ -989,14 +1200,23 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
  * A WebSocket to a server, brought back when it is lost.
  *
  * `send` takes text and bytes as they are and anything else as JSON; `receive` gives JSON parsed, other text as
- * `{ text }` and binary messages as a `Buffer`. Pings are sent every `keepAlive` milliseconds, and answered, by a native
+ * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is given as it came. Pings are
+ * sent every `keepAlive` milliseconds, and answered, by a native
  * thread: a busy event loop does not make the other side give up.
  */
 export declare class WebSocketConnection extends LastingConnection<string | Buffer, any> {
+  #private;
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);
   /** The sub-protocol that the server chose, or an empty string. */
   get protocol(): string;
+  /**
+   * Closes it. What waits for a message gets `null`; what had come before can still be received. The server is told `code`
+   * (1000, or from 3000 to 4999; default 1000) and `reason` (at most 123 bytes; default none).
+   *
+   * Rejects, and leaves it open, for a code or a reason that cannot be sent.
+   */
+  disconnect(code?: number, reason?: string): Promise<boolean>;
   /** Sends a message: true when it is written to the socket, which may mean waiting for room. */
   send(data: unknown): Promise<boolean>;
   protected sendImpl(message: unknown): Promise<boolean>;
@@ -1061,6 +1281,31 @@ export declare class ConnectionSecurity {
   /** What the level means. */
   getSecurityInfo(): ConnectionSecurityInfo;
 }
+type PoolFacts<T> = {
+  acquire: {
+    connection: T;
+  };
+  release: {
+    connection: T;
+  };
+  create: {
+    connection: T;
+  };
+  destroy: {
+    connection: T;
+  };
+  timeout: {
+    error: MoorlineError;
+  };
+  leak: {
+    connection: T;
+    heldMs: number;
+    stack: string;
+  };
+  error: {
+    error: unknown;
+  };
+};
 /** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
 export interface PoolConfig {
   /** Connections at most. Default: the connections' `maxConnections`, which is 10. */
@@ -1117,7 +1362,7 @@ export interface PoolStats {
  * Emits `acquire`, `release`, `create`, `destroy`, `timeout`, `leak`, `drain`, `close` and, for what nobody waits for,
  * `error`.
  */
-export declare class ConnectionPool<T> extends Emitter {
+export declare class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   #private;
   /**
    * Nothing is connected yet.
@@ -1184,6 +1429,13 @@ export declare class HTTPConnectionPool extends ConnectionPool<HTTPConnection> {
 export declare class SSEConnectionPool extends ConnectionPool<SSEConnection> {
   /** As {@link WebSocketConnectionPool}. */
   constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
+}
+/**
+ * What tells the time, in milliseconds: `Date` and `performance` do. For tests with fake timers, which the addon does not
+ * see.
+ */
+export interface Clock {
+  now(): number;
 }
 type ErrorClass = abstract new (...args: never[]) => Error;
 /** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
@@ -1307,6 +1559,18 @@ export interface BreakerOptions {
    */
   failureWeight?: ((error: unknown) => number) | undefined;
 }
+/** Options of a {@link CircuitBreaker} of its own. */
+export interface CircuitBreakerOptions extends BreakerOptions {
+  /**
+   * What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
+   * should have one clock.
+   */
+  clock?: Clock | undefined;
+}
+interface StateFacts {
+  from: CircuitState;
+  to: CircuitState;
+}
 /**
  * A circuit breaker around functions: after a few failures it refuses calls for a while instead of waiting for
  * what does not answer, and then finds out with a few probes.
@@ -1314,11 +1578,13 @@ export interface BreakerOptions {
  * Breakers of one name are one breaker, in the whole process: all worker threads share its state, and the options
  * given first win. Emits `state` with `{ from, to }`.
  */
-export declare class CircuitBreaker extends Emitter {
+export declare class CircuitBreaker extends Emitter<{
+  state: StateFacts;
+}> {
   #private;
   /** Its name. */
   readonly name: string;
-  constructor(name: string, options?: BreakerOptions);
+  constructor(name: string, options?: CircuitBreakerOptions);
   /** The state of every breaker of the process, those of moorline's own services included. */
   static all(): CircuitSnapshot[];
   /**
@@ -1342,9 +1608,9 @@ export declare class CircuitBreaker extends Emitter {
   reset(): void;
 }
 /**
- * What moorline counts, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route: the state,
- * successes, failures, refusals and changes of state of every circuit breaker of the process; requests, how long they
- * took and states of every connection with `monitoring`, by its name and type.
+ * What moorline counts in this process, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route:
+ * requests, attempts, messages and states of connections with `monitoring`, connections of pools, health checks, policies and
+ * circuit breakers. docs/metrics.md lists every metric.
  */
 export declare function metricsText(): string;
 /** How often to repeat, and after how long. */
@@ -1383,13 +1649,19 @@ export interface RetryOptions {
    */
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
 }
-/** How often a second to run: `perSecond`, or `max` in each `windowMs`. Attempts wait for their turn in order. */
+/**
+ * How often to run: at most `perSecond` in any second, or `max` in any stretch of `windowMs`; a rate that is no whole
+ * number is kept by running evenly spaced. Attempts wait for their turn in order.
+ */
 export interface RateLimitOptions {
   perSecond?: number | undefined;
   max?: number | undefined;
   /** With `max`. Default 1000. */
   windowMs?: number | undefined;
-  /** How many may run at once after a pause. Default: what one second, or one window, holds. */
+  /**
+   * Makes it a token bucket: so many may run at once after a pause, then one at a time as the rate gives back. A window may
+   * then see `burst` more than the rate says. Default: no bucket, and no window sees more than it may.
+   */
   burst?: number | undefined;
   /** How many may wait. Default 1000. */
   maxQueue?: number | undefined;
@@ -1405,7 +1677,7 @@ export interface BulkheadOptions {
 }
 /**
  * The parts of a {@link Policy}. Only the two timeouts apply unasked; every other part is off until it is given: as
- * an object, or `true` for its defaults.
+ * an object, or `true` for its defaults, which a rate limit has not.
  */
 export interface PolicyOptions {
   /** Names it in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
@@ -1424,7 +1696,21 @@ export interface PolicyOptions {
     | undefined;
   rateLimit?: false | RateLimitOptions | undefined;
   bulkhead?: boolean | BulkheadOptions | undefined;
+  /** What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. */
+  clock?: Clock | undefined;
 }
+type PolicyFacts = {
+  retry: {
+    attempt: number;
+    delayMs: number;
+    error: unknown;
+  };
+  timeout: {
+    attempt: number;
+    afterMs: number;
+  };
+  state: StateFacts;
+};
 /**
  * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:
  *
@@ -1434,7 +1720,7 @@ export interface PolicyOptions {
  * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
  * `state` with `{ from, to }`.
  */
-export declare class Policy extends Emitter {
+export declare class Policy extends Emitter<PolicyFacts> {
   #private;
   /** Its name. */
   readonly name: string;
@@ -1486,30 +1772,33 @@ export type Value = null | string | number | bigint | ArrayBuffer;
 /** What can be passed as an argument of a statement. */
 export type InValue = Value | boolean | Uint8Array | Date;
 /** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
-export type InArgs = Array<InValue> | Record<string, InValue>;
+export type InArgs = readonly InValue[] | Readonly<Record<string, InValue>>;
 /** SQL text, or SQL text with its arguments. */
 export type InStatement =
   | {
-      sql: string;
-      args?: InArgs;
+      readonly sql: string;
+      readonly args?: InArgs | undefined;
     }
   | string;
 /** How SQLite integers reach JavaScript. */
 export type IntMode = 'number' | 'bigint' | 'string';
-/** One row: by column name or by index. Its enumerable members are the columns. */
+/**
+ * One row, a plain object: its enumerable members are the columns by name. The values by index, and `length`, are members
+ * that are not enumerable and cannot be set; an index keeps its value when a column is set.
+ */
 export interface Row {
   /** How many columns it has. */
   readonly length: number;
   [index: number]: any;
   [name: string]: any;
 }
-/** The result of one statement. */
-export interface ResultSet {
+/** The result of one statement. `T` is what you say of its rows, as in `execute<User>(…)`; nothing checks it. */
+export interface ResultSet<T = Row> {
   /** The names of the columns. */
   columns: string[];
   /** Their types as declared in the schema; empty where there is none. */
   columnTypes: string[];
-  rows: Row[];
+  rows: T[];
   /** How many rows an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
   /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
@@ -1528,7 +1817,7 @@ export interface QueryOptions extends CallOptions {
   timeoutMs?: number | undefined;
 }
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
-export type BatchStatement = InStatement | [sql: string, args?: InArgs];
+export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
 /**
  * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
  * what was not committed. `await using` does the last.
@@ -1540,9 +1829,9 @@ export interface Transaction {
    */
   readonly closed: boolean;
   /** Runs one statement in the transaction. */
-  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in order; the first failure stops the batch but not the transaction. */
-  batch(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Runs a script of several statements without arguments. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
   /** Makes all changes permanent and ends the transaction. */
@@ -1567,11 +1856,15 @@ export declare class PooledClient {
   /** Whether it was released. */
   get closed(): boolean;
   /** Runs one statement. */
-  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in a transaction of their own: all of them, or none. The default mode is `deferred`. */
-  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]>;
   /** As `batch`, with foreign keys off around it. */
-  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Begins an interactive transaction on this connection. The default mode is `write`. */
   transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
   /** Runs a script of several statements without arguments. */
@@ -1839,6 +2132,18 @@ export interface NixtlaStats {
   /** Calls that the local model answered. */
   localAnswers: number;
 }
+type NixtlaFacts = {
+  state: {
+    from: CircuitState;
+    to: CircuitState;
+  };
+  health: {
+    healthy: boolean;
+  };
+  error: {
+    error: unknown;
+  };
+};
 /**
  * A client of Nixtla's TimeGPT: forecasts, anomalies, cross validation, fine-tuning.
  *
@@ -1849,7 +2154,7 @@ export interface NixtlaStats {
  *
  * Emits `state` when the breaker changes, `health` for each health check, `error` for each call that failed.
  */
-export declare class NixtlaClient extends Emitter {
+export declare class NixtlaClient extends Emitter<NixtlaFacts> {
   #private;
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config?: NixtlaClientConfig);
@@ -1961,6 +2266,37 @@ export interface TursoPoolStats {
   /** Borrowers in the queue. */
   waiting: number;
 }
+type TursoFacts = {
+  acquire: {
+    connectionId: number;
+  };
+  release: {
+    connectionId: number;
+  };
+  create: {
+    connectionId: number;
+    durationMs: number;
+  };
+  destroy: {
+    connectionId: number;
+  };
+  timeout: {
+    afterMs: number;
+  };
+  leak: {
+    connectionId: number;
+    heldMs: number;
+    stack: string;
+  };
+  health: {
+    healthy: boolean;
+  };
+  error: {
+    kind: ErrorKind;
+    code: string;
+    message: string;
+  };
+};
 /**
  * A pool of libSQL connections to a file, to memory or to a server.
  *
@@ -1971,7 +2307,7 @@ export interface TursoPoolStats {
  *
  * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
  */
-export declare class TursoPool extends Emitter {
+export declare class TursoPool extends Emitter<TursoFacts> {
   #private;
   /**
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
@@ -1995,11 +2331,15 @@ export declare class TursoPool extends Emitter {
   /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
   withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T>;
   /** Runs one statement on a connection borrowed for it. */
-  execute(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet>;
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
   /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
-  batch(statements: BatchStatement[], mode?: TransactionMode, options?: QueryOptions): Promise<ResultSet[]>;
+  batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]>;
   /** As `batch`, with foreign keys off around it. */
-  migrate(statements: BatchStatement[], options?: QueryOptions): Promise<ResultSet[]>;
+  migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
   /** Runs a script of several statements without arguments. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
   /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
@@ -2017,8 +2357,9 @@ export declare class TursoPool extends Emitter {
   [Symbol.asyncDispose](): Promise<void>;
 }
 /**
- * The pool of this JavaScript environment. The first call decides its configuration; without one it reads
- * `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and `INTENTVISION_DB_AUTH_TOKEN`.
+ * The pool of this JavaScript environment. The first call decides its configuration. Without one it reads the variables
+ * of the module whose API this is, `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and
+ * `INTENTVISION_DB_AUTH_TOKEN`, and its errors name them.
  */
 export declare function getTursoPool(config?: TursoPoolConfig): TursoPool;
 /** Drains that pool and forgets it. */

@@ -1,3 +1,4 @@
+/// <reference types="node" />
 // The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.
 
 interface CallOptions {

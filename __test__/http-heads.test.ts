@@ -90,7 +90,7 @@ test('an event stream may have as many headers as an answer, and folded ones', a
   const connection = closing(t, new SSEConnection({ url: server.url, monitoring: false, autoReconnect: false }));
   const heard = new Heard(connection);
   assert.equal(await connection.connect(), true, heard.of('error')[0]?.message);
-  assert.equal((await connection.receive()).data, 'hello');
+  assert.equal((await connection.receive())?.data, 'hello');
 });
 
 describe('an answer of HTTP/2', () => {

@@ -159,7 +159,7 @@ test('a WebSocketConnection counts the messages and bytes of both directions', {
 test('an SSEConnection counts what came', async (t) => {
   const connection = closing(t, new SSEConnection({ name: 'figures sse', url: `${server.url}/events` }));
   await connection.connect();
-  assert.deepEqual([(await connection.receive()).data, (await connection.receive()).data], ['é', 'two']);
+  assert.deepEqual([(await connection.receive())?.data, (await connection.receive())?.data], ['é', 'two']);
   const of = figures('connection', { connection: 'figures sse', type: 'sse' });
   const direction = 'received';
   assert.deepEqual([of('messages_total', { direction }), of('bytes_total', { direction })], [2, 5]);

@@ -71,8 +71,3 @@ function causesOf(error: unknown): { cause: unknown; errors: readonly unknown[] 
     return { cause: undefined, errors: [] };
   }
 }
-
-/** Whether it is an error, of this realm or of another. */
-export function isError(value: unknown): value is Error {
-  return value instanceof Error || types.isNativeError(value);
-}

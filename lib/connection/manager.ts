@@ -5,7 +5,7 @@ import { invalidType, outOfRange, wrongType } from '../invalid';
 import { checkOptions } from '../known-options';
 import type { BaseConnection } from './base';
 import type { ConnectionEvent } from './event';
-import { failedCheck, failureOf, reasonFor } from './failures';
+import { failedCheck, reasonFor } from './failures';
 import { Handlers } from './handlers';
 import { PeriodicCheck } from './periodic';
 import { Recovery } from './recovery';

@@ -53,7 +53,7 @@ describe('pools', () => {
         }),
       }),
     'a healthCheck whose answer cannot be looked at': (connection) =>
-      Object.assign(connection, { healthCheck: () => new Proxy({}, { has: gone }) }),
+      Object.assign(connection, { healthCheck: () => new Proxy({}, { get: gone, has: gone }) }),
   };
   for (const [what, breakIt] of Object.entries(broken)) {
     test(`a free connection with ${what} is replaced, and the rounds go on`, async () => {

@@ -181,6 +181,14 @@ describe('what the original got wrong', () => {
     assert.equal(pool.getStats().total, 2);
   });
 
+  test('withConnection takes a function, and borrows nothing for anything else', async (t) => {
+    const pool = new TursoPool({ url: ':memory:' });
+    t.after(() => pool.drain(0));
+    const wrong = { code: 'ERR_INVALID_ARG_TYPE', message: /^use must be a function/ };
+    await assert.rejects(pool.withConnection('x' as never), wrong);
+    assert.equal(pool.getStats().total, 0);
+  });
+
   test('200 concurrent withConnection on poolSize 5 never open a sixth', async () => {
     const pool = open({ url: `file:${directory}/crowd.db`, poolSize: 5 });
     let most = 0;

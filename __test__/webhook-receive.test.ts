@@ -282,3 +282,14 @@ describe('Express', { skip: peersMissing() }, () => {
     });
   });
 });
+
+test('what is no verifier, and what is no request, is refused where it is given', async () => {
+  const wrong = (path: string) => ({ code: 'ERR_INVALID_ARG_TYPE', message: new RegExp(`^${path} must be `) });
+  for (const given of [undefined, null, secret, { secret }]) {
+    assert.throws(() => webhookMiddleware(given as never), wrong('verifier'));
+    await assert.rejects(receiveWebhook(given as never, new Request('http://h/')), wrong('verifier'));
+  }
+  for (const given of [undefined, null, body]) {
+    await assert.rejects(receiveWebhook(verifier, given as never), wrong('request'));
+  }
+});

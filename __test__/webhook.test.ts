@@ -208,7 +208,10 @@ describe('secrets', () => {
         message: /options\.secret must/,
       });
     }
-    assert.throws(() => new WebhookVerifier(undefined as never), { name: 'TypeError' });
+    for (const given of [undefined, null, secret]) {
+      const wrong = { code: 'ERR_INVALID_ARG_TYPE', message: /^options must be a plain object/ };
+      assert.throws(() => new WebhookVerifier(given as never), wrong);
+    }
     assert.throws(() => verifyWebhookSignature(payload, 'x', ''), { name: 'TypeError' });
     assert.match(new WebhookVerifier({ secret }).verify(payload, 'x', '').reason!, /^Verification error: secret must/);
   });

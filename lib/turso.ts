@@ -4,8 +4,9 @@ import { Borrowers } from './borrowers';
 import { CALL, call, type CallOptions } from './call';
 import type { ErrorKind } from './error';
 import { Emitter, type EventName } from './events';
-import { dressLibsql } from './libsql-error';
+import { wrongType } from './invalid';
 import { checkOptions } from './known-options';
+import { dressLibsql } from './libsql-error';
 import {
   acquire,
   type BatchStatement,
@@ -200,6 +201,7 @@ export class TursoPool extends Emitter<TursoFacts> {
 
   /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
   async withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T> {
+    if (typeof use !== 'function') throw wrongType('use', 'a function', use);
     const client = await this.getConnection(options);
     try {
       return await use(client);

@@ -6,7 +6,7 @@ import { messageOf } from './message';
 import { onRejection } from './rejection';
 import type { WebhookVerifier } from './webhook';
 import type { Claim } from './webhook-claim';
-import { receive, type ReceivedWebhook, type ReceiveOptions, receivingOf } from './webhook-receive';
+import { checkVerifier, receive, type ReceivedWebhook, type ReceiveOptions, receivingOf } from './webhook-receive';
 
 /** A request that passed {@link webhookMiddleware}. */
 export interface VerifiedRequest extends IncomingMessage {
@@ -48,6 +48,7 @@ const ERRORS: Record<number, string> = {
  */
 export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOptions) {
   // A mistake is found where the middleware is mounted, and not by the first sender.
+  checkVerifier(verifier);
   const receiving = receivingOf(options);
   return (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
     receive(verifier, request, receiving, receiving.claimMs)

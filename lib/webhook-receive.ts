@@ -114,6 +114,10 @@ export async function receiveWebhook(
   request: IncomingMessage | FetchRequest,
   options: ReceiveAndHandleOptions = {},
 ): Promise<ReceivedWebhook> {
+  checkVerifier(verifier);
+  if (typeof request !== 'object' || request === null) {
+    throw wrongType('request', 'a request of node:http or Fetch', request);
+  }
   checkOptions('options', options, { ...KNOWN, handle: true });
   const { handle, ...rest } = options;
   if (handle !== undefined && typeof handle !== 'function') throw wrongType('options.handle', 'a function', handle);
@@ -129,6 +133,12 @@ export async function receiveWebhook(
   }
   await claim?.keep();
   return webhook;
+}
+
+/** @internal Refuses what is no verifier: a secret alone, say. */
+export function checkVerifier(verifier: WebhookVerifier): void {
+  const { verifyRequest } = (verifier ?? {}) as Partial<WebhookVerifier>;
+  if (typeof verifyRequest !== 'function') throw wrongType('verifier', 'a WebhookVerifier', verifier);
 }
 
 /** @internal */

@@ -168,7 +168,8 @@ export class WebhookVerifier {
   }
 
   constructor(config: WebhookVerificationConfig) {
-    const { replayStore, ...options } = config ?? {};
+    if (typeof config !== 'object' || config === null) throw wrongType('options', 'a plain object', config);
+    const { replayStore, ...options } = config;
     if (replayStore !== undefined && typeof replayStore?.remember !== 'function') {
       throw wrongType('options.replayStore', 'a store with remember()', replayStore);
     }

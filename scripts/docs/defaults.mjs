@@ -25,7 +25,7 @@ export function defaultsPage(typings, modules) {
     .filter(({ members }) => members.length > 0);
   const parts = [
     '# Options and their defaults\n',
-    'Times are in milliseconds unless a name says otherwise. *Accepts* is the answer of the addon to a value that cannot be right.',
+    'Times are in milliseconds, those of pools of connections (`PoolConfig`) and of the retry strategies in **seconds**. *Accepts* is the answer of the addon to a value that cannot be right.',
   ];
   for (const { name, entry, members } of interfaces) {
     const title = entry === 'moorline' ? name : `${name} of ${entry}`;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::OptionError;
 
 /// Words of other libraries, in lower case, and what the same is called here.
-const SYNONYMS: [(&str, &[&str]); 46] = [
+const SYNONYMS: [(&str, &[&str]); 60] = [
     ("baseurl", &["url"]),
     ("prefixurl", &["url"]),
     ("path", &["url"]),
@@ -52,6 +52,23 @@ const SYNONYMS: [(&str, &[&str]); 46] = [
     ("circuitbreaker", &["breaker"]),
     ("concurrency", &["bulkhead"]),
     ("capacity", &["bulkhead"]),
+    ("maxpayload", &["maxMessageBytes"]),
+    ("maxcontentlength", &["maxResponseBytes"]),
+    ("dispatcher", &["proxy"]),
+    ("statement_timeout", &["queryTimeoutMs"]),
+    ("connectionstring", &["url"]),
+    ("threshold", &["failMax"]),
+    ("failurethreshold", &["failMax"]),
+    ("maxfailures", &["failMax"]),
+    ("errorthresholdpercentage", &["failureRatio"]),
+    ("attempts", &["maxRetries", "retryCount", "retry"]),
+    ("optional", &["critical"]),
+    ("limit", &["limitBytes"]),
+    (
+        "acquiretimeoutmillis",
+        &["acquireTimeout", "connectionTimeoutMs"],
+    ),
+    ("idletimeoutmillis", &["maxIdleTime", "idleTimeoutMs"]),
 ];
 
 /// A longer word is no slip of the hand, comparing it would take long, and a message need not repeat it.

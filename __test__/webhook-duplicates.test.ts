@@ -414,6 +414,32 @@ describe('webhookMiddleware', () => {
     );
   });
 
+  test('lets a copy pass of a webhook whose sender left, when its handler would have answered with an error', async () => {
+    const { opened, open } = gate();
+    let handled = 0;
+    let first: ServerResponse;
+    await serving(
+      async (_, response) => {
+        first ??= response;
+        handled += 1;
+        if (handled > 1) return void response.end('handled');
+        await opened;
+        response.statusCode = 500;
+      },
+      async (port) => {
+        await leaving(
+          port,
+          () => handled === 1,
+          () => first,
+        );
+        assert.deepEqual(await post(port), [409, '{"duplicate":true}']);
+        open();
+        assert.deepEqual(await settled(port), [200, 'handled']);
+        assert.equal(handled, 2);
+      },
+    );
+  });
+
   test('does not hand over a webhook whose sender left to another copy, as its handler may still be at it', async () => {
     let handled = 0;
     let first: ServerResponse;

@@ -85,14 +85,15 @@ function pass(response: ServerResponse, next: () => unknown, claim: Claim | unde
     return failed(thrown);
   }
   onRejection(given, failed);
+  const byStatus = () => settle(response.statusCode >= 200 && response.statusCode <= 299);
   const settleByAnswer = () => {
-    const byStatus = () => settle(response.statusCode >= 200 && response.statusCode <= 299);
     // The answer to a sender that went away never finishes. Where nothing else tells that the handler is done, the claim lapses.
     if (response.writableEnded) byStatus();
     else response.once('finish', byStatus);
   };
   if (!types.isPromise(given)) return settleByAnswer();
-  const done = () => (response.destroyed && !response.writableEnded ? settle(true) : settleByAnswer());
+  // To a sender that went away nothing is answered: what was to be answered counts.
+  const done = () => (response.destroyed && !response.writableEnded ? byStatus() : settleByAnswer());
   Promise.resolve(given).then(done, () => undefined);
 }
 

@@ -200,11 +200,14 @@ export async function receive(
   }
 }
 
-/** Behind a proxy a server sees its own origin; the verifier's `url` has the public one. */
+/**
+ * Path and query of a request; of a Fetch request the whole URL, where the verifier has none. Behind a proxy a server sees its
+ * own origin, and the verifier's `url` has the public one. The origin that a request of Node.js may have is its sender's choice.
+ */
 function urlOf(verifier: WebhookVerifier, request: NodeRequest | FetchRequest): string | undefined {
-  if (!('bodyUsed' in request)) return request.originalUrl ?? request.url;
-  const { url } = request;
-  if (verifier.url === undefined) return url;
+  const isFetched = 'bodyUsed' in request;
+  const url = isFetched ? request.url : (request.originalUrl ?? request.url);
+  if (url === undefined || (isFetched && verifier.url === undefined)) return url;
   const path = url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '');
   return path.startsWith('/') ? path : `/${path}`;
 }

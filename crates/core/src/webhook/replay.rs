@@ -1,7 +1,7 @@
 //! Remembering what was accepted, so that a captured request is not accepted again.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -17,13 +17,21 @@ pub trait ReplayStore {
     fn forget(&mut self, key: &str);
 }
 
-/// A store in this process. When it is full the entry that would expire first makes room; only genuine
-/// requests are remembered, so nobody without the secret can crowd an entry out.
+/// A store in this process. When it is full the oldest entry makes room: the shortest-lived are those of requests that
+/// are being handled now. Only genuine requests are remembered, so nobody without the secret can crowd an entry out.
 #[derive(Debug)]
 pub struct MemoryReplayStore {
     capacity: usize,
-    expiry: HashMap<String, i64>,
-    by_expiry: BTreeSet<(i64, String)>,
+    entries: HashMap<String, Entry>,
+    by_expiry: BTreeSet<(i64, u64)>,
+    by_age: BTreeMap<u64, String>,
+    next: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    expires_ms: i64,
+    number: u64,
 }
 
 impl MemoryReplayStore {
@@ -34,27 +42,36 @@ impl MemoryReplayStore {
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
-            expiry: HashMap::new(),
+            entries: HashMap::new(),
             by_expiry: BTreeSet::new(),
+            by_age: BTreeMap::new(),
+            next: 0,
         }
     }
 
     /// How many requests are remembered, expired ones that nobody asked for since included.
     pub fn len(&self) -> usize {
-        self.expiry.len()
+        self.entries.len()
     }
 
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.expiry.is_empty()
+        self.entries.is_empty()
     }
 
     fn drop_expired(&mut self, now_ms: i64) {
-        while let Some((expires_ms, _)) = self.by_expiry.first()
-            && *expires_ms < now_ms
-            && let Some((_, key)) = self.by_expiry.pop_first()
+        while let Some((expires_ms, number)) = self.by_expiry.first().copied()
+            && expires_ms < now_ms
         {
-            self.expiry.remove(&key);
+            self.drop_numbered(number);
+        }
+    }
+
+    fn drop_numbered(&mut self, number: u64) {
+        if let Some(key) = self.by_age.remove(&number)
+            && let Some(entry) = self.entries.remove(&key)
+        {
+            self.by_expiry.remove(&(entry.expires_ms, number));
         }
     }
 }
@@ -68,29 +85,33 @@ impl Default for MemoryReplayStore {
 impl ReplayStore for MemoryReplayStore {
     fn remember(&mut self, key: &str, ttl: Duration, now_ms: i64) -> bool {
         self.drop_expired(now_ms);
-        if self.expiry.contains_key(key) {
+        if self.entries.contains_key(key) {
             return false;
         }
-        if self.expiry.len() >= self.capacity
-            && let Some((_, oldest)) = self.by_expiry.pop_first()
+        if self.entries.len() >= self.capacity
+            && let Some((oldest, _)) = self.by_age.first_key_value()
         {
-            self.expiry.remove(&oldest);
+            self.drop_numbered(*oldest);
         }
         let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         let expires_ms = now_ms.saturating_add(ttl_ms);
-        self.expiry.insert(key.to_owned(), expires_ms);
-        self.by_expiry.insert((expires_ms, key.to_owned()));
+        let number = self.next;
+        self.next += 1;
+        self.entries
+            .insert(key.to_owned(), Entry { expires_ms, number });
+        self.by_expiry.insert((expires_ms, number));
+        self.by_age.insert(number, key.to_owned());
         true
     }
 
     fn has(&self, key: &str, now_ms: i64) -> bool {
-        let expires_ms = self.expiry.get(key);
-        expires_ms.is_some_and(|expires_ms| *expires_ms >= now_ms)
+        let entry = self.entries.get(key);
+        entry.is_some_and(|entry| entry.expires_ms >= now_ms)
     }
 
     fn forget(&mut self, key: &str) {
-        if let Some((key, expires_ms)) = self.expiry.remove_entry(key) {
-            self.by_expiry.remove(&(expires_ms, key));
+        if let Some(entry) = self.entries.get(key).copied() {
+            self.drop_numbered(entry.number);
         }
     }
 }
@@ -123,6 +144,15 @@ mod tests {
         assert!(!store.remember("9", MINUTE, 10));
         assert!(!store.remember("7", MINUTE, 10));
         assert!(store.remember("6", MINUTE, 10));
+    }
+
+    #[test]
+    fn a_short_life_is_no_reason_to_make_room() {
+        let mut store = MemoryReplayStore::new(2);
+        assert!(store.remember("handled", 1440 * MINUTE, 0));
+        assert!(store.remember("being handled", MINUTE, 0));
+        assert!(store.remember("another", 1440 * MINUTE, 0));
+        assert!(store.has("being handled", 0) && !store.has("handled", 0));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use super::{
 /// The URLs that the sender may have called, the likeliest first; none where nobody says.
 ///
 /// An absolute `given` is the one. A path, as servers see it, stands on the origin of the `configured` URL; and the
-/// configured one itself counts where a proxy may have made the path from it: a part of it is cut off or put before,
-/// the query is missing or escaped differently. A query of another meaning was never signed with the configured URL.
+/// configured one itself counts where a proxy may have made the path from it: its beginning is cut off, the query is missing
+/// or escaped differently. A longer path that ends with the configured one may be another endpoint, and is none. A query of another meaning was never signed with the configured URL.
 pub(super) fn candidates<'u>(
     configured: Option<&'u str>,
     given: Option<&'u str>,
@@ -43,7 +43,7 @@ fn end_of_origin(url: &str) -> usize {
 fn behind_a_proxy<'u>(url: &'u str, public: &str, seen: &str) -> Option<Cow<'u, str>> {
     let (public_path, public_query) = public.split_once('?').unwrap_or((public, ""));
     let (seen_path, seen_query) = seen.split_once('?').unwrap_or((seen, ""));
-    if !is_same_path(&decoded(public_path), &decoded(seen_path)) {
+    if !is_end_of(&decoded(public_path), &decoded(seen_path)) {
         return None;
     }
     if seen_query.is_empty() {
@@ -57,14 +57,9 @@ fn behind_a_proxy<'u>(url: &'u str, public: &str, seen: &str) -> Option<Cow<'u, 
     (pairs(public_query) == pairs(seen_query)).then_some(url.into())
 }
 
-/// Whether one path is the end of the other, from a slash on. The end of every path is `/`, which says nothing.
-fn is_same_path(one: &[u8], other: &[u8]) -> bool {
-    let (long, short) = if one.len() < other.len() {
-        (other, one)
-    } else {
-        (one, other)
-    };
-    long == short || (short.len() > 1 && short.starts_with(b"/") && long.ends_with(short))
+/// Whether `end` is the path `whole`, or the end of it from a slash on. The end of every path is `/`, which says nothing.
+fn is_end_of(whole: &[u8], end: &[u8]) -> bool {
+    whole == end || (end.len() > 1 && end.starts_with(b"/") && whole.ends_with(end))
 }
 
 /// The ways in which the sender may have written `url`, the one it signs with first.
@@ -191,7 +186,6 @@ mod tests {
     fn the_configured_url_counts_where_a_proxy_may_have_made_the_path_from_it() {
         let public = "https://h/prod/hook";
         assert_eq!(found(public, "/hook"), ["https://h/hook", public]);
-        assert_eq!(found(public, "/in/prod/hook")[1], public);
         assert_eq!(
             found(public, "/hook?a=1"),
             ["https://h/hook?a=1", "https://h/prod/hook?a=1"]
@@ -210,6 +204,10 @@ mod tests {
             ("https://h/hooks/paid", "/paid-not"),
             ("https://h/hooks/paid", "/"),
             ("https://h/", "/any/"),
+            ("https://h/hook", "/payments/hook"),
+            ("https://h/hook", "/x/../hook"),
+            ("https://h/hook", "/x%2fhook"),
+            ("https://h/hook", "/admin%3f/hook"),
             ("https://h/hook?tenant=a", "/hook?tenant=b"),
             ("https://h/hook?tenant=a", "/hook?tenant=a&tenant=b"),
         ] {

@@ -47,6 +47,22 @@ describe('a rate limit', () => {
     assert.ok(moments[5]! - moments[0]! >= 300 - JITTER_MS);
   });
 
+  test('that is waited for by calls that are given up lets those behind them go in their place', async () => {
+    const policy = new Policy({ rateLimit: { max: 1, windowMs: 500 }, timeoutMs: Infinity });
+    await policy.run(() => 1);
+    const controller = new AbortController();
+    const givenUp = Array.from({ length: 29 }, () => policy.run(() => 1, { signal: controller.signal }));
+    const moments: number[] = [];
+    const started = performance.now();
+    const others = Array.from({ length: 2 }, () => policy.run(() => void moments.push(performance.now() - started)));
+    controller.abort(new Error('enough'));
+    assert.ok((await Promise.allSettled(givenUp)).every(({ status }) => status === 'rejected'));
+    await Promise.all(others);
+    // Behind the others they would have gone after 15 s.
+    assert.ok(moments[1]! < 5000, String(moments));
+    assert.ok(moments[1]! - moments[0]! >= 500 - JITTER_MS, String(moments));
+  });
+
   test('is shown as it was given', () => {
     const shown = (rateLimit: RateLimitOptions) => new Policy({ rateLimit }).options()['rateLimit'];
     const queue = { maxQueue: 1000, maxWaitMs: 30_000 };

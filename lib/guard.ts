@@ -48,6 +48,9 @@ export class Guard {
   readonly #deadlines: Deadlines | undefined;
   /** Calls in the bulkhead's queue, by number. */
   readonly #queued = new Map<number, () => void>();
+  /** Calls that wait for the rate limit, by number. */
+  readonly #limited = new Map<number, () => void>();
+  #asks = false;
 
   constructor(policy: Handle<NativePolicy>, attemptMs: number | null, rules: GuardRules) {
     this.#policy = policy;
@@ -161,8 +164,8 @@ export class Guard {
         throw last ?? dress(step.refused);
       }
       try {
-        if ('waitMs' in step) await pause(step.waitMs, abort);
-        else await this.#turn(step.id, step.queueMs, abort);
+        if ('waitMs' in step) await this.#turn(this.#limited, step.id, step.waitMs, abort);
+        else await this.#turn(this.#queued, step.id, step.queueMs, abort);
       } catch (reason) {
         this.#cancel(step.id);
         throw reason;
@@ -172,19 +175,24 @@ export class Guard {
     }
   }
 
-  /** Waits in the bulkhead's queue, at most as long as told. */
-  async #turn(id: number, atMostMs: number | null, abort: Abort | undefined): Promise<void> {
+  /** Waits for the bulkhead or for the rate limit, at most as long as told. */
+  async #turn(
+    waiting: Map<number, () => void>,
+    id: number,
+    atMostMs: number | null,
+    abort: Abort | undefined,
+  ): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
         abort?.throwIfAborted();
-        this.#queued.set(id, resolve);
+        waiting.set(id, resolve);
         if (atMostMs !== null) timer = startTimer(resolve, atMostMs);
         if (abort) abort.interrupt = reject;
       });
     } finally {
       clearTimeout(timer);
-      this.#queued.delete(id);
+      waiting.delete(id);
     }
   }
 
@@ -193,6 +201,16 @@ export class Guard {
     for (let id = native.policyTurn(this.#policy); id >= 0; id = native.policyTurn(this.#policy)) {
       this.#queued.get(id)?.();
     }
+  }
+
+  /** Lets those who wait for the rate limit ask anew: a turn before theirs may be free. Once for all that end at a moment. */
+  #askAgain(): void {
+    if (this.#limited.size === 0 || this.#asks) return;
+    this.#asks = true;
+    queueMicrotask(() => {
+      this.#asks = false;
+      for (const ask of this.#limited.values()) ask();
+    });
   }
 
   /** The number of a call that may go, or -1. Without `id` a call begins, which is over after `timeoutMs`. */
@@ -212,6 +230,7 @@ export class Guard {
     this.#time?.tell();
     native.policyCancel(this.#policy, id);
     this.#wake();
+    this.#askAgain();
   }
 
   /** Reports a failed attempt; gives the delay before the next, or -1. */

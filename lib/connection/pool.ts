@@ -23,22 +23,22 @@ export interface PoolConfig {
   maxSize?: number | undefined;
   /** Connections kept open at least. Default 0. */
   minSize?: number | undefined;
-  /** How long a free connection is kept. Default 300. */
+  /** How long a free connection is kept. Default 300 s. */
   maxIdleTime?: number | undefined;
-  /** How long `acquire` waits, making a connection included. Default 10. */
+  /** How long `acquire` waits, making a connection included. Default 10 s. */
   acquireTimeout?: number | undefined;
-  /** How long checking a connection, or closing one that was given back, may take. Default 5. */
+  /** How long checking a connection, or closing one that was given back, may take. Default 5 s. */
   releaseTimeout?: number | undefined;
-  /** Time between two health checks of the free connections. Default 60. */
+  /** Time between two health checks of the free connections. Default 60 s. */
   healthCheckInterval?: number | undefined;
-  /** Time between two rounds that remove free connections which are no longer open. Default 120. */
+  /** Time between two rounds that remove free connections which are no longer open. Default 120 s. */
   cleanupInterval?: number | undefined;
-  /** How long making a connection may take. Default 30. */
+  /** How long making a connection may take. Default 30 s. */
   connectTimeout?: number | undefined;
-  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1800. */
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1800 s. */
   maxLifetime?: number | undefined;
   /**
-   * A connection held longer than this is reported with the borrower's stack. Default 30, in production
+   * A connection held longer than this is reported with the borrower's stack. Default 30 s, in production
    * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
    */
   leakAfter?: number | undefined;

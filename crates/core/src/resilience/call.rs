@@ -164,9 +164,6 @@ impl Call {
         }
         match self.stage {
             Stage::Resting(until) if now < until => return Ok(Step::Wait(until - now)),
-            Stage::Paced(reserved) if now < reserved.due => {
-                return Ok(Step::Wait(reserved.due - now));
-            }
             Stage::Ready | Stage::Resting(_) => {
                 self.stage = Stage::Ready;
                 self.pass_breakers(pipeline, now)?;

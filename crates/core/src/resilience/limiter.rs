@@ -166,16 +166,16 @@ impl Limiter {
         Token::At(Reservation { due, place })
     }
 
-    /// Uses a token that was set aside, at its moment or later. Who comes late moves those behind: then they are told how
-    /// much longer to wait.
+    /// Uses a token that was set aside. Who comes late moves those behind, and who gives a turn back lets them come earlier:
+    /// whoever asks before their moment is told how much longer to wait.
     pub fn claim(&mut self, reservation: &mut Reservation, now: Instant) -> Result<(), Duration> {
         if let (Rate::Window { max, window }, Place::Window(number)) =
             (self.options.rate, reservation.place)
         {
             reservation.due = self.passed.claim(number, max, window, now);
-            if reservation.due > now {
-                return Err(reservation.due - now);
-            }
+        }
+        if reservation.due > now {
+            return Err(reservation.due - now);
         }
         self.waiting = self.waiting.saturating_sub(1);
         Ok(())

@@ -1068,8 +1068,8 @@ declare abstract class LastingConnection<Message, Parsed = Message>
   /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
   receive(options?: MessageOptions): Promise<Parsed | null>;
   /**
-   * Hears every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
-   * the one before is settled, unless `concurrency` says otherwise. Gives the function that ends that.
+   * Subscribes to every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
+   * the one before is settled, unless `concurrency` says otherwise. Returns the function that ends the subscription.
    *
    * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
    */
@@ -1431,7 +1431,7 @@ export declare class SSEConnectionPool extends ConnectionPool<SSEConnection> {
   constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
 }
 /**
- * What tells the time, in milliseconds: `Date` and `performance` do. For tests with fake timers, which the addon does not
+ * A clock, in milliseconds: `Date` and `performance` are two. For tests with fake timers, which the addon does not
  * see.
  */
 export interface Clock {
@@ -1562,7 +1562,7 @@ export interface BreakerOptions {
 /** Options of a {@link CircuitBreaker} of its own. */
 export interface CircuitBreakerOptions extends BreakerOptions {
   /**
-   * What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
+   * The clock, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
    * should have one clock.
    */
   clock?: Clock | undefined;
@@ -1696,7 +1696,7 @@ export interface PolicyOptions {
     | undefined;
   rateLimit?: false | RateLimitOptions | undefined;
   bulkhead?: boolean | BulkheadOptions | undefined;
-  /** What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. */
+  /** The clock, for tests with fake timers: `Date`. Default: the clock of the process. */
   clock?: Clock | undefined;
 }
 type PolicyFacts = {
@@ -2466,7 +2466,7 @@ export interface WebhookVerificationConfig {
    * query of a request are tried on its origin, too, so that one verifier serves several endpoints.
    */
   url?: string | undefined;
-  /** Tells a request that was accepted before. See {@link MemoryReplayStore}. */
+  /** The store by which a request that was accepted before is a duplicate. See {@link MemoryReplayStore}. */
   replayStore?: WebhookReplayStore | undefined;
 }
 /** The parts of a signature header. */

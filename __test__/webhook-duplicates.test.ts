@@ -379,84 +379,64 @@ describe('webhookMiddleware', () => {
     );
   });
 
-  /** Sends a webhook whose sender leaves once it is being handled. */
-  async function leaving(port: number, isHandling: () => boolean, response: () => ServerResponse): Promise<void> {
-    const request = httpRequest({ host: '127.0.0.1', port, method: 'POST', headers });
-    request.on('error', () => undefined);
-    request.end(body);
-    await eventually(isHandling);
-    const closed = once(response(), 'close');
-    request.destroy();
-    await closed;
+  /** Serves with `handle`; then, when the sender of a webhook has left while it was handled, a copy is sent, and `check` goes on. */
+  async function abandoned(
+    handle: (response: ServerResponse, handled: number) => unknown,
+    check: (port: number, handled: () => number) => Promise<void>,
+  ): Promise<void> {
+    let handled = 0;
+    let first: ServerResponse | undefined;
+    await serving(
+      (_, response) => {
+        first ??= response;
+        return handle(response, ++handled);
+      },
+      async (port) => {
+        const request = httpRequest({ host: '127.0.0.1', port, method: 'POST', headers });
+        request.on('error', () => undefined);
+        request.end(body);
+        await eventually(() => handled === 1);
+        const closed = once(first!, 'close');
+        request.destroy();
+        await closed;
+        assert.deepEqual(await post(port), [409, '{"duplicate":true}']);
+        await check(port, () => handled);
+      },
+    );
   }
 
   test('remembers a webhook whose sender left, once its handler is done', async () => {
     const { opened, open } = gate();
-    let handled = 0;
-    let first: ServerResponse;
-    await serving(
-      async (_, response) => {
-        first ??= response;
-        handled += 1;
-        await opened;
-      },
-      async (port) => {
-        await leaving(
-          port,
-          () => handled === 1,
-          () => first,
-        );
-        assert.deepEqual(await post(port), [409, '{"duplicate":true}']);
+    await abandoned(
+      () => opened,
+      async (port, handled) => {
         open();
         assert.deepEqual(await settled(port), [200, '{"duplicate":true}']);
-        assert.equal(handled, 1);
+        assert.equal(handled(), 1);
       },
     );
   });
 
   test('lets a copy pass of a webhook whose sender left, when its handler would have answered with an error', async () => {
     const { opened, open } = gate();
-    let handled = 0;
-    let first: ServerResponse;
-    await serving(
-      async (_, response) => {
-        first ??= response;
-        handled += 1;
+    await abandoned(
+      async (response, handled) => {
         if (handled > 1) return void response.end('handled');
         await opened;
         response.statusCode = 500;
       },
-      async (port) => {
-        await leaving(
-          port,
-          () => handled === 1,
-          () => first,
-        );
-        assert.deepEqual(await post(port), [409, '{"duplicate":true}']);
+      async (port, handled) => {
         open();
         assert.deepEqual(await settled(port), [200, 'handled']);
-        assert.equal(handled, 2);
+        assert.equal(handled(), 2);
       },
     );
   });
 
   test('does not hand over a webhook whose sender left to another copy, as its handler may still be at it', async () => {
-    let handled = 0;
-    let first: ServerResponse;
-    await serving(
-      (_, response) => {
-        first ??= response;
-        handled += 1;
-      },
-      async (port) => {
-        await leaving(
-          port,
-          () => handled === 1,
-          () => first,
-        );
-        assert.deepEqual(await post(port), [409, '{"duplicate":true}']);
-        assert.equal(handled, 1);
-      },
+    await abandoned(
+      () => undefined,
+      async (_, handled) => assert.equal(handled(), 1),
     );
   });
 

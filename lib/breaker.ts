@@ -70,7 +70,7 @@ export interface BreakerOptions {
 /** Options of a {@link CircuitBreaker} of its own. */
 export interface CircuitBreakerOptions extends BreakerOptions {
   /**
-   * What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
+   * The clock, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
    * should have one clock.
    */
   clock?: Clock | undefined;

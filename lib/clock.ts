@@ -3,7 +3,7 @@ import { native, type Handle } from './native';
 import type { Policy as NativePolicy } from '../dist/native';
 
 /**
- * What tells the time, in milliseconds: `Date` and `performance` do. For tests with fake timers, which the addon does not
+ * A clock, in milliseconds: `Date` and `performance` are two. For tests with fake timers, which the addon does not
  * see.
  */
 export interface Clock {

@@ -168,6 +168,7 @@ export class Guard {
         else await this.#turn(this.#queued, step.id, step.queueMs, abort);
       } catch (reason) {
         this.#cancel(step.id);
+        if ('waitMs' in step) this.#askAgain();
         throw reason;
       }
       const id = this.#admit(step.id);
@@ -230,7 +231,6 @@ export class Guard {
     this.#time?.tell();
     native.policyCancel(this.#policy, id);
     this.#wake();
-    this.#askAgain();
   }
 
   /** Reports a failed attempt; gives the delay before the next, or -1. */

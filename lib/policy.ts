@@ -95,7 +95,7 @@ export interface PolicyOptions {
   breaker?: boolean | (BreakerOptions & { counts?: 'attempts' | 'calls' | undefined }) | undefined;
   rateLimit?: false | RateLimitOptions | undefined;
   bulkhead?: boolean | BulkheadOptions | undefined;
-  /** What tells the time, for tests with fake timers: `Date`. Default: the clock of the process. */
+  /** The clock, for tests with fake timers: `Date`. Default: the clock of the process. */
   clock?: Clock | undefined;
 }
 

@@ -25,7 +25,7 @@ export interface WebhookVerificationConfig {
    * query of a request are tried on its origin, too, so that one verifier serves several endpoints.
    */
   url?: string | undefined;
-  /** Tells a request that was accepted before. See {@link MemoryReplayStore}. */
+  /** The store by which a request that was accepted before is a duplicate. See {@link MemoryReplayStore}. */
   replayStore?: WebhookReplayStore | undefined;
 }
 

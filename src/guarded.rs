@@ -48,7 +48,7 @@ pub struct Policy {
     turns: Arc<Turns>,
     watcher: Mutex<Option<Arc<Watcher>>>,
     series: Option<PolicySeries>,
-    /// What time it is.
+    /// The clock that all times are read from.
     pub(crate) clock: Clock,
 }
 

@@ -26,7 +26,7 @@ use crate::{
 /// What a handle to a monitor holds.
 pub struct HealthMonitor {
     monitor: Mutex<Monitor>,
-    /// What the process counts of each check.
+    /// The metrics of each check, by its name.
     series: Mutex<HashMap<String, CheckSeries>>,
 }
 

@@ -83,8 +83,8 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   /**
-   * Hears every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
-   * the one before is settled, unless `concurrency` says otherwise. Gives the function that ends that.
+   * Subscribes to every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
+   * the one before is settled, unless `concurrency` says otherwise. Returns the function that ends the subscription.
    *
    * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
    */

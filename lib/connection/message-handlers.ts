@@ -131,7 +131,7 @@ export class MessageHandlers<Message> {
     };
   }
 
-  /** Gives a message to all; whether each took it without an error, which a promise says later. */
+  /** Calls all handlers with a message. Returns whether none failed, or a promise of that. */
   tell(message: Message): boolean | Promise<boolean> {
     let taken = true;
     let answers: Promise<boolean>[] | undefined;

@@ -16,7 +16,7 @@ use super::lock;
 pub(super) struct Calls {
     pub(super) running: Vec<Option<(Call, Deadline)>>,
     free: Vec<u32>,
-    /// What the last call that may not go was told.
+    /// The step of the last call that may not go, as JSON.
     pub(super) step: Json,
 }
 

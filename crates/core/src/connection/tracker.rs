@@ -24,7 +24,7 @@ pub struct Ended<'a> {
     pub attempt_ms: Option<f64>,
     /// Whether it succeeded.
     pub ok: bool,
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub error_type: Option<&'a str>,
     /// The HTTP status of its last answer.
     pub status: Option<u16>,

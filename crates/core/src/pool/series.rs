@@ -60,7 +60,7 @@ pub struct PoolSeries {
     waiting: Arc<Gauge>,
     most: Arc<Gauge>,
     max: u32,
-    /// What was carried over already.
+    /// The totals that the counters have already.
     counted: [u64; COUNTERS.len()],
     shown: Stats,
 }

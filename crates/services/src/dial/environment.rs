@@ -28,7 +28,7 @@ enum Hosts {
 }
 
 impl EnvironmentProxies {
-    /// What the environment says now.
+    /// Reads the proxy variables of the process as they are now.
     pub(crate) fn read() -> Self {
         Self::from_variables(|name| env::var(name).ok())
     }

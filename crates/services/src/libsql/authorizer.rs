@@ -92,7 +92,7 @@ impl Authorizer {
         Authorization::Allow
     }
 
-    /// What the last statement compiled since the last question did with the busy timeout.
+    /// Returns, once, how the last compiled statement used the busy timeout; `None` when it did not.
     pub(super) fn take_busy_timeout(&self) -> Option<BusyTimeout> {
         match self.busy_timeout.swap(NOT_NAMED, Ordering::Relaxed) {
             NOT_NAMED => None,

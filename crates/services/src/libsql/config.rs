@@ -98,7 +98,7 @@ impl Face {
         Err(error)
     }
 
-    /// What stands for options that are not given.
+    /// Returns the values of options that are not given.
     fn fallbacks(self, variables: &Plain) -> Read<Vec<Fallback>> {
         let (Self::Environment, Plain::Map(entries)) = (self, variables) else {
             return Ok(Vec::new());

@@ -51,7 +51,7 @@ pub struct LocalTarget {
     pub memory_transactions: Option<Arc<AtomicUsize>>,
     /// How long a statement waits for another connection's lock.
     pub busy_timeout: Duration,
-    /// What has named it, where that was no option.
+    /// The variable that named the file, where no option did.
     pub origin: Option<String>,
 }
 

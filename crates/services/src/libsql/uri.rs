@@ -9,7 +9,7 @@ use std::borrow::Cow;
 pub(super) struct Uri<'a> {
     /// In lower case.
     pub(super) scheme: String,
-    /// What follows `//`, where that is given.
+    /// The authority, which follows `//`; `None` without one.
     pub(super) authority: Option<&'a str>,
     /// As written.
     pub(super) path: &'a str,

@@ -13,7 +13,7 @@ pub struct Frequency {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
-    /// So many nanoseconds on the clock.
+    /// A fixed number of nanoseconds.
     Clock(i64),
     Day,
     BusinessDay,

@@ -6,7 +6,7 @@ fn main() {
         // The runtime's threads outlive the last JavaScript environment, so their code must stay mapped.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
-    // An older glibc than this machine's, for a binary that others run (scripts/sysroot.mjs).
+    // An older glibc than this machine's, for a binary that others run (scripts/lib/sysroot.mjs).
     println!("cargo:rerun-if-env-changed=MOORLINE_SYSROOT");
     if let Ok(sysroot) = std::env::var("MOORLINE_SYSROOT") {
         println!("cargo:rustc-cdylib-link-arg=--sysroot={sysroot}");

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-const script = join(__dirname, '..', 'scripts', 'debian.mjs');
+const script = join(__dirname, '..', 'scripts', 'lib', 'debian.mjs');
 const skip = spawnSync('apt-get', ['--version']).error !== undefined && 'this system has no apt';
 
 describe('packages of Debian', { skip, timeout: 120_000 }, () => {

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 
 import { WebhookVerifier, type WebhookScheme } from 'moorline';
 
-import type * as Large from '../lib/webhook-large';
+import type * as Large from '../lib/webhook/large-body';
 
 const { large } = require(join(__dirname, '..', 'dist', 'webhook-large.js')) as typeof Large;
 

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 
 import { bench, unable } from './harness.mjs';
 
-const { native } = createRequire(import.meta.url)('../dist/native.js');
+const { native } = createRequire(import.meta.url)('../dist/runtime/native.js');
 if (!native.probeNoop) unable('bridge', 'this build has no probe functions');
 
 const expect = (answer, wanted) => {

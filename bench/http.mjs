@@ -38,7 +38,7 @@ if (process.argv[2] === 'server') {
   }).catch((error) => unable('http', error.message));
   const base = `http://127.0.0.1:${port}`;
 
-  const { HttpTransport } = createRequire(import.meta.url)('../dist/http.js');
+  const { HttpTransport } = createRequire(import.meta.url)('../dist/http/transport.js');
   const undici = await import('undici');
   const { default: axios } = await import('axios');
   const { default: got } = await import('got');

@@ -8,7 +8,7 @@ import { createClient as createTheirs } from '@libsql/client';
 
 import { bench } from './harness.mjs';
 
-const { createClient: createOurs } = createRequire(import.meta.url)('../dist/libsql.js');
+const { createClient: createOurs } = createRequire(import.meta.url)('../dist/entries/libsql.js');
 
 const ROWS = 10_000;
 const directory = mkdtempSync(join(tmpdir(), 'moorline-bench-'));

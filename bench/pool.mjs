@@ -7,7 +7,7 @@ import tarn from 'tarn';
 
 import { bench } from './harness.mjs';
 
-const { TursoPool } = createRequire(import.meta.url)('../dist/index.js');
+const { TursoPool } = createRequire(import.meta.url)('../dist/entries/index.js');
 const SIZE = 5;
 
 /** Each pool has opened a connection before it is measured, and must still have just that one at the end. */

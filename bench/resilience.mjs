@@ -16,7 +16,7 @@ import Opossum from 'opossum';
 
 import { bench } from './harness.mjs';
 
-const { Policy } = createRequire(import.meta.url)('../dist/index.js');
+const { Policy } = createRequire(import.meta.url)('../dist/entries/index.js');
 
 const work = async (n) => n + 1;
 

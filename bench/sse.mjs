@@ -43,7 +43,7 @@ if (process.argv[2] === 'server') {
   }).catch((error) => unable('sse', error.message));
   const url = `http://127.0.0.1:${port}/`;
 
-  const { EventStreamTransport } = createRequire(import.meta.url)('../dist/sse.js');
+  const { EventStreamTransport } = createRequire(import.meta.url)('../dist/sse/transport.js');
   const undici = await import('undici');
   const { createParser } = await import('eventsource-parser');
   const { EventSource } = await import('eventsource');

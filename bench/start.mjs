@@ -5,8 +5,8 @@ import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-import { bundleFace } from '../scripts/bundle.mjs';
-import { root } from '../scripts/run.mjs';
+import { bundleFace } from '../scripts/lib/bundle.mjs';
+import { root } from '../scripts/lib/run.mjs';
 
 const ROUNDS = 15;
 const load = createRequire(import.meta.url);

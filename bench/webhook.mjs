@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 
 import { bench } from './harness.mjs';
 
-const { WebhookVerifier } = createRequire(import.meta.url)('../dist/index.js');
+const { WebhookVerifier } = createRequire(import.meta.url)('../dist/entries/index.js');
 const secret = 'whsec_bench_5Kk2Yp0cQ1';
 
 /** As it is written by hand in most back ends. */

@@ -10,7 +10,7 @@ import WsWebSocket from 'ws';
 import { bench, unable } from './harness.mjs';
 import { message, MESSAGES } from './servers/websocket.mjs';
 
-const { SocketTransport } = createRequire(import.meta.url)('../dist/websocket.js');
+const { SocketTransport } = createRequire(import.meta.url)('../dist/websocket/transport.js');
 
 const server = fork(join(import.meta.dirname, 'servers', 'websocket.mjs'));
 const started = once(server, 'message').then(([port]) => port);

@@ -1,8 +1,8 @@
 // The WebSocket client against the Autobahn test suite: `npm run autobahn [-- <case> …]`, all 517 cases without an
 // argument. Says which failed, and last how many passed and failed.
-import { judge } from './autobahn/judge.mjs';
+import { judge } from './autobahn/report.mjs';
 import { buildAddon, compileFace } from './build.mjs';
-import { fail, installPackages } from './run.mjs';
+import { fail, installPackages } from './lib/run.mjs';
 
 const [...wanted] = process.argv.slice(2).filter((argument) => argument !== '--no-build');
 if (!process.argv.includes('--no-build')) {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { buildAddon, compileFace } from './build.mjs';
-import { fail, installPackages, root, run } from './run.mjs';
+import { fail, installPackages, root, run } from './lib/run.mjs';
 
 const [name, ...options] = process.argv.slice(2);
 const file = join(root, 'bench', `${name}.mjs`);

@@ -6,9 +6,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { hostTarget, installPackages, isMain, root, tool } from './run.mjs';
-import { sysrootEnvironment } from './sysroot.mjs';
-import { bundleTypings } from './typings.mjs';
+import { hostTarget, installPackages, isMain, root, tool } from './lib/run.mjs';
+import { sysrootEnvironment } from './lib/sysroot.mjs';
+import { bundleTypings } from './lib/typings.mjs';
 
 export function buildAddon({ release = false, probe = !release, directory = 'dist' } = {}) {
   // The bridge's test functions are in no build that ships.

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { pack } from './release.mjs';
-import { fail, installPackages, isMain, npm, root } from './run.mjs';
+import { fail, installPackages, isMain, npm, root } from './lib/run.mjs';
 
 const directory = join(root, '__test__', 'bundlers');
 const SAID = '42 true';

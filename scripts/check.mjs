@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { buildAddon, compileFace } from './build.mjs';
-import { fail, hostTarget, installPackages, isMain, root, run, stage, succeeds, tool } from './run.mjs';
-import { staleTypings } from './typings.mjs';
+import { fail, hostTarget, installPackages, isMain, root, run, stage, succeeds, tool } from './lib/run.mjs';
+import { staleTypings } from './lib/typings.mjs';
 
 const script = (name, ...args) => run(process.execPath, [join(root, 'scripts', name), ...args]);
 
@@ -13,8 +13,8 @@ const STAGES = {
   packages: () => installPackages(),
   rustfmt: () => run('cargo', ['fmt', '--all', '--check']),
   prettier: () => tool('prettier', ['--check', '--log-level', 'warn', '.']),
-  architecture: () => script('architecture.mjs'),
-  workflows: () => script('workflows.mjs'),
+  architecture: () => script('check/architecture.mjs'),
+  workflows: () => script('check/workflows.mjs'),
   clippy: () =>
     run('cargo', [
       ...['clippy', '--quiet', '--workspace', '--lib', '--tests', '--features', 'probe', '--target', hostTarget()],

@@ -1,6 +1,6 @@
 // The main job on the embedded default, from a bare clone: `npm run demo`.
 import { buildAddon, compileFace } from './build.mjs';
-import { installPackages, run } from './run.mjs';
+import { installPackages, run } from './lib/run.mjs';
 
 installPackages();
 console.log('Building the addon (the first time takes a few minutes) …');

@@ -12,7 +12,8 @@ import { entries } from './docs/typings.mjs';
 import { apiPage } from './docs/api.mjs';
 import { defaultsPage } from './docs/defaults.mjs';
 import { errorsPage } from './docs/errors.mjs';
-import { fail, isMain, root } from './run.mjs';
+import { ENTRIES } from './lib/entries.mjs';
+import { fail, isMain, root } from './lib/run.mjs';
 
 const NOTICE = '<!-- Written by `npm run docs`; do not edit. -->\n\n';
 
@@ -20,7 +21,7 @@ const NOTICE = '<!-- Written by `npm run docs`; do not edit. -->\n\n';
 function pages() {
   const typings = entries();
   const load = createRequire(import.meta.url);
-  const modules = { root: load('../dist/index.js'), libsql: load('../dist/libsql.js') };
+  const modules = Object.fromEntries(ENTRIES.map(({ specifier, main }) => [specifier, load(join(root, main))]));
   return {
     'api.md': NOTICE + apiPage(typings),
     'defaults.md': NOTICE + defaultsPage(typings, modules),

@@ -7,11 +7,11 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-import { bundleFace } from './bundle.mjs';
-import { compareVersions, neededGlibc } from './elf.mjs';
-import { thirdPartyLicences } from './licences.mjs';
-import { fail, isMain, npm, npmOutput, root } from './run.mjs';
-import { GLIBC } from './sysroot.mjs';
+import { bundleFace } from './lib/bundle.mjs';
+import { compareVersions, neededGlibc } from './lib/elf.mjs';
+import { thirdPartyLicences } from './lib/licences.mjs';
+import { fail, isMain, npm, npmOutput, root } from './lib/run.mjs';
+import { GLIBC } from './lib/sysroot.mjs';
 
 /** Every platform we build for, and what npm asks of a machine before it installs the package. */
 export const PLATFORMS = {
@@ -81,7 +81,7 @@ function mainPackage(platforms, out) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });
     copyFileSync(join(root, path), join(directory, path));
   }
-  bundleFace(join(directory, 'dist'));
+  bundleFace(directory);
   const manifest = readManifest();
   for (const field of DEVELOPMENT) delete manifest[field];
   // Exactly the version they were built with: the two halves know each other's functions.

@@ -6,7 +6,7 @@
 //
 // `npm run soak -- properties [--cases 100000]` runs the Rust tests with so many random cases of each property instead.
 import { buildAddon, compileFace } from './build.mjs';
-import { hostTarget, installPackages, run } from './run.mjs';
+import { hostTarget, installPackages, run } from './lib/run.mjs';
 
 const [part, ...rest] = process.argv.slice(2);
 if (part === 'properties') {

@@ -6,7 +6,7 @@ import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 import { buildAddon, compileFace } from './build.mjs';
-import { installPackages, root, run, stage } from './run.mjs';
+import { installPackages, root, run, stage } from './lib/run.mjs';
 
 const BUILT = join('target', 'binaries');
 

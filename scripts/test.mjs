@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 import { check, NEEDED } from './check.mjs';
-import { fail, hostTarget, installPackages, root, stage, succeeds } from './run.mjs';
+import { fail, hostTarget, installPackages, root, stage, succeeds } from './lib/run.mjs';
 import { runFiles } from './test/files.mjs';
 import { summarize } from './test/outcome.mjs';
 

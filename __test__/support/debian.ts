@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 
 import { missing } from './missing';
 
-const script = join(__dirname, '..', '..', 'scripts', 'debian.mjs');
+const script = join(__dirname, '..', '..', 'scripts', 'lib', 'debian.mjs');
 const cache = join(tmpdir(), `moorline-debian-${userInfo().uid}`);
 
 /** A server's binary and what it needs in its environment. */

@@ -4,7 +4,7 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 
-import type * as Http from '../../lib/http';
+import type * as Http from '../../lib/http/transport';
 import { listen } from './ports';
 
 export const { HttpTransport } = require(join(__dirname, '..', '..', 'dist', 'http.js')) as typeof Http;

@@ -1,8 +1,8 @@
 // The built addon behind the public face, for the tests of what users do not see.
 import { join } from 'node:path';
 
-import type * as Call from '../../lib/call';
-import type * as Native from '../../lib/native';
+import type * as Call from '../../lib/runtime/native-call';
+import type * as Native from '../../lib/runtime/native';
 
 const dist = join(__dirname, '..', '..', 'dist');
 

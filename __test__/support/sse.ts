@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterEach } from 'node:test';
 
-import type * as Sse from '../../lib/sse';
+import type * as Sse from '../../lib/sse/transport';
 import { eventually } from './eventually';
 import { type Running, serve } from './http';
 

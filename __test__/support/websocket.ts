@@ -4,10 +4,10 @@ import { join } from 'node:path';
 
 import { MoorlineError } from 'moorline';
 
-import type * as WebSocket from '../../lib/websocket';
+import type * as WebSocket from '../../lib/websocket/transport';
 import { eventually } from './eventually';
 
-export type { SocketOptions } from '../../lib/websocket';
+export type { SocketOptions } from '../../lib/websocket/transport';
 
 const { SocketTransport } = require(join(__dirname, '..', '..', 'dist', 'websocket.js')) as typeof WebSocket;
 

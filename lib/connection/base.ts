@@ -1,19 +1,19 @@
-import { CircuitBreakerError, MoorlineError } from '../error';
-import type { Guarded, GuardRules } from '../guard';
-import { invalidType, outOfRange, wrongType } from '../invalid';
-import { readable } from '../message';
-import { checkOptions, type KnownOptions } from '../known-options';
-import { isAborted } from '../signals';
+import { CircuitBreakerError, MoorlineError } from '../runtime/error';
+import type { Guarded, GuardRules } from '../resilience/runner';
+import { invalidType, outOfRange, wrongType } from '../runtime/argument-error';
+import { readable } from '../runtime/error-message';
+import { checkOptions, type KnownOptions } from '../runtime/known-options';
+import { isAborted } from '../runtime/abort';
 import { adopt, isOpen, isOverridden } from './adopted';
-import type { Attempts } from './attempts';
-import { bringingBack, ConnectionCalls } from './calls';
+import type { Attempts } from './recovery/attempts';
+import { bringingBack, ConnectionCalls } from './policies';
 import { resolveConfig, type ConnectionConfig } from './config';
-import { closedFailure, failedCheck, lateFailure, reasonFor } from './failures';
-import { ConnectionLife } from './life';
-import { PeriodicCheck } from './periodic';
-import { Single } from './single';
-import { ConnectionState, ConnectionType, type ConnectionHealthCheck } from './state';
-import { pause, within } from './waiting';
+import { closedFailure, failedCheck, lateFailure, reasonFor } from './error';
+import { ConnectionLife } from './observable';
+import { PeriodicCheck } from '../health/periodic-check';
+import { Single } from '../runtime/single-flight';
+import { ConnectionState, ConnectionType, type ConnectionHealthCheck } from './model';
+import { pause, within } from '../runtime/timers';
 
 /** How a connection is opened. */
 export interface ConnectOptions {

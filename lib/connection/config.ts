@@ -1,11 +1,11 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import type { LogLevel } from '../logger';
-import { invalidType, invalidValue } from '../invalid';
-import { checkOptions } from '../known-options';
-import { native } from '../native';
+import type { LogLevel } from '../runtime/logger';
+import { invalidType, invalidValue } from '../runtime/argument-error';
+import { checkOptions } from '../runtime/known-options';
+import { native } from '../runtime/native';
 import { redacted } from './redaction';
-import type { ConnectionType, RecoveryStrategy, SecurityLevel } from './state';
+import type { ConnectionType, RecoveryStrategy, SecurityLevel } from './model';
 
 /** TLS settings of a connection. Files are read again when they change. */
 export interface ConnectionTls {

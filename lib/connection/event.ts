@@ -1,4 +1,4 @@
-import type { ConnectionHealth, ConnectionHealthCheck, ConnectionState } from './state';
+import type { ConnectionHealth, ConnectionHealthCheck, ConnectionState } from './model';
 
 /** An error, and where it came from. */
 export interface ConnectionErrorFacts {

@@ -1,9 +1,9 @@
-import { wrongType } from '../invalid';
-import { isPlainObject } from '../known-options';
+import { wrongType } from '../runtime/argument-error';
+import { isPlainObject } from '../runtime/known-options';
 import type { CustomHeaders, ResolvedConnectionConfig } from './config';
-import { lateFailure } from './failures';
-import { traceHeaders } from './trace';
-import { within } from './waiting';
+import { lateFailure } from './error';
+import { traceHeaders } from '../runtime/trace';
+import { within } from '../runtime/timers';
 
 const PATH = 'options.customHeaders';
 

@@ -1,6 +1,6 @@
-import { HealthMonitor, type HealthCheckOptions, type HealthCheckResult } from '../health';
-import type { HealthCheckFunction } from '../health-answer';
-import type { ConnectionHealthCheck } from './state';
+import { HealthMonitor, type HealthCheckOptions, type HealthCheckResult } from '../health/monitor';
+import type { HealthCheckFunction } from '../health/answer';
+import type { ConnectionHealthCheck } from './model';
 
 /** Runs health checks by id, every 30 seconds and for at most 5, on the same monitor as everything else's health. */
 export class HealthChecker {

@@ -1,21 +1,28 @@
-import { CALL, type CallOptions } from '../call';
-import { dress, MoorlineError } from '../error';
-import { type HttpCallSettings, type HttpRequest, type HTTPResponse, HttpTransport, METHODS, methodOf } from '../http';
-import { isReadOnce } from '../http-body';
-import { headerPairs } from '../http-headers';
-import { joinUrl, urlText } from '../http-url';
-import { invalidValue, wrongType } from '../invalid';
-import { checkOptions, type KnownOptions } from '../known-options';
-import { native } from '../native';
-import { isAborted } from '../signals';
+import { CALL, type CallOptions } from '../runtime/native-call';
+import { dress, MoorlineError } from '../runtime/error';
+import {
+  type HttpCallSettings,
+  type HttpRequest,
+  type HTTPResponse,
+  HttpTransport,
+  METHODS,
+  methodOf,
+} from '../http/transport';
+import { isReadOnce } from '../http/body';
+import { headerPairs } from '../http/headers';
+import { joinUrl, urlText } from '../http/url';
+import { invalidValue, wrongType } from '../runtime/argument-error';
+import { checkOptions, type KnownOptions } from '../runtime/known-options';
+import { native } from '../runtime/native';
+import { isAborted } from '../runtime/abort';
 import { isOpen } from './adopted';
-import type { Attempts } from './attempts';
+import type { Attempts } from './recovery/attempts';
 import { BaseConnection } from './base';
 import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
-import { Fallback } from './fallback';
-import { isUnreachable, UnhappyAnswer } from './failures';
+import { Fallback } from './recovery/fallback';
+import { isUnreachable, UnhappyAnswer } from './error';
 import { commonHeaders } from './headers';
-import { ConnectionType } from './state';
+import { ConnectionType } from './model';
 import { transportOptions } from './transport';
 
 /** A request; its `url` is appended to that of the connection. */

@@ -1,15 +1,15 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { crypto } from '../builtins';
-import { invalidType, outOfRange, wrongType } from '../invalid';
-import { checkOptions } from '../known-options';
+import { crypto } from '../runtime/node';
+import { invalidType, outOfRange, wrongType } from '../runtime/argument-error';
+import { checkOptions } from '../runtime/known-options';
 import type { BaseConnection } from './base';
 import type { ConnectionEvent } from './event';
-import { failedCheck, reasonFor } from './failures';
-import { Handlers } from './handlers';
-import { PeriodicCheck } from './periodic';
-import { Recovery } from './recovery';
-import { Single } from './single';
+import { failedCheck, reasonFor } from './error';
+import { Handlers } from '../runtime/listeners';
+import { PeriodicCheck } from '../health/periodic-check';
+import { Recovery } from './recovery/recovery';
+import { Single } from '../runtime/single-flight';
 import {
   ConnectionHealth,
   ConnectionState,
@@ -17,7 +17,7 @@ import {
   type ConnectionInfo,
   type ConnectionType,
   RecoveryStrategy,
-} from './state';
+} from './model';
 
 const CHECK_INTERVAL_MS = 30_000;
 /** Bulk operations run in parallel, but not more of them at once. */

@@ -1,6 +1,6 @@
-import { invalidType, outOfRange } from '../invalid';
-import { checkOptions, type KnownOptions } from '../known-options';
-import { call, checkHandler } from './handlers';
+import { invalidType, outOfRange } from '../runtime/argument-error';
+import { checkOptions, type KnownOptions } from '../runtime/known-options';
+import { call, checkHandler } from '../runtime/listeners';
 
 /** How a handler of `onMessage` is called. */
 export interface MessageHandlerOptions {

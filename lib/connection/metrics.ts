@@ -1,10 +1,10 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { invalidType } from '../invalid';
-import { native, type Handle } from '../native';
-import { Attempts } from './attempts';
+import { invalidType } from '../runtime/argument-error';
+import { native, type Handle } from '../runtime/native';
+import { Attempts } from './recovery/attempts';
 import type { ConnectionTracker } from '../../dist/native';
-import type { ConnectionMetrics } from './state';
+import type { ConnectionMetrics } from './model';
 
 /** What {@link ConnectionMetricsTracker.metrics} and a connection's `getMetrics` give. */
 export interface ConnectionFigures {

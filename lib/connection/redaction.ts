@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-import { native } from '../native';
+import { native } from '../runtime/native';
 import type { NamedConnectionConfig } from './config';
 
 const HIDDEN = '[redacted]';

@@ -1,15 +1,15 @@
-import { call } from '../call';
-import { MoorlineError } from '../error';
-import { log } from '../logger';
-import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse';
-import { withoutLogin } from '../http-url';
-import { EventStreamCursor, type EventStreamCursorOptions } from '../sse-cursor';
-import { Deliveries } from '../sse-deliveries';
+import { call } from '../runtime/native-call';
+import { MoorlineError } from '../runtime/error';
+import { log } from '../runtime/logger';
+import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse/transport';
+import { withoutLogin } from '../http/url';
+import { EventStreamCursor, type EventStreamCursorOptions } from '../sse/cursor';
+import { Deliveries } from '../sse/deliveries';
 import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
 import { commonHeaders } from './headers';
-import { LastingConnection, type MessageOptions } from './lasting';
-import type { Line, LineListener } from './line';
-import { ConnectionType } from './state';
+import { LastingConnection, type MessageOptions } from './persistent';
+import type { Line, LineListener } from './live-transport';
+import { ConnectionType } from './model';
 import { transportOptions } from './transport';
 
 /** @internal */

@@ -1,15 +1,15 @@
-import { MoorlineError } from '../error';
-import { bodyOf } from '../http-body';
-import { headerPairs } from '../http-headers';
-import { invalidType, wrongType } from '../invalid';
-import { native } from '../native';
-import { SocketTransport, type SocketClosed } from '../websocket';
+import { MoorlineError } from '../runtime/error';
+import { bodyOf } from '../http/body';
+import { headerPairs } from '../http/headers';
+import { invalidType, wrongType } from '../runtime/argument-error';
+import { native } from '../runtime/native';
+import { SocketTransport, type SocketClosed } from '../websocket/transport';
 import { builtIn } from './adopted';
 import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
 import { commonHeaders } from './headers';
-import { LastingConnection } from './lasting';
-import type { Line, LineListener } from './line';
-import { ConnectionType } from './state';
+import { LastingConnection } from './persistent';
+import type { Line, LineListener } from './live-transport';
+import { ConnectionType } from './model';
 import { transportOptions } from './transport';
 
 /** @internal */

@@ -7,8 +7,8 @@ import { connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { unpack } from '../debian.mjs';
-import { root } from '../run.mjs';
+import { unpack } from '../lib/debian.mjs';
+import { root } from '../lib/run.mjs';
 
 const home = join(root, 'target', 'autobahn');
 const installed = join(home, 'installed');

@@ -1,7 +1,7 @@
 // docs/defaults.md
 
 /** How the options of an interface reach the addon, so that it says itself what it accepts. */
-const given = ({ root: moorline, libsql }) => ({
+const given = ({ moorline, 'moorline/libsql': libsql }) => ({
   BreakerOptions: (options) => new moorline.Policy({ breaker: options }),
   BulkheadOptions: (options) => new moorline.Policy({ bulkhead: options }),
   Config: (options) => libsql.createClient({ url: ':memory:', ...options }),

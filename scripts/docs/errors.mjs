@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { root } from '../run.mjs';
+import { root } from '../lib/run.mjs';
 
 const source = () => readFileSync(join(root, 'crates', 'core', 'src', 'error.rs'), 'utf8');
 

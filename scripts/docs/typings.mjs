@@ -3,8 +3,8 @@ import { join } from 'node:path';
 
 import ts from 'typescript';
 
-import { root } from '../run.mjs';
-import { ENTRIES } from '../typings.mjs';
+import { ENTRIES } from '../lib/entries.mjs';
+import { root } from '../lib/run.mjs';
 
 /**
  * @typedef {object} Documented
@@ -17,12 +17,7 @@ import { ENTRIES } from '../typings.mjs';
 
 /** Import specifier → the public names of that entry, in alphabetical order. */
 export function entries() {
-  return Object.fromEntries(
-    Object.entries(ENTRIES).map(([entry, file]) => [
-      entry === 'index' ? 'moorline' : `moorline/${entry}`,
-      publicNames(join(root, file)),
-    ]),
-  );
+  return Object.fromEntries(ENTRIES.map(({ specifier, typings }) => [specifier, publicNames(join(root, typings))]));
 }
 
 function publicNames(file) {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { root } from '../run.mjs';
+import { root } from '../lib/run.mjs';
 import { outcomeOf } from './outcome.mjs';
 import { askPending, reportOptions } from './pending.mjs';
 

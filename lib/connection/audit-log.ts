@@ -1,0 +1,87 @@
+import { MoorlineError } from '../runtime/error';
+import { log, type LogLevel } from '../runtime/logger';
+import { isError } from '../runtime/error-message';
+import { native } from '../runtime/native';
+import type { ResolvedConnectionConfig } from './config';
+import type { ConnectionEvent } from './event';
+import { failureOf } from './error';
+import { shownUrl } from './redaction';
+import { SecurityLevel } from './model';
+
+/** What the security level forbade before anything was sent. */
+const FORBIDDEN = new Set(['ERR_MOORLINE_PLAIN_TEXT_REFUSED', 'ERR_MOORLINE_ADDRESS_REFUSED', 'ERR_INSECURE_REDIRECT']);
+
+/** What is written down about a connection: its events when it is debugged, and who connected where. */
+export class Journal {
+  /** Whether the options carry something to authenticate with. */
+  readonly hasCredentials: boolean;
+  readonly #id: string;
+  readonly #config: ResolvedConnectionConfig;
+
+  constructor(id: string, config: ResolvedConnectionConfig) {
+    this.#id = id;
+    this.#config = config;
+    const { customHeaders, url } = config;
+    const names = Object.keys(customHeaders);
+    this.hasCredentials =
+      typeof customHeaders === 'function' || names.some((name) => !native.isHarmlessHeader(name)) || hasUserInfo(url);
+  }
+
+  /** An event, where `debug` asks for it. */
+  event({ eventType, severity, message, data }: ConnectionEvent): void {
+    if (!this.#config.debug) return;
+    const level: LogLevel = severity === 'error' ? 'error' : severity === 'warning' ? 'warn' : 'debug';
+    const written = () => ({ connection: this.#config.name, message, ...withoutErrors(data) });
+    log(level, `connection.${eventType}`, this.#id, written, this.#config.logLevel);
+  }
+
+  /** Warns once where any server would be taken for the right one. */
+  begun(): void {
+    const { securityLevel, tls, name, connectionType, url } = this.#config;
+    // No other level lets it be.
+    if (securityLevel !== SecurityLevel.NONE || native.connectionReach({ securityLevel, tls })) return;
+    const written = () => ({ connection: name, connectionType, url: shownUrl(url) });
+    log('warn', 'connection.certificates-unchecked', this.#id, written);
+  }
+
+  /** A failure that is a matter of security: what the level forbids, and a certificate that nobody should trust. */
+  failed(error: unknown): void {
+    if (!(error instanceof MoorlineError)) return;
+    if (error.kind === 'tls' || FORBIDDEN.has(error.code)) this.audit('security', 'failure', error);
+  }
+
+  /**
+   * One record for whoever asks later who connected where, and how it came out, where `auditLogging` asks for it:
+   * at `info`, and at `warn`, with the reason, when it went wrong.
+   */
+  audit(action: string, outcome: 'success' | 'failure', error?: unknown): void {
+    if (!this.#config.auditLogging) return;
+    const { name, connectionType, url } = this.#config;
+    const level = outcome === 'success' ? 'info' : 'warn';
+    log(level, 'connection.audit', this.#id, () => ({
+      action,
+      outcome,
+      connection: name,
+      connectionType,
+      url: shownUrl(url),
+      ...(error !== undefined && reasonOf(error)),
+    }));
+  }
+}
+
+/** What went wrong, in words and as a code. */
+function reasonOf(error: unknown): { reason: string; code?: string } {
+  const { message, code } = failureOf(error) as NodeJS.ErrnoException;
+  return { reason: message, ...(typeof code === 'string' && { code }) };
+}
+
+function hasUserInfo(url: string | undefined): boolean {
+  if (url === undefined || !URL.canParse(url)) return false;
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
+}
+
+/** Errors do not survive JSON; their message does, and stands in the event already. */
+function withoutErrors(data: object | undefined): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(data ?? {}).filter(([, value]) => !isError(value)));
+}

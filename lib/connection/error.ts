@@ -1,0 +1,89 @@
+import { failureRecord, MoorlineError, type FailureRecord } from '../runtime/error';
+import type { HTTPResponse } from '../http/transport';
+import { isError, messageOf, readable, reasonOf } from '../runtime/error-message';
+import { native } from '../runtime/native';
+import type { ConnectionHealthCheck } from './model';
+
+/** Which event an error is told by, beside `error`. `context` is the verb, or `connection` where it ended by itself. */
+export function meaningOf(error: unknown, context: string): string | null {
+  return native.connectionMeaning(...said(error), context);
+}
+
+/** Whether the other side could not be reached at all, or its breaker is open: another address may serve. */
+export function isUnreachable(error: unknown): boolean {
+  return native.connectionUnreachable(...said(error));
+}
+
+/** Whether another attempt to reconnect may end otherwise: who is not let in should not keep knocking. */
+export function isWorthAnother(error: unknown): boolean {
+  return native.connectionWorthAnother(...said(error));
+}
+
+function said(error: unknown): [kind: string | undefined, status: number | undefined] {
+  if (!(error instanceof MoorlineError)) return [undefined, undefined];
+  const status = error.detail?.['status'];
+  return [error.kind, typeof status === 'number' ? status : undefined];
+}
+
+/** Anything thrown, as an error to read name and message of. */
+export function failureOf(thrown: unknown): Error {
+  const read = readable(thrown);
+  return isError(read) ? read : new Error(messageOf(read));
+}
+
+/** What a failure says, with its causes where it is not ours: those of a `fetch failed` are all that tells why. */
+export function reasonFor(thrown: unknown): string {
+  return thrown instanceof MoorlineError ? thrown.message : reasonOf(thrown);
+}
+
+/** The result of a check that was begun at `started` and gave none. */
+export function failedCheck(connectionId: string, started: number, errorMessage: string): ConnectionHealthCheck {
+  const responseTime = performance.now() - started;
+  return { connectionId, timestamp: Date.now(), isHealthy: false, responseTime, errorMessage };
+}
+
+/** What a call fails with when what it needs was closed. */
+export function closedFailure(
+  message: string,
+  fields: Pick<FailureRecord, 'service' | 'operation' | 'delivery'>,
+): MoorlineError {
+  const refused = { kind: 'closed', code: 'ERR_MOORLINE_CLOSED', retryable: false, attempts: 1 } as const;
+  return new MoorlineError(message, { ...refused, ...fields });
+}
+
+/** What a wait fails with that was over after `ms`, the value of `option`. */
+export function lateFailure(option: string, ms: number, service: string, operation: string): MoorlineError {
+  const doing = operation === 'connect' ? 'the connection was not open' : `${operation} was not there`;
+  return new MoorlineError(`${doing} within ${ms} ms (${option})`, {
+    kind: 'timeout',
+    code: 'ETIMEDOUT',
+    service,
+    operation,
+    delivery: operation === 'connect' ? 'unknown' : 'none',
+    retryable: true,
+    attempts: 1,
+    detail: { limit: option },
+  });
+}
+
+/** An answer that counts as a failure; it is still what the caller gets at the end. */
+export class UnhappyAnswer extends MoorlineError {
+  readonly response: HTTPResponse;
+
+  private constructor({ message, ...fields }: FailureRecord, response: HTTPResponse) {
+    super(message, fields);
+    this.response = response;
+  }
+
+  /** Whether it says that the service is unwell, as a circuit breaker has it. */
+  get blamesService(): boolean {
+    return native.policyWeight(this.kind, this.delivery, this.response.status) > 0;
+  }
+
+  /** Throws one where the answer counts as a failure; `again` says whether the request may be sent twice. */
+  static check(response: HTTPResponse, again: boolean): void {
+    const { 'retry-after': after, 'retry-after-ms': afterMs } = response.headers as Record<string, string | undefined>;
+    const record = failureRecord(native.httpUnhappy(response.status, again, after, afterMs));
+    if (record) throw new UnhappyAnswer(record, response);
+  }
+}

@@ -1,0 +1,28 @@
+import type { MoorlineError } from '../runtime/error';
+
+/** What is open while a lasting connection is: one socket, or one stream. */
+export interface Line {
+  /** Stops and goes on reading, so that the other side waits. */
+  pause(): void;
+  resume(): void;
+  /** Whether it keeps the process alive. */
+  keep(alive: boolean): void;
+  /** Closes it for good; nothing is told of it any more. */
+  close(): Promise<void>;
+}
+
+/** What hears a {@link Line}. */
+export interface LineListener<Message> {
+  /** Messages came. */
+  arrived(messages: readonly Message[]): void;
+  /** It ended by itself. */
+  lost(error: MoorlineError, end: LineEnd): void;
+}
+
+/** How a {@link Line} ended that nobody here closed. */
+export interface LineEnd {
+  /** It should not be opened again. */
+  final: boolean;
+  /** The server brought it to its proper end: nothing is missing. */
+  finished: boolean;
+}

@@ -1,0 +1,105 @@
+import { isAborted, onAbort } from '../runtime/abort';
+import { after } from '../runtime/timers';
+
+/** A message that waits, or somebody who waits for one. */
+interface Waiter<T> {
+  resolve(message: T | null): void;
+}
+
+/**
+ * The messages of one connection, in order, until somebody takes them. It is bounded by whoever fills it: `onFull` says
+ * that no more should come, `onRoom` that there is room again.
+ */
+export class Inbox<T> {
+  readonly #limit: number;
+  readonly #onFull: () => void;
+  readonly #onRoom: () => void;
+  readonly #onWaiting: (waiting: boolean) => void;
+  readonly #waiters = new Set<Waiter<T>>();
+  #messages: T[] = [];
+  #taken = 0;
+  #full = false;
+
+  constructor(limit: number, on: { full(): void; room(): void; waiting(waiting: boolean): void }) {
+    this.#limit = limit;
+    this.#onFull = () => on.full();
+    this.#onRoom = () => on.room();
+    this.#onWaiting = (waiting) => on.waiting(waiting);
+  }
+
+  /** Whether no more should come. */
+  get isFull(): boolean {
+    return this.#full;
+  }
+
+  /** Whether somebody waits for a message. */
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
+  get size(): number {
+    return this.#messages.length - this.#taken;
+  }
+
+  put(messages: readonly T[]): void {
+    for (const message of messages) {
+      const [waiter] = this.#waiters;
+      if (waiter) this.#settle(waiter, message);
+      else this.#messages.push(message);
+    }
+    if (!this.#full && this.size >= this.#limit) {
+      this.#full = true;
+      this.#onFull();
+    }
+  }
+
+  /** The next message if there is one already. */
+  poll(): T | undefined {
+    if (this.size === 0) return undefined;
+    const message = this.#messages[this.#taken]!;
+    this.#messages[this.#taken++] = undefined as T;
+    if (this.#taken > 64 && this.#taken * 2 > this.#messages.length) {
+      this.#messages = this.#messages.slice(this.#taken);
+      this.#taken = 0;
+    }
+    if (this.#full && this.size * 2 <= this.#limit) {
+      this.#full = false;
+      this.#onRoom();
+    }
+    return message;
+  }
+
+  /** The next message, or `null` when the connection ends first, nothing comes in time, or nobody wants it any more. */
+  take({
+    signal,
+    timeoutMs,
+  }: { signal?: AbortSignal | undefined; timeoutMs?: number | undefined } = {}): Promise<T | null> {
+    const ready = this.poll();
+    if (ready !== undefined) return Promise.resolve(ready);
+    if (isAborted(signal)) return Promise.resolve(null);
+    return new Promise<T | null>((resolve) => {
+      const deafen = signal && onAbort(signal, () => this.#settle(waiter, null));
+      const stop = after(timeoutMs ?? Infinity, () => this.#settle(waiter, null));
+      const waiter: Waiter<T> = {
+        resolve: (message) => {
+          stop();
+          deafen?.();
+          resolve(message);
+        },
+      };
+      this.#waiters.add(waiter);
+      if (this.#waiters.size === 1) this.#onWaiting(true);
+    });
+  }
+
+  /** The connection has ended: nobody waits any more. What has come before can still be taken. */
+  end(): void {
+    for (const waiter of [...this.#waiters]) this.#settle(waiter, null);
+  }
+
+  #settle(waiter: Waiter<T>, message: T | null): void {
+    if (!this.#waiters.delete(waiter)) return;
+    if (this.#waiters.size === 0) this.#onWaiting(false);
+    waiter.resolve(message);
+  }
+}

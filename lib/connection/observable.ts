@@ -1,0 +1,265 @@
+import { inspect, type InspectOptions } from 'node:util';
+
+import { crypto } from '../runtime/node';
+import { dress, type CircuitBreakerError, type MoorlineError } from '../runtime/error';
+import { Emitter } from '../runtime/emitter';
+import { checkOptions, type KnownOptions } from '../runtime/known-options';
+import { readable } from '../runtime/error-message';
+import { native } from '../runtime/native';
+import type { Attempts } from './recovery/attempts';
+import type { ResolvedConnectionConfig } from './config';
+import type { ConnectionEvent, ConnectionFacts } from './event';
+import { failureOf, meaningOf } from './error';
+import { Handlers } from '../runtime/listeners';
+import { Journal } from './audit-log';
+import { ConnectionMetricsTracker, type ConnectionFigures } from './metrics';
+import { shownUrl } from './redaction';
+import { ConnectionHealth, ConnectionState, type ConnectionHealthCheck, type ConnectionStatus } from './model';
+
+/** What an event may carry. */
+export interface ConnectionEventOptions {
+  data?: Record<string, unknown> | undefined;
+  /** Default `info`. */
+  severity?: 'info' | 'warning' | 'error' | undefined;
+  message?: string | undefined;
+}
+
+const EVENT: KnownOptions<ConnectionEventOptions> = { data: true, severity: true, message: true };
+
+/** What there is to tell of a connection: its state and health, its events and its figures. */
+export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
+  /** A UUID. */
+  readonly connectionId: string = crypto().randomUUID();
+  /** The options in force. */
+  readonly config: Readonly<ResolvedConnectionConfig>;
+  /** @internal */
+  protected readonly journal: Journal;
+  readonly #tracker = new ConnectionMetricsTracker();
+  readonly #onEvent: Handlers<[event: ConnectionEvent]>;
+  readonly #onState: Handlers<[state: ConnectionState, before: ConnectionState]>;
+  readonly #onHealth: Handlers<[health: ConnectionHealth, before: ConnectionHealth]>;
+  readonly #judged = new WeakSet<ConnectionHealthCheck>();
+  readonly #createdAt = Date.now();
+  #updatedAt = this.#createdAt;
+  #state: ConnectionState = ConnectionState.DISCONNECTED;
+  #health: ConnectionHealth = ConnectionHealth.UNKNOWN;
+  #lastHealthCheck: number | undefined;
+  #lastError: string | undefined;
+  #errorCount = 0;
+  #consecutiveErrors = 0;
+  #authenticated = false;
+  #isOpen = false;
+
+  /** @internal */
+  constructor(config: ResolvedConnectionConfig) {
+    super(config.connectionType, config.name);
+    this.config = Object.freeze(config);
+    this.journal = new Journal(this.connectionId, config);
+    if (config.monitoring) this.#tracker.publish(config.name, config.connectionType);
+    this.#onEvent = new Handlers(this.connectionId);
+    this.#onState = new Handlers(this.connectionId);
+    this.#onHealth = new Handlers(this.connectionId);
+  }
+
+  /** A snapshot; credentials in it are redacted. */
+  getStatus(): ConnectionStatus {
+    const { connectionType, name } = this.config;
+    return {
+      connectionId: this.connectionId,
+      name,
+      connectionType,
+      state: this.#state,
+      health: this.#health,
+      config: this.config,
+      metrics: this.#tracker.status().metrics,
+      ...(this.#lastHealthCheck !== undefined && { lastHealthCheck: this.#lastHealthCheck }),
+      ...(this.#lastError !== undefined && { lastError: this.#lastError }),
+      errorCount: this.#errorCount,
+      consecutiveErrors: this.#consecutiveErrors,
+      createdAt: this.#createdAt,
+      updatedAt: this.#updatedAt,
+      isActive: this.isUsable,
+      isSecure: /^(https|wss):/i.test(this.config.url ?? ''),
+      isAuthenticated: this.#authenticated,
+    };
+  }
+
+  /** Its figures. */
+  getMetrics(): ConnectionFigures {
+    return this.#tracker.metrics();
+  }
+
+  /** Hears every event; gives the function that ends that. What a handler throws is logged, and disturbs nobody. */
+  onEvent(handler: (event: ConnectionEvent) => unknown): () => void {
+    return this.#onEvent.add(handler);
+  }
+
+  /** Hears every change of the state. */
+  onStateChange(handler: (state: ConnectionState, before: ConnectionState) => unknown): () => void {
+    return this.#onState.add(handler);
+  }
+
+  /** Hears every change of the health. */
+  onHealthChange(handler: (health: ConnectionHealth, before: ConnectionHealth) => unknown): () => void {
+    return this.#onHealth.add(handler);
+  }
+
+  /** Tells an event of your own, or of the connection. */
+  emitEvent(eventType: string, options: ConnectionEventOptions = {}): void {
+    checkOptions('options', options, EVENT);
+    const { data, severity = 'info', message } = options;
+    const event = {
+      eventId: crypto().randomUUID(),
+      connectionId: this.connectionId,
+      eventType,
+      timestamp: Date.now(),
+      ...(data && { data }),
+      severity,
+      ...(message !== undefined && { message }),
+    } as ConnectionEvent;
+    this.journal.event(event);
+    this.#onEvent.tell(event);
+  }
+
+  /** @internal What printing it shows: nothing of its insides, and no credential. */
+  protected get shown(): object {
+    const { name, url } = this.config;
+    const { totalRequests, errorCount } = this.#tracker.status().metrics;
+    return {
+      name,
+      ...(url !== undefined && { url: shownUrl(url) }),
+      state: this.#state,
+      health: this.#health,
+      requests: totalRequests,
+      errors: errorCount,
+      ...(this.#lastError !== undefined && { lastError: this.#lastError }),
+    };
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `${this.constructor.name} ${inspect(this.shown, options)}`;
+  }
+
+  /** @internal The state now. */
+  protected get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** @internal Whether it can be used. */
+  protected get isUsable(): boolean {
+    return this.#state === ConnectionState.CONNECTED || this.#state === ConnectionState.DEGRADED;
+  }
+
+  /** @internal It is open. */
+  protected opened(): void {
+    this.#authenticated = this.journal.hasCredentials;
+    this.#consecutiveErrors = 0;
+    this.#isOpen = true;
+    this.enter(ConnectionState.CONNECTED);
+    this.tell('open');
+    this.journal.audit('connect', 'success');
+  }
+
+  /** @internal Something failed: tells `error`, and what else it means. */
+  protected failed(thrown: unknown, context: string): void {
+    const error = readable(thrown);
+    const failure = failureOf(error);
+    this.#errorCount += 1;
+    this.#consecutiveErrors += 1;
+    this.#lastError = failure.message;
+    this.#updatedAt = Date.now();
+    const data = { error, context, error_type: failure.name };
+    this.emitEvent('error', { severity: 'error', message: failure.message, data });
+    if (this.listenerCount('error') > 0) this.tell('error', () => ({ error, context }));
+    this.journal.failed(error);
+    const meaning = meaningOf(error, context);
+    if (!meaning) return;
+    if (meaning === 'authentication_failed') {
+      this.#authenticated = false;
+      this.journal.audit('authentication', 'failure', error);
+    }
+    this.emitEvent(meaning, { severity: 'error', message: failure.message, data });
+  }
+
+  /** @internal The circuit breaker let a call go no further. */
+  protected heldBack({ message, breaker, retryAfterMs, retryAt }: CircuitBreakerError, context: string): void {
+    const isKnown = retryAfterMs !== undefined;
+    const told = isKnown ? `${message} until ${retryAt.toISOString()}` : message;
+    this.#lastError = told;
+    this.#updatedAt = Date.now();
+    const data = { context, breaker, ...(isKnown && { retry_at: retryAt.getTime() }) };
+    this.emitEvent('circuit_breaker_refused', { severity: 'warning', message: told, data });
+  }
+
+  /** @internal An answer said that we are not who we should be. */
+  protected refused(status: number): void {
+    this.#authenticated = false;
+    const error = dress(native.httpRejected(status)) as MoorlineError;
+    this.journal.audit('authentication', 'failure', error);
+    this.emitEvent('authentication_failed', { severity: 'error', message: error.message, data: { status } });
+  }
+
+  /** @internal The connection is not open any more, if it was. */
+  protected closed(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.tell('close');
+  }
+
+  /** @internal Changes the state; `error` is why, where it was an error. */
+  protected enter(state: ConnectionState, error?: unknown): void {
+    const before = this.#state;
+    if (state === before) return;
+    this.#state = state;
+    this.#tracker.enter(state);
+    this.#updatedAt = Date.now();
+    const reason = error === undefined ? undefined : failureOf(error).message;
+    const data = { old_state: before, new_state: state, ...(reason !== undefined && { reason }) };
+    this.emitEvent('state_changed', { data, message: reason });
+    this.tell('state', () => ({ from: before, to: state, ...(reason !== undefined && { reason }) }));
+    this.#onState.tell(state, before);
+  }
+
+  /** @internal Says how it is doing. */
+  setHealth(health: ConnectionHealth): void {
+    const before = this.#health;
+    if (health === before) return;
+    this.#health = health;
+    this.#updatedAt = Date.now();
+    this.emitEvent('health_changed', { data: { old_health: before, new_health: health } });
+    this.tell('health', () => ({ from: before, to: health }));
+    this.#onHealth.tell(health, before);
+  }
+
+  /** @internal Takes note of a health check. */
+  protected judge(result: ConnectionHealthCheck): void {
+    if (this.#judged.has(result)) return;
+    this.#judged.add(result);
+    this.#lastHealthCheck = result.timestamp;
+    this.setHealth(result.isHealthy ? ConnectionHealth.HEALTHY : ConnectionHealth.UNHEALTHY);
+    if (result.isHealthy) return;
+    this.emitEvent('health_check_failed', { severity: 'error', message: result.errorMessage, data: { result } });
+  }
+
+  /** @internal A call begins. */
+  protected beginCall(): Attempts {
+    return this.#tracker.begin();
+  }
+
+  /** @internal Messages came. */
+  protected countReceived(messages: number, bytes: number): void {
+    this.#tracker.received(messages, bytes);
+  }
+
+  /** @internal Takes note of a call that has ended. */
+  protected record(attempts: Attempts, success: boolean, error?: unknown): void {
+    const { tookMs, attemptMs } = attempts.end(success, error === undefined ? undefined : failureOf(error).name);
+    if (success) this.#consecutiveErrors = 0;
+    if (!this.config.monitoring || this.#onEvent.size === 0) return;
+    const { errorRate, throughput } = this.#tracker.metrics();
+    this.emitEvent('metrics', {
+      data: { response_time: attemptMs, request_time: tookMs, success, error_rate: errorRate, throughput },
+    });
+  }
+}

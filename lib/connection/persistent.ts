@@ -1,0 +1,399 @@
+import { MoorlineError } from '../runtime/error';
+import { invalidType, outOfRange } from '../runtime/argument-error';
+import { checkOptions, type KnownOptions } from '../runtime/known-options';
+import { messageOf } from '../runtime/error-message';
+import { BaseConnection, type ConnectOptions } from './base';
+import type { ConnectionConfig } from './config';
+import { Fallback } from './recovery/fallback';
+import { Inbox } from './message-queue';
+import type { Line, LineEnd, LineListener } from './live-transport';
+import { MessageHandlers, type MessageHandlerOptions } from './message-handlers';
+import { Reconnection } from './recovery/reconnection';
+import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionType } from './model';
+
+/** So many messages may wait to be received; then the other side is made to wait. */
+const QUEUED_MESSAGES = 1000;
+
+/** Bounds of one `receive`. */
+export interface MessageOptions {
+  /** Gives `null` when it is aborted. */
+  signal?: AbortSignal | undefined;
+  /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
+  timeoutMs?: number | undefined;
+}
+
+const MESSAGE: KnownOptions<MessageOptions> = { signal: true, timeoutMs: true };
+
+/**
+ * A connection that stays open and brings messages by itself. It is brought back when it is lost, with growing delays and
+ * full jitter, and goes over to `fallbackUrl` where `url` cannot be reached.
+ *
+ * Messages wait in order until they are received; a thousand of them make the other side wait.
+ */
+export abstract class LastingConnection<Message, Parsed = Message>
+  extends BaseConnection
+  implements AsyncIterable<Parsed>
+{
+  readonly #inbox: Inbox<Message>;
+  readonly #onMessage: MessageHandlers<Parsed>;
+  readonly #reconnection: Reconnection;
+  readonly #fallback: Fallback;
+  /** The one that is open. What any other tells is not heard. */
+  #line: Line | undefined;
+  #last: Line | undefined;
+  /** Wakes the iterators that wait for a connection. */
+  readonly #changed = new Set<() => void>();
+  /** Why nothing is open and nothing will be: the error that iterating ends with, if it is one. */
+  #end: 'unopened' | 'finished' | { error: unknown } = 'unopened';
+  #isReferenced = true;
+  /** Keeps the process alive while no line can. */
+  #alive: NodeJS.Timeout | undefined;
+
+  constructor(config: ConnectionConfig, type: ConnectionType) {
+    super(config, type);
+    this.#inbox = new Inbox(QUEUED_MESSAGES, {
+      full: () => this.#regulate(),
+      room: () => this.#regulate(),
+      waiting: () => this.#hold(),
+    });
+    this.#onMessage = new MessageHandlers(this.connectionId, QUEUED_MESSAGES, () => this.#regulate());
+    this.#reconnection = new Reconnection(this.config, {
+      open: (failures, signal) => this.#reopen(failures, signal),
+      onPause: (facts) => this.tell('retry', () => facts),
+    });
+    const probe = (url: string, signal: AbortSignal) => this.#probe(url, signal);
+    this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
+      this.emitEvent(event, options),
+    );
+  }
+
+  override async isConnected(): Promise<boolean> {
+    return this.#line !== undefined;
+  }
+
+  /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
+  override async receive(options?: MessageOptions): Promise<Parsed | null> {
+    checkOptions('options', options, MESSAGE);
+    checkTime(options?.timeoutMs);
+    const ready = this.#inbox.poll();
+    if (ready !== undefined) return this.parse(ready);
+    if (!this.#line || this.isRefusing) return null;
+    const message = await this.#inbox.take(options);
+    return message === null ? null : this.parse(message);
+  }
+
+  /**
+   * Subscribes to every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
+   * the one before is settled, unless `concurrency` says otherwise. Returns the function that ends the subscription.
+   *
+   * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
+   */
+  onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void {
+    const remove = this.#onMessage.add(handler, options);
+    const changed = () => {
+      this.#regulate();
+      this.#hold();
+    };
+    changed();
+    return () => {
+      remove();
+      changed();
+    };
+  }
+
+  /** Lets the process end although messages are waited for or heard. */
+  unref(): this {
+    this.#isReferenced = false;
+    this.#hold();
+    return this;
+  }
+
+  /** Undoes `unref`: who waits for a message, or hears them, keeps the process alive. */
+  ref(): this {
+    this.#isReferenced = true;
+    this.#hold();
+    return this;
+  }
+
+  /**
+   * The messages one after the other, through losses and reconnections. It ends with `disconnect`, and when the server has
+   * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined> {
+    for (;;) {
+      const message = this.#inbox.poll() ?? (await this.#next());
+      if (message === null) return;
+      yield this.parse(message);
+    }
+  }
+
+  /** The next message of this connection or one that comes after it; `null` when it has come to its end. */
+  async #next(): Promise<Message | null> {
+    for (;;) {
+      const message = this.#line ? await this.#inbox.take() : null;
+      if (message !== null) return message;
+      if (this.#line) continue;
+      if (!this.#isComing) return this.#ended();
+      await new Promise<void>((resolve) => {
+        this.#changed.add(resolve);
+        this.#hold();
+      });
+    }
+  }
+
+  /** Whether a line that is not open is on its way. */
+  get #isComing(): boolean {
+    return this.#reconnection.running || this.state === ConnectionState.CONNECTING;
+  }
+
+  #ended(): null {
+    if (this.#end === 'finished') return null;
+    if (this.#end !== 'unopened') throw this.#end.error;
+    const fields = { kind: 'closed', code: 'ERR_MOORLINE_CLOSED', operation: 'receive', delivery: 'none' } as const;
+    const message = 'the connection was never opened: call connect() before iterating';
+    throw new MoorlineError(message, {
+      ...fields,
+      service: this.config.connectionType,
+      retryable: false,
+      attempts: 0,
+    });
+  }
+
+  /** Keeps the process alive while a message may come that somebody waits for. */
+  #hold(): void {
+    const isHeard = this.#isReferenced && this.#onMessage.size > 0;
+    this.#line?.keep(isHeard || (this.#isReferenced && this.#inbox.isAwaited));
+    const isExpected = isHeard || (this.#isReferenced && this.#changed.size > 0);
+    if (isExpected && !this.#line && this.#isComing) {
+      this.#alive ??= setInterval(() => undefined, 2 ** 30);
+    } else if (this.#alive) {
+      clearInterval(this.#alive);
+      this.#alive = undefined;
+    }
+  }
+
+  /** @internal */
+  protected override get hasTransport(): boolean {
+    return true;
+  }
+
+  /** @internal */
+  protected override get shown(): object {
+    return { ...super.shown, queued: this.#inbox.size };
+  }
+
+  /** @internal What is open, if anything is. */
+  protected get line(): Line | undefined {
+    return this.#line;
+  }
+
+  /** @internal What is open, or was open last. */
+  protected get last(): Line | undefined {
+    return this.#last;
+  }
+
+  /** @internal */
+  override fallBack(reason: string): void {
+    this.#fallback.activate(reason);
+  }
+
+  /** @internal Opens one at `url`, which tells `listener` of itself from then on. */
+  protected abstract open(url: string, signal: AbortSignal, listener: LineListener<Message>): Promise<Line>;
+
+  /** @internal What `receive` gives for a message. */
+  protected abstract parse(message: Message): Parsed;
+
+  /** @internal Messages came, and nobody has them yet. */
+  protected arrived(_messages: readonly Message[]): void {}
+
+  /** @internal The handlers of `onMessage` have a message; `taken` says whether each took it without an error. */
+  protected handled(_message: Message, _taken: boolean | Promise<boolean>): void {}
+
+  protected override async connectImpl({ retry }: ConnectOptions = {}): Promise<boolean> {
+    if (this.#line) return true;
+    const { life } = this;
+    // Two ways to open it would be in each other's way.
+    const goesOn = this.#reconnection.running;
+    this.#reconnection.stop();
+    const open = () => this.#open(this.#fallback.url, life);
+    const repeat = () => (retry ? this.repeated(open, life) : open());
+    try {
+      await (this.#fallback.available ? this.run(open) : this.watched(repeat));
+    } catch (error) {
+      if (await this.#openFallback(error, life)) return true;
+      if (!life.aborted) this.#end = { error };
+      if (goesOn && !life.aborted) this.#recover(error).catch(() => undefined);
+      else this.#fallback.reset();
+      throw error;
+    }
+    return true;
+  }
+
+  /** Goes over to the other address, if there is one and `life` goes on. */
+  async #openFallback(error: unknown, life: AbortSignal): Promise<boolean> {
+    if (life.aborted || !this.#fallback.available) return false;
+    this.#fallback.activate(messageOf(error));
+    try {
+      await this.#open(this.#fallback.url, life);
+      return true;
+    } catch (error) {
+      if (!life.aborted) this.failed(error, 'fallback');
+      return false;
+    }
+  }
+
+  protected override async disconnectImpl(): Promise<boolean> {
+    this.#reconnection.stop();
+    this.#fallback.reset();
+    const line = this.#line;
+    this.#line = undefined;
+    this.#end = 'finished';
+    this.#inbox.end();
+    this.#hold();
+    await line?.close();
+    return true;
+  }
+
+  protected override async healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean> {
+    if (await this.isConnected()) return true;
+    // A second way to open it would be in the way of the first.
+    return !this.#reconnection.running && this.connect();
+  }
+
+  /** @internal */
+  protected override enter(state: ConnectionState, error?: unknown): void {
+    super.enter(state, error);
+    this.#wake();
+  }
+
+  #arrived(messages: readonly Message[]): void {
+    this.countReceived(
+      messages.length,
+      messages.reduce((bytes, message) => bytes + (this.messageBytes(message) ?? 0), 0),
+    );
+    this.arrived(messages);
+    if (this.#onMessage.size === 0) return this.#inbox.put(messages);
+    for (const message of messages) this.handled(message, this.#tell(message));
+  }
+
+  /** Hands a message to the handlers of `onMessage`; whether each took it without an error. */
+  #tell(message: Message): boolean | Promise<boolean> {
+    try {
+      return this.#onMessage.tell(this.parse(message));
+    } catch (error) {
+      // A subclass may parse in its own way.
+      this.failed(error, 'message');
+      return false;
+    }
+  }
+
+  /** The line ended by itself. Whoever hears of it may close the connection: then it stays closed. */
+  #lost(error: MoorlineError, { final, finished }: LineEnd): void {
+    const { life } = this;
+    this.#line = undefined;
+    this.#end = finished ? 'finished' : { error };
+    this.#inbox.end();
+    this.closed();
+    this.failed(error, 'connection');
+    if (life.aborted) return;
+    const strategy = this.config.recoveryStrategy;
+    const degrades = strategy === RecoveryStrategy.GRACEFUL_DEGRADATION;
+    if (degrades) this.setHealth(ConnectionHealth.DEGRADED);
+    const stays = final || degrades || !this.config.autoReconnect || strategy === RecoveryStrategy.NONE;
+    if (stays) this.#reconnection.stop();
+    if (!life.aborted) this.enter(stays ? ConnectionState.DISCONNECTED : ConnectionState.ERROR, error);
+    if (stays || life.aborted) return;
+    if (strategy === RecoveryStrategy.FALLBACK) this.#fallback.activate(error.message);
+    if (!life.aborted) this.#recover(error).catch(() => undefined);
+  }
+
+  /** Brings it back, or gives it up. Never rejects. */
+  async #recover(loss: unknown): Promise<void> {
+    const recovering = this.#reconnection.recover(loss);
+    this.#hold();
+    try {
+      await recovering;
+    } catch (error) {
+      // Every attempt was told of.
+      this.#fallback.reset();
+      this.#end = isFinished(error) ? 'finished' : { error };
+      this.enter(ConnectionState.DISCONNECTED, error);
+    }
+    this.#wake();
+  }
+
+  async #reopen(failures: number, signal: AbortSignal): Promise<void> {
+    if (failures >= this.config.retryCount && this.#fallback.available) {
+      this.#fallback.activate(`${failures} attempts to reconnect failed`);
+    }
+    this.enter(ConnectionState.CONNECTING);
+    try {
+      await this.#open(this.#fallback.url, signal);
+    } catch (error) {
+      if (!signal.aborted) this.connectFailed(error);
+      throw error;
+    }
+    this.connected();
+    if (!signal.aborted) this.emitEvent('reconnected');
+  }
+
+  /** Opens one and takes it into use, unless it is not wanted any more. */
+  async #open(url: string, signal: AbortSignal, isWanted = () => true): Promise<Line | undefined> {
+    let line: Line | undefined;
+    let loss: MoorlineError | undefined;
+    line = await this.open(url, signal, {
+      arrived: (messages) => {
+        if (!line || line === this.#line) this.#arrived(messages);
+      },
+      lost: (error, final) => {
+        if (!line) loss = error;
+        else if (line === this.#line) this.#lost(error, final);
+      },
+    });
+    if (loss) throw loss;
+    if (signal.aborted || !isWanted()) {
+      void line.close().catch(() => undefined);
+      signal.throwIfAborted();
+      return undefined;
+    }
+    const before = this.#line;
+    this.#line = this.#last = line;
+    this.#regulate();
+    this.#hold();
+    void before?.close().catch(() => undefined);
+    // The other address may have been found meanwhile.
+    if (url === this.config.fallbackUrl) this.#fallback.activate('the connection leads there');
+    return line;
+  }
+
+  /** Whether `url` can be reached again; the new line takes the place of the one to the other address. */
+  async #probe(url: string, signal: AbortSignal): Promise<boolean> {
+    // One that is being brought back will go there by itself.
+    await this.#open(url, signal, () => this.#line !== undefined);
+    return true;
+  }
+
+  /** Makes the other side wait while nobody takes what has come. */
+  #regulate(): void {
+    const isFull = this.#onMessage.size === 0 ? this.#inbox.isFull : this.#onMessage.isFull;
+    if (isFull) this.#line?.pause();
+    else this.#line?.resume();
+  }
+
+  #wake(): void {
+    for (const wake of this.#changed) wake();
+    this.#changed.clear();
+    this.#hold();
+  }
+}
+
+function checkTime(timeoutMs: unknown): void {
+  if (timeoutMs === undefined) return;
+  if (typeof timeoutMs !== 'number') throw invalidType('options.timeoutMs', 'a number', timeoutMs);
+  if (!(timeoutMs >= 0)) throw outOfRange('options.timeoutMs', '≥ 0', timeoutMs);
+}
+
+/** Whether a server said that there is nothing more to come. */
+function isFinished(error: unknown): boolean {
+  return error instanceof MoorlineError && error.code === 'ERR_MOORLINE_STREAM_STOPPED';
+}

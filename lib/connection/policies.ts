@@ -1,0 +1,83 @@
+import { describe, watch } from '../resilience/breaker';
+import { MoorlineError } from '../runtime/error';
+import { Guard, type Guarded, type GuardRules } from '../resilience/runner';
+import { native, type Handle } from '../runtime/native';
+import type { Policy as NativePolicy } from '../../dist/native';
+import type { ResolvedConnectionConfig } from './config';
+
+/** What stands around the calls of one connection: retries, a rate limit and a circuit breaker. */
+export class ConnectionCalls {
+  readonly #policy: Handle<NativePolicy>;
+  readonly #guard: Guard;
+  /** The breaker alone: the policy bounds attempts, which waiting for a message must not be. */
+  readonly #breaker: Guard | undefined;
+
+  /**
+   * @param hasTransport it speaks through a transport of ours, which keeps to `timeout` itself and knows what was
+   * written when it was over. What fails there is a `MoorlineError`; everything else is the caller's mistake.
+   * @param until gives the signal that ends the waits of calls that begin now.
+   */
+  constructor(config: Readonly<ResolvedConnectionConfig>, hasTransport: boolean, until: () => AbortSignal) {
+    this.#policy = policyOf(hasTransport ? 'transport' : 'hooks', config);
+    this.#guard = new Guard(this.#policy, describe(this.#policy).attemptMs, {
+      retryableExceptions: [isRepeatable],
+      excludedExceptions: hasTransport ? [isMistake] : undefined,
+      keepsTime: hasTransport,
+      timeLimit: 'timeout',
+      until,
+    });
+    const breaker = native.policyBreaker(this.#policy);
+    this.#breaker = breaker ? new Guard(breaker, null, {}) : undefined;
+  }
+
+  /** Whether the circuit breaker lets nothing through. */
+  get isRefusing(): boolean {
+    return native.policyRefuses(this.#policy);
+  }
+
+  /** Runs `work` under the whole policy, with all its attempts and waits for `timeoutMs` at most. */
+  run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
+    return this.#guard.run(work, signal, timeoutMs);
+  }
+
+  /** Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
+  async watched<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#breaker ? this.#breaker.run(work, signal) : work();
+  }
+
+  /** Tells `owner` of each change of the circuit breaker's state, for as long as it lives. */
+  watch<Owner extends object>(owner: Owner, told: (owner: Owner, state: string, breaker: string) => void): void {
+    if (!this.#breaker) return;
+    const { name } = describe(this.#policy);
+    watch(this.#policy, owner, (alive, { to }) => told(alive, to, name));
+  }
+}
+
+/** One of the policies of a connection; each is decided in the addon. */
+export function policyOf(
+  purpose: 'transport' | 'hooks' | 'connect' | 'reconnection' | 'recovery',
+  config: Readonly<ResolvedConnectionConfig>,
+): Handle<NativePolicy> {
+  const { tls: _, proxy: __, customOptions: ___, customHeaders: ____, ...data } = config;
+  return native.connectionPolicy(purpose, data);
+}
+
+/** How a connection is opened, or brought back: attempts with pauses between them. */
+export function bringingBack(
+  purpose: 'connect' | 'reconnection' | 'recovery',
+  config: Readonly<ResolvedConnectionConfig>,
+  rules: GuardRules,
+): Guard {
+  return new Guard(policyOf(purpose, config), null, rules);
+}
+
+/** An error of somebody else's says nothing of whether a repeat would be safe, nor does an attempt that was cut off. */
+function isRepeatable(error: unknown): boolean {
+  if (!(error instanceof MoorlineError) || !error.retryable) return false;
+  return error.service !== 'resilience' || error.delivery === 'none';
+}
+
+/** Of what a transport throws: a value that cannot be sent, which says nothing about the other side. */
+function isMistake(error: unknown): boolean {
+  return !(error instanceof MoorlineError);
+}

@@ -1,0 +1,94 @@
+import type { MoorlineError } from '../../runtime/error';
+import { isWell } from '../../health/answer';
+import type { ConnectionConfig } from '../config';
+import { ConnectionState } from '../model';
+import { after } from '../../runtime/timers';
+
+/** What a pool may find in something that it lends; all of it is optional. */
+interface Pooled {
+  connect?: () => unknown;
+  disconnect?: () => unknown;
+  isConnected?: () => unknown;
+  healthCheck?: () => unknown;
+  state?: unknown;
+}
+
+/** What the events of a pool of `T` carry. */
+export type PoolFacts<T> = {
+  acquire: { connection: T };
+  release: { connection: T };
+  create: { connection: T };
+  destroy: { connection: T };
+  timeout: { error: MoorlineError };
+  leak: { connection: T; heldMs: number; stack: string };
+  error: { error: unknown };
+};
+
+/** States of a connection in which it cannot be lent. */
+const UNUSABLE: readonly unknown[] = [
+  ConnectionState.DISCONNECTED,
+  ConnectionState.CONNECTING,
+  ConnectionState.DISCONNECTING,
+  ConnectionState.ERROR,
+];
+
+/** The name that a pool is shown under in the metrics; nothing where its connections are not to be monitored. */
+export function shownName({ name, monitoring }: ConnectionConfig): string | undefined {
+  return monitoring === false ? undefined : (name ?? 'default');
+}
+
+/** Connects what can be connected; throws when that fails. */
+export async function open(pooled: unknown): Promise<void> {
+  const connect = method(pooled, 'connect');
+  if (connect && (await connect()) === false) throw new Error('The connection could not be opened');
+}
+
+/** Disconnects what can be disconnected. */
+export async function close(pooled: unknown): Promise<void> {
+  await method(pooled, 'disconnect')?.();
+}
+
+/** Whether it may be lent again, as far as can be told without asking it. One that cannot be looked at is broken. */
+export function looksUsable(pooled: unknown): boolean {
+  try {
+    return !UNUSABLE.includes((pooled as Pooled | undefined)?.state);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether it says that it is open. Never rejects. */
+export async function isOpen(pooled: unknown, timeoutMs: number): Promise<boolean> {
+  if (!looksUsable(pooled)) return false;
+  return inTime(timeoutMs, () => saysOpen(pooled));
+}
+
+/** Whether it says that it is well. Never rejects. */
+export async function isAlive(pooled: unknown, timeoutMs: number): Promise<boolean> {
+  if (!looksUsable(pooled)) return false;
+  return inTime(timeoutMs, async () => {
+    const healthCheck = method(pooled, 'healthCheck');
+    if (!healthCheck) return saysOpen(pooled);
+    return isWell(await healthCheck());
+  });
+}
+
+async function saysOpen(pooled: unknown): Promise<boolean> {
+  const isConnected = method(pooled, 'isConnected');
+  return !isConnected || Boolean(await isConnected());
+}
+
+function method(pooled: unknown, name: Exclude<keyof Pooled, 'state'>): (() => unknown) | undefined {
+  const found = (pooled as Pooled | undefined)?.[name];
+  return typeof found === 'function' ? () => found.call(pooled) : undefined;
+}
+
+/** What it answers; false when it throws or takes too long. */
+function inTime(timeoutMs: number, ask: () => Promise<boolean>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const stop = after(timeoutMs, () => resolve(false), { keepsAlive: false });
+    ask()
+      .then(resolve, () => resolve(false))
+      .finally(stop);
+  });
+}

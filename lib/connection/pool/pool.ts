@@ -1,0 +1,400 @@
+import { setImmediate } from 'node:timers/promises';
+import { inspect, type InspectOptions } from 'node:util';
+
+import { Borrowers } from '../../runtime/leak-tracker';
+import { CALL, call, type CallOptions } from '../../runtime/native-call';
+import { dress, MoorlineError } from '../../runtime/error';
+import { Emitter, type EventName } from '../../runtime/emitter';
+import { log } from '../../runtime/logger';
+import { invalidType } from '../../runtime/argument-error';
+import { checkOptions } from '../../runtime/known-options';
+import { messageOf } from '../../runtime/error-message';
+import { isAborted } from '../../runtime/abort';
+import { native, type Handle, type ObjectPool } from '../../runtime/native';
+import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from '../config';
+import { closedFailure } from '../error';
+import { close, isAlive, isOpen, looksUsable, open, type PoolFacts, shownName } from './member';
+import { Single } from '../../runtime/single-flight';
+import { repeat } from '../../runtime/timers';
+
+/** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
+export interface PoolConfig {
+  /** Connections at most. Default: the connections' `maxConnections`, which is 10. */
+  maxSize?: number | undefined;
+  /** Connections kept open at least. Default 0. */
+  minSize?: number | undefined;
+  /** How long a free connection is kept. Default 300 s. */
+  maxIdleTime?: number | undefined;
+  /** How long `acquire` waits, making a connection included. Default 10 s. */
+  acquireTimeout?: number | undefined;
+  /** How long checking a connection, or closing one that was given back, may take. Default 5 s. */
+  releaseTimeout?: number | undefined;
+  /** Time between two health checks of the free connections. Default 60 s. */
+  healthCheckInterval?: number | undefined;
+  /** Time between two rounds that remove free connections which are no longer open. Default 120 s. */
+  cleanupInterval?: number | undefined;
+  /** How long making a connection may take. Default 30 s. */
+  connectTimeout?: number | undefined;
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1800 s. */
+  maxLifetime?: number | undefined;
+  /**
+   * A connection held longer than this is reported with the borrower's stack. Default 30 s, in production
+   * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
+   */
+  leakAfter?: number | undefined;
+}
+
+/** Makes a connection for a pool; nothing, or an error, means that it could not. */
+export type PoolFactory<T> = (config: ConnectionConfig) => T | null | undefined | PromiseLike<T | null | undefined>;
+
+/** What a {@link ConnectionPool} has. */
+export interface PoolStats {
+  /** Free connections. */
+  poolSize: number;
+  /** Connections somebody holds, or that are being made for somebody. */
+  inUse: number;
+  /** Connections there are, being made and being closed included; never above `maxSize`. */
+  totalConnections: number;
+  maxSize: number;
+  minSize: number;
+  /** How many more can be had without waiting for somebody. */
+  available: number;
+  /** Percent of `maxSize` in use. */
+  utilization: number;
+  /** Borrowers in the queue. */
+  waiting: number;
+}
+
+/** What the addon tells: a question, or an event. */
+type Told =
+  | { ask: 'create'; id: number }
+  | { ask: 'check' | 'close'; id?: number; object: number }
+  | { ask?: undefined; event: EventName; object?: number; [fact: string]: unknown };
+
+/** The options in force, in milliseconds. */
+type Options = Record<
+  | 'maxSize'
+  | 'minSize'
+  | `${'maxIdleTime' | 'acquireTimeout' | 'releaseTimeout' | 'connectTimeout' | 'maxLifetime' | 'leakAfter'}Ms`
+  | `${'healthCheckInterval' | 'cleanupInterval'}Ms`,
+  number
+>;
+
+/**
+ * Lends connections that are used again: yours, made by a factory. What has a `connect()` is connected before it is
+ * lent, and what has a `disconnect()` is disconnected when the pool lets go of it.
+ *
+ * Waiters are served in order, there are never more than `maxSize` connections, and an idle pool does not keep the
+ * process alive. A connection that was free for a while is asked whether it is well (`healthCheck()`, else
+ * `isConnected()`) before it is lent.
+ *
+ * Emits `acquire`, `release`, `create`, `destroy`, `timeout`, `leak`, `drain`, `close` and, for what nobody waits for,
+ * `error`.
+ */
+export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
+  readonly #factory: PoolFactory<T>;
+  readonly #connection: ConnectionConfig;
+  readonly #given: PoolConfig;
+  readonly #defaultSize: number;
+  readonly #production: boolean;
+  readonly #options: Options;
+  readonly #borrowers: Borrowers | undefined;
+  /** Open connections by number. */
+  readonly #objects = new Map<number, T>();
+  /** Their numbers, and those of connections that are being opened. */
+  readonly #numbers = new Map<T, number>();
+  readonly #lent = new Set<number>();
+  #pool: Handle<ObjectPool> | undefined;
+  #stopped = false;
+  readonly #starting = new Single<void>();
+  readonly #stopping = new Single<void>();
+  /** Tells `start` that a connection was made, or could not be. */
+  #tried: ((made: boolean) => void) | undefined;
+  /** Ends the periodic rounds. */
+  #rounds: (() => void)[] = [];
+  /** Why the last connection could not be made. */
+  #lastProblem: unknown;
+
+  /**
+   * Nothing is connected yet.
+   *
+   * @param factory makes a connection from `connectionConfig`, or from what the environment says of all connections.
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
+   */
+  constructor(config: PoolConfig, factory: PoolFactory<T>, connectionConfig?: ConnectionConfig) {
+    super('pool', connectionConfig?.name ?? 'connections');
+    if (typeof factory !== 'function') throw invalidType('factory', 'a function', factory);
+    const fallback = new ConnectionConfigManager().get('default');
+    if (connectionConfig) resolveConfig(connectionConfig, connectionConfig.connectionType ?? 'external');
+    this.#factory = factory;
+    this.#connection = connectionConfig ?? fallback;
+    this.#given = config;
+    this.#defaultSize = connectionConfig?.maxConnections ?? fallback.maxConnections;
+    this.#production = (process.env['ENVIRONMENT'] ?? process.env['NODE_ENV']) === 'production';
+    const options = native.objectPoolOptions(config, this.#defaultSize, this.#production);
+    // JSON has no Infinity: a limit that is off crosses as null.
+    this.#options = JSON.parse(options, (_, value: unknown) => value ?? Infinity) as Options;
+    this.#borrowers = this.#options.leakAfterMs === Infinity ? undefined : new Borrowers();
+  }
+
+  /**
+   * Opens `minSize` connections and begins to check the free ones. Ready when they are there, or when one could not
+   * be made: that is an `error` event, and it is tried again. Can be called again after `stop`.
+   */
+  async start(): Promise<void> {
+    this.#stopped = false;
+    await this.#stopping.running;
+    if (this.#stopped) return;
+    const pool = this.#open();
+    if (this.#rounds.length === 0) {
+      this.#every(this.#options.healthCheckIntervalMs, isAlive);
+      this.#every(this.#options.cleanupIntervalMs, isOpen);
+    }
+    return this.#starting.join(() => this.#warm(pool));
+  }
+
+  /**
+   * Borrows a connection: a free one, a new one below `maxSize`, else the next that is given back. When none can be
+   * made it is tried again until the time is over.
+   *
+   * @param timeoutSeconds how long to wait, in **seconds**. Default `acquireTimeout`.
+   * @returns `null` when the time is over, the pool was stopped or `signal` aborted; never rejects for these.
+   */
+  async acquire(timeoutSeconds?: number, options: CallOptions = {}): Promise<T | null> {
+    checkOptions('options', options, CALL);
+    const place = this.#borrowers?.look(this.acquire);
+    try {
+      return await this.#borrow(timeoutSeconds, options.signal, place);
+    } catch (error) {
+      if (error instanceof MoorlineError || isAborted(options.signal)) return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Gives a connection back. False for one that was not borrowed here, or was given back before: then nothing
+   * happens.
+   */
+  async release(connection: T): Promise<boolean> {
+    const number = this.#numbers.get(connection);
+    if (number === undefined || !this.#pool) return false;
+    if (!this.#lent.delete(number)) return false;
+    this.#borrowers?.delete(number);
+    const released = native.objectPoolRelease(this.#pool, number, looksUsable(connection));
+    if (released) this.tell('release', () => ({ connection }));
+    return released;
+  }
+
+  /**
+   * Lends a connection to `fn` and takes it back in any case. Gives what `fn` gives, and what it throws passes through
+   * unchanged; rejects with a {@link MoorlineError} of kind `pool-timeout` when none could be had in time, `closed`
+   * when the pool was stopped. Aborting `signal` rejects with its reason.
+   */
+  async use<R>(
+    fn: (connection: T) => R | PromiseLike<R>,
+    options: CallOptions & { timeoutSeconds?: number | undefined } = {},
+  ): Promise<R> {
+    if (typeof fn !== 'function') throw invalidType('fn', 'a function', fn);
+    checkOptions('options', options, { signal: true, timeoutSeconds: true });
+    const place = this.#borrowers?.look(this.use);
+    const connection = await this.#borrow(options.timeoutSeconds, options.signal, place);
+    try {
+      return await fn(connection);
+    } finally {
+      await this.release(connection);
+    }
+  }
+
+  /** Disconnects everything, what is borrowed included, and gives `null` to those who wait. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const end of this.#rounds) end();
+    this.#rounds = [];
+    this.#tried?.(false);
+    return this.#stopping.join(() => this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    if (!this.#pool) return;
+    await native.objectPoolStop(this.#pool);
+    this.#pool = undefined;
+    this.#borrowers?.clear();
+    this.#lent.clear();
+    // What could not be asked to close in time.
+    for (const number of this.#objects.keys()) this.#close(number).catch(() => undefined);
+    this.tell('close');
+  }
+
+  /** What it has. */
+  stats(): PoolStats {
+    const { maxSize, minSize } = this.#options;
+    const counted = this.#pool ? native.objectPoolStats(this.#pool) : [0, 0, 0, 0];
+    const [totalConnections, inUse, poolSize, waiting] = counted as [number, number, number, number];
+    const [available, utilization] = [maxSize - inUse, (inUse / maxSize) * 100];
+    return { poolSize, inUse, totalConnections, maxSize, minSize, available, utilization, waiting };
+  }
+
+  /** The options in force, with every default; times in milliseconds. */
+  options(): Record<string, unknown> {
+    return { ...this.#options };
+  }
+
+  /** As `stop`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `${this.constructor.name} ${inspect({ ...this.stats(), options: this.#options }, options)}`;
+  }
+
+  #open(): Handle<ObjectPool> {
+    if (this.#pool) return this.#pool;
+    // A strong reference from the addon back to this object would keep both alive for ever.
+    const self = new WeakRef(this);
+    const hear = (told: string) => {
+      const pool = self.deref();
+      if (pool) pool.#heard(JSON.parse(told) as Told);
+    };
+    const [size, name] = [this.#defaultSize, shownName(this.#connection)];
+    return (this.#pool = native.objectPoolOpen(this.#given, size, this.#production, hear, name));
+  }
+
+  /** Waits for `minSize` connections, or for the first that cannot be made. */
+  async #warm(pool: Handle<ObjectPool>): Promise<void> {
+    const missing = () => pool === this.#pool && !this.#stopped && this.#objects.size < this.#options.minSize;
+    // Nothing else may keep the process alive until they are there.
+    const alive = setInterval(() => undefined, 2 ** 30);
+    let made = true;
+    while (made && missing()) made = await new Promise<boolean>((resolve) => (this.#tried = resolve));
+    this.#tried = undefined;
+    // What was answered a moment ago is being put on its shelf by another thread.
+    const shelved = () => this.stats().poolSize + this.#lent.size >= this.#options.minSize;
+    for (let turns = 0; made && turns < 1000 && !this.#stopped && !shelved(); turns++) await setImmediate();
+    clearInterval(alive);
+  }
+
+  async #borrow(
+    timeoutSeconds: number | undefined,
+    signal: AbortSignal | undefined,
+    place: ReturnType<Borrowers['look']>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    if (this.#stopping.running) await this.#stopping.running;
+    if (this.#stopped) throw stopped();
+    const pool = this.#open();
+    const number = native.objectPoolTake(pool) ?? (await this.#wait(pool, timeoutSeconds, signal));
+    const connection = this.#objects.get(number);
+    if (connection === undefined && !this.#objects.has(number)) throw stopped();
+    this.#lent.add(number);
+    this.#borrowers?.set(number, place);
+    this.tell('acquire', () => ({ connection }));
+    return connection as T;
+  }
+
+  async #wait(pool: Handle<ObjectPool>, timeoutSeconds: unknown, signal: AbortSignal | undefined): Promise<number> {
+    const giveBack = (late: number) => {
+      native.objectPoolRelease(pool, late, true);
+    };
+    try {
+      const start = (cancel: Parameters<typeof native.objectPoolAcquire>[2]) =>
+        native.objectPoolAcquire(pool, timeoutSeconds, cancel);
+      return await call(start, signal, dress, giveBack);
+    } catch (error) {
+      if (error instanceof MoorlineError && error.kind === 'pool-timeout') {
+        if (error.cause !== undefined) error.cause = this.#lastProblem ?? error.cause;
+        this.tell('timeout', () => ({ error }));
+      }
+      throw error;
+    }
+  }
+
+  #heard(told: Told): void {
+    if (told.ask === undefined) return this.#told(told);
+    this.#act(told).catch((error: unknown) => this.tell('error', () => ({ error })));
+  }
+
+  /** Does what the addon asks for, and answers. */
+  async #act(told: Exclude<Told, { event: EventName }>): Promise<void> {
+    if (told.ask === 'create') return this.#create(told.id);
+    const { id, object } = told;
+    if (told.ask === 'close') await this.#close(object);
+    const well = told.ask === 'close' || (await isAlive(this.#objects.get(object), this.#options.releaseTimeoutMs));
+    this.#answer(id, well ? undefined : 'the connection is not healthy');
+  }
+
+  #told({ event, object, ...facts }: Extract<Told, { event: EventName }>): void {
+    if (event === 'leak') {
+      const stack = this.#borrowers?.stackOf(object ?? 0);
+      log('warn', 'pool.leak', this.constructor.name, () => ({ ...facts, stack }));
+      Object.assign(facts, { connection: this.#objects.get(object ?? 0), stack });
+    }
+    // Whoever makes one takes too long.
+    if (event === 'error') this.#tried?.(false);
+    this.tell(event, () => facts);
+  }
+
+  async #create(id: number): Promise<void> {
+    let connection: T | null | undefined;
+    try {
+      connection = await this.#factory({ ...this.#connection });
+      if (connection === null || connection === undefined) throw new Error('The factory gave no connection');
+      if (this.#numbers.has(connection)) {
+        connection = undefined;
+        throw new Error('The factory gave a connection that the pool has already');
+      }
+      this.#numbers.set(connection, id);
+      await open(connection);
+    } catch (error) {
+      this.#lastProblem = error;
+      this.#answer(id, messageOf(error));
+      this.tell('error', () => ({ error }));
+      this.#tried?.(false);
+      if (connection !== null && connection !== undefined) await this.#drop(connection);
+      return;
+    }
+    const made = connection;
+    this.#objects.set(id, made);
+    // Nobody may wait for it any more; then it goes the way of all that the pool lets go of.
+    if (!this.#answer(id)) return this.#close(id);
+    this.tell('create', () => ({ connection: made }));
+    this.#tried?.(true);
+  }
+
+  /** Lets go of a connection. */
+  async #close(number: number): Promise<void> {
+    const connection = this.#objects.get(number) as T;
+    if (!this.#objects.delete(number)) return;
+    this.#lent.delete(number);
+    this.#borrowers?.delete(number);
+    await this.#drop(connection);
+    this.tell('destroy', () => ({ connection }));
+  }
+
+  async #drop(connection: T): Promise<void> {
+    this.#numbers.delete(connection);
+    await close(connection).catch((error: unknown) => this.tell('error', () => ({ error })));
+  }
+
+  #answer(id: number | undefined, problem?: string): boolean {
+    return id !== undefined && this.#pool !== undefined && native.objectPoolAnswer(this.#pool, id, problem);
+  }
+
+  /** From now on asks `well` of each free connection, again and again, and removes those that are not. */
+  #every(ms: number, well: (connection: unknown, timeoutMs: number) => Promise<boolean>): void {
+    const round = async () => {
+      const pool = this.#pool;
+      const free = [...this.#objects].filter(([number]) => !this.#lent.has(number));
+      const answers = free.map(([, connection]) => well(connection, this.#options.releaseTimeoutMs));
+      const alive = await Promise.all(answers);
+      const dead = free.filter((_, index) => !alive[index]).map(([number]) => number);
+      if (pool && pool === this.#pool && dead.length > 0) native.objectPoolEvict(pool, dead);
+    };
+    this.#rounds.push(repeat(ms, round, (error) => this.tell('error', () => ({ error }))));
+  }
+}
+
+function stopped(): MoorlineError {
+  return closedFailure('Pool is shutting down', { service: 'pool', operation: 'acquire', delivery: 'none' });
+}

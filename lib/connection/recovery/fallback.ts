@@ -1,0 +1,65 @@
+import type { ResolvedConnectionConfig } from '../config';
+import type { ConnectionEventOptions } from '../observable';
+import { PeriodicCheck } from '../../health/periodic-check';
+import { shownUrl } from '../redaction';
+
+/** Which of a connection's two addresses is in use. */
+export class Fallback {
+  readonly #config: Readonly<ResolvedConnectionConfig>;
+  readonly #check: PeriodicCheck;
+  readonly #probe: (url: string, signal: AbortSignal) => Promise<boolean>;
+  readonly #tell: (eventType: string, options: ConnectionEventOptions) => void;
+  #active = false;
+
+  /** `probe` says whether the first address answers again. */
+  constructor(
+    id: string,
+    config: Readonly<ResolvedConnectionConfig>,
+    probe: (url: string, signal: AbortSignal) => Promise<boolean>,
+    tell: (eventType: string, options: ConnectionEventOptions) => void,
+  ) {
+    this.#config = config;
+    this.#probe = probe;
+    this.#tell = tell;
+    this.#check = new PeriodicCheck(`${id}:url`, config.healthCheckInterval, config.healthCheckTimeout);
+  }
+
+  /** Whether there is another address that is not in use yet. */
+  get available(): boolean {
+    return this.#config.fallbackUrl !== undefined && !this.#active;
+  }
+
+  get active(): boolean {
+    return this.#active;
+  }
+
+  /** The address in use. */
+  get url(): string {
+    const { url, fallbackUrl } = this.#config;
+    return (this.#active ? fallbackUrl : url) ?? '';
+  }
+
+  /** Goes over to `fallbackUrl`, until `url` answers again. */
+  activate(reason: string): void {
+    if (!this.available) return;
+    this.#active = true;
+    const data = { url: shownUrl(this.#config.fallbackUrl) };
+    this.#tell('fallback_activated', { severity: 'warning', message: reason, data });
+    // Who heard of it may have ended it.
+    if (this.#active) this.#check.start((signal) => this.#look(signal));
+  }
+
+  /** Forgets that `url` did not answer: the next one tries it first. */
+  reset(): void {
+    this.#check.stop();
+    this.#active = false;
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const answers = await this.#probe(this.#config.url ?? '', signal).catch(() => false);
+    // It may have been told to stop meanwhile.
+    if (!answers || signal.aborted) return;
+    this.reset();
+    this.#tell('fallback_restored', { data: { url: shownUrl(this.#config.url) } });
+  }
+}

@@ -1,0 +1,87 @@
+import type { Guard } from '../../resilience/runner';
+import { onAbort } from '../../runtime/abort';
+import { startTimer } from '../../runtime/timers';
+import { bringingBack } from '../policies';
+import type { ResolvedConnectionConfig } from '../config';
+import { isWorthAnother } from '../error';
+
+/** A connection that lived for this long was a good one: the next loss starts with short delays again. */
+const GOOD_AFTER_MS = 5000;
+
+export interface ReconnectionOptions {
+  /** Opens the connection once; `failures` is how many attempts in a row have failed. Rejects when it cannot. */
+  open: (failures: number, signal: AbortSignal) => Promise<void>;
+  /** Before each pause. */
+  onPause?: (facts: { attempt: number; delayMs: number; error: unknown }) => void;
+}
+
+/**
+ * Brings a lost connection back, with growing delays and full jitter from the addon's retry. A connection that is
+ * lost again within five seconds continues the same row of delays: one that flaps must not be opened in a loop.
+ */
+export class Reconnection {
+  readonly #open: ReconnectionOptions['open'];
+  readonly #guard: Guard;
+  #stop: AbortController | undefined;
+  #lost: ((error: unknown) => void) | undefined;
+
+  constructor(config: Readonly<ResolvedConnectionConfig>, { open, onPause }: ReconnectionOptions) {
+    this.#open = open;
+    this.#guard = bringingBack('reconnection', config, {
+      background: true,
+      retryableExceptions: [isWorthAnother],
+      onRetry: ({ attempt, delayMs, error }) => onPause?.({ attempt, delayMs, error }),
+    });
+  }
+
+  /** Whether it is at work. */
+  get running(): boolean {
+    return this.#stop !== undefined;
+  }
+
+  /**
+   * The connection was lost: brings it back. Resolves when it lives again for good, or when it was told to stop;
+   * rejects with the last error when it gives up. A loss while it is at work is another failed attempt.
+   */
+  async recover(loss: unknown): Promise<void> {
+    if (this.#lost) return this.#lost(loss);
+    if (this.#stop) return;
+    const stop = (this.#stop = new AbortController());
+    try {
+      await this.#guard.run(({ attempt }) => {
+        // The attempt before the first was the connection that is lost now.
+        if (attempt === 1) throw loss;
+        return this.#openAndStay(attempt - 2, stop.signal);
+      }, stop.signal);
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
+    } finally {
+      if (this.#stop === stop) this.#stop = undefined;
+    }
+  }
+
+  /** Ends it: no further attempt is made. */
+  stop(): void {
+    this.#stop?.abort();
+    this.#stop = undefined;
+    this.#lost = undefined;
+  }
+
+  async #openAndStay(failures: number, signal: AbortSignal): Promise<void> {
+    await this.#open(failures, signal);
+    // It may have been told to stop by who heard that it is open.
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const timer = startTimer(() => end(resolve), GOOD_AFTER_MS).unref();
+      const lost = (error: unknown) => end(() => reject(error));
+      const end = (settle: () => void) => {
+        clearTimeout(timer);
+        deafen();
+        if (this.#lost === lost) this.#lost = undefined;
+        settle();
+      };
+      this.#lost = lost;
+      const deafen = onAbort(signal, () => end(resolve));
+    });
+  }
+}

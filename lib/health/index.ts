@@ -1,0 +1,10 @@
+export {
+  checkAllHealth,
+  checkHealth,
+  getHealthMonitor,
+  HealthMonitor,
+  registerHealthCheck,
+  resetHealthMonitor,
+} from './monitor';
+export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './monitor';
+export type { HealthCheckFunction } from './answer';

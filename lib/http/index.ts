@@ -1,0 +1,1 @@
+export { HTTPResponse } from './response';

@@ -1,0 +1,152 @@
+import { inspect, type InspectOptions } from 'node:util';
+
+import { http } from '../runtime/node';
+import { MoorlineError } from '../runtime/error';
+import { asHeaders, type ResponseHeaders } from './headers';
+import { BodyStream, type Feeding } from './stream';
+import { withoutLogin } from './url';
+import { invalidState } from '../runtime/argument-error';
+import { type Handle, type HttpBodyReader, native } from '../runtime/native';
+
+/** @internal As the addon hands it over: head and textual body in one string, or the head and the body's bytes, or its reader. */
+export type Crossed = string | [head: string, body: Uint8Array | Handle<HttpBodyReader>];
+
+const STATUS_DIGITS = 3;
+const PREFIX = 10;
+/** The pseudo-header with the URL after redirects. */
+const MOVED = ':url:';
+
+/**
+ * An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. Printed and as
+ * JSON it shows its status and its URL without the query.
+ */
+export class HTTPResponse {
+  /** The status code. */
+  readonly status: number;
+  readonly #url: string;
+  readonly #head: string;
+  readonly #text: string | undefined;
+  readonly #bytes: Uint8Array | undefined;
+  readonly #stream: BodyStream | undefined;
+  #headers: ResponseHeaders | undefined;
+  #data: { value: unknown } | undefined;
+
+  /** @internal */
+  constructor(crossed: Crossed, asked: string, signal?: AbortSignal, feeding?: Feeding) {
+    const text = typeof crossed === 'string' ? crossed : crossed[0];
+    this.status = Number(text.slice(0, STATUS_DIGITS));
+    let start = PREFIX;
+    const end = start + Number(text.slice(STATUS_DIGITS, PREFIX));
+    let url = asked;
+    if (text.startsWith(MOVED, PREFIX)) {
+      const line = text.indexOf('\n', PREFIX);
+      url = text.slice(PREFIX + MOVED.length, line);
+      start = line + 1;
+    }
+    this.#url = url;
+    this.#head = text.slice(start, end);
+    if (typeof crossed === 'string') this.#text = text.slice(end);
+    else if (ArrayBuffer.isView(crossed[1])) this.#bytes = crossed[1];
+    else this.#stream = new BodyStream(crossed[1], signal, feeding);
+  }
+
+  /** The URL it came from, after redirects, without user and password. */
+  get url(): string {
+    return withoutLogin(this.#url);
+  }
+
+  /** Whether the status is between 200 and 299. */
+  get ok(): boolean {
+    return this.status >= 200 && this.status <= 299;
+  }
+
+  /** The usual words for the status. */
+  get statusText(): string {
+    return http().STATUS_CODES[this.status] ?? '';
+  }
+
+  /** The headers by name in lower case; a repeated one is joined with a comma, `set-cookie` is a list. */
+  get headers(): ResponseHeaders {
+    return (this.#headers ??= asHeaders(this.#head));
+  }
+
+  /**
+   * The body: parsed when its type is JSON (`application/json`, `text/json`, `…+json`; `undefined` when it is empty or
+   * blank), else as text. Throws when it is no JSON.
+   */
+  get data(): any {
+    return (this.#data ??= { value: this.#parse() }).value;
+  }
+
+  /** The body as text, by the charset it names, else UTF-8. */
+  text(): string {
+    if (this.#text !== undefined) return this.#text;
+    const bytes = this.bytes();
+    const charset = /charset\s*=\s*"?([^\s;"]+)/i.exec(this.headers['content-type'] ?? '')?.[1];
+    try {
+      return new TextDecoder(charset ?? 'utf-8').decode(bytes);
+    } catch {
+      // A charset nobody knows.
+      return new TextDecoder().decode(bytes);
+    }
+  }
+
+  /** The body parsed as JSON, whatever it says it is. Throws when it is none. Nobody checks that it is a `T`. */
+  json<T = any>(): T {
+    const text = this.text();
+    try {
+      return JSON.parse(text) as T;
+    } catch (cause) {
+      throw new MoorlineError(
+        `the answer of ${new URL(this.url).host} is not JSON`,
+        {
+          kind: 'protocol',
+          code: 'ERR_MOORLINE_PROTOCOL',
+          service: 'http',
+          operation: 'json',
+          delivery: 'answered',
+          retryable: false,
+          attempts: 1,
+          detail: { status: this.status },
+        },
+        { cause },
+      );
+    }
+  }
+
+  /** The body's bytes. */
+  bytes(): Uint8Array {
+    if (this.#stream) throw invalidState('the body of a streamed answer is read from its stream');
+    return this.#bytes ?? Buffer.from(this.#text ?? '');
+  }
+
+  /**
+   * The body of a streamed answer, piece by piece: an async iterable, read as fast as it is asked. What is not read to its
+   * end must be closed, by leaving the loop or with `cancel()`.
+   */
+  get stream(): BodyStream {
+    if (!this.#stream) throw invalidState('only the answer of a request with `stream: true` is a stream');
+    return this.#stream;
+  }
+
+  toJSON(): { status: number; url: string } {
+    return { status: this.status, url: native.redactUrl(this.#url) };
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `${this.constructor.name} ${inspect(this.toJSON(), options)}`;
+  }
+
+  #parse(): unknown {
+    const text = this.text();
+    if (!isJson(this.headers['content-type'])) return text;
+    return text.trim() === '' ? undefined : this.json();
+  }
+}
+
+/** Whether a content type is one of JSON (WHATWG MIME Sniffing, section 4.6); its parameters do not count. */
+function isJson(type = ''): boolean {
+  const [essence = ''] = type.split(';', 1);
+  return /^\s*(?:application|text)\/json\s*$|^\s*[^/\s]+\/[^/\s]+\+json\s*$/i.test(essence);
+}

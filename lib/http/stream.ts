@@ -1,0 +1,143 @@
+import type { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
+
+import { dress } from '../runtime/error';
+import { asBytes, type BodySource, type StreamedBody } from './body';
+import { wrongType } from '../runtime/argument-error';
+import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from '../runtime/native';
+import { isAborted, onAbort } from '../runtime/abort';
+
+/** @internal What is feeding a request. */
+export interface Feeding {
+  /** What the caller's stream threw, if it did. */
+  failure(): { error: unknown } | undefined;
+  /** Takes no more pieces. */
+  stop(): void;
+}
+
+/** @internal Feeds a request with the pieces of `source`, as fast as the server takes them. */
+export function pump(source: BodySource, queue: Handle<HttpBodyQueue>): Feeding {
+  let failed: { error: unknown } | undefined;
+  let stopped = false;
+  /** What is being read. */
+  let pieces: StreamedBody | undefined;
+  async function feed(): Promise<void> {
+    let complete = false;
+    let iterator: AsyncIterator<string | Uint8Array> | undefined;
+    try {
+      pieces = source.open();
+      iterator = pieces[Symbol.asyncIterator]();
+      for (;;) {
+        const next = await iterator.next();
+        if (next.done || stopped) {
+          complete = next.done === true;
+          break;
+        }
+        if (!(await native.httpBodyWrite(queue, bytesOf(next.value)))) break;
+      }
+    } catch (error) {
+      // What a stream throws because it was destroyed is not its own.
+      if (!stopped) failed = { error };
+      pieces = undefined;
+    }
+    if (complete) pieces = undefined;
+    native.httpBodyEnd(queue, complete);
+    if (pieces) await iterator?.return?.();
+  }
+  async function feedAll(): Promise<void> {
+    if (!source.repeatable) return feed();
+    // Once, and again for each redirect that wants the same body.
+    while (await native.httpBodyWanted(queue)) await feed();
+  }
+  // A source that throws while it is closed has nobody left to hear it.
+  void feedAll().catch(() => undefined);
+  return {
+    failure: () => failed,
+    stop() {
+      stopped = true;
+      native.httpBodyEnd(queue, false);
+      // While a piece is awaited only this reaches a stream of Node's.
+      (pieces as Partial<Readable> | undefined)?.destroy?.();
+    },
+  };
+}
+
+function bytesOf(piece: unknown): Uint8Array {
+  if (typeof piece === 'string') return Buffer.from(piece);
+  const bytes = asBytes(piece);
+  if (bytes) return bytes;
+  throw wrongType('a piece of request.body', 'bytes or a string', piece);
+}
+
+/** A body on its way in. It is read once, piece by piece, as fast as it is asked for. */
+export class BodyStream implements AsyncIterableIterator<Uint8Array> {
+  readonly #reader: Handle<HttpBodyReader>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #feeding: Feeding | undefined;
+  readonly #deafen: (() => void) | undefined;
+  #ended = false;
+
+  /** @internal */
+  constructor(reader: Handle<HttpBodyReader>, signal?: AbortSignal, feeding?: Feeding) {
+    this.#reader = reader;
+    this.#feeding = feeding;
+    this.#signal = signal;
+    this.#deafen = signal && onAbort(signal, () => this.cancel());
+    if (isAborted(signal)) this.cancel();
+  }
+
+  /** The next piece. */
+  async next(): Promise<IteratorResult<Uint8Array>> {
+    this.#signal?.throwIfAborted();
+    if (this.#ended) return { done: true, value: undefined };
+    try {
+      const value = await native.httpBodyRead(this.#reader);
+      this.#signal?.throwIfAborted();
+      if (value !== undefined) return { done: false, value };
+    } catch (rejection) {
+      this.#end();
+      this.#signal?.throwIfAborted();
+      throw this.#feeding?.failure()?.error ?? dress(rejection);
+    }
+    this.#end();
+    return { done: true, value: undefined };
+  }
+
+  /** Reads no further. */
+  async return(): Promise<IteratorResult<Uint8Array>> {
+    this.cancel();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  /** Reads no further; a connection with a body left on it is closed. */
+  cancel(): void {
+    // First of all, so that a read that is under way ends quietly.
+    native.httpBodyCancel(this.#reader);
+    this.#end();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#feeding?.stop();
+    this.#deafen?.();
+  }
+
+  /** The same as a web stream. */
+  toReadableStream(): ReadableStream<Uint8Array> {
+    return new globalThis.ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          const { done, value } = await this.next();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        },
+        cancel: () => this.cancel(),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}

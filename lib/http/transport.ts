@@ -1,0 +1,201 @@
+import { call } from '../runtime/native-call';
+import { dress, failureRecord, MoorlineError } from '../runtime/error';
+import { bodyOf, type BodySource } from './body';
+import { type HeadersInit, headerLines } from './headers';
+import { type Crossed, HTTPResponse } from './response';
+import { pump } from './stream';
+import { type QueryInit, urlText, withQuery } from './url';
+import { invalidValue, wrongType } from '../runtime/argument-error';
+import {
+  type Cancel,
+  type Handle,
+  type HttpBodyQueue,
+  type HttpCallOptions,
+  type HttpEngine,
+  native,
+} from '../runtime/native';
+import { isReasonOf } from '../runtime/abort';
+
+/** What a call may set for itself, and a transport for all of its calls. Milliseconds and bytes. */
+export interface HttpCallSettings {
+  /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
+  timeoutMs?: number | undefined;
+  /** What attempts before this one have taken of `timeoutMs`. Default 0. */
+  spentMs?: number | undefined;
+  /** The same for this attempt alone. Default `Infinity`. */
+  attemptTimeoutMs?: number | undefined;
+  /** From the last byte sent to the head of the answer. Default 30 000, or a longer `timeoutMs`. */
+  headersTimeoutMs?: number | undefined;
+  /** Between two pieces of a body, sent or received. Default 30 000, or a longer `timeoutMs`. */
+  bodyTimeoutMs?: number | undefined;
+  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  maxRedirects?: number | undefined;
+  /** Of a body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
+  maxResponseBytes?: number | undefined;
+  /** Of a body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
+  maxDecompressedBytes?: number | undefined;
+  /** Ask for and unpack gzip, br, zstd and deflate. Default true. */
+  decompress?: boolean | undefined;
+}
+
+/** @internal */
+export interface HttpTransportOptions extends HttpCallSettings {
+  /** What a connection calls `attemptTimeoutMs`, and errors then, too. */
+  timeout?: number | undefined;
+  /** Name resolution, TCP, proxy and TLS together. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** How long an unused connection is kept. Default 50 000; a server's own shorter hint wins. */
+  keepAliveTimeoutMs?: number | undefined;
+  /** Connections to one origin at once; further requests wait their turn. Default 256. */
+  maxConnections?: number | undefined;
+  /** Offer HTTP/2 to servers by ALPN. Default true. */
+  http2?: boolean | undefined;
+  /** What the following are by default, and what must not be weaker. Default: nothing is asked for. */
+  securityLevel?: 'none' | 'basic' | 'enhanced' | 'maximum' | undefined;
+  /** Refuse plain text except to this machine. Default false. */
+  encryption?: boolean | undefined;
+  /** Refuse a redirect from https to http. Default false. */
+  httpsOnlyRedirects?: boolean | undefined;
+  /** Refuse addresses that are not on the public internet, after resolution. Default false. */
+  publicAddressesOnly?: boolean | undefined;
+  /** Names, addresses and networks that are reached nevertheless. */
+  allowedHosts?: string[] | undefined;
+  /** `'environment'`, or the URL of an HTTP or SOCKS5 proxy. Default: none. */
+  proxy?: string | undefined;
+  /** `{ ca, cert, key, serverName, minVersion, rejectUnauthorized }`; files are read again when they change. */
+  tls?: Record<string, unknown> | undefined;
+}
+
+/** One request. */
+export interface HttpRequest {
+  /** Default `GET`, or `POST` with a body. */
+  method?: string | undefined;
+  url: string | URL;
+  headers?: HeadersInit | undefined;
+  /**
+   * Added to the URL's own: an object, pairs, a `URLSearchParams`, a `Map`, or text as it is. Arrays repeat the key,
+   * `undefined` and `null` are left out, a `Date` is written in ISO.
+   */
+  query?: QueryInit | undefined;
+  /**
+   * A string or bytes as they are, a stream, iterator, async iterable or `Blob` piece by piece, `URLSearchParams` and
+   * `FormData` as a form, any other plain value as JSON.
+   */
+  body?: unknown;
+  /** Hands the answer over when its head is there, with the body in `stream`. */
+  stream?: boolean | undefined;
+  settings?: HttpCallSettings | undefined;
+}
+
+/** @internal What is open right now. */
+export interface HttpTransportStats {
+  connections: number;
+  inUse: number;
+  idle: number;
+  waiting: number;
+}
+
+/**
+ * @internal Sends requests and keeps connections for them. Every status is an answer; a call that gets none rejects with
+ * a {@link MoorlineError} whose `detail` tells the `phase`, `bytesWritten` and `reusedSocket`.
+ */
+export class HttpTransport {
+  readonly #engine: Handle<HttpEngine>;
+
+  /** @param name its connections are shown under in `metricsText()`. */
+  constructor(options: HttpTransportOptions = {}, name?: string) {
+    this.#engine = native.httpOpen(options, name);
+  }
+
+  async request(init: HttpRequest, options: { signal?: AbortSignal | undefined } = {}): Promise<HTTPResponse> {
+    const method = checked(methodOf(init));
+    const url = withQuery(urlText(init.url), init.query);
+    const { body: whole, type, source } = bodyOf(init.body, 'request.body');
+    const head = `${method} ${oneLine(url)}${headerLines(init.headers, type)}`;
+    const queue = source && queueOf(source);
+    const body = queue ?? whole;
+    const settings: Handle<HttpCallOptions> | undefined =
+      init.settings && native.httpCallOptions(this.#engine, init.settings);
+    const streamed = init.stream === true;
+    const start = (cancel: Handle<Cancel> | undefined) =>
+      native.httpRequest(this.#engine, head, body, settings, cancel, streamed);
+    const feeding = source && queue && pump(source, queue);
+    try {
+      // Without a signal nothing has to be raced, and this is the hot way.
+      const answer = await (options.signal ? call(start, options.signal, toError, letGo) : start(undefined));
+      // A streamed answer may begin before the request's own body is over.
+      if (!streamed) feeding?.stop();
+      return new HTTPResponse(answer, url, options.signal, feeding);
+    } catch (rejection) {
+      feeding?.stop();
+      // A reason is the caller's own, whatever it looks like.
+      const error = isReasonOf(rejection, options.signal) ? rejection : toError(rejection);
+      // What the caller's own stream threw is why the request broke off.
+      const reason = feeding?.failure();
+      throw reason && error instanceof MoorlineError ? reason.error : error;
+    }
+  }
+
+  /** What is open right now, over all origins. */
+  stats(): HttpTransportStats {
+    const [connections, inUse, idle, waiting] = native.httpStats(this.#engine) as [number, number, number, number];
+    return { connections, inUse, idle, waiting };
+  }
+
+  /** Ends every call and closes every connection. */
+  close(): void {
+    native.httpClose(this.#engine);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** A request that cannot be sent at all is the programmer's mistake. */
+function toError(rejection: unknown): unknown {
+  const record = failureRecord(rejection);
+  if (record?.kind !== 'internal' || !record.code.startsWith('ERR_INVALID_')) return dress(rejection);
+  return Object.assign(new TypeError(record.message), { code: record.code });
+}
+
+function queueOf({ repeatable, length }: BodySource): Handle<HttpBodyQueue> {
+  return repeatable && length !== undefined ? native.httpBodyRepeatable(length) : native.httpBodyOpen(length);
+}
+
+/** What nobody will read any more; a streamed answer would keep its connection. */
+function letGo(late: Crossed): void {
+  if (typeof late !== 'string' && !ArrayBuffer.isView(late[1])) native.httpBodyCancel(late[1]);
+}
+
+/** @internal The methods that everybody knows. */
+export const METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+]);
+
+/** @internal The method of a request: those everybody knows in upper case, others as they are. */
+export function methodOf({ method, body }: Pick<HttpRequest, 'method' | 'body'>): string {
+  if (method === undefined) return body === undefined || body === null ? 'GET' : 'POST';
+  if (typeof method !== 'string') throw wrongType('request.method', 'a string', method);
+  const known = method.toUpperCase();
+  return METHODS.has(known) ? known : method;
+}
+
+function checked(method: string): string {
+  if (!/\s/.test(method)) return method;
+  throw invalidValue('request.method has a space in it');
+}
+
+/** As the URL standard has it: tabs and line breaks are not part of a URL. A line break would begin a header. */
+function oneLine(url: string): string {
+  return /[\t\r\n]/.test(url) ? url.replace(/[\t\r\n]/g, '') : url;
+}
+
+export { HTTPResponse };

@@ -1,0 +1,94 @@
+import { type ErrorFields, failureRecord, MoorlineError } from '../runtime/error';
+
+/** What the addon adds to a failure of libSQL. */
+interface LibsqlDetail {
+  extendedCode?: string;
+  rawCode?: number;
+  statementIndex?: number;
+}
+
+const DEFAULTS: ErrorFields = {
+  kind: 'rejected',
+  code: 'UNKNOWN',
+  service: 'libsql',
+  operation: '',
+  delivery: 'unknown',
+  retryable: false,
+  attempts: 1,
+};
+
+/** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
+export class LibsqlError extends MoorlineError {
+  /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
+  readonly extendedCode?: string;
+  /** SQLite's own number for {@link extendedCode}. */
+  readonly rawCode?: number;
+
+  constructor(
+    message: string,
+    code: string,
+    extendedCode?: string,
+    rawCode?: number,
+    cause?: Error,
+    fields?: Partial<ErrorFields>,
+  ) {
+    // As `@libsql/client` has it; the addon's own messages carry the code already where it belongs.
+    super(fields ? message : `${code}: ${message}`, { ...DEFAULTS, ...fields, code }, cause && { cause });
+    if (extendedCode !== undefined) this.extendedCode = extendedCode;
+    if (rawCode !== undefined) this.rawCode = rawCode;
+  }
+}
+
+/** A failure of one statement of a batch. */
+export class LibsqlBatchError extends LibsqlError {
+  /** The index of the statement, from 0. */
+  readonly statementIndex: number;
+
+  constructor(
+    message: string,
+    statementIndex: number,
+    code: string,
+    extendedCode?: string,
+    rawCode?: number,
+    cause?: Error,
+    fields?: Partial<ErrorFields>,
+  ) {
+    super(message, code, extendedCode, rawCode, cause, fields);
+    this.statementIndex = statementIndex;
+  }
+}
+
+for (const type of [LibsqlError, LibsqlBatchError]) {
+  Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true });
+}
+
+/** The error for a failure record of libSQL; anything else passes through. */
+export function dressLibsql(rejection: unknown): unknown {
+  const record = failureRecord(rejection);
+  if (!record) return rejection;
+  const { message, cause, ...fields } = record;
+  const { extendedCode, rawCode, statementIndex }: LibsqlDetail = fields.detail ?? {};
+  if (statementIndex === undefined) {
+    return new LibsqlError(message, fields.code, extendedCode, rawCode, cause, fields);
+  }
+  return new LibsqlBatchError(message, statementIndex, fields.code, extendedCode, rawCode, cause, fields);
+}
+
+/** An integer in a server's result that no JavaScript number is equal to; on a database of this machine the addon says so. */
+export function inexactInteger(integer: string, column: string): LibsqlError {
+  const message =
+    `ERR_OUT_OF_RANGE: the integer ${integer} in column '${column}' cannot be represented exactly as a JavaScript ` +
+    "number; use intMode 'bigint' or 'string'";
+  const fields = { operation: 'execute', delivery: 'answered' } as const;
+  return new LibsqlError(message, 'ERR_OUT_OF_RANGE', undefined, undefined, undefined, fields);
+}
+
+/** A use of something after its end. */
+export function closedError(message: string, operation: string): LibsqlError {
+  return new LibsqlError(`CLIENT_CLOSED: ${message}`, 'CLIENT_CLOSED', undefined, undefined, undefined, {
+    kind: 'closed',
+    operation,
+    delivery: 'none',
+    attempts: 0,
+  });
+}

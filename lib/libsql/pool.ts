@@ -1,0 +1,302 @@
+import { inspect, type InspectOptions } from 'node:util';
+
+import { Borrowers } from '../runtime/leak-tracker';
+import { CALL, call, type CallOptions } from '../runtime/native-call';
+import type { ErrorKind } from '../runtime/error';
+import { Emitter, type EventName } from '../runtime/emitter';
+import { wrongType } from '../runtime/argument-error';
+import { checkOptions } from '../runtime/known-options';
+import { dressLibsql } from './error';
+import { PooledClient } from './pooled-client';
+import { acquire, type BatchStatement, QUERY, type QueryOptions, Statements, type TransactionMode } from './statements';
+import { OpenTransaction, type Transaction } from './transaction';
+import { log } from '../runtime/logger';
+import { type Handle, type LibsqlPool, native } from '../runtime/native';
+import type { InArgs, InStatement, IntMode, ResultSet, Row } from './result-set';
+import { singleton } from '../runtime/singleton';
+
+/** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
+export interface TursoPoolConfig {
+  /**
+   * `file:path`, `:memory:` (one database for all connections of the pool), or a server: `libsql://`,
+   * `https://`, `http://`. `?authToken=` and `?tls=0` are read from a server's URL.
+   */
+  url: string;
+  /** The token of a remote database. */
+  authToken?: string | undefined;
+  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
+  tls?: boolean | undefined;
+  /** Connections at most, opened as they are needed. Default 5. */
+  poolSize?: number | undefined;
+  /** Connections kept open at least. Default 0. */
+  min?: number | undefined;
+  /** Free connections kept at most. Default `poolSize`. */
+  maxIdle?: number | undefined;
+  /** How long `getConnection` waits for a free connection, in milliseconds. Default 10 000. */
+  connectionTimeoutMs?: number | undefined;
+  /** How long opening one connection may take. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
+  queryTimeoutMs?: number | undefined;
+  /**
+   * How long a statement waits for another connection's lock on a file or on memory; never for a transaction that is open
+   * on memory. Default 5000.
+   */
+  busyTimeoutMs?: number | undefined;
+  /** How long a free connection is kept. Default 300 000. */
+  idleTimeoutMs?: number | undefined;
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1 800 000. */
+  maxLifetimeMs?: number | undefined;
+  /**
+   * From how much idle time on a connection is checked before it is lent. Default `Infinity`; a lower value changes
+   * nothing here, as there is nothing to ask: a file is there or not, and a server's stream is judged by its age when
+   * it is used, and outside a transaction replaced unseen.
+   */
+  validateAfterMs?: number | undefined;
+  /** How long that check may take. Default 5000. */
+  validateTimeoutMs?: number | undefined;
+  /** How long closing a connection may take before it is cut. Default 5000. */
+  closeTimeoutMs?: number | undefined;
+  /** Borrowers that may wait at once; one more is refused with kind `overloaded`. Default 10 000. */
+  maxWaiters?: number | undefined;
+  /**
+   * A connection held longer than this is reported with the borrower's stack. Default 30 000, in production
+   * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
+   */
+  leakAfterMs?: number | undefined;
+  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
+  intMode?: IntMode | undefined;
+}
+
+/** How many connections a pool has. */
+export interface TursoPoolStats {
+  /** Open or being opened. */
+  total: number;
+  /** Lent to somebody. */
+  inUse: number;
+  /** Free. */
+  available: number;
+  /** Borrowers in the queue. */
+  waiting: number;
+}
+
+/** What the environment says in place of a configuration. */
+class Variables {
+  readonly INTENTVISION_DB_URL = process.env['INTENTVISION_DB_URL'];
+  readonly INTENTVISION_DB_AUTH_TOKEN = process.env['INTENTVISION_DB_AUTH_TOKEN'];
+
+  static ofProcess(): TursoPoolConfig {
+    return new Variables() as object as TursoPoolConfig;
+  }
+}
+
+/** A pool event as the addon tells it. */
+interface PoolEvent {
+  event: EventName;
+  lease?: number;
+  [fact: string]: unknown;
+}
+
+/** What the events of a pool carry. */
+type TursoFacts = {
+  acquire: { connectionId: number };
+  release: { connectionId: number };
+  create: { connectionId: number; durationMs: number };
+  destroy: { connectionId: number };
+  timeout: { afterMs: number };
+  leak: { connectionId: number; heldMs: number; stack: string };
+  health: { healthy: boolean };
+  error: { kind: ErrorKind; code: string; message: string };
+};
+
+/**
+ * A pool of libSQL connections to a file, to memory or to a server.
+ *
+ * Connections are lent by `getConnection` (give them back with `releaseConnection`) or for the time of a
+ * function by `withConnection`; `execute`, `batch` and the other verbs borrow one for a single call. Waiters
+ * are served in order, never more than `poolSize` connections are open, and an idle pool does not keep the
+ * process alive.
+ *
+ * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
+ */
+export class TursoPool extends Emitter<TursoFacts> {
+  readonly #handle: Handle<LibsqlPool>;
+  readonly #statements: Statements;
+  readonly #protocol: string;
+  readonly #url: string;
+  readonly #borrowers: Borrowers | undefined;
+
+  /**
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
+   * is connected yet.
+   */
+  constructor(config: TursoPoolConfig) {
+    super('libsql', 'pool');
+    const face = (config as unknown) instanceof Variables ? 'environment' : 'pool';
+    const production = (process.env['ENVIRONMENT'] ?? process.env['NODE_ENV']) === 'production';
+    // A strong reference from the addon back to this object would keep both alive for ever.
+    const self = new WeakRef(this);
+    this.#handle = native.libsqlOpen(config, face, production, (event) => {
+      const pool = self.deref();
+      if (pool) pool.#heard(event);
+    });
+    this.#statements = new Statements(this.#handle, config.intMode ?? 'number');
+    [this.#protocol, this.#url] = native.libsqlDescribe(this.#handle) as [string, string];
+    const leakAfterMs = config.leakAfterMs ?? (production ? Infinity : 0);
+    this.#borrowers = leakAfterMs === Infinity ? undefined : new Borrowers();
+  }
+
+  /** `file` for files and memory, `http` for servers. */
+  get protocol(): string {
+    return this.#protocol;
+  }
+
+  /**
+   * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
+   *
+   * Rejects with `Connection timeout after <n>ms` (kind `pool-timeout`) and, after `drain`, with
+   * `Pool is shutting down` (kind `closed`).
+   */
+  async getConnection(options?: CallOptions): Promise<PooledClient> {
+    checkOptions('options', options, CALL);
+    options?.signal?.throwIfAborted();
+    // Before anything is awaited, while the borrower is on the stack.
+    const place = this.#borrowers?.look(this.getConnection);
+    const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options?.signal));
+    this.#borrowers?.set(lease, place);
+    return this.#lend(lease);
+  }
+
+  #lend(lease: number): PooledClient {
+    const statements = new Statements(this.#handle, this.#statements.intMode, lease);
+    const client = new PooledClient(statements, this.#protocol, () => this.releaseConnection(client));
+    this.tell('acquire', () => ({ connectionId: client.connectionId }));
+    return client;
+  }
+
+  /**
+   * Gives a connection back. A client of another pool, or one that was given back before, changes nothing:
+   * a warning is logged.
+   */
+  releaseConnection(client: PooledClient): void {
+    const lease = client instanceof PooledClient && client.pool === this.#handle ? client.markReleased() : undefined;
+    if (lease === undefined) {
+      log('warn', 'libsql.release-refused', this.#url, () => ({
+        reason: 'this client is not borrowed from this pool, or was released before',
+      }));
+      return;
+    }
+    this.#borrowers?.delete(lease);
+    native.libsqlRelease(this.#handle, lease);
+    this.tell('release', () => ({ connectionId: client.connectionId }));
+  }
+
+  /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
+  async withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T> {
+    if (typeof use !== 'function') throw wrongType('use', 'a function', use);
+    const client = await this.getConnection(options);
+    try {
+      return await use(client);
+    } finally {
+      if (!client.closed) this.releaseConnection(client);
+    }
+  }
+
+  /** Runs one statement on a connection borrowed for it. */
+  async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
+    return this.#statements.execute(statement, args, options);
+  }
+
+  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
+  async batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]> {
+    return this.#statements.batch(statements, mode, options);
+  }
+
+  /** As `batch`, with foreign keys off around it. */
+  async migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
+    return this.#statements.batch(statements, 'migrate', options);
+  }
+
+  /** Runs a script of several statements without arguments. */
+  async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
+    return this.#statements.executeMultiple(sql, options);
+  }
+
+  /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
+  async transaction(mode: TransactionMode = 'write', options?: QueryOptions): Promise<Transaction> {
+    checkOptions('options', options, QUERY);
+    const client = await this.getConnection({ signal: options?.signal });
+    const owner = { isClosed: () => client.closed, release: () => this.releaseConnection(client) };
+    return OpenTransaction.begin(client.statements, mode, owner, options);
+  }
+
+  /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */
+  async healthCheck(): Promise<boolean> {
+    const healthy = await this.execute('SELECT 1').then(
+      () => true,
+      () => false,
+    );
+    this.tell('health', () => ({ healthy }));
+    return healthy;
+  }
+
+  /** How many connections there are. */
+  getStats(): TursoPoolStats {
+    const [total, inUse, available, waiting] = native.libsqlStats(this.#handle) as [number, number, number, number];
+    return { total, inUse, available, waiting };
+  }
+
+  /**
+   * Ends the pool: new and waiting borrowers are refused with `Pool is shutting down`, current ones may
+   * finish. After `timeoutMs` (default 30 000) what is still borrowed is closed with a warning.
+   */
+  async drain(timeoutMs?: number): Promise<void> {
+    const finished = await call(() => native.libsqlDrain(this.#handle, timeoutMs), undefined, dressLibsql);
+    this.#borrowers?.clear();
+    if (!finished) {
+      log('warn', 'libsql.drain-forced', this.#url, () => ({ reason: 'connections were still borrowed' }));
+    }
+    this.tell('close');
+  }
+
+  /** As `drain`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const shown = { url: this.#url, protocol: this.#protocol, ...this.getStats() };
+    return `${this.constructor.name} ${inspect(shown, options)}`;
+  }
+
+  #heard(text: string): void {
+    const { event, lease, ...facts } = JSON.parse(text) as PoolEvent;
+    if (event === 'leak') {
+      const stack = this.#borrowers?.stackOf(lease ?? 0);
+      Object.assign(facts, { connectionId: Math.floor((lease ?? 0) / 2 ** 32), stack });
+      log('warn', 'libsql.leak', this.#url, () => facts);
+    }
+    this.tell(event, () => facts);
+  }
+}
+
+const shared = singleton('TursoPool', (config?: TursoPoolConfig) => new TursoPool(config ?? Variables.ofProcess()));
+
+/**
+ * The pool of this JavaScript environment. The first call decides its configuration. Without one it reads the variables
+ * of the module whose API this is, `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and
+ * `INTENTVISION_DB_AUTH_TOKEN`, and its errors name them.
+ */
+export function getTursoPool(config?: TursoPoolConfig): TursoPool {
+  return shared.get(config);
+}
+
+/** Drains that pool and forgets it. */
+export async function resetTursoPool(): Promise<void> {
+  await shared.reset()?.drain();
+}

@@ -1,0 +1,188 @@
+import { types } from 'node:util';
+
+import { inexactInteger } from './error';
+
+/** A value of a row. */
+export type Value = null | string | number | bigint | ArrayBuffer;
+
+/** What can be passed as an argument of a statement. */
+export type InValue = Value | boolean | Uint8Array | Date;
+
+/** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
+export type InArgs = readonly InValue[] | Readonly<Record<string, InValue>>;
+
+/** SQL text, or SQL text with its arguments. */
+export type InStatement = { readonly sql: string; readonly args?: InArgs | undefined } | string;
+
+/** How SQLite integers reach JavaScript. */
+export type IntMode = 'number' | 'bigint' | 'string';
+
+/**
+ * One row, a plain object: its enumerable members are the columns by name. The values by index, and `length`, are members
+ * that are not enumerable and cannot be set; an index keeps its value when a column is set.
+ */
+export interface Row {
+  /** How many columns it has. */
+  readonly length: number;
+  [index: number]: any;
+  [name: string]: any;
+}
+
+/** The result of one statement. `T` is what you say of its rows, as in `execute<User>(…)`; nothing checks it. */
+export interface ResultSet<T = Row> {
+  /** The names of the columns. */
+  columns: string[];
+  /** Their types as declared in the schema; empty where there is none. */
+  columnTypes: string[];
+  rows: T[];
+  /** How many rows an INSERT, UPDATE or DELETE changed. */
+  rowsAffected: number;
+  /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
+  lastInsertRowid: bigint | undefined;
+  /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
+  toJSON(): unknown;
+}
+
+/** What the addon writes of the columns, in a line of its own before the rest. */
+interface Heading {
+  columns: string[];
+  types: string[];
+}
+
+/** A result as the addon writes it. */
+interface ResultText {
+  length: number;
+  affected: number;
+  rowid?: string;
+  /** Indices of values that are integers but stand as strings. */
+  integers?: number[];
+  /** Pairs of an index and the length of the blob that belongs there. */
+  blobs?: number[];
+  values: Value[];
+}
+
+type RowMaker = (values: Value[], offset: number) => Row;
+
+class Result<T> implements ResultSet<T> {
+  readonly columns: string[];
+  readonly columnTypes: string[];
+  readonly rows: T[];
+  readonly rowsAffected: number;
+  readonly lastInsertRowid: bigint | undefined;
+
+  constructor(head: Heading, text: ResultText, rows: T[]) {
+    // Copies, as whoever gets a result may change it.
+    this.columns = head.columns.slice();
+    this.columnTypes = head.types.slice();
+    this.rows = rows;
+    this.rowsAffected = text.affected;
+    this.lastInsertRowid = text.rowid === undefined ? undefined : BigInt(text.rowid);
+  }
+
+  toJSON(): unknown {
+    const { columns, columnTypes, rowsAffected, lastInsertRowid } = this;
+    const rows = this.rows.map((row) => Array.prototype.map.call(row, plainValue));
+    return { columns, columnTypes, rows, rowsAffected, lastInsertRowid: lastInsertRowid?.toString() ?? null };
+  }
+}
+
+function plainValue(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  return types.isAnyArrayBuffer(value) ? Buffer.from(value).toString('base64') : value;
+}
+
+/** The result set in what the addon answered: its text, and the bytes of its blobs when there are any. */
+export function readResult<T>(answer: string | [string, Uint8Array], intMode: IntMode): ResultSet<T> {
+  const [json, bytes] = typeof answer === 'string' ? [answer] : answer;
+  const line = json.indexOf('\n');
+  const head = headOf(json.slice(0, line));
+  const text = JSON.parse(json.slice(line + 1)) as ResultText;
+  const { values, length } = text;
+  const width = head.columns.length;
+  if (text.integers) restoreIntegers(text, head, intMode);
+  // Blobs that are all empty have no bytes to send.
+  if (text.blobs) restoreBlobs(values, text.blobs, bytes ?? new Uint8Array());
+  const rows = new Array<T>(length);
+  for (let index = 0, offset = 0; index < length; index++, offset += width) {
+    rows[index] = head.makeRow(values, offset) as T;
+  }
+  return new Result(head, text, rows);
+}
+
+function restoreIntegers({ values, integers = [] }: ResultText, { columns }: Heading, intMode: IntMode): void {
+  for (const index of integers) {
+    if (intMode === 'number') {
+      const column = columns[index % columns.length];
+      throw inexactInteger(values[index] as string, column!);
+    }
+    values[index] = BigInt(values[index] as string);
+  }
+}
+
+function restoreBlobs(values: Value[], blobs: number[], bytes: Uint8Array): void {
+  for (let at = 0, from = bytes.byteOffset; at < blobs.length; at += 2) {
+    const to = from + blobs[at + 1]!;
+    values[blobs[at]!] = bytes.buffer.slice(from, to) as ArrayBuffer;
+    from = to;
+  }
+}
+
+/** One head per list of columns, so that all rows of a query, and of its next run, share one shape. */
+const heads = new Map<string, Heading & { makeRow: RowMaker }>();
+const KEPT_HEADS = 256;
+
+function headOf(json: string) {
+  let head = heads.get(json);
+  if (!head) {
+    if (heads.size >= KEPT_HEADS) heads.clear();
+    const { columns, types } = JSON.parse(json) as Heading;
+    head = { columns, types, makeRow: isOrdinary(columns) ? sharedShape(columns) : ownShape(columns) };
+    heads.set(json, head);
+  }
+  return head;
+}
+
+/** Whether the names can be set as they are: distinct, and none that means something else to a plain object. */
+function isOrdinary(columns: string[]): boolean {
+  const means = (name: string) => name in Object.prototype || name === 'length' || /^\d+$/.test(name);
+  return new Set(columns).size === columns.length && !columns.some(means);
+}
+
+/** Rows whose columns are set by one constructor, so that they have one shape. */
+function sharedShape(columns: string[]): RowMaker {
+  const width = columns.length;
+  function Columns(this: Record<string, Value>, values: Value[], offset: number): void {
+    for (let index = 0; index < width; index++) this[columns[index]!] = values[offset + index]!;
+  }
+  // What takes plain objects only asks for their prototype.
+  Columns.prototype = Object.prototype;
+  const Shape = Columns as unknown as new (values: Value[], offset: number) => Row;
+  return (values, offset) => {
+    const row = new Shape(values, offset);
+    Object.defineProperty(row, 'length', hidden(width));
+    for (let index = 0; index < width; index++) Object.defineProperty(row, index, hidden(values[offset + index]));
+    return row;
+  };
+}
+
+/** Rows whose column names repeat, or look like indices: the first of a name counts, and an index before a name. */
+function ownShape(columns: string[]): RowMaker {
+  return (values, offset) => {
+    const row = Object.defineProperty({}, 'length', hidden(columns.length)) as Row;
+    columns.forEach((name, index) => {
+      const value = values[offset + index];
+      Object.defineProperty(row, index, { value });
+      if (Object.hasOwn(row, name)) return;
+      Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true });
+    });
+    return row;
+  };
+}
+
+const descriptor: PropertyDescriptor = { value: undefined, writable: false, enumerable: false, configurable: false };
+
+/** The descriptor of a member that is neither enumerable nor set, until it is asked for the next: one serves all cells. */
+function hidden(value: unknown): PropertyDescriptor {
+  descriptor.value = value;
+  return descriptor;
+}

@@ -1,0 +1,107 @@
+import { call, type CallOptions } from '../runtime/native-call';
+import { checkOptions, type KnownOptions } from '../runtime/known-options';
+import { native, type Handle, type LibsqlPool } from '../runtime/native';
+import { dressLibsql, LibsqlError } from './error';
+import { type InArgs, type InStatement, type IntMode, readResult, type ResultSet, type Row } from './result-set';
+
+/**
+ * How a transaction begins: `write` waits for the write lock at once (`BEGIN IMMEDIATE`), `read` takes none,
+ * `deferred` takes it at its first write and may then fail.
+ */
+export type TransactionMode = 'write' | 'read' | 'deferred';
+
+/** Bounds of one call. */
+export interface QueryOptions extends CallOptions {
+  /** In place of the pool's `queryTimeoutMs`; `Infinity` for none. */
+  timeoutMs?: number | undefined;
+}
+
+/** @internal */
+export const QUERY: KnownOptions<QueryOptions> = { signal: true, timeoutMs: true };
+
+/** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
+export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
+
+/** @internal The verbs of a connection, or of a pool that borrows one for each. */
+export class Statements {
+  readonly handle: Handle<LibsqlPool>;
+  readonly intMode: IntMode;
+  /** The lease they run on; undefined borrows one for each call. */
+  lease: number | undefined;
+
+  constructor(handle: Handle<LibsqlPool>, intMode: IntMode, lease?: number) {
+    this.handle = handle;
+    this.intMode = intMode;
+    this.lease = lease;
+  }
+
+  async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
+    checkOptions('options', options, QUERY);
+    const { handle, lease, intMode } = this;
+    const signal = options?.signal;
+    const timeoutMs = options?.timeoutMs;
+    if (!signal) {
+      // The usual case makes nothing that it does not need.
+      try {
+        return readResult<T>(await native.libsqlExecute(handle, lease, statement, args, timeoutMs), intMode);
+      } catch (error) {
+        throw dressLibsql(error);
+      }
+    }
+    const answer = await call(
+      (cancel) => native.libsqlExecute(handle, lease, statement, args, timeoutMs, cancel),
+      signal,
+      dressLibsql,
+    );
+    return readResult<T>(answer, intMode);
+  }
+
+  async batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode: TransactionMode | 'migrate' | 'continue' | undefined,
+    options: QueryOptions = {},
+  ): Promise<ResultSet<T>[]> {
+    checkOptions('options', options, QUERY);
+    const { handle, lease, intMode } = this;
+    const answers = await call(
+      (cancel) => native.libsqlBatch(handle, lease, statements, mode, options.timeoutMs, cancel),
+      options.signal,
+      dressLibsql,
+    );
+    return answers.map((answer) => readResult<T>(answer, intMode));
+  }
+
+  async begin(mode: TransactionMode, options: QueryOptions = {}): Promise<void> {
+    checkOptions('options', options, QUERY);
+    const { handle, lease } = this;
+    await call(
+      (cancel) => native.libsqlBegin(handle, lease, mode, options.timeoutMs, cancel),
+      options.signal,
+      dressLibsql,
+    );
+  }
+
+  async executeMultiple(sql: string, options: QueryOptions = {}, within = false): Promise<void> {
+    checkOptions('options', options, QUERY);
+    const { handle, lease } = this;
+    await call(
+      (cancel) => native.libsqlSequence(handle, lease, sql, within, options.timeoutMs, cancel),
+      options.signal,
+      dressLibsql,
+    );
+  }
+}
+
+/** @internal A lease, after waiting for a connection; one that comes after an abort is given back. */
+export function acquire(handle: Handle<LibsqlPool>, signal: AbortSignal | undefined): Promise<number> {
+  const giveBack = (lease: number) => native.libsqlRelease(handle, lease);
+  return call((cancel) => native.libsqlAcquire(handle, cancel), signal, dressLibsql, giveBack);
+}
+/** @internal */
+export function syncRefused(): LibsqlError {
+  const reason = 'this database is no embedded replica, and this build has none: there is nothing to synchronize';
+  return new LibsqlError(`SYNC_NOT_SUPPORTED: ${reason}`, 'SYNC_NOT_SUPPORTED', undefined, undefined, undefined, {
+    operation: 'sync',
+    delivery: 'none',
+  });
+}

@@ -1,0 +1,158 @@
+import { checkOptions } from '../runtime/known-options';
+import { native } from '../runtime/native';
+import { closedError, LibsqlError } from './error';
+import type { InArgs, InStatement, ResultSet, Row } from './result-set';
+import { type BatchStatement, QUERY, type QueryOptions, type Statements, type TransactionMode } from './statements';
+
+/**
+ * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
+ * what was not committed. `await using` does the last.
+ */
+export interface Transaction {
+  /**
+   * Whether it has ended: also when a statement such as `COMMIT` or `INSERT OR ROLLBACK` has ended it, but for a
+   * server's, which is not asked.
+   */
+  readonly closed: boolean;
+  /** Runs one statement in the transaction. */
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
+  /** Runs statements in order; the first failure stops the batch but not the transaction. */
+  batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Makes all changes permanent and ends the transaction. */
+  commit(options?: QueryOptions): Promise<void>;
+  /** Undoes all changes and ends the transaction; after its end it does nothing. */
+  rollback(options?: QueryOptions): Promise<void>;
+  /** Ends the transaction, rolling back what was not committed. Does nothing after its end. */
+  close(): void;
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** @internal Whom a transaction belongs to. */
+export interface TransactionOwner {
+  /** Whether the owner was closed, and its transactions with it. */
+  isClosed(): boolean;
+  /** Gives the connection back. */
+  release(): void;
+}
+
+/** @internal A transaction on a connection of its owner. */
+export class OpenTransaction implements Transaction {
+  #statements: Statements | undefined;
+  readonly #owner: TransactionOwner;
+
+  private constructor(statements: Statements, owner: TransactionOwner) {
+    this.#statements = statements;
+    this.#owner = owner;
+  }
+
+  static async begin(
+    statements: Statements,
+    mode: TransactionMode,
+    owner: TransactionOwner,
+    options?: QueryOptions,
+  ): Promise<Transaction> {
+    try {
+      await statements.begin(mode, options);
+      if (owner.isClosed()) throw closedError('The client was closed', 'transaction');
+    } catch (error) {
+      owner.release();
+      throw error;
+    }
+    return new OpenTransaction(statements, owner);
+  }
+
+  get closed(): boolean {
+    return this.#held === undefined || this.#hasEnded(this.#held);
+  }
+
+  /** The connection, while the transaction is not closed. */
+  get #held(): Statements | undefined {
+    if (this.#owner.isClosed()) this.#statements = undefined;
+    return this.#statements;
+  }
+
+  #hasEnded({ handle, lease }: Statements): boolean {
+    return lease === undefined || native.libsqlHasEnded(handle, lease);
+  }
+
+  async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
+    const whole = args === undefined ? statement : ([statement, args] as BatchStatement);
+    try {
+      const [result] = await this.#open('execute').batch<T>([whole], 'continue', options);
+      return result!;
+    } catch (error) {
+      throw asSingle(error);
+    }
+  }
+
+  async batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
+    return this.#open('batch').batch(statements, 'continue', options);
+  }
+
+  async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
+    return this.#open('executeMultiple').executeMultiple(sql, options, true);
+  }
+
+  async commit(options?: QueryOptions): Promise<void> {
+    await this.#finish(this.#open('commit'), 'COMMIT', options);
+  }
+
+  async rollback(options?: QueryOptions): Promise<void> {
+    const held = this.#held;
+    if (!held) return;
+    if (!this.#hasEnded(held)) return this.#finish(held, 'ROLLBACK', options);
+    this.#statements = undefined;
+    this.#owner.release();
+  }
+
+  close(): void {
+    // A rollback that fails has nothing left to undo; the pool looks at the connection before it lends it.
+    void this.rollback().catch(() => undefined);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.rollback();
+  }
+
+  #open(operation: string): Statements {
+    const held = this.#held;
+    if (held) return held;
+    throw new LibsqlError(
+      'TRANSACTION_CLOSED: The transaction is closed',
+      'TRANSACTION_CLOSED',
+      undefined,
+      undefined,
+      undefined,
+      { kind: 'closed', operation, delivery: 'none', attempts: 0 },
+    );
+  }
+
+  async #finish(statements: Statements, sql: string, options?: QueryOptions): Promise<void> {
+    // A mistake of the caller's leaves the transaction as it is.
+    checkOptions('options', options, QUERY);
+    this.#statements = undefined;
+    try {
+      await statements.batch([sql], 'continue', options);
+    } catch (error) {
+      throw asSingle(error);
+    } finally {
+      this.#owner.release();
+    }
+  }
+}
+
+/** The failure of a batch of one is the statement's own. */
+function asSingle(error: unknown): unknown {
+  if (!(error instanceof LibsqlError) || !('statementIndex' in error)) return error;
+  const { message, code, extendedCode, rawCode, cause } = error;
+  const single = new LibsqlError(message, code, extendedCode, rawCode, cause as Error | undefined, error);
+  if (error.stack) single.stack = error.stack;
+  return single;
+}

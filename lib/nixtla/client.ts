@@ -1,0 +1,305 @@
+import { inspect, type InspectOptions } from 'node:util';
+
+import type { CircuitState } from '../resilience/breaker';
+import { call, type CallOptions } from '../runtime/native-call';
+import { Emitter } from '../runtime/emitter';
+import { checkOptions } from '../runtime/known-options';
+import { log } from '../runtime/logger';
+import { native, type Cancel, type Handle } from '../runtime/native';
+import { CALL, NixtlaJob } from './job';
+import type {
+  NixtlaAnomalyRequest,
+  NixtlaAnomalyResponse,
+  NixtlaCrossValidationRequest,
+  NixtlaCrossValidationResponse,
+  NixtlaFinetunedModel,
+  NixtlaFinetuneRequest,
+  NixtlaFinetuneResponse,
+  NixtlaForecastRequest,
+  NixtlaForecastResponse,
+  NixtlaJobs,
+  NixtlaModelInfo,
+  NixtlaOnlineAnomalyRequest,
+  NixtlaUsage,
+} from './messages';
+import { singleton } from '../runtime/singleton';
+import type { NixtlaClient as NativeClient } from '../../dist/native';
+
+/** Options of a {@link NixtlaClient}. */
+export interface NixtlaClientConfig {
+  /** The key, sent as `Authorization: Bearer …`. Default: `NIXTLA_API_KEY`. Without one every call rejects. */
+  apiKey?: string | undefined;
+  /** Default: `NIXTLA_BASE_URL`, else `https://api.nixtla.io`. */
+  baseUrl?: string | undefined;
+  /** How long one attempt may take, in milliseconds. Default 30 000. */
+  timeout?: number | undefined;
+  /** Attempts after the first. Default 3. */
+  maxRetries?: number | undefined;
+  /** The wait before the first retry; it doubles with each, ±10 %, up to a minute. Default 1000. */
+  baseDelayMs?: number | undefined;
+  /** Failed calls (each with all its retries) that open the circuit breaker. Default 5. */
+  circuitBreakerThreshold?: number | undefined;
+  /** How long it stays open. Default 30 000. */
+  circuitBreakerResetMs?: number | undefined;
+  /**
+   * `'local'`: forecasts and anomalies come from a local model where there is no key, the breaker is open, or the
+   * service is down. Answers say so in `modelInfo.source`.
+   */
+  fallback?: 'local' | undefined;
+  /** The model of requests that name none. Default `timegpt-2.1`. */
+  model?: string | undefined;
+  /** Sends only as many points as the model looks at, as the vendor's client does. Default true. */
+  restrictInput?: boolean | undefined;
+  /** How long is remembered how many that are. Default 3 600 000. */
+  modelParamsTtlMs?: number | undefined;
+  /** How long connecting may take. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** Where the endpoints are, if not where the service has them. */
+  paths?: NixtlaPaths | undefined;
+  /** TLS settings; PEM text, its bytes, or the path of a PEM file. */
+  tls?: NixtlaTls | undefined;
+  /** `'environment'` (`HTTPS_PROXY`, …) or a proxy's URL. Default: none. */
+  proxy?: string | undefined;
+}
+
+/** The endpoints, relative to the base URL; each begins with a slash. */
+export interface NixtlaPaths {
+  forecast?: string | undefined;
+  crossValidation?: string | undefined;
+  anomalyDetection?: string | undefined;
+  onlineAnomalyDetection?: string | undefined;
+  finetune?: string | undefined;
+  finetunedModels?: string | undefined;
+  validateApiKey?: string | undefined;
+  usage?: string | undefined;
+  modelParams?: string | undefined;
+  jobs?: string | undefined;
+}
+
+/** TLS settings. */
+export interface NixtlaTls {
+  /** The authorities that are trusted, instead of the system's and those of `NODE_EXTRA_CA_CERTS`. */
+  ca?: string | Uint8Array | (string | Uint8Array)[] | undefined;
+  /** The client's certificate chain; `key` belongs to it. */
+  cert?: string | Uint8Array | undefined;
+  key?: string | Uint8Array | undefined;
+  /** The name the certificate must be valid for. Default: the URL's host. */
+  serverName?: string | undefined;
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** `false` accepts any certificate. Default true. */
+  rejectUnauthorized?: boolean | undefined;
+}
+
+/** What every asynchronous method of {@link NixtlaClient} but `healthCheck`, and every method of a job, accepts. */
+export interface NixtlaCallOptions extends CallOptions {
+  /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
+  timeoutMs?: number | undefined;
+}
+
+/** The circuit breaker at one moment. It says `open` until a call asks, even past `nextAttemptTime`. */
+export interface CircuitBreakerState {
+  state: 'closed' | 'open' | 'half-open';
+  /** Failed calls since the last success. */
+  failures: number;
+  lastFailureTime?: Date;
+  /** When an open breaker lets a call through. */
+  nextAttemptTime?: Date;
+}
+
+/** What a client has used so far. */
+export interface NixtlaStats {
+  /** HTTP requests of every kind, retries included. */
+  requests: number;
+  inputTokens: number;
+  outputTokens: number;
+  finetuneTokens: number;
+  /** Calls that the local model answered. */
+  localAnswers: number;
+}
+
+type Start<T> = (timeoutMs: number | undefined, cancel: Handle<Cancel> | undefined) => Promise<T>;
+
+/** What the events of a client carry. */
+type NixtlaFacts = {
+  state: { from: CircuitState; to: CircuitState };
+  health: { healthy: boolean };
+  error: { error: unknown };
+};
+
+/**
+ * A client of Nixtla's TimeGPT: forecasts, anomalies, cross validation, fine-tuning.
+ *
+ * What passes (a lost connection, a timeout, 408, 429, 5xx) is retried, as late as the service asks; calls that
+ * still fail open a circuit breaker. Mistakes of the caller are neither retried nor counted. Points that are
+ * irregular or not finite are refused with a `TypeError` or `RangeError` that names the first of them, before
+ * anything is sent.
+ *
+ * Emits `state` when the breaker changes, `health` for each health check, `error` for each call that failed.
+ */
+export class NixtlaClient extends Emitter<NixtlaFacts> {
+  readonly #client: Handle<NativeClient>;
+
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
+  constructor(config?: NixtlaClientConfig) {
+    super('nixtla', 'client');
+    // A strong reference from the addon back to this object would keep both alive for ever.
+    const self = new WeakRef(this);
+    const { NIXTLA_API_KEY, NIXTLA_BASE_URL } = process.env;
+    this.#client = native.nixtlaCreate(config, { NIXTLA_API_KEY, NIXTLA_BASE_URL }, (change) => {
+      self.deref()?.tell('state', () => JSON.parse(change) as Record<string, unknown>);
+    });
+    if (config?.tls?.rejectUnauthorized === false) log('warn', 'nixtla.certificates-unchecked', 'nixtla', () => ({}));
+  }
+
+  /** Forecasts the next `horizon` points of each series. */
+  async forecast(request: NixtlaForecastRequest, options?: NixtlaCallOptions): Promise<NixtlaForecastResponse> {
+    return this.#ask('forecast', request, options);
+  }
+
+  /** Judges the points of each series; the service looks at the last part of it. */
+  async detectAnomalies(request: NixtlaAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse> {
+    return this.#ask('detectAnomalies', request, options);
+  }
+
+  /** Judges the last `detectionSize` points of each series by forecasts made before they were known. */
+  async onlineAnomalies(
+    request: NixtlaOnlineAnomalyRequest,
+    options?: NixtlaCallOptions,
+  ): Promise<NixtlaAnomalyResponse> {
+    return this.#ask('onlineAnomalies', request, options);
+  }
+
+  /** Forecasts the past, to compare with what happened. */
+  async crossValidate(
+    request: NixtlaCrossValidationRequest,
+    options?: NixtlaCallOptions,
+  ): Promise<NixtlaCrossValidationResponse> {
+    return this.#ask('crossValidate', request, options);
+  }
+
+  /** Makes a model that is tuned to the series. Repeated only where the service provably has not begun. */
+  async finetune(request: NixtlaFinetuneRequest, options?: NixtlaCallOptions): Promise<NixtlaFinetuneResponse> {
+    return this.#ask('finetune', request, options);
+  }
+
+  /**
+   * Hands a request over for the service to work on by itself, for what takes longer than a request may.
+   * Repeated only where the service provably has not accepted it.
+   */
+  async submit<Operation extends keyof NixtlaJobs>(
+    operation: Operation,
+    request: NixtlaJobs[Operation][0],
+    options?: NixtlaCallOptions,
+  ): Promise<NixtlaJob<NixtlaJobs[Operation][1]>> {
+    const job = await this.#call(options, (timeoutMs, cancel) =>
+      native.nixtlaSubmit(this.#client, operation, request, timeoutMs, cancel),
+    );
+    return new NixtlaJob(job);
+  }
+
+  /** The fine-tuned models of the account. */
+  async finetunedModels(options?: NixtlaCallOptions): Promise<NixtlaFinetunedModel[]> {
+    const models = await this.#call(options, (...bounds) => native.nixtlaModels(this.#client, ...bounds));
+    return JSON.parse(models) as NixtlaFinetunedModel[];
+  }
+
+  /** Deletes a fine-tuned model. Resolves with false when there is no such model. */
+  async deleteFinetunedModel(id: string, options?: NixtlaCallOptions): Promise<boolean> {
+    return this.#call(options, (...bounds) => native.nixtlaDeleteModel(this.#client, id, ...bounds));
+  }
+
+  /** Requests used and allowed per minute and month. */
+  async usage(options?: NixtlaCallOptions): Promise<NixtlaUsage> {
+    const usage = await this.#call(options, (...bounds) => native.nixtlaUsage(this.#client, ...bounds));
+    return JSON.parse(usage) as NixtlaUsage;
+  }
+
+  /** Whether the service answers within 5 s and accepts the key. Passes the breaker by; never rejects. */
+  async healthCheck(): Promise<boolean> {
+    const healthy = await native.nixtlaHealth(this.#client).catch(() => false);
+    this.tell('health', () => ({ healthy }));
+    return healthy;
+  }
+
+  /** The circuit breaker now. */
+  getCircuitBreakerState(): CircuitBreakerState {
+    const { state, failures, lastFailureTime, nextAttemptTime } = JSON.parse(
+      native.nixtlaBreaker(this.#client),
+    ) as NativeBreaker;
+    return {
+      state,
+      failures,
+      ...(lastFailureTime !== null && { lastFailureTime: new Date(lastFailureTime) }),
+      ...(nextAttemptTime !== null && { nextAttemptTime: new Date(nextAttemptTime) }),
+    };
+  }
+
+  /** Closes the circuit breaker and forgets its failures. */
+  resetCircuitBreaker(): void {
+    native.nixtlaResetBreaker(this.#client);
+  }
+
+  /** What this client has used so far. */
+  stats(): NixtlaStats {
+    return JSON.parse(native.nixtlaStats(this.#client)) as NixtlaStats;
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const shown = { circuitBreaker: this.getCircuitBreakerState(), ...this.stats() };
+    return `${this.constructor.name} ${inspect(shown, options)}`;
+  }
+
+  async #ask<T extends { modelInfo?: NixtlaModelInfo }>(
+    operation: string,
+    request: unknown,
+    options: NixtlaCallOptions | undefined,
+  ): Promise<T> {
+    const text = await this.#call(options, (timeoutMs, cancel) =>
+      native.nixtlaRun(this.#client, operation, request, timeoutMs, cancel),
+    );
+    const answer = JSON.parse(text) as T;
+    const { source, fallbackReason } = answer.modelInfo ?? {};
+    if (source === 'local') log('info', 'nixtla.local-answer', operation, () => ({ reason: fallbackReason }));
+    return answer;
+  }
+
+  async #call<T>(options: NixtlaCallOptions = {}, start: Start<T>): Promise<T> {
+    checkOptions('options', options, CALL);
+    const { timeoutMs, signal } = options;
+    try {
+      return await call((cancel) => start(timeoutMs, cancel), signal);
+    } catch (error) {
+      this.tell('error', () => ({ error }));
+      throw error;
+    }
+  }
+}
+
+/** The breaker as the addon describes it: times as numbers, absent ones as null. */
+interface NativeBreaker {
+  state: CircuitBreakerState['state'];
+  failures: number;
+  lastFailureTime: number | null;
+  nextAttemptTime: number | null;
+}
+
+const shared = singleton('nixtla', (config?: NixtlaClientConfig) => {
+  const key = config?.apiKey || process.env['NIXTLA_API_KEY'];
+  if (!key && config?.fallback === undefined) throw new Error('NIXTLA_API_KEY environment variable is required');
+  return new NixtlaClient(config);
+});
+
+/**
+ * The client of this JavaScript environment. The first call decides its configuration.
+ *
+ * @throws Error `NIXTLA_API_KEY environment variable is required` where there is neither a key nor a fallback.
+ */
+export function getNixtlaClient(config?: NixtlaClientConfig): NixtlaClient {
+  return shared.get(config);
+}
+
+/** Forgets that client. */
+export function resetNixtlaClient(): void {
+  shared.reset();
+}

@@ -1,0 +1,30 @@
+export { getNixtlaClient, NixtlaClient, resetNixtlaClient } from './client';
+export type {
+  CircuitBreakerState,
+  NixtlaCallOptions,
+  NixtlaClientConfig,
+  NixtlaPaths,
+  NixtlaStats,
+  NixtlaTls,
+} from './client';
+export { NixtlaJob } from './job';
+export type {
+  NixtlaAnomaly,
+  NixtlaAnomalyRequest,
+  NixtlaAnomalyResponse,
+  NixtlaCrossValidationRequest,
+  NixtlaCrossValidationResponse,
+  NixtlaFinetunedModel,
+  NixtlaFinetuneRequest,
+  NixtlaFinetuneResponse,
+  NixtlaForecastRequest,
+  NixtlaForecastResponse,
+  NixtlaInterval,
+  NixtlaJobs,
+  NixtlaModelInfo,
+  NixtlaOnlineAnomalyRequest,
+  NixtlaPoint,
+  NixtlaPrediction,
+  NixtlaSeriesRequest,
+  NixtlaUsage,
+} from './messages';

@@ -1,0 +1,144 @@
+import type { Deadlines, Timed } from './deadlines';
+import { isAborted, onAbort, reasonOf } from '../runtime/abort';
+import { startTimer } from '../runtime/timers';
+
+/** What a function under a policy is handed. */
+export interface Attempt {
+  /** The number of the attempt, from 1. */
+  readonly attempt: number;
+  /** Aborted when the attempt has taken too long, or the caller gave up. Pass it on to whatever you call. */
+  readonly signal: AbortSignal;
+}
+
+/** The signals that may end one call: the caller's, and that of what the call belongs to. */
+export class Abort {
+  /** Ends what the call waits for at the moment. */
+  interrupt: ((reason: unknown) => void) | undefined;
+  readonly #first: AbortSignal;
+  readonly #second: AbortSignal | undefined;
+  readonly #deafen: () => void;
+  readonly #deafenSecond: (() => void) | undefined;
+
+  constructor(first: AbortSignal, second?: AbortSignal) {
+    this.#first = first;
+    this.#second = second;
+    const ended = () => this.interrupt?.(this.reason);
+    this.#deafen = onAbort(first, ended);
+    this.#deafenSecond = second && onAbort(second, () => ended());
+  }
+
+  /** Whether one of them is aborted. */
+  get aborted(): boolean {
+    return isAborted(this.#first) || this.#second?.aborted === true;
+  }
+
+  /** The reason of the one that is. */
+  get reason(): unknown {
+    return reasonOf(this.#second?.aborted && !isAborted(this.#first) ? this.#second : this.#first);
+  }
+
+  throwIfAborted(): void {
+    if (this.aborted) throw this.reason;
+  }
+
+  /** The call is over. */
+  stop(): void {
+    this.#deafen();
+    this.#deafenSecond?.();
+  }
+}
+
+/** What an attempt fails with at its deadline. */
+export const LATE = Symbol('late');
+
+/** One attempt while it runs. It may be told of two ends (its answer comes after its deadline); the first counts. */
+export class Running implements Attempt, Timed {
+  readonly attempt: number;
+  due = 0;
+  before: Timed | undefined = undefined;
+  after: Timed | undefined = undefined;
+  #over = false;
+  #deadlines: Deadlines | undefined = undefined;
+  #failed: ((thrown: unknown) => void) | undefined = undefined;
+  #controller: AbortController | undefined = undefined;
+  /** Why it was given up, for whoever asks for the signal only afterwards. */
+  #failure: { reason: unknown } | undefined = undefined;
+
+  constructor(attempt: number) {
+    this.attempt = attempt;
+  }
+
+  /** Made only for those who ask: an `AbortController` costs more than all the rest. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#failure) this.#controller.abort(this.#failure.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Runs `work` and tells how it ends. */
+  start<T>(
+    work: (attempt: Attempt) => T | PromiseLike<T>,
+    settled: (value: T) => void,
+    failed: (thrown: unknown) => void,
+  ): void {
+    this.#failed = failed;
+    let answer: T | PromiseLike<T>;
+    try {
+      answer = work(this);
+      // Reading `then`, and calling it, runs the user's code as well.
+      if (isThenable(answer)) {
+        answer.then(settled, failed);
+        return;
+      }
+    } catch (thrown) {
+      return failed(thrown);
+    }
+    settled(answer);
+  }
+
+  /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */
+  async settle<T>(work: (attempt: Attempt) => T | PromiseLike<T>, ms: number, abort?: Abort): Promise<T> {
+    abort?.throwIfAborted();
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        if (abort) abort.interrupt = (reason) => this.#fail(reason, reason);
+        if (ms >= 0) timer = startTimer(() => this.expire(), ms);
+        this.start(work, resolve, reject);
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** From now on it is late after the time of `deadlines`. */
+  endBy(deadlines: Deadlines): void {
+    if (this.#over) return;
+    this.#deadlines = deadlines;
+    deadlines.add(this);
+  }
+
+  /** Takes note of its end; false when it had ended before. */
+  end(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#deadlines?.remove(this);
+    return true;
+  }
+
+  expire(): void {
+    this.#fail(LATE, new DOMException('The attempt has taken too long', 'TimeoutError'));
+  }
+
+  #fail(thrown: unknown, reason: unknown): void {
+    this.#failure = { reason };
+    this.#failed?.(thrown);
+    this.#controller?.abort(reason);
+  }
+}
+
+function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
+  return typeof (answer as PromiseLike<T> | null | undefined)?.then === 'function';
+}

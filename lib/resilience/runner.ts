@@ -1,0 +1,309 @@
+import { Deadlines } from './deadlines';
+import { dress, MoorlineError, RetryError } from '../runtime/error';
+import { invalidType } from '../runtime/argument-error';
+import type { Told } from './clock';
+import { matches, type ErrorMatcher } from '../runtime/error-matcher';
+import { native, type Handle } from '../runtime/native';
+import { isError, readable } from '../runtime/error-message';
+import { Abort, LATE, Running, type Attempt } from './attempt';
+import { onRejection } from '../runtime/rejection';
+import { startTimer } from '../runtime/timers';
+import type { Policy as NativePolicy } from '../../dist/native';
+
+/** A function under a policy. */
+export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
+
+/** What a policy asks of JavaScript: which errors count, and who is told. */
+export interface GuardRules {
+  excludedExceptions?: readonly ErrorMatcher[] | undefined;
+  failureWeight?: ((error: unknown) => number) | undefined;
+  retryableExceptions?: readonly ErrorMatcher[] | undefined;
+  onRetry?: (facts: { attempt: number; delayMs: number; error: unknown }) => void;
+  onTimeout?: (facts: { attempt: number; afterMs: number }) => void;
+  /** An attempt keeps to its time by itself, and knows better what it was doing when that was over. */
+  keepsTime?: boolean;
+  /** What users call the time limit of an attempt, where that is not a policy's own option. */
+  timeLimit?: string;
+  /** Nobody waits for these calls: their pauses do not keep the process alive. */
+  background?: boolean;
+  /** Tells the addon the time, where it does not look at its own clock. */
+  time?: Told | undefined;
+  /** Gives the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
+  until?: () => AbortSignal;
+}
+
+/** Why a call may not go yet, or not at all. */
+type Step = { refused: string } | { id: number; waitMs: number } | { id: number; queueMs: number | null };
+
+/**
+ * The loop around a function: asks the addon before each attempt, reports after it, and sleeps in between for as
+ * long as it is told. It computes no delay and counts nothing, and values never leave JavaScript.
+ */
+export class Guard {
+  readonly #policy: Handle<NativePolicy>;
+  readonly #rules: GuardRules;
+  readonly #time: Told | undefined;
+  /** How long a first attempt may take that had not to wait. */
+  readonly #attemptMs: number;
+  readonly #deadlines: Deadlines | undefined;
+  /** Calls in the bulkhead's queue, by number. */
+  readonly #queued = new Map<number, () => void>();
+  /** Calls that wait for the rate limit, by number. */
+  readonly #limited = new Map<number, () => void>();
+  #asks = false;
+
+  constructor(policy: Handle<NativePolicy>, attemptMs: number | null, rules: GuardRules) {
+    this.#policy = policy;
+    this.#rules = rules;
+    this.#attemptMs = attemptMs ?? Infinity;
+    const { time } = rules;
+    this.#time = time;
+    this.#deadlines = attemptMs === null ? undefined : new Deadlines(attemptMs, time && (() => time.now()));
+  }
+
+  /**
+   * Runs `work` until it succeeds, cannot be repeated or is refused; rejects with the last error. No attempt begins after
+   * `timeoutMs`, and nothing is waited for until then.
+   */
+  run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
+    if (typeof work !== 'function') throw invalidType('fn', 'a function', work);
+    const until = this.#rules.until?.();
+    if (signal) return this.#abortable(signal, until, (abort) => this.#begin(work, abort, timeoutMs));
+    const id = this.#admit(undefined, timeoutMs);
+    if (id < 0) return this.#abortable(until, undefined, (abort) => this.#attempts(work, id, 1, undefined, abort));
+    // The usual case, a first attempt that may go and succeeds, makes nothing that it does not need.
+    return new Promise((resolve, reject) => {
+      const first = new Running(1);
+      const settled = (value: T) => {
+        if (!first.end()) return;
+        this.#succeed(id);
+        resolve(value);
+      };
+      const failed = (thrown: unknown) => {
+        if (!first.end()) return;
+        this.#abortable(until, undefined, (abort) => this.#recover(work, id, thrown, abort)).then(resolve, reject);
+      };
+      first.start(work, settled, failed);
+      if (this.#deadlines) first.endBy(this.#deadlines);
+    });
+  }
+
+  /** Runs `call` with an ear for the signals, if there are any. */
+  async #abortable<T>(
+    signal: AbortSignal | undefined,
+    until: AbortSignal | undefined,
+    call: (abort: Abort | undefined) => Promise<T>,
+  ): Promise<T> {
+    // Awaited, or the caller would not be on the stack of errors.
+    if (!signal) return await call(undefined);
+    const abort = new Abort(signal, until);
+    try {
+      return await call(abort);
+    } finally {
+      abort.stop();
+    }
+  }
+
+  async #begin<T>(work: Guarded<T>, abort: Abort | undefined, timeoutMs: number | undefined): Promise<T> {
+    abort?.throwIfAborted();
+    return await this.#attempts(work, this.#admit(undefined, timeoutMs), 1, undefined, abort);
+  }
+
+  /** Goes on after a first attempt that failed. */
+  async #recover<T>(work: Guarded<T>, id: number, thrown: unknown, abort: Abort | undefined): Promise<T> {
+    // From here on the caller is on the stack of errors, which it is not in a timer.
+    await undefined;
+    const error = this.#dress(thrown, 1, this.#attemptMs);
+    return this.#attempts(work, await this.#again(id, 1, error, abort), 2, error, abort);
+  }
+
+  /** All attempts from the given one on; `last` is what the one before failed with. */
+  async #attempts<T>(work: Guarded<T>, id: number, number: number, last?: unknown, abort?: Abort): Promise<T> {
+    for (; ; number++) {
+      if (id < 0) id = await this.#wait(abort, last);
+      this.#time?.tell();
+      const ms = this.#rules.keepsTime ? -1 : native.policyAttemptMs(this.#policy, id);
+      try {
+        const value = await new Running(number).settle(work, ms, abort);
+        this.#succeed(id);
+        return value;
+      } catch (thrown) {
+        if (abort?.aborted) {
+          this.#cancel(id);
+          throw abort.reason;
+        }
+        last = this.#dress(thrown, number, ms);
+      }
+      id = await this.#again(id, number, last, abort);
+    }
+  }
+
+  /** After a failed attempt: sleeps until the next, and gives the call's number. */
+  async #again(id: number, attempt: number, error: unknown, abort?: Abort): Promise<number> {
+    const delayMs = this.#fail(id, error);
+    if (delayMs < 0) throw error;
+    this.#rules.onRetry?.({ attempt, delayMs, error });
+    try {
+      await pause(delayMs, abort, this.#rules.background);
+    } catch (reason) {
+      this.#cancel(id);
+      throw reason;
+    }
+    const admitted = this.#admit(id);
+    // The step is read in the same breath: another call may be told one in the next.
+    return admitted < 0 ? this.#wait(abort, error) : admitted;
+  }
+
+  /** Waits until a call that was told to wait may go; throws when it is refused: `last`, if there was an attempt. */
+  async #wait(abort: Abort | undefined, last: unknown): Promise<number> {
+    for (;;) {
+      const step = JSON.parse(native.policyStep(this.#policy)) as Step;
+      if ('refused' in step) {
+        // It may have held a place in the bulkhead when it was.
+        this.#wake();
+        throw last ?? dress(step.refused);
+      }
+      try {
+        if ('waitMs' in step) await this.#turn(this.#limited, step.id, step.waitMs, abort);
+        else await this.#turn(this.#queued, step.id, step.queueMs, abort);
+      } catch (reason) {
+        this.#cancel(step.id);
+        if ('waitMs' in step) this.#askAgain();
+        throw reason;
+      }
+      const id = this.#admit(step.id);
+      if (id >= 0) return id;
+    }
+  }
+
+  /** Waits for the bulkhead or for the rate limit, at most as long as told. */
+  async #turn(
+    waiting: Map<number, () => void>,
+    id: number,
+    atMostMs: number | null,
+    abort: Abort | undefined,
+  ): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        abort?.throwIfAborted();
+        waiting.set(id, resolve);
+        if (atMostMs !== null) timer = startTimer(resolve, atMostMs);
+        if (abort) abort.interrupt = reject;
+      });
+    } finally {
+      clearTimeout(timer);
+      waiting.delete(id);
+    }
+  }
+
+  /** Wakes the queued calls whose turn has come. */
+  #wake(): void {
+    for (let id = native.policyTurn(this.#policy); id >= 0; id = native.policyTurn(this.#policy)) {
+      this.#queued.get(id)?.();
+    }
+  }
+
+  /** Lets those who wait for the rate limit ask anew: a turn before theirs may be free. Once for all that end at a moment. */
+  #askAgain(): void {
+    if (this.#limited.size === 0 || this.#asks) return;
+    this.#asks = true;
+    queueMicrotask(() => {
+      this.#asks = false;
+      for (const ask of this.#limited.values()) ask();
+    });
+  }
+
+  /** The number of a call that may go, or -1. Without `id` a call begins, which is over after `timeoutMs`. */
+  #admit(id?: number, timeoutMs?: number): number {
+    this.#time?.tell();
+    if (timeoutMs !== undefined) return native.policyAdmit(this.#policy, id, timeoutMs);
+    return id === undefined ? native.policyAdmit(this.#policy) : native.policyAdmit(this.#policy, id);
+  }
+
+  #succeed(id: number): void {
+    this.#time?.tell();
+    native.policySucceed(this.#policy, id);
+    if (this.#queued.size > 0) this.#wake();
+  }
+
+  #cancel(id: number): void {
+    this.#time?.tell();
+    native.policyCancel(this.#policy, id);
+    this.#wake();
+  }
+
+  /** Reports a failed attempt; gives the delay before the next, or -1. */
+  #fail(id: number, error: unknown): number {
+    let waitMs = -1;
+    let delayMs: number;
+    try {
+      const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
+      if (typeof retryAfterMs === 'number') waitMs = retryAfterMs;
+      this.#time?.tell();
+      const [weight, retryable] = [this.#weightOf(error), this.#isRetryable(error)];
+      delayMs = native.policyFail(this.#policy, id, weight, retryable, waitMs);
+    } catch (thrown) {
+      // The user's own rule, or error, failed: the call is over, and gives back what it holds.
+      this.#cancel(id);
+      throw thrown;
+    }
+    this.#wake();
+    return delayMs;
+  }
+
+  #weightOf(error: unknown): number {
+    const { excludedExceptions, failureWeight } = this.#rules;
+    if (excludedExceptions && matches(excludedExceptions, error)) return 0;
+    if (failureWeight) return weightIn(failureWeight(error));
+    if (error instanceof RetryError) return error.attempts;
+    if (!(error instanceof MoorlineError)) return isAbort(error) ? 0 : 1;
+    const status = error.detail?.['status'];
+    return native.policyWeight(error.kind, error.delivery, typeof status === 'number' ? status : undefined);
+  }
+
+  #isRetryable(error: unknown): boolean {
+    const { retryableExceptions } = this.#rules;
+    if (retryableExceptions) return matches(retryableExceptions, error);
+    return error instanceof MoorlineError ? error.retryable : !isAbort(error);
+  }
+
+  /** The error of an attempt, made here, where the caller's stack is. */
+  #dress(thrown: unknown, attempt: number, afterMs: number): unknown {
+    let error = thrown;
+    if (thrown === LATE) {
+      error = dress(native.policyTimedOut(this.#policy, afterMs, this.#rules.timeLimit));
+      this.#rules.onTimeout?.({ attempt, afterMs });
+    }
+    // One that its maker has frozen stays as it is, as does one that cannot be read.
+    const read = readable(error);
+    if (read instanceof MoorlineError && read.attempts < attempt) Reflect.set(read, 'attempts', attempt);
+    return error;
+  }
+}
+
+/** What a user's function said that an error weighs. */
+function weightIn(given: unknown): number {
+  if (typeof given === 'number') return given;
+  onRejection(given, () => undefined);
+  throw invalidType('what failureWeight gives', 'a number', given);
+}
+
+/** Somebody decided to stop: that says nothing about the service, and a repeat is not wanted. */
+function isAbort(error: unknown): boolean {
+  return isError(error) && error.name === 'AbortError';
+}
+
+/** Sleeps; an abort ends it at once and stops the timer. */
+function pause(ms: number, abort: Abort | undefined, background = false): Promise<void> {
+  return new Promise((resolve, reject) => {
+    abort?.throwIfAborted();
+    const timer = startTimer(resolve, ms);
+    if (background) timer.unref();
+    if (!abort) return;
+    abort.interrupt = (reason) => {
+      clearTimeout(timer);
+      reject(reason);
+    };
+  });
+}

@@ -1,0 +1,70 @@
+import { log } from './logger';
+import { invalidType } from './argument-error';
+import { messageOf, stackOf } from './error-message';
+
+/** Functions that hear something. What one of them throws, or rejects with, disturbs nobody: it is logged. */
+export class Handlers<Heard extends unknown[]> {
+  readonly #handlers = new Map<symbol, (...heard: Heard) => unknown>();
+  readonly #owner: string;
+
+  constructor(owner: string) {
+    this.#owner = owner;
+  }
+
+  get size(): number {
+    return this.#handlers.size;
+  }
+
+  /** Adds one, and gives the function that takes it off again. The same function may be added twice. */
+  add(handler: (...heard: Heard) => unknown): () => void {
+    checkHandler(handler);
+    const key = Symbol('handler');
+    this.#handlers.set(key, handler);
+    return () => {
+      this.#handlers.delete(key);
+    };
+  }
+
+  /** Tells all of them. */
+  tell(...heard: Heard): void {
+    for (const handler of this.#handlers.values()) call(this.#owner, () => handler(...heard));
+  }
+}
+
+/** Refuses what cannot be called. */
+export function checkHandler(handler: unknown): void {
+  if (typeof handler !== 'function') throw invalidType('handler', 'a function', handler);
+}
+
+/**
+ * Calls a handler of `owner`; whether it ended without an error, which its promise says later. The error is logged: a
+ * rejection that nobody looks after could end the process.
+ */
+export function call(owner: string, handler: () => unknown): boolean | Promise<boolean> {
+  try {
+    const answer = handler();
+    // Of any realm and any library.
+    return isThenable(answer) ? settled(owner, answer) : true;
+  } catch (error) {
+    complain(owner, error);
+    return false;
+  }
+}
+
+async function settled(owner: string, answer: PromiseLike<unknown>): Promise<boolean> {
+  try {
+    await answer;
+    return true;
+  } catch (error) {
+    complain(owner, error);
+    return false;
+  }
+}
+
+function complain(owner: string, error: unknown): void {
+  log('warn', 'connection.handler-failed', owner, () => ({ error: messageOf(error), stack: stackOf(error) }));
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
+}

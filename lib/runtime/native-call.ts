@@ -1,0 +1,63 @@
+import { dress } from './error';
+import type { KnownOptions } from './known-options';
+import { native, type Cancel, type Handle } from './native';
+import { isReasonOf, onAbort, reasonOf } from './abort';
+
+/**
+ * What `run` of {@link Policy} and {@link CircuitBreaker} and the borrowing methods of {@link TursoPool} accept, and,
+ * with a time limit, everything that takes `QueryOptions` or `NixtlaCallOptions`.
+ */
+export interface CallOptions {
+  /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
+  signal?: AbortSignal | undefined;
+}
+
+/** @internal */
+export const CALL: KnownOptions<CallOptions> = { signal: true };
+
+/**
+ * Makes one native call: a failure becomes an error with the caller's stack, and an aborted signal rejects
+ * at once with its reason while the native side is told to stop. When the native side had already succeeded,
+ * `undo` gets what nobody will see any more.
+ */
+export async function call<T>(
+  start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
+  signal?: AbortSignal,
+  toError: (rejection: unknown) => unknown = dress,
+  undo?: (late: T) => void,
+): Promise<T> {
+  try {
+    if (!signal) return await start(undefined);
+    return await abortable(start, signal, undo);
+  } catch (error) {
+    // A reason is the caller's own, whatever it looks like.
+    throw isReasonOf(error, signal) ? error : toError(error);
+  }
+}
+
+async function abortable<T>(
+  start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
+  signal: AbortSignal,
+  undo?: (late: T) => void,
+): Promise<T> {
+  signal.throwIfAborted();
+  const cancel = native.cancelCreate();
+  let deafen!: () => void;
+  const aborted = new Promise<never>((_, reject) => {
+    deafen = onAbort(signal, () => {
+      native.cancelFire(cancel);
+      reject(reasonOf(signal));
+    });
+  });
+  let work: Promise<T> | undefined;
+  try {
+    work = start(cancel);
+    return await Promise.race([work, aborted]);
+  } catch (error) {
+    // Success that comes too late is undone; failure that comes too late has nobody left to hear it.
+    work?.then(undo).catch(() => undefined);
+    throw error;
+  } finally {
+    deafen();
+  }
+}

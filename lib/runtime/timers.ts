@@ -1,0 +1,93 @@
+import { isAborted, onAbort, reasonOf } from './abort';
+
+/** The longest that a timer of Node's can wait; it takes anything longer as a millisecond. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Calls `ring` after `ms`, however long that is; never after `Infinity`. */
+export function startTimer(ring: () => void, ms: number): NodeJS.Timeout {
+  if (!(ms > LONGEST_TIMER_MS)) return setTimeout(ring, ms);
+  // In turns of one length, so that it stays one timer, which can be stopped and let go.
+  let turns = Math.ceil(ms / LONGEST_TIMER_MS);
+  const turn = () => {
+    turns -= 1;
+    if (turns > 0) timer.refresh();
+    else ring();
+  };
+  const timer = setTimeout(turn, turns === Infinity ? LONGEST_TIMER_MS : ms / turns);
+  return timer;
+}
+
+/** Calls `ring` after a time; `Infinity` is never. Gives the function that prevents it. */
+export function after(ms: number, ring: () => void, { keepsAlive = true } = {}): () => void {
+  if (ms === Infinity) return () => undefined;
+  const timer = startTimer(ring, ms);
+  if (!keepsAlive) timer.unref();
+  return () => clearTimeout(timer);
+}
+
+/**
+ * Does `round` after `ms`, again and again, whatever became of the one before, without keeping the process alive. Gives
+ * the function that ends it. `failed` must not throw.
+ */
+export function repeat(ms: number, round: () => Promise<void>, failed: (error: unknown) => void): () => void {
+  let ended = false;
+  let stop = () => {};
+  const begin = () => {
+    round()
+      .catch(failed)
+      .finally(() => !ended && next());
+  };
+  const next = () => {
+    stop = after(ms, begin, { keepsAlive: false });
+  };
+  next();
+  return () => {
+    ended = true;
+    stop();
+  };
+}
+
+/** Sleeps; an abort wakes it. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      stop();
+      deafen();
+      resolve();
+    };
+    const stop = after(ms, end);
+    const deafen = onAbort(signal, end);
+  });
+}
+
+/**
+ * What `ask` gives within `ms`, else the error of `late`, unless one of `lives` ends first: then its reason. All of them
+ * abort the signal of `ask`.
+ */
+export async function within<T>(
+  ms: number,
+  lives: readonly AbortSignal[],
+  ask: (signal: AbortSignal) => T | PromiseLike<T>,
+  late?: () => Error,
+): Promise<T> {
+  for (const life of lives) if (isAborted(life)) throw reasonOf(life);
+  const controller = new AbortController();
+  let settle = () => {};
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      const end = (reason: unknown) => {
+        reject(reason);
+        controller.abort(reason);
+      };
+      const stop = late ? after(ms, () => end(late())) : () => undefined;
+      const deafen = lives.map((life) => onAbort(life, () => end(reasonOf(life))));
+      settle = () => {
+        stop();
+        for (const stopHearing of deafen) stopHearing();
+      };
+      Promise.resolve(ask(controller.signal)).then(resolve, reject);
+    });
+  } finally {
+    settle();
+  }
+}

@@ -1,0 +1,86 @@
+import { call } from '../runtime/native-call';
+import { dress, type MoorlineError } from '../runtime/error';
+import { invalidValue, wrongType } from '../runtime/argument-error';
+import { isPlainObject } from '../runtime/known-options';
+import { native } from '../runtime/native';
+import { startTimer } from '../runtime/timers';
+
+/** What an {@link EventStreamCursor} is made from. */
+export interface EventStreamCursorOptions {
+  /** The database the id is kept in: `file:path`, or a libSQL server. */
+  url: string;
+  /** The token of a remote database. */
+  authToken?: string | undefined;
+  /** Whose place it is: one name for each reader of each stream. */
+  name: string;
+}
+
+/** Those with an id that may not be written yet. */
+const unwritten = new Set<EventStreamCursor>();
+let watchesExit = false;
+
+/** A process that has nothing more to do writes what is left, once: a stream that goes on does not hold it up. */
+function watchExit(): void {
+  if (watchesExit) return;
+  watchesExit = true;
+  process.once('beforeExit', () => {
+    for (const cursor of unwritten) cursor.flush().catch(() => undefined);
+  });
+}
+
+/**
+ * The id of an event in a database, so that a new process goes on where the old one stopped. Ids are written at once, then
+ * five times a second at most; what a crash cuts off comes again.
+ */
+export class EventStreamCursor {
+  readonly #cursor;
+  /** Kept, and not told to the native side yet: what is kept in one turn of the event loop is told once. */
+  #id: string | undefined;
+
+  /**
+   * `onLost` hears of a write that failed while nobody waited for it, and of a stored id that no request can carry.
+   * Nothing is opened yet.
+   */
+  constructor(options: EventStreamCursorOptions, onLost: (error: MoorlineError) => void) {
+    if (!isPlainObject(options)) throw wrongType('options.customOptions.cursor', 'an object', options);
+    const { name, ...database } = options;
+    if (name === '') throw invalidValue('options.customOptions.cursor.name must not be empty');
+    this.#cursor = native.sseCursorOpen(database, name, (failure) => onLost(dress(failure) as MoorlineError));
+  }
+
+  /** The id that was kept last, by this process or another; empty when there is none that a request can carry. */
+  load(): Promise<string> {
+    return call(() => native.sseCursorLoad(this.#cursor));
+  }
+
+  /** Keeps an id, soon. */
+  keep(id: string): void {
+    if (this.#id === undefined) {
+      unwritten.add(this);
+      watchExit();
+      // Not an immediate: it would keep a process alive on a stream that never pauses, and unreferenced wait for other events.
+      startTimer(() => this.#tell(), 0).unref();
+    }
+    this.#id = id;
+  }
+
+  /** Resolves when what was kept is written. */
+  flush(): Promise<void> {
+    this.#tell();
+    unwritten.delete(this);
+    return call(() => native.sseCursorFlush(this.#cursor));
+  }
+
+  /** Writes what is not written yet, and closes the database. */
+  close(): Promise<void> {
+    this.#tell();
+    unwritten.delete(this);
+    return call(() => native.sseCursorClose(this.#cursor));
+  }
+
+  #tell(): void {
+    if (this.#id === undefined) return;
+    native.sseCursorKeep(this.#cursor, this.#id);
+    this.#id = undefined;
+  }
+}

@@ -1,0 +1,97 @@
+import { MoorlineError } from '../runtime/error';
+import type { Delivery } from './deliveries';
+import { LONGEST_TIMER_MS } from '../runtime/timers';
+
+/** A server-sent event. */
+export class SSEEvent {
+  /** Its type: `message` where the server names none. */
+  readonly type: string;
+  /** Its data; several lines are joined with `\n`. */
+  readonly data: string;
+  /** The id of this event, or of the last one that had an id; empty when none had. */
+  readonly lastEventId: string;
+  /** How long the server wants us to wait before a reconnect, in milliseconds, where it says so with this event. */
+  readonly retry?: number;
+  #delivery: Delivery | undefined;
+
+  /** @internal */
+  constructor(type: string, data: string, lastEventId: string, retry: number | undefined) {
+    this.type = type;
+    this.data = data;
+    this.lastEventId = lastEventId;
+    if (retry !== undefined) this.retry = retry;
+  }
+
+  /**
+   * Says that the event was handled, so that a durable cursor may move past it. Without it `receive` says so when it is
+   * called again, `for await` when it asks for the next event, and `onMessage` when its handlers are done.
+   */
+  ack(): void {
+    this.#delivery?.ack();
+  }
+
+  /** @internal The event is one of those whose handling is followed. */
+  static follow(event: SSEEvent, delivery: Delivery): void {
+    event.#delivery = delivery;
+  }
+
+  /** @internal The event was not handled. */
+  static fail(event: SSEEvent): void {
+    event.#delivery?.fail();
+  }
+
+  /** The data parsed as JSON. Throws when it is none. Nobody checks that it is a `T`. */
+  json<T = any>(): T {
+    try {
+      return JSON.parse(this.data) as T;
+    } catch (cause) {
+      throw new MoorlineError(
+        `the data of a server-sent event of type ${this.type} is not JSON`,
+        {
+          kind: 'protocol',
+          code: 'ERR_MOORLINE_PROTOCOL',
+          service: 'sse',
+          operation: 'json',
+          delivery: 'answered',
+          retryable: false,
+          attempts: 1,
+        },
+        { cause },
+      );
+    }
+  }
+}
+
+/** @internal What a stream has said about itself so far. */
+export interface StreamNews {
+  lastEventId: string;
+  retryMs: number | undefined;
+}
+
+const NUL = '\0';
+
+/** @internal Reads a text as crates/services/src/sse/batch.rs writes it; what it says about the stream goes to `news`. */
+export function readEvents(text: string, news: StreamNews, events: SSEEvent[]): void {
+  for (let start = 0; start < text.length;) {
+    const middle = text.indexOf('\r', start);
+    const end = text.indexOf('\r', middle + 1);
+    const data = text.slice(middle + 1, end);
+    if (middle === start) events.push(new SSEEvent('message', data, news.lastEventId, undefined));
+    else readMarked(text.slice(start, middle), data, news, events);
+    start = end + 1;
+  }
+}
+
+function readMarked(meta: string, data: string, news: StreamNews, events: SSEEvent[]): void {
+  const line = meta.indexOf('\n');
+  const id = line === -1 ? meta : meta.slice(0, line);
+  if (id !== '') news.lastEventId = id === NUL ? '' : id;
+  if (line === -1) {
+    events.push(new SSEEvent('message', data, news.lastEventId, undefined));
+    return;
+  }
+  const [type = '', said = ''] = meta.slice(line + 1).split('\n');
+  const retry = /\d/.test(said) ? Math.min(Number.parseInt(said, 10), LONGEST_TIMER_MS) : undefined;
+  if (retry !== undefined) news.retryMs = retry;
+  if (!said.endsWith('!')) events.push(new SSEEvent(type || 'message', data, news.lastEventId, retry));
+}

@@ -1,0 +1,241 @@
+import { call } from '../runtime/native-call';
+import { dress, type MoorlineError } from '../runtime/error';
+import { bodyOf } from '../http/body';
+import { headerLines, type HeadersInit } from '../http/headers';
+import { invalidType, invalidValue, wrongType } from '../runtime/argument-error';
+import { type EventStream, type Handle, native } from '../runtime/native';
+import { readEvents, SSEEvent, type StreamNews } from './event';
+
+export { EventStreamCursor, type EventStreamCursorOptions } from './cursor';
+export { Deliveries } from './deliveries';
+export { SSEEvent } from './event';
+
+/** @internal How a stream ended. */
+export interface EventStreamClosed {
+  /** Connecting again would not help: it was closed here, or what came cannot be read. */
+  stopped: boolean;
+  /** Why it ended, when neither the server ended it nor `close()`. */
+  error?: MoorlineError;
+}
+
+/** @internal What hears an {@link EventStreamTransport}. */
+export interface EventStreamListener {
+  /** Events, in the order in which they came. */
+  onEvents(events: SSEEvent[]): void;
+  /** It was open and is so no longer. Once for each connection, after its last event. */
+  onClose(closed: EventStreamClosed): void;
+}
+
+/** @internal What an {@link EventStreamTransport} is made from. */
+export interface EventStreamOptions {
+  url: string | URL;
+  /** Default `GET`, or `POST` with a body. */
+  method?: string | undefined;
+  /** Theirs win over `accept`, `cache-control` and `accept-encoding`, which are ours. */
+  headers?: HeadersInit | undefined;
+  /** A string or bytes as they are, anything else as JSON. */
+  body?: unknown;
+  /** The event after which the first connection goes on. Default: from wherever the server begins. */
+  lastEventId?: string | undefined;
+  /** How long making a connection may take: name, TCP, proxy and TLS. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** How long `connect` may take, redirects and the head of the answer included. Default 30 000; `Infinity` for ever. */
+  timeoutMs?: number | undefined;
+  /** How long nothing at all may come, comments included. Default 60 000; `Infinity` for ever. */
+  idleTimeoutMs?: number | undefined;
+  /** Redirects followed at most. Default 5. */
+  maxRedirects?: number | undefined;
+  /** The longest event that is taken; a longer one ends the stream. Default 1 MiB. */
+  maxEventBytes?: number | undefined;
+  /** So many bytes of events may wait for JavaScript; then the server is made to wait. Default 1 MiB. */
+  receiveQueueBytes?: number | undefined;
+  /** Offer HTTP/2 to servers. Default true. */
+  http2?: boolean | undefined;
+  /** Refuse redirects from https to http. Default false. */
+  httpsOnlyRedirects?: boolean | undefined;
+  /** Refuse addresses that are not on the public internet, after resolution. Default false. */
+  publicAddressesOnly?: boolean | undefined;
+  /** Names, addresses and networks that are reached nevertheless. */
+  allowedHosts?: string[] | undefined;
+  /** `'environment'`, or the URL of an HTTP or SOCKS5 proxy. Default: none. */
+  proxy?: string | undefined;
+  /** `{ ca, cert, key, serverName, minVersion, rejectUnauthorized }`; files are read again when they change. */
+  tls?: Record<string, unknown> | undefined;
+}
+
+/** One connection, from its connect to its end. */
+interface Connection {
+  stream?: Handle<EventStream> | undefined;
+  over?: boolean;
+}
+
+/**
+ * One stream of server-sent events, which can be connected again after it has ended, and then goes on after the last
+ * event that was handed out. It retries nothing: that is the business of what uses it, by `retryMs` and the errors.
+ *
+ * An open one does not keep the process alive; a pending `connect` does, and `ref()`.
+ *
+ * @internal
+ */
+export class EventStreamTransport {
+  readonly #client;
+  readonly #listener: EventStreamListener;
+  readonly #news: StreamNews;
+  #url: string;
+  #connection: Connection | undefined;
+  #connecting: { done: Promise<void>; abort: AbortController } | undefined;
+  #paused = false;
+  #kept = false;
+
+  /** Options that cannot be are refused at once. Nothing is reached before `connect`. */
+  constructor(options: EventStreamOptions, listener: EventStreamListener) {
+    const { url, method, headers, body, lastEventId = '', ...rest } = options;
+    const sent = bodyOf(body, 'options.body');
+    // It is sent again with each connection.
+    if (sent.source) throw wrongType('options.body', 'text, bytes or a JSON value', body);
+    this.#url = typeof url === 'object' ? String(url) : url;
+    this.#client = native.sseClient({
+      ...rest,
+      url: this.#url,
+      method: method ?? (body === undefined || body === null ? 'GET' : 'POST'),
+      headers: headerLines(headers, sent.type).slice(1),
+      body: sent.body,
+    });
+    this.#listener = listener;
+    this.#news = { lastEventId: checkedId(lastEventId, 'options.lastEventId'), retryMs: undefined };
+  }
+
+  get isOpen(): boolean {
+    return this.#connection?.stream !== undefined;
+  }
+
+  /** Where the stream that was opened last comes from, after redirects; before the first what it was made from. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** The id after which the next connection goes on; empty when there was none. */
+  get lastEventId(): string {
+    return this.#news.lastEventId;
+  }
+
+  /** How long the server wants us to wait before a reconnect, if it has ever said so. */
+  get retryMs(): number | undefined {
+    return this.#news.retryMs;
+  }
+
+  /**
+   * Resolves when the server has promised a stream: status 200 and its type. Rejects with what the server says instead
+   * (`detail.status`, `retryAfterMs`); `retryable` tells whether to come again. Whoever calls during a connect waits for
+   * the same one.
+   */
+  connect(signal?: AbortSignal): Promise<void> {
+    if (this.isOpen) return Promise.resolve();
+    if (this.#connecting) return this.#connecting.done;
+    const abort = new AbortController();
+    const done = this.#connect(abort, signal).finally(() => (this.#connecting = undefined));
+    this.#connecting = { done, abort };
+    return done;
+  }
+
+  /** From now on no event is given out, and when `receiveQueueBytes` are full the server has to wait. */
+  pause(): void {
+    this.#paused = true;
+    if (this.#connection?.stream) native.ssePause(this.#connection.stream);
+  }
+
+  /** Gives out events again. */
+  resume(): void {
+    this.#paused = false;
+    if (this.#connection?.stream) native.sseResume(this.#connection.stream);
+  }
+
+  /** Keeps the process alive while it is open, for whoever waits for an event. */
+  ref(): void {
+    if (!this.#kept && this.isOpen) native.sseKeep((this.#kept = true));
+  }
+
+  /** Undoes `ref`. */
+  unref(): void {
+    if (this.#kept) native.sseKeep((this.#kept = false));
+  }
+
+  /**
+   * Ends the connection at once, with `onClose`; gives up a connect. Events that were not handed out are dropped, and a
+   * new connection asks for them again.
+   */
+  close(): void {
+    this.#connecting?.abort.abort(new DOMException('The event stream was closed', 'AbortError'));
+    const connection = this.#connection;
+    if (!connection?.stream) return;
+    native.sseClose(connection.stream);
+    this.#ended(connection, { stopped: true });
+  }
+
+  async #connect(abort: AbortController, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const onAbort = () => abort.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const connection: Connection = {};
+    try {
+      const stream = await call(
+        (cancel) => {
+          const hear = (told: Told) => this.#hear(connection, told);
+          return native.sseConnect(this.#client, this.#news.lastEventId, hear, cancel);
+        },
+        abort.signal,
+        dress,
+        (late) => native.sseClose(late),
+      );
+      if (abort.signal.aborted) {
+        // It was closed after the stream had been promised, and before that was known here.
+        native.sseClose(stream);
+        throw abort.signal.reason;
+      }
+      connection.stream = stream;
+      this.#url = native.sseUrl(stream) ?? this.#url;
+      this.#connection = connection;
+      // Until now it was paused, so that nothing could come before it was known to be open.
+      if (!this.#paused) native.sseResume(stream);
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #hear(connection: Connection, told: Told): void {
+    // A bell that was rung before the end.
+    if (told === undefined || connection.over) return;
+    const [text, closed] = told;
+    const events: SSEEvent[] = [];
+    readEvents(text, this.#news, events);
+    try {
+      if (events.length > 0) this.#listener.onEvents(events);
+    } finally {
+      // The listener may have closed it.
+      if (closed && !connection.over) {
+        const [stopped, failure] = closed;
+        const error = failure === undefined ? undefined : (dress(failure) as MoorlineError);
+        this.#ended(connection, { stopped, ...(error && { error }) });
+      }
+    }
+  }
+
+  #ended(connection: Connection, closed: EventStreamClosed): void {
+    connection.over = true;
+    // The stream holds what it tells, and that holds the connection.
+    connection.stream = undefined;
+    this.#connection = undefined;
+    this.unref();
+    this.#listener.onClose(closed);
+  }
+}
+
+/** What crosses at a wake-up. */
+type Told = [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined;
+
+/** @internal An id of the caller's, which must be one that a request can carry. */
+export function checkedId(id: unknown, path: string): string {
+  if (typeof id !== 'string') throw invalidType(path, 'a string', id);
+  if (native.sseIdSendable(id)) return id;
+  throw invalidValue(`${path} must have no control characters and at most 4096 bytes`);
+}

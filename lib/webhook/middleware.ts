@@ -1,0 +1,143 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { types } from 'node:util';
+
+import { log } from '../runtime/logger';
+import { messageOf } from '../runtime/error-message';
+import { onRejection } from '../runtime/rejection';
+import type { WebhookVerifier } from './verifier';
+import type { Claim } from './claim';
+import { checkVerifier, receive, type ReceivedWebhook, type ReceiveOptions, receivingOf } from './receive';
+
+/** A request that passed {@link webhookMiddleware}. */
+export interface VerifiedRequest extends IncomingMessage {
+  /** The result, with the raw body. */
+  webhook?: ReceivedWebhook;
+  /** The raw body. */
+  rawBody?: Buffer;
+}
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** The result of moorline's `webhookMiddleware`, with the raw body. */
+      webhook?: ReceivedWebhook;
+    }
+  }
+}
+
+/** What the middleware answers: what is wrong with the server is for its log, not for the sender. */
+const ERRORS: Record<number, string> = {
+  401: 'Invalid signature',
+  413: 'Body too large',
+  500: 'The webhook could not be read',
+  503: 'Try again later',
+};
+
+/**
+ * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
+ * `rawBody` and the result as `webhook`; answers challenges and duplicates by itself, and to all others 413 (too large), 500
+ * (a body parser came first), 503 (the replay store failed) or 401. Mount it before any body parser.
+ *
+ * With a `replayStore` a webhook is remembered when it was answered with a status from 200 to 299. One that was answered
+ * otherwise, or whose handler threw or rejected, is handled again when the sender repeats it.
+ *
+ * `next` is called once, without an argument, and only for a genuine webhook. What it throws, or rejects with, is logged
+ * and answered with 500; frameworks catch that themselves. A request that somebody else has answered meanwhile is not answered again.
+ *
+ * @throws RangeError for an option that is out of range.
+ */
+export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOptions) {
+  // A mistake is found where the middleware is mounted, and not by the first sender.
+  checkVerifier(verifier);
+  const receiving = receivingOf(options);
+  return (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
+    receive(verifier, request, receiving, receiving.claimMs)
+      .then(async ({ webhook, claim }) => {
+        try {
+          if (!mayPass(request, response, webhook)) return;
+        } catch (error) {
+          await claim?.release();
+          throw error;
+        }
+        pass(response, next, claim);
+      })
+      // Never to `next`: a handler of `node:http` would not look at an error.
+      .catch((error: unknown) => fail(response, error, 'webhook.unreadable', ERRORS[500]));
+  };
+}
+
+/** Calls `next`, and settles the claim by what becomes of it. Never throws. */
+function pass(response: ServerResponse, next: () => unknown, claim: Claim | undefined): void {
+  let isSettled = claim === undefined;
+  const settle = (isHandled: boolean) => {
+    if (isSettled) return;
+    isSettled = true;
+    void (isHandled ? claim!.keep() : claim!.release());
+  };
+  const failed = (thrown: unknown) => {
+    settle(false);
+    fail(response, thrown, 'webhook.handler-failed', 'Internal error');
+  };
+  let given: unknown;
+  try {
+    given = next();
+  } catch (thrown) {
+    return failed(thrown);
+  }
+  onRejection(given, failed);
+  const byStatus = () => settle(response.statusCode >= 200 && response.statusCode <= 299);
+  const settleByAnswer = () => {
+    // The answer to a sender that went away never finishes. Where nothing else tells that the handler is done, the claim lapses.
+    if (response.writableEnded) byStatus();
+    else response.once('finish', byStatus);
+  };
+  if (!types.isPromise(given)) return settleByAnswer();
+  // To a sender that went away nothing is answered: what was to be answered counts.
+  const done = () => (response.destroyed && !response.writableEnded ? byStatus() : settleByAnswer());
+  Promise.resolve(given).then(done, () => undefined);
+}
+
+/** Answers what must not pass; says whether it may. */
+function mayPass(request: VerifiedRequest, response: ServerResponse, webhook: ReceivedWebhook): boolean {
+  if (webhook.challenge) {
+    answer(response, 200, webhook.challenge);
+    return false;
+  }
+  if (webhook.valid) {
+    // `_body` tells body parsers that there is nothing left to read.
+    Object.assign(request, { webhook, rawBody: webhook.body, body: webhook.body, _body: true });
+    return true;
+  }
+  const { id = 'webhook', reason, scheme, status } = webhook;
+  if (webhook.duplicate) {
+    log('info', 'webhook.duplicate', id, () => ({ reason, scheme }));
+    answer(response, status, { duplicate: true });
+    return false;
+  }
+  log('warn', 'webhook.refused', id, () => ({ reason, scheme }));
+  // Nobody waits for the rest of a body that is late.
+  const isLate = status === 401 && !request.complete;
+  answer(response, status, { error: ERRORS[status] }, isLate);
+  return false;
+}
+
+/** Logs and answers what has failed, as nobody but us hears of it. */
+function fail(response: ServerResponse, thrown: unknown, event: string, error: string | undefined): void {
+  log('error', event, 'webhook', () => ({ error: messageOf(thrown) }));
+  try {
+    // Half an answer must not look like a whole one.
+    if (response.headersSent && !response.writableEnded) response.destroy();
+    else answer(response, 500, { error });
+  } catch {
+    // It is not the server's own, and resists: there is nothing left to be done for it.
+  }
+}
+
+function answer(response: ServerResponse, status: number, body: Record<string, unknown>, close = false): void {
+  // The sender went away, or somebody else was faster: a time limit, or a server that shuts down.
+  if (response.destroyed || response.headersSent || response.writableEnded) return;
+  response.statusCode = status;
+  if (close) response.setHeader('Connection', 'close');
+  response.setHeader('Content-Type', 'application/json');
+  response.end(JSON.stringify(body));
+}

@@ -1,0 +1,277 @@
+import type { IncomingMessage } from 'node:http';
+
+import { asBytes } from '../http/body';
+import { outOfRange, wrongType } from '../runtime/argument-error';
+import { checkOptions, type KnownOptions } from '../runtime/known-options';
+import { log } from '../runtime/logger';
+import { messageOf } from '../runtime/error-message';
+import { startTimer } from '../runtime/timers';
+import {
+  asDuplicate,
+  type Judgement,
+  judgeOnly,
+  type RequestVerificationResult,
+  storeOf,
+  type WebhookHeaders,
+  type WebhookRequest,
+  type WebhookVerifier,
+} from './verifier';
+import { claim, type Claim } from './claim';
+
+/** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
+export interface FetchRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Iterable<[string, string]>;
+  readonly body: AsyncIterable<Uint8Array> | null;
+  readonly bodyUsed: boolean;
+}
+
+/** Options of {@link webhookMiddleware}, and of {@link receiveWebhook}. */
+export interface ReceiveOptions {
+  /** The largest body that is read, in bytes. Default 10 MiB. */
+  limitBytes?: number | undefined;
+  /** How long the whole body may take to arrive, in milliseconds. Default 10 000; `Infinity`: as long as it likes. */
+  timeoutMs?: number | undefined;
+  /**
+   * The URL that the sender signed, where a proxy turns it into another path or query. Default: what the request says, on
+   * the origin of the verifier's `url`, or that `url` itself.
+   */
+  url?: string | undefined;
+  /** The status for a request that was handled before, by the verifier's `replayStore`. Default 200. */
+  duplicateStatus?: number | undefined;
+  /**
+   * How long a request that is being handled is kept from being handled a second time, in case the process ends before it
+   * is done, in milliseconds. Default 300 000.
+   */
+  claimMs?: number | undefined;
+}
+
+/** Options of {@link receiveWebhook}. */
+export interface ReceiveAndHandleOptions extends ReceiveOptions {
+  /**
+   * Handles a genuine webhook that was not handled before. When it has succeeded the verifier's `replayStore` remembers the
+   * webhook; what it throws or rejects with is logged and stands in `error`, and the sender's retry is handled.
+   * Default: the webhook is remembered at once, and handling it is up to the caller.
+   */
+  handle?: ((webhook: ReceivedWebhook) => unknown) | undefined;
+}
+
+/** A received webhook: the result, and the raw body to parse. */
+export interface ReceivedWebhook extends RequestVerificationResult {
+  body: Buffer;
+  /**
+   * The HTTP status to answer with: 200 for a genuine webhook and for a duplicate of one that was handled, 409 for a duplicate
+   * of one that is being handled, 413 for a body above the limit, 500 behind a body parser and for a handler that
+   * failed, 503 for a replay store that failed, else 401.
+   */
+  status: number;
+  /** What to answer as JSON, where the provider only checks who owns the endpoint. */
+  challenge?: Record<string, unknown>;
+  /** What `handle` threw or rejected with. */
+  error?: unknown;
+}
+
+const DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024;
+const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_DUPLICATE_STATUS = 200;
+const DEFAULT_CLAIM_MS = 300_000;
+
+/** Why a body cannot be had, and the status that says so. */
+interface Refusal {
+  status: number;
+  reason: string;
+}
+
+/** @internal Options with their defaults. */
+export interface Receiving {
+  limitBytes: number;
+  timeoutMs: number;
+  duplicateStatus: number;
+  claimMs: number;
+  url: string | undefined;
+}
+
+const KNOWN: KnownOptions<ReceiveOptions> = {
+  limitBytes: true,
+  timeoutMs: true,
+  url: true,
+  duplicateStatus: true,
+  claimMs: true,
+};
+
+type NodeRequest = IncomingMessage & { body?: unknown; rawBody?: unknown; originalUrl?: string };
+
+/**
+ * Reads the raw body of a request of `node:http`, Express, Next or Fetch, verifies it, and lets `handle` do its work once.
+ * Never rejects for what the sender did – forging, sending too much, too slowly, or only half of it: then `valid` is
+ * false – nor for what the handler did.
+ *
+ * Call it before any body parser. A body that `express.raw()` kept, or a `rawBody`, is used as it is.
+ */
+export async function receiveWebhook(
+  verifier: WebhookVerifier,
+  request: IncomingMessage | FetchRequest,
+  options: ReceiveAndHandleOptions = {},
+): Promise<ReceivedWebhook> {
+  checkVerifier(verifier);
+  if (typeof request !== 'object' || request === null) {
+    throw wrongType('request', 'a request of node:http or Fetch', request);
+  }
+  checkOptions('options', options, { ...KNOWN, handle: true });
+  const { handle, ...rest } = options;
+  if (handle !== undefined && typeof handle !== 'function') throw wrongType('options.handle', 'a function', handle);
+  const receiving = receivingOf(rest);
+  const { webhook, claim } = await receive(verifier, request, receiving, handle ? receiving.claimMs : undefined);
+  if (!handle || !webhook.valid || webhook.challenge) return webhook;
+  try {
+    await handle(webhook);
+  } catch (error) {
+    log('error', 'webhook.handler-failed', webhook.id ?? 'webhook', () => ({ error: messageOf(error) }));
+    await claim?.release();
+    return { ...webhook, status: 500, error };
+  }
+  await claim?.keep();
+  return webhook;
+}
+
+/** @internal Refuses what is no verifier: a secret alone, say. */
+export function checkVerifier(verifier: WebhookVerifier): void {
+  const { verifyRequest } = (verifier ?? {}) as Partial<WebhookVerifier>;
+  if (typeof verifyRequest !== 'function') throw wrongType('verifier', 'a WebhookVerifier', verifier);
+}
+
+/** @internal */
+export function receivingOf(options: ReceiveOptions = {}): Receiving {
+  checkOptions('options', options, KNOWN);
+  const {
+    limitBytes = DEFAULT_LIMIT_BYTES,
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+    duplicateStatus = DEFAULT_DUPLICATE_STATUS,
+    claimMs = DEFAULT_CLAIM_MS,
+    url,
+  } = options;
+  for (const [name, value] of Object.entries({ limitBytes, timeoutMs })) {
+    if (typeof value !== 'number' || !(value > 0)) throw outOfRange(`options.${name}`, 'a number > 0', value);
+  }
+  if (!Number.isFinite(claimMs) || claimMs <= 0) throw outOfRange('options.claimMs', 'a finite number > 0', claimMs);
+  if (!Number.isInteger(duplicateStatus) || duplicateStatus < 200 || duplicateStatus > 599) {
+    throw outOfRange('options.duplicateStatus', 'a status from 200 to 599', duplicateStatus);
+  }
+  if (url !== undefined && typeof url !== 'string') throw wrongType('options.url', 'a string', url);
+  return { limitBytes, timeoutMs, duplicateStatus, claimMs, url };
+}
+
+/** @internal A received webhook, and the claim on it where it is to be handled; without `claimMs` none is made. */
+export async function receive(
+  verifier: WebhookVerifier,
+  request: IncomingMessage | FetchRequest,
+  receiving: Receiving,
+  claimMs: number | undefined,
+): Promise<{ webhook: ReceivedWebhook; claim?: Claim }> {
+  const body = await ('bodyUsed' in request ? fetchedBody(request, receiving) : nodeBody(request, receiving));
+  if (!Buffer.isBuffer(body)) {
+    const reason = `Verification error: ${body.reason}`;
+    const webhook = { valid: false, reason, scheme: undefined, body: Buffer.alloc(0), status: body.status };
+    return { webhook };
+  }
+  const { method } = request;
+  const url = receiving.url ?? urlOf(verifier, request);
+  const facts: WebhookRequest = { headers: request.headers as WebhookHeaders, body, method, url };
+  const store = storeOf(verifier);
+  const { replayableForMs = 0, ...result }: Judgement = store
+    ? judgeOnly(verifier, facts)
+    : verifier.verifyRequest(facts);
+  if (!result.valid) return { webhook: { ...result, body, status: 401 } };
+  const webhook = { ...result, body, status: 200 };
+  const challenge = verifier.challenge(facts);
+  if (challenge) return { webhook: { ...webhook, challenge } };
+  if (!store || result.replayKey === undefined) return { webhook };
+  try {
+    const claimed = await claim(store, result.replayKey, replayableForMs, claimMs);
+    if (typeof claimed !== 'string') return { webhook, claim: claimed };
+    const isHandled = claimed === 'handled';
+    const why = isHandled ? 'this request was accepted before' : 'this request is being handled';
+    const status = isHandled ? receiving.duplicateStatus : 409;
+    return { webhook: { ...asDuplicate(result, why), body, status } };
+  } catch (error) {
+    const reason = `Verification error: the replay store failed: ${messageOf(error)}`;
+    return { webhook: { ...webhook, valid: false, reason, status: 503 } };
+  }
+}
+
+/**
+ * Path and query of a request; of a Fetch request the whole URL, where the verifier has none. Behind a proxy a server sees its
+ * own origin, and the verifier's `url` has the public one. The origin that a request of Node.js may have is its sender's choice.
+ */
+function urlOf(verifier: WebhookVerifier, request: NodeRequest | FetchRequest): string | undefined {
+  const isFetched = 'bodyUsed' in request;
+  const url = isFetched ? request.url : (request.originalUrl ?? request.url);
+  if (url === undefined || (isFetched && verifier.url === undefined)) return url;
+  const path = url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '');
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+/** The raw body of a Fetch request, or the reason why it cannot be had. */
+async function fetchedBody(request: FetchRequest, bounds: Receiving): Promise<Buffer | Refusal> {
+  if (request.bodyUsed) return { status: 500, reason: 'the body was read already: receive the webhook first' };
+  return request.body ? collect(request.body, bounds) : Buffer.alloc(0);
+}
+
+/** The raw body of a Node request, or the reason why it cannot be had. */
+async function nodeBody(request: NodeRequest, bounds: Receiving): Promise<Buffer | Refusal> {
+  for (const kept of [request.rawBody, request.body]) {
+    if (typeof kept === 'string') return Buffer.from(kept);
+    if (kept instanceof Uint8Array) return Buffer.from(kept.buffer, kept.byteOffset, kept.byteLength);
+  }
+  if (request.readableEnded || request.readableDidRead) {
+    const reason =
+      'a body parser has read the body already: on this route use express.raw({ type: "*/*" }) in place of ' +
+      'express.json(), or mount the webhook before the parser';
+    return { status: 500, reason };
+  }
+  const body = await collect(request.iterator({ destroyOnReturn: false }), bounds);
+  // What is left is read and thrown away, so that the answer can still be sent.
+  if (!Buffer.isBuffer(body)) request.resume();
+  return body;
+}
+
+const DECODED =
+  'the body was decoded to text already, and its bytes are not known: receive it before setEncoding() or a decoder';
+
+/** All of a body, within its bounds. */
+async function collect(
+  chunks: AsyncIterable<unknown>,
+  { limitBytes, timeoutMs }: Receiving,
+): Promise<Buffer | Refusal> {
+  let collected: Uint8Array[] | undefined = [];
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Refusal>((resolve) => {
+    if (timeoutMs === Infinity) return;
+    const reason = `the body did not arrive within ${timeoutMs}ms`;
+    timer = startTimer(() => resolve({ status: 401, reason }), timeoutMs);
+  });
+  const read = async (): Promise<Buffer | Refusal> => {
+    let length = 0;
+    try {
+      for await (const given of chunks) {
+        const chunk = asBytes(given);
+        if (!chunk) return { status: 500, reason: DECODED };
+        length += chunk.length;
+        if (length > limitBytes) return { status: 413, reason: `the body is larger than ${limitBytes} bytes` };
+        // Too late: leaving the loop gives the stream back.
+        if (!collected) break;
+        collected.push(chunk);
+      }
+    } catch (error) {
+      return { status: 401, reason: `the sender went away: ${messageOf(error)}` };
+    }
+    return Buffer.concat(collected ?? []);
+  };
+  try {
+    return await Promise.race([read(), late]);
+  } finally {
+    clearTimeout(timer);
+    collected = undefined;
+  }
+}

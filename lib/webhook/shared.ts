@@ -1,0 +1,50 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { crypto } from '../runtime/node';
+import { log } from '../runtime/logger';
+import { type WebhookVerificationConfig, WebhookVerifier } from './verifier';
+
+type SharedConfig = Omit<WebhookVerificationConfig, 'secret'>;
+
+/** More verifiers than this are not kept; the one made first goes. */
+const MAX_SHARED = 1000;
+/** Keys the cache below, so that its keys say nothing about the secrets, not even to a guess. */
+let cacheKey: Buffer | undefined;
+const shared = new Map<string, { verifier: WebhookVerifier; config: SharedConfig | undefined; warned: boolean }>();
+
+/**
+ * The shared verifier for `secret` in this JavaScript environment. `config` counts when this call makes it; another
+ * one later changes nothing, which is warned about once.
+ */
+export function getWebhookVerifier(
+  secret: string | readonly string[] | undefined,
+  config?: SharedConfig,
+): WebhookVerifier {
+  const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret];
+  // What is no list of secrets, or nobody's, is the constructor's to refuse.
+  if (secrets.length > MAX_SHARED || !secrets.every((one) => typeof one === 'string')) {
+    return new WebhookVerifier({ ...config, secret });
+  }
+  const { createHmac, randomBytes } = crypto();
+  const digest = createHmac('sha256', (cacheKey ??= randomBytes(32)))
+    .update(JSON.stringify(secrets))
+    .digest('base64');
+  let made = shared.get(digest);
+  if (!made) {
+    made = { verifier: new WebhookVerifier({ ...config, secret }), config, warned: false };
+    const [oldest] = shared.keys();
+    if (shared.size >= MAX_SHARED && oldest !== undefined) shared.delete(oldest);
+    shared.set(digest, made);
+  } else if (config !== undefined && !made.warned && !isDeepStrictEqual(config, made.config)) {
+    made.warned = true;
+    log('warn', 'webhook.options-ignored', 'webhook', () => ({
+      reason: 'the shared verifier of this secret exists already; its first options stay in force until the reset',
+    }));
+  }
+  return made.verifier;
+}
+
+/** Forgets all shared verifiers. */
+export function resetWebhookVerifiers(): void {
+  shared.clear();
+}

@@ -1,0 +1,319 @@
+import { call, type CallOptions } from '../runtime/native-call';
+import { dress, MoorlineError } from '../runtime/error';
+import { wrongType } from '../runtime/argument-error';
+import type { NixtlaTls } from '../nixtla/client';
+import { native, type Handle, type Socket } from '../runtime/native';
+
+/** How a WebSocket ended. */
+export interface SocketClosed {
+  /**
+   * The close code: the server's, or the one that we sent when the server broke the protocol. 1005 when its close frame
+   * had none, 1006 when there was no close frame.
+   */
+  code: number;
+  /** The server's reason; empty when it gave none. */
+  reason: string;
+  /** Whether both sides sent a close frame. */
+  wasClean: boolean;
+  /** Why it ended, when nobody closed it. */
+  error?: MoorlineError;
+}
+
+/** permessage-deflate (RFC 7692). */
+export interface SocketCompression {
+  /** Ask the server to compress each message by itself. Default `false`. */
+  serverNoContextTakeover?: boolean | undefined;
+  /** Compress each message by itself: less memory, larger messages. Default `false`. */
+  clientNoContextTakeover?: boolean | undefined;
+  /** The server's largest window, as a power of two from 8 to 15. Default: its own choice. */
+  serverMaxWindowBits?: number | undefined;
+  /** Our largest window, as a power of two from 8 to 15. Default: 15, or what the server wants. */
+  clientMaxWindowBits?: number | undefined;
+  /** Smaller messages are sent as they are, in bytes. Default 1024. */
+  thresholdBytes?: number | undefined;
+}
+
+/** What a {@link SocketTransport} is made from. */
+export interface SocketOptions {
+  /** `ws://` or `wss://`; `http://` and `https://` mean the same. User and password become a basic authorization. */
+  url: string;
+  /** Sub-protocols, most wanted first. A server that chooses none of them is refused. Default: none. */
+  protocols?: string | string[] | undefined;
+  /** Headers of the handshake. Default: none. */
+  headers?: Record<string, string | string[]> | undefined;
+  /** Whether permessage-deflate is offered. Default `false`. */
+  compression?: boolean | SocketCompression | undefined;
+  /** TLS, as for {@link NixtlaClient}. */
+  tls?: NixtlaTls | undefined;
+  /** `environment` for the proxies of the environment, or a URL (`http:`, `https:`, `socks5:`, `socks5h:`). Default: none. */
+  proxy?: string | undefined;
+  /** Refuse, after resolution, every address that is not on the public internet. Default `false`. */
+  publicAddressesOnly?: boolean | undefined;
+  /** Names, addresses and networks that `publicAddressesOnly` excepts. Default: none. */
+  allowedHosts?: string[] | undefined;
+  /** How long connecting may take, the handshake included. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** The largest message that is taken, after decompression; a larger one ends the connection with 1009. Default 16 MiB. */
+  maxMessageBytes?: number | undefined;
+  /** The time between two pings; `Infinity` for none. Default 25 000. */
+  pingIntervalMs?: number | undefined;
+  /** How long after a ping nothing at all may come before the connection counts as lost. Default 10 000. */
+  pingTimeoutMs?: number | undefined;
+  /** What closing may take, the server's answer included. Default 5000. */
+  closeTimeoutMs?: number | undefined;
+  /** What a message has to be written, waiting for room included; `Infinity` for no limit. Default 30 000. */
+  sendTimeoutMs?: number | undefined;
+  /** So many messages may wait to be written; more wait in `send`. Default 1000. */
+  sendQueueMessages?: number | undefined;
+  /** So many bytes may wait to be written; more wait in `send`. Default 1 MiB. */
+  sendQueueBytes?: number | undefined;
+  /** So many received bytes may wait for JavaScript; then the server is made to wait. Default 1 MiB. */
+  receiveQueueBytes?: number | undefined;
+}
+
+/** Bounds of one `send` or `ping`. */
+export interface SocketCallOptions extends CallOptions {
+  /** In place of `sendTimeoutMs`, or of a ping's 5000. */
+  timeoutMs?: number | undefined;
+}
+
+/** What hears a {@link SocketTransport}. */
+export interface SocketListener {
+  /** All messages that came since the last time, in order: text as strings, binary as `Buffer`s. */
+  onMessages(messages: (string | Buffer)[]): void;
+  /** It was open and is so no longer. Once for each connection, after its last message. */
+  onClose(closed: SocketClosed): void;
+  /** So many pings came, and were answered. */
+  onPing?(count: number): void;
+}
+
+/** What `told` of src/websocket/told.rs makes of a batch. */
+type Told =
+  | undefined
+  | string
+  | (string | Buffer)[]
+  | [(string | Buffer | number)[], Buffer, number, [number, string, boolean, string | undefined] | undefined];
+
+/** Messages below this size that are sent in one turn of the event loop are written, and fail, together. */
+const SHARED_BYTES = 16 * 1024;
+
+/**
+ * One WebSocket to a server, which can be connected again after it has ended. It retries nothing and keeps no message
+ * for later: that is the business of what uses it.
+ *
+ * An open one does not keep the process alive; a pending promise of it does, and `ref()`.
+ *
+ * @internal
+ */
+export class SocketTransport {
+  readonly #client;
+  readonly #listener: SocketListener;
+  #socket: Handle<Socket> | undefined;
+  #connecting: { done: Promise<void>; abort: AbortController } | undefined;
+  #closing: Promise<void> | undefined;
+  #written: Promise<void> | undefined;
+  #open = false;
+  /** Why nothing can be sent. */
+  #refusal: MoorlineError | undefined;
+  #paused = false;
+  #kept = false;
+  #protocol = '';
+  #extensions = '';
+
+  /** Options that cannot be are refused at once. Nothing is reached before `connect`. */
+  constructor(options: SocketOptions, listener: SocketListener) {
+    this.#client = native.websocketClient(options);
+    this.#listener = listener;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** The sub-protocol that the server chose, or an empty string. */
+  get protocol(): string {
+    return this.#protocol;
+  }
+
+  /** What was agreed about compression, or an empty string. */
+  get extensions(): string {
+    return this.#extensions;
+  }
+
+  /** Resolves when it is open. Whoever calls during a connect waits for the same one, and during a close for its end. */
+  connect(signal?: AbortSignal): Promise<void> {
+    if (this.#closing) return this.#closing.then(() => this.connect(signal));
+    if (this.#open) return Promise.resolve();
+    if (this.#connecting) return this.#connecting.done;
+    const abort = new AbortController();
+    const done = this.#connect(abort, signal).finally(() => (this.#connecting = undefined));
+    this.#connecting = { done, abort };
+    return done;
+  }
+
+  /**
+   * Resolves when the message is written to the socket, which may mean waiting for room. Messages are written in the
+   * order of the calls.
+   */
+  send(data: string | Uint8Array, options?: SocketCallOptions): Promise<void> {
+    const socket = this.#socket;
+    const text = typeof data === 'string';
+    if (!socket) return Promise.reject(this.#refused('send'));
+    if (!text && !ArrayBuffer.isView(data)) {
+      return Promise.reject(wrongType('data', 'a string or bytes', data));
+    }
+    const small = !options && data.length < SHARED_BYTES;
+    if (small && native.websocketPush(socket, data, text)) return (this.#written ??= this.#flush(socket));
+    const { timeoutMs, signal } = options ?? {};
+    return call((cancel) => native.websocketSend(socket, data, timeoutMs, cancel), signal);
+  }
+
+  /** Sends a ping; the milliseconds until its answer. */
+  ping({ timeoutMs, signal }: SocketCallOptions = {}): Promise<number> {
+    const socket = this.#socket;
+    if (!socket) return Promise.reject(this.#refused('ping'));
+    return call((cancel) => native.websocketPing(socket, timeoutMs, cancel), signal);
+  }
+
+  /** From now on no message is given out, and when `receiveQueueBytes` are full the server has to wait. */
+  pause(): void {
+    this.#paused = true;
+    if (this.#socket) native.websocketPause(this.#socket);
+  }
+
+  /** Gives out messages again. */
+  resume(): void {
+    this.#paused = false;
+    if (this.#socket) native.websocketResume(this.#socket);
+  }
+
+  /** Keeps the process alive while it is open, for whoever waits for a message. */
+  ref(): void {
+    if (!this.#kept && this.#open) native.websocketKeep((this.#kept = true));
+  }
+
+  /** Undoes `ref`. */
+  unref(): void {
+    if (this.#kept) native.websocketKeep((this.#kept = false));
+  }
+
+  /**
+   * Closes: what was sent before is written, then the close frame. Resolves when it is over, however that was, and at
+   * most after `closeTimeoutMs`. A paused transport is resumed; a connect is given up. `code` is 1000 or from 3000 to
+   * 4999, `reason` at most 123 bytes.
+   */
+  close(code = 1000, reason = ''): Promise<void> {
+    this.#connecting?.abort.abort(closedError('connect'));
+    const socket = this.#socket;
+    if (!socket || !this.#open) return Promise.resolve();
+    if (this.#closing) return this.#closing;
+    const closing = this.#close(socket, code, reason).finally(() => (this.#closing = undefined));
+    return (this.#closing = closing);
+  }
+
+  /** Ends it at once, without a close frame. */
+  terminate(): void {
+    this.#connecting?.abort.abort(closedError('connect'));
+    if (!this.#socket) return;
+    this.resume();
+    native.websocketTerminate(this.#socket);
+  }
+
+  async #connect(abort: AbortController, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const onAbort = () => abort.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      const [socket, protocol, extensions = ''] = await call(
+        (cancel) => native.websocketConnect(this.#client, (told) => this.#hear(told as Told), cancel),
+        abort.signal,
+        dress,
+        ([late]) => native.websocketTerminate(late),
+      );
+      if (abort.signal.aborted) {
+        // It was closed after the connection had succeeded, and before that was known here.
+        native.websocketTerminate(socket);
+        throw abort.signal.reason;
+      }
+      this.#socket = socket;
+      this.#refusal = undefined;
+      this.#protocol = protocol;
+      this.#extensions = extensions;
+      this.#open = true;
+      // Until now it was paused, so that nothing could come before it was known to be open.
+      if (!this.#paused) native.websocketResume(socket);
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** One for all messages of this turn of the event loop: they are written together. */
+  async #flush(socket: Handle<Socket>): Promise<void> {
+    await undefined;
+    this.#written = undefined;
+    if (!native.websocketFlush(socket)) await call(() => native.websocketWritten(socket));
+  }
+
+  async #close(socket: Handle<Socket>, code: number, reason: string): Promise<void> {
+    const over = native.websocketClose(socket, code, reason);
+    this.resume();
+    await call(() => over);
+  }
+
+  #hear(told: Told): void {
+    if (told === undefined) return;
+    if (typeof told === 'string') return this.#listener.onMessages([told]);
+    if (!isMixed(told)) return this.#listener.onMessages(told);
+    const [messages, bytes, pings, closed] = told;
+    try {
+      if (pings > 0) this.#listener.onPing?.(pings);
+      if (messages.length > 0) this.#listener.onMessages(unpack(messages, bytes));
+    } finally {
+      if (closed) this.#ended(...closed);
+    }
+  }
+
+  #ended(code: number, reason: string, wasClean: boolean, failure?: string): void {
+    this.unref();
+    this.#open = false;
+    // Native code holds the listener, and the listener this object: without the handle nothing holds native code.
+    this.#socket = undefined;
+    const error = failure === undefined ? undefined : (dress(failure) as MoorlineError);
+    this.#refusal = error;
+    this.#listener.onClose({ code, reason, wasClean, ...(error && { error }) });
+  }
+
+  /** What a call that needs an open socket fails with: for the reason for which it ended, when it was lost. */
+  #refused(operation: string): MoorlineError {
+    if (!this.#refusal) return closedError(operation);
+    const { kind, code, message } = this.#refusal;
+    const provenly = { delivery: 'none', retryable: kind === 'disconnected', attempts: 1 } as const;
+    return new MoorlineError(message, { kind, code, service: 'websocket', operation, ...provenly });
+  }
+}
+
+function closedError(operation: string): MoorlineError {
+  return new MoorlineError('the WebSocket is not open', {
+    kind: 'closed',
+    code: 'ERR_MOORLINE_CLOSED',
+    service: 'websocket',
+    operation,
+    delivery: 'none',
+    retryable: false,
+    attempts: 1,
+  });
+}
+
+function isMixed(told: Exclude<Told, undefined | string>): told is Extract<Told, [unknown, Buffer, number, unknown]> {
+  return Array.isArray(told[0]);
+}
+
+/** Puts small binary messages, which came as their lengths, in their places. */
+function unpack(messages: (string | Buffer | number)[], bytes: Buffer): (string | Buffer)[] {
+  let at = 0;
+  for (let index = 0; index < messages.length; index++) {
+    const message = messages[index]!;
+    if (typeof message === 'number') messages[index] = bytes.subarray(at, (at += message));
+  }
+  return messages as (string | Buffer)[];
+}

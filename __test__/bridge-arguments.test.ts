@@ -25,8 +25,8 @@ import {
 } from 'moorline';
 
 import { native } from './support/native';
+import { face } from './support/paths';
 
-const face = join(__dirname, '..', 'dist', 'index.js');
 
 /** Runs `body` with `M`, the face, in a process of its own; what it printed, a line for each. */
 function inProcess(body: string, binary = process.execPath): string[] {

@@ -8,8 +8,8 @@ import { MoorlineError } from 'moorline';
 
 import { eventually } from './support/eventually';
 import { call, native } from './support/native';
+import { face } from './support/paths';
 
-const face = join(__dirname, '..', 'dist', 'index.js');
 
 interface Ended {
   lines: string[];

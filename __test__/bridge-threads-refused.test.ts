@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { before, describe, test } from 'node:test';
+import { dist } from './support/paths';
 
-const dist = join(__dirname, '..', 'dist');
 
 /** A limit of threads counts all of a user's, so each process gets a user of its own; root alone may do that. */
 const mayNot = process.platform !== 'linux' || process.getuid?.() !== 0 ? 'only root may run as another user' : false;
@@ -19,8 +19,8 @@ const limited = (threads: number) => {
 
 /** The calls whose threads are refused, each made twice; a line for each. */
 const script = `
-  const M = require(${JSON.stringify(join(dist, 'index.js'))});
-  const { createClient } = require(${JSON.stringify(join(dist, 'libsql.js'))});
+  const M = require(${JSON.stringify(join(dist, 'entries', 'index.js'))});
+  const { createClient } = require(${JSON.stringify(join(dist, 'entries', 'libsql.js'))});
   M.setLogger({});
   process.on('unhandledRejection', (reason) => console.log('unhandled', String(reason)));
   process.on('uncaughtException', (error) => console.log('uncaught', error.message));

@@ -9,8 +9,8 @@ import { Worker } from 'node:worker_threads';
 import { MoorlineError } from 'moorline';
 
 import { call, native } from './support/native';
+import { dist } from './support/paths';
 
-const dist = join(__dirname, '..', 'dist');
 
 /** Runs `script` in a process of its own. */
 function runScript(script: string, timeout = 20_000) {
@@ -78,7 +78,7 @@ describe('bridge', () => {
 
   test('work in flight keeps the process alive, and nothing else does', () => {
     const result = runScript(
-      `const { native } = require('./native.js');
+      `const { native } = require('./runtime/native.js');
        native.probePromise(7, 200).then((n) => console.log('settled', n));`,
     );
     assert.equal(result.status, 0);
@@ -94,7 +94,7 @@ describe('bridge', () => {
     for (let round = 0; round < 50; round++) {
       // Every second worker is terminated with 500 calls in flight, the others end by themselves.
       const delayMs = round % 2 ? 60_000 : 1;
-      const worker = new Worker(script, { eval: true, workerData: { native: join(dist, 'native.js'), delayMs } });
+      const worker = new Worker(script, { eval: true, workerData: { native: join(dist, 'runtime', 'native.js'), delayMs } });
       // The exit may come with the message: both are awaited from the start.
       const [exited, ready] = [once(worker, 'exit'), once(worker, 'message')];
       await ready;

@@ -15,7 +15,7 @@ after(() => setLogger(undefined));
 /** A program around a connection, with everything it prints. */
 function program(kind: string, url: string, body: string) {
   return runScript(`
-    const { ${kind}, setLogger } = require('./dist/index.js');
+    const { ${kind}, setLogger } = require('./dist/entries/index.js');
     setLogger({});
     const connection = new ${kind}({ url: ${JSON.stringify(url)}, monitoring: false, retryDelay: 1 });
     const say = (text) => process.stdout.write(text + '\\n');

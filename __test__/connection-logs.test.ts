@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:https';
-import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 
 import { type ConnectionConfig, HTTPConnection, SSEConnection, WebSocketConnection } from 'moorline';
@@ -14,6 +13,7 @@ import { eventually } from './support/eventually';
 import { type Running, serve, start } from './support/http';
 import { peersMissing } from './support/peers';
 import { freePort } from './support/ports';
+import { face as entry } from './support/paths';
 
 const SECRET = 'hunter2-very-secret';
 
@@ -138,7 +138,7 @@ describe('debug', () => {
 
   /** What a process of its own writes to stderr, where nobody has set a logger. */
   async function stderrOf(config: ConnectionConfig, environment: Record<string, string>): Promise<string[]> {
-    const face = JSON.stringify(join(__dirname, '..', 'dist', 'index.js'));
+    const face = JSON.stringify(entry);
     const script = `
       const { HTTPConnection } = require(${face});
       const connection = new HTTPConnection(${JSON.stringify({ url: 'http://127.0.0.1:9', monitoring: false, ...config })});

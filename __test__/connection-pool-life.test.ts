@@ -1,15 +1,14 @@
 // The life of a ConnectionPool and of what is free in it: start, checks, expiry, stop.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import { ConnectionPool, setLogger, type LogRecord } from 'moorline';
 
 import { eventually } from './support/eventually';
 import { heard, open, Probe, probes } from './support/pools';
+import { face } from './support/paths';
 
-const dist = join(__dirname, '..', 'dist');
 /** What a bound may be exceeded by on a machine that others use as well. */
 const SLACK_MS = 1000;
 
@@ -190,7 +189,7 @@ describe('the life of a ConnectionPool', () => {
   ]) {
     test(`${what} does not keep the process alive`, () => {
       const script = `
-        const { ConnectionPool } = require(${JSON.stringify(dist)});
+        const { ConnectionPool } = require(${JSON.stringify(face)});
         const config = { minSize: 1, healthCheckInterval: 1, cleanupInterval: 1 };
         const pool = new ConnectionPool(config, () => ({ disconnect() {} }));
         ${code}.then(() => console.log('done'));`;

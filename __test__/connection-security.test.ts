@@ -19,8 +19,8 @@ import { load } from './support/native';
 
 const { resolveConfig } = load<typeof import('../lib/connection/config')>('connection/config');
 const { transportOptions } = load<typeof import('../lib/connection/transport')>('connection/transport');
-const { EventStreamTransport } = load<typeof import('../lib/sse/transport')>('sse');
-const { SocketTransport } = load<typeof import('../lib/websocket/transport')>('websocket');
+const { EventStreamTransport } = load<typeof import('../lib/sse/transport')>('sse/transport');
+const { SocketTransport } = load<typeof import('../lib/websocket/transport')>('websocket/transport');
 
 describe('ConnectionSecurity', () => {
   test('creates headers and reports security info', () => {

@@ -7,8 +7,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { root } from './support/paths';
 
-const script = join(__dirname, '..', 'scripts', 'lib', 'debian.mjs');
+const script = join(root, 'scripts', 'lib', 'debian.mjs');
 const skip = spawnSync('apt-get', ['--version']).error !== undefined && 'this system has no apt';
 
 describe('packages of Debian', { skip, timeout: 120_000 }, () => {

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 
 import { createClient } from 'moorline/libsql';
+import { root } from './support/paths';
 
-const root = join(__dirname, '..');
 const output = mkdtempSync(join(tmpdir(), 'moorline-demo-'));
 after(() => rmSync(output, { recursive: true, force: true }));
 

@@ -10,8 +10,8 @@ import type { Snippet } from './seeds/compile';
 import { compilePage } from './seeds/page';
 import { parse } from './support/exposition';
 import { peersMissing } from './support/peers';
+import { root, tests } from './support/paths';
 
-const root = join(__dirname, '..');
 const host = 'host, port, path or secret';
 
 describe('docs/logging.md', { skip: peersMissing() }, () => {
@@ -20,7 +20,7 @@ describe('docs/logging.md', { skip: peersMissing() }, () => {
     const modules = join(root, 'target', 'seeds', `docs-logging-md-${process.pid}`, 'node_modules');
     mkdirSync(modules, { recursive: true });
     for (const name of ['pino', 'winston']) {
-      symlinkSync(join(__dirname, 'peers', 'node_modules', name), join(modules, name), 'dir');
+      symlinkSync(join(tests, 'peers', 'node_modules', name), join(modules, name), 'dir');
     }
     return compilePage('docs/logging.md', [{}, {}, {}]);
   }

@@ -18,9 +18,9 @@ import { eventually } from './support/eventually';
 import { serve } from './support/http';
 import { peersMissing } from './support/peers';
 import { freePort } from './support/ports';
+import { root, tests } from './support/paths';
 
-const root = join(__dirname, '..');
-const packages = join(__dirname, 'package', 'node_modules');
+const packages = join(tests, 'package', 'node_modules');
 const directory = join(root, 'target', `examples-${process.pid}`);
 const PROGRAMS = ['express-service', 'event-tail', 'fifty-sockets', 'transfer', 'forecast'];
 const FORMATS = { 'an ES module': 'mjs', CommonJS: 'cjs' };

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 
 import {
@@ -16,6 +15,7 @@ import {
   type HealthStatus,
   type LogRecord,
 } from 'moorline';
+import { root } from './support/paths';
 
 /** A checker that does not answer until it is told to. */
 function held() {
@@ -357,7 +357,7 @@ describe('schedule', () => {
       monitor.register('hanging', () => { console.log('ran'); return new Promise(() => undefined); });
       monitor.start();
       setTimeout(() => undefined, 50);`;
-    const options = { cwd: join(__dirname, '..'), encoding: 'utf8', timeout: 20_000 } as const;
+    const options = { cwd: root, encoding: 'utf8', timeout: 20_000 } as const;
     const started = Date.now();
     const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', script], options);
     assert.deepEqual({ stdout, stderr, status }, { stdout: 'ran\n', stderr: '', status: 0 });
@@ -370,7 +370,7 @@ describe('schedule', () => {
       const monitor = new HealthMonitor({ timeoutMs: 20 });
       monitor.register('hanging', () => new Promise(() => undefined));
       monitor.check('hanging').then((result) => console.log(result.status));`;
-    const options = { cwd: join(__dirname, '..'), encoding: 'utf8', timeout: 20_000 } as const;
+    const options = { cwd: root, encoding: 'utf8', timeout: 20_000 } as const;
     assert.equal(spawnSync(process.execPath, ['-e', script], options).stdout, 'unhealthy\n');
   });
 });

@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 
 import { constructs } from './support/engine-depths';
+import { tests } from './support/paths';
 
-const CHILD = join(__dirname, 'support', 'engine-depths.ts');
+const CHILD = join(tests, 'support', 'engine-depths.ts');
 
 interface Line {
   index: number;

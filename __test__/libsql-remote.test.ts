@@ -13,8 +13,9 @@ import { eventually } from './support/eventually';
 import { FaultProxy } from './support/fault-proxy';
 import { freePort, listen } from './support/ports';
 import { skipWithoutSqld, type Sqld, startSqld } from './support/servers';
+import { tests } from './support/paths';
 
-const loadTheirs = createRequire(join(__dirname, 'servers', 'package.json'));
+const loadTheirs = createRequire(join(tests, 'servers', 'package.json'));
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;

@@ -11,6 +11,7 @@ import { createClient, type Client, type Row } from 'moorline/libsql';
 
 import { peer, peersMissing } from './support/peers';
 import { skipWithoutSqld } from './support/servers';
+import { dist, tests } from './support/paths';
 
 const client = createClient({ url: ':memory:' });
 after(() => client.close());
@@ -32,7 +33,7 @@ const QUERIES = [
 ];
 
 test('every member of a row is as with @libsql/client', { skip: skipWithoutSqld() }, async () => {
-  const load = createRequire(join(__dirname, 'servers', 'package.json'));
+  const load = createRequire(join(tests, 'servers', 'package.json'));
   const { createClient: createTheirs } = load('@libsql/client') as { createClient: typeof createClient };
   const theirs = createTheirs({ url: ':memory:' });
   for (const sql of QUERIES) {
@@ -63,7 +64,7 @@ test('rows equal plain objects, print as such, and are arrays to Array.from', as
 
 test('a frozen Object.prototype is no hindrance', () => {
   const script = `Object.freeze(Object.prototype);
-    const db = require(${JSON.stringify(join(__dirname, '..', 'dist', 'libsql.js'))}).createClient({ url: ':memory:' });
+    const db = require(${JSON.stringify(join(dist, 'entries', 'libsql.js'))}).createClient({ url: ':memory:' });
     db.execute('SELECT 1 AS toString, 2 AS constructor, 3 AS a').then(({ rows }) => console.log(JSON.stringify(rows)));`;
   const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 60_000 });
   assert.equal(stdout.trim(), '[{"toString":1,"constructor":2,"a":3}]', stderr);
@@ -105,11 +106,11 @@ describe('rows are taken by', { skip: peersMissing() }, () => {
   });
 
   test('React’s server components', () => {
-    const peers = join(__dirname, 'peers', 'package.json');
+    const peers = join(tests, 'peers', 'package.json');
     const script = `const load = require('node:module').createRequire(${JSON.stringify(peers)});
       const { renderToPipeableStream } = load('react-server-dom-parcel/server.node');
       const { createElement } = load('react');
-      const db = require(${JSON.stringify(join(__dirname, '..', 'dist', 'libsql.js'))}).createClient({ url: ':memory:' });
+      const db = require(${JSON.stringify(join(dist, 'entries', 'libsql.js'))}).createClient({ url: ':memory:' });
       db.execute("SELECT 1 AS id, 'Ada' AS name").then(({ rows }) => {
         const stream = renderToPipeableStream({ rows }, { onError: (error) => console.log(error.message) });
         stream.pipe(new (require('node:stream').PassThrough)()).on('data', (text) => console.log(String(text)));

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 
 import { buildSync } from 'esbuild';
+import { dist } from './support/paths';
 
-const dist = join(__dirname, '..', 'dist');
 const { platform, arch } = process;
 const linuxOnly = platform !== 'linux' && 'makes libraries for Linux';
 /** The platform whose binary this machine wants, with glibc on Linux; and one that it never wants. */
@@ -23,7 +23,7 @@ beforeEach(() => {
   cpSync(dist, join(installed, 'dist'), { recursive: true, filter: (path) => !/\.(node|d\.ts)$/.test(path) });
   write(join(installed, 'package.json'), {
     name: 'moorline',
-    main: 'dist/index.js',
+    main: 'dist/entries/index.js',
     optionalDependencies: { [`moorline-${own}`]: '1' },
   });
 });
@@ -132,7 +132,7 @@ describe('a package of a platform', () => {
 
 test('a platform that no package is for is told, with those there are', () => {
   const manifest = join(project, 'node_modules', 'moorline', 'package.json');
-  write(manifest, { name: 'moorline', main: 'dist/index.js', optionalDependencies: { 'moorline-plan9-mips': '1' } });
+  write(manifest, { name: 'moorline', main: 'dist/entries/index.js', optionalDependencies: { 'moorline-plan9-mips': '1' } });
   const { code, message } = refusal();
   assert.equal(code, 'ERR_MOORLINE_PLATFORM_UNSUPPORTED');
   assert.ok(message.includes(`there is none for ${platform} on ${arch}`), message);

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 
 import { BaseConnection, ConnectionManager, setLogger, type LogRecord } from 'moorline';
 
 import { runScript } from './support/script';
+import { root } from './support/paths';
 
 class Quiet extends BaseConnection {
   details: Record<string, unknown> = {};
@@ -80,7 +80,7 @@ describe('JSON lines on stderr', () => {
         clearInterval(timer);
         console.log('alive');
       }, 5);`;
-    const child = spawn(process.execPath, ['-e', script], { cwd: join(__dirname, '..'), timeout: 30_000 });
+    const child = spawn(process.execPath, ['-e', script], { cwd: root, timeout: 30_000 });
     child.stderr.destroy();
     let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -23,6 +23,7 @@ import { eventually } from './support/eventually';
 import { parse, valueOf } from './support/exposition';
 import { type Running, serve } from './support/http';
 import { peersMissing } from './support/peers';
+import { root } from './support/paths';
 
 /** A reader of one metric's figures. */
 const figures =
@@ -290,7 +291,7 @@ describe('a policy', () => {
 });
 
 test('every metric stands in the guide, with its type and its labels', { skip: peersMissing() }, () => {
-  const guide = readFileSync(join(__dirname, '..', 'docs', 'metrics.md'), 'utf8');
+  const guide = readFileSync(join(root, 'docs', 'metrics.md'), 'utf8');
   const rows = [...guide.matchAll(/^\| `(moorline_\w+)` \| (\w+) \| (.*?) \|/gm)];
   const said = rows.map(([, name, type, labels]) => [name, type, labels!.replaceAll('`', '')]);
   const shown = [...parse(metricsText())].map(([name, { type, samples }]) => {

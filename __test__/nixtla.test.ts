@@ -24,6 +24,7 @@ import { Authority } from './support/certificates';
 import { eventually } from './support/eventually';
 import { NixtlaServer } from './support/nixtla-server';
 import { freePort } from './support/ports';
+import { root } from './support/paths';
 
 let server: NixtlaServer;
 let savedKey: string | undefined;
@@ -574,7 +575,7 @@ describe("fallback: 'local'", () => {
   });
 
   test('forecasts the last year of airline passengers within four percent', async () => {
-    const file = readFileSync(join(__dirname, '..', 'examples', 'data', 'airpassengers.csv'), 'utf8');
+    const file = readFileSync(join(root, 'examples', 'data', 'airpassengers.csv'), 'utf8');
     const rows = file.split('\n').filter((line) => /^\d/.test(line));
     const points = rows
       .map((row) => row.split(','))
@@ -648,7 +649,7 @@ describe('TLS', () => {
       const client = new NixtlaClient({ apiKey: '${secure.key}', baseUrl: '${secure.url}' });
       client.healthCheck().then(console.log);`;
     const child = spawn(process.execPath, ['-e', program], {
-      cwd: join(__dirname, '..'),
+      cwd: root,
       env: { ...process.env, NODE_EXTRA_CA_CERTS: authority.file },
       timeout: 20_000,
     });
@@ -718,7 +719,7 @@ describe('life of a client', () => {
       client.on('state', () => {});
       client.forecast({ timeseries: [{ timestamp: 0, value: 1 }], horizon: 1, frequency: 'D' }).catch((e) => console.log(e.code));`;
     const { status, stdout } = spawnSync(process.execPath, ['-e', program], {
-      cwd: join(__dirname, '..'),
+      cwd: root,
       encoding: 'utf8',
       timeout: 20_000,
     });

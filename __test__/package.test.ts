@@ -18,11 +18,11 @@ import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
 import { missing } from './support/missing';
+import { root, tests } from './support/paths';
 
-const root = join(__dirname, '..');
 const packages = join(root, 'target', 'packages');
 const project = join(root, 'target', `package-${process.pid}`);
-const fixtures = join(__dirname, 'package');
+const fixtures = join(tests, 'package');
 /** Where the release build is that is to be packed; undefined for the build that the other tests run on. */
 const released = process.env['MOORLINE_BINARIES'];
 
@@ -82,7 +82,7 @@ describe('contents', () => {
     const pages = ['CHANGELOG.md', 'CONTRIBUTING.md', 'README.md', 'SECURITY.md', 'bench/README.md'];
     assert.deepEqual(others.sort(), ['LICENSE', ...pages, ...typings, 'package.json'].sort());
     const compiled = files.filter((file) => file.startsWith('dist/'));
-    const entries = ['index', 'libsql'].flatMap((entry) => [`dist/${entry}.js`, `dist/${entry}.webpack.js`]);
+    const entries = ['index', 'libsql'].flatMap((entry) => [`dist/entries/${entry}.js`, `dist/entries/${entry}.webpack.js`]);
     assert.deepEqual(compiled.sort(), [...entries, 'dist/moorline.js']);
     for (const directory of ['docs', 'examples']) {
       const packed = files.filter((file) => file.startsWith(`${directory}/`)).sort();

@@ -21,8 +21,8 @@ import {
 } from 'moorline';
 
 import { promptlyMs } from './contract';
+import { dist } from './support/paths';
 
-const dist = join(__dirname, '..', 'dist');
 const never = () => new Promise<never>(() => undefined);
 const fail = (message = 'no') => Promise.reject(new Error(message));
 
@@ -523,7 +523,7 @@ describe('names', () => {
   test('worker threads share a breaker', async () => {
     const breaker = new CircuitBreaker(name());
     const script = `
-      const { CircuitBreaker } = require(${JSON.stringify(join(dist, 'index.js'))});
+      const { CircuitBreaker } = require(${JSON.stringify(join(dist, 'entries', 'index.js'))});
       new CircuitBreaker(${JSON.stringify(breaker.name)}).open();`;
     const told = once(breaker, 'state');
     const worker = new Worker(script, { eval: true });
@@ -577,7 +577,7 @@ describe('the process', () => {
   test('ends while a policy is idle, long before its timeouts', () => {
     const started = performance.now();
     const { status, stdout } = run(`
-      const { Policy } = require('./index.js');
+      const { Policy } = require('./entries/index.js');
       const policy = new Policy({ retry: true, breaker: true });
       policy.on('state', () => {});
       policy.run(async () => 1).then((n) => console.log('ran', n));`);
@@ -588,7 +588,7 @@ describe('the process', () => {
 
   test('forgets policies that nobody holds, with their breakers and listeners', () => {
     const { stdout } = run(`
-      const { CircuitBreaker, Policy } = require('./index.js');
+      const { CircuitBreaker, Policy } = require('./entries/index.js');
       for (let n = 0; n < 100; n++) new Policy({ breaker: true, retry: true }).on('state', () => {});
       const made = CircuitBreaker.all().length;
       const deadline = Date.now() + 10_000;
@@ -603,7 +603,7 @@ describe('the process', () => {
 
   test('stays alive for the timeout of an attempt that nothing else keeps alive', () => {
     const { stdout } = run(`
-      const { Policy } = require('./index.js');
+      const { Policy } = require('./entries/index.js');
       new Policy({ attemptTimeoutMs: 50 }).run(() => new Promise(() => {})).catch((e) => console.log(e.kind));`);
     assert.match(stdout, /timeout/);
   });
@@ -674,7 +674,7 @@ describe('rules of the user', () => {
     await assert.rejects(breaker.run(() => fail()));
     const worker = new Worker(
       `const { parentPort } = require('node:worker_threads');
-       const { CircuitBreaker } = require(${JSON.stringify(join(dist, 'index.js'))});
+       const { CircuitBreaker } = require(${JSON.stringify(join(dist, 'entries', 'index.js'))});
        const breaker = new CircuitBreaker(${JSON.stringify(name)}, ${JSON.stringify(options)});
        const probe = () => breaker.run(() => {
          parentPort.postMessage('probing');

@@ -8,8 +8,8 @@ import { after, before, describe, test } from 'node:test';
 
 import type { Snippet } from './seeds/compile';
 import { blocksOf, compilePage } from './seeds/page';
+import { root } from './support/paths';
 
-const root = join(__dirname, '..');
 /** Where the quick starts run, and leave their files. */
 const directory = join(root, 'target', `readme-${process.pid}`);
 const text = readFileSync(join(root, 'README.md'), 'utf8');

@@ -10,8 +10,8 @@ import { native } from './support/native';
 import { makeRealm } from './support/realm';
 
 const realm = makeRealm();
-const inside = realm.load('index') as typeof outside;
-const { createClient, LibsqlError } = realm.load('libsql') as {
+const inside = realm.load('entries/index') as typeof outside;
+const { createClient, LibsqlError } = realm.load('entries/libsql') as {
   createClient: typeof createOutside;
   LibsqlError: typeof OutsideLibsqlError;
 };
@@ -64,7 +64,7 @@ describe('in a vm context', () => {
   }
 
   test('whatever the addon throws at a call with wrong arguments is of the context', () => {
-    const addon = realm.load('native').native as Record<string, (...given: unknown[]) => unknown>;
+    const addon = realm.load('runtime/native').native as Record<string, (...given: unknown[]) => unknown>;
     let thrown = 0;
     for (const [name, call] of Object.entries(addon)) {
       // Takes over functions of `lib/`; count what keeps the process alive; do as they are told.

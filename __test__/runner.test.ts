@@ -6,8 +6,9 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { root } from './support/paths';
 
-const scripts = join(__dirname, '..', 'scripts', 'test');
+const scripts = join(root, 'scripts', 'test');
 const url = (name: string) => JSON.stringify(pathToFileURL(join(scripts, name)).href);
 
 interface Total {

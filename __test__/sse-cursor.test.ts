@@ -12,6 +12,7 @@ import { MoorlineError, setLogger, SSEConnection, type SSEEvent } from 'moorline
 import { type EventServer, eventServer, Maker } from './support/connections';
 import { eventually } from './support/eventually';
 import { EventStreamCursor } from './support/sse';
+import { face } from './support/paths';
 
 const unexpected = (error: unknown) => assert.fail(String(error));
 
@@ -275,7 +276,7 @@ describe('the cursor of a connection', () => {
 
   test('is written when the process has nothing more to do', async () => {
     const script = `
-      const { SSEConnection, setLogger } = require(${JSON.stringify(join(__dirname, '..', 'dist', 'index.js'))});
+      const { SSEConnection, setLogger } = require(${JSON.stringify(face)});
       setLogger({});
       const customOptions = { cursor: { url: ${JSON.stringify(url)}, name: 'reader' } };
       const connection = new SSEConnection({ url: ${JSON.stringify(server.url)}, monitoring: false, customOptions });

@@ -13,6 +13,7 @@ import { Worker } from 'node:worker_threads';
 import { eventually } from './support/eventually';
 import { converse, serve } from './support/http';
 import { EventStreamTransport, hear, stage, stream } from './support/sse';
+import { dist } from './support/paths';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
@@ -23,7 +24,7 @@ describe('the process', () => {
   /** Runs a script in a process of its own, against `url`; what it printed, and whether it ended by itself. */
   async function run(url: string, script: string): Promise<string> {
     const prelude = `
-      const { EventStreamTransport } = require(${JSON.stringify(join(__dirname, '..', 'dist', 'sse.js'))});
+      const { EventStreamTransport } = require(${JSON.stringify(join(dist, 'sse', 'transport.js'))});
       const say = (line) => process.stdout.write(line + ' ');
       const transport = new EventStreamTransport({ url: ${JSON.stringify(url)} }, {
         onEvents(events) { for (const { data } of events) { say(data); if (data === 'last') transport.unref(); } },
@@ -57,7 +58,7 @@ describe('the process', () => {
 test('a worker that is terminated leaves no connection', async () => {
   const server = await up(stream((response) => response.write('data: 1\n\n')));
   const script = `
-    const { EventStreamTransport } = require(${JSON.stringify(join(__dirname, '..', 'dist', 'sse.js'))});
+    const { EventStreamTransport } = require(${JSON.stringify(join(dist, 'sse', 'transport.js'))});
     const { parentPort } = require('node:worker_threads');
     const onEvents = () => parentPort.postMessage('heard');
     const transport = new EventStreamTransport({ url: ${JSON.stringify(server.url)} }, { onEvents, onClose() {} });

@@ -2,15 +2,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
 import { TursoPool } from 'moorline';
 
 import { eventually } from './support/eventually';
+import { face } from './support/paths';
 
-const face = join(__dirname, '..', 'dist', 'index.js');
 
 /** Works once, says so, and then does what it is told to be found at. */
 const script = `

@@ -141,7 +141,7 @@ test('a timer waits for longer than one of Node can, is one timer all the while,
     globalThis.setTimeout = (ring, ms, ...rest) => (asked.push(ms), start(ring, ms / 1e8, ...rest));
     const { Policy, setLogger } = require('moorline');
     setLogger({});
-    const { startTimer } = require('./dist/timer.js');
+    const { startTimer } = require('./dist/runtime/timers.js');
     const began = performance.now(), longest = ${LONGEST};
     const stopped = startTimer(() => console.log('never'), 9 * longest);
     const unheard = startTimer(() => console.log('never'), Infinity).unref();

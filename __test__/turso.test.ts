@@ -9,6 +9,7 @@ import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { getTursoPool, LibsqlError, resetTursoPool, setLogger, TursoPool, type TursoPoolConfig } from 'moorline';
 
 import { eventually } from './support/eventually';
+import { root } from './support/paths';
 
 const directory = mkdtempSync(join(tmpdir(), 'moorline-turso-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -75,7 +76,7 @@ describe('TursoPool', () => {
           await pool.drain();
           process.stdout.write(JSON.stringify({ healthy, uncaught }));
         })();`;
-      const options = { cwd: join(__dirname, '..'), encoding: 'utf8', timeout: 30_000 } as const;
+      const options = { cwd: root, encoding: 'utf8', timeout: 30_000 } as const;
       const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], options);
       assert.equal(stderr, '');
       assert.deepEqual(JSON.parse(stdout), { healthy: true, uncaught: ['acquire', 'release', 'health'] });

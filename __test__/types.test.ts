@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import ts from 'typescript';
+import { root } from './support/paths';
 
-const root = join(__dirname, '..');
 
 /** The names a module exports. */
 function exportedNames(file: string): string[] {

@@ -7,8 +7,9 @@ import { describe, test } from 'node:test';
 import { WebhookVerifier, type WebhookScheme } from 'moorline';
 
 import type * as Large from '../lib/webhook/large-body';
+import { dist } from './support/paths';
 
-const { large } = require(join(__dirname, '..', 'dist', 'webhook-large.js')) as typeof Large;
+const { large } = require(join(dist, 'webhook', 'large-body.js')) as typeof Large;
 
 /** The verifiers made inside decide as on a processor without SHA instructions. */
 function handingOver<T>(work: () => T): T {

@@ -10,6 +10,7 @@ import { eventually } from './support/eventually';
 import { peersMissing } from './support/peers';
 import { SLACK_MS, SocketStage } from './support/socket-stage';
 import { failure } from './support/websocket';
+import { dist } from './support/paths';
 
 /** The kind of error a call rejects with. */
 const failureOrNothing = (call: Promise<unknown>) =>
@@ -173,7 +174,7 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
     };
     const run = (path: string, ref: boolean) => {
       const program = `
-        const { SocketTransport } = require(${JSON.stringify(join(__dirname, '..', 'dist', 'websocket.js'))});
+        const { SocketTransport } = require(${JSON.stringify(join(dist, 'websocket', 'transport.js'))});
         const listener = { onMessages() {}, onClose: ({ code }) => console.log('closed', code) };
         const transport = new SocketTransport({ url: 'ws://127.0.0.1:${stage.port}${path}' }, listener);
         transport.connect().then(() => ${ref} && transport.ref());`;
@@ -190,7 +191,7 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
       socket.on('close', () => (closed += 1));
     };
     const program = `
-      const { SocketTransport } = require(${JSON.stringify(join(__dirname, '..', 'dist', 'websocket.js'))});
+      const { SocketTransport } = require(${JSON.stringify(join(dist, 'websocket', 'transport.js'))});
       const transport = new SocketTransport({ url: 'ws://127.0.0.1:${stage.port}/' }, { onMessages() {}, onClose() {} });
       transport.connect().then(() => transport.ref());`;
     const worker = new Worker(program, { eval: true });

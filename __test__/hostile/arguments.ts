@@ -13,6 +13,7 @@ import * as libsql from 'moorline/libsql';
 import { listen } from '../support/ports';
 import { pick, random } from './random';
 import { hostile, Mine } from './values';
+import { root } from '../support/paths';
 
 const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
 /** Where the call stands that runs, for whoever ends a process that hangs. */
@@ -66,7 +67,7 @@ function subjects(port: number): Record<string, () => unknown> {
 /** The names of public methods: those in the typings. */
 const PUBLIC = new Set(
   ['index.d.ts', 'libsql.d.ts'].flatMap((file) => {
-    const typings = readFileSync(join(__dirname, '..', '..', file), 'utf8');
+    const typings = readFileSync(join(root, file), 'utf8');
     return Array.from(typings.matchAll(/^\s+(?:static |async )?(\w+)\s*(?:<[^>]*>)?\(/gm), ([, name]) => name!);
   }),
 );

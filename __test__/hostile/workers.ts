@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 import { TursoPool } from 'moorline';
@@ -12,6 +11,7 @@ import { eventually } from '../support/eventually';
 import { peer } from '../support/peers';
 import { listen } from '../support/ports';
 import { pick, random } from './random';
+import { face } from '../support/paths';
 
 const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
 const next = random(seed);
@@ -69,7 +69,6 @@ async function serve() {
 
 async function main(): Promise<void> {
   const url = await serve();
-  const face = join(__dirname, '..', '..', 'dist', 'index.js');
   const names = Object.keys(WORK) as (keyof typeof WORK)[];
   const until = performance.now() + forMs;
   let ended = 0;

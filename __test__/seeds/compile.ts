@@ -8,8 +8,8 @@ import ts from 'typescript';
 
 import type { BlockEdits } from './edits';
 import type { Block } from './extract';
+import { root } from '../support/paths';
 
-const root = join(__dirname, '..', '..');
 
 const options: ts.CompilerOptions = {
   strict: true,

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { compile, type Snippet } from './compile';
 import type { BlockEdits } from './edits';
 import { type Block, codeBlocks } from './extract';
+import { root } from '../support/paths';
 
-const root = join(__dirname, '..', '..');
 
 /** The TypeScript blocks of a page, which is named from the root. */
 export function blocksOf(page: string): Block[] {

@@ -5,8 +5,9 @@ import { tmpdir, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 import { missing } from './missing';
+import { root } from './paths';
 
-const script = join(__dirname, '..', '..', 'scripts', 'lib', 'debian.mjs');
+const script = join(root, 'scripts', 'lib', 'debian.mjs');
 const cache = join(tmpdir(), `moorline-debian-${userInfo().uid}`);
 
 /** A server's binary and what it needs in its environment. */

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 
 import type * as Http from '../../lib/http/transport';
 import { listen } from './ports';
+import { dist } from './paths';
 
-export const { HttpTransport } = require(join(__dirname, '..', '..', 'dist', 'http.js')) as typeof Http;
+export const { HttpTransport } = require(join(dist, 'http', 'transport.js')) as typeof Http;
 export type HttpTransport = Http.HttpTransport;
 
 /** A server on loopback, ended by `close` with all of its connections. */

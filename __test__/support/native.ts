@@ -3,11 +3,11 @@ import { join } from 'node:path';
 
 import type * as Call from '../../lib/runtime/native-call';
 import type * as Native from '../../lib/runtime/native';
+import { dist } from './paths';
 
-const dist = join(__dirname, '..', '..', 'dist');
 
 /** A module of lib/, compiled. */
 export const load = <Module>(name: string): Module => require(join(dist, `${name}.js`)) as Module;
 
-export const { native } = load<typeof Native>('native');
-export const { call } = load<typeof Call>('call');
+export const { native } = load<typeof Native>('runtime/native');
+export const { call } = load<typeof Call>('runtime/native-call');

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { missing } from './missing';
+import { tests } from './paths';
 
-const directory = join(__dirname, '..', 'peers');
+const directory = join(tests, 'peers');
 
 /** Why the peers cannot be had on this machine, or `false`. To be given to `skip`. */
 export function peersMissing(): string | false {

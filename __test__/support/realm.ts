@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { builtinModules, createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { type Context, compileFunction, createContext, runInContext } from 'node:vm';
+import { dist } from './paths';
 
-const dist = join(__dirname, '..', '..', 'dist');
 
 /** A copy of the package, and the context that it runs in. */
 export interface Realm {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { root } from './paths';
 
 /** How a script ended. */
 export interface ScriptEnded {
@@ -13,7 +13,7 @@ export interface ScriptEnded {
 /** Runs JavaScript in a process of its own, for what may end it; one that outlives `timeoutMs` is killed. */
 export async function runScript(script: string, nodeOptions: string[] = [], timeoutMs = 30_000): Promise<ScriptEnded> {
   const child = spawn(process.execPath, [...nodeOptions, '-e', script], {
-    cwd: join(__dirname, '..', '..'),
+    cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: timeoutMs,
     killSignal: 'SIGKILL',

@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { eventually } from './eventually';
 import { missing } from './missing';
 import { freePort } from './ports';
+import { tests } from './paths';
 
-const packages = join(__dirname, '..', 'servers');
+const packages = join(tests, 'servers');
 
 /** A running sqld. */
 export interface Sqld {

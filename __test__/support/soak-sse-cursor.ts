@@ -12,6 +12,7 @@ import { random as randomly } from '../hostile/random';
 import { eventually } from './eventually';
 import type { Running } from './http';
 import { stream } from './sse';
+import { face } from './paths';
 
 /** How a reader takes its events. */
 export const READINGS = ['for await', 'onMessage', 'receive'] as const;
@@ -72,7 +73,7 @@ export async function killReaders(reading: Reading, kills: number, seed: number)
   const ledger = new Ledger();
   let reader: ChildProcess | undefined;
   const begin = (failures: boolean): ChildProcess => {
-    const addon = join(__dirname, '..', '..', 'dist', 'index.js');
+    const addon = face;
     const facts = [server.url, database, reading, String(Math.floor(random() * 2 ** 32)), String(failures)];
     const child = spawn(process.execPath, ['-e', READER, addon, randomly.toString(), ...facts], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -6,9 +6,10 @@ import { afterEach } from 'node:test';
 import type * as Sse from '../../lib/sse/transport';
 import { eventually } from './eventually';
 import { type Running, serve } from './http';
+import { dist } from './paths';
 
 export const { Deliveries, EventStreamCursor, EventStreamTransport, SSEEvent } = require(
-  join(__dirname, '..', '..', 'dist', 'sse.js'),
+  join(dist, 'sse', 'transport.js'),
 ) as typeof Sse;
 export type EventStreamTransport = Sse.EventStreamTransport;
 export type Deliveries = Sse.Deliveries;

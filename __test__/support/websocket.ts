@@ -6,10 +6,11 @@ import { MoorlineError } from 'moorline';
 
 import type * as WebSocket from '../../lib/websocket/transport';
 import { eventually } from './eventually';
+import { dist } from './paths';
 
 export type { SocketOptions } from '../../lib/websocket/transport';
 
-const { SocketTransport } = require(join(__dirname, '..', '..', 'dist', 'websocket.js')) as typeof WebSocket;
+const { SocketTransport } = require(join(dist, 'websocket', 'transport.js')) as typeof WebSocket;
 
 /** A transport that remembers everything it told. */
 export class Ears {

@@ -20,4 +20,4 @@ if (part === 'properties') {
 installPackages();
 buildAddon();
 compileFace();
-run(process.execPath, ['--import', 'tsx', '__test__/support/soak.ts', ...process.argv.slice(2)]);
+run(process.execPath, ['--import', 'tsx', '__test__/alone/soak/soak.ts', ...process.argv.slice(2)]);

@@ -4,7 +4,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 
-import type { Server } from '../contract';
+import type { Server } from '../contract/contract';
 import { start } from './http';
 import { peer } from './peers';
 

@@ -5,7 +5,6 @@ import type * as Call from '../../lib/runtime/native-call';
 import type * as Native from '../../lib/runtime/native';
 import { dist } from './paths';
 
-
 /** A module of lib/, compiled. */
 export const load = <Module>(name: string): Module => require(join(dist, `${name}.js`)) as Module;
 

@@ -6,7 +6,6 @@ import { dirname, join } from 'node:path';
 import { type Context, compileFunction, createContext, runInContext } from 'node:vm';
 import { dist } from './paths';
 
-
 /** A copy of the package, and the context that it runs in. */
 export interface Realm {
   /** The exports of a compiled file: `index`, `libsql`, `native`. */

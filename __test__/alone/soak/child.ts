@@ -1,0 +1,79 @@
+// What the exit and leak tests run in a process of its own: `child.ts <subject> <url> <act> [<ms>]`.
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Running, Subject } from '../../contract/contract';
+import { subjects } from '../../contract/subjects';
+import { eventually } from '../../support/eventually';
+import { measureRepeated, type Repetitions } from './repeat';
+
+const BATCH = 100;
+const OPERATIONS: Repetitions = { times: 100_000, batch: BATCH, limitMs: 20_000 };
+/** Whole lives take longer than operations, and the allocator longer to settle. */
+const LIVES: Repetitions = { times: 10_000, warmUp: 3000, batch: 20, limitMs: 20_000 };
+
+/** Prints one line for the parent. */
+const say = (line: unknown) => void process.stdout.write(`${JSON.stringify(line)}\n`);
+
+type Act = (subject: Subject, url: string) => Promise<unknown>;
+
+const lives: Record<string, Act> = {
+  /** Works once and leaves the object open. */
+  async idle(subject, url) {
+    await (await subject.start(url)).operate();
+    say('idle');
+  },
+  /** Waits for something that only the addon knows about. */
+  async 'in-flight'(subject, url) {
+    await (await subject.start(url)).stall().catch(() => undefined);
+    say('settled');
+  },
+  /** Leaves in the middle of it. */
+  async leaving(subject, url) {
+    void (await subject.start(url)).stall().catch(() => undefined);
+    await sleep(50);
+    process.exit(3);
+  },
+};
+
+const repetitions: Record<string, (running: Running) => () => Promise<unknown>> = {
+  operations: (running) => () => running.operate(),
+  failures: (running) => () => running.fail(),
+  aborts: (running) => async () => {
+    const controller = new AbortController();
+    const operation = running.operate({ signal: controller.signal });
+    setImmediate(() => controller.abort(new Error('enough')));
+    await operation.catch(() => undefined);
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+  },
+};
+
+async function main(): Promise<void> {
+  const [name, url = '', act = '', soakMs] = process.argv.slice(2);
+  const subject = subjects.find((candidate) => candidate.name === name);
+  assert.ok(subject, `no ${name}`);
+  const live = lives[act];
+  if (live) return void (await live(subject, url));
+  const forMs = soakMs === undefined ? undefined : Number(soakMs);
+  if (act === 'lives') {
+    assert.ok(subject.live, `${name} has no whole life`);
+    let failed: unknown;
+    const live = () => subject.live!(url).catch((error: unknown) => (failed ??= error));
+    say(await measureRepeated(live, LIVES, forMs));
+    return assert.ifError(failed);
+  }
+  const repetition = repetitions[act];
+  assert.ok(repetition, `no ${act}`);
+  const running = await subject.start(url, BATCH);
+  // As many connections as there can be: how many of them a repetition needs depends on how busy the machine is.
+  const held = await Promise.all(Array.from({ length: BATCH }, () => running.hold?.()));
+  for (const one of held) one?.finish();
+  // Behind all that were given up before it; a server that has too much of them says so.
+  const catchUp = act === 'aborts' ? () => running.operate().catch(() => undefined) : undefined;
+  say(await measureRepeated(repetition(running), { ...OPERATIONS, ...(catchUp && { catchUp }) }, forMs));
+  // The aborted ones too have given back what they had.
+  await eventually(() => !running.held?.());
+}
+
+void main();

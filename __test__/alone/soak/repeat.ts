@@ -1,0 +1,95 @@
+// Repeats an operation and measures what that leaves behind; in a process of its own, with `--expose-gc`.
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Measured } from './memory-growth';
+
+export interface Repetitions {
+  times: number;
+  /** So many at once. */
+  batch: number;
+  /** So many before the first look. Default: a tenth. */
+  warmUp?: number;
+  /** Waits until what was given up is over: giving up does not wait, and on a busy machine it piles up. */
+  catchUp?: () => Promise<unknown>;
+  /** A slow or busy machine stops here with fewer, but not with fewer than twice the warm-up. */
+  limitMs: number;
+}
+
+/**
+ * Garbage is collected each time so many are done: otherwise what the allocator keeps of the largest heap ever would be
+ * measured, and how large that gets is V8's mood.
+ */
+const COLLECT_EVERY = 1000;
+
+/** Repeats `operation` in batches; how often it did. */
+async function repeat(operation: () => Promise<unknown>, least: number, repetitions: Repetitions): Promise<number> {
+  const { times, batch, limitMs, catchUp } = repetitions;
+  const started = performance.now();
+  let done = 0;
+  while (done < times && (done < least || performance.now() - started < limitMs)) {
+    await Promise.allSettled(Array.from({ length: batch }, operation));
+    done += batch;
+    // Lets timers, finalizers and the addon's own callbacks run.
+    await new Promise(setImmediate);
+    if (done % COLLECT_EVERY >= batch) continue;
+    await catchUp?.();
+    globalThis.gc?.();
+  }
+  return done;
+}
+
+/** Looks without a lower one, after which memory counts as settled. */
+const SETTLED_LOOKS = 5;
+const MOST_LOOKS = 100;
+
+/**
+ * The resident size when nothing more can be collected: the lowest, once a few looks were no lower. What was given up
+ * closes on threads of its own, which wait for their turn on a busy machine.
+ */
+async function settledRss(): Promise<number> {
+  let lowest = Infinity;
+  for (let [look, since] = [0, 0]; look < MOST_LOOKS && since < SETTLED_LOOKS; look++) {
+    globalThis.gc?.();
+    await sleep(20);
+    const rss = process.memoryUsage.rss();
+    since = rss < lowest ? 0 : since + 1;
+    lowest = Math.min(lowest, rss);
+  }
+  return lowest;
+}
+
+/**
+ * So many looks before and after, with repetitions between: the resident size goes up and down by the connections that
+ * are replaced, and by what the allocator happens to keep of them. What leaks is there at each look.
+ */
+const LOOKS = 4;
+
+async function look(repeatSome: () => Promise<number>) {
+  const sizes: number[] = [];
+  for (let looks = 0; looks < LOOKS; looks++) {
+    await repeatSome();
+    sizes.push(await settledRss());
+  }
+  return { rss: sizes, resources: process.getActiveResourcesInfo().sort() };
+}
+
+/**
+ * How much memory has grown over so many times, after a warm-up, or for as long as `soakMs`: from the highest look before
+ * to the lowest one after.
+ */
+export async function measureRepeated(
+  operation: () => Promise<unknown>,
+  repetitions: Repetitions,
+  soakMs?: number,
+): Promise<Omit<Measured, 'elapsedMs' | 'repetition'>> {
+  assert.ok(globalThis.gc, 'needs --expose-gc');
+  const { times, limitMs, warmUp = times / 10 } = repetitions;
+  const some = Math.ceil(warmUp / LOOKS);
+  const repeatSome = () => repeat(operation, some, { ...repetitions, times: some, limitMs: Infinity });
+  const before = await look(repeatSome);
+  const [most, until] = soakMs === undefined ? [times - warmUp, limitMs] : [Infinity, soakMs];
+  const operations = await repeat(operation, 2 * warmUp, { ...repetitions, times: most, limitMs: until });
+  const after = await look(repeatSome);
+  return { grownBytes: Math.min(...after.rss) - Math.max(...before.rss), operations, before, after };
+}

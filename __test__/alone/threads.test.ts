@@ -1,0 +1,83 @@
+// Worker threads come and go, with the addon loaded and with work in flight.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+
+import { TursoPool } from 'moorline';
+
+import { eventually } from '../support/eventually';
+import { face } from '../support/paths';
+
+/** Works once, says so, and then does what it is told to be found at. */
+const script = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { TursoPool } = require(workerData.face);
+  const pool = new TursoPool({ url: ':memory:', poolSize: 2, connectionTimeoutMs: 60_000 });
+  async function main() {
+    await pool.withConnection((client) => client.execute('SELECT 1'));
+    if (workerData.found === 'working') {
+      const spin = 'WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n';
+      for (let n = 0; n < 100; n++) pool.withConnection((client) => client.execute(spin)).catch(() => {});
+    }
+    if (workerData.found === 'drained') await pool.drain();
+    parentPort.postMessage(pool.getStats());
+  }
+  main();`;
+
+interface Stats {
+  inUse: number;
+  waiting: number;
+}
+
+/** Starts a worker; both promises are there before either can happen. */
+function start(found: 'idle' | 'drained' | 'working') {
+  const worker = new Worker(script, { eval: true, workerData: { face, found } });
+  const worked = once(worker, 'message').then(([stats]) => stats as Stats);
+  const exited = once(worker, 'exit').then(([code]) => code as number);
+  return { worker, worked, exited };
+}
+
+/** How many threads run connections, in this whole process. */
+function connectionThreads(): number {
+  const names = readdirSync('/proc/self/task').map((id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8'));
+  return names.filter((name) => name.startsWith('moorline-libsql')).length;
+}
+
+describe('threads', () => {
+  test('fifty workers load and unload the addon', { timeout: 60_000 }, async () => {
+    for (let round = 0; round < 50; round++) {
+      const { worked, exited } = start(round % 2 ? 'idle' : 'drained');
+      await worked;
+      assert.equal(await exited, 0);
+    }
+    await eventually(() => connectionThreads() === 0);
+  });
+
+  test('fifty workers end with statements and waiters in flight', { timeout: 60_000 }, async () => {
+    for (let round = 0; round < 50; round++) {
+      const { worker, worked } = start('working');
+      const stats = await worked;
+      assert.ok(stats.inUse > 0 || stats.waiting > 0, 'there was something to lose');
+      await worker.terminate();
+    }
+    // Nobody waits for these statements any more, so nobody may go on computing them.
+    await eventually(() => connectionThreads() === 0);
+  });
+
+  test('eight at once, while the main thread works on', { timeout: 60_000 }, async () => {
+    await using pool = new TursoPool({ url: ':memory:' });
+    let ended = false;
+    const workers = Array.from({ length: 8 }, async (_, n) => {
+      const { worker, worked, exited } = start(n % 2 ? 'working' : 'idle');
+      await worked;
+      await (n % 2 ? worker.terminate() : exited);
+    });
+    const work = (async () => {
+      while (!ended) await pool.withConnection((client) => client.execute('SELECT 1'));
+    })();
+    await Promise.all(workers).finally(() => (ended = true));
+    await work;
+  });
+});

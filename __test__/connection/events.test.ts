@@ -1,0 +1,206 @@
+// The events that users are told to handle, each caused by a real server, on each transport, once per occurrence.
+import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import { after, before, describe, test, type TestContext } from 'node:test';
+
+import {
+  type BaseConnection,
+  type ConnectionConfig,
+  ConnectionManager,
+  HTTPConnection,
+  type MoorlineError,
+  setLogger,
+  SSEConnection,
+  WebSocketConnection,
+} from 'moorline';
+
+import { Authority } from '../support/certificates';
+import { closing, eventServer, Heard, socketServer } from '../support/connections';
+import { eventually } from '../support/eventually';
+import { FaultProxy } from '../support/fault-proxy';
+import { type Running, serve, start } from '../support/http';
+import { peersMissing } from '../support/peers';
+import { freePort } from '../support/ports';
+
+const LIFECYCLE = [
+  ...['connection_failed', 'authentication_failed', 'connection_lost', 'health_check_failed'],
+  ...['circuit_breaker_opened', 'circuit_breaker_closed', 'reconnected', 'rate_limited'],
+];
+/** How severe each is. */
+const SEVERITY: Record<string, string> = {
+  circuit_breaker_opened: 'warning',
+  circuit_breaker_closed: 'info',
+  rate_limited: 'warning',
+  reconnected: 'info',
+};
+
+/** A transport, and how it is brought to do something. */
+interface Transport {
+  name: string;
+  scheme: string;
+  make(config: ConnectionConfig): BaseConnection;
+  /** A server that works. */
+  serve(): Promise<Running>;
+  /** Makes it reach for its server. */
+  reach(connection: BaseConnection): Promise<unknown>;
+  /** Waits for something that never comes. */
+  dwell(connection: BaseConnection): Promise<unknown>;
+  skip: string | false;
+}
+
+/** Begins an answer. */
+function half(response: ServerResponse): void {
+  response.writeHead(200, { 'content-length': '100000' }).write('x');
+  begun += 1;
+}
+
+/** How many answers were begun. */
+let begun = 0;
+
+const transports: Transport[] = [
+  {
+    name: 'HTTPConnection',
+    scheme: 'http',
+    make: (config) => new HTTPConnection(config),
+    serve: () => serve((request, response) => (request.url === '/half' ? half(response) : response.end())),
+    reach: (connection) => connection.send({ url: '', method: 'GET' }),
+    dwell: (connection) => connection.send({ method: 'GET', url: '/half' }),
+    skip: false,
+  },
+  {
+    name: 'WebSocketConnection',
+    scheme: 'ws',
+    make: (config) => new WebSocketConnection(config),
+    serve: () => socketServer(),
+    reach: (connection) => connection.connect(),
+    dwell: (connection) => connection.receive(),
+    skip: peersMissing(),
+  },
+  {
+    name: 'SSEConnection',
+    scheme: 'http',
+    make: (config) => new SSEConnection(config),
+    serve: () => eventServer(),
+    reach: (connection) => connection.connect(),
+    dwell: (connection) => connection.receive(),
+    skip: false,
+  },
+];
+
+before(() => setLogger({}));
+after(() => setLogger(undefined));
+
+for (const transport of transports) {
+  describe(`lifecycle events: ${transport.name}`, { skip: transport.skip }, () => {
+    function make(t: TestContext, port: number, config: ConnectionConfig = {}) {
+      const url = `${transport.scheme}://127.0.0.1:${port}`;
+      const quick = { url, monitoring: false, retryCount: 0, retryDelay: 1, ...config };
+      const connection = closing(t, transport.make(quick));
+      return { connection, heard: new Heard(connection) };
+    }
+
+    /** What was told of the lifecycle; each has its severity, and its error where it is one. */
+    function told(heard: Heard): string[] {
+      const events = heard.events.filter(({ eventType }) => LIFECYCLE.includes(eventType));
+      for (const { eventType, severity } of events) assert.equal(severity, SEVERITY[eventType] ?? 'error', eventType);
+      return events.map(({ eventType }) => eventType);
+    }
+
+    test('connection_failed: nobody is there', async (t) => {
+      const { connection, heard } = make(t, await freePort());
+      assert.ok(!(await transport.reach(connection)));
+      assert.deepEqual(told(heard), ['connection_failed']);
+      const { message, data } = heard.of('connection_failed')[0]!;
+      assert.match(message!, /refused/i);
+      assert.equal((data?.['error'] as MoorlineError).code, 'ECONNREFUSED');
+    });
+
+    for (const status of [401, 403]) {
+      test(`authentication_failed: ${status}, instead of it`, async (t) => {
+        const server = await serve((_, response) => response.writeHead(status).end());
+        t.after(() => server.close());
+        const { connection, heard } = make(t, server.port);
+        await transport.reach(connection);
+        assert.deepEqual(told(heard), ['authentication_failed']);
+        assert.match(heard.of('authentication_failed')[0]!.message!, new RegExp(`${status}`));
+        assert.equal(connection.getStatus().isAuthenticated, false);
+      });
+    }
+
+    test('authentication_failed: a TLS server that wants a certificate of us', async (t) => {
+      const authority = new Authority();
+      t.after(() => authority.remove());
+      const tls = { ...authority.issue(['IP:127.0.0.1']), ca: authority.cert, requestCert: true };
+      const server = await start(createSecureServer({ ...tls, rejectUnauthorized: true }, (_, res) => res.end()));
+      t.after(() => server.close());
+      const url = `${transport.scheme}s://127.0.0.1:${server.port}`;
+      const { connection, heard } = make(t, 0, { url, tls: { ca: authority.cert } });
+      assert.ok(!(await transport.reach(connection)));
+      assert.deepEqual(told(heard), ['authentication_failed']);
+    });
+
+    test('connection_lost: it was open', async (t) => {
+      const server = await transport.serve();
+      t.after(() => server.close());
+      const proxy = await FaultProxy.start(server.port);
+      t.after(() => proxy.close());
+      const { connection, heard } = make(t, proxy.port, { autoReconnect: false });
+      assert.equal(await connection.connect(), true);
+      const before = begun;
+      const dwelling = transport.dwell(connection);
+      await eventually(() => (transport.name === 'HTTPConnection' ? begun > before : server.open() > 0));
+      proxy.cut();
+      await heard.until('connection_lost');
+      assert.equal(await dwelling, null);
+      assert.deepEqual(told(heard), ['connection_lost']);
+    });
+
+    test('health_check_failed: each time', async (t) => {
+      const { connection, heard } = make(t, await freePort());
+      assert.equal((await connection.healthCheck()).isHealthy, false);
+      assert.equal((await connection.healthCheck()).isHealthy, false);
+      assert.equal(heard.count('health_check_failed'), 2);
+      assert.equal(heard.count('health_changed'), 1);
+      assert.deepEqual([...new Set(told(heard))].at(-1), 'health_check_failed');
+    });
+
+    test('circuit_breaker_opened, circuit_breaker_closed: a server that is away for a while', async (t) => {
+      const server = await transport.serve();
+      t.after(() => server.close());
+      const proxy = await FaultProxy.start(server.port);
+      t.after(() => proxy.close());
+      await proxy.refuse();
+      const config = { circuitBreakerThreshold: 3, circuitBreakerTimeout: 100, timeout: 1000 };
+      const { connection, heard } = make(t, proxy.port, config);
+      for (let n = 0; n < 3; n++) assert.ok(!(await transport.reach(connection)));
+      await heard.until('circuit_breaker_opened');
+      assert.ok(!(await transport.reach(connection)), 'refused at once');
+      assert.equal(heard.count('connection_failed'), 3);
+      assert.equal(proxy.accepted, 0);
+      await proxy.accept();
+      await eventually(() => transport.reach(connection));
+      await heard.until('circuit_breaker_closed');
+      assert.deepEqual([heard.count('circuit_breaker_opened'), heard.count('circuit_breaker_closed')], [1, 1]);
+    });
+  });
+}
+
+test('a manager hears them all, by type', async (t) => {
+  const manager = new ConnectionManager();
+  const connection = closing(t, new HTTPConnection({ url: `http://127.0.0.1:${await freePort()}`, retryCount: 0 }));
+  manager.addConnection(connection);
+  const types: string[] = [];
+  const ids = new Set<string>();
+  manager.addGlobalHandler((type, event) => types.push(type) && ids.add(event.connectionId));
+  const off = manager.addEventHandler(() => undefined);
+  off();
+  await connection.send({ url: '', method: 'GET' });
+  assert.ok(types.includes('connection_failed') && types.includes('error') && types.includes('metrics'));
+  assert.deepEqual([...ids], [connection.connectionId]);
+  assert.equal(manager.removeConnection(connection.connectionId), true);
+  assert.equal(manager.removeConnection(connection.connectionId), false);
+  const { length } = types;
+  connection.emitEvent('unheard');
+  assert.equal(types.length, length);
+});

@@ -1,0 +1,202 @@
+// ConnectionManager: groups, bulk operations, checks and recovery.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import {
+  BaseConnection,
+  ConnectionHealth,
+  ConnectionManager,
+  ConnectionState,
+  ConnectionType,
+  HTTPConnection,
+  RecoveryStrategy,
+  setLogger,
+} from 'moorline';
+
+import { closing, Heard } from '../support/connections';
+import { FaultProxy } from '../support/fault-proxy';
+import { serve } from '../support/http';
+
+before(() => setLogger({}));
+after(() => setLogger(undefined));
+
+/** A connection to nothing, which works as told. */
+class Puppet extends BaseConnection {
+  isHealthy: unknown = true;
+  opens: unknown = true;
+  connects = 0;
+
+  constructor(config = {}) {
+    super({ monitoring: false, retryDelay: 1, ...config });
+  }
+
+  protected override async connectImpl() {
+    this.connects += 1;
+    return (await this.opens) as boolean;
+  }
+
+  protected override async healthCheckImpl() {
+    return (await this.isHealthy) as boolean;
+  }
+
+  protected async sendImpl() {
+    return true;
+  }
+
+  protected async receiveImpl() {
+    return null;
+  }
+}
+
+function managing(...connections: BaseConnection[]): ConnectionManager {
+  const manager = new ConnectionManager();
+  for (const connection of connections) manager.addConnection(connection);
+  return manager;
+}
+
+describe('ConnectionManager', () => {
+  test('finds connections by id, type, group, state and health', async () => {
+    const [http, other] = [new HTTPConnection({ url: 'http://127.0.0.1:9', monitoring: false }), new Puppet()];
+    const manager = new ConnectionManager();
+    manager.addConnection(http, 'api');
+    manager.addConnection(other);
+    assert.equal(manager.getConnection(http.connectionId), http);
+    assert.equal(manager.getConnection('nobody'), undefined);
+    assert.deepEqual(manager.getConnectionsByType(ConnectionType.HTTP), [http]);
+    assert.deepEqual(manager.getConnectionsByGroup('default'), [other]);
+    assert.deepEqual(manager.getConnectionsByGroup('nobody'), []);
+    await other.connect();
+    await other.healthCheck();
+    assert.deepEqual(manager.getConnectionsByState(ConnectionState.CONNECTED), [other]);
+    assert.deepEqual(manager.getConnectionsByHealth(ConnectionHealth.HEALTHY), [other]);
+    assert.deepEqual(manager.getConnectionsByHealth(ConnectionHealth.UNKNOWN), [http]);
+    assert.equal(manager.removeConnection(other.connectionId), true);
+    assert.equal(await other.isConnected(), true, 'it stays open');
+  });
+
+  test('connectAll and its kin take a group, and one that fails or throws harms no other', async () => {
+    const [good, bad, worse] = [new Puppet(), new Puppet(), new Puppet()];
+    bad.opens = false;
+    Object.assign(worse, { connect: () => Promise.reject(new Error('worse')) });
+    const manager = managing(good, bad, worse);
+    const apart = new Puppet();
+    manager.addConnection(apart, 'apart');
+    const expected = { [good.connectionId]: true, [bad.connectionId]: false, [worse.connectionId]: false };
+    assert.deepEqual(await manager.connectAll('default'), expected);
+    assert.equal(apart.connects, 0);
+    assert.deepEqual(await manager.connectAll('apart'), { [apart.connectionId]: true });
+    assert.deepEqual(await manager.disconnectAll('apart'), { [apart.connectionId]: true });
+    assert.equal(await good.isConnected(), true);
+    assert.equal(Object.keys(await manager.disconnectAll()).length, 4);
+  });
+
+  test('they run in parallel, at most sixteen at once', async () => {
+    let [now, most] = [0, 0];
+    const connections = Array.from({ length: 40 }, () => {
+      const connection = new Puppet();
+      connection.opens = {
+        then(resolve: (opened: boolean) => void) {
+          most = Math.max(most, (now += 1));
+          setTimeout(() => ((now -= 1), resolve(true)), 5);
+        },
+      };
+      return connection;
+    });
+    const results = await managing(...connections).connectAll();
+    assert.ok(Object.values(results).every(Boolean));
+    assert.deepEqual(
+      Object.keys(results),
+      connections.map(({ connectionId }) => connectionId),
+    );
+    assert.equal(most, 16);
+  });
+
+  test('checks after start, in its interval; stop ends that and leaves the connections open', async (t) => {
+    const connection = closing(t, new Puppet());
+    const heard = new Heard(connection);
+    connection.isHealthy = false;
+    const manager = new ConnectionManager({ healthCheckIntervalMs: 10 });
+    manager.addConnection(connection);
+    manager.setRecoveryStrategy(connection.connectionId, RecoveryStrategy.NONE);
+    await connection.connect();
+    assert.equal(manager.getStatistics().uptimeMs, 0);
+    await manager.start();
+    await manager.start();
+    await heard.until('health_check_failed', 3);
+    const { uptimeMs, startTime } = manager.getStatistics();
+    assert.ok(uptimeMs > 0 && Math.abs(startTime! + uptimeMs - Date.now()) < 1000);
+    await manager.stop();
+    await manager.stop();
+    assert.equal(await connection.isConnected(), true);
+    const checks = heard.count('health_check_failed');
+    const other = new ConnectionManager({ healthCheckIntervalMs: 10 });
+    const watched = closing(t, new Puppet());
+    const seen = new Heard(watched);
+    watched.isHealthy = false;
+    other.addConnection(watched);
+    other.setRecoveryStrategy(watched.connectionId, RecoveryStrategy.NONE);
+    await other.start();
+    await seen.until('health_check_failed', 3);
+    await other.stop();
+    assert.ok(heard.count('health_check_failed') <= checks + 1);
+  });
+
+  test('reconnect_backoff tries retryCount times before it answers', async (t) => {
+    const connection = closing(t, new Puppet({ retryCount: 3 }));
+    connection.isHealthy = false;
+    connection.opens = false;
+    const manager = managing(connection);
+    assert.equal(connection.config.recoveryStrategy, RecoveryStrategy.RECONNECT_BACKOFF);
+    const result = (await manager.healthCheckAll())[connection.connectionId];
+    assert.equal(result?.isHealthy, false);
+    assert.equal(connection.connects, 3);
+    connection.opens = true;
+    await manager.healthCheckAll();
+    assert.equal(connection.connects, 4, 'the first that succeeds is the last');
+    assert.equal(await connection.isConnected(), true);
+  });
+
+  test('fallback goes over to the other address', async (t) => {
+    const [first, second] = [await serve((_, res) => res.end()), await serve((_, res) => res.end('second'))];
+    const proxy = await FaultProxy.start(first.port);
+    t.after(() => Promise.all([proxy.close(), first.close(), second.close()]));
+    const config = { url: `http://127.0.0.1:${proxy.port}`, fallbackUrl: second.url, monitoring: false };
+    const connection = closing(t, new HTTPConnection(config));
+    const heard = new Heard(connection);
+    await connection.connect();
+    const manager = managing(connection);
+    manager.setRecoveryStrategy(connection.connectionId, RecoveryStrategy.FALLBACK);
+    await manager.healthCheckAll();
+    assert.equal(heard.count('fallback_activated'), 0, 'it is healthy');
+    await proxy.refuse();
+    proxy.reset();
+    await manager.healthCheckAll();
+    await heard.until('fallback_activated');
+    assert.equal((await connection.send({ url: '', method: 'GET' }))?.text(), 'second');
+  });
+
+  test('the overall health is that of the worst that is known', async () => {
+    const { UNKNOWN, HEALTHY, UNHEALTHY, DEGRADED } = ConnectionHealth;
+    assert.equal(new ConnectionManager().getInfo().overallHealth, UNKNOWN);
+    const [one, two] = [new Puppet(), new Puppet()];
+    const manager = managing(one, two);
+    const cases: [ConnectionHealth, ConnectionHealth, ConnectionHealth][] = [
+      [UNKNOWN, UNKNOWN, UNKNOWN],
+      [HEALTHY, UNKNOWN, HEALTHY],
+      [UNKNOWN, DEGRADED, DEGRADED],
+      [UNKNOWN, UNHEALTHY, UNHEALTHY],
+      [HEALTHY, HEALTHY, HEALTHY],
+      [HEALTHY, DEGRADED, DEGRADED],
+      [DEGRADED, UNHEALTHY, UNHEALTHY],
+    ];
+    const setHealth = (connection: BaseConnection, health: ConnectionHealth) =>
+      (connection as unknown as { setHealth(health: ConnectionHealth): void }).setHealth(health);
+    for (const [first, second, overall] of cases) {
+      setHealth(one, first);
+      setHealth(two, second);
+      const info = manager.getInfo();
+      assert.equal(info.overallHealth, overall);
+      assert.equal(info.errorConnections, [first, second].filter((health) => health === UNKNOWN).length);
+    }
+  });
+});

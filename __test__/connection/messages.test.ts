@@ -1,0 +1,82 @@
+// What connections hand out, and how: text as it came, where a stream comes from, bodies that are asked for in the wrong way.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import {
+  ConnectionConfigManager,
+  ConnectionManager,
+  HTTPConnection,
+  setLogger,
+  SSEConnection,
+  WebSocketConnection,
+} from 'moorline';
+
+import { closing, eventServer, socketServer } from '../support/connections';
+import { serve } from '../support/http';
+import { peersMissing } from '../support/peers';
+
+before(() => setLogger({}));
+after(() => setLogger(undefined));
+
+test('a WebSocketConnection with parse: false gives text as it came', { skip: peersMissing() }, async (t) => {
+  const texts = ['{"id":9007199254740993}', 'no JSON', '"text"'];
+  const server = await socketServer((socket) => {
+    for (const text of texts) socket.send(text);
+    socket.send(Buffer.from([1, 2]));
+  });
+  t.after(() => server.close());
+  const config = { url: server.url, monitoring: false, customOptions: { parse: false } };
+  const connection = closing(t, new WebSocketConnection(config));
+  await connection.connect();
+  const received: unknown[] = [];
+  for await (const message of connection) if (received.push(message) === 4) break;
+  assert.deepEqual(received, [...texts, Buffer.from([1, 2])]);
+  assert.throws(() => new WebSocketConnection({ ...config, customOptions: { parse: 'no' } }), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: "options.customOptions.parse must be a boolean, got 'no'",
+  });
+});
+
+test('an SSEConnection tells where its stream comes from, after redirects and without its login', async (t) => {
+  const target = await eventServer();
+  const first = await serve((_, response) => response.writeHead(302, { location: `${target.url}/there` }).end());
+  t.after(() => Promise.all([target.close(), first.close()]));
+  const moved = closing(t, new SSEConnection({ url: first.url, monitoring: false }));
+  assert.equal(moved.url, '');
+  await moved.connect();
+  assert.equal(moved.url, `${target.url}/there`);
+  const direct = closing(
+    t,
+    new SSEConnection({ url: `http://me:hunter2@127.0.0.1:${target.port}/x`, monitoring: false }),
+  );
+  await direct.connect();
+  assert.equal(direct.url, `${target.url}/x`);
+});
+
+describe('the body of an answer', () => {
+  test('asked for in the wrong way is an error with a code', async (t) => {
+    const server = await serve((_, response) => response.end('{}'));
+    t.after(() => server.close());
+    const api = closing(t, new HTTPConnection({ url: server.url, monitoring: false }));
+    const streamed = await api.request({ stream: true });
+    const wrong = { name: 'TypeError', code: 'ERR_INVALID_STATE' };
+    assert.throws(() => streamed.data, wrong);
+    assert.throws(() => streamed.text(), wrong);
+    assert.throws(() => streamed.bytes(), wrong);
+    assert.throws(() => streamed.json(), wrong);
+    await streamed.stream.cancel();
+    const whole = await api.request({});
+    assert.throws(() => whole.stream, wrong);
+  });
+});
+
+test('arguments of another type are refused by their own names', async () => {
+  const coded = (message: RegExp) => ({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', message });
+  const feed = new SSEConnection({ url: 'http://h', monitoring: false });
+  await assert.rejects(feed.receive({ timeoutMs: 'x' as never }), coded(/^options\.timeoutMs must be a number/));
+  await assert.rejects(feed.receive({ timeoutMs: -1 }), { code: 'ERR_OUT_OF_RANGE', message: /^options\.timeoutMs / });
+  await assert.rejects(feed.receive({ signal: 'x' as never }), coded(/^options\.signal must be an AbortSignal/));
+  assert.throws(() => new ConnectionManager().addConnection({} as never), coded(/^connection must be a connection/));
+  assert.throws(() => new ConnectionConfigManager({}).get(5 as never), coded(/^name must be a string/));
+  assert.throws(() => new ConnectionConfigManager({}).set(5 as never, {}), coded(/^name must be a string/));
+});

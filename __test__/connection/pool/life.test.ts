@@ -1,0 +1,200 @@
+// The life of a ConnectionPool and of what is free in it: start, checks, expiry, stop.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { describe, test } from 'node:test';
+
+import { ConnectionPool, setLogger, type LogRecord } from 'moorline';
+
+import { eventually } from '../../support/eventually';
+import { heard, open, Probe, probes } from '../../support/pools';
+import { face } from '../../support/paths';
+
+/** What a bound may be exceeded by on a machine that others use as well. */
+const SLACK_MS = 1000;
+
+describe('the life of a ConnectionPool', () => {
+  test('start keeps the minimum, and lends what it made', async () => {
+    const pool = open({ maxSize: 4, minSize: 2 }, probes());
+    await pool.start();
+    assert.equal(Probe.made.length, 2);
+    assert.equal(pool.stats().poolSize, 2);
+    const [first, second] = [await pool.acquire(), await pool.acquire()];
+    assert.ok(Probe.made.includes(first!) && Probe.made.includes(second!));
+    assert.equal(Probe.made.length, 2);
+    await pool.release(first!);
+    await pool.release(second!);
+    await pool.stop();
+    assert.deepEqual(
+      Probe.made.map(({ disconnected }) => disconnected),
+      [1, 1],
+    );
+  });
+
+  test('starting twice starts once', async () => {
+    const pool = open({ minSize: 2 }, probes());
+    await Promise.all([pool.start(), pool.start()]);
+    await pool.start();
+    assert.equal(Probe.made.length, 2);
+  });
+
+  test('a start that cannot connect is over, tells why, and is tried again', async () => {
+    let down = true;
+    const pool = open({ minSize: 1 }, () => {
+      if (down) throw new Error('not yet');
+      return new Probe();
+    });
+    const errors = heard(pool, 'error');
+    await pool.start();
+    assert.match(String(errors[0]?.['error']), /not yet/);
+    down = false;
+    assert.ok(await pool.acquire());
+  });
+
+  test('free connections are dropped after maxIdleTime, down to the minimum', async () => {
+    const pool = open({ maxIdleTime: 0.05, minSize: 1 }, probes());
+    await pool.start();
+    const probes_ = [await pool.acquire(), await pool.acquire(), await pool.acquire()];
+    for (const probe of probes_) await pool.release(probe!);
+    await eventually(() => pool.stats().poolSize === 1 && pool.stats().totalConnections === 1);
+    assert.equal(probes_.filter((probe) => probe?.disconnected === 1).length, 2);
+  });
+
+  test('a connection that was free for a while is checked before it is lent', async () => {
+    const pool = open({}, probes());
+    const first = await pool.acquire();
+    await pool.release(first!);
+    first!.healthy = false;
+    const released = performance.now();
+    await eventually(() => performance.now() - released > 505);
+    const second = await pool.acquire();
+    assert.notEqual(second, first);
+    assert.deepEqual([first!.checks, first!.disconnected], [1, 1]);
+  });
+
+  test('free connections are checked every healthCheckInterval, and the minimum is restored', async () => {
+    const pool = open({ minSize: 1, healthCheckInterval: 0.02 }, probes());
+    const lent = await pool.acquire();
+    await pool.start();
+    await pool.release(lent!);
+    await eventually(() => Probe.made[0]!.checks > 1);
+    Probe.made[0]!.healthy = false;
+    await eventually(() => Probe.made[0]!.disconnected === 1);
+    await eventually(() => pool.stats().poolSize >= 1);
+    assert.notEqual(await pool.acquire(), Probe.made[0]);
+  });
+
+  test('free connections that are no longer open are removed every cleanupInterval', async () => {
+    const pool = open({ cleanupInterval: 0.02 }, probes());
+    await pool.start();
+    const probe = await pool.acquire();
+    probe!.open = false;
+    await pool.release(probe!);
+    await eventually(() => probe!.disconnected === 1);
+    assert.equal(probe!.checks, 0);
+  });
+
+  test('a connection that says it is not usable is not kept', async () => {
+    const pool = open({}, () => ({ state: 'connected', disconnected: false, disconnect: function () {} }));
+    const first = await pool.acquire();
+    first!.state = 'error';
+    assert.equal(await pool.release(first!), true);
+    assert.notEqual(await pool.acquire(), first);
+  });
+
+  test('releaseTimeout bounds a disconnect that never ends', async () => {
+    const pool = open({ releaseTimeout: 0.05 }, () => ({ disconnect: () => new Promise(() => undefined) }));
+    await pool.acquire();
+    const started = performance.now();
+    await pool.stop();
+    assert.ok(performance.now() - started < 200 + SLACK_MS);
+  });
+
+  test('stop disconnects what is lent, gives null to those who wait, and can be followed by a start', async () => {
+    const pool = open({ maxSize: 1, minSize: 1 }, probes());
+    await pool.start();
+    const probe = await pool.acquire();
+    const waiting = pool.acquire();
+    await eventually(() => pool.stats().waiting === 1);
+    await Promise.all([pool.stop(), pool.stop()]);
+    assert.equal(await waiting, null);
+    assert.equal(probe!.disconnected, 1);
+    assert.equal(await pool.release(probe!), false);
+    assert.equal(await pool.acquire(), null);
+    await assert.rejects(
+      pool.use(() => 1),
+      { kind: 'closed' },
+    );
+    assert.equal(pool.stats().totalConnections, 0);
+    await pool.start();
+    assert.equal(pool.stats().poolSize, 1);
+    assert.notEqual(await pool.acquire(), probe);
+  });
+
+  test('what is being made when the pool stops is let go of, also after another start', async () => {
+    const resolvers: ((probe: Probe) => void)[] = [];
+    const pool = open({ maxSize: 1 }, () => new Promise<Probe>((resolve) => resolvers.push(resolve)));
+    const waiting = pool.acquire();
+    await eventually(() => resolvers.length === 1);
+    await pool.stop();
+    assert.equal(await waiting, null);
+    await pool.start();
+    const next = pool.acquire();
+    await eventually(() => resolvers.length === 2);
+    const [old, fresh] = [new Probe(), new Probe()];
+    resolvers[0]!(old);
+    await eventually(() => old.disconnected === 1);
+    resolvers[1]!(fresh);
+    assert.equal(await next, fresh);
+  });
+
+  test('a connection held too long is reported with its borrower', async () => {
+    const records: LogRecord[] = [];
+    setLogger({ warn: (record) => records.push(record) });
+    const pool = open({ leakAfter: 0.3 }, probes());
+    const leaks = heard(pool, 'leak');
+    const probe = await pool.acquire();
+    await eventually(() => leaks.length === 1);
+    assert.equal(leaks[0]!['connection'], probe);
+    assert.match(String(leaks[0]!['stack']), /connection-pool-life\.test/);
+    assert.equal(records[0]?.event, 'pool.leak');
+  });
+
+  test('tells of its life', async () => {
+    const told: string[] = [];
+    const pool = open({}, probes());
+    for (const event of ['create', 'acquire', 'release', 'drain', 'destroy', 'close'] as const) {
+      pool.on(event, (facts: object) => told.push(`${event} ${String('connection' in facts)}`));
+    }
+    const probe = await pool.acquire();
+    await pool.release(probe!);
+    await pool.stop();
+    assert.deepEqual(told, [
+      ...['create true', 'acquire true', 'release true', 'drain false', 'destroy true', 'close false'],
+    ]);
+  });
+
+  test('await using stops it', async () => {
+    Probe.made = [];
+    {
+      await using pool = new ConnectionPool({}, probes());
+      await pool.acquire();
+    }
+    assert.equal(Probe.made[0]?.disconnected, 1);
+  });
+
+  for (const [what, code] of [
+    ['an idle pool', 'pool.start().then(() => pool.acquire()).then((one) => pool.release(one))'],
+    ['a pool with something lent', 'pool.start().then(() => pool.acquire())'],
+    ['a stopped pool', 'pool.start().then(() => pool.stop())'],
+  ]) {
+    test(`${what} does not keep the process alive`, () => {
+      const script = `
+        const { ConnectionPool } = require(${JSON.stringify(face)});
+        const config = { minSize: 1, healthCheckInterval: 1, cleanupInterval: 1 };
+        const pool = new ConnectionPool(config, () => ({ disconnect() {} }));
+        ${code}.then(() => console.log('done'));`;
+      const { stdout, status } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 20_000 });
+      assert.deepEqual([stdout.trim(), status], ['done', 0]);
+    });
+  }
+});

@@ -1,0 +1,253 @@
+// ConnectionPool: objects of the caller's, on the one pool: lent, waited for and given back.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { inspect } from 'node:util';
+
+import { ConnectionPool, MoorlineError } from 'moorline';
+
+import { eventually } from '../../support/eventually';
+import { heard, open, Probe, probes } from '../../support/pools';
+
+/** What a bound may be exceeded by on a machine that others use as well. */
+const SLACK_MS = 1000;
+
+describe('ConnectionPool', () => {
+  test('acquires and releases items respecting max size', async () => {
+    const pool = open({ maxSize: 2 }, probes());
+    await pool.start();
+    const first = await pool.acquire();
+    const second = await pool.acquire();
+    assert.ok(first && second && first !== second);
+    assert.equal(await pool.acquire(0.02), null);
+    assert.equal(await pool.release(first), true);
+    assert.equal(await pool.acquire(), first);
+    assert.equal(Probe.made.length, 2);
+    assert.deepEqual(pool.stats(), {
+      poolSize: 0,
+      inUse: 2,
+      totalConnections: 2,
+      maxSize: 2,
+      minSize: 0,
+      available: 0,
+      utilization: 100,
+      waiting: 0,
+    });
+  });
+
+  test('what has a connect is connected before it is lent, and disconnected when it is dropped', async () => {
+    const pool = open({ maxSize: 1 }, probes());
+    const probe = await pool.acquire();
+    assert.deepEqual([probe?.connected, probe?.disconnected], [1, 0]);
+    await pool.release(probe!);
+    await pool.stop();
+    assert.deepEqual([probe?.connected, probe?.disconnected], [1, 1]);
+  });
+
+  test('a connection can be anything', async () => {
+    const values = [1, 'two', Symbol('three'), () => 4, { five: 5 }];
+    const left = [...values];
+    const pool = open<unknown>({ maxSize: 5 }, () => left.shift());
+    const lent = await Promise.all(values.map(() => pool.acquire()));
+    assert.deepEqual(new Set(lent), new Set(values));
+    for (const value of lent) assert.equal(await pool.release(value), true);
+  });
+
+  test('connections are told apart by identity, not by an id or by how they print', async () => {
+    const pool = open({ maxSize: 2 }, () => ({ id: 'same' }));
+    const [first, second] = [await pool.acquire(), await pool.acquire()];
+    assert.ok(first && second && first !== second);
+    assert.equal(await pool.release({ id: 'same' }), false);
+    assert.equal(await pool.release(first), true);
+    assert.equal(pool.stats().inUse, 1);
+    assert.equal(await pool.release(second), true);
+  });
+
+  test('a factory that gives the same connection twice is refused', async () => {
+    const one = { only: true };
+    const pool = open({ maxSize: 2 }, () => one);
+    const errors = heard(pool, 'error');
+    assert.equal(await pool.acquire(), one);
+    assert.equal(await pool.acquire(0.1), null);
+    assert.match(String(errors[0]?.['error']), /a connection that the pool has already/);
+    assert.equal(await pool.release(one), true);
+  });
+
+  test('release gives false for a foreign connection and for one that was given back', async () => {
+    const [pool, other] = [open({ maxSize: 2 }, probes()), open({}, () => new Probe())];
+    const [mine, theirs] = [await pool.acquire(), await other.acquire()];
+    assert.equal(await pool.release(theirs!), false);
+    assert.equal(await pool.release(new Probe()), false);
+    assert.equal(await pool.release(mine!), true);
+    assert.equal(await pool.release(mine!), false);
+    const again = await pool.acquire();
+    const beside = await pool.acquire();
+    assert.equal(again, mine);
+    assert.notEqual(beside, again);
+  });
+
+  test('waiters are served in order', async () => {
+    const pool = open({ maxSize: 1 }, probes());
+    const first = await pool.acquire();
+    const order: number[] = [];
+    const waiting = [1, 2, 3].map(async (number) => {
+      const probe = await pool.acquire();
+      order.push(number);
+      await pool.release(probe!);
+    });
+    await eventually(() => pool.stats().waiting === 3);
+    await pool.release(first!);
+    await Promise.all(waiting);
+    assert.deepEqual(order, [1, 2, 3]);
+    assert.equal(Probe.made.length, 1);
+  });
+
+  test('never more than max size, whatever the factory takes', async () => {
+    let [open_, most] = [0, 0];
+    const pool = open({ maxSize: 3 }, async () => {
+      most = Math.max(most, ++open_);
+      await new Promise(setImmediate);
+      return { disconnect: () => void open_-- };
+    });
+    await Promise.all(
+      Array.from({ length: 50 }, () => pool.use(() => new Promise<void>((resolve) => setImmediate(resolve)))),
+    );
+    assert.ok(most <= 3 && most > 0, String(most));
+  });
+
+  test('acquire gives null when the factory fails until the deadline, and goes on trying until then', async () => {
+    for (const fails of [() => null, () => Promise.reject(new Error('down')), () => assert.fail('thrown')]) {
+      let tries = 0;
+      const pool = open({ acquireTimeout: 1 }, () => (tries++, fails()));
+      const started = performance.now();
+      assert.equal(await pool.acquire(), null);
+      const took = performance.now() - started;
+      assert.ok(took >= 999 && took < 1000 + SLACK_MS, String(took));
+      assert.ok(tries > 1 && tries < 20, String(tries));
+    }
+    let tries = 0;
+    const flaky = open({}, () => (++tries < 3 ? null : new Probe()));
+    assert.ok(await flaky.acquire());
+    assert.equal(tries, 3);
+  });
+
+  test('a connection that cannot be opened is not lent, and let go of', async () => {
+    Probe.made = [];
+    const pool = open({ acquireTimeout: 0.5 }, () => Object.assign(new Probe(), { accepts: false }));
+    const errors = heard(pool, 'error');
+    assert.equal(await pool.acquire(), null);
+    assert.match(String(errors[0]?.['error']), /could not be opened/);
+    assert.ok(Probe.made.every(({ disconnected }) => disconnected === 1));
+  });
+
+  test('the timeout is in seconds, per call too', async () => {
+    const pool = open({ maxSize: 1 }, probes());
+    await pool.acquire();
+    const timeouts = heard(pool, 'timeout');
+    const started = performance.now();
+    assert.equal(await pool.acquire(0.1), null);
+    const took = performance.now() - started;
+    assert.ok(took >= 99 && took < 100 + SLACK_MS, String(took));
+    assert.equal(timeouts.length, 1);
+    assert.equal(await pool.acquire(0), null);
+  });
+
+  test('making a connection counts towards the wait; what comes too late is let go of', async () => {
+    let made!: (probe: Probe) => void;
+    Probe.made = [];
+    const pool = open({ acquireTimeout: 0.5 }, () => new Promise<Probe>((resolve) => (made = resolve)));
+    assert.equal(await pool.acquire(), null);
+    const late = new Probe();
+    made(late);
+    await eventually(() => late.disconnected === 1);
+    assert.equal(pool.stats().poolSize, 0);
+  });
+
+  test('an abort gives null, and use rejects with its reason', async () => {
+    const pool = open({ maxSize: 1 }, probes());
+    const held = await pool.acquire();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const [waiting, using] = [pool.acquire(5, { signal }), pool.use(() => 1, { signal })];
+    await eventually(() => pool.stats().waiting === 2);
+    controller.abort(new Error('enough'));
+    assert.equal(await waiting, null);
+    await assert.rejects(using, /^Error: enough$/);
+    assert.equal(await pool.acquire(5, { signal }), null);
+    await pool.release(held!);
+    assert.equal(await pool.acquire(), held);
+  });
+
+  test('use takes the connection back in any case, and rejects where acquire gives null', async () => {
+    const pool = open({ maxSize: 1 }, probes());
+    assert.equal(await pool.use((probe) => probe.connected), 1);
+    const mine = new Error('mine');
+    await assert.rejects(
+      pool.use(() => Promise.reject(mine)),
+      (error) => error === mine,
+    );
+    assert.equal(pool.stats().inUse, 0);
+    await pool.acquire();
+    await assert.rejects(
+      pool.use(() => 1, { timeoutSeconds: 0.02 }),
+      (error: MoorlineError) => {
+        assert.ok(error instanceof MoorlineError);
+        assert.deepEqual([error.kind, error.code, error.service], ['pool-timeout', 'ETIMEDOUT', 'pool']);
+        return /__test__/.test(error.stack ?? '');
+      },
+    );
+    const failing = open({}, () => Promise.reject(mine));
+    await assert.rejects(
+      failing.use(() => 1, { timeoutSeconds: 0.5 }),
+      { kind: 'pool-timeout', cause: mine },
+    );
+    await assert.rejects(pool.use(1 as never), /^TypeError: fn must be a function/);
+  });
+
+  test('the factory is handed the third argument, else what the environment says of all connections', async () => {
+    const connection = { url: 'http://localhost', timeout: 5 };
+    const told = await open({}, probes(), connection).acquire();
+    assert.deepEqual(told?.config, connection);
+    await using pool = new ConnectionPool({}, probes());
+    const { timeout, retryCount } = (await pool.acquire())?.config as Record<string, unknown>;
+    assert.deepEqual([timeout, retryCount], [30_000, 3]);
+  });
+
+  test('four of the options are enough; the others have defaults', () => {
+    const pool = open({ maxSize: 8, minSize: 1, maxIdleTime: 60, acquireTimeout: 5 }, probes());
+    assert.deepEqual(pool.options(), {
+      maxSize: 8,
+      minSize: 1,
+      maxIdleTimeMs: 60_000,
+      acquireTimeoutMs: 5000,
+      releaseTimeoutMs: 5000,
+      connectTimeoutMs: 30_000,
+      healthCheckIntervalMs: 60_000,
+      cleanupIntervalMs: 120_000,
+      maxLifetimeMs: 1_800_000,
+      leakAfterMs: 30_000,
+    });
+    const { maxIdleTimeMs, acquireTimeoutMs, maxSize } = open({ maxIdleTime: Infinity }, probes()).options();
+    assert.deepEqual([maxIdleTimeMs, acquireTimeoutMs, maxSize], [Infinity, 10_000, 10]);
+    assert.equal(open({}, probes(), { maxConnections: 3 }).options()['maxSize'], 3);
+    assert.match(inspect(pool), /^ConnectionPool \{[^]*maxSize: 8/);
+  });
+
+  test('refuses what cannot be right', async () => {
+    const bad: [object, RegExp][] = [
+      [{ maxSize: 0 }, /^RangeError: options.maxSize must be between 1 and 10000, got 0$/],
+      [{ maxSize: 2, minSize: 3 }, /^RangeError: options.minSize must be ≤ maxSize \(2\), got 3$/],
+      [{ maxIdleTime: NaN }, /^RangeError: options.maxIdleTime must be/],
+      [{ healthCheckInterval: 0 }, /^RangeError: options.healthCheckInterval must be/],
+      [{ acquireTimeoutMs: 5 }, /^TypeError: options.acquireTimeoutMs is not a known option/],
+      [{ acquireTimeout: '5' }, /^TypeError: options.acquireTimeout must be a number/],
+    ];
+    for (const [config, message] of bad) {
+      assert.throws(
+        () => new ConnectionPool(config, probes()),
+        (error) => message.test(String(error)),
+      );
+    }
+    assert.throws(() => new ConnectionPool({}, undefined as never), /^TypeError: factory must be a function/);
+    await assert.rejects(open({}, probes()).acquire(-1), /^RangeError: timeoutSeconds must be/);
+  });
+});

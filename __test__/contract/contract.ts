@@ -1,0 +1,266 @@
+// What every service promises, whatever it talks to. A service joins by describing itself as a subject.
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { after, before, describe, test } from 'node:test';
+
+import { MoorlineError } from 'moorline';
+
+import { eventually } from '../support/eventually';
+
+/** A service as the contract sees it. */
+export interface Subject {
+  /** For the titles, and to find it again in another process. */
+  name: string;
+  /** `service` of its errors. */
+  service: string;
+  /** What it has not, each with the reason: the promises about that are not made for it. */
+  lacks: Partial<Record<Trait, string>>;
+  /** Why it cannot be tested on this machine, or `false`. */
+  missing?(): string | false;
+  /** Starts what it talks to, in a process of its own. */
+  serve?(): Promise<Server>;
+  /**
+   * A fresh one, ready to work on the server at `url` (empty where there is none); where it has such a thing, with
+   * room for so many operations at a time (default 1).
+   */
+  start(url: string, room?: number): Running | Promise<Running>;
+  /** One whole life, where it is one that a program has many of: made, opened, used and closed. */
+  live?(url: string): Promise<unknown>;
+}
+
+/**
+ * What a service may do without. `close`, `hold` and `refuse` are members of {@link Running}; the others are
+ * `patience`, an end that waits for what is going on; `signal`, operations that can be aborted; `errors`, failures
+ * that reject.
+ */
+export type Trait = 'close' | 'patience' | 'hold' | 'refuse' | 'signal' | 'errors';
+
+export interface Server {
+  url: string;
+  stop(): Promise<void>;
+}
+
+export interface Running {
+  /** A small operation that succeeds. */
+  operate(options?: { signal?: AbortSignal }): Promise<unknown>;
+  /** A small operation that fails in operation, not by a programmer's mistake. */
+  fail(): Promise<unknown>;
+  /** An operation that gets nowhere, and gives up by itself after about a second. */
+  stall(options?: { signal?: AbortSignal }): Promise<unknown>;
+  /** Work that takes room until it is told to finish. */
+  hold?(): Promise<{ finish(): void }>;
+  /** How many of its things (connections, streams) somebody holds, where it tells. */
+  held?(): number;
+  /** An operation that is refused before any attempt, though nothing was closed. */
+  refuse?(): Promise<unknown>;
+  /** Closes it; what is still going on after `patienceMs` is cut off. */
+  close?(patienceMs?: number): Promise<unknown>;
+}
+
+/** A running subject that has these traits. */
+type Having<T extends Trait> = Running & Required<Pick<Running, Extract<T, keyof Running>>>;
+
+const KINDS = [
+  ...['closed', 'circuit-open', 'rate-limited', 'overloaded', 'pool-timeout', 'timeout', 'connect', 'tls', 'auth'],
+  ...['disconnected', 'rejected', 'protocol', 'signature', 'connector', 'internal'],
+];
+
+/** A bound that is behaviour: the deadline and 100 ms, one second more where the machine is shared. */
+export const promptlyMs = process.env['CI'] ? 1100 : 100;
+
+/** What keeps, or could keep, the process alive. */
+function footprint() {
+  const resources: Record<string, number> = {};
+  for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
+  const listeners = process.eventNames().map((name) => [String(name), process.listenerCount(name)] as const);
+  return { resources, listeners: Object.fromEntries(listeners) };
+}
+
+function assertComplete(error: unknown, service: string): asserts error is MoorlineError {
+  assert.ok(error instanceof MoorlineError, `not a MoorlineError: ${String(error)}`);
+  assert.ok(KINDS.includes(error.kind), error.kind);
+  assert.match(error.code, /^[A-Z0-9_]+$/);
+  assert.equal(error.service, service);
+  assert.match(error.operation, /^\w/);
+  assert.ok(['none', 'unknown', 'answered'].includes(error.delivery));
+  assert.equal(typeof error.retryable, 'boolean');
+  assert.ok(Number.isInteger(error.attempts) && error.attempts >= 0);
+  if (error.attempts === 0) assert.equal(error.delivery, 'none', 'what was never tried was never sent');
+  assert.ok(error.message.length > 0);
+  assert.match(error.stack ?? '', /__test__/, 'the stack leads to the caller');
+}
+
+function assertRefused(error: unknown, service: string): asserts error is MoorlineError {
+  assertComplete(error, service);
+  assert.deepEqual([error.attempts, error.delivery], [0, 'none']);
+}
+
+/** For a suite: has the subject's server while its tests run, and gives the address, once they do. */
+export function attend(subject: Subject): () => string {
+  let server: Server | undefined;
+  before(async () => (server = await subject.serve?.()));
+  after(() => server?.stop());
+  return () => server?.url ?? '';
+}
+
+/** The part of the contract that one process can see. `exit`, `leaks` and `threads` hold the rest. */
+export function contract(subject: Subject): void {
+  describe(`contract: ${subject.name}`, { skip: subject.missing?.() ?? false }, () => {
+    const url = attend(subject);
+    const start = async () => subject.start(url());
+    const leftOut: string[] = [];
+
+    /** A test of what a service promises that has these traits. */
+    function promise<T extends Trait>(title: string, about: T[], kept: (start: () => Promise<Having<T>>) => unknown) {
+      const reason = about.map((trait) => subject.lacks[trait]).find(Boolean);
+      if (reason === undefined) test(title, () => kept(start as () => Promise<Having<T>>) as Promise<void>);
+      else leftOut.push(`${title}: ${reason}`);
+    }
+
+    promise('closes twice quietly', ['close'], async (start) => {
+      const running = await start();
+      await running.operate();
+      await Promise.all([running.close(), running.close()]);
+      await running.close();
+    });
+
+    promise('refuses after close', ['close'], async (start) => {
+      const running = await start();
+      await running.close();
+      await assert.rejects(running.operate(), (error: unknown) => {
+        assertRefused(error, subject.service);
+        assert.equal(error.kind, 'closed');
+        return true;
+      });
+    });
+
+    promise('close waits for what is going on', ['close', 'patience', 'hold'], async (start) => {
+      const running = await start();
+      const work = await running.hold();
+      let closed = false;
+      const closing = running.close(30_000).then(() => (closed = true));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.equal(closed, false);
+      work.finish();
+      await closing;
+      assert.equal(running.held?.(), 0);
+    });
+
+    promise(
+      'close cuts off what goes on for too long, and its end comes late without harm',
+      ['close', 'patience', 'hold'],
+      async (start) => {
+        const running = await start();
+        const work = await running.hold();
+        const started = performance.now();
+        await running.close(50);
+        const elapsed = performance.now() - started;
+        assert.ok(elapsed >= 45 && elapsed < 50 + promptlyMs, `${elapsed} ms`);
+        assert.equal(running.held?.(), 0);
+        work.finish();
+      },
+    );
+
+    promise('a refusal says that nothing was tried', ['errors', 'refuse'], async (start) => {
+      const running = await start();
+      await assert.rejects(running.refuse(), (error: unknown) => {
+        assertRefused(error, subject.service);
+        return true;
+      });
+      await running.close?.();
+    });
+
+    promise('an abort rejects promptly with the reason', ['signal'], async (start) => {
+      const running = await start();
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const stalled = running.stall({ signal: controller.signal });
+      setTimeout(() => controller.abort(reason), 20);
+      const started = performance.now();
+      await assert.rejects(stalled, (error) => error === reason);
+      assert.ok(performance.now() - started < 20 + promptlyMs);
+      await assert.rejects(running.operate({ signal: controller.signal }), (error) => error === reason);
+      await running.close?.(0);
+    });
+
+    promise('an abort passes its reason on, whatever it is', ['signal'], async (start) => {
+      const running = await start();
+      for (const reason of ['text', '{"kind":"closed"}', 42, null, undefined]) {
+        const controller = new AbortController();
+        const stalled = running.stall({ signal: controller.signal });
+        controller.abort(reason);
+        await assert.rejects(stalled, (error) => error === controller.signal.reason);
+      }
+      await running.close?.(0);
+    });
+
+    promise('an abort at any moment loses nothing', ['signal', 'hold'], async (start) => {
+      const running = await start();
+      const nothingHeld = () => eventually(() => !running.held?.());
+      for (let turn = 0; turn < 400; turn++) {
+        const work = await running.hold();
+        const controller = new AbortController();
+        // Where there is room for one only, it waits for what is held.
+        const operation = running.operate({ signal: controller.signal });
+        await new Promise(setImmediate);
+        work.finish();
+        // The addon works on while this thread stands still, so the abort finds it anywhere up to done.
+        const until = performance.now() + (turn % 20) * 0.02;
+        while (performance.now() < until);
+        controller.abort(new Error('enough'));
+        await operation.catch(() => undefined);
+        if (turn % 10 === 0) await nothingHeld();
+      }
+      await nothingHeld();
+      await running.operate();
+      await running.close?.();
+    });
+
+    promise('a signal that is never aborted keeps no listener', ['signal'], async (start) => {
+      const running = await start();
+      const { signal } = new AbortController();
+      await running.operate({ signal });
+      await running.stall({ signal }).catch(() => undefined);
+      assert.equal(getEventListeners(signal, 'abort').length, 0);
+      await running.close?.(0);
+    });
+
+    promise('every field of an error is set', ['errors'], async (start) => {
+      const running = await start();
+      for (const failing of [() => running.fail(), () => running.stall()]) {
+        await assert.rejects(failing, (error: unknown) => {
+          assertComplete(error, subject.service);
+          assert.deepEqual(JSON.parse(JSON.stringify(error)).code, error.code);
+          return true;
+        });
+      }
+      await running.close?.(0);
+    });
+
+    promise('no listener, timer or handle is left', [], async (start) => {
+      const before = footprint();
+      const running = await start();
+      await running.operate();
+      await running.fail().catch(() => undefined);
+      await running.close?.();
+      await eventually(() => {
+        assert.deepEqual(footprint(), before);
+        return true;
+      });
+    });
+
+    test('has what it does not say it lacks', async (t) => {
+      for (const promise of leftOut) t.diagnostic(`not promised: ${promise}`);
+      const running = await start();
+      for (const trait of ['close', 'hold', 'refuse'] as const) {
+        assert.equal(running[trait] === undefined, subject.lacks[trait] !== undefined, trait);
+      }
+      const failed = await running.fail().then(
+        () => false,
+        () => true,
+      );
+      assert.equal(failed, subject.lacks.errors === undefined);
+      await running.close?.(0);
+    });
+  });
+}

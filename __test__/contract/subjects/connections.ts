@@ -1,0 +1,106 @@
+import { HTTPConnection, type MessageOptions, setLogger, SSEConnection, WebSocketConnection } from 'moorline';
+
+import type { Running, Subject } from '../contract';
+import { CALM, FLOOD, ONE, SILENCE, startConnections } from '../../support/connection-process';
+import { peersMissing } from '../../support/peers';
+
+const close = 'disconnect can be undone: what comes after it opens the connection anew, or is refused with false';
+const hold = 'it lends nothing';
+/** Nobody answers there. */
+const NOBODY = 'http://127.0.0.1:1';
+
+/** Requests to a server on this machine. */
+export const httpConnection: Subject = {
+  name: 'HTTPConnection',
+  service: 'http',
+  lacks: { close, hold, refuse: 'its circuit breaker refuses, in its own name' },
+  missing: peersMissing,
+  serve: startConnections,
+  start(url, room = 1): Running {
+    setLogger({});
+    // However many fail, it is the breaker that is not to be noticed here.
+    const connection = new HTTPConnection({ url, maxConnections: room, circuitBreaker: false, autoRetry: false });
+    return {
+      operate: (options) => connection.request({}, options),
+      fail: () => connection.request({ url: NOBODY }),
+      stall: (options) => connection.request({ url: SILENCE, timeoutMs: 1000 }, options),
+    };
+  },
+  async live(url) {
+    const connection = new HTTPConnection({ url });
+    await connection.connect();
+    await connection.request({});
+    await connection.disconnect();
+  },
+};
+
+const errors = 'its verbs never reject: a failure is an event';
+const refuse = 'its circuit breaker refuses with false';
+const signal = 'only receive takes one';
+
+/** Sockets to a server that sends everything back. */
+export const webSocketConnection: Subject = {
+  name: 'WebSocketConnection',
+  service: 'websocket',
+  lacks: { close, hold, refuse, errors, signal },
+  missing: peersMissing,
+  serve: startConnections,
+  async start(url, room = 1) {
+    setLogger({});
+    const open = () => opened(new WebSocketConnection({ url, circuitBreaker: false }));
+    // Two hundred of them, where a hundred work at a time.
+    const connections = await Promise.all(Array.from({ length: 2 * room }, open));
+    let turn = 0;
+    return {
+      async operate() {
+        const connection = connections[turn++ % connections.length]!;
+        await connection.send({ n: turn });
+        await connection.receive();
+      },
+      fail: () => connections[0]!.send(undefined),
+      stall: (options) => stalled(connections[0]!, options),
+    };
+  },
+  async live(url) {
+    const connection = await opened(new WebSocketConnection({ url }));
+    await connection.send({ n: 1 });
+    await connection.receive();
+    await connection.disconnect();
+  },
+};
+
+/** Streams of events that a server sends without an end. */
+export const sseConnection: Subject = {
+  name: 'SSEConnection',
+  service: 'sse',
+  lacks: { close, hold, refuse, errors, signal },
+  missing: peersMissing,
+  serve: startConnections,
+  async start(url, room = 1) {
+    setLogger({});
+    const open = (path: string) => opened(new SSEConnection({ url: `${url}${path}` }));
+    // A few only: what the system keeps of each while it waits can be tens of megabytes.
+    const connections = await Promise.all(Array.from({ length: Math.min(room, 2) }, () => open(FLOOD)));
+    const calm = await open(CALM);
+    let turn = 0;
+    return {
+      operate: () => connections[turn++ % connections.length]!.receive(),
+      fail: () => calm.send(undefined),
+      stall: (options) => stalled(calm, options),
+    };
+  },
+  async live(url) {
+    const connection = await opened(new SSEConnection({ url: `${url}${ONE}` }));
+    await connection.receive();
+    await connection.disconnect();
+  },
+};
+
+async function opened<C extends WebSocketConnection | SSEConnection>(connection: C): Promise<C> {
+  if (await connection.connect()) return connection;
+  throw new Error(connection.getStatus().lastError);
+}
+
+function stalled(connection: { receive(options: MessageOptions): Promise<unknown> }, options?: MessageOptions) {
+  return connection.receive({ ...options, timeoutMs: 1000 });
+}

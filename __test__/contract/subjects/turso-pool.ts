@@ -1,0 +1,46 @@
+import { TursoPool } from 'moorline';
+
+import type { Running, Subject } from '../contract';
+import { skipWithoutSqld, startSqld } from '../../support/servers';
+
+const lacks = { refuse: 'it refuses what comes after its close' };
+
+/** A pool of connections to one database in memory. */
+export const tursoPool: Subject = {
+  name: 'TursoPool',
+  service: 'libsql',
+  lacks,
+  start: (_, room) => start(':memory:', room),
+};
+
+/** A pool of streams of a server. */
+export const remoteTursoPool: Subject = {
+  name: 'TursoPool of a server',
+  service: 'libsql',
+  lacks,
+  missing: skipWithoutSqld,
+  serve: () => startSqld(),
+  start,
+};
+
+function start(url: string, room = 1): Running {
+  const pool = new TursoPool({ url, poolSize: room, connectionTimeoutMs: 1000 });
+  return {
+    operate: (options) => pool.withConnection((client) => client.execute('SELECT 1'), options),
+    fail: () => pool.withConnection((client) => client.execute('SELECT * FROM nowhere')),
+    async stall(options) {
+      const held = await Promise.all(Array.from({ length: room }, () => pool.getConnection()));
+      try {
+        await pool.getConnection(options);
+      } finally {
+        for (const client of held) pool.releaseConnection(client);
+      }
+    },
+    async hold() {
+      const client = await pool.getConnection();
+      return { finish: () => pool.releaseConnection(client) };
+    },
+    held: () => pool.getStats().inUse,
+    close: (patienceMs) => pool.drain(patienceMs),
+  };
+}

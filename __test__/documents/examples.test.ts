@@ -1,0 +1,274 @@
+// The programs of examples/, each compiled as an ES module and as CommonJS by a strict compiler, and run as its head says:
+// against servers of this test, in a process of its own.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash, type Hash } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import ts from 'typescript';
+
+import { TursoPool, WebhookVerifier } from 'moorline';
+
+import { eventServer, socketServer } from '../support/connections';
+import { eventually } from '../support/eventually';
+import { serve } from '../support/http';
+import { peersMissing } from '../support/peers';
+import { freePort } from '../support/ports';
+import { root, tests } from '../support/paths';
+
+const packages = join(tests, 'package', 'node_modules');
+const directory = join(root, 'target', `examples-${process.pid}`);
+const PROGRAMS = ['express-service', 'event-tail', 'fifty-sockets', 'transfer', 'forecast'];
+const FORMATS = { 'an ES module': 'mjs', CommonJS: 'cjs' };
+const MIB = 2 ** 20;
+
+/** A program that runs, with what it has printed. */
+interface Program {
+  child: ChildProcess;
+  printed(): string;
+  /** Waits until it has ended by itself, without an error; gives what it printed. */
+  ended(): Promise<string>;
+}
+
+const running = new Set<ChildProcess>();
+
+function start(script: string, args: string[], env: Record<string, string>, options: string[] = []): Program {
+  const { NIXTLA_API_KEY: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, [...options, join(directory, script), ...args], {
+    cwd: directory,
+    env: { ...inherited, ...env },
+    timeout: 120_000,
+    killSignal: 'SIGKILL',
+  });
+  running.add(child);
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const closed = once(child, 'close').finally(() => running.delete(child));
+  return {
+    child,
+    printed: () => stdout,
+    async ended() {
+      const [code, signal] = await closed;
+      assert.deepEqual([code, signal], [0, null], stderr);
+      return stdout;
+    },
+  };
+}
+
+/** Compiles the programs under both names of a module; gives what the compiler has against them. */
+function compile(): string {
+  const files = PROGRAMS.flatMap((name) =>
+    ['mts', 'cts'].map((ending) => {
+      const file = join(directory, `${name}.${ending}`);
+      copyFileSync(join(root, 'examples', `${name}.ts`), file);
+      return file;
+    }),
+  );
+  const options: ts.CompilerOptions = {
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    skipLibCheck: true, // Express's own typings are not ours to check.
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.NodeNext,
+    typeRoots: [join(packages, '@types')],
+    types: ['node'],
+  };
+  const program = ts.createProgram(files, options);
+  const found = [...ts.getPreEmitDiagnostics(program), ...program.emit().diagnostics];
+  return ts.formatDiagnostics(found, ts.createCompilerHost(options));
+}
+
+let diagnostics: string;
+before(() => {
+  mkdirSync(join(directory, 'node_modules', '@types'), { recursive: true });
+  for (const name of ['express', '@types/express'])
+    symlinkSync(join(packages, name), join(directory, 'node_modules', name), 'junction');
+  diagnostics = compile();
+});
+after(() => {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test('the examples compile strict in both module systems', () => assert.equal(diagnostics, ''));
+
+/** The samples of a page of figures whose labels have all of `labels`, added up. */
+function sum(page: string, name: string, labels: Record<string, string>): number {
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+  const samples = page.split('\n').filter((line) => line.startsWith(`${name}{`));
+  const meant = samples.filter((line) => wanted.every((label) => line.includes(label)));
+  return meant.reduce((total, line) => total + Number(line.slice(line.lastIndexOf(' '))), 0);
+}
+
+/** The figures after two charges, the second answered with 500, one report and one health check. */
+function assertFigures(page: string, asked: number): void {
+  const requests = (outcome: string) =>
+    sum(page, 'moorline_connection_requests_total', { connection: 'payments', outcome });
+  assert.deepEqual([requests('success'), requests('failure')], [1, 1], page);
+  assert.equal(sum(page, 'moorline_connection_attempts_total', { connection: 'payments' }), asked, page);
+  assert.equal(sum(page, 'moorline_policy_calls_total', { policy: 'reports', outcome: 'success' }), 1, page);
+  const runs = (check: string) => sum(page, 'moorline_health_check_runs_total', { check, status: 'healthy' });
+  assert.deepEqual([runs('database'), runs('payments')], [1, 1], page);
+  // The table, two orders, three that were looked for, the report, and the health check.
+  assert.ok(sum(page, 'moorline_pool_acquired_total', { type: 'libsql' }) >= 7, page);
+}
+
+for (const [format, ending] of Object.entries(FORMATS)) {
+  describe(`as ${format}`, () => {
+    test('the Express service takes signed webhooks, charges orders, and its figures agree with what was done', async (t) => {
+      let asked = 0;
+      const payments = await serve((request, response) => {
+        if (request.method === 'POST') asked += 1;
+        let body = '';
+        request.setEncoding('utf8').on('data', (text: string) => (body += text));
+        request.on('end', () => response.writeHead(body.includes('"amount":13') ? 500 : 200).end('{}'));
+      });
+      t.after(() => payments.close());
+      const port = await freePort();
+      const service = start(`express-service.${ending}`, [], {
+        DATABASE_URL: `file:${join(directory, `orders-${ending}.db`)}`,
+        PAYMENTS_URL: payments.url,
+        PORT: String(port),
+        WEBHOOK_SECRET: 'a secret',
+      });
+      const url = `http://127.0.0.1:${port}`;
+      await eventually(() => service.printed().includes(url), 60_000);
+      const post = (path: string, init: RequestInit = {}) => fetch(`${url}${path}`, { method: 'POST', ...init });
+
+      const verifier = new WebhookVerifier({ secret: 'a secret' });
+      for (const order of [
+        { id: 'a', amount: 7 },
+        { id: 'b', amount: 13 },
+      ]) {
+        const body = JSON.stringify(order);
+        const headers = { ...verifier.signRequest({ body }), 'content-type': 'application/json' };
+        assert.equal((await post('/webhooks', { body, headers })).status, 204);
+        assert.equal((await post('/webhooks', { body: `${body} `, headers })).status, 401);
+      }
+      assert.equal((await post('/orders/a/charge')).status, 200);
+      assert.equal((await post('/orders/b/charge')).status, 502);
+      assert.equal((await post('/orders/c/charge')).status, 404);
+      assert.deepEqual(await (await fetch(`${url}/report`)).json(), { orders: 2, amount: 20 });
+      const health = await fetch(`${url}/health`);
+      assert.equal(health.status, 200);
+      assert.equal(((await health.json()) as { status: string }).status, 'healthy');
+
+      const page = await (await fetch(`${url}/metrics`)).text();
+      assertFigures(page, asked);
+
+      service.child.kill('SIGTERM');
+      await service.ended();
+    });
+
+    test('the tail keeps each event once, over a lost connection and a restart', async (t) => {
+      const EVENTS = ['1', '2', '3', '4', '5', '6'];
+      let known = 2;
+      const server = await eventServer();
+      const database = `file:${join(directory, `events-${ending}.db`)}`;
+      t.after(() => server.close());
+      const env = { EVENTS_URL: server.url, DATABASE_URL: database };
+      /** Sends what came after the last event that the newest client says it has, and that one again. */
+      const goOn = async (connections: number) => {
+        await eventually(() => server.requests.length === connections && server.streams.length === 1, 60_000);
+        const last = server.requests.at(-1)?.headers['last-event-id'];
+        const from = last === undefined ? 0 : EVENTS.indexOf(String(last));
+        assert.ok(from >= 0, `unknown id ${String(last)}`);
+        for (const id of EVENTS.slice(from, known))
+          server.send(`retry: 1\nid: ${id}\nevent: moored\ndata: berth ${id}\n\n`);
+        return last;
+      };
+      const first = start(`event-tail.${ending}`, [], env);
+      assert.equal(await goOn(1), undefined);
+      await eventually(() => first.printed().includes('2 moored'), 60_000);
+      known = 4;
+      server.streams[0]!.destroy();
+      assert.equal(await goOn(2), '2');
+      await eventually(() => first.printed().includes('4 moored'), 60_000);
+      first.child.kill('SIGTERM');
+      await first.ended();
+
+      known = 6;
+      const second = start(`event-tail.${ending}`, [], env);
+      assert.ok(Number(await goOn(3)) >= 3, 'the last event may come again, those before it not');
+      await eventually(() => second.printed().includes('6 moored'), 60_000);
+      second.child.kill('SIGTERM');
+      await second.ended();
+      await using pool = new TursoPool({ url: database });
+      const { rows } = await pool.execute('SELECT id, data FROM events ORDER BY id');
+      assert.deepEqual(
+        rows.map((row) => [row['id'], row['data']]),
+        EVENTS.map((id) => [id, `berth ${id}`]),
+      );
+    });
+
+    test('fifty sockets converse at once', { skip: peersMissing() }, async (t) => {
+      let most = 0;
+      const server = await socketServer((socket) => {
+        most = Math.max(most, server.sockets.length);
+        socket.on('message', (data: Buffer) => socket.send(String(data)));
+      });
+      t.after(() => server.close());
+      const said = await start(`fifty-sockets.${ending}`, [], { ECHO_URL: server.url }).ended();
+      assert.match(said, /^50 sockets, 1000 answers: half within [\d.]+ ms, 99 % within [\d.]+ ms\n$/);
+      assert.equal(most, 50);
+    });
+
+    test('a transfer goes through whole, in less memory than the file has bytes', async (t) => {
+      // Once is enough for the size.
+      const size = (ending === 'mjs' ? 200 : 2) * MIB;
+      const sent = createHash('sha256');
+      let came: Hash | undefined;
+      let length: string | undefined;
+      const server = await serve((request, response) => {
+        if (request.method === 'GET') {
+          response.writeHead(200, { 'content-length': size });
+          return void writePieces(response, size, sent);
+        }
+        const hash = createHash('sha256');
+        length = request.headers['content-length'];
+        request.on('data', (piece: Buffer) => hash.update(piece));
+        request.on('end', () => ((came = hash), response.writeHead(201).end()));
+      });
+      t.after(() => server.close());
+      const memory = join(directory, 'memory.cjs');
+      writeFileSync(memory, "process.on('exit', () => console.log('kB', process.resourceUsage().maxRSS));");
+      const file = join(directory, `transfer-${ending}`);
+      const args = [`${server.url}/large`, file, `${server.url}/uploads`];
+      const said = await start(`transfer.${ending}`, args, {}, ['--require', memory]).ended();
+      assert.equal(statSync(file).size, size);
+      assert.equal(length, String(size));
+      assert.equal(came?.digest('hex'), sent.digest('hex'));
+      for (const what of ['download', 'upload']) assert.ok(said.includes(`${what} 100 %`), said);
+      const [, kilobytes] = /kB (\d+)/.exec(said)!;
+      assert.ok(Number(kilobytes) * 1024 < 200 * MIB, `${kilobytes} kB`);
+    });
+
+    test('a forecast is made without a service, with its range', async () => {
+      const said = await start(
+        `forecast.${ending}`,
+        [join(root, 'examples', 'data', 'airpassengers.csv'), 'MS', '12'],
+        {},
+      ).ended();
+      const lines = said.trimEnd().split('\n');
+      assert.equal(lines.length, 13, said);
+      assert.match(lines[0]!, /^1961-01-01\S*  4\d\d\.\d \(90 %: \d+\.\d to \d+\.\d\)$/);
+      assert.match(lines[12]!, /^by .+, local$/);
+    });
+  });
+}
+
+/** Writes `size` bytes as fast as they are taken. */
+async function writePieces(response: ServerResponse, size: number, hash: Hash): Promise<void> {
+  for (let written = 0; written < size; written += MIB) {
+    const piece = Buffer.alloc(MIB, written / MIB);
+    hash.update(piece);
+    if (!response.write(piece)) await once(response, 'drain');
+  }
+  response.end();
+}

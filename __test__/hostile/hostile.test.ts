@@ -1,0 +1,19 @@
+// The process survives whatever callers, servers and terminated threads do to it (`npm run soak -- hostile` goes on longer).
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { missing, type Program, PROGRAMS, survive } from './run';
+
+const FOR_MS = 5000;
+
+describe('hostile', () => {
+  for (const [program, what] of Object.entries(PROGRAMS) as [Program, string][]) {
+    test(`the process survives ${what}`, { skip: missing(program), timeout: 180_000 }, async (t) => {
+      // Another one each time; a failure says which.
+      const seed = Date.now() % 1_000_000;
+      const { said, survived } = await survive(program, seed, FOR_MS);
+      t.diagnostic(`seed ${seed}: ${said}`);
+      assert.ok(survived, said);
+    });
+  }
+});

@@ -1,0 +1,728 @@
+// NixtlaClient: the cases of its specification by their names, then the wire format, then what its first
+// implementation got wrong. The service is a local stand-in that speaks the vendor's wire format.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { inspect } from 'node:util';
+
+import {
+  CircuitBreakerError,
+  getNixtlaClient,
+  MoorlineError,
+  NixtlaClient,
+  resetNixtlaClient,
+  type MoorlineEvent,
+  type NixtlaClientConfig,
+  type NixtlaForecastRequest,
+  type NixtlaPoint,
+} from 'moorline';
+
+import { Authority } from '../support/certificates';
+import { eventually } from '../support/eventually';
+import { NixtlaServer } from './server/server';
+import { freePort } from '../support/ports';
+import { root } from '../support/paths';
+
+let server: NixtlaServer;
+let savedKey: string | undefined;
+
+before(() => {
+  savedKey = process.env['NIXTLA_API_KEY'];
+  delete process.env['NIXTLA_API_KEY'];
+});
+after(() => {
+  if (savedKey !== undefined) process.env['NIXTLA_API_KEY'] = savedKey;
+});
+beforeEach(async () => {
+  server = await NixtlaServer.start();
+});
+afterEach(async () => {
+  await server.close();
+  resetNixtlaClient();
+  delete process.env['NIXTLA_API_KEY'];
+});
+
+/** A client of the server, with quick retries. */
+function client(config: NixtlaClientConfig = {}): NixtlaClient {
+  return new NixtlaClient({ apiKey: server.key, baseUrl: server.url, baseDelayMs: 1, ...config });
+}
+
+/** Daily points with these values. */
+function daily(values: readonly number[], id?: string): NixtlaPoint[] {
+  const day = (k: number) => new Date(Date.UTC(2024, 0, 1 + k)).toISOString().slice(0, 10);
+  return values.map((value, k) => ({ timestamp: day(k), value, ...(id !== undefined && { id }) }));
+}
+
+/** Weeks that look alike. */
+function weeks(count: number): number[] {
+  return Array.from({ length: 7 * count }, (_, k) => 10 + ((k * 3) % 7));
+}
+
+const request: NixtlaForecastRequest = { timeseries: daily([1, 2, 3]), horizon: 2, frequency: '1d' };
+
+/** An URL where nobody listens. */
+async function closedPort(): Promise<string> {
+  return `http://127.0.0.1:${await freePort()}`;
+}
+
+/** What a promise rejects with. */
+async function failure(promise: Promise<unknown>): Promise<MoorlineError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof MoorlineError, inspect(error));
+  return error;
+}
+
+describe('NixtlaClient', () => {
+  describe('Circuit Breaker', () => {
+    test('start in closed state', () => {
+      assert.deepEqual(client().getCircuitBreakerState(), { state: 'closed', failures: 0 });
+    });
+
+    test('open after threshold failures', async () => {
+      const broken = client({ baseUrl: await closedPort(), circuitBreakerThreshold: 3, maxRetries: 0 });
+      for (let calls = 1; calls <= 3; calls++) {
+        const error = await failure(broken.forecast(request));
+        assert.match(error.message, /^Nixtla request failed after 1 attempts: could not connect to 127\.0\.0\.1:\d+/);
+      }
+      const before = Date.now();
+      const { state, failures, lastFailureTime, nextAttemptTime } = broken.getCircuitBreakerState();
+      assert.deepEqual({ state, failures }, { state: 'open', failures: 3 });
+      assert.ok(lastFailureTime instanceof Date && Math.abs(lastFailureTime.getTime() - before) < 5000);
+      assert.ok(nextAttemptTime instanceof Date && Math.abs(nextAttemptTime.getTime() - before - 30_000) < 5000);
+    });
+
+    test('reset circuit breaker', async () => {
+      const broken = client({ baseUrl: await closedPort(), circuitBreakerThreshold: 1, maxRetries: 0 });
+      await failure(broken.forecast(request));
+      assert.equal(broken.getCircuitBreakerState().state, 'open');
+      broken.resetCircuitBreaker();
+      assert.deepEqual(broken.getCircuitBreakerState(), { state: 'closed', failures: 0 });
+    });
+  });
+
+  describe('Health Check', () => {
+    test('return false for invalid API key', async () => {
+      assert.equal(await client({ apiKey: 'invalid' }).healthCheck(), false);
+      assert.equal(await client().healthCheck(), true);
+      assert.equal(server.count('/validate_api_key'), 2);
+    });
+  });
+});
+
+describe('circuit breaker and retries', () => {
+  test('with three retries four failed calls leave it closed and the fifth opens it', async () => {
+    const failing = client({ maxRetries: 3 });
+    server.misbehave({ kind: 'html', status: 503 }, 20);
+    for (let calls = 1; calls <= 5; calls++) {
+      const error = await failure(failing.detectAnomalies({ timeseries: daily([1, 2, 3, 4]) }));
+      assert.equal(error.attempts, 4);
+      assert.match(error.message, /^Nixtla request failed after 4 attempts: Nixtla API error: 503/);
+      assert.equal(failing.getCircuitBreakerState().state, calls < 5 ? 'closed' : 'open');
+    }
+    const refused = await failure(failing.forecast(request));
+    assert.ok(refused instanceof CircuitBreakerError);
+    assert.equal(refused.kind, 'circuit-open');
+    const [, time] = /^Circuit breaker is open\. Next attempt at (\S+)$/.exec(refused.message) ?? [];
+    assert.equal(new Date(time!).toISOString(), time);
+    assert.ok(Math.abs(refused.retryAt.getTime() - Date.parse(time!)) < 1000);
+    assert.equal(server.count('/v2/anomaly_detection'), 20);
+    assert.equal(await failing.healthCheck(), true, 'health passes the breaker by');
+  });
+
+  test('after the reset time one call decides', async () => {
+    const failing = client({ circuitBreakerThreshold: 1, circuitBreakerResetMs: 500, maxRetries: 0 });
+    const changes: unknown[] = [];
+    failing.on('state', ({ from, to }: MoorlineEvent) => changes.push(`${String(from)} → ${String(to)}`));
+    server.misbehave({ kind: 'html', status: 500 });
+    await failure(failing.forecast(request));
+    assert.equal(failing.getCircuitBreakerState().state, 'open');
+    await eventually(() => failing.forecast(request));
+    assert.deepEqual(failing.getCircuitBreakerState().state, 'closed');
+    await eventually(() => changes.length === 3);
+    assert.deepEqual(changes, ['closed → open', 'open → half-open', 'half-open → closed']);
+  });
+
+  test('what passes is retried: a busy page, a reset in the middle, a timeout', async () => {
+    const patient = client({ timeout: 200 });
+    server.misbehave({ kind: 'html', status: 503 });
+    server.misbehave({ kind: 'reset' });
+    server.misbehave({ kind: 'slow-body' });
+    const { predictions, modelInfo } = await patient.forecast(request);
+    assert.equal(predictions.length, 2);
+    assert.equal(modelInfo?.requests, 5);
+    assert.equal(patient.getCircuitBreakerState().failures, 0);
+  });
+
+  test('an attempt without an answer ends with the documented message', async () => {
+    server.misbehave({ kind: 'silence' }, 2);
+    const error = await failure(client({ timeout: 60, maxRetries: 1 }).forecast(request));
+    assert.equal(error.message, 'Nixtla request failed after 2 attempts: Request timeout after 60ms');
+    assert.deepEqual([error.kind, error.code, error.delivery], ['timeout', 'ETIMEDOUT', 'unknown']);
+  });
+
+  test('a call has a time of its own', async () => {
+    server.misbehave({ kind: 'silence' });
+    const error = await failure(client().forecast(request, { timeoutMs: 80 }));
+    assert.equal(error.kind, 'timeout');
+  });
+
+  // The first implementation took every "4xx-looking number in the message" for a client error.
+  test('a refused connection to port 443 is retried', async () => {
+    const error = await failure(client({ baseUrl: 'http://127.0.0.1:443' }).forecast(request));
+    assert.deepEqual([error.kind, error.code, error.attempts], ['connect', 'ECONNREFUSED', 4]);
+    assert.deepEqual([error.delivery, error.retryable, error.service], ['none', true, 'nixtla']);
+  });
+
+  // It knew no Retry-After.
+  test('a retry comes no sooner than the service asks', async () => {
+    server.misbehave({ kind: 'too-many', retryAfterMs: 120 });
+    const started = performance.now();
+    await client().forecast(request);
+    assert.ok(performance.now() - started >= 120);
+    assert.equal(server.count('/v2/forecast'), 2);
+  });
+
+  test('a wait longer than a minute is reported and not waited for', async () => {
+    server.misbehave({ kind: 'too-many', retryAfter: '120' });
+    const error = await failure(client().forecast(request));
+    assert.deepEqual([error.kind, error.retryAfterMs], ['rate-limited', 120_000]);
+    assert.equal(server.count('/v2/forecast'), 1);
+  });
+
+  test('too many requests without a time are retried, a used-up quota is not', async () => {
+    server.misbehave({ kind: 'too-many' });
+    await client().forecast(request);
+    for (const code of ['A20', 'A21']) {
+      server.misbehave({ kind: 'too-many', code });
+      const strict = client();
+      const error = await failure(strict.forecast(request));
+      assert.deepEqual([error.kind, error.code, error.retryable], ['rate-limited', code, false]);
+      assert.equal(strict.getCircuitBreakerState().failures, 0);
+    }
+    assert.equal(server.count('/v2/forecast'), 4);
+    server.misbehave({ kind: 'too-many', code: 'A20', retryAfterMs: 10 });
+    assert.equal((await client().forecast(request)).predictions.length, 2);
+  });
+
+  test("the caller's mistakes are neither retried nor counted", async () => {
+    const wrong = client({ apiKey: 'wrong' });
+    const refused = await failure(wrong.forecast(request));
+    assert.equal(refused.message, 'Nixtla API error: 401 Unauthorized: Invalid API key');
+    assert.deepEqual([refused.kind, refused.code, refused.attempts], ['auth', 'A12', 1]);
+    assert.deepEqual(refused.detail, { status: 401, requestId: 'test-request', details: 'Key not found' });
+    assert.equal(wrong.getCircuitBreakerState().failures, 0);
+
+    const short = client();
+    const invalid = await failure(short.crossValidate({ ...request, windows: 9 }));
+    assert.equal(invalid.message, 'Nixtla API error: 422 Unprocessable Entity: body.n_windows The series is too short');
+    assert.equal(server.count('/v2/cross_validation'), 1);
+    assert.equal(short.getCircuitBreakerState().failures, 0);
+  });
+
+  test('an answer that is no JSON is a protocol failure', async () => {
+    server.misbehave({ kind: 'garbage' });
+    const asked = client();
+    const error = await failure(asked.forecast(request));
+    assert.deepEqual([error.kind, error.delivery], ['protocol', 'answered']);
+    assert.equal(asked.getCircuitBreakerState().failures, 1, 'it counts against the service');
+  });
+});
+
+describe('abort', () => {
+  test('ends a call at once with the reason, in flight and between retries', async () => {
+    for (const [config, misbehaviour] of [
+      [{}, { kind: 'silence' }],
+      [{ baseDelayMs: 60_000 }, { kind: 'html', status: 503 }],
+    ] as const) {
+      const here = client(config);
+      server.misbehave(misbehaviour);
+      const seen = server.received.length;
+      const controller = new AbortController();
+      const reason = new Error('not wanted any more');
+      const call = here.forecast(request, { signal: controller.signal });
+      await eventually(() => server.received.length === seen + 2);
+      const started = performance.now();
+      controller.abort(reason);
+      await assert.rejects(call, reason);
+      assert.ok(performance.now() - started < 1000);
+      assert.equal(here.getCircuitBreakerState().failures, 0);
+    }
+  });
+
+  test('a signal that was aborted before sends nothing', async () => {
+    const reason = new Error('never wanted');
+    await assert.rejects(client().forecast(request, { signal: AbortSignal.abort(reason) }), reason);
+    assert.equal(server.received.length, 0);
+  });
+});
+
+describe('wire format', () => {
+  // The first implementation asked paths the service does not have.
+  test('the paths are those of the service', async () => {
+    const here = client();
+    await here.forecast(request);
+    await here.detectAnomalies({ timeseries: daily(weeks(2)) });
+    await here.healthCheck();
+    const paths = server.received.map(({ method, path }) => `${method} ${path}`);
+    assert.deepEqual(paths, [
+      'GET /model_params?model=timegpt-2.1&freq=D',
+      'POST /v2/forecast',
+      'POST /v2/anomaly_detection',
+      'GET /validate_api_key',
+    ]);
+  });
+
+  test('paths are options', async () => {
+    const moved = client({ paths: { forecast: '/other/forecast' }, restrictInput: false });
+    const error = await failure(moved.forecast(request));
+    assert.deepEqual([error.detail?.['status'], server.last('/other/forecast')?.method], [404, 'POST']);
+  });
+
+  test('a forecast is asked in flat arrays and answered point by point', async () => {
+    const timeseries = [...daily(weeks(2), 'a'), ...daily([5, 6, 7], 'b')];
+    const asked = { timeseries, horizon: 2, frequency: '1d', confidenceLevels: [0.8, 0.95] };
+    const { predictions, modelInfo } = await client().forecast(asked);
+    const { headers, body } = server.last('/v2/forecast')!;
+    assert.equal(headers.authorization, `Bearer ${server.key}`);
+    assert.equal(headers['nixtla-model'], 'timegpt-2.1');
+    assert.deepEqual(body?.series.sizes, [14, 3]);
+    assert.deepEqual(body?.series.start_datetime, ['2024-01-01T00:00:00', '2024-01-01T00:00:00']);
+    assert.deepEqual([body?.freq, body?.h, body?.level], ['D', 2, [80, 95]]);
+    assert.deepEqual(predictions[0], {
+      id: 'a',
+      timestamp: '2024-01-15',
+      value: 10,
+      intervals: { '0.8': { lower: 8, upper: 12 }, '0.95': { lower: 7.625, upper: 12.375 } },
+    });
+    assert.deepEqual(
+      predictions.map(({ id, timestamp }) => `${id} ${timestamp}`),
+      ['a 2024-01-15', 'a 2024-01-16', 'b 2024-01-04', 'b 2024-01-05'],
+    );
+    assert.deepEqual(modelInfo, {
+      source: 'service',
+      model: 'timegpt-2.1',
+      frequency: 'D',
+      requests: 2,
+      inputTokens: 17,
+      outputTokens: 4,
+      finetuneTokens: 0,
+    });
+  });
+
+  test('the envelope of older deployments is opened', async () => {
+    server.envelope = true;
+    assert.equal((await client().forecast(request)).predictions.length, 2);
+  });
+
+  test('only what the model looks at is sent, and it is asked once how much that is', async () => {
+    const here = client();
+    const timeseries = daily(weeks(20));
+    await here.forecast({ timeseries, horizon: 1 });
+    assert.deepEqual(server.last('/v2/forecast')?.body?.series.sizes, [28]);
+    await here.forecast({ timeseries, horizon: 1, confidenceLevels: [0.9] });
+    assert.deepEqual(server.last('/v2/forecast')?.body?.series.sizes, [3 * 28 + 7]);
+    await here.forecast({ timeseries, horizon: 1, finetuneSteps: 3 });
+    assert.deepEqual(server.last('/v2/forecast')?.body?.series.sizes, [140]);
+    assert.equal(server.count('/model_params'), 1);
+    assert.deepEqual(here.stats(), {
+      requests: 4,
+      inputTokens: 28 + 91 + 140,
+      outputTokens: 3,
+      finetuneTokens: 0,
+      localAnswers: 0,
+    });
+  });
+
+  test('a request above a mebibyte is compressed', async () => {
+    // Values of many digits, so that few points are enough.
+    const timeseries = Array.from({ length: 80_000 }, (_, k) => ({
+      timestamp: k * 3_600_000,
+      value: k * 1.234567e-20,
+    }));
+    const { predictions } = await client({ restrictInput: false }).forecast({ timeseries, horizon: 1 });
+    const { headers, body } = server.last('/v2/forecast')!;
+    assert.equal(headers['content-encoding'], 'zstd');
+    assert.deepEqual(body?.series.sizes, [80_000]);
+    assert.equal(predictions[0]?.timestamp, new Date(80_000 * 3_600_000).toISOString());
+  });
+
+  test('anomalies are scored in half-widths, and points the service did not look at are none', async () => {
+    const values = weeks(3);
+    values[17]! += 9.9;
+    const { anomalies, modelInfo } = await client().detectAnomalies({ timeseries: daily(values) });
+    assert.equal(modelInfo.source, 'service');
+    assert.equal(anomalies.length, 21);
+    assert.deepEqual(
+      anomalies.flatMap(({ isAnomaly }, index) => (isAnomaly ? [index] : [])),
+      [17],
+    );
+    assert.ok(Math.abs(anomalies[17]!.score - 9.9 / 2.475) < 1e-4);
+    assert.deepEqual(anomalies[3], { timestamp: '2024-01-04', value: values[3], score: 0, isAnomaly: false });
+  });
+
+  test('a cross validation puts forecasts beside what happened', async () => {
+    const asked = { timeseries: daily(weeks(4)), horizon: 7, windows: 2 };
+    const { forecasts } = await client().crossValidate(asked);
+    assert.equal(forecasts.length, 14);
+    assert.deepEqual([forecasts[0]?.cutoff, forecasts[0]?.timestamp], ['2024-01-14', '2024-01-15']);
+    assert.deepEqual([forecasts[7]?.cutoff, forecasts[13]?.timestamp], ['2024-01-21', '2024-01-28']);
+    for (const { value, actual } of forecasts) assert.equal(value, actual);
+  });
+
+  test('online anomalies judge the last points', async () => {
+    const values = weeks(3);
+    values[20]! += 30;
+    const { anomalies } = await client().onlineAnomalies({ timeseries: daily(values), horizon: 1, detectionSize: 4 });
+    assert.deepEqual(
+      anomalies.map(({ isAnomaly }) => isAnomaly),
+      values.map((_, index) => index === 20),
+    );
+    assert.equal(server.last('/v2/online_anomaly_detection')?.body?.['threshold_method'], 'univariate');
+  });
+
+  test('a model is made, listed and deleted', async () => {
+    const here = client();
+    const { finetunedModelId } = await here.finetune({ timeseries: daily(weeks(2)), outputModelId: 'mine' });
+    assert.equal(finetunedModelId, 'mine');
+    assert.deepEqual(
+      (await here.finetunedModels()).map(({ id }) => id),
+      ['mine'],
+    );
+    assert.equal(await here.deleteFinetunedModel('mine'), true);
+    assert.equal(await here.deleteFinetunedModel('mine'), false);
+    await assert.rejects(here.deleteFinetunedModel('../usage'), { code: 'ERR_INVALID_ARG_VALUE' });
+    const { minute, month } = await here.usage();
+    assert.ok(minute && month);
+  });
+
+  test('a list and a usage that are neither are answers that cannot be read', async () => {
+    const here = client({ maxRetries: 0 });
+    const unreadable = { kind: 'protocol', delivery: 'answered', message: /cannot be read/ };
+    for (const value of [null, 5, {}, { finetuned_models: null }, { finetuned_models: [5] }]) {
+      server.misbehave({ kind: 'json', value }, 1, /finetuned_models/);
+      await assert.rejects(here.finetunedModels(), { ...unreadable, operation: 'finetunedModels' });
+    }
+    for (const value of [null, 5, 'text', []]) {
+      server.misbehave({ kind: 'json', value }, 1, /usage/);
+      await assert.rejects(here.usage(), { ...unreadable, operation: 'usage' });
+    }
+  });
+});
+
+describe('jobs', () => {
+  test('a job is submitted, asked after, and answers like the call', async () => {
+    const here = client();
+    server.jobs.nextStatuses = ['pending', 'running', 'succeeded'];
+    const job = await here.submit('forecast', request);
+    assert.equal(await job.status(), 'pending');
+    const { predictions } = await job.result();
+    assert.deepEqual(predictions, (await here.forecast(request)).predictions);
+    assert.equal(await job.cancel(), false, 'there is nothing to cancel any more');
+  });
+
+  test('anomaly detection as a job is the online algorithm', async () => {
+    server.jobs.nextStatuses = ['succeeded'];
+    const job = await client().submit('onlineAnomalies', {
+      timeseries: daily(weeks(2)),
+      horizon: 1,
+      detectionSize: 2,
+    });
+    assert.equal((await job.result()).anomalies.length, 14);
+    assert.equal(server.count('/v2/anomaly_detection/async'), 1);
+  });
+
+  test('a job that fails, is cancelled or outlasts its time rejects', async () => {
+    const here = client();
+    server.jobs.nextStatuses = ['failed'];
+    const failed = await failure((await here.submit('forecast', request)).result());
+    assert.deepEqual([failed.kind, failed.code], ['rejected', 'ERR_MOORLINE_JOB_FAILED']);
+    assert.equal((failed.cause as Error).message, 'the series is too strange');
+
+    server.jobs.nextStatuses = ['running'];
+    const cancelled = await here.submit('forecast', request);
+    assert.equal(await cancelled.cancel(), true);
+    assert.equal((await failure(cancelled.result())).code, 'ERR_MOORLINE_JOB_CANCELLED');
+
+    server.jobs.nextStatuses = ['simmering'];
+    const slow = await here.submit('forecast', request);
+    const late = await failure(slow.result({ timeoutMs: 30 }));
+    assert.equal(late.kind, 'timeout');
+    assert.match(late.message, /was still simmering/);
+    assert.equal(await slow.status(), 'cancelled');
+  });
+
+  test('aborting the wait leaves the job alone', async () => {
+    server.jobs.nextStatuses = ['running'];
+    const job = await client().submit('forecast', request);
+    const controller = new AbortController();
+    const wait = job.result({ signal: controller.signal });
+    await eventually(() => server.count(`/v2/forecast/jobs/${job.id}`) === 1);
+    controller.abort();
+    await assert.rejects(wait, { name: 'AbortError' });
+    assert.equal(await job.status(), 'running');
+  });
+
+  test('a submission that may have been accepted is not repeated', async () => {
+    const here = client({ timeout: 100 });
+    server.misbehave({ kind: 'silence' });
+    assert.equal((await failure(here.submit('forecast', request))).kind, 'timeout');
+    assert.equal(server.count('/v2/forecast/async'), 1);
+    server.misbehave({ kind: 'html', status: 503 });
+    await failure(here.submit('forecast', request));
+    assert.equal(server.count('/v2/forecast/async'), 2);
+    server.misbehave({ kind: 'too-many', retryAfterMs: 5 });
+    await here.submit('forecast', request);
+    assert.equal(server.count('/v2/forecast/async'), 4);
+  });
+});
+
+describe('what is refused before anything is sent', () => {
+  const point = (timestamp: unknown, value: unknown) => ({ timestamp, value }) as NixtlaPoint;
+  const first = point('2024-01-01', 1);
+  for (const [name, timeseries, message] of [
+    ['a gap', [first, point('2024-01-03', 2)], /^request\.timeseries\[1\]\.timestamp breaks the frequency 'D'/],
+    ['a repeated time', [first, point('2024-01-01', 2)], /^request\.timeseries\[1\]\.timestamp repeats the time of/],
+    ['a time nobody can read', [first, point('soon', 2)], /^request\.timeseries\[1\]\.timestamp must be an ISO 8601/],
+    ['an invalid Date', [first, point(new Date(NaN), 2)], /^request\.timeseries\[1\]\.timestamp is an invalid Date/],
+    ['NaN', [first, point('2024-01-02', NaN)], /^request\.timeseries\[1\]\.value must be a finite number, got NaN/],
+    ['null', [first, point('2024-01-02', null)], /^request\.timeseries\[1\]\.value must be a finite number, got null/],
+    ['a number as text', [first, point('2024-01-02', '2')], /^request\.timeseries\[1\]\.value .* got a string/],
+    ['no point at all', [], /^request\.timeseries must have at least one point/],
+  ] as const) {
+    test(name, async () => {
+      const asked = { timeseries: [...timeseries], horizon: 1, frequency: 'D' };
+      await assert.rejects(client().forecast(asked), (error: Error & { code?: string }) => {
+        assert.match(error.message, message);
+        assert.match(error.code ?? '', /^ERR_(INVALID_ARG|OUT_OF)/);
+        return true;
+      });
+      assert.equal(server.received.length, 0);
+    });
+  }
+
+  test('percentages instead of levels, and options nobody knows', async () => {
+    await assert.rejects(client().forecast({ ...request, confidenceLevels: [95] }), {
+      name: 'RangeError',
+      message: 'request.confidenceLevels[0] must be greater than 0 and less than 1, got 95',
+    });
+    const typo = { ...request, confidenceLevel: [0.9] } as NixtlaForecastRequest;
+    await assert.rejects(client().forecast(typo), /did you mean 'confidenceLevels'/);
+    assert.throws(() => client({ maxRetries: -1 }), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
+    assert.throws(() => new NixtlaClient({ retries: 3 } as NixtlaClientConfig), /config\.retries is not a known/);
+  });
+
+  test('rows of a database, in any order, are points', async () => {
+    const rows = [
+      { timestamp: 1_704_153_600_000n, value: 2n },
+      { timestamp: 1_704_067_200_000n, value: 1n },
+    ];
+    const { predictions } = await client().forecast({ timeseries: rows, horizon: 1 });
+    assert.deepEqual(server.last('/v2/forecast')?.body?.series.y, [1, 2]);
+    assert.equal(predictions[0]?.timestamp, '2024-01-03T00:00:00.000Z');
+  });
+});
+
+describe("fallback: 'local'", () => {
+  const local = { fallback: 'local' } as const;
+  const week = { timeseries: daily(weeks(6)), horizon: 7, confidenceLevels: [0.9] };
+
+  test('answers without a key, without asking anybody', async () => {
+    const { predictions, modelInfo } = await client({ ...local, apiKey: undefined }).forecast(week);
+    assert.deepEqual([modelInfo?.source, modelInfo?.fallbackReason], ['local', 'auth']);
+    assert.equal(predictions.length, 7);
+    for (const [index, { value, intervals }] of predictions.entries()) {
+      assert.ok(Math.abs(value - weeks(1)[index]!) < 0.5, `${value} on day ${index}`);
+      assert.ok(intervals!['0.9']!.lower <= value && value <= intervals!['0.9']!.upper);
+    }
+    assert.equal(server.received.length, 0);
+  });
+
+  test('answers while the service is down and while the breaker is open', async () => {
+    const here = client({ ...local, circuitBreakerThreshold: 1 });
+    server.misbehave({ kind: 'html', status: 503 }, 4);
+    assert.equal((await here.forecast(week)).modelInfo?.fallbackReason, 'rejected');
+    assert.equal((await here.forecast(week)).modelInfo?.fallbackReason, 'circuit-open');
+    assert.equal(here.stats().localAnswers, 2);
+    here.resetCircuitBreaker();
+    assert.equal((await here.forecast(week)).modelInfo?.source, 'service');
+  });
+
+  test("does not hide the caller's mistakes", async () => {
+    const error = await failure(client({ ...local, apiKey: 'wrong' }).forecast(week));
+    assert.equal(error.kind, 'auth');
+  });
+
+  test('finds anomalies with the same score', async () => {
+    const values = weeks(8).map((value, k) => value + Math.sin(k * 12.9898) * 0.3);
+    values[30]! += 12;
+    const { anomalies, modelInfo } = await client({ ...local, apiKey: undefined }).detectAnomalies({
+      timeseries: daily(values),
+    });
+    assert.equal(modelInfo.source, 'local');
+    assert.ok(anomalies[30]!.isAnomaly && anomalies[30]!.score > 1);
+    for (const { score, isAnomaly, value, expected, lower, upper } of anomalies) {
+      assert.equal(isAnomaly, score > 1);
+      const half = value > expected! ? upper! - expected! : expected! - lower!;
+      assert.ok(Math.abs(score - Math.abs(value - expected!) / half) < 1e-6);
+    }
+    assert.ok(anomalies.filter(({ isAnomaly }) => isAnomaly).length <= 5);
+  });
+
+  test('forecasts the last year of airline passengers within four percent', async () => {
+    const file = readFileSync(join(root, 'examples', 'data', 'airpassengers.csv'), 'utf8');
+    const rows = file.split('\n').filter((line) => /^\d/.test(line));
+    const points = rows
+      .map((row) => row.split(','))
+      .map(([timestamp, value]) => ({ timestamp: timestamp!, value: +value! }));
+    const { predictions, modelInfo } = await client({ ...local, apiKey: undefined }).forecast({
+      timeseries: points.slice(0, 132),
+      horizon: 12,
+      frequency: '1mo',
+    });
+    assert.equal(modelInfo?.model, 'MSTL+AutoETS(BoxCox)');
+    const errors = predictions.map(({ value, timestamp }, index) => {
+      const actual = points[132 + index]!;
+      assert.equal(timestamp, actual.timestamp);
+      return Math.abs(value - actual.value) / actual.value;
+    });
+    assert.ok(errors.reduce((sum, error) => sum + error) / 12 <= 0.04);
+  });
+});
+
+describe('TLS', () => {
+  let authority: Authority;
+  before(() => {
+    authority = new Authority();
+  });
+  after(() => authority.remove());
+
+  /** What a client with these settings makes of a server with a certificate for these names. */
+  async function over(tls: NixtlaClientConfig['tls'], names: string[], strict = false): Promise<string> {
+    const secure = await NixtlaServer.start({
+      ...authority.issue(names),
+      ...(strict && { ca: authority.cert, requestCert: true, rejectUnauthorized: true, maxVersion: 'TLSv1.2' }),
+    });
+    try {
+      const here = new NixtlaClient({ apiKey: secure.key, baseUrl: secure.url, baseDelayMs: 1, tls });
+      return await here.forecast(request).then(
+        () => 'answered',
+        (error: MoorlineError) => `${error.kind} ${error.code} ${error.delivery} after ${error.attempts}`,
+      );
+    } finally {
+      await secure.close();
+    }
+  }
+
+  test('a certificate is checked, against the authorities that are given', async () => {
+    const own = ['IP:127.0.0.1'];
+    assert.equal(await over(undefined, own), 'tls UNABLE_TO_GET_ISSUER_CERT_LOCALLY none after 1');
+    assert.equal(await over({ ca: authority.cert }, own), 'answered');
+    assert.equal(await over({ ca: [authority.file] }, own), 'answered');
+    assert.equal(await over({ ca: Buffer.from(authority.cert), minVersion: 'TLSv1.3' }, own), 'answered');
+  });
+
+  test('the name is checked too, unless another name or nothing is to be checked', async () => {
+    const other = ['DNS:forecasts.internal'];
+    assert.equal(await over({ ca: authority.cert }, other), 'tls ERR_TLS_CERT_ALTNAME_INVALID none after 1');
+    assert.equal(await over({ ca: authority.cert, serverName: 'forecasts.internal' }, other), 'answered');
+    assert.equal(await over({ rejectUnauthorized: false }, other), 'answered');
+  });
+
+  test('a client shows its certificate where the server asks for one', async () => {
+    const own = ['IP:127.0.0.1'];
+    const identity = authority.issue(['DNS:client'], 'clientAuth');
+    assert.equal(await over({ ca: authority.cert, ...identity }, own, true), 'answered');
+    assert.match(await over({ ca: authority.cert }, own, true), /^tls ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE none/);
+    assert.throws(() => client({ tls: { cert: identity.cert } }), /config\.tls\.key must be given/);
+  });
+
+  test('the authorities of NODE_EXTRA_CA_CERTS are trusted', async () => {
+    const secure = await NixtlaServer.start(authority.issue(['IP:127.0.0.1']));
+    const program = `
+      const { NixtlaClient } = require('moorline');
+      const client = new NixtlaClient({ apiKey: '${secure.key}', baseUrl: '${secure.url}' });
+      client.healthCheck().then(console.log);`;
+    const child = spawn(process.execPath, ['-e', program], {
+      cwd: root,
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: authority.file },
+      timeout: 20_000,
+    });
+    let shown = '';
+    child.stdout.on('data', (chunk) => (shown += String(chunk)));
+    await once(child, 'close');
+    await secure.close();
+    assert.equal(shown, 'true\n');
+  });
+});
+
+describe('life of a client', () => {
+  test('without a key or a fallback every call rejects and nothing is sent', async () => {
+    const keyless = client({ apiKey: undefined });
+    const error = await failure(keyless.forecast(request));
+    assert.deepEqual([error.kind, error.delivery], ['auth', 'none']);
+    assert.equal(await keyless.healthCheck(), false);
+    assert.equal(server.received.length, 0);
+  });
+
+  test('the shared client needs a key, unless it may fall back', () => {
+    assert.throws(() => getNixtlaClient(), { message: 'NIXTLA_API_KEY environment variable is required' });
+    assert.ok(getNixtlaClient({ fallback: 'local' }) instanceof NixtlaClient);
+    resetNixtlaClient();
+    process.env['NIXTLA_API_KEY'] = 'from the environment'.replaceAll(' ', '-');
+    const shared = getNixtlaClient();
+    assert.equal(getNixtlaClient(), shared);
+    resetNixtlaClient();
+    assert.notEqual(getNixtlaClient(), shared);
+  });
+
+  test('the key of the environment is used', async () => {
+    process.env['NIXTLA_API_KEY'] = server.key;
+    const { predictions } = await getNixtlaClient({ baseUrl: server.url }).forecast(request);
+    assert.equal(predictions.length, 2);
+  });
+
+  test('the key is shown nowhere', async () => {
+    const secret = 'sk-do-not-print';
+    const here = client({ apiKey: secret, baseUrl: server.url });
+    const error = await failure(here.forecast(request));
+    const shown = [inspect(here, { depth: 9, showHidden: true }), inspect(error), JSON.stringify(error)].join('\n');
+    assert.ok(!shown.includes(secret), shown);
+  });
+
+  test('health and errors are told to listeners', async () => {
+    const here = client({ apiKey: 'wrong' });
+    const told: string[] = [];
+    here.on('health', ({ healthy }: MoorlineEvent) => told.push(`health ${String(healthy)}`));
+    here.on('error', ({ error }: MoorlineEvent) => told.push(`error ${(error as MoorlineError).code}`));
+    await here.healthCheck();
+    await failure(here.forecast(request));
+    assert.deepEqual(told, ['health false', 'error A12']);
+  });
+
+  test('an error has the stack of its caller', async () => {
+    async function whoAsked() {
+      return await client({ apiKey: undefined }).forecast(request);
+    }
+    assert.match((await failure(whoAsked())).stack ?? '', /whoAsked/);
+  });
+
+  test('an idle client does not keep the process alive', () => {
+    const program = `
+      const { NixtlaClient } = require('moorline');
+      const client = new NixtlaClient({ apiKey: '${server.key}', baseUrl: 'http://127.0.0.1:9', maxRetries: 0 });
+      client.on('state', () => {});
+      client.forecast({ timeseries: [{ timestamp: 0, value: 1 }], horizon: 1, frequency: 'D' }).catch((e) => console.log(e.code));`;
+    const { status, stdout } = spawnSync(process.execPath, ['-e', program], {
+      cwd: root,
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    assert.deepEqual([status, stdout.trim()], [0, 'ECONNREFUSED']);
+  });
+});

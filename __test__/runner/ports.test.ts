@@ -1,0 +1,41 @@
+// The ports of the tests themselves: what a test waits for must not be another test's.
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+
+import { socketServer } from '../support/connections';
+import { peersMissing } from '../support/peers';
+import { listen } from '../support/ports';
+
+/** In a process of its own: tells the ports that it got, and holds on to them. */
+async function take(): Promise<void> {
+  for (let n = 0; n < 3; n++) process.send!(await listen(createServer()));
+}
+
+if (process.argv[2] === 'take') {
+  void take();
+} else {
+  test('a port that somebody else has is passed over', { skip: peersMissing(), timeout: 30_000 }, async (t) => {
+    const mine = createServer();
+    const foreign = createServer();
+    const port = await listen(mine);
+    foreign.listen(port + 1, '127.0.0.1');
+    await once(foreign, 'listening');
+    const server = await socketServer();
+    t.after(() => Promise.all([server.close(), mine.close(), foreign.close()]));
+    assert.equal(server.port, port + 2);
+  });
+
+  test('no two processes are given ports of the same block', { timeout: 60_000 }, async (t) => {
+    const mine = createServer();
+    t.after(() => mine.close());
+    const blocks = new Set([Math.floor((await listen(mine)) / 100)]);
+    const children = [1, 2, 3].map(() => fork(__filename, ['take'], { execArgv: ['--import', 'tsx'] }));
+    t.after(() => children.forEach((child) => child.kill('SIGKILL')));
+    const ports = await Promise.all(children.map(async (child) => (await once(child, 'message'))[0] as number));
+    for (const port of ports) blocks.add(Math.floor(port / 100));
+    assert.equal(blocks.size, 4, ports.join());
+  });
+}

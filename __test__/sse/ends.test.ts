@@ -1,0 +1,204 @@
+// How event streams end: by the server, by us, with the process; and that nothing is left of them.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { Worker } from 'node:worker_threads';
+
+import { eventually } from '../support/eventually';
+import { converse, serve } from '../support/http';
+import { EventStreamTransport, hear, stage, stream } from '../support/sse';
+import { dist } from '../support/paths';
+
+/** How much later than its deadline a call may end: more where the machine is shared. */
+const SLACK_MS = process.env['CI'] ? 1000 : 100;
+
+const { open, up } = stage();
+
+describe('the process', () => {
+  /** Runs a script in a process of its own, against `url`; what it printed, and whether it ended by itself. */
+  async function run(url: string, script: string): Promise<string> {
+    const prelude = `
+      const { EventStreamTransport } = require(${JSON.stringify(join(dist, 'sse', 'transport.js'))});
+      const say = (line) => process.stdout.write(line + ' ');
+      const transport = new EventStreamTransport({ url: ${JSON.stringify(url)} }, {
+        onEvents(events) { for (const { data } of events) { say(data); if (data === 'last') transport.unref(); } },
+        onClose() {},
+      });`;
+    const child = execFile(process.execPath, ['-e', `${prelude}\n${script}`], { timeout: 10_000 });
+    let said = '';
+    child.stdout!.on('data', (text: string) => (said += text));
+    const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+    assert.deepEqual([code, signal], [0, null], said);
+    return said.trim();
+  }
+
+  test('is not kept alive by an open stream, but by a pending connect and by ref', async () => {
+    const server = await up(
+      serve(async (_, response) => {
+        await sleep(300);
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+        await sleep(300);
+        response.write('data: last\n\n');
+      }),
+    );
+    assert.equal(await run(server.url, `transport.connect().then(() => say('open'));`), 'open');
+    assert.equal(
+      await run(server.url, `transport.connect().then(() => (say('open'), transport.ref(), transport.ref()));`),
+      'open last',
+    );
+  });
+});
+
+test('a worker that is terminated leaves no connection', async () => {
+  const server = await up(stream((response) => response.write('data: 1\n\n')));
+  const script = `
+    const { EventStreamTransport } = require(${JSON.stringify(join(dist, 'sse', 'transport.js'))});
+    const { parentPort } = require('node:worker_threads');
+    const onEvents = () => parentPort.postMessage('heard');
+    const transport = new EventStreamTransport({ url: ${JSON.stringify(server.url)} }, { onEvents, onClose() {} });
+    transport.connect().then(() => transport.ref());`;
+  const worker = new Worker(script, { eval: true });
+  await once(worker, 'message');
+  assert.equal(server.open(), 1);
+  await worker.terminate();
+  await eventually(() => server.open() === 0);
+});
+
+describe('memory', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+
+  test('what has ended, or was closed, is forgotten', async () => {
+    const server = await up(
+      stream((response, { url }) => {
+        response.write('data: 1\n\n');
+        if (url === '/ends') response.end();
+      }),
+    );
+    async function used(path: string): Promise<WeakRef<object>> {
+      const heard = hear({ url: server.url + path });
+      await heard.transport.connect();
+      await eventually(() => heard.events.length === 1);
+      if (path === '/closed') heard.transport.close();
+      await heard.closed();
+      return new WeakRef(heard.transport);
+    }
+    for (const path of ['/ends', '/closed']) {
+      const gone = await used(path);
+      await eventually(() => (collect(), gone.deref() === undefined));
+    }
+  });
+});
+
+describe('the end', () => {
+  test('the server ends it: everything that came first, no error', async () => {
+    const server = await up(stream((response) => response.end('id: 3\ndata: bye\n\nid: 4\ndata: unfinished')));
+    const heard = open({ url: server.url });
+    await heard.transport.connect();
+    assert.deepEqual(await heard.closed(), { stopped: false });
+    assert.deepEqual([heard.events.length, heard.transport.lastEventId], [1, '3']);
+  });
+
+  test('a connection that breaks says so, and may be made again', async () => {
+    const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
+    const server = await up(
+      converse((socket) => {
+        socket.write(`${head}b\r\ndata: one\n\n\r\n`, () => socket.resetAndDestroy());
+      }),
+    );
+    const heard = open({ url: server.url });
+    await heard.transport.connect();
+    const { stopped, error } = await heard.closed();
+    assert.deepEqual([stopped, error?.kind, error?.retryable], [false, 'disconnected', true]);
+    assert.deepEqual([error?.operation, error?.delivery], ['receive', 'answered']);
+  });
+
+  test('what is no chunk is a broken protocol, and stops', async () => {
+    const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
+    const server = await up(converse((socket) => void socket.write(`${head}nonsense\r\n`)));
+    const heard = open({ url: server.url });
+    await heard.transport.connect();
+    const { stopped, error } = await heard.closed();
+    assert.deepEqual([stopped, error?.kind, error?.retryable], [true, 'protocol', false]);
+  });
+
+  test('close ends it at once, also while it is heard, and once', async () => {
+    const server = await up(stream((response) => response.write('data: 1\n\ndata: 2\n\n')));
+    const heard = open({ url: server.url });
+    await heard.transport.connect();
+    await eventually(() => heard.events.length > 0);
+    heard.transport.close();
+    heard.transport.close();
+    assert.deepEqual(heard.closes, [{ stopped: true }]);
+    assert.equal(heard.transport.isOpen, false);
+    await eventually(() => server.open() === 0);
+    await heard.transport.connect();
+    await eventually(() => heard.events.length === 4);
+    heard.transport.close();
+    assert.equal(heard.closes.length, 2);
+  });
+
+  test('an abort of connect rejects with its reason and leaves nothing open', async () => {
+    const server = await up(serve(() => undefined));
+    const heard = open({ url: server.url });
+    const reason = new Error('enough');
+    const abort = new AbortController();
+    const connecting = heard.transport.connect(abort.signal);
+    await eventually(() => server.open() === 1);
+    const began = performance.now();
+    abort.abort(reason);
+    await assert.rejects(connecting, (error: unknown) => error === reason);
+    assert.ok(performance.now() - began < SLACK_MS);
+    await eventually(() => server.open() === 0);
+    await assert.rejects(heard.transport.connect(abort.signal), (error: unknown) => error === reason);
+    assert.equal(server.accepted(), 1);
+    const closing = heard.transport.connect();
+    heard.transport.close();
+    await assert.rejects(closing, { name: 'AbortError' });
+    assert.deepEqual(heard.closes, [], 'it was never open');
+  });
+
+  test('two connects are one', async () => {
+    const server = await up(stream((response) => response.write('data: 1\n\n')));
+    const heard = open({ url: server.url });
+    await Promise.all([heard.transport.connect(), heard.transport.connect()]);
+    await heard.transport.connect();
+    assert.equal(server.accepted(), 1);
+  });
+
+  test('a listener that throws is an uncaught exception, and the stream goes on', async () => {
+    let response!: ServerResponse;
+    const server = await up(stream((it) => (response = it)));
+    const thrown: unknown[] = [];
+    const seen: string[] = [];
+    const transport = new EventStreamTransport(
+      { url: server.url },
+      {
+        onEvents(events) {
+          seen.push(...events.map(({ data }) => data));
+          if (seen.length === 1) throw new Error('mine');
+        },
+        onClose: () => undefined,
+      },
+    );
+    const listeners = process.rawListeners('uncaughtException') as NodeJS.UncaughtExceptionListener[];
+    process.removeAllListeners('uncaughtException').once('uncaughtException', (error) => thrown.push(error));
+    try {
+      await transport.connect();
+      response.write('data: 1\n\n');
+      await eventually(() => thrown.length === 1);
+      response.write('data: 2\n\n');
+      await eventually(() => seen.length === 2);
+    } finally {
+      transport.close();
+      process.removeAllListeners('uncaughtException');
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    }
+  });
+});

@@ -1,0 +1,150 @@
+// Every fault of the proxy, while a stream is asked for and while it is open: it ends within its limits, with its reason.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+
+import { MoorlineError } from 'moorline';
+
+import { eventually } from '../support/eventually';
+import { FaultProxy } from '../support/fault-proxy';
+import type { Running } from '../support/http';
+import { type Heard, hear, stream } from '../support/sse';
+
+/** How much later than its deadline a call may end: more where the machine is shared. */
+const SLACK_MS = process.env['CI'] ? 1000 : 100;
+const TIMEOUT_MS = 400;
+
+describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
+  let server: Running;
+  let proxy: FaultProxy;
+  let heard: Heard;
+  let send: (count: number) => void;
+
+  beforeEach(async () => {
+    let sent = 0;
+    server = await stream((response) => {
+      send = (count) => {
+        for (const last = sent + count; sent < last; sent++) response.write(`id: ${sent}\ndata: event ${sent}\n\n`);
+      };
+    });
+    proxy = await FaultProxy.start(server.port);
+    const url = `http://127.0.0.1:${proxy.port}`;
+    heard = hear({ url, timeoutMs: TIMEOUT_MS, idleTimeoutMs: TIMEOUT_MS });
+  });
+  afterEach(async () => {
+    heard.transport.close();
+    await proxy.close();
+    await server.close();
+  });
+
+  /** What came of a connect; fails when it took longer than it may. */
+  async function connected(): Promise<string> {
+    const began = performance.now();
+    const said = await heard.transport.connect().then(
+      () => 'open',
+      (error: unknown) => {
+        assert.ok(error instanceof MoorlineError, String(error));
+        assert.deepEqual([error.service, error.operation], ['sse', 'connect']);
+        return `${error.kind} ${error.delivery} ${String(error.detail?.['phase'])}`;
+      },
+    );
+    const elapsed = performance.now() - began;
+    assert.ok(elapsed < TIMEOUT_MS + SLACK_MS, `${said} after ${elapsed} ms`);
+    return said;
+  }
+
+  /** How the stream ended, within its idle time after `since`. */
+  async function ended(since = performance.now()): Promise<string> {
+    const { stopped, error } = await heard.closed();
+    assert.ok(performance.now() - since < TIMEOUT_MS + SLACK_MS);
+    assert.equal(stopped, false);
+    assert.equal(error?.operation, 'receive');
+    assert.equal(error.retryable, true);
+    heard.events.forEach(({ data, lastEventId }, n) =>
+      assert.deepEqual([data, lastEventId], [`event ${n}`, String(n)]),
+    );
+    assert.equal(heard.transport.lastEventId, heard.events.at(-1)?.lastEventId ?? '');
+    return error.kind;
+  }
+
+  async function opened(): Promise<void> {
+    assert.equal(await connected(), 'open');
+    send(3);
+    await eventually(() => heard.events.length === 3);
+  }
+
+  test('delay: shorter than the limits is waited for, longer is not', async () => {
+    proxy.set({ kind: 'delay', ms: 50 });
+    await opened();
+    proxy.set({ kind: 'delay', ms: 2000 });
+    const since = performance.now();
+    send(1);
+    assert.equal(await ended(since), 'timeout');
+    assert.equal(await connected(), 'timeout unknown headers');
+  });
+
+  test('drip: a stream may come as slowly as it likes, as long as it comes', async () => {
+    await opened();
+    proxy.set({ kind: 'drip', bytes: 1, everyMs: 10 });
+    send(5);
+    await eventually(() => heard.events.length === 8);
+    assert.deepEqual(heard.closes, []);
+    heard.transport.close();
+    proxy.set({ kind: 'drip', bytes: 1, everyMs: 20 });
+    assert.match(await connected(), /^timeout (unknown|answered) headers$/);
+  });
+
+  test('cut: in the head, and in the middle of an event, which is not handed out', async () => {
+    proxy.set({ kind: 'cut', afterBytes: 10 });
+    assert.equal(await connected(), 'disconnected answered headers');
+    proxy.set({ kind: 'none' });
+    await opened();
+    proxy.set({ kind: 'cut', afterBytes: 60 });
+    send(5);
+    assert.equal(await ended(), 'disconnected');
+    assert.ok(heard.events.length < 8);
+  });
+
+  test('cut by both sides politely: without the last chunk it is no end', async () => {
+    await opened();
+    proxy.cut();
+    assert.equal(await ended(), 'disconnected');
+  });
+
+  test('reset, while it is asked for and while it is open', async () => {
+    proxy.set({ kind: 'black-hole' });
+    const asked = connected();
+    await eventually(() => proxy.connections === 1);
+    proxy.reset();
+    assert.equal(await asked, 'disconnected unknown headers');
+    proxy.set({ kind: 'none' });
+    await opened();
+    proxy.reset();
+    assert.equal(await ended(), 'disconnected');
+  });
+
+  test('black hole, and what was lost in it does not come back', async () => {
+    proxy.set({ kind: 'black-hole' });
+    assert.equal(await connected(), 'timeout unknown headers');
+    proxy.set({ kind: 'none' });
+    await opened();
+    proxy.set({ kind: 'black-hole' });
+    const since = performance.now();
+    send(2);
+    assert.equal(await ended(since), 'timeout');
+    proxy.set({ kind: 'none' });
+    assert.equal(await connected(), 'open');
+    assert.equal(heard.events.length, 3);
+  });
+
+  test('half open', async () => {
+    await opened();
+    const since = performance.now();
+    proxy.halfOpen();
+    assert.equal(await ended(since), 'timeout');
+  });
+
+  test('refused', async () => {
+    await proxy.refuse();
+    assert.equal(await connected(), 'connect none connect');
+  });
+});

@@ -1,0 +1,202 @@
+// How a WebSocket of the transport ends: closed by us, by the server, by a breach, with its process or its worker.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
+
+import { eventually } from '../support/eventually';
+import { peersMissing } from '../support/peers';
+import { SLACK_MS, SocketStage } from '../support/socket-fixture';
+import { failure } from '../support/websocket';
+import { dist } from '../support/paths';
+
+/** The kind of error a call rejects with. */
+const failureOrNothing = (call: Promise<unknown>) =>
+  call.then(
+    () => undefined,
+    (error) => error.kind as string,
+  );
+
+describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
+  const stage = new SocketStage();
+
+  test('our code and reason reach the server, behind what was sent', async () => {
+    const heard: unknown[] = [];
+    stage.serve = (socket) => {
+      socket.on('message', (data: Buffer) => heard.push(data.toString()));
+      socket.on('close', (code: number, reason: Buffer) => heard.push(code, reason.toString()));
+    };
+    const ears = await stage.connect();
+    void ears.transport.send('last');
+    await ears.transport.close(3001, 'bye');
+    assert.deepEqual(
+      ears.closed,
+      [{ code: 3001, reason: '', wasClean: true }].map((it) => ({ ...it, reason: ears.closed[0]!.reason })),
+    );
+    await eventually(() => heard.length === 3);
+    assert.deepEqual(heard, ['last', 3001, 'bye']);
+  });
+
+  test('a close frame without a code is 1005, and 1001 is the servers own business', async () => {
+    stage.serve = (socket, request) => (request.url === '/none' ? socket.close() : socket.close(1001));
+    const none = await stage.connect({ url: `ws://127.0.0.1:${stage.port}/none` });
+    await none.end();
+    const going = await stage.connect();
+    await going.end();
+    assert.deepEqual([none.closed[0]!.code, going.closed[0]!.code], [1005, 1001]);
+    assert.ok(none.closed[0]!.wasClean && going.closed[0]!.wasClean);
+  });
+
+  test('twice is quiet, afterwards every call is refused, and it can connect again', async () => {
+    const ears = await stage.connect();
+    await Promise.all([ears.transport.close(), ears.transport.close()]);
+    await ears.transport.close();
+    assert.equal(ears.closed.length, 1);
+    for (const call of [ears.transport.send('x'), ears.transport.ping(), ears.transport.send('x', { timeoutMs: 9 })]) {
+      const error = await failure(call);
+      assert.deepEqual([error.kind, error.delivery], ['closed', 'none']);
+    }
+    await ears.connect();
+    await ears.transport.send('again');
+    await ears.hear(1);
+    assert.deepEqual(ears.messages, ['again']);
+  });
+
+  test('a connect during a close waits for its end, and one that is given up says that', async () => {
+    const ears = await stage.connect();
+    const closing = ears.transport.close();
+    await Promise.all([closing, ears.transport.connect()]);
+    assert.deepEqual([ears.closed.length, ears.transport.isOpen], [1, true]);
+    await ears.transport.send('on the new one');
+    ears.transport.terminate();
+    await eventually(() => ears.closed.length === 2);
+    // It was lost before, which is not why this one fails.
+    const connecting = failure(ears.transport.connect());
+    await ears.transport.close();
+    const error = await connecting;
+    assert.deepEqual([error.kind, error.retryable], ['closed', false]);
+    assert.equal(ears.transport.isOpen, false);
+  });
+
+  test('a close counts whenever it comes during a connect', async () => {
+    const ears = stage.create();
+    let opened = 0;
+    stage.serve = () => (opened += 1);
+    // The server has accepted, and our thread does not know yet.
+    for (let round = 0; round < 20; round++) {
+      const connecting = ears.transport.connect().then(
+        () => 'connected',
+        () => 'given up',
+      );
+      const seen = opened;
+      while (opened === seen) await new Promise(setImmediate);
+      await ears.transport.close();
+      if ((await connecting) === 'given up') assert.equal(ears.transport.isOpen, false);
+      await eventually(() => !ears.transport.isOpen);
+    }
+  });
+
+  test('a listener that throws does not swallow the end', async () => {
+    stage.serve = (socket) => {
+      socket.send('x');
+      socket.close(1000);
+    };
+    const ears = stage.create();
+    ears.onMessage = () => {
+      throw new Error('a bug in the listener');
+    };
+    const thrown: unknown[] = [];
+    const others = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.on('uncaughtException', (error) => thrown.push(error));
+    try {
+      ears.transport.pause();
+      await ears.connect();
+      // So that message and end come together.
+      await eventually(async () => (await failureOrNothing(ears.transport.ping())) === 'closed');
+      ears.transport.resume();
+      await eventually(() => ears.closed.length > 0);
+      assert.equal(thrown.length, 1);
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of others) process.on('uncaughtException', listener);
+    }
+  });
+
+  test('a server that does not answer is left after closeTimeoutMs', async () => {
+    stage.serve = (socket) => socket.pause();
+    const ears = await stage.connect({ closeTimeoutMs: 200 });
+    const started = performance.now();
+    await ears.transport.close();
+    const took = performance.now() - started;
+    assert.ok(took >= 190 && took < 300 + SLACK_MS, `${took} ms`);
+    assert.equal(ears.closed[0]!.code, 1006);
+    assert.equal(ears.closed[0]!.error?.kind, 'timeout');
+  });
+
+  test('a code or a reason that cannot be sent is refused', async () => {
+    const ears = await stage.connect();
+    for (const [code, reason] of [
+      [999, ''],
+      [1006, ''],
+      [1001, ''],
+      [5000, ''],
+      [3000.5, ''],
+      [3000, 'x'.repeat(124)],
+    ] as const) {
+      await assert.rejects(ears.transport.close(code, reason), RangeError);
+    }
+    await ears.transport.close();
+  });
+
+  test('a breach of the protocol ends the connection, after what came before was answered', async () => {
+    const heard: string[] = [];
+    let told: number | undefined;
+    stage.serve = (socket) => {
+      socket.on('message', (data: Buffer) => heard.push(data.toString()));
+      socket.on('close', (code: number) => (told = code));
+      socket._socket.write(Buffer.from([0x81, 2, 0x68, 0x69, 0x83, 0]));
+    };
+    const ears = await stage.connect();
+    ears.onMessage = (message) => void ears.transport.send(message);
+    await ears.end();
+    assert.deepEqual(ears.closed[0]?.error?.code, 'WS_ERR_INVALID_OPCODE');
+    assert.deepEqual([ears.closed[0]?.error?.kind, ears.closed[0]?.code], ['protocol', 1002]);
+    await eventually(() => told === 1002);
+    assert.deepEqual(heard, ['hi']);
+  });
+
+  test('an open socket keeps no process alive; ref does, until it ends', async () => {
+    stage.serve = (socket, request) => {
+      if (request.url === '/ends') setTimeout(() => socket.close(1000), 100);
+    };
+    const run = (path: string, ref: boolean) => {
+      const program = `
+        const { SocketTransport } = require(${JSON.stringify(join(dist, 'websocket', 'transport.js'))});
+        const listener = { onMessages() {}, onClose: ({ code }) => console.log('closed', code) };
+        const transport = new SocketTransport({ url: 'ws://127.0.0.1:${stage.port}${path}' }, listener);
+        transport.connect().then(() => ${ref} && transport.ref());`;
+      return promisify(execFile)(process.execPath, ['-e', program], { timeout: 10_000 });
+    };
+    assert.equal((await run('/stays', false)).stdout, '');
+    assert.equal((await run('/ends', true)).stdout, 'closed 1000\n');
+  });
+
+  test('a worker that ends takes its sockets along', async () => {
+    let [opened, closed] = [0, 0];
+    stage.serve = (socket) => {
+      opened += 1;
+      socket.on('close', () => (closed += 1));
+    };
+    const program = `
+      const { SocketTransport } = require(${JSON.stringify(join(dist, 'websocket', 'transport.js'))});
+      const transport = new SocketTransport({ url: 'ws://127.0.0.1:${stage.port}/' }, { onMessages() {}, onClose() {} });
+      transport.connect().then(() => transport.ref());`;
+    const worker = new Worker(program, { eval: true });
+    await eventually(() => opened === 1);
+    await worker.terminate();
+    await eventually(() => closed === 1);
+  });
+});

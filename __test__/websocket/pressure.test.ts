@@ -1,0 +1,165 @@
+// A WebSocket of the transport whose other side reads slowly, not at all, or goes while there is still something to write.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { eventually } from '../support/eventually';
+import { peersMissing } from '../support/peers';
+import { SocketStage } from '../support/socket-fixture';
+import { type Ears, failure } from '../support/websocket';
+
+/** More than the systems in between hold of a hundred kilobytes each. */
+const MANY = 400;
+const BODY = Buffer.alloc(100 * 1024);
+
+/** How each of many sends came out. */
+function sendMany(ears: Ears) {
+  const outcomes: string[] = [];
+  for (let index = 0; index < MANY; index++) {
+    const body = Buffer.from(BODY);
+    body.writeUInt32BE(index);
+    ears.transport.send(body).then(
+      () => (outcomes[index] = 'sent'),
+      (error) => (outcomes[index] = error.delivery),
+    );
+  }
+  return { outcomes, count: (wanted: string) => outcomes.filter((outcome) => outcome === wanted).length };
+}
+
+describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
+  const stage = new SocketStage();
+
+  test('nothing goes behind the close frame: who waits for room is told that nothing was sent', async () => {
+    let server: any;
+    let [received, told] = [0, 0];
+    stage.serve = (socket) => {
+      server = socket;
+      socket._socket.pause();
+      socket.on('message', () => (received += 1));
+      socket.on('close', (code: number) => (told = code));
+    };
+    const ears = await stage.connect();
+    const sends = sendMany(ears);
+    server.close(1000, 'bye');
+    await eventually(() => sends.count('none') > 0);
+    server._socket.resume();
+    await ears.end();
+    await eventually(() => told === 1000);
+    assert.deepEqual([ears.closed[0]!.code, ears.closed[0]!.wasClean], [1000, true]);
+    assert.equal(received, sends.count('sent'));
+    assert.equal(received + sends.count('none'), MANY);
+  });
+
+  test('a message that is told to be undelivered never comes', async () => {
+    const received = new Set<number>();
+    let server: any;
+    stage.serve = (socket) => {
+      server = socket;
+      socket._socket.pause();
+      socket.on('message', (body: Buffer) => received.add(body.readUInt32BE(0)));
+    };
+    const ears = await stage.connect({ closeTimeoutMs: 300, sendQueueBytes: 64 << 20 });
+    const sends = sendMany(ears);
+    await eventually(() => sends.count('sent') > 0);
+    // A frame of an unknown kind.
+    server._socket.write(Buffer.from([0x83, 0]));
+    await ears.end();
+    assert.equal(ears.closed[0]!.error?.code, 'WS_ERR_INVALID_OPCODE');
+    await eventually(() => sends.outcomes.filter(Boolean).length === MANY);
+    assert.ok(sends.count('none') > 0);
+    const over = new Promise((resolve) => server._socket.on('close', resolve));
+    server._socket.resume();
+    await over;
+    const undelivered = [...sends.outcomes.keys()].filter((index) => sends.outcomes[index] === 'none');
+    assert.deepEqual(
+      undelivered.filter((index) => received.has(index)),
+      [],
+    );
+  });
+
+  test('a server that reads slowly, and answers, is not taken for dead', async () => {
+    let received = 0;
+    stage.serve = (socket) => {
+      socket.on('message', () => (received += 1));
+      // Some 64 KB each five milliseconds.
+      socket._socket.on('data', () => {
+        socket._socket.pause();
+        setTimeout(() => socket._socket.resume(), 5);
+      });
+    };
+    const ears = await stage.connect({ pingIntervalMs: 100, pingTimeoutMs: 800, sendTimeoutMs: 60_000 });
+    const started = performance.now();
+    await ears.transport.send(Buffer.alloc(30 << 20));
+    const took = performance.now() - started;
+    assert.ok(took > 900, `${took} ms prove nothing`);
+    await eventually(() => received === 1, 20_000);
+    assert.deepEqual(ears.closed, []);
+  });
+
+  test('what a server sent before it went is given out, also while nothing can be written any more', async () => {
+    let gone = false;
+    stage.serve = (socket) => {
+      const send = (messages: number) => {
+        for (let index = 0; index < messages; index++) socket.send('x'.repeat(10_000));
+      };
+      // The client reads so much and then waits for room; the rest is in its system when this one goes.
+      send(2);
+      setTimeout(() => {
+        send(3);
+        socket.close(1000, 'done');
+        socket._socket.end(() => {
+          socket._socket.destroy();
+          gone = true;
+        });
+      }, 50);
+    };
+    const ears = stage.create({ receiveQueueBytes: 16 * 1024, pingIntervalMs: 20 });
+    ears.transport.pause();
+    await ears.connect();
+    await eventually(() => gone);
+    // Pings go out meanwhile, and fail.
+    await assert.rejects(async () => {
+      for (;;) await ears.transport.ping({ timeoutMs: 30 }).catch((error) => assert.equal(error.kind, 'timeout'));
+    });
+    ears.transport.resume();
+    await ears.end();
+    assert.equal(ears.messages.length, 5, JSON.stringify(ears.closed));
+    assert.deepEqual([ears.closed[0]!.code, ears.closed[0]!.reason], [1000, 'done']);
+  });
+
+  test('the code of a server that closes and goes at once is told, whatever was still to be written', async () => {
+    stage.serve = (socket) => {
+      socket._socket.pause();
+      socket.on('error', () => undefined);
+      setImmediate(() => {
+        socket.close(4001, 'token expired');
+        socket._socket.write('', () => socket._socket.destroy());
+      });
+    };
+    for (let round = 0; round < 10; round++) {
+      const ears = await stage.connect();
+      while (ears.closed.length === 0) await Promise.allSettled([ears.transport.send('x'.repeat(2000))]);
+      // Where the system has thrown away what was received, there is nothing to tell.
+      const { code, error } = ears.closed[0]!;
+      assert.ok(code === 4001 || error?.code === 'ECONNRESET', `${code} ${error?.code}`);
+    }
+  });
+
+  test('a ping of a connection that nobody reads says that, not that the server is gone', async () => {
+    let full = false;
+    stage.serve = (socket) => {
+      const fill = () => void (socket.send('x'.repeat(1000)) as unknown);
+      const timer = setInterval(() => {
+        for (let index = 0; index < 1000 && socket.bufferedAmount === 0; index++) fill();
+        full ||= socket.bufferedAmount > 0;
+      }, 1);
+      socket.on('close', () => clearInterval(timer));
+    };
+    const ears = stage.create({ receiveQueueBytes: 16 * 1024 });
+    ears.transport.pause();
+    await ears.connect();
+    await eventually(() => full, 10_000);
+    const error = await failure(ears.transport.ping({ timeoutMs: 100 }));
+    assert.deepEqual([error.kind, error.code], ['timeout', 'ERR_MOORLINE_RECEIVE_QUEUE_FULL']);
+    assert.deepEqual(ears.closed, []);
+  });
+});

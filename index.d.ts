@@ -5,294 +5,6 @@ import { EventEmitter } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { ReadableStream as ReadableStream$1 } from 'node:stream/web';
 
-/** What went wrong: the field to branch on. A closed set. */
-export type ErrorKind =
-  | 'closed'
-  | 'circuit-open'
-  | 'rate-limited'
-  | 'overloaded'
-  | 'pool-timeout'
-  | 'timeout'
-  | 'connect'
-  | 'tls'
-  | 'auth'
-  | 'disconnected'
-  | 'rejected'
-  | 'protocol'
-  | 'signature'
-  | 'connector'
-  | 'internal';
-/**
- * How far the operation got: `none` when provably nothing reached the server, `answered` when a response
- * began, `unknown` in between.
- */
-export type Delivery = 'none' | 'unknown' | 'answered';
-/** The fields of a {@link MoorlineError}. */
-export interface ErrorFields {
-  kind: ErrorKind;
-  /** What the usual client of the service gives (`ECONNREFUSED`, `SQLITE_CONSTRAINT`), else `ERR_MOORLINE_…`. */
-  code: string;
-  service: string;
-  operation: string;
-  delivery: Delivery;
-  /** Whether a repeat may succeed and does no harm. */
-  retryable: boolean;
-  /** How many attempts were made in all; 0 for a call that was refused before its first. */
-  attempts: number;
-  /** How long the server or the breaker asks to wait, in milliseconds. */
-  retryAfterMs?: number;
-  /** Further facts: an HTTP status, the elapsed time. */
-  detail?: Record<string, unknown>;
-}
-/**
- * Every operational failure of moorline: one class, told apart by `kind` and `code`.
- *
- * Programmer's mistakes are not operational: they are a `TypeError` or `RangeError`, which constructors and
- * synchronous methods throw at once and asynchronous methods reject with; only `run` of a policy or a breaker throws it,
- * when it is given no function.
- */
-export declare class MoorlineError extends Error implements ErrorFields {
-  readonly kind: ErrorKind;
-  readonly code: string;
-  readonly service: string;
-  readonly operation: string;
-  readonly delivery: Delivery;
-  readonly retryable: boolean;
-  readonly attempts: number;
-  readonly retryAfterMs?: number;
-  readonly detail?: Record<string, unknown>;
-  constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
-  /** All fields as plain JSON, for structured logs. */
-  toJSON(): ErrorFields & {
-    name: string;
-    message: string;
-    cause?: string;
-  };
-}
-/** A circuit breaker refused the call; `kind` is `circuit-open`. */
-export declare class CircuitBreakerError extends MoorlineError {
-  /** The breaker's name. */
-  readonly breaker: string;
-  /** When the breaker admits a probe again. */
-  readonly retryAt: Date;
-  constructor(message: string, fields: ErrorFields, breaker: string, retryAt: Date);
-}
-/**
- * Every attempt failed. For retry loops of your own: moorline rejects with the last attempt's error itself. A circuit
- * breaker counts it as its `attempts`.
- */
-export declare class RetryError extends MoorlineError {
-  /** What the last attempt threw. */
-  readonly lastException: unknown;
-  constructor(message: string, fields: ErrorFields, lastException: unknown);
-}
-/**
- * What `run` of {@link Policy} and {@link CircuitBreaker} and the borrowing methods of {@link TursoPool} accept, and,
- * with a time limit, everything that takes `QueryOptions` or `NixtlaCallOptions`.
- */
-export interface CallOptions {
-  /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
-  signal?: AbortSignal | undefined;
-}
-/** The words every object with a life uses for what happens to it. */
-export type EventName =
-  | 'open'
-  | 'close'
-  | 'acquire'
-  | 'release'
-  | 'create'
-  | 'destroy'
-  | 'timeout'
-  | 'leak'
-  | 'retry'
-  | 'state'
-  | 'health'
-  | 'drain'
-  | 'error';
-/** What every event carries, beside its own facts. */
-export interface MoorlineEvent {
-  /** Milliseconds since the epoch. */
-  timestamp: number;
-  service: string;
-  name: string;
-  [fact: string]: unknown;
-}
-/** What the events of a class carry, by name; an event that is not among them carries nothing of its own. */
-export type EventFacts = {
-  [event in EventName]?: object;
-};
-/**
- * The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}, and what `Facts` says of it.
- */
-export type EventMap<Facts extends EventFacts = EventFacts> = {
-  [event in EventName]: [event: MoorlineEvent & (event extends keyof Facts ? Facts[event] : unknown)];
-};
-declare class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
-  #private;
-  constructor(service: string, name: string);
-}
-/**
- * Says how something is doing. What it returns, or resolves with, is judged:
- *
- * - something with a `healthCheck()` of its own, such as a pool or a connection, by what that says;
- * - an error, and a promise's result that was `rejected`, is unhealthy, with its message and its causes;
- * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode` by those, the worst of them counting
- *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code); one with none of them, but with an `error`,
- *   is unhealthy. Its `error` and `metadata` are kept with the result;
- * - a list or a plain object that says none of that by its members, the worst of them counting: `Promise.allSettled`,
- *   `{ db: { status: 'down' } }`;
- * - anything else by being truthy, as the `'PONG'` of Redis is.
- *
- * What it throws is unhealthy. The signal is aborted when the check has timed out.
- */
-export type HealthCheckFunction = (options: { signal: AbortSignal }) => unknown;
-/** How a check, or the whole, is doing. `degraded` works, with a complaint. */
-export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
-/** Options of one check; given to a monitor, they are the defaults of its checks. */
-export interface HealthCheckOptions {
-  /** Whether its failure makes the whole `unhealthy`; otherwise the whole is only `degraded`. Default true. */
-  critical?: boolean | undefined;
-  /** How long the checker may take; then it is unhealthy and its signal is aborted. Default 5000. */
-  timeoutMs?: number | undefined;
-  /** After {@link HealthMonitor.start}: time from one run to the next, ±10 %. Default 30 000; `Infinity`: never. */
-  intervalMs?: number | undefined;
-  /** After {@link HealthMonitor.register}: time to the first periodic run. Default 0: at once. */
-  initialDelayMs?: number | undefined;
-  /** A healthy answer that took longer is `degraded`. Default `Infinity`. */
-  degradedAboveMs?: number | undefined;
-  /** Failures in a row that make a check unhealthy. Default 1; 3 is usual for a probe that flaps. */
-  fall?: number | undefined;
-  /** Successes in a row that bring an unhealthy check back. Default 1; 2 is usual for a probe that flaps. */
-  rise?: number | undefined;
-  /** How many results are kept for this name. Default 100. */
-  historyCapacity?: number | undefined;
-}
-/** The result of one run of a checker. */
-export interface HealthCheckResult {
-  name: string;
-  /** The status of the check after this run: with `fall` or `rise` above 1 it may lag behind the run. */
-  status: HealthStatus;
-  /** Whether it still does its work: true unless `unhealthy`. */
-  healthy: boolean;
-  /** When the run ended. */
-  timestamp: Date;
-  latencyMs: number;
-  /** Why the run failed, where that is known. */
-  error?: string;
-  /** The checker's own `metadata`, as JSON keeps it. */
-  metadata?: Record<string, unknown>;
-}
-/** The last result of every check that has run, and what they add up to. */
-export interface HealthReport {
-  /** A critical check that is unhealthy makes it `unhealthy`, any other complaint `degraded`. */
-  status: HealthStatus;
-  timestamp: Date;
-  /** How long the checks took together; they run in parallel. */
-  durationMs: number;
-  /** In the order of registration. */
-  checks: HealthCheckResult[];
-  summary: {
-    total: number;
-    healthy: number;
-    degraded: number;
-    unhealthy: number;
-  };
-}
-/** Figures over the history of one name. Without history they are zero, never absent. */
-export interface HealthStats {
-  name: string;
-  /** Results since the name was registered. */
-  totalChecks: number;
-  /** Share of the kept results that were not unhealthy, 0 to 1. */
-  successRate: number;
-  avgLatencyMs: number;
-  p50LatencyMs: number;
-  p95LatencyMs: number;
-  p99LatencyMs: number;
-  consecutiveFailures: number;
-  /** Share of the observed time, 0 to 1, in which the status was not unhealthy. */
-  uptimeRatio: number;
-  /** When the last result came. */
-  lastCheck?: Date;
-  /** When the status last changed. */
-  lastChange?: Date;
-}
-type HealthFacts = {
-  health: Omit<HealthCheckResult, 'timestamp'>;
-  state: {
-    from: HealthStatus | 'unknown';
-    to: HealthStatus;
-  };
-  error: {
-    error: string;
-  };
-};
-/**
- * Watches the health of what a service depends on: checkers by name, run in parallel, each with a timeout, on
- * demand or (after {@link start}) periodically.
- *
- * Emits `health` for every result, `state` when a check's status changes, `error` when a checker threw or
- * timed out.
- */
-export declare class HealthMonitor extends Emitter<HealthFacts> {
-  #private;
-  /** @param defaults What checks are told that say nothing else. */
-  constructor(defaults?: HealthCheckOptions);
-  /**
-   * Registers a checker. One of the same name is replaced, with a warning: its last result is forgotten, its
-   * history stays.
-   *
-   * @param options `false` or `{ critical: false }` for what the service can do without.
-   */
-  register(name: string, checker: HealthCheckFunction, options?: boolean | HealthCheckOptions): void;
-  /** Forgets a checker and its history. Returns whether it was registered. */
-  unregister(name: string): boolean;
-  /** Forgets all checkers and their history. */
-  clear(): void;
-  /** The registered names, in the order of registration. */
-  listCheckers(): string[];
-  /**
-   * Runs one checker; while it runs already, waits for that run. An unhealthy answer, an error and a timeout
-   * are results: only an unknown name rejects.
-   */
-  check(name: string): Promise<HealthCheckResult>;
-  /** Runs all checkers in parallel. Never rejects, and takes no longer than the longest timeout. */
-  checkAll(): Promise<HealthReport>;
-  /** The last result of a check, if it has run since it was registered. */
-  getLastCheck(name: string): HealthCheckResult | undefined;
-  /** The last results of all checks that have run, in the order of registration. */
-  getLastChecks(): HealthCheckResult[];
-  /** The kept results of one name, or of all names, oldest first. */
-  getHistory(name?: string): HealthCheckResult[];
-  /** Figures over the history of one name: zeros when there is none. */
-  getStats(name: string): HealthStats;
-  /** The options in force for a check, or the defaults of the monitor; `undefined` for an unknown name. */
-  options(): Required<HealthCheckOptions>;
-  options(name: string): Required<HealthCheckOptions> | undefined;
-  /**
-   * From now on runs every check when it is due: `initialDelayMs` after it was registered, which is at once unless that
-   * is given, then every `intervalMs`. Does not keep the process alive, but goes on, and keeps the monitor, until `stop`.
-   */
-  start(): void;
-  /** Ends the periodic runs; those in progress come to their end. */
-  stop(): void;
-  /** Stops the monitor. */
-  [Symbol.dispose](): void;
-}
-/** The shared monitor of this JavaScript environment; `defaults` count at the first call. */
-export declare function getHealthMonitor(defaults?: HealthCheckOptions): HealthMonitor;
-/** Stops and forgets the shared monitor. */
-export declare function resetHealthMonitor(): void;
-/** {@link HealthMonitor.register} on the shared monitor. */
-export declare function registerHealthCheck(
-  name: string,
-  checker: HealthCheckFunction,
-  options?: boolean | HealthCheckOptions,
-): void;
-/** {@link HealthMonitor.checkAll} on the shared monitor. */
-export declare function checkAllHealth(): Promise<HealthReport>;
-/** {@link HealthMonitor.check} on the shared monitor. */
-export declare function checkHealth(name: string): Promise<HealthCheckResult>;
 /** The levels of {@link Logger}, least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 /** One structured record. `data` never contains a secret. */
@@ -649,6 +361,43 @@ export declare class ConnectionConfigManager {
   /** The names that were `set`, and the protocols that the environment says something of. */
   listNames(): string[];
 }
+/** The words every object with a life uses for what happens to it. */
+export type EventName =
+  | 'open'
+  | 'close'
+  | 'acquire'
+  | 'release'
+  | 'create'
+  | 'destroy'
+  | 'timeout'
+  | 'leak'
+  | 'retry'
+  | 'state'
+  | 'health'
+  | 'drain'
+  | 'error';
+/** What every event carries, beside its own facts. */
+export interface MoorlineEvent {
+  /** Milliseconds since the epoch. */
+  timestamp: number;
+  service: string;
+  name: string;
+  [fact: string]: unknown;
+}
+/** What the events of a class carry, by name; an event that is not among them carries nothing of its own. */
+export type EventFacts = {
+  [event in EventName]?: object;
+};
+/**
+ * The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}, and what `Facts` says of it.
+ */
+export type EventMap<Facts extends EventFacts = EventFacts> = {
+  [event in EventName]: [event: MoorlineEvent & (event extends keyof Facts ? Facts[event] : unknown)];
+};
+declare class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
+  #private;
+  constructor(service: string, name: string);
+}
 /** An error, and where it came from. */
 export interface ConnectionErrorFacts {
   /** What was thrown. */
@@ -882,6 +631,14 @@ export declare abstract class BaseConnection extends ConnectionLife {
   protected abstract receiveImpl(): Promise<unknown>;
   /** Whether it works; an object adds details, and its `isHealthy: false` says no. */
   protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean | Record<string, unknown>>;
+}
+/**
+ * What `run` of {@link Policy} and {@link CircuitBreaker} and the borrowing methods of {@link TursoPool} accept, and,
+ * with a time limit, everything that takes `QueryOptions` or `NixtlaCallOptions`.
+ */
+export interface CallOptions {
+  /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
+  signal?: AbortSignal | undefined;
 }
 type HeadersInit =
   Record<string, string | number | readonly string[] | undefined> | Iterable<readonly [string, string]>;
@@ -1137,6 +894,87 @@ export declare class ConnectionManager {
   /** What the connections add up to, and what the manager has counted. */
   getStatistics(): ConnectionStatistics;
 }
+/** What went wrong: the field to branch on. A closed set. */
+export type ErrorKind =
+  | 'closed'
+  | 'circuit-open'
+  | 'rate-limited'
+  | 'overloaded'
+  | 'pool-timeout'
+  | 'timeout'
+  | 'connect'
+  | 'tls'
+  | 'auth'
+  | 'disconnected'
+  | 'rejected'
+  | 'protocol'
+  | 'signature'
+  | 'connector'
+  | 'internal';
+/**
+ * How far the operation got: `none` when provably nothing reached the server, `answered` when a response
+ * began, `unknown` in between.
+ */
+export type Delivery = 'none' | 'unknown' | 'answered';
+/** The fields of a {@link MoorlineError}. */
+export interface ErrorFields {
+  kind: ErrorKind;
+  /** What the usual client of the service gives (`ECONNREFUSED`, `SQLITE_CONSTRAINT`), else `ERR_MOORLINE_…`. */
+  code: string;
+  service: string;
+  operation: string;
+  delivery: Delivery;
+  /** Whether a repeat may succeed and does no harm. */
+  retryable: boolean;
+  /** How many attempts were made in all; 0 for a call that was refused before its first. */
+  attempts: number;
+  /** How long the server or the breaker asks to wait, in milliseconds. */
+  retryAfterMs?: number;
+  /** Further facts: an HTTP status, the elapsed time. */
+  detail?: Record<string, unknown>;
+}
+/**
+ * Every operational failure of moorline: one class, told apart by `kind` and `code`.
+ *
+ * Programmer's mistakes are not operational: they are a `TypeError` or `RangeError`, which constructors and
+ * synchronous methods throw at once and asynchronous methods reject with; only `run` of a policy or a breaker throws it,
+ * when it is given no function.
+ */
+export declare class MoorlineError extends Error implements ErrorFields {
+  readonly kind: ErrorKind;
+  readonly code: string;
+  readonly service: string;
+  readonly operation: string;
+  readonly delivery: Delivery;
+  readonly retryable: boolean;
+  readonly attempts: number;
+  readonly retryAfterMs?: number;
+  readonly detail?: Record<string, unknown>;
+  constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
+  /** All fields as plain JSON, for structured logs. */
+  toJSON(): ErrorFields & {
+    name: string;
+    message: string;
+    cause?: string;
+  };
+}
+/** A circuit breaker refused the call; `kind` is `circuit-open`. */
+export declare class CircuitBreakerError extends MoorlineError {
+  /** The breaker's name. */
+  readonly breaker: string;
+  /** When the breaker admits a probe again. */
+  readonly retryAt: Date;
+  constructor(message: string, fields: ErrorFields, breaker: string, retryAt: Date);
+}
+/**
+ * Every attempt failed. For retry loops of your own: moorline rejects with the last attempt's error itself. A circuit
+ * breaker counts it as its `attempts`.
+ */
+export declare class RetryError extends MoorlineError {
+  /** What the last attempt threw. */
+  readonly lastException: unknown;
+  constructor(message: string, fields: ErrorFields, lastException: unknown);
+}
 /** A server-sent event. */
 export declare class SSEEvent {
   #private;
@@ -1224,6 +1062,168 @@ export declare class WebSocketConnection extends LastingConnection<string | Buff
   protected parse(message: string | Buffer): unknown;
   protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
 }
+/**
+ * Says how something is doing. What it returns, or resolves with, is judged:
+ *
+ * - something with a `healthCheck()` of its own, such as a pool or a connection, by what that says;
+ * - an error, and a promise's result that was `rejected`, is unhealthy, with its message and its causes;
+ * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode` by those, the worst of them counting
+ *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code); one with none of them, but with an `error`,
+ *   is unhealthy. Its `error` and `metadata` are kept with the result;
+ * - a list or a plain object that says none of that by its members, the worst of them counting: `Promise.allSettled`,
+ *   `{ db: { status: 'down' } }`;
+ * - anything else by being truthy, as the `'PONG'` of Redis is.
+ *
+ * What it throws is unhealthy. The signal is aborted when the check has timed out.
+ */
+export type HealthCheckFunction = (options: { signal: AbortSignal }) => unknown;
+/** How a check, or the whole, is doing. `degraded` works, with a complaint. */
+export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
+/** Options of one check; given to a monitor, they are the defaults of its checks. */
+export interface HealthCheckOptions {
+  /** Whether its failure makes the whole `unhealthy`; otherwise the whole is only `degraded`. Default true. */
+  critical?: boolean | undefined;
+  /** How long the checker may take; then it is unhealthy and its signal is aborted. Default 5000. */
+  timeoutMs?: number | undefined;
+  /** After {@link HealthMonitor.start}: time from one run to the next, ±10 %. Default 30 000; `Infinity`: never. */
+  intervalMs?: number | undefined;
+  /** After {@link HealthMonitor.register}: time to the first periodic run. Default 0: at once. */
+  initialDelayMs?: number | undefined;
+  /** A healthy answer that took longer is `degraded`. Default `Infinity`. */
+  degradedAboveMs?: number | undefined;
+  /** Failures in a row that make a check unhealthy. Default 1; 3 is usual for a probe that flaps. */
+  fall?: number | undefined;
+  /** Successes in a row that bring an unhealthy check back. Default 1; 2 is usual for a probe that flaps. */
+  rise?: number | undefined;
+  /** How many results are kept for this name. Default 100. */
+  historyCapacity?: number | undefined;
+}
+/** The result of one run of a checker. */
+export interface HealthCheckResult {
+  name: string;
+  /** The status of the check after this run: with `fall` or `rise` above 1 it may lag behind the run. */
+  status: HealthStatus;
+  /** Whether it still does its work: true unless `unhealthy`. */
+  healthy: boolean;
+  /** When the run ended. */
+  timestamp: Date;
+  latencyMs: number;
+  /** Why the run failed, where that is known. */
+  error?: string;
+  /** The checker's own `metadata`, as JSON keeps it. */
+  metadata?: Record<string, unknown>;
+}
+/** The last result of every check that has run, and what they add up to. */
+export interface HealthReport {
+  /** A critical check that is unhealthy makes it `unhealthy`, any other complaint `degraded`. */
+  status: HealthStatus;
+  timestamp: Date;
+  /** How long the checks took together; they run in parallel. */
+  durationMs: number;
+  /** In the order of registration. */
+  checks: HealthCheckResult[];
+  summary: {
+    total: number;
+    healthy: number;
+    degraded: number;
+    unhealthy: number;
+  };
+}
+/** Figures over the history of one name. Without history they are zero, never absent. */
+export interface HealthStats {
+  name: string;
+  /** Results since the name was registered. */
+  totalChecks: number;
+  /** Share of the kept results that were not unhealthy, 0 to 1. */
+  successRate: number;
+  avgLatencyMs: number;
+  p50LatencyMs: number;
+  p95LatencyMs: number;
+  p99LatencyMs: number;
+  consecutiveFailures: number;
+  /** Share of the observed time, 0 to 1, in which the status was not unhealthy. */
+  uptimeRatio: number;
+  /** When the last result came. */
+  lastCheck?: Date;
+  /** When the status last changed. */
+  lastChange?: Date;
+}
+type HealthFacts = {
+  health: Omit<HealthCheckResult, 'timestamp'>;
+  state: {
+    from: HealthStatus | 'unknown';
+    to: HealthStatus;
+  };
+  error: {
+    error: string;
+  };
+};
+/**
+ * Watches the health of what a service depends on: checkers by name, run in parallel, each with a timeout, on
+ * demand or (after {@link start}) periodically.
+ *
+ * Emits `health` for every result, `state` when a check's status changes, `error` when a checker threw or
+ * timed out.
+ */
+export declare class HealthMonitor extends Emitter<HealthFacts> {
+  #private;
+  /** @param defaults What checks are told that say nothing else. */
+  constructor(defaults?: HealthCheckOptions);
+  /**
+   * Registers a checker. One of the same name is replaced, with a warning: its last result is forgotten, its
+   * history stays.
+   *
+   * @param options `false` or `{ critical: false }` for what the service can do without.
+   */
+  register(name: string, checker: HealthCheckFunction, options?: boolean | HealthCheckOptions): void;
+  /** Forgets a checker and its history. Returns whether it was registered. */
+  unregister(name: string): boolean;
+  /** Forgets all checkers and their history. */
+  clear(): void;
+  /** The registered names, in the order of registration. */
+  listCheckers(): string[];
+  /**
+   * Runs one checker; while it runs already, waits for that run. An unhealthy answer, an error and a timeout
+   * are results: only an unknown name rejects.
+   */
+  check(name: string): Promise<HealthCheckResult>;
+  /** Runs all checkers in parallel. Never rejects, and takes no longer than the longest timeout. */
+  checkAll(): Promise<HealthReport>;
+  /** The last result of a check, if it has run since it was registered. */
+  getLastCheck(name: string): HealthCheckResult | undefined;
+  /** The last results of all checks that have run, in the order of registration. */
+  getLastChecks(): HealthCheckResult[];
+  /** The kept results of one name, or of all names, oldest first. */
+  getHistory(name?: string): HealthCheckResult[];
+  /** Figures over the history of one name: zeros when there is none. */
+  getStats(name: string): HealthStats;
+  /** The options in force for a check, or the defaults of the monitor; `undefined` for an unknown name. */
+  options(): Required<HealthCheckOptions>;
+  options(name: string): Required<HealthCheckOptions> | undefined;
+  /**
+   * From now on runs every check when it is due: `initialDelayMs` after it was registered, which is at once unless that
+   * is given, then every `intervalMs`. Does not keep the process alive, but goes on, and keeps the monitor, until `stop`.
+   */
+  start(): void;
+  /** Ends the periodic runs; those in progress come to their end. */
+  stop(): void;
+  /** Stops the monitor. */
+  [Symbol.dispose](): void;
+}
+/** The shared monitor of this JavaScript environment; `defaults` count at the first call. */
+export declare function getHealthMonitor(defaults?: HealthCheckOptions): HealthMonitor;
+/** Stops and forgets the shared monitor. */
+export declare function resetHealthMonitor(): void;
+/** {@link HealthMonitor.register} on the shared monitor. */
+export declare function registerHealthCheck(
+  name: string,
+  checker: HealthCheckFunction,
+  options?: boolean | HealthCheckOptions,
+): void;
+/** {@link HealthMonitor.checkAll} on the shared monitor. */
+export declare function checkAllHealth(): Promise<HealthReport>;
+/** {@link HealthMonitor.check} on the shared monitor. */
+export declare function checkHealth(name: string): Promise<HealthCheckResult>;
 /** Runs health checks by id, every 30 seconds and for at most 5, on the same monitor as everything else's health. */
 export declare class HealthChecker {
   #private;
@@ -1502,242 +1502,6 @@ export declare class JitterRetry extends CountedRetry {
    */
   constructor(maxAttempts?: number, baseDelay?: number, jitterFactor?: number);
 }
-/** The states of a circuit breaker. */
-export declare const CircuitState: Readonly<{
-  readonly CLOSED: 'closed';
-  readonly OPEN: 'open';
-  readonly HALF_OPEN: 'half-open';
-}>;
-/** The states of a circuit breaker. */
-export type CircuitState = (typeof CircuitState)[keyof typeof CircuitState];
-/** What a breaker looks like at one moment. */
-export interface CircuitSnapshot {
-  name: string;
-  /** Stays `open` past `nextAttemptTime` until a call asks. */
-  state: CircuitState;
-  /** Failures that count towards opening; when open, those that opened it. */
-  failures: number;
-  /** Probes that succeeded so far; 0 unless half-open. */
-  successes: number;
-  /** The last failure that counted. */
-  lastFailureTime?: Date;
-  /** When an open breaker lets a probe through. */
-  nextAttemptTime?: Date;
-  totalRequests: number;
-  totalSuccesses: number;
-  totalFailures: number;
-  /** Calls that were refused; they are no requests. */
-  totalRefused: number;
-  stateChanges: number;
-}
-/** When a breaker opens, for how long, and what closes it. */
-export interface BreakerOptions {
-  /** Failures in a row that open it. Default 5. */
-  failMax?: number | undefined;
-  /** Share of failed calls (0 to 1) within `windowMs` that opens it, instead of `failMax`. Default 0.5 once asked for. */
-  failureRatio?: number | undefined;
-  /** With a ratio: fewer calls than this in the window decide nothing. Default 10. */
-  minCalls?: number | undefined;
-  /** With a ratio: how long a call counts. Default 30 000. */
-  windowMs?: number | undefined;
-  /** How long it stays open before it lets probes through. Default 60 000. */
-  resetTimeoutMs?: number | undefined;
-  /** Each failed probe doubles the open time up to this. Default: the open time stays the same. */
-  maxResetTimeoutMs?: number | undefined;
-  /** Probes that must succeed before it closes. Default 1. */
-  successThreshold?: number | undefined;
-  /** Probes that may run at once. Default 3. */
-  halfOpenMaxCalls?: number | undefined;
-  /** A probe that takes longer counts as failed, so that a lost one cannot keep it half-open. Default 30 000. */
-  probeTimeoutMs?: number | undefined;
-  /** Errors that are neither success nor failure: classes, predicates, or kinds of {@link MoorlineError}. */
-  excludedExceptions?: readonly ErrorMatcher[] | undefined;
-  /**
-   * As how many failures an error counts; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
-   * by moorline and for answers that do not blame the service (a 4xx except 408 and 429); the number of its
-   * attempts for a {@link RetryError}.
-   */
-  failureWeight?: ((error: unknown) => number) | undefined;
-}
-/** Options of a {@link CircuitBreaker} of its own. */
-export interface CircuitBreakerOptions extends BreakerOptions {
-  /**
-   * The clock, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
-   * should have one clock.
-   */
-  clock?: Clock | undefined;
-}
-interface StateFacts {
-  from: CircuitState;
-  to: CircuitState;
-}
-/**
- * A circuit breaker around functions: after a few failures it refuses calls for a while instead of waiting for
- * what does not answer, and then finds out with a few probes.
- *
- * Breakers of one name are one breaker, in the whole process: all worker threads share its state, and the options
- * given first win. Emits `state` with `{ from, to }`.
- */
-export declare class CircuitBreaker extends Emitter<{
-  state: StateFacts;
-}> {
-  #private;
-  /** Its name. */
-  readonly name: string;
-  constructor(name: string, options?: CircuitBreakerOptions);
-  /** The state of every breaker of the process, those of moorline's own services included. */
-  static all(): CircuitSnapshot[];
-  /**
-   * Runs `fn` unless the breaker is open, and counts how it ends. Its value and its error come out unchanged; a
-   * refused call rejects with {@link CircuitBreakerError}.
-   */
-  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
-  /** The state now. */
-  get state(): CircuitState;
-  /** The state with its counters. */
-  snapshot(): CircuitSnapshot;
-  /** The options in force. */
-  options(): Record<string, unknown>;
-  /** Opens it, as if it had failed too often. With `hold` it stays open until somebody closes it. */
-  open(options?: { hold?: boolean | undefined }): void;
-  /** Lets probes through at once. */
-  halfOpen(): void;
-  /** Closes it and forgets the failures. */
-  close(): void;
-  /** Closes it and forgets also when it last failed. */
-  reset(): void;
-}
-/**
- * What moorline counts in this process, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route:
- * requests, attempts, messages and states of connections with `monitoring`, connections of pools, health checks, policies and
- * circuit breakers. docs/metrics.md lists every metric.
- */
-export declare function metricsText(): string;
-/** How often to repeat, and after how long. */
-export interface RetryOptions {
-  /** Extra attempts after the first. Default 2. */
-  maxRetries?: number | undefined;
-  /** The delay before the first retry. Default 200. */
-  baseDelayMs?: number | undefined;
-  /** The cap of the delay, before jitter. Default 20 000. */
-  maxDelayMs?: number | undefined;
-  /** How the delay grows. Default `exponential`. */
-  backoff?: 'exponential' | 'linear' | 'fixed' | undefined;
-  /** With `exponential`: the factor from one retry to the next. Default 2. */
-  exponentialBase?: number | undefined;
-  /** With `linear`: what each retry adds. Default `baseDelayMs`. */
-  incrementMs?: number | undefined;
-  /** `full`: anything from 0 to the delay; a fraction: ± that much of it; `true`: ± 10 %. Default `full`. */
-  jitter?: boolean | number | 'full' | undefined;
-  /** An error's `retryAfterMs` is honoured up to this; beyond it the call fails at once. Default 60 000. */
-  maxRetryAfterMs?: number | undefined;
-  /**
-   * Retries are limited to a share of the calls, and some per second: they must not multiply the load of a service
-   * that is down. Default 0.2 and 10 over 10 000 ms; `false` for no such limit.
-   */
-  budget?:
-    | boolean
-    | {
-        ratio?: number;
-        reservePerSecond?: number;
-        ttlMs?: number;
-      }
-    | undefined;
-  /**
-   * Errors that are worth a repeat: classes, predicates, or kinds of {@link MoorlineError}. Default: every error but
-   * an abort; a {@link MoorlineError} says itself (`retryable`).
-   */
-  retryableExceptions?: readonly ErrorMatcher[] | undefined;
-}
-/**
- * How often to run: at most `perSecond` in any second, or `max` in any stretch of `windowMs`; a rate that is no whole
- * number is kept by running evenly spaced. Attempts wait for their turn in order.
- */
-export interface RateLimitOptions {
-  perSecond?: number | undefined;
-  max?: number | undefined;
-  /** With `max`. Default 1000. */
-  windowMs?: number | undefined;
-  /**
-   * Makes it a token bucket: so many may run at once after a pause, then one at a time as the rate gives back. A window may
-   * then see `burst` more than the rate says. Default: no bucket, and no window sees more than it may.
-   */
-  burst?: number | undefined;
-  /** How many may wait. Default 1000. */
-  maxQueue?: number | undefined;
-  /** How long one may wait. Default 30 000. */
-  maxWaitMs?: number | undefined;
-}
-/** How many at once. */
-export interface BulkheadOptions {
-  /** Attempts that may run at once. Default 64. */
-  maxConcurrent?: number | undefined;
-  /** Attempts that may wait for a place, first come, first served. Default 256. */
-  maxQueue?: number | undefined;
-}
-/**
- * The parts of a {@link Policy}. Only the two timeouts apply unasked; every other part is off until it is given: as
- * an object, or `true` for its defaults, which a rate limit has not.
- */
-export interface PolicyOptions {
-  /** Names it in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
-  name?: string | undefined;
-  /** How long a call may take in all, with its retries and waiting. Default 30 000; `Infinity` turns it off. */
-  timeoutMs?: number | undefined;
-  /** How long one attempt may take. Default 10 000; `Infinity` turns it off. */
-  attemptTimeoutMs?: number | undefined;
-  retry?: boolean | RetryOptions | undefined;
-  /** `counts`: whether each attempt is a success or failure (default), or a call with all its retries. */
-  breaker?:
-    | boolean
-    | (BreakerOptions & {
-        counts?: 'attempts' | 'calls' | undefined;
-      })
-    | undefined;
-  rateLimit?: false | RateLimitOptions | undefined;
-  bulkhead?: boolean | BulkheadOptions | undefined;
-  /** The clock, for tests with fake timers: `Date`. Default: the clock of the process. */
-  clock?: Clock | undefined;
-}
-type PolicyFacts = {
-  retry: {
-    attempt: number;
-    delayMs: number;
-    error: unknown;
-  };
-  timeout: {
-    attempt: number;
-    afterMs: number;
-  };
-  state: StateFacts;
-};
-/**
- * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:
- *
- * total timeout ⊃ [breaker that counts calls] ⊃ retry ⊃ ( rate limit → bulkhead → [breaker that counts attempts] →
- * attempt timeout → your function )
- *
- * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
- * `state` with `{ from, to }`.
- */
-export declare class Policy extends Emitter<PolicyFacts> {
-  #private;
-  /** Its name. */
-  readonly name: string;
-  constructor(options?: PolicyOptions);
-  /**
-   * Runs `fn` under the policy. It is handed `{ attempt, signal }`; pass the signal on, so that an attempt that has
-   * taken too long really ends. Gives what `fn` gives; rejects with the error of the last attempt, or, when no
-   * attempt could be made, with a {@link MoorlineError} that says why.
-   *
-   * Aborting `signal` rejects at once with its reason, also between two attempts.
-   */
-  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
-  /** The state of its breaker, if it has one. */
-  breaker(): CircuitSnapshot | undefined;
-  /** The options in force, with every default. A part that is off is `false`. */
-  options(): Record<string, unknown>;
-}
 /** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
 export declare class LibsqlError extends MoorlineError {
   /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
@@ -1874,6 +1638,272 @@ export declare class PooledClient {
   /** Gives the connection back to its pool, as `releaseConnection` does. */
   close(): void;
   [Symbol.dispose](): void;
+}
+/** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
+export interface TursoPoolConfig {
+  /**
+   * `file:path`, `:memory:` (one database for all connections of the pool), or a server: `libsql://`,
+   * `https://`, `http://`. `?authToken=` and `?tls=0` are read from a server's URL.
+   */
+  url: string;
+  /** The token of a remote database. */
+  authToken?: string | undefined;
+  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
+  tls?: boolean | undefined;
+  /** Connections at most, opened as they are needed. Default 5. */
+  poolSize?: number | undefined;
+  /** Connections kept open at least. Default 0. */
+  min?: number | undefined;
+  /** Free connections kept at most. Default `poolSize`. */
+  maxIdle?: number | undefined;
+  /** How long `getConnection` waits for a free connection, in milliseconds. Default 10 000. */
+  connectionTimeoutMs?: number | undefined;
+  /** How long opening one connection may take. Default 10 000. */
+  connectTimeoutMs?: number | undefined;
+  /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
+  queryTimeoutMs?: number | undefined;
+  /**
+   * How long a statement waits for another connection's lock on a file or on memory; never for a transaction that is open
+   * on memory. Default 5000.
+   */
+  busyTimeoutMs?: number | undefined;
+  /** How long a free connection is kept. Default 300 000. */
+  idleTimeoutMs?: number | undefined;
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1 800 000. */
+  maxLifetimeMs?: number | undefined;
+  /**
+   * From how much idle time on a connection is checked before it is lent. Default `Infinity`; a lower value changes
+   * nothing here, as there is nothing to ask: a file is there or not, and a server's stream is judged by its age when
+   * it is used, and outside a transaction replaced unseen.
+   */
+  validateAfterMs?: number | undefined;
+  /** How long that check may take. Default 5000. */
+  validateTimeoutMs?: number | undefined;
+  /** How long closing a connection may take before it is cut. Default 5000. */
+  closeTimeoutMs?: number | undefined;
+  /** Borrowers that may wait at once; one more is refused with kind `overloaded`. Default 10 000. */
+  maxWaiters?: number | undefined;
+  /**
+   * A connection held longer than this is reported with the borrower's stack. Default 30 000, in production
+   * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
+   */
+  leakAfterMs?: number | undefined;
+  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
+  intMode?: IntMode | undefined;
+}
+/** How many connections a pool has. */
+export interface TursoPoolStats {
+  /** Open or being opened. */
+  total: number;
+  /** Lent to somebody. */
+  inUse: number;
+  /** Free. */
+  available: number;
+  /** Borrowers in the queue. */
+  waiting: number;
+}
+type TursoFacts = {
+  acquire: {
+    connectionId: number;
+  };
+  release: {
+    connectionId: number;
+  };
+  create: {
+    connectionId: number;
+    durationMs: number;
+  };
+  destroy: {
+    connectionId: number;
+  };
+  timeout: {
+    afterMs: number;
+  };
+  leak: {
+    connectionId: number;
+    heldMs: number;
+    stack: string;
+  };
+  health: {
+    healthy: boolean;
+  };
+  error: {
+    kind: ErrorKind;
+    code: string;
+    message: string;
+  };
+};
+/**
+ * A pool of libSQL connections to a file, to memory or to a server.
+ *
+ * Connections are lent by `getConnection` (give them back with `releaseConnection`) or for the time of a
+ * function by `withConnection`; `execute`, `batch` and the other verbs borrow one for a single call. Waiters
+ * are served in order, never more than `poolSize` connections are open, and an idle pool does not keep the
+ * process alive.
+ *
+ * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
+ */
+export declare class TursoPool extends Emitter<TursoFacts> {
+  #private;
+  /**
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
+   * is connected yet.
+   */
+  constructor(config: TursoPoolConfig);
+  /** `file` for files and memory, `http` for servers. */
+  get protocol(): string;
+  /**
+   * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
+   *
+   * Rejects with `Connection timeout after <n>ms` (kind `pool-timeout`) and, after `drain`, with
+   * `Pool is shutting down` (kind `closed`).
+   */
+  getConnection(options?: CallOptions): Promise<PooledClient>;
+  /**
+   * Gives a connection back. A client of another pool, or one that was given back before, changes nothing:
+   * a warning is logged.
+   */
+  releaseConnection(client: PooledClient): void;
+  /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
+  withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T>;
+  /** Runs one statement on a connection borrowed for it. */
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
+  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
+  batch<T = Row>(
+    statements: readonly BatchStatement[],
+    mode?: TransactionMode,
+    options?: QueryOptions,
+  ): Promise<ResultSet<T>[]>;
+  /** As `batch`, with foreign keys off around it. */
+  migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
+  /** Runs a script of several statements without arguments. */
+  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
+  /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
+  transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
+  /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */
+  healthCheck(): Promise<boolean>;
+  /** How many connections there are. */
+  getStats(): TursoPoolStats;
+  /**
+   * Ends the pool: new and waiting borrowers are refused with `Pool is shutting down`, current ones may
+   * finish. After `timeoutMs` (default 30 000) what is still borrowed is closed with a warning.
+   */
+  drain(timeoutMs?: number): Promise<void>;
+  /** As `drain`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+/**
+ * The pool of this JavaScript environment. The first call decides its configuration. Without one it reads the variables
+ * of the module whose API this is, `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and
+ * `INTENTVISION_DB_AUTH_TOKEN`, and its errors name them.
+ */
+export declare function getTursoPool(config?: TursoPoolConfig): TursoPool;
+/** Drains that pool and forgets it. */
+export declare function resetTursoPool(): Promise<void>;
+/** The states of a circuit breaker. */
+export declare const CircuitState: Readonly<{
+  readonly CLOSED: 'closed';
+  readonly OPEN: 'open';
+  readonly HALF_OPEN: 'half-open';
+}>;
+/** The states of a circuit breaker. */
+export type CircuitState = (typeof CircuitState)[keyof typeof CircuitState];
+/** What a breaker looks like at one moment. */
+export interface CircuitSnapshot {
+  name: string;
+  /** Stays `open` past `nextAttemptTime` until a call asks. */
+  state: CircuitState;
+  /** Failures that count towards opening; when open, those that opened it. */
+  failures: number;
+  /** Probes that succeeded so far; 0 unless half-open. */
+  successes: number;
+  /** The last failure that counted. */
+  lastFailureTime?: Date;
+  /** When an open breaker lets a probe through. */
+  nextAttemptTime?: Date;
+  totalRequests: number;
+  totalSuccesses: number;
+  totalFailures: number;
+  /** Calls that were refused; they are no requests. */
+  totalRefused: number;
+  stateChanges: number;
+}
+/** When a breaker opens, for how long, and what closes it. */
+export interface BreakerOptions {
+  /** Failures in a row that open it. Default 5. */
+  failMax?: number | undefined;
+  /** Share of failed calls (0 to 1) within `windowMs` that opens it, instead of `failMax`. Default 0.5 once asked for. */
+  failureRatio?: number | undefined;
+  /** With a ratio: fewer calls than this in the window decide nothing. Default 10. */
+  minCalls?: number | undefined;
+  /** With a ratio: how long a call counts. Default 30 000. */
+  windowMs?: number | undefined;
+  /** How long it stays open before it lets probes through. Default 60 000. */
+  resetTimeoutMs?: number | undefined;
+  /** Each failed probe doubles the open time up to this. Default: the open time stays the same. */
+  maxResetTimeoutMs?: number | undefined;
+  /** Probes that must succeed before it closes. Default 1. */
+  successThreshold?: number | undefined;
+  /** Probes that may run at once. Default 3. */
+  halfOpenMaxCalls?: number | undefined;
+  /** A probe that takes longer counts as failed, so that a lost one cannot keep it half-open. Default 30 000. */
+  probeTimeoutMs?: number | undefined;
+  /** Errors that are neither success nor failure: classes, predicates, or kinds of {@link MoorlineError}. */
+  excludedExceptions?: readonly ErrorMatcher[] | undefined;
+  /**
+   * As how many failures an error counts; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
+   * by moorline and for answers that do not blame the service (a 4xx except 408 and 429); the number of its
+   * attempts for a {@link RetryError}.
+   */
+  failureWeight?: ((error: unknown) => number) | undefined;
+}
+/** Options of a {@link CircuitBreaker} of its own. */
+export interface CircuitBreakerOptions extends BreakerOptions {
+  /**
+   * The clock, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
+   * should have one clock.
+   */
+  clock?: Clock | undefined;
+}
+interface StateFacts {
+  from: CircuitState;
+  to: CircuitState;
+}
+/**
+ * A circuit breaker around functions: after a few failures it refuses calls for a while instead of waiting for
+ * what does not answer, and then finds out with a few probes.
+ *
+ * Breakers of one name are one breaker, in the whole process: all worker threads share its state, and the options
+ * given first win. Emits `state` with `{ from, to }`.
+ */
+export declare class CircuitBreaker extends Emitter<{
+  state: StateFacts;
+}> {
+  #private;
+  /** Its name. */
+  readonly name: string;
+  constructor(name: string, options?: CircuitBreakerOptions);
+  /** The state of every breaker of the process, those of moorline's own services included. */
+  static all(): CircuitSnapshot[];
+  /**
+   * Runs `fn` unless the breaker is open, and counts how it ends. Its value and its error come out unchanged; a
+   * refused call rejects with {@link CircuitBreakerError}.
+   */
+  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
+  /** The state now. */
+  get state(): CircuitState;
+  /** The state with its counters. */
+  snapshot(): CircuitSnapshot;
+  /** The options in force. */
+  options(): Record<string, unknown>;
+  /** Opens it, as if it had failed too often. With `hold` it stays open until somebody closes it. */
+  open(options?: { hold?: boolean | undefined }): void;
+  /** Lets probes through at once. */
+  halfOpen(): void;
+  /** Closes it and forgets the failures. */
+  close(): void;
+  /** Closes it and forgets also when it last failed. */
+  reset(): void;
 }
 /** A request the service works on by itself; made by `NixtlaClient.submit`. */
 export declare class NixtlaJob<Answer> {
@@ -2203,167 +2233,131 @@ export declare class NixtlaClient extends Emitter<NixtlaFacts> {
 export declare function getNixtlaClient(config?: NixtlaClientConfig): NixtlaClient;
 /** Forgets that client. */
 export declare function resetNixtlaClient(): void;
-/** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
-export interface TursoPoolConfig {
+/** How often to repeat, and after how long. */
+export interface RetryOptions {
+  /** Extra attempts after the first. Default 2. */
+  maxRetries?: number | undefined;
+  /** The delay before the first retry. Default 200. */
+  baseDelayMs?: number | undefined;
+  /** The cap of the delay, before jitter. Default 20 000. */
+  maxDelayMs?: number | undefined;
+  /** How the delay grows. Default `exponential`. */
+  backoff?: 'exponential' | 'linear' | 'fixed' | undefined;
+  /** With `exponential`: the factor from one retry to the next. Default 2. */
+  exponentialBase?: number | undefined;
+  /** With `linear`: what each retry adds. Default `baseDelayMs`. */
+  incrementMs?: number | undefined;
+  /** `full`: anything from 0 to the delay; a fraction: ± that much of it; `true`: ± 10 %. Default `full`. */
+  jitter?: boolean | number | 'full' | undefined;
+  /** An error's `retryAfterMs` is honoured up to this; beyond it the call fails at once. Default 60 000. */
+  maxRetryAfterMs?: number | undefined;
   /**
-   * `file:path`, `:memory:` (one database for all connections of the pool), or a server: `libsql://`,
-   * `https://`, `http://`. `?authToken=` and `?tls=0` are read from a server's URL.
+   * Retries are limited to a share of the calls, and some per second: they must not multiply the load of a service
+   * that is down. Default 0.2 and 10 over 10 000 ms; `false` for no such limit.
    */
-  url: string;
-  /** The token of a remote database. */
-  authToken?: string | undefined;
-  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
-  tls?: boolean | undefined;
-  /** Connections at most, opened as they are needed. Default 5. */
-  poolSize?: number | undefined;
-  /** Connections kept open at least. Default 0. */
-  min?: number | undefined;
-  /** Free connections kept at most. Default `poolSize`. */
-  maxIdle?: number | undefined;
-  /** How long `getConnection` waits for a free connection, in milliseconds. Default 10 000. */
-  connectionTimeoutMs?: number | undefined;
-  /** How long opening one connection may take. Default 10 000. */
-  connectTimeoutMs?: number | undefined;
-  /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
-  queryTimeoutMs?: number | undefined;
+  budget?:
+    | boolean
+    | {
+        ratio?: number;
+        reservePerSecond?: number;
+        ttlMs?: number;
+      }
+    | undefined;
   /**
-   * How long a statement waits for another connection's lock on a file or on memory; never for a transaction that is open
-   * on memory. Default 5000.
+   * Errors that are worth a repeat: classes, predicates, or kinds of {@link MoorlineError}. Default: every error but
+   * an abort; a {@link MoorlineError} says itself (`retryable`).
    */
-  busyTimeoutMs?: number | undefined;
-  /** How long a free connection is kept. Default 300 000. */
-  idleTimeoutMs?: number | undefined;
-  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1 800 000. */
-  maxLifetimeMs?: number | undefined;
-  /**
-   * From how much idle time on a connection is checked before it is lent. Default `Infinity`; a lower value changes
-   * nothing here, as there is nothing to ask: a file is there or not, and a server's stream is judged by its age when
-   * it is used, and outside a transaction replaced unseen.
-   */
-  validateAfterMs?: number | undefined;
-  /** How long that check may take. Default 5000. */
-  validateTimeoutMs?: number | undefined;
-  /** How long closing a connection may take before it is cut. Default 5000. */
-  closeTimeoutMs?: number | undefined;
-  /** Borrowers that may wait at once; one more is refused with kind `overloaded`. Default 10 000. */
-  maxWaiters?: number | undefined;
-  /**
-   * A connection held longer than this is reported with the borrower's stack. Default 30 000, in production
-   * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
-   */
-  leakAfterMs?: number | undefined;
-  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
-  intMode?: IntMode | undefined;
+  retryableExceptions?: readonly ErrorMatcher[] | undefined;
 }
-/** How many connections a pool has. */
-export interface TursoPoolStats {
-  /** Open or being opened. */
-  total: number;
-  /** Lent to somebody. */
-  inUse: number;
-  /** Free. */
-  available: number;
-  /** Borrowers in the queue. */
-  waiting: number;
+/**
+ * How often to run: at most `perSecond` in any second, or `max` in any stretch of `windowMs`; a rate that is no whole
+ * number is kept by running evenly spaced. Attempts wait for their turn in order.
+ */
+export interface RateLimitOptions {
+  perSecond?: number | undefined;
+  max?: number | undefined;
+  /** With `max`. Default 1000. */
+  windowMs?: number | undefined;
+  /**
+   * Makes it a token bucket: so many may run at once after a pause, then one at a time as the rate gives back. A window may
+   * then see `burst` more than the rate says. Default: no bucket, and no window sees more than it may.
+   */
+  burst?: number | undefined;
+  /** How many may wait. Default 1000. */
+  maxQueue?: number | undefined;
+  /** How long one may wait. Default 30 000. */
+  maxWaitMs?: number | undefined;
 }
-type TursoFacts = {
-  acquire: {
-    connectionId: number;
-  };
-  release: {
-    connectionId: number;
-  };
-  create: {
-    connectionId: number;
-    durationMs: number;
-  };
-  destroy: {
-    connectionId: number;
+/** How many at once. */
+export interface BulkheadOptions {
+  /** Attempts that may run at once. Default 64. */
+  maxConcurrent?: number | undefined;
+  /** Attempts that may wait for a place, first come, first served. Default 256. */
+  maxQueue?: number | undefined;
+}
+/**
+ * The parts of a {@link Policy}. Only the two timeouts apply unasked; every other part is off until it is given: as
+ * an object, or `true` for its defaults, which a rate limit has not.
+ */
+export interface PolicyOptions {
+  /** Names it in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
+  name?: string | undefined;
+  /** How long a call may take in all, with its retries and waiting. Default 30 000; `Infinity` turns it off. */
+  timeoutMs?: number | undefined;
+  /** How long one attempt may take. Default 10 000; `Infinity` turns it off. */
+  attemptTimeoutMs?: number | undefined;
+  retry?: boolean | RetryOptions | undefined;
+  /** `counts`: whether each attempt is a success or failure (default), or a call with all its retries. */
+  breaker?:
+    | boolean
+    | (BreakerOptions & {
+        counts?: 'attempts' | 'calls' | undefined;
+      })
+    | undefined;
+  rateLimit?: false | RateLimitOptions | undefined;
+  bulkhead?: boolean | BulkheadOptions | undefined;
+  /** The clock, for tests with fake timers: `Date`. Default: the clock of the process. */
+  clock?: Clock | undefined;
+}
+type PolicyFacts = {
+  retry: {
+    attempt: number;
+    delayMs: number;
+    error: unknown;
   };
   timeout: {
+    attempt: number;
     afterMs: number;
   };
-  leak: {
-    connectionId: number;
-    heldMs: number;
-    stack: string;
-  };
-  health: {
-    healthy: boolean;
-  };
-  error: {
-    kind: ErrorKind;
-    code: string;
-    message: string;
-  };
+  state: StateFacts;
 };
 /**
- * A pool of libSQL connections to a file, to memory or to a server.
+ * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:
  *
- * Connections are lent by `getConnection` (give them back with `releaseConnection`) or for the time of a
- * function by `withConnection`; `execute`, `batch` and the other verbs borrow one for a single call. Waiters
- * are served in order, never more than `poolSize` connections are open, and an idle pool does not keep the
- * process alive.
+ * total timeout ⊃ [breaker that counts calls] ⊃ retry ⊃ ( rate limit → bulkhead → [breaker that counts attempts] →
+ * attempt timeout → your function )
  *
- * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
+ * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
+ * `state` with `{ from, to }`.
  */
-export declare class TursoPool extends Emitter<TursoFacts> {
+export declare class Policy extends Emitter<PolicyFacts> {
   #private;
+  /** Its name. */
+  readonly name: string;
+  constructor(options?: PolicyOptions);
   /**
-   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
-   * is connected yet.
-   */
-  constructor(config: TursoPoolConfig);
-  /** `file` for files and memory, `http` for servers. */
-  get protocol(): string;
-  /**
-   * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
+   * Runs `fn` under the policy. It is handed `{ attempt, signal }`; pass the signal on, so that an attempt that has
+   * taken too long really ends. Gives what `fn` gives; rejects with the error of the last attempt, or, when no
+   * attempt could be made, with a {@link MoorlineError} that says why.
    *
-   * Rejects with `Connection timeout after <n>ms` (kind `pool-timeout`) and, after `drain`, with
-   * `Pool is shutting down` (kind `closed`).
+   * Aborting `signal` rejects at once with its reason, also between two attempts.
    */
-  getConnection(options?: CallOptions): Promise<PooledClient>;
-  /**
-   * Gives a connection back. A client of another pool, or one that was given back before, changes nothing:
-   * a warning is logged.
-   */
-  releaseConnection(client: PooledClient): void;
-  /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
-  withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T>;
-  /** Runs one statement on a connection borrowed for it. */
-  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
-  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
-  batch<T = Row>(
-    statements: readonly BatchStatement[],
-    mode?: TransactionMode,
-    options?: QueryOptions,
-  ): Promise<ResultSet<T>[]>;
-  /** As `batch`, with foreign keys off around it. */
-  migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
-  /** Runs a script of several statements without arguments. */
-  executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
-  /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
-  transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
-  /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */
-  healthCheck(): Promise<boolean>;
-  /** How many connections there are. */
-  getStats(): TursoPoolStats;
-  /**
-   * Ends the pool: new and waiting borrowers are refused with `Pool is shutting down`, current ones may
-   * finish. After `timeoutMs` (default 30 000) what is still borrowed is closed with a warning.
-   */
-  drain(timeoutMs?: number): Promise<void>;
-  /** As `drain`. */
-  [Symbol.asyncDispose](): Promise<void>;
+  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
+  /** The state of its breaker, if it has one. */
+  breaker(): CircuitSnapshot | undefined;
+  /** The options in force, with every default. A part that is off is `false`. */
+  options(): Record<string, unknown>;
 }
-/**
- * The pool of this JavaScript environment. The first call decides its configuration. Without one it reads the variables
- * of the module whose API this is, `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and
- * `INTENTVISION_DB_AUTH_TOKEN`, and its errors name them.
- */
-export declare function getTursoPool(config?: TursoPoolConfig): TursoPool;
-/** Drains that pool and forgets it. */
-export declare function resetTursoPool(): Promise<void>;
 /**
  * Where accepted requests are remembered: in this process, or in a database that several processes share.
  *
@@ -2690,5 +2684,11 @@ export declare function getWebhookVerifier(
 ): WebhookVerifier;
 /** Forgets all shared verifiers. */
 export declare function resetWebhookVerifiers(): void;
+/**
+ * What moorline counts in this process, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route:
+ * requests, attempts, messages and states of connections with `monitoring`, connections of pools, health checks, policies and
+ * circuit breakers. docs/metrics.md lists every metric.
+ */
+export declare function metricsText(): string;
 
 export {};

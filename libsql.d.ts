@@ -1,10 +1,6 @@
 /// <reference types="node" />
 // The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.
 
-interface CallOptions {
-  /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
-  signal?: AbortSignal | undefined;
-}
 /** A value of a row. */
 export type Value = null | string | number | bigint | ArrayBuffer;
 /** What can be passed as an argument of a statement. */
@@ -44,6 +40,10 @@ export interface ResultSet<T = Row> {
   /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
   toJSON(): unknown;
 }
+interface CallOptions {
+  /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
+  signal?: AbortSignal | undefined;
+}
 /**
  * How a transaction begins: `write` waits for the write lock at once (`BEGIN IMMEDIATE`), `read` takes none,
  * `deferred` takes it at its first write and may then fail.
@@ -80,86 +80,6 @@ export interface Transaction {
   close(): void;
   [Symbol.dispose](): void;
   [Symbol.asyncDispose](): Promise<void>;
-}
-type ErrorKind =
-  | 'closed'
-  | 'circuit-open'
-  | 'rate-limited'
-  | 'overloaded'
-  | 'pool-timeout'
-  | 'timeout'
-  | 'connect'
-  | 'tls'
-  | 'auth'
-  | 'disconnected'
-  | 'rejected'
-  | 'protocol'
-  | 'signature'
-  | 'connector'
-  | 'internal';
-type Delivery = 'none' | 'unknown' | 'answered';
-interface ErrorFields {
-  kind: ErrorKind;
-  /** What the usual client of the service gives (`ECONNREFUSED`, `SQLITE_CONSTRAINT`), else `ERR_MOORLINE_…`. */
-  code: string;
-  service: string;
-  operation: string;
-  delivery: Delivery;
-  /** Whether a repeat may succeed and does no harm. */
-  retryable: boolean;
-  /** How many attempts were made in all; 0 for a call that was refused before its first. */
-  attempts: number;
-  /** How long the server or the breaker asks to wait, in milliseconds. */
-  retryAfterMs?: number;
-  /** Further facts: an HTTP status, the elapsed time. */
-  detail?: Record<string, unknown>;
-}
-declare class MoorlineError extends Error implements ErrorFields {
-  readonly kind: ErrorKind;
-  readonly code: string;
-  readonly service: string;
-  readonly operation: string;
-  readonly delivery: Delivery;
-  readonly retryable: boolean;
-  readonly attempts: number;
-  readonly retryAfterMs?: number;
-  readonly detail?: Record<string, unknown>;
-  constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
-  /** All fields as plain JSON, for structured logs. */
-  toJSON(): ErrorFields & {
-    name: string;
-    message: string;
-    cause?: string;
-  };
-}
-/** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
-export declare class LibsqlError extends MoorlineError {
-  /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
-  readonly extendedCode?: string;
-  /** SQLite's own number for {@link extendedCode}. */
-  readonly rawCode?: number;
-  constructor(
-    message: string,
-    code: string,
-    extendedCode?: string,
-    rawCode?: number,
-    cause?: Error,
-    fields?: Partial<ErrorFields>,
-  );
-}
-/** A failure of one statement of a batch. */
-export declare class LibsqlBatchError extends LibsqlError {
-  /** The index of the statement, from 0. */
-  readonly statementIndex: number;
-  constructor(
-    message: string,
-    statementIndex: number,
-    code: string,
-    extendedCode?: string,
-    rawCode?: number,
-    cause?: Error,
-    fields?: Partial<ErrorFields>,
-  );
 }
 /** Options of {@link createClient}: those of `@libsql/client`, and moorline's own time limits. */
 export interface Config {
@@ -240,5 +160,85 @@ export interface Client {
  * none, and for an `encryptionKey` (`ENCRYPTION_KEY_NOT_SUPPORTED`); TypeError or RangeError for another option.
  */
 export declare function createClient(config: Config): Client;
+type ErrorKind =
+  | 'closed'
+  | 'circuit-open'
+  | 'rate-limited'
+  | 'overloaded'
+  | 'pool-timeout'
+  | 'timeout'
+  | 'connect'
+  | 'tls'
+  | 'auth'
+  | 'disconnected'
+  | 'rejected'
+  | 'protocol'
+  | 'signature'
+  | 'connector'
+  | 'internal';
+type Delivery = 'none' | 'unknown' | 'answered';
+interface ErrorFields {
+  kind: ErrorKind;
+  /** What the usual client of the service gives (`ECONNREFUSED`, `SQLITE_CONSTRAINT`), else `ERR_MOORLINE_…`. */
+  code: string;
+  service: string;
+  operation: string;
+  delivery: Delivery;
+  /** Whether a repeat may succeed and does no harm. */
+  retryable: boolean;
+  /** How many attempts were made in all; 0 for a call that was refused before its first. */
+  attempts: number;
+  /** How long the server or the breaker asks to wait, in milliseconds. */
+  retryAfterMs?: number;
+  /** Further facts: an HTTP status, the elapsed time. */
+  detail?: Record<string, unknown>;
+}
+declare class MoorlineError extends Error implements ErrorFields {
+  readonly kind: ErrorKind;
+  readonly code: string;
+  readonly service: string;
+  readonly operation: string;
+  readonly delivery: Delivery;
+  readonly retryable: boolean;
+  readonly attempts: number;
+  readonly retryAfterMs?: number;
+  readonly detail?: Record<string, unknown>;
+  constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
+  /** All fields as plain JSON, for structured logs. */
+  toJSON(): ErrorFields & {
+    name: string;
+    message: string;
+    cause?: string;
+  };
+}
+/** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
+export declare class LibsqlError extends MoorlineError {
+  /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
+  readonly extendedCode?: string;
+  /** SQLite's own number for {@link extendedCode}. */
+  readonly rawCode?: number;
+  constructor(
+    message: string,
+    code: string,
+    extendedCode?: string,
+    rawCode?: number,
+    cause?: Error,
+    fields?: Partial<ErrorFields>,
+  );
+}
+/** A failure of one statement of a batch. */
+export declare class LibsqlBatchError extends LibsqlError {
+  /** The index of the statement, from 0. */
+  readonly statementIndex: number;
+  constructor(
+    message: string,
+    statementIndex: number,
+    code: string,
+    extendedCode?: string,
+    rawCode?: number,
+    cause?: Error,
+    fields?: Partial<ErrorFields>,
+  );
+}
 
 export {};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use moorline_services::inbox::{Contents, Inbox, Listen};
+use moorline_net::receive_queue::{Contents, Inbox, Listen};
 
 use crate::bridge::{Callback, Value};
 

@@ -5,7 +5,7 @@ use moorline_core::{
     options::{OptionError, Options, Plain},
     secret,
 };
-use moorline_services::dial::DialOptions;
+use moorline_net::dial::DialOptions;
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;

@@ -13,7 +13,7 @@ use moorline_core::{
     error::{Delivery, Failure, Kind},
     options::{OptionError, Options},
 };
-use moorline_services::http::{
+use moorline_net::http::{
     Answer as HttpAnswer, AnswerBody, CallOptions, Engine as HttpEngine, HttpOptions, Request,
     RequestBody,
 };

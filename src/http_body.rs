@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use moorline_core::error::Outcome;
-use moorline_services::http::{BodySender, BodySenders, Coming, RequestBody};
+use moorline_net::http::{BodySender, BodySenders, Coming, RequestBody};
 use napi::{Env, Result};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;

@@ -1,4 +1,4 @@
-//! Floor 2: speaks. The addon translates between JavaScript and the services, and decides nothing.
+//! Floor 3: translates. The addon converts between JavaScript and the services, and decides nothing.
 //!
 //! One file per service, each a list of functions over a [`bridge::Handle`]; the classes users see are
 //! written in `lib/`. Every promise leaves through [`bridge`].

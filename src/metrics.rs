@@ -4,7 +4,7 @@ use moorline_core::{
     metrics::{Page, Registry},
     resilience::{metrics, registry},
 };
-use moorline_services::pool;
+use moorline_net::pool;
 use napi_derive::napi;
 
 /// Everything that is counted as Prometheus text.

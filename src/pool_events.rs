@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use moorline_core::error::Failure;
-use moorline_services::pool::{Event, Listen};
+use moorline_net::pool::{Event, Listen};
 use serde_json::json;
 
 use crate::bridge::Callback;

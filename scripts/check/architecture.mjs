@@ -9,15 +9,6 @@ const problems = [];
 const MAX_FILE_LINES = 400;
 const MAX_BINDING_LINES = 250;
 
-/** Which service module may use which other: service → services. Everything else goes through core. */
-const SERVICE_IMPORTS = {
-  libsql: ['http', 'pool', 'pipeline'],
-  nixtla: ['http', 'pipeline'],
-  sse: ['http'],
-};
-/** Modules of crates/services every service may use: they drive core's machines, reach hosts, and write headers. */
-const DRIVERS = ['blocking', 'dial', 'header', 'inbox', 'pool', 'pipeline'];
-
 const files = (directory, ...extensions) =>
   readdirSync(join(root, directory), { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && extensions.some((extension) => entry.name.endsWith(extension)))
@@ -39,9 +30,10 @@ for (const file of [
   if (/^(utils?|helpers?|common|types|misc)$/i.test(name)) report(file, 'a module named for nothing');
 }
 
-// The floors: core has no driver and no napi, services have no napi, unsafe stays in the bridge.
+// The floors: core has no driver and no napi, net and services have no napi, unsafe stays in the bridge.
 for (const [manifest, forbidden] of [
-  ['crates/core/Cargo.toml', ['napi', 'tokio', 'reqwest', 'libsql', 'moorline-services']],
+  ['crates/core/Cargo.toml', ['napi', 'tokio', 'reqwest', 'libsql', 'moorline-net', 'moorline-services']],
+  ['crates/net/Cargo.toml', ['napi', 'napi-derive', 'libsql', 'moorline-services']],
   ['crates/services/Cargo.toml', ['napi', 'napi-derive']],
 ]) {
   const dependencies = read(join(root, manifest))
@@ -51,7 +43,7 @@ for (const [manifest, forbidden] of [
     if (new RegExp(`^${name} *=`, 'm').test(dependencies)) report(join(root, manifest), `must not depend on ${name}`);
   }
 }
-for (const crate of ['core', 'services']) {
+for (const crate of ['core', 'net', 'services']) {
   const lib = join(root, 'crates', crate, 'src', 'lib.rs');
   if (!read(lib).includes('#![forbid(unsafe_code)]')) report(lib, 'must forbid unsafe code');
 }
@@ -77,14 +69,17 @@ for (const file of files('lib', '.ts')) {
   }
 }
 
-// The import table of the services.
+// No service uses another: neither by path nor from a group of imports.
 const services = join(root, 'crates', 'services', 'src');
-const modules = readdirSync(services, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-for (const { name } of modules) {
+const names = readdirSync(services, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+for (const { name } of names) {
   for (const file of files(join('crates', 'services', 'src', name), '.rs')) {
-    for (const [, used] of read(file).matchAll(/\bcrate::(\w+)/g)) {
-      if (used === name || DRIVERS.includes(used) || DRIVERS.includes(name)) continue;
-      if (!SERVICE_IMPORTS[name]?.includes(used)) report(file, `${name} must not use ${used}`);
+    const text = read(file);
+    const grouped = [...text.matchAll(/\bcrate::\{((?:[^{}]|\{[^{}]*\})*)\}/g)].flatMap(([, group]) =>
+      [...group.replace(/\{[^{}]*\}/g, '').matchAll(/(?:^|,)\s*(\w+)/g)].map(([, used]) => used),
+    );
+    for (const used of [...grouped, ...[...text.matchAll(/\bcrate::(\w+)/g)].map(([, used]) => used)]) {
+      if (used !== name) report(file, `${name} must not use ${used}`);
     }
   }
 }

@@ -15,7 +15,7 @@ use moorline_core::{
     limit::Limit,
     pool::{Lease, acquire_timed_out},
 };
-use moorline_services::pool::{Borrowed, Pool, PoolSettings};
+use moorline_net::pool::{Borrowed, Pool, PoolSettings};
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;

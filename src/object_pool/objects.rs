@@ -12,7 +12,7 @@ use std::{
 };
 
 use moorline_core::error::{Failure, Kind, Outcome};
-use moorline_services::pool::{Connect, Event, Listen};
+use moorline_net::pool::{Connect, Event, Listen};
 use serde_json::json;
 use tokio::sync::oneshot;
 

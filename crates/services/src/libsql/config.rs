@@ -14,7 +14,7 @@ use super::{
     result::IntMode,
     target::{Given, Target},
 };
-use crate::pool::PoolSettings;
+use moorline_net::pool::PoolSettings;
 
 /// Connections at most, as the seed has it.
 const POOL_SIZE: u32 = 5;

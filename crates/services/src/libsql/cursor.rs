@@ -17,7 +17,7 @@ use super::{
     service::{CallLimits, LibsqlPool},
     statement::{Args, Statement},
 };
-use crate::pool::{Event, Listen};
+use moorline_net::pool::{Event, Listen};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS moorline_cursors (
     name TEXT PRIMARY KEY, place TEXT NOT NULL, stored_at TEXT NOT NULL) WITHOUT ROWID";

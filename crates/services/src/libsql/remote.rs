@@ -17,7 +17,7 @@ use super::{
     statement::{Statement, TransactionMode},
     stream::{RemoteTarget, Stream},
 };
-use crate::http::off_runtime;
+use moorline_net::http::off_runtime;
 
 /// What a value takes to write, roughly.
 const BYTES_PER_VALUE: usize = 16;

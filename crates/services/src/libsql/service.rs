@@ -22,7 +22,7 @@ use super::{
     result::IntMode,
     target::Target,
 };
-use crate::pool::{Borrowed, Listen, Pool};
+use moorline_net::pool::{Borrowed, Listen, Pool};
 
 /// How long `drain` lets borrowers finish.
 const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));

@@ -21,7 +21,7 @@ use super::{
     refusal::{Refusal, elsewhere, missing_result, refused, server_failure, unreadable},
     request::{Pipeline, Request},
 };
-use crate::http::{HttpClient, off_runtime};
+use moorline_net::http::{HttpClient, off_runtime};
 
 /// The server forgets a stream after 10 s; one idle for longer than this is not continued.
 const STREAM_IDLE: Duration = Duration::from_secs(8);

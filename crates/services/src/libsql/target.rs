@@ -13,7 +13,7 @@ use moorline_core::{
 use url::Url;
 
 use super::{local::LocalTarget, stream::RemoteTarget, uri::Uri};
-use crate::{dial::DialOptions, http::HttpClient};
+use moorline_net::{dial::DialOptions, http::HttpClient};
 
 /// What stands for a database in memory.
 const MEMORY: &str = ":memory:";

@@ -6,7 +6,7 @@ use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{local::Judgement, request::Request, series::Series};
-use crate::http::off_runtime;
+use moorline_net::http::off_runtime;
 
 /// About what a point takes in JSON; enough to decide where it is written.
 const BYTES_PER_POINT: usize = 100;

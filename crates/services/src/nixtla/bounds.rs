@@ -10,7 +10,7 @@ use moorline_core::{
 use tokio_util::sync::CancellationToken;
 
 use super::SERVICE;
-use crate::pipeline::Run;
+use moorline_net::pipeline::Run;
 
 /// What bounds one call besides the client's own settings.
 #[derive(Clone, Debug)]

@@ -7,9 +7,8 @@ use moorline_core::{
     options::{OptionError, Options, Plain, Read},
     secret::Secret,
 };
+use moorline_net::dial::DialOptions;
 use url::Url;
-
-use crate::dial::DialOptions;
 
 const BASE_URL: &str = "https://api.nixtla.io";
 const TIMEOUT: Duration = Duration::from_secs(30);

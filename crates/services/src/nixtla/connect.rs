@@ -23,7 +23,7 @@ use super::{
     error::{Repeat, refusal},
     payload::Payload,
 };
-use crate::http::HttpClient;
+use moorline_net::http::HttpClient;
 
 /// The client whose wire format this is. The service tells formats apart by it.
 const CLIENT_VERSION: &str = "0.9.0";

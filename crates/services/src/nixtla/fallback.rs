@@ -10,7 +10,7 @@ use super::{
     local::{self, Prediction},
     request::{Request, Task},
 };
-use crate::http::off_runtime;
+use moorline_net::http::off_runtime;
 
 /// Whether the local model can answer a request at all.
 pub(super) const fn is_answerable(request: &Request) -> bool {

@@ -28,7 +28,7 @@ use super::{
     service::{Nixtla, Prepared, has_status},
     window::Sent,
 };
-use crate::http::off_runtime;
+use moorline_net::http::off_runtime;
 
 /// The cadence of the vendor's client: half a second, doubling.
 const FIRST_POLL: Duration = Duration::from_millis(500);

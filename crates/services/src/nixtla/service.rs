@@ -37,8 +37,8 @@ use super::{
     request::{Request, Task},
     window::{self, Sent, Windows},
 };
-use crate::http::off_runtime;
-use crate::pipeline::run;
+use moorline_net::http::off_runtime;
+use moorline_net::pipeline::run;
 
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Delays double up to here.

@@ -8,7 +8,7 @@
 use std::{collections::VecDeque, fmt::Write};
 
 use super::parser::{Event, News, Sink};
-use crate::inbox::Contents;
+use moorline_net::receive_queue::Contents;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Batch {

@@ -7,8 +7,7 @@ use moorline_core::{
     limit::Limit,
     options::{OptionError, Options, Plain, Read},
 };
-
-use crate::{
+use moorline_net::{
     dial::DialOptions,
     http::{CallOptions, HttpOptions, Request, RequestBody},
 };

@@ -15,7 +15,7 @@ use super::{
     error::{broken, silent, too_long},
     parser::Parser,
 };
-use crate::{http::Coming, inbox::Inbox};
+use moorline_net::{http::Coming, receive_queue::Inbox};
 
 /// How a stream ended.
 #[derive(Clone, Debug)]

@@ -14,9 +14,9 @@ use super::{
     error::{CONNECT, SERVICE, refused, unsendable_id},
     parser::Parser,
 };
-use crate::{
+use moorline_net::{
     http::{Answer, AnswerBody, Engine},
-    inbox::{Inbox, Listen},
+    receive_queue::{Inbox, Listen},
 };
 
 /// Makes streams from one set of options. When it is dropped they end.

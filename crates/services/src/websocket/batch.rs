@@ -1,6 +1,6 @@
 //! Messages on their way to JavaScript, packed: no allocation for each of thousands of small ones.
 
-use crate::inbox::Contents;
+use moorline_net::receive_queue::Contents;
 
 /// Binary messages of this size and more keep the memory they were received in.
 const LARGE_BYTES: usize = 64 * 1024;

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, header};
 use url::Url;
 
 use super::request::{read_headers, read_protocols, read_url};
-use crate::dial::DialOptions;
+use moorline_net::dial::DialOptions;
 
 /// The largest message that is taken.
 const MAX_MESSAGE_BYTES: u64 = 16 << 20;

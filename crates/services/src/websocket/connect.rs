@@ -26,7 +26,7 @@ use super::{
     extension::{Agreement, agree, offer},
     wire::Wire,
 };
-use crate::dial::{Alpn, Dialer, Target};
+use moorline_net::dial::{Alpn, Dialer, Target};
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("moorline/", env!("CARGO_PKG_VERSION")));

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::violation::Violation;
-use crate::dial::{Class, chain, classify};
+use moorline_net::dial::{Class, chain, classify};
 
 pub(super) const SERVICE: &str = "websocket";
 

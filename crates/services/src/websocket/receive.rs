@@ -6,7 +6,7 @@ use super::{
     frame::{FrameKind, Header},
     violation::{Violation, close_code_is_allowed},
 };
-use crate::inbox::Contents;
+use moorline_net::receive_queue::Contents;
 
 /// Compressed bytes are taken in pieces of this size, so that one piece gives a megabyte at most.
 const INFLATE_STEP: usize = 1024;

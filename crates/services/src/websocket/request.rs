@@ -5,10 +5,9 @@ use moorline_core::{
     options::{OptionError, Options, Plain, Read},
     secret::Secret,
 };
+use moorline_net::header::header_value;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
-
-use crate::header::header_value;
 
 /// The URL as it is asked for, and the credentials it carried.
 pub(super) fn read_url(options: &Options<'_>) -> Read<(Url, Option<HeaderValue>)> {

@@ -24,9 +24,9 @@ use super::{
     outbound::{Message, Outbound, Pushed, undelivered},
     shared::Shared,
 };
-use crate::{
+use moorline_net::{
     dial::Dialer,
-    inbox::{Inbox, Listen},
+    receive_queue::{Inbox, Listen},
 };
 
 /// What connections are made from.

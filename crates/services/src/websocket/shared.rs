@@ -14,7 +14,7 @@ use super::{
     driver::Closed,
     outbound::{Outbound, undelivered},
 };
-use crate::inbox::Inbox;
+use moorline_net::receive_queue::Inbox;
 
 /// What the driver and the socket's user share.
 pub(super) struct Shared {

@@ -7,12 +7,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use moorline_net::dial::Stream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::tcp::{OwnedReadHalf, OwnedWriteHalf},
 };
-
-use crate::dial::Stream;
 
 /// An open connection.
 pub(super) enum Wire {

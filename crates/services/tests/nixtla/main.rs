@@ -6,4 +6,5 @@ mod answers;
 mod client;
 mod double;
 mod jobs;
+mod local;
 mod resilience;

@@ -29,7 +29,7 @@ use super::{
     violation::Violation,
     wire::Wire,
 };
-use crate::inbox::Contents;
+use moorline_net::receive_queue::Contents;
 
 /// Read at once; a thread has one buffer of this size for all its connections.
 const READ_BYTES: usize = 64 * 1024;

@@ -36,23 +36,27 @@ type Source = dyn StdError + 'static;
 
 /// What went wrong and the code Node gives for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Class {
-    pub(crate) kind: Kind,
-    pub(crate) code: &'static str,
+pub struct Class {
+    /// What went wrong.
+    pub kind: Kind,
+    /// What Node.js would call it.
+    pub code: &'static str,
 }
 
 impl Class {
-    pub(crate) const fn new(kind: Kind, code: &'static str) -> Self {
+    /// A kind, by a code of its own.
+    pub const fn new(kind: Kind, code: &'static str) -> Self {
         Self { kind, code }
     }
 
-    pub(crate) const fn of(kind: Kind) -> Self {
+    /// A kind, by its usual code.
+    pub const fn of(kind: Kind) -> Self {
         Self::new(kind, kind.default_code())
     }
 
     /// The same while a connection is being made: one that was cut keeps its code, but it never was one.
     #[must_use]
-    pub(crate) fn while_connecting(self) -> Self {
+    pub fn while_connecting(self) -> Self {
         match self.kind {
             Kind::Tls | Kind::Auth => self,
             Kind::Connect | Kind::Disconnected => Self::new(Kind::Connect, self.code),
@@ -108,7 +112,7 @@ pub(super) fn failure(class: Class, phase: Phase, target: &Target) -> Failure {
 }
 
 /// An error and the errors below it. `io::Error::source` passes over the error it wraps; this does not.
-pub(crate) fn chain<'e>(error: &'e Source) -> impl Iterator<Item = &'e Source> {
+pub fn chain<'e>(error: &'e Source) -> impl Iterator<Item = &'e Source> {
     iter::successors(Some(error), |&error: &&'e Source| {
         match error.downcast_ref::<io::Error>() {
             Some(io) => io.get_ref().map(|inner| inner as &Source),
@@ -118,7 +122,7 @@ pub(crate) fn chain<'e>(error: &'e Source) -> impl Iterator<Item = &'e Source> {
 }
 
 /// What one error of the chain says by its type; `None` when a deeper one knows more.
-pub(crate) fn classify(error: &Source) -> Option<Class> {
+pub fn classify(error: &Source) -> Option<Class> {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return Some(tls_class(tls));
     }

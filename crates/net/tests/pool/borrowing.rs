@@ -6,7 +6,7 @@ use std::{
 };
 
 use moorline_core::{error::Kind, limit::Limit, pool::PoolLimits};
-use moorline_services::pool::{Event, Pool};
+use moorline_net::pool::{Event, Pool};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 

@@ -29,7 +29,7 @@ pub use config::{DialOptions, Proxy};
 pub use dialer::Dialer;
 pub(crate) use environment::EnvironmentProxies;
 pub use error::Phase;
-pub(crate) use error::{Class, chain, classify};
+pub use error::{Class, chain, classify};
 pub use guard::AddressGuard;
 pub(crate) use resolve::SystemNames;
 pub use secure::Alpn;

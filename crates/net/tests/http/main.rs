@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use moorline_core::error::{Delivery, Failure, Kind};
-use moorline_services::{dial::DialOptions, http::HttpClient};
+use moorline_net::{dial::DialOptions, http::HttpClient};
 use reqwest::{Method, Request};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -17,7 +17,7 @@ enum Leave {
     DropAfter(u64),
 }
 
-async fn borrow_and_leave(pool: moorline_services::pool::Pool<Server>, leave: Leave) {
+async fn borrow_and_leave(pool: moorline_net::pool::Pool<Server>, leave: Leave) {
     let cancel = CancellationToken::new();
     let borrowing = async {
         if let Ok(borrowed) = pool.acquire(&cancel).await {

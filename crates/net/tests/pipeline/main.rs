@@ -20,7 +20,7 @@ use moorline_core::{
         retry::{Jitter, RetryPolicy},
     },
 };
-use moorline_services::pipeline::{Run, run};
+use moorline_net::pipeline::{Run, run};
 use tokio_util::sync::CancellationToken;
 
 const SHORT: Duration = Duration::from_millis(5);

@@ -31,5 +31,5 @@ pub use client::HttpClient;
 pub use config::{CallOptions, HttpOptions};
 pub use engine::Engine;
 pub use error::{Phase, failure};
-pub(crate) use off_runtime::off_runtime;
+pub use off_runtime::off_runtime;
 pub use request::Request;

@@ -4,7 +4,7 @@ use http::HeaderValue;
 
 /// A value as it goes over the wire, one byte for each character: a header is Latin-1, as in Fetch and in Node. The error
 /// says why it is none.
-pub(crate) fn header_value(text: &str) -> Result<HeaderValue, &'static str> {
+pub fn header_value(text: &str) -> Result<HeaderValue, &'static str> {
     let unfit = "has a character no header can have";
     if text.is_ascii() {
         return HeaderValue::from_str(text).map_err(|_| unfit);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use moorline_core::limit::Limit;
-use moorline_services::pool::{Borrowed, Pool};
+use moorline_net::pool::{Borrowed, Pool};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 

@@ -52,10 +52,7 @@ struct State<C, E> {
 
 impl<C: Contents, E> Inbox<C, E> {
     /// An inbox that is paused, with the bell that `listen` makes for it.
-    pub(crate) fn new(
-        bound: usize,
-        listen: impl FnOnce(&Weak<Self>) -> Arc<dyn Listen>,
-    ) -> Arc<Self> {
+    pub fn new(bound: usize, listen: impl FnOnce(&Weak<Self>) -> Arc<dyn Listen>) -> Arc<Self> {
         Arc::new_cyclic(|inbox| Self {
             state: Mutex::new(State {
                 contents: C::default(),
@@ -93,17 +90,17 @@ impl<C: Contents, E> Inbox<C, E> {
     }
 
     /// From now on nothing is given out, and in the end nothing more received.
-    pub(crate) fn pause(&self) {
+    pub fn pause(&self) {
         self.state().paused = true;
     }
 
     /// Gives out what comes.
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.change(|state| state.paused = false);
     }
 
     /// Nothing is given out any more, and whoever listened is let go.
-    pub(crate) fn silence(&self) {
+    pub fn silence(&self) {
         let mut state = self.state();
         state.paused = true;
         let _bell = state.bell.take();
@@ -111,24 +108,24 @@ impl<C: Contents, E> Inbox<C, E> {
     }
 
     /// Adds what was received.
-    pub(crate) fn put(&self, add: impl FnOnce(&mut C)) {
+    pub fn put(&self, add: impl FnOnce(&mut C)) {
         self.change(|state| add(&mut state.contents));
     }
 
     /// The last thing that comes.
-    pub(crate) fn end(&self, end: E) {
+    pub fn end(&self, end: E) {
         self.change(|state| state.end = Some(end));
     }
 
     /// Whether there is room for more; if not, the driver is woken when there is.
-    pub(crate) fn has_room(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         let mut state = self.state();
         state.stalled = state.contents.cost() >= self.bound;
         !state.stalled
     }
 
     /// Waits until there is room for more.
-    pub(crate) async fn room(&self) {
+    pub async fn room(&self) {
         poll_fn(|context| {
             self.driver.register(context.waker());
             if self.has_room() {
@@ -141,14 +138,14 @@ impl<C: Contents, E> Inbox<C, E> {
     }
 
     /// How often somebody came, when all was taken; the driver is woken at the next visit.
-    pub(crate) fn visits(&self) -> Option<u64> {
+    pub fn visits(&self) -> Option<u64> {
         let mut state = self.state();
         state.stalled = true;
         state.is_idle().then_some(state.visits)
     }
 
     /// Rings for nothing, so that somebody comes; false when nobody would.
-    pub(crate) fn call(&self) -> bool {
+    pub fn call(&self) -> bool {
         let mut state = self.state();
         let Some(bell) = state.bell.clone().filter(|_| !state.paused) else {
             return false;
@@ -162,7 +159,7 @@ impl<C: Contents, E> Inbox<C, E> {
     }
 
     /// Who is to be woken.
-    pub(crate) fn driver(&self) -> &AtomicWaker {
+    pub fn driver(&self) -> &AtomicWaker {
         &self.driver
     }
 

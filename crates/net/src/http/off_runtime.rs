@@ -8,7 +8,7 @@ use crate::blocking::blocking;
 const LARGE_BYTES: usize = 64 << 10;
 
 /// Does work whose time grows with `bytes` where it disturbs nobody.
-pub(crate) async fn off_runtime<T: Send + 'static>(
+pub async fn off_runtime<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> Outcome<T> + Send + 'static,
 ) -> Outcome<T> {

@@ -4,7 +4,7 @@ use moorline_services::nixtla::local;
 use proptest::prelude::*;
 
 fn passengers() -> Vec<f64> {
-    include_str!("../../../examples/data/airpassengers.csv")
+    include_str!("../../../../examples/data/airpassengers.csv")
         .lines()
         .filter_map(|line| line.split_once(',')?.1.parse().ok())
         .collect()

@@ -12,7 +12,7 @@ use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     options::{Options, Plain},
 };
-use moorline_services::dial::{Alpn, DialOptions, Dialer, Proxy, Stream, Target};
+use moorline_net::dial::{Alpn, DialOptions, Dialer, Proxy, Stream, Target};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

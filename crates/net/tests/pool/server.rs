@@ -11,7 +11,7 @@ use moorline_core::{
     limit::Limit,
     pool::PoolLimits,
 };
-use moorline_services::pool::{Connect, Event, Listen, Pool, PoolSettings};
+use moorline_net::pool::{Connect, Event, Listen, Pool, PoolSettings};
 use tokio::{runtime::Handle, time::sleep};
 
 /// How one kind of step goes.

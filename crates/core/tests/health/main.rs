@@ -1,0 +1,6 @@
+//! Health checks: schedules, runs, histories, statuses.
+
+mod history;
+mod runs;
+mod schedule;
+mod status;

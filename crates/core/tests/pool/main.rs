@@ -1,0 +1,4 @@
+//! The ledger of a pool: single behaviours, and random interleavings of all of them.
+
+mod behaviour;
+mod interleavings;

@@ -1,0 +1,3 @@
+//! The libSQL service.
+
+mod config;

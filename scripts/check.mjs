@@ -13,7 +13,7 @@ const STAGES = {
   packages: () => installPackages(),
   rustfmt: () => run('cargo', ['fmt', '--all', '--check']),
   prettier: () => tool('prettier', ['--check', '--log-level', 'warn', '.']),
-  architecture: () => script('check/architecture.mjs'),
+  text: () => script('check/text.mjs'),
   workflows: () => script('check/workflows.mjs'),
   clippy: () =>
     run('cargo', [

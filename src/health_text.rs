@@ -1,4 +1,4 @@
-//! Results of health checks as the JSON texts that `lib/health.ts` reads.
+//! Results of health checks as the JSON texts that `lib/health/monitor.ts` reads.
 
 use std::{
     sync::Arc,

@@ -1,6 +1,6 @@
 //! Policies and breakers around JavaScript functions.
 //!
-//! The functions and their values stay in JavaScript. What crosses is decisions: `lib/guard.ts` asks before each
+//! The functions and their values stay in JavaScript. What crosses is decisions: `lib/resilience/runner.ts` asks before each
 //! attempt, reports after it, and sleeps in between for as long as it is told.
 
 use std::{ffi::CStr, time::Duration};

@@ -24,7 +24,7 @@ pub fn sse_client(env: Env, options: Given) -> Result<Handle<EventStreamClient>>
 }
 
 /// A stream that goes on after the event `last_id`. It is paused; after `sseResume` the listener hears what comes: texts of
-/// events (`lib/sse-events.ts` reads them), and at last, after them, `[stopped, failure]`.
+/// events (`lib/sse/event.ts` reads them), and at last, after them, `[stopped, failure]`.
 #[napi(catch_unwind, ts_return_type = "Promise<Handle<EventStream>>")]
 pub fn sse_connect(
     env: Env,

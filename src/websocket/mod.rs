@@ -34,7 +34,7 @@ pub fn websocket_client(env: Env, options: Given) -> Result<Handle<WebSocketClie
 }
 
 /// A new connection, its sub-protocol, and what was agreed about compression. It is paused; after
-/// `websocketResume` the listener hears what comes (`lib/websocket.ts` knows the shapes).
+/// `websocketResume` the listener hears what comes (`lib/websocket/transport.ts` knows the shapes).
 #[napi(
     catch_unwind,
     ts_return_type = "Promise<[Handle<Socket>, string, string | undefined]>"

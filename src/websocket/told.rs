@@ -1,4 +1,4 @@
-//! What a connection tells, in the shapes that `lib/websocket.ts` reads.
+//! What a connection tells, in the shapes that `lib/websocket/transport.ts` reads.
 
 use moorline_services::websocket::{Batch, Closed, Entry};
 

@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] keeps one [`pool`](crate::pool) of connections for each origin and sends requests over them. A
 //! request's own task drives its HTTP/1 connection, so that no hop between tasks is paid for; an HTTP/2
-//! connection is shared (docs/adr/0009). Every wait has its limit, every failure says in which phase it came,
+//! connection is shared (docs/adr/0009-requests-drive-their-connections.md). Every wait has its limit, every failure says in which phase it came,
 //! how many bytes had been written, and what that proves about delivery.
 //!
 //! [`HttpClient`] is reqwest, for Nixtla and libSQL's remote protocol. There is one client per set of options,

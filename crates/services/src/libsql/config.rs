@@ -156,7 +156,7 @@ fn asks_for_nothing(value: &Plain) -> bool {
     }
 }
 
-/// Options of the usual client that need what this build does not have, with the reason (docs/adr/0002).
+/// Options of the usual client that need what this build does not have, with the reason (docs/adr/0002-no-embedded-replicas-no-encryption.md).
 const REFUSED: [(&str, &str); 7] = [
     ("fetch", "requests do not go through JavaScript"),
     (

@@ -3,7 +3,7 @@
 //! Each is `meta`, a carriage return, `data`, a carriage return; a carriage return ends a line of a stream, so no
 //! part of an event can hold one. `meta` is empty for the plainest of events, else up to three parts with line
 //! feeds between them: the id when it is a new one (NUL alone: the empty one), the type, and the time before a
-//! reconnect, followed by `!` when there is no event with it. `lib/sse-events.ts` reads it.
+//! reconnect, followed by `!` when there is no event with it. `lib/sse/event.ts` reads it.
 
 use std::{collections::VecDeque, fmt::Write};
 

@@ -4,7 +4,7 @@
 //! network through the parser into a bounded [`Inbox`](moorline_net::receive_queue::Inbox), which JavaScript empties once per wake-up. It makes one
 //! attempt and reports how that went. Whether and when to connect again, with which id, is decided above by the one
 //! retry machine; the ids and the times that a server sets travel among the events. Why the parser is our own:
-//! docs/adr/0011.
+//! docs/adr/0011-our-own-event-stream-parser.md.
 
 mod batch;
 mod config;

@@ -1,5 +1,5 @@
 //! The crate `eventsource-client` over the same bytes. Where the standard leaves no doubt to it either, both say the
-//! same; where it goes its own way, that way is written down (docs/adr/0011).
+//! same; where it goes its own way, that way is written down (docs/adr/0011-our-own-event-stream-parser.md).
 
 use bytes::Bytes;
 use eventsource_client::{Client, ClientBuilder, Error, ReconnectOptions, SSE};

@@ -2,7 +2,7 @@
 //!
 //! tokio-tungstenite shakes hands and reads and writes the headers of frames; what happens between frames is
 //! ours, because it does not know permessage-deflate, and because messages must cross to JavaScript in batches
-//! (docs/adr/0008). What is decided stands apart from what is done: [`receive`], [`extension`], [`deflate`],
+//! (docs/adr/0010-websocket-frames-of-our-own.md). What is decided stands apart from what is done: [`receive`], [`extension`], [`deflate`],
 //! [`outbound`] and [`liveness`] are machines without sockets, and [`driver`] is the one task that
 //! moves bytes between them and the wire. Whoever sends over plain TCP writes to the socket directly, and leaves to
 //! the driver only what the system does not take at once.

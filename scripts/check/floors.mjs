@@ -1,0 +1,62 @@
+// The floors: what a manifest must not name, where unsafe code may be, what an export must catch.
+const FORBIDDEN = {
+  core: ['napi', 'napi-derive', 'tokio', 'reqwest', 'hyper', 'libsql', 'moorline-net', 'moorline-services'],
+  net: ['napi', 'napi-derive', 'libsql', 'moorline-services'],
+  services: ['napi', 'napi-derive'],
+};
+
+export function floors(tree) {
+  return [...manifests(tree), ...bindings(tree), ...timersAndPromises(tree)];
+}
+
+function manifests(tree) {
+  return Object.entries(FORBIDDEN).flatMap(([crate, forbidden]) => {
+    const [manifest, lib] = [`crates/${crate}/Cargo.toml`, `crates/${crate}/src/lib.rs`];
+    const [, dependencies] = tree.read(manifest).split(/^\[dependencies\]$/m);
+    const [own] = dependencies.split(/^\[/m);
+    const problems = forbidden
+      .filter((name) => new RegExp(`^${name} *=`, 'm').test(own))
+      .map((name) => ({ file: manifest, problem: `must not depend on ${name}` }));
+    if (!tree.read(lib).includes('#![forbid(unsafe_code)]')) {
+      problems.push({ file: lib, problem: 'must forbid unsafe code' });
+    }
+    return problems;
+  });
+}
+
+function bindings(tree) {
+  return tree.files('src', '.rs').flatMap((file) => {
+    const text = tree.read(file);
+    const problems = [];
+    if (!file.startsWith('src/bridge/') && /\bunsafe\b/.test(text)) {
+      problems.push({ file, problem: 'unsafe belongs to src/bridge alone' });
+    }
+    // Without catch_unwind a panic in a synchronous export aborts the process.
+    for (const [, attributes] of text.matchAll(/#\[(?:napi_derive::)?napi(\([^\]]*\))?\]\s*\n\s*pub fn/g)) {
+      if (!attributes?.includes('catch_unwind') && !attributes?.includes('module_exports')) {
+        problems.push({ file, problem: 'an exported function without catch_unwind' });
+      }
+    }
+    return problems;
+  });
+}
+
+/** A rejection without a handler ends the process, and a time that is too long for a timer fires at once. */
+function timersAndPromises(tree) {
+  return tree.files('lib', '.ts').flatMap((file) =>
+    tree
+      .read(file)
+      .split('\n')
+      .flatMap((line, index) => {
+        const at = `${file}:${index + 1}`;
+        const problems = [];
+        if (/\bvoid [\w.#]+\(/.test(line) && !line.includes('.catch(')) {
+          problems.push({ file: at, problem: 'a promise without a handler of its rejection' });
+        }
+        if (/\bsetTimeout\(/.test(line) && file !== 'lib/runtime/timers.ts') {
+          problems.push({ file: at, problem: 'a timer is set by startTimer alone' });
+        }
+        return problems;
+      }),
+  );
+}

@@ -1,0 +1,99 @@
+// Which part may use which: services in Rust, folders of lib/, and no cycles.
+import { dirname, join } from 'node:path';
+
+import { cyclesOf } from './cycles.mjs';
+
+/** What a folder of lib/ may use beside lib/runtime. Whatever dials may use ssh and discovery, too. */
+const DIALS = ['ssh', 'discovery'];
+const FACE_IMPORTS = {
+  runtime: [],
+  libsql: DIALS,
+  nixtla: DIALS,
+  http: DIALS,
+  websocket: DIALS,
+  sse: ['http', ...DIALS],
+  webhook: [],
+  health: [],
+  resilience: [],
+  connection: ['http', 'websocket', 'sse', 'resilience', 'health', ...DIALS],
+  ssh: ['resilience', 'health'],
+  discovery: ['resilience', 'health'],
+  postgres: ['resilience', 'health', ...DIALS],
+  redis: ['resilience', 'health', ...DIALS],
+  opensearch: ['resilience', 'health', ...DIALS],
+  monitoring: ['resilience', 'health', 'webhook', 'postgres', 'redis', 'opensearch'],
+  jobs: ['libsql', 'redis', 'resilience', 'health'],
+  integrations: ['jobs', 'redis', 'webhook', 'resilience', 'health', 'http'],
+};
+
+export function imports(tree) {
+  return [...services(tree), ...face(tree), ...rustCycles(tree)];
+}
+
+/** The modules of its crate that a Rust file names: in paths, and in groups of imports. */
+function cratePaths(text) {
+  const groups = [...text.matchAll(/\bcrate::\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}/g)].flatMap(([, group]) => {
+    let flat = group;
+    for (let shorter = ''; shorter !== flat;) [flat, shorter] = [flat.replace(/\{[^{}]*\}/g, ''), flat];
+    return [...flat.matchAll(/(?:^|,)\s*(\w+)/g)].map(([, used]) => used);
+  });
+  return [...groups, ...[...text.matchAll(/\bcrate::(\w+)/g)].map(([, used]) => used)];
+}
+
+/** No service uses another. What several need is in crates/net, or a trait given at construction. */
+function services(tree) {
+  const root = 'crates/services/src';
+  return tree.folders(root).flatMap((name) =>
+    tree.files(`${root}/${name}`, '.rs').flatMap((file) => {
+      const others = new Set(cratePaths(tree.read(file)).filter((used) => used !== name));
+      return [...others].map((used) => ({ file, problem: `${name} must not use ${used}` }));
+    }),
+  );
+}
+
+/** No cycles between the modules at the top of a crate. */
+function rustCycles(tree) {
+  return ['core', 'net', 'services'].flatMap((crate) => {
+    const root = `crates/${crate}/src`;
+    const arrows = new Map();
+    for (const file of tree.files(root, '.rs')) {
+      const [top] = file.slice(root.length + 1).split('/');
+      const name = top.replace('.rs', '');
+      if (name === 'lib') continue;
+      const used = cratePaths(tree.read(file).split('#[cfg(test)]')[0]).filter((other) => other !== name);
+      arrows.set(name, new Set([...(arrows.get(name) ?? []), ...used]));
+    }
+    return cyclesOf(arrows).map((cycle) => ({ file: root, problem: `a cycle: ${cycle.join(', ')}` }));
+  });
+}
+
+/** The files of lib/ that a file of it imports. */
+function faceImports(tree, file) {
+  const specifiers = [...tree.read(file).matchAll(/(?:\bfrom|\bimport\()\s*'(\.[^']+)'/g)].map(([, path]) => path);
+  return specifiers
+    .map((path) => join(dirname(file), path))
+    .filter((path) => path.startsWith('lib/'))
+    .map((path) => [`${path}.ts`, `${path}/index.ts`].find((candidate) => tree.has(candidate)) ?? path);
+}
+
+function face(tree) {
+  const files = tree.files('lib', '.ts');
+  const arrows = new Map(files.map((file) => [file, new Set(faceImports(tree, file))]));
+  const folderOf = (file) => file.split('/')[1];
+  const problems = files
+    .filter((file) => file.split('/').length < 3)
+    .map((file) => ({ file, problem: 'a file of lib/ belongs to a folder' }));
+  for (const file of files) {
+    const folder = folderOf(file);
+    if (folder !== 'entries' && !FACE_IMPORTS[folder]) {
+      problems.push({ file, problem: `${folder} is not in the table of imports (scripts/check/imports.mjs)` });
+      continue;
+    }
+    for (const other of new Set([...arrows.get(file)].map(folderOf))) {
+      if (other === folder || folder === 'entries' || (other === 'runtime' && folder !== 'runtime')) continue;
+      if (!FACE_IMPORTS[folder].includes(other)) problems.push({ file, problem: `${folder} must not use ${other}` });
+    }
+  }
+  const cycles = cyclesOf(arrows).map((cycle) => ({ file: cycle[0], problem: `a cycle: ${cycle.join(', ')}` }));
+  return [...problems, ...cycles];
+}

@@ -1,0 +1,65 @@
+// The text of a checkout, for the checks that only read it. A check is a function of a tree that returns its problems.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+
+/** What is not ours to judge: made, installed, or of no interest. */
+const LEFT_OUT = /(^|\/)(node_modules|target|dist|\.git)(\/|$)/;
+
+/**
+ * A problem of one file.
+ * @typedef {{ file: string, problem: string }} Problem
+ */
+
+export class Tree {
+  #texts = new Map();
+
+  constructor(root) {
+    this.root = root;
+  }
+
+  /** The files under `directory` that end with one of `extensions`, by their path from the root. */
+  files(directory, ...extensions) {
+    if (!this.has(directory)) return [];
+    return readdirSync(join(this.root, directory), { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile() && extensions.some((extension) => entry.name.endsWith(extension)))
+      .map((entry) => relative(this.root, join(entry.parentPath, entry.name)).split(sep).join('/'))
+      .filter((file) => !LEFT_OUT.test(file))
+      .sort();
+  }
+
+  /** The directories directly in `directory`, by name. */
+  folders(directory) {
+    if (!this.has(directory)) return [];
+    return readdirSync(join(this.root, directory), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !LEFT_OUT.test(entry.name))
+      .map((entry) => entry.name);
+  }
+
+  has(path) {
+    return existsSync(join(this.root, path));
+  }
+
+  read(file) {
+    if (!this.#texts.has(file)) this.#texts.set(file, readFileSync(join(this.root, file), 'utf8'));
+    return this.#texts.get(file);
+  }
+}
+
+/** Rust without its comments and what `#[cfg(test)]` compiles, each line where it was. */
+export function productRust(text) {
+  const [product] = text.split(/^#\[cfg\(test\)\]\nmod \w+ \{$/m);
+  return product.replace(/\/\/.*$/gm, '');
+}
+
+/**
+ * The problems that are no exceptions, and the exceptions that are no problems any more: a list of them only shrinks.
+ * @param {Problem[]} problems
+ * @param {Record<string, string>} exceptions `file: problem` → why it stays.
+ */
+export function withoutExceptions(problems, exceptions) {
+  const names = new Set(problems.map(({ file, problem }) => `${file}: ${problem}`));
+  const stale = Object.keys(exceptions)
+    .filter((name) => !names.has(name))
+    .map((name) => ({ file: 'scripts/check', problem: `an exception that is none any more: ${name}` }));
+  return [...problems.filter(({ file, problem }) => !(`${file}: ${problem}` in exceptions)), ...stale];
+}

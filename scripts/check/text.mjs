@@ -1,4 +1,4 @@
-// The checks that read text alone: `node scripts/check/text.mjs [directory]`. Says nothing when all is well.
+// The checks that read text alone: `node scripts/check/text.mjs`. Says nothing when all is well.
 import { isMain, root } from '../lib/run.mjs';
 import { bans } from './bans.mjs';
 import { floors } from './floors.mjs';
@@ -16,8 +16,7 @@ const EXCEPTIONS = 'scripts/check/exceptions.json';
 export const CHECKS = { bans, floors, imports, nouns, purity, references, sizes, vocabulary };
 
 /** What is wrong with a tree, a line each. */
-export function problemsOf(directory) {
-  const tree = new Tree(directory);
+export function problemsOf(tree) {
   const exceptions = JSON.parse(tree.read(EXCEPTIONS));
   return Object.entries(CHECKS).flatMap(([name, check]) =>
     withoutExceptions(check(tree), exceptions[name] ?? {}).map(({ file, problem }) => `${file}: ${problem}`),
@@ -25,7 +24,7 @@ export function problemsOf(directory) {
 }
 
 if (isMain(import.meta.url)) {
-  const problems = problemsOf(process.argv[2] ?? root);
+  const problems = problemsOf(new Tree(root));
   if (problems.length > 0) {
     console.error(problems.join('\n'));
     process.exit(1);

@@ -11,32 +11,45 @@ const LEFT_OUT = /(^|\/)(node_modules|target|dist|\.git)(\/|$)/;
  */
 
 export class Tree {
-  #texts = new Map();
+  #texts;
 
-  constructor(root) {
+  /** @param {Record<string, string>} planted Files that are not there, or have another text there. */
+  constructor(root, planted = {}) {
     this.root = root;
+    this.#texts = new Map(Object.entries(planted));
+    this.planted = Object.keys(planted);
   }
 
   /** The files under `directory` that end with one of `extensions`, by their path from the root. */
   files(directory, ...extensions) {
-    if (!this.has(directory)) return [];
-    return readdirSync(join(this.root, directory), { withFileTypes: true, recursive: true })
-      .filter((entry) => entry.isFile() && extensions.some((extension) => entry.name.endsWith(extension)))
-      .map((entry) => relative(this.root, join(entry.parentPath, entry.name)).split(sep).join('/'))
-      .filter((file) => !LEFT_OUT.test(file))
+    const inside = directory === '.' ? '' : `${directory}/`;
+    const planted = this.planted.filter((file) => file.startsWith(inside));
+    const there = existsSync(join(this.root, directory))
+      ? readdirSync(join(this.root, directory), { withFileTypes: true, recursive: true })
+          .filter((entry) => entry.isFile())
+          .map((entry) => relative(this.root, join(entry.parentPath, entry.name)).split(sep).join('/'))
+      : [];
+    return [...new Set([...there, ...planted])]
+      .filter((file) => !LEFT_OUT.test(file) && extensions.some((extension) => file.endsWith(extension)))
       .sort();
   }
 
   /** The directories directly in `directory`, by name. */
   folders(directory) {
-    if (!this.has(directory)) return [];
-    return readdirSync(join(this.root, directory), { withFileTypes: true })
+    const planted = this.planted
+      .filter((file) => file.startsWith(`${directory}/`))
+      .map((file) => file.slice(directory.length + 1).split('/'))
+      .flatMap(([name, ...inside]) => (inside.length > 0 ? [name] : []));
+    const there = readdirSync(join(this.root, directory), { withFileTypes: true })
       .filter((entry) => entry.isDirectory() && !LEFT_OUT.test(entry.name))
       .map((entry) => entry.name);
+    return [...new Set([...there, ...planted])];
   }
 
   has(path) {
-    return existsSync(join(this.root, path));
+    return (
+      this.planted.some((file) => file === path || file.startsWith(`${path}/`)) || existsSync(join(this.root, path))
+    );
   }
 
   read(file) {

@@ -29,7 +29,8 @@ function* defined(text, file) {
 
 /** The names in the committed typings. */
 function publicNames(tree) {
-  const typings = tree.files('.', '.d.ts').filter((file) => !file.includes('/'));
+  const { exports } = JSON.parse(tree.read('package.json'));
+  const typings = Object.values(exports).flatMap(({ types }) => (types ? [types.replace('./', '')] : []));
   return new Set(
     typings.flatMap(
       (file) => tree.read(file).match(/\b\w+\b(?=\s*[(:?<{=])|\b(?:class|interface|type|function) \w+/g) ?? [],

@@ -1,0 +1,133 @@
+// The checks of the text: each finds a fault that is planted, and an exception that is none any more is one.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+
+import { root } from '../support/paths';
+
+interface Checks {
+  problemsOf(tree: unknown): string[];
+}
+interface Trees {
+  Tree: new (root: string, planted?: Record<string, string>) => unknown;
+  withoutExceptions(
+    problems: { file: string; problem: string }[],
+    exceptions: Record<string, string>,
+  ): { problem: string }[];
+}
+
+const load = <Module>(name: string): Promise<Module> =>
+  import(pathToFileURL(join(root, 'scripts', 'check', name)).href) as Promise<Module>;
+
+const text = (file: string) => readFileSync(join(root, file), 'utf8');
+const lines = (count: number) => 'const one = 1;\n'.repeat(count);
+const many = (directory: string, extension: string) =>
+  Object.fromEntries(Array.from({ length: 26 }, (_, index) => [`${directory}/${index}.${extension}`, '']));
+
+/** What is planted, and what is said of it. */
+const FAULTS: [title: string, planted: Record<string, string>, said: string][] = [
+  ['a long file', { 'lib/runtime/long.ts': lines(401) }, '401 lines, the budget is 400'],
+  ['a long binding', { 'src/long.rs': lines(251) }, '251 lines, the budget is 250'],
+  ['a module named for nothing', { 'lib/runtime/utils.ts': '' }, 'a module named for nothing'],
+  ['a crowded folder', many('lib/crowd', 'ts'), '26 files, the budget of a folder is 20'],
+  ['a crowded folder of tests', many('__test__/crowd', 'ts'), '26 files, the budget of a folder is 25'],
+  [
+    'a runtime on floor 0',
+    {
+      'crates/core/Cargo.toml': text('crates/core/Cargo.toml').replace(
+        '[dependencies]\n',
+        '[dependencies]\ntokio = "1"\n',
+      ),
+    },
+    'must not depend on tokio',
+  ],
+  ['unsafe code outside of the bridge', { 'src/planted.rs': 'unsafe fn f() {}' }, 'unsafe belongs to src/bridge alone'],
+  [
+    'an export that can abort',
+    { 'src/planted.rs': '#[napi]\npub fn f() {}' },
+    'an exported function without catch_unwind',
+  ],
+  [
+    'a promise without a handler',
+    { 'lib/http/planted.ts': '  void send();' },
+    'a promise without a handler of its rejection',
+  ],
+  ['a bare timer', { 'lib/http/planted.ts': '  setTimeout(ring, 1);' }, 'a timer is set by startTimer alone'],
+  [
+    'a service that uses another, in a group',
+    { 'crates/services/src/sse/planted.rs': 'use crate::{\n    libsql::Pool,\n    sse::Cursor,\n};' },
+    'sse must not use libsql',
+  ],
+  [
+    'a face that uses another',
+    { 'lib/health/planted.ts': "import { a } from '../http/transport';" },
+    'health must not use http',
+  ],
+  ['a file of lib/ in no folder', { 'lib/planted.ts': '' }, 'a file of lib/ belongs to a folder'],
+  ['a folder of lib/ that no rule names', { 'lib/planted/index.ts': '' }, 'planted is not in the table of imports'],
+  [
+    'a cycle in lib/',
+    { 'lib/http/one.ts': "import { b } from './two';", 'lib/http/two.ts': "import type { a } from './one';" },
+    'a cycle: lib/http/one.ts, lib/http/two.ts',
+  ],
+  [
+    'a cycle in a crate',
+    { 'crates/core/src/one.rs': 'use crate::two::B;', 'crates/core/src/two.rs': 'use crate::one::A;' },
+    'a cycle: one, two',
+  ],
+  ['a clock on floor 0', { 'crates/core/src/planted.rs': 'let now = Instant::now();' }, 'reads the clock'],
+  ['a wait on floor 3', { 'src/planted.rs': 'tokio::time::sleep(a).await' }, 'waits, which floor 3 does not'],
+  ['a failure made on floor 3', { 'src/planted.rs': 'Failure::new(Kind::Closed, "")' }, 'makes a failure'],
+  ['a time of floor 3', { 'src/planted.rs': 'const A: Duration = B;' }, 'has a time of its own'],
+  ['a decision of the face', { 'lib/http/planted.ts': 'const a = { retryable: true };' }, 'decides what is retryable'],
+  ['a number of the face', { 'lib/http/planted.ts': 'const a = b ?? 100;' }, 'chooses a number'],
+  [
+    'a service that is nowhere else',
+    { 'crates/services/src/planted/mod.rs': '//! It speaks.' },
+    'planted is not in src, and does not say why',
+  ],
+  [
+    'a retired word',
+    { 'crates/net/src/dial/planted.rs': 'pub const FOR_EVER: Duration = A;' },
+    'defines FOR_EVER, which is called NO_TIMEOUT here',
+  ],
+  [
+    'a path that is nowhere',
+    { 'lib/http/planted.ts': '// As in lib/nowhere.ts.' },
+    'names lib/nowhere.ts, which is not there',
+  ],
+  [
+    'a decision by its number',
+    { 'src/planted.rs': '// docs/adr/0009' },
+    'cites decision 0009 without the name of its page',
+  ],
+  ['a decision that was never taken', { 'src/planted.rs': '// ADR 99' }, 'cites decision 0099, which is not there'],
+  ['a dead link', { 'docs/planted.md': '[here](nowhere.md)' }, 'links to nowhere.md, which is not there'],
+  ['a banned crate', { 'Cargo.lock': '[[package]]\nname = "rusqlite"\n' }, 'rusqlite is banned by deny.toml'],
+];
+
+test('the text as it is has no fault', async () => {
+  const [{ problemsOf }, { Tree }] = [await load<Checks>('text.mjs'), await load<Trees>('tree.mjs')];
+  assert.deepEqual(problemsOf(new Tree(root)), []);
+});
+
+for (const [title, planted, said] of FAULTS) {
+  test(`${title} is found`, async () => {
+    const [{ problemsOf }, { Tree }] = [await load<Checks>('text.mjs'), await load<Trees>('tree.mjs')];
+    const problems = problemsOf(new Tree(root, planted));
+    assert.ok(
+      problems.some((problem) => problem.includes(said)),
+      `${said} is not among:\n${problems.join('\n')}`,
+    );
+  });
+}
+
+test('an exception that is no problem any more is one', async () => {
+  const { withoutExceptions } = await load<Trees>('tree.mjs');
+  const problems = [{ file: 'a', problem: 'long' }];
+  assert.deepEqual(withoutExceptions(problems, { 'a: long': 'why' }), []);
+  const [stale] = withoutExceptions([], { 'a: long': 'why' });
+  assert.match(stale!.problem, /none any more: a: long/);
+});

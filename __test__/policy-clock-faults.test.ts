@@ -4,7 +4,6 @@ import { describe, test } from 'node:test';
 
 import { CircuitBreaker, type Clock, Policy, type PolicyOptions } from 'moorline';
 
-
 /** A clock that may be broken and repaired. */
 class Breakable implements Clock {
   #broken: (() => unknown) | undefined;

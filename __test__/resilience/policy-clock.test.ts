@@ -70,6 +70,47 @@ describe('Policy with a clock', () => {
     await Promise.all(calls);
     assert.equal(ran, 2);
   });
+
+  test('lets what queued for a place begin at the rate limit', async () => {
+    const policy = new Policy({
+      clock: Date,
+      rateLimit: { max: 2, windowMs: 1000 },
+      bulkhead: { maxConcurrent: 2, maxQueue: 20 },
+      timeoutMs: Infinity,
+      attemptTimeoutMs: Infinity,
+    });
+    let [began, end] = [0, (): void => undefined];
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    const calls = Array.from({ length: 8 }, () => policy.run(() => ((began += 1), ended)));
+    await pass(60_000);
+    assert.equal(began, 2);
+    end();
+    const seen = [];
+    for (const ms of [0, 999, 1, 999, 1]) {
+      await pass(ms);
+      seen.push(began);
+    }
+    await Promise.all(calls);
+    assert.deepEqual(seen, [4, 4, 6, 6, 8]);
+  });
+
+  test('gives the place and the turn of a call that is given up to the next one', async () => {
+    const policy = new Policy({
+      clock: Date,
+      rateLimit: { max: 1, windowMs: 1000 },
+      bulkhead: { maxConcurrent: 1, maxQueue: 20 },
+      timeoutMs: Infinity,
+    });
+    await policy.run(() => 1);
+    const controller = new AbortController();
+    const second = policy.run(() => 2, { signal: controller.signal });
+    const third = policy.run(() => 3);
+    await pass(500);
+    controller.abort(new Error('enough'));
+    await assert.rejects(second, { message: 'enough' });
+    await pass(500);
+    assert.equal(await third, 3);
+  });
 });
 
 describe('CircuitBreaker with a clock', () => {

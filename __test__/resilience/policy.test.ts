@@ -333,7 +333,8 @@ describe('CircuitBreaker', () => {
       (error: unknown) => {
         assert.ok(error instanceof CircuitBreakerError);
         assert.equal(error.kind, 'circuit-open');
-        assert.equal(error.message, `Circuit breaker '${breaker.name}' is open`);
+        const { retryAfterMs, message } = error;
+        assert.equal(message, `Circuit breaker '${breaker.name}' is open; next attempt in ${retryAfterMs} ms`);
         assert.equal(error.breaker, breaker.name);
         assert.ok(Math.abs(error.retryAt.getTime() - before - 60_000) < 1000);
         return true;

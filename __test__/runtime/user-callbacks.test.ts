@@ -285,7 +285,12 @@ describe('policies', () => {
     assert.equal(await policy.run(() => 'free'), 'free');
   });
 
-  for (const [what, given] of Object.entries({ nothing: undefined, text: 'many', 'a promise': Promise.resolve(1) })) {
+  for (const [what, given] of Object.entries({
+    nothing: undefined,
+    NaN,
+    text: 'many',
+    'a promise': Promise.resolve(1),
+  })) {
     test(`a failureWeight that gives ${what} ends its call with a TypeError, and gives back its place`, async () => {
       const policy = new Policy({ ...one, breaker: { failureWeight: () => given as never } });
       await assert.rejects(policy.run(gone), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });

@@ -185,11 +185,10 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
   /** @internal The circuit breaker let a call go no further. */
   protected heldBack({ message, breaker, retryAfterMs, retryAt }: CircuitBreakerError, context: string): void {
     const isKnown = retryAfterMs !== undefined;
-    const told = isKnown ? `${message} until ${retryAt.toISOString()}` : message;
-    this.#lastError = told;
+    this.#lastError = message;
     this.#updatedAt = Date.now();
     const data = { context, breaker, ...(isKnown && { retry_at: retryAt.getTime() }) };
-    this.emitEvent('circuit_breaker_refused', { severity: 'warning', message: told, data });
+    this.emitEvent('circuit_breaker_refused', { severity: 'warning', message, data });
   }
 
   /** @internal An answer said that we are not who we should be. */

@@ -104,7 +104,7 @@ export class Running implements Attempt, Timed {
     let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise<T>((resolve, reject) => {
-        if (abort) abort.interrupt = (reason) => this.#fail(reason, reason);
+        if (abort) abort.interrupt = (reason) => this.fail(reason);
         if (ms >= 0) timer = startTimer(() => this.expire(), ms);
         this.start(work, resolve, reject);
       });
@@ -117,7 +117,11 @@ export class Running implements Attempt, Timed {
   endBy(deadlines: Deadlines): void {
     if (this.#over) return;
     this.#deadlines = deadlines;
-    deadlines.add(this);
+    try {
+      deadlines.add(this);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** Takes note of its end; false when it had ended before. */
@@ -130,6 +134,10 @@ export class Running implements Attempt, Timed {
 
   expire(): void {
     this.#fail(LATE, new DOMException('The attempt has taken too long', 'TimeoutError'));
+  }
+
+  fail(error: unknown): void {
+    this.#fail(error, error);
   }
 
   #fail(thrown: unknown, reason: unknown): void {

@@ -70,8 +70,9 @@ export interface BreakerOptions {
 /** Options of a {@link CircuitBreaker} of its own. */
 export interface CircuitBreakerOptions extends BreakerOptions {
   /**
-   * The clock, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
-   * should have one clock.
+   * The clock, for tests with fake timers: `Date`. One that throws or gives what is no time ends the call that asks it with
+   * a `TypeError` or `RangeError`, which counts for nothing. Default: the clock of the process. Breakers of one name should
+   * have one clock.
    */
   clock?: Clock | undefined;
 }

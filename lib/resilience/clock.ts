@@ -1,5 +1,7 @@
-import { wrongType } from '../runtime/argument-error';
+import { invalidValue, outOfRange, wrongType } from '../runtime/argument-error';
+import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
+import { onRejection } from '../runtime/rejection';
 import type { Policy as NativePolicy } from '../../dist/native';
 
 /**
@@ -10,26 +12,59 @@ export interface Clock {
   now(): number;
 }
 
+/** The last moment that a `Date` can tell. */
+const LAST_MS = 8.64e15;
+
+const ANSWER = 'what options.clock.now() gives';
+
 /** Tells the addon what time it is by a clock of the caller's. */
 export class Told {
   readonly #policy: Handle<NativePolicy>;
   readonly #clock: Clock;
   readonly #began: number;
+  /** The errors of readings that failed. */
+  readonly #faults = new WeakSet();
 
   constructor(policy: Handle<NativePolicy>, clock: Clock) {
     this.#policy = policy;
     this.#clock = clock;
-    this.#began = clock.now();
+    this.#began = this.now();
     this.tell();
   }
 
+  /** @throws TypeError, RangeError when the clock throws, or gives what is no time. */
   now(): number {
-    return this.#clock.now();
+    try {
+      return read(this.#clock);
+    } catch (error) {
+      this.#faults.add(error as Error);
+      throw error;
+    }
   }
 
   tell(): void {
     native.policySetTime(this.#policy, this.now() - this.#began);
   }
+
+  /** Whether an error is of a reading that failed, and so of no attempt. */
+  threw(error: unknown): boolean {
+    return this.#faults.has(error as Error);
+  }
+}
+
+function read(clock: Clock): number {
+  let given: unknown;
+  try {
+    given = clock.now();
+  } catch (thrown) {
+    throw Object.assign(invalidValue(`options.clock.now() threw: ${messageOf(thrown)}`), { cause: thrown });
+  }
+  if (typeof given !== 'number') {
+    onRejection(given, () => undefined);
+    throw wrongType(ANSWER, 'a number', given);
+  }
+  if (!(given >= 0 && given <= LAST_MS)) throw outOfRange(ANSWER, `from 0 to ${LAST_MS}`, given);
+  return given;
 }
 
 /** @internal What tells a policy the time, if that is not the addon's own business. */

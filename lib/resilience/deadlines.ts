@@ -9,6 +9,8 @@ export interface Timed {
   after: Timed | undefined;
   /** It is late. */
   expire(): void;
+  /** It cannot be told whether it is late, for that reason. */
+  fail(error: unknown): void;
 }
 
 /**
@@ -24,7 +26,7 @@ export class Deadlines {
   #last: Timed | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param now tells the time. */
+  /** @param now tells the time, or throws. */
   constructor(ms: number, now: () => number = () => performance.now()) {
     this.#ms = ms;
     this.#now = now;
@@ -59,7 +61,12 @@ export class Deadlines {
 
   readonly #ring = () => {
     this.#timer = undefined;
-    const now = this.#now();
+    let now: number;
+    try {
+      now = this.#now();
+    } catch (error) {
+      return this.#fail(error);
+    }
     while (this.#first && this.#first.due <= now) {
       const late = this.#first;
       this.remove(late);
@@ -68,4 +75,14 @@ export class Deadlines {
     // Those that expired may have begun others, and with them the timer.
     if (this.#first && !this.#timer) this.#timer = startTimer(this.#ring, this.#first.due - now);
   };
+
+  /** Ends the wait of all that wait now; what they do then may begin others. */
+  #fail(error: unknown): void {
+    const all: Timed[] = [];
+    for (let timed = this.#first; timed; timed = this.#first) {
+      this.remove(timed);
+      all.push(timed);
+    }
+    for (const timed of all) timed.fail(error);
+  }
 }

@@ -69,14 +69,23 @@ export class Guard {
     if (typeof work !== 'function') throw invalidType('fn', 'a function', work);
     const until = this.#rules.until?.();
     if (signal) return this.#abortable(signal, until, (abort) => this.#begin(work, abort, timeoutMs));
-    const id = this.#admit(undefined, timeoutMs);
+    let id: number;
+    try {
+      id = this.#admit(undefined, timeoutMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     if (id < 0) return this.#abortable(until, undefined, (abort) => this.#attempts(work, id, 1, undefined, abort));
     // The usual case, a first attempt that may go and succeeds, makes nothing that it does not need.
     return new Promise((resolve, reject) => {
       const first = new Running(1);
       const settled = (value: T) => {
         if (!first.end()) return;
-        this.#succeed(id);
+        try {
+          this.#succeed(id);
+        } catch (error) {
+          return reject(error);
+        }
         resolve(value);
       };
       const failed = (thrown: unknown) => {
@@ -121,20 +130,22 @@ export class Guard {
   async #attempts<T>(work: Guarded<T>, id: number, number: number, last?: unknown, abort?: Abort): Promise<T> {
     for (; ; number++) {
       if (id < 0) id = await this.#wait(abort, last);
-      this.#time?.tell();
+      this.#tell(id);
       const ms = this.#rules.keepsTime ? -1 : native.policyAttemptMs(this.#policy, id);
+      let value: T;
       try {
-        const value = await new Running(number).settle(work, ms, abort);
-        this.#succeed(id);
-        return value;
+        value = await new Running(number).settle(work, ms, abort);
       } catch (thrown) {
         if (abort?.aborted) {
           this.#cancel(id);
           throw abort.reason;
         }
         last = this.#dress(thrown, number, ms);
+        id = await this.#again(id, number, last, abort);
+        continue;
       }
-      id = await this.#again(id, number, last, abort);
+      this.#succeed(id);
+      return value;
     }
   }
 
@@ -142,8 +153,8 @@ export class Guard {
   async #again(id: number, attempt: number, error: unknown, abort?: Abort): Promise<number> {
     const delayMs = this.#fail(id, error);
     if (delayMs < 0) throw error;
-    this.#rules.onRetry?.({ attempt, delayMs, error });
     try {
+      this.#rules.onRetry?.({ attempt, delayMs, error });
       await pause(delayMs, abort, this.#rules.background);
     } catch (reason) {
       this.#cancel(id);
@@ -156,23 +167,29 @@ export class Guard {
 
   /** Waits until a call that was told to wait may go; throws when it is refused: `last`, if there was an attempt. */
   async #wait(abort: Abort | undefined, last: unknown): Promise<number> {
-    for (;;) {
-      const step = JSON.parse(native.policyStep(this.#policy)) as Step;
-      if ('refused' in step) {
-        // It may have held a place in the bulkhead when it was.
-        this.#wake();
-        throw last ?? dress(step.refused);
+    let isLimited = false;
+    try {
+      for (;;) {
+        const step = JSON.parse(native.policyStep(this.#policy)) as Step;
+        if ('refused' in step) {
+          // It may have held a place in the bulkhead when it was.
+          this.#wake();
+          throw last ?? dress(step.refused);
+        }
+        isLimited = 'waitMs' in step;
+        try {
+          if ('waitMs' in step) await this.#turn(this.#limited, step.id, step.waitMs, abort);
+          else await this.#turn(this.#queued, step.id, step.queueMs, abort);
+        } catch (reason) {
+          this.#cancel(step.id);
+          throw reason;
+        }
+        const id = this.#admit(step.id);
+        if (id >= 0) return id;
       }
-      try {
-        if ('waitMs' in step) await this.#turn(this.#limited, step.id, step.waitMs, abort);
-        else await this.#turn(this.#queued, step.id, step.queueMs, abort);
-      } catch (reason) {
-        this.#cancel(step.id);
-        if ('waitMs' in step) this.#askAgain();
-        throw reason;
-      }
-      const id = this.#admit(step.id);
-      if (id >= 0) return id;
+    } catch (reason) {
+      if (isLimited) this.#askAgain();
+      throw reason;
     }
   }
 
@@ -216,19 +233,29 @@ export class Guard {
 
   /** The number of a call that may go, or -1. Without `id` a call begins, which is over after `timeoutMs`. */
   #admit(id?: number, timeoutMs?: number): number {
-    this.#time?.tell();
+    this.#tell(id);
     if (timeoutMs !== undefined) return native.policyAdmit(this.#policy, id, timeoutMs);
     return id === undefined ? native.policyAdmit(this.#policy) : native.policyAdmit(this.#policy, id);
   }
 
+  /** Tells the addon the time, where the clock is the caller's. One that fails ends the call. */
+  #tell(id: number | undefined): void {
+    try {
+      this.#time?.tell();
+    } catch (error) {
+      if (id !== undefined) this.#cancel(id);
+      throw error;
+    }
+  }
+
   #succeed(id: number): void {
-    this.#time?.tell();
+    this.#tell(id);
     native.policySucceed(this.#policy, id);
     if (this.#queued.size > 0) this.#wake();
   }
 
+  /** Gives the call up, which needs no time to be told. */
   #cancel(id: number): void {
-    this.#time?.tell();
     native.policyCancel(this.#policy, id);
     this.#wake();
   }
@@ -238,13 +265,15 @@ export class Guard {
     let waitMs = -1;
     let delayMs: number;
     try {
+      // It says nothing about the attempt.
+      if (this.#time?.threw(error)) throw error;
       const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
       if (typeof retryAfterMs === 'number') waitMs = retryAfterMs;
       this.#time?.tell();
       const [weight, retryable] = [this.#weightOf(error), this.#isRetryable(error)];
       delayMs = native.policyFail(this.#policy, id, weight, retryable, waitMs);
     } catch (thrown) {
-      // The user's own rule, or error, failed: the call is over, and gives back what it holds.
+      // The user's own rule, error or clock failed: the call is over, and gives back what it holds.
       this.#cancel(id);
       throw thrown;
     }
@@ -284,7 +313,7 @@ export class Guard {
 
 /** What a user's function said that an error weighs. */
 function weightIn(given: unknown): number {
-  if (typeof given === 'number') return given;
+  if (typeof given === 'number' && !Number.isNaN(given)) return given;
   onRejection(given, () => undefined);
   throw invalidType('what failureWeight gives', 'a number', given);
 }

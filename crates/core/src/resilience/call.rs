@@ -75,10 +75,10 @@ enum Stage {
     Ready,
     /// Between two attempts, until that moment.
     Resting(Instant),
-    /// A token of the limiter is set aside.
-    Paced(Reservation),
     /// In the bulkhead's line.
     Queued(Ticket),
+    /// It has its place, and a token of the limiter is set aside.
+    Paced(Option<Ticket>, Reservation),
     /// The operation runs, with its place and the permit of the breaker around attempts.
     Running(Option<Ticket>, Option<Permit>),
     Over,
@@ -164,32 +164,25 @@ impl Call {
         }
         match self.stage {
             Stage::Resting(until) if now < until => return Ok(Step::Wait(until - now)),
-            Stage::Ready | Stage::Resting(_) => {
-                self.stage = Stage::Ready;
-                self.pass_breakers(pipeline, now)?;
-                if let Some(wait) = self.take_token(pipeline, now)? {
-                    return Ok(Step::Wait(wait));
-                }
-            }
-            Stage::Paced(reserved) => {
-                if let Some(wait) = self.claim_token(pipeline, reserved, now) {
-                    return Ok(Step::Wait(wait));
-                }
-            }
-            Stage::Queued(_) => {}
+            Stage::Ready | Stage::Resting(_) => self.stage = Stage::Ready,
+            Stage::Queued(_) | Stage::Paced(..) => {}
             // A mistake of the driver: the attempt is still running, or the call is over.
             Stage::Running(..) | Stage::Over => return Err(Refusal::DeadlinePassed),
         }
+        self.pass_breakers(pipeline, now)?;
         let place = match self.take_place(pipeline)? {
             Place::None => None,
             Place::Taken(ticket) => Some(ticket),
             Place::InLine => return Ok(Step::Queue(self.deadline.remaining(now))),
         };
+        if let Some(wait) = self.take_token(pipeline, place, now)? {
+            return Ok(Step::Wait(wait));
+        }
         self.start(pipeline, place, now)
     }
 
     /// The breaker around the call is asked once. The one around attempts is asked last, but an open one is
-    /// noticed here, before the call waits in a line for nothing.
+    /// noticed here, before the call waits, or waits on, in a line for nothing.
     fn pass_breakers(&mut self, pipeline: &Pipeline, now: Instant) -> Result<(), Refusal> {
         if self.attempts == 0
             && self.permit.is_none()
@@ -204,66 +197,60 @@ impl Call {
         }
     }
 
+    fn take_place(&mut self, pipeline: &Pipeline) -> Result<Place, Refusal> {
+        let Some(bulkhead) = &pipeline.bulkhead else {
+            return Ok(Place::None);
+        };
+        let mut bulkhead = lock(bulkhead);
+        let place = match self.stage {
+            Stage::Paced(place, _) => return Ok(place.map_or(Place::None, Place::Taken)),
+            Stage::Queued(ticket) if bulkhead.is_in(ticket) => ticket,
+            Stage::Queued(_) => return Ok(Place::InLine),
+            _ => match bulkhead.enter() {
+                Entry::Go(ticket) => ticket,
+                Entry::Queued(ticket) => {
+                    self.stage = Stage::Queued(ticket);
+                    return Ok(Place::InLine);
+                }
+                Entry::Full => return Err(Refusal::Overloaded),
+            },
+        };
+        // From here on, `end` hands the place back.
+        self.stage = Stage::Running(Some(place), None);
+        Ok(Place::Taken(place))
+    }
+
+    /// Takes a token, or uses the one that was set aside; or gives the time until it may be used, which is longer than it
+    /// was when others came late. It comes after the place in the bulkhead: who had a token already would wait for a place
+    /// with it, and many that did would all begin at once.
     fn take_token(
         &mut self,
         pipeline: &Pipeline,
+        place: Option<Ticket>,
         now: Instant,
     ) -> Result<Option<Duration>, Refusal> {
         let Some(limiter) = &pipeline.limiter else {
             return Ok(None);
         };
         let mut limiter = lock(limiter);
-        match limiter.acquire(now) {
-            Token::Go => Ok(None),
-            Token::At(reserved) => {
-                let wait = reserved.due - now;
-                if self.deadline.falls_within(now, wait) {
-                    limiter.give_back(reserved);
-                    return Err(Refusal::RateLimited { retry_after: wait });
-                }
-                self.stage = Stage::Paced(reserved);
-                Ok(Some(wait))
-            }
-            Token::Refused(retry_after) => Err(Refusal::RateLimited { retry_after }),
-        }
-    }
-
-    /// Uses the token that was set aside; or the time until it may be used, when others came late.
-    fn claim_token(
-        &mut self,
-        pipeline: &Pipeline,
-        mut reserved: Reservation,
-        now: Instant,
-    ) -> Option<Duration> {
-        let limiter = pipeline.limiter.as_ref()?;
-        let claimed = lock(limiter).claim(&mut reserved, now);
-        self.stage = match claimed {
-            Ok(()) => Stage::Ready,
-            Err(_) => Stage::Paced(reserved),
+        let reserved = match self.stage {
+            Stage::Paced(_, mut reserved) => match limiter.claim(&mut reserved, now) {
+                Ok(()) => return Ok(None),
+                Err(_) => reserved,
+            },
+            _ => match limiter.acquire(now) {
+                Token::Go => return Ok(None),
+                Token::At(reserved) => reserved,
+                Token::Refused(retry_after) => return Err(Refusal::RateLimited { retry_after }),
+            },
         };
-        claimed.err()
-    }
-
-    fn take_place(&mut self, pipeline: &Pipeline) -> Result<Place, Refusal> {
-        let Some(bulkhead) = &pipeline.bulkhead else {
-            return Ok(Place::None);
-        };
-        let mut bulkhead = lock(bulkhead);
-        if let Stage::Queued(ticket) = self.stage {
-            return Ok(if bulkhead.is_in(ticket) {
-                Place::Taken(ticket)
-            } else {
-                Place::InLine
-            });
+        // From here on, `end` hands the token back.
+        self.stage = Stage::Paced(place, reserved);
+        let wait = reserved.due - now;
+        if self.deadline.falls_within(now, wait) {
+            return Err(Refusal::RateLimited { retry_after: wait });
         }
-        match bulkhead.enter() {
-            Entry::Go(ticket) => Ok(Place::Taken(ticket)),
-            Entry::Queued(ticket) => {
-                self.stage = Stage::Queued(ticket);
-                Ok(Place::InLine)
-            }
-            Entry::Full => Err(Refusal::Overloaded),
-        }
+        Ok(Some(wait))
     }
 
     fn start(
@@ -272,7 +259,6 @@ impl Call {
         place: Option<Ticket>,
         now: Instant,
     ) -> Result<Step, Refusal> {
-        // From here on, `end` hands the place back.
         self.stage = Stage::Running(place, None);
         if let Some(breaker) = pipeline.breaker_around(Guards::Attempts) {
             let permit = breaker.admit(now).map_err(|open| circuit_open(open, now))?;
@@ -317,10 +303,11 @@ impl Call {
     /// Ends the call before or instead of an attempt. Around a call that already failed, the breaker hears of it.
     fn end(&mut self, pipeline: &Pipeline, now: Instant) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Paced(reserved) => {
+            Stage::Paced(place, reserved) => {
                 if let Some(limiter) = &pipeline.limiter {
                     lock(limiter).give_back(reserved);
                 }
+                pipeline.leave(place);
             }
             Stage::Queued(ticket) => pipeline.leave(Some(ticket)),
             Stage::Running(place, permit) => {

@@ -1,7 +1,7 @@
 //! Resilience: retry, breaker, limiter, bulkhead and deadline, and the one order they work in.
 //!
 //! ```text
-//! deadline ⊃ [call breaker] ⊃ retry(budget) ⊃ ( limiter → bulkhead → [attempt breaker] → attempt timeout → operation )
+//! deadline ⊃ [call breaker] ⊃ retry(budget) ⊃ ( bulkhead → limiter → [attempt breaker] → attempt timeout → operation )
 //! ```
 //!
 //! Every part is a machine without a clock: it takes `now` and answers with a decision. [`pipeline::Pipeline`]

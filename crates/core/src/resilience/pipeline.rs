@@ -25,9 +25,9 @@ pub struct PipelineOptions {
     pub attempt_timeout: Limit<Duration>,
     /// Retries, if any.
     pub retry: Option<RetryPolicy>,
-    /// A rate limit, if any. Each attempt takes a token.
+    /// A rate limit, if any. Each attempt takes a token once it has its place in the bulkhead.
     pub limiter: Option<LimiterOptions>,
-    /// A bulkhead, if any. Each attempt takes a place.
+    /// A bulkhead, if any. Each attempt takes a place, and holds it while it waits for its token.
     pub bulkhead: Option<BulkheadOptions>,
 }
 
@@ -117,7 +117,7 @@ impl Pipeline {
         Call::new(Deadline::after(now, self.options.timeout).earlier(deadline))
     }
 
-    /// How many calls run, and how many wait for a place in the bulkhead.
+    /// How many calls have a place in the bulkhead, and how many wait for one.
     pub fn occupancy(&self) -> Option<(u32, usize)> {
         let bulkhead = lock(self.bulkhead.as_ref()?);
         Some((bulkhead.running(), bulkhead.queued()))

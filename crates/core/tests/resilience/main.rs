@@ -6,3 +6,4 @@ mod limits;
 mod pipeline;
 mod registry;
 mod retry;
+mod turns;

@@ -313,6 +313,7 @@ proptest! {
         let pipeline = Pipeline::new(options).with_breaker(guards, Arc::clone(&breaker));
         let mut now = Instant::now();
         let mut calls: Vec<(Call, bool)> = Vec::new();
+        let mut went = Vec::new();
         for (pause_ms, act) in acts {
             now += Duration::from_millis(pause_ms);
             match act {
@@ -329,6 +330,7 @@ proptest! {
                         (Act::Admit(_), false) => {
                             let step = call.admit(&pipeline, now);
                             *running = matches!(step, Step::Go(_));
+                            went.extend(running.then_some(now));
                             matches!(step, Step::Refuse(_))
                         }
                         (Act::Cancel(_), _) => {
@@ -345,6 +347,11 @@ proptest! {
             }
             let running = calls.iter().filter(|(_, running)| *running).count();
             prop_assert!(running <= 2);
+        }
+        if let Rate::Window { max, window } = rate {
+            for pair in went.windows(max as usize + 1) {
+                prop_assert!(pair[max as usize] - pair[0] >= window);
+            }
         }
         for (mut call, _) in calls {
             call.cancel(&pipeline, now);

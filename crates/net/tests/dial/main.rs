@@ -135,8 +135,10 @@ async fn a_server_that_says_nothing_costs_the_connect_timeout_and_no_more() {
         assert!(!hello.is_empty());
     })
     .await;
+    // Long enough to connect on a machine that is busy, and far below the default.
+    let connect_timeout = Duration::from_secs(2);
     let dialer = Dialer::new(DialOptions {
-        connect_timeout: Duration::from_millis(200),
+        connect_timeout,
         ..DialOptions::default()
     });
     let began = Instant::now();
@@ -145,10 +147,10 @@ async fn a_server_that_says_nothing_costs_the_connect_timeout_and_no_more() {
         facts(&silent.unwrap_err()),
         (Kind::Connect, "ETIMEDOUT", "tls")
     );
+    let took = began.elapsed();
     assert!(
-        began.elapsed() < Duration::from_millis(1200),
-        "{:?}",
-        began.elapsed()
+        took >= connect_timeout && took < connect_timeout * 4,
+        "{took:?}"
     );
     // It ends only when our side of the connection is closed.
     server.await.unwrap();

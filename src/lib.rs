@@ -1,6 +1,6 @@
 //! Floor 3: translates. The addon converts between JavaScript and the services, and decides nothing.
 //!
-//! One file per service, each a list of functions over a [`bridge::Handle`]; the classes users see are
+//! One folder per service, each a list of functions over a [`bridge::Handle`]; the classes users see are
 //! written in `lib/`. Every promise leaves through [`bridge`].
 
 #![allow(
@@ -12,29 +12,19 @@
     reason = "#[napi] hands every argument over by value"
 )]
 
-mod bell;
-mod breaker;
 mod bridge;
 mod connection;
-mod connection_figures;
-mod connection_policy;
-mod guarded;
 mod health;
-mod health_text;
 mod http;
-mod http_body;
-mod http_text;
 mod libsql;
 mod metrics;
 mod nixtla;
 mod object_pool;
 mod options;
-mod policy;
-mod pool_events;
 #[cfg(feature = "probe")]
 mod probe;
+mod resilience;
 mod sse;
-mod sse_cursor;
 mod webhook;
 mod websocket;
 
@@ -45,8 +35,8 @@ use napi::{Env, Result, bindgen_prelude::Object};
 pub fn load(exports: Object, env: Env) -> Result<()> {
     bridge::watch_panics();
     let exports = bridge::Exports::new(env, exports);
-    policy::register(&exports)?;
-    connection_policy::register(&exports)?;
+    resilience::register(&exports)?;
+    connection::policy::register(&exports)?;
     exports.add::<http::Send>()?;
     exports.add::<libsql::Take>()?;
     exports.add::<libsql::Release>()?;
@@ -55,7 +45,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     exports.add::<probe::Noop>()?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Panic>()?;
-    connection_figures::register(&exports)?;
+    connection::figures::register(&exports)?;
     exports.add::<object_pool::Take>()?;
     exports.add::<object_pool::Release>()?;
     webhook::register(&exports)?;

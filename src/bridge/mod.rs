@@ -16,6 +16,7 @@
 //! - [`given`]: arguments that are taken over whole, within bounds.
 //! - [`handle`]: native objects held by JavaScript.
 //! - [`function`]: hand-written functions for the calls that must cost a tenth of a microsecond.
+//! - [`notifier`]: wakes JavaScript for what a queue has received.
 //! - [`packed`]: arrays of many small values.
 //! - [`value`]: values on their way to JavaScript.
 //! - [`view`]: the bytes of views and the text of strings, on their way from it.
@@ -33,6 +34,7 @@ mod failure;
 mod function;
 mod given;
 mod handle;
+mod notifier;
 mod packed;
 mod promise;
 mod runtime;
@@ -49,6 +51,7 @@ pub(crate) use given::Given;
 #[cfg(feature = "probe")]
 pub(crate) use handle::Foreign;
 pub(crate) use handle::Handle;
+pub(crate) use notifier::{Taken, bell};
 pub(crate) use packed::{Element, Packed};
 pub(crate) use promise::{Promised, deferred, ended, promise, spawn};
 pub(crate) use runtime::{runtime, watch_panics};

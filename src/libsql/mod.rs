@@ -1,6 +1,7 @@
 //! libSQL: pools, leases and operations.
 
 mod call;
+mod encode;
 
 use std::{ffi::CStr, sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use crate::bridge::{
     Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, ended, promise,
     runtime, throw, throw_failure,
 };
-use crate::pool_events::PoolEvents;
+use encode::PoolEvents;
 
 /// Opens a pool. `listener` hears its events as JSON text.
 #[napi(catch_unwind, ts_return_type = "Handle<LibsqlPool>")]

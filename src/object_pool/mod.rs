@@ -28,7 +28,7 @@ use crate::{
         Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, promise, runtime,
         throw, throw_failure,
     },
-    guarded::lock,
+    resilience::guarded::lock,
 };
 
 /// A pool, and who has what of it.

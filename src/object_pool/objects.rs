@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::Lent;
-use crate::{bridge::Callback, guarded::lock};
+use crate::{bridge::Callback, resilience::guarded::lock};
 
 /// One object. Dropping it has it closed.
 pub(super) struct Object {

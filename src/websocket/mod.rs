@@ -13,9 +13,8 @@ use moorline_services::websocket::{Config, Socket, WebSocketClient};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use crate::{
-    bell::bell,
-    bridge::{Argument, Callback, Cancel, Given, Handle, Promised, Value, promise, throw},
+use crate::bridge::{
+    Argument, Callback, Cancel, Given, Handle, Promised, Value, bell, promise, throw,
 };
 
 pub(crate) use hot::register;

@@ -2,10 +2,7 @@
 
 use moorline_services::websocket::{Batch, Closed, Entry};
 
-use crate::{
-    bell::Taken,
-    bridge::{Element, Packed, Value, record},
-};
+use crate::bridge::{Element, Packed, Taken, Value, record};
 
 /// One text as it is; several as an array; with anything else, `[messages, bytes, pings, closed]`, where small
 /// binary messages are their lengths in `bytes`.

@@ -1,5 +1,8 @@
 //! What connections of every protocol share: their options.
 
+pub(crate) mod figures;
+pub(crate) mod policy;
+
 use moorline_core::{
     connection::{config::ConnectionConfig, security::SecurityLevel, variables::configured},
     options::{OptionError, Options, Plain},

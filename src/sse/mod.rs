@@ -1,17 +1,16 @@
 //! Server-sent events: streams, and their events as texts.
 
+mod cursor;
+
 use std::ffi::CStr;
 
 use moorline_services::sse::{Closed, Config, EventStream, EventStreamClient, is_sendable};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use crate::{
-    bell::{Taken, bell},
-    bridge::{
-        Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, ended, promise,
-        record, runtime, throw, throw_failure,
-    },
+use crate::bridge::{
+    Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Taken, Value, bell, ended,
+    promise, record, runtime, throw, throw_failure,
 };
 
 /// What streams are made from; nothing is reached yet. `headers` is a line `name:value` for each.

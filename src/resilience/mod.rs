@@ -3,6 +3,9 @@
 //! The functions and their values stay in JavaScript. What crosses is decisions: `lib/resilience/runner.ts` asks before each
 //! attempt, reports after it, and sleeps in between for as long as it is told.
 
+mod breaker;
+pub(crate) mod guarded;
+
 use std::{ffi::CStr, time::Duration};
 
 use moorline_core::{
@@ -21,7 +24,7 @@ use napi_derive::napi;
 
 use crate::{
     bridge::{self, Answer, Argument, Call, Exports, Function, Given, Handle, throw},
-    guarded::{NOT_NOW, Policy, ms},
+    resilience::guarded::{NOT_NOW, Policy, ms},
 };
 
 fn read<T>(env: Env, given: &Given, read: impl FnOnce(&Options<'_>) -> Read<T>) -> Result<T> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use moorline_net::receive_queue::{Contents, Inbox, Listen};
 
-use crate::bridge::{Callback, Value};
+use super::{Callback, Value};
 
 /// What is taken out of an inbox, and the end when that has come.
 pub(crate) type Taken<P, E> = (P, Option<E>);

@@ -1,10 +1,13 @@
-//! HTTP: engines and requests; streamed bodies are in [`http_body`].
+//! HTTP: engines and requests; streamed bodies are in [`body`].
 //!
 //! A request crosses as text: `METHOD URL`, then a line `name:value` for each header. So does an answer
-//! ([`http_text`]).
+//! ([`encode`]).
 //!
-//! [`http_body`]: crate::http_body
-//! [`http_text`]: crate::http_text
+//! [`body`]: self::body
+//! [`encode`]: self::encode
+
+mod body;
+mod encode;
 
 use std::ffi::CStr;
 
@@ -25,8 +28,8 @@ use crate::{
         Answer, Call, Cancel, Function, Given, Handle, Value, promise, runtime, throw,
         throw_failure,
     },
-    http_body::{HttpBodyQueue, HttpBodyReader},
-    http_text::{head_of, is_utf8_text},
+    http::body::{HttpBodyQueue, HttpBodyReader},
+    http::encode::{head_of, is_utf8_text},
 };
 
 /// A text longer than this crosses as bytes, without a copy, and becomes a string when it is asked for.

@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     bridge::{Callback, Handle, Value},
-    guarded::{Policy, lock},
+    resilience::guarded::{Policy, lock},
 };
 
 /// The state of the policy's breaker as JSON; `null` without one.

@@ -3,6 +3,8 @@
 //! The checkers themselves stay in `lib/`; what crosses are names, run numbers and answers. Results cross as
 //! JSON texts with the members users see; only times are numbers that `lib/` turns into dates.
 
+mod encode;
+
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -20,7 +22,7 @@ use serde_json::json;
 
 use crate::{
     bridge::{Argument, Given, Handle, throw},
-    health_text::{epoch_ms, ms, of_completed, of_config, of_result, of_results},
+    health::encode::{epoch_ms, ms, of_completed, of_config, of_result, of_results},
 };
 
 /// What a handle to a monitor holds.

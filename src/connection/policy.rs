@@ -17,7 +17,7 @@ use napi_derive::napi;
 
 use crate::{
     bridge::{self, Answer, Call, Exports, Function, Given, Handle, throw},
-    guarded::Policy,
+    resilience::guarded::Policy,
 };
 
 /// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`; `options` are those in force. Its

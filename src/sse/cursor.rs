@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use moorline_core::cursor::CursorStore;
-use moorline_services::{libsql::cursor::LibsqlCursors, sse::Cursor};
+use moorline_services::{libsql::cursor_store::LibsqlCursors, sse::Cursor};
 use napi::{Env, Result};
 use napi_derive::napi;
 

@@ -10,7 +10,7 @@ use moorline_core::{
     secret::redact_url,
 };
 
-use super::{
+use crate::libsql::{
     result::IntMode,
     target::{Given, Target},
 };

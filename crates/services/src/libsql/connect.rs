@@ -7,7 +7,7 @@ use std::sync::{
 
 use moorline_core::error::Outcome;
 
-use super::{local::LocalConnection, remote::RemoteConnection, target::Target};
+use crate::libsql::{local::LocalConnection, remote::RemoteConnection, target::Target};
 use moorline_net::pool::Connect;
 
 /// One pooled connection. Clones are the same connection, so that an operation can hold it while the pool

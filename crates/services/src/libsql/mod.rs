@@ -5,28 +5,18 @@
 //! JavaScript parses fastest. The pool hands out leases, and every operation on one keeps its deadline: when
 //! that passes, the connection is discarded and its statement interrupted.
 
-mod answer;
-mod authorizer;
 pub mod config;
 pub mod connect;
-pub mod cursor;
-mod deadlines;
+pub mod cursor_store;
 pub mod error;
-pub mod flight;
 pub mod local;
 pub mod operation;
-mod refusal;
 pub mod remote;
-mod request;
 pub mod result;
-mod rows;
 pub mod service;
-pub mod session;
 pub mod statement;
-pub mod stream;
 pub mod target;
 mod uri;
-mod vigil;
 
 use futures_util::FutureExt;
 use moorline_core::error::{Failure, Kind, Outcome};

@@ -1,6 +1,6 @@
 //! What can be asked of a connection, and what comes back.
 
-use super::{
+use crate::libsql::{
     result::ResultText,
     statement::{Statement, TransactionMode},
 };

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use libsql::Value;
 use moorline_core::error::Outcome;
 
-use super::error::too_long;
+use crate::libsql::error::too_long;
 
 /// How SQLite integers reach JavaScript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

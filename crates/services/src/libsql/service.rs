@@ -11,13 +11,13 @@ use moorline_core::{
 use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{
+use crate::libsql::{
     config::Config,
     connect::{Connection, Dial},
-    deadlines::Deadlines,
     error::{CODE_CLIENT_CLOSED, SERVICE, aborted, closed, timed_out},
-    flight::{CutOnDrop, Flight, Reply, Seat},
     local,
+    local::deadlines::Deadlines,
+    local::in_flight::{CutOnDrop, Flight, Reply, Seat},
     operation::{Operation, Results},
     result::IntMode,
     target::Target,

@@ -6,7 +6,7 @@ use moorline_core::{
     options::{OptionError, Plain, Read},
 };
 
-use super::error::{too_many_arguments, unknown_parameter};
+use crate::libsql::error::{too_many_arguments, unknown_parameter};
 
 /// What SQLite takes, wherever it is.
 const MAX_ARGUMENTS: usize = 32_766;

@@ -12,7 +12,7 @@ use moorline_core::{
 };
 use url::Url;
 
-use super::{local::LocalTarget, stream::RemoteTarget, uri::Uri};
+use crate::libsql::{local::LocalTarget, remote::stream::RemoteTarget, uri::Uri};
 use moorline_net::{dial::DialOptions, http::HttpClient};
 
 /// What stands for a database in memory.

@@ -10,12 +10,12 @@ use moorline_core::{
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value as Json;
 
-use super::{answer::ServerError, error::SERVICE_ERROR_CODE};
+use crate::libsql::{error::SERVICE_ERROR_CODE, remote::answer::ServerError};
 
 const STREAM_EXPIRED: &str = "STREAM_EXPIRED";
 
 /// How a request went wrong.
-pub(super) enum Refusal {
+pub(in crate::libsql) enum Refusal {
     /// The server no longer knows the stream, and has executed nothing.
     StreamLost,
     /// Anything else.
@@ -24,7 +24,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// The same as a failure.
-    pub(super) fn into_failure(self) -> Failure {
+    pub(in crate::libsql) fn into_failure(self) -> Failure {
         match self {
             Self::Failed(failure) => failure,
             // Everything the transaction did is undone, so nothing of it was delivered.
@@ -41,7 +41,7 @@ impl Refusal {
 
 /// An answer other than 200. With a baton, a 400 or 404 that is no error of the SQL means that the server
 /// does not know the stream (expired, or the server was restarted): it has executed nothing.
-pub(super) fn refused(
+pub(in crate::libsql) fn refused(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -116,7 +116,7 @@ fn is_code(code: &str) -> bool {
 }
 
 /// An SQL error of the server.
-pub(super) fn server_failure(error: &ServerError) -> Failure {
+pub(in crate::libsql) fn server_failure(error: &ServerError) -> Failure {
     let kind = match error.code.as_str() {
         "SQLITE_BUSY" | "SQLITE_LOCKED" => Kind::Overloaded,
         _ => Kind::Rejected,
@@ -129,7 +129,7 @@ pub(super) fn server_failure(error: &ServerError) -> Failure {
         .with_retryable(kind == Kind::Overloaded)
 }
 
-pub(super) fn unreadable(reason: String) -> Failure {
+pub(in crate::libsql) fn unreadable(reason: String) -> Failure {
     Failure::new(Kind::Protocol, "the server's answer cannot be read")
         .with_code("HRANA_PROTO_ERROR")
         .with_delivery(Delivery::Answered)
@@ -137,7 +137,7 @@ pub(super) fn unreadable(reason: String) -> Failure {
 }
 
 /// The server wants the stream to go on where the token must not go. The request itself was answered.
-pub(super) fn elsewhere(base: &str) -> Failure {
+pub(in crate::libsql) fn elsewhere(base: &str) -> Failure {
     let message = format!(
         "the server continues the stream at {}, which is neither the host it was reached at nor one below it",
         redact_url(base)
@@ -147,7 +147,7 @@ pub(super) fn elsewhere(base: &str) -> Failure {
         .with_delivery(Delivery::Answered)
 }
 
-pub(super) fn missing_result() -> Failure {
+pub(in crate::libsql) fn missing_result() -> Failure {
     Failure::new(Kind::Protocol, "the server's answer lacks the result")
         .with_code("HRANA_PROTO_ERROR")
         .with_delivery(Delivery::Answered)

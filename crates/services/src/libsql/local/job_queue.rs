@@ -28,14 +28,18 @@ static POSSIBLE: LazyLock<bool> =
 
 /// One thread's experience.
 #[derive(Default)]
-pub(super) struct Vigil {
+pub(in crate::libsql) struct Vigil {
     skip: u32,
     doubt: u32,
 }
 
 impl Vigil {
     /// The next job; `None` when there will be none. `alert` is set while the thread is awake for it.
-    pub(super) fn next<T>(&mut self, queue: &mpsc::Receiver<T>, alert: &AtomicBool) -> Option<T> {
+    pub(in crate::libsql) fn next<T>(
+        &mut self,
+        queue: &mpsc::Receiver<T>,
+        alert: &AtomicBool,
+    ) -> Option<T> {
         if let Ok(job) = queue.try_recv() {
             return Some(job);
         }

@@ -11,7 +11,7 @@ use moorline_core::{
 use tokio::{runtime::Handle, sync::OnceCell};
 use tokio_util::sync::CancellationToken;
 
-use super::{
+use crate::libsql::{
     config::{Config, Face},
     operation::Operation,
     service::{CallLimits, LibsqlPool},

@@ -16,10 +16,10 @@ use moorline_core::{
 use reqwest::{Method, Request as HttpRequest, Response as HttpResponse, StatusCode, header};
 use url::{Host, Url};
 
-use super::{
-    answer::{Answer, PipelineAnswer, Response},
-    refusal::{Refusal, elsewhere, missing_result, refused, server_failure, unreadable},
-    request::{Pipeline, Request},
+use crate::libsql::{
+    remote::answer::{Answer, PipelineAnswer, Response},
+    remote::refusal::{Refusal, elsewhere, missing_result, refused, server_failure, unreadable},
+    remote::request::{Pipeline, Request},
 };
 use moorline_net::http::{HttpClient, off_runtime};
 
@@ -70,7 +70,11 @@ impl Stream {
     }
 
     /// Sends `request` and gives its response. Unless `keep`, the stream ends with it.
-    pub(super) async fn send(&mut self, request: Request<'_>, keep: bool) -> Outcome<Response> {
+    pub(in crate::libsql) async fn send(
+        &mut self,
+        request: Request<'_>,
+        keep: bool,
+    ) -> Outcome<Response> {
         if self.autocommit && self.used.elapsed() > STREAM_IDLE {
             self.forget();
         }

@@ -3,6 +3,12 @@
 //! The engine's calls block inside `async fn`s, a busy writer for seconds, so none of them runs on the
 //! runtime: jobs go through a channel to the connection's thread, and whoever stops waiting interrupts it.
 
+mod authorizer;
+pub(in crate::libsql) mod deadlines;
+pub mod engine;
+pub mod in_flight;
+mod job_queue;
+
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,14 +28,14 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
+use crate::libsql::{
     connect::Running,
     error::{closed, engine_failure},
-    flight::Flight,
+    local::engine::Session,
+    local::in_flight::Flight,
+    local::job_queue::Vigil,
     operation::Operation,
     result::IntMode,
-    session::Session,
-    vigil::Vigil,
 };
 
 /// A job that takes less than this is over before its caller could be put to sleep and woken again.
@@ -63,11 +69,11 @@ impl LocalTarget {
 }
 
 /// What a connection's thread is told to do. One that is dropped undone ends its flight.
-pub(super) struct Job {
-    pub(super) operation: Option<Operation>,
-    pub(super) mode: IntMode,
-    pub(super) running: Option<Running>,
-    pub(super) flight: Arc<Flight>,
+pub(in crate::libsql) struct Job {
+    pub(in crate::libsql) operation: Option<Operation>,
+    pub(in crate::libsql) mode: IntMode,
+    pub(in crate::libsql) running: Option<Running>,
+    pub(in crate::libsql) flight: Arc<Flight>,
 }
 
 impl Job {
@@ -106,7 +112,7 @@ impl Drop for Job {
 /// The connection's end in the asynchronous world. Dropping it ends its thread.
 pub struct LocalConnection {
     /// Operations that have begun and not come to their own end.
-    pub(super) running: AtomicU32,
+    pub(in crate::libsql) running: AtomicU32,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     status: Arc<Status>,
     // Its sender lives as long as the thread.
@@ -115,7 +121,7 @@ pub struct LocalConnection {
 
 /// What both sides know of the connection.
 #[derive(Default)]
-pub(super) struct Status {
+pub(in crate::libsql) struct Status {
     interrupted: AtomicBool,
     // Nobody else may use the connection as it is.
     spoiled: AtomicBool,
@@ -133,7 +139,7 @@ pub(super) struct Status {
 
 impl Status {
     /// Whether the running job is to end.
-    pub(super) fn is_interrupted(&self) -> bool {
+    pub(in crate::libsql) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Acquire)
     }
 
@@ -154,7 +160,7 @@ impl Status {
 
     /// Whether another connection has a transaction open on this database in memory, where that locks it: until its
     /// owner goes on, waiting is in vain.
-    pub(super) fn is_locked_out(&self) -> bool {
+    pub(in crate::libsql) fn is_locked_out(&self) -> bool {
         let own = usize::from(self.in_transaction.load(Ordering::Acquire));
         let transactions = self.memory_transactions.as_ref();
         transactions.is_some_and(|open| open.load(Ordering::Acquire) > own)
@@ -209,7 +215,7 @@ impl LocalConnection {
     }
 
     /// Hands `job` to the connection's thread. True when that is awake and its last job was quick.
-    pub(super) fn submit(&self, job: Job) -> bool {
+    pub(in crate::libsql) fn submit(&self, job: Job) -> bool {
         let soon = self.status.is_alert();
         // One that cannot be sent is dropped, which ends its flight; not under the lock.
         let _undone = match &*lock(&self.jobs) {
@@ -220,7 +226,7 @@ impl LocalConnection {
     }
 
     /// Stops the statement that runs.
-    pub(super) fn interrupt(&self) {
+    pub(in crate::libsql) fn interrupt(&self) {
         self.status.interrupt();
     }
 
@@ -235,14 +241,14 @@ impl LocalConnection {
     }
 
     /// Its borrower goes; with a transaction open nobody gets it again.
-    pub(super) fn give_back(&self) {
+    pub(in crate::libsql) fn give_back(&self) {
         if self.in_transaction() {
             self.abandon();
         }
     }
 
     /// Nobody will use it again: it is closed soon, which rolls back what is open.
-    pub(super) fn abandon(&self) {
+    pub(in crate::libsql) fn abandon(&self) {
         self.status.abandoned.store(true, Ordering::Release);
         self.status.set_transaction(false);
     }
@@ -324,9 +330,9 @@ fn run(
 }
 
 /// Opens one connection, without a thread or any set-up.
-pub(super) fn open(target: &LocalTarget) -> Outcome<Connection> {
+pub(in crate::libsql) fn open(target: &LocalTarget) -> Outcome<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let database = super::ready(
+    let database = crate::libsql::ready(
         libsql::Builder::new_local(&target.path)
             .flags(flags)
             .build(),

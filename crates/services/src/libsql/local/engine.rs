@@ -11,9 +11,9 @@ use std::{
 use libsql::{Connection, Rows, Value};
 use moorline_core::error::{Delivery, Failure, Outcome};
 
-use super::{
-    authorizer::{Authorizer, BusyTimeout},
+use crate::libsql::{
     error::{BUSY, closed, engine_failure, inexact_integer, not_text, transaction_closed},
+    local::authorizer::{Authorizer, BusyTimeout},
     local::{LocalTarget, Status},
     operation::{Operation, Results},
     ready,
@@ -52,7 +52,7 @@ pub struct Session {
 
 impl Session {
     /// Sets the connection up: waiting for locks, and write-ahead logging for files.
-    pub(super) fn new(
+    pub(in crate::libsql) fn new(
         connection: Connection,
         target: &LocalTarget,
         status: Arc<Status>,

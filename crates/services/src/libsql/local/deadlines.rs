@@ -11,14 +11,14 @@ use moorline_core::pool::Lease;
 use tokio::{runtime::Handle, sync::Notify, time};
 use tokio_util::sync::CancellationToken;
 
-use super::{
+use crate::libsql::{
     error::{aborted, timed_out},
-    flight::Flight,
+    local::in_flight::Flight,
 };
 
 /// A flight that is over stays in its place until the next one of that connection, or the alarm, finds it
 /// there: taking it out would cost every operation what hardly any needs.
-pub(super) struct Deadlines {
+pub(in crate::libsql) struct Deadlines {
     watched: Mutex<Watched>,
     nudge: Arc<Notify>,
     runtime: Handle,
@@ -39,7 +39,7 @@ struct Watched {
 
 impl Deadlines {
     /// None yet; when `ended` fires, all there are then are cut off.
-    pub(super) fn new(runtime: Handle, ended: CancellationToken) -> Arc<Self> {
+    pub(in crate::libsql) fn new(runtime: Handle, ended: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             watched: Mutex::default(),
             nudge: Arc::new(Notify::new()),
@@ -53,7 +53,7 @@ impl Deadlines {
     }
 
     /// Cuts `flight` off when its patience is at an end.
-    pub(super) fn watch(self: &Arc<Self>, lease: Lease, flight: &Arc<Flight>) {
+    pub(in crate::libsql) fn watch(self: &Arc<Self>, lease: Lease, flight: &Arc<Flight>) {
         let deadline = flight
             .patience
             .get()

@@ -11,7 +11,7 @@ use std::sync::{
 use libsql::{AuthAction, AuthContext, Authorization, Connection};
 use moorline_core::error::Outcome;
 
-use super::error::engine_failure;
+use crate::libsql::error::engine_failure;
 
 /// Functions of the engine inside that write beyond their memory: `concat_ws` multiplies the length of its separator
 /// by the number of its arguments in 32 bits (CVE-2025-3277).
@@ -31,7 +31,7 @@ const ASKED: i64 = -1;
 
 /// What statements do with `PRAGMA busy_timeout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BusyTimeout {
+pub(in crate::libsql) enum BusyTimeout {
     /// They ask for it.
     Asked,
     /// They set it, to milliseconds.
@@ -39,7 +39,7 @@ pub(super) enum BusyTimeout {
 }
 
 /// The answers for one connection.
-pub(super) struct Authorizer {
+pub(in crate::libsql) struct Authorizer {
     inserts: AtomicBool,
     busy_timeout: AtomicI64,
 }
@@ -55,7 +55,7 @@ impl Default for Authorizer {
 
 impl Authorizer {
     /// Has `connection` ask.
-    pub(super) fn install(connection: &Connection) -> Outcome<Arc<Self>> {
+    pub(in crate::libsql) fn install(connection: &Connection) -> Outcome<Arc<Self>> {
         let authorizer = Arc::new(Self::default());
         let asked = Arc::clone(&authorizer);
         connection
@@ -93,7 +93,7 @@ impl Authorizer {
     }
 
     /// Returns, once, how the last compiled statement used the busy timeout; `None` when it did not.
-    pub(super) fn take_busy_timeout(&self) -> Option<BusyTimeout> {
+    pub(in crate::libsql) fn take_busy_timeout(&self) -> Option<BusyTimeout> {
         match self.busy_timeout.swap(NOT_NAMED, Ordering::Relaxed) {
             NOT_NAMED => None,
             ASKED => Some(BusyTimeout::Asked),
@@ -102,7 +102,7 @@ impl Authorizer {
     }
 
     /// Whether a statement compiled since the last question inserts rows.
-    pub(super) fn take_inserts(&self) -> bool {
+    pub(in crate::libsql) fn take_inserts(&self) -> bool {
         self.inserts.swap(false, Ordering::Relaxed)
     }
 }

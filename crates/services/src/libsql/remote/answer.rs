@@ -6,7 +6,7 @@
 use memchr::{memchr, memchr2};
 use serde::Deserialize;
 
-use super::rows::{Rows, Value, rowid};
+use crate::libsql::remote::rows::{Rows, Value, rowid};
 
 /// Lists, objects and members of lists and objects in one answer. A value is three of them, as an object with its
 /// type and itself.
@@ -14,18 +14,18 @@ const MAX_ELEMENTS: usize = 1 << 25;
 
 /// What a pipeline of requests was answered.
 #[derive(Deserialize)]
-pub(super) struct PipelineAnswer {
+pub(in crate::libsql) struct PipelineAnswer {
     /// What continues the stream.
-    pub(super) baton: Option<String>,
+    pub(in crate::libsql) baton: Option<String>,
     /// Where it is continued.
-    pub(super) base_url: Option<String>,
+    pub(in crate::libsql) base_url: Option<String>,
     /// An answer for each request.
-    pub(super) results: Vec<Answer>,
+    pub(in crate::libsql) results: Vec<Answer>,
 }
 
 impl PipelineAnswer {
     /// Reads it; the text says what is wrong with one that cannot be read.
-    pub(super) fn read(json: &[u8]) -> Result<Self, String> {
+    pub(in crate::libsql) fn read(json: &[u8]) -> Result<Self, String> {
         if elements(json) > MAX_ELEMENTS {
             return Err(format!("it has more than {MAX_ELEMENTS} elements"));
         }
@@ -65,7 +65,7 @@ fn after_string(mut rest: &[u8]) -> &[u8] {
 /// The answer to one request.
 #[derive(Deserialize)]
 #[serde(try_from = "WireAnswer")]
-pub(super) enum Answer {
+pub(in crate::libsql) enum Answer {
     /// It was done.
     Done(Response),
     /// It failed.
@@ -73,7 +73,7 @@ pub(super) enum Answer {
 }
 
 /// What was done.
-pub(super) enum Response {
+pub(in crate::libsql) enum Response {
     /// One statement.
     Execute(Box<StatementResult>),
     /// A batch of statements.
@@ -86,40 +86,40 @@ pub(super) enum Response {
 
 /// An error of the server's.
 #[derive(Deserialize)]
-pub(super) struct ServerError {
+pub(in crate::libsql) struct ServerError {
     /// What it says.
     #[serde(default)]
-    pub(super) message: String,
+    pub(in crate::libsql) message: String,
     /// Its code.
     #[serde(default)]
-    pub(super) code: String,
+    pub(in crate::libsql) code: String,
 }
 
 /// The results of a batch; of a step that was not run, neither is there.
 #[derive(Deserialize)]
-pub(super) struct BatchResult {
-    pub(super) step_results: Vec<Option<Box<StatementResult>>>,
-    pub(super) step_errors: Vec<Option<Box<ServerError>>>,
+pub(in crate::libsql) struct BatchResult {
+    pub(in crate::libsql) step_results: Vec<Option<Box<StatementResult>>>,
+    pub(in crate::libsql) step_errors: Vec<Option<Box<ServerError>>>,
 }
 
 /// The result of a statement.
 #[derive(Deserialize)]
 #[serde(try_from = "WireResult")]
-pub(super) struct StatementResult {
-    pub(super) columns: Vec<Column>,
+pub(in crate::libsql) struct StatementResult {
+    pub(in crate::libsql) columns: Vec<Column>,
     /// How many rows there are; each has a value for every column.
-    pub(super) length: usize,
+    pub(in crate::libsql) length: usize,
     /// Row by row.
-    pub(super) values: Vec<Value>,
-    pub(super) affected: u64,
-    pub(super) rowid: Option<i64>,
+    pub(in crate::libsql) values: Vec<Value>,
+    pub(in crate::libsql) affected: u64,
+    pub(in crate::libsql) rowid: Option<i64>,
 }
 
 /// A column.
 #[derive(Deserialize)]
-pub(super) struct Column {
-    pub(super) name: Option<Box<str>>,
-    pub(super) decltype: Option<Box<str>>,
+pub(in crate::libsql) struct Column {
+    pub(in crate::libsql) name: Option<Box<str>>,
+    pub(in crate::libsql) decltype: Option<Box<str>>,
 }
 
 #[derive(Deserialize)]

@@ -10,19 +10,19 @@ use serde::{
     ser::{SerializeSeq, SerializeStruct},
 };
 
-use super::statement::{Args, Statement};
+use crate::libsql::statement::{Args, Statement};
 
 /// The requests of one round trip.
 #[derive(Serialize)]
-pub(super) struct Pipeline<'a> {
-    pub(super) baton: Option<String>,
-    pub(super) requests: Vec<Request<'a>>,
+pub(in crate::libsql) struct Pipeline<'a> {
+    pub(in crate::libsql) baton: Option<String>,
+    pub(in crate::libsql) requests: Vec<Request<'a>>,
 }
 
 /// One of them.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Request<'a> {
+pub(in crate::libsql) enum Request<'a> {
     /// Runs a statement.
     Execute { stmt: Stmt<'a> },
     /// Runs statements, each on a condition.
@@ -36,7 +36,7 @@ pub(super) enum Request<'a> {
 }
 
 /// A statement with its arguments.
-pub(super) struct Stmt<'a> {
+pub(in crate::libsql) struct Stmt<'a> {
     sql: &'a str,
     args: Option<&'a Args>,
     want_rows: bool,
@@ -44,7 +44,7 @@ pub(super) struct Stmt<'a> {
 
 impl<'a> Stmt<'a> {
     /// A statement of ours, whose rows nobody reads.
-    pub(super) const fn plain(sql: &'a str) -> Self {
+    pub(in crate::libsql) const fn plain(sql: &'a str) -> Self {
         Self {
             sql,
             args: None,
@@ -145,21 +145,21 @@ impl<'a> From<&'a Value> for WireValue<'a> {
 
 /// Statements, each of which may depend on one before it.
 #[derive(Serialize)]
-pub(super) struct Batch<'a> {
-    pub(super) steps: Vec<Step<'a>>,
+pub(in crate::libsql) struct Batch<'a> {
+    pub(in crate::libsql) steps: Vec<Step<'a>>,
 }
 
 /// One of them.
 #[derive(Serialize)]
-pub(super) struct Step<'a> {
-    pub(super) condition: Option<Condition>,
-    pub(super) stmt: Stmt<'a>,
+pub(in crate::libsql) struct Step<'a> {
+    pub(in crate::libsql) condition: Option<Condition>,
+    pub(in crate::libsql) stmt: Stmt<'a>,
 }
 
 /// When a step runs.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Condition {
+pub(in crate::libsql) enum Condition {
     /// The step before has succeeded.
     Ok { step: u32 },
     /// The condition does not hold.

@@ -14,7 +14,7 @@ use moorline_core::{
     pool::Lease,
 };
 
-use super::{
+use crate::libsql::{
     connect::Connection,
     error::{SERVICE, aborted},
     local::{Job, LocalConnection},
@@ -27,16 +27,16 @@ pub type Reply = Box<dyn FnOnce(Outcome<Results>) + Send>;
 
 /// Which lease an operation runs on.
 #[derive(Clone, Copy)]
-pub(super) struct Seat {
-    pub(super) lease: Lease,
+pub(in crate::libsql) struct Seat {
+    pub(in crate::libsql) lease: Lease,
     /// Borrowed for this operation alone: given back at its end.
-    pub(super) once: bool,
+    pub(in crate::libsql) once: bool,
 }
 
 /// Shared by the thread, the deadlines and whoever may cut it off.
-pub(super) struct Flight {
+pub(in crate::libsql) struct Flight {
     operation: &'static str,
-    pub(super) patience: Limit<Duration>,
+    pub(in crate::libsql) patience: Limit<Duration>,
     landing: Mutex<Option<Landing>>,
 }
 
@@ -51,7 +51,7 @@ struct Landing {
 impl Flight {
     /// Hands a call to the thread of the connection in `seat`; true when that is awake and expected to be
     /// quick. The call comes back when the lease is not held.
-    pub(super) fn launch(
+    pub(in crate::libsql) fn launch(
         pool: &Arc<LibsqlPool>,
         seat: Seat,
         call: Call,
@@ -88,13 +88,13 @@ impl Flight {
     }
 
     /// Whether nobody waits for it any more.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::libsql) fn is_over(&self) -> bool {
         let landing = self.landing.lock();
         landing.unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// It came to its own end. The connection is free before its caller hears of it, who may ask for it again.
-    pub(super) fn land(&self, outcome: Outcome<Results>) {
+    pub(in crate::libsql) fn land(&self, outcome: Outcome<Results>) {
         let Some(landing) = self.take() else {
             return;
         };
@@ -106,7 +106,7 @@ impl Flight {
     }
 
     /// Ends it in the middle. Nobody knows where the connection stands, so it is discarded.
-    pub(super) fn cut(&self, failure: Failure) {
+    pub(in crate::libsql) fn cut(&self, failure: Failure) {
         let Some(landing) = self.take() else {
             return;
         };
@@ -121,7 +121,7 @@ impl Flight {
 }
 
 /// Cuts its flight off when the caller stops waiting.
-pub(super) struct CutOnDrop(pub(super) Arc<Flight>);
+pub(in crate::libsql) struct CutOnDrop(pub(in crate::libsql) Arc<Flight>);
 
 impl Drop for CutOnDrop {
     fn drop(&mut self) {

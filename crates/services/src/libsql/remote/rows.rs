@@ -21,7 +21,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// A value of a row.
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(try_from = "WireValue<'_>")]
-pub(super) enum Value {
+pub(in crate::libsql) enum Value {
     Null,
     Integer(i64),
     Real(f64),
@@ -31,13 +31,13 @@ pub(super) enum Value {
 
 /// Rows of the same length, in one list.
 #[derive(Default)]
-pub(super) struct Rows {
+pub(in crate::libsql) struct Rows {
     /// How many values each has: one or more.
-    pub(super) width: usize,
+    pub(in crate::libsql) width: usize,
     /// How many there are.
-    pub(super) length: usize,
+    pub(in crate::libsql) length: usize,
     /// Row by row.
-    pub(super) values: Vec<Value>,
+    pub(in crate::libsql) values: Vec<Value>,
 }
 
 impl<'de> Deserialize<'de> for Rows {
@@ -180,7 +180,9 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 }
 
 /// The ROWID of a row that was inserted: a string, as all integers, or none.
-pub(super) fn rowid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+pub(in crate::libsql) fn rowid<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<i64>, D::Error> {
     let read = |text: Cow<'_, str>| text.parse().map_err(|_| D::Error::custom("no rowid"));
     match Scalar::deserialize(from)? {
         Scalar::Nothing => Ok(None),

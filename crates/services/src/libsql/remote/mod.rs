@@ -1,21 +1,26 @@
 //! A connection to a remote server: statements and transactions over a stream.
 
+pub(in crate::libsql) mod answer;
+pub(in crate::libsql) mod refusal;
+pub(in crate::libsql) mod request;
+pub(in crate::libsql) mod rows;
+pub mod stream;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use moorline_core::error::{Delivery, Failure, Outcome};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    answer::{BatchResult, Response, StatementResult},
+use crate::libsql::{
     error::{closed, transaction_closed},
     operation::{Operation, Results},
-    refusal::{missing_result, server_failure},
-    request::{Batch, Condition, Request, Step, Stmt},
+    remote::answer::{BatchResult, Response, StatementResult},
+    remote::refusal::{missing_result, server_failure},
+    remote::request::{Batch, Condition, Request, Step, Stmt},
+    remote::stream::{RemoteTarget, Stream},
     result::{IntMode, ResultText, ResultWriter},
-    rows,
     statement::{Statement, TransactionMode},
-    stream::{RemoteTarget, Stream},
 };
 use moorline_net::http::off_runtime;
 
@@ -25,7 +30,7 @@ const BYTES_PER_VALUE: usize = 16;
 /// A remote connection. Nothing is sent before the first statement.
 pub struct RemoteConnection {
     /// Operations that have begun and not come to their own end.
-    pub(super) running: AtomicU32,
+    pub(in crate::libsql) running: AtomicU32,
     stream: Mutex<Stream>,
     in_transaction: AtomicBool,
     closing: CancellationToken,

@@ -2,12 +2,17 @@
 // model on this machine.
 //
 //   npm install moorline
-//   npx tsx forecast.ts data/airpassengers.csv MS 12
+//   npx tsx forecast.ts series.csv MS 12
+//
+// Without a file it takes data/airpassengers.csv, which lies beside it.
 import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 import { NixtlaClient, type NixtlaPoint } from 'moorline';
 
-const [file = 'data/airpassengers.csv', frequency = 'MS', horizon = '12'] = process.argv.slice(2);
+/** The directory of this program; `process.argv[1]` has it in ES modules and in CommonJS. */
+const here = dirname(process.argv[1] ?? '');
+const [file = join(here, 'data', 'airpassengers.csv'), frequency = 'MS', horizon = '12'] = process.argv.slice(2);
 
 /** The points of a file; lines that begin with `#` and the line with the names of the columns are none. */
 function readPoints(): NixtlaPoint[] {

@@ -7,7 +7,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import {
   HealthMonitor,
@@ -19,11 +19,12 @@ import {
   WebhookVerifier,
 } from 'moorline';
 
-import { type Chart, chartHtml, chartText } from './chart';
+import { type Chart, chartHtml, chartText } from './chart.js';
 
 const HELD_BACK = 12;
-const root = join(__dirname, '..');
-const output = process.argv[2] ?? root;
+/** The directory of this program; `process.argv[1]` has it in ES modules and in CommonJS. */
+const here = dirname(process.argv[1] ?? '');
+const output = process.argv[2] ?? process.cwd();
 const databaseFile = join(output, 'pipeline.db');
 const htmlFile = join(output, 'pipeline.html');
 
@@ -34,7 +35,7 @@ const monitor = new HealthMonitor();
 
 /** The shipped series: comment lines name its source, then `timestamp,value`. */
 function readSeries(): { source: string; points: [timestamp: string, value: number][] } {
-  const lines = readFileSync(join(__dirname, 'data', 'airpassengers.csv'), 'utf8')
+  const lines = readFileSync(join(here, 'data', 'airpassengers.csv'), 'utf8')
     .trim()
     .split('\n');
   const source = lines.filter((line) => line.startsWith('#')).map((line) => line.slice(2));

@@ -1,73 +1,45 @@
 // Puts the packed package through other people's bundlers, and starts what comes out:
-// `npm run test:bundlers [-- <part of a name> …]`. docs/bundlers.md says what each needs; the page and this table go together.
+// `npm run test:bundlers [-- <part of a name> …]`, with the package managers and platforms of scripts/bundlers/installs.mjs.
+// docs/bundlers.md says what each needs; the page and these tables go together. With the build that all tests run on, or
+// with the binary that is in the directory MOORLINE_BINARIES.
 //
 // What has the binary inside is started in a directory that has nothing else. The rest is started where it was built, as
 // it needs the package beside it.
-import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { pack } from './release.mjs';
+import {
+  esbuild,
+  esbuildWhole,
+  expectRefused,
+  expectSaid,
+  fixtures,
+  installed,
+  node,
+  output,
+  prepare,
+  startAlone,
+  TIMEOUT_MS,
+  trace,
+} from './bundlers/consumer.mjs';
+import { INSTALLS } from './bundlers/installs.mjs';
+import { serveTarballs } from './bundlers/registry.mjs';
+import { pack, PLATFORMS } from './release.mjs';
 import { fail, installPackages, isMain, npm, root } from './lib/run.mjs';
 
-const directory = join(root, '__test__', 'bundlers');
-const SAID = '42 true';
-const TIMEOUT_MS = 600_000;
-
-/** A bundler's directory: of those of this script, or of those that `npm test` installs. */
-function installed(name) {
-  const places = [directory, join(root, '__test__', 'package'), root].map((place) => join(place, 'node_modules', name));
-  return places.find((place) => existsSync(place)) ?? fail(`${name} is not installed`);
-}
-
-/** What `command` prints; throws when it fails. */
-function output(command, args, cwd, env = {}) {
-  const options = { cwd, encoding: 'utf8', timeout: TIMEOUT_MS, env: { ...process.env, ...env } };
-  const { status, stdout, stderr, error } = spawnSync(command, args, options);
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}\n${stdout}${stderr}${error ?? ''}`);
-  return stdout;
-}
-const node = (cwd, ...args) => output(process.execPath, args, cwd);
-
-function expectSaid(said) {
-  if (said.trim() !== SAID) throw new Error(`it says '${said}' instead of '${SAID}'`);
-}
-
-/** Starts what is in `built` where nothing else is. */
-function startAlone(built, start) {
-  const alone = mkdtempSync(join(tmpdir(), 'moorline-bundle-'));
-  try {
-    cpSync(built, alone, { recursive: true });
-    expectSaid(start(alone));
-  } finally {
-    rmSync(alone, { recursive: true, force: true });
-  }
-}
-
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
-
-async function esbuild(project, format, options) {
-  const { build } = await import(pathToFileURL(join(installed('esbuild'), 'lib', 'main.js')).href);
-  const [entry, out] = format === 'esm' ? ['start.mjs', 'out.mjs'] : ['start.cjs', 'out.cjs'];
-  const built = join(project, 'out', `esbuild-${format}`);
-  await build({
-    entryPoints: [join(project, entry)],
-    outfile: join(built, out),
-    bundle: true,
-    platform: 'node',
-    format,
-    logLevel: 'silent',
-    ...options,
-  });
-  return { built, out };
-}
-
-async function esbuildWhole(project, format, options = {}) {
-  const { built, out } = await esbuild(project, format, { loader: { '.node': 'copy' }, ...options });
-  startAlone(built, (alone) => node(alone, out));
-}
 
 async function esbuildExternal(project) {
   for (const format of ['cjs', 'esm']) {
@@ -77,13 +49,8 @@ async function esbuildExternal(project) {
 }
 
 async function nft(project) {
-  const { nodeFileTrace } = await import(pathToFileURL(join(installed('@vercel/nft'), 'out', 'index.js')).href);
   for (const entry of ['start.mjs', 'start.cjs']) {
-    const traced = join(project, 'out', `nft-${entry}`);
-    for (const file of (await nodeFileTrace([join(project, entry)], { base: project })).fileList) {
-      mkdirSync(dirname(join(traced, file)), { recursive: true });
-      copyFileSync(join(project, file), join(traced, file));
-    }
+    const traced = await trace(project, entry);
     startAlone(traced, (alone) => node(alone, entry));
   }
 }
@@ -96,10 +63,10 @@ function ncc(project) {
   }
 }
 
-async function webpack(project) {
-  const { default: compile } = await import(pathToFileURL(join(installed('webpack'), 'lib', 'index.js')).href);
+/** Compiles with webpack, or with what has its API. */
+async function webpack(project, name, compile) {
   const common = { mode: 'production', target: 'node', context: project };
-  const path = join(project, 'out', 'webpack');
+  const path = join(project, 'out', name);
   const [script, module] = [
     { ...common, entry: './start.cjs', output: { path, filename: 'out.cjs' } },
     {
@@ -118,13 +85,13 @@ async function webpack(project) {
   for (const out of ['out.cjs', 'out.mjs']) expectSaid(node(path, out));
 }
 
-async function vite(project) {
-  const { build } = await import(pathToFileURL(join(installed('vite'), 'dist', 'node', 'index.js')).href);
-  for (const [name, ssr] of Object.entries({ vite: {}, 'vite-whole': { noExternal: true, external: ['moorline'] } })) {
-    const outDir = join(project, 'out', name);
-    await build({ root: project, configFile: false, logLevel: 'error', ssr, build: { ssr: 'start.mjs', outDir } });
-    expectSaid(node(outDir, 'start.mjs'));
-  }
+const load = (name, ...file) => import(pathToFileURL(join(installed(name), ...file)).href);
+
+async function vite(project, name, ssr) {
+  const { build } = await load('vite', 'dist', 'node', 'index.js');
+  const outDir = join(project, 'out', name);
+  await build({ root: project, configFile: false, logLevel: 'silent', ssr, build: { ssr: 'start.mjs', outDir } });
+  expectSaid(node(outDir, 'start.mjs'));
 }
 
 function bun(project) {
@@ -142,7 +109,7 @@ async function next(project, name, { external, turbopack }) {
   const site = join(project, 'next');
   const modules = join(site, 'node_modules');
   if (!existsSync(modules)) {
-    cpSync(join(directory, 'next'), site, { recursive: true });
+    cpSync(join(fixtures, 'next'), site, { recursive: true });
     writeFileSync(join(site, 'package.json'), JSON.stringify({ name: 'site', private: true, type: 'module' }));
     cpSync(join(project, 'node_modules'), modules, { recursive: true });
     for (const name of ['next', 'react', 'react-dom']) symlinkSync(installed(name), join(modules, name), 'junction');
@@ -151,6 +118,8 @@ async function next(project, name, { external, turbopack }) {
   if (external) env.NEXT_EXTERNAL = '1';
   const cli = join(modules, 'next', 'dist', 'bin', 'next');
   output(process.execPath, [cli, 'build', turbopack ? '--turbopack' : '--webpack'], site, env);
+  const trace = readFileSync(join(site, env.NEXT_DIST, 'server', 'app', 'answer', 'route.js.nft.json'), 'utf8');
+  if (!/"[^"]*\/moorline-[^"]+\.node"/.test(trace)) throw new Error('its trace is without the binary');
   const server = spawn(process.execPath, [cli, 'start', '--port', '0', '--hostname', '127.0.0.1'], {
     cwd: site,
     env: { ...process.env, ...env },
@@ -171,58 +140,70 @@ async function next(project, name, { external, turbopack }) {
   }
 }
 
-/** Each way that docs/bundlers.md describes. They throw what went wrong. */
+/** Each way that docs/bundlers.md describes, and what it says does not work. They throw what went wrong. */
 export const BUNDLERS = {
   'esbuild, CommonJS': (project) => esbuildWhole(project, 'cjs'),
   'esbuild, ES module': (project) => esbuildWhole(project, 'esm', { banner: { js: REQUIRE } }),
   'esbuild, external': esbuildExternal,
+  'esbuild without an option is refused': (project) =>
+    expectRefused(() => esbuild(project, 'cjs', {}), 'No loader is configured for ".node" files'),
+  'esbuild, ES module without the banner is refused': (project) =>
+    expectRefused(() => esbuildWhole(project, 'esm'), 'Dynamic require of "'),
   '@vercel/nft': nft,
   ncc,
-  webpack,
-  'Vite SSR': vite,
+  webpack: async (project) => webpack(project, 'webpack', (await load('webpack', 'lib', 'index.js')).default),
+  Rspack: async (project) => webpack(project, 'rspack', (await load('@rspack/core', 'dist', 'index.js')).rspack),
+  'Vite SSR': (project) => vite(project, 'vite', {}),
+  'Vite SSR, noExternal and external': (project) =>
+    vite(project, 'vite-whole', { noExternal: true, external: ['moorline'] }),
+  'Vite SSR, noExternal alone is refused': (project) =>
+    expectRefused(() => vite(project, 'vite-refused', { noExternal: true }), 'Could not load '),
   'bun build --compile': bun,
   'Next.js with webpack': (project) => next(project, 'webpack', {}),
   'Next.js with webpack, serverExternalPackages': (project) => next(project, 'webpack-external', { external: true }),
   'Next.js with Turbopack, serverExternalPackages': (project) =>
     next(project, 'turbopack', { external: true, turbopack: true }),
+  'Next.js with Turbopack alone is refused': (project) =>
+    expectRefused(() => next(project, 'turbopack-refused', { turbopack: true }), 'is not placeable in ESM chunks'),
 };
 
-/** Puts what is bundled into `project`, which has the package installed. */
-export function prepare(project) {
-  for (const file of ['start.mjs', 'start.cjs']) copyFileSync(join(directory, file), join(project, file));
+/** Packs the package with this machine's binary, and with empty files as those of the other platforms. */
+function packAll(directory) {
+  const [binaries, out] = [join(directory, 'binaries'), join(directory, 'packages')];
+  mkdirSync(binaries);
+  for (const platform of Object.keys(PLATFORMS)) writeFileSync(join(binaries, `moorline.${platform}.node`), '');
+  const built = resolve(process.env.MOORLINE_BINARIES ?? join(root, 'dist'));
+  for (const file of readdirSync(built).filter((name) => name.endsWith('.node')))
+    copyFileSync(join(built, file), join(binaries, file));
+  return pack({ binaries, out });
 }
 
 async function main(names) {
-  installPackages(directory);
-  const project = join(root, 'target', `bundlers-${process.pid}`);
+  installPackages(fixtures);
+  const directory = join(root, 'target', `bundlers-${process.pid}`);
+  const project = join(directory, 'project');
   mkdirSync(project, { recursive: true });
   const failed = [];
+  let registry;
   try {
+    registry = await serveTarballs(packAll(directory));
+    writeFileSync(join(project, '.npmrc'), `registry=${registry.url}\ncache=${join(directory, 'cache')}\n`);
     writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true }));
-    npm(
-      [
-        'install',
-        '--offline',
-        '--no-audit',
-        '--no-fund',
-        '--loglevel=error',
-        ...pack({ out: join(project, 'packages') }),
-      ],
-      { cwd: project },
-    );
+    npm(['install', '--no-audit', '--no-fund', '--loglevel=error', 'moorline'], { cwd: project });
     prepare(project);
-    for (const [name, start] of Object.entries(BUNDLERS)) {
+    for (const [name, start] of Object.entries({ ...BUNDLERS, ...INSTALLS })) {
       if (names.length > 0 && !names.some((part) => name.includes(part))) continue;
       try {
         await start(project);
-        console.log(`${name}: starts`);
+        console.log(`${name}: ${name.endsWith('refused') ? 'as expected' : 'starts'}`);
       } catch (error) {
         failed.push(name);
         console.error(`${name}: FAILED\n${error.message}`);
       }
     }
   } finally {
-    rmSync(project, { recursive: true, force: true });
+    await registry?.close();
+    rmSync(directory, { recursive: true, force: true });
   }
   if (failed.length > 0) fail(`failed: ${failed.join(', ')}`);
 }

@@ -239,7 +239,8 @@ describe('bundlers', () => {
   // The others are tried by `npm run test:bundlers`.
   for (const name of ['esbuild, CommonJS', 'esbuild, ES module', 'esbuild, external', '@vercel/nft'])
     test(`the package starts behind ${name}`, async () => {
-      const { BUNDLERS, prepare } = await import(pathToFileURL(join(root, 'scripts', 'bundlers.mjs')).href);
+      const script = (file: string) => import(pathToFileURL(join(root, 'scripts', file)).href);
+      const [{ BUNDLERS }, { prepare }] = await Promise.all([script('bundlers.mjs'), script('bundlers/consumer.mjs')]);
       prepare(project);
       await BUNDLERS[name](project);
     });

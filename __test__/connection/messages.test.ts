@@ -33,7 +33,7 @@ test('a WebSocketConnection with parse: false gives text as it came', { skip: pe
   assert.deepEqual(received, [...texts, Buffer.from([1, 2])]);
   assert.throws(() => new WebSocketConnection({ ...config, customOptions: { parse: 'no' } }), {
     code: 'ERR_INVALID_ARG_TYPE',
-    message: "options.customOptions.parse must be a boolean, got 'no'",
+    message: 'options.customOptions.parse must be a boolean, got a string',
   });
 });
 

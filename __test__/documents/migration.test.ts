@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { HTTPConnection, SSEConnection, WebhookVerifier } from 'moorline';
+import { ConnectionPool, HTTPConnection, SSEConnection, WebhookVerifier } from 'moorline';
 
 import type { BlockEdits } from '../specification/edits';
 import { compilePage } from '../specification/page';
@@ -321,6 +321,29 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
     const ours = await blocks[18]!({ open, url: 'here' });
     assert.deepEqual([theirs.before, ours.answer], ['ready? at here: yes', 'ready? at here: yes']);
     assert.equal(closed, 2);
+  });
+
+  test('what generic-pool destroys is released as disconnected to a ConnectionPool', async () => {
+    const closed: string[] = [];
+    const { createPool } = await peer('generic-pool');
+    const theirs = createPool(
+      { create: async () => ({}), destroy: async () => void closed.push('theirs') },
+      { max: 1 },
+    );
+    await theirs.destroy(await theirs.acquire());
+    const ours = new ConnectionPool({ maxSize: 1 }, () => ({
+      state: 'connected',
+      disconnect: () => void closed.push('ours'),
+    }));
+    await ours.start();
+    const borrowed = await ours.acquire();
+    assert.ok(borrowed);
+    borrowed.state = 'disconnected';
+    await ours.release(borrowed);
+    assert.notEqual(await ours.acquire(), borrowed);
+    assert.deepEqual(closed, ['theirs', 'ours']);
+    await ours.stop();
+    await theirs.drain();
   });
 
   test('p-retry', async () => {

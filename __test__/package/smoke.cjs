@@ -1,6 +1,9 @@
 // What a user does first with the installed package, in plain JavaScript that every runtime understands. Prints
 // `ok` at its end, and must then exit by itself.
 const assert = require('node:assert/strict');
+const { createHash } = require('node:crypto');
+const { once } = require('node:events');
+const { createServer } = require('node:http');
 
 const moorline = require('moorline');
 
@@ -52,11 +55,54 @@ async function forecast() {
   assert.equal(modelInfo.source, 'local');
 }
 
+/** Answers requests, and sends one event to whoever asks for events. */
+function answer(request, response) {
+  const isStream = request.url === '/events';
+  response.writeHead(200, { 'content-type': isStream ? 'text/event-stream' : 'application/json' });
+  if (isStream) response.write('id: 1\ndata: {"berth":7}\n\n');
+  else response.end('{"ships":2}');
+}
+/** Opens a WebSocket, and sends one message. */
+function upgrade(request, socket) {
+  const accept = createHash('sha1')
+    .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+    .digest('base64');
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`,
+  );
+  const text = '{"berth":8}';
+  socket.write(Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text)]));
+}
+
+async function connections() {
+  const server = createServer(answer).on('upgrade', upgrade);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const host = `127.0.0.1:${server.address().port}`;
+  const api = new moorline.HTTPConnection({ url: `http://${host}` });
+  assert.equal((await api.request({ url: '/ships' })).data.ships, 2);
+  const feed = new moorline.SSEConnection({ url: `http://${host}/events` });
+  assert.equal(await feed.connect(), true);
+  assert.equal((await feed.receive()).json().berth, 7);
+  const socket = new moorline.WebSocketConnection({ url: `ws://${host}` });
+  assert.equal(await socket.connect(), true);
+  assert.equal((await socket.receive()).berth, 8);
+  server.closeAllConnections();
+  server.close();
+  await Promise.all([api, feed, socket].map((connection) => connection.disconnect()));
+}
+
+async function policy() {
+  const policy = new moorline.Policy({ retry: { baseDelayMs: 1 }, breaker: true });
+  assert.equal(await policy.run(({ attempt }) => (attempt < 3 ? Promise.reject(new Error('not yet')) : attempt)), 3);
+}
+
 (async () => {
   await pool();
   webhook();
   await health();
   await forecast();
+  await connections();
+  await policy();
   console.log('ok');
 })().catch((error) => {
   console.error(error);

@@ -552,7 +552,7 @@ describe('options', () => {
         'options.retry.retryableExceptions must be an array of error classes',
       ],
       [() => new CircuitBreaker('x', { failureWeight: 2 as never }), TypeError, 'options.failureWeight must be a'],
-      [() => new Policy().run('work' as never), TypeError, "fn must be a function, got 'work'"],
+      [() => new Policy().run('work' as never), TypeError, 'fn must be a function, got a string'],
       [
         () => new CircuitBreaker('x', { failMax: 0 }),
         RangeError,

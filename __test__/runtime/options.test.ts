@@ -341,5 +341,8 @@ test('a store, a strategy and a setting that do nothing are refused', () => {
   );
   const manager = new ConnectionManager();
   const strategy = 'reconect' as never;
-  assert.throws(() => manager.setRecoveryStrategy('id', strategy), /^TypeError: strategy must be none, reconnect, /);
+  assert.throws(
+    () => manager.setRecoveryStrategy('id', strategy),
+    /^TypeError: strategy must be one of none, reconnect, /,
+  );
 });

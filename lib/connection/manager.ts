@@ -144,7 +144,7 @@ export class ConnectionManager {
   /** What to do about a connection when it is unhealthy, in place of its own `recoveryStrategy`. */
   setRecoveryStrategy(connectionId: string, strategy: RecoveryStrategy): void {
     const known: readonly string[] = Object.values(RecoveryStrategy);
-    if (!known.includes(strategy)) throw invalidType('strategy', known.join(', '), strategy);
+    if (!known.includes(strategy)) throw invalidType('strategy', `one of ${known.join(', ')}`, strategy);
     const member = this.#members.get(connectionId);
     if (member) member.strategy = strategy;
   }

@@ -1,13 +1,16 @@
 // A programmer's mistakes, as Node reports them.
-import { inspect } from 'node:util';
 
-/** A value of the wrong type. */
+/**
+ * A value of the wrong type. Text and objects are told by their kind only: in a wrong place there may be a secret, such as
+ * a URL with a password.
+ */
 export function invalidType(path: string, expected: string, given: unknown): TypeError {
-  const error = new TypeError(`${path} must be ${expected}, got ${inspect(given, { depth: 0 })}`);
+  const told = typeof given === 'number' || typeof given === 'boolean' ? String(given) : kindOf(given);
+  const error = new TypeError(`${path} must be ${expected}, got ${told}`);
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
-/** The same, for a value that may be long, or a secret: only its kind is told. */
+/** The same where a number, too, may be a secret: only its kind is told. */
 export function wrongType(path: string, expected: string, given: unknown): TypeError {
   return Object.assign(new TypeError(`${path} must be ${expected}, got ${kindOf(given)}`), {
     code: 'ERR_INVALID_ARG_TYPE',

@@ -1,0 +1,95 @@
+// What those have in common that try the packed package as its users have it: scripts/bundlers.mjs and
+// scripts/bundlers/installs.mjs.
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { fail, root } from '../lib/run.mjs';
+
+/** Where the programs are that are tried, and the tools that they are tried with. */
+export const fixtures = join(root, '__test__', 'bundlers');
+const SAID = '42 true';
+export const TIMEOUT_MS = 600_000;
+
+/** A tool's directory: of those of these scripts, or of those that `npm test` installs. */
+export function installed(name) {
+  const places = [fixtures, join(root, '__test__', 'package'), root].map((place) => join(place, 'node_modules', name));
+  return places.find((place) => existsSync(place)) ?? fail(`${name} is not installed`);
+}
+
+/** Puts the programs into `project`. */
+export function prepare(project) {
+  for (const file of ['start.mjs', 'start.cjs', 'handler.mjs', 'handler.cjs'])
+    copyFileSync(join(fixtures, file), join(project, file));
+}
+
+/** What `command` prints; throws when it fails. */
+export function output(command, args, cwd, env = {}) {
+  const options = { cwd, encoding: 'utf8', timeout: TIMEOUT_MS, env: { ...process.env, ...env } };
+  const { status, stdout, stderr, error } = spawnSync(command, args, options);
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}\n${stdout}${stderr}${error ?? ''}`);
+  return stdout;
+}
+export const node = (cwd, ...args) => output(process.execPath, args, cwd);
+
+export function expectSaid(said) {
+  if (said.trim() !== SAID) throw new Error(`it says '${said}' instead of '${SAID}'`);
+}
+
+/** Expects `work` to fail as docs/bundlers.md says that it does. */
+export async function expectRefused(work, reason) {
+  const said = await Promise.resolve()
+    .then(work)
+    .then(
+      () => 'nothing',
+      ({ message }) => message,
+    );
+  if (!said.includes(reason)) throw new Error(`it should be refused with '${reason}', and it says:\n${said}`);
+}
+
+/** Starts what is in `built` where nothing else is. */
+export function startAlone(built, start) {
+  const alone = mkdtempSync(join(tmpdir(), 'moorline-bundle-'));
+  try {
+    cpSync(built, alone, { recursive: true });
+    expectSaid(start(alone));
+  } finally {
+    rmSync(alone, { recursive: true, force: true });
+  }
+}
+
+/** Copies what `@vercel/nft` finds that `entry` needs; answers where it is. */
+export async function trace(project, entry) {
+  const { nodeFileTrace } = await import(pathToFileURL(join(installed('@vercel/nft'), 'out', 'index.js')).href);
+  const traced = join(project, 'out', `nft-${entry}`);
+  for (const file of (await nodeFileTrace([join(project, entry)], { base: project })).fileList) {
+    mkdirSync(dirname(join(traced, file)), { recursive: true });
+    copyFileSync(join(project, file), join(traced, file));
+  }
+  return traced;
+}
+
+/** Bundles `program.cjs` or `program.mjs`; answers the directory and the file that came out. */
+export async function esbuild(project, format, { program = 'start', ...options }) {
+  const { build } = await import(pathToFileURL(join(installed('esbuild'), 'lib', 'main.js')).href);
+  const ending = format === 'esm' ? 'mjs' : 'cjs';
+  const [built, out] = [join(project, 'out', `esbuild-${program}-${format}`), `out.${ending}`];
+  await build({
+    entryPoints: [join(project, `${program}.${ending}`)],
+    outfile: join(built, out),
+    bundle: true,
+    platform: 'node',
+    format,
+    logLevel: 'silent',
+    ...options,
+  });
+  return { built, out };
+}
+
+/** Bundles the binary, too, and starts the bundle where nothing else is. */
+export async function esbuildWhole(project, format, options = {}) {
+  const { built, out } = await esbuild(project, format, { loader: { '.node': 'copy' }, ...options });
+  startAlone(built, (alone) => node(alone, out));
+}

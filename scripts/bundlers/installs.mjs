@@ -1,0 +1,256 @@
+// The packed package as package managers install it, and as containers and serverless platforms run it; a part of
+// `npm run test:bundlers`. docs/bundlers.md says what each needs; the page and this table go together.
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import {
+  esbuild,
+  esbuildWhole,
+  expectRefused,
+  expectSaid,
+  installed,
+  node,
+  output,
+  prepare,
+  trace,
+} from './consumer.mjs';
+import { npm } from '../lib/run.mjs';
+
+/** A new directory beside `project`, whose packages it must not see, with the programs and with what names the registry. */
+function emptyDirectory(project, name) {
+  const directory = join(dirname(project), name);
+  mkdirSync(directory);
+  copyFileSync(join(project, '.npmrc'), join(directory, '.npmrc'));
+  prepare(directory);
+  return directory;
+}
+
+function writeJson(directory, file, content) {
+  writeFileSync(join(directory, file), `${JSON.stringify(content)}\n`);
+}
+
+/** Such a directory whose package.json asks for the package. */
+function consumer(project, name) {
+  const directory = emptyDirectory(project, name);
+  writeJson(directory, 'package.json', { name, private: true, dependencies: { moorline: '*' } });
+  return directory;
+}
+
+const npmIn = (cwd, ...args) =>
+  npm([...args, '--no-audit', '--no-fund', '--loglevel=error'], undefined, (command, all) => output(command, all, cwd));
+
+function startBoth(directory, ...options) {
+  for (const entry of ['start.mjs', 'start.cjs']) expectSaid(node(directory, ...options, entry));
+}
+
+const moorlineIn = (modules) => readdirSync(modules).filter((name) => name.startsWith('moorline'));
+
+function expectInstalled(modules, names) {
+  const found = moorlineIn(modules).join(', ');
+  if (found !== names.join(', ')) throw new Error(`${modules} has '${found}' instead of '${names.join(', ')}'`);
+}
+
+/** The lock file is written on one machine and lists the binaries of all; the image takes its own. */
+async function npmCi(project) {
+  const developed = consumer(project, 'npm-developed');
+  npmIn(developed, 'install', '--package-lock-only');
+  const image = (name, omitted) => {
+    const directory = emptyDirectory(project, name);
+    for (const file of ['package.json', 'package-lock.json'])
+      copyFileSync(join(developed, file), join(directory, file));
+    npmIn(directory, 'ci', `--omit=${omitted}`);
+    return directory;
+  };
+  const whole = image('npm-image', 'dev');
+  expectInstalled(join(whole, 'node_modules'), moorlineIn(join(project, 'node_modules')));
+  startBoth(whole);
+  const bare = image('npm-image-without-optional', 'optional');
+  expectInstalled(join(bare, 'node_modules'), ['moorline']);
+  await expectRefused(() => startBoth(bare), 'ERR_MOORLINE_BINARY_MISSING');
+}
+
+/** Machines that are not this one: their binaries are installed, and refuse to load here. */
+const OTHERS = { 'linux-x64-musl': ['linux', 'x64', 'musl'], 'linux-arm64-gnu': ['linux', 'arm64', 'glibc'] };
+
+async function expectOther(directory, platform) {
+  expectInstalled(join(directory, 'node_modules'), ['moorline', `moorline-${platform}`]);
+  await expectRefused(() => startBoth(directory), 'ERR_MOORLINE_PLATFORM');
+}
+
+async function npmElsewhere(project) {
+  for (const [platform, [os, cpu, libc]] of Object.entries(OTHERS)) {
+    const directory = consumer(project, `npm-${platform}`);
+    npmIn(directory, 'install', `--os=${os}`, `--cpu=${cpu}`, `--libc=${libc}`);
+    await expectOther(directory, platform);
+  }
+}
+
+/** What pnpm and Yarn call the machines to install for. */
+const architecturesOf = ([os, cpu, libc]) => ({ supportedArchitectures: { os: [os], cpu: [cpu], libc: [libc] } });
+
+function pnpm(directory, settings = {}) {
+  // JSON is YAML.
+  writeJson(directory, 'pnpm-workspace.yaml', { storeDir: join(directory, '.store'), ...settings });
+  output(process.execPath, [join(installed('pnpm'), 'bin', 'pnpm.mjs'), 'install', '--no-frozen-lockfile'], directory);
+}
+
+async function pnpmIsolated(project) {
+  const directory = consumer(project, 'pnpm');
+  pnpm(directory);
+  expectInstalled(join(directory, 'node_modules'), ['moorline']); // the binary is beside it in the store, not here
+  startBoth(directory);
+  await esbuildWhole(directory, 'cjs');
+}
+
+async function pnpmElsewhere(project) {
+  for (const [platform, machine] of Object.entries(OTHERS)) {
+    const directory = consumer(project, `pnpm-${platform}`);
+    pnpm(directory, { nodeLinker: 'hoisted', ...architecturesOf(machine) });
+    await expectOther(directory, platform);
+  }
+}
+
+function yarn(project, directory, settings) {
+  const [, registry] = /registry=(.+)/.exec(readFileSync(join(project, '.npmrc'), 'utf8'));
+  writeJson(directory, '.yarnrc.yml', {
+    npmRegistryServer: registry,
+    unsafeHttpWhitelist: ['127.0.0.1'],
+    enableTelemetry: false,
+    enableGlobalCache: false,
+    enableImmutableInstalls: false,
+    ...settings,
+  });
+  writeFileSync(join(directory, 'yarn.lock'), '');
+  output(process.execPath, [join(installed('@yarnpkg/cli-dist'), 'bin', 'yarn.js'), 'install'], directory);
+}
+
+function yarnModules(project) {
+  const directory = consumer(project, 'yarn');
+  yarn(project, directory, { nodeLinker: 'node-modules' });
+  startBoth(directory);
+}
+
+function yarnPlugAndPlay(project) {
+  const directory = consumer(project, 'yarn-pnp');
+  yarn(project, directory, { nodeLinker: 'pnp', pnpEnableEsmLoader: true });
+  startBoth(directory, '--require', './.pnp.cjs', '--experimental-loader', './.pnp.loader.mjs', '--no-warnings');
+}
+
+async function yarnElsewhere(project) {
+  for (const [platform, machine] of Object.entries(OTHERS)) {
+    const directory = consumer(project, `yarn-${platform}`);
+    yarn(project, directory, { nodeLinker: 'node-modules', ...architecturesOf(machine) });
+    await expectOther(directory, platform);
+  }
+}
+
+/** Runs a shell script as root in a mount namespace of its own. */
+function inNamespace(script, ...args) {
+  const command = ['unshare', '--mount', '--propagation', 'private', 'sh', '-euc', script, 'sh', ...args];
+  if (process.getuid() !== 0) command.unshift('sudo', '-n');
+  return output(command[0], command.slice(1), '/');
+}
+
+/** Node.js with the libraries that it is linked with, and the program: what an image without a distribution has. */
+function bareImage(project) {
+  const image = join(dirname(project), 'image');
+  const libraries = output('ldd', [process.execPath], project).matchAll(/(\/\S+) \(0x/g);
+  for (const file of [process.execPath, ...[...libraries].map(([, library]) => library)]) {
+    mkdirSync(dirname(join(image, file)), { recursive: true });
+    cpSync(file, join(image, file), { dereference: true });
+  }
+  const program = join(image, 'app');
+  mkdirSync(program);
+  prepare(program);
+  cpSync(join(project, 'node_modules'), join(program, 'node_modules'), { recursive: true });
+  const script = 'exec env -i "$(command -v chroot)" "$1" "$2" "$3"';
+  for (const entry of ['start.mjs', 'start.cjs'])
+    expectSaid(inNamespace(script, image, process.execPath, `/app/${entry}`));
+}
+
+// As AWS Lambda has it: the function's files and all else can only be read, but for /tmp; no HOME and nothing else in the
+// environment; plain Node.js that calls `handler`.
+const FUNCTION = `
+  mount --bind "$1" /mnt
+  mount -t tmpfs tmpfs /tmp
+  mount -o remount,bind,ro /mnt
+  mount -o remount,bind,ro /
+  cd /mnt
+  exec env -i "$2" --input-type=module --eval "$3"`;
+const callHandler = (entry) => `
+  import { writeFileSync } from 'node:fs';
+  for (const file of ['/mnt/file', '/file']) {
+    let code = 'none';
+    try { writeFileSync(file, ''); } catch (error) { code = error.code; }
+    if (code !== 'EROFS') throw new Error('writing ' + file + ': ' + code);
+  }
+  const { handler, default: module } = await import('/mnt/${entry}');
+  console.log(await (handler ?? module.handler)());`;
+
+/** Runs the handler of a function whose files are those of an archive that was unpacked. */
+function runFunction(project, files, entry) {
+  const [archive, unpacked] = ['function.tar', 'function'].map((name) => join(project, name));
+  output('tar', ['-cf', archive, '-C', files, '.'], project);
+  mkdirSync(unpacked);
+  try {
+    output('tar', ['-xf', archive, '-C', unpacked], project);
+    expectSaid(inNamespace(FUNCTION, unpacked, process.execPath, callHandler(entry)));
+  } finally {
+    rmSync(unpacked, { recursive: true });
+  }
+}
+
+async function lambdaTraced(project) {
+  for (const entry of ['handler.mjs', 'handler.cjs']) runFunction(project, await trace(project, entry), entry);
+}
+
+async function lambdaBundled(project) {
+  const { built, out } = await esbuild(project, 'cjs', { program: 'handler', loader: { '.node': 'copy' } });
+  runFunction(project, built, out);
+}
+
+const READ_ONLY = `
+  mount --bind "$1" /mnt
+  mount -t tmpfs -o noexec tmpfs /tmp
+  cp -r /mnt/node_modules /tmp
+  mount -o remount,bind,ro /mnt
+  cd /mnt
+  exec env -i "$2" --input-type=module --eval "$3"`;
+const MAKE_DATABASES = `
+  import { createClient } from 'moorline/libsql';
+  for (const name of ['wal', 'delete']) {
+    const client = createClient({ url: 'file:' + name + '.db' });
+    await client.executeMultiple('CREATE TABLE answers (answer); INSERT INTO answers VALUES (42); PRAGMA journal_mode = ' + name);
+    client.close();
+  }`;
+const READ_DATABASES = `
+  import { createRequire } from 'node:module';
+  import { createClient } from 'moorline/libsql';
+  const codes = [];
+  await createClient({ url: 'file:wal.db' }).execute('SELECT answer FROM answers').catch(({ code }) => codes.push(code));
+  try { createRequire('/tmp/')('moorline'); } catch ({ code }) { codes.push(code); }
+  const { rows } = await createClient({ url: 'file:delete.db' }).execute('SELECT answer FROM answers');
+  console.log(rows[0].answer, codes.join() === 'SQLITE_CANTOPEN,ERR_MOORLINE_BINARY_BROKEN' || codes);`;
+
+/** Databases on a file system that can only be read, and the package on one from which nothing may be executed. */
+function readOnly(project) {
+  const directory = emptyDirectory(project, 'read-only');
+  cpSync(join(project, 'node_modules'), join(directory, 'node_modules'), { recursive: true });
+  node(directory, '--input-type=module', '--eval', MAKE_DATABASES);
+  expectSaid(inNamespace(READ_ONLY, directory, process.execPath, READ_DATABASES));
+}
+
+/** Each way that docs/bundlers.md says was tried. They throw what went wrong. */
+export const INSTALLS = {
+  'npm ci': npmCi,
+  'npm, for another machine': npmElsewhere,
+  pnpm: pnpmIsolated,
+  'pnpm, for another machine': pnpmElsewhere,
+  'Yarn, node_modules': yarnModules,
+  "Yarn, Plug'n'Play": yarnPlugAndPlay,
+  'Yarn, for another machine': yarnElsewhere,
+  'an image with Node.js alone': bareImage,
+  'a serverless function, traced': lambdaTraced,
+  'a serverless function, put in by esbuild': lambdaBundled,
+  'read-only file systems, and one without execution': readOnly,
+};

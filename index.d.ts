@@ -274,7 +274,10 @@ export declare class HealthMonitor extends Emitter<HealthFacts> {
    * is given, then every `intervalMs`. Does not keep the process alive, but goes on, and keeps the monitor, until `stop`.
    */
   start(): void;
-  /** Ends the periodic runs; those in progress come to their end. */
+  /**
+   * Ends the periodic runs; those in progress come to their end. In `metricsText()` its checks are in no status then, until
+   * they run again.
+   */
   stop(): void;
   /** Stops the monitor. */
   [Symbol.dispose](): void;
@@ -679,6 +682,12 @@ export interface ConnectionEventData {
     status?: number;
   };
   reconnected: undefined;
+  /** `attempt` is the one that failed, `delay_ms` the pause before the next. */
+  retry: {
+    attempt: number;
+    delay_ms: number;
+    reason: string;
+  };
   health_check_failed: {
     result: ConnectionHealthCheck;
   };
@@ -707,6 +716,7 @@ export interface ConnectionEventData {
   /** Milliseconds, percent, and requests a second. */
   metrics: {
     response_time: number;
+    request_time: number;
     success: boolean;
     error_rate: number;
     throughput: number;
@@ -746,6 +756,7 @@ type ConnectionFacts = {
     delayMs: number;
     attempt: number;
     error: unknown;
+    reason: string;
   };
   error: {
     error: unknown;
@@ -791,12 +802,13 @@ export declare class ConnectionMetricsTracker {
   /** @param windowSize how many requests means and rates cover, 1 to 100 000. */
   constructor(windowSize?: number);
   /**
-   * Counts a request that has just ended.
+   * Counts a request that has just ended, as one with one attempt.
    *
-   * @param responseTimeMs how long it took.
+   * @param responseTimeMs how long it took, 0 to 8 640 000 000 000 000 (what a `Date` spans).
    * @param success whether it succeeded.
-   * @param errorType what kind of failure it was; 100 kinds are told apart.
-   * @param bytes how much it moved in both directions. It counts as a request with one attempt.
+   * @param errorType what kind of failure it was; 100 kinds are told apart, by 200 characters.
+   * @param bytes how much it moved in both directions, 0 to `Number.MAX_SAFE_INTEGER`.
+   * @throws TypeError, RangeError for an argument of another type or out of range: then nothing is counted.
    */
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void;
   /** Mean over the last attempts, in milliseconds. */
@@ -1229,7 +1241,11 @@ export declare class HealthChecker {
   #private;
   /** @param options what the checks are told that say nothing else. */
   constructor(options?: HealthCheckOptions);
-  /** The result of a check, as connections have it. */
+  /**
+   * The result of a check, as connections have it.
+   *
+   * @param responseTime in milliseconds.
+   */
   static result(
     connectionId: string,
     isHealthy: boolean,
@@ -1553,7 +1569,7 @@ export interface BreakerOptions {
   /** Errors that are neither success nor failure: classes, predicates, or kinds of {@link MoorlineError}. */
   excludedExceptions?: readonly ErrorMatcher[] | undefined;
   /**
-   * As how many failures an error counts; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
+   * As how many failures an error counts, a whole number or `Infinity`; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
    * by moorline and for answers that do not blame the service (a 4xx except 408 and 429); the number of its
    * attempts for a {@link RetryError}.
    */

@@ -4,7 +4,7 @@ import { asBytes } from './http-body';
 import { outOfRange, wrongType } from './invalid';
 import { checkOptions, type KnownOptions } from './known-options';
 import { log } from './logger';
-import { messageOf } from './message';
+import { messageOf, stackOf } from './message';
 import { startTimer } from './timer';
 import {
   asDuplicate,
@@ -127,12 +127,17 @@ export async function receiveWebhook(
   try {
     await handle(webhook);
   } catch (error) {
-    log('error', 'webhook.handler-failed', webhook.id ?? 'webhook', () => ({ error: messageOf(error) }));
+    handlerFailed(webhook, error);
     await claim?.release();
     return { ...webhook, status: 500, error };
   }
   await claim?.keep();
   return webhook;
+}
+
+/** @internal Logs what a handler threw. */
+export function handlerFailed({ id = 'webhook', scheme }: ReceivedWebhook, thrown: unknown): void {
+  log('error', 'webhook.handler-failed', id, () => ({ scheme, error: messageOf(thrown), stack: stackOf(thrown) }));
 }
 
 /** @internal Refuses what is no verifier: a secret alone, say. */

@@ -1860,8 +1860,9 @@ export interface BreakerOptions {
 /** Options of a {@link CircuitBreaker} of its own. */
 export interface CircuitBreakerOptions extends BreakerOptions {
   /**
-   * The clock, for tests with fake timers: `Date`. Default: the clock of the process. Breakers of one name
-   * should have one clock.
+   * The clock, for tests with fake timers: `Date`. One that throws or gives what is no time ends the call that asks it with
+   * a `TypeError` or `RangeError`, which counts for nothing. Default: the clock of the process. Breakers of one name should
+   * have one clock.
    */
   clock?: Clock | undefined;
 }
@@ -2271,7 +2272,8 @@ export interface RetryOptions {
 }
 /**
  * How often to run: at most `perSecond` in any second, or `max` in any stretch of `windowMs`; a rate that is no whole
- * number is kept by running evenly spaced. Attempts wait for their turn in order.
+ * number is kept by running evenly spaced. Attempts wait for their turn in order, and hold their place in the bulkhead, if
+ * there is one, while they do: it is the beginnings of attempts that are bounded.
  */
 export interface RateLimitOptions {
   perSecond?: number | undefined;
@@ -2283,14 +2285,14 @@ export interface RateLimitOptions {
    * then see `burst` more than the rate says. Default: no bucket, and no window sees more than it may.
    */
   burst?: number | undefined;
-  /** How many may wait. Default 1000. */
+  /** How many may wait; with a bulkhead no more come so far than it has places. Default 1000. */
   maxQueue?: number | undefined;
-  /** How long one may wait. Default 30 000. */
+  /** How long one may wait for its turn. Default 30 000. */
   maxWaitMs?: number | undefined;
 }
 /** How many at once. */
 export interface BulkheadOptions {
-  /** Attempts that may run at once. Default 64. */
+  /** Attempts that may run, or wait for the rate limit, at once. Default 64. */
   maxConcurrent?: number | undefined;
   /** Attempts that may wait for a place, first come, first served. Default 256. */
   maxQueue?: number | undefined;
@@ -2316,7 +2318,10 @@ export interface PolicyOptions {
     | undefined;
   rateLimit?: false | RateLimitOptions | undefined;
   bulkhead?: boolean | BulkheadOptions | undefined;
-  /** The clock, for tests with fake timers: `Date`. Default: the clock of the process. */
+  /**
+   * The clock, for tests with fake timers: `Date`. One that throws or gives what is no time ends the call that asks it with
+   * a `TypeError` or `RangeError`, which counts for nothing. Default: the clock of the process.
+   */
   clock?: Clock | undefined;
 }
 type PolicyFacts = {
@@ -2334,7 +2339,7 @@ type PolicyFacts = {
 /**
  * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:
  *
- * total timeout ⊃ [breaker that counts calls] ⊃ retry ⊃ ( rate limit → bulkhead → [breaker that counts attempts] →
+ * total timeout ⊃ [breaker that counts calls] ⊃ retry ⊃ ( bulkhead → rate limit → [breaker that counts attempts] →
  * attempt timeout → your function )
  *
  * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,

@@ -78,12 +78,35 @@ describe('ConnectionMetricsTracker', () => {
   test('refuses what cannot be right', () => {
     assert.throws(() => new ConnectionMetricsTracker(0), /^RangeError: options.windowSize must be/);
     const tracker = new ConnectionMetricsTracker();
-    for (const ms of [NaN, -1, '5' as unknown as number, undefined as unknown as number]) {
-      assert.throws(() => tracker.record(ms, true), /^TypeError: responseTimeMs must be a number/);
+    const record = tracker.record.bind(tracker) as (...given: unknown[]) => void;
+    for (const ms of [NaN, -1, -Infinity, Infinity, 1e17]) {
+      const said = {
+        code: 'ERR_OUT_OF_RANGE',
+        message: /^responseTimeMs must be between 0 and 8640000000000000, got /,
+      };
+      assert.throws(() => record(ms, true), { name: 'RangeError', ...said });
+    }
+    for (const ms of ['5', 5n, null, undefined, new Date(), { valueOf: () => 5 }]) {
+      const said = { code: 'ERR_INVALID_ARG_TYPE', message: /^responseTimeMs must be a number, got / };
+      assert.throws(() => record(ms, true), { name: 'TypeError', ...said });
+    }
+    for (const bytes of [NaN, -1, Infinity, 2 ** 53]) {
+      assert.throws(() => record(1, true, undefined, bytes), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
+    }
+    for (const others of [['yes'], [1], [], [true, 5], [true, null], [true, 'kind', '5'], [true, 'kind', 5n]]) {
+      assert.throws(() => record(1, ...others), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
     }
     assert.throws(() => tracker.throughput(0), /^RangeError: windowSeconds must be between 1 and 300/);
     assert.throws(() => tracker.throughput(301), RangeError);
     assert.equal(tracker.metrics().requestCount, 0);
+  });
+
+  test('can always tell when a request began', () => {
+    const tracker = new ConnectionMetricsTracker();
+    tracker.record(8.64e15, false, 'kind', Number.MAX_SAFE_INTEGER);
+    const { lastRequestTime, averageResponseTime } = tracker.summary();
+    assert.equal(averageResponseTime, 8.64e15);
+    assert.ok(Date.parse(lastRequestTime!) < -8.63e15);
   });
 
   test('kinds of errors are bounded', () => {
@@ -92,6 +115,9 @@ describe('ConnectionMetricsTracker', () => {
     const { errorBreakdown } = tracker.summary();
     assert.equal(Object.keys(errorBreakdown).length, 101);
     assert.equal(errorBreakdown['other'], 900);
+    const long = new ConnectionMetricsTracker();
+    long.record(1, false, 'k'.repeat(1_000_000));
+    assert.deepEqual(Object.keys(long.summary().errorBreakdown), [`${'k'.repeat(199)}…`]);
   });
 });
 
@@ -143,7 +169,11 @@ describe('metricsText', () => {
     server.sockets[0].terminate();
     await eventually(() => state('disconnected') === 1);
     await second!.disconnect();
-    assert.deepEqual([state('connected'), state('disconnected')], [0, 2]);
+    assert.deepEqual([state('connected'), state('disconnected')], [0, 1], 'what was closed is in no state');
+    await first!.disconnect();
+    assert.deepEqual([state('connected'), state('disconnected')], [undefined, undefined]);
+    await second!.connect();
+    assert.deepEqual([state('connecting'), state('connected')], [0, 1]);
   });
 
   test('monitoring: false shows nothing', async (t) => {
@@ -158,15 +188,14 @@ describe('metricsText', () => {
   test('a connection that is gone is in no state; what it counted stays', async (t) => {
     const server = await serve((_, response) => response.end());
     t.after(() => server.close());
-    const state = () => series('s', 'gone', 'http', ',state="disconnected"');
+    const state = () => series('s', 'gone', 'http', ',state="connected"');
     const live = async () => {
-      const connection = new HTTPConnection({ name: 'gone', url: server.url });
+      const connection = new HTTPConnection({ name: 'gone', url: server.url, healthCheckInterval: Infinity });
       await connection.connect();
       await connection.send('x');
-      await connection.disconnect();
     };
     for (let n = 0; n < 10; n++) await live();
-    await eventually(() => (collect(), state() === 0));
+    await eventually(() => (collect(), state() === undefined));
     assert.equal(requests('gone', 'success', '200'), 10);
   });
 });

@@ -15,10 +15,11 @@ import { TursoPool, WebhookVerifier } from 'moorline';
 
 import { eventServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
+import { valueOf } from '../support/exposition';
 import { serve } from '../support/http';
+import { root, tests } from '../support/paths';
 import { peersMissing } from '../support/peers';
 import { freePort } from '../support/ports';
-import { root, tests } from '../support/paths';
 
 const packages = join(tests, 'package', 'node_modules');
 const directory = join(root, 'target', `examples-${process.pid}`);
@@ -102,39 +103,90 @@ after(() => {
 
 test('the examples compile strict in both module systems', () => assert.equal(diagnostics, ''));
 
-/** The samples of a page of figures whose labels have all of `labels`, added up. */
-function sum(page: string, name: string, labels: Record<string, string>): number {
-  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
-  const samples = page.split('\n').filter((line) => line.startsWith(`${name}{`));
-  const meant = samples.filter((line) => wanted.every((label) => line.includes(label)));
-  return meant.reduce((total, line) => total + Number(line.slice(line.lastIndexOf(' '))), 0);
+/** A reader of one page of figures: the sum of all rows with these labels, nothing where there is none. */
+const figuresOf =
+  (page: string) =>
+  (metric: string, labels: Record<string, string> = {}): number | undefined =>
+    valueOf(page, `moorline_${metric}`, labels);
+
+/** What was done to the service when its figures were read. */
+interface Done {
+  /** Charges that the payments answered with 200 and with 500, and that the circuit breaker refused. */
+  charged: number;
+  failed: number;
+  refused: number;
+  /** Requests that the payments had for them, and all requests with those of health checks. */
+  attempts: number;
+  asked: number;
+  /** Statements: the table, orders in and looked for, reports and health checks. */
+  statements: number;
+  /** What each health check of the payments found. */
+  healthy: number;
+  unhealthy: number;
+  /** How long all of it took. */
+  seconds: number;
 }
 
-/** The figures after two charges, the second answered with 500, one report and one health check. */
-function assertFigures(page: string, asked: number): void {
-  const requests = (outcome: string) =>
-    sum(page, 'moorline_connection_requests_total', { connection: 'payments', outcome });
-  assert.deepEqual([requests('success'), requests('failure')], [1, 1], page);
-  assert.equal(sum(page, 'moorline_connection_attempts_total', { connection: 'payments' }), asked, page);
-  assert.equal(sum(page, 'moorline_policy_calls_total', { policy: 'reports', outcome: 'success' }), 1, page);
-  const runs = (check: string) => sum(page, 'moorline_health_check_runs_total', { check, status: 'healthy' });
-  assert.deepEqual([runs('database'), runs('payments')], [1, 1], page);
-  // The table, two orders, three that were looked for, the report, and the health check.
-  assert.ok(sum(page, 'moorline_pool_acquired_total', { type: 'libsql' }) >= 7, page);
+function assertFigures(page: string, done: Done): void {
+  const of = figuresOf(page);
+  const { charged, failed, refused, attempts, asked, statements, healthy, unhealthy, seconds } = done;
+
+  const connection = { connection: 'payments', type: 'http' };
+  const by = (metric: string, outcome: string, status: string) =>
+    of(`connection_${metric}`, { ...connection, outcome, status });
+  assert.deepEqual([by('requests_total', 'success', '200'), by('requests_total', 'failure', '500')], [charged, failed]);
+  assert.equal(of('connection_requests_total', connection), charged + failed, 'there was no other outcome');
+  assert.deepEqual(
+    [by('attempts_total', 'success', '200'), by('attempts_total', 'failure', '500')],
+    [charged, attempts - charged],
+  );
+  const took = (what: string, part: string) => of(`connection_${what}_duration_seconds_${part}`, connection)!;
+  assert.deepEqual([took('request', 'count'), took('attempt', 'count')], [charged + failed, attempts]);
+  assert.ok(took('attempt', 'sum') > 0 && took('attempt', 'sum') <= took('request', 'sum'), page);
+  assert.ok(took('request', 'sum') <= seconds, page);
+
+  const breaker = (metric: string, labels = {}) => of(`circuit_breaker_${metric}`, { breaker: 'payments', ...labels });
+  const counted = ['successes', 'failures', 'refused'].map((what) => breaker(`${what}_total`));
+  assert.deepEqual(counted, [charged, failed, refused]);
+  const isOpen = refused > 0 ? 1 : 0;
+  assert.deepEqual([breaker('state', { state: 'open' }), breaker('state')], [isOpen, 1]);
+
+  const pool = (metric: string, labels = {}) => of(`pool_${metric}`, { type: 'libsql', ...labels });
+  assert.equal(pool('acquired_total'), statements);
+  assert.deepEqual([pool('connections', { state: 'in-use' }), pool('waiting'), pool('max_connections')], [0, 0, 5]);
+  assert.equal(pool('connections', { state: 'idle' }), pool('created_total')! - pool('closed_total')!);
+  assert.deepEqual([pool('acquire_timeouts_total'), pool('create_failures_total'), pool('leaks_total')], [0, 0, 0]);
+  assert.equal(of('pool_acquired_total', { pool: 'payments', type: 'http' }), asked);
+
+  const check = (name: string) => {
+    const runs = ['healthy', 'degraded', 'unhealthy'].map((status) =>
+      of('health_check_runs_total', { check: name, status }),
+    );
+    assert.equal(of('health_check_duration_seconds_count', { check: name }), healthy + unhealthy);
+    return [...runs, of('health_checks', { check: name, status: 'healthy' })];
+  };
+  assert.deepEqual(check('database'), [healthy + unhealthy, 0, 0, 1]);
+  assert.deepEqual(check('payments'), [healthy, 0, unhealthy, unhealthy > 0 ? 0 : 1]);
+
+  const policy = (metric: string, labels = {}) => of(`policy_${metric}`, { policy: 'reports', ...labels });
+  assert.deepEqual([policy('calls_total', { outcome: 'success' }), policy('calls_total')], [1, 1]);
+  assert.deepEqual([policy('attempts_total'), policy('retries_total'), policy('refusals_total')], [1, 0, 0]);
 }
 
 for (const [format, ending] of Object.entries(FORMATS)) {
   describe(`as ${format}`, () => {
     test('the Express service takes signed webhooks, charges orders, and its figures agree with what was done', async (t) => {
-      let asked = 0;
+      let [attempts, asked, isUnwell] = [0, 0, false];
       const payments = await serve((request, response) => {
-        if (request.method === 'POST') asked += 1;
+        asked += 1;
+        if (request.method === 'POST') attempts += 1;
         let body = '';
         request.setEncoding('utf8').on('data', (text: string) => (body += text));
-        request.on('end', () => response.writeHead(body.includes('"amount":13') ? 500 : 200).end('{}'));
+        request.on('end', () => response.writeHead(isUnwell || body.includes('"amount":13') ? 500 : 200).end('{}'));
       });
       t.after(() => payments.close());
       const port = await freePort();
+      const started = performance.now();
       const service = start(`express-service.${ending}`, [], {
         DATABASE_URL: `file:${join(directory, `orders-${ending}.db`)}`,
         PAYMENTS_URL: payments.url,
@@ -159,12 +211,24 @@ for (const [format, ending] of Object.entries(FORMATS)) {
       assert.equal((await post('/orders/b/charge')).status, 502);
       assert.equal((await post('/orders/c/charge')).status, 404);
       assert.deepEqual(await (await fetch(`${url}/report`)).json(), { orders: 2, amount: 20 });
-      const health = await fetch(`${url}/health`);
-      assert.equal(health.status, 200);
-      assert.equal(((await health.json()) as { status: string }).status, 'healthy');
+      const health = async () => {
+        const response = await fetch(`${url}/health`);
+        return [response.status, ((await response.json()) as { status: string }).status];
+      };
+      assert.deepEqual(await health(), [200, 'healthy']);
+      const page = async () => await (await fetch(`${url}/metrics`)).text();
+      const seconds = () => (performance.now() - started) / 1000;
+      const done = { charged: 1, failed: 1, refused: 0, statements: 8, healthy: 1, unhealthy: 0 };
+      assertFigures(await page(), { ...done, attempts, asked, seconds: seconds() });
+      assert.equal(attempts, 3, 'what was answered with 500 was repeated once');
 
-      const page = await (await fetch(`${url}/metrics`)).text();
-      assertFigures(page, asked);
+      // An answer with 500 is an error for all that look at it.
+      isUnwell = true;
+      assert.deepEqual(await health(), [200, 'degraded']);
+      for (let n = 0; n < 4; n++) assert.equal((await post('/orders/a/charge')).status, 502);
+      assert.equal((await post('/orders/a/charge')).status, 500, 'the circuit breaker is open');
+      const then = { ...done, failed: 5, refused: 1, statements: 14, unhealthy: 1 };
+      assertFigures(await page(), { ...then, attempts, asked, seconds: seconds() });
 
       service.child.kill('SIGTERM');
       await service.ended();

@@ -33,7 +33,9 @@ export function describe(event: ConnectionEvent): string {
     case 'health_check_failed':
       return event.data.result.errorMessage ?? '';
     case 'metrics':
-      return event.data.response_time.toFixed();
+      return event.data.response_time.toFixed() + event.data.request_time.toFixed();
+    case 'retry':
+      return event.data.reason + event.data.attempt.toFixed() + event.data.delay_ms.toFixed();
     case 'moored':
       return event.data.berth.toFixed();
     case 'reconnected':

@@ -44,7 +44,10 @@ export abstract class BaseConnection extends ConnectionLife {
     super(resolveConfig(config, type ?? config?.connectionType ?? ConnectionType.EXTERNAL));
     const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
-    this.#calls = new ConnectionCalls(this.config, this.hasTransport, () => this.life);
+    this.#calls = new ConnectionCalls(this.config, this.hasTransport, {
+      until: () => this.life,
+      onRetry: (facts) => this.retrying(facts),
+    });
     this.#calls.watch(this, BaseConnection.#breakerIs);
     if (this.hasTransport) this.journal.begun();
     adopt(this, BaseConnection.prototype, {
@@ -114,6 +117,9 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
   async healthCheck(timeoutMs: number = this.config.healthCheckTimeout): Promise<ConnectionHealthCheck> {
+    const mistake = timeMistake(timeoutMs);
+    // The caller's mistake says nothing about the connection.
+    if (mistake) return failedCheck(this.connectionId, performance.now(), mistake.message);
     return this.#judged(() => this.#examine(timeoutMs));
   }
 
@@ -208,8 +214,8 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** @internal Repeats what opens it until that succeeds, `retryCount` times at most; `life` ends it. */
   protected repeated<T>(open: () => Promise<T>, life: AbortSignal): Promise<T> {
-    const onRetry: GuardRules['onRetry'] = (facts) => this.tell('retry', () => facts);
-    return bringingBack('connect', this.config, { onRetry }).run(open, life);
+    const rules: GuardRules = { onRetry: (facts) => this.retrying(facts) };
+    return bringingBack('connect', this.config, rules).run(open, life);
   }
 
   /** @internal Goes over to `fallbackUrl`, where there is one and the connection knows how. */
@@ -317,12 +323,11 @@ export abstract class BaseConnection extends ConnectionLife {
       this.closed();
       this.journal.audit('disconnect', closed ? 'success' : 'failure', problem);
     }
+    if (this.state === ConnectionState.DISCONNECTED) this.retire();
     return closed;
   }
 
   async #examine(timeoutMs: number): Promise<ConnectionHealthCheck> {
-    if (typeof timeoutMs !== 'number') throw wrongType('timeoutMs', 'a number', timeoutMs);
-    if (!(timeoutMs >= 1)) throw outOfRange('timeoutMs', '≥ 1', timeoutMs);
     const started = performance.now();
     let answer: boolean | Record<string, unknown> = false;
     let errorMessage = 'The connection is not healthy';
@@ -374,4 +379,9 @@ export abstract class BaseConnection extends ConnectionLife {
     if (state === 'open') connection.emitEvent('circuit_breaker_opened', { severity: 'warning', data });
     if (state === 'closed') connection.emitEvent('circuit_breaker_closed', { severity: 'info', data });
   }
+}
+
+function timeMistake(given: unknown): Error | undefined {
+  if (typeof given !== 'number') return wrongType('timeoutMs', 'a number', given);
+  return given >= 1 ? undefined : outOfRange('timeoutMs', '≥ 1', given);
 }

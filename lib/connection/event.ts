@@ -22,6 +22,8 @@ export interface ConnectionEventData {
   /** `status` where an answer said so, else the error. */
   authentication_failed: Partial<ConnectionErrorFacts> & { status?: number };
   reconnected: undefined;
+  /** `attempt` is the one that failed, `delay_ms` the pause before the next. */
+  retry: { attempt: number; delay_ms: number; reason: string };
   health_check_failed: { result: ConnectionHealthCheck };
   circuit_breaker_opened: { breaker: string };
   circuit_breaker_closed: { breaker: string };
@@ -32,7 +34,7 @@ export interface ConnectionEventData {
   fallback_restored: { url: string | undefined };
   error: ConnectionErrorFacts;
   /** Milliseconds, percent, and requests a second. */
-  metrics: { response_time: number; success: boolean; error_rate: number; throughput: number };
+  metrics: { response_time: number; request_time: number; success: boolean; error_rate: number; throughput: number };
 }
 
 /** The types of {@link ConnectionEvent}. */
@@ -57,6 +59,6 @@ export type ConnectionEvent<Type extends ConnectionEventType = ConnectionEventTy
 export type ConnectionFacts = {
   state: { from: ConnectionState; to: ConnectionState; reason?: string };
   health: { from: ConnectionHealth; to: ConnectionHealth };
-  retry: { delayMs: number; attempt: number; error: unknown };
+  retry: { delayMs: number; attempt: number; error: unknown; reason: string };
   error: { error: unknown; context: string };
 };

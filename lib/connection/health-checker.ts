@@ -1,5 +1,6 @@
-import { HealthMonitor, type HealthCheckOptions, type HealthCheckResult } from '../health/monitor';
+import { HealthMonitor, type HealthCheckOptions, type HealthCheckResult } from '../health';
 import type { HealthCheckFunction } from '../health/answer';
+import { outOfRange, wrongType } from '../runtime/argument-error';
 import type { ConnectionHealthCheck } from './model';
 
 /** Runs health checks by id, every 30 seconds and for at most 5, on the same monitor as everything else's health. */
@@ -11,7 +12,11 @@ export class HealthChecker {
     this.#monitor = new HealthMonitor(options);
   }
 
-  /** The result of a check, as connections have it. */
+  /**
+   * The result of a check, as connections have it.
+   *
+   * @param responseTime in milliseconds.
+   */
   static result(
     connectionId: string,
     isHealthy: boolean,
@@ -19,6 +24,10 @@ export class HealthChecker {
     errorMessage?: string,
     details?: Record<string, unknown>,
   ): ConnectionHealthCheck {
+    if (typeof isHealthy !== 'boolean') throw wrongType('isHealthy', 'a boolean', isHealthy);
+    if (typeof responseTime !== 'number') throw wrongType('responseTime', 'a number', responseTime);
+    if (!(responseTime >= 0 && responseTime < Infinity))
+      throw outOfRange('responseTime', 'finite and ≥ 0', responseTime);
     return {
       connectionId,
       timestamp: Date.now(),

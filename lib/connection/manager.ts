@@ -48,8 +48,8 @@ interface Member {
 /** Connections in groups: opened, checked and recovered together. `stop` leaves them open. */
 export class ConnectionManager {
   readonly #members = new Map<string, Member>();
-  readonly #onEvent = new Handlers<[event: ConnectionEvent]>('manager');
-  readonly #onAny = new Handlers<[type: string, event: ConnectionEvent]>('manager');
+  readonly #onEvent = new Handlers<[event: ConnectionEvent]>({ id: 'manager' });
+  readonly #onAny = new Handlers<[type: string, event: ConnectionEvent]>({ id: 'manager' });
   readonly #check: PeriodicCheck;
   #startTime: number | undefined;
   #events = 0;

@@ -1,6 +1,6 @@
 import { invalidType, outOfRange } from '../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
-import { call, checkHandler } from '../runtime/listeners';
+import { call, checkHandler, type HandlerOwner } from '../runtime/listeners';
 
 /** How a handler of `onMessage` is called. */
 export interface MessageHandlerOptions {
@@ -94,12 +94,12 @@ class Queue<Message> {
  * that `isFull` did.
  */
 export class MessageHandlers<Message> {
-  readonly #owner: string;
+  readonly #owner: HandlerOwner;
   readonly #limit: number;
   readonly #changed: () => void;
   readonly #queues = new Set<Queue<Message>>();
 
-  constructor(owner: string, limit: number, changed: () => void) {
+  constructor(owner: HandlerOwner, limit: number, changed: () => void) {
     this.#owner = owner;
     this.#limit = limit;
     this.#changed = changed;

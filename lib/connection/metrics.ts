@@ -1,6 +1,6 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { invalidType } from '../runtime/argument-error';
+import { outOfRange, wrongType } from '../runtime/argument-error';
 import { native, type Handle } from '../runtime/native';
 import { Attempts } from './recovery/attempts';
 import type { ConnectionTracker } from '../../dist/native';
@@ -56,6 +56,14 @@ interface Figures {
   last: { began: number; ended: number } | null;
 }
 
+/** As far as a `Date` reaches in both directions: when the request began can always be told. */
+const MAX_MS = 8.64e15;
+
+function checkNumber(name: string, given: unknown, most: number): void {
+  if (typeof given !== 'number') throw wrongType(name, 'a number', given);
+  if (!(given >= 0 && given <= most)) throw outOfRange(name, `between 0 and ${most}`, given);
+}
+
 /**
  * Keeps the figures of a connection: means and rates over the last requests, counts since the beginning.
  */
@@ -68,16 +76,19 @@ export class ConnectionMetricsTracker {
   }
 
   /**
-   * Counts a request that has just ended.
+   * Counts a request that has just ended, as one with one attempt.
    *
-   * @param responseTimeMs how long it took.
+   * @param responseTimeMs how long it took, 0 to 8 640 000 000 000 000 (what a `Date` spans).
    * @param success whether it succeeded.
-   * @param errorType what kind of failure it was; 100 kinds are told apart.
-   * @param bytes how much it moved in both directions. It counts as a request with one attempt.
+   * @param errorType what kind of failure it was; 100 kinds are told apart, by 200 characters.
+   * @param bytes how much it moved in both directions, 0 to `Number.MAX_SAFE_INTEGER`.
+   * @throws TypeError, RangeError for an argument of another type or out of range: then nothing is counted.
    */
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void {
-    if (typeof responseTimeMs !== 'number' || !(responseTimeMs >= 0))
-      throw invalidType('responseTimeMs', 'a number ≥ 0', responseTimeMs);
+    checkNumber('responseTimeMs', responseTimeMs, MAX_MS);
+    if (typeof success !== 'boolean') throw wrongType('success', 'a boolean', success);
+    if (errorType !== undefined && typeof errorType !== 'string') throw wrongType('errorType', 'a string', errorType);
+    if (bytes !== undefined) checkNumber('bytes', bytes, Number.MAX_SAFE_INTEGER);
     native.connectionRecord(this.#tracker, responseTimeMs, success, errorType, bytes, responseTimeMs);
   }
 
@@ -159,8 +170,8 @@ export class ConnectionMetricsTracker {
     native.connectionPublish(this.#tracker, name, type);
   }
 
-  /** @internal The connection is in that state now. */
-  enter(state: string): void {
+  /** @internal The connection is in that state now; in none when it was closed. */
+  enter(state: string | undefined): void {
     native.connectionEnter(this.#tracker, state);
   }
 

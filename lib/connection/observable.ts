@@ -10,7 +10,7 @@ import type { Attempts } from './recovery/attempts';
 import type { ResolvedConnectionConfig } from './config';
 import type { ConnectionEvent, ConnectionFacts } from './event';
 import { failureOf, meaningOf } from './error';
-import { Handlers } from '../runtime/listeners';
+import { type HandlerOwner, Handlers } from '../runtime/listeners';
 import { Journal } from './audit-log';
 import { ConnectionMetricsTracker, type ConnectionFigures } from './metrics';
 import { shownUrl } from './redaction';
@@ -34,6 +34,8 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
   readonly config: Readonly<ResolvedConnectionConfig>;
   /** @internal */
   protected readonly journal: Journal;
+  /** @internal What the log says of a handler that failed. */
+  protected readonly handlerOwner: HandlerOwner;
   readonly #tracker = new ConnectionMetricsTracker();
   readonly #onEvent: Handlers<[event: ConnectionEvent]>;
   readonly #onState: Handlers<[state: ConnectionState, before: ConnectionState]>;
@@ -56,9 +58,10 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
     this.config = Object.freeze(config);
     this.journal = new Journal(this.connectionId, config);
     if (config.monitoring) this.#tracker.publish(config.name, config.connectionType);
-    this.#onEvent = new Handlers(this.connectionId);
-    this.#onState = new Handlers(this.connectionId);
-    this.#onHealth = new Handlers(this.connectionId);
+    this.handlerOwner = { id: this.connectionId, name: config.name };
+    this.#onEvent = new Handlers(this.handlerOwner);
+    this.#onState = new Handlers(this.handlerOwner);
+    this.#onHealth = new Handlers(this.handlerOwner);
   }
 
   /** A snapshot; credentials in it are redacted. */
@@ -182,6 +185,14 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
     this.emitEvent(meaning, { severity: 'error', message: failure.message, data });
   }
 
+  /** @internal An attempt failed, and another one follows after a pause. */
+  protected retrying({ attempt, delayMs, error }: Omit<ConnectionFacts['retry'], 'reason'>): void {
+    const reason = failureOf(error).message;
+    const data = { attempt, delay_ms: delayMs, reason };
+    this.emitEvent('retry', { severity: 'warning', message: reason, data });
+    this.tell('retry', () => ({ attempt, delayMs, error, reason }));
+  }
+
   /** @internal The circuit breaker let a call go no further. */
   protected heldBack({ message, breaker, retryAfterMs, retryAt }: CircuitBreakerError, context: string): void {
     const isKnown = retryAfterMs !== undefined;
@@ -218,6 +229,11 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
     this.emitEvent('state_changed', { data, message: reason });
     this.tell('state', () => ({ from: before, to: state, ...(reason !== undefined && { reason }) }));
     this.#onState.tell(state, before);
+  }
+
+  /** @internal It was closed: `metricsText()` shows it in no state, until it is opened again. */
+  protected retire(): void {
+    this.#tracker.enter(undefined);
   }
 
   /** @internal Says how it is doing. */

@@ -56,10 +56,10 @@ export abstract class LastingConnection<Message, Parsed = Message>
       room: () => this.#regulate(),
       waiting: () => this.#hold(),
     });
-    this.#onMessage = new MessageHandlers(this.connectionId, QUEUED_MESSAGES, () => this.#regulate());
+    this.#onMessage = new MessageHandlers(this.handlerOwner, QUEUED_MESSAGES, () => this.#regulate());
     this.#reconnection = new Reconnection(this.config, {
       open: (failures, signal) => this.#reopen(failures, signal),
-      onPause: (facts) => this.tell('retry', () => facts),
+      onPause: (facts) => this.retrying(facts),
     });
     const probe = (url: string, signal: AbortSignal) => this.#probe(url, signal);
     this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>

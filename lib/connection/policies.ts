@@ -15,16 +15,20 @@ export class ConnectionCalls {
   /**
    * @param hasTransport it speaks through a transport of ours, which keeps to `timeout` itself and knows what was
    * written when it was over. What fails there is a `MoorlineError`; everything else is the caller's mistake.
-   * @param until gives the signal that ends the waits of calls that begin now.
+   * @param hooks `until` gives the signal that ends the waits of calls that begin now.
    */
-  constructor(config: Readonly<ResolvedConnectionConfig>, hasTransport: boolean, until: () => AbortSignal) {
+  constructor(
+    config: Readonly<ResolvedConnectionConfig>,
+    hasTransport: boolean,
+    hooks: Required<Pick<GuardRules, 'until' | 'onRetry'>>,
+  ) {
     this.#policy = policyOf(hasTransport ? 'transport' : 'hooks', config);
     this.#guard = new Guard(this.#policy, describe(this.#policy).attemptMs, {
       retryableExceptions: [isRepeatable],
       excludedExceptions: hasTransport ? [isMistake] : undefined,
       keepsTime: hasTransport,
       timeLimit: 'timeout',
-      until,
+      ...hooks,
     });
     const breaker = native.policyBreaker(this.#policy);
     this.#breaker = breaker ? new Guard(breaker, null, {}) : undefined;

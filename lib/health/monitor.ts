@@ -222,10 +222,14 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     this.#arm();
   }
 
-  /** Ends the periodic runs; those in progress come to their end. */
+  /**
+   * Ends the periodic runs; those in progress come to their end. In `metricsText()` its checks are in no status then, until
+   * they run again.
+   */
   stop(): void {
     this.#started = false;
     clearTimeout(this.#timer);
+    native.healthStop(this.#monitor);
   }
 
   /** Stops the monitor. */

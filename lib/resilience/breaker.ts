@@ -60,7 +60,7 @@ export interface BreakerOptions {
   /** Errors that are neither success nor failure: classes, predicates, or kinds of {@link MoorlineError}. */
   excludedExceptions?: readonly ErrorMatcher[] | undefined;
   /**
-   * As how many failures an error counts; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
+   * As how many failures an error counts, a whole number or `Infinity`; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
    * by moorline and for answers that do not blame the service (a 4xx except 408 and 429); the number of its
    * attempts for a {@link RetryError}.
    */

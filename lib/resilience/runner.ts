@@ -1,6 +1,6 @@
 import { Deadlines } from './deadlines';
 import { dress, MoorlineError, RetryError } from '../runtime/error';
-import { invalidType } from '../runtime/argument-error';
+import { invalidType, outOfRange } from '../runtime/argument-error';
 import type { Told } from './clock';
 import { matches, type ErrorMatcher } from '../runtime/error-matcher';
 import { native, type Handle } from '../runtime/native';
@@ -313,7 +313,10 @@ export class Guard {
 
 /** What a user's function said that an error weighs. */
 function weightIn(given: unknown): number {
-  if (typeof given === 'number' && !Number.isNaN(given)) return given;
+  if (typeof given === 'number') {
+    if (given === Infinity || (Number.isInteger(given) && given >= 0)) return given;
+    throw outOfRange('what failureWeight gives', 'a whole number ≥ 0, or Infinity', given);
+  }
   onRejection(given, () => undefined);
   throw invalidType('what failureWeight gives', 'a number', given);
 }

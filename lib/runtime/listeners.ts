@@ -2,12 +2,19 @@ import { log } from './logger';
 import { invalidType } from './argument-error';
 import { messageOf, stackOf } from './error-message';
 
+/** Whose handlers they are, as the log has it. */
+export interface HandlerOwner {
+  id: string;
+  /** The name of the connection. */
+  name?: string;
+}
+
 /** Functions that hear something. What one of them throws, or rejects with, disturbs nobody: it is logged. */
 export class Handlers<Heard extends unknown[]> {
   readonly #handlers = new Map<symbol, (...heard: Heard) => unknown>();
-  readonly #owner: string;
+  readonly #owner: HandlerOwner;
 
-  constructor(owner: string) {
+  constructor(owner: HandlerOwner) {
     this.#owner = owner;
   }
 
@@ -40,7 +47,7 @@ export function checkHandler(handler: unknown): void {
  * Calls a handler of `owner`; whether it ended without an error, which its promise says later. The error is logged: a
  * rejection that nobody looks after could end the process.
  */
-export function call(owner: string, handler: () => unknown): boolean | Promise<boolean> {
+export function call(owner: HandlerOwner, handler: () => unknown): boolean | Promise<boolean> {
   try {
     const answer = handler();
     // Of any realm and any library.
@@ -51,7 +58,7 @@ export function call(owner: string, handler: () => unknown): boolean | Promise<b
   }
 }
 
-async function settled(owner: string, answer: PromiseLike<unknown>): Promise<boolean> {
+async function settled(owner: HandlerOwner, answer: PromiseLike<unknown>): Promise<boolean> {
   try {
     await answer;
     return true;
@@ -61,8 +68,12 @@ async function settled(owner: string, answer: PromiseLike<unknown>): Promise<boo
   }
 }
 
-function complain(owner: string, error: unknown): void {
-  log('warn', 'connection.handler-failed', owner, () => ({ error: messageOf(error), stack: stackOf(error) }));
+function complain({ id, name }: HandlerOwner, error: unknown): void {
+  log('warn', 'connection.handler-failed', id, () => ({
+    ...(name !== undefined && { connection: name }),
+    error: messageOf(error),
+    stack: stackOf(error),
+  }));
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -2,11 +2,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { types } from 'node:util';
 
 import { log } from '../runtime/logger';
-import { messageOf } from '../runtime/error-message';
+import { messageOf, stackOf } from '../runtime/error-message';
 import { onRejection } from '../runtime/rejection';
-import type { WebhookVerifier } from './verifier';
+import type { WebhookVerifier } from './';
 import type { Claim } from './claim';
-import { checkVerifier, receive, type ReceivedWebhook, type ReceiveOptions, receivingOf } from './receive';
+import {
+  checkVerifier,
+  handlerFailed,
+  receive,
+  type ReceivedWebhook,
+  type ReceiveOptions,
+  receivingOf,
+} from './receive';
 
 /** A request that passed {@link webhookMiddleware}. */
 export interface VerifiedRequest extends IncomingMessage {
@@ -59,15 +66,18 @@ export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOp
           await claim?.release();
           throw error;
         }
-        pass(response, next, claim);
+        pass(response, next, webhook, claim);
       })
       // Never to `next`: a handler of `node:http` would not look at an error.
-      .catch((error: unknown) => fail(response, error, 'webhook.unreadable', ERRORS[500]));
+      .catch((error: unknown) => {
+        log('error', 'webhook.unreadable', 'webhook', () => ({ error: messageOf(error), stack: stackOf(error) }));
+        fail(response, ERRORS[500]);
+      });
   };
 }
 
 /** Calls `next`, and settles the claim by what becomes of it. Never throws. */
-function pass(response: ServerResponse, next: () => unknown, claim: Claim | undefined): void {
+function pass(response: ServerResponse, next: () => unknown, webhook: ReceivedWebhook, claim: Claim | undefined): void {
   let isSettled = claim === undefined;
   const settle = (isHandled: boolean) => {
     if (isSettled) return;
@@ -76,7 +86,8 @@ function pass(response: ServerResponse, next: () => unknown, claim: Claim | unde
   };
   const failed = (thrown: unknown) => {
     settle(false);
-    fail(response, thrown, 'webhook.handler-failed', 'Internal error');
+    handlerFailed(webhook, thrown);
+    fail(response, 'Internal error');
   };
   let given: unknown;
   try {
@@ -121,9 +132,8 @@ function mayPass(request: VerifiedRequest, response: ServerResponse, webhook: Re
   return false;
 }
 
-/** Logs and answers what has failed, as nobody but us hears of it. */
-function fail(response: ServerResponse, thrown: unknown, event: string, error: string | undefined): void {
-  log('error', event, 'webhook', () => ({ error: messageOf(thrown) }));
+/** Answers that something has failed, as nobody but us hears of it. */
+function fail(response: ServerResponse, error: string | undefined): void {
   try {
     // Half an answer must not look like a whole one.
     if (response.headersSent && !response.writableEnded) response.destroy();

@@ -4,7 +4,7 @@ import { asBytes } from '../http/body';
 import { outOfRange, wrongType } from '../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { log } from '../runtime/logger';
-import { messageOf } from '../runtime/error-message';
+import { messageOf, stackOf } from '../runtime/error-message';
 import { startTimer } from '../runtime/timers';
 import {
   asDuplicate,
@@ -127,12 +127,17 @@ export async function receiveWebhook(
   try {
     await handle(webhook);
   } catch (error) {
-    log('error', 'webhook.handler-failed', webhook.id ?? 'webhook', () => ({ error: messageOf(error) }));
+    handlerFailed(webhook, error);
     await claim?.release();
     return { ...webhook, status: 500, error };
   }
   await claim?.keep();
   return webhook;
+}
+
+/** @internal Logs what a handler threw. */
+export function handlerFailed({ id = 'webhook', scheme }: ReceivedWebhook, thrown: unknown): void {
+  log('error', 'webhook.handler-failed', id, () => ({ scheme, error: messageOf(thrown), stack: stackOf(thrown) }));
 }
 
 /** @internal Refuses what is no verifier: a secret alone, say. */

@@ -61,10 +61,10 @@ pub fn connection_publish(
     Ok(())
 }
 
-/// The tracker's connection is in `state` now.
+/// The tracker's connection is in `state` now; in none when it was closed.
 #[napi(catch_unwind)]
-pub fn connection_enter(tracker: Handle<ConnectionTracker>, state: String) {
-    tracker.lock().enter(&state);
+pub fn connection_enter(tracker: Handle<ConnectionTracker>, state: Option<String>) {
+    tracker.lock().enter(state.as_deref());
 }
 
 /// Requests a second over the last `seconds`.

@@ -97,6 +97,12 @@ pub fn health_unregister(monitor: Handle<HealthMonitor>, name: Argument<String>)
     Ok(monitor.lock().unregister(&name))
 }
 
+/// Shows no status in the metrics any more, until a check runs again.
+#[napi(catch_unwind)]
+pub fn health_stop(monitor: Handle<HealthMonitor>) {
+    monitor.series().clear();
+}
+
 /// The names, in the order of registration.
 #[napi(catch_unwind)]
 pub fn health_names(monitor: Handle<HealthMonitor>) -> Vec<String> {

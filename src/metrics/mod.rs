@@ -2,7 +2,7 @@
 
 use moorline_core::{
     metrics::{Page, Registry},
-    resilience::{metrics, registry},
+    resilience::registry,
 };
 use moorline_net::pool;
 use napi_derive::napi;
@@ -11,8 +11,8 @@ use napi_derive::napi;
 #[napi(catch_unwind)]
 pub fn metrics_text() -> String {
     pool::refresh();
+    registry::Registry::process().publish();
     let mut page = Page::new();
-    metrics::write(registry::Registry::process(), &mut page);
     Registry::process().write(&mut page);
     page.into_text()
 }

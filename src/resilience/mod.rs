@@ -163,7 +163,8 @@ impl Function for Fail {
             return Answer::Undefined;
         };
         let asked = call.number(4).filter(|ms| *ms >= 0.0);
-        let retry_after = asked.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
+        let retry_after =
+            asked.map(|ms| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX));
         let fault = Fault {
             // A negative number or none at all counts as nothing: the conversion saturates.
             weight: call.number(2).unwrap_or(1.0) as u32,

@@ -19,7 +19,7 @@ const BYTES: &str = "moorline_connection_bytes_total";
 const STATE: &str = "moorline_connections";
 
 /// What one connection counts. Counters outlive it, as a counter must never go back; it leaves the count of its state
-/// when it is dropped.
+/// when it is closed or dropped.
 #[derive(Debug)]
 pub struct Series {
     registry: &'static Registry,
@@ -31,6 +31,8 @@ pub struct Series {
     attempt_took: Arc<Histogram>,
     sent: Option<Traffic>,
     received: Option<Traffic>,
+    /// The states that it has been in since it was opened, each with its gauge, and which of them it is in.
+    states: BTreeMap<String, Arc<Gauge>>,
     state: Option<Arc<Gauge>>,
 }
 
@@ -72,6 +74,7 @@ impl Series {
             )?,
             sent: None,
             received: None,
+            states: BTreeMap::new(),
             state: None,
         };
         // There before the first request, or the first failure could not be seen as an increase.
@@ -115,16 +118,24 @@ impl Series {
         }
     }
 
-    /// It is in `state` now.
-    pub fn enter(&mut self, state: &str) {
+    /// It is in `state` now; in none when it was closed.
+    pub fn enter(&mut self, state: Option<&str>) {
         self.leave();
-        let labels = [
-            ("connection", self.name.as_str()),
-            ("type", self.kind.as_str()),
-            ("state", state),
-        ];
-        let help = "How many connections are in each state.";
-        self.state = self.registry.gauge(STATE, help, &labels).ok();
+        let Some(state) = state else {
+            return self.states.clear();
+        };
+        if !self.states.contains_key(state) {
+            let labels = [
+                ("connection", self.name.as_str()),
+                ("type", self.kind.as_str()),
+                ("state", state),
+            ];
+            let help = "How many connections are in each state.";
+            let gauge = self.registry.gauge(STATE, help, &labels).ok();
+            self.states
+                .extend(gauge.map(|gauge| (state.to_owned(), gauge)));
+        }
+        self.state = self.states.get(state).cloned();
         if let Some(state) = &self.state {
             state.add(1.0);
         }
@@ -235,9 +246,9 @@ mod tests {
         second.record(1.0, true, Some(200));
         first.send(3);
         second.receive(2, 7);
-        first.enter("connecting");
-        first.enter("connected");
-        second.enter("connected");
+        first.enter(Some("connecting"));
+        first.enter(Some("connected"));
+        second.enter(Some("connected"));
         drop(second);
         let text = text(registry);
         for line in [
@@ -260,21 +271,45 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_was_closed_is_in_no_state_until_it_is_opened_again() {
+        let registry = registry();
+        let mut series = Series::new(registry, "api", "sse").unwrap();
+        let states = || {
+            let text = text(registry);
+            let rows = text.lines().filter(|line| line.starts_with(STATE));
+            rows.map(|row| row.split("state=").nth(1).unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        series.enter(Some("connecting"));
+        series.enter(Some("connected"));
+        assert_eq!(states(), ["\"connected\"} 1", "\"connecting\"} 0"]);
+        series.enter(None);
+        assert!(states().is_empty());
+        series.enter(Some("connecting"));
+        assert_eq!(states(), ["\"connecting\"} 1"]);
+    }
+
+    #[test]
     fn names_that_are_ids_do_not_grow_the_page_for_ever() {
         let registry = registry();
         for id in 0..3_000 {
             let mut series = Series::new(registry, &format!("user-{id}"), "websocket").unwrap();
-            series.enter("connected");
-            series.record(1.0, true, None);
+            series.enter(Some("connected"));
+            series.record(1.0, id % 3 > 0, None);
         }
         let text = text(registry);
         let rows = |metric: &str| text.lines().filter(|line| line.starts_with(metric)).count();
-        assert!(rows("moorline_connections{") <= 1_001);
-        assert!(rows("moorline_connection_requests_total{") <= 1_001);
-        assert!(rows("moorline_connection_request_duration_seconds_count{") <= 1_001);
-        let open = text
-            .lines()
-            .filter(|line| line.starts_with("moorline_connections{") && !line.ends_with("} 0"));
-        assert_eq!(open.count(), 0, "what was dropped is in no state");
+        assert_eq!(rows("moorline_connections{"), 0);
+        assert_eq!(rows("moorline_connection_requests_total{"), 2 * 1_001);
+        assert_eq!(
+            rows("moorline_connection_request_duration_seconds_count{"),
+            1_001
+        );
+        for (outcome, count) in [("success", 1_334), ("failure", 666)] {
+            let other = format!(
+                "moorline_connection_requests_total{{connection=\"other\",type=\"websocket\",outcome=\"{outcome}\",status=\"\"}} {count}\n"
+            );
+            assert!(text.contains(&other), "{outcome}");
+        }
     }
 }

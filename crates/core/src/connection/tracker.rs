@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::series::Series;
-use crate::resilience::report::status_blames_service;
+use crate::{metrics::shortened, resilience::report::status_blames_service};
 
 /// The longest span that throughput can be asked for, and what it is asked for by default.
 pub const MAX_SPAN_SECONDS: u64 = 300;
@@ -125,8 +125,8 @@ impl Tracker {
         self.series = Some(series);
     }
 
-    /// The connection is in `state` now.
-    pub fn enter(&mut self, state: &str) {
+    /// The connection is in `state` now; in none when it was closed.
+    pub fn enter(&mut self, state: Option<&str>) {
         if let Some(series) = &mut self.series {
             series.enter(state);
         }
@@ -217,12 +217,13 @@ impl Tracker {
     }
 
     fn count_error(&mut self, error_type: &str) {
-        if let Some(count) = self.error_types.get_mut(error_type) {
+        let error_type = shortened(error_type);
+        if let Some(count) = self.error_types.get_mut(&*error_type) {
             *count += 1;
             return;
         }
         let full = self.error_types.len() >= MAX_ERROR_TYPES;
-        let name = if full { OTHER } else { error_type };
+        let name = if full { OTHER } else { &error_type };
         *self.error_types.entry(name.to_owned()).or_default() += 1;
     }
 
@@ -255,7 +256,8 @@ impl Tracker {
             .rev()
             .take_while(|second| second.number + seconds > number)
             .fold((0, 0), |(requests, bytes), second| {
-                (requests + u64::from(second.requests), bytes + second.bytes)
+                let bytes = bytes.saturating_add(second.bytes);
+                (requests + u64::from(second.requests), bytes)
             })
     }
 }

@@ -112,6 +112,7 @@ mod tests {
             assert!(text().contains(line), "{line} in {}", text());
         }
         drop(check);
-        assert!(text().contains("moorline_health_checks{check=\"db\",status=\"healthy\"} 0\n"));
+        assert!(!text().contains("moorline_health_checks"));
+        assert!(text().contains("moorline_health_check_duration_seconds_count{check=\"db\"} 2\n"));
     }
 }

@@ -1,59 +1,32 @@
 //! Families of series, by name.
 
 use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use super::{Counter, Gauge, Histogram, Page, Shape};
+use super::{Counter, Gauge, Histogram, MetricError, Page, Shape, shortened};
 
-/// Series a family may have. Labels are for a handful of values; whoever writes ids into one gets a single
-/// series labelled `other` for all further ones, instead of a program that grows for ever.
-const MAX_SERIES: usize = 1_000;
-
-/// A name that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MetricError {
-    /// A metric or label name that Prometheus does not allow.
-    BadName(String),
-    /// The name is taken by a family of another type or with other labels or buckets.
-    Taken(String),
-    /// Not as many label values as label names.
-    LabelCount {
-        /// As many as the family has names.
-        expected: usize,
-        /// As many as were given.
-        got: usize,
-    },
-    /// Bucket bounds that do not ascend.
-    BadBounds,
-}
-
-impl fmt::Display for MetricError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadName(name) => write!(f, "'{name}' is not a valid name for a metric or label"),
-            Self::Taken(name) => {
-                write!(
-                    f,
-                    "'{name}' is another metric already, of another type or with other labels"
-                )
-            }
-            Self::LabelCount { expected, got } => {
-                write!(f, "{expected} label values are needed, got {got}")
-            }
-            Self::BadBounds => f.write_str("bucket bounds must be finite and ascend"),
-        }
-    }
-}
-
-impl std::error::Error for MetricError {}
+/// Names that are told apart under one label. Whoever gives ids instead of names gets one row named [`OTHER`] for all
+/// further ones, instead of a program that grows for ever.
+const MAX_NAMES: usize = 1_000;
+const OTHER: &str = "other";
 
 /// All families of a process or a service.
+///
+/// The first label of a family names what it counts. Its values are the user's, so they are bounded: in length, and in
+/// number for all families with that label together, so that what is folded in one is folded in all. The other labels
+/// have a handful of values, which are kept.
 #[derive(Debug, Default)]
 pub struct Registry {
-    families: Mutex<BTreeMap<String, Family>>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    families: BTreeMap<String, Family>,
+    /// The names that are told apart, by their label.
+    names: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Debug)]
@@ -66,7 +39,8 @@ struct Family {
 #[derive(Debug)]
 enum Series {
     Counters(BTreeMap<Vec<String>, Arc<Counter>>),
-    Gauges(BTreeMap<Vec<String>, Arc<Gauge>>),
+    /// Each for as long as somebody has it: of what is gone there is no present state.
+    Gauges(BTreeMap<Vec<String>, Weak<Gauge>>),
     Histograms(Vec<f64>, BTreeMap<Vec<String>, Arc<Histogram>>),
 }
 
@@ -99,14 +73,14 @@ impl Registry {
             help,
             labels,
             Series::Counters(BTreeMap::new()),
-            |series| match series {
-                Series::Counters(all) => Some(one_of(all, labels, Counter::default)),
+            |series, values| match series {
+                Series::Counters(all) => Some(Arc::clone(all.entry(values).or_default())),
                 _ => None,
             },
         )
     }
 
-    /// The gauge `name` with these labels.
+    /// The gauge `name` with these labels. It is shown until the last of those who have it drops it.
     pub fn gauge(
         &self,
         name: &str,
@@ -118,8 +92,15 @@ impl Registry {
             help,
             labels,
             Series::Gauges(BTreeMap::new()),
-            |series| match series {
-                Series::Gauges(all) => Some(one_of(all, labels, Gauge::default)),
+            |series, values| match series {
+                Series::Gauges(all) => {
+                    let one = all.entry(values).or_default();
+                    Some(one.upgrade().unwrap_or_else(|| {
+                        let gauge = Arc::default();
+                        *one = Arc::downgrade(&gauge);
+                        gauge
+                    }))
+                }
                 _ => None,
             },
         )
@@ -138,9 +119,10 @@ impl Registry {
             return Err(MetricError::BadBounds);
         }
         let empty = Series::Histograms(bounds.to_vec(), BTreeMap::new());
-        self.series(name, help, labels, empty, |series| match series {
+        self.series(name, help, labels, empty, |series, values| match series {
             Series::Histograms(own, all) if own == bounds => {
-                Some(one_of(all, labels, || Histogram::new(bounds)))
+                let made = || Arc::new(Histogram::new(bounds));
+                Some(Arc::clone(all.entry(values).or_insert_with(made)))
             }
             _ => None,
         })
@@ -148,12 +130,12 @@ impl Registry {
 
     /// Writes every family to a page.
     pub fn write(&self, page: &mut Page) {
-        for (name, family) in self.families().iter() {
+        for (name, family) in &mut self.entries().families {
             let names = || family.labels.iter().map(String::as_str);
             let label = |values: &[String]| -> Vec<(&str, String)> {
                 names().zip(values.iter().cloned()).collect()
             };
-            match &family.all {
+            match &mut family.all {
                 Series::Counters(all) => {
                     page.family(name, &family.help, Shape::Counter);
                     for (values, one) in all {
@@ -161,8 +143,14 @@ impl Registry {
                     }
                 }
                 Series::Gauges(all) => {
-                    page.family(name, &family.help, Shape::Gauge);
-                    for (values, one) in all {
+                    all.retain(|_, one| one.strong_count() > 0);
+                    let living = all
+                        .iter()
+                        .filter_map(|(values, one)| Some((values, one.upgrade()?)));
+                    for (at, (values, one)) in living.enumerate() {
+                        if at == 0 {
+                            page.family(name, &family.help, Shape::Gauge);
+                        }
                         page.sample(name, &label(values), one.get());
                     }
                 }
@@ -183,9 +171,10 @@ impl Registry {
         help: &str,
         labels: &[(&str, &str)],
         empty: Series,
-        find: impl FnOnce(&mut Series) -> Option<T>,
+        find: impl FnOnce(&mut Series, Vec<String>) -> Option<T>,
     ) -> Result<T, MetricError> {
-        let mut families = self.families();
+        let mut entries = self.entries();
+        let Entries { families, names } = &mut *entries;
         if !families.contains_key(name) {
             let label_names = labels.iter().map(|(label, _)| *label);
             if let Some(bad) = [name]
@@ -215,30 +204,36 @@ impl Registry {
             .iter()
             .zip(labels)
             .all(|(own, (given, _))| own == given);
-        same.then(|| find(&mut family.all))
+        same.then(|| find(&mut family.all, values_of(labels, names)))
             .flatten()
             .ok_or_else(|| MetricError::Taken(name.to_owned()))
     }
 
-    fn families(&self) -> MutexGuard<'_, BTreeMap<String, Family>> {
-        self.families.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The series with these label values, made if there is room for one more.
-fn one_of<T>(
-    all: &mut BTreeMap<Vec<String>, Arc<T>>,
+/// The values of a series: the name if it is known or there is room for one more, then the others.
+fn values_of(
     labels: &[(&str, &str)],
-    make: impl FnOnce() -> T,
-) -> Arc<T> {
+    names: &mut BTreeMap<String, BTreeSet<String>>,
+) -> Vec<String> {
     let mut values: Vec<String> = labels
         .iter()
         .map(|(_, value)| (*value).to_owned())
         .collect();
-    if all.len() >= MAX_SERIES && !all.contains_key(&values) {
-        values.fill("other".to_owned());
+    let (Some((label, name)), Some(value)) = (labels.first(), values.first_mut()) else {
+        return values;
+    };
+    *value = shortened(name).into_owned();
+    let known = names.entry((*label).to_owned()).or_default();
+    if known.len() < MAX_NAMES {
+        known.insert(value.clone());
+    } else if !known.contains(value) {
+        OTHER.clone_into(value);
     }
-    Arc::clone(all.entry(values).or_insert_with(|| Arc::new(make())))
+    values
 }
 
 /// Letters, digits and underscores (a metric may also have colons), not beginning with a digit.
@@ -269,7 +264,8 @@ mod tests {
             .counter("calls_total", "", &labels)
             .unwrap()
             .add(1.5);
-        registry.gauge("open", "Open\nnow.", &[]).unwrap().set(2.0);
+        let open = registry.gauge("open", "Open\nnow.", &[]).unwrap();
+        open.set(2.0);
         let expected = "# HELP calls_total Calls.\n# TYPE calls_total counter\n\
             calls_total{service=\"a\\\"b\\\\c\\nd\"} 2.5\n\
             # HELP open Open\\nnow.\n# TYPE open gauge\nopen 2\n";
@@ -322,16 +318,59 @@ mod tests {
     }
 
     #[test]
-    fn labels_cannot_grow_without_bound() {
+    fn names_beyond_the_limit_share_a_row_in_every_family_and_keep_their_other_labels() {
         let registry = Registry::new();
-        for id in 0..MAX_SERIES + 50 {
-            registry
-                .counter("calls", "", &[("id", &id.to_string())])
-                .unwrap()
-                .increment();
+        for id in 0..MAX_NAMES + 50 {
+            let id = id.to_string();
+            for outcome in ["success", "failure"] {
+                let labels = [("user", id.as_str()), ("outcome", outcome)];
+                let calls = registry.counter("calls", "", &labels).unwrap();
+                calls.add(if outcome == "success" { 2.0 } else { 1.0 });
+            }
         }
         let page = text(&registry);
-        assert!(page.contains("calls_total{id=\"other\"} 50\n"));
-        assert_eq!(page.lines().count(), 2 + MAX_SERIES + 1);
+        assert!(page.contains("calls_total{user=\"other\",outcome=\"success\"} 100\n"));
+        assert!(page.contains("calls_total{user=\"other\",outcome=\"failure\"} 50\n"));
+        assert_eq!(page.lines().count(), 2 + 2 * (MAX_NAMES + 1));
+
+        let late = (MAX_NAMES + 1).to_string();
+        let _open = [("user", "7"), ("user", late.as_str())]
+            .map(|label| registry.gauge("open", "", &[label]).unwrap());
+        let page = text(&registry);
+        assert!(page.contains("open{user=\"7\"} 0\nopen{user=\"other\"} 0\n"));
+        registry
+            .gauge("open", "", &[("user", "late"), ("x", "")])
+            .unwrap_err();
+        registry.counter("pools", "", &[("pool", "late")]).unwrap();
+        assert!(text(&registry).contains("pools_total{pool=\"late\"} 0\n"));
+    }
+
+    #[test]
+    fn a_gauge_is_shown_for_as_long_as_somebody_has_it() {
+        let registry = Registry::new();
+        let open = |name| registry.gauge("open", "", &[("pool", name)]).unwrap();
+        let (first, same, other) = (open("a"), open("a"), open("b"));
+        first.add(1.0);
+        same.add(2.0);
+        drop((same, other));
+        assert!(text(&registry).ends_with("open{pool=\"a\"} 3\n"));
+        drop(first);
+        assert_eq!(text(&registry), "", "a family without rows is not begun");
+        open("a").add(1.0);
+        assert!(open("a").get() < 1.0, "the next one begins anew");
+    }
+
+    #[test]
+    fn a_long_name_is_cut() {
+        let registry = Registry::new();
+        let (long, longer) = ("é".repeat(200), "é".repeat(100_000));
+        for name in [&long, &longer] {
+            let labels = [("pool", name.as_str()), ("type", "a")];
+            registry.counter("pools", "", &labels).unwrap();
+        }
+        let page = text(&registry);
+        assert!(page.contains(&format!("{{pool=\"{long}\",type=\"a\"}} 0\n")));
+        let cut = format!("{}…", "é".repeat(199));
+        assert!(page.contains(&format!("{{pool=\"{cut}\",type=\"a\"}} 0\n")));
     }
 }

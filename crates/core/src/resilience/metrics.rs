@@ -1,91 +1,95 @@
-//! The breakers of the process as metrics, written when somebody asks.
+//! Circuit breakers as metrics: one row of series for all breakers of one name.
+//!
+//! A breaker keeps its own books; what has changed in them since the last time is carried over when somebody asks, and
+//! when the breaker is dropped.
 
-use super::{
-    breaker::{CircuitState, Totals},
-    registry::Registry,
-};
-use crate::metrics::{Page, Shape};
+use std::sync::Arc;
+
+use super::breaker::{CircuitState, Snapshot, Totals};
+use crate::metrics::{Counter, Gauge, MetricError, Registry};
 
 /// What each counter shows.
-type Read = fn(&Totals) -> u64;
+type Count = fn(&Totals) -> u64;
 
-const COUNTERS: [(&str, &str, Read); 4] = [
+const COUNTERS: [(&str, &str, Count); 4] = [
     (
         "moorline_circuit_breaker_successes_total",
-        "Calls through a circuit breaker that succeeded.",
+        "Calls through circuit breakers that succeeded.",
         |totals| totals.successes,
     ),
     (
         "moorline_circuit_breaker_failures_total",
-        "Calls through a circuit breaker that failed.",
+        "Calls through circuit breakers that failed.",
         |totals| totals.failures,
     ),
     (
         "moorline_circuit_breaker_refused_total",
-        "Calls that a circuit breaker refused.",
+        "Calls that circuit breakers refused.",
         |totals| totals.refused,
     ),
     (
         "moorline_circuit_breaker_state_changes_total",
-        "Changes of state of a circuit breaker.",
+        "Changes of state of circuit breakers.",
         |totals| totals.changes,
     ),
 ];
+const STATE: &str = "moorline_circuit_breaker_state";
 
-/// Writes the state and the counters of each breaker.
-pub fn write(registry: &Registry, page: &mut Page) {
-    let breakers: Vec<_> = registry
-        .all()
-        .into_iter()
-        .map(|breaker| (breaker.name().to_owned(), breaker.snapshot()))
-        .collect();
-    if breakers.is_empty() {
-        return;
+/// What one breaker counts. Counters outlive it; it leaves the count of its state when it is dropped.
+#[derive(Debug)]
+pub struct BreakerSeries {
+    counters: [Arc<Counter>; COUNTERS.len()],
+    /// The totals that the counters have already.
+    counted: Totals,
+    states: [Arc<Gauge>; CircuitState::ALL.len()],
+    state: Option<CircuitState>,
+}
+
+impl BreakerSeries {
+    /// The series of a breaker.
+    ///
+    /// # Errors
+    /// Another metric has one of the names.
+    pub fn new(registry: &Registry, breaker: &str) -> Result<Self, MetricError> {
+        let counter = |at: usize| {
+            let (name, help, _) = COUNTERS[at];
+            registry.counter(name, help, &[("breaker", breaker)])
+        };
+        let state = |state: CircuitState| {
+            let help = "How many circuit breakers are in each state.";
+            let labels = [("breaker", breaker), ("state", state.as_str())];
+            registry.gauge(STATE, help, &labels)
+        };
+        let [closed, open, half_open] = CircuitState::ALL;
+        Ok(Self {
+            counters: [counter(0)?, counter(1)?, counter(2)?, counter(3)?],
+            counted: Totals::default(),
+            states: [state(closed)?, state(open)?, state(half_open)?],
+            state: None,
+        })
     }
-    let state = "moorline_circuit_breaker_state";
-    page.family(
-        state,
-        "1 for the state a circuit breaker is in, else 0.",
-        Shape::Gauge,
-    );
-    for (name, snapshot) in &breakers {
-        for one in CircuitState::ALL {
-            let labels = [("breaker", name.as_str()), ("state", one.as_str())];
-            page.sample(state, &labels, f64::from(u8::from(snapshot.state == one)));
+
+    /// Carries over what has changed.
+    pub fn update(&mut self, snapshot: &Snapshot) {
+        for ((_, _, count), counter) in COUNTERS.iter().zip(&self.counters) {
+            let more = count(&snapshot.totals).saturating_sub(count(&self.counted));
+            counter.add(more as f64);
         }
+        self.counted = snapshot.totals;
+        self.leave();
+        self.states[snapshot.state as usize].add(1.0);
+        self.state = Some(snapshot.state);
     }
-    for (metric, help, read) in COUNTERS {
-        page.family(metric, help, Shape::Counter);
-        for (name, snapshot) in &breakers {
-            page.sample(metric, &[("breaker", name)], read(&snapshot.totals) as f64);
+
+    fn leave(&mut self) {
+        if let Some(state) = self.state.take() {
+            self.states[state as usize].add(-1.0);
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-    use crate::resilience::config::BREAKER;
-
-    #[test]
-    fn every_breaker_shows_its_state_and_counters() {
-        let registry = Registry::default();
-        let now = Instant::now();
-        let breaker = registry.join("db", BREAKER).breaker;
-        breaker.with(|breaker| breaker.open(now));
-        assert!(breaker.admit(now).is_err());
-        let mut page = Page::new();
-        write(&registry, &mut page);
-        let text = page.into_text();
-        for line in [
-            "moorline_circuit_breaker_state{breaker=\"db\",state=\"open\"} 1\n",
-            "moorline_circuit_breaker_state{breaker=\"db\",state=\"closed\"} 0\n",
-            "moorline_circuit_breaker_refused_total{breaker=\"db\"} 1\n",
-            "moorline_circuit_breaker_state_changes_total{breaker=\"db\"} 1\n",
-        ] {
-            assert!(text.contains(line), "{line} in {text}");
-        }
+impl Drop for BreakerSeries {
+    fn drop(&mut self) {
+        self.leave();
     }
 }

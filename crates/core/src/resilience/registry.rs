@@ -11,9 +11,11 @@ use std::{
 };
 
 use super::{
-    breaker::{Breaker, BreakerOptions, Change, Permit, Refused, Snapshot},
+    breaker::{Breaker, BreakerOptions, Change, CircuitState, Permit, Refused, Snapshot},
+    metrics::BreakerSeries,
     report::Report,
 };
+use crate::metrics;
 
 /// Somebody who wants to hear of changes. It is called with a lock held: it may only take a note and return.
 pub type Watcher = dyn Fn(&str, &Change) + Send + Sync;
@@ -24,6 +26,7 @@ pub struct SharedBreaker {
     options: BreakerOptions,
     breaker: Mutex<Breaker>,
     watchers: Mutex<Vec<Weak<Watcher>>>,
+    series: Option<Mutex<BreakerSeries>>,
 }
 
 impl SharedBreaker {
@@ -34,6 +37,24 @@ impl SharedBreaker {
             options,
             breaker: Mutex::new(Breaker::new(options)),
             watchers: Mutex::default(),
+            series: None,
+        }
+    }
+
+    /// The same, shown among the metrics of `registry` as one of that name.
+    fn published(mut self, registry: Option<&metrics::Registry>, name: &str) -> Self {
+        // It fails for a name that is another metric's, and none of ours is.
+        let series = registry.and_then(|registry| BreakerSeries::new(registry, name).ok());
+        self.series = series.map(Mutex::new);
+        self
+    }
+
+    /// Carries over to the metrics what has changed.
+    fn publish(&self) {
+        if let Some(series) = &self.series {
+            // Read while nobody else does this: figures never go back.
+            let mut series = series.lock().unwrap_or_else(PoisonError::into_inner);
+            series.update(&self.snapshot());
         }
     }
 
@@ -122,6 +143,12 @@ impl SharedBreaker {
     }
 }
 
+impl Drop for SharedBreaker {
+    fn drop(&mut self) {
+        self.publish();
+    }
+}
+
 impl fmt::Debug for SharedBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -145,16 +172,25 @@ pub struct Joined {
 /// Breakers by name.
 #[derive(Debug, Default)]
 pub struct Registry {
-    named: Mutex<BTreeMap<String, Entry>>,
+    named: Mutex<Named>,
     owned: AtomicU64,
+    /// Where its breakers are shown.
+    metrics: Option<&'static metrics::Registry>,
 }
 
-/// After so many breakers with an owner, those whose owner is gone are swept out.
-const SWEEP_EVERY: u64 = 64;
+#[derive(Debug, Default)]
+struct Named {
+    entries: BTreeMap<String, Entry>,
+    /// How many there were when those that nobody needs were last swept out.
+    swept: usize,
+}
+
+/// With more breakers than this, and as often as their number has doubled, those that nobody needs are swept out.
+const MAX_UNSWEPT: usize = 1_000;
 
 #[derive(Debug)]
 enum Entry {
-    /// Named by a caller: lives as long as the process, so its state outlives a caller that comes and goes.
+    /// Named by a caller: its state outlives a caller that comes and goes.
     Kept(Arc<SharedBreaker>),
     /// Named by us after the object that owns it: goes with it.
     Owned(Weak<SharedBreaker>),
@@ -167,60 +203,108 @@ impl Entry {
             Self::Owned(breaker) => breaker.upgrade(),
         }
     }
+
+    /// Whether somebody has it, or would miss what it knows.
+    fn is_needed(&self) -> bool {
+        match self {
+            Self::Kept(breaker) => {
+                let Snapshot {
+                    state, failures, ..
+                } = breaker.snapshot();
+                Arc::strong_count(breaker) > 1 || state != CircuitState::Closed || failures > 0
+            }
+            Self::Owned(breaker) => breaker.strong_count() > 0,
+        }
+    }
+}
+
+impl Named {
+    fn get(&self, name: &str) -> Option<Arc<SharedBreaker>> {
+        self.entries.get(name).and_then(Entry::breaker)
+    }
+
+    /// Makes room where there are many. Whoever names breakers after ids would otherwise fill the memory.
+    fn sweep(&mut self) {
+        if self.entries.len() >= MAX_UNSWEPT.max(2 * self.swept) {
+            self.entries.retain(|_, entry| entry.is_needed());
+            self.swept = self.entries.len();
+        }
+    }
 }
 
 impl Registry {
     /// The registry of the process.
     pub fn process() -> &'static Self {
-        static PROCESS: LazyLock<Registry> = LazyLock::new(Registry::default);
+        static PROCESS: LazyLock<Registry> =
+            LazyLock::new(|| Registry::published(metrics::Registry::process()));
         &PROCESS
+    }
+
+    /// A registry whose breakers are shown among the metrics of another.
+    pub fn published(metrics: &'static metrics::Registry) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..Self::default()
+        }
+    }
+
+    /// Carries over to the metrics what has changed.
+    pub fn publish(&self) {
+        for breaker in self.all() {
+            breaker.publish();
+        }
     }
 
     /// The breaker of that name, made with `options` if there is none yet.
     pub fn join(&self, name: &str, options: BreakerOptions) -> Joined {
         let mut named = self.named();
-        if let Some(breaker) = named.get(name).and_then(Entry::breaker) {
+        if let Some(breaker) = named.get(name) {
             let options_differ = *breaker.options() != options;
             return Joined {
                 breaker,
                 options_differ,
             };
         }
-        let breaker = Arc::new(SharedBreaker::new(name, options));
-        named.insert(name.to_owned(), Entry::Kept(Arc::clone(&breaker)));
+        let breaker = SharedBreaker::new(name, options).published(self.metrics, name);
+        let (breaker, entries) = (Arc::new(breaker), &mut named.entries);
+        entries.insert(name.to_owned(), Entry::Kept(Arc::clone(&breaker)));
+        named.sweep();
         Joined {
             breaker,
             options_differ: false,
         }
     }
 
-    /// A breaker for one owner, listed as `kind-1`, `kind-2`, … until the owner drops it.
+    /// A breaker for one owner, listed as `kind-1`, `kind-2`, … until the owner drops it. In the metrics all of a kind
+    /// are counted together.
     pub fn own(&self, kind: &str, options: BreakerOptions) -> Arc<SharedBreaker> {
         let number = self.owned.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut named = self.named();
-        if number.is_multiple_of(SWEEP_EVERY) {
-            named.retain(|_, entry| entry.breaker().is_some());
-        }
         let name = format!("{kind}-{number}");
-        let breaker = Arc::new(SharedBreaker::new(name.as_str(), options));
+        let breaker = SharedBreaker::new(name.as_str(), options).published(self.metrics, kind);
+        let breaker = Arc::new(breaker);
+        let mut named = self.named();
         // A caller may have chosen the same name; then its breaker is the one listed.
         named
+            .entries
             .entry(name)
             .or_insert_with(|| Entry::Owned(Arc::downgrade(&breaker)));
+        named.sweep();
         breaker
     }
 
     /// The breaker of that name, if there is one.
     pub fn get(&self, name: &str) -> Option<Arc<SharedBreaker>> {
-        self.named().get(name).and_then(Entry::breaker)
+        self.named().get(name)
     }
 
     /// Every breaker, by name.
     pub fn all(&self) -> Vec<Arc<SharedBreaker>> {
-        self.named().values().filter_map(Entry::breaker).collect()
+        let named = self.named();
+        let entries = named.entries.values();
+        entries.filter_map(Entry::breaker).collect()
     }
 
-    fn named(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+    fn named(&self) -> MutexGuard<'_, Named> {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,14 +5,17 @@ use std::{
     time::Instant,
 };
 
-use moorline_core::resilience::{
-    breaker::{
-        BreakerOptions, Change,
-        CircuitState::{Closed, HalfOpen, Open},
+use moorline_core::{
+    metrics::{self, Page},
+    resilience::{
+        breaker::{
+            BreakerOptions, Change,
+            CircuitState::{Closed, HalfOpen, Open},
+        },
+        config::BREAKER,
+        registry::{Registry, Watcher},
+        report::{Fault, Report},
     },
-    config::BREAKER,
-    registry::{Registry, Watcher},
-    report::{Fault, Report},
 };
 
 /// Opens a breaker by itself.
@@ -73,4 +76,84 @@ fn watchers_hear_every_change_in_order_until_they_are_dropped() {
     breaker.with(|breaker| breaker.open(now));
     let expected = [Open, HalfOpen, Closed].map(|state| ("db".to_owned(), state));
     assert_eq!(*heard.lock().unwrap(), expected);
+}
+
+/// A registry, and what it shows of its breakers.
+fn published() -> (Registry, impl Fn(&Registry) -> Vec<String>) {
+    let metrics: &'static metrics::Registry = Box::leak(Box::default());
+    let rows = |registry: &Registry| {
+        registry.publish();
+        let mut page = Page::new();
+        metrics.write(&mut page);
+        let text = page.into_text();
+        let rows = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("moorline_circuit_breaker_"));
+        rows.map(str::to_owned).collect()
+    };
+    (Registry::published(metrics), rows)
+}
+
+#[test]
+fn breakers_of_one_name_share_a_row_and_what_they_counted_outlives_them() {
+    let (registry, rows) = published();
+    let now = Instant::now();
+    let (first, second) = (registry.own("api", BREAKER), registry.own("api", BREAKER));
+    first.record(first.admit(now).unwrap(), FAILED_FIVE_TIMES, now);
+    first.admit(now).unwrap_err();
+    second.record(second.admit(now).unwrap(), Report::Success, now);
+    let shown = rows(&registry);
+    for row in [
+        "state{breaker=\"api\",state=\"closed\"} 1",
+        "state{breaker=\"api\",state=\"open\"} 1",
+        "state{breaker=\"api\",state=\"half-open\"} 0",
+        "successes_total{breaker=\"api\"} 1",
+        "failures_total{breaker=\"api\"} 1",
+        "refused_total{breaker=\"api\"} 1",
+        "state_changes_total{breaker=\"api\"} 1",
+    ] {
+        assert!(shown.iter().any(|one| one == row), "{row} in {shown:?}");
+    }
+    // What came since somebody looked last is not lost with it.
+    first.admit(now).unwrap_err();
+    drop((first, second));
+    let totals = [
+        "failures_total{breaker=\"api\"} 1",
+        "refused_total{breaker=\"api\"} 2",
+        "state_changes_total{breaker=\"api\"} 1",
+        "successes_total{breaker=\"api\"} 1",
+    ];
+    assert_eq!(rows(&registry), totals, "and none is in a state");
+}
+
+#[test]
+fn of_many_named_breakers_those_stay_that_somebody_has_or_would_miss() {
+    let (registry, rows) = published();
+    let now = Instant::now();
+    let held = registry.join("held", BREAKER).breaker;
+    let open = registry.join("open", BREAKER).breaker;
+    open.with(|breaker| breaker.open(now));
+    let failed = registry.join("failed", BREAKER).breaker;
+    failed.record(
+        failed.admit(now).unwrap(),
+        Report::Failure(Fault::counted(true)),
+        now,
+    );
+    drop((open, failed));
+    for id in 0..10_000 {
+        let breaker = registry.join(&format!("id-{id}"), BREAKER).breaker;
+        breaker.record(breaker.admit(now).unwrap(), Report::Success, now);
+    }
+    assert!(registry.all().len() <= 1_000);
+    for name in ["held", "open", "failed"] {
+        assert!(registry.get(name).is_some(), "{name}");
+    }
+    assert!(registry.get("id-1").is_none());
+    drop(held);
+    let shown = rows(&registry);
+    let successes = shown
+        .iter()
+        .filter_map(|row| row.strip_prefix("successes_total"));
+    let counts = successes.map(|row| row.rsplit(' ').next().unwrap().parse::<u32>().unwrap());
+    assert_eq!(counts.sum::<u32>(), 10_000);
 }

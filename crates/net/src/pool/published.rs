@@ -45,11 +45,17 @@ impl Published {
         all.push(pool);
     }
 
-    /// Carries over what `books` says. They are read while nobody else does this: figures never go back.
-    pub(crate) fn update(&self, books: impl FnOnce() -> (Stats, Counters)) {
-        if let Some(series) = lock(&self.0).as_mut() {
-            let (stats, counters) = books();
-            series.update(stats, &counters);
+    /// Carries over what `books` says. They are read while nobody else does this: figures never go back. Without
+    /// stats the pool has ended, and is shown no more.
+    pub(crate) fn update(&self, books: impl FnOnce() -> (Option<Stats>, Counters)) {
+        let mut published = lock(&self.0);
+        let Some(series) = published.as_mut() else {
+            return;
+        };
+        let (stats, counters) = books();
+        series.update(stats.unwrap_or_default(), &counters);
+        if stats.is_none() {
+            *published = None;
         }
     }
 }

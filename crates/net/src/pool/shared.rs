@@ -9,7 +9,7 @@ use std::{
 use moorline_core::{
     error::{Failure, Kind},
     limit::Limit,
-    pool::{Grant, Lease, Ledger, Released, Stats, Ticket, acquire_timed_out},
+    pool::{Grant, Lease, Ledger, Released, Ticket, acquire_timed_out},
 };
 use tokio::{
     runtime::Handle,
@@ -253,7 +253,8 @@ impl<C: Connect> Publish for Shared<C> {
     fn publish(&self) {
         self.published.update(|| {
             let books = self.books();
-            (books.ledger.stats(), books.ledger.counters())
+            let stats = (!books.ledger.is_drained()).then(|| books.ledger.stats());
+            (stats, books.ledger.counters())
         });
     }
 }
@@ -267,7 +268,7 @@ impl<C: Connect> Drop for Shared<C> {
         let left: Vec<_> = books.connections.drain(..).flatten().collect();
         let mut counters = books.ledger.counters();
         counters.destroyed += left.len() as u64;
-        self.published.update(|| (Stats::default(), counters));
+        self.published.update(|| (None, counters));
         for connection in left {
             let connect = Arc::clone(&self.connect);
             self.runtime.spawn(async move {

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Weak};
 
-use moorline_core::pool::Stats;
-
 use super::Origin;
 use crate::pool::Publish;
 
@@ -25,7 +23,7 @@ impl Publish for Origin {
                 stats.available += 1;
                 counters.destroyed = counters.destroyed.saturating_sub(1);
             }
-            (stats, counters)
+            (Some(stats), counters)
         });
     }
 }
@@ -33,6 +31,6 @@ impl Publish for Origin {
 impl Drop for Origin {
     fn drop(&mut self) {
         let counters = self.pool.counters();
-        self.published.update(|| (Stats::default(), counters));
+        self.published.update(|| (None, counters));
     }
 }

@@ -1,0 +1,90 @@
+// What a connection tells of the attempts that it repeats by itself: requests as well as connects.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { HTTPConnection, MoorlineError, SSEConnection } from 'moorline';
+
+import { closing, Heard, records } from '../support/connections';
+import { type Running, serve } from '../support/http';
+import { freePort } from '../support/ports';
+
+let server: Running;
+/** What is still answered with 503. */
+let failures = 0;
+before(async () => {
+  server = await serve((request, response) => {
+    request.resume();
+    failures -= 1;
+    if (failures >= 0) response.writeHead(503).end();
+    else response.end('{}');
+  });
+});
+after(() => server.close());
+
+const CONFIG = { retryCount: 3, retryDelay: 1 };
+
+describe('a retry is told', () => {
+  const verbs: Record<string, (connection: HTTPConnection) => Promise<unknown>> = {
+    request: (connection) => connection.request({ url: '/' }),
+    send: (connection) => connection.send({ method: 'PUT', url: '/', body: {} }),
+    receive: (connection) => connection.receive(),
+  };
+  for (const [verb, call] of Object.entries(verbs)) {
+    test(`of ${verb} that was answered with 503, with the attempt, the pause and the reason`, async (t) => {
+      const connection = closing(t, new HTTPConnection({ ...CONFIG, url: server.url }));
+      await connection.connect();
+      const heard = new Heard(connection);
+      const emitted: { attempt: number; delayMs: number; reason: string; error: unknown }[] = [];
+      connection.on('retry', (told) => emitted.push(told));
+      failures = 2;
+      assert.ok(await call(connection));
+      const told = heard.of('retry');
+      assert.deepEqual(
+        told.map(({ data, severity }) => [data.attempt, severity]),
+        [
+          [1, 'warning'],
+          [2, 'warning'],
+        ],
+      );
+      for (const { data, message } of told) {
+        assert.match(data.reason, /503/);
+        assert.equal(message, data.reason);
+        assert.ok(data.delay_ms >= 0 && data.delay_ms <= 4, `${data.delay_ms} ms`);
+      }
+      assert.deepEqual(
+        emitted.map(({ attempt, delayMs, reason }) => ({ attempt, delay_ms: delayMs, reason })),
+        told.map(({ data }) => data),
+      );
+      for (const { error } of emitted) assert.ok(error instanceof MoorlineError && error.detail?.['status'] === 503);
+      assert.equal(heard.count('error'), 0, 'what succeeded in the end is no error');
+    });
+  }
+
+  test('of a request that nobody answered, and not of one that must not be repeated', async (t) => {
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const connection = closing(t, new HTTPConnection({ ...CONFIG, url, retryCount: 1 }));
+    const heard = new Heard(connection);
+    assert.equal(await connection.send('a'), false);
+    assert.deepEqual(
+      heard.of('retry').map(({ data }) => [data.attempt, /ECONNREFUSED/.test(data.reason)]),
+      [[1, true]],
+    );
+    const post = closing(t, new HTTPConnection({ ...CONFIG, url: server.url }));
+    const quiet = new Heard(post);
+    failures = 1;
+    const { status } = await post.request({ method: 'POST', url: '/' });
+    assert.deepEqual([status, quiet.count('retry')], [503, 0]);
+  });
+
+  test('of a connect with { retry: true }', async (t) => {
+    records(t);
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const connection = closing(t, new SSEConnection({ ...CONFIG, url, retryCount: 2 }));
+    const heard = new Heard(connection);
+    assert.equal(await connection.connect({ retry: true }), false);
+    assert.deepEqual(
+      heard.of('retry').map(({ data }) => data.attempt),
+      [1, 2],
+    );
+  });
+});

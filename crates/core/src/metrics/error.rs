@@ -1,0 +1,41 @@
+//! What a metric cannot be.
+
+use std::fmt;
+
+/// A name that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetricError {
+    /// A metric or label name that Prometheus does not allow.
+    BadName(String),
+    /// The name is taken by a family of another type or with other labels or buckets.
+    Taken(String),
+    /// Not as many label values as label names.
+    LabelCount {
+        /// As many as the family has names.
+        expected: usize,
+        /// As many as were given.
+        got: usize,
+    },
+    /// Bucket bounds that do not ascend.
+    BadBounds,
+}
+
+impl fmt::Display for MetricError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadName(name) => write!(f, "'{name}' is not a valid name for a metric or label"),
+            Self::Taken(name) => {
+                write!(
+                    f,
+                    "'{name}' is another metric already, of another type or with other labels"
+                )
+            }
+            Self::LabelCount { expected, got } => {
+                write!(f, "{expected} label values are needed, got {got}")
+            }
+            Self::BadBounds => f.write_str("bucket bounds must be finite and ascend"),
+        }
+    }
+}
+
+impl std::error::Error for MetricError {}

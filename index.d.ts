@@ -132,16 +132,18 @@ declare class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitte
   constructor(service: string, name: string);
 }
 /**
- * Says how something is doing. What it returns, or resolves with, is judged:
+ * Says how something is doing. What it returns, or resolves with, is judged, and so are the promises among the members
+ * of that:
  *
  * - something with a `healthCheck()` of its own, such as a pool or a connection, by what that says;
  * - an error, and a promise's result that was `rejected`, is unhealthy, with its message and its causes;
  * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode` by those, the worst of them counting
- *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code); one with none of them, but with an `error`,
- *   is unhealthy. Its `error` and `metadata` are kept with the result;
+ *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code; the others are booleans, or 0 and 1, and
+ *   anything else there is unhealthy); one with none of them, but with an `error`, is unhealthy. Its `error` and
+ *   `metadata` are kept with the result;
  * - a list or a plain object that says none of that by its members, the worst of them counting: `Promise.allSettled`,
  *   `{ db: { status: 'down' } }`;
- * - anything else by being truthy, as the `'PONG'` of Redis is.
+ * - a text that is such a word by that, and anything else by being truthy, as the `'PONG'` of Redis is.
  *
  * What it throws is unhealthy. The signal is aborted when the check has timed out.
  */
@@ -2375,7 +2377,7 @@ export declare function resetTursoPool(): Promise<void>;
  */
 export interface WebhookReplayStore {
   /**
-   * Remembers `key` for `ttlMs` and tells whether it is new, in one step: of several calls for one key at the same time
+   * Remembers `key` for `ttlMs`, a finite number, and tells whether it is new, in one step: of several calls for one key at the same time
    * one is told `true`.
    */
   remember(key: string, ttlMs: number): boolean | PromiseLike<boolean>;
@@ -2388,12 +2390,13 @@ export interface WebhookReplayStore {
  * Remembers accepted requests in this process, so that a captured one is not accepted again.
  *
  * What counts as the same request is its signed content: a sender's retry with a new timestamp passes, a retry of a
- * scheme without timestamps (GitHub, Shopify) does not until 24 hours later.
+ * scheme without timestamps (GitHub, Shopify) does not until 24 hours later, or `maxAgeMs` where that is longer.
  */
 export declare class MemoryReplayStore implements WebhookReplayStore {
   #private;
   /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
   constructor(options?: { capacity?: number | undefined });
+  /** Remembers a request for `ttlMs`, and tells whether it is new. */
   remember(key: string, ttlMs: number): boolean;
   has(key: string): boolean;
   /** Forgets a request, by its result's `replayKey`. */
@@ -2455,7 +2458,10 @@ export interface WebhookSchemeDescription {
 export interface WebhookVerificationConfig {
   /** The shared secret (a public key for Ed25519), or several while they are rotated, newest first. Must not be empty. */
   secret: string | readonly string[] | undefined;
-  /** How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age. */
+  /**
+   * How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age,
+   * which is refused beside a `replayStore`, as that would have to remember for ever.
+   */
   maxAgeMs?: number | undefined;
   /** How far ahead a signed timestamp may be, in milliseconds. Default 60 000 (Paddle 5000). */
   toleranceMs?: number | undefined;
@@ -2611,6 +2617,11 @@ export interface ReceiveOptions {
    * is done, in milliseconds. Default 300 000.
    */
   claimMs?: number | undefined;
+  /**
+   * How long the verifier's `replayStore` may take for each answer, in milliseconds; then the request is answered with 503,
+   * and the sender asks again. Default 5000; `Infinity`: as long as it likes.
+   */
+  replayStoreTimeoutMs?: number | undefined;
 }
 /** Options of {@link receiveWebhook}. */
 export interface ReceiveAndHandleOptions extends ReceiveOptions {
@@ -2627,12 +2638,12 @@ export interface ReceivedWebhook extends RequestVerificationResult {
   /**
    * The HTTP status to answer with: 200 for a genuine webhook and for a duplicate of one that was handled, 409 for a duplicate
    * of one that is being handled, 413 for a body above the limit, 500 behind a body parser and for a handler that
-   * failed, 503 for a replay store that failed, else 401.
+   * failed, 503 for a replay store that failed or did not answer in time, else 401.
    */
   status: number;
   /** What to answer as JSON, where the provider only checks who owns the endpoint. */
   challenge?: Record<string, unknown>;
-  /** What `handle` threw or rejected with. */
+  /** What `handle` threw or rejected with, or the replay store; `ETIMEDOUT` where that did not answer in time. */
   error?: unknown;
 }
 /**
@@ -2665,7 +2676,7 @@ declare global {
 /**
  * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
  * `rawBody` and the result as `webhook`; answers challenges and duplicates by itself, and to all others 413 (too large), 500
- * (a body parser came first), 503 (the replay store failed) or 401. Mount it before any body parser.
+ * (a body parser came first), 503 (the replay store failed or did not answer) or 401. Mount it before any body parser.
  *
  * With a `replayStore` a webhook is remembered when it was answered with a status from 200 to 299. One that was answered
  * otherwise, or whose handler threw or rejected, is handled again when the sender repeats it.

@@ -1,4 +1,5 @@
 import { MoorlineError } from './error';
+import { clearTimeout, performance } from './globals';
 import { log } from './logger';
 import { messageOf } from './message';
 import { startTimer } from './timer';
@@ -46,7 +47,8 @@ export async function claim(
     const lapsesAt = performance.now() + ms;
     return remember(what, ms, (isNew) => {
       if (isNew !== true || performance.now() >= lapsesAt) return;
-      void logged(canForget ? forget(what) : Promise.reject(new Error(LOST)));
+      const forgotten = canForget ? forget(what) : Promise.reject(new Error(LOST));
+      void logged(forgotten).catch(() => undefined);
     });
   };
   if (claimMs === undefined || typeof store.has !== 'function' || !canForget) {

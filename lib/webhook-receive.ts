@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
+import { Buffer, clearTimeout } from './globals';
 import { asBytes } from './http-body';
 import { outOfRange, wrongType } from './invalid';
 import { checkOptions, type KnownOptions } from './known-options';

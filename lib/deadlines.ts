@@ -1,3 +1,4 @@
+import { performance } from './globals';
 import { startTimer } from './timer';
 
 /** Something that has until a moment to be done. */

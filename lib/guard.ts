@@ -1,5 +1,6 @@
 import { Deadlines } from './deadlines';
 import { dress, MoorlineError, RetryError } from './error';
+import { clearTimeout, queueMicrotask } from './globals';
 import { invalidType, outOfRange } from './invalid';
 import type { Told } from './clock';
 import { matches, type ErrorMatcher } from './match';

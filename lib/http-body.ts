@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { types } from 'node:util';
 
 import { crypto, stream as streams } from './builtins';
+import { Buffer } from './globals';
 import { invalidValue, wrongType } from './invalid';
 
 /** A body that comes piece by piece. */

@@ -2,6 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { http } from './builtins';
 import { MoorlineError } from './error';
+import { Buffer, TextDecoder, URL } from './globals';
 import { asHeaders, type ResponseHeaders } from './http-headers';
 import { BodyStream, type Feeding } from './http-stream';
 import { withoutLogin } from './http-url';

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 
 import { dress } from './error';
+import { Buffer, readableStream } from './globals';
 import { asBytes, type BodySource, type StreamedBody } from './http-body';
 import { wrongType } from './invalid';
 import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from './native';
@@ -124,7 +125,8 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
 
   /** The same as a web stream. */
   toReadableStream(): ReadableStream<Uint8Array> {
-    return new globalThis.ReadableStream<Uint8Array>(
+    const WebStream = readableStream();
+    return new WebStream<Uint8Array>(
       {
         pull: async (controller) => {
           const { done, value } = await this.next();

@@ -1,3 +1,4 @@
+import { URL, URLSearchParams } from './globals';
 import { isPlainObject } from './known-options';
 import { invalidValue, wrongType } from './invalid';
 

@@ -168,7 +168,10 @@ export class Policy extends Emitter<PolicyFacts> {
 
   /** The options in force, with every default. A part that is off is `false`. */
   options(): Record<string, unknown> {
-    const { timeoutMs, attemptTimeoutMs, ...parts } = structuredClone(this.#options);
+    const { timeoutMs, attemptTimeoutMs, ...parts } = JSON.parse(JSON.stringify(this.#options)) as Record<
+      string,
+      unknown
+    >;
     // JSON has no Infinity: a limit that is off crosses as null.
     return { timeoutMs: timeoutMs ?? Infinity, attemptTimeoutMs: attemptTimeoutMs ?? Infinity, ...parts };
   }

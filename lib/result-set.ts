@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 
+import { Buffer } from './globals';
 import { inexactInteger } from './libsql-error';
 
 /** A value of a row. */

@@ -1,4 +1,5 @@
 import type { Deadlines, Timed } from './deadlines';
+import { abortReason, clearTimeout, makeAbortController } from './globals';
 import { isAborted, onAbort, reasonOf } from './signals';
 import { startTimer } from './timer';
 
@@ -71,7 +72,7 @@ export class Running implements Attempt, Timed {
   /** Made only for those who ask: an `AbortController` costs more than all the rest. */
   get signal(): AbortSignal {
     if (!this.#controller) {
-      this.#controller = new AbortController();
+      this.#controller = makeAbortController();
       if (this.#failure) this.#controller.abort(this.#failure.reason);
     }
     return this.#controller.signal;
@@ -133,7 +134,7 @@ export class Running implements Attempt, Timed {
   }
 
   expire(): void {
-    this.#fail(LATE, new DOMException('The attempt has taken too long', 'TimeoutError'));
+    this.#fail(LATE, abortReason('The attempt has taken too long', 'TimeoutError'));
   }
 
   fail(error: unknown): void {

@@ -1,3 +1,5 @@
+import { setTimeout } from './globals';
+
 /** The longest that a timer of Node's can wait; it takes anything longer as a millisecond. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 

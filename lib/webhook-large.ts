@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 
 import { crypto } from './builtins';
+import { Buffer } from './globals';
 import { native } from './native';
 
 /**

@@ -1,5 +1,6 @@
 import { call, type CallOptions } from './call';
 import { dress, MoorlineError } from './error';
+import { makeAbortController } from './globals';
 import { wrongType } from './invalid';
 import type { NixtlaTls } from './nixtla';
 import { native, type Handle, type Socket } from './native';
@@ -145,7 +146,7 @@ export class SocketTransport {
     if (this.#closing) return this.#closing.then(() => this.connect(signal));
     if (this.#open) return Promise.resolve();
     if (this.#connecting) return this.#connecting.done;
-    const abort = new AbortController();
+    const abort = makeAbortController();
     const done = this.#connect(abort, signal).finally(() => (this.#connecting = undefined));
     this.#connecting = { done, abort };
     return done;

@@ -1,3 +1,4 @@
+import { performance } from '../globals';
 import { native, type Handle } from '../native';
 import type { ConnectionTracker } from '../../dist/native';
 

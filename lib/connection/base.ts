@@ -1,4 +1,5 @@
 import { CircuitBreakerError, MoorlineError } from '../error';
+import { makeAbortController, performance } from '../globals';
 import type { Guarded, GuardRules } from '../guard';
 import { invalidType, outOfRange, wrongType } from '../invalid';
 import { readable } from '../message';
@@ -37,7 +38,7 @@ export abstract class BaseConnection extends ConnectionLife {
   readonly #opening = new Single<boolean>();
   readonly #closing = new Single<boolean>();
   /** Ends with the next `disconnect`, and with it all that was begun and waits for something. */
-  #life = new AbortController();
+  #life = makeAbortController();
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
@@ -300,7 +301,7 @@ export abstract class BaseConnection extends ConnectionLife {
     this.#check.stop();
     this.#opening.forget();
     const before = this.#life;
-    this.#life = new AbortController();
+    this.#life = makeAbortController();
     const fields = { service: this.config.connectionType, operation: 'disconnect', delivery: 'unknown' } as const;
     before.abort(closedFailure('the connection was closed', fields));
     return this.#closing.join(() => this.#close(own));

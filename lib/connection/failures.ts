@@ -1,4 +1,5 @@
 import { failureRecord, MoorlineError, type FailureRecord } from '../error';
+import { performance } from '../globals';
 import type { HTTPResponse } from '../http';
 import { isError, messageOf, readable, reasonOf } from '../message';
 import { native } from '../native';

@@ -1,5 +1,6 @@
 import { CALL, type CallOptions } from '../call';
 import { dress, MoorlineError } from '../error';
+import { URL, performance } from '../globals';
 import { type HttpCallSettings, type HttpRequest, type HTTPResponse, HttpTransport, METHODS, methodOf } from '../http';
 import { isReadOnce } from '../http-body';
 import { headerPairs } from '../http-headers';

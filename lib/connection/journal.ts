@@ -1,4 +1,5 @@
 import { MoorlineError } from '../error';
+import { URL } from '../globals';
 import { log, type LogLevel } from '../logger';
 import { isError } from '../message';
 import { native } from '../native';

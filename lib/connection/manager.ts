@@ -1,6 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { crypto } from '../builtins';
+import { performance } from '../globals';
 import { invalidType, outOfRange, wrongType } from '../invalid';
 import { checkOptions } from '../known-options';
 import type { BaseConnection } from './base';

@@ -1,3 +1,4 @@
+import { clearTimeout, makeAbortController } from '../globals';
 import type { Guard } from '../guard';
 import { onAbort } from '../signals';
 import { startTimer } from '../timer';
@@ -46,7 +47,7 @@ export class Reconnection {
   async recover(loss: unknown): Promise<void> {
     if (this.#lost) return this.#lost(loss);
     if (this.#stop) return;
-    const stop = (this.#stop = new AbortController());
+    const stop = (this.#stop = makeAbortController());
     try {
       await this.#guard.run(({ attempt }) => {
         // The attempt before the first was the connection that is lost now.

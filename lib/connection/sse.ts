@@ -1,5 +1,6 @@
 import { call } from '../call';
 import { MoorlineError } from '../error';
+import { Buffer } from '../globals';
 import { log } from '../logger';
 import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse';
 import { withoutLogin } from '../http-url';

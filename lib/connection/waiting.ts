@@ -1,3 +1,4 @@
+import { clearTimeout, makeAbortController } from '../globals';
 import { isAborted, onAbort, reasonOf } from '../signals';
 import { startTimer } from '../timer';
 
@@ -55,7 +56,7 @@ export async function within<T>(
   late?: () => Error,
 ): Promise<T> {
   for (const life of lives) if (isAborted(life)) throw reasonOf(life);
-  const controller = new AbortController();
+  const controller = makeAbortController();
   let settle = () => {};
   try {
     return await new Promise<T>((resolve, reject) => {

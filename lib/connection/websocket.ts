@@ -1,4 +1,5 @@
 import { MoorlineError } from '../error';
+import { Buffer } from '../globals';
 import { bodyOf } from '../http-body';
 import { headerPairs } from '../http-headers';
 import { invalidType, wrongType } from '../invalid';

@@ -1,9 +1,11 @@
 /// <reference types="node" />
 // The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.
 
+import { Buffer } from 'node:buffer';
 import { EventEmitter } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { ReadableStream as ReadableStream$1 } from 'node:stream/web';
+import { URL as URL$1, URLSearchParams as URLSearchParams$1 } from 'node:url';
 
 /** What went wrong: the field to branch on. A closed set. */
 export type ErrorKind =
@@ -132,16 +134,18 @@ declare class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitte
   constructor(service: string, name: string);
 }
 /**
- * Says how something is doing. What it returns, or resolves with, is judged:
+ * Says how something is doing. What it returns, or resolves with, is judged, and so are the promises among the members
+ * of that:
  *
  * - something with a `healthCheck()` of its own, such as a pool or a connection, by what that says;
  * - an error, and a promise's result that was `rejected`, is unhealthy, with its message and its causes;
  * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode` by those, the worst of them counting
- *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code); one with none of them, but with an `error`,
- *   is unhealthy. Its `error` and `metadata` are kept with the result;
+ *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code; the others are booleans, or 0 and 1, and
+ *   anything else there is unhealthy); one with none of them, but with an `error`, is unhealthy. Its `error` and
+ *   `metadata` are kept with the result;
  * - a list or a plain object that says none of that by its members, the worst of them counting: `Promise.allSettled`,
  *   `{ db: { status: 'down' } }`;
- * - anything else by being truthy, as the `'PONG'` of Redis is.
+ * - a text that is such a word by that, and anything else by being truthy, as the `'PONG'` of Redis is.
  *
  * What it throws is unhealthy. The signal is aborted when the check has timed out.
  */
@@ -274,7 +278,10 @@ export declare class HealthMonitor extends Emitter<HealthFacts> {
    * is given, then every `intervalMs`. Does not keep the process alive, but goes on, and keeps the monitor, until `stop`.
    */
   start(): void;
-  /** Ends the periodic runs; those in progress come to their end. */
+  /**
+   * Ends the periodic runs; those in progress come to their end. In `metricsText()` its checks are in no status then, until
+   * they run again.
+   */
   stop(): void;
   /** Stops the monitor. */
   [Symbol.dispose](): void;
@@ -679,6 +686,12 @@ export interface ConnectionEventData {
     status?: number;
   };
   reconnected: undefined;
+  /** `attempt` is the one that failed, `delay_ms` the pause before the next. */
+  retry: {
+    attempt: number;
+    delay_ms: number;
+    reason: string;
+  };
   health_check_failed: {
     result: ConnectionHealthCheck;
   };
@@ -707,6 +720,7 @@ export interface ConnectionEventData {
   /** Milliseconds, percent, and requests a second. */
   metrics: {
     response_time: number;
+    request_time: number;
     success: boolean;
     error_rate: number;
     throughput: number;
@@ -746,6 +760,7 @@ type ConnectionFacts = {
     delayMs: number;
     attempt: number;
     error: unknown;
+    reason: string;
   };
   error: {
     error: unknown;
@@ -791,12 +806,13 @@ export declare class ConnectionMetricsTracker {
   /** @param windowSize how many requests means and rates cover, 1 to 100 000. */
   constructor(windowSize?: number);
   /**
-   * Counts a request that has just ended.
+   * Counts a request that has just ended, as one with one attempt.
    *
-   * @param responseTimeMs how long it took.
+   * @param responseTimeMs how long it took, 0 to 8 640 000 000 000 000 (what a `Date` spans).
    * @param success whether it succeeded.
-   * @param errorType what kind of failure it was; 100 kinds are told apart.
-   * @param bytes how much it moved in both directions. It counts as a request with one attempt.
+   * @param errorType what kind of failure it was; 100 kinds are told apart, by 200 characters.
+   * @param bytes how much it moved in both directions, 0 to `Number.MAX_SAFE_INTEGER`.
+   * @throws TypeError, RangeError for an argument of another type or out of range: then nothing is counted.
    */
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void;
   /** Mean over the last attempts, in milliseconds. */
@@ -984,7 +1000,7 @@ interface HttpRequest {
 /** A request; its `url` is appended to that of the connection. */
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
   /** A path below the connection's URL, or an absolute URL: another origin gets only harmless ones of `customHeaders`. */
-  url?: string | URL | undefined;
+  url?: string | URL$1 | undefined;
   /**
    * How long the call may take in all, with its attempts and the waits between them, until its body is read, or its head
    * when it is streamed. Default: no limit but that of each attempt.
@@ -1006,11 +1022,11 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
 type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
 type SentRequest<Method> = ConnectionRequest & {
   method: Method;
-  url: string | URL;
+  url: string | URL$1;
 };
 type NoRequest<Data> = Data extends {
   method: string;
-  url: string | URL;
+  url: string | URL$1;
 }
   ? SentRequest<string>
   : Data;
@@ -1229,7 +1245,11 @@ export declare class HealthChecker {
   #private;
   /** @param options what the checks are told that say nothing else. */
   constructor(options?: HealthCheckOptions);
-  /** The result of a check, as connections have it. */
+  /**
+   * The result of a check, as connections have it.
+   *
+   * @param responseTime in milliseconds.
+   */
   static result(
     connectionId: string,
     isHealthy: boolean,
@@ -1553,7 +1573,7 @@ export interface BreakerOptions {
   /** Errors that are neither success nor failure: classes, predicates, or kinds of {@link MoorlineError}. */
   excludedExceptions?: readonly ErrorMatcher[] | undefined;
   /**
-   * As how many failures an error counts; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
+   * As how many failures an error counts, a whole number or `Infinity`; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
    * by moorline and for answers that do not blame the service (a 4xx except 408 and 429); the number of its
    * attempts for a {@link RetryError}.
    */
@@ -2380,7 +2400,7 @@ export declare function resetTursoPool(): Promise<void>;
  */
 export interface WebhookReplayStore {
   /**
-   * Remembers `key` for `ttlMs` and tells whether it is new, in one step: of several calls for one key at the same time
+   * Remembers `key` for `ttlMs`, a finite number, and tells whether it is new, in one step: of several calls for one key at the same time
    * one is told `true`.
    */
   remember(key: string, ttlMs: number): boolean | PromiseLike<boolean>;
@@ -2393,12 +2413,13 @@ export interface WebhookReplayStore {
  * Remembers accepted requests in this process, so that a captured one is not accepted again.
  *
  * What counts as the same request is its signed content: a sender's retry with a new timestamp passes, a retry of a
- * scheme without timestamps (GitHub, Shopify) does not until 24 hours later.
+ * scheme without timestamps (GitHub, Shopify) does not until 24 hours later, or `maxAgeMs` where that is longer.
  */
 export declare class MemoryReplayStore implements WebhookReplayStore {
   #private;
   /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
   constructor(options?: { capacity?: number | undefined });
+  /** Remembers a request for `ttlMs`, and tells whether it is new. */
   remember(key: string, ttlMs: number): boolean;
   has(key: string): boolean;
   /** Forgets a request, by its result's `replayKey`. */
@@ -2460,7 +2481,10 @@ export interface WebhookSchemeDescription {
 export interface WebhookVerificationConfig {
   /** The shared secret (a public key for Ed25519), or several while they are rotated, newest first. Must not be empty. */
   secret: string | readonly string[] | undefined;
-  /** How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age. */
+  /**
+   * How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age,
+   * which is refused beside a `replayStore`, as that would have to remember for ever.
+   */
   maxAgeMs?: number | undefined;
   /** How far ahead a signed timestamp may be, in milliseconds. Default 60 000 (Paddle 5000). */
   toleranceMs?: number | undefined;
@@ -2616,6 +2640,11 @@ export interface ReceiveOptions {
    * is done, in milliseconds. Default 300 000.
    */
   claimMs?: number | undefined;
+  /**
+   * How long the verifier's `replayStore` may take for each answer, in milliseconds; then the request is answered with 503,
+   * and the sender asks again. Default 5000; `Infinity`: as long as it likes.
+   */
+  replayStoreTimeoutMs?: number | undefined;
 }
 /** Options of {@link receiveWebhook}. */
 export interface ReceiveAndHandleOptions extends ReceiveOptions {
@@ -2632,12 +2661,12 @@ export interface ReceivedWebhook extends RequestVerificationResult {
   /**
    * The HTTP status to answer with: 200 for a genuine webhook and for a duplicate of one that was handled, 409 for a duplicate
    * of one that is being handled, 413 for a body above the limit, 500 behind a body parser and for a handler that
-   * failed, 503 for a replay store that failed, else 401.
+   * failed, 503 for a replay store that failed or did not answer in time, else 401.
    */
   status: number;
   /** What to answer as JSON, where the provider only checks who owns the endpoint. */
   challenge?: Record<string, unknown>;
-  /** What `handle` threw or rejected with. */
+  /** What `handle` threw or rejected with, or the replay store; `ETIMEDOUT` where that did not answer in time. */
   error?: unknown;
 }
 /**
@@ -2670,7 +2699,7 @@ declare global {
 /**
  * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
  * `rawBody` and the result as `webhook`; answers challenges and duplicates by itself, and to all others 413 (too large), 500
- * (a body parser came first), 503 (the replay store failed) or 401. Mount it before any body parser.
+ * (a body parser came first), 503 (the replay store failed or did not answer) or 401. Mount it before any body parser.
  *
  * With a `replayStore` a webhook is remembered when it was answered with a status from 200 to 299. One that was answered
  * otherwise, or whose handler threw or rejected, is handled again when the sender repeats it.

@@ -301,7 +301,9 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     };
     if (timeoutMs !== Infinity) {
       const ring = () => {
-        stop.abort(new DOMException(`Health check '${name}' timed out after ${timeoutMs}ms`, 'TimeoutError'));
+        stop.abort(
+          new DOMException(`Health check '${name}' timed out after ${timeoutMs}ms (timeoutMs)`, 'TimeoutError'),
+        );
         end(native.healthTimeOut(this.#monitor, name, id));
       };
       run.timer = startTimer(ring, timeoutMs).unref();

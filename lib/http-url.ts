@@ -1,4 +1,4 @@
-import { isPlainObject } from './known-options';
+import { isPlainObject } from './shape';
 import { invalidValue, wrongType } from './invalid';
 
 /** One value of a query; a list repeats its key. */

@@ -1,10 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 
 import { outOfRange, wrongType } from './invalid';
-import { checkOptions, isPlainObject, type KnownOptions } from './known-options';
+import { checkOptions, type KnownOptions } from './known-options';
 import { messageOf } from './message';
 import { native, type Handle } from './native';
 import { onRejection } from './rejection';
+import { isPlainObject } from './shape';
 import { judged, keysOf } from './webhook-large';
 import type { WebhookVerifier as NativeVerifier } from '../dist/native';
 import type { WebhookReplayStore } from './webhook-replay';

@@ -1,6 +1,7 @@
 import { log } from '../logger';
 import { invalidType } from '../invalid';
 import { messageOf, stackOf } from '../message';
+import { isThenable } from '../shape';
 
 /** Functions that hear something. What one of them throws, or rejects with, disturbs nobody: it is logged. */
 export class Handlers<Heard extends unknown[]> {
@@ -63,8 +64,4 @@ async function settled(owner: string, answer: PromiseLike<unknown>): Promise<boo
 
 function complain(owner: string, error: unknown): void {
   log('warn', 'connection.handler-failed', owner, () => ({ error: messageOf(error), stack: stackOf(error) }));
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }

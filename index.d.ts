@@ -29,6 +29,26 @@ export type ErrorKind =
  * began, `unknown` in between.
  */
 export type Delivery = 'none' | 'unknown' | 'answered';
+/** Further facts of a {@link MoorlineError}: these, where they are known, and others. */
+export interface ErrorDetail {
+  /** The status of the answer that said no. */
+  status?: number;
+  /** Of a refused WebSocket: the headers of the answer by name. One that may carry a credential is `[redacted]`. */
+  headers?: Record<string, string>;
+  /** Of a refused WebSocket: how the answer's body begins, on one line, without what we sent to log in. */
+  body?: string;
+  /** Of a refused WebSocket: where the server sends us, without the query. */
+  location?: string;
+  /** The option whose time was over. */
+  limit?: string;
+  /** How far the call had come. */
+  phase?: string;
+  /** The close code of a WebSocket. */
+  closeCode?: number;
+  /** The reason in its close frame. */
+  reason?: string;
+  [fact: string]: unknown;
+}
 /** The fields of a {@link MoorlineError}. */
 export interface ErrorFields {
   kind: ErrorKind;
@@ -62,7 +82,7 @@ export declare class MoorlineError extends Error implements ErrorFields {
   readonly retryable: boolean;
   readonly attempts: number;
   readonly retryAfterMs?: number;
-  readonly detail?: Record<string, unknown>;
+  readonly detail?: ErrorDetail;
   constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
   /** All fields as plain JSON, for structured logs. */
   toJSON(): ErrorFields & {
@@ -1060,12 +1080,7 @@ export declare class HTTPConnection extends BaseConnection {
   /** Never called: `send` is written anew. */
   protected sendImpl(data: unknown): Promise<unknown>;
   protected disconnectImpl(): Promise<boolean>;
-  protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>>;
-}
-/** How a handler of `onMessage` is called. */
-export interface MessageHandlerOptions {
-  /** Messages that it may be at work on at once; further ones wait, in order. Default 1; `Infinity`: no limit. */
-  concurrency?: number | undefined;
+  protected healthCheckImpl(_timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>>;
 }
 /** Bounds of one `receive`. */
 export interface MessageOptions {
@@ -1074,34 +1089,18 @@ export interface MessageOptions {
   /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
   timeoutMs?: number | undefined;
 }
-declare abstract class LastingConnection<Message, Parsed = Message>
-  extends BaseConnection
-  implements AsyncIterable<Parsed>
-{
-  #private;
-  constructor(config: ConnectionConfig, type: ConnectionType);
-  isConnected(): Promise<boolean>;
-  /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
-  receive(options?: MessageOptions): Promise<Parsed | null>;
-  /**
-   * Subscribes to every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
-   * the one before is settled, unless `concurrency` says otherwise. Returns the function that ends the subscription.
-   *
-   * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
-   */
-  onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void;
-  /** Lets the process end although messages are waited for or heard. */
-  unref(): this;
-  /** Undoes `unref`: who waits for a message, or hears them, keeps the process alive. */
-  ref(): this;
-  /**
-   * The messages one after the other, through losses and reconnections. It ends with `disconnect`, and when the server has
-   * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
-   */
-  [Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined>;
-  protected connectImpl({ retry }?: ConnectOptions): Promise<boolean>;
-  protected disconnectImpl(): Promise<boolean>;
-  protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean>;
+type HeardEvent = EventName | 'message';
+type Listener<Name, Message> = Name extends EventName
+  ? EventMap<ConnectionFacts>[Name] extends unknown[]
+    ? (...heard: EventMap<ConnectionFacts>[Name]) => void
+    : never
+  : Name extends 'message'
+    ? (message: Message) => unknown
+    : never;
+/** How a handler of `onMessage` is called. */
+export interface MessageHandlerOptions {
+  /** Messages that it may be at work on at once; further ones wait, in order. Default 1; `Infinity`: no limit. */
+  concurrency?: number | undefined;
 }
 /** What a {@link ConnectionManager} has counted. */
 export interface ConnectionStatistics extends ConnectionInfo {
@@ -1172,6 +1171,44 @@ export declare class SSEEvent {
   /** The data parsed as JSON. Throws when it is none. Nobody checks that it is a `T`. */
   json<T = any>(): T;
 }
+interface LastingConnection<Message, Parsed> {
+  on<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  addListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  prependListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  once<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  prependOnceListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  off<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  removeListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+}
+declare abstract class LastingConnection<Message, Parsed = Message>
+  extends BaseConnection
+  implements AsyncIterable<Parsed>
+{
+  #private;
+  constructor(config: ConnectionConfig, type: ConnectionType);
+  isConnected(): Promise<boolean>;
+  /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
+  receive(options?: MessageOptions): Promise<Parsed | null>;
+  /**
+   * Subscribes to every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
+   * the one before is settled, unless `concurrency` says otherwise. Returns the function that ends the subscription.
+   *
+   * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
+   */
+  onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void;
+  /** Lets the process end although messages are waited for or heard. */
+  unref(): this;
+  /** Undoes `unref`: who waits for a message, or hears them, keeps the process alive. */
+  ref(): this;
+  /**
+   * The messages one after the other, through losses and reconnections. It ends with `disconnect`, and when the server has
+   * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined>;
+  protected connectImpl({ retry }?: ConnectOptions): Promise<boolean>;
+  protected disconnectImpl(): Promise<boolean>;
+  protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean>;
+}
 /**
  * A stream of server-sent events, brought back when it is lost: the next one goes on after the last event that came
  * (`Last-Event-ID`), and not before the server's own `retry:` has passed.
@@ -1219,8 +1256,10 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
  * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is given as it came. Pings are
  * sent every `keepAlive` milliseconds, and answered, by a native
  * thread: a busy event loop does not make the other side give up.
+ *
+ * `Message` is what the caller says of the messages: nothing checks that they are.
  */
-export declare class WebSocketConnection extends LastingConnection<string | Buffer, any> {
+export declare class WebSocketConnection<Message = any> extends LastingConnection<string | Buffer, Message> {
   #private;
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);
@@ -1233,11 +1272,14 @@ export declare class WebSocketConnection extends LastingConnection<string | Buff
    * Rejects, and leaves it open, for a code or a reason that cannot be sent.
    */
   disconnect(code?: number, reason?: string): Promise<boolean>;
-  /** Sends a message: true when it is written to the socket, which may mean waiting for room. */
+  /**
+   * Sends a message: true when it is written to the socket, which may mean waiting for room. False when it was not, with an
+   * event that carries the reason; where nothing is open that is an `error` of kind `closed`.
+   */
   send(data: unknown): Promise<boolean>;
   protected sendImpl(message: unknown): Promise<boolean>;
   protected receiveImpl(): Promise<unknown>;
-  protected parse(message: string | Buffer): unknown;
+  protected parse(message: string | Buffer): Message;
   protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
 }
 /** Runs health checks by id, every 30 seconds and for at most 5, on the same monitor as everything else's health. */
@@ -2344,7 +2386,7 @@ export declare class TursoPool extends Emitter<TursoFacts> {
   /**
    * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
    *
-   * Rejects with `Connection timeout after <n>ms` (kind `pool-timeout`) and, after `drain`, with
+   * Rejects with `Connection timeout after <n>ms (connectionTimeoutMs)` (kind `pool-timeout`) and, after `drain`, with
    * `Pool is shutting down` (kind `closed`).
    */
   getConnection(options?: CallOptions): Promise<PooledClient>;

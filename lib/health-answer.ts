@@ -4,6 +4,7 @@ import { log } from './logger';
 import { isError, messageOf, reasonOf } from './message';
 import { native } from './native';
 import { onRejection } from './rejection';
+import { isObject, isPlainObject } from './shape';
 
 /**
  * Says how something is doing. What it returns, or resolves with, is judged, and so are the promises among the members
@@ -199,16 +200,9 @@ function shown(status: unknown): unknown {
   return isObject(status) ? inspect(status, { depth: 0 }) : status;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
-}
-
 /** A list, or a plain object of whatever realm: what else there is keeps its members to itself. */
 function isCollection(value: unknown): value is object {
-  if (!isObject(value)) return false;
-  if (Array.isArray(value)) return true;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+  return Array.isArray(value) || isPlainObject(value);
 }
 
 /** What cannot be kept must not spoil the result. */

@@ -306,7 +306,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     };
     if (timeoutMs !== Infinity) {
       const ring = () => {
-        stop.abort(abortReason(`Health check '${name}' timed out after ${timeoutMs}ms`, 'TimeoutError'));
+        stop.abort(abortReason(`Health check '${name}' timed out after ${timeoutMs}ms (timeoutMs)`, 'TimeoutError'));
         end(native.healthTimeOut(this.#monitor, name, id));
       };
       run.timer = startTimer(ring, timeoutMs).unref();

@@ -1,5 +1,5 @@
 import { URL, URLSearchParams } from './globals';
-import { isPlainObject } from './known-options';
+import { isPlainObject } from './shape';
 import { invalidValue, wrongType } from './invalid';
 
 /** One value of a query; a list repeats its key. */

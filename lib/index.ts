@@ -1,5 +1,5 @@
 export { CircuitBreakerError, MoorlineError, RetryError } from './error';
-export type { Delivery, ErrorFields, ErrorKind } from './error';
+export type { Delivery, ErrorDetail, ErrorFields, ErrorKind } from './error';
 export type { CallOptions } from './call';
 export type { EventFacts, EventMap, EventName, MoorlineEvent } from './events';
 export {
@@ -17,7 +17,7 @@ export type { ConnectOptions } from './connection/base';
 export { ConnectionConfigManager } from './connection/config';
 export { HTTPConnection } from './connection/http';
 export type { ConnectionRequest } from './connection/http';
-export type { MessageOptions } from './connection/lasting';
+export type { MessageOptions } from './connection/inbox';
 export type { ConnectionEventOptions } from './connection/life';
 export type { MessageHandlerOptions } from './connection/message-handlers';
 export { ConnectionManager } from './connection/manager';

@@ -19,6 +19,7 @@ import { wrongType } from './invalid';
 import { readMatchers, type ErrorMatcher } from './match';
 import { checkOptions } from './known-options';
 import { native, type Handle } from './native';
+import { isObject } from './shape';
 import type { Policy as NativePolicy } from '../dist/native';
 
 /** How often to repeat, and after how long. */
@@ -185,7 +186,7 @@ export class Policy extends Emitter<PolicyFacts> {
 
 /** Functions and error classes stay here; the rest is for the addon to judge. */
 function split(options: PolicyOptions) {
-  if (!isObject(options)) throw wrongType('options', 'an object', options);
+  if (!isObject(options as unknown)) throw wrongType('options', 'an object', options);
   const { retry, breaker, clock, ...data } = options;
   checkClock(clock);
   const { retryableExceptions, ...retryData } = isObject(retry) ? retry : {};
@@ -202,8 +203,4 @@ function split(options: PolicyOptions) {
       breaker: isObject(breaker) ? guarding.data : breaker,
     },
   };
-}
-
-function isObject<T>(value: T): value is T & object {
-  return typeof value === 'object' && value !== null;
 }

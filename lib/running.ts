@@ -1,5 +1,6 @@
 import type { Deadlines, Timed } from './deadlines';
 import { abortReason, clearTimeout, makeAbortController } from './globals';
+import { isThenable } from './shape';
 import { isAborted, onAbort, reasonOf } from './signals';
 import { startTimer } from './timer';
 
@@ -90,13 +91,13 @@ export class Running implements Attempt, Timed {
       answer = work(this);
       // Reading `then`, and calling it, runs the user's code as well.
       if (isThenable(answer)) {
-        answer.then(settled, failed);
+        (answer as PromiseLike<T>).then(settled, failed);
         return;
       }
     } catch (thrown) {
       return failed(thrown);
     }
-    settled(answer);
+    settled(answer as T);
   }
 
   /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */
@@ -146,8 +147,4 @@ export class Running implements Attempt, Timed {
     this.#failed?.(thrown);
     this.#controller?.abort(reason);
   }
-}
-
-function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
-  return typeof (answer as PromiseLike<T> | null | undefined)?.then === 'function';
 }

@@ -1,7 +1,7 @@
 import { call } from './call';
 import { dress, type MoorlineError } from './error';
 import { invalidValue, wrongType } from './invalid';
-import { isPlainObject } from './known-options';
+import { isPlainObject } from './shape';
 import { native } from './native';
 import { startTimer } from './timer';
 

@@ -1,5 +1,6 @@
 import { invalidValue, wrongType } from './invalid';
-import { checkOptions, isPlainObject, type KnownOptions } from './known-options';
+import { checkOptions, type KnownOptions } from './known-options';
+import { isPlainObject } from './shape';
 import { messageOf } from './message';
 import type { WebhookRequest } from './webhook';
 

@@ -333,8 +333,8 @@ export abstract class BaseConnection extends ConnectionLife {
     let answer: boolean | Record<string, unknown> = false;
     let errorMessage = 'The connection is not healthy';
     try {
-      const option = timeoutMs === this.config.healthCheckTimeout ? ' (healthCheckTimeout)' : '';
-      const late = () => new Error(`Health check timed out after ${timeoutMs}ms${option}`);
+      const option = timeoutMs === this.config.healthCheckTimeout ? 'healthCheckTimeout' : 'timeoutMs';
+      const late = () => new Error(`Health check timed out after ${timeoutMs}ms (${option})`);
       answer = await within(timeoutMs, [this.life], (signal) => this.healthCheckImpl(timeoutMs, signal), late);
     } catch (error) {
       errorMessage = reasonFor(error);

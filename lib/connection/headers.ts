@@ -1,5 +1,5 @@
 import { wrongType } from '../invalid';
-import { isPlainObject } from '../known-options';
+import { isPlainObject } from '../shape';
 import type { CustomHeaders, ResolvedConnectionConfig } from './config';
 import { lateFailure } from './failures';
 import { traceHeaders } from './trace';

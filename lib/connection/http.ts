@@ -99,9 +99,8 @@ export class HTTPConnection extends BaseConnection {
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.HTTP);
     requireUrl(this.config, 'HTTP');
-    checkCustomOptions(this, HTTPConnection, this.config.customOptions, {});
-    const probe = async (url: string, signal: AbortSignal) =>
-      (await this.#answers(url, this.config.healthCheckTimeout, signal)).isHealthy;
+    checkCustomOptions(this, HTTPConnection, ConnectionType.HTTP);
+    const probe = async (url: string, signal: AbortSignal) => (await this.#answers(url, signal)).isHealthy;
     this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
       this.emitEvent(event, options),
     );
@@ -193,13 +192,14 @@ export class HTTPConnection extends BaseConnection {
     return true;
   }
 
-  protected override healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>> {
-    return this.#answers(this.#fallback.url, timeoutMs, signal);
+  protected override healthCheckImpl(_timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>> {
+    return this.#answers(this.#fallback.url, signal);
   }
 
-  async #answers(url: string, timeoutMs: number, signal: AbortSignal): Promise<{ isHealthy: boolean; status: number }> {
+  /** Whether it answers before `signal` is aborted: whoever does that says how long was waited. */
+  async #answers(url: string, signal: AbortSignal): Promise<{ isHealthy: boolean; status: number }> {
     const headers = await commonHeaders(this.config, [signal]);
-    const settings = { timeoutMs, attemptTimeoutMs: Infinity };
+    const settings = { timeoutMs: Infinity, attemptTimeoutMs: Infinity };
     const request = { method: 'HEAD', url, headers, settings };
     const { status } = await this.#open().request(request, { signal });
     return { isHealthy: status < 500, status };

@@ -1,5 +1,26 @@
+import { invalidType, outOfRange } from '../invalid';
+import { checkOptions, type KnownOptions } from '../known-options';
 import { isAborted, onAbort } from '../signals';
 import { after } from './waiting';
+
+/** Bounds of one `receive`. */
+export interface MessageOptions {
+  /** Gives `null` when it is aborted. */
+  signal?: AbortSignal | undefined;
+  /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
+  timeoutMs?: number | undefined;
+}
+
+const MESSAGE: KnownOptions<MessageOptions> = { signal: true, timeoutMs: true };
+
+/** Refuses bounds of a `receive` that are none. */
+export function checkMessageOptions(options: MessageOptions | undefined): void {
+  checkOptions('options', options, MESSAGE);
+  const timeoutMs: unknown = options?.timeoutMs;
+  if (timeoutMs === undefined) return;
+  if (typeof timeoutMs !== 'number') throw invalidType('options.timeoutMs', 'a number', timeoutMs);
+  if (!(timeoutMs >= 0)) throw outOfRange('options.timeoutMs', '≥ 0', timeoutMs);
+}
 
 /** A message that waits, or somebody who waits for one. */
 interface Waiter<T> {

@@ -8,7 +8,8 @@ import { EventStreamCursor, type EventStreamCursorOptions } from '../sse-cursor'
 import { Deliveries } from '../sse-deliveries';
 import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
 import { commonHeaders } from './headers';
-import { LastingConnection, type MessageOptions } from './lasting';
+import type { MessageOptions } from './inbox';
+import { LastingConnection } from './lasting';
 import type { Line, LineListener } from './line';
 import { ConnectionType } from './state';
 import { transportOptions } from './transport';
@@ -51,7 +52,7 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.SSE);
     requireUrl(this.config, 'SSE');
-    checkCustomOptions(this, SSEConnection, this.config.customOptions, { cursor: true, lastEventId: true });
+    checkCustomOptions(this, SSEConnection, ConnectionType.SSE);
     const { cursor, lastEventId } = this.config.customOptions;
     if (lastEventId !== undefined) this.#position = checkedId(lastEventId, 'options.customOptions.lastEventId');
     if (cursor !== undefined) this.#progress = this.#follow(cursor as EventStreamCursorOptions);

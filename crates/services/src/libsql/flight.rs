@@ -3,14 +3,11 @@
 //! It ends once: on its thread, at its deadline, or because its caller has gone. Nothing of it touches the
 //! runtime, so that a short statement costs two wake-ups, there and back, and no more.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use moorline_core::{
     error::{Failure, Outcome},
-    limit::Limit,
+    limit::TimeLimit,
     pool::Lease,
 };
 
@@ -36,7 +33,7 @@ pub(super) struct Seat {
 /// Shared by the thread, the deadlines and whoever may cut it off.
 pub(super) struct Flight {
     operation: &'static str,
-    pub(super) patience: Limit<Duration>,
+    pub(super) patience: TimeLimit,
     landing: Mutex<Option<Landing>>,
 }
 

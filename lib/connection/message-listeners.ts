@@ -1,6 +1,6 @@
-import { queueMicrotask } from '../globals';
 import type { EventEmitter } from 'node:events';
 
+import { queueMicrotask } from '../globals';
 import type { EventMap, EventName } from '../events';
 import type { ConnectionFacts } from './event';
 

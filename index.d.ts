@@ -1,9 +1,12 @@
 /// <reference types="node" />
 // The public contract of moorline, folded from lib/ by `npm run build`. Review it; do not edit it.
 
+import { Buffer } from 'node:buffer';
 import { EventEmitter } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
+import * as WebStreams from 'node:stream/web';
 import { ReadableStream as ReadableStream$1 } from 'node:stream/web';
+import { URL as URL$1, URLSearchParams as URLSearchParams$1 } from 'node:url';
 
 /** The levels of {@link Logger}, least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -118,27 +121,6 @@ export interface ConnectionMetrics {
   lastRequestTime?: number;
   /** When the last request ended, in milliseconds since the epoch. */
   lastResponseTime?: number;
-}
-/** What a connection looks like at one moment. Times are milliseconds since the epoch. */
-export interface ConnectionStatus {
-  connectionId: string;
-  name: string;
-  connectionType: ConnectionType;
-  state: ConnectionState;
-  health: ConnectionHealth;
-  config: ResolvedConnectionConfig;
-  metrics: ConnectionMetrics;
-  lastHealthCheck?: number;
-  /** The message of the last error. */
-  lastError?: string;
-  errorCount: number;
-  /** Errors since the last success. */
-  consecutiveErrors: number;
-  createdAt: number;
-  updatedAt: number;
-  isActive: boolean;
-  isSecure: boolean;
-  isAuthenticated: boolean;
 }
 /** What a health check of a connection found. */
 export interface ConnectionHealthCheck {
@@ -428,6 +410,12 @@ export interface ConnectionEventData {
     status?: number;
   };
   reconnected: undefined;
+  /** `attempt` is the one that failed, `delay_ms` the pause before the next. */
+  retry: {
+    attempt: number;
+    delay_ms: number;
+    reason: string;
+  };
   health_check_failed: {
     result: ConnectionHealthCheck;
   };
@@ -456,6 +444,7 @@ export interface ConnectionEventData {
   /** Milliseconds, percent, and requests a second. */
   metrics: {
     response_time: number;
+    request_time: number;
     success: boolean;
     error_rate: number;
     throughput: number;
@@ -495,6 +484,7 @@ type ConnectionFacts = {
     delayMs: number;
     attempt: number;
     error: unknown;
+    reason: string;
   };
   error: {
     error: unknown;
@@ -540,12 +530,13 @@ export declare class ConnectionMetricsTracker {
   /** @param windowSize how many requests means and rates cover, 1 to 100 000. */
   constructor(windowSize?: number);
   /**
-   * Counts a request that has just ended.
+   * Counts a request that has just ended, as one with one attempt.
    *
-   * @param responseTimeMs how long it took.
+   * @param responseTimeMs how long it took, 0 to 8 640 000 000 000 000 (what a `Date` spans).
    * @param success whether it succeeded.
-   * @param errorType what kind of failure it was; 100 kinds are told apart.
-   * @param bytes how much it moved in both directions. It counts as a request with one attempt.
+   * @param errorType what kind of failure it was; 100 kinds are told apart, by 200 characters.
+   * @param bytes how much it moved in both directions, 0 to `Number.MAX_SAFE_INTEGER`.
+   * @throws TypeError, RangeError for an argument of another type or out of range: then nothing is counted.
    */
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void;
   /** Mean over the last attempts, in milliseconds. */
@@ -560,6 +551,27 @@ export declare class ConnectionMetricsTracker {
   metrics(): ConnectionFigures;
   /** Everything it knows. */
   summary(): ConnectionMetricsSummary;
+}
+/** What a connection looks like at one moment. Times are milliseconds since the epoch. */
+export interface ConnectionStatus {
+  connectionId: string;
+  name: string;
+  connectionType: ConnectionType;
+  state: ConnectionState;
+  health: ConnectionHealth;
+  config: ResolvedConnectionConfig;
+  metrics: ConnectionMetrics;
+  lastHealthCheck?: number;
+  /** The message of the last error. */
+  lastError?: string;
+  errorCount: number;
+  /** Errors since the last success. */
+  consecutiveErrors: number;
+  createdAt: number;
+  updatedAt: number;
+  isActive: boolean;
+  isSecure: boolean;
+  isAuthenticated: boolean;
 }
 /** What an event may carry. */
 export interface ConnectionEventOptions {
@@ -741,7 +753,7 @@ interface HttpRequest {
 /** A request; its `url` is appended to that of the connection. */
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
   /** A path below the connection's URL, or an absolute URL: another origin gets only harmless ones of `customHeaders`. */
-  url?: string | URL | undefined;
+  url?: string | URL$1 | undefined;
   /**
    * How long the call may take in all, with its attempts and the waits between them, until its body is read, or its head
    * when it is streamed. Default: no limit but that of each attempt.
@@ -763,11 +775,11 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
 type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
 type SentRequest<Method> = ConnectionRequest & {
   method: Method;
-  url: string | URL;
+  url: string | URL$1;
 };
 type NoRequest<Data> = Data extends {
   method: string;
-  url: string | URL;
+  url: string | URL$1;
 }
   ? SentRequest<string>
   : Data;
@@ -801,12 +813,7 @@ export declare class HTTPConnection extends BaseConnection {
   /** Never called: `send` is written anew. */
   protected sendImpl(data: unknown): Promise<unknown>;
   protected disconnectImpl(): Promise<boolean>;
-  protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>>;
-}
-/** How a handler of `onMessage` is called. */
-export interface MessageHandlerOptions {
-  /** Messages that it may be at work on at once; further ones wait, in order. Default 1; `Infinity`: no limit. */
-  concurrency?: number | undefined;
+  protected healthCheckImpl(_timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>>;
 }
 /** Bounds of one `receive`. */
 export interface MessageOptions {
@@ -815,34 +822,18 @@ export interface MessageOptions {
   /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
   timeoutMs?: number | undefined;
 }
-declare abstract class LastingConnection<Message, Parsed = Message>
-  extends BaseConnection
-  implements AsyncIterable<Parsed>
-{
-  #private;
-  constructor(config: ConnectionConfig, type: ConnectionType);
-  isConnected(): Promise<boolean>;
-  /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
-  receive(options?: MessageOptions): Promise<Parsed | null>;
-  /**
-   * Subscribes to every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
-   * the one before is settled, unless `concurrency` says otherwise. Returns the function that ends the subscription.
-   *
-   * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
-   */
-  onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void;
-  /** Lets the process end although messages are waited for or heard. */
-  unref(): this;
-  /** Undoes `unref`: who waits for a message, or hears them, keeps the process alive. */
-  ref(): this;
-  /**
-   * The messages one after the other, through losses and reconnections. It ends with `disconnect`, and when the server has
-   * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
-   */
-  [Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined>;
-  protected connectImpl({ retry }?: ConnectOptions): Promise<boolean>;
-  protected disconnectImpl(): Promise<boolean>;
-  protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean>;
+type HeardEvent = EventName | 'message';
+type Listener<Name, Message> = Name extends EventName
+  ? EventMap<ConnectionFacts>[Name] extends unknown[]
+    ? (...heard: EventMap<ConnectionFacts>[Name]) => void
+    : never
+  : Name extends 'message'
+    ? (message: Message) => unknown
+    : never;
+/** How a handler of `onMessage` is called. */
+export interface MessageHandlerOptions {
+  /** Messages that it may be at work on at once; further ones wait, in order. Default 1; `Infinity`: no limit. */
+  concurrency?: number | undefined;
 }
 /** What a {@link ConnectionManager} has counted. */
 export interface ConnectionStatistics extends ConnectionInfo {
@@ -916,6 +907,26 @@ export type ErrorKind =
  * began, `unknown` in between.
  */
 export type Delivery = 'none' | 'unknown' | 'answered';
+/** Further facts of a {@link MoorlineError}: these, where they are known, and others. */
+export interface ErrorDetail {
+  /** The status of the answer that said no. */
+  status?: number;
+  /** Of a refused WebSocket: the headers of the answer by name. One that may carry a credential is `[redacted]`. */
+  headers?: Record<string, string>;
+  /** Of a refused WebSocket: how the answer's body begins, on one line, without what we sent to log in. */
+  body?: string;
+  /** Of a refused WebSocket: where the server sends us, without the query. */
+  location?: string;
+  /** The option whose time was over. */
+  limit?: string;
+  /** How far the call had come. */
+  phase?: string;
+  /** The close code of a WebSocket. */
+  closeCode?: number;
+  /** The reason in its close frame. */
+  reason?: string;
+  [fact: string]: unknown;
+}
 /** The fields of a {@link MoorlineError}. */
 export interface ErrorFields {
   kind: ErrorKind;
@@ -949,7 +960,7 @@ export declare class MoorlineError extends Error implements ErrorFields {
   readonly retryable: boolean;
   readonly attempts: number;
   readonly retryAfterMs?: number;
-  readonly detail?: Record<string, unknown>;
+  readonly detail?: ErrorDetail;
   constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
   /** All fields as plain JSON, for structured logs. */
   toJSON(): ErrorFields & {
@@ -993,6 +1004,44 @@ export declare class SSEEvent {
   ack(): void;
   /** The data parsed as JSON. Throws when it is none. Nobody checks that it is a `T`. */
   json<T = any>(): T;
+}
+interface LastingConnection<Message, Parsed> {
+  on<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  addListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  prependListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  once<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  prependOnceListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  off<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  removeListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+}
+declare abstract class LastingConnection<Message, Parsed = Message>
+  extends BaseConnection
+  implements AsyncIterable<Parsed>
+{
+  #private;
+  constructor(config: ConnectionConfig, type: ConnectionType);
+  isConnected(): Promise<boolean>;
+  /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
+  receive(options?: MessageOptions): Promise<Parsed | null>;
+  /**
+   * Subscribes to every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
+   * the one before is settled, unless `concurrency` says otherwise. Returns the function that ends the subscription.
+   *
+   * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
+   */
+  onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void;
+  /** Lets the process end although messages are waited for or heard. */
+  unref(): this;
+  /** Undoes `unref`: who waits for a message, or hears them, keeps the process alive. */
+  ref(): this;
+  /**
+   * The messages one after the other, through losses and reconnections. It ends with `disconnect`, and when the server has
+   * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined>;
+  protected connectImpl({ retry }?: ConnectOptions): Promise<boolean>;
+  protected disconnectImpl(): Promise<boolean>;
+  protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean>;
 }
 /**
  * A stream of server-sent events, brought back when it is lost: the next one goes on after the last event that came
@@ -1041,8 +1090,10 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
  * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is given as it came. Pings are
  * sent every `keepAlive` milliseconds, and answered, by a native
  * thread: a busy event loop does not make the other side give up.
+ *
+ * `Message` is what the caller says of the messages: nothing checks that they are.
  */
-export declare class WebSocketConnection extends LastingConnection<string | Buffer, any> {
+export declare class WebSocketConnection<Message = any> extends LastingConnection<string | Buffer, Message> {
   #private;
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);
@@ -1055,24 +1106,29 @@ export declare class WebSocketConnection extends LastingConnection<string | Buff
    * Rejects, and leaves it open, for a code or a reason that cannot be sent.
    */
   disconnect(code?: number, reason?: string): Promise<boolean>;
-  /** Sends a message: true when it is written to the socket, which may mean waiting for room. */
+  /**
+   * Sends a message: true when it is written to the socket, which may mean waiting for room. False when it was not, with an
+   * event that carries the reason; where nothing is open that is an `error` of kind `closed`.
+   */
   send(data: unknown): Promise<boolean>;
   protected sendImpl(message: unknown): Promise<boolean>;
   protected receiveImpl(): Promise<unknown>;
-  protected parse(message: string | Buffer): unknown;
+  protected parse(message: string | Buffer): Message;
   protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
 }
 /**
- * Says how something is doing. What it returns, or resolves with, is judged:
+ * Says how something is doing. What it returns, or resolves with, is judged, and so are the promises among the members
+ * of that:
  *
  * - something with a `healthCheck()` of its own, such as a pool or a connection, by what that says;
  * - an error, and a promise's result that was `rejected`, is unhealthy, with its message and its causes;
  * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode` by those, the worst of them counting
- *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code); one with none of them, but with an `error`,
- *   is unhealthy. Its `error` and `metadata` are kept with the result;
+ *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code; the others are booleans, or 0 and 1, and
+ *   anything else there is unhealthy); one with none of them, but with an `error`, is unhealthy. Its `error` and
+ *   `metadata` are kept with the result;
  * - a list or a plain object that says none of that by its members, the worst of them counting: `Promise.allSettled`,
  *   `{ db: { status: 'down' } }`;
- * - anything else by being truthy, as the `'PONG'` of Redis is.
+ * - a text that is such a word by that, and anything else by being truthy, as the `'PONG'` of Redis is.
  *
  * What it throws is unhealthy. The signal is aborted when the check has timed out.
  */
@@ -1205,7 +1261,10 @@ export declare class HealthMonitor extends Emitter<HealthFacts> {
    * is given, then every `intervalMs`. Does not keep the process alive, but goes on, and keeps the monitor, until `stop`.
    */
   start(): void;
-  /** Ends the periodic runs; those in progress come to their end. */
+  /**
+   * Ends the periodic runs; those in progress come to their end. In `metricsText()` its checks are in no status then, until
+   * they run again.
+   */
   stop(): void;
   /** Stops the monitor. */
   [Symbol.dispose](): void;
@@ -1229,7 +1288,11 @@ export declare class HealthChecker {
   #private;
   /** @param options what the checks are told that say nothing else. */
   constructor(options?: HealthCheckOptions);
-  /** The result of a check, as connections have it. */
+  /**
+   * The result of a check, as connections have it.
+   *
+   * @param responseTime in milliseconds.
+   */
   static result(
     connectionId: string,
     isHealthy: boolean,
@@ -1755,7 +1818,7 @@ export declare class TursoPool extends Emitter<TursoFacts> {
   /**
    * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
    *
-   * Rejects with `Connection timeout after <n>ms` (kind `pool-timeout`) and, after `drain`, with
+   * Rejects with `Connection timeout after <n>ms (connectionTimeoutMs)` (kind `pool-timeout`) and, after `drain`, with
    * `Pool is shutting down` (kind `closed`).
    */
   getConnection(options?: CallOptions): Promise<PooledClient>;
@@ -1851,7 +1914,7 @@ export interface BreakerOptions {
   /** Errors that are neither success nor failure: classes, predicates, or kinds of {@link MoorlineError}. */
   excludedExceptions?: readonly ErrorMatcher[] | undefined;
   /**
-   * As how many failures an error counts; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
+   * As how many failures an error counts, a whole number or `Infinity`; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
    * by moorline and for answers that do not blame the service (a 4xx except 408 and 429); the number of its
    * attempts for a {@link RetryError}.
    */
@@ -1905,6 +1968,11 @@ export declare class CircuitBreaker extends Emitter<{
   close(): void;
   /** Closes it and forgets also when it last failed. */
   reset(): void;
+}
+/** What every asynchronous method of {@link NixtlaClient} but `healthCheck`, and every method of a job, accepts. */
+export interface NixtlaCallOptions extends CallOptions {
+  /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
+  timeoutMs?: number | undefined;
 }
 /** A request the service works on by itself; made by `NixtlaClient.submit`. */
 export declare class NixtlaJob<Answer> {
@@ -2077,6 +2145,19 @@ export interface NixtlaUsage {
   month?: Record<string, number>;
   [fact: string]: unknown;
 }
+/** TLS settings. */
+export interface NixtlaTls {
+  /** The authorities that are trusted, instead of the system's and those of `NODE_EXTRA_CA_CERTS`. */
+  ca?: string | Uint8Array | (string | Uint8Array)[] | undefined;
+  /** The client's certificate chain; `key` belongs to it. */
+  cert?: string | Uint8Array | undefined;
+  key?: string | Uint8Array | undefined;
+  /** The name the certificate must be valid for. Default: the URL's host. */
+  serverName?: string | undefined;
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** `false` accepts any certificate. Default true. */
+  rejectUnauthorized?: boolean | undefined;
+}
 /** Options of a {@link NixtlaClient}. */
 export interface NixtlaClientConfig {
   /** The key, sent as `Authorization: Bearer …`. Default: `NIXTLA_API_KEY`. Without one every call rejects. */
@@ -2125,24 +2206,6 @@ export interface NixtlaPaths {
   usage?: string | undefined;
   modelParams?: string | undefined;
   jobs?: string | undefined;
-}
-/** TLS settings. */
-export interface NixtlaTls {
-  /** The authorities that are trusted, instead of the system's and those of `NODE_EXTRA_CA_CERTS`. */
-  ca?: string | Uint8Array | (string | Uint8Array)[] | undefined;
-  /** The client's certificate chain; `key` belongs to it. */
-  cert?: string | Uint8Array | undefined;
-  key?: string | Uint8Array | undefined;
-  /** The name the certificate must be valid for. Default: the URL's host. */
-  serverName?: string | undefined;
-  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
-  /** `false` accepts any certificate. Default true. */
-  rejectUnauthorized?: boolean | undefined;
-}
-/** What every asynchronous method of {@link NixtlaClient} but `healthCheck`, and every method of a job, accepts. */
-export interface NixtlaCallOptions extends CallOptions {
-  /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
-  timeoutMs?: number | undefined;
 }
 /** The circuit breaker at one moment. It says `open` until a call asks, even past `nextAttemptTime`. */
 export interface CircuitBreakerState {
@@ -2374,7 +2437,7 @@ export declare class Policy extends Emitter<PolicyFacts> {
  */
 export interface WebhookReplayStore {
   /**
-   * Remembers `key` for `ttlMs` and tells whether it is new, in one step: of several calls for one key at the same time
+   * Remembers `key` for `ttlMs`, a finite number, and tells whether it is new, in one step: of several calls for one key at the same time
    * one is told `true`.
    */
   remember(key: string, ttlMs: number): boolean | PromiseLike<boolean>;
@@ -2387,12 +2450,13 @@ export interface WebhookReplayStore {
  * Remembers accepted requests in this process, so that a captured one is not accepted again.
  *
  * What counts as the same request is its signed content: a sender's retry with a new timestamp passes, a retry of a
- * scheme without timestamps (GitHub, Shopify) does not until 24 hours later.
+ * scheme without timestamps (GitHub, Shopify) does not until 24 hours later, or `maxAgeMs` where that is longer.
  */
 export declare class MemoryReplayStore implements WebhookReplayStore {
   #private;
   /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
   constructor(options?: { capacity?: number | undefined });
+  /** Remembers a request for `ttlMs`, and tells whether it is new. */
   remember(key: string, ttlMs: number): boolean;
   has(key: string): boolean;
   /** Forgets a request, by its result's `replayKey`. */
@@ -2454,7 +2518,10 @@ export interface WebhookSchemeDescription {
 export interface WebhookVerificationConfig {
   /** The shared secret (a public key for Ed25519), or several while they are rotated, newest first. Must not be empty. */
   secret: string | readonly string[] | undefined;
-  /** How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age. */
+  /**
+   * How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age,
+   * which is refused beside a `replayStore`, as that would have to remember for ever.
+   */
   maxAgeMs?: number | undefined;
   /** How far ahead a signed timestamp may be, in milliseconds. Default 60 000 (Paddle 5000). */
   toleranceMs?: number | undefined;
@@ -2610,6 +2677,11 @@ export interface ReceiveOptions {
    * is done, in milliseconds. Default 300 000.
    */
   claimMs?: number | undefined;
+  /**
+   * How long the verifier's `replayStore` may take for each answer, in milliseconds; then the request is answered with 503,
+   * and the sender asks again. Default 5000; `Infinity`: as long as it likes.
+   */
+  replayStoreTimeoutMs?: number | undefined;
 }
 /** Options of {@link receiveWebhook}. */
 export interface ReceiveAndHandleOptions extends ReceiveOptions {
@@ -2626,12 +2698,12 @@ export interface ReceivedWebhook extends RequestVerificationResult {
   /**
    * The HTTP status to answer with: 200 for a genuine webhook and for a duplicate of one that was handled, 409 for a duplicate
    * of one that is being handled, 413 for a body above the limit, 500 behind a body parser and for a handler that
-   * failed, 503 for a replay store that failed, else 401.
+   * failed, 503 for a replay store that failed or did not answer in time, else 401.
    */
   status: number;
   /** What to answer as JSON, where the provider only checks who owns the endpoint. */
   challenge?: Record<string, unknown>;
-  /** What `handle` threw or rejected with. */
+  /** What `handle` threw or rejected with, or the replay store; `ETIMEDOUT` where that did not answer in time. */
   error?: unknown;
 }
 /**
@@ -2664,7 +2736,7 @@ declare global {
 /**
  * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
  * `rawBody` and the result as `webhook`; answers challenges and duplicates by itself, and to all others 413 (too large), 500
- * (a body parser came first), 503 (the replay store failed) or 401. Mount it before any body parser.
+ * (a body parser came first), 503 (the replay store failed or did not answer) or 401. Mount it before any body parser.
  *
  * With a `replayStore` a webhook is remembered when it was answered with a status from 200 to 299. One that was answered
  * otherwise, or whose handler threw or rejected, is handled again when the sender repeats it.

@@ -177,6 +177,25 @@ type ErrorKind =
   | 'connector'
   | 'internal';
 type Delivery = 'none' | 'unknown' | 'answered';
+interface ErrorDetail {
+  /** The status of the answer that said no. */
+  status?: number;
+  /** Of a refused WebSocket: the headers of the answer by name. One that may carry a credential is `[redacted]`. */
+  headers?: Record<string, string>;
+  /** Of a refused WebSocket: how the answer's body begins, on one line, without what we sent to log in. */
+  body?: string;
+  /** Of a refused WebSocket: where the server sends us, without the query. */
+  location?: string;
+  /** The option whose time was over. */
+  limit?: string;
+  /** How far the call had come. */
+  phase?: string;
+  /** The close code of a WebSocket. */
+  closeCode?: number;
+  /** The reason in its close frame. */
+  reason?: string;
+  [fact: string]: unknown;
+}
 interface ErrorFields {
   kind: ErrorKind;
   /** What the usual client of the service gives (`ECONNREFUSED`, `SQLITE_CONSTRAINT`), else `ERR_MOORLINE_…`. */
@@ -202,7 +221,7 @@ declare class MoorlineError extends Error implements ErrorFields {
   readonly retryable: boolean;
   readonly attempts: number;
   readonly retryAfterMs?: number;
-  readonly detail?: Record<string, unknown>;
+  readonly detail?: ErrorDetail;
   constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
   /** All fields as plain JSON, for structured logs. */
   toJSON(): ErrorFields & {

@@ -196,7 +196,7 @@ describe('a connection of the user’s own, by hooks', () => {
     assert.ok(performance.now() - started < 30 + promptlyMs);
     assert.ok(result.responseTime >= 29);
     assert.deepEqual([given, aborted, result.isHealthy], [30, true, false]);
-    assert.equal(result.errorMessage, 'Health check timed out after 30ms');
+    assert.equal(result.errorMessage, 'Health check timed out after 30ms (timeoutMs)');
   });
 
   test('a health check that a disconnect cuts off says nothing about the health', async (t) => {

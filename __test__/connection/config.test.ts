@@ -10,12 +10,14 @@ import {
   ConnectionType,
   RecoveryStrategy,
   SecurityLevel,
+  WebSocketConnection,
   type ConnectionConfig,
 } from 'moorline';
 
 import { load } from '../support/native';
 
-const { resolveConfig, requireUrl } = load<typeof import('../../lib/connection/config')>('connection/config');
+const { resolveConfig, requireUrl } =
+  load<typeof import('../../lib/connection/config/config')>('connection/config/config');
 
 const DEFAULTS = {
   name: 'http',
@@ -112,6 +114,16 @@ describe('ConnectionConfigManager', () => {
     assert.equal(manager.get('api').name, 'api');
     assert.equal(manager.get('api').timeout, 10);
     assert.equal(manager.get('api').retryCount, 3);
+  });
+
+  test('keepAlive of a WebSocket is 25 s, by whatever way it is made, unless it is given', () => {
+    assert.equal(new WebSocketConnection({ url: 'ws://h' }).config.keepAlive, 25_000);
+    assert.equal(new ConnectionConfigManager({}).get('websocket').keepAlive, 25_000);
+    assert.equal(new WebSocketConnection({ url: 'ws://h', keepAlive: 60_000 }).config.keepAlive, 60_000);
+    assert.equal(new ConnectionConfigManager({ VITE_CONNECTION_KEEP_ALIVE: '9' }).get('websocket').keepAlive, 9);
+    for (const type of ['http', 'sse', 'external'] as const) {
+      assert.equal(new ConnectionConfigManager({}).get(type).keepAlive, 60_000, type);
+    }
   });
 
   test('get("http") reads VITE_HTTP_URL, and each protocol its own', () => {

@@ -17,8 +17,8 @@ import { Authority } from '../support/certificates';
 import { HttpTransport, type Running, serve, start } from '../support/http';
 import { load } from '../support/native';
 
-const { resolveConfig } = load<typeof import('../../lib/connection/config')>('connection/config');
-const { transportOptions } = load<typeof import('../../lib/connection/transport')>('connection/transport');
+const { resolveConfig } = load<typeof import('../../lib/connection/config/config')>('connection/config/config');
+const { transportOptions } = load<typeof import('../../lib/connection/config/config')>('connection/config/config');
 const { EventStreamTransport } = load<typeof import('../../lib/sse/transport')>('sse/transport');
 const { SocketTransport } = load<typeof import('../../lib/websocket/transport')>('websocket/transport');
 

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { MemoryReplayStore, TursoPool, WebhookVerifier, type WebhookReplayStore } from 'moorline';
+import { MemoryReplayStore, resetHealthMonitor, TursoPool, WebhookVerifier, type WebhookReplayStore } from 'moorline';
 
 import { compilePage } from '../specification/page';
 import { socketServer } from '../support/connections';
@@ -108,7 +108,7 @@ describe('docs/services/health.md', () => {
   const url = answering();
 
   test('its code does what it says', async () => {
-    const [snippet] = compilePage('docs/services/health.md', [
+    const [snippet, endpoint] = compilePage('docs/services/health.md', [
       {
         replace: [{ reason: 'host, port, path or secret', from: 'https://payments.example.com', to: url() }],
         prelude: `
@@ -116,7 +116,13 @@ describe('docs/services/health.md', () => {
           const redis = { ping: async (): Promise<string> => { throw new Error('connection refused'); } };`,
         exposes: ['report'],
       },
+      {
+        replace: [{ reason: host, from: 'server.listen(3000);', to: "server.listen(0, '127.0.0.1');" }],
+        scope: 'run(pool: { healthCheck(): Promise<boolean> }, redis: { ping(): Promise<string> })',
+        exposes: ['server'],
+      },
     ]);
+    await answersByHealth(await endpoint!.load());
     const { report } = await snippet!.load();
     assert.deepEqual(
       report.checks.map(({ name, status }: { name: string; status: string }) => [name, status]),
@@ -128,6 +134,36 @@ describe('docs/services/health.md', () => {
     );
     assert.equal(report.status, 'degraded');
   });
+
+  /** The page's server answers 200 while the service works, and 503 while it does not. */
+  async function answersByHealth(endpoint: Record<string, any>): Promise<void> {
+    let isUp = true;
+    const ping = async (): Promise<string> => {
+      throw new Error('connection refused');
+    };
+    const { server } = await endpoint['run']({ healthCheck: async () => isUp }, { ping });
+    try {
+      if (!server.listening) await once(server as EventEmitter, 'listening');
+      const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const ask = async () => {
+        const answer = await fetch(`${base}/health?full`);
+        const { status, checks } = (await answer.json()) as {
+          status: string;
+          checks: { name: string; status: string }[];
+        };
+        return [answer.status, status, ...checks.map(({ name, status }) => `${name} ${status}`)];
+      };
+      assert.deepEqual(await ask(), [200, 'degraded', 'database healthy', 'cache unhealthy']);
+      isUp = false;
+      assert.deepEqual(await ask(), [503, 'unhealthy', 'database unhealthy', 'cache unhealthy']);
+      assert.equal((await fetch(`${base}/other`)).status, 404);
+      assert.equal((await fetch(`${base}/health`, { method: 'POST' })).status, 404);
+    } finally {
+      resetHealthMonitor();
+      server.closeAllConnections();
+      server.close();
+    }
+  }
 });
 
 describe('docs/services/webhook.md', { skip: peersMissing() }, () => {

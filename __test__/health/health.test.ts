@@ -212,7 +212,7 @@ describe('a checker that hangs', () => {
     const report = await monitor.checkAll();
     assert.equal(report.status, 'unhealthy');
     const [hanging, quick] = report.checks;
-    assert.equal(hanging?.error, "Health check 'hanging' timed out after 30ms");
+    assert.equal(hanging?.error, "Health check 'hanging' timed out after 30ms (timeoutMs)");
     assert.ok(hanging.latencyMs >= 29 && report.durationMs >= 29);
     assert.equal(quick?.status, 'healthy');
     assert.equal(calls[0]?.signal.reason.name, 'TimeoutError');

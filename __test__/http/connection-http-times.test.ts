@@ -11,11 +11,15 @@ import { type Running, serve } from '../support/http';
 
 let server: Running;
 let asked = 0;
+/** Which test it is. */
+let current = 0;
 let answer: (response: ServerResponse) => unknown;
 
 before(async () => {
   setLogger({});
-  server = await serve((_, response) => {
+  server = await serve((request, response) => {
+    // One that a test before has left behind is not of this one.
+    if (request.headers['x-test'] !== String(current)) return;
     asked += 1;
     answer(response);
   });
@@ -26,13 +30,15 @@ after(() => {
 });
 afterEach(() => {
   asked = 0;
+  current += 1;
 });
 
 const never = () => undefined;
 const unavailable = (response: ServerResponse) => response.writeHead(503).end();
 
 function connect(t: TestContext, config: ConnectionConfig = {}): HTTPConnection {
-  const common = { url: server.url, monitoring: false, circuitBreaker: false, retryDelay: 1 };
+  const customHeaders = { 'x-test': String(current) };
+  const common = { url: server.url, customHeaders, monitoring: false, circuitBreaker: false, retryDelay: 1 };
   return closing(t, new HTTPConnection({ ...common, ...config }));
 }
 

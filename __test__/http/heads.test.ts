@@ -62,6 +62,28 @@ describe('an answer of HTTP/1.1', () => {
     assert.deepEqual(told, ['protocol', 'ERR_MOORLINE_RESPONSE_TOO_LARGE', 'answered', false]);
   });
 
+  test('may have a head of 1 MiB to the byte, whatever body comes with it', async (t) => {
+    const line = 'HTTP/1.1 200 OK\r\nContent-Length: ';
+    const server = await stage.up(
+      converse((socket, head) => {
+        const [, length, bytes] = /^\S+ \/(\d+)\/(\d+)/.exec(head)!;
+        const before = `${line}${bytes}\r\nX-Big: `;
+        const big = 'x'.repeat(Number(length) - before.length - 4);
+        socket.write(`${before}${big}\r\n\r\n${'b'.repeat(Number(bytes))}`, 'latin1');
+      }),
+    );
+    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false, retryCount: 0 }));
+    for (const bytes of [0, 2, 500 * KIB]) {
+      for (const length of [MIB - 1, MIB]) {
+        const answer = await connection.request({ url: `/${length}/${bytes}` });
+        assert.deepEqual([answer.status, (await answer.text()).length], [200, bytes]);
+      }
+      const { code, message } = await failure(connection.request({ url: `/${MIB + 1}/${bytes}` }));
+      assert.equal(code, 'ERR_MOORLINE_RESPONSE_TOO_LARGE');
+      assert.match(message, /the head of the answer is longer than 1048576 bytes/);
+    }
+  });
+
   test('may fold a header over several lines', async () => {
     const folds = {
       '/tab': ['X-Folded: one;\r\n\ttwo'],
@@ -104,8 +126,9 @@ describe('an answer of HTTP/2', () => {
     server.on('session', (session) => session.on('error', () => undefined));
     server.on('stream', (stream: ServerHttp2Stream, { ':path': path }) => {
       stream.on('error', () => undefined);
-      const count = Number(String(path).slice(1));
-      const cookies = Array.from({ length: count }, (_, index) => `c${index}=${'v'.repeat(1000)}`);
+      const [count, rest = ''] = String(path).slice(1).split('/');
+      const cookies = Array.from({ length: Number(count) }, (_, index) => `c${index}=${'v'.repeat(1000)}`);
+      if (rest) cookies.push('v'.repeat(Number(rest)));
       // A server that answers before it has read the request resets it, which may be all that is left to be seen.
       stream.resume().on('end', () => {
         stream.respond({ ':status': 200, 'set-cookie': cookies });
@@ -125,6 +148,21 @@ describe('an answer of HTTP/2', () => {
       const { headers } = await transport.request({ url: `${url}/${kilobytes}` });
       assert.equal(headers['set-cookie']?.length, kilobytes);
     }
+  });
+
+  test('may have one of 1 MiB to the byte, as HTTP/2 counts: names, values and 32 bytes for each', async () => {
+    const transport = stage.open({ tls: { ca: authority.cert } });
+    const sizeOf = (name: string, value: string) => name.length + value.length + 32;
+    const { headers } = await transport.request({ url: `${url}/1000/1` });
+    const cookies = headers['set-cookie'] as string[];
+    const others = Object.entries(headers).filter(([name]) => name !== 'set-cookie') as [string, string][];
+    const size = [[':status', '200'], ...cookies.map((cookie) => ['set-cookie', cookie]), ...others]
+      .map(([name, value]) => sizeOf(name!, value!))
+      .reduce((sum, one) => sum + one, 0);
+    const rest = MIB - size + 1;
+    assert.equal((await transport.request({ url: `${url}/1000/${rest}` })).status, 200);
+    const error = await failure(transport.request({ url: `${url}/1000/${rest + 1}` }));
+    assert.deepEqual([error.kind, error.delivery], ['protocol', 'answered']);
   });
 
   test('that is longer is refused, and was answered', async () => {

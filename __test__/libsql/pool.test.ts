@@ -96,7 +96,7 @@ describe('TursoPool', () => {
       await pool.getConnection();
       const started = performance.now();
       await assert.rejects(pool.getConnection(), (error: LibsqlError) => {
-        assert.equal(error.message, 'Connection timeout after 50ms');
+        assert.equal(error.message, 'Connection timeout after 50ms (connectionTimeoutMs)');
         assert.equal(error.kind, 'pool-timeout');
         assert.equal(error.code, 'ETIMEDOUT');
         assert.equal(error.delivery, 'none');

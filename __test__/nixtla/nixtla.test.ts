@@ -162,7 +162,7 @@ describe('circuit breaker and retries', () => {
   test('an attempt without an answer ends with the documented message', async () => {
     server.misbehave({ kind: 'silence' }, 2);
     const error = await failure(client({ timeout: 60, maxRetries: 1 }).forecast(request));
-    assert.equal(error.message, 'Nixtla request failed after 2 attempts: Request timeout after 60ms');
+    assert.equal(error.message, 'Nixtla request failed after 2 attempts: Request timeout after 60ms (timeout)');
     assert.deepEqual([error.kind, error.code, error.delivery], ['timeout', 'ETIMEDOUT', 'unknown']);
   });
 

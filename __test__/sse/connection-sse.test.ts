@@ -193,6 +193,6 @@ describe('SSEConnection', () => {
     const started = performance.now();
     const { isHealthy, errorMessage } = await connection.healthCheck(40);
     assert.ok(performance.now() - started < 40 + promptlyMs);
-    assert.deepEqual([isHealthy, errorMessage], [false, 'Health check timed out after 40ms']);
+    assert.deepEqual([isHealthy, errorMessage], [false, 'Health check timed out after 40ms (timeoutMs)']);
   });
 });

@@ -287,7 +287,7 @@ describe('an answer that is no stream', () => {
     const silent = await up(serve(() => undefined));
     const began = performance.now();
     const late = await failure(open({ url: silent.url, timeoutMs: 200 }).transport.connect());
-    assert.deepEqual([late.kind, late.detail?.['limit']], ['timeout', 'timeoutMs']);
+    assert.deepEqual([late.kind, late.detail?.['limit']], ['timeout', 'timeout']);
     assert.ok(performance.now() - began < 200 + SLACK_MS);
   });
 });

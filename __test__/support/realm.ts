@@ -14,15 +14,16 @@ export interface Realm {
   evaluate(expression: string): any;
 }
 
-/** What Node has beside the language; a context has none of it. */
-function nodeGlobals(): Record<string, unknown> {
+/** What Node has beside the language, but for these names; a context has none of it. */
+function nodeGlobals(without: readonly string[]): Record<string, unknown> {
   const own = new Set(Object.getOwnPropertyNames(runInContext('globalThis', createContext())));
-  const names = Object.getOwnPropertyNames(globalThis).filter((name) => !own.has(name));
+  const names = Object.getOwnPropertyNames(globalThis).filter((name) => !own.has(name) && !without.includes(name));
   return Object.fromEntries(names.map((name) => [name, (globalThis as Record<string, unknown>)[name]]));
 }
 
-export function makeRealm(): Realm {
-  const context: Context = createContext(nodeGlobals());
+/** @param without Names of Node's globals that the context has not. */
+export function makeRealm(without: readonly string[] = []): Realm {
+  const context: Context = createContext(nodeGlobals(without));
   const modules = new Map<string, { exports: unknown }>();
 
   function run(file: string): unknown {

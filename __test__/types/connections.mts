@@ -1,11 +1,13 @@
 // What the types of connections know.
 import {
+  type BaseConnection,
   CircuitBreaker,
   type CircuitState,
   type ConnectionEvent,
   type ConnectionState,
   HTTPConnection,
   type HTTPResponse,
+  MoorlineError,
   SSEConnection,
   type SSEEvent,
   WebSocketConnection,
@@ -62,6 +64,42 @@ export const opened: Promise<boolean> = feed.connect({ retry: true });
 export const closed: Promise<boolean> = socket.disconnect(4000, 'moved');
 // @ts-expect-error Only a WebSocket has a close code.
 api.disconnect(4000);
+
+// What a WebSocket brings, the caller says; else it may be anything.
+const orders = new WebSocketConnection<{ id: number }>({ url: 'wss://api.example.com' });
+export const order: Promise<{ id: number } | null> = orders.receive();
+orders.onMessage(({ id }) => id.toFixed());
+orders.on('message', ({ id }) => id.toFixed()).once('message', async ({ id }) => id.toFixed());
+orders
+  .off('message', console.log)
+  .on('state', ({ to }) => console.log(to))
+  .unref();
+// @ts-expect-error No message has this.
+orders.on('message', ({ name }) => name);
+// @ts-expect-error No event has this name.
+orders.on('messages', () => undefined);
+for await (const { id } of orders) console.log(id.toFixed());
+socket.on('message', (message) => message.anything.at.all);
+socket.onMessage((message) => message.anything);
+for await (const message of socket) console.log(message.anything);
+feed.on('message', ({ lastEventId }) => lastEventId.length);
+export const anyOf: WebSocketConnection = orders;
+export const ofAnyKind: BaseConnection[] = [api, feed, orders];
+export function follow(connection: HTTPConnection | SSEConnection | WebSocketConnection): void {
+  connection.on('state', ({ to }) => console.log(to));
+}
+export class Orders extends WebSocketConnection {
+  protected override parse(message: string | Buffer): unknown {
+    return String(message);
+  }
+}
+
+// What a refusal tells.
+feed.onEvent((event) => {
+  if (event.eventType !== 'error' || !(event.data.error instanceof MoorlineError)) return;
+  const { status, headers, body, limit } = event.data.error.detail ?? {};
+  console.log(status?.toFixed(), headers?.['retry-after']?.length, body?.length, limit?.length);
+});
 
 // What is sent: a request has keys of a request only, anything else is data.
 export const answer: Promise<HTTPResponse | null> = api.send({ method: 'GET', url: '/ships', query: { page: 2 } });

@@ -87,6 +87,7 @@ export type {
   ConnectOptions,
   CustomHeaders,
   Delivery,
+  ErrorDetail,
   ErrorFields,
   ErrorKind,
   ErrorMatcher,

@@ -168,7 +168,7 @@ describe('what is not a raw body or a signature', () => {
     }
     for (const odd of [undefined, null, 1] as never[]) assert.equal(verifier.verifyRequest(odd).valid, false);
     const throwing = { headers: new Proxy({}, { ownKeys: () => assert.fail('boom') }), body: payload };
-    assert.equal(verifier.verifyRequest(throwing).reason, 'Verification error: boom');
+    assert.equal(verifier.verifyRequest(throwing).reason, 'Verification error: request.headers cannot be read: boom');
   });
 
   test('only the canonical spelling of a signature counts', () => {

@@ -1,11 +1,12 @@
 import { MoorlineError } from '../runtime/error';
+import { URL } from '../runtime/node';
 import { log, type LogLevel } from '../runtime/logger';
 import { isError } from '../runtime/error-message';
 import { native } from '../runtime/native';
-import type { ResolvedConnectionConfig } from './config';
+import type { ResolvedConnectionConfig } from './config/config';
 import type { ConnectionEvent } from './event';
 import { failureOf } from './error';
-import { shownUrl } from './redaction';
+import { shownUrl } from './config/redaction';
 import { SecurityLevel } from './model';
 
 /** What the security level forbade before anything was sent. */

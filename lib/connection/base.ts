@@ -1,13 +1,14 @@
 import { CircuitBreakerError, MoorlineError } from '../runtime/error';
+import { makeAbortController, performance } from '../runtime/node';
 import type { Guarded, GuardRules } from '../resilience/runner';
 import { invalidType, outOfRange, wrongType } from '../runtime/argument-error';
 import { readable } from '../runtime/error-message';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { isAborted } from '../runtime/abort';
-import { adopt, isOpen, isOverridden } from './adopted';
+import { adopt, isOpen, isOverridden } from './overrides';
 import type { Attempts } from './recovery/attempts';
 import { bringingBack, ConnectionCalls } from './policies';
-import { resolveConfig, type ConnectionConfig } from './config';
+import { resolveConfig, type ConnectionConfig } from './config/config';
 import { closedFailure, failedCheck, lateFailure, reasonFor } from './error';
 import { ConnectionLife } from './observable';
 import { PeriodicCheck } from '../health/periodic-check';
@@ -37,7 +38,7 @@ export abstract class BaseConnection extends ConnectionLife {
   readonly #opening = new Single<boolean>();
   readonly #closing = new Single<boolean>();
   /** Ends with the next `disconnect`, and with it all that was begun and waits for something. */
-  #life = new AbortController();
+  #life = makeAbortController();
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
@@ -300,7 +301,7 @@ export abstract class BaseConnection extends ConnectionLife {
     this.#check.stop();
     this.#opening.forget();
     const before = this.#life;
-    this.#life = new AbortController();
+    this.#life = makeAbortController();
     const fields = { service: this.config.connectionType, operation: 'disconnect', delivery: 'unknown' } as const;
     before.abort(closedFailure('the connection was closed', fields));
     return this.#closing.join(() => this.#close(own));
@@ -332,8 +333,8 @@ export abstract class BaseConnection extends ConnectionLife {
     let answer: boolean | Record<string, unknown> = false;
     let errorMessage = 'The connection is not healthy';
     try {
-      const option = timeoutMs === this.config.healthCheckTimeout ? ' (healthCheckTimeout)' : '';
-      const late = () => new Error(`Health check timed out after ${timeoutMs}ms${option}`);
+      const option = timeoutMs === this.config.healthCheckTimeout ? 'healthCheckTimeout' : 'timeoutMs';
+      const late = () => new Error(`Health check timed out after ${timeoutMs}ms (${option})`);
       answer = await within(timeoutMs, [this.life], (signal) => this.healthCheckImpl(timeoutMs, signal), late);
     } catch (error) {
       errorMessage = reasonFor(error);

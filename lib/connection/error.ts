@@ -1,5 +1,6 @@
 import { failureRecord, MoorlineError, type FailureRecord } from '../runtime/error';
-import type { HTTPResponse } from '../http/transport';
+import { performance } from '../runtime/node';
+import type { HTTPResponse } from '../http/response';
 import { isError, messageOf, readable, reasonOf } from '../runtime/error-message';
 import { native } from '../runtime/native';
 import type { ConnectionHealthCheck } from './model';
@@ -45,10 +46,25 @@ export function failedCheck(connectionId: string, started: number, errorMessage:
 /** What a call fails with when what it needs was closed. */
 export function closedFailure(
   message: string,
-  fields: Pick<FailureRecord, 'service' | 'operation' | 'delivery'>,
+  fields: Pick<FailureRecord, 'service' | 'operation' | 'delivery'> & { attempts?: number },
+  cause?: unknown,
 ): MoorlineError {
   const refused = { kind: 'closed', code: 'ERR_MOORLINE_CLOSED', retryable: false, attempts: 1 } as const;
-  return new MoorlineError(message, { ...refused, ...fields });
+  return new MoorlineError(message, { ...refused, ...fields }, cause === undefined ? undefined : { cause });
+}
+
+/** What `operation` fails with while no connection is open; without a `state` there never was one. */
+export function notOpenFailure(
+  state: string | undefined,
+  service: string,
+  operation: string,
+  cause: unknown,
+): MoorlineError {
+  const message =
+    state === undefined
+      ? `the connection was never opened: call connect() before ${operation}`
+      : `the connection is not open (state ${state})`;
+  return closedFailure(message, { service, operation, delivery: 'none', attempts: 0 }, cause);
 }
 
 /** What a wait fails with that was over after `ms`, the value of `option`. */
@@ -64,6 +80,11 @@ export function lateFailure(option: string, ms: number, service: string, operati
     attempts: 1,
     detail: { limit: option },
   });
+}
+
+/** Whether a server said that there is nothing more to come. */
+export function isFinished(error: unknown): boolean {
+  return error instanceof MoorlineError && error.code === 'ERR_MOORLINE_STREAM_STOPPED';
 }
 
 /** An answer that counts as a failure; it is still what the caller gets at the end. */

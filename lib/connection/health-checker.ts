@@ -1,4 +1,4 @@
-import { HealthMonitor, type HealthCheckOptions, type HealthCheckResult } from '../health';
+import { HealthMonitor, type HealthCheckOptions, type HealthCheckResult } from '../health/monitor';
 import type { HealthCheckFunction } from '../health/answer';
 import { outOfRange, wrongType } from '../runtime/argument-error';
 import type { ConnectionHealthCheck } from './model';

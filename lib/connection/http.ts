@@ -1,5 +1,6 @@
 import { CALL, type CallOptions } from '../runtime/native-call';
 import { dress, MoorlineError } from '../runtime/error';
+import { performance, URL } from '../runtime/node';
 import {
   type HttpCallSettings,
   type HttpRequest,
@@ -15,15 +16,14 @@ import { invalidValue, wrongType } from '../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { native } from '../runtime/native';
 import { isAborted } from '../runtime/abort';
-import { isOpen } from './adopted';
+import { isOpen } from './overrides';
 import type { Attempts } from './recovery/attempts';
 import { BaseConnection } from './base';
-import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
+import { checkCustomOptions, requireUrl, type ConnectionConfig, transportOptions } from './config/config';
 import { Fallback } from './recovery/fallback';
 import { isUnreachable, UnhappyAnswer } from './error';
-import { commonHeaders } from './headers';
+import { commonHeaders } from './config/headers';
 import { ConnectionType } from './model';
-import { transportOptions } from './transport';
 
 /** A request; its `url` is appended to that of the connection. */
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
@@ -105,9 +105,8 @@ export class HTTPConnection extends BaseConnection {
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.HTTP);
     requireUrl(this.config, 'HTTP');
-    checkCustomOptions(this, HTTPConnection, this.config.customOptions, {});
-    const probe = async (url: string, signal: AbortSignal) =>
-      (await this.#answers(url, this.config.healthCheckTimeout, signal)).isHealthy;
+    checkCustomOptions(this, HTTPConnection, ConnectionType.HTTP);
+    const probe = async (url: string, signal: AbortSignal) => (await this.#answers(url, signal)).isHealthy;
     this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
       this.emitEvent(event, options),
     );
@@ -199,13 +198,14 @@ export class HTTPConnection extends BaseConnection {
     return true;
   }
 
-  protected override healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>> {
-    return this.#answers(this.#fallback.url, timeoutMs, signal);
+  protected override healthCheckImpl(_timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>> {
+    return this.#answers(this.#fallback.url, signal);
   }
 
-  async #answers(url: string, timeoutMs: number, signal: AbortSignal): Promise<{ isHealthy: boolean; status: number }> {
+  /** Whether it answers before `signal` is aborted: whoever does that says how long was waited. */
+  async #answers(url: string, signal: AbortSignal): Promise<{ isHealthy: boolean; status: number }> {
     const headers = await commonHeaders(this.config, [signal]);
-    const settings = { timeoutMs, attemptTimeoutMs: Infinity };
+    const settings = { timeoutMs: Infinity, attemptTimeoutMs: Infinity };
     const request = { method: 'HEAD', url, headers, settings };
     const { status } = await this.#open().request(request, { signal });
     return { isHealthy: status < 500, status };

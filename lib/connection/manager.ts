@@ -1,6 +1,6 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { crypto } from '../runtime/node';
+import { crypto, performance } from '../runtime/node';
 import { invalidType, outOfRange, wrongType } from '../runtime/argument-error';
 import { checkOptions } from '../runtime/known-options';
 import type { BaseConnection } from './base';

@@ -1,5 +1,3 @@
-import type { ResolvedConnectionConfig } from './config';
-
 /** Where a connection is in its life. `degraded` works, with a complaint. */
 export const ConnectionState = Object.freeze({
   DISCONNECTED: 'disconnected',
@@ -93,28 +91,6 @@ export interface ConnectionMetrics {
   lastRequestTime?: number;
   /** When the last request ended, in milliseconds since the epoch. */
   lastResponseTime?: number;
-}
-
-/** What a connection looks like at one moment. Times are milliseconds since the epoch. */
-export interface ConnectionStatus {
-  connectionId: string;
-  name: string;
-  connectionType: ConnectionType;
-  state: ConnectionState;
-  health: ConnectionHealth;
-  config: ResolvedConnectionConfig;
-  metrics: ConnectionMetrics;
-  lastHealthCheck?: number;
-  /** The message of the last error. */
-  lastError?: string;
-  errorCount: number;
-  /** Errors since the last success. */
-  consecutiveErrors: number;
-  createdAt: number;
-  updatedAt: number;
-  isActive: boolean;
-  isSecure: boolean;
-  isAuthenticated: boolean;
 }
 
 /** What a health check of a connection found. */

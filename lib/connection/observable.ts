@@ -7,14 +7,15 @@ import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { readable } from '../runtime/error-message';
 import { native } from '../runtime/native';
 import type { Attempts } from './recovery/attempts';
-import type { ResolvedConnectionConfig } from './config';
+import type { ResolvedConnectionConfig } from './config/config';
 import type { ConnectionEvent, ConnectionFacts } from './event';
 import { failureOf, meaningOf } from './error';
 import { type HandlerOwner, Handlers } from '../runtime/listeners';
 import { Journal } from './audit-log';
 import { ConnectionMetricsTracker, type ConnectionFigures } from './metrics';
-import { shownUrl } from './redaction';
-import { ConnectionHealth, ConnectionState, type ConnectionHealthCheck, type ConnectionStatus } from './model';
+import { shownUrl } from './config/redaction';
+import { ConnectionHealth, ConnectionState, type ConnectionHealthCheck } from './model';
+import type { ConnectionStatus } from './status';
 
 /** What an event may carry. */
 export interface ConnectionEventOptions {

@@ -1,29 +1,29 @@
-import { MoorlineError } from '../runtime/error';
-import { invalidType, outOfRange } from '../runtime/argument-error';
-import { checkOptions, type KnownOptions } from '../runtime/known-options';
+import type { MoorlineError } from '../runtime/error';
 import { messageOf } from '../runtime/error-message';
 import { BaseConnection, type ConnectOptions } from './base';
-import type { ConnectionConfig } from './config';
+import type { ConnectionConfig } from './config/config';
+import { isFinished, notOpenFailure } from './error';
 import { Fallback } from './recovery/fallback';
-import { Inbox } from './message-queue';
+import { checkMessageOptions, Inbox, type MessageOptions } from './messages/message-queue';
 import type { Line, LineEnd, LineListener } from './live-transport';
-import { MessageHandlers, type MessageHandlerOptions } from './message-handlers';
+import { hearListeners, type HeardEvent, type Listener } from './messages/message-listeners';
+import { MessageHandlers, type MessageHandlerOptions } from './messages/message-handlers';
 import { Reconnection } from './recovery/reconnection';
 import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionType } from './model';
 
 /** So many messages may wait to be received; then the other side is made to wait. */
 const QUEUED_MESSAGES = 1000;
 
-/** Bounds of one `receive`. */
-export interface MessageOptions {
-  /** Gives `null` when it is aborted. */
-  signal?: AbortSignal | undefined;
-  /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
-  timeoutMs?: number | undefined;
+/** The events of such a connection; `message` is heard as by a handler of `onMessage`. */
+export interface LastingConnection<Message, Parsed> {
+  on<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  addListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  prependListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  once<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  prependOnceListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  off<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  removeListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
 }
-
-const MESSAGE: KnownOptions<MessageOptions> = { signal: true, timeoutMs: true };
-
 /**
  * A connection that stays open and brings messages by itself. It is brought back when it is lost, with growing delays and
  * full jitter, and goes over to `fallbackUrl` where `url` cannot be reached.
@@ -61,6 +61,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
       open: (failures, signal) => this.#reopen(failures, signal),
       onPause: (facts) => this.retrying(facts),
     });
+    hearListeners(this, (listeners) => this.#subscribe(this.#onMessage.addGroup(listeners)));
     const probe = (url: string, signal: AbortSignal) => this.#probe(url, signal);
     this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
       this.emitEvent(event, options),
@@ -73,11 +74,11 @@ export abstract class LastingConnection<Message, Parsed = Message>
 
   /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
   override async receive(options?: MessageOptions): Promise<Parsed | null> {
-    checkOptions('options', options, MESSAGE);
-    checkTime(options?.timeoutMs);
+    checkMessageOptions(options);
     const ready = this.#inbox.poll();
     if (ready !== undefined) return this.parse(ready);
-    if (!this.#line || this.isRefusing) return null;
+    if (!this.#line) return null;
+    if (this.isRefusing) return this.guarded('receive', () => this.watched(async () => null), null);
     const message = await this.#inbox.take(options);
     return message === null ? null : this.parse(message);
   }
@@ -89,15 +90,17 @@ export abstract class LastingConnection<Message, Parsed = Message>
    * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
    */
   onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void {
-    const remove = this.#onMessage.add(handler, options);
-    const changed = () => {
-      this.#regulate();
-      this.#hold();
-    };
-    changed();
+    return this.#subscribe(this.#onMessage.add(handler, options));
+  }
+
+  /** Takes note of a handler that `remove` takes off again. */
+  #subscribe(remove: () => void): () => void {
+    this.#regulate();
+    this.#hold();
     return () => {
       remove();
-      changed();
+      this.#regulate();
+      this.#hold();
     };
   }
 
@@ -149,14 +152,14 @@ export abstract class LastingConnection<Message, Parsed = Message>
   #ended(): null {
     if (this.#end === 'finished') return null;
     if (this.#end !== 'unopened') throw this.#end.error;
-    const fields = { kind: 'closed', code: 'ERR_MOORLINE_CLOSED', operation: 'receive', delivery: 'none' } as const;
-    const message = 'the connection was never opened: call connect() before iterating';
-    throw new MoorlineError(message, {
-      ...fields,
-      service: this.config.connectionType,
-      retryable: false,
-      attempts: 0,
-    });
+    throw this.notOpen('receive');
+  }
+
+  /** @internal What `operation` fails with while nothing is open; its cause is why not, where that was an error. */
+  protected notOpen(operation: string): MoorlineError {
+    const isNew = this.#end === 'unopened' && !this.#isComing;
+    const why = typeof this.#end === 'object' ? this.#end.error : undefined;
+    return notOpenFailure(isNew ? undefined : this.state, this.config.connectionType, operation, why);
   }
 
   /** Keeps the process alive while a message may come that somebody waits for. */
@@ -272,8 +275,11 @@ export abstract class LastingConnection<Message, Parsed = Message>
       messages.reduce((bytes, message) => bytes + (this.messageBytes(message) ?? 0), 0),
     );
     this.arrived(messages);
-    if (this.#onMessage.size === 0) return this.#inbox.put(messages);
-    for (const message of messages) this.handled(message, this.#tell(message));
+    for (const [index, message] of messages.entries()) {
+      // A handler may have been taken off, also by what heard the message before.
+      if (this.#onMessage.size === 0) return this.#inbox.put(messages.slice(index));
+      this.handled(message, this.#tell(message));
+    }
   }
 
   /** Hands a message to the handlers of `onMessage`; whether each took it without an error. */
@@ -385,15 +391,4 @@ export abstract class LastingConnection<Message, Parsed = Message>
     this.#changed.clear();
     this.#hold();
   }
-}
-
-function checkTime(timeoutMs: unknown): void {
-  if (timeoutMs === undefined) return;
-  if (typeof timeoutMs !== 'number') throw invalidType('options.timeoutMs', 'a number', timeoutMs);
-  if (!(timeoutMs >= 0)) throw outOfRange('options.timeoutMs', '≥ 0', timeoutMs);
-}
-
-/** Whether a server said that there is nothing more to come. */
-function isFinished(error: unknown): boolean {
-  return error instanceof MoorlineError && error.code === 'ERR_MOORLINE_STREAM_STOPPED';
 }

@@ -3,7 +3,7 @@ import { MoorlineError } from '../runtime/error';
 import { Guard, type Guarded, type GuardRules } from '../resilience/runner';
 import { native, type Handle } from '../runtime/native';
 import type { Policy as NativePolicy } from '../../dist/native';
-import type { ResolvedConnectionConfig } from './config';
+import type { ResolvedConnectionConfig } from './config/config';
 
 /** What stands around the calls of one connection: retries, a rate limit and a circuit breaker. */
 export class ConnectionCalls {

@@ -1,16 +1,17 @@
 import { call } from '../runtime/native-call';
 import { MoorlineError } from '../runtime/error';
+import { Buffer } from '../runtime/node';
 import { log } from '../runtime/logger';
 import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse/transport';
 import { withoutLogin } from '../http/url';
 import { EventStreamCursor, type EventStreamCursorOptions } from '../sse/cursor';
 import { Deliveries } from '../sse/deliveries';
-import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
-import { commonHeaders } from './headers';
-import { LastingConnection, type MessageOptions } from './persistent';
+import { checkCustomOptions, requireUrl, type ConnectionConfig, transportOptions } from './config/config';
+import { commonHeaders } from './config/headers';
+import type { MessageOptions } from './messages/message-queue';
+import { LastingConnection } from './persistent';
 import type { Line, LineListener } from './live-transport';
 import { ConnectionType } from './model';
-import { transportOptions } from './transport';
 
 /** @internal */
 interface StreamLine extends Line {
@@ -50,7 +51,7 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.SSE);
     requireUrl(this.config, 'SSE');
-    checkCustomOptions(this, SSEConnection, this.config.customOptions, { cursor: true, lastEventId: true });
+    checkCustomOptions(this, SSEConnection, ConnectionType.SSE);
     const { cursor, lastEventId } = this.config.customOptions;
     if (lastEventId !== undefined) this.#position = checkedId(lastEventId, 'options.customOptions.lastEventId');
     if (cursor !== undefined) this.#progress = this.#follow(cursor as EventStreamCursorOptions);

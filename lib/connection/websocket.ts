@@ -1,16 +1,16 @@
 import { MoorlineError } from '../runtime/error';
+import { Buffer } from '../runtime/node';
 import { bodyOf } from '../http/body';
 import { headerPairs } from '../http/headers';
 import { invalidType, wrongType } from '../runtime/argument-error';
 import { native } from '../runtime/native';
 import { SocketTransport, type SocketClosed } from '../websocket/transport';
-import { builtIn } from './adopted';
-import { checkCustomOptions, requireUrl, type ConnectionConfig } from './config';
-import { commonHeaders } from './headers';
+import { builtIn } from './overrides';
+import { checkCustomOptions, requireUrl, type ConnectionConfig, transportOptions } from './config/config';
+import { commonHeaders } from './config/headers';
 import { LastingConnection } from './persistent';
 import type { Line, LineListener } from './live-transport';
 import { ConnectionType } from './model';
-import { transportOptions } from './transport';
 
 /** @internal */
 interface SocketLine extends Line {
@@ -24,8 +24,10 @@ interface SocketLine extends Line {
  * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is given as it came. Pings are
  * sent every `keepAlive` milliseconds, and answered, by a native
  * thread: a busy event loop does not make the other side give up.
+ *
+ * `Message` is what the caller says of the messages: nothing checks that they are.
  */
-export class WebSocketConnection extends LastingConnection<string | Buffer, any> {
+export class WebSocketConnection<Message = any> extends LastingConnection<string | Buffer, Message> {
   readonly #parses: boolean;
   /** What the close frame of the running `disconnect` says. */
   #closeFrame: [code?: number, reason?: string] = [];
@@ -35,9 +37,8 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.WEBSOCKET);
     requireUrl(this.config, 'WebSocket');
-    const { customOptions } = this.config;
-    checkCustomOptions(this, WebSocketConnection, customOptions, { protocols: true, parse: true });
-    const { parse = true } = customOptions;
+    checkCustomOptions(this, WebSocketConnection, ConnectionType.WEBSOCKET);
+    const { parse = true } = this.config.customOptions;
     if (typeof parse !== 'boolean') throw invalidType('options.customOptions.parse', 'a boolean', parse);
     this.#parses = parse;
   }
@@ -64,7 +65,10 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
     }
   }
 
-  /** Sends a message: true when it is written to the socket, which may mean waiting for room. */
+  /**
+   * Sends a message: true when it is written to the socket, which may mean waiting for room. False when it was not, with an
+   * event that carries the reason; where nothing is open that is an `error` of kind `closed`.
+   */
   override async send(data: unknown): Promise<boolean> {
     let message: string | Uint8Array;
     try {
@@ -79,7 +83,7 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
 
   protected override async sendImpl(message: unknown): Promise<boolean> {
     const socket = (this.line as SocketLine | undefined)?.socket;
-    if (!socket?.isOpen) return false;
+    if (!socket?.isOpen) throw this.notOpen('send');
     await socket.send(message as string | Uint8Array);
     return true;
   }
@@ -93,12 +97,14 @@ export class WebSocketConnection extends LastingConnection<string | Buffer, any>
     return this.receive();
   }
 
-  protected override parse(message: string | Buffer): unknown {
-    if (typeof message !== 'string' || !this.#parses) return message;
+  protected override parse(message: string | Buffer): Message {
+    // What it is, the caller says.
+    const parsed = (value: unknown) => value as Message;
+    if (typeof message !== 'string' || !this.#parses) return parsed(message);
     try {
-      return JSON.parse(message) as unknown;
+      return parsed(JSON.parse(message));
     } catch {
-      return { text: message };
+      return parsed({ text: message });
     }
   }
 

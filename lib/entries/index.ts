@@ -7,11 +7,12 @@ export * from '../resilience';
 export * from '../sse';
 export * from '../webhook';
 export { CircuitBreakerError, MoorlineError, RetryError } from '../runtime/error';
-export type { Delivery, ErrorFields, ErrorKind } from '../runtime/error';
+export type { Delivery, ErrorDetail, ErrorFields, ErrorKind } from '../runtime/error';
 export type { CallOptions } from '../runtime/native-call';
 export type { EventFacts, EventMap, EventName, MoorlineEvent } from '../runtime/emitter';
 export type { ErrorMatcher } from '../runtime/error-matcher';
 export { metricsText } from '../runtime/metrics';
+export type { NixtlaTls } from '../runtime/tls';
 export { setLogger } from '../runtime/logger';
 export type { Logger, LogLevel, LogRecord } from '../runtime/logger';
 

@@ -3,18 +3,21 @@ import { inspect } from 'node:util';
 import { log } from '../runtime/logger';
 import { isError, messageOf, reasonOf } from '../runtime/error-message';
 import { native } from '../runtime/native';
+import { isObject, isPlainObject, onRejection } from '../runtime/shape';
 
 /**
- * Says how something is doing. What it returns, or resolves with, is judged:
+ * Says how something is doing. What it returns, or resolves with, is judged, and so are the promises among the members
+ * of that:
  *
  * - something with a `healthCheck()` of its own, such as a pool or a connection, by what that says;
  * - an error, and a promise's result that was `rejected`, is unhealthy, with its message and its causes;
  * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode` by those, the worst of them counting
- *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code); one with none of them, but with an `error`,
- *   is unhealthy. Its `error` and `metadata` are kept with the result;
+ *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code; the others are booleans, or 0 and 1, and
+ *   anything else there is unhealthy); one with none of them, but with an `error`, is unhealthy. Its `error` and
+ *   `metadata` are kept with the result;
  * - a list or a plain object that says none of that by its members, the worst of them counting: `Promise.allSettled`,
  *   `{ db: { status: 'down' } }`;
- * - anything else by being truthy, as the `'PONG'` of Redis is.
+ * - a text that is such a word by that, and anything else by being truthy, as the `'PONG'` of Redis is.
  *
  * What it throws is unhealthy. The signal is aborted when the check has timed out.
  */
@@ -51,6 +54,7 @@ export async function ask(checker: HealthCheckFunction, signal: AbortSignal, nam
   try {
     let said = await checker({ signal });
     if (isObject(said) && typeof said['healthCheck'] === 'function') said = await said['healthCheck']({ signal });
+    said = await awaited(said);
     const metadata = isObject(said) && !isError(said) ? said['metadata'] : undefined;
     return { ...answerOf(said), ...(isObject(metadata) && serialized(metadata, name)) };
   } catch (error) {
@@ -59,8 +63,43 @@ export async function ask(checker: HealthCheckFunction, signal: AbortSignal, nam
 }
 
 /** Whether what a health check gave says that it still works. */
-export function isWell(said: unknown): boolean {
-  return native.healthIsUp(answerOf(said));
+export async function isWell(said: unknown): Promise<boolean> {
+  return native.healthIsUp(answerOf(await awaited(said)));
+}
+
+/** An answer with what became of the promises among its members. They are waited for together: none rejects unheard. */
+async function awaited(said: unknown): Promise<unknown> {
+  const waiting: Promise<void>[] = [];
+  let members = 0;
+  const look = (value: unknown, depth: number): unknown => {
+    if (depth > DEEPEST || !isCollection(value)) return value;
+    let copy: Record<string, unknown> | undefined;
+    for (const [key, member] of Object.entries(value)) {
+      if ((members += 1) > MOST_MEMBERS) break;
+      const known = isPromise(member) ? undefined : look(member, depth + 1);
+      if (known === member) continue;
+      const changed = (copy ??= (Array.isArray(value) ? [...value] : { ...value }) as Record<string, unknown>);
+      if (!isPromise(member)) changed[key] = known;
+      else waiting.push(outcomeOf(member).then((outcome) => void (changed[key] = outcome)));
+    }
+    return copy ?? value;
+  };
+  const answer = look(said, 1);
+  await Promise.all(waiting);
+  return answer;
+}
+
+/** What a promise gave, in the terms of `Promise.allSettled`. */
+function outcomeOf(promise: PromiseLike<unknown>): Promise<PromiseSettledResult<unknown>> {
+  return Promise.allSettled([promise]).then(([outcome]) => outcome);
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  try {
+    return isObject(value) && typeof value['then'] === 'function';
+  } catch {
+    return false;
+  }
 }
 
 function answerOf(given: unknown): Answer {
@@ -69,8 +108,9 @@ function answerOf(given: unknown): Answer {
   const own = read(said);
   if (own) return own;
   const parts = isCollection(said) ? partsOf(said) : [];
-  // An object that says nothing is there, and therefore healthy.
-  return parts.length > 0 ? { parts } : { healthy: Boolean(said) };
+  if (parts.length > 0) return { parts };
+  // An object that says nothing is there, and therefore healthy; so is a text, unless it is a word that says otherwise.
+  return { healthy: Boolean(said), ...(typeof said === 'string' && { statuses: [said] }) };
 }
 
 /** What a value says of itself, if it says anything. */
@@ -78,18 +118,34 @@ function read(said: unknown): Said | undefined {
   if (isError(said)) return { healthy: false, error: reasonOf(said) };
   if (!isObject(said)) return undefined;
   if (said['status'] === 'rejected' && 'reason' in said) return { healthy: false, error: reasonOf(said['reason']) };
-  const statuses = STATUSES.map((name) => said[name]).filter(isSaid);
+  const statuses = STATUSES.map((name) => valueIn(said[name])).filter(isSaid);
   // `ok` of an HTTP answer is false for what was not modified.
   const isAnswer = statuses.some((status) => typeof status === 'number');
-  const flags = FLAGS.filter((name) => !(isAnswer && name === 'ok')).map((name) => said[name]);
-  const told = flags.filter(isSaid);
-  const error = reasonIn(said);
+  const flags = FLAGS.filter((name) => !(isAnswer && name === 'ok') && isSaid(said[name]));
+  const told = flags.map((name) => flagOf(name, valueIn(said[name])));
+  const error = reasonIn(said) ?? told.find((flag) => typeof flag === 'string');
   if (told.length + statuses.length === 0) return error === undefined ? undefined : { healthy: false, error };
   return {
     ...(statuses.length > 0 && { statuses: statuses.map(shown) }),
-    ...(told.length > 0 && { healthy: told.every(Boolean) }),
-    ...(error !== undefined && { error }),
+    ...(told.length > 0 && { healthy: told.every((flag) => flag === true) }),
+    ...(typeof error === 'string' && { error }),
   };
+}
+
+/** Whether a flag says yes, or what is wrong with it: only a boolean does, and the 0 and 1 of a database. */
+function flagOf(name: string, value: unknown): boolean | string {
+  if (typeof value === 'boolean') return value;
+  if (value === 0 || value === 1) return value === 1;
+  // A class keeps its members to itself, and nobody waits for them.
+  onRejection(value, () => undefined);
+  return isError(value) ? reasonOf(value) : `${name} must be true or false, got ${inspect(value, { depth: 0 })}`;
+}
+
+/** What a promise in the place of a flag or a status has come to. */
+function valueIn(said: unknown): unknown {
+  if (!isObject(said)) return said;
+  if (said['status'] === 'fulfilled') return said['value'] ?? null;
+  return said['status'] === 'rejected' ? (said['reason'] ?? null) : said;
 }
 
 /** What the members of a list or a plain object say, those that say anything. */
@@ -143,16 +199,9 @@ function shown(status: unknown): unknown {
   return isObject(status) ? inspect(status, { depth: 0 }) : status;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
-}
-
 /** A list, or a plain object of whatever realm: what else there is keeps its members to itself. */
 function isCollection(value: unknown): value is object {
-  if (!isObject(value)) return false;
-  if (Array.isArray(value)) return true;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+  return Array.isArray(value) || isPlainObject(value);
 }
 
 /** What cannot be kept must not spoil the result. */

@@ -1,6 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { Emitter } from '../runtime/emitter';
+import { abortReason, clearTimeout, makeAbortController, performance } from '../runtime/node';
 import { ask, type Answer, type HealthCheckFunction } from './answer';
 import { invalidType, invalidValue } from '../runtime/argument-error';
 import { log } from '../runtime/logger';
@@ -278,7 +279,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   }
 
   #launch(name: string, checker: HealthCheckFunction, id: number, timeoutMs: number): Run {
-    const stop = new AbortController();
+    const stop = makeAbortController();
     let settle!: (result: HealthCheckResult | undefined) => void;
     const promise = new Promise<HealthCheckResult | undefined>((resolve) => (settle = resolve));
     const run: Run = {
@@ -288,7 +289,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
       abandon: (reason) => {
         this.#runs.delete(id);
         clearTimeout(run.timer);
-        stop.abort(new DOMException(reason, 'AbortError'));
+        stop.abort(abortReason(reason, 'AbortError'));
         settle(undefined);
       },
     };
@@ -305,7 +306,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     };
     if (timeoutMs !== Infinity) {
       const ring = () => {
-        stop.abort(new DOMException(`Health check '${name}' timed out after ${timeoutMs}ms`, 'TimeoutError'));
+        stop.abort(abortReason(`Health check '${name}' timed out after ${timeoutMs}ms (timeoutMs)`, 'TimeoutError'));
         end(native.healthTimeOut(this.#monitor, name, id));
       };
       run.timer = startTimer(ring, timeoutMs).unref();

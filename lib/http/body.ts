@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream';
 import { types } from 'node:util';
 
-import { crypto, stream as streams } from '../runtime/node';
+import { Buffer, crypto, stream as streams } from '../runtime/node';
 import { invalidValue, wrongType } from '../runtime/argument-error';
+import { asBytes } from '../runtime/shape';
 
 /** A body that comes piece by piece. */
 export type StreamedBody = AsyncIterable<string | Uint8Array>;
@@ -53,17 +54,6 @@ export function bodyOf(body: unknown, path: string): BodyContent {
 /** @internal Whether a body can be read only once. */
 export function isReadOnce(body: unknown): boolean {
   return typeof body === 'object' && body !== null && !isBlob(body) && isStream(body);
-}
-
-/** @internal Bytes of any kind and realm as Node's addons take them; those that other threads may change are copied. */
-export function asBytes(value: unknown): Uint8Array | undefined {
-  if (ArrayBuffer.isView(value)) {
-    const { buffer, byteOffset, byteLength } = value;
-    const bytes = value instanceof Uint8Array ? value : new Uint8Array(buffer, byteOffset, byteLength);
-    return types.isSharedArrayBuffer(buffer) ? new Uint8Array(bytes) : bytes;
-  }
-  if (types.isSharedArrayBuffer(value)) return new Uint8Array(new Uint8Array(value));
-  return types.isArrayBuffer(value) ? new Uint8Array(value) : undefined;
 }
 
 /** Values whose JSON says nothing of what is in them. */

@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { http } from '../runtime/node';
 import { MoorlineError } from '../runtime/error';
+import { Buffer, http, TextDecoder, URL } from '../runtime/node';
 import { asHeaders, type ResponseHeaders } from './headers';
 import { BodyStream, type Feeding } from './stream';
 import { withoutLogin } from './url';

@@ -2,8 +2,10 @@ import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 
 import { dress } from '../runtime/error';
-import { asBytes, type BodySource, type StreamedBody } from './body';
+import { Buffer, readableStream } from '../runtime/node';
+import { type BodySource, type StreamedBody } from './body';
 import { wrongType } from '../runtime/argument-error';
+import { asBytes } from '../runtime/shape';
 import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from '../runtime/native';
 import { isAborted, onAbort } from '../runtime/abort';
 
@@ -124,7 +126,8 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
 
   /** The same as a web stream. */
   toReadableStream(): ReadableStream<Uint8Array> {
-    return new globalThis.ReadableStream<Uint8Array>(
+    const WebStream = readableStream();
+    return new WebStream<Uint8Array>(
       {
         pull: async (controller) => {
           const { done, value } = await this.next();

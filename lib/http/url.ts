@@ -1,4 +1,5 @@
-import { isPlainObject } from '../runtime/known-options';
+import { URL, URLSearchParams } from '../runtime/node';
+import { isPlainObject } from '../runtime/shape';
 import { invalidValue, wrongType } from '../runtime/argument-error';
 
 /** One value of a query; a list repeats its key. */

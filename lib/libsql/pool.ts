@@ -154,7 +154,7 @@ export class TursoPool extends Emitter<TursoFacts> {
   /**
    * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
    *
-   * Rejects with `Connection timeout after <n>ms` (kind `pool-timeout`) and, after `drain`, with
+   * Rejects with `Connection timeout after <n>ms (connectionTimeoutMs)` (kind `pool-timeout`) and, after `drain`, with
    * `Pool is shutting down` (kind `closed`).
    */
   async getConnection(options?: CallOptions): Promise<PooledClient> {

@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 
+import { Buffer } from '../runtime/node';
 import { inexactInteger } from './error';
 
 /** A value of a row. */

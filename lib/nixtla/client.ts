@@ -1,12 +1,12 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import type { CircuitState } from '../resilience/breaker';
-import { call, type CallOptions } from '../runtime/native-call';
+import { call } from '../runtime/native-call';
 import { Emitter } from '../runtime/emitter';
 import { checkOptions } from '../runtime/known-options';
 import { log } from '../runtime/logger';
 import { native, type Cancel, type Handle } from '../runtime/native';
-import { CALL, NixtlaJob } from './job';
+import { CALL, type NixtlaCallOptions, NixtlaJob } from './job';
 import type {
   NixtlaAnomalyRequest,
   NixtlaAnomalyResponse,
@@ -23,6 +23,7 @@ import type {
   NixtlaUsage,
 } from './messages';
 import { singleton } from '../runtime/singleton';
+import type { NixtlaTls } from '../runtime/tls';
 import type { NixtlaClient as NativeClient } from '../../dist/native';
 
 /** Options of a {@link NixtlaClient}. */
@@ -74,26 +75,6 @@ export interface NixtlaPaths {
   usage?: string | undefined;
   modelParams?: string | undefined;
   jobs?: string | undefined;
-}
-
-/** TLS settings. */
-export interface NixtlaTls {
-  /** The authorities that are trusted, instead of the system's and those of `NODE_EXTRA_CA_CERTS`. */
-  ca?: string | Uint8Array | (string | Uint8Array)[] | undefined;
-  /** The client's certificate chain; `key` belongs to it. */
-  cert?: string | Uint8Array | undefined;
-  key?: string | Uint8Array | undefined;
-  /** The name the certificate must be valid for. Default: the URL's host. */
-  serverName?: string | undefined;
-  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
-  /** `false` accepts any certificate. Default true. */
-  rejectUnauthorized?: boolean | undefined;
-}
-
-/** What every asynchronous method of {@link NixtlaClient} but `healthCheck`, and every method of a job, accepts. */
-export interface NixtlaCallOptions extends CallOptions {
-  /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
-  timeoutMs?: number | undefined;
 }
 
 /** The circuit breaker at one moment. It says `open` until a call asks, even past `nextAttemptTime`. */

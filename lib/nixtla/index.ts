@@ -1,13 +1,7 @@
 export { getNixtlaClient, NixtlaClient, resetNixtlaClient } from './client';
-export type {
-  CircuitBreakerState,
-  NixtlaCallOptions,
-  NixtlaClientConfig,
-  NixtlaPaths,
-  NixtlaStats,
-  NixtlaTls,
-} from './client';
+export type { CircuitBreakerState, NixtlaClientConfig, NixtlaPaths, NixtlaStats } from './client';
 export { NixtlaJob } from './job';
+export type { NixtlaCallOptions } from './job';
 export type {
   NixtlaAnomaly,
   NixtlaAnomalyRequest,

@@ -1,8 +1,13 @@
-import { call } from '../runtime/native-call';
+import { call, type CallOptions } from '../runtime/native-call';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { native, type Handle } from '../runtime/native';
-import type { NixtlaCallOptions } from './client';
 import type { NixtlaJob as NativeJob } from '../../dist/native';
+
+/** What every asynchronous method of {@link NixtlaClient} but `healthCheck`, and every method of a job, accepts. */
+export interface NixtlaCallOptions extends CallOptions {
+  /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
+  timeoutMs?: number | undefined;
+}
 
 /** @internal */
 export const CALL: KnownOptions<NixtlaCallOptions> = { signal: true, timeoutMs: true };

@@ -1,4 +1,6 @@
 import type { Deadlines, Timed } from './deadlines';
+import { abortReason, clearTimeout, makeAbortController } from '../runtime/node';
+import { isThenable } from '../runtime/shape';
 import { isAborted, onAbort, reasonOf } from '../runtime/abort';
 import { startTimer } from '../runtime/timers';
 
@@ -71,7 +73,7 @@ export class Running implements Attempt, Timed {
   /** Made only for those who ask: an `AbortController` costs more than all the rest. */
   get signal(): AbortSignal {
     if (!this.#controller) {
-      this.#controller = new AbortController();
+      this.#controller = makeAbortController();
       if (this.#failure) this.#controller.abort(this.#failure.reason);
     }
     return this.#controller.signal;
@@ -89,13 +91,13 @@ export class Running implements Attempt, Timed {
       answer = work(this);
       // Reading `then`, and calling it, runs the user's code as well.
       if (isThenable(answer)) {
-        answer.then(settled, failed);
+        (answer as PromiseLike<T>).then(settled, failed);
         return;
       }
     } catch (thrown) {
       return failed(thrown);
     }
-    settled(answer);
+    settled(answer as T);
   }
 
   /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */
@@ -133,7 +135,7 @@ export class Running implements Attempt, Timed {
   }
 
   expire(): void {
-    this.#fail(LATE, new DOMException('The attempt has taken too long', 'TimeoutError'));
+    this.#fail(LATE, abortReason('The attempt has taken too long', 'TimeoutError'));
   }
 
   fail(error: unknown): void {
@@ -145,8 +147,4 @@ export class Running implements Attempt, Timed {
     this.#failed?.(thrown);
     this.#controller?.abort(reason);
   }
-}
-
-function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
-  return typeof (answer as PromiseLike<T> | null | undefined)?.then === 'function';
 }

@@ -1,7 +1,7 @@
 import { invalidValue, outOfRange, wrongType } from '../runtime/argument-error';
 import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
-import { onRejection } from '../runtime/rejection';
+import { onRejection } from '../runtime/shape';
 import type { Policy as NativePolicy } from '../../dist/native';
 
 /**

@@ -1,3 +1,4 @@
+import { performance } from '../runtime/node';
 import { startTimer } from '../runtime/timers';
 
 /** Something that has until a moment to be done. */

@@ -19,6 +19,7 @@ import { wrongType } from '../runtime/argument-error';
 import { readMatchers, type ErrorMatcher } from '../runtime/error-matcher';
 import { checkOptions } from '../runtime/known-options';
 import { native, type Handle } from '../runtime/native';
+import { isObject } from '../runtime/shape';
 import type { Policy as NativePolicy } from '../../dist/native';
 
 /** How often to repeat, and after how long. */
@@ -168,7 +169,10 @@ export class Policy extends Emitter<PolicyFacts> {
 
   /** The options in force, with every default. A part that is off is `false`. */
   options(): Record<string, unknown> {
-    const { timeoutMs, attemptTimeoutMs, ...parts } = structuredClone(this.#options);
+    const { timeoutMs, attemptTimeoutMs, ...parts } = JSON.parse(JSON.stringify(this.#options)) as Record<
+      string,
+      unknown
+    >;
     // JSON has no Infinity: a limit that is off crosses as null.
     return { timeoutMs: timeoutMs ?? Infinity, attemptTimeoutMs: attemptTimeoutMs ?? Infinity, ...parts };
   }
@@ -182,7 +186,7 @@ export class Policy extends Emitter<PolicyFacts> {
 
 /** Functions and error classes stay here; the rest is for the addon to judge. */
 function split(options: PolicyOptions) {
-  if (!isObject(options)) throw wrongType('options', 'an object', options);
+  if (!isObject(options as unknown)) throw wrongType('options', 'an object', options);
   const { retry, breaker, clock, ...data } = options;
   checkClock(clock);
   const { retryableExceptions, ...retryData } = isObject(retry) ? retry : {};
@@ -199,8 +203,4 @@ function split(options: PolicyOptions) {
       breaker: isObject(breaker) ? guarding.data : breaker,
     },
   };
-}
-
-function isObject<T>(value: T): value is T & object {
-  return typeof value === 'object' && value !== null;
 }

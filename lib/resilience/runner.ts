@@ -1,12 +1,13 @@
 import { Deadlines } from './deadlines';
 import { dress, MoorlineError, RetryError } from '../runtime/error';
+import { clearTimeout, queueMicrotask } from '../runtime/node';
 import { invalidType, outOfRange } from '../runtime/argument-error';
 import type { Told } from './clock';
 import { matches, type ErrorMatcher } from '../runtime/error-matcher';
 import { native, type Handle } from '../runtime/native';
 import { isError, readable } from '../runtime/error-message';
 import { Abort, LATE, Running, type Attempt } from './attempt';
-import { onRejection } from '../runtime/rejection';
+import { onRejection } from '../runtime/shape';
 import { startTimer } from '../runtime/timers';
 import type { Policy as NativePolicy } from '../../dist/native';
 

@@ -1,7 +1,7 @@
 import { ERROR_KINDS, MoorlineError, type ErrorKind } from './error';
 import { invalidType, invalidValue } from './argument-error';
 import { isError } from './error-message';
-import { onRejection } from './rejection';
+import { onRejection } from './shape';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 

@@ -52,7 +52,7 @@ const TOLD_CAUSES = 4;
 export function reasonOf(thrown: unknown): string {
   const said: string[] = [];
   let error = thrown;
-  for (let depth = 0; depth <= TOLD_CAUSES && error !== undefined; depth++) {
+  for (let depth = 0; depth <= TOLD_CAUSES && (depth === 0 || error !== undefined); depth++) {
     const message = messageOf(error);
     // Many repeat what their cause says.
     if (!said.some((before) => before.includes(message))) said.push(message);

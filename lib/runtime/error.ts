@@ -43,6 +43,27 @@ export type ErrorKind =
  */
 export type Delivery = 'none' | 'unknown' | 'answered';
 
+/** Further facts of a {@link MoorlineError}: these, where they are known, and others. */
+export interface ErrorDetail {
+  /** The status of the answer that said no. */
+  status?: number;
+  /** Of a refused WebSocket: the headers of the answer by name. One that may carry a credential is `[redacted]`. */
+  headers?: Record<string, string>;
+  /** Of a refused WebSocket: how the answer's body begins, on one line, without what we sent to log in. */
+  body?: string;
+  /** Of a refused WebSocket: where the server sends us, without the query. */
+  location?: string;
+  /** The option whose time was over. */
+  limit?: string;
+  /** How far the call had come. */
+  phase?: string;
+  /** The close code of a WebSocket. */
+  closeCode?: number;
+  /** The reason in its close frame. */
+  reason?: string;
+  [fact: string]: unknown;
+}
+
 /** The fields of a {@link MoorlineError}. */
 export interface ErrorFields {
   kind: ErrorKind;
@@ -77,7 +98,7 @@ export class MoorlineError extends Error implements ErrorFields {
   readonly retryable: boolean;
   readonly attempts: number;
   readonly retryAfterMs?: number;
-  readonly detail?: Record<string, unknown>;
+  readonly detail?: ErrorDetail;
 
   constructor(message: string, fields: ErrorFields, options?: ErrorOptions) {
     super(message, options);
@@ -89,7 +110,7 @@ export class MoorlineError extends Error implements ErrorFields {
     this.retryable = fields.retryable;
     this.attempts = fields.attempts;
     if (fields.retryAfterMs !== undefined) this.retryAfterMs = fields.retryAfterMs;
-    if (fields.detail !== undefined) this.detail = fields.detail;
+    if (fields.detail !== undefined) this.detail = fields.detail as ErrorDetail;
   }
 
   /** All fields as plain JSON, for structured logs. */

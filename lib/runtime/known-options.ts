@@ -1,5 +1,6 @@
 import { invalidType, invalidValue, wrongType } from './argument-error';
 import { native } from './native';
+import { isPlainObject } from './shape';
 
 /** The keys of options, each of them: the compiler holds it to their type. */
 export type KnownOptions<Options> = Readonly<Record<keyof Options, true>>;
@@ -25,13 +26,6 @@ export function checkOptions<Options extends object>(
   if (signal !== undefined && Object.hasOwn(known, 'signal') && !isSignal(signal)) {
     throw invalidType(`${path}.signal`, 'an AbortSignal', signal);
   }
-}
-
-/** @internal Whether a value is an object without a class, of whatever realm. */
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || (Object.getPrototypeOf(prototype) === null && !Array.isArray(value));
 }
 
 function isSignal(value: unknown): value is AbortSignal {

@@ -1,6 +1,7 @@
 import { log } from './logger';
 import { invalidType } from './argument-error';
 import { messageOf, stackOf } from './error-message';
+import { isThenable } from './shape';
 
 /** Whose handlers they are, as the log has it. */
 export interface HandlerOwner {
@@ -74,8 +75,4 @@ function complain({ id, name }: HandlerOwner, error: unknown): void {
     error: messageOf(error),
     stack: stackOf(error),
   }));
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }

@@ -1,6 +1,6 @@
 import { invalidType } from './argument-error';
 import { messageOf } from './error-message';
-import { onRejection } from './rejection';
+import { onRejection } from './shape';
 
 /** The levels of {@link Logger}, least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

@@ -1,3 +1,4 @@
+import { clearTimeout, makeAbortController, setTimeout } from './node';
 import { isAborted, onAbort, reasonOf } from './abort';
 
 /** The longest that a timer of Node's can wait; it takes anything longer as a millisecond. */
@@ -71,7 +72,7 @@ export async function within<T>(
   late?: () => Error,
 ): Promise<T> {
   for (const life of lives) if (isAborted(life)) throw reasonOf(life);
-  const controller = new AbortController();
+  const controller = makeAbortController();
   let settle = () => {};
   try {
     return await new Promise<T>((resolve, reject) => {

@@ -1,7 +1,7 @@
 import { call } from '../runtime/native-call';
 import { dress, type MoorlineError } from '../runtime/error';
 import { invalidValue, wrongType } from '../runtime/argument-error';
-import { isPlainObject } from '../runtime/known-options';
+import { isPlainObject } from '../runtime/shape';
 import { native } from '../runtime/native';
 import { startTimer } from '../runtime/timers';
 

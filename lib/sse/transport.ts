@@ -1,5 +1,6 @@
 import { call } from '../runtime/native-call';
 import { dress, type MoorlineError } from '../runtime/error';
+import { abortReason, makeAbortController } from '../runtime/node';
 import { bodyOf } from '../http/body';
 import { headerLines, type HeadersInit } from '../http/headers';
 import { invalidType, invalidValue, wrongType } from '../runtime/argument-error';
@@ -132,7 +133,7 @@ export class EventStreamTransport {
   connect(signal?: AbortSignal): Promise<void> {
     if (this.isOpen) return Promise.resolve();
     if (this.#connecting) return this.#connecting.done;
-    const abort = new AbortController();
+    const abort = makeAbortController();
     const done = this.#connect(abort, signal).finally(() => (this.#connecting = undefined));
     this.#connecting = { done, abort };
     return done;
@@ -165,7 +166,7 @@ export class EventStreamTransport {
    * new connection asks for them again.
    */
   close(): void {
-    this.#connecting?.abort.abort(new DOMException('The event stream was closed', 'AbortError'));
+    this.#connecting?.abort.abort(abortReason('The event stream was closed', 'AbortError'));
     const connection = this.#connection;
     if (!connection?.stream) return;
     native.sseClose(connection.stream);

@@ -1,5 +1,8 @@
+import { MoorlineError } from '../runtime/error';
+import { clearTimeout, performance } from '../runtime/node';
 import { log } from '../runtime/logger';
 import { messageOf } from '../runtime/error-message';
+import { startTimer } from '../runtime/timers';
 import type { WebhookReplayStore } from './replay-store';
 
 /** @internal The right to handle a request, while no copy of it is handled by anybody else. Neither method rejects. */
@@ -13,26 +16,48 @@ export interface Claim {
 /** @internal What is known of a copy that must not be handled. */
 export type Duplicate = 'handled' | 'pending';
 
+/** @internal Time limits of a claim, in milliseconds. */
+export interface ClaimTimes {
+  /** How long the store remembers a request that was handled. */
+  ttlMs: number;
+  /** When a claim lapses, in case the process ends while it handles the request. Without it none is made. */
+  claimMs: number | undefined;
+  /** How long the store may take for each answer. */
+  timeoutMs: number;
+}
+
+const LOST = 'replayStore.remember answered too late, and without forget() the webhook stays remembered unhandled';
+
 /**
- * @internal Claims a request in a replay store. A claim lapses after `claimMs`, in case the process ends while it
- * handles the request. Without `claimMs`, and in a store that cannot forget, the request is remembered at once.
+ * @internal Claims a request in a replay store. Without `claimMs`, and in a store that cannot forget, the request is
+ * remembered at once. Rejects where the store fails or does not answer; what it then remembers too late is forgotten.
  */
 export async function claim(
   store: WebhookReplayStore,
   key: string,
-  ttlMs: number,
-  claimMs: number | undefined,
+  { ttlMs, claimMs, timeoutMs }: ClaimTimes,
 ): Promise<Claim | Duplicate> {
-  const remember = async (what: string, ms: number) => answered('remember', await store.remember(what, ms));
-  const has = async (what: string) => answered('has', await store.has!(what));
-  const forget = async (what: string) => void (await store.forget?.(what));
-  if (claimMs === undefined || typeof store.has !== 'function' || typeof store.forget !== 'function') {
-    if (!(await remember(key, ttlMs))) return 'handled';
+  const canForget = typeof store.forget === 'function';
+  const has = async (what: string) => flag('has', await settled('has', store.has!(what), timeoutMs));
+  const forget = async (what: string) => settled('forget', store.forget?.(what), timeoutMs);
+  const remember = async (what: string, ms: number, late?: (isNew: unknown) => void) =>
+    flag('remember', await settled('remember', store.remember(what, ms), timeoutMs, late));
+  /** Remembers a request that is to be handled. Whoever has waited too long does not handle it: then it is forgotten. */
+  const acquire = (what: string, ms: number) => {
+    const lapsesAt = performance.now() + ms;
+    return remember(what, ms, (isNew) => {
+      if (isNew !== true || performance.now() >= lapsesAt) return;
+      const forgotten = canForget ? forget(what) : Promise.reject(new Error(LOST));
+      void logged(forgotten).catch(() => undefined);
+    });
+  };
+  if (claimMs === undefined || typeof store.has !== 'function' || !canForget) {
+    if (!(await acquire(key, ttlMs))) return 'handled';
     return { keep: async () => undefined, release: async () => void (await logged(forget(key))) };
   }
   const handling = `${key}:handling`;
   const lapsesAt = performance.now() + claimMs;
-  if (!(await remember(handling, claimMs))) return (await has(key)) ? 'handled' : 'pending';
+  if (!(await acquire(handling, claimMs))) return (await has(key)) ? 'handled' : 'pending';
   const release = async () => {
     // A claim that has lapsed may be somebody else's by now.
     if (performance.now() < lapsesAt) await logged(forget(handling));
@@ -53,9 +78,54 @@ export async function claim(
   return { keep, release };
 }
 
-function answered(method: string, answer: unknown): boolean {
+function flag(method: string, answer: unknown): boolean {
   if (typeof answer === 'boolean') return answer;
   throw new Error(`replayStore.${method} must answer true or false`);
+}
+
+/** What the store answers within its time; `late` is called with an answer that comes after it. */
+async function settled(
+  method: string,
+  given: unknown,
+  timeoutMs: number,
+  late?: (value: unknown) => void,
+): Promise<unknown> {
+  // A store in this process has answered, and needs no timer.
+  if (typeof given === 'boolean' || given === undefined) return given;
+  return new Promise((resolve, reject) => {
+    let isLate = false;
+    const timer =
+      timeoutMs === Infinity
+        ? undefined
+        : startTimer(() => {
+            isLate = true;
+            reject(timeout(method, timeoutMs));
+          }, timeoutMs);
+    Promise.resolve(given).then(
+      (value) => {
+        clearTimeout(timer);
+        if (isLate) late?.(value);
+        else resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
+  });
+}
+
+function timeout(method: string, timeoutMs: number): MoorlineError {
+  return new MoorlineError(`replayStore.${method} did not answer within ${timeoutMs}ms`, {
+    kind: 'timeout',
+    code: 'ETIMEDOUT',
+    service: 'webhook',
+    operation: method,
+    delivery: 'unknown',
+    // The sender's repeat is handled: what the store remembers too late is forgotten.
+    retryable: true,
+    attempts: 1,
+  });
 }
 
 /** Whether the store did as it was asked. The request is handled by now, or is not, whatever becomes of this. */

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 
-import { crypto } from '../runtime/node';
+import { Buffer, crypto } from '../runtime/node';
 import { native } from '../runtime/native';
 
 /**

@@ -3,7 +3,7 @@ import { types } from 'node:util';
 
 import { log } from '../runtime/logger';
 import { messageOf, stackOf } from '../runtime/error-message';
-import { onRejection } from '../runtime/rejection';
+import { onRejection } from '../runtime/shape';
 import type { WebhookVerifier } from './';
 import type { Claim } from './claim';
 import {
@@ -43,7 +43,7 @@ const ERRORS: Record<number, string> = {
 /**
  * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
  * `rawBody` and the result as `webhook`; answers challenges and duplicates by itself, and to all others 413 (too large), 500
- * (a body parser came first), 503 (the replay store failed) or 401. Mount it before any body parser.
+ * (a body parser came first), 503 (the replay store failed or did not answer) or 401. Mount it before any body parser.
  *
  * With a `replayStore` a webhook is remembered when it was answered with a status from 200 to 299. One that was answered
  * otherwise, or whose handler threw or rejected, is handled again when the sender repeats it.

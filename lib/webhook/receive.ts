@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
-import { asBytes } from '../http/body';
+import { Buffer, clearTimeout } from '../runtime/node';
+import { asBytes } from '../runtime/shape';
 import { outOfRange, wrongType } from '../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { log } from '../runtime/logger';
@@ -45,6 +46,11 @@ export interface ReceiveOptions {
    * is done, in milliseconds. Default 300 000.
    */
   claimMs?: number | undefined;
+  /**
+   * How long the verifier's `replayStore` may take for each answer, in milliseconds; then the request is answered with 503,
+   * and the sender asks again. Default 5000; `Infinity`: as long as it likes.
+   */
+  replayStoreTimeoutMs?: number | undefined;
 }
 
 /** Options of {@link receiveWebhook}. */
@@ -63,12 +69,12 @@ export interface ReceivedWebhook extends RequestVerificationResult {
   /**
    * The HTTP status to answer with: 200 for a genuine webhook and for a duplicate of one that was handled, 409 for a duplicate
    * of one that is being handled, 413 for a body above the limit, 500 behind a body parser and for a handler that
-   * failed, 503 for a replay store that failed, else 401.
+   * failed, 503 for a replay store that failed or did not answer in time, else 401.
    */
   status: number;
   /** What to answer as JSON, where the provider only checks who owns the endpoint. */
   challenge?: Record<string, unknown>;
-  /** What `handle` threw or rejected with. */
+  /** What `handle` threw or rejected with, or the replay store; `ETIMEDOUT` where that did not answer in time. */
   error?: unknown;
 }
 
@@ -76,6 +82,7 @@ const DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_DUPLICATE_STATUS = 200;
 const DEFAULT_CLAIM_MS = 300_000;
+const DEFAULT_REPLAY_STORE_TIMEOUT_MS = 5000;
 
 /** Why a body cannot be had, and the status that says so. */
 interface Refusal {
@@ -89,6 +96,7 @@ export interface Receiving {
   timeoutMs: number;
   duplicateStatus: number;
   claimMs: number;
+  replayStoreTimeoutMs: number;
   url: string | undefined;
 }
 
@@ -98,7 +106,10 @@ const KNOWN: KnownOptions<ReceiveOptions> = {
   url: true,
   duplicateStatus: true,
   claimMs: true,
+  replayStoreTimeoutMs: true,
 };
+
+const REQUEST = 'a request of node:http or Fetch';
 
 type NodeRequest = IncomingMessage & { body?: unknown; rawBody?: unknown; originalUrl?: string };
 
@@ -115,9 +126,7 @@ export async function receiveWebhook(
   options: ReceiveAndHandleOptions = {},
 ): Promise<ReceivedWebhook> {
   checkVerifier(verifier);
-  if (typeof request !== 'object' || request === null) {
-    throw wrongType('request', 'a request of node:http or Fetch', request);
-  }
+  if (typeof request !== 'object' || request === null) throw wrongType('request', REQUEST, request);
   checkOptions('options', options, { ...KNOWN, handle: true });
   const { handle, ...rest } = options;
   if (handle !== undefined && typeof handle !== 'function') throw wrongType('options.handle', 'a function', handle);
@@ -142,8 +151,9 @@ export function handlerFailed({ id = 'webhook', scheme }: ReceivedWebhook, throw
 
 /** @internal Refuses what is no verifier: a secret alone, say. */
 export function checkVerifier(verifier: WebhookVerifier): void {
-  const { verifyRequest } = (verifier ?? {}) as Partial<WebhookVerifier>;
-  if (typeof verifyRequest !== 'function') throw wrongType('verifier', 'a WebhookVerifier', verifier);
+  const { verifyRequest, challenge } = (verifier ?? {}) as Partial<WebhookVerifier>;
+  if (typeof verifyRequest !== 'function' || typeof challenge !== 'function')
+    throw wrongType('verifier', 'a WebhookVerifier', verifier);
 }
 
 /** @internal */
@@ -154,9 +164,10 @@ export function receivingOf(options: ReceiveOptions = {}): Receiving {
     timeoutMs = DEFAULT_TIMEOUT_MS,
     duplicateStatus = DEFAULT_DUPLICATE_STATUS,
     claimMs = DEFAULT_CLAIM_MS,
+    replayStoreTimeoutMs = DEFAULT_REPLAY_STORE_TIMEOUT_MS,
     url,
   } = options;
-  for (const [name, value] of Object.entries({ limitBytes, timeoutMs })) {
+  for (const [name, value] of Object.entries({ limitBytes, timeoutMs, replayStoreTimeoutMs })) {
     if (typeof value !== 'number' || !(value > 0)) throw outOfRange(`options.${name}`, 'a number > 0', value);
   }
   if (!Number.isFinite(claimMs) || claimMs <= 0) throw outOfRange('options.claimMs', 'a finite number > 0', claimMs);
@@ -164,7 +175,7 @@ export function receivingOf(options: ReceiveOptions = {}): Receiving {
     throw outOfRange('options.duplicateStatus', 'a status from 200 to 599', duplicateStatus);
   }
   if (url !== undefined && typeof url !== 'string') throw wrongType('options.url', 'a string', url);
-  return { limitBytes, timeoutMs, duplicateStatus, claimMs, url };
+  return { limitBytes, timeoutMs, duplicateStatus, claimMs, replayStoreTimeoutMs, url };
 }
 
 /** @internal A received webhook, and the claim on it where it is to be handled; without `claimMs` none is made. */
@@ -193,7 +204,8 @@ export async function receive(
   if (challenge) return { webhook: { ...webhook, challenge } };
   if (!store || result.replayKey === undefined) return { webhook };
   try {
-    const claimed = await claim(store, result.replayKey, replayableForMs, claimMs);
+    const times = { ttlMs: replayableForMs, claimMs, timeoutMs: receiving.replayStoreTimeoutMs };
+    const claimed = await claim(store, result.replayKey, times);
     if (typeof claimed !== 'string') return { webhook, claim: claimed };
     const isHandled = claimed === 'handled';
     const why = isHandled ? 'this request was accepted before' : 'this request is being handled';
@@ -201,7 +213,7 @@ export async function receive(
     return { webhook: { ...asDuplicate(result, why), body, status } };
   } catch (error) {
     const reason = `Verification error: the replay store failed: ${messageOf(error)}`;
-    return { webhook: { ...webhook, valid: false, reason, status: 503 } };
+    return { webhook: { ...webhook, valid: false, reason, status: 503, error } };
   }
 }
 
@@ -220,7 +232,10 @@ function urlOf(verifier: WebhookVerifier, request: NodeRequest | FetchRequest): 
 /** The raw body of a Fetch request, or the reason why it cannot be had. */
 async function fetchedBody(request: FetchRequest, bounds: Receiving): Promise<Buffer | Refusal> {
   if (request.bodyUsed) return { status: 500, reason: 'the body was read already: receive the webhook first' };
-  return request.body ? collect(request.body, bounds) : Buffer.alloc(0);
+  const { body } = request;
+  if (!body) return Buffer.alloc(0);
+  if (typeof body[Symbol.asyncIterator] !== 'function') throw wrongType('request.body', 'a stream of bytes', body);
+  return collect(body, bounds);
 }
 
 /** The raw body of a Node request, or the reason why it cannot be had. */
@@ -235,6 +250,7 @@ async function nodeBody(request: NodeRequest, bounds: Receiving): Promise<Buffer
       'express.json(), or mount the webhook before the parser';
     return { status: 500, reason };
   }
+  if (typeof request.iterator !== 'function') throw wrongType('request', REQUEST, request);
   const body = await collect(request.iterator({ destroyOnReturn: false }), bounds);
   // What is left is read and thrown away, so that the answer can still be sent.
   if (!Buffer.isBuffer(body)) request.resume();

@@ -14,7 +14,7 @@ import type { WebhookReplayStore as NativeStore } from '../../dist/native';
  */
 export interface WebhookReplayStore {
   /**
-   * Remembers `key` for `ttlMs` and tells whether it is new, in one step: of several calls for one key at the same time
+   * Remembers `key` for `ttlMs`, a finite number, and tells whether it is new, in one step: of several calls for one key at the same time
    * one is told `true`.
    */
   remember(key: string, ttlMs: number): boolean | PromiseLike<boolean>;
@@ -28,7 +28,7 @@ export interface WebhookReplayStore {
  * Remembers accepted requests in this process, so that a captured one is not accepted again.
  *
  * What counts as the same request is its signed content: a sender's retry with a new timestamp passes, a retry of a
- * scheme without timestamps (GitHub, Shopify) does not until 24 hours later.
+ * scheme without timestamps (GitHub, Shopify) does not until 24 hours later, or `maxAgeMs` where that is longer.
  */
 export class MemoryReplayStore implements WebhookReplayStore {
   readonly #store: Handle<NativeStore>;
@@ -43,6 +43,7 @@ export class MemoryReplayStore implements WebhookReplayStore {
     this.#store = native.webhookReplayCreate(capacity);
   }
 
+  /** Remembers a request for `ttlMs`, and tells whether it is new. */
   remember(key: string, ttlMs: number): boolean {
     return native.webhookReplayRemember(this.#store, key, ttlMs, Date.now());
   }

@@ -1,11 +1,13 @@
 import type { KeyObject } from 'node:crypto';
+import { types } from 'node:util';
 
 import { outOfRange, wrongType } from '../runtime/argument-error';
-import { checkOptions, isPlainObject, type KnownOptions } from '../runtime/known-options';
+import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
-import { onRejection } from '../runtime/rejection';
+import { onRejection } from '../runtime/shape';
 import { judged, keysOf } from './large-body';
+import { joined, partsOf } from './request';
 import type { WebhookVerifier as NativeVerifier } from '../../dist/native';
 import type { WebhookReplayStore } from './replay-store';
 import type { WebhookScheme, WebhookSchemeDescription } from './scheme';
@@ -14,7 +16,10 @@ import type { WebhookScheme, WebhookSchemeDescription } from './scheme';
 export interface WebhookVerificationConfig {
   /** The shared secret (a public key for Ed25519), or several while they are rotated, newest first. Must not be empty. */
   secret: string | readonly string[] | undefined;
-  /** How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age. */
+  /**
+   * How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age,
+   * which is refused beside a `replayStore`, as that would have to remember for ever.
+   */
   maxAgeMs?: number | undefined;
   /** How far ahead a signed timestamp may be, in milliseconds. Default 60 000 (Paddle 5000). */
   toleranceMs?: number | undefined;
@@ -95,7 +100,6 @@ export interface WebhookSigning {
   timestamp?: number | undefined;
 }
 
-const REQUEST: KnownOptions<WebhookRequest> = { headers: true, body: true, method: true, url: true, now: true };
 const SIGNING: KnownOptions<WebhookSigning> = { body: true, id: true, method: true, url: true, timestamp: true };
 
 const RAW_BODY =
@@ -120,19 +124,13 @@ function notRaw(payload: unknown): VerificationResult {
 }
 
 function isRaw(payload: unknown): payload is string | Uint8Array {
-  return typeof payload === 'string' || ArrayBuffer.isView(payload) || payload instanceof ArrayBuffer;
+  return typeof payload === 'string' || ArrayBuffer.isView(payload) || types.isArrayBuffer(payload);
 }
 
-function seconds(timestamp: number | undefined): number {
+function seconds(path: string, timestamp: number | undefined): number {
   if (timestamp === undefined) return Math.floor(Date.now() / 1000);
   if (Number.isInteger(timestamp) && timestamp >= 0 && timestamp < 1e12) return timestamp;
-  throw outOfRange('timestamp', 'whole seconds since the epoch', timestamp);
-}
-
-/** A server's own request has more to it than is looked at; what was written for this call has not. */
-function checkRequest(request: WebhookRequest): void {
-  if (typeof request !== 'object' || request === null) throw wrongType('request', 'an object', request);
-  if (isPlainObject(request)) checkOptions('request', request, REQUEST);
+  throw outOfRange(path, 'whole seconds since the epoch', timestamp);
 }
 
 /** The clock a request is judged by. */
@@ -173,7 +171,7 @@ export class WebhookVerifier {
     if (replayStore !== undefined && typeof replayStore?.remember !== 'function') {
       throw wrongType('options.replayStore', 'a store with remember()', replayStore);
     }
-    this.#verifier = native.webhookCreate(options);
+    this.#verifier = native.webhookCreate(options, replayStore !== undefined);
     this.#keys = keysOf(options.secret);
     this.#store = replayStore;
     this.#url = options.url;
@@ -230,10 +228,9 @@ export class WebhookVerifier {
 
   #judgeRequest(request: WebhookRequest): Judgement {
     try {
-      checkRequest(request);
-      const said = this.#said(request);
-      const now = clock(request.now);
-      return this.#judge(this.#verifier, this.#keys, request.body, undefined, said, now);
+      const parts = partsOf(request);
+      const said = this.#said(parts);
+      return this.#judge(this.#verifier, this.#keys, parts.body, undefined, said, clock(parts.now));
     } catch (error) {
       return { ...failed(error), scheme: undefined };
     }
@@ -245,9 +242,10 @@ export class WebhookVerifier {
    * and for one that is not genuine.
    */
   challenge(request: WebhookRequest): Record<string, unknown> | undefined {
-    checkRequest(request);
-    if (!isRaw(request.body)) return undefined;
-    const answer = native.webhookChallenge(this.#verifier, request.body, this.#said(request), clock(request.now));
+    const parts = partsOf(request);
+    const [said, now] = [this.#said(parts), clock(parts.now)];
+    if (!isRaw(parts.body)) return undefined;
+    const answer = native.webhookChallenge(this.#verifier, parts.body, said, now);
     return answer ? (JSON.parse(answer) as Record<string, unknown>) : undefined;
   }
 
@@ -257,18 +255,20 @@ export class WebhookVerifier {
    * @param timestamp Seconds since the epoch. Default now.
    */
   sign(payload: string | Uint8Array, timestamp?: number): string {
-    return this.#sign({ body: payload, timestamp })[0]![1];
+    return this.#sign({ body: payload }, seconds('timestamp', timestamp))[0]![1];
   }
 
   /** All headers that a signed request carries under the verifier's scheme. */
   signRequest(signing: WebhookSigning): Record<string, string> {
+    if (signing === undefined) throw wrongType('signing', 'a plain object', signing);
     checkOptions('signing', signing, SIGNING);
-    return Object.fromEntries(this.#sign(signing));
+    if (!isRaw(signing.body)) throw wrongType('signing.body', 'a string or bytes', signing.body);
+    return Object.fromEntries(this.#sign(signing, seconds('signing.timestamp', signing.timestamp)));
   }
 
-  #sign({ body, id, method, url, timestamp }: WebhookSigning): [name: string, value: string][] {
-    const atMs = seconds(timestamp) * 1000;
-    return JSON.parse(native.webhookSign(this.#verifier, body, atMs, id, method, url)) as [string, string][];
+  #sign({ body, id, method, url }: WebhookSigning, atSeconds: number): [name: string, value: string][] {
+    const answer = native.webhookSign(this.#verifier, body, atSeconds * 1000, id, method, url);
+    return JSON.parse(answer) as [string, string][];
   }
 
   #judge(
@@ -297,17 +297,9 @@ export class WebhookVerifier {
     return { ...result, ...refused('Verification error: replayStore.remember must answer true or false') };
   }
 
-  /** Method, URL and the headers that matter, joined by NUL, which none of them may contain. */
-  #said({ headers, method, url }: WebhookRequest): string {
+  #said(parts: WebhookRequest): string {
     this.#headerNames ??= new Set(native.webhookHeaders(this.#verifier));
-    const parts = [method ?? '', url ?? ''];
-    const pairs = Symbol.iterator in headers ? headers : Object.entries(headers);
-    for (const [name, value] of pairs as Iterable<[string, unknown]>) {
-      if (value === undefined || !this.#headerNames.has(name.toLowerCase())) continue;
-      for (const one of Array.isArray(value) ? value : [value]) parts.push(name, String(one));
-    }
-    if (parts.some((part) => part.includes('\0'))) throw new Error('a header, the method or the url contains a NUL');
-    return parts.join('\0');
+    return joined(parts, this.#headerNames);
   }
 }
 

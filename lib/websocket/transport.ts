@@ -1,7 +1,8 @@
 import { call, type CallOptions } from '../runtime/native-call';
 import { dress, MoorlineError } from '../runtime/error';
+import { makeAbortController } from '../runtime/node';
 import { wrongType } from '../runtime/argument-error';
-import type { NixtlaTls } from '../nixtla/client';
+import type { NixtlaTls } from '../runtime/tls';
 import { native, type Handle, type Socket } from '../runtime/native';
 
 /** How a WebSocket ended. */
@@ -145,7 +146,7 @@ export class SocketTransport {
     if (this.#closing) return this.#closing.then(() => this.connect(signal));
     if (this.#open) return Promise.resolve();
     if (this.#connecting) return this.#connecting.done;
-    const abort = new AbortController();
+    const abort = makeAbortController();
     const done = this.#connect(abort, signal).finally(() => (this.#connecting = undefined));
     this.#connecting = { done, abort };
     return done;

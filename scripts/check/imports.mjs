@@ -8,7 +8,8 @@ const DIALS = ['ssh', 'discovery'];
 const FACE_IMPORTS = {
   runtime: [],
   libsql: DIALS,
-  nixtla: DIALS,
+  // Rows of a query are series, and its breaker's states are those of any.
+  nixtla: ['libsql', 'resilience', ...DIALS],
   http: DIALS,
   websocket: DIALS,
   sse: ['http', ...DIALS],

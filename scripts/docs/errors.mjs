@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { root } from '../lib/run.mjs';
+import { codes as codeRows } from './codes.mjs';
 
 const source = () => readFileSync(join(root, 'crates', 'core', 'src', 'error.rs'), 'utf8');
 
@@ -36,6 +37,16 @@ the one used otherwise. \`delivery\` and \`retryable\` are where a kind starts: 
 | kind | code | meaning | delivery | retryable |
 |---|---|---|---|---|
 ${rows.join('\n')}
+
+## Codes
+
+Every code that moorline itself gives. A libSQL server and the forecast service may answer with codes of their own, which are handed on as they are
+(\`rejected\`, \`auth\` or \`rate-limited\`, by the status). *If safe*: where provably nothing reached the server, or the call may be repeated by its nature. *By
+status*: as for an HTTP status, 408, 425, 429 and most from 500 on are.
+
+| code | kind or class | when | what to do | retryable |
+|---|---|---|---|---|
+${codeRows.map(([code, ...row]) => `| \`${code}\` | ${row.join(' | ')} |`).join('\n')}
 
 ## How far it got
 

@@ -4,7 +4,10 @@ pub(crate) mod figures;
 pub(crate) mod policy;
 
 use moorline_core::{
-    connection::{config::ConnectionConfig, security::SecurityLevel, variables::configured},
+    connection::{
+        config::ConnectionConfig, security::SecurityLevel, transport::check_custom,
+        variables::configured,
+    },
     options::{OptionError, Options, Plain},
     secret,
 };
@@ -51,6 +54,18 @@ pub fn connection_reach(env: Env, options: Given) -> Result<bool> {
         options.finish().map(|()| dial.tls.reject_unauthorized)
     };
     read().map_err(|error| throw(&env, &error))
+}
+
+/// Refuses keys of the `customOptions` of a connection of type `kind` that it does not read; `outer` are the options beside
+/// them.
+#[napi(catch_unwind)]
+pub fn connection_custom_options(
+    env: Env,
+    keys: Vec<String>,
+    kind: String,
+    outer: Vec<String>,
+) -> Result<()> {
+    check_custom(&keys, &kind, &outer).map_err(|error| throw(&env, &error))
 }
 
 /// A URL as it may be shown: without user info, query and fragment.

@@ -10,9 +10,11 @@ use std::{
 };
 
 use moorline_core::{
-    connection::pool::{ConnectionPoolConfig, create_again, patience},
+    connection::pool::{
+        ConnectionPoolConfig, TIMEOUT_SECONDS, create_again, timeout_seconds as read_wait,
+    },
     error::{Failure, Kind, Outcome},
-    limit::Limit,
+    limit::{Limit, TimeLimit},
     pool::{Lease, acquire_timed_out},
 };
 use moorline_net::pool::{Borrowed, Pool, PoolSettings};
@@ -22,7 +24,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::objects::{Desk, Objects, Told};
+use self::objects::{Desk, NAMES, Objects, Told};
 use crate::{
     bridge::{
         Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, promise, runtime,
@@ -35,7 +37,6 @@ use crate::{
 pub struct ObjectPool {
     pool: Pool<Objects>,
     desk: Arc<Desk>,
-    config: ConnectionPoolConfig,
     /// Borrowed objects.
     lent: Lent,
 }
@@ -50,12 +51,12 @@ impl ObjectPool {
         Some(number)
     }
 
-    /// An object, within `patience`, of which `first` has its place in the queue; while none can be made it is tried
+    /// An object, within `wait`, of which `first` has its place in the queue; while none can be made it is tried
     /// again.
     async fn acquire(
         &self,
         first: impl Future<Output = Outcome<Borrowed<Objects>>>,
-        patience: Limit<Duration>,
+        wait: TimeLimit,
         cancel: &CancellationToken,
     ) -> Outcome<u32> {
         let mut last = None;
@@ -64,7 +65,7 @@ impl ObjectPool {
             for retry in 1_u32.. {
                 let borrowed = match first.take() {
                     Some(first) => first.await,
-                    None => self.pool.acquire_within(patience, cancel).await,
+                    None => self.pool.acquire_within(wait, cancel).await,
                 };
                 match borrowed {
                     Ok(borrowed) => {
@@ -81,13 +82,13 @@ impl ObjectPool {
                 "moorline stopped this call by a defect",
             ))
         };
-        let Limit::At(limit) = patience else {
+        let Limit::At(limit) = wait.time else {
             return tries.await;
         };
         if let Ok(outcome) = timeout(limit, tries).await {
             return outcome;
         }
-        let late = acquire_timed_out(limit);
+        let late = acquire_timed_out(wait);
         Err(match last {
             Some(failure) => late.with_cause(failure.message.clone(), None),
             None => late,
@@ -113,6 +114,7 @@ pub fn object_pool_open(
         connect_timeout: config.connect_timeout,
         validate_timeout: config.release_timeout,
         close_timeout: config.release_timeout,
+        names: NAMES,
         ..PoolSettings::new(config.limits)
     };
     let desk = Desk::new(ask.clone());
@@ -126,12 +128,7 @@ pub fn object_pool_open(
     if let Some(name) = name {
         pool.publish(&name, "connection");
     }
-    Ok(Handle::new(ObjectPool {
-        pool,
-        desk,
-        config,
-        lent,
-    }))
+    Ok(Handle::new(ObjectPool { pool, desk, lent }))
 }
 
 /// The options in force as JSON, in milliseconds; `null` for a limit that is off.
@@ -169,12 +166,15 @@ pub fn object_pool_acquire(
     timeout_seconds: Given,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<Promised> {
-    let patience = patience(&timeout_seconds.0, pool.config.limits.acquire_timeout)
-        .map_err(|error| throw(&env, &error))?;
+    let given = read_wait(&timeout_seconds.0).map_err(|error| throw(&env, &error))?;
+    let wait = given.map_or(pool.pool.settings().acquire_timeout(), |time| TimeLimit {
+        time,
+        option: TIMEOUT_SECONDS,
+    });
     let cancel = Cancel::token(cancel.as_ref());
-    let first = pool.pool.acquire_within(patience, &cancel);
+    let first = pool.pool.acquire_within(wait, &cancel);
     promise(&env, async move {
-        let number = pool.acquire(first, patience, &cancel).await;
+        let number = pool.acquire(first, wait, &cancel).await;
         let number = number.map_err(|failure| failure.during("pool", "acquire"))?;
         Ok(Value::Number(f64::from(number)))
     })

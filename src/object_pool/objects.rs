@@ -12,12 +12,22 @@ use std::{
 };
 
 use moorline_core::error::{Failure, Kind, Outcome};
-use moorline_net::pool::{Connect, Event, Listen};
+use moorline_net::pool::{Connect, Event, Listen, TimeoutNames};
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::Lent;
-use crate::{bridge::Callback, resilience::guarded::lock};
+use crate::{
+    bridge::{Callback, record},
+    resilience::guarded::lock,
+};
+
+/// The options that bound the waits of a pool of objects, as users write them.
+pub(super) const NAMES: TimeoutNames = TimeoutNames {
+    acquire: "acquireTimeout",
+    connect: "connectTimeout",
+    close: "releaseTimeout",
+};
 
 /// One object. Dropping it has it closed.
 pub(super) struct Object {
@@ -169,7 +179,8 @@ impl Listen for Told {
             Event::Error(failure)
                 if failure.kind != Kind::Connect || failure.code == "ETIMEDOUT" =>
             {
-                json!({ "event": "error", "code": failure.code, "message": failure.message })
+                let failure = failure.during("pool", "acquire");
+                json!({ "event": "error", "failure": record(failure) })
             }
             _ => return,
         };

@@ -2,16 +2,13 @@
 
 mod judge;
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use moorline_core::{
     options::{OptionError, Plain},
     webhook::{
         Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore,
-        Verifier as WebhookVerifier, config, mac, parse_signature,
+        Verifier as WebhookVerifier, config, mac, parse_signature, read_ttl,
     },
 };
 use napi::{Env, Result};
@@ -27,12 +24,22 @@ pub(crate) fn register(exports: &Exports<'_>) -> Result<()> {
     exports.add::<Judge>()
 }
 
-/// A verifier from `{ secret, maxAgeMs, toleranceMs, scheme, url }`.
+/// A verifier from `{ secret, maxAgeMs, toleranceMs, scheme, url }`; `remembers` says that it has a replay store.
 #[napi(catch_unwind)]
-pub fn webhook_create(env: Env, options: Given) -> Result<Handle<WebhookVerifier>> {
+pub fn webhook_create(
+    env: Env,
+    options: Given,
+    remembers: bool,
+) -> Result<Handle<WebhookVerifier>> {
     config::read(&options.0)
         .map(WebhookVerifier::new)
-        .and_then(|verifier| verifier.check_secrets().map(|()| Handle::new(verifier)))
+        .and_then(|verifier| {
+            verifier.check_secrets()?;
+            if remembers {
+                verifier.check_replay()?;
+            }
+            Ok(Handle::new(verifier))
+        })
         .map_err(|error| throw(&env, &error))
 }
 
@@ -135,13 +142,14 @@ pub fn webhook_replay_create(capacity: f64) -> Handle<WebhookReplayStore> {
 /// Whether `key` is new; remembers it for `ttl_ms`.
 #[napi(catch_unwind)]
 pub fn webhook_replay_remember(
+    env: Env,
     store: Handle<WebhookReplayStore>,
     key: Argument<String>,
     ttl_ms: Argument<f64>,
     now_ms: f64,
 ) -> Result<bool> {
     let (key, ttl_ms) = (key.named("key")?, ttl_ms.named("ttlMs")?);
-    let ttl = Duration::try_from_secs_f64(ttl_ms / 1000.0).unwrap_or(Duration::MAX);
+    let ttl = read_ttl("ttlMs", ttl_ms).map_err(|error| throw(&env, &error))?;
     Ok(store.lock().remember(&key, ttl, now_ms as i64))
 }
 

@@ -210,6 +210,11 @@ impl Failure {
         }))
     }
 
+    /// A wait was over. The message ends with the option that bounds it, which is `detail.limit`, too.
+    pub fn timed_out(kind: Kind, message: impl fmt::Display, limit: &str) -> Self {
+        Self::new(kind, format!("{message} ({limit})")).with_detail("limit", limit)
+    }
+
     /// The caller gave the call up. `lib/` shows the signal's own reason instead of this record.
     pub fn aborted() -> Self {
         Self::new(Kind::Closed, "the caller aborted the call")

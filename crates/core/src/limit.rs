@@ -29,6 +29,15 @@ impl Limit<Duration> {
     }
 }
 
+/// A limit of time, and the option that sets it: whoever takes longer is told its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLimit {
+    /// How long it may take.
+    pub time: Limit<Duration>,
+    /// The option as users write it.
+    pub option: &'static str,
+}
+
 impl Limit<u64> {
     /// The number as JavaScript shows it: `Infinity` when off.
     pub fn as_number(self) -> f64 {

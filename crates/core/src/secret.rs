@@ -100,8 +100,11 @@ const SHOWN_CHARS: usize = 500;
 
 /// What a server says, as it may appear in an error: on one line, not endless, and without a secret of ours that it
 /// repeats.
-pub fn redact_text(text: &str, secret: Option<&Secret>) -> String {
-    let text = secret.map_or(Cow::Borrowed(text), |secret| secret.hidden_in(text));
+pub fn redact_text<'s>(text: &str, secrets: impl IntoIterator<Item = &'s Secret>) -> String {
+    let mut text = Cow::Borrowed(text);
+    for secret in secrets {
+        text = secret.hidden_in(&text).into_owned().into();
+    }
     let mut words = text.split(|c: char| c.is_control() || c.is_whitespace());
     let mut shown = String::new();
     for word in words.by_ref().filter(|word| !word.is_empty()) {
@@ -153,6 +156,38 @@ pub fn is_harmless_header(name: &str) -> bool {
         .any(|known| known.eq_ignore_ascii_case(name))
 }
 
+/// Headers of an answer that carry no credential either.
+const HARMLESS_IN_ANSWERS: [&str; 19] = [
+    "age",
+    "allow",
+    "cf-ray",
+    "content-length",
+    "etag",
+    "expires",
+    "last-modified",
+    "proxy-authenticate",
+    "retry-after",
+    "retry-after-ms",
+    "sec-websocket-version",
+    "server",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+    "via",
+    "www-authenticate",
+    "x-correlation-id",
+    "x-request-id",
+];
+
+/// Whether a header of this name can be shown that came with an answer. In doubt it cannot.
+pub fn is_harmless_in_answer(name: &str) -> bool {
+    let known = HARMLESS_IN_ANSWERS.iter();
+    is_harmless_header(name)
+        || known
+            .into_iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +209,16 @@ mod tests {
         }
         for name in ["accept", "Content-Type", "Idempotency-Key", "traceparent"] {
             assert!(is_harmless_header(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_answer_shows_what_helps_and_not_what_it_grants() {
+        for name in ["Retry-After", "www-authenticate", "content-type"] {
+            assert!(is_harmless_in_answer(name), "{name}");
+        }
+        for name in ["set-cookie", "x-auth-token", "authentication-info"] {
+            assert!(!is_harmless_in_answer(name), "{name}");
         }
     }
 

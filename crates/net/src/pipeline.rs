@@ -64,7 +64,7 @@ where
                 return Err(last.unwrap_or_else(|| run.refused(pipeline, refusal)));
             }
         };
-        let outcome = run.attempt(&attempt, operation(attempt)).await?;
+        let outcome = run.attempt(pipeline, &attempt, operation(attempt)).await?;
         let report = match &outcome {
             Ok(_) => Report::Success,
             Err(failure) => Report::Failure(Fault::from(failure)),
@@ -103,6 +103,7 @@ impl Run {
     /// The outcome of one attempt; the outer failure is the caller's abort, which is nobody's outcome.
     async fn attempt<T>(
         &self,
+        pipeline: &Pipeline,
         attempt: &Attempt,
         work: impl Future<Output = Outcome<T>>,
     ) -> Outcome<Outcome<T>> {
@@ -114,19 +115,19 @@ impl Run {
             tokio::select! {
                 biased;
                 outcome = work => outcome,
-                () = sleep_until(at.into()) => Err(self.timed_out(at - started)),
+                () = sleep_until(at.into()) => Err(self.timed_out(pipeline, at - started)),
             }
         };
         self.unless_cancelled(bounded).await
     }
 
-    fn timed_out(&self, after: Duration) -> Failure {
+    fn timed_out(&self, pipeline: &Pipeline, after: Duration) -> Failure {
         let message = format!(
             "{} got no answer within {} ms",
             self.operation,
             after.as_millis()
         );
-        Failure::new(Kind::Timeout, message)
+        Failure::timed_out(Kind::Timeout, message, pipeline.options().limit_of(after))
             .during(self.service, self.operation)
             .with_retryable(self.idempotent)
     }

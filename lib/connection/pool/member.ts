@@ -1,6 +1,6 @@
 import type { MoorlineError } from '../../runtime/error';
 import { isWell } from '../../health/answer';
-import type { ConnectionConfig } from '../config';
+import type { ConnectionConfig } from '../config/config';
 import { ConnectionState } from '../model';
 import { after } from '../../runtime/timers';
 

@@ -11,7 +11,7 @@ import { checkOptions } from '../../runtime/known-options';
 import { messageOf } from '../../runtime/error-message';
 import { isAborted } from '../../runtime/abort';
 import { native, type Handle, type ObjectPool } from '../../runtime/native';
-import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from '../config';
+import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from '../config/config';
 import { closedFailure } from '../error';
 import { close, isAlive, isOpen, looksUsable, open, type PoolFacts, shownName } from './member';
 import { Single } from '../../runtime/single-flight';
@@ -330,9 +330,9 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
       log('warn', 'pool.leak', this.constructor.name, () => ({ ...facts, stack }));
       Object.assign(facts, { connection: this.#objects.get(object ?? 0), stack });
     }
-    // Whoever makes one takes too long.
+    // Whoever makes one, or closes it, takes too long.
     if (event === 'error') this.#tried?.(false);
-    this.tell(event, () => facts);
+    this.tell(event, () => (event === 'error' ? { error: dress(facts['failure']) } : facts));
   }
 
   async #create(id: number): Promise<void> {

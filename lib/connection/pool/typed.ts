@@ -1,4 +1,4 @@
-import type { ConnectionConfig } from '../config';
+import type { ConnectionConfig } from '../config/config';
 import { HTTPConnection } from '../http';
 import { ConnectionPool, type PoolConfig } from './pool';
 import { SSEConnection } from '../sse';

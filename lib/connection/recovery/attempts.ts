@@ -1,3 +1,4 @@
+import { performance } from '../../runtime/node';
 import { native, type Handle } from '../../runtime/native';
 import type { ConnectionTracker } from '../../../dist/native';
 

@@ -1,7 +1,7 @@
-import type { ResolvedConnectionConfig } from '../config';
+import type { ResolvedConnectionConfig } from '../config/config';
 import type { ConnectionEventOptions } from '../observable';
 import { PeriodicCheck } from '../../health/periodic-check';
-import { shownUrl } from '../redaction';
+import { shownUrl } from '../config/redaction';
 
 /** Which of a connection's two addresses is in use. */
 export class Fallback {

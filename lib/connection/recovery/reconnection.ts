@@ -1,8 +1,9 @@
+import { clearTimeout, makeAbortController } from '../../runtime/node';
 import type { Guard } from '../../resilience/runner';
 import { onAbort } from '../../runtime/abort';
 import { startTimer } from '../../runtime/timers';
 import { bringingBack } from '../policies';
-import type { ResolvedConnectionConfig } from '../config';
+import type { ResolvedConnectionConfig } from '../config/config';
 import { isWorthAnother } from '../error';
 
 /** A connection that lived for this long was a good one: the next loss starts with short delays again. */
@@ -46,7 +47,7 @@ export class Reconnection {
   async recover(loss: unknown): Promise<void> {
     if (this.#lost) return this.#lost(loss);
     if (this.#stop) return;
-    const stop = (this.#stop = new AbortController());
+    const stop = (this.#stop = makeAbortController());
     try {
       await this.#guard.run(({ attempt }) => {
         // The attempt before the first was the connection that is lost now.

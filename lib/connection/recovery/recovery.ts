@@ -1,4 +1,5 @@
 import type { BaseConnection } from '../base';
+import { makeAbortController } from '../../runtime/node';
 import { onAbort } from '../../runtime/abort';
 import { bringingBack } from '../policies';
 import { ConnectionHealth, RecoveryStrategy } from '../model';
@@ -45,7 +46,7 @@ export class Recovery {
   /** `retryCount` times, with growing delays between them. */
   async #repeatedly(): Promise<boolean> {
     const connection = this.#connection;
-    const ended = new AbortController();
+    const ended = makeAbortController();
     const end = () => ended.abort();
     const guard = bringingBack('recovery', connection.config, {
       background: this.#signal !== undefined,

@@ -8,7 +8,11 @@ use std::{ops::RangeInclusive, time::Duration};
 use serde_json::{Value as Json, json};
 use url::Url;
 
-use super::{security::SecurityLevel, transport::check_transport, variables::fallbacks};
+use super::{
+    security::SecurityLevel,
+    transport::{check_misplaced, check_transport, custom_paths},
+    variables::fallbacks,
+};
 use crate::{
     limit::Limit,
     options::{OptionError, Options, Plain, Read},
@@ -182,7 +186,10 @@ impl ConnectionConfig {
         };
         check_bags(&options)?;
         check_transport(&options, kind)?;
-        options.finish()?;
+        check_misplaced(&options, kind)?;
+        // What is not read here is known nevertheless.
+        let elsewhere = custom_paths(kind).chain(["customOptions", "proxy", "tls"]);
+        options.finish_with(&elsewhere.collect::<Vec<_>>())?;
         Ok(config)
     }
 

@@ -8,5 +8,5 @@ pub mod retry;
 pub mod security;
 pub mod series;
 pub mod tracker;
-mod transport;
+pub mod transport;
 pub mod variables;

@@ -83,10 +83,18 @@ impl ConnectionPoolConfig {
     }
 }
 
-/// How long one borrower waits, in seconds.
-pub fn patience(given: &Plain, default: Limit<Duration>) -> Read<Limit<Duration>> {
-    let entries = Plain::Map(vec![("timeoutSeconds".to_owned(), given.clone())]);
-    Options::new("", &entries)?.seconds_limit("timeoutSeconds", default, 0.0)
+/// The argument that says in seconds how long a borrower waits.
+pub const TIMEOUT_SECONDS: &str = "timeoutSeconds";
+
+/// How long one borrower waits who said so.
+pub fn timeout_seconds(given: &Plain) -> Read<Option<Limit<Duration>>> {
+    let entries = Plain::Map(vec![(TIMEOUT_SECONDS.to_owned(), given.clone())]);
+    let options = Options::new("", &entries)?;
+    if options.value(TIMEOUT_SECONDS).is_none() {
+        return Ok(None);
+    }
+    let wait = options.seconds_limit(TIMEOUT_SECONDS, Limit::Off, 0.0)?;
+    Ok(Some(wait))
 }
 
 /// How soon a borrower tries again whose connection could not be made, for the `retry`th time.

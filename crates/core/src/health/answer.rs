@@ -52,7 +52,15 @@ impl Answer {
     pub fn described(flag: Option<bool>, statuses: &[Plain]) -> Self {
         let flag = flag.map(|healthy| Self::of(healthy).outcome);
         match statuses.iter().map(told).fold(flag, Option::max) {
-            Some(outcome) => Self::with(outcome, None),
+            Some(outcome) => {
+                // A number that is no HTTP status code is not healthy, and says nothing to whoever reads that.
+                let strange = statuses.iter().find(|status| !is_known(status));
+                let number = strange.and_then(shown);
+                Self::with(
+                    outcome,
+                    number.map(|number| format!("Unknown health status {number}")),
+                )
+            }
             None => Self::failed(match statuses.first() {
                 Some(Plain::Text(word)) => format!("Unknown health status '{word}'"),
                 Some(other) => format!("Unknown health status: {}", other.type_name()),

@@ -51,9 +51,8 @@ impl Status {
             | "connected" => Self::Healthy,
             "degraded" | "warn" | "warning" | "yellow" => Self::Degraded,
             "unhealthy" | "error" | "down" | "fail" | "failing" | "critical" | "red"
-            | "not_serving" | "out_of_service" | "shutting_down" | "disconnected" | "unknown" => {
-                Self::Unhealthy
-            }
+            | "not_serving" | "out_of_service" | "shutting_down" | "disconnected" | "unknown"
+            | "false" => Self::Unhealthy,
             _ => return None,
         })
     }

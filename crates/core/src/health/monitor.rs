@@ -175,7 +175,7 @@ impl Monitor {
         timestamp: SystemTime,
     ) -> Option<Completed> {
         let timeout_ms = self.config(name)?.timeout.as_ms();
-        let error = format!("Health check '{name}' timed out after {timeout_ms}ms");
+        let error = format!("Health check '{name}' timed out after {timeout_ms}ms (timeoutMs)");
         self.complete(name, run, Answer::failed(error), now, timestamp)
     }
 

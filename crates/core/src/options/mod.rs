@@ -163,7 +163,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    fn given(&self, key: &str) -> Option<&'a Plain> {
+    pub(crate) fn given(&self, key: &str) -> Option<&'a Plain> {
         self.entries
             .iter()
             .find(|(name, _)| name == key)
@@ -335,11 +335,17 @@ impl<'a> Options<'a> {
 
     /// Refuses every key that nobody asked for.
     pub fn finish(self) -> Read<()> {
+        self.finish_with(&[])
+    }
+
+    /// The same, where a key may have been meant for one of the paths `elsewhere`.
+    pub fn finish_with(self, elsewhere: &[&str]) -> Read<()> {
         let known = self.known.borrow();
         for (key, value) in self.entries {
             if matches!(value, Plain::Undefined) || known.contains(&key.as_str()) {
                 continue;
             }
+            let known: Vec<_> = known.iter().chain(elsewhere).copied().collect();
             return Err(OptionError::unknown(&self.path_of(key), key, &known));
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::OptionError;
 
 /// Words of other libraries, in lower case, and what the same is called here.
-const SYNONYMS: [(&str, &[&str]); 60] = [
+const SYNONYMS: &[(&str, &[&str])] = &[
     ("baseurl", &["url"]),
     ("prefixurl", &["url"]),
     ("path", &["url"]),
@@ -29,11 +29,18 @@ const SYNONYMS: [(&str, &[&str]); 60] = [
     ("maxattempts", &["retryCount", "maxRetries", "retry"]),
     ("maxretries", &["retryCount"]),
     ("retry", &["retryCount"]),
-    ("cursor", &["customOptions"]),
-    ("lasteventid", &["customOptions"]),
-    ("protocols", &["customOptions"]),
+    ("protocol", &["protocols"]),
+    ("subprotocol", &["protocols"]),
+    ("subprotocols", &["protocols"]),
+    ("auth", &["customHeaders", "authToken"]),
+    ("authorization", &["customHeaders", "authToken"]),
+    ("origin", &["customHeaders"]),
+    ("withcredentials", &["customHeaders"]),
     ("agent", &["tls"]),
+    ("httpagent", &["proxy"]),
     ("httpsagent", &["tls"]),
+    ("https", &["tls"]),
+    ("tlsoptions", &["tls"]),
     ("ca", &["tls"]),
     ("cert", &["tls"]),
     ("rejectunauthorized", &["tls"]),
@@ -41,12 +48,14 @@ const SYNONYMS: [(&str, &[&str]); 60] = [
     ("connecttimeout", &["timeout"]),
     ("pinginterval", &["keepAlive"]),
     ("keepalivetimeout", &["keepAlive"]),
+    ("keepalivemaxtimeout", &["keepAlive"]),
     ("reconnectinterval", &["retryDelay"]),
     ("permessagedeflate", &["compression"]),
     ("decompress", &["compression"]),
     ("max", &["poolSize", "maxSize"]),
     ("size", &["poolSize", "maxSize"]),
     ("maxconnections", &["poolSize", "maxSize"]),
+    ("connections", &["maxConnections", "poolSize", "maxSize"]),
     ("maxsockets", &["maxConnections"]),
     ("token", &["authToken"]),
     ("circuitbreaker", &["breaker"]),
@@ -92,7 +101,8 @@ impl OptionError {
     }
 }
 
-/// The known key that `key` is another word for, or is nearest to, when that is near enough to be a slip of the hand.
+/// The known key that `key` is another word for, or is nearest to, when that is near enough to be a slip of the hand. A known
+/// one that belongs elsewhere is a path (`customOptions.protocols`), of which the last part is compared.
 pub fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     if key.chars().nth(MAX_CHARS).is_some() {
         return None;
@@ -100,15 +110,24 @@ pub fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = key.to_lowercase();
     let synonyms = SYNONYMS.iter().filter(|(other, _)| *other == word);
     let mut meant = synonyms.flat_map(|(_, names)| names.iter());
-    if let Some(name) = meant.find_map(|name| known.iter().find(|candidate| *candidate == name)) {
+    let is_called = |candidate: &&&str, name: &str| last_part(candidate) == name;
+    if let Some(name) = meant.find_map(|name| known.iter().find(|it| is_called(it, name))) {
         return Some(name);
     }
     known
         .iter()
-        .map(|candidate| (distance(&word, &candidate.to_lowercase()), *candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min()
-        .map(|(_, candidate)| candidate)
+        .map(|candidate| {
+            let name = last_part(candidate);
+            let distance = distance(&word, &name.to_lowercase());
+            (distance, name.len(), *candidate)
+        })
+        .filter(|(distance, length, _)| *distance <= 1 + length / 4)
+        .min_by_key(|(distance, _, candidate)| (*distance, *candidate))
+        .map(|(_, _, candidate)| candidate)
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
 }
 
 /// Levenshtein's edit distance.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::error::{Failure, Kind};
+use crate::{
+    error::{Failure, Kind},
+    limit::TimeLimit,
+};
 
 /// Why an acquire was refused at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,23 +33,57 @@ impl Refusal {
 }
 
 /// The failure of a borrower whose time in the queue ran out: kind `pool-timeout`, code `ETIMEDOUT`.
-pub fn acquire_timed_out(after: Duration) -> Failure {
-    let ms = (after.as_secs_f64() * 1000.0).round();
-    Failure::new(
-        Kind::PoolTimeout,
-        format!("Connection timeout after {ms}ms"),
-    )
-    .with_attempts(0)
+pub fn acquire_timed_out(TimeLimit { time, option }: TimeLimit) -> Failure {
+    let ms = time.as_ms().round();
+    let message = format!("Connection timeout after {ms}ms");
+    Failure::timed_out(Kind::PoolTimeout, message, option).with_attempts(0)
+}
+
+/// The failure of a connection that took too long to be made.
+pub fn connect_timed_out(after: Duration, option: &str) -> Failure {
+    let message = format!("Connecting took longer than {}ms", after.as_millis());
+    Failure::timed_out(Kind::Connect, message, option).with_code("ETIMEDOUT")
+}
+
+/// The failure of a connection that took too long to be closed.
+pub fn close_timed_out(after: Duration, option: &str) -> Failure {
+    let message = format!(
+        "Closing a connection took longer than {}ms",
+        after.as_millis()
+    );
+    Failure::timed_out(Kind::Timeout, message, option)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::Limit;
 
     #[test]
-    fn a_timeout_names_its_milliseconds_and_carries_the_usual_code() {
-        let failure = acquire_timed_out(Duration::from_millis(250));
-        assert_eq!(failure.message, "Connection timeout after 250ms");
+    fn a_timeout_names_its_milliseconds_and_its_option_and_carries_the_usual_code() {
+        let ms = Duration::from_millis;
+        let failure = acquire_timed_out(TimeLimit {
+            time: Limit::At(ms(250)),
+            option: "acquireTimeoutMs",
+        });
+        assert_eq!(
+            failure.message,
+            "Connection timeout after 250ms (acquireTimeoutMs)"
+        );
+        let failures = [
+            (
+                connect_timed_out(ms(5), "connectTimeoutMs"),
+                "took longer than 5ms (connectTimeoutMs)",
+            ),
+            (
+                close_timed_out(ms(7), "releaseTimeout"),
+                "took longer than 7ms (releaseTimeout)",
+            ),
+        ];
+        for (failure, end) in failures {
+            assert!(failure.message.ends_with(end), "{failure}");
+            assert_eq!(failure.code, "ETIMEDOUT");
+        }
         assert_eq!(failure.code, "ETIMEDOUT");
         assert_eq!((failure.kind, failure.attempts), (Kind::PoolTimeout, 0));
     }

@@ -51,9 +51,10 @@ impl Refusal {
                 Kind::Overloaded,
                 "the limit of concurrent calls is reached and its queue is full",
             ),
-            Self::DeadlinePassed => Failure::new(
+            Self::DeadlinePassed => Failure::timed_out(
                 Kind::Timeout,
-                "the deadline passed before an attempt could start (timeoutMs)",
+                "the deadline passed before an attempt could start",
+                "timeoutMs",
             )
             .with_delivery(Delivery::None),
         }

@@ -227,6 +227,17 @@ fn check_content(path: &str, scheme: &Scheme, template: &str) -> Read<()> {
 }
 
 impl Verifier {
+    /// Refuses to be used with a replay store where a request is never too old: it would have to be remembered for ever.
+    pub fn check_replay(&self) -> Read<()> {
+        if self.bounds.max_age != Some(Limit::Off) {
+            return Ok(());
+        }
+        Err(OptionError::bad_value(
+            "options.maxAgeMs",
+            "must be finite beside a replayStore, which forgets: give the longest delay there can be, such as 30 days",
+        ))
+    }
+
     /// Refuses secrets of which none can be used for a scheme that was asked for by name.
     pub fn check_secrets(&self) -> Read<()> {
         if self.detects {

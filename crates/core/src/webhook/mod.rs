@@ -27,7 +27,7 @@ pub mod verify;
 
 pub use header::{Headers, ParsedSignature, parse_signature};
 pub use mac::{LargeMac, Mac, Tag};
-pub use replay::{MemoryReplayStore, ReplayStore};
+pub use replay::{MemoryReplayStore, ReplayStore, read_ttl};
 pub use sign::{Outgoing, SignedHeaders};
 pub use verification::{Reason, Verification};
 pub use verify::{Incoming, Verifier, VerifierConfig};

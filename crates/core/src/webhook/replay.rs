@@ -5,6 +5,16 @@ use std::{
     time::Duration,
 };
 
+use crate::options::{OptionError, Read};
+
+/// Reads how long a key is to be remembered; `path` is what its caller calls it.
+pub fn read_ttl(path: &str, ms: f64) -> Read<Duration> {
+    if !(ms.is_finite() && ms >= 0.0) {
+        return Err(OptionError::out_of_range(path, "a finite number ≥ 0", ms));
+    }
+    Ok(Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX))
+}
+
 /// Where accepted requests are remembered. Time comes in as milliseconds since the epoch.
 pub trait ReplayStore {
     /// Remembers `key` for `ttl` and says whether it is new; `false` means a replay.
@@ -121,6 +131,20 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn a_time_that_is_none_is_refused_by_its_name() {
+        for ms in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
+            let message = read_ttl("ttlMs", ms).unwrap_err().message;
+            assert!(
+                message.starts_with("ttlMs must be a finite number"),
+                "{message}"
+            );
+        }
+        assert_eq!(read_ttl("ttlMs", 0.0), Ok(Duration::ZERO));
+        assert_eq!(read_ttl("ttlMs", 1500.0), Ok(Duration::from_millis(1500)));
+        assert_eq!(read_ttl("ttlMs", f64::MAX), Ok(Duration::MAX));
+    }
 
     #[test]
     fn a_key_is_new_once_until_it_expires_or_is_forgotten() {

@@ -23,12 +23,17 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// How long a request signed now may still be accepted; what a replay store has to remember.
-    pub fn span(&self, window: Window) -> Limit<Duration> {
-        match (self.max_age(window).get(), self.tolerance(window).get()) {
-            (Some(past), Some(future)) => Limit::At(past + future),
-            _ => Limit::Off,
-        }
+    /// How long a request stamped `ahead` of now may still be accepted, by whichever clock within the tolerance; what a
+    /// replay store has to remember.
+    pub fn span(&self, window: Window, ahead: Duration) -> Limit<Duration> {
+        let Limit::At(past) = self.max_age(window) else {
+            return Limit::Off;
+        };
+        let future = match self.tolerance(window) {
+            Limit::At(tolerance) => tolerance,
+            Limit::Off => window.tolerance.max(ahead),
+        };
+        Limit::At(past.saturating_add(future))
     }
 
     fn max_age(&self, window: Window) -> Limit<Duration> {
@@ -144,11 +149,22 @@ mod tests {
         let narrow = Window::both_ways(Duration::from_secs(5));
         assert_eq!(check(&bounds, narrow, 0, NOW), Ok(()));
         assert_eq!(check(&bounds, narrow, NOW + 1, NOW), Err(Reason::Future));
-        assert_eq!(bounds.span(narrow), Limit::Off);
-        assert_eq!(
-            Bounds::default().span(narrow),
-            Limit::At(Duration::from_secs(10))
-        );
+    }
+
+    #[test]
+    fn a_request_may_come_again_until_its_stamp_is_too_old() {
+        let narrow = Window::both_ways(Duration::from_secs(5));
+        let hour = Duration::from_hours(1);
+        let span = |max_age, tolerance, ahead| {
+            let bounds = Bounds { max_age, tolerance };
+            bounds.span(narrow, ahead)
+        };
+        let ten_seconds = Limit::At(Duration::from_secs(10));
+        assert_eq!(span(None, None, Duration::ZERO), ten_seconds);
+        assert_eq!(span(None, Some(Limit::Off), Duration::ZERO), ten_seconds);
+        let after_an_hour = Limit::At(hour + Duration::from_secs(5));
+        assert_eq!(span(None, Some(Limit::Off), hour), after_an_hour);
+        assert_eq!(span(Some(Limit::Off), None, hour), Limit::Off);
     }
 
     #[test]

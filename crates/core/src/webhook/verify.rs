@@ -21,8 +21,10 @@ use crate::{limit::Limit, secret::Secret};
 /// The largest body that is hashed. GitHub's limit, the highest known, is 25 MB.
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// How long a request without a signed timestamp is remembered: the longest retry of the usual providers.
+/// How long a request without a signed timestamp is remembered at least: the longest retry of the usual providers.
 const UNSTAMPED_REPLAY: Duration = Duration::from_hours(24);
+/// The shortest time that is of use to a store: the bounds of a window are inside of it.
+const SHORTEST_REPLAY: Duration = Duration::from_millis(1);
 
 /// Verifies and signs under a list of secrets, newest first.
 pub struct Verifier {
@@ -213,10 +215,13 @@ impl Verifier {
             Stamp::Header(names) => Some(incoming.headers.required(names)?.into()),
             Stamp::Body(member) => Some(member_of(incoming.body, member)?.into()),
         };
+        let mut ahead = Duration::ZERO;
         if let Some(stamp) = &stamp {
             let stamp_ms = row.stamp_ms(stamp)?;
             found.timestamp = Some(stamp_ms.div_euclid(1000));
             stamp::check(&self.bounds, row.window, stamp_ms, incoming.now_ms)?;
+            let ahead_ms = stamp_ms.saturating_sub(incoming.now_ms);
+            ahead = Duration::from_millis(ahead_ms.try_into().unwrap_or(0));
         }
         let urls = if row.signs(&Part::Url) {
             signed_url::candidates(self.url.as_deref(), incoming.url)
@@ -245,11 +250,22 @@ impl Verifier {
         found.content = incoming
             .remembered
             .then(|| mac::digest(&facts.content(row, &request, spelling)));
-        found.replayable_for = match self.bounds.span(row.window) {
-            Limit::At(span) if row.is_stamped() => span,
-            _ => UNSTAMPED_REPLAY,
-        };
+        found.replayable_for = self.replayable_for(row, ahead);
         Ok(())
+    }
+
+    /// How long a genuine request could be sent again with success. Without a timestamp that is for ever: then as long as
+    /// the caller lets any request be old, but no less than providers repeat one.
+    fn replayable_for(&self, row: &Scheme, ahead: Duration) -> Duration {
+        let span = match self.bounds.span(row.window, ahead) {
+            Limit::At(span) => span,
+            Limit::Off => Duration::MAX,
+        };
+        if row.is_stamped() {
+            span.max(SHORTEST_REPLAY)
+        } else {
+            span.max(UNSTAMPED_REPLAY)
+        }
     }
 
     /// The keys for `row`, at least one.

@@ -180,7 +180,7 @@ fn a_hanging_run_ends_unhealthy_and_its_late_answer_is_dropped() {
     assert_eq!(done.result.latency, Duration::from_secs(5));
     assert_eq!(
         done.result.error.as_deref(),
-        Some("Health check 'db' timed out after 5000ms")
+        Some("Health check 'db' timed out after 5000ms (timeoutMs)")
     );
     assert_eq!(
         monitor.complete("db", run, Answer::of(true), end, wall),

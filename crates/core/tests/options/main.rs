@@ -96,6 +96,21 @@ fn other_words_for_a_key_are_answered_with_ours() {
         ("headers", &["customHeaders"], Some("customHeaders")),
         ("headers", &["url"], None),
         ("elsewhere", &["url"], None),
+        (
+            "subprotocol",
+            &["customOptions.protocols"],
+            Some("customOptions.protocols"),
+        ),
+        (
+            "lastEventID",
+            &["url", "customOptions.lastEventId"],
+            Some("customOptions.lastEventId"),
+        ),
+        (
+            "connections",
+            &["poolSize", "maxConnections"],
+            Some("maxConnections"),
+        ),
     ] {
         assert_eq!(nearest(given, known), meant, "{given}");
     }

@@ -37,6 +37,8 @@ pub enum Proxy {
 pub struct DialOptions {
     /// `connectTimeoutMs`: how long connecting may take (default 10 s); `Infinity`: as long as the system tries.
     pub connect_timeout: Duration,
+    /// What its user calls that.
+    pub connect_option: &'static str,
     /// `tls`: TLS settings.
     pub tls: TlsOptions,
     /// `proxy`: the proxy (default: none).
@@ -47,10 +49,13 @@ pub struct DialOptions {
     pub https_stays: bool,
 }
 
+const CONNECT_OPTION: &str = "connectTimeoutMs";
+
 impl Default for DialOptions {
     fn default() -> Self {
         Self {
             connect_timeout: CONNECT_TIMEOUT,
+            connect_option: CONNECT_OPTION,
             tls: TlsOptions::default(),
             proxy: Proxy::default(),
             guard: AddressGuard::default(),
@@ -60,6 +65,15 @@ impl Default for DialOptions {
 }
 
 impl DialOptions {
+    /// These options, where `connectTimeoutMs` is called something else.
+    #[must_use]
+    pub fn with_connect_option(self, connect_option: &'static str) -> Self {
+        Self {
+            connect_option,
+            ..self
+        }
+    }
+
     /// Reads `connectTimeoutMs`, `tls`, `proxy`, `publicAddressesOnly`, `httpsOnlyRedirects` and `allowedHosts`.
     ///
     /// A `securityLevel`, with `encryption`, changes the defaults, and refuses what is weaker.
@@ -68,8 +82,9 @@ impl DialOptions {
         let public_only = rules.is_some_and(|rules| rules.public_only);
         let https_stays = rules.is_some_and(|rules| rules.https_stays);
         Ok(Self {
+            connect_option: CONNECT_OPTION,
             connect_timeout: options
-                .ms_limit("connectTimeoutMs", Limit::At(CONNECT_TIMEOUT), 1.0)?
+                .ms_limit(CONNECT_OPTION, Limit::At(CONNECT_TIMEOUT), 1.0)?
                 .get()
                 .unwrap_or(FOR_EVER),
             tls: read_tls(options, rules)?,

@@ -68,7 +68,10 @@ impl Dialer {
         let phase = Progress::default();
         timeout(limit, self.reach(target, alpn, &phase))
             .await
-            .unwrap_or_else(|_| Err(timed_out(phase.get(), target, limit.as_millis())))
+            .unwrap_or_else(|_| {
+                let option = self.options.connect_option;
+                Err(timed_out(phase.get(), target, limit, option))
+            })
     }
 
     async fn reach(&self, target: &Target, alpn: Alpn, phase: &Progress) -> Outcome<Stream> {

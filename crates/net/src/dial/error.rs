@@ -1,6 +1,6 @@
 //! What went wrong on the way, by the types of the errors; no message is ever parsed.
 
-use std::{error::Error as StdError, io, iter};
+use std::{error::Error as StdError, io, iter, time::Duration};
 
 use moorline_core::error::{Delivery, Failure, Kind};
 use rustls::{AlertDescription, CertificateError};
@@ -84,13 +84,15 @@ pub(super) fn failed(phase: Phase, target: &Target, error: &io::Error) -> Failur
 }
 
 /// The failure of a connection that took too long.
-pub(super) fn timed_out(phase: Phase, target: &Target, after_ms: u128) -> Failure {
+pub(super) fn timed_out(phase: Phase, target: &Target, after: Duration, option: &str) -> Failure {
     let message = format!(
-        "could not connect to {} within {after_ms} ms ({})",
+        "could not connect to {} within {} ms, in the phase {}",
         target.authority(),
+        after.as_millis(),
         phase.as_str()
     );
-    failure(Class::new(Kind::Connect, "ETIMEDOUT"), phase, target).with_message(message)
+    let failure = Failure::timed_out(Kind::Connect, message, option).with_code("ETIMEDOUT");
+    at(failure, phase, target)
 }
 
 pub(super) fn failure(class: Class, phase: Phase, target: &Target) -> Failure {
@@ -103,8 +105,11 @@ pub(super) fn failure(class: Class, phase: Phase, target: &Target) -> Failure {
         (_, Phase::Proxy) => format!("the proxy made no connection to {peer} ({code})"),
         _ => format!("could not connect to {peer} ({code})"),
     };
-    Failure::new(kind, message)
-        .with_code(code)
+    at(Failure::new(kind, message).with_code(code), phase, target)
+}
+
+fn at(failure: Failure, phase: Phase, target: &Target) -> Failure {
+    failure
         .with_delivery(Delivery::None)
         .with_detail("phase", phase.as_str())
         .with_detail("host", target.host.as_str())

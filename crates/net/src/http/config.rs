@@ -11,7 +11,9 @@ use crate::dial::{DialOptions, FOR_EVER};
 
 const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 /// What the bound of one attempt is called, by a request and by a connection.
-const ATTEMPT_TIMEOUT: [&str; 2] = ["attemptTimeoutMs", "timeout"];
+const ATTEMPT_TIMEOUT: [&str; 2] = ["attemptTimeoutMs", CONNECTIONS_TIMEOUT];
+/// What a connection calls that, and the time to connect.
+pub const CONNECTIONS_TIMEOUT: &str = "timeout";
 const MAX_REDIRECTS: u64 = 5;
 /// A connection unused for this long is closed: sooner than the 60 s after which usual load balancers do it.
 const KEEP_ALIVE: Duration = Duration::from_secs(50);
@@ -82,9 +84,15 @@ impl Default for CallOptions {
 impl HttpOptions {
     /// Reads an options object; unknown keys are refused.
     pub fn from_options(options: Options<'_>) -> Read<Self> {
+        let call = CallOptions::default().over(&options)?;
+        let mut dial = DialOptions::read(&options)?;
+        if call.attempt_timeout_name == CONNECTIONS_TIMEOUT {
+            // A connection has one option for both.
+            dial = dial.with_connect_option(CONNECTIONS_TIMEOUT);
+        }
         let read = Self {
-            dial: DialOptions::read(&options)?,
-            call: CallOptions::default().over(&options)?,
+            dial,
+            call,
             keep_alive: options
                 .ms_limit("keepAliveTimeoutMs", Limit::At(KEEP_ALIVE), 1.0)?
                 .get()

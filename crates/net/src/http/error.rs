@@ -1,6 +1,6 @@
 //! reqwest's and hyper's errors as failures, by the types in their chain of sources; no message is ever parsed.
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{error::Error as StdError, io, sync::Arc, time::Duration};
 
 use moorline_core::error::{Delivery, Failure, Kind};
 
@@ -25,6 +25,11 @@ pub fn failure(error: reqwest::Error, phase: Phase, peer: &str) -> Failure {
     // The URL may carry a secret in its query.
     let error = error.without_url();
     let connecting = phase == Phase::Request && error.is_connect();
+    if connecting && error.is_timeout() && !is_from_system(&error) {
+        let message = format!("could not connect to {peer} in time");
+        return Failure::timed_out(Kind::Connect, message, "connectTimeoutMs")
+            .with_code("ETIMEDOUT");
+    }
     let class = if error.is_builder() {
         Class::of(Kind::Internal)
     } else if error.is_dns() {
@@ -50,6 +55,12 @@ pub fn failure(error: reqwest::Error, phase: Phase, peer: &str) -> Failure {
         .with_code(class.code)
         .with_delivery(delivery)
         .with_cause(root.unwrap_or_default(), None)
+}
+
+/// Whether the system reported it, which has limits of its own.
+fn is_from_system(error: &Source) -> bool {
+    let own = chain(error).find_map(|it| it.downcast_ref::<io::Error>());
+    own.is_some_and(|error| error.raw_os_error().is_some())
 }
 
 /// Where a call of the engine was.
@@ -156,9 +167,9 @@ impl Facts {
             Stage::Body => "did not finish its answer",
         };
         let ms = after.as_millis();
-        let message = format!("{} {doing} within {ms} ms ({limit})", self.peer);
-        self.at(Failure::new(Kind::Timeout, message), stage, traffic)
-            .with_detail("limit", limit)
+        let message = format!("{} {doing} within {ms} ms", self.peer);
+        let failure = Failure::timed_out(Kind::Timeout, message, limit);
+        self.at(failure, stage, traffic)
     }
 
     /// A failure with what else is known: the stage, the bytes, and what they prove.

@@ -58,7 +58,8 @@ impl H2 {
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .max_header_list_size(MAX_HEAD_BYTES as u32)
+            // It refuses a list of that size itself.
+            .max_header_list_size(MAX_HEAD_BYTES as u32 + 1)
             .max_send_buf_size(SEND_BUFFER_BYTES)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)

@@ -42,6 +42,16 @@ impl Meter {
         self.awaiting.store(false, Ordering::Relaxed);
     }
 
+    /// So much may be read at once: while a head is awaited, not beyond where it must have ended.
+    fn room(&self) -> usize {
+        if !self.awaiting.load(Ordering::Relaxed) {
+            return usize::MAX;
+        }
+        let left = MAX_HEAD_BYTES.saturating_sub(self.read());
+        // What comes with a head is its body, and no more of that than this is taken for a head.
+        BURST_BYTES.min(left as usize)
+    }
+
     pub(super) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
@@ -91,14 +101,13 @@ impl AsyncRead for Metered {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let awaiting = self.meter.awaiting.load(Ordering::Relaxed);
-        if awaiting && self.meter.read() > MAX_HEAD_BYTES {
+        let room = self.meter.room();
+        if room == 0 {
             return Poll::Ready(Err(io::Error::other(endless_head())));
         }
         let before = buffer.filled().len();
-        let read = if awaiting && buffer.remaining() > BURST_BYTES {
-            // What comes with a head is its body, and no more of that than this may be taken for a long head.
-            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(BURST_BYTES));
+        let read = if buffer.remaining() > room {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
             let read = Pin::new(&mut self.stream).poll_read(context, &mut part);
             let bytes = part.filled().len();
             buffer.advance(bytes);

@@ -28,6 +28,7 @@ mod watch;
 pub use answer::{Answer, AnswerBody, Coming};
 pub use body::{BodySender, BodySenders, Pieces, RequestBody};
 pub use client::HttpClient;
+pub use config::CONNECTIONS_TIMEOUT;
 pub use config::{CallOptions, HttpOptions};
 pub use engine::Engine;
 pub use error::{Phase, failure};

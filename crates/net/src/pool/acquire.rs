@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
-    limit::Limit,
-    pool::{Acquire, Refusal},
+    limit::TimeLimit,
+    pool::{Acquire, Refusal, connect_timed_out},
 };
 use tokio::{
     sync::oneshot,
@@ -61,13 +61,13 @@ impl<C: Connect> Pool<C> {
         &self,
         cancel: &CancellationToken,
     ) -> impl Future<Output = Outcome<Borrowed<C>>> + Send + use<C> {
-        self.acquire_within(self.shared.settings.limits.acquire_timeout, cancel)
+        self.acquire_within(self.shared.settings.acquire_timeout(), cancel)
     }
 
     /// The same with a wait of its own.
     pub fn acquire_within(
         &self,
-        wait: Limit<Duration>,
+        wait: TimeLimit,
         cancel: &CancellationToken,
     ) -> impl Future<Output = Outcome<Borrowed<C>>> + Send + use<C> {
         let (shared, cancel) = (Arc::clone(&self.shared), cancel.clone());
@@ -105,9 +105,9 @@ impl<C: Connect> Shared<C> {
         Ok(borrowed)
     }
 
-    fn ask(self: &Arc<Self>, wait: Limit<Duration>) -> Asked<C> {
+    fn ask(self: &Arc<Self>, wait: TimeLimit) -> Asked<C> {
         let mut books = self.books();
-        match books.ledger.acquire_within(now(), wait) {
+        match books.ledger.acquire_within(now(), wait.time) {
             Acquire::Ready { lease, validate } => Asked::Now(Turn::Ready(
                 Borrowed::new(Arc::clone(self), lease),
                 validate,
@@ -120,8 +120,7 @@ impl<C: Connect> Shared<C> {
             }
             Acquire::Wait { ticket, deadline } => {
                 let (sender, receiver) = oneshot::channel();
-                let timeout = wait;
-                books.waiting.insert(ticket, Waiting { sender, timeout });
+                books.waiting.insert(ticket, Waiting { sender, wait });
                 let sooner = |at| {
                     books
                         .alarm
@@ -182,8 +181,7 @@ impl<C: Connect> Shared<C> {
             biased;
             () = self.cut.cancelled() => return Err(Refusal::Closed.failure()),
             opened = timeout(limit, self.connect.connect()) => opened.map_err(|_| {
-                let message = format!("Connecting took longer than {}ms", limit.as_millis());
-                Failure::new(Kind::Connect, message).with_code("ETIMEDOUT")
+                connect_timed_out(limit, self.settings.names.connect)
             })??,
         };
         let lease = reserved.lease();

@@ -32,7 +32,7 @@ pub use events::{Event, Listen};
 pub use guards::Borrowed;
 pub use published::refresh;
 pub(crate) use published::{Publish, Published};
-pub use settings::PoolSettings;
+pub use settings::{PoolSettings, TimeoutNames};
 use shared::Shared;
 
 /// How a service opens, checks and closes one connection.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use moorline_core::{
+    limit::TimeLimit,
     options::{Options, Read},
     pool::{Keys, PoolLimits},
 };
@@ -25,6 +26,27 @@ pub struct PoolSettings {
     pub validate_timeout: Duration,
     /// How long closing a connection may take (default 5 s); then it is cut.
     pub close_timeout: Duration,
+    /// What its user calls these times.
+    pub names: TimeoutNames,
+}
+
+/// The options that bound what a pool waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeoutNames {
+    /// For [`PoolLimits::acquire_timeout`].
+    pub acquire: &'static str,
+    /// For [`PoolSettings::connect_timeout`].
+    pub connect: &'static str,
+    /// For [`PoolSettings::close_timeout`].
+    pub close: &'static str,
+}
+
+impl TimeoutNames {
+    const COMMON: Self = Self {
+        acquire: Keys::COMMON.acquire_timeout,
+        connect: "connectTimeoutMs",
+        close: "closeTimeoutMs",
+    };
 }
 
 impl PoolSettings {
@@ -35,17 +57,31 @@ impl PoolSettings {
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             validate_timeout: DEFAULT_VALIDATE_TIMEOUT,
             close_timeout: DEFAULT_CLOSE_TIMEOUT,
+            names: TimeoutNames::COMMON,
+        }
+    }
+
+    /// How long a borrower waits who says nothing else.
+    pub const fn acquire_timeout(&self) -> TimeLimit {
+        TimeLimit {
+            time: self.limits.acquire_timeout,
+            option: self.names.acquire,
         }
     }
 
     /// What the user wrote: the limits under `keys`, the rest under `connectTimeoutMs`,
     /// `validateTimeoutMs` and `closeTimeoutMs`.
     pub fn read(options: &Options, keys: &Keys, defaults: Self) -> Read<Self> {
+        let names = TimeoutNames {
+            acquire: keys.acquire_timeout,
+            ..TimeoutNames::COMMON
+        };
         Ok(Self {
             limits: PoolLimits::read(options, keys, defaults.limits)?,
-            connect_timeout: options.ms("connectTimeoutMs", defaults.connect_timeout, 1.0)?,
+            connect_timeout: options.ms(names.connect, defaults.connect_timeout, 1.0)?,
             validate_timeout: options.ms("validateTimeoutMs", defaults.validate_timeout, 1.0)?,
-            close_timeout: options.ms("closeTimeoutMs", defaults.close_timeout, 1.0)?,
+            close_timeout: options.ms(names.close, defaults.close_timeout, 1.0)?,
+            names,
         })
     }
 }

@@ -3,13 +3,12 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use moorline_core::{
-    error::{Failure, Kind},
-    limit::Limit,
-    pool::{Grant, Lease, Ledger, Released, Ticket, acquire_timed_out},
+    error::Failure,
+    limit::TimeLimit,
+    pool::{Grant, Lease, Ledger, Released, Ticket, acquire_timed_out, close_timed_out},
 };
 use tokio::{
     runtime::Handle,
@@ -39,7 +38,7 @@ pub(super) enum Turn<C: Connect> {
 /// The other end of somebody who waits.
 pub(super) struct Waiting<C: Connect> {
     pub(super) sender: oneshot::Sender<Turn<C>>,
-    pub(super) timeout: Limit<Duration>,
+    pub(super) wait: TimeLimit,
 }
 
 /// Everything under the pool's one lock.
@@ -194,11 +193,7 @@ impl<C: Connect> Shared<C> {
             .await
             .is_err()
         {
-            let message = format!(
-                "Closing a connection took longer than {}ms",
-                limit.as_millis()
-            );
-            self.tell(|| Event::Error(Failure::new(Kind::Timeout, message)));
+            self.tell(|| Event::Error(close_timed_out(limit, self.settings.names.close)));
         }
     }
 
@@ -241,9 +236,9 @@ impl<C: Connect> Shared<C> {
 
     /// Tells those whose time ran out.
     pub(super) fn time_out(&self, late: Vec<Waiting<C>>) {
-        for Waiting { sender, timeout } in late {
-            let after = timeout.get().unwrap_or_default();
-            let _ = sender.send(Turn::Refused(acquire_timed_out(after)));
+        for Waiting { sender, wait } in late {
+            let after = wait.time.get().unwrap_or_default();
+            let _ = sender.send(Turn::Refused(acquire_timed_out(wait)));
             self.tell(|| Event::Timeout { after });
         }
     }

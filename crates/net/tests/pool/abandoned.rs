@@ -7,7 +7,7 @@ use moorline_core::limit::Limit;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Gate, Gates, OPEN, Server, at_most};
+use crate::server::{Gate, Gates, OPEN, Server, at_most, within};
 
 /// How a borrower ends its wait.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ async fn walk(gates: Gates, leave: Leave) {
 
     server.set(OPEN);
     let wait = Limit::At(Duration::from_mins(1));
-    let survivor = pool.acquire_within(wait, &never).await;
+    let survivor = pool.acquire_within(within(wait), &never).await;
     assert!(
         survivor.is_ok(),
         "{gates:?} {leave:?}: {survivor:?}",

@@ -10,7 +10,7 @@ use moorline_net::pool::{Event, Pool};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Gate, Gates, OPEN, Server, at_most};
+use crate::server::{Gate, Gates, OPEN, Server, at_most, within};
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -77,13 +77,13 @@ async fn a_wait_that_is_too_long_names_its_limit_and_leaves_no_waiter() {
     let _held = pool.acquire(&cancel).await.unwrap();
     let asked = Instant::now();
     let failure = pool
-        .acquire_within(Limit::At(ms(250)), &cancel)
+        .acquire_within(within(Limit::At(ms(250))), &cancel)
         .await
         .err()
         .unwrap();
     assert_eq!(failure.kind, Kind::PoolTimeout);
     assert_eq!(failure.code, "ETIMEDOUT");
-    assert_eq!(failure.message, "Connection timeout after 250ms");
+    assert_eq!(failure.message, "Connection timeout after 250ms (waitMs)");
     assert!(asked.elapsed() >= ms(250) && asked.elapsed() < ms(260));
     assert_eq!(pool.stats().waiting, 0);
     assert_eq!(pool.counters().timeouts, 1);
@@ -96,15 +96,20 @@ async fn a_shorter_wait_behind_a_longer_one_still_ends_in_time() {
     let cancel = CancellationToken::new();
     let _held = pool.acquire(&cancel).await.unwrap();
     let asked = Instant::now();
-    let (long, short) = tokio::join!(pool.acquire_within(Limit::At(ms(400)), &cancel), async {
-        let answer = pool.acquire_within(Limit::At(ms(100)), &cancel).await;
-        (answer.err().unwrap(), asked.elapsed())
-    });
+    let (long, short) = tokio::join!(
+        pool.acquire_within(within(Limit::At(ms(400))), &cancel),
+        async {
+            let answer = pool
+                .acquire_within(within(Limit::At(ms(100))), &cancel)
+                .await;
+            (answer.err().unwrap(), asked.elapsed())
+        }
+    );
     assert!(short.1 < ms(110), "{:?}", short.1);
-    assert_eq!(short.0.message, "Connection timeout after 100ms");
+    assert_eq!(short.0.message, "Connection timeout after 100ms (waitMs)");
     assert_eq!(
         long.err().unwrap().message,
-        "Connection timeout after 400ms"
+        "Connection timeout after 400ms (waitMs)"
     );
 }
 
@@ -174,7 +179,10 @@ async fn a_dial_that_never_ends_fails_after_ten_seconds() {
         (failure.kind, failure.code.as_ref()),
         (Kind::Connect, "ETIMEDOUT")
     );
-    assert_eq!(failure.message, "Connecting took longer than 10000ms");
+    assert_eq!(
+        failure.message,
+        "Connecting took longer than 10000ms (connectTimeoutMs)"
+    );
     assert_eq!((pool.stats().total, server.alive()), (0, 0));
 }
 

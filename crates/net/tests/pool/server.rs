@@ -8,11 +8,19 @@ use std::time::Duration;
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
-    limit::Limit,
+    limit::{Limit, TimeLimit},
     pool::PoolLimits,
 };
 use moorline_net::pool::{Connect, Event, Listen, Pool, PoolSettings};
 use tokio::{runtime::Handle, time::sleep};
+
+/// A wait of a borrower's own.
+pub(crate) fn within(time: Limit<Duration>) -> TimeLimit {
+    TimeLimit {
+        time,
+        option: "waitMs",
+    }
+}
 
 /// How one kind of step goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

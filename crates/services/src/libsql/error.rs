@@ -1,11 +1,9 @@
 //! Errors of the engine and of the remote protocol as failures.
 
-use std::time::Duration;
-
 use libsql::Error;
 use moorline_core::{
     error::{Delivery, Failure, Kind},
-    limit::Limit,
+    limit::TimeLimit,
 };
 
 /// The service's name in failures and events.
@@ -231,9 +229,9 @@ pub fn aborted() -> Failure {
 }
 
 /// An operation took longer than it may.
-pub fn timed_out(patience: Limit<Duration>) -> Failure {
-    let message = format!("Query timeout after {}ms", patience.as_ms());
-    Failure::new(Kind::Timeout, message)
+pub fn timed_out(TimeLimit { time, option }: TimeLimit) -> Failure {
+    let message = format!("Query timeout after {}ms", time.as_ms());
+    Failure::timed_out(Kind::Timeout, message, option)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
-    limit::Limit,
+    limit::{Limit, TimeLimit},
     pool::{Lease, Stats},
 };
 use tokio::{runtime::Handle, sync::oneshot};
@@ -254,7 +254,7 @@ impl LibsqlPool {
             outcome
         };
         let timed = async {
-            match patience {
+            match patience.time {
                 Limit::Off => Some(work.await),
                 Limit::At(time) => tokio::time::timeout(time, work).await.ok(),
             }
@@ -273,8 +273,15 @@ impl LibsqlPool {
     }
 
     /// How long one operation may take.
-    pub(super) fn patience(&self, own: Option<Limit<Duration>>) -> Limit<Duration> {
-        own.unwrap_or(self.query_timeout)
+    pub(super) fn patience(&self, own: Option<Limit<Duration>>) -> TimeLimit {
+        let pools = TimeLimit {
+            time: self.query_timeout,
+            option: "queryTimeoutMs",
+        };
+        own.map_or(pools, |time| TimeLimit {
+            time,
+            option: "timeoutMs",
+        })
     }
 }
 

@@ -104,7 +104,11 @@ impl Given<'_> {
     fn read_query(&self, uri: &Uri<'_>, in_memory: bool) -> Read<(Option<Secret>, Option<bool>)> {
         let is_remote = uri.scheme != "file";
         let mut token = match self.token {
-            Some(token) if is_remote => read_token(token, &self.token_path)?,
+            Some(token) if is_remote => read_token(
+                token,
+                &self.token_path,
+                "must be a token of visible ASCII characters",
+            )?,
             _ => None,
         };
         let mut tls = self.tls;
@@ -117,7 +121,11 @@ impl Given<'_> {
                         self.invalid("has a value of \"cache\" that is not 'shared' or 'private'")
                     );
                 }
-                ("authToken", value) if is_remote => token = read_token(value, &self.path)?,
+                ("authToken", value) if is_remote => {
+                    let reason =
+                        "has an \"authToken\" that is no token of visible ASCII characters";
+                    token = read_token(value, &self.path, reason)?;
+                }
                 ("authToken", _) => {}
                 ("tls", "0") => tls = Some(false),
                 ("tls", "1") => tls = Some(true),
@@ -228,13 +236,11 @@ fn has_port(uri: &Uri<'_>) -> bool {
 }
 
 /// A token, without the blanks and line breaks around it that one from a file has, as `fetch` sends it. An empty one is
-/// none.
-fn read_token(token: &str, path: &str) -> Read<Option<Secret>> {
+/// none. `refusal` does not show one that cannot be sent.
+fn read_token(token: &str, path: &str, refusal: &str) -> Read<Option<Secret>> {
     let token = token.trim_matches([' ', '\t', '\r', '\n']);
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        // Not shown.
-        let reason = "must be a token of visible ASCII characters";
-        return Err(OptionError::bad_value(path, reason));
+        return Err(OptionError::bad_value(path, refusal));
     }
     Ok((!token.is_empty()).then(|| Secret::new(token)))
 }

@@ -92,7 +92,8 @@ impl Wire {
         };
         time::timeout(timeout, work).await.unwrap_or_else(|_| {
             let message = format!("Request timeout after {}ms", timeout.as_millis());
-            Err(exchange.repeat.judge(Failure::new(Kind::Timeout, message)))
+            let failure = Failure::timed_out(Kind::Timeout, message, "timeout");
+            Err(exchange.repeat.judge(failure))
         })
     }
 

@@ -241,5 +241,5 @@ fn outlasted(job: &Job, state: &State, started: Instant) -> Failure {
         state.status,
         started.elapsed().as_millis()
     );
-    Failure::new(Kind::Timeout, message).with_delivery(Delivery::Answered)
+    Failure::timed_out(Kind::Timeout, message, "timeoutMs").with_delivery(Delivery::Answered)
 }

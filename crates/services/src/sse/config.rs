@@ -9,7 +9,7 @@ use moorline_core::{
 };
 use moorline_net::{
     dial::DialOptions,
-    http::{CallOptions, HttpOptions, Request, RequestBody},
+    http::{CONNECTIONS_TIMEOUT, CallOptions, HttpOptions, Request, RequestBody},
 };
 
 /// From the call of connect to the head of the answer.
@@ -91,9 +91,11 @@ impl Config {
 
 fn read_http(options: &Options<'_>) -> Read<HttpOptions> {
     Ok(HttpOptions {
-        dial: DialOptions::read(options)?,
+        dial: DialOptions::read(options)?.with_connect_option(CONNECTIONS_TIMEOUT),
         call: CallOptions {
-            timeout: options.ms_limit("timeoutMs", TIMEOUT, 1.0)?,
+            timeout: Limit::Off,
+            attempt_timeout: options.ms_limit("timeoutMs", TIMEOUT, 1.0)?,
+            attempt_timeout_name: CONNECTIONS_TIMEOUT,
             max_redirects: options.integer("maxRedirects", MAX_REDIRECTS, 0..=20)? as u32,
             // One limit for the way to the head is enough, the stream has its own, and has no end.
             headers_timeout: Limit::Off,
@@ -151,7 +153,7 @@ mod tests {
     #[test]
     fn every_wait_and_every_size_is_finite_by_default() {
         let config = read(&[]).unwrap();
-        assert_eq!(config.http.call.timeout, TIMEOUT);
+        assert_eq!(config.http.call.attempt_timeout, TIMEOUT);
         assert_eq!(config.idle_timeout, IDLE_TIMEOUT);
         assert_eq!(
             (config.max_event_bytes, config.queue_bytes),

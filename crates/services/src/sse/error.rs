@@ -65,14 +65,11 @@ const fn kind_of(status: u16) -> Kind {
 /// Nothing came for too long.
 pub(super) fn silent(after: Duration) -> Failure {
     let ms = after.as_millis();
-    Failure::new(
-        Kind::Timeout,
-        format!("nothing came for {ms} ms (keepAlive)"),
-    )
-    .with_delivery(Delivery::Answered)
-    .with_retryable(true)
-    .with_detail("limit", "keepAlive")
-    .during(SERVICE, RECEIVE)
+    let message = format!("nothing came for {ms} ms");
+    Failure::timed_out(Kind::Timeout, message, "keepAlive")
+        .with_delivery(Delivery::Answered)
+        .with_retryable(true)
+        .during(SERVICE, RECEIVE)
 }
 
 /// The stream broke.

@@ -122,7 +122,7 @@ impl Config {
                 bytes: bytes("sendQueueBytes", SEND_QUEUE_BYTES)? as usize,
             },
             receive_queue: bytes("receiveQueueBytes", RECEIVE_QUEUE_BYTES)? as usize,
-            dial: DialOptions::read(&options)?,
+            dial: DialOptions::read(&options)?.with_connect_option("timeout"),
         };
         options.finish()?;
         Ok(config)

@@ -14,6 +14,7 @@ use tokio::{
 use tokio_tungstenite::{
     client_async,
     tungstenite::{
+        Error,
         client::IntoClientRequest,
         handshake::client::{Request, Response},
         http::{HeaderValue, header},
@@ -24,6 +25,7 @@ use super::{
     config::Config,
     error::{SERVICE, handshake_failure, handshake_timed_out, unreadable},
     extension::{Agreement, agree, offer},
+    refusal::refused,
     wire::Wire,
 };
 use moorline_net::dial::{Alpn, Dialer, Target};
@@ -58,10 +60,16 @@ async fn shake_hands(config: &Config, dialer: &Dialer) -> Outcome<Opened> {
     let mut head = HeadOnly::new(&mut stream);
     // tungstenite's own connection is dropped at once: it has read nothing but the head, so all that is lost
     // is its buffers.
-    let (_, response) = client_async(request, &mut head)
-        .await
-        .map_err(handshake_failure)?;
+    let shaken = client_async(request, &mut head).await;
+    let answer = shaken.map(|(_, response)| response);
     let early = head.into_early();
+    let response = match answer {
+        Ok(response) => response,
+        Err(Error::Http(response)) => {
+            return Err(refused(config, &response, early, &mut stream).await);
+        }
+        Err(error) => return Err(handshake_failure(error)),
+    };
     let answer = extensions(&response)?;
     let compression =
         agree(config.compression.as_ref(), answer.as_deref()).map_err(|what| unreadable(&what))?;

@@ -2,24 +2,20 @@
 
 use std::{io, time::Duration};
 
-use moorline_core::{
-    error::{Delivery, Failure, Kind},
-    resilience::repeat::may_pass,
-};
-use tokio_tungstenite::tungstenite::{
-    Error,
-    http::{HeaderMap, Response, header},
-};
+use moorline_core::error::{Delivery, Failure, Kind};
+use tokio_tungstenite::tungstenite::Error;
 
 use super::violation::Violation;
 use moorline_net::dial::{Class, chain, classify};
 
 pub(super) const SERVICE: &str = "websocket";
+/// What a connection calls its times.
+const TIMEOUT: &str = "timeout";
+pub(super) const PING_TIMEOUT: &str = "healthCheckTimeout";
 
-/// The handshake failed: refused by the server, not an answer to it, or cut off.
+/// The handshake failed: what came is no answer to it, or was cut off.
 pub(super) fn handshake_failure(error: Error) -> Failure {
     match error {
-        Error::Http(response) => refused(&response),
         Error::Io(error) => lost_during_handshake(&error),
         Error::Protocol(error) => {
             use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -43,41 +39,6 @@ pub(super) fn unreadable(what: &str) -> Failure {
     .during(SERVICE, "connect")
 }
 
-fn refused<T>(response: &Response<T>) -> Failure {
-    let status = response.status();
-    let kind = match status.as_u16() {
-        401 | 403 | 407 => Kind::Auth,
-        429 => Kind::RateLimited,
-        _ => Kind::Rejected,
-    };
-    let mut failure = Failure::new(
-        kind,
-        format!(
-            "the server refused the handshake with status {}",
-            status.as_u16()
-        ),
-    )
-    .with_delivery(Delivery::None)
-    .with_retryable(may_pass(status.as_u16().into()))
-    .with_detail("status", status.as_u16())
-    .during(SERVICE, "connect");
-    if let Some(seconds) = text_of(response.headers(), &header::RETRY_AFTER)
-        .and_then(|seconds| seconds.trim().parse().ok())
-    {
-        failure = failure.with_retry_after(Duration::from_secs(seconds));
-    }
-    if let Some(location) = text_of(response.headers(), &header::LOCATION) {
-        // Without the query, which may hold a token.
-        let shown = location.split(['?', '#']).next().unwrap_or_default();
-        failure = failure.with_detail("location", shown);
-    }
-    failure
-}
-
-fn text_of<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
 fn lost_during_handshake(error: &io::Error) -> Failure {
     // Only now a server of TLS 1.3 says what it has against our certificate.
     let class = chain(error)
@@ -96,13 +57,11 @@ fn lost_during_handshake(error: &io::Error) -> Failure {
 
 /// Nothing came in time.
 pub(super) fn handshake_timed_out(after: Duration) -> Failure {
-    Failure::new(
-        Kind::Timeout,
-        format!("no connection within {} ms (timeout)", after.as_millis()),
-    )
-    .with_delivery(Delivery::None)
-    .with_retryable(true)
-    .during(SERVICE, "connect")
+    let message = format!("no connection within {} ms", after.as_millis());
+    Failure::timed_out(Kind::Timeout, message, TIMEOUT)
+        .with_delivery(Delivery::None)
+        .with_retryable(true)
+        .during(SERVICE, "connect")
 }
 
 /// An open connection broke.
@@ -125,27 +84,17 @@ pub(super) fn ended() -> Failure {
 
 /// Nothing came after a ping.
 pub(super) fn silent(after: Duration) -> Failure {
-    Failure::new(
-        Kind::Disconnected,
-        format!(
-            "nothing came within {} ms of a ping (healthCheckTimeout)",
-            after.as_millis()
-        ),
-    )
-    .with_code("ETIMEDOUT")
-    .during(SERVICE, "receive")
+    let message = format!("nothing came within {} ms of a ping", after.as_millis());
+    Failure::timed_out(Kind::Disconnected, message, PING_TIMEOUT)
+        .with_code("ETIMEDOUT")
+        .during(SERVICE, "receive")
 }
 
 /// The close frame was not answered.
 pub(super) fn unanswered_close(after: Duration) -> Failure {
-    Failure::new(
-        Kind::Timeout,
-        format!(
-            "the server did not answer the close frame within {} ms",
-            after.as_millis()
-        ),
-    )
-    .during(SERVICE, "close")
+    let ms = after.as_millis();
+    let message = format!("the server did not answer the close frame within {ms} ms");
+    Failure::timed_out(Kind::Timeout, message, "closeTimeoutMs").during(SERVICE, "close")
 }
 
 /// The peer broke the protocol.
@@ -165,40 +114,32 @@ pub(super) fn closed(code: u16) -> Failure {
 
 /// A message did not get onto its way in time.
 pub(super) fn send_timed_out(after: Duration, delivery: Delivery) -> Failure {
-    Failure::new(
-        Kind::Timeout,
-        format!(
-            "the message was not written within {} ms (timeout)",
-            after.as_millis()
-        ),
-    )
-    .with_delivery(delivery)
-    .with_retryable(delivery == Delivery::None)
-    .during(SERVICE, "send")
+    let message = format!(
+        "the message was not written within {} ms",
+        after.as_millis()
+    );
+    Failure::timed_out(Kind::Timeout, message, TIMEOUT)
+        .with_delivery(delivery)
+        .with_retryable(delivery == Delivery::None)
+        .during(SERVICE, "send")
 }
 
 /// A ping was not answered in time.
-pub(super) fn ping_timed_out(after: Duration) -> Failure {
-    Failure::new(
-        Kind::Timeout,
-        format!("no pong within {} ms", after.as_millis()),
-    )
-    .with_retryable(true)
-    .during(SERVICE, "ping")
+pub(super) fn ping_timed_out(after: Duration, option: &str) -> Failure {
+    let message = format!("no pong within {} ms", after.as_millis());
+    Failure::timed_out(Kind::Timeout, message, option)
+        .with_retryable(true)
+        .during(SERVICE, "ping")
 }
 
 /// A ping's answer may be there, behind messages that nobody takes.
-pub(super) fn unread(after: Duration) -> Failure {
-    Failure::new(
-        Kind::Timeout,
-        format!(
-            "no pong was read within {} ms: the receive queue is full",
-            after.as_millis()
-        ),
-    )
-    .with_code("ERR_MOORLINE_RECEIVE_QUEUE_FULL")
-    .with_retryable(true)
-    .during(SERVICE, "ping")
+pub(super) fn unread(after: Duration, option: &str) -> Failure {
+    let ms = after.as_millis();
+    let message = format!("the receive queue is full: no pong was read within {ms} ms");
+    Failure::timed_out(Kind::Timeout, message, option)
+        .with_code("ERR_MOORLINE_RECEIVE_QUEUE_FULL")
+        .with_retryable(true)
+        .during(SERVICE, "ping")
 }
 
 fn code_of(error: &io::Error) -> &'static str {
@@ -216,31 +157,6 @@ fn code_of(error: &io::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_refusal_tells_its_status_and_what_may_be_repeated() {
-        let table = [
-            (401, Kind::Auth, false),
-            (403, Kind::Auth, false),
-            (407, Kind::Auth, false),
-            (404, Kind::Rejected, false),
-            (302, Kind::Rejected, false),
-            (429, Kind::RateLimited, true),
-            (503, Kind::Rejected, true),
-        ];
-        for (status, kind, retryable) in table {
-            let response = Response::builder()
-                .status(status)
-                .header(header::RETRY_AFTER, "7")
-                .body(None)
-                .unwrap();
-            let failure = handshake_failure(Error::Http(Box::new(response)));
-            assert_eq!((failure.kind, failure.retryable), (kind, retryable));
-            assert_eq!(failure.detail["status"], status);
-            assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
-            assert_eq!(failure.delivery, Delivery::None);
-        }
-    }
 
     #[test]
     fn a_lost_connection_has_the_code_node_gives() {

@@ -19,6 +19,7 @@ mod frame;
 mod liveness;
 mod outbound;
 mod receive;
+mod refusal;
 mod request;
 mod service;
 mod shared;

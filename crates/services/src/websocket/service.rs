@@ -19,7 +19,7 @@ use super::{
     config::Config,
     connect::{self, Opened},
     driver::{Closed, Driver},
-    error::{SERVICE, closed, ping_timed_out, send_timed_out, unread},
+    error::{PING_TIMEOUT, SERVICE, closed, ping_timed_out, send_timed_out, unread},
     extension::Agreement,
     outbound::{Message, Outbound, Pushed, undelivered},
     shared::Shared,
@@ -259,8 +259,19 @@ impl Socket {
                 .shared
                 .undelivered(Delivery::Unknown)
                 .during(SERVICE, "ping")),
-            Err(_) if !self.shared.inbox.has_room() => Err(unread(limit)),
-            Err(_) => Err(ping_timed_out(limit)),
+            Err(_) => {
+                let configured = limit == self.config.ping_timeout;
+                let option = if configured {
+                    PING_TIMEOUT
+                } else {
+                    "timeoutMs"
+                };
+                Err(if self.shared.inbox.has_room() {
+                    ping_timed_out(limit, option)
+                } else {
+                    unread(limit, option)
+                })
+            }
         }
     }
 

@@ -129,7 +129,7 @@ async fn an_attempt_without_an_answer_times_out() {
     let failure = failed(run(&client(&double.url, &more), forecast()).await);
     assert_eq!(
         failure.message,
-        "Nixtla request failed after 2 attempts: Request timeout after 1000ms"
+        "Nixtla request failed after 2 attempts: Request timeout after 1000ms (timeout)"
     );
     assert_eq!((failure.kind, &*failure.code), (Kind::Timeout, "ETIMEDOUT"));
     assert_eq!(double.asked().len(), 2);

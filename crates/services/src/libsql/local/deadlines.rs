@@ -56,6 +56,7 @@ impl Deadlines {
     pub(in crate::libsql) fn watch(self: &Arc<Self>, lease: Lease, flight: &Arc<Flight>) {
         let deadline = flight
             .patience
+            .time
             .get()
             .map(|patience| Instant::now() + patience);
         let slot = lease.slot as usize;

@@ -3,14 +3,11 @@
 //! It ends once: on its thread, at its deadline, or because its caller has gone. Nothing of it touches the
 //! runtime, so that a short statement costs two wake-ups, there and back, and no more.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use moorline_core::{
     error::{Failure, Outcome},
-    limit::Limit,
+    limit::TimeLimit,
     pool::Lease,
 };
 
@@ -36,7 +33,7 @@ pub(in crate::libsql) struct Seat {
 /// Shared by the thread, the deadlines and whoever may cut it off.
 pub(in crate::libsql) struct Flight {
     operation: &'static str,
-    pub(in crate::libsql) patience: Limit<Duration>,
+    pub(in crate::libsql) patience: TimeLimit,
     landing: Mutex<Option<Landing>>,
 }
 

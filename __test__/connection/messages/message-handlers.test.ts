@@ -5,8 +5,8 @@ import { runInNewContext } from 'node:vm';
 
 import { SSEConnection, type SSEEvent } from 'moorline';
 
-import { closing, eventServer, records } from '../support/connections';
-import { eventually } from '../support/eventually';
+import { closing, eventServer, records } from '../../support/connections';
+import { eventually } from '../../support/eventually';
 
 /** Ways to fail; what is thrown may be of any kind. */
 const FAILURES: [name: string, fail: () => unknown][] = [

@@ -1,5 +1,5 @@
-import { log } from './logger';
-import { messageOf } from './error-message';
+import { log } from '../runtime/logger';
+import { messageOf } from '../runtime/error-message';
 
 /** What of `@opentelemetry/api` is used here. */
 interface OpenTelemetry {

@@ -1,9 +1,9 @@
-import { wrongType } from '../runtime/argument-error';
-import { isPlainObject } from '../runtime/known-options';
+import { wrongType } from '../../runtime/argument-error';
+import { isPlainObject } from '../../runtime/shape';
 import type { CustomHeaders, ResolvedConnectionConfig } from './config';
-import { lateFailure } from './error';
-import { traceHeaders } from '../runtime/trace';
-import { within } from '../runtime/timers';
+import { lateFailure } from '../error';
+import { traceHeaders } from '../../http/trace';
+import { within } from '../../runtime/timers';
 
 const PATH = 'options.customHeaders';
 

@@ -1,7 +1,8 @@
-import type { BaseConnection } from './base';
-
 type Verb = 'connect' | 'disconnect' | 'healthCheck';
-type Around = { [V in Verb]: (own: () => unknown) => ReturnType<BaseConnection[V]> };
+
+/** A connection, as far as its verbs can be written over. */
+type Verbs = { [V in Verb]: (...given: never) => Promise<unknown> } & { isConnected(): unknown };
+type Around = { [V in Verb]: (own: () => unknown) => Promise<unknown> };
 
 /** Verbs that classes of ours have written over, and that do all that those of the base do. */
 const ours = new WeakSet<object>();
@@ -12,24 +13,24 @@ export function builtIn(verb: object): void {
 }
 
 /** Whether a class has a verb of its own. */
-export function isOverridden(connection: BaseConnection, base: BaseConnection, verb: Verb): boolean {
+export function isOverridden(connection: Verbs, base: Verbs, verb: Verb): boolean {
   return connection[verb] !== base[verb] && !ours.has(connection[verb]);
 }
 
 /** What `isConnected` says; one of a user's may throw. */
-export async function isOpen(connection: BaseConnection): Promise<boolean> {
+export async function isOpen(connection: Verbs): Promise<boolean> {
   try {
-    return await connection.isConnected();
+    return (await connection.isConnected()) as boolean;
   } catch {
     return false;
   }
 }
 
 /** State, health and events also for a class that overrides the verbs themselves: each goes through `around`. */
-export function adopt(connection: BaseConnection, base: BaseConnection, around: Around): void {
+export function adopt(connection: Verbs, base: Verbs, around: Around): void {
   for (const verb of ['connect', 'disconnect', 'healthCheck'] as const) {
     if (!isOverridden(connection, base, verb)) continue;
-    const own = connection[verb] as (...given: unknown[]) => unknown;
+    const own = connection[verb] as unknown as (...given: unknown[]) => unknown;
     const value = async (...given: unknown[]) => around[verb](() => own.apply(connection, given));
     Object.defineProperty(connection, verb, { value, writable: true, configurable: true });
   }

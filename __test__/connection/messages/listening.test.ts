@@ -4,10 +4,10 @@ import { after, before, describe, test, type TestContext } from 'node:test';
 
 import { setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
-import { closing, type EventServer, eventServer, type SocketServer, socketServer } from '../support/connections';
-import { eventually } from '../support/eventually';
-import { peersMissing } from '../support/peers';
-import { runScript } from '../support/script';
+import { closing, type EventServer, eventServer, type SocketServer, socketServer } from '../../support/connections';
+import { eventually } from '../../support/eventually';
+import { peersMissing } from '../../support/peers';
+import { runScript } from '../../support/script';
 
 before(() => setLogger({}));
 after(() => setLogger(undefined));

@@ -1,5 +1,26 @@
-import { isAborted, onAbort } from '../runtime/abort';
-import { after } from '../runtime/timers';
+import { invalidType, outOfRange } from '../../runtime/argument-error';
+import { checkOptions, type KnownOptions } from '../../runtime/known-options';
+import { isAborted, onAbort } from '../../runtime/abort';
+import { after } from '../../runtime/timers';
+
+/** Bounds of one `receive`. */
+export interface MessageOptions {
+  /** Gives `null` when it is aborted. */
+  signal?: AbortSignal | undefined;
+  /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
+  timeoutMs?: number | undefined;
+}
+
+const MESSAGE: KnownOptions<MessageOptions> = { signal: true, timeoutMs: true };
+
+/** Refuses bounds of a `receive` that are none. */
+export function checkMessageOptions(options: MessageOptions | undefined): void {
+  checkOptions('options', options, MESSAGE);
+  const timeoutMs: unknown = options?.timeoutMs;
+  if (timeoutMs === undefined) return;
+  if (typeof timeoutMs !== 'number') throw invalidType('options.timeoutMs', 'a number', timeoutMs);
+  if (!(timeoutMs >= 0)) throw outOfRange('options.timeoutMs', '≥ 0', timeoutMs);
+}
 
 /** A message that waits, or somebody who waits for one. */
 interface Waiter<T> {

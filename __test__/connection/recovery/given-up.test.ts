@@ -5,10 +5,17 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 
 import { type ConnectionConfig, setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
-import { type EventServer, eventServer, Maker, records, type SocketServer, socketServer } from '../support/connections';
-import { eventually } from '../support/eventually';
-import { peersMissing } from '../support/peers';
-import { freePort } from '../support/ports';
+import {
+  type EventServer,
+  eventServer,
+  Maker,
+  records,
+  type SocketServer,
+  socketServer,
+} from '../../support/connections';
+import { eventually } from '../../support/eventually';
+import { peersMissing } from '../../support/peers';
+import { freePort } from '../../support/ports';
 
 before(() => setLogger({}));
 after(() => setLogger(undefined));

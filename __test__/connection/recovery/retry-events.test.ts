@@ -4,9 +4,9 @@ import { after, before, describe, test } from 'node:test';
 
 import { HTTPConnection, MoorlineError, SSEConnection } from 'moorline';
 
-import { closing, Heard, records } from '../support/connections';
-import { type Running, serve } from '../support/http';
-import { freePort } from '../support/ports';
+import { closing, Heard, records } from '../../support/connections';
+import { type Running, serve } from '../../support/http';
+import { freePort } from '../../support/ports';
 
 let server: Running;
 /** What is still answered with 503. */

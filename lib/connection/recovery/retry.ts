@@ -1,11 +1,11 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { describe } from '../resilience/breaker';
-import { CALL, type CallOptions } from '../runtime/native-call';
-import { Guard, type Guarded } from '../resilience/runner';
-import { checkOptions } from '../runtime/known-options';
-import { isError, messageOf } from '../runtime/error-message';
-import { native } from '../runtime/native';
+import { describe } from '../../resilience/breaker';
+import { CALL, type CallOptions } from '../../runtime/native-call';
+import { Guard, type Guarded } from '../../resilience/runner';
+import { checkOptions } from '../../runtime/known-options';
+import { isError, messageOf } from '../../runtime/error-message';
+import { native } from '../../runtime/native';
 
 /** How to repeat what fails. Extend it for one of your own. */
 export abstract class RetryStrategy {

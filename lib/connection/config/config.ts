@@ -1,11 +1,11 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import type { LogLevel } from '../runtime/logger';
-import { invalidType, invalidValue } from '../runtime/argument-error';
-import { checkOptions } from '../runtime/known-options';
-import { native } from '../runtime/native';
+import type { LogLevel } from '../../runtime/logger';
+import { invalidType, invalidValue } from '../../runtime/argument-error';
+import { native } from '../../runtime/native';
+import { isObject } from '../../runtime/shape';
 import { redacted } from './redaction';
-import type { ConnectionType, RecoveryStrategy, SecurityLevel } from './model';
+import type { ConnectionType, RecoveryStrategy, SecurityLevel } from '../model';
 
 /** TLS settings of a connection. Files are read again when they change. */
 export interface ConnectionTls {
@@ -167,22 +167,25 @@ const LIMITS = ['timeout', 'keepAlive', 'healthCheckInterval', 'healthCheckTimeo
  * @throws TypeError, RangeError for an option or a variable that is unknown, of the wrong type or out of range.
  */
 export function resolveConfig(given: ConnectionConfig, type: ConnectionType): ResolvedConnectionConfig {
-  if (!isObject(given)) throw invalidType('options', 'an object', given);
+  checkObject('options', given);
   if (typeof type !== 'string') throw invalidType('type', 'a string', type);
   return resolve(given, variablesOf(process.env), type, given.name ?? type) as ResolvedConnectionConfig;
 }
 
 /**
- * @internal Refuses a key of `customOptions` that nobody would look at: a subclass may have some of its own, a class of
- * this package has not.
+ * @internal Refuses a key of `customOptions` that nobody would look at: a subclass may have some of its own, the class of
+ * this package, `own`, which speaks `kind`, has not.
  */
 export function checkCustomOptions(
-  connection: { constructor: unknown },
-  type: unknown,
-  customOptions: Readonly<Record<string, unknown>>,
-  known: Readonly<Record<string, true>>,
+  connection: { constructor: unknown; config: Readonly<ResolvedConnectionConfig> },
+  own: unknown,
+  kind: ConnectionType,
 ): void {
-  if (connection.constructor === type) checkOptions('options.customOptions', customOptions, known);
+  if (connection.constructor !== own) return;
+  const { customOptions } = connection.config;
+  const given = Object.keys(customOptions).filter((key) => customOptions[key] !== undefined);
+  if (given.length === 0) return;
+  native.connectionCustomOptions(given, kind, [...Object.keys(connection.config), ...TRANSPORT]);
 }
 
 /** @internal The URL that a connection cannot do without; `service` is what its kind is called. */
@@ -197,12 +200,12 @@ function resolve(
   type: ConnectionType | undefined,
   name: string,
 ): NamedConnectionConfig {
-  if (!isObject(given)) throw invalidType('options', 'an object', given);
+  checkObject('options', given);
   // What only other code reads stays here: functions, certificates, data of the user's own.
   const { tls, proxy, customOptions, customHeaders, ...rest } = given;
   const data = typeof customHeaders === 'function' ? rest : { ...rest, customHeaders };
   for (const [key, value] of Object.entries({ tls, customOptions })) {
-    if (value !== undefined && !isObject(value)) throw invalidType(`options.${key}`, 'an object', value);
+    if (value !== undefined) checkObject(`options.${key}`, value);
   }
   if (proxy !== undefined && typeof proxy !== 'string') throw invalidType('options.proxy', 'a string', proxy);
   const read = JSON.parse(native.connectionConfig(data, variables, type)) as Record<string, unknown>;
@@ -238,13 +241,13 @@ function copied(headers: CustomHeaders | undefined): CustomHeaders {
 
 /** Of an environment, what could concern us. */
 function variablesOf(environment: Environment): Record<string, string> {
-  if (!isObject(environment)) throw invalidType('env', 'an object', environment);
+  checkObject('env', environment);
   const texts = Object.entries(environment).filter(([name, value]) => name.startsWith('VITE_') && value !== undefined);
   return Object.fromEntries(texts.map(([name, value]) => [name, String(value)]));
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function checkObject(path: string, value: unknown): void {
+  if (!isObject(value) || Array.isArray(value)) throw invalidType(path, 'an object', value);
 }
 
 /**
@@ -301,4 +304,11 @@ export class ConnectionConfigManager {
     const named = Object.fromEntries(this.listNames().map((name) => [name, this.get(name)]));
     return `ConnectionConfigManager ${inspect(named, options)}`;
   }
+}
+
+/** What a transport is told of TLS, proxies, security, times and sizes. What each level means is decided in the addon. */
+export function transportOptions(config: Readonly<ResolvedConnectionConfig>): Record<string, unknown> {
+  const { tls, proxy, securityLevel, encryption, customSecurityOptions } = config;
+  const { allowedHosts } = customSecurityOptions;
+  return { tls, proxy, securityLevel, encryption, allowedHosts, ...transportLimits(config) };
 }

@@ -1,6 +1,7 @@
-import { invalidType, outOfRange } from '../runtime/argument-error';
-import { checkOptions, type KnownOptions } from '../runtime/known-options';
-import { call, checkHandler, type HandlerOwner } from '../runtime/listeners';
+import { invalidType, outOfRange } from '../../runtime/argument-error';
+import { checkOptions, type KnownOptions } from '../../runtime/known-options';
+import { call, checkHandler, type HandlerOwner } from '../../runtime/listeners';
+import type { Listeners } from './message-listeners';
 
 /** How a handler of `onMessage` is called. */
 export interface MessageHandlerOptions {
@@ -119,12 +120,18 @@ export class MessageHandlers<Message> {
   add(handler: (message: Message) => unknown, options: MessageHandlerOptions = {}): () => void {
     checkHandler(handler);
     checkOptions('options', options, OPTIONS);
-    const bounds = { concurrency: concurrencyOf(options), limit: this.#limit };
-    const queue = new Queue<Message>(
-      (message) => call(this.#owner, () => handler(message)),
-      bounds,
-      () => this.#changed(),
-    );
+    return this.#add((message) => call(this.#owner, () => handler(message)), concurrencyOf(options));
+  }
+
+  /** Adds all that `listeners` gives when a message comes, as if they were one. */
+  addGroup(listeners: Listeners<Message>): () => void {
+    return this.#add((message) => {
+      return allTaken(listeners().map((listener) => call(this.#owner, () => listener(message))));
+    }, 1);
+  }
+
+  #add(tell: (message: Message) => boolean | Promise<boolean>, concurrency: number): () => void {
+    const queue = new Queue<Message>(tell, { concurrency, limit: this.#limit }, () => this.#changed());
     this.#queues.add(queue);
     return () => {
       if (this.#queues.delete(queue)) queue.drop();
@@ -133,16 +140,16 @@ export class MessageHandlers<Message> {
 
   /** Calls all handlers with a message. Returns whether none failed, or a promise of that. */
   tell(message: Message): boolean | Promise<boolean> {
-    let taken = true;
-    let answers: Promise<boolean>[] | undefined;
-    for (const queue of this.#queues) {
-      const answer = queue.put(message);
-      if (typeof answer === 'boolean') taken &&= answer;
-      else (answers ??= []).push(answer);
-    }
-    if (!answers) return taken;
-    return Promise.all(answers).then((all) => taken && all.every(Boolean));
+    const answers: (boolean | Promise<boolean>)[] = [];
+    // One of them may take another off.
+    for (const queue of this.#queues) answers.push(queue.put(message));
+    return answers.length === 1 ? answers[0]! : allTaken(answers);
   }
+}
+
+function allTaken(answers: readonly (boolean | Promise<boolean>)[]): boolean | Promise<boolean> {
+  if (answers.every((answer) => typeof answer === 'boolean')) return answers.every(Boolean);
+  return Promise.all(answers).then((all) => all.every(Boolean));
 }
 
 function concurrencyOf({ concurrency = 1 }: MessageHandlerOptions): number {

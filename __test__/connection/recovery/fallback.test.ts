@@ -4,11 +4,11 @@ import { after, afterEach, before, describe, test } from 'node:test';
 
 import { type BaseConnection, type ConnectionConfig, HTTPConnection, setLogger, WebSocketConnection } from 'moorline';
 
-import { Heard, type SocketServer, socketServer } from '../support/connections';
-import { eventually } from '../support/eventually';
-import { FaultProxy } from '../support/fault-proxy';
-import { type Running, serve } from '../support/http';
-import { peersMissing } from '../support/peers';
+import { Heard, type SocketServer, socketServer } from '../../support/connections';
+import { eventually } from '../../support/eventually';
+import { FaultProxy } from '../../support/fault-proxy';
+import { type Running, serve } from '../../support/http';
+import { peersMissing } from '../../support/peers';
 
 let open: BaseConnection[] = [];
 

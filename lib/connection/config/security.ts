@@ -1,6 +1,6 @@
-import { invalidValue } from '../runtime/argument-error';
-import { native } from '../runtime/native';
-import { SecurityLevel } from './model';
+import { invalidValue } from '../../runtime/argument-error';
+import { native } from '../../runtime/native';
+import { SecurityLevel } from '../model';
 
 /** What a {@link SecurityLevel} means. */
 export interface ConnectionSecurityInfo {

@@ -11,9 +11,9 @@ import {
   WebSocketConnection,
 } from 'moorline';
 
-import { closing, eventServer, socketServer } from '../support/connections';
-import { serve } from '../support/http';
-import { peersMissing } from '../support/peers';
+import { closing, eventServer, socketServer } from '../../support/connections';
+import { serve } from '../../support/http';
+import { peersMissing } from '../../support/peers';
 
 before(() => setLogger({}));
 after(() => setLogger(undefined));

@@ -1,7 +1,16 @@
 import { inspect } from 'node:util';
 
-import { native } from '../runtime/native';
-import type { NamedConnectionConfig } from './config';
+import { native } from '../../runtime/native';
+
+/** The members of a configuration that may hold credentials. */
+interface Confidential {
+  url?: string | undefined;
+  fallbackUrl?: string | undefined;
+  proxy?: string | undefined;
+  customHeaders: Record<string, string> | ((...given: never) => unknown);
+  customOptions: object;
+  tls?: { key?: unknown } | undefined;
+}
 
 const HIDDEN = '[redacted]';
 
@@ -9,12 +18,12 @@ const HIDDEN = '[redacted]';
  * Makes a configuration show no credentials where it is printed or becomes JSON. Copies of it (`{ ...config }`) are
  * ordinary objects.
  */
-export function redacted<Config extends NamedConnectionConfig>(config: Config): Config {
+export function redacted<Config extends Confidential>(config: Config): Config {
   const show = () => shown(config);
   return Object.defineProperties(config, { toJSON: { value: show }, [inspect.custom]: { value: show } });
 }
 
-function shown(config: NamedConnectionConfig): Record<string, unknown> {
+function shown(config: Confidential): Record<string, unknown> {
   const { customHeaders } = config;
   const headers = Object.entries(customHeaders).map(([name, value]) => [
     name,
@@ -33,7 +42,7 @@ function shown(config: NamedConnectionConfig): Record<string, unknown> {
 }
 
 /** Of TLS settings, what may hold a private key. */
-function secretsOf({ key }: NonNullable<NamedConnectionConfig['tls']>): object {
+function secretsOf({ key }: NonNullable<Confidential['tls']>): object {
   return key === undefined ? {} : { key };
 }
 

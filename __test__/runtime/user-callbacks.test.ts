@@ -285,15 +285,16 @@ describe('policies', () => {
     assert.equal(await policy.run(() => 'free'), 'free');
   });
 
-  for (const [what, given] of Object.entries({
-    nothing: undefined,
-    NaN,
-    text: 'many',
-    'a promise': Promise.resolve(1),
-  })) {
-    test(`a failureWeight that gives ${what} ends its call with a TypeError, and gives back its place`, async () => {
+  const wrongType = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+  for (const [what, given, error] of [
+    ['nothing', undefined, wrongType],
+    ['NaN', NaN, { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' }],
+    ['text', 'many', wrongType],
+    ['a promise', Promise.resolve(1), wrongType],
+  ] as const) {
+    test(`a failureWeight that gives ${what} ends its call with a ${error.name}, and gives back its place`, async () => {
       const policy = new Policy({ ...one, breaker: { failureWeight: () => given as never } });
-      await assert.rejects(policy.run(gone), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
+      await assert.rejects(policy.run(gone), error);
       assert.equal(await policy.run(() => 'free'), 'free');
     });
   }

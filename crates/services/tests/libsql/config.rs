@@ -173,7 +173,11 @@ fn a_token_from_a_file_loses_its_line_break_and_one_that_no_header_can_carry_is_
     for (url, given, path) in [
         ("http://h", "hunter2\nx", "options.authToken must"),
         ("http://h", "hunter2é", "options.authToken must"),
-        ("http://h?authToken=hunter2%00", "", "options.url must"),
+        (
+            "http://h?authToken=hunter2%00",
+            "",
+            "options.url has an \"authToken\"",
+        ),
     ] {
         let error = token(url, given).unwrap_err();
         assert!(error.message.starts_with(path), "{}", error.message);

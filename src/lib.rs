@@ -33,7 +33,7 @@ use napi::{Env, Result, bindgen_prelude::Object};
 /// Runs once per JavaScript environment, when it loads the addon.
 #[napi_derive::napi(module_exports)]
 pub fn load(exports: Object, env: Env) -> Result<()> {
-    bridge::watch_panics();
+    bridge::silence_panic_hook();
     let exports = bridge::Exports::new(env, exports);
     resilience::register(&exports)?;
     connection::policy::register(&exports)?;

@@ -8,7 +8,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Answer, Call, Callback, Cancel, Foreign, Function, Handle, Promised, Value, promise,
+    Answer, Call, Callback, Cancel, Foreign, Function, Handle, PromiseValue, Value, promise,
 };
 
 /// Resolves with `number` after `delay_ms`; rejects as `closed` when cancelled before.
@@ -18,7 +18,7 @@ pub fn probe_promise(
     number: f64,
     delay_ms: f64,
     #[napi(ts_arg_type = "Handle<Cancel>")] cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let cancelled = Cancel::token(cancel.as_ref());
     promise(&env, async move {
         if delay_ms > 0.0 {
@@ -33,7 +33,7 @@ pub fn probe_promise(
 
 /// Panics inside a running call.
 #[napi(catch_unwind, ts_return_type = "Promise<never>")]
-pub fn probe_panic(env: Env) -> Result<Promised> {
+pub fn probe_panic(env: Env) -> Result<PromiseValue> {
     promise(&env, async move {
         let empty: [u8; 0] = [];
         // An index out of bounds is the most ordinary panic there is.
@@ -64,7 +64,7 @@ pub fn probe_callback(
     env: Env,
     #[napi(ts_arg_type = "(index: number) => void")] listener: Callback,
     count: u32,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     promise(&env, async move {
         for index in 0..count {
             listener.tell(Value::Number(f64::from(index)));
@@ -75,13 +75,13 @@ pub fn probe_callback(
 
 /// Resolves with a value in whose making something is thrown.
 #[napi(catch_unwind, ts_return_type = "Promise<never>")]
-pub fn probe_throwing(env: Env, message: String) -> Result<Promised> {
+pub fn probe_throwing(env: Env, message: String) -> Result<PromiseValue> {
     promise(&env, async move { Ok(Value::thrown(message)) })
 }
 
 /// Resolves with a text of `length` bytes.
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-pub fn probe_text(env: Env, length: u32) -> Result<Promised> {
+pub fn probe_text(env: Env, length: u32) -> Result<PromiseValue> {
     promise(&env, async move { Ok("x".repeat(length as usize)) })
 }
 
@@ -91,7 +91,7 @@ pub fn probe_long_callback(
     env: Env,
     #[napi(ts_arg_type = "(text: string) => void")] listener: Callback,
     length: u32,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     promise(&env, async move {
         listener.tell("x".repeat(length as usize));
         listener.tell("short".to_owned());

@@ -88,7 +88,7 @@ export interface SocketListener {
   onPing?(count: number): void;
 }
 
-/** What `told` of src/websocket/told.rs makes of a batch. */
+/** What `told` of src/websocket/encode.rs makes of a batch. */
 type Told =
   | undefined
   | string

@@ -15,8 +15,8 @@ use napi::{
 };
 
 use super::{
-    door::{Door, Item, per_environment},
     face::{take_exception, tell_lost},
+    queue::{CompletionQueue, Item, per_environment},
     value::Value,
 };
 
@@ -27,14 +27,14 @@ const MAX_QUEUED: u32 = 1024;
 /// function's own thread, do not keep the process alive, and return nothing.
 #[derive(Clone)]
 pub(crate) struct Callback {
-    door: Arc<Door>,
+    door: Arc<CompletionQueue>,
     function: Arc<FunctionRef>,
 }
 
 /// The reference behind a [`Callback`]; the last owner gives it back, on the JavaScript thread.
 pub(super) struct FunctionRef {
     reference: sys::napi_ref,
-    door: Arc<Door>,
+    door: Arc<CompletionQueue>,
     queued: AtomicU32,
     dropped: AtomicU32,
     /// How many of the dropped ones have been told of.

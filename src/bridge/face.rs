@@ -9,8 +9,8 @@ use napi::{
 };
 
 use super::{
-    door::per_environment,
     failure::{defect, record},
+    queue::per_environment,
     value::create_string,
 };
 

@@ -14,7 +14,7 @@ use std::{
 use napi::{Env, JsValue, Result, bindgen_prelude::Object, check_status, sys};
 
 use super::{
-    Handle, Promised, face::throw_defect, promise::keep_alive, value::create_string,
+    Handle, PromiseValue, face::throw_defect, promise::keep_alive, value::create_string,
     view::view_bytes,
 };
 
@@ -42,7 +42,7 @@ pub(crate) enum Answer {
     Integer(i32),
     Number(f64),
     Text(String),
-    Promised(Promised),
+    PromiseValue(PromiseValue),
 }
 
 /// The arguments of a running call.
@@ -263,7 +263,7 @@ unsafe fn give(env: sys::napi_env, answer: Option<Answer>) -> sys::napi_value {
             Some(Answer::Integer(number)) => sys::napi_create_int32(env, number, &raw mut value),
             Some(Answer::Number(number)) => sys::napi_create_double(env, number, &raw mut value),
             Some(Answer::Text(text)) => create_string(env, &text, &raw mut value),
-            Some(Answer::Promised(promise)) => return promise.value(),
+            Some(Answer::PromiseValue(promise)) => return promise.value(),
             None => {
                 throw_defect(env);
                 return ptr::null_mut();

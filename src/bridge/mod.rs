@@ -5,10 +5,10 @@
 //! collected there, because a wake-up costs ten times what a settlement does. The queue keeps the process
 //! alive only while something is in flight, and closes with its environment: what comes later is dropped.
 //!
-//! - [`door`]: the queue and its wake-ups. All ordering that matters is there.
+//! - [`queue`]: the queue and its wake-ups. All ordering that matters is there.
 //! - [`promise`]: promises, and how a future's outcome becomes theirs.
 //! - [`argument`]: single values as arguments.
-//! - [`attention`]: waiting in place for what takes less time than falling asleep.
+//! - [`spin_wait`]: waiting in place for what takes less time than falling asleep.
 //! - [`callback`]: JavaScript functions that native code calls later, through the same queue.
 //! - [`cancel`]: how an `AbortSignal` reaches a running future.
 //! - [`face`]: what the bridge asks of `lib/`.
@@ -25,10 +25,8 @@
 
 mod argument;
 mod array;
-mod attention;
 mod callback;
 mod cancel;
-mod door;
 mod face;
 mod failure;
 mod function;
@@ -37,12 +35,13 @@ mod handle;
 mod notifier;
 mod packed;
 mod promise;
+mod queue;
 mod runtime;
+mod spin_wait;
 mod value;
 mod view;
 
 pub(crate) use argument::Argument;
-pub(crate) use attention::attend;
 pub(crate) use callback::Callback;
 pub(crate) use cancel::Cancel;
 pub(crate) use failure::{record, throw, throw_failure};
@@ -53,6 +52,7 @@ pub(crate) use handle::Foreign;
 pub(crate) use handle::Handle;
 pub(crate) use notifier::{Taken, bell};
 pub(crate) use packed::{Element, Packed};
-pub(crate) use promise::{Promised, deferred, ended, promise, spawn};
-pub(crate) use runtime::{runtime, watch_panics};
+pub(crate) use promise::{PromiseValue, deferred, ended, promise, spawn};
+pub(crate) use runtime::{runtime, silence_panic_hook};
+pub(crate) use spin_wait::spin_for_completion;
 pub(crate) use value::Value;

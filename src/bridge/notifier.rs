@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use moorline_net::receive_queue::{Contents, Inbox, Listen};
+use moorline_net::receive_queue::{Contents, Listen, ReceiveQueue};
 
 use super::{Callback, Value};
 
@@ -13,13 +13,13 @@ pub(crate) type Taken<P, E> = (P, Option<E>);
 pub(crate) fn bell<C, E>(
     listener: Callback,
     told: fn(Taken<C::Piece, E>) -> Value,
-) -> impl FnOnce(&Weak<Inbox<C, E>>) -> Arc<dyn Listen>
+) -> impl FnOnce(&Weak<ReceiveQueue<C, E>>) -> Arc<dyn Listen>
 where
     C: Contents + Send + 'static,
     E: Send + 'static,
 {
     move |inbox| {
-        Arc::new(Bell {
+        Arc::new(Notifier {
             listener,
             inbox: Weak::clone(inbox),
             told,
@@ -28,13 +28,13 @@ where
 }
 
 /// The inbox holds it, so it does not hold the inbox.
-struct Bell<C: Contents, E> {
+struct Notifier<C: Contents, E> {
     listener: Callback,
-    inbox: Weak<Inbox<C, E>>,
+    inbox: Weak<ReceiveQueue<C, E>>,
     told: fn(Taken<C::Piece, E>) -> Value,
 }
 
-impl<C, E> Listen for Bell<C, E>
+impl<C, E> Listen for Notifier<C, E>
 where
     C: Contents + Send + 'static,
     E: Send + 'static,

@@ -12,28 +12,28 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    door::{Deferred, Door, Item, per_environment},
     failure::defect,
+    queue::{CompletionQueue, Deferred, Item, per_environment},
     runtime::runtime,
     value::Value,
 };
 
 /// A promise as a return value of a binding function.
-pub(crate) struct Promised(sys::napi_value);
+pub(crate) struct PromiseValue(sys::napi_value);
 
-impl Promised {
+impl PromiseValue {
     pub(super) fn value(&self) -> sys::napi_value {
         self.0
     }
 }
 
-impl ToNapiValue for Promised {
+impl ToNapiValue for PromiseValue {
     unsafe fn to_napi_value(_: sys::napi_env, promise: Self) -> Result<sys::napi_value> {
         Ok(promise.0)
     }
 }
 
-impl TypeName for Promised {
+impl TypeName for PromiseValue {
     fn type_name() -> &'static str {
         "Promise"
     }
@@ -45,7 +45,7 @@ impl TypeName for Promised {
 /// Settles its promise exactly once: with an outcome, or, when it is dropped before (a panic, an aborted
 /// task), with a failure of kind `internal`.
 pub(crate) struct Settler {
-    door: Arc<Door>,
+    door: Arc<CompletionQueue>,
     deferred: Option<Deferred>,
 }
 
@@ -66,7 +66,7 @@ impl Drop for Settler {
 }
 
 /// A new promise and its settler; the process stays alive until it is settled.
-pub(crate) fn deferred(env: &Env) -> Result<(Settler, Promised)> {
+pub(crate) fn deferred(env: &Env) -> Result<(Settler, PromiseValue)> {
     let env = env.raw();
     let (mut deferred, mut promise) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: on the JavaScript thread, in a running call.
@@ -85,13 +85,13 @@ pub(crate) fn deferred(env: &Env) -> Result<(Settler, Promised)> {
             door: Arc::clone(&state.door),
             deferred: Some(Deferred(deferred)),
         };
-        Ok((settler, Promised(promise)))
+        Ok((settler, PromiseValue(promise)))
     }
 }
 
 /// Runs `future` on the runtime and answers with a promise of its outcome. The end of the environment (a
 /// worker thread is terminated) drops it wherever it is.
-pub(crate) fn promise<F, T>(env: &Env, future: F) -> Result<Promised>
+pub(crate) fn promise<F, T>(env: &Env, future: F) -> Result<PromiseValue>
 where
     F: Future<Output = Outcome<T>> + Send + 'static,
     T: Into<Value>,

@@ -52,6 +52,6 @@ fn start() -> Outcome<Runtime> {
 
 /// Replaces the default panic report, which would print payloads (and what they quote) to a stranger's
 /// stderr. A panic still surfaces: its call rejects or throws with kind `internal`.
-pub(crate) fn watch_panics() {
+pub(crate) fn silence_panic_hook() {
     panic::set_hook(Box::new(|_| {}));
 }

@@ -10,7 +10,7 @@ use moorline_core::{
     },
     error::Kind,
     options::{OptionError, Plain},
-    resilience::repeat,
+    resilience::idempotency,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -44,7 +44,7 @@ pub fn connection_policy(env: Env, purpose: String, options: Given) -> Result<Ha
     ts_return_type = "Handle<Policy> | null"
 )]
 pub fn policy_breaker(policy: Handle<Policy>) -> Option<Handle<Policy>> {
-    policy.only_breaker().map(Handle::new)
+    policy.breaker_only().map(Handle::new)
 }
 
 /// Which event, beside `error`, tells of a failure.
@@ -54,8 +54,8 @@ pub fn connection_meaning(
     status: Option<f64>,
     context: String,
 ) -> Option<&'static str> {
-    let meaning = said(&kind, status).meaning(&context)?;
-    Some(meaning.as_str())
+    let event_for = said(&kind, status).event_for(&context)?;
+    Some(event_for.as_str())
 }
 
 /// Whether another address may serve where a call failed like that.
@@ -67,7 +67,7 @@ pub fn connection_unreachable(kind: Given, status: Option<f64>) -> bool {
 /// Whether reconnecting goes on after an attempt that failed like that.
 #[napi(catch_unwind)]
 pub fn connection_worth_another(kind: Given, status: Option<f64>) -> bool {
-    said(&kind, status).is_worth_another()
+    said(&kind, status).should_reconnect()
 }
 
 /// Whether a WebSocket that was closed with `code`, by us or by the server, stays closed.

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use moorline_core::error::Outcome;
-use moorline_net::http::{BodySender, BodySenders, Coming, RequestBody};
+use moorline_net::http::{BodySender, BodySenders, RequestBody, Streaming};
 use napi::{Env, Result};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 
-use crate::bridge::{Handle, Promised, Value, promise};
+use crate::bridge::{Handle, PromiseValue, Value, promise};
 
 /// A request's body that JavaScript writes piece by piece.
 pub struct HttpBodyQueue {
@@ -50,7 +50,7 @@ pub fn http_body_repeatable(length: f64) -> Handle<HttpBodyQueue> {
 
 /// Waits until a repeatable body is to be written, from its beginning; false when its request is over.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
-pub fn http_body_wanted(env: Env, queue: Handle<HttpBodyQueue>) -> Result<Promised> {
+pub fn http_body_wanted(env: Env, queue: Handle<HttpBodyQueue>) -> Result<PromiseValue> {
     promise(&env, async move {
         let Some(senders) = &queue.senders else {
             return Ok(false);
@@ -64,7 +64,11 @@ pub fn http_body_wanted(env: Env, queue: Handle<HttpBodyQueue>) -> Result<Promis
 
 /// Queues a piece when there is room for it; false when nobody wants it any more.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
-pub fn http_body_write(env: Env, queue: Handle<HttpBodyQueue>, piece: &[u8]) -> Result<Promised> {
+pub fn http_body_write(
+    env: Env,
+    queue: Handle<HttpBodyQueue>,
+    piece: &[u8],
+) -> Result<PromiseValue> {
     let piece = Bytes::copy_from_slice(piece);
     let sender = lock(&queue.sender).clone();
     promise(&env, async move {
@@ -89,13 +93,13 @@ pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
 
 /// An answer's body that JavaScript reads piece by piece.
 pub struct HttpBodyReader {
-    coming: tokio::sync::Mutex<Option<Coming>>,
+    coming: tokio::sync::Mutex<Option<Streaming>>,
     /// Fires when nobody reads it any more.
     left: CancellationToken,
 }
 
 impl HttpBodyReader {
-    pub(crate) fn new(coming: Coming) -> Self {
+    pub(crate) fn new(coming: Streaming) -> Self {
         Self {
             coming: tokio::sync::Mutex::new(Some(coming)),
             left: CancellationToken::new(),
@@ -105,7 +109,7 @@ impl HttpBodyReader {
 
 /// The next piece; undefined when there is no more.
 #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array | undefined>")]
-pub fn http_body_read(env: Env, body: Handle<HttpBodyReader>) -> Result<Promised> {
+pub fn http_body_read(env: Env, body: Handle<HttpBodyReader>) -> Result<PromiseValue> {
     promise(&env, async move { read_piece(&body.0).await })
 }
 

@@ -17,8 +17,8 @@ use moorline_core::{
     options::{OptionError, Options},
 };
 use moorline_net::http::{
-    Answer as HttpAnswer, AnswerBody, CallOptions, Engine as HttpEngine, HttpOptions, Request,
-    RequestBody,
+    Answer as HttpAnswer, CallOptions, Engine as HttpEngine, HttpOptions, Request, RequestBody,
+    ResponseBody,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -104,7 +104,7 @@ impl Function for Send {
             };
             engine.request(request, &cancel).await.map(value_of)
         };
-        promise(&call.env(), work).map_or(Answer::Undefined, Answer::Promised)
+        promise(&call.env(), work).map_or(Answer::Undefined, Answer::PromiseValue)
     }
 }
 
@@ -133,7 +133,7 @@ fn unsendable(error: OptionError) -> Failure {
 fn value_of(answer: HttpAnswer) -> Value {
     let is_text = is_utf8_text(&answer.headers);
     match answer.body {
-        AnswerBody::Whole(body) => {
+        ResponseBody::Whole(body) => {
             let text =
                 (is_text && body.len() <= MAX_TEXT_BYTES && !body.starts_with(BYTE_ORDER_MARK))
                     .then(|| std::str::from_utf8(&body).ok())
@@ -150,7 +150,7 @@ fn value_of(answer: HttpAnswer) -> Value {
             }
             Value::List(vec![Value::Text(head), Value::Bytes(body.into())])
         }
-        AnswerBody::Coming(coming) => {
+        ResponseBody::Streaming(coming) => {
             let head = head_of(answer.status.as_u16(), answer.url, &answer.headers, 0);
             let body = Handle::new(HttpBodyReader::new(coming));
             Value::List(vec![Value::Text(head), body.into()])

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::read_timeout;
 use crate::bridge::{
-    Cancel, Given, Handle, Promised, Value, attend, deferred, promise, runtime, spawn, throw,
+    Cancel, Given, Handle, PromiseValue, Value, deferred, promise, runtime, spawn,
+    spin_for_completion, throw,
 };
 
 /// Runs one statement: on `lease`, or, without one, on a connection borrowed for it.
@@ -35,7 +36,7 @@ pub fn libsql_execute(
     args: Given,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let operation = match (sql.0, args.0) {
         (statement, Plain::Undefined | Plain::Null) => Statement::read("statement", statement),
         // An object has its own arguments.
@@ -54,7 +55,7 @@ pub fn libsql_begin(
     mode: Given,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let mode = TransactionMode::read(&mode.0, TransactionMode::Write);
     let begin = mode.map(|mode| Operation::Execute(Statement::plain(mode.begin())));
     run(&env, pool, lease, begin, timeout_ms, cancel.as_ref())
@@ -74,7 +75,7 @@ pub fn libsql_batch(
     mode: Given,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let operation = read_batch(statements.0, &mode.0);
     run(&env, pool, lease, operation, timeout_ms, cancel.as_ref())
 }
@@ -89,7 +90,7 @@ pub fn libsql_sequence(
     within: bool,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let wrap = if within {
         Operation::ContinueSequence
     } else {
@@ -130,7 +131,7 @@ fn run(
     operation: Read<Operation>,
     timeout_ms: Given,
     cancel: Option<&Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let operation = operation.map_err(|error| throw(env, &error))?;
     let timeout = read_timeout(timeout_ms.0).map_err(|error| throw(env, &error))?;
     let single = matches!(operation, Operation::Execute(_));
@@ -140,7 +141,7 @@ fn run(
     };
     let cancel = Cancel::token(Some(cancel));
     if let Some(lease) = held.filter(|_| pool.is_local()) {
-        let boarded = pool.0.board(lease, operation, timeout);
+        let boarded = pool.0.submit_on(lease, operation, timeout);
         return promise(env, async move {
             let results = boarded?.outcome(&cancel).await?;
             Ok(value_of(results, single))
@@ -161,7 +162,7 @@ fn start(
     operation: Operation,
     timeout: Option<Limit<Duration>>,
     single: bool,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let (settler, promised) = deferred(env)?;
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -178,7 +179,7 @@ fn start(
         }),
     };
     match pool.start(held, call) {
-        Ok(true) => attend(env)?,
+        Ok(true) => spin_for_completion(env)?,
         Ok(false) => {}
         Err(call) => {
             let limits = CallLimits {

@@ -18,7 +18,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, ended, promise,
+    Answer, Call, Callback, Cancel, Function, Given, Handle, PromiseValue, Value, ended, promise,
     runtime, throw, throw_failure,
 };
 use encode::PoolEvents;
@@ -53,7 +53,7 @@ pub fn libsql_acquire(
     env: Env,
     pool: Handle<LibsqlPool>,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let cancel = Cancel::token(cancel.as_ref());
     let lease = pool.acquire(&cancel);
     promise(&env, async move {
@@ -76,7 +76,7 @@ pub fn libsql_has_ended(pool: Handle<LibsqlPool>, lease: f64) -> bool {
 
 /// Ends the pool; true when no borrower had to be cut off.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
-pub fn libsql_drain(env: Env, pool: Handle<LibsqlPool>, timeout_ms: Given) -> Result<Promised> {
+pub fn libsql_drain(env: Env, pool: Handle<LibsqlPool>, timeout_ms: Given) -> Result<PromiseValue> {
     let patience = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
     promise(&env, async move { Ok(pool.drain(patience).await) })
 }

@@ -20,7 +20,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
 
-use crate::bridge::{Argument, Callback, Cancel, Given, Handle, Promised, promise, throw};
+use crate::bridge::{Argument, Callback, Cancel, Given, Handle, PromiseValue, promise, throw};
 
 /// A client, and who hears of its breaker.
 pub struct NixtlaClient {
@@ -74,7 +74,7 @@ pub fn nixtla_run(
     request: Given,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let request = Request::read(&operation.named("operation")?, &request.0)
         .map_err(|error| throw(&env, &error))?;
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
@@ -93,7 +93,7 @@ pub fn nixtla_submit(
     request: Given,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let request = Request::read(&operation.named("operation")?, &request.0)
         .and_then(|request| jobs::check(&request).map(|()| request))
         .map_err(|error| throw(&env, &error))?;
@@ -118,7 +118,7 @@ pub fn nixtla_job_status(
     job: Handle<NixtlaJob>,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
         job.client.nixtla.job_status(&job.job, &bounds).await
@@ -132,7 +132,7 @@ pub fn nixtla_job_result(
     job: Handle<NixtlaJob>,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let wait = jobs::read_wait(&timeout_ms.0).map_err(|error| throw(&env, &error))?;
     let bounds = Bounds::unlimited(Cancel::token(cancel.as_ref()));
     promise(&env, async move {
@@ -149,7 +149,7 @@ pub fn nixtla_job_cancel(
     job: Handle<NixtlaJob>,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
         job.client.nixtla.cancel_job(&job.job, &bounds).await
@@ -158,7 +158,7 @@ pub fn nixtla_job_cancel(
 
 /// Whether the service answers and accepts the key.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
-pub fn nixtla_health(env: Env, client: Handle<NixtlaClient>) -> Result<Promised> {
+pub fn nixtla_health(env: Env, client: Handle<NixtlaClient>) -> Result<PromiseValue> {
     promise(&env, async move { Ok(client.nixtla.health_check().await) })
 }
 
@@ -169,7 +169,7 @@ pub fn nixtla_usage(
     client: Handle<NixtlaClient>,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
         Ok(client.nixtla.usage(&bounds).await?.to_string())
@@ -183,7 +183,7 @@ pub fn nixtla_models(
     client: Handle<NixtlaClient>,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
         Ok(client.nixtla.finetuned_models(&bounds).await?.to_string())
@@ -198,7 +198,7 @@ pub fn nixtla_delete_model(
     id: Argument<String>,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let id = id.named("id")?;
     Nixtla::check_model_id(&id).map_err(|error| throw(&env, &error))?;
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;

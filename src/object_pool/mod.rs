@@ -11,7 +11,7 @@ use std::{
 
 use moorline_core::{
     connection::pool::{
-        ConnectionPoolConfig, TIMEOUT_SECONDS, create_again, timeout_seconds as read_wait,
+        ConnectionPoolConfig, TIMEOUT_SECONDS, creation_backoff, timeout_seconds as read_wait,
     },
     error::{Failure, Kind, Outcome},
     limit::{Limit, TimeLimit},
@@ -24,19 +24,19 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::objects::{Desk, NAMES, Objects, Told};
+use self::objects::{NAMES, ObjectConnector, PendingRequests, Told};
 use crate::{
     bridge::{
-        Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Value, promise, runtime,
-        throw, throw_failure,
+        Answer, Call, Callback, Cancel, Function, Given, Handle, PromiseValue, Value, promise,
+        runtime, throw, throw_failure,
     },
     resilience::guarded::lock,
 };
 
 /// A pool, and who has what of it.
 pub struct ObjectPool {
-    pool: Pool<Objects>,
-    desk: Arc<Desk>,
+    pool: Pool<ObjectConnector>,
+    desk: Arc<PendingRequests>,
     /// Borrowed objects.
     lent: Lent,
 }
@@ -45,7 +45,7 @@ pub struct ObjectPool {
 type Lent = Arc<Mutex<HashMap<u32, Lease>>>;
 
 impl ObjectPool {
-    fn lend(&self, borrowed: Borrowed<Objects>) -> Option<u32> {
+    fn lend(&self, borrowed: Borrowed<ObjectConnector>) -> Option<u32> {
         let number = borrowed.with(|object| object.number)?;
         lock(&self.lent).insert(number, borrowed.keep());
         Some(number)
@@ -55,7 +55,7 @@ impl ObjectPool {
     /// again.
     async fn acquire(
         &self,
-        first: impl Future<Output = Outcome<Borrowed<Objects>>>,
+        first: impl Future<Output = Outcome<Borrowed<ObjectConnector>>>,
         wait: TimeLimit,
         cancel: &CancellationToken,
     ) -> Outcome<u32> {
@@ -75,7 +75,7 @@ impl ObjectPool {
                     Err(failure) if failure.kind == Kind::Connect => last = Some(failure),
                     Err(failure) => return Err(failure),
                 }
-                sleep(create_again(retry)).await;
+                sleep(creation_backoff(retry)).await;
             }
             Err(Failure::new(
                 Kind::Internal,
@@ -117,8 +117,8 @@ pub fn object_pool_open(
         names: NAMES,
         ..PoolSettings::new(config.limits)
     };
-    let desk = Desk::new(ask.clone());
-    let objects = Objects(Arc::clone(&desk));
+    let desk = PendingRequests::new(ask.clone());
+    let objects = ObjectConnector(Arc::clone(&desk));
     let lent = Lent::default();
     let told = Told {
         lent: Arc::clone(&lent),
@@ -165,7 +165,7 @@ pub fn object_pool_acquire(
     pool: Handle<ObjectPool>,
     timeout_seconds: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let given = read_wait(&timeout_seconds.0).map_err(|error| throw(&env, &error))?;
     let wait = given.map_or(pool.pool.settings().acquire_timeout(), |time| TimeLimit {
         time,
@@ -204,7 +204,7 @@ pub fn object_pool_stats(pool: Handle<ObjectPool>) -> Vec<u32> {
 
 /// Ends the pool at once: free and borrowed objects are closed, those who wait are refused.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn object_pool_stop(env: Env, pool: Handle<ObjectPool>) -> Result<Promised> {
+pub fn object_pool_stop(env: Env, pool: Handle<ObjectPool>) -> Result<PromiseValue> {
     promise(&env, async move {
         pool.pool.drain(Limit::At(Duration::ZERO)).await;
         Ok(())

@@ -1,4 +1,4 @@
-//! Objects that live in JavaScript, as connections of the services' pool.
+//! ObjectConnector that live in JavaScript, as connections of the services' pool.
 //!
 //! The pool asks for one to be made, checked or closed; the question goes to `lib/` as JSON text and is answered by
 //! number. An object is known by the number of the question that it was made for.
@@ -34,7 +34,7 @@ pub(super) struct Object {
     pub(super) number: u32,
     dead: Arc<AtomicBool>,
     closed: bool,
-    desk: Arc<Desk>,
+    desk: Arc<PendingRequests>,
 }
 
 impl Drop for Object {
@@ -51,7 +51,7 @@ impl Drop for Object {
 type Answer = Outcome<Option<Object>>;
 
 /// Where questions wait for their answers.
-pub(super) struct Desk {
+pub(super) struct PendingRequests {
     ask: Callback,
     questions: Mutex<HashMap<u32, Question>>,
     /// Of each object, whether `lib/` has found it dead.
@@ -64,7 +64,7 @@ struct Question {
 }
 
 /// A question that nobody waits for any more is taken back.
-struct Asked<'a>(&'a Desk, u32);
+struct Asked<'a>(&'a PendingRequests, u32);
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
@@ -72,7 +72,7 @@ impl Drop for Asked<'_> {
     }
 }
 
-impl Desk {
+impl PendingRequests {
     pub(super) fn new(ask: Callback) -> Arc<Self> {
         Arc::new(Self {
             ask,
@@ -133,9 +133,9 @@ impl Desk {
 }
 
 /// Makes, checks and closes objects by asking for it.
-pub(super) struct Objects(pub(super) Arc<Desk>);
+pub(super) struct ObjectConnector(pub(super) Arc<PendingRequests>);
 
-impl Connect for Objects {
+impl Connect for ObjectConnector {
     type Connection = Object;
 
     async fn connect(&self) -> Outcome<Object> {

@@ -15,8 +15,8 @@ use moorline_core::{
     options::{Options, Read},
     resilience::{
         config::{self, PolicyOptions},
-        pipeline::Guards,
-        report::{Fault, Report, blames_service},
+        pipeline::BreakerScope,
+        report::{AttemptFailure, Report, blames_service},
     },
 };
 use napi::{Env, Result};
@@ -24,7 +24,7 @@ use napi_derive::napi;
 
 use crate::{
     bridge::{self, Answer, Argument, Call, Exports, Function, Given, Handle, throw},
-    resilience::guarded::{NOT_NOW, Policy, ms},
+    resilience::guarded::{NOT_ADMITTED, Policy, ms},
 };
 
 fn read<T>(env: Env, given: &Given, read: impl FnOnce(&Options<'_>) -> Read<T>) -> Result<T> {
@@ -54,7 +54,7 @@ pub fn breaker_create(env: Env, name: Argument<String>, options: Given) -> Resul
     let breaker = read(env, &options, |options| {
         config::breaker(options, config::BREAKER)
     })?;
-    let policy = PolicyOptions::only_breaker(Guards::Attempts, breaker);
+    let policy = PolicyOptions::breaker_only(BreakerScope::Attempts, breaker);
     Ok(Handle::new(Policy::new(&name, &policy)))
 }
 
@@ -165,7 +165,7 @@ impl Function for Fail {
         let asked = call.number(4).filter(|ms| *ms >= 0.0);
         let retry_after =
             asked.map(|ms| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX));
-        let fault = Fault {
+        let fault = AttemptFailure {
             // A negative number or none at all counts as nothing: the conversion saturates.
             weight: call.number(2).unwrap_or(1.0) as u32,
             retryable: call.flag(3).unwrap_or(false),
@@ -198,7 +198,7 @@ impl Function for NextTurn {
         let id = call
             .handle::<Policy>(0)
             .and_then(|policy| policy.next_turn());
-        Answer::Integer(id.map_or(NOT_NOW, |id| id as i32))
+        Answer::Integer(id.map_or(NOT_ADMITTED, |id| id as i32))
     }
 }
 

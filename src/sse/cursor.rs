@@ -8,7 +8,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Argument, Callback, Given, Handle, Promised, Value, ended, promise, record, runtime, throw,
+    Argument, Callback, Given, Handle, PromiseValue, Value, ended, promise, record, runtime, throw,
     throw_failure,
 };
 
@@ -45,7 +45,7 @@ pub fn sse_cursor_open(
 
 /// The id that was kept last; empty when there is none.
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-pub fn sse_cursor_load(env: Env, cursor: Handle<EventStreamCursor>) -> Result<Promised> {
+pub fn sse_cursor_load(env: Env, cursor: Handle<EventStreamCursor>) -> Result<PromiseValue> {
     promise(&env, async move {
         let place = cursor.cursor.load().await?;
         Ok(Value::Text(place.unwrap_or_default()))
@@ -60,13 +60,13 @@ pub fn sse_cursor_keep(cursor: Handle<EventStreamCursor>, id: String) {
 
 /// Writes what is not written yet.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn sse_cursor_flush(env: Env, cursor: Handle<EventStreamCursor>) -> Result<Promised> {
+pub fn sse_cursor_flush(env: Env, cursor: Handle<EventStreamCursor>) -> Result<PromiseValue> {
     promise(&env, async move { cursor.cursor.flush().await })
 }
 
 /// Writes what is not written yet, and closes the database.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn sse_cursor_close(env: Env, cursor: Handle<EventStreamCursor>) -> Result<Promised> {
+pub fn sse_cursor_close(env: Env, cursor: Handle<EventStreamCursor>) -> Result<PromiseValue> {
     promise(&env, async move {
         let flushed = cursor.cursor.flush().await;
         cursor.store.close().await;

@@ -9,8 +9,8 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Answer, Call, Callback, Cancel, Function, Given, Handle, Promised, Taken, Value, bell, ended,
-    promise, record, runtime, throw, throw_failure,
+    Answer, Call, Callback, Cancel, Function, Given, Handle, PromiseValue, Taken, Value, bell,
+    ended, promise, record, runtime, throw, throw_failure,
 };
 
 /// What streams are made from; nothing is reached yet. `headers` is a line `name:value` for each.
@@ -34,7 +34,7 @@ pub fn sse_connect(
     )]
     listener: Callback,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let cancel = Cancel::token(cancel.as_ref());
     promise(&env, async move {
         let listen = bell(listener, told);
@@ -86,11 +86,11 @@ impl Function for Keep {
 
 fn told((text, closed): Taken<String, Closed>) -> Value {
     let mut told = vec![Value::Text(text)];
-    told.extend(closed.map(told_end));
+    told.extend(closed.map(encode_close));
     Value::List(told)
 }
 
-fn told_end(closed: Closed) -> Value {
+fn encode_close(closed: Closed) -> Value {
     let failure = closed.failure.map(record);
     Value::List(vec![
         Value::Bool(closed.stopped),

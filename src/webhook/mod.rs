@@ -1,6 +1,6 @@
 //! Webhook signatures: core's verifier as functions over a handle.
 
-mod judge;
+mod fast;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +15,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
 
-use self::judge::{Judge, Said, Verify, bare};
+use self::fast::{Judge, Said, Verify, bare};
 use crate::bridge::{Argument, Exports, Given, Handle, throw};
 
 /// Adds the hand-written functions.

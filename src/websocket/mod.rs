@@ -1,7 +1,7 @@
 //! WebSocket: connections, and messages in both directions.
 
-mod hot;
-mod told;
+mod encode;
+mod fast;
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Argument, Callback, Cancel, Given, Handle, Promised, Value, bell, promise, throw,
+    Argument, Callback, Cancel, Given, Handle, PromiseValue, Value, bell, promise, throw,
 };
 
-pub(crate) use hot::register;
-use told::told;
+use encode::told;
+pub(crate) use fast::register;
 
 /// How long a ping waits for its answer, unless told otherwise.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ pub fn websocket_connect(
     client: Handle<WebSocketClient>,
     #[napi(ts_arg_type = "(told: unknown) => void")] listener: Callback,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let cancel = Cancel::token(cancel.as_ref());
     promise(&env, async move {
         let socket = client.connect(bell(listener, told), &cancel).await?;
@@ -67,7 +67,7 @@ pub fn websocket_send(
     data: Given,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let timeout = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
     let (bytes, text) = match data.0 {
         Plain::Text(text) => (text.into_bytes(), true),
@@ -83,7 +83,7 @@ pub fn websocket_send(
 
 /// Waits until what was pushed is written.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn websocket_written(env: Env, socket: Handle<Socket>) -> Result<Promised> {
+pub fn websocket_written(env: Env, socket: Handle<Socket>) -> Result<PromiseValue> {
     promise(&env, async move { socket.written().await })
 }
 
@@ -94,7 +94,7 @@ pub fn websocket_ping(
     socket: Handle<Socket>,
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let limit = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
     let limit = limit.and_then(Limit::get).unwrap_or(PING_TIMEOUT);
     let cancel = Cancel::token(cancel.as_ref());
@@ -111,7 +111,7 @@ pub fn websocket_close(
     socket: Handle<Socket>,
     code: Argument<f64>,
     reason: Argument<String>,
-) -> Result<Promised> {
+) -> Result<PromiseValue> {
     let (code, reason) = (code.named("code")?, reason.named("reason")?);
     let code = read_close(code, &reason).map_err(|error| throw(&env, &error))?;
     promise(&env, async move {

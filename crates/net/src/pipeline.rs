@@ -13,7 +13,7 @@ use moorline_core::{
         deadline::Deadline,
         pipeline::Pipeline,
         refusal::Refusal,
-        report::{Fault, Report},
+        report::{AttemptFailure, Report},
     },
 };
 use tokio::time::{sleep, sleep_until};
@@ -67,7 +67,7 @@ where
         let outcome = run.attempt(pipeline, &attempt, operation(attempt)).await?;
         let report = match &outcome {
             Ok(_) => Report::Success,
-            Err(failure) => Report::Failure(Fault::from(failure)),
+            Err(failure) => Report::Failure(AttemptFailure::from(failure)),
         };
         match (outcome, held.call.record(pipeline, report, now())) {
             (Err(failure), Next::RetryIn(_)) => last = Some(failure.with_attempts(attempt.number)),

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-/// What collects in an [`Inbox`].
+/// What collects in an [`ReceiveQueue`].
 pub trait Contents: Default {
     /// What is taken at once.
     type Piece;
@@ -24,12 +24,12 @@ pub trait Contents: Default {
 
 /// Hears that there is something to take.
 pub trait Listen: Send + Sync {
-    /// To be answered with one [`Inbox::take`], some time.
+    /// To be answered with one [`ReceiveQueue::take`], some time.
     fn ring(&self);
 }
 
 /// What one connection has received, and how it ended.
-pub struct Inbox<C, E> {
+pub struct ReceiveQueue<C, E> {
     state: Mutex<State<C, E>>,
     bound: usize,
     driver: AtomicWaker,
@@ -43,14 +43,14 @@ struct State<C, E> {
     /// Nobody wants anything at the moment.
     paused: bool,
     /// The bell has rung, and nobody came yet.
-    ringing: bool,
+    notified: bool,
     /// The driver waits for room, or for a visit.
-    stalled: bool,
+    waiting_for_room: bool,
     /// How often somebody came.
-    visits: u64,
+    take_count: u64,
 }
 
-impl<C: Contents, E> Inbox<C, E> {
+impl<C: Contents, E> ReceiveQueue<C, E> {
     /// An inbox that is paused, with the bell that `listen` makes for it.
     pub fn new(bound: usize, listen: impl FnOnce(&Weak<Self>) -> Arc<dyn Listen>) -> Arc<Self> {
         Arc::new_cyclic(|inbox| Self {
@@ -59,9 +59,9 @@ impl<C: Contents, E> Inbox<C, E> {
                 end: None,
                 bell: Some(listen(inbox)),
                 paused: true,
-                ringing: false,
-                stalled: false,
-                visits: 0,
+                notified: false,
+                waiting_for_room: false,
+                take_count: 0,
             }),
             bound,
             driver: AtomicWaker::new(),
@@ -72,15 +72,15 @@ impl<C: Contents, E> Inbox<C, E> {
     /// when there is more.
     pub fn take(&self) -> Option<(C::Piece, Option<E>)> {
         let mut state = self.state();
-        state.ringing = false;
-        state.visits += 1;
+        state.notified = false;
+        state.take_count += 1;
         let taken = state.take();
         let over = matches!(taken, Some((_, Some(_))));
         let _bell = over.then(|| state.bell.take());
-        let stalled = std::mem::take(&mut state.stalled);
+        let waiting_for_room = std::mem::take(&mut state.waiting_for_room);
         let bell = state.must_ring();
         drop(state);
-        if stalled {
+        if waiting_for_room {
             self.driver.wake();
         }
         if let Some(bell) = bell {
@@ -100,7 +100,7 @@ impl<C: Contents, E> Inbox<C, E> {
     }
 
     /// Nothing is given out any more, and whoever listened is let go.
-    pub fn silence(&self) {
+    pub fn detach(&self) {
         let mut state = self.state();
         state.paused = true;
         let _bell = state.bell.take();
@@ -120,8 +120,8 @@ impl<C: Contents, E> Inbox<C, E> {
     /// Whether there is room for more; if not, the driver is woken when there is.
     pub fn has_room(&self) -> bool {
         let mut state = self.state();
-        state.stalled = state.contents.cost() >= self.bound;
-        !state.stalled
+        state.waiting_for_room = state.contents.cost() >= self.bound;
+        !state.waiting_for_room
     }
 
     /// Waits until there is room for more.
@@ -138,10 +138,10 @@ impl<C: Contents, E> Inbox<C, E> {
     }
 
     /// How often somebody came, when all was taken; the driver is woken at the next visit.
-    pub fn visits(&self) -> Option<u64> {
+    pub fn take_count(&self) -> Option<u64> {
         let mut state = self.state();
-        state.stalled = true;
-        state.is_idle().then_some(state.visits)
+        state.waiting_for_room = true;
+        state.is_idle().then_some(state.take_count)
     }
 
     /// Rings for nothing, so that somebody comes; false when nobody would.
@@ -150,7 +150,7 @@ impl<C: Contents, E> Inbox<C, E> {
         let Some(bell) = state.bell.clone().filter(|_| !state.paused) else {
             return false;
         };
-        let rings = std::mem::replace(&mut state.ringing, true);
+        let rings = std::mem::replace(&mut state.notified, true);
         drop(state);
         if !rings {
             bell.ring();
@@ -194,8 +194,8 @@ impl<C: Contents, E> State<C, E> {
 
     /// The bell, when it must be rung.
     fn must_ring(&mut self) -> Option<Arc<dyn Listen>> {
-        let must = !self.paused && !self.ringing && !self.is_idle();
-        self.ringing |= must;
+        let must = !self.paused && !self.notified && !self.is_idle();
+        self.notified |= must;
         self.bell.clone().filter(|_| must)
     }
 }
@@ -232,12 +232,12 @@ mod tests {
         }
     }
 
-    type Letters = Inbox<String, &'static str>;
+    type Letters = ReceiveQueue<String, &'static str>;
 
     fn inbox(bound: usize) -> (Arc<Letters>, Arc<Rings>) {
         let rings = Arc::new(Rings::default());
         let listener = Arc::clone(&rings);
-        (Inbox::new(bound, |_| listener), rings)
+        (ReceiveQueue::new(bound, |_| listener), rings)
     }
 
     fn rung(rings: &Rings) -> usize {
@@ -314,7 +314,7 @@ mod tests {
         assert!(!taken.call());
 
         let (silenced, listener) = inbox(100);
-        silenced.silence();
+        silenced.detach();
         assert_eq!(Arc::strong_count(&listener), 1);
         silenced.resume();
         silenced.end("bye");

@@ -17,7 +17,7 @@ use moorline_core::resilience::{
     config::PolicyOptions,
     deadline::Deadline,
     describe,
-    pipeline::{Guards, Pipeline},
+    pipeline::{BreakerScope, Pipeline},
     registry::{Registry, SharedBreaker, Watcher},
     report::Report,
     series::PolicySeries,
@@ -31,7 +31,7 @@ use self::{
 use crate::bridge;
 
 /// What `admit` answers when the call may not go yet, or not at all; `policyStep` says which.
-pub(crate) const NOT_NOW: i32 = -1;
+pub(crate) const NOT_ADMITTED: i32 = -1;
 
 /// What policies without a name are called.
 const UNNAMED: &str = "policy";
@@ -73,9 +73,9 @@ impl Policy {
     }
 
     /// Its breaker and nothing else.
-    pub(crate) fn only_breaker(&self) -> Option<Self> {
+    pub(crate) fn breaker_only(&self) -> Option<Self> {
         let breaker = self.breaker()?;
-        let read = PolicyOptions::only_breaker(Guards::Attempts, *breaker.options());
+        let read = PolicyOptions::breaker_only(BreakerScope::Attempts, *breaker.options());
         Some(Self::around(&self.name, &read, Some(Arc::clone(breaker))))
     }
 
@@ -110,7 +110,7 @@ impl Policy {
         self
     }
 
-    /// The number of a call that may go, or `NOT_NOW`. Without `id` it begins a call, which is over after `timeout`.
+    /// The number of a call that may go, or `NOT_ADMITTED`. Without `id` it begins a call, which is over after `timeout`.
     pub(crate) fn admit(&self, id: Option<u32>, timeout: Limit<Duration>) -> i32 {
         let now = self.clock.now();
         let mut calls = lock(&self.calls);
@@ -118,7 +118,7 @@ impl Policy {
             calls.insert(self.pipeline.begin(Deadline::after(now, timeout), now))
         });
         let Some((call, deadline)) = calls.get(id) else {
-            return NOT_NOW;
+            return NOT_ADMITTED;
         };
         let step = call.admit(&self.pipeline, now);
         if let Step::Go(attempt) = step {
@@ -143,7 +143,7 @@ impl Policy {
                 json!({ "refused": bridge::record(failure) })
             }
         };
-        NOT_NOW
+        NOT_ADMITTED
     }
 
     /// The time until the next attempt; `None` when the call is over.

@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use crate::{
     error::{Delivery, Failure, Kind},
-    resilience::repeat::may_pass,
+    resilience::idempotency::is_transient_status,
 };
 
 /// What a failure means, beside being one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub enum LifecycleEvent {
     /// The other side does not know us, or does not let us in.
     AuthenticationFailed,
     /// It could not be opened.
@@ -18,7 +18,7 @@ pub enum Meaning {
     ConnectionLost,
 }
 
-impl Meaning {
+impl LifecycleEvent {
     /// The event that tells of it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,13 +40,13 @@ pub struct Said {
 
 impl Said {
     /// Which event tells of it. `context` is the verb it came from, or `connection` where it ended by itself.
-    pub fn meaning(self, context: &str) -> Option<Meaning> {
+    pub fn event_for(self, context: &str) -> Option<LifecycleEvent> {
         match self.kind {
-            _ if context == "connection" => Some(Meaning::ConnectionLost),
-            Some(_) if self.is_not_let_in() => Some(Meaning::AuthenticationFailed),
-            Some(Kind::Connect | Kind::Tls) => Some(Meaning::ConnectionFailed),
-            _ if context == "connect" => Some(Meaning::ConnectionFailed),
-            Some(Kind::Disconnected) => Some(Meaning::ConnectionLost),
+            _ if context == "connection" => Some(LifecycleEvent::ConnectionLost),
+            Some(_) if self.is_auth_failure() => Some(LifecycleEvent::AuthenticationFailed),
+            Some(Kind::Connect | Kind::Tls) => Some(LifecycleEvent::ConnectionFailed),
+            _ if context == "connect" => Some(LifecycleEvent::ConnectionFailed),
+            Some(Kind::Disconnected) => Some(LifecycleEvent::ConnectionLost),
             _ => None,
         }
     }
@@ -65,12 +65,12 @@ impl Said {
     }
 
     /// Whether another attempt may be received otherwise: who is not let in should not keep knocking.
-    pub fn is_worth_another(self) -> bool {
-        let answered = |status| status >= 500 || may_pass(status);
+    pub fn should_reconnect(self) -> bool {
+        let answered = |status| status >= 500 || is_transient_status(status);
         self.kind.is_none_or(|kind| kind != Kind::Auth) && self.status.is_none_or(answered)
     }
 
-    fn is_not_let_in(self) -> bool {
+    fn is_auth_failure(self) -> bool {
         self.kind == Some(Kind::Auth) || self.status.is_some_and(refuses_credentials)
     }
 }
@@ -93,8 +93,8 @@ pub const fn is_proper_end(code: u16) -> bool {
 }
 
 /// An HTTP answer that counts as a failure, though it is what the caller gets in the end; `None` for every other.
-pub fn unhappy(status: u16, again: bool, retry_after: Option<Duration>) -> Option<Failure> {
-    let passes = may_pass(u64::from(status));
+pub fn status_failure(status: u16, again: bool, retry_after: Option<Duration>) -> Option<Failure> {
+    let passes = is_transient_status(u64::from(status));
     if status < 500 && !passes {
         return None;
     }
@@ -113,7 +113,7 @@ pub fn rejected(status: u16) -> Failure {
         .during("http", "request")
 }
 
-/// [`unhappy`], with the headers as they came.
+/// [`status_failure`], with the headers as they came.
 pub fn unhappy_answer(
     status: u16,
     again: bool,
@@ -122,7 +122,7 @@ pub fn unhappy_answer(
 ) -> Option<Failure> {
     let now = SystemTime::now();
     let asked = crate::resilience::retry_after::retry_after(retry_after, retry_after_ms, now);
-    unhappy(status, again, asked)
+    status_failure(status, again, asked)
 }
 
 #[cfg(test)]
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn each_failure_is_told_by_the_event_it_means() {
-        use Meaning::{AuthenticationFailed, ConnectionFailed, ConnectionLost};
+        use LifecycleEvent::{AuthenticationFailed, ConnectionFailed, ConnectionLost};
         let table = [
             (said(Kind::Auth), "connection", Some(ConnectionLost)),
             (said(Kind::Auth), "connect", Some(AuthenticationFailed)),
@@ -158,8 +158,8 @@ mod tests {
             (Said::default(), "connect", Some(ConnectionFailed)),
             (Said::default(), "send", None),
         ];
-        for (said, context, meaning) in table {
-            assert_eq!(said.meaning(context), meaning, "{said:?} {context}");
+        for (said, context, event_for) in table {
+            assert_eq!(said.event_for(context), event_for, "{said:?} {context}");
         }
     }
 
@@ -174,12 +174,12 @@ mod tests {
     #[test]
     fn who_is_refused_for_good_does_not_come_again() {
         for status in [408, 425, 429, 500, 501, 503] {
-            assert!(answered(status).is_worth_another(), "{status}");
+            assert!(answered(status).should_reconnect(), "{status}");
         }
         for status in [204, 400, 401, 404, 410] {
-            assert!(!answered(status).is_worth_another(), "{status}");
+            assert!(!answered(status).should_reconnect(), "{status}");
         }
-        assert!(!said(Kind::Auth).is_worth_another() && said(Kind::Tls).is_worth_another());
+        assert!(!said(Kind::Auth).should_reconnect() && said(Kind::Tls).should_reconnect());
         for (code, by_us, is_final) in [
             (1000, false, true),
             (1008, false, true),
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn an_answer_is_unhappy_where_the_server_is() {
         for status in [200, 304, 400, 401, 404, 409] {
-            assert_eq!(unhappy(status, true, None), None, "{status}");
+            assert_eq!(status_failure(status, true, None), None, "{status}");
         }
         for (status, retryable) in [
             (408, true),
@@ -206,11 +206,11 @@ mod tests {
             (501, false),
         ] {
             assert_eq!(
-                unhappy(status, true, None).unwrap().retryable,
+                status_failure(status, true, None).unwrap().retryable,
                 retryable,
                 "{status}"
             );
-            assert!(!unhappy(status, false, None).unwrap().retryable);
+            assert!(!status_failure(status, false, None).unwrap().retryable);
         }
         let asked = unhappy_answer(503, true, Some("2"), None).unwrap();
         assert_eq!(asked.retry_after, Some(Duration::from_secs(2)));

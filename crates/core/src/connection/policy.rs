@@ -12,7 +12,7 @@ use crate::{
         breaker::{BreakerOptions, Trip},
         config::{BREAKER, LIMITER_QUEUE, PolicyOptions, RETRY},
         limiter::{LimiterOptions, Rate},
-        pipeline::{Guards, PipelineOptions},
+        pipeline::{BreakerScope, PipelineOptions},
         retry::{Backoff, Jitter, RetryPolicy},
     },
 };
@@ -22,7 +22,7 @@ const MAX_DELAY: Duration = Duration::from_secs(30);
 /// As long as a timer can wait.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 /// Reconnecting goes on until it succeeds, is told to stop, or is refused for good.
-const FOR_EVER: u32 = 1_000_000;
+const NO_TIMEOUT: u32 = 1_000_000;
 
 /// What a policy of a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Purpose {
     /// Calls through a transport of ours, which keeps to `timeout` itself.
     Transport,
     /// Calls of a connection that a user has written.
-    Hooks,
+    Custom,
     /// Opening it, where that is to be repeated.
     Connect,
     /// Bringing back what was lost.
@@ -43,7 +43,7 @@ impl Purpose {
     /// Every purpose by its name.
     pub const NAMED: [(&'static str, Self); 5] = [
         ("transport", Self::Transport),
-        ("hooks", Self::Hooks),
+        ("hooks", Self::Custom),
         ("connect", Self::Connect),
         ("reconnection", Self::Reconnection),
         ("recovery", Self::Recovery),
@@ -55,7 +55,7 @@ impl ConnectionConfig {
     pub fn policy(&self, purpose: Purpose) -> PolicyOptions {
         match purpose {
             Purpose::Transport => self.calls(Limit::Off),
-            Purpose::Hooks => self.calls(self.timeout),
+            Purpose::Custom => self.calls(self.timeout),
             Purpose::Connect => retrying(self.retry(self.retry_count)),
             Purpose::Reconnection => retrying(self.reconnection()),
             // The attempt that finds it unhealthy still is the first.
@@ -95,7 +95,9 @@ impl ConnectionConfig {
                 bulkhead: None,
             },
             budget: None,
-            breaker: self.circuit_breaker.then_some((Guards::Calls, breaker)),
+            breaker: self
+                .circuit_breaker
+                .then_some((BreakerScope::Calls, breaker)),
         }
     }
 
@@ -105,7 +107,7 @@ impl ConnectionConfig {
         RetryPolicy {
             max_retry_after: LONGEST,
             cut_retry_after: true,
-            ..self.retry(if once { 1 } else { FOR_EVER })
+            ..self.retry(if once { 1 } else { NO_TIMEOUT })
         }
     }
 
@@ -141,7 +143,7 @@ mod tests {
     use super::*;
     use crate::{
         options::Plain,
-        resilience::{report::Fault, retry::Retry},
+        resilience::{report::AttemptFailure, retry::Retry},
     };
 
     fn config(given: &[(&str, Plain)]) -> ConnectionConfig {
@@ -169,16 +171,16 @@ mod tests {
     fn reconnecting_waits_for_as_long_as_the_server_asks_and_never_ends() {
         let endless = retry(&config(&[]), Purpose::Reconnection);
         for asked in [Duration::from_hours(24), LONGEST, Duration::MAX] {
-            let fault = Fault {
+            let fault = AttemptFailure {
                 retry_after: Some(asked),
-                ..Fault::counted(true)
+                ..AttemptFailure::counted(true)
             };
             let next = endless.next(1, &fault, &mut fastrand::Rng::new());
             assert_eq!(next, Retry::After(asked.min(LONGEST)));
         }
         assert_eq!(
             (endless.max_retries, endless.jitter),
-            (FOR_EVER, Jitter::Full)
+            (NO_TIMEOUT, Jitter::Full)
         );
         let strategy = ("recoveryStrategy", Plain::Text("reconnect".into()));
         assert_eq!(
@@ -195,7 +197,7 @@ mod tests {
             ("timeout", Plain::Number(f64::INFINITY)),
             ("rateLimit", Plain::Bool(true)),
         ]);
-        let policy = limitless.policy(Purpose::Hooks);
+        let policy = limitless.policy(Purpose::Custom);
         assert_eq!(policy.pipeline.attempt_timeout, Limit::Off);
         assert_eq!(policy.pipeline.limiter.unwrap().max_wait, LONGEST);
         assert_eq!(

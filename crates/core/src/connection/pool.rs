@@ -98,6 +98,6 @@ pub fn timeout_seconds(given: &Plain) -> Read<Option<Limit<Duration>>> {
 }
 
 /// How soon a borrower tries again whose connection could not be made, for the `retry`th time.
-pub fn create_again(retry: u32) -> Duration {
+pub fn creation_backoff(retry: u32) -> Duration {
     CREATE_AGAIN.delay(retry, &mut fastrand::Rng::new())
 }

@@ -75,7 +75,7 @@ pub enum Released {
     /// Close the connection, then report [`Ledger::closed`].
     Close,
     /// This ledger does not know the lease, or it was given back before: nothing changed.
-    Foreign,
+    UnknownLease,
 }
 
 /// How far the end of a pool has come.
@@ -230,10 +230,10 @@ impl Ledger {
     /// A borrower is done; `reusable` says whether the connection can serve another.
     pub fn release(&mut self, lease: Lease, now: Instant, reusable: bool) -> Released {
         if !matches!(self.state_of(lease), State::InUse { .. }) {
-            return Released::Foreign;
+            return Released::UnknownLease;
         }
         let Some(slot) = self.slots.get_mut(lease.slot as usize) else {
-            return Released::Foreign;
+            return Released::UnknownLease;
         };
         if !reusable || self.phase != Phase::Open || slot.expired(now) {
             slot.state = State::Closing;

@@ -73,7 +73,7 @@ impl PoolLimits {
     }
 
     /// What the user wrote under `keys`, over `defaults`.
-    pub fn read(options: &Options, keys: &Keys, defaults: Self) -> Read<Self> {
+    pub fn read(options: &Options, keys: &OptionNames, defaults: Self) -> Read<Self> {
         let count = |key, default: u32, least| {
             let range = least..=LARGEST_POOL;
             options
@@ -113,7 +113,7 @@ impl PoolLimits {
 
 /// The option each limit is called by, because the seeds name them differently.
 #[derive(Clone, Copy, Debug)]
-pub struct Keys {
+pub struct OptionNames {
     /// For [`PoolLimits::max`].
     pub max: &'static str,
     /// For [`PoolLimits::min`].
@@ -134,7 +134,7 @@ pub struct Keys {
     pub leak_after: &'static str,
 }
 
-impl Keys {
+impl OptionNames {
     /// The names where no seed says otherwise.
     pub const COMMON: Self = Self {
         max: "max",
@@ -158,7 +158,7 @@ mod tests {
         Limit::At(Duration::from_millis(ms))
     }
 
-    fn read(entries: &[(&str, f64)], keys: &Keys) -> Read<PoolLimits> {
+    fn read(entries: &[(&str, f64)], keys: &OptionNames) -> Read<PoolLimits> {
         let entries = entries
             .iter()
             .map(|(key, value)| ((*key).to_owned(), Plain::Number(*value)));
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn nothing_given_gives_the_documented_defaults() {
-        let limits = read(&[], &Keys::COMMON).unwrap();
+        let limits = read(&[], &OptionNames::COMMON).unwrap();
         assert_eq!(limits, PoolLimits::defaults(false));
         assert_eq!((limits.max, limits.min), (10, 0));
         assert_eq!(limits.acquire_timeout, ms(10_000));
@@ -184,10 +184,10 @@ mod tests {
 
     #[test]
     fn a_seed_keeps_its_own_names_and_only_those() {
-        let keys = Keys {
+        let keys = OptionNames {
             max: "poolSize",
             acquire_timeout: "connectionTimeoutMs",
-            ..Keys::COMMON
+            ..OptionNames::COMMON
         };
         let limits = read(&[("poolSize", 5.0), ("connectionTimeoutMs", 50.0)], &keys).unwrap();
         assert_eq!(limits.max, 5);
@@ -197,14 +197,14 @@ mod tests {
 
     #[test]
     fn a_minimum_above_the_maximum_is_refused_by_name() {
-        let error = read(&[("max", 2.0), ("min", 3.0)], &Keys::COMMON).unwrap_err();
+        let error = read(&[("max", 2.0), ("min", 3.0)], &OptionNames::COMMON).unwrap_err();
         assert_eq!(error.message, "options.min must be ≤ max (2), got 3");
     }
 
     #[test]
     fn nan_and_zero_sizes_are_refused() {
-        assert!(read(&[("max", f64::NAN)], &Keys::COMMON).is_err());
-        assert!(read(&[("max", 0.0)], &Keys::COMMON).is_err());
-        assert!(read(&[("idleTimeoutMs", f64::NAN)], &Keys::COMMON).is_err());
+        assert!(read(&[("max", f64::NAN)], &OptionNames::COMMON).is_err());
+        assert!(read(&[("max", 0.0)], &OptionNames::COMMON).is_err());
+        assert!(read(&[("idleTimeoutMs", f64::NAN)], &OptionNames::COMMON).is_err());
     }
 }

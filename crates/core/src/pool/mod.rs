@@ -24,7 +24,7 @@ mod waiters;
 
 pub use housekeeping::{Leak, Shutdown};
 pub use ledger::{Acquire, Grant, Ledger, Released};
-pub use limits::{Keys, PoolLimits};
+pub use limits::{OptionNames, PoolLimits};
 pub use refusal::{Refusal, acquire_timed_out, close_timed_out, connect_timed_out};
 pub use series::PoolSeries;
 pub use slot::Lease;

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-pub use super::circuit::{Change, CircuitState, Snapshot, Totals};
+pub use super::snapshot::{Change, CircuitState, Snapshot, Totals};
 use super::{report::Report, window::Window};
 
 /// When a closed breaker opens.

@@ -19,9 +19,9 @@ use super::{
     bulkhead::{Entry, Ticket},
     deadline::Deadline,
     limiter::{Reservation, Token},
-    pipeline::{Guards, Pipeline, lock},
+    pipeline::{BreakerScope, Pipeline, lock},
     refusal::Refusal,
-    report::{Fault, Report},
+    report::{AttemptFailure, Report},
     retry::{GiveUp, Retry},
 };
 
@@ -67,14 +67,14 @@ pub struct Call {
     /// Of the breaker around calls.
     permit: Option<Permit>,
     /// What the last attempt came to.
-    last: Option<Fault>,
+    last: Option<AttemptFailure>,
 }
 
 #[derive(Debug)]
 enum Stage {
     Ready,
     /// Between two attempts, until that moment.
-    Resting(Instant),
+    BackingOff(Instant),
     /// In the bulkhead's line.
     Queued(Ticket),
     /// It has its place, and a token of the limiter is set aside.
@@ -124,7 +124,9 @@ impl Call {
             return Next::GiveUp(GiveUp::NotRetryable);
         };
         pipeline.leave(place);
-        if let (Some(breaker), Some(permit)) = (pipeline.breaker_around(Guards::Attempts), permit) {
+        if let (Some(breaker), Some(permit)) =
+            (pipeline.breaker_around(BreakerScope::Attempts), permit)
+        {
             breaker.record(permit, report, now);
         }
         let Report::Failure(fault) = report else {
@@ -135,7 +137,7 @@ impl Call {
         self.last = Some(fault);
         match self.plan(pipeline, &fault, now) {
             Retry::After(delay) => {
-                self.stage = Stage::Resting(now + delay);
+                self.stage = Stage::BackingOff(now + delay);
                 Next::RetryIn(delay)
             }
             Retry::GiveUp(why) => {
@@ -163,8 +165,8 @@ impl Call {
             return Err(Refusal::DeadlinePassed);
         }
         match self.stage {
-            Stage::Resting(until) if now < until => return Ok(Step::Wait(until - now)),
-            Stage::Ready | Stage::Resting(_) => self.stage = Stage::Ready,
+            Stage::BackingOff(until) if now < until => return Ok(Step::Wait(until - now)),
+            Stage::Ready | Stage::BackingOff(_) => self.stage = Stage::Ready,
             Stage::Queued(_) | Stage::Paced(..) => {}
             // A mistake of the driver: the attempt is still running, or the call is over.
             Stage::Running(..) | Stage::Over => return Err(Refusal::DeadlinePassed),
@@ -173,7 +175,7 @@ impl Call {
         let place = match self.take_place(pipeline)? {
             Place::None => None,
             Place::Taken(ticket) => Some(ticket),
-            Place::InLine => return Ok(Step::Queue(self.deadline.remaining(now))),
+            Place::Queued => return Ok(Step::Queue(self.deadline.remaining(now))),
         };
         if let Some(wait) = self.take_token(pipeline, place, now)? {
             return Ok(Step::Wait(wait));
@@ -186,12 +188,12 @@ impl Call {
     fn pass_breakers(&mut self, pipeline: &Pipeline, now: Instant) -> Result<(), Refusal> {
         if self.attempts == 0
             && self.permit.is_none()
-            && let Some(breaker) = pipeline.breaker_around(Guards::Calls)
+            && let Some(breaker) = pipeline.breaker_around(BreakerScope::Calls)
         {
             self.permit = Some(breaker.admit(now).map_err(|open| circuit_open(open, now))?);
         }
         let lines = pipeline.limiter.is_some() || pipeline.bulkhead.is_some();
-        match pipeline.breaker_around(Guards::Attempts) {
+        match pipeline.breaker_around(BreakerScope::Attempts) {
             Some(breaker) if lines => breaker.check(now).map_err(|open| circuit_open(open, now)),
             _ => Ok(()),
         }
@@ -205,12 +207,12 @@ impl Call {
         let place = match self.stage {
             Stage::Paced(place, _) => return Ok(place.map_or(Place::None, Place::Taken)),
             Stage::Queued(ticket) if bulkhead.is_in(ticket) => ticket,
-            Stage::Queued(_) => return Ok(Place::InLine),
+            Stage::Queued(_) => return Ok(Place::Queued),
             _ => match bulkhead.enter() {
                 Entry::Go(ticket) => ticket,
                 Entry::Queued(ticket) => {
                     self.stage = Stage::Queued(ticket);
-                    return Ok(Place::InLine);
+                    return Ok(Place::Queued);
                 }
                 Entry::Full => return Err(Refusal::Overloaded),
             },
@@ -260,7 +262,7 @@ impl Call {
         now: Instant,
     ) -> Result<Step, Refusal> {
         self.stage = Stage::Running(place, None);
-        if let Some(breaker) = pipeline.breaker_around(Guards::Attempts) {
+        if let Some(breaker) = pipeline.breaker_around(BreakerScope::Attempts) {
             let permit = breaker.admit(now).map_err(|open| circuit_open(open, now))?;
             self.stage = Stage::Running(place, Some(permit));
         }
@@ -275,7 +277,7 @@ impl Call {
     }
 
     /// Whether and when to repeat. The budget is asked last, because asking it spends.
-    fn plan(&self, pipeline: &Pipeline, fault: &Fault, now: Instant) -> Retry {
+    fn plan(&self, pipeline: &Pipeline, fault: &AttemptFailure, now: Instant) -> Retry {
         let Some(policy) = &pipeline.options.retry else {
             return Retry::GiveUp(GiveUp::Exhausted);
         };
@@ -286,7 +288,7 @@ impl Call {
         if self.deadline.falls_within(now, delay) {
             return Retry::GiveUp(GiveUp::Deadline);
         }
-        let breaker = pipeline.breaker_around(Guards::Attempts);
+        let breaker = pipeline.breaker_around(BreakerScope::Attempts);
         if breaker.is_some_and(|breaker| breaker.refusal(now + delay).is_some()) {
             return Retry::GiveUp(GiveUp::CircuitOpen);
         }
@@ -313,19 +315,20 @@ impl Call {
             Stage::Running(place, permit) => {
                 pipeline.leave(place);
                 if let (Some(breaker), Some(permit)) =
-                    (pipeline.breaker_around(Guards::Attempts), permit)
+                    (pipeline.breaker_around(BreakerScope::Attempts), permit)
                 {
                     breaker.release(permit);
                 }
             }
-            Stage::Ready | Stage::Resting(_) | Stage::Over => {}
+            Stage::Ready | Stage::BackingOff(_) | Stage::Over => {}
         }
         match self.last {
             Some(fault) => self.settle(pipeline, Report::Failure(fault), now),
             None => {
-                if let (Some(breaker), Some(permit)) =
-                    (pipeline.breaker_around(Guards::Calls), self.permit.take())
-                {
+                if let (Some(breaker), Some(permit)) = (
+                    pipeline.breaker_around(BreakerScope::Calls),
+                    self.permit.take(),
+                ) {
                     breaker.release(permit);
                 }
             }
@@ -335,9 +338,10 @@ impl Call {
     /// Tells the breaker around the call how it ended.
     fn settle(&mut self, pipeline: &Pipeline, report: Report, now: Instant) {
         self.stage = Stage::Over;
-        if let (Some(breaker), Some(permit)) =
-            (pipeline.breaker_around(Guards::Calls), self.permit.take())
-        {
+        if let (Some(breaker), Some(permit)) = (
+            pipeline.breaker_around(BreakerScope::Calls),
+            self.permit.take(),
+        ) {
             breaker.record(permit, report, now);
         }
     }
@@ -347,7 +351,7 @@ impl Call {
 enum Place {
     None,
     Taken(Ticket),
-    InLine,
+    Queued,
 }
 
 fn circuit_open(open: Refused, now: Instant) -> Refusal {

@@ -10,7 +10,7 @@ use super::{
     budget::BudgetOptions,
     bulkhead::BulkheadOptions,
     limiter::{LimiterOptions, Rate},
-    pipeline::{Guards, PipelineOptions},
+    pipeline::{BreakerScope, PipelineOptions},
     retry::{Backoff, Jitter, RetryPolicy},
 };
 use crate::{
@@ -78,12 +78,12 @@ pub struct PolicyOptions {
     /// The budget of its retries, if they have one.
     pub budget: Option<BudgetOptions>,
     /// Its breaker and what that counts, if it has one.
-    pub breaker: Option<(Guards, BreakerOptions)>,
+    pub breaker: Option<(BreakerScope, BreakerOptions)>,
 }
 
 impl PolicyOptions {
     /// A breaker and nothing else: no timeouts, no retries.
-    pub const fn only_breaker(guards: Guards, breaker: BreakerOptions) -> Self {
+    pub const fn only_breaker(guards: BreakerScope, breaker: BreakerOptions) -> Self {
         Self {
             pipeline: PipelineOptions {
                 timeout: Limit::Off,
@@ -105,12 +105,15 @@ pub fn pipeline(options: &Options<'_>) -> Read<PolicyOptions> {
     let attempt_timeout = options.ms_limit("attemptTimeoutMs", ATTEMPT_TIMEOUT, 1.0)?;
     let retry = part(options, "retry", |part| retry(part, RETRY, Some(BUDGET)))?;
     let breaker = part(options, "breaker", |part| {
-        let around = [("attempts", Guards::Attempts), ("calls", Guards::Calls)];
-        let guards = part.choice("counts", Guards::Attempts, &around)?;
+        let around = [
+            ("attempts", BreakerScope::Attempts),
+            ("calls", BreakerScope::Calls),
+        ];
+        let guards = part.choice("counts", BreakerScope::Attempts, &around)?;
         // A probe needs no longer than what it stands for.
         let longest = match guards {
-            Guards::Attempts => attempt_timeout,
-            Guards::Calls => timeout,
+            BreakerScope::Attempts => attempt_timeout,
+            BreakerScope::Calls => timeout,
         };
         let defaults = BreakerOptions {
             probe_timeout: longest.get().unwrap_or(BREAKER.probe_timeout),

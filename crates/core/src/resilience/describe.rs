@@ -10,7 +10,7 @@ use super::{
     budget::BudgetOptions,
     config::PolicyOptions,
     limiter::{LimiterOptions, Rate},
-    pipeline::Guards,
+    pipeline::BreakerScope,
     retry::{Backoff, Jitter, RetryPolicy},
 };
 
@@ -72,11 +72,11 @@ fn retry(policy: &RetryPolicy, budget: Option<BudgetOptions>) -> Json {
     shown
 }
 
-fn breaker(guards: Guards, options: &BreakerOptions) -> Json {
+fn breaker(guards: BreakerScope, options: &BreakerOptions) -> Json {
     let mut shown = json!({
         "counts": match guards {
-            Guards::Attempts => "attempts",
-            Guards::Calls => "calls",
+            BreakerScope::Attempts => "attempts",
+            BreakerScope::Calls => "calls",
         },
         "resetTimeoutMs": ms(options.reset_timeout),
         "maxResetTimeoutMs": ms(options.max_reset_timeout),

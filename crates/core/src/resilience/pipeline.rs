@@ -46,7 +46,7 @@ impl PipelineOptions {
 
 /// What a breaker counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guards {
+pub enum BreakerScope {
     /// A call with all its retries is one success or failure.
     Calls,
     /// Each attempt is.
@@ -57,7 +57,7 @@ pub enum Guards {
 #[derive(Debug)]
 pub struct Pipeline {
     pub(super) options: PipelineOptions,
-    pub(super) breaker: Option<(Guards, Arc<SharedBreaker>)>,
+    pub(super) breaker: Option<(BreakerScope, Arc<SharedBreaker>)>,
     pub(super) budget: Option<Arc<Budget>>,
     pub(super) limiter: Option<Mutex<Limiter>>,
     pub(super) bulkhead: Option<Mutex<Bulkhead>>,
@@ -83,7 +83,7 @@ impl Pipeline {
 
     /// Puts a breaker around calls or around attempts.
     #[must_use]
-    pub fn with_breaker(mut self, guards: Guards, breaker: Arc<SharedBreaker>) -> Self {
+    pub fn with_breaker(mut self, guards: BreakerScope, breaker: Arc<SharedBreaker>) -> Self {
         self.breaker = Some((guards, breaker));
         self
     }
@@ -123,7 +123,7 @@ impl Pipeline {
         Some((bulkhead.running(), bulkhead.queued()))
     }
 
-    pub(super) fn breaker_around(&self, wanted: Guards) -> Option<&SharedBreaker> {
+    pub(super) fn breaker_around(&self, wanted: BreakerScope) -> Option<&SharedBreaker> {
         self.breaker
             .as_ref()
             .filter(|(guards, _)| *guards == wanted)

@@ -10,12 +10,12 @@ pub enum Report {
     /// It gave what was asked for.
     Success,
     /// It did not.
-    Failure(Fault),
+    Failure(AttemptFailure),
 }
 
 /// A failure, as a policy sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct AttemptFailure {
     /// As how many failures a breaker counts it. Zero: it says nothing about the health of the service, and
     /// is neither a success nor a failure.
     pub weight: u32,
@@ -25,7 +25,7 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
 }
 
-impl Fault {
+impl AttemptFailure {
     /// A failure of the service that counts once.
     pub const fn counted(retryable: bool) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl Fault {
     }
 }
 
-impl From<&Failure> for Fault {
+impl From<&Failure> for AttemptFailure {
     fn from(failure: &Failure) -> Self {
         let status = failure
             .detail
@@ -84,7 +84,7 @@ mod tests {
 
     fn weight_of_status(status: u16) -> u32 {
         let failure = Failure::new(Kind::Rejected, "x").with_detail("status", status);
-        Fault::from(&failure).weight
+        AttemptFailure::from(&failure).weight
     }
 
     #[test]
@@ -101,11 +101,14 @@ mod tests {
     fn own_refusals_do_not_count_and_the_servers_429_does() {
         let ours = Failure::new(Kind::RateLimited, "x").with_delivery(Delivery::None);
         let theirs = Failure::new(Kind::RateLimited, "x").with_delivery(Delivery::Answered);
-        assert_eq!(Fault::from(&ours).weight, 0);
-        assert_eq!(Fault::from(&theirs).weight, 1);
-        assert_eq!(Fault::from(&theirs.with_retryable(false)).weight, 0);
+        assert_eq!(AttemptFailure::from(&ours).weight, 0);
+        assert_eq!(AttemptFailure::from(&theirs).weight, 1);
+        assert_eq!(
+            AttemptFailure::from(&theirs.with_retryable(false)).weight,
+            0
+        );
         for kind in [Kind::CircuitOpen, Kind::Overloaded, Kind::PoolTimeout] {
-            assert_eq!(Fault::from(&Failure::new(kind, "x")).weight, 0);
+            assert_eq!(AttemptFailure::from(&Failure::new(kind, "x")).weight, 0);
         }
     }
 }

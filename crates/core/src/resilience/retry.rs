@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::Fault;
+use super::report::AttemptFailure;
 
 /// How the delay grows from one retry to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,7 +78,7 @@ pub enum GiveUp {
 
 impl RetryPolicy {
     /// Decides after attempt number `attempt` (from 1) failed with `fault`.
-    pub fn next(&self, attempt: u32, fault: &Fault, rng: &mut fastrand::Rng) -> Retry {
+    pub fn next(&self, attempt: u32, fault: &AttemptFailure, rng: &mut fastrand::Rng) -> Retry {
         if !fault.retryable {
             return Retry::GiveUp(GiveUp::NotRetryable);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     encoding::Encoding,
     mac::Function,
-    scheme::{Algorithm, Grammar, KeyForm, PLACEHOLDERS, Part, Scheme, Stamp, content},
+    scheme::{Algorithm, Grammar, KeyForm, PLACEHOLDERS, Part, Scheme, Timestamp, content},
     stamp::Bounds,
     table,
     verify::{Verifier, VerifierConfig},
@@ -130,7 +130,7 @@ fn described(path: &str, value: &Plain) -> Read<Scheme> {
             ));
         }
         scheme.grammar = field_grammar(&fields)?;
-        scheme.stamp = Stamp::InSignature;
+        scheme.stamp = Timestamp::InSignature;
         fields.finish()?;
     }
     scheme.algorithm = options.choice(
@@ -163,7 +163,7 @@ fn described(path: &str, value: &Plain) -> Read<Scheme> {
                 "is not used beside 'fields'",
             ));
         }
-        scheme.stamp = Stamp::Header(header.to_ascii_lowercase().into());
+        scheme.stamp = Timestamp::Header(header.to_ascii_lowercase().into());
     }
     scheme.stamp_in_ms = options.choice("timestampUnit", false, &[("s", false), ("ms", true)])?;
     let id = options.text("idHeader")?.unwrap_or_default();
@@ -198,7 +198,7 @@ fn check_content(path: &str, scheme: &Scheme, template: &str) -> Read<()> {
     if bodies != 1 {
         return Err(OptionError::bad_value(path, "must contain {body} once"));
     }
-    if scheme.is_stamped() != scheme.signs(&Part::Stamp) {
+    if scheme.is_stamped() != scheme.signs(&Part::Timestamp) {
         return Err(OptionError::bad_value(
             path,
             "must contain {timestamp} where the scheme has one: an unsigned timestamp protects nothing",

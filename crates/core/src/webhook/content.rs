@@ -14,7 +14,7 @@ use super::{
 
 /// The most parameters of a form that are taken apart and sorted. Twilio sends some dozens.
 pub const MAX_PARAMETERS: usize = 10_000;
-/// The largest form: it is hashed once for each spelling of the URL. Twilio sends some kilobytes.
+/// The largest form: it is hashed once for each variant of the URL. Twilio sends some kilobytes.
 pub const MAX_FORM_BYTES: usize = 1024 * 1024;
 
 /// What of a request can be signed.
@@ -59,13 +59,13 @@ impl<'a> Facts<'a> {
                     scheme.name
                 ))
             })?;
-            for spelling in request
+            for variant in request
                 .urls
                 .iter()
                 .flat_map(|url| spellings(scheme.url, url))
             {
-                if !facts.urls.contains(&spelling) {
-                    facts.urls.push(spelling);
+                if !facts.urls.contains(&variant) {
+                    facts.urls.push(variant);
                 }
             }
             if scheme.signs(&Part::Parameters) {
@@ -75,28 +75,25 @@ impl<'a> Facts<'a> {
         Ok(facts)
     }
 
-    /// How many contents the sender may have signed: one for each spelling of the URL.
+    /// How many contents the sender may have signed: one for each variant of the URL.
     pub fn contents(&self) -> usize {
         self.urls.len().max(1)
     }
 
-    /// The content of one spelling, as parts to be written one after the other.
+    /// The content of one variant, as parts to be written one after the other.
     pub fn content<'s>(
         &'s self,
         scheme: &'s Scheme,
         request: &Request<'s>,
-        spelling: usize,
+        variant: usize,
     ) -> Vec<&'s [u8]> {
         let bytes = |part: &'s Part| match part {
             Part::Text(text) => text.as_bytes(),
             Part::Body => request.body,
-            Part::Stamp => self.stamp.unwrap_or_default().as_bytes(),
+            Part::Timestamp => self.stamp.unwrap_or_default().as_bytes(),
             Part::Id => self.id.unwrap_or_default().as_bytes(),
             Part::Method => request.method.as_bytes(),
-            Part::Url => self
-                .urls
-                .get(spelling)
-                .map_or(&[][..], |url| url.as_bytes()),
+            Part::Url => self.urls.get(variant).map_or(&[][..], |url| url.as_bytes()),
             Part::Parameters => &self.parameters,
         };
         scheme.content.iter().map(bytes).collect()

@@ -1,6 +1,6 @@
-//! Hex and base64, canonical only: one signature has one spelling.
+//! Hex and base64, canonical only: one signature has one variant.
 //!
-//! A second spelling (upper case, missing padding, spare bits) would let the same signature pass a replay
+//! A second variant (upper case, missing padding, spare bits) would let the same signature pass a replay
 //! store twice, and no provider of the table sends one.
 
 use base64::{
@@ -46,7 +46,7 @@ impl Encoding {
         }
     }
 
-    /// The canonical spelling of `bytes`.
+    /// The canonical variant of `bytes`.
     pub fn encode(self, bytes: &[u8]) -> String {
         match self {
             Self::Hex => encode_hex(bytes),

@@ -57,13 +57,13 @@ pub trait Mac: Send + Sync {
 
 /// Somebody outside who may take over the HMAC-SHA256 of a large body: `src/` gives Node's own
 /// OpenSSL, which is the fastest on processors without SHA instructions.
-pub trait LargeMac {
+pub trait ExternalMac {
     /// The tag over `before`, the body it knows and `after`, under the verifier's secret number
     /// `secret_index`; or `None` to have it computed here.
     fn hmac_sha256(&self, secret_index: usize, before: &[u8], after: &[u8]) -> Option<Tag>;
 }
 
-/// From this many bytes on a [`LargeMac`] is asked, where [`hands_over_large_bodies`] says so.
+/// From this many bytes on a [`ExternalMac`] is asked, where [`hands_over_large_bodies`] says so.
 pub const LARGE_BODY_BYTES: usize = 32 * 1024;
 
 /// Whether this processor lacks the instructions that make SHA-256 equally fast in every library.

@@ -102,7 +102,7 @@ fn hands_over(row: &Scheme, body: &[u8]) -> bool {
 }
 
 impl Verifier {
-    /// The secret that matches, and the spelling of the content. Every secret is tried against every signature, whatever
+    /// The secret that matches, and the variant of the content. Every secret is tried against every signature, whatever
     /// matched before, so that the time tells nothing about which one is in use.
     pub(super) fn matching(
         &self,
@@ -117,8 +117,8 @@ impl Verifier {
             return Err(Reason::Mismatch);
         }
         let mut matched = None;
-        for spelling in 0..facts.contents() {
-            let content = facts.content(row, request, spelling);
+        for variant in 0..facts.contents() {
+            let content = facts.content(row, request, variant);
             let mut message: Option<Vec<u8>> = None;
             for IndexedKey { index, key } in keys {
                 let right = match key {
@@ -133,7 +133,7 @@ impl Verifier {
                         signatures.iter().any(|s| key.verifies(message, s))
                     }
                 };
-                matched = matched.or(right.then_some((*index, spelling)));
+                matched = matched.or(right.then_some((*index, variant)));
             }
         }
         matched.ok_or(Reason::Mismatch)

@@ -7,10 +7,10 @@
 
 pub mod challenge;
 pub mod config;
+mod confusion;
 pub mod content;
 pub mod encoding;
 mod form;
-mod guard;
 pub mod header;
 pub mod key;
 pub mod mac;
@@ -26,7 +26,7 @@ pub mod verification;
 pub mod verify;
 
 pub use header::{Headers, ParsedSignature, parse_signature};
-pub use mac::{LargeMac, Mac, Tag};
+pub use mac::{ExternalMac, Mac, Tag};
 pub use replay::{MemoryReplayStore, ReplayStore, read_ttl};
 pub use sign::{Outgoing, SignedHeaders};
 pub use verification::{Reason, Verification};

@@ -17,7 +17,7 @@ pub struct Scheme {
     /// How signature (and possibly timestamp) stand in the header.
     pub grammar: Grammar,
     /// Where the timestamp comes from.
-    pub stamp: Stamp,
+    pub stamp: Timestamp,
     /// Whether timestamps count milliseconds instead of seconds.
     pub stamp_in_ms: bool,
     /// The names of the headers with the delivery's id, in order of preference.
@@ -56,7 +56,7 @@ pub enum Grammar {
 
 /// Where a signed timestamp stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stamp {
+pub enum Timestamp {
     /// Nowhere: the scheme signs none.
     None,
     /// In the signature's own header ([`Grammar::Fields`]).
@@ -75,7 +75,7 @@ pub enum Part {
     /// The raw body.
     Body,
     /// The timestamp exactly as it was sent.
-    Stamp,
+    Timestamp,
     /// The delivery's id.
     Id,
     /// The HTTP method.
@@ -172,7 +172,7 @@ impl Window {
 /// The names a content template may use between braces.
 pub const PLACEHOLDERS: [(&str, Part); 6] = [
     ("{body}", Part::Body),
-    ("{timestamp}", Part::Stamp),
+    ("{timestamp}", Part::Timestamp),
     ("{id}", Part::Id),
     ("{method}", Part::Method),
     ("{url}", Part::Url),
@@ -212,7 +212,7 @@ impl Scheme {
             header: header.into(),
             version: None,
             grammar: Grammar::Bare("".into()),
-            stamp: Stamp::None,
+            stamp: Timestamp::None,
             stamp_in_ms: false,
             id: "".into(),
             content: content(template),
@@ -233,7 +233,7 @@ impl Scheme {
 
     /// Whether a timestamp is signed, so that a captured request goes stale.
     pub fn is_stamped(&self) -> bool {
-        self.stamp != Stamp::None
+        self.stamp != Timestamp::None
     }
 
     /// Whether `part` is signed.
@@ -252,7 +252,7 @@ mod tests {
             content("v0:{timestamp}:{body}"),
             [
                 Part::Text("v0:".into()),
-                Part::Stamp,
+                Part::Timestamp,
                 Part::Text(":".into()),
                 Part::Body
             ]

@@ -5,7 +5,7 @@ use super::{
     header::Headers,
     key::{IndexedKey, Key},
     member::member_of,
-    scheme::{Scheme, Stamp},
+    scheme::{Scheme, Timestamp},
     signed_url, table,
     verification::Reason,
     verify::Verifier,
@@ -49,9 +49,9 @@ impl Verifier {
 
     fn sign_as(&self, row: &Scheme, outgoing: &Outgoing<'_>) -> Result<SignedHeaders, Reason> {
         let stamp = match &row.stamp {
-            Stamp::None => None,
-            Stamp::InSignature | Stamp::Header(_) => Some(row.stamp_text(outgoing.at_ms)),
-            Stamp::Body(member) => Some(member_of(outgoing.body, member)?),
+            Timestamp::None => None,
+            Timestamp::InSignature | Timestamp::Header(_) => Some(row.stamp_text(outgoing.at_ms)),
+            Timestamp::Body(member) => Some(member_of(outgoing.body, member)?),
         };
         let id_header = row.id.split(' ').next().unwrap_or_default();
         let id_pair = outgoing.id.map(|id| (id_header, id));
@@ -84,7 +84,7 @@ impl Verifier {
         let signature = row.write(stamp.as_deref(), &tag);
         let name = row.header.split(' ').next().unwrap_or_default();
         let mut headers = vec![(name.to_owned(), signature.clone())];
-        if let (Stamp::Header(names), Some(stamp)) = (&row.stamp, stamp) {
+        if let (Timestamp::Header(names), Some(stamp)) = (&row.stamp, stamp) {
             let name = names.split(' ').next().unwrap_or_default();
             headers.push((name.to_owned(), stamp));
         }

@@ -11,7 +11,7 @@ use std::{
 use super::{
     encoding::Encoding,
     mac::Function,
-    scheme::{Algorithm, Grammar, KeyForm, Scheme, Stamp, UrlForm, Window},
+    scheme::{Algorithm, Grammar, KeyForm, Scheme, Timestamp, UrlForm, Window},
 };
 
 /// The scheme a verifier signs with, and the one a bare signature is taken for.
@@ -59,7 +59,7 @@ fn describe() -> Vec<Scheme> {
     rows.extend(twilio());
     rows.extend([
         Scheme::new("linear", "linear-signature", "{body}")
-            .stamp(Stamp::Body("webhookTimestamp"))
+            .stamp(Timestamp::Body("webhookTimestamp"))
             .in_ms()
             .window(Duration::from_mins(1))
             .id("linear-delivery"),
@@ -153,7 +153,7 @@ impl Scheme {
             stamp: stamp.into(),
             signature: signature.into(),
         };
-        self.stamp(Stamp::InSignature)
+        self.stamp(Timestamp::InSignature)
     }
 
     fn list(mut self, version: &'static str) -> Self {
@@ -166,13 +166,13 @@ impl Scheme {
         self
     }
 
-    fn stamp(mut self, stamp: Stamp) -> Self {
+    fn stamp(mut self, stamp: Timestamp) -> Self {
         self.stamp = stamp;
         self
     }
 
     fn stamp_header(self, names: &'static str) -> Self {
-        self.stamp(Stamp::Header(names.into()))
+        self.stamp(Timestamp::Header(names.into()))
     }
 
     fn in_ms(mut self) -> Self {
@@ -236,8 +236,8 @@ mod tests {
                 "{}",
                 row.name
             );
-            let in_content = matches!(row.stamp, Stamp::Header(_) | Stamp::InSignature);
-            assert_eq!(in_content, row.signs(&Part::Stamp), "{}", row.name);
+            let in_content = matches!(row.stamp, Timestamp::Header(_) | Timestamp::InSignature);
+            assert_eq!(in_content, row.signs(&Part::Timestamp), "{}", row.name);
             assert_eq!(row.header, row.header.to_lowercase(), "{}", row.name);
         }
     }

@@ -7,7 +7,7 @@ use super::encoding::encode_hex;
 /// Why a request was refused. The texts are part of the contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The header does not have the scheme's form, or not in its one canonical spelling.
+    /// The header does not have the scheme's form, or not in its one canonical variant.
     InvalidFormat,
     /// The timestamp lies further back than the window allows.
     TooOld {

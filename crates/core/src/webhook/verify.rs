@@ -3,14 +3,14 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
+    confusion,
     content::{Facts, Request},
-    guard,
     header::Headers,
     key::{IndexedKey, Keyring},
-    mac::{self, LargeMac},
+    mac::{self, ExternalMac},
     matching::{self, Tags},
     member::member_of,
-    scheme::{Part, Scheme, Stamp},
+    scheme::{Part, Scheme, Timestamp},
     signed_url,
     stamp::{self, Bounds},
     table,
@@ -62,7 +62,7 @@ pub struct Incoming<'a> {
     /// Milliseconds since the epoch.
     pub now_ms: i64,
     /// Who may take over the hashing of a large body.
-    pub large: Option<&'a dyn LargeMac>,
+    pub large: Option<&'a dyn ExternalMac>,
     /// Whether it will be remembered when it is genuine; only then its content gets a name.
     pub remembered: bool,
 }
@@ -96,7 +96,7 @@ impl Verifier {
         let mut names = Vec::new();
         for row in self.rows.iter() {
             let stamp = match &row.stamp {
-                Stamp::Header(names) => names.as_ref(),
+                Timestamp::Header(names) => names.as_ref(),
                 _ => "",
             };
             let version = row.version.map_or("", |(name, _)| name);
@@ -114,7 +114,7 @@ impl Verifier {
     /// `incoming.headers` may be empty; a scheme that needs more than the signature says what is missing.
     pub fn verify(&self, signature: &str, incoming: &Incoming<'_>) -> Verification {
         let rows = self.rows.iter().filter(|row| {
-            // Elsewhere in the table the same spelling means another function or another content.
+            // Elsewhere in the table the same variant means another function or another content.
             !self.detects || row.name == table::GENERIC || row.name == "paddle"
         });
         self.first_valid(rows.map(|row| (row, signature)), incoming)
@@ -210,10 +210,10 @@ impl Verifier {
             return Err(Reason::error("the body is larger than 32 MiB"));
         }
         let stamp = match &row.stamp {
-            Stamp::None => None,
-            Stamp::InSignature => signed.stamp.map(Cow::Borrowed),
-            Stamp::Header(names) => Some(incoming.headers.required(names)?.into()),
-            Stamp::Body(member) => Some(member_of(incoming.body, member)?.into()),
+            Timestamp::None => None,
+            Timestamp::InSignature => signed.stamp.map(Cow::Borrowed),
+            Timestamp::Header(names) => Some(incoming.headers.required(names)?.into()),
+            Timestamp::Body(member) => Some(member_of(incoming.body, member)?.into()),
         };
         let mut ahead = Duration::ZERO;
         if let Some(stamp) = &stamp {
@@ -237,11 +237,11 @@ impl Verifier {
         let mut facts = Facts::read(row, &request)?;
         facts.stamp = stamp.as_deref();
         found.id = facts.id.map(str::to_owned);
-        let guarded = !row.is_stamped() && self.may_confuse();
-        if guarded && guard::begins_like_signed_content(incoming.body) {
+        let guarded = !row.is_stamped() && self.is_ambiguous();
+        if guarded && confusion::begins_like_signed_content(incoming.body) {
             return Err(Reason::Mismatch);
         }
-        let (index, spelling) =
+        let (index, variant) =
             self.matching(row, (&request, &facts), &signed.signatures, incoming, tags)?;
         if guarded {
             self.check_stamp_in_body(incoming)?;
@@ -249,7 +249,7 @@ impl Verifier {
         found.secret_index = Some(index);
         found.content = incoming
             .remembered
-            .then(|| mac::digest(&facts.content(row, &request, spelling)));
+            .then(|| mac::digest(&facts.content(row, &request, variant)));
         found.replayable_for = self.replayable_for(row, ahead);
         Ok(())
     }

@@ -106,7 +106,7 @@ fn a_second_release_does_not_free_the_connection_under_its_new_owner() {
         ledger.release(lease, now, true),
         Released::Granted(_)
     ));
-    assert_eq!(ledger.release(lease, now, true), Released::Foreign);
+    assert_eq!(ledger.release(lease, now, true), Released::UnknownLease);
     assert_eq!(ledger.stats().in_use, 1);
 }
 
@@ -308,7 +308,7 @@ fn a_forced_end_takes_leases_back_and_a_late_release_is_harmless() {
         panic!("there is room");
     };
     assert_eq!(ledger.force_close().close, [lease]);
-    assert_eq!(ledger.release(lease, now, true), Released::Foreign);
+    assert_eq!(ledger.release(lease, now, true), Released::UnknownLease);
     assert!(!ledger.created(unfinished, now), "its maker must close it");
     for lease in [lease, unfinished] {
         assert_eq!(ledger.closed(lease, now), None);

@@ -9,12 +9,12 @@ use moorline_core::resilience::{
         Permit, Trip,
     },
     config::BREAKER,
-    report::{Fault, Report},
+    report::{AttemptFailure, Report},
 };
 use proptest::prelude::*;
 
-const FAILED: Report = Report::Failure(Fault::counted(true));
-const EXCLUDED: Report = Report::Failure(Fault {
+const FAILED: Report = Report::Failure(AttemptFailure::counted(true));
+const EXCLUDED: Report = Report::Failure(AttemptFailure {
     weight: 0,
     retryable: false,
     retry_after: None,
@@ -23,9 +23,9 @@ const RESET: Duration = BREAKER.reset_timeout;
 const PROBE: Duration = BREAKER.probe_timeout;
 
 fn weighing(weight: u32) -> Report {
-    Report::Failure(Fault {
+    Report::Failure(AttemptFailure {
         weight,
-        ..Fault::counted(true)
+        ..AttemptFailure::counted(true)
     })
 }
 

@@ -15,10 +15,10 @@ use moorline_core::{
         config::{ATTEMPT_TIMEOUT, BREAKER, RETRY, TIMEOUT},
         deadline::Deadline,
         limiter::{LimiterOptions, Rate},
-        pipeline::{Guards, Pipeline, PipelineOptions},
+        pipeline::{BreakerScope, Pipeline, PipelineOptions},
         refusal::Refusal,
         registry::SharedBreaker,
-        report::{Fault, Report},
+        report::{AttemptFailure, Report},
         retry::{Backoff, GiveUp, Jitter, RetryPolicy},
     },
 };
@@ -30,7 +30,7 @@ const EACH_SECOND: Rate = Rate::Bucket {
     interval: SECOND,
     burst: 1,
 };
-const FAILED: Report = Report::Failure(Fault::counted(true));
+const FAILED: Report = Report::Failure(AttemptFailure::counted(true));
 
 /// Retries every second, without jitter.
 const STEADY: RetryPolicy = RetryPolicy {
@@ -134,7 +134,7 @@ fn the_callers_earlier_deadline_wins() {
 
 #[test]
 fn a_breaker_around_attempts_counts_each_and_one_around_calls_counts_once() {
-    for (guards, expected) in [(Guards::Attempts, 4), (Guards::Calls, 1)] {
+    for (guards, expected) in [(BreakerScope::Attempts, 4), (BreakerScope::Calls, 1)] {
         let breaker = breaker(100);
         let pipeline = Pipeline::new(PLAIN).with_breaker(guards, Arc::clone(&breaker));
         let mut now = Instant::now();
@@ -155,7 +155,7 @@ fn a_breaker_around_attempts_counts_each_and_one_around_calls_counts_once() {
 fn a_breaker_that_opens_ends_the_retries_without_a_wait() {
     let now = Instant::now();
     let breaker = breaker(2);
-    let pipeline = Pipeline::new(PLAIN).with_breaker(Guards::Attempts, Arc::clone(&breaker));
+    let pipeline = Pipeline::new(PLAIN).with_breaker(BreakerScope::Attempts, Arc::clone(&breaker));
     let mut call = begin(&pipeline, now);
     go(&mut call, &pipeline, now);
     assert_eq!(call.record(&pipeline, FAILED, now), Next::RetryIn(SECOND));
@@ -181,7 +181,8 @@ fn an_open_breaker_takes_no_token_and_no_place() {
         ..ONE_AT_A_TIME
     };
     let breaker = breaker(1);
-    let pipeline = Pipeline::new(options).with_breaker(Guards::Attempts, Arc::clone(&breaker));
+    let pipeline =
+        Pipeline::new(options).with_breaker(BreakerScope::Attempts, Arc::clone(&breaker));
     breaker.with(|breaker| breaker.open(now));
     assert!(matches!(
         begin(&pipeline, now).admit(&pipeline, now),
@@ -263,7 +264,8 @@ fn a_retry_needs_the_shared_budget() {
 fn a_call_refused_between_its_attempts_still_counts_as_a_failed_call() {
     let start = Instant::now();
     let breaker = breaker(100);
-    let pipeline = Pipeline::new(ONE_AT_A_TIME).with_breaker(Guards::Calls, Arc::clone(&breaker));
+    let pipeline =
+        Pipeline::new(ONE_AT_A_TIME).with_breaker(BreakerScope::Calls, Arc::clone(&breaker));
     let mut call = begin(&pipeline, start);
     go(&mut call, &pipeline, start);
     call.record(&pipeline, FAILED, start);
@@ -305,7 +307,7 @@ proptest! {
         ],
         acts in prop::collection::vec(acts(), 1..150),
     ) {
-        let guards = if around_calls { Guards::Calls } else { Guards::Attempts };
+        let guards = if around_calls { BreakerScope::Calls } else { BreakerScope::Attempts };
         let limiter = LimiterOptions { rate, max_queue: 5, max_wait: SECOND };
         let bulkhead = BulkheadOptions { max_concurrent: 2, max_queue: 2 };
         let options = PipelineOptions { limiter: Some(limiter), bulkhead: Some(bulkhead), ..PLAIN };

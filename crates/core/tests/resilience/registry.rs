@@ -14,14 +14,14 @@ use moorline_core::{
         },
         config::BREAKER,
         registry::{Registry, Watcher},
-        report::{Fault, Report},
+        report::{AttemptFailure, Report},
     },
 };
 
 /// Opens a breaker by itself.
-const FAILED_FIVE_TIMES: Report = Report::Failure(Fault {
+const FAILED_FIVE_TIMES: Report = Report::Failure(AttemptFailure {
     weight: 5,
-    ..Fault::counted(true)
+    ..AttemptFailure::counted(true)
 });
 
 #[test]
@@ -136,7 +136,7 @@ fn of_many_named_breakers_those_stay_that_somebody_has_or_would_miss() {
     let failed = registry.join("failed", BREAKER).breaker;
     failed.record(
         failed.admit(now).unwrap(),
-        Report::Failure(Fault::counted(true)),
+        Report::Failure(AttemptFailure::counted(true)),
         now,
     );
     drop((open, failed));

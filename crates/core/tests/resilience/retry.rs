@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use moorline_core::resilience::{
     budget::{Budget, BudgetOptions},
     config::RETRY,
-    report::Fault,
+    report::AttemptFailure,
     retry::{Backoff, GiveUp, Jitter, Retry, RetryPolicy},
 };
 use proptest::prelude::*;
 
-const RETRYABLE: Fault = Fault::counted(true);
+const RETRYABLE: AttemptFailure = AttemptFailure::counted(true);
 
 fn without_jitter(base_ms: u64, max_ms: u64, backoff: Backoff) -> RetryPolicy {
     RetryPolicy {
@@ -67,7 +67,7 @@ fn retries_are_extra_attempts() {
 #[test]
 fn what_is_not_retryable_is_given_up_at_once() {
     let mut rng = fastrand::Rng::with_seed(1);
-    let decision = RETRY.next(1, &Fault::counted(false), &mut rng);
+    let decision = RETRY.next(1, &AttemptFailure::counted(false), &mut rng);
     assert_eq!(decision, Retry::GiveUp(GiveUp::NotRetryable));
 }
 
@@ -75,7 +75,7 @@ fn what_is_not_retryable_is_given_up_at_once() {
 fn the_servers_wish_is_kept_to_the_letter_or_the_call_fails_now() {
     let mut rng = fastrand::Rng::with_seed(1);
     let mut asked = |seconds| {
-        let fault = Fault {
+        let fault = AttemptFailure {
             retry_after: Some(Duration::from_secs(seconds)),
             ..RETRYABLE
         };
@@ -85,7 +85,7 @@ fn the_servers_wish_is_kept_to_the_letter_or_the_call_fails_now() {
     assert_eq!(asked(61), Retry::GiveUp(GiveUp::RetryAfterTooLong));
     // Nothing was asked for: the usual delay.
     let usual = RETRY.next(1, &RETRYABLE, &mut fastrand::Rng::with_seed(2));
-    let asked_nothing = Fault {
+    let asked_nothing = AttemptFailure {
         retry_after: Some(Duration::ZERO),
         ..RETRYABLE
     };

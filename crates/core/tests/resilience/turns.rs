@@ -14,7 +14,7 @@ use moorline_core::{
         config::{ATTEMPT_TIMEOUT, BREAKER},
         deadline::Deadline,
         limiter::{LimiterOptions, Rate},
-        pipeline::{Guards, Pipeline, PipelineOptions},
+        pipeline::{BreakerScope, Pipeline, PipelineOptions},
         refusal::Refusal,
         registry::SharedBreaker,
         report::Report,
@@ -107,7 +107,7 @@ fn a_breaker_that_opens_meanwhile_ends_the_wait_for_a_token() {
     let options = BreakerOptions { trip, ..BREAKER };
     let breaker = Arc::new(SharedBreaker::new("test", options));
     let pipeline =
-        Pipeline::new(ONE_EACH_SECOND).with_breaker(Guards::Attempts, Arc::clone(&breaker));
+        Pipeline::new(ONE_EACH_SECOND).with_breaker(BreakerScope::Attempts, Arc::clone(&breaker));
     let mut first = begin(&pipeline, now);
     go(&mut first, &pipeline, now);
     first.record(&pipeline, Report::Success, now);

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use moorline_core::{
     options::Plain,
-    webhook::{Headers, Incoming, LargeMac, Reason, Tag, Verification, Verifier, mac},
+    webhook::{ExternalMac, Headers, Incoming, Reason, Tag, Verification, Verifier, mac},
 };
 
 use crate::support::{ED25519_HEX, NOW_MS, incoming, signed, text, verifier};
@@ -18,7 +18,7 @@ type Asked = (usize, Vec<u8>, Vec<u8>);
 #[derive(Default)]
 struct Counted(RefCell<Vec<Asked>>);
 
-impl LargeMac for Counted {
+impl ExternalMac for Counted {
     fn hmac_sha256(&self, secret_index: usize, before: &[u8], after: &[u8]) -> Option<Tag> {
         let asked = (secret_index, before.to_vec(), after.to_vec());
         self.0.borrow_mut().push(asked);

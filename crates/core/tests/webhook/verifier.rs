@@ -5,7 +5,7 @@ use std::{cell::Cell, time::Duration};
 use moorline_core::{
     options::Plain,
     webhook::{
-        Headers, Incoming, LargeMac, MemoryReplayStore, Outgoing, Reason, ReplayStore, Tag, mac,
+        ExternalMac, Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore, Tag, mac,
     },
 };
 
@@ -344,7 +344,7 @@ fn a_large_body_is_offered_to_the_third_backend_and_its_tag_is_believed_or_compu
         answers: bool,
         asked: Cell<u32>,
     }
-    impl LargeMac for Elsewhere {
+    impl ExternalMac for Elsewhere {
         fn hmac_sha256(&self, secret_index: usize, before: &[u8], after: &[u8]) -> Option<Tag> {
             self.asked.set(self.asked.get() + 1);
             assert_eq!(secret_index, 0);

@@ -10,7 +10,7 @@ use moorline_core::{
 use url::Url;
 
 use super::{
-    guard::AddressGuard,
+    address_policy::AddressPolicy,
     tls::{TlsOptions, TlsVersion},
 };
 
@@ -18,7 +18,7 @@ use super::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `Infinity`, for what can only be told of a time: long enough that nobody sees the end of it.
-pub(crate) const FOR_EVER: Duration = Duration::from_hours(24 * 365);
+pub(crate) const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
 
 /// Whether connections go through a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct DialOptions {
     /// `proxy`: the proxy (default: none).
     pub proxy: Proxy,
     /// What is refused (default: nothing).
-    pub guard: AddressGuard,
+    pub guard: AddressPolicy,
     /// `httpsOnlyRedirects`: whether a redirect from https to http is refused (default: no).
     pub https_stays: bool,
 }
@@ -58,7 +58,7 @@ impl Default for DialOptions {
             connect_option: CONNECT_OPTION,
             tls: TlsOptions::default(),
             proxy: Proxy::default(),
-            guard: AddressGuard::default(),
+            guard: AddressPolicy::default(),
             https_stays: false,
         }
     }
@@ -86,10 +86,10 @@ impl DialOptions {
             connect_timeout: options
                 .ms_limit(CONNECT_OPTION, Limit::At(CONNECT_TIMEOUT), 1.0)?
                 .get()
-                .unwrap_or(FOR_EVER),
+                .unwrap_or(NO_TIMEOUT),
             tls: read_tls(options, rules)?,
             proxy: read_proxy(options)?,
-            guard: AddressGuard::read(
+            guard: AddressPolicy::read(
                 options,
                 options.flag("publicAddressesOnly", public_only)?,
                 rules.map(|rules| rules.plain_text).unwrap_or_default(),
@@ -226,6 +226,6 @@ mod tests {
     fn a_time_limit_of_nothing_is_refused_and_one_of_infinity_is_none() {
         assert!(read("connectTimeoutMs", Plain::Number(0.0)).is_err());
         let off = read("connectTimeoutMs", Plain::Number(f64::INFINITY)).unwrap();
-        assert_eq!(off.connect_timeout, FOR_EVER);
+        assert_eq!(off.connect_timeout, NO_TIMEOUT);
     }
 }

@@ -18,14 +18,14 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{
     config::DialOptions,
     error::{Class, Phase, failed, failure, timed_out},
-    hop::{Hop, Hops, Speaks},
-    race::race,
+    happy_eyeballs::race,
+    proxy::{ProxyProtocol, ProxyRoute, ProxyRoutes},
+    proxy_handshake,
     resolve::resolve,
-    secure::{Alpn, Secure},
     stream::Stream,
     target::Target,
     tls::TlsOptions,
-    tunnel,
+    tls_cache::{Alpn, Secure},
 };
 
 /// The system asks a silent peer whether it is still there after this time, so that a firewall does not forget
@@ -36,7 +36,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// Opens connections as its options say.
 pub struct Dialer {
     options: DialOptions,
-    hops: Hops,
+    hops: ProxyRoutes,
     secure: Secure,
     /// TLS with the proxy itself: trusted as the target is, but our certificate is not for it.
     proxy_secure: Secure,
@@ -50,7 +50,7 @@ impl Dialer {
             ..TlsOptions::default()
         };
         Arc::new(Self {
-            hops: Hops::new(&options.proxy),
+            hops: ProxyRoutes::new(&options.proxy),
             secure: Secure::new(options.tls.clone()),
             proxy_secure: Secure::new(proxy_tls),
             options,
@@ -77,8 +77,8 @@ impl Dialer {
     async fn reach(&self, target: &Target, alpn: Alpn, phase: &Progress) -> Outcome<Stream> {
         self.options.guard.check(target)?;
         // What must not leave this machine in plain text does not go to a proxy either.
-        let hop = self.hops.towards(target);
-        let hop = hop.filter(|_| !self.options.guard.keeps_here(target));
+        let hop = self.hops.for_target(target);
+        let hop = hop.filter(|_| !self.options.guard.is_local(target));
         let stream = if let Some(hop) = hop {
             self.through(&hop, target, phase).await?
         } else {
@@ -101,7 +101,12 @@ impl Dialer {
         self.options.guard.admit(target, addresses)
     }
 
-    async fn through(&self, hop: &Hop, target: &Target, phase: &Progress) -> Outcome<Stream> {
+    async fn through(
+        &self,
+        hop: &ProxyRoute,
+        target: &Target,
+        phase: &Progress,
+    ) -> Outcome<Stream> {
         let destination = self.destination(hop, target).await?;
         // The proxy is the operator's choice: the guard is about targets.
         let addresses = resolve(&hop.target.host, hop.target.port)
@@ -113,14 +118,14 @@ impl Dialer {
         if hop.target.secure {
             stream = secured(stream, &self.proxy_secure, &hop.target, None, Alpn::Http1).await?;
         }
-        tunnel::open(&mut stream, hop, &destination, target).await?;
+        proxy_handshake::open(&mut stream, hop, &destination, target).await?;
         Ok(stream)
     }
 
     /// What the proxy is asked for: the name, or an address that was looked up and judged here.
-    async fn destination(&self, hop: &Hop, target: &Target) -> Outcome<Target> {
+    async fn destination(&self, hop: &ProxyRoute, target: &Target) -> Outcome<Target> {
         let resolves = hop.speaks
-            != Speaks::Socks {
+            != ProxyProtocol::Socks {
                 remote_names: false,
             };
         if resolves && !self.options.guard.concerns(target) {

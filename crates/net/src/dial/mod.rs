@@ -8,31 +8,31 @@
 //! Every failure is of kind `connect`, `tls` or `auth`, has `delivery: none`, the code that Node gives, and
 //! tells in its detail how far it came (`phase`: `dns`, `connect`, `proxy` or `tls`).
 
+mod address_policy;
+mod certificate;
 mod config;
 mod dialer;
 mod environment;
 mod error;
-mod guard;
-mod hop;
+mod happy_eyeballs;
+mod proxy;
+mod proxy_handshake;
 mod public_key;
-mod race;
 mod resolve;
-mod secure;
 mod stream;
 mod target;
 mod tls;
-mod tunnel;
-mod verify;
+mod tls_cache;
 
-pub(crate) use config::FOR_EVER;
+pub use address_policy::AddressPolicy;
+pub(crate) use config::NO_TIMEOUT;
 pub use config::{DialOptions, Proxy};
 pub use dialer::Dialer;
 pub(crate) use environment::EnvironmentProxies;
 pub use error::Phase;
 pub use error::{Class, chain, classify};
-pub use guard::AddressGuard;
 pub(crate) use resolve::SystemNames;
-pub use secure::Alpn;
 pub use stream::Stream;
 pub use target::Target;
 pub use tls::{PemSource, TlsOptions, TlsVersion};
+pub use tls_cache::Alpn;

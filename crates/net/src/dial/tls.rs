@@ -21,8 +21,8 @@ use rustls::{
 };
 
 use super::{
+    certificate::{Renamed, Unchecked, is_unreadable},
     public_key,
-    verify::{Renamed, Unchecked, is_unreadable},
 };
 
 const PEM_MARK: &str = "-----BEGIN";

@@ -7,7 +7,7 @@ use moorline_core::{
     options::{OptionError, Options, Plain, Read},
 };
 
-use crate::dial::{DialOptions, FOR_EVER};
+use crate::dial::{DialOptions, NO_TIMEOUT};
 
 const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 /// What the bound of one attempt is called, by a request and by a connection.
@@ -58,7 +58,7 @@ pub struct CallOptions {
     pub max_redirects: u32,
     /// `maxResponseBytes`: of a body as it comes from the network (64 MiB, or none when it is streamed).
     pub max_response_bytes: Option<Limit<u64>>,
-    /// `maxDecompressedBytes`: of a body when unpacked (256 MiB, or none when it is streamed).
+    /// `maxDecompressedBytes`: of a body when decoded (256 MiB, or none when it is streamed).
     pub max_decompressed_bytes: Option<Limit<u64>>,
     /// `decompress`: ask for and unpack gzip, br, zstd and deflate (true).
     pub decompress: bool,
@@ -96,7 +96,7 @@ impl HttpOptions {
             keep_alive: options
                 .ms_limit("keepAliveTimeoutMs", Limit::At(KEEP_ALIVE), 1.0)?
                 .get()
-                .unwrap_or(FOR_EVER),
+                .unwrap_or(NO_TIMEOUT),
             max_connections: options.integer("maxConnections", MAX_CONNECTIONS, 1..=10_000)? as u32,
             http2: options.flag("http2", true)?,
         };
@@ -167,7 +167,7 @@ impl CallOptions {
             .unwrap_or(unless(streamed, MAX_RESPONSE_BYTES))
     }
 
-    /// How long it may be when unpacked.
+    /// How long it may be when decoded.
     pub(super) fn decompressed_bytes(&self, streamed: bool) -> Limit<u64> {
         self.max_decompressed_bytes
             .unwrap_or(unless(streamed, MAX_DECOMPRESSED_BYTES))
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn an_unused_connection_may_be_kept_for_ever() {
         let options = read(&[("keepAliveTimeoutMs", Plain::Number(f64::INFINITY))]).unwrap();
-        assert_eq!(options.keep_alive, FOR_EVER);
+        assert_eq!(options.keep_alive, NO_TIMEOUT);
     }
 
     #[test]

@@ -24,8 +24,8 @@ use tokio::{
 use tokio_util::io::StreamReader;
 
 use super::{
-    answer::{Arriving, too_long},
     error::{Facts, Stage, Traffic},
+    response::{RawBody, too_long},
 };
 use crate::dial::chain;
 
@@ -42,9 +42,9 @@ const GZIP_MARK: u8 = 0x1f;
 type Reader = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
 /// A body on its way through its decoders.
-pub(super) struct Unpacker {
+pub(super) struct Decoder {
     /// What the decoders are made of when the first bytes are there.
-    packed: Option<Packed>,
+    encoded: Option<Packed>,
     reader: Reader,
     /// The last piece was as large as one may be, and more is likely there.
     full: bool,
@@ -54,32 +54,32 @@ pub(super) struct Unpacker {
 }
 
 struct Packed {
-    arriving: Arriving,
+    arriving: RawBody,
     /// The last one applied first.
-    packings: Vec<Packing>,
+    content_encodings: Vec<ContentEncoding>,
     head: Bytes,
 }
 
-/// How a body is packed.
+/// How a body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
+pub(super) enum ContentEncoding {
     Gzip,
     Brotli,
     Zstd,
     Deflate,
 }
 
-/// The packings of an answer, the last one applied first; `None` when there is nothing to do, or something
+/// The content_encodings of an answer, the last one applied first; `None` when there is nothing to do, or something
 /// nobody asked for, which the caller then gets as it is.
-pub(super) fn packings(headers: &HeaderMap) -> Option<Vec<Packing>> {
+pub(super) fn content_encodings(headers: &HeaderMap) -> Option<Vec<ContentEncoding>> {
     let mut found = Vec::new();
     for value in headers.get_all(header::CONTENT_ENCODING) {
         for name in value.to_str().ok()?.split(',') {
             found.push(match name.trim().to_ascii_lowercase().as_str() {
-                "gzip" | "x-gzip" => Packing::Gzip,
-                "br" => Packing::Brotli,
-                "zstd" => Packing::Zstd,
-                "deflate" => Packing::Deflate,
+                "gzip" | "x-gzip" => ContentEncoding::Gzip,
+                "br" => ContentEncoding::Brotli,
+                "zstd" => ContentEncoding::Zstd,
+                "deflate" => ContentEncoding::Deflate,
                 "identity" | "" => continue,
                 _ => return None,
             });
@@ -89,17 +89,17 @@ pub(super) fn packings(headers: &HeaderMap) -> Option<Vec<Packing>> {
     (!found.is_empty() && found.len() <= MAX_LAYERS).then_some(found)
 }
 
-impl Unpacker {
+impl Decoder {
     pub(super) fn new(
-        arriving: Arriving,
-        packings: Vec<Packing>,
+        arriving: RawBody,
+        content_encodings: Vec<ContentEncoding>,
         max: Limit<u64>,
         facts: Arc<Facts>,
     ) -> Self {
         Self {
-            packed: Some(Packed {
+            encoded: Some(Packed {
                 arriving,
-                packings,
+                content_encodings,
                 head: Bytes::new(),
             }),
             reader: Box::new(tokio::io::empty()),
@@ -112,21 +112,21 @@ impl Unpacker {
 
     /// Makes the decoders when the first bytes have come. Without any there is nothing to unpack.
     async fn open(&mut self) -> Outcome<()> {
-        let Some(packed) = &mut self.packed else {
+        let Some(encoded) = &mut self.encoded else {
             return Ok(());
         };
-        while packed.head.len() < SNIFFED_BYTES {
-            let Some(piece) = packed.arriving.next().await.transpose()? else {
+        while encoded.head.len() < SNIFFED_BYTES {
+            let Some(piece) = encoded.arriving.next().await.transpose()? else {
                 break;
             };
-            packed.head = if packed.head.is_empty() {
+            encoded.head = if encoded.head.is_empty() {
                 piece
             } else {
-                [&packed.head[..], &piece[..]].concat().into()
+                [&encoded.head[..], &piece[..]].concat().into()
             };
         }
-        if let Some(packed) = self.packed.take_if(|packed| !packed.head.is_empty()) {
-            self.reader = packed.reader();
+        if let Some(encoded) = self.encoded.take_if(|encoded| !encoded.head.is_empty()) {
+            self.reader = encoded.reader();
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl Unpacker {
         if let Some(own) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
             return own.clone();
         }
-        let message = format!("the answer of {} cannot be unpacked", self.facts.peer);
+        let message = format!("the answer of {} cannot be decoded", self.facts.peer);
         let failure = Failure::new(Kind::Protocol, message).with_cause(error.to_string(), None);
         self.facts.at(failure, Stage::Body, Traffic::default())
     }
@@ -169,20 +169,20 @@ impl Packed {
         let mut is_zlib = is_zlib(&self.head);
         let rest = StreamReader::new(self.arriving);
         let mut reader: Reader = Box::new(Paced::new(io::Cursor::new(self.head).chain(rest)));
-        for packing in self.packings {
-            let packed = BufReader::new(reader);
+        for packing in self.content_encodings {
+            let encoded = BufReader::new(reader);
             reader = match packing {
-                Packing::Gzip => Box::new(Members(GzipDecoder::new(packed))),
-                Packing::Brotli => Box::new(BrotliDecoder::new(packed)),
-                Packing::Zstd => {
-                    let mut decoder = ZstdDecoder::new(packed);
+                ContentEncoding::Gzip => Box::new(Members(GzipDecoder::new(encoded))),
+                ContentEncoding::Brotli => Box::new(BrotliDecoder::new(encoded)),
+                ContentEncoding::Zstd => {
+                    let mut decoder = ZstdDecoder::new(encoded);
                     decoder.multiple_members(true);
                     Box::new(decoder)
                 }
-                Packing::Deflate if is_zlib => Box::new(ZlibDecoder::new(packed)),
-                Packing::Deflate => Box::new(DeflateDecoder::new(packed)),
+                ContentEncoding::Deflate if is_zlib => Box::new(ZlibDecoder::new(encoded)),
+                ContentEncoding::Deflate => Box::new(DeflateDecoder::new(encoded)),
             };
-            // Only the outermost packing is seen before it is unpacked.
+            // Only the outermost packing is seen before it is decoded.
             is_zlib = true;
         }
         reader
@@ -246,8 +246,8 @@ impl AsyncRead for Members {
                 return Poll::Ready(Ok(()));
             }
             let none = GzipDecoder::new(BufReader::new(Box::new(tokio::io::empty()) as Reader));
-            let packed = std::mem::replace(&mut self.0, none).into_inner();
-            self.0 = GzipDecoder::new(packed);
+            let encoded = std::mem::replace(&mut self.0, none).into_inner();
+            self.0 = GzipDecoder::new(encoded);
         }
     }
 }
@@ -256,12 +256,12 @@ impl AsyncRead for Members {
 mod tests {
     use super::*;
 
-    fn of(values: &[&'static str]) -> Option<Vec<Packing>> {
+    fn of(values: &[&'static str]) -> Option<Vec<ContentEncoding>> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(header::CONTENT_ENCODING, value.parse().unwrap());
         }
-        packings(&headers)
+        content_encodings(&headers)
     }
 
     #[test]
@@ -276,14 +276,14 @@ mod tests {
 
     #[test]
     fn the_last_packing_is_the_first_to_go() {
-        assert_eq!(of(&["gzip"]), Some(vec![Packing::Gzip]));
+        assert_eq!(of(&["gzip"]), Some(vec![ContentEncoding::Gzip]));
         assert_eq!(
             of(&["deflate, br"]),
-            Some(vec![Packing::Brotli, Packing::Deflate])
+            Some(vec![ContentEncoding::Brotli, ContentEncoding::Deflate])
         );
         assert_eq!(
             of(&["GZIP", "zstd"]),
-            Some(vec![Packing::Zstd, Packing::Gzip])
+            Some(vec![ContentEncoding::Zstd, ContentEncoding::Gzip])
         );
         for left_alone in [
             &[][..],

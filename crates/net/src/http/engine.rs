@@ -15,15 +15,15 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::{Answer, AnswerBody, Arriving, Coming},
     body::RequestBody,
     config::HttpOptions,
-    decode::{Unpacker, packings},
+    decode::{Decoder, content_encodings},
     error::{Facts, Stage, Traffic, is_unprocessed},
-    location::located,
-    origin::{Lane, Origin},
+    origin::{Checkout, Origin},
+    redirect::resolve_location,
     request::Request,
-    watch::{Bounds, Watch},
+    response::{Answer, RawBody, ResponseBody, Streaming},
+    timeouts::{Bounds, Watch},
 };
 use crate::dial::{Dialer, Target};
 
@@ -84,7 +84,7 @@ impl Engine {
         let bounds = Bounds::new(&request.options);
         let outcome = tokio::select! {
             biased;
-            () = self.closed.cancelled() => Err(was_closed(Delivery::Unknown)),
+            () = self.closed.cancelled() => Err(closed_failure(Delivery::Unknown)),
             () = cancel.cancelled() => Err(Failure::aborted()),
             outcome = self.follow(request, &bounds) => outcome,
         };
@@ -122,18 +122,18 @@ impl Engine {
         let mut hops = 0;
         loop {
             let again = request.body.again();
-            let (response, lane, facts) = self.exchange(&mut request, bounds).await?;
+            let (response, checkout, facts) = self.exchange(&mut request, bounds).await?;
             let status = response.status();
             let location = response.headers().get(header::LOCATION);
             let Some(location) = location.filter(|_| is_redirect(status)) else {
                 return self
-                    .finish(response, lane, facts, request, hops, bounds)
+                    .finish(response, checkout, facts, request, hops, bounds)
                     .await;
             };
             let limit = request.options.max_redirects;
             if limit == 0 {
                 return self
-                    .finish(response, lane, facts, request, hops, bounds)
+                    .finish(response, checkout, facts, request, hops, bounds)
                     .await;
             }
             if hops == limit {
@@ -142,12 +142,12 @@ impl Engine {
                 return Err(failure.with_detail("redirects", hops));
             }
             hops += 1;
-            let url = located(&request.url, location);
+            let url = resolve_location(&request.url, location);
             self.turn(&mut request, status, url, again, &facts)?;
             // Its body is not for anybody; a short one leaves the connection usable.
-            drop(Arriving::new(
+            drop(RawBody::new(
                 response.into_body(),
-                lane,
+                checkout,
                 request.options.response_bytes(false),
                 facts,
             ));
@@ -199,7 +199,7 @@ impl Engine {
         &self,
         request: &mut Request,
         bounds: &Bounds,
-    ) -> Outcome<(Response<Incoming>, Lane, Arc<Facts>)> {
+    ) -> Outcome<(Response<Incoming>, Checkout, Arc<Facts>)> {
         let origin = self.origin(&request.url);
         let mut facts = Facts {
             peer: Arc::clone(&origin.peer),
@@ -207,24 +207,24 @@ impl Engine {
             idempotent: request.is_idempotent(),
         };
         for _ in 0..MAX_UNSENT {
-            let mut lane = bounds.lane(&origin, &facts).await?;
-            let (http2, heard) = (lane.is_shared(), lane.heard());
-            facts.reused = lane.is_reused();
+            let mut checkout = bounds.checkout(&origin, &facts).await?;
+            let (http2, heard) = (checkout.is_shared(), checkout.heard());
+            facts.reused = checkout.is_reused();
             if http2 {
                 request.body.divide();
             }
             let (outgoing, again) = (request.body.outgoing(), request.body.again());
             let message = request.message(http2);
             let watch = Watch {
-                meter: lane.meter(),
+                meter: checkout.meter(),
                 outgoing,
                 facts: &facts,
             };
-            let sent = watch.bounded(lane.send(message), request, bounds).await;
+            let sent = watch.bounded(checkout.send(message), request, bounds).await;
             match sent {
-                Ok(Ok(response)) => return Ok((response, lane, Arc::new(facts))),
+                Ok(Ok(response)) => return Ok((response, checkout, Arc::new(facts))),
                 Ok(Err(mut error)) => {
-                    if let Lane::H2 { h2, .. } = &lane
+                    if let Checkout::H2 { h2, .. } = &checkout
                         && !h2.is_open()
                     {
                         origin.forget(h2);
@@ -238,7 +238,7 @@ impl Engine {
                 }
                 Err(failure) => {
                     // A shared connection on which nothing is said to anybody is not given to the next one.
-                    if let Lane::H2 { h2, .. } = &lane
+                    if let Checkout::H2 { h2, .. } = &checkout
                         && h2.heard() == heard
                     {
                         origin.forget(h2);
@@ -259,7 +259,7 @@ impl Engine {
     async fn finish(
         &self,
         response: Response<Incoming>,
-        lane: Lane,
+        checkout: Checkout,
         facts: Arc<Facts>,
         request: Request,
         hops: u32,
@@ -269,30 +269,33 @@ impl Engine {
         let mut headers = head.headers;
         let options = &request.options;
         let max = options.response_bytes(request.streamed);
-        let arriving = Arriving::new(incoming, lane, max, Arc::clone(&facts));
+        let arriving = RawBody::new(incoming, checkout, max, Arc::clone(&facts));
         if arriving.is_too_long() {
             return Err(arriving.too_long());
         }
-        let packings = options.decompress.then(|| packings(&headers)).flatten();
+        let content_encodings = options
+            .decompress
+            .then(|| content_encodings(&headers))
+            .flatten();
         let bodiless = request.method == Method::HEAD
             || matches!(
                 head.status,
                 StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
             );
-        let coming = match packings.filter(|_| !bodiless) {
-            None => Coming::raw(arriving, options.body_timeout),
-            Some(packings) => {
-                unpacked(&mut headers);
+        let coming = match content_encodings.filter(|_| !bodiless) {
+            None => Streaming::raw(arriving, options.body_timeout),
+            Some(content_encodings) => {
+                decoded(&mut headers);
                 let limit = options.decompressed_bytes(request.streamed);
-                let unpacker = Unpacker::new(arriving, packings, limit, Arc::clone(&facts));
-                Coming::packed(unpacker, options.body_timeout, Arc::clone(&facts))
+                let unpacker = Decoder::new(arriving, content_encodings, limit, Arc::clone(&facts));
+                Streaming::encoded(unpacker, options.body_timeout, Arc::clone(&facts))
             }
         };
         let body = if request.streamed {
-            AnswerBody::Coming(coming.until(self.ended.clone()))
+            ResponseBody::Streaming(coming.until(self.ended.clone()))
         } else {
             let whole = coming.collect(bounds.until).await;
-            AnswerBody::Whole(whole.map_err(|failure| bounds.judged(failure, &facts))?)
+            ResponseBody::Whole(whole.map_err(|failure| bounds.judged(failure, &facts))?)
         };
         Ok(Answer {
             status: head.status,
@@ -354,14 +357,14 @@ const fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// What is true of a packed body only.
-fn unpacked(headers: &mut HeaderMap) {
+/// What is true of a encoded body only.
+fn decoded(headers: &mut HeaderMap) {
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
 }
 
 /// The failure of what was going on when the transport was closed.
-pub(super) fn was_closed(delivery: Delivery) -> Failure {
+pub(super) fn closed_failure(delivery: Delivery) -> Failure {
     Failure::new(Kind::Closed, "the transport was closed").with_delivery(delivery)
 }
 

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use super::{
     body::RequestBody,
-    meter::{BURST_BYTES, MAX_HEAD_BYTES, Meter, Metered},
+    byte_count::{BURST_BYTES, ByteCounter, CountingStream, MAX_HEAD_BYTES},
 };
 use crate::dial::Stream;
 
@@ -43,8 +43,8 @@ pub(super) type Sent = Result<Response<Incoming>, Box<TrySendError<Request<Reque
 
 pub(super) struct H1 {
     sender: SendRequest<RequestBody>,
-    connection: http1::Connection<TokioIo<Metered>, RequestBody>,
-    pub(super) meter: Arc<Meter>,
+    connection: http1::Connection<TokioIo<CountingStream>, RequestBody>,
+    pub(super) meter: Arc<ByteCounter>,
     /// Until when the server keeps it, where it said so.
     expires: Option<Instant>,
     /// Whether it has carried a request before.
@@ -54,7 +54,7 @@ pub(super) struct H1 {
 
 impl H1 {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
-        let (metered, meter) = Metered::new(stream);
+        let (metered, meter) = CountingStream::new(stream);
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_HEADERS)
             .max_buf_size(BUFFER_BYTES)

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body::RequestBody,
-    meter::{MAX_HEAD_BYTES, Meter, Metered},
+    byte_count::{ByteCounter, CountingStream, MAX_HEAD_BYTES},
 };
 use crate::dial::Stream;
 
@@ -43,7 +43,7 @@ struct Use {
     /// Requests now.
     streams: AtomicU32,
     last: Mutex<Instant>,
-    meter: Arc<Meter>,
+    meter: Arc<ByteCounter>,
     /// Fires when it gets no more requests.
     left: CancellationToken,
 }
@@ -53,7 +53,7 @@ pub(super) struct InUse(Arc<Use>);
 
 impl H2 {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
-        let (metered, meter) = Metered::new(stream);
+        let (metered, meter) = CountingStream::new(stream);
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)

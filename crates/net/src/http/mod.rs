@@ -5,32 +5,32 @@
 //! connection is shared (docs/adr/0009-requests-drive-their-connections.md). Every wait has its limit, every failure says in which phase it came,
 //! how many bytes had been written, and what that proves about delivery.
 //!
-//! [`HttpClient`] is reqwest, for Nixtla and libSQL's remote protocol. There is one client per set of options,
+//! [`ApiClient`] is reqwest, for Nixtla and libSQL's remote protocol. There is one client per set of options,
 //! and one for all who take the defaults, so that connections are shared. It follows no redirect and uses no
 //! proxy unless asked: an API call goes where it was sent, or fails.
 
-mod answer;
+mod api_client;
 mod body;
-mod client;
+mod byte_count;
 mod config;
 mod decode;
 mod engine;
 mod error;
 mod h1;
 mod h2;
-mod location;
-mod meter;
 mod off_runtime;
 mod origin;
+mod redirect;
 mod request;
-mod watch;
+mod response;
+mod timeouts;
 
-pub use answer::{Answer, AnswerBody, Coming};
+pub use api_client::ApiClient;
 pub use body::{BodySender, BodySenders, Pieces, RequestBody};
-pub use client::HttpClient;
 pub use config::CONNECTIONS_TIMEOUT;
 pub use config::{CallOptions, HttpOptions};
 pub use engine::Engine;
 pub use error::{Phase, failure};
 pub use off_runtime::off_runtime;
 pub use request::Request;
+pub use response::{Answer, ResponseBody, Streaming};

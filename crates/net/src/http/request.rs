@@ -6,12 +6,14 @@ use http::{
     uri::Authority,
 };
 use http_body::Body as _;
-use moorline_core::{options::Read, resilience::repeat::is_idempotent, secret::is_harmless_header};
+use moorline_core::{
+    options::Read, resilience::idempotency::is_idempotent, secret::is_harmless_header,
+};
 
 use super::{
     body::RequestBody,
     config::{CallOptions, refused},
-    location::read_url,
+    redirect::read_url,
 };
 use crate::header::header_value;
 

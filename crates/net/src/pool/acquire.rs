@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Connect, Pool,
     events::Event,
-    guards::{Borrowed, Checking, Place, Reserved},
+    guards::{Borrowed, Place, ReservedSlot, ValidationGuard},
     shared::{Shared, Turn, Waiting, now},
 };
 
@@ -114,9 +114,9 @@ impl<C: Connect> Shared<C> {
             )),
             Acquire::Create(lease) => {
                 if books.alarm.is_none() {
-                    self.nudge.notify_one();
+                    self.wakeup.notify_one();
                 }
-                Asked::Now(Turn::Create(Reserved::new(Arc::clone(self), lease)))
+                Asked::Now(Turn::Create(ReservedSlot::new(Arc::clone(self), lease)))
             }
             Acquire::Wait { ticket, deadline } => {
                 let (sender, receiver) = oneshot::channel();
@@ -127,7 +127,7 @@ impl<C: Connect> Shared<C> {
                         .is_none_or(|alarm| Instant::from_std(at) < alarm)
                 };
                 if deadline.is_some_and(sooner) {
-                    self.nudge.notify_one();
+                    self.wakeup.notify_one();
                 }
                 Asked::Later(Place::new(Arc::clone(self), ticket, receiver))
             }
@@ -146,7 +146,7 @@ impl<C: Connect> Shared<C> {
             return Ok(borrowed);
         }
         let closed = || Refusal::Closed.failure();
-        let mut checking = Checking::begin(borrowed).ok_or_else(closed)?;
+        let mut checking = ValidationGuard::begin(borrowed).ok_or_else(closed)?;
         if looks_alive == Some(true) && self.answers(&mut checking).await {
             return checking.passed().ok_or_else(closed);
         }
@@ -158,7 +158,7 @@ impl<C: Connect> Shared<C> {
         self.open(reserved).await
     }
 
-    async fn answers(&self, checking: &mut Checking<C>) -> bool {
+    async fn answers(&self, checking: &mut ValidationGuard<C>) -> bool {
         let Some(connection) = checking.connection() else {
             return false;
         };
@@ -174,7 +174,7 @@ impl<C: Connect> Shared<C> {
     }
 
     /// Opens a connection for a reserved slot. Whatever ends this early frees the slot for the next waiter.
-    pub(super) async fn open(&self, reserved: Reserved<C>) -> Outcome<Borrowed<C>> {
+    pub(super) async fn open(&self, reserved: ReservedSlot<C>) -> Outcome<Borrowed<C>> {
         let began = Instant::now();
         let limit = self.settings.connect_timeout;
         let connection = tokio::select! {

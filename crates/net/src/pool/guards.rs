@@ -63,13 +63,13 @@ impl<C: Connect> Drop for Borrowed<C> {
 }
 
 /// A slot reserved for a connection yet to be opened.
-pub(super) struct Reserved<C: Connect> {
+pub(super) struct ReservedSlot<C: Connect> {
     shared: Arc<Shared<C>>,
     lease: Lease,
     used: bool,
 }
 
-impl<C: Connect> Reserved<C> {
+impl<C: Connect> ReservedSlot<C> {
     pub(super) fn new(shared: Arc<Shared<C>>, lease: Lease) -> Self {
         Self {
             shared,
@@ -97,7 +97,7 @@ impl<C: Connect> Reserved<C> {
     }
 }
 
-impl<C: Connect> Drop for Reserved<C> {
+impl<C: Connect> Drop for ReservedSlot<C> {
     fn drop(&mut self) {
         if !self.used {
             let lease = self.lease;
@@ -109,13 +109,13 @@ impl<C: Connect> Drop for Reserved<C> {
 
 /// A connection taken out of its slot to be checked. Nobody knows in which state an abandoned check leaves
 /// it, so dropping this closes it.
-pub(super) struct Checking<C: Connect> {
+pub(super) struct ValidationGuard<C: Connect> {
     shared: Arc<Shared<C>>,
     lease: Lease,
     connection: Option<C::Connection>,
 }
 
-impl<C: Connect> Checking<C> {
+impl<C: Connect> ValidationGuard<C> {
     /// Takes the connection out; `None` when the lease was taken back.
     pub(super) fn begin(borrowed: Borrowed<C>) -> Option<Self> {
         let shared = Arc::clone(&borrowed.shared);
@@ -151,16 +151,16 @@ impl<C: Connect> Checking<C> {
 
     /// It is dead: closed in the background, after which its slot is reserved for a new one. `None` when
     /// the lease was taken back meanwhile.
-    pub(super) fn failed(mut self) -> Option<oneshot::Receiver<Reserved<C>>> {
+    pub(super) fn failed(mut self) -> Option<oneshot::Receiver<ReservedSlot<C>>> {
         if !self.shared.books().ledger.recreate(self.lease) {
             return None;
         }
         let connection = self.connection.take()?;
-        let reserved = Reserved::new(Arc::clone(&self.shared), self.lease);
+        let reserved = ReservedSlot::new(Arc::clone(&self.shared), self.lease);
         let (sender, receiver) = oneshot::channel();
         self.shared.runtime.spawn(async move {
             let (shared, lease) = (Arc::clone(&reserved.shared), reserved.lease);
-            shared.say_goodbye(connection).await;
+            shared.close_gracefully(connection).await;
             shared.tell(|| Event::Destroy { lease });
             // To a borrower that has left this is a drop, which frees the slot.
             let _ = sender.send(reserved);
@@ -169,7 +169,7 @@ impl<C: Connect> Checking<C> {
     }
 }
 
-impl<C: Connect> Drop for Checking<C> {
+impl<C: Connect> Drop for ValidationGuard<C> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
             // Not held any more means taken back by force; then its slot waits for this report as well.

@@ -10,7 +10,7 @@ use tokio::{
 use super::{
     Connect,
     events::Event,
-    guards::Reserved,
+    guards::ReservedSlot,
     shared::{Shared, now},
 };
 
@@ -24,19 +24,19 @@ enum Next {
 /// Starts the housekeeper. It does not keep the pool alive, and ends with it.
 pub(super) fn start<C: Connect>(shared: &Arc<Shared<C>>) {
     let pool = Arc::downgrade(shared);
-    let nudge = Arc::clone(&shared.nudge);
-    shared.runtime.spawn(keep_house(pool, nudge));
+    let wakeup = Arc::clone(&shared.wakeup);
+    shared.runtime.spawn(housekeeping_loop(pool, wakeup));
 }
 
-async fn keep_house<C: Connect>(pool: Weak<Shared<C>>, nudge: Arc<Notify>) {
+async fn housekeeping_loop<C: Connect>(pool: Weak<Shared<C>>, wakeup: Arc<Notify>) {
     loop {
-        let next = pool.upgrade().map_or(Next::Stop, |shared| shared.tidy());
+        let next = pool.upgrade().map_or(Next::Stop, |shared| shared.run_due());
         match next {
             Next::SleepUntil(alarm) => tokio::select! {
                 () = sleep_until(alarm) => {}
-                () = nudge.notified() => {}
+                () = wakeup.notified() => {}
             },
-            Next::WaitForNudge => nudge.notified().await,
+            Next::WaitForNudge => wakeup.notified().await,
             Next::Stop => return,
         }
     }
@@ -44,7 +44,7 @@ async fn keep_house<C: Connect>(pool: Weak<Shared<C>>, nudge: Arc<Notify>) {
 
 impl<C: Connect> Shared<C> {
     /// Does everything that is due.
-    fn tidy(self: &Arc<Self>) -> Next {
+    fn run_due(self: &Arc<Self>) -> Next {
         let now = now();
         let mut guard = self.books();
         let books = &mut *guard;
@@ -75,7 +75,7 @@ impl<C: Connect> Shared<C> {
             });
         }
         for lease in missing {
-            self.warm_up(Reserved::new(Arc::clone(self), lease));
+            self.warm_up(ReservedSlot::new(Arc::clone(self), lease));
         }
         match alarm {
             _ if drained => Next::Stop,
@@ -85,14 +85,14 @@ impl<C: Connect> Shared<C> {
     }
 
     /// Opens a connection nobody asked for yet.
-    fn warm_up(self: &Arc<Self>, reserved: Reserved<C>) {
+    fn warm_up(self: &Arc<Self>, reserved: ReservedSlot<C>) {
         let shared = Arc::clone(self);
         self.runtime.spawn(async move {
             // What was opened is released by being dropped.
             if let Err(failure) = shared.open(reserved).await {
                 shared.tell(|| Event::Error(failure));
                 // The ledger now knows when to try again; without this nobody would wake up for it.
-                shared.nudge.notify_one();
+                shared.wakeup.notify_one();
             }
         });
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use moorline_core::{
     limit::TimeLimit,
     options::{Options, Read},
-    pool::{Keys, PoolLimits},
+    pool::{OptionNames, PoolLimits},
 };
 
 /// How long opening one connection may take.
@@ -43,7 +43,7 @@ pub struct TimeoutNames {
 
 impl TimeoutNames {
     const COMMON: Self = Self {
-        acquire: Keys::COMMON.acquire_timeout,
+        acquire: OptionNames::COMMON.acquire_timeout,
         connect: "connectTimeoutMs",
         close: "closeTimeoutMs",
     };
@@ -71,7 +71,7 @@ impl PoolSettings {
 
     /// What the user wrote: the limits under `keys`, the rest under `connectTimeoutMs`,
     /// `validateTimeoutMs` and `closeTimeoutMs`.
-    pub fn read(options: &Options, keys: &Keys, defaults: Self) -> Read<Self> {
+    pub fn read(options: &Options, keys: &OptionNames, defaults: Self) -> Read<Self> {
         let names = TimeoutNames {
             acquire: keys.acquire_timeout,
             ..TimeoutNames::COMMON

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Connect,
     events::{Event, Listen},
-    guards::{Borrowed, Closing, Reserved},
+    guards::{Borrowed, Closing, ReservedSlot},
     published::{Publish, Published},
     settings::PoolSettings,
 };
@@ -30,7 +30,7 @@ pub(super) enum Turn<C: Connect> {
     /// A connection, to be checked first when the flag is set.
     Ready(Borrowed<C>, bool),
     /// A slot to open a connection for.
-    Create(Reserved<C>),
+    Create(ReservedSlot<C>),
     /// Nothing.
     Refused(Failure),
 }
@@ -42,16 +42,16 @@ pub(super) struct Waiting<C: Connect> {
 }
 
 /// Everything under the pool's one lock.
-pub(super) struct Books<C: Connect> {
+pub(super) struct PoolState<C: Connect> {
     pub(super) ledger: Ledger,
     /// By slot. Empty while the connection is being made, checked or closed.
     connections: Vec<Option<C::Connection>>,
     pub(super) waiting: HashMap<Ticket, Waiting<C>>,
-    /// Until when the housekeeper sleeps; `None` when only a nudge wakes it.
+    /// Until when the housekeeper sleeps; `None` when only a wakeup wakes it.
     pub(super) alarm: Option<Instant>,
 }
 
-impl<C: Connect> Books<C> {
+impl<C: Connect> PoolState<C> {
     /// The connection of a lease that is held.
     pub(super) fn connection(&mut self, lease: Lease) -> Option<&mut C::Connection> {
         if !self.ledger.holds(lease) {
@@ -84,9 +84,9 @@ pub(super) struct Shared<C: Connect> {
     pub(super) settings: PoolSettings,
     pub(super) runtime: Handle,
     listener: Option<Arc<dyn Listen>>,
-    books: Mutex<Books<C>>,
+    books: Mutex<PoolState<C>>,
     /// Wakes the housekeeper before its alarm.
-    pub(super) nudge: Arc<Notify>,
+    pub(super) wakeup: Arc<Notify>,
     /// Fires when the pool is closed by force: dialling and checking stop.
     pub(super) cut: CancellationToken,
     /// Fires when the pool has ended and its last connection is gone.
@@ -106,20 +106,20 @@ impl<C: Connect> Shared<C> {
             settings,
             runtime,
             listener,
-            books: Mutex::new(Books {
+            books: Mutex::new(PoolState {
                 ledger: Ledger::new(settings.limits),
                 connections: Vec::new(),
                 waiting: HashMap::new(),
                 alarm: None,
             }),
-            nudge: Arc::new(Notify::new()),
+            wakeup: Arc::new(Notify::new()),
             cut: CancellationToken::new(),
             gone: CancellationToken::new(),
             published: Published::default(),
         }
     }
 
-    pub(super) fn books(&self) -> MutexGuard<'_, Books<C>> {
+    pub(super) fn books(&self) -> MutexGuard<'_, PoolState<C>> {
         // Nothing of the user's runs under this lock except `is_usable` and `Pool::with`, which leave the
         // books as they are, so a panic in one of them does not spoil them.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
@@ -139,7 +139,7 @@ impl<C: Connect> Shared<C> {
                 .connection(lease)
                 .is_some_and(|connection| self.connect.is_usable(connection));
         match books.ledger.release(lease, now(), usable) {
-            Released::Foreign => return false,
+            Released::UnknownLease => return false,
             Released::Idle => drop(books),
             Released::Granted(grant) => {
                 let waiting = books.waiter(grant);
@@ -181,13 +181,13 @@ impl<C: Connect> Shared<C> {
         let Some(connection) = connection else { return };
         let closing = Closing::new(Arc::clone(self), lease);
         self.runtime.spawn(async move {
-            closing.shared().say_goodbye(connection).await;
+            closing.shared().close_gracefully(connection).await;
             drop(closing);
         });
     }
 
     /// Closes a connection, the hard way when the soft way takes too long.
-    pub(super) async fn say_goodbye(&self, connection: C::Connection) {
+    pub(super) async fn close_gracefully(&self, connection: C::Connection) {
         let limit = self.settings.close_timeout;
         if timeout(limit, self.connect.close(connection))
             .await
@@ -214,7 +214,7 @@ impl<C: Connect> Shared<C> {
             self.gone.cancel();
         }
         if drained || sooner {
-            self.nudge.notify_one();
+            self.wakeup.notify_one();
         }
         if let Some((waiting, grant)) = found {
             self.serve(waiting, grant);
@@ -227,7 +227,7 @@ impl<C: Connect> Shared<C> {
             Grant::Ready {
                 lease, validate, ..
             } => Turn::Ready(Borrowed::new(Arc::clone(self), lease), validate),
-            Grant::Create { lease, .. } => Turn::Create(Reserved::new(Arc::clone(self), lease)),
+            Grant::Create { lease, .. } => Turn::Create(ReservedSlot::new(Arc::clone(self), lease)),
         };
         if let Some(waiting) = waiting {
             let _ = waiting.sender.send(turn);
@@ -257,7 +257,7 @@ impl<C: Connect> Publish for Shared<C> {
 impl<C: Connect> Drop for Shared<C> {
     fn drop(&mut self) {
         // The housekeeper sleeps on its own reference to the bell; this lets it see that the pool is gone.
-        self.nudge.notify_one();
+        self.wakeup.notify_one();
         let limit = self.settings.close_timeout;
         let books = self.books.get_mut().unwrap_or_else(PoisonError::into_inner);
         let left: Vec<_> = books.connections.drain(..).flatten().collect();

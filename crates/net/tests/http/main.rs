@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use moorline_core::error::{Delivery, Failure, Kind};
-use moorline_net::{dial::DialOptions, http::HttpClient};
+use moorline_net::{dial::DialOptions, http::ApiClient};
 use reqwest::{Method, Request};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -34,8 +34,8 @@ async fn answer(mut socket: TcpStream, bytes: &'static [u8]) {
     socket.write_all(bytes).await.unwrap();
 }
 
-fn client() -> std::sync::Arc<HttpClient> {
-    HttpClient::with(DialOptions {
+fn client() -> std::sync::Arc<ApiClient> {
+    ApiClient::with(DialOptions {
         connect_timeout: Duration::from_millis(200),
         ..DialOptions::default()
     })
@@ -44,7 +44,7 @@ fn client() -> std::sync::Arc<HttpClient> {
 async fn call(url: &str) -> Result<Vec<u8>, Failure> {
     let request = Request::new(Method::GET, url.parse().unwrap());
     let response = client().send(request).await?;
-    HttpClient::read_body(response, 1000)
+    ApiClient::read_body(response, 1000)
         .await
         .map(|body| body.to_vec())
 }

@@ -15,7 +15,7 @@ use moorline_core::{
         breaker::{BreakerOptions, Trip},
         bulkhead::BulkheadOptions,
         config::{BREAKER, RETRY},
-        pipeline::{Guards, Pipeline, PipelineOptions},
+        pipeline::{BreakerScope, Pipeline, PipelineOptions},
         registry::SharedBreaker,
         retry::{Jitter, RetryPolicy},
     },
@@ -140,7 +140,7 @@ async fn an_abort_during_the_delay_ends_the_call_at_once() {
 async fn an_open_breaker_refuses_without_running_the_operation() {
     let trip = Trip::Consecutive { failures: 1 };
     let breaker = Arc::new(SharedBreaker::new("db", BreakerOptions { trip, ..BREAKER }));
-    let pipeline = Pipeline::new(OPTIONS).with_breaker(Guards::Calls, breaker);
+    let pipeline = Pipeline::new(OPTIONS).with_breaker(BreakerScope::Calls, breaker);
     let ran = AtomicU32::new(0);
     let failing = async |_| -> Outcome<()> {
         ran.fetch_add(1, Ordering::Relaxed);

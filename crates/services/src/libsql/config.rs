@@ -6,7 +6,7 @@ use moorline_core::{
     environment::Form,
     limit::Limit,
     options::{Fallback, OptionError, Options, Plain, Read},
-    pool::{Keys, PoolLimits},
+    pool::{OptionNames, PoolLimits},
     secret::redact_url,
 };
 
@@ -55,14 +55,14 @@ impl Face {
         }
     }
 
-    const fn keys(self) -> Keys {
-        Keys {
+    const fn keys(self) -> OptionNames {
+        OptionNames {
             max: match self {
                 Self::Pool | Self::Environment => "poolSize",
                 Self::Client => "concurrency",
             },
             acquire_timeout: "connectionTimeoutMs",
-            ..Keys::COMMON
+            ..OptionNames::COMMON
         }
     }
 

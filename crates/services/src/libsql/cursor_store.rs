@@ -44,7 +44,12 @@ impl LibsqlCursors {
     /// A store. What runs when `ended` fires is cut off.
     pub fn open(config: Config, runtime: Handle, ended: CancellationToken) -> Outcome<Self> {
         Ok(Self {
-            pool: Arc::new(LibsqlPool::open(config, runtime, Arc::new(Deaf), ended)?),
+            pool: Arc::new(LibsqlPool::open(
+                config,
+                runtime,
+                Arc::new(NoListener),
+                ended,
+            )?),
             has_table: OnceCell::new(),
         })
     }
@@ -91,8 +96,8 @@ impl CursorStore for LibsqlCursors {
 }
 
 /// Nobody wants to hear of the pool.
-struct Deaf;
+struct NoListener;
 
-impl Listen for Deaf {
+impl Listen for NoListener {
     fn heard(&self, _: Event) {}
 }

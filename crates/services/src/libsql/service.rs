@@ -17,7 +17,7 @@ use crate::libsql::{
     error::{CODE_CLIENT_CLOSED, SERVICE, aborted, closed, timed_out},
     local,
     local::deadlines::Deadlines,
-    local::in_flight::{CutOnDrop, Flight, Reply, Seat},
+    local::in_flight::{AbortOnDrop, InFlight, LeaseUse, Reply},
     operation::{Operation, Results},
     result::IntMode,
     target::Target,
@@ -55,7 +55,7 @@ pub struct LibsqlPool {
     protocol: &'static str,
     shown_url: String,
     // Keeps a database in memory alive while the pool has no connection open.
-    _anchor: Option<libsql::Connection>,
+    _keep_alive: Option<libsql::Connection>,
 }
 
 impl LibsqlPool {
@@ -84,7 +84,7 @@ impl LibsqlPool {
             is_local,
             protocol,
             shown_url: config.shown_url,
-            _anchor: anchor,
+            _keep_alive: anchor,
         })
     }
 
@@ -153,7 +153,7 @@ impl LibsqlPool {
             return Err(call);
         };
         let once = held.is_none();
-        Flight::launch(self, Seat { lease, once }, call).map(|(_, soon)| soon)
+        InFlight::launch(self, LeaseUse { lease, once }, call).map(|(_, soon)| soon)
     }
 
     /// Runs `operation`: on the lease that is `held`, or on a connection borrowed for it, after waiting for one.
@@ -172,11 +172,13 @@ impl LibsqlPool {
         let lease = held.or(borrowed.as_ref().map(Borrowed::lease));
         let lease = lease.ok_or_else(|| released(name))?;
         if !self.is_local {
-            return self.send(Seat { lease, once }, operation, &limits).await;
+            return self
+                .send(LeaseUse { lease, once }, operation, &limits)
+                .await;
         }
         // From here on the flight answers for it.
         borrowed.map(Borrowed::keep);
-        let boarded = self.seated(Seat { lease, once }, operation, limits.timeout)?;
+        let boarded = self.submit(LeaseUse { lease, once }, operation, limits.timeout)?;
         boarded.outcome(&limits.cancel).await
     }
 
@@ -202,25 +204,25 @@ impl LibsqlPool {
 
     /// Hands `operation` to the thread of the local connection that is `held`, before this returns: calls on one lease
     /// keep their order, however they are waited for.
-    pub fn board(
+    pub fn submit_on(
         self: &Arc<Self>,
         held: Lease,
         operation: Operation,
         timeout: Option<Limit<Duration>>,
-    ) -> Outcome<Boarded> {
-        let seat = Seat {
+    ) -> Outcome<PendingCall> {
+        let seat = LeaseUse {
             lease: held,
             once: false,
         };
-        self.seated(seat, operation, timeout)
+        self.submit(seat, operation, timeout)
     }
 
-    fn seated(
+    fn submit(
         self: &Arc<Self>,
-        seat: Seat,
+        seat: LeaseUse,
         operation: Operation,
         timeout: Option<Limit<Duration>>,
-    ) -> Outcome<Boarded> {
+    ) -> Outcome<PendingCall> {
         let name = operation.name();
         let (sender, answered) = oneshot::channel();
         let call = Call {
@@ -229,18 +231,18 @@ impl LibsqlPool {
             // Whoever asked may have gone.
             reply: Box::new(|outcome| drop(sender.send(outcome))),
         };
-        let (flight, _) = Flight::launch(self, seat, call).map_err(|_| released(name))?;
-        Ok(Boarded {
+        let (flight, _) = InFlight::launch(self, seat, call).map_err(|_| released(name))?;
+        Ok(PendingCall {
             name,
             answered,
-            _cut: CutOnDrop(flight),
+            _cut: AbortOnDrop(flight),
         })
     }
 
     /// Runs `operation` on a stream to a server.
     async fn send(
         &self,
-        seat: Seat,
+        seat: LeaseUse,
         operation: Operation,
         limits: &CallLimits,
     ) -> Outcome<Results> {
@@ -286,13 +288,13 @@ impl LibsqlPool {
 }
 
 /// An operation that the thread of a local connection has got. Dropping it cuts it off.
-pub struct Boarded {
+pub struct PendingCall {
     name: &'static str,
     answered: oneshot::Receiver<Outcome<Results>>,
-    _cut: CutOnDrop,
+    _cut: AbortOnDrop,
 }
 
-impl Boarded {
+impl PendingCall {
     /// What comes of it, unless `cancel` fires before.
     pub async fn outcome(self, cancel: &CancellationToken) -> Outcome<Results> {
         tokio::select! {

@@ -13,7 +13,7 @@ use moorline_core::{
 use url::Url;
 
 use crate::libsql::{local::LocalTarget, remote::stream::RemoteTarget, uri::Uri};
-use moorline_net::{dial::DialOptions, http::HttpClient};
+use moorline_net::{dial::DialOptions, http::ApiClient};
 
 /// What stands for a database in memory.
 const MEMORY: &str = ":memory:";
@@ -219,7 +219,7 @@ impl Given<'_> {
         Ok(Target::Remote(RemoteTarget {
             base,
             auth_token: token,
-            http: HttpClient::with(DialOptions {
+            http: ApiClient::with(DialOptions {
                 connect_timeout: self.connect_timeout,
                 ..DialOptions::default()
             }),

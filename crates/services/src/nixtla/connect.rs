@@ -23,7 +23,7 @@ use super::{
     error::{Repeat, refusal},
     payload::Payload,
 };
-use moorline_net::http::HttpClient;
+use moorline_net::http::ApiClient;
 
 /// The client whose wire format this is. The service tells formats apart by it.
 const CLIENT_VERSION: &str = "0.9.0";
@@ -58,14 +58,14 @@ impl<'a> Exchange<'a> {
 #[derive(Debug)]
 pub(super) struct Wire {
     config: Arc<NixtlaConfig>,
-    http: Arc<HttpClient>,
+    http: Arc<ApiClient>,
     requests: AtomicU64,
 }
 
 impl Wire {
     pub(super) fn new(config: Arc<NixtlaConfig>) -> Self {
         Self {
-            http: HttpClient::with(config.http.clone()),
+            http: ApiClient::with(config.http.clone()),
             config,
             requests: AtomicU64::new(0),
         }
@@ -102,11 +102,11 @@ impl Wire {
         let response = self.http.send(request).await.map_err(judge)?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status.is_success() {
-            let body = HttpClient::read_body(response, MAX_ANSWER_BYTES).await;
+            let body = ApiClient::read_body(response, MAX_ANSWER_BYTES).await;
             return body.map_err(judge);
         }
         // Of a refusal whose text is lost the status is still known.
-        let body = HttpClient::read_body(response, MAX_REFUSAL_BYTES).await;
+        let body = ApiClient::read_body(response, MAX_REFUSAL_BYTES).await;
         let body = body.unwrap_or_default();
         let mut said = String::from_utf8_lossy(&body);
         if let Some(key) = &self.config.api_key {

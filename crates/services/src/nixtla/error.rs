@@ -129,7 +129,7 @@ fn first_complaint(item: &Json) -> Option<String> {
 mod tests {
     use std::time::Duration;
 
-    use moorline_core::resilience::report::Fault;
+    use moorline_core::resilience::report::AttemptFailure;
     use reqwest::header::HeaderValue;
 
     use super::*;
@@ -210,7 +210,7 @@ mod tests {
             );
             assert_eq!(failure.retryable, row.retryable, "{name}");
             assert_eq!(
-                Fault::from(&failure).weight,
+                AttemptFailure::from(&failure).weight,
                 u32::from(row.counted),
                 "{name}"
             );

@@ -96,13 +96,13 @@ fn group(path: &str, items: &[Plain]) -> Read<Vec<Draft>> {
 }
 
 /// What is wrong with a point, without its path: that is written for the one that is refused, not for each.
-enum Fault {
+enum AttemptFailure {
     Itself(Plain),
     Unknown(String),
     Member(&'static str, &'static str, Plain),
 }
 
-impl Fault {
+impl AttemptFailure {
     fn at(self, list: &str, index: usize) -> OptionError {
         let path = format!("{list}[{index}]");
         match self {
@@ -126,9 +126,9 @@ impl Fault {
     }
 }
 
-fn read_point(item: &Plain) -> Result<(Option<String>, Moment, f64), Fault> {
+fn read_point(item: &Plain) -> Result<(Option<String>, Moment, f64), AttemptFailure> {
     let Plain::Map(members) = item else {
-        return Err(Fault::Itself(item.clone()));
+        return Err(AttemptFailure::Itself(item.clone()));
     };
     let (mut id, mut timestamp, mut value) = (None, &Plain::Undefined, &Plain::Undefined);
     for (key, member) in members {
@@ -139,18 +139,28 @@ fn read_point(item: &Plain) -> Result<(Option<String>, Moment, f64), Fault> {
             ("id", Plain::Text(text)) => id = Some(text.clone()),
             ("id", Plain::Number(number)) => id = Some(number.to_string()),
             ("id", Plain::Integer(number)) => id = Some(number.to_string()),
-            ("id", _) => return Err(Fault::Member("id", "a string or a number", member.clone())),
-            _ => return Err(Fault::Unknown(key.clone())),
+            ("id", _) => {
+                return Err(AttemptFailure::Member(
+                    "id",
+                    "a string or a number",
+                    member.clone(),
+                ));
+            }
+            _ => return Err(AttemptFailure::Unknown(key.clone())),
         }
     }
     let moment = Moment::read(timestamp).ok_or_else(|| {
         let expected = "an ISO 8601 time, a Date or milliseconds since 1970";
-        Fault::Member("timestamp", expected, timestamp.clone())
+        AttemptFailure::Member("timestamp", expected, timestamp.clone())
     })?;
     match value {
         Plain::Number(number) if number.is_finite() => Ok((id, moment, *number)),
         Plain::Integer(number) => Ok((id, moment, *number as f64)),
-        _ => Err(Fault::Member("value", "a finite number", value.clone())),
+        _ => Err(AttemptFailure::Member(
+            "value",
+            "a finite number",
+            value.clone(),
+        )),
     }
 }
 

@@ -13,9 +13,9 @@ use moorline_core::{
     limit::Limit,
     resilience::{
         breaker::{BreakerOptions, CircuitState, Trip},
-        pipeline::{Guards, Pipeline, PipelineOptions},
+        pipeline::{BreakerScope, Pipeline, PipelineOptions},
         registry::{Registry, SharedBreaker, Watcher},
-        report::Fault,
+        report::AttemptFailure,
         retry::{Backoff, Jitter, RetryPolicy},
     },
 };
@@ -120,7 +120,7 @@ impl Nixtla {
             limiter: None,
             bulkhead: None,
         })
-        .with_breaker(Guards::Calls, Arc::clone(&breaker));
+        .with_breaker(BreakerScope::Calls, Arc::clone(&breaker));
         let config = Arc::new(config);
         Self {
             wire: Wire::new(Arc::clone(&config)),
@@ -325,7 +325,7 @@ fn breaker_options(config: &NixtlaConfig) -> BreakerOptions {
 /// Whether a failure means that the service cannot be asked, and not that the request is wrong.
 fn is_down(failure: &Failure) -> bool {
     let missing_key = failure.kind == Kind::Auth && failure.attempts == 0;
-    missing_key || failure.kind == Kind::CircuitOpen || Fault::from(failure).weight > 0
+    missing_key || failure.kind == Kind::CircuitOpen || AttemptFailure::from(failure).weight > 0
 }
 
 pub(super) fn has_status(failure: &Failure, status: StatusCode) -> bool {

@@ -7,7 +7,7 @@
 
 use std::{collections::VecDeque, fmt::Write};
 
-use super::parser::{Event, News, Sink};
+use super::parser::{Event, FieldUpdate, Sink};
 use moorline_net::receive_queue::Contents;
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,12 +20,12 @@ pub(super) const TEXT_BYTES: usize = 64 << 10;
 
 /// What waits for JavaScript, which gets one text at a time: it holds hundreds of events, and each becomes an object.
 #[derive(Debug, Default)]
-pub struct Texts {
+pub struct EventText {
     texts: VecDeque<String>,
     bytes: usize,
 }
 
-impl Texts {
+impl EventText {
     pub(super) fn push(&mut self, batch: Batch) {
         self.bytes += batch.text.len();
         match self.texts.back_mut() {
@@ -37,7 +37,7 @@ impl Texts {
     }
 }
 
-impl Contents for Texts {
+impl Contents for EventText {
     type Piece = String;
     fn take(&mut self) -> String {
         let text = self.texts.pop_front().unwrap_or_default();
@@ -82,7 +82,7 @@ impl Sink for Batch {
         self.text.push('\r');
     }
 
-    fn news(&mut self, news: News<'_>) {
+    fn news(&mut self, news: FieldUpdate<'_>) {
         self.id(news.id);
         self.text.push_str("\n\n");
         if let Some(retry) = news.retry {
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_text_stays_small() {
-        let mut texts = Texts::default();
+        let mut texts = EventText::default();
         for bytes in [TEXT_BYTES / 2; 3].into_iter().chain([TEXT_BYTES * 2]) {
             let text = "x".repeat(bytes);
             texts.push(Batch { text });
@@ -119,18 +119,18 @@ mod tests {
         let event = |kind, id, retry| Event {
             kind,
             data: "d\n",
-            news: News { id, retry },
+            news: FieldUpdate { id, retry },
         };
         batch.event(event("", None, None));
         batch.event(event("", Some("7"), None));
         batch.event(event("", Some(""), None));
         batch.event(event("t", None, None));
         batch.event(event("", None, Some(5)));
-        batch.news(News {
+        batch.news(FieldUpdate {
             id: Some("8"),
             retry: Some(9),
         });
-        batch.news(News {
+        batch.news(FieldUpdate {
             id: Some(""),
             retry: None,
         });

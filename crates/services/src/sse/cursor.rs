@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Hears of a write that failed while nobody waited for it, and of a stored place that is of no use.
-pub type OnLost = Box<dyn Fn(Failure) + Send + Sync>;
+pub type OnWriteFailed = Box<dyn Fn(Failure) + Send + Sync>;
 
 /// The place of one reader.
 pub struct Cursor {
@@ -32,7 +32,7 @@ pub struct Cursor {
     /// Writes come one after the other, so that an old place never follows a new one.
     writing: tokio::sync::Mutex<()>,
     runtime: Handle,
-    lost: OnLost,
+    lost: OnWriteFailed,
 }
 
 #[derive(Default)]
@@ -45,7 +45,12 @@ struct State {
 
 impl Cursor {
     /// The cursor `name` of a store.
-    pub fn new(store: Arc<dyn CursorStore>, name: String, runtime: Handle, lost: OnLost) -> Self {
+    pub fn new(
+        store: Arc<dyn CursorStore>,
+        name: String,
+        runtime: Handle,
+        lost: OnWriteFailed,
+    ) -> Self {
         Self {
             store,
             name,
@@ -158,7 +163,7 @@ mod tests {
         }
     }
 
-    fn cursor(store: &Arc<Memory>, lost: OnLost) -> Arc<Cursor> {
+    fn cursor(store: &Arc<Memory>, lost: OnWriteFailed) -> Arc<Cursor> {
         let store: Arc<dyn CursorStore> = Arc::<Memory>::clone(store);
         Arc::new(Cursor::new(store, "n".to_owned(), Handle::current(), lost))
     }

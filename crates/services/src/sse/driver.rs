@@ -11,11 +11,11 @@ use moorline_core::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    batch::{Batch, TEXT_BYTES, Texts},
+    batch::{Batch, EventText, TEXT_BYTES},
     error::{broken, silent, too_long},
     parser::Parser,
 };
-use moorline_net::{http::Coming, receive_queue::Inbox};
+use moorline_net::{http::Streaming, receive_queue::ReceiveQueue};
 
 /// How a stream ended.
 #[derive(Clone, Debug)]
@@ -27,9 +27,9 @@ pub struct Closed {
 }
 
 pub(super) struct Driver {
-    pub(super) coming: Coming,
+    pub(super) coming: Streaming,
     pub(super) parser: Parser,
-    pub(super) inbox: Arc<Inbox<Texts, Closed>>,
+    pub(super) inbox: Arc<ReceiveQueue<EventText, Closed>>,
     pub(super) idle_timeout: Limit<Duration>,
     pub(super) max_event_bytes: usize,
 }

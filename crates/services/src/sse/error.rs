@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode, header};
 use moorline_core::{
     error::{Delivery, Failure, Kind},
-    resilience::{repeat, retry_after},
+    resilience::{idempotency, retry_after},
 };
 
 pub(super) const SERVICE: &str = "sse";
@@ -29,7 +29,7 @@ pub(super) fn refused(status: StatusCode, headers: &HeaderMap) -> Failure {
     };
     let failure = failure
         .with_delivery(Delivery::Answered)
-        .with_retryable(repeat::may_pass(code.into()))
+        .with_retryable(idempotency::is_transient_status(code.into()))
         .with_detail("status", code)
         .during(SERVICE, CONNECT);
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());

@@ -19,12 +19,12 @@ pub(super) struct Event<'a> {
     /// The lines of its data, joined with a line feed.
     pub(super) data: &'a str,
     /// What the block says about the stream.
-    pub(super) news: News<'a>,
+    pub(super) news: FieldUpdate<'a>,
 }
 
 /// What a block says about the stream, with or without an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct News<'a> {
+pub(super) struct FieldUpdate<'a> {
     /// The last event id, when it is another than before.
     pub(super) id: Option<&'a str>,
     /// How long to wait before a reconnect, in milliseconds.
@@ -35,7 +35,7 @@ pub(super) struct News<'a> {
 pub(super) trait Sink {
     fn event(&mut self, event: Event<'_>);
     /// A block without an event has said something about the stream.
-    fn news(&mut self, news: News<'_>);
+    fn news(&mut self, news: FieldUpdate<'_>);
 }
 
 /// An event was longer than it may be; the stream cannot be read on.
@@ -106,7 +106,7 @@ impl Parser {
     /// The stream is over. A block that is not complete is nothing, except for the time it wants.
     pub(super) fn finish(&mut self, sink: &mut impl Sink) {
         if let Some(retry) = self.retry.take() {
-            sink.news(News {
+            sink.news(FieldUpdate {
                 id: None,
                 retry: Some(retry),
             });
@@ -186,7 +186,7 @@ impl Parser {
     }
 
     fn dispatch(&mut self, sink: &mut impl Sink) {
-        let news = News {
+        let news = FieldUpdate {
             id: mem::take(&mut self.new_id).then_some(&self.id),
             retry: self.retry.take(),
         };
@@ -197,7 +197,7 @@ impl Parser {
                 news,
             });
             self.data.clear();
-        } else if news != News::default() {
+        } else if news != FieldUpdate::default() {
             sink.news(news);
         }
         self.kind.clear();

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::parser::{Event, News, Parser, Sink, TooLong};
+use super::parser::{Event, FieldUpdate, Parser, Sink, TooLong};
 
 /// What a stream came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    fn hear(&mut self, news: News<'_>) {
+    fn hear(&mut self, news: FieldUpdate<'_>) {
         if let Some(id) = news.id {
             id.clone_into(&mut self.id);
         }
@@ -36,7 +36,7 @@ impl Sink for Heard {
         self.told.push(Told::Event(kind, data, self.id.clone()));
     }
 
-    fn news(&mut self, news: News<'_>) {
+    fn news(&mut self, news: FieldUpdate<'_>) {
         self.hear(news);
         if news.id.is_some() {
             self.told.push(Told::Id(self.id.clone()));

@@ -8,15 +8,15 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    batch::Texts,
+    batch::EventText,
     config::Config,
     driver::{Closed, Driver},
     error::{CONNECT, SERVICE, refused, unsendable_id},
     parser::Parser,
 };
 use moorline_net::{
-    http::{Answer, AnswerBody, Engine},
-    receive_queue::{Inbox, Listen},
+    http::{Answer, Engine, ResponseBody},
+    receive_queue::{Listen, ReceiveQueue},
 };
 
 /// Makes streams from one set of options. When it is dropped they end.
@@ -31,7 +31,7 @@ pub struct EventStreamClient {
 pub struct EventStream {
     /// Where it comes from, where a redirect led there.
     pub url: Option<String>,
-    inbox: Arc<Inbox<Texts, Closed>>,
+    inbox: Arc<ReceiveQueue<EventText, Closed>>,
     close: CancellationToken,
 }
 
@@ -50,7 +50,7 @@ impl EventStreamClient {
     pub async fn connect(
         &self,
         last_id: &str,
-        listen: impl FnOnce(&Weak<Inbox<Texts, Closed>>) -> Arc<dyn Listen>,
+        listen: impl FnOnce(&Weak<ReceiveQueue<EventText, Closed>>) -> Arc<dyn Listen>,
         cancel: &CancellationToken,
     ) -> Outcome<EventStream> {
         let request = self.config.request(Some(last_id));
@@ -61,11 +61,11 @@ impl EventStreamClient {
             return Err(refused(answer.status, &answer.headers));
         }
         let url = answer.url.as_ref().map(ToString::to_string);
-        let AnswerBody::Coming(coming) = answer.body else {
+        let ResponseBody::Streaming(coming) = answer.body else {
             let failure = Failure::new(Kind::Internal, "a streamed answer came whole");
             return Err(failure.during(SERVICE, CONNECT));
         };
-        let inbox = Inbox::new(self.config.queue_bytes, listen);
+        let inbox = ReceiveQueue::new(self.config.queue_bytes, listen);
         let driver = Driver {
             coming,
             parser: Parser::new(self.config.max_event_bytes, last_id),
@@ -99,7 +99,7 @@ impl EventStream {
 
     /// Closes the connection; nothing more is told.
     pub fn close(&self) {
-        self.inbox.silence();
+        self.inbox.detach();
         self.close.cancel();
     }
 }

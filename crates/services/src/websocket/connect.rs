@@ -24,9 +24,9 @@ use tokio_tungstenite::{
 use super::{
     config::Config,
     error::{SERVICE, handshake_failure, handshake_timed_out, unreadable},
-    extension::{Agreement, agree, offer},
+    permessage_deflate::{Agreement, agree, offer},
     refusal::refused,
-    wire::Wire,
+    stream::SocketStream,
 };
 use moorline_net::dial::{Alpn, Dialer, Target};
 
@@ -35,7 +35,7 @@ const USER_AGENT: HeaderValue =
 
 /// What came of the handshake.
 pub(super) struct Opened {
-    pub(super) wire: Wire,
+    pub(super) wire: SocketStream,
     /// Bytes that came behind the server's answer.
     pub(super) early: Vec<u8>,
     pub(super) protocol: String,

@@ -2,7 +2,7 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::{extension::Agreement, violation::Violation};
+use super::{permessage_deflate::Agreement, protocol_error::ProtocolError};
 
 /// What ends each message on the wire is left out, and put back here.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
@@ -39,7 +39,7 @@ impl Inflater {
         mut input: &[u8],
         message: &mut Vec<u8>,
         max: usize,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), ProtocolError> {
         self.begun |= !input.is_empty();
         loop {
             if message.len() == message.capacity() {
@@ -49,11 +49,11 @@ impl Inflater {
             let status = self
                 .stream
                 .decompress_vec(input, message, FlushDecompress::Sync)
-                .map_err(|_| Violation::DEFLATE)?;
+                .map_err(|_| ProtocolError::DEFLATE)?;
             let taken = (self.stream.total_in() - before.0) as usize;
             input = &input[taken..];
             if message.len() > max {
-                return Err(Violation::MESSAGE_LENGTH);
+                return Err(ProtocolError::MESSAGE_LENGTH);
             }
             if status == Status::StreamEnd {
                 // A block marked as the last one: another stream may follow within the message.
@@ -68,7 +68,11 @@ impl Inflater {
     }
 
     /// Ends a message.
-    pub(super) fn finish(&mut self, message: &mut Vec<u8>, max: usize) -> Result<(), Violation> {
+    pub(super) fn finish(
+        &mut self,
+        message: &mut Vec<u8>,
+        max: usize,
+    ) -> Result<(), ProtocolError> {
         // The tail of nothing would be taken for the beginning of a block.
         if self.begun {
             self.feed(&TAIL, message, max)?;
@@ -146,7 +150,11 @@ mod tests {
         }
     }
 
-    fn inflate(inflater: &mut Inflater, bytes: &[u8], max: usize) -> Result<Vec<u8>, Violation> {
+    fn inflate(
+        inflater: &mut Inflater,
+        bytes: &[u8],
+        max: usize,
+    ) -> Result<Vec<u8>, ProtocolError> {
         let mut message = Vec::new();
         inflater.feed(bytes, &mut message, max)?;
         inflater.finish(&mut message, max)?;
@@ -215,7 +223,7 @@ mod tests {
         deflater.feed(&vec![0; 50 << 20], &mut bomb, true);
         let mut message = Vec::new();
         let fed = Inflater::new(&agreement(false, 15)).feed(&bomb, &mut message, 1 << 20);
-        assert_eq!(fed, Err(Violation::MESSAGE_LENGTH));
+        assert_eq!(fed, Err(ProtocolError::MESSAGE_LENGTH));
         assert!(message.capacity() < 3 << 20);
     }
 
@@ -228,6 +236,6 @@ mod tests {
             assert_eq!(inflate(&mut inflater, &wire, 100).unwrap(), b"Hello");
         }
         let junk = Inflater::new(&agreement(false, 15)).feed(&[0xff; 9], &mut Vec::new(), 100);
-        assert_eq!(junk, Err(Violation::DEFLATE));
+        assert_eq!(junk, Err(ProtocolError::DEFLATE));
     }
 }

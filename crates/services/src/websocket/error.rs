@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use moorline_core::error::{Delivery, Failure, Kind};
 use tokio_tungstenite::tungstenite::Error;
 
-use super::violation::Violation;
+use super::protocol_error::ProtocolError;
 use moorline_net::dial::{Class, chain, classify};
 
 pub(super) const SERVICE: &str = "websocket";
@@ -98,7 +98,7 @@ pub(super) fn unanswered_close(after: Duration) -> Failure {
 }
 
 /// The peer broke the protocol.
-pub(super) fn violated(violation: Violation) -> Failure {
+pub(super) fn violated(violation: ProtocolError) -> Failure {
     Failure::new(Kind::Protocol, violation.message)
         .with_code(violation.code)
         .with_detail("closeCode", violation.close_code)

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use super::violation::Violation;
+use super::protocol_error::ProtocolError;
 
 /// Random bytes are drawn for so many frames at once.
 const ENTROPY_BYTES: usize = 1024;
@@ -107,18 +107,18 @@ pub(super) enum FrameKind {
 
 impl Header {
     /// The header at the start of `bytes`; `None` when it is not whole yet.
-    pub(super) fn read(bytes: &[u8], compression: bool) -> Result<Option<Self>, Violation> {
+    pub(super) fn read(bytes: &[u8], compression: bool) -> Result<Option<Self>, ProtocolError> {
         let mut cursor = Cursor::new(bytes);
         let (header, payload) = match FrameHeader::parse(&mut cursor) {
             Ok(Some(read)) => read,
-            Err(Error::Protocol(_)) => return Err(Violation::OPCODE),
+            Err(Error::Protocol(_)) => return Err(ProtocolError::OPCODE),
             Ok(None) | Err(_) => return Ok(None),
         };
         if header.rsv2 || header.rsv3 {
-            return Err(Violation::RESERVED);
+            return Err(ProtocolError::RESERVED);
         }
         if header.mask.is_some() {
-            return Err(Violation::MASKED);
+            return Err(ProtocolError::MASKED);
         }
         let kind = match header.opcode {
             OpCode::Data(Data::Continue) => FrameKind::Continuation,
@@ -128,19 +128,19 @@ impl Header {
             OpCode::Control(Control::Pong) => FrameKind::Pong,
             OpCode::Control(Control::Close) => FrameKind::Close,
             OpCode::Data(Data::Reserved(_)) | OpCode::Control(Control::Reserved(_)) => {
-                return Err(Violation::OPCODE);
+                return Err(ProtocolError::OPCODE);
             }
         };
         let begins = matches!(kind, FrameKind::Text | FrameKind::Binary);
         if header.rsv1 && !(compression && begins) {
-            return Err(Violation::COMPRESSED);
+            return Err(ProtocolError::COMPRESSED);
         }
         if !begins && kind != FrameKind::Continuation {
             if !header.is_final {
-                return Err(Violation::CONTROL_FRAGMENT);
+                return Err(ProtocolError::CONTROL_FRAGMENT);
             }
             if payload > MAX_CONTROL_BYTES as u64 {
-                return Err(Violation::CONTROL_LENGTH);
+                return Err(ProtocolError::CONTROL_LENGTH);
             }
         }
         Ok(Some(Self {
@@ -178,22 +178,22 @@ mod tests {
 
     #[test]
     fn each_mistake_in_a_header_has_its_name() {
-        let table: [(&[u8], Violation); 8] = [
-            (&[0xc1, 0], Violation::COMPRESSED),
-            (&[0xa1, 0], Violation::RESERVED),
-            (&[0x91, 0], Violation::RESERVED),
-            (&[0x83, 0], Violation::OPCODE),
-            (&[0x8b, 0], Violation::OPCODE),
-            (&[0x81, 0x80, 1, 2, 3, 4], Violation::MASKED),
-            (&[0x09, 0], Violation::CONTROL_FRAGMENT),
-            (&[0x89, 126, 0, 126], Violation::CONTROL_LENGTH),
+        let table: [(&[u8], ProtocolError); 8] = [
+            (&[0xc1, 0], ProtocolError::COMPRESSED),
+            (&[0xa1, 0], ProtocolError::RESERVED),
+            (&[0x91, 0], ProtocolError::RESERVED),
+            (&[0x83, 0], ProtocolError::OPCODE),
+            (&[0x8b, 0], ProtocolError::OPCODE),
+            (&[0x81, 0x80, 1, 2, 3, 4], ProtocolError::MASKED),
+            (&[0x09, 0], ProtocolError::CONTROL_FRAGMENT),
+            (&[0x89, 126, 0, 126], ProtocolError::CONTROL_LENGTH),
         ];
         for (bytes, violation) in table {
             assert_eq!(Header::read(bytes, false), Err(violation), "{bytes:x?}");
         }
         assert_eq!(
             Header::read(&[0xc0, 0], true),
-            Err(Violation::COMPRESSED),
+            Err(ProtocolError::COMPRESSED),
             "only a message's first frame may say that it is compressed"
         );
         assert!(Header::read(&[0xc1, 0], true).unwrap().is_some());

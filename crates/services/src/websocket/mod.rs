@@ -2,32 +2,32 @@
 //!
 //! tokio-tungstenite shakes hands and reads and writes the headers of frames; what happens between frames is
 //! ours, because it does not know permessage-deflate, and because messages must cross to JavaScript in batches
-//! (docs/adr/0010-websocket-frames-of-our-own.md). What is decided stands apart from what is done: [`receive`], [`extension`], [`deflate`],
-//! [`outbound`] and [`liveness`] are machines without sockets, and [`driver`] is the one task that
+//! (docs/adr/0010-websocket-frames-of-our-own.md). What is decided stands apart from what is done: [`receiver`], [`permessage_deflate`], [`deflate`],
+//! [`send_queue`] and [`heartbeat`] are machines without sockets, and [`driver`] is the one task that
 //! moves bytes between them and the wire. Whoever sends over plain TCP writes to the socket directly, and leaves to
 //! the driver only what the system does not take at once.
 
 mod batch;
-mod compress;
+mod compressor;
 mod config;
 mod connect;
 mod deflate;
 mod driver;
 mod error;
-mod extension;
 mod frame;
-mod liveness;
-mod outbound;
-mod receive;
+mod heartbeat;
+mod permessage_deflate;
+mod protocol_error;
+mod receiver;
 mod refusal;
 mod request;
+mod send_queue;
 mod service;
 mod shared;
-mod violation;
-mod wire;
+mod stream;
 
 pub use batch::{Batch, Entry};
 pub use config::{Compression, Config};
 pub use driver::Closed;
-pub use extension::Agreement;
+pub use permessage_deflate::Agreement;
 pub use service::{Flushed, Socket, WebSocketClient};

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use moorline_core::{
     error::{Delivery, Failure, Kind},
-    resilience::{repeat::may_pass, retry_after::retry_after},
+    resilience::{idempotency::is_transient_status, retry_after::retry_after},
     secret::{Secret, is_harmless_header, is_harmless_in_answer, redact_text},
 };
 use serde_json::{Map, Value as Json};
@@ -49,7 +49,7 @@ fn failure<T>(config: &Config, response: &Response<T>, body: &[u8]) -> Failure {
     let message = format!("the server refused the handshake with status {status}");
     let mut failure = Failure::new(kind, message)
         .with_delivery(Delivery::None)
-        .with_retryable(may_pass(status.into()))
+        .with_retryable(is_transient_status(status.into()))
         .with_detail("status", status)
         .with_detail("headers", shown_headers(headers, &secrets))
         .during(SERVICE, "connect");

@@ -20,13 +20,13 @@ use super::{
     connect::{self, Opened},
     driver::{Closed, Driver},
     error::{PING_TIMEOUT, SERVICE, closed, ping_timed_out, send_timed_out, unread},
-    extension::Agreement,
-    outbound::{Message, Outbound, Pushed, undelivered},
+    permessage_deflate::Agreement,
+    send_queue::{Message, Pushed, SendQueue, undelivered},
     shared::Shared,
 };
 use moorline_net::{
     dial::Dialer,
-    receive_queue::{Inbox, Listen},
+    receive_queue::{Listen, ReceiveQueue},
 };
 
 /// What connections are made from.
@@ -64,7 +64,7 @@ impl WebSocketClient {
     /// A new connection, paused: it gives nothing out before [`Socket::resume`].
     pub async fn connect(
         &self,
-        listen: impl FnOnce(&Weak<Inbox<Batch, Closed>>) -> Arc<dyn Listen>,
+        listen: impl FnOnce(&Weak<ReceiveQueue<Batch, Closed>>) -> Arc<dyn Listen>,
         cancel: &CancellationToken,
     ) -> Outcome<Socket> {
         let opened = tokio::select! {
@@ -72,15 +72,19 @@ impl WebSocketClient {
             () = cancel.cancelled() => return Err(Failure::aborted().during(SERVICE, "connect")),
             opened = connect::open(&self.config, &self.dialer) => opened?,
         };
-        let inbox = Inbox::new(self.config.receive_queue, listen);
+        let inbox = ReceiveQueue::new(self.config.receive_queue, listen);
         Ok(Socket::start(&self.config, opened, inbox))
     }
 }
 
 impl Socket {
-    fn start(config: &Arc<Config>, opened: Opened, inbox: Arc<Inbox<Batch, Closed>>) -> Self {
+    fn start(
+        config: &Arc<Config>,
+        opened: Opened,
+        inbox: Arc<ReceiveQueue<Batch, Closed>>,
+    ) -> Self {
         let compress = opened.compression.is_some();
-        let queue = Outbound::new(config.send_queue, compress);
+        let queue = SendQueue::new(config.send_queue, compress);
         // Compressing is not the sender's work.
         let socket = opened.wire.shared().filter(|_| !compress);
         let shared = Arc::new(Shared::new(inbox, queue, socket));

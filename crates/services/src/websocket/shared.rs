@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     batch::Batch,
     driver::Closed,
-    outbound::{Outbound, undelivered},
+    send_queue::{SendQueue, undelivered},
 };
-use moorline_net::receive_queue::Inbox;
+use moorline_net::receive_queue::ReceiveQueue;
 
 /// What the driver and the socket's user share.
 pub(super) struct Shared {
-    pub(super) inbox: Arc<Inbox<Batch, Closed>>,
+    pub(super) inbox: Arc<ReceiveQueue<Batch, Closed>>,
     out: Mutex<Out>,
     pings: Mutex<Pings>,
     /// End it, now.
@@ -29,7 +29,7 @@ pub(super) struct Shared {
 
 /// The way out.
 pub(super) struct Out {
-    pub(super) queue: Outbound,
+    pub(super) queue: SendQueue,
     /// The socket, while whoever sends may write to it.
     pub(super) socket: Option<Arc<OwnedWriteHalf>>,
     /// Code and reason of the close frame that is to be sent.
@@ -48,8 +48,8 @@ pub(super) struct Pings {
 
 impl Shared {
     pub(super) fn new(
-        inbox: Arc<Inbox<Batch, Closed>>,
-        queue: Outbound,
+        inbox: Arc<ReceiveQueue<Batch, Closed>>,
+        queue: SendQueue,
         socket: Option<Arc<OwnedWriteHalf>>,
     ) -> Self {
         Self {

@@ -168,7 +168,7 @@ impl Owner {
             Released::Idle => assert!(self.queue.is_empty(), "idle while somebody waits"),
             Released::Granted(grant) => self.grant(grant),
             Released::Close => self.close(lease),
-            Released::Foreign => panic!("{lease:?} was held"),
+            Released::UnknownLease => panic!("{lease:?} was held"),
         }
     }
 
@@ -177,7 +177,7 @@ impl Owner {
         let before = (self.ledger.stats(), self.ledger.counters());
         assert_eq!(
             self.ledger.release(lease, self.now, true),
-            Released::Foreign
+            Released::UnknownLease
         );
         assert!(!self.ledger.discard(lease));
         assert!(!self.ledger.recreate(lease));

@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body::RequestBody,
+    byte_count::ByteCounter,
     config::HttpOptions,
     h1::{H1, Sent},
     h2::{H2, InUse},
-    meter::Meter,
 };
 use crate::{
     dial::{Alpn, Dialer, Stream, Target},
@@ -35,7 +35,7 @@ use crate::{
 const DIAL_MARGIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Opens connections for the pool.
-pub(super) struct Opener {
+pub(super) struct OriginConnector {
     dialer: Arc<Dialer>,
     target: Target,
     alpn: Alpn,
@@ -70,7 +70,7 @@ pub(super) enum Slot {
     H2(H2),
 }
 
-impl Connect for Opener {
+impl Connect for OriginConnector {
     type Connection = Slot;
 
     async fn connect(&self) -> Outcome<Slot> {
@@ -103,10 +103,10 @@ async fn shake_hands(stream: Stream) -> hyper::Result<Slot> {
 }
 
 /// A connection to send one request on.
-pub(super) enum Lane {
+pub(super) enum Checkout {
     H1 {
         h1: Box<H1>,
-        place: Borrowed<Opener>,
+        place: Borrowed<OriginConnector>,
     },
     H2 {
         h2: H2,
@@ -116,7 +116,7 @@ pub(super) enum Lane {
     },
 }
 
-impl Lane {
+impl Checkout {
     pub(super) fn is_reused(&self) -> bool {
         match self {
             Self::H1 { h1, .. } => h1.used,
@@ -130,7 +130,7 @@ impl Lane {
     }
 
     /// What counts the bytes of this request, where it has the connection for itself.
-    pub(super) fn meter(&self) -> Option<Arc<Meter>> {
+    pub(super) fn meter(&self) -> Option<Arc<ByteCounter>> {
         match self {
             Self::H1 { h1, .. } => Some(Arc::clone(&h1.meter)),
             Self::H2 { .. } => None,
@@ -166,7 +166,7 @@ impl Lane {
 pub(super) struct Origin {
     pub(super) peer: Arc<str>,
     pub(super) max_connections: u32,
-    pool: Pool<Opener>,
+    pool: Pool<OriginConnector>,
     /// Connections that are being opened.
     dialling: Arc<AtomicU32>,
     /// The HTTP/2 connection, once there is one.
@@ -214,7 +214,7 @@ impl Origin {
         let peer = target.authority().into();
         let known = !(target.secure && options.http2);
         let dialling = Arc::default();
-        let opener = Opener {
+        let opener = OriginConnector {
             dialer: Arc::clone(dialer),
             target,
             alpn,
@@ -238,14 +238,14 @@ impl Origin {
     }
 
     /// A connection, opened if need be. Dropping the future gives the place in the queue back.
-    pub(super) async fn lane(self: &Arc<Self>) -> Outcome<Lane> {
+    pub(super) async fn checkout(self: &Arc<Self>) -> Outcome<Checkout> {
         loop {
-            if let Some(lane) = self.shared_lane().await {
-                return Ok(lane);
+            if let Some(checkout) = self.shared_lane().await {
+                return Ok(checkout);
             }
             if self.known.load(Ordering::Relaxed) {
-                if let Some(lane) = self.own_lane().await? {
-                    return Ok(lane);
+                if let Some(checkout) = self.own_lane().await? {
+                    return Ok(checkout);
                 }
                 continue;
             }
@@ -257,8 +257,8 @@ impl Origin {
             // After a failure too: those who wait behind it must not fail one after the other.
             self.known.store(true, Ordering::Relaxed);
             drop(alone);
-            if let Some(lane) = found? {
-                return Ok(lane);
+            if let Some(checkout) = found? {
+                return Ok(checkout);
             }
         }
     }
@@ -284,7 +284,7 @@ impl Origin {
     }
 
     /// A turn on the HTTP/2 connection; `None` when there is none.
-    async fn shared_lane(&self) -> Option<Lane> {
+    async fn shared_lane(&self) -> Option<Checkout> {
         if !self.looks_shared() {
             return None;
         }
@@ -296,7 +296,7 @@ impl Origin {
         };
         let h2 = self.share().clone().filter(H2::is_open)?;
         let (in_use, reused) = h2.enter();
-        Some(Lane::H2 {
+        Some(Checkout::H2 {
             h2,
             _in_use: in_use,
             _turn: turn,
@@ -316,7 +316,7 @@ impl Origin {
     }
 
     /// An HTTP/1 connection; `None` when there turned out to be a shared one, or the one found was dead.
-    async fn own_lane(self: &Arc<Self>) -> Outcome<Option<Lane>> {
+    async fn own_lane(self: &Arc<Self>) -> Outcome<Option<Checkout>> {
         let place = match self.pool.take() {
             Some(place) => place,
             None => self.pool.acquire(&self.never).await?,
@@ -324,7 +324,7 @@ impl Origin {
         match place.with(std::mem::take) {
             Some(Slot::H1(mut h1)) => {
                 let ready = !h1.used || h1.is_ready();
-                Ok(ready.then_some(Lane::H1 { h1, place }))
+                Ok(ready.then_some(Checkout::H1 { h1, place }))
             }
             Some(Slot::H2(h2)) => {
                 self.adopt(h2);

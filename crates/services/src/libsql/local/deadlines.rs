@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
     error::{aborted, timed_out},
-    local::in_flight::Flight,
+    local::in_flight::InFlight,
 };
 
 /// A flight that is over stays in its place until the next one of that connection, or the alarm, finds it
@@ -25,7 +25,7 @@ pub(in crate::libsql) struct Deadlines {
     ended: CancellationToken,
 }
 
-type Watch = (Option<Instant>, Arc<Flight>);
+type Watch = (Option<Instant>, Arc<InFlight>);
 
 #[derive(Default)]
 struct Watched {
@@ -53,7 +53,7 @@ impl Deadlines {
     }
 
     /// Cuts `flight` off when its patience is at an end.
-    pub(in crate::libsql) fn watch(self: &Arc<Self>, lease: Lease, flight: &Arc<Flight>) {
+    pub(in crate::libsql) fn watch(self: &Arc<Self>, lease: Lease, flight: &Arc<InFlight>) {
         let deadline = flight
             .patience
             .time

@@ -45,7 +45,7 @@ pub struct Session {
     authorizer: Arc<Authorizer>,
     busy_timeout: Duration,
     status: Arc<Status>,
-    spoiled: bool,
+    tainted: bool,
     // After the statements, which belong to it.
     connection: Connection,
 }
@@ -65,7 +65,7 @@ impl Session {
             statements: VecDeque::new(),
             busy_timeout: target.busy_timeout,
             status,
-            spoiled: false,
+            tainted: false,
         };
         if target.in_memory() {
             // Opening is lazy: touch the database, so that a failure shows here.
@@ -96,7 +96,7 @@ impl Session {
 
     /// Whether nobody else may use the connection as it is.
     pub fn is_spoiled(&self) -> bool {
-        self.spoiled || self.in_transaction()
+        self.tainted || self.in_transaction()
     }
 
     /// Whether a transaction is open.
@@ -264,7 +264,7 @@ impl Session {
         let outcome = self.batch(TransactionMode::Deferred, statements, mode);
         let on = Statement::plain("PRAGMA foreign_keys = on");
         // What the migration came to is what the caller must know; without foreign keys nobody may go on.
-        self.spoiled |= self.attempt(&on, IntMode::Text).is_err();
+        self.tainted |= self.attempt(&on, IntMode::Text).is_err();
         outcome
     }
 

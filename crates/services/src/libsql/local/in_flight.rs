@@ -24,33 +24,33 @@ pub type Reply = Box<dyn FnOnce(Outcome<Results>) + Send>;
 
 /// Which lease an operation runs on.
 #[derive(Clone, Copy)]
-pub(in crate::libsql) struct Seat {
+pub(in crate::libsql) struct LeaseUse {
     pub(in crate::libsql) lease: Lease,
     /// Borrowed for this operation alone: given back at its end.
     pub(in crate::libsql) once: bool,
 }
 
 /// Shared by the thread, the deadlines and whoever may cut it off.
-pub(in crate::libsql) struct Flight {
+pub(in crate::libsql) struct InFlight {
     operation: &'static str,
     pub(in crate::libsql) patience: TimeLimit,
-    landing: Mutex<Option<Landing>>,
+    landing: Mutex<Option<Completion>>,
 }
 
 /// What the end of a flight needs; whoever takes it out ends the flight.
-struct Landing {
+struct Completion {
     pool: Arc<LibsqlPool>,
     connection: Arc<LocalConnection>,
-    seat: Seat,
+    seat: LeaseUse,
     reply: Reply,
 }
 
-impl Flight {
+impl InFlight {
     /// Hands a call to the thread of the connection in `seat`; true when that is awake and expected to be
     /// quick. The call comes back when the lease is not held.
     pub(in crate::libsql) fn launch(
         pool: &Arc<LibsqlPool>,
-        seat: Seat,
+        seat: LeaseUse,
         call: Call,
     ) -> Result<(Arc<Self>, bool), Call> {
         let begun = pool.pool.with(seat.lease, Connection::begin_local);
@@ -60,7 +60,7 @@ impl Flight {
         let flight = Arc::new(Self {
             operation: call.operation.name(),
             patience: pool.patience(call.timeout),
-            landing: Mutex::new(Some(Landing {
+            landing: Mutex::new(Some(Completion {
                 pool: Arc::clone(pool),
                 connection: Arc::clone(&connection),
                 seat,
@@ -77,7 +77,7 @@ impl Flight {
         Ok((flight, soon))
     }
 
-    fn take(&self) -> Option<Landing> {
+    fn take(&self) -> Option<Completion> {
         self.landing
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -118,9 +118,9 @@ impl Flight {
 }
 
 /// Cuts its flight off when the caller stops waiting.
-pub(in crate::libsql) struct CutOnDrop(pub(in crate::libsql) Arc<Flight>);
+pub(in crate::libsql) struct AbortOnDrop(pub(in crate::libsql) Arc<InFlight>);
 
-impl Drop for CutOnDrop {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.cut(aborted());
     }

@@ -21,19 +21,19 @@ const LENGTH: Duration = Duration::from_micros(50);
 const MAX_DOUBT: u32 = 6;
 
 /// Whether some thread keeps vigil: more than one would take the time of those that work.
-static KEPT: AtomicBool = AtomicBool::new(false);
+static SPINNING: AtomicBool = AtomicBool::new(false);
 /// On a single processor, looking for work keeps it from being made.
 static POSSIBLE: LazyLock<bool> =
     LazyLock::new(|| thread::available_parallelism().is_ok_and(|processors| processors.get() > 1));
 
 /// One thread's experience.
 #[derive(Default)]
-pub(in crate::libsql) struct Vigil {
+pub(in crate::libsql) struct JobQueue {
     skip: u32,
     doubt: u32,
 }
 
-impl Vigil {
+impl JobQueue {
     /// The next job; `None` when there will be none. `alert` is set while the thread is awake for it.
     pub(in crate::libsql) fn next<T>(
         &mut self,
@@ -45,11 +45,11 @@ impl Vigil {
         }
         if self.skip > 0 {
             self.skip -= 1;
-        } else if *POSSIBLE && !KEPT.swap(true, Ordering::Acquire) {
+        } else if *POSSIBLE && !SPINNING.swap(true, Ordering::Acquire) {
             alert.store(true, Ordering::Release);
             let found = look(queue);
             alert.store(false, Ordering::Release);
-            KEPT.store(false, Ordering::Release);
+            SPINNING.store(false, Ordering::Release);
             if found.is_some() {
                 self.doubt = 0;
                 return found;
@@ -83,7 +83,7 @@ mod tests {
         let (sender, queue) = mpsc::channel();
         let alert = AtomicBool::new(false);
         let worker = thread::spawn(move || {
-            let mut vigil = Vigil::default();
+            let mut vigil = JobQueue::default();
             let mut jobs = Vec::new();
             while let Some(job) = vigil.next(&queue, &alert) {
                 jobs.push(job);

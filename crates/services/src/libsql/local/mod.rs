@@ -32,8 +32,8 @@ use crate::libsql::{
     connect::Running,
     error::{closed, engine_failure},
     local::engine::Session,
-    local::in_flight::Flight,
-    local::job_queue::Vigil,
+    local::in_flight::InFlight,
+    local::job_queue::JobQueue,
     operation::Operation,
     result::IntMode,
 };
@@ -73,7 +73,7 @@ pub(in crate::libsql) struct Job {
     pub(in crate::libsql) operation: Option<Operation>,
     pub(in crate::libsql) mode: IntMode,
     pub(in crate::libsql) running: Option<Running>,
-    pub(in crate::libsql) flight: Arc<Flight>,
+    pub(in crate::libsql) flight: Arc<InFlight>,
 }
 
 impl Job {
@@ -93,7 +93,7 @@ impl Job {
             Err(defect())
         });
         status
-            .spoiled
+            .tainted
             .store(session.is_spoiled(), Ordering::Release);
         status.set_transaction(session.in_transaction());
         if let Some(running) = self.running.take() {
@@ -124,7 +124,7 @@ pub struct LocalConnection {
 pub(in crate::libsql) struct Status {
     interrupted: AtomicBool,
     // Nobody else may use the connection as it is.
-    spoiled: AtomicBool,
+    tainted: AtomicBool,
     in_transaction: AtomicBool,
     // Nobody holds the connection any more; it is closed as soon as that can be.
     abandoned: AtomicBool,
@@ -232,7 +232,7 @@ impl LocalConnection {
 
     /// Whether nobody else may use the connection as the last job left it.
     pub fn is_spoiled(&self) -> bool {
-        self.status.spoiled.load(Ordering::Acquire)
+        self.status.tainted.load(Ordering::Acquire)
     }
 
     /// Whether a transaction was open after the last job.
@@ -315,7 +315,7 @@ fn run(
         }
     };
     if opened.send(Ok(())).is_ok() {
-        let mut vigil = Vigil::default();
+        let mut vigil = JobQueue::default();
         while let Some(job) = vigil.next(queue, &status.alert) {
             let began = Instant::now();
             job.run(&mut session, status);

@@ -21,7 +21,7 @@ use crate::libsql::{
     remote::refusal::{Refusal, elsewhere, missing_result, refused, server_failure, unreadable},
     remote::request::{Pipeline, Request},
 };
-use moorline_net::http::{HttpClient, off_runtime};
+use moorline_net::http::{ApiClient, off_runtime};
 
 /// The server forgets a stream after 10 s; one idle for longer than this is not continued.
 const STREAM_IDLE: Duration = Duration::from_secs(8);
@@ -40,7 +40,7 @@ pub struct RemoteTarget {
     /// The token sent as `Authorization: Bearer`.
     pub auth_token: Option<Secret>,
     /// The transport.
-    pub http: Arc<HttpClient>,
+    pub http: Arc<ApiClient>,
 }
 
 /// One stream, continued from request to request.
@@ -130,7 +130,7 @@ impl Stream {
         if response.status() != StatusCode::OK {
             return Err(self.refusal(response, had_baton).await);
         }
-        let bytes = HttpClient::read_body(response, MAX_ANSWER_BYTES)
+        let bytes = ApiClient::read_body(response, MAX_ANSWER_BYTES)
             .await
             .map_err(Refusal::Failed)?;
         let length = bytes.len();
@@ -158,7 +158,7 @@ impl Stream {
     /// What an answer other than 200 comes to. Of one whose text is lost the status is still known.
     async fn refusal(&self, response: HttpResponse, had_baton: bool) -> Refusal {
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = HttpClient::read_body(response, MAX_REFUSAL_BYTES).await;
+        let body = ApiClient::read_body(response, MAX_REFUSAL_BYTES).await;
         let body = body.unwrap_or_default();
         let token = self.target.auth_token.as_ref();
         refused(status, &headers, &body, had_baton, token)

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Driver, NO_CODE, STEPS, broken};
 use crate::websocket::{
     error::{closed, lost, violated},
-    violation::Violation,
+    protocol_error::ProtocolError,
 };
 
 /// How a connection ended.
@@ -27,7 +27,7 @@ pub struct Closed {
 
 impl Driver {
     /// Sends the close frame that was asked for, behind all that was accepted.
-    pub(super) fn obey(&mut self) {
+    pub(super) fn send_requested_close(&mut self) {
         if self.close_sent {
             return;
         }
@@ -45,7 +45,7 @@ impl Driver {
     }
 
     /// Whether it is over: the closing handshake is, or nothing can be written and there is nothing to read.
-    pub(super) fn shake_off(&mut self) -> Result<(), Closed> {
+    pub(super) fn finish_if_closed(&mut self) -> Result<(), Closed> {
         let written = self.close_sent && self.shared.out().queue.bytes().is_empty();
         if !written && self.broken.is_none() {
             return Ok(());
@@ -75,11 +75,15 @@ impl Driver {
 
     /// The server broke the protocol, but what came before counts: whoever gets it has the time to take it, and to
     /// answer, before the connection ends.
-    pub(super) fn last_word(&mut self, violation: Violation, visits: Option<u64>) -> bool {
-        let Some(now) = self.shared.inbox.visits() else {
+    pub(super) fn drain_before_error_close(
+        &mut self,
+        violation: ProtocolError,
+        take_count: Option<u64>,
+    ) -> bool {
+        let Some(now) = self.shared.inbox.take_count() else {
             return false;
         };
-        match visits {
+        match take_count {
             None => {
                 if !self.shared.inbox.call() {
                     return self.refuse(violation);
@@ -108,7 +112,7 @@ impl Driver {
     }
 
     /// The server is told what it did, behind all that is a frame already, and left; nothing more is read.
-    fn refuse(&mut self, violation: Violation) -> bool {
+    fn refuse(&mut self, violation: ProtocolError) -> bool {
         let mut out = self.shared.out();
         out.refusal.get_or_insert_with(|| violated(violation));
         if !self.close_sent {
@@ -167,7 +171,7 @@ impl Driver {
 }
 
 /// How a connection ends on which the server broke the protocol.
-fn judged(violation: Violation) -> Closed {
+fn judged(violation: ProtocolError) -> Closed {
     Closed {
         code: violation.close_code,
         reason: String::new(),

@@ -18,16 +18,16 @@ mod closing;
 pub use closing::Closed;
 
 use super::{
-    compress::Compressor,
+    compressor::Compressor,
     config::Config,
     deflate::Inflater,
     error::{closed, ended, lost, silent, unanswered_close},
-    extension::Agreement,
-    liveness::{Beat, Liveness},
-    receive::{Control, Received, Receiver},
+    heartbeat::{Heartbeat, HeartbeatAction},
+    permessage_deflate::Agreement,
+    protocol_error::ProtocolError,
+    receiver::{Control, Received, Receiver},
     shared::Shared,
-    violation::Violation,
-    wire::Wire,
+    stream::SocketStream,
 };
 use moorline_net::receive_queue::Contents;
 
@@ -49,7 +49,7 @@ thread_local! {
 
 /// Runs until both sides have closed.
 pub(super) struct Driver {
-    wire: Wire,
+    wire: SocketStream,
     shared: Arc<Shared>,
     receiver: Receiver,
     received: Received,
@@ -63,7 +63,7 @@ pub(super) struct Driver {
     broken: Option<io::Error>,
     /// There was nothing to read in this round.
     dry: bool,
-    life: Liveness,
+    life: Heartbeat,
     ping_timeout: Duration,
     close_timeout: Duration,
     /// When closing, or lingering, has taken too long.
@@ -72,7 +72,7 @@ pub(super) struct Driver {
     close_sent: bool,
     close_received: Option<(Option<u16>, String)>,
     /// The server broke the protocol, and whoever gets its messages has yet to come so many times.
-    refused: Option<(Violation, Option<u64>)>,
+    refused: Option<(ProtocolError, Option<u64>)>,
     /// How it ends once the close frame is written that tells the server what it did.
     verdict: Option<Closed>,
     /// Everybody was told; the server has yet to end the connection.
@@ -82,7 +82,7 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         config: &Config,
-        wire: Wire,
+        wire: SocketStream,
         early: Vec<u8>,
         compression: Option<Agreement>,
         shared: Arc<Shared>,
@@ -100,7 +100,7 @@ impl Driver {
             needs_flush: false,
             broken: None,
             dry: false,
-            life: Liveness::new(config.ping_interval, config.ping_timeout, now.into_std()),
+            life: Heartbeat::new(config.ping_interval, config.ping_timeout, now.into_std()),
             ping_timeout: config.ping_timeout,
             close_timeout: config.close_timeout,
             deadline: None,
@@ -115,7 +115,7 @@ impl Driver {
 
     /// One round; true when it got anything done.
     fn step(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
-        self.obey();
+        self.send_requested_close();
         let mut progress = self
             .compressor
             .as_mut()
@@ -123,7 +123,7 @@ impl Driver {
         progress |= self.write(context);
         self.dry = false;
         progress |= self.read(context)?;
-        self.shake_off()?;
+        self.finish_if_closed()?;
         progress |= self.tick(context)?;
         Ok(progress)
     }
@@ -163,8 +163,8 @@ impl Driver {
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
-        if let Some((violation, visits)) = self.refused {
-            return Ok(self.last_word(violation, visits));
+        if let Some((violation, take_count)) = self.refused {
+            return Ok(self.drain_before_error_close(violation, take_count));
         }
         if self.close_received.is_some() || self.verdict.is_some() {
             return Ok(false);
@@ -178,7 +178,7 @@ impl Driver {
         BUFFER.with(|kept| kept.replace(buffer));
         let progress = read?;
         if progress {
-            self.hand_over();
+            self.dispatch();
         }
         Ok(progress)
     }
@@ -231,7 +231,7 @@ impl Driver {
     }
 
     /// Gives what came to whom it is for.
-    fn hand_over(&mut self) {
+    fn dispatch(&mut self) {
         for control in std::mem::take(&mut self.received.controls) {
             match control {
                 Control::Ping(payload) => self.shared.out().queue.push_pong(&payload),
@@ -255,12 +255,12 @@ impl Driver {
         }
         let drained = self.shared.out().queue.drained();
         let next = match self.life.beat(now.into_std(), drained) {
-            Beat::Dead => return Err(broken(silent(self.ping_timeout))),
-            Beat::Ping => {
+            HeartbeatAction::Dead => return Err(broken(silent(self.ping_timeout))),
+            HeartbeatAction::Ping => {
                 self.shared.out().queue.push_control(ControlCode::Ping, b"");
                 return Ok(true);
             }
-            Beat::Wait(next) => next.map(Instant::from_std),
+            HeartbeatAction::Wait(next) => next.map(Instant::from_std),
         };
         let next = match (next, self.deadline) {
             (Some(next), Some(deadline)) => next.min(deadline),

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
     error::{Class, Phase, failed, failure},
-    hop::{Hop, Speaks},
+    proxy::{ProxyProtocol, ProxyRoute},
     target::Target,
 };
 
@@ -17,13 +17,13 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Asks for a connection to `destination`; `told` is what messages say about it.
 pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    hop: &Hop,
+    hop: &ProxyRoute,
     destination: &Target,
     told: &Target,
 ) -> Result<(), Failure> {
     let done = match hop.speaks {
-        Speaks::Connect => connect(stream, hop, destination).await,
-        Speaks::Socks { .. } => socks(stream, hop, destination).await,
+        ProxyProtocol::Connect => connect(stream, hop, destination).await,
+        ProxyProtocol::Socks { .. } => socks(stream, hop, destination).await,
     };
     done.map_err(|refusal| refusal.failure(told, hop))
 }
@@ -46,7 +46,7 @@ impl From<io::Error> for Refusal {
 }
 
 impl Refusal {
-    fn failure(self, target: &Target, hop: &Hop) -> Failure {
+    fn failure(self, target: &Target, hop: &ProxyRoute) -> Failure {
         let failure = match self {
             Self::Io(error) => failed(Phase::Proxy, target, &error),
             Self::Said { class, detail } => {
@@ -71,7 +71,7 @@ impl Refusal {
 
 async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    hop: &Hop,
+    hop: &ProxyRoute,
     destination: &Target,
 ) -> Result<(), Refusal> {
     let authority = destination.authority();
@@ -123,7 +123,7 @@ const PASSWORD: u8 = 2;
 
 async fn socks<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    hop: &Hop,
+    hop: &ProxyRoute,
     destination: &Target,
 ) -> Result<(), Refusal> {
     let methods: &[u8] = match hop.login {

@@ -5,7 +5,7 @@
 
 use super::{
     member::member_of,
-    scheme::Stamp,
+    scheme::Timestamp,
     stamp,
     verification::Reason,
     verify::{Incoming, Verifier},
@@ -14,14 +14,14 @@ use super::{
 impl Verifier {
     /// Whether a signature of a stamped scheme could be presented as one of an unstamped scheme: when the
     /// sender chooses among several.
-    pub(super) fn may_confuse(&self) -> bool {
+    pub(super) fn is_ambiguous(&self) -> bool {
         self.detects || (self.rows.len() > 1 && self.rows.iter().any(|row| row.is_stamped()))
     }
 
     /// Holds a body with a scheme's signed timestamp inside to that scheme's window, however it was presented.
     pub(super) fn check_stamp_in_body(&self, incoming: &Incoming<'_>) -> Result<(), Reason> {
         for row in self.rows.iter() {
-            let Stamp::Body(member) = row.stamp else {
+            let Timestamp::Body(member) = row.stamp else {
                 continue;
             };
             let mentioned =

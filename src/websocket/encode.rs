@@ -32,11 +32,11 @@ pub(super) fn told((mut batch, closed): Taken<Batch, Closed>) -> Value {
         messages,
         Value::Bytes(bytes),
         Value::Number(pings),
-        closed.map_or(Value::Undefined, told_end),
+        closed.map_or(Value::Undefined, encode_close),
     ])
 }
 
-fn told_end(closed: Closed) -> Value {
+fn encode_close(closed: Closed) -> Value {
     let failure = closed.failure.map(record);
     Value::List(vec![
         Value::Number(f64::from(closed.code)),

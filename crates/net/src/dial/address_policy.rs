@@ -19,7 +19,7 @@ const PLAIN_TEXT: &str = "ERR_MOORLINE_PLAIN_TEXT_REFUSED";
 /// metadata services, shared, reserved, multicast), after the name was resolved, so that a name which points
 /// inside is refused as well; and plain text where it must not go. Off by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AddressGuard {
+pub struct AddressPolicy {
     /// What is reached beside the public internet; `None`: everything.
     allowed: Option<Vec<Allowed>>,
     plain_text: PlainText,
@@ -31,7 +31,7 @@ enum Allowed {
     Net(IpNet),
 }
 
-impl AddressGuard {
+impl AddressPolicy {
     /// Reads `allowedHosts`: names, addresses and networks (`10.1.0.0/16`) that are reached although they are not
     /// on the public internet. Without `public_only` everything is.
     pub fn read(options: &Options<'_>, public_only: bool, plain_text: PlainText) -> Read<Self> {
@@ -52,11 +52,11 @@ impl AddressGuard {
 
     /// Whether the addresses of this target are judged.
     pub fn concerns(&self, target: &Target) -> bool {
-        self.allowed.is_some() || self.keeps_here(target)
+        self.allowed.is_some() || self.is_local(target)
     }
 
     /// Whether what is said to this target must not leave this machine.
-    pub fn keeps_here(&self, target: &Target) -> bool {
+    pub fn is_local(&self, target: &Target) -> bool {
         self.plain_text == PlainText::Loopback && !target.secure
     }
 
@@ -74,7 +74,7 @@ impl AddressGuard {
         target: &Target,
         mut addresses: Vec<SocketAddr>,
     ) -> Outcome<Vec<SocketAddr>> {
-        if self.keeps_here(target) {
+        if self.is_local(target) {
             addresses.retain(|address| address.ip().to_canonical().is_loopback());
             if addresses.is_empty() {
                 return Err(plain_text_refused(target, " beyond this machine"));
@@ -168,17 +168,17 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    fn public_only(hosts: &[&str]) -> AddressGuard {
+    fn public_only(hosts: &[&str]) -> AddressPolicy {
         let hosts = hosts.iter().map(|host| Plain::Text((*host).to_owned()));
         let map = Plain::Map(vec![(
             "allowedHosts".to_owned(),
             Plain::List(hosts.collect()),
         )]);
         let options = Options::new("options", &map).unwrap();
-        AddressGuard::read(&options, true, PlainText::Anywhere).unwrap()
+        AddressPolicy::read(&options, true, PlainText::Anywhere).unwrap()
     }
 
-    fn admitted(guard: &AddressGuard, host: &str, address: &str) -> bool {
+    fn admitted(guard: &AddressPolicy, host: &str, address: &str) -> bool {
         let target = Target {
             host: host.to_owned(),
             port: 80,
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!((failure.code.as_ref(), failure.retryable), (ADDRESS, false));
         assert_eq!(failure.delivery, moorline_core::error::Delivery::None);
         assert!(
-            AddressGuard::default()
+            AddressPolicy::default()
                 .admit(&target, vec![address])
                 .is_ok()
         );
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn plain_text_goes_where_it_may() {
-        let guard = |plain_text| AddressGuard {
+        let guard = |plain_text| AddressPolicy {
             allowed: None,
             plain_text,
         };

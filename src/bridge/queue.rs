@@ -59,7 +59,7 @@ struct Queue {
 }
 
 /// The queue and its wake-up.
-pub(super) struct Door {
+pub(super) struct CompletionQueue {
     queue: Mutex<Queue>,
     /// Whether the queue has got something; to be looked at without its lock.
     pub(super) filled: AtomicBool,
@@ -70,10 +70,10 @@ pub(super) struct Door {
 
 // SAFETY: a threadsafe function may be called from any thread until it is finalized; `closed` is set
 // under the queue's lock before that, and `push` looks at it under the same lock.
-unsafe impl Send for Door {}
-unsafe impl Sync for Door {}
+unsafe impl Send for CompletionQueue {}
+unsafe impl Sync for CompletionQueue {}
 
-impl Door {
+impl CompletionQueue {
     /// Queues `item`; what comes after the environment has closed is dropped.
     pub(super) fn push(&self, item: Item) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,12 +87,12 @@ impl Door {
 
     /// From here on the caller, on the JavaScript thread, looks at the queue itself. False when a wake-up is
     /// already on its way.
-    pub(super) fn hush(&self) -> bool {
+    pub(super) fn suppress_wakeup(&self) -> bool {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         !std::mem::replace(&mut queue.woken, true)
     }
 
-    /// The end of [`Self::hush`]: the one settlement that has come, if it may be told here and now. Anything else
+    /// The end of [`Self::suppress_wakeup`]: the one settlement that has come, if it may be told here and now. Anything else
     /// is left to the event loop; a user's function must not be called from within a call of the user's.
     pub(super) fn resume(&self, here: bool) -> Option<Item> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,12 +125,12 @@ impl Door {
 /// What belongs to one JavaScript environment; touched on its thread only. Shared by calls within calls: JavaScript that
 /// a drain calls may call back.
 pub(super) struct PerEnvironment {
-    pub(super) door: Arc<Door>,
+    pub(super) door: Arc<CompletionQueue>,
     pub(super) in_flight: Cell<usize>,
     /// What `lib/` has given us to call.
     pub(super) face: Face,
     /// Since when outcomes are waited for in place, without the event loop having had its turn.
-    pub(super) attentive_since: Cell<Option<Instant>>,
+    pub(super) spinning_since: Cell<Option<Instant>>,
 }
 
 /// The environment's own state, made at the first call.
@@ -163,14 +163,14 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEn
         ))?;
         sys::napi_unref_threadsafe_function(env, wake);
         state.write(PerEnvironment {
-            door: Arc::new(Door {
+            door: Arc::new(CompletionQueue {
                 queue: Mutex::default(),
                 wake,
                 filled: AtomicBool::new(false),
                 ended: CancellationToken::new(),
             }),
             in_flight: Cell::new(0),
-            attentive_since: Cell::new(None),
+            spinning_since: Cell::new(None),
             face: Face::default(),
         });
         check_status!(sys::napi_set_instance_data(
@@ -218,7 +218,7 @@ unsafe extern "C" fn drain(
     }
     // SAFETY: the context given when the function was made; the environment is alive.
     let state = unsafe { &*state.cast::<PerEnvironment>() };
-    state.attentive_since.set(None);
+    state.spinning_since.set(None);
     unsafe { drain_items(env, state) };
     if state.in_flight.get() == 0 {
         // SAFETY: on the JavaScript thread.

@@ -2,7 +2,7 @@
 
 /// A breach of RFC 6455 or 7692 by the peer. The connection fails with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Violation {
+pub(super) struct ProtocolError {
     /// The close code that tells the peer.
     pub(super) close_code: u16,
     /// The code in the user's error; `ws` gives the same.
@@ -18,7 +18,7 @@ const PAYLOAD: u16 = 1007;
 /// The close code of a message over the limit.
 const TOO_LARGE: u16 = 1009;
 
-impl Violation {
+impl ProtocolError {
     pub(super) const CONTINUATION: Self = protocol(
         "WS_ERR_INVALID_OPCODE",
         "the server continued a message that was not begun",
@@ -72,8 +72,8 @@ impl Violation {
     };
 }
 
-const fn protocol(code: &'static str, message: &'static str) -> Violation {
-    Violation {
+const fn protocol(code: &'static str, message: &'static str) -> ProtocolError {
+    ProtocolError {
         close_code: PROTOCOL,
         code,
         message,

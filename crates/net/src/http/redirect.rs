@@ -22,7 +22,7 @@ pub(super) fn read_url(text: &str) -> Read<(Uri, Option<HeaderValue>)> {
 }
 
 /// What a `Location` means, seen from the URL that was asked.
-pub(super) fn located(from: &Uri, location: &HeaderValue) -> Option<Uri> {
+pub(super) fn resolve_location(from: &Uri, location: &HeaderValue) -> Option<Uri> {
     let location = String::from_utf8_lossy(location.as_bytes());
     let base = Url::parse(&from.to_string()).ok()?;
     normal(base.join(&location).ok()?)

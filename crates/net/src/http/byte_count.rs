@@ -23,14 +23,14 @@ pub(super) const BURST_BYTES: usize = 64 << 10;
 
 /// Bytes since the request began.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub(super) struct ByteCounter {
     written: AtomicU64,
     read: AtomicU64,
     /// A head is awaited, and nothing before it may be endless.
     awaiting: AtomicBool,
 }
 
-impl Meter {
+impl ByteCounter {
     pub(super) fn reset(&self) {
         self.written.store(0, Ordering::Relaxed);
         self.read.store(0, Ordering::Relaxed);
@@ -62,16 +62,16 @@ impl Meter {
 }
 
 /// A connection with a meter.
-pub(super) struct Metered {
+pub(super) struct CountingStream {
     stream: Stream,
-    meter: Arc<Meter>,
+    meter: Arc<ByteCounter>,
     /// Read since there was last nothing to read.
     burst: usize,
 }
 
-impl Metered {
-    pub(super) fn new(stream: Stream) -> (Self, Arc<Meter>) {
-        let meter = Arc::<Meter>::default();
+impl CountingStream {
+    pub(super) fn new(stream: Stream) -> (Self, Arc<ByteCounter>) {
+        let meter = Arc::<ByteCounter>::default();
         let metered = Self {
             stream,
             meter: Arc::clone(&meter),
@@ -90,7 +90,7 @@ impl Metered {
     }
 }
 
-impl AsyncRead for Metered {
+impl AsyncRead for CountingStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -132,7 +132,7 @@ fn endless_head() -> Failure {
     Failure::new(Kind::Protocol, message).with_code(TOO_LARGE)
 }
 
-impl AsyncWrite for Metered {
+impl AsyncWrite for CountingStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

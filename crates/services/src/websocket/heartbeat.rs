@@ -6,7 +6,7 @@ use moorline_core::limit::Limit;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beat {
+pub(super) enum HeartbeatAction {
     /// Nothing before then; never, when there are no pings.
     Wait(Option<Instant>),
     /// Send a ping.
@@ -17,7 +17,7 @@ pub(super) enum Beat {
 
 /// Pings at an interval, and whatever comes is an answer to them.
 #[derive(Debug)]
-pub(super) struct Liveness {
+pub(super) struct Heartbeat {
     interval: Limit<Duration>,
     timeout: Duration,
     next: Option<Instant>,
@@ -33,7 +33,7 @@ struct Unanswered {
     drained: u64,
 }
 
-impl Liveness {
+impl Heartbeat {
     pub(super) fn new(interval: Limit<Duration>, timeout: Duration, now: Instant) -> Self {
         Self {
             interval,
@@ -48,14 +48,14 @@ impl Liveness {
         self.unanswered = None;
     }
 
-    /// Nobody listens at the moment, so silence proves nothing.
+    /// Nobody listens at the moment, so detach proves nothing.
     pub(super) fn deaf(&mut self) {
         self.unanswered = None;
     }
 
     /// `drained` counts how often the peer took more of a backlog: it cannot answer a ping that lies behind that
     /// sooner than it has read it, and as long as it reads it is alive.
-    pub(super) fn beat(&mut self, now: Instant, drained: u64) -> Beat {
+    pub(super) fn beat(&mut self, now: Instant, drained: u64) -> HeartbeatAction {
         if let Some(unanswered) = &mut self.unanswered
             && unanswered.drained != drained
         {
@@ -66,10 +66,10 @@ impl Liveness {
         }
         let dead = self.unanswered.map(|it| it.since + self.timeout);
         if dead.is_some_and(|dead| now >= dead) {
-            return Beat::Dead;
+            return HeartbeatAction::Dead;
         }
         let Some((next, interval)) = self.next.zip(self.interval.get()) else {
-            return Beat::Wait(None);
+            return HeartbeatAction::Wait(None);
         };
         if now >= next {
             self.next = Some(now + interval);
@@ -77,9 +77,9 @@ impl Liveness {
                 since: now,
                 drained,
             });
-            return Beat::Ping;
+            return HeartbeatAction::Ping;
         }
-        Beat::Wait(Some(dead.map_or(next, |dead| dead.min(next))))
+        HeartbeatAction::Wait(Some(dead.map_or(next, |dead| dead.min(next))))
     }
 }
 
@@ -90,19 +90,25 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(25);
     const TIMEOUT: Duration = Duration::from_secs(10);
 
-    fn alive(now: Instant) -> Liveness {
-        Liveness::new(Limit::At(INTERVAL), TIMEOUT, now)
+    fn alive(now: Instant) -> Heartbeat {
+        Heartbeat::new(Limit::At(INTERVAL), TIMEOUT, now)
     }
 
     #[test]
     fn a_silent_peer_is_dead_one_timeout_after_the_ping() {
         let start = Instant::now();
         let mut life = alive(start);
-        assert_eq!(life.beat(start, 0), Beat::Wait(Some(start + INTERVAL)));
+        assert_eq!(
+            life.beat(start, 0),
+            HeartbeatAction::Wait(Some(start + INTERVAL))
+        );
         let pinged = start + INTERVAL;
-        assert_eq!(life.beat(pinged, 0), Beat::Ping);
-        assert_eq!(life.beat(pinged, 0), Beat::Wait(Some(pinged + TIMEOUT)));
-        assert_eq!(life.beat(pinged + TIMEOUT, 0), Beat::Dead);
+        assert_eq!(life.beat(pinged, 0), HeartbeatAction::Ping);
+        assert_eq!(
+            life.beat(pinged, 0),
+            HeartbeatAction::Wait(Some(pinged + TIMEOUT))
+        );
+        assert_eq!(life.beat(pinged + TIMEOUT, 0), HeartbeatAction::Dead);
     }
 
     #[test]
@@ -112,19 +118,25 @@ mod tests {
         let mut now = start;
         for _ in 0..5 {
             now += INTERVAL;
-            assert_eq!(life.beat(now, 0), Beat::Ping);
+            assert_eq!(life.beat(now, 0), HeartbeatAction::Ping);
             life.heard();
-            assert_eq!(life.beat(now, 0), Beat::Wait(Some(now + INTERVAL)));
+            assert_eq!(
+                life.beat(now, 0),
+                HeartbeatAction::Wait(Some(now + INTERVAL))
+            );
         }
     }
 
     #[test]
     fn a_timeout_longer_than_the_interval_counts_from_the_first_ping_without_answer() {
         let start = Instant::now();
-        let mut life = Liveness::new(Limit::At(TIMEOUT), INTERVAL, start);
-        assert_eq!(life.beat(start + TIMEOUT, 0), Beat::Ping);
-        assert_eq!(life.beat(start + 2 * TIMEOUT, 0), Beat::Ping);
-        assert_eq!(life.beat(start + TIMEOUT + INTERVAL, 0), Beat::Dead);
+        let mut life = Heartbeat::new(Limit::At(TIMEOUT), INTERVAL, start);
+        assert_eq!(life.beat(start + TIMEOUT, 0), HeartbeatAction::Ping);
+        assert_eq!(life.beat(start + 2 * TIMEOUT, 0), HeartbeatAction::Ping);
+        assert_eq!(
+            life.beat(start + TIMEOUT + INTERVAL, 0),
+            HeartbeatAction::Dead
+        );
     }
 
     #[test]
@@ -132,16 +144,22 @@ mod tests {
         let start = Instant::now();
         let mut life = alive(start);
         let pinged = start + INTERVAL;
-        assert_eq!(life.beat(pinged, 7), Beat::Ping);
+        assert_eq!(life.beat(pinged, 7), HeartbeatAction::Ping);
         let taken = pinged + TIMEOUT;
-        assert_eq!(life.beat(taken, 8), Beat::Wait(Some(taken + TIMEOUT)));
-        assert_eq!(life.beat(taken + TIMEOUT, 8), Beat::Dead);
+        assert_eq!(
+            life.beat(taken, 8),
+            HeartbeatAction::Wait(Some(taken + TIMEOUT))
+        );
+        assert_eq!(life.beat(taken + TIMEOUT, 8), HeartbeatAction::Dead);
     }
 
     #[test]
     fn without_pings_nobody_is_declared_dead() {
         let now = Instant::now();
-        let mut life = Liveness::new(Limit::Off, TIMEOUT, now);
-        assert_eq!(life.beat(now + 1000 * INTERVAL, 0), Beat::Wait(None));
+        let mut life = Heartbeat::new(Limit::Off, TIMEOUT, now);
+        assert_eq!(
+            life.beat(now + 1000 * INTERVAL, 0),
+            HeartbeatAction::Wait(None)
+        );
     }
 }

@@ -27,16 +27,16 @@ const USER_AGENT: &str = concat!("moorline/", env!("CARGO_PKG_VERSION"));
 
 /// An HTTP client with its pool of connections. Nothing is built and no certificate is read before the first call.
 #[derive(Debug, Default)]
-pub struct HttpClient {
+pub struct ApiClient {
     options: DialOptions,
     plain: OnceLock<Client>,
     secure: OnceCell<Client>,
 }
 
-impl HttpClient {
+impl ApiClient {
     /// The client for these options: the shared one where they are the defaults.
     pub fn with(options: DialOptions) -> Arc<Self> {
-        static SHARED: LazyLock<Arc<HttpClient>> = LazyLock::new(Arc::default);
+        static SHARED: LazyLock<Arc<ApiClient>> = LazyLock::new(Arc::default);
         if options == SHARED.options {
             return Arc::clone(&SHARED);
         }
@@ -142,12 +142,12 @@ mod tests {
 
     #[test]
     fn who_takes_the_defaults_shares_one_client() {
-        let shared = HttpClient::with(DialOptions::default());
+        let shared = ApiClient::with(DialOptions::default());
         assert!(Arc::ptr_eq(
             &shared,
-            &HttpClient::with(DialOptions::default())
+            &ApiClient::with(DialOptions::default())
         ));
-        let own = HttpClient::with(DialOptions {
+        let own = ApiClient::with(DialOptions {
             proxy: Proxy::Environment,
             ..DialOptions::default()
         });

@@ -7,7 +7,7 @@ use std::{
 };
 
 use moorline_core::webhook::{
-    Headers, Incoming, LargeMac, Tag, Verification, Verifier as WebhookVerifier,
+    ExternalMac, Headers, Incoming, Tag, Verification, Verifier as WebhookVerifier,
 };
 use serde_json::{Map, Value as Json};
 
@@ -46,13 +46,13 @@ fn with_text<R>(call: &Call, index: usize, read: impl FnOnce(&str) -> R) -> Opti
 /// First `tags` is empty and what is wanted is written down; then the answer is that, each HMAC as three
 /// texts (the number of the secret, what stands before the body, what stands after it) with a NUL before
 /// each. A second call brings the tags in the same order.
-struct Elsewhere {
+struct NodeCryptoMac {
     tags: Vec<u8>,
     handed_out: Cell<usize>,
     asked: RefCell<String>,
 }
 
-impl Elsewhere {
+impl NodeCryptoMac {
     fn read(call: &Call, index: usize) -> Option<Self> {
         call.with_bytes(index, |tags| Self {
             tags: tags.to_vec(),
@@ -68,7 +68,7 @@ impl Elsewhere {
     }
 }
 
-impl LargeMac for Elsewhere {
+impl ExternalMac for NodeCryptoMac {
     fn hmac_sha256(&self, secret_index: usize, before: &[u8], after: &[u8]) -> Option<Tag> {
         if self.tags.is_empty() {
             let (before, after) = (str::from_utf8(before).ok()?, str::from_utf8(after).ok()?);
@@ -86,7 +86,7 @@ impl LargeMac for Elsewhere {
 }
 
 /// `webhookVerify(verifier, payload, signature, nowMs, tags?)`: the timestamp of a genuine payload, `true`
-/// where it has none, the reason of a refusal, what [`Elsewhere`] asks for; `undefined` for a payload that
+/// where it has none, the reason of a refusal, what [`NodeCryptoMac`] asks for; `undefined` for a payload that
 /// is neither text nor bytes.
 pub(super) struct Verify;
 
@@ -97,17 +97,17 @@ impl Function for Verify {
         else {
             return Answer::Undefined;
         };
-        let elsewhere = Elsewhere::read(call, 4);
+        let elsewhere = NodeCryptoMac::read(call, 4);
         let found = call.with_bytes(1, |body| {
             with_text(call, 2, |signature| {
                 let incoming = Incoming {
-                    large: elsewhere.as_ref().map(|large| large as &dyn LargeMac),
+                    large: elsewhere.as_ref().map(|large| large as &dyn ExternalMac),
                     ..bare(body, now_ms as i64)
                 };
                 verifier.verify(signature, &incoming)
             })
         });
-        if let Some(asked) = Elsewhere::asked(elsewhere) {
+        if let Some(asked) = NodeCryptoMac::asked(elsewhere) {
             return Answer::Text(asked);
         }
         match found.flatten() {
@@ -139,7 +139,7 @@ pub(super) fn bare(body: &[u8], now_ms: i64) -> Incoming<'_> {
 }
 
 /// `webhookJudge(verifier, payload, signature | undefined, said, nowMs, tags?, remembered?)`: the whole answer as JSON,
-/// with a `replayKey` when it is to be remembered, or what [`Elsewhere`] asks for; `undefined` for a payload that is neither text nor bytes.
+/// with a `replayKey` when it is to be remembered, or what [`NodeCryptoMac`] asks for; `undefined` for a payload that is neither text nor bytes.
 pub(super) struct Judge;
 
 impl Function for Judge {
@@ -149,7 +149,7 @@ impl Function for Judge {
         else {
             return Answer::Undefined;
         };
-        let elsewhere = Elsewhere::read(call, 5);
+        let elsewhere = NodeCryptoMac::read(call, 5);
         let remembered = call.flag(6).unwrap_or(false);
         let found = call.with_bytes(1, |body| {
             with_text(call, 3, |said| {
@@ -158,7 +158,7 @@ impl Function for Judge {
                     headers: Headers(&said.headers),
                     method: said.method,
                     url: said.url,
-                    large: elsewhere.as_ref().map(|large| large as &dyn LargeMac),
+                    large: elsewhere.as_ref().map(|large| large as &dyn ExternalMac),
                     remembered,
                     ..bare(body, now_ms as i64)
                 };
@@ -166,7 +166,7 @@ impl Function for Judge {
                     .unwrap_or_else(|| verifier.verify_request(&incoming))
             })
         });
-        match (Elsewhere::asked(elsewhere), found.flatten()) {
+        match (NodeCryptoMac::asked(elsewhere), found.flatten()) {
             (Some(asked), _) => Answer::Text(asked),
             (None, Some(verification)) => Answer::Text(whole(&verification).to_string()),
             (None, None) => Answer::Undefined,

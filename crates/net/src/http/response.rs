@@ -21,11 +21,11 @@ use tokio::{task, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    decode::Unpacker,
-    engine::was_closed,
+    decode::Decoder,
+    engine::closed_failure,
     error::{Facts, Stage, TOO_LARGE, Traffic},
-    origin::Lane,
-    watch,
+    origin::Checkout,
+    timeouts,
 };
 
 /// A body whose length is announced has room made for it at once, up to so much.
@@ -39,24 +39,24 @@ const PIECES_AT_ONCE: u32 = 64;
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The headers; without those about the packing when the body was unpacked.
+    /// The headers; without those about the packing when the body was decoded.
     pub headers: HeaderMap,
     /// Where it came from, when that is not where it was asked.
     pub url: Option<Uri>,
     /// The body.
-    pub body: AnswerBody,
+    pub body: ResponseBody,
 }
 
 /// A body, whole or still coming.
-pub enum AnswerBody {
+pub enum ResponseBody {
     /// All of it.
     Whole(Bytes),
     /// Piece by piece.
-    Coming(Coming),
+    Streaming(Streaming),
 }
 
 /// A body that is still coming. Dropping it closes its connection, unless the body is over.
-pub struct Coming {
+pub struct Streaming {
     source: Source,
     pieces: u32,
     idle: Limit<Duration>,
@@ -66,12 +66,12 @@ pub struct Coming {
 }
 
 enum Source {
-    Raw(Box<Arriving>),
-    Packed(Box<Unpacker>),
+    Raw(Box<RawBody>),
+    Packed(Box<Decoder>),
 }
 
-impl Coming {
-    pub(super) fn raw(arriving: Arriving, idle: Limit<Duration>) -> Self {
+impl Streaming {
+    pub(super) fn raw(arriving: RawBody, idle: Limit<Duration>) -> Self {
         Self {
             facts: Arc::clone(&arriving.facts),
             source: Source::Raw(Box::new(arriving)),
@@ -81,7 +81,7 @@ impl Coming {
         }
     }
 
-    pub(super) fn packed(unpacker: Unpacker, idle: Limit<Duration>, facts: Arc<Facts>) -> Self {
+    pub(super) fn encoded(unpacker: Decoder, idle: Limit<Duration>, facts: Arc<Facts>) -> Self {
         Self {
             source: Source::Packed(Box::new(unpacker)),
             pieces: 0,
@@ -106,7 +106,7 @@ impl Coming {
         };
         tokio::select! {
             biased;
-            () = ended.cancelled() => Err(was_closed(Delivery::Answered)),
+            () = ended.cancelled() => Err(closed_failure(Delivery::Answered)),
             piece = self.next_until(None) => piece,
         }
     }
@@ -129,7 +129,7 @@ impl Coming {
         };
         // What is there already comes too late as well.
         let found = if at > now {
-            watch::until(at, std::pin::pin!(piece)).await
+            timeouts::until(at, std::pin::pin!(piece)).await
         } else {
             None
         };
@@ -167,20 +167,25 @@ impl Coming {
 }
 
 /// A body as it comes from the network.
-pub(super) struct Arriving {
+pub(super) struct RawBody {
     incoming: Incoming,
     /// Gone when the body is over.
-    lane: Option<Lane>,
+    checkout: Option<Checkout>,
     left: Limit<u64>,
     max: Limit<u64>,
     facts: Arc<Facts>,
 }
 
-impl Arriving {
-    pub(super) fn new(incoming: Incoming, lane: Lane, max: Limit<u64>, facts: Arc<Facts>) -> Self {
+impl RawBody {
+    pub(super) fn new(
+        incoming: Incoming,
+        checkout: Checkout,
+        max: Limit<u64>,
+        facts: Arc<Facts>,
+    ) -> Self {
         let mut arriving = Self {
             incoming,
-            lane: Some(lane),
+            checkout: Some(checkout),
             left: max,
             max,
             facts,
@@ -195,7 +200,7 @@ impl Arriving {
     /// Whether it is known already that it is longer than it may be.
     pub(super) fn is_too_long(&self) -> bool {
         let over = |max| self.missing() > max;
-        self.lane.is_some() && self.max.get().is_some_and(over)
+        self.checkout.is_some() && self.max.get().is_some_and(over)
     }
 
     /// What is announced and has not come.
@@ -213,13 +218,13 @@ impl Arriving {
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome<Bytes>>> {
         loop {
-            if self.lane.is_none() {
+            if self.checkout.is_none() {
                 return Poll::Ready(None);
             }
             let Some(frame) = ready!(self.poll_frame(context)) else {
                 // HTTP/2 may end a stream early without calling it an error.
                 if self.missing() > 0 {
-                    self.lane = None;
+                    self.checkout = None;
                     return Poll::Ready(Some(Err(self.facts.cut())));
                 }
                 self.finish();
@@ -228,7 +233,7 @@ impl Arriving {
             let frame = match frame {
                 Ok(frame) => frame,
                 Err(error) => {
-                    self.lane = None;
+                    self.checkout = None;
                     let failure = self.facts.broken(&error, Stage::Body, Traffic::default());
                     return Poll::Ready(Some(Err(failure)));
                 }
@@ -239,7 +244,7 @@ impl Arriving {
             };
             if let Limit::At(left) = &mut self.left {
                 let Some(rest) = left.checked_sub(piece.len() as u64) else {
-                    self.lane = None;
+                    self.checkout = None;
                     return Poll::Ready(Some(Err(self.too_long())));
                 };
                 *left = rest;
@@ -255,7 +260,7 @@ impl Arriving {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<hyper::body::Frame<Bytes>>>> {
-        let Some(Lane::H1 { h1, .. }) = &mut self.lane else {
+        let Some(Checkout::H1 { h1, .. }) = &mut self.checkout else {
             return Pin::new(&mut self.incoming).poll_frame(context);
         };
         // Only driving the connection fills the body, so nothing but the socket need wake this task.
@@ -275,13 +280,13 @@ impl Arriving {
     }
 
     fn finish(&mut self) {
-        if let Some(lane) = self.lane.take() {
-            lane.finish();
+        if let Some(checkout) = self.checkout.take() {
+            checkout.finish();
         }
     }
 }
 
-impl Stream for Arriving {
+impl Stream for RawBody {
     type Item = io::Result<Bytes>;
 
     /// For the unpacking, which carries a failure through as the error inside.
@@ -291,13 +296,13 @@ impl Stream for Arriving {
     }
 }
 
-impl Drop for Arriving {
+impl Drop for RawBody {
     fn drop(&mut self) {
         // Unpacking may end before the last, empty piece was read, and nobody reads the body of a redirect; the
         // connection is still good when all of it is there.
         let mut deaf = Context::from_waker(Waker::noop());
         for _ in 0..DISCARDED_PIECES {
-            if self.lane.is_none() || self.poll_piece(&mut deaf).is_pending() {
+            if self.checkout.is_none() || self.poll_piece(&mut deaf).is_pending() {
                 return;
             }
         }

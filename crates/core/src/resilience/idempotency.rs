@@ -7,7 +7,7 @@ pub fn is_idempotent(method: &str) -> bool {
 }
 
 /// Whether the same request may be answered otherwise a little later.
-pub const fn may_pass(status: u64) -> bool {
+pub const fn is_transient_status(status: u64) -> bool {
     match status {
         408 | 425 | 429 => true,
         // Not implemented, and not that version of HTTP: nor will they be.
@@ -25,8 +25,8 @@ mod tests {
         assert!(is_idempotent("GET") && is_idempotent("put") && !is_idempotent("POST"));
         assert!(!is_idempotent("PATCH") && !is_idempotent(""));
         let passing = [408, 425, 429, 500, 502, 503, 504, 507, 529];
-        assert!(passing.into_iter().all(may_pass));
+        assert!(passing.into_iter().all(is_transient_status));
         let staying = [200, 301, 400, 401, 404, 409, 422, 501, 505];
-        assert!(!staying.into_iter().any(may_pass));
+        assert!(!staying.into_iter().any(is_transient_status));
     }
 }

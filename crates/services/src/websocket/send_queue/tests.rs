@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn queue(messages: usize, bytes: usize) -> Outbound {
-    Outbound::new(QueueBounds { messages, bytes }, false)
+fn queue(messages: usize, bytes: usize) -> SendQueue {
+    SendQueue::new(QueueBounds { messages, bytes }, false)
 }
 
-fn wait(queue: &mut Outbound, text: &'static str) -> oneshot::Receiver<Result<(), Delivery>> {
+fn wait(queue: &mut SendQueue, text: &'static str) -> oneshot::Receiver<Result<(), Delivery>> {
     let (waiter, told) = oneshot::channel();
     let bytes = Bytes::from_static(text.as_bytes());
     queue.push_waiting(Message { bytes, text: true }, waiter);
@@ -55,7 +55,7 @@ fn nothing_was_delivered_only_where_no_byte_was_written() {
     assert_eq!(first.try_recv(), Ok(Err(Delivery::Unknown)));
     assert_eq!(second.try_recv(), Ok(Err(Delivery::None)));
 
-    let mut unwritten = Outbound::new(
+    let mut unwritten = SendQueue::new(
         QueueBounds {
             messages: 9,
             bytes: 99,

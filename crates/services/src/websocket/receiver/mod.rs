@@ -4,7 +4,7 @@ use super::{
     batch::Batch,
     deflate::Inflater,
     frame::{FrameKind, Header},
-    violation::{Violation, close_code_is_allowed},
+    protocol_error::{ProtocolError, close_code_is_allowed},
 };
 use moorline_net::receive_queue::Contents;
 
@@ -77,7 +77,7 @@ impl Receiver {
     }
 
     /// Reads from the start of `input` as far as it makes sense.
-    pub(super) fn feed(&mut self, input: &[u8], into: &mut Received) -> Result<Fed, Violation> {
+    pub(super) fn feed(&mut self, input: &[u8], into: &mut Received) -> Result<Fed, ProtocolError> {
         let mut at = 0;
         let turn = into.batch.cost() + self.held() + TURN_BYTES;
         loop {
@@ -115,7 +115,7 @@ impl Receiver {
         &mut self,
         rest: &[u8],
         into: &mut Received,
-    ) -> Result<Option<usize>, Violation> {
+    ) -> Result<Option<usize>, ProtocolError> {
         let Some(header) = Header::read(rest, self.inflater.is_some())? else {
             return Ok(None);
         };
@@ -129,10 +129,10 @@ impl Receiver {
                 return Ok(Some(header.length + payload.len()));
             }
             FrameKind::Continuation if self.message.is_none() => {
-                return Err(Violation::CONTINUATION);
+                return Err(ProtocolError::CONTINUATION);
             }
             FrameKind::Text | FrameKind::Binary if self.message.is_some() => {
-                return Err(Violation::INTERRUPTED);
+                return Err(ProtocolError::INTERRUPTED);
             }
             _ => {}
         }
@@ -141,7 +141,7 @@ impl Receiver {
             // The usual message: one frame, all of it there.
             if let Some(payload) = body.get(..header.payload as usize) {
                 if header.kind == FrameKind::Text {
-                    let text = str::from_utf8(payload).map_err(|_| Violation::UTF8)?;
+                    let text = str::from_utf8(payload).map_err(|_| ProtocolError::UTF8)?;
                     into.batch.push_text(text);
                 } else {
                     into.batch.push_binary(payload);
@@ -166,7 +166,7 @@ impl Receiver {
 
     /// A message that is announced too large is refused before it comes. The length of a compressed one shows
     /// only as it is decompressed.
-    fn check_length(&self, header: &Header) -> Result<(), Violation> {
+    fn check_length(&self, header: &Header) -> Result<(), ProtocolError> {
         let (before, compressed) = self
             .message
             .as_ref()
@@ -175,7 +175,7 @@ impl Receiver {
             });
         let over = header.payload > (self.max_message - before) as u64;
         if over && !compressed {
-            return Err(Violation::MESSAGE_LENGTH);
+            return Err(ProtocolError::MESSAGE_LENGTH);
         }
         Ok(())
     }
@@ -185,7 +185,7 @@ impl Receiver {
         open: Open,
         rest: &[u8],
         into: &mut Received,
-    ) -> Result<Option<usize>, Violation> {
+    ) -> Result<Option<usize>, ProtocolError> {
         if open.remaining > 0 && rest.is_empty() {
             return Ok(None);
         }
@@ -210,7 +210,7 @@ impl Receiver {
         Ok(Some(taken))
     }
 
-    fn absorb(&mut self, piece: &[u8]) -> Result<(), Violation> {
+    fn absorb(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
         let Some(message) = &mut self.message else {
             return Ok(());
         };
@@ -223,7 +223,7 @@ impl Receiver {
         message.check_text()
     }
 
-    fn finish_message(&mut self, into: &mut Received) -> Result<(), Violation> {
+    fn finish_message(&mut self, into: &mut Received) -> Result<(), ProtocolError> {
         let Some(mut message) = self.message.take() else {
             return Ok(());
         };
@@ -232,7 +232,7 @@ impl Receiver {
             message.check_text()?;
         }
         if message.text && message.checked < message.bytes.len() {
-            return Err(Violation::UTF8);
+            return Err(ProtocolError::UTF8);
         }
         into.batch.push_whole(message.bytes, message.text);
         Ok(())
@@ -243,7 +243,7 @@ impl Receiver {
         kind: FrameKind,
         payload: &[u8],
         into: &mut Received,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), ProtocolError> {
         into.controls.push(match kind {
             FrameKind::Ping => {
                 into.batch.push_ping();
@@ -268,32 +268,32 @@ fn done(consumed: usize) -> Fed {
 
 impl Message {
     /// Checks what came since the last time; a character may be cut in two at the end.
-    fn check_text(&mut self) -> Result<(), Violation> {
+    fn check_text(&mut self) -> Result<(), ProtocolError> {
         if !self.text {
             return Ok(());
         }
         match str::from_utf8(&self.bytes[self.checked..]) {
             Ok(_) => self.checked = self.bytes.len(),
-            Err(error) if error.error_len().is_some() => return Err(Violation::UTF8),
+            Err(error) if error.error_len().is_some() => return Err(ProtocolError::UTF8),
             Err(error) => self.checked += error.valid_up_to(),
         }
         Ok(())
     }
 }
 
-fn read_close(payload: &[u8]) -> Result<Control, Violation> {
+fn read_close(payload: &[u8]) -> Result<Control, ProtocolError> {
     let Some((code, reason)) = payload.split_first_chunk() else {
         return if payload.is_empty() {
             Ok(Control::Close(None, String::new()))
         } else {
-            Err(Violation::CONTROL_LENGTH)
+            Err(ProtocolError::CONTROL_LENGTH)
         };
     };
     let code = u16::from_be_bytes(*code);
     if !close_code_is_allowed(code) {
-        return Err(Violation::CLOSE_CODE);
+        return Err(ProtocolError::CLOSE_CODE);
     }
-    let reason = str::from_utf8(reason).map_err(|_| Violation::UTF8)?;
+    let reason = str::from_utf8(reason).map_err(|_| ProtocolError::UTF8)?;
     Ok(Control::Close(Some(code), reason.to_owned()))
 }
 

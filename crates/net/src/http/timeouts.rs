@@ -11,10 +11,10 @@ use tokio::{
 
 use super::{
     body::{Outgoing, RequestBody},
+    byte_count::ByteCounter,
     config::CallOptions,
     error::{Facts, Stage, Traffic},
-    meter::Meter,
-    origin::{Lane, Origin},
+    origin::{Checkout, Origin},
     request::Request,
 };
 
@@ -37,9 +37,9 @@ impl Bounds {
         }
     }
 
-    pub(super) async fn lane(&self, origin: &Arc<Origin>, facts: &Facts) -> Outcome<Lane> {
-        let lane = async {
-            let found = origin.lane().await;
+    pub(super) async fn checkout(&self, origin: &Arc<Origin>, facts: &Facts) -> Outcome<Checkout> {
+        let checkout = async {
+            let found = origin.checkout().await;
             // The dialer has told its phase.
             found.map_err(|failure| {
                 failure
@@ -48,10 +48,10 @@ impl Bounds {
             })
         };
         let Some(until) = self.until else {
-            return lane.await;
+            return checkout.await;
         };
-        let mut lane = std::pin::pin!(lane);
-        let found = timeout_at(until, &mut lane).await;
+        let mut checkout = std::pin::pin!(checkout);
+        let found = timeout_at(until, &mut checkout).await;
         // The attempt still stands here, so what it waits for can be told.
         found.unwrap_or_else(|_| {
             let nothing = Traffic {
@@ -102,7 +102,7 @@ pub(super) async fn until<T>(
 
 /// Watches a request on its way out and its answer on its way in.
 pub(super) struct Watch<'a> {
-    pub(super) meter: Option<Arc<Meter>>,
+    pub(super) meter: Option<Arc<ByteCounter>>,
     pub(super) outgoing: Outgoing,
     pub(super) facts: &'a Facts,
 }

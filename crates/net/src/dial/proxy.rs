@@ -9,7 +9,7 @@ use super::{config::Proxy, environment::EnvironmentProxies, target::Target};
 
 /// What a proxy speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Speaks {
+pub(super) enum ProxyProtocol {
     /// HTTP `CONNECT`.
     Connect,
     /// SOCKS5. The names are resolved here, or by the proxy.
@@ -21,9 +21,9 @@ pub(super) enum Speaks {
 
 /// A proxy on the way.
 #[derive(Clone, Debug)]
-pub(super) struct Hop {
+pub(super) struct ProxyRoute {
     pub(super) target: Target,
-    pub(super) speaks: Speaks,
+    pub(super) speaks: ProxyProtocol,
     /// The value of `Proxy-Authorization`.
     pub(super) authorization: Option<Secret>,
     /// Name and password as SOCKS wants them.
@@ -31,31 +31,33 @@ pub(super) struct Hop {
 }
 
 /// Finds the proxy for a target.
-pub(super) enum Hops {
+pub(super) enum ProxyRoutes {
     Never,
     Environment(EnvironmentProxies),
-    Always(Box<Hop>),
+    Always(Box<ProxyRoute>),
 }
 
-impl Hops {
+impl ProxyRoutes {
     pub(super) fn new(proxy: &Proxy) -> Self {
         match proxy {
             Proxy::None => Self::Never,
             Proxy::Environment => Self::Environment(EnvironmentProxies::read()),
-            Proxy::Url(url) => Hop::of(url).map_or(Self::Never, |hop| Self::Always(Box::new(hop))),
+            Proxy::Url(url) => {
+                ProxyRoute::of(url).map_or(Self::Never, |hop| Self::Always(Box::new(hop)))
+            }
         }
     }
 
-    pub(super) fn towards(&self, target: &Target) -> Option<Hop> {
+    pub(super) fn for_target(&self, target: &Target) -> Option<ProxyRoute> {
         match self {
             Self::Never => None,
             Self::Always(hop) => Some(hop.as_ref().clone()),
-            Self::Environment(proxies) => proxies.for_target(target).and_then(Hop::of),
+            Self::Environment(proxies) => proxies.for_target(target).and_then(ProxyRoute::of),
         }
     }
 }
 
-impl Hop {
+impl ProxyRoute {
     fn of(url: &Url) -> Option<Self> {
         let decode = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
         let login = (!url.username().is_empty() || url.password().is_some()).then(|| {
@@ -74,15 +76,15 @@ impl Hop {
         login: Option<(Vec<u8>, Vec<u8>)>,
     ) -> Option<Self> {
         let (speaks, usual_port) = match scheme {
-            "http" => (Speaks::Connect, 80),
-            "https" => (Speaks::Connect, 443),
+            "http" => (ProxyProtocol::Connect, 80),
+            "https" => (ProxyProtocol::Connect, 443),
             "socks5" => (
-                Speaks::Socks {
+                ProxyProtocol::Socks {
                     remote_names: false,
                 },
                 1080,
             ),
-            "socks5h" => (Speaks::Socks { remote_names: true }, 1080),
+            "socks5h" => (ProxyProtocol::Socks { remote_names: true }, 1080),
             _ => return None,
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -107,8 +109,8 @@ impl Hop {
 mod tests {
     use super::*;
 
-    fn hop(url: &str) -> Hop {
-        Hop::of(&Url::parse(url).unwrap()).unwrap()
+    fn hop(url: &str) -> ProxyRoute {
+        ProxyRoute::of(&Url::parse(url).unwrap()).unwrap()
     }
 
     #[test]
@@ -121,7 +123,7 @@ mod tests {
         assert!(hop("https://proxy").target.secure);
         let socks = hop("socks5h://[::1]");
         assert_eq!(socks.target.authority(), "[::1]:1080");
-        assert_eq!(socks.speaks, Speaks::Socks { remote_names: true });
+        assert_eq!(socks.speaks, ProxyProtocol::Socks { remote_names: true });
         assert!(socks.login.is_none());
     }
 }

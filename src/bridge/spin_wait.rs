@@ -8,7 +8,7 @@ use std::{
 
 use napi::{Env, Result};
 
-use super::door::{per_environment, settle_last};
+use super::queue::{per_environment, settle_last};
 
 /// How long the JavaScript thread waits in place for an outcome that is about to come: what a wake-up through
 /// the event loop would cost.
@@ -19,19 +19,19 @@ const ATTENTION_SPAN: Duration = Duration::from_millis(1);
 /// Waits in place for the one promise that is pending, which is expected to be settled within microseconds:
 /// two threads that are both awake need no wake-up. Where one call follows the other like that, the event loop
 /// gets its turn every millisecond.
-pub(crate) fn attend(env: &Env) -> Result<()> {
+pub(crate) fn spin_for_completion(env: &Env) -> Result<()> {
     // SAFETY: on the JavaScript thread, in a running call.
     let state = unsafe { per_environment(env.raw()) }?;
     let door = Arc::clone(&state.door);
-    if state.in_flight.get() != 1 || !door.hush() {
+    if state.in_flight.get() != 1 || !door.suppress_wakeup() {
         return Ok(());
     }
     let started = Instant::now();
     while !door.filled.load(Ordering::Acquire) && started.elapsed() < ATTENTION {
         hint::spin_loop();
     }
-    let since = state.attentive_since.get().unwrap_or(started);
-    state.attentive_since.set(Some(since));
+    let since = state.spinning_since.get().unwrap_or(started);
+    state.spinning_since.set(Some(since));
     let in_time = started.duration_since(since) < ATTENTION_SPAN;
     if let Some(item) = door.resume(in_time) {
         // SAFETY: on the JavaScript thread.

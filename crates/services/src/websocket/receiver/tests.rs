@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::websocket::{batch::Entry, deflate::Deflater, extension::Agreement};
+use crate::websocket::{batch::Entry, deflate::Deflater, permessage_deflate::Agreement};
 
 const AGREEMENT: Agreement = Agreement {
     server_no_context_takeover: false,
@@ -25,7 +25,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Feeds `bytes` in pieces, as a driver does.
-fn feed(receiver: &mut Receiver, bytes: &[u8], piece: usize) -> Result<Received, Violation> {
+fn feed(receiver: &mut Receiver, bytes: &[u8], piece: usize) -> Result<Received, ProtocolError> {
     let mut got = Received::default();
     let mut unread = Vec::new();
     for part in bytes.chunks(piece) {
@@ -41,7 +41,7 @@ fn feed(receiver: &mut Receiver, bytes: &[u8], piece: usize) -> Result<Received,
     Ok(got)
 }
 
-fn refused(bytes: &[u8]) -> Violation {
+fn refused(bytes: &[u8]) -> ProtocolError {
     feed(&mut Receiver::new(1000, None), bytes, 1).unwrap_err()
 }
 
@@ -101,20 +101,20 @@ proptest! {
 fn each_breach_has_its_name() {
     let begun = frame(1, b"a");
     let table = [
-        (frame(0x80, b""), Violation::CONTINUATION),
+        (frame(0x80, b""), ProtocolError::CONTINUATION),
         (
             [begun.clone(), frame(0x81, b"")].concat(),
-            Violation::INTERRUPTED,
+            ProtocolError::INTERRUPTED,
         ),
-        (frame(0x88, &[3]), Violation::CONTROL_LENGTH),
-        (frame(0x88, &[3, 0xed]), Violation::CLOSE_CODE),
-        (frame(0x88, &[3, 0xe8, 0xff]), Violation::UTF8),
-        (frame(0x82, &[0; 1001]), Violation::MESSAGE_LENGTH),
+        (frame(0x88, &[3]), ProtocolError::CONTROL_LENGTH),
+        (frame(0x88, &[3, 0xed]), ProtocolError::CLOSE_CODE),
+        (frame(0x88, &[3, 0xe8, 0xff]), ProtocolError::UTF8),
+        (frame(0x82, &[0; 1001]), ProtocolError::MESSAGE_LENGTH),
         (
             [frame(2, &[0; 999]), frame(0x80, &[0; 2])].concat(),
-            Violation::MESSAGE_LENGTH,
+            ProtocolError::MESSAGE_LENGTH,
         ),
-        (frame(0x81, &[0xc3]), Violation::UTF8),
+        (frame(0x81, &[0xc3]), ProtocolError::UTF8),
     ];
     for (bytes, violation) in table {
         assert_eq!(refused(&bytes), violation);
@@ -127,14 +127,14 @@ fn text_is_refused_at_its_first_wrong_byte() {
     let mut wire = frame(1, &[b'x'; 200]);
     wire.truncate(10);
     wire.extend([0xed, 0xa0]);
-    assert_eq!(refused(&wire), Violation::UTF8);
+    assert_eq!(refused(&wire), ProtocolError::UTF8);
 }
 
 #[test]
 fn a_large_message_is_refused_before_it_comes() {
     assert_eq!(
         refused(&[0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0]),
-        Violation::MESSAGE_LENGTH
+        ProtocolError::MESSAGE_LENGTH
     );
 }
 

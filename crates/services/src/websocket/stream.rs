@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// An open connection.
-pub(super) enum Wire {
+pub(super) enum SocketStream {
     /// The socket itself. The thread that sends shares its writing half, and writes to it without a detour.
     Plain(OwnedReadHalf, Arc<OwnedWriteHalf>),
     /// TLS.
@@ -24,7 +24,7 @@ pub(super) enum Wire {
 /// A ping must be answered in seconds, also by a peer that reads slowly.
 const UNSENT_BYTES: u32 = 128 * 1024;
 
-impl From<Stream> for Wire {
+impl From<Stream> for SocketStream {
     fn from(stream: Stream) -> Self {
         stream.bound_unsent(UNSENT_BYTES);
         match stream.into_socket() {
@@ -37,7 +37,7 @@ impl From<Stream> for Wire {
     }
 }
 
-impl Wire {
+impl SocketStream {
     pub(super) fn poll_read(
         &mut self,
         context: &mut Context<'_>,

@@ -2,8 +2,8 @@
 
 use super::{
     deflate::{COMPRESS_STEP, Deflater},
-    extension::Agreement,
-    outbound::Message,
+    permessage_deflate::Agreement,
+    send_queue::Message,
     shared::Shared,
 };
 

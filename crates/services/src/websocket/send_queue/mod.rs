@@ -42,7 +42,7 @@ struct Waiting {
 }
 
 /// The queue of one connection.
-pub(super) struct Outbound {
+pub(super) struct SendQueue {
     bounds: QueueBounds,
     compress: bool,
     frames: FrameWriter,
@@ -58,7 +58,7 @@ pub(super) struct Outbound {
     /// How often it took more after that: each time, the peer had read.
     drained: u64,
     /// Where the messages that are frames begin and end in the stream of all bytes.
-    spans: VecDeque<(u64, u64)>,
+    frame_ranges: VecDeque<(u64, u64)>,
     /// The last frame is queued: nothing becomes a frame any more.
     sealed: bool,
     /// Messages to be compressed, and their bytes.
@@ -74,7 +74,7 @@ pub(super) struct Outbound {
     tickets: u64,
 }
 
-impl Outbound {
+impl SendQueue {
     /// With `compress`, messages wait for [`Self::next_raw`] before they are frames.
     pub(super) fn new(bounds: QueueBounds, compress: bool) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Outbound {
             written: 0,
             stuck: false,
             drained: 0,
-            spans: VecDeque::new(),
+            frame_ranges: VecDeque::new(),
             sealed: false,
             raw: VecDeque::new(),
             raw_bytes: 0,
@@ -224,8 +224,8 @@ impl Outbound {
         self.written += bytes as u64;
         self.drained += u64::from(std::mem::take(&mut self.stuck));
         if self.head == self.buffer.len() {
-            self.settled += self.spans.len() as u64;
-            self.spans.clear();
+            self.settled += self.frame_ranges.len() as u64;
+            self.frame_ranges.clear();
             self.head = 0;
             self.unread_pongs = 0;
             self.buffer.clear();
@@ -234,8 +234,12 @@ impl Outbound {
             }
         } else {
             let written = self.written;
-            while self.spans.front().is_some_and(|(_, end)| *end <= written) {
-                self.spans.pop_front();
+            while self
+                .frame_ranges
+                .front()
+                .is_some_and(|(_, end)| *end <= written)
+            {
+                self.frame_ranges.pop_front();
                 self.settled += 1;
             }
             if self.head > KEPT_BYTES && self.head * 2 > self.buffer.len() {
@@ -258,7 +262,7 @@ impl Outbound {
     /// The connection has ended: everybody who waits is told how far it came.
     pub(super) fn end(&mut self) {
         // Of the first message that is not whole on its way, some bytes may be.
-        let first = self.spans.front();
+        let first = self.frame_ranges.front();
         let begun = self.settled + u64::from(first.is_some_and(|(start, _)| *start < self.written));
         for (first, _, waiter) in self.waiters.drain(..) {
             let delivery = if first > begun {
@@ -329,7 +333,7 @@ impl Outbound {
         let start = self.position();
         self.frames
             .write(&mut self.buffer, OpCode::Data(kind), compressed, payload);
-        self.spans.push_back((start, self.position()));
+        self.frame_ranges.push_back((start, self.position()));
     }
 }
 

@@ -5,7 +5,7 @@ import { isError } from '../runtime/error-message';
 import { native } from '../runtime/native';
 import type { ResolvedConnectionConfig } from './config/config';
 import type { ConnectionEvent } from './event';
-import { failureOf } from './error';
+import { toError } from './error';
 import { shownUrl } from './config/redaction';
 import { SecurityLevel } from './model';
 
@@ -13,7 +13,7 @@ import { SecurityLevel } from './model';
 const FORBIDDEN = new Set(['ERR_MOORLINE_PLAIN_TEXT_REFUSED', 'ERR_MOORLINE_ADDRESS_REFUSED', 'ERR_INSECURE_REDIRECT']);
 
 /** What is written down about a connection: its events when it is debugged, and who connected where. */
-export class Journal {
+export class AuditLog {
   /** Whether the options carry something to authenticate with. */
   readonly hasCredentials: boolean;
   readonly #id: string;
@@ -72,7 +72,7 @@ export class Journal {
 
 /** What went wrong, in words and as a code. */
 function reasonOf(error: unknown): { reason: string; code?: string } {
-  const { message, code } = failureOf(error) as NodeJS.ErrnoException;
+  const { message, code } = toError(error) as NodeJS.ErrnoException;
   return { reason: message, ...(typeof code === 'string' && { code }) };
 }
 

@@ -5,16 +5,16 @@ import { invalidType, outOfRange, wrongType } from '../runtime/argument-error';
 import { readable } from '../runtime/error-message';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { isAborted } from '../runtime/abort';
-import { adopt, isOpen, isOverridden } from './overrides';
+import { wrapOverrides, isOpen, isOverridden } from './overrides';
 import type { Attempts } from './recovery/attempts';
-import { bringingBack, ConnectionCalls } from './policies';
+import { recoveryRunner, ConnectionPolicies } from './policies';
 import { resolveConfig, type ConnectionConfig } from './config/config';
 import { closedFailure, failedCheck, lateFailure, reasonFor } from './error';
-import { ConnectionLife } from './observable';
+import { ObservableConnection } from './observable';
 import { PeriodicCheck } from '../health/periodic-check';
-import { Single } from '../runtime/single-flight';
+import { SingleFlight } from '../runtime/single-flight';
 import { ConnectionState, ConnectionType, type ConnectionHealthCheck } from './model';
-import { pause, within } from '../runtime/timers';
+import { sleep, withTimeout } from '../runtime/timers';
 
 /** How a connection is opened. */
 export interface ConnectOptions {
@@ -32,11 +32,11 @@ const CONNECT: KnownOptions<ConnectOptions> = { retry: true };
  * `disconnectImpl`, `healthCheckImpl` and `isConnected`. They may throw. Overriding `connect`, `disconnect` or
  * `healthCheck` themselves works as well.
  */
-export abstract class BaseConnection extends ConnectionLife {
-  readonly #calls: ConnectionCalls;
+export abstract class BaseConnection extends ObservableConnection {
+  readonly #calls: ConnectionPolicies;
   readonly #check: PeriodicCheck;
-  readonly #opening = new Single<boolean>();
-  readonly #closing = new Single<boolean>();
+  readonly #opening = new SingleFlight<boolean>();
+  readonly #closing = new SingleFlight<boolean>();
   /** Ends with the next `disconnect`, and with it all that was begun and waits for something. */
   #life = makeAbortController();
 
@@ -45,14 +45,14 @@ export abstract class BaseConnection extends ConnectionLife {
     super(resolveConfig(config, type ?? config?.connectionType ?? ConnectionType.EXTERNAL));
     const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
-    this.#calls = new ConnectionCalls(this.config, this.hasTransport, {
-      until: () => this.life,
+    this.#calls = new ConnectionPolicies(this.config, this.hasTransport, {
+      until: () => this.lifetime,
       onRetry: (facts) => this.retrying(facts),
     });
     this.#calls.watch(this, BaseConnection.#breakerIs);
     if (this.hasTransport) this.journal.begun();
-    adopt(this, BaseConnection.prototype, {
-      connect: (own) => this.#opening.join(() => this.#open(own)),
+    wrapOverrides(this, BaseConnection.prototype, {
+      connect: (own) => this.#opening.run(() => this.#open(own)),
       disconnect: (own) => this.#end(own),
       healthCheck: (own) => this.#judged(own),
     });
@@ -70,7 +70,7 @@ export abstract class BaseConnection extends ConnectionLife {
     // A transport of ours tells its own failures from the breaker's, and repeats by itself.
     const repeats = retry && !this.hasTransport;
     const open = () => this.#open(once, repeats);
-    return this.#isCalledByOverride('connect') ? open() : this.#opening.join(open);
+    return this.#isCalledByOverride('connect') ? open() : this.#opening.run(open);
   }
 
   /** Closes it. What waits for a message gets `null`; doing it twice does no harm. */
@@ -81,16 +81,16 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** Closes it, waits for `retryDelay`, and opens it again; false when it is closed meanwhile. */
   async reconnect(): Promise<boolean> {
-    return this.restart(() => pause(this.config.retryDelay, this.life));
+    return this.restart(() => sleep(this.config.retryDelay, this.lifetime));
   }
 
   /** @internal Closes it, and opens it again after `between`, unless somebody closes it meanwhile. */
   async restart(between?: () => unknown): Promise<boolean> {
     const closing = this.disconnect();
-    const { life } = this;
+    const { lifetime } = this;
     await closing;
-    if (!life.aborted) await between?.();
-    return !life.aborted && this.connect();
+    if (!lifetime.aborted) await between?.();
+    return !lifetime.aborted && this.connect();
   }
 
   /** Whether it can be used now. */
@@ -104,16 +104,16 @@ export abstract class BaseConnection extends ConnectionLife {
       attempts.bytes = this.messageBytes(data);
       return this.run(() => attempts.time(() => this.sendImpl(data)));
     };
-    return this.guarded('send', send, false);
+    return this.recordOutcome('send', send, false);
   }
 
   /** The next message; `null` when there is none to come. */
   async receive(): Promise<any> {
-    const { life } = this;
-    if (!(await isOpen(this)) || life.aborted) return null;
+    const { lifetime } = this;
+    if (!(await isOpen(this)) || lifetime.aborted) return null;
     // It may wait for as long as nothing comes, but not longer than the connection.
-    const next = () => within(Infinity, [life], () => this.receiveImpl());
-    return this.guarded('receive', () => this.watched(next, life), null);
+    const next = () => withTimeout(Infinity, [lifetime], () => this.receiveImpl());
+    return this.recordOutcome('receive', () => this.runUnderBreaker(next, lifetime), null);
   }
 
   /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
@@ -157,7 +157,7 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 
   /** @internal Ends with the next `disconnect`; until then it is the same one. */
-  get life(): AbortSignal {
+  get lifetime(): AbortSignal {
     return this.#life.signal;
   }
 
@@ -172,13 +172,13 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 
   /** @internal Takes note of how `call` ends; gives `failed` instead of an error. */
-  protected async guarded<T, F>(
+  protected async recordOutcome<T, F>(
     context: string,
     call: (attempts: Attempts) => Promise<T>,
     failed: F,
     signal?: AbortSignal,
   ): Promise<T | F> {
-    const { life } = this;
+    const { lifetime } = this;
     const attempts = this.beginCall();
     try {
       const value = await call(attempts);
@@ -187,7 +187,7 @@ export abstract class BaseConnection extends ConnectionLife {
     } catch (thrown) {
       const error = readable(thrown);
       // A call that was refused, or given up, says nothing about the other side.
-      if (isAborted(signal) || (life.aborted && error === life.reason)) return failed;
+      if (isAborted(signal) || (lifetime.aborted && error === lifetime.reason)) return failed;
       if (error instanceof CircuitBreakerError) {
         this.heldBack(error, context);
         return failed;
@@ -209,14 +209,14 @@ export abstract class BaseConnection extends ConnectionLife {
   }
 
   /** @internal Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
-  protected watched<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#calls.watched(work, signal);
+  protected runUnderBreaker<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#calls.runUnderBreaker(work, signal);
   }
 
   /** @internal Repeats what opens it until that succeeds, `retryCount` times at most; `life` ends it. */
   protected repeated<T>(open: () => Promise<T>, life: AbortSignal): Promise<T> {
     const rules: GuardRules = { onRetry: (facts) => this.retrying(facts) };
-    return bringingBack('connect', this.config, rules).run(open, life);
+    return recoveryRunner('connect', this.config, rules).run(open, life);
   }
 
   /** @internal Goes over to `fallbackUrl`, where there is one and the connection knows how. */
@@ -224,10 +224,10 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** @internal It is open. */
   protected connected(): void {
-    const { life } = this;
+    const { lifetime } = this;
     this.opened();
     // Who heard of it may have closed it.
-    if (this.config.monitoring && !life.aborted) this.#check.start(() => this.healthCheck());
+    if (this.config.monitoring && !lifetime.aborted) this.#check.start(() => this.healthCheck());
   }
 
   /** @internal It is open no more. */
@@ -245,18 +245,18 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** Opens it by `own`; a `disconnect` that comes meanwhile counts. */
   async #open(own: () => unknown, repeats = false): Promise<boolean> {
-    const { life } = this;
+    const { lifetime } = this;
     if (this.#closing.running) await this.#closing.running;
-    if (this.state === ConnectionState.CONNECTED && (await isOpen(this))) return !life.aborted;
-    if (life.aborted) return false;
+    if (this.state === ConnectionState.CONNECTED && (await isOpen(this))) return !lifetime.aborted;
+    if (lifetime.aborted) return false;
     this.enter(ConnectionState.CONNECTING);
     try {
-      const once = () => this.#opened(own, life);
-      await (repeats ? this.repeated(once, life) : once());
+      const once = () => this.#opened(own, lifetime);
+      await (repeats ? this.repeated(once, lifetime) : once());
     } catch (thrown) {
       const error = readable(thrown);
       // An override may have called ours, which told of it.
-      if (life.aborted || this.state !== ConnectionState.CONNECTING) return false;
+      if (lifetime.aborted || this.state !== ConnectionState.CONNECTING) return false;
       if (!(error instanceof CircuitBreakerError)) this.connectFailed(error);
       else {
         // An attempt that was refused is none: who answers each failure with another attempt is held up here.
@@ -266,9 +266,9 @@ export abstract class BaseConnection extends ConnectionLife {
       }
       return false;
     }
-    if (life.aborted) return false;
+    if (lifetime.aborted) return false;
     if (this.state === ConnectionState.CONNECTING) this.connected();
-    return !life.aborted;
+    return !lifetime.aborted;
   }
 
   /** Opens it, or throws. */
@@ -290,7 +290,7 @@ export abstract class BaseConnection extends ConnectionLife {
     };
     try {
       const { timeout, connectionType } = this.config;
-      return await within(timeout, [life], open, () => lateFailure('timeout', timeout, connectionType, 'connect'));
+      return await withTimeout(timeout, [life], open, () => lateFailure('timeout', timeout, connectionType, 'connect'));
     } finally {
       waiting = false;
     }
@@ -304,7 +304,7 @@ export abstract class BaseConnection extends ConnectionLife {
     this.#life = makeAbortController();
     const fields = { service: this.config.connectionType, operation: 'disconnect', delivery: 'unknown' } as const;
     before.abort(closedFailure('the connection was closed', fields));
-    return this.#closing.join(() => this.#close(own));
+    return this.#closing.run(() => this.#close(own));
   }
 
   async #close(own: () => unknown): Promise<boolean> {
@@ -335,7 +335,7 @@ export abstract class BaseConnection extends ConnectionLife {
     try {
       const option = timeoutMs === this.config.healthCheckTimeout ? 'healthCheckTimeout' : 'timeoutMs';
       const late = () => new Error(`Health check timed out after ${timeoutMs}ms (${option})`);
-      answer = await within(timeoutMs, [this.life], (signal) => this.healthCheckImpl(timeoutMs, signal), late);
+      answer = await withTimeout(timeoutMs, [this.lifetime], (signal) => this.healthCheckImpl(timeoutMs, signal), late);
     } catch (error) {
       errorMessage = reasonFor(error);
     }
@@ -353,17 +353,17 @@ export abstract class BaseConnection extends ConnectionLife {
 
   /** Takes note of a check; one that was under way when the connection was closed says nothing. */
   async #judged(check: () => unknown): Promise<ConnectionHealthCheck> {
-    const { life } = this;
+    const { lifetime } = this;
     const started = performance.now();
     const failed = (errorMessage: string) => {
       const result = failedCheck(this.connectionId, started, errorMessage);
-      if (!life.aborted) this.judge(result);
+      if (!lifetime.aborted) this.recordCheck(result);
       return result;
     };
     try {
       const result: unknown = await check();
       if (typeof result !== 'object' || result === null) return failed('The health check gave no result');
-      if (!life.aborted) this.judge(result as ConnectionHealthCheck);
+      if (!lifetime.aborted) this.recordCheck(result as ConnectionHealthCheck);
       return result as ConnectionHealthCheck;
     } catch (error) {
       return failed(reasonFor(error));

@@ -6,7 +6,7 @@ import { native } from '../runtime/native';
 import type { ConnectionHealthCheck } from './model';
 
 /** Which event an error is told by, beside `error`. `context` is the verb, or `connection` where it ended by itself. */
-export function meaningOf(error: unknown, context: string): string | null {
+export function eventFor(error: unknown, context: string): string | null {
   return native.connectionMeaning(...said(error), context);
 }
 
@@ -16,7 +16,7 @@ export function isUnreachable(error: unknown): boolean {
 }
 
 /** Whether another attempt to reconnect may end otherwise: who is not let in should not keep knocking. */
-export function isWorthAnother(error: unknown): boolean {
+export function shouldReconnect(error: unknown): boolean {
   return native.connectionWorthAnother(...said(error));
 }
 
@@ -27,7 +27,7 @@ function said(error: unknown): [kind: string | undefined, status: number | undef
 }
 
 /** Anything thrown, as an error to read name and message of. */
-export function failureOf(thrown: unknown): Error {
+export function toError(thrown: unknown): Error {
   const read = readable(thrown);
   return isError(read) ? read : new Error(messageOf(read));
 }
@@ -88,7 +88,7 @@ export function isFinished(error: unknown): boolean {
 }
 
 /** An answer that counts as a failure; it is still what the caller gets at the end. */
-export class UnhappyAnswer extends MoorlineError {
+export class StatusError extends MoorlineError {
   readonly response: HTTPResponse;
 
   private constructor({ message, ...fields }: FailureRecord, response: HTTPResponse) {
@@ -105,6 +105,6 @@ export class UnhappyAnswer extends MoorlineError {
   static check(response: HTTPResponse, again: boolean): void {
     const { 'retry-after': after, 'retry-after-ms': afterMs } = response.headers as Record<string, string | undefined>;
     const record = failureRecord(native.httpUnhappy(response.status, again, after, afterMs));
-    if (record) throw new UnhappyAnswer(record, response);
+    if (record) throw new StatusError(record, response);
   }
 }

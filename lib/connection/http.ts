@@ -1,5 +1,5 @@
 import { CALL, type CallOptions } from '../runtime/native-call';
-import { dress, MoorlineError } from '../runtime/error';
+import { toMoorlineError, MoorlineError } from '../runtime/error';
 import { performance, URL } from '../runtime/node';
 import {
   type HttpCallSettings,
@@ -21,7 +21,7 @@ import type { Attempts } from './recovery/attempts';
 import { BaseConnection } from './base';
 import { checkCustomOptions, requireUrl, type ConnectionConfig, transportOptions } from './config/config';
 import { Fallback } from './recovery/fallback';
-import { isUnreachable, UnhappyAnswer } from './error';
+import { isUnreachable, StatusError } from './error';
 import { commonHeaders } from './config/headers';
 import { ConnectionType } from './model';
 
@@ -116,15 +116,15 @@ export class HTTPConnection extends BaseConnection {
   override send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
   override send<Data>(data: NoRequest<Data>): Promise<boolean>;
   override async send(data: unknown): Promise<HTTPResponse | boolean | null> {
-    if (isRequest(data)) return this.guarded('send', (attempts) => this.#request(data, attempts), null);
-    return this.guarded('send', (attempts) => this.#post(data, attempts), false);
+    if (isRequest(data)) return this.recordOutcome('send', (attempts) => this.#request(data, attempts), null);
+    return this.recordOutcome('send', (attempts) => this.#post(data, attempts), false);
   }
 
   /** Whether the server took `data`. That we are not let in was told already; any other no is an error. */
   async #post(data: unknown, attempts: Attempts): Promise<boolean> {
     const { ok, status } = await this.#request({ method: 'POST', body: data }, attempts);
     if (ok || native.httpRefusesCredentials(status)) return ok;
-    throw dress(native.httpRejected(status));
+    throw toMoorlineError(native.httpRejected(status));
   }
 
   /**
@@ -141,7 +141,7 @@ export class HTTPConnection extends BaseConnection {
         thrown = { error };
         throw error;
       });
-    const response = await this.guarded('request', call, null, options?.signal);
+    const response = await this.recordOutcome('request', call, null, options?.signal);
     if (response) return response;
     // The caller's frames, which the policy in between has cut off.
     if (thrown?.error instanceof MoorlineError) Error.captureStackTrace(thrown.error);
@@ -153,10 +153,10 @@ export class HTTPConnection extends BaseConnection {
    * that cannot be parsed is text, with an `error` event.
    */
   override async receive(): Promise<any> {
-    const { life } = this;
-    if (!(await isOpen(this)) || life.aborted) return null;
+    const { lifetime } = this;
+    if (!(await isOpen(this)) || lifetime.aborted) return null;
     // The request has the breaker around it, and may go to `fallbackUrl` when that is open.
-    return this.guarded('receive', (attempts) => this.#receive(attempts), null);
+    return this.recordOutcome('receive', (attempts) => this.#receive(attempts), null);
   }
 
   protected override receiveImpl(): Promise<unknown> {
@@ -214,24 +214,24 @@ export class HTTPConnection extends BaseConnection {
   async #request(request: ConnectionRequest, attempts: Attempts, signal?: AbortSignal): Promise<HTTPResponse> {
     if (request === undefined) throw wrongType('request', 'a plain object', request);
     checkOptions('request', request, REQUEST, ELSEWHERE);
-    const { life } = this;
+    const { lifetime } = this;
     const started = performance.now();
-    let unhappy: UnhappyAnswer | undefined;
+    let unhappy: StatusError | undefined;
     // A streamed answer that nobody gets would keep its connection.
     const letGo = () => request.stream === true && unhappy?.response.stream.cancel();
     const attempt = async () => {
       letGo();
       try {
-        return await this.#attempt(request, started, attempts, life, signal);
+        return await this.#attempt(request, started, attempts, lifetime, signal);
       } catch (error) {
-        unhappy = error instanceof UnhappyAnswer ? error : undefined;
+        unhappy = error instanceof StatusError ? error : undefined;
         throw error;
       }
     };
     try {
       return await (this.#fallback.active ? attempt() : this.#reach(request, attempt, signal));
     } catch (error) {
-      if (error instanceof UnhappyAnswer) {
+      if (error instanceof StatusError) {
         attempts.isUnhappy = error.blamesService;
         return error.response;
       }
@@ -288,7 +288,7 @@ export class HTTPConnection extends BaseConnection {
     }
     if (response.status < 400) return response;
     if (native.httpRefusesCredentials(response.status)) this.refused(response.status);
-    UnhappyAnswer.check(response, isRepeatable(request));
+    StatusError.check(response, isRepeatable(request));
     return response;
   }
 

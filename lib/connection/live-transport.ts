@@ -1,7 +1,7 @@
 import type { MoorlineError } from '../runtime/error';
 
 /** What is open while a lasting connection is: one socket, or one stream. */
-export interface Line {
+export interface LiveTransport {
   /** Stops and goes on reading, so that the other side waits. */
   pause(): void;
   resume(): void;
@@ -11,15 +11,15 @@ export interface Line {
   close(): Promise<void>;
 }
 
-/** What hears a {@link Line}. */
-export interface LineListener<Message> {
+/** What hears a {@link LiveTransport}. */
+export interface TransportListener<Message> {
   /** Messages came. */
   arrived(messages: readonly Message[]): void;
   /** It ended by itself. */
   lost(error: MoorlineError, end: LineEnd): void;
 }
 
-/** How a {@link Line} ended that nobody here closed. */
+/** How a {@link LiveTransport} ended that nobody here closed. */
 export interface LineEnd {
   /** It should not be opened again. */
   final: boolean;

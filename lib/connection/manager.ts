@@ -9,7 +9,7 @@ import { failedCheck, reasonFor } from './error';
 import { Handlers } from '../runtime/listeners';
 import { PeriodicCheck } from '../health/periodic-check';
 import { Recovery } from './recovery/recovery';
-import { Single } from '../runtime/single-flight';
+import { SingleFlight } from '../runtime/single-flight';
 import {
   ConnectionHealth,
   ConnectionState,
@@ -41,7 +41,7 @@ interface Member {
   group: string;
   strategy: RecoveryStrategy | undefined;
   /** Two at once would be in each other's way. */
-  recovering: Single<boolean>;
+  recovering: SingleFlight<boolean>;
   unsubscribe: () => void;
 }
 
@@ -73,7 +73,7 @@ export class ConnectionManager {
       throw wrongType('connection', 'a connection', connection);
     if (this.#members.has(connection.connectionId)) return;
     const unsubscribe = connection.onEvent((event) => this.#heard(event));
-    const recovering = new Single<boolean>();
+    const recovering = new SingleFlight<boolean>();
     this.#members.set(connection.connectionId, { connection, group, strategy: undefined, recovering, unsubscribe });
   }
 
@@ -201,13 +201,13 @@ export class ConnectionManager {
   /** With a `signal`, which ends it, nobody waits for it. */
   #checkAll(connections: BaseConnection[], signal?: AbortSignal): Promise<Record<string, ConnectionHealthCheck>> {
     return each(connections, async (connection) => {
-      const { life } = connection;
+      const { lifetime } = connection;
       const result = await checked(connection);
       const member = this.#members.get(connection.connectionId);
       // One that was closed, or removed, meanwhile is not opened again.
-      if (result.isHealthy || !member || life.aborted || signal?.aborted) return result;
+      if (result.isHealthy || !member || lifetime.aborted || signal?.aborted) return result;
       const strategy = member.strategy ?? connection.config.recoveryStrategy;
-      await member.recovering.join(() => new Recovery(connection, strategy, signal).run());
+      await member.recovering.run(() => new Recovery(connection, strategy, signal).run());
       return result;
     });
   }

@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { crypto } from '../runtime/node';
-import { dress, type CircuitBreakerError, type MoorlineError } from '../runtime/error';
+import { toMoorlineError, type CircuitBreakerError, type MoorlineError } from '../runtime/error';
 import { Emitter } from '../runtime/emitter';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { readable } from '../runtime/error-message';
@@ -9,9 +9,9 @@ import { native } from '../runtime/native';
 import type { Attempts } from './recovery/attempts';
 import type { ResolvedConnectionConfig } from './config/config';
 import type { ConnectionEvent, ConnectionFacts } from './event';
-import { failureOf, meaningOf } from './error';
+import { toError, eventFor } from './error';
 import { type HandlerOwner, Handlers } from '../runtime/listeners';
-import { Journal } from './audit-log';
+import { AuditLog } from './audit-log';
 import { ConnectionMetricsTracker, type ConnectionFigures } from './metrics';
 import { shownUrl } from './config/redaction';
 import { ConnectionHealth, ConnectionState, type ConnectionHealthCheck } from './model';
@@ -28,13 +28,13 @@ export interface ConnectionEventOptions {
 const EVENT: KnownOptions<ConnectionEventOptions> = { data: true, severity: true, message: true };
 
 /** What there is to tell of a connection: its state and health, its events and its figures. */
-export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
+export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   /** A UUID. */
   readonly connectionId: string = crypto().randomUUID();
   /** The options in force. */
   readonly config: Readonly<ResolvedConnectionConfig>;
   /** @internal */
-  protected readonly journal: Journal;
+  protected readonly journal: AuditLog;
   /** @internal What the log says of a handler that failed. */
   protected readonly handlerOwner: HandlerOwner;
   readonly #tracker = new ConnectionMetricsTracker();
@@ -57,7 +57,7 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
   constructor(config: ResolvedConnectionConfig) {
     super(config.connectionType, config.name);
     this.config = Object.freeze(config);
-    this.journal = new Journal(this.connectionId, config);
+    this.journal = new AuditLog(this.connectionId, config);
     if (config.monitoring) this.#tracker.publish(config.name, config.connectionType);
     this.handlerOwner = { id: this.connectionId, name: config.name };
     this.#onEvent = new Handlers(this.handlerOwner);
@@ -161,23 +161,23 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
     this.#consecutiveErrors = 0;
     this.#isOpen = true;
     this.enter(ConnectionState.CONNECTED);
-    this.tell('open');
+    this.publish('open');
     this.journal.audit('connect', 'success');
   }
 
   /** @internal Something failed: tells `error`, and what else it means. */
   protected failed(thrown: unknown, context: string): void {
     const error = readable(thrown);
-    const failure = failureOf(error);
+    const failure = toError(error);
     this.#errorCount += 1;
     this.#consecutiveErrors += 1;
     this.#lastError = failure.message;
     this.#updatedAt = Date.now();
     const data = { error, context, error_type: failure.name };
     this.emitEvent('error', { severity: 'error', message: failure.message, data });
-    if (this.listenerCount('error') > 0) this.tell('error', () => ({ error, context }));
+    if (this.listenerCount('error') > 0) this.publish('error', () => ({ error, context }));
     this.journal.failed(error);
-    const meaning = meaningOf(error, context);
+    const meaning = eventFor(error, context);
     if (!meaning) return;
     if (meaning === 'authentication_failed') {
       this.#authenticated = false;
@@ -188,10 +188,10 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
 
   /** @internal An attempt failed, and another one follows after a pause. */
   protected retrying({ attempt, delayMs, error }: Omit<ConnectionFacts['retry'], 'reason'>): void {
-    const reason = failureOf(error).message;
+    const reason = toError(error).message;
     const data = { attempt, delay_ms: delayMs, reason };
     this.emitEvent('retry', { severity: 'warning', message: reason, data });
-    this.tell('retry', () => ({ attempt, delayMs, error, reason }));
+    this.publish('retry', () => ({ attempt, delayMs, error, reason }));
   }
 
   /** @internal The circuit breaker let a call go no further. */
@@ -206,7 +206,7 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
   /** @internal An answer said that we are not who we should be. */
   protected refused(status: number): void {
     this.#authenticated = false;
-    const error = dress(native.httpRejected(status)) as MoorlineError;
+    const error = toMoorlineError(native.httpRejected(status)) as MoorlineError;
     this.journal.audit('authentication', 'failure', error);
     this.emitEvent('authentication_failed', { severity: 'error', message: error.message, data: { status } });
   }
@@ -215,7 +215,7 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
   protected closed(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.tell('close');
+    this.publish('close');
   }
 
   /** @internal Changes the state; `error` is why, where it was an error. */
@@ -225,10 +225,10 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
     this.#state = state;
     this.#tracker.enter(state);
     this.#updatedAt = Date.now();
-    const reason = error === undefined ? undefined : failureOf(error).message;
+    const reason = error === undefined ? undefined : toError(error).message;
     const data = { old_state: before, new_state: state, ...(reason !== undefined && { reason }) };
     this.emitEvent('state_changed', { data, message: reason });
-    this.tell('state', () => ({ from: before, to: state, ...(reason !== undefined && { reason }) }));
+    this.publish('state', () => ({ from: before, to: state, ...(reason !== undefined && { reason }) }));
     this.#onState.tell(state, before);
   }
 
@@ -244,12 +244,12 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
     this.#health = health;
     this.#updatedAt = Date.now();
     this.emitEvent('health_changed', { data: { old_health: before, new_health: health } });
-    this.tell('health', () => ({ from: before, to: health }));
+    this.publish('health', () => ({ from: before, to: health }));
     this.#onHealth.tell(health, before);
   }
 
   /** @internal Takes note of a health check. */
-  protected judge(result: ConnectionHealthCheck): void {
+  protected recordCheck(result: ConnectionHealthCheck): void {
     if (this.#judged.has(result)) return;
     this.#judged.add(result);
     this.#lastHealthCheck = result.timestamp;
@@ -270,7 +270,7 @@ export abstract class ConnectionLife extends Emitter<ConnectionFacts> {
 
   /** @internal Takes note of a call that has ended. */
   protected record(attempts: Attempts, success: boolean, error?: unknown): void {
-    const { tookMs, attemptMs } = attempts.end(success, error === undefined ? undefined : failureOf(error).name);
+    const { tookMs, attemptMs } = attempts.end(success, error === undefined ? undefined : toError(error).name);
     if (success) this.#consecutiveErrors = 0;
     if (!this.config.monitoring || this.#onEvent.size === 0) return;
     const { errorRate, throughput } = this.#tracker.metrics();

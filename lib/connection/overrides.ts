@@ -27,7 +27,7 @@ export async function isOpen(connection: Verbs): Promise<boolean> {
 }
 
 /** State, health and events also for a class that overrides the verbs themselves: each goes through `around`. */
-export function adopt(connection: Verbs, base: Verbs, around: Around): void {
+export function wrapOverrides(connection: Verbs, base: Verbs, around: Around): void {
   for (const verb of ['connect', 'disconnect', 'healthCheck'] as const) {
     if (!isOverridden(connection, base, verb)) continue;
     const own = connection[verb] as unknown as (...given: unknown[]) => unknown;

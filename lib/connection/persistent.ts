@@ -4,8 +4,8 @@ import { BaseConnection, type ConnectOptions } from './base';
 import type { ConnectionConfig } from './config/config';
 import { isFinished, notOpenFailure } from './error';
 import { Fallback } from './recovery/fallback';
-import { checkMessageOptions, Inbox, type MessageOptions } from './messages/message-queue';
-import type { Line, LineEnd, LineListener } from './live-transport';
+import { checkMessageOptions, MessageQueue, type MessageOptions } from './messages/message-queue';
+import type { LiveTransport, LineEnd, TransportListener } from './live-transport';
 import { hearListeners, type HeardEvent, type Listener } from './messages/message-listeners';
 import { MessageHandlers, type MessageHandlerOptions } from './messages/message-handlers';
 import { Reconnection } from './recovery/reconnection';
@@ -15,7 +15,7 @@ import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionTyp
 const QUEUED_MESSAGES = 1000;
 
 /** The events of such a connection; `message` is heard as by a handler of `onMessage`. */
-export interface LastingConnection<Message, Parsed> {
+export interface PersistentConnection<Message, Parsed> {
   on<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
   addListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
   prependListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
@@ -30,17 +30,17 @@ export interface LastingConnection<Message, Parsed> {
  *
  * Messages wait in order until they are received; a thousand of them make the other side wait.
  */
-export abstract class LastingConnection<Message, Parsed = Message>
+export abstract class PersistentConnection<Message, Parsed = Message>
   extends BaseConnection
   implements AsyncIterable<Parsed>
 {
-  readonly #inbox: Inbox<Message>;
+  readonly #inbox: MessageQueue<Message>;
   readonly #onMessage: MessageHandlers<Parsed>;
   readonly #reconnection: Reconnection;
   readonly #fallback: Fallback;
   /** The one that is open. What any other tells is not heard. */
-  #line: Line | undefined;
-  #last: Line | undefined;
+  #line: LiveTransport | undefined;
+  #last: LiveTransport | undefined;
   /** Wakes the iterators that wait for a connection. */
   readonly #changed = new Set<() => void>();
   /** Why nothing is open and nothing will be: the error that iterating ends with, if it is one. */
@@ -51,7 +51,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
     super(config, type);
-    this.#inbox = new Inbox(QUEUED_MESSAGES, {
+    this.#inbox = new MessageQueue(QUEUED_MESSAGES, {
       full: () => this.#regulate(),
       room: () => this.#regulate(),
       waiting: () => this.#hold(),
@@ -78,7 +78,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
     const ready = this.#inbox.poll();
     if (ready !== undefined) return this.parse(ready);
     if (!this.#line) return null;
-    if (this.isRefusing) return this.guarded('receive', () => this.watched(async () => null), null);
+    if (this.isRefusing) return this.recordOutcome('receive', () => this.runUnderBreaker(async () => null), null);
     const message = await this.#inbox.take(options);
     return message === null ? null : this.parse(message);
   }
@@ -165,7 +165,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
   /** Keeps the process alive while a message may come that somebody waits for. */
   #hold(): void {
     const isHeard = this.#isReferenced && this.#onMessage.size > 0;
-    this.#line?.keep(isHeard || (this.#isReferenced && this.#inbox.isAwaited));
+    this.#line?.keep(isHeard || (this.#isReferenced && this.#inbox.hasWaiters));
     const isExpected = isHeard || (this.#isReferenced && this.#changed.size > 0);
     if (isExpected && !this.#line && this.#isComing) {
       this.#alive ??= setInterval(() => undefined, 2 ** 30);
@@ -186,12 +186,12 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   /** @internal What is open, if anything is. */
-  protected get line(): Line | undefined {
+  protected get line(): LiveTransport | undefined {
     return this.#line;
   }
 
   /** @internal What is open, or was open last. */
-  protected get last(): Line | undefined {
+  protected get last(): LiveTransport | undefined {
     return this.#last;
   }
 
@@ -201,7 +201,7 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   /** @internal Opens one at `url`, which tells `listener` of itself from then on. */
-  protected abstract open(url: string, signal: AbortSignal, listener: LineListener<Message>): Promise<Line>;
+  protected abstract open(url: string, signal: AbortSignal, listener: TransportListener<Message>): Promise<LiveTransport>;
 
   /** @internal What `receive` gives for a message. */
   protected abstract parse(message: Message): Parsed;
@@ -214,18 +214,18 @@ export abstract class LastingConnection<Message, Parsed = Message>
 
   protected override async connectImpl({ retry }: ConnectOptions = {}): Promise<boolean> {
     if (this.#line) return true;
-    const { life } = this;
+    const { lifetime } = this;
     // Two ways to open it would be in each other's way.
     const goesOn = this.#reconnection.running;
     this.#reconnection.stop();
-    const open = () => this.#open(this.#fallback.url, life);
-    const repeat = () => (retry ? this.repeated(open, life) : open());
+    const open = () => this.#open(this.#fallback.url, lifetime);
+    const repeat = () => (retry ? this.repeated(open, lifetime) : open());
     try {
-      await (this.#fallback.available ? this.run(open) : this.watched(repeat));
+      await (this.#fallback.available ? this.run(open) : this.runUnderBreaker(repeat));
     } catch (error) {
-      if (await this.#openFallback(error, life)) return true;
-      if (!life.aborted) this.#end = { error };
-      if (goesOn && !life.aborted) this.#recover(error).catch(() => undefined);
+      if (await this.#openFallback(error, lifetime)) return true;
+      if (!lifetime.aborted) this.#end = { error };
+      if (goesOn && !lifetime.aborted) this.#recover(error).catch(() => undefined);
       else this.#fallback.reset();
       throw error;
     }
@@ -295,22 +295,22 @@ export abstract class LastingConnection<Message, Parsed = Message>
 
   /** The line ended by itself. Whoever hears of it may close the connection: then it stays closed. */
   #lost(error: MoorlineError, { final, finished }: LineEnd): void {
-    const { life } = this;
+    const { lifetime } = this;
     this.#line = undefined;
     this.#end = finished ? 'finished' : { error };
     this.#inbox.end();
     this.closed();
     this.failed(error, 'connection');
-    if (life.aborted) return;
+    if (lifetime.aborted) return;
     const strategy = this.config.recoveryStrategy;
     const degrades = strategy === RecoveryStrategy.GRACEFUL_DEGRADATION;
     if (degrades) this.setHealth(ConnectionHealth.DEGRADED);
     const stays = final || degrades || !this.config.autoReconnect || strategy === RecoveryStrategy.NONE;
     if (stays) this.#reconnection.stop();
-    if (!life.aborted) this.enter(stays ? ConnectionState.DISCONNECTED : ConnectionState.ERROR, error);
-    if (stays || life.aborted) return;
+    if (!lifetime.aborted) this.enter(stays ? ConnectionState.DISCONNECTED : ConnectionState.ERROR, error);
+    if (stays || lifetime.aborted) return;
     if (strategy === RecoveryStrategy.FALLBACK) this.#fallback.activate(error.message);
-    if (!life.aborted) this.#recover(error).catch(() => undefined);
+    if (!lifetime.aborted) this.#recover(error).catch(() => undefined);
   }
 
   /** Brings it back, or gives it up. Never rejects. */
@@ -344,8 +344,8 @@ export abstract class LastingConnection<Message, Parsed = Message>
   }
 
   /** Opens one and takes it into use, unless it is not wanted any more. */
-  async #open(url: string, signal: AbortSignal, isWanted = () => true): Promise<Line | undefined> {
-    let line: Line | undefined;
+  async #open(url: string, signal: AbortSignal, isWanted = () => true): Promise<LiveTransport | undefined> {
+    let line: LiveTransport | undefined;
     let loss: MoorlineError | undefined;
     line = await this.open(url, signal, {
       arrived: (messages) => {

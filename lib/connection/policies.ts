@@ -1,16 +1,16 @@
-import { describe, watch } from '../resilience/breaker';
+import { describe, onStateChange } from '../resilience/breaker';
 import { MoorlineError } from '../runtime/error';
-import { Guard, type Guarded, type GuardRules } from '../resilience/runner';
+import { PolicyRunner, type Guarded, type GuardRules } from '../resilience/runner';
 import { native, type Handle } from '../runtime/native';
 import type { Policy as NativePolicy } from '../../dist/native';
 import type { ResolvedConnectionConfig } from './config/config';
 
 /** What stands around the calls of one connection: retries, a rate limit and a circuit breaker. */
-export class ConnectionCalls {
+export class ConnectionPolicies {
   readonly #policy: Handle<NativePolicy>;
-  readonly #guard: Guard;
+  readonly #guard: PolicyRunner;
   /** The breaker alone: the policy bounds attempts, which waiting for a message must not be. */
-  readonly #breaker: Guard | undefined;
+  readonly #breaker: PolicyRunner | undefined;
 
   /**
    * @param hasTransport it speaks through a transport of ours, which keeps to `timeout` itself and knows what was
@@ -23,7 +23,7 @@ export class ConnectionCalls {
     hooks: Required<Pick<GuardRules, 'until' | 'onRetry'>>,
   ) {
     this.#policy = policyOf(hasTransport ? 'transport' : 'hooks', config);
-    this.#guard = new Guard(this.#policy, describe(this.#policy).attemptMs, {
+    this.#guard = new PolicyRunner(this.#policy, describe(this.#policy).attemptMs, {
       retryableExceptions: [isRepeatable],
       excludedExceptions: hasTransport ? [isMistake] : undefined,
       keepsTime: hasTransport,
@@ -31,7 +31,7 @@ export class ConnectionCalls {
       ...hooks,
     });
     const breaker = native.policyBreaker(this.#policy);
-    this.#breaker = breaker ? new Guard(breaker, null, {}) : undefined;
+    this.#breaker = breaker ? new PolicyRunner(breaker, null, {}) : undefined;
   }
 
   /** Whether the circuit breaker lets nothing through. */
@@ -45,7 +45,7 @@ export class ConnectionCalls {
   }
 
   /** Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
-  async watched<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async runUnderBreaker<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     return this.#breaker ? this.#breaker.run(work, signal) : work();
   }
 
@@ -53,7 +53,7 @@ export class ConnectionCalls {
   watch<Owner extends object>(owner: Owner, told: (owner: Owner, state: string, breaker: string) => void): void {
     if (!this.#breaker) return;
     const { name } = describe(this.#policy);
-    watch(this.#policy, owner, (alive, { to }) => told(alive, to, name));
+    onStateChange(this.#policy, owner, (alive, { to }) => told(alive, to, name));
   }
 }
 
@@ -67,12 +67,12 @@ export function policyOf(
 }
 
 /** How a connection is opened, or brought back: attempts with pauses between them. */
-export function bringingBack(
+export function recoveryRunner(
   purpose: 'connect' | 'reconnection' | 'recovery',
   config: Readonly<ResolvedConnectionConfig>,
   rules: GuardRules,
-): Guard {
-  return new Guard(policyOf(purpose, config), null, rules);
+): PolicyRunner {
+  return new PolicyRunner(policyOf(purpose, config), null, rules);
 }
 
 /** An error of somebody else's says nothing of whether a repeat would be safe, nor does an attempt that was cut off. */

@@ -9,12 +9,12 @@ import { Deliveries } from '../sse/deliveries';
 import { checkCustomOptions, requireUrl, type ConnectionConfig, transportOptions } from './config/config';
 import { commonHeaders } from './config/headers';
 import type { MessageOptions } from './messages/message-queue';
-import { LastingConnection } from './persistent';
-import type { Line, LineListener } from './live-transport';
+import { PersistentConnection } from './persistent';
+import type { LiveTransport, TransportListener } from './live-transport';
 import { ConnectionType } from './model';
 
 /** @internal */
-interface StreamLine extends Line {
+interface StreamLine extends LiveTransport {
   readonly stream: EventStreamTransport;
   /** The position from which it brings events again, until the first one has come. */
   repeatsFrom: string | undefined;
@@ -42,7 +42,7 @@ interface Progress {
  *
  * `customOptions.lastEventId` is a position of your own: the first connection goes on after it, whatever a cursor says.
  */
-export class SSEConnection extends LastingConnection<SSEEvent> {
+export class SSEConnection extends PersistentConnection<SSEEvent> {
   readonly #progress: Progress | undefined;
   readonly #position: string | undefined;
   #isClosed = false;
@@ -137,7 +137,7 @@ export class SSEConnection extends LastingConnection<SSEEvent> {
   protected override async open(
     url: string,
     signal: AbortSignal,
-    listener: LineListener<SSEEvent>,
+    listener: TransportListener<SSEEvent>,
   ): Promise<StreamLine> {
     this.#isClosed = false;
     const { timeout, keepAlive } = this.config;

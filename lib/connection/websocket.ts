@@ -8,12 +8,12 @@ import { SocketTransport, type SocketClosed } from '../websocket/transport';
 import { builtIn } from './overrides';
 import { checkCustomOptions, requireUrl, type ConnectionConfig, transportOptions } from './config/config';
 import { commonHeaders } from './config/headers';
-import { LastingConnection } from './persistent';
-import type { Line, LineListener } from './live-transport';
+import { PersistentConnection } from './persistent';
+import type { LiveTransport, TransportListener } from './live-transport';
 import { ConnectionType } from './model';
 
 /** @internal */
-interface SocketLine extends Line {
+interface SocketLine extends LiveTransport {
   readonly socket: SocketTransport;
 }
 
@@ -27,7 +27,7 @@ interface SocketLine extends Line {
  *
  * `Message` is what the caller says of the messages: nothing checks that they are.
  */
-export class WebSocketConnection<Message = any> extends LastingConnection<string | Buffer, Message> {
+export class WebSocketConnection<Message = any> extends PersistentConnection<string | Buffer, Message> {
   readonly #parses: boolean;
   /** What the close frame of the running `disconnect` says. */
   #closeFrame: [code?: number, reason?: string] = [];
@@ -124,7 +124,7 @@ export class WebSocketConnection<Message = any> extends LastingConnection<string
   protected override async open(
     url: string,
     signal: AbortSignal,
-    listener: LineListener<string | Buffer>,
+    listener: TransportListener<string | Buffer>,
   ): Promise<SocketLine> {
     const { compression, timeout, keepAlive, healthCheckTimeout, customOptions } = this.config;
     const headers = await commonHeaders(this.config, [signal]);

@@ -327,9 +327,9 @@ export class HealthMonitor extends Emitter<HealthFacts> {
 
   #report(result: HealthCheckResult, change: NativeCompleted['change']): void {
     const { name, error } = result;
-    this.tell('health', () => ({ ...result, timestamp: result.timestamp.getTime() }));
-    if (change) this.tell('state', () => ({ name, ...change }));
-    if (error !== undefined) this.tell('error', () => ({ name, error }));
+    this.publish('health', () => ({ ...result, timestamp: result.timestamp.getTime() }));
+    if (change) this.publish('state', () => ({ name, ...change }));
+    if (error !== undefined) this.publish('error', () => ({ name, error }));
   }
 
   #abandon(name: string, reason: string): void {

@@ -52,7 +52,7 @@ export function headerLines(headers: HeadersInit | undefined, type: string | und
   let typed = type === undefined;
   for (const [name, value] of headerPairs(headers)) {
     if (name.length === 12 && name.toLowerCase() === 'content-type') typed = true;
-    if (name.includes(':')) throw unfit(name, 'is not the name of a header', 'ERR_INVALID_ARG_VALUE');
+    if (name.includes(':')) throw invalidHeader(name, 'is not the name of a header', 'ERR_INVALID_ARG_VALUE');
     lines += `\n${safe(name, name)}:${safe(value, name)}`;
   }
   return typed ? lines : `${lines}\ncontent-type:${type}`;
@@ -73,15 +73,15 @@ function headerText(name: string, value: unknown): string {
 /** A line break would be another header. */
 function safe(text: string, name: string): string {
   if (!/[\r\n\0]/.test(text)) return text;
-  throw unfit(name, 'has a line break or a NUL in it', 'ERR_INVALID_CHAR');
+  throw invalidHeader(name, 'has a line break or a NUL in it', 'ERR_INVALID_CHAR');
 }
 
-function unfit(name: string, reason: string, code: string): TypeError {
+function invalidHeader(name: string, reason: string, code: string): TypeError {
   return Object.assign(new TypeError(`${PATH}.${JSON.stringify(name)} ${reason}`), { code });
 }
 
 /** @internal The headers of an answer's head; a repeated one is joined with a comma. */
-export function asHeaders(lines: string): ResponseHeaders {
+export function parseHeaders(lines: string): ResponseHeaders {
   // Without a prototype: the server chooses the names.
   const headers = Object.create(null) as ResponseHeaders;
   for (let start = 0; start < lines.length;) {

@@ -2,14 +2,14 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { MoorlineError } from '../runtime/error';
 import { Buffer, http, TextDecoder, URL } from '../runtime/node';
-import { asHeaders, type ResponseHeaders } from './headers';
-import { BodyStream, type Feeding } from './stream';
+import { parseHeaders, type ResponseHeaders } from './headers';
+import { BodyStream, type BodyUpload } from './stream';
 import { withoutLogin } from './url';
 import { invalidState } from '../runtime/argument-error';
 import { type Handle, type HttpBodyReader, native } from '../runtime/native';
 
 /** @internal As the addon hands it over: head and textual body in one string, or the head and the body's bytes, or its reader. */
-export type Crossed = string | [head: string, body: Uint8Array | Handle<HttpBodyReader>];
+export type EncodedResponse = string | [head: string, body: Uint8Array | Handle<HttpBodyReader>];
 
 const STATUS_DIGITS = 3;
 const PREFIX = 10;
@@ -32,7 +32,7 @@ export class HTTPResponse {
   #data: { value: unknown } | undefined;
 
   /** @internal */
-  constructor(crossed: Crossed, asked: string, signal?: AbortSignal, feeding?: Feeding) {
+  constructor(crossed: EncodedResponse, asked: string, signal?: AbortSignal, feeding?: BodyUpload) {
     const text = typeof crossed === 'string' ? crossed : crossed[0];
     this.status = Number(text.slice(0, STATUS_DIGITS));
     let start = PREFIX;
@@ -67,7 +67,7 @@ export class HTTPResponse {
 
   /** The headers by name in lower case; a repeated one is joined with a comma, `set-cookie` is a list. */
   get headers(): ResponseHeaders {
-    return (this.#headers ??= asHeaders(this.#head));
+    return (this.#headers ??= parseHeaders(this.#head));
   }
 
   /**

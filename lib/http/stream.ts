@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 
-import { dress } from '../runtime/error';
+import { toMoorlineError } from '../runtime/error';
 import { Buffer, readableStream } from '../runtime/node';
 import { type BodySource, type StreamedBody } from './body';
 import { wrongType } from '../runtime/argument-error';
@@ -10,7 +10,7 @@ import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from '..
 import { isAborted, onAbort } from '../runtime/abort';
 
 /** @internal What is feeding a request. */
-export interface Feeding {
+export interface BodyUpload {
   /** What the caller's stream threw, if it did. */
   failure(): { error: unknown } | undefined;
   /** Takes no more pieces. */
@@ -18,7 +18,7 @@ export interface Feeding {
 }
 
 /** @internal Feeds a request with the pieces of `source`, as fast as the server takes them. */
-export function pump(source: BodySource, queue: Handle<HttpBodyQueue>): Feeding {
+export function upload(source: BodySource, queue: Handle<HttpBodyQueue>): BodyUpload {
   let failed: { error: unknown } | undefined;
   let stopped = false;
   /** What is being read. */
@@ -75,12 +75,12 @@ function bytesOf(piece: unknown): Uint8Array {
 export class BodyStream implements AsyncIterableIterator<Uint8Array> {
   readonly #reader: Handle<HttpBodyReader>;
   readonly #signal: AbortSignal | undefined;
-  readonly #feeding: Feeding | undefined;
+  readonly #feeding: BodyUpload | undefined;
   readonly #deafen: (() => void) | undefined;
   #ended = false;
 
   /** @internal */
-  constructor(reader: Handle<HttpBodyReader>, signal?: AbortSignal, feeding?: Feeding) {
+  constructor(reader: Handle<HttpBodyReader>, signal?: AbortSignal, feeding?: BodyUpload) {
     this.#reader = reader;
     this.#feeding = feeding;
     this.#signal = signal;
@@ -99,7 +99,7 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
     } catch (rejection) {
       this.#end();
       this.#signal?.throwIfAborted();
-      throw this.#feeding?.failure()?.error ?? dress(rejection);
+      throw this.#feeding?.failure()?.error ?? toMoorlineError(rejection);
     }
     this.#end();
     return { done: true, value: undefined };

@@ -1,9 +1,9 @@
 import { call } from '../runtime/native-call';
-import { dress, failureRecord, MoorlineError } from '../runtime/error';
+import { toMoorlineError, failureRecord, MoorlineError } from '../runtime/error';
 import { bodyOf, type BodySource } from './body';
 import { type HeadersInit, headerLines } from './headers';
-import { type Crossed, HTTPResponse } from './response';
-import { pump } from './stream';
+import { type EncodedResponse, HTTPResponse } from './response';
+import { upload } from './stream';
 import { type QueryInit, urlText, withQuery } from './url';
 import { invalidValue, wrongType } from '../runtime/argument-error';
 import {
@@ -108,10 +108,10 @@ export class HttpTransport {
   }
 
   async request(init: HttpRequest, options: { signal?: AbortSignal | undefined } = {}): Promise<HTTPResponse> {
-    const method = checked(methodOf(init));
+    const method = checkMethod(methodOf(init));
     const url = withQuery(urlText(init.url), init.query);
     const { body: whole, type, source } = bodyOf(init.body, 'request.body');
-    const head = `${method} ${oneLine(url)}${headerLines(init.headers, type)}`;
+    const head = `${method} ${stripLineBreaks(url)}${headerLines(init.headers, type)}`;
     const queue = source && queueOf(source);
     const body = queue ?? whole;
     const settings: Handle<HttpCallOptions> | undefined =
@@ -119,10 +119,10 @@ export class HttpTransport {
     const streamed = init.stream === true;
     const start = (cancel: Handle<Cancel> | undefined) =>
       native.httpRequest(this.#engine, head, body, settings, cancel, streamed);
-    const feeding = source && queue && pump(source, queue);
+    const feeding = source && queue && upload(source, queue);
     try {
       // Without a signal nothing has to be raced, and this is the hot way.
-      const answer = await (options.signal ? call(start, options.signal, toError, letGo) : start(undefined));
+      const answer = await (options.signal ? call(start, options.signal, toError, discardBody) : start(undefined));
       // A streamed answer may begin before the request's own body is over.
       if (!streamed) feeding?.stop();
       return new HTTPResponse(answer, url, options.signal, feeding);
@@ -155,7 +155,7 @@ export class HttpTransport {
 /** A request that cannot be sent at all is the programmer's mistake. */
 function toError(rejection: unknown): unknown {
   const record = failureRecord(rejection);
-  if (record?.kind !== 'internal' || !record.code.startsWith('ERR_INVALID_')) return dress(rejection);
+  if (record?.kind !== 'internal' || !record.code.startsWith('ERR_INVALID_')) return toMoorlineError(rejection);
   return Object.assign(new TypeError(record.message), { code: record.code });
 }
 
@@ -164,7 +164,7 @@ function queueOf({ repeatable, length }: BodySource): Handle<HttpBodyQueue> {
 }
 
 /** What nobody will read any more; a streamed answer would keep its connection. */
-function letGo(late: Crossed): void {
+function discardBody(late: EncodedResponse): void {
   if (typeof late !== 'string' && !ArrayBuffer.isView(late[1])) native.httpBodyCancel(late[1]);
 }
 
@@ -188,13 +188,13 @@ export function methodOf({ method, body }: Pick<HttpRequest, 'method' | 'body'>)
   return METHODS.has(known) ? known : method;
 }
 
-function checked(method: string): string {
+function checkMethod(method: string): string {
   if (!/\s/.test(method)) return method;
   throw invalidValue('request.method has a space in it');
 }
 
 /** As the URL standard has it: tabs and line breaks are not part of a URL. A line break would begin a header. */
-function oneLine(url: string): string {
+function stripLineBreaks(url: string): string {
   return /[\t\r\n]/.test(url) ? url.replace(/[\t\r\n]/g, '') : url;
 }
 

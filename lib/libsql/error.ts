@@ -63,7 +63,7 @@ for (const type of [LibsqlError, LibsqlBatchError]) {
 }
 
 /** The error for a failure record of libSQL; anything else passes through. */
-export function dressLibsql(rejection: unknown): unknown {
+export function toLibsqlError(rejection: unknown): unknown {
   const record = failureRecord(rejection);
   if (!record) return rejection;
   const { message, cause, ...fields } = record;

@@ -1,12 +1,12 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { Borrowers } from '../runtime/leak-tracker';
+import { LeakTracker } from '../runtime/leak-tracker';
 import { CALL, call, type CallOptions } from '../runtime/native-call';
 import type { ErrorKind } from '../runtime/error';
 import { Emitter, type EventName } from '../runtime/emitter';
 import { wrongType } from '../runtime/argument-error';
 import { checkOptions } from '../runtime/known-options';
-import { dressLibsql } from './error';
+import { toLibsqlError } from './error';
 import { PooledClient } from './pooled-client';
 import { acquire, type BatchStatement, QUERY, type QueryOptions, Statements, type TransactionMode } from './statements';
 import { OpenTransaction, type Transaction } from './transaction';
@@ -124,7 +124,7 @@ export class TursoPool extends Emitter<TursoFacts> {
   readonly #statements: Statements;
   readonly #protocol: string;
   readonly #url: string;
-  readonly #borrowers: Borrowers | undefined;
+  readonly #borrowers: LeakTracker | undefined;
 
   /**
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
@@ -143,7 +143,7 @@ export class TursoPool extends Emitter<TursoFacts> {
     this.#statements = new Statements(this.#handle, config.intMode ?? 'number');
     [this.#protocol, this.#url] = native.libsqlDescribe(this.#handle) as [string, string];
     const leakAfterMs = config.leakAfterMs ?? (production ? Infinity : 0);
-    this.#borrowers = leakAfterMs === Infinity ? undefined : new Borrowers();
+    this.#borrowers = leakAfterMs === Infinity ? undefined : new LeakTracker();
   }
 
   /** `file` for files and memory, `http` for servers. */
@@ -161,7 +161,7 @@ export class TursoPool extends Emitter<TursoFacts> {
     checkOptions('options', options, CALL);
     options?.signal?.throwIfAborted();
     // Before anything is awaited, while the borrower is on the stack.
-    const place = this.#borrowers?.look(this.getConnection);
+    const place = this.#borrowers?.capture(this.getConnection);
     const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options?.signal));
     this.#borrowers?.set(lease, place);
     return this.#lend(lease);
@@ -170,7 +170,7 @@ export class TursoPool extends Emitter<TursoFacts> {
   #lend(lease: number): PooledClient {
     const statements = new Statements(this.#handle, this.#statements.intMode, lease);
     const client = new PooledClient(statements, this.#protocol, () => this.releaseConnection(client));
-    this.tell('acquire', () => ({ connectionId: client.connectionId }));
+    this.publish('acquire', () => ({ connectionId: client.connectionId }));
     return client;
   }
 
@@ -188,7 +188,7 @@ export class TursoPool extends Emitter<TursoFacts> {
     }
     this.#borrowers?.delete(lease);
     native.libsqlRelease(this.#handle, lease);
-    this.tell('release', () => ({ connectionId: client.connectionId }));
+    this.publish('release', () => ({ connectionId: client.connectionId }));
   }
 
   /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
@@ -240,7 +240,7 @@ export class TursoPool extends Emitter<TursoFacts> {
       () => true,
       () => false,
     );
-    this.tell('health', () => ({ healthy }));
+    this.publish('health', () => ({ healthy }));
     return healthy;
   }
 
@@ -255,12 +255,12 @@ export class TursoPool extends Emitter<TursoFacts> {
    * finish. After `timeoutMs` (default 30 000) what is still borrowed is closed with a warning.
    */
   async drain(timeoutMs?: number): Promise<void> {
-    const finished = await call(() => native.libsqlDrain(this.#handle, timeoutMs), undefined, dressLibsql);
+    const finished = await call(() => native.libsqlDrain(this.#handle, timeoutMs), undefined, toLibsqlError);
     this.#borrowers?.clear();
     if (!finished) {
       log('warn', 'libsql.drain-forced', this.#url, () => ({ reason: 'connections were still borrowed' }));
     }
-    this.tell('close');
+    this.publish('close');
   }
 
   /** As `drain`. */
@@ -281,7 +281,7 @@ export class TursoPool extends Emitter<TursoFacts> {
       Object.assign(facts, { connectionId: Math.floor((lease ?? 0) / 2 ** 32), stack });
       log('warn', 'libsql.leak', this.#url, () => facts);
     }
-    this.tell(event, () => facts);
+    this.publish(event, () => facts);
   }
 }
 

@@ -1,7 +1,7 @@
 import { call, type CallOptions } from '../runtime/native-call';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { native, type Handle, type LibsqlPool } from '../runtime/native';
-import { dressLibsql, LibsqlError } from './error';
+import { toLibsqlError, LibsqlError } from './error';
 import { type InArgs, type InStatement, type IntMode, readResult, type ResultSet, type Row } from './result-set';
 
 /**
@@ -45,13 +45,13 @@ export class Statements {
       try {
         return readResult<T>(await native.libsqlExecute(handle, lease, statement, args, timeoutMs), intMode);
       } catch (error) {
-        throw dressLibsql(error);
+        throw toLibsqlError(error);
       }
     }
     const answer = await call(
       (cancel) => native.libsqlExecute(handle, lease, statement, args, timeoutMs, cancel),
       signal,
-      dressLibsql,
+      toLibsqlError,
     );
     return readResult<T>(answer, intMode);
   }
@@ -66,7 +66,7 @@ export class Statements {
     const answers = await call(
       (cancel) => native.libsqlBatch(handle, lease, statements, mode, options.timeoutMs, cancel),
       options.signal,
-      dressLibsql,
+      toLibsqlError,
     );
     return answers.map((answer) => readResult<T>(answer, intMode));
   }
@@ -77,7 +77,7 @@ export class Statements {
     await call(
       (cancel) => native.libsqlBegin(handle, lease, mode, options.timeoutMs, cancel),
       options.signal,
-      dressLibsql,
+      toLibsqlError,
     );
   }
 
@@ -87,7 +87,7 @@ export class Statements {
     await call(
       (cancel) => native.libsqlSequence(handle, lease, sql, within, options.timeoutMs, cancel),
       options.signal,
-      dressLibsql,
+      toLibsqlError,
     );
   }
 }
@@ -95,7 +95,7 @@ export class Statements {
 /** @internal A lease, after waiting for a connection; one that comes after an abort is given back. */
 export function acquire(handle: Handle<LibsqlPool>, signal: AbortSignal | undefined): Promise<number> {
   const giveBack = (lease: number) => native.libsqlRelease(handle, lease);
-  return call((cancel) => native.libsqlAcquire(handle, cancel), signal, dressLibsql, giveBack);
+  return call((cancel) => native.libsqlAcquire(handle, cancel), signal, toLibsqlError, giveBack);
 }
 /** @internal */
 export function syncRefused(): LibsqlError {

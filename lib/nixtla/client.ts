@@ -127,7 +127,7 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     const self = new WeakRef(this);
     const { NIXTLA_API_KEY, NIXTLA_BASE_URL } = process.env;
     this.#client = native.nixtlaCreate(config, { NIXTLA_API_KEY, NIXTLA_BASE_URL }, (change) => {
-      self.deref()?.tell('state', () => JSON.parse(change) as Record<string, unknown>);
+      self.deref()?.publish('state', () => JSON.parse(change) as Record<string, unknown>);
     });
     if (config?.tls?.rejectUnauthorized === false) log('warn', 'nixtla.certificates-unchecked', 'nixtla', () => ({}));
   }
@@ -198,7 +198,7 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
   /** Whether the service answers within 5 s and accepts the key. Passes the breaker by; never rejects. */
   async healthCheck(): Promise<boolean> {
     const healthy = await native.nixtlaHealth(this.#client).catch(() => false);
-    this.tell('health', () => ({ healthy }));
+    this.publish('health', () => ({ healthy }));
     return healthy;
   }
 
@@ -251,7 +251,7 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     try {
       return await call((cancel) => start(timeoutMs, cancel), signal);
     } catch (error) {
-      this.tell('error', () => ({ error }));
+      this.publish('error', () => ({ error }));
       throw error;
     }
   }

@@ -13,7 +13,7 @@ export interface Attempt {
 }
 
 /** The signals that may end one call: the caller's, and that of what the call belongs to. */
-export class Abort {
+export class LinkedSignal {
   /** Ends what the call waits for at the moment. */
   interrupt: ((reason: unknown) => void) | undefined;
   readonly #first: AbortSignal;
@@ -51,10 +51,10 @@ export class Abort {
 }
 
 /** What an attempt fails with at its deadline. */
-export const LATE = Symbol('late');
+export const TIMED_OUT = Symbol('late');
 
 /** One attempt while it runs. It may be told of two ends (its answer comes after its deadline); the first counts. */
-export class Running implements Attempt, Timed {
+export class RunningAttempt implements Attempt, Timed {
   readonly attempt: number;
   due = 0;
   before: Timed | undefined = undefined;
@@ -101,7 +101,7 @@ export class Running implements Attempt, Timed {
   }
 
   /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */
-  async settle<T>(work: (attempt: Attempt) => T | PromiseLike<T>, ms: number, abort?: Abort): Promise<T> {
+  async settle<T>(work: (attempt: Attempt) => T | PromiseLike<T>, ms: number, abort?: LinkedSignal): Promise<T> {
     abort?.throwIfAborted();
     let timer: NodeJS.Timeout | undefined;
     try {
@@ -135,7 +135,7 @@ export class Running implements Attempt, Timed {
   }
 
   expire(): void {
-    this.#fail(LATE, abortReason('The attempt has taken too long', 'TimeoutError'));
+    this.#fail(TIMED_OUT, abortReason('The attempt has taken too long', 'TimeoutError'));
   }
 
   fail(error: unknown): void {

@@ -3,7 +3,7 @@ import { inspect, type InspectOptions } from 'node:util';
 import { CALL, type CallOptions } from '../runtime/native-call';
 import { checkClock, toldBy, type Clock, type Told } from './clock';
 import { Emitter } from '../runtime/emitter';
-import { Guard, type Guarded } from './runner';
+import { PolicyRunner, type Guarded } from './runner';
 import { log } from '../runtime/logger';
 import { invalidType, wrongType } from '../runtime/argument-error';
 import { readMatchers, type ErrorMatcher } from '../runtime/error-matcher';
@@ -144,7 +144,7 @@ export interface StateChange {
  * The addon holds the listener, so nothing strong may lead from it to the owner, or both stay for ever: not even
  * `told` may be made where the owner is `this`.
  */
-export function watch<Owner extends object>(
+export function onStateChange<Owner extends object>(
   policy: Handle<NativePolicy>,
   owner: Owner,
   told: (owner: Owner, change: StateChange) => void,
@@ -167,7 +167,7 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
   /** Its name. */
   readonly name: string;
   readonly #policy: Handle<NativePolicy>;
-  readonly #guard: Guard;
+  readonly #guard: PolicyRunner;
   readonly #time: Told | undefined;
   readonly #options: Record<string, unknown>;
 
@@ -182,14 +182,14 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
     this.name = description.name;
     this.#policy = policy;
     this.#time = toldBy(policy, clock);
-    this.#guard = new Guard(policy, null, { ...rules, time: this.#time });
+    this.#guard = new PolicyRunner(policy, null, { ...rules, time: this.#time });
     this.#options = description.options['breaker'] as Record<string, unknown>;
     if (description.optionsDiffer) warnOfOtherOptions(this.name);
-    watch(policy, this, CircuitBreaker.#told);
+    onStateChange(policy, this, CircuitBreaker.#told);
   }
 
   static #told(breaker: CircuitBreaker, change: StateChange): void {
-    breaker.tell('state', () => ({ ...change }));
+    breaker.publish('state', () => ({ ...change }));
   }
 
   /** The state of every breaker of the process, those of moorline's own services included. */

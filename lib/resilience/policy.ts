@@ -5,7 +5,7 @@ import {
   revive,
   splitBreaker,
   warnOfOtherOptions,
-  watch,
+  onStateChange,
   type BreakerOptions,
   type CircuitSnapshot,
   type StateChange,
@@ -14,7 +14,7 @@ import {
 import { CALL, type CallOptions } from '../runtime/native-call';
 import { checkClock, toldBy, type Clock } from './clock';
 import { Emitter } from '../runtime/emitter';
-import { Guard, type Guarded } from './runner';
+import { PolicyRunner, type Guarded } from './runner';
 import { wrongType } from '../runtime/argument-error';
 import { readMatchers, type ErrorMatcher } from '../runtime/error-matcher';
 import { checkOptions } from '../runtime/known-options';
@@ -124,7 +124,7 @@ export class Policy extends Emitter<PolicyFacts> {
   /** Its name. */
   readonly name: string;
   readonly #policy: Handle<NativePolicy>;
-  readonly #guard: Guard;
+  readonly #guard: PolicyRunner;
   readonly #options: Record<string, unknown>;
 
   constructor(options: PolicyOptions = {}) {
@@ -135,18 +135,18 @@ export class Policy extends Emitter<PolicyFacts> {
     this.name = description.name;
     this.#policy = policy;
     this.#options = description.options;
-    this.#guard = new Guard(policy, description.attemptMs, {
+    this.#guard = new PolicyRunner(policy, description.attemptMs, {
       ...rules,
       time: toldBy(policy, clock),
-      onRetry: (facts) => this.tell('retry', () => facts),
-      onTimeout: (facts) => this.tell('timeout', () => facts),
+      onRetry: (facts) => this.publish('retry', () => facts),
+      onTimeout: (facts) => this.publish('timeout', () => facts),
     });
     if (description.optionsDiffer) warnOfOtherOptions(this.name);
-    if (description.options['breaker']) watch(policy, this, Policy.#told);
+    if (description.options['breaker']) onStateChange(policy, this, Policy.#told);
   }
 
   static #told(policy: Policy, change: StateChange): void {
-    policy.tell('state', () => ({ ...change }));
+    policy.publish('state', () => ({ ...change }));
   }
 
   /**

@@ -1,12 +1,12 @@
 import { Deadlines } from './deadlines';
-import { dress, MoorlineError, RetryError } from '../runtime/error';
+import { toMoorlineError, MoorlineError, RetryError } from '../runtime/error';
 import { clearTimeout, queueMicrotask } from '../runtime/node';
 import { invalidType, outOfRange } from '../runtime/argument-error';
 import type { Told } from './clock';
 import { matches, type ErrorMatcher } from '../runtime/error-matcher';
 import { native, type Handle } from '../runtime/native';
 import { isError, readable } from '../runtime/error-message';
-import { Abort, LATE, Running, type Attempt } from './attempt';
+import { LinkedSignal, TIMED_OUT, RunningAttempt, type Attempt } from './attempt';
 import { onRejection } from '../runtime/shape';
 import { startTimer } from '../runtime/timers';
 import type { Policy as NativePolicy } from '../../dist/native';
@@ -40,7 +40,7 @@ type Step = { refused: string } | { id: number; waitMs: number } | { id: number;
  * The loop around a function: asks the addon before each attempt, reports after it, and sleeps in between for as
  * long as it is told. It computes no delay and counts nothing, and values never leave JavaScript.
  */
-export class Guard {
+export class PolicyRunner {
   readonly #policy: Handle<NativePolicy>;
   readonly #rules: GuardRules;
   readonly #time: Told | undefined;
@@ -79,7 +79,7 @@ export class Guard {
     if (id < 0) return this.#abortable(until, undefined, (abort) => this.#attempts(work, id, 1, undefined, abort));
     // The usual case, a first attempt that may go and succeeds, makes nothing that it does not need.
     return new Promise((resolve, reject) => {
-      const first = new Running(1);
+      const first = new RunningAttempt(1);
       const settled = (value: T) => {
         if (!first.end()) return;
         try {
@@ -102,11 +102,11 @@ export class Guard {
   async #abortable<T>(
     signal: AbortSignal | undefined,
     until: AbortSignal | undefined,
-    call: (abort: Abort | undefined) => Promise<T>,
+    call: (abort: LinkedSignal | undefined) => Promise<T>,
   ): Promise<T> {
     // Awaited, or the caller would not be on the stack of errors.
     if (!signal) return await call(undefined);
-    const abort = new Abort(signal, until);
+    const abort = new LinkedSignal(signal, until);
     try {
       return await call(abort);
     } finally {
@@ -114,13 +114,13 @@ export class Guard {
     }
   }
 
-  async #begin<T>(work: Guarded<T>, abort: Abort | undefined, timeoutMs: number | undefined): Promise<T> {
+  async #begin<T>(work: Guarded<T>, abort: LinkedSignal | undefined, timeoutMs: number | undefined): Promise<T> {
     abort?.throwIfAborted();
     return await this.#attempts(work, this.#admit(undefined, timeoutMs), 1, undefined, abort);
   }
 
   /** Goes on after a first attempt that failed. */
-  async #recover<T>(work: Guarded<T>, id: number, thrown: unknown, abort: Abort | undefined): Promise<T> {
+  async #recover<T>(work: Guarded<T>, id: number, thrown: unknown, abort: LinkedSignal | undefined): Promise<T> {
     // From here on the caller is on the stack of errors, which it is not in a timer.
     await undefined;
     const error = this.#dress(thrown, 1, this.#attemptMs);
@@ -128,14 +128,14 @@ export class Guard {
   }
 
   /** All attempts from the given one on; `last` is what the one before failed with. */
-  async #attempts<T>(work: Guarded<T>, id: number, number: number, last?: unknown, abort?: Abort): Promise<T> {
+  async #attempts<T>(work: Guarded<T>, id: number, number: number, last?: unknown, abort?: LinkedSignal): Promise<T> {
     for (; ; number++) {
       if (id < 0) id = await this.#wait(abort, last);
       this.#tell(id);
       const ms = this.#rules.keepsTime ? -1 : native.policyAttemptMs(this.#policy, id);
       let value: T;
       try {
-        value = await new Running(number).settle(work, ms, abort);
+        value = await new RunningAttempt(number).settle(work, ms, abort);
       } catch (thrown) {
         if (abort?.aborted) {
           this.#cancel(id);
@@ -151,7 +151,7 @@ export class Guard {
   }
 
   /** After a failed attempt: sleeps until the next, and gives the call's number. */
-  async #again(id: number, attempt: number, error: unknown, abort?: Abort): Promise<number> {
+  async #again(id: number, attempt: number, error: unknown, abort?: LinkedSignal): Promise<number> {
     const delayMs = this.#fail(id, error);
     if (delayMs < 0) throw error;
     try {
@@ -167,7 +167,7 @@ export class Guard {
   }
 
   /** Waits until a call that was told to wait may go; throws when it is refused: `last`, if there was an attempt. */
-  async #wait(abort: Abort | undefined, last: unknown): Promise<number> {
+  async #wait(abort: LinkedSignal | undefined, last: unknown): Promise<number> {
     let isLimited = false;
     try {
       for (;;) {
@@ -175,7 +175,7 @@ export class Guard {
         if ('refused' in step) {
           // It may have held a place in the bulkhead when it was.
           this.#wake();
-          throw last ?? dress(step.refused);
+          throw last ?? toMoorlineError(step.refused);
         }
         isLimited = 'waitMs' in step;
         try {
@@ -199,7 +199,7 @@ export class Guard {
     waiting: Map<number, () => void>,
     id: number,
     atMostMs: number | null,
-    abort: Abort | undefined,
+    abort: LinkedSignal | undefined,
   ): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     try {
@@ -301,8 +301,8 @@ export class Guard {
   /** The error of an attempt, made here, where the caller's stack is. */
   #dress(thrown: unknown, attempt: number, afterMs: number): unknown {
     let error = thrown;
-    if (thrown === LATE) {
-      error = dress(native.policyTimedOut(this.#policy, afterMs, this.#rules.timeLimit));
+    if (thrown === TIMED_OUT) {
+      error = toMoorlineError(native.policyTimedOut(this.#policy, afterMs, this.#rules.timeLimit));
       this.#rules.onTimeout?.({ attempt, afterMs });
     }
     // One that its maker has frozen stays as it is, as does one that cannot be read.
@@ -328,7 +328,7 @@ function isAbort(error: unknown): boolean {
 }
 
 /** Sleeps; an abort ends it at once and stops the timer. */
-function pause(ms: number, abort: Abort | undefined, background = false): Promise<void> {
+function pause(ms: number, abort: LinkedSignal | undefined, background = false): Promise<void> {
   return new Promise((resolve, reject) => {
     abort?.throwIfAborted();
     const timer = startTimer(resolve, ms);

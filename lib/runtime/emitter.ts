@@ -53,7 +53,7 @@ export class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter
   }
 
   /** @internal Tells `event` with its facts, which are made only when somebody listens. */
-  protected tell(event: EventName, facts?: () => object): void {
+  protected publish(event: EventName, facts?: () => object): void {
     let diagnostics = this.#channels.get(event);
     if (!diagnostics) {
       diagnostics = channel(`moorline:${this.#service}:${event}`);

@@ -198,7 +198,7 @@ export function failureRecord(rejection: unknown): FailureRecord | undefined {
 }
 
 /** The error for a failure record of the addon; anything else passes through. */
-export function dress(rejection: unknown): unknown {
+export function toMoorlineError(rejection: unknown): unknown {
   const record = failureRecord(rejection);
   if (!record) return rejection;
   const { message, cause, ...fields } = record;
@@ -216,7 +216,7 @@ export function dressThrown(thrown: unknown): unknown {
     const { message, code } = record;
     return Object.assign(record.class === 'RangeError' ? new RangeError(message) : new TypeError(message), { code });
   }
-  return isDefect(thrown) ? defect(thrown.message) : dress(thrown);
+  return isDefect(thrown) ? defect(thrown.message) : toMoorlineError(thrown);
 }
 
 /** Whether it is an error of Node-API's own: a panic, or an argument from `lib/` that it did not expect. */

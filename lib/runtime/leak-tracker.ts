@@ -12,13 +12,13 @@ interface Place {
  * them unless thousands are borrowed a second. When a leak comes to light whose borrower was not seen, all are
  * taken from then on: a leak that matters happens again.
  */
-export class Borrowers {
+export class LeakTracker {
   readonly #places = new Map<number, Place>();
   #lastMs = 0;
   #all = false;
 
   /** The place where `entry` was called, if it is taken this time. To be called before anything is awaited. */
-  look(entry: (...args: never) => unknown): Place | undefined {
+  capture(entry: (...args: never) => unknown): Place | undefined {
     const now = Date.now();
     if (now === this.#lastMs && !this.#all) return undefined;
     this.#lastMs = now;

@@ -1,4 +1,4 @@
-import { dress } from './error';
+import { toMoorlineError } from './error';
 import type { KnownOptions } from './known-options';
 import { native, type Cancel, type Handle } from './native';
 import { isReasonOf, onAbort, reasonOf } from './abort';
@@ -23,7 +23,7 @@ export const CALL: KnownOptions<CallOptions> = { signal: true };
 export async function call<T>(
   start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
   signal?: AbortSignal,
-  toError: (rejection: unknown) => unknown = dress,
+  toError: (rejection: unknown) => unknown = toMoorlineError,
   undo?: (late: T) => void,
 ): Promise<T> {
   try {

@@ -1,5 +1,5 @@
 /** Something that runs once for all who ask while it is under way. */
-export class Single<T> {
+export class SingleFlight<T> {
   #running: Promise<T> | undefined;
 
   /** The run that is under way. */
@@ -8,7 +8,7 @@ export class Single<T> {
   }
 
   /** Joins the run that is under way, or begins one: `work` must not reject. */
-  join(work: () => Promise<T>): Promise<T> {
+  run(work: () => Promise<T>): Promise<T> {
     if (this.#running) return this.#running;
     let settle!: (value: Promise<T>) => void;
     // It can be joined from within: `work` tells others what it does before it first waits.

@@ -49,7 +49,7 @@ export function repeat(ms: number, round: () => Promise<void>, failed: (error: u
 }
 
 /** Sleeps; an abort wakes it. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       stop();
@@ -65,7 +65,7 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
  * What `ask` gives within `ms`, else the error of `late`, unless one of `lives` ends first: then its reason. All of them
  * abort the signal of `ask`.
  */
-export async function within<T>(
+export async function withTimeout<T>(
   ms: number,
   lives: readonly AbortSignal[],
   ask: (signal: AbortSignal) => T | PromiseLike<T>,

@@ -1,5 +1,5 @@
 import { call } from '../runtime/native-call';
-import { dress, type MoorlineError } from '../runtime/error';
+import { toMoorlineError, type MoorlineError } from '../runtime/error';
 import { invalidValue, wrongType } from '../runtime/argument-error';
 import { isPlainObject } from '../runtime/shape';
 import { native } from '../runtime/native';
@@ -45,7 +45,7 @@ export class EventStreamCursor {
     if (!isPlainObject(options)) throw wrongType('options.customOptions.cursor', 'an object', options);
     const { name, ...database } = options;
     if (name === '') throw invalidValue('options.customOptions.cursor.name must not be empty');
-    this.#cursor = native.sseCursorOpen(database, name, (failure) => onLost(dress(failure) as MoorlineError));
+    this.#cursor = native.sseCursorOpen(database, name, (failure) => onLost(toMoorlineError(failure) as MoorlineError));
   }
 
   /** The id that was kept last, by this process or another; empty when there is none that a request can carry. */

@@ -1,5 +1,5 @@
 import { call } from '../runtime/native-call';
-import { dress, type MoorlineError } from '../runtime/error';
+import { toMoorlineError, type MoorlineError } from '../runtime/error';
 import { abortReason, makeAbortController } from '../runtime/node';
 import { bodyOf } from '../http/body';
 import { headerLines, type HeadersInit } from '../http/headers';
@@ -185,7 +185,7 @@ export class EventStreamTransport {
           return native.sseConnect(this.#client, this.#news.lastEventId, hear, cancel);
         },
         abort.signal,
-        dress,
+        toMoorlineError,
         (late) => native.sseClose(late),
       );
       if (abort.signal.aborted) {
@@ -215,7 +215,7 @@ export class EventStreamTransport {
       // The listener may have closed it.
       if (closed && !connection.over) {
         const [stopped, failure] = closed;
-        const error = failure === undefined ? undefined : (dress(failure) as MoorlineError);
+        const error = failure === undefined ? undefined : (toMoorlineError(failure) as MoorlineError);
         this.#ended(connection, { stopped, ...(error && { error }) });
       }
     }

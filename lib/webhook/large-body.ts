@@ -24,7 +24,7 @@ const NO_TAGS = new Uint8Array();
  * Lets `judge` decide about a payload. The HMACs over a large body are asked for, computed by node:crypto and
  * brought to a second call: the decision stays native.
  */
-export function judged<T>(
+export function verifyWith<T>(
   keys: readonly KeyObject[],
   payload: Payload,
   judge: (payload: Payload, tags: Uint8Array | undefined) => T,

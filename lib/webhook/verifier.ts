@@ -6,7 +6,7 @@ import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
 import { onRejection } from '../runtime/shape';
-import { judged, keysOf } from './large-body';
+import { verifyWith, keysOf } from './large-body';
 import { joined, partsOf } from './request';
 import type { WebhookVerifier as NativeVerifier } from '../../dist/native';
 import type { WebhookReplayStore } from './replay-store';
@@ -195,18 +195,18 @@ export class WebhookVerifier {
     secret?: string | readonly string[],
   ): VerificationResult {
     try {
-      const text = typeof signature === 'string' ? signature : soleSignature(signature);
+      const text = typeof signature === 'string' ? signature : singleSignature(signature);
       if (typeof text !== 'string') return text;
       if (secret !== undefined) {
         const verifier = native.webhookUnder(this.#verifier, secret);
         const found = this.#judge(verifier, keysOf(secret), payload, text, '', Date.now());
-        return brief(this.#remembered(found));
+        return withoutRequestFields(this.#remembered(found));
       }
       if (this.#store) {
-        return brief(this.#remembered(this.#judge(this.#verifier, this.#keys, payload, text, '', Date.now())));
+        return withoutRequestFields(this.#remembered(this.#judge(this.#verifier, this.#keys, payload, text, '', Date.now())));
       }
       const now = Date.now();
-      const answer = judged(this.#keys, payload, (body, tags) =>
+      const answer = verifyWith(this.#keys, payload, (body, tags) =>
         native.webhookVerify(this.#verifier, body, text, now, tags),
       );
       if (typeof answer === 'number') return { valid: true, timestamp: answer };
@@ -279,7 +279,7 @@ export class WebhookVerifier {
     said: string,
     now: number,
   ): Judgement {
-    const answer = judged(keys, payload, (body, tags) =>
+    const answer = verifyWith(keys, payload, (body, tags) =>
       native.webhookJudge(verifier, body, signature, said, now, tags, this.#store !== undefined),
     );
     if (answer === undefined) return { ...notRaw(payload), scheme: undefined };
@@ -303,7 +303,7 @@ export class WebhookVerifier {
   }
 }
 
-function soleSignature(signature: unknown): string | VerificationResult {
+function singleSignature(signature: unknown): string | VerificationResult {
   if (Array.isArray(signature) && signature.length === 1 && typeof signature[0] === 'string') return signature[0];
   if (signature === undefined || signature === null) return refused('Verification error: the signature is missing');
   if (Array.isArray(signature)) {
@@ -318,7 +318,7 @@ export function asDuplicate(result: RequestVerificationResult, why: string): Req
 }
 
 /** The result of a signature alone, without what only whole requests have. */
-function brief({ scheme: _, id: __, secretIndex: ___, ...result }: RequestVerificationResult): VerificationResult {
+function withoutRequestFields({ scheme: _, id: __, secretIndex: ___, ...result }: RequestVerificationResult): VerificationResult {
   return result;
 }
 

@@ -1,5 +1,5 @@
 import { call, type CallOptions } from '../runtime/native-call';
-import { dress, MoorlineError } from '../runtime/error';
+import { toMoorlineError, MoorlineError } from '../runtime/error';
 import { makeAbortController } from '../runtime/node';
 import { wrongType } from '../runtime/argument-error';
 import type { NixtlaTls } from '../runtime/tls';
@@ -228,7 +228,7 @@ export class SocketTransport {
       const [socket, protocol, extensions = ''] = await call(
         (cancel) => native.websocketConnect(this.#client, (told) => this.#hear(told as Told), cancel),
         abort.signal,
-        dress,
+        toMoorlineError,
         ([late]) => native.websocketTerminate(late),
       );
       if (abort.signal.aborted) {
@@ -279,7 +279,7 @@ export class SocketTransport {
     this.#open = false;
     // Native code holds the listener, and the listener this object: without the handle nothing holds native code.
     this.#socket = undefined;
-    const error = failure === undefined ? undefined : (dress(failure) as MoorlineError);
+    const error = failure === undefined ? undefined : (toMoorlineError(failure) as MoorlineError);
     this.#refusal = error;
     this.#listener.onClose({ code, reason, wasClean, ...(error && { error }) });
   }

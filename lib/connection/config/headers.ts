@@ -3,7 +3,7 @@ import { isPlainObject } from '../../runtime/shape';
 import type { CustomHeaders, ResolvedConnectionConfig } from './config';
 import { lateFailure } from '../error';
 import { traceHeaders } from '../../http/trace';
-import { within } from '../../runtime/timers';
+import { withTimeout } from '../../runtime/timers';
 
 const PATH = 'options.customHeaders';
 
@@ -26,7 +26,7 @@ async function ask(
   lives: readonly AbortSignal[],
 ): Promise<Record<string, string>> {
   const late = () => lateFailure('timeout', timeout, connectionType, 'customHeaders');
-  const given: unknown = await within(timeout, lives, (signal) => customHeaders({ signal }), late);
+  const given: unknown = await withTimeout(timeout, lives, (signal) => customHeaders({ signal }), late);
   if (!isPlainObject(given)) throw wrongType(`what ${PATH} gives`, 'a plain object', given);
   for (const [name, value] of Object.entries(given)) {
     if (typeof value !== 'string') throw wrongType(`${PATH}.${JSON.stringify(name)}`, 'a string', value);

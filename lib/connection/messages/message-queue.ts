@@ -31,7 +31,7 @@ interface Waiter<T> {
  * The messages of one connection, in order, until somebody takes them. It is bounded by whoever fills it: `onFull` says
  * that no more should come, `onRoom` that there is room again.
  */
-export class Inbox<T> {
+export class MessageQueue<T> {
   readonly #limit: number;
   readonly #onFull: () => void;
   readonly #onRoom: () => void;
@@ -54,7 +54,7 @@ export class Inbox<T> {
   }
 
   /** Whether somebody waits for a message. */
-  get isAwaited(): boolean {
+  get hasWaiters(): boolean {
     return this.#waiters.size > 0;
   }
 

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { inspect, type InspectOptions } from 'node:util';
 
-import { Borrowers } from '../../runtime/leak-tracker';
+import { LeakTracker } from '../../runtime/leak-tracker';
 import { CALL, call, type CallOptions } from '../../runtime/native-call';
-import { dress, MoorlineError } from '../../runtime/error';
+import { toMoorlineError, MoorlineError } from '../../runtime/error';
 import { Emitter, type EventName } from '../../runtime/emitter';
 import { log } from '../../runtime/logger';
 import { invalidType } from '../../runtime/argument-error';
@@ -14,7 +14,7 @@ import { native, type Handle, type ObjectPool } from '../../runtime/native';
 import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from '../config/config';
 import { closedFailure } from '../error';
 import { close, isAlive, isOpen, looksUsable, open, type PoolFacts, shownName } from './member';
-import { Single } from '../../runtime/single-flight';
+import { SingleFlight } from '../../runtime/single-flight';
 import { repeat } from '../../runtime/timers';
 
 /** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
@@ -98,7 +98,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   readonly #defaultSize: number;
   readonly #production: boolean;
   readonly #options: Options;
-  readonly #borrowers: Borrowers | undefined;
+  readonly #borrowers: LeakTracker | undefined;
   /** Open connections by number. */
   readonly #objects = new Map<number, T>();
   /** Their numbers, and those of connections that are being opened. */
@@ -106,8 +106,8 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   readonly #lent = new Set<number>();
   #pool: Handle<ObjectPool> | undefined;
   #stopped = false;
-  readonly #starting = new Single<void>();
-  readonly #stopping = new Single<void>();
+  readonly #starting = new SingleFlight<void>();
+  readonly #stopping = new SingleFlight<void>();
   /** Tells `start` that a connection was made, or could not be. */
   #tried: ((made: boolean) => void) | undefined;
   /** Ends the periodic rounds. */
@@ -134,7 +134,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     const options = native.objectPoolOptions(config, this.#defaultSize, this.#production);
     // JSON has no Infinity: a limit that is off crosses as null.
     this.#options = JSON.parse(options, (_, value: unknown) => value ?? Infinity) as Options;
-    this.#borrowers = this.#options.leakAfterMs === Infinity ? undefined : new Borrowers();
+    this.#borrowers = this.#options.leakAfterMs === Infinity ? undefined : new LeakTracker();
   }
 
   /**
@@ -150,7 +150,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
       this.#every(this.#options.healthCheckIntervalMs, isAlive);
       this.#every(this.#options.cleanupIntervalMs, isOpen);
     }
-    return this.#starting.join(() => this.#warm(pool));
+    return this.#starting.run(() => this.#warm(pool));
   }
 
   /**
@@ -162,7 +162,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
    */
   async acquire(timeoutSeconds?: number, options: CallOptions = {}): Promise<T | null> {
     checkOptions('options', options, CALL);
-    const place = this.#borrowers?.look(this.acquire);
+    const place = this.#borrowers?.capture(this.acquire);
     try {
       return await this.#borrow(timeoutSeconds, options.signal, place);
     } catch (error) {
@@ -181,7 +181,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     if (!this.#lent.delete(number)) return false;
     this.#borrowers?.delete(number);
     const released = native.objectPoolRelease(this.#pool, number, looksUsable(connection));
-    if (released) this.tell('release', () => ({ connection }));
+    if (released) this.publish('release', () => ({ connection }));
     return released;
   }
 
@@ -196,7 +196,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   ): Promise<R> {
     if (typeof fn !== 'function') throw invalidType('fn', 'a function', fn);
     checkOptions('options', options, { signal: true, timeoutSeconds: true });
-    const place = this.#borrowers?.look(this.use);
+    const place = this.#borrowers?.capture(this.use);
     const connection = await this.#borrow(options.timeoutSeconds, options.signal, place);
     try {
       return await fn(connection);
@@ -211,7 +211,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     for (const end of this.#rounds) end();
     this.#rounds = [];
     this.#tried?.(false);
-    return this.#stopping.join(() => this.#stop());
+    return this.#stopping.run(() => this.#stop());
   }
 
   async #stop(): Promise<void> {
@@ -222,7 +222,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     this.#lent.clear();
     // What could not be asked to close in time.
     for (const number of this.#objects.keys()) this.#close(number).catch(() => undefined);
-    this.tell('close');
+    this.publish('close');
   }
 
   /** What it has. */
@@ -278,7 +278,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   async #borrow(
     timeoutSeconds: number | undefined,
     signal: AbortSignal | undefined,
-    place: ReturnType<Borrowers['look']>,
+    place: ReturnType<LeakTracker['capture']>,
   ): Promise<T> {
     signal?.throwIfAborted();
     if (this.#stopping.running) await this.#stopping.running;
@@ -289,7 +289,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     if (connection === undefined && !this.#objects.has(number)) throw stopped();
     this.#lent.add(number);
     this.#borrowers?.set(number, place);
-    this.tell('acquire', () => ({ connection }));
+    this.publish('acquire', () => ({ connection }));
     return connection as T;
   }
 
@@ -300,11 +300,11 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     try {
       const start = (cancel: Parameters<typeof native.objectPoolAcquire>[2]) =>
         native.objectPoolAcquire(pool, timeoutSeconds, cancel);
-      return await call(start, signal, dress, giveBack);
+      return await call(start, signal, toMoorlineError, giveBack);
     } catch (error) {
       if (error instanceof MoorlineError && error.kind === 'pool-timeout') {
         if (error.cause !== undefined) error.cause = this.#lastProblem ?? error.cause;
-        this.tell('timeout', () => ({ error }));
+        this.publish('timeout', () => ({ error }));
       }
       throw error;
     }
@@ -312,7 +312,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
 
   #heard(told: Told): void {
     if (told.ask === undefined) return this.#told(told);
-    this.#act(told).catch((error: unknown) => this.tell('error', () => ({ error })));
+    this.#act(told).catch((error: unknown) => this.publish('error', () => ({ error })));
   }
 
   /** Does what the addon asks for, and answers. */
@@ -332,7 +332,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     }
     // Whoever makes one, or closes it, takes too long.
     if (event === 'error') this.#tried?.(false);
-    this.tell(event, () => (event === 'error' ? { error: dress(facts['failure']) } : facts));
+    this.publish(event, () => (event === 'error' ? { error: toMoorlineError(facts['failure']) } : facts));
   }
 
   async #create(id: number): Promise<void> {
@@ -349,7 +349,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     } catch (error) {
       this.#lastProblem = error;
       this.#answer(id, messageOf(error));
-      this.tell('error', () => ({ error }));
+      this.publish('error', () => ({ error }));
       this.#tried?.(false);
       if (connection !== null && connection !== undefined) await this.#drop(connection);
       return;
@@ -358,7 +358,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     this.#objects.set(id, made);
     // Nobody may wait for it any more; then it goes the way of all that the pool lets go of.
     if (!this.#answer(id)) return this.#close(id);
-    this.tell('create', () => ({ connection: made }));
+    this.publish('create', () => ({ connection: made }));
     this.#tried?.(true);
   }
 
@@ -369,12 +369,12 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     this.#lent.delete(number);
     this.#borrowers?.delete(number);
     await this.#drop(connection);
-    this.tell('destroy', () => ({ connection }));
+    this.publish('destroy', () => ({ connection }));
   }
 
   async #drop(connection: T): Promise<void> {
     this.#numbers.delete(connection);
-    await close(connection).catch((error: unknown) => this.tell('error', () => ({ error })));
+    await close(connection).catch((error: unknown) => this.publish('error', () => ({ error })));
   }
 
   #answer(id: number | undefined, problem?: string): boolean {
@@ -391,7 +391,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
       const dead = free.filter((_, index) => !alive[index]).map(([number]) => number);
       if (pool && pool === this.#pool && dead.length > 0) native.objectPoolEvict(pool, dead);
     };
-    this.#rounds.push(repeat(ms, round, (error) => this.tell('error', () => ({ error }))));
+    this.#rounds.push(repeat(ms, round, (error) => this.publish('error', () => ({ error }))));
   }
 }
 

@@ -1,10 +1,10 @@
 import { clearTimeout, makeAbortController } from '../../runtime/node';
-import type { Guard } from '../../resilience/runner';
+import type { PolicyRunner } from '../../resilience/runner';
 import { onAbort } from '../../runtime/abort';
 import { startTimer } from '../../runtime/timers';
-import { bringingBack } from '../policies';
+import { recoveryRunner } from '../policies';
 import type { ResolvedConnectionConfig } from '../config/config';
-import { isWorthAnother } from '../error';
+import { shouldReconnect } from '../error';
 
 /** A connection that lived for this long was a good one: the next loss starts with short delays again. */
 const GOOD_AFTER_MS = 5000;
@@ -22,15 +22,15 @@ export interface ReconnectionOptions {
  */
 export class Reconnection {
   readonly #open: ReconnectionOptions['open'];
-  readonly #guard: Guard;
+  readonly #guard: PolicyRunner;
   #stop: AbortController | undefined;
   #lost: ((error: unknown) => void) | undefined;
 
   constructor(config: Readonly<ResolvedConnectionConfig>, { open, onPause }: ReconnectionOptions) {
     this.#open = open;
-    this.#guard = bringingBack('reconnection', config, {
+    this.#guard = recoveryRunner('reconnection', config, {
       background: true,
-      retryableExceptions: [isWorthAnother],
+      retryableExceptions: [shouldReconnect],
       onRetry: ({ attempt, delayMs, error }) => onPause?.({ attempt, delayMs, error }),
     });
   }

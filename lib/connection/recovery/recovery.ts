@@ -1,7 +1,7 @@
 import type { BaseConnection } from '../base';
 import { makeAbortController } from '../../runtime/node';
 import { onAbort } from '../../runtime/abort';
-import { bringingBack } from '../policies';
+import { recoveryRunner } from '../policies';
 import { ConnectionHealth, RecoveryStrategy } from '../model';
 
 /** Brings an unhealthy connection back, in one of several ways, until somebody closes it or `signal` is aborted. */
@@ -48,7 +48,7 @@ export class Recovery {
     const connection = this.#connection;
     const ended = makeAbortController();
     const end = () => ended.abort();
-    const guard = bringingBack('recovery', connection.config, {
+    const guard = recoveryRunner('recovery', connection.config, {
       background: this.#signal !== undefined,
       until: () => ended.signal,
     });
@@ -58,7 +58,7 @@ export class Recovery {
       return await guard.run(async () => {
         deafen?.();
         const restarted = connection.restart();
-        deafen = onAbort(connection.life, () => end());
+        deafen = onAbort(connection.lifetime, () => end());
         if (!(await restarted)) throw new Error('The connection could not be opened');
         return true;
       }, this.#signal);

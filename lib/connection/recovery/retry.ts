@@ -2,7 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { describe } from '../../resilience/breaker';
 import { CALL, type CallOptions } from '../../runtime/native-call';
-import { Guard, type Guarded } from '../../resilience/runner';
+import { PolicyRunner, type Guarded } from '../../resilience/runner';
 import { checkOptions } from '../../runtime/known-options';
 import { isError, messageOf } from '../../runtime/error-message';
 import { native } from '../../runtime/native';
@@ -18,7 +18,7 @@ export abstract class RetryStrategy {
 
 /** A strategy whose attempts and waits the addon counts. */
 abstract class CountedRetry extends RetryStrategy {
-  readonly #guard: Guard;
+  readonly #guard: PolicyRunner;
   readonly #options: Record<string, unknown>;
 
   constructor(kind: 'exponential' | 'linear' | 'jitter', given: Record<string, unknown>) {
@@ -26,7 +26,7 @@ abstract class CountedRetry extends RetryStrategy {
     const policy = native.retryCreate(kind, given);
     const { options } = describe(policy);
     this.#options = options['retry'] as Record<string, unknown>;
-    this.#guard = new Guard(policy, null, {});
+    this.#guard = new PolicyRunner(policy, null, {});
   }
 
   /**

@@ -91,7 +91,7 @@ const architecturesOf = ([os, cpu, libc]) => ({ supportedArchitectures: { os: [o
 function pnpm(directory, settings = {}) {
   // JSON is YAML.
   writeJson(directory, 'pnpm-workspace.yaml', { storeDir: join(directory, '.store'), ...settings });
-  output(process.execPath, [join(installed('pnpm'), 'bin', 'pnpm.mjs'), 'install', '--no-frozen-lockfile'], directory);
+  output(process.execPath, [join(installed('pnpm'), 'bin', 'pnpm.cjs'), 'install', '--no-frozen-lockfile'], directory);
 }
 
 async function pnpmIsolated(project) {

@@ -5,10 +5,10 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-/// What a timer of Node's can wait.
+/// The longest delay of a timer of Node's.
 const LONGEST_TIMER: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// What went wrong, as a closed set: the field to branch on.
+/// The kinds of failures, a closed set: the field to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The object was closed, drained or released by its owner.
@@ -103,9 +103,40 @@ impl Kind {
             Self::Internal => "ERR_MOORLINE_INTERNAL",
         }
     }
+
+    /// The delivery of a failure that says nothing else: `None` where the kind proves it.
+    pub const fn default_delivery(self) -> Delivery {
+        match self {
+            Self::Closed
+            | Self::CircuitOpen
+            | Self::Overloaded
+            | Self::PoolTimeout
+            | Self::Connect
+            | Self::Tls => Delivery::None,
+            _ => Delivery::Unknown,
+        }
+    }
+
+    /// Whether the reason may pass, so that a repeat that does no harm may succeed.
+    pub const fn is_transient(self) -> bool {
+        matches!(self, Self::Timeout | Self::Disconnected) || self.default_retryable()
+    }
+
+    /// Whether a failure that says nothing else is retryable: of a timeout or a lost connection the kind does not tell
+    /// whether a repeat does harm.
+    pub const fn default_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::CircuitOpen
+                | Self::RateLimited
+                | Self::Overloaded
+                | Self::PoolTimeout
+                | Self::Connect
+        )
+    }
 }
 
-/// How far the operation got. It decides whether a repeat can do harm.
+/// How far the operation got, which decides whether a repeat can do harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// Provably nothing reached the server: a repeat is safe.
@@ -174,35 +205,14 @@ impl Failure {
     /// A failure of `kind` with that kind's usual code, delivery and retryability; refine it with the
     /// `with_…` methods.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        let refused_here = matches!(
-            kind,
-            Kind::Closed
-                | Kind::CircuitOpen
-                | Kind::Overloaded
-                | Kind::PoolTimeout
-                | Kind::Connect
-                | Kind::Tls
-        );
-        let retryable = matches!(
-            kind,
-            Kind::CircuitOpen
-                | Kind::RateLimited
-                | Kind::Overloaded
-                | Kind::PoolTimeout
-                | Kind::Connect
-        );
         Self(Box::new(Fields {
             kind,
             code: Cow::Borrowed(kind.default_code()),
             message: message.into(),
             service: "moorline",
             operation: Cow::Borrowed(""),
-            delivery: if refused_here {
-                Delivery::None
-            } else {
-                Delivery::Unknown
-            },
-            retryable,
+            delivery: kind.default_delivery(),
+            retryable: kind.default_retryable(),
             attempts: 1,
             retry_after: None,
             detail: Detail::new(),
@@ -220,6 +230,11 @@ impl Failure {
         Self::new(Kind::Closed, "the caller aborted the call")
             .with_code("ABORT_ERR")
             .with_delivery(Delivery::Unknown)
+    }
+
+    /// A failure of ours, which ended the call before its outcome was known.
+    pub fn defect() -> Self {
+        Self::new(Kind::Internal, "moorline stopped this call by a defect")
     }
 
     /// The system granted no thread, so nothing was done. A later call may find one.
@@ -241,7 +256,7 @@ impl Failure {
         self
     }
 
-    /// Whose operation failed.
+    /// The service and its operation that failed.
     #[must_use]
     pub fn during(
         mut self,
@@ -334,7 +349,7 @@ impl fmt::Debug for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What an operation of a service gives.
+/// The result of a service's operation.
 pub type Outcome<T> = Result<T, Failure>;
 
 #[cfg(test)]
@@ -353,6 +368,18 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_kind_that_proves_no_harm_is_retryable_where_its_reason_may_pass() {
+        for kind in Kind::ALL {
+            let failure = Failure::new(kind, "x");
+            let may_have_acted = matches!(kind, Kind::Timeout | Kind::Disconnected);
+            let retryable = kind.is_transient() && !may_have_acted;
+            assert_eq!(failure.retryable, retryable, "{}", kind.as_str());
+        }
+        assert!(Kind::Timeout.is_transient() && Kind::Disconnected.is_transient());
+        assert!(!Kind::Closed.is_transient() && !Kind::Tls.is_transient());
     }
 
     #[test]

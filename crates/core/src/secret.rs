@@ -70,7 +70,7 @@ pub fn redact_url(url: &str) -> String {
         return format!("{scheme}://{}", without_parameters(rest));
     }
     let slashes = if parsed.has_authority() { "//" } else { "" };
-    // Without a host nobody knows where user info ends: `postgres:me:pw@host` is all path.
+    // Without a host it is unknown where user info ends: `postgres:me:pw@host` is all path.
     match parsed.path() {
         path if path.contains('@') => format!("{scheme}:{slashes}…"),
         path => format!("{scheme}:{slashes}{}", without_parameters(path)),

@@ -3,7 +3,7 @@
 // - api.md: every public name with its documentation, from the committed typings;
 // - defaults.md: every option with its default from its documentation, and what the built addon itself answers
 //   when it is given a value that cannot be right;
-// - errors.md: the taxonomy, from crates/core/src/error.rs and the typings.
+// - errors.md: the taxonomy, from crates/core/src/error.rs, the built addon and the typings.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -21,11 +21,12 @@ const NOTICE = '<!-- Written by `npm run docs`; do not edit. -->\n\n';
 function pages() {
   const typings = entries();
   const load = createRequire(import.meta.url);
+  const { native } = load(join(root, 'dist', 'runtime', 'native.js'));
   const modules = Object.fromEntries(ENTRIES.map(({ specifier, main }) => [specifier, load(join(root, main))]));
   return {
     'api.md': NOTICE + apiPage(typings),
     'defaults.md': NOTICE + defaultsPage(typings, modules),
-    'errors.md': NOTICE + errorsPage(typings),
+    'errors.md': NOTICE + errorsPage(typings, JSON.parse(native.failureDefaults())),
   };
 }
 

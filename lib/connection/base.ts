@@ -1,7 +1,7 @@
-import { CircuitBreakerError, MoorlineError } from '../runtime/error';
+import { CircuitBreakerError, closedFailure, MoorlineError } from '../runtime/error';
 import { makeAbortController, performance } from '../runtime/node';
 import type { Guarded, GuardRules } from '../resilience/runner';
-import { invalidType, outOfRange, wrongType } from '../runtime/argument-error';
+import { invalidType, numberMistake } from '../runtime/argument-error';
 import { readable } from '../runtime/error-message';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { isAborted } from '../runtime/abort';
@@ -9,7 +9,7 @@ import { wrapOverrides, isOpen, isOverridden } from './overrides';
 import type { Attempts } from './recovery/attempts';
 import { recoveryRunner, ConnectionPolicies } from './policies';
 import { resolveConfig, type ConnectionConfig } from './config/config';
-import { closedFailure, failedCheck, lateFailure, reasonFor } from './error';
+import { failedCheck, lateFailure, reasonFor } from './error';
 import { ObservableConnection } from './observable';
 import { PeriodicCheck } from '../health/periodic-check';
 import { SingleFlight } from '../runtime/single-flight';
@@ -383,6 +383,5 @@ export abstract class BaseConnection extends ObservableConnection {
 }
 
 function timeMistake(given: unknown): Error | undefined {
-  if (typeof given !== 'number') return wrongType('timeoutMs', 'a number', given);
-  return given >= 1 ? undefined : outOfRange('timeoutMs', '≥ 1', given);
+  return numberMistake('timeoutMs', given, (ms) => ms >= 1, '≥ 1');
 }

@@ -1,11 +1,11 @@
-import { failureRecord, MoorlineError, type FailureRecord } from '../runtime/error';
+import { closedFailure, failure, failureRecord, MoorlineError, type FailureRecord } from '../runtime/error';
 import { performance } from '../runtime/node';
 import type { HTTPResponse } from '../http/response';
 import { isError, messageOf, readable, reasonOf } from '../runtime/error-message';
 import { native } from '../runtime/native';
 import type { ConnectionHealthCheck } from './model';
 
-/** Which event an error is told by, beside `error`. `context` is the verb, or `connection` where it ended by itself. */
+/** The event that an error is, beside `error`. `context` is the verb, or `connection` where it ended by itself. */
 export function eventFor(error: unknown, context: string): string | null {
   return native.connectionMeaning(...said(error), context);
 }
@@ -15,7 +15,7 @@ export function isUnreachable(error: unknown): boolean {
   return native.connectionUnreachable(...said(error));
 }
 
-/** Whether another attempt to reconnect may end otherwise: who is not let in should not keep knocking. */
+/** Whether another attempt to reconnect may end otherwise: refused credentials stay refused. */
 export function shouldReconnect(error: unknown): boolean {
   return native.connectionWorthAnother(...said(error));
 }
@@ -26,13 +26,13 @@ function said(error: unknown): [kind: string | undefined, status: number | undef
   return [error.kind, typeof status === 'number' ? status : undefined];
 }
 
-/** Anything thrown, as an error to read name and message of. */
+/** Anything thrown, as an error whose name and message can be read. */
 export function toError(thrown: unknown): Error {
   const read = readable(thrown);
   return isError(read) ? read : new Error(messageOf(read));
 }
 
-/** What a failure says, with its causes where it is not ours: those of a `fetch failed` are all that tells why. */
+/** The message of a failure, with its causes where it is not ours: only they give the reason of a `fetch failed`. */
 export function reasonFor(thrown: unknown): string {
   return thrown instanceof MoorlineError ? thrown.message : reasonOf(thrown);
 }
@@ -43,17 +43,7 @@ export function failedCheck(connectionId: string, started: number, errorMessage:
   return { connectionId, timestamp: Date.now(), isHealthy: false, responseTime, errorMessage };
 }
 
-/** What a call fails with when what it needs was closed. */
-export function closedFailure(
-  message: string,
-  fields: Pick<FailureRecord, 'service' | 'operation' | 'delivery'> & { attempts?: number },
-  cause?: unknown,
-): MoorlineError {
-  const refused = { kind: 'closed', code: 'ERR_MOORLINE_CLOSED', retryable: false, attempts: 1 } as const;
-  return new MoorlineError(message, { ...refused, ...fields }, cause === undefined ? undefined : { cause });
-}
-
-/** What `operation` fails with while no connection is open; without a `state` there never was one. */
+/** The failure of `operation` while no connection is open; without a `state` there never was one. */
 export function notOpenFailure(
   state: string | undefined,
   service: string,
@@ -64,20 +54,18 @@ export function notOpenFailure(
     state === undefined
       ? `the connection was never opened: call connect() before ${operation}`
       : `the connection is not open (state ${state})`;
-  return closedFailure(message, { service, operation, delivery: 'none', attempts: 0 }, cause);
+  return closedFailure(message, { service, operation, attempts: 0 }, cause);
 }
 
-/** What a wait fails with that was over after `ms`, the value of `option`. */
+/** The failure of a wait that was over after `ms`, the value of `option`. */
 export function lateFailure(option: string, ms: number, service: string, operation: string): MoorlineError {
   const doing = operation === 'connect' ? 'the connection was not open' : `${operation} was not there`;
-  return new MoorlineError(`${doing} within ${ms} ms (${option})`, {
-    kind: 'timeout',
-    code: 'ETIMEDOUT',
+  return failure('timeout', `${doing} within ${ms} ms (${option})`, {
     service,
     operation,
-    delivery: operation === 'connect' ? 'unknown' : 'none',
-    retryable: true,
-    attempts: 1,
+    // Until it is open nothing was asked for that a repeat could do twice.
+    idempotent: true,
+    ...(operation !== 'connect' && { delivery: 'none' }),
     detail: { limit: option },
   });
 }

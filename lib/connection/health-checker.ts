@@ -1,6 +1,6 @@
 import { HealthMonitor, type HealthCheckOptions, type HealthCheckResult } from '../health/monitor';
 import type { HealthCheckFunction } from '../health/answer';
-import { outOfRange, wrongType } from '../runtime/argument-error';
+import { numberMistake, wrongType } from '../runtime/argument-error';
 import type { ConnectionHealthCheck } from './model';
 
 /** Runs health checks by id, every 30 seconds and for at most 5, on the same monitor as everything else's health. */
@@ -25,9 +25,9 @@ export class HealthChecker {
     details?: Record<string, unknown>,
   ): ConnectionHealthCheck {
     if (typeof isHealthy !== 'boolean') throw wrongType('isHealthy', 'a boolean', isHealthy);
-    if (typeof responseTime !== 'number') throw wrongType('responseTime', 'a number', responseTime);
-    if (!(responseTime >= 0 && responseTime < Infinity))
-      throw outOfRange('responseTime', 'finite and ≥ 0', responseTime);
+    const isInRange = (ms: number) => ms >= 0 && ms < Infinity;
+    const mistake = numberMistake('responseTime', responseTime, isInRange, 'finite and ≥ 0');
+    if (mistake) throw mistake;
     return {
       connectionId,
       timestamp: Date.now(),

@@ -208,7 +208,7 @@ export class HTTPConnection extends BaseConnection {
     const settings = { timeoutMs: Infinity, attemptTimeoutMs: Infinity };
     const request = { method: 'HEAD', url, headers, settings };
     const { status } = await this.#open().request(request, { signal });
-    return { isHealthy: status < 500, status };
+    return { isHealthy: !native.httpServerError(status), status };
   }
 
   async #request(request: ConnectionRequest, attempts: Attempts, signal?: AbortSignal): Promise<HTTPResponse> {
@@ -286,6 +286,7 @@ export class HTTPConnection extends BaseConnection {
       if (error instanceof MoorlineError && isReadOnce(request.body)) Reflect.set(error, 'retryable', false);
       throw error;
     }
+    // None of these is refused or unhappy: asking would cost every call.
     if (response.status < 400) return response;
     if (native.httpRefusesCredentials(response.status)) this.refused(response.status);
     StatusError.check(response, isRepeatable(request));
@@ -346,6 +347,6 @@ function settingsOf(request: ConnectionRequest, started: number): HttpCallSettin
 /** Whether it may be sent twice. */
 function isRepeatable(request: ConnectionRequest): boolean {
   if (isReadOnce(request.body)) return false;
-  if (native.httpIdempotent(methodOf(request))) return true;
-  return headerPairs(request.headers).some(([name]) => name.toLowerCase() === 'idempotency-key');
+  const names = headerPairs(request.headers).map(([name]) => name);
+  return native.httpIdempotent(methodOf(request), names);
 }

@@ -1,7 +1,8 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { outOfRange, wrongType } from '../runtime/argument-error';
+import { numberMistake, wrongType } from '../runtime/argument-error';
 import { native, type Handle } from '../runtime/native';
+import { LAST_DATE_MS } from '../runtime/timers';
 import { Attempts } from './recovery/attempts';
 import type { ConnectionTracker } from '../../dist/native';
 import type { ConnectionMetrics } from './model';
@@ -56,12 +57,9 @@ interface Figures {
   last: { began: number; ended: number } | null;
 }
 
-/** As far as a `Date` reaches in both directions: when the request began can always be told. */
-const MAX_MS = 8.64e15;
-
 function checkNumber(name: string, given: unknown, most: number): void {
-  if (typeof given !== 'number') throw wrongType(name, 'a number', given);
-  if (!(given >= 0 && given <= most)) throw outOfRange(name, `between 0 and ${most}`, given);
+  const mistake = numberMistake(name, given, (number) => number >= 0 && number <= most, `between 0 and ${most}`);
+  if (mistake) throw mistake;
 }
 
 /**
@@ -85,7 +83,8 @@ export class ConnectionMetricsTracker {
    * @throws TypeError, RangeError for an argument of another type or out of range: then nothing is counted.
    */
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void {
-    checkNumber('responseTimeMs', responseTimeMs, MAX_MS);
+    // The moment when the request began must be one of a `Date`, too.
+    checkNumber('responseTimeMs', responseTimeMs, LAST_DATE_MS);
     if (typeof success !== 'boolean') throw wrongType('success', 'a boolean', success);
     if (errorType !== undefined && typeof errorType !== 'string') throw wrongType('errorType', 'a string', errorType);
     if (bytes !== undefined) checkNumber('bytes', bytes, Number.MAX_SAFE_INTEGER);

@@ -275,7 +275,8 @@ export abstract class PersistentConnection<Message, Parsed = Message>
       messages.reduce((bytes, message) => bytes + (this.messageBytes(message) ?? 0), 0),
     );
     this.arrived(messages);
-    for (const [index, message] of messages.entries()) {
+    for (let index = 0; index < messages.length; index++) {
+      const message = messages[index]!;
       // A handler may have been taken off, also by what heard the message before.
       if (this.#onMessage.size === 0) return this.#inbox.put(messages.slice(index));
       this.handled(message, this.#tell(message));

@@ -1,5 +1,5 @@
 import { call } from '../runtime/native-call';
-import { MoorlineError } from '../runtime/error';
+import { failureFields, MoorlineError } from '../runtime/error';
 import { Buffer } from '../runtime/node';
 import { log } from '../runtime/logger';
 import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse/transport';
@@ -228,20 +228,13 @@ function settle(event: SSEEvent, taken: boolean): void {
 /** Why it ended, and how long the server wants us to stay away. */
 function lossOf({ error }: EventStreamClosed, retryMs: number | undefined): MoorlineError {
   const message = error?.message ?? 'the server ended the event stream';
-  const loss = new MoorlineError(
-    message,
-    {
-      kind: error?.kind ?? 'disconnected',
-      code: error?.code ?? 'ERR_MOORLINE_DISCONNECTED',
-      service: 'sse',
-      operation: 'receive',
-      delivery: error?.delivery ?? 'unknown',
-      retryable: error?.retryable ?? true,
-      attempts: 1,
-      ...(retryMs !== undefined && { retryAfterMs: retryMs }),
-      ...(error?.detail && { detail: error.detail }),
-    },
-    { cause: error },
-  );
-  return loss;
+  const fields = failureFields(error?.kind ?? 'disconnected', {
+    service: 'sse',
+    operation: 'receive',
+    idempotent: true,
+    ...(error && { code: error.code, delivery: error.delivery, retryable: error.retryable }),
+    ...(retryMs !== undefined && { retryAfterMs: retryMs }),
+    ...(error?.detail && { detail: error.detail }),
+  });
+  return new MoorlineError(message, fields, { cause: error });
 }

@@ -1,4 +1,4 @@
-import { MoorlineError } from '../runtime/error';
+import { failure, MoorlineError } from '../runtime/error';
 import { Buffer } from '../runtime/node';
 import { bodyOf } from '../http/body';
 import { headerPairs } from '../http/headers';
@@ -174,14 +174,10 @@ function encode(data: unknown): string | Uint8Array {
 
 function lossOf({ code, reason, error }: SocketClosed): MoorlineError {
   if (error) return error;
-  return new MoorlineError(`the server closed the connection: ${code}${reason && ` ${reason}`}`, {
-    kind: 'disconnected',
-    code: 'ERR_MOORLINE_DISCONNECTED',
+  return failure('disconnected', `the server closed the connection: ${code}${reason && ` ${reason}`}`, {
     service: 'websocket',
     operation: 'receive',
-    delivery: 'unknown',
-    retryable: true,
-    attempts: 1,
+    idempotent: true,
     detail: { closeCode: code, reason },
   });
 }

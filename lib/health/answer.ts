@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { log } from '../runtime/logger';
 import { isError, messageOf, reasonOf } from '../runtime/error-message';
 import { native } from '../runtime/native';
-import { isObject, isPlainObject, onRejection } from '../runtime/shape';
+import { isObject, isPlainObject, isThenable, onRejection } from '../runtime/shape';
 
 /**
  * Says how something is doing. What it returns, or resolves with, is judged, and so are the promises among the members
@@ -23,16 +23,16 @@ import { isObject, isPlainObject, onRejection } from '../runtime/shape';
  */
 export type HealthCheckFunction = (options: { signal: AbortSignal }) => unknown;
 
-/** What a value says of itself, in the terms the addon judges. */
+/** The status of one value, in the terms of the addon. */
 interface Said {
   statuses?: unknown[];
   healthy?: boolean;
   error?: string;
 }
 
-/** What a checker said, in the terms the addon judges. */
+/** A checker's answer, in the terms of the addon. */
 export interface Answer extends Said {
-  /** What its members say, where it says nothing itself. */
+  /** The statuses of its members, where it has none itself. */
   parts?: Part[];
   metadata?: string;
 }
@@ -76,10 +76,11 @@ async function awaited(said: unknown): Promise<unknown> {
     let copy: Record<string, unknown> | undefined;
     for (const [key, member] of Object.entries(value)) {
       if ((members += 1) > MOST_MEMBERS) break;
-      const known = isPromise(member) ? undefined : look(member, depth + 1);
+      const waits = isPromise(member);
+      const known = waits ? undefined : look(member, depth + 1);
       if (known === member) continue;
       const changed = (copy ??= (Array.isArray(value) ? [...value] : { ...value }) as Record<string, unknown>);
-      if (!isPromise(member)) changed[key] = known;
+      if (!waits) changed[key] = known;
       else waiting.push(outcomeOf(member).then((outcome) => void (changed[key] = outcome)));
     }
     return copy ?? value;
@@ -89,14 +90,14 @@ async function awaited(said: unknown): Promise<unknown> {
   return answer;
 }
 
-/** What a promise gave, in the terms of `Promise.allSettled`. */
+/** The outcome of a promise, in the terms of `Promise.allSettled`. */
 function outcomeOf(promise: PromiseLike<unknown>): Promise<PromiseSettledResult<unknown>> {
   return Promise.allSettled([promise]).then(([outcome]) => outcome);
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {
   try {
-    return isObject(value) && typeof value['then'] === 'function';
+    return isObject(value) && isThenable(value);
   } catch {
     return false;
   }
@@ -113,7 +114,7 @@ function answerOf(given: unknown): Answer {
   return { healthy: Boolean(said), ...(typeof said === 'string' && { statuses: [said] }) };
 }
 
-/** What a value says of itself, if it says anything. */
+/** Reads the status of a value, if it has one. */
 function read(said: unknown): Said | undefined {
   if (isError(said)) return { healthy: false, error: reasonOf(said) };
   if (!isObject(said)) return undefined;
@@ -136,19 +137,19 @@ function read(said: unknown): Said | undefined {
 function flagOf(name: string, value: unknown): boolean | string {
   if (typeof value === 'boolean') return value;
   if (value === 0 || value === 1) return value === 1;
-  // A class keeps its members to itself, and nobody waits for them.
+  // The members of a class are not waited for.
   onRejection(value, () => undefined);
   return isError(value) ? reasonOf(value) : `${name} must be true or false, got ${inspect(value, { depth: 0 })}`;
 }
 
-/** What a promise in the place of a flag or a status has come to. */
+/** The value or the reason of a settled promise in the place of a flag or a status. */
 function valueIn(said: unknown): unknown {
   if (!isObject(said)) return said;
   if (said['status'] === 'fulfilled') return said['value'] ?? null;
   return said['status'] === 'rejected' ? (said['reason'] ?? null) : said;
 }
 
-/** What the members of a list or a plain object say, those that say anything. */
+/** The statuses of the members of a list or a plain object that have one. */
 function partsOf(said: object): Part[] {
   const parts: Part[] = [];
   let members = 0;
@@ -172,7 +173,7 @@ function settled(said: unknown): unknown {
   return said['value'] === undefined ? true : said['value'];
 }
 
-/** What an object says went wrong. `error: null`, `false`, `''` and `{}` are the usual ways to say nothing. */
+/** The error that an object names. `error: null`, `false`, `''` and `{}` are the usual ways to say nothing. */
 function reasonIn({ error, errors, errorMessage }: Record<string, unknown>): string | undefined {
   if (says(error)) return messageIn(error);
   if (Array.isArray(errors) && errors.length > 0) return errors.slice(0, DEEPEST).map(messageIn).join('; ');
@@ -184,7 +185,7 @@ function says(error: unknown): boolean {
   return !isCollection(error) || Object.keys(error).length > 0;
 }
 
-/** What an error says, or the record of one that is no `Error`. */
+/** The message of an error, or of the record of one that is no `Error`. */
 function messageIn(error: unknown): string {
   if (!isError(error) && isObject(error) && typeof error['message'] === 'string') return error['message'];
   return reasonOf(error);
@@ -204,7 +205,7 @@ function isCollection(value: unknown): value is object {
   return Array.isArray(value) || isPlainObject(value);
 }
 
-/** What cannot be kept must not spoil the result. */
+/** Metadata as JSON; what cannot be JSON is dropped, so that it does not spoil the result. */
 function serialized(metadata: object, name: string): { metadata?: string } {
   try {
     return { metadata: JSON.stringify(metadata) };

@@ -1,6 +1,6 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { MoorlineError } from '../runtime/error';
+import { failure } from '../runtime/error';
 import { Buffer, http, TextDecoder, URL } from '../runtime/node';
 import { parseHeaders, type ResponseHeaders } from './headers';
 import { BodyStream, type BodyUpload } from './stream';
@@ -97,20 +97,9 @@ export class HTTPResponse {
     try {
       return JSON.parse(text) as T;
     } catch (cause) {
-      throw new MoorlineError(
-        `the answer of ${new URL(this.url).host} is not JSON`,
-        {
-          kind: 'protocol',
-          code: 'ERR_MOORLINE_PROTOCOL',
-          service: 'http',
-          operation: 'json',
-          delivery: 'answered',
-          retryable: false,
-          attempts: 1,
-          detail: { status: this.status },
-        },
-        { cause },
-      );
+      const detail = { status: this.status };
+      const init = { service: 'http', operation: 'json', delivery: 'answered', detail } as const;
+      throw failure('protocol', `the answer of ${new URL(this.url).host} is not JSON`, init, cause);
     }
   }
 

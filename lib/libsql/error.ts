@@ -1,21 +1,11 @@
-import { type ErrorFields, failureRecord, MoorlineError } from '../runtime/error';
+import { type ErrorFields, failureFields, failureRecord, MoorlineError } from '../runtime/error';
 
-/** What the addon adds to a failure of libSQL. */
+/** The detail of a failure of libSQL, as the addon gives it. */
 interface LibsqlDetail {
   extendedCode?: string;
   rawCode?: number;
   statementIndex?: number;
 }
-
-const DEFAULTS: ErrorFields = {
-  kind: 'rejected',
-  code: 'UNKNOWN',
-  service: 'libsql',
-  operation: '',
-  delivery: 'unknown',
-  retryable: false,
-  attempts: 1,
-};
 
 /** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
 export class LibsqlError extends MoorlineError {
@@ -33,7 +23,8 @@ export class LibsqlError extends MoorlineError {
     fields?: Partial<ErrorFields>,
   ) {
     // As `@libsql/client` has it; the addon's own messages carry the code already where it belongs.
-    super(fields ? message : `${code}: ${message}`, { ...DEFAULTS, ...fields, code }, cause && { cause });
+    const defaults = failureFields('rejected', { code: 'UNKNOWN', service: 'libsql', operation: '' });
+    super(fields ? message : `${code}: ${message}`, { ...defaults, ...fields, code }, cause && { cause });
     if (extendedCode !== undefined) this.extendedCode = extendedCode;
     if (rawCode !== undefined) this.rawCode = rawCode;
   }
@@ -83,12 +74,8 @@ export function inexactInteger(integer: string, column: string): LibsqlError {
   return new LibsqlError(message, 'ERR_OUT_OF_RANGE', undefined, undefined, undefined, fields);
 }
 
-/** A use of something after its end. */
-export function closedError(message: string, operation: string): LibsqlError {
-  return new LibsqlError(`CLIENT_CLOSED: ${message}`, 'CLIENT_CLOSED', undefined, undefined, undefined, {
-    kind: 'closed',
-    operation,
-    delivery: 'none',
-    attempts: 0,
-  });
+/** The failure of using what was closed. */
+export function closedError(message: string, operation: string, code = 'CLIENT_CLOSED'): LibsqlError {
+  const fields = failureFields('closed', { service: 'libsql', operation, attempts: 0 });
+  return new LibsqlError(`${code}: ${message}`, code, undefined, undefined, undefined, fields);
 }

@@ -124,14 +124,7 @@ export class OpenTransaction implements Transaction {
   #open(operation: string): Statements {
     const held = this.#held;
     if (held) return held;
-    throw new LibsqlError(
-      'TRANSACTION_CLOSED: The transaction is closed',
-      'TRANSACTION_CLOSED',
-      undefined,
-      undefined,
-      undefined,
-      { kind: 'closed', operation, delivery: 'none', attempts: 0 },
-    );
+    throw closedError('The transaction is closed', operation, 'TRANSACTION_CLOSED');
   }
 
   async #finish(statements: Statements, sql: string, options?: QueryOptions): Promise<void> {

@@ -1,7 +1,8 @@
-import { invalidValue, outOfRange, wrongType } from '../runtime/argument-error';
+import { invalidValue, numberMistake, wrongType } from '../runtime/argument-error';
 import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
 import { onRejection } from '../runtime/shape';
+import { LAST_DATE_MS } from '../runtime/timers';
 import type { Policy as NativePolicy } from '../../dist/native';
 
 /**
@@ -12,10 +13,9 @@ export interface Clock {
   now(): number;
 }
 
-/** The last moment that a `Date` can tell. */
-const LAST_MS = 8.64e15;
-
 const ANSWER = 'what options.clock.now() gives';
+const RANGE = `from 0 to ${LAST_DATE_MS}`;
+const isInRange = (ms: number) => ms >= 0 && ms <= LAST_DATE_MS;
 
 /** Tells the addon what time it is by a clock of the caller's. */
 export class Told {
@@ -59,12 +59,10 @@ function read(clock: Clock): number {
   } catch (thrown) {
     throw Object.assign(invalidValue(`options.clock.now() threw: ${messageOf(thrown)}`), { cause: thrown });
   }
-  if (typeof given !== 'number') {
-    onRejection(given, () => undefined);
-    throw wrongType(ANSWER, 'a number', given);
-  }
-  if (!(given >= 0 && given <= LAST_MS)) throw outOfRange(ANSWER, `from 0 to ${LAST_MS}`, given);
-  return given;
+  const mistake = numberMistake(ANSWER, given, isInRange, RANGE);
+  if (!mistake) return given as number;
+  onRejection(given, () => undefined);
+  throw mistake;
 }
 
 /** @internal What tells a policy the time, if that is not the addon's own business. */

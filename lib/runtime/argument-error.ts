@@ -1,7 +1,7 @@
 // A programmer's mistakes, as Node reports them.
 
 /**
- * A value of the wrong type. Text and objects are told by their kind only: in a wrong place there may be a secret, such as
+ * A value of the wrong type. Of text and objects only the kind is shown: in a wrong place there may be a secret, such as
  * a URL with a password.
  */
 export function invalidType(path: string, expected: string, given: unknown): TypeError {
@@ -10,7 +10,7 @@ export function invalidType(path: string, expected: string, given: unknown): Typ
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
-/** The same where a number, too, may be a secret: only its kind is told. */
+/** The same where a number, too, may be a secret: only its kind is shown. */
 export function wrongType(path: string, expected: string, given: unknown): TypeError {
   return Object.assign(new TypeError(`${path} must be ${expected}, got ${kindOf(given)}`), {
     code: 'ERR_INVALID_ARG_TYPE',
@@ -34,8 +34,19 @@ export function invalidState(message: string): TypeError {
   return Object.assign(new TypeError(message), { code: 'ERR_INVALID_STATE' });
 }
 
-/** A number outside its range, or none. */
+/** A number outside its range. */
 export function outOfRange(path: string, expected: string, given: unknown): RangeError {
   const error = new RangeError(`${path} must be ${expected}, got ${String(given)}`);
   return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+}
+
+/** The mistake where a number is expected: another type, or a number that is not in its range. */
+export function numberMistake(
+  path: string,
+  given: unknown,
+  isInRange: (number: number) => boolean,
+  expected: string,
+): Error | undefined {
+  if (typeof given !== 'number') return wrongType(path, 'a number', given);
+  return isInRange(given) ? undefined : outOfRange(path, expected, given);
 }

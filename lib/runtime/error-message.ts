@@ -12,7 +12,7 @@ export function isError(thrown: unknown): thrown is Error {
 }
 
 /**
- * What was thrown, or an error in its place when it cannot be read: a proxy that was revoked, a getter that throws.
+ * Returns the thrown value, or an error in its place when it cannot be read: a revoked proxy, a getter that throws.
  */
 export function readable(thrown: unknown): unknown {
   try {
@@ -24,8 +24,8 @@ export function readable(thrown: unknown): unknown {
 }
 
 /**
- * What a thrown value says, whatever it is: asking it may throw again. Connection errors of Node come as an AggregateError
- * without a message, but with a code.
+ * Returns the message of any thrown value; never throws, though reading the value may. Node's connection errors are an
+ * AggregateError without a message, but with a code.
  */
 export function messageOf(thrown: unknown): string {
   try {
@@ -36,7 +36,7 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** Where a thrown value was made, as far as it says; never throws. */
+/** Returns the stack of a thrown value, if it has one; never throws. */
 export function stackOf(thrown: unknown): string | undefined {
   try {
     const { stack } = thrown as Error;
@@ -45,10 +45,10 @@ export function stackOf(thrown: unknown): string | undefined {
     return undefined;
   }
 }
-/** So many causes, and members of an AggregateError, are told of. */
+/** The number of causes, and of members of an AggregateError, that a reason names. */
 const TOLD_CAUSES = 4;
 
-/** The same with what it was caused by: `fetch failed: connect ECONNREFUSED 127.0.0.1:9`. */
+/** Returns the message with those of its causes: `fetch failed: connect ECONNREFUSED 127.0.0.1:9`. */
 export function reasonOf(thrown: unknown): string {
   const said: string[] = [];
   let error = thrown;

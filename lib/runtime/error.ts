@@ -166,20 +166,57 @@ for (const type of [MoorlineError, CircuitBreakerError, RetryError]) {
   Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true });
 }
 
-/** A failure as the addon tells it. */
+/** The fields of a failure that are not its kind's defaults. */
+interface FailureInit extends Partial<Omit<ErrorFields, 'kind'>> {
+  service: string;
+  operation: string;
+  /** Whether a repeat of the operation does no harm, however far it came. */
+  idempotent?: boolean;
+}
+
+/** The addon's table of what a failure of a kind is that says nothing else. */
+type FailureDefaults = Record<
+  ErrorKind,
+  Pick<ErrorFields, 'code' | 'delivery' | 'retryable' | 'attempts'> & { transient: boolean }
+>;
+
+let defaultsOf: FailureDefaults;
+
+/** Takes the table over; before that no failure can be made here. */
+export function setFailureDefaults(table: string): void {
+  defaultsOf = JSON.parse(table) as FailureDefaults;
+}
+
+/** The fields of a failure that is found here and not in the addon. */
+export function failureFields(kind: ErrorKind, { idempotent = false, ...given }: FailureInit): ErrorFields {
+  const { transient, ...defaults } = defaultsOf[kind];
+  return { kind, ...defaults, ...(idempotent && { retryable: transient }), ...given };
+}
+
+/** A failure that is found here and not in the addon. */
+export function failure(kind: ErrorKind, message: string, init: FailureInit, cause?: unknown): MoorlineError {
+  return new MoorlineError(message, failureFields(kind, init), cause === undefined ? undefined : { cause });
+}
+
+/** The failure of using what was closed. */
+export function closedFailure(message: string, init: FailureInit, cause?: unknown): MoorlineError {
+  return failure('closed', message, init, cause);
+}
+
+/** A failure record of the addon. */
 export interface FailureRecord extends ErrorFields {
   message: string;
   cause?: Error;
 }
 
-/** A programmer's mistake as the addon tells it. */
+/** The addon's record of a programmer's mistake. */
 interface MistakeRecord {
   class: 'TypeError' | 'RangeError';
   code: string;
   message: string;
 }
 
-/** What the addon's records begin with: a user's own code may throw texts, too. */
+/** The prefix of the addon's records: a user's own code may throw texts, too. */
 const MARK = 'moorline:';
 
 function recordIn<T>(thrown: unknown): T | undefined {
@@ -203,7 +240,8 @@ export function toMoorlineError(rejection: unknown): unknown {
   if (!record) return rejection;
   const { message, cause, ...fields } = record;
   if (fields.kind === 'circuit-open' && typeof fields.detail?.['breaker'] === 'string') {
-    const retryAt = new Date(Date.now() + (fields.retryAfterMs ?? 0));
+    const retryAt = new Date();
+    if (fields.retryAfterMs !== undefined) retryAt.setTime(retryAt.getTime() + fields.retryAfterMs);
     return new CircuitBreakerError(message, fields, fields.detail['breaker'], retryAt);
   }
   return new MoorlineError(message, fields, cause && { cause });
@@ -226,14 +264,6 @@ function isDefect(thrown: unknown): thrown is Error {
 }
 
 function defect(message: string): MoorlineError {
-  const fields: ErrorFields = {
-    kind: 'internal',
-    code: 'ERR_MOORLINE_INTERNAL',
-    service: 'moorline',
-    operation: '',
-    delivery: 'unknown',
-    retryable: false,
-    attempts: 1,
-  };
-  return new MoorlineError('moorline stopped this call by a defect', fields, { cause: new Error(message) });
+  const where = { service: 'moorline', operation: '' };
+  return failure('internal', 'moorline stopped this call by a defect', where, new Error(message));
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-import { dressThrown } from './error';
+import { dressThrown, setFailureDefaults } from './error';
 import { log } from './logger';
 import { type Attempt, loadError } from './load-error';
 import type * as Native from '../../dist/native';
@@ -88,6 +88,7 @@ function aroundAll(addon: typeof Native): typeof Native {
 /** The addon's functions. Only `lib/` calls them; users never see a handle. */
 export const native = aroundAll(load());
 
+setFailureDefaults(native.failureDefaults());
 native.bridgeAttach(
   dressThrown,
   (reason) => log('warn', 'moorline.calls-lost', 'bridge', () => ({ reason })),

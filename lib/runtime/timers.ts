@@ -4,6 +4,9 @@ import { isAborted, onAbort, reasonOf } from './abort';
 /** The longest that a timer of Node's can wait; it takes anything longer as a millisecond. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** The last moment that a `Date` can tell, in milliseconds since the epoch. */
+export const LAST_DATE_MS = 8.64e15;
+
 /** Calls `ring` after `ms`, however long that is; never after `Infinity`. */
 export function startTimer(ring: () => void, ms: number): NodeJS.Timeout {
   if (!(ms > LONGEST_TIMER_MS)) return setTimeout(ring, ms);

@@ -1,4 +1,4 @@
-import { MoorlineError } from '../runtime/error';
+import { failure } from '../runtime/error';
 import type { Delivery } from './deliveries';
 import { LONGEST_TIMER_MS } from '../runtime/timers';
 
@@ -45,24 +45,13 @@ export class SSEEvent {
     try {
       return JSON.parse(this.data) as T;
     } catch (cause) {
-      throw new MoorlineError(
-        `the data of a server-sent event of type ${this.type} is not JSON`,
-        {
-          kind: 'protocol',
-          code: 'ERR_MOORLINE_PROTOCOL',
-          service: 'sse',
-          operation: 'json',
-          delivery: 'answered',
-          retryable: false,
-          attempts: 1,
-        },
-        { cause },
-      );
+      const init = { service: 'sse', operation: 'json', delivery: 'answered' } as const;
+      throw failure('protocol', `the data of a server-sent event of type ${this.type} is not JSON`, init, cause);
     }
   }
 }
 
-/** @internal What a stream has said about itself so far. */
+/** @internal The position and the retry time that a stream has announced so far. */
 export interface StreamNews {
   lastEventId: string;
   retryMs: number | undefined;

@@ -1,11 +1,11 @@
-import { MoorlineError } from '../runtime/error';
-import { clearTimeout, performance } from '../runtime/node';
+import { failure, type MoorlineError } from '../runtime/error';
+import { performance } from '../runtime/node';
 import { log } from '../runtime/logger';
 import { messageOf } from '../runtime/error-message';
-import { startTimer } from '../runtime/timers';
+import { after } from '../runtime/timers';
 import type { WebhookReplayStore } from './replay-store';
 
-/** @internal The right to handle a request, while no copy of it is handled by anybody else. Neither method rejects. */
+/** @internal The exclusive right to handle a request and its copies. Neither method rejects. */
 export interface Claim {
   /** Remembers the request: it was handled. */
   keep(): Promise<void>;
@@ -13,7 +13,7 @@ export interface Claim {
   release(): Promise<void>;
 }
 
-/** @internal What is known of a copy that must not be handled. */
+/** @internal The state of a copy that must not be handled. */
 export type Duplicate = 'handled' | 'pending';
 
 /** @internal Time limits of a claim, in milliseconds. */
@@ -59,7 +59,7 @@ export async function claim(
   const lapsesAt = performance.now() + claimMs;
   if (!(await acquire(handling, claimMs))) return (await has(key)) ? 'handled' : 'pending';
   const release = async () => {
-    // A claim that has lapsed may be somebody else's by now.
+    // A claim that has lapsed may have another owner by now.
     if (performance.now() < lapsesAt) await logged(forget(handling));
   };
   try {
@@ -83,7 +83,7 @@ function flag(method: string, answer: unknown): boolean {
   throw new Error(`replayStore.${method} must answer true or false`);
 }
 
-/** What the store answers within its time; `late` is called with an answer that comes after it. */
+/** The store's answer within its time; `late` is called with an answer that comes after it. */
 async function settled(
   method: string,
   given: unknown,
@@ -94,21 +94,18 @@ async function settled(
   if (typeof given === 'boolean' || given === undefined) return given;
   return new Promise((resolve, reject) => {
     let isLate = false;
-    const timer =
-      timeoutMs === Infinity
-        ? undefined
-        : startTimer(() => {
-            isLate = true;
-            reject(timeout(method, timeoutMs));
-          }, timeoutMs);
+    const stop = after(timeoutMs, () => {
+      isLate = true;
+      reject(timeout(method, timeoutMs));
+    });
     Promise.resolve(given).then(
       (value) => {
-        clearTimeout(timer);
+        stop();
         if (isLate) late?.(value);
         else resolve(value);
       },
       (error: unknown) => {
-        clearTimeout(timer);
+        stop();
         reject(error);
       },
     );
@@ -116,19 +113,12 @@ async function settled(
 }
 
 function timeout(method: string, timeoutMs: number): MoorlineError {
-  return new MoorlineError(`replayStore.${method} did not answer within ${timeoutMs}ms`, {
-    kind: 'timeout',
-    code: 'ETIMEDOUT',
-    service: 'webhook',
-    operation: method,
-    delivery: 'unknown',
-    // The sender's repeat is handled: what the store remembers too late is forgotten.
-    retryable: true,
-    attempts: 1,
-  });
+  const message = `replayStore.${method} did not answer within ${timeoutMs}ms`;
+  // The sender's repeat is handled: what the store remembers too late is forgotten.
+  return failure('timeout', message, { service: 'webhook', operation: method, idempotent: true });
 }
 
-/** Whether the store did as it was asked. The request is handled by now, or is not, whatever becomes of this. */
+/** Whether the store did as it was asked; a failure is only logged, as the request is handled, or not, in either case. */
 async function logged(asked: Promise<unknown>): Promise<boolean> {
   try {
     await asked;

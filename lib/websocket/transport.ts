@@ -1,5 +1,5 @@
 import { call, type CallOptions } from '../runtime/native-call';
-import { toMoorlineError, MoorlineError } from '../runtime/error';
+import { closedFailure, failure, toMoorlineError, MoorlineError } from '../runtime/error';
 import { makeAbortController } from '../runtime/node';
 import { wrongType } from '../runtime/argument-error';
 import type { NixtlaTls } from '../runtime/tls';
@@ -16,7 +16,7 @@ export interface SocketClosed {
   reason: string;
   /** Whether both sides sent a close frame. */
   wasClean: boolean;
-  /** Why it ended, when nobody closed it. */
+  /** Why it ended, when neither side closed it. */
   error?: MoorlineError;
 }
 
@@ -34,7 +34,7 @@ export interface SocketCompression {
   thresholdBytes?: number | undefined;
 }
 
-/** What a {@link SocketTransport} is made from. */
+/** The options of a {@link SocketTransport}. */
 export interface SocketOptions {
   /** `ws://` or `wss://`; `http://` and `https://` mean the same. User and password become a basic authorization. */
   url: string;
@@ -60,15 +60,15 @@ export interface SocketOptions {
   pingIntervalMs?: number | undefined;
   /** How long after a ping nothing at all may come before the connection counts as lost. Default 10 000. */
   pingTimeoutMs?: number | undefined;
-  /** What closing may take, the server's answer included. Default 5000. */
+  /** The longest time of the closing handshake. Default 5000. */
   closeTimeoutMs?: number | undefined;
-  /** What a message has to be written, waiting for room included; `Infinity` for no limit. Default 30 000. */
+  /** The longest time until a message is written, waiting for room included; `Infinity` for no limit. Default 30 000. */
   sendTimeoutMs?: number | undefined;
-  /** So many messages may wait to be written; more wait in `send`. Default 1000. */
+  /** The most messages that wait to be written; more wait in `send`. Default 1000. */
   sendQueueMessages?: number | undefined;
-  /** So many bytes may wait to be written; more wait in `send`. Default 1 MiB. */
+  /** The most bytes that wait to be written; more wait in `send`. Default 1 MiB. */
   sendQueueBytes?: number | undefined;
-  /** So many received bytes may wait for JavaScript; then the server is made to wait. Default 1 MiB. */
+  /** The most received bytes that wait for JavaScript; then the server is made to wait. Default 1 MiB. */
   receiveQueueBytes?: number | undefined;
 }
 
@@ -78,17 +78,17 @@ export interface SocketCallOptions extends CallOptions {
   timeoutMs?: number | undefined;
 }
 
-/** What hears a {@link SocketTransport}. */
+/** The callbacks of a {@link SocketTransport}. */
 export interface SocketListener {
   /** All messages that came since the last time, in order: text as strings, binary as `Buffer`s. */
   onMessages(messages: (string | Buffer)[]): void;
-  /** It was open and is so no longer. Once for each connection, after its last message. */
+  /** An open connection has ended: once for each, after its last message. */
   onClose(closed: SocketClosed): void;
-  /** So many pings came, and were answered. */
+  /** The number of pings that came, and were answered. */
   onPing?(count: number): void;
 }
 
-/** What `told` of src/websocket/encode.rs makes of a batch. */
+/** A batch as `told` of src/websocket/encode.rs encodes it. */
 type Told =
   | undefined
   | string
@@ -136,7 +136,7 @@ export class SocketTransport {
     return this.#protocol;
   }
 
-  /** What was agreed about compression, or an empty string. */
+  /** The negotiated extensions, or an empty string. */
   get extensions(): string {
     return this.#extensions;
   }
@@ -182,13 +182,13 @@ export class SocketTransport {
     if (this.#socket) native.websocketPause(this.#socket);
   }
 
-  /** Gives out messages again. */
+  /** Delivers messages again. */
   resume(): void {
     this.#paused = false;
     if (this.#socket) native.websocketResume(this.#socket);
   }
 
-  /** Keeps the process alive while it is open, for whoever waits for a message. */
+  /** Keeps the process alive while it is open, for a caller that waits for a message. */
   ref(): void {
     if (!this.#kept && this.#open) native.websocketKeep((this.#kept = true));
   }
@@ -274,35 +274,28 @@ export class SocketTransport {
     }
   }
 
-  #ended(code: number, reason: string, wasClean: boolean, failure?: string): void {
+  #ended(code: number, reason: string, wasClean: boolean, record?: string): void {
     this.unref();
     this.#open = false;
     // Native code holds the listener, and the listener this object: without the handle nothing holds native code.
     this.#socket = undefined;
-    const error = failure === undefined ? undefined : (toMoorlineError(failure) as MoorlineError);
+    const error = record === undefined ? undefined : (toMoorlineError(record) as MoorlineError);
     this.#refusal = error;
     this.#listener.onClose({ code, reason, wasClean, ...(error && { error }) });
   }
 
-  /** What a call that needs an open socket fails with: for the reason for which it ended, when it was lost. */
+  /** The failure of a call that needs an open socket: the reason for which it ended, when it was lost. */
   #refused(operation: string): MoorlineError {
     if (!this.#refusal) return closedError(operation);
     const { kind, code, message } = this.#refusal;
-    const provenly = { delivery: 'none', retryable: kind === 'disconnected', attempts: 1 } as const;
-    return new MoorlineError(message, { kind, code, service: 'websocket', operation, ...provenly });
+    // The call was not begun. Only a lost connection may be open again for the next one.
+    const idempotent = kind === 'disconnected';
+    return failure(kind, message, { code, service: 'websocket', operation, delivery: 'none', idempotent });
   }
 }
 
 function closedError(operation: string): MoorlineError {
-  return new MoorlineError('the WebSocket is not open', {
-    kind: 'closed',
-    code: 'ERR_MOORLINE_CLOSED',
-    service: 'websocket',
-    operation,
-    delivery: 'none',
-    retryable: false,
-    attempts: 1,
-  });
+  return closedFailure('the WebSocket is not open', { service: 'websocket', operation });
 }
 
 function isMixed(told: Exclude<Told, undefined | string>): told is Extract<Told, [unknown, Buffer, number, unknown]> {

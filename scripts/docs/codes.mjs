@@ -1,10 +1,9 @@
 // The codes of errors, for docs/errors.md; __test__/documents/docs-codes.test.ts holds them to the sources.
 //
 // [code, kind or class, when, what to do, retryable]
-import { libsql } from './libsql-codes.mjs';
+import { BROKEN_SERVER, libsql } from './libsql-codes.mjs';
 
 const MISTAKE = 'the message names the argument or option: correct the call';
-const BROKEN_SERVER = 'the server, or a proxy before it, breaks the protocol: look there';
 const OWN_CERTIFICATE = 'give the certificate and key that the server wants in `tls`';
 const REINSTALL = 'see [installing.md](installing.md)';
 

@@ -7,16 +7,15 @@ import { codes as codeRows } from './codes.mjs';
 
 const source = () => readFileSync(join(root, 'crates', 'core', 'src', 'error.rs'), 'utf8');
 
-export function errorsPage(typings) {
+/** @param defaults The addon's table of what a failure of each kind is. */
+export function errorsPage(typings, defaults) {
   const text = source();
   const names = new Map(typings.moorline.map((one) => [one.name, one]));
   const words = arms(text, 'as_str');
-  const codes = arms(text, 'default_code');
-  const { unsent, retryable } = defaults(text);
-  const rows = variants(text, 'Kind').map(
-    ([kind, meaning]) =>
-      `| \`${words[kind]}\` | \`${codes[kind]}\` | ${meaning} | ${unsent.has(kind) ? '`none`' : '`unknown`'} | ${retryable.has(kind) ? 'yes' : 'no'} |`,
-  );
+  const rows = variants(text, 'Kind').map(([kind, meaning]) => {
+    const { code, delivery, retryable } = defaults[words[kind]];
+    return `| \`${words[kind]}\` | \`${code}\` | ${meaning} | \`${delivery}\` | ${retryable ? 'yes' : 'no'} |`;
+  });
   const fields = names
     .get('ErrorFields')
     .members.map(({ signature, doc }) => `| \`${signature.replace(/\|/g, '\\|')}\` | ${doc} |`);
@@ -85,13 +84,4 @@ function arms(text, name) {
       [...variants.matchAll(/Self::(\w+)/g)].map(([, variant]) => [variant, word]),
     ),
   );
-}
-
-/** What `Failure::new` assumes of a kind. */
-function defaults(text) {
-  const listed = (name) => {
-    const [, list] = text.match(new RegExp(`let ${name} = matches!\\(\\s*kind,(.*?)\\);`, 's'));
-    return new Set([...list.matchAll(/Kind::(\w+)/g)].map(([, kind]) => kind));
-  };
-  return { unsent: listed('refused_here'), retryable: listed('retryable') };
 }

@@ -1,7 +1,7 @@
 // The codes of libSQL, as those of codes.mjs.
 
 const FILE = 'look at the file, its directory and their permissions';
-const BROKEN_SERVER = 'the server, or a proxy before it, breaks the protocol: look there';
+export const BROKEN_SERVER = 'the server, or a proxy before it, breaks the protocol: look there';
 
 export const libsql = [
   ['CLIENT_CLOSED', '`closed`', 'the client, pool or connection was closed or released', 'use it before its end', 'no'],

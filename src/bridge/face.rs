@@ -2,17 +2,14 @@
 
 use std::{cell::Cell, ptr};
 
+use moorline_core::error::Failure;
 use napi::{
     Env, Error, Result, Status, ValueType,
     bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
     check_status, sys,
 };
 
-use super::{
-    failure::{defect, record},
-    queue::per_environment,
-    value::create_string,
-};
+use super::{failure::record, queue::per_environment, value::create_string};
 
 /// The functions of `lib/`, as long as its environment lives; null until they are given.
 pub(super) struct Face {
@@ -98,7 +95,7 @@ pub(super) unsafe fn throw_defect(env: sys::napi_env) {
     unsafe {
         let made = per_environment(env)
             .ok()
-            .and_then(|state| ask(env, state.face.to_error.get(), &record(defect())));
+            .and_then(|state| ask(env, state.face.to_error.get(), &record(Failure::defect())));
         if let Some(error) = made {
             sys::napi_throw(env, error);
         }

@@ -1,15 +1,16 @@
 //! Failures and programmer's mistakes as JavaScript receives them.
 
 use moorline_core::{
-    error::{Delivery, Failure, Fields, Kind},
+    error::{Failure, Fields, Kind},
     options::{OptionError, OptionErrorClass},
 };
 use napi::{Env, Error, Status, sys};
+use napi_derive::napi;
 use serde_json::{Map, Value as Json, json};
 
 use super::value::create_string;
 
-/// What a record begins with: a user's own code may throw texts, too.
+/// The prefix of every record: a user's own code may throw texts, too.
 const MARK: &str = "moorline:";
 
 /// The record of a failure as JSON text: one string crosses instead of a dozen properties, and `lib/`
@@ -54,10 +55,22 @@ fn marked(record: &Json) -> String {
     format!("{MARK}{record}")
 }
 
-/// What a call comes to that a defect of moorline's has stopped.
-pub(super) fn defect() -> Failure {
-    Failure::new(Kind::Internal, "moorline stopped this call by a defect")
-        .with_delivery(Delivery::Unknown)
+/// The fields of a failure of each kind that says nothing else, as JSON by kind; `transient` is whether the reason may
+/// pass. `lib/` makes the failures that it finds itself by them.
+#[napi(catch_unwind)]
+pub fn failure_defaults() -> String {
+    let row = |kind: Kind| {
+        let failure = Failure::new(kind, "");
+        let fields = json!({
+            "code": failure.code,
+            "delivery": failure.delivery.as_str(),
+            "retryable": failure.retryable,
+            "attempts": failure.attempts,
+            "transient": kind.is_transient(),
+        });
+        (kind.as_str().to_owned(), fields)
+    };
+    Json::Object(Kind::ALL.into_iter().map(row).collect()).to_string()
 }
 
 /// The code of a value that could not be made. V8's limit of a string is the one thing that a value can exceed.

@@ -2,7 +2,7 @@
 
 use std::{future::Future, ptr, sync::Arc};
 
-use moorline_core::error::Outcome;
+use moorline_core::error::{Failure, Outcome};
 use napi::{
     Env, Result,
     bindgen_prelude::{ToNapiValue, TypeName},
@@ -12,7 +12,6 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    failure::defect,
     queue::{CompletionQueue, Deferred, Item, per_environment},
     runtime::runtime,
     value::Value,
@@ -60,7 +59,8 @@ impl Settler {
 impl Drop for Settler {
     fn drop(&mut self) {
         if let Some(deferred) = self.deferred.take() {
-            self.door.push(Item::Settle(deferred, Err(defect())));
+            self.door
+                .push(Item::Settle(deferred, Err(Failure::defect())));
         }
     }
 }

@@ -82,10 +82,17 @@ pub fn connection_ended_properly(code: u32) -> bool {
     u16::try_from(code).is_ok_and(failure::is_proper_end)
 }
 
-/// Whether an HTTP request of that method may be sent twice.
+/// Whether an HTTP request of that method, with headers of those names, may be sent twice.
 #[napi(catch_unwind)]
-pub fn http_idempotent(method: String) -> bool {
-    idempotency::is_idempotent(&method)
+pub fn http_idempotent(method: String, header_names: Vec<String>) -> bool {
+    let names = header_names.iter().map(String::as_str);
+    idempotency::is_idempotent_request(&method, names)
+}
+
+/// Whether an HTTP status says that the server failed.
+#[napi(catch_unwind)]
+pub fn http_server_error(status: u32) -> bool {
+    idempotency::is_server_error(status.into())
 }
 
 /// Whether a status says that we are not who we should be.

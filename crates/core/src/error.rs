@@ -5,10 +5,10 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-/// What a timer of Node's can wait.
+/// The longest delay of a timer of Node's.
 const LONGEST_TIMER: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// What went wrong, as a closed set: the field to branch on.
+/// The kinds of failures, a closed set: the field to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The object was closed, drained or released by its owner.
@@ -103,9 +103,39 @@ impl Kind {
             Self::Internal => "ERR_MOORLINE_INTERNAL",
         }
     }
+
+    /// The delivery of a failure that says nothing else: `None` where the kind proves it.
+    pub const fn default_delivery(self) -> Delivery {
+        match self {
+            Self::Closed
+            | Self::CircuitOpen
+            | Self::Overloaded
+            | Self::PoolTimeout
+            | Self::Connect
+            | Self::Tls => Delivery::None,
+            _ => Delivery::Unknown,
+        }
+    }
+
+    /// Whether the reason may pass, so that a repeat that does no harm may succeed.
+    pub const fn is_transient(self) -> bool {
+        matches!(self, Self::Timeout | Self::Disconnected) || self.default_retryable()
+    }
+
+    /// Whether a failure that says nothing else is retryable: after a timeout or a loss a repeat may do harm.
+    pub const fn default_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::CircuitOpen
+                | Self::RateLimited
+                | Self::Overloaded
+                | Self::PoolTimeout
+                | Self::Connect
+        )
+    }
 }
 
-/// How far the operation got. It decides whether a repeat can do harm.
+/// How far the operation got, which decides whether a repeat can do harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// Provably nothing reached the server: a repeat is safe.
@@ -146,7 +176,7 @@ pub struct Failure(Box<Fields>);
 /// The fields of a [`Failure`], readable through `Deref`.
 #[derive(Clone, PartialEq)]
 pub struct Fields {
-    /// What went wrong.
+    /// The kind, which is the field to branch on.
     pub kind: Kind,
     /// The code the usual client of the service gives, else `ERR_MOORLINE_…`.
     pub code: Cow<'static, str>,
@@ -174,35 +204,14 @@ impl Failure {
     /// A failure of `kind` with that kind's usual code, delivery and retryability; refine it with the
     /// `with_…` methods.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        let refused_here = matches!(
-            kind,
-            Kind::Closed
-                | Kind::CircuitOpen
-                | Kind::Overloaded
-                | Kind::PoolTimeout
-                | Kind::Connect
-                | Kind::Tls
-        );
-        let retryable = matches!(
-            kind,
-            Kind::CircuitOpen
-                | Kind::RateLimited
-                | Kind::Overloaded
-                | Kind::PoolTimeout
-                | Kind::Connect
-        );
         Self(Box::new(Fields {
             kind,
             code: Cow::Borrowed(kind.default_code()),
             message: message.into(),
             service: "moorline",
             operation: Cow::Borrowed(""),
-            delivery: if refused_here {
-                Delivery::None
-            } else {
-                Delivery::Unknown
-            },
-            retryable,
+            delivery: kind.default_delivery(),
+            retryable: kind.default_retryable(),
             attempts: 1,
             retry_after: None,
             detail: Detail::new(),
@@ -220,6 +229,11 @@ impl Failure {
         Self::new(Kind::Closed, "the caller aborted the call")
             .with_code("ABORT_ERR")
             .with_delivery(Delivery::Unknown)
+    }
+
+    /// A failure of ours, which ended the call before its outcome was known.
+    pub fn defect() -> Self {
+        Self::new(Kind::Internal, "moorline stopped this call by a defect")
     }
 
     /// The system granted no thread, so nothing was done. A later call may find one.
@@ -241,7 +255,7 @@ impl Failure {
         self
     }
 
-    /// Whose operation failed.
+    /// The service and its operation that failed.
     #[must_use]
     pub fn during(
         mut self,
@@ -334,7 +348,7 @@ impl fmt::Debug for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What an operation of a service gives.
+/// The result of a service's operation.
 pub type Outcome<T> = Result<T, Failure>;
 
 #[cfg(test)]
@@ -353,6 +367,14 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_repeat_after_a_timeout_or_a_loss_may_succeed_and_do_harm() {
+        let is_doubtful = |kind: &Kind| kind.is_transient() && !Failure::new(*kind, "x").retryable;
+        let doubtful: Vec<_> = Kind::ALL.into_iter().filter(is_doubtful).collect();
+        assert_eq!(doubtful, [Kind::Timeout, Kind::Disconnected]);
+        assert!(!Kind::Closed.is_transient() && !Kind::Tls.is_transient());
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Secret {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// A text of somebody else's without it. One so short that it may be part of a word is none to keep.
+    /// Returns `text`, of another's, without the secret; one so short that it may be part of a word is not looked for.
     pub fn hidden_in<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.expose_text() {
             Some(secret) if secret.len() >= SHORTEST_HIDDEN && text.contains(secret) => {
@@ -37,7 +37,7 @@ impl Secret {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the secret has no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -70,7 +70,7 @@ pub fn redact_url(url: &str) -> String {
         return format!("{scheme}://{}", without_parameters(rest));
     }
     let slashes = if parsed.has_authority() { "//" } else { "" };
-    // Without a host nobody knows where user info ends: `postgres:me:pw@host` is all path.
+    // Without a host it is unknown where user info ends: `postgres:me:pw@host` is all path.
     match parsed.path() {
         path if path.contains('@') => format!("{scheme}:{slashes}…"),
         path => format!("{scheme}:{slashes}{}", without_parameters(path)),
@@ -95,10 +95,10 @@ fn scheme_of(url: &str) -> &str {
     length.map_or("", |end| &url[..=end])
 }
 
-/// So many characters of what a server says are shown.
+/// The number of characters of a server's text that are shown.
 const SHOWN_CHARS: usize = 500;
 
-/// What a server says, as it may appear in an error: on one line, not endless, and without a secret of ours that it
+/// A server's text as it may appear in an error: on one line, not endless, and without a secret of ours that it
 /// repeats.
 pub fn redact_text<'s>(text: &str, secrets: impl IntoIterator<Item = &'s Secret>) -> String {
     let mut text = Cow::Borrowed(text);

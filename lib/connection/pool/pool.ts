@@ -3,7 +3,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { LeakTracker } from '../../runtime/leak-tracker';
 import { CALL, call, type CallOptions } from '../../runtime/native-call';
-import { toMoorlineError, MoorlineError } from '../../runtime/error';
+import { closedFailure, toMoorlineError, MoorlineError } from '../../runtime/error';
 import { Emitter, type EventName } from '../../runtime/emitter';
 import { log } from '../../runtime/logger';
 import { invalidType } from '../../runtime/argument-error';
@@ -12,7 +12,6 @@ import { messageOf } from '../../runtime/error-message';
 import { isAborted } from '../../runtime/abort';
 import { native, type Handle, type ObjectPool } from '../../runtime/native';
 import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from '../config/config';
-import { closedFailure } from '../error';
 import { close, isAlive, isOpen, looksUsable, open, type PoolFacts, shownName } from './member';
 import { SingleFlight } from '../../runtime/single-flight';
 import { repeat } from '../../runtime/timers';
@@ -396,5 +395,5 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
 }
 
 function stopped(): MoorlineError {
-  return closedFailure('Pool is shutting down', { service: 'pool', operation: 'acquire', delivery: 'none' });
+  return closedFailure('Pool is shutting down', { service: 'pool', operation: 'acquire' });
 }

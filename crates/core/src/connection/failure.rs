@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::{
     error::{Delivery, Failure, Kind},
-    resilience::idempotency::is_transient_status,
+    resilience::idempotency::{is_server_error, is_transient_status},
 };
 
 /// What a failure means, beside being one.
@@ -61,12 +61,12 @@ impl Said {
             Kind::CircuitOpen,
         ];
         self.kind.is_some_and(|kind| broken.contains(&kind))
-            || self.status.is_some_and(|status| status >= 500)
+            || self.status.is_some_and(is_server_error)
     }
 
     /// Whether another attempt may be received otherwise: who is not let in should not keep knocking.
     pub fn should_reconnect(self) -> bool {
-        let answered = |status| status >= 500 || is_transient_status(status);
+        let answered = |status| is_server_error(status) || is_transient_status(status);
         self.kind.is_none_or(|kind| kind != Kind::Auth) && self.status.is_none_or(answered)
     }
 
@@ -95,7 +95,7 @@ pub const fn is_proper_end(code: u16) -> bool {
 /// An HTTP answer that counts as a failure, though it is what the caller gets in the end; `None` for every other.
 pub fn status_failure(status: u16, again: bool, retry_after: Option<Duration>) -> Option<Failure> {
     let passes = is_transient_status(u64::from(status));
-    if status < 500 && !passes {
+    if !is_server_error(status.into()) && !passes {
         return None;
     }
     let failure = rejected(status).with_retryable(again && passes);

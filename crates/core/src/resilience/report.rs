@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::idempotency::is_server_error;
 use crate::error::{Delivery, Failure, Kind};
 
 /// The outcome of an attempt, as a policy sees it.
@@ -75,7 +76,7 @@ pub fn blames_service(kind: Kind, delivery: Delivery, status: Option<u64>) -> bo
 
 /// Whether an HTTP status says that the service is unwell.
 pub fn status_blames_service(status: u64) -> bool {
-    status >= 500 || status == 408 || status == 429
+    is_server_error(status) || status == 408 || status == 429
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use http::{
 };
 use http_body::Body as _;
 use moorline_core::{
-    options::Read, resilience::idempotency::is_idempotent, secret::is_harmless_header,
+    options::Read, resilience::idempotency::is_idempotent_request, secret::is_harmless_header,
 };
 
 use super::{
@@ -106,7 +106,8 @@ impl Request {
 
     /// Whether a repeat does no harm.
     pub(super) fn is_idempotent(&self) -> bool {
-        is_idempotent(self.method.as_str()) || self.has(&HeaderName::from_static("idempotency-key"))
+        let names = self.headers.iter().map(|(name, _)| name.as_str());
+        is_idempotent_request(self.method.as_str(), names)
     }
 
     /// What goes to another URL after a redirect, without the body when the method loses it.

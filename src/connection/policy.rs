@@ -10,14 +10,14 @@ use moorline_core::{
     },
     error::Kind,
     options::{OptionError, Plain},
-    resilience::idempotency,
+    resilience::{call_table::CallTable, idempotency},
 };
 use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::{
     bridge::{self, Answer, Call, Exports, Function, Given, Handle, throw},
-    resilience::guarded::Policy,
+    resilience::Policy,
 };
 
 /// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`; `options` are those in force. Its
@@ -32,9 +32,10 @@ pub fn connection_policy(env: Env, purpose: String, options: Given) -> Result<Ha
         let (name, purpose) = purpose.ok_or_else(unknown)?;
         let config = ConnectionConfig::read(&options.0, &Plain::Map(Vec::new()), None)?;
         let name = config.name.as_deref().unwrap_or(name);
-        Ok(Policy::owned(name, &config.policy(purpose)))
+        Ok(CallTable::with_own_breaker(name, &config.policy(purpose)))
     };
-    read().map(Handle::new).map_err(|error| throw(&env, &error))
+    let calls = read().map_err(|error| throw(&env, &error))?;
+    Ok(Handle::new(Policy::new(calls)))
 }
 
 /// The breaker of a policy and nothing else; `null` when it has none.
@@ -44,7 +45,8 @@ pub fn connection_policy(env: Env, purpose: String, options: Given) -> Result<Ha
     ts_return_type = "Handle<Policy> | null"
 )]
 pub fn policy_breaker(policy: Handle<Policy>) -> Option<Handle<Policy>> {
-    policy.breaker_only().map(Handle::new)
+    let calls = policy.calls.breaker_only()?;
+    Some(Handle::new(Policy::new(calls)))
 }
 
 /// Which event, beside `error`, tells of a failure.
@@ -129,7 +131,7 @@ impl Function for Refuses {
     const NAME: &'static CStr = c"policyRefuses";
     fn run(call: &Call) -> Answer {
         let policy = call.handle::<Policy>(0);
-        let breaker = policy.as_ref().and_then(|policy| policy.breaker());
+        let breaker = policy.as_ref().and_then(|policy| policy.calls.breaker());
         let refusal = breaker.and_then(|breaker| breaker.refusal(Instant::now()));
         Answer::Bool(refusal.is_some())
     }

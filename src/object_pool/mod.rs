@@ -30,7 +30,7 @@ use crate::{
         Answer, Call, Callback, Cancel, Function, Given, Handle, PromiseValue, Value, promise,
         runtime, throw, throw_failure,
     },
-    resilience::guarded::lock,
+    resilience::lock,
 };
 
 /// A pool, and who has what of it.

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::Lent;
 use crate::{
     bridge::{Callback, record},
-    resilience::guarded::lock,
+    resilience::lock,
 };
 
 /// The options that bound the waits of a pool of objects, as users write them.

@@ -17,13 +17,13 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     bridge::{Callback, Handle, Value},
-    resilience::guarded::{Policy, lock},
+    resilience::{Policy, lock},
 };
 
 /// The state of the policy's breaker as JSON; `null` without one.
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>")]
 pub fn breaker_snapshot(policy: Handle<Policy>) -> String {
-    let breaker = policy.breaker();
+    let breaker = policy.calls.breaker();
     breaker
         .map_or(Json::Null, |breaker| {
             snapshot(breaker.name(), &breaker.snapshot(), anchor())
@@ -46,7 +46,7 @@ pub fn breaker_snapshots() -> String {
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, to: string")]
 pub fn breaker_force(policy: Handle<Policy>, to: String) {
     let now = policy.clock.now();
-    if let Some(breaker) = policy.breaker() {
+    if let Some(breaker) = policy.calls.breaker() {
         breaker.with(|breaker| match to.as_str() {
             "open" => breaker.open(now),
             "isolate" => breaker.isolate(now),
@@ -64,7 +64,7 @@ pub fn breaker_watch(
     #[napi(ts_arg_type = "(change: [from: string, to: string, epochMs: number]) => void")]
     listener: Callback,
 ) {
-    let Some(breaker) = policy.breaker() else {
+    let Some(breaker) = policy.calls.breaker() else {
         return;
     };
     let watcher: Arc<Watcher> = Arc::new(move |_: &str, change: &Change| {
@@ -75,7 +75,7 @@ pub fn breaker_watch(
         ]));
     });
     breaker.watch(&watcher);
-    policy.keep(watcher);
+    policy.set_watcher(watcher);
 }
 
 fn snapshot(name: &str, snapshot: &Snapshot, anchor: Anchor) -> Json {

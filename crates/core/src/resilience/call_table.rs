@@ -15,12 +15,12 @@ use super::{
     call::{Call, Next, Step},
     config::PolicyOptions,
     deadline::Deadline,
-    pipeline::{BreakerScope, Pipeline, lock},
+    pipeline::{BreakerScope, Pipeline},
     registry::{Registry, SharedBreaker},
     report::Report,
     series::PolicySeries,
 };
-use crate::{error::Failure, limit::Limit, metrics};
+use crate::{error::Failure, limit::Limit, metrics, sync::lock};
 
 /// The name of policies that were given none.
 const UNNAMED: &str = "policy";

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     error::{Failure, Kind},
     limit::Limit,
+    sync::lock,
 };
 
 /// What a pipeline is made of, besides the breaker and the budget that it may share.
@@ -155,9 +156,4 @@ impl Pipeline {
             }
         }
     }
-}
-
-/// A poisoned lock is taken all the same: every machine here is consistent between two statements.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -46,8 +46,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     #[cfg(feature = "probe")]
     exports.add::<probe::Panic>()?;
     connection::figures::register(&exports)?;
-    exports.add::<object_pool::Take>()?;
-    exports.add::<object_pool::Release>()?;
+    object_pool::register(&exports)?;
     webhook::register(&exports)?;
     websocket::register(&exports)?;
     Ok(())

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use moorline_core::{
     limit::Limit,
-    options::{OptionError, Plain, Read},
+    options::{OptionError, Options, Plain, Read},
     pool::Lease,
 };
 use moorline_services::libsql::{
@@ -17,7 +17,6 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 
-use super::read_timeout;
 use crate::bridge::{
     Cancel, Given, Handle, PromiseValue, Value, deferred, promise, runtime, spawn,
     spin_for_completion, throw,
@@ -133,7 +132,7 @@ fn run(
     cancel: Option<&Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let operation = operation.map_err(|error| throw(env, &error))?;
-    let timeout = read_timeout(timeout_ms.0).map_err(|error| throw(env, &error))?;
+    let timeout = Options::call_timeout(&timeout_ms.0).map_err(|error| throw(env, &error))?;
     let single = matches!(operation, Operation::Execute(_));
     let held = lease.map(|number| Lease::from_number(number as u64));
     let Some(cancel) = cancel else {

@@ -3,13 +3,9 @@
 mod call;
 mod encode;
 
-use std::{ffi::CStr, sync::Arc, time::Duration};
+use std::{ffi::CStr, sync::Arc};
 
-use moorline_core::{
-    limit::Limit,
-    options::{Options, Plain, Read},
-    pool::Lease,
-};
+use moorline_core::{options::Options, pool::Lease};
 use moorline_services::libsql::{
     config::{Config, Face},
     service::LibsqlPool,
@@ -77,16 +73,8 @@ pub fn libsql_has_ended(pool: Handle<LibsqlPool>, lease: f64) -> bool {
 /// Ends the pool; true when no borrower had to be cut off.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
 pub fn libsql_drain(env: Env, pool: Handle<LibsqlPool>, timeout_ms: Given) -> Result<PromiseValue> {
-    let patience = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
-    promise(&env, async move { Ok(pool.drain(patience).await) })
-}
-
-/// A call's own time limit, from `options.timeoutMs`.
-fn read_timeout(value: Plain) -> Read<Option<Limit<Duration>>> {
-    let given = !matches!(value, Plain::Undefined);
-    let entries = Plain::Map(vec![("timeoutMs".to_owned(), value)]);
-    let limit = Options::new("options", &entries)?.ms_limit("timeoutMs", Limit::Off, 0.0)?;
-    Ok(given.then_some(limit))
+    let timeout = Options::call_timeout(&timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    promise(&env, async move { Ok(pool.drain(timeout).await) })
 }
 
 /// Takes a free connection at once: its lease, or undefined when there is none.

@@ -3,13 +3,10 @@
 mod encode;
 mod fast;
 
-use std::time::Duration;
-
-use moorline_core::{
-    limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+use moorline_core::options::{OptionError, Options, Plain};
+use moorline_services::websocket::{
+    Config, Socket, WebSocketClient, read_close, read_ping_timeout,
 };
-use moorline_services::websocket::{Config, Socket, WebSocketClient};
 use napi::{Env, Result};
 use napi_derive::napi;
 
@@ -19,11 +16,6 @@ use crate::bridge::{
 
 use encode::told;
 pub(crate) use fast::register;
-
-/// How long a ping waits for its answer, unless told otherwise.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// What a close frame can hold beside its code.
-const MAX_REASON_BYTES: usize = 123;
 
 /// What connections are made from; nothing is reached yet.
 #[napi(catch_unwind, ts_return_type = "Handle<WebSocketClient>")]
@@ -68,7 +60,7 @@ pub fn websocket_send(
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let timeout = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    let timeout = Options::call_timeout(&timeout_ms.0).map_err(|error| throw(&env, &error))?;
     let (bytes, text) = match data.0 {
         Plain::Text(text) => (text.into_bytes(), true),
         Plain::Bytes(bytes) => (bytes, false),
@@ -95,8 +87,7 @@ pub fn websocket_ping(
     timeout_ms: Given,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let limit = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
-    let limit = limit.and_then(Limit::get).unwrap_or(PING_TIMEOUT);
+    let limit = read_ping_timeout(&timeout_ms.0).map_err(|error| throw(&env, &error))?;
     let cancel = Cancel::token(cancel.as_ref());
     promise(&env, async move {
         let took = socket.ping(limit, &cancel).await?;
@@ -132,26 +123,4 @@ pub fn websocket_check_close(
         Ok(_) => Ok(()),
         Err(error) => Err(throw(&env, &error)),
     }
-}
-
-fn read_close(code: f64, reason: &str) -> Read<u16> {
-    let whole = code as u16;
-    if f64::from(whole) - code != 0.0 || !matches!(whole, 1000 | 3000..=4999) {
-        let expected = "1000, or between 3000 and 4999";
-        return Err(OptionError::out_of_range("code", expected, code));
-    }
-    if reason.len() > MAX_REASON_BYTES {
-        let expected = format!("at most {MAX_REASON_BYTES} bytes of UTF-8");
-        let got = format!("{} bytes", reason.len());
-        return Err(OptionError::out_of_range("reason", expected, got));
-    }
-    Ok(whole)
-}
-
-/// A call's own time limit, from `options.timeoutMs`.
-fn read_timeout(value: Plain) -> Read<Option<Limit<Duration>>> {
-    let given = !matches!(value, Plain::Undefined);
-    let entries = Plain::Map(vec![("timeoutMs".to_owned(), value)]);
-    let limit = Options::new("options", &entries)?.ms_limit("timeoutMs", Limit::Off, 0.0)?;
-    Ok(given.then_some(limit))
 }

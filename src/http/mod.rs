@@ -12,13 +12,10 @@ mod encode;
 use std::ffi::CStr;
 
 use bytes::Bytes;
-use moorline_core::{
-    error::{Delivery, Failure, Kind},
-    options::{OptionError, Options},
-};
+use moorline_core::options::{Options, Read};
 use moorline_net::http::{
     Answer as HttpAnswer, CallOptions, Engine as HttpEngine, HttpOptions, Request, RequestBody,
-    ResponseBody,
+    ResponseBody, unsendable,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -95,7 +92,7 @@ impl Function for Send {
         let streamed = call.flag(5) == Some(true);
         let work = async move {
             let options = options.unwrap_or(engine.options().call);
-            let request = read_request(&head, body).map_err(unsendable)?;
+            let request = read_request(&head, body).map_err(|error| unsendable(&error))?;
             let request = request.with_options(options);
             let request = if streamed {
                 request.streamed()
@@ -116,18 +113,10 @@ fn body_of(call: &Call) -> RequestBody {
         .map_or(RequestBody::Empty, RequestBody::Full)
 }
 
-fn read_request(head: &str, body: RequestBody) -> std::result::Result<Request, OptionError> {
+fn read_request(head: &str, body: RequestBody) -> Read<Request> {
     let (line, headers) = head.split_once('\n').unwrap_or((head, ""));
     let (method, url) = line.split_once(' ').unwrap_or((line, ""));
     Request::new(method, url, headers, body)
-}
-
-/// A programmer's mistake that is found on the way; `lib/` makes it the TypeError it is.
-fn unsendable(error: OptionError) -> Failure {
-    Failure::new(Kind::Internal, error.message.as_str())
-        .with_code(error.code())
-        .with_delivery(Delivery::None)
-        .during("http", "request")
 }
 
 fn value_of(answer: HttpAnswer) -> Value {

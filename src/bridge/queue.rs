@@ -13,13 +13,16 @@ use std::{
     panic::AssertUnwindSafe,
     ptr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use moorline_core::error::{Failure, Kind, Outcome};
+use moorline_core::{
+    error::{Failure, Kind, Outcome},
+    sync::lock,
+};
 use napi::{Result, bindgen_prelude::ToNapiValue, check_status, sys};
 use tokio_util::sync::CancellationToken;
 
@@ -76,7 +79,7 @@ unsafe impl Sync for CompletionQueue {}
 impl CompletionQueue {
     /// Queues `item`; what comes after the environment has closed is dropped.
     pub(super) fn push(&self, item: Item) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&self.queue);
         if queue.closed {
             return;
         }
@@ -88,14 +91,14 @@ impl CompletionQueue {
     /// From here on the caller, on the JavaScript thread, looks at the queue itself. False when a wake-up is
     /// already on its way.
     pub(super) fn suppress_wakeup(&self) -> bool {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&self.queue);
         !std::mem::replace(&mut queue.woken, true)
     }
 
     /// The end of [`Self::suppress_wakeup`]: the one settlement that has come, if it may be told here and now. Anything else
     /// is left to the event loop; a user's function must not be called from within a call of the user's.
     pub(super) fn resume(&self, here: bool) -> Option<Item> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&self.queue);
         queue.woken = false;
         if here && queue.items.len() == 1 && matches!(queue.items[0], Item::Settle(..)) {
             self.filled.store(false, Ordering::Relaxed);
@@ -191,7 +194,7 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEn
 unsafe extern "C" fn close(state: *mut c_void) {
     // SAFETY: registered with this pointer; runs before `free`.
     let door = unsafe { &(*state.cast::<PerEnvironment>()).door };
-    let mut queue = door.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut queue = lock(&door.queue);
     queue.closed = true;
     let late = std::mem::take(&mut queue.items);
     drop(queue);
@@ -229,7 +232,7 @@ unsafe extern "C" fn drain(
 unsafe fn drain_items(env: sys::napi_env, state: &PerEnvironment) {
     let door = Arc::clone(&state.door);
     let mut items = {
-        let mut queue = door.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&door.queue);
         queue.woken = false;
         door.filled.store(false, Ordering::Relaxed);
         std::mem::take(&mut queue.items)
@@ -249,7 +252,7 @@ unsafe fn drain_items(env: sys::napi_env, state: &PerEnvironment) {
         }
     }
     if !items.is_empty() {
-        let mut queue = door.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&door.queue);
         items.append(&mut queue.items);
         queue.items = items;
         door.wake_up(&mut queue);

@@ -2,10 +2,13 @@
 
 use std::{
     panic::{self, AssertUnwindSafe},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Mutex, OnceLock},
 };
 
-use moorline_core::error::{Failure, Outcome};
+use moorline_core::{
+    error::{Failure, Outcome},
+    sync::lock,
+};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Measured: one worker settles more promises per CPU second than two, and nothing on it blocks.
@@ -23,7 +26,7 @@ pub(crate) fn runtime() -> Outcome<&'static Handle> {
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.handle());
     }
-    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = lock(&STARTING);
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.handle());
     }

@@ -7,7 +7,7 @@ mod encode;
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -15,6 +15,7 @@ use moorline_core::{
     health::{Answer, Begun, CheckConfig, CheckSeries, Completed, Monitor, RunId},
     limit::Limit,
     metrics::Registry,
+    sync::lock,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -34,11 +35,11 @@ pub struct HealthMonitor {
 
 impl HealthMonitor {
     fn lock(&self) -> MutexGuard<'_, Monitor> {
-        self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.monitor)
     }
 
     fn series(&self) -> MutexGuard<'_, HashMap<String, CheckSeries>> {
-        self.series.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.series)
     }
 
     /// Counts a run that has ended, and gives it as JSON.

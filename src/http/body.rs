@@ -1,9 +1,9 @@
 //! HTTP bodies that cross piece by piece, on their way out and in.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use moorline_core::error::Outcome;
+use moorline_core::{error::Outcome, sync::lock};
 use moorline_net::http::{BodySender, BodySenders, RequestBody, Streaming};
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -138,8 +138,4 @@ pub fn http_body_cancel(body: Handle<HttpBodyReader>) {
     if let Ok(mut coming) = body.coming.try_lock() {
         *coming = None;
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,13 +11,14 @@ use moorline_core::{
         breaker::{Change, Snapshot},
         registry::{Registry, Watcher},
     },
+    sync::lock,
 };
 use napi_derive::napi;
 use serde_json::{Value as Json, json};
 
 use crate::{
     bridge::{Callback, Handle, Value},
-    resilience::{Policy, lock},
+    resilience::Policy,
 };
 
 /// The state of the policy's breaker as JSON; `null` without one.

@@ -9,10 +9,7 @@ mod encode;
 mod fast;
 mod policy;
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use moorline_core::{
     connection::retry,
@@ -124,8 +121,4 @@ pub fn policy_weight(kind: Given, delivery: Given, status: Option<f64>) -> u32 {
     };
     let status = status.map(|status| status as u64);
     kind.map_or(1, |kind| u32::from(blames_service(kind, delivery, status)))
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

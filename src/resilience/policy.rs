@@ -8,10 +8,11 @@ use std::{
 use moorline_core::{
     limit::Limit,
     resilience::{call_table::CallTable, registry::Watcher},
+    sync::lock,
 };
 use serde_json::Value as Json;
 
-use super::{clock::Clock, encode::encode_not_admitted, lock};
+use super::{clock::Clock, encode::encode_not_admitted};
 
 /// A policy of one JavaScript environment.
 pub struct Policy {

@@ -2,10 +2,11 @@
 
 mod fast;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use moorline_core::{
     options::{OptionError, Plain},
+    sync::lock,
     webhook::{
         Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore,
         Verifier as WebhookVerifier, config, mac, parse_signature, read_ttl,
@@ -124,13 +125,6 @@ pub fn webhook_parse(header: String, now_ms: f64) -> Option<String> {
 /// What a handle to a store holds.
 pub struct WebhookReplayStore(Mutex<MemoryReplayStore>);
 
-impl WebhookReplayStore {
-    /// A store that a panic elsewhere may have left half-changed at worst forgets an entry too early.
-    fn lock(&self) -> MutexGuard<'_, MemoryReplayStore> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A store that remembers accepted requests in this process.
 #[napi(catch_unwind)]
 pub fn webhook_replay_create(capacity: f64) -> Handle<WebhookReplayStore> {
@@ -150,7 +144,7 @@ pub fn webhook_replay_remember(
 ) -> Result<bool> {
     let (key, ttl_ms) = (key.named("key")?, ttl_ms.named("ttlMs")?);
     let ttl = read_ttl("ttlMs", ttl_ms).map_err(|error| throw(&env, &error))?;
-    Ok(store.lock().remember(&key, ttl, now_ms as i64))
+    Ok(lock(&store.0.0).remember(&key, ttl, now_ms as i64))
 }
 
 /// Whether `key` is remembered.
@@ -160,7 +154,7 @@ pub fn webhook_replay_has(
     key: Argument<String>,
     now_ms: f64,
 ) -> Result<bool> {
-    Ok(store.lock().has(&key.named("key")?, now_ms as i64))
+    Ok(lock(&store.0.0).has(&key.named("key")?, now_ms as i64))
 }
 
 /// Forgets `key`.
@@ -169,7 +163,7 @@ pub fn webhook_replay_forget(
     store: Handle<WebhookReplayStore>,
     key: Argument<String>,
 ) -> Result<()> {
-    store.lock().forget(&key.named("key")?);
+    lock(&store.0.0).forget(&key.named("key")?);
     Ok(())
 }
 

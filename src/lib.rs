@@ -1,7 +1,7 @@
-//! Floor 3: translates. The addon converts between JavaScript and the services, and decides nothing.
+//! Floor 3, which translates between JavaScript and the floors below, and decides nothing.
 //!
-//! One folder per service, each a list of functions over a [`bridge::Handle`]; the classes users see are
-//! written in `lib/`. Every promise leaves through [`bridge`].
+//! One folder per service: `mod.rs` has its `#[napi]` functions over a [`bridge::Handle`], `fast.rs` those that are written by
+//! hand, `encode.rs` the values that `lib/<service>` reads. Every promise leaves through [`bridge`].
 
 #![allow(
     unreachable_pub,
@@ -37,10 +37,9 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     let exports = bridge::Exports::new(env, exports);
     resilience::register(&exports)?;
     connection::policy::register(&exports)?;
-    exports.add::<http::Send>()?;
-    exports.add::<libsql::Take>()?;
-    exports.add::<libsql::Release>()?;
-    exports.add::<sse::Keep>()?;
+    http::register(&exports)?;
+    libsql::register(&exports)?;
+    sse::register(&exports)?;
     #[cfg(feature = "probe")]
     exports.add::<probe::Noop>()?;
     #[cfg(feature = "probe")]

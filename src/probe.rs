@@ -8,7 +8,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Answer, Call, Callback, Cancel, Foreign, Function, Handle, PromiseValue, Value, promise,
+    Call, Callback, Cancel, Foreign, Function, Handle, PromiseValue, ReturnValue, Value, promise,
 };
 
 /// Resolves with `number` after `delay_ms`; rejects as `closed` when cancelled before.
@@ -52,9 +52,9 @@ pub(crate) struct Panic;
 
 impl Function for Panic {
     const NAME: &'static std::ffi::CStr = c"probePanicByHand";
-    fn run(_: &Call) -> Answer {
+    fn run(_: &Call) -> ReturnValue {
         let empty: [u8; 0] = [];
-        Answer::Integer(i32::from(empty[std::hint::black_box(0)]))
+        ReturnValue::Integer(i32::from(empty[std::hint::black_box(0)]))
     }
 }
 
@@ -67,7 +67,7 @@ pub fn probe_callback(
 ) -> Result<PromiseValue> {
     promise(&env, async move {
         for index in 0..count {
-            listener.tell(Value::Number(f64::from(index)));
+            listener.deliver(Value::Number(f64::from(index)));
         }
         Ok(Value::Number(f64::from(listener.dropped())))
     })
@@ -93,8 +93,8 @@ pub fn probe_long_callback(
     length: u32,
 ) -> Result<PromiseValue> {
     promise(&env, async move {
-        listener.tell("x".repeat(length as usize));
-        listener.tell("short".to_owned());
+        listener.deliver("x".repeat(length as usize));
+        listener.deliver("short".to_owned());
         Ok(())
     })
 }
@@ -110,8 +110,9 @@ pub(crate) struct Noop;
 
 impl Function for Noop {
     const NAME: &'static std::ffi::CStr = c"probeNoop";
-    fn run(call: &Call) -> Answer {
-        call.index(0)
-            .map_or(Answer::Undefined, |number| Answer::Integer(number as i32))
+    fn run(call: &Call) -> ReturnValue {
+        call.index(0).map_or(ReturnValue::Undefined, |number| {
+            ReturnValue::Integer(number as i32)
+        })
     }
 }

@@ -198,7 +198,7 @@ export class WebhookVerifier {
       const text = typeof signature === 'string' ? signature : singleSignature(signature);
       if (typeof text !== 'string') return text;
       if (secret !== undefined) {
-        const verifier = native.webhookUnder(this.#verifier, secret);
+        const verifier = native.webhookWithSecrets(this.#verifier, secret);
         const found = this.#judge(verifier, keysOf(secret), payload, text, '', Date.now());
         return withoutRequestFields(this.#remembered(found));
       }
@@ -280,7 +280,7 @@ export class WebhookVerifier {
     now: number,
   ): Judgement {
     const answer = verifyWith(keys, payload, (body, tags) =>
-      native.webhookJudge(verifier, body, signature, said, now, tags, this.#store !== undefined),
+      native.webhookVerifyRequest(verifier, body, signature, said, now, tags, this.#store !== undefined),
     );
     if (answer === undefined) return { ...notRaw(payload), scheme: undefined };
     return Object.assign({ scheme: undefined }, JSON.parse(answer) as RequestVerificationResult);

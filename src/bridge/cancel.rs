@@ -1,4 +1,4 @@
-//! How an `AbortSignal` reaches a running future.
+//! The cancellation of a running future by an `AbortSignal`.
 
 use tokio_util::sync::CancellationToken;
 

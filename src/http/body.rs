@@ -1,4 +1,4 @@
-//! HTTP bodies that cross piece by piece, on their way out and in.
+//! HTTP bodies that cross piece by piece, in both directions.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,7 @@ use crate::bridge::{Handle, PromiseValue, Value, promise};
 pub struct HttpBodyQueue {
     sender: Mutex<Option<Arc<BodySender>>>,
     body: Mutex<Option<RequestBody>>,
-    /// Of a body that can be written again.
+    /// The senders of a body that can be written again.
     senders: Option<tokio::sync::Mutex<BodySenders>>,
 }
 
@@ -62,7 +62,7 @@ pub fn http_body_wanted(env: Env, queue: Handle<HttpBodyQueue>) -> Result<Promis
     })
 }
 
-/// Queues a piece when there is room for it; false when nobody wants it any more.
+/// Queues a piece when there is room for it; false when the body is not wanted any more.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
 pub fn http_body_write(
     env: Env,
@@ -82,7 +82,7 @@ pub fn http_body_write(
 /// Ends a body: it is complete, or the request is broken off.
 #[napi(catch_unwind)]
 pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
-    // Nobody waits for one that no request took.
+    // One that no request took has no reader.
     drop(queue.take_body());
     if let Some(sender) = lock(&queue.sender).take()
         && complete
@@ -94,7 +94,7 @@ pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
 /// An answer's body that JavaScript reads piece by piece.
 pub struct HttpBodyReader {
     coming: tokio::sync::Mutex<Option<Streaming>>,
-    /// Fires when nobody reads it any more.
+    /// Fires when it is not read any more.
     left: CancellationToken,
 }
 
@@ -130,7 +130,7 @@ async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
     Ok(piece.map_or(Value::Undefined, |piece| Value::Bytes(piece.into())))
 }
 
-/// Lets go of a body that nobody reads any more; its connection is closed.
+/// Drops a body that is not read any more; its connection is closed.
 #[napi(catch_unwind)]
 pub fn http_body_cancel(body: Handle<HttpBodyReader>) {
     body.left.cancel();

@@ -6,7 +6,7 @@ use moorline_core::{connection::pool::ConnectionPoolConfig, limit::Limit};
 use moorline_net::object_pool::{ObjectPoolEvent, Request};
 use serde_json::{Value as Json, json};
 
-use crate::bridge::record;
+use crate::bridge::failure_json;
 
 pub(super) fn encode_request(request: Request) -> Json {
     match request {
@@ -28,7 +28,9 @@ pub(super) fn encode_event(event: ObjectPoolEvent) -> Json {
             json!({ "event": "leak", "object": object, "heldMs": ms(held) })
         }
         ObjectPoolEvent::Drain => json!({ "event": "drain" }),
-        ObjectPoolEvent::Error(failure) => json!({ "event": "error", "failure": record(failure) }),
+        ObjectPoolEvent::Error(failure) => {
+            json!({ "event": "error", "failure": failure_json(failure) })
+        }
     }
 }
 

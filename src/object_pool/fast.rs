@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use moorline_net::object_pool::ObjectPool;
 use napi::Result;
 
-use crate::bridge::{Answer, Call, Exports, Function};
+use crate::bridge::{Call, Exports, Function, ReturnValue};
 
 /// Adds the hand-written functions.
 pub(crate) fn register(exports: &Exports) -> Result<()> {
@@ -18,10 +18,10 @@ struct Take;
 
 impl Function for Take {
     const NAME: &'static CStr = c"objectPoolTake";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let object = call.handle::<ObjectPool>(0).and_then(|pool| pool.take());
-        object.map_or(Answer::Undefined, |number| {
-            Answer::Number(f64::from(number))
+        object.map_or(ReturnValue::Undefined, |number| {
+            ReturnValue::Number(f64::from(number))
         })
     }
 }
@@ -31,10 +31,10 @@ struct Release;
 
 impl Function for Release {
     const NAME: &'static CStr = c"objectPoolRelease";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let (Some(pool), Some(number)) = (call.handle::<ObjectPool>(0), call.index(1)) else {
-            return Answer::Bool(false);
+            return ReturnValue::Bool(false);
         };
-        Answer::Bool(pool.release(number, call.flag(2) != Some(false)))
+        ReturnValue::Bool(pool.release(number, call.flag(2) != Some(false)))
     }
 }

@@ -13,7 +13,7 @@ use napi_derive::napi;
 use self::encode::{encode_config, encode_event, encode_request};
 pub(crate) use self::fast::register;
 use crate::bridge::{
-    Callback, Cancel, Given, Handle, PromiseValue, Value, promise, runtime, throw, throw_failure,
+    Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, promise, runtime,
 };
 
 /// The part of `lib/` that makes, checks and closes the objects.
@@ -25,7 +25,7 @@ impl ObjectOwner for JsOwner {
     }
 
     fn on_event(&self, event: ObjectPoolEvent) {
-        self.0.tell(encode_event(event).to_string());
+        self.0.deliver(encode_event(event).to_string());
     }
 }
 
@@ -34,15 +34,14 @@ impl ObjectOwner for JsOwner {
 #[napi(catch_unwind, ts_return_type = "Handle<ObjectPool>")]
 pub fn object_pool_open(
     env: Env,
-    options: Given,
+    options: RawArgument,
     max_size: u32,
     production: bool,
     #[napi(ts_arg_type = "(told: string) => void")] ask: Callback,
     name: Option<String>,
 ) -> Result<Handle<ObjectPool>> {
-    let config = ConnectionPoolConfig::read(&options.0, max_size, production)
-        .map_err(|error| throw(&env, &error))?;
-    let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
+    let config = ConnectionPoolConfig::read(&options.0, max_size, production).or_throw(&env)?;
+    let runtime = runtime(&env)?;
     let pool = ObjectPool::open(Arc::new(JsOwner(ask)), &config, runtime.clone());
     if let Some(name) = name {
         pool.publish(&name);
@@ -54,12 +53,11 @@ pub fn object_pool_open(
 #[napi(catch_unwind)]
 pub fn object_pool_options(
     env: Env,
-    options: Given,
+    options: RawArgument,
     max_size: u32,
     production: bool,
 ) -> Result<String> {
-    let config = ConnectionPoolConfig::read(&options.0, max_size, production)
-        .map_err(|error| throw(&env, &error))?;
+    let config = ConnectionPoolConfig::read(&options.0, max_size, production).or_throw(&env)?;
     Ok(encode_config(&config).to_string())
 }
 
@@ -68,10 +66,10 @@ pub fn object_pool_options(
 pub fn object_pool_acquire(
     env: Env,
     pool: Handle<ObjectPool>,
-    timeout_seconds: Given,
+    timeout_seconds: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let wait = read_wait(&timeout_seconds.0).map_err(|error| throw(&env, &error))?;
+    let wait = read_wait(&timeout_seconds.0).or_throw(&env)?;
     let number = pool.0.acquire(wait, Cancel::token(cancel.as_ref()));
     promise(
         &env,

@@ -9,7 +9,7 @@ use moorline_core::{
 use napi::Result;
 
 use super::{Policy, encode::ms};
-use crate::bridge::{Answer, Call, Exports, Function};
+use crate::bridge::{Call, Exports, Function, ReturnValue};
 
 /// The answer where a number of a call would be: there is none that may go.
 const NOT_ADMITTED: i32 = -1;
@@ -29,15 +29,15 @@ struct Admit;
 
 impl Function for Admit {
     const NAME: &'static CStr = c"policyAdmit";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let policy = call.handle::<Policy>(0);
-        policy.map_or(Answer::Undefined, |policy| {
-            // What is no time is refused by what it is for.
+        policy.map_or(ReturnValue::Undefined, |policy| {
+            // An argument that is no time is refused where it is read as an option.
             let timeout = call.number(2).filter(|ms| *ms >= 1.0);
             let timeout = timeout.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
             let timeout = timeout.map_or(Limit::Off, Limit::At);
             let admitted = policy.admit(call.index(1), timeout);
-            Answer::Integer(admitted.map_or(NOT_ADMITTED, |id| id as i32))
+            ReturnValue::Integer(admitted.map_or(NOT_ADMITTED, |id| id as i32))
         })
     }
 }
@@ -47,11 +47,11 @@ struct Succeed;
 
 impl Function for Succeed {
     const NAME: &'static CStr = c"policySucceed";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         if let (Some(policy), Some(id)) = (call.handle::<Policy>(0), call.index(1)) {
             policy.calls.record(id, Report::Success, policy.clock.now());
         }
-        Answer::Undefined
+        ReturnValue::Undefined
     }
 }
 
@@ -60,9 +60,9 @@ struct Fail;
 
 impl Function for Fail {
     const NAME: &'static CStr = c"policyFail";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let (Some(policy), Some(id)) = (call.handle::<Policy>(0), call.index(1)) else {
-            return Answer::Undefined;
+            return ReturnValue::Undefined;
         };
         let asked = call.number(4).filter(|ms| *ms >= 0.0);
         let retry_after =
@@ -74,7 +74,7 @@ impl Function for Fail {
             retry_after,
         });
         let next = policy.calls.record(id, failure, policy.clock.now());
-        Answer::Number(next.map_or(-1.0, ms))
+        ReturnValue::Number(next.map_or(-1.0, ms))
     }
 }
 
@@ -83,11 +83,11 @@ struct Cancel;
 
 impl Function for Cancel {
     const NAME: &'static CStr = c"policyCancel";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         if let (Some(policy), Some(id)) = (call.handle::<Policy>(0), call.index(1)) {
             policy.calls.cancel(id, policy.clock.now());
         }
-        Answer::Undefined
+        ReturnValue::Undefined
     }
 }
 
@@ -96,9 +96,9 @@ struct Turn;
 
 impl Function for Turn {
     const NAME: &'static CStr = c"policyTurn";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let policy = call.handle::<Policy>(0);
         let id = policy.and_then(|policy| policy.calls.next_turn());
-        Answer::Integer(id.map_or(NOT_ADMITTED, |id| id as i32))
+        ReturnValue::Integer(id.map_or(NOT_ADMITTED, |id| id as i32))
     }
 }

@@ -10,22 +10,22 @@ use moorline_services::websocket::{
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use self::encode::encode_batch;
+pub(crate) use self::fast::register;
 use crate::bridge::{
-    Argument, Callback, Cancel, Given, Handle, PromiseValue, Value, bell, promise, throw,
+    Argument, Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, notifier,
+    promise, to_js_error,
 };
 
-use encode::told;
-pub(crate) use fast::register;
-
-/// What connections are made from; nothing is reached yet.
+/// A client of one server; nothing is reached yet.
 #[napi(catch_unwind, ts_return_type = "Handle<WebSocketClient>")]
-pub fn websocket_client(env: Env, options: Given) -> Result<Handle<WebSocketClient>> {
-    let config = Config::read(&options.0).map_err(|error| throw(&env, &error))?;
+pub fn websocket_client(env: Env, options: RawArgument) -> Result<Handle<WebSocketClient>> {
+    let config = Config::read(&options.0).or_throw(&env)?;
     Ok(Handle::new(WebSocketClient::new(config)))
 }
 
-/// A new connection, its sub-protocol, and what was agreed about compression. It is paused; after
-/// `websocketResume` the listener hears what comes (`lib/websocket/transport.ts` knows the shapes).
+/// A new connection, its sub-protocol, and the agreement about compression. It is paused; after
+/// `websocketResume` the listener receives messages (`lib/websocket/transport.ts` knows the shapes).
 #[napi(
     catch_unwind,
     ts_return_type = "Promise<[Handle<Socket>, string, string | undefined]>"
@@ -38,7 +38,9 @@ pub fn websocket_connect(
 ) -> Result<PromiseValue> {
     let cancel = Cancel::token(cancel.as_ref());
     promise(&env, async move {
-        let socket = client.connect(bell(listener, told), &cancel).await?;
+        let socket = client
+            .connect(notifier(listener, encode_batch), &cancel)
+            .await?;
         let protocol = socket.protocol().to_owned();
         let compression = socket
             .compression()
@@ -56,17 +58,17 @@ pub fn websocket_connect(
 pub fn websocket_send(
     env: Env,
     socket: Handle<Socket>,
-    data: Given,
-    timeout_ms: Given,
+    data: RawArgument,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let timeout = Options::call_timeout(&timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    let timeout = Options::call_timeout(&timeout_ms.0).or_throw(&env)?;
     let (bytes, text) = match data.0 {
         Plain::Text(text) => (text.into_bytes(), true),
         Plain::Bytes(bytes) => (bytes, false),
         other => {
             let error = OptionError::wrong_type("data", "a string or bytes", &other);
-            return Err(throw(&env, &error));
+            return Err(to_js_error(&env, error));
         }
     };
     let cancel = Cancel::token(cancel.as_ref());
@@ -84,10 +86,10 @@ pub fn websocket_written(env: Env, socket: Handle<Socket>) -> Result<PromiseValu
 pub fn websocket_ping(
     env: Env,
     socket: Handle<Socket>,
-    timeout_ms: Given,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let limit = read_ping_timeout(&timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    let limit = read_ping_timeout(&timeout_ms.0).or_throw(&env)?;
     let cancel = Cancel::token(cancel.as_ref());
     promise(&env, async move {
         let took = socket.ping(limit, &cancel).await?;
@@ -104,7 +106,7 @@ pub fn websocket_close(
     reason: Argument<String>,
 ) -> Result<PromiseValue> {
     let (code, reason) = (code.named("code")?, reason.named("reason")?);
-    let code = read_close(code, &reason).map_err(|error| throw(&env, &error))?;
+    let code = read_close(code, &reason).or_throw(&env)?;
     promise(&env, async move {
         socket.close(code, reason).await;
         Ok(())
@@ -121,6 +123,6 @@ pub fn websocket_check_close(
     let (code, reason) = (code.named("code")?, reason.named("reason")?);
     match read_close(code, &reason) {
         Ok(_) => Ok(()),
-        Err(error) => Err(throw(&env, &error)),
+        Err(error) => Err(to_js_error(&env, error)),
     }
 }

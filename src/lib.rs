@@ -21,10 +21,10 @@ mod metrics;
 mod nixtla;
 mod object_pool;
 mod options;
-#[cfg(feature = "probe")]
-mod probe;
 mod resilience;
 mod sse;
+#[cfg(feature = "test-hooks")]
+mod test_hooks;
 mod webhook;
 mod websocket;
 
@@ -40,10 +40,10 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     http::register(&exports)?;
     libsql::register(&exports)?;
     sse::register(&exports)?;
-    #[cfg(feature = "probe")]
-    exports.add::<probe::Noop>()?;
-    #[cfg(feature = "probe")]
-    exports.add::<probe::Panic>()?;
+    #[cfg(feature = "test-hooks")]
+    exports.add::<test_hooks::Noop>()?;
+    #[cfg(feature = "test-hooks")]
+    exports.add::<test_hooks::Panic>()?;
     connection::figures::register(&exports)?;
     object_pool::register(&exports)?;
     webhook::register(&exports)?;

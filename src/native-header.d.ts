@@ -5,8 +5,8 @@ export interface Handle<T> {
 export interface Cancel {
   readonly __cancel: unique symbol;
 }
-export declare function probeNoop(number: number): number;
-export declare function probePanicByHand(): never;
+export declare function testNoop(number: number): number;
+export declare function testPanicByHand(): never;
 
 export interface WebhookVerifier {
   readonly __webhookVerifier: unique symbol;

@@ -63,7 +63,7 @@ impl Callback {
     }
 
     /// The number of calls that were dropped because the JavaScript thread did not keep up.
-    #[cfg(feature = "probe")]
+    #[cfg(feature = "test-hooks")]
     pub(crate) fn dropped(&self) -> u32 {
         self.function.dropped.load(Ordering::Relaxed)
     }

@@ -79,10 +79,10 @@ impl<T> Handle<T> {
 }
 
 /// An external value as another addon might have made it: it points at nothing that may be read.
-#[cfg(feature = "probe")]
+#[cfg(feature = "test-hooks")]
 pub(crate) struct Foreign;
 
-#[cfg(feature = "probe")]
+#[cfg(feature = "test-hooks")]
 impl TypeName for Foreign {
     fn type_name() -> &'static str {
         "unknown"
@@ -92,7 +92,7 @@ impl TypeName for Foreign {
     }
 }
 
-#[cfg(feature = "probe")]
+#[cfg(feature = "test-hooks")]
 impl ToNapiValue for Foreign {
     unsafe fn to_napi_value(env: sys::napi_env, _: Self) -> Result<sys::napi_value> {
         let mut value = ptr::null_mut();

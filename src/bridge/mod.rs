@@ -46,7 +46,7 @@ pub(crate) use callback::Callback;
 pub(crate) use cancel::Cancel;
 pub(crate) use failure::{OrThrow, failure_json, to_js_error};
 pub(crate) use function::{Call, Exports, Function, ReturnValue};
-#[cfg(feature = "probe")]
+#[cfg(feature = "test-hooks")]
 pub(crate) use handle::Foreign;
 pub(crate) use handle::Handle;
 pub(crate) use notifier::{Received, notifier};

@@ -45,7 +45,7 @@ impl<T: Send + Sync + 'static> From<Handle<T>> for Value {
     }
 }
 
-#[cfg(feature = "probe")]
+#[cfg(feature = "test-hooks")]
 impl Value {
     /// A value in whose making something is thrown.
     pub(crate) fn thrown(message: String) -> Self {

@@ -211,7 +211,7 @@ proptest! {
     /// No two living calls have one number, no number is invented, and in the end every place and permit is back.
     #[test]
     fn numbers_are_those_of_living_calls(acts in proptest::collection::vec(act(), 0..200)) {
-        let mut table = table();
+        let table = table();
         let mut now = Instant::now();
         let (mut living, mut running) = (Vec::<u32>::new(), HashSet::<u32>::new());
         let pick = |from: &[u32], n: usize| (!from.is_empty()).then(|| from[n % from.len()]);

@@ -3,16 +3,18 @@
 //! The driver is a loop in JavaScript: it keeps the number of its call, asks [`CallTable::admit`] before each attempt and
 //! reports to [`CallTable::record`] after it.
 
+mod calls;
+
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Wake, Waker},
+    sync::{Arc, Mutex},
+    task::Waker,
     time::{Duration, Instant},
 };
 
+use self::calls::{Calls, Turn, Turns};
 use super::{
     budget::Budget,
-    call::{Call, Next, Step},
+    call::{Next, Step},
     config::PolicyOptions,
     deadline::Deadline,
     pipeline::{BreakerScope, Pipeline},
@@ -217,12 +219,10 @@ impl CallTable {
     }
 
     /// Gives every call up without counting it: what they hold of a shared breaker goes back to it.
-    pub fn abandon(&mut self, now: Instant) {
-        let calls = self.calls.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for (mut call, _) in calls.running.drain(..).flatten() {
+    pub fn abandon(&self, now: Instant) {
+        for mut call in lock(&self.calls).drain() {
             call.cancel(&self.pipeline, now);
         }
-        calls.free.clear();
     }
 
     /// Counts an attempt that was not over within `allowed` and returns its failure. `limit` is the option that bounds
@@ -245,7 +245,7 @@ impl CallTable {
 
     /// The next queued call whose turn in the bulkhead has come.
     pub fn next_turn(&self) -> Option<u32> {
-        lock(&self.turns.0).pop_front()
+        self.turns.next()
     }
 
     fn count(&self, count: impl FnOnce(&PolicySeries)) {
@@ -257,49 +257,4 @@ impl CallTable {
 
 const fn name_or_default(name: &str) -> &str {
     if name.is_empty() { UNNAMED } else { name }
-}
-
-/// Calls by number, each with the deadline of its attempt. A number is used again once its call is over.
-#[derive(Default)]
-struct Calls {
-    running: Vec<Option<(Call, Deadline)>>,
-    free: Vec<u32>,
-}
-
-impl Calls {
-    fn insert(&mut self, call: Call) -> u32 {
-        let entry = Some((call, Deadline::NEVER));
-        if let Some(id) = self.free.pop() {
-            self.running[id as usize] = entry;
-            return id;
-        }
-        self.running.push(entry);
-        self.running.len() as u32 - 1
-    }
-
-    fn get(&mut self, id: u32) -> Option<&mut (Call, Deadline)> {
-        self.running.get_mut(id as usize)?.as_mut()
-    }
-
-    fn remove(&mut self, id: u32) -> Option<(Call, Deadline)> {
-        let call = self.running.get_mut(id as usize)?.take()?;
-        self.free.push(id);
-        Some(call)
-    }
-}
-
-/// The numbers of queued calls whose turn in the bulkhead has come.
-#[derive(Default)]
-struct Turns(Mutex<VecDeque<u32>>);
-
-/// The waker of one queued call.
-struct Turn {
-    turns: Arc<Turns>,
-    id: u32,
-}
-
-impl Wake for Turn {
-    fn wake(self: Arc<Self>) {
-        lock(&self.turns.0).push_back(self.id);
-    }
 }

@@ -49,7 +49,7 @@ pub(crate) enum ReturnValue {
 pub(crate) struct Call {
     env: sys::napi_env,
     arguments: [sys::napi_value; MAX_ARGUMENTS],
-    given: usize,
+    count: usize,
 }
 
 impl Call {
@@ -59,7 +59,7 @@ impl Call {
     }
 
     fn argument(&self, index: usize) -> Option<sys::napi_value> {
-        (index < self.given).then(|| self.arguments[index])
+        (index < self.count).then(|| self.arguments[index])
     }
 
     /// A native object.
@@ -96,7 +96,7 @@ impl Call {
         (status == sys::Status::napi_ok).then_some(flag)
     }
 
-    /// Keeps the process alive until the same is said with `false`.
+    /// Keeps the process alive until it is called with `false`.
     pub(crate) fn keep_alive(&self, keep: bool) {
         // SAFETY: a running call is on its environment's thread.
         unsafe { keep_alive(self.env, keep) }
@@ -231,13 +231,13 @@ unsafe extern "C" fn trampoline<F: Function>(
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     let mut arguments = [ptr::null_mut(); MAX_ARGUMENTS];
-    let mut given = MAX_ARGUMENTS;
-    // SAFETY: Node fills at most `given` arguments.
+    let mut count = MAX_ARGUMENTS;
+    // SAFETY: Node fills at most `count` arguments.
     unsafe {
         sys::napi_get_cb_info(
             env,
             info,
-            &raw mut given,
+            &raw mut count,
             arguments.as_mut_ptr(),
             ptr::null_mut(),
             ptr::null_mut(),
@@ -246,7 +246,7 @@ unsafe extern "C" fn trampoline<F: Function>(
     let call = Call {
         env,
         arguments,
-        given: given.min(MAX_ARGUMENTS),
+        count: count.min(MAX_ARGUMENTS),
     };
     let answer = catch_unwind(AssertUnwindSafe(|| F::run(&call)));
     // SAFETY: in the running call.

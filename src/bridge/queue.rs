@@ -323,8 +323,9 @@ unsafe fn settle(env: sys::napi_env, deferred: Deferred, outcome: Outcome<Value>
                 if create_string(env, &failure::failure_json(failed), &raw mut reason)
                     != sys::Status::napi_ok
                 {
-                    let unsaid = Failure::new(Kind::Internal, "the failure is too long to be told");
-                    create_string(env, &failure::failure_json(unsaid), &raw mut reason);
+                    let fallback =
+                        Failure::new(Kind::Internal, "the failure is too long to be told");
+                    create_string(env, &failure::failure_json(fallback), &raw mut reason);
                 }
                 sys::napi_reject_deferred(env, deferred.0, reason)
             }

@@ -150,20 +150,20 @@ pub fn health_complete(
     monitor: Handle<HealthMonitor>,
     name: String,
     run: f64,
-    said: RawArgument,
+    answer: RawArgument,
 ) -> Option<String> {
     let (run, now) = (RunId(run as u64), Instant::now());
     let completed =
         monitor
             .lock()
-            .complete(&name, run, Answer::read(&said.0), now, SystemTime::now())?;
+            .complete(&name, run, Answer::read(&answer.0), now, SystemTime::now())?;
     Some(monitor.completed(name, &completed))
 }
 
 /// Returns whether the answer of a health check, in the same terms, means that it still works.
 #[napi(catch_unwind)]
-pub fn health_is_up(said: RawArgument) -> bool {
-    Answer::read(&said.0).outcome.is_up()
+pub fn health_is_up(answer: RawArgument) -> bool {
+    Answer::read(&answer.0).outcome.is_up()
 }
 
 /// Ends a run whose timeout has passed; answers as `healthComplete`.

@@ -93,15 +93,15 @@ pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
 
 /// An answer's body that JavaScript reads piece by piece.
 pub struct HttpBodyReader {
-    coming: tokio::sync::Mutex<Option<Streaming>>,
+    streaming: tokio::sync::Mutex<Option<Streaming>>,
     /// Fires when it is not read any more.
     left: CancellationToken,
 }
 
 impl HttpBodyReader {
-    pub(crate) fn new(coming: Streaming) -> Self {
+    pub(crate) fn new(streaming: Streaming) -> Self {
         Self {
-            coming: tokio::sync::Mutex::new(Some(coming)),
+            streaming: tokio::sync::Mutex::new(Some(streaming)),
             left: CancellationToken::new(),
         }
     }
@@ -114,8 +114,8 @@ pub fn http_body_read(env: Env, body: Handle<HttpBodyReader>) -> Result<PromiseV
 }
 
 async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
-    let mut coming = body.coming.lock().await;
-    let Some(reader) = coming.as_mut() else {
+    let mut streaming = body.streaming.lock().await;
+    let Some(reader) = streaming.as_mut() else {
         return Ok(Value::Undefined);
     };
     let piece = tokio::select! {
@@ -124,7 +124,7 @@ async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
         piece = reader.next() => piece,
     };
     if !matches!(piece, Ok(Some(_))) {
-        *coming = None;
+        *streaming = None;
     }
     let piece = piece.map_err(|failure| failure.during("http", "request"))?;
     Ok(piece.map_or(Value::Undefined, |piece| Value::Bytes(piece.into())))
@@ -135,7 +135,7 @@ async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
 pub fn http_body_cancel(body: Handle<HttpBodyReader>) {
     body.left.cancel();
     // One that is being read lets go by itself.
-    if let Ok(mut coming) = body.coming.try_lock() {
-        *coming = None;
+    if let Ok(mut streaming) = body.streaming.try_lock() {
+        *streaming = None;
     }
 }

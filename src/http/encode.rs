@@ -36,9 +36,9 @@ pub(super) fn encode(answer: Answer) -> Value {
             }
             Value::List(vec![Value::Text(head), Value::Bytes(body.into())])
         }
-        ResponseBody::Streaming(coming) => {
+        ResponseBody::Streaming(streaming) => {
             let head = encode_head(answer.status.as_u16(), answer.url, &answer.headers, 0);
-            let body = Handle::new(HttpBodyReader::new(coming));
+            let body = Handle::new(HttpBodyReader::new(streaming));
             Value::List(vec![Value::Text(head), body.into()])
         }
     }

@@ -37,7 +37,7 @@ pub fn object_pool_open(
     options: RawArgument,
     max_size: u32,
     production: bool,
-    #[napi(ts_arg_type = "(told: string) => void")] ask: Callback,
+    #[napi(ts_arg_type = "(message: string) => void")] ask: Callback,
     name: Option<String>,
 ) -> Result<Handle<ObjectPool>> {
     let config = ConnectionPoolConfig::read(&options.0, max_size, production).or_throw(&env)?;

@@ -32,7 +32,7 @@ pub fn sse_connect(
     client: Handle<EventStreamClient>,
     last_id: String,
     #[napi(
-        ts_arg_type = "(told: [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined) => void"
+        ts_arg_type = "(batch: [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined) => void"
     )]
     listener: Callback,
     cancel: Option<Handle<Cancel>>,

@@ -33,7 +33,7 @@ pub fn websocket_client(env: Env, options: RawArgument) -> Result<Handle<WebSock
 pub fn websocket_connect(
     env: Env,
     client: Handle<WebSocketClient>,
-    #[napi(ts_arg_type = "(told: unknown) => void")] listener: Callback,
+    #[napi(ts_arg_type = "(batch: unknown) => void")] listener: Callback,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let cancel = Cancel::token(cancel.as_ref());

@@ -151,7 +151,7 @@ describe('a promise in an answer', () => {
 
   test('that rejects ends no process', async () => {
     const { code, stdout, stderr } = await runScript(`
-      const { HealthMonitor } = require('..');
+      const { HealthMonitor } = require('moorline');
       class Client { healthy = Promise.reject(new Error('kept to itself')); }
       const monitor = new HealthMonitor({ timeoutMs: 20 });
       const later = () => new Promise((_, reject) => setTimeout(reject, 60, new Error('late')));

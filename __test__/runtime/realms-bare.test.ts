@@ -33,7 +33,7 @@ const SCRIPT = `
   const { makeRealm } = require('./__test__/support/realm.ts');
   const without = JSON.parse(process.argv.at(-1));
   const realm = makeRealm(without);
-  const moorline = realm.load('index');
+  const moorline = realm.load('entries/index');
   const never = () => new Promise(() => undefined);
   const end = (promise) => promise.then((value) => value, (error) => error.name + ' ' + (error.code ?? ''));
   const server = http.createServer((request, response) => {

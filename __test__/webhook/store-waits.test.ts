@@ -170,7 +170,7 @@ describe('a replay store that does not answer', () => {
 
   test('and fails afterwards does not end the process', async () => {
     const { code, stdout, stderr } = await runScript(`
-      const { WebhookVerifier, receiveWebhook } = require('..');
+      const { WebhookVerifier, receiveWebhook } = require('moorline');
       const late = [];
       const replayStore = { remember: () => new Promise((_, reject) => late.push(reject)) };
       const verifier = new WebhookVerifier({ secret: 's', replayStore });

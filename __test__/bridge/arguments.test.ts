@@ -25,7 +25,7 @@ import {
 } from 'moorline';
 
 import { native } from '../support/native';
-import { face } from '../support/paths';
+import { face, tests } from '../support/paths';
 
 /** Runs `body` with `M`, the face, in a process of its own; what it printed, a line for each. */
 function inProcess(body: string, binary = process.execPath): string[] {
@@ -273,7 +273,7 @@ describe('bridge: arguments', () => {
       const v = new M.WebhookVerifier({ secret: 's' }), half = new Float16Array([1, 2, 3, 4]);
       const { rows } = await new M.TursoPool({ url: ':memory:' }).execute('SELECT length(?) AS n', [half]);
       console.log(rows[0].n, v.sign(half, 1) === v.sign(Buffer.from(half.buffer), 1));`;
-    const binary = join(__dirname, 'runtimes', 'node_modules', 'node-24', 'bin', 'node');
+    const binary = join(tests, 'runtimes', 'node_modules', 'node-24', 'bin', 'node');
     assert.deepEqual(inProcess(script, binary), ['8 true']);
   });
 

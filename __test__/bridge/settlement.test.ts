@@ -8,7 +8,7 @@ import { MoorlineError } from 'moorline';
 
 import { eventually } from '../support/eventually';
 import { call, native } from '../support/native';
-import { face } from '../support/paths';
+import { dist, face } from '../support/paths';
 
 interface Ended {
   lines: string[];
@@ -35,7 +35,7 @@ function inProcess(body: string, under: string[] = []): Ended {
 describe('bridge: settlement', () => {
   test('an array reaches JavaScript whole where somebody gave Array.prototype a setter that throws', async () => {
     const { lines } = inProcess(`
-      const { native } = require(${JSON.stringify(join(face, '..', 'native.js'))});
+      const { native } = require(${JSON.stringify(join(dist, 'runtime', 'native.js'))});
       const pool = native.libsqlOpen({ url: ':memory:' }, 'pool', false, () => {});
       const many = Array.from({ length: 5000 }, () => ({ sql: 'SELECT 1' }));
       await native.libsqlExecute(pool, undefined, 'SELECT 1');
@@ -90,7 +90,7 @@ describe('bridge: settlement', () => {
   test('calls of a listener that are dropped are told of', async () => {
     const { lines } = inProcess(`
       const told = []; M.setLogger({ warn: (record) => told.push(record.event + ' ' + record.data.reason) });
-      const { native } = require(${JSON.stringify(join(face, '..', 'native.js'))});
+      const { native } = require(${JSON.stringify(join(dist, 'runtime', 'native.js'))});
       let heard = 0;
       const done = native.testCallback(() => heard++, 5000);
       const stop = performance.now() + 500;
@@ -105,7 +105,7 @@ describe('bridge: settlement', () => {
   test('an argument that cannot become JavaScript is told of, and the next one comes', async () => {
     const { lines } = inProcess(`
       const told = []; M.setLogger({ warn: (record) => told.push(record.data.reason) });
-      const { native } = require(${JSON.stringify(join(face, '..', 'native.js'))});
+      const { native } = require(${JSON.stringify(join(dist, 'runtime', 'native.js'))});
       const heard = [];
       await native.testLongCallback((text) => heard.push(text), 540_000_000);
       console.log(heard.join(), told.join());`);

@@ -189,5 +189,5 @@ test('what a handler threw is logged with its stack', async (t) => {
   await eventually(() => written.some(({ event }) => event === 'connection.handler-failed'));
   const { data } = written.find(({ event }) => event === 'connection.handler-failed')!;
   assert.equal(data['error'], 'no');
-  assert.match(String(data['stack']), /Error: no\n\s+at faulty .*connection-message-handlers/);
+  assert.match(String(data['stack']), /Error: no\n\s+at faulty .*message-handlers\.test/);
 });

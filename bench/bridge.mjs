@@ -1,12 +1,12 @@
 // What the door between JavaScript and the addon costs, before any service does its work: one synchronous
-// call, and a promise that Rust settles at once, alone and with many in flight. Needs the probe functions,
+// call, and a promise that Rust settles at once, alone and with many in flight. Needs the test functions,
 // so `npm run bench -- bridge` builds with them.
 import { createRequire } from 'node:module';
 
 import { bench, unable } from './harness.mjs';
 
 const { native } = createRequire(import.meta.url)('../dist/runtime/native.js');
-if (!native.probeNoop) unable('bridge', 'this build has no probe functions');
+if (!native.testNoop) unable('bridge', 'this build has no test functions');
 
 const expect = (answer, wanted) => {
   if (answer !== wanted) throw new Error(`${answer} came back for ${wanted}`);
@@ -19,7 +19,7 @@ function synchronous() {
     let n = 0;
     return { name, operation: () => expect(call((n = (n + 1) & 0xffff)), n) };
   };
-  return [contestant('moorline', native.probeNoop), contestant('bare', identity)];
+  return [contestant('moorline', native.testNoop), contestant('bare', identity)];
 }
 
 /** A promise through the whole bridge; a promise that JavaScript resolves by itself is the floor. */
@@ -35,7 +35,7 @@ function promised() {
     };
   };
   return [
-    contestant('moorline', (number) => native.probePromise(number, 0)),
+    contestant('moorline', (number) => native.testPromise(number, 0)),
     contestant('bare', (number) => Promise.resolve(number)),
   ];
 }

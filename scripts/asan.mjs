@@ -15,7 +15,7 @@ installPackages();
 buildAddon();
 compileFace();
 
-run('cargo', ['build', '--quiet', '--features', 'probe', '--target', hostTarget()], {
+run('cargo', ['build', '--quiet', '--features', 'test-hooks', '--target', hostTarget()], {
   env: { ...process.env, RUSTC_WORKSPACE_WRAPPER: join(root, 'scripts', 'asan', 'rustc.sh') },
 });
 

@@ -14,8 +14,8 @@ if (!name || !existsSync(file)) {
 installPackages();
 installPackages(join(root, 'bench'));
 if (!options.includes('--no-build')) {
-  // Only the bridge's bench asks for the probe functions.
-  buildAddon({ release: true, probe: name === 'bridge' });
+  // Only the bridge's bench asks for the test functions.
+  buildAddon({ release: true, testHooks: name === 'bridge' });
   compileFace();
 }
 run(process.execPath, ['--expose-gc', file, ...options.filter((option) => option !== '--no-build')]);

@@ -10,9 +10,9 @@ import { hostTarget, installPackages, isMain, root, tool } from './lib/run.mjs';
 import { sysrootEnvironment } from './lib/sysroot.mjs';
 import { bundleTypings } from './lib/typings.mjs';
 
-export function buildAddon({ release = false, probe = !release, directory = 'dist' } = {}) {
+export function buildAddon({ release = false, testHooks = !release, directory = 'dist' } = {}) {
   // The bridge's test functions are in no build that ships.
-  const flavour = [...(release ? ['--release'] : []), ...(probe ? ['--features', 'probe'] : [])];
+  const flavour = [...(release ? ['--release'] : []), ...(testHooks ? ['--features', 'test-hooks'] : [])];
   const out = ['--platform', '--no-js', '--dts', 'native.d.ts', '--output-dir', directory];
   const target = hostTarget();
   tool('napi', ['build', '--target', target, ...flavour, ...out], {

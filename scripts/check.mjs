@@ -17,7 +17,7 @@ const STAGES = {
   workflows: () => script('check/workflows.mjs'),
   clippy: () =>
     run('cargo', [
-      ...['clippy', '--quiet', '--workspace', '--lib', '--tests', '--features', 'probe', '--target', hostTarget()],
+      ...['clippy', '--quiet', '--workspace', '--lib', '--tests', '--features', 'test-hooks', '--target', hostTarget()],
       ...['--', '-D', 'warnings'],
     ]),
   build() {

@@ -103,7 +103,7 @@ function refuseUnfit(binaries) {
   );
   if (missing.length > 0) fail(`no binary for ${missing.join(', ')}`);
   for (const file of readdirSync(binaries).filter((file) => file.endsWith('.node'))) {
-    if (readFileSync(join(binaries, file)).includes('probeNoop')) fail(`${file} was built with the test functions`);
+    if (readFileSync(join(binaries, file)).includes('testNoop')) fail(`${file} was built with the test functions`);
     const glibc = file.endsWith('-gnu.node') ? neededGlibc(join(binaries, file)) : undefined;
     if (glibc && compareVersions(glibc, GLIBC) > 0) fail(`${file} needs glibc ${glibc}, and we promise ${GLIBC}`);
   }

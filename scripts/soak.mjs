@@ -12,7 +12,7 @@ const [part, ...rest] = process.argv.slice(2);
 if (part === 'properties') {
   const cases = rest[0] === '--cases' ? rest[1] : '100000';
   const optimized = ['profile.dev.opt-level=2', 'profile.dev.package.proptest.opt-level=2'];
-  const args = ['test', '--workspace', '--no-fail-fast', '--features', 'probe', '--target', hostTarget()];
+  const args = ['test', '--workspace', '--no-fail-fast', '--features', 'test-hooks', '--target', hostTarget()];
   for (const setting of optimized) args.push('--config', setting);
   run('cargo', args, { env: { ...process.env, PROPTEST_CASES: cases } });
   process.exit();

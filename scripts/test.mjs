@@ -41,7 +41,16 @@ if (names.length === 0) {
   total.failed.push(...(await check()));
   if (total.failed.some((name) => NEEDED.includes(name))) fail(`failed: ${total.failed.join(', ')}`);
   await stage('core and services', () => {
-    const cargo = ['test', '--quiet', '--workspace', '--no-fail-fast', '--features', 'probe', '--target', hostTarget()];
+    const cargo = [
+      'test',
+      '--quiet',
+      '--workspace',
+      '--no-fail-fast',
+      '--features',
+      'test-hooks',
+      '--target',
+      hostTarget(),
+    ];
     if (!succeeds('cargo', cargo)) total.failed.push('core and services');
   });
 }

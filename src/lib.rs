@@ -1,7 +1,7 @@
-//! Floor 3: translates. The addon converts between JavaScript and the services, and decides nothing.
+//! Floor 3, which translates between JavaScript and the floors below, and decides nothing.
 //!
-//! One folder per service, each a list of functions over a [`bridge::Handle`]; the classes users see are
-//! written in `lib/`. Every promise leaves through [`bridge`].
+//! One folder per service: `mod.rs` has its `#[napi]` functions over a [`bridge::Handle`], `fast.rs` those that are written by
+//! hand, `encode.rs` the values that `lib/<service>` reads. Every promise leaves through [`bridge`].
 
 #![allow(
     unreachable_pub,
@@ -21,10 +21,10 @@ mod metrics;
 mod nixtla;
 mod object_pool;
 mod options;
-#[cfg(feature = "probe")]
-mod probe;
 mod resilience;
 mod sse;
+#[cfg(feature = "test-hooks")]
+mod test_hooks;
 mod webhook;
 mod websocket;
 
@@ -37,17 +37,15 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     let exports = bridge::Exports::new(env, exports);
     resilience::register(&exports)?;
     connection::policy::register(&exports)?;
-    exports.add::<http::Send>()?;
-    exports.add::<libsql::Take>()?;
-    exports.add::<libsql::Release>()?;
-    exports.add::<sse::Keep>()?;
-    #[cfg(feature = "probe")]
-    exports.add::<probe::Noop>()?;
-    #[cfg(feature = "probe")]
-    exports.add::<probe::Panic>()?;
+    http::register(&exports)?;
+    libsql::register(&exports)?;
+    sse::register(&exports)?;
+    #[cfg(feature = "test-hooks")]
+    exports.add::<test_hooks::Noop>()?;
+    #[cfg(feature = "test-hooks")]
+    exports.add::<test_hooks::Panic>()?;
     connection::figures::register(&exports)?;
-    exports.add::<object_pool::Take>()?;
-    exports.add::<object_pool::Release>()?;
+    object_pool::register(&exports)?;
     webhook::register(&exports)?;
     websocket::register(&exports)?;
     Ok(())

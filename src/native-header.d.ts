@@ -5,8 +5,8 @@ export interface Handle<T> {
 export interface Cancel {
   readonly __cancel: unique symbol;
 }
-export declare function probeNoop(number: number): number;
-export declare function probePanicByHand(): never;
+export declare function testNoop(number: number): number;
+export declare function testPanicByHand(): never;
 
 export interface WebhookVerifier {
   readonly __webhookVerifier: unique symbol;
@@ -21,7 +21,7 @@ export declare function webhookVerify(
   nowMs: number,
   tags?: Uint8Array,
 ): number | true | string | undefined;
-export declare function webhookJudge(
+export declare function webhookVerifyRequest(
   verifier: Handle<WebhookVerifier>,
   payload: unknown,
   signature: string | undefined,
@@ -33,7 +33,7 @@ export declare function webhookJudge(
 /** A single value of a user's; native code refuses one of another type. */
 export type Argument<T> = T;
 /** An argument that native code takes over whole and judges itself. */
-export type Given = unknown;
+export type RawArgument = unknown;
 export interface HealthMonitor {
   readonly __healthMonitor: unique symbol;
 }

@@ -1,14 +1,14 @@
-//! What is said of a key that the caller made up, for the options that are read in JavaScript.
+//! The error of an unknown key, for the options that are read in JavaScript.
 
 use moorline_core::options::OptionError;
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use crate::bridge::throw;
+use crate::bridge::to_js_error;
 
 /// Throws the error of the key at `path` that is none of the `known` ones.
 #[napi(catch_unwind)]
 pub fn option_unknown(env: Env, path: String, key: String, known: Vec<String>) -> Result<()> {
     let known: Vec<_> = known.iter().map(String::as_str).collect();
-    Err(throw(&env, &OptionError::unknown(&path, &key, &known)))
+    Err(to_js_error(&env, OptionError::unknown(&path, &key, &known)))
 }

@@ -132,7 +132,7 @@ describe('contents', () => {
     };
 
     test('is stripped, and has no test functions', () => {
-      assert.equal(readFileSync(binary()).includes('probeNoop'), false);
+      assert.equal(readFileSync(binary()).includes('testNoop'), false);
       // With its symbols it has several times as much.
       assert.ok(statSync(binary()).size < 25 * 2 ** 20, `${statSync(binary()).size} bytes`);
     });

@@ -223,7 +223,7 @@ describe('bridge: arguments', () => {
   });
 
   test('a value of another addon is no handle', () => {
-    const foreign = native.probeForeign() as never;
+    const foreign = native.testForeign() as never;
     const Job = NixtlaJob as new (job: unknown) => unknown;
     assert.throws(() => new Job(foreign), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
     assert.throws(() => new Job('job'), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });

@@ -18,17 +18,17 @@ function runScript(script: string, timeout = 20_000) {
 
 describe('bridge', () => {
   test('a promise settles with its value', async () => {
-    assert.equal(await call(() => native.probePromise(42, 0)), 42);
+    assert.equal(await call(() => native.testPromise(42, 0)), 42);
   });
 
   test('thousands in flight all settle, each with its own value', async () => {
     const numbers = Array.from({ length: 10_000 }, (_, n) => n);
-    assert.deepEqual(await Promise.all(numbers.map((n) => native.probePromise(n, n % 7))), numbers);
+    assert.deepEqual(await Promise.all(numbers.map((n) => native.testPromise(n, n % 7))), numbers);
   });
 
   test('a panic rejects with kind internal and every field set', async () => {
     await assert.rejects(
-      call(() => native.probePanic()),
+      call(() => native.testPanic()),
       (error: unknown) => {
         assert.ok(error instanceof MoorlineError);
         assert.equal(error.kind, 'internal');
@@ -40,12 +40,12 @@ describe('bridge', () => {
         return true;
       },
     );
-    assert.equal(await native.probePromise(1, 0), 1, 'the runtime goes on');
+    assert.equal(await native.testPromise(1, 0), 1, 'the runtime goes on');
   });
 
   test('an error carries the stack of its caller', async () => {
     async function theCaller() {
-      await call(() => native.probePanic());
+      await call(() => native.testPanic());
     }
     await assert.rejects(theCaller(), (error: Error) => /theCaller/.test(error.stack ?? ''));
   });
@@ -53,13 +53,13 @@ describe('bridge', () => {
   test('an abort rejects at once with the reason and leaves no listener', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
-    const pending = call((cancel) => native.probePromise(1, 60_000, cancel), controller.signal);
+    const pending = call((cancel) => native.testPromise(1, 60_000, cancel), controller.signal);
     setTimeout(() => controller.abort(reason), 5);
     const started = performance.now();
     await assert.rejects(pending, (error) => error === reason);
     assert.ok(performance.now() - started < 1000);
     await assert.rejects(
-      call((cancel) => native.probePromise(1, 0, cancel), controller.signal),
+      call((cancel) => native.testPromise(1, 0, cancel), controller.signal),
       (error) => error === reason,
       'a signal that is already aborted starts nothing',
     );
@@ -67,7 +67,7 @@ describe('bridge', () => {
 
   test('a callback is called in order from another thread, and a flood beyond the bound is dropped and counted', async () => {
     const seen: number[] = [];
-    const dropped = await native.probeCallback((index) => seen.push(index), 5000);
+    const dropped = await native.testCallback((index) => seen.push(index), 5000);
     assert.equal(seen.length + dropped, 5000);
     assert.deepEqual(
       seen,
@@ -78,7 +78,7 @@ describe('bridge', () => {
   test('work in flight keeps the process alive, and nothing else does', () => {
     const result = runScript(
       `const { native } = require('./runtime/native.js');
-       native.probePromise(7, 200).then((n) => console.log('settled', n));`,
+       native.testPromise(7, 200).then((n) => console.log('settled', n));`,
     );
     assert.equal(result.status, 0);
     assert.match(result.stdout, /settled 7/);
@@ -88,8 +88,8 @@ describe('bridge', () => {
     const script = `
       const { parentPort, workerData } = require('node:worker_threads');
       const { native } = require(workerData.native);
-      for (let n = 0; n < 500; n++) native.probePromise(n, workerData.delayMs).catch(() => {});
-      native.probePromise(1, 0).then(() => parentPort.postMessage('ready'));`;
+      for (let n = 0; n < 500; n++) native.testPromise(n, workerData.delayMs).catch(() => {});
+      native.testPromise(1, 0).then(() => parentPort.postMessage('ready'));`;
     for (let round = 0; round < 50; round++) {
       // Every second worker is terminated with 500 calls in flight, the others end by themselves.
       const delayMs = round % 2 ? 60_000 : 1;
@@ -103,6 +103,6 @@ describe('bridge', () => {
       if (round % 2) await worker.terminate();
       else await exited;
     }
-    assert.equal(await native.probePromise(1, 0), 1);
+    assert.equal(await native.testPromise(1, 0), 1);
   });
 });

@@ -66,9 +66,9 @@ describe('bridge: settlement', () => {
 
   test('what is thrown while a value is made rejects its own promise, and the others settle', async () => {
     const outcomes = await Promise.allSettled([
-      native.probePromise(1, 0),
-      native.probeThrowing('mine'),
-      native.probePromise(2, 0),
+      native.testPromise(1, 0),
+      native.testThrowing('mine'),
+      native.testPromise(2, 0),
     ]);
     assert.deepEqual(
       outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : (outcome.reason as Error).message)),
@@ -78,8 +78,8 @@ describe('bridge: settlement', () => {
 
   test('text that no JavaScript string can hold rejects with that reason', async () => {
     const [long, short] = await Promise.allSettled([
-      call(() => native.probeText(540_000_000)),
-      call(() => native.probeText(5)),
+      call(() => native.testText(540_000_000)),
+      call(() => native.testText(5)),
     ]);
     assert.equal(short.status, 'fulfilled');
     assert.ok(long.status === 'rejected' && long.reason instanceof MoorlineError);
@@ -92,7 +92,7 @@ describe('bridge: settlement', () => {
       const told = []; M.setLogger({ warn: (record) => told.push(record.event + ' ' + record.data.reason) });
       const { native } = require(${JSON.stringify(join(dist, 'runtime', 'native.js'))});
       let heard = 0;
-      const done = native.probeCallback(() => heard++, 5000);
+      const done = native.testCallback(() => heard++, 5000);
       const stop = performance.now() + 500;
       while (performance.now() < stop);
       const dropped = await done;
@@ -107,7 +107,7 @@ describe('bridge: settlement', () => {
       const told = []; M.setLogger({ warn: (record) => told.push(record.data.reason) });
       const { native } = require(${JSON.stringify(join(dist, 'runtime', 'native.js'))});
       const heard = [];
-      await native.probeLongCallback((text) => heard.push(text), 540_000_000);
+      await native.testLongCallback((text) => heard.push(text), 540_000_000);
       console.log(heard.join(), told.join());`);
     assert.deepEqual(lines, ['short a text of 540000000 bytes is longer than a JavaScript string can be']);
   });

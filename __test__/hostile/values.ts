@@ -116,7 +116,7 @@ const MADE: readonly (() => unknown)[] = [
   () => ({ signal: {} }),
   () => ({ timeoutMs: -1 }),
   () => ({ timeoutMs: 'soon' }),
-  () => native.probeForeign(),
+  () => native.testForeign(),
   () => native.cancelCreate(),
 ];
 

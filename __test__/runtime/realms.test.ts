@@ -68,7 +68,7 @@ describe('in a vm context', () => {
     let thrown = 0;
     for (const [name, call] of Object.entries(addon)) {
       // Takes over functions of `lib/`; count what keeps the process alive; do as they are told.
-      if (/^bridgeAttach$|Keep$|^probe/.test(name)) continue;
+      if (/^bridgeAttach$|Keep$|^test/.test(name)) continue;
       for (const given of [[], [{}, {}, {}, {}], [1, 'x', {}], ['x', Symbol('x')]]) {
         try {
           // What has begun is not what is asked here.
@@ -150,7 +150,7 @@ describe('a user’s own code that throws', () => {
 });
 
 describe('a defect', () => {
-  for (const name of ['probePanicAtOnce', 'probePanicByHand'] as const) {
+  for (const name of ['testPanicAtOnce', 'testPanicByHand'] as const) {
     test(`that panics in ${name} is a MoorlineError of kind internal`, () => {
       const call = native[name] as (text: string) => unknown;
       assert.throws(

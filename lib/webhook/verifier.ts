@@ -198,12 +198,14 @@ export class WebhookVerifier {
       const text = typeof signature === 'string' ? signature : singleSignature(signature);
       if (typeof text !== 'string') return text;
       if (secret !== undefined) {
-        const verifier = native.webhookUnder(this.#verifier, secret);
+        const verifier = native.webhookWithSecrets(this.#verifier, secret);
         const found = this.#judge(verifier, keysOf(secret), payload, text, '', Date.now());
         return withoutRequestFields(this.#remembered(found));
       }
       if (this.#store) {
-        return withoutRequestFields(this.#remembered(this.#judge(this.#verifier, this.#keys, payload, text, '', Date.now())));
+        return withoutRequestFields(
+          this.#remembered(this.#judge(this.#verifier, this.#keys, payload, text, '', Date.now())),
+        );
       }
       const now = Date.now();
       const answer = verifyWith(this.#keys, payload, (body, tags) =>
@@ -280,7 +282,7 @@ export class WebhookVerifier {
     now: number,
   ): Judgement {
     const answer = verifyWith(keys, payload, (body, tags) =>
-      native.webhookJudge(verifier, body, signature, said, now, tags, this.#store !== undefined),
+      native.webhookVerifyRequest(verifier, body, signature, said, now, tags, this.#store !== undefined),
     );
     if (answer === undefined) return { ...notRaw(payload), scheme: undefined };
     return Object.assign({ scheme: undefined }, JSON.parse(answer) as RequestVerificationResult);
@@ -318,7 +320,12 @@ export function asDuplicate(result: RequestVerificationResult, why: string): Req
 }
 
 /** The result of a signature alone, without what only whole requests have. */
-function withoutRequestFields({ scheme: _, id: __, secretIndex: ___, ...result }: RequestVerificationResult): VerificationResult {
+function withoutRequestFields({
+  scheme: _,
+  id: __,
+  secretIndex: ___,
+  ...result
+}: RequestVerificationResult): VerificationResult {
   return result;
 }
 

@@ -7,7 +7,7 @@ use napi::{
     check_status, sys,
 };
 
-use super::{failure::throw, given::Given, view::read_text};
+use super::{failure::to_js_error, raw_argument::RawArgument, view::read_text};
 
 /// An argument that a user gives, as it is. Its value is had by naming it, and one of another type throws a `TypeError`
 /// with that name; what `lib/` itself passes needs none of this.
@@ -17,18 +17,18 @@ pub(crate) struct Argument<T> {
 }
 
 impl<T: Single> Argument<T> {
-    /// The value; `name` is what users know the argument by.
+    /// The value; `name` is the argument's name for users.
     pub(crate) fn named(self, name: &str) -> Result<T> {
         self.value.map_err(|given| {
             let error = OptionError::wrong_type(name, T::EXPECTED, &given);
-            throw(&Env::from_raw(self.env), &error)
+            to_js_error(&Env::from_raw(self.env), error)
         })
     }
 }
 
-/// What an [`Argument`] may be.
+/// A type that an [`Argument`] may have.
 pub(crate) trait Single: Sized {
-    /// What messages call it.
+    /// The words for it in messages.
     const EXPECTED: &'static str;
 
     /// # Safety
@@ -93,7 +93,7 @@ impl<T: Single> Single for Option<T> {
     }
 }
 
-/// What a value of a wrong type is called. An object is not looked into.
+/// Describes a value of a wrong type. An object is not looked into.
 unsafe fn other<T>(
     env: sys::napi_env,
     value: sys::napi_value,
@@ -103,7 +103,7 @@ unsafe fn other<T>(
         return Ok(Err(Plain::Map(Vec::new())));
     }
     // SAFETY: as for this function.
-    unsafe { Given::from_napi_value(env, value) }.map(|given| Err(given.0))
+    unsafe { RawArgument::from_napi_value(env, value) }.map(|given| Err(given.0))
 }
 
 impl<T> TypeName for Argument<T> {

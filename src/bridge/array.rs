@@ -11,7 +11,7 @@ const MAX_ARGUMENTS: usize = 4096;
 
 /// An array of `elements`.
 ///
-/// They are not set one by one: where somebody gave `Array.prototype` a setter of an index, setting would call that, which
+/// They are not set one by one: where `Array.prototype` was given a setter of an index, setting would call that, which
 /// may throw, and keeps the element. A function of `lib/` that gives back its arguments makes the array at once.
 ///
 /// # Safety

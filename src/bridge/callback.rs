@@ -15,39 +15,39 @@ use napi::{
 };
 
 use super::{
-    face::{take_exception, tell_lost},
+    face::{report_lost, take_exception},
     queue::{CompletionQueue, Item, per_environment},
     value::Value,
 };
 
-/// News that may wait for the JavaScript thread; beyond it they are dropped, counted and told of.
+/// News that may wait for the JavaScript thread; beyond it they are dropped, counted and reported.
 const MAX_QUEUED: u32 = 1024;
 
 /// A JavaScript function of one argument, callable from any thread. Calls are delivered in order on the
 /// function's own thread, do not keep the process alive, and return nothing.
 #[derive(Clone)]
 pub(crate) struct Callback {
-    door: Arc<CompletionQueue>,
+    completions: Arc<CompletionQueue>,
     function: Arc<FunctionRef>,
 }
 
 /// The reference behind a [`Callback`]; the last owner gives it back, on the JavaScript thread.
 pub(super) struct FunctionRef {
     reference: sys::napi_ref,
-    door: Arc<CompletionQueue>,
+    completions: Arc<CompletionQueue>,
     queued: AtomicU32,
     dropped: AtomicU32,
-    /// How many of the dropped ones have been told of.
-    told: AtomicU32,
+    /// The number of dropped ones that have been reported.
+    reported: AtomicU32,
 }
 
-// SAFETY: the reference is only carried by other threads; it is used and deleted in the door's drain.
+// SAFETY: the reference is only carried by other threads; it is used and deleted in the drain of its queue.
 unsafe impl Send for FunctionRef {}
 unsafe impl Sync for FunctionRef {}
 
 impl Callback {
-    /// Queues one call that tells something; it is dropped when too many wait already.
-    pub(crate) fn tell(&self, argument: impl Into<Value>) {
+    /// Queues one call with news; it is dropped when too many wait already.
+    pub(crate) fn deliver(&self, argument: impl Into<Value>) {
         if self.function.queued.load(Ordering::Relaxed) >= MAX_QUEUED {
             self.function.dropped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -55,15 +55,15 @@ impl Callback {
         self.ask(argument);
     }
 
-    /// Queues one call that asks for something, however many wait: whoever asks has a bound.
+    /// Queues one call that asks for something, however many wait: the asking side has a bound.
     pub(crate) fn ask(&self, argument: impl Into<Value>) {
         self.function.queued.fetch_add(1, Ordering::Relaxed);
         let call = Item::Call(Arc::clone(&self.function), argument.into());
-        self.door.push(call);
+        self.completions.push(call);
     }
 
-    /// How many calls were dropped because the JavaScript thread did not keep up.
-    #[cfg(feature = "probe")]
+    /// The number of calls that were dropped because the JavaScript thread did not keep up.
+    #[cfg(feature = "test-hooks")]
     pub(crate) fn dropped(&self) -> u32 {
         self.function.dropped.load(Ordering::Relaxed)
     }
@@ -78,12 +78,12 @@ impl FunctionRef {
             (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: the reference lives as long as `self`; Node wants a real receiver.
         unsafe {
-            self.tell_dropped(env);
+            self.report_dropped(env);
             let argument = match Value::to_napi_value(env, argument) {
                 Ok(argument) => argument,
                 Err(error) => {
                     take_exception(env);
-                    return tell_lost(env, &error.reason);
+                    return report_lost(env, &error.reason);
                 }
             };
             sys::napi_get_reference_value(env, self.reference, &raw mut function);
@@ -108,22 +108,22 @@ impl FunctionRef {
 
 impl FunctionRef {
     /// # Safety
-    /// As for [`Self::call`].
-    unsafe fn tell_dropped(&self, env: sys::napi_env) {
+    /// The same as for [`Self::call`].
+    unsafe fn report_dropped(&self, env: sys::napi_env) {
         let dropped = self.dropped.load(Ordering::Relaxed);
-        let new = dropped.wrapping_sub(self.told.swap(dropped, Ordering::Relaxed));
+        let new = dropped.wrapping_sub(self.reported.swap(dropped, Ordering::Relaxed));
         if new > 0 {
             let reason =
                 format!("{new} calls were dropped, as the JavaScript thread did not keep up");
             // SAFETY: as for this function.
-            unsafe { tell_lost(env, &reason) };
+            unsafe { report_lost(env, &reason) };
         }
     }
 }
 
 impl Drop for FunctionRef {
     fn drop(&mut self) {
-        self.door.push(Item::Forget(self.reference));
+        self.completions.push(Item::Forget(self.reference));
     }
 }
 
@@ -147,7 +147,7 @@ impl FromNapiValue for Callback {
             if kind != sys::ValueType::napi_function {
                 return Err(Error::new(Status::FunctionExpected, "not a function"));
             }
-            let door = Arc::clone(&per_environment(env)?.door);
+            let completions = Arc::clone(&per_environment(env)?.completions);
             check_status!(sys::napi_create_reference(
                 env,
                 value,
@@ -156,12 +156,15 @@ impl FromNapiValue for Callback {
             ))?;
             let function = Arc::new(FunctionRef {
                 reference,
-                door: Arc::clone(&door),
+                completions: Arc::clone(&completions),
                 queued: AtomicU32::new(0),
                 dropped: AtomicU32::new(0),
-                told: AtomicU32::new(0),
+                reported: AtomicU32::new(0),
             });
-            Ok(Self { door, function })
+            Ok(Self {
+                completions,
+                function,
+            })
         }
     }
 }

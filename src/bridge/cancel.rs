@@ -1,4 +1,4 @@
-//! How an `AbortSignal` reaches a running future.
+//! The cancellation of a running future by an `AbortSignal`.
 
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ pub fn cancel_create() -> Handle<Cancel> {
     Handle::new(Cancel::default())
 }
 
-/// Cancels the call: its future is dropped or told at its next step.
+/// Cancels the call: its future is dropped, or stops at its next step.
 #[napi_derive::napi(catch_unwind, ts_args_type = "cancel: Handle<Cancel>")]
 pub fn cancel_fire(cancel: Handle<Cancel>) {
     cancel.0.0.cancel();

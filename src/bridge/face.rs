@@ -1,4 +1,4 @@
-//! What the bridge asks of `lib/`: to make an error or an array, and to tell of what was lost.
+//! The functions of `lib/` that the bridge calls: they make errors and arrays, and report losses.
 
 use std::{cell::Cell, ptr};
 
@@ -9,7 +9,7 @@ use napi::{
     check_status, sys,
 };
 
-use super::{failure::record, queue::per_environment, value::create_string};
+use super::{failure::failure_json, queue::per_environment, value::create_string};
 
 /// The functions of `lib/`, as long as its environment lives; null until they are given.
 pub(super) struct Face {
@@ -62,8 +62,8 @@ impl FromNapiValue for Kept {
     }
 }
 
-/// Takes over what makes an error of a record, what hears why calls of a listener were lost, and what gives back its
-/// arguments, in place of those of another copy of `lib/`.
+/// Takes over the functions that make an error of a record, receive the reason why calls of a listener were lost, and
+/// give back their arguments, in place of those of another copy of `lib/`.
 #[napi_derive::napi(catch_unwind)]
 pub fn bridge_attach(
     env: Env,
@@ -79,41 +79,45 @@ pub fn bridge_attach(
         face.to_list.replace(to_list.0),
     ] {
         if !replaced.is_null() {
-            // SAFETY: a reference of this environment that nobody has any more. Kept, it would keep its realm alive.
+            // SAFETY: a reference of this environment that has no user any more. Kept, it would keep its realm alive.
             unsafe { sys::napi_delete_reference(env.raw(), replaced) };
         }
     }
     Ok(())
 }
 
-/// Throws what a defect comes to, out of a hand-written function: nothing of `lib/` is around it.
+/// Throws the error of a defect out of a hand-written function: nothing of `lib/` is around it.
 ///
 /// # Safety
 /// On the JavaScript thread of `env`, in a running call.
 pub(super) unsafe fn throw_defect(env: sys::napi_env) {
     // SAFETY: as for this function.
     unsafe {
-        let made = per_environment(env)
-            .ok()
-            .and_then(|state| ask(env, state.face.to_error.get(), &record(Failure::defect())));
+        let made = per_environment(env).ok().and_then(|state| {
+            ask(
+                env,
+                state.face.to_error.get(),
+                &failure_json(Failure::defect()),
+            )
+        });
         if let Some(error) = made {
             sys::napi_throw(env, error);
         }
     }
 }
 
-/// Tells that calls of a listener were lost.
+/// Reports that calls of a listener were lost.
 ///
 /// # Safety
 /// On the JavaScript thread of `env`, within a handle scope.
-pub(super) unsafe fn tell_lost(env: sys::napi_env, reason: &str) {
+pub(super) unsafe fn report_lost(env: sys::napi_env, reason: &str) {
     // SAFETY: as for this function.
     unsafe {
-        let told = per_environment(env)
+        let reported = per_environment(env)
             .ok()
             .and_then(|state| ask(env, state.face.on_lost.get(), reason));
-        if told.is_none() {
-            // A logger that throws has nobody to throw to.
+        if reported.is_none() {
+            // A logger that throws has no caller to throw to.
             take_exception(env);
         }
     }

@@ -4,18 +4,18 @@ use moorline_core::{
     error::{Failure, Fields, Kind},
     options::{OptionError, OptionErrorClass},
 };
-use napi::{Env, Error, Status, sys};
+use napi::{Env, Error, Result, Status, sys};
 use napi_derive::napi;
 use serde_json::{Map, Value as Json, json};
 
 use super::value::create_string;
 
-/// The prefix of every record: a user's own code may throw texts, too.
+/// The beginning of a record: a user's own code may throw texts, too.
 const MARK: &str = "moorline:";
 
 /// The record of a failure as JSON text: one string crosses instead of a dozen properties, and `lib/`
 /// dresses it as a `MoorlineError` where the caller's stack is.
-pub(crate) fn record(failure: Failure) -> String {
+pub(crate) fn failure_json(failure: Failure) -> String {
     let Fields {
         kind,
         code,
@@ -82,19 +82,44 @@ pub(super) fn code(error: &Error) -> &'static str {
     }
 }
 
-/// Throws a programmer's mistake, of which `lib/` makes what Node throws: a `TypeError` or a `RangeError` with its code.
-pub(crate) fn throw(env: &Env, error: &OptionError) -> Error {
-    let class = match error.class {
-        OptionErrorClass::Range => "RangeError",
-        OptionErrorClass::Type | OptionErrorClass::Value => "TypeError",
-    };
-    let record = json!({ "class": class, "code": error.code(), "message": error.message });
-    throw_record(env, &marked(&record))
+/// An error that a binding function throws.
+pub(crate) trait JsError {
+    /// Its record as JSON text, of which `lib/` makes the error.
+    fn into_record(self) -> String;
 }
 
-/// Throws a failure of a call that answers at once.
-pub(crate) fn throw_failure(env: &Env, failure: Failure) -> Error {
-    throw_record(env, &record(failure))
+impl JsError for Failure {
+    fn into_record(self) -> String {
+        failure_json(self)
+    }
+}
+
+/// A programmer's mistake becomes what Node throws: a `TypeError` or a `RangeError` with its code.
+impl JsError for OptionError {
+    fn into_record(self) -> String {
+        let class = match self.class {
+            OptionErrorClass::Range => "RangeError",
+            OptionErrorClass::Type | OptionErrorClass::Value => "TypeError",
+        };
+        marked(&json!({ "class": class, "code": self.code(), "message": self.message }))
+    }
+}
+
+/// Throws `error` into the running call.
+pub(crate) fn to_js_error(env: &Env, error: impl JsError) -> Error {
+    throw_record(env, &error.into_record())
+}
+
+/// Results whose errors a binding function throws.
+pub(crate) trait OrThrow<T> {
+    /// The value; an error is thrown into the running call.
+    fn or_throw(self, env: &Env) -> Result<T>;
+}
+
+impl<T, E: JsError> OrThrow<T> for std::result::Result<T, E> {
+    fn or_throw(self, env: &Env) -> Result<T> {
+        self.map_err(|error| to_js_error(env, error))
+    }
 }
 
 /// An error that is made here is of the realm that loaded the addon; the caller's may be another (a `vm` context, as in

@@ -32,24 +32,24 @@ pub(crate) trait Function {
     /// Its name in JavaScript, and in `src/native-header.d.ts`, where its type stands.
     const NAME: &'static CStr;
     /// The work. It runs on the JavaScript thread and must not wait.
-    fn run(call: &Call) -> Answer;
+    fn run(call: &Call) -> ReturnValue;
 }
 
-/// What a hand-written function answers.
-pub(crate) enum Answer {
+/// The return value of a hand-written function.
+pub(crate) enum ReturnValue {
     Undefined,
     Bool(bool),
     Integer(i32),
     Number(f64),
     Text(String),
-    PromiseValue(PromiseValue),
+    Promise(PromiseValue),
 }
 
 /// The arguments of a running call.
 pub(crate) struct Call {
     env: sys::napi_env,
     arguments: [sys::napi_value; MAX_ARGUMENTS],
-    given: usize,
+    count: usize,
 }
 
 impl Call {
@@ -59,7 +59,7 @@ impl Call {
     }
 
     fn argument(&self, index: usize) -> Option<sys::napi_value> {
-        (index < self.given).then(|| self.arguments[index])
+        (index < self.count).then(|| self.arguments[index])
     }
 
     /// A native object.
@@ -96,7 +96,7 @@ impl Call {
         (status == sys::Status::napi_ok).then_some(flag)
     }
 
-    /// Keeps the process alive until the same is said with `false`.
+    /// Keeps the process alive until it is called with `false`.
     pub(crate) fn keep_alive(&self, keep: bool) {
         // SAFETY: a running call is on its environment's thread.
         unsafe { keep_alive(self.env, keep) }
@@ -123,7 +123,7 @@ impl Call {
         value: sys::napi_value,
         read: impl FnOnce(&[u8]) -> R,
     ) -> Option<R> {
-        // Taken out while in use, so that a nested call finds an empty one and not a locked one.
+        // Received out while in use, so that a nested call finds an empty one and not a locked one.
         let mut buffer = TEXT.with(RefCell::take);
         let mut length = 0;
         // SAFETY: the first call asks for the length, the second writes within the capacity.
@@ -231,13 +231,13 @@ unsafe extern "C" fn trampoline<F: Function>(
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
     let mut arguments = [ptr::null_mut(); MAX_ARGUMENTS];
-    let mut given = MAX_ARGUMENTS;
-    // SAFETY: Node fills at most `given` arguments.
+    let mut count = MAX_ARGUMENTS;
+    // SAFETY: Node fills at most `count` arguments.
     unsafe {
         sys::napi_get_cb_info(
             env,
             info,
-            &raw mut given,
+            &raw mut count,
             arguments.as_mut_ptr(),
             ptr::null_mut(),
             ptr::null_mut(),
@@ -246,24 +246,28 @@ unsafe extern "C" fn trampoline<F: Function>(
     let call = Call {
         env,
         arguments,
-        given: given.min(MAX_ARGUMENTS),
+        count: count.min(MAX_ARGUMENTS),
     };
     let answer = catch_unwind(AssertUnwindSafe(|| F::run(&call)));
     // SAFETY: in the running call.
     unsafe { give(env, answer.ok()) }
 }
 
-unsafe fn give(env: sys::napi_env, answer: Option<Answer>) -> sys::napi_value {
+unsafe fn give(env: sys::napi_env, answer: Option<ReturnValue>) -> sys::napi_value {
     let mut value = ptr::null_mut();
     // SAFETY: the caller vouches for `env`; strings outlive their calls.
     unsafe {
         match answer {
-            Some(Answer::Undefined) => sys::napi_get_undefined(env, &raw mut value),
-            Some(Answer::Bool(flag)) => sys::napi_get_boolean(env, flag, &raw mut value),
-            Some(Answer::Integer(number)) => sys::napi_create_int32(env, number, &raw mut value),
-            Some(Answer::Number(number)) => sys::napi_create_double(env, number, &raw mut value),
-            Some(Answer::Text(text)) => create_string(env, &text, &raw mut value),
-            Some(Answer::PromiseValue(promise)) => return promise.value(),
+            Some(ReturnValue::Undefined) => sys::napi_get_undefined(env, &raw mut value),
+            Some(ReturnValue::Bool(flag)) => sys::napi_get_boolean(env, flag, &raw mut value),
+            Some(ReturnValue::Integer(number)) => {
+                sys::napi_create_int32(env, number, &raw mut value)
+            }
+            Some(ReturnValue::Number(number)) => {
+                sys::napi_create_double(env, number, &raw mut value)
+            }
+            Some(ReturnValue::Text(text)) => create_string(env, &text, &raw mut value),
+            Some(ReturnValue::Promise(promise)) => return promise.value(),
             None => {
                 throw_defect(env);
                 return ptr::null_mut();

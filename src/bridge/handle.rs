@@ -18,7 +18,7 @@ use napi::{
     check_status, sys,
 };
 
-use super::failure::throw;
+use super::failure::to_js_error;
 
 /// A shared native object as an opaque JavaScript value; the garbage collector drops its share.
 ///
@@ -27,7 +27,7 @@ use super::failure::throw;
 pub(crate) struct Handle<T: 'static>(pub(crate) Arc<T>);
 
 thread_local! {
-    /// What the handles of this thread's environments point at, and of which type it is. An external value of another
+    /// The objects that the handles of this thread's environments point at, with their types. An external value of another
     /// addon may point anywhere, so nothing behind a pointer is read before it is found here.
     static LIVE: RefCell<HashMap<usize, TypeId, BuildHasherDefault<AddressHasher>>> = RefCell::default();
 }
@@ -79,10 +79,10 @@ impl<T> Handle<T> {
 }
 
 /// An external value as another addon might have made it: it points at nothing that may be read.
-#[cfg(feature = "probe")]
+#[cfg(feature = "test-hooks")]
 pub(crate) struct Foreign;
 
-#[cfg(feature = "probe")]
+#[cfg(feature = "test-hooks")]
 impl TypeName for Foreign {
     fn type_name() -> &'static str {
         "unknown"
@@ -92,7 +92,7 @@ impl TypeName for Foreign {
     }
 }
 
-#[cfg(feature = "probe")]
+#[cfg(feature = "test-hooks")]
 impl ToNapiValue for Foreign {
     unsafe fn to_napi_value(env: sys::napi_env, _: Self) -> Result<sys::napi_value> {
         let mut value = ptr::null_mut();
@@ -136,7 +136,7 @@ impl<T> FromNapiValue for Handle<T> {
             .ok_or_else(|| {
                 let given = Plain::Other("something else");
                 let error = OptionError::wrong_type("a handle", "one that moorline made", &given);
-                throw(&Env::from_raw(env), &error)
+                to_js_error(&Env::from_raw(env), error)
             })
     }
 }

@@ -1,4 +1,4 @@
-//! The only door between the two worlds.
+//! The one crossing between JavaScript and Rust.
 //!
 //! A binding function hands a future to [`promise`]; it runs on the process's one runtime, and its outcome
 //! goes into the queue of the JavaScript environment that asked. One wake-up settles everything that has
@@ -10,10 +10,10 @@
 //! - [`argument`]: single values as arguments.
 //! - [`spin_wait`]: waiting in place for what takes less time than falling asleep.
 //! - [`callback`]: JavaScript functions that native code calls later, through the same queue.
-//! - [`cancel`]: how an `AbortSignal` reaches a running future.
-//! - [`face`]: what the bridge asks of `lib/`.
+//! - [`cancel`]: the cancellation of a running future by an `AbortSignal`.
+//! - [`face`]: the functions of `lib/` that the bridge calls.
 //! - [`failure`]: failures and programmer's mistakes as records, of which `lib/` makes errors.
-//! - [`given`]: arguments that are taken over whole, within bounds.
+//! - [`raw_argument`]: arguments that are taken over whole, within bounds.
 //! - [`handle`]: native objects held by JavaScript.
 //! - [`function`]: hand-written functions for the calls that must cost a tenth of a microsecond.
 //! - [`notifier`]: wakes JavaScript for what a queue has received.
@@ -30,12 +30,12 @@ mod cancel;
 mod face;
 mod failure;
 mod function;
-mod given;
 mod handle;
 mod notifier;
 mod packed;
 mod promise;
 mod queue;
+mod raw_argument;
 mod runtime;
 mod spin_wait;
 mod value;
@@ -44,15 +44,15 @@ mod view;
 pub(crate) use argument::Argument;
 pub(crate) use callback::Callback;
 pub(crate) use cancel::Cancel;
-pub(crate) use failure::{record, throw, throw_failure};
-pub(crate) use function::{Answer, Call, Exports, Function};
-pub(crate) use given::Given;
-#[cfg(feature = "probe")]
+pub(crate) use failure::{OrThrow, failure_json, to_js_error};
+pub(crate) use function::{Call, Exports, Function, ReturnValue};
+#[cfg(feature = "test-hooks")]
 pub(crate) use handle::Foreign;
 pub(crate) use handle::Handle;
-pub(crate) use notifier::{Taken, bell};
+pub(crate) use notifier::{Received, notifier};
 pub(crate) use packed::{Element, Packed};
-pub(crate) use promise::{PromiseValue, deferred, ended, promise, spawn};
-pub(crate) use runtime::{runtime, silence_panic_hook};
+pub(crate) use promise::{PromiseValue, deferred, environment_closed, promise, spawn};
+pub(crate) use raw_argument::RawArgument;
+pub(crate) use runtime::{runtime, silence_panic_hook, try_runtime};
 pub(crate) use spin_wait::spin_for_completion;
 pub(crate) use value::Value;

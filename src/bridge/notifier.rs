@@ -1,4 +1,4 @@
-//! The bell of an inbox: it wakes JavaScript, which then gets all that has come by that time.
+//! The wake-up of JavaScript for a queue of received messages.
 
 use std::sync::{Arc, Weak};
 
@@ -6,32 +6,32 @@ use moorline_net::receive_queue::{Contents, Listen, ReceiveQueue};
 
 use super::{Callback, Value};
 
-/// What is taken out of an inbox, and the end when that has come.
-pub(crate) type Taken<P, E> = (P, Option<E>);
+/// A batch taken out of a queue, and the end when that has come.
+pub(crate) type Received<P, E> = (P, Option<E>);
 
-/// A bell on which `listener` is called with what `told` makes of all that is there.
-pub(crate) fn bell<C, E>(
+/// The listener of a queue: it calls `listener` with what `encode` makes of all that is there by then.
+pub(crate) fn notifier<C, E>(
     listener: Callback,
-    told: fn(Taken<C::Piece, E>) -> Value,
+    encode: fn(Received<C::Piece, E>) -> Value,
 ) -> impl FnOnce(&Weak<ReceiveQueue<C, E>>) -> Arc<dyn Listen>
 where
     C: Contents + Send + 'static,
     E: Send + 'static,
 {
-    move |inbox| {
+    move |queue| {
         Arc::new(Notifier {
             listener,
-            inbox: Weak::clone(inbox),
-            told,
+            queue: Weak::clone(queue),
+            encode,
         })
     }
 }
 
-/// The inbox holds it, so it does not hold the inbox.
+/// The queue holds it, so it does not hold the queue.
 struct Notifier<C: Contents, E> {
     listener: Callback,
-    inbox: Weak<ReceiveQueue<C, E>>,
-    told: fn(Taken<C::Piece, E>) -> Value,
+    queue: Weak<ReceiveQueue<C, E>>,
+    encode: fn(Received<C::Piece, E>) -> Value,
 }
 
 impl<C, E> Listen for Notifier<C, E>
@@ -40,11 +40,11 @@ where
     E: Send + 'static,
 {
     fn ring(&self) {
-        let (inbox, told) = (Weak::clone(&self.inbox), self.told);
-        let taken = move || {
-            let taken = inbox.upgrade().and_then(|inbox| inbox.take());
-            taken.map_or(Value::Undefined, told)
+        let (queue, encode) = (Weak::clone(&self.queue), self.encode);
+        let received = move || {
+            let received = queue.upgrade().and_then(|queue| queue.take());
+            received.map_or(Value::Undefined, encode)
         };
-        self.listener.tell(Value::Later(Box::new(taken)));
+        self.listener.deliver(Value::Later(Box::new(received)));
     }
 }

@@ -1,4 +1,4 @@
-//! Many small values as one array: no allocation for each on the way, and one crossing for all.
+//! Many small values as one array, without an allocation for each, and with one crossing.
 
 use std::ptr;
 
@@ -19,7 +19,7 @@ pub(crate) enum Element<'a> {
 
 /// Something that becomes a JavaScript array, element by element, on the JavaScript thread.
 pub(crate) trait Packed: Send {
-    /// How many elements there are.
+    /// The number of elements.
     fn len(&self) -> usize;
     /// The next one; asked for [`Self::len`] times.
     fn next(&mut self) -> Element<'_>;

@@ -1,4 +1,4 @@
-//! Promises, and how a future's outcome becomes theirs.
+//! Promises that are settled with the outcome of a future.
 
 use std::{future::Future, ptr, sync::Arc};
 
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     queue::{CompletionQueue, Deferred, Item, per_environment},
-    runtime::runtime,
+    runtime::try_runtime,
     value::Value,
 };
 
@@ -44,14 +44,14 @@ impl TypeName for PromiseValue {
 /// Settles its promise exactly once: with an outcome, or, when it is dropped before (a panic, an aborted
 /// task), with a failure of kind `internal`.
 pub(crate) struct Settler {
-    door: Arc<CompletionQueue>,
+    completions: Arc<CompletionQueue>,
     deferred: Option<Deferred>,
 }
 
 impl Settler {
     pub(crate) fn settle(mut self, outcome: Outcome<Value>) {
         if let Some(deferred) = self.deferred.take() {
-            self.door.push(Item::Settle(deferred, outcome));
+            self.completions.push(Item::Settle(deferred, outcome));
         }
     }
 }
@@ -59,7 +59,7 @@ impl Settler {
 impl Drop for Settler {
     fn drop(&mut self) {
         if let Some(deferred) = self.deferred.take() {
-            self.door
+            self.completions
                 .push(Item::Settle(deferred, Err(Failure::defect())));
         }
     }
@@ -78,11 +78,11 @@ pub(crate) fn deferred(env: &Env) -> Result<(Settler, PromiseValue)> {
             &raw mut promise
         ))?;
         if state.in_flight.get() == 0 {
-            sys::napi_ref_threadsafe_function(env, state.door.wake);
+            sys::napi_ref_threadsafe_function(env, state.completions.wake);
         }
         state.in_flight.set(state.in_flight.get() + 1);
         let settler = Settler {
-            door: Arc::clone(&state.door),
+            completions: Arc::clone(&state.completions),
             deferred: Some(Deferred(deferred)),
         };
         Ok((settler, PromiseValue(promise)))
@@ -97,7 +97,7 @@ where
     T: Into<Value>,
 {
     let (settler, promised) = deferred(env)?;
-    match runtime() {
+    match try_runtime() {
         Ok(runtime) => spawn(env, runtime, async move {
             settler.settle(future.await.map(Into::into));
         })?,
@@ -112,22 +112,22 @@ pub(crate) fn spawn(
     runtime: &Handle,
     future: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let ended = ended(env)?;
+    let environment_closed = environment_closed(env)?;
     runtime.spawn(async move {
         tokio::select! {
             biased;
             () = future => {}
-            () = ended.cancelled() => {}
+            () = environment_closed.cancelled() => {}
         }
     });
     Ok(())
 }
 
 /// Fires when the environment ends.
-pub(crate) fn ended(env: &Env) -> Result<CancellationToken> {
+pub(crate) fn environment_closed(env: &Env) -> Result<CancellationToken> {
     // SAFETY: on the JavaScript thread, in a running call.
     let state = unsafe { per_environment(env.raw()) }?;
-    Ok(state.door.ended.clone())
+    Ok(state.completions.environment_closed.clone())
 }
 
 /// Keeps the process alive, or no longer: for a wait that only `lib/` knows of. Both calls come in pairs.
@@ -142,13 +142,13 @@ pub(super) unsafe fn keep_alive(env: sys::napi_env, keep: bool) {
         };
         if keep {
             if state.in_flight.get() == 0 {
-                sys::napi_ref_threadsafe_function(env, state.door.wake);
+                sys::napi_ref_threadsafe_function(env, state.completions.wake);
             }
             state.in_flight.set(state.in_flight.get() + 1);
         } else {
             state.in_flight.set(state.in_flight.get().saturating_sub(1));
             if state.in_flight.get() == 0 {
-                sys::napi_unref_threadsafe_function(env, state.door.wake);
+                sys::napi_unref_threadsafe_function(env, state.completions.wake);
             }
         }
     }

@@ -13,13 +13,16 @@ use std::{
     panic::AssertUnwindSafe,
     ptr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use moorline_core::error::{Failure, Kind, Outcome};
+use moorline_core::{
+    error::{Failure, Kind, Outcome},
+    sync::lock,
+};
 use napi::{Result, bindgen_prelude::ToNapiValue, check_status, sys};
 use tokio_util::sync::CancellationToken;
 
@@ -34,13 +37,13 @@ use super::{
 const DRAIN_ITEMS: usize = 1000;
 const DRAIN_TIME: Duration = Duration::from_millis(5);
 
-/// What waits to be told to JavaScript.
+/// Work that waits for the JavaScript thread.
 pub(super) enum Item {
     /// A promise to settle.
     Settle(Deferred, Outcome<Value>),
     /// A function to call.
     Call(Arc<FunctionRef>, Value),
-    /// A function nobody will call any more.
+    /// A function that is not called any more.
     Forget(sys::napi_ref),
 }
 
@@ -61,11 +64,11 @@ struct Queue {
 /// The queue and its wake-up.
 pub(super) struct CompletionQueue {
     queue: Mutex<Queue>,
-    /// Whether the queue has got something; to be looked at without its lock.
-    pub(super) filled: AtomicBool,
+    /// True while there are items; read without the lock.
+    pub(super) has_items: AtomicBool,
     pub(super) wake: sys::napi_threadsafe_function,
-    /// Fires when the environment ends: what still runs for it is dropped, as nobody can see its outcome.
-    pub(super) ended: CancellationToken,
+    /// Fires when the environment ends: futures that still run for it are dropped, as their outcome has no receiver.
+    pub(super) environment_closed: CancellationToken,
 }
 
 // SAFETY: a threadsafe function may be called from any thread until it is finalized; `closed` is set
@@ -74,31 +77,31 @@ unsafe impl Send for CompletionQueue {}
 unsafe impl Sync for CompletionQueue {}
 
 impl CompletionQueue {
-    /// Queues `item`; what comes after the environment has closed is dropped.
+    /// Queues `item`; one that comes after the environment has closed is dropped.
     pub(super) fn push(&self, item: Item) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&self.queue);
         if queue.closed {
             return;
         }
         queue.items.push_back(item);
-        self.filled.store(true, Ordering::Release);
+        self.has_items.store(true, Ordering::Release);
         self.wake_up(&mut queue);
     }
 
     /// From here on the caller, on the JavaScript thread, looks at the queue itself. False when a wake-up is
     /// already on its way.
     pub(super) fn suppress_wakeup(&self) -> bool {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&self.queue);
         !std::mem::replace(&mut queue.woken, true)
     }
 
-    /// The end of [`Self::suppress_wakeup`]: the one settlement that has come, if it may be told here and now. Anything else
+    /// The end of [`Self::suppress_wakeup`]: the one settlement that has come, if it may be delivered here and now. Anything else
     /// is left to the event loop; a user's function must not be called from within a call of the user's.
-    pub(super) fn resume(&self, here: bool) -> Option<Item> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn restore_wakeup(&self, here: bool) -> Option<Item> {
+        let mut queue = lock(&self.queue);
         queue.woken = false;
         if here && queue.items.len() == 1 && matches!(queue.items[0], Item::Settle(..)) {
-            self.filled.store(false, Ordering::Relaxed);
+            self.has_items.store(false, Ordering::Relaxed);
             return queue.items.pop_front();
         }
         if !queue.items.is_empty() {
@@ -122,14 +125,14 @@ impl CompletionQueue {
     }
 }
 
-/// What belongs to one JavaScript environment; touched on its thread only. Shared by calls within calls: JavaScript that
+/// The state of one JavaScript environment; touched on its thread only. Shared by calls within calls: JavaScript that
 /// a drain calls may call back.
 pub(super) struct PerEnvironment {
-    pub(super) door: Arc<CompletionQueue>,
+    pub(super) completions: Arc<CompletionQueue>,
     pub(super) in_flight: Cell<usize>,
-    /// What `lib/` has given us to call.
+    /// The functions of `lib/` that the bridge calls.
     pub(super) face: Face,
-    /// Since when outcomes are waited for in place, without the event loop having had its turn.
+    /// The moment since which outcomes are waited for in place, without a turn of the event loop.
     pub(super) spinning_since: Cell<Option<Instant>>,
 }
 
@@ -163,11 +166,11 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEn
         ))?;
         sys::napi_unref_threadsafe_function(env, wake);
         state.write(PerEnvironment {
-            door: Arc::new(CompletionQueue {
+            completions: Arc::new(CompletionQueue {
                 queue: Mutex::default(),
                 wake,
-                filled: AtomicBool::new(false),
-                ended: CancellationToken::new(),
+                has_items: AtomicBool::new(false),
+                environment_closed: CancellationToken::new(),
             }),
             in_flight: Cell::new(0),
             spinning_since: Cell::new(None),
@@ -190,15 +193,15 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEn
 
 unsafe extern "C" fn close(state: *mut c_void) {
     // SAFETY: registered with this pointer; runs before `free`.
-    let door = unsafe { &(*state.cast::<PerEnvironment>()).door };
-    let mut queue = door.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let completions = unsafe { &(*state.cast::<PerEnvironment>()).completions };
+    let mut queue = lock(&completions.queue);
     queue.closed = true;
     let late = std::mem::take(&mut queue.items);
     drop(queue);
     // Dropping a value must not unwind into Node.
     let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
         drop(late);
-        door.ended.cancel();
+        completions.environment_closed.cancel();
     }));
 }
 
@@ -222,16 +225,16 @@ unsafe extern "C" fn drain(
     unsafe { drain_items(env, state) };
     if state.in_flight.get() == 0 {
         // SAFETY: on the JavaScript thread.
-        unsafe { sys::napi_unref_threadsafe_function(env, state.door.wake) };
+        unsafe { sys::napi_unref_threadsafe_function(env, state.completions.wake) };
     }
 }
 
 unsafe fn drain_items(env: sys::napi_env, state: &PerEnvironment) {
-    let door = Arc::clone(&state.door);
+    let completions = Arc::clone(&state.completions);
     let mut items = {
-        let mut queue = door.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&completions.queue);
         queue.woken = false;
-        door.filled.store(false, Ordering::Relaxed);
+        completions.has_items.store(false, Ordering::Relaxed);
         std::mem::take(&mut queue.items)
     };
     let mut clock = Clock::default();
@@ -241,7 +244,7 @@ unsafe fn drain_items(env: sys::napi_env, state: &PerEnvironment) {
         unsafe {
             sys::napi_open_handle_scope(env, &raw mut scope);
             // One item's defect is not the others'.
-            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| tell(env, state, item)));
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| deliver(env, state, item)));
             sys::napi_close_handle_scope(env, scope);
         }
         if clock.is_up() {
@@ -249,10 +252,10 @@ unsafe fn drain_items(env: sys::napi_env, state: &PerEnvironment) {
         }
     }
     if !items.is_empty() {
-        let mut queue = door.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&completions.queue);
         items.append(&mut queue.items);
         queue.items = items;
-        door.wake_up(&mut queue);
+        completions.wake_up(&mut queue);
     }
 }
 
@@ -281,12 +284,12 @@ impl Clock {
 pub(super) unsafe fn settle_last(env: sys::napi_env, state: &PerEnvironment, item: Item) {
     // SAFETY: in the handle scope of the running call.
     unsafe {
-        tell(env, state, item);
-        sys::napi_unref_threadsafe_function(env, state.door.wake);
+        deliver(env, state, item);
+        sys::napi_unref_threadsafe_function(env, state.completions.wake);
     }
 }
 
-unsafe fn tell(env: sys::napi_env, state: &PerEnvironment, item: Item) {
+unsafe fn deliver(env: sys::napi_env, state: &PerEnvironment, item: Item) {
     // SAFETY: on the JavaScript thread, within a handle scope.
     unsafe {
         match item {
@@ -317,11 +320,12 @@ unsafe fn settle(env: sys::napi_env, deferred: Deferred, outcome: Outcome<Value>
             (None, Ok(value)) => sys::napi_resolve_deferred(env, deferred.0, value),
             (None, Err(failed)) => {
                 let mut reason = ptr::null_mut();
-                if create_string(env, &failure::record(failed), &raw mut reason)
+                if create_string(env, &failure::failure_json(failed), &raw mut reason)
                     != sys::Status::napi_ok
                 {
-                    let unsaid = Failure::new(Kind::Internal, "the failure is too long to be told");
-                    create_string(env, &failure::record(unsaid), &raw mut reason);
+                    let fallback =
+                        Failure::new(Kind::Internal, "the failure is too long to be told");
+                    create_string(env, &failure::failure_json(fallback), &raw mut reason);
                 }
                 sys::napi_reject_deferred(env, deferred.0, reason)
             }

@@ -2,11 +2,17 @@
 
 use std::{
     panic::{self, AssertUnwindSafe},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Mutex, OnceLock},
 };
 
-use moorline_core::error::{Failure, Outcome};
+use moorline_core::{
+    error::{Failure, Outcome},
+    sync::lock,
+};
+use napi::{Env, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
+
+use super::OrThrow;
 
 /// Measured: one worker settles more promises per CPU second than two, and nothing on it blocks.
 const WORKER_THREADS: usize = 1;
@@ -18,12 +24,17 @@ static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 /// Held while it is started, by one call at a time.
 static STARTING: Mutex<()> = Mutex::new(());
 
+/// The runtime; throws where the system refuses its threads.
+pub(crate) fn runtime(env: &Env) -> Result<&'static Handle> {
+    try_runtime().or_throw(env)
+}
+
 /// The runtime, started by the first call that the system grants its threads.
-pub(crate) fn runtime() -> Outcome<&'static Handle> {
+pub(crate) fn try_runtime() -> Outcome<&'static Handle> {
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.handle());
     }
-    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = lock(&STARTING);
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.handle());
     }

@@ -1,4 +1,4 @@
-//! Waiting in place for what takes less time than falling asleep.
+//! Busy waiting for outcomes that take less time than a wake-up would.
 
 use std::{
     hint,
@@ -10,10 +10,10 @@ use napi::{Env, Result};
 
 use super::queue::{per_environment, settle_last};
 
-/// How long the JavaScript thread waits in place for an outcome that is about to come: what a wake-up through
+/// The time that the JavaScript thread waits in place for an outcome that is about to come: what a wake-up through
 /// the event loop would cost.
 const ATTENTION: Duration = Duration::from_micros(30);
-/// For how long one outcome after the other may be waited for in place, before the event loop gets its turn.
+/// The time for which one outcome after the other may be waited for in place, before the event loop gets its turn.
 const ATTENTION_SPAN: Duration = Duration::from_millis(1);
 
 /// Waits in place for the one promise that is pending, which is expected to be settled within microseconds:
@@ -22,18 +22,18 @@ const ATTENTION_SPAN: Duration = Duration::from_millis(1);
 pub(crate) fn spin_for_completion(env: &Env) -> Result<()> {
     // SAFETY: on the JavaScript thread, in a running call.
     let state = unsafe { per_environment(env.raw()) }?;
-    let door = Arc::clone(&state.door);
-    if state.in_flight.get() != 1 || !door.suppress_wakeup() {
+    let completions = Arc::clone(&state.completions);
+    if state.in_flight.get() != 1 || !completions.suppress_wakeup() {
         return Ok(());
     }
     let started = Instant::now();
-    while !door.filled.load(Ordering::Acquire) && started.elapsed() < ATTENTION {
+    while !completions.has_items.load(Ordering::Acquire) && started.elapsed() < ATTENTION {
         hint::spin_loop();
     }
     let since = state.spinning_since.get().unwrap_or(started);
     state.spinning_since.set(Some(since));
     let in_time = started.duration_since(since) < ATTENTION_SPAN;
-    if let Some(item) = door.resume(in_time) {
+    if let Some(item) = completions.restore_wakeup(in_time) {
         // SAFETY: on the JavaScript thread.
         unsafe { settle_last(env.raw(), state, item) };
     }

@@ -30,7 +30,7 @@ pub(crate) enum Value {
     List(Vec<Value>),
     /// An array of many small values.
     Packed(Box<dyn Packed>),
-    /// What is known only on the JavaScript thread, when it has come to this value.
+    /// A value that is made on the JavaScript thread, when its turn has come.
     Later(Box<dyn FnOnce() -> Value + Send>),
     /// Anything that needs the environment to be made, such as a [`Handle`].
     Made(Box<dyn FnOnce(sys::napi_env) -> Result<sys::napi_value> + Send>),
@@ -45,7 +45,7 @@ impl<T: Send + Sync + 'static> From<Handle<T>> for Value {
     }
 }
 
-#[cfg(feature = "probe")]
+#[cfg(feature = "test-hooks")]
 impl Value {
     /// A value in whose making something is thrown.
     pub(crate) fn thrown(message: String) -> Self {

@@ -5,7 +5,7 @@ use std::{ffi::c_void, ptr, slice};
 use moorline_core::options::{Budget, Excess};
 use napi::{Result, check_status, sys};
 
-/// What a typed array is, until Node-API has said it: a version that does not know a kind says nothing.
+/// The kind of a typed array before Node-API has set it: a version that does not know a kind sets nothing.
 const UNKNOWN_KIND: sys::napi_typedarray_type = -1;
 /// `Float16Array`, in versions of Node-API that have it.
 const FLOAT16_ARRAY: sys::napi_typedarray_type = 11;
@@ -17,7 +17,7 @@ const SHORT_TEXT_BYTES: usize = 64;
 /// Where they are those of a `SharedArrayBuffer`, another thread may write them while they are read here. Rust has no
 /// word for that, and neither has Node-API: there is no other way to such bytes. What is read then is what either
 /// thread has written, byte by byte, as it is in JavaScript; so nothing that was found out about the bytes (such as
-/// that they are UTF-8) may be relied on when they are looked at a second time. Whoever keeps them copies them first.
+/// that they are UTF-8) may be relied on when they are looked at a second time. To be kept, they are copied first.
 ///
 /// # Safety
 /// The slice must not be kept after the call, nor while JavaScript runs.
@@ -100,7 +100,7 @@ unsafe fn typed_bytes<'a>(env: sys::napi_env, value: sys::napi_value) -> Result<
             return Ok(Some(as_slice(it.data, it.length * size)));
         }
         // Node 24 has `Float16Array`, and no word for it.
-        let size = told_element_bytes(env, value)?;
+        let size = claimed_element_bytes(env, value)?;
         let (it, mut room) = (describe(env, value)?, 0);
         let known = sys::napi_get_arraybuffer_info(env, it.buffer, ptr::null_mut(), &raw mut room)
             == sys::Status::napi_ok;
@@ -126,19 +126,19 @@ const fn element_bytes(kind: sys::napi_typedarray_type) -> Option<usize> {
     })
 }
 
-/// What the array itself says, which may be anything: the caller checks it against the buffer. 0 for nonsense.
-unsafe fn told_element_bytes(env: sys::napi_env, value: sys::napi_value) -> Result<usize> {
-    let (mut told, mut size) = (ptr::null_mut(), 0);
+/// The size by the array's own account, which may be anything: the caller checks it against the buffer. 0 for nonsense.
+unsafe fn claimed_element_bytes(env: sys::napi_env, value: sys::napi_value) -> Result<usize> {
+    let (mut claimed, mut size) = (ptr::null_mut(), 0);
     // SAFETY: the name ends with NUL; the pointers are to locals.
     unsafe {
         check_status!(sys::napi_get_named_property(
             env,
             value,
             c"BYTES_PER_ELEMENT".as_ptr(),
-            &raw mut told
+            &raw mut claimed
         ))?;
         let is_number =
-            sys::napi_get_value_uint32(env, told, &raw mut size) == sys::Status::napi_ok;
+            sys::napi_get_value_uint32(env, claimed, &raw mut size) == sys::Status::napi_ok;
         Ok(if is_number { size as usize } else { 0 })
     }
 }
@@ -160,7 +160,7 @@ pub(super) fn copied(bytes: &[u8], budget: &mut Budget) -> std::result::Result<V
     Ok(copy)
 }
 
-/// Room for so many bytes: memory that the system does not give is no reason to end the process.
+/// Room for `length` bytes: memory that the system does not give is no reason to end the process.
 fn reserved(length: usize) -> std::result::Result<Vec<u8>, Excess> {
     let mut room = Vec::new();
     room.try_reserve_exact(length)

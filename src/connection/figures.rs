@@ -19,7 +19,9 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::{Value as Json, json};
 
-use crate::bridge::{Answer, Argument, Call, Exports, Function, Given, Handle, throw};
+use crate::bridge::{
+    Argument, Call, Exports, Function, Handle, RawArgument, ReturnValue, to_js_error,
+};
 
 /// What a handle to a tracker holds.
 pub struct ConnectionTracker(Mutex<Tracker>);
@@ -32,13 +34,13 @@ impl ConnectionTracker {
 
 /// A tracker from `{ windowSize }`.
 #[napi(catch_unwind)]
-pub fn connection_tracker(env: Env, options: Given) -> Result<Handle<ConnectionTracker>> {
+pub fn connection_tracker(env: Env, options: RawArgument) -> Result<Handle<ConnectionTracker>> {
     let read = || {
         let options = Options::new("options", &options.0)?;
         let window = options.integer("windowSize", 100, 1..=100_000)?;
         options.finish().map(|()| window as usize)
     };
-    let window = read().map_err(|error| throw(&env, &error))?;
+    let window = read().map_err(|error| to_js_error(&env, error))?;
     let tracker = Tracker::new(window, Instant::now());
     Ok(Handle::new(ConnectionTracker(Mutex::new(tracker))))
 }
@@ -78,7 +80,7 @@ pub fn connection_throughput(
     if !(1.0..=MAX_SPAN_SECONDS as f64).contains(&seconds) {
         let expected = format!("between 1 and {MAX_SPAN_SECONDS}");
         let error = OptionError::out_of_range("windowSeconds", expected, seconds);
-        return Err(throw(&env, &error));
+        return Err(to_js_error(&env, error));
     }
     Ok(tracker.lock().throughput(seconds as u64, Instant::now()))
 }
@@ -120,9 +122,9 @@ pub(crate) struct Record;
 
 impl Function for Record {
     const NAME: &'static CStr = c"connectionRecord";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let Some(tracker) = call.handle::<ConnectionTracker>(0) else {
-            return Answer::Undefined;
+            return ReturnValue::Undefined;
         };
         let now = Instant::now();
         let count = |error_type: Option<&str>| {
@@ -140,7 +142,7 @@ impl Function for Record {
         if named.is_none() {
             count(None);
         }
-        Answer::Undefined
+        ReturnValue::Undefined
     }
 }
 
@@ -150,11 +152,11 @@ pub(crate) struct Attempt;
 
 impl Function for Attempt {
     const NAME: &'static CStr = c"connectionAttempt";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         if let (Some(tracker), Some(ms)) = (call.handle::<ConnectionTracker>(0), ms(call, 1)) {
             tracker.lock().attempt(ms, status(call, 2));
         }
-        Answer::Undefined
+        ReturnValue::Undefined
     }
 }
 
@@ -163,7 +165,7 @@ pub(crate) struct Received;
 
 impl Function for Received {
     const NAME: &'static CStr = c"connectionReceived";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let (messages, bytes) = (call.number(1), call.number(2));
         if let (Some(tracker), Some(messages), Some(bytes)) =
             (call.handle::<ConnectionTracker>(0), messages, bytes)
@@ -171,7 +173,7 @@ impl Function for Received {
             let now = Instant::now();
             tracker.lock().receive(messages as u64, bytes as u64, now);
         }
-        Answer::Undefined
+        ReturnValue::Undefined
     }
 }
 

@@ -16,15 +16,15 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
 
-use crate::bridge::{Given, throw};
+use crate::bridge::{RawArgument, to_js_error};
 
 /// The complete options of a connection of type `kind` as JSON; `variables` are environment variables.
 #[napi(catch_unwind)]
 pub fn connection_config(
     env: Env,
-    options: Given,
-    variables: Given,
-    kind: Given,
+    options: RawArgument,
+    variables: RawArgument,
+    kind: RawArgument,
 ) -> Result<String> {
     let read = |kind| ConnectionConfig::read(&options.0, &variables.0, kind);
     let config = match &kind.0 {
@@ -35,25 +35,25 @@ pub fn connection_config(
     };
     config
         .map(|config| config.describe().to_string())
-        .map_err(|error| throw(&env, &error))
+        .map_err(|error| to_js_error(&env, error))
 }
 
 /// The protocols that environment variables say something of.
 #[napi(catch_unwind)]
-pub fn connection_configured(variables: Given) -> Vec<&'static str> {
+pub fn connection_configured(variables: RawArgument) -> Vec<&'static str> {
     configured(&variables.0)
 }
 
 /// Refuses `tls` and `proxy` of a connection that could not be used, or are weaker than its security level; gives
 /// whether certificates are checked.
 #[napi(catch_unwind)]
-pub fn connection_reach(env: Env, options: Given) -> Result<bool> {
+pub fn connection_reach(env: Env, options: RawArgument) -> Result<bool> {
     let read = || {
         let options = Options::new("options", &options.0)?;
         let dial = DialOptions::read(&options)?;
         options.finish().map(|()| dial.tls.reject_unauthorized)
     };
-    read().map_err(|error| throw(&env, &error))
+    read().map_err(|error| to_js_error(&env, error))
 }
 
 /// Refuses keys of the `customOptions` of a connection of type `kind` that it does not read; `outer` are the options beside
@@ -65,7 +65,7 @@ pub fn connection_custom_options(
     kind: String,
     outer: Vec<String>,
 ) -> Result<()> {
-    check_custom(&keys, &kind, &outer).map_err(|error| throw(&env, &error))
+    check_custom(&keys, &kind, &outer).map_err(|error| to_js_error(&env, error))
 }
 
 /// A URL as it may be shown: without user info, query and fragment.
@@ -82,13 +82,13 @@ pub fn is_harmless_header(name: String) -> bool {
 
 /// What a security level means, as JSON.
 #[napi(catch_unwind)]
-pub fn connection_security(env: Env, options: Given) -> Result<String> {
+pub fn connection_security(env: Env, options: RawArgument) -> Result<String> {
     let read = || {
         let options = Options::new("", &options.0)?;
         let level = options.choice("level", SecurityLevel::default(), &SecurityLevel::NAMED)?;
         options.finish().map(|()| level.rules())
     };
-    let rules = read().map_err(|error| throw(&env, &error))?;
+    let rules = read().map_err(|error| to_js_error(&env, error))?;
     let described = json!({
         "securityLevel": rules.level.as_str(),
         "certificateValidation": rules.certificates,

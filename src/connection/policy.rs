@@ -9,22 +9,26 @@ use moorline_core::{
         policy::Purpose,
     },
     error::Kind,
-    options::{OptionError, Plain},
-    resilience::idempotency,
+    options::{OptionError, Plain, Read},
+    resilience::{call_table::CallTable, idempotency},
 };
 use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::{
-    bridge::{self, Answer, Call, Exports, Function, Given, Handle, throw},
-    resilience::guarded::Policy,
+    bridge::{self, Call, Exports, Function, Handle, RawArgument, ReturnValue, to_js_error},
+    resilience::Policy,
 };
 
 /// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`; `options` are those in force. Its
 /// breaker is named after the connection, and goes with it.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
-pub fn connection_policy(env: Env, purpose: String, options: Given) -> Result<Handle<Policy>> {
-    let read = || {
+pub fn connection_policy(
+    env: Env,
+    purpose: String,
+    options: RawArgument,
+) -> Result<Handle<Policy>> {
+    let read = || -> Read<_> {
         let purpose = Purpose::NAMED
             .into_iter()
             .find(|(name, _)| *name == purpose);
@@ -32,9 +36,10 @@ pub fn connection_policy(env: Env, purpose: String, options: Given) -> Result<Ha
         let (name, purpose) = purpose.ok_or_else(unknown)?;
         let config = ConnectionConfig::read(&options.0, &Plain::Map(Vec::new()), None)?;
         let name = config.name.as_deref().unwrap_or(name);
-        Ok(Policy::owned(name, &config.policy(purpose)))
+        Ok(CallTable::with_own_breaker(name, &config.policy(purpose)))
     };
-    read().map(Handle::new).map_err(|error| throw(&env, &error))
+    let calls = read().map_err(|error| to_js_error(&env, error))?;
+    Ok(Handle::new(Policy::new(calls)))
 }
 
 /// The breaker of a policy and nothing else; `null` when it has none.
@@ -44,13 +49,14 @@ pub fn connection_policy(env: Env, purpose: String, options: Given) -> Result<Ha
     ts_return_type = "Handle<Policy> | null"
 )]
 pub fn policy_breaker(policy: Handle<Policy>) -> Option<Handle<Policy>> {
-    policy.breaker_only().map(Handle::new)
+    let calls = policy.calls.breaker_only()?;
+    Some(Handle::new(Policy::new(calls)))
 }
 
 /// Which event, beside `error`, tells of a failure.
 #[napi(catch_unwind)]
 pub fn connection_meaning(
-    kind: Given,
+    kind: RawArgument,
     status: Option<f64>,
     context: String,
 ) -> Option<&'static str> {
@@ -60,13 +66,13 @@ pub fn connection_meaning(
 
 /// Whether another address may serve where a call failed like that.
 #[napi(catch_unwind)]
-pub fn connection_unreachable(kind: Given, status: Option<f64>) -> bool {
+pub fn connection_unreachable(kind: RawArgument, status: Option<f64>) -> bool {
     said(&kind, status).is_unreachable()
 }
 
 /// Whether reconnecting goes on after an attempt that failed like that.
 #[napi(catch_unwind)]
-pub fn connection_worth_another(kind: Given, status: Option<f64>) -> bool {
+pub fn connection_worth_another(kind: RawArgument, status: Option<f64>) -> bool {
     said(&kind, status).should_reconnect()
 }
 
@@ -111,17 +117,17 @@ pub fn http_unhappy(
 ) -> Option<String> {
     let status = u16::try_from(status).ok()?;
     let (asked, asked_ms) = (retry_after.as_deref(), retry_after_ms.as_deref());
-    failure::unhappy_answer(status, again, asked, asked_ms).map(bridge::record)
+    failure::unhappy_answer(status, again, asked, asked_ms).map(bridge::failure_json)
 }
 
 /// The failure record of data that a server answered with a status that is no success.
 #[napi(catch_unwind)]
 pub fn http_rejected(status: u16) -> String {
-    bridge::record(failure::rejected(status))
+    bridge::failure_json(failure::rejected(status))
 }
 
 /// What an error says of itself; one of the user's own making may have anything for its kind.
-fn said(kind: &Given, status: Option<f64>) -> Said {
+fn said(kind: &RawArgument, status: Option<f64>) -> Said {
     let known = |kind: &str| Kind::ALL.into_iter().find(|one| one.as_str() == kind);
     Said {
         kind: kind.text().and_then(known),
@@ -134,11 +140,11 @@ pub(crate) struct Refuses;
 
 impl Function for Refuses {
     const NAME: &'static CStr = c"policyRefuses";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let policy = call.handle::<Policy>(0);
-        let breaker = policy.as_ref().and_then(|policy| policy.breaker());
+        let breaker = policy.as_ref().and_then(|policy| policy.calls.breaker());
         let refusal = breaker.and_then(|breaker| breaker.refusal(Instant::now()));
-        Answer::Bool(refusal.is_some())
+        ReturnValue::Bool(refusal.is_some())
     }
 }
 

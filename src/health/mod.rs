@@ -7,7 +7,7 @@ mod encode;
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -15,17 +15,20 @@ use moorline_core::{
     health::{Answer, Begun, CheckConfig, CheckSeries, Completed, Monitor, RunId},
     limit::Limit,
     metrics::Registry,
+    sync::lock,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
-use serde_json::json;
 
 use crate::{
-    bridge::{Argument, Given, Handle, throw},
-    health::encode::{epoch_ms, ms, of_completed, of_config, of_result, of_results},
+    bridge::{Argument, Handle, OrThrow, RawArgument},
+    health::encode::{
+        encode_completed, encode_config, encode_report, encode_result, encode_results,
+        encode_stats, ms,
+    },
 };
 
-/// What a handle to a monitor holds.
+/// The monitor behind a handle.
 pub struct HealthMonitor {
     monitor: Mutex<Monitor>,
     /// The metrics of each check, by its name.
@@ -34,11 +37,11 @@ pub struct HealthMonitor {
 
 impl HealthMonitor {
     fn lock(&self) -> MutexGuard<'_, Monitor> {
-        self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.monitor)
     }
 
     fn series(&self) -> MutexGuard<'_, HashMap<String, CheckSeries>> {
-        self.series.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.series)
     }
 
     /// Counts a run that has ended, and gives it as JSON.
@@ -52,7 +55,7 @@ impl HealthMonitor {
         if let Some(series) = all.get_mut(&name) {
             series.record(&completed.result);
         }
-        of_completed(completed)
+        encode_completed(completed)
     }
 }
 
@@ -65,9 +68,9 @@ pub struct HealthRun {
 
 /// A monitor; `options` are the defaults of its checks.
 #[napi(catch_unwind)]
-pub fn health_create(env: Env, options: Given) -> Result<Handle<HealthMonitor>> {
-    let defaults = CheckConfig::read("options", &options.0, &CheckConfig::default())
-        .map_err(|error| throw(&env, &error))?;
+pub fn health_create(env: Env, options: RawArgument) -> Result<Handle<HealthMonitor>> {
+    let defaults =
+        CheckConfig::read("options", &options.0, &CheckConfig::default()).or_throw(&env)?;
     Ok(Handle::new(HealthMonitor {
         monitor: Mutex::new(Monitor::new(defaults)),
         series: Mutex::default(),
@@ -80,12 +83,11 @@ pub fn health_register(
     env: Env,
     monitor: Handle<HealthMonitor>,
     name: Argument<String>,
-    options: Given,
+    options: RawArgument,
 ) -> Result<bool> {
     let name = name.named("name")?;
     let mut monitor = monitor.lock();
-    let config = CheckConfig::read("options", &options.0, monitor.defaults())
-        .map_err(|error| throw(&env, &error))?;
+    let config = CheckConfig::read("options", &options.0, monitor.defaults()).or_throw(&env)?;
     Ok(monitor.register(&name, config, Instant::now()))
 }
 
@@ -121,7 +123,7 @@ pub fn health_options(
         None => Some(monitor.defaults()),
         Some(name) => monitor.config(&name),
     };
-    Ok(config.map(of_config))
+    Ok(config.map(encode_config))
 }
 
 /// Begins a run, or joins the one in progress; `null` when the name is not known.
@@ -141,27 +143,27 @@ pub fn health_begin(
     }))
 }
 
-/// Ends a run with what its checker said, in the terms of [`Answer::read`]. Answers the result and the change of status;
-/// `null` when nobody waits for the run any more.
+/// Ends a run with the answer of its checker, in the terms of [`Answer::read`]. Returns the result and the change of status;
+/// `null` when the run is not awaited any more.
 #[napi(catch_unwind)]
 pub fn health_complete(
     monitor: Handle<HealthMonitor>,
     name: String,
     run: f64,
-    said: Given,
+    answer: RawArgument,
 ) -> Option<String> {
     let (run, now) = (RunId(run as u64), Instant::now());
     let completed =
         monitor
             .lock()
-            .complete(&name, run, Answer::read(&said.0), now, SystemTime::now())?;
+            .complete(&name, run, Answer::read(&answer.0), now, SystemTime::now())?;
     Some(monitor.completed(name, &completed))
 }
 
-/// Whether what a health check said, in the same terms, means that it still works.
+/// Returns whether the answer of a health check, in the same terms, means that it still works.
 #[napi(catch_unwind)]
-pub fn health_is_up(said: Given) -> bool {
-    Answer::read(&said.0).outcome.is_up()
+pub fn health_is_up(answer: RawArgument) -> bool {
+    Answer::read(&answer.0).outcome.is_up()
 }
 
 /// Ends a run whose timeout has passed; answers as `healthComplete`.
@@ -195,7 +197,7 @@ pub fn health_last(
     name: Argument<String>,
 ) -> Result<Option<String>> {
     let last = monitor.lock().last(&name.named("name")?);
-    Ok(last.map(|last| of_result(&last).to_string()))
+    Ok(last.map(|last| encode_result(&last).to_string()))
 }
 
 /// The kept results of one name, or of all.
@@ -208,24 +210,13 @@ pub fn health_history(
         Some(name) => monitor.lock().history(&name),
         None => monitor.lock().full_history(),
     };
-    Ok(of_results(&results).to_string())
+    Ok(encode_results(&results).to_string())
 }
 
 /// The last results and their sum.
 #[napi(catch_unwind)]
 pub fn health_report(monitor: Handle<HealthMonitor>) -> String {
-    let report = monitor.lock().report();
-    json!({
-        "status": report.status.as_str(),
-        "checks": of_results(&report.checks),
-        "summary": {
-            "total": report.summary.total,
-            "healthy": report.summary.healthy,
-            "degraded": report.summary.degraded,
-            "unhealthy": report.summary.unhealthy,
-        },
-    })
-    .to_string()
+    encode_report(&monitor.lock().report()).to_string()
 }
 
 /// Figures over a name's history.
@@ -233,18 +224,5 @@ pub fn health_report(monitor: Handle<HealthMonitor>) -> String {
 pub fn health_stats(monitor: Handle<HealthMonitor>, name: Argument<String>) -> Result<String> {
     let name = name.named("name")?;
     let stats = monitor.lock().stats(&name, Instant::now());
-    let shown = json!({
-        "name": name,
-        "totalChecks": stats.total_checks,
-        "successRate": stats.success_rate,
-        "avgLatencyMs": ms(stats.avg_latency),
-        "p50LatencyMs": ms(stats.p50_latency),
-        "p95LatencyMs": ms(stats.p95_latency),
-        "p99LatencyMs": ms(stats.p99_latency),
-        "consecutiveFailures": stats.consecutive_failures,
-        "uptimeRatio": stats.uptime_ratio,
-        "lastCheck": stats.last_check.map(epoch_ms),
-        "lastChange": stats.last_change.map(epoch_ms),
-    });
-    Ok(shown.to_string())
+    Ok(encode_stats(&name, &stats).to_string())
 }

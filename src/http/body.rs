@@ -1,9 +1,9 @@
-//! HTTP bodies that cross piece by piece, on their way out and in.
+//! HTTP bodies that cross piece by piece, in both directions.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use moorline_core::error::Outcome;
+use moorline_core::{error::Outcome, sync::lock};
 use moorline_net::http::{BodySender, BodySenders, RequestBody, Streaming};
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -15,7 +15,7 @@ use crate::bridge::{Handle, PromiseValue, Value, promise};
 pub struct HttpBodyQueue {
     sender: Mutex<Option<Arc<BodySender>>>,
     body: Mutex<Option<RequestBody>>,
-    /// Of a body that can be written again.
+    /// The senders of a body that can be written again.
     senders: Option<tokio::sync::Mutex<BodySenders>>,
 }
 
@@ -62,7 +62,7 @@ pub fn http_body_wanted(env: Env, queue: Handle<HttpBodyQueue>) -> Result<Promis
     })
 }
 
-/// Queues a piece when there is room for it; false when nobody wants it any more.
+/// Queues a piece when there is room for it; false when the body is not wanted any more.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
 pub fn http_body_write(
     env: Env,
@@ -82,7 +82,7 @@ pub fn http_body_write(
 /// Ends a body: it is complete, or the request is broken off.
 #[napi(catch_unwind)]
 pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
-    // Nobody waits for one that no request took.
+    // One that no request took has no reader.
     drop(queue.take_body());
     if let Some(sender) = lock(&queue.sender).take()
         && complete
@@ -93,15 +93,15 @@ pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
 
 /// An answer's body that JavaScript reads piece by piece.
 pub struct HttpBodyReader {
-    coming: tokio::sync::Mutex<Option<Streaming>>,
-    /// Fires when nobody reads it any more.
+    streaming: tokio::sync::Mutex<Option<Streaming>>,
+    /// Fires when it is not read any more.
     left: CancellationToken,
 }
 
 impl HttpBodyReader {
-    pub(crate) fn new(coming: Streaming) -> Self {
+    pub(crate) fn new(streaming: Streaming) -> Self {
         Self {
-            coming: tokio::sync::Mutex::new(Some(coming)),
+            streaming: tokio::sync::Mutex::new(Some(streaming)),
             left: CancellationToken::new(),
         }
     }
@@ -114,8 +114,8 @@ pub fn http_body_read(env: Env, body: Handle<HttpBodyReader>) -> Result<PromiseV
 }
 
 async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
-    let mut coming = body.coming.lock().await;
-    let Some(reader) = coming.as_mut() else {
+    let mut streaming = body.streaming.lock().await;
+    let Some(reader) = streaming.as_mut() else {
         return Ok(Value::Undefined);
     };
     let piece = tokio::select! {
@@ -124,22 +124,18 @@ async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
         piece = reader.next() => piece,
     };
     if !matches!(piece, Ok(Some(_))) {
-        *coming = None;
+        *streaming = None;
     }
     let piece = piece.map_err(|failure| failure.during("http", "request"))?;
     Ok(piece.map_or(Value::Undefined, |piece| Value::Bytes(piece.into())))
 }
 
-/// Lets go of a body that nobody reads any more; its connection is closed.
+/// Drops a body that is not read any more; its connection is closed.
 #[napi(catch_unwind)]
 pub fn http_body_cancel(body: Handle<HttpBodyReader>) {
     body.left.cancel();
     // One that is being read lets go by itself.
-    if let Ok(mut coming) = body.coming.try_lock() {
-        *coming = None;
+    if let Ok(mut streaming) = body.streaming.try_lock() {
+        *streaming = None;
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,12 +1,51 @@
-//! The head of an answer as it crosses: three digits of status, seven of the length of its headers, the headers as
-//! lines. A textual body follows in the same string; `lib/` looks into it only where it is asked to.
+//! Responses as `lib/http/response.ts` reads them.
+//!
+//! A head is text: three digits of status, seven of the length of the headers, the headers as lines. A textual body
+//! follows in the same string; `lib/` looks into it only where it is asked to.
 
 use std::fmt::Write;
 
 use http::{HeaderMap, header};
+use moorline_net::http::{Answer, ResponseBody};
 
-/// Whether the body is text that JavaScript will want as a string.
-pub(crate) fn is_utf8_text(headers: &HeaderMap) -> bool {
+use super::body::HttpBodyReader;
+use crate::bridge::{Handle, Value};
+
+/// A text longer than this crosses as bytes, without a copy, and becomes a string when it is asked for.
+const MAX_TEXT_BYTES: usize = 1 << 20;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// An answer as text, or as the text of its head with its body.
+pub(super) fn encode(answer: Answer) -> Value {
+    let is_text = is_utf8_text(&answer.headers);
+    match answer.body {
+        ResponseBody::Whole(body) => {
+            let text =
+                (is_text && body.len() <= MAX_TEXT_BYTES && !body.starts_with(BYTE_ORDER_MARK))
+                    .then(|| std::str::from_utf8(&body).ok())
+                    .flatten();
+            let mut head = encode_head(
+                answer.status.as_u16(),
+                answer.url,
+                &answer.headers,
+                body.len(),
+            );
+            if let Some(text) = text {
+                head.push_str(text);
+                return Value::Text(head);
+            }
+            Value::List(vec![Value::Text(head), Value::Bytes(body.into())])
+        }
+        ResponseBody::Streaming(streaming) => {
+            let head = encode_head(answer.status.as_u16(), answer.url, &answer.headers, 0);
+            let body = Handle::new(HttpBodyReader::new(streaming));
+            Value::List(vec![Value::Text(head), body.into()])
+        }
+    }
+}
+
+/// Returns whether the body is text that JavaScript will want as a string.
+fn is_utf8_text(headers: &HeaderMap) -> bool {
     let Some(kind) = headers.get(header::CONTENT_TYPE) else {
         return false;
     };
@@ -21,12 +60,7 @@ pub(crate) fn is_utf8_text(headers: &HeaderMap) -> bool {
 }
 
 /// The head as text, with room for a body after it.
-pub(crate) fn head_of(
-    status: u16,
-    url: Option<http::Uri>,
-    headers: &HeaderMap,
-    room: usize,
-) -> String {
+fn encode_head(status: u16, url: Option<http::Uri>, headers: &HeaderMap, room: usize) -> String {
     let mut lines = String::with_capacity(512 + room);
     // The length comes first and is known last.
     lines.push_str("0000000000");

@@ -1,15 +1,14 @@
-//! Operations, on a lease or on a connection borrowed for one.
+//! Operations on a lease, or on a connection borrowed for one of them.
 
 use std::{sync::Arc, time::Duration};
 
 use moorline_core::{
     limit::Limit,
-    options::{OptionError, Plain, Read},
+    options::{OptionError, Options, Plain, Read},
     pool::Lease,
 };
 use moorline_services::libsql::{
-    operation::{Operation, Results},
-    result::ResultText,
+    operation::Operation,
     service::{Call, CallLimits, LibsqlPool},
     statement::{Statement, TransactionMode},
 };
@@ -17,10 +16,10 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 
-use super::read_timeout;
+use super::encode::encode;
 use crate::bridge::{
-    Cancel, Given, Handle, PromiseValue, Value, deferred, promise, runtime, spawn,
-    spin_for_completion, throw,
+    Cancel, Handle, OrThrow, PromiseValue, RawArgument, deferred, promise, spawn,
+    spin_for_completion, try_runtime,
 };
 
 /// Runs one statement: on `lease`, or, without one, on a connection borrowed for it.
@@ -32,9 +31,9 @@ pub fn libsql_execute(
     env: Env,
     pool: Handle<LibsqlPool>,
     lease: Option<f64>,
-    sql: Given,
-    args: Given,
-    timeout_ms: Given,
+    sql: RawArgument,
+    args: RawArgument,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let operation = match (sql.0, args.0) {
@@ -52,8 +51,8 @@ pub fn libsql_begin(
     env: Env,
     pool: Handle<LibsqlPool>,
     lease: Option<f64>,
-    mode: Given,
-    timeout_ms: Given,
+    mode: RawArgument,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let mode = TransactionMode::read(&mode.0, TransactionMode::Write);
@@ -71,9 +70,9 @@ pub fn libsql_batch(
     env: Env,
     pool: Handle<LibsqlPool>,
     lease: Option<f64>,
-    statements: Given,
-    mode: Given,
-    timeout_ms: Given,
+    statements: RawArgument,
+    mode: RawArgument,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let operation = read_batch(statements.0, &mode.0);
@@ -86,9 +85,9 @@ pub fn libsql_sequence(
     env: Env,
     pool: Handle<LibsqlPool>,
     lease: Option<f64>,
-    script: Given,
+    script: RawArgument,
     within: bool,
-    timeout_ms: Given,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let wrap = if within {
@@ -129,11 +128,11 @@ fn run(
     pool: Handle<LibsqlPool>,
     lease: Option<f64>,
     operation: Read<Operation>,
-    timeout_ms: Given,
+    timeout_ms: RawArgument,
     cancel: Option<&Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let operation = operation.map_err(|error| throw(env, &error))?;
-    let timeout = read_timeout(timeout_ms.0).map_err(|error| throw(env, &error))?;
+    let operation = operation.or_throw(env)?;
+    let timeout = Options::call_timeout(&timeout_ms.0).or_throw(env)?;
     let single = matches!(operation, Operation::Execute(_));
     let held = lease.map(|number| Lease::from_number(number as u64));
     let Some(cancel) = cancel else {
@@ -141,16 +140,16 @@ fn run(
     };
     let cancel = Cancel::token(Some(cancel));
     if let Some(lease) = held.filter(|_| pool.is_local()) {
-        let boarded = pool.0.submit_on(lease, operation, timeout);
+        let pending = pool.0.submit_on(lease, operation, timeout);
         return promise(env, async move {
-            let results = boarded?.outcome(&cancel).await?;
-            Ok(value_of(results, single))
+            let results = pending?.outcome(&cancel).await?;
+            Ok(encode(results, single))
         });
     }
     let limits = CallLimits { timeout, cancel };
     promise(env, async move {
         let results = pool.0.run(held, operation, limits).await?;
-        Ok(value_of(results, single))
+        Ok(encode(results, single))
     })
 }
 
@@ -164,7 +163,7 @@ fn start(
     single: bool,
 ) -> Result<PromiseValue> {
     let (settler, promised) = deferred(env)?;
-    let runtime = match runtime() {
+    let runtime = match try_runtime() {
         Ok(runtime) => runtime,
         Err(refused) => {
             settler.settle(Err(refused));
@@ -175,7 +174,7 @@ fn start(
         operation,
         timeout,
         reply: Box::new(move |outcome| {
-            settler.settle(outcome.map(|results| value_of(results, single)));
+            settler.settle(outcome.map(|results| encode(results, single)));
         }),
     };
     match pool.start(held, call) {
@@ -193,19 +192,4 @@ fn start(
         }
     }
     Ok(promised)
-}
-
-fn value_of(results: Results, single: bool) -> Value {
-    let mut results = results.into_iter().map(value_of_one);
-    match results.next() {
-        Some(result) if single => result,
-        first => Value::List(first.into_iter().chain(results).collect()),
-    }
-}
-
-fn value_of_one(result: ResultText) -> Value {
-    if result.blobs.is_empty() {
-        return Value::Text(result.json);
-    }
-    Value::List(vec![Value::Text(result.json), Value::Bytes(result.blobs)])
 }

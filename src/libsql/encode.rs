@@ -1,21 +1,22 @@
-//! What a services' pool tells about its life, on its way to JavaScript.
+//! Results of statements and events of a pool as `lib/libsql` reads them.
 
 use std::time::Duration;
 
 use moorline_core::error::Failure;
 use moorline_net::pool::{Event, Listen};
+use moorline_services::libsql::{operation::Results, result::ResultText};
 use serde_json::json;
 
-use crate::bridge::Callback;
+use crate::bridge::{Callback, Value};
 
-/// A JavaScript function that hears each event as JSON text. Borrowing and giving back is told in `lib/`,
-/// where it happens.
+/// The JavaScript listener of a pool, which receives each event as JSON text. Borrowing and giving back are events of
+/// `lib/`, where they happen.
 pub(crate) struct PoolEvents(pub(crate) Callback);
 
 impl Listen for PoolEvents {
     fn heard(&self, event: Event) {
         let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-        let told = match event {
+        let encoded = match event {
             Event::Acquire { .. } | Event::Release { .. } => return,
             Event::Create { lease, took } => {
                 json!({ "event": "create", "connectionId": lease.slot, "durationMs": ms(took) })
@@ -28,7 +29,7 @@ impl Listen for PoolEvents {
             Event::Drain => json!({ "event": "drain" }),
             Event::Error(failure) => error_event(&failure),
         };
-        self.0.tell(told.to_string());
+        self.0.deliver(encoded.to_string());
     }
 }
 
@@ -37,4 +38,20 @@ fn error_event(failure: &Failure) -> serde_json::Value {
         "event": "error", "kind": failure.kind.as_str(), "code": failure.code,
         "message": failure.message,
     })
+}
+
+/// The result of a `single` statement, or an array of all results.
+pub(super) fn encode(results: Results, single: bool) -> Value {
+    let mut results = results.into_iter().map(encode_result);
+    match results.next() {
+        Some(result) if single => result,
+        first => Value::List(first.into_iter().chain(results).collect()),
+    }
+}
+
+fn encode_result(result: ResultText) -> Value {
+    if result.blobs.is_empty() {
+        return Value::Text(result.json);
+    }
+    Value::List(vec![Value::Text(result.json), Value::Bytes(result.blobs)])
 }

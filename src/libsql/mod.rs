@@ -2,14 +2,11 @@
 
 mod call;
 mod encode;
+mod fast;
 
-use std::{ffi::CStr, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use moorline_core::{
-    limit::Limit,
-    options::{Options, Plain, Read},
-    pool::Lease,
-};
+use moorline_core::{options::Options, pool::Lease};
 use moorline_services::libsql::{
     config::{Config, Face},
     service::LibsqlPool,
@@ -17,31 +14,31 @@ use moorline_services::libsql::{
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use self::encode::PoolEvents;
+pub(crate) use self::fast::register;
 use crate::bridge::{
-    Answer, Call, Callback, Cancel, Function, Given, Handle, PromiseValue, Value, ended, promise,
-    runtime, throw, throw_failure,
+    Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, environment_closed,
+    promise, runtime,
 };
-use encode::PoolEvents;
 
-/// Opens a pool. `listener` hears its events as JSON text.
+/// Opens a pool. `listener` receives its events as JSON text.
 #[napi(catch_unwind, ts_return_type = "Handle<LibsqlPool>")]
 pub fn libsql_open(
     env: Env,
-    options: Given,
+    options: RawArgument,
     #[napi(ts_arg_type = "'pool' | 'client' | 'environment'")] face: String,
     production: bool,
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
 ) -> Result<Handle<LibsqlPool>> {
-    let config = Config::read(&options.0, Face::named(&face), production)
-        .map_err(|error| throw(&env, &error))?;
-    let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
+    let config = Config::read(&options.0, Face::named(&face), production).or_throw(&env)?;
+    let runtime = runtime(&env)?;
     let listener = Arc::new(PoolEvents(listener));
-    LibsqlPool::open(config, runtime.clone(), listener, ended(&env)?)
+    LibsqlPool::open(config, runtime.clone(), listener, environment_closed(&env)?)
         .map(Handle::new)
-        .map_err(|failure| throw_failure(&env, failure))
+        .or_throw(&env)
 }
 
-/// How the pool's database is reached (`file` or `http`), and its URL as it may be shown.
+/// The way to the pool's database (`file` or `http`), and its URL as it may be shown.
 #[napi(catch_unwind)]
 pub fn libsql_describe(pool: Handle<LibsqlPool>) -> Vec<String> {
     vec![pool.protocol().to_owned(), pool.shown_url().to_owned()]
@@ -68,7 +65,7 @@ pub fn libsql_stats(pool: Handle<LibsqlPool>) -> Vec<u32> {
     vec![stats.total, stats.in_use, stats.available, stats.waiting]
 }
 
-/// Whether the transaction that was begun on a lease has ended by itself, as far as that is known here.
+/// Returns whether the transaction that was begun on a lease has ended by itself, as far as that is known here.
 #[napi(catch_unwind)]
 pub fn libsql_has_ended(pool: Handle<LibsqlPool>, lease: f64) -> bool {
     pool.has_ended(Lease::from_number(lease as u64))
@@ -76,43 +73,11 @@ pub fn libsql_has_ended(pool: Handle<LibsqlPool>, lease: f64) -> bool {
 
 /// Ends the pool; true when no borrower had to be cut off.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
-pub fn libsql_drain(env: Env, pool: Handle<LibsqlPool>, timeout_ms: Given) -> Result<PromiseValue> {
-    let patience = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
-    promise(&env, async move { Ok(pool.drain(patience).await) })
-}
-
-/// A call's own time limit, from `options.timeoutMs`.
-fn read_timeout(value: Plain) -> Read<Option<Limit<Duration>>> {
-    let given = !matches!(value, Plain::Undefined);
-    let entries = Plain::Map(vec![("timeoutMs".to_owned(), value)]);
-    let limit = Options::new("options", &entries)?.ms_limit("timeoutMs", Limit::Off, 0.0)?;
-    Ok(given.then_some(limit))
-}
-
-/// Takes a free connection at once: its lease, or undefined when there is none.
-pub(crate) struct Take;
-
-impl Function for Take {
-    const NAME: &'static CStr = c"libsqlTake";
-    fn run(call: &Call) -> Answer {
-        call.handle::<LibsqlPool>(0)
-            .and_then(|pool| pool.take())
-            .map_or(Answer::Undefined, |lease| {
-                Answer::Number(lease.number() as f64)
-            })
-    }
-}
-
-/// Gives a lease back: false when it is not held.
-pub(crate) struct Release;
-
-impl Function for Release {
-    const NAME: &'static CStr = c"libsqlRelease";
-    fn run(call: &Call) -> Answer {
-        let released = call
-            .handle::<LibsqlPool>(0)
-            .zip(call.number(1))
-            .is_some_and(|(pool, lease)| pool.release(Lease::from_number(lease as u64)));
-        Answer::Bool(released)
-    }
+pub fn libsql_drain(
+    env: Env,
+    pool: Handle<LibsqlPool>,
+    timeout_ms: RawArgument,
+) -> Result<PromiseValue> {
+    let timeout = Options::call_timeout(&timeout_ms.0).or_throw(&env)?;
+    promise(&env, async move { Ok(pool.drain(timeout).await) })
 }

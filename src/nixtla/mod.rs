@@ -3,6 +3,8 @@
 //! Requests are read whole before anything is started, so that a programmer's mistake throws; answers cross as one
 //! JSON text.
 
+mod encode;
+
 use std::sync::Arc;
 
 use moorline_core::{
@@ -18,11 +20,13 @@ use moorline_services::nixtla::{
 };
 use napi::{Env, Result};
 use napi_derive::napi;
-use serde_json::json;
 
-use crate::bridge::{Argument, Callback, Cancel, Given, Handle, PromiseValue, promise, throw};
+use self::encode::{encode_breaker, encode_change, encode_stats};
+use crate::bridge::{
+    Argument, Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, promise,
+};
 
-/// A client, and who hears of its breaker.
+/// A client, and the watcher of its breaker.
 pub struct NixtlaClient {
     nixtla: Nixtla,
     /// The breaker holds it weakly.
@@ -35,12 +39,12 @@ pub struct NixtlaJob {
     job: Job,
 }
 
-/// A client. `environment` holds the variables it may read; `listener` hears the breaker's changes as JSON text.
+/// A client. `environment` holds the variables it may read; `listener` receives the breaker's changes as JSON text.
 #[napi(catch_unwind, ts_return_type = "Handle<NixtlaClient>")]
 pub fn nixtla_create(
     env: Env,
-    config: Given,
-    environment: Given,
+    config: RawArgument,
+    environment: RawArgument,
     #[napi(ts_arg_type = "(change: string) => void")] listener: Callback,
 ) -> Result<Handle<NixtlaClient>> {
     let variable = |name: &str| match &environment.0 {
@@ -52,10 +56,9 @@ pub fn nixtla_create(
     };
     let config = Options::new("config", &config.0)
         .and_then(|options| NixtlaConfig::from_options(options, variable))
-        .map_err(|error| throw(&env, &error))?;
+        .or_throw(&env)?;
     let watcher: Arc<Watcher> = Arc::new(move |_, change| {
-        let change = json!({ "from": change.from.as_str(), "to": change.to.as_str() });
-        listener.tell(change.to_string());
+        listener.deliver(encode_change(change).to_string());
     });
     let nixtla = Nixtla::new(config);
     nixtla.watch_breaker(&watcher);
@@ -65,18 +68,17 @@ pub fn nixtla_create(
     }))
 }
 
-/// Does what a request asks: `forecast`, `detectAnomalies`, `crossValidate`, `onlineAnomalies` or `finetune`.
+/// Runs a request: `forecast`, `detectAnomalies`, `crossValidate`, `onlineAnomalies` or `finetune`.
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
 pub fn nixtla_run(
     env: Env,
     client: Handle<NixtlaClient>,
     operation: Argument<String>,
-    request: Given,
-    timeout_ms: Given,
+    request: RawArgument,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let request = Request::read(&operation.named("operation")?, &request.0)
-        .map_err(|error| throw(&env, &error))?;
+    let request = Request::read(&operation.named("operation")?, &request.0).or_throw(&env)?;
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
         let answer = client.nixtla.run(Arc::new(request), bounds).await?;
@@ -84,19 +86,19 @@ pub fn nixtla_run(
     })
 }
 
-/// Hands a request over as a job.
+/// Submits a request as a job.
 #[napi(catch_unwind, ts_return_type = "Promise<Handle<NixtlaJob>>")]
 pub fn nixtla_submit(
     env: Env,
     client: Handle<NixtlaClient>,
     operation: Argument<String>,
-    request: Given,
-    timeout_ms: Given,
+    request: RawArgument,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let request = Request::read(&operation.named("operation")?, &request.0)
         .and_then(|request| jobs::check(&request).map(|()| request))
-        .map_err(|error| throw(&env, &error))?;
+        .or_throw(&env)?;
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
         let job = client.nixtla.submit(Arc::new(request), &bounds).await?;
@@ -111,12 +113,12 @@ pub fn nixtla_job_id(job: Handle<NixtlaJob>) -> String {
     job.job.id().to_owned()
 }
 
-/// What the service says of a job.
+/// The state of a job at the service.
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
 pub fn nixtla_job_status(
     env: Env,
     job: Handle<NixtlaJob>,
-    timeout_ms: Given,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
@@ -130,10 +132,10 @@ pub fn nixtla_job_status(
 pub fn nixtla_job_result(
     env: Env,
     job: Handle<NixtlaJob>,
-    timeout_ms: Given,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let wait = jobs::read_wait(&timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    let wait = jobs::read_wait(&timeout_ms.0).or_throw(&env)?;
     let bounds = Bounds::unlimited(Cancel::token(cancel.as_ref()));
     promise(&env, async move {
         let nixtla = &job.client.nixtla;
@@ -147,7 +149,7 @@ pub fn nixtla_job_result(
 pub fn nixtla_job_cancel(
     env: Env,
     job: Handle<NixtlaJob>,
-    timeout_ms: Given,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
@@ -156,7 +158,7 @@ pub fn nixtla_job_cancel(
     })
 }
 
-/// Whether the service answers and accepts the key.
+/// Returns whether the service answers and accepts the key.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
 pub fn nixtla_health(env: Env, client: Handle<NixtlaClient>) -> Result<PromiseValue> {
     promise(&env, async move { Ok(client.nixtla.health_check().await) })
@@ -167,7 +169,7 @@ pub fn nixtla_health(env: Env, client: Handle<NixtlaClient>) -> Result<PromiseVa
 pub fn nixtla_usage(
     env: Env,
     client: Handle<NixtlaClient>,
-    timeout_ms: Given,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
@@ -181,7 +183,7 @@ pub fn nixtla_usage(
 pub fn nixtla_models(
     env: Env,
     client: Handle<NixtlaClient>,
-    timeout_ms: Given,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
@@ -196,11 +198,11 @@ pub fn nixtla_delete_model(
     env: Env,
     client: Handle<NixtlaClient>,
     id: Argument<String>,
-    timeout_ms: Given,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let id = id.named("id")?;
-    Nixtla::check_model_id(&id).map_err(|error| throw(&env, &error))?;
+    Nixtla::check_model_id(&id).or_throw(&env)?;
     let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
         client.nixtla.delete_finetuned_model(&id, &bounds).await
@@ -210,14 +212,7 @@ pub fn nixtla_delete_model(
 /// The breaker: its state, failures and times, as JSON text.
 #[napi(catch_unwind)]
 pub fn nixtla_breaker(client: Handle<NixtlaClient>) -> String {
-    let breaker = client.nixtla.breaker_state();
-    json!({
-        "state": breaker.state.as_str(),
-        "failures": breaker.failures,
-        "lastFailureTime": breaker.last_failure_ms,
-        "nextAttemptTime": breaker.next_attempt_ms,
-    })
-    .to_string()
+    encode_breaker(&client.nixtla.breaker_state()).to_string()
 }
 
 /// Closes the breaker and forgets its failures.
@@ -226,20 +221,16 @@ pub fn nixtla_reset_breaker(client: Handle<NixtlaClient>) {
     client.nixtla.reset_breaker();
 }
 
-/// What the client has used so far, as JSON text.
+/// The client's use of the service so far, as JSON text.
 #[napi(catch_unwind)]
 pub fn nixtla_stats(client: Handle<NixtlaClient>) -> String {
-    let stats = client.nixtla.stats();
-    json!({
-        "requests": stats.requests,
-        "inputTokens": stats.input_tokens,
-        "outputTokens": stats.output_tokens,
-        "finetuneTokens": stats.finetune_tokens,
-        "localAnswers": stats.local_answers,
-    })
-    .to_string()
+    encode_stats(&client.nixtla.stats()).to_string()
 }
 
-fn read_bounds(env: &Env, timeout_ms: &Given, cancel: Option<&Handle<Cancel>>) -> Result<Bounds> {
-    Bounds::read(&timeout_ms.0, Cancel::token(cancel)).map_err(|error| throw(env, &error))
+fn read_bounds(
+    env: &Env,
+    timeout_ms: &RawArgument,
+    cancel: Option<&Handle<Cancel>>,
+) -> Result<Bounds> {
+    Bounds::read(&timeout_ms.0, Cancel::token(cancel)).or_throw(env)
 }

@@ -1,4 +1,4 @@
-//! What a breaker shows, and what can be done to it by hand.
+//! The state of breakers, and its change by hand.
 
 use std::{
     sync::{Arc, LazyLock, Mutex},
@@ -8,25 +8,26 @@ use std::{
 use moorline_core::{
     clock::Anchor,
     resilience::{
-        breaker::{Change, Snapshot},
+        breaker::Change,
         registry::{Registry, Watcher},
     },
+    sync::lock,
 };
 use napi_derive::napi;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::{
     bridge::{Callback, Handle, Value},
-    resilience::guarded::{Policy, lock},
+    resilience::{Policy, encode::encode_breaker},
 };
 
 /// The state of the policy's breaker as JSON; `null` without one.
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>")]
 pub fn breaker_snapshot(policy: Handle<Policy>) -> String {
-    let breaker = policy.breaker();
+    let breaker = policy.calls.breaker();
     breaker
         .map_or(Json::Null, |breaker| {
-            snapshot(breaker.name(), &breaker.snapshot(), anchor())
+            encode_breaker(breaker.name(), &breaker.snapshot(), anchor())
         })
         .to_string()
 }
@@ -38,7 +39,7 @@ pub fn breaker_snapshots() -> String {
     let all = Registry::process().all();
     let shown = all
         .iter()
-        .map(|breaker| snapshot(breaker.name(), &breaker.snapshot(), anchor));
+        .map(|breaker| encode_breaker(breaker.name(), &breaker.snapshot(), anchor));
     Json::Array(shown.collect()).to_string()
 }
 
@@ -46,7 +47,7 @@ pub fn breaker_snapshots() -> String {
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, to: string")]
 pub fn breaker_force(policy: Handle<Policy>, to: String) {
     let now = policy.clock.now();
-    if let Some(breaker) = policy.breaker() {
+    if let Some(breaker) = policy.calls.breaker() {
         breaker.with(|breaker| match to.as_str() {
             "open" => breaker.open(now),
             "isolate" => breaker.isolate(now),
@@ -57,42 +58,25 @@ pub fn breaker_force(policy: Handle<Policy>, to: String) {
     }
 }
 
-/// Calls `listener` with `[from, to, epochMs]` for each change of the policy's breaker, whoever causes it.
+/// Calls `listener` with `[from, to, epochMs]` for each change of the policy's breaker, whatever causes it.
 #[napi(catch_unwind)]
 pub fn breaker_watch(
     #[napi(ts_arg_type = "Handle<Policy>")] policy: Handle<Policy>,
     #[napi(ts_arg_type = "(change: [from: string, to: string, epochMs: number]) => void")]
     listener: Callback,
 ) {
-    let Some(breaker) = policy.breaker() else {
+    let Some(breaker) = policy.calls.breaker() else {
         return;
     };
     let watcher: Arc<Watcher> = Arc::new(move |_: &str, change: &Change| {
-        listener.tell(Value::List(vec![
+        listener.deliver(Value::List(vec![
             Value::Text(change.from.as_str().to_owned()),
             Value::Text(change.to.as_str().to_owned()),
             Value::Number(anchor().epoch_ms(change.at)),
         ]));
     });
     breaker.watch(&watcher);
-    policy.keep(watcher);
-}
-
-fn snapshot(name: &str, snapshot: &Snapshot, anchor: Anchor) -> Json {
-    let totals = &snapshot.totals;
-    json!({
-        "name": name,
-        "state": snapshot.state.as_str(),
-        "failures": snapshot.failures,
-        "successes": snapshot.successes,
-        "lastFailureTime": snapshot.last_failure.map(|at| anchor.epoch_ms(at)),
-        "nextAttemptTime": snapshot.next_attempt.map(|at| anchor.epoch_ms(at)),
-        "totalRequests": totals.requests,
-        "totalSuccesses": totals.successes,
-        "totalFailures": totals.failures,
-        "totalRefused": totals.refused,
-        "stateChanges": totals.changes,
-    })
+    policy.set_watcher(watcher);
 }
 
 /// The process's one anchor, so that a moment is the same time in every snapshot.

@@ -8,11 +8,11 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Argument, Callback, Given, Handle, PromiseValue, Value, ended, promise, record, runtime, throw,
-    throw_failure,
+    Argument, Callback, Handle, OrThrow, PromiseValue, RawArgument, Value, environment_closed,
+    failure_json, promise, runtime,
 };
 
-/// Where users write the options of a cursor.
+/// The path of a cursor's options for users.
 const PATH: &str = "options.customOptions.cursor";
 
 /// A cursor and the database it is kept in.
@@ -21,23 +21,23 @@ pub struct EventStreamCursor {
     store: Arc<LibsqlCursors>,
 }
 
-/// The cursor `name` in the database of `options`. `lost` hears the record of a write that failed,
+/// The cursor `name` in the database of `options`. `lost` receives the record of a write that failed,
 /// and of a stored id that is of no use.
 #[napi(catch_unwind, ts_return_type = "Handle<EventStreamCursor>")]
 pub fn sse_cursor_open(
     env: Env,
-    options: Given,
+    options: RawArgument,
     name: Argument<String>,
     #[napi(ts_arg_type = "(failure: string) => void")] lost: Callback,
 ) -> Result<Handle<EventStreamCursor>> {
     let name = name.named(&format!("{PATH}.name"))?;
-    let config = LibsqlCursors::config(PATH, &options.0).map_err(|error| throw(&env, &error))?;
-    let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
-    let store = LibsqlCursors::open(config, runtime.clone(), ended(&env)?);
-    let store = Arc::new(store.map_err(|failure| throw_failure(&env, failure))?);
+    let config = LibsqlCursors::config(PATH, &options.0).or_throw(&env)?;
+    let runtime = runtime(&env)?;
+    let store = LibsqlCursors::open(config, runtime.clone(), environment_closed(&env)?);
+    let store = Arc::new(store.or_throw(&env)?);
     let kept: Arc<dyn CursorStore> = Arc::<LibsqlCursors>::clone(&store);
     let lost = Box::new(move |failure| {
-        lost.tell(record(failure));
+        lost.deliver(failure_json(failure));
     });
     let cursor = Arc::new(Cursor::new(kept, name, runtime.clone(), lost));
     Ok(Handle::new(EventStreamCursor { cursor, store }))

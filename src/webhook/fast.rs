@@ -1,5 +1,6 @@
-//! Verifying, through hand-written functions: on the calling thread, because a signature over a kilobyte
-//! costs less than crossing the border with objects would.
+//! The calls that verify a request, written by hand.
+//!
+//! They run on the calling thread, because a signature over a kilobyte costs less than crossing with objects would.
 
 use std::{
     cell::{Cell, RefCell},
@@ -9,18 +10,25 @@ use std::{
 use moorline_core::webhook::{
     ExternalMac, Headers, Incoming, Tag, Verification, Verifier as WebhookVerifier,
 };
-use serde_json::{Map, Value as Json};
+use napi::Result;
 
-use crate::bridge::{Answer, Call, Function};
+use super::encode::verification_json;
+use crate::bridge::{Call, Exports, Function, ReturnValue};
 
-/// What a request says besides its body, as `lib/` joins it: method, URL, then names and values of headers.
-pub(super) struct Said<'a> {
+/// Adds the hand-written functions.
+pub(crate) fn register(exports: &Exports) -> Result<()> {
+    exports.add::<Verify>()?;
+    exports.add::<VerifyRequest>()
+}
+
+/// The head of a request as `lib/` joins it: method, URL, then names and values of headers.
+pub(super) struct RequestHead<'a> {
     pub(super) method: Option<&'a str>,
     pub(super) url: Option<&'a str>,
     pub(super) headers: Vec<(&'a str, &'a str)>,
 }
 
-impl<'a> Said<'a> {
+impl<'a> RequestHead<'a> {
     /// No method, URL or header contains a NUL; `lib/` refuses one that does.
     pub(super) fn read(text: &'a str) -> Self {
         let mut fields = text.split('\0');
@@ -61,7 +69,7 @@ impl NodeCryptoMac {
         })
     }
 
-    /// What was wanted, if anything.
+    /// The HMACs that were asked for, if any.
     fn asked(this: Option<Self>) -> Option<String> {
         this.map(|this| this.asked.into_inner())
             .filter(|asked| !asked.is_empty())
@@ -88,45 +96,45 @@ impl ExternalMac for NodeCryptoMac {
 /// `webhookVerify(verifier, payload, signature, nowMs, tags?)`: the timestamp of a genuine payload, `true`
 /// where it has none, the reason of a refusal, what [`NodeCryptoMac`] asks for; `undefined` for a payload that
 /// is neither text nor bytes.
-pub(super) struct Verify;
+struct Verify;
 
 impl Function for Verify {
     const NAME: &'static CStr = c"webhookVerify";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let (Some(verifier), Some(now_ms)) = (call.handle::<WebhookVerifier>(0), call.number(3))
         else {
-            return Answer::Undefined;
+            return ReturnValue::Undefined;
         };
-        let elsewhere = NodeCryptoMac::read(call, 4);
+        let external = NodeCryptoMac::read(call, 4);
         let found = call.with_bytes(1, |body| {
             with_text(call, 2, |signature| {
                 let incoming = Incoming {
-                    large: elsewhere.as_ref().map(|large| large as &dyn ExternalMac),
-                    ..bare(body, now_ms as i64)
+                    large: external.as_ref().map(|mac| mac as &dyn ExternalMac),
+                    ..body_only(body, now_ms as i64)
                 };
                 verifier.verify(signature, &incoming)
             })
         });
-        if let Some(asked) = NodeCryptoMac::asked(elsewhere) {
-            return Answer::Text(asked);
+        if let Some(asked) = NodeCryptoMac::asked(external) {
+            return ReturnValue::Text(asked);
         }
         match found.flatten() {
-            None => Answer::Undefined,
+            None => ReturnValue::Undefined,
             Some(Verification {
                 refusal: Some(reason),
                 ..
-            }) => Answer::Text(reason.to_string()),
+            }) => ReturnValue::Text(reason.to_string()),
             Some(Verification {
                 timestamp: Some(seconds),
                 ..
-            }) => Answer::Number(seconds as f64),
-            Some(_) => Answer::Bool(true),
+            }) => ReturnValue::Number(seconds as f64),
+            Some(_) => ReturnValue::Bool(true),
         }
     }
 }
 
 /// A body without a request around it.
-pub(super) fn bare(body: &[u8], now_ms: i64) -> Incoming<'_> {
+pub(super) fn body_only(body: &[u8], now_ms: i64) -> Incoming<'_> {
     Incoming {
         headers: Headers(&[]),
         body,
@@ -138,61 +146,40 @@ pub(super) fn bare(body: &[u8], now_ms: i64) -> Incoming<'_> {
     }
 }
 
-/// `webhookJudge(verifier, payload, signature | undefined, said, nowMs, tags?, remembered?)`: the whole answer as JSON,
+/// `webhookVerifyRequest(verifier, payload, signature | undefined, head, nowMs, tags?, remembered?)`: the whole answer as JSON,
 /// with a `replayKey` when it is to be remembered, or what [`NodeCryptoMac`] asks for; `undefined` for a payload that is neither text nor bytes.
-pub(super) struct Judge;
+struct VerifyRequest;
 
-impl Function for Judge {
-    const NAME: &'static CStr = c"webhookJudge";
-    fn run(call: &Call) -> Answer {
+impl Function for VerifyRequest {
+    const NAME: &'static CStr = c"webhookVerifyRequest";
+    fn run(call: &Call) -> ReturnValue {
         let (Some(verifier), Some(now_ms)) = (call.handle::<WebhookVerifier>(0), call.number(4))
         else {
-            return Answer::Undefined;
+            return ReturnValue::Undefined;
         };
-        let elsewhere = NodeCryptoMac::read(call, 5);
+        let external = NodeCryptoMac::read(call, 5);
         let remembered = call.flag(6).unwrap_or(false);
         let found = call.with_bytes(1, |body| {
-            with_text(call, 3, |said| {
-                let said = Said::read(said);
+            with_text(call, 3, |head| {
+                let head = RequestHead::read(head);
                 let incoming = Incoming {
-                    headers: Headers(&said.headers),
-                    method: said.method,
-                    url: said.url,
-                    large: elsewhere.as_ref().map(|large| large as &dyn ExternalMac),
+                    headers: Headers(&head.headers),
+                    method: head.method,
+                    url: head.url,
+                    large: external.as_ref().map(|mac| mac as &dyn ExternalMac),
                     remembered,
-                    ..bare(body, now_ms as i64)
+                    ..body_only(body, now_ms as i64)
                 };
                 with_text(call, 2, |signature| verifier.verify(signature, &incoming))
                     .unwrap_or_else(|| verifier.verify_request(&incoming))
             })
         });
-        match (NodeCryptoMac::asked(elsewhere), found.flatten()) {
-            (Some(asked), _) => Answer::Text(asked),
-            (None, Some(verification)) => Answer::Text(whole(&verification).to_string()),
-            (None, None) => Answer::Undefined,
+        match (NodeCryptoMac::asked(external), found.flatten()) {
+            (Some(asked), _) => ReturnValue::Text(asked),
+            (None, Some(verification)) => {
+                ReturnValue::Text(verification_json(&verification).to_string())
+            }
+            (None, None) => ReturnValue::Undefined,
         }
     }
-}
-
-/// The answer as users see it, and what a replay store needs.
-fn whole(verification: &Verification) -> Json {
-    let mut answer = Map::new();
-    answer.insert("valid".to_owned(), verification.is_valid().into());
-    let mut add = |name: &str, value: Option<Json>| {
-        if let Some(value) = value {
-            answer.insert(name.to_owned(), value);
-        }
-    };
-    let reason = verification.refusal.as_ref().map(ToString::to_string);
-    add("reason", reason.map(Json::from));
-    add("scheme", verification.scheme.as_deref().map(Json::from));
-    add("timestamp", verification.timestamp.map(Json::from));
-    add("id", verification.id.as_deref().map(Json::from));
-    add("secretIndex", verification.secret_index.map(Json::from));
-    if let Some(key) = verification.replay_key() {
-        add("replayKey", Some(key.into()));
-        let ttl_ms = verification.replayable_for.as_millis() as u64;
-        add("replayableForMs", Some(ttl_ms.into()));
-    }
-    answer.into()
 }

@@ -1,11 +1,13 @@
 //! Webhook signatures: core's verifier as functions over a handle.
 
+mod encode;
 mod fast;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use moorline_core::{
     options::{OptionError, Plain},
+    sync::lock,
     webhook::{
         Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore,
         Verifier as WebhookVerifier, config, mac, parse_signature, read_ttl,
@@ -15,20 +17,15 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
 
-use self::fast::{Judge, Said, Verify, bare};
-use crate::bridge::{Argument, Exports, Given, Handle, throw};
-
-/// Adds the hand-written functions.
-pub(crate) fn register(exports: &Exports<'_>) -> Result<()> {
-    exports.add::<Verify>()?;
-    exports.add::<Judge>()
-}
+pub(crate) use self::fast::register;
+use self::fast::{RequestHead, body_only};
+use crate::bridge::{Argument, Handle, OrThrow, RawArgument, to_js_error};
 
 /// A verifier from `{ secret, maxAgeMs, toleranceMs, scheme, url }`; `remembers` says that it has a replay store.
 #[napi(catch_unwind)]
 pub fn webhook_create(
     env: Env,
-    options: Given,
+    options: RawArgument,
     remembers: bool,
 ) -> Result<Handle<WebhookVerifier>> {
     config::read(&options.0)
@@ -40,19 +37,19 @@ pub fn webhook_create(
             }
             Ok(Handle::new(verifier))
         })
-        .map_err(|error| throw(&env, &error))
+        .or_throw(&env)
 }
 
-/// The same verifier under another secret or other secrets.
+/// The same verifier with another secret or other secrets.
 #[napi(catch_unwind)]
-pub fn webhook_under(
+pub fn webhook_with_secrets(
     env: Env,
     verifier: Handle<WebhookVerifier>,
-    secret: Given,
+    secret: RawArgument,
 ) -> Result<Handle<WebhookVerifier>> {
     config::secrets("secret", Some(&secret.0))
         .map(|secrets| Handle::new(verifier.under(secrets)))
-        .map_err(|error| throw(&env, &error))
+        .or_throw(&env)
 }
 
 /// The names of the headers a verifier may look at, in lower case.
@@ -76,7 +73,7 @@ pub fn webhook_large_bytes() -> f64 {
 pub fn webhook_sign(
     env: Env,
     verifier: Handle<WebhookVerifier>,
-    payload: Given,
+    payload: RawArgument,
     at_ms: f64,
     id: Argument<Option<String>>,
     method: Argument<Option<String>>,
@@ -89,7 +86,7 @@ pub fn webhook_sign(
     );
     let Some(body) = bytes_of(&payload.0) else {
         let error = OptionError::wrong_type("payload", "a string or bytes", &payload.0);
-        return Err(throw(&env, &error));
+        return Err(to_js_error(&env, error));
     };
     let outgoing = Outgoing {
         body,
@@ -106,7 +103,7 @@ pub fn webhook_sign(
                 Reason::Error(text) => text.into_owned(),
                 other => other.to_string(),
             };
-            throw(&env, &OptionError::bad_value("sign():", text))
+            to_js_error(&env, OptionError::bad_value("sign():", text))
         })
 }
 
@@ -121,15 +118,8 @@ pub fn webhook_parse(header: String, now_ms: f64) -> Option<String> {
     Some(found.to_string())
 }
 
-/// What a handle to a store holds.
+/// The replay store behind a handle.
 pub struct WebhookReplayStore(Mutex<MemoryReplayStore>);
-
-impl WebhookReplayStore {
-    /// A store that a panic elsewhere may have left half-changed at worst forgets an entry too early.
-    fn lock(&self) -> MutexGuard<'_, MemoryReplayStore> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A store that remembers accepted requests in this process.
 #[napi(catch_unwind)]
@@ -139,7 +129,7 @@ pub fn webhook_replay_create(capacity: f64) -> Handle<WebhookReplayStore> {
     ))))
 }
 
-/// Whether `key` is new; remembers it for `ttl_ms`.
+/// Remembers `key` for `ttl_ms`, and returns whether it is new.
 #[napi(catch_unwind)]
 pub fn webhook_replay_remember(
     env: Env,
@@ -149,18 +139,18 @@ pub fn webhook_replay_remember(
     now_ms: f64,
 ) -> Result<bool> {
     let (key, ttl_ms) = (key.named("key")?, ttl_ms.named("ttlMs")?);
-    let ttl = read_ttl("ttlMs", ttl_ms).map_err(|error| throw(&env, &error))?;
-    Ok(store.lock().remember(&key, ttl, now_ms as i64))
+    let ttl = read_ttl("ttlMs", ttl_ms).or_throw(&env)?;
+    Ok(lock(&store.0.0).remember(&key, ttl, now_ms as i64))
 }
 
-/// Whether `key` is remembered.
+/// Returns whether `key` is remembered.
 #[napi(catch_unwind)]
 pub fn webhook_replay_has(
     store: Handle<WebhookReplayStore>,
     key: Argument<String>,
     now_ms: f64,
 ) -> Result<bool> {
-    Ok(store.lock().has(&key.named("key")?, now_ms as i64))
+    Ok(lock(&store.0.0).has(&key.named("key")?, now_ms as i64))
 }
 
 /// Forgets `key`.
@@ -169,25 +159,25 @@ pub fn webhook_replay_forget(
     store: Handle<WebhookReplayStore>,
     key: Argument<String>,
 ) -> Result<()> {
-    store.lock().forget(&key.named("key")?);
+    lock(&store.0.0).forget(&key.named("key")?);
     Ok(())
 }
 
-/// What to answer a provider that checks who owns the endpoint, as JSON; nothing for any other request.
+/// The answer to a provider that checks the owner of the endpoint, as JSON; nothing for any other request.
 #[napi(catch_unwind)]
 pub fn webhook_challenge(
     verifier: Handle<WebhookVerifier>,
-    payload: Given,
-    said: String,
+    payload: RawArgument,
+    head: String,
     now_ms: f64,
 ) -> Option<String> {
     let body = bytes_of(&payload.0)?;
-    let said = Said::read(&said);
+    let head = RequestHead::read(&head);
     let verification = verifier.verify_request(&Incoming {
-        headers: Headers(&said.headers),
-        method: said.method,
-        url: said.url,
-        ..bare(body, now_ms as i64)
+        headers: Headers(&head.headers),
+        method: head.method,
+        url: head.url,
+        ..body_only(body, now_ms as i64)
     });
     let answer = verifier.challenge(&verification, body)?;
     Some(answer.to_string())

@@ -1,12 +1,12 @@
-//! What a connection tells, in the shapes that `lib/websocket/transport.ts` reads.
+//! Received messages and the end of a connection as `lib/websocket/transport.ts` reads them.
 
 use moorline_services::websocket::{Batch, Closed, Entry};
 
-use crate::bridge::{Element, Packed, Taken, Value, record};
+use crate::bridge::{Element, Packed, Received, Value, failure_json};
 
 /// One text as it is; several as an array; with anything else, `[messages, bytes, pings, closed]`, where small
 /// binary messages are their lengths in `bytes`.
-pub(super) fn told((mut batch, closed): Taken<Batch, Closed>) -> Value {
+pub(super) fn encode_batch((mut batch, closed): Received<Batch, Closed>) -> Value {
     let plain = batch.binary.is_empty()
         && batch.pings == 0
         && closed.is_none()
@@ -37,7 +37,7 @@ pub(super) fn told((mut batch, closed): Taken<Batch, Closed>) -> Value {
 }
 
 fn encode_close(closed: Closed) -> Value {
-    let failure = closed.failure.map(record);
+    let failure = closed.failure.map(failure_json);
     Value::List(vec![
         Value::Number(f64::from(closed.code)),
         Value::Text(closed.reason),

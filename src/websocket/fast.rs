@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use moorline_services::websocket::{Flushed, Socket};
 use napi::Result;
 
-use crate::bridge::{Answer, Call, Exports, Function};
+use crate::bridge::{Call, Exports, Function, ReturnValue};
 
 /// Adds the hand-written functions.
 pub(crate) fn register(exports: &Exports) -> Result<()> {
@@ -22,12 +22,12 @@ struct Push;
 
 impl Function for Push {
     const NAME: &'static CStr = c"websocketPush";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let text = call.flag(2).unwrap_or(false);
         let pushed = call
             .handle::<Socket>(0)
             .and_then(|socket| call.with_bytes(1, |bytes| socket.push(bytes, text)));
-        Answer::Bool(pushed.unwrap_or(false))
+        ReturnValue::Bool(pushed.unwrap_or(false))
     }
 }
 
@@ -36,35 +36,35 @@ struct Flush;
 
 impl Function for Flush {
     const NAME: &'static CStr = c"websocketFlush";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         let flushed = call.handle::<Socket>(0).map(|socket| socket.flush());
-        Answer::Bool(flushed == Some(Flushed::Done))
+        ReturnValue::Bool(flushed == Some(Flushed::Done))
     }
 }
 
-/// Lets the listener hear what comes.
+/// Delivers received messages to the listener.
 struct Resume;
 
 impl Function for Resume {
     const NAME: &'static CStr = c"websocketResume";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         if let Some(socket) = call.handle::<Socket>(0) {
             socket.resume();
         }
-        Answer::Undefined
+        ReturnValue::Undefined
     }
 }
 
-/// Lets the listener hear nothing.
+/// Stops delivery to the listener.
 struct Pause;
 
 impl Function for Pause {
     const NAME: &'static CStr = c"websocketPause";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         if let Some(socket) = call.handle::<Socket>(0) {
             socket.pause();
         }
-        Answer::Undefined
+        ReturnValue::Undefined
     }
 }
 
@@ -73,21 +73,21 @@ struct Terminate;
 
 impl Function for Terminate {
     const NAME: &'static CStr = c"websocketTerminate";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         if let Some(socket) = call.handle::<Socket>(0) {
             socket.terminate();
         }
-        Answer::Undefined
+        ReturnValue::Undefined
     }
 }
 
-/// Keeps the process alive for whoever waits for a message, and no longer.
+/// Keeps the process alive while a message is waited for.
 struct Keep;
 
 impl Function for Keep {
     const NAME: &'static CStr = c"websocketKeep";
-    fn run(call: &Call) -> Answer {
+    fn run(call: &Call) -> ReturnValue {
         call.keep_alive(call.flag(0).unwrap_or(false));
-        Answer::Undefined
+        ReturnValue::Undefined
     }
 }

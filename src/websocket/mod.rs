@@ -3,37 +3,29 @@
 mod encode;
 mod fast;
 
-use std::time::Duration;
-
-use moorline_core::{
-    limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+use moorline_core::options::{OptionError, Options, Plain};
+use moorline_services::websocket::{
+    Config, Socket, WebSocketClient, read_close, read_ping_timeout,
 };
-use moorline_services::websocket::{Config, Socket, WebSocketClient};
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use self::encode::encode_batch;
+pub(crate) use self::fast::register;
 use crate::bridge::{
-    Argument, Callback, Cancel, Given, Handle, PromiseValue, Value, bell, promise, throw,
+    Argument, Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, notifier,
+    promise, to_js_error,
 };
 
-use encode::told;
-pub(crate) use fast::register;
-
-/// How long a ping waits for its answer, unless told otherwise.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// What a close frame can hold beside its code.
-const MAX_REASON_BYTES: usize = 123;
-
-/// What connections are made from; nothing is reached yet.
+/// A client of one server; nothing is reached yet.
 #[napi(catch_unwind, ts_return_type = "Handle<WebSocketClient>")]
-pub fn websocket_client(env: Env, options: Given) -> Result<Handle<WebSocketClient>> {
-    let config = Config::read(&options.0).map_err(|error| throw(&env, &error))?;
+pub fn websocket_client(env: Env, options: RawArgument) -> Result<Handle<WebSocketClient>> {
+    let config = Config::read(&options.0).or_throw(&env)?;
     Ok(Handle::new(WebSocketClient::new(config)))
 }
 
-/// A new connection, its sub-protocol, and what was agreed about compression. It is paused; after
-/// `websocketResume` the listener hears what comes (`lib/websocket/transport.ts` knows the shapes).
+/// A new connection, its sub-protocol, and the agreement about compression. It is paused; after
+/// `websocketResume` the listener receives messages (`lib/websocket/transport.ts` knows the shapes).
 #[napi(
     catch_unwind,
     ts_return_type = "Promise<[Handle<Socket>, string, string | undefined]>"
@@ -41,12 +33,14 @@ pub fn websocket_client(env: Env, options: Given) -> Result<Handle<WebSocketClie
 pub fn websocket_connect(
     env: Env,
     client: Handle<WebSocketClient>,
-    #[napi(ts_arg_type = "(told: unknown) => void")] listener: Callback,
+    #[napi(ts_arg_type = "(batch: unknown) => void")] listener: Callback,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let cancel = Cancel::token(cancel.as_ref());
     promise(&env, async move {
-        let socket = client.connect(bell(listener, told), &cancel).await?;
+        let socket = client
+            .connect(notifier(listener, encode_batch), &cancel)
+            .await?;
         let protocol = socket.protocol().to_owned();
         let compression = socket
             .compression()
@@ -64,17 +58,17 @@ pub fn websocket_connect(
 pub fn websocket_send(
     env: Env,
     socket: Handle<Socket>,
-    data: Given,
-    timeout_ms: Given,
+    data: RawArgument,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let timeout = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    let timeout = Options::call_timeout(&timeout_ms.0).or_throw(&env)?;
     let (bytes, text) = match data.0 {
         Plain::Text(text) => (text.into_bytes(), true),
         Plain::Bytes(bytes) => (bytes, false),
         other => {
             let error = OptionError::wrong_type("data", "a string or bytes", &other);
-            return Err(throw(&env, &error));
+            return Err(to_js_error(&env, error));
         }
     };
     let cancel = Cancel::token(cancel.as_ref());
@@ -92,11 +86,10 @@ pub fn websocket_written(env: Env, socket: Handle<Socket>) -> Result<PromiseValu
 pub fn websocket_ping(
     env: Env,
     socket: Handle<Socket>,
-    timeout_ms: Given,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let limit = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
-    let limit = limit.and_then(Limit::get).unwrap_or(PING_TIMEOUT);
+    let limit = read_ping_timeout(&timeout_ms.0).or_throw(&env)?;
     let cancel = Cancel::token(cancel.as_ref());
     promise(&env, async move {
         let took = socket.ping(limit, &cancel).await?;
@@ -113,7 +106,7 @@ pub fn websocket_close(
     reason: Argument<String>,
 ) -> Result<PromiseValue> {
     let (code, reason) = (code.named("code")?, reason.named("reason")?);
-    let code = read_close(code, &reason).map_err(|error| throw(&env, &error))?;
+    let code = read_close(code, &reason).or_throw(&env)?;
     promise(&env, async move {
         socket.close(code, reason).await;
         Ok(())
@@ -130,28 +123,6 @@ pub fn websocket_check_close(
     let (code, reason) = (code.named("code")?, reason.named("reason")?);
     match read_close(code, &reason) {
         Ok(_) => Ok(()),
-        Err(error) => Err(throw(&env, &error)),
+        Err(error) => Err(to_js_error(&env, error)),
     }
-}
-
-fn read_close(code: f64, reason: &str) -> Read<u16> {
-    let whole = code as u16;
-    if f64::from(whole) - code != 0.0 || !matches!(whole, 1000 | 3000..=4999) {
-        let expected = "1000, or between 3000 and 4999";
-        return Err(OptionError::out_of_range("code", expected, code));
-    }
-    if reason.len() > MAX_REASON_BYTES {
-        let expected = format!("at most {MAX_REASON_BYTES} bytes of UTF-8");
-        let got = format!("{} bytes", reason.len());
-        return Err(OptionError::out_of_range("reason", expected, got));
-    }
-    Ok(whole)
-}
-
-/// A call's own time limit, from `options.timeoutMs`.
-fn read_timeout(value: Plain) -> Read<Option<Limit<Duration>>> {
-    let given = !matches!(value, Plain::Undefined);
-    let entries = Plain::Map(vec![("timeoutMs".to_owned(), value)]);
-    let limit = Options::new("options", &entries)?.ms_limit("timeoutMs", Limit::Off, 0.0)?;
-    Ok(given.then_some(limit))
 }

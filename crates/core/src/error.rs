@@ -378,6 +378,14 @@ mod tests {
     }
 
     #[test]
+    fn a_defect_proves_nothing_about_delivery_and_is_not_retryable() {
+        let failure = Failure::defect();
+        assert_eq!(failure.kind, Kind::Internal);
+        assert_eq!(failure.delivery, Delivery::Unknown);
+        assert!(!failure.retryable);
+    }
+
+    #[test]
     fn kinds_are_distinct_kebab_case_words() {
         let mut seen = std::collections::HashSet::new();
         for kind in Kind::ALL {

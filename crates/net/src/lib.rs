@@ -1,8 +1,8 @@
 //! Floor 1: carries bytes, connections and calls.
 //!
-//! Reaching a host ([`dial`]), HTTP ([`http`]), pools of connections ([`pool`]), operations under a resilience pipeline
-//! ([`pipeline`]) and queues of what was received ([`receive_queue`]). It drives the state machines of `moorline-core`
-//! and knows no service.
+//! Reaching a host ([`dial`]), HTTP ([`http`]), pools of connections ([`pool`]) and of objects that live elsewhere
+//! ([`object_pool`]), operations under a resilience pipeline ([`pipeline`]) and queues of what was received
+//! ([`receive_queue`]). It drives the state machines of `moorline-core` and knows no service.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ mod blocking;
 pub mod dial;
 pub mod header;
 pub mod http;
+pub mod object_pool;
 pub mod pipeline;
 pub mod pool;
 pub mod receive_queue;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use moorline_core::{
-    error::{Delivery, Failure, Kind, Outcome},
+    error::{Delivery, Failure, Outcome},
     resilience::{
         call::{Attempt, Call, Next, Step},
         deadline::Deadline,
@@ -127,9 +127,9 @@ impl Run {
             self.operation,
             after.as_millis()
         );
-        Failure::timed_out(Kind::Timeout, message, pipeline.options().limit_of(after))
-            .during(self.service, self.operation)
-            .with_retryable(self.idempotent)
+        let options = pipeline.options();
+        let failure = options.attempt_timed_out(message, after, None, self.idempotent);
+        failure.during(self.service, self.operation)
     }
 
     fn refused(&self, pipeline: &Pipeline, refusal: Refusal) -> Failure {

@@ -1,8 +1,8 @@
-//! Durations of the few options that are documented in seconds, and how long any duration is.
+//! Durations that are documented in seconds, the time limit of one call, and the longest duration.
 
 use std::time::Duration;
 
-use super::{Options, Read};
+use super::{Options, Plain, Read};
 use crate::limit::Limit;
 
 /// A thousand years. Nobody sees the end of it, and it can still be added to every moment.
@@ -13,7 +13,18 @@ pub(super) fn duration(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).map_or(LONGEST, |time| time.min(LONGEST))
 }
 
+/// The option of every call that bounds it.
+const TIMEOUT_MS: &str = "timeoutMs";
+
 impl Options<'_> {
+    /// The time limit of one call, from the `timeoutMs` of its options; `None` where it is not given.
+    pub fn call_timeout(timeout_ms: &Plain) -> Read<Option<Limit<Duration>>> {
+        let given = Plain::Map(vec![(TIMEOUT_MS.to_owned(), timeout_ms.clone())]);
+        let options = Options::new("options", &given)?;
+        let limit = options.ms_limit(TIMEOUT_MS, Limit::Off, 0.0)?;
+        Ok(options.given(TIMEOUT_MS).map(|_| limit))
+    }
+
     /// A duration in seconds of at least `min`.
     pub fn seconds(&self, key: &'static str, default: Duration, min: f64) -> Read<Duration> {
         let given = self.number(key, min..=f64::MAX)?;

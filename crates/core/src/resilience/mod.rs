@@ -12,6 +12,7 @@ pub mod breaker;
 pub mod budget;
 pub mod bulkhead;
 pub mod call;
+pub mod call_table;
 pub mod config;
 pub mod deadline;
 pub mod describe;

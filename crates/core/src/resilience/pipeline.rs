@@ -1,7 +1,8 @@
 //! The policies around one target, in their one order.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    fmt,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,11 @@ use super::{
     registry::SharedBreaker,
     retry::RetryPolicy,
 };
-use crate::limit::Limit;
+use crate::{
+    error::{Failure, Kind},
+    limit::Limit,
+    sync::lock,
+};
 
 /// What a pipeline is made of, besides the breaker and the budget that it may share.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,11 +41,24 @@ const SLACK: Duration = Duration::from_millis(50);
 
 impl PipelineOptions {
     /// The option that bounded an attempt which was allowed so long: one that began late has what is left of the call.
-    pub fn limit_of(&self, allowed: Duration) -> &'static str {
+    fn limit_of(&self, allowed: Duration) -> &'static str {
         match self.attempt_timeout.get() {
             Some(attempt) if attempt <= allowed + SLACK => "attemptTimeoutMs",
             _ => "timeoutMs",
         }
+    }
+
+    /// The failure of an attempt that took longer than `allowed`. `limit` is the option that bounded it, where that is
+    /// none of these; a repeat is safe where the operation is `idempotent`.
+    pub fn attempt_timed_out(
+        &self,
+        message: impl fmt::Display,
+        allowed: Duration,
+        limit: Option<&str>,
+        idempotent: bool,
+    ) -> Failure {
+        let limit = limit.unwrap_or_else(|| self.limit_of(allowed));
+        Failure::timed_out(Kind::Timeout, message, limit).with_retryable(idempotent)
     }
 }
 
@@ -138,9 +156,4 @@ impl Pipeline {
             }
         }
     }
-}
-
-/// A poisoned lock is taken all the same: every machine here is consistent between two statements.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

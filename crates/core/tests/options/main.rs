@@ -117,6 +117,21 @@ fn other_words_for_a_key_are_answered_with_ours() {
 }
 
 #[test]
+fn a_call_s_own_timeout_is_named_as_its_option() {
+    let second = Plain::Number(1000.0);
+    let off = Plain::Number(f64::INFINITY);
+    assert_eq!(Options::call_timeout(&Plain::Undefined), Ok(None));
+    assert_eq!(Options::call_timeout(&off), Ok(Some(Limit::Off)));
+    let limit = Limit::At(Duration::from_secs(1));
+    assert_eq!(Options::call_timeout(&second), Ok(Some(limit)));
+    for wrong in [Plain::Number(-1.0), Plain::Number(f64::NAN), Plain::Null] {
+        let error = Options::call_timeout(&wrong).unwrap_err();
+        let path = "options.timeoutMs must be ";
+        assert!(error.message.starts_with(path), "{error}");
+    }
+}
+
+#[test]
 fn undefined_means_absent_and_infinity_turns_a_limit_off() {
     let given = map(&[("a", Plain::Undefined), ("b", Plain::Number(f64::INFINITY))]);
     let options = Options::new("options", &given).unwrap();

@@ -2,7 +2,10 @@
 
 use std::{error::Error as StdError, io, sync::Arc, time::Duration};
 
-use moorline_core::error::{Delivery, Failure, Kind};
+use moorline_core::{
+    error::{Delivery, Failure, Kind},
+    options::OptionError,
+};
 
 use crate::dial::{self, Class, chain};
 
@@ -18,6 +21,15 @@ pub enum Phase {
     Request,
     /// The head of the answer was there; its body was being read.
     Response,
+}
+
+/// The failure of a request that cannot be sent, by a programmer's mistake that is found when the call runs already.
+/// Nothing was sent; the code is that of the mistake.
+pub fn unsendable(error: &OptionError) -> Failure {
+    Failure::new(Kind::Internal, error.message.as_str())
+        .with_code(error.code())
+        .with_delivery(Delivery::None)
+        .during("http", "request")
 }
 
 /// The failure for an error of reqwest's; `peer` is host and port.
@@ -268,6 +280,17 @@ mod tests {
             reused: true,
             idempotent,
         }
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_sent_keeps_the_code_of_the_mistake() {
+        let failure = unsendable(&OptionError::bad_value("url", "is no URL"));
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (Kind::Internal, Delivery::None)
+        );
+        assert_eq!(failure.code, "ERR_INVALID_ARG_VALUE");
+        assert_eq!(failure.message, "url is no URL");
     }
 
     #[test]

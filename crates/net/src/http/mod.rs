@@ -30,7 +30,7 @@ pub use body::{BodySender, BodySenders, Pieces, RequestBody};
 pub use config::CONNECTIONS_TIMEOUT;
 pub use config::{CallOptions, HttpOptions};
 pub use engine::Engine;
-pub use error::{Phase, failure};
+pub use error::{Phase, failure, unsendable};
 pub use off_runtime::off_runtime;
 pub use request::Request;
 pub use response::{Answer, ResponseBody, Streaming};

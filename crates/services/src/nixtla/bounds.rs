@@ -1,6 +1,6 @@
 //! What a caller allows one call: time, and a way to end it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use moorline_core::{
     limit::Limit,
@@ -32,7 +32,7 @@ impl Bounds {
 
     /// Reads `options.timeoutMs`, the time for a whole call; without one the attempts have their own.
     pub fn read(timeout_ms: &Plain, cancel: CancellationToken) -> Read<Self> {
-        let timeout = read_timeout(timeout_ms, Limit::Off)?;
+        let timeout = Options::call_timeout(timeout_ms)?.unwrap_or(Limit::Off);
         Ok(Self {
             deadline: Deadline::after(Instant::now(), timeout),
             cancel,
@@ -46,10 +46,4 @@ impl Bounds {
             ..Run::new(SERVICE, operation)
         }
     }
-}
-
-/// Reads `options.timeoutMs`.
-pub(super) fn read_timeout(timeout_ms: &Plain, default: Limit<Duration>) -> Read<Limit<Duration>> {
-    let given = Plain::Map(vec![("timeoutMs".to_owned(), timeout_ms.clone())]);
-    Options::new("options", &given)?.ms_limit("timeoutMs", default, 0.0)
 }

@@ -8,7 +8,7 @@ use std::{
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     limit::Limit,
-    options::{OptionError, Plain, Read},
+    options::{OptionError, Options, Plain, Read},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, StatusCode};
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     SERVICE,
     answer::Answer,
-    bounds::{Bounds, read_timeout},
+    bounds::Bounds,
     connect::Exchange,
     error::Repeat,
     payload,
@@ -97,7 +97,7 @@ pub fn check(request: &Request) -> Read<()> {
 
 /// Reads `options.timeoutMs` of a wait for a result: an hour by default.
 pub fn read_wait(timeout_ms: &Plain) -> Read<Limit<Duration>> {
-    read_timeout(timeout_ms, WAIT)
+    Ok(Options::call_timeout(timeout_ms)?.unwrap_or(WAIT))
 }
 
 impl Nixtla {

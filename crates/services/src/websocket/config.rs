@@ -18,6 +18,10 @@ const MAX_MESSAGE_BYTES: u64 = 16 << 20;
 const PING_INTERVAL: Duration = Duration::from_secs(25);
 /// What a ping has until anything at all comes.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a ping that the user sends has, unless its call says otherwise.
+const USER_PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a close frame can hold beside its code.
+const MAX_REASON_BYTES: usize = 123;
 /// What the peer has to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a message has to be written.
@@ -167,9 +171,66 @@ impl Compression {
     }
 }
 
+/// Reads the `timeoutMs` of a ping that the user sends.
+pub fn read_ping_timeout(timeout_ms: &Plain) -> Read<Duration> {
+    let given = Options::call_timeout(timeout_ms)?;
+    Ok(given.and_then(Limit::get).unwrap_or(USER_PING_TIMEOUT))
+}
+
+/// Reads a close code; refuses one, and a reason, that a user cannot send.
+pub fn read_close(code: f64, reason: &str) -> Read<u16> {
+    let whole = code as u16;
+    if f64::from(whole) - code != 0.0 || !matches!(whole, 1000 | 3000..=4999) {
+        let expected = "1000, or between 3000 and 4999";
+        return Err(OptionError::out_of_range("code", expected, code));
+    }
+    if reason.len() > MAX_REASON_BYTES {
+        let expected = format!("at most {MAX_REASON_BYTES} bytes of UTF-8");
+        let got = format!("{} bytes", reason.len());
+        return Err(OptionError::out_of_range("reason", expected, got));
+    }
+    Ok(whole)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_close_code_is_1000_or_an_application_s_and_a_reason_fits_its_frame() {
+        for code in [1000.0, 3000.0, 4999.0] {
+            assert_eq!(read_close(code, &"é".repeat(61)), Ok(code as u16));
+        }
+        for code in [
+            0.0,
+            999.0,
+            1001.0,
+            2999.0,
+            5000.0,
+            3000.5,
+            -1.0,
+            66_536.0,
+            f64::NAN,
+        ] {
+            let error = read_close(code, "").unwrap_err();
+            assert!(
+                error.message.starts_with("code must be 1000, or between"),
+                "{error}"
+            );
+        }
+        let error = read_close(1000.0, &"é".repeat(62)).unwrap_err();
+        let message = "reason must be at most 123 bytes of UTF-8, got 124 bytes";
+        assert_eq!(error.message, message);
+    }
+
+    #[test]
+    fn a_ping_waits_five_seconds_or_as_long_as_its_call_says() {
+        for given in [Plain::Undefined, Plain::Number(f64::INFINITY)] {
+            assert_eq!(read_ping_timeout(&given), Ok(Duration::from_secs(5)));
+        }
+        let given = Plain::Number(20.0);
+        assert_eq!(read_ping_timeout(&given), Ok(Duration::from_millis(20)));
+    }
 
     fn read(entries: &[(&str, Plain)]) -> Read<Config> {
         let mut map = vec![("url".to_owned(), text("ws://127.0.0.1:1/x?y"))];

@@ -27,7 +27,7 @@ mod shared;
 mod stream;
 
 pub use batch::{Batch, Entry};
-pub use config::{Compression, Config};
+pub use config::{Compression, Config, read_close, read_ping_timeout};
 pub use driver::Closed;
 pub use permessage_deflate::Agreement;
 pub use service::{Flushed, Socket, WebSocketClient};

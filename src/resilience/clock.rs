@@ -1,4 +1,4 @@
-//! What time it is for a policy.
+//! The clock of a policy: the process's, or one that its user sets.
 
 use std::{
     sync::{
@@ -10,27 +10,27 @@ use std::{
 
 /// The time of the process, or of a clock of the caller's that tests turn.
 #[derive(Default)]
-pub(crate) struct Clock(OnceLock<Told>);
+pub(crate) struct Clock(OnceLock<UserTime>);
 
-struct Told {
+struct UserTime {
     since: Instant,
     passed_us: AtomicU64,
 }
 
 impl Clock {
     pub(crate) fn now(&self) -> Instant {
-        self.0.get().map_or_else(Instant::now, |told| {
-            told.since + Duration::from_micros(told.passed_us.load(Ordering::Relaxed))
+        self.0.get().map_or_else(Instant::now, |time| {
+            time.since + Duration::from_micros(time.passed_us.load(Ordering::Relaxed))
         })
     }
 
-    /// From now on `now` is what is told here, in milliseconds since the first time. It never goes back.
+    /// Sets `now` to `ms` milliseconds after the first call of this; it never goes back.
     pub(crate) fn set(&self, ms: f64) {
-        let told = self.0.get_or_init(|| Told {
+        let time = self.0.get_or_init(|| UserTime {
             since: Instant::now(),
             passed_us: AtomicU64::new(0),
         });
-        told.passed_us
+        time.passed_us
             .fetch_max((ms * 1000.0) as u64, Ordering::Relaxed);
     }
 }

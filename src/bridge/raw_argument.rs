@@ -1,4 +1,4 @@
-//! Arguments that are taken over whole.
+//! Arguments that are taken over whole, within bounds.
 
 use std::ptr;
 
@@ -11,15 +11,15 @@ use napi::{
 
 use super::view::{copied, read_text, view_bytes};
 
-/// Room that is made for elements nobody has seen yet. A length alone proves nothing.
+/// The room made for elements that are not read yet. A length alone proves nothing.
 const EXPECTED_ELEMENTS: usize = 1024;
-/// So many elements share a handle scope.
+/// The number of elements that share a handle scope.
 const SCOPE_ELEMENTS: u32 = 1024;
 
 /// An argument taken over whole as a [`Plain`] value.
-pub(crate) struct Given(pub(crate) Plain);
+pub(crate) struct RawArgument(pub(crate) Plain);
 
-impl Given {
+impl RawArgument {
     /// The text that it is; `None` for anything else.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.0 {
@@ -29,7 +29,7 @@ impl Given {
     }
 }
 
-impl TypeName for Given {
+impl TypeName for RawArgument {
     fn type_name() -> &'static str {
         "unknown"
     }
@@ -38,9 +38,9 @@ impl TypeName for Given {
     }
 }
 
-impl ValidateNapiValue for Given {}
+impl ValidateNapiValue for RawArgument {}
 
-impl FromNapiValue for Given {
+impl FromNapiValue for RawArgument {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         let mut reader = Reader {
             env,
@@ -57,7 +57,7 @@ impl FromNapiValue for Given {
 
 /// Why reading ends early.
 enum Stop {
-    /// It is too much. Whoever reads the value names the argument.
+    /// The value is too large. The reader of the options names the argument.
     Excess(Excess),
     /// A getter or a proxy threw, or Node-API refused.
     Error(Error),

@@ -1,5 +1,6 @@
-//! What the tests of the bridge ask the addon for. Compiled with the `probe` feature only: the builds that
-//! ship have none of it.
+//! Functions for the tests of the bridge.
+//!
+//! They are compiled with the `test-hooks` feature only: the builds that ship have none of it.
 
 use std::time::Duration;
 
@@ -8,12 +9,12 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Answer, Call, Callback, Cancel, Foreign, Function, Handle, PromiseValue, Value, promise,
+    Call, Callback, Cancel, Foreign, Function, Handle, PromiseValue, ReturnValue, Value, promise,
 };
 
 /// Resolves with `number` after `delay_ms`; rejects as `closed` when cancelled before.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
-pub fn probe_promise(
+pub fn test_promise(
     env: Env,
     number: f64,
     delay_ms: f64,
@@ -33,7 +34,7 @@ pub fn probe_promise(
 
 /// Panics inside a running call.
 #[napi(catch_unwind, ts_return_type = "Promise<never>")]
-pub fn probe_panic(env: Env) -> Result<PromiseValue> {
+pub fn test_panic(env: Env) -> Result<PromiseValue> {
     promise(&env, async move {
         let empty: [u8; 0] = [];
         // An index out of bounds is the most ordinary panic there is.
@@ -43,7 +44,7 @@ pub fn probe_panic(env: Env) -> Result<PromiseValue> {
 
 /// Panics before it answers.
 #[napi(catch_unwind)]
-pub fn probe_panic_at_once(text: String) -> u32 {
+pub fn test_panic_at_once(text: String) -> u32 {
     u32::from(text.as_bytes()[std::hint::black_box(text.len())])
 }
 
@@ -51,23 +52,23 @@ pub fn probe_panic_at_once(text: String) -> u32 {
 pub(crate) struct Panic;
 
 impl Function for Panic {
-    const NAME: &'static std::ffi::CStr = c"probePanicByHand";
-    fn run(_: &Call) -> Answer {
+    const NAME: &'static std::ffi::CStr = c"testPanicByHand";
+    fn run(_: &Call) -> ReturnValue {
         let empty: [u8; 0] = [];
-        Answer::Integer(i32::from(empty[std::hint::black_box(0)]))
+        ReturnValue::Integer(i32::from(empty[std::hint::black_box(0)]))
     }
 }
 
 /// Calls `listener` `count` times from another thread; answers how many calls were dropped.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
-pub fn probe_callback(
+pub fn test_callback(
     env: Env,
     #[napi(ts_arg_type = "(index: number) => void")] listener: Callback,
     count: u32,
 ) -> Result<PromiseValue> {
     promise(&env, async move {
         for index in 0..count {
-            listener.tell(Value::Number(f64::from(index)));
+            listener.deliver(Value::Number(f64::from(index)));
         }
         Ok(Value::Number(f64::from(listener.dropped())))
     })
@@ -75,33 +76,33 @@ pub fn probe_callback(
 
 /// Resolves with a value in whose making something is thrown.
 #[napi(catch_unwind, ts_return_type = "Promise<never>")]
-pub fn probe_throwing(env: Env, message: String) -> Result<PromiseValue> {
+pub fn test_throwing(env: Env, message: String) -> Result<PromiseValue> {
     promise(&env, async move { Ok(Value::thrown(message)) })
 }
 
 /// Resolves with a text of `length` bytes.
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-pub fn probe_text(env: Env, length: u32) -> Result<PromiseValue> {
+pub fn test_text(env: Env, length: u32) -> Result<PromiseValue> {
     promise(&env, async move { Ok("x".repeat(length as usize)) })
 }
 
 /// Calls `listener` with a text of `length` bytes, then with `short`.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn probe_long_callback(
+pub fn test_long_callback(
     env: Env,
     #[napi(ts_arg_type = "(text: string) => void")] listener: Callback,
     length: u32,
 ) -> Result<PromiseValue> {
     promise(&env, async move {
-        listener.tell("x".repeat(length as usize));
-        listener.tell("short".to_owned());
+        listener.deliver("x".repeat(length as usize));
+        listener.deliver("short".to_owned());
         Ok(())
     })
 }
 
 /// An external value of another addon.
 #[napi(catch_unwind, ts_return_type = "unknown")]
-pub fn probe_foreign() -> Foreign {
+pub fn test_foreign() -> Foreign {
     Foreign
 }
 
@@ -109,9 +110,10 @@ pub fn probe_foreign() -> Foreign {
 pub(crate) struct Noop;
 
 impl Function for Noop {
-    const NAME: &'static std::ffi::CStr = c"probeNoop";
-    fn run(call: &Call) -> Answer {
-        call.index(0)
-            .map_or(Answer::Undefined, |number| Answer::Integer(number as i32))
+    const NAME: &'static std::ffi::CStr = c"testNoop";
+    fn run(call: &Call) -> ReturnValue {
+        call.index(0).map_or(ReturnValue::Undefined, |number| {
+            ReturnValue::Integer(number as i32)
+        })
     }
 }

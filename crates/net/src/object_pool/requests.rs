@@ -1,0 +1,134 @@
+//! Requests to the owner of objects that are not answered yet, and what is known of its objects.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+use moorline_core::{
+    error::{Failure, Kind, Outcome},
+    sync::lock,
+};
+use tokio::sync::oneshot;
+
+use super::{ObjectOwner, Request, closed};
+
+/// One object. Dropping it has it closed.
+pub(super) struct Object {
+    pub(super) number: u32,
+    dead: Arc<AtomicBool>,
+    closed: bool,
+    requests: Arc<PendingRequests>,
+}
+
+impl Object {
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// The number of an object that its caller closes.
+    pub(super) fn into_number(mut self) -> u32 {
+        self.closed = true;
+        self.requests.forget(self.number);
+        self.number
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.requests.forget(self.number);
+            self.requests.owner.request(Request::Close {
+                id: None,
+                object: self.number,
+            });
+        }
+    }
+}
+
+/// The result of an answer: an object, if one was to be made.
+type Reply = Outcome<Option<Object>>;
+
+/// Requests that wait for their answers, by number.
+pub(super) struct PendingRequests {
+    owner: Arc<dyn ObjectOwner>,
+    pending: Mutex<HashMap<u32, Pending>>,
+    /// For each object, whether it was found dead.
+    dead: Mutex<HashMap<u32, Arc<AtomicBool>>>,
+}
+
+struct Pending {
+    creates: bool,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// Takes a request back whose answer is not awaited any more.
+struct Withdraw<'a>(&'a PendingRequests, u32);
+
+impl Drop for Withdraw<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.pending).remove(&self.1);
+    }
+}
+
+impl PendingRequests {
+    pub(super) fn new(owner: Arc<dyn ObjectOwner>) -> Arc<Self> {
+        Arc::new(Self {
+            owner,
+            pending: Mutex::default(),
+            dead: Mutex::default(),
+        })
+    }
+
+    /// Takes the answer to a request. False when it is not awaited any more: then nothing was taken.
+    pub(super) fn answer(self: &Arc<Self>, id: u32, problem: Option<String>) -> bool {
+        let Some(pending) = lock(&self.pending).remove(&id) else {
+            return false;
+        };
+        let reply = match problem {
+            Some(message) => Err(Failure::new(Kind::Connect, message)),
+            None => Ok(pending.creates.then(|| self.object(id))),
+        };
+        // An object that its borrower does not take is closed by being dropped.
+        drop(pending.reply.send(reply));
+        true
+    }
+
+    pub(super) fn mark_dead(&self, number: u32) {
+        if let Some(dead) = lock(&self.dead).get(&number) {
+            dead.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn object(self: &Arc<Self>, number: u32) -> Object {
+        let dead = Arc::<AtomicBool>::default();
+        lock(&self.dead).insert(number, Arc::clone(&dead));
+        Object {
+            number,
+            dead,
+            closed: false,
+            requests: Arc::clone(self),
+        }
+    }
+
+    fn forget(&self, number: u32) {
+        lock(&self.dead).remove(&number);
+    }
+
+    /// Makes a request and waits for its answer.
+    pub(super) async fn request(&self, request: impl FnOnce(u32) -> Request) -> Reply {
+        // One row of numbers for all pools: a pool that is started again must not take an answer to its predecessor.
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let request = request(id);
+        let (reply, answered) = oneshot::channel();
+        let creates = matches!(request, Request::Create { .. });
+        lock(&self.pending).insert(id, Pending { creates, reply });
+        let _withdraw = Withdraw(self, id);
+        self.owner.request(request);
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+}

@@ -1,0 +1,43 @@
+//! The calls that every borrower makes, written by hand.
+
+use std::ffi::CStr;
+
+use moorline_core::pool::Lease;
+use moorline_services::libsql::service::LibsqlPool;
+use napi::Result;
+
+use crate::bridge::{Call, Exports, Function, ReturnValue};
+
+/// Adds the hand-written functions.
+pub(crate) fn register(exports: &Exports) -> Result<()> {
+    exports.add::<Take>()?;
+    exports.add::<Release>()
+}
+
+/// Takes a free connection at once: its lease, or undefined when there is none.
+struct Take;
+
+impl Function for Take {
+    const NAME: &'static CStr = c"libsqlTake";
+    fn run(call: &Call) -> ReturnValue {
+        call.handle::<LibsqlPool>(0)
+            .and_then(|pool| pool.take())
+            .map_or(ReturnValue::Undefined, |lease| {
+                ReturnValue::Number(lease.number() as f64)
+            })
+    }
+}
+
+/// Releases a lease: false when it is not held.
+struct Release;
+
+impl Function for Release {
+    const NAME: &'static CStr = c"libsqlRelease";
+    fn run(call: &Call) -> ReturnValue {
+        let released = call
+            .handle::<LibsqlPool>(0)
+            .zip(call.number(1))
+            .is_some_and(|(pool, lease)| pool.release(Lease::from_number(lease as u64)));
+        ReturnValue::Bool(released)
+    }
+}

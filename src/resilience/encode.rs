@@ -1,0 +1,58 @@
+//! Decisions, policies and breakers as the JSON texts that `lib/resilience` reads.
+
+use std::time::Duration;
+
+use moorline_core::{
+    clock::Anchor,
+    resilience::{
+        breaker::Snapshot,
+        call_table::{CallTable, NotAdmitted},
+        describe,
+    },
+};
+use serde_json::{Value as Json, json};
+
+use crate::bridge::failure_json;
+
+/// The answer to a call that may not go, which `lib/resilience/runner.ts` acts on.
+pub(super) fn encode_not_admitted(answer: NotAdmitted) -> Json {
+    match answer {
+        NotAdmitted::Wait { id, pause } => json!({ "id": id, "waitMs": ms(pause) }),
+        NotAdmitted::Queue { id, at_most } => json!({ "id": id, "queueMs": at_most.map(ms) }),
+        NotAdmitted::Refused(failure) => json!({ "refused": failure_json(failure) }),
+        NotAdmitted::Unknown => Json::Null,
+    }
+}
+
+/// The name of a policy, its options as users see them, and the longest that a first attempt may take.
+pub(super) fn encode_policy(calls: &CallTable) -> Json {
+    json!({
+        "name": calls.name(),
+        "options": describe::policy(calls.options()),
+        "optionsDiffer": calls.options_differ(),
+        "attemptMs": calls.longest_attempt().map(ms),
+    })
+}
+
+/// A breaker; its times are milliseconds since the epoch.
+pub(super) fn encode_breaker(name: &str, snapshot: &Snapshot, anchor: Anchor) -> Json {
+    let totals = &snapshot.totals;
+    json!({
+        "name": name,
+        "state": snapshot.state.as_str(),
+        "failures": snapshot.failures,
+        "successes": snapshot.successes,
+        "lastFailureTime": snapshot.last_failure.map(|at| anchor.epoch_ms(at)),
+        "nextAttemptTime": snapshot.next_attempt.map(|at| anchor.epoch_ms(at)),
+        "totalRequests": totals.requests,
+        "totalSuccesses": totals.successes,
+        "totalFailures": totals.failures,
+        "totalRefused": totals.refused,
+        "stateChanges": totals.changes,
+    })
+}
+
+/// The whole milliseconds, rounded up: a timer that fires early would find the call not admitted yet.
+pub(super) fn ms(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).ceil()
+}

@@ -1,0 +1,23 @@
+//! The call of every wait for an event, written by hand.
+
+use std::ffi::CStr;
+
+use napi::Result;
+
+use crate::bridge::{Call, Exports, Function, ReturnValue};
+
+/// Adds the hand-written function.
+pub(crate) fn register(exports: &Exports) -> Result<()> {
+    exports.add::<Keep>()
+}
+
+/// `sseKeep(wanted)`: keeps the process alive while an event is waited for.
+struct Keep;
+
+impl Function for Keep {
+    const NAME: &'static CStr = c"sseKeep";
+    fn run(call: &Call) -> ReturnValue {
+        call.keep_alive(call.flag(0).unwrap_or(false));
+        ReturnValue::Undefined
+    }
+}

@@ -222,6 +222,11 @@ impl Failure {
             .with_delivery(Delivery::Unknown)
     }
 
+    /// A panic or a broken promise of moorline's own code stopped the call, which may have reached the server.
+    pub fn defect() -> Self {
+        Self::new(Kind::Internal, "moorline stopped this call by a defect")
+    }
+
     /// The system granted no thread, so nothing was done. A later call may find one.
     pub fn refused_thread() -> Self {
         Self::new(Kind::Overloaded, "the system refused a thread").with_code("EAGAIN")
@@ -353,6 +358,14 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_defect_proves_nothing_about_delivery_and_is_not_retryable() {
+        let failure = Failure::defect();
+        assert_eq!(failure.kind, Kind::Internal);
+        assert_eq!(failure.delivery, Delivery::Unknown);
+        assert!(!failure.retryable);
     }
 
     #[test]

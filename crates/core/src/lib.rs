@@ -19,4 +19,5 @@ pub mod options;
 pub mod pool;
 pub mod resilience;
 pub mod secret;
+pub mod sync;
 pub mod webhook;

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use moorline_core::error::{Failure, Kind, Outcome};
+use moorline_core::error::{Failure, Outcome};
 use tokio::task;
 
 /// Does `work` where it may block, or take long.
@@ -14,14 +14,14 @@ pub(crate) async fn blocking<T: Send + 'static>(
     let Ok(task) = catch_unwind(AssertUnwindSafe(|| task::spawn_blocking(work))) else {
         return Err(Failure::refused_thread());
     };
-    task.await.map_err(|error| {
-        Failure::new(Kind::Internal, "moorline stopped this call by a defect")
-            .with_cause(error.to_string(), None)
-    })
+    task.await
+        .map_err(|error| Failure::defect().with_cause(error.to_string(), None))
 }
 
 #[cfg(test)]
 mod tests {
+    use moorline_core::error::Kind;
+
     use super::*;
 
     #[tokio::test]

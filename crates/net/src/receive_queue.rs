@@ -4,11 +4,12 @@
 
 use std::{
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
     task::Poll,
 };
 
 use futures_util::task::AtomicWaker;
+use moorline_core::sync::lock;
 
 /// What collects in an [`ReceiveQueue`].
 pub trait Contents: Default {
@@ -174,7 +175,7 @@ impl<C: Contents, E> ReceiveQueue<C, E> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<C, E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, Weak},
 };
 
 use super::{Counter, Gauge, Histogram, MetricError, Page, Shape, shortened};
+use crate::sync::lock;
 
 /// Names that are told apart under one label. Whoever gives ids instead of names gets one row named [`OTHER`] for all
 /// further ones, instead of a program that grows for ever.
@@ -210,7 +211,7 @@ impl Registry {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.entries)
     }
 }
 

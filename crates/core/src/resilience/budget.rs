@@ -4,11 +4,12 @@
 //! programs able to retry at all.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
 use super::window::Window;
+use crate::sync::lock;
 
 /// How many retries are allowed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +58,6 @@ impl Budget {
     }
 
     fn window(&self) -> std::sync::MutexGuard<'_, Window> {
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.window)
     }
 }

@@ -19,11 +19,12 @@ use super::{
     bulkhead::{Entry, Ticket},
     deadline::Deadline,
     limiter::{Reservation, Token},
-    pipeline::{BreakerScope, Pipeline, lock},
+    pipeline::{BreakerScope, Pipeline},
     refusal::Refusal,
     report::{AttemptFailure, Report},
     retry::{GiveUp, Retry},
 };
+use crate::sync::lock;
 
 /// What to do before an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

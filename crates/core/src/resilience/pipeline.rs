@@ -1,7 +1,7 @@
 //! The policies around one target, in their one order.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use super::{
     registry::SharedBreaker,
     retry::RetryPolicy,
 };
-use crate::limit::Limit;
+use crate::{limit::Limit, sync::lock};
 
 /// What a pipeline is made of, besides the breaker and the budget that it may share.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -138,9 +138,4 @@ impl Pipeline {
             }
         }
     }
-}
-
-/// A poisoned lock is taken all the same: every machine here is consistent between two statements.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, LazyLock, Mutex, MutexGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
@@ -15,7 +15,7 @@ use super::{
     metrics::BreakerSeries,
     report::Report,
 };
-use crate::metrics;
+use crate::{metrics, sync::lock};
 
 /// Somebody who wants to hear of changes. It is called with a lock held: it may only take a note and return.
 pub type Watcher = dyn Fn(&str, &Change) + Send + Sync;
@@ -53,7 +53,7 @@ impl SharedBreaker {
     fn publish(&self) {
         if let Some(series) = &self.series {
             // Read while nobody else does this: figures never go back.
-            let mut series = series.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut series = lock(series);
             series.update(&self.snapshot());
         }
     }
@@ -75,12 +75,12 @@ impl SharedBreaker {
 
     /// See [`Breaker::check`].
     pub fn check(&self, now: Instant) -> Result<(), Refused> {
-        self.lock().check(now)
+        self.breaker().check(now)
     }
 
     /// See [`Breaker::refusal`].
     pub fn refusal(&self, now: Instant) -> Option<Refused> {
-        self.lock().refusal(now)
+        self.breaker().refusal(now)
     }
 
     /// See [`Breaker::record`].
@@ -90,17 +90,17 @@ impl SharedBreaker {
 
     /// See [`Breaker::release`].
     pub fn release(&self, permit: Permit) {
-        self.lock().release(permit);
+        self.breaker().release(permit);
     }
 
     /// See [`Breaker::snapshot`].
     pub fn snapshot(&self) -> Snapshot {
-        self.lock().snapshot()
+        self.breaker().snapshot()
     }
 
     /// Does something with the breaker itself (opens, closes or resets it) and tells the watchers.
     pub fn with<T>(&self, act: impl FnOnce(&mut Breaker) -> T) -> T {
-        let mut breaker = self.lock();
+        let mut breaker = self.breaker();
         let answer = act(&mut breaker);
         let changed = breaker.has_changes();
         drop(breaker);
@@ -122,7 +122,7 @@ impl SharedBreaker {
     fn tell(&self) {
         // Changes are taken under the watchers' lock, so that two threads tell them in the order they happened.
         let mut watchers = self.watchers();
-        let changes = self.lock().take_changes();
+        let changes = self.breaker().take_changes();
         watchers.retain(|watcher| {
             let Some(watcher) = watcher.upgrade() else {
                 return false;
@@ -134,12 +134,12 @@ impl SharedBreaker {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        lock(&self.breaker)
     }
 
     fn watchers(&self) -> MutexGuard<'_, Vec<Weak<Watcher>>> {
-        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watchers)
     }
 }
 
@@ -305,6 +305,6 @@ impl Registry {
     }
 
     fn named(&self) -> MutexGuard<'_, Named> {
-        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.named)
     }
 }

@@ -10,11 +10,11 @@ use std::{
     fs, io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard},
     thread,
 };
 
-use moorline_core::error::Failure;
+use moorline_core::{error::Failure, sync::lock};
 use reqwest::dns;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -155,7 +155,7 @@ impl Resolver {
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<watch::Sender<Option<Found>>>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
-use moorline_core::error::Outcome;
+use moorline_core::{error::Outcome, sync::lock};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
@@ -88,7 +88,7 @@ impl Secure {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     pool::Stats,
+    sync::lock,
 };
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -341,7 +342,7 @@ impl Engine {
     }
 
     fn origins(&self) -> MutexGuard<'_, [HashMap<Box<str>, Arc<Origin>>; 2]> {
-        self.origins.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.origins)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -10,6 +10,7 @@ use std::{
 
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use moorline_core::sync::lock;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -87,11 +88,7 @@ impl H2 {
     pub(super) fn enter(&self) -> (InUse, bool) {
         let before = self.use_.requests.fetch_add(1, Ordering::Relaxed);
         self.use_.streams.fetch_add(1, Ordering::Relaxed);
-        let mut last = self
-            .use_
-            .last
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.use_.last);
         *last = Instant::now();
         (InUse(Arc::clone(&self.use_)), before > 0)
     }
@@ -130,14 +127,14 @@ impl Use {
         if self.streams.load(Ordering::Relaxed) > 0 {
             return limit;
         }
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *lock(&self.last);
         limit.saturating_sub(last.elapsed())
     }
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *lock(&self.0.last) = Instant::now();
         self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -152,9 +152,7 @@ impl<C: Connect> Shared<C> {
         }
         let gone = checking.failed().ok_or_else(closed)?;
         // An error here means that saying goodbye panicked; the slot is free again.
-        let reserved = gone
-            .await
-            .map_err(|_| Failure::new(Kind::Internal, "moorline stopped this call by a defect"))?;
+        let reserved = gone.await.map_err(|_| Failure::defect())?;
         self.open(reserved).await
     }
 

@@ -2,11 +2,12 @@
 //!
 //! Lending must cost nothing more for it: a pool keeps its own books, and carries them over when somebody looks.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, Weak};
 
 use moorline_core::{
     metrics::Registry,
     pool::{Counters, PoolSeries, Stats},
+    sync::lock,
 };
 
 /// Something that carries its figures over when it is asked.
@@ -58,8 +59,4 @@ impl Published {
             *published = None;
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

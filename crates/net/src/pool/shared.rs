@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use moorline_core::{
     error::Failure,
     limit::TimeLimit,
     pool::{Grant, Lease, Ledger, Released, Ticket, acquire_timed_out, close_timed_out},
+    sync::lock,
 };
 use tokio::{
     runtime::Handle,
@@ -122,7 +123,7 @@ impl<C: Connect> Shared<C> {
     pub(super) fn books(&self) -> MutexGuard<'_, PoolState<C>> {
         // Nothing of the user's runs under this lock except `is_usable` and `Pool::with`, which leave the
         // books as they are, so a panic in one of them does not spoil them.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.books)
     }
 
     pub(super) fn tell(&self, event: impl FnOnce() -> Event) {
@@ -259,7 +260,7 @@ impl<C: Connect> Drop for Shared<C> {
         // The housekeeper sleeps on its own reference to the bell; this lets it see that the pool is gone.
         self.wakeup.notify_one();
         let limit = self.settings.close_timeout;
-        let books = self.books.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut books = lock(&self.books);
         let left: Vec<_> = books.connections.drain(..).flatten().collect();
         let mut counters = books.ledger.counters();
         counters.destroyed += left.len() as u64;

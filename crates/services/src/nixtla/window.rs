@@ -2,11 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
+    sync::{Mutex, MutexGuard, atomic::AtomicU32},
     time::Instant,
 };
 
-use moorline_core::error::Outcome;
+use moorline_core::{error::Outcome, sync::lock};
 use reqwest::StatusCode;
 use serde_json::Value as Json;
 use url::form_urlencoded::Serializer;
@@ -93,7 +93,7 @@ pub(super) struct Windows(Mutex<HashMap<ModelAndFrequency, (Option<Window>, Inst
 
 impl Windows {
     fn known(&self) -> MutexGuard<'_, HashMap<ModelAndFrequency, (Option<Window>, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

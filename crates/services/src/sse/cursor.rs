@@ -1,13 +1,14 @@
 //! A place that is kept as the stream goes on: written at once, then so often at most.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use moorline_core::{
     cursor::CursorStore,
     error::{Failure, Outcome},
+    sync::lock,
 };
 use tokio::{runtime::Handle, time::sleep};
 
@@ -122,7 +123,7 @@ impl Cursor {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

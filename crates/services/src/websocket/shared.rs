@@ -1,11 +1,14 @@
 //! What a socket's user and its driver share.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
 };
 
-use moorline_core::error::{Delivery, Failure, Kind};
+use moorline_core::{
+    error::{Delivery, Failure, Kind},
+    sync::lock,
+};
 use tokio::{net::tcp::OwnedWriteHalf, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -73,11 +76,11 @@ impl Shared {
     }
 
     pub(super) fn out(&self) -> MutexGuard<'_, Out> {
-        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.out)
     }
 
     pub(super) fn pings(&self) -> MutexGuard<'_, Pings> {
-        self.pings.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pings)
     }
 
     pub(super) fn is_terminated(&self) -> bool {

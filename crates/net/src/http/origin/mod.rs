@@ -3,7 +3,7 @@
 mod figures;
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
@@ -12,6 +12,7 @@ use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
     pool::{PoolLimits, Stats},
+    sync::lock,
 };
 use tokio::{
     runtime::Handle,
@@ -280,7 +281,7 @@ impl Origin {
     }
 
     fn share(&self) -> MutexGuard<'_, Option<H2>> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared)
     }
 
     /// A turn on the HTTP/2 connection; `None` when there is none.

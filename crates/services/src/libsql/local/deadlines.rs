@@ -3,11 +3,11 @@
 use std::{
     collections::VecDeque,
     future::pending,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
     time::Instant,
 };
 
-use moorline_core::pool::Lease;
+use moorline_core::{pool::Lease, sync::lock};
 use tokio::{runtime::Handle, sync::Notify, time};
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +49,7 @@ impl Deadlines {
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watched)
     }
 
     /// Cuts `flight` off when its patience is at an end.

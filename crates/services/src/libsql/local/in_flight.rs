@@ -3,12 +3,13 @@
 //! It ends once: on its thread, at its deadline, or because its caller has gone. Nothing of it touches the
 //! runtime, so that a short statement costs two wake-ups, there and back, and no more.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use moorline_core::{
     error::{Failure, Outcome},
     limit::TimeLimit,
     pool::Lease,
+    sync::lock,
 };
 
 use crate::libsql::{
@@ -78,16 +79,12 @@ impl InFlight {
     }
 
     fn take(&self) -> Option<Completion> {
-        self.landing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        lock(&self.landing).take()
     }
 
     /// Whether nobody waits for it any more.
     pub(in crate::libsql) fn is_over(&self) -> bool {
-        let landing = self.landing.lock();
-        landing.unwrap_or_else(PoisonError::into_inner).is_none()
+        lock(&self.landing).is_none()
     }
 
     /// It came to its own end. The connection is free before its caller hears of it, who may ask for it again.

@@ -13,7 +13,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
         mpsc,
     },
@@ -22,7 +22,10 @@ use std::{
 };
 
 use libsql::{Connection, OpenFlags};
-use moorline_core::error::{Failure, Kind, Outcome};
+use moorline_core::{
+    error::{Failure, Kind, Outcome},
+    sync::lock,
+};
 use tokio::{
     sync::{oneshot, watch},
     time::timeout,
@@ -177,10 +180,6 @@ impl Status {
             let _ = engine.interrupt();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LocalConnection {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use moorline_net::receive_queue::{Contents, Listen, ReceiveQueue};
+use moorline_net::receive_queue::{Buffer, ReceiveQueue, Wakeup};
 
 use super::{Callback, Value};
 
@@ -12,10 +12,10 @@ pub(crate) type Taken<P, E> = (P, Option<E>);
 /// A bell on which `listener` is called with what `told` makes of all that is there.
 pub(crate) fn bell<C, E>(
     listener: Callback,
-    told: fn(Taken<C::Piece, E>) -> Value,
-) -> impl FnOnce(&Weak<ReceiveQueue<C, E>>) -> Arc<dyn Listen>
+    told: fn(Taken<C::Batch, E>) -> Value,
+) -> impl FnOnce(&Weak<ReceiveQueue<C, E>>) -> Arc<dyn Wakeup>
 where
-    C: Contents + Send + 'static,
+    C: Buffer + Send + 'static,
     E: Send + 'static,
 {
     move |inbox| {
@@ -28,18 +28,18 @@ where
 }
 
 /// The inbox holds it, so it does not hold the inbox.
-struct Notifier<C: Contents, E> {
+struct Notifier<C: Buffer, E> {
     listener: Callback,
     inbox: Weak<ReceiveQueue<C, E>>,
-    told: fn(Taken<C::Piece, E>) -> Value,
+    told: fn(Taken<C::Batch, E>) -> Value,
 }
 
-impl<C, E> Listen for Notifier<C, E>
+impl<C, E> Wakeup for Notifier<C, E>
 where
-    C: Contents + Send + 'static,
+    C: Buffer + Send + 'static,
     E: Send + 'static,
 {
-    fn ring(&self) {
+    fn notify(&self) {
         let (inbox, told) = (Weak::clone(&self.inbox), self.told);
         let taken = move || {
             let taken = inbox.upgrade().and_then(|inbox| inbox.take());

@@ -45,7 +45,7 @@ pub fn http_open(env: Env, options: Given, name: Option<String>) -> Result<Handl
     let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     let engine = HttpEngine::new(options, runtime.clone());
     Ok(Handle::new(match name {
-        Some(name) => engine.published(name),
+        Some(name) => engine.with_metrics(name),
         None => engine,
     }))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use moorline_core::error::Failure;
-use moorline_net::pool::{Event, Listen};
+use moorline_net::pool::{Event, PoolListener};
 use serde_json::json;
 
 use crate::bridge::Callback;
@@ -12,8 +12,8 @@ use crate::bridge::Callback;
 /// where it happens.
 pub(crate) struct PoolEvents(pub(crate) Callback);
 
-impl Listen for PoolEvents {
-    fn heard(&self, event: Event) {
+impl PoolListener for PoolEvents {
+    fn on_event(&self, event: Event) {
         let ms = |time: Duration| time.as_secs_f64() * 1000.0;
         let told = match event {
             Event::Acquire { .. } | Event::Release { .. } => return,

@@ -17,7 +17,7 @@ use moorline_core::{
     limit::{Limit, TimeLimit},
     pool::{Lease, acquire_timed_out},
 };
-use moorline_net::pool::{Borrowed, Pool, PoolSettings};
+use moorline_net::pool::{Pool, PoolConfig, PooledConnection};
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
@@ -45,9 +45,9 @@ pub struct ObjectPool {
 type Lent = Arc<Mutex<HashMap<u32, Lease>>>;
 
 impl ObjectPool {
-    fn lend(&self, borrowed: Borrowed<ObjectConnector>) -> Option<u32> {
+    fn lend(&self, borrowed: PooledConnection<ObjectConnector>) -> Option<u32> {
         let number = borrowed.with(|object| object.number)?;
-        lock(&self.lent).insert(number, borrowed.keep());
+        lock(&self.lent).insert(number, borrowed.into_lease());
         Some(number)
     }
 
@@ -55,7 +55,7 @@ impl ObjectPool {
     /// again.
     async fn acquire(
         &self,
-        first: impl Future<Output = Outcome<Borrowed<ObjectConnector>>>,
+        first: impl Future<Output = Outcome<PooledConnection<ObjectConnector>>>,
         wait: TimeLimit,
         cancel: &CancellationToken,
     ) -> Outcome<u32> {
@@ -110,12 +110,12 @@ pub fn object_pool_open(
     let config = ConnectionPoolConfig::read(&options.0, max_size, production)
         .map_err(|error| throw(&env, &error))?;
     let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
-    let settings = PoolSettings {
+    let config = PoolConfig {
         connect_timeout: config.connect_timeout,
         validate_timeout: config.release_timeout,
         close_timeout: config.release_timeout,
         names: NAMES,
-        ..PoolSettings::new(config.limits)
+        ..PoolConfig::new(config.limits)
     };
     let desk = PendingRequests::new(ask.clone());
     let objects = ObjectConnector(Arc::clone(&desk));
@@ -124,7 +124,7 @@ pub fn object_pool_open(
         lent: Arc::clone(&lent),
         ask,
     };
-    let pool = Pool::with_listener(objects, settings, runtime.clone(), Some(Arc::new(told)));
+    let pool = Pool::with_listener(objects, config, runtime.clone(), Some(Arc::new(told)));
     if let Some(name) = name {
         pool.publish(&name, "connection");
     }
@@ -167,7 +167,7 @@ pub fn object_pool_acquire(
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let given = read_wait(&timeout_seconds.0).map_err(|error| throw(&env, &error))?;
-    let wait = given.map_or(pool.pool.settings().acquire_timeout(), |time| TimeLimit {
+    let wait = given.map_or(pool.pool.config().acquire_timeout(), |time| TimeLimit {
         time,
         option: TIMEOUT_SECONDS,
     });

@@ -12,7 +12,7 @@ use std::{
 };
 
 use moorline_core::error::{Failure, Kind, Outcome};
-use moorline_net::pool::{Connect, Event, Listen, TimeoutNames};
+use moorline_net::pool::{Connect, Event, PoolListener, TimeoutNames};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -165,8 +165,8 @@ pub(super) struct Told {
     pub(super) lent: Lent,
 }
 
-impl Listen for Told {
-    fn heard(&self, event: Event) {
+impl PoolListener for Told {
+    fn on_event(&self, event: Event) {
         let told = match event {
             Event::Leak { lease, held } => {
                 let lent = lock(&self.lent);

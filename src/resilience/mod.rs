@@ -14,9 +14,10 @@ use moorline_core::{
     limit::Limit,
     options::{Options, Read},
     resilience::{
-        config::{self, PolicyOptions},
+        breaker::BreakerConfig,
+        config::{self, PolicyConfig},
+        outcome::{AttemptFailure, AttemptOutcome, blames_service},
         pipeline::BreakerScope,
-        report::{AttemptFailure, Report, blames_service},
     },
 };
 use napi::{Env, Result};
@@ -37,12 +38,12 @@ fn read<T>(env: Env, given: &Given, read: impl FnOnce(&Options<'_>) -> Read<T>) 
     whole().map_err(|error| throw(&env, &error))
 }
 
-/// A policy from `PolicyOptions` without its functions.
+/// A policy from `PolicyConfig` without its functions.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
 pub fn policy_create(env: Env, options: Given) -> Result<Handle<Policy>> {
     let (name, policy) = read(env, &options, |options| {
         let name = options.text("name")?.unwrap_or_default();
-        Ok((name.to_owned(), config::pipeline(options)?))
+        Ok((name.to_owned(), PolicyConfig::read(options)?))
     })?;
     Ok(Handle::new(Policy::new(&name, &policy).published(&name)))
 }
@@ -52,9 +53,9 @@ pub fn policy_create(env: Env, options: Given) -> Result<Handle<Policy>> {
 pub fn breaker_create(env: Env, name: Argument<String>, options: Given) -> Result<Handle<Policy>> {
     let name = name.named("name")?;
     let breaker = read(env, &options, |options| {
-        config::breaker(options, config::BREAKER)
+        BreakerConfig::read(options, config::BREAKER)
     })?;
-    let policy = PolicyOptions::breaker_only(BreakerScope::Attempts, breaker);
+    let policy = PolicyConfig::breaker_only(BreakerScope::Attempts, breaker);
     Ok(Handle::new(Policy::new(&name, &policy)))
 }
 
@@ -98,7 +99,7 @@ pub fn policy_attempt_ms(policy: Handle<Policy>, id: u32) -> f64 {
 pub fn policy_timed_out(policy: Handle<Policy>, after_ms: f64, limit: Option<String>) -> String {
     policy.time_out();
     let allowed = Duration::try_from_secs_f64(after_ms / 1000.0).unwrap_or_default();
-    let limit = limit.unwrap_or_else(|| policy.pipeline.options().limit_of(allowed).to_owned());
+    let limit = limit.unwrap_or_else(|| policy.pipeline.config().limit_of(allowed).to_owned());
     let message = format!("the attempt was not over within {after_ms} ms ({limit})");
     let failure = Failure::new(Kind::Timeout, message)
         .with_retryable(true)
@@ -147,7 +148,7 @@ impl Function for Succeed {
     const NAME: &'static CStr = c"policySucceed";
     fn run(call: &Call) -> Answer {
         if let (Some(policy), Some(id)) = (call.handle::<Policy>(0), call.index(1)) {
-            policy.record(id, Report::Success);
+            policy.record(id, AttemptOutcome::Success);
         }
         Answer::Undefined
     }
@@ -171,7 +172,7 @@ impl Function for Fail {
             retryable: call.flag(3).unwrap_or(false),
             retry_after,
         };
-        let next = policy.record(id, Report::Failure(fault));
+        let next = policy.record(id, AttemptOutcome::Failure(fault));
         Answer::Number(next.map_or(-1.0, ms))
     }
 }

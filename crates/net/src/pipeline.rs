@@ -9,11 +9,11 @@ use std::{
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     resilience::{
-        call::{Attempt, Call, Next, Step},
+        call::{Admission, AfterAttempt, Attempt, Call},
         deadline::Deadline,
+        outcome::{AttemptFailure, AttemptOutcome},
         pipeline::Pipeline,
         refusal::Refusal,
-        report::{AttemptFailure, Report},
     },
 };
 use tokio::time::{sleep, sleep_until};
@@ -51,26 +51,28 @@ where
     let mut last = None;
     loop {
         let attempt = match held.call.admit(pipeline, now()) {
-            Step::Go(attempt) => attempt,
-            Step::Wait(pause) => {
+            Admission::Go(attempt) => attempt,
+            Admission::Wait(pause) => {
                 run.unless_cancelled(sleep(pause)).await?;
                 continue;
             }
-            Step::Queue(at_most) => {
+            Admission::Queue(at_most) => {
                 run.unless_cancelled(held.turn(at_most)).await?;
                 continue;
             }
-            Step::Refuse(refusal) => {
+            Admission::Refuse(refusal) => {
                 return Err(last.unwrap_or_else(|| run.refused(pipeline, refusal)));
             }
         };
         let outcome = run.attempt(pipeline, &attempt, operation(attempt)).await?;
         let report = match &outcome {
-            Ok(_) => Report::Success,
-            Err(failure) => Report::Failure(AttemptFailure::from(failure)),
+            Ok(_) => AttemptOutcome::Success,
+            Err(failure) => AttemptOutcome::Failure(AttemptFailure::from(failure)),
         };
         match (outcome, held.call.record(pipeline, report, now())) {
-            (Err(failure), Next::RetryIn(_)) => last = Some(failure.with_attempts(attempt.number)),
+            (Err(failure), AfterAttempt::RetryIn(_)) => {
+                last = Some(failure.with_attempts(attempt.number))
+            }
             (outcome, _) => {
                 return outcome.map_err(|failure| failure.with_attempts(attempt.number));
             }
@@ -127,7 +129,7 @@ impl Run {
             self.operation,
             after.as_millis()
         );
-        Failure::timed_out(Kind::Timeout, message, pipeline.options().limit_of(after))
+        Failure::timed_out(Kind::Timeout, message, pipeline.config().limit_of(after))
             .during(self.service, self.operation)
             .with_retryable(self.idempotent)
     }

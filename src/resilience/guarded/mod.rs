@@ -13,13 +13,13 @@ use moorline_core::limit::Limit;
 use moorline_core::metrics::Registry as Metrics;
 use moorline_core::resilience::{
     budget::Budget,
-    call::{Next, Step},
-    config::PolicyOptions,
+    call::{Admission, AfterAttempt},
+    config::PolicyConfig,
     deadline::Deadline,
     describe,
+    outcome::AttemptOutcome,
     pipeline::{BreakerScope, Pipeline},
     registry::{Registry, SharedBreaker, Watcher},
-    report::Report,
     series::PolicySeries,
 };
 use serde_json::{Value as Json, json};
@@ -43,7 +43,7 @@ pub struct Policy {
     /// As users see them.
     options: Json,
     /// A breaker of this name was there before, with other options.
-    options_differ: bool,
+    config_differs: bool,
     calls: Mutex<Calls>,
     turns: Arc<Turns>,
     watcher: Mutex<Option<Arc<Watcher>>>,
@@ -54,18 +54,18 @@ pub struct Policy {
 
 impl Policy {
     /// A policy of a name; those of one name share their breaker. Without a name it has a breaker of its own.
-    pub(crate) fn new(name: &str, read: &PolicyOptions) -> Self {
+    pub(crate) fn new(name: &str, read: &PolicyConfig) -> Self {
         let Some((_, options)) = read.breaker.filter(|_| !name.is_empty()) else {
             return Self::owned(if name.is_empty() { UNNAMED } else { name }, read);
         };
         let joined = Registry::process().join(name, options);
         let mut policy = Self::around(name, read, Some(joined.breaker));
-        policy.options_differ = joined.options_differ;
+        policy.config_differs = joined.config_differs;
         policy
     }
 
     /// A policy whose breaker, listed as `name-1`, `name-2`, …, is its own and goes with it.
-    pub(crate) fn owned(name: &str, read: &PolicyOptions) -> Self {
+    pub(crate) fn owned(name: &str, read: &PolicyConfig) -> Self {
         let breaker = read
             .breaker
             .map(|(_, options)| Registry::process().own(name, options));
@@ -75,11 +75,11 @@ impl Policy {
     /// Its breaker and nothing else.
     pub(crate) fn breaker_only(&self) -> Option<Self> {
         let breaker = self.breaker()?;
-        let read = PolicyOptions::breaker_only(BreakerScope::Attempts, *breaker.options());
+        let read = PolicyConfig::breaker_only(BreakerScope::Attempts, *breaker.config());
         Some(Self::around(&self.name, &read, Some(Arc::clone(breaker))))
     }
 
-    fn around(name: &str, read: &PolicyOptions, breaker: Option<Arc<SharedBreaker>>) -> Self {
+    fn around(name: &str, read: &PolicyConfig, breaker: Option<Arc<SharedBreaker>>) -> Self {
         let mut pipeline = Pipeline::new(read.pipeline);
         let mut name = name.to_owned();
         if let (Some((guards, _)), Some(breaker)) = (read.breaker, breaker) {
@@ -93,7 +93,7 @@ impl Policy {
             name,
             pipeline,
             options: describe::policy(read),
-            options_differ: false,
+            config_differs: false,
             calls: Mutex::default(),
             turns: Arc::default(),
             watcher: Mutex::default(),
@@ -121,21 +121,21 @@ impl Policy {
             return NOT_ADMITTED;
         };
         let step = call.admit(&self.pipeline, now);
-        if let Step::Go(attempt) = step {
+        if let Admission::Go(attempt) = step {
             *deadline = attempt.deadline;
             self.count(PolicySeries::attempt);
             return id as i32;
         }
-        if matches!(step, Step::Queue(_)) {
+        if matches!(step, Admission::Queue(_)) {
             let turns = Arc::clone(&self.turns);
             let waker = Waker::from(Arc::new(Turn { turns, id }));
             call.wake_on_turn(&self.pipeline, &waker);
         }
         calls.step = match step {
-            Step::Go(_) => Json::Null,
-            Step::Wait(pause) => json!({ "id": id, "waitMs": ms(pause) }),
-            Step::Queue(at_most) => json!({ "id": id, "queueMs": at_most.map(ms) }),
-            Step::Refuse(refusal) => {
+            Admission::Go(_) => Json::Null,
+            Admission::Wait(pause) => json!({ "id": id, "waitMs": ms(pause) }),
+            Admission::Queue(at_most) => json!({ "id": id, "queueMs": at_most.map(ms) }),
+            Admission::Refuse(refusal) => {
                 calls.remove(id);
                 self.count(|series| series.refuse(&refusal));
                 let failure = refusal.failure(&self.name);
@@ -147,16 +147,16 @@ impl Policy {
     }
 
     /// The time until the next attempt; `None` when the call is over.
-    pub(crate) fn record(&self, id: u32, report: Report) -> Option<Duration> {
+    pub(crate) fn record(&self, id: u32, report: AttemptOutcome) -> Option<Duration> {
         let now = self.clock.now();
         let mut calls = lock(&self.calls);
         let (call, _) = calls.get(id)?;
         let next = call.record(&self.pipeline, report, now);
-        if let Next::RetryIn(delay) = next {
+        if let AfterAttempt::RetryIn(delay) = next {
             self.count(PolicySeries::retry);
             return Some(delay);
         }
-        self.count(|series| series.end(next == Next::Done));
+        self.count(|series| series.end(next == AfterAttempt::Done));
         calls.remove(id);
         None
     }
@@ -188,12 +188,12 @@ impl Policy {
 
     /// What `lib/` keeps of it, as JSON: name, options, and the longest a first attempt may take.
     pub(crate) fn describe(&self) -> Json {
-        let options = self.pipeline.options();
+        let options = self.pipeline.config();
         let bounds = [options.timeout.get(), options.attempt_timeout.get()];
         json!({
             "name": self.name,
             "options": self.options,
-            "optionsDiffer": self.options_differ,
+            "optionsDiffer": self.config_differs,
             "attemptMs": bounds.into_iter().flatten().min().map(ms),
         })
     }

@@ -9,10 +9,10 @@ use super::config::ConnectionConfig;
 use crate::{
     limit::Limit,
     resilience::{
-        breaker::{BreakerOptions, Trip},
-        config::{BREAKER, LIMITER_QUEUE, PolicyOptions, RETRY},
-        limiter::{LimiterOptions, Rate},
-        pipeline::{BreakerScope, PipelineOptions},
+        breaker::{BreakerConfig, Trip},
+        config::{BREAKER, LIMITER_QUEUE, PolicyConfig, RETRY},
+        limiter::{LimiterConfig, Rate},
+        pipeline::{BreakerScope, PipelineConfig},
         retry::{Backoff, Jitter, RetryPolicy},
     },
 };
@@ -52,7 +52,7 @@ impl Purpose {
 
 impl ConnectionConfig {
     /// The policy for a purpose.
-    pub fn policy(&self, purpose: Purpose) -> PolicyOptions {
+    pub fn policy(&self, purpose: Purpose) -> PolicyConfig {
         match purpose {
             Purpose::Transport => self.calls(Limit::Off),
             Purpose::Custom => self.calls(self.timeout),
@@ -67,9 +67,9 @@ impl ConnectionConfig {
     }
 
     /// `retryCount` more attempts after the first, one breaker around the whole.
-    fn calls(&self, attempt_timeout: Limit<Duration>) -> PolicyOptions {
+    fn calls(&self, attempt_timeout: Limit<Duration>) -> PolicyConfig {
         let retries = self.auto_retry && self.retry_count > 0;
-        let breaker = BreakerOptions {
+        let breaker = BreakerConfig {
             trip: Trip::Consecutive {
                 failures: self.circuit_breaker_threshold,
             },
@@ -78,7 +78,7 @@ impl ConnectionConfig {
             probe_timeout: self.timeout.get().unwrap_or(BREAKER.probe_timeout),
             ..BREAKER
         };
-        let limiter = LimiterOptions {
+        let limiter = LimiterConfig {
             rate: Rate::Window {
                 max: self.rate_limit_requests,
                 window: self.rate_limit_window,
@@ -86,8 +86,8 @@ impl ConnectionConfig {
             max_queue: LIMITER_QUEUE.0,
             max_wait: self.timeout.get().unwrap_or(LONGEST),
         };
-        PolicyOptions {
-            pipeline: PipelineOptions {
+        PolicyConfig {
+            pipeline: PipelineConfig {
                 timeout: Limit::Off,
                 attempt_timeout,
                 retry: retries.then(|| self.retry(self.retry_count)),
@@ -124,9 +124,9 @@ impl ConnectionConfig {
     }
 }
 
-fn retrying(retry: RetryPolicy) -> PolicyOptions {
-    PolicyOptions {
-        pipeline: PipelineOptions {
+fn retrying(retry: RetryPolicy) -> PolicyConfig {
+    PolicyConfig {
+        pipeline: PipelineConfig {
             timeout: Limit::Off,
             attempt_timeout: Limit::Off,
             retry: Some(retry),
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::{
         options::Plain,
-        resilience::{report::AttemptFailure, retry::Retry},
+        resilience::{outcome::AttemptFailure, retry::Retry},
     };
 
     fn config(given: &[(&str, Plain)]) -> ConnectionConfig {

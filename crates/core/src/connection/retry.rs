@@ -6,8 +6,8 @@ use crate::{
     limit::Limit,
     options::{OptionError, Options, Plain, Read},
     resilience::{
-        config::PolicyOptions,
-        pipeline::PipelineOptions,
+        config::PolicyConfig,
+        pipeline::PipelineConfig,
         retry::{Backoff, Jitter, RetryPolicy},
     },
 };
@@ -26,7 +26,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// (`linear`) or `jitterFactor` (`jitter`).
 ///
 /// No time limits: how long the function may take is its own affair.
-pub fn read(kind: &str, given: &Plain) -> Read<PolicyOptions> {
+pub fn read(kind: &str, given: &Plain) -> Read<PolicyConfig> {
     let options = Options::new("", given)?;
     let attempts = options.integer("maxAttempts", MAX_ATTEMPTS, 1..=u64::from(u32::MAX))?;
     let base_delay = options.seconds("baseDelay", BASE_DELAY, 0.0)?;
@@ -51,8 +51,8 @@ pub fn read(kind: &str, given: &Plain) -> Read<PolicyOptions> {
         _ => return Err(OptionError::bad_value("kind", "is no retry strategy")),
     };
     options.finish()?;
-    Ok(PolicyOptions {
-        pipeline: PipelineOptions {
+    Ok(PolicyConfig {
+        pipeline: PipelineConfig {
             timeout: Limit::Off,
             attempt_timeout: Limit::Off,
             retry: Some(RetryPolicy {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::series::Series;
-use crate::{metrics::shortened, resilience::report::status_blames_service};
+use crate::{metrics::shortened, resilience::outcome::status_blames_service};
 
 /// The longest span that throughput can be asked for, and what it is asked for by default.
 pub const MAX_SPAN_SECONDS: u64 = 300;

@@ -23,7 +23,7 @@ pub struct Leak {
 pub struct Shutdown {
     /// Waiters that get nothing any more, oldest first.
     pub refused: Vec<Ticket>,
-    /// Connections to close; report [`Ledger::closed`] for each.
+    /// Connections to close; report [`Ledger::on_closed`] for each.
     pub close: Vec<Lease>,
 }
 
@@ -36,7 +36,7 @@ impl Ledger {
     }
 
     /// Free connections to close, for their age or because nobody used them; close each, then report
-    /// [`Self::closed`]. The minimum survives the idle timeout, not the lifetime.
+    /// [`Self::on_closed`]. The minimum survives the idle timeout, not the lifetime.
     #[must_use = "each of these connections must be closed and reported"]
     pub fn sweep(&mut self, now: Instant) -> Vec<Lease> {
         let mut surplus = self.surplus();
@@ -50,7 +50,7 @@ impl Ledger {
             };
             let unused = now.saturating_duration_since(since);
             let superfluous = surplus > 0 && idle_timeout.is_some_and(|timeout| unused >= timeout);
-            if !superfluous && !slot.expired(now) {
+            if !superfluous && !slot.is_expired(now) {
                 return true;
             }
             surplus = surplus.saturating_sub(1);
@@ -64,7 +64,7 @@ impl Ledger {
         close
     }
 
-    /// Free connections that somebody knows to be dead, by their slots; close each, then report [`Self::closed`].
+    /// Free connections that somebody knows to be dead, by their slots; close each, then report [`Self::on_closed`].
     #[must_use = "each of these connections must be closed and reported"]
     pub fn evict(&mut self, is_dead: impl Fn(u32) -> bool) -> Vec<Lease> {
         let (dead, idle) = self.idle.iter().partition(|index| is_dead(**index));
@@ -126,7 +126,7 @@ impl Ledger {
     }
 
     /// Ends at once: the leases in use are taken back as well. A connection still being made is closed by
-    /// whoever makes it, when [`Self::created`] answers false.
+    /// whoever makes it, when [`Self::on_created`] answers false.
     pub fn force_close(&mut self) -> Shutdown {
         let mut shutdown = self.drain();
         self.phase = Phase::Closed;
@@ -173,7 +173,7 @@ impl Ledger {
             let at = match slot.state {
                 State::Idle { since } => {
                     let unused = idle_timeout.and_then(|timeout| since.checked_add(timeout));
-                    earlier(unused, slot.expires)
+                    earlier(unused, slot.expires_at)
                 }
                 State::InUse { since, reported } if !reported => {
                     leak_after.and_then(|threshold| since.checked_add(threshold))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use super::{
-    limits::PoolLimits,
+    config::LedgerConfig,
     refusal::Refusal,
     slot::{Lease, Slot, State},
     stats::Counters,
@@ -28,7 +28,7 @@ pub enum Acquire {
         /// It was idle for so long that it may be dead.
         validate: bool,
     },
-    /// Make a connection for this slot, then report [`Ledger::created`] or [`Ledger::create_failed`].
+    /// Make a connection for this slot, then report [`Ledger::on_created`] or [`Ledger::on_create_failed`].
     Create(Lease),
     /// Wait for the [`Grant`] with this ticket.
     Wait {
@@ -72,7 +72,7 @@ pub enum Released {
     Idle,
     /// It already belongs to the oldest waiter.
     Granted(Grant),
-    /// Close the connection, then report [`Ledger::closed`].
+    /// Close the connection, then report [`Ledger::on_closed`].
     Close,
     /// This ledger does not know the lease, or it was given back before: nothing changed.
     UnknownLease,
@@ -92,7 +92,7 @@ pub(super) enum Phase {
 /// why a newcomer never overtakes a waiter.
 #[derive(Debug)]
 pub struct Ledger {
-    pub(super) limits: PoolLimits,
+    pub(super) limits: LedgerConfig,
     pub(super) slots: Vec<Slot>,
     /// Slots that can be reserved again, besides those not yet in `slots`.
     pub(super) vacant: Vec<u32>,
@@ -107,12 +107,12 @@ pub struct Ledger {
 
 impl Ledger {
     /// An empty pool.
-    pub fn new(limits: PoolLimits) -> Self {
+    pub fn new(limits: LedgerConfig) -> Self {
         Self::with_random(limits, Rng::new())
     }
 
     /// An empty pool whose lifetimes are spread by `random`.
-    pub fn with_random(limits: PoolLimits, random: Rng) -> Self {
+    pub fn with_random(limits: LedgerConfig, random: Rng) -> Self {
         Self {
             limits,
             slots: Vec::new(),
@@ -127,7 +127,7 @@ impl Ledger {
     }
 
     /// Its limits.
-    pub const fn limits(&self) -> &PoolLimits {
+    pub const fn limits(&self) -> &LedgerConfig {
         &self.limits
     }
 
@@ -175,9 +175,9 @@ impl Ledger {
     }
 
     /// The connection for a reserved slot is open, and the lease is now in use. False when the pool was
-    /// closed by force meanwhile: close the connection, then report [`Self::closed`].
+    /// closed by force meanwhile: close the connection, then report [`Self::on_closed`].
     #[must_use = "when false, the connection must be closed"]
-    pub fn created(&mut self, lease: Lease, now: Instant) -> bool {
+    pub fn on_created(&mut self, lease: Lease, now: Instant) -> bool {
         let replaces = match self.state_of(lease) {
             State::Creating { replaces } => replaces,
             State::Closing => {
@@ -186,12 +186,12 @@ impl Ledger {
             }
             State::Vacant | State::InUse { .. } | State::Idle { .. } => return false,
         };
-        let expires = self.draw_expiry(now);
+        let expires_at = self.draw_expiry(now);
         self.counters.created += 1;
         self.counters.destroyed += u64::from(replaces);
         self.counters.acquired += u64::from(!replaces);
         if let Some(slot) = self.slot_mut(lease) {
-            slot.expires = expires;
+            slot.expires_at = expires_at;
             slot.state = State::InUse {
                 since: now,
                 reported: false,
@@ -202,7 +202,7 @@ impl Ledger {
 
     /// The connection for a reserved slot could not be made, or nobody wants it any more: nothing is open.
     /// The oldest waiter gets the slot and tries for itself.
-    pub fn create_failed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
+    pub fn on_create_failed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
         match self.state_of(lease) {
             State::Creating { replaces } => self.counters.destroyed += u64::from(replaces),
             State::Closing => {}
@@ -214,7 +214,7 @@ impl Ledger {
     }
 
     /// The borrower found its connection dead. It keeps its turn: it closes the connection, and when that
-    /// is really gone makes a new one, reporting [`Self::created`] or [`Self::create_failed`]. False when
+    /// is really gone makes a new one, reporting [`Self::on_created`] or [`Self::on_create_failed`]. False when
     /// the lease is not in use.
     #[must_use = "when false, the lease is not the caller's"]
     pub fn recreate(&mut self, lease: Lease) -> bool {
@@ -235,7 +235,7 @@ impl Ledger {
         let Some(slot) = self.slots.get_mut(lease.slot as usize) else {
             return Released::UnknownLease;
         };
-        if !reusable || self.phase != Phase::Open || slot.expired(now) {
+        if !reusable || self.phase != Phase::Open || slot.is_expired(now) {
             slot.state = State::Closing;
             return Released::Close;
         }
@@ -258,7 +258,7 @@ impl Ledger {
     }
 
     /// A lease whose connection must not be used again, also while it is [replaced](Self::recreate). True
-    /// when it was held: close the connection, then report [`Self::closed`].
+    /// when it was held: close the connection, then report [`Self::on_closed`].
     #[must_use = "when true, the connection must be closed and reported"]
     pub fn discard(&mut self, lease: Lease) -> bool {
         let held = matches!(
@@ -273,7 +273,7 @@ impl Ledger {
 
     /// The connection of a slot that had to be closed is really gone. The oldest waiter gets the slot and
     /// makes a new one.
-    pub fn closed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
+    pub fn on_closed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
         if self.state_of(lease) != State::Closing {
             return None;
         }
@@ -312,7 +312,7 @@ impl Ledger {
         let slot = &mut self.slots[index as usize];
         slot.generation = slot.generation.wrapping_add(1);
         slot.state = State::Creating { replaces: false };
-        slot.expires = None;
+        slot.expires_at = None;
         Some(Lease {
             slot: index,
             generation: slot.generation,

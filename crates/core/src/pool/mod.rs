@@ -5,7 +5,7 @@
 //! one connection per slot, a pool of JavaScript objects keeps them in a `Map`. Both therefore share the
 //! same promises:
 //!
-//! - Never more than [`PoolLimits::max`] connections exist: a slot is reserved before a connection is made
+//! - Never more than [`LedgerConfig::max`] connections exist: a slot is reserved before a connection is made
 //!   and freed only when its connection is [confirmed closed](Ledger::closed).
 //! - Waiters are served in the order they came, idle connections are reused last in, first out, and no
 //!   waiter is forgotten: every call that frees a slot returns the [`Grant`] it leads to.
@@ -13,18 +13,18 @@
 //!   nothing for whoever holds the slot now.
 //! - Taking an idle connection and returning it allocates nothing.
 
+mod config;
 mod housekeeping;
 mod ledger;
-mod limits;
 mod refusal;
 mod series;
 mod slot;
 mod stats;
 mod waiters;
 
+pub use config::{LedgerConfig, OptionNames};
 pub use housekeeping::{Leak, Shutdown};
 pub use ledger::{Acquire, Grant, Ledger, Released};
-pub use limits::{OptionNames, PoolLimits};
 pub use refusal::{Refusal, acquire_timed_out, close_timed_out, connect_timed_out};
 pub use series::PoolSeries;
 pub use slot::Lease;

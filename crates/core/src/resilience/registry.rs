@@ -11,9 +11,9 @@ use std::{
 };
 
 use super::{
-    breaker::{Breaker, BreakerOptions, Change, CircuitState, Permit, Refused, Snapshot},
+    breaker::{Breaker, BreakerConfig, Change, CircuitOpen, CircuitState, Permit, Snapshot},
     metrics::BreakerSeries,
-    report::Report,
+    outcome::AttemptOutcome,
 };
 use crate::{metrics, sync::lock};
 
@@ -23,7 +23,7 @@ pub type Watcher = dyn Fn(&str, &Change) + Send + Sync;
 /// A breaker that many can use at once.
 pub struct SharedBreaker {
     name: String,
-    options: BreakerOptions,
+    config: BreakerConfig,
     breaker: Mutex<Breaker>,
     watchers: Mutex<Vec<Weak<Watcher>>>,
     series: Option<Mutex<BreakerSeries>>,
@@ -31,11 +31,11 @@ pub struct SharedBreaker {
 
 impl SharedBreaker {
     /// A breaker of its own; [`Registry::join`] gives one that is known by its name.
-    pub fn new(name: impl Into<String>, options: BreakerOptions) -> Self {
+    pub fn new(name: impl Into<String>, config: BreakerConfig) -> Self {
         Self {
             name: name.into(),
-            options,
-            breaker: Mutex::new(Breaker::new(options)),
+            config,
+            breaker: Mutex::new(Breaker::new(config)),
             watchers: Mutex::default(),
             series: None,
         }
@@ -64,28 +64,28 @@ impl SharedBreaker {
     }
 
     /// Its options: those of whoever named it first.
-    pub const fn options(&self) -> &BreakerOptions {
-        &self.options
+    pub const fn config(&self) -> &BreakerConfig {
+        &self.config
     }
 
     /// See [`Breaker::admit`].
-    pub fn admit(&self, now: Instant) -> Result<Permit, Refused> {
+    pub fn admit(&self, now: Instant) -> Result<Permit, CircuitOpen> {
         self.with(|breaker| breaker.admit(now))
     }
 
     /// See [`Breaker::check`].
-    pub fn check(&self, now: Instant) -> Result<(), Refused> {
+    pub fn check(&self, now: Instant) -> Result<(), CircuitOpen> {
         self.breaker().check(now)
     }
 
     /// See [`Breaker::refusal`].
-    pub fn refusal(&self, now: Instant) -> Option<Refused> {
+    pub fn refusal(&self, now: Instant) -> Option<CircuitOpen> {
         self.breaker().refusal(now)
     }
 
     /// See [`Breaker::record`].
-    pub fn record(&self, permit: Permit, report: Report, now: Instant) {
-        self.with(|breaker| breaker.record(permit, report, now));
+    pub fn record(&self, permit: Permit, outcome: AttemptOutcome, now: Instant) {
+        self.with(|breaker| breaker.record(permit, outcome, now));
     }
 
     /// See [`Breaker::release`].
@@ -105,7 +105,7 @@ impl SharedBreaker {
         let changed = breaker.has_changes();
         drop(breaker);
         if changed {
-            self.tell();
+            self.notify();
         }
         answer
     }
@@ -119,7 +119,7 @@ impl SharedBreaker {
         watchers.push(Arc::downgrade(watcher));
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         // Changes are taken under the watchers' lock, so that two threads tell them in the order they happened.
         let mut watchers = self.watchers();
         let changes = self.breaker().take_changes();
@@ -166,7 +166,7 @@ pub struct Joined {
     /// The breaker.
     pub breaker: Arc<SharedBreaker>,
     /// It was there already, with other options than those asked for: worth one warning.
-    pub options_differ: bool,
+    pub config_differs: bool,
 }
 
 /// Breakers by name.
@@ -255,32 +255,32 @@ impl Registry {
         }
     }
 
-    /// The breaker of that name, made with `options` if there is none yet.
-    pub fn join(&self, name: &str, options: BreakerOptions) -> Joined {
+    /// The breaker of that name, made with `config` if there is none yet.
+    pub fn join(&self, name: &str, config: BreakerConfig) -> Joined {
         let mut named = self.named();
         if let Some(breaker) = named.get(name) {
-            let options_differ = *breaker.options() != options;
+            let config_differs = *breaker.config() != config;
             return Joined {
                 breaker,
-                options_differ,
+                config_differs,
             };
         }
-        let breaker = SharedBreaker::new(name, options).published(self.metrics, name);
+        let breaker = SharedBreaker::new(name, config).published(self.metrics, name);
         let (breaker, entries) = (Arc::new(breaker), &mut named.entries);
         entries.insert(name.to_owned(), Entry::Kept(Arc::clone(&breaker)));
         named.sweep();
         Joined {
             breaker,
-            options_differ: false,
+            config_differs: false,
         }
     }
 
     /// A breaker for one owner, listed as `kind-1`, `kind-2`, … until the owner drops it. In the metrics all of a kind
     /// are counted together.
-    pub fn own(&self, kind: &str, options: BreakerOptions) -> Arc<SharedBreaker> {
+    pub fn own(&self, kind: &str, config: BreakerConfig) -> Arc<SharedBreaker> {
         let number = self.owned.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("{kind}-{number}");
-        let breaker = SharedBreaker::new(name.as_str(), options).published(self.metrics, kind);
+        let breaker = SharedBreaker::new(name.as_str(), config).published(self.metrics, kind);
         let breaker = Arc::new(breaker);
         let mut named = self.named();
         // A caller may have chosen the same name; then its breaker is the one listed.

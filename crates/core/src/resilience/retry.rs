@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::AttemptFailure;
+use super::outcome::AttemptFailure;
 
 /// How the delay grows from one retry to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,15 +77,15 @@ pub enum GiveUp {
 }
 
 impl RetryPolicy {
-    /// Decides after attempt number `attempt` (from 1) failed with `fault`.
-    pub fn next(&self, attempt: u32, fault: &AttemptFailure, rng: &mut fastrand::Rng) -> Retry {
-        if !fault.retryable {
+    /// Decides after attempt number `attempt` (from 1) failed with `failure`.
+    pub fn next(&self, attempt: u32, failure: &AttemptFailure, rng: &mut fastrand::Rng) -> Retry {
+        if !failure.retryable {
             return Retry::GiveUp(GiveUp::NotRetryable);
         }
         if attempt > self.max_retries {
             return Retry::GiveUp(GiveUp::Exhausted);
         }
-        match fault.retry_after {
+        match failure.retry_after {
             Some(asked) if asked > self.max_retry_after && !self.cut_retry_after => {
                 Retry::GiveUp(GiveUp::RetryAfterTooLong)
             }

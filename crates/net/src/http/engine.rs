@@ -66,7 +66,7 @@ impl Engine {
 
     /// The same, whose connections are shown in the metrics of the process under that name.
     #[must_use]
-    pub fn published(mut self, name: String) -> Self {
+    pub fn with_metrics(mut self, name: String) -> Self {
         self.name = Some(name);
         self
     }

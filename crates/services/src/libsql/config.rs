@@ -6,7 +6,7 @@ use moorline_core::{
     environment::Form,
     limit::Limit,
     options::{Fallback, OptionError, Options, Plain, Read},
-    pool::{OptionNames, PoolLimits},
+    pool::{LedgerConfig, OptionNames},
     secret::redact_url,
 };
 
@@ -14,7 +14,7 @@ use crate::libsql::{
     result::IntMode,
     target::{Given, Target},
 };
-use moorline_net::pool::PoolSettings;
+use moorline_net::pool::PoolConfig;
 
 /// Connections at most, as the seed has it.
 const POOL_SIZE: u32 = 5;
@@ -198,7 +198,7 @@ pub struct Config {
     /// Where the database is.
     pub target: Target,
     /// The pool.
-    pub pool: PoolSettings,
+    pub pool: PoolConfig,
     /// How long one operation may take.
     pub query_timeout: Limit<Duration>,
     /// How integers reach JavaScript.
@@ -224,13 +224,13 @@ impl Config {
         };
         let options = Options::new(path, given)?.with_fallbacks(&fallbacks);
         refuse_what_is_lacking(&options)?;
-        let limits = PoolLimits {
+        let limits = LedgerConfig {
             max: face.connections(),
             // Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.
             validate_after: Limit::Off,
-            ..PoolLimits::defaults(production)
+            ..LedgerConfig::defaults(production)
         };
-        let pool = PoolSettings::read(&options, &face.keys(), PoolSettings::new(limits))?;
+        let pool = PoolConfig::read(&options, &face.keys(), PoolConfig::new(limits))?;
         let busy_timeout = options.ms(face.busy_timeout_key(), BUSY_TIMEOUT, 0.0)?;
         let url = options
             .required_text("url")

@@ -17,7 +17,7 @@ use crate::libsql::{
     service::{CallLimits, LibsqlPool},
     statement::{Args, Statement},
 };
-use moorline_net::pool::{Event, Listen};
+use moorline_net::pool::{Event, PoolListener};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS moorline_cursors (
     name TEXT PRIMARY KEY, place TEXT NOT NULL, stored_at TEXT NOT NULL) WITHOUT ROWID";
@@ -98,6 +98,6 @@ impl CursorStore for LibsqlCursors {
 /// Nobody wants to hear of the pool.
 struct NoListener;
 
-impl Listen for NoListener {
-    fn heard(&self, _: Event) {}
+impl PoolListener for NoListener {
+    fn on_event(&self, _: Event) {}
 }

@@ -22,7 +22,7 @@ use crate::libsql::{
     result::IntMode,
     target::Target,
 };
-use moorline_net::pool::{Borrowed, Listen, Pool};
+use moorline_net::pool::{Pool, PoolListener, PooledConnection};
 
 /// How long `drain` lets borrowers finish.
 const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
@@ -63,7 +63,7 @@ impl LibsqlPool {
     pub fn open(
         config: Config,
         runtime: Handle,
-        listener: Arc<dyn Listen>,
+        listener: Arc<dyn PoolListener>,
         ended: CancellationToken,
     ) -> Outcome<Self> {
         let anchor = match &config.target {
@@ -100,7 +100,7 @@ impl LibsqlPool {
 
     /// A free connection, if one can be had at once.
     pub fn take(&self) -> Option<Lease> {
-        self.pool.take().map(Borrowed::keep)
+        self.pool.take().map(PooledConnection::into_lease)
     }
 
     /// A connection, after waiting for one.
@@ -110,7 +110,7 @@ impl LibsqlPool {
     ) -> impl Future<Output = Outcome<Lease>> + Send + use<> {
         let borrowed = self.pool.acquire(cancel);
         async move {
-            let borrowed = borrowed.await.map(Borrowed::keep);
+            let borrowed = borrowed.await.map(PooledConnection::into_lease);
             borrowed.map_err(|failure| refused(failure).during(SERVICE, "acquire"))
         }
     }
@@ -169,7 +169,7 @@ impl LibsqlPool {
             None => Some(self.borrow(&limits.cancel, name).await?),
         };
         let once = held.is_none();
-        let lease = held.or(borrowed.as_ref().map(Borrowed::lease));
+        let lease = held.or(borrowed.as_ref().map(PooledConnection::lease));
         let lease = lease.ok_or_else(|| released(name))?;
         if !self.is_local {
             return self
@@ -177,7 +177,7 @@ impl LibsqlPool {
                 .await;
         }
         // From here on the flight answers for it.
-        borrowed.map(Borrowed::keep);
+        borrowed.map(PooledConnection::into_lease);
         let boarded = self.submit(LeaseUse { lease, once }, operation, limits.timeout)?;
         boarded.outcome(&limits.cancel).await
     }
@@ -186,7 +186,7 @@ impl LibsqlPool {
         &self,
         cancel: &CancellationToken,
         name: &'static str,
-    ) -> Outcome<Borrowed<Dial>> {
+    ) -> Outcome<PooledConnection<Dial>> {
         match self.pool.take() {
             Some(borrowed) => Ok(borrowed),
             None => self

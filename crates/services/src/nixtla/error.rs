@@ -129,7 +129,7 @@ fn first_complaint(item: &Json) -> Option<String> {
 mod tests {
     use std::time::Duration;
 
-    use moorline_core::resilience::report::AttemptFailure;
+    use moorline_core::resilience::outcome::AttemptFailure;
     use reqwest::header::HeaderValue;
 
     use super::*;

@@ -12,10 +12,10 @@ use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
     resilience::{
-        breaker::{BreakerOptions, CircuitState, Trip},
-        pipeline::{BreakerScope, Pipeline, PipelineOptions},
+        breaker::{BreakerConfig, CircuitState, Trip},
+        outcome::AttemptFailure,
+        pipeline::{BreakerScope, Pipeline, PipelineConfig},
         registry::{Registry, SharedBreaker, Watcher},
-        report::AttemptFailure,
         retry::{Backoff, Jitter, RetryPolicy},
     },
 };
@@ -104,7 +104,7 @@ impl Nixtla {
     /// A client; connects to nothing yet.
     pub fn new(config: NixtlaConfig) -> Self {
         let breaker = Registry::process().own(SERVICE, breaker_options(&config));
-        let pipeline = Pipeline::new(PipelineOptions {
+        let pipeline = Pipeline::new(PipelineConfig {
             timeout: Limit::Off,
             // Each exchange has its own, with the message users know.
             attempt_timeout: Limit::Off,
@@ -305,12 +305,12 @@ impl Nixtla {
     }
 }
 
-fn breaker_options(config: &NixtlaConfig) -> BreakerOptions {
+fn breaker_options(config: &NixtlaConfig) -> BreakerConfig {
     // A probe is a whole call, with its retries and the waits between them.
     let longest_call = config.timeout.get().map_or(UNBOUNDED_PROBE, |timeout| {
         (timeout + MAX_RETRY_AFTER).saturating_mul(config.max_retries + 1)
     });
-    BreakerOptions {
+    BreakerConfig {
         trip: Trip::Consecutive {
             failures: config.breaker_threshold,
         },

@@ -8,7 +8,7 @@
 use std::{collections::VecDeque, fmt::Write};
 
 use super::parser::{Event, FieldUpdate, Sink};
-use moorline_net::receive_queue::Contents;
+use moorline_net::receive_queue::Buffer;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Batch {
@@ -37,8 +37,8 @@ impl EventText {
     }
 }
 
-impl Contents for EventText {
-    type Piece = String;
+impl Buffer for EventText {
+    type Batch = String;
     fn take(&mut self) -> String {
         let text = self.texts.pop_front().unwrap_or_default();
         self.bytes -= text.len();

@@ -29,7 +29,7 @@ pub struct Closed {
 pub(super) struct Driver {
     pub(super) coming: Streaming,
     pub(super) parser: Parser,
-    pub(super) inbox: Arc<ReceiveQueue<EventText, Closed>>,
+    pub(super) receive_queue: Arc<ReceiveQueue<EventText, Closed>>,
     pub(super) idle_timeout: Limit<Duration>,
     pub(super) max_event_bytes: usize,
 }
@@ -41,13 +41,13 @@ impl Driver {
         let mut rest = Batch::default();
         self.parser.finish(&mut rest);
         self.put(rest);
-        self.inbox.end(closed);
+        self.receive_queue.end(closed);
     }
 
     async fn read(&mut self) -> Closed {
         loop {
             // What does not fit here waits with the server.
-            self.inbox.room().await;
+            self.receive_queue.room().await;
             let first = self.next().await;
             match self.take_all(first) {
                 Ok(true) => {}
@@ -128,7 +128,7 @@ impl Driver {
 
     fn put(&self, batch: Batch) {
         if !batch.is_empty() {
-            self.inbox.put(|texts| texts.push(batch));
+            self.receive_queue.put(|texts| texts.push(batch));
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use moorline_net::{
     http::{Answer, Engine, ResponseBody},
-    receive_queue::{Listen, ReceiveQueue},
+    receive_queue::{ReceiveQueue, Wakeup},
 };
 
 /// Makes streams from one set of options. When it is dropped they end.
@@ -31,7 +31,7 @@ pub struct EventStreamClient {
 pub struct EventStream {
     /// Where it comes from, where a redirect led there.
     pub url: Option<String>,
-    inbox: Arc<ReceiveQueue<EventText, Closed>>,
+    receive_queue: Arc<ReceiveQueue<EventText, Closed>>,
     close: CancellationToken,
 }
 
@@ -50,7 +50,7 @@ impl EventStreamClient {
     pub async fn connect(
         &self,
         last_id: &str,
-        listen: impl FnOnce(&Weak<ReceiveQueue<EventText, Closed>>) -> Arc<dyn Listen>,
+        make_wakeup: impl FnOnce(&Weak<ReceiveQueue<EventText, Closed>>) -> Arc<dyn Wakeup>,
         cancel: &CancellationToken,
     ) -> Outcome<EventStream> {
         let request = self.config.request(Some(last_id));
@@ -65,11 +65,11 @@ impl EventStreamClient {
             let failure = Failure::new(Kind::Internal, "a streamed answer came whole");
             return Err(failure.during(SERVICE, CONNECT));
         };
-        let inbox = ReceiveQueue::new(self.config.queue_bytes, listen);
+        let receive_queue = ReceiveQueue::new(self.config.queue_bytes, make_wakeup);
         let driver = Driver {
             coming,
             parser: Parser::new(self.config.max_event_bytes, last_id),
-            inbox: Arc::clone(&inbox),
+            receive_queue: Arc::clone(&receive_queue),
             idle_timeout: self.config.idle_timeout,
             max_event_bytes: self.config.max_event_bytes,
         };
@@ -82,24 +82,28 @@ impl EventStreamClient {
                 () = driver.run() => {}
             }
         });
-        Ok(EventStream { url, inbox, close })
+        Ok(EventStream {
+            url,
+            receive_queue,
+            close,
+        })
     }
 }
 
 impl EventStream {
     /// Gives out what comes.
     pub fn resume(&self) {
-        self.inbox.resume();
+        self.receive_queue.resume();
     }
 
     /// From now on nothing is given out, and in the end the server has to wait.
     pub fn pause(&self) {
-        self.inbox.pause();
+        self.receive_queue.pause();
     }
 
     /// Closes the connection; nothing more is told.
     pub fn close(&self) {
-        self.inbox.detach();
+        self.receive_queue.detach();
         self.close.cancel();
     }
 }

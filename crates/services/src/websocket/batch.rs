@@ -1,6 +1,6 @@
 //! Messages on their way to JavaScript, packed: no allocation for each of thousands of small ones.
 
-use moorline_net::receive_queue::Contents;
+use moorline_net::receive_queue::Buffer;
 
 /// Binary messages of this size and more keep the memory they were received in.
 const LARGE_BYTES: usize = 64 * 1024;
@@ -34,8 +34,8 @@ pub struct Batch {
     cost: usize,
 }
 
-impl Contents for Batch {
-    type Piece = Self;
+impl Buffer for Batch {
+    type Batch = Self;
     fn take(&mut self) -> Self {
         std::mem::take(self)
     }

@@ -26,7 +26,7 @@ use super::{
 };
 use moorline_net::{
     dial::Dialer,
-    receive_queue::{Listen, ReceiveQueue},
+    receive_queue::{ReceiveQueue, Wakeup},
 };
 
 /// What connections are made from.
@@ -64,7 +64,7 @@ impl WebSocketClient {
     /// A new connection, paused: it gives nothing out before [`Socket::resume`].
     pub async fn connect(
         &self,
-        listen: impl FnOnce(&Weak<ReceiveQueue<Batch, Closed>>) -> Arc<dyn Listen>,
+        make_wakeup: impl FnOnce(&Weak<ReceiveQueue<Batch, Closed>>) -> Arc<dyn Wakeup>,
         cancel: &CancellationToken,
     ) -> Outcome<Socket> {
         let opened = tokio::select! {
@@ -72,8 +72,8 @@ impl WebSocketClient {
             () = cancel.cancelled() => return Err(Failure::aborted().during(SERVICE, "connect")),
             opened = connect::open(&self.config, &self.dialer) => opened?,
         };
-        let inbox = ReceiveQueue::new(self.config.receive_queue, listen);
-        Ok(Socket::start(&self.config, opened, inbox))
+        let receive_queue = ReceiveQueue::new(self.config.receive_queue, make_wakeup);
+        Ok(Socket::start(&self.config, opened, receive_queue))
     }
 }
 
@@ -81,13 +81,13 @@ impl Socket {
     fn start(
         config: &Arc<Config>,
         opened: Opened,
-        inbox: Arc<ReceiveQueue<Batch, Closed>>,
+        receive_queue: Arc<ReceiveQueue<Batch, Closed>>,
     ) -> Self {
         let compress = opened.compression.is_some();
         let queue = SendQueue::new(config.send_queue, compress);
         // Compressing is not the sender's work.
         let socket = opened.wire.shared().filter(|_| !compress);
-        let shared = Arc::new(Shared::new(inbox, queue, socket));
+        let shared = Arc::new(Shared::new(receive_queue, queue, socket));
         let socket = Self {
             shared: Arc::clone(&shared),
             config: Arc::clone(config),
@@ -270,7 +270,7 @@ impl Socket {
                 } else {
                     "timeoutMs"
                 };
-                Err(if self.shared.inbox.has_room() {
+                Err(if self.shared.receive_queue.has_room() {
                     ping_timed_out(limit, option)
                 } else {
                     unread(limit, option)
@@ -300,12 +300,12 @@ impl Socket {
 
     /// Gives out what comes, from now on.
     pub fn resume(&self) {
-        self.shared.inbox.resume();
+        self.shared.receive_queue.resume();
     }
 
     /// Gives out nothing; when the inbox is full, nothing more is received either.
     pub fn pause(&self) {
-        self.shared.inbox.pause();
+        self.shared.receive_queue.pause();
     }
 }
 

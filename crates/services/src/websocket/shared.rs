@@ -21,7 +21,7 @@ use moorline_net::receive_queue::ReceiveQueue;
 
 /// What the driver and the socket's user share.
 pub(super) struct Shared {
-    pub(super) inbox: Arc<ReceiveQueue<Batch, Closed>>,
+    pub(super) receive_queue: Arc<ReceiveQueue<Batch, Closed>>,
     out: Mutex<Out>,
     pings: Mutex<Pings>,
     /// End it, now.
@@ -51,12 +51,12 @@ pub(super) struct Pings {
 
 impl Shared {
     pub(super) fn new(
-        inbox: Arc<ReceiveQueue<Batch, Closed>>,
+        receive_queue: Arc<ReceiveQueue<Batch, Closed>>,
         queue: SendQueue,
         socket: Option<Arc<OwnedWriteHalf>>,
     ) -> Self {
         Self {
-            inbox,
+            receive_queue,
             out: Mutex::new(Out {
                 queue,
                 socket,
@@ -88,7 +88,7 @@ impl Shared {
     }
 
     pub(super) fn wake(&self) {
-        self.inbox.driver().wake();
+        self.receive_queue.waker().wake();
     }
 
     /// What fails with the connection.

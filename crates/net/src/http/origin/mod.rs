@@ -11,7 +11,7 @@ use http::Request;
 use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
-    pool::{PoolLimits, Stats},
+    pool::{LedgerConfig, Stats},
     sync::lock,
 };
 use tokio::{
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     dial::{Alpn, Dialer, Stream, Target},
-    pool::{Borrowed, Connect, Pool, PoolSettings, Published},
+    pool::{Connect, Pool, PoolConfig, PoolMetrics, PooledConnection},
 };
 
 /// The dialer's own limit comes first, since its failure says more.
@@ -107,7 +107,7 @@ async fn shake_hands(stream: Stream) -> hyper::Result<Slot> {
 pub(super) enum Checkout {
     H1 {
         h1: Box<H1>,
-        place: Borrowed<OriginConnector>,
+        place: PooledConnection<OriginConnector>,
     },
     H2 {
         h2: H2,
@@ -183,7 +183,7 @@ pub(super) struct Origin {
     never: CancellationToken,
     keep_alive: std::time::Duration,
     closed: CancellationToken,
-    published: Published,
+    metrics: PoolMetrics,
 }
 
 impl Origin {
@@ -194,18 +194,18 @@ impl Origin {
         runtime: Handle,
         closed: CancellationToken,
     ) -> Self {
-        let limits = PoolLimits {
+        let limits = LedgerConfig {
             max: options.max_connections,
             acquire_timeout: Limit::Off,
             idle_timeout: Limit::At(options.keep_alive),
             // Looked at when it is taken, which costs nothing.
             validate_after: Limit::Off,
             leak_after: Limit::Off,
-            ..PoolLimits::defaults(true)
+            ..LedgerConfig::defaults(true)
         };
-        let settings = PoolSettings {
+        let config = PoolConfig {
             connect_timeout: options.dial.connect_timeout + DIAL_MARGIN,
-            ..PoolSettings::new(limits)
+            ..PoolConfig::new(limits)
         };
         let alpn = if options.http2 {
             Alpn::Http
@@ -224,7 +224,7 @@ impl Origin {
         Self {
             peer,
             max_connections: options.max_connections,
-            pool: Pool::new(opener, settings, runtime),
+            pool: Pool::new(opener, config, runtime),
             shared: Mutex::default(),
             turns: Arc::new(Semaphore::new(options.max_connections as usize)),
             waiting: AtomicU32::new(0),
@@ -234,7 +234,7 @@ impl Origin {
             never: CancellationToken::new(),
             keep_alive: options.keep_alive,
             closed,
-            published: Published::default(),
+            metrics: PoolMetrics::default(),
         }
     }
 

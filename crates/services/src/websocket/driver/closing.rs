@@ -80,12 +80,12 @@ impl Driver {
         violation: ProtocolError,
         take_count: Option<u64>,
     ) -> bool {
-        let Some(now) = self.shared.inbox.take_count() else {
+        let Some(now) = self.shared.receive_queue.take_count() else {
             return false;
         };
         match take_count {
             None => {
-                if !self.shared.inbox.call() {
+                if !self.shared.receive_queue.notify_anyway() {
                     return self.refuse(violation);
                 }
                 // The visit at which the messages were taken is not over when they are; the one after it is.
@@ -143,7 +143,7 @@ impl Driver {
             out.queue.end();
         }
         self.shared.pings().end();
-        self.shared.inbox.end(end);
+        self.shared.receive_queue.end(end);
         self.shared.over.cancel();
     }
 

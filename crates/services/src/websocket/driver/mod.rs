@@ -29,7 +29,7 @@ use super::{
     shared::Shared,
     stream::SocketStream,
 };
-use moorline_net::receive_queue::Contents;
+use moorline_net::receive_queue::Buffer;
 
 /// Read at once; a thread has one buffer of this size for all its connections.
 const READ_BYTES: usize = 64 * 1024;
@@ -169,7 +169,7 @@ impl Driver {
         if self.close_received.is_some() || self.verdict.is_some() {
             return Ok(false);
         }
-        if !self.shared.inbox.has_room() {
+        if !self.shared.receive_queue.has_room() {
             self.life.deaf();
             return Ok(false);
         }
@@ -242,7 +242,9 @@ impl Driver {
         // After the pongs: what answers a message must not overtake what answers a ping before it.
         if !self.received.batch.is_empty() {
             let received = &mut self.received.batch;
-            self.shared.inbox.put(|batch| batch.append(received));
+            self.shared
+                .receive_queue
+                .put(|batch| batch.append(received));
         }
     }
 
@@ -285,7 +287,11 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let driver = &mut *self;
         // Before anything is looked at, so that no change goes unseen.
-        driver.shared.inbox.driver().register(context.waker());
+        driver
+            .shared
+            .receive_queue
+            .waker()
+            .register(context.waker());
         for _ in 0..STEPS {
             if driver.shared.is_terminated() {
                 driver.end(broken(closed(NO_CLOSE_FRAME)));

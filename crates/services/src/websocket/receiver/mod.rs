@@ -6,7 +6,7 @@ use super::{
     frame::{FrameKind, Header},
     protocol_error::{ProtocolError, close_code_is_allowed},
 };
-use moorline_net::receive_queue::Contents;
+use moorline_net::receive_queue::Buffer;
 
 /// Compressed bytes are taken in pieces of this size, so that one piece gives a megabyte at most.
 const INFLATE_STEP: usize = 1024;

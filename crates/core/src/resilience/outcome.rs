@@ -6,7 +6,7 @@ use crate::error::{Delivery, Failure, Kind};
 
 /// The outcome of an attempt, as a policy sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
+pub enum AttemptOutcome {
     /// It gave what was asked for.
     Success,
     /// It did not.

@@ -141,9 +141,9 @@ fn run(
     };
     let cancel = Cancel::token(Some(cancel));
     if let Some(lease) = held.filter(|_| pool.is_local()) {
-        let boarded = pool.0.submit_on(lease, operation, timeout);
+        let pending = pool.0.submit_on(lease, operation, timeout);
         return promise(env, async move {
-            let results = boarded?.outcome(&cancel).await?;
+            let results = pending?.outcome(&cancel).await?;
             Ok(value_of(results, single))
         });
     }

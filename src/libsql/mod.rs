@@ -11,7 +11,7 @@ use moorline_core::{
     pool::Lease,
 };
 use moorline_services::libsql::{
-    config::{Config, Face},
+    config::{Config, OptionStyle},
     service::LibsqlPool,
 };
 use napi::{Env, Result};
@@ -32,7 +32,7 @@ pub fn libsql_open(
     production: bool,
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
 ) -> Result<Handle<LibsqlPool>> {
-    let config = Config::read(&options.0, Face::named(&face), production)
+    let config = Config::read(&options.0, OptionStyle::from_name(&face), production)
         .map_err(|error| throw(&env, &error))?;
     let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     let listener = Arc::new(PoolEvents(listener));
@@ -77,8 +77,8 @@ pub fn libsql_has_ended(pool: Handle<LibsqlPool>, lease: f64) -> bool {
 /// Ends the pool; true when no borrower had to be cut off.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
 pub fn libsql_drain(env: Env, pool: Handle<LibsqlPool>, timeout_ms: Given) -> Result<PromiseValue> {
-    let patience = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
-    promise(&env, async move { Ok(pool.drain(patience).await) })
+    let timeout = read_timeout(timeout_ms.0).map_err(|error| throw(&env, &error))?;
+    promise(&env, async move { Ok(pool.drain(timeout).await) })
 }
 
 /// A call's own time limit, from `options.timeoutMs`.

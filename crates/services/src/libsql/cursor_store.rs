@@ -1,4 +1,4 @@
-//! Places in streams, kept in a database.
+//! A cursor store in a database: the places of readers in their streams.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, sync::OnceCell};
 use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
-    config::{Config, Face},
+    config::{Config, OptionStyle},
     operation::Operation,
     service::{CallLimits, LibsqlPool},
     statement::{Args, Statement},
@@ -38,10 +38,10 @@ impl LibsqlCursors {
         if let Plain::Map(entries) = &mut options {
             entries.push(("poolSize".to_owned(), Plain::Number(1.0)));
         }
-        Config::read_at(path, &options, Face::Pool, true)
+        Config::read_at(path, &options, OptionStyle::Pool, true)
     }
 
-    /// A store. What runs when `ended` fires is cut off.
+    /// A store. What runs when `ended` fires is aborted.
     pub fn open(config: Config, runtime: Handle, ended: CancellationToken) -> Outcome<Self> {
         Ok(Self {
             pool: Arc::new(LibsqlPool::open(
@@ -95,7 +95,7 @@ impl CursorStore for LibsqlCursors {
     }
 }
 
-/// Nobody wants to hear of the pool.
+/// A listener for a pool whose events have no reader.
 struct NoListener;
 
 impl PoolListener for NoListener {

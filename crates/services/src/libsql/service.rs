@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
     config::Config,
-    connect::{Connection, Dial},
+    connect::{Connection, LibsqlConnector},
     error::{CODE_CLIENT_CLOSED, SERVICE, aborted, closed, timed_out},
     local,
     local::deadlines::Deadlines,
@@ -27,7 +27,7 @@ use moorline_net::pool::{Pool, PoolListener, PooledConnection};
 /// How long `drain` lets borrowers finish.
 const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 
-/// How one call is bounded.
+/// The timeout and the cancellation of one call.
 pub struct CallLimits {
     /// In place of the pool's `queryTimeoutMs`.
     pub timeout: Option<Limit<Duration>>,
@@ -35,19 +35,19 @@ pub struct CallLimits {
     pub cancel: CancellationToken,
 }
 
-/// A call whose outcome is told instead of awaited.
+/// A call whose outcome goes to a callback instead of a future.
 pub struct Call {
     /// What to run.
     pub operation: Operation,
     /// In place of the pool's `queryTimeoutMs`.
     pub timeout: Option<Limit<Duration>>,
-    /// Hears the outcome.
+    /// The callback for the outcome.
     pub reply: Reply,
 }
 
 /// A pool of connections to one database.
 pub struct LibsqlPool {
-    pub(super) pool: Pool<Dial>,
+    pub(super) pool: Pool<LibsqlConnector>,
     pub(super) int_mode: IntMode,
     pub(super) deadlines: Arc<Deadlines>,
     query_timeout: Limit<Duration>,
@@ -59,22 +59,22 @@ pub struct LibsqlPool {
 }
 
 impl LibsqlPool {
-    /// A pool that opens its connections as they are asked for. What runs when `ended` fires is cut off.
+    /// A pool that opens its connections as they are asked for. What runs when `ended` fires is aborted.
     pub fn open(
         config: Config,
         runtime: Handle,
         listener: Arc<dyn PoolListener>,
         ended: CancellationToken,
     ) -> Outcome<Self> {
-        let anchor = match &config.target {
+        let keep_alive = match &config.target {
             Target::Local(target) if target.in_memory() => Some(local::open(target)?),
             _ => None,
         };
         let protocol = config.target.protocol();
         let is_local = matches!(config.target, Target::Local(_));
         let deadlines = Deadlines::new(runtime.clone(), ended);
-        let dial = Dial(config.target);
-        let pool = Pool::with_listener(dial, config.pool, runtime, Some(listener));
+        let connector = LibsqlConnector(config.target);
+        let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         pool.publish(&config.shown_url, SERVICE);
         Ok(Self {
             pool,
@@ -84,7 +84,7 @@ impl LibsqlPool {
             is_local,
             protocol,
             shown_url: config.shown_url,
-            _keep_alive: anchor,
+            _keep_alive: keep_alive,
         })
     }
 
@@ -117,7 +117,7 @@ impl LibsqlPool {
 
     /// Gives a lease back. False when it is not held, and then nothing changes.
     pub fn release(&self, lease: Lease) -> bool {
-        // Before anybody can find the database locked by it.
+        // Before another borrower can find the database locked by it.
         let _ = self.pool.with(lease, |connection| connection.give_back());
         self.pool.release(lease)
     }
@@ -131,15 +131,15 @@ impl LibsqlPool {
         !open.unwrap_or(false)
     }
 
-    /// How many of what right now.
+    /// The current sizes.
     pub fn stats(&self) -> Stats {
         self.pool.stats()
     }
 
-    /// Ends the pool; borrowers may finish for as long as `patience` (default 30 s). True when none had to be
-    /// cut off.
-    pub async fn drain(&self, patience: Option<Limit<Duration>>) -> bool {
-        self.pool.drain(patience.unwrap_or(DRAIN_TIMEOUT)).await
+    /// Ends the pool; borrowers may finish for as long as `timeout` (default 30 s). True when no
+    /// connection had to be closed by force.
+    pub async fn drain(&self, timeout: Option<Limit<Duration>>) -> bool {
+        self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
     }
 
     /// Starts a call at once where nothing has to be waited for: on a database of this machine, on the lease
@@ -152,8 +152,16 @@ impl LibsqlPool {
         let Some(lease) = held.or_else(|| self.take()) else {
             return Err(call);
         };
-        let once = held.is_none();
-        InFlight::launch(self, LeaseUse { lease, once }, call).map(|(_, soon)| soon)
+        let release_after = held.is_none();
+        InFlight::submit(
+            self,
+            LeaseUse {
+                lease,
+                release_after,
+            },
+            call,
+        )
+        .map(|(_, is_quick)| is_quick)
     }
 
     /// Runs `operation`: on the lease that is `held`, or on a connection borrowed for it, after waiting for one.
@@ -168,25 +176,39 @@ impl LibsqlPool {
             Some(_) => None,
             None => Some(self.borrow(&limits.cancel, name).await?),
         };
-        let once = held.is_none();
+        let release_after = held.is_none();
         let lease = held.or(borrowed.as_ref().map(PooledConnection::lease));
         let lease = lease.ok_or_else(|| released(name))?;
         if !self.is_local {
             return self
-                .send(LeaseUse { lease, once }, operation, &limits)
+                .send(
+                    LeaseUse {
+                        lease,
+                        release_after,
+                    },
+                    operation,
+                    &limits,
+                )
                 .await;
         }
-        // From here on the flight answers for it.
+        // From here on the operation in flight releases it.
         borrowed.map(PooledConnection::into_lease);
-        let boarded = self.submit(LeaseUse { lease, once }, operation, limits.timeout)?;
-        boarded.outcome(&limits.cancel).await
+        let pending = self.submit(
+            LeaseUse {
+                lease,
+                release_after,
+            },
+            operation,
+            limits.timeout,
+        )?;
+        pending.outcome(&limits.cancel).await
     }
 
     async fn borrow(
         &self,
         cancel: &CancellationToken,
         name: &'static str,
-    ) -> Outcome<PooledConnection<Dial>> {
+    ) -> Outcome<PooledConnection<LibsqlConnector>> {
         match self.pool.take() {
             Some(borrowed) => Ok(borrowed),
             None => self
@@ -210,72 +232,74 @@ impl LibsqlPool {
         operation: Operation,
         timeout: Option<Limit<Duration>>,
     ) -> Outcome<PendingCall> {
-        let seat = LeaseUse {
+        let lease_use = LeaseUse {
             lease: held,
-            once: false,
+            release_after: false,
         };
-        self.submit(seat, operation, timeout)
+        self.submit(lease_use, operation, timeout)
     }
 
     fn submit(
         self: &Arc<Self>,
-        seat: LeaseUse,
+        lease_use: LeaseUse,
         operation: Operation,
         timeout: Option<Limit<Duration>>,
     ) -> Outcome<PendingCall> {
         let name = operation.name();
-        let (sender, answered) = oneshot::channel();
+        let (sender, reply) = oneshot::channel();
         let call = Call {
             operation,
             timeout,
-            // Whoever asked may have gone.
+            // The caller may have gone.
             reply: Box::new(|outcome| drop(sender.send(outcome))),
         };
-        let (flight, _) = InFlight::launch(self, seat, call).map_err(|_| released(name))?;
+        let (in_flight, _) = InFlight::submit(self, lease_use, call).map_err(|_| released(name))?;
         Ok(PendingCall {
             name,
-            answered,
-            _cut: AbortOnDrop(flight),
+            reply,
+            _abort: AbortOnDrop(in_flight),
         })
     }
 
     /// Runs `operation` on a stream to a server.
     async fn send(
         &self,
-        seat: LeaseUse,
+        lease_use: LeaseUse,
         operation: Operation,
         limits: &CallLimits,
     ) -> Outcome<Results> {
         let name = operation.name();
-        let begun = self.pool.with(seat.lease, Connection::begin_remote);
-        let (remote, running) = begun.ok().flatten().ok_or_else(|| released(name))?;
-        let patience = self.patience(limits.timeout);
+        let begun = self.pool.with(lease_use.lease, Connection::begin_remote);
+        let (remote, guard) = begun.ok().flatten().ok_or_else(|| released(name))?;
+        let timeout = self.timeout(limits.timeout);
         let work = async {
-            let outcome = remote.perform(operation, self.int_mode, !seat.once).await;
-            running.finish();
+            let outcome = remote
+                .perform(operation, self.int_mode, !lease_use.release_after)
+                .await;
+            guard.finish();
             outcome
         };
         let timed = async {
-            match patience.time {
+            match timeout.time {
                 Limit::Off => Some(work.await),
                 Limit::At(time) => tokio::time::timeout(time, work).await.ok(),
             }
         };
-        let cut = tokio::select! {
+        let failure = tokio::select! {
             biased;
             outcome = timed => match outcome {
                 Some(outcome) => return outcome.map_err(|failure| failure.during(SERVICE, name)),
-                None => timed_out(patience),
+                None => timed_out(timeout),
             },
             () = limits.cancel.cancelled() => aborted(),
         };
-        // It was cut off in the middle, so nobody knows where the stream stands.
-        self.pool.discard(seat.lease);
-        Err(cut.during(SERVICE, name))
+        // It was aborted in the middle, so the state of the stream is unknown.
+        self.pool.discard(lease_use.lease);
+        Err(failure.during(SERVICE, name))
     }
 
     /// How long one operation may take.
-    pub(super) fn patience(&self, own: Option<Limit<Duration>>) -> TimeLimit {
+    pub(super) fn timeout(&self, own: Option<Limit<Duration>>) -> TimeLimit {
         let pools = TimeLimit {
             time: self.query_timeout,
             option: "queryTimeoutMs",
@@ -287,19 +311,19 @@ impl LibsqlPool {
     }
 }
 
-/// An operation that the thread of a local connection has got. Dropping it cuts it off.
+/// An operation handed to the thread of a local connection. Dropping this aborts it.
 pub struct PendingCall {
     name: &'static str,
-    answered: oneshot::Receiver<Outcome<Results>>,
-    _cut: AbortOnDrop,
+    reply: oneshot::Receiver<Outcome<Results>>,
+    _abort: AbortOnDrop,
 }
 
 impl PendingCall {
-    /// What comes of it, unless `cancel` fires before.
+    /// Waits for the outcome, or for `cancel`.
     pub async fn outcome(self, cancel: &CancellationToken) -> Outcome<Results> {
         tokio::select! {
             biased;
-            outcome = self.answered => outcome.unwrap_or_else(|_| Err(released(self.name))),
+            outcome = self.reply => outcome.unwrap_or_else(|_| Err(released(self.name))),
             () = cancel.cancelled() => Err(aborted().during(SERVICE, self.name)),
         }
     }

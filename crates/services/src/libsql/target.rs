@@ -1,4 +1,4 @@
-//! From a URL to a database.
+//! The database a URL names.
 
 use std::{
     borrow::Cow,
@@ -15,7 +15,7 @@ use url::Url;
 use crate::libsql::{local::LocalTarget, remote::stream::RemoteTarget, uri::Uri};
 use moorline_net::{dial::DialOptions, http::ApiClient};
 
-/// What stands for a database in memory.
+/// The URL of a database in memory.
 const MEMORY: &str = ":memory:";
 
 /// Where the database is.
@@ -36,8 +36,8 @@ impl Target {
     }
 }
 
-/// What decides the target.
-pub(super) struct Given<'a> {
+/// The options that decide the target.
+pub(super) struct TargetOptions<'a> {
     /// The URL as written.
     pub url: &'a str,
     /// Its path among the options, for messages.
@@ -56,17 +56,17 @@ pub(super) struct Given<'a> {
     pub origin: Option<String>,
 }
 
-impl Given<'_> {
+impl TargetOptions<'_> {
     /// The database they name.
     pub(super) fn target(&self) -> Read<Target> {
         // `:memory:` by itself is no URL, and may have the query of one.
-        let whole = match self.url.strip_prefix(MEMORY) {
+        let text = match self.url.strip_prefix(MEMORY) {
             Some(rest) if matches!(rest.chars().next(), None | Some('?')) => {
                 Cow::Owned(format!("file:{}", self.url))
             }
             _ => Cow::Borrowed(self.url),
         };
-        let uri = Uri::parse(&whole).map_err(|reason| self.invalid(reason))?;
+        let uri = Uri::parse(&text).map_err(|reason| self.invalid(reason))?;
         // An escape would be part of a file's name.
         let in_memory = uri.scheme == "file" && uri.authority.is_none() && uri.path == MEMORY;
         let (token, tls) = self.read_query(&uri, in_memory)?;

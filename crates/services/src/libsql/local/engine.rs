@@ -40,7 +40,7 @@ struct Prepared {
 }
 
 /// One open connection with its prepared statements.
-pub struct Session {
+pub struct Engine {
     statements: VecDeque<(String, Prepared)>,
     authorizer: Arc<Authorizer>,
     busy_timeout: Duration,
@@ -50,7 +50,7 @@ pub struct Session {
     connection: Connection,
 }
 
-impl Session {
+impl Engine {
     /// Sets the connection up: waiting for locks, and write-ahead logging for files.
     pub(in crate::libsql) fn new(
         connection: Connection,
@@ -59,7 +59,7 @@ impl Session {
     ) -> Outcome<Self> {
         let slice = LOCK_SLICE.min(target.busy_timeout);
         connection.busy_timeout(slice).map_err(engine_failure)?;
-        let mut session = Self {
+        let mut engine = Self {
             authorizer: Authorizer::install(&connection)?,
             connection,
             statements: VecDeque::new(),
@@ -69,11 +69,11 @@ impl Session {
         };
         if target.in_memory() {
             // Opening is lazy: touch the database, so that a failure shows here.
-            session.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
+            engine.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
         } else {
-            session.set_up_file()?;
+            engine.set_up_file()?;
         }
-        Ok(session)
+        Ok(engine)
     }
 
     fn set_up_file(&mut self) -> Outcome<()> {
@@ -95,7 +95,7 @@ impl Session {
     }
 
     /// Whether nobody else may use the connection as it is.
-    pub fn is_spoiled(&self) -> bool {
+    pub fn is_tainted(&self) -> bool {
         self.tainted || self.in_transaction()
     }
 
@@ -280,12 +280,12 @@ impl Session {
     pub fn sequence(&mut self, script: &str) -> Outcome<()> {
         self.statements.clear();
         // Inside the script the engine itself waits for locks: it cannot be run a second time.
-        let patience = if self.status.is_locked_out() {
+        let timeout = if self.status.is_locked_out() {
             Duration::ZERO
         } else {
             self.busy_timeout.min(LONGEST_WAIT)
         };
-        self.wait_in_engine(patience)?;
+        self.wait_in_engine(timeout)?;
         // Its rows are read, though nobody wants them, and the engine panics on text that is not UTF-8.
         let work = AssertUnwindSafe(|| ready(self.connection.execute_batch(script)));
         let outcome = match catch_unwind(work) {
@@ -328,9 +328,9 @@ impl Session {
         ready(self.connection.prepare(sql))?.map_err(engine_failure)
     }
 
-    fn wait_in_engine(&self, patience: Duration) -> Outcome<()> {
+    fn wait_in_engine(&self, timeout: Duration) -> Outcome<()> {
         self.connection
-            .busy_timeout(patience)
+            .busy_timeout(timeout)
             .map_err(engine_failure)
     }
 

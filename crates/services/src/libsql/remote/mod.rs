@@ -30,7 +30,7 @@ const BYTES_PER_VALUE: usize = 16;
 /// A remote connection. Nothing is sent before the first statement.
 pub struct RemoteConnection {
     /// Operations that have begun and not come to their own end.
-    pub(in crate::libsql) running: AtomicU32,
+    pub(in crate::libsql) active_operations: AtomicU32,
     stream: Mutex<Stream>,
     in_transaction: AtomicBool,
     closing: CancellationToken,
@@ -40,7 +40,7 @@ impl RemoteConnection {
     /// A connection that dials with its first statement.
     pub fn new(target: RemoteTarget) -> Self {
         Self {
-            running: AtomicU32::new(0),
+            active_operations: AtomicU32::new(0),
             stream: Mutex::new(Stream::new(target)),
             in_transaction: AtomicBool::new(false),
             closing: CancellationToken::new(),

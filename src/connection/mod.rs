@@ -11,7 +11,7 @@ use moorline_core::{
     options::{OptionError, Options, Plain},
     secret,
 };
-use moorline_net::dial::DialOptions;
+use moorline_net::dial::DialConfig;
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
@@ -50,7 +50,7 @@ pub fn connection_configured(variables: Given) -> Vec<&'static str> {
 pub fn connection_reach(env: Env, options: Given) -> Result<bool> {
     let read = || {
         let options = Options::new("options", &options.0)?;
-        let dial = DialOptions::read(&options)?;
+        let dial = DialConfig::read(&options)?;
         options.finish().map(|()| dial.tls.reject_unauthorized)
     };
     read().map_err(|error| throw(&env, &error))

@@ -17,8 +17,7 @@ use moorline_core::{
     options::{OptionError, Options},
 };
 use moorline_net::http::{
-    Answer as HttpAnswer, CallOptions, Engine as HttpEngine, HttpOptions, Request, RequestBody,
-    ResponseBody,
+    CallConfig, Engine as HttpEngine, HttpConfig, Request, RequestBody, Response, ResponseBody,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -40,7 +39,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[napi(catch_unwind, ts_return_type = "Handle<HttpEngine>")]
 pub fn http_open(env: Env, options: Given, name: Option<String>) -> Result<Handle<HttpEngine>> {
     let options = Options::new("options", &options.0)
-        .and_then(HttpOptions::from_options)
+        .and_then(HttpConfig::read)
         .map_err(|error| throw(&env, &error))?;
     let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     let engine = HttpEngine::new(options, runtime.clone());
@@ -69,9 +68,8 @@ pub fn http_call_options(
     env: Env,
     engine: Handle<HttpEngine>,
     said: Given,
-) -> Result<Handle<CallOptions>> {
-    let options = engine.options().call.for_call(&said.0);
-    options
+) -> Result<Handle<CallConfig>> {
+    CallConfig::read(&said.0, engine.config().call)
         .map(Handle::new)
         .map_err(|error| throw(&env, &error))
 }
@@ -89,14 +87,14 @@ impl Function for Send {
             return Answer::Undefined;
         };
         let body = body_of(call);
-        let options = call.handle::<CallOptions>(3).map(|options| **options);
+        let config = call.handle::<CallConfig>(3).map(|config| **config);
         let cancel = call.handle::<Cancel>(4).cloned().map(Handle);
         let cancel = Cancel::token(cancel.as_ref());
         let streamed = call.flag(5) == Some(true);
         let work = async move {
-            let options = options.unwrap_or(engine.options().call);
+            let config = config.unwrap_or(engine.config().call);
             let request = read_request(&head, body).map_err(unsendable)?;
-            let request = request.with_options(options);
+            let request = request.with_config(config);
             let request = if streamed {
                 request.streamed()
             } else {
@@ -130,10 +128,10 @@ fn unsendable(error: OptionError) -> Failure {
         .during("http", "request")
 }
 
-fn value_of(answer: HttpAnswer) -> Value {
+fn value_of(answer: Response) -> Value {
     let is_text = is_utf8_text(&answer.headers);
     match answer.body {
-        ResponseBody::Whole(body) => {
+        ResponseBody::Full(body) => {
             let text =
                 (is_text && body.len() <= MAX_TEXT_BYTES && !body.starts_with(BYTE_ORDER_MARK))
                     .then(|| std::str::from_utf8(&body).ok())

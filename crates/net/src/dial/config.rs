@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     address_policy::AddressPolicy,
-    tls::{TlsOptions, TlsVersion},
+    tls::{TlsConfig, TlsVersion},
 };
 
 /// How long connecting may take, name resolution, proxy and TLS handshake included.
@@ -34,37 +34,37 @@ pub enum Proxy {
 
 /// What distinguishes one dialer from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DialOptions {
+pub struct DialConfig {
     /// `connectTimeoutMs`: how long connecting may take (default 10 s); `Infinity`: as long as the system tries.
     pub connect_timeout: Duration,
     /// What its user calls that.
     pub connect_option: &'static str,
     /// `tls`: TLS settings.
-    pub tls: TlsOptions,
+    pub tls: TlsConfig,
     /// `proxy`: the proxy (default: none).
     pub proxy: Proxy,
     /// What is refused (default: nothing).
-    pub guard: AddressPolicy,
+    pub address_policy: AddressPolicy,
     /// `httpsOnlyRedirects`: whether a redirect from https to http is refused (default: no).
     pub https_stays: bool,
 }
 
 const CONNECT_OPTION: &str = "connectTimeoutMs";
 
-impl Default for DialOptions {
+impl Default for DialConfig {
     fn default() -> Self {
         Self {
             connect_timeout: CONNECT_TIMEOUT,
             connect_option: CONNECT_OPTION,
-            tls: TlsOptions::default(),
+            tls: TlsConfig::default(),
             proxy: Proxy::default(),
-            guard: AddressPolicy::default(),
+            address_policy: AddressPolicy::default(),
             https_stays: false,
         }
     }
 }
 
-impl DialOptions {
+impl DialConfig {
     /// These options, where `connectTimeoutMs` is called something else.
     #[must_use]
     pub fn with_connect_option(self, connect_option: &'static str) -> Self {
@@ -89,7 +89,7 @@ impl DialOptions {
                 .unwrap_or(NO_TIMEOUT),
             tls: read_tls(options, rules)?,
             proxy: read_proxy(options)?,
-            guard: AddressPolicy::read(
+            address_policy: AddressPolicy::read(
                 options,
                 options.flag("publicAddressesOnly", public_only)?,
                 rules.map(|rules| rules.plain_text).unwrap_or_default(),
@@ -100,11 +100,11 @@ impl DialOptions {
 }
 
 /// The `tls` object, no weaker than the `rules`.
-fn read_tls(options: &Options<'_>, rules: Option<Rules>) -> Read<TlsOptions> {
-    let defaults = rules.map_or_else(TlsOptions::default, |rules| TlsOptions {
+fn read_tls(options: &Options<'_>, rules: Option<Rules>) -> Read<TlsConfig> {
+    let defaults = rules.map_or_else(TlsConfig::default, |rules| TlsConfig {
         min_version: floor(rules.tls),
         reject_unauthorized: rules.certificates,
-        ..TlsOptions::default()
+        ..TlsConfig::default()
     });
     let Some(given) = options.nested("tls")? else {
         return Ok(defaults);
@@ -113,7 +113,7 @@ fn read_tls(options: &Options<'_>, rules: Option<Rules>) -> Read<TlsOptions> {
         given.path_of("minVersion"),
         given.path_of("rejectUnauthorized"),
     );
-    let tls = TlsOptions::over(&defaults, given)?;
+    let tls = TlsConfig::over(&defaults, given)?;
     let Some(rules) = rules else { return Ok(tls) };
     let weaker = |path: &str, needs: &str| {
         let level = rules.level.as_str();
@@ -162,18 +162,18 @@ mod tests {
 
     use super::*;
 
-    fn read(key: &str, value: Plain) -> Read<DialOptions> {
+    fn read(key: &str, value: Plain) -> Read<DialConfig> {
         let map = Plain::Map(vec![(key.to_owned(), value)]);
         let options = Options::new("options", &map)?;
-        let read = DialOptions::read(&options)?;
+        let read = DialConfig::read(&options)?;
         options.finish()?;
         Ok(read)
     }
 
     #[test]
     fn nothing_given_is_the_defaults() {
-        let read = DialOptions::read(&Options::new("options", &Plain::Undefined).unwrap());
-        assert_eq!(read.unwrap(), DialOptions::default());
+        let read = DialConfig::read(&Options::new("options", &Plain::Undefined).unwrap());
+        assert_eq!(read.unwrap(), DialConfig::default());
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
                 ("securityLevel".to_owned(), Plain::Text(level.to_owned())),
                 ("tls".to_owned(), tls),
             ]);
-            DialOptions::read(&Options::new("options", &map).unwrap())
+            DialConfig::read(&Options::new("options", &map).unwrap())
         };
         let old = || Plain::Text("TLSv1.2".to_owned());
         for level in ["basic", "enhanced", "maximum"] {

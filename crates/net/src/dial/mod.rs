@@ -26,7 +26,7 @@ mod tls_cache;
 
 pub use address_policy::AddressPolicy;
 pub(crate) use config::NO_TIMEOUT;
-pub use config::{DialOptions, Proxy};
+pub use config::{DialConfig, Proxy};
 pub use dialer::Dialer;
 pub(crate) use environment::EnvironmentProxies;
 pub use error::Phase;
@@ -34,5 +34,5 @@ pub use error::{Class, chain, classify};
 pub(crate) use resolve::SystemNames;
 pub use stream::Stream;
 pub use target::Target;
-pub use tls::{PemSource, TlsOptions, TlsVersion};
+pub use tls::{PemSource, TlsConfig, TlsVersion};
 pub use tls_cache::Alpn;

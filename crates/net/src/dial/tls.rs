@@ -100,7 +100,7 @@ impl TlsVersion {
 
 /// The `tls` option of every service: `{ ca, cert, key, passphrase, serverName, minVersion, rejectUnauthorized }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsOptions {
+pub struct TlsConfig {
     /// `ca`: the trusted authorities, instead of the default ones (as in Node). Empty: the default ones.
     pub ca: Vec<PemSource>,
     /// `cert` and `key`: the client's certificate chain and its private key.
@@ -113,7 +113,7 @@ pub struct TlsOptions {
     pub reject_unauthorized: bool,
 }
 
-impl Default for TlsOptions {
+impl Default for TlsConfig {
     fn default() -> Self {
         Self {
             ca: Vec::new(),
@@ -125,7 +125,7 @@ impl Default for TlsOptions {
     }
 }
 
-impl TlsOptions {
+impl TlsConfig {
     /// Reads a `tls` object; what it does not say comes from `defaults`.
     pub fn over(defaults: &Self, options: Options<'_>) -> Read<Self> {
         let ca = match options.value("ca") {
@@ -309,14 +309,14 @@ fn unusable(what: &str, error: &dyn std::error::Error) -> Failure {
 mod tests {
     use super::*;
 
-    fn read(entries: &[(&str, Plain)]) -> Read<TlsOptions> {
+    fn read(entries: &[(&str, Plain)]) -> Read<TlsConfig> {
         let value = Plain::Map(
             entries
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
                 .collect(),
         );
-        TlsOptions::over(&TlsOptions::default(), Options::new("options.tls", &value)?)
+        TlsConfig::over(&TlsConfig::default(), Options::new("options.tls", &value)?)
     }
 
     fn text(value: &str) -> Plain {
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn nothing_given_checks_certificates_from_tls_1_2_on() {
         let options = read(&[]).unwrap();
-        assert_eq!(options, TlsOptions::default());
+        assert_eq!(options, TlsConfig::default());
         options.client_config().unwrap();
     }
 

@@ -26,11 +26,11 @@ mod response;
 mod timeouts;
 
 pub use api_client::ApiClient;
-pub use body::{BodySender, BodySenders, Pieces, RequestBody};
+pub use body::{BodyChunks, BodySender, BodySenders, RequestBody};
 pub use config::CONNECTIONS_TIMEOUT;
-pub use config::{CallOptions, HttpOptions};
+pub use config::{CallConfig, HttpConfig};
 pub use engine::Engine;
 pub use error::{Phase, failure};
 pub use off_runtime::off_runtime;
 pub use request::Request;
-pub use response::{Answer, ResponseBody, Streaming};
+pub use response::{Response, ResponseBody, Streaming};

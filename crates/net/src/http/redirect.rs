@@ -5,7 +5,7 @@ use http::{HeaderValue, Uri};
 use moorline_core::options::Read;
 use url::Url;
 
-use super::config::refused;
+use super::config::bad_value;
 
 /// A URL, and the `Authorization` that its user info stands for.
 pub(super) fn read_url(text: &str) -> Read<(Uri, Option<HeaderValue>)> {
@@ -15,7 +15,7 @@ pub(super) fn read_url(text: &str) -> Read<(Uri, Option<HeaderValue>)> {
     {
         return Ok((uri, None));
     }
-    let bad = || refused("request.url", "must be an http:// or https:// URL");
+    let bad = || bad_value("request.url", "must be an http:// or https:// URL");
     let url = Url::parse(text).map_err(|_| bad())?;
     let login = login_of(&url);
     normal(url).map(|uri| (uri, login)).ok_or_else(bad)

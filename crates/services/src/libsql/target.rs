@@ -13,7 +13,7 @@ use moorline_core::{
 use url::Url;
 
 use crate::libsql::{local::LocalTarget, remote::stream::RemoteTarget, uri::Uri};
-use moorline_net::{dial::DialOptions, http::ApiClient};
+use moorline_net::{dial::DialConfig, http::ApiClient};
 
 /// The URL of a database in memory.
 const MEMORY: &str = ":memory:";
@@ -219,9 +219,9 @@ impl TargetOptions<'_> {
         Ok(Target::Remote(RemoteTarget {
             base,
             auth_token: token,
-            http: ApiClient::with(DialOptions {
+            http: ApiClient::with(DialConfig {
                 connect_timeout: self.connect_timeout,
-                ..DialOptions::default()
+                ..DialConfig::default()
             }),
         }))
     }

@@ -27,7 +27,7 @@ pub struct Closed {
 }
 
 pub(super) struct Driver {
-    pub(super) coming: Streaming,
+    pub(super) body: Streaming,
     pub(super) parser: Parser,
     pub(super) receive_queue: Arc<ReceiveQueue<EventText, Closed>>,
     pub(super) idle_timeout: Limit<Duration>,
@@ -64,7 +64,7 @@ impl Driver {
 
     /// The next piece; any byte counts as a sign of life.
     async fn next(&mut self) -> Outcome<Option<Bytes>> {
-        let next = self.coming.next();
+        let next = self.body.next();
         let Limit::At(idle) = self.idle_timeout else {
             return next.await.map_err(broken);
         };
@@ -103,7 +103,7 @@ impl Driver {
             if bytes >= TEXT_BYTES {
                 break Ok(true);
             }
-            next = self.coming.next().now_or_never();
+            next = self.body.next().now_or_never();
             next = next.map(|piece| piece.map_err(broken));
         };
         self.put(batch);

@@ -15,7 +15,7 @@ use super::{
     parser::Parser,
 };
 use moorline_net::{
-    http::{Answer, Engine, ResponseBody},
+    http::{Engine, Response, ResponseBody},
     receive_queue::{ReceiveQueue, Wakeup},
 };
 
@@ -55,19 +55,19 @@ impl EventStreamClient {
     ) -> Outcome<EventStream> {
         let request = self.config.request(Some(last_id));
         let request = request.map_err(|_| unsendable_id())?;
-        let answer = self.engine.request(request, cancel).await;
-        let answer = answer.map_err(|failure| failure.during(SERVICE, CONNECT))?;
-        if !is_stream(&answer) {
-            return Err(refused(answer.status, &answer.headers));
+        let response = self.engine.request(request, cancel).await;
+        let response = response.map_err(|failure| failure.during(SERVICE, CONNECT))?;
+        if !is_stream(&response) {
+            return Err(refused(response.status, &response.headers));
         }
-        let url = answer.url.as_ref().map(ToString::to_string);
-        let ResponseBody::Streaming(coming) = answer.body else {
+        let url = response.url.as_ref().map(ToString::to_string);
+        let ResponseBody::Streaming(body) = response.body else {
             let failure = Failure::new(Kind::Internal, "a streamed answer came whole");
             return Err(failure.during(SERVICE, CONNECT));
         };
         let receive_queue = ReceiveQueue::new(self.config.queue_bytes, make_wakeup);
         let driver = Driver {
-            coming,
+            body,
             parser: Parser::new(self.config.max_event_bytes, last_id),
             receive_queue: Arc::clone(&receive_queue),
             idle_timeout: self.config.idle_timeout,
@@ -114,11 +114,11 @@ impl Drop for EventStream {
     }
 }
 
-fn is_stream(answer: &Answer) -> bool {
-    let kind = answer.headers.get(header::CONTENT_TYPE);
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers.get(header::CONTENT_TYPE);
     let kind = kind.map_or(&b""[..], |it| it.as_bytes());
     let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default();
-    answer.status == StatusCode::OK
+    response.status == StatusCode::OK
         && essence
             .trim_ascii()
             .eq_ignore_ascii_case(b"text/event-stream")

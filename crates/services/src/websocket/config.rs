@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, header};
 use url::Url;
 
 use super::request::{read_headers, read_protocols, read_url};
-use moorline_net::dial::DialOptions;
+use moorline_net::dial::DialConfig;
 
 /// The largest message that is taken.
 const MAX_MESSAGE_BYTES: u64 = 16 << 20;
@@ -56,7 +56,7 @@ pub struct Config {
     /// `receiveQueueBytes`.
     pub receive_queue: usize,
     /// How the server is reached; `connectTimeoutMs` has room for the handshake too.
-    pub dial: DialOptions,
+    pub dial: DialConfig,
 }
 
 /// What may wait to be written.
@@ -122,7 +122,7 @@ impl Config {
                 bytes: bytes("sendQueueBytes", SEND_QUEUE_BYTES)? as usize,
             },
             receive_queue: bytes("receiveQueueBytes", RECEIVE_QUEUE_BYTES)? as usize,
-            dial: DialOptions::read(&options)?.with_connect_option("timeout"),
+            dial: DialConfig::read(&options)?.with_connect_option("timeout"),
         };
         options.finish()?;
         Ok(config)

@@ -44,7 +44,7 @@ pub(super) struct Opened {
 
 /// Connects and shakes hands, within `connectTimeoutMs`.
 pub(super) async fn open(config: &Config, dialer: &Dialer) -> Outcome<Opened> {
-    let limit = dialer.options().connect_timeout;
+    let limit = dialer.config().connect_timeout;
     timeout(limit, shake_hands(config, dialer))
         .await
         .unwrap_or_else(|_| Err(handshake_timed_out(limit)))

@@ -7,7 +7,7 @@ use crate::pool::ReportMetrics;
 
 impl Origin {
     /// Shows its connections in the metrics of the process, under the name of their engine.
-    pub(in crate::http) fn enlist(self: &Arc<Self>, name: &str) {
+    pub(in crate::http) fn register_metrics(self: &Arc<Self>, name: &str) {
         let origin: Weak<dyn ReportMetrics> = Arc::downgrade(self) as _;
         let max = self.pool.config().limits.max;
         self.metrics.register(name, "http", max, origin);

@@ -1,12 +1,12 @@
 //! What a connection tells, in the shapes that `lib/websocket/transport.ts` reads.
 
-use moorline_services::websocket::{Batch, Closed, Entry};
+use moorline_services::websocket::{Batch, CloseEvent, Entry};
 
 use crate::bridge::{Element, Packed, Taken, Value, record};
 
 /// One text as it is; several as an array; with anything else, `[messages, bytes, pings, closed]`, where small
 /// binary messages are their lengths in `bytes`.
-pub(super) fn told((mut batch, closed): Taken<Batch, Closed>) -> Value {
+pub(super) fn told((mut batch, closed): Taken<Batch, CloseEvent>) -> Value {
     let plain = batch.binary.is_empty()
         && batch.pings == 0
         && closed.is_none()
@@ -36,7 +36,7 @@ pub(super) fn told((mut batch, closed): Taken<Batch, Closed>) -> Value {
     ])
 }
 
-fn encode_close(closed: Closed) -> Value {
+fn encode_close(closed: CloseEvent) -> Value {
     let failure = closed.failure.map(record);
     Value::List(vec![
         Value::Number(f64::from(closed.code)),

@@ -56,7 +56,7 @@ impl Batch {
 
     pub(super) fn push_binary(&mut self, bytes: &[u8]) {
         if bytes.len() >= LARGE_BYTES {
-            return self.push_whole(bytes.to_vec(), false);
+            return self.push_message(bytes.to_vec(), false);
         }
         self.cost += bytes.len() + MESSAGE_COST;
         self.binary.extend_from_slice(bytes);
@@ -64,7 +64,7 @@ impl Batch {
     }
 
     /// A message that was put together in memory of its own; text has been checked.
-    pub(super) fn push_whole(&mut self, bytes: Vec<u8>, text: bool) {
+    pub(super) fn push_message(&mut self, bytes: Vec<u8>, text: bool) {
         self.cost += bytes.len() + MESSAGE_COST;
         let large = bytes.len() >= LARGE_BYTES;
         self.entries.push(match (text, large) {

@@ -52,7 +52,7 @@ pub struct Config {
     /// `sendTimeoutMs`.
     pub send_timeout: Limit<Duration>,
     /// `sendQueueMessages` and `sendQueueBytes`.
-    pub send_queue: QueueBounds,
+    pub send_queue: SendQueueConfig,
     /// `receiveQueueBytes`.
     pub receive_queue: usize,
     /// How the server is reached; `connectTimeoutMs` has room for the handshake too.
@@ -61,7 +61,7 @@ pub struct Config {
 
 /// What may wait to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct QueueBounds {
+pub struct SendQueueConfig {
     /// So many messages.
     pub messages: usize,
     /// So many bytes; one message may have more.
@@ -117,7 +117,7 @@ impl Config {
             ping_timeout: options.ms("pingTimeoutMs", PING_TIMEOUT, 1.0)?,
             close_timeout: options.ms("closeTimeoutMs", CLOSE_TIMEOUT, 1.0)?,
             send_timeout: options.ms_limit("sendTimeoutMs", Limit::At(SEND_TIMEOUT), 1.0)?,
-            send_queue: QueueBounds {
+            send_queue: SendQueueConfig {
                 messages: bytes("sendQueueMessages", SEND_QUEUE_MESSAGES)? as usize,
                 bytes: bytes("sendQueueBytes", SEND_QUEUE_BYTES)? as usize,
             },

@@ -28,6 +28,6 @@ mod stream;
 
 pub use batch::{Batch, Entry};
 pub use config::{Compression, Config};
-pub use driver::Closed;
+pub use driver::CloseEvent;
 pub use permessage_deflate::Agreement;
-pub use service::{Flushed, Socket, WebSocketClient};
+pub use service::{FlushResult, Socket, WebSocketClient};

@@ -27,7 +27,7 @@ const SHORTEST_CREDENTIAL: usize = 8;
 const LONGEST_PROTOCOL: usize = 24;
 
 /// The failure for a refusal whose body begins with `early` and goes on in `stream`.
-pub(super) async fn refused<T>(
+pub(super) async fn refusal_failure<T>(
     config: &Config,
     response: &Response<T>,
     early: Vec<u8>,
@@ -209,7 +209,7 @@ mod tests {
     async fn refusal(headers: &[(&str, &str)], body: &[u8], early: usize) -> Failure {
         let config = config("ws://h/", &[]);
         let mut rest = &body[early..];
-        refused(
+        refusal_failure(
             &config,
             &response(503, headers),
             body[..early].to_vec(),
@@ -271,7 +271,7 @@ mod tests {
         let (_server, mut client) = tokio::io::duplex(64);
         let config = config("ws://h/", &[]);
         let refusal = response(503, &[("content-length", "9")]);
-        let failure = refused(&config, &refusal, b"half".to_vec(), &mut client).await;
+        let failure = refusal_failure(&config, &refusal, b"half".to_vec(), &mut client).await;
         assert_eq!(failure.detail["body"], "half");
     }
 

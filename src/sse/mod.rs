@@ -1,17 +1,22 @@
 //! Server-sent events: streams, and their events as texts.
 
 mod cursor;
+mod encode;
 
 use std::ffi::CStr;
 
-use moorline_services::sse::{Closed, Config, EventStream, EventStreamClient, is_sendable};
+use moorline_services::sse::{self, Config, EventStreamClient, is_sendable};
 use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::bridge::{
-    Answer, Call, Callback, Cancel, Function, Given, Handle, PromiseValue, Taken, Value, bell,
-    ended, promise, record, runtime, throw, throw_failure,
+    Answer, Call, Callback, Cancel, Function, Given, Handle, PromiseValue, bell, ended, promise,
+    runtime, throw, throw_failure,
 };
+
+use encode::{EventText, encode_batch};
+
+type EventStream = sse::EventStream<EventText>;
 
 /// What streams are made from; nothing is reached yet. `headers` is a line `name:value` for each.
 #[napi(catch_unwind, ts_return_type = "Handle<EventStreamClient>")]
@@ -37,7 +42,7 @@ pub fn sse_connect(
 ) -> Result<PromiseValue> {
     let cancel = Cancel::token(cancel.as_ref());
     promise(&env, async move {
-        let listen = bell(listener, told);
+        let listen = bell(listener, encode_batch);
         let stream = client.connect(&last_id, listen, &cancel).await?;
         Ok(Handle::new(stream))
     })
@@ -82,18 +87,4 @@ impl Function for Keep {
         call.keep_alive(call.flag(0).unwrap_or(false));
         Answer::Undefined
     }
-}
-
-fn told((text, closed): Taken<String, Closed>) -> Value {
-    let mut told = vec![Value::Text(text)];
-    told.extend(closed.map(encode_close));
-    Value::List(told)
-}
-
-fn encode_close(closed: Closed) -> Value {
-    let failure = closed.failure.map(record);
-    Value::List(vec![
-        Value::Bool(closed.stopped),
-        failure.map_or(Value::Undefined, Value::Text),
-    ])
 }

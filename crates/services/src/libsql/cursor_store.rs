@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use libsql::Value;
 use moorline_core::{
-    cursor::{CursorStore, Stored},
+    cursor::{CursorStore, StoreFuture},
     error::Outcome,
     options::{Plain, Read},
 };
@@ -81,7 +81,7 @@ impl LibsqlCursors {
 }
 
 impl CursorStore for LibsqlCursors {
-    fn load<'a>(&'a self, name: &'a str) -> Stored<'a, Option<String>> {
+    fn load<'a>(&'a self, name: &'a str) -> StoreFuture<'a, Option<String>> {
         Box::pin(async move {
             let result = self.run(LOAD, &[name]).await?;
             let body = result.split_once('\n').map_or("", |(_, body)| body);
@@ -90,8 +90,8 @@ impl CursorStore for LibsqlCursors {
         })
     }
 
-    fn store<'a>(&'a self, name: &'a str, place: &'a str) -> Stored<'a, ()> {
-        Box::pin(async move { self.run(STORE, &[name, place]).await.map(drop) })
+    fn store<'a>(&'a self, name: &'a str, event_id: &'a str) -> StoreFuture<'a, ()> {
+        Box::pin(async move { self.run(STORE, &[name, event_id]).await.map(drop) })
     }
 }
 

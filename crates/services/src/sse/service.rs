@@ -8,10 +8,10 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    batch::EventText,
     config::Config,
-    driver::{Closed, Driver},
-    error::{CONNECT, SERVICE, refused, unsendable_id},
+    driver::{Driver, StreamEnd},
+    error::{CONNECT, SERVICE, refusal_failure, unsendable_id},
+    event_queue::{EventBatch, EventQueue},
     parser::Parser,
 };
 use moorline_net::{
@@ -28,10 +28,10 @@ pub struct EventStreamClient {
 }
 
 /// An open stream. When it is dropped it is closed.
-pub struct EventStream {
+pub struct EventStream<B> {
     /// Where it comes from, where a redirect led there.
     pub url: Option<String>,
-    receive_queue: Arc<ReceiveQueue<EventText, Closed>>,
+    receive_queue: Arc<ReceiveQueue<EventQueue<B>, StreamEnd>>,
     close: CancellationToken,
 }
 
@@ -47,18 +47,18 @@ impl EventStreamClient {
     }
 
     /// A stream that goes on after the event `last_id`, once the server has promised one. It is paused.
-    pub async fn connect(
+    pub async fn connect<B: EventBatch>(
         &self,
         last_id: &str,
-        make_wakeup: impl FnOnce(&Weak<ReceiveQueue<EventText, Closed>>) -> Arc<dyn Wakeup>,
+        make_wakeup: impl FnOnce(&Weak<ReceiveQueue<EventQueue<B>, StreamEnd>>) -> Arc<dyn Wakeup>,
         cancel: &CancellationToken,
-    ) -> Outcome<EventStream> {
+    ) -> Outcome<EventStream<B>> {
         let request = self.config.request(Some(last_id));
         let request = request.map_err(|_| unsendable_id())?;
         let response = self.engine.request(request, cancel).await;
         let response = response.map_err(|failure| failure.during(SERVICE, CONNECT))?;
         if !is_stream(&response) {
-            return Err(refused(response.status, &response.headers));
+            return Err(refusal_failure(response.status, &response.headers));
         }
         let url = response.url.as_ref().map(ToString::to_string);
         let ResponseBody::Streaming(body) = response.body else {
@@ -90,7 +90,7 @@ impl EventStreamClient {
     }
 }
 
-impl EventStream {
+impl<B: EventBatch> EventStream<B> {
     /// Gives out what comes.
     pub fn resume(&self) {
         self.receive_queue.resume();
@@ -108,7 +108,7 @@ impl EventStream {
     }
 }
 
-impl Drop for EventStream {
+impl<B> Drop for EventStream<B> {
     fn drop(&mut self) {
         self.close.cancel();
     }

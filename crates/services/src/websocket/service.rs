@@ -173,7 +173,7 @@ impl Socket {
         timeout: Option<Limit<Duration>>,
         cancel: CancellationToken,
     ) -> impl Future<Output = Outcome<()>> + Send + 'static {
-        let enqueued = self.queue(bytes.into(), text);
+        let enqueued = self.enqueue(bytes.into(), text);
         let socket = Arc::clone(self);
         async move {
             let (written, ticket) = enqueued?;
@@ -184,7 +184,7 @@ impl Socket {
         }
     }
 
-    fn queue(
+    fn enqueue(
         &self,
         bytes: Bytes,
         text: bool,
@@ -247,24 +247,24 @@ impl Socket {
     /// Sends a ping and waits for its answer: the time in between.
     pub async fn ping(&self, limit: Duration, cancel: &CancellationToken) -> Outcome<Duration> {
         let started = Instant::now();
-        let written = {
+        let pong = {
             let mut send = self.shared.send_state();
             if let Some(refusal) = &send.refusal {
                 return Err(refusal.clone().during(SERVICE, "ping"));
             }
-            let (number, written) = self.shared.pings().register();
+            let (number, pong) = self.shared.pings().register();
             send.queue
                 .push_control(Control::Ping, &number.to_be_bytes());
             send.write_now();
-            written
+            pong
         };
         self.shared.wake();
-        let written = tokio::select! {
+        let pong = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Failure::aborted().during(SERVICE, "ping")),
-            written = timeout(limit, written) => written,
+            pong = timeout(limit, pong) => pong,
         };
-        match written {
+        match pong {
             Ok(Ok(())) => Ok(started.elapsed()),
             Ok(Err(_)) => Err(self
                 .shared

@@ -101,7 +101,9 @@ impl Function for Verify {
         let found = call.with_bytes(1, |body| {
             with_text(call, 2, |signature| {
                 let incoming = Incoming {
-                    large: elsewhere.as_ref().map(|large| large as &dyn ExternalMac),
+                    external: elsewhere
+                        .as_ref()
+                        .map(|external| external as &dyn ExternalMac),
                     ..bare(body, now_ms as i64)
                 };
                 verifier.verify(signature, &incoming)
@@ -133,12 +135,12 @@ pub(super) fn bare(body: &[u8], now_ms: i64) -> Incoming<'_> {
         method: None,
         url: None,
         now_ms,
-        large: None,
-        remembered: false,
+        external: None,
+        checks_replay: false,
     }
 }
 
-/// `webhookJudge(verifier, payload, signature | undefined, said, nowMs, tags?, remembered?)`: the whole answer as JSON,
+/// `webhookJudge(verifier, payload, signature | undefined, said, nowMs, tags?, checks_replay?)`: the whole answer as JSON,
 /// with a `replayKey` when it is to be remembered, or what [`NodeCryptoMac`] asks for; `undefined` for a payload that is neither text nor bytes.
 pub(super) struct Judge;
 
@@ -150,7 +152,7 @@ impl Function for Judge {
             return Answer::Undefined;
         };
         let elsewhere = NodeCryptoMac::read(call, 5);
-        let remembered = call.flag(6).unwrap_or(false);
+        let checks_replay = call.flag(6).unwrap_or(false);
         let found = call.with_bytes(1, |body| {
             with_text(call, 3, |said| {
                 let said = Said::read(said);
@@ -158,8 +160,10 @@ impl Function for Judge {
                     headers: Headers(&said.headers),
                     method: said.method,
                     url: said.url,
-                    large: elsewhere.as_ref().map(|large| large as &dyn ExternalMac),
-                    remembered,
+                    external: elsewhere
+                        .as_ref()
+                        .map(|external| external as &dyn ExternalMac),
+                    checks_replay,
                     ..bare(body, now_ms as i64)
                 };
                 with_text(call, 2, |signature| verifier.verify(signature, &incoming))

@@ -8,7 +8,7 @@ use moorline_core::{
     options::{OptionError, Plain},
     webhook::{
         Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore,
-        Verifier as WebhookVerifier, config, mac, parse_signature, read_ttl,
+        Verifier as WebhookVerifier, VerifierConfig, mac, parse_signature, read_secrets, read_ttl,
     },
 };
 use napi::{Env, Result};
@@ -31,7 +31,7 @@ pub fn webhook_create(
     options: Given,
     remembers: bool,
 ) -> Result<Handle<WebhookVerifier>> {
-    config::read(&options.0)
+    VerifierConfig::read(&options.0)
         .map(WebhookVerifier::new)
         .and_then(|verifier| {
             verifier.check_secrets()?;
@@ -50,8 +50,8 @@ pub fn webhook_under(
     verifier: Handle<WebhookVerifier>,
     secret: Given,
 ) -> Result<Handle<WebhookVerifier>> {
-    config::secrets("secret", Some(&secret.0))
-        .map(|secrets| Handle::new(verifier.under(secrets)))
+    read_secrets("secret", Some(&secret.0))
+        .map(|secrets| Handle::new(verifier.with_secrets(secrets)))
         .map_err(|error| throw(&env, &error))
 }
 
@@ -64,7 +64,7 @@ pub fn webhook_headers(verifier: Handle<WebhookVerifier>) -> Vec<String> {
 /// From how many bytes on a body's HMAC is to be computed by node:crypto; infinite where we are as fast.
 #[napi(catch_unwind)]
 pub fn webhook_large_bytes() -> f64 {
-    if mac::hands_over_large_bodies() {
+    if mac::prefers_external_mac() {
         mac::LARGE_BODY_BYTES as f64
     } else {
         f64::INFINITY

@@ -63,11 +63,11 @@ pub trait ExternalMac {
     fn hmac_sha256(&self, secret_index: usize, before: &[u8], after: &[u8]) -> Option<Tag>;
 }
 
-/// From this many bytes on a [`ExternalMac`] is asked, where [`hands_over_large_bodies`] says so.
+/// From this many bytes on a [`ExternalMac`] is asked, where [`prefers_external_mac`] says so.
 pub const LARGE_BODY_BYTES: usize = 32 * 1024;
 
 /// Whether this processor lacks the instructions that make SHA-256 equally fast in every library.
-pub fn hands_over_large_bodies() -> bool {
+pub fn prefers_external_mac() -> bool {
     !has_sha_instructions()
 }
 

@@ -17,9 +17,9 @@ pub struct Scheme {
     /// How signature (and possibly timestamp) stand in the header.
     pub grammar: Grammar,
     /// Where the timestamp comes from.
-    pub stamp: Timestamp,
+    pub timestamp: Timestamp,
     /// Whether timestamps count milliseconds instead of seconds.
-    pub stamp_in_ms: bool,
+    pub timestamp_in_ms: bool,
     /// The names of the headers with the delivery's id, in order of preference.
     pub id: Cow<'static, str>,
     /// What is signed, in order.
@@ -46,7 +46,7 @@ pub enum Grammar {
         /// What separates the fields.
         separator: char,
         /// The name of the timestamp's field.
-        stamp: Cow<'static, str>,
+        timestamp: Cow<'static, str>,
         /// The name of the signatures' fields.
         signature: Cow<'static, str>,
     },
@@ -94,7 +94,7 @@ pub enum UrlForm {
     /// Also with twelve percent escapes decoded (HubSpot v3).
     PercentDecoded,
     /// Also with and without a port, and with its query escaped as other software does (Twilio).
-    AnySpelling,
+    AnyVariant,
 }
 
 /// What is computed over the content.
@@ -212,8 +212,8 @@ impl Scheme {
             header: header.into(),
             version: None,
             grammar: Grammar::Bare("".into()),
-            stamp: Timestamp::None,
-            stamp_in_ms: false,
+            timestamp: Timestamp::None,
+            timestamp_in_ms: false,
             id: "".into(),
             content: content(template),
             url: UrlForm::AsCalled,
@@ -232,8 +232,8 @@ impl Scheme {
     }
 
     /// Whether a timestamp is signed, so that a captured request goes stale.
-    pub fn is_stamped(&self) -> bool {
-        self.stamp != Timestamp::None
+    pub fn has_timestamp(&self) -> bool {
+        self.timestamp != Timestamp::None
     }
 
     /// Whether `part` is signed.

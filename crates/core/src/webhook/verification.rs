@@ -73,7 +73,7 @@ pub struct Verification {
 
 impl Verification {
     /// A refusal for `reason`, nothing else known.
-    pub fn refused(reason: Reason) -> Self {
+    pub fn refuse(reason: Reason) -> Self {
         Self {
             refusal: Some(reason),
             ..Self::default()

@@ -5,9 +5,9 @@ mod cost;
 #[cfg(test)]
 mod forgery;
 #[cfg(test)]
-mod spellings;
-#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod url_variants;
 #[cfg(test)]
 mod vectors;
 #[cfg(test)]

@@ -86,16 +86,16 @@ pub fn connection_security(env: Env, options: Given) -> Result<String> {
     let read = || {
         let options = Options::new("", &options.0)?;
         let level = options.choice("level", SecurityLevel::default(), &SecurityLevel::NAMED)?;
-        options.finish().map(|()| level.rules())
+        options.finish().map(|()| level.requirements())
     };
-    let rules = read().map_err(|error| throw(&env, &error))?;
+    let requirements = read().map_err(|error| throw(&env, &error))?;
     let described = json!({
-        "securityLevel": rules.level.as_str(),
-        "certificateValidation": rules.certificates,
-        "plainText": rules.plain_text.as_str(),
-        "minTlsVersion": rules.tls.as_str(),
-        "httpsOnlyRedirects": rules.https_stays,
-        "publicAddressesOnly": rules.public_only,
+        "securityLevel": requirements.level.as_str(),
+        "certificateValidation": requirements.certificates,
+        "plainText": requirements.plain_text.as_str(),
+        "minTlsVersion": requirements.tls.as_str(),
+        "httpsOnlyRedirects": requirements.https_stays,
+        "publicAddressesOnly": requirements.public_only,
     });
     Ok(described.to_string())
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use moorline_core::{
-    health::{Answer, Begun, CheckConfig, CheckSeries, Completed, Monitor, RunId},
+    health::{CheckConfig, CheckReply, CheckSeries, CompletedRun, Monitor, RunId, StartedRun},
     limit::Limit,
     metrics::Registry,
 };
@@ -42,7 +42,7 @@ impl HealthMonitor {
     }
 
     /// Counts a run that has ended, and gives it as JSON.
-    fn completed(&self, name: String, completed: &Completed) -> String {
+    fn completed(&self, name: String, completed: &CompletedRun) -> String {
         let mut all = self.series();
         // It fails for a name that is another metric's, and none of ours is.
         let made = || CheckSeries::new(Registry::process(), &name).ok();
@@ -132,8 +132,8 @@ pub fn health_begin(
 ) -> Result<Option<HealthRun>> {
     let begun = monitor.lock().begin(&name.named("name")?, Instant::now());
     let run = begun.map(|begun| match begun {
-        Begun::Started { run, timeout } => (run, Some(timeout)),
-        Begun::Joined(run) => (run, None),
+        StartedRun::Started { run, timeout } => (run, Some(timeout)),
+        StartedRun::Joined(run) => (run, None),
     });
     Ok(run.map(|(run, timeout)| HealthRun {
         run: run.0 as f64,
@@ -141,7 +141,7 @@ pub fn health_begin(
     }))
 }
 
-/// Ends a run with what its checker said, in the terms of [`Answer::read`]. Answers the result and the change of status;
+/// Ends a run with what its checker said, in the terms of [`CheckReply::read`]. Answers the result and the change of status;
 /// `null` when nobody waits for the run any more.
 #[napi(catch_unwind)]
 pub fn health_complete(
@@ -151,17 +151,20 @@ pub fn health_complete(
     said: Given,
 ) -> Option<String> {
     let (run, now) = (RunId(run as u64), Instant::now());
-    let completed =
-        monitor
-            .lock()
-            .complete(&name, run, Answer::read(&said.0), now, SystemTime::now())?;
+    let completed = monitor.lock().complete(
+        &name,
+        run,
+        CheckReply::read(&said.0),
+        now,
+        SystemTime::now(),
+    )?;
     Some(monitor.completed(name, &completed))
 }
 
 /// Whether what a health check said, in the same terms, means that it still works.
 #[napi(catch_unwind)]
 pub fn health_is_up(said: Given) -> bool {
-    Answer::read(&said.0).outcome.is_up()
+    CheckReply::read(&said.0).outcome.is_up()
 }
 
 /// Ends a run whose timeout has passed; answers as `healthComplete`.

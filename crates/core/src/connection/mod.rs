@@ -2,11 +2,11 @@
 
 pub mod config;
 pub mod failure;
+pub mod metrics;
 pub mod policy;
 pub mod pool;
 pub mod retry;
 pub mod security;
-pub mod series;
 pub mod tracker;
 pub mod transport;
 pub mod variables;

@@ -56,10 +56,10 @@ impl ConnectionConfig {
         match purpose {
             Purpose::Transport => self.calls(Limit::Off),
             Purpose::Custom => self.calls(self.timeout),
-            Purpose::Connect => retrying(self.retry(self.retry_count)),
-            Purpose::Reconnection => retrying(self.reconnection()),
+            Purpose::Connect => retry_only(self.retry(self.retry_count)),
+            Purpose::Reconnection => retry_only(self.reconnection()),
             // The attempt that finds it unhealthy still is the first.
-            Purpose::Recovery => retrying(RetryPolicy {
+            Purpose::Recovery => retry_only(RetryPolicy {
                 jitter: Jitter::Symmetric(0.0),
                 ..self.retry(self.retry_count.saturating_sub(1))
             }),
@@ -124,7 +124,7 @@ impl ConnectionConfig {
     }
 }
 
-fn retrying(retry: RetryPolicy) -> PolicyConfig {
+fn retry_only(retry: RetryPolicy) -> PolicyConfig {
     PolicyConfig {
         pipeline: PipelineConfig {
             timeout: Limit::Off,

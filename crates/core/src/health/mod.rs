@@ -6,18 +6,18 @@
 //! calls nothing and waits for nothing, so a checker that hangs is only a run that was ended by
 //! [`Monitor::time_out`], and an answer that comes too late belongs to no run and is dropped.
 
-mod answer;
 mod check;
 mod config;
 mod history;
 mod monitor;
+mod reply;
 mod series;
 
-pub use answer::Answer;
 pub use check::CheckResult;
 pub use config::CheckConfig;
 pub use history::Stats;
-pub use monitor::{Begun, Change, Completed, Monitor, Report, RunId, Summary};
+pub use monitor::{Change, CompletedRun, Monitor, Report, RunId, StartedRun, Summary};
+pub use reply::CheckReply;
 pub use series::CheckSeries;
 
 /// How a check, or the whole, is doing. Ordered: the greater, the worse.

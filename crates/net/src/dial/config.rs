@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use moorline_core::{
-    connection::security::{Rules, TlsFloor},
+    connection::security::{SecurityRequirements, TlsFloor},
     limit::Limit,
     options::{OptionError, Options, Read},
 };
@@ -78,32 +78,34 @@ impl DialConfig {
     ///
     /// A `securityLevel`, with `encryption`, changes the defaults, and refuses what is weaker.
     pub fn read(options: &Options<'_>) -> Read<Self> {
-        let rules = Rules::read(options)?;
-        let public_only = rules.is_some_and(|rules| rules.public_only);
-        let https_stays = rules.is_some_and(|rules| rules.https_stays);
+        let requirements = SecurityRequirements::read(options)?;
+        let public_only = requirements.is_some_and(|requirements| requirements.public_only);
+        let https_stays = requirements.is_some_and(|requirements| requirements.https_stays);
         Ok(Self {
             connect_option: CONNECT_OPTION,
             connect_timeout: options
                 .ms_limit(CONNECT_OPTION, Limit::At(CONNECT_TIMEOUT), 1.0)?
                 .get()
                 .unwrap_or(NO_TIMEOUT),
-            tls: read_tls(options, rules)?,
+            tls: read_tls(options, requirements)?,
             proxy: read_proxy(options)?,
             address_policy: AddressPolicy::read(
                 options,
                 options.flag("publicAddressesOnly", public_only)?,
-                rules.map(|rules| rules.plain_text).unwrap_or_default(),
+                requirements
+                    .map(|requirements| requirements.plain_text)
+                    .unwrap_or_default(),
             )?,
             https_stays: options.flag("httpsOnlyRedirects", https_stays)?,
         })
     }
 }
 
-/// The `tls` object, no weaker than the `rules`.
-fn read_tls(options: &Options<'_>, rules: Option<Rules>) -> Read<TlsConfig> {
-    let defaults = rules.map_or_else(TlsConfig::default, |rules| TlsConfig {
-        min_version: floor(rules.tls),
-        reject_unauthorized: rules.certificates,
+/// The `tls` object, no weaker than the `requirements`.
+fn read_tls(options: &Options<'_>, requirements: Option<SecurityRequirements>) -> Read<TlsConfig> {
+    let defaults = requirements.map_or_else(TlsConfig::default, |requirements| TlsConfig {
+        min_version: floor(requirements.tls),
+        reject_unauthorized: requirements.certificates,
         ..TlsConfig::default()
     });
     let Some(given) = options.nested("tls")? else {
@@ -114,16 +116,18 @@ fn read_tls(options: &Options<'_>, rules: Option<Rules>) -> Read<TlsConfig> {
         given.path_of("rejectUnauthorized"),
     );
     let tls = TlsConfig::over(&defaults, given)?;
-    let Some(rules) = rules else { return Ok(tls) };
+    let Some(requirements) = requirements else {
+        return Ok(tls);
+    };
     let weaker = |path: &str, needs: &str| {
-        let level = rules.level.as_str();
+        let level = requirements.level.as_str();
         let reason = format!("is too weak for securityLevel '{level}', which needs {needs}");
         Err(OptionError::bad_value(path, reason))
     };
-    if rules.tls == TlsFloor::V1_3 && tls.min_version == TlsVersion::V1_2 {
+    if requirements.tls == TlsFloor::V1_3 && tls.min_version == TlsVersion::V1_2 {
         return weaker(&version, "TLSv1.3");
     }
-    if rules.certificates && !tls.reject_unauthorized {
+    if requirements.certificates && !tls.reject_unauthorized {
         return weaker(&check, "certificates to be checked");
     }
     Ok(tls)

@@ -8,7 +8,7 @@ const MAX_COMPLAINTS: usize = 5;
 
 /// A checker's answer, judged.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct CheckReply {
     /// What it says, before latency and hysteresis have their word.
     pub outcome: Status,
     /// Why it is not healthy, where the checker said so.
@@ -17,7 +17,7 @@ pub struct Answer {
     pub metadata: Option<serde_json::Value>,
 }
 
-impl Answer {
+impl CheckReply {
     /// The answer of a checker that says yes or no.
     pub fn of(healthy: bool) -> Self {
         let outcome = if healthy {
@@ -37,11 +37,11 @@ impl Answer {
     /// them `at` some place; an `error`, and `metadata` as JSON text.
     pub fn read(said: &Plain) -> Self {
         let metadata = text(said, "metadata").and_then(|json| serde_json::from_str(json).ok());
-        let answer = match member(said, "parts") {
+        let reply = match member(said, "parts") {
             Some(Plain::List(parts)) => Self::of_parts(parts),
             _ => Self::described(flag(said), statuses(said)).explained(text(said, "error")),
         };
-        answer.annotated(metadata)
+        reply.annotated(metadata)
     }
 
     /// The answer of a checker that returned an object with a flag, with statuses, or with both.
@@ -131,7 +131,7 @@ fn told(status: &Plain) -> Option<Status> {
         Plain::Number(code) => (100.0..400.0).contains(code),
         _ => return None,
     };
-    Some(Answer::of(healthy).outcome)
+    Some(CheckReply::of(healthy).outcome)
 }
 
 /// Whether a member's status is about health at all: any other number may be anything.
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     fn outcome(flag: Option<bool>, status: &str) -> Status {
-        Answer::described(flag, &[word(status)]).outcome
+        CheckReply::described(flag, &[word(status)]).outcome
     }
 
     fn word(word: &str) -> Plain {
@@ -211,10 +211,10 @@ mod tests {
 
     #[test]
     fn a_status_nobody_understands_is_not_taken_for_health() {
-        let answer = Answer::described(None, &[word("splendid")]);
-        assert_eq!(answer.outcome, Status::Unhealthy);
+        let reply = CheckReply::described(None, &[word("splendid")]);
+        assert_eq!(reply.outcome, Status::Unhealthy);
         assert_eq!(
-            answer.error.as_deref(),
+            reply.error.as_deref(),
             Some("Unknown health status 'splendid'")
         );
     }
@@ -222,17 +222,23 @@ mod tests {
     #[test]
     fn an_http_response_is_judged_by_its_code() {
         for (code, expected) in [(200.0, true), (304.0, true), (404.0, false), (503.0, false)] {
-            let answer = Answer::described(None, &[Plain::Number(code)]);
-            assert_eq!(answer.outcome.is_up(), expected, "{code}");
+            let reply = CheckReply::described(None, &[Plain::Number(code)]);
+            assert_eq!(reply.outcome.is_up(), expected, "{code}");
         }
     }
 
     #[test]
     fn of_several_statuses_the_worst_counts() {
         let both = [word("ok"), Plain::Number(503.0)];
-        assert_eq!(Answer::described(None, &both).outcome, Status::Unhealthy);
+        assert_eq!(
+            CheckReply::described(None, &both).outcome,
+            Status::Unhealthy
+        );
         let unknown = [word("splendid"), Plain::Number(200.0)];
-        assert_eq!(Answer::described(None, &unknown).outcome, Status::Healthy);
+        assert_eq!(
+            CheckReply::described(None, &unknown).outcome,
+            Status::Healthy
+        );
     }
 
     #[test]
@@ -241,7 +247,7 @@ mod tests {
             ("statuses", Plain::List(vec![word("ok")])),
             ("error", word("none")),
         ]);
-        assert_eq!(Answer::read(&said).error, None);
+        assert_eq!(CheckReply::read(&said).error, None);
     }
 
     #[test]
@@ -257,11 +263,11 @@ mod tests {
             part("order", &[status(word("shipped"))]),
             part("row", &[status(Plain::Number(3.0))]),
         ]);
-        let answer = Answer::read(&map(&[("parts", parts)]));
-        assert_eq!(answer.outcome, Status::Unhealthy);
-        assert_eq!(answer.error.as_deref(), Some("db: down; cache: slow"));
+        let reply = CheckReply::read(&map(&[("parts", parts)]));
+        assert_eq!(reply.outcome, Status::Unhealthy);
+        assert_eq!(reply.error.as_deref(), Some("db: down; cache: slow"));
         let rows = Plain::List(vec![part("0", &[status(word("shipped"))])]);
-        let answer = Answer::read(&map(&[("parts", rows)]));
-        assert_eq!((answer.outcome, answer.error), (Status::Healthy, None));
+        let reply = CheckReply::read(&map(&[("parts", rows)]));
+        assert_eq!((reply.outcome, reply.error), (Status::Healthy, None));
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use moorline_core::health::{CheckConfig, CheckResult, Completed};
+use moorline_core::health::{CheckConfig, CheckResult, CompletedRun};
 use serde_json::{Value as Json, json};
 
 pub(crate) fn of_config(config: &CheckConfig) -> String {
@@ -22,7 +22,7 @@ pub(crate) fn of_config(config: &CheckConfig) -> String {
     .to_string()
 }
 
-pub(crate) fn of_completed(completed: &Completed) -> String {
+pub(crate) fn of_completed(completed: &CompletedRun) -> String {
     let change = completed.change.map(|change| {
         let from = change.from.map_or("unknown", |status| status.as_str());
         json!({ "from": from, "to": change.to.as_str() })

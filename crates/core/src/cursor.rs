@@ -1,4 +1,4 @@
-//! Where a reader of a stream keeps its place, so that a new process goes on where the old one stopped.
+//! The store of cursors: the last event id of each reader, across restarts.
 
 use std::pin::Pin;
 

@@ -1,4 +1,6 @@
-//! Environment variables as option values, read strictly: a bad value is an error that names its variable.
+//! Environment variables as option values, read strictly.
+//!
+//! A bad value is an error that names its variable.
 
 use crate::options::{Fallback, OptionError, Plain, Read};
 

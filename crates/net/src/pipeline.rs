@@ -1,4 +1,6 @@
-//! Runs an operation through core's [`Pipeline`]: sleeps as long as it is told, and reports what came of each attempt.
+//! The asynchronous driver of core's [`Pipeline`].
+//!
+//! It sleeps as long as it is told, and reports the outcome of each attempt.
 
 use std::{
     future::{Future, poll_fn},

@@ -1,4 +1,4 @@
-//! What a failure means for a connection: which event tells of it, and what may help.
+//! Classification of failures for connections: lifecycle events and recovery.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! What a connection of any protocol is told, keeps count of and insists on.
+//! Protocol-independent connection rules: options, policies, metrics, security levels.
 
 pub mod config;
 pub mod failure;

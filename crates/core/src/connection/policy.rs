@@ -1,4 +1,4 @@
-//! What stands around the calls of a connection, and how it is brought back: policies of retries.
+//! Retry and breaker policies of a connection: for its calls and for its recovery.
 //!
 //! None of them has a budget or a time limit of its own. A connection is one caller, not many, and how long an attempt
 //! may take is the transport's to know.

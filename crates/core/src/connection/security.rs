@@ -1,4 +1,4 @@
-//! What each security level means, in one table.
+//! The security levels and their requirements, in one table.
 
 use crate::options::{Options, Read};
 

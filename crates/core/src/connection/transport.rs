@@ -1,5 +1,6 @@
-//! Options that only one kind of transport has. What is not given is the transport's to decide, so nothing but their range is
-//! known here.
+//! Options that only one kind of transport has.
+//!
+//! An option that is not given is the transport's to decide, so that only its range is known here.
 
 use std::ops::RangeInclusive;
 

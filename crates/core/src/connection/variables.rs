@@ -1,4 +1,4 @@
-//! Which environment variable stands for which option.
+//! The environment variables that stand for options.
 
 use crate::{
     environment::Form,

@@ -1,4 +1,4 @@
-//! Health monitoring: what a check's answer means, when it is due, and what the whole adds up to.
+//! Health monitoring: replies of checks, their schedule, and the overall status.
 //!
 //! A [`Monitor`] knows checks by name. Whoever owns the checkers (JavaScript functions in `lib/`, probes of a
 //! service) asks [`Monitor::begin`] before a run and reports to [`Monitor::complete`] after it; the monitor

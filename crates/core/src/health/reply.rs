@@ -1,4 +1,4 @@
-//! What a checker's answer says.
+//! The reply of a checker, read as an outcome.
 
 use super::Status;
 use crate::options::Plain;

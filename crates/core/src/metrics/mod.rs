@@ -1,4 +1,4 @@
-//! What can be counted, counted without a lock, and shown as Prometheus text.
+//! Metrics: counted without a lock, and shown as Prometheus text.
 //!
 //! A [`Registry`] holds families; a family has a name, a help text, label names and one series per combination of
 //! label values. Callers keep the series ([`Counter`], [`Gauge`], [`Histogram`]) they write to, so that counting is

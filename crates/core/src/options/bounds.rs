@@ -1,4 +1,4 @@
-//! How much of a JavaScript value is taken over.
+//! Limits on the size of a JavaScript value that is taken over.
 //!
 //! A length that JavaScript names costs nothing there (`new Array(2 ** 32 - 1)`), and would cost the process its memory
 //! here. So a value is read against one [`Budget`], which no use comes near; what exceeds it is an [`Excess`].

@@ -1,4 +1,4 @@
-//! Durations of the few options that are documented in seconds, and how long any duration is.
+//! Durations of options documented in seconds, and the range of any duration.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How large a pool is and how long things in it may last.
+//! The configuration of a pool's ledger: sizes and times.
 
 use std::time::Duration;
 

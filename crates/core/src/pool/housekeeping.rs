@@ -1,4 +1,4 @@
-//! What time does to a pool, and how a pool ends.
+//! Housekeeping of a pool over time, and its shutdown.
 
 use std::time::{Duration, Instant};
 

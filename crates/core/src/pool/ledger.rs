@@ -1,4 +1,4 @@
-//! Who holds which slot.
+//! The ledger: the slots of a pool and their holders.
 
 use std::time::{Duration, Instant};
 

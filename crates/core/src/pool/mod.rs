@@ -1,4 +1,4 @@
-//! The one pool of the library, as bookkeeping without resources.
+//! The pool of the library, as bookkeeping without resources.
 //!
 //! A [`Ledger`] knows slots, who holds them and who waits; it never sees a connection. Whoever owns the
 //! connections asks it what to do and tells it what happened: the asynchronous pool of the services keeps

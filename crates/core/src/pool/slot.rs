@@ -1,4 +1,4 @@
-//! One place in the pool, and the right to use what is in it.
+//! Slots of a pool, and the leases on them.
 
 use std::time::Instant;
 

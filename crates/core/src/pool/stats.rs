@@ -1,4 +1,4 @@
-//! What can be counted about a pool.
+//! Statistics of a pool.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The circuit breaker: stops calling what does not answer, and finds out with a few probes when it does again.
+//! The circuit breaker: refuses calls to a failing service, and probes its recovery.
 //!
 //! Each change of state begins a new generation. A permit remembers its generation, so a call that comes back late
 //! cannot close, re-open or keep open a breaker that has moved on since.

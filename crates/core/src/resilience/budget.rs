@@ -1,4 +1,4 @@
-//! One retry budget for all callers of an upstream: retries may add a share to the load, never multiply it.
+//! The retry budget of an upstream: retries add a share to the load, never multiply it.
 //!
 //! The shape is Finagle's: each call earns a fraction of a retry, and a small reserve per second keeps quiet
 //! programs able to retry at all.

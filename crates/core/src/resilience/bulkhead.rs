@@ -1,4 +1,4 @@
-//! A bulkhead: so many at once, so many in line, the rest refused.
+//! The bulkhead: a limit of concurrent calls, with a bounded queue.
 
 use std::{collections::VecDeque, task::Waker};
 

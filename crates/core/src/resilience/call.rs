@@ -1,4 +1,4 @@
-//! One call on its way through a pipeline, as a machine that both an async task and a JavaScript loop can drive.
+//! One call through a pipeline, as a state machine for a task or a JavaScript loop.
 //!
 //! ```text
 //! call.admit  → Go: run the operation, then call.record → Done | RetryIn: sleep, then admit | GiveUp

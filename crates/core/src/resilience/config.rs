@@ -1,4 +1,4 @@
-//! Resilience options as users write them, and their defaults: the only place where either is decided.
+//! The configuration of every policy, with its defaults.
 //!
 //! A service reads `options.retry`, `options.breaker`, … with `read` and its own defaults; the public policy classes read
 //! a whole pipeline with [`PolicyConfig::read`].

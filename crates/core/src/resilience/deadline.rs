@@ -1,4 +1,4 @@
-//! One deadline that shrinks: across retries, the wait for a pooled connection, connecting and the request.
+//! The deadline of a call: shared by retries, pool wait, connecting and the request.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
-//! Normalized options as users see them: the names they wrote, every default filled in. `null` stands for a limit
-//! that is off.
+//! The description of normalized options, with every default filled in.
+//!
+//! The names are those that users wrote. `null` stands for a limit that is off.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A rate limit: at most so many in any window, or a token bucket.
+//! The rate limiter: a sliding window, or a token bucket.
 //!
 //! Who has to wait gets a place in line at once, so waiting is first come, first served, and no token can be
 //! taken twice.

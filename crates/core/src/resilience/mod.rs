@@ -1,4 +1,4 @@
-//! Resilience: retry, breaker, limiter, bulkhead and deadline, and the one order they work in.
+//! Resilience: retry, breaker, limiter, bulkhead and deadline, and their order.
 //!
 //! ```text
 //! deadline ⊃ [call breaker] ⊃ retry(budget) ⊃ ( bulkhead → limiter → [attempt breaker] → attempt timeout → operation )

@@ -1,4 +1,4 @@
-//! What one attempt or call came to, reduced to what the policies decide on.
+//! The outcome of an attempt or call, reduced to the inputs of the policies.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The policies around one target, in their one order.
+//! The pipeline: the policies around one target, in their fixed order.
 
 use std::{
     sync::{Arc, Mutex},

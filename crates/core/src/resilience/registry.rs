@@ -1,4 +1,4 @@
-//! Breakers that are shared: by name, by every service, thread and JavaScript environment of the process.
+//! The registry of named breakers, shared by all threads and environments of the process.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! When to repeat, and after how long.
+//! The retry policy: when to repeat, and after which delay.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a breaker shows of itself.
+//! The snapshot of a breaker: state, counters, changes.
 
 use std::time::Instant;
 

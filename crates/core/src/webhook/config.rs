@@ -1,4 +1,4 @@
-//! From a user's options to a [`VerifierConfig`]: every default, range and refusal in one place.
+//! The configuration of a verifier: every default, range and refusal.
 
 use std::sync::Arc;
 

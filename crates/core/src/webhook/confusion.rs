@@ -1,4 +1,4 @@
-//! Against one scheme's signature in another scheme's clothes.
+//! Protection against cross-scheme confusion: a signature presented under another scheme.
 //!
 //! Where the sender chooses the scheme, by the header it fills, a captured request of a scheme with a
 //! timestamp could come back under one without and never grow old. Both checks here concern that only.

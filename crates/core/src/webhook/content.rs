@@ -1,4 +1,4 @@
-//! The bytes that are signed, put together without copying the body.
+//! The signed content of a request, assembled without copying the body.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded`, over bytes: a form need not be UTF-8.
+//! `application/x-www-form-urlencoded` over bytes: a form need not be UTF-8.
 
 /// The pairs of such a text, decoded, in their order; one without a `=` has an empty value.
 pub(super) fn pairs(text: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {

@@ -1,4 +1,4 @@
-//! Reading headers: case-insensitive lookup, and the grammar of signature headers.
+//! Headers: case-insensitive lookup, and the grammar of signature headers.
 
 use super::{
     encoding::is_hex,

@@ -1,4 +1,4 @@
-//! Secrets made ready: every form that a row of the table needs, expanded once and kept.
+//! Keys: the secrets in every form that a scheme needs, expanded once.
 
 use std::sync::OnceLock;
 

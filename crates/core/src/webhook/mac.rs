@@ -1,4 +1,4 @@
-//! Who computes a tag: one small trait, two backends, and room for a third.
+//! Message authentication codes: one small trait with two backends, and an external one.
 //!
 //! A key is expanded once, when the verifier is made; a tag then costs the hashing and nothing else.
 //! Which backend is used depends on the processor alone ([`fastest`]), so both give the same bytes and a

@@ -1,4 +1,4 @@
-//! Which secret a signature belongs to, and how much work a request may cause before that is known.
+//! The match of a signature with a secret, and the bounds of the work for it.
 //!
 //! Until a signature has matched, the headers and the body are anybody's. What they cost is bounded by the
 //! verifier's own secrets: every content is hashed once for each secret that it may be signed with, a list of

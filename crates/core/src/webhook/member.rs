@@ -1,4 +1,6 @@
-//! One member of a JSON body. The body is anybody's and may be large, so nothing else of it is kept.
+//! One member of a JSON body, found without keeping the rest.
+//!
+//! The body comes from anyone and may be large.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Remembering what was accepted, so that a captured request is not accepted again.
+//! Replay protection: a store of requests that were accepted.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

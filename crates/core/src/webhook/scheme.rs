@@ -1,4 +1,4 @@
-//! What a signing scheme is, as data: where the parts of a request stand and what is computed over them.
+//! A signing scheme as data: the parts of a request and the function over them.
 
 use std::{borrow::Cow, time::Duration};
 

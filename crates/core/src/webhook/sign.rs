@@ -1,4 +1,4 @@
-//! Signing: the same rows as for verifying, read the other way round.
+//! Signing, by the same schemes as verifying.
 
 use super::{
     content::{Request, SignedParts},

@@ -1,4 +1,4 @@
-//! The URL as the sender signed it: which one that may be, and how it may be written.
+//! The signed URL: the candidates for it, and the forms in which it may be written.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The one table of schemes. Every row is written once and used to verify, to detect and to sign.
+//! The table of schemes, used to verify, to detect and to sign.
 //!
 //! Sources: each provider's own documentation of its signature; published examples are vectors in
 //! `tests/webhook_vectors.rs`. Salesforce's Outbound Messages have no row: they carry no signature.

@@ -1,4 +1,4 @@
-//! Timestamps: read strictly, judged on both sides of now.
+//! Timestamps: read strictly, and checked against the window on both sides of now.
 
 use std::time::Duration;
 

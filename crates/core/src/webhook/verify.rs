@@ -1,4 +1,4 @@
-//! The verifier: format, then time, then signature, for one scheme or for whichever a request carries.
+//! The verifier: format, then time, then signature, for one scheme or by detection.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Which addresses may be dialled: the guard against being talked into calling one's own network.
+//! The policy of addresses that may be dialled: protection against SSRF.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! What a user says about reaching a host. One reader for every service.
+//! The configuration of dialling, read the same way for every service.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! From a target to an open connection.
+//! The dialer: from a target to an open connection.
 
 use std::{
     io,

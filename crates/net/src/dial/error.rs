@@ -1,4 +1,4 @@
-//! What went wrong on the way, by the types of the errors; no message is ever parsed.
+//! Failures of dialling, by the types of the errors; no message is ever parsed.
 
 use std::{error::Error as StdError, io, iter, time::Duration};
 

@@ -1,4 +1,4 @@
-//! How any service reaches a host: name, address, proxy, TCP, TLS.
+//! Dialling for every service: name, address, proxy, TCP, TLS.
 //!
 //! A [`Dialer`] is made once from a user's options and opens connections with them: it resolves the name on a
 //! thread of its own, races the addresses (RFC 8305), goes through a proxy when asked, and speaks TLS with the

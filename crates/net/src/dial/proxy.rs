@@ -1,4 +1,4 @@
-//! Which proxy a connection goes through.
+//! The choice of the proxy for a connection.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use moorline_core::secret::Secret;

@@ -1,4 +1,6 @@
-//! One TLS configuration for the whole addon: rustls with the aws-lc-rs provider, and one `tls` option shape.
+//! The TLS configuration of the addon: rustls with the aws-lc-rs provider.
+//!
+//! There is one shape of the `tls` option for all services.
 
 use std::{
     env, fmt, fs,

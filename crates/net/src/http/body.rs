@@ -1,4 +1,4 @@
-//! The body of a request: nothing, bytes, or a stream that is written as fast as the server reads.
+//! The body of a request: empty, bytes, or a stream written as fast as the server reads.
 
 use std::{
     pin::Pin,

@@ -1,4 +1,4 @@
-//! The options of the engine and of one call, normalized. Every default is here.
+//! Configuration of the engine and of one call, with every default.
 
 use std::time::Duration;
 

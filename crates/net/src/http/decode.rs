@@ -1,4 +1,4 @@
-//! Unpacking a body, within a limit.
+//! Decoding of a response body, within a size limit.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! A call from its request to its answer: connection, redirects, and every wait bounded.
+//! The HTTP engine: connections, redirects and timeouts of a call.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,6 @@
-//! reqwest's and hyper's errors as failures, by the types in their chain of sources; no message is ever parsed.
+//! Errors of reqwest and hyper as failures, by the types in their chain of sources.
+//!
+//! No message is ever parsed.
 
 use std::{error::Error as StdError, io, sync::Arc, time::Duration};
 

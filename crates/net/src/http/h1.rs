@@ -1,4 +1,4 @@
-//! One HTTP/1 connection, driven by whoever uses it.
+//! One HTTP/1 connection, driven by the task of the request that uses it.
 //!
 //! hyper wants its connection polled by a task of its own; then every request costs two hops between tasks.
 //! Here the request's own task polls it, and nobody does while it is unused: whether the server has closed it

@@ -1,4 +1,4 @@
-//! HTTP: the engine behind HTTP connections, and the transport of services that speak HTTP themselves.
+//! HTTP: the engine behind HTTP connections, and the transport of services over HTTP.
 //!
 //! [`Engine`] keeps one [`pool`](crate::pool) of connections for each origin and sends requests over them. A
 //! request's own task drives its HTTP/1 connection, so that no hop between tasks is paid for; an HTTP/2

@@ -1,4 +1,4 @@
-//! Where the bodies of large answers are read.
+//! Work on large bodies, moved off the runtime's threads.
 
 use moorline_core::error::Outcome;
 

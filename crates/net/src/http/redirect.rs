@@ -1,4 +1,4 @@
-//! URLs: what is asked, and where a redirect points.
+//! URLs of requests and of redirects.
 
 use bytes::Bytes;
 use http::{HeaderValue, Uri};

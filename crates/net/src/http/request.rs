@@ -1,4 +1,4 @@
-//! What is asked: read from text, and turned into what hyper sends.
+//! A request: read from text, and turned into what hyper sends.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,

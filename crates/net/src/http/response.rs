@@ -1,4 +1,4 @@
-//! The answer: its head, and its body as it comes.
+//! The response: its head, and its body as it is received.
 
 use std::{
     io,

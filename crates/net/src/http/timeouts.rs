@@ -1,4 +1,4 @@
-//! The limits of one call, and who notices that one is reached.
+//! Per-call timeouts: total, connect, headers, body idle.
 
 use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 

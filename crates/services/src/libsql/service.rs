@@ -1,5 +1,6 @@
-//! The pool's operations. Each runs on a borrowed connection under one deadline; when that passes, or the
-//! caller gives up, the connection is discarded and its statement interrupted.
+//! The pool's operations, each on a borrowed connection under one deadline.
+//!
+//! When the deadline passes, or the caller gives up, the connection is discarded and its statement interrupted.
 
 use std::{sync::Arc, time::Duration};
 

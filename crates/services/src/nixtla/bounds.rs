@@ -1,4 +1,4 @@
-//! What a caller allows one call: time, and a way to end it.
+//! The timeout and the cancellation of one call.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! One HTTP exchange with the service: address, key, headers, body, and what the answer means.
+//! One HTTP exchange with the service: address, key, headers, body, reply.
 
 use std::sync::{
     Arc,

@@ -1,4 +1,4 @@
-//! What the service says when it says no, as failures.
+//! Failures of the service, by its status codes and error bodies.
 //!
 //! Three shapes occur: the gateway's envelope `{"data":null,"message","details","code","requestID"}`, FastAPI's
 //! `{"detail": …}` (a list of what is wrong where, or a text), and the HTML of a proxy.

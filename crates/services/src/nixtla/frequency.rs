@@ -1,5 +1,4 @@
-//! How far apart the points of a series are: pandas' frequency strings, which are what the service speaks, and the
-//! shorter ones people write.
+//! Frequencies of series: pandas' strings, which the service takes, and short forms.
 
 use jiff::{SignedDuration, Span, civil::DateTime};
 

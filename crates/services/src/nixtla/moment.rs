@@ -1,4 +1,6 @@
-//! A point in time as the caller wrote it, so that the times of an answer look like those of the question.
+//! A point in time in the caller's notation.
+//!
+//! The times of a result are written as those of the request were.
 
 use jiff::{
     Timestamp,

@@ -1,5 +1,6 @@
-//! Request bodies: JSON with flat arrays (all series one after the other, and their sizes beside them), compressed
-//! above a mebibyte.
+//! Request bodies: JSON with flat arrays, compressed above a mebibyte.
+//!
+//! All series stand one after the other, with their sizes beside them.
 
 use bytes::Bytes;
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};

@@ -1,4 +1,4 @@
-//! Reads the service's replies: flat arrays, put back beside the times and the names of the series.
+//! The service's replies: flat arrays, put back beside times and names of the series.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What can be asked of the service, read from plain values and checked before anything is sent.
+//! Requests to the service, read from plain values and checked before any is sent.
 
 use moorline_core::options::{OptionError, Options, Plain, Read};
 

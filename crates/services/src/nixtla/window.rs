@@ -1,4 +1,6 @@
-//! How much of a series a model looks at: only that is sent. The service tells it at a cost, so it is remembered.
+//! The input window of a model: only that much of a series is sent.
+//!
+//! The service tells it at a cost, so it is remembered.
 
 use std::{
     collections::HashMap,

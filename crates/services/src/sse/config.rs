@@ -1,4 +1,4 @@
-//! The options of an event stream, normalized. Every default is here.
+//! The configuration of an event stream, with every default.
 
 use std::time::Duration;
 

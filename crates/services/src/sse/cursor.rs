@@ -1,4 +1,4 @@
-//! A place that is kept as the stream goes on: written at once, then so often at most.
+//! A durable cursor: the last event id, written at once, then at an interval.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},

@@ -1,4 +1,4 @@
-//! The task behind an open stream: from the network through the parser into the receive queue.
+//! The task of an open stream: network, parser, receive queue.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! How an event stream fails, in the words of the one taxonomy.
+//! Failures of event streams, in the common taxonomy.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! Server-sent events: one stream at a time, as the HTML standard has it, over the HTTP engine.
+//! Server-sent events: one stream at a time, by the HTML standard, over the HTTP engine.
 //!
 //! No `connect.rs`: a stream is the response to one HTTP request, so `moorline_net::http` connects.
 //!

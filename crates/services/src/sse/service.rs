@@ -1,4 +1,4 @@
-//! Connecting to a stream, and what is held of one that is open.
+//! The client of an event stream and the handle of an open one.
 
 use std::sync::{Arc, Weak};
 

@@ -1,4 +1,4 @@
-//! Messages on their way to JavaScript, packed: no allocation for each of thousands of small ones.
+//! A batch of messages for JavaScript, without an allocation per small message.
 
 use moorline_net::receive_queue::Buffer;
 

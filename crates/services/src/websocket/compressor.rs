@@ -1,4 +1,4 @@
-//! Messages on their way out that are compressed first.
+//! The compression of outgoing messages, ahead of their frames.
 
 use super::{
     deflate::{COMPRESS_STEP, Deflater},

@@ -1,4 +1,4 @@
-//! What a user says about a WebSocket, normalized.
+//! The configuration of a WebSocket, with every default.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Reaching the server, and the handshake.
+//! Dialling the server, and the handshake.
 
 use std::{
     io,

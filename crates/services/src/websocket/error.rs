@@ -1,4 +1,4 @@
-//! How a WebSocket fails, in the words of the one taxonomy.
+//! Failures of WebSockets, in the common taxonomy.
 
 use std::{io, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Frames on their way out: header, mask, payload. And what a received header may say.
+//! Frames: written with header, mask and payload; headers of received ones checked.
 
 use std::io::Cursor;
 

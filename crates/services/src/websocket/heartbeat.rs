@@ -1,4 +1,4 @@
-//! Whether the peer is still there: a machine without a clock.
+//! The heartbeat: detects a dead peer by pings; a state machine without a clock.
 
 use std::time::{Duration, Instant};
 

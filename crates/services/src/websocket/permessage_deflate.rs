@@ -1,4 +1,4 @@
-//! What is agreed about permessage-deflate (RFC 7692, 7.1).
+//! Negotiation of permessage-deflate (RFC 7692, section 7.1).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! A WebSocket as its user sees it.
+//! The client and the socket, as their user sees them.
 
 use std::{
     sync::{Arc, Weak},

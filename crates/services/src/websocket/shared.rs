@@ -1,4 +1,4 @@
-//! What a socket's user and its driver share.
+//! The state shared by a socket's user and its driver.
 
 use std::sync::{
     Arc, Mutex, MutexGuard,

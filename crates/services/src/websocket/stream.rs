@@ -1,4 +1,4 @@
-//! The connection below: plain TCP, which two threads may write to, or TLS.
+//! The transport below: plain TCP, which two threads may write to, or TLS.
 
 use std::{
     io,

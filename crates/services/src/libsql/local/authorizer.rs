@@ -1,4 +1,4 @@
-//! What the engine asks while it compiles a statement: whether it may, and what the statement does.
+//! The authorizer: what a statement does, as the engine reports it when it compiles one.
 //!
 //! It asks once for each table, column and function of a statement, and never while one runs; a statement that is
 //! kept is not compiled again.

@@ -1,4 +1,4 @@
-//! What happens on the thread of a local connection: statements, transactions and waiting for locks.
+//! The engine of a local connection: statements, transactions and waits for locks.
 
 use std::{
     collections::VecDeque,

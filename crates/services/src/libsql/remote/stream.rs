@@ -1,4 +1,6 @@
-//! A stream of the Hrana protocol over HTTP, version 3 (<https://github.com/tursodatabase/libsql/blob/main/docs/HRANA_3_SPEC.md>).
+//! A stream of the Hrana protocol over HTTP, version 3.
+//!
+//! Specification: <https://github.com/tursodatabase/libsql/blob/main/docs/HRANA_3_SPEC.md>.
 //!
 //! A stream is the server's connection. The baton of each answer continues it; the server drops it after
 //! about ten seconds without a request. Outside a transaction nothing is lost with it, so the request is sent

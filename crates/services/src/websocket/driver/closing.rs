@@ -1,4 +1,4 @@
-//! How a connection ends: by either side, by a breach of the protocol, or by being lost.
+//! The end of a connection: close handshake, protocol error, or loss.
 
 use std::task::{Context, Poll};
 

@@ -1,4 +1,4 @@
-//! What the server's bytes say: a machine without a socket.
+//! The frame reader: assembles messages and checks the protocol, without a socket.
 
 use super::{
     batch::Batch,

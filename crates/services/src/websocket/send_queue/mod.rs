@@ -1,4 +1,4 @@
-//! What waits to be written: bounded, in order, each message with proof of how far it came.
+//! The bounded queue of outgoing messages, with the delivery of each.
 
 use std::collections::VecDeque;
 

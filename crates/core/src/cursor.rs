@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use crate::error::Outcome;
 
-/// What a store answers, in its time.
+/// The future of a store's answer.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Outcome<T>> + Send + 'a>>;
 
 /// Keeps places by name. A place is the stream's own: the id of an event, opaque to us.

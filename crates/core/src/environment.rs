@@ -4,7 +4,7 @@
 
 use crate::options::{Fallback, OptionError, Plain, Read};
 
-/// What a variable's text stands for.
+/// The form in which a variable's text is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Itself.
@@ -49,7 +49,7 @@ impl Form {
     }
 }
 
-/// Rust would read `nan` and `inf` as well, which nobody means.
+/// Rust would read `nan` and `inf` as well, which are no numbers here.
 fn number(text: &str) -> Option<f64> {
     let decimal = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E');
     match text {

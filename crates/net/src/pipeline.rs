@@ -28,7 +28,7 @@ pub struct Run {
     pub service: &'static str,
     /// The operation, for the failure.
     pub operation: &'static str,
-    /// Whether a repeat does no harm when nobody knows if the first try arrived. It decides whether an attempt
+    /// Whether a repeat does no harm when it is unknown if the first try arrived. It decides whether an attempt
     /// that timed out is repeated; of other failures the operation itself says so (`retryable`).
     pub idempotent: bool,
     /// The caller's deadline, which may be earlier than the pipeline's.
@@ -104,7 +104,7 @@ impl Run {
         }
     }
 
-    /// The outcome of one attempt; the outer failure is the caller's abort, which is nobody's outcome.
+    /// The outcome of one attempt; the outer failure is the caller's abort, which is not counted.
     async fn attempt<T>(
         &self,
         pipeline: &Pipeline,

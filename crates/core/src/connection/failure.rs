@@ -7,14 +7,14 @@ use crate::{
     resilience::idempotency::is_transient_status,
 };
 
-/// What a failure means, beside being one.
+/// The lifecycle event that a failure causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleEvent {
     /// The other side does not know us, or does not let us in.
     AuthenticationFailed,
-    /// It could not be opened.
+    /// The connection could not be opened.
     ConnectionFailed,
-    /// It was open, and is so no longer.
+    /// An established connection was lost.
     ConnectionLost,
 }
 
@@ -29,7 +29,7 @@ impl LifecycleEvent {
     }
 }
 
-/// What an error may say about itself. One that is none of ours says nothing.
+/// The facts that an error has about itself. One that is none of ours has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ErrorFacts {
     /// Its kind.
@@ -80,8 +80,8 @@ pub const fn refuses_credentials(status: u64) -> bool {
     matches!(status, 401 | 403 | 407)
 }
 
-/// Whether nobody should come back after a WebSocket was closed with `code`: it was finished, or is not wanted; or a
-/// message was larger than we take (`by_us`), which it will be again.
+/// Whether to stay away after a WebSocket was closed with `code`: it was finished, or is not wanted; or a message was
+/// larger than we take (`by_us`), which it will be again.
 pub const fn is_final_close(code: u16, by_us: bool) -> bool {
     matches!((code, by_us), (1000 | 1008, _) | (1009, true))
 }

@@ -2,7 +2,7 @@
 
 use crate::options::{Options, Read};
 
-/// What a connection insists on.
+/// The security level of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityLevel {
     /// Anything.
@@ -31,7 +31,7 @@ impl SecurityLevel {
     }
 }
 
-/// Where plain text may go.
+/// The hosts to which plain text may be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PlainText {
     /// Anywhere.
@@ -73,12 +73,12 @@ impl TlsFloor {
     }
 }
 
-/// What a level means.
+/// The requirements of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecurityRequirements {
     /// The level.
     pub level: SecurityLevel,
-    /// Where plain text may go.
+    /// The hosts to which plain text may be sent.
     pub plain_text: PlainText,
     /// The oldest TLS.
     pub tls: TlsFloor,
@@ -100,7 +100,7 @@ const TABLE: [SecurityRequirements; 4] = [
 ];
 
 impl SecurityLevel {
-    /// What it means.
+    /// The requirements of the level.
     pub const fn requirements(self) -> SecurityRequirements {
         TABLE[self as usize]
     }

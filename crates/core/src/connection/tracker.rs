@@ -39,7 +39,7 @@ struct Sample {
     ok: bool,
 }
 
-/// What happened within one second.
+/// The counts of one second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Second {
     number: u64,
@@ -65,7 +65,7 @@ pub struct Tracker {
     series: Option<ConnectionSeries>,
 }
 
-/// What a [`Tracker`] has counted.
+/// The figures of a [`Tracker`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
     /// Requests since the beginning.
@@ -189,7 +189,7 @@ impl Tracker {
         push(&mut self.attempts_ms, took_ms, self.window);
     }
 
-    /// What it has counted.
+    /// The figures so far.
     pub fn figures(&self, now: Instant) -> Figures {
         let kept = self.samples.len().max(1) as f64;
         let failed = self.samples.iter().filter(|sample| !sample.ok).count();

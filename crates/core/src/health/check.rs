@@ -17,7 +17,7 @@ pub struct CheckResult {
     pub name: Arc<str>,
     /// The status of the check after this run, hysteresis applied.
     pub status: Status,
-    /// What this run alone said.
+    /// The status of this run alone.
     pub outcome: Status,
     /// When the run ended, for reckoning.
     pub at: Instant,
@@ -27,7 +27,7 @@ pub struct CheckResult {
     pub latency: Duration,
     /// Why it is not healthy, where that is known.
     pub error: Option<String>,
-    /// What the checker wanted to be kept.
+    /// The details that the checker returned.
     pub metadata: Option<serde_json::Value>,
 }
 

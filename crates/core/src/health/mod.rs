@@ -23,11 +23,11 @@ pub use series::CheckSeries;
 /// How a check, or the whole, is doing. Ordered: the greater, the worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
-    /// It works.
+    /// Working.
     Healthy,
-    /// It works, with a complaint: slow, partly out, or only something optional is down.
+    /// Working with a complaint: slow, partly out, or an optional part is down.
     Degraded,
-    /// It does not work.
+    /// Not working.
     Unhealthy,
 }
 
@@ -41,7 +41,7 @@ impl Status {
         }
     }
 
-    /// What a status word of another system means here; `None` for a word nobody agreed on.
+    /// The status for a status word of another system; `None` for an unknown word.
     ///
     /// Besides our own words: Spring's `UP`/`DOWN`, the `pass`/`warn`/`fail` of the health+json draft,
     /// OpenSearch's colours, gRPC's `SERVING`, and the `ready`/`connected` of clients. Case does not matter.

@@ -13,7 +13,7 @@ use crate::limit::Limit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(pub u64);
 
-/// What [`Monitor::begin`] says.
+/// The answer of [`Monitor::begin`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StartedRun {
     /// Run the checker now, and end the run when the timeout has passed.
@@ -36,7 +36,7 @@ pub struct Change {
     pub to: Status,
 }
 
-/// What [`Monitor::complete`] says about a run that was still wanted.
+/// The answer of [`Monitor::complete`] for a run that was still wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompletedRun {
     /// The recorded result.
@@ -96,12 +96,12 @@ impl Monitor {
         }
     }
 
-    /// What checks are told when they say nothing else.
+    /// The configuration of checks that set none.
     pub fn defaults(&self) -> &CheckConfig {
         &self.defaults
     }
 
-    /// What a check was told.
+    /// The configuration of a check.
     pub fn config(&self, name: &str) -> Option<&CheckConfig> {
         Some(&self.checks.get(name)?.config)
     }
@@ -119,7 +119,7 @@ impl Monitor {
         false
     }
 
-    /// Forgets a check with its history; a run in progress is nobody's any more. Returns whether it was known.
+    /// Forgets a check with its history; a run in progress is then ignored. Returns whether it was known.
     pub fn unregister(&mut self, name: &str) -> bool {
         self.checks.remove(name).is_some()
     }

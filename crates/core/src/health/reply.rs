@@ -3,13 +3,13 @@
 use super::Status;
 use crate::options::Plain;
 
-/// So many of the parts that are not well are told of.
+/// The number of unhealthy parts that are listed.
 const MAX_COMPLAINTS: usize = 5;
 
 /// A checker's answer, judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckReply {
-    /// What it says, before latency and hysteresis have their word.
+    /// The outcome of the reply itself, before latency and hysteresis.
     pub outcome: Status,
     /// Why it is not healthy, where the checker said so.
     pub error: Option<String>,
@@ -123,7 +123,7 @@ impl CheckReply {
     }
 }
 
-/// What a status says; `None` where it means nothing here.
+/// The status for a status word; `None` where it means nothing here.
 fn told(status: &Plain) -> Option<Status> {
     let healthy = match status {
         Plain::Text(word) => return Status::from_word(word),

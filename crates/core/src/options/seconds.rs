@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::{Options, Read};
 use crate::limit::Limit;
 
-/// A thousand years. Nobody sees the end of it, and it can still be added to every moment.
+/// A thousand years: longer than any use, and short enough to be added to every moment.
 const LONGEST: Duration = Duration::from_hours(1000 * 365 * 24);
 
-/// So many seconds, which are not negative.
+/// A number of seconds, not negative.
 pub(super) fn duration(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).map_or(LONGEST, |time| time.min(LONGEST))
 }

@@ -72,7 +72,7 @@ impl LedgerConfig {
         }
     }
 
-    /// What the user wrote under `names`, over `defaults`.
+    /// Reads the user's options under `names`, over `defaults`.
     pub fn read(options: &Options, names: &OptionNames, defaults: Self) -> Read<Self> {
         let count = |key, default: u32, least| {
             let range = least..=LARGEST_POOL;

@@ -11,13 +11,13 @@ use super::{
 /// A lease that has been held suspiciously long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leak {
-    /// Whose.
+    /// The lease.
     pub lease: Lease,
     /// For how long.
     pub held: Duration,
 }
 
-/// What has to happen when a pool ends.
+/// The work to do when a pool ends.
 #[must_use = "its waiters must be told and its connections closed"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shutdown {
@@ -35,8 +35,8 @@ impl Ledger {
         late
     }
 
-    /// Free connections to close, for their age or because nobody used them; close each, then report
-    /// [`Self::on_closed`]. The minimum survives the idle timeout, not the lifetime.
+    /// Free connections to close, for their age or as unused; close each, then report [`Self::on_closed`]. The minimum
+    /// survives the idle timeout, not the lifetime.
     #[must_use = "each of these connections must be closed and reported"]
     pub fn sweep(&mut self, now: Instant) -> Vec<Lease> {
         let mut surplus = self.surplus();
@@ -64,7 +64,7 @@ impl Ledger {
         close
     }
 
-    /// Free connections that somebody knows to be dead, by their slots; close each, then report [`Self::on_closed`].
+    /// Free connections known to be dead, by their slots; close each, then report [`Self::on_closed`].
     #[must_use = "each of these connections must be closed and reported"]
     pub fn evict(&mut self, is_dead: impl Fn(u32) -> bool) -> Vec<Lease> {
         let (dead, idle) = self.idle.iter().partition(|index| is_dead(**index));

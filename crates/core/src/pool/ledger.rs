@@ -18,14 +18,14 @@ pub(super) const LIFETIME_SPREAD: f64 = 0.25;
 /// After a connection could not be made, idle ones are not made in advance for this long.
 const WARM_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// What to do for somebody who asked for a connection.
+/// The answer to an acquire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquire {
     /// Use the connection in the slot; check it first when `validate` is set.
     Ready {
         /// The right to use it.
         lease: Lease,
-        /// It was idle for so long that it may be dead.
+        /// Whether it was idle for so long that it may be dead.
         validate: bool,
     },
     /// Make a connection for this slot, then report [`Ledger::on_created`] or [`Ledger::on_create_failed`].
@@ -41,14 +41,14 @@ pub enum Acquire {
     Refused(Refusal),
 }
 
-/// What to do for somebody who waits. The call that returns it has already taken them off the queue, so
+/// The answer to a waiter. The call that returns it has already taken the waiter off the queue, so
 /// dropping a grant loses a slot.
 #[must_use = "the waiter it names is no longer in the queue and waits for this"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
     /// The connection in the slot is theirs; they check it first when `validate` is set.
     Ready {
-        /// Who.
+        /// The waiter.
         ticket: Ticket,
         /// Their right to use it.
         lease: Lease,
@@ -57,20 +57,20 @@ pub enum Grant {
     },
     /// They make a connection for this slot.
     Create {
-        /// Who.
+        /// The waiter.
         ticket: Ticket,
         /// Their right to the slot.
         lease: Lease,
     },
 }
 
-/// What became of a returned lease.
+/// The outcome of returning a lease.
 #[must_use = "a connection may have to be closed, or a waiter told"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Released {
     /// Free for the next borrower.
     Idle,
-    /// It already belongs to the oldest waiter.
+    /// Granted to the oldest waiter already.
     Granted(Grant),
     /// Close the connection, then report [`Ledger::on_closed`].
     Close,
@@ -88,7 +88,7 @@ pub(super) enum Phase {
 
 /// The books of one pool. Every method that depends on time takes it as `now`.
 ///
-/// Between two calls this holds: while somebody waits, no slot is idle and none can be reserved. That is
+/// Between two calls this holds: while the queue is not empty, no slot is idle and none can be reserved. That is
 /// why a newcomer never overtakes a waiter.
 #[derive(Debug)]
 pub struct Ledger {
@@ -200,7 +200,7 @@ impl Ledger {
         true
     }
 
-    /// The connection for a reserved slot could not be made, or nobody wants it any more: nothing is open.
+    /// The connection for a reserved slot could not be made, or is not wanted any more: nothing is open.
     /// The oldest waiter gets the slot and tries for itself.
     pub fn on_create_failed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
         match self.state_of(lease) {

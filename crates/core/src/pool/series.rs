@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::{Counters, Stats};
 use crate::metrics::{Counter, Gauge, MetricError, Registry};
 
-/// What each counter shows.
+/// The counters and what they show.
 type Count = fn(&Counters) -> u64;
-/// What each gauge shows.
+/// The gauges and what they show.
 type Level = fn(&Stats) -> u32;
 
 const COUNTERS: [(&str, &str, Count); 6] = [
@@ -52,7 +52,7 @@ const LEVELS: [(&str, Level); 3] = [
     ("closing", |stats| stats.closing),
 ];
 
-/// What one pool counts. Counters outlive it; its connections leave with it.
+/// The series of one pool. Counters outlive it; its connections leave with it.
 #[derive(Debug)]
 pub struct PoolSeries {
     counters: [Arc<Counter>; COUNTERS.len()],

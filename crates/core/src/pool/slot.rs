@@ -29,10 +29,10 @@ impl Lease {
     }
 }
 
-/// What a slot is doing.
+/// The state of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// No connection and nobody working on one.
+    /// No connection, and none being made.
     Vacant,
     /// Reserved: its lease holder is making the connection.
     Creating {

@@ -242,7 +242,7 @@ impl Breaker {
         self.transition(State::Open(Some(now + self.open_for)), now);
     }
 
-    /// Opens it until somebody closes it.
+    /// Opens it until it is closed by a call of [`Self::close`].
     pub fn isolate(&mut self, now: Instant) {
         self.transition(State::Open(None), now);
     }

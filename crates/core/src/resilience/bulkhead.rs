@@ -84,7 +84,7 @@ impl Bulkhead {
         found.map(|at| self.promoted.swap_remove(at)).is_some()
     }
 
-    /// Whom to wake when a queued ticket gets its place; at once if it has it already.
+    /// Sets the waker for a queued ticket that gets its place; wakes at once if it has it already.
     pub fn wake_on_turn(&mut self, ticket: Ticket, waker: &Waker) {
         match self.queue.iter_mut().find(|waiter| waiter.ticket == ticket) {
             Some(waiter) => waiter.waker = Some(waker.clone()),

@@ -7,7 +7,7 @@
 //!             → Refuse: it is over
 //! ```
 //!
-//! A [`Call`] holds permits, so whoever abandons one says so with [`Call::cancel`].
+//! A [`Call`] holds permits, so one that is abandoned must be ended with [`Call::cancel`].
 
 use std::{
     task::Waker,
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::sync::lock;
 
-/// What to do before an attempt.
+/// The decision before an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// Run the operation.
@@ -48,10 +48,10 @@ pub struct Attempt {
     pub deadline: Deadline,
 }
 
-/// What to do after an attempt.
+/// The decision after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterAttempt {
-    /// It succeeded: the call is over.
+    /// Success: the call is over.
     Done,
     /// Ask for the next attempt after this long.
     RetryIn(Duration),
@@ -67,7 +67,7 @@ pub struct Call {
     stage: Stage,
     /// Of the breaker around calls.
     permit: Option<Permit>,
-    /// What the last attempt came to.
+    /// The failure of the last attempt.
     last_failure: Option<AttemptFailure>,
 }
 
@@ -78,7 +78,7 @@ enum Stage {
     BackingOff(Instant),
     /// In the bulkhead's line.
     Queued(Ticket),
-    /// It has its place, and a token of the limiter is set aside.
+    /// Has its place, and a token of the limiter is set aside.
     RateLimited(Option<Ticket>, Reservation),
     /// The operation runs, with its place and the permit of the breaker around attempts.
     Running(Option<Ticket>, Option<Permit>),
@@ -153,13 +153,13 @@ impl Call {
         }
     }
 
-    /// Gives the call up, at whatever stage: every permit, place and token goes back, and nothing is counted.
+    /// Cancels the call, at whatever stage: every permit, place and token goes back, and nothing is counted.
     pub fn cancel(&mut self, pipeline: &Pipeline, now: Instant) {
         self.last_failure = None;
         self.end(pipeline, now);
     }
 
-    /// Whom to wake when a queued call gets its turn; at once if it has it already.
+    /// Sets the waker for a queued call that gets its turn; wakes at once if it has it already.
     pub fn wake_on_turn(&self, pipeline: &Pipeline, waker: &Waker) {
         if let (Stage::Queued(ticket), Some(bulkhead)) = (&self.stage, &pipeline.bulkhead) {
             lock(bulkhead).wake_on_turn(*ticket, waker);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::limit::Limit;
 
-/// The moment after which nobody waits any more; or never, where the caller wrote `Infinity`.
+/// A moment at which waiting ends; or never, where the caller wrote `Infinity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(Option<Instant>);
 
@@ -32,7 +32,7 @@ impl Deadline {
         }
     }
 
-    /// What is left at `now`; `None` when there is no deadline, zero when it has passed.
+    /// The time left at `now`; `None` when there is no deadline, zero when it has passed.
     pub fn remaining(self, now: Instant) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(now))
     }

@@ -1,6 +1,6 @@
 //! The rate limiter: a sliding window, or a token bucket.
 //!
-//! Who has to wait gets a place in line at once, so waiting is first come, first served, and no token can be
+//! A call that has to wait gets its place in line at once, so waiting is first come, first served, and no token can be
 //! taken twice.
 
 use std::{
@@ -47,7 +47,7 @@ impl Rate {
     }
 }
 
-/// When one who is before in line sleeps on, whoever is behind asks again after this.
+/// The pause before a call asks again when one before it in line is late.
 const LATE_CLAIM_RETRY: Duration = Duration::from_millis(1);
 
 /// A rate, and who may wait for it.
@@ -99,7 +99,7 @@ pub struct Limiter {
     log: WindowLog,
 }
 
-/// Who went within the last window, and who will go, in the order in which they came.
+/// The calls of the last window and those to come, in the order of their arrival.
 #[derive(Clone, Debug, Default)]
 struct WindowLog {
     entries: VecDeque<LogEntry>,
@@ -109,15 +109,15 @@ struct WindowLog {
 
 #[derive(Clone, Copy, Debug)]
 enum LogEntry {
-    /// It is set aside, from that moment on.
+    /// A token set aside, from that moment on.
     Waiting(Instant),
-    /// It was at that moment.
+    /// A token used at that moment.
     Used(Instant),
     GivenBack,
 }
 
 impl Limiter {
-    /// A limiter under which nobody has gone yet.
+    /// A limiter without a call so far.
     pub fn new(config: LimiterConfig) -> Self {
         Self {
             config,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::breaker::{CircuitState, Snapshot, Totals};
 use crate::metrics::{Counter, Gauge, MetricError, Registry};
 
-/// What each counter shows.
+/// The counters and what they show.
 type Count = fn(&Totals) -> u64;
 
 const COUNTERS: [(&str, &str, Count); 4] = [
@@ -35,7 +35,7 @@ const COUNTERS: [(&str, &str, Count); 4] = [
 ];
 const STATE: &str = "moorline_circuit_breaker_state";
 
-/// What one breaker counts. Counters outlive it; it leaves the count of its state when it is dropped.
+/// The series of one breaker. Counters outlive it; it leaves the count of its state when it is dropped.
 #[derive(Debug)]
 pub struct BreakerSeries {
     counters: [Arc<Counter>; COUNTERS.len()],

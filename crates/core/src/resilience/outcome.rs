@@ -7,9 +7,9 @@ use crate::error::{Delivery, Failure, Kind};
 /// The outcome of an attempt, as a policy sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// It gave what was asked for.
+    /// Success.
     Success,
-    /// It did not.
+    /// Failure.
     Failure(AttemptFailure),
 }
 

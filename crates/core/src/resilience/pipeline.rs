@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{limit::Limit, sync::lock};
 
-/// What a pipeline is made of, besides the breaker and the budget that it may share.
+/// The configuration of a pipeline, besides the breaker and the budget that it may share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PipelineConfig {
     /// How long a call may take in all: attempts, delays and waiting.
@@ -31,7 +31,7 @@ pub struct PipelineConfig {
     pub bulkhead: Option<BulkheadConfig>,
 }
 
-/// What may pass between the beginning of an attempt and the reading of its time.
+/// The time that may pass between the beginning of an attempt and the reading of its clock.
 const SLACK: Duration = Duration::from_millis(50);
 
 impl PipelineConfig {
@@ -44,7 +44,7 @@ impl PipelineConfig {
     }
 }
 
-/// What a breaker counts.
+/// The unit that a breaker counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerScope {
     /// A call with all its retries is one success or failure.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{metrics, sync::lock};
 
-/// Somebody who wants to hear of changes. It is called with a lock held: it may only take a note and return.
+/// A listener for changes. It is called with a lock held: it may only take a note and return.
 pub type Watcher = dyn Fn(&str, &Change) + Send + Sync;
 
 /// A breaker that many can use at once.
@@ -63,7 +63,7 @@ impl SharedBreaker {
         &self.name
     }
 
-    /// Its options: those of whoever named it first.
+    /// The configuration, given by the first caller that named it.
     pub const fn config(&self) -> &BreakerConfig {
         &self.config
     }
@@ -165,7 +165,7 @@ impl fmt::Debug for SharedBreaker {
 pub struct Joined {
     /// The breaker.
     pub breaker: Arc<SharedBreaker>,
-    /// It was there already, with other options than those asked for: worth one warning.
+    /// Whether the breaker existed with another configuration than the one asked for: worth one warning.
     pub config_differs: bool,
 }
 
@@ -174,18 +174,18 @@ pub struct Joined {
 pub struct Registry {
     named: Mutex<Named>,
     owned: AtomicU64,
-    /// Where its breakers are shown.
+    /// The metrics in which its breakers are shown.
     metrics: Option<&'static metrics::Registry>,
 }
 
 #[derive(Debug, Default)]
 struct Named {
     entries: BTreeMap<String, Entry>,
-    /// How many there were when those that nobody needs were last swept out.
+    /// The number of entries after the last sweep of unused ones.
     swept: usize,
 }
 
-/// With more breakers than this, and as often as their number has doubled, those that nobody needs are swept out.
+/// With more breakers than this, and as often as their number has doubled, unused ones are swept out.
 const MAX_UNSWEPT: usize = 1_000;
 
 #[derive(Debug)]
@@ -204,7 +204,7 @@ impl Entry {
         }
     }
 
-    /// Whether somebody has it, or would miss what it knows.
+    /// Whether it has a holder, or a state worth keeping.
     fn is_needed(&self) -> bool {
         match self {
             Self::Kept(breaker) => {
@@ -223,7 +223,7 @@ impl Named {
         self.entries.get(name).and_then(Entry::breaker)
     }
 
-    /// Makes room where there are many. Whoever names breakers after ids would otherwise fill the memory.
+    /// Makes room where there are many: names made from ids would otherwise fill the memory.
     fn sweep(&mut self) {
         if self.entries.len() >= MAX_UNSWEPT.max(2 * self.swept) {
             self.entries.retain(|_, entry| entry.is_needed());

@@ -11,7 +11,7 @@ pub enum Backoff {
     Fixed,
     /// The base delay plus `increment` for each earlier retry.
     Linear {
-        /// What each retry adds.
+        /// The increment of each retry.
         increment: Duration,
     },
     /// The base delay times `factor` to the power of the earlier retries.
@@ -50,7 +50,7 @@ pub struct RetryPolicy {
     pub cut_retry_after: bool,
 }
 
-/// What to do after a failed attempt.
+/// The decision after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// Try again after this long.

@@ -17,7 +17,7 @@ pub const MAX_PARAMETERS: usize = 10_000;
 /// The largest form: it is hashed once for each variant of the URL. Twilio sends some kilobytes.
 pub const MAX_FORM_BYTES: usize = 1024 * 1024;
 
-/// What of a request can be signed.
+/// The parts of a request that can be signed.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// Its headers.

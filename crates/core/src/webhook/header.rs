@@ -154,7 +154,7 @@ fn versions<'a>(header: &'a str, version: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// What [`parse_signature`] finds in a header.
+/// The result of [`parse_signature`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedSignature<'a> {
     /// Seconds since the epoch; the current time where the header has none.

@@ -55,7 +55,7 @@ pub trait Mac: Send + Sync {
     fn tag(&self, parts: &[&[u8]]) -> Tag;
 }
 
-/// Somebody outside who may take over the HMAC-SHA256 of a large body: `src/` gives Node's own
+/// An external implementation for the HMAC-SHA256 of a large body: `src/` gives Node's own
 /// OpenSSL, which is the fastest on processors without SHA instructions.
 pub trait ExternalMac {
     /// The tag over `before`, the body it knows and `after`, under the verifier's secret number
@@ -71,10 +71,10 @@ pub fn prefers_external_mac() -> bool {
     !has_sha_instructions()
 }
 
-/// What is computed over key and content.
+/// A function over key and content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Function {
-    /// HMAC-SHA256: nearly everybody.
+    /// HMAC-SHA256, which most providers use.
     HmacSha256,
     /// HMAC-SHA1: Twilio, and GitHub's legacy header.
     HmacSha1,

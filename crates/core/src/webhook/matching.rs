@@ -51,7 +51,7 @@ struct CachedTag {
 }
 
 impl Tags {
-    /// The tag of `content` under one key; computed by whoever takes a large body over, or here.
+    /// The tag of `content` under one key; computed externally for a large body, or here.
     fn tag(
         &mut self,
         scheme: &Scheme,
@@ -89,7 +89,7 @@ impl Tags {
     }
 }
 
-/// What stands before and after the body in the content of a scheme that signs the body as it is, once.
+/// The bytes before and after the body in the content of a scheme that signs the body as it is, once.
 fn surrounding_body(scheme: &Scheme, content: &[&[u8]]) -> Option<(Vec<u8>, Vec<u8>)> {
     let at = scheme.content.iter().position(|part| *part == Part::Body)?;
     let (before, after) = (content.get(..at)?, content.get(at + 1..)?);
@@ -97,7 +97,7 @@ fn surrounding_body(scheme: &Scheme, content: &[&[u8]]) -> Option<(Vec<u8>, Vec<
     (!again).then(|| (before.concat(), after.concat()))
 }
 
-/// Whether the tag of a body is one that somebody else may compute.
+/// Whether the tag of a body may be computed externally.
 fn is_external(scheme: &Scheme, body: &[u8]) -> bool {
     body.len() >= mac::LARGE_BODY_BYTES
         && scheme.algorithm == Algorithm::Keyed(Function::HmacSha256)

@@ -11,7 +11,7 @@ use super::{
     verify::Verifier,
 };
 
-/// What to sign.
+/// A request to sign.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
     /// The raw body.

@@ -9,7 +9,7 @@ use super::{
     scheme::UrlForm,
 };
 
-/// The URLs that the sender may have called, the likeliest first; none where nobody says.
+/// The URLs that the sender may have called, the likeliest first; none where none is known.
 ///
 /// An absolute `given` is the one. A path, as servers see it, stands on the origin of the `configured` URL; and the
 /// configured one itself counts where a proxy may have made the path from it: its beginning is cut off, the query is missing

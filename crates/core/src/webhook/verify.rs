@@ -48,7 +48,7 @@ pub struct Incoming<'a> {
     pub url: Option<&'a str>,
     /// Milliseconds since the epoch.
     pub now_ms: i64,
-    /// Who may take over the hashing of a large body.
+    /// The external implementation for the hash of a large body, if there is one.
     pub external: Option<&'a dyn ExternalMac>,
     /// Whether it will be remembered when it is genuine; only then its content gets a name.
     pub checks_replay: bool,

@@ -1,4 +1,4 @@
-//! What connections of every protocol share: figures, retries, options from the environment.
+//! Rules shared by connections of every protocol: figures, retries, environment options.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 

@@ -1,4 +1,4 @@
-//! Histories are per name and bounded, and the figures over them are what a slow reckoning gives.
+//! Histories: per name, bounded, and with the figures of a plain recomputation.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -36,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the monitor must remember of a name.
+/// The state that the monitor must keep of a name.
 #[derive(Clone, Debug, Default)]
 struct Expected {
     registered: bool,

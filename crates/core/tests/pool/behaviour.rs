@@ -1,4 +1,4 @@
-//! What a pool promises, one promise a test.
+//! The guarantees of a pool, one a test.
 
 #![allow(
     clippy::unwrap_used,

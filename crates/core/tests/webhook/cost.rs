@@ -1,4 +1,4 @@
-//! What a request costs before anybody has vouched for it is bounded, whatever its headers say.
+//! The cost of a request before it is verified: bounded, whatever its headers hold.
 
 use std::cell::RefCell;
 

@@ -1,4 +1,4 @@
-//! The signature table from outside: published vectors, forged requests, refusals, their cost.
+//! The signature table from outside: published vectors, forgeries, refusals, their cost.
 
 #[cfg(test)]
 mod cost;

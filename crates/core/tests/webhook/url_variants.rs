@@ -1,4 +1,4 @@
-//! What may be written in several ways: headers with several signatures, secrets, and the URL that was signed.
+//! Several notations of one thing: lists of signatures, secrets, and the signed URL.
 
 use moorline_core::webhook::{
     Headers, Incoming, Outgoing, Reason,

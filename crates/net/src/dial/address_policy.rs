@@ -20,7 +20,7 @@ const PLAIN_TEXT: &str = "ERR_MOORLINE_PLAIN_TEXT_REFUSED";
 /// inside is refused as well; and plain text where it must not go. Off by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
-    /// What is reached beside the public internet; `None`: everything.
+    /// The hosts reached beside the public internet; `None`: everything.
     allowed: Option<Vec<Allowed>>,
     plain_text: PlainText,
 }

@@ -17,7 +17,7 @@ use super::{
 /// How long connecting may take, name resolution, proxy and TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// `Infinity`, for what can only be told of a time: long enough that nobody sees the end of it.
+/// `Infinity`, where an API takes only a finite time: a year, longer than any call.
 pub(crate) const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
 
 /// Whether connections go through a proxy.
@@ -32,18 +32,18 @@ pub enum Proxy {
     Url(Url),
 }
 
-/// What distinguishes one dialer from another.
+/// The configuration of a dialer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialConfig {
     /// `connectTimeoutMs`: how long connecting may take (default 10 s); `Infinity`: as long as the system tries.
     pub connect_timeout: Duration,
-    /// What its user calls that.
+    /// The name of that option for its user.
     pub connect_option: &'static str,
     /// `tls`: TLS settings.
     pub tls: TlsConfig,
     /// `proxy`: the proxy (default: none).
     pub proxy: Proxy,
-    /// What is refused (default: nothing).
+    /// The addresses that are refused (default: none).
     pub address_policy: AddressPolicy,
     /// `httpsOnlyRedirects`: whether a redirect from https to http is refused (default: no).
     pub https_stays: bool,

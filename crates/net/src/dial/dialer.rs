@@ -123,7 +123,7 @@ impl Dialer {
         Ok(stream)
     }
 
-    /// What the proxy is asked for: the name, or an address that was looked up and judged here.
+    /// The destination that the proxy is asked for: the name, or an address that was resolved and checked here.
     async fn destination(&self, route: &ProxyRoute, target: &Target) -> Outcome<Target> {
         let resolves = route.protocol
             != ProxyProtocol::Socks {
@@ -142,7 +142,7 @@ impl Dialer {
     }
 }
 
-/// How far a dial has come, for whoever ends it.
+/// The phase that a dial has reached, for the failure of its timeout.
 #[derive(Default)]
 struct Progress(AtomicU8);
 

@@ -34,12 +34,12 @@ impl Phase {
 
 type Source = dyn StdError + 'static;
 
-/// What went wrong and the code Node gives for it.
+/// The class of a failure, and the code Node gives for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
-    /// What went wrong.
+    /// The class.
     pub kind: Kind,
-    /// What Node.js would call it.
+    /// The code that Node.js uses.
     pub code: &'static str,
 }
 
@@ -126,7 +126,7 @@ pub fn chain<'e>(error: &'e Source) -> impl Iterator<Item = &'e Source> {
     })
 }
 
-/// What one error of the chain says by its type; `None` when a deeper one knows more.
+/// The class of one error of the chain by its type; `None` when a deeper one knows more.
 pub fn classify(error: &Source) -> Option<Class> {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return Some(tls_class(tls));

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{config::Proxy, environment::EnvironmentProxies, target::Target};
 
-/// What a proxy speaks.
+/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProxyProtocol {
     /// HTTP `CONNECT`.

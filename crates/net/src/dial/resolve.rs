@@ -18,7 +18,7 @@ use moorline_core::{error::Failure, sync::lock};
 use reqwest::dns;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// So many names may hang before the next has to wait.
+/// The number of names that may hang before the next has to wait.
 const LOOKUPS_AT_ONCE: usize = 64;
 
 static SYSTEM: LazyLock<Arc<Resolver>> = LazyLock::new(|| {
@@ -50,7 +50,7 @@ impl dns::Resolve for SystemNames {
     }
 }
 
-/// What a look-up came to, for each of those who wait for it.
+/// The result of a look-up, for each caller that waits for it.
 type Found = Result<Vec<IpAddr>, (io::ErrorKind, String)>;
 type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 

@@ -16,7 +16,7 @@ use crate::blocking::blocking;
 /// The files are looked at no more often than this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What is offered by ALPN.
+/// The protocols offered by ALPN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alpn {
     /// Nothing.

@@ -24,7 +24,7 @@ const PART_BYTES: usize = 64 << 10;
 /// Beside the bytes taken: that is all of them.
 const ALL: u64 = 1 << 63;
 
-/// What is sent after the head.
+/// The body sent after the head.
 pub enum RequestBody {
     /// Nothing.
     Empty,
@@ -60,7 +60,7 @@ pub struct BodyChunks {
 /// How far a body has come, seen from outside.
 #[derive(Clone)]
 pub(super) enum UploadProgress {
-    /// So many bytes, there from the beginning.
+    /// A number of bytes, there from the beginning.
     Full(u64),
     /// Bytes taken so far.
     Streamed(Arc<AtomicU64>),
@@ -136,7 +136,7 @@ impl RequestBody {
         }
     }
 
-    /// Whether nobody knows how long it is.
+    /// Whether its length is unknown.
     pub(super) fn has_unknown_length(&self) -> bool {
         matches!(self, Self::Stream(BodyChunks { length: None, .. }))
     }
@@ -151,7 +151,7 @@ impl RequestBody {
         }
     }
 
-    /// What the caller's `content-length` says about a stream.
+    /// Sets the length of a stream by the caller's `content-length`.
     pub(super) fn set_length(&mut self, bytes: u64) {
         if let Self::Stream(chunks) = self {
             chunks.length = Some(bytes);
@@ -160,7 +160,7 @@ impl RequestBody {
 }
 
 impl BodySender {
-    /// Sends a piece when there is room for it; false when nobody reads any more.
+    /// Sends a piece when there is room for it; false when the body is not read any more.
     pub async fn send(&self, chunk: Bytes) -> bool {
         self.sender.send(chunk).await.is_ok()
     }

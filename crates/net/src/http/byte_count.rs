@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::error::TOO_LARGE;
 use crate::dial::Stream;
 
-/// What may come before the head of an answer is over, with the interim answers before it.
+/// The largest head of a response, with the interim responses before it.
 pub(super) const MAX_HEAD_BYTES: u64 = 1 << 20;
 /// So much is read without a pause; then others have their turn, and limits are looked at.
 pub(super) const BURST_BYTES: usize = 64 << 10;

@@ -10,9 +10,9 @@ use moorline_core::{
 use crate::dial::{DialConfig, NO_TIMEOUT};
 
 const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
-/// What the bound of one attempt is called, by a request and by a connection.
+/// The names of the limit of one attempt, for a request and for a connection.
 const ATTEMPT_TIMEOUT: [&str; 2] = ["attemptTimeoutMs", CONNECTIONS_TIMEOUT];
-/// What a connection calls that, and the time to connect.
+/// The name of that limit, and of the time to connect, for a connection.
 pub const CONNECTIONS_TIMEOUT: &str = "timeout";
 const MAX_REDIRECTS: u64 = 5;
 /// A connection unused for this long is closed: sooner than the 60 s after which usual load balancers do it.
@@ -23,12 +23,12 @@ const MAX_DECOMPRESSED_BYTES: u64 = 256 << 20;
 /// The largest number of bytes that JavaScript can count.
 const ANY_BYTES: u64 = (1 << 53) - 1;
 
-/// What an engine is told once.
+/// The configuration of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
     /// How servers are reached.
     pub dial: DialConfig,
-    /// What a call may say otherwise.
+    /// The defaults of each call.
     pub call: CallConfig,
     /// `keepAliveTimeoutMs`: how long an unused connection is kept (50 000; `Infinity`: for ever); a server's own
     /// shorter hint wins.
@@ -39,7 +39,7 @@ pub struct HttpConfig {
     pub http2: bool,
 }
 
-/// What each call may set; an engine's own are the defaults.
+/// The configuration of one call; an engine's own is the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallConfig {
     /// `timeoutMs`: the whole call until its body is read, or its head when the body is streamed (30 000).
@@ -161,7 +161,7 @@ impl CallConfig {
         }
     }
 
-    /// How long the body of an answer may be. One that is streamed is in nobody's memory.
+    /// The greatest length of the body of a response. One that is streamed is not kept in memory.
     pub(super) fn response_bytes(&self, streamed: bool) -> Limit<u64> {
         self.max_response_bytes
             .unwrap_or(limit_unless_streamed(streamed, MAX_RESPONSE_BYTES))
@@ -190,7 +190,7 @@ const fn limit_unless_streamed(streamed: bool, bytes: u64) -> Limit<u64> {
     }
 }
 
-/// Whoever gives a call more time than a phase has by default means the phase, too.
+/// The longer of the two: a call given more time than a phase has by default gives the phase that time, too.
 fn max_limit(phase: Limit<Duration>, whole: Limit<Duration>) -> Limit<Duration> {
     match (phase, whole) {
         (Limit::At(phase), Limit::At(whole)) => Limit::At(phase.max(whole)),

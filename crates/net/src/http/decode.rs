@@ -31,10 +31,10 @@ use crate::dial::chain;
 
 /// Unpacked at once: some 100 µs of CPU, after which others have their turn.
 const CHUNK_BYTES: usize = 32 << 10;
-/// Nobody packs a body more often than this.
+/// The most encodings of one body; more are not in use.
 const MAX_LAYERS: usize = 3;
 
-/// So many bytes tell what "deflate" means this time.
+/// The number of bytes that show what "deflate" means this time.
 const SNIFFED_BYTES: usize = 2;
 /// The first byte of each member of a gzip file.
 const GZIP_MARK: u8 = 0x1f;
@@ -43,7 +43,7 @@ type Reader = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
 /// A body on its way through its decoders.
 pub(super) struct Decoder {
-    /// What the decoders are made of when the first bytes are there.
+    /// The body and the encodings, until the first bytes are there and the decoders are made.
     encoded: Option<EncodedBody>,
     reader: Reader,
     /// The last piece was as large as one may be, and more is likely there.
@@ -228,7 +228,8 @@ impl<R: AsyncRead + Unpin> AsyncRead for Paced<R> {
     }
 }
 
-/// The members of a gzip file, one after the other. What follows them and is none is padding, as everybody has it.
+/// The members of a gzip file, one after the other. Bytes after them that are no member are padding, as gzip itself
+/// treats them.
 struct Members(GzipDecoder<BufReader<Reader>>);
 
 impl AsyncRead for Members {

@@ -360,7 +360,7 @@ const fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// What is true of a encoded body only.
+/// Removes the headers that are true of an encoded body only.
 fn strip_encoding_headers(headers: &mut HeaderMap) {
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);

@@ -65,20 +65,20 @@ fn is_from_system(error: &Source) -> bool {
     io_error.is_some_and(|error| error.raw_os_error().is_some())
 }
 
-/// Where a call of the engine was.
+/// The stage of a call of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Waiting for one of the connections.
     Queue,
     /// The request was not sent yet, or not all of it.
     Write,
-    /// It was, and no answer had come.
+    /// The request was sent, and no response had come.
     Headers,
     /// The head of the answer was there.
     Body,
 }
 
-/// What is known about a call when it fails.
+/// The facts known about a call when it fails.
 #[derive(Clone, Debug)]
 pub(super) struct CallContext {
     pub(super) peer: Arc<str>,
@@ -88,7 +88,7 @@ pub(super) struct CallContext {
     pub(super) idempotent: bool,
 }
 
-/// How much had gone either way, where somebody counted.
+/// The bytes that had gone either way, where they are counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traffic {
     pub(super) written: Option<u64>,
@@ -216,7 +216,7 @@ impl Stage {
     }
 }
 
-/// What one error of the chain says by its type; `None` when a deeper one knows more.
+/// The class of one error of the chain by its type; `None` when a deeper one knows more.
 fn classify(error: &Source) -> Option<Class> {
     if let Some(http2) = error.downcast_ref::<h2::Error>() {
         return classify_http2(http2);
@@ -236,7 +236,7 @@ fn classify(error: &Source) -> Option<Class> {
     }
 }
 
-/// What HTTP/2 says: the connection was cut, or the server left it, or this request.
+/// The class of an HTTP/2 error: the connection was cut, or the server left it, or this request.
 fn classify_http2(error: &h2::Error) -> Option<Class> {
     let lost = Class::new(Kind::Disconnected, "ECONNRESET");
     if let Some(io) = error.get_io() {

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::dial::Stream;
 
-/// So many headers may an answer have; room for them is made for each.
+/// The most headers a response may have; room for them is made for each.
 const MAX_HEADERS: usize = 2000;
 /// More than is read of a head, so that it is the meter which ends one that is too long.
 const BUFFER_BYTES: usize = MAX_HEAD_BYTES as usize + 2 * BURST_BYTES;

@@ -23,15 +23,15 @@ use crate::dial::Stream;
 /// A peer that answers no ping for [`PING_TIMEOUT`] after [`PING_EVERY`] without a word is gone.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the server may send on one stream before it is read: HTTP/2's own 64 KB are too little.
+/// The bytes the server may send on one stream before it is read: HTTP/2's own 64 KB are too little.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-/// And in all: as much as HTTP/2 can say, since a stream that nobody reads must not stop the others. The number of streams
-/// bounds it.
+/// The same in all: the most that HTTP/2 allows, since a stream that is not read must not stop the others. The number
+/// of streams bounds it.
 const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// Of a request's body that is taken and not written yet: what lies here does not show that the server is slow.
 const SEND_BUFFER_BYTES: usize = 128 << 10;
 
-/// The way onto a shared connection. It ends when nobody holds it.
+/// A sender on a shared connection. The connection ends with the last of them.
 #[derive(Clone)]
 pub(super) struct H2 {
     pub(super) sender: SendRequest<RequestBody>,
@@ -97,17 +97,17 @@ impl H2 {
         Arc::ptr_eq(&self.usage, &other.usage)
     }
 
-    /// What the server has said so far, in bytes.
+    /// The number of bytes received from the server so far.
     pub(super) fn frames_received(&self) -> u64 {
         self.usage.meter.read()
     }
 
-    /// It gets no more requests, and ends with those that are under way.
+    /// Gives it no more requests; it ends with those that are in flight.
     pub(super) fn retire(&self) {
         self.usage.retirement.cancel();
     }
 
-    /// Ready when it was left, or nobody has used it for so long.
+    /// Ready when it was retired, or was unused for `limit`.
     pub(super) async fn idle(&self, limit: Duration) {
         loop {
             let rest = self.usage.idle_left(limit);

@@ -21,7 +21,7 @@ pub(super) fn read_url(text: &str) -> Read<(Uri, Option<HeaderValue>)> {
     normal(url).map(|uri| (uri, login)).ok_or_else(bad)
 }
 
-/// What a `Location` means, seen from the URL that was asked.
+/// Resolves a `Location` against the URL of the request.
 pub(super) fn resolve_location(from: &Uri, location: &HeaderValue) -> Option<Uri> {
     let location = String::from_utf8_lossy(location.as_bytes());
     let base = Url::parse(&from.to_string()).ok()?;

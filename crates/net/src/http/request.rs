@@ -110,7 +110,7 @@ impl Request {
         is_idempotent(self.method.as_str()) || self.has(&HeaderName::from_static("idempotency-key"))
     }
 
-    /// What goes to another URL after a redirect, without the body when the method loses it.
+    /// Points the request at another URL after a redirect, without the body when the method loses it.
     pub(super) fn retarget(&mut self, url: Uri, method: Method, body: RequestBody) {
         let same_origin =
             self.url.scheme() == url.scheme() && self.url.authority() == url.authority();

@@ -30,7 +30,7 @@ use super::{
 
 /// A body whose length is announced has room made for it at once, up to so much.
 const ROOM_BYTES: u64 = 1 << 20;
-/// So many pieces are thrown away to keep a connection.
+/// The number of chunks that are read and dropped to keep a connection.
 const DISCARDED_CHUNKS: usize = 8;
 /// After so many pieces others have their turn, however small these are.
 const CHUNKS_AT_ONCE: u32 = 64;
@@ -41,7 +41,7 @@ pub struct Response {
     pub status: StatusCode,
     /// The headers; without those about the packing when the body was decoded.
     pub headers: HeaderMap,
-    /// Where it came from, when that is not where it was asked.
+    /// The URL it came from, when that is not the one of the request.
     pub url: Option<Uri>,
     /// The body.
     pub body: ResponseBody,
@@ -207,7 +207,7 @@ impl RawBody {
         self.checkout.is_some() && self.max.get().is_some_and(over)
     }
 
-    /// What is announced and has not come.
+    /// The bytes that are announced and have not come.
     fn missing(&self) -> u64 {
         self.incoming.size_hint().lower()
     }

@@ -18,7 +18,7 @@ use super::{
     request::Request,
 };
 
-/// What bounds one call.
+/// The deadline of one call.
 pub(super) struct CallDeadline {
     pub(super) until: Option<Instant>,
     timeout: Duration,
@@ -85,8 +85,8 @@ impl CallDeadline {
     }
 }
 
-/// What comes of `work` before `at`. The clock is asked each time, since work that always has something to do leaves the
-/// timer no turn.
+/// Runs `work` until `at`; `None` when it is not done by then. The clock is read each time, since work that always has
+/// something to do leaves the timer no turn.
 pub(super) async fn run_until<T>(
     at: Instant,
     mut work: Pin<&mut impl Future<Output = T>>,

@@ -47,7 +47,7 @@ impl<C: Connect> PooledConnection<C> {
         self.lease
     }
 
-    /// Gives the lease back and has its connection closed.
+    /// Releases the lease and has its connection closed.
     pub fn discard(self) {
         let inner = Arc::clone(&self.inner);
         inner.release(self.into_lease(), false);

@@ -108,12 +108,12 @@ impl<C: Connect> Pool<C> {
         })
     }
 
-    /// Gives a lease back. False when it is not held, and then nothing changes.
+    /// Releases a lease. False when it is not held, and then nothing changes.
     pub fn release(&self, lease: Lease) -> bool {
         self.inner.release(lease, true)
     }
 
-    /// Gives a lease back and has its connection closed. False when it is not held.
+    /// Releases a lease and has its connection closed. False when it is not held.
     pub fn discard(&self, lease: Lease) -> bool {
         self.inner.release(lease, false)
     }

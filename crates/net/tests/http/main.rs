@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// What a peer does with a connection once the request's head has arrived (or nothing has, for TLS).
+/// The behaviour of a peer once the request's head has arrived (or nothing has, for TLS).
 async fn peer<F>(behave: impl Fn(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,

@@ -1,4 +1,4 @@
-//! What a borrower can rely on.
+//! The guarantees for a borrower.
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,4 +1,4 @@
-//! Borrowers on several threads at once, with the clock running: what the stopped clock cannot show.
+//! Borrowers on several threads at once, with the clock running.
 
 use std::time::Duration;
 

@@ -63,7 +63,7 @@ pub(crate) const OPEN: Gates = Gates {
     close: Gate::Ok,
 };
 
-/// What the server sees.
+/// The server's view.
 #[derive(Debug, Default)]
 struct Sight {
     /// Connections that exist or are being made.

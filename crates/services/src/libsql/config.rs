@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests at once of the usual client.
 const CLIENT_CONCURRENCY: u32 = 20;
 
-/// Where the seed's pool without a configuration is.
+/// The URL of the seed's pool without a configuration.
 const URL_VARIABLE: &str = "INTENTVISION_DB_URL";
 const DEFAULT_URL: &str = "file:db/intentvision.db";
 const TOKEN_VARIABLE: &str = "INTENTVISION_DB_AUTH_TOKEN";
@@ -192,7 +192,7 @@ fn refuse_unsupported(options: &Options<'_>) -> Read<()> {
 
 /// A normalized configuration.
 pub struct Config {
-    /// Where the database is.
+    /// The database.
     pub target: Target,
     /// The pool.
     pub pool: PoolConfig,

@@ -38,7 +38,7 @@ pub struct CallLimits {
 
 /// A call whose outcome goes to a callback instead of a future.
 pub struct Call {
-    /// What to run.
+    /// The operation.
     pub operation: Operation,
     /// In place of the pool's `queryTimeoutMs`.
     pub timeout: Option<Limit<Duration>>,
@@ -116,7 +116,7 @@ impl LibsqlPool {
         }
     }
 
-    /// Gives a lease back. False when it is not held, and then nothing changes.
+    /// Releases a lease. False when it is not held, and then nothing changes.
     pub fn release(&self, lease: Lease) -> bool {
         // Before another borrower can find the database locked by it.
         let _ = self.pool.with(lease, |connection| connection.give_back());

@@ -18,7 +18,7 @@ use moorline_net::{dial::DialConfig, http::ApiClient};
 /// The URL of a database in memory.
 const MEMORY: &str = ":memory:";
 
-/// Where the database is.
+/// The database.
 pub enum Target {
     /// A file or memory.
     Local(LocalTarget),
@@ -154,7 +154,7 @@ impl TargetOptions<'_> {
     }
 
     /// One database in memory for all connections of the pool, by SQLite's memdb VFS: with a shared cache,
-    /// a locked table is an error at once and never waited for. Nobody can guess its name, as SQL can attach it.
+    /// a locked table is an error at once and never waited for. Its name cannot be guessed, as SQL can attach it.
     fn memory(&self) -> Target {
         let mut name = [0; 16];
         if aws_lc_rs::rand::fill(&mut name).is_err() {

@@ -17,7 +17,7 @@ const BASE_DELAY: Duration = Duration::from_secs(1);
 const BREAKER_THRESHOLD: u64 = 5;
 const BREAKER_RESET: Duration = Duration::from_secs(30);
 const MODEL_PARAMS_TTL: Duration = Duration::from_hours(1);
-/// What the vendor's own client sends where its user names no model.
+/// The model that the vendor's own client sends where its user names none.
 const MODEL: &str = "timegpt-2.1";
 
 /// The environment variable with the key.

@@ -19,9 +19,9 @@ const QUOTA_CODES: [&str; 2] = ["A20", "A21"];
 /// Whether a request may be made twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// It computes or reads: a second one does no harm.
+    /// Computes or reads: a second one does no harm.
     Harmless,
-    /// It makes something (a job, a model): only what provably was not accepted is repeated.
+    /// Makes something (a job, a model): only a request that provably was not accepted is repeated.
     OnlyUnaccepted,
 }
 

@@ -36,7 +36,7 @@ const LAST_POLL: Duration = Duration::from_secs(15);
 /// How long a result is waited for, unless the caller says otherwise.
 const WAIT: Limit<Duration> = Limit::At(Duration::from_hours(1));
 
-/// What stands for itself in a segment of a path (RFC 3986, section 2.3).
+/// The characters that stand for themselves in a segment of a path (RFC 3986, section 2.3).
 const RESERVED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -64,7 +64,7 @@ impl Job {
     }
 }
 
-/// What the service says of a job.
+/// The state of a job, as the service reports it.
 #[derive(Debug, Deserialize)]
 struct State {
     status: String,
@@ -131,7 +131,7 @@ impl Nixtla {
         })
     }
 
-    /// What the service says of a job: `pending`, `running`, `succeeded`, `failed`, `cancelled`.
+    /// The status word of a job: `pending`, `running`, `succeeded`, `failed`, `cancelled`.
     pub async fn job_status(&self, job: &Job, bounds: &Bounds) -> Outcome<String> {
         self.job_state(job, bounds).await.map(|state| state.status)
     }

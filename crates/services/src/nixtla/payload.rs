@@ -18,7 +18,7 @@ use super::{
 const COMPRESS_ABOVE: usize = 1 << 20;
 /// Fast, and small enough: numbers compress to about half at any level.
 const COMPRESSION_LEVEL: i32 = 1;
-/// What the service takes at most, before compression.
+/// The largest body the service takes, before compression.
 const MAX_BYTES: usize = 200 << 20;
 
 /// A body, ready to be sent as often as needed.
@@ -139,7 +139,7 @@ fn flat(subject: &Subject, sent: &Sent, forecast: bool) -> Flat {
     }
 }
 
-/// What the service wants beside the series, the model and the frequency.
+/// The fields beside the series, the model and the frequency.
 fn members(task: &Task, subject: &Subject) -> Map<String, Json> {
     let mut members = match task {
         Task::Forecast { horizon, levels } => object(json!({

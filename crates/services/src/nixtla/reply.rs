@@ -16,7 +16,7 @@ use super::{
     window::Sent,
 };
 
-/// What the service answers; each operation has some of it.
+/// The reply of the service; each operation has some of its fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Reply {

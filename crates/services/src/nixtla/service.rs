@@ -65,7 +65,7 @@ pub struct BreakerState {
     pub next_attempt_ms: Option<f64>,
 }
 
-/// What a client has used so far.
+/// The usage of a client so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// HTTP requests, of every kind, retries included.
@@ -293,7 +293,7 @@ impl Nixtla {
         self.breaker.with(|breaker| breaker.reset(Instant::now()));
     }
 
-    /// What has been used so far.
+    /// The usage so far.
     pub fn stats(&self) -> Stats {
         Stats {
             requests: self.wire.requests(),

@@ -22,15 +22,15 @@ const RECEIVE_QUEUE_BYTES: u64 = 1 << 20;
 /// More than this in one event, or waiting, is a mistake in the option.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// What every request for the stream says, unless the caller says otherwise. A stream that is packed arrives when
-/// the packer likes.
+/// The headers of every request for the stream, unless the caller sets them. A compressed stream would arrive only when
+/// the compressor flushes.
 const HEADERS: [(&str, &str); 3] = [
     ("accept", "text/event-stream"),
     ("cache-control", "no-cache"),
     ("accept-encoding", "identity"),
 ];
 
-/// What a client is told once.
+/// The configuration of a client.
 pub struct Config {
     /// How servers are reached, `http2`, `timeoutMs` (30 000) and `maxRedirects` (5), as for HTTP.
     pub(super) http: HttpConfig,

@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// Writes that fail come less and less often, down to this.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Hears of a write that failed while nobody waited for it, and of a stored place that is of no use.
+/// The callback for the failure of a write in the background, and of a stored id that cannot be used.
 pub type OnWriteFailed = Box<dyn Fn(Failure) + Send + Sync>;
 
 /// The place of one reader.
@@ -40,7 +40,7 @@ pub struct Cursor {
 struct State {
     /// Not stored yet.
     event_id: Option<String>,
-    /// Somebody is on the way to store it.
+    /// A write is scheduled.
     write_scheduled: bool,
 }
 
@@ -141,7 +141,7 @@ mod tests {
     #[derive(Default)]
     struct Memory {
         places: Mutex<Vec<String>>,
-        /// So many writes fail, and whether trying again helps.
+        /// The number of writes that fail, and whether trying again helps.
         failing: AtomicU32,
         retryable: bool,
     }

@@ -29,7 +29,7 @@ pub struct EventStreamClient {
 
 /// An open stream. When it is dropped it is closed.
 pub struct EventStream<B> {
-    /// Where it comes from, where a redirect led there.
+    /// The URL it comes from, if a redirect led there.
     pub url: Option<String>,
     receive_queue: Arc<ReceiveQueue<EventQueue<B>, StreamEnd>>,
     close: CancellationToken,
@@ -91,7 +91,7 @@ impl EventStreamClient {
 }
 
 impl<B: EventBatch> EventStream<B> {
-    /// Gives out what comes.
+    /// Hands out what is received.
     pub fn resume(&self) {
         self.receive_queue.resume();
     }

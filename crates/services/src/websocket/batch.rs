@@ -4,15 +4,15 @@ use moorline_net::receive_queue::Buffer;
 
 /// Binary messages of this size and more keep the memory they were received in.
 const LARGE_BYTES: usize = 64 * 1024;
-/// What a message costs beside its bytes, so that empty ones count too.
+/// The cost of a message beside its bytes, so that empty ones count too.
 const MESSAGE_COST: usize = 64;
 
 /// One message of a [`Batch`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// So many bytes of [`Batch::text`].
+    /// A text message of this many bytes in [`Batch::text`].
     Text(usize),
-    /// So many bytes of [`Batch::binary`].
+    /// A binary message of this many bytes in [`Batch::binary`].
     Binary(usize),
     /// A large text, which is valid UTF-8.
     LargeText(Vec<u8>),
@@ -23,7 +23,7 @@ pub enum Entry {
 /// Messages in the order in which they came.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// What came.
+    /// The messages, in order.
     pub entries: Vec<Entry>,
     /// The bytes of all small texts, one after the other; each is valid UTF-8.
     pub text: Vec<u8>,

@@ -16,11 +16,11 @@ use moorline_net::dial::DialConfig;
 const MAX_MESSAGE_BYTES: u64 = 16 << 20;
 /// Between two pings.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
-/// What a ping has until anything at all comes.
+/// The time after a ping within which anything at all must be received.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the peer has to answer a close frame.
+/// The time the peer has to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// What a message has to be written.
+/// The time a message has to be written.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Messages, and their bytes, that wait to be written.
 const SEND_QUEUE_MESSAGES: u64 = 1000;
@@ -30,7 +30,7 @@ const RECEIVE_QUEUE_BYTES: u64 = 1 << 20;
 /// Smaller messages are sent as they are.
 const COMPRESSION_THRESHOLD_BYTES: u64 = 1024;
 
-/// What distinguishes one WebSocket from another.
+/// The configuration of one WebSocket.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `url`, with the scheme `ws` or `wss` and without user, password and fragment.
@@ -59,12 +59,12 @@ pub struct Config {
     pub dial: DialConfig,
 }
 
-/// What may wait to be written.
+/// The bounds of the queue of messages to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct SendQueueConfig {
-    /// So many messages.
+    /// The number of messages.
     pub messages: usize,
-    /// So many bytes; one message may have more.
+    /// The number of bytes; one message may have more.
     pub bytes: usize,
 }
 

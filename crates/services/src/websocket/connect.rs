@@ -33,7 +33,7 @@ use moorline_net::dial::{Alpn, Dialer, Target};
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("moorline/", env!("CARGO_PKG_VERSION")));
 
-/// What came of the handshake.
+/// The result of the handshake.
 pub(super) struct OpenConnection {
     pub(super) stream: SocketStream,
     /// Bytes that came behind the server's answer.
@@ -134,7 +134,7 @@ const END_OF_HEAD: [u8; 4] = *b"\r\n\r\n";
 /// A stream that ends where the head of the answer does; what came behind it is kept.
 struct HeadOnly<'s, S> {
     stream: &'s mut S,
-    /// So many bytes of the end of the head have been seen.
+    /// The number of bytes of the end of the head that have been seen.
     matched: usize,
     early: Vec<u8>,
 }

@@ -9,7 +9,7 @@ use super::protocol_error::ProtocolError;
 use moorline_net::dial::{Class, chain, classify};
 
 pub(super) const SERVICE: &str = "websocket";
-/// What a connection calls its times.
+/// The names of its times for a connection.
 const TIMEOUT: &str = "timeout";
 pub(super) const PING_TIMEOUT: &str = "healthCheckTimeout";
 
@@ -132,7 +132,7 @@ pub(super) fn ping_timed_out(after: Duration, option: &str) -> Failure {
         .during(SERVICE, "ping")
 }
 
-/// A ping's answer may be there, behind messages that nobody takes.
+/// The failure of a ping whose answer may be behind messages that are not taken.
 pub(super) fn messages_unread(after: Duration, option: &str) -> Failure {
     let ms = after.as_millis();
     let message = format!("the receive queue is full: no pong was read within {ms} ms");

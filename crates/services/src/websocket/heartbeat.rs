@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use moorline_core::limit::Limit;
 
-/// What is to be done.
+/// The action that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeartbeatAction {
     /// Nothing before then; never, when there are no pings.
@@ -48,7 +48,7 @@ impl Heartbeat {
         self.pending_ping = None;
     }
 
-    /// Nobody listens at the moment, so detach proves nothing.
+    /// Reading is paused, so that silence proves nothing.
     pub(super) fn on_paused(&mut self) {
         self.pending_ping = None;
     }

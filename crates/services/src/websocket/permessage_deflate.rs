@@ -7,7 +7,7 @@ use super::config::Compression;
 const NAME: &str = "permessage-deflate";
 const WINDOW_BITS: std::ops::RangeInclusive<u8> = 8..=15;
 
-/// What both sides do.
+/// The agreed parameters of both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreement {
     /// The server begins each message anew.
@@ -56,8 +56,8 @@ pub(super) fn offer(wanted: &Compression) -> String {
     format!("{offer}; client_max_window_bits")
 }
 
-/// What the server made of the offer: `response` is the value of its header, nothing when it has none. The error
-/// says in which way it is not an answer to it.
+/// The agreement by the server's response to the offer: the value of its header, nothing when it has none. The error
+/// says why it is no answer to the offer.
 pub(super) fn agree(
     wanted: Option<&Compression>,
     response: Option<&str>,

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, Response, header};
 
 use super::{config::Config, error::SERVICE};
 
-/// So many bytes of the body are read; what is shown is shorter.
+/// The number of bytes of the body that are read; fewer are shown.
 const MAX_BODY_BYTES: usize = 4096;
 /// How long the body may take. What matters is in the head.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -97,7 +97,7 @@ fn shown_headers(headers: &HeaderMap, secrets: &[Secret]) -> Map<String, Json> {
     shown.collect()
 }
 
-/// What was sent and must not be shown, should the server repeat it.
+/// The secrets that were sent and must not be shown, should the server repeat them.
 fn secrets_of(config: &Config) -> Vec<Secret> {
     let mut secrets = Vec::new();
     let headers = config.headers.iter();

@@ -31,7 +31,7 @@ use moorline_net::{
     receive_queue::{ReceiveQueue, Wakeup},
 };
 
-/// What connections are made from.
+/// The client: the configuration of connections.
 pub struct WebSocketClient {
     config: Arc<Config>,
     dialer: Arc<Dialer>,
@@ -45,7 +45,7 @@ pub struct Socket {
     compression: Option<Agreement>,
 }
 
-/// What became of the messages that were pushed.
+/// The state of the messages that were pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlushResult {
     /// All are written.
@@ -112,7 +112,7 @@ impl Socket {
         &self.protocol
     }
 
-    /// What was agreed about compression.
+    /// The agreement about compression.
     pub fn compression(&self) -> Option<Agreement> {
         self.compression
     }
@@ -305,12 +305,12 @@ impl Socket {
         self.shared.terminate();
     }
 
-    /// Gives out what comes, from now on.
+    /// Hands out what is received, from now on.
     pub fn resume(&self) {
         self.shared.receive_queue.resume();
     }
 
-    /// Gives out nothing; when the inbox is full, nothing more is received either.
+    /// Hands nothing out; when the receive queue is full, nothing more is received either.
     pub fn pause(&self) {
         self.shared.receive_queue.pause();
     }

@@ -19,21 +19,21 @@ use super::{
 };
 use moorline_net::receive_queue::ReceiveQueue;
 
-/// What the driver and the socket's user share.
+/// The state shared by the driver and the socket's user.
 pub(super) struct Shared {
     pub(super) receive_queue: Arc<ReceiveQueue<Batch, CloseEvent>>,
     send: Mutex<SendState>,
     pings: Mutex<Pings>,
     /// End it, now.
     terminated: AtomicBool,
-    /// It is over, and everybody has been told.
+    /// Fires when it is over, and the user has the end.
     pub(super) termination: CancellationToken,
 }
 
 /// The way out.
 pub(super) struct SendState {
     pub(super) queue: SendQueue,
-    /// The socket, while whoever sends may write to it.
+    /// The socket, while the sender may write to it.
     pub(super) socket: Option<Arc<OwnedWriteHalf>>,
     /// Code and reason of the close frame that is to be sent.
     pub(super) close: Option<(u16, String)>,
@@ -91,7 +91,7 @@ impl Shared {
         self.receive_queue.waker().wake();
     }
 
-    /// What fails with the connection.
+    /// The failure of what fails with the connection.
     pub(super) fn undelivered(&self, delivery: Delivery) -> Failure {
         self.send_state().refusal.as_ref().map_or_else(
             || Failure::new(Kind::Internal, "the connection's task ended by a defect"),

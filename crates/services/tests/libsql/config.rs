@@ -1,4 +1,4 @@
-//! What a libSQL pool's options come to, and which are refused.
+//! The options of a libSQL pool: normalized or refused.
 
 #![allow(
     clippy::unwrap_used,

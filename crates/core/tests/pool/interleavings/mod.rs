@@ -1,4 +1,4 @@
-//! Random interleavings of everything that can happen to a pool, against an owner of real connections.
+//! Random interleavings of the events of a pool, against an owner of real connections.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use moorline_core::{
 use proptest::prelude::*;
 use script::Event;
 
-/// Whoever owns the connections: what it has must agree with the ledger after every event.
+/// The owner of the connections: what it has must agree with the ledger after every event.
 struct Owner {
     ledger: Ledger,
     now: Instant,
@@ -305,7 +305,7 @@ impl Owner {
         }
     }
 
-    /// Everybody does what is expected of them, once; nobody may be left in the queue after that.
+    /// Completes every step that is due, once; the queue must be empty after that.
     fn wind_down(&mut self) {
         let mut rounds = 0;
         while !(self.creating.is_empty() && self.held.is_empty() && self.closing.is_empty()) {

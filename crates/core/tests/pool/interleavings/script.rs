@@ -1,4 +1,4 @@
-//! What can happen to a pool, as strategies.
+//! The events of a pool, as strategies.
 
 use std::time::Duration;
 

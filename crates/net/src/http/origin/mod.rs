@@ -59,7 +59,7 @@ impl Drop for Count<'_> {
     }
 }
 
-/// A place in the pool. Whoever uses its connection takes it out, and puts it back when it can be used again.
+/// A place in the pool. A request that uses its connection takes it out, and puts it back when it can be used again.
 #[derive(Default)]
 pub(super) enum Slot {
     /// In use, or used up.
@@ -130,7 +130,7 @@ impl Checkout {
         matches!(self, Self::H2 { .. })
     }
 
-    /// What counts the bytes of this request, where it has the connection for itself.
+    /// The counter of the bytes of this request, where it has the connection for itself.
     pub(super) fn meter(&self) -> Option<Arc<ByteCounter>> {
         match self {
             Self::H1 { h1, .. } => Some(Arc::clone(&h1.meter)),
@@ -146,7 +146,7 @@ impl Checkout {
         }
     }
 
-    /// What the server has said so far on a connection that others use as well.
+    /// The number of bytes received from the server so far, on a connection that others use as well.
     pub(super) fn frames_received(&self) -> u64 {
         match self {
             Self::H1 { .. } => 0,

@@ -29,7 +29,7 @@ const SCHEMAS: [&str; 2] = ["sqlite_master", "sqlite_temp_master"];
 const NOT_NAMED: i64 = -2;
 const ASKED: i64 = -1;
 
-/// What statements do with `PRAGMA busy_timeout`.
+/// Uses of `PRAGMA busy_timeout` by statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::libsql) enum BusyTimeout {
     /// They ask for it.

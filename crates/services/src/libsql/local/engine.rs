@@ -27,7 +27,7 @@ const KEPT_STATEMENTS: usize = 32;
 const KEPT_SQL_BYTES: usize = 4096;
 /// The engine does not look at an interrupt while it waits for a lock, so it waits in slices of this.
 const LOCK_SLICE: Duration = Duration::from_millis(20);
-/// What the engine can be told: it counts milliseconds in 32 bits.
+/// The longest busy timeout of the engine, which counts milliseconds in 32 bits.
 const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// A statement that was compiled.
@@ -94,7 +94,7 @@ impl Engine {
             .map(drop)
     }
 
-    /// Whether nobody else may use the connection as it is.
+    /// Whether it is in a state in which the connection must not be lent again.
     pub fn is_tainted(&self) -> bool {
         self.tainted || self.in_transaction()
     }
@@ -104,7 +104,7 @@ impl Engine {
         !self.connection.is_autocommit()
     }
 
-    /// Gives up what an unfinished statement or transaction holds.
+    /// Rolls back an unfinished statement or transaction.
     pub fn reset(&mut self) {
         self.statements.clear();
         self.roll_back();

@@ -51,7 +51,7 @@ const STACK_BYTES: [usize; 2] = [256 << 20, 8 << 20];
 /// How often closing repeats its interrupt.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(50);
 
-/// Where the database is and how its connections are set up.
+/// The database, and the set-up of its connections.
 #[derive(Clone, Debug)]
 pub struct LocalTarget {
     /// The path, or a `file:` URI for shared memory.

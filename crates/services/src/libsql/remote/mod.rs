@@ -24,7 +24,7 @@ use crate::libsql::{
 };
 use moorline_net::http::off_runtime;
 
-/// What a value takes to write, roughly.
+/// The bytes of a value on the wire, roughly.
 const BYTES_PER_VALUE: usize = 16;
 
 /// A remote connection. Nothing is sent before the first statement.

@@ -96,7 +96,7 @@ pub(in crate::libsql) fn refused(
     })
 }
 
-/// What a refusal says to a person: the text in its JSON, or all of it when it is text, but no page of a proxy's.
+/// The message of a refusal: the text in its JSON, or all of it when it is text, but no page of a proxy's.
 fn text_of<'a>(said: &'a Json, body: &'a [u8]) -> Cow<'a, str> {
     let text = ["message", "error"]
         .into_iter()

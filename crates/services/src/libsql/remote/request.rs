@@ -43,7 +43,7 @@ pub(in crate::libsql) struct Stmt<'a> {
 }
 
 impl<'a> Stmt<'a> {
-    /// A statement of ours, whose rows nobody reads.
+    /// A statement of ours, whose rows are not read.
     pub(in crate::libsql) const fn plain(sql: &'a str) -> Self {
         Self {
             sql,

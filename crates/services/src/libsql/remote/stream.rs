@@ -34,7 +34,7 @@ const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 /// How long telling the server that a stream is over may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where the server is and who we are.
+/// The server and the credentials.
 #[derive(Clone)]
 pub struct RemoteTarget {
     /// The server's base URL, `https://` or `http://`.
@@ -157,7 +157,7 @@ impl Stream {
         Ok(first)
     }
 
-    /// What an answer other than 200 comes to. Of one whose text is lost the status is still known.
+    /// The failure for a response other than 200. Of one whose text is lost the status is still known.
     async fn refusal(&self, response: HttpResponse, had_baton: bool) -> Refusal {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = ApiClient::read_body(response, MAX_REFUSAL_BYTES).await;
@@ -222,7 +222,8 @@ fn written(body: &Pipeline<'_>) -> Outcome<Vec<u8>> {
     })
 }
 
-/// Where a stream goes on, which the server may say. It gets the token and the statements there: so only on the host
+/// The URL at which a stream continues, which the server may set. It gets the token and the statements there: so only
+/// on the host
 /// that the caller named or one below it, at the same port, and in plain text only where that was so before.
 fn continued_at(given: &Url, named: &str) -> Option<Url> {
     let url = Url::parse(named).ok()?;

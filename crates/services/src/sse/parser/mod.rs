@@ -1,6 +1,6 @@
 //! An event stream, byte by byte, as the HTML standard reads it (section 9.2.6).
 //!
-//! What comes in may be cut anywhere; what comes out does not depend on the cuts. Lines that lie whole in a piece
+//! The input may be cut anywhere; the events do not depend on the cuts. Lines that lie whole in a piece
 //! are read in place, so that a usual stream is copied once: into the batch that leaves for JavaScript.
 
 use std::mem;
@@ -18,11 +18,11 @@ pub struct Event<'a> {
     pub kind: &'a str,
     /// The lines of its data, joined with a line feed.
     pub data: &'a str,
-    /// What the block says about the stream.
+    /// The fields of the block that concern the stream.
     pub update: FieldUpdate<'a>,
 }
 
-/// What a block says about the stream, with or without an event.
+/// The fields of a block that concern the stream, with or without an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FieldUpdate<'a> {
     /// The last event id, when it is another than before.
@@ -56,7 +56,7 @@ pub(super) struct Parser {
     data: String,
     /// The last event id; it outlives its block.
     id: String,
-    /// It was set since it was last told.
+    /// Whether it was set since the last event.
     new_id: bool,
     retry: Option<u64>,
 }

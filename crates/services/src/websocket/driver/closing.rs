@@ -58,7 +58,7 @@ impl Driver {
         }
     }
 
-    /// What is known already of how it ends.
+    /// The close event, as far as it is known already.
     pub(super) fn known_end(&mut self, clean: bool) -> Option<CloseEvent> {
         if let Some((code, reason)) = self.close_received.take() {
             return Some(CloseEvent {
@@ -73,8 +73,8 @@ impl Driver {
         self.close_result.take().or(protocol_error)
     }
 
-    /// The server broke the protocol, but what came before counts: whoever gets it has the time to take it, and to
-    /// answer, before the connection ends.
+    /// Drains messages before the close of a protocol error: the reader has the time to take what came before it, and
+    /// to answer.
     pub(super) fn drain_before_error_close(
         &mut self,
         error: ProtocolError,
@@ -125,7 +125,7 @@ impl Driver {
         true
     }
 
-    /// Tells everybody that it is over.
+    /// Ends the connection for its user: queues, pings and the receive queue.
     pub(super) fn end(&mut self, end: CloseEvent) {
         if std::mem::replace(&mut self.lingering, true) {
             return;

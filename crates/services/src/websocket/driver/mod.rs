@@ -33,7 +33,7 @@ use moorline_net::receive_queue::Buffer;
 
 /// Read at once; a thread has one buffer of this size for all its connections.
 const READ_BYTES: usize = 64 * 1024;
-/// Written under one lock, so that whoever sends never waits long for it.
+/// Written under one lock, so that a sender never waits long for it.
 const WRITE_BYTES: usize = 64 * 1024;
 /// After so many steps other tasks have their turn.
 const STEPS: usize = 32;
@@ -71,11 +71,11 @@ pub(super) struct Driver {
     timer: Pin<Box<Sleep>>,
     close_sent: bool,
     close_received: Option<(Option<u16>, String)>,
-    /// The server broke the protocol, and whoever gets its messages has yet to come so many times.
+    /// The protocol error of the server, and the number of takes at which its earlier messages were taken.
     protocol_error: Option<(ProtocolError, Option<u64>)>,
     /// How it ends once the close frame is written that tells the server what it did.
     close_result: Option<CloseEvent>,
-    /// Everybody was told; the server has yet to end the connection.
+    /// The user has the end already; the server has yet to end the connection.
     lingering: bool,
 }
 
@@ -232,7 +232,7 @@ impl Driver {
             .map_or_else(connection_ended, |error| connection_lost(&error))
     }
 
-    /// Gives what came to whom it is for.
+    /// Dispatches control frames and queues messages for JavaScript.
     fn dispatch(&mut self) {
         for control in std::mem::take(&mut self.received.controls) {
             match control {

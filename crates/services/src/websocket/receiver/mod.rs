@@ -24,7 +24,7 @@ pub(super) enum Control {
     Close(Option<u16>, String),
 }
 
-/// What was understood.
+/// The messages and control frames that were read.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     pub(super) batch: Batch,
@@ -34,7 +34,7 @@ pub(super) struct Received {
 /// How far [`Receiver::feed`] came.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FeedResult {
-    /// So many bytes are done with; the rest is to be fed again, with what follows it.
+    /// The number of bytes that are done with; the rest is to be fed again, with what follows it.
     pub(super) consumed: usize,
     /// There is more to do with what is there.
     pub(super) more: bool,
@@ -61,7 +61,7 @@ struct Message {
     text: bool,
     compressed: bool,
     bytes: Vec<u8>,
-    /// So many of the bytes are valid UTF-8.
+    /// The number of bytes that are valid UTF-8.
     checked: usize,
 }
 

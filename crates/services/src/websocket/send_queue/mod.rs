@@ -17,7 +17,7 @@ const KEPT_BYTES: usize = 64 * 1024;
 /// A peer that sends pings and does not read gets no more pongs than this.
 const MAX_UNREAD_PONGS: u32 = 1000;
 
-/// Whoever waits for messages to be written: told so, or how far they came.
+/// The waiter for messages: notified when they are written, or of their delivery when the connection ends.
 pub(super) type Waiter = oneshot::Sender<Result<(), Delivery>>;
 
 /// A message before it is a frame.
@@ -26,10 +26,10 @@ pub(super) struct Message {
     pub(super) text: bool,
 }
 
-/// What was made of a message.
+/// The answer to a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PushResult {
-    /// It will be written, unless the connection ends before.
+    /// Will be written, unless the connection ends before.
     Accepted,
     /// There is no room, or others wait for it already.
     Full,
@@ -57,7 +57,7 @@ pub(super) struct SendQueue {
     blocked: bool,
     /// How often it took more after that: each time, the peer had read.
     progress: u64,
-    /// Where the messages that are frames begin and end in the stream of all bytes.
+    /// The ranges of the messages that are frames, in the stream of all bytes.
     frame_ranges: VecDeque<(u64, u64)>,
     /// The last frame is queued: nothing becomes a frame any more.
     closed: bool,
@@ -67,7 +67,7 @@ pub(super) struct SendQueue {
     /// Messages accepted and messages written since the beginning.
     accepted_messages: u64,
     written_messages: u64,
-    /// Whoever waits for the messages from this number to that.
+    /// The waiters for the messages from this number to that.
     waiters: VecDeque<(u64, u64, Waiter)>,
     /// Messages that wait for room.
     pending: VecDeque<PendingMessage>,
@@ -99,7 +99,7 @@ impl SendQueue {
         }
     }
 
-    /// Accepts a message when there is room, and nobody came before.
+    /// Accepts a message when there is room, and none is pending.
     pub(super) fn push(&mut self, bytes: &[u8], text: bool) -> PushResult {
         if self.closed || !self.pending.is_empty() || !self.has_room(bytes.len()) {
             return PushResult::Full;
@@ -163,8 +163,8 @@ impl SendQueue {
             .write(&mut self.buffer, OpCode::Control(kind), false, payload);
     }
 
-    /// Appends the close frame, behind which there must be nothing (RFC 6455, 5.5.1): whoever waits for room is told
-    /// that nothing was written.
+    /// Appends the close frame, behind which there must be nothing (RFC 6455, 5.5.1): pending messages are rejected as
+    /// not written.
     pub(super) fn push_close(&mut self, payload: &[u8]) {
         self.push_control(Control::Close, payload);
         self.closed = true;
@@ -193,7 +193,7 @@ impl SendQueue {
         }
     }
 
-    /// What can be written now.
+    /// The bytes that can be written now.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer[self.head..]
     }
@@ -218,7 +218,7 @@ impl SendQueue {
         self.progress
     }
 
-    /// So many bytes more are written.
+    /// Counts bytes as written.
     pub(super) fn advance(&mut self, bytes: usize) {
         self.head += bytes;
         self.written += bytes as u64;
@@ -259,7 +259,7 @@ impl SendQueue {
         self.admit();
     }
 
-    /// The connection has ended: everybody who waits is told how far it came.
+    /// Ends the queue: every waiter gets the delivery of its messages.
     pub(super) fn end(&mut self) {
         // Of the first message that is not whole on its way, some bytes may be.
         let first = self.frame_ranges.front();
@@ -313,7 +313,7 @@ impl SendQueue {
         }
     }
 
-    /// Where the next frame begins in the stream of all bytes.
+    /// The position of the next frame in the stream of all bytes.
     fn position(&self) -> u64 {
         self.written + (self.buffer.len() - self.head) as u64
     }
@@ -338,7 +338,7 @@ impl SendQueue {
     }
 }
 
-/// What a message that was not written fails with.
+/// The failure of a message that was not written.
 pub(super) fn undelivered(failure: &Failure, delivery: Delivery) -> Failure {
     failure
         .clone()

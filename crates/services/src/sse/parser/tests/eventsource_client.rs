@@ -1,5 +1,7 @@
-//! The crate `eventsource-client` over the same bytes. Where the standard leaves no doubt to it either, both say the
-//! same; where it goes its own way, that way is written down (docs/adr/0011-our-own-event-stream-parser.md).
+//! The parser against the crate `eventsource-client`, over the same bytes.
+//!
+//! Where the standard leaves no doubt to the crate either, both give the same events; where it deviates, that is
+//! written down (docs/adr/0011-our-own-event-stream-parser.md).
 
 use bytes::Bytes;
 use eventsource_client::{Client, ClientBuilder, Error, ReconnectOptions, SSE};
@@ -24,7 +26,7 @@ impl HttpTransport for Recorded {
     }
 }
 
-/// What the crate makes of it, until it fails; then whether it failed before the end.
+/// The events by the crate, until it fails; then whether it failed before the end.
 fn parse_with_client(pieces: &[&[u8]]) -> (Vec<Parsed>, bool) {
     let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece));
     let client = ClientBuilder::for_url("http://localhost/")

@@ -1,10 +1,10 @@
-//! The parser against the standard's text, written down once more the slow way, and against its own cuts.
+//! The parser against the standard's text, implemented once more, and against its own cuts.
 
 use proptest::prelude::*;
 
 use super::super::{Event, EventTooLong, FieldUpdate, Parser, Sink};
 
-/// What a stream came to.
+/// An item that a stream was parsed into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
     /// Type, data, and the last event id as it is then.
@@ -256,7 +256,7 @@ const FRAGMENTS: [&[u8]; 24] = [
     b"foo",
 ];
 
-/// So many cases, unless the environment says how many.
+/// The number of cases, unless the environment sets it.
 pub(super) fn cases(usual: u32) -> ProptestConfig {
     let mut config = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_none() {

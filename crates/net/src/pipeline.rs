@@ -73,7 +73,7 @@ where
         };
         match (outcome, held.call.record(pipeline, report, now())) {
             (Err(failure), AfterAttempt::RetryIn(_)) => {
-                last = Some(failure.with_attempts(attempt.number))
+                last = Some(failure.with_attempts(attempt.number));
             }
             (outcome, _) => {
                 return outcome.map_err(|failure| failure.with_attempts(attempt.number));

@@ -1,6 +1,6 @@
 //! Health monitoring: replies of checks, their schedule, and the overall status.
 //!
-//! A [`Monitor`] knows checks by name. Whoever owns the checkers (JavaScript functions in `lib/`, probes of a
+//! A [`Monitor`] knows checks by name. The owner of the checkers (JavaScript functions in `lib/`, probes of a
 //! service) asks [`Monitor::begin`] before a run and reports to [`Monitor::complete`] after it; the monitor
 //! measures the latency, applies hysteresis, keeps a history per name and says when the next run is due. It
 //! calls nothing and waits for nothing, so a checker that hangs is only a run that was ended by

@@ -48,12 +48,12 @@ impl CheckReply {
     ///
     /// The worst of them counts. A status is one of the words of [`Status::from_word`], a boolean, or an HTTP status
     /// code, of which 1xx to 3xx are healthy. One that means nothing here is left to the others; where there are none it
-    /// is unhealthy, because a probe nobody understands proves nothing.
+    /// is unhealthy, because a probe that cannot be understood proves nothing.
     pub fn described(flag: Option<bool>, statuses: &[Plain]) -> Self {
         let flag = flag.map(|healthy| Self::of(healthy).outcome);
         match statuses.iter().map(told).fold(flag, Option::max) {
             Some(outcome) => {
-                // A number that is no HTTP status code is not healthy, and says nothing to whoever reads that.
+                // A number that is no HTTP status code is not healthy, and its reader cannot tell what it means.
                 let strange = statuses.iter().find(|status| !is_known(status));
                 let number = strange.and_then(shown);
                 Self::with(

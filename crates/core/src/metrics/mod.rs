@@ -3,7 +3,7 @@
 //! A [`Registry`] holds families; a family has a name, a help text, label names and one series per combination of
 //! label values. Callers keep the series ([`Counter`], [`Gauge`], [`Histogram`]) they write to, so that counting is
 //! one atomic addition. State that already lives elsewhere (breakers, pools) is not counted twice: its owner carries
-//! over what has changed when somebody asks, and when it is dropped.
+//! over what has changed when the metrics are read, and when it is dropped.
 
 use std::borrow::Cow;
 

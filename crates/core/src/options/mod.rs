@@ -2,7 +2,7 @@
 //!
 //! A service's `config.rs` asks an [`Options`] reader for each documented key with its default and range.
 //! The reader knows the path (`options.pool.maxSize`), refuses wrong types and ranges with the reason, and
-//! in [`Options::finish`] refuses keys nobody asked for, naming the nearest known one.
+//! in [`Options::finish`] refuses keys that were not read, naming the nearest known one.
 
 mod bounds;
 mod nearest;

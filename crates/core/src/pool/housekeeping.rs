@@ -126,7 +126,7 @@ impl Ledger {
     }
 
     /// Ends at once: the leases in use are taken back as well. A connection still being made is closed by
-    /// whoever makes it, when [`Self::on_created`] answers false.
+    /// its maker, when [`Self::on_created`] answers false.
     pub fn force_close(&mut self) -> Shutdown {
         let mut shutdown = self.drain();
         self.phase = Phase::Closed;

@@ -86,7 +86,7 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// The books of one pool. Every method that depends on time takes it as `now`.
+/// The bookkeeping of one pool. Every method that depends on time takes it as `now`.
 ///
 /// Between two calls this holds: while the queue is not empty, no slot is idle and none can be reserved. That is
 /// why a newcomer never overtakes a waiter.

@@ -1,6 +1,6 @@
 //! The pool of the library, as bookkeeping without resources.
 //!
-//! A [`Ledger`] knows slots, who holds them and who waits; it never sees a connection. Whoever owns the
+//! A [`Ledger`] knows slots, who holds them and who waits; it never sees a connection. The owner of the
 //! connections asks it what to do and tells it what happened: the asynchronous pool of the services keeps
 //! one connection per slot, a pool of JavaScript objects keeps them in a `Map`. Both therefore share the
 //! same promises:
@@ -10,7 +10,7 @@
 //! - Waiters are served in the order they came, idle connections are reused last in, first out, and no
 //!   waiter is forgotten: every call that frees a slot returns the [`Grant`] it leads to.
 //! - Each hand-out is a new [`Lease`]: a lease released twice, or never given out by this ledger, changes
-//!   nothing for whoever holds the slot now.
+//!   nothing for the present holder of the slot.
 //! - Taking an idle connection and returning it allocates nothing.
 
 mod config;

@@ -1,7 +1,7 @@
 //! Pools as metrics: one row of series for all pools of one name and type.
 //!
-//! The books of a pool are kept by its [`Ledger`](super::Ledger); what has changed in them since the last time is carried
-//! over when somebody asks, and when the pool is dropped.
+//! A pool is counted by its [`Ledger`](super::Ledger); what has changed in them since the last time is carried
+//! over when the metrics are read, and when the pool is dropped.
 
 use std::sync::Arc;
 

@@ -167,7 +167,7 @@ impl Limiter {
     }
 
     /// Uses a token that was set aside. Who comes late moves those behind, and who gives a turn back lets them come earlier:
-    /// whoever asks before their moment is told how much longer to wait.
+    /// a claim before its moment is answered with the time that is left.
     pub fn claim(&mut self, reservation: &mut Reservation, now: Instant) -> Result<(), Duration> {
         if let (Rate::Window { max, window }, Position::Window(number)) =
             (self.config.rate, reservation.position)

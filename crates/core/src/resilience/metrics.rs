@@ -1,6 +1,6 @@
 //! Circuit breakers as metrics: one row of series for all breakers of one name.
 //!
-//! A breaker keeps its own books; what has changed in them since the last time is carried over when somebody asks, and
+//! A breaker counts by itself; what has changed since the last time is carried over when the metrics are read, and
 //! when the breaker is dropped.
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Every part is a machine without a clock: it takes `now` and answers with a decision. [`pipeline::Pipeline`]
-//! puts them in order; whoever drives a [`call::Call`] through it (an async task in the services, a loop in JavaScript) only sleeps for the
+//! puts them in order; the driver of a [`call::Call`] (an async task in the services, a loop in JavaScript) only sleeps for the
 //! durations it is told and reports what came of each attempt.
 
 pub mod breaker;

@@ -52,7 +52,7 @@ impl SharedBreaker {
     /// Carries over to the metrics what has changed.
     fn publish(&self) {
         if let Some(series) = &self.series {
-            // Read while nobody else does this: figures never go back.
+            // Read under the lock: figures never go back.
             let mut series = lock(series);
             series.update(&self.snapshot());
         }

@@ -48,7 +48,7 @@ impl VerifierConfig {
 }
 
 /// One secret or a list of them, newest first. Absent and empty ones are refused: an endpoint that would
-/// accept everybody's signature, or nobody's, must not start.
+/// accept any signature, or none, must not start.
 pub fn read_secrets(path: &str, value: Option<&Plain>) -> Read<Vec<Secret>> {
     let one = |value: &Plain| match value {
         Plain::Text(text) if !text.is_empty() => Ok(Secret::new(text.as_str())),

@@ -28,7 +28,7 @@ pub trait ReplayStore {
 }
 
 /// A store in this process. When it is full the oldest entry makes room: the shortest-lived are those of requests that
-/// are being handled now. Only genuine requests are remembered, so nobody without the secret can crowd an entry out.
+/// are being handled now. Only genuine requests are remembered, so that without the secret no entry can be crowded out.
 #[derive(Debug)]
 pub struct MemoryReplayStore {
     capacity: usize,

@@ -171,7 +171,7 @@ fn a_lost_probe_counts_as_failed_after_its_timeout_and_is_ignored_later() {
     assert_eq!(breaker.state(), Open);
     breaker.record(lost, AttemptOutcome::Success, probing + PROBE);
     assert_eq!(breaker.state(), Open);
-    // The open time runs from the timeout, not from whoever noticed it.
+    // The open time runs from the timeout, not from the call that noticed it.
     assert!(breaker.admit(probing + PROBE + RESET).is_ok());
 }
 

@@ -149,7 +149,7 @@ fn who_sleeps_for_longer_than_a_window_still_goes_before_those_behind() {
     assert_eq!(limiter.claim(&mut line[2], late), Err(window));
     assert_eq!(limiter.claim(&mut line[3], late), Err(window));
     assert_eq!(limiter.claim(&mut line[1], late), Ok(()));
-    // Nobody overtakes, also where the rate has room.
+    // No call overtakes another, also where the rate has room.
     let after = late + window;
     assert!(limiter.claim(&mut line[3], after).is_err());
     assert_eq!(limiter.claim(&mut line[2], after), Ok(()));

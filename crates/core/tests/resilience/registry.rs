@@ -114,7 +114,7 @@ fn breakers_of_one_name_share_a_row_and_what_they_counted_outlives_them() {
     ] {
         assert!(shown.iter().any(|one| one == row), "{row} in {shown:?}");
     }
-    // What came since somebody looked last is not lost with it.
+    // Counts since the last reading are not lost with it.
     first.admit(now).unwrap_err();
     drop((first, second));
     let totals = [

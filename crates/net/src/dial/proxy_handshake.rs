@@ -96,7 +96,7 @@ async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
             // We speak first, so nothing may follow.
             Some(end) if end + 4 == head.len() => break,
             None if head.len() < MAX_HEAD_BYTES => {}
-            // A refusal has a body, which nobody reads.
+            // A refusal has a body, which is not read.
             Some(_) if status_of(&head).is_some_and(|status| status >= 300) => break,
             _ => return Err(Refusal::Garbled),
         }
@@ -169,7 +169,7 @@ async fn socks<S: AsyncRead + AsyncWrite + Unpin>(
         4 => 16,
         _ => return Err(Refusal::Garbled),
     };
-    // The address the proxy dials from, and its port; nobody needs them.
+    // The address the proxy dials from, and its port; neither is used.
     stream.read_exact(&mut vec![0; rest + 2]).await?;
     Ok(())
 }

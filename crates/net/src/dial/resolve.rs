@@ -1,7 +1,7 @@
 //! Names to addresses, by the system's resolver and on threads of their own.
 //!
 //! The system's resolver cannot be interrupted: a look-up that hangs keeps its thread until it ends by itself, also when
-//! nobody waits for it any more. So callers of one name share one look-up, whether its first caller still waits or not;
+//! no caller waits for it any more. So callers of one name share one look-up, whether its first caller still waits or not;
 //! no other work needs these threads; and what this machine knows by itself never waits for one of them.
 
 use std::{
@@ -114,7 +114,7 @@ impl Resolver {
                 biased;
                 () = told.closed() => {
                     let mut running = self.running();
-                    // Somebody else may have come.
+                    // Another caller may have come.
                     if told.receiver_count() == 0 {
                         running.remove(&name);
                         return;

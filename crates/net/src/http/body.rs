@@ -208,7 +208,7 @@ impl BodyChunks {
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.receiver.is_none() {
             let sender = self.open();
-            // When nobody is there to send, the sender is dropped and the body breaks off.
+            // When the receiver of senders is gone, the sender is dropped and the body breaks off.
             let _ = self.reader.as_ref().map(|reader| reader.send(sender));
         }
         self.receiver

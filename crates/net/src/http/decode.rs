@@ -70,7 +70,7 @@ pub(super) enum ContentEncoding {
 }
 
 /// The content encodings of a response, the last one applied first; `None` when there is nothing to do, or something
-/// nobody asked for, which the caller then gets as it is.
+/// that was not asked for, which the caller then gets as it is.
 pub(super) fn content_encodings(headers: &HeaderMap) -> Option<Vec<ContentEncoding>> {
     let mut found = Vec::new();
     for value in headers.get_all(header::CONTENT_ENCODING) {

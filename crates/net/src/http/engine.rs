@@ -355,7 +355,7 @@ impl Drop for Engine {
 }
 
 /// Whether a status with a `Location` says where to go instead (RFC 9110, section 15.4). Any other names a resource, or
-/// is nobody's.
+/// is to be ignored.
 const fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }

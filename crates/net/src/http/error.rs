@@ -126,7 +126,7 @@ impl CallContext {
         if let Some(body_failure) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
             return self.annotate(body_failure.clone(), stage, traffic);
         }
-        // Of a request whose answer has begun nobody can say that.
+        // That cannot be true of a request whose response has begun.
         let unprocessed = stage != Stage::Body && is_unprocessed(error);
         let class = if unprocessed {
             Class::new(Kind::Disconnected, "ECONNRESET")

@@ -1,7 +1,7 @@
 //! One HTTP/1 connection, driven by the task of the request that uses it.
 //!
 //! hyper wants its connection polled by a task of its own; then every request costs two hops between tasks.
-//! Here the request's own task polls it, and nobody does while it is unused: whether the server has closed it
+//! Here the request's own task polls it, and nothing does while it is unused: whether the server has closed it
 //! meanwhile is found out when it is taken again.
 
 use std::{
@@ -71,7 +71,7 @@ impl H1 {
         })
     }
 
-    /// Whether a request may be sent on it. Looks at the socket, so a server's goodbye that has arrived is seen.
+    /// Whether a request may be sent on it. Looks at the socket, so that a close by the server is seen once it has arrived.
     pub(super) fn is_ready(&mut self) -> bool {
         let expired = self.expires_at.is_some_and(|at| at <= Instant::now());
         let _ = self.drive(&mut Context::from_waker(Waker::noop()));

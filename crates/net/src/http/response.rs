@@ -194,7 +194,7 @@ impl RawBody {
             max,
             context,
         };
-        // An answer without a body needs its connection no longer, whoever reads it and when.
+        // A response without a body needs its connection no longer.
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -304,7 +304,7 @@ impl Stream for RawBody {
 
 impl Drop for RawBody {
     fn drop(&mut self) {
-        // Unpacking may end before the last, empty piece was read, and nobody reads the body of a redirect; the
+        // Unpacking may end before the last, empty piece was read, and the body of a redirect is not read; the
         // connection is still good when all of it is there.
         let mut noop = Context::from_waker(Waker::noop());
         for _ in 0..DISCARDED_CHUNKS {

@@ -53,8 +53,8 @@ impl<C: Connect> PoolInner<C> {
             .iter()
             .filter_map(|ticket| state.waiters.remove(ticket))
             .collect();
-        let stale = state.ledger.sweep(now);
-        let stale: Vec<_> = stale
+        let outdated = state.ledger.sweep(now);
+        let outdated: Vec<_> = outdated
             .into_iter()
             .map(|lease| (lease, state.remove(lease)))
             .collect();
@@ -65,7 +65,7 @@ impl<C: Connect> PoolInner<C> {
         drop(locked);
 
         self.time_out(expired);
-        for (lease, connection) in stale {
+        for (lease, connection) in outdated {
             self.close(lease, connection);
         }
         for leak in leaks {

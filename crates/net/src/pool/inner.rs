@@ -255,8 +255,11 @@ impl<C: Connect> ReportMetrics for PoolInner<C> {
     fn publish(&self) {
         self.metrics.update(|| {
             let state = self.state();
-            let stats = (!state.ledger.is_drained()).then(|| state.ledger.stats());
-            (stats, state.ledger.counters())
+            let ledger = &state.ledger;
+            (
+                (!ledger.is_drained()).then(|| ledger.stats()),
+                ledger.counters(),
+            )
         });
     }
 }

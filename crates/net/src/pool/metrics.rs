@@ -47,14 +47,14 @@ impl PoolMetrics {
         all.push(pool);
     }
 
-    /// Carries over the figures that `read_state` returns. It is called under this lock, so that figures never go back.
+    /// Carries over the figures that `read_figures` returns. It is called under this lock, so that figures never go back.
     /// Without stats the pool has ended, and is no longer shown.
-    pub(crate) fn update(&self, read_state: impl FnOnce() -> (Option<Stats>, Counters)) {
+    pub(crate) fn update(&self, read_figures: impl FnOnce() -> (Option<Stats>, Counters)) {
         let mut metrics = lock(&self.0);
         let Some(series) = metrics.as_mut() else {
             return;
         };
-        let (stats, counters) = read_state();
+        let (stats, counters) = read_figures();
         series.update(stats.unwrap_or_default(), &counters);
         if stats.is_none() {
             *metrics = None;

@@ -107,7 +107,7 @@ pub fn sqlite_failure(raw: i32, message: &str) -> Failure {
     let kind = match raw & 0xff {
         BUSY | 6 => Kind::Overloaded,
         CANTOPEN => Kind::Connect,
-        // Only a connection that is being closed is interrupted while somebody still listens.
+        // Only a connection that is being closed is interrupted while a caller still waits.
         INTERRUPT => Kind::Closed,
         _ => Kind::Rejected,
     };

@@ -160,7 +160,7 @@ impl Nixtla {
         let count = AtomicU32::new(0);
         let prepared = OnceCell::new();
         let operation = request.operation();
-        // An answer that nobody can read is a failure of the service's, and counts as one.
+        // A reply that cannot be read is a failure of the service's, and counts as one.
         let mut answer = run(&self.pipeline, bounds.run(operation), |_| async {
             let body = self.attempt(request, &prepared, &count).await?;
             let sent = prepared.get().map(|prepared| prepared.sent.clone());

@@ -263,7 +263,7 @@ impl Engine {
         self.run("PRAGMA foreign_keys = off")?;
         let outcome = self.batch(TransactionMode::Deferred, statements, mode);
         let on = Statement::plain("PRAGMA foreign_keys = on");
-        // What the migration came to is what the caller must know; without foreign keys nobody may go on.
+        // What the migration came to is what the caller must know; without foreign keys no caller may go on.
         self.tainted |= self.attempt(&on, IntMode::Text).is_err();
         outcome
     }
@@ -286,7 +286,7 @@ impl Engine {
             self.busy_timeout.min(LONGEST_WAIT)
         };
         self.wait_in_engine(timeout)?;
-        // Its rows are read, though nobody wants them, and the engine panics on text that is not UTF-8.
+        // Its rows are read, though they are not wanted, and the engine panics on text that is not UTF-8.
         let work = AssertUnwindSafe(|| ready(self.connection.execute_batch(script)));
         let outcome = match catch_unwind(work) {
             Ok(outcome) => outcome?.map_err(engine_failure),

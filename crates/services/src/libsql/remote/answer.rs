@@ -1,7 +1,7 @@
 //! A server's answer, read into little more memory than its values need.
 //!
 //! A small answer can unpack to much, and JSON to more: `[],[],[]` is three bytes for each row. So what it can come to
-//! is counted before any of it is read, rows go into one flat list, and no part is kept that nobody asks for.
+//! is counted before any of it is read, rows go into one flat list, and no part is kept that is not asked for.
 
 use memchr::{memchr, memchr2};
 use serde::Deserialize;

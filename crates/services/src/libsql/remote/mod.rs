@@ -217,7 +217,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Adds a transaction: each statement runs only if the one before succeeded, and what is not committed
-    /// is rolled back, unless it was somebody else's transaction that was open.
+    /// is rolled back, unless the transaction that was open is another's.
     fn transaction(
         mut self,
         mode: TransactionMode,

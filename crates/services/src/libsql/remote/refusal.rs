@@ -65,7 +65,7 @@ pub(in crate::libsql) fn refused(
         StatusCode::TOO_MANY_REQUESTS => Kind::RateLimited,
         _ => Kind::Rejected,
     };
-    // A gateway answers in the server's place: whether that has acted, nobody knows.
+    // A gateway answers in the server's place: whether that has acted is unknown.
     let delivery = match status {
         StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Delivery::Unknown,
         _ => Delivery::Answered,

@@ -181,7 +181,7 @@ impl Parser {
                 let digits = str::from_utf8(value).unwrap_or_default();
                 self.retry = Some(digits.parse().unwrap_or(u64::MAX));
             }
-            // A comment has no name. What nobody knows is passed over too.
+            // A comment has no name. An unknown field is passed over too.
             _ => {}
         }
     }

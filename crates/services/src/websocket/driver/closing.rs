@@ -137,7 +137,7 @@ impl Driver {
                 .failure
                 .clone()
                 .unwrap_or_else(|| closed_failure(end.code));
-            // Whoever closed knows why already.
+            // A refusal that is there already is the reason.
             send.refusal.get_or_insert(refusal);
             send.write_ended = true;
             send.socket = None;

@@ -156,7 +156,7 @@ impl Driver {
             }
         }
         if let Some(error) = &self.write_error {
-            // What was received before is still given out, but nobody need wait for room.
+            // What was received before is still given out, but a sender need not wait for room.
             send.refusal.get_or_insert_with(|| connection_lost(error));
         }
         progress
@@ -323,7 +323,7 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if !self.lingering {
-            // A panic: whoever waits must not wait for ever.
+            // A panic: no waiter must wait for ever.
             let failure = Failure::new(Kind::Internal, "moorline ended the connection by a defect");
             self.end(abnormal_close(failure));
         }

@@ -109,7 +109,7 @@ fn it_differs_where_it_is_known_to() {
         (ours, theirs),
         (vec![Parsed::Id("7".to_owned())], (vec![], false))
     );
-    // A field nobody knows, alone in its block, ends the stream; so do a type, a bad time or a bad id.
+    // An unknown field, alone in its block, ends the stream; so do a type, a bad time or a bad id.
     for stream in [
         &b"foo: bar\n\ndata:a\n\n"[..],
         b"event\n\ndata:a\n\n",

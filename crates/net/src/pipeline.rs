@@ -63,7 +63,7 @@ where
                 continue;
             }
             Admission::Refuse(refusal) => {
-                return Err(last.unwrap_or_else(|| run.refused(pipeline, refusal)));
+                return Err(last.unwrap_or_else(|| run.refusal_failure(pipeline, refusal)));
             }
         };
         let outcome = run.attempt(pipeline, &attempt, operation(attempt)).await?;
@@ -119,13 +119,13 @@ impl Run {
             tokio::select! {
                 biased;
                 outcome = work => outcome,
-                () = sleep_until(at.into()) => Err(self.timed_out(pipeline, at - started)),
+                () = sleep_until(at.into()) => Err(self.attempt_timeout(pipeline, at - started)),
             }
         };
         self.unless_cancelled(bounded).await
     }
 
-    fn timed_out(&self, pipeline: &Pipeline, after: Duration) -> Failure {
+    fn attempt_timeout(&self, pipeline: &Pipeline, after: Duration) -> Failure {
         let message = format!(
             "{} got no answer within {} ms",
             self.operation,
@@ -136,7 +136,7 @@ impl Run {
             .with_retryable(self.idempotent)
     }
 
-    fn refused(&self, pipeline: &Pipeline, refusal: Refusal) -> Failure {
+    fn refusal_failure(&self, pipeline: &Pipeline, refusal: Refusal) -> Failure {
         let breaker = pipeline.breaker().map_or("", |breaker| breaker.name());
         refusal
             .failure(breaker)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::metrics::ConnectionSeries;
-use crate::{metrics::shortened, resilience::outcome::status_blames_service};
+use crate::{metrics::shorten, resilience::outcome::status_blames_service};
 
 /// The longest span that throughput can be asked for, and what it is asked for by default.
 pub const MAX_SPAN_SECONDS: u64 = 300;
@@ -217,7 +217,7 @@ impl Tracker {
     }
 
     fn count_error(&mut self, error_type: &str) {
-        let error_type = shortened(error_type);
+        let error_type = shorten(error_type);
         if let Some(count) = self.error_types.get_mut(&*error_type) {
             *count += 1;
             return;

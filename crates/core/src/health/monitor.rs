@@ -176,7 +176,7 @@ impl Monitor {
     ) -> Option<CompletedRun> {
         let timeout_ms = self.config(name)?.timeout.as_ms();
         let error = format!("Health check '{name}' timed out after {timeout_ms}ms (timeoutMs)");
-        self.complete(name, run, CheckReply::failed(error), now, timestamp)
+        self.complete(name, run, CheckReply::failure(error), now, timestamp)
     }
 
     /// The checks whose next run is due, longest overdue first. A running check is not due.

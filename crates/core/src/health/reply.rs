@@ -29,7 +29,7 @@ impl CheckReply {
     }
 
     /// The answer of a checker that threw.
-    pub fn failed(error: impl Into<String>) -> Self {
+    pub fn failure(error: impl Into<String>) -> Self {
         Self::with(Status::Unhealthy, Some(error.into()))
     }
 
@@ -39,7 +39,7 @@ impl CheckReply {
         let metadata = text(said, "metadata").and_then(|json| serde_json::from_str(json).ok());
         let reply = match member(said, "parts") {
             Some(Plain::List(parts)) => Self::of_parts(parts),
-            _ => Self::described(flag(said), statuses(said)).explained(text(said, "error")),
+            _ => Self::describe(flag(said), statuses(said)).explained(text(said, "error")),
         };
         reply.annotated(metadata)
     }
@@ -49,19 +49,19 @@ impl CheckReply {
     /// The worst of them counts. A status is one of the words of [`Status::from_word`], a boolean, or an HTTP status
     /// code, of which 1xx to 3xx are healthy. One that means nothing here is left to the others; where there are none it
     /// is unhealthy, because a probe that cannot be understood proves nothing.
-    pub fn described(flag: Option<bool>, statuses: &[Plain]) -> Self {
+    pub fn describe(flag: Option<bool>, statuses: &[Plain]) -> Self {
         let flag = flag.map(|healthy| Self::of(healthy).outcome);
-        match statuses.iter().map(told).fold(flag, Option::max) {
+        match statuses.iter().map(status_of).fold(flag, Option::max) {
             Some(outcome) => {
                 // A number that is no HTTP status code is not healthy, and its reader cannot tell what it means.
                 let strange = statuses.iter().find(|status| !is_known(status));
-                let number = strange.and_then(shown);
+                let number = strange.and_then(show);
                 Self::with(
                     outcome,
                     number.map(|number| format!("Unknown health status {number}")),
                 )
             }
-            None => Self::failed(match statuses.first() {
+            None => Self::failure(match statuses.first() {
                 Some(Plain::Text(word)) => format!("Unknown health status '{word}'"),
                 Some(other) => format!("Unknown health status: {}", other.type_name()),
                 None => "The checker said nothing".to_owned(),
@@ -76,7 +76,10 @@ impl CheckReply {
         let mut complaints = Vec::new();
         for part in parts {
             let (error, statuses) = (text(part, "error"), statuses(part));
-            let known = statuses.iter().filter(|status| is_known(status)).map(told);
+            let known = statuses
+                .iter()
+                .filter(|status| is_known(status))
+                .map(status_of);
             let flag = flag(part).map(|healthy| Self::of(healthy).outcome);
             let outcome = known.fold(flag, Option::max);
             let outcome = outcome.or(error.map(|_| Status::Unhealthy));
@@ -87,7 +90,7 @@ impl CheckReply {
             if complaints.len() < MAX_COMPLAINTS {
                 let at = text(part, "at").unwrap_or_default();
                 let reason = error.map(str::to_owned);
-                let reason = reason.or_else(|| statuses.first().and_then(shown));
+                let reason = reason.or_else(|| statuses.first().and_then(show));
                 complaints.push(format!(
                     "{at}: {}",
                     reason.as_deref().unwrap_or("not healthy")
@@ -124,7 +127,7 @@ impl CheckReply {
 }
 
 /// The status for a status word; `None` where it means nothing here.
-fn told(status: &Plain) -> Option<Status> {
+fn status_of(status: &Plain) -> Option<Status> {
     let healthy = match status {
         Plain::Text(word) => return Status::from_word(word),
         Plain::Bool(healthy) => *healthy,
@@ -139,7 +142,7 @@ fn is_known(status: &Plain) -> bool {
     !matches!(status, Plain::Number(code) if !(100.0..600.0).contains(code))
 }
 
-fn shown(status: &Plain) -> Option<String> {
+fn show(status: &Plain) -> Option<String> {
     match status {
         Plain::Text(word) => Some(word.clone()),
         Plain::Number(code) => Some(code.to_string()),
@@ -183,7 +186,7 @@ mod tests {
     use super::*;
 
     fn outcome(flag: Option<bool>, status: &str) -> Status {
-        CheckReply::described(flag, &[word(status)]).outcome
+        CheckReply::describe(flag, &[word(status)]).outcome
     }
 
     fn word(word: &str) -> Plain {
@@ -211,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_status_nobody_understands_is_not_taken_for_health() {
-        let reply = CheckReply::described(None, &[word("splendid")]);
+        let reply = CheckReply::describe(None, &[word("splendid")]);
         assert_eq!(reply.outcome, Status::Unhealthy);
         assert_eq!(
             reply.error.as_deref(),
@@ -222,7 +225,7 @@ mod tests {
     #[test]
     fn an_http_response_is_judged_by_its_code() {
         for (code, expected) in [(200.0, true), (304.0, true), (404.0, false), (503.0, false)] {
-            let reply = CheckReply::described(None, &[Plain::Number(code)]);
+            let reply = CheckReply::describe(None, &[Plain::Number(code)]);
             assert_eq!(reply.outcome.is_up(), expected, "{code}");
         }
     }
@@ -230,13 +233,10 @@ mod tests {
     #[test]
     fn of_several_statuses_the_worst_counts() {
         let both = [word("ok"), Plain::Number(503.0)];
-        assert_eq!(
-            CheckReply::described(None, &both).outcome,
-            Status::Unhealthy
-        );
+        assert_eq!(CheckReply::describe(None, &both).outcome, Status::Unhealthy);
         let unknown = [word("splendid"), Plain::Number(200.0)];
         assert_eq!(
-            CheckReply::described(None, &unknown).outcome,
+            CheckReply::describe(None, &unknown).outcome,
             Status::Healthy
         );
     }

@@ -29,7 +29,7 @@ pub const DATABASE_SECONDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0,
 const MAX_NAME_CHARS: usize = 200;
 
 /// A name of the user's as it is shown: one that is longer than 200 characters is cut, and ends in `…`.
-pub fn shortened(name: &str) -> Cow<'_, str> {
+pub fn shorten(name: &str) -> Cow<'_, str> {
     if name.char_indices().nth(MAX_NAME_CHARS).is_none() {
         return Cow::Borrowed(name);
     }

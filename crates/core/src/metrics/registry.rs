@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex, MutexGuard, Weak},
 };
 
-use super::{Counter, Gauge, Histogram, MetricError, Page, Shape, shortened};
+use super::{Counter, Gauge, Histogram, MetricError, Page, Shape, shorten};
 use crate::sync::lock;
 
 /// The number of names that are told apart under one label. Further ones, such as ids given as names, share one row
@@ -227,7 +227,7 @@ fn values_of(
     let (Some((label, name)), Some(value)) = (labels.first(), values.first_mut()) else {
         return values;
     };
-    *value = shortened(name).into_owned();
+    *value = shorten(name).into_owned();
     let known = names.entry((*label).to_owned()).or_default();
     if known.len() < MAX_NAMES {
         known.insert(value.clone());

@@ -257,7 +257,7 @@ impl Registry {
 
     /// The breaker of that name, made with `config` if there is none yet.
     pub fn join(&self, name: &str, config: BreakerConfig) -> Joined {
-        let mut named = self.named();
+        let mut named = self.entries();
         if let Some(breaker) = named.get(name) {
             let config_differs = *breaker.config() != config;
             return Joined {
@@ -282,7 +282,7 @@ impl Registry {
         let name = format!("{kind}-{number}");
         let breaker = SharedBreaker::new(name.as_str(), config).published(self.metrics, kind);
         let breaker = Arc::new(breaker);
-        let mut named = self.named();
+        let mut named = self.entries();
         // A caller may have chosen the same name; then its breaker is the one listed.
         named
             .entries
@@ -294,17 +294,17 @@ impl Registry {
 
     /// The breaker of that name, if there is one.
     pub fn get(&self, name: &str) -> Option<Arc<SharedBreaker>> {
-        self.named().get(name)
+        self.entries().get(name)
     }
 
     /// Every breaker, by name.
     pub fn all(&self) -> Vec<Arc<SharedBreaker>> {
-        let named = self.named();
+        let named = self.entries();
         let entries = named.entries.values();
         entries.filter_map(Entry::breaker).collect()
     }
 
-    fn named(&self) -> MutexGuard<'_, Named> {
+    fn entries(&self) -> MutexGuard<'_, Named> {
         lock(&self.named)
     }
 }

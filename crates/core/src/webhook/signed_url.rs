@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use url::Url;
 
 use super::{
-    form::{self, decoded},
+    form::{self, decode_text},
     scheme::UrlForm,
 };
 
@@ -43,7 +43,7 @@ fn end_of_origin(url: &str) -> usize {
 fn behind_a_proxy<'u>(url: &'u str, public: &str, seen: &str) -> Option<Cow<'u, str>> {
     let (public_path, public_query) = public.split_once('?').unwrap_or((public, ""));
     let (seen_path, seen_query) = seen.split_once('?').unwrap_or((seen, ""));
-    if !is_end_of(&decoded(public_path), &decoded(seen_path)) {
+    if !is_end_of(&decode_text(public_path), &decode_text(seen_path)) {
         return None;
     }
     if seen_query.is_empty() {

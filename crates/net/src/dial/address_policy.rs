@@ -102,7 +102,7 @@ impl AddressPolicy {
             "{} is not on the public internet, and not among the allowed hosts",
             target.authority()
         );
-        Err(refused(message, ADDRESS))
+        Err(refusal_failure(message, ADDRESS))
     }
 }
 
@@ -111,10 +111,10 @@ fn plain_text_refused(target: &Target, where_to: &str) -> Failure {
         "{} would be spoken to in plain text, which the security level forbids{where_to}",
         target.authority()
     );
-    refused(message, PLAIN_TEXT)
+    refusal_failure(message, PLAIN_TEXT)
 }
 
-fn refused(message: String, code: &'static str) -> Failure {
+fn refusal_failure(message: String, code: &'static str) -> Failure {
     Failure::new(Kind::Connect, message)
         .with_code(code)
         .with_retryable(false)

@@ -115,7 +115,7 @@ fn read_tls(options: &Options<'_>, requirements: Option<SecurityRequirements>) -
         given.path_of("minVersion"),
         given.path_of("rejectUnauthorized"),
     );
-    let tls = TlsConfig::over(&defaults, given)?;
+    let tls = TlsConfig::read_over(&defaults, given)?;
     let Some(requirements) = requirements else {
         return Ok(tls);
     };

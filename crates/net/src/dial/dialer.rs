@@ -17,7 +17,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     config::DialConfig,
-    error::{Class, Phase, failed, failure, timed_out},
+    error::{Class, Phase, failure, phase_failure, timeout_failure},
     happy_eyeballs::race,
     proxy::{ProxyProtocol, ProxyRoute, ProxyRoutes},
     proxy_handshake,
@@ -70,7 +70,7 @@ impl Dialer {
             .await
             .unwrap_or_else(|_| {
                 let option = self.config.connect_option;
-                Err(timed_out(phase.get(), target, limit, option))
+                Err(timeout_failure(phase.get(), target, limit, option))
             })
     }
 
@@ -97,7 +97,7 @@ impl Dialer {
     async fn addresses(&self, target: &Target) -> Outcome<Vec<SocketAddr>> {
         let addresses = resolve(&target.host, target.port)
             .await
-            .map_err(|error| failed(Phase::Dns, target, &error))?;
+            .map_err(|error| phase_failure(Phase::Dns, target, &error))?;
         self.config.address_policy.admit(target, addresses)
     }
 
@@ -111,7 +111,7 @@ impl Dialer {
         // The proxy is the operator's choice: the guard is about targets.
         let addresses = resolve(&route.target.host, route.target.port)
             .await
-            .map_err(|error| failed(Phase::Dns, &route.target, &error))?;
+            .map_err(|error| phase_failure(Phase::Dns, &route.target, &error))?;
         phase.set(Phase::Connect);
         let mut stream = open(&route.target, addresses).await?;
         phase.set(Phase::Proxy);
@@ -161,7 +161,7 @@ impl Progress {
 async fn open(target: &Target, addresses: Vec<SocketAddr>) -> Outcome<Stream> {
     race(addresses, connect)
         .await
-        .map_err(|error| failed(Phase::Connect, target, &error))
+        .map_err(|error| phase_failure(Phase::Connect, target, &error))
 }
 
 async fn connect(address: SocketAddr) -> io::Result<Stream> {
@@ -190,7 +190,7 @@ async fn handshake_tls(
     };
     let config = secure.config(alpn).await?;
     let address = stream.peer();
-    stream.secured(config, name).await.map_err(|error| {
-        failed(Phase::Tls, target, &error).with_detail("address", address.to_string())
+    stream.handshake_tls(config, name).await.map_err(|error| {
+        phase_failure(Phase::Tls, target, &error).with_detail("address", address.to_string())
     })
 }

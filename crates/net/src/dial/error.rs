@@ -67,7 +67,7 @@ impl Class {
 }
 
 /// The failure of a phase; nothing was sent.
-pub(super) fn failed(phase: Phase, target: &Target, error: &io::Error) -> Failure {
+pub(super) fn phase_failure(phase: Phase, target: &Target, error: &io::Error) -> Failure {
     let class = match phase {
         // The system tells no more than that it found nothing.
         Phase::Dns => Class::new(Kind::Connect, "ENOTFOUND"),
@@ -84,7 +84,12 @@ pub(super) fn failed(phase: Phase, target: &Target, error: &io::Error) -> Failur
 }
 
 /// The failure of a connection that took too long.
-pub(super) fn timed_out(phase: Phase, target: &Target, after: Duration, option: &str) -> Failure {
+pub(super) fn timeout_failure(
+    phase: Phase,
+    target: &Target,
+    after: Duration,
+    option: &str,
+) -> Failure {
     let message = format!(
         "could not connect to {} within {} ms, in the phase {}",
         target.authority(),
@@ -92,7 +97,7 @@ pub(super) fn timed_out(phase: Phase, target: &Target, after: Duration, option: 
         phase.as_str()
     );
     let failure = Failure::timed_out(Kind::Connect, message, option).with_code("ETIMEDOUT");
-    at(failure, phase, target)
+    with_phase(failure, phase, target)
 }
 
 pub(super) fn failure(class: Class, phase: Phase, target: &Target) -> Failure {
@@ -105,10 +110,10 @@ pub(super) fn failure(class: Class, phase: Phase, target: &Target) -> Failure {
         (_, Phase::Proxy) => format!("the proxy made no connection to {peer} ({code})"),
         _ => format!("could not connect to {peer} ({code})"),
     };
-    at(Failure::new(kind, message).with_code(code), phase, target)
+    with_phase(Failure::new(kind, message).with_code(code), phase, target)
 }
 
-fn at(failure: Failure, phase: Phase, target: &Target) -> Failure {
+fn with_phase(failure: Failure, phase: Phase, target: &Target) -> Failure {
     failure
         .with_delivery(Delivery::None)
         .with_detail("phase", phase.as_str())
@@ -144,7 +149,7 @@ const IO_CLASSES: [(io::ErrorKind, Class); 11] = {
     const fn connect(code: &'static str) -> Class {
         Class::new(Kind::Connect, code)
     }
-    const fn lost(code: &'static str) -> Class {
+    const fn disconnect(code: &'static str) -> Class {
         Class::new(Kind::Disconnected, code)
     }
     [
@@ -153,11 +158,11 @@ const IO_CLASSES: [(io::ErrorKind, Class); 11] = {
         (Io::NetworkUnreachable, connect("ENETUNREACH")),
         (Io::AddrNotAvailable, connect("EADDRNOTAVAIL")),
         (Io::TimedOut, Class::of(Kind::Timeout)),
-        (Io::ConnectionReset, lost("ECONNRESET")),
-        (Io::ConnectionAborted, lost("ECONNABORTED")),
-        (Io::BrokenPipe, lost("EPIPE")),
-        (Io::NotConnected, lost("ENOTCONN")),
-        (Io::UnexpectedEof, lost("ECONNRESET")),
+        (Io::ConnectionReset, disconnect("ECONNRESET")),
+        (Io::ConnectionAborted, disconnect("ECONNABORTED")),
+        (Io::BrokenPipe, disconnect("EPIPE")),
+        (Io::NotConnected, disconnect("ENOTCONN")),
+        (Io::UnexpectedEof, disconnect("ECONNRESET")),
         (Io::PermissionDenied, connect("EACCES")),
     ]
 };
@@ -271,7 +276,7 @@ mod tests {
             secure: true,
         };
         let error = io::Error::from(io::ErrorKind::ConnectionReset);
-        let failure = failed(Phase::Tls, &target, &error);
+        let failure = phase_failure(Phase::Tls, &target, &error);
         assert_eq!(
             (failure.kind, failure.code.as_ref(), failure.delivery),
             (Kind::Connect, "ECONNRESET", Delivery::None)

@@ -6,7 +6,7 @@ use moorline_core::error::{Failure, Kind};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
-    error::{Class, Phase, failed, failure},
+    error::{Class, Phase, failure, phase_failure},
     proxy::{ProxyProtocol, ProxyRoute},
     target::Target,
 };
@@ -48,7 +48,7 @@ impl From<io::Error> for Refusal {
 impl Refusal {
     fn failure(self, target: &Target, route: &ProxyRoute) -> Failure {
         let failure = match self {
-            Self::Io(error) => failed(Phase::Proxy, target, &error),
+            Self::Io(error) => phase_failure(Phase::Proxy, target, &error),
             Self::Said { class, detail } => {
                 let message = format!(
                     "the proxy {} refused a connection to {} ({} {})",

@@ -129,7 +129,7 @@ impl Default for TlsConfig {
 
 impl TlsConfig {
     /// Reads a `tls` object; what it does not say comes from `defaults`.
-    pub fn over(defaults: &Self, options: Options<'_>) -> Read<Self> {
+    pub fn read_over(defaults: &Self, options: Options<'_>) -> Read<Self> {
         let ca = match options.value("ca") {
             None => Vec::new(),
             Some(Plain::List(items)) => items
@@ -318,7 +318,7 @@ mod tests {
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
                 .collect(),
         );
-        TlsConfig::over(&TlsConfig::default(), Options::new("options.tls", &value)?)
+        TlsConfig::read_over(&TlsConfig::default(), Options::new("options.tls", &value)?)
     }
 
     fn text(value: &str) -> Plain {

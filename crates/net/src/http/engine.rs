@@ -295,7 +295,7 @@ impl Engine {
             }
         };
         let body = if request.streamed {
-            ResponseBody::Streaming(body.until(self.ended.clone()))
+            ResponseBody::Streaming(body.with_end(self.ended.clone()))
         } else {
             let full = body.collect(deadline.until).await;
             ResponseBody::Full(full.map_err(|failure| deadline.as_call_timeout(failure, &context))?)

@@ -105,7 +105,7 @@ impl H1 {
                 .poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
-        self.meter.answered();
+        self.meter.on_response();
         if let Ok(response) = &sent {
             self.expires_at = keep_alive_hint(response.headers()).map(|hint| Instant::now() + hint);
         }

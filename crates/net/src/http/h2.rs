@@ -99,7 +99,7 @@ impl H2 {
 
     /// The number of bytes received from the server so far.
     pub(super) fn frames_received(&self) -> u64 {
-        self.usage.meter.read()
+        self.usage.meter.bytes_read()
     }
 
     /// Gives it no more requests; it ends with those that are in flight.

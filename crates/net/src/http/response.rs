@@ -96,7 +96,7 @@ impl Streaming {
     }
 
     /// The same, for as long as `ended` does not fire.
-    pub(super) fn until(self, ended: CancellationToken) -> Self {
+    pub(super) fn with_end(self, ended: CancellationToken) -> Self {
         Self {
             ended: Some(ended),
             ..self

@@ -176,18 +176,18 @@ impl PhaseTimeouts<'_> {
         self.meter
             .as_ref()
             .map_or(Traffic::default(), |meter| Traffic {
-                written: Some(meter.written()),
-                read: meter.read(),
+                written: Some(meter.bytes_written()),
+                read: meter.bytes_read(),
             })
     }
 
     fn progress(&self) -> u64 {
-        self.upload.progress() + self.meter.as_ref().map_or(0, |meter| meter.written())
+        self.upload.progress() + self.meter.as_ref().map_or(0, |meter| meter.bytes_written())
     }
 
     /// Whether all was handed over to be written.
     fn stage(&self) -> Stage {
-        let written = self.meter.as_ref().map(|meter| meter.written());
+        let written = self.meter.as_ref().map(|meter| meter.bytes_written());
         if self.upload.is_complete(written) {
             Stage::Headers
         } else {

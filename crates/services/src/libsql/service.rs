@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::libsql::{
     config::Config,
     connect::{Connection, LibsqlConnector},
-    error::{CODE_CLIENT_CLOSED, SERVICE, aborted, closed, timed_out},
+    error::{CODE_CLIENT_CLOSED, SERVICE, abort_failure, closed_failure, timeout_failure},
     local,
     local::deadlines::Deadlines,
     local::in_flight::{AbortOnDrop, InFlight, LeaseUse, Reply},
@@ -112,7 +112,7 @@ impl LibsqlPool {
         let borrowed = self.pool.acquire(cancel);
         async move {
             let borrowed = borrowed.await.map(PooledConnection::into_lease);
-            borrowed.map_err(|failure| refused(failure).during(SERVICE, "acquire"))
+            borrowed.map_err(|failure| with_client_code(failure).during(SERVICE, "acquire"))
         }
     }
 
@@ -179,7 +179,7 @@ impl LibsqlPool {
         };
         let release_after = held.is_none();
         let lease = held.or(borrowed.as_ref().map(PooledConnection::lease));
-        let lease = lease.ok_or_else(|| released(name))?;
+        let lease = lease.ok_or_else(|| released_failure(name))?;
         if !self.is_local {
             return self
                 .send(
@@ -216,7 +216,7 @@ impl LibsqlPool {
                 .pool
                 .acquire(cancel)
                 .await
-                .map_err(|failure| refused(failure).during(SERVICE, name)),
+                .map_err(|failure| with_client_code(failure).during(SERVICE, name)),
         }
     }
 
@@ -254,7 +254,8 @@ impl LibsqlPool {
             // The caller may have gone.
             reply: Box::new(|outcome| drop(sender.send(outcome))),
         };
-        let (in_flight, _) = InFlight::submit(self, lease_use, call).map_err(|_| released(name))?;
+        let (in_flight, _) =
+            InFlight::submit(self, lease_use, call).map_err(|_| released_failure(name))?;
         Ok(PendingCall {
             name,
             reply,
@@ -271,7 +272,7 @@ impl LibsqlPool {
     ) -> Outcome<Results> {
         let name = operation.name();
         let begun = self.pool.with(lease_use.lease, Connection::begin_remote);
-        let (remote, guard) = begun.ok().flatten().ok_or_else(|| released(name))?;
+        let (remote, guard) = begun.ok().flatten().ok_or_else(|| released_failure(name))?;
         let timeout = self.timeout(limits.timeout);
         let work = async {
             let outcome = remote
@@ -290,9 +291,9 @@ impl LibsqlPool {
             biased;
             outcome = timed => match outcome {
                 Some(outcome) => return outcome.map_err(|failure| failure.during(SERVICE, name)),
-                None => timed_out(timeout),
+                None => timeout_failure(timeout),
             },
-            () = limits.cancel.cancelled() => aborted(),
+            () = limits.cancel.cancelled() => abort_failure(),
         };
         // It was aborted in the middle, so the state of the stream is unknown.
         self.pool.discard(lease_use.lease);
@@ -324,20 +325,20 @@ impl PendingCall {
     pub async fn outcome(self, cancel: &CancellationToken) -> Outcome<Results> {
         tokio::select! {
             biased;
-            outcome = self.reply => outcome.unwrap_or_else(|_| Err(released(self.name))),
-            () = cancel.cancelled() => Err(aborted().during(SERVICE, self.name)),
+            outcome = self.reply => outcome.unwrap_or_else(|_| Err(released_failure(self.name))),
+            () = cancel.cancelled() => Err(abort_failure().during(SERVICE, self.name)),
         }
     }
 }
 
 /// A pool that refuses because it was ended does so with the code of the usual client.
-fn refused(failure: Failure) -> Failure {
+fn with_client_code(failure: Failure) -> Failure {
     if failure.kind == Kind::Closed {
         return failure.with_code(CODE_CLIENT_CLOSED);
     }
     failure
 }
 
-fn released(name: &'static str) -> Failure {
-    closed("the connection was already released").during(SERVICE, name)
+fn released_failure(name: &'static str) -> Failure {
+    closed_failure("the connection was already released").during(SERVICE, name)
 }

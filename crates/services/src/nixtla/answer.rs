@@ -188,7 +188,7 @@ pub fn time_after(request: &Request, series: &Series, step: usize) -> Outcome<St
 }
 
 /// The points of a series before anybody judged them.
-pub fn unjudged(series: &Series) -> Vec<JudgedPoint> {
+pub fn without_anomalies(series: &Series) -> Vec<JudgedPoint> {
     let id = name_of(series);
     series
         .moments

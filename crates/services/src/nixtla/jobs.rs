@@ -150,7 +150,7 @@ impl Nixtla {
         let mut pause = FIRST_POLL;
         loop {
             let state = self.job_state(job, bounds).await?;
-            if let Some(outcome) = self.ended(job, &state).await {
+            if let Some(outcome) = self.outcome_of(job, &state).await {
                 return outcome.map_err(|failure| failure.during(SERVICE, operation));
             }
             if end.is_some_and(|end| end <= Instant::now()) {
@@ -206,7 +206,7 @@ impl Nixtla {
     }
 
     /// How a job ended; `None` while it has not. A status this client does not know is taken for "not yet".
-    async fn ended(&self, job: &Job, state: &State) -> Option<Outcome<Answer>> {
+    async fn outcome_of(&self, job: &Job, state: &State) -> Option<Outcome<Answer>> {
         let failure = match state.status.as_str() {
             "succeeded" => return Some(self.job_answer(job, state.result.clone()).await),
             "failed" => Failure::new(Kind::Rejected, format!("job {} failed", job.id))

@@ -244,7 +244,7 @@ mod tests {
         NixtlaConfig::from_options(options, |_| None).unwrap()
     }
 
-    fn written(request: &Request, sent: &Sent) -> Json {
+    fn request_body(request: &Request, sent: &Sent) -> Json {
         serde_json::from_slice(&body(request, &config(), sent).unwrap()).unwrap()
     }
 
@@ -258,7 +258,7 @@ mod tests {
         let levels = Plain::List([0.8, 0.57, 0.999].map(Plain::Number).to_vec());
         let more = [("horizon", number(2.0)), ("confidenceLevels", levels)];
         let request = request("forecast", points, &more);
-        let body = written(&request, &Sent::of(&request, None));
+        let body = request_body(&request, &Sent::of(&request, None));
         let expected = json!({
             "series": {
                 "y": [0.1, 1.1, 2.1, 0.1, 1.1], "sizes": [3, 2], "X": null, "X_future": null,
@@ -280,7 +280,7 @@ mod tests {
         let sizes = |operation: &str, more: &[(&str, Plain)]| {
             let request = request(operation, series("a", 60), more);
             assert!(is_restrictable(&request));
-            let body = written(&request, &Sent::of(&request, window));
+            let body = request_body(&request, &Sent::of(&request, window));
             body["series"]["sizes"][0].as_u64().unwrap()
         };
         let level = || ("confidenceLevels", Plain::List(vec![number(0.9)]));
@@ -308,7 +308,7 @@ mod tests {
             input: 4,
             horizon: 2,
         };
-        let body = written(&request, &Sent::of(&request, Some(window)));
+        let body = request_body(&request, &Sent::of(&request, Some(window)));
         assert_eq!(body["series"]["start_datetime"][0], "1970-01-01T06:00:00");
     }
 

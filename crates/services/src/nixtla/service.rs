@@ -153,7 +153,7 @@ impl Nixtla {
                 .await
                 .map_err(|failure| failure.during(SERVICE, operation));
         }
-        Err(told(failure).during(SERVICE, operation))
+        Err(with_public_message(failure).during(SERVICE, operation))
     }
 
     async fn ask(&self, request: &Arc<Request>, bounds: &Bounds) -> Outcome<Answer> {
@@ -258,7 +258,7 @@ impl Nixtla {
             self.wire.exchange(exchange, &count, self.config.timeout)
         })
         .await
-        .map_err(|failure| told(failure).during(SERVICE, operation))?;
+        .map_err(|failure| with_public_message(failure).during(SERVICE, operation))?;
         off_runtime(body.len(), move || parse(&body))
             .await
             .map_err(|failure| failure.during(SERVICE, operation))
@@ -333,7 +333,7 @@ pub(super) fn has_status(failure: &Failure, status: StatusCode) -> bool {
 }
 
 /// The failure with the message users know for its kind.
-fn told(failure: Failure) -> Failure {
+fn with_public_message(failure: Failure) -> Failure {
     let message = match failure.kind {
         Kind::CircuitOpen => match failure.retry_after {
             Some(wait) => format!("Circuit breaker is open. Next attempt at {}", iso_in(wait)),

@@ -141,7 +141,7 @@ async fn body_of<T>(
     let whole = if chunked { None } else { length }.unwrap_or(usize::MAX);
     let most = whole.min(MAX_BODY_BYTES);
     let _ = timeout(BODY_TIMEOUT, async {
-        while raw.len() < most && !(chunked && unchunked(&raw).1) {
+        while raw.len() < most && !(chunked && decode_chunked(&raw).1) {
             // An error ends it as the end does: what has come counts.
             match stream.read_buf(&mut raw).await {
                 Ok(0) | Err(_) => break,
@@ -151,14 +151,14 @@ async fn body_of<T>(
     })
     .await;
     if chunked {
-        return unchunked(&raw).0;
+        return decode_chunked(&raw).0;
     }
     raw.truncate(most);
     raw
 }
 
 /// The content of chunks, and whether there are no more.
-fn unchunked(mut raw: &[u8]) -> (Vec<u8>, bool) {
+fn decode_chunked(mut raw: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     while let Some(end) = raw.windows(2).position(|pair| pair == b"\r\n") {
         let size = std::str::from_utf8(&raw[..end]).ok();

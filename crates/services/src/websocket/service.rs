@@ -50,7 +50,7 @@ pub struct Socket {
 pub enum FlushResult {
     /// All are written.
     Done,
-    /// Some wait, or will never be: [`Socket::written`] tells.
+    /// Some wait, or will never be: [`Socket::wait_until_written`] tells.
     Pending,
 }
 
@@ -143,7 +143,7 @@ impl Socket {
     }
 
     /// Waits until all that was pushed before is written.
-    pub async fn written(&self) -> Outcome<()> {
+    pub async fn wait_until_written(&self) -> Outcome<()> {
         let written = {
             let mut send = self.shared.send_state();
             if let (Some(refusal), true, false) =

@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, sync::Notify, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
-    error::{aborted, timed_out},
+    error::{abort_failure, timeout_failure},
     local::in_flight::InFlight,
 };
 
@@ -108,7 +108,7 @@ impl Deadlines {
         let next_wakeup = state.next_wakeup;
         drop(state);
         for operation in due {
-            operation.abort(timed_out(operation.timeout));
+            operation.abort(timeout_failure(operation.timeout));
         }
         next_wakeup
     }
@@ -116,7 +116,7 @@ impl Deadlines {
     fn abort_all(&self) {
         let operations = std::mem::take(&mut self.state().operations);
         for (_, operation) in operations.into_iter().flatten() {
-            operation.abort(aborted());
+            operation.abort(abort_failure());
         }
     }
 }

@@ -12,7 +12,7 @@ use libsql::{Connection, Rows, Value};
 use moorline_core::error::{Delivery, Failure, Outcome};
 
 use crate::libsql::{
-    error::{BUSY, closed, engine_failure, inexact_integer, not_text, transaction_closed},
+    error::{BUSY, closed_failure, engine_failure, inexact_integer, not_text, transaction_closed},
     local::authorizer::{Authorizer, BusyTimeout},
     local::{LocalTarget, Status},
     operation::{Operation, Results},
@@ -384,5 +384,5 @@ fn write_row(
 
 /// The caller has gone, or the connection is being closed.
 fn interrupted() -> Failure {
-    closed("the connection was closed")
+    closed_failure("the connection was closed")
 }

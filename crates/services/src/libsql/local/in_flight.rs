@@ -14,7 +14,7 @@ use moorline_core::{
 
 use crate::libsql::{
     connect::Connection,
-    error::{SERVICE, aborted},
+    error::{SERVICE, abort_failure},
     local::{Job, LocalConnection},
     operation::Results,
     service::{Call, LibsqlPool},
@@ -119,6 +119,6 @@ pub(in crate::libsql) struct AbortOnDrop(pub(in crate::libsql) Arc<InFlight>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        self.0.abort(aborted());
+        self.0.abort(abort_failure());
     }
 }

@@ -33,7 +33,7 @@ use tokio::{
 
 use crate::libsql::{
     connect::OperationGuard,
-    error::{closed, engine_failure},
+    error::{closed_failure, engine_failure},
     local::engine::Engine,
     local::in_flight::InFlight,
     local::job_queue::JobQueue,
@@ -107,7 +107,7 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         self.in_flight
-            .complete(Err(closed("the connection is closed")));
+            .complete(Err(closed_failure("the connection is closed")));
     }
 }
 

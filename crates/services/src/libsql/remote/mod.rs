@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
-    error::{closed, transaction_closed},
+    error::{closed_failure, transaction_closed},
     operation::{Operation, Results},
     remote::answer::{BatchResult, Response, StatementResult},
     remote::refusal::{missing_result, server_failure},
@@ -62,7 +62,7 @@ impl RemoteConnection {
         };
         tokio::select! {
             outcome = work => outcome,
-            () = self.closing.cancelled() => Err(closed("the connection was closed")),
+            () = self.closing.cancelled() => Err(closed_failure("the connection was closed")),
         }
     }
 

@@ -20,7 +20,9 @@ use url::{Host, Url};
 
 use crate::libsql::{
     remote::answer::{Answer, PipelineAnswer, Response},
-    remote::refusal::{Refusal, elsewhere, missing_result, refused, server_failure, unreadable},
+    remote::refusal::{
+        Refusal, foreign_continuation, missing_result, refusal_failure, server_failure, unreadable,
+    },
     remote::request::{Pipeline, Request},
 };
 use moorline_net::http::{ApiClient, off_runtime};
@@ -120,7 +122,7 @@ impl Stream {
 
     /// One round trip: the outer result is the transport's, the inner one the request's own.
     async fn pipeline(&mut self, body: &Pipeline<'_>) -> Result<Outcome<Response>, Refusal> {
-        let json = written(body).map_err(Refusal::Failed)?;
+        let json = serialize(body).map_err(Refusal::Failed)?;
         let had_baton = body.baton.is_some();
         let request = self.request(json).map_err(Refusal::Failed)?;
         let response = self
@@ -142,7 +144,7 @@ impl Stream {
         // Without a baton there is nothing to continue.
         if let Some(named) = answer.base_url.filter(|_| answer.baton.is_some()) {
             let base = continued_at(&self.target.base, &named);
-            self.base = Some(base.ok_or_else(|| Refusal::Failed(elsewhere(&named)))?);
+            self.base = Some(base.ok_or_else(|| Refusal::Failed(foreign_continuation(&named)))?);
         }
         self.baton = answer.baton;
         let mut results = answer.results.into_iter();
@@ -163,7 +165,7 @@ impl Stream {
         let body = ApiClient::read_body(response, MAX_REFUSAL_BYTES).await;
         let body = body.unwrap_or_default();
         let token = self.target.auth_token.as_ref();
-        refused(status, &headers, &body, had_baton, token)
+        refusal_failure(status, &headers, &body, had_baton, token)
     }
 
     fn request(&self, json: Vec<u8>) -> Outcome<HttpRequest> {
@@ -215,7 +217,7 @@ impl Stream {
     }
 }
 
-fn written(body: &Pipeline<'_>) -> Outcome<Vec<u8>> {
+fn serialize(body: &Pipeline<'_>) -> Outcome<Vec<u8>> {
     serde_json::to_vec(body).map_err(|error| {
         Failure::new(Kind::Internal, "a request could not be written")
             .with_cause(error.to_string(), None)

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use moorline_net::receive_queue::{Contents, Listen, ReceiveQueue};
+use moorline_net::receive_queue::{Buffer, ReceiveQueue, Wakeup};
 
 use super::{Callback, Value};
 
@@ -12,10 +12,10 @@ pub(crate) type Received<P, E> = (P, Option<E>);
 /// The listener of a queue: it calls `listener` with what `encode` makes of all that is there by then.
 pub(crate) fn notifier<C, E>(
     listener: Callback,
-    encode: fn(Received<C::Piece, E>) -> Value,
-) -> impl FnOnce(&Weak<ReceiveQueue<C, E>>) -> Arc<dyn Listen>
+    encode: fn(Received<C::Batch, E>) -> Value,
+) -> impl FnOnce(&Weak<ReceiveQueue<C, E>>) -> Arc<dyn Wakeup>
 where
-    C: Contents + Send + 'static,
+    C: Buffer + Send + 'static,
     E: Send + 'static,
 {
     move |queue| {
@@ -28,18 +28,18 @@ where
 }
 
 /// The queue holds it, so it does not hold the queue.
-struct Notifier<C: Contents, E> {
+struct Notifier<C: Buffer, E> {
     listener: Callback,
     queue: Weak<ReceiveQueue<C, E>>,
-    encode: fn(Received<C::Piece, E>) -> Value,
+    encode: fn(Received<C::Batch, E>) -> Value,
 }
 
-impl<C, E> Listen for Notifier<C, E>
+impl<C, E> Wakeup for Notifier<C, E>
 where
-    C: Contents + Send + 'static,
+    C: Buffer + Send + 'static,
     E: Send + 'static,
 {
-    fn ring(&self) {
+    fn notify(&self) {
         let (queue, encode) = (Weak::clone(&self.queue), self.encode);
         let received = move || {
             let received = queue.upgrade().and_then(|queue| queue.take());

@@ -9,8 +9,8 @@ use std::{
 use moorline_core::{
     clock::Anchor,
     connection::{
-        series::Series,
-        tracker::{Ended, Figures, MAX_SPAN_SECONDS, Tracker},
+        metrics::ConnectionSeries,
+        tracker::{CompletedRequest, Figures, MAX_SPAN_SECONDS, Tracker},
     },
     metrics::Registry,
     options::{OptionError, Options},
@@ -57,7 +57,7 @@ pub fn connection_publish(
         kind.named("options.connectionType")?,
     );
     // It fails for a name that is another metric's, and none of ours is.
-    if let Ok(series) = Series::new(Registry::process(), &name, &kind) {
+    if let Ok(series) = ConnectionSeries::new(Registry::process(), &name, &kind) {
         tracker.lock().publish(series);
     }
     Ok(())
@@ -128,7 +128,7 @@ impl Function for Record {
         };
         let now = Instant::now();
         let count = |error_type: Option<&str>| {
-            let ended = Ended {
+            let ended = CompletedRequest {
                 took_ms: ms(call, 1).unwrap_or(0.0),
                 attempt_ms: ms(call, 5),
                 ok: call.flag(2).unwrap_or(false),

@@ -11,7 +11,7 @@ use moorline_core::{
     options::{OptionError, Options, Plain},
     secret,
 };
-use moorline_net::dial::DialOptions;
+use moorline_net::dial::DialConfig;
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
@@ -50,7 +50,7 @@ pub fn connection_configured(variables: RawArgument) -> Vec<&'static str> {
 pub fn connection_reach(env: Env, options: RawArgument) -> Result<bool> {
     let read = || {
         let options = Options::new("options", &options.0)?;
-        let dial = DialOptions::read(&options)?;
+        let dial = DialConfig::read(&options)?;
         options.finish().map(|()| dial.tls.reject_unauthorized)
     };
     read().map_err(|error| to_js_error(&env, error))
@@ -86,16 +86,16 @@ pub fn connection_security(env: Env, options: RawArgument) -> Result<String> {
     let read = || {
         let options = Options::new("", &options.0)?;
         let level = options.choice("level", SecurityLevel::default(), &SecurityLevel::NAMED)?;
-        options.finish().map(|()| level.rules())
+        options.finish().map(|()| level.requirements())
     };
-    let rules = read().map_err(|error| to_js_error(&env, error))?;
+    let requirements = read().map_err(|error| to_js_error(&env, error))?;
     let described = json!({
-        "securityLevel": rules.level.as_str(),
-        "certificateValidation": rules.certificates,
-        "plainText": rules.plain_text.as_str(),
-        "minTlsVersion": rules.tls.as_str(),
-        "httpsOnlyRedirects": rules.https_stays,
-        "publicAddressesOnly": rules.public_only,
+        "securityLevel": requirements.level.as_str(),
+        "certificateValidation": requirements.certificates,
+        "plainText": requirements.plain_text.as_str(),
+        "minTlsVersion": requirements.tls.as_str(),
+        "httpsOnlyRedirects": requirements.https_stays,
+        "publicAddressesOnly": requirements.public_only,
     });
     Ok(described.to_string())
 }

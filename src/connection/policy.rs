@@ -1,11 +1,14 @@
 //! The policies of a connection, and what its failures mean.
 
-use std::{ffi::CStr, time::Instant};
+use std::{
+    ffi::CStr,
+    time::{Instant, SystemTime},
+};
 
 use moorline_core::{
     connection::{
         config::ConnectionConfig,
-        failure::{self, Said},
+        failure::{self, ErrorFacts},
         policy::Purpose,
     },
     error::Kind,
@@ -60,20 +63,20 @@ pub fn connection_meaning(
     status: Option<f64>,
     context: String,
 ) -> Option<&'static str> {
-    let event_for = said(&kind, status).event_for(&context)?;
+    let event_for = error_facts(&kind, status).event_for(&context)?;
     Some(event_for.as_str())
 }
 
 /// Whether another address may serve where a call failed like that.
 #[napi(catch_unwind)]
 pub fn connection_unreachable(kind: RawArgument, status: Option<f64>) -> bool {
-    said(&kind, status).is_unreachable()
+    error_facts(&kind, status).is_unreachable()
 }
 
 /// Whether reconnecting goes on after an attempt that failed like that.
 #[napi(catch_unwind)]
 pub fn connection_worth_another(kind: RawArgument, status: Option<f64>) -> bool {
-    said(&kind, status).should_reconnect()
+    error_facts(&kind, status).should_reconnect()
 }
 
 /// Whether a WebSocket that was closed with `code`, by us or by the server, stays closed.
@@ -85,7 +88,7 @@ pub fn connection_closed_for_good(code: u32, by_us: bool) -> bool {
 /// Whether a WebSocket that was closed with `code` came to its proper end.
 #[napi(catch_unwind)]
 pub fn connection_ended_properly(code: u32) -> bool {
-    u16::try_from(code).is_ok_and(failure::is_proper_end)
+    u16::try_from(code).is_ok_and(failure::is_normal_close)
 }
 
 /// Whether an HTTP request of that method, with headers of those names, may be sent twice.
@@ -117,19 +120,20 @@ pub fn http_unhappy(
 ) -> Option<String> {
     let status = u16::try_from(status).ok()?;
     let (asked, asked_ms) = (retry_after.as_deref(), retry_after_ms.as_deref());
-    failure::unhappy_answer(status, again, asked, asked_ms).map(bridge::failure_json)
+    failure::response_failure(status, again, asked, asked_ms, SystemTime::now())
+        .map(bridge::failure_json)
 }
 
 /// The failure record of data that a server answered with a status that is no success.
 #[napi(catch_unwind)]
 pub fn http_rejected(status: u16) -> String {
-    bridge::failure_json(failure::rejected(status))
+    bridge::failure_json(failure::rejection(status))
 }
 
 /// What an error says of itself; one of the user's own making may have anything for its kind.
-fn said(kind: &RawArgument, status: Option<f64>) -> Said {
+fn error_facts(kind: &RawArgument, status: Option<f64>) -> ErrorFacts {
     let known = |kind: &str| Kind::ALL.into_iter().find(|one| one.as_str() == kind);
-    Said {
+    ErrorFacts {
         kind: kind.text().and_then(known),
         status: status.map(|status| status as u64),
     }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use moorline_core::health::{CheckConfig, CheckResult, Completed, Report, Stats};
+use moorline_core::health::{CheckConfig, CheckResult, CompletedRun, Report, Stats};
 use serde_json::{Value as Json, json};
 
 pub(super) fn encode_config(config: &CheckConfig) -> String {
@@ -22,7 +22,7 @@ pub(super) fn encode_config(config: &CheckConfig) -> String {
     .to_string()
 }
 
-pub(super) fn encode_completed(completed: &Completed) -> String {
+pub(super) fn encode_completed(completed: &CompletedRun) -> String {
     let change = completed.change.map(|change| {
         let from = change.from.map_or("unknown", |status| status.as_str());
         json!({ "from": from, "to": change.to.as_str() })

@@ -12,7 +12,7 @@ use std::{
 };
 
 use moorline_core::{
-    health::{Answer, Begun, CheckConfig, CheckSeries, Completed, Monitor, RunId},
+    health::{CheckConfig, CheckReply, CheckSeries, CompletedRun, Monitor, RunId, StartedRun},
     limit::Limit,
     metrics::Registry,
     sync::lock,
@@ -45,7 +45,7 @@ impl HealthMonitor {
     }
 
     /// Counts a run that has ended, and gives it as JSON.
-    fn completed(&self, name: String, completed: &Completed) -> String {
+    fn completed(&self, name: String, completed: &CompletedRun) -> String {
         let mut all = self.series();
         // It fails for a name that is another metric's, and none of ours is.
         let made = || CheckSeries::new(Registry::process(), &name).ok();
@@ -134,8 +134,8 @@ pub fn health_begin(
 ) -> Result<Option<HealthRun>> {
     let begun = monitor.lock().begin(&name.named("name")?, Instant::now());
     let run = begun.map(|begun| match begun {
-        Begun::Started { run, timeout } => (run, Some(timeout)),
-        Begun::Joined(run) => (run, None),
+        StartedRun::Started { run, timeout } => (run, Some(timeout)),
+        StartedRun::Joined(run) => (run, None),
     });
     Ok(run.map(|(run, timeout)| HealthRun {
         run: run.0 as f64,
@@ -143,7 +143,7 @@ pub fn health_begin(
     }))
 }
 
-/// Ends a run with the answer of its checker, in the terms of [`Answer::read`]. Returns the result and the change of status;
+/// Ends a run with the answer of its checker, in the terms of [`CheckReply::read`]. Returns the result and the change of status;
 /// `null` when the run is not awaited any more.
 #[napi(catch_unwind)]
 pub fn health_complete(
@@ -153,17 +153,20 @@ pub fn health_complete(
     answer: RawArgument,
 ) -> Option<String> {
     let (run, now) = (RunId(run as u64), Instant::now());
-    let completed =
-        monitor
-            .lock()
-            .complete(&name, run, Answer::read(&answer.0), now, SystemTime::now())?;
+    let completed = monitor.lock().complete(
+        &name,
+        run,
+        CheckReply::read(&answer.0),
+        now,
+        SystemTime::now(),
+    )?;
     Some(monitor.completed(name, &completed))
 }
 
 /// Returns whether the answer of a health check, in the same terms, means that it still works.
 #[napi(catch_unwind)]
 pub fn health_is_up(answer: RawArgument) -> bool {
-    Answer::read(&answer.0).outcome.is_up()
+    CheckReply::read(&answer.0).outcome.is_up()
 }
 
 /// Ends a run whose timeout has passed; answers as `healthComplete`.

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use http::{HeaderMap, header};
-use moorline_net::http::{Answer, ResponseBody};
+use moorline_net::http::{Response, ResponseBody};
 
 use super::body::HttpBodyReader;
 use crate::bridge::{Handle, Value};
@@ -16,10 +16,10 @@ const MAX_TEXT_BYTES: usize = 1 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An answer as text, or as the text of its head with its body.
-pub(super) fn encode(answer: Answer) -> Value {
+pub(super) fn encode(answer: Response) -> Value {
     let is_text = is_utf8_text(&answer.headers);
     match answer.body {
-        ResponseBody::Whole(body) => {
+        ResponseBody::Full(body) => {
             let text =
                 (is_text && body.len() <= MAX_TEXT_BYTES && !body.starts_with(BYTE_ORDER_MARK))
                     .then(|| std::str::from_utf8(&body).ok())

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use bytes::Bytes;
 use moorline_core::options::Read;
 use moorline_net::http::{
-    CallOptions, Engine as HttpEngine, Request as HttpRequest, RequestBody, unsendable,
+    CallConfig, Engine as HttpEngine, Request as HttpRequest, RequestBody, unsendable,
 };
 use napi::Result;
 
@@ -31,14 +31,14 @@ impl Function for Request {
             return ReturnValue::Undefined;
         };
         let body = body_of(call);
-        let options = call.handle::<CallOptions>(3).map(|options| **options);
+        let options = call.handle::<CallConfig>(3).map(|options| **options);
         let cancel = call.handle::<Cancel>(4).cloned().map(Handle);
         let cancel = Cancel::token(cancel.as_ref());
         let streamed = call.flag(5) == Some(true);
         let work = async move {
-            let options = options.unwrap_or(engine.options().call);
+            let options = options.unwrap_or(engine.config().call);
             let request = read_request(&head, body).map_err(|error| unsendable(&error))?;
-            let request = request.with_options(options);
+            let request = request.with_config(options);
             let request = if streamed {
                 request.streamed()
             } else {

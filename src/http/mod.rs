@@ -5,7 +5,7 @@ mod encode;
 mod fast;
 
 use moorline_core::options::Options;
-use moorline_net::http::{CallOptions, Engine as HttpEngine, HttpOptions};
+use moorline_net::http::{CallConfig, Engine as HttpEngine, HttpConfig};
 use napi::{Env, Result};
 use napi_derive::napi;
 
@@ -20,12 +20,12 @@ pub fn http_open(
     name: Option<String>,
 ) -> Result<Handle<HttpEngine>> {
     let options = Options::new("options", &options.0)
-        .and_then(HttpOptions::from_options)
+        .and_then(HttpConfig::read)
         .or_throw(&env)?;
     let runtime = runtime(&env)?;
     let engine = HttpEngine::new(options, runtime.clone());
     Ok(Handle::new(match name {
-        Some(name) => engine.published(name),
+        Some(name) => engine.with_metrics(name),
         None => engine,
     }))
 }
@@ -44,12 +44,12 @@ pub fn http_stats(engine: Handle<HttpEngine>) -> Vec<u32> {
 }
 
 /// The options of one call, over those of its engine.
-#[napi(catch_unwind, ts_return_type = "Handle<HttpCallOptions>")]
+#[napi(catch_unwind, ts_return_type = "Handle<HttpCallConfig>")]
 pub fn http_call_options(
     env: Env,
     engine: Handle<HttpEngine>,
     options: RawArgument,
-) -> Result<Handle<CallOptions>> {
-    let options = engine.options().call.for_call(&options.0);
-    options.map(Handle::new).or_throw(&env)
+) -> Result<Handle<CallConfig>> {
+    let config = CallConfig::read(&options.0, engine.config().call);
+    config.map(Handle::new).or_throw(&env)
 }

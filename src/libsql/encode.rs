@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use moorline_core::error::Failure;
-use moorline_net::pool::{Event, Listen};
+use moorline_net::pool::{Event, PoolListener};
 use moorline_services::libsql::{operation::Results, result::ResultText};
 use serde_json::json;
 
@@ -13,8 +13,8 @@ use crate::bridge::{Callback, Value};
 /// `lib/`, where they happen.
 pub(crate) struct PoolEvents(pub(crate) Callback);
 
-impl Listen for PoolEvents {
-    fn heard(&self, event: Event) {
+impl PoolListener for PoolEvents {
+    fn on_event(&self, event: Event) {
         let ms = |time: Duration| time.as_secs_f64() * 1000.0;
         let encoded = match event {
             Event::Acquire { .. } | Event::Release { .. } => return,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use moorline_core::{options::Options, pool::Lease};
 use moorline_services::libsql::{
-    config::{Config, Face},
+    config::{Config, OptionStyle},
     service::LibsqlPool,
 };
 use napi::{Env, Result};
@@ -30,7 +30,8 @@ pub fn libsql_open(
     production: bool,
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
 ) -> Result<Handle<LibsqlPool>> {
-    let config = Config::read(&options.0, Face::named(&face), production).or_throw(&env)?;
+    let config =
+        Config::read(&options.0, OptionStyle::from_name(&face), production).or_throw(&env)?;
     let runtime = runtime(&env)?;
     let listener = Arc::new(PoolEvents(listener));
     LibsqlPool::open(config, runtime.clone(), listener, environment_closed(&env)?)

@@ -28,8 +28,8 @@ pub(super) fn encode_not_admitted(answer: NotAdmitted) -> Json {
 pub(super) fn encode_policy(calls: &CallTable) -> Json {
     json!({
         "name": calls.name(),
-        "options": describe::policy(calls.options()),
-        "optionsDiffer": calls.options_differ(),
+        "options": describe::policy(calls.config()),
+        "optionsDiffer": calls.config_differs(),
         "attemptMs": calls.longest_attempt().map(ms),
     })
 }

@@ -4,7 +4,7 @@ use std::{ffi::CStr, time::Duration};
 
 use moorline_core::{
     limit::Limit,
-    resilience::report::{AttemptFailure, Report},
+    resilience::outcome::{AttemptFailure, AttemptOutcome},
 };
 use napi::Result;
 
@@ -49,7 +49,9 @@ impl Function for Succeed {
     const NAME: &'static CStr = c"policySucceed";
     fn run(call: &Call) -> ReturnValue {
         if let (Some(policy), Some(id)) = (call.handle::<Policy>(0), call.index(1)) {
-            policy.calls.record(id, Report::Success, policy.clock.now());
+            policy
+                .calls
+                .record(id, AttemptOutcome::Success, policy.clock.now());
         }
         ReturnValue::Undefined
     }
@@ -67,7 +69,7 @@ impl Function for Fail {
         let asked = call.number(4).filter(|ms| *ms >= 0.0);
         let retry_after =
             asked.map(|ms| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX));
-        let failure = Report::Failure(AttemptFailure {
+        let failure = AttemptOutcome::Failure(AttemptFailure {
             // A negative number or none at all counts as nothing: the conversion saturates.
             weight: call.number(2).unwrap_or(1.0) as u32,
             retryable: call.flag(3).unwrap_or(false),

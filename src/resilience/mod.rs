@@ -17,10 +17,11 @@ use moorline_core::{
     metrics::Registry,
     options::{Options, Read},
     resilience::{
+        breaker::BreakerConfig,
         call_table::CallTable,
-        config::{self, PolicyOptions},
+        config::{self, PolicyConfig},
+        outcome::blames_service,
         pipeline::BreakerScope,
-        report::blames_service,
     },
 };
 use napi::{Env, Result};
@@ -43,12 +44,12 @@ fn read<T>(
     Ok(value)
 }
 
-/// A policy from `PolicyOptions` without its functions.
+/// A policy from `PolicyConfig` without its functions.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
 pub fn policy_create(env: Env, options: RawArgument) -> Result<Handle<Policy>> {
     let (name, policy) = read(env, &options, |options| {
         let name = options.text("name")?.unwrap_or_default();
-        Ok((name.to_owned(), config::pipeline(options)?))
+        Ok((name.to_owned(), PolicyConfig::read(options)?))
     })?;
     let calls = CallTable::new(&name, &policy).published(Registry::process(), &name);
     Ok(Handle::new(Policy::new(calls)))
@@ -63,9 +64,9 @@ pub fn breaker_create(
 ) -> Result<Handle<Policy>> {
     let name = name.named("name")?;
     let breaker = read(env, &options, |options| {
-        config::breaker(options, config::BREAKER)
+        BreakerConfig::read(options, config::BREAKER)
     })?;
-    let policy = PolicyOptions::breaker_only(BreakerScope::Attempts, breaker);
+    let policy = PolicyConfig::breaker_only(BreakerScope::Attempts, breaker);
     Ok(Handle::new(Policy::new(CallTable::new(&name, &policy))))
 }
 

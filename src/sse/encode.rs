@@ -1,20 +1,110 @@
-//! Events of a stream and its end as `lib/sse/event.ts` reads them.
+//! Event streams for JavaScript: many events in one text, and the end; `lib/sse/event.ts` reads them.
+//!
+//! Each event is `meta`, a carriage return, `data`, a carriage return; a carriage return ends a line of a stream, so no
+//! part of an event can hold one. `meta` is empty for the plainest of events, else up to three parts with line
+//! feeds between them: the id when it is a new one (NUL alone: the empty one), the type, and the time before a
+//! reconnect, followed by `!` when there is no event with it.
 
-use moorline_services::sse::Closed;
+use std::fmt::Write;
+
+use moorline_services::sse::{Event, EventBatch, FieldUpdate, Sink, StreamEnd};
 
 use crate::bridge::{Received, Value, failure_json};
 
-/// The text of the events, and `[stopped, failure]` after the last ones.
-pub(super) fn encode_batch((text, closed): Received<String, Closed>) -> Value {
-    let mut batch = vec![Value::Text(text)];
-    batch.extend(closed.map(encode_close));
+/// Events as one text.
+#[derive(Debug, Default)]
+pub struct EventText(String);
+
+impl EventText {
+    fn push_id(&mut self, id: Option<&str>) {
+        match id {
+            None => {}
+            Some("") => self.0.push('\0'),
+            Some(id) => self.0.push_str(id),
+        }
+    }
+}
+
+impl Sink for EventText {
+    fn event(&mut self, event: Event<'_>) {
+        let Event { kind, data, update } = event;
+        self.push_id(update.id);
+        if !kind.is_empty() || update.retry.is_some() {
+            self.0.push('\n');
+            self.0.push_str(kind);
+        }
+        if let Some(retry) = update.retry {
+            // Writing to a string cannot fail.
+            let _ = write!(self.0, "\n{retry}");
+        }
+        self.0.push('\r');
+        self.0.push_str(data);
+        self.0.push('\r');
+    }
+
+    fn update(&mut self, update: FieldUpdate<'_>) {
+        self.push_id(update.id);
+        self.0.push_str("\n\n");
+        if let Some(retry) = update.retry {
+            let _ = write!(self.0, "{retry}");
+        }
+        self.0.push_str("!\r\r");
+    }
+}
+
+impl EventBatch for EventText {
+    fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    fn append(&mut self, later: Self) {
+        self.0.push_str(&later.0);
+    }
+}
+
+/// `[text]`, or `[text, [stopped, failure]]` at the end.
+pub(super) fn encode_batch((text, end): Received<EventText, StreamEnd>) -> Value {
+    let mut batch = vec![Value::Text(text.0)];
+    batch.extend(end.map(encode_end));
     Value::List(batch)
 }
 
-fn encode_close(closed: Closed) -> Value {
-    let failure = closed.failure.map(failure_json);
+fn encode_end(end: StreamEnd) -> Value {
+    let failure = end.failure.map(failure_json);
     Value::List(vec![
-        Value::Bool(closed.stopped),
+        Value::Bool(end.stopped),
         failure.map_or(Value::Undefined, Value::Text),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_says_nothing_is_left_out() {
+        let mut text = EventText::default();
+        let event = |kind, id, retry| Event {
+            kind,
+            data: "d\n",
+            update: FieldUpdate { id, retry },
+        };
+        text.event(event("", None, None));
+        text.event(event("", Some("7"), None));
+        text.event(event("", Some(""), None));
+        text.event(event("t", None, None));
+        text.event(event("", None, Some(5)));
+        text.update(FieldUpdate {
+            id: Some("8"),
+            retry: Some(9),
+        });
+        text.update(FieldUpdate {
+            id: Some(""),
+            retry: None,
+        });
+        assert_eq!(
+            text.0,
+            "\rd\n\r7\rd\n\r\0\rd\n\r\nt\rd\n\r\n\n5\rd\n\r8\n\n9!\r\r\0\n\n!\r\r"
+        );
+    }
 }

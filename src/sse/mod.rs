@@ -4,16 +4,18 @@ mod cursor;
 mod encode;
 mod fast;
 
-use moorline_services::sse::{Config, EventStream, EventStreamClient, is_sendable};
+use moorline_services::sse::{self, Config, EventStreamClient, is_sendable};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use self::encode::encode_batch;
+use self::encode::{EventText, encode_batch};
 pub(crate) use self::fast::register;
 use crate::bridge::{
     Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, environment_closed, notifier,
     promise, runtime,
 };
+
+type EventStream = sse::EventStream<EventText>;
 
 /// A client of event streams; nothing is reached yet. `headers` is a line `name:value` for each.
 #[napi(catch_unwind, ts_return_type = "Handle<EventStreamClient>")]

@@ -109,7 +109,7 @@ impl Function for Verify {
         let found = call.with_bytes(1, |body| {
             with_text(call, 2, |signature| {
                 let incoming = Incoming {
-                    large: external.as_ref().map(|mac| mac as &dyn ExternalMac),
+                    external: external.as_ref().map(|mac| mac as &dyn ExternalMac),
                     ..body_only(body, now_ms as i64)
                 };
                 verifier.verify(signature, &incoming)
@@ -141,13 +141,13 @@ pub(super) fn body_only(body: &[u8], now_ms: i64) -> Incoming<'_> {
         method: None,
         url: None,
         now_ms,
-        large: None,
-        remembered: false,
+        external: None,
+        checks_replay: false,
     }
 }
 
-/// `webhookVerifyRequest(verifier, payload, signature | undefined, head, nowMs, tags?, remembered?)`: the whole answer as JSON,
-/// with a `replayKey` when it is to be remembered, or what [`NodeCryptoMac`] asks for; `undefined` for a payload that is neither text nor bytes.
+/// `webhookVerifyRequest(verifier, payload, signature | undefined, head, nowMs, tags?, checks_replay?)`: the whole answer as JSON,
+/// with a `replayKey` when it is to be checks_replay, or what [`NodeCryptoMac`] asks for; `undefined` for a payload that is neither text nor bytes.
 struct VerifyRequest;
 
 impl Function for VerifyRequest {
@@ -158,7 +158,7 @@ impl Function for VerifyRequest {
             return ReturnValue::Undefined;
         };
         let external = NodeCryptoMac::read(call, 5);
-        let remembered = call.flag(6).unwrap_or(false);
+        let checks_replay = call.flag(6).unwrap_or(false);
         let found = call.with_bytes(1, |body| {
             with_text(call, 3, |head| {
                 let head = RequestHead::read(head);
@@ -166,8 +166,8 @@ impl Function for VerifyRequest {
                     headers: Headers(&head.headers),
                     method: head.method,
                     url: head.url,
-                    large: external.as_ref().map(|mac| mac as &dyn ExternalMac),
-                    remembered,
+                    external: external.as_ref().map(|mac| mac as &dyn ExternalMac),
+                    checks_replay,
                     ..body_only(body, now_ms as i64)
                 };
                 with_text(call, 2, |signature| verifier.verify(signature, &incoming))

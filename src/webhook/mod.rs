@@ -10,7 +10,7 @@ use moorline_core::{
     sync::lock,
     webhook::{
         Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore,
-        Verifier as WebhookVerifier, config, mac, parse_signature, read_ttl,
+        Verifier as WebhookVerifier, VerifierConfig, mac, parse_signature, read_secrets, read_ttl,
     },
 };
 use napi::{Env, Result};
@@ -28,7 +28,7 @@ pub fn webhook_create(
     options: RawArgument,
     remembers: bool,
 ) -> Result<Handle<WebhookVerifier>> {
-    config::read(&options.0)
+    VerifierConfig::read(&options.0)
         .map(WebhookVerifier::new)
         .and_then(|verifier| {
             verifier.check_secrets()?;
@@ -47,8 +47,8 @@ pub fn webhook_with_secrets(
     verifier: Handle<WebhookVerifier>,
     secret: RawArgument,
 ) -> Result<Handle<WebhookVerifier>> {
-    config::secrets("secret", Some(&secret.0))
-        .map(|secrets| Handle::new(verifier.under(secrets)))
+    read_secrets("secret", Some(&secret.0))
+        .map(|secrets| Handle::new(verifier.with_secrets(secrets)))
         .or_throw(&env)
 }
 
@@ -61,7 +61,7 @@ pub fn webhook_headers(verifier: Handle<WebhookVerifier>) -> Vec<String> {
 /// From how many bytes on a body's HMAC is to be computed by node:crypto; infinite where we are as fast.
 #[napi(catch_unwind)]
 pub fn webhook_large_bytes() -> f64 {
-    if mac::hands_over_large_bodies() {
+    if mac::prefers_external_mac() {
         mac::LARGE_BODY_BYTES as f64
     } else {
         f64::INFINITY

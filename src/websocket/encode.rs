@@ -1,12 +1,12 @@
 //! Received messages and the end of a connection as `lib/websocket/transport.ts` reads them.
 
-use moorline_services::websocket::{Batch, Closed, Entry};
+use moorline_services::websocket::{Batch, CloseEvent, Entry};
 
 use crate::bridge::{Element, Packed, Received, Value, failure_json};
 
 /// One text as it is; several as an array; with anything else, `[messages, bytes, pings, closed]`, where small
 /// binary messages are their lengths in `bytes`.
-pub(super) fn encode_batch((mut batch, closed): Received<Batch, Closed>) -> Value {
+pub(super) fn encode_batch((mut batch, closed): Received<Batch, CloseEvent>) -> Value {
     let plain = batch.binary.is_empty()
         && batch.pings == 0
         && closed.is_none()
@@ -36,7 +36,7 @@ pub(super) fn encode_batch((mut batch, closed): Received<Batch, Closed>) -> Valu
     ])
 }
 
-fn encode_close(closed: Closed) -> Value {
+fn encode_close(closed: CloseEvent) -> Value {
     let failure = closed.failure.map(failure_json);
     Value::List(vec![
         Value::Number(f64::from(closed.code)),

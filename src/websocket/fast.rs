@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use moorline_services::websocket::{Flushed, Socket};
+use moorline_services::websocket::{FlushResult, Socket};
 use napi::Result;
 
 use crate::bridge::{Call, Exports, Function, ReturnValue};
@@ -38,7 +38,7 @@ impl Function for Flush {
     const NAME: &'static CStr = c"websocketFlush";
     fn run(call: &Call) -> ReturnValue {
         let flushed = call.handle::<Socket>(0).map(|socket| socket.flush());
-        ReturnValue::Bool(flushed == Some(Flushed::Done))
+        ReturnValue::Bool(flushed == Some(FlushResult::Done))
     }
 }
 

@@ -78,7 +78,7 @@ pub fn websocket_send(
 /// Waits until what was pushed is written.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn websocket_written(env: Env, socket: Handle<Socket>) -> Result<PromiseValue> {
-    promise(&env, async move { socket.written().await })
+    promise(&env, async move { socket.wait_until_written().await })
 }
 
 /// The milliseconds that a ping takes.

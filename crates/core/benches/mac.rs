@@ -1,4 +1,6 @@
-//! What one HMAC-SHA256 costs on each backend: `cargo bench -p moorline-core --bench mac`.
+//! The cost of one HMAC-SHA256 on each backend.
+//!
+//! `cargo bench -p moorline-core --bench mac`
 //!
 //! aws-lc heeds `OPENSSL_ia32cap=:~0x20000000`, which hides the SHA instructions from it as on an older
 //! processor; the Rust crates do not. The figures that decided are in `docs/adr/0004-two-mac-backends.md`.

@@ -1,4 +1,4 @@
-//! From the monotonic clock to the wall clock, for those who show a moment to people.
+//! Conversion of monotonic instants to wall-clock time, for display.
 
 use std::time::{Duration, Instant, SystemTime};
 

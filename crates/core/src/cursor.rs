@@ -1,11 +1,11 @@
-//! Where a reader of a stream keeps its place, so that a new process goes on where the old one stopped.
+//! The store of cursors: the last event id of each reader, across restarts.
 
 use std::pin::Pin;
 
 use crate::error::Outcome;
 
-/// What a store answers, in its time.
-pub type Stored<'a, T> = Pin<Box<dyn Future<Output = Outcome<T>> + Send + 'a>>;
+/// The future of a store's answer.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Outcome<T>> + Send + 'a>>;
 
 /// Keeps places by name. A place is the stream's own: the id of an event, opaque to us.
 ///
@@ -13,8 +13,8 @@ pub type Stored<'a, T> = Pin<Box<dyn Future<Output = Outcome<T>> + Send + 'a>>;
 /// and never that something is missed.
 pub trait CursorStore: Send + Sync {
     /// The place that was stored last; `None` when there is none.
-    fn load<'a>(&'a self, name: &'a str) -> Stored<'a, Option<String>>;
+    fn load<'a>(&'a self, name: &'a str) -> StoreFuture<'a, Option<String>>;
 
     /// Stores a place in the stead of the last one.
-    fn store<'a>(&'a self, name: &'a str, place: &'a str) -> Stored<'a, ()>;
+    fn store<'a>(&'a self, name: &'a str, event_id: &'a str) -> StoreFuture<'a, ()>;
 }

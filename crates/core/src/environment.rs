@@ -1,8 +1,10 @@
-//! Environment variables as option values, read strictly: a bad value is an error that names its variable.
+//! Environment variables as option values, read strictly.
+//!
+//! A bad value is an error that names its variable.
 
 use crate::options::{Fallback, OptionError, Plain, Read};
 
-/// What a variable's text stands for.
+/// The form in which a variable's text is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Itself.
@@ -47,7 +49,7 @@ impl Form {
     }
 }
 
-/// Rust would read `nan` and `inf` as well, which nobody means.
+/// Rust would read `nan` and `inf` as well, which are no numbers here.
 fn number(text: &str) -> Option<f64> {
     let decimal = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E');
     match text {

@@ -231,7 +231,7 @@ impl Failure {
             .with_delivery(Delivery::Unknown)
     }
 
-    /// A failure of ours, which ended the call before its outcome was known.
+    /// A panic or a broken promise of moorline's own code stopped the call, which may have reached the server.
     pub fn defect() -> Self {
         Self::new(Kind::Internal, "moorline stopped this call by a defect")
     }

@@ -29,7 +29,7 @@ impl Limit<Duration> {
     }
 }
 
-/// A limit of time, and the option that sets it: whoever takes longer is told its name.
+/// A limit of time, and the option that sets it, for the error of a call that exceeds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLimit {
     /// How long it may take.

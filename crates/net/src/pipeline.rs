@@ -1,4 +1,6 @@
-//! Runs an operation through core's [`Pipeline`]: sleeps as long as it is told, and reports what came of each attempt.
+//! The asynchronous driver of core's [`Pipeline`].
+//!
+//! It sleeps as long as it is told, and reports the outcome of each attempt.
 
 use std::{
     future::{Future, poll_fn},
@@ -9,11 +11,11 @@ use std::{
 use moorline_core::{
     error::{Delivery, Failure, Outcome},
     resilience::{
-        call::{Attempt, Call, Next, Step},
+        call::{Admission, AfterAttempt, Attempt, Call},
         deadline::Deadline,
+        outcome::{AttemptFailure, AttemptOutcome},
         pipeline::Pipeline,
         refusal::Refusal,
-        report::{AttemptFailure, Report},
     },
 };
 use tokio::time::{sleep, sleep_until};
@@ -26,7 +28,7 @@ pub struct Run {
     pub service: &'static str,
     /// The operation, for the failure.
     pub operation: &'static str,
-    /// Whether a repeat does no harm when nobody knows if the first try arrived. It decides whether an attempt
+    /// Whether a repeat does no harm when it is unknown if the first try arrived. It decides whether an attempt
     /// that timed out is repeated; of other failures the operation itself says so (`retryable`).
     pub idempotent: bool,
     /// The caller's deadline, which may be earlier than the pipeline's.
@@ -51,26 +53,28 @@ where
     let mut last = None;
     loop {
         let attempt = match held.call.admit(pipeline, now()) {
-            Step::Go(attempt) => attempt,
-            Step::Wait(pause) => {
+            Admission::Go(attempt) => attempt,
+            Admission::Wait(pause) => {
                 run.unless_cancelled(sleep(pause)).await?;
                 continue;
             }
-            Step::Queue(at_most) => {
+            Admission::Queue(at_most) => {
                 run.unless_cancelled(held.turn(at_most)).await?;
                 continue;
             }
-            Step::Refuse(refusal) => {
-                return Err(last.unwrap_or_else(|| run.refused(pipeline, refusal)));
+            Admission::Refuse(refusal) => {
+                return Err(last.unwrap_or_else(|| run.refusal_failure(pipeline, refusal)));
             }
         };
         let outcome = run.attempt(pipeline, &attempt, operation(attempt)).await?;
         let report = match &outcome {
-            Ok(_) => Report::Success,
-            Err(failure) => Report::Failure(AttemptFailure::from(failure)),
+            Ok(_) => AttemptOutcome::Success,
+            Err(failure) => AttemptOutcome::Failure(AttemptFailure::from(failure)),
         };
         match (outcome, held.call.record(pipeline, report, now())) {
-            (Err(failure), Next::RetryIn(_)) => last = Some(failure.with_attempts(attempt.number)),
+            (Err(failure), AfterAttempt::RetryIn(_)) => {
+                last = Some(failure.with_attempts(attempt.number));
+            }
             (outcome, _) => {
                 return outcome.map_err(|failure| failure.with_attempts(attempt.number));
             }
@@ -100,7 +104,7 @@ impl Run {
         }
     }
 
-    /// The outcome of one attempt; the outer failure is the caller's abort, which is nobody's outcome.
+    /// The outcome of one attempt; the outer failure is the caller's abort, which is not counted.
     async fn attempt<T>(
         &self,
         pipeline: &Pipeline,
@@ -115,24 +119,24 @@ impl Run {
             tokio::select! {
                 biased;
                 outcome = work => outcome,
-                () = sleep_until(at.into()) => Err(self.timed_out(pipeline, at - started)),
+                () = sleep_until(at.into()) => Err(self.attempt_timeout(pipeline, at - started)),
             }
         };
         self.unless_cancelled(bounded).await
     }
 
-    fn timed_out(&self, pipeline: &Pipeline, after: Duration) -> Failure {
+    fn attempt_timeout(&self, pipeline: &Pipeline, after: Duration) -> Failure {
         let message = format!(
             "{} got no answer within {} ms",
             self.operation,
             after.as_millis()
         );
-        let options = pipeline.options();
+        let options = pipeline.config();
         let failure = options.attempt_timed_out(message, after, None, self.idempotent);
         failure.during(self.service, self.operation)
     }
 
-    fn refused(&self, pipeline: &Pipeline, refusal: Refusal) -> Failure {
+    fn refusal_failure(&self, pipeline: &Pipeline, refusal: Refusal) -> Failure {
         let breaker = pipeline.breaker().map_or("", |breaker| breaker.name());
         refusal
             .failure(breaker)

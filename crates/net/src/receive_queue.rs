@@ -1,6 +1,7 @@
-//! What waits to be taken by JavaScript: bounded, so that a slow reader slows the server down.
+//! The bounded queue between a network task and JavaScript.
 //!
-//! Network tasks put into it what they receive, and the bell rings once for all that collects until somebody comes.
+//! Network tasks put into it what they receive; one notification stands for all that collects until the next take. When it
+//! is full they stop reading, so that a slow reader slows the server down.
 
 use std::{
     future::poll_fn,
@@ -11,124 +12,126 @@ use std::{
 use futures_util::task::AtomicWaker;
 use moorline_core::sync::lock;
 
-/// What collects in an [`ReceiveQueue`].
-pub trait Contents: Default {
-    /// What is taken at once.
-    type Piece;
-    /// Takes the next piece.
-    fn take(&mut self) -> Self::Piece;
+/// The content of a [`ReceiveQueue`].
+pub trait Buffer: Default {
+    /// The type of one take.
+    type Batch;
+    /// Removes and returns the next batch.
+    fn take(&mut self) -> Self::Batch;
     /// Whether there is nothing to take.
     fn is_empty(&self) -> bool;
-    /// What it takes of the inbox's bound.
+    /// Its size, as counted against the bound of the queue.
     fn cost(&self) -> usize;
 }
 
-/// Hears that there is something to take.
-pub trait Listen: Send + Sync {
-    /// To be answered with one [`ReceiveQueue::take`], some time.
-    fn ring(&self);
+/// The notification that there is something to take.
+pub trait Wakeup: Send + Sync {
+    /// Asks for one [`ReceiveQueue::take`], soon.
+    fn notify(&self);
 }
 
-/// What one connection has received, and how it ended.
+/// The bytes or messages one connection has received, and how it ended.
 pub struct ReceiveQueue<C, E> {
     state: Mutex<State<C, E>>,
     bound: usize,
-    driver: AtomicWaker,
+    waker: AtomicWaker,
 }
 
 struct State<C, E> {
-    contents: C,
+    buffer: C,
     end: Option<E>,
-    /// Gone when nothing more will be told: it holds whoever listens.
-    bell: Option<Arc<dyn Listen>>,
-    /// Nobody wants anything at the moment.
+    /// Dropped with the last notification, because it holds the listener.
+    wakeup: Option<Arc<dyn Wakeup>>,
+    /// Nothing is handed out at the moment.
     paused: bool,
-    /// The bell has rung, and nobody came yet.
+    /// Notified since the last take.
     notified: bool,
-    /// The driver waits for room, or for a visit.
+    /// The network task waits for room, or for a take.
     waiting_for_room: bool,
-    /// How often somebody came.
+    /// The number of takes so far.
     take_count: u64,
 }
 
-impl<C: Contents, E> ReceiveQueue<C, E> {
-    /// An inbox that is paused, with the bell that `listen` makes for it.
-    pub fn new(bound: usize, listen: impl FnOnce(&Weak<Self>) -> Arc<dyn Listen>) -> Arc<Self> {
-        Arc::new_cyclic(|inbox| Self {
+impl<C: Buffer, E> ReceiveQueue<C, E> {
+    /// A paused queue, with the wakeup that `make_wakeup` makes for it.
+    pub fn new(
+        bound: usize,
+        make_wakeup: impl FnOnce(&Weak<Self>) -> Arc<dyn Wakeup>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|queue| Self {
             state: Mutex::new(State {
-                contents: C::default(),
+                buffer: C::default(),
                 end: None,
-                bell: Some(listen(inbox)),
+                wakeup: Some(make_wakeup(queue)),
                 paused: true,
                 notified: false,
                 waiting_for_room: false,
                 take_count: 0,
             }),
             bound,
-            driver: AtomicWaker::new(),
+            waker: AtomicWaker::new(),
         })
     }
 
-    /// The next piece of what came, and the end when it was the last; nothing while paused. The bell rings again
-    /// when there is more.
-    pub fn take(&self) -> Option<(C::Piece, Option<E>)> {
+    /// Takes the next batch, and the end if that was the last; nothing while paused. Notifies again when there is more.
+    pub fn take(&self) -> Option<(C::Batch, Option<E>)> {
         let mut state = self.state();
         state.notified = false;
         state.take_count += 1;
         let taken = state.take();
         let over = matches!(taken, Some((_, Some(_))));
-        let _bell = over.then(|| state.bell.take());
+        let _bell = over.then(|| state.wakeup.take());
         let waiting_for_room = std::mem::take(&mut state.waiting_for_room);
-        let bell = state.must_ring();
+        let wakeup = state.due_wakeup();
         drop(state);
         if waiting_for_room {
-            self.driver.wake();
+            self.waker.wake();
         }
-        if let Some(bell) = bell {
-            bell.ring();
+        if let Some(wakeup) = wakeup {
+            wakeup.notify();
         }
         taken
     }
 
-    /// From now on nothing is given out, and in the end nothing more received.
+    /// Hands nothing out from now on; when the queue is full, nothing more is received either.
     pub fn pause(&self) {
         self.state().paused = true;
     }
 
-    /// Gives out what comes.
+    /// Hands out what is received.
     pub fn resume(&self) {
         self.change(|state| state.paused = false);
     }
 
-    /// Nothing is given out any more, and whoever listened is let go.
+    /// Hands nothing out any more and drops the listener.
     pub fn detach(&self) {
         let mut state = self.state();
         state.paused = true;
-        let _bell = state.bell.take();
+        let _bell = state.wakeup.take();
         drop(state);
     }
 
     /// Adds what was received.
     pub fn put(&self, add: impl FnOnce(&mut C)) {
-        self.change(|state| add(&mut state.contents));
+        self.change(|state| add(&mut state.buffer));
     }
 
-    /// The last thing that comes.
+    /// Marks the end of the stream.
     pub fn end(&self, end: E) {
         self.change(|state| state.end = Some(end));
     }
 
-    /// Whether there is room for more; if not, the driver is woken when there is.
+    /// Whether there is room for more; if not, the waker is woken when there is.
     pub fn has_room(&self) -> bool {
         let mut state = self.state();
-        state.waiting_for_room = state.contents.cost() >= self.bound;
+        state.waiting_for_room = state.buffer.cost() >= self.bound;
         !state.waiting_for_room
     }
 
     /// Waits until there is room for more.
     pub async fn room(&self) {
         poll_fn(|context| {
-            self.driver.register(context.waker());
+            self.waker.register(context.waker());
             if self.has_room() {
                 Poll::Ready(())
             } else {
@@ -138,39 +141,39 @@ impl<C: Contents, E> ReceiveQueue<C, E> {
         .await;
     }
 
-    /// How often somebody came, when all was taken; the driver is woken at the next visit.
+    /// The number of takes, once the queue is empty; the waker is woken at the next one.
     pub fn take_count(&self) -> Option<u64> {
         let mut state = self.state();
         state.waiting_for_room = true;
         state.is_idle().then_some(state.take_count)
     }
 
-    /// Rings for nothing, so that somebody comes; false when nobody would.
-    pub fn call(&self) -> bool {
+    /// Notifies although there may be nothing to take; false when there is no listener or the queue is paused.
+    pub fn notify_anyway(&self) -> bool {
         let mut state = self.state();
-        let Some(bell) = state.bell.clone().filter(|_| !state.paused) else {
+        let Some(wakeup) = state.wakeup.clone().filter(|_| !state.paused) else {
             return false;
         };
-        let rings = std::mem::replace(&mut state.notified, true);
+        let notified_before = std::mem::replace(&mut state.notified, true);
         drop(state);
-        if !rings {
-            bell.ring();
+        if !notified_before {
+            wakeup.notify();
         }
         true
     }
 
-    /// Who is to be woken.
-    pub fn driver(&self) -> &AtomicWaker {
-        &self.driver
+    /// The waker of the network task.
+    pub fn waker(&self) -> &AtomicWaker {
+        &self.waker
     }
 
     fn change(&self, change: impl FnOnce(&mut State<C, E>)) {
         let mut state = self.state();
         change(&mut state);
-        let bell = state.must_ring();
+        let wakeup = state.due_wakeup();
         drop(state);
-        if let Some(bell) = bell {
-            bell.ring();
+        if let Some(wakeup) = wakeup {
+            wakeup.notify();
         }
     }
 
@@ -179,25 +182,25 @@ impl<C: Contents, E> ReceiveQueue<C, E> {
     }
 }
 
-impl<C: Contents, E> State<C, E> {
+impl<C: Buffer, E> State<C, E> {
     fn is_idle(&self) -> bool {
-        self.contents.is_empty() && self.end.is_none()
+        self.buffer.is_empty() && self.end.is_none()
     }
 
-    fn take(&mut self) -> Option<(C::Piece, Option<E>)> {
+    fn take(&mut self) -> Option<(C::Batch, Option<E>)> {
         if self.paused || self.is_idle() {
             return None;
         }
-        let piece = self.contents.take();
-        let end = self.end.take_if(|_| self.contents.is_empty());
-        Some((piece, end))
+        let batch = self.buffer.take();
+        let end = self.end.take_if(|_| self.buffer.is_empty());
+        Some((batch, end))
     }
 
-    /// The bell, when it must be rung.
-    fn must_ring(&mut self) -> Option<Arc<dyn Listen>> {
+    /// The wakeup, if it is due; from here on it counts as notified.
+    fn due_wakeup(&mut self) -> Option<Arc<dyn Wakeup>> {
         let must = !self.paused && !self.notified && !self.is_idle();
         self.notified |= must;
-        self.bell.clone().filter(|_| must)
+        self.wakeup.clone().filter(|_| must)
     }
 }
 
@@ -210,8 +213,8 @@ mod tests {
     use super::*;
 
     /// Taken two letters at a time.
-    impl Contents for String {
-        type Piece = String;
+    impl Buffer for String {
+        type Batch = String;
         fn take(&mut self) -> String {
             let rest = self.split_off(self.len().min(2));
             std::mem::replace(self, rest)
@@ -225,100 +228,100 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Rings(AtomicUsize);
+    struct Notifications(AtomicUsize);
 
-    impl Listen for Rings {
-        fn ring(&self) {
+    impl Wakeup for Notifications {
+        fn notify(&self) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     type Letters = ReceiveQueue<String, &'static str>;
 
-    fn inbox(bound: usize) -> (Arc<Letters>, Arc<Rings>) {
-        let rings = Arc::new(Rings::default());
-        let listener = Arc::clone(&rings);
-        (ReceiveQueue::new(bound, |_| listener), rings)
+    fn queue(bound: usize) -> (Arc<Letters>, Arc<Notifications>) {
+        let notifications = Arc::new(Notifications::default());
+        let listener = Arc::clone(&notifications);
+        (ReceiveQueue::new(bound, |_| listener), notifications)
     }
 
-    fn rung(rings: &Rings) -> usize {
-        rings.0.swap(0, Ordering::Relaxed)
-    }
-
-    #[test]
-    fn the_bell_rings_once_for_all_that_collects() {
-        let (inbox, rings) = inbox(1000);
-        inbox.put(|it| it.push('a'));
-        assert_eq!(rung(&rings), 0, "paused");
-        assert!(inbox.take().is_none());
-        inbox.resume();
-        inbox.put(|it| it.push('b'));
-        assert_eq!(rung(&rings), 1);
-        assert_eq!(inbox.take(), Some(("ab".to_owned(), None)));
-        assert!(inbox.take().is_none());
-        inbox.put(|it| it.push('c'));
-        assert_eq!(rung(&rings), 1);
+    fn take_notifications(notifications: &Notifications) -> usize {
+        notifications.0.swap(0, Ordering::Relaxed)
     }
 
     #[test]
-    fn the_bell_rings_for_each_piece_and_the_end_comes_with_the_last() {
-        let (inbox, rings) = inbox(1000);
-        inbox.put(|it| it.push_str("abc"));
-        inbox.end("bye");
-        inbox.resume();
-        assert_eq!(rung(&rings), 1);
-        assert_eq!(inbox.take(), Some(("ab".to_owned(), None)));
-        assert_eq!(rung(&rings), 1);
-        assert_eq!(inbox.take(), Some(("c".to_owned(), Some("bye"))));
-        assert_eq!(rung(&rings), 0);
+    fn one_notification_stands_for_all_that_collects() {
+        let (queue, notifications) = queue(1000);
+        queue.put(|it| it.push('a'));
+        assert_eq!(take_notifications(&notifications), 0, "paused");
+        assert!(queue.take().is_none());
+        queue.resume();
+        queue.put(|it| it.push('b'));
+        assert_eq!(take_notifications(&notifications), 1);
+        assert_eq!(queue.take(), Some(("ab".to_owned(), None)));
+        assert!(queue.take().is_none());
+        queue.put(|it| it.push('c'));
+        assert_eq!(take_notifications(&notifications), 1);
+    }
+
+    #[test]
+    fn each_batch_is_notified_and_the_end_comes_with_the_last() {
+        let (queue, notifications) = queue(1000);
+        queue.put(|it| it.push_str("abc"));
+        queue.end("bye");
+        queue.resume();
+        assert_eq!(take_notifications(&notifications), 1);
+        assert_eq!(queue.take(), Some(("ab".to_owned(), None)));
+        assert_eq!(take_notifications(&notifications), 1);
+        assert_eq!(queue.take(), Some(("c".to_owned(), Some("bye"))));
+        assert_eq!(take_notifications(&notifications), 0);
     }
 
     #[test]
     fn nothing_is_taken_while_paused_not_even_the_end() {
-        let (inbox, rings) = inbox(1000);
-        inbox.resume();
-        inbox.put(|it| it.push('a'));
-        inbox.pause();
-        assert!(inbox.take().is_none());
-        inbox.end("bye");
-        assert_eq!(rung(&rings), 1);
-        inbox.resume();
-        assert_eq!(rung(&rings), 1);
-        assert_eq!(inbox.take(), Some(("a".to_owned(), Some("bye"))));
+        let (queue, notifications) = queue(1000);
+        queue.resume();
+        queue.put(|it| it.push('a'));
+        queue.pause();
+        assert!(queue.take().is_none());
+        queue.end("bye");
+        assert_eq!(take_notifications(&notifications), 1);
+        queue.resume();
+        assert_eq!(take_notifications(&notifications), 1);
+        assert_eq!(queue.take(), Some(("a".to_owned(), Some("bye"))));
     }
 
     #[test]
-    fn a_full_inbox_has_room_again_when_it_was_emptied() {
-        let (inbox, _) = inbox(100);
-        inbox.resume();
-        inbox.put(|it| it.push_str(&"x".repeat(99)));
-        assert!(inbox.room().now_or_never().is_some());
-        inbox.put(|it| it.push('x'));
-        let mut waiting = std::pin::pin!(inbox.room());
+    fn a_full_queue_has_room_again_when_it_was_emptied() {
+        let (queue, _) = queue(100);
+        queue.resume();
+        queue.put(|it| it.push_str(&"x".repeat(99)));
+        assert!(queue.room().now_or_never().is_some());
+        queue.put(|it| it.push('x'));
+        let mut waiting = std::pin::pin!(queue.room());
         assert!(waiting.as_mut().now_or_never().is_none());
-        inbox.take();
+        queue.take();
         assert!(waiting.now_or_never().is_some());
     }
 
     #[test]
-    fn whoever_listens_is_let_go_when_nothing_more_is_told() {
-        let (taken, listener) = inbox(100);
-        taken.resume();
-        taken.end("bye");
+    fn the_listener_is_dropped_with_the_last_notification() {
+        let (ended, listener) = queue(100);
+        ended.resume();
+        ended.end("bye");
         assert_eq!(
             Arc::strong_count(&listener),
             2,
-            "it has yet to hear the end"
+            "the end is not notified yet"
         );
-        taken.take();
+        ended.take();
         assert_eq!(Arc::strong_count(&listener), 1);
-        assert!(!taken.call());
+        assert!(!ended.notify_anyway());
 
-        let (silenced, listener) = inbox(100);
-        silenced.detach();
+        let (detached, listener) = queue(100);
+        detached.detach();
         assert_eq!(Arc::strong_count(&listener), 1);
-        silenced.resume();
-        silenced.end("bye");
-        assert_eq!(rung(&listener), 0);
+        detached.resume();
+        detached.end("bye");
+        assert_eq!(take_notifications(&listener), 0);
     }
 }

@@ -36,7 +36,7 @@ const RATE_LIMIT_WINDOW: Duration = Duration::from_mins(1);
 const COUNTS: RangeInclusive<u64> = 1..=1_000_000;
 const MULTIPLIERS: RangeInclusive<f64> = 1.0..=1000.0;
 
-/// What a connection is for, the default first.
+/// The types of connections, the default first.
 const TYPES: [&str; 11] = [
     "http",
     "websocket",

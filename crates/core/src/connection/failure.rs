@@ -1,4 +1,4 @@
-//! What a failure means for a connection: which event tells of it, and what may help.
+//! Classification of failures for connections: lifecycle events and recovery.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,14 +7,14 @@ use crate::{
     resilience::idempotency::{is_server_error, is_transient_status},
 };
 
-/// What a failure means, beside being one.
+/// The lifecycle event that a failure causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleEvent {
     /// The other side does not know us, or does not let us in.
     AuthenticationFailed,
-    /// It could not be opened.
+    /// The connection could not be opened.
     ConnectionFailed,
-    /// It was open, and is so no longer.
+    /// An established connection was lost.
     ConnectionLost,
 }
 
@@ -29,16 +29,16 @@ impl LifecycleEvent {
     }
 }
 
-/// What an error may say about itself. One that is none of ours says nothing.
+/// The facts that an error has about itself. One that is none of ours has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct ErrorFacts {
     /// Its kind.
     pub kind: Option<Kind>,
     /// The status of the answer.
     pub status: Option<u64>,
 }
 
-impl Said {
+impl ErrorFacts {
     /// Which event tells of it. `context` is the verb it came from, or `connection` where it ended by itself.
     pub fn event_for(self, context: &str) -> Option<LifecycleEvent> {
         match self.kind {
@@ -80,25 +80,29 @@ pub const fn refuses_credentials(status: u64) -> bool {
     matches!(status, 401 | 403 | 407)
 }
 
-/// Whether nobody should come back after a WebSocket was closed with `code`: it was finished, or is not wanted; or a
-/// message was larger than we take (`by_us`), which it will be again.
+/// Whether to stay away after a WebSocket was closed with `code`: it was finished, or is not wanted; or a message was
+/// larger than we take (`by_us`), which it will be again.
 pub const fn is_final_close(code: u16, by_us: bool) -> bool {
     matches!((code, by_us), (1000 | 1008, _) | (1009, true))
 }
 
 /// Whether a WebSocket that was closed with `code` came to its proper end. A server that gives no code (1005) says nothing
 /// else.
-pub const fn is_proper_end(code: u16) -> bool {
+pub const fn is_normal_close(code: u16) -> bool {
     matches!(code, 1000 | 1005)
 }
 
 /// An HTTP answer that counts as a failure, though it is what the caller gets in the end; `None` for every other.
-pub fn status_failure(status: u16, again: bool, retry_after: Option<Duration>) -> Option<Failure> {
+pub fn status_failure(
+    status: u16,
+    replayable: bool,
+    retry_after: Option<Duration>,
+) -> Option<Failure> {
     let passes = is_transient_status(u64::from(status));
     if !is_server_error(status.into()) && !passes {
         return None;
     }
-    let failure = rejected(status).with_retryable(again && passes);
+    let failure = rejection(status).with_retryable(replayable && passes);
     Some(match retry_after {
         Some(after) => failure.with_retry_after(after),
         None => failure,
@@ -106,7 +110,7 @@ pub fn status_failure(status: u16, again: bool, retry_after: Option<Duration>) -
 }
 
 /// The failure of what a server answered with a status that is no success.
-pub fn rejected(status: u16) -> Failure {
+pub fn rejection(status: u16) -> Failure {
     Failure::new(Kind::Rejected, format!("the server answered {status}"))
         .with_delivery(Delivery::Answered)
         .with_detail("status", status)
@@ -114,32 +118,32 @@ pub fn rejected(status: u16) -> Failure {
 }
 
 /// [`status_failure`], with the headers as they came.
-pub fn unhappy_answer(
+pub fn response_failure(
     status: u16,
-    again: bool,
+    replayable: bool,
     retry_after: Option<&str>,
     retry_after_ms: Option<&str>,
+    now: SystemTime,
 ) -> Option<Failure> {
-    let now = SystemTime::now();
     let asked = crate::resilience::retry_after::retry_after(retry_after, retry_after_ms, now);
-    status_failure(status, again, asked)
+    status_failure(status, replayable, asked)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const fn said(kind: Kind) -> Said {
-        Said {
+    const fn facts(kind: Kind) -> ErrorFacts {
+        ErrorFacts {
             kind: Some(kind),
             status: None,
         }
     }
 
-    fn answered(status: u64) -> Said {
-        Said {
+    fn answered(status: u64) -> ErrorFacts {
+        ErrorFacts {
             status: Some(status),
-            ..said(Kind::Rejected)
+            ..facts(Kind::Rejected)
         }
     }
 
@@ -147,28 +151,28 @@ mod tests {
     fn each_failure_is_told_by_the_event_it_means() {
         use LifecycleEvent::{AuthenticationFailed, ConnectionFailed, ConnectionLost};
         let table = [
-            (said(Kind::Auth), "connection", Some(ConnectionLost)),
-            (said(Kind::Auth), "connect", Some(AuthenticationFailed)),
+            (facts(Kind::Auth), "connection", Some(ConnectionLost)),
+            (facts(Kind::Auth), "connect", Some(AuthenticationFailed)),
             (answered(401), "connect", Some(AuthenticationFailed)),
             (answered(503), "connect", Some(ConnectionFailed)),
             (answered(503), "send", None),
-            (said(Kind::Tls), "send", Some(ConnectionFailed)),
-            (said(Kind::Disconnected), "send", Some(ConnectionLost)),
-            (said(Kind::Disconnected), "connect", Some(ConnectionFailed)),
-            (Said::default(), "connect", Some(ConnectionFailed)),
-            (Said::default(), "send", None),
+            (facts(Kind::Tls), "send", Some(ConnectionFailed)),
+            (facts(Kind::Disconnected), "send", Some(ConnectionLost)),
+            (facts(Kind::Disconnected), "connect", Some(ConnectionFailed)),
+            (ErrorFacts::default(), "connect", Some(ConnectionFailed)),
+            (ErrorFacts::default(), "send", None),
         ];
-        for (said, context, event_for) in table {
-            assert_eq!(said.event_for(context), event_for, "{said:?} {context}");
+        for (facts, context, event_for) in table {
+            assert_eq!(facts.event_for(context), event_for, "{facts:?} {context}");
         }
     }
 
     #[test]
     fn another_address_may_serve_where_this_one_does_not() {
-        assert!(said(Kind::Connect).is_unreachable() && said(Kind::CircuitOpen).is_unreachable());
+        assert!(facts(Kind::Connect).is_unreachable() && facts(Kind::CircuitOpen).is_unreachable());
         assert!(answered(502).is_unreachable());
-        assert!(!answered(429).is_unreachable() && !said(Kind::Closed).is_unreachable());
-        assert!(!Said::default().is_unreachable());
+        assert!(!answered(429).is_unreachable() && !facts(Kind::Closed).is_unreachable());
+        assert!(!ErrorFacts::default().is_unreachable());
     }
 
     #[test]
@@ -179,7 +183,7 @@ mod tests {
         for status in [204, 400, 401, 404, 410] {
             assert!(!answered(status).should_reconnect(), "{status}");
         }
-        assert!(!said(Kind::Auth).should_reconnect() && said(Kind::Tls).should_reconnect());
+        assert!(!facts(Kind::Auth).should_reconnect() && facts(Kind::Tls).should_reconnect());
         for (code, by_us, is_final) in [
             (1000, false, true),
             (1008, false, true),
@@ -190,7 +194,7 @@ mod tests {
         ] {
             assert_eq!(is_final_close(code, by_us), is_final, "{code} {by_us}");
         }
-        assert!(is_proper_end(1000) && is_proper_end(1005) && !is_proper_end(1008));
+        assert!(is_normal_close(1000) && is_normal_close(1005) && !is_normal_close(1008));
     }
 
     #[test]
@@ -212,7 +216,7 @@ mod tests {
             );
             assert!(!status_failure(status, false, None).unwrap().retryable);
         }
-        let asked = unhappy_answer(503, true, Some("2"), None).unwrap();
+        let asked = response_failure(503, true, Some("2"), None, SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(asked.retry_after, Some(Duration::from_secs(2)));
         assert_eq!(asked.detail["status"], 503);
     }

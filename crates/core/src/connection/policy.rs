@@ -1,4 +1,4 @@
-//! What stands around the calls of a connection, and how it is brought back: policies of retries.
+//! Retry and breaker policies of a connection: for its calls and for its recovery.
 //!
 //! None of them has a budget or a time limit of its own. A connection is one caller, not many, and how long an attempt
 //! may take is the transport's to know.
@@ -9,10 +9,10 @@ use super::config::ConnectionConfig;
 use crate::{
     limit::Limit,
     resilience::{
-        breaker::{BreakerOptions, Trip},
-        config::{BREAKER, LIMITER_QUEUE, PolicyOptions, RETRY},
-        limiter::{LimiterOptions, Rate},
-        pipeline::{BreakerScope, PipelineOptions},
+        breaker::{BreakerConfig, Trip},
+        config::{BREAKER, LIMITER_QUEUE, PolicyConfig, RETRY},
+        limiter::{LimiterConfig, Rate},
+        pipeline::{BreakerScope, PipelineConfig},
         retry::{Backoff, Jitter, RetryPolicy},
     },
 };
@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 /// Reconnecting goes on until it succeeds, is told to stop, or is refused for good.
 const NO_TIMEOUT: u32 = 1_000_000;
 
-/// What a policy of a connection is for.
+/// The purpose of a policy of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Calls through a transport of ours, which keeps to `timeout` itself.
@@ -52,14 +52,14 @@ impl Purpose {
 
 impl ConnectionConfig {
     /// The policy for a purpose.
-    pub fn policy(&self, purpose: Purpose) -> PolicyOptions {
+    pub fn policy(&self, purpose: Purpose) -> PolicyConfig {
         match purpose {
             Purpose::Transport => self.calls(Limit::Off),
             Purpose::Custom => self.calls(self.timeout),
-            Purpose::Connect => retrying(self.retry(self.retry_count)),
-            Purpose::Reconnection => retrying(self.reconnection()),
+            Purpose::Connect => retry_only(self.retry(self.retry_count)),
+            Purpose::Reconnection => retry_only(self.reconnection()),
             // The attempt that finds it unhealthy still is the first.
-            Purpose::Recovery => retrying(RetryPolicy {
+            Purpose::Recovery => retry_only(RetryPolicy {
                 jitter: Jitter::Symmetric(0.0),
                 ..self.retry(self.retry_count.saturating_sub(1))
             }),
@@ -67,9 +67,9 @@ impl ConnectionConfig {
     }
 
     /// `retryCount` more attempts after the first, one breaker around the whole.
-    fn calls(&self, attempt_timeout: Limit<Duration>) -> PolicyOptions {
+    fn calls(&self, attempt_timeout: Limit<Duration>) -> PolicyConfig {
         let retries = self.auto_retry && self.retry_count > 0;
-        let breaker = BreakerOptions {
+        let breaker = BreakerConfig {
             trip: Trip::Consecutive {
                 failures: self.circuit_breaker_threshold,
             },
@@ -78,7 +78,7 @@ impl ConnectionConfig {
             probe_timeout: self.timeout.get().unwrap_or(BREAKER.probe_timeout),
             ..BREAKER
         };
-        let limiter = LimiterOptions {
+        let limiter = LimiterConfig {
             rate: Rate::Window {
                 max: self.rate_limit_requests,
                 window: self.rate_limit_window,
@@ -86,8 +86,8 @@ impl ConnectionConfig {
             max_queue: LIMITER_QUEUE.0,
             max_wait: self.timeout.get().unwrap_or(LONGEST),
         };
-        PolicyOptions {
-            pipeline: PipelineOptions {
+        PolicyConfig {
+            pipeline: PipelineConfig {
                 timeout: Limit::Off,
                 attempt_timeout,
                 retry: retries.then(|| self.retry(self.retry_count)),
@@ -124,9 +124,9 @@ impl ConnectionConfig {
     }
 }
 
-fn retrying(retry: RetryPolicy) -> PolicyOptions {
-    PolicyOptions {
-        pipeline: PipelineOptions {
+fn retry_only(retry: RetryPolicy) -> PolicyConfig {
+    PolicyConfig {
+        pipeline: PipelineConfig {
             timeout: Limit::Off,
             attempt_timeout: Limit::Off,
             retry: Some(retry),
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::{
         options::Plain,
-        resilience::{report::AttemptFailure, retry::Retry},
+        resilience::{outcome::AttemptFailure, retry::Retry},
     };
 
     fn config(given: &[(&str, Plain)]) -> ConnectionConfig {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     limit::Limit,
     options::{OptionError, Options, Plain, Read},
-    pool::PoolLimits,
+    pool::LedgerConfig,
     resilience::retry::{Backoff, Jitter, RetryPolicy},
 };
 
@@ -34,7 +34,7 @@ const CREATE_AGAIN: RetryPolicy = RetryPolicy {
 pub struct ConnectionPoolConfig {
     /// `maxSize`, `minSize` (0), `maxIdleTime` (300 s), `acquireTimeout` (10 s), `maxLifetime` (30 min), `leakAfter`
     /// (30 s, in production off).
-    pub limits: PoolLimits,
+    pub limits: LedgerConfig,
     /// `connectTimeout`: how long making a connection may take (30 s).
     pub connect_timeout: Duration,
     /// `releaseTimeout`: how long checking or closing one may take (5 s).
@@ -49,7 +49,7 @@ impl ConnectionPoolConfig {
     /// Reads a user's options; `max_size` is the default of `maxSize`.
     pub fn read(given: &Plain, max_size: u32, production: bool) -> Read<Self> {
         let options = Options::new("options", given)?;
-        let defaults = PoolLimits::defaults(production);
+        let defaults = LedgerConfig::defaults(production);
         let max = options.integer("maxSize", max_size.into(), 1..=LARGEST)?;
         let min = options.integer("minSize", MIN_SIZE, 0..=LARGEST)?;
         if min > max {
@@ -60,7 +60,7 @@ impl ConnectionPoolConfig {
             ));
         }
         let config = Self {
-            limits: PoolLimits {
+            limits: LedgerConfig {
                 max: max as u32,
                 min: min as u32,
                 idle_timeout: options.seconds_limit("maxIdleTime", MAX_IDLE_TIME, 0.001)?,

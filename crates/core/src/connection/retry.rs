@@ -6,8 +6,8 @@ use crate::{
     limit::Limit,
     options::{OptionError, Options, Plain, Read},
     resilience::{
-        config::PolicyOptions,
-        pipeline::PipelineOptions,
+        config::PolicyConfig,
+        pipeline::PipelineConfig,
         retry::{Backoff, Jitter, RetryPolicy},
     },
 };
@@ -18,7 +18,7 @@ const BASE_DELAY: Duration = Duration::from_secs(1);
 const MULTIPLIER: f64 = 2.0;
 const INCREMENT: Duration = Duration::from_secs(1);
 const JITTER_FACTOR: f64 = 0.1;
-/// What grows is held back only here, or at a longer first delay.
+/// The cap of a growing delay, unless the first delay is longer.
 const MAX_DELAY: Duration = Duration::from_millis(i32::MAX as u64);
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
@@ -26,7 +26,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// (`linear`) or `jitterFactor` (`jitter`).
 ///
 /// No time limits: how long the function may take is its own affair.
-pub fn read(kind: &str, given: &Plain) -> Read<PolicyOptions> {
+pub fn read(kind: &str, given: &Plain) -> Read<PolicyConfig> {
     let options = Options::new("", given)?;
     let attempts = options.integer("maxAttempts", MAX_ATTEMPTS, 1..=u64::from(u32::MAX))?;
     let base_delay = options.seconds("baseDelay", BASE_DELAY, 0.0)?;
@@ -51,8 +51,8 @@ pub fn read(kind: &str, given: &Plain) -> Read<PolicyOptions> {
         _ => return Err(OptionError::bad_value("kind", "is no retry strategy")),
     };
     options.finish()?;
-    Ok(PolicyOptions {
-        pipeline: PipelineOptions {
+    Ok(PolicyConfig {
+        pipeline: PipelineConfig {
             timeout: Limit::Off,
             attempt_timeout: Limit::Off,
             retry: Some(RetryPolicy {

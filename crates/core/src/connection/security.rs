@@ -1,8 +1,8 @@
-//! What each security level means, in one table.
+//! The security levels and their requirements, in one table.
 
 use crate::options::{Options, Read};
 
-/// What a connection insists on.
+/// The security level of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityLevel {
     /// Anything.
@@ -31,7 +31,7 @@ impl SecurityLevel {
     }
 }
 
-/// Where plain text may go.
+/// The hosts to which plain text may be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PlainText {
     /// Anywhere.
@@ -73,12 +73,12 @@ impl TlsFloor {
     }
 }
 
-/// What a level means.
+/// The requirements of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub struct SecurityRequirements {
     /// The level.
     pub level: SecurityLevel,
-    /// Where plain text may go.
+    /// The hosts to which plain text may be sent.
     pub plain_text: PlainText,
     /// The oldest TLS.
     pub tls: TlsFloor,
@@ -92,21 +92,21 @@ pub struct Rules {
 
 /// The one table of what the levels mean.
 #[rustfmt::skip]
-const TABLE: [Rules; 4] = [
-    Rules { level: SecurityLevel::None,     certificates: false, plain_text: PlainText::Anywhere, tls: TlsFloor::V1_2, https_stays: false, public_only: false },
-    Rules { level: SecurityLevel::Basic,    certificates: true,  plain_text: PlainText::Anywhere, tls: TlsFloor::V1_2, https_stays: false, public_only: false },
-    Rules { level: SecurityLevel::Enhanced, certificates: true,  plain_text: PlainText::Loopback, tls: TlsFloor::V1_2, https_stays: true,  public_only: false },
-    Rules { level: SecurityLevel::Maximum,  certificates: true,  plain_text: PlainText::Nowhere,  tls: TlsFloor::V1_3, https_stays: true,  public_only: true },
+const TABLE: [SecurityRequirements; 4] = [
+    SecurityRequirements { level: SecurityLevel::None,     certificates: false, plain_text: PlainText::Anywhere, tls: TlsFloor::V1_2, https_stays: false, public_only: false },
+    SecurityRequirements { level: SecurityLevel::Basic,    certificates: true,  plain_text: PlainText::Anywhere, tls: TlsFloor::V1_2, https_stays: false, public_only: false },
+    SecurityRequirements { level: SecurityLevel::Enhanced, certificates: true,  plain_text: PlainText::Loopback, tls: TlsFloor::V1_2, https_stays: true,  public_only: false },
+    SecurityRequirements { level: SecurityLevel::Maximum,  certificates: true,  plain_text: PlainText::Nowhere,  tls: TlsFloor::V1_3, https_stays: true,  public_only: true },
 ];
 
 impl SecurityLevel {
-    /// What it means.
-    pub const fn rules(self) -> Rules {
+    /// The requirements of the level.
+    pub const fn requirements(self) -> SecurityRequirements {
         TABLE[self as usize]
     }
 }
 
-impl Rules {
+impl SecurityRequirements {
     /// Reads `securityLevel` and `encryption`; nothing when the level is not given.
     pub fn read(options: &Options<'_>) -> Read<Option<Self>> {
         let level = options.choice(
@@ -116,11 +116,11 @@ impl Rules {
         )?;
         let encrypted = options.flag("encryption", false)?;
         let given = options.value("securityLevel").is_some();
-        let mut rules = level.rules();
+        let mut requirements = level.requirements();
         if encrypted {
-            rules.plain_text = rules.plain_text.max(PlainText::Loopback);
+            requirements.plain_text = requirements.plain_text.max(PlainText::Loopback);
         }
-        Ok((given || encrypted).then_some(rules))
+        Ok((given || encrypted).then_some(requirements))
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
     fn the_table_stands_in_the_order_of_the_levels_and_gets_no_weaker() {
         for (position, (name, level)) in SecurityLevel::NAMED.into_iter().enumerate() {
             assert_eq!((level as usize, level.as_str()), (position, name));
-            assert_eq!(level.rules().level, level);
+            assert_eq!(level.requirements().level, level);
         }
         for pair in TABLE.windows(2) {
             let [weaker, stronger] = pair else {

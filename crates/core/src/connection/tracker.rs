@@ -5,8 +5,8 @@ use std::{
     time::Instant,
 };
 
-use super::series::Series;
-use crate::{metrics::shortened, resilience::report::status_blames_service};
+use super::metrics::ConnectionSeries;
+use crate::{metrics::shorten, resilience::outcome::status_blames_service};
 
 /// The longest span that throughput can be asked for, and what it is asked for by default.
 pub const MAX_SPAN_SECONDS: u64 = 300;
@@ -17,7 +17,7 @@ const OTHER: &str = "other";
 
 /// A request that ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended<'a> {
+pub struct CompletedRequest<'a> {
     /// How long it took, with all its attempts.
     pub took_ms: f64,
     /// How long its last attempt took, where that was not counted by [`Tracker::attempt`].
@@ -39,7 +39,7 @@ struct Sample {
     ok: bool,
 }
 
-/// What happened within one second.
+/// The counts of one second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Second {
     number: u64,
@@ -62,10 +62,10 @@ pub struct Tracker {
     consecutive_errors: u64,
     error_types: BTreeMap<String, u64>,
     last: Option<(Instant, f64)>,
-    series: Option<Series>,
+    series: Option<ConnectionSeries>,
 }
 
-/// What a [`Tracker`] has counted.
+/// The figures of a [`Tracker`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
     /// Requests since the beginning.
@@ -121,7 +121,7 @@ impl Tracker {
     }
 
     /// From now on what it counts is counted in `series` as well.
-    pub fn publish(&mut self, series: Series) {
+    pub fn publish(&mut self, series: ConnectionSeries) {
         self.series = Some(series);
     }
 
@@ -136,12 +136,12 @@ impl Tracker {
     /// failure where its status blames the service, and no answer does.
     pub fn attempt(&mut self, took_ms: f64, status: Option<u16>) {
         let ok = status.is_some_and(|status| !status_blames_service(status.into()));
-        self.attempted(took_ms, ok, status);
+        self.record_attempt(took_ms, ok, status);
     }
 
     /// Counts a request that ended now.
-    pub fn record(&mut self, ended: &Ended<'_>, now: Instant) {
-        let Ended {
+    pub fn record(&mut self, ended: &CompletedRequest<'_>, now: Instant) {
+        let CompletedRequest {
             took_ms,
             ok,
             status,
@@ -149,7 +149,7 @@ impl Tracker {
             ..
         } = *ended;
         if let Some(attempt_ms) = ended.attempt_ms {
-            self.attempted(attempt_ms, ok, status);
+            self.record_attempt(attempt_ms, ok, status);
         }
         if let Some(series) = &mut self.series {
             series.record(took_ms, ok, status);
@@ -181,7 +181,7 @@ impl Tracker {
         second.bytes = second.bytes.saturating_add(bytes);
     }
 
-    fn attempted(&mut self, took_ms: f64, ok: bool, status: Option<u16>) {
+    fn record_attempt(&mut self, took_ms: f64, ok: bool, status: Option<u16>) {
         if let Some(series) = &mut self.series {
             series.attempt(took_ms, ok, status);
         }
@@ -189,11 +189,11 @@ impl Tracker {
         push(&mut self.attempts_ms, took_ms, self.window);
     }
 
-    /// What it has counted.
+    /// The figures so far.
     pub fn figures(&self, now: Instant) -> Figures {
         let kept = self.samples.len().max(1) as f64;
         let failed = self.samples.iter().filter(|sample| !sample.ok).count();
-        let (requests, bytes) = self.within(SPAN_SECONDS, now);
+        let (requests, bytes) = self.totals_over(SPAN_SECONDS, now);
         Figures {
             requests: self.requests,
             attempts: self.attempts,
@@ -213,11 +213,11 @@ impl Tracker {
     /// Requests a second over the last `seconds`, of which there are 1 to [`MAX_SPAN_SECONDS`].
     pub fn throughput(&self, seconds: u64, now: Instant) -> f64 {
         let seconds = seconds.clamp(1, MAX_SPAN_SECONDS);
-        self.within(seconds, now).0 as f64 / seconds as f64
+        self.totals_over(seconds, now).0 as f64 / seconds as f64
     }
 
     fn count_error(&mut self, error_type: &str) {
-        let error_type = shortened(error_type);
+        let error_type = shorten(error_type);
         if let Some(count) = self.error_types.get_mut(&*error_type) {
             *count += 1;
             return;
@@ -249,7 +249,7 @@ impl Tracker {
         &mut self.seconds[last]
     }
 
-    fn within(&self, seconds: u64, now: Instant) -> (u64, u64) {
+    fn totals_over(&self, seconds: u64, now: Instant) -> (u64, u64) {
         let number = self.number(now);
         self.seconds
             .iter()

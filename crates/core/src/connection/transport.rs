@@ -1,5 +1,6 @@
-//! Options that only one kind of transport has. What is not given is the transport's to decide, so nothing but their range is
-//! known here.
+//! Options that only one kind of transport has.
+//!
+//! An option that is not given is the transport's to decide, so that only its range is known here.
 
 use std::ops::RangeInclusive;
 
@@ -18,7 +19,7 @@ const MESSAGE_BYTES: u64 = (1 << 31) - 1;
 const TRANSPORTS: [&str; 3] = ["http", "sse", "websocket"];
 
 enum Accepts {
-    /// So many, or `Infinity`.
+    /// A number of bytes, or `Infinity`.
     Limit(RangeInclusive<u64>),
     Number(RangeInclusive<u64>),
     /// Milliseconds, or `Infinity`.
@@ -64,7 +65,7 @@ pub(super) fn check_transport(options: &Options<'_>, kind: Option<&str>) -> Read
     Ok(())
 }
 
-/// What is read from `customOptions`, the type of connection that does, and its path.
+/// The keys read from `customOptions`: the type of connection that reads it, the key, and its path.
 const CUSTOM: [(&str, &str, &str); 4] = [
     ("protocols", "websocket", "customOptions.protocols"),
     ("parse", "websocket", "customOptions.parse"),

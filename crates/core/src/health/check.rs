@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{Answer, CheckConfig, Status, history::History, monitor::RunId};
+use super::{CheckConfig, CheckReply, Status, history::History, monitor::RunId};
 
 /// Intervals vary by this share, so that processes started together do not probe together.
 const JITTER: f64 = 0.1;
@@ -17,7 +17,7 @@ pub struct CheckResult {
     pub name: Arc<str>,
     /// The status of the check after this run, hysteresis applied.
     pub status: Status,
-    /// What this run alone said.
+    /// The status of this run alone.
     pub outcome: Status,
     /// When the run ended, for reckoning.
     pub at: Instant,
@@ -27,7 +27,7 @@ pub struct CheckResult {
     pub latency: Duration,
     /// Why it is not healthy, where that is known.
     pub error: Option<String>,
-    /// What the checker wanted to be kept.
+    /// The details that the checker returned.
     pub metadata: Option<serde_json::Value>,
 }
 
@@ -87,7 +87,7 @@ impl Check {
     pub(super) fn end(
         &mut self,
         running: Running,
-        answer: Answer,
+        reply: CheckReply,
         now: Instant,
         timestamp: SystemTime,
         spread: f64,
@@ -99,9 +99,9 @@ impl Check {
             .get()
             .is_some_and(|bound| latency > bound);
         let outcome = if slow {
-            answer.outcome.max(Status::Degraded)
+            reply.outcome.max(Status::Degraded)
         } else {
-            answer.outcome
+            reply.outcome
         };
         let before = self.last.as_ref().map(|last| last.status);
         let status = self.settle(outcome);
@@ -112,8 +112,8 @@ impl Check {
             at: now,
             timestamp,
             latency,
-            error: answer.error,
-            metadata: answer.metadata,
+            error: reply.error,
+            metadata: reply.metadata,
         });
         self.running = None;
         self.due = self

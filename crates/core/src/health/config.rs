@@ -1,4 +1,4 @@
-//! What a check is told at registration.
+//! The configuration of a health check.
 
 use std::time::Duration;
 

@@ -53,7 +53,7 @@ struct Uptime {
 
 impl Uptime {
     /// Books the time up to `now` under the status so far.
-    fn settled(mut self, now: Instant) -> Self {
+    fn advanced_to(mut self, now: Instant) -> Self {
         if let Some((since, up)) = self.current {
             let span = now.saturating_duration_since(since);
             self.observed += span;
@@ -83,7 +83,7 @@ impl History {
         if changed {
             self.last_change = Some(result.timestamp);
         }
-        self.uptime = self.uptime.settled(result.at);
+        self.uptime = self.uptime.advanced_to(result.at);
         self.uptime.current = Some((result.at, result.status.is_up()));
         self.results.push_back(result);
         let surplus = self.results.len().saturating_sub(capacity);
@@ -92,7 +92,7 @@ impl History {
 
     /// From now on the status is unknown: time without a checker counts neither as up nor as down.
     pub(super) fn interrupt(&mut self, now: Instant) {
-        self.uptime = self.uptime.settled(now);
+        self.uptime = self.uptime.advanced_to(now);
         self.uptime.current = None;
     }
 
@@ -119,7 +119,7 @@ impl History {
             consecutive_failures: self.consecutive_failures,
             last_check: Some(last.timestamp),
             last_change: self.last_change,
-            uptime_ratio: self.uptime.settled(now).ratio(),
+            uptime_ratio: self.uptime.advanced_to(now).ratio(),
         }
     }
 }

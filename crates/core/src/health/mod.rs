@@ -1,33 +1,33 @@
-//! Health monitoring: what a check's answer means, when it is due, and what the whole adds up to.
+//! Health monitoring: replies of checks, their schedule, and the overall status.
 //!
-//! A [`Monitor`] knows checks by name. Whoever owns the checkers (JavaScript functions in `lib/`, probes of a
+//! A [`Monitor`] knows checks by name. The owner of the checkers (JavaScript functions in `lib/`, probes of a
 //! service) asks [`Monitor::begin`] before a run and reports to [`Monitor::complete`] after it; the monitor
 //! measures the latency, applies hysteresis, keeps a history per name and says when the next run is due. It
 //! calls nothing and waits for nothing, so a checker that hangs is only a run that was ended by
 //! [`Monitor::time_out`], and an answer that comes too late belongs to no run and is dropped.
 
-mod answer;
 mod check;
 mod config;
 mod history;
 mod monitor;
+mod reply;
 mod series;
 
-pub use answer::Answer;
 pub use check::CheckResult;
 pub use config::CheckConfig;
 pub use history::Stats;
-pub use monitor::{Begun, Change, Completed, Monitor, Report, RunId, Summary};
+pub use monitor::{Change, CompletedRun, Monitor, Report, RunId, StartedRun, Summary};
+pub use reply::CheckReply;
 pub use series::CheckSeries;
 
 /// How a check, or the whole, is doing. Ordered: the greater, the worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
-    /// It works.
+    /// Working.
     Healthy,
-    /// It works, with a complaint: slow, partly out, or only something optional is down.
+    /// Working with a complaint: slow, partly out, or an optional part is down.
     Degraded,
-    /// It does not work.
+    /// Not working.
     Unhealthy,
 }
 
@@ -41,7 +41,7 @@ impl Status {
         }
     }
 
-    /// What a status word of another system means here; `None` for a word nobody agreed on.
+    /// The status for a status word of another system; `None` for an unknown word.
     ///
     /// Besides our own words: Spring's `UP`/`DOWN`, the `pass`/`warn`/`fail` of the health+json draft,
     /// OpenSearch's colours, gRPC's `SERVING`, and the `ready`/`connected` of clients. Case does not matter.

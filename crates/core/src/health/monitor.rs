@@ -6,16 +6,16 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{Answer, CheckConfig, CheckResult, Stats, Status, check::Check};
+use super::{CheckConfig, CheckReply, CheckResult, Stats, Status, check::Check};
 use crate::limit::Limit;
 
 /// The number of a run, never used twice by a monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(pub u64);
 
-/// What [`Monitor::begin`] says.
+/// The answer of [`Monitor::begin`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Begun {
+pub enum StartedRun {
     /// Run the checker now, and end the run when the timeout has passed.
     Started {
         /// The number to complete.
@@ -36,9 +36,9 @@ pub struct Change {
     pub to: Status,
 }
 
-/// What [`Monitor::complete`] says about a run that was still wanted.
+/// The answer of [`Monitor::complete`] for a run that was still wanted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Completed {
+pub struct CompletedRun {
     /// The recorded result.
     pub result: Arc<CheckResult>,
     /// The change of status it caused.
@@ -96,12 +96,12 @@ impl Monitor {
         }
     }
 
-    /// What checks are told when they say nothing else.
+    /// The configuration of checks that set none.
     pub fn defaults(&self) -> &CheckConfig {
         &self.defaults
     }
 
-    /// What a check was told.
+    /// The configuration of a check.
     pub fn config(&self, name: &str) -> Option<&CheckConfig> {
         Some(&self.checks.get(name)?.config)
     }
@@ -119,7 +119,7 @@ impl Monitor {
         false
     }
 
-    /// Forgets a check with its history; a run in progress is nobody's any more. Returns whether it was known.
+    /// Forgets a check with its history; a run in progress is then ignored. Returns whether it was known.
     pub fn unregister(&mut self, name: &str) -> bool {
         self.checks.remove(name).is_some()
     }
@@ -132,15 +132,15 @@ impl Monitor {
     }
 
     /// Begins a run, or joins the one in progress; `None` when the name is not known.
-    pub fn begin(&mut self, name: &str, now: Instant) -> Option<Begun> {
+    pub fn begin(&mut self, name: &str, now: Instant) -> Option<StartedRun> {
         let check = self.checks.get_mut(name)?;
         if let Some(running) = check.running {
-            return Some(Begun::Joined(running.id));
+            return Some(StartedRun::Joined(running.id));
         }
         self.begun += 1;
         let run = RunId(self.begun);
         check.begin(run, now);
-        Some(Begun::Started {
+        Some(StartedRun::Started {
             run,
             timeout: check.config.timeout,
         })
@@ -152,18 +152,18 @@ impl Monitor {
         &mut self,
         name: &str,
         run: RunId,
-        answer: Answer,
+        reply: CheckReply,
         now: Instant,
         timestamp: SystemTime,
-    ) -> Option<Completed> {
+    ) -> Option<CompletedRun> {
         let check = self.checks.get_mut(name)?;
         let running = check.running.filter(|running| running.id == run)?;
         let from = check.last.as_ref().map(|last| last.status);
         let spread = self.jitter.f64() * 2.0 - 1.0;
-        let result = check.end(running, answer, now, timestamp, spread);
+        let result = check.end(running, reply, now, timestamp, spread);
         let to = result.status;
         let change = (from != Some(to)).then_some(Change { from, to });
-        Some(Completed { result, change })
+        Some(CompletedRun { result, change })
     }
 
     /// Ends a run whose timeout has passed: unhealthy, and whatever the checker answers later is ignored.
@@ -173,10 +173,10 @@ impl Monitor {
         run: RunId,
         now: Instant,
         timestamp: SystemTime,
-    ) -> Option<Completed> {
+    ) -> Option<CompletedRun> {
         let timeout_ms = self.config(name)?.timeout.as_ms();
         let error = format!("Health check '{name}' timed out after {timeout_ms}ms (timeoutMs)");
-        self.complete(name, run, Answer::failed(error), now, timestamp)
+        self.complete(name, run, CheckReply::failure(error), now, timestamp)
     }
 
     /// The checks whose next run is due, longest overdue first. A running check is not due.

@@ -11,7 +11,7 @@ const CHECKS: &str = "moorline_health_checks";
 
 const ALL: [Status; 3] = [Status::Healthy, Status::Degraded, Status::Unhealthy];
 
-/// What one check counts. Counters outlive it; it leaves the count of its status when it is dropped.
+/// The series of one check. Counters outlive it; it leaves the count of its status when it is dropped.
 #[derive(Debug)]
 pub struct CheckSeries {
     runs: [Arc<Counter>; 3],

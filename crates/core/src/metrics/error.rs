@@ -1,4 +1,4 @@
-//! What a metric cannot be.
+//! Errors of metrics that cannot be registered.
 
 use std::fmt;
 

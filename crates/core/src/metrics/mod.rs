@@ -1,9 +1,9 @@
-//! What can be counted, counted without a lock, and shown as Prometheus text.
+//! Metrics: counted without a lock, and shown as Prometheus text.
 //!
 //! A [`Registry`] holds families; a family has a name, a help text, label names and one series per combination of
 //! label values. Callers keep the series ([`Counter`], [`Gauge`], [`Histogram`]) they write to, so that counting is
 //! one atomic addition. State that already lives elsewhere (breakers, pools) is not counted twice: its owner carries
-//! over what has changed when somebody asks, and when it is dropped.
+//! over what has changed when the metrics are read, and when it is dropped.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,7 @@ pub const DATABASE_SECONDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0,
 const MAX_NAME_CHARS: usize = 200;
 
 /// A name of the user's as it is shown: one that is longer than 200 characters is cut, and ends in `…`.
-pub fn shortened(name: &str) -> Cow<'_, str> {
+pub fn shorten(name: &str) -> Cow<'_, str> {
     if name.char_indices().nth(MAX_NAME_CHARS).is_none() {
         return Cow::Borrowed(name);
     }

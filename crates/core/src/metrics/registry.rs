@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, LazyLock, Mutex, MutexGuard, Weak},
 };
 
-use super::{Counter, Gauge, Histogram, MetricError, Page, Shape, shortened};
+use super::{Counter, Gauge, Histogram, MetricError, Page, Shape, shorten};
 use crate::sync::lock;
 
-/// Names that are told apart under one label. Whoever gives ids instead of names gets one row named [`OTHER`] for all
-/// further ones, instead of a program that grows for ever.
+/// The number of names that are told apart under one label. Further ones, such as ids given as names, share one row
+/// named [`OTHER`], so that memory does not grow without end.
 const MAX_NAMES: usize = 1_000;
 const OTHER: &str = "other";
 
@@ -40,7 +40,7 @@ struct Family {
 #[derive(Debug)]
 enum Series {
     Counters(BTreeMap<Vec<String>, Arc<Counter>>),
-    /// Each for as long as somebody has it: of what is gone there is no present state.
+    /// Alive for as long as a holder has it: of what is gone there is no present state.
     Gauges(BTreeMap<Vec<String>, Weak<Gauge>>),
     Histograms(Vec<f64>, BTreeMap<Vec<String>, Arc<Histogram>>),
 }
@@ -227,7 +227,7 @@ fn values_of(
     let (Some((label, name)), Some(value)) = (labels.first(), values.first_mut()) else {
         return values;
     };
-    *value = shortened(name).into_owned();
+    *value = shorten(name).into_owned();
     let known = names.entry((*label).to_owned()).or_default();
     if known.len() < MAX_NAMES {
         known.insert(value.clone());

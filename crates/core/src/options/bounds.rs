@@ -1,4 +1,4 @@
-//! How much of a JavaScript value is taken over.
+//! Limits on the size of a JavaScript value that is taken over.
 //!
 //! A length that JavaScript names costs nothing there (`new Array(2 ** 32 - 1)`), and would cost the process its memory
 //! here. So a value is read against one [`Budget`], which no use comes near; what exceeds it is an [`Excess`].
@@ -31,7 +31,7 @@ impl Excess {
         }
     }
 
-    /// What no memory could be had for.
+    /// A part for which there was no memory.
     pub fn of_memory(bytes: usize) -> Self {
         Self::new("small enough for the memory there is", Bytes(bytes))
     }
@@ -48,12 +48,12 @@ impl Excess {
         &self.place
     }
 
-    /// What the part must be.
+    /// The required form of the part.
     pub(super) fn expected(&self) -> &str {
         &self.expected
     }
 
-    /// What it is.
+    /// The part that exceeds the bounds.
     pub(super) fn got(&self) -> &str {
         &self.got
     }
@@ -67,7 +67,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// What may still be taken over of one value.
+/// The rest of the bounds for one value.
 pub struct Budget {
     values: usize,
     bytes: usize,

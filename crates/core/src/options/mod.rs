@@ -2,7 +2,7 @@
 //!
 //! A service's `config.rs` asks an [`Options`] reader for each documented key with its default and range.
 //! The reader knows the path (`options.pool.maxSize`), refuses wrong types and ranges with the reason, and
-//! in [`Options::finish`] refuses keys nobody asked for, naming the nearest known one.
+//! in [`Options::finish`] refuses keys that were not read, naming the nearest known one.
 
 mod bounds;
 mod nearest;
@@ -109,15 +109,15 @@ impl fmt::Display for OptionError {
 
 impl std::error::Error for OptionError {}
 
-/// What reading an option gives.
+/// The result of reading an option.
 pub type Read<T> = Result<T, OptionError>;
 
-/// What stands for a key that is not given: an environment variable.
+/// A value for a key that is not given: an environment variable.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fallback {
     /// The key it stands for.
     pub key: &'static str,
-    /// What messages call it.
+    /// The name of the value in messages.
     pub name: String,
     /// Its value.
     pub value: Plain,
@@ -333,7 +333,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Refuses every key that nobody asked for.
+    /// Refuses every key that was not read.
     pub fn finish(self) -> Read<()> {
         self.finish_with(&[])
     }

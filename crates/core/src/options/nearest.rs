@@ -1,4 +1,4 @@
-//! What was probably meant by a key that nobody knows.
+//! The known key that is nearest to an unknown one.
 
 use std::borrow::Cow;
 

@@ -34,7 +34,7 @@ pub enum Plain {
 }
 
 impl Plain {
-    /// What to call this value in a message, as Node does.
+    /// The name of this value's type in a message, as in Node.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Undefined => "undefined",

@@ -1,14 +1,14 @@
-//! Durations that are documented in seconds, the time limit of one call, and the longest duration.
+//! Durations of options documented in seconds, and the range of any duration.
 
 use std::time::Duration;
 
 use super::{Options, Plain, Read};
 use crate::limit::Limit;
 
-/// A thousand years. Nobody sees the end of it, and it can still be added to every moment.
+/// A thousand years: longer than any use, and short enough to be added to every moment.
 const LONGEST: Duration = Duration::from_hours(1000 * 365 * 24);
 
-/// So many seconds, which are not negative.
+/// A number of seconds, not negative.
 pub(super) fn duration(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).map_or(LONGEST, |time| time.min(LONGEST))
 }

@@ -1,4 +1,4 @@
-//! What time does to a pool, and how a pool ends.
+//! Housekeeping of a pool over time, and its shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -11,19 +11,19 @@ use super::{
 /// A lease that has been held suspiciously long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leak {
-    /// Whose.
+    /// The lease.
     pub lease: Lease,
     /// For how long.
     pub held: Duration,
 }
 
-/// What has to happen when a pool ends.
+/// The work to do when a pool ends.
 #[must_use = "its waiters must be told and its connections closed"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shutdown {
     /// Waiters that get nothing any more, oldest first.
     pub refused: Vec<Ticket>,
-    /// Connections to close; report [`Ledger::closed`] for each.
+    /// Connections to close; report [`Ledger::on_closed`] for each.
     pub close: Vec<Lease>,
 }
 
@@ -35,8 +35,8 @@ impl Ledger {
         late
     }
 
-    /// Free connections to close, for their age or because nobody used them; close each, then report
-    /// [`Self::closed`]. The minimum survives the idle timeout, not the lifetime.
+    /// Free connections to close, for their age or as unused; close each, then report [`Self::on_closed`]. The minimum
+    /// survives the idle timeout, not the lifetime.
     #[must_use = "each of these connections must be closed and reported"]
     pub fn sweep(&mut self, now: Instant) -> Vec<Lease> {
         let mut surplus = self.surplus();
@@ -50,7 +50,7 @@ impl Ledger {
             };
             let unused = now.saturating_duration_since(since);
             let superfluous = surplus > 0 && idle_timeout.is_some_and(|timeout| unused >= timeout);
-            if !superfluous && !slot.expired(now) {
+            if !superfluous && !slot.is_expired(now) {
                 return true;
             }
             surplus = surplus.saturating_sub(1);
@@ -64,7 +64,7 @@ impl Ledger {
         close
     }
 
-    /// Free connections that somebody knows to be dead, by their slots; close each, then report [`Self::closed`].
+    /// Free connections known to be dead, by their slots; close each, then report [`Self::on_closed`].
     #[must_use = "each of these connections must be closed and reported"]
     pub fn evict(&mut self, is_dead: impl Fn(u32) -> bool) -> Vec<Lease> {
         let (dead, idle) = self.idle.iter().partition(|index| is_dead(**index));
@@ -126,7 +126,7 @@ impl Ledger {
     }
 
     /// Ends at once: the leases in use are taken back as well. A connection still being made is closed by
-    /// whoever makes it, when [`Self::created`] answers false.
+    /// its maker, when [`Self::on_created`] answers false.
     pub fn force_close(&mut self) -> Shutdown {
         let mut shutdown = self.drain();
         self.phase = Phase::Closed;
@@ -173,7 +173,7 @@ impl Ledger {
             let at = match slot.state {
                 State::Idle { since } => {
                     let unused = idle_timeout.and_then(|timeout| since.checked_add(timeout));
-                    earlier(unused, slot.expires)
+                    earlier(unused, slot.expires_at)
                 }
                 State::InUse { since, reported } if !reported => {
                     leak_after.and_then(|threshold| since.checked_add(threshold))

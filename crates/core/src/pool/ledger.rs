@@ -1,11 +1,11 @@
-//! Who holds which slot.
+//! The ledger: the slots of a pool and their holders.
 
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
 use super::{
-    limits::PoolLimits,
+    config::LedgerConfig,
     refusal::Refusal,
     slot::{Lease, Slot, State},
     stats::Counters,
@@ -18,17 +18,17 @@ pub(super) const LIFETIME_SPREAD: f64 = 0.25;
 /// After a connection could not be made, idle ones are not made in advance for this long.
 const WARM_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// What to do for somebody who asked for a connection.
+/// The answer to an acquire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquire {
     /// Use the connection in the slot; check it first when `validate` is set.
     Ready {
         /// The right to use it.
         lease: Lease,
-        /// It was idle for so long that it may be dead.
+        /// Whether it was idle for so long that it may be dead.
         validate: bool,
     },
-    /// Make a connection for this slot, then report [`Ledger::created`] or [`Ledger::create_failed`].
+    /// Make a connection for this slot, then report [`Ledger::on_created`] or [`Ledger::on_create_failed`].
     Create(Lease),
     /// Wait for the [`Grant`] with this ticket.
     Wait {
@@ -41,14 +41,14 @@ pub enum Acquire {
     Refused(Refusal),
 }
 
-/// What to do for somebody who waits. The call that returns it has already taken them off the queue, so
+/// The answer to a waiter. The call that returns it has already taken the waiter off the queue, so
 /// dropping a grant loses a slot.
 #[must_use = "the waiter it names is no longer in the queue and waits for this"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
     /// The connection in the slot is theirs; they check it first when `validate` is set.
     Ready {
-        /// Who.
+        /// The waiter.
         ticket: Ticket,
         /// Their right to use it.
         lease: Lease,
@@ -57,22 +57,22 @@ pub enum Grant {
     },
     /// They make a connection for this slot.
     Create {
-        /// Who.
+        /// The waiter.
         ticket: Ticket,
         /// Their right to the slot.
         lease: Lease,
     },
 }
 
-/// What became of a returned lease.
+/// The outcome of returning a lease.
 #[must_use = "a connection may have to be closed, or a waiter told"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Released {
     /// Free for the next borrower.
     Idle,
-    /// It already belongs to the oldest waiter.
+    /// Granted to the oldest waiter already.
     Granted(Grant),
-    /// Close the connection, then report [`Ledger::closed`].
+    /// Close the connection, then report [`Ledger::on_closed`].
     Close,
     /// This ledger does not know the lease, or it was given back before: nothing changed.
     UnknownLease,
@@ -86,13 +86,13 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// The books of one pool. Every method that depends on time takes it as `now`.
+/// The bookkeeping of one pool. Every method that depends on time takes it as `now`.
 ///
-/// Between two calls this holds: while somebody waits, no slot is idle and none can be reserved. That is
+/// Between two calls this holds: while the queue is not empty, no slot is idle and none can be reserved. That is
 /// why a newcomer never overtakes a waiter.
 #[derive(Debug)]
 pub struct Ledger {
-    pub(super) limits: PoolLimits,
+    pub(super) limits: LedgerConfig,
     pub(super) slots: Vec<Slot>,
     /// Slots that can be reserved again, besides those not yet in `slots`.
     pub(super) vacant: Vec<u32>,
@@ -107,12 +107,12 @@ pub struct Ledger {
 
 impl Ledger {
     /// An empty pool.
-    pub fn new(limits: PoolLimits) -> Self {
+    pub fn new(limits: LedgerConfig) -> Self {
         Self::with_random(limits, Rng::new())
     }
 
     /// An empty pool whose lifetimes are spread by `random`.
-    pub fn with_random(limits: PoolLimits, random: Rng) -> Self {
+    pub fn with_random(limits: LedgerConfig, random: Rng) -> Self {
         Self {
             limits,
             slots: Vec::new(),
@@ -127,7 +127,7 @@ impl Ledger {
     }
 
     /// Its limits.
-    pub const fn limits(&self) -> &PoolLimits {
+    pub const fn limits(&self) -> &LedgerConfig {
         &self.limits
     }
 
@@ -175,9 +175,9 @@ impl Ledger {
     }
 
     /// The connection for a reserved slot is open, and the lease is now in use. False when the pool was
-    /// closed by force meanwhile: close the connection, then report [`Self::closed`].
+    /// closed by force meanwhile: close the connection, then report [`Self::on_closed`].
     #[must_use = "when false, the connection must be closed"]
-    pub fn created(&mut self, lease: Lease, now: Instant) -> bool {
+    pub fn on_created(&mut self, lease: Lease, now: Instant) -> bool {
         let replaces = match self.state_of(lease) {
             State::Creating { replaces } => replaces,
             State::Closing => {
@@ -186,12 +186,12 @@ impl Ledger {
             }
             State::Vacant | State::InUse { .. } | State::Idle { .. } => return false,
         };
-        let expires = self.draw_expiry(now);
+        let expires_at = self.draw_expiry(now);
         self.counters.created += 1;
         self.counters.destroyed += u64::from(replaces);
         self.counters.acquired += u64::from(!replaces);
         if let Some(slot) = self.slot_mut(lease) {
-            slot.expires = expires;
+            slot.expires_at = expires_at;
             slot.state = State::InUse {
                 since: now,
                 reported: false,
@@ -200,9 +200,9 @@ impl Ledger {
         true
     }
 
-    /// The connection for a reserved slot could not be made, or nobody wants it any more: nothing is open.
+    /// The connection for a reserved slot could not be made, or is not wanted any more: nothing is open.
     /// The oldest waiter gets the slot and tries for itself.
-    pub fn create_failed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
+    pub fn on_create_failed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
         match self.state_of(lease) {
             State::Creating { replaces } => self.counters.destroyed += u64::from(replaces),
             State::Closing => {}
@@ -214,7 +214,7 @@ impl Ledger {
     }
 
     /// The borrower found its connection dead. It keeps its turn: it closes the connection, and when that
-    /// is really gone makes a new one, reporting [`Self::created`] or [`Self::create_failed`]. False when
+    /// is really gone makes a new one, reporting [`Self::on_created`] or [`Self::on_create_failed`]. False when
     /// the lease is not in use.
     #[must_use = "when false, the lease is not the caller's"]
     pub fn recreate(&mut self, lease: Lease) -> bool {
@@ -235,7 +235,7 @@ impl Ledger {
         let Some(slot) = self.slots.get_mut(lease.slot as usize) else {
             return Released::UnknownLease;
         };
-        if !reusable || self.phase != Phase::Open || slot.expired(now) {
+        if !reusable || self.phase != Phase::Open || slot.is_expired(now) {
             slot.state = State::Closing;
             return Released::Close;
         }
@@ -258,7 +258,7 @@ impl Ledger {
     }
 
     /// A lease whose connection must not be used again, also while it is [replaced](Self::recreate). True
-    /// when it was held: close the connection, then report [`Self::closed`].
+    /// when it was held: close the connection, then report [`Self::on_closed`].
     #[must_use = "when true, the connection must be closed and reported"]
     pub fn discard(&mut self, lease: Lease) -> bool {
         let held = matches!(
@@ -273,7 +273,7 @@ impl Ledger {
 
     /// The connection of a slot that had to be closed is really gone. The oldest waiter gets the slot and
     /// makes a new one.
-    pub fn closed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
+    pub fn on_closed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
         if self.state_of(lease) != State::Closing {
             return None;
         }
@@ -312,7 +312,7 @@ impl Ledger {
         let slot = &mut self.slots[index as usize];
         slot.generation = slot.generation.wrapping_add(1);
         slot.state = State::Creating { replaces: false };
-        slot.expires = None;
+        slot.expires_at = None;
         Some(Lease {
             slot: index,
             generation: slot.generation,

@@ -1,30 +1,30 @@
-//! The one pool of the library, as bookkeeping without resources.
+//! The pool of the library, as bookkeeping without resources.
 //!
-//! A [`Ledger`] knows slots, who holds them and who waits; it never sees a connection. Whoever owns the
+//! A [`Ledger`] knows slots, who holds them and who waits; it never sees a connection. The owner of the
 //! connections asks it what to do and tells it what happened: the asynchronous pool of the services keeps
 //! one connection per slot, a pool of JavaScript objects keeps them in a `Map`. Both therefore share the
 //! same promises:
 //!
-//! - Never more than [`PoolLimits::max`] connections exist: a slot is reserved before a connection is made
+//! - Never more than [`LedgerConfig::max`] connections exist: a slot is reserved before a connection is made
 //!   and freed only when its connection is [confirmed closed](Ledger::closed).
 //! - Waiters are served in the order they came, idle connections are reused last in, first out, and no
 //!   waiter is forgotten: every call that frees a slot returns the [`Grant`] it leads to.
 //! - Each hand-out is a new [`Lease`]: a lease released twice, or never given out by this ledger, changes
-//!   nothing for whoever holds the slot now.
+//!   nothing for the present holder of the slot.
 //! - Taking an idle connection and returning it allocates nothing.
 
+mod config;
 mod housekeeping;
 mod ledger;
-mod limits;
 mod refusal;
 mod series;
 mod slot;
 mod stats;
 mod waiters;
 
+pub use config::{LedgerConfig, OptionNames};
 pub use housekeeping::{Leak, Shutdown};
 pub use ledger::{Acquire, Grant, Ledger, Released};
-pub use limits::{OptionNames, PoolLimits};
 pub use refusal::{Refusal, acquire_timed_out, close_timed_out, connect_timed_out};
 pub use series::PoolSeries;
 pub use slot::Lease;

@@ -1,4 +1,4 @@
-//! Why a borrower gets nothing, as the failures users see.
+//! Refusals and timeouts of a pool, as the failures users see.
 
 use std::time::Duration;
 

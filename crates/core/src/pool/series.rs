@@ -1,16 +1,16 @@
 //! Pools as metrics: one row of series for all pools of one name and type.
 //!
-//! The books of a pool are kept by its [`Ledger`](super::Ledger); what has changed in them since the last time is carried
-//! over when somebody asks, and when the pool is dropped.
+//! A pool is counted by its [`Ledger`](super::Ledger); what has changed in them since the last time is carried
+//! over when the metrics are read, and when the pool is dropped.
 
 use std::sync::Arc;
 
 use super::{Counters, Stats};
 use crate::metrics::{Counter, Gauge, MetricError, Registry};
 
-/// What each counter shows.
+/// The counters and what they show.
 type Count = fn(&Counters) -> u64;
-/// What each gauge shows.
+/// The gauges and what they show.
 type Level = fn(&Stats) -> u32;
 
 const COUNTERS: [(&str, &str, Count); 6] = [
@@ -52,7 +52,7 @@ const LEVELS: [(&str, Level); 3] = [
     ("closing", |stats| stats.closing),
 ];
 
-/// What one pool counts. Counters outlive it; its connections leave with it.
+/// The series of one pool. Counters outlive it; its connections leave with it.
 #[derive(Debug)]
 pub struct PoolSeries {
     counters: [Arc<Counter>; COUNTERS.len()],

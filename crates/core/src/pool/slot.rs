@@ -1,4 +1,4 @@
-//! One place in the pool, and the right to use what is in it.
+//! Slots of a pool, and the leases on them.
 
 use std::time::Instant;
 
@@ -29,10 +29,10 @@ impl Lease {
     }
 }
 
-/// What a slot is doing.
+/// The state of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// No connection and nobody working on one.
+    /// No connection, and none being made.
     Vacant,
     /// Reserved: its lease holder is making the connection.
     Creating {
@@ -61,7 +61,7 @@ pub(super) struct Slot {
     pub(super) generation: u32,
     pub(super) state: State,
     /// When its connection has lived long enough.
-    pub(super) expires: Option<Instant>,
+    pub(super) expires_at: Option<Instant>,
 }
 
 impl Slot {
@@ -69,12 +69,12 @@ impl Slot {
         Self {
             generation: 0,
             state: State::Vacant,
-            expires: None,
+            expires_at: None,
         }
     }
 
-    pub(super) fn expired(&self, now: Instant) -> bool {
-        self.expires.is_some_and(|expires| expires <= now)
+    pub(super) fn is_expired(&self, now: Instant) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can be counted about a pool.
+//! Statistics of a pool.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct Stats {
     pub waiting: u32,
 }
 
-/// What happened since the pool was made.
+/// The totals since the pool was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Leases handed out with a connection.
@@ -57,7 +57,7 @@ impl Ledger {
         stats
     }
 
-    /// What happened so far.
+    /// The totals so far.
     pub fn counters(&self) -> Counters {
         Counters {
             longest_wait: self.waiters.longest_wait(),

@@ -79,7 +79,7 @@ impl Waiters {
         found.is_ok_and(|index| self.queue.remove(index).is_some())
     }
 
-    /// Everybody whose deadline has passed leaves, oldest first.
+    /// Removes all waiters whose deadline has passed, oldest first.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Ticket> {
         if self.earliest_deadline().is_none_or(|at| at > now) {
             return Vec::new();
@@ -96,7 +96,7 @@ impl Waiters {
         late.into_iter().map(|waiter| waiter.ticket).collect()
     }
 
-    /// Everybody leaves, oldest first.
+    /// Removes all waiters, oldest first.
     pub(super) fn clear(&mut self) -> Vec<Ticket> {
         self.queue.drain(..).map(|waiter| waiter.ticket).collect()
     }

@@ -1,4 +1,4 @@
-//! The circuit breaker: stops calling what does not answer, and finds out with a few probes when it does again.
+//! The circuit breaker: refuses calls to a failing service, and probes its recovery.
 //!
 //! Each change of state begins a new generation. A permit remembers its generation, so a call that comes back late
 //! cannot close, re-open or keep open a breaker that has moved on since.
@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 pub use super::snapshot::{Change, CircuitState, Snapshot, Totals};
-use super::{report::Report, window::Window};
+use super::{outcome::AttemptOutcome, window::Window};
 
 /// When a closed breaker opens.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub enum Trip {
 
 /// The options of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BreakerOptions {
+pub struct BreakerConfig {
     /// When it opens.
     pub trip: Trip,
     /// How long it stays open before it lets probes through.
@@ -54,18 +54,18 @@ pub struct Permit {
 
 /// The breaker lets nothing through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct CircuitOpen {
     /// When it may let something through again; unknown for one that was opened to stay open.
     pub retry_at: Option<Instant>,
 }
 
 /// Changes kept for a caller that does not collect them.
-const KEPT_CHANGES: usize = 16;
+const MAX_CHANGES: usize = 16;
 
 /// A circuit breaker.
 #[derive(Debug)]
 pub struct Breaker {
-    options: BreakerOptions,
+    config: BreakerConfig,
     state: State,
     generation: u64,
     failures: u64,
@@ -110,18 +110,18 @@ impl State {
 
 impl Breaker {
     /// A closed breaker.
-    pub fn new(options: BreakerOptions) -> Self {
-        let window = match options.trip {
+    pub fn new(config: BreakerConfig) -> Self {
+        let window = match config.trip {
             Trip::Consecutive { .. } => None,
             Trip::Ratio { window, .. } => Some(Box::new(Window::new(window))),
         };
         Self {
-            options,
+            config,
             state: State::Closed,
             generation: 0,
             failures: 0,
             window,
-            open_for: options.reset_timeout,
+            open_for: config.reset_timeout,
             probes: Vec::new(),
             next_probe: 0,
             last_failure: None,
@@ -131,8 +131,8 @@ impl Breaker {
     }
 
     /// Its options.
-    pub const fn options(&self) -> &BreakerOptions {
-        &self.options
+    pub const fn config(&self) -> &BreakerConfig {
+        &self.config
     }
 
     /// The state, as of the last call that asked.
@@ -141,7 +141,7 @@ impl Breaker {
     }
 
     /// Asks for leave to make a call.
-    pub fn admit(&mut self, now: Instant) -> Result<Permit, Refused> {
+    pub fn admit(&mut self, now: Instant) -> Result<Permit, CircuitOpen> {
         let generation = self.generation;
         if matches!(self.state, State::Closed) {
             let probe = None;
@@ -166,23 +166,23 @@ impl Breaker {
     }
 
     /// Refuses a call that has no chance at `now`, before it waits in another line; [`Self::admit`] comes after.
-    pub fn check(&mut self, now: Instant) -> Result<(), Refused> {
+    pub fn check(&mut self, now: Instant) -> Result<(), CircuitOpen> {
         let refused = self.refusal(now);
         self.totals.refused += u64::from(refused.is_some());
         refused.map_or(Ok(()), Err)
     }
 
     /// Whether a call would be refused at `now`; asking counts nothing.
-    pub fn refusal(&self, now: Instant) -> Option<Refused> {
+    pub fn refusal(&self, now: Instant) -> Option<CircuitOpen> {
         match self.state {
             State::Closed => None,
             State::Open(until) if until.is_none_or(|until| now < until) => {
-                Some(Refused { retry_at: until })
+                Some(CircuitOpen { retry_at: until })
             }
             State::Open(_) | State::HalfOpen(_) => {
-                let full = self.probes.len() >= self.options.half_open_max_calls as usize;
-                let frees_at = self.probes.first()?.started + self.options.probe_timeout;
-                (full && now < frees_at).then_some(Refused {
+                let full = self.probes.len() >= self.config.half_open_max_calls as usize;
+                let frees_at = self.probes.first()?.started + self.config.probe_timeout;
+                (full && now < frees_at).then_some(CircuitOpen {
                     retry_at: Some(frees_at),
                 })
             }
@@ -190,11 +190,11 @@ impl Breaker {
     }
 
     /// Hands a permit back with what came of the call.
-    pub fn record(&mut self, permit: Permit, report: Report, now: Instant) {
-        let weight = match report {
-            Report::Failure(fault) if fault.weight == 0 => return self.release(permit),
-            Report::Failure(fault) => fault.weight,
-            Report::Success => 0,
+    pub fn record(&mut self, permit: Permit, outcome: AttemptOutcome, now: Instant) {
+        let weight = match outcome {
+            AttemptOutcome::Failure(fault) if fault.weight == 0 => return self.release(permit),
+            AttemptOutcome::Failure(fault) => fault.weight,
+            AttemptOutcome::Success => 0,
         };
         self.totals.requests += 1;
         *if weight == 0 {
@@ -218,7 +218,7 @@ impl Breaker {
             }
             State::HalfOpen(successes) => {
                 *successes += 1;
-                if *successes >= self.options.success_threshold {
+                if *successes >= self.config.success_threshold {
                     self.close(now);
                 }
             }
@@ -239,27 +239,27 @@ impl Breaker {
 
     /// Opens it as if it had tripped: after the reset time it lets probes through.
     pub fn open(&mut self, now: Instant) {
-        self.turn(State::Open(Some(now + self.open_for)), now);
+        self.transition(State::Open(Some(now + self.open_for)), now);
     }
 
-    /// Opens it until somebody closes it.
+    /// Opens it until it is closed by a call of [`Self::close`].
     pub fn isolate(&mut self, now: Instant) {
-        self.turn(State::Open(None), now);
+        self.transition(State::Open(None), now);
     }
 
     /// Lets probes through at once.
     pub fn half_open(&mut self, now: Instant) {
-        self.turn(State::HalfOpen(0), now);
+        self.transition(State::HalfOpen(0), now);
     }
 
     /// Closes it and forgets the failures.
     pub fn close(&mut self, now: Instant) {
         self.failures = 0;
-        self.open_for = self.options.reset_timeout;
+        self.open_for = self.config.reset_timeout;
         if let Some(window) = &mut self.window {
             window.clear();
         }
-        self.turn(State::Closed, now);
+        self.transition(State::Closed, now);
     }
 
     /// Closes it and forgets also when it last failed.
@@ -297,7 +297,7 @@ impl Breaker {
 
     /// One more counted call while closed.
     fn count(&mut self, weight: u32, now: Instant) {
-        let tripped = match (self.options.trip, &mut self.window) {
+        let tripped = match (self.config.trip, &mut self.window) {
             (
                 Trip::Ratio {
                     ratio, min_calls, ..
@@ -329,15 +329,15 @@ impl Breaker {
         self.open_for = self
             .open_for
             .saturating_mul(2)
-            .min(self.options.max_reset_timeout)
-            .max(self.options.reset_timeout);
+            .min(self.config.max_reset_timeout)
+            .max(self.config.reset_timeout);
         self.open(now);
     }
 
     /// A probe that has not come back in time has failed at that moment, whenever it is noticed.
     fn expire_probes(&mut self, now: Instant) {
         while let Some(oldest) = self.probes.first() {
-            let expired = oldest.started + self.options.probe_timeout;
+            let expired = oldest.started + self.config.probe_timeout;
             if now < expired {
                 return;
             }
@@ -350,7 +350,7 @@ impl Breaker {
         }
     }
 
-    fn turn(&mut self, to: State, now: Instant) {
+    fn transition(&mut self, to: State, now: Instant) {
         let from = self.state();
         self.state = to;
         self.generation += 1;
@@ -359,7 +359,7 @@ impl Breaker {
             return;
         }
         self.totals.changes += 1;
-        if self.changes.len() == KEPT_CHANGES {
+        if self.changes.len() == MAX_CHANGES {
             self.changes.remove(0);
         }
         self.changes.push(Change { from, to, at: now });

@@ -1,4 +1,4 @@
-//! One retry budget for all callers of an upstream: retries may add a share to the load, never multiply it.
+//! The retry budget of an upstream: retries add a share to the load, never multiply it.
 //!
 //! The shape is Finagle's: each call earns a fraction of a retry, and a small reserve per second keeps quiet
 //! programs able to retry at all.
@@ -13,7 +13,7 @@ use crate::sync::lock;
 
 /// How many retries are allowed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BudgetOptions {
+pub struct BudgetConfig {
     /// Retries per call, 0 to 1 (0.2: one retry for five calls).
     pub ratio: f64,
     /// Retries per second that are allowed whatever the number of calls.
@@ -25,17 +25,17 @@ pub struct BudgetOptions {
 /// The counter behind a budget; share it in an `Arc` between everything that talks to one upstream.
 #[derive(Debug)]
 pub struct Budget {
-    options: BudgetOptions,
+    config: BudgetConfig,
     /// All calls, and the retries (marked) that were made.
     window: Mutex<Window>,
 }
 
 impl Budget {
     /// A budget without calls.
-    pub fn new(options: BudgetOptions) -> Self {
+    pub fn new(config: BudgetConfig) -> Self {
         Self {
-            options,
-            window: Mutex::new(Window::new(options.ttl)),
+            config,
+            window: Mutex::new(Window::new(config.ttl)),
         }
     }
 
@@ -48,8 +48,8 @@ impl Budget {
     pub fn retry(&self, now: Instant) -> bool {
         let mut window = self.window();
         let (calls, retries) = window.sums(now);
-        let allowed = self.options.ratio * calls as f64
-            + self.options.reserve_per_second * self.options.ttl.as_secs_f64();
+        let allowed = self.config.ratio * calls as f64
+            + self.config.reserve_per_second * self.config.ttl.as_secs_f64();
         let within = (retries + 1) as f64 <= allowed;
         if within {
             window.add(now, 0, 1);

@@ -1,10 +1,10 @@
-//! A bulkhead: so many at once, so many in line, the rest refused.
+//! The bulkhead: a limit of concurrent calls, with a bounded queue.
 
 use std::{collections::VecDeque, task::Waker};
 
 /// How many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BulkheadOptions {
+pub struct BulkheadConfig {
     /// How many may run at once; at least 1.
     pub max_concurrent: u32,
     /// How many may wait for a place.
@@ -29,7 +29,7 @@ pub enum Entry {
 /// The bulkhead. Waiting is first in, first out.
 #[derive(Debug)]
 pub struct Bulkhead {
-    options: BulkheadOptions,
+    config: BulkheadConfig,
     running: u32,
     last: u64,
     queue: VecDeque<Waiter>,
@@ -45,9 +45,9 @@ struct Waiter {
 
 impl Bulkhead {
     /// An empty one.
-    pub const fn new(options: BulkheadOptions) -> Self {
+    pub const fn new(config: BulkheadConfig) -> Self {
         Self {
-            options,
+            config,
             running: 0,
             last: 0,
             queue: VecDeque::new(),
@@ -56,19 +56,19 @@ impl Bulkhead {
     }
 
     /// Its options.
-    pub const fn options(&self) -> &BulkheadOptions {
-        &self.options
+    pub const fn config(&self) -> &BulkheadConfig {
+        &self.config
     }
 
     /// Asks for a place.
     pub fn enter(&mut self) -> Entry {
         self.last += 1;
         let ticket = Ticket(self.last);
-        if self.running < self.options.max_concurrent {
+        if self.running < self.config.max_concurrent {
             self.running += 1;
             return Entry::Go(ticket);
         }
-        if self.queue.len() >= self.options.max_queue as usize {
+        if self.queue.len() >= self.config.max_queue as usize {
             return Entry::Full;
         }
         self.queue.push_back(Waiter {
@@ -84,7 +84,7 @@ impl Bulkhead {
         found.map(|at| self.promoted.swap_remove(at)).is_some()
     }
 
-    /// Whom to wake when a queued ticket gets its place; at once if it has it already.
+    /// Sets the waker for a queued ticket that gets its place; wakes at once if it has it already.
     pub fn wake_on_turn(&mut self, ticket: Ticket, waker: &Waker) {
         match self.queue.iter_mut().find(|waiter| waiter.ticket == ticket) {
             Some(waiter) => waiter.waker = Some(waker.clone()),

@@ -1,4 +1,4 @@
-//! One call on its way through a pipeline, as a machine that both an async task and a JavaScript loop can drive.
+//! One call through a pipeline, as a state machine for a task or a JavaScript loop.
 //!
 //! ```text
 //! call.admit  → Go: run the operation, then call.record → Done | RetryIn: sleep, then admit | GiveUp
@@ -7,7 +7,7 @@
 //!             → Refuse: it is over
 //! ```
 //!
-//! A [`Call`] holds permits, so whoever abandons one says so with [`Call::cancel`].
+//! A [`Call`] holds permits, so one that is abandoned must be ended with [`Call::cancel`].
 
 use std::{
     task::Waker,
@@ -15,20 +15,20 @@ use std::{
 };
 
 use super::{
-    breaker::{Permit, Refused},
+    breaker::{CircuitOpen, Permit},
     bulkhead::{Entry, Ticket},
     deadline::Deadline,
     limiter::{Reservation, Token},
+    outcome::{AttemptFailure, AttemptOutcome},
     pipeline::{BreakerScope, Pipeline},
     refusal::Refusal,
-    report::{AttemptFailure, Report},
     retry::{GiveUp, Retry},
 };
 use crate::sync::lock;
 
-/// What to do before an attempt.
+/// The decision before an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Admission {
     /// Run the operation.
     Go(Attempt),
     /// Ask again after this long.
@@ -48,10 +48,10 @@ pub struct Attempt {
     pub deadline: Deadline,
 }
 
-/// What to do after an attempt.
+/// The decision after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// It succeeded: the call is over.
+pub enum AfterAttempt {
+    /// Success: the call is over.
     Done,
     /// Ask for the next attempt after this long.
     RetryIn(Duration),
@@ -67,8 +67,8 @@ pub struct Call {
     stage: Stage,
     /// Of the breaker around calls.
     permit: Option<Permit>,
-    /// What the last attempt came to.
-    last: Option<AttemptFailure>,
+    /// The failure of the last attempt.
+    last_failure: Option<AttemptFailure>,
 }
 
 #[derive(Debug)]
@@ -78,8 +78,8 @@ enum Stage {
     BackingOff(Instant),
     /// In the bulkhead's line.
     Queued(Ticket),
-    /// It has its place, and a token of the limiter is set aside.
-    Paced(Option<Ticket>, Reservation),
+    /// Has its place, and a token of the limiter is set aside.
+    RateLimited(Option<Ticket>, Reservation),
     /// The operation runs, with its place and the permit of the breaker around attempts.
     Running(Option<Ticket>, Option<Permit>),
     Over,
@@ -92,7 +92,7 @@ impl Call {
             attempts: 0,
             stage: Stage::Ready,
             permit: None,
-            last: None,
+            last_failure: None,
         }
     }
 
@@ -107,79 +107,84 @@ impl Call {
     }
 
     /// Asks what to do before an attempt.
-    pub fn admit(&mut self, pipeline: &Pipeline, now: Instant) -> Step {
+    pub fn admit(&mut self, pipeline: &Pipeline, now: Instant) -> Admission {
         match self.enter(pipeline, now) {
             Ok(step) => step,
             Err(refusal) => {
                 self.end(pipeline, now);
-                Step::Refuse(refusal)
+                Admission::Refuse(refusal)
             }
         }
     }
 
     /// Tells what came of the attempt and asks what to do next.
-    pub fn record(&mut self, pipeline: &Pipeline, report: Report, now: Instant) -> Next {
+    pub fn record(
+        &mut self,
+        pipeline: &Pipeline,
+        outcome: AttemptOutcome,
+        now: Instant,
+    ) -> AfterAttempt {
         let Stage::Running(place, permit) = std::mem::replace(&mut self.stage, Stage::Ready) else {
             // Nothing ran, so there is nothing to repeat.
             self.end(pipeline, now);
-            return Next::GiveUp(GiveUp::NotRetryable);
+            return AfterAttempt::GiveUp(GiveUp::NotRetryable);
         };
         pipeline.leave(place);
         if let (Some(breaker), Some(permit)) =
-            (pipeline.breaker_around(BreakerScope::Attempts), permit)
+            (pipeline.breaker_for(BreakerScope::Attempts), permit)
         {
-            breaker.record(permit, report, now);
+            breaker.record(permit, outcome, now);
         }
-        let Report::Failure(fault) = report else {
-            self.last = None;
-            self.settle(pipeline, report, now);
-            return Next::Done;
+        let AttemptOutcome::Failure(failure) = outcome else {
+            self.last_failure = None;
+            self.record_call(pipeline, outcome, now);
+            return AfterAttempt::Done;
         };
-        self.last = Some(fault);
-        match self.plan(pipeline, &fault, now) {
+        self.last_failure = Some(failure);
+        match self.plan(pipeline, &failure, now) {
             Retry::After(delay) => {
                 self.stage = Stage::BackingOff(now + delay);
-                Next::RetryIn(delay)
+                AfterAttempt::RetryIn(delay)
             }
             Retry::GiveUp(why) => {
-                self.settle(pipeline, report, now);
-                Next::GiveUp(why)
+                self.record_call(pipeline, outcome, now);
+                AfterAttempt::GiveUp(why)
             }
         }
     }
 
-    /// Gives the call up, at whatever stage: every permit, place and token goes back, and nothing is counted.
+    /// Cancels the call, at whatever stage: every permit, place and token goes back, and nothing is counted.
     pub fn cancel(&mut self, pipeline: &Pipeline, now: Instant) {
-        self.last = None;
+        self.last_failure = None;
         self.end(pipeline, now);
     }
 
-    /// Whom to wake when a queued call gets its turn; at once if it has it already.
+    /// Sets the waker for a queued call that gets its turn; wakes at once if it has it already.
     pub fn wake_on_turn(&self, pipeline: &Pipeline, waker: &Waker) {
         if let (Stage::Queued(ticket), Some(bulkhead)) = (&self.stage, &pipeline.bulkhead) {
             lock(bulkhead).wake_on_turn(*ticket, waker);
         }
     }
 
-    fn enter(&mut self, pipeline: &Pipeline, now: Instant) -> Result<Step, Refusal> {
+    fn enter(&mut self, pipeline: &Pipeline, now: Instant) -> Result<Admission, Refusal> {
         if self.deadline.passed(now) {
             return Err(Refusal::DeadlinePassed);
         }
         match self.stage {
-            Stage::BackingOff(until) if now < until => return Ok(Step::Wait(until - now)),
+            Stage::BackingOff(until) if now < until => return Ok(Admission::Wait(until - now)),
             Stage::Ready | Stage::BackingOff(_) => self.stage = Stage::Ready,
-            Stage::Queued(_) | Stage::Paced(..) => {}
+            Stage::Queued(_) | Stage::RateLimited(..) => {}
             // A mistake of the driver: the attempt is still running, or the call is over.
             Stage::Running(..) | Stage::Over => return Err(Refusal::DeadlinePassed),
         }
         self.pass_breakers(pipeline, now)?;
         let place = match self.take_place(pipeline)? {
-            Place::None => None,
-            Place::Taken(ticket) => Some(ticket),
-            Place::Queued => return Ok(Step::Queue(self.deadline.remaining(now))),
+            BulkheadPlace::None => None,
+            BulkheadPlace::Taken(ticket) => Some(ticket),
+            BulkheadPlace::Queued => return Ok(Admission::Queue(self.deadline.remaining(now))),
         };
         if let Some(wait) = self.take_token(pipeline, place, now)? {
-            return Ok(Step::Wait(wait));
+            return Ok(Admission::Wait(wait));
         }
         self.start(pipeline, place, now)
     }
@@ -189,38 +194,40 @@ impl Call {
     fn pass_breakers(&mut self, pipeline: &Pipeline, now: Instant) -> Result<(), Refusal> {
         if self.attempts == 0
             && self.permit.is_none()
-            && let Some(breaker) = pipeline.breaker_around(BreakerScope::Calls)
+            && let Some(breaker) = pipeline.breaker_for(BreakerScope::Calls)
         {
             self.permit = Some(breaker.admit(now).map_err(|open| circuit_open(open, now))?);
         }
         let lines = pipeline.limiter.is_some() || pipeline.bulkhead.is_some();
-        match pipeline.breaker_around(BreakerScope::Attempts) {
+        match pipeline.breaker_for(BreakerScope::Attempts) {
             Some(breaker) if lines => breaker.check(now).map_err(|open| circuit_open(open, now)),
             _ => Ok(()),
         }
     }
 
-    fn take_place(&mut self, pipeline: &Pipeline) -> Result<Place, Refusal> {
+    fn take_place(&mut self, pipeline: &Pipeline) -> Result<BulkheadPlace, Refusal> {
         let Some(bulkhead) = &pipeline.bulkhead else {
-            return Ok(Place::None);
+            return Ok(BulkheadPlace::None);
         };
         let mut bulkhead = lock(bulkhead);
         let place = match self.stage {
-            Stage::Paced(place, _) => return Ok(place.map_or(Place::None, Place::Taken)),
+            Stage::RateLimited(place, _) => {
+                return Ok(place.map_or(BulkheadPlace::None, BulkheadPlace::Taken));
+            }
             Stage::Queued(ticket) if bulkhead.is_in(ticket) => ticket,
-            Stage::Queued(_) => return Ok(Place::Queued),
+            Stage::Queued(_) => return Ok(BulkheadPlace::Queued),
             _ => match bulkhead.enter() {
                 Entry::Go(ticket) => ticket,
                 Entry::Queued(ticket) => {
                     self.stage = Stage::Queued(ticket);
-                    return Ok(Place::Queued);
+                    return Ok(BulkheadPlace::Queued);
                 }
                 Entry::Full => return Err(Refusal::Overloaded),
             },
         };
         // From here on, `end` hands the place back.
         self.stage = Stage::Running(Some(place), None);
-        Ok(Place::Taken(place))
+        Ok(BulkheadPlace::Taken(place))
     }
 
     /// Takes a token, or uses the one that was set aside; or gives the time until it may be used, which is longer than it
@@ -237,7 +244,7 @@ impl Call {
         };
         let mut limiter = lock(limiter);
         let reserved = match self.stage {
-            Stage::Paced(_, mut reserved) => match limiter.claim(&mut reserved, now) {
+            Stage::RateLimited(_, mut reserved) => match limiter.claim(&mut reserved, now) {
                 Ok(()) => return Ok(None),
                 Err(_) => reserved,
             },
@@ -248,7 +255,7 @@ impl Call {
             },
         };
         // From here on, `end` hands the token back.
-        self.stage = Stage::Paced(place, reserved);
+        self.stage = Stage::RateLimited(place, reserved);
         let wait = reserved.due - now;
         if self.deadline.falls_within(now, wait) {
             return Err(Refusal::RateLimited { retry_after: wait });
@@ -261,9 +268,9 @@ impl Call {
         pipeline: &Pipeline,
         place: Option<Ticket>,
         now: Instant,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Admission, Refusal> {
         self.stage = Stage::Running(place, None);
-        if let Some(breaker) = pipeline.breaker_around(BreakerScope::Attempts) {
+        if let Some(breaker) = pipeline.breaker_for(BreakerScope::Attempts) {
             let permit = breaker.admit(now).map_err(|open| circuit_open(open, now))?;
             self.stage = Stage::Running(place, Some(permit));
         }
@@ -271,25 +278,25 @@ impl Call {
             budget.call(now);
         }
         self.attempts += 1;
-        Ok(Step::Go(Attempt {
+        Ok(Admission::Go(Attempt {
             number: self.attempts,
-            deadline: Deadline::after(now, pipeline.options.attempt_timeout).earlier(self.deadline),
+            deadline: Deadline::after(now, pipeline.config.attempt_timeout).earlier(self.deadline),
         }))
     }
 
     /// Whether and when to repeat. The budget is asked last, because asking it spends.
-    fn plan(&self, pipeline: &Pipeline, fault: &AttemptFailure, now: Instant) -> Retry {
-        let Some(policy) = &pipeline.options.retry else {
+    fn plan(&self, pipeline: &Pipeline, failure: &AttemptFailure, now: Instant) -> Retry {
+        let Some(policy) = &pipeline.config.retry else {
             return Retry::GiveUp(GiveUp::Exhausted);
         };
-        let next = policy.next(self.attempts, fault, &mut lock(&pipeline.rng));
+        let next = policy.next(self.attempts, failure, &mut lock(&pipeline.rng));
         let Retry::After(delay) = next else {
             return next;
         };
         if self.deadline.falls_within(now, delay) {
             return Retry::GiveUp(GiveUp::Deadline);
         }
-        let breaker = pipeline.breaker_around(BreakerScope::Attempts);
+        let breaker = pipeline.breaker_for(BreakerScope::Attempts);
         if breaker.is_some_and(|breaker| breaker.refusal(now + delay).is_some()) {
             return Retry::GiveUp(GiveUp::CircuitOpen);
         }
@@ -306,7 +313,7 @@ impl Call {
     /// Ends the call before or instead of an attempt. Around a call that already failed, the breaker hears of it.
     fn end(&mut self, pipeline: &Pipeline, now: Instant) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Paced(place, reserved) => {
+            Stage::RateLimited(place, reserved) => {
                 if let Some(limiter) = &pipeline.limiter {
                     lock(limiter).give_back(reserved);
                 }
@@ -316,18 +323,18 @@ impl Call {
             Stage::Running(place, permit) => {
                 pipeline.leave(place);
                 if let (Some(breaker), Some(permit)) =
-                    (pipeline.breaker_around(BreakerScope::Attempts), permit)
+                    (pipeline.breaker_for(BreakerScope::Attempts), permit)
                 {
                     breaker.release(permit);
                 }
             }
             Stage::Ready | Stage::BackingOff(_) | Stage::Over => {}
         }
-        match self.last {
-            Some(fault) => self.settle(pipeline, Report::Failure(fault), now),
+        match self.last_failure {
+            Some(failure) => self.record_call(pipeline, AttemptOutcome::Failure(failure), now),
             None => {
                 if let (Some(breaker), Some(permit)) = (
-                    pipeline.breaker_around(BreakerScope::Calls),
+                    pipeline.breaker_for(BreakerScope::Calls),
                     self.permit.take(),
                 ) {
                     breaker.release(permit);
@@ -337,25 +344,25 @@ impl Call {
     }
 
     /// Tells the breaker around the call how it ended.
-    fn settle(&mut self, pipeline: &Pipeline, report: Report, now: Instant) {
+    fn record_call(&mut self, pipeline: &Pipeline, outcome: AttemptOutcome, now: Instant) {
         self.stage = Stage::Over;
         if let (Some(breaker), Some(permit)) = (
-            pipeline.breaker_around(BreakerScope::Calls),
+            pipeline.breaker_for(BreakerScope::Calls),
             self.permit.take(),
         ) {
-            breaker.record(permit, report, now);
+            breaker.record(permit, outcome, now);
         }
     }
 }
 
 /// The answer of the bulkhead, if there is one.
-enum Place {
+enum BulkheadPlace {
     None,
     Taken(Ticket),
     Queued,
 }
 
-fn circuit_open(open: Refused, now: Instant) -> Refusal {
+fn circuit_open(open: CircuitOpen, now: Instant) -> Refusal {
     Refusal::CircuitOpen {
         retry_after: open.retry_at.map(|at| at.saturating_duration_since(now)),
     }

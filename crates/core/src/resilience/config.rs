@@ -1,16 +1,16 @@
-//! Resilience options as users write them, and their defaults: the only place where either is decided.
+//! The configuration of every policy, with its defaults.
 //!
-//! A service reads `options.retry`, `options.breaker`, … with these functions and its own defaults; the public
-//! policy classes read a whole pipeline with [`pipeline`].
+//! A service reads `options.retry`, `options.breaker`, … with `read` and its own defaults; the public policy classes read
+//! a whole pipeline with [`PolicyConfig::read`].
 
 use std::time::Duration;
 
 use super::{
-    breaker::{BreakerOptions, Trip},
-    budget::BudgetOptions,
-    bulkhead::BulkheadOptions,
-    limiter::{LimiterOptions, Rate},
-    pipeline::{BreakerScope, PipelineOptions},
+    breaker::{BreakerConfig, Trip},
+    budget::BudgetConfig,
+    bulkhead::BulkheadConfig,
+    limiter::{LimiterConfig, Rate},
+    pipeline::{BreakerScope, PipelineConfig},
     retry::{Backoff, Jitter, RetryPolicy},
 };
 use crate::{
@@ -35,14 +35,14 @@ pub const RETRY: RetryPolicy = RetryPolicy {
 };
 
 /// One retry for five calls, and ten a second in reserve.
-pub const BUDGET: BudgetOptions = BudgetOptions {
+pub const BUDGET: BudgetConfig = BudgetConfig {
     ratio: 0.2,
     reserve_per_second: 10.0,
     ttl: Duration::from_secs(10),
 };
 
 /// Five failures in a row, a minute, one success.
-pub const BREAKER: BreakerOptions = BreakerOptions {
+pub const BREAKER: BreakerConfig = BreakerConfig {
     trip: Trip::Consecutive { failures: 5 },
     reset_timeout: Duration::from_mins(1),
     max_reset_timeout: Duration::from_mins(1),
@@ -58,7 +58,7 @@ pub const RATIO: (f64, u32, Duration) = (0.5, 10, Duration::from_secs(30));
 pub const LIMITER_QUEUE: (u32, Duration) = (1_000, Duration::from_secs(30));
 
 /// 64 at once, 256 in line.
-pub const BULKHEAD: BulkheadOptions = BulkheadOptions {
+pub const BULKHEAD: BulkheadConfig = BulkheadConfig {
     max_concurrent: 64,
     max_queue: 256,
 };
@@ -72,20 +72,20 @@ const MAX_COUNT: u64 = u32::MAX as u64;
 
 /// Everything a pipeline is made of, as written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PolicyOptions {
+pub struct PolicyConfig {
     /// The parts of its own.
-    pub pipeline: PipelineOptions,
+    pub pipeline: PipelineConfig,
     /// The budget of its retries, if they have one.
-    pub budget: Option<BudgetOptions>,
+    pub budget: Option<BudgetConfig>,
     /// Its breaker and what that counts, if it has one.
-    pub breaker: Option<(BreakerScope, BreakerOptions)>,
+    pub breaker: Option<(BreakerScope, BreakerConfig)>,
 }
 
-impl PolicyOptions {
+impl PolicyConfig {
     /// A breaker and nothing else: no timeouts, no retries.
-    pub const fn breaker_only(guards: BreakerScope, breaker: BreakerOptions) -> Self {
+    pub const fn breaker_only(scope: BreakerScope, breaker: BreakerConfig) -> Self {
         Self {
-            pipeline: PipelineOptions {
+            pipeline: PipelineConfig {
                 timeout: Limit::Off,
                 attempt_timeout: Limit::Off,
                 retry: None,
@@ -93,45 +93,49 @@ impl PolicyOptions {
                 bulkhead: None,
             },
             budget: None,
-            breaker: Some((guards, breaker)),
+            breaker: Some((scope, breaker)),
         }
     }
-}
 
-/// Reads `timeoutMs attemptTimeoutMs retry breaker rateLimit bulkhead`. Only the timeouts apply unasked; the
-/// others are on with `true` (the defaults) or an object, and off with `false` or nothing.
-pub fn pipeline(options: &Options<'_>) -> Read<PolicyOptions> {
-    let timeout = options.ms_limit("timeoutMs", TIMEOUT, 1.0)?;
-    let attempt_timeout = options.ms_limit("attemptTimeoutMs", ATTEMPT_TIMEOUT, 1.0)?;
-    let retry = part(options, "retry", |part| retry(part, RETRY, Some(BUDGET)))?;
-    let breaker = part(options, "breaker", |part| {
-        let around = [
-            ("attempts", BreakerScope::Attempts),
-            ("calls", BreakerScope::Calls),
-        ];
-        let guards = part.choice("counts", BreakerScope::Attempts, &around)?;
-        // A probe needs no longer than what it stands for.
-        let longest = match guards {
-            BreakerScope::Attempts => attempt_timeout,
-            BreakerScope::Calls => timeout,
-        };
-        let defaults = BreakerOptions {
-            probe_timeout: longest.get().unwrap_or(BREAKER.probe_timeout),
-            ..BREAKER
-        };
-        Ok((guards, breaker(part, defaults)?))
-    })?;
-    Ok(PolicyOptions {
-        pipeline: PipelineOptions {
-            timeout,
-            attempt_timeout,
-            retry: retry.map(|(retry, _)| retry),
-            limiter: part(options, "rateLimit", limiter)?,
-            bulkhead: part(options, "bulkhead", |part| bulkhead(part, BULKHEAD))?,
-        },
-        budget: retry.and_then(|(_, budget)| budget),
-        breaker,
-    })
+    /// Reads `timeoutMs attemptTimeoutMs retry breaker rateLimit bulkhead`. Only the timeouts apply unasked; the
+    /// others are on with `true` (the defaults) or an object, and off with `false` or nothing.
+    pub fn read(options: &Options<'_>) -> Read<Self> {
+        let timeout = options.ms_limit("timeoutMs", TIMEOUT, 1.0)?;
+        let attempt_timeout = options.ms_limit("attemptTimeoutMs", ATTEMPT_TIMEOUT, 1.0)?;
+        let retry = part(options, "retry", |part| {
+            RetryPolicy::read(part, RETRY, Some(BUDGET))
+        })?;
+        let breaker = part(options, "breaker", |part| {
+            let around = [
+                ("attempts", BreakerScope::Attempts),
+                ("calls", BreakerScope::Calls),
+            ];
+            let scope = part.choice("counts", BreakerScope::Attempts, &around)?;
+            // A probe needs no longer than what it stands for.
+            let longest = match scope {
+                BreakerScope::Attempts => attempt_timeout,
+                BreakerScope::Calls => timeout,
+            };
+            let defaults = BreakerConfig {
+                probe_timeout: longest.get().unwrap_or(BREAKER.probe_timeout),
+                ..BREAKER
+            };
+            Ok((scope, BreakerConfig::read(part, defaults)?))
+        })?;
+        Ok(Self {
+            pipeline: PipelineConfig {
+                timeout,
+                attempt_timeout,
+                retry: retry.map(|(retry, _)| retry),
+                limiter: part(options, "rateLimit", LimiterConfig::read)?,
+                bulkhead: part(options, "bulkhead", |part| {
+                    BulkheadConfig::read(part, BULKHEAD)
+                })?,
+            },
+            budget: retry.and_then(|(_, budget)| budget),
+            breaker,
+        })
+    }
 }
 
 /// Reads the options object of one part, which `true` turns on with its defaults, and closes it.
@@ -151,26 +155,28 @@ fn part<T>(
     Ok(Some(value))
 }
 
-/// Reads `maxRetries baseDelayMs maxDelayMs maxRetryAfterMs backoff exponentialBase incrementMs jitter budget`.
-pub fn retry(
-    options: &Options<'_>,
-    defaults: RetryPolicy,
-    budget_default: Option<BudgetOptions>,
-) -> Read<(RetryPolicy, Option<BudgetOptions>)> {
-    let policy = RetryPolicy {
-        max_retries: count(options, "maxRetries", defaults.max_retries, 0)?,
-        base_delay: options.ms("baseDelayMs", defaults.base_delay, 0.0)?,
-        max_delay: options.ms("maxDelayMs", defaults.max_delay, 0.0)?,
-        max_retry_after: options.ms("maxRetryAfterMs", defaults.max_retry_after, 0.0)?,
-        cut_retry_after: defaults.cut_retry_after,
-        backoff: backoff(options, defaults)?,
-        jitter: jitter(options, defaults.jitter)?,
-    };
-    let budget = match options.value("budget") {
-        None | Some(Plain::Bool(true)) => budget_default,
-        Some(_) => part(options, "budget", |part| budget(part, BUDGET))?,
-    };
-    Ok((policy, budget))
+impl RetryPolicy {
+    /// Reads `maxRetries baseDelayMs maxDelayMs maxRetryAfterMs backoff exponentialBase incrementMs jitter budget`.
+    pub fn read(
+        options: &Options<'_>,
+        defaults: Self,
+        budget_default: Option<BudgetConfig>,
+    ) -> Read<(Self, Option<BudgetConfig>)> {
+        let policy = Self {
+            max_retries: count(options, "maxRetries", defaults.max_retries, 0)?,
+            base_delay: options.ms("baseDelayMs", defaults.base_delay, 0.0)?,
+            max_delay: options.ms("maxDelayMs", defaults.max_delay, 0.0)?,
+            max_retry_after: options.ms("maxRetryAfterMs", defaults.max_retry_after, 0.0)?,
+            cut_retry_after: defaults.cut_retry_after,
+            backoff: backoff(options, defaults)?,
+            jitter: jitter(options, defaults.jitter)?,
+        };
+        let budget = match options.value("budget") {
+            None | Some(Plain::Bool(true)) => budget_default,
+            Some(_) => part(options, "budget", |part| BudgetConfig::read(part, BUDGET))?,
+        };
+        Ok((policy, budget))
+    }
 }
 
 fn backoff(options: &Options<'_>, defaults: RetryPolicy) -> Read<Backoff> {
@@ -223,44 +229,53 @@ fn jitter(options: &Options<'_>, default: Jitter) -> Read<Jitter> {
     }
 }
 
-/// Reads `ratio reservePerSecond ttlMs`.
-pub fn budget(options: &Options<'_>, defaults: BudgetOptions) -> Read<BudgetOptions> {
-    Ok(BudgetOptions {
-        ratio: options
-            .number("ratio", 0.0..=1.0)?
-            .unwrap_or(defaults.ratio),
-        reserve_per_second: options
-            .number("reservePerSecond", 0.0..=MAX_PER_SECOND)?
-            .unwrap_or(defaults.reserve_per_second),
-        ttl: options.ms("ttlMs", defaults.ttl, 1.0)?,
-    })
+impl BudgetConfig {
+    /// Reads `ratio reservePerSecond ttlMs`.
+    pub fn read(options: &Options<'_>, defaults: Self) -> Read<Self> {
+        Ok(Self {
+            ratio: options
+                .number("ratio", 0.0..=1.0)?
+                .unwrap_or(defaults.ratio),
+            reserve_per_second: options
+                .number("reservePerSecond", 0.0..=MAX_PER_SECOND)?
+                .unwrap_or(defaults.reserve_per_second),
+            ttl: options.ms("ttlMs", defaults.ttl, 1.0)?,
+        })
+    }
 }
 
-/// Reads `failMax resetTimeoutMs maxResetTimeoutMs successThreshold halfOpenMaxCalls probeTimeoutMs`, and
-/// `failureRatio minCalls windowMs`, of which any selects the ratio mode.
-pub fn breaker(options: &Options<'_>, defaults: BreakerOptions) -> Read<BreakerOptions> {
-    let reset_timeout = options.ms("resetTimeoutMs", defaults.reset_timeout, 1.0)?;
-    let default_max = defaults.max_reset_timeout.max(reset_timeout);
-    let constant = defaults.max_reset_timeout == defaults.reset_timeout;
-    let max_reset_timeout = options.ms(
-        "maxResetTimeoutMs",
-        if constant { reset_timeout } else { default_max },
-        1.0,
-    )?;
-    if max_reset_timeout < reset_timeout {
-        return Err(OptionError::bad_value(
-            &options.path_of("maxResetTimeoutMs"),
-            "must not be less than resetTimeoutMs",
-        ));
+impl BreakerConfig {
+    /// Reads `failMax resetTimeoutMs maxResetTimeoutMs successThreshold halfOpenMaxCalls probeTimeoutMs`, and
+    /// `failureRatio minCalls windowMs`, of which any selects the ratio mode.
+    pub fn read(options: &Options<'_>, defaults: Self) -> Read<Self> {
+        let reset_timeout = options.ms("resetTimeoutMs", defaults.reset_timeout, 1.0)?;
+        let default_max = defaults.max_reset_timeout.max(reset_timeout);
+        let constant = defaults.max_reset_timeout == defaults.reset_timeout;
+        let max_reset_timeout = options.ms(
+            "maxResetTimeoutMs",
+            if constant { reset_timeout } else { default_max },
+            1.0,
+        )?;
+        if max_reset_timeout < reset_timeout {
+            return Err(OptionError::bad_value(
+                &options.path_of("maxResetTimeoutMs"),
+                "must not be less than resetTimeoutMs",
+            ));
+        }
+        Ok(Self {
+            trip: trip(options, defaults.trip)?,
+            reset_timeout,
+            max_reset_timeout,
+            success_threshold: count(options, "successThreshold", defaults.success_threshold, 1)?,
+            half_open_max_calls: count(
+                options,
+                "halfOpenMaxCalls",
+                defaults.half_open_max_calls,
+                1,
+            )?,
+            probe_timeout: options.ms("probeTimeoutMs", defaults.probe_timeout, 1.0)?,
+        })
     }
-    Ok(BreakerOptions {
-        trip: trip(options, defaults.trip)?,
-        reset_timeout,
-        max_reset_timeout,
-        success_threshold: count(options, "successThreshold", defaults.success_threshold, 1)?,
-        half_open_max_calls: count(options, "halfOpenMaxCalls", defaults.half_open_max_calls, 1)?,
-        probe_timeout: options.ms("probeTimeoutMs", defaults.probe_timeout, 1.0)?,
-    })
 }
 
 fn trip(options: &Options<'_>, default: Trip) -> Read<Trip> {
@@ -302,45 +317,49 @@ fn trip(options: &Options<'_>, default: Trip) -> Read<Trip> {
     Ok(if by_ratio { ratio } else { consecutive })
 }
 
-/// Reads a rate as `perSecond` or as `max` in each `windowMs` (default 1000), and `maxQueue maxWaitMs`. No stretch of that
-/// length sees more, unless `burst` makes it a token bucket.
-pub fn limiter(options: &Options<'_>) -> Read<LimiterOptions> {
-    let per_second = options.number("perSecond", 0.001..=MAX_PER_SECOND)?;
-    let max = options.number("max", 1.0..=MAX_PER_SECOND)?;
-    let window = options.ms("windowMs", Duration::from_secs(1), 1.0)?;
-    if max.is_none() && options.value("windowMs").is_some() {
-        let reason = "belongs to max: perSecond has a window of its own";
-        return Err(OptionError::bad_value(&options.path_of("windowMs"), reason));
-    }
-    let (rate, window) = match (per_second, max) {
-        (Some(rate), None) => (rate, Duration::from_secs(1)),
-        (None, Some(max)) => (max, window),
-        _ => {
-            return Err(OptionError::bad_value(
-                &options.path_of("perSecond"),
-                "or max (with windowMs) must be given, and not both",
-            ));
+impl LimiterConfig {
+    /// Reads a rate as `perSecond` or as `max` in each `windowMs` (default 1000), and `maxQueue maxWaitMs`. No stretch of that
+    /// length sees more, unless `burst` makes it a token bucket.
+    pub fn read(options: &Options<'_>) -> Read<Self> {
+        let per_second = options.number("perSecond", 0.001..=MAX_PER_SECOND)?;
+        let max = options.number("max", 1.0..=MAX_PER_SECOND)?;
+        let window = options.ms("windowMs", Duration::from_secs(1), 1.0)?;
+        if max.is_none() && options.value("windowMs").is_some() {
+            let reason = "belongs to max: perSecond has a window of its own";
+            return Err(OptionError::bad_value(&options.path_of("windowMs"), reason));
         }
-    };
-    Ok(LimiterOptions {
-        rate: match options.value("burst") {
-            None => Rate::window(rate, window),
-            Some(_) => Rate::Bucket {
-                interval: Rate::interval_of(rate, window),
-                burst: count(options, "burst", 1, 1)?,
+        let (rate, window) = match (per_second, max) {
+            (Some(rate), None) => (rate, Duration::from_secs(1)),
+            (None, Some(max)) => (max, window),
+            _ => {
+                return Err(OptionError::bad_value(
+                    &options.path_of("perSecond"),
+                    "or max (with windowMs) must be given, and not both",
+                ));
+            }
+        };
+        Ok(Self {
+            rate: match options.value("burst") {
+                None => Rate::window(rate, window),
+                Some(_) => Rate::Bucket {
+                    interval: Rate::interval_of(rate, window),
+                    burst: count(options, "burst", 1, 1)?,
+                },
             },
-        },
-        max_queue: count(options, "maxQueue", LIMITER_QUEUE.0, 0)?,
-        max_wait: options.ms("maxWaitMs", LIMITER_QUEUE.1, 0.0)?,
-    })
+            max_queue: count(options, "maxQueue", LIMITER_QUEUE.0, 0)?,
+            max_wait: options.ms("maxWaitMs", LIMITER_QUEUE.1, 0.0)?,
+        })
+    }
 }
 
-/// Reads `maxConcurrent maxQueue`.
-pub fn bulkhead(options: &Options<'_>, defaults: BulkheadOptions) -> Read<BulkheadOptions> {
-    Ok(BulkheadOptions {
-        max_concurrent: count(options, "maxConcurrent", defaults.max_concurrent, 1)?,
-        max_queue: count(options, "maxQueue", defaults.max_queue, 0)?,
-    })
+impl BulkheadConfig {
+    /// Reads `maxConcurrent maxQueue`.
+    pub fn read(options: &Options<'_>, defaults: Self) -> Read<Self> {
+        Ok(Self {
+            max_concurrent: count(options, "maxConcurrent", defaults.max_concurrent, 1)?,
+            max_queue: count(options, "maxQueue", defaults.max_queue, 0)?,
+        })
+    }
 }
 
 fn count(options: &Options<'_>, key: &'static str, default: u32, min: u64) -> Read<u32> {

@@ -1,10 +1,10 @@
-//! One deadline that shrinks: across retries, the wait for a pooled connection, connecting and the request.
+//! The deadline of a call: shared by retries, pool wait, connecting and the request.
 
 use std::time::{Duration, Instant};
 
 use crate::limit::Limit;
 
-/// The moment after which nobody waits any more; or never, where the caller wrote `Infinity`.
+/// A moment at which waiting ends; or never, where the caller wrote `Infinity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(Option<Instant>);
 
@@ -32,7 +32,7 @@ impl Deadline {
         }
     }
 
-    /// What is left at `now`; `None` when there is no deadline, zero when it has passed.
+    /// The time left at `now`; `None` when there is no deadline, zero when it has passed.
     pub fn remaining(self, now: Instant) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(now))
     }

@@ -1,27 +1,28 @@
-//! Normalized options as users see them: the names they wrote, every default filled in. `null` stands for a limit
-//! that is off.
+//! The description of normalized options, with every default filled in.
+//!
+//! The names are those that users wrote. `null` stands for a limit that is off.
 
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use super::{
-    breaker::{BreakerOptions, Trip},
-    budget::BudgetOptions,
-    config::PolicyOptions,
-    limiter::{LimiterOptions, Rate},
+    breaker::{BreakerConfig, Trip},
+    budget::BudgetConfig,
+    config::PolicyConfig,
+    limiter::{LimiterConfig, Rate},
     pipeline::BreakerScope,
     retry::{Backoff, Jitter, RetryPolicy},
 };
 
 /// A whole policy; a part that is off is `false`.
-pub fn policy(options: &PolicyOptions) -> Json {
-    let pipeline = &options.pipeline;
+pub fn policy(config: &PolicyConfig) -> Json {
+    let pipeline = &config.pipeline;
     json!({
         "timeoutMs": pipeline.timeout.get().map(ms),
         "attemptTimeoutMs": pipeline.attempt_timeout.get().map(ms),
-        "retry": or_off(pipeline.retry.map(|policy| retry(&policy, options.budget))),
-        "breaker": or_off(options.breaker.map(|(guards, options)| breaker(guards, &options))),
+        "retry": or_off(pipeline.retry.map(|policy| retry(&policy, config.budget))),
+        "breaker": or_off(config.breaker.map(|(scope, config)| breaker(scope, &config))),
         "rateLimit": or_off(pipeline.limiter.map(rate_limit)),
         "bulkhead": or_off(pipeline.bulkhead.map(|bulkhead| json!({
             "maxConcurrent": bulkhead.max_concurrent,
@@ -30,19 +31,19 @@ pub fn policy(options: &PolicyOptions) -> Json {
     })
 }
 
-fn rate_limit(options: LimiterOptions) -> Json {
-    let mut shown = match options.rate {
+fn rate_limit(config: LimiterConfig) -> Json {
+    let mut shown = match config.rate {
         Rate::Window { max, window } => json!({ "max": max, "windowMs": ms(window) }),
         Rate::Bucket { interval, burst } => {
             json!({ "perSecond": 1.0 / interval.as_secs_f64(), "burst": burst })
         }
     };
-    shown["maxQueue"] = json!(options.max_queue);
-    shown["maxWaitMs"] = json!(ms(options.max_wait));
+    shown["maxQueue"] = json!(config.max_queue);
+    shown["maxWaitMs"] = json!(ms(config.max_wait));
     shown
 }
 
-fn retry(policy: &RetryPolicy, budget: Option<BudgetOptions>) -> Json {
+fn retry(policy: &RetryPolicy, budget: Option<BudgetConfig>) -> Json {
     let mut shown = json!({
         "maxRetries": policy.max_retries,
         "baseDelayMs": ms(policy.base_delay),
@@ -72,19 +73,19 @@ fn retry(policy: &RetryPolicy, budget: Option<BudgetOptions>) -> Json {
     shown
 }
 
-fn breaker(guards: BreakerScope, options: &BreakerOptions) -> Json {
+fn breaker(scope: BreakerScope, config: &BreakerConfig) -> Json {
     let mut shown = json!({
-        "counts": match guards {
+        "counts": match scope {
             BreakerScope::Attempts => "attempts",
             BreakerScope::Calls => "calls",
         },
-        "resetTimeoutMs": ms(options.reset_timeout),
-        "maxResetTimeoutMs": ms(options.max_reset_timeout),
-        "successThreshold": options.success_threshold,
-        "halfOpenMaxCalls": options.half_open_max_calls,
-        "probeTimeoutMs": ms(options.probe_timeout),
+        "resetTimeoutMs": ms(config.reset_timeout),
+        "maxResetTimeoutMs": ms(config.max_reset_timeout),
+        "successThreshold": config.success_threshold,
+        "halfOpenMaxCalls": config.half_open_max_calls,
+        "probeTimeoutMs": ms(config.probe_timeout),
     });
-    match options.trip {
+    match config.trip {
         Trip::Consecutive { failures } => shown["failMax"] = json!(failures),
         Trip::Ratio {
             ratio,

@@ -1,4 +1,4 @@
-//! Whether an HTTP request may be sent again, and whether that may help.
+//! Idempotency of HTTP requests, and statuses that are transient.
 
 /// Whether a repeat of the method changes nothing more (RFC 9110, section 9.2.2).
 pub fn is_idempotent(method: &str) -> bool {

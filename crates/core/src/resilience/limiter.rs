@@ -1,6 +1,6 @@
-//! A rate limit: at most so many in any window, or a token bucket.
+//! The rate limiter: a sliding window, or a token bucket.
 //!
-//! Who has to wait gets a place in line at once, so waiting is first come, first served, and no token can be
+//! A call that has to wait gets its place in line at once, so waiting is first come, first served, and no token can be
 //! taken twice.
 
 use std::{
@@ -47,12 +47,12 @@ impl Rate {
     }
 }
 
-/// When one who is before in line sleeps on, whoever is behind asks again after this.
-const OVERSLEPT: Duration = Duration::from_millis(1);
+/// The pause before a call asks again when one before it in line is late.
+const LATE_CLAIM_RETRY: Duration = Duration::from_millis(1);
 
 /// A rate, and who may wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimiterOptions {
+pub struct LimiterConfig {
     /// The rate.
     pub rate: Rate,
     /// How many may wait.
@@ -77,11 +77,11 @@ pub enum Token {
 pub struct Reservation {
     /// When it may be used.
     pub due: Instant,
-    place: Place,
+    position: Position,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// The number of its entry in the window.
     Window(u64),
     /// The bucket's state right after, by which it is recognised as the last in line.
@@ -91,51 +91,51 @@ enum Place {
 /// The limiter.
 #[derive(Clone, Debug)]
 pub struct Limiter {
-    options: LimiterOptions,
+    config: LimiterConfig,
     /// How many have a token set aside that they have not used.
     waiting: u32,
     /// Of a bucket: when it will be full again.
     full_at: Option<Instant>,
-    passed: Passed,
+    log: WindowLog,
 }
 
-/// Who went within the last window, and who will go, in the order in which they came.
+/// The calls of the last window and those to come, in the order of their arrival.
 #[derive(Clone, Debug, Default)]
-struct Passed {
-    turns: VecDeque<Turn>,
+struct WindowLog {
+    entries: VecDeque<LogEntry>,
     /// The number of the first of them.
     first: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Turn {
-    /// It is set aside, from that moment on.
+enum LogEntry {
+    /// A token set aside, from that moment on.
     Waiting(Instant),
-    /// It was at that moment.
+    /// A token used at that moment.
     Used(Instant),
     GivenBack,
 }
 
 impl Limiter {
-    /// A limiter under which nobody has gone yet.
-    pub fn new(options: LimiterOptions) -> Self {
+    /// A limiter without a call so far.
+    pub fn new(config: LimiterConfig) -> Self {
         Self {
-            options,
+            config,
             waiting: 0,
             full_at: None,
-            passed: Passed::default(),
+            log: WindowLog::default(),
         }
     }
 
     /// Its options.
-    pub const fn options(&self) -> &LimiterOptions {
-        &self.options
+    pub const fn config(&self) -> &LimiterConfig {
+        &self.config
     }
 
     /// Takes a token, or sets one aside.
     pub fn acquire(&mut self, now: Instant) -> Token {
-        let (due, after) = match self.options.rate {
-            Rate::Window { max, window } => (self.passed.next(max, window, now), None),
+        let (due, after) = match self.config.rate {
+            Rate::Window { max, window } => (self.log.next(max, window, now), None),
             Rate::Bucket { interval, burst } => {
                 let full_at = self.full_at.map_or(now, |at| at.max(now));
                 let reserve = interval.saturating_mul(burst.saturating_sub(1));
@@ -145,34 +145,34 @@ impl Limiter {
         };
         let wait = due - now;
         let must_wait = !wait.is_zero();
-        if must_wait && (wait > self.options.max_wait || self.waiting >= self.options.max_queue) {
+        if must_wait && (wait > self.config.max_wait || self.waiting >= self.config.max_queue) {
             return Token::Refused(wait);
         }
-        let place = match after {
-            None => Place::Window(self.passed.push(if must_wait {
-                Turn::Waiting(due)
+        let position = match after {
+            None => Position::Window(self.log.push(if must_wait {
+                LogEntry::Waiting(due)
             } else {
-                Turn::Used(now)
+                LogEntry::Used(now)
             })),
             Some(after) => {
                 self.full_at = Some(after);
-                Place::Bucket(after)
+                Position::Bucket(after)
             }
         };
         if !must_wait {
             return Token::Go;
         }
         self.waiting += 1;
-        Token::At(Reservation { due, place })
+        Token::At(Reservation { due, position })
     }
 
     /// Uses a token that was set aside. Who comes late moves those behind, and who gives a turn back lets them come earlier:
-    /// whoever asks before their moment is told how much longer to wait.
+    /// a claim before its moment is answered with the time that is left.
     pub fn claim(&mut self, reservation: &mut Reservation, now: Instant) -> Result<(), Duration> {
-        if let (Rate::Window { max, window }, Place::Window(number)) =
-            (self.options.rate, reservation.place)
+        if let (Rate::Window { max, window }, Position::Window(number)) =
+            (self.config.rate, reservation.position)
         {
-            reservation.due = self.passed.claim(number, max, window, now);
+            reservation.due = self.log.claim(number, max, window, now);
         }
         if reservation.due > now {
             return Err(reservation.due - now);
@@ -185,9 +185,9 @@ impl Limiter {
     /// let two go at the same moment.
     pub fn give_back(&mut self, reservation: Reservation) {
         self.waiting = self.waiting.saturating_sub(1);
-        match (self.options.rate, reservation.place) {
-            (_, Place::Window(number)) => self.passed.give_back(number),
-            (Rate::Bucket { interval, .. }, Place::Bucket(after))
+        match (self.config.rate, reservation.position) {
+            (_, Position::Window(number)) => self.log.give_back(number),
+            (Rate::Bucket { interval, .. }, Position::Bucket(after))
                 if self.full_at == Some(after) =>
             {
                 self.full_at = after.checked_sub(interval);
@@ -197,18 +197,18 @@ impl Limiter {
     }
 }
 
-impl Passed {
+impl WindowLog {
     /// When the next one may go. Forgets those that lie a window back.
     fn next(&mut self, max: u32, window: Duration, now: Instant) -> Instant {
-        let is_past = |turn: &mut Turn| match *turn {
-            Turn::Waiting(_) => false,
-            Turn::Used(at) => at + window <= now,
-            Turn::GivenBack => true,
+        let is_past = |entry: &mut LogEntry| match *entry {
+            LogEntry::Waiting(_) => false,
+            LogEntry::Used(at) => at + window <= now,
+            LogEntry::GivenBack => true,
         };
-        while self.turns.pop_front_if(is_past).is_some() {
+        while self.entries.pop_front_if(is_past).is_some() {
             self.first += 1;
         }
-        let number = self.first + self.turns.len() as u64;
+        let number = self.first + self.entries.len() as u64;
         self.free(number, max, window, now)
     }
 
@@ -220,10 +220,10 @@ impl Passed {
             .checked_sub(u64::from(max))
             .and_then(|number| self.index(number))
         {
-            match self.turns[index] {
-                Turn::Waiting(at) => return at.max(now) + window,
-                Turn::Used(at) => return (at + window).max(now),
-                Turn::GivenBack => before -= u64::from(max),
+            match self.entries[index] {
+                LogEntry::Waiting(at) => return at.max(now) + window,
+                LogEntry::Used(at) => return (at + window).max(now),
+                LogEntry::GivenBack => before -= u64::from(max),
             }
         }
         now
@@ -233,15 +233,16 @@ impl Passed {
     fn claim(&mut self, number: u64, max: u32, window: Duration, now: Instant) -> Instant {
         let mut at = self.free(number, max, window, now);
         if let Some(index) = self.index(number) {
-            let mut before = self.turns.range(..index).rev();
-            if let Some(Turn::Waiting(first)) = before.find(|turn| !matches!(turn, Turn::GivenBack))
+            let mut before = self.entries.range(..index).rev();
+            if let Some(LogEntry::Waiting(first)) =
+                before.find(|entry| !matches!(entry, LogEntry::GivenBack))
             {
-                at = at.max(*first).max(now + OVERSLEPT);
+                at = at.max(*first).max(now + LATE_CLAIM_RETRY);
             }
-            self.turns[index] = if at <= now {
-                Turn::Used(now)
+            self.entries[index] = if at <= now {
+                LogEntry::Used(now)
             } else {
-                Turn::Waiting(at)
+                LogEntry::Waiting(at)
             };
         }
         at
@@ -249,20 +250,20 @@ impl Passed {
 
     fn index(&self, number: u64) -> Option<usize> {
         let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        (index < self.turns.len()).then_some(index)
+        (index < self.entries.len()).then_some(index)
     }
 
-    fn push(&mut self, turn: Turn) -> u64 {
-        self.turns.push_back(turn);
-        self.first + self.turns.len() as u64 - 1
+    fn push(&mut self, entry: LogEntry) -> u64 {
+        self.entries.push_back(entry);
+        self.first + self.entries.len() as u64 - 1
     }
 
     fn give_back(&mut self, number: u64) {
         match self.index(number) {
-            Some(index) if index + 1 == self.turns.len() => {
-                self.turns.pop_back();
+            Some(index) if index + 1 == self.entries.len() => {
+                self.entries.pop_back();
             }
-            Some(index) => self.turns[index] = Turn::GivenBack,
+            Some(index) => self.entries[index] = LogEntry::GivenBack,
             None => {}
         }
     }

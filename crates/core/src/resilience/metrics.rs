@@ -1,6 +1,6 @@
 //! Circuit breakers as metrics: one row of series for all breakers of one name.
 //!
-//! A breaker keeps its own books; what has changed in them since the last time is carried over when somebody asks, and
+//! A breaker counts by itself; what has changed since the last time is carried over when the metrics are read, and
 //! when the breaker is dropped.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::breaker::{CircuitState, Snapshot, Totals};
 use crate::metrics::{Counter, Gauge, MetricError, Registry};
 
-/// What each counter shows.
+/// The counters and what they show.
 type Count = fn(&Totals) -> u64;
 
 const COUNTERS: [(&str, &str, Count); 4] = [
@@ -35,7 +35,7 @@ const COUNTERS: [(&str, &str, Count); 4] = [
 ];
 const STATE: &str = "moorline_circuit_breaker_state";
 
-/// What one breaker counts. Counters outlive it; it leaves the count of its state when it is dropped.
+/// The series of one breaker. Counters outlive it; it leaves the count of its state when it is dropped.
 #[derive(Debug)]
 pub struct BreakerSeries {
     counters: [Arc<Counter>; COUNTERS.len()],

@@ -1,11 +1,11 @@
-//! Resilience: retry, breaker, limiter, bulkhead and deadline, and the one order they work in.
+//! Resilience: retry, breaker, limiter, bulkhead and deadline, and their order.
 //!
 //! ```text
 //! deadline ⊃ [call breaker] ⊃ retry(budget) ⊃ ( bulkhead → limiter → [attempt breaker] → attempt timeout → operation )
 //! ```
 //!
 //! Every part is a machine without a clock: it takes `now` and answers with a decision. [`pipeline::Pipeline`]
-//! puts them in order; whoever drives a [`call::Call`] through it (an async task in the services, a loop in JavaScript) only sleeps for the
+//! puts them in order; the driver of a [`call::Call`] (an async task in the services, a loop in JavaScript) only sleeps for the
 //! durations it is told and reports what came of each attempt.
 
 pub mod breaker;
@@ -19,10 +19,10 @@ pub mod describe;
 pub mod idempotency;
 pub mod limiter;
 pub mod metrics;
+pub mod outcome;
 pub mod pipeline;
 pub mod refusal;
 pub mod registry;
-pub mod report;
 pub mod retry;
 pub mod retry_after;
 pub mod series;

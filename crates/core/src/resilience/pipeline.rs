@@ -1,4 +1,4 @@
-//! The policies around one target, in their one order.
+//! The pipeline: the policies around one target, in their fixed order.
 
 use std::{
     fmt,
@@ -8,10 +8,10 @@ use std::{
 
 use super::{
     budget::Budget,
-    bulkhead::{Bulkhead, BulkheadOptions, Ticket},
+    bulkhead::{Bulkhead, BulkheadConfig, Ticket},
     call::Call,
     deadline::Deadline,
-    limiter::{Limiter, LimiterOptions},
+    limiter::{Limiter, LimiterConfig},
     registry::SharedBreaker,
     retry::RetryPolicy,
 };
@@ -21,9 +21,9 @@ use crate::{
     sync::lock,
 };
 
-/// What a pipeline is made of, besides the breaker and the budget that it may share.
+/// The configuration of a pipeline, besides the breaker and the budget that it may share.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PipelineOptions {
+pub struct PipelineConfig {
     /// How long a call may take in all: attempts, delays and waiting.
     pub timeout: Limit<Duration>,
     /// How long one attempt may take.
@@ -31,15 +31,15 @@ pub struct PipelineOptions {
     /// Retries, if any.
     pub retry: Option<RetryPolicy>,
     /// A rate limit, if any. Each attempt takes a token once it has its place in the bulkhead.
-    pub limiter: Option<LimiterOptions>,
+    pub limiter: Option<LimiterConfig>,
     /// A bulkhead, if any. Each attempt takes a place, and holds it while it waits for its token.
-    pub bulkhead: Option<BulkheadOptions>,
+    pub bulkhead: Option<BulkheadConfig>,
 }
 
-/// What may pass between the beginning of an attempt and the reading of its time.
+/// The time that may pass between the beginning of an attempt and the reading of its clock.
 const SLACK: Duration = Duration::from_millis(50);
 
-impl PipelineOptions {
+impl PipelineConfig {
     /// The option that bounded an attempt which was allowed so long: one that began late has what is left of the call.
     fn limit_of(&self, allowed: Duration) -> &'static str {
         match self.attempt_timeout.get() {
@@ -62,7 +62,7 @@ impl PipelineOptions {
     }
 }
 
-/// What a breaker counts.
+/// The unit that a breaker counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerScope {
     /// A call with all its retries is one success or failure.
@@ -74,7 +74,7 @@ pub enum BreakerScope {
 /// Policies in their order. Shared by all calls to one target.
 #[derive(Debug)]
 pub struct Pipeline {
-    pub(super) options: PipelineOptions,
+    pub(super) config: PipelineConfig,
     pub(super) breaker: Option<(BreakerScope, Arc<SharedBreaker>)>,
     pub(super) budget: Option<Arc<Budget>>,
     pub(super) limiter: Option<Mutex<Limiter>>,
@@ -84,15 +84,15 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// A pipeline without breaker and budget.
-    pub fn new(options: PipelineOptions) -> Self {
+    pub fn new(config: PipelineConfig) -> Self {
         Self {
-            options,
+            config,
             breaker: None,
             budget: None,
-            limiter: options
+            limiter: config
                 .limiter
                 .map(|limiter| Mutex::new(Limiter::new(limiter))),
-            bulkhead: options
+            bulkhead: config
                 .bulkhead
                 .map(|bulkhead| Mutex::new(Bulkhead::new(bulkhead))),
             rng: Mutex::new(fastrand::Rng::new()),
@@ -101,8 +101,8 @@ impl Pipeline {
 
     /// Puts a breaker around calls or around attempts.
     #[must_use]
-    pub fn with_breaker(mut self, guards: BreakerScope, breaker: Arc<SharedBreaker>) -> Self {
-        self.breaker = Some((guards, breaker));
+    pub fn with_breaker(mut self, scope: BreakerScope, breaker: Arc<SharedBreaker>) -> Self {
+        self.breaker = Some((scope, breaker));
         self
     }
 
@@ -121,8 +121,8 @@ impl Pipeline {
     }
 
     /// Its options.
-    pub const fn options(&self) -> &PipelineOptions {
-        &self.options
+    pub const fn config(&self) -> &PipelineConfig {
+        &self.config
     }
 
     /// Its breaker, if it has one.
@@ -132,7 +132,7 @@ impl Pipeline {
 
     /// Begins a call. Its deadline is the pipeline's, or the caller's where that is earlier.
     pub fn begin(&self, deadline: Deadline, now: Instant) -> Call {
-        Call::new(Deadline::after(now, self.options.timeout).earlier(deadline))
+        Call::new(Deadline::after(now, self.config.timeout).earlier(deadline))
     }
 
     /// How many calls have a place in the bulkhead, and how many wait for one.
@@ -141,10 +141,10 @@ impl Pipeline {
         Some((bulkhead.running(), bulkhead.queued()))
     }
 
-    pub(super) fn breaker_around(&self, wanted: BreakerScope) -> Option<&SharedBreaker> {
+    pub(super) fn breaker_for(&self, wanted: BreakerScope) -> Option<&SharedBreaker> {
         self.breaker
             .as_ref()
-            .filter(|(guards, _)| *guards == wanted)
+            .filter(|(scope, _)| *scope == wanted)
             .map(|(_, breaker)| breaker.as_ref())
     }
 

@@ -1,4 +1,4 @@
-//! Why a call may not run. Small and copied, because a refused call must cost next to nothing.
+//! Refusals of calls by a policy: small and copied, as a refused call must cost little.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Breakers that are shared: by name, by every service, thread and JavaScript environment of the process.
+//! The registry of named breakers, shared by all threads and environments of the process.
 
 use std::{
     collections::BTreeMap,
@@ -11,19 +11,19 @@ use std::{
 };
 
 use super::{
-    breaker::{Breaker, BreakerOptions, Change, CircuitState, Permit, Refused, Snapshot},
+    breaker::{Breaker, BreakerConfig, Change, CircuitOpen, CircuitState, Permit, Snapshot},
     metrics::BreakerSeries,
-    report::Report,
+    outcome::AttemptOutcome,
 };
 use crate::{metrics, sync::lock};
 
-/// Somebody who wants to hear of changes. It is called with a lock held: it may only take a note and return.
+/// A listener for changes. It is called with a lock held: it may only take a note and return.
 pub type Watcher = dyn Fn(&str, &Change) + Send + Sync;
 
 /// A breaker that many can use at once.
 pub struct SharedBreaker {
     name: String,
-    options: BreakerOptions,
+    config: BreakerConfig,
     breaker: Mutex<Breaker>,
     watchers: Mutex<Vec<Weak<Watcher>>>,
     series: Option<Mutex<BreakerSeries>>,
@@ -31,11 +31,11 @@ pub struct SharedBreaker {
 
 impl SharedBreaker {
     /// A breaker of its own; [`Registry::join`] gives one that is known by its name.
-    pub fn new(name: impl Into<String>, options: BreakerOptions) -> Self {
+    pub fn new(name: impl Into<String>, config: BreakerConfig) -> Self {
         Self {
             name: name.into(),
-            options,
-            breaker: Mutex::new(Breaker::new(options)),
+            config,
+            breaker: Mutex::new(Breaker::new(config)),
             watchers: Mutex::default(),
             series: None,
         }
@@ -52,7 +52,7 @@ impl SharedBreaker {
     /// Carries over to the metrics what has changed.
     fn publish(&self) {
         if let Some(series) = &self.series {
-            // Read while nobody else does this: figures never go back.
+            // Read under the lock: figures never go back.
             let mut series = lock(series);
             series.update(&self.snapshot());
         }
@@ -63,29 +63,29 @@ impl SharedBreaker {
         &self.name
     }
 
-    /// Its options: those of whoever named it first.
-    pub const fn options(&self) -> &BreakerOptions {
-        &self.options
+    /// The configuration, given by the first caller that named it.
+    pub const fn config(&self) -> &BreakerConfig {
+        &self.config
     }
 
     /// See [`Breaker::admit`].
-    pub fn admit(&self, now: Instant) -> Result<Permit, Refused> {
+    pub fn admit(&self, now: Instant) -> Result<Permit, CircuitOpen> {
         self.with(|breaker| breaker.admit(now))
     }
 
     /// See [`Breaker::check`].
-    pub fn check(&self, now: Instant) -> Result<(), Refused> {
+    pub fn check(&self, now: Instant) -> Result<(), CircuitOpen> {
         self.breaker().check(now)
     }
 
     /// See [`Breaker::refusal`].
-    pub fn refusal(&self, now: Instant) -> Option<Refused> {
+    pub fn refusal(&self, now: Instant) -> Option<CircuitOpen> {
         self.breaker().refusal(now)
     }
 
     /// See [`Breaker::record`].
-    pub fn record(&self, permit: Permit, report: Report, now: Instant) {
-        self.with(|breaker| breaker.record(permit, report, now));
+    pub fn record(&self, permit: Permit, outcome: AttemptOutcome, now: Instant) {
+        self.with(|breaker| breaker.record(permit, outcome, now));
     }
 
     /// See [`Breaker::release`].
@@ -105,7 +105,7 @@ impl SharedBreaker {
         let changed = breaker.has_changes();
         drop(breaker);
         if changed {
-            self.tell();
+            self.notify();
         }
         answer
     }
@@ -119,7 +119,7 @@ impl SharedBreaker {
         watchers.push(Arc::downgrade(watcher));
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         // Changes are taken under the watchers' lock, so that two threads tell them in the order they happened.
         let mut watchers = self.watchers();
         let changes = self.breaker().take_changes();
@@ -165,8 +165,8 @@ impl fmt::Debug for SharedBreaker {
 pub struct Joined {
     /// The breaker.
     pub breaker: Arc<SharedBreaker>,
-    /// It was there already, with other options than those asked for: worth one warning.
-    pub options_differ: bool,
+    /// Whether the breaker existed with another configuration than the one asked for: worth one warning.
+    pub config_differs: bool,
 }
 
 /// Breakers by name.
@@ -174,18 +174,18 @@ pub struct Joined {
 pub struct Registry {
     named: Mutex<Named>,
     owned: AtomicU64,
-    /// Where its breakers are shown.
+    /// The metrics in which its breakers are shown.
     metrics: Option<&'static metrics::Registry>,
 }
 
 #[derive(Debug, Default)]
 struct Named {
     entries: BTreeMap<String, Entry>,
-    /// How many there were when those that nobody needs were last swept out.
+    /// The number of entries after the last sweep of unused ones.
     swept: usize,
 }
 
-/// With more breakers than this, and as often as their number has doubled, those that nobody needs are swept out.
+/// With more breakers than this, and as often as their number has doubled, unused ones are swept out.
 const MAX_UNSWEPT: usize = 1_000;
 
 #[derive(Debug)]
@@ -204,7 +204,7 @@ impl Entry {
         }
     }
 
-    /// Whether somebody has it, or would miss what it knows.
+    /// Whether it has a holder, or a state worth keeping.
     fn is_needed(&self) -> bool {
         match self {
             Self::Kept(breaker) => {
@@ -223,7 +223,7 @@ impl Named {
         self.entries.get(name).and_then(Entry::breaker)
     }
 
-    /// Makes room where there are many. Whoever names breakers after ids would otherwise fill the memory.
+    /// Makes room where there are many: names made from ids would otherwise fill the memory.
     fn sweep(&mut self) {
         if self.entries.len() >= MAX_UNSWEPT.max(2 * self.swept) {
             self.entries.retain(|_, entry| entry.is_needed());
@@ -255,34 +255,34 @@ impl Registry {
         }
     }
 
-    /// The breaker of that name, made with `options` if there is none yet.
-    pub fn join(&self, name: &str, options: BreakerOptions) -> Joined {
-        let mut named = self.named();
+    /// The breaker of that name, made with `config` if there is none yet.
+    pub fn join(&self, name: &str, config: BreakerConfig) -> Joined {
+        let mut named = self.entries();
         if let Some(breaker) = named.get(name) {
-            let options_differ = *breaker.options() != options;
+            let config_differs = *breaker.config() != config;
             return Joined {
                 breaker,
-                options_differ,
+                config_differs,
             };
         }
-        let breaker = SharedBreaker::new(name, options).published(self.metrics, name);
+        let breaker = SharedBreaker::new(name, config).published(self.metrics, name);
         let (breaker, entries) = (Arc::new(breaker), &mut named.entries);
         entries.insert(name.to_owned(), Entry::Kept(Arc::clone(&breaker)));
         named.sweep();
         Joined {
             breaker,
-            options_differ: false,
+            config_differs: false,
         }
     }
 
     /// A breaker for one owner, listed as `kind-1`, `kind-2`, … until the owner drops it. In the metrics all of a kind
     /// are counted together.
-    pub fn own(&self, kind: &str, options: BreakerOptions) -> Arc<SharedBreaker> {
+    pub fn own(&self, kind: &str, config: BreakerConfig) -> Arc<SharedBreaker> {
         let number = self.owned.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("{kind}-{number}");
-        let breaker = SharedBreaker::new(name.as_str(), options).published(self.metrics, kind);
+        let breaker = SharedBreaker::new(name.as_str(), config).published(self.metrics, kind);
         let breaker = Arc::new(breaker);
-        let mut named = self.named();
+        let mut named = self.entries();
         // A caller may have chosen the same name; then its breaker is the one listed.
         named
             .entries
@@ -294,17 +294,17 @@ impl Registry {
 
     /// The breaker of that name, if there is one.
     pub fn get(&self, name: &str) -> Option<Arc<SharedBreaker>> {
-        self.named().get(name)
+        self.entries().get(name)
     }
 
     /// Every breaker, by name.
     pub fn all(&self) -> Vec<Arc<SharedBreaker>> {
-        let named = self.named();
+        let named = self.entries();
         let entries = named.entries.values();
         entries.filter_map(Entry::breaker).collect()
     }
 
-    fn named(&self) -> MutexGuard<'_, Named> {
+    fn entries(&self) -> MutexGuard<'_, Named> {
         lock(&self.named)
     }
 }

@@ -1,8 +1,8 @@
-//! When to repeat, and after how long.
+//! The retry policy: when to repeat, and after which delay.
 
 use std::time::Duration;
 
-use super::report::AttemptFailure;
+use super::outcome::AttemptFailure;
 
 /// How the delay grows from one retry to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,7 +11,7 @@ pub enum Backoff {
     Fixed,
     /// The base delay plus `increment` for each earlier retry.
     Linear {
-        /// What each retry adds.
+        /// The increment of each retry.
         increment: Duration,
     },
     /// The base delay times `factor` to the power of the earlier retries.
@@ -50,7 +50,7 @@ pub struct RetryPolicy {
     pub cut_retry_after: bool,
 }
 
-/// What to do after a failed attempt.
+/// The decision after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// Try again after this long.
@@ -77,15 +77,15 @@ pub enum GiveUp {
 }
 
 impl RetryPolicy {
-    /// Decides after attempt number `attempt` (from 1) failed with `fault`.
-    pub fn next(&self, attempt: u32, fault: &AttemptFailure, rng: &mut fastrand::Rng) -> Retry {
-        if !fault.retryable {
+    /// Decides after attempt number `attempt` (from 1) failed with `failure`.
+    pub fn next(&self, attempt: u32, failure: &AttemptFailure, rng: &mut fastrand::Rng) -> Retry {
+        if !failure.retryable {
             return Retry::GiveUp(GiveUp::NotRetryable);
         }
         if attempt > self.max_retries {
             return Retry::GiveUp(GiveUp::Exhausted);
         }
-        match fault.retry_after {
+        match failure.retry_after {
             Some(asked) if asked > self.max_retry_after && !self.cut_retry_after => {
                 Retry::GiveUp(GiveUp::RetryAfterTooLong)
             }

@@ -1,4 +1,4 @@
-//! How long a server asks to wait: `Retry-After` (RFC 9110, section 10.2.3) and `retry-after-ms`.
+//! The server's wait before a retry: `Retry-After` (RFC 9110) and `retry-after-ms`.
 
 use std::time::{Duration, SystemTime};
 

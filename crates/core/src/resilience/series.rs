@@ -11,7 +11,7 @@ const RETRIES: &str = "moorline_policy_retries_total";
 const TIMEOUTS: &str = "moorline_policy_attempt_timeouts_total";
 const REFUSALS: &str = "moorline_policy_refusals_total";
 
-/// What the policies of one name count.
+/// The series of the policies of one name.
 #[derive(Debug)]
 pub struct PolicySeries {
     succeeded: Arc<Counter>,

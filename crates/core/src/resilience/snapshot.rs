@@ -1,4 +1,4 @@
-//! What a breaker shows of itself.
+//! The snapshot of a breaker: state, counters, changes.
 
 use std::time::Instant;
 
@@ -38,7 +38,7 @@ pub struct Change {
     pub at: Instant,
 }
 
-/// What never goes back: the counters behind the metrics.
+/// The counters behind the metrics, which never go back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Calls that were counted, as success or failure.

@@ -1,4 +1,6 @@
-//! Two counters over a sliding stretch of time, in a fixed ring of buckets: no allocation, no timer.
+//! Two counters over a sliding window, in a fixed ring of buckets.
+//!
+//! Neither an allocation nor a timer is needed.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Requests that want an answer of their own: a provider checking who owns an endpoint.
+//! Challenges: requests by which a provider checks who owns an endpoint.
 
 use serde_json::{Value, json};
 

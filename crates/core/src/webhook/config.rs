@@ -1,4 +1,4 @@
-//! From a user's options to a [`VerifierConfig`]: every default, range and refusal in one place.
+//! The configuration of a verifier: every default, range and refusal.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use super::{
     encoding::Encoding,
     mac::Function,
     scheme::{Algorithm, Grammar, KeyForm, PLACEHOLDERS, Part, Scheme, Timestamp, content},
-    stamp::Bounds,
     table,
-    verify::{Verifier, VerifierConfig},
+    timestamp::WindowOverride,
+    verify::Verifier,
 };
 use crate::{
     limit::Limit,
@@ -16,25 +16,40 @@ use crate::{
     secret::Secret,
 };
 
-/// Reads `{ secret, maxAgeMs, toleranceMs, scheme, url }`.
-pub fn read(value: &Plain) -> Read<VerifierConfig> {
-    let options = Options::new("options", value)?;
-    let config = VerifierConfig {
-        secrets: secrets(&options.path_of("secret"), options.value("secret"))?,
-        rows: options
-            .value("scheme")
-            .map(|value| schemes(&options.path_of("scheme"), value))
-            .transpose()?,
-        bounds: bounds(&options)?,
-        url: options.text("url")?.map(str::to_owned),
-    };
-    options.finish()?;
-    Ok(config)
+/// The configuration of a [`Verifier`].
+#[derive(Debug)]
+pub struct VerifierConfig {
+    /// The secrets, newest first; at least one, none empty.
+    pub secrets: Vec<Secret>,
+    /// The rows that may sign a request; `None` detects the scheme by the request's headers.
+    pub schemes: Option<Vec<Arc<Scheme>>>,
+    /// How far a timestamp may be from now.
+    pub window: WindowOverride,
+    /// The endpoint's public URL, for schemes that sign it.
+    pub url: Option<String>,
+}
+
+impl VerifierConfig {
+    /// Reads `{ secret, maxAgeMs, toleranceMs, scheme, url }`.
+    pub fn read(value: &Plain) -> Read<Self> {
+        let options = Options::new("options", value)?;
+        let config = Self {
+            secrets: read_secrets(&options.path_of("secret"), options.value("secret"))?,
+            schemes: options
+                .value("scheme")
+                .map(|value| read_schemes(&options.path_of("scheme"), value))
+                .transpose()?,
+            window: read_window(&options)?,
+            url: options.text("url")?.map(str::to_owned),
+        };
+        options.finish()?;
+        Ok(config)
+    }
 }
 
 /// One secret or a list of them, newest first. Absent and empty ones are refused: an endpoint that would
-/// accept everybody's signature, or nobody's, must not start.
-pub fn secrets(path: &str, value: Option<&Plain>) -> Read<Vec<Secret>> {
+/// accept any signature, or none, must not start.
+pub fn read_secrets(path: &str, value: Option<&Plain>) -> Read<Vec<Secret>> {
     let one = |value: &Plain| match value {
         Plain::Text(text) if !text.is_empty() => Ok(Secret::new(text.as_str())),
         Plain::Text(_) => Err(OptionError::bad_value(path, "must not be empty")),
@@ -54,34 +69,34 @@ pub fn secrets(path: &str, value: Option<&Plain>) -> Read<Vec<Secret>> {
     }
 }
 
-fn bounds(options: &Options<'_>) -> Read<Bounds> {
+fn read_window(options: &Options<'_>) -> Read<WindowOverride> {
     let limit = |key| {
         let given = options.value(key).is_some();
         let limit = options.ms_limit(key, Limit::Off, 0.0)?;
         Ok(given.then_some(limit))
     };
-    Ok(Bounds {
+    Ok(WindowOverride {
         max_age: limit("maxAgeMs")?,
         tolerance: limit("toleranceMs")?,
     })
 }
 
 /// A name, a description, or a list of them.
-fn schemes(path: &str, value: &Plain) -> Read<Vec<Arc<Scheme>>> {
+fn read_schemes(path: &str, value: &Plain) -> Read<Vec<Arc<Scheme>>> {
     match value {
-        Plain::Text(name) => named(path, name),
-        Plain::Map(_) => Ok(vec![Arc::new(described(path, value)?)]),
+        Plain::Text(name) => schemes_by_name(path, name),
+        Plain::Map(_) => Ok(vec![Arc::new(read_scheme(path, value)?)]),
         Plain::List(list) if !list.is_empty() => {
-            let mut rows = Vec::new();
+            let mut schemes = Vec::new();
             for item in list {
                 match item {
                     Plain::List(_) => {
                         return Err(OptionError::wrong_type(path, "a flat array", item));
                     }
-                    item => rows.extend(schemes(path, item)?),
+                    item => schemes.extend(read_schemes(path, item)?),
                 }
             }
-            Ok(rows)
+            Ok(schemes)
         }
         Plain::List(_) => Err(OptionError::bad_value(path, "must not be empty")),
         other => Err(OptionError::wrong_type(
@@ -92,14 +107,14 @@ fn schemes(path: &str, value: &Plain) -> Read<Vec<Arc<Scheme>>> {
     }
 }
 
-fn named(path: &str, name: &str) -> Read<Vec<Arc<Scheme>>> {
-    let rows: Vec<_> = table::rows()
+fn schemes_by_name(path: &str, name: &str) -> Read<Vec<Arc<Scheme>>> {
+    let schemes: Vec<_> = table::schemes()
         .iter()
-        .filter(|row| row.name == name)
+        .filter(|scheme| scheme.name == name)
         .cloned()
         .collect();
-    if !rows.is_empty() {
-        return Ok(rows);
+    if !schemes.is_empty() {
+        return Ok(schemes);
     }
     let names = table::names();
     let hint = nearest(name, &names).map_or_else(
@@ -114,7 +129,7 @@ fn named(path: &str, name: &str) -> Read<Vec<Arc<Scheme>>> {
 
 /// Reads `{ name, header, content, prefix, fields, algorithm, encoding, keyEncoding, timestampHeader,
 /// timestampUnit, idHeader }`; the first three must be given.
-fn described(path: &str, value: &Plain) -> Read<Scheme> {
+fn read_scheme(path: &str, value: &Plain) -> Read<Scheme> {
     let options = Options::new(path, value)?;
     let name = options.required_text("name")?.to_owned();
     let header = options.required_text("header")?.to_ascii_lowercase();
@@ -130,7 +145,7 @@ fn described(path: &str, value: &Plain) -> Read<Scheme> {
             ));
         }
         scheme.grammar = field_grammar(&fields)?;
-        scheme.stamp = Timestamp::InSignature;
+        scheme.timestamp = Timestamp::InSignature;
         fields.finish()?;
     }
     scheme.algorithm = options.choice(
@@ -157,15 +172,16 @@ fn described(path: &str, value: &Plain) -> Read<Scheme> {
         ],
     )?;
     if let Some(header) = options.text("timestampHeader")? {
-        if scheme.is_stamped() {
+        if scheme.has_timestamp() {
             return Err(OptionError::bad_value(
                 &options.path_of("timestampHeader"),
                 "is not used beside 'fields'",
             ));
         }
-        scheme.stamp = Timestamp::Header(header.to_ascii_lowercase().into());
+        scheme.timestamp = Timestamp::Header(header.to_ascii_lowercase().into());
     }
-    scheme.stamp_in_ms = options.choice("timestampUnit", false, &[("s", false), ("ms", true)])?;
+    scheme.timestamp_in_ms =
+        options.choice("timestampUnit", false, &[("s", false), ("ms", true)])?;
     let id = options.text("idHeader")?.unwrap_or_default();
     scheme.id = id.to_ascii_lowercase().into();
     check_content(&options.path_of("content"), &scheme, &template)?;
@@ -184,7 +200,7 @@ fn field_grammar(fields: &Options<'_>) -> Read<Grammar> {
     };
     Ok(Grammar::Fields {
         separator,
-        stamp: fields.text("timestamp")?.unwrap_or("t").to_owned().into(),
+        timestamp: fields.text("timestamp")?.unwrap_or("t").to_owned().into(),
         signature: fields.text("signature")?.unwrap_or("v1").to_owned().into(),
     })
 }
@@ -198,7 +214,7 @@ fn check_content(path: &str, scheme: &Scheme, template: &str) -> Read<()> {
     if bodies != 1 {
         return Err(OptionError::bad_value(path, "must contain {body} once"));
     }
-    if scheme.is_stamped() != scheme.signs(&Part::Timestamp) {
+    if scheme.has_timestamp() != scheme.signs(&Part::Timestamp) {
         return Err(OptionError::bad_value(
             path,
             "must contain {timestamp} where the scheme has one: an unsigned timestamp protects nothing",
@@ -214,12 +230,12 @@ fn check_content(path: &str, scheme: &Scheme, template: &str) -> Read<()> {
         Part::Text(text) if text.contains(['{', '}']) => Some(text),
         _ => None,
     }) {
-        let known: Vec<_> = PLACEHOLDERS.iter().map(|(name, _)| *name).collect();
+        let cached: Vec<_> = PLACEHOLDERS.iter().map(|(name, _)| *name).collect();
         return Err(OptionError::bad_value(
             path,
             format!(
                 "has '{stray}', which is no placeholder; known are {}",
-                known.join(" ")
+                cached.join(" ")
             ),
         ));
     }
@@ -229,7 +245,7 @@ fn check_content(path: &str, scheme: &Scheme, template: &str) -> Read<()> {
 impl Verifier {
     /// Refuses to be used with a replay store where a request is never too old: it would have to be remembered for ever.
     pub fn check_replay(&self) -> Read<()> {
-        if self.bounds.max_age != Some(Limit::Off) {
+        if self.window.max_age != Some(Limit::Off) {
             return Ok(());
         }
         Err(OptionError::bad_value(
@@ -243,14 +259,14 @@ impl Verifier {
         if self.detects {
             return Ok(());
         }
-        for row in self.rows.iter() {
-            if self.keys.keys(row).is_empty() {
+        for scheme in self.schemes.iter() {
+            if self.keys.keys(scheme).is_empty() {
                 return Err(OptionError::bad_value(
                     "options.secret",
                     format!(
                         "must be {} for the scheme '{}'",
-                        row.key.expected(),
-                        row.name
+                        scheme.key.expected(),
+                        scheme.name
                     ),
                 ));
             }
@@ -276,24 +292,24 @@ mod tests {
         Plain::Text(text.to_owned())
     }
 
-    fn refused(options: &[(&str, Plain)]) -> String {
-        read(&map(options)).unwrap_err().message
+    fn refuse(options: &[(&str, Plain)]) -> String {
+        VerifierConfig::read(&map(options)).unwrap_err().message
     }
 
     #[test]
     fn a_verifier_without_a_secret_does_not_start() {
-        assert!(refused(&[]).starts_with("options.secret must be a non-empty string"));
+        assert!(refuse(&[]).starts_with("options.secret must be a non-empty string"));
         assert_eq!(
-            refused(&[("secret", text(""))]),
+            refuse(&[("secret", text(""))]),
             "options.secret must not be empty"
         );
         assert_eq!(
-            refused(&[("secret", Plain::List(vec![]))]),
+            refuse(&[("secret", Plain::List(vec![]))]),
             "options.secret must not be empty"
         );
         let list = Plain::List(vec![text("a"), text("")]);
         assert_eq!(
-            refused(&[("secret", list)]),
+            refuse(&[("secret", list)]),
             "options.secret must not be empty"
         );
     }
@@ -302,21 +318,22 @@ mod tests {
     fn an_unknown_scheme_or_option_is_refused_naming_the_nearest() {
         let secret = ("secret", text("s"));
         assert!(
-            refused(&[secret.clone(), ("scheme", text("githb"))])
+            refuse(&[secret.clone(), ("scheme", text("githb"))])
                 .ends_with("did you mean 'github'?")
         );
-        assert!(refused(&[secret, ("maxAge", Plain::Number(1.0))]).contains("'maxAgeMs'"));
+        assert!(refuse(&[secret, ("maxAge", Plain::Number(1.0))]).contains("'maxAgeMs'"));
     }
 
     #[test]
     fn generic_stands_for_its_three_spellings_and_lists_keep_their_order() {
         let list = Plain::List(vec![text("slack"), text("generic")]);
-        let config = read(&map(&[("secret", text("s")), ("scheme", list)])).unwrap();
+        let config =
+            VerifierConfig::read(&map(&[("secret", text("s")), ("scheme", list)])).unwrap();
         let names: Vec<_> = config
-            .rows
+            .schemes
             .unwrap()
             .iter()
-            .map(|row| row.name.clone())
+            .map(|scheme| scheme.name.clone())
             .collect();
         assert_eq!(names, ["slack", "generic", "generic", "generic"]);
     }
@@ -326,7 +343,7 @@ mod tests {
         let base = [("name", text("own")), ("header", text("X-Own"))];
         let with = |more: &[(&str, Plain)]| {
             let scheme = map(&[&base[..], more].concat());
-            read(&map(&[("secret", text("s")), ("scheme", scheme)]))
+            VerifierConfig::read(&map(&[("secret", text("s")), ("scheme", scheme)]))
         };
         assert!(with(&[("content", text("{body}"))]).is_ok());
         let stamped = ("timestampHeader", text("x-time"));
@@ -352,7 +369,7 @@ mod tests {
     #[test]
     fn a_secret_that_no_named_scheme_can_use_is_refused() {
         let options = map(&[("secret", text("s")), ("scheme", text("discord"))]);
-        let error = Verifier::new(read(&options).unwrap())
+        let error = Verifier::new(VerifierConfig::read(&options).unwrap())
             .check_secrets()
             .unwrap_err();
         assert!(

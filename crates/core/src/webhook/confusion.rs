@@ -1,4 +1,4 @@
-//! Against one scheme's signature in another scheme's clothes.
+//! Protection against cross-scheme confusion: a signature presented under another scheme.
 //!
 //! Where the sender chooses the scheme, by the header it fills, a captured request of a scheme with a
 //! timestamp could come back under one without and never grow old. Both checks here concern that only.
@@ -6,7 +6,7 @@
 use super::{
     member::member_of,
     scheme::Timestamp,
-    stamp,
+    timestamp,
     verification::Reason,
     verify::{Incoming, Verifier},
 };
@@ -15,22 +15,23 @@ impl Verifier {
     /// Whether a signature of a stamped scheme could be presented as one of an unstamped scheme: when the
     /// sender chooses among several.
     pub(super) fn is_ambiguous(&self) -> bool {
-        self.detects || (self.rows.len() > 1 && self.rows.iter().any(|row| row.is_stamped()))
+        self.detects
+            || (self.schemes.len() > 1 && self.schemes.iter().any(|scheme| scheme.has_timestamp()))
     }
 
     /// Holds a body with a scheme's signed timestamp inside to that scheme's window, however it was presented.
-    pub(super) fn check_stamp_in_body(&self, incoming: &Incoming<'_>) -> Result<(), Reason> {
-        for row in self.rows.iter() {
-            let Timestamp::Body(member) = row.stamp else {
+    pub(super) fn check_timestamp_in_body(&self, incoming: &Incoming<'_>) -> Result<(), Reason> {
+        for scheme in self.schemes.iter() {
+            let Timestamp::Body(member) = scheme.timestamp else {
                 continue;
             };
             let mentioned =
                 std::str::from_utf8(incoming.body).is_ok_and(|text| text.contains(member));
             if mentioned
                 && let Ok(text) = member_of(incoming.body, member)
-                && let Ok(stamp_ms) = row.stamp_ms(&text)
+                && let Ok(timestamp_ms) = scheme.timestamp_ms(&text)
             {
-                stamp::check(&self.bounds, row.window, stamp_ms, incoming.now_ms)?;
+                timestamp::check(&self.window, scheme.window, timestamp_ms, incoming.now_ms)?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The bytes that are signed, put together without copying the body.
+//! The signed content of a request, assembled without copying the body.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::{
     header::Headers,
     mac,
     scheme::{Part, Scheme},
-    signed_url::spellings,
+    signed_url::url_variants,
     verification::Reason,
 };
 
@@ -17,7 +17,7 @@ pub const MAX_PARAMETERS: usize = 10_000;
 /// The largest form: it is hashed once for each variant of the URL. Twilio sends some kilobytes.
 pub const MAX_FORM_BYTES: usize = 1024 * 1024;
 
-/// What of a request can be signed.
+/// The parts of a request that can be signed.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// Its headers.
@@ -32,9 +32,9 @@ pub struct Request<'a> {
 
 /// The variable parts of the content, read before any hashing.
 #[derive(Debug, Default)]
-pub struct Facts<'a> {
+pub struct SignedParts<'a> {
     /// The timestamp as sent.
-    pub stamp: Option<&'a str>,
+    pub timestamp: Option<&'a str>,
     /// The delivery's id.
     pub id: Option<&'a str>,
     /// The spellings of the URL to try, each once, first the one to sign with; empty when the scheme signs none.
@@ -43,14 +43,14 @@ pub struct Facts<'a> {
     parameters: Vec<u8>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> SignedParts<'a> {
     /// Reads what `scheme` signs besides body and timestamp.
     pub fn read(scheme: &Scheme, request: &Request<'a>) -> Result<Self, Reason> {
-        let mut facts = Self::default();
+        let mut signed_parts = Self::default();
         if scheme.signs(&Part::Id) {
-            facts.id = Some(request.headers.required(&scheme.id)?);
+            signed_parts.id = Some(request.headers.required(&scheme.id)?);
         } else if !scheme.id.is_empty() {
-            facts.id = request.headers.get(&scheme.id)?;
+            signed_parts.id = request.headers.get(&scheme.id)?;
         }
         if scheme.signs(&Part::Url) {
             let url = request.urls.first().ok_or_else(|| {
@@ -62,17 +62,17 @@ impl<'a> Facts<'a> {
             for variant in request
                 .urls
                 .iter()
-                .flat_map(|url| spellings(scheme.url, url))
+                .flat_map(|url| url_variants(scheme.url, url))
             {
-                if !facts.urls.contains(&variant) {
-                    facts.urls.push(variant);
+                if !signed_parts.urls.contains(&variant) {
+                    signed_parts.urls.push(variant);
                 }
             }
             if scheme.signs(&Part::Parameters) {
-                facts.parameters = parameters(url, request.body)?;
+                signed_parts.parameters = parameters(url, request.body)?;
             }
         }
-        Ok(facts)
+        Ok(signed_parts)
     }
 
     /// How many contents the sender may have signed: one for each variant of the URL.
@@ -90,7 +90,7 @@ impl<'a> Facts<'a> {
         let bytes = |part: &'s Part| match part {
             Part::Text(text) => text.as_bytes(),
             Part::Body => request.body,
-            Part::Timestamp => self.stamp.unwrap_or_default().as_bytes(),
+            Part::Timestamp => self.timestamp.unwrap_or_default().as_bytes(),
             Part::Id => self.id.unwrap_or_default().as_bytes(),
             Part::Method => request.method.as_bytes(),
             Part::Url => self.urls.get(variant).map_or(&[][..], |url| url.as_bytes()),

@@ -1,4 +1,4 @@
-//! Hex and base64, canonical only: one signature has one variant.
+//! Hex and base64, canonical only: each signature has one encoded form.
 //!
 //! A second variant (upper case, missing padding, spare bits) would let the same signature pass a replay
 //! store twice, and no provider of the table sends one.

@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded`, over bytes: a form need not be UTF-8.
+//! `application/x-www-form-urlencoded` over bytes: a form need not be UTF-8.
 
 /// The pairs of such a text, decoded, in their order; one without a `=` has an empty value.
 pub(super) fn pairs(text: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -13,7 +13,7 @@ pub(super) fn pairs(text: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// The bytes that a text with percent escapes stands for.
-pub(super) fn decoded(text: &str) -> Vec<u8> {
+pub(super) fn decode_text(text: &str) -> Vec<u8> {
     decode(text.as_bytes())
 }
 

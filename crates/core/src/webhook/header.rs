@@ -1,4 +1,4 @@
-//! Reading headers: case-insensitive lookup, and the grammar of signature headers.
+//! Headers: case-insensitive lookup, and the grammar of signature headers.
 
 use super::{
     encoding::is_hex,
@@ -48,9 +48,9 @@ impl<'a> Headers<'a> {
 
 /// A signature header taken apart.
 #[derive(Debug)]
-pub struct Signed<'a> {
+pub struct SignatureHeader<'a> {
     /// The timestamp as written, where it stands in this header.
-    pub stamp: Option<&'a str>,
+    pub timestamp: Option<&'a str>,
     /// The signatures that are written canonically, decoded; at least one.
     pub signatures: Vec<Tag>,
 }
@@ -58,11 +58,11 @@ pub struct Signed<'a> {
 impl Scheme {
     /// Takes a signature header apart, or says that it does not have this scheme's form. A signature that is not
     /// written canonically counts as absent: a sender may add one of another kind under the same name.
-    pub fn parse<'a>(&self, header: &'a str) -> Result<Signed<'a>, Reason> {
+    pub fn parse<'a>(&self, header: &'a str) -> Result<SignatureHeader<'a>, Reason> {
         if header.len() > MAX_HEADER_BYTES {
             return Err(Reason::InvalidFormat);
         }
-        let (stamp, texts) = split(&self.grammar, header).ok_or(Reason::InvalidFormat)?;
+        let (timestamp, texts) = split(&self.grammar, header).ok_or(Reason::InvalidFormat)?;
         let signatures: Vec<Tag> = texts
             .into_iter()
             .filter_map(|text| self.decode(text))
@@ -70,7 +70,10 @@ impl Scheme {
         if signatures.is_empty() {
             return Err(Reason::InvalidFormat);
         }
-        Ok(Signed { stamp, signatures })
+        Ok(SignatureHeader {
+            timestamp,
+            signatures,
+        })
     }
 
     fn decode(&self, text: &str) -> Option<Tag> {
@@ -79,17 +82,17 @@ impl Scheme {
     }
 
     /// Writes a signature header.
-    pub fn write(&self, stamp: Option<&str>, tag: &Tag) -> String {
+    pub fn write(&self, timestamp: Option<&str>, tag: &Tag) -> String {
         let signature = self.encoding.encode(tag.as_bytes());
         match &self.grammar {
             Grammar::Bare(prefix) => format!("{prefix}{signature}"),
             Grammar::Fields {
                 separator,
-                stamp: stamp_name,
+                timestamp: timestamp_name,
                 signature: name,
             } => {
-                let stamp = stamp.unwrap_or_default();
-                format!("{stamp_name}={stamp}{separator}{name}={signature}")
+                let timestamp = timestamp.unwrap_or_default();
+                format!("{timestamp_name}={timestamp}{separator}{name}={signature}")
             }
             Grammar::List(version) => format!("{version},{signature}"),
         }
@@ -98,43 +101,43 @@ impl Scheme {
 
 /// The timestamp and the spellings of the signatures; `None` when there is no signature or the form differs.
 pub fn split<'a>(grammar: &Grammar, header: &'a str) -> Option<(Option<&'a str>, Vec<&'a str>)> {
-    let (stamp, texts) = match grammar {
+    let (timestamp, texts) = match grammar {
         Grammar::Bare(prefix) => (None, vec![header.strip_prefix(prefix.as_ref())?]),
         Grammar::Fields {
             separator,
-            stamp,
+            timestamp,
             signature,
         } => {
-            let (stamp, texts) = fields(header, *separator, stamp, signature)?;
-            (Some(stamp), texts)
+            let (timestamp, texts) = fields(header, *separator, timestamp, signature)?;
+            (Some(timestamp), texts)
         }
         Grammar::List(version) => (None, versions(header, version)),
     };
-    (!texts.is_empty()).then_some((stamp, texts))
+    (!texts.is_empty()).then_some((timestamp, texts))
 }
 
 /// `t=…,v1=…`: exactly one timestamp, any number of signatures, everything else skipped.
 fn fields<'a>(
     header: &'a str,
     separator: char,
-    stamp_name: &str,
+    timestamp_name: &str,
     signature_name: &str,
 ) -> Option<(&'a str, Vec<&'a str>)> {
-    let mut stamp = None;
+    let mut timestamp = None;
     let mut texts = Vec::with_capacity(1);
     for field in header.split(separator) {
         let Some((name, value)) = field.split_once('=') else {
             continue;
         };
-        if name == stamp_name {
-            if stamp.replace(value).is_some() {
+        if name == timestamp_name {
+            if timestamp.replace(value).is_some() {
                 return None;
             }
         } else if name == signature_name {
             texts.push(value);
         }
     }
-    Some((stamp?, texts))
+    Some((timestamp?, texts))
 }
 
 /// `v1,… v1,…`: signatures of our version, everything else skipped. A space around the whole header is refused, as
@@ -151,7 +154,7 @@ fn versions<'a>(header: &'a str, version: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// What [`parse_signature`] finds in a header.
+/// The result of [`parse_signature`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedSignature<'a> {
     /// Seconds since the epoch; the current time where the header has none.
@@ -168,9 +171,9 @@ pub fn parse_signature(header: &str, now_ms: i64) -> Option<ParsedSignature<'_>>
         return None;
     }
     let (timestamp, signature, version) =
-        if let Some((stamp, texts)) = fields(header, ',', "t", "v1") {
+        if let Some((timestamp, texts)) = fields(header, ',', "t", "v1") {
             let signature = texts.into_iter().find(|text| is_hex(text))?;
-            (super::stamp::seconds(stamp)?, signature, Some("v1"))
+            (super::timestamp::seconds(timestamp)?, signature, Some("v1"))
         } else {
             let now = now_ms.div_euclid(1000);
             match header.strip_prefix("sha256=") {
@@ -210,7 +213,7 @@ mod tests {
     #[test]
     fn fields_want_one_timestamp_and_skip_what_they_do_not_know() {
         let hex = "0".repeat(64);
-        let grammar = &super::super::table::rows()[0].grammar;
+        let grammar = &super::super::table::schemes()[0].grammar;
         let several = format!("t=1,v0=x,v1={hex},v1=b");
         assert_eq!(
             split(grammar, &several),

@@ -1,4 +1,4 @@
-//! Secrets made ready: every form that a row of the table needs, expanded once and kept.
+//! Keys: the secrets in every form that a scheme needs, expanded once.
 
 use std::sync::OnceLock;
 
@@ -163,8 +163,8 @@ mod tests {
 
     fn keys(secret: &str, scheme: &str) -> usize {
         let ring = Keyring::new(vec![Secret::new(secret)]);
-        let row = table::rows().iter().find(|row| row.name == scheme);
-        ring.keys(row.unwrap()).len()
+        let scheme = table::schemes().iter().find(|known| known.name == scheme);
+        ring.keys(scheme.unwrap()).len()
     }
 
     #[test]
@@ -184,10 +184,12 @@ mod tests {
     #[test]
     fn every_pair_of_form_and_function_has_a_slot_of_its_own() {
         let mut seen = std::collections::HashMap::new();
-        for row in table::rows() {
-            let pair = seen.entry(slot(row)).or_insert((row.key, row.algorithm));
-            assert_eq!(*pair, (row.key, row.algorithm), "{}", row.name);
-            assert!(slot(row) < SLOTS);
+        for scheme in table::schemes() {
+            let pair = seen
+                .entry(slot(scheme))
+                .or_insert((scheme.key, scheme.algorithm));
+            assert_eq!(*pair, (scheme.key, scheme.algorithm), "{}", scheme.name);
+            assert!(slot(scheme) < SLOTS);
         }
     }
 }

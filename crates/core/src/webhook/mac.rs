@@ -1,4 +1,4 @@
-//! Who computes a tag: one small trait, two backends, and room for a third.
+//! Message authentication codes: one small trait with two backends, and an external one.
 //!
 //! A key is expanded once, when the verifier is made; a tag then costs the hashing and nothing else.
 //! Which backend is used depends on the processor alone ([`fastest`]), so both give the same bytes and a
@@ -55,7 +55,7 @@ pub trait Mac: Send + Sync {
     fn tag(&self, parts: &[&[u8]]) -> Tag;
 }
 
-/// Somebody outside who may take over the HMAC-SHA256 of a large body: `src/` gives Node's own
+/// An external implementation for the HMAC-SHA256 of a large body: `src/` gives Node's own
 /// OpenSSL, which is the fastest on processors without SHA instructions.
 pub trait ExternalMac {
     /// The tag over `before`, the body it knows and `after`, under the verifier's secret number
@@ -63,18 +63,18 @@ pub trait ExternalMac {
     fn hmac_sha256(&self, secret_index: usize, before: &[u8], after: &[u8]) -> Option<Tag>;
 }
 
-/// From this many bytes on a [`ExternalMac`] is asked, where [`hands_over_large_bodies`] says so.
+/// From this many bytes on a [`ExternalMac`] is asked, where [`prefers_external_mac`] says so.
 pub const LARGE_BODY_BYTES: usize = 32 * 1024;
 
 /// Whether this processor lacks the instructions that make SHA-256 equally fast in every library.
-pub fn hands_over_large_bodies() -> bool {
+pub fn prefers_external_mac() -> bool {
     !has_sha_instructions()
 }
 
-/// What is computed over key and content.
+/// A function over key and content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Function {
-    /// HMAC-SHA256: nearly everybody.
+    /// HMAC-SHA256, which most providers use.
     HmacSha256,
     /// HMAC-SHA1: Twilio, and GitHub's legacy header.
     HmacSha1,

@@ -1,11 +1,11 @@
-//! Which secret a signature belongs to, and how much work a request may cause before that is known.
+//! The match of a signature with a secret, and the bounds of the work for it.
 //!
 //! Until a signature has matched, the headers and the body are anybody's. What they cost is bounded by the
 //! verifier's own secrets: every content is hashed once for each secret that it may be signed with, a list of
 //! signatures that each take a hashing of their own is short, and so is the list of providers that are tried.
 
 use super::{
-    content::{Facts, Request},
+    content::{Request, SignedParts},
     key::{IndexedKey, Key, slot},
     mac::{self, Function, Mac, Tag},
     scheme::{Algorithm, KeyForm, Part, Scheme},
@@ -21,12 +21,12 @@ pub(super) const MAX_ED25519_SIGNATURES: usize = 5;
 pub(super) const MAX_PROVIDERS: usize = 4;
 
 /// A smaller body is hashed again sooner than its tag is remembered.
-const REMEMBERED_BODY_BYTES: usize = 4 * 1024;
+const MIN_CACHED_BODY_BYTES: usize = 4 * 1024;
 
 /// Refuses a request that would be judged by more schemes than any genuine one.
-pub(super) fn check_providers<'r>(rows: impl Iterator<Item = &'r Scheme>) -> Result<(), Reason> {
-    let mut providers: Vec<&str> = rows
-        .map(|row| row.name.split('-').next().unwrap_or_default())
+pub(super) fn check_providers<'r>(schemes: impl Iterator<Item = &'r Scheme>) -> Result<(), Reason> {
+    let mut providers: Vec<&str> = schemes
+        .map(|scheme| scheme.name.split('-').next().unwrap_or_default())
         .collect();
     providers.sort_unstable();
     providers.dedup();
@@ -40,65 +40,68 @@ pub(super) fn check_providers<'r>(rows: impl Iterator<Item = &'r Scheme>) -> Res
 
 /// The tags of one request: schemes that sign the same in the same way share them.
 #[derive(Default)]
-pub(super) struct Tags(Vec<KnownTag>);
+pub(super) struct Tags(Vec<CachedTag>);
 
 /// A tag, and what it was computed over: the key, and what stands before and after the body.
-struct KnownTag {
+struct CachedTag {
     slot: usize,
     secret_index: usize,
-    around: (Vec<u8>, Vec<u8>),
+    surrounding: (Vec<u8>, Vec<u8>),
     tag: Tag,
 }
 
 impl Tags {
-    /// The tag of `content` under one key; computed by whoever takes a large body over, or here.
+    /// The tag of `content` under one key; computed externally for a large body, or here.
     fn tag(
         &mut self,
-        row: &Scheme,
+        scheme: &Scheme,
         (secret_index, mac): (usize, &dyn Mac),
         content: &[&[u8]],
         incoming: &Incoming<'_>,
     ) -> Tag {
-        if incoming.body.len() < REMEMBERED_BODY_BYTES {
+        if incoming.body.len() < MIN_CACHED_BODY_BYTES {
             return mac.tag(content);
         }
-        let Some(around) = around_body(row, content) else {
+        let Some(surrounding) = surrounding_body(scheme, content) else {
             return mac.tag(content);
         };
-        let slot = slot(row);
-        let same = |known: &&KnownTag| {
-            (known.slot, known.secret_index) == (slot, secret_index) && known.around == around
+        let slot = slot(scheme);
+        let same = |cached: &&CachedTag| {
+            (cached.slot, cached.secret_index) == (slot, secret_index)
+                && cached.surrounding == surrounding
         };
-        if let Some(known) = self.0.iter().find(same) {
-            return known.tag;
+        if let Some(cached) = self.0.iter().find(same) {
+            return cached.tag;
         }
-        let large = incoming.large.filter(|_| hands_over(row, incoming.body));
-        let tag = large
-            .and_then(|large| large.hmac_sha256(secret_index, &around.0, &around.1))
+        let external = incoming
+            .external
+            .filter(|_| is_external(scheme, incoming.body));
+        let tag = external
+            .and_then(|external| external.hmac_sha256(secret_index, &surrounding.0, &surrounding.1))
             .unwrap_or_else(|| mac.tag(content));
-        self.0.push(KnownTag {
+        self.0.push(CachedTag {
             slot,
             secret_index,
-            around,
+            surrounding,
             tag,
         });
         tag
     }
 }
 
-/// What stands before and after the body in the content of a scheme that signs the body as it is, once.
-fn around_body(row: &Scheme, content: &[&[u8]]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let at = row.content.iter().position(|part| *part == Part::Body)?;
+/// The bytes before and after the body in the content of a scheme that signs the body as it is, once.
+fn surrounding_body(scheme: &Scheme, content: &[&[u8]]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let at = scheme.content.iter().position(|part| *part == Part::Body)?;
     let (before, after) = (content.get(..at)?, content.get(at + 1..)?);
-    let again = row.content.get(at + 1..)?.contains(&Part::Body);
+    let again = scheme.content.get(at + 1..)?.contains(&Part::Body);
     (!again).then(|| (before.concat(), after.concat()))
 }
 
-/// Whether the tag of a body is one that somebody else may compute.
-fn hands_over(row: &Scheme, body: &[u8]) -> bool {
+/// Whether the tag of a body may be computed externally.
+fn is_external(scheme: &Scheme, body: &[u8]) -> bool {
     body.len() >= mac::LARGE_BODY_BYTES
-        && row.algorithm == Algorithm::Keyed(Function::HmacSha256)
-        && row.key == KeyForm::Text
+        && scheme.algorithm == Algorithm::Keyed(Function::HmacSha256)
+        && scheme.key == KeyForm::Text
 }
 
 impl Verifier {
@@ -106,24 +109,24 @@ impl Verifier {
     /// matched before, so that the time tells nothing about which one is in use.
     pub(super) fn matching(
         &self,
-        row: &Scheme,
-        (request, facts): (&Request<'_>, &Facts<'_>),
+        scheme: &Scheme,
+        (request, signed_parts): (&Request<'_>, &SignedParts<'_>),
         signatures: &[Tag],
         incoming: &Incoming<'_>,
         tags: &mut Tags,
     ) -> Result<(usize, usize), Reason> {
-        let keys = self.usable_keys(row)?;
-        if row.algorithm == Algorithm::Ed25519 && signatures.len() > MAX_ED25519_SIGNATURES {
+        let keys = self.usable_keys(scheme)?;
+        if scheme.algorithm == Algorithm::Ed25519 && signatures.len() > MAX_ED25519_SIGNATURES {
             return Err(Reason::Mismatch);
         }
         let mut matched = None;
-        for variant in 0..facts.contents() {
-            let content = facts.content(row, request, variant);
+        for variant in 0..signed_parts.contents() {
+            let content = signed_parts.content(scheme, request, variant);
             let mut message: Option<Vec<u8>> = None;
             for IndexedKey { index, key } in keys {
                 let right = match key {
                     Key::Mac(mac) => {
-                        let tag = tags.tag(row, (*index, mac.as_ref()), &content, incoming);
+                        let tag = tags.tag(scheme, (*index, mac.as_ref()), &content, incoming);
                         signatures
                             .iter()
                             .fold(false, |right, s| right | s.matches(&tag))
@@ -144,9 +147,9 @@ impl Verifier {
 mod tests {
     use super::{super::table, *};
 
-    fn named(names: &[&str]) -> Result<(), Reason> {
-        let rows = table::rows().iter().map(AsRef::as_ref);
-        check_providers(rows.filter(|row: &&Scheme| names.contains(&row.name.as_ref())))
+    fn schemes_by_name(names: &[&str]) -> Result<(), Reason> {
+        let schemes = table::schemes().iter().map(AsRef::as_ref);
+        check_providers(schemes.filter(|scheme: &&Scheme| names.contains(&scheme.name.as_ref())))
     }
 
     #[test]
@@ -160,16 +163,18 @@ mod tests {
             "hubspot-v3",
             "generic",
         ];
-        assert_eq!(named(&versions), Ok(()));
-        assert!(named(&["github", "standard", "hubspot-v1", "generic", "stripe"]).is_err());
+        assert_eq!(schemes_by_name(&versions), Ok(()));
+        assert!(
+            schemes_by_name(&["github", "standard", "hubspot-v1", "generic", "stripe"]).is_err()
+        );
     }
 
     #[test]
     fn a_content_with_the_body_twice_is_not_taken_for_one_with_it_once() {
-        let row = Scheme::new("own", "x-own", "{body}.{body}");
-        assert_eq!(around_body(&row, &[b"a", b".", b"a"]), None);
-        let row = Scheme::new("own", "x-own", "{id}.{body}");
-        let around = around_body(&row, &[b"i", b".", b"a"]);
-        assert_eq!(around, Some((b"i.".to_vec(), Vec::new())));
+        let scheme = Scheme::new("own", "x-own", "{body}.{body}");
+        assert_eq!(surrounding_body(&scheme, &[b"a", b".", b"a"]), None);
+        let scheme = Scheme::new("own", "x-own", "{id}.{body}");
+        let surrounding = surrounding_body(&scheme, &[b"i", b".", b"a"]);
+        assert_eq!(surrounding, Some((b"i.".to_vec(), Vec::new())));
     }
 }

@@ -1,4 +1,6 @@
-//! One member of a JSON body. The body is anybody's and may be large, so nothing else of it is kept.
+//! One member of a JSON body, found without keeping the rest.
+//!
+//! The body comes from anyone and may be large.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -16,7 +18,7 @@ pub(super) fn member_of(body: &[u8], member: &str) -> Result<String, Reason> {
         .ok_or_else(|| Reason::error(format!("the body has no {member}")))
 }
 
-/// What is looked for in a JSON value.
+/// The search for a member in a JSON value.
 #[derive(Clone, Copy)]
 enum Look<'m> {
     /// The number of the member of this name; of several, the last.

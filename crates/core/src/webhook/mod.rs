@@ -6,7 +6,7 @@
 //! owns an endpoint. Time comes in as milliseconds since the epoch; nothing here fails or panics.
 
 pub mod challenge;
-pub mod config;
+mod config;
 mod confusion;
 pub mod content;
 pub mod encoding;
@@ -20,14 +20,15 @@ pub mod replay;
 pub mod scheme;
 pub mod sign;
 mod signed_url;
-pub mod stamp;
 pub mod table;
+pub mod timestamp;
 pub mod verification;
 pub mod verify;
 
+pub use config::{VerifierConfig, read_secrets};
 pub use header::{Headers, ParsedSignature, parse_signature};
 pub use mac::{ExternalMac, Mac, Tag};
 pub use replay::{MemoryReplayStore, ReplayStore, read_ttl};
 pub use sign::{Outgoing, SignedHeaders};
 pub use verification::{Reason, Verification};
-pub use verify::{Incoming, Verifier, VerifierConfig};
+pub use verify::{Incoming, Verifier};

@@ -1,4 +1,4 @@
-//! Remembering what was accepted, so that a captured request is not accepted again.
+//! Replay protection: a store of requests that were accepted.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,7 +15,7 @@ pub fn read_ttl(path: &str, ms: f64) -> Read<Duration> {
     Ok(Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX))
 }
 
-/// Where accepted requests are remembered. Time comes in as milliseconds since the epoch.
+/// A store of accepted requests. Time comes in as milliseconds since the epoch.
 pub trait ReplayStore {
     /// Remembers `key` for `ttl` and says whether it is new; `false` means a replay.
     fn remember(&mut self, key: &str, ttl: Duration, now_ms: i64) -> bool;
@@ -28,7 +28,7 @@ pub trait ReplayStore {
 }
 
 /// A store in this process. When it is full the oldest entry makes room: the shortest-lived are those of requests that
-/// are being handled now. Only genuine requests are remembered, so nobody without the secret can crowd an entry out.
+/// are being handled now. Only genuine requests are remembered, so that without the secret no entry can be crowded out.
 #[derive(Debug)]
 pub struct MemoryReplayStore {
     capacity: usize,
@@ -59,7 +59,7 @@ impl MemoryReplayStore {
         }
     }
 
-    /// How many requests are remembered, expired ones that nobody asked for since included.
+    /// The number of requests remembered, expired ones that were not looked up since included.
     pub fn len(&self) -> usize {
         self.entries.len()
     }

@@ -1,4 +1,4 @@
-//! What a signing scheme is, as data: where the parts of a request stand and what is computed over them.
+//! A signing scheme as data: the parts of a request and the function over them.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -16,17 +16,17 @@ pub struct Scheme {
     pub version: Option<(&'static str, &'static str)>,
     /// How signature (and possibly timestamp) stand in the header.
     pub grammar: Grammar,
-    /// Where the timestamp comes from.
-    pub stamp: Timestamp,
+    /// The place of the timestamp.
+    pub timestamp: Timestamp,
     /// Whether timestamps count milliseconds instead of seconds.
-    pub stamp_in_ms: bool,
+    pub timestamp_in_ms: bool,
     /// The names of the headers with the delivery's id, in order of preference.
     pub id: Cow<'static, str>,
-    /// What is signed, in order.
+    /// The signed parts, in order.
     pub content: Vec<Part>,
     /// Which spellings of the URL are tried.
     pub url: UrlForm,
-    /// What is computed.
+    /// The function that signs.
     pub algorithm: Algorithm,
     /// How the secret is written.
     pub key: KeyForm,
@@ -43,10 +43,10 @@ pub enum Grammar {
     Bare(Cow<'static, str>),
     /// Named fields, one of them the timestamp: `t=…,v1=…,v1=…`.
     Fields {
-        /// What separates the fields.
+        /// The separator of the fields.
         separator: char,
         /// The name of the timestamp's field.
-        stamp: Cow<'static, str>,
+        timestamp: Cow<'static, str>,
         /// The name of the signatures' fields.
         signature: Cow<'static, str>,
     },
@@ -54,7 +54,7 @@ pub enum Grammar {
     List(Cow<'static, str>),
 }
 
-/// Where a signed timestamp stands.
+/// The place of a signed timestamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Timestamp {
     /// Nowhere: the scheme signs none.
@@ -94,10 +94,10 @@ pub enum UrlForm {
     /// Also with twelve percent escapes decoded (HubSpot v3).
     PercentDecoded,
     /// Also with and without a port, and with its query escaped as other software does (Twilio).
-    AnySpelling,
+    AnyVariant,
 }
 
-/// What is computed over the content.
+/// A function over the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// A function of a shared secret.
@@ -131,7 +131,7 @@ pub enum KeyForm {
 }
 
 impl KeyForm {
-    /// What to tell somebody whose secret does not have this form.
+    /// The description of the form, for the error about a secret that does not have it.
     pub const fn expected(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -212,8 +212,8 @@ impl Scheme {
             header: header.into(),
             version: None,
             grammar: Grammar::Bare("".into()),
-            stamp: Timestamp::None,
-            stamp_in_ms: false,
+            timestamp: Timestamp::None,
+            timestamp_in_ms: false,
             id: "".into(),
             content: content(template),
             url: UrlForm::AsCalled,
@@ -224,7 +224,7 @@ impl Scheme {
         }
     }
 
-    /// Whose scheme it is, in whatever version.
+    /// The provider whose scheme it is, in whatever version.
     pub fn provider(&self) -> &str {
         self.name
             .split_once("-v")
@@ -232,8 +232,8 @@ impl Scheme {
     }
 
     /// Whether a timestamp is signed, so that a captured request goes stale.
-    pub fn is_stamped(&self) -> bool {
-        self.stamp != Timestamp::None
+    pub fn has_timestamp(&self) -> bool {
+        self.timestamp != Timestamp::None
     }
 
     /// Whether `part` is signed.

@@ -1,7 +1,7 @@
-//! Signing: the same rows as for verifying, read the other way round.
+//! Signing, by the same schemes as verifying.
 
 use super::{
-    content::{Facts, Request},
+    content::{Request, SignedParts},
     header::Headers,
     key::{IndexedKey, Key},
     member::member_of,
@@ -11,7 +11,7 @@ use super::{
     verify::Verifier,
 };
 
-/// What to sign.
+/// A request to sign.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
     /// The raw body.
@@ -38,22 +38,26 @@ pub struct SignedHeaders {
 impl Verifier {
     /// Signs with the first secret under the first scheme given, the generic one where it is detected.
     pub fn sign(&self, outgoing: &Outgoing<'_>) -> Result<SignedHeaders, Reason> {
-        let row = if self.detects {
-            self.rows.iter().find(|row| row.name == table::GENERIC)
+        let scheme = if self.detects {
+            self.schemes
+                .iter()
+                .find(|scheme| scheme.name == table::GENERIC)
         } else {
-            self.rows.first()
+            self.schemes.first()
         };
-        let row = row.ok_or_else(|| Reason::error("there is no scheme to sign with"))?;
-        self.sign_as(row, outgoing)
+        let scheme = scheme.ok_or_else(|| Reason::error("there is no scheme to sign with"))?;
+        self.sign_as(scheme, outgoing)
     }
 
-    fn sign_as(&self, row: &Scheme, outgoing: &Outgoing<'_>) -> Result<SignedHeaders, Reason> {
-        let stamp = match &row.stamp {
+    fn sign_as(&self, scheme: &Scheme, outgoing: &Outgoing<'_>) -> Result<SignedHeaders, Reason> {
+        let timestamp = match &scheme.timestamp {
             Timestamp::None => None,
-            Timestamp::InSignature | Timestamp::Header(_) => Some(row.stamp_text(outgoing.at_ms)),
+            Timestamp::InSignature | Timestamp::Header(_) => {
+                Some(scheme.timestamp_text(outgoing.at_ms))
+            }
             Timestamp::Body(member) => Some(member_of(outgoing.body, member)?),
         };
-        let id_header = row.id.split(' ').next().unwrap_or_default();
+        let id_header = scheme.id.split(' ').next().unwrap_or_default();
         let id_pair = outgoing.id.map(|id| (id_header, id));
         let urls = signed_url::candidates(self.url.as_deref(), outgoing.url);
         let request = Request {
@@ -62,10 +66,10 @@ impl Verifier {
             method: outgoing.method.unwrap_or("POST"),
             urls: &urls,
         };
-        let mut facts = Facts::read(row, &request)?;
-        facts.stamp = stamp.as_deref();
-        let content = facts.content(row, &request, 0);
-        let tag = match self.usable_keys(row)?.first() {
+        let mut signed_parts = SignedParts::read(scheme, &request)?;
+        signed_parts.timestamp = timestamp.as_deref();
+        let content = signed_parts.content(scheme, &request, 0);
+        let tag = match self.usable_keys(scheme)?.first() {
             Some(IndexedKey {
                 key: Key::Mac(mac), ..
             }) => Some(mac.tag(&content)),
@@ -78,17 +82,17 @@ impl Verifier {
         let tag = tag.ok_or_else(|| {
             Reason::error(format!(
                 "{} is signed with the secret key; this is the public one",
-                row.name
+                scheme.name
             ))
         })?;
-        let signature = row.write(stamp.as_deref(), &tag);
-        let name = row.header.split(' ').next().unwrap_or_default();
+        let signature = scheme.write(timestamp.as_deref(), &tag);
+        let name = scheme.header.split(' ').next().unwrap_or_default();
         let mut headers = vec![(name.to_owned(), signature.clone())];
-        if let (Timestamp::Header(names), Some(stamp)) = (&row.stamp, stamp) {
+        if let (Timestamp::Header(names), Some(timestamp)) = (&scheme.timestamp, timestamp) {
             let name = names.split(' ').next().unwrap_or_default();
-            headers.push((name.to_owned(), stamp));
+            headers.push((name.to_owned(), timestamp));
         }
-        if let Some((name, value)) = row.version {
+        if let Some((name, value)) = scheme.version {
             headers.push((name.to_owned(), value.to_owned()));
         }
         if let Some((name, id)) = id_pair.filter(|(name, _)| !name.is_empty()) {

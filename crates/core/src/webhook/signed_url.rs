@@ -1,15 +1,15 @@
-//! The URL as the sender signed it: which one that may be, and how it may be written.
+//! The signed URL: the candidates for it, and the forms in which it may be written.
 
 use std::borrow::Cow;
 
 use url::Url;
 
 use super::{
-    form::{self, decoded},
+    form::{self, decode_text},
     scheme::UrlForm,
 };
 
-/// The URLs that the sender may have called, the likeliest first; none where nobody says.
+/// The URLs that the sender may have called, the likeliest first; none where none is known.
 ///
 /// An absolute `given` is the one. A path, as servers see it, stands on the origin of the `configured` URL; and the
 /// configured one itself counts where a proxy may have made the path from it: its beginning is cut off, the query is missing
@@ -43,7 +43,7 @@ fn end_of_origin(url: &str) -> usize {
 fn behind_a_proxy<'u>(url: &'u str, public: &str, seen: &str) -> Option<Cow<'u, str>> {
     let (public_path, public_query) = public.split_once('?').unwrap_or((public, ""));
     let (seen_path, seen_query) = seen.split_once('?').unwrap_or((seen, ""));
-    if !is_end_of(&decoded(public_path), &decoded(seen_path)) {
+    if !is_end_of(&decode_text(public_path), &decode_text(seen_path)) {
         return None;
     }
     if seen_query.is_empty() {
@@ -63,17 +63,17 @@ fn is_end_of(whole: &[u8], end: &[u8]) -> bool {
 }
 
 /// The ways in which the sender may have written `url`, the one it signs with first.
-pub(super) fn spellings(form: UrlForm, url: &str) -> Vec<String> {
+pub(super) fn url_variants(form: UrlForm, url: &str) -> Vec<String> {
     match form {
         UrlForm::AsCalled => vec![url.to_owned()],
         UrlForm::PercentDecoded => vec![decode_twelve(url), url.to_owned()],
-        UrlForm::AnySpelling => any_spelling(url),
+        UrlForm::AnyVariant => any_variant(url),
     }
 }
 
 /// Twilio signs the URL it was configured with. A proxy may have added or removed its port, and a URL parser escapes
 /// characters of its query that Twilio leaves alone (`'`), where older senders escape what the parser leaves alone.
-fn any_spelling(url: &str) -> Vec<String> {
+fn any_variant(url: &str) -> Vec<String> {
     let mut urls = vec![url.to_owned()];
     urls.extend(with_and_without_port(url));
     if let Ok(parsed) = Url::parse(url) {
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_default_port_is_tried_with_and_without() {
-        let spell = |url| spellings(UrlForm::AnySpelling, url);
+        let spell = |url| url_variants(UrlForm::AnyVariant, url);
         let plain = spell("https://h/p?a=b");
         assert_eq!(plain[0], "https://h/p?a=b");
         assert!(plain.contains(&"https://h:443/p?a=b".to_owned()));
@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_query_is_tried_as_parsers_and_as_senders_escape_it() {
-        let spell = |query: &str| spellings(UrlForm::AnySpelling, &format!("https://h/p?{query}"));
+        let spell =
+            |query: &str| url_variants(UrlForm::AnyVariant, &format!("https://h/p?{query}"));
         for (seen, signed) in [
             ("n=O'Neil", "n=O%27Neil"),
             ("n=O%27Neil", "n=O'Neil"),

@@ -1,4 +1,4 @@
-//! The one table of schemes. Every row is written once and used to verify, to detect and to sign.
+//! The table of schemes, used to verify, to detect and to sign.
 //!
 //! Sources: each provider's own documentation of its signature; published examples are vectors in
 //! `tests/webhook_vectors.rs`. Salesforce's Outbound Messages have no row: they carry no signature.
@@ -18,7 +18,7 @@ use super::{
 pub const GENERIC: &str = "generic";
 
 /// Every row, in the order of detection: where one header carries two schemes the stronger stands first.
-pub fn rows() -> &'static [Arc<Scheme>] {
+pub fn schemes() -> &'static [Arc<Scheme>] {
     static ROWS: LazyLock<Vec<Arc<Scheme>>> =
         LazyLock::new(|| describe().into_iter().map(Arc::new).collect());
     &ROWS
@@ -26,13 +26,16 @@ pub fn rows() -> &'static [Arc<Scheme>] {
 
 /// The names a user may give, each once, in the order of the table.
 pub fn names() -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = rows().iter().map(|row| row.name.as_ref()).collect();
+    let mut names: Vec<&'static str> = schemes()
+        .iter()
+        .map(|scheme| scheme.name.as_ref())
+        .collect();
     names.dedup();
     names
 }
 
 fn describe() -> Vec<Scheme> {
-    let mut rows = vec![
+    let mut schemes = vec![
         Scheme::new("stripe", "stripe-signature", "{timestamp}.{body}").fields(',', "t", "v1"),
         Scheme::new("github", "x-hub-signature-256", "{body}")
             .prefix("sha256=")
@@ -42,11 +45,11 @@ fn describe() -> Vec<Scheme> {
             .function(Function::HmacSha1)
             .id("x-github-delivery"),
     ];
-    rows.extend(standard_webhooks());
-    rows.extend([
+    schemes.extend(standard_webhooks());
+    schemes.extend([
         Scheme::new("slack", "x-slack-signature", "v0:{timestamp}:{body}")
             .prefix("v0=")
-            .stamp_header("x-slack-request-timestamp"),
+            .timestamp_header("x-slack-request-timestamp"),
         Scheme::new(
             "shopify",
             "x-shopify-hmac-sha256 shopify-hmac-sha256",
@@ -55,11 +58,11 @@ fn describe() -> Vec<Scheme> {
         .base64()
         .id("x-shopify-webhook-id shopify-webhook-id x-shopify-event-id shopify-event-id"),
     ]);
-    rows.extend(hubspot());
-    rows.extend(twilio());
-    rows.extend([
+    schemes.extend(hubspot());
+    schemes.extend(twilio());
+    schemes.extend([
         Scheme::new("linear", "linear-signature", "{body}")
-            .stamp(Timestamp::Body("webhookTimestamp"))
+            .timestamp(Timestamp::Body("webhookTimestamp"))
             .in_ms()
             .window(Duration::from_mins(1))
             .id("linear-delivery"),
@@ -68,23 +71,23 @@ fn describe() -> Vec<Scheme> {
             .window(Duration::from_secs(5)),
         Scheme::new("zoom", "x-zm-signature", "v0:{timestamp}:{body}")
             .prefix("v0=")
-            .stamp_header("x-zm-request-timestamp"),
+            .timestamp_header("x-zm-request-timestamp"),
         Scheme::new("square", "x-square-hmacsha256-signature", "{url}{body}").base64(),
         Scheme::new("discord", "x-signature-ed25519", "{timestamp}{body}")
             .ed25519()
-            .stamp_header("x-signature-timestamp"),
+            .timestamp_header("x-signature-timestamp"),
         Scheme::new("salesforce-data-cloud", "x-signature", "{body}").base64(),
         Scheme::new("salesforce-ens", "x-sfmc-ens-signature", "{body}").base64(),
         Scheme::new(GENERIC, "x-webhook-signature", "{timestamp}.{body}").fields(',', "t", "v1"),
         Scheme::new(GENERIC, "x-webhook-signature", "{body}").prefix("sha256="),
         Scheme::new(GENERIC, "x-webhook-signature", "{body}"),
     ]);
-    rows
+    schemes
 }
 
 /// Standard Webhooks 1.0 and Svix, where it comes from, with their symmetric and asymmetric versions.
 fn standard_webhooks() -> [Scheme; 2] {
-    let row = |name: &'static str, version: &'static str| {
+    let scheme = |name: &'static str, version: &'static str| {
         Scheme::new(
             name,
             "webhook-signature svix-signature",
@@ -92,12 +95,12 @@ fn standard_webhooks() -> [Scheme; 2] {
         )
         .list(version)
         .base64()
-        .stamp_header("webhook-timestamp svix-timestamp")
+        .timestamp_header("webhook-timestamp svix-timestamp")
         .id("webhook-id svix-id")
     };
     [
-        row("standard", "v1").key(KeyForm::Base64),
-        row("standard-ed25519", "v1a").ed25519().base64(),
+        scheme("standard", "v1").key(KeyForm::Base64),
+        scheme("standard-ed25519", "v1a").ed25519().base64(),
     ]
 }
 
@@ -113,7 +116,7 @@ fn hubspot() -> [Scheme; 3] {
         )
         .base64()
         .url(UrlForm::PercentDecoded)
-        .stamp_header("x-hubspot-request-timestamp")
+        .timestamp_header("x-hubspot-request-timestamp")
         .in_ms(),
         Scheme::new("hubspot-v2", header, "{method}{url}{body}")
             .version(version, "v2")
@@ -126,14 +129,14 @@ fn hubspot() -> [Scheme; 3] {
 
 /// Twilio's two functions: the account's token signs with SHA-1, a shared key with SHA-256, and then a header says so.
 fn twilio() -> [Scheme; 2] {
-    let row = || {
+    let scheme = || {
         Scheme::new("twilio", "x-twilio-signature", "{url}{parameters}")
-            .url(UrlForm::AnySpelling)
+            .url(UrlForm::AnyVariant)
             .base64()
     };
     [
-        row().function(Function::HmacSha1),
-        row().version(
+        scheme().function(Function::HmacSha1),
+        scheme().version(
             "x-twilio-webhooks-signature-settings",
             "algorithm=HMAC_SHA256",
         ),
@@ -147,13 +150,13 @@ impl Scheme {
         self
     }
 
-    fn fields(mut self, separator: char, stamp: &'static str, signature: &'static str) -> Self {
+    fn fields(mut self, separator: char, timestamp: &'static str, signature: &'static str) -> Self {
         self.grammar = Grammar::Fields {
             separator,
-            stamp: stamp.into(),
+            timestamp: timestamp.into(),
             signature: signature.into(),
         };
-        self.stamp(Timestamp::InSignature)
+        self.timestamp(Timestamp::InSignature)
     }
 
     fn list(mut self, version: &'static str) -> Self {
@@ -166,17 +169,17 @@ impl Scheme {
         self
     }
 
-    fn stamp(mut self, stamp: Timestamp) -> Self {
-        self.stamp = stamp;
+    fn timestamp(mut self, timestamp: Timestamp) -> Self {
+        self.timestamp = timestamp;
         self
     }
 
-    fn stamp_header(self, names: &'static str) -> Self {
-        self.stamp(Timestamp::Header(names.into()))
+    fn timestamp_header(self, names: &'static str) -> Self {
+        self.timestamp(Timestamp::Header(names.into()))
     }
 
     fn in_ms(mut self) -> Self {
-        self.stamp_in_ms = true;
+        self.timestamp_in_ms = true;
         self
     }
 
@@ -230,15 +233,28 @@ mod tests {
 
     #[test]
     fn every_row_covers_the_body_and_signs_the_timestamp_it_checks() {
-        for row in rows() {
+        for scheme in schemes() {
             assert!(
-                row.signs(&Part::Body) || row.signs(&Part::Parameters),
+                scheme.signs(&Part::Body) || scheme.signs(&Part::Parameters),
                 "{}",
-                row.name
+                scheme.name
             );
-            let in_content = matches!(row.stamp, Timestamp::Header(_) | Timestamp::InSignature);
-            assert_eq!(in_content, row.signs(&Part::Timestamp), "{}", row.name);
-            assert_eq!(row.header, row.header.to_lowercase(), "{}", row.name);
+            let in_content = matches!(
+                scheme.timestamp,
+                Timestamp::Header(_) | Timestamp::InSignature
+            );
+            assert_eq!(
+                in_content,
+                scheme.signs(&Part::Timestamp),
+                "{}",
+                scheme.name
+            );
+            assert_eq!(
+                scheme.header,
+                scheme.header.to_lowercase(),
+                "{}",
+                scheme.name
+            );
         }
     }
 }

@@ -52,7 +52,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What was found out about one request.
+/// The result of verifying one request.
 #[derive(Clone, Debug, Default)]
 pub struct Verification {
     /// `None` when the request is genuine, else the reason of the refusal.
@@ -73,7 +73,7 @@ pub struct Verification {
 
 impl Verification {
     /// A refusal for `reason`, nothing else known.
-    pub fn refused(reason: Reason) -> Self {
+    pub fn refuse(reason: Reason) -> Self {
         Self {
             refusal: Some(reason),
             ..Self::default()
@@ -85,7 +85,7 @@ impl Verification {
         self.refusal.is_none()
     }
 
-    /// What to remember of a genuine request for [`Verification::replayable_for`], so that it is not
+    /// The key under which a genuine request is remembered for [`Verification::replayable_for`], so that it is not
     /// accepted twice. It names what is signed and neither the signature nor the scheme: a request carries several
     /// signatures of the same, by other functions or older secrets, and each of them alone would be accepted. A
     /// sender's retry with a new timestamp is another request.

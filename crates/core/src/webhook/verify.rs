@@ -1,19 +1,19 @@
-//! The verifier: format, then time, then signature, for one scheme or for whichever a request carries.
+//! The verifier: format, then time, then signature, for one scheme or by detection.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
+    config::VerifierConfig,
     confusion,
-    content::{Facts, Request},
+    content::{Request, SignedParts},
     header::Headers,
     key::{IndexedKey, Keyring},
     mac::{self, ExternalMac},
     matching::{self, Tags},
     member::member_of,
     scheme::{Part, Scheme, Timestamp},
-    signed_url,
-    stamp::{self, Bounds},
-    table,
+    signed_url, table,
+    timestamp::{self, WindowOverride},
     verification::{Reason, Verification},
 };
 use crate::{limit::Limit, secret::Secret};
@@ -22,30 +22,17 @@ use crate::{limit::Limit, secret::Secret};
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
 /// How long a request without a signed timestamp is remembered at least: the longest retry of the usual providers.
-const UNSTAMPED_REPLAY: Duration = Duration::from_hours(24);
+const NO_TIMESTAMP_REPLAY: Duration = Duration::from_hours(24);
 /// The shortest time that is of use to a store: the bounds of a window are inside of it.
 const SHORTEST_REPLAY: Duration = Duration::from_millis(1);
 
 /// Verifies and signs under a list of secrets, newest first.
 pub struct Verifier {
-    pub(super) rows: Arc<[Arc<Scheme>]>,
+    pub(super) schemes: Arc<[Arc<Scheme>]>,
     pub(super) keys: Keyring,
     pub(super) url: Option<String>,
     pub(super) detects: bool,
-    pub(super) bounds: Bounds,
-}
-
-/// What a [`Verifier`] is made of; [`super::config`] reads it from options.
-#[derive(Debug)]
-pub struct VerifierConfig {
-    /// The secrets, newest first; at least one, none empty.
-    pub secrets: Vec<Secret>,
-    /// The rows that may sign a request; `None` detects the scheme by the request's headers.
-    pub rows: Option<Vec<Arc<Scheme>>>,
-    /// How far a timestamp may be from now.
-    pub bounds: Bounds,
-    /// The endpoint's public URL, for schemes that sign it.
-    pub url: Option<String>,
+    pub(super) window: WindowOverride,
 }
 
 /// A request as it came in.
@@ -61,46 +48,48 @@ pub struct Incoming<'a> {
     pub url: Option<&'a str>,
     /// Milliseconds since the epoch.
     pub now_ms: i64,
-    /// Who may take over the hashing of a large body.
-    pub large: Option<&'a dyn ExternalMac>,
+    /// The external implementation for the hash of a large body, if there is one.
+    pub external: Option<&'a dyn ExternalMac>,
     /// Whether it will be remembered when it is genuine; only then its content gets a name.
-    pub remembered: bool,
+    pub checks_replay: bool,
 }
 
 impl Verifier {
     /// A verifier with its keys yet to be expanded; that happens once, at first use.
     pub fn new(config: VerifierConfig) -> Self {
         Self {
-            detects: config.rows.is_none(),
-            rows: config.rows.map_or_else(|| table::rows().into(), Into::into),
+            detects: config.schemes.is_none(),
+            schemes: config
+                .schemes
+                .map_or_else(|| table::schemes().into(), Into::into),
             keys: Keyring::new(config.secrets),
-            bounds: config.bounds,
+            window: config.window,
             url: config.url,
         }
     }
 
     /// The same verifier under other secrets.
     #[must_use]
-    pub fn under(&self, secrets: Vec<Secret>) -> Self {
+    pub fn with_secrets(&self, secrets: Vec<Secret>) -> Self {
         Self {
-            rows: Arc::clone(&self.rows),
+            schemes: Arc::clone(&self.schemes),
             keys: Keyring::new(secrets),
             url: self.url.clone(),
             detects: self.detects,
-            bounds: self.bounds,
+            window: self.window,
         }
     }
 
     /// The names of all headers it may look at, in lower case.
     pub fn header_names(&self) -> Vec<String> {
         let mut names = Vec::new();
-        for row in self.rows.iter() {
-            let stamp = match &row.stamp {
+        for scheme in self.schemes.iter() {
+            let timestamp = match &scheme.timestamp {
                 Timestamp::Header(names) => names.as_ref(),
                 _ => "",
             };
-            let version = row.version.map_or("", |(name, _)| name);
-            for list in [&row.header, stamp, &row.id, version] {
+            let version = scheme.version.map_or("", |(name, _)| name);
+            for list in [&scheme.header, timestamp, &scheme.id, version] {
                 names.extend(list.split_whitespace().map(str::to_owned));
             }
         }
@@ -113,35 +102,35 @@ impl Verifier {
     ///
     /// `incoming.headers` may be empty; a scheme that needs more than the signature says what is missing.
     pub fn verify(&self, signature: &str, incoming: &Incoming<'_>) -> Verification {
-        let rows = self.rows.iter().filter(|row| {
+        let schemes = self.schemes.iter().filter(|scheme| {
             // Elsewhere in the table the same variant means another function or another content.
-            !self.detects || row.name == table::GENERIC || row.name == "paddle"
+            !self.detects || scheme.name == table::GENERIC || scheme.name == "paddle"
         });
-        self.first_valid(rows.map(|row| (row, signature)), incoming)
-            .unwrap_or_else(|| Verification::refused(Reason::InvalidFormat))
+        self.first_valid(schemes.map(|scheme| (scheme, signature)), incoming)
+            .unwrap_or_else(|| Verification::refuse(Reason::InvalidFormat))
     }
 
     /// Judges a whole request. Never fails: what cannot be judged is refused with the reason.
     pub fn verify_request(&self, incoming: &Incoming<'_>) -> Verification {
         let mut found = Vec::with_capacity(4);
-        for row in self.rows.iter() {
-            match carried(row, incoming.headers) {
-                Ok(Some(signature)) => found.push((row, signature)),
+        for scheme in self.schemes.iter() {
+            match signature_header(scheme, incoming.headers) {
+                Ok(Some(signature)) => found.push((scheme, signature)),
                 Ok(None) => {}
-                Err(reason) => return Verification::refused(reason),
+                Err(reason) => return Verification::refuse(reason),
             }
         }
         if self.detects
             && let Err(reason) =
-                matching::check_providers(found.iter().map(|(row, _)| row.as_ref()))
+                matching::check_providers(found.iter().map(|(scheme, _)| scheme.as_ref()))
         {
-            return Verification::refused(reason);
+            return Verification::refuse(reason);
         }
         self.first_valid(found.into_iter(), incoming)
             .unwrap_or_else(|| {
-                Verification::refused(match self.rows.first() {
-                    Some(row) if !self.detects => {
-                        let name = row.header.split(' ').next().unwrap_or_default();
+                Verification::refuse(match self.schemes.first() {
+                    Some(scheme) if !self.detects => {
+                        let name = scheme.header.split(' ').next().unwrap_or_default();
                         Reason::error(format!("the header {name} is missing"))
                     }
                     _ => Reason::error("the request has no signature header of any known scheme"),
@@ -158,14 +147,14 @@ impl Verifier {
         let mut refused: Option<Verification> = None;
         let mut stale: Option<&str> = None;
         let mut tags = Tags::default();
-        for (row, signature) in candidates {
+        for (scheme, signature) in candidates {
             // A provider's older versions have no timestamp, and must not undo what its newer one has refused.
-            if !row.is_stamped() && stale == Some(row.provider()) {
+            if !scheme.has_timestamp() && stale == Some(scheme.provider()) {
                 continue;
             }
-            let answer = self.judge(row, signature, incoming, &mut tags);
-            if row.is_stamped() && answer.refusal.as_ref().is_some_and(Reason::is_final) {
-                stale = Some(row.provider());
+            let answer = self.verify_scheme(scheme, signature, incoming, &mut tags);
+            if scheme.has_timestamp() && answer.refusal.as_ref().is_some_and(Reason::is_final) {
+                stale = Some(scheme.provider());
             }
             if answer.is_valid() {
                 return Some(answer);
@@ -180,50 +169,50 @@ impl Verifier {
         refused
     }
 
-    fn judge(
+    fn verify_scheme(
         &self,
-        row: &Scheme,
+        scheme: &Scheme,
         signature: &str,
         incoming: &Incoming<'_>,
         tags: &mut Tags,
     ) -> Verification {
         let mut found = Verification {
-            scheme: Some(row.name.clone()),
+            scheme: Some(scheme.name.clone()),
             ..Verification::default()
         };
         found.refusal = self
-            .try_row(row, signature, incoming, &mut found, tags)
+            .check_scheme(scheme, signature, incoming, &mut found, tags)
             .err();
         found
     }
 
-    fn try_row(
+    fn check_scheme(
         &self,
-        row: &Scheme,
+        scheme: &Scheme,
         signature: &str,
         incoming: &Incoming<'_>,
         found: &mut Verification,
         tags: &mut Tags,
     ) -> Result<(), Reason> {
-        let signed = row.parse(signature)?;
+        let signed = scheme.parse(signature)?;
         if incoming.body.len() > MAX_BODY_BYTES {
             return Err(Reason::error("the body is larger than 32 MiB"));
         }
-        let stamp = match &row.stamp {
+        let timestamp = match &scheme.timestamp {
             Timestamp::None => None,
-            Timestamp::InSignature => signed.stamp.map(Cow::Borrowed),
+            Timestamp::InSignature => signed.timestamp.map(Cow::Borrowed),
             Timestamp::Header(names) => Some(incoming.headers.required(names)?.into()),
             Timestamp::Body(member) => Some(member_of(incoming.body, member)?.into()),
         };
         let mut ahead = Duration::ZERO;
-        if let Some(stamp) = &stamp {
-            let stamp_ms = row.stamp_ms(stamp)?;
-            found.timestamp = Some(stamp_ms.div_euclid(1000));
-            stamp::check(&self.bounds, row.window, stamp_ms, incoming.now_ms)?;
-            let ahead_ms = stamp_ms.saturating_sub(incoming.now_ms);
+        if let Some(timestamp) = &timestamp {
+            let timestamp_ms = scheme.timestamp_ms(timestamp)?;
+            found.timestamp = Some(timestamp_ms.div_euclid(1000));
+            timestamp::check(&self.window, scheme.window, timestamp_ms, incoming.now_ms)?;
+            let ahead_ms = timestamp_ms.saturating_sub(incoming.now_ms);
             ahead = Duration::from_millis(ahead_ms.try_into().unwrap_or(0));
         }
-        let urls = if row.signs(&Part::Url) {
+        let urls = if scheme.signs(&Part::Url) {
             signed_url::candidates(self.url.as_deref(), incoming.url)
         } else {
             Vec::new()
@@ -234,45 +223,50 @@ impl Verifier {
             method: incoming.method.unwrap_or("POST"),
             urls: &urls,
         };
-        let mut facts = Facts::read(row, &request)?;
-        facts.stamp = stamp.as_deref();
-        found.id = facts.id.map(str::to_owned);
-        let guarded = !row.is_stamped() && self.is_ambiguous();
-        if guarded && confusion::begins_like_signed_content(incoming.body) {
+        let mut signed_parts = SignedParts::read(scheme, &request)?;
+        signed_parts.timestamp = timestamp.as_deref();
+        found.id = signed_parts.id.map(str::to_owned);
+        let ambiguous = !scheme.has_timestamp() && self.is_ambiguous();
+        if ambiguous && confusion::begins_like_signed_content(incoming.body) {
             return Err(Reason::Mismatch);
         }
-        let (index, variant) =
-            self.matching(row, (&request, &facts), &signed.signatures, incoming, tags)?;
-        if guarded {
-            self.check_stamp_in_body(incoming)?;
+        let (index, variant) = self.matching(
+            scheme,
+            (&request, &signed_parts),
+            &signed.signatures,
+            incoming,
+            tags,
+        )?;
+        if ambiguous {
+            self.check_timestamp_in_body(incoming)?;
         }
         found.secret_index = Some(index);
         found.content = incoming
-            .remembered
-            .then(|| mac::digest(&facts.content(row, &request, variant)));
-        found.replayable_for = self.replayable_for(row, ahead);
+            .checks_replay
+            .then(|| mac::digest(&signed_parts.content(scheme, &request, variant)));
+        found.replayable_for = self.replayable_for(scheme, ahead);
         Ok(())
     }
 
     /// How long a genuine request could be sent again with success. Without a timestamp that is for ever: then as long as
     /// the caller lets any request be old, but no less than providers repeat one.
-    fn replayable_for(&self, row: &Scheme, ahead: Duration) -> Duration {
-        let span = match self.bounds.span(row.window, ahead) {
+    fn replayable_for(&self, scheme: &Scheme, ahead: Duration) -> Duration {
+        let span = match self.window.span(scheme.window, ahead) {
             Limit::At(span) => span,
             Limit::Off => Duration::MAX,
         };
-        if row.is_stamped() {
+        if scheme.has_timestamp() {
             span.max(SHORTEST_REPLAY)
         } else {
-            span.max(UNSTAMPED_REPLAY)
+            span.max(NO_TIMESTAMP_REPLAY)
         }
     }
 
-    /// The keys for `row`, at least one.
-    pub(super) fn usable_keys(&self, row: &Scheme) -> Result<&[IndexedKey], Reason> {
-        let keys = self.keys.keys(row);
+    /// The keys for `scheme`, at least one.
+    pub(super) fn usable_keys(&self, scheme: &Scheme) -> Result<&[IndexedKey], Reason> {
+        let keys = self.keys.keys(scheme);
         if keys.is_empty() {
-            let (name, form) = (&row.name, row.key.expected());
+            let (name, form) = (&scheme.name, scheme.key.expected());
             return Err(Reason::error(format!(
                 "no secret can be used for {name}: it must be {form}"
             )));
@@ -281,12 +275,12 @@ impl Verifier {
     }
 }
 
-/// The signature header of `row`, where the request has it and its second header does not say otherwise.
-fn carried<'a>(row: &Scheme, headers: Headers<'a>) -> Result<Option<&'a str>, Reason> {
-    let Some(signature) = headers.get(&row.header)? else {
+/// The signature header of `scheme`, where the request has it and its second header does not say otherwise.
+fn signature_header<'a>(scheme: &Scheme, headers: Headers<'a>) -> Result<Option<&'a str>, Reason> {
+    let Some(signature) = headers.get(&scheme.header)? else {
         return Ok(None);
     };
-    if let Some((header, value)) = row.version
+    if let Some((header, value)) = scheme.version
         && let Some(given) = headers.get(header)?
         && !given
             .split(',')

@@ -1,4 +1,4 @@
-//! What connections of every protocol share: figures, retries, options from the environment.
+//! Rules shared by connections of every protocol: figures, retries, environment options.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
@@ -8,7 +8,7 @@ use moorline_core::{
     connection::{
         config::ConnectionConfig,
         retry,
-        tracker::{Ended, Tracker},
+        tracker::{CompletedRequest, Tracker},
     },
     limit::Limit,
     options::Plain,
@@ -81,8 +81,8 @@ fn a_wait_grows_no_longer_than_a_timer_can_wait() {
     assert_eq!(waits.last(), Some(&longest));
 }
 
-fn ended(bytes: u64) -> Ended<'static> {
-    Ended {
+fn ended(bytes: u64) -> CompletedRequest<'static> {
+    CompletedRequest {
         took_ms: 5.0,
         attempt_ms: Some(5.0),
         ok: true,
@@ -98,7 +98,7 @@ fn attempts_are_timed_by_themselves_and_with_their_request() {
     let mut tracker = Tracker::new(10, now);
     tracker.attempt(20.0, Some(503));
     tracker.attempt(30.0, None);
-    let request = Ended {
+    let request = CompletedRequest {
         took_ms: 200.0,
         attempt_ms: Some(10.0),
         ..ended(0)

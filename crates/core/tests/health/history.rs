@@ -1,4 +1,4 @@
-//! Histories are per name and bounded, and the figures over them are what a slow reckoning gives.
+//! Histories: per name, bounded, and with the figures of a plain recomputation.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use moorline_core::health::{Answer, Begun, CheckConfig, Monitor, Stats, Status};
+use moorline_core::health::{CheckConfig, CheckReply, Monitor, StartedRun, Stats, Status};
 use proptest::prelude::*;
 
 fn run(
@@ -17,11 +17,11 @@ fn run(
     start: Instant,
     latency_ms: u64,
 ) -> Instant {
-    let Some(Begun::Started { run, .. }) = monitor.begin(name, start) else {
+    let Some(StartedRun::Started { run, .. }) = monitor.begin(name, start) else {
         panic!("{name} must start");
     };
     let end = start + Duration::from_millis(latency_ms);
-    let done = monitor.complete(name, run, Answer::of(healthy), end, SystemTime::now());
+    let done = monitor.complete(name, run, CheckReply::of(healthy), end, SystemTime::now());
     done.expect("a run in progress is recorded");
     end
 }

@@ -7,7 +7,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use moorline_core::health::{Answer, Begun, CheckConfig, Completed, Monitor, RunId, Status};
+use moorline_core::health::{
+    CheckConfig, CheckReply, CompletedRun, Monitor, RunId, StartedRun, Status,
+};
 use proptest::prelude::*;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -34,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the monitor must remember of a name.
+/// The state that the monitor must keep of a name.
 #[derive(Clone, Debug, Default)]
 struct Expected {
     registered: bool,
@@ -86,7 +88,7 @@ impl Bench {
                 let wall = SystemTime::UNIX_EPOCH;
                 let done = self
                     .monitor
-                    .complete(NAMES[i], run, Answer::of(ok), self.now, wall);
+                    .complete(NAMES[i], run, CheckReply::of(ok), self.now, wall);
                 self.ended(run, done.as_ref(), ok);
             }
             Step::TimeOut(run) => {
@@ -105,8 +107,8 @@ impl Bench {
         let expected = &mut self.expected[i];
         match self.monitor.begin(NAMES[i], self.now) {
             None => assert!(!expected.registered),
-            Some(Begun::Joined(run)) => assert_eq!(expected.running, Some(run)),
-            Some(Begun::Started { run, .. }) => {
+            Some(StartedRun::Joined(run)) => assert_eq!(expected.running, Some(run)),
+            Some(StartedRun::Started { run, .. }) => {
                 assert!(expected.registered && expected.running.is_none());
                 assert!(
                     self.started.iter().all(|(_, known)| *known != run),
@@ -118,14 +120,14 @@ impl Bench {
         }
     }
 
-    fn ended(&mut self, run: RunId, done: Option<&Completed>, ok: bool) {
+    fn ended(&mut self, run: RunId, done: Option<&CompletedRun>, ok: bool) {
         let wanted = self.expected.iter_mut().find(|e| e.running == Some(run));
         let Some(expected) = wanted else {
             assert_eq!(done, None, "a late answer was recorded");
             return;
         };
         let done = done.expect("the answer of a run in progress is recorded");
-        let status = Answer::of(ok).outcome;
+        let status = CheckReply::of(ok).outcome;
         assert_eq!(done.result.status, status);
         assert_eq!(done.change.is_some(), expected.last != Some(status));
         *expected = Expected {
@@ -171,7 +173,7 @@ fn a_hanging_run_ends_unhealthy_and_its_late_answer_is_dropped() {
     let mut monitor = Monitor::new(CheckConfig::default());
     let (start, wall) = (Instant::now(), SystemTime::now());
     monitor.register("db", CheckConfig::default(), start);
-    let Some(Begun::Started { run, timeout }) = monitor.begin("db", start) else {
+    let Some(StartedRun::Started { run, timeout }) = monitor.begin("db", start) else {
         panic!("the run must start");
     };
     let end = start + timeout.get().expect("finite by default");
@@ -183,7 +185,7 @@ fn a_hanging_run_ends_unhealthy_and_its_late_answer_is_dropped() {
         Some("Health check 'db' timed out after 5000ms (timeoutMs)")
     );
     assert_eq!(
-        monitor.complete("db", run, Answer::of(true), end, wall),
+        monitor.complete("db", run, CheckReply::of(true), end, wall),
         None
     );
     assert_eq!(monitor.report().status, Status::Unhealthy);

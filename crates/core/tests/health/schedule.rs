@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use moorline_core::{
-    health::{Answer, Begun, CheckConfig, Monitor},
+    health::{CheckConfig, CheckReply, Monitor, StartedRun},
     limit::Limit,
 };
 use proptest::prelude::*;
@@ -35,12 +35,12 @@ proptest! {
             let due = monitor.next_due().expect("scheduled");
             prop_assert!(monitor.due(due).iter().any(|name| **name == *"db"));
             now = due;
-            let Some(Begun::Started { run, .. }) = monitor.begin("db", now) else {
+            let Some(StartedRun::Started { run, .. }) = monitor.begin("db", now) else {
                 panic!("the run must start");
             };
             prop_assert_eq!(monitor.next_due(), None, "a running check is not due");
             now += Duration::from_millis(latency_ms);
-            monitor.complete("db", run, Answer::of(true), now, SystemTime::now());
+            monitor.complete("db", run, CheckReply::of(true), now, SystemTime::now());
             let wait = monitor.next_due().expect("scheduled again") - now;
             let share = wait.as_secs_f64() * 1000.0 / interval_ms as f64;
             prop_assert!((0.899..=1.101).contains(&share), "{} of the interval", share);

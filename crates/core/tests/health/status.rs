@@ -8,16 +8,22 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use moorline_core::{
-    health::{Answer, Begun, CheckConfig, Completed, Monitor, Status},
+    health::{CheckConfig, CheckReply, CompletedRun, Monitor, StartedRun, Status},
     limit::Limit,
 };
 use proptest::prelude::*;
 
-fn run(monitor: &mut Monitor, name: &str, answer: Answer, from: Instant, to: Instant) -> Completed {
-    let Some(Begun::Started { run, .. }) = monitor.begin(name, from) else {
+fn run(
+    monitor: &mut Monitor,
+    name: &str,
+    reply: CheckReply,
+    from: Instant,
+    to: Instant,
+) -> CompletedRun {
+    let Some(StartedRun::Started { run, .. }) = monitor.begin(name, from) else {
         panic!("{name} must start");
     };
-    let done = monitor.complete(name, run, answer, to, SystemTime::now());
+    let done = monitor.complete(name, run, reply, to, SystemTime::now());
     done.expect("a run in progress is recorded")
 }
 
@@ -25,10 +31,10 @@ fn status() -> impl Strategy<Value = Status> {
     prop::sample::select(vec![Status::Healthy, Status::Degraded, Status::Unhealthy])
 }
 
-fn said(outcome: Status) -> Answer {
-    Answer {
+fn said(outcome: Status) -> CheckReply {
+    CheckReply {
         outcome,
-        ..Answer::of(true)
+        ..CheckReply::of(true)
     }
 }
 
@@ -133,7 +139,7 @@ fn a_slow_answer_is_degraded_and_a_slow_failure_stays_a_failure() {
     ];
     for (ms, healthy, expected) in table {
         let end = start + Duration::from_millis(ms);
-        let done = run(&mut monitor, "db", Answer::of(healthy), start, end);
+        let done = run(&mut monitor, "db", CheckReply::of(healthy), start, end);
         assert_eq!(done.result.status, expected, "{ms} ms, answered {healthy}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the options reader refuses, and how it says so.
+//! Refusals of the options reader, and their messages.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What a pool promises, one promise a test.
+//! The guarantees of a pool, one a test.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use moorline_core::{
     limit::Limit,
-    pool::{Acquire, Grant, Lease, Ledger, PoolLimits, Refusal, Released},
+    pool::{Acquire, Grant, Lease, Ledger, LedgerConfig, Refusal, Released},
 };
 
 const fn ms(ms: u64) -> Duration {
@@ -18,9 +18,9 @@ const fn ms(ms: u64) -> Duration {
 }
 
 fn pool(max: u32) -> (Ledger, Instant) {
-    let limits = PoolLimits {
+    let limits = LedgerConfig {
         max,
-        ..PoolLimits::defaults(false)
+        ..LedgerConfig::defaults(false)
     };
     (Ledger::new(limits), Instant::now())
 }
@@ -29,7 +29,7 @@ fn pool(max: u32) -> (Ledger, Instant) {
 fn open(ledger: &mut Ledger, now: Instant) -> Lease {
     match ledger.acquire(now) {
         Acquire::Create(lease) => {
-            assert!(ledger.created(lease, now));
+            assert!(ledger.on_created(lease, now));
             lease
         }
         other => panic!("expected to create, got {other:?}"),
@@ -119,7 +119,7 @@ fn a_failed_attempt_passes_the_turn_to_the_next_waiter() {
     let Acquire::Wait { ticket, .. } = ledger.acquire(now) else {
         panic!("the only slot is reserved");
     };
-    match ledger.create_failed(lease, now) {
+    match ledger.on_create_failed(lease, now) {
         Some(Grant::Create { ticket: next, .. }) => assert_eq!(next, ticket),
         other => panic!("expected the waiter's turn, got {other:?}"),
     }
@@ -132,7 +132,7 @@ fn a_closing_connection_counts_until_it_is_gone() {
     assert_eq!(ledger.release(lease, now, false), Released::Close);
     assert!(matches!(ledger.acquire(now), Acquire::Wait { .. }));
     assert!(matches!(
-        ledger.closed(lease, now),
+        ledger.on_closed(lease, now),
         Some(Grant::Create { .. })
     ));
 }
@@ -143,7 +143,7 @@ fn a_borrower_with_a_dead_connection_keeps_its_turn() {
     let lease = open(&mut ledger, now);
     assert!(ledger.recreate(lease));
     assert!(!ledger.holds(lease));
-    assert!(ledger.created(lease, now));
+    assert!(ledger.on_created(lease, now));
     assert!(ledger.holds(lease));
     let counters = ledger.counters();
     assert_eq!(
@@ -174,10 +174,10 @@ fn waiters_time_out_in_order_and_exactly_once() {
 
 #[test]
 fn unused_connections_close_and_the_minimum_stays() {
-    let limits = PoolLimits {
+    let limits = LedgerConfig {
         min: 1,
         max_lifetime: Limit::Off,
-        ..PoolLimits::defaults(false)
+        ..LedgerConfig::defaults(false)
     };
     let (mut ledger, now) = (Ledger::new(limits), Instant::now());
     let leases: Vec<_> = (0..3).map(|_| open(&mut ledger, now)).collect();
@@ -191,11 +191,11 @@ fn unused_connections_close_and_the_minimum_stays() {
 
 #[test]
 fn lifetimes_end_within_a_quarter_of_the_limit_and_not_all_at_once() {
-    let limits = PoolLimits {
+    let limits = LedgerConfig {
         max: 100,
         idle_timeout: Limit::Off,
         leak_after: Limit::Off,
-        ..PoolLimits::defaults(false)
+        ..LedgerConfig::defaults(false)
     };
     let (mut ledger, now) = (Ledger::new(limits), Instant::now());
     let leases: Vec<_> = (0..100).map(|_| open(&mut ledger, now)).collect();
@@ -228,9 +228,9 @@ fn an_aged_connection_is_closed_when_it_comes_back_never_under_its_borrower() {
 
 #[test]
 fn connections_beyond_those_kept_close_on_release() {
-    let limits = PoolLimits {
+    let limits = LedgerConfig {
         max_idle: 1,
-        ..PoolLimits::defaults(false)
+        ..LedgerConfig::defaults(false)
     };
     let (mut ledger, now) = (Ledger::new(limits), Instant::now());
     let (kept, overflow) = (open(&mut ledger, now), open(&mut ledger, now));
@@ -240,16 +240,16 @@ fn connections_beyond_those_kept_close_on_release() {
 
 #[test]
 fn the_minimum_is_made_in_advance_and_not_hammered_when_that_fails() {
-    let limits = PoolLimits {
+    let limits = LedgerConfig {
         min: 2,
-        ..PoolLimits::defaults(false)
+        ..LedgerConfig::defaults(false)
     };
     let (mut ledger, now) = (Ledger::new(limits), Instant::now());
     assert_eq!(ledger.next_due(now), Some(now));
     let (first, second) = (ledger.warm(now).unwrap(), ledger.warm(now).unwrap());
     assert_eq!(ledger.warm(now), None);
-    assert!(ledger.created(first, now));
-    assert_eq!(ledger.create_failed(second, now), None);
+    assert!(ledger.on_created(first, now));
+    assert_eq!(ledger.on_create_failed(second, now), None);
     assert_eq!(ledger.warm(now), None);
     let again = ledger.next_due(now).unwrap();
     assert!(again > now);
@@ -294,7 +294,7 @@ fn a_drain_refuses_newcomers_and_waiters_and_lets_borrowers_finish() {
     for lease in [used, idle] {
         assert_eq!(ledger.release(lease, now, true), Released::Close);
         assert!(!ledger.is_drained());
-        assert_eq!(ledger.closed(lease, now), None);
+        assert_eq!(ledger.on_closed(lease, now), None);
     }
     assert!(ledger.is_drained());
     assert_eq!(ledger.acquire(now), Acquire::Refused(Refusal::Closed));
@@ -309,9 +309,12 @@ fn a_forced_end_takes_leases_back_and_a_late_release_is_harmless() {
     };
     assert_eq!(ledger.force_close().close, [lease]);
     assert_eq!(ledger.release(lease, now, true), Released::UnknownLease);
-    assert!(!ledger.created(unfinished, now), "its maker must close it");
+    assert!(
+        !ledger.on_created(unfinished, now),
+        "its maker must close it"
+    );
     for lease in [lease, unfinished] {
-        assert_eq!(ledger.closed(lease, now), None);
+        assert_eq!(ledger.on_closed(lease, now), None);
     }
     assert!(ledger.is_drained());
 }
@@ -330,7 +333,7 @@ fn free_connections_known_to_be_dead_are_closed_and_the_borrowed_left_alone() {
     assert_eq!((ledger.stats().available, ledger.stats().closing), (1, 2));
     assert!(ledger.holds(leases[3]));
     for lease in closing {
-        assert_eq!(ledger.closed(lease, now), None);
+        assert_eq!(ledger.on_closed(lease, now), None);
     }
     assert_eq!((ledger.stats().total, ledger.stats().in_use), (2, 1));
     assert_eq!(ledger.take(now).unwrap().slot, leases[1].slot);

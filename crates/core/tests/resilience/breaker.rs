@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use moorline_core::resilience::{
     breaker::{
-        Breaker, BreakerOptions,
+        Breaker, BreakerConfig,
         CircuitState::{Closed, HalfOpen, Open},
         Permit, Trip,
     },
     config::BREAKER,
-    report::{AttemptFailure, Report},
+    outcome::{AttemptFailure, AttemptOutcome},
 };
 use proptest::prelude::*;
 
-const FAILED: Report = Report::Failure(AttemptFailure::counted(true));
-const EXCLUDED: Report = Report::Failure(AttemptFailure {
+const FAILED: AttemptOutcome = AttemptOutcome::Failure(AttemptFailure::counted(true));
+const EXCLUDED: AttemptOutcome = AttemptOutcome::Failure(AttemptFailure {
     weight: 0,
     retryable: false,
     retry_after: None,
@@ -22,21 +22,21 @@ const EXCLUDED: Report = Report::Failure(AttemptFailure {
 const RESET: Duration = BREAKER.reset_timeout;
 const PROBE: Duration = BREAKER.probe_timeout;
 
-fn weighing(weight: u32) -> Report {
-    Report::Failure(AttemptFailure {
+fn weighing(weight: u32) -> AttemptOutcome {
+    AttemptOutcome::Failure(AttemptFailure {
         weight,
         ..AttemptFailure::counted(true)
     })
 }
 
-fn call(breaker: &mut Breaker, report: Report, now: Instant) {
+fn call(breaker: &mut Breaker, outcome: AttemptOutcome, now: Instant) {
     let Ok(permit) = breaker.admit(now) else {
         unreachable!("expected to be admitted");
     };
-    breaker.record(permit, report, now);
+    breaker.record(permit, outcome, now);
 }
 
-fn opened(options: BreakerOptions, now: Instant) -> Breaker {
+fn opened(options: BreakerConfig, now: Instant) -> Breaker {
     let mut breaker = Breaker::new(options);
     call(&mut breaker, weighing(1000), now);
     assert_eq!(breaker.state(), Open);
@@ -50,7 +50,7 @@ fn it_opens_after_five_failures_in_a_row_and_refuses_until_the_reset_time() {
     for _ in 0..4 {
         call(&mut breaker, FAILED, now);
     }
-    call(&mut breaker, Report::Success, now);
+    call(&mut breaker, AttemptOutcome::Success, now);
     for _ in 0..4 {
         call(&mut breaker, FAILED, now);
     }
@@ -59,7 +59,7 @@ fn it_opens_after_five_failures_in_a_row_and_refuses_until_the_reset_time() {
     let refused = breaker.admit(now).unwrap_err();
     assert_eq!(refused.retry_at, Some(now + RESET));
     assert!(breaker.admit(now + RESET / 2).is_err());
-    call(&mut breaker, Report::Success, now + RESET);
+    call(&mut breaker, AttemptOutcome::Success, now + RESET);
     assert_eq!(breaker.state(), Closed);
     assert_eq!(breaker.snapshot().totals.refused, 2);
 }
@@ -100,7 +100,7 @@ fn failed_probes_double_the_open_time_up_to_its_maximum() {
     let max_reset_timeout = RESET * 3;
     let mut now = Instant::now();
     let mut breaker = opened(
-        BreakerOptions {
+        BreakerConfig {
             max_reset_timeout,
             ..BREAKER
         },
@@ -120,18 +120,18 @@ fn failed_probes_double_the_open_time_up_to_its_maximum() {
 fn it_closes_after_as_many_successes_as_asked_for() {
     let start = Instant::now();
     let mut breaker = opened(
-        BreakerOptions {
+        BreakerConfig {
             success_threshold: 3,
             ..BREAKER
         },
         start,
     );
     let now = start + RESET;
-    call(&mut breaker, Report::Success, now);
-    call(&mut breaker, Report::Success, now);
+    call(&mut breaker, AttemptOutcome::Success, now);
+    call(&mut breaker, AttemptOutcome::Success, now);
     assert_eq!(breaker.state(), HalfOpen);
     assert_eq!(breaker.snapshot().successes, 2);
-    call(&mut breaker, Report::Success, now);
+    call(&mut breaker, AttemptOutcome::Success, now);
     assert_eq!(breaker.state(), Closed);
     assert_eq!(breaker.snapshot().failures, 0);
 }
@@ -145,11 +145,11 @@ fn a_late_result_from_before_the_opening_does_not_close_it() {
     call(&mut breaker, weighing(5), start);
     let now = start + RESET;
     let probe = breaker.admit(now).unwrap();
-    breaker.record(late_success, Report::Success, now);
+    breaker.record(late_success, AttemptOutcome::Success, now);
     assert_eq!(breaker.state(), HalfOpen);
     breaker.record(late_failure, FAILED, now);
     assert_eq!(breaker.state(), HalfOpen);
-    breaker.record(probe, Report::Success, now);
+    breaker.record(probe, AttemptOutcome::Success, now);
     assert_eq!(breaker.state(), Closed);
 }
 
@@ -157,7 +157,7 @@ fn a_late_result_from_before_the_opening_does_not_close_it() {
 fn a_lost_probe_counts_as_failed_after_its_timeout_and_is_ignored_later() {
     let start = Instant::now();
     let mut breaker = opened(
-        BreakerOptions {
+        BreakerConfig {
             half_open_max_calls: 1,
             ..BREAKER
         },
@@ -169,16 +169,16 @@ fn a_lost_probe_counts_as_failed_after_its_timeout_and_is_ignored_later() {
     assert_eq!(refused.retry_at, Some(probing + PROBE));
     assert!(breaker.admit(probing + PROBE).is_err());
     assert_eq!(breaker.state(), Open);
-    breaker.record(lost, Report::Success, probing + PROBE);
+    breaker.record(lost, AttemptOutcome::Success, probing + PROBE);
     assert_eq!(breaker.state(), Open);
-    // The open time runs from the timeout, not from whoever noticed it.
+    // The open time runs from the timeout, not from the call that noticed it.
     assert!(breaker.admit(probing + PROBE + RESET).is_ok());
 }
 
 #[test]
 fn probes_still_out_from_before_a_reopening_count_towards_the_bound() {
     let start = Instant::now();
-    let options = BreakerOptions {
+    let options = BreakerConfig {
         half_open_max_calls: 2,
         reset_timeout: PROBE / 10,
         ..BREAKER
@@ -190,10 +190,10 @@ fn probes_still_out_from_before_a_reopening_count_towards_the_bound() {
     now += PROBE / 5;
     let second = breaker.admit(now).unwrap();
     assert!(breaker.admit(now).is_err());
-    breaker.record(slow, Report::Success, now);
+    breaker.record(slow, AttemptOutcome::Success, now);
     assert_eq!(breaker.state(), HalfOpen);
     assert!(breaker.admit(now).is_ok());
-    breaker.record(second, Report::Success, now);
+    breaker.record(second, AttemptOutcome::Success, now);
     assert_eq!(breaker.state(), Closed);
 }
 
@@ -201,7 +201,7 @@ fn probes_still_out_from_before_a_reopening_count_towards_the_bound() {
 fn a_probe_given_up_by_the_caller_frees_its_place() {
     let start = Instant::now();
     let mut breaker = opened(
-        BreakerOptions {
+        BreakerConfig {
             half_open_max_calls: 1,
             ..BREAKER
         },
@@ -222,17 +222,17 @@ fn the_ratio_counts_within_its_window_and_not_before_the_minimum() {
         window,
     };
     let start = Instant::now();
-    let mut breaker = Breaker::new(BreakerOptions { trip, ..BREAKER });
+    let mut breaker = Breaker::new(BreakerConfig { trip, ..BREAKER });
     for _ in 0..9 {
         call(&mut breaker, FAILED, start);
     }
     assert_eq!(breaker.state(), Closed);
     // Those nine are forgotten.
     let now = start + window * 2;
-    for report in [Report::Success, FAILED].repeat(4) {
-        call(&mut breaker, report, now);
+    for outcome in [AttemptOutcome::Success, FAILED].repeat(4) {
+        call(&mut breaker, outcome, now);
     }
-    call(&mut breaker, Report::Success, now);
+    call(&mut breaker, AttemptOutcome::Success, now);
     assert_eq!(breaker.state(), Closed);
     call(&mut breaker, FAILED, now);
     assert_eq!(breaker.state(), Open);
@@ -312,7 +312,7 @@ proptest! {
         let trip = Trip::Consecutive { failures: fail_max };
         let reset_timeout = Duration::from_millis(reset_ms);
         let max_reset_timeout = reset_timeout;
-        let options = BreakerOptions {
+        let options = BreakerConfig {
             trip,
             reset_timeout,
             max_reset_timeout,
@@ -339,7 +339,7 @@ proptest! {
                 Act::Answer(n, outcome) if !held.is_empty() => {
                     let Held { permit, .. } = held.swap_remove(n % held.len());
                     match outcome {
-                        Outcome::Good => breaker.record(permit, Report::Success, now),
+                        Outcome::Good => breaker.record(permit, AttemptOutcome::Success, now),
                         Outcome::Bad => breaker.record(permit, FAILED, now),
                         Outcome::Neither => breaker.record(permit, EXCLUDED, now),
                         Outcome::Cancelled => breaker.release(permit),
@@ -355,7 +355,7 @@ proptest! {
         // Whatever was lost: after a probe timeout and a reset time it lets a call through, and can close.
         now += PROBE + RESET;
         for _ in 0..success_threshold {
-            call(&mut breaker, Report::Success, now);
+            call(&mut breaker, AttemptOutcome::Success, now);
         }
         prop_assert_eq!(breaker.state(), Closed);
     }

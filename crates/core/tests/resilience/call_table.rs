@@ -10,23 +10,23 @@ use moorline_core::{
     limit::Limit,
     metrics::{Page, Registry},
     resilience::{
-        breaker::{BreakerOptions, CircuitState, Trip},
-        bulkhead::BulkheadOptions,
+        breaker::{BreakerConfig, CircuitState, Trip},
+        bulkhead::BulkheadConfig,
         call_table::{CallTable, NotAdmitted},
-        config::{ATTEMPT_TIMEOUT, BREAKER, PolicyOptions, RETRY},
-        pipeline::{BreakerScope, PipelineOptions},
-        report::{AttemptFailure, Report},
+        config::{ATTEMPT_TIMEOUT, BREAKER, PolicyConfig, RETRY},
+        outcome::{AttemptFailure, AttemptOutcome},
+        pipeline::{BreakerScope, PipelineConfig},
         retry::{Backoff, Jitter, RetryPolicy},
     },
 };
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
-const FAILED: Report = Report::Failure(AttemptFailure::counted(true));
+const FAILED: AttemptOutcome = AttemptOutcome::Failure(AttemptFailure::counted(true));
 
 /// Two places, two waiters, a retry every second, and a breaker that never opens by itself.
-const OPTIONS: PolicyOptions = PolicyOptions {
-    pipeline: PipelineOptions {
+const OPTIONS: PolicyConfig = PolicyConfig {
+    pipeline: PipelineConfig {
         timeout: Limit::Off,
         attempt_timeout: ATTEMPT_TIMEOUT,
         retry: Some(RetryPolicy {
@@ -37,7 +37,7 @@ const OPTIONS: PolicyOptions = PolicyOptions {
             ..RETRY
         }),
         limiter: None,
-        bulkhead: Some(BulkheadOptions {
+        bulkhead: Some(BulkheadConfig {
             max_concurrent: 2,
             max_queue: 2,
         }),
@@ -45,7 +45,7 @@ const OPTIONS: PolicyOptions = PolicyOptions {
     budget: None,
     breaker: Some((
         BreakerScope::Attempts,
-        BreakerOptions {
+        BreakerConfig {
             trip: Trip::Consecutive { failures: u32::MAX },
             ..BREAKER
         },
@@ -72,7 +72,10 @@ fn a_call_keeps_its_number_from_attempt_to_attempt_and_leaves_it_to_the_next() {
     let early = NotAdmitted::Wait { id, pause: SECOND };
     assert_eq!(resume(&table, id, now), Err(early));
     assert_eq!(resume(&table, id, now + SECOND), Ok(id));
-    assert_eq!(table.record(id, Report::Success, now + SECOND), None);
+    assert_eq!(
+        table.record(id, AttemptOutcome::Success, now + SECOND),
+        None
+    );
     assert_eq!(resume(&table, id, now), Err(NotAdmitted::Unknown));
     assert_eq!(begin(&table, now), Ok(id));
 }
@@ -85,7 +88,7 @@ fn a_queued_call_is_named_when_its_turn_comes() {
         unreachable!("there are two places");
     };
     assert_eq!(table.next_turn(), None);
-    table.record(first, Report::Success, now);
+    table.record(first, AttemptOutcome::Success, now);
     assert_eq!(table.next_turn(), Some(id));
     assert_eq!(table.next_turn(), None);
     assert_eq!(resume(&table, id, now), Ok(id));
@@ -153,16 +156,16 @@ fn one_that_shares_only_the_breaker_has_neither_retries_nor_a_queue() {
 }
 
 #[test]
-fn those_of_one_name_share_their_breaker_and_are_told_when_their_options_differ() {
+fn those_of_one_name_share_their_breaker_and_are_told_when_their_config_differs() {
     let first = CallTable::new("call-table", &OPTIONS);
     let second = CallTable::new("call-table", &OPTIONS);
     assert!(std::sync::Arc::ptr_eq(
         first.breaker().unwrap(),
         second.breaker().unwrap()
     ));
-    assert!(!second.options_differ());
-    let other = PolicyOptions::breaker_only(BreakerScope::Calls, BREAKER);
-    assert!(CallTable::new("call-table", &other).options_differ());
+    assert!(!second.config_differs());
+    let other = PolicyConfig::breaker_only(BreakerScope::Calls, BREAKER);
+    assert!(CallTable::new("call-table", &other).config_differs());
     let unnamed = [(); 2].map(|()| CallTable::new("", &OPTIONS));
     assert_ne!(unnamed[0].name(), unnamed[1].name());
 }
@@ -244,7 +247,7 @@ proptest! {
             }
             let over = match act {
                 Act::Succeed(n) | Act::Fail(n) => pick(&living, n).filter(|id| {
-                    let report = if matches!(act, Act::Fail(_)) { FAILED } else { Report::Success };
+                    let report = if matches!(act, Act::Fail(_)) { FAILED } else { AttemptOutcome::Success };
                     running.remove(id) && table.record(*id, report, now).is_none()
                 }),
                 Act::Cancel(n) => pick(&living, n).inspect(|id| table.cancel(*id, now)),

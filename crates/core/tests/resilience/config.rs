@@ -7,7 +7,7 @@ use moorline_core::{
     options::{Options, Plain, Read},
     resilience::{
         breaker::Trip,
-        config::{ATTEMPT_TIMEOUT, BUDGET, JITTER, PolicyOptions, RATIO, RETRY, TIMEOUT, pipeline},
+        config::{ATTEMPT_TIMEOUT, BUDGET, JITTER, PolicyConfig, RATIO, RETRY, TIMEOUT},
         limiter::Rate,
         pipeline::BreakerScope,
         retry::Jitter,
@@ -19,9 +19,9 @@ fn map(entries: &[(&str, Plain)]) -> Plain {
     Plain::Map(entries.iter().map(own).collect())
 }
 
-fn read(given: &Plain) -> Read<PolicyOptions> {
+fn read(given: &Plain) -> Read<PolicyConfig> {
     let options = Options::new("options", given)?;
-    let read = pipeline(&options)?;
+    let read = PolicyConfig::read(&options)?;
     options.finish()?;
     Ok(read)
 }

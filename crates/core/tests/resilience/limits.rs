@@ -11,13 +11,13 @@ use std::{
 };
 
 use moorline_core::resilience::{
-    bulkhead::{Bulkhead, BulkheadOptions, Entry},
-    limiter::{Limiter, LimiterOptions, Rate, Reservation, Token},
+    bulkhead::{Bulkhead, BulkheadConfig, Entry},
+    limiter::{Limiter, LimiterConfig, Rate, Reservation, Token},
 };
 use proptest::prelude::*;
 
-fn per_second(rate: f64, burst: u32) -> LimiterOptions {
-    LimiterOptions {
+fn per_second(rate: f64, burst: u32) -> LimiterConfig {
+    LimiterConfig {
         rate: Rate::Bucket {
             interval: Rate::interval_of(rate, Duration::from_secs(1)),
             burst,
@@ -50,7 +50,7 @@ fn a_burst_goes_at_once_and_the_rest_in_turn() {
 #[test]
 fn a_full_queue_and_a_long_wait_are_refused_with_the_time_to_come_back() {
     let now = Instant::now();
-    let mut short = Limiter::new(LimiterOptions {
+    let mut short = Limiter::new(LimiterConfig {
         max_queue: 1,
         ..per_second(1.0, 1)
     });
@@ -58,7 +58,7 @@ fn a_full_queue_and_a_long_wait_are_refused_with_the_time_to_come_back() {
     assert!(matches!(short.acquire(now), Token::At(_)));
     assert_eq!(short.acquire(now), Token::Refused(Duration::from_secs(2)));
     let max_wait = Duration::ZERO;
-    let mut impatient = Limiter::new(LimiterOptions {
+    let mut impatient = Limiter::new(LimiterConfig {
         max_wait,
         ..per_second(1.0, 1)
     });
@@ -84,8 +84,8 @@ fn the_last_in_line_can_hand_its_token_back() {
     assert_eq!(again.due, second.due);
 }
 
-fn at_most(max: u32, window: Duration) -> LimiterOptions {
-    LimiterOptions {
+fn at_most(max: u32, window: Duration) -> LimiterConfig {
+    LimiterConfig {
         rate: Rate::Window { max, window },
         max_queue: 100,
         max_wait: Duration::from_secs(30),
@@ -149,7 +149,7 @@ fn who_sleeps_for_longer_than_a_window_still_goes_before_those_behind() {
     assert_eq!(limiter.claim(&mut line[2], late), Err(window));
     assert_eq!(limiter.claim(&mut line[3], late), Err(window));
     assert_eq!(limiter.claim(&mut line[1], late), Ok(()));
-    // Nobody overtakes, also where the rate has room.
+    // No call overtakes another, also where the rate has room.
     let after = late + window;
     assert!(limiter.claim(&mut line[3], after).is_err());
     assert_eq!(limiter.claim(&mut line[2], after), Ok(()));
@@ -167,7 +167,7 @@ proptest! {
         acts in prop::collection::vec((0_u64..120, 0_u8..6), 1..200),
     ) {
         let window = Duration::from_millis(window_ms);
-        let mut limiter = Limiter::new(LimiterOptions { max_queue: 8, ..at_most(max, window) });
+        let mut limiter = Limiter::new(LimiterConfig { max_queue: 8, ..at_most(max, window) });
         let mut now = Instant::now();
         let mut line: VecDeque<Reservation> = VecDeque::new();
         let mut went: Vec<Instant> = Vec::new();
@@ -210,7 +210,7 @@ proptest! {
         max_queue in 0_u32..20,
         asks in prop::collection::vec((0_u64..200, any::<bool>()), 1..120),
     ) {
-        let options = LimiterOptions { max_queue, ..per_second(rate, burst) };
+        let options = LimiterConfig { max_queue, ..per_second(rate, burst) };
         let mut limiter = Limiter::new(options);
         let mut now = Instant::now();
         let mut went: Vec<Instant> = Vec::new();
@@ -249,7 +249,7 @@ proptest! {
         max_queue in 0_u32..5,
         acts in prop::collection::vec(prop::option::of(any::<usize>()), 1..200),
     ) {
-        let mut bulkhead = Bulkhead::new(BulkheadOptions { max_concurrent, max_queue });
+        let mut bulkhead = Bulkhead::new(BulkheadConfig { max_concurrent, max_queue });
         let mut inside = Vec::new();
         let mut line = VecDeque::new();
         for act in acts {
@@ -296,7 +296,7 @@ impl Wake for Bell {
 fn the_next_in_line_is_woken_even_when_its_turn_came_before_it_asked() {
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
-    let mut bulkhead = Bulkhead::new(BulkheadOptions {
+    let mut bulkhead = Bulkhead::new(BulkheadConfig {
         max_concurrent: 1,
         max_queue: 2,
     });
@@ -321,7 +321,7 @@ fn the_next_in_line_is_woken_even_when_its_turn_came_before_it_asked() {
 
 #[test]
 fn a_waiter_that_gives_up_after_its_turn_came_passes_it_on() {
-    let mut bulkhead = Bulkhead::new(BulkheadOptions {
+    let mut bulkhead = Bulkhead::new(BulkheadConfig {
         max_concurrent: 1,
         max_queue: 2,
     });

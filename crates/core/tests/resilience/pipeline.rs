@@ -8,17 +8,17 @@ use std::{
 use moorline_core::{
     limit::Limit,
     resilience::{
-        breaker::{BreakerOptions, CircuitState, Trip},
-        budget::{Budget, BudgetOptions},
-        bulkhead::BulkheadOptions,
-        call::{Attempt, Call, Next, Step},
+        breaker::{BreakerConfig, CircuitState, Trip},
+        budget::{Budget, BudgetConfig},
+        bulkhead::BulkheadConfig,
+        call::{Admission, AfterAttempt, Attempt, Call},
         config::{ATTEMPT_TIMEOUT, BREAKER, RETRY, TIMEOUT},
         deadline::Deadline,
-        limiter::{LimiterOptions, Rate},
-        pipeline::{BreakerScope, Pipeline, PipelineOptions},
+        limiter::{LimiterConfig, Rate},
+        outcome::{AttemptFailure, AttemptOutcome},
+        pipeline::{BreakerScope, Pipeline, PipelineConfig},
         refusal::Refusal,
         registry::SharedBreaker,
-        report::{AttemptFailure, Report},
         retry::{Backoff, GiveUp, Jitter, RetryPolicy},
     },
 };
@@ -30,7 +30,7 @@ const EACH_SECOND: Rate = Rate::Bucket {
     interval: SECOND,
     burst: 1,
 };
-const FAILED: Report = Report::Failure(AttemptFailure::counted(true));
+const FAILED: AttemptOutcome = AttemptOutcome::Failure(AttemptFailure::counted(true));
 
 /// Retries every second, without jitter.
 const STEADY: RetryPolicy = RetryPolicy {
@@ -41,7 +41,7 @@ const STEADY: RetryPolicy = RetryPolicy {
     ..RETRY
 };
 
-const PLAIN: PipelineOptions = PipelineOptions {
+const PLAIN: PipelineConfig = PipelineConfig {
     timeout: TIMEOUT,
     attempt_timeout: ATTEMPT_TIMEOUT,
     retry: Some(STEADY),
@@ -49,8 +49,8 @@ const PLAIN: PipelineOptions = PipelineOptions {
     bulkhead: None,
 };
 
-const ONE_AT_A_TIME: PipelineOptions = PipelineOptions {
-    bulkhead: Some(BulkheadOptions {
+const ONE_AT_A_TIME: PipelineConfig = PipelineConfig {
+    bulkhead: Some(BulkheadConfig {
         max_concurrent: 1,
         max_queue: 1,
     }),
@@ -61,7 +61,7 @@ fn breaker(failures: u32) -> Arc<SharedBreaker> {
     let trip = Trip::Consecutive { failures };
     Arc::new(SharedBreaker::new(
         "test",
-        BreakerOptions { trip, ..BREAKER },
+        BreakerConfig { trip, ..BREAKER },
     ))
 }
 
@@ -71,7 +71,7 @@ fn begin(pipeline: &Pipeline, now: Instant) -> Call {
 
 fn go(call: &mut Call, pipeline: &Pipeline, now: Instant) -> Attempt {
     let step = call.admit(pipeline, now);
-    let Step::Go(attempt) = step else {
+    let Admission::Go(attempt) = step else {
         unreachable!("expected to go, got {step:?}");
     };
     attempt
@@ -83,14 +83,17 @@ fn a_call_is_retried_after_the_delay_and_not_before() {
     let pipeline = Pipeline::new(PLAIN);
     let mut call = begin(&pipeline, now);
     assert_eq!(go(&mut call, &pipeline, now).number, 1);
-    assert_eq!(call.record(&pipeline, FAILED, now), Next::RetryIn(SECOND));
+    assert_eq!(
+        call.record(&pipeline, FAILED, now),
+        AfterAttempt::RetryIn(SECOND)
+    );
     // A timer that fires early changes nothing.
     let half = SECOND / 2;
-    assert_eq!(call.admit(&pipeline, now + half), Step::Wait(half));
+    assert_eq!(call.admit(&pipeline, now + half), Admission::Wait(half));
     assert_eq!(go(&mut call, &pipeline, now + SECOND).number, 2);
     assert_eq!(
-        call.record(&pipeline, Report::Success, now + SECOND),
-        Next::Done
+        call.record(&pipeline, AttemptOutcome::Success, now + SECOND),
+        AfterAttempt::Done
     );
     assert_eq!(call.attempts(), 2);
 }
@@ -98,7 +101,7 @@ fn a_call_is_retried_after_the_delay_and_not_before() {
 #[test]
 fn the_deadline_shrinks_across_attempts_and_ends_the_call_instead_of_a_useless_wait() {
     let start = Instant::now();
-    let pipeline = Pipeline::new(PipelineOptions {
+    let pipeline = Pipeline::new(PipelineConfig {
         timeout: Limit::At(SECOND * 12),
         ..PLAIN
     });
@@ -114,7 +117,7 @@ fn the_deadline_shrinks_across_attempts_and_ends_the_call_instead_of_a_useless_w
     let late = start + SECOND * 11;
     assert_eq!(
         call.record(&pipeline, FAILED, late),
-        Next::GiveUp(GiveUp::Deadline)
+        AfterAttempt::GiveUp(GiveUp::Deadline)
     );
 }
 
@@ -129,7 +132,7 @@ fn the_callers_earlier_deadline_wins() {
     );
     let mut late = pipeline.begin(Deadline::after(now, Limit::At(SECOND)), now);
     let refused = late.admit(&pipeline, now + SECOND);
-    assert_eq!(refused, Step::Refuse(Refusal::DeadlinePassed));
+    assert_eq!(refused, Admission::Refuse(Refusal::DeadlinePassed));
 }
 
 #[test]
@@ -142,9 +145,9 @@ fn a_breaker_around_attempts_counts_each_and_one_around_calls_counts_once() {
         loop {
             go(&mut call, &pipeline, now);
             match call.record(&pipeline, FAILED, now) {
-                Next::RetryIn(delay) => now += delay,
-                Next::GiveUp(why) => break assert_eq!(why, GiveUp::Exhausted),
-                Next::Done => panic!("it failed"),
+                AfterAttempt::RetryIn(delay) => now += delay,
+                AfterAttempt::GiveUp(why) => break assert_eq!(why, GiveUp::Exhausted),
+                AfterAttempt::Done => panic!("it failed"),
             }
         }
         assert_eq!(breaker.snapshot().failures, expected, "{guards:?}");
@@ -158,25 +161,31 @@ fn a_breaker_that_opens_ends_the_retries_without_a_wait() {
     let pipeline = Pipeline::new(PLAIN).with_breaker(BreakerScope::Attempts, Arc::clone(&breaker));
     let mut call = begin(&pipeline, now);
     go(&mut call, &pipeline, now);
-    assert_eq!(call.record(&pipeline, FAILED, now), Next::RetryIn(SECOND));
+    assert_eq!(
+        call.record(&pipeline, FAILED, now),
+        AfterAttempt::RetryIn(SECOND)
+    );
     go(&mut call, &pipeline, now + SECOND);
     let next = call.record(&pipeline, FAILED, now + SECOND);
-    assert_eq!(next, Next::GiveUp(GiveUp::CircuitOpen));
+    assert_eq!(next, AfterAttempt::GiveUp(GiveUp::CircuitOpen));
     let refused = begin(&pipeline, now).admit(&pipeline, now + SECOND);
     let retry_after = Some(BREAKER.reset_timeout);
-    assert_eq!(refused, Step::Refuse(Refusal::CircuitOpen { retry_after }));
+    assert_eq!(
+        refused,
+        Admission::Refuse(Refusal::CircuitOpen { retry_after })
+    );
     assert_eq!(breaker.snapshot().totals.refused, 1);
 }
 
 #[test]
 fn an_open_breaker_takes_no_token_and_no_place() {
     let now = Instant::now();
-    let limiter = LimiterOptions {
+    let limiter = LimiterConfig {
         rate: EACH_SECOND,
         max_queue: 0,
         max_wait: SECOND,
     };
-    let options = PipelineOptions {
+    let options = PipelineConfig {
         limiter: Some(limiter),
         ..ONE_AT_A_TIME
     };
@@ -186,7 +195,7 @@ fn an_open_breaker_takes_no_token_and_no_place() {
     breaker.with(|breaker| breaker.open(now));
     assert!(matches!(
         begin(&pipeline, now).admit(&pipeline, now),
-        Step::Refuse(_)
+        Admission::Refuse(_)
     ));
     assert_eq!(pipeline.occupancy(), Some((0, 0)));
     breaker.with(|breaker| breaker.close(now));
@@ -196,27 +205,27 @@ fn an_open_breaker_takes_no_token_and_no_place() {
 #[test]
 fn a_call_waits_for_its_token_and_then_goes() {
     let now = Instant::now();
-    let limiter = LimiterOptions {
+    let limiter = LimiterConfig {
         rate: EACH_SECOND,
         max_queue: 10,
         max_wait: SECOND * 60,
     };
-    let pipeline = Pipeline::new(PipelineOptions {
+    let pipeline = Pipeline::new(PipelineConfig {
         limiter: Some(limiter),
         ..PLAIN
     });
     go(&mut begin(&pipeline, now), &pipeline, now);
     let mut second = begin(&pipeline, now);
-    assert_eq!(second.admit(&pipeline, now), Step::Wait(SECOND));
+    assert_eq!(second.admit(&pipeline, now), Admission::Wait(SECOND));
     go(&mut second, &pipeline, now + SECOND);
     // A wait that cannot end before the deadline is refused at once, and takes no token with it.
     let mut hurried = pipeline.begin(Deadline::after(now, Limit::At(SECOND / 2)), now);
     let retry_after = SECOND * 2;
-    let refused = Step::Refuse(Refusal::RateLimited { retry_after });
+    let refused = Admission::Refuse(Refusal::RateLimited { retry_after });
     assert_eq!(hurried.admit(&pipeline, now), refused);
     assert_eq!(
         begin(&pipeline, now).admit(&pipeline, now),
-        Step::Wait(retry_after)
+        Admission::Wait(retry_after)
     );
 }
 
@@ -226,18 +235,24 @@ fn the_bulkhead_queues_then_refuses_and_a_retry_delay_holds_no_place() {
     let pipeline = Pipeline::new(ONE_AT_A_TIME);
     let [mut first, mut second, mut third] = [(); 3].map(|()| begin(&pipeline, now));
     go(&mut first, &pipeline, now);
-    assert_eq!(second.admit(&pipeline, now), Step::Queue(TIMEOUT.get()));
+    assert_eq!(
+        second.admit(&pipeline, now),
+        Admission::Queue(TIMEOUT.get())
+    );
     assert_eq!(
         third.admit(&pipeline, now),
-        Step::Refuse(Refusal::Overloaded)
+        Admission::Refuse(Refusal::Overloaded)
     );
-    assert_eq!(first.record(&pipeline, FAILED, now), Next::RetryIn(SECOND));
+    assert_eq!(
+        first.record(&pipeline, FAILED, now),
+        AfterAttempt::RetryIn(SECOND)
+    );
     go(&mut second, &pipeline, now);
     assert!(matches!(
         first.admit(&pipeline, now + SECOND),
-        Step::Queue(_)
+        Admission::Queue(_)
     ));
-    second.record(&pipeline, Report::Success, now);
+    second.record(&pipeline, AttemptOutcome::Success, now);
     assert_eq!(go(&mut first, &pipeline, now + SECOND).number, 2);
 }
 
@@ -245,7 +260,7 @@ fn the_bulkhead_queues_then_refuses_and_a_retry_delay_holds_no_place() {
 fn a_retry_needs_the_shared_budget() {
     let now = Instant::now();
     let ttl = SECOND * 10;
-    let budget = Budget::new(BudgetOptions {
+    let budget = Budget::new(BudgetConfig {
         ratio: 0.5,
         reserve_per_second: 0.0,
         ttl,
@@ -256,7 +271,10 @@ fn a_retry_needs_the_shared_budget() {
         go(&mut call, &pipeline, now);
         call.record(&pipeline, FAILED, now)
     });
-    let (refused, allowed) = (Next::GiveUp(GiveUp::Budget), Next::RetryIn(SECOND));
+    let (refused, allowed) = (
+        AfterAttempt::GiveUp(GiveUp::Budget),
+        AfterAttempt::RetryIn(SECOND),
+    );
     assert_eq!(outcomes, [refused, allowed, refused, allowed]);
 }
 
@@ -272,7 +290,7 @@ fn a_call_refused_between_its_attempts_still_counts_as_a_failed_call() {
     let after_deadline = start + SECOND * 31;
     assert!(matches!(
         call.admit(&pipeline, after_deadline),
-        Step::Refuse(_)
+        Admission::Refuse(_)
     ));
     assert_eq!(breaker.snapshot().failures, 1);
 }
@@ -308,9 +326,9 @@ proptest! {
         acts in prop::collection::vec(acts(), 1..150),
     ) {
         let guards = if around_calls { BreakerScope::Calls } else { BreakerScope::Attempts };
-        let limiter = LimiterOptions { rate, max_queue: 5, max_wait: SECOND };
-        let bulkhead = BulkheadOptions { max_concurrent: 2, max_queue: 2 };
-        let options = PipelineOptions { limiter: Some(limiter), bulkhead: Some(bulkhead), ..PLAIN };
+        let limiter = LimiterConfig { rate, max_queue: 5, max_wait: SECOND };
+        let bulkhead = BulkheadConfig { max_concurrent: 2, max_queue: 2 };
+        let options = PipelineConfig { limiter: Some(limiter), bulkhead: Some(bulkhead), ..PLAIN };
         let breaker = breaker(2);
         let pipeline = Pipeline::new(options).with_breaker(guards, Arc::clone(&breaker));
         let mut now = Instant::now();
@@ -326,14 +344,14 @@ proptest! {
                     let over = match (act, *running) {
                         (Act::Record(_, ok), true) => {
                             *running = false;
-                            let report = if ok { Report::Success } else { FAILED };
-                            !matches!(call.record(&pipeline, report, now), Next::RetryIn(_))
+                            let outcome = if ok { AttemptOutcome::Success } else { FAILED };
+                            !matches!(call.record(&pipeline, outcome, now), AfterAttempt::RetryIn(_))
                         }
                         (Act::Admit(_), false) => {
                             let step = call.admit(&pipeline, now);
-                            *running = matches!(step, Step::Go(_));
+                            *running = matches!(step, Admission::Go(_));
                             went.extend(running.then_some(now));
-                            matches!(step, Step::Refuse(_))
+                            matches!(step, Admission::Refuse(_))
                         }
                         (Act::Cancel(_), _) => {
                             call.cancel(&pipeline, now);

@@ -9,17 +9,17 @@ use moorline_core::{
     metrics::{self, Page},
     resilience::{
         breaker::{
-            BreakerOptions, Change,
+            BreakerConfig, Change,
             CircuitState::{Closed, HalfOpen, Open},
         },
         config::BREAKER,
+        outcome::{AttemptFailure, AttemptOutcome},
         registry::{Registry, Watcher},
-        report::{AttemptFailure, Report},
     },
 };
 
 /// Opens a breaker by itself.
-const FAILED_FIVE_TIMES: Report = Report::Failure(AttemptFailure {
+const FAILED_FIVE_TIMES: AttemptOutcome = AttemptOutcome::Failure(AttemptFailure {
     weight: 5,
     ..AttemptFailure::counted(true)
 });
@@ -31,14 +31,14 @@ fn the_first_options_for_a_name_win_and_others_are_told_so() {
     let same = registry.join("db", BREAKER);
     let other = registry.join(
         "db",
-        BreakerOptions {
+        BreakerConfig {
             success_threshold: 9,
             ..BREAKER
         },
     );
-    assert!(!first.options_differ && !same.options_differ && other.options_differ);
+    assert!(!first.config_differs && !same.config_differs && other.config_differs);
     assert!(Arc::ptr_eq(&first.breaker, &other.breaker));
-    assert_eq!(other.breaker.options().success_threshold, 1);
+    assert_eq!(other.breaker.config().success_threshold, 1);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn watchers_hear_every_change_in_order_until_they_are_dropped() {
     let permit = breaker.admit(now).unwrap();
     breaker.record(permit, FAILED_FIVE_TIMES, now);
     let probe = breaker.admit(now + BREAKER.reset_timeout).unwrap();
-    breaker.record(probe, Report::Success, now + BREAKER.reset_timeout);
+    breaker.record(probe, AttemptOutcome::Success, now + BREAKER.reset_timeout);
     drop(watcher);
     breaker.with(|breaker| breaker.open(now));
     let expected = [Open, HalfOpen, Closed].map(|state| ("db".to_owned(), state));
@@ -101,7 +101,7 @@ fn breakers_of_one_name_share_a_row_and_what_they_counted_outlives_them() {
     let (first, second) = (registry.own("api", BREAKER), registry.own("api", BREAKER));
     first.record(first.admit(now).unwrap(), FAILED_FIVE_TIMES, now);
     first.admit(now).unwrap_err();
-    second.record(second.admit(now).unwrap(), Report::Success, now);
+    second.record(second.admit(now).unwrap(), AttemptOutcome::Success, now);
     let shown = rows(&registry);
     for row in [
         "state{breaker=\"api\",state=\"closed\"} 1",
@@ -114,7 +114,7 @@ fn breakers_of_one_name_share_a_row_and_what_they_counted_outlives_them() {
     ] {
         assert!(shown.iter().any(|one| one == row), "{row} in {shown:?}");
     }
-    // What came since somebody looked last is not lost with it.
+    // Counts since the last reading are not lost with it.
     first.admit(now).unwrap_err();
     drop((first, second));
     let totals = [
@@ -136,13 +136,13 @@ fn of_many_named_breakers_those_stay_that_somebody_has_or_would_miss() {
     let failed = registry.join("failed", BREAKER).breaker;
     failed.record(
         failed.admit(now).unwrap(),
-        Report::Failure(AttemptFailure::counted(true)),
+        AttemptOutcome::Failure(AttemptFailure::counted(true)),
         now,
     );
     drop((open, failed));
     for id in 0..10_000 {
         let breaker = registry.join(&format!("id-{id}"), BREAKER).breaker;
-        breaker.record(breaker.admit(now).unwrap(), Report::Success, now);
+        breaker.record(breaker.admit(now).unwrap(), AttemptOutcome::Success, now);
     }
     assert!(registry.all().len() <= 1_000);
     for name in ["held", "open", "failed"] {

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use moorline_core::resilience::{
-    budget::{Budget, BudgetOptions},
+    budget::{Budget, BudgetConfig},
     config::RETRY,
-    report::AttemptFailure,
+    outcome::AttemptFailure,
     retry::{Backoff, GiveUp, Jitter, Retry, RetryPolicy},
 };
 use proptest::prelude::*;
@@ -147,7 +147,7 @@ proptest! {
         events in prop::collection::vec((0_u64..400, any::<bool>()), 1..400),
     ) {
         let ttl = Duration::from_secs(10);
-        let options = BudgetOptions { ratio, reserve_per_second: f64::from(reserve), ttl };
+        let options = BudgetConfig { ratio, reserve_per_second: f64::from(reserve), ttl };
         let budget = Budget::new(options);
         let (mut now, mut calls, mut retries) = (Instant::now(), Vec::new(), Vec::new());
         for (pause_ms, is_call) in events {
@@ -174,7 +174,7 @@ proptest! {
 #[test]
 fn a_quiet_program_can_retry_from_the_reserve() {
     let ttl = Duration::from_secs(10);
-    let budget = Budget::new(BudgetOptions {
+    let budget = Budget::new(BudgetConfig {
         ratio: 0.2,
         reserve_per_second: 1.0,
         ttl,

@@ -1,4 +1,4 @@
-//! What a request costs before anybody has vouched for it is bounded, whatever its headers say.
+//! The cost of a request before it is verified: bounded, whatever its headers hold.
 
 use std::cell::RefCell;
 
@@ -26,11 +26,11 @@ impl ExternalMac for Counted {
     }
 }
 
-fn refused(by: &Verifier, headers: &[(&str, &str)], counted: &Counted) -> Verification {
+fn refuse(by: &Verifier, headers: &[(&str, &str)], counted: &Counted) -> Verification {
     let body = vec![b'x'; mac::LARGE_BODY_BYTES];
     let found = by.verify_request(&Incoming {
         headers: Headers(headers),
-        large: Some(counted),
+        external: Some(counted),
         url: Some("https://example.com/"),
         ..incoming(&body, NOW_MS)
     });
@@ -56,7 +56,7 @@ fn what_several_schemes_sign_alike_is_hashed_once_for_each_secret() {
     let (bare, versioned) = (format!("sha256={hex}"), format!("v0={hex}"));
     let now = SECOND.to_string();
     let counted = Counted::default();
-    refused(
+    refuse(
         &verifier,
         &[
             ("x-hub-signature-256", &bare),
@@ -94,7 +94,7 @@ fn a_request_with_signatures_of_more_providers_than_can_be_is_not_hashed() {
         ("linear-signature", &hex),
     ];
     let counted = Counted::default();
-    let found = refused(&verifier, &headers, &counted);
+    let found = refuse(&verifier, &headers, &counted);
     assert_eq!(
         found.refusal.map(|reason| reason.to_string()).as_deref(),
         Some(
@@ -102,7 +102,7 @@ fn a_request_with_signatures_of_more_providers_than_can_be_is_not_hashed() {
         )
     );
     assert_eq!(counted.0.borrow().len(), 0);
-    let found = refused(&verifier, &headers[..4], &counted);
+    let found = refuse(&verifier, &headers[..4], &counted);
     assert_eq!(found.refusal, Some(Reason::Mismatch));
     assert_eq!(counted.0.borrow().len(), 2);
 }

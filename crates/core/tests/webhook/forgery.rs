@@ -136,11 +136,11 @@ fn other_spellings_of_a_genuine_signature_are_refused_as_a_bad_format() {
 #[test]
 fn time_is_judged_on_both_sides_and_before_the_signature() {
     for sample in samples() {
-        let row = table::rows()
+        let scheme = table::schemes()
             .iter()
-            .find(|row| row.name == sample.scheme)
+            .find(|scheme| scheme.name == sample.scheme)
             .unwrap();
-        if !row.is_stamped() {
+        if !scheme.has_timestamp() {
             continue;
         }
         let mut forged = sample.clone();
@@ -156,7 +156,7 @@ fn time_is_judged_on_both_sides_and_before_the_signature() {
                 } else {
                     reason == Reason::Future
                 };
-                assert!(right, "{}: {reason}", row.name);
+                assert!(right, "{}: {reason}", scheme.name);
             }
         }
     }
@@ -166,11 +166,11 @@ fn time_is_judged_on_both_sides_and_before_the_signature() {
 fn captured(scheme: &str, secret: &str) -> (Vec<u8>, String) {
     let sample = signed(scheme, secret);
     let body = String::from_utf8(sample.body.clone()).unwrap();
-    let stamp = NOW_MS / 1000;
+    let timestamp = NOW_MS / 1000;
     let content = match scheme {
-        "stripe" | "generic" => format!("{stamp}.{body}"),
-        "paddle" => format!("{stamp}:{body}"),
-        "slack" | "zoom" => format!("v0:{stamp}:{body}"),
+        "stripe" | "generic" => format!("{timestamp}.{body}"),
+        "paddle" => format!("{timestamp}:{body}"),
+        "slack" | "zoom" => format!("v0:{timestamp}:{body}"),
         "hubspot-v3" => format!("POST{}{body}{NOW_MS}", sample.url.as_ref().unwrap()),
         _ => body,
     };
@@ -182,13 +182,13 @@ fn captured(scheme: &str, secret: &str) -> (Vec<u8>, String) {
 }
 
 /// Every spelling that an unstamped scheme could take the signature in.
-fn spellings(signature: &str) -> Vec<String> {
-    let mut spellings = vec![signature.to_owned(), format!("sha256={signature}")];
+fn url_variants(signature: &str) -> Vec<String> {
+    let mut url_variants = vec![signature.to_owned(), format!("sha256={signature}")];
     let hex = Encoding::Hex.decode(signature, 32);
     if let Some(tag) = hex.or(Encoding::Base64.decode(signature, 32)) {
-        spellings.extend([Encoding::Hex, Encoding::Base64].map(|e| e.encode(tag.as_bytes())));
+        url_variants.extend([Encoding::Hex, Encoding::Base64].map(|e| e.encode(tag.as_bytes())));
     }
-    spellings
+    url_variants
 }
 
 const STAMPED: [&str; 7] = [
@@ -208,18 +208,21 @@ fn a_captured_stamped_signature_does_not_replay_as_an_unstamped_one() {
     let day_later = NOW_MS + 86_400_000;
     for stamped in STAMPED {
         let (content, signature) = captured(stamped, secret);
-        for spelling in spellings(&signature) {
+        for spelling in url_variants(&signature) {
             let request = incoming(&content, day_later);
             let found = detecting.verify(&spelling, &request);
             assert!(!found.is_valid(), "{stamped} as {spelling}: {found:?}");
-            for row in table::rows().iter().filter(|row| !row.is_stamped()) {
-                let headers = [(row.header.split(' ').next().unwrap(), spelling.as_str())];
+            for scheme in table::schemes()
+                .iter()
+                .filter(|scheme| !scheme.has_timestamp())
+            {
+                let headers = [(scheme.header.split(' ').next().unwrap(), spelling.as_str())];
                 let request = Incoming {
                     headers: Headers(&headers),
                     ..request
                 };
                 let found = detecting.verify_request(&request);
-                assert!(!found.is_valid(), "{stamped} as {}: {found:?}", row.name);
+                assert!(!found.is_valid(), "{stamped} as {}: {found:?}", scheme.name);
             }
         }
     }
@@ -297,9 +300,9 @@ fn random_value(random: &mut fastrand::Rng) -> String {
 
 #[test]
 fn a_hundred_thousand_random_headers_are_answered_quickly_and_never_accepted() {
-    let names: Vec<&str> = table::rows()
+    let names: Vec<&str> = table::schemes()
         .iter()
-        .flat_map(|row| row.header.split(' ').chain(row.id.split_whitespace()))
+        .flat_map(|scheme| scheme.header.split(' ').chain(scheme.id.split_whitespace()))
         .chain([
             "x-slack-request-timestamp",
             "webhook-timestamp",

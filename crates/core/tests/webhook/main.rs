@@ -1,13 +1,13 @@
-//! The signature table from outside: published vectors, forged requests, refusals, their cost.
+//! The signature table from outside: published vectors, forgeries, refusals, their cost.
 
 #[cfg(test)]
 mod cost;
 #[cfg(test)]
 mod forgery;
 #[cfg(test)]
-mod spellings;
-#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod url_variants;
 #[cfg(test)]
 mod vectors;
 #[cfg(test)]

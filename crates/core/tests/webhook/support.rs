@@ -2,7 +2,7 @@
 
 use moorline_core::{
     options::Plain,
-    webhook::{Headers, Incoming, Outgoing, Verification, Verifier, config, table},
+    webhook::{Headers, Incoming, Outgoing, Verification, Verifier, VerifierConfig, table},
 };
 
 pub(crate) const NOW_MS: i64 = 1_700_000_000_123;
@@ -20,7 +20,7 @@ pub(crate) fn verifier(options: &[(&str, Plain)]) -> Verifier {
         .iter()
         .map(|(key, value)| ((*key).to_owned(), value.clone()))
         .collect();
-    Verifier::new(config::read(&Plain::Map(options)).unwrap())
+    Verifier::new(VerifierConfig::read(&Plain::Map(options)).unwrap())
 }
 
 pub(crate) fn incoming(body: &[u8], now_ms: i64) -> Incoming<'_> {
@@ -30,8 +30,8 @@ pub(crate) fn incoming(body: &[u8], now_ms: i64) -> Incoming<'_> {
         method: None,
         url: None,
         now_ms,
-        large: None,
-        remembered: true,
+        external: None,
+        checks_replay: true,
     }
 }
 
@@ -77,8 +77,8 @@ impl Sample {
             method: self.method.as_deref(),
             url: self.url.as_deref(),
             now_ms: self.now_ms,
-            large: None,
-            remembered: true,
+            external: None,
+            checks_replay: true,
         })
     }
 

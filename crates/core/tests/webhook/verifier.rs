@@ -41,10 +41,10 @@ fn any_of_several_signatures_may_match_in_any_position() {
     let wrong = "0".repeat(64);
     for (scheme, join) in [("stripe", ",v1="), ("generic", ",v1="), ("paddle", ";h1=")] {
         let sample = signed(scheme, "s3cret");
-        let (stamp, right) = sample.signature().split_once(join).unwrap();
+        let (timestamp, right) = sample.signature().split_once(join).unwrap();
         for value in [
-            format!("{stamp}{join}{wrong}{join}{right}"),
-            format!("{stamp}{join}{right}{join}{wrong}"),
+            format!("{timestamp}{join}{wrong}{join}{right}"),
+            format!("{timestamp}{join}{right}{join}{wrong}"),
         ] {
             let mut sample = sample.clone();
             sample.headers[0].1 = value;
@@ -307,7 +307,7 @@ fn a_second_sight_of_the_same_signature_is_known_whatever_header_carries_it() {
 fn each_of_several_signatures_of_a_request_is_the_same_request() {
     let signature = |secret: &str| signed("stripe", secret).signature().to_owned();
     let (new, old) = (signature("new"), signature("old"));
-    let (stamp, second) = old.split_once(",v1=").unwrap();
+    let (timestamp, second) = old.split_once(",v1=").unwrap();
     let key = |signature: &str| {
         let secrets = list(&["new", "old"]);
         let verifier = verifier(&[("secret", secrets), ("scheme", text("stripe"))]);
@@ -318,7 +318,7 @@ fn each_of_several_signatures_of_a_request_is_the_same_request() {
     };
     let both = key(&format!("{new},v1={second}"));
     assert_eq!(both, key(&new));
-    assert_eq!(both, key(&format!("{stamp},v1={second}")));
+    assert_eq!(both, key(&format!("{timestamp},v1={second}")));
 }
 
 #[test]
@@ -366,7 +366,7 @@ fn a_large_body_is_offered_to_the_third_backend_and_its_tag_is_believed_or_compu
         let outgoing = outgoing(&elsewhere.body);
         let signature = signer.sign(&outgoing).unwrap().signature;
         let mut request = incoming(&elsewhere.body);
-        request.large = Some(&elsewhere);
+        request.external = Some(&elsewhere);
         assert!(signer.verify(&signature, &request).is_valid());
         assert_eq!(elsewhere.asked.get(), expected);
         let forged = signature.replace("v1=", "v1=00");

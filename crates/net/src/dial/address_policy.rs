@@ -1,4 +1,4 @@
-//! Which addresses may be dialled: the guard against being talked into calling one's own network.
+//! The policy of addresses that may be dialled: protection against SSRF.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -20,7 +20,7 @@ const PLAIN_TEXT: &str = "ERR_MOORLINE_PLAIN_TEXT_REFUSED";
 /// inside is refused as well; and plain text where it must not go. Off by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
-    /// What is reached beside the public internet; `None`: everything.
+    /// The hosts reached beside the public internet; `None`: everything.
     allowed: Option<Vec<Allowed>>,
     plain_text: PlainText,
 }
@@ -102,7 +102,7 @@ impl AddressPolicy {
             "{} is not on the public internet, and not among the allowed hosts",
             target.authority()
         );
-        Err(refused(message, ADDRESS))
+        Err(refusal_failure(message, ADDRESS))
     }
 }
 
@@ -111,10 +111,10 @@ fn plain_text_refused(target: &Target, where_to: &str) -> Failure {
         "{} would be spoken to in plain text, which the security level forbids{where_to}",
         target.authority()
     );
-    refused(message, PLAIN_TEXT)
+    refusal_failure(message, PLAIN_TEXT)
 }
 
-fn refused(message: String, code: &'static str) -> Failure {
+fn refusal_failure(message: String, code: &'static str) -> Failure {
     Failure::new(Kind::Connect, message)
         .with_code(code)
         .with_retryable(false)
@@ -178,19 +178,19 @@ mod tests {
         AddressPolicy::read(&options, true, PlainText::Anywhere).unwrap()
     }
 
-    fn admitted(guard: &AddressPolicy, host: &str, address: &str) -> bool {
+    fn admitted(address_policy: &AddressPolicy, host: &str, address: &str) -> bool {
         let target = Target {
             host: host.to_owned(),
             port: 80,
             secure: false,
         };
         let address = SocketAddr::new(address.parse().unwrap(), 80);
-        guard.admit(&target, vec![address]).is_ok()
+        address_policy.admit(&target, vec![address]).is_ok()
     }
 
     #[test]
     fn what_is_not_public_is_refused_whatever_its_name() {
-        let guard = public_only(&[]);
+        let address_policy = public_only(&[]);
         let refused = [
             "0.0.0.0",
             "10.0.0.1",
@@ -218,7 +218,10 @@ mod tests {
             "2001:0:1::",
         ];
         for address in refused {
-            assert!(!admitted(&guard, "evil.example", address), "{address}");
+            assert!(
+                !admitted(&address_policy, "evil.example", address),
+                "{address}"
+            );
         }
         for address in [
             "1.1.1.1",
@@ -226,30 +229,33 @@ mod tests {
             "2606:4700::1111",
             "64:ff9b::808:808",
         ] {
-            assert!(admitted(&guard, "example.com", address), "{address}");
+            assert!(
+                admitted(&address_policy, "example.com", address),
+                "{address}"
+            );
         }
     }
 
     #[test]
     fn allowed_are_names_addresses_and_networks() {
-        let guard = public_only(&["db.internal", "10.1.0.0/16", "[::1]"]);
-        assert!(admitted(&guard, "DB.internal", "192.168.0.9"));
-        assert!(admitted(&guard, "other", "10.1.2.3"));
-        assert!(admitted(&guard, "other", "::1"));
-        assert!(!admitted(&guard, "other", "10.2.0.1"));
-        assert!(!admitted(&guard, "not-db.internal", "192.168.0.9"));
+        let address_policy = public_only(&["db.internal", "10.1.0.0/16", "[::1]"]);
+        assert!(admitted(&address_policy, "DB.internal", "192.168.0.9"));
+        assert!(admitted(&address_policy, "other", "10.1.2.3"));
+        assert!(admitted(&address_policy, "other", "::1"));
+        assert!(!admitted(&address_policy, "other", "10.2.0.1"));
+        assert!(!admitted(&address_policy, "not-db.internal", "192.168.0.9"));
     }
 
     #[test]
     fn a_refusal_is_proof_that_nothing_was_sent_and_is_not_worth_a_repeat() {
-        let guard = public_only(&[]);
+        let address_policy = public_only(&[]);
         let target = Target {
             host: "metadata".to_owned(),
             port: 80,
             secure: false,
         };
         let address = "169.254.169.254:80".parse().unwrap();
-        let failure = guard.admit(&target, vec![address]).unwrap_err();
+        let failure = address_policy.admit(&target, vec![address]).unwrap_err();
         assert_eq!((failure.code.as_ref(), failure.retryable), (ADDRESS, false));
         assert_eq!(failure.delivery, moorline_core::error::Delivery::None);
         assert!(
@@ -261,7 +267,7 @@ mod tests {
 
     #[test]
     fn plain_text_goes_where_it_may() {
-        let guard = |plain_text| AddressPolicy {
+        let address_policy = |plain_text| AddressPolicy {
             allowed: None,
             plain_text,
         };
@@ -275,14 +281,14 @@ mod tests {
             secure,
         };
         let plain = target(false);
-        let loopback = guard(PlainText::Loopback);
+        let loopback = address_policy(PlainText::Loopback);
         assert_eq!(loopback.admit(&plain, vec![far, near]), Ok(vec![near]));
         let failure = loopback.admit(&plain, vec![far]).unwrap_err();
         assert_eq!(failure.code, PLAIN_TEXT);
         assert!(loopback.admit(&target(true), vec![far]).is_ok());
-        let nowhere = guard(PlainText::Nowhere);
+        let nowhere = address_policy(PlainText::Nowhere);
         assert_eq!(nowhere.check(&plain).unwrap_err().code, PLAIN_TEXT);
         assert!(nowhere.check(&target(true)).is_ok());
-        assert!(guard(PlainText::Anywhere).check(&plain).is_ok());
+        assert!(address_policy(PlainText::Anywhere).check(&plain).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! How a server's certificate is checked where the usual way is not wanted.
+//! Certificate verification where the usual one is not wanted.
 
 use std::sync::Arc;
 

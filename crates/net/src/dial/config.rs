@@ -1,9 +1,9 @@
-//! What a user says about reaching a host. One reader for every service.
+//! The configuration of dialling, read the same way for every service.
 
 use std::time::Duration;
 
 use moorline_core::{
-    connection::security::{Rules, TlsFloor},
+    connection::security::{SecurityRequirements, TlsFloor},
     limit::Limit,
     options::{OptionError, Options, Read},
 };
@@ -11,13 +11,13 @@ use url::Url;
 
 use super::{
     address_policy::AddressPolicy,
-    tls::{TlsOptions, TlsVersion},
+    tls::{TlsConfig, TlsVersion},
 };
 
 /// How long connecting may take, name resolution, proxy and TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// `Infinity`, for what can only be told of a time: long enough that nobody sees the end of it.
+/// `Infinity`, where an API takes only a finite time: a year, longer than any call.
 pub(crate) const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
 
 /// Whether connections go through a proxy.
@@ -32,39 +32,39 @@ pub enum Proxy {
     Url(Url),
 }
 
-/// What distinguishes one dialer from another.
+/// The configuration of a dialer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DialOptions {
+pub struct DialConfig {
     /// `connectTimeoutMs`: how long connecting may take (default 10 s); `Infinity`: as long as the system tries.
     pub connect_timeout: Duration,
-    /// What its user calls that.
+    /// The name of that option for its user.
     pub connect_option: &'static str,
     /// `tls`: TLS settings.
-    pub tls: TlsOptions,
+    pub tls: TlsConfig,
     /// `proxy`: the proxy (default: none).
     pub proxy: Proxy,
-    /// What is refused (default: nothing).
-    pub guard: AddressPolicy,
+    /// The addresses that are refused (default: none).
+    pub address_policy: AddressPolicy,
     /// `httpsOnlyRedirects`: whether a redirect from https to http is refused (default: no).
     pub https_stays: bool,
 }
 
 const CONNECT_OPTION: &str = "connectTimeoutMs";
 
-impl Default for DialOptions {
+impl Default for DialConfig {
     fn default() -> Self {
         Self {
             connect_timeout: CONNECT_TIMEOUT,
             connect_option: CONNECT_OPTION,
-            tls: TlsOptions::default(),
+            tls: TlsConfig::default(),
             proxy: Proxy::default(),
-            guard: AddressPolicy::default(),
+            address_policy: AddressPolicy::default(),
             https_stays: false,
         }
     }
 }
 
-impl DialOptions {
+impl DialConfig {
     /// These options, where `connectTimeoutMs` is called something else.
     #[must_use]
     pub fn with_connect_option(self, connect_option: &'static str) -> Self {
@@ -78,33 +78,35 @@ impl DialOptions {
     ///
     /// A `securityLevel`, with `encryption`, changes the defaults, and refuses what is weaker.
     pub fn read(options: &Options<'_>) -> Read<Self> {
-        let rules = Rules::read(options)?;
-        let public_only = rules.is_some_and(|rules| rules.public_only);
-        let https_stays = rules.is_some_and(|rules| rules.https_stays);
+        let requirements = SecurityRequirements::read(options)?;
+        let public_only = requirements.is_some_and(|requirements| requirements.public_only);
+        let https_stays = requirements.is_some_and(|requirements| requirements.https_stays);
         Ok(Self {
             connect_option: CONNECT_OPTION,
             connect_timeout: options
                 .ms_limit(CONNECT_OPTION, Limit::At(CONNECT_TIMEOUT), 1.0)?
                 .get()
                 .unwrap_or(NO_TIMEOUT),
-            tls: read_tls(options, rules)?,
+            tls: read_tls(options, requirements)?,
             proxy: read_proxy(options)?,
-            guard: AddressPolicy::read(
+            address_policy: AddressPolicy::read(
                 options,
                 options.flag("publicAddressesOnly", public_only)?,
-                rules.map(|rules| rules.plain_text).unwrap_or_default(),
+                requirements
+                    .map(|requirements| requirements.plain_text)
+                    .unwrap_or_default(),
             )?,
             https_stays: options.flag("httpsOnlyRedirects", https_stays)?,
         })
     }
 }
 
-/// The `tls` object, no weaker than the `rules`.
-fn read_tls(options: &Options<'_>, rules: Option<Rules>) -> Read<TlsOptions> {
-    let defaults = rules.map_or_else(TlsOptions::default, |rules| TlsOptions {
-        min_version: floor(rules.tls),
-        reject_unauthorized: rules.certificates,
-        ..TlsOptions::default()
+/// The `tls` object, no weaker than the `requirements`.
+fn read_tls(options: &Options<'_>, requirements: Option<SecurityRequirements>) -> Read<TlsConfig> {
+    let defaults = requirements.map_or_else(TlsConfig::default, |requirements| TlsConfig {
+        min_version: floor(requirements.tls),
+        reject_unauthorized: requirements.certificates,
+        ..TlsConfig::default()
     });
     let Some(given) = options.nested("tls")? else {
         return Ok(defaults);
@@ -113,17 +115,19 @@ fn read_tls(options: &Options<'_>, rules: Option<Rules>) -> Read<TlsOptions> {
         given.path_of("minVersion"),
         given.path_of("rejectUnauthorized"),
     );
-    let tls = TlsOptions::over(&defaults, given)?;
-    let Some(rules) = rules else { return Ok(tls) };
+    let tls = TlsConfig::read_over(&defaults, given)?;
+    let Some(requirements) = requirements else {
+        return Ok(tls);
+    };
     let weaker = |path: &str, needs: &str| {
-        let level = rules.level.as_str();
+        let level = requirements.level.as_str();
         let reason = format!("is too weak for securityLevel '{level}', which needs {needs}");
         Err(OptionError::bad_value(path, reason))
     };
-    if rules.tls == TlsFloor::V1_3 && tls.min_version == TlsVersion::V1_2 {
+    if requirements.tls == TlsFloor::V1_3 && tls.min_version == TlsVersion::V1_2 {
         return weaker(&version, "TLSv1.3");
     }
-    if rules.certificates && !tls.reject_unauthorized {
+    if requirements.certificates && !tls.reject_unauthorized {
         return weaker(&check, "certificates to be checked");
     }
     Ok(tls)
@@ -162,18 +166,18 @@ mod tests {
 
     use super::*;
 
-    fn read(key: &str, value: Plain) -> Read<DialOptions> {
+    fn read(key: &str, value: Plain) -> Read<DialConfig> {
         let map = Plain::Map(vec![(key.to_owned(), value)]);
         let options = Options::new("options", &map)?;
-        let read = DialOptions::read(&options)?;
+        let read = DialConfig::read(&options)?;
         options.finish()?;
         Ok(read)
     }
 
     #[test]
     fn nothing_given_is_the_defaults() {
-        let read = DialOptions::read(&Options::new("options", &Plain::Undefined).unwrap());
-        assert_eq!(read.unwrap(), DialOptions::default());
+        let read = DialConfig::read(&Options::new("options", &Plain::Undefined).unwrap());
+        assert_eq!(read.unwrap(), DialConfig::default());
     }
 
     #[test]
@@ -199,7 +203,7 @@ mod tests {
                 ("securityLevel".to_owned(), Plain::Text(level.to_owned())),
                 ("tls".to_owned(), tls),
             ]);
-            DialOptions::read(&Options::new("options", &map).unwrap())
+            DialConfig::read(&Options::new("options", &map).unwrap())
         };
         let old = || Plain::Text("TLSv1.2".to_owned());
         for level in ["basic", "enhanced", "maximum"] {

@@ -1,4 +1,4 @@
-//! From a target to an open connection.
+//! The dialer: from a target to an open connection.
 
 use std::{
     io,
@@ -16,15 +16,15 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
-    config::DialOptions,
-    error::{Class, Phase, failed, failure, timed_out},
+    config::DialConfig,
+    error::{Class, Phase, failure, phase_failure, timeout_failure},
     happy_eyeballs::race,
     proxy::{ProxyProtocol, ProxyRoute, ProxyRoutes},
     proxy_handshake,
     resolve::resolve,
     stream::Stream,
     target::Target,
-    tls::TlsOptions,
+    tls::TlsConfig,
     tls_cache::{Alpn, Secure},
 };
 
@@ -35,8 +35,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Opens connections as its options say.
 pub struct Dialer {
-    options: DialOptions,
-    hops: ProxyRoutes,
+    config: DialConfig,
+    routes: ProxyRoutes,
     secure: Secure,
     /// TLS with the proxy itself: trusted as the target is, but our certificate is not for it.
     proxy_secure: Secure,
@@ -44,43 +44,43 @@ pub struct Dialer {
 
 impl Dialer {
     /// A dialer. Nothing is read or resolved before the first connection, except the environment's proxies.
-    pub fn new(options: DialOptions) -> Arc<Self> {
-        let proxy_tls = TlsOptions {
-            ca: options.tls.ca.clone(),
-            ..TlsOptions::default()
+    pub fn new(config: DialConfig) -> Arc<Self> {
+        let proxy_tls = TlsConfig {
+            ca: config.tls.ca.clone(),
+            ..TlsConfig::default()
         };
         Arc::new(Self {
-            hops: ProxyRoutes::new(&options.proxy),
-            secure: Secure::new(options.tls.clone()),
+            routes: ProxyRoutes::new(&config.proxy),
+            secure: Secure::new(config.tls.clone()),
             proxy_secure: Secure::new(proxy_tls),
-            options,
+            config,
         })
     }
 
     /// Its options.
-    pub fn options(&self) -> &DialOptions {
-        &self.options
+    pub fn config(&self) -> &DialConfig {
+        &self.config
     }
 
     /// An open connection, within the connect timeout. Dropping the future leaves nothing open.
     pub async fn dial(&self, target: &Target, alpn: Alpn) -> Outcome<Stream> {
-        let limit = self.options.connect_timeout;
+        let limit = self.config.connect_timeout;
         let phase = Progress::default();
-        timeout(limit, self.reach(target, alpn, &phase))
+        timeout(limit, self.dial_stream(target, alpn, &phase))
             .await
             .unwrap_or_else(|_| {
-                let option = self.options.connect_option;
-                Err(timed_out(phase.get(), target, limit, option))
+                let option = self.config.connect_option;
+                Err(timeout_failure(phase.get(), target, limit, option))
             })
     }
 
-    async fn reach(&self, target: &Target, alpn: Alpn, phase: &Progress) -> Outcome<Stream> {
-        self.options.guard.check(target)?;
+    async fn dial_stream(&self, target: &Target, alpn: Alpn, phase: &Progress) -> Outcome<Stream> {
+        self.config.address_policy.check(target)?;
         // What must not leave this machine in plain text does not go to a proxy either.
-        let hop = self.hops.for_target(target);
-        let hop = hop.filter(|_| !self.options.guard.is_local(target));
-        let stream = if let Some(hop) = hop {
-            self.through(&hop, target, phase).await?
+        let route = self.routes.for_target(target);
+        let route = route.filter(|_| !self.config.address_policy.is_local(target));
+        let stream = if let Some(route) = route {
+            self.dial_proxy(&route, target, phase).await?
         } else {
             let addresses = self.addresses(target).await?;
             phase.set(Phase::Connect);
@@ -90,45 +90,46 @@ impl Dialer {
             return Ok(stream);
         }
         phase.set(Phase::Tls);
-        let name = self.options.tls.server_name.clone();
-        secured(stream, &self.secure, target, name, alpn).await
+        let name = self.config.tls.server_name.clone();
+        handshake_tls(stream, &self.secure, target, name, alpn).await
     }
 
     async fn addresses(&self, target: &Target) -> Outcome<Vec<SocketAddr>> {
         let addresses = resolve(&target.host, target.port)
             .await
-            .map_err(|error| failed(Phase::Dns, target, &error))?;
-        self.options.guard.admit(target, addresses)
+            .map_err(|error| phase_failure(Phase::Dns, target, &error))?;
+        self.config.address_policy.admit(target, addresses)
     }
 
-    async fn through(
+    async fn dial_proxy(
         &self,
-        hop: &ProxyRoute,
+        route: &ProxyRoute,
         target: &Target,
         phase: &Progress,
     ) -> Outcome<Stream> {
-        let destination = self.destination(hop, target).await?;
+        let destination = self.destination(route, target).await?;
         // The proxy is the operator's choice: the guard is about targets.
-        let addresses = resolve(&hop.target.host, hop.target.port)
+        let addresses = resolve(&route.target.host, route.target.port)
             .await
-            .map_err(|error| failed(Phase::Dns, &hop.target, &error))?;
+            .map_err(|error| phase_failure(Phase::Dns, &route.target, &error))?;
         phase.set(Phase::Connect);
-        let mut stream = open(&hop.target, addresses).await?;
+        let mut stream = open(&route.target, addresses).await?;
         phase.set(Phase::Proxy);
-        if hop.target.secure {
-            stream = secured(stream, &self.proxy_secure, &hop.target, None, Alpn::Http1).await?;
+        if route.target.secure {
+            stream =
+                handshake_tls(stream, &self.proxy_secure, &route.target, None, Alpn::Http1).await?;
         }
-        proxy_handshake::open(&mut stream, hop, &destination, target).await?;
+        proxy_handshake::open(&mut stream, route, &destination, target).await?;
         Ok(stream)
     }
 
-    /// What the proxy is asked for: the name, or an address that was looked up and judged here.
-    async fn destination(&self, hop: &ProxyRoute, target: &Target) -> Outcome<Target> {
-        let resolves = hop.speaks
+    /// The destination that the proxy is asked for: the name, or an address that was resolved and checked here.
+    async fn destination(&self, route: &ProxyRoute, target: &Target) -> Outcome<Target> {
+        let resolves = route.protocol
             != ProxyProtocol::Socks {
                 remote_names: false,
             };
-        if resolves && !self.options.guard.concerns(target) {
+        if resolves && !self.config.address_policy.concerns(target) {
             return Ok(target.clone());
         }
         let addresses = self.addresses(target).await?;
@@ -141,7 +142,7 @@ impl Dialer {
     }
 }
 
-/// How far a dial has come, for whoever ends it.
+/// The phase that a dial has reached, for the failure of its timeout.
 #[derive(Default)]
 struct Progress(AtomicU8);
 
@@ -160,7 +161,7 @@ impl Progress {
 async fn open(target: &Target, addresses: Vec<SocketAddr>) -> Outcome<Stream> {
     race(addresses, connect)
         .await
-        .map_err(|error| failed(Phase::Connect, target, &error))
+        .map_err(|error| phase_failure(Phase::Connect, target, &error))
 }
 
 async fn connect(address: SocketAddr) -> io::Result<Stream> {
@@ -174,7 +175,7 @@ async fn connect(address: SocketAddr) -> io::Result<Stream> {
 }
 
 /// TLS with the target by its own name, or by the one the caller wants to be shown.
-async fn secured(
+async fn handshake_tls(
     stream: Stream,
     secure: &Secure,
     target: &Target,
@@ -189,7 +190,7 @@ async fn secured(
     };
     let config = secure.config(alpn).await?;
     let address = stream.peer();
-    stream.secured(config, name).await.map_err(|error| {
-        failed(Phase::Tls, target, &error).with_detail("address", address.to_string())
+    stream.handshake_tls(config, name).await.map_err(|error| {
+        phase_failure(Phase::Tls, target, &error).with_detail("address", address.to_string())
     })
 }

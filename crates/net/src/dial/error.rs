@@ -1,4 +1,4 @@
-//! What went wrong on the way, by the types of the errors; no message is ever parsed.
+//! Failures of dialling, by the types of the errors; no message is ever parsed.
 
 use std::{error::Error as StdError, io, iter, time::Duration};
 
@@ -34,12 +34,12 @@ impl Phase {
 
 type Source = dyn StdError + 'static;
 
-/// What went wrong and the code Node gives for it.
+/// The class of a failure, and the code Node gives for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
-    /// What went wrong.
+    /// The class.
     pub kind: Kind,
-    /// What Node.js would call it.
+    /// The code that Node.js uses.
     pub code: &'static str,
 }
 
@@ -67,7 +67,7 @@ impl Class {
 }
 
 /// The failure of a phase; nothing was sent.
-pub(super) fn failed(phase: Phase, target: &Target, error: &io::Error) -> Failure {
+pub(super) fn phase_failure(phase: Phase, target: &Target, error: &io::Error) -> Failure {
     let class = match phase {
         // The system tells no more than that it found nothing.
         Phase::Dns => Class::new(Kind::Connect, "ENOTFOUND"),
@@ -84,7 +84,12 @@ pub(super) fn failed(phase: Phase, target: &Target, error: &io::Error) -> Failur
 }
 
 /// The failure of a connection that took too long.
-pub(super) fn timed_out(phase: Phase, target: &Target, after: Duration, option: &str) -> Failure {
+pub(super) fn timeout_failure(
+    phase: Phase,
+    target: &Target,
+    after: Duration,
+    option: &str,
+) -> Failure {
     let message = format!(
         "could not connect to {} within {} ms, in the phase {}",
         target.authority(),
@@ -92,7 +97,7 @@ pub(super) fn timed_out(phase: Phase, target: &Target, after: Duration, option: 
         phase.as_str()
     );
     let failure = Failure::timed_out(Kind::Connect, message, option).with_code("ETIMEDOUT");
-    at(failure, phase, target)
+    with_phase(failure, phase, target)
 }
 
 pub(super) fn failure(class: Class, phase: Phase, target: &Target) -> Failure {
@@ -105,10 +110,10 @@ pub(super) fn failure(class: Class, phase: Phase, target: &Target) -> Failure {
         (_, Phase::Proxy) => format!("the proxy made no connection to {peer} ({code})"),
         _ => format!("could not connect to {peer} ({code})"),
     };
-    at(Failure::new(kind, message).with_code(code), phase, target)
+    with_phase(Failure::new(kind, message).with_code(code), phase, target)
 }
 
-fn at(failure: Failure, phase: Phase, target: &Target) -> Failure {
+fn with_phase(failure: Failure, phase: Phase, target: &Target) -> Failure {
     failure
         .with_delivery(Delivery::None)
         .with_detail("phase", phase.as_str())
@@ -126,7 +131,7 @@ pub fn chain<'e>(error: &'e Source) -> impl Iterator<Item = &'e Source> {
     })
 }
 
-/// What one error of the chain says by its type; `None` when a deeper one knows more.
+/// The class of one error of the chain by its type; `None` when a deeper one knows more.
 pub fn classify(error: &Source) -> Option<Class> {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return Some(tls_class(tls));
@@ -144,7 +149,7 @@ const IO_CLASSES: [(io::ErrorKind, Class); 11] = {
     const fn connect(code: &'static str) -> Class {
         Class::new(Kind::Connect, code)
     }
-    const fn lost(code: &'static str) -> Class {
+    const fn disconnect(code: &'static str) -> Class {
         Class::new(Kind::Disconnected, code)
     }
     [
@@ -153,11 +158,11 @@ const IO_CLASSES: [(io::ErrorKind, Class); 11] = {
         (Io::NetworkUnreachable, connect("ENETUNREACH")),
         (Io::AddrNotAvailable, connect("EADDRNOTAVAIL")),
         (Io::TimedOut, Class::of(Kind::Timeout)),
-        (Io::ConnectionReset, lost("ECONNRESET")),
-        (Io::ConnectionAborted, lost("ECONNABORTED")),
-        (Io::BrokenPipe, lost("EPIPE")),
-        (Io::NotConnected, lost("ENOTCONN")),
-        (Io::UnexpectedEof, lost("ECONNRESET")),
+        (Io::ConnectionReset, disconnect("ECONNRESET")),
+        (Io::ConnectionAborted, disconnect("ECONNABORTED")),
+        (Io::BrokenPipe, disconnect("EPIPE")),
+        (Io::NotConnected, disconnect("ENOTCONN")),
+        (Io::UnexpectedEof, disconnect("ECONNRESET")),
         (Io::PermissionDenied, connect("EACCES")),
     ]
 };
@@ -271,7 +276,7 @@ mod tests {
             secure: true,
         };
         let error = io::Error::from(io::ErrorKind::ConnectionReset);
-        let failure = failed(Phase::Tls, &target, &error);
+        let failure = phase_failure(Phase::Tls, &target, &error);
         assert_eq!(
             (failure.kind, failure.code.as_ref(), failure.delivery),
             (Kind::Connect, "ECONNRESET", Delivery::None)

@@ -1,5 +1,6 @@
-//! Happy eyeballs (RFC 8305): the addresses of a host are tried one after the other, without waiting long for
-//! one that does not answer.
+//! Happy eyeballs (RFC 8305): the addresses of a host, tried one after the other.
+//!
+//! The next one is tried without waiting long for one that does not answer.
 
 use std::{collections::VecDeque, future::Future, io, net::SocketAddr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! How any service reaches a host: name, address, proxy, TCP, TLS.
+//! Dialling for every service: name, address, proxy, TCP, TLS.
 //!
 //! A [`Dialer`] is made once from a user's options and opens connections with them: it resolves the name on a
 //! thread of its own, races the addresses (RFC 8305), goes through a proxy when asked, and speaks TLS with the
@@ -26,7 +26,7 @@ mod tls_cache;
 
 pub use address_policy::AddressPolicy;
 pub(crate) use config::NO_TIMEOUT;
-pub use config::{DialOptions, Proxy};
+pub use config::{DialConfig, Proxy};
 pub use dialer::Dialer;
 pub(crate) use environment::EnvironmentProxies;
 pub use error::Phase;
@@ -34,5 +34,5 @@ pub use error::{Class, chain, classify};
 pub(crate) use resolve::SystemNames;
 pub use stream::Stream;
 pub use target::Target;
-pub use tls::{PemSource, TlsOptions, TlsVersion};
+pub use tls::{PemSource, TlsConfig, TlsVersion};
 pub use tls_cache::Alpn;

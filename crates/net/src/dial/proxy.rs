@@ -1,4 +1,4 @@
-//! Which proxy a connection goes through.
+//! The choice of the proxy for a connection.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use moorline_core::secret::Secret;
@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{config::Proxy, environment::EnvironmentProxies, target::Target};
 
-/// What a proxy speaks.
+/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProxyProtocol {
     /// HTTP `CONNECT`.
@@ -23,7 +23,7 @@ pub(super) enum ProxyProtocol {
 #[derive(Clone, Debug)]
 pub(super) struct ProxyRoute {
     pub(super) target: Target,
-    pub(super) speaks: ProxyProtocol,
+    pub(super) protocol: ProxyProtocol,
     /// The value of `Proxy-Authorization`.
     pub(super) authorization: Option<Secret>,
     /// Name and password as SOCKS wants them.
@@ -43,7 +43,7 @@ impl ProxyRoutes {
             Proxy::None => Self::Never,
             Proxy::Environment => Self::Environment(EnvironmentProxies::read()),
             Proxy::Url(url) => {
-                ProxyRoute::of(url).map_or(Self::Never, |hop| Self::Always(Box::new(hop)))
+                ProxyRoute::from_url(url).map_or(Self::Never, |route| Self::Always(Box::new(route)))
             }
         }
     }
@@ -51,14 +51,14 @@ impl ProxyRoutes {
     pub(super) fn for_target(&self, target: &Target) -> Option<ProxyRoute> {
         match self {
             Self::Never => None,
-            Self::Always(hop) => Some(hop.as_ref().clone()),
-            Self::Environment(proxies) => proxies.for_target(target).and_then(ProxyRoute::of),
+            Self::Always(route) => Some(route.as_ref().clone()),
+            Self::Environment(proxies) => proxies.for_target(target).and_then(ProxyRoute::from_url),
         }
     }
 }
 
 impl ProxyRoute {
-    fn of(url: &Url) -> Option<Self> {
+    fn from_url(url: &Url) -> Option<Self> {
         let decode = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
         let login = (!url.username().is_empty() || url.password().is_some()).then(|| {
             (
@@ -66,16 +66,16 @@ impl ProxyRoute {
                 decode(url.password().unwrap_or_default()),
             )
         });
-        Self::speaking(url.scheme(), url.host_str()?, url.port(), login)
+        Self::new(url.scheme(), url.host_str()?, url.port(), login)
     }
 
-    fn speaking(
+    fn new(
         scheme: &str,
         host: &str,
         port: Option<u16>,
         login: Option<(Vec<u8>, Vec<u8>)>,
     ) -> Option<Self> {
-        let (speaks, usual_port) = match scheme {
+        let (protocol, usual_port) = match scheme {
             "http" => (ProxyProtocol::Connect, 80),
             "https" => (ProxyProtocol::Connect, 443),
             "socks5" => (
@@ -98,7 +98,7 @@ impl ProxyRoute {
                 port: port.unwrap_or(usual_port),
                 secure: scheme == "https",
             },
-            speaks,
+            protocol,
             authorization: basic,
             login: login.map(|(name, password)| (Secret::new(name), Secret::new(password))),
         })
@@ -109,21 +109,21 @@ impl ProxyRoute {
 mod tests {
     use super::*;
 
-    fn hop(url: &str) -> ProxyRoute {
-        ProxyRoute::of(&Url::parse(url).unwrap()).unwrap()
+    fn route(url: &str) -> ProxyRoute {
+        ProxyRoute::from_url(&Url::parse(url).unwrap()).unwrap()
     }
 
     #[test]
     fn a_proxys_url_tells_where_it_is_what_it_speaks_and_who_we_are() {
-        let plain = hop("http://me:p%40ss@proxy.example:3128");
+        let plain = route("http://me:p%40ss@proxy.example:3128");
         assert_eq!(plain.target.authority(), "proxy.example:3128");
         let expected = format!("Basic {}", BASE64_STANDARD.encode("me:p@ss"));
         assert_eq!(plain.authorization.unwrap().expose(), expected.as_bytes());
-        assert_eq!(hop("http://proxy").target.port, 80);
-        assert!(hop("https://proxy").target.secure);
-        let socks = hop("socks5h://[::1]");
+        assert_eq!(route("http://proxy").target.port, 80);
+        assert!(route("https://proxy").target.secure);
+        let socks = route("socks5h://[::1]");
         assert_eq!(socks.target.authority(), "[::1]:1080");
-        assert_eq!(socks.speaks, ProxyProtocol::Socks { remote_names: true });
+        assert_eq!(socks.protocol, ProxyProtocol::Socks { remote_names: true });
         assert!(socks.login.is_none());
     }
 }

@@ -6,7 +6,7 @@ use moorline_core::error::{Failure, Kind};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
-    error::{Class, Phase, failed, failure},
+    error::{Class, Phase, failure, phase_failure},
     proxy::{ProxyProtocol, ProxyRoute},
     target::Target,
 };
@@ -17,15 +17,15 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Asks for a connection to `destination`; `told` is what messages say about it.
 pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    hop: &ProxyRoute,
+    route: &ProxyRoute,
     destination: &Target,
     told: &Target,
 ) -> Result<(), Failure> {
-    let done = match hop.speaks {
-        ProxyProtocol::Connect => connect(stream, hop, destination).await,
-        ProxyProtocol::Socks { .. } => socks(stream, hop, destination).await,
+    let done = match route.protocol {
+        ProxyProtocol::Connect => connect(stream, route, destination).await,
+        ProxyProtocol::Socks { .. } => socks(stream, route, destination).await,
     };
-    done.map_err(|refusal| refusal.failure(told, hop))
+    done.map_err(|refusal| refusal.failure(told, route))
 }
 
 enum Refusal {
@@ -46,13 +46,13 @@ impl From<io::Error> for Refusal {
 }
 
 impl Refusal {
-    fn failure(self, target: &Target, hop: &ProxyRoute) -> Failure {
+    fn failure(self, target: &Target, route: &ProxyRoute) -> Failure {
         let failure = match self {
-            Self::Io(error) => failed(Phase::Proxy, target, &error),
+            Self::Io(error) => phase_failure(Phase::Proxy, target, &error),
             Self::Said { class, detail } => {
                 let message = format!(
                     "the proxy {} refused a connection to {} ({} {})",
-                    hop.target.authority(),
+                    route.target.authority(),
                     target.authority(),
                     detail.0,
                     detail.1
@@ -61,22 +61,25 @@ impl Refusal {
                     .with_message(message)
                     .with_detail(detail.0, detail.1)
             }
-            Self::Garbled => failure(Class::of(Kind::Connect), Phase::Proxy, target).with_message(
-                format!("{} does not answer as a proxy does", hop.target.authority()),
-            ),
+            Self::Garbled => {
+                failure(Class::of(Kind::Connect), Phase::Proxy, target).with_message(format!(
+                    "{} does not answer as a proxy does",
+                    route.target.authority()
+                ))
+            }
         };
-        failure.with_detail("proxy", hop.target.authority())
+        failure.with_detail("proxy", route.target.authority())
     }
 }
 
 async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    hop: &ProxyRoute,
+    route: &ProxyRoute,
     destination: &Target,
 ) -> Result<(), Refusal> {
     let authority = destination.authority();
     let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
-    if let Some(authorization) = &hop.authorization {
+    if let Some(authorization) = &route.authorization {
         request.extend_from_slice(b"Proxy-Authorization: ");
         request.extend_from_slice(authorization.expose());
         request.extend_from_slice(b"\r\n");
@@ -93,7 +96,7 @@ async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
             // We speak first, so nothing may follow.
             Some(end) if end + 4 == head.len() => break,
             None if head.len() < MAX_HEAD_BYTES => {}
-            // A refusal has a body, which nobody reads.
+            // A refusal has a body, which is not read.
             Some(_) if status_of(&head).is_some_and(|status| status >= 300) => break,
             _ => return Err(Refusal::Garbled),
         }
@@ -123,10 +126,10 @@ const PASSWORD: u8 = 2;
 
 async fn socks<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    hop: &ProxyRoute,
+    route: &ProxyRoute,
     destination: &Target,
 ) -> Result<(), Refusal> {
-    let methods: &[u8] = match hop.login {
+    let methods: &[u8] = match route.login {
         Some(_) => &[VERSION, 2, NO_LOGIN, PASSWORD],
         None => &[VERSION, 1, NO_LOGIN],
     };
@@ -134,7 +137,7 @@ async fn socks<S: AsyncRead + AsyncWrite + Unpin>(
     stream.flush().await?;
     let mut chosen = [0; 2];
     stream.read_exact(&mut chosen).await?;
-    match (chosen, &hop.login) {
+    match (chosen, &route.login) {
         ([VERSION, NO_LOGIN], _) => {}
         ([VERSION, PASSWORD], Some((name, password))) => {
             log_in(stream, name.expose(), password.expose()).await?;
@@ -166,7 +169,7 @@ async fn socks<S: AsyncRead + AsyncWrite + Unpin>(
         4 => 16,
         _ => return Err(Refusal::Garbled),
     };
-    // The address the proxy dials from, and its port; nobody needs them.
+    // The address the proxy dials from, and its port; neither is used.
     stream.read_exact(&mut vec![0; rest + 2]).await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! The public key of a certificate of any version. rustls reads none of version 1, which old tools still make; where no
-//! certificate is checked, nothing but its key is wanted.
+//! The public key of a certificate of any version.
+//!
+//! rustls reads none of version 1, which old tools still make; where no certificate is checked, only its key is needed.
 
 use rustls::{
     DigitallySignedStruct, Error, PeerMisbehaved,

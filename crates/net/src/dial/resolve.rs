@@ -1,7 +1,7 @@
 //! Names to addresses, by the system's resolver and on threads of their own.
 //!
 //! The system's resolver cannot be interrupted: a look-up that hangs keeps its thread until it ends by itself, also when
-//! nobody waits for it any more. So callers of one name share one look-up, whether its first caller still waits or not;
+//! no caller waits for it any more. So callers of one name share one look-up, whether its first caller still waits or not;
 //! no other work needs these threads; and what this machine knows by itself never waits for one of them.
 
 use std::{
@@ -18,7 +18,7 @@ use moorline_core::{error::Failure, sync::lock};
 use reqwest::dns;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// So many names may hang before the next has to wait.
+/// The number of names that may hang before the next has to wait.
 const LOOKUPS_AT_ONCE: usize = 64;
 
 static SYSTEM: LazyLock<Arc<Resolver>> = LazyLock::new(|| {
@@ -50,7 +50,7 @@ impl dns::Resolve for SystemNames {
     }
 }
 
-/// What a look-up came to, for each of those who wait for it.
+/// The result of a look-up, for each caller that waits for it.
 type Found = Result<Vec<IpAddr>, (io::ErrorKind, String)>;
 type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
@@ -114,7 +114,7 @@ impl Resolver {
                 biased;
                 () = told.closed() => {
                     let mut running = self.running();
-                    // Somebody else may have come.
+                    // Another caller may have come.
                     if told.receiver_count() == 0 {
                         running.remove(&name);
                         return;

@@ -82,7 +82,7 @@ impl Stream {
     }
 
     /// Puts TLS on top of what there is.
-    pub(super) async fn secured(
+    pub(super) async fn handshake_tls(
         self,
         config: std::sync::Arc<rustls::ClientConfig>,
         name: rustls::pki_types::ServerName<'static>,

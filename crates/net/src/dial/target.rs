@@ -1,4 +1,4 @@
-//! Where to.
+//! The target of a dial: host, port and scheme.
 
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use url::{Host, Url};

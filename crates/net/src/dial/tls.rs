@@ -1,4 +1,6 @@
-//! One TLS configuration for the whole addon: rustls with the aws-lc-rs provider, and one `tls` option shape.
+//! The TLS configuration of the addon: rustls with the aws-lc-rs provider.
+//!
+//! There is one shape of the `tls` option for all services.
 
 use std::{
     env, fmt, fs,
@@ -100,7 +102,7 @@ impl TlsVersion {
 
 /// The `tls` option of every service: `{ ca, cert, key, passphrase, serverName, minVersion, rejectUnauthorized }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsOptions {
+pub struct TlsConfig {
     /// `ca`: the trusted authorities, instead of the default ones (as in Node). Empty: the default ones.
     pub ca: Vec<PemSource>,
     /// `cert` and `key`: the client's certificate chain and its private key.
@@ -113,7 +115,7 @@ pub struct TlsOptions {
     pub reject_unauthorized: bool,
 }
 
-impl Default for TlsOptions {
+impl Default for TlsConfig {
     fn default() -> Self {
         Self {
             ca: Vec::new(),
@@ -125,9 +127,9 @@ impl Default for TlsOptions {
     }
 }
 
-impl TlsOptions {
+impl TlsConfig {
     /// Reads a `tls` object; what it does not say comes from `defaults`.
-    pub fn over(defaults: &Self, options: Options<'_>) -> Read<Self> {
+    pub fn read_over(defaults: &Self, options: Options<'_>) -> Read<Self> {
         let ca = match options.value("ca") {
             None => Vec::new(),
             Some(Plain::List(items)) => items
@@ -309,14 +311,14 @@ fn unusable(what: &str, error: &dyn std::error::Error) -> Failure {
 mod tests {
     use super::*;
 
-    fn read(entries: &[(&str, Plain)]) -> Read<TlsOptions> {
+    fn read(entries: &[(&str, Plain)]) -> Read<TlsConfig> {
         let value = Plain::Map(
             entries
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
                 .collect(),
         );
-        TlsOptions::over(&TlsOptions::default(), Options::new("options.tls", &value)?)
+        TlsConfig::read_over(&TlsConfig::default(), Options::new("options.tls", &value)?)
     }
 
     fn text(value: &str) -> Plain {
@@ -326,7 +328,7 @@ mod tests {
     #[test]
     fn nothing_given_checks_certificates_from_tls_1_2_on() {
         let options = read(&[]).unwrap();
-        assert_eq!(options, TlsOptions::default());
+        assert_eq!(options, TlsConfig::default());
         options.client_config().unwrap();
     }
 

@@ -10,13 +10,13 @@ use moorline_core::{error::Outcome, sync::lock};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
-use super::tls::TlsOptions;
+use super::tls::TlsConfig;
 use crate::blocking::blocking;
 
 /// The files are looked at no more often than this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What is offered by ALPN.
+/// The protocols offered by ALPN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alpn {
     /// Nothing.
@@ -46,14 +46,14 @@ struct State {
 
 /// Builds the configurations at the first TLS connection.
 pub(super) struct Secure {
-    options: TlsOptions,
+    options: TlsConfig,
     state: Mutex<State>,
     /// Two connections at once build them once.
     building: tokio::sync::Mutex<()>,
 }
 
 impl Secure {
-    pub(super) fn new(options: TlsOptions) -> Self {
+    pub(super) fn new(options: TlsConfig) -> Self {
         Self {
             options,
             state: Mutex::default(),
@@ -94,7 +94,7 @@ impl Secure {
 
 /// The known configurations while their files are as they were, else new ones. Files that cannot be used are
 /// passed over while there is an older configuration: they are being written right now.
-fn rebuilt(options: &TlsOptions, known: Option<Arc<Configs>>) -> Outcome<Arc<Configs>> {
+fn rebuilt(options: &TlsConfig, known: Option<Arc<Configs>>) -> Outcome<Arc<Configs>> {
     let stamps: Stamps = options.files().map(stamp).collect();
     match known {
         Some(known) if known.stamps == stamps => Ok(known),
@@ -109,7 +109,7 @@ fn stamp(file: &PathBuf) -> Option<(SystemTime, u64)> {
 }
 
 impl Configs {
-    fn build(options: &TlsOptions, stamps: Stamps) -> Outcome<Self> {
+    fn build(options: &TlsConfig, stamps: Stamps) -> Outcome<Self> {
         let base = options.client_config()?;
         let offering = |protocols: &[&str]| {
             let mut config = base.clone();
@@ -159,9 +159,9 @@ mod tests {
         let name = format!("moorline-dial-{}.pem", std::process::id());
         let file = std::env::temp_dir().join(name);
         fs::write(&file, &pem).unwrap();
-        let secure = Secure::new(TlsOptions {
+        let secure = Secure::new(TlsConfig {
             ca: vec![PemSource::File(file.clone())],
-            ..TlsOptions::default()
+            ..TlsConfig::default()
         });
         let first = secure.config(Alpn::Http).await.unwrap();
         let again = secure.config(Alpn::Http).await.unwrap();

@@ -15,7 +15,7 @@ use url::Url;
 use super::error::{Phase, failure};
 use crate::{
     blocking::blocking,
-    dial::{DialOptions, EnvironmentProxies, Proxy, SystemNames, Target, TlsOptions},
+    dial::{DialConfig, EnvironmentProxies, Proxy, SystemNames, Target, TlsConfig},
 };
 
 /// An idle connection is closed after this time: sooner than the 60 s after which usual load balancers do it.
@@ -28,20 +28,20 @@ const USER_AGENT: &str = concat!("moorline/", env!("CARGO_PKG_VERSION"));
 /// An HTTP client with its pool of connections. Nothing is built and no certificate is read before the first call.
 #[derive(Debug, Default)]
 pub struct ApiClient {
-    options: DialOptions,
+    config: DialConfig,
     plain: OnceLock<Client>,
     secure: OnceCell<Client>,
 }
 
 impl ApiClient {
     /// The client for these options: the shared one where they are the defaults.
-    pub fn with(options: DialOptions) -> Arc<Self> {
+    pub fn with(config: DialConfig) -> Arc<Self> {
         static SHARED: LazyLock<Arc<ApiClient>> = LazyLock::new(Arc::default);
-        if options == SHARED.options {
+        if config == SHARED.config {
             return Arc::clone(&SHARED);
         }
         Arc::new(Self {
-            options,
+            config,
             ..Self::default()
         })
     }
@@ -82,16 +82,16 @@ impl ApiClient {
             return Ok(client);
         }
         // Never used for TLS, so nothing is trusted and no root is loaded.
-        let unused = TlsOptions {
+        let unused = TlsConfig {
             reject_unauthorized: false,
-            ..TlsOptions::default()
+            ..TlsConfig::default()
         };
         let client = self.build(unused.client_config()?)?;
         Ok(self.plain.get_or_init(|| client))
     }
 
     async fn build_secure(&self) -> Outcome<Client> {
-        let tls = self.options.tls.clone();
+        let tls = self.config.tls.clone();
         // Loading the roots reads files and parses some 140 certificates.
         let config = blocking(move || tls.client_config()).await??;
         self.build(config)
@@ -101,13 +101,13 @@ impl ApiClient {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)
-            .connect_timeout(self.options.connect_timeout)
+            .connect_timeout(self.config.connect_timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
             .redirect(redirect::Policy::none())
             .dns_resolver(SystemNames)
             .user_agent(USER_AGENT);
-        let builder = match &self.options.proxy {
+        let builder = match &self.config.proxy {
             Proxy::None => Ok(builder.no_proxy()),
             Proxy::Environment => {
                 let proxies = EnvironmentProxies::read();
@@ -142,14 +142,14 @@ mod tests {
 
     #[test]
     fn who_takes_the_defaults_shares_one_client() {
-        let shared = ApiClient::with(DialOptions::default());
+        let shared = ApiClient::with(DialConfig::default());
         assert!(Arc::ptr_eq(
             &shared,
-            &ApiClient::with(DialOptions::default())
+            &ApiClient::with(DialConfig::default())
         ));
-        let own = ApiClient::with(DialOptions {
+        let own = ApiClient::with(DialConfig {
             proxy: Proxy::Environment,
-            ..DialOptions::default()
+            ..DialConfig::default()
         });
         assert!(!Arc::ptr_eq(&shared, &own));
     }

@@ -1,4 +1,4 @@
-//! The body of a request: nothing, bytes, or a stream that is written as fast as the server reads.
+//! The body of a request: empty, bytes, or a stream written as fast as the server reads.
 
 use std::{
     pin::Pin,
@@ -18,13 +18,13 @@ use moorline_core::{
 use tokio::sync::mpsc;
 
 /// Pieces that wait between the caller and the socket.
-const QUEUED_PIECES: usize = 2;
+const QUEUED_CHUNKS: usize = 2;
 /// Bytes that are there are handed over in parts of this size where it matters how far they have come.
 const PART_BYTES: usize = 64 << 10;
 /// Beside the bytes taken: that is all of them.
 const ALL: u64 = 1 << 63;
 
-/// What is sent after the head.
+/// The body sent after the head.
 pub enum RequestBody {
     /// Nothing.
     Empty,
@@ -33,7 +33,7 @@ pub enum RequestBody {
     /// The same, part by part.
     Parts(Parts),
     /// Pieces that come one by one, with their length in all when it is known.
-    Stream(Pieces),
+    Stream(BodyChunks),
 }
 
 /// Bytes that are there, and how many of them were taken.
@@ -43,14 +43,14 @@ pub struct Parts {
 }
 
 /// The receiving end of a streamed body.
-pub struct Pieces {
+pub struct BodyChunks {
     /// Not there before the first piece is wanted of a body that can be read again.
     receiver: Option<mpsc::Receiver<Bytes>>,
     /// Asks for a body that can be read again.
     reader: Option<mpsc::UnboundedSender<BodySender>>,
     length: Option<u64>,
     /// Received so far.
-    come: u64,
+    received: u64,
     /// The piece that completes the length: it goes when it is known to be the last.
     last: Option<Bytes>,
     ended: Arc<AtomicBool>,
@@ -59,27 +59,27 @@ pub struct Pieces {
 
 /// How far a body has come, seen from outside.
 #[derive(Clone)]
-pub(super) enum Outgoing {
-    /// So many bytes, there from the beginning.
-    Whole(u64),
+pub(super) enum UploadProgress {
+    /// A number of bytes, there from the beginning.
+    Full(u64),
     /// Bytes taken so far.
-    Taken(Arc<AtomicU64>),
+    Streamed(Arc<AtomicU64>),
 }
 
-impl Outgoing {
+impl UploadProgress {
     /// How far it has come; it changes for as long as anything is taken.
     pub(super) fn progress(&self) -> u64 {
         match self {
-            Self::Whole(_) => 0,
-            Self::Taken(taken) => taken.load(Ordering::Relaxed) & !ALL,
+            Self::Full(_) => 0,
+            Self::Streamed(taken) => taken.load(Ordering::Relaxed) & !ALL,
         }
     }
 
     /// Whether all was handed over, when `written` bytes of the request were written.
-    pub(super) fn is_over(&self, written: Option<u64>) -> bool {
+    pub(super) fn is_complete(&self, written: Option<u64>) -> bool {
         match self {
-            Self::Whole(bytes) => written.is_none_or(|written| written > *bytes),
-            Self::Taken(taken) => taken.load(Ordering::Relaxed) & ALL != 0 && written != Some(0),
+            Self::Full(bytes) => written.is_none_or(|written| written > *bytes),
+            Self::Streamed(taken) => taken.load(Ordering::Relaxed) & ALL != 0 && written != Some(0),
         }
     }
 }
@@ -96,33 +96,36 @@ pub type BodySenders = mpsc::UnboundedReceiver<BodySender>;
 impl RequestBody {
     /// A streamed body and its sender; of `length` bytes where that is known.
     pub fn channel(length: Option<u64>) -> (BodySender, Self) {
-        let mut pieces = Pieces::unopened(None, length);
-        let sender = pieces.open();
-        (sender, Self::Stream(pieces))
+        let mut chunks = BodyChunks::unopened(None, length);
+        let sender = chunks.open();
+        (sender, Self::Stream(chunks))
     }
 
     /// A streamed body of `length` bytes that can be read again.
     pub fn repeatable(length: u64) -> (BodySenders, Self) {
         let (reader, senders) = mpsc::unbounded_channel();
-        let pieces = Pieces::unopened(Some(reader), Some(length));
-        (senders, Self::Stream(pieces))
+        let chunks = BodyChunks::unopened(Some(reader), Some(length));
+        (senders, Self::Stream(chunks))
     }
 
     /// The same body once more; `None` for a stream that is gone when it was sent.
-    pub(super) fn again(&self) -> Option<Self> {
+    pub(super) fn replay(&self) -> Option<Self> {
         match self {
             Self::Empty => Some(Self::Empty),
             Self::Full(bytes) => Some(Self::Full(bytes.clone())),
             Self::Parts(parts) => Some(Self::Full(parts.rest.clone())),
-            Self::Stream(pieces) => {
-                let reader = pieces.reader.clone()?;
-                Some(Self::Stream(Pieces::unopened(Some(reader), pieces.length)))
+            Self::Stream(chunks) => {
+                let reader = chunks.reader.clone()?;
+                Some(Self::Stream(BodyChunks::unopened(
+                    Some(reader),
+                    chunks.length,
+                )))
             }
         }
     }
 
     /// Makes it be handed over in parts, where nothing else tells how much of it was taken.
-    pub(super) fn divide(&mut self) {
+    pub(super) fn split_into_parts(&mut self) {
         if let Self::Full(bytes) = self
             && bytes.len() > PART_BYTES
         {
@@ -133,33 +136,33 @@ impl RequestBody {
         }
     }
 
-    /// Whether nobody knows how long it is.
-    pub(super) fn is_endless(&self) -> bool {
-        matches!(self, Self::Stream(Pieces { length: None, .. }))
+    /// Whether its length is unknown.
+    pub(super) fn has_unknown_length(&self) -> bool {
+        matches!(self, Self::Stream(BodyChunks { length: None, .. }))
     }
 
-    pub(super) fn outgoing(&self) -> Outgoing {
+    pub(super) fn upload_progress(&self) -> UploadProgress {
         match self {
-            Self::Empty => Outgoing::Whole(0),
-            Self::Full(bytes) => Outgoing::Whole(bytes.len() as u64),
-            Self::Parts(Parts { taken, .. }) | Self::Stream(Pieces { taken, .. }) => {
-                Outgoing::Taken(Arc::clone(taken))
+            Self::Empty => UploadProgress::Full(0),
+            Self::Full(bytes) => UploadProgress::Full(bytes.len() as u64),
+            Self::Parts(Parts { taken, .. }) | Self::Stream(BodyChunks { taken, .. }) => {
+                UploadProgress::Streamed(Arc::clone(taken))
             }
         }
     }
 
-    /// What the caller's `content-length` says about a stream.
-    pub(super) fn announce(&mut self, bytes: u64) {
-        if let Self::Stream(pieces) = self {
-            pieces.length = Some(bytes);
+    /// Sets the length of a stream by the caller's `content-length`.
+    pub(super) fn set_length(&mut self, bytes: u64) {
+        if let Self::Stream(chunks) = self {
+            chunks.length = Some(bytes);
         }
     }
 }
 
 impl BodySender {
-    /// Sends a piece when there is room for it; false when nobody reads any more.
-    pub async fn send(&self, piece: Bytes) -> bool {
-        self.sender.send(piece).await.is_ok()
+    /// Sends a piece when there is room for it; false when the body is not read any more.
+    pub async fn send(&self, chunk: Bytes) -> bool {
+        self.sender.send(chunk).await.is_ok()
     }
 
     /// The body is complete; drop the sender now.
@@ -182,13 +185,13 @@ impl Parts {
     }
 }
 
-impl Pieces {
+impl BodyChunks {
     fn unopened(reader: Option<mpsc::UnboundedSender<BodySender>>, length: Option<u64>) -> Self {
         Self {
             receiver: None,
             reader,
             length,
-            come: 0,
+            received: 0,
             last: None,
             ended: Arc::default(),
             taken: Arc::default(),
@@ -196,58 +199,58 @@ impl Pieces {
     }
 
     fn open(&mut self) -> BodySender {
-        let (sender, receiver) = mpsc::channel(QUEUED_PIECES);
+        let (sender, receiver) = mpsc::channel(QUEUED_CHUNKS);
         self.receiver = Some(receiver);
         let ended = Arc::clone(&self.ended);
         BodySender { sender, ended }
     }
 
-    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.receiver.is_none() {
             let sender = self.open();
-            // When nobody is there to send, the sender is dropped and the body breaks off.
+            // When the receiver of senders is gone, the sender is dropped and the body breaks off.
             let _ = self.reader.as_ref().map(|reader| reader.send(sender));
         }
         self.receiver
             .as_mut()
-            .map_or(Poll::Ready(None), |pieces| pieces.poll_recv(context))
+            .map_or(Poll::Ready(None), |chunks| chunks.poll_recv(context))
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome<Bytes>>> {
-        while let Some(piece) = ready!(self.poll_piece(context)) {
-            if piece.is_empty() {
+        while let Some(chunk) = ready!(self.poll_chunk(context)) {
+            if chunk.is_empty() {
                 continue;
             }
-            self.come += piece.len() as u64;
+            self.received += chunk.len() as u64;
             match self.length {
-                Some(length) if self.come > length => {
-                    return Poll::Ready(Some(Err(self.unlike_announced("longer"))));
+                Some(length) if self.received > length => {
+                    return Poll::Ready(Some(Err(self.length_mismatch("longer"))));
                 }
-                Some(length) if self.come == length => self.last = Some(piece),
-                _ => return Poll::Ready(Some(Ok(self.take(piece)))),
+                Some(length) if self.received == length => self.last = Some(chunk),
+                _ => return Poll::Ready(Some(Ok(self.take(chunk)))),
             }
         }
         Poll::Ready(self.end())
     }
 
-    fn take(&self, piece: Bytes) -> Bytes {
-        self.taken.fetch_add(piece.len() as u64, Ordering::Relaxed);
-        piece
+    fn take(&self, chunk: Bytes) -> Bytes {
+        self.taken.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        chunk
     }
 
     fn end(&mut self) -> Option<Outcome<Bytes>> {
         if !self.ended.load(Ordering::Acquire) {
             return Some(Err(Failure::aborted()));
         }
-        if self.length.is_some_and(|length| self.come < length) {
-            return Some(Err(self.unlike_announced("shorter")));
+        if self.length.is_some_and(|length| self.received < length) {
+            return Some(Err(self.length_mismatch("shorter")));
         }
         let last = self.last.take().map(|last| Ok(self.take(last)));
         self.taken.fetch_or(ALL, Ordering::Relaxed);
         last
     }
 
-    fn unlike_announced(&self, how: &str) -> Failure {
+    fn length_mismatch(&self, how: &str) -> Failure {
         let length = self.length.unwrap_or_default();
         let reason = format!("is {how} than its content-length of {length} bytes");
         let error = OptionError::bad_value("request.body", &reason);
@@ -271,9 +274,9 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Self::Parts(parts) => Poll::Ready(parts.next().map(|part| Ok(Frame::data(part)))),
-            Self::Stream(pieces) => pieces
+            Self::Stream(chunks) => chunks
                 .poll_next(context)
-                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
+                .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
         }
     }
 
@@ -291,7 +294,7 @@ impl Body for RequestBody {
             Self::Full(bytes) | Self::Parts(Parts { rest: bytes, .. }) => {
                 SizeHint::with_exact(bytes.len() as u64)
             }
-            Self::Stream(pieces) => pieces
+            Self::Stream(chunks) => chunks
                 .length
                 .map_or_else(SizeHint::new, SizeHint::with_exact),
         }

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::error::TOO_LARGE;
 use crate::dial::Stream;
 
-/// What may come before the head of an answer is over, with the interim answers before it.
+/// The largest head of a response, with the interim responses before it.
 pub(super) const MAX_HEAD_BYTES: u64 = 1 << 20;
 /// So much is read without a pause; then others have their turn, and limits are looked at.
 pub(super) const BURST_BYTES: usize = 64 << 10;
@@ -38,7 +38,7 @@ impl ByteCounter {
     }
 
     /// The head of the answer is there.
-    pub(super) fn answered(&self) {
+    pub(super) fn on_response(&self) {
         self.awaiting.store(false, Ordering::Relaxed);
     }
 
@@ -47,16 +47,16 @@ impl ByteCounter {
         if !self.awaiting.load(Ordering::Relaxed) {
             return usize::MAX;
         }
-        let left = MAX_HEAD_BYTES.saturating_sub(self.read());
+        let left = MAX_HEAD_BYTES.saturating_sub(self.bytes_read());
         // What comes with a head is its body, and no more of that than this is taken for a head.
         BURST_BYTES.min(left as usize)
     }
 
-    pub(super) fn written(&self) -> u64 {
+    pub(super) fn bytes_written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
 
-    pub(super) fn read(&self) -> u64 {
+    pub(super) fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
 }

@@ -1,4 +1,4 @@
-//! The options of the engine and of one call, normalized. Every default is here.
+//! Configuration of the engine and of one call, with every default.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use moorline_core::{
     options::{OptionError, Options, Plain, Read},
 };
 
-use crate::dial::{DialOptions, NO_TIMEOUT};
+use crate::dial::{DialConfig, NO_TIMEOUT};
 
 const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
-/// What the bound of one attempt is called, by a request and by a connection.
+/// The names of the limit of one attempt, for a request and for a connection.
 const ATTEMPT_TIMEOUT: [&str; 2] = ["attemptTimeoutMs", CONNECTIONS_TIMEOUT];
-/// What a connection calls that, and the time to connect.
+/// The name of that limit, and of the time to connect, for a connection.
 pub const CONNECTIONS_TIMEOUT: &str = "timeout";
 const MAX_REDIRECTS: u64 = 5;
 /// A connection unused for this long is closed: sooner than the 60 s after which usual load balancers do it.
@@ -23,13 +23,13 @@ const MAX_DECOMPRESSED_BYTES: u64 = 256 << 20;
 /// The largest number of bytes that JavaScript can count.
 const ANY_BYTES: u64 = (1 << 53) - 1;
 
-/// What an engine is told once.
+/// The configuration of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpOptions {
+pub struct HttpConfig {
     /// How servers are reached.
-    pub dial: DialOptions,
-    /// What a call may say otherwise.
-    pub call: CallOptions,
+    pub dial: DialConfig,
+    /// The defaults of each call.
+    pub call: CallConfig,
     /// `keepAliveTimeoutMs`: how long an unused connection is kept (50 000; `Infinity`: for ever); a server's own
     /// shorter hint wins.
     pub keep_alive: Duration,
@@ -39,9 +39,9 @@ pub struct HttpOptions {
     pub http2: bool,
 }
 
-/// What each call may set; an engine's own are the defaults.
+/// The configuration of one call; an engine's own is the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallOptions {
+pub struct CallConfig {
     /// `timeoutMs`: the whole call until its body is read, or its head when the body is streamed (30 000).
     pub timeout: Limit<Duration>,
     /// `spentMs`: what attempts before this one have taken of `timeoutMs` (0).
@@ -64,7 +64,7 @@ pub struct CallOptions {
     pub decompress: bool,
 }
 
-impl Default for CallOptions {
+impl Default for CallConfig {
     fn default() -> Self {
         Self {
             timeout: TIMEOUT,
@@ -81,11 +81,11 @@ impl Default for CallOptions {
     }
 }
 
-impl HttpOptions {
+impl HttpConfig {
     /// Reads an options object; unknown keys are refused.
-    pub fn from_options(options: Options<'_>) -> Read<Self> {
-        let call = CallOptions::default().over(&options)?;
-        let mut dial = DialOptions::read(&options)?;
+    pub fn read(options: Options<'_>) -> Read<Self> {
+        let call = CallConfig::default().with_options(&options)?;
+        let mut dial = DialConfig::read(&options)?;
         if call.attempt_timeout_name == CONNECTIONS_TIMEOUT {
             // A connection has one option for both.
             dial = dial.with_connect_option(CONNECTIONS_TIMEOUT);
@@ -105,9 +105,9 @@ impl HttpOptions {
     }
 }
 
-impl CallOptions {
+impl CallConfig {
     /// These options where `options` says nothing else.
-    fn over(self, options: &Options<'_>) -> Read<Self> {
+    fn with_options(self, options: &Options<'_>) -> Read<Self> {
         let bytes = |key, own| match options.value(key) {
             None => Ok(own),
             Some(_) => options
@@ -123,9 +123,9 @@ impl CallOptions {
                 attempt_timeout_name = name;
             }
         }
-        let usual = longer(TIMEOUT, shorter(timeout, attempt_timeout));
+        let usual = max_limit(TIMEOUT, min_limit(timeout, attempt_timeout));
         let phase = |own| {
-            let chosen = own != longer(TIMEOUT, shorter(self.timeout, self.attempt_timeout));
+            let chosen = own != max_limit(TIMEOUT, min_limit(self.timeout, self.attempt_timeout));
             if chosen { own } else { usual }
         };
         Ok(Self {
@@ -148,12 +148,12 @@ impl CallOptions {
     }
 
     /// How long this attempt may take, what bounds it, and the name of that.
-    pub(super) fn bound(&self) -> (Limit<Duration>, Limit<Duration>, &'static str) {
+    pub(super) fn limiting_timeout(&self) -> (Limit<Duration>, Limit<Duration>, &'static str) {
         let left = match self.timeout {
             Limit::At(timeout) => Limit::At(timeout.saturating_sub(self.spent)),
             Limit::Off => Limit::Off,
         };
-        if shorter(left, self.attempt_timeout) == left {
+        if min_limit(left, self.attempt_timeout) == left {
             (left, self.timeout, "timeoutMs")
         } else {
             let own = self.attempt_timeout;
@@ -161,28 +161,28 @@ impl CallOptions {
         }
     }
 
-    /// How long the body of an answer may be. One that is streamed is in nobody's memory.
+    /// The greatest length of the body of a response. One that is streamed is not kept in memory.
     pub(super) fn response_bytes(&self, streamed: bool) -> Limit<u64> {
         self.max_response_bytes
-            .unwrap_or(unless(streamed, MAX_RESPONSE_BYTES))
+            .unwrap_or(limit_unless_streamed(streamed, MAX_RESPONSE_BYTES))
     }
 
     /// How long it may be when decoded.
     pub(super) fn decompressed_bytes(&self, streamed: bool) -> Limit<u64> {
         self.max_decompressed_bytes
-            .unwrap_or(unless(streamed, MAX_DECOMPRESSED_BYTES))
+            .unwrap_or(limit_unless_streamed(streamed, MAX_DECOMPRESSED_BYTES))
     }
 
-    /// The same with what one call says, which is a plain object; unknown keys are refused.
-    pub fn for_call(self, said: &Plain) -> Read<Self> {
-        let options = Options::new("request", said)?;
-        let read = self.over(&options)?;
+    /// Reads the options of one call over `defaults`; unknown keys are refused.
+    pub fn read(given: &Plain, defaults: Self) -> Read<Self> {
+        let options = Options::new("request", given)?;
+        let read = defaults.with_options(&options)?;
         options.finish()?;
         Ok(read)
     }
 }
 
-const fn unless(streamed: bool, bytes: u64) -> Limit<u64> {
+const fn limit_unless_streamed(streamed: bool, bytes: u64) -> Limit<u64> {
     if streamed {
         Limit::Off
     } else {
@@ -190,15 +190,15 @@ const fn unless(streamed: bool, bytes: u64) -> Limit<u64> {
     }
 }
 
-/// Whoever gives a call more time than a phase has by default means the phase, too.
-fn longer(phase: Limit<Duration>, whole: Limit<Duration>) -> Limit<Duration> {
+/// The longer of the two: a call given more time than a phase has by default gives the phase that time, too.
+fn max_limit(phase: Limit<Duration>, whole: Limit<Duration>) -> Limit<Duration> {
     match (phase, whole) {
         (Limit::At(phase), Limit::At(whole)) => Limit::At(phase.max(whole)),
         _ => Limit::Off,
     }
 }
 
-fn shorter(one: Limit<Duration>, other: Limit<Duration>) -> Limit<Duration> {
+fn min_limit(one: Limit<Duration>, other: Limit<Duration>) -> Limit<Duration> {
     match (one, other) {
         (Limit::At(one), Limit::At(other)) => Limit::At(one.min(other)),
         (Limit::Off, at) | (at, Limit::Off) => at,
@@ -206,7 +206,7 @@ fn shorter(one: Limit<Duration>, other: Limit<Duration>) -> Limit<Duration> {
 }
 
 /// A request's part that cannot be sent.
-pub(super) fn refused(path: &str, reason: &str) -> OptionError {
+pub(super) fn bad_value(path: &str, reason: &str) -> OptionError {
     OptionError::bad_value(path, reason)
 }
 
@@ -219,31 +219,31 @@ mod tests {
         Plain::Map(entries.iter().map(owned).collect())
     }
 
-    fn read(entries: &[(&str, Plain)]) -> Read<HttpOptions> {
-        HttpOptions::from_options(Options::new("options", &map(entries))?)
+    fn read(entries: &[(&str, Plain)]) -> Read<HttpConfig> {
+        HttpConfig::read(Options::new("options", &map(entries))?)
     }
 
     #[test]
     fn every_wait_and_every_size_is_finite_by_default() {
         let options = read(&[]).unwrap();
         let call = options.call;
-        assert_eq!(call, CallOptions::default());
+        assert_eq!(call, CallConfig::default());
         for limit in [call.timeout, call.headers_timeout, call.body_timeout] {
             assert!(limit.get().is_some());
         }
         assert!(call.response_bytes(false).get().is_some());
         assert!(call.decompressed_bytes(false).get().is_some());
-        assert_eq!(options.dial, DialOptions::default());
+        assert_eq!(options.dial, DialConfig::default());
     }
 
     #[test]
     fn a_call_overrides_what_it_names_and_nothing_else() {
         let base = read(&[("timeoutMs", Plain::Number(5.0))]).unwrap().call;
-        let said = map(&[("bodyTimeoutMs", Plain::Number(f64::INFINITY))]);
-        let call = base.for_call(&said).unwrap();
+        let given = map(&[("bodyTimeoutMs", Plain::Number(f64::INFINITY))]);
+        let call = CallConfig::read(&given, base).unwrap();
         assert_eq!(call.timeout, Limit::At(Duration::from_millis(5)));
         assert_eq!(call.body_timeout, Limit::Off);
-        let unknown = base.for_call(&map(&[("deadline", Plain::Number(5.0))]));
+        let unknown = CallConfig::read(&map(&[("deadline", Plain::Number(5.0))]), base);
         assert!(
             unknown
                 .unwrap_err()
@@ -264,14 +264,14 @@ mod tests {
         .call;
         assert_eq!((base.headers_timeout, base.body_timeout), (minute, own));
         let endless = map(&[("timeoutMs", Plain::Number(f64::INFINITY))]);
-        let call = CallOptions::default().for_call(&endless).unwrap();
+        let call = CallConfig::read(&endless, CallConfig::default()).unwrap();
         assert_eq!(
             (call.headers_timeout, call.body_timeout),
             (Limit::Off, Limit::Off)
         );
-        assert_eq!(base.for_call(&endless).unwrap().body_timeout, own);
+        assert_eq!(CallConfig::read(&endless, base).unwrap().body_timeout, own);
         let longer = map(&[("timeoutMs", Plain::Number(120_000.0))]);
-        let call = base.for_call(&longer).unwrap();
+        let call = CallConfig::read(&longer, base).unwrap();
         assert_eq!(call.headers_timeout, Limit::At(Duration::from_mins(2)));
         let short = read(&[("timeoutMs", Plain::Number(5.0))]).unwrap().call;
         assert_eq!(short.headers_timeout, TIMEOUT);
@@ -283,17 +283,26 @@ mod tests {
         let number = |key, ms| (key, Plain::Number(ms));
         let base = read(&[number("timeoutMs", f64::INFINITY), number("timeout", 50.0)]);
         let base = base.unwrap().call;
-        assert_eq!(base.bound(), (ms(50), ms(50), "timeout"));
+        assert_eq!(base.limiting_timeout(), (ms(50), ms(50), "timeout"));
         assert_eq!(base.body_timeout, TIMEOUT);
-        let call = |said: &[(&str, Plain)]| base.for_call(&map(said)).unwrap();
+        let call = |given: &[(&str, Plain)]| CallConfig::read(&map(given), base).unwrap();
         let whole = [number("timeoutMs", 100.0), number("spentMs", 70.0)];
-        assert_eq!(call(&whole).bound(), (ms(30), ms(100), "timeoutMs"));
-        assert_eq!(call(&whole[..1]).bound(), (ms(50), ms(50), "timeout"));
+        assert_eq!(
+            call(&whole).limiting_timeout(),
+            (ms(30), ms(100), "timeoutMs")
+        );
+        assert_eq!(
+            call(&whole[..1]).limiting_timeout(),
+            (ms(50), ms(50), "timeout")
+        );
         let over = [number("timeoutMs", 100.0), number("spentMs", 170.0)];
-        assert_eq!(call(&over).bound(), (ms(0), ms(100), "timeoutMs"));
+        assert_eq!(
+            call(&over).limiting_timeout(),
+            (ms(0), ms(100), "timeoutMs")
+        );
         let own = [number("attemptTimeoutMs", 60_000.0)];
         assert_eq!(
-            call(&own).bound(),
+            call(&own).limiting_timeout(),
             (ms(60_000), ms(60_000), "attemptTimeoutMs")
         );
         assert_eq!(call(&own).body_timeout, ms(60_000));
@@ -305,7 +314,7 @@ mod tests {
         assert_eq!(call.response_bytes(true), Limit::Off);
         assert_eq!(call.decompressed_bytes(true), Limit::Off);
         let own = map(&[("maxResponseBytes", Plain::Number(7.0))]);
-        let own = call.for_call(&own).unwrap();
+        let own = CallConfig::read(&own, call).unwrap();
         assert_eq!(own.response_bytes(true), Limit::At(7));
         assert_eq!(own.response_bytes(false), Limit::At(7));
     }

@@ -1,4 +1,4 @@
-//! Unpacking a body, within a limit.
+//! Decoding of a response body, within a size limit.
 
 use std::{
     io,
@@ -24,17 +24,17 @@ use tokio::{
 use tokio_util::io::StreamReader;
 
 use super::{
-    error::{Facts, Stage, Traffic},
+    error::{CallContext, Stage, Traffic},
     response::{RawBody, too_long},
 };
 use crate::dial::chain;
 
 /// Unpacked at once: some 100 µs of CPU, after which others have their turn.
-const PIECE_BYTES: usize = 32 << 10;
-/// Nobody packs a body more often than this.
+const CHUNK_BYTES: usize = 32 << 10;
+/// The most encodings of one body; more are not in use.
 const MAX_LAYERS: usize = 3;
 
-/// So many bytes tell what "deflate" means this time.
+/// The number of bytes that show what "deflate" means this time.
 const SNIFFED_BYTES: usize = 2;
 /// The first byte of each member of a gzip file.
 const GZIP_MARK: u8 = 0x1f;
@@ -43,18 +43,18 @@ type Reader = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
 /// A body on its way through its decoders.
 pub(super) struct Decoder {
-    /// What the decoders are made of when the first bytes are there.
-    encoded: Option<Packed>,
+    /// The body and the encodings, until the first bytes are there and the decoders are made.
+    encoded: Option<EncodedBody>,
     reader: Reader,
     /// The last piece was as large as one may be, and more is likely there.
     full: bool,
     left: Limit<u64>,
     max: Limit<u64>,
-    facts: Arc<Facts>,
+    context: Arc<CallContext>,
 }
 
-struct Packed {
-    arriving: RawBody,
+struct EncodedBody {
+    raw: RawBody,
     /// The last one applied first.
     content_encodings: Vec<ContentEncoding>,
     head: Bytes,
@@ -69,8 +69,8 @@ pub(super) enum ContentEncoding {
     Deflate,
 }
 
-/// The content_encodings of an answer, the last one applied first; `None` when there is nothing to do, or something
-/// nobody asked for, which the caller then gets as it is.
+/// The content encodings of a response, the last one applied first; `None` when there is nothing to do, or something
+/// that was not asked for, which the caller then gets as it is.
 pub(super) fn content_encodings(headers: &HeaderMap) -> Option<Vec<ContentEncoding>> {
     let mut found = Vec::new();
     for value in headers.get_all(header::CONTENT_ENCODING) {
@@ -91,14 +91,14 @@ pub(super) fn content_encodings(headers: &HeaderMap) -> Option<Vec<ContentEncodi
 
 impl Decoder {
     pub(super) fn new(
-        arriving: RawBody,
+        raw: RawBody,
         content_encodings: Vec<ContentEncoding>,
         max: Limit<u64>,
-        facts: Arc<Facts>,
+        context: Arc<CallContext>,
     ) -> Self {
         Self {
-            encoded: Some(Packed {
-                arriving,
+            encoded: Some(EncodedBody {
+                raw,
                 content_encodings,
                 head: Bytes::new(),
             }),
@@ -106,7 +106,7 @@ impl Decoder {
             full: false,
             left: max,
             max,
-            facts,
+            context,
         }
     }
 
@@ -116,13 +116,13 @@ impl Decoder {
             return Ok(());
         };
         while encoded.head.len() < SNIFFED_BYTES {
-            let Some(piece) = encoded.arriving.next().await.transpose()? else {
+            let Some(chunk) = encoded.raw.next().await.transpose()? else {
                 break;
             };
             encoded.head = if encoded.head.is_empty() {
-                piece
+                chunk
             } else {
-                [&encoded.head[..], &piece[..]].concat().into()
+                [&encoded.head[..], &chunk[..]].concat().into()
             };
         }
         if let Some(encoded) = self.encoded.take_if(|encoded| !encoded.head.is_empty()) {
@@ -137,37 +137,39 @@ impl Decoder {
             task::yield_now().await;
         }
         self.open().await?;
-        let mut piece = BytesMut::with_capacity(PIECE_BYTES);
-        let mut read = self.reader.read_buf(&mut piece).await;
-        while matches!(read, Ok(1..)) && piece.len() < PIECE_BYTES {
-            let Some(more) = self.reader.read_buf(&mut piece).now_or_never() else {
+        let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
+        let mut read = self.reader.read_buf(&mut chunk).await;
+        while matches!(read, Ok(1..)) && chunk.len() < CHUNK_BYTES {
+            let Some(more) = self.reader.read_buf(&mut chunk).now_or_never() else {
                 break;
             };
             read = more;
         }
         read.map_err(|error| self.failure(&error))?;
         if let Limit::At(left) = &mut self.left {
-            let rest = left.checked_sub(piece.len() as u64);
-            *left = rest.ok_or_else(|| too_long(&self.facts, "maxDecompressedBytes", self.max))?;
+            let rest = left.checked_sub(chunk.len() as u64);
+            *left =
+                rest.ok_or_else(|| too_long(&self.context, "maxDecompressedBytes", self.max))?;
         }
-        self.full = piece.len() >= PIECE_BYTES;
-        Ok((!piece.is_empty()).then(|| piece.freeze()))
+        self.full = chunk.len() >= CHUNK_BYTES;
+        Ok((!chunk.is_empty()).then(|| chunk.freeze()))
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
         if let Some(own) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
             return own.clone();
         }
-        let message = format!("the answer of {} cannot be decoded", self.facts.peer);
+        let message = format!("the answer of {} cannot be decoded", self.context.peer);
         let failure = Failure::new(Kind::Protocol, message).with_cause(error.to_string(), None);
-        self.facts.at(failure, Stage::Body, Traffic::default())
+        self.context
+            .annotate(failure, Stage::Body, Traffic::default())
     }
 }
 
-impl Packed {
+impl EncodedBody {
     fn reader(self) -> Reader {
         let mut is_zlib = is_zlib(&self.head);
-        let rest = StreamReader::new(self.arriving);
+        let rest = StreamReader::new(self.raw);
         let mut reader: Reader = Box::new(Paced::new(io::Cursor::new(self.head).chain(rest)));
         for packing in self.content_encodings {
             let encoded = BufReader::new(reader);
@@ -226,7 +228,8 @@ impl<R: AsyncRead + Unpin> AsyncRead for Paced<R> {
     }
 }
 
-/// The members of a gzip file, one after the other. What follows them and is none is padding, as everybody has it.
+/// The members of a gzip file, one after the other. Bytes after them that are no member are padding, as gzip itself
+/// treats them.
 struct Members(GzipDecoder<BufReader<Reader>>);
 
 impl AsyncRead for Members {

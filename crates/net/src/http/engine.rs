@@ -1,11 +1,11 @@
-//! A call from its request to its answer: connection, redirects, and every wait bounded.
+//! The HTTP engine: connections, redirects and timeouts of a call.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body::RequestBody,
-    config::HttpOptions,
+    config::HttpConfig,
     decode::{Decoder, content_encodings},
-    error::{Facts, Stage, Traffic, is_unprocessed},
+    error::{CallContext, Stage, Traffic, is_unprocessed},
     origin::{Checkout, Origin},
     redirect::resolve_location,
     request::Request,
-    response::{Answer, RawBody, ResponseBody, Streaming},
-    timeouts::{Bounds, Watch},
+    response::{RawBody, Response, ResponseBody, Streaming},
+    timeouts::{CallDeadline, PhaseTimeouts},
 };
 use crate::dial::{Dialer, Target};
 
@@ -33,12 +33,12 @@ const OPERATION: &str = "request";
 /// A request that a closing connection gave back unsent goes to another one, so often at most.
 const MAX_UNSENT: usize = 8;
 /// With more origins than this, those without a connection are forgotten.
-const KEPT_ORIGINS: usize = 64;
+const MAX_ORIGINS: usize = 64;
 
 /// Sends requests over connections that it keeps. When it is dropped, or closed, they are closed; an answer that is being
 /// read goes on after a drop.
 pub struct Engine {
-    options: HttpOptions,
+    config: HttpConfig,
     dialer: Arc<Dialer>,
     /// By authority: `http:` and `https:`.
     origins: Mutex<[HashMap<Box<str>, Arc<Origin>>; 2]>,
@@ -52,10 +52,10 @@ pub struct Engine {
 
 impl Engine {
     /// An engine. It connects to nothing before the first request.
-    pub fn new(options: HttpOptions, runtime: Handle) -> Self {
+    pub fn new(config: HttpConfig, runtime: Handle) -> Self {
         Self {
-            dialer: Dialer::new(options.dial.clone()),
-            options,
+            dialer: Dialer::new(config.dial.clone()),
+            config,
             origins: Mutex::default(),
             runtime,
             closed: CancellationToken::new(),
@@ -66,28 +66,28 @@ impl Engine {
 
     /// The same, whose connections are shown in the metrics of the process under that name.
     #[must_use]
-    pub fn published(mut self, name: String) -> Self {
+    pub fn with_metrics(mut self, name: String) -> Self {
         self.name = Some(name);
         self
     }
 
     /// Its options.
-    pub fn options(&self) -> &HttpOptions {
-        &self.options
+    pub fn config(&self) -> &HttpConfig {
+        &self.config
     }
 
     /// Makes a request and gives the answer, whatever its status. Dropping the future breaks the call off.
-    pub async fn request(&self, request: Request, cancel: &CancellationToken) -> Outcome<Answer> {
+    pub async fn request(&self, request: Request, cancel: &CancellationToken) -> Outcome<Response> {
         if self.closed.is_cancelled() {
             let failure = Failure::new(Kind::Closed, "the transport is closed");
             return Err(failure.during(SERVICE, OPERATION));
         }
-        let bounds = Bounds::new(&request.options);
+        let deadline = CallDeadline::new(&request.config);
         let outcome = tokio::select! {
             biased;
             () = self.closed.cancelled() => Err(closed_failure(Delivery::Unknown)),
             () = cancel.cancelled() => Err(Failure::aborted()),
-            outcome = self.follow(request, &bounds) => outcome,
+            outcome = self.follow(request, &deadline) => outcome,
         };
         outcome.map_err(|failure| failure.during(SERVICE, OPERATION))
     }
@@ -119,52 +119,52 @@ impl Engine {
         sum
     }
 
-    async fn follow(&self, mut request: Request, bounds: &Bounds) -> Outcome<Answer> {
-        let mut hops = 0;
+    async fn follow(&self, mut request: Request, deadline: &CallDeadline) -> Outcome<Response> {
+        let mut redirects = 0;
         loop {
-            let again = request.body.again();
-            let (response, checkout, facts) = self.exchange(&mut request, bounds).await?;
+            let replayable = request.body.replay();
+            let (response, checkout, context) = self.exchange(&mut request, deadline).await?;
             let status = response.status();
             let location = response.headers().get(header::LOCATION);
             let Some(location) = location.filter(|_| is_redirect(status)) else {
                 return self
-                    .finish(response, checkout, facts, request, hops, bounds)
+                    .finish(response, checkout, context, request, redirects, deadline)
                     .await;
             };
-            let limit = request.options.max_redirects;
+            let limit = request.config.max_redirects;
             if limit == 0 {
                 return self
-                    .finish(response, checkout, facts, request, hops, bounds)
+                    .finish(response, checkout, context, request, redirects, deadline)
                     .await;
             }
-            if hops == limit {
+            if redirects == limit {
                 let failure =
-                    redirect_failure(&facts, "redirects too often", "ERR_TOO_MANY_REDIRECTS");
-                return Err(failure.with_detail("redirects", hops));
+                    redirect_failure(&context, "redirects too often", "ERR_TOO_MANY_REDIRECTS");
+                return Err(failure.with_detail("redirects", redirects));
             }
-            hops += 1;
+            redirects += 1;
             let url = resolve_location(&request.url, location);
-            self.turn(&mut request, status, url, again, &facts)?;
+            self.redirect(&mut request, status, url, replayable, &context)?;
             // Its body is not for anybody; a short one leaves the connection usable.
             drop(RawBody::new(
                 response.into_body(),
                 checkout,
-                request.options.response_bytes(false),
-                facts,
+                request.config.response_bytes(false),
+                context,
             ));
         }
     }
 
     /// Points the request where a redirect says.
-    fn turn(
+    fn redirect(
         &self,
         request: &mut Request,
         status: StatusCode,
         url: Option<Uri>,
-        again: Option<RequestBody>,
-        facts: &Facts,
+        replayable: Option<RequestBody>,
+        context: &CallContext,
     ) -> Outcome<()> {
-        let refuse = |what, code| Err(redirect_failure(facts, what, code));
+        let refuse = |what, code| Err(redirect_failure(context, what, code));
         let Some(url) = url else {
             return refuse(
                 "redirects to something that is no URL",
@@ -172,7 +172,7 @@ impl Engine {
             );
         };
         let downgrade = request.is_secure() && url.scheme_str() == Some("http");
-        if downgrade && self.options.dial.https_stays {
+        if downgrade && self.config.dial.https_stays {
             return refuse("redirects from https to http", "ERR_INSECURE_REDIRECT");
         }
         let becomes_get = match status {
@@ -181,17 +181,17 @@ impl Engine {
             _ => false,
         };
         if becomes_get {
-            request.moved(url, Method::GET, RequestBody::Empty);
+            request.retarget(url, Method::GET, RequestBody::Empty);
             return Ok(());
         }
-        let Some(body) = again else {
+        let Some(body) = replayable else {
             return refuse(
                 "redirects a body that was streamed and is gone",
                 "ERR_BODY_NOT_REPLAYABLE",
             );
         };
         let method = request.method.clone();
-        request.moved(url, method, body);
+        request.retarget(url, method, body);
         Ok(())
     }
 
@@ -199,31 +199,33 @@ impl Engine {
     async fn exchange(
         &self,
         request: &mut Request,
-        bounds: &Bounds,
-    ) -> Outcome<(Response<Incoming>, Checkout, Arc<Facts>)> {
+        deadline: &CallDeadline,
+    ) -> Outcome<(http::Response<Incoming>, Checkout, Arc<CallContext>)> {
         let origin = self.origin(&request.url);
-        let mut facts = Facts {
+        let mut context = CallContext {
             peer: Arc::clone(&origin.peer),
             reused: false,
             idempotent: request.is_idempotent(),
         };
         for _ in 0..MAX_UNSENT {
-            let mut checkout = bounds.checkout(&origin, &facts).await?;
-            let (http2, heard) = (checkout.is_shared(), checkout.heard());
-            facts.reused = checkout.is_reused();
+            let mut checkout = deadline.checkout(&origin, &context).await?;
+            let (http2, frames_received) = (checkout.is_shared(), checkout.frames_received());
+            context.reused = checkout.is_reused();
             if http2 {
-                request.body.divide();
+                request.body.split_into_parts();
             }
-            let (outgoing, again) = (request.body.outgoing(), request.body.again());
+            let (upload, replayable) = (request.body.upload_progress(), request.body.replay());
             let message = request.message(http2);
-            let watch = Watch {
+            let timeouts = PhaseTimeouts {
                 meter: checkout.meter(),
-                outgoing,
-                facts: &facts,
+                upload,
+                context: &context,
             };
-            let sent = watch.bounded(checkout.send(message), request, bounds).await;
+            let sent = timeouts
+                .run(checkout.send(message), request, deadline)
+                .await;
             match sent {
-                Ok(Ok(response)) => return Ok((response, checkout, Arc::new(facts))),
+                Ok(Ok(response)) => return Ok((response, checkout, Arc::new(context))),
                 Ok(Err(mut error)) => {
                     if let Checkout::H2 { h2, .. } = &checkout
                         && !h2.is_open()
@@ -231,16 +233,16 @@ impl Engine {
                         origin.forget(h2);
                     }
                     let unsent = error.take_message().map(http::Request::into_body);
-                    let body = unsent.or(again.filter(|_| is_unprocessed(error.error())));
+                    let body = unsent.or(replayable.filter(|_| is_unprocessed(error.error())));
                     let Some(body) = body else {
-                        return Err(watch.broken(&error));
+                        return Err(timeouts.connection_failure(&error));
                     };
                     request.body = body;
                 }
                 Err(failure) => {
                     // A shared connection on which nothing is said to anybody is not given to the next one.
                     if let Checkout::H2 { h2, .. } = &checkout
-                        && h2.heard() == heard
+                        && h2.frames_received() == frames_received
                     {
                         origin.forget(h2);
                     }
@@ -250,31 +252,31 @@ impl Engine {
         }
         let message = format!(
             "{} closed every connection before it took the request",
-            facts.peer
+            context.peer
         );
         let failure = Failure::new(Kind::Disconnected, message).with_code("ECONNRESET");
-        Err(facts.at(failure, Stage::Queue, Traffic::default()))
+        Err(context.annotate(failure, Stage::Queue, Traffic::default()))
     }
 
     /// The answer, with its body read unless it is streamed.
     async fn finish(
         &self,
-        response: Response<Incoming>,
+        response: http::Response<Incoming>,
         checkout: Checkout,
-        facts: Arc<Facts>,
+        context: Arc<CallContext>,
         request: Request,
-        hops: u32,
-        bounds: &Bounds,
-    ) -> Outcome<Answer> {
+        redirects: u32,
+        deadline: &CallDeadline,
+    ) -> Outcome<Response> {
         let (head, incoming) = response.into_parts();
         let mut headers = head.headers;
-        let options = &request.options;
-        let max = options.response_bytes(request.streamed);
-        let arriving = RawBody::new(incoming, checkout, max, Arc::clone(&facts));
-        if arriving.is_too_long() {
-            return Err(arriving.too_long());
+        let config = &request.config;
+        let max = config.response_bytes(request.streamed);
+        let raw = RawBody::new(incoming, checkout, max, Arc::clone(&context));
+        if raw.is_too_long() {
+            return Err(raw.too_long());
         }
-        let content_encodings = options
+        let content_encodings = config
             .decompress
             .then(|| content_encodings(&headers))
             .flatten();
@@ -283,25 +285,25 @@ impl Engine {
                 head.status,
                 StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
             );
-        let coming = match content_encodings.filter(|_| !bodiless) {
-            None => Streaming::raw(arriving, options.body_timeout),
+        let body = match content_encodings.filter(|_| !bodiless) {
+            None => Streaming::raw(raw, config.body_timeout),
             Some(content_encodings) => {
-                decoded(&mut headers);
-                let limit = options.decompressed_bytes(request.streamed);
-                let unpacker = Decoder::new(arriving, content_encodings, limit, Arc::clone(&facts));
-                Streaming::encoded(unpacker, options.body_timeout, Arc::clone(&facts))
+                strip_encoding_headers(&mut headers);
+                let limit = config.decompressed_bytes(request.streamed);
+                let decoder = Decoder::new(raw, content_encodings, limit, Arc::clone(&context));
+                Streaming::encoded(decoder, config.body_timeout, Arc::clone(&context))
             }
         };
         let body = if request.streamed {
-            ResponseBody::Streaming(coming.until(self.ended.clone()))
+            ResponseBody::Streaming(body.with_end(self.ended.clone()))
         } else {
-            let whole = coming.collect(bounds.until).await;
-            ResponseBody::Whole(whole.map_err(|failure| bounds.judged(failure, &facts))?)
+            let full = body.collect(deadline.until).await;
+            ResponseBody::Full(full.map_err(|failure| deadline.as_call_timeout(failure, &context))?)
         };
-        Ok(Answer {
+        Ok(Response {
             status: head.status,
             headers,
-            url: (hops > 0).then_some(request.url),
+            url: (redirects > 0).then_some(request.url),
             body,
         })
     }
@@ -313,7 +315,7 @@ impl Engine {
         if let Some(origin) = origins[usize::from(secure)].get(authority) {
             return Arc::clone(origin);
         }
-        if origins.iter().map(HashMap::len).sum::<usize>() >= KEPT_ORIGINS {
+        if origins.iter().map(HashMap::len).sum::<usize>() >= MAX_ORIGINS {
             for map in origins.iter_mut() {
                 map.retain(|_, origin| origin.stats().total > 0 || origin.is_shared());
             }
@@ -330,12 +332,12 @@ impl Engine {
         let origin = Arc::new(Origin::new(
             target,
             &self.dialer,
-            &self.options,
+            &self.config,
             self.runtime.clone(),
             self.closed.clone(),
         ));
         if let Some(name) = &self.name {
-            origin.enlist(name);
+            origin.register_metrics(name);
         }
         origins[usize::from(secure)].insert(authority.into(), Arc::clone(&origin));
         origin
@@ -353,13 +355,13 @@ impl Drop for Engine {
 }
 
 /// Whether a status with a `Location` says where to go instead (RFC 9110, section 15.4). Any other names a resource, or
-/// is nobody's.
+/// is to be ignored.
 const fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// What is true of a encoded body only.
-fn decoded(headers: &mut HeaderMap) {
+/// Removes the headers that are true of an encoded body only.
+fn strip_encoding_headers(headers: &mut HeaderMap) {
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
 }
@@ -369,8 +371,8 @@ pub(super) fn closed_failure(delivery: Delivery) -> Failure {
     Failure::new(Kind::Closed, "the transport was closed").with_delivery(delivery)
 }
 
-fn redirect_failure(facts: &Facts, what: &str, code: &'static str) -> Failure {
-    let message = format!("{} {what}", facts.peer);
+fn redirect_failure(context: &CallContext, what: &str, code: &'static str) -> Failure {
+    let message = format!("{} {what}", context.peer);
     let failure = Failure::new(Kind::Protocol, message).with_code(code);
-    facts.at(failure, Stage::Body, Traffic::default())
+    context.annotate(failure, Stage::Body, Traffic::default())
 }

@@ -1,4 +1,6 @@
-//! reqwest's and hyper's errors as failures, by the types in their chain of sources; no message is ever parsed.
+//! Errors of reqwest and hyper as failures, by the types in their chain of sources.
+//!
+//! No message is ever parsed.
 
 use std::{error::Error as StdError, io, sync::Arc, time::Duration};
 
@@ -71,26 +73,26 @@ pub fn failure(error: reqwest::Error, phase: Phase, peer: &str) -> Failure {
 
 /// Whether the system reported it, which has limits of its own.
 fn is_from_system(error: &Source) -> bool {
-    let own = chain(error).find_map(|it| it.downcast_ref::<io::Error>());
-    own.is_some_and(|error| error.raw_os_error().is_some())
+    let io_error = chain(error).find_map(|it| it.downcast_ref::<io::Error>());
+    io_error.is_some_and(|error| error.raw_os_error().is_some())
 }
 
-/// Where a call of the engine was.
+/// The stage of a call of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Waiting for one of the connections.
     Queue,
     /// The request was not sent yet, or not all of it.
     Write,
-    /// It was, and no answer had come.
+    /// The request was sent, and no response had come.
     Headers,
     /// The head of the answer was there.
     Body,
 }
 
-/// What is known about a call when it fails.
+/// The facts known about a call when it fails.
 #[derive(Clone, Debug)]
-pub(super) struct Facts {
+pub(super) struct CallContext {
     pub(super) peer: Arc<str>,
     /// Whether the connection had carried a request before.
     pub(super) reused: bool,
@@ -98,7 +100,7 @@ pub(super) struct Facts {
     pub(super) idempotent: bool,
 }
 
-/// How much had gone either way, where somebody counted.
+/// The bytes that had gone either way, where they are counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traffic {
     pub(super) written: Option<u64>,
@@ -108,28 +110,35 @@ pub(super) struct Traffic {
 /// Whether an HTTP/2 server says by the protocol that it has not looked at the request: it goes away and names the last
 /// one it did, or refuses the stream.
 pub(super) fn is_unprocessed(error: &Source) -> bool {
-    let said = chain(error).find_map(|it| it.downcast_ref::<h2::Error>());
-    said.filter(|error| error.is_remote()).is_some_and(|error| {
-        let (gone, refused) = (error.is_go_away(), error.is_reset());
-        (gone && error.reason() == Some(h2::Reason::NO_ERROR))
-            || (refused && error.reason() == Some(h2::Reason::REFUSED_STREAM))
-    })
+    let reported = chain(error).find_map(|it| it.downcast_ref::<h2::Error>());
+    reported
+        .filter(|error| error.is_remote())
+        .is_some_and(|error| {
+            let (gone, refused) = (error.is_go_away(), error.is_reset());
+            (gone && error.reason() == Some(h2::Reason::NO_ERROR))
+                || (refused && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+        })
 }
 
 /// Whether it is we who broke off an HTTP/2 request, because of what the server answered.
 fn is_unreadable_answer(error: &Source) -> bool {
-    let said = chain(error).find_map(|it| it.downcast_ref::<h2::Error>());
-    said.is_some_and(|error| error.is_library() && error.is_reset())
+    let reported = chain(error).find_map(|it| it.downcast_ref::<h2::Error>());
+    reported.is_some_and(|error| error.is_library() && error.is_reset())
 }
 
-impl Facts {
+impl CallContext {
     /// The failure for what hyper says about a connection.
-    pub(super) fn broken(&self, error: &Source, stage: Stage, traffic: Traffic) -> Failure {
+    pub(super) fn connection_failure(
+        &self,
+        error: &Source,
+        stage: Stage,
+        traffic: Traffic,
+    ) -> Failure {
         // What our own body said is the cause: the caller broke off.
-        if let Some(own) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
-            return self.at(own.clone(), stage, traffic);
+        if let Some(body_failure) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
+            return self.annotate(body_failure.clone(), stage, traffic);
         }
-        // Of a request whose answer has begun nobody can say that.
+        // That cannot be true of a request whose response has begun.
         let unprocessed = stage != Stage::Body && is_unprocessed(error);
         let class = if unprocessed {
             Class::new(Kind::Disconnected, "ECONNRESET")
@@ -146,7 +155,7 @@ impl Facts {
         let failure = Failure::new(class.kind, sentence(class, phase, &self.peer))
             .with_code(class.code)
             .with_cause(root.unwrap_or_default(), None);
-        let failure = self.at(failure, stage, traffic);
+        let failure = self.annotate(failure, stage, traffic);
         if unprocessed {
             return failure.with_delivery(Delivery::None).with_retryable(true);
         }
@@ -157,15 +166,15 @@ impl Facts {
     }
 
     /// The failure of a body that ended before all of it had come.
-    pub(super) fn cut(&self) -> Failure {
+    pub(super) fn truncated(&self) -> Failure {
         let class = Class::new(Kind::Disconnected, "ECONNRESET");
         let message = sentence(class, Phase::Response, &self.peer);
         let failure = Failure::new(class.kind, message).with_code(class.code);
-        self.at(failure, Stage::Body, Traffic::default())
+        self.annotate(failure, Stage::Body, Traffic::default())
     }
 
     /// The failure of a wait that was too long; `limit` is the option that ended it.
-    pub(super) fn late(
+    pub(super) fn timeout_failure(
         &self,
         limit: &str,
         after: Duration,
@@ -181,11 +190,11 @@ impl Facts {
         let ms = after.as_millis();
         let message = format!("{} {doing} within {ms} ms", self.peer);
         let failure = Failure::timed_out(Kind::Timeout, message, limit);
-        self.at(failure, stage, traffic)
+        self.annotate(failure, stage, traffic)
     }
 
     /// A failure with what else is known: the stage, the bytes, and what they prove.
-    pub(super) fn at(&self, failure: Failure, stage: Stage, traffic: Traffic) -> Failure {
+    pub(super) fn annotate(&self, failure: Failure, stage: Stage, traffic: Traffic) -> Failure {
         let delivery = match stage {
             Stage::Queue => Delivery::None,
             Stage::Body => Delivery::Answered,
@@ -193,8 +202,8 @@ impl Facts {
             _ if traffic.written == Some(0) => Delivery::None,
             _ => Delivery::Unknown,
         };
-        let again = matches!(failure.kind, Kind::Timeout | Kind::Disconnected);
-        let retryable = again && (self.idempotent || delivery == Delivery::None);
+        let transient = matches!(failure.kind, Kind::Timeout | Kind::Disconnected);
+        let retryable = transient && (self.idempotent || delivery == Delivery::None);
         let failure = failure
             .with_delivery(delivery)
             .with_retryable(retryable)
@@ -219,7 +228,7 @@ impl Stage {
     }
 }
 
-/// What one error of the chain says by its type; `None` when a deeper one knows more.
+/// The class of one error of the chain by its type; `None` when a deeper one knows more.
 fn classify(error: &Source) -> Option<Class> {
     if let Some(http2) = error.downcast_ref::<h2::Error>() {
         return classify_http2(http2);
@@ -239,7 +248,7 @@ fn classify(error: &Source) -> Option<Class> {
     }
 }
 
-/// What HTTP/2 says: the connection was cut, or the server left it, or this request.
+/// The class of an HTTP/2 error: the connection was cut, or the server left it, or this request.
 fn classify_http2(error: &h2::Error) -> Option<Class> {
     let lost = Class::new(Kind::Disconnected, "ECONNRESET");
     if let Some(io) = error.get_io() {
@@ -274,8 +283,8 @@ fn sentence(class: Class, phase: Phase, peer: &str) -> String {
 mod tests {
     use super::*;
 
-    fn facts(idempotent: bool) -> Facts {
-        Facts {
+    fn context(idempotent: bool) -> CallContext {
+        CallContext {
             peer: "h:80".into(),
             reused: true,
             idempotent,
@@ -299,23 +308,25 @@ mod tests {
             written: bytes,
             read: 0,
         };
-        let late = |stage, traffic| facts(false).late("timeoutMs", Duration::ZERO, stage, traffic);
-        let none = late(Stage::Write, written(Some(0)));
+        let timeout_failure = |stage, traffic| {
+            context(false).timeout_failure("timeoutMs", Duration::ZERO, stage, traffic)
+        };
+        let none = timeout_failure(Stage::Write, written(Some(0)));
         assert_eq!((none.delivery, none.retryable), (Delivery::None, true));
         for unsure in [written(Some(1)), written(None)] {
-            let unknown = late(Stage::Write, unsure);
+            let unknown = timeout_failure(Stage::Write, unsure);
             assert_eq!(
                 (unknown.delivery, unknown.retryable),
                 (Delivery::Unknown, false)
             );
         }
         assert!(
-            facts(true)
-                .late("x", Duration::ZERO, Stage::Headers, written(Some(9)))
+            context(true)
+                .timeout_failure("x", Duration::ZERO, Stage::Headers, written(Some(9)))
                 .retryable
         );
         assert_eq!(
-            late(Stage::Body, written(Some(9))).delivery,
+            timeout_failure(Stage::Body, written(Some(9))).delivery,
             Delivery::Answered
         );
     }

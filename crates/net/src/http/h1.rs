@@ -1,7 +1,7 @@
-//! One HTTP/1 connection, driven by whoever uses it.
+//! One HTTP/1 connection, driven by the task of the request that uses it.
 //!
 //! hyper wants its connection polled by a task of its own; then every request costs two hops between tasks.
-//! Here the request's own task polls it, and nobody does while it is unused: whether the server has closed it
+//! Here the request's own task polls it, and nothing does while it is unused: whether the server has closed it
 //! meanwhile is found out when it is taken again.
 
 use std::{
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::dial::Stream;
 
-/// So many headers may an answer have; room for them is made for each.
+/// The most headers a response may have; room for them is made for each.
 const MAX_HEADERS: usize = 2000;
 /// More than is read of a head, so that it is the meter which ends one that is too long.
 const BUFFER_BYTES: usize = MAX_HEAD_BYTES as usize + 2 * BURST_BYTES;
@@ -39,14 +39,14 @@ const HINT_MARGIN: Duration = Duration::from_secs(1);
 const MAX_HINT: Duration = Duration::from_hours(1);
 
 /// Sent, or given back unsent.
-pub(super) type Sent = Result<Response<Incoming>, Box<TrySendError<Request<RequestBody>>>>;
+pub(super) type SendResult = Result<Response<Incoming>, Box<TrySendError<Request<RequestBody>>>>;
 
 pub(super) struct H1 {
     sender: SendRequest<RequestBody>,
     connection: http1::Connection<TokioIo<CountingStream>, RequestBody>,
     pub(super) meter: Arc<ByteCounter>,
     /// Until when the server keeps it, where it said so.
-    expires: Option<Instant>,
+    expires_at: Option<Instant>,
     /// Whether it has carried a request before.
     pub(super) used: bool,
     ended: bool,
@@ -65,15 +65,15 @@ impl H1 {
             sender,
             connection,
             meter,
-            expires: None,
+            expires_at: None,
             used: false,
             ended: false,
         })
     }
 
-    /// Whether a request may be sent on it. Looks at the socket, so a server's goodbye that has arrived is seen.
+    /// Whether a request may be sent on it. Looks at the socket, so that a close by the server is seen once it has arrived.
     pub(super) fn is_ready(&mut self) -> bool {
-        let expired = self.expires.is_some_and(|at| at <= Instant::now());
+        let expired = self.expires_at.is_some_and(|at| at <= Instant::now());
         let _ = self.drive(&mut Context::from_waker(Waker::noop()));
         !expired && !self.ended && self.sender.is_ready()
     }
@@ -90,31 +90,31 @@ impl H1 {
 
     /// Sends a request and gives the head of its answer. Dropping the future leaves a connection in the middle
     /// of something: it must be dropped too.
-    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Sent {
+    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> SendResult {
         self.meter.reset();
         self.used = true;
-        let mut answer = std::pin::pin!(self.sender.try_send_request(request));
+        let mut response = std::pin::pin!(self.sender.try_send_request(request));
         let sent = std::future::poll_fn(|context| {
             // What drives it to its end is told in the answer.
             if !self.ended {
                 self.ended = Pin::new(&mut self.connection).poll(context).is_ready();
             }
             // Only driving the connection completes the answer, so nothing but the socket need wake this task.
-            answer
+            response
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
-        self.meter.answered();
-        if let Ok(answer) = &sent {
-            self.expires = hint(answer.headers()).map(|hint| Instant::now() + hint);
+        self.meter.on_response();
+        if let Ok(response) = &sent {
+            self.expires_at = keep_alive_hint(response.headers()).map(|hint| Instant::now() + hint);
         }
         sent.map_err(Box::new)
     }
 }
 
 /// `Keep-Alive: timeout=5`, less a margin.
-fn hint(headers: &HeaderMap) -> Option<Duration> {
+fn keep_alive_hint(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(header::HeaderName::from_static("keep-alive"))?;
     let seconds = value
         .to_str()
@@ -136,7 +136,7 @@ mod tests {
         let of = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert("keep-alive", value.parse().unwrap());
-            hint(&headers)
+            keep_alive_hint(&headers)
         };
         assert_eq!(of("timeout=5, max=100"), Some(Duration::from_secs(4)));
         assert_eq!(of("max=3,timeout=0"), Some(Duration::ZERO));
@@ -147,6 +147,6 @@ mod tests {
         ] {
             assert_eq!(of(endless), Some(Duration::from_secs(3599)));
         }
-        assert_eq!(hint(&HeaderMap::new()), None);
+        assert_eq!(keep_alive_hint(&HeaderMap::new()), None);
     }
 }

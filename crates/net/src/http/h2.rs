@@ -23,22 +23,22 @@ use crate::dial::Stream;
 /// A peer that answers no ping for [`PING_TIMEOUT`] after [`PING_EVERY`] without a word is gone.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the server may send on one stream before it is read: HTTP/2's own 64 KB are too little.
+/// The bytes the server may send on one stream before it is read: HTTP/2's own 64 KB are too little.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-/// And in all: as much as HTTP/2 can say, since a stream that nobody reads must not stop the others. The number of streams
-/// bounds it.
+/// The same in all: the most that HTTP/2 allows, since a stream that is not read must not stop the others. The number
+/// of streams bounds it.
 const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// Of a request's body that is taken and not written yet: what lies here does not show that the server is slow.
 const SEND_BUFFER_BYTES: usize = 128 << 10;
 
-/// The way onto a shared connection. It ends when nobody holds it.
+/// A sender on a shared connection. The connection ends with the last of them.
 #[derive(Clone)]
 pub(super) struct H2 {
     pub(super) sender: SendRequest<RequestBody>,
-    use_: Arc<Use>,
+    usage: Arc<Usage>,
 }
 
-struct Use {
+struct Usage {
     /// Requests so far.
     requests: AtomicU32,
     /// Requests now.
@@ -46,11 +46,11 @@ struct Use {
     last: Mutex<Instant>,
     meter: Arc<ByteCounter>,
     /// Fires when it gets no more requests.
-    left: CancellationToken,
+    retirement: CancellationToken,
 }
 
 /// Counts one request while it is held.
-pub(super) struct InUse(Arc<Use>);
+pub(super) struct StreamCount(Arc<Usage>);
 
 impl H2 {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
@@ -70,14 +70,14 @@ impl H2 {
         tokio::spawn(async move {
             let _ = connection.await;
         });
-        let use_ = Arc::new(Use {
+        let usage = Arc::new(Usage {
             requests: AtomicU32::new(0),
             streams: AtomicU32::new(0),
             last: Mutex::new(Instant::now()),
             meter,
-            left: CancellationToken::new(),
+            retirement: CancellationToken::new(),
         });
-        Ok(Self { sender, use_ })
+        Ok(Self { sender, usage })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -85,45 +85,45 @@ impl H2 {
     }
 
     /// Counts a request in, and tells whether it is not the first.
-    pub(super) fn enter(&self) -> (InUse, bool) {
-        let before = self.use_.requests.fetch_add(1, Ordering::Relaxed);
-        self.use_.streams.fetch_add(1, Ordering::Relaxed);
-        let mut last = lock(&self.use_.last);
+    pub(super) fn begin_stream(&self) -> (StreamCount, bool) {
+        let before = self.usage.requests.fetch_add(1, Ordering::Relaxed);
+        self.usage.streams.fetch_add(1, Ordering::Relaxed);
+        let mut last = lock(&self.usage.last);
         *last = Instant::now();
-        (InUse(Arc::clone(&self.use_)), before > 0)
+        (StreamCount(Arc::clone(&self.usage)), before > 0)
     }
 
-    pub(super) fn same_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.use_, &other.use_)
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.usage, &other.usage)
     }
 
-    /// What the server has said so far, in bytes.
-    pub(super) fn heard(&self) -> u64 {
-        self.use_.meter.read()
+    /// The number of bytes received from the server so far.
+    pub(super) fn frames_received(&self) -> u64 {
+        self.usage.meter.bytes_read()
     }
 
-    /// It gets no more requests, and ends with those that are under way.
-    pub(super) fn leave(&self) {
-        self.use_.left.cancel();
+    /// Gives it no more requests; it ends with those that are in flight.
+    pub(super) fn retire(&self) {
+        self.usage.retirement.cancel();
     }
 
-    /// Ready when it was left, or nobody has used it for so long.
+    /// Ready when it was retired, or was unused for `limit`.
     pub(super) async fn idle(&self, limit: Duration) {
         loop {
-            let rest = self.use_.rest(limit);
+            let rest = self.usage.idle_left(limit);
             if rest.is_zero() || !self.is_open() {
                 return;
             }
             tokio::select! {
                 () = sleep(rest) => {}
-                () = self.use_.left.cancelled() => return,
+                () = self.usage.retirement.cancelled() => return,
             }
         }
     }
 }
 
-impl Use {
-    fn rest(&self, limit: Duration) -> Duration {
+impl Usage {
+    fn idle_left(&self, limit: Duration) -> Duration {
         if self.streams.load(Ordering::Relaxed) > 0 {
             return limit;
         }
@@ -132,7 +132,7 @@ impl Use {
     }
 }
 
-impl Drop for InUse {
+impl Drop for StreamCount {
     fn drop(&mut self) {
         *lock(&self.0.last) = Instant::now();
         self.0.streams.fetch_sub(1, Ordering::Relaxed);

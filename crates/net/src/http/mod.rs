@@ -1,4 +1,4 @@
-//! HTTP: the engine behind HTTP connections, and the transport of services that speak HTTP themselves.
+//! HTTP: the engine behind HTTP connections, and the transport of services over HTTP.
 //!
 //! [`Engine`] keeps one [`pool`](crate::pool) of connections for each origin and sends requests over them. A
 //! request's own task drives its HTTP/1 connection, so that no hop between tasks is paid for; an HTTP/2
@@ -26,11 +26,11 @@ mod response;
 mod timeouts;
 
 pub use api_client::ApiClient;
-pub use body::{BodySender, BodySenders, Pieces, RequestBody};
+pub use body::{BodyChunks, BodySender, BodySenders, RequestBody};
 pub use config::CONNECTIONS_TIMEOUT;
-pub use config::{CallOptions, HttpOptions};
+pub use config::{CallConfig, HttpConfig};
 pub use engine::Engine;
 pub use error::{Phase, failure, unsendable};
 pub use off_runtime::off_runtime;
 pub use request::Request;
-pub use response::{Answer, ResponseBody, Streaming};
+pub use response::{Response, ResponseBody, Streaming};

@@ -1,4 +1,4 @@
-//! Where the bodies of large answers are read.
+//! Work on large bodies, moved off the runtime's threads.
 
 use moorline_core::error::Outcome;
 
@@ -7,7 +7,7 @@ use crate::blocking::blocking;
 /// Above this size, reading or writing JSON takes longer than a millisecond.
 const LARGE_BYTES: usize = 64 << 10;
 
-/// Does work whose time grows with `bytes` where it disturbs nobody.
+/// Does work whose time grows with `bytes` on a thread where it may block.
 pub async fn off_runtime<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> Outcome<T> + Send + 'static,

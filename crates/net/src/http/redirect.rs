@@ -1,11 +1,11 @@
-//! URLs: what is asked, and where a redirect points.
+//! URLs of requests and of redirects.
 
 use bytes::Bytes;
 use http::{HeaderValue, Uri};
 use moorline_core::options::Read;
 use url::Url;
 
-use super::config::refused;
+use super::config::bad_value;
 
 /// A URL, and the `Authorization` that its user info stands for.
 pub(super) fn read_url(text: &str) -> Read<(Uri, Option<HeaderValue>)> {
@@ -15,20 +15,20 @@ pub(super) fn read_url(text: &str) -> Read<(Uri, Option<HeaderValue>)> {
     {
         return Ok((uri, None));
     }
-    let bad = || refused("request.url", "must be an http:// or https:// URL");
+    let bad = || bad_value("request.url", "must be an http:// or https:// URL");
     let url = Url::parse(text).map_err(|_| bad())?;
     let login = login_of(&url);
-    normal(url).map(|uri| (uri, login)).ok_or_else(bad)
+    normalize(url).map(|uri| (uri, login)).ok_or_else(bad)
 }
 
-/// What a `Location` means, seen from the URL that was asked.
+/// Resolves a `Location` against the URL of the request.
 pub(super) fn resolve_location(from: &Uri, location: &HeaderValue) -> Option<Uri> {
     let location = String::from_utf8_lossy(location.as_bytes());
     let base = Url::parse(&from.to_string()).ok()?;
-    normal(base.join(&location).ok()?)
+    normalize(base.join(&location).ok()?)
 }
 
-fn normal(mut url: Url) -> Option<Uri> {
+fn normalize(mut url: Url) -> Option<Uri> {
     url.set_fragment(None);
     let _ = url.set_username("");
     let _ = url.set_password(None);
@@ -132,7 +132,7 @@ mod tests {
         ] {
             assert_eq!(read_url(given).unwrap().0.to_string(), sent, "{given}");
             let again = Url::parse(given).unwrap();
-            assert_eq!(normal(again).unwrap().to_string(), sent, "{given}");
+            assert_eq!(normalize(again).unwrap().to_string(), sent, "{given}");
         }
         for bad in [
             "",

@@ -1,4 +1,4 @@
-//! What is asked: read from text, and turned into what hyper sends.
+//! A request: read from text, and turned into what hyper sends.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
@@ -12,7 +12,7 @@ use moorline_core::{
 
 use super::{
     body::RequestBody,
-    config::{CallOptions, refused},
+    config::{CallConfig, bad_value},
     redirect::read_url,
 };
 use crate::header::header_value;
@@ -21,7 +21,7 @@ const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("moorline/", env!("CARGO_PKG_VERSION")));
 const ANY: HeaderValue = HeaderValue::from_static("*/*");
 const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip, br, zstd, deflate");
-const NOTHING: HeaderValue = HeaderValue::from_static("0");
+const ZERO: HeaderValue = HeaderValue::from_static("0");
 
 /// One request.
 pub struct Request {
@@ -29,7 +29,7 @@ pub struct Request {
     pub(super) url: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: RequestBody,
-    pub(super) options: CallOptions,
+    pub(super) config: CallConfig,
     /// Whether the answer is handed over with its body still to come.
     pub(super) streamed: bool,
 }
@@ -44,16 +44,17 @@ impl Request {
             url,
             headers: Vec::with_capacity(8),
             body,
-            options: CallOptions::default(),
+            config: CallConfig::default(),
             streamed: false,
         };
         for line in headers.lines() {
             request.add_header(line)?;
         }
         // HTTP/1 has no other way to say where the body of these ends.
-        if request.body.is_endless() && matches!(request.method, Method::GET | Method::HEAD) {
+        if request.body.has_unknown_length() && matches!(request.method, Method::GET | Method::HEAD)
+        {
             let reason = "that is streamed with GET or HEAD needs a content-length";
-            return Err(refused("request.body", reason));
+            return Err(bad_value("request.body", reason));
         }
         if let Some(login) = login.filter(|_| !request.has(&header::AUTHORIZATION)) {
             request.headers.push((header::AUTHORIZATION, login));
@@ -63,8 +64,8 @@ impl Request {
 
     /// Sets what this call says otherwise than its engine.
     #[must_use]
-    pub fn with_options(mut self, options: CallOptions) -> Self {
-        self.options = options;
+    pub fn with_config(mut self, config: CallConfig) -> Self {
+        self.config = config;
         self
     }
 
@@ -79,17 +80,17 @@ impl Request {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let path = || format!("request.headers.{name}");
         let header = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| refused(&path(), "is not the name of a header"))?;
-        let value = header_value(value).map_err(|reason| refused(&path(), reason))?;
+            .map_err(|_| bad_value(&path(), "is not the name of a header"))?;
+        let value = header_value(value).map_err(|reason| bad_value(&path(), reason))?;
         match header {
             header::TRANSFER_ENCODING | header::UPGRADE => {
-                return Err(refused(&path(), "is not the caller's to set"));
+                return Err(bad_value(&path(), "is not the caller's to set"));
             }
             header::CONTENT_LENGTH => {
                 let length = value.to_str().ok().and_then(|text| text.parse().ok());
-                let length = length.ok_or_else(|| refused(&path(), "is not a number"))?;
+                let length = length.ok_or_else(|| bad_value(&path(), "is not a number"))?;
                 // Of bytes that are there the length is known better.
-                self.body.announce(length);
+                self.body.set_length(length);
             }
             _ => self.headers.push((header, value)),
         }
@@ -110,8 +111,8 @@ impl Request {
         is_idempotent_request(self.method.as_str(), names)
     }
 
-    /// What goes to another URL after a redirect, without the body when the method loses it.
-    pub(super) fn moved(&mut self, url: Uri, method: Method, body: RequestBody) {
+    /// Points the request at another URL after a redirect, without the body when the method loses it.
+    pub(super) fn retarget(&mut self, url: Uri, method: Method, body: RequestBody) {
         let same_origin =
             self.url.scheme() == url.scheme() && self.url.authority() == url.authority();
         let bodiless = matches!(body, RequestBody::Empty);
@@ -135,7 +136,7 @@ impl Request {
         *message.headers_mut() = headers;
         *message.uri_mut() = if http2 {
             *message.version_mut() = Version::HTTP_2;
-            self.named_url()
+            self.url_with_host_header()
         } else {
             let path = self.url.path_and_query().cloned();
             path.map_or_else(|| Uri::from_static("/"), Uri::from)
@@ -144,7 +145,7 @@ impl Request {
     }
 
     /// The URL with the host that the caller names, which HTTP/2 has nowhere else.
-    fn named_url(&self) -> Uri {
+    fn url_with_host_header(&self) -> Uri {
         let host = self.headers.iter().find(|(name, _)| name == header::HOST);
         let named = host.and_then(|(_, host)| {
             let mut parts = self.url.clone().into_parts();
@@ -162,7 +163,7 @@ impl Request {
             map.extend(HeaderValue::from_str(host).map(|host| (header::HOST, host)));
         }
         for (name, value) in &self.headers {
-            if !(http2 && is_of_connection(name)) {
+            if !(http2 && is_connection_header(name)) {
                 map.append(name, value.clone());
             }
         }
@@ -173,19 +174,19 @@ impl Request {
         };
         default(header::USER_AGENT, USER_AGENT);
         default(header::ACCEPT, ANY);
-        if self.options.decompress {
+        if self.config.decompress {
             default(header::ACCEPT_ENCODING, ENCODINGS);
         }
         // A server may wait for a body where one is usual.
         let usual = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
         if usual && body.is_end_stream() {
-            default(header::CONTENT_LENGTH, NOTHING);
+            default(header::CONTENT_LENGTH, ZERO);
         }
         map
     }
 }
 
-fn is_of_connection(name: &HeaderName) -> bool {
+fn is_connection_header(name: &HeaderName) -> bool {
     [header::HOST, header::CONNECTION].contains(name)
         || ["keep-alive", "proxy-connection"].contains(&name.as_str())
 }
@@ -194,7 +195,7 @@ fn read_method(method: &str) -> Read<Method> {
     Method::from_bytes(method.as_bytes())
         .ok()
         .filter(|method| *method != Method::CONNECT)
-        .ok_or_else(|| refused("request.method", "is not a method that can be sent"))
+        .ok_or_else(|| bad_value("request.method", "is not a method that can be sent"))
 }
 
 #[cfg(test)]
@@ -249,7 +250,7 @@ mod tests {
     fn credentials_stay_with_their_origin() {
         let headers = "authorization:x\ncookie:y\nx-jwt:z\ncontent-type:a\nrange:b";
         let mut other = request("https://a/", headers).unwrap();
-        other.moved(
+        other.retarget(
             "https://b/".parse().unwrap(),
             Method::GET,
             RequestBody::Empty,
@@ -262,7 +263,7 @@ mod tests {
         assert!(!sent.headers().contains_key("content-type"));
         assert_eq!(sent.headers()["range"], "b");
         let mut same = request("https://a/", headers).unwrap();
-        same.moved(
+        same.retarget(
             "https://a/2".parse().unwrap(),
             Method::GET,
             RequestBody::Empty,

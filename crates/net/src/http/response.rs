@@ -1,4 +1,4 @@
-//! The answer: its head, and its body as it comes.
+//! The response: its head, and its body as it is received.
 
 use std::{
     io,
@@ -23,25 +23,25 @@ use tokio_util::sync::CancellationToken;
 use super::{
     decode::Decoder,
     engine::closed_failure,
-    error::{Facts, Stage, TOO_LARGE, Traffic},
+    error::{CallContext, Stage, TOO_LARGE, Traffic},
     origin::Checkout,
     timeouts,
 };
 
 /// A body whose length is announced has room made for it at once, up to so much.
 const ROOM_BYTES: u64 = 1 << 20;
-/// So many pieces are thrown away to keep a connection.
-const DISCARDED_PIECES: usize = 8;
+/// The number of chunks that are read and dropped to keep a connection.
+const DISCARDED_CHUNKS: usize = 8;
 /// After so many pieces others have their turn, however small these are.
-const PIECES_AT_ONCE: u32 = 64;
+const CHUNKS_AT_ONCE: u32 = 64;
 
 /// An answer.
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: StatusCode,
     /// The headers; without those about the packing when the body was decoded.
     pub headers: HeaderMap,
-    /// Where it came from, when that is not where it was asked.
+    /// The URL it came from, when that is not the one of the request.
     pub url: Option<Uri>,
     /// The body.
     pub body: ResponseBody,
@@ -50,7 +50,7 @@ pub struct Answer {
 /// A body, whole or still coming.
 pub enum ResponseBody {
     /// All of it.
-    Whole(Bytes),
+    Full(Bytes),
     /// Piece by piece.
     Streaming(Streaming),
 }
@@ -58,41 +58,45 @@ pub enum ResponseBody {
 /// A body that is still coming. Dropping it closes its connection, unless the body is over.
 pub struct Streaming {
     source: Source,
-    pieces: u32,
+    chunks: u32,
     idle: Limit<Duration>,
-    facts: Arc<Facts>,
+    context: Arc<CallContext>,
     /// Fires when the transport is closed.
     ended: Option<CancellationToken>,
 }
 
 enum Source {
     Raw(Box<RawBody>),
-    Packed(Box<Decoder>),
+    Encoded(Box<Decoder>),
 }
 
 impl Streaming {
-    pub(super) fn raw(arriving: RawBody, idle: Limit<Duration>) -> Self {
+    pub(super) fn raw(body: RawBody, idle: Limit<Duration>) -> Self {
         Self {
-            facts: Arc::clone(&arriving.facts),
-            source: Source::Raw(Box::new(arriving)),
-            pieces: 0,
+            context: Arc::clone(&body.context),
+            source: Source::Raw(Box::new(body)),
+            chunks: 0,
             idle,
             ended: None,
         }
     }
 
-    pub(super) fn encoded(unpacker: Decoder, idle: Limit<Duration>, facts: Arc<Facts>) -> Self {
+    pub(super) fn encoded(
+        decoder: Decoder,
+        idle: Limit<Duration>,
+        context: Arc<CallContext>,
+    ) -> Self {
         Self {
-            source: Source::Packed(Box::new(unpacker)),
-            pieces: 0,
+            source: Source::Encoded(Box::new(decoder)),
+            chunks: 0,
             idle,
             ended: None,
-            facts,
+            context,
         }
     }
 
     /// The same, for as long as `ended` does not fire.
-    pub(super) fn until(self, ended: CancellationToken) -> Self {
+    pub(super) fn with_end(self, ended: CancellationToken) -> Self {
         Self {
             ended: Some(ended),
             ..self
@@ -107,29 +111,29 @@ impl Streaming {
         tokio::select! {
             biased;
             () = ended.cancelled() => Err(closed_failure(Delivery::Answered)),
-            piece = self.next_until(None) => piece,
+            chunk = self.next_until(None) => chunk,
         }
     }
 
     async fn next_until(&mut self, until: Option<Instant>) -> Outcome<Option<Bytes>> {
-        self.pieces = self.pieces.wrapping_add(1);
-        if self.pieces.is_multiple_of(PIECES_AT_ONCE) {
+        self.chunks = self.chunks.wrapping_add(1);
+        if self.chunks.is_multiple_of(CHUNKS_AT_ONCE) {
             task::yield_now().await;
         }
-        let piece = async {
+        let chunk = async {
             match &mut self.source {
-                Source::Raw(arriving) => arriving.next().await.transpose(),
-                Source::Packed(unpacker) => unpacker.next().await,
+                Source::Raw(body) => body.next().await.transpose(),
+                Source::Encoded(decoder) => decoder.next().await,
             }
         };
         let now = Instant::now();
         let idle = self.idle.get().and_then(|idle| now.checked_add(idle));
         let Some(at) = [until, idle].into_iter().flatten().min() else {
-            return piece.await;
+            return chunk.await;
         };
         // What is there already comes too late as well.
         let found = if at > now {
-            timeouts::until(at, std::pin::pin!(piece)).await
+            timeouts::run_until(at, std::pin::pin!(chunk)).await
         } else {
             None
         };
@@ -138,8 +142,8 @@ impl Streaming {
             let after = self.idle.get().unwrap_or_default();
             let traffic = Traffic::default();
             Err(self
-                .facts
-                .late("bodyTimeoutMs", after, Stage::Body, traffic))
+                .context
+                .timeout_failure("bodyTimeoutMs", after, Stage::Body, traffic))
         })
     }
 
@@ -152,17 +156,17 @@ impl Streaming {
             return Ok(first);
         };
         let expected = match &self.source {
-            Source::Raw(arriving) => arriving.incoming.size_hint().lower().min(ROOM_BYTES),
-            Source::Packed(_) => 0,
+            Source::Raw(body) => body.incoming.size_hint().lower().min(ROOM_BYTES),
+            Source::Encoded(_) => 0,
         };
         let room = first.len() + second.len() + expected as usize;
-        let mut whole = BytesMut::with_capacity(room);
-        whole.extend_from_slice(&first);
-        whole.extend_from_slice(&second);
-        while let Some(piece) = self.next_until(until).await? {
-            whole.extend_from_slice(&piece);
+        let mut full = BytesMut::with_capacity(room);
+        full.extend_from_slice(&first);
+        full.extend_from_slice(&second);
+        while let Some(chunk) = self.next_until(until).await? {
+            full.extend_from_slice(&chunk);
         }
-        Ok(whole.freeze())
+        Ok(full.freeze())
     }
 }
 
@@ -173,7 +177,7 @@ pub(super) struct RawBody {
     checkout: Option<Checkout>,
     left: Limit<u64>,
     max: Limit<u64>,
-    facts: Arc<Facts>,
+    context: Arc<CallContext>,
 }
 
 impl RawBody {
@@ -181,20 +185,20 @@ impl RawBody {
         incoming: Incoming,
         checkout: Checkout,
         max: Limit<u64>,
-        facts: Arc<Facts>,
+        context: Arc<CallContext>,
     ) -> Self {
-        let mut arriving = Self {
+        let mut body = Self {
             incoming,
             checkout: Some(checkout),
             left: max,
             max,
-            facts,
+            context,
         };
-        // An answer without a body needs its connection no longer, whoever reads it and when.
-        if arriving.incoming.is_end_stream() {
-            arriving.finish();
+        // A response without a body needs its connection no longer.
+        if body.incoming.is_end_stream() {
+            body.finish();
         }
-        arriving
+        body
     }
 
     /// Whether it is known already that it is longer than it may be.
@@ -203,20 +207,20 @@ impl RawBody {
         self.checkout.is_some() && self.max.get().is_some_and(over)
     }
 
-    /// What is announced and has not come.
+    /// The bytes that are announced and have not come.
     fn missing(&self) -> u64 {
         self.incoming.size_hint().lower()
     }
 
     pub(super) fn too_long(&self) -> Failure {
-        too_long(&self.facts, "maxResponseBytes", self.max)
+        too_long(&self.context, "maxResponseBytes", self.max)
     }
 
     pub(super) async fn next(&mut self) -> Option<Outcome<Bytes>> {
-        std::future::poll_fn(|context| self.poll_piece(context)).await
+        std::future::poll_fn(|context| self.poll_chunk(context)).await
     }
 
-    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome<Bytes>>> {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome<Bytes>>> {
         loop {
             if self.checkout.is_none() {
                 return Poll::Ready(None);
@@ -225,7 +229,7 @@ impl RawBody {
                 // HTTP/2 may end a stream early without calling it an error.
                 if self.missing() > 0 {
                     self.checkout = None;
-                    return Poll::Ready(Some(Err(self.facts.cut())));
+                    return Poll::Ready(Some(Err(self.context.truncated())));
                 }
                 self.finish();
                 return Poll::Ready(None);
@@ -234,16 +238,18 @@ impl RawBody {
                 Ok(frame) => frame,
                 Err(error) => {
                     self.checkout = None;
-                    let failure = self.facts.broken(&error, Stage::Body, Traffic::default());
+                    let failure =
+                        self.context
+                            .connection_failure(&error, Stage::Body, Traffic::default());
                     return Poll::Ready(Some(Err(failure)));
                 }
             };
             // Trailers are passed over.
-            let Ok(piece) = frame.into_data() else {
+            let Ok(chunk) = frame.into_data() else {
                 continue;
             };
             if let Limit::At(left) = &mut self.left {
-                let Some(rest) = left.checked_sub(piece.len() as u64) else {
+                let Some(rest) = left.checked_sub(chunk.len() as u64) else {
                     self.checkout = None;
                     return Poll::Ready(Some(Err(self.too_long())));
                 };
@@ -252,7 +258,7 @@ impl RawBody {
             if self.incoming.is_end_stream() {
                 self.finish();
             }
-            return Poll::Ready(Some(Ok(piece)));
+            return Poll::Ready(Some(Ok(chunk)));
         }
     }
 
@@ -264,12 +270,12 @@ impl RawBody {
             return Pin::new(&mut self.incoming).poll_frame(context);
         };
         // Only driving the connection fills the body, so nothing but the socket need wake this task.
-        let mut deaf = Context::from_waker(Waker::noop());
-        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(&mut deaf) {
+        let mut noop = Context::from_waker(Waker::noop());
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(&mut noop) {
             return Poll::Ready(frame);
         }
         let driven = h1.drive(context);
-        match Pin::new(&mut self.incoming).poll_frame(&mut deaf) {
+        match Pin::new(&mut self.incoming).poll_frame(&mut noop) {
             Poll::Pending => match driven {
                 Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error))),
                 Poll::Ready(Ok(())) => Poll::Ready(None),
@@ -291,32 +297,32 @@ impl Stream for RawBody {
 
     /// For the unpacking, which carries a failure through as the error inside.
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let piece = ready!(self.poll_piece(context));
-        Poll::Ready(piece.map(|piece| piece.map_err(io::Error::other)))
+        let chunk = ready!(self.poll_chunk(context));
+        Poll::Ready(chunk.map(|chunk| chunk.map_err(io::Error::other)))
     }
 }
 
 impl Drop for RawBody {
     fn drop(&mut self) {
-        // Unpacking may end before the last, empty piece was read, and nobody reads the body of a redirect; the
+        // Unpacking may end before the last, empty piece was read, and the body of a redirect is not read; the
         // connection is still good when all of it is there.
-        let mut deaf = Context::from_waker(Waker::noop());
-        for _ in 0..DISCARDED_PIECES {
-            if self.checkout.is_none() || self.poll_piece(&mut deaf).is_pending() {
+        let mut noop = Context::from_waker(Waker::noop());
+        for _ in 0..DISCARDED_CHUNKS {
+            if self.checkout.is_none() || self.poll_chunk(&mut noop).is_pending() {
                 return;
             }
         }
     }
 }
 
-pub(super) fn too_long(facts: &Facts, option: &str, max: Limit<u64>) -> Failure {
+pub(super) fn too_long(context: &CallContext, option: &str, max: Limit<u64>) -> Failure {
     let message = format!(
         "the answer of {} is longer than {} bytes ({option})",
-        facts.peer,
+        context.peer,
         max.get().unwrap_or_default()
     );
     let failure = Failure::new(Kind::Protocol, message).with_code(TOO_LARGE);
-    facts
-        .at(failure, Stage::Body, Traffic::default())
+    context
+        .annotate(failure, Stage::Body, Traffic::default())
         .with_delivery(Delivery::Answered)
 }

@@ -1,4 +1,4 @@
-//! The limits of one call, and who notices that one is reached.
+//! Per-call timeouts: total, connect, headers, body idle.
 
 use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
@@ -10,26 +10,26 @@ use tokio::{
 };
 
 use super::{
-    body::{Outgoing, RequestBody},
+    body::{RequestBody, UploadProgress},
     byte_count::ByteCounter,
-    config::CallOptions,
-    error::{Facts, Stage, Traffic},
+    config::CallConfig,
+    error::{CallContext, Stage, Traffic},
     origin::{Checkout, Origin},
     request::Request,
 };
 
-/// What bounds one call.
-pub(super) struct Bounds {
+/// The deadline of one call.
+pub(super) struct CallDeadline {
     pub(super) until: Option<Instant>,
     timeout: Duration,
     /// The option that says so.
     name: &'static str,
 }
 
-impl Bounds {
+impl CallDeadline {
     /// The bounds of a call that begins now.
-    pub(super) fn new(options: &CallOptions) -> Self {
-        let (left, timeout, name) = options.bound();
+    pub(super) fn new(config: &CallConfig) -> Self {
+        let (left, timeout, name) = config.limiting_timeout();
         Self {
             until: left.get().and_then(|left| Instant::now().checked_add(left)),
             timeout: timeout.get().unwrap_or_default(),
@@ -37,7 +37,11 @@ impl Bounds {
         }
     }
 
-    pub(super) async fn checkout(&self, origin: &Arc<Origin>, facts: &Facts) -> Outcome<Checkout> {
+    pub(super) async fn checkout(
+        &self,
+        origin: &Arc<Origin>,
+        context: &CallContext,
+    ) -> Outcome<Checkout> {
         let checkout = async {
             let found = origin.checkout().await;
             // The dialer has told its phase.
@@ -58,7 +62,7 @@ impl Bounds {
                 written: Some(0),
                 read: 0,
             };
-            let failure = facts.late(self.name, self.timeout, Stage::Queue, nothing);
+            let failure = context.timeout_failure(self.name, self.timeout, Stage::Queue, nothing);
             Err(if origin.is_full() {
                 let message = format!(
                     "{}: all {} of maxConnections are in use",
@@ -72,18 +76,18 @@ impl Bounds {
     }
 
     /// A body that was late for the whole call says so.
-    pub(super) fn judged(&self, failure: Failure, facts: &Facts) -> Failure {
+    pub(super) fn as_call_timeout(&self, failure: Failure, context: &CallContext) -> Failure {
         let over = self.until.is_some_and(|until| until <= Instant::now());
         if failure.kind != Kind::Timeout || !over {
             return failure;
         }
-        facts.late(self.name, self.timeout, Stage::Body, Traffic::default())
+        context.timeout_failure(self.name, self.timeout, Stage::Body, Traffic::default())
     }
 }
 
-/// What comes of `work` before `at`. The clock is asked each time, since work that always has something to do leaves the
-/// timer no turn.
-pub(super) async fn until<T>(
+/// Runs `work` until `at`; `None` when it is not done by then. The clock is read each time, since work that always has
+/// something to do leaves the timer no turn.
+pub(super) async fn run_until<T>(
     at: Instant,
     mut work: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
@@ -101,22 +105,22 @@ pub(super) async fn until<T>(
 }
 
 /// Watches a request on its way out and its answer on its way in.
-pub(super) struct Watch<'a> {
+pub(super) struct PhaseTimeouts<'a> {
     pub(super) meter: Option<Arc<ByteCounter>>,
-    pub(super) outgoing: Outgoing,
-    pub(super) facts: &'a Facts,
+    pub(super) upload: UploadProgress,
+    pub(super) context: &'a CallContext,
 }
 
-impl Watch<'_> {
+impl PhaseTimeouts<'_> {
     /// The answer's head, or the failure of the first limit that is reached.
-    pub(super) async fn bounded<T>(
+    pub(super) async fn run<T>(
         &self,
         sent: impl Future<Output = T>,
         request: &Request,
-        bounds: &Bounds,
+        deadline: &CallDeadline,
     ) -> Outcome<T> {
         let mut sent = std::pin::pin!(sent);
-        let options = &request.options;
+        let config = &request.config;
         // A small request is written at once, and what counts is the time since then.
         let first = std::future::poll_fn(|context| Poll::Ready(sent.as_mut().poll(context))).await;
         if let Poll::Ready(done) = first {
@@ -126,9 +130,9 @@ impl Watch<'_> {
         loop {
             let writing = self.stage() == Stage::Write;
             let (name, limit) = if writing {
-                ("bodyTimeoutMs", options.body_timeout)
+                ("bodyTimeoutMs", config.body_timeout)
             } else {
-                ("headersTimeoutMs", options.headers_timeout)
+                ("headersTimeoutMs", config.headers_timeout)
             };
             let end = limit.get().and_then(|limit| since.checked_add(limit));
             // While something is being written, progress is looked for twenty times as often as it must come.
@@ -136,51 +140,55 @@ impl Watch<'_> {
                 .get()
                 .filter(|_| writing)
                 .map(|limit| Instant::now() + limit / 20);
-            let Some(at) = [bounds.until, end, look].into_iter().flatten().min() else {
+            let Some(at) = [deadline.until, end, look].into_iter().flatten().min() else {
                 return Ok(sent.await);
             };
-            if let Some(done) = until(at, sent.as_mut()).await {
+            if let Some(done) = run_until(at, sent.as_mut()).await {
                 return Ok(done);
             }
             let now = Instant::now();
-            if bounds.until.is_some_and(|until| until <= now) {
-                return Err(self.late(bounds.name, bounds.timeout));
+            if deadline.until.is_some_and(|until| until <= now) {
+                return Err(self.timeout_failure(deadline.name, deadline.timeout));
             }
-            let moved = self.progress();
-            if moved != progress {
-                (progress, since) = (moved, now);
+            let advanced = self.progress();
+            if advanced != progress {
+                (progress, since) = (advanced, now);
             } else if end.is_some_and(|end| end <= now) {
-                return Err(self.late(name, limit.get().unwrap_or_default()));
+                return Err(self.timeout_failure(name, limit.get().unwrap_or_default()));
             }
         }
     }
 
-    fn late(&self, limit: &str, after: Duration) -> Failure {
-        self.facts.late(limit, after, self.stage(), self.traffic())
+    fn timeout_failure(&self, limit: &str, after: Duration) -> Failure {
+        self.context
+            .timeout_failure(limit, after, self.stage(), self.traffic())
     }
 
-    pub(super) fn broken(&self, error: &TrySendError<http::Request<RequestBody>>) -> Failure {
-        self.facts
-            .broken(error.error(), self.stage(), self.traffic())
+    pub(super) fn connection_failure(
+        &self,
+        error: &TrySendError<http::Request<RequestBody>>,
+    ) -> Failure {
+        self.context
+            .connection_failure(error.error(), self.stage(), self.traffic())
     }
 
     fn traffic(&self) -> Traffic {
         self.meter
             .as_ref()
             .map_or(Traffic::default(), |meter| Traffic {
-                written: Some(meter.written()),
-                read: meter.read(),
+                written: Some(meter.bytes_written()),
+                read: meter.bytes_read(),
             })
     }
 
     fn progress(&self) -> u64 {
-        self.outgoing.progress() + self.meter.as_ref().map_or(0, |meter| meter.written())
+        self.upload.progress() + self.meter.as_ref().map_or(0, |meter| meter.bytes_written())
     }
 
     /// Whether all was handed over to be written.
     fn stage(&self) -> Stage {
-        let written = self.meter.as_ref().map(|meter| meter.written());
-        if self.outgoing.is_over(written) {
+        let written = self.meter.as_ref().map(|meter| meter.bytes_written());
+        if self.upload.is_complete(written) {
             Stage::Headers
         } else {
             Stage::Write

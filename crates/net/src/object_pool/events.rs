@@ -5,7 +5,7 @@ use std::sync::Arc;
 use moorline_core::{error::Kind, sync::lock};
 
 use super::{Leases, ObjectOwner, ObjectPoolEvent};
-use crate::pool::{Event, Listen};
+use crate::pool::{Event, PoolListener};
 
 /// Passes on what the owner cannot know: leaks, by the object that is meant, and failures in the background.
 pub(super) struct PoolEvents {
@@ -13,8 +13,8 @@ pub(super) struct PoolEvents {
     pub(super) leases: Leases,
 }
 
-impl Listen for PoolEvents {
-    fn heard(&self, event: Event) {
+impl PoolListener for PoolEvents {
+    fn on_event(&self, event: Event) {
         self.owner.on_event(match event {
             Event::Leak { lease, held } => {
                 let leases = lock(&self.leases);

@@ -28,7 +28,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{connector::ObjectConnector, events::PoolEvents, requests::PendingRequests};
-use crate::pool::{Borrowed, Pool, PoolSettings, TimeoutNames};
+use crate::pool::{Pool, PoolConfig, PooledConnection, TimeoutNames};
 
 /// The options that bound the waits of a pool of objects, as users write them.
 const NAMES: TimeoutNames = TimeoutNames {
@@ -103,12 +103,12 @@ impl ObjectPool {
         config: &ConnectionPoolConfig,
         runtime: Handle,
     ) -> Self {
-        let settings = PoolSettings {
+        let settings = PoolConfig {
             connect_timeout: config.connect_timeout,
             validate_timeout: config.release_timeout,
             close_timeout: config.release_timeout,
             names: NAMES,
-            ..PoolSettings::new(config.limits)
+            ..PoolConfig::new(config.limits)
         };
         let requests = PendingRequests::new(Arc::clone(&owner));
         let leases = Leases::default();
@@ -145,7 +145,7 @@ impl ObjectPool {
         wait: Option<Limit<Duration>>,
         cancel: CancellationToken,
     ) -> impl Future<Output = Outcome<u32>> + Send + use<> {
-        let wait = wait.map_or(self.pool.settings().acquire_timeout(), |time| TimeLimit {
+        let wait = wait.map_or(self.pool.config().acquire_timeout(), |time| TimeLimit {
             time,
             option: TIMEOUT_SECONDS,
         });
@@ -160,7 +160,7 @@ impl ObjectPool {
     /// Waits for `first`; where no object could be made, waits for another after a while, until the time is over.
     async fn retry(
         &self,
-        first: impl Future<Output = Outcome<Borrowed<ObjectConnector>>>,
+        first: impl Future<Output = Outcome<PooledConnection<ObjectConnector>>>,
         wait: TimeLimit,
         cancel: &CancellationToken,
     ) -> Outcome<u32> {
@@ -191,9 +191,9 @@ impl ObjectPool {
         })
     }
 
-    fn lease(&self, borrowed: Borrowed<ObjectConnector>) -> Option<u32> {
+    fn lease(&self, borrowed: PooledConnection<ObjectConnector>) -> Option<u32> {
         let number = borrowed.with(|object| object.number)?;
-        lock(&self.leases).insert(number, borrowed.keep());
+        lock(&self.leases).insert(number, borrowed.into_lease());
         Some(number)
     }
 

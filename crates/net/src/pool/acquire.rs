@@ -1,4 +1,4 @@
-//! From a question to a connection.
+//! Acquiring a connection: fast path, queue, validation, opening.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,52 +16,52 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Connect, Pool,
     events::Event,
-    guards::{Borrowed, Place, ReservedSlot, ValidationGuard},
-    shared::{Shared, Turn, Waiting, now},
+    guards::{PooledConnection, QueuedWaiter, ReservedSlot, ValidationGuard},
+    inner::{AcquireOutcome, PoolInner, Waiter, now},
 };
 
-/// The first answer to somebody who asks.
-enum Asked<C: Connect> {
-    Now(Turn<C>),
-    Later(Place<C>),
+/// The state of an acquire after its first, synchronous step.
+enum AcquireStart<C: Connect> {
+    Ready(AcquireOutcome<C>),
+    Queued(QueuedWaiter<C>),
 }
 
 impl<C: Connect> Pool<C> {
     /// The fast path: a free connection that was used a moment ago, if there is one. Never waits, never
     /// dials.
-    pub fn take(&self) -> Option<Borrowed<C>> {
+    pub fn take(&self) -> Option<PooledConnection<C>> {
         let lease = loop {
-            let mut books = self.shared.books();
-            let lease = books.ledger.take(now())?;
-            let connect = &self.shared.connect;
-            let usable = books
+            let mut state = self.inner.state();
+            let lease = state.ledger.take(now())?;
+            let connect = &self.inner.connect;
+            let usable = state
                 .connection(lease)
                 .is_some_and(|connection| connect.is_usable(connection));
-            drop(books);
+            drop(state);
             if usable {
                 break lease;
             }
-            self.shared.release(lease, false);
+            self.inner.release(lease, false);
         };
-        self.shared.tell(|| Event::Acquire {
+        self.inner.emit(|| Event::Acquire {
             lease,
             waited: Duration::ZERO,
         });
-        Some(Borrowed::new(Arc::clone(&self.shared), lease))
+        Some(PooledConnection::new(Arc::clone(&self.inner), lease))
     }
 
     /// A connection, after waiting for a free one no longer than the acquire timeout. Dropping the future
     /// and firing `cancel` give up the same way, at any point.
     ///
-    /// Fails with kind `pool-timeout` when the wait is over, `closed` when the pool shuts down,
+    /// Fails with kind `pool-timeout` when the wait is over, `on_closed` when the pool shuts down,
     /// `overloaded` when too many wait, and as the service's `connect` fails.
     ///
-    /// Called, it has its place in the queue at once, whenever the future is polled: who calls first is served first.
+    /// The place in the queue is taken by the call, not by the first poll of the future: calls are served in their order.
     pub fn acquire(
         &self,
         cancel: &CancellationToken,
-    ) -> impl Future<Output = Outcome<Borrowed<C>>> + Send + use<C> {
-        self.acquire_within(self.shared.settings.acquire_timeout(), cancel)
+    ) -> impl Future<Output = Outcome<PooledConnection<C>>> + Send + use<C> {
+        self.acquire_within(self.inner.config.acquire_timeout(), cancel)
     }
 
     /// The same with a wait of its own.
@@ -69,122 +69,133 @@ impl<C: Connect> Pool<C> {
         &self,
         wait: TimeLimit,
         cancel: &CancellationToken,
-    ) -> impl Future<Output = Outcome<Borrowed<C>>> + Send + use<C> {
-        let (shared, cancel) = (Arc::clone(&self.shared), cancel.clone());
+    ) -> impl Future<Output = Outcome<PooledConnection<C>>> + Send + use<C> {
+        let (inner, cancel) = (Arc::clone(&self.inner), cancel.clone());
         let began = Instant::now();
-        let asked = (!cancel.is_cancelled()).then(|| shared.ask(wait));
+        let start = (!cancel.is_cancelled()).then(|| inner.start_acquire(wait));
         async move {
             let cancelled = || Err(Failure::new(Kind::Closed, "The call was cancelled"));
-            let Some(asked) = asked else {
+            let Some(start) = start else {
                 return cancelled();
             };
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => cancelled(),
-                answer = shared.answer(asked, began) => answer,
+                answer = inner.finish_acquire(start, began) => answer,
             }
         }
     }
 }
 
-impl<C: Connect> Shared<C> {
-    async fn answer(self: &Arc<Self>, asked: Asked<C>, began: Instant) -> Outcome<Borrowed<C>> {
-        let turn = match asked {
-            Asked::Now(turn) => turn,
-            Asked::Later(place) => place.turn().await,
+impl<C: Connect> PoolInner<C> {
+    async fn finish_acquire(
+        self: &Arc<Self>,
+        start: AcquireStart<C>,
+        began: Instant,
+    ) -> Outcome<PooledConnection<C>> {
+        let outcome = match start {
+            AcquireStart::Ready(outcome) => outcome,
+            AcquireStart::Queued(place) => place.outcome().await,
         };
-        let borrowed = match turn {
-            Turn::Ready(borrowed, validate) => self.ensure_alive(borrowed, validate).await?,
-            Turn::Create(reserved) => self.open(reserved).await?,
-            Turn::Refused(failure) => return Err(failure),
+        let borrowed = match outcome {
+            AcquireOutcome::Ready(borrowed, validate) => {
+                self.ensure_alive(borrowed, validate).await?
+            }
+            AcquireOutcome::Create(reserved) => self.open(reserved).await?,
+            AcquireOutcome::Refused(failure) => return Err(failure),
         };
-        self.tell(|| Event::Acquire {
+        self.emit(|| Event::Acquire {
             lease: borrowed.lease(),
             waited: began.elapsed(),
         });
         Ok(borrowed)
     }
 
-    fn ask(self: &Arc<Self>, wait: TimeLimit) -> Asked<C> {
-        let mut books = self.books();
-        match books.ledger.acquire_within(now(), wait.time) {
-            Acquire::Ready { lease, validate } => Asked::Now(Turn::Ready(
-                Borrowed::new(Arc::clone(self), lease),
+    fn start_acquire(self: &Arc<Self>, wait: TimeLimit) -> AcquireStart<C> {
+        let mut state = self.state();
+        match state.ledger.acquire_within(now(), wait.time) {
+            Acquire::Ready { lease, validate } => AcquireStart::Ready(AcquireOutcome::Ready(
+                PooledConnection::new(Arc::clone(self), lease),
                 validate,
             )),
             Acquire::Create(lease) => {
-                if books.alarm.is_none() {
+                if state.next_wakeup.is_none() {
                     self.wakeup.notify_one();
                 }
-                Asked::Now(Turn::Create(ReservedSlot::new(Arc::clone(self), lease)))
+                AcquireStart::Ready(AcquireOutcome::Create(ReservedSlot::new(
+                    Arc::clone(self),
+                    lease,
+                )))
             }
             Acquire::Wait { ticket, deadline } => {
                 let (sender, receiver) = oneshot::channel();
-                books.waiting.insert(ticket, Waiting { sender, wait });
+                state.waiters.insert(ticket, Waiter { sender, wait });
                 let sooner = |at| {
-                    books
-                        .alarm
-                        .is_none_or(|alarm| Instant::from_std(at) < alarm)
+                    state
+                        .next_wakeup
+                        .is_none_or(|next_wakeup| Instant::from_std(at) < next_wakeup)
                 };
                 if deadline.is_some_and(sooner) {
                     self.wakeup.notify_one();
                 }
-                Asked::Later(Place::new(Arc::clone(self), ticket, receiver))
+                AcquireStart::Queued(QueuedWaiter::new(Arc::clone(self), ticket, receiver))
             }
-            Acquire::Refused(refusal) => Asked::Now(Turn::Refused(refusal.failure())),
+            Acquire::Refused(refusal) => {
+                AcquireStart::Ready(AcquireOutcome::Refused(refusal.failure()))
+            }
         }
     }
 
     /// Checks a connection that may be dead, and replaces it when it is.
     async fn ensure_alive(
         self: &Arc<Self>,
-        borrowed: Borrowed<C>,
+        borrowed: PooledConnection<C>,
         validate: bool,
-    ) -> Outcome<Borrowed<C>> {
+    ) -> Outcome<PooledConnection<C>> {
         let looks_alive = borrowed.with(|connection| self.connect.is_usable(connection));
         if looks_alive == Some(true) && !validate {
             return Ok(borrowed);
         }
         let closed = || Refusal::Closed.failure();
-        let mut checking = ValidationGuard::begin(borrowed).ok_or_else(closed)?;
-        if looks_alive == Some(true) && self.answers(&mut checking).await {
-            return checking.passed().ok_or_else(closed);
+        let mut guard = ValidationGuard::begin(borrowed).ok_or_else(closed)?;
+        if looks_alive == Some(true) && self.validates(&mut guard).await {
+            return guard.pass().ok_or_else(closed);
         }
-        let gone = checking.failed().ok_or_else(closed)?;
-        // An error here means that saying goodbye panicked; the slot is free again.
-        let reserved = gone.await.map_err(|_| Failure::defect())?;
+        let termination = guard.fail().ok_or_else(closed)?;
+        // An error here means that closing it panicked; the slot is free again.
+        let reserved = termination.await.map_err(|_| Failure::defect())?;
         self.open(reserved).await
     }
 
-    async fn answers(&self, checking: &mut ValidationGuard<C>) -> bool {
-        let Some(connection) = checking.connection() else {
+    async fn validates(&self, guard: &mut ValidationGuard<C>) -> bool {
+        let Some(connection) = guard.connection() else {
             return false;
         };
         let check = timeout(
-            self.settings.validate_timeout,
+            self.config.validate_timeout,
             self.connect.validate(connection),
         );
         tokio::select! {
             biased;
-            () = self.cut.cancelled() => false,
+            () = self.abort.cancelled() => false,
             answer = check => matches!(answer, Ok(Ok(()))),
         }
     }
 
     /// Opens a connection for a reserved slot. Whatever ends this early frees the slot for the next waiter.
-    pub(super) async fn open(&self, reserved: ReservedSlot<C>) -> Outcome<Borrowed<C>> {
+    pub(super) async fn open(&self, reserved: ReservedSlot<C>) -> Outcome<PooledConnection<C>> {
         let began = Instant::now();
-        let limit = self.settings.connect_timeout;
+        let limit = self.config.connect_timeout;
         let connection = tokio::select! {
             biased;
-            () = self.cut.cancelled() => return Err(Refusal::Closed.failure()),
+            () = self.abort.cancelled() => return Err(Refusal::Closed.failure()),
             opened = timeout(limit, self.connect.connect()) => opened.map_err(|_| {
-                connect_timed_out(limit, self.settings.names.connect)
+                connect_timed_out(limit, self.config.names.connect)
             })??,
         };
         let lease = reserved.lease();
         let borrowed = reserved.open(connection)?;
-        self.tell(|| Event::Create {
+        self.emit(|| Event::Create {
             lease,
             took: began.elapsed(),
         });

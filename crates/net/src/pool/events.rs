@@ -1,17 +1,17 @@
-//! What a pool tells about its life.
+//! Events of a pool and the listener for them.
 
 use std::time::Duration;
 
 use moorline_core::{error::Failure, pool::Lease};
 
-/// Something that happened in a pool, in the words every object with a life uses.
+/// An event of a pool, named as every object with a life cycle names them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// `acquire`: a connection was handed out.
     Acquire {
         /// The borrower's lease.
         lease: Lease,
-        /// Time from the question to the hand-out, including dialling.
+        /// The time from the call to the hand-out, including dialling.
         waited: Duration,
     },
     /// `release`: a borrower gave its lease back.
@@ -33,7 +33,7 @@ pub enum Event {
     },
     /// `timeout`: a borrower's time in the queue ran out.
     Timeout {
-        /// How long it was willing to wait.
+        /// Its timeout.
         after: Duration,
     },
     /// `leak`: a lease has been held suspiciously long.
@@ -45,13 +45,13 @@ pub enum Event {
     },
     /// `drain`: the end of the pool began.
     Drain,
-    /// `error`: something failed that nobody waits for.
+    /// `error`: a failure of work in the background, which no caller gets.
     Error(Failure),
 }
 
-/// Whoever wants to know. Called on the thread where it happens, never under the pool's lock; it must
-/// return at once.
-pub trait Listen: Send + Sync + 'static {
-    /// One event.
-    fn heard(&self, event: Event);
+/// A listener for the events of a pool. Called on the thread where the event happens, never under the pool's
+/// lock; it must return at once.
+pub trait PoolListener: Send + Sync + 'static {
+    /// Called once per event.
+    fn on_event(&self, event: Event);
 }

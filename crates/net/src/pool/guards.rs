@@ -1,4 +1,4 @@
-//! What stands for a right in the pool, and gives it back when dropped.
+//! Guards: each stands for a right in the pool and gives it back when dropped.
 
 use std::sync::Arc;
 
@@ -11,68 +11,68 @@ use tokio::sync::oneshot;
 use super::{
     Connect,
     events::Event,
-    shared::{Shared, Turn, now},
+    inner::{AcquireOutcome, PoolInner, now},
 };
 
 /// A borrowed connection; it goes back when this is dropped.
-pub struct Borrowed<C: Connect> {
-    shared: Arc<Shared<C>>,
+pub struct PooledConnection<C: Connect> {
+    inner: Arc<PoolInner<C>>,
     lease: Lease,
-    kept: bool,
+    detached: bool,
 }
 
-impl<C: Connect> Borrowed<C> {
-    pub(super) fn new(shared: Arc<Shared<C>>, lease: Lease) -> Self {
+impl<C: Connect> PooledConnection<C> {
+    pub(super) fn new(inner: Arc<PoolInner<C>>, lease: Lease) -> Self {
         Self {
-            shared,
+            inner,
             lease,
-            kept: false,
+            detached: false,
         }
     }
 
-    /// Which lease this is.
+    /// The lease.
     pub const fn lease(&self) -> Lease {
         self.lease
     }
 
     /// Runs `work` on the connection, as [`super::Pool::with`]. `None` after the pool was closed by force.
     pub fn with<R>(&self, work: impl FnOnce(&mut C::Connection) -> R) -> Option<R> {
-        self.shared.books().connection(self.lease).map(work)
+        self.inner.state().connection(self.lease).map(work)
     }
 
-    /// From here on the caller answers for the lease, with [`super::Pool::release`] or
+    /// Hands the lease over to the caller, which ends it with [`super::Pool::release`] or
     /// [`super::Pool::discard`].
-    pub fn keep(mut self) -> Lease {
-        self.kept = true;
+    pub fn into_lease(mut self) -> Lease {
+        self.detached = true;
         self.lease
     }
 
-    /// Gives the lease back and has its connection closed.
+    /// Releases the lease and has its connection closed.
     pub fn discard(self) {
-        let shared = Arc::clone(&self.shared);
-        shared.release(self.keep(), false);
+        let inner = Arc::clone(&self.inner);
+        inner.release(self.into_lease(), false);
     }
 }
 
-impl<C: Connect> Drop for Borrowed<C> {
+impl<C: Connect> Drop for PooledConnection<C> {
     fn drop(&mut self) {
-        if !self.kept {
-            self.shared.release(self.lease, true);
+        if !self.detached {
+            self.inner.release(self.lease, true);
         }
     }
 }
 
 /// A slot reserved for a connection yet to be opened.
 pub(super) struct ReservedSlot<C: Connect> {
-    shared: Arc<Shared<C>>,
+    inner: Arc<PoolInner<C>>,
     lease: Lease,
     used: bool,
 }
 
 impl<C: Connect> ReservedSlot<C> {
-    pub(super) fn new(shared: Arc<Shared<C>>, lease: Lease) -> Self {
+    pub(super) fn new(inner: Arc<PoolInner<C>>, lease: Lease) -> Self {
         Self {
-            shared,
+            inner,
             lease,
             used: false,
         }
@@ -83,16 +83,16 @@ impl<C: Connect> ReservedSlot<C> {
     }
 
     /// The connection is open: it is the borrower's, unless the pool was closed by force meanwhile.
-    pub(super) fn open(mut self, connection: C::Connection) -> Outcome<Borrowed<C>> {
+    pub(super) fn open(mut self, connection: C::Connection) -> Outcome<PooledConnection<C>> {
         self.used = true;
-        let mut books = self.shared.books();
-        if books.ledger.created(self.lease, now()) {
-            books.store(self.lease, connection);
-            drop(books);
-            return Ok(Borrowed::new(Arc::clone(&self.shared), self.lease));
+        let mut state = self.inner.state();
+        if state.ledger.on_created(self.lease, now()) {
+            state.store(self.lease, connection);
+            drop(state);
+            return Ok(PooledConnection::new(Arc::clone(&self.inner), self.lease));
         }
-        drop(books);
-        self.shared.close(self.lease, Some(connection));
+        drop(state);
+        self.inner.close(self.lease, Some(connection));
         Err(Refusal::Closed.failure())
     }
 }
@@ -101,33 +101,33 @@ impl<C: Connect> Drop for ReservedSlot<C> {
     fn drop(&mut self) {
         if !self.used {
             let lease = self.lease;
-            self.shared
-                .vacated(|ledger, now| ledger.create_failed(lease, now));
+            self.inner
+                .on_vacated(|ledger, now| ledger.on_create_failed(lease, now));
         }
     }
 }
 
-/// A connection taken out of its slot to be checked. Nobody knows in which state an abandoned check leaves
-/// it, so dropping this closes it.
+/// A connection taken out of its slot to be checked. An abandoned check leaves it in an unknown state, so
+/// dropping this closes it.
 pub(super) struct ValidationGuard<C: Connect> {
-    shared: Arc<Shared<C>>,
+    inner: Arc<PoolInner<C>>,
     lease: Lease,
     connection: Option<C::Connection>,
 }
 
 impl<C: Connect> ValidationGuard<C> {
     /// Takes the connection out; `None` when the lease was taken back.
-    pub(super) fn begin(borrowed: Borrowed<C>) -> Option<Self> {
-        let shared = Arc::clone(&borrowed.shared);
-        let mut books = shared.books();
-        let connection = books
+    pub(super) fn begin(borrowed: PooledConnection<C>) -> Option<Self> {
+        let inner = Arc::clone(&borrowed.inner);
+        let mut state = inner.state();
+        let connection = state
             .ledger
             .holds(borrowed.lease)
-            .then(|| books.remove(borrowed.lease))??;
-        drop(books);
+            .then(|| state.remove(borrowed.lease))??;
+        drop(state);
         Some(Self {
-            shared,
-            lease: borrowed.keep(),
+            inner,
+            lease: borrowed.into_lease(),
             connection: Some(connection),
         })
     }
@@ -136,32 +136,32 @@ impl<C: Connect> ValidationGuard<C> {
         self.connection.as_mut()
     }
 
-    /// It works: back into its slot. `None` when the lease was taken back meanwhile; then it is closed.
-    pub(super) fn passed(mut self) -> Option<Borrowed<C>> {
-        let shared = Arc::clone(&self.shared);
-        let mut books = shared.books();
-        if !books.ledger.holds(self.lease) {
-            drop(books);
+    /// The check succeeded: the connection goes back into its slot. `None` when the lease was taken back meanwhile; then it is closed.
+    pub(super) fn pass(mut self) -> Option<PooledConnection<C>> {
+        let inner = Arc::clone(&self.inner);
+        let mut state = inner.state();
+        if !state.ledger.holds(self.lease) {
+            drop(state);
             return None;
         }
-        books.store(self.lease, self.connection.take()?);
-        drop(books);
-        Some(Borrowed::new(shared, self.lease))
+        state.store(self.lease, self.connection.take()?);
+        drop(state);
+        Some(PooledConnection::new(inner, self.lease))
     }
 
-    /// It is dead: closed in the background, after which its slot is reserved for a new one. `None` when
+    /// The check failed: the connection is closed in the background, after which its slot is reserved for a new one. `None` when
     /// the lease was taken back meanwhile.
-    pub(super) fn failed(mut self) -> Option<oneshot::Receiver<ReservedSlot<C>>> {
-        if !self.shared.books().ledger.recreate(self.lease) {
+    pub(super) fn fail(mut self) -> Option<oneshot::Receiver<ReservedSlot<C>>> {
+        if !self.inner.state().ledger.recreate(self.lease) {
             return None;
         }
         let connection = self.connection.take()?;
-        let reserved = ReservedSlot::new(Arc::clone(&self.shared), self.lease);
+        let reserved = ReservedSlot::new(Arc::clone(&self.inner), self.lease);
         let (sender, receiver) = oneshot::channel();
-        self.shared.runtime.spawn(async move {
-            let (shared, lease) = (Arc::clone(&reserved.shared), reserved.lease);
-            shared.close_gracefully(connection).await;
-            shared.tell(|| Event::Destroy { lease });
+        self.inner.runtime.spawn(async move {
+            let (inner, lease) = (Arc::clone(&reserved.inner), reserved.lease);
+            inner.close_gracefully(connection).await;
+            inner.emit(|| Event::Destroy { lease });
             // To a borrower that has left this is a drop, which frees the slot.
             let _ = sender.send(reserved);
         });
@@ -173,69 +173,70 @@ impl<C: Connect> Drop for ValidationGuard<C> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
             // Not held any more means taken back by force; then its slot waits for this report as well.
-            let _ = self.shared.books().ledger.discard(self.lease);
-            self.shared.close(self.lease, Some(connection));
+            let _ = self.inner.state().ledger.discard(self.lease);
+            self.inner.close(self.lease, Some(connection));
         }
     }
 }
 
-/// A connection on its way out. Its slot is free when this is dropped, however the goodbye went.
-pub(super) struct Closing<C: Connect> {
-    shared: Arc<Shared<C>>,
+/// A connection being closed. Its slot is free when this is dropped, whether closing succeeded or not.
+pub(super) struct ClosingGuard<C: Connect> {
+    inner: Arc<PoolInner<C>>,
     lease: Lease,
 }
 
-impl<C: Connect> Closing<C> {
-    pub(super) fn new(shared: Arc<Shared<C>>, lease: Lease) -> Self {
-        Self { shared, lease }
+impl<C: Connect> ClosingGuard<C> {
+    pub(super) fn new(inner: Arc<PoolInner<C>>, lease: Lease) -> Self {
+        Self { inner, lease }
     }
 
-    pub(super) fn shared(&self) -> &Shared<C> {
-        &self.shared
+    pub(super) fn inner(&self) -> &PoolInner<C> {
+        &self.inner
     }
 }
 
-impl<C: Connect> Drop for Closing<C> {
+impl<C: Connect> Drop for ClosingGuard<C> {
     fn drop(&mut self) {
         let lease = self.lease;
-        self.shared.tell(|| Event::Destroy { lease });
-        self.shared.vacated(|ledger, now| ledger.closed(lease, now));
+        self.inner.emit(|| Event::Destroy { lease });
+        self.inner
+            .on_vacated(|ledger, now| ledger.on_closed(lease, now));
     }
 }
 
 /// A place in the queue.
-pub(super) struct Place<C: Connect> {
-    shared: Arc<Shared<C>>,
+pub(super) struct QueuedWaiter<C: Connect> {
+    inner: Arc<PoolInner<C>>,
     ticket: Ticket,
-    receiver: oneshot::Receiver<Turn<C>>,
+    receiver: oneshot::Receiver<AcquireOutcome<C>>,
 }
 
-impl<C: Connect> Place<C> {
+impl<C: Connect> QueuedWaiter<C> {
     pub(super) fn new(
-        shared: Arc<Shared<C>>,
+        inner: Arc<PoolInner<C>>,
         ticket: Ticket,
-        receiver: oneshot::Receiver<Turn<C>>,
+        receiver: oneshot::Receiver<AcquireOutcome<C>>,
     ) -> Self {
         Self {
-            shared,
+            inner,
             ticket,
             receiver,
         }
     }
 
-    pub(super) async fn turn(mut self) -> Turn<C> {
-        let turn = (&mut self.receiver).await;
-        turn.unwrap_or_else(|_| Turn::Refused(Refusal::Closed.failure()))
+    pub(super) async fn outcome(mut self) -> AcquireOutcome<C> {
+        let outcome = (&mut self.receiver).await;
+        outcome.unwrap_or_else(|_| AcquireOutcome::Refused(Refusal::Closed.failure()))
     }
 }
 
-impl<C: Connect> Drop for Place<C> {
+impl<C: Connect> Drop for QueuedWaiter<C> {
     fn drop(&mut self) {
-        let mut books = self.shared.books();
-        if books.ledger.cancel(self.ticket) {
-            books.waiting.remove(&self.ticket);
+        let mut state = self.inner.state();
+        if state.ledger.cancel(self.ticket) {
+            state.waiters.remove(&self.ticket);
         }
-        // Otherwise the turn has come already: it lies in the channel, or finds the channel closed, and is
+        // Otherwise the outcome was sent already: it is in the channel, or finds the channel closed, and is
         // dropped with it, after this lock is free again.
     }
 }

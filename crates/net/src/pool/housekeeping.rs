@@ -1,4 +1,4 @@
-//! The one task of a pool: it acts when something becomes due, and otherwise sleeps.
+//! The housekeeping loop of a pool: acts when something becomes due, otherwise sleeps.
 
 use std::sync::{Arc, Weak};
 
@@ -11,65 +11,65 @@ use super::{
     Connect,
     events::Event,
     guards::ReservedSlot,
-    shared::{Shared, now},
+    inner::{PoolInner, now},
 };
 
-/// What the housekeeper does next.
-enum Next {
+/// The next step of the loop.
+enum Step {
     SleepUntil(Instant),
-    WaitForNudge,
+    WaitForWakeup,
     Stop,
 }
 
-/// Starts the housekeeper. It does not keep the pool alive, and ends with it.
-pub(super) fn start<C: Connect>(shared: &Arc<Shared<C>>) {
-    let pool = Arc::downgrade(shared);
-    let wakeup = Arc::clone(&shared.wakeup);
-    shared.runtime.spawn(housekeeping_loop(pool, wakeup));
+/// Starts the loop. It does not keep the pool alive, and ends with it.
+pub(super) fn start<C: Connect>(inner: &Arc<PoolInner<C>>) {
+    let pool = Arc::downgrade(inner);
+    let wakeup = Arc::clone(&inner.wakeup);
+    inner.runtime.spawn(housekeeping_loop(pool, wakeup));
 }
 
-async fn housekeeping_loop<C: Connect>(pool: Weak<Shared<C>>, wakeup: Arc<Notify>) {
+async fn housekeeping_loop<C: Connect>(pool: Weak<PoolInner<C>>, wakeup: Arc<Notify>) {
     loop {
-        let next = pool.upgrade().map_or(Next::Stop, |shared| shared.run_due());
+        let next = pool.upgrade().map_or(Step::Stop, |inner| inner.run_due());
         match next {
-            Next::SleepUntil(alarm) => tokio::select! {
-                () = sleep_until(alarm) => {}
+            Step::SleepUntil(next_wakeup) => tokio::select! {
+                () = sleep_until(next_wakeup) => {}
                 () = wakeup.notified() => {}
             },
-            Next::WaitForNudge => wakeup.notified().await,
-            Next::Stop => return,
+            Step::WaitForWakeup => wakeup.notified().await,
+            Step::Stop => return,
         }
     }
 }
 
-impl<C: Connect> Shared<C> {
+impl<C: Connect> PoolInner<C> {
     /// Does everything that is due.
-    fn run_due(self: &Arc<Self>) -> Next {
+    fn run_due(self: &Arc<Self>) -> Step {
         let now = now();
-        let mut guard = self.books();
-        let books = &mut *guard;
-        let late = books.ledger.expire(now);
-        let late = late
+        let mut locked = self.state();
+        let state = &mut *locked;
+        let expired = state.ledger.expire(now);
+        let expired = expired
             .iter()
-            .filter_map(|ticket| books.waiting.remove(ticket))
+            .filter_map(|ticket| state.waiters.remove(ticket))
             .collect();
-        let stale = books.ledger.sweep(now);
-        let stale: Vec<_> = stale
+        let outdated = state.ledger.sweep(now);
+        let outdated: Vec<_> = outdated
             .into_iter()
-            .map(|lease| (lease, books.remove(lease)))
+            .map(|lease| (lease, state.remove(lease)))
             .collect();
-        let leaks = books.ledger.leaks(now);
-        let missing: Vec<_> = std::iter::from_fn(|| books.ledger.warm(now)).collect();
-        books.alarm = books.ledger.next_due(now).map(Instant::from_std);
-        let (alarm, drained) = (books.alarm, books.ledger.is_drained());
-        drop(guard);
+        let leaks = state.ledger.leaks(now);
+        let missing: Vec<_> = std::iter::from_fn(|| state.ledger.warm(now)).collect();
+        state.next_wakeup = state.ledger.next_due(now).map(Instant::from_std);
+        let (next_wakeup, drained) = (state.next_wakeup, state.ledger.is_drained());
+        drop(locked);
 
-        self.time_out(late);
-        for (lease, connection) in stale {
+        self.time_out(expired);
+        for (lease, connection) in outdated {
             self.close(lease, connection);
         }
         for leak in leaks {
-            self.tell(|| Event::Leak {
+            self.emit(|| Event::Leak {
                 lease: leak.lease,
                 held: leak.held,
             });
@@ -77,22 +77,22 @@ impl<C: Connect> Shared<C> {
         for lease in missing {
             self.warm_up(ReservedSlot::new(Arc::clone(self), lease));
         }
-        match alarm {
-            _ if drained => Next::Stop,
-            Some(alarm) => Next::SleepUntil(alarm),
-            None => Next::WaitForNudge,
+        match next_wakeup {
+            _ if drained => Step::Stop,
+            Some(next_wakeup) => Step::SleepUntil(next_wakeup),
+            None => Step::WaitForWakeup,
         }
     }
 
-    /// Opens a connection nobody asked for yet.
+    /// Opens a connection ahead of any borrower, for the minimum.
     fn warm_up(self: &Arc<Self>, reserved: ReservedSlot<C>) {
-        let shared = Arc::clone(self);
+        let inner = Arc::clone(self);
         self.runtime.spawn(async move {
-            // What was opened is released by being dropped.
-            if let Err(failure) = shared.open(reserved).await {
-                shared.tell(|| Event::Error(failure));
-                // The ledger now knows when to try again; without this nobody would wake up for it.
-                shared.wakeup.notify_one();
+            // An opened connection is released by being dropped.
+            if let Err(failure) = inner.open(reserved).await {
+                inner.emit(|| Event::Error(failure));
+                // The ledger now knows when to try again; without this the loop would not wake up for it.
+                inner.wakeup.notify_one();
             }
         });
     }

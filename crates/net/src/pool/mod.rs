@@ -2,19 +2,19 @@
 //!
 //! [`moorline_core::pool::Ledger`] decides; this module keeps one connection per slot and one channel per
 //! waiter, and carries the decisions out: it dials, checks and closes through the service's [`Connect`].
-//! A borrower holds a [`Borrowed`], or just the [`Lease`] when it lives on the other side of the bridge.
+//! A borrower holds a [`PooledConnection`], or just the [`Lease`] when it lives on the other side of the bridge.
 //!
-//! Every step can be abandoned. Whoever stops waiting, dialling or checking drops a guard, and the guard
-//! gives back exactly what it stood for: a place in the queue, a reserved slot, a lease. The same guards
-//! travel through the channels, so what is sent to somebody who has just left finds its way back by itself.
+//! Every step can be abandoned. To stop waiting, dialling or checking is to drop a guard, and the guard gives
+//! back exactly what it stands for: a place in the queue, a reserved slot, a lease. The same guards travel
+//! through the channels, so that one sent to a waiter that has just left is dropped, and gives back, too.
 
 mod acquire;
+mod config;
 mod events;
 mod guards;
 mod housekeeping;
-mod published;
-mod settings;
-mod shared;
+mod inner;
+mod metrics;
 mod shutdown;
 
 use std::{
@@ -28,25 +28,25 @@ use moorline_core::{
 };
 use tokio::runtime::Handle;
 
-pub use events::{Event, Listen};
-pub use guards::Borrowed;
-pub use published::refresh;
-pub(crate) use published::{Publish, Published};
-pub use settings::{PoolSettings, TimeoutNames};
-use shared::Shared;
+pub use config::{PoolConfig, TimeoutNames};
+pub use events::{Event, PoolListener};
+pub use guards::PooledConnection;
+use inner::PoolInner;
+pub use metrics::refresh;
+pub(crate) use metrics::{PoolMetrics, ReportMetrics};
 
 /// How a service opens, checks and closes one connection.
 ///
 /// The futures may be dropped at any point: dropping `connect` must leave nothing open.
 pub trait Connect: Send + Sync + 'static {
-    /// What is pooled. Dropping it must close it, if need be the hard way.
+    /// The pooled type. Dropping it must close it, if need be the hard way.
     type Connection: Send + 'static;
 
     /// Opens and authenticates a connection.
     fn connect(&self) -> impl Future<Output = Outcome<Self::Connection>> + Send;
 
-    /// Whether a connection looks alive and clean, judged without waiting. Asked when it is taken and when
-    /// it comes back; false has it closed.
+    /// Whether a connection looks alive and clean, as far as can be told without waiting. Called when it is
+    /// taken and when it comes back; false has it closed.
     fn is_usable(&self, connection: &Self::Connection) -> bool;
 
     /// Asks the server whether a connection still works.
@@ -55,86 +55,86 @@ pub trait Connect: Send + Sync + 'static {
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Outcome<()>> + Send;
 
-    /// Says goodbye and closes; done when the connection is really gone.
+    /// Closes a connection by the protocol of the service; done when the connection is really gone.
     fn close(&self, connection: Self::Connection) -> impl Future<Output = ()> + Send;
 }
 
 /// A pool of connections. Clones are the same pool; when the last one and the last borrower are gone, its
 /// free connections are closed.
 pub struct Pool<C: Connect> {
-    shared: Arc<Shared<C>>,
+    inner: Arc<PoolInner<C>>,
 }
 
 impl<C: Connect> Clone for Pool<C> {
     fn clone(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
+            inner: Arc::clone(&self.inner),
         }
     }
 }
 
 impl<C: Connect> Pool<C> {
-    /// A pool whose tasks run on `runtime`. It opens nothing until somebody asks, unless its minimum says
-    /// otherwise.
-    pub fn new(connect: C, settings: PoolSettings, runtime: Handle) -> Self {
-        Self::with_listener(connect, settings, runtime, None)
+    /// A pool whose tasks run on `runtime`. It opens nothing before the first acquire, unless its minimum
+    /// says otherwise.
+    pub fn new(connect: C, config: PoolConfig, runtime: Handle) -> Self {
+        Self::with_listener(connect, config, runtime, None)
     }
 
-    /// The same, telling `listener` what happens.
+    /// The same, with a listener for its events.
     pub fn with_listener(
         connect: C,
-        settings: PoolSettings,
+        config: PoolConfig,
         runtime: Handle,
-        listener: Option<Arc<dyn Listen>>,
+        listener: Option<Arc<dyn PoolListener>>,
     ) -> Self {
-        let shared = Arc::new(Shared::new(connect, settings, runtime, listener));
-        housekeeping::start(&shared);
-        Self { shared }
+        let inner = Arc::new(PoolInner::new(connect, config, runtime, listener));
+        housekeeping::start(&inner);
+        Self { inner }
     }
 
     /// Shows the pool in the metrics of the process under `name`, as one of type `kind`.
     pub fn publish(&self, name: &str, kind: &str) {
-        let pool: Weak<dyn Publish> = Arc::downgrade(&self.shared) as _;
-        let max = self.shared.settings.limits.max;
-        self.shared.published.begin(name, kind, max, pool);
+        let pool: Weak<dyn ReportMetrics> = Arc::downgrade(&self.inner) as _;
+        let max = self.inner.config.limits.max;
+        self.inner.metrics.register(name, kind, max, pool);
     }
 
     /// Runs `work` on the connection of a lease. The pool waits meanwhile: take what you need (a handle, a
     /// channel) and work with that.
     pub fn with<R>(&self, lease: Lease, work: impl FnOnce(&mut C::Connection) -> R) -> Outcome<R> {
-        let mut books = self.shared.books();
-        books.connection(lease).map(work).ok_or_else(|| {
+        let mut state = self.inner.state();
+        state.connection(lease).map(work).ok_or_else(|| {
             Failure::new(Kind::Closed, "The connection was already released").with_attempts(0)
         })
     }
 
-    /// Gives a lease back. False when it is not held, and then nothing changes.
+    /// Releases a lease. False when it is not held, and then nothing changes.
     pub fn release(&self, lease: Lease) -> bool {
-        self.shared.release(lease, true)
+        self.inner.release(lease, true)
     }
 
-    /// Gives a lease back and has its connection closed. False when it is not held.
+    /// Releases a lease and has its connection closed. False when it is not held.
     pub fn discard(&self, lease: Lease) -> bool {
-        self.shared.release(lease, false)
+        self.inner.release(lease, false)
     }
 
     /// Closes the free connections that do not look alive any more.
     pub fn evict_unusable(&self) {
-        self.shared.evict_unusable();
+        self.inner.evict_unusable();
     }
 
-    /// How many of what right now.
+    /// The current sizes.
     pub fn stats(&self) -> Stats {
-        self.shared.books().ledger.stats()
+        self.inner.state().ledger.stats()
     }
 
-    /// What happened so far.
+    /// The totals so far.
     pub fn counters(&self) -> Counters {
-        self.shared.books().ledger.counters()
+        self.inner.state().ledger.counters()
     }
 
-    /// Its settings.
-    pub fn settings(&self) -> &PoolSettings {
-        &self.shared.settings
+    /// The configuration.
+    pub fn config(&self) -> &PoolConfig {
+        &self.inner.config
     }
 }

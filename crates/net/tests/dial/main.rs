@@ -12,7 +12,7 @@ use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     options::{Options, Plain},
 };
-use moorline_net::dial::{Alpn, DialOptions, Dialer, Proxy, Stream, Target};
+use moorline_net::dial::{Alpn, DialConfig, Dialer, Proxy, Stream, Target};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -50,9 +50,9 @@ fn target(host: &str, port: u16, secure: bool) -> Target {
 }
 
 fn dialer(proxy: &str) -> Arc<Dialer> {
-    Dialer::new(DialOptions {
+    Dialer::new(DialConfig {
         proxy: Proxy::Url(Url::parse(proxy).unwrap()),
-        ..DialOptions::default()
+        ..DialConfig::default()
     })
 }
 
@@ -75,7 +75,7 @@ fn facts(failure: &Failure) -> (Kind, &str, &str) {
 async fn a_name_is_dialled_on_whichever_address_answers() {
     let (address, server) =
         double(async |mut stream: TcpStream| expect(&mut stream, b"hi").await).await;
-    let dialer = Dialer::new(DialOptions::default());
+    let dialer = Dialer::new(DialConfig::default());
     let mut stream = dial(&dialer, &target("localhost", address.port(), false))
         .await
         .unwrap();
@@ -86,7 +86,7 @@ async fn a_name_is_dialled_on_whichever_address_answers() {
 
 #[tokio::test]
 async fn each_phase_fails_with_its_name_and_the_code_of_node() {
-    let dialer = Dialer::new(DialOptions::default());
+    let dialer = Dialer::new(DialConfig::default());
     let unknown = dial(&dialer, &target("no-such-host.invalid", 80, false)).await;
     assert_eq!(
         facts(&unknown.unwrap_err()),
@@ -137,9 +137,9 @@ async fn a_server_that_says_nothing_costs_the_connect_timeout_and_no_more() {
     .await;
     // Long enough to connect on a machine that is busy, and far below the default.
     let connect_timeout = Duration::from_secs(2);
-    let dialer = Dialer::new(DialOptions {
+    let dialer = Dialer::new(DialConfig {
         connect_timeout,
-        ..DialOptions::default()
+        ..DialConfig::default()
     });
     let began = Instant::now();
     let silent = dial(&dialer, &target("127.0.0.1", address.port(), true)).await;
@@ -278,7 +278,7 @@ async fn what_is_not_public_is_not_even_connected_to() {
             ("publicAddressesOnly".to_owned(), Plain::Bool(true)),
             ("allowedHosts".to_owned(), list),
         ]);
-        Dialer::new(DialOptions::read(&Options::new("options", &map).unwrap()).unwrap())
+        Dialer::new(DialConfig::read(&Options::new("options", &map).unwrap()).unwrap())
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

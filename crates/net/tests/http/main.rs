@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use moorline_core::error::{Delivery, Failure, Kind};
-use moorline_net::{dial::DialOptions, http::ApiClient};
+use moorline_net::{dial::DialConfig, http::ApiClient};
 use reqwest::{Method, Request};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-/// What a peer does with a connection once the request's head has arrived (or nothing has, for TLS).
+/// The behaviour of a peer once the request's head has arrived (or nothing has, for TLS).
 async fn peer<F>(behave: impl Fn(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,
@@ -35,9 +35,9 @@ async fn answer(mut socket: TcpStream, bytes: &'static [u8]) {
 }
 
 fn client() -> std::sync::Arc<ApiClient> {
-    ApiClient::with(DialOptions {
+    ApiClient::with(DialConfig {
         connect_timeout: Duration::from_millis(200),
-        ..DialOptions::default()
+        ..DialConfig::default()
     })
 }
 

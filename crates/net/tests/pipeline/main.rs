@@ -12,10 +12,10 @@ use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
     resilience::{
-        breaker::{BreakerOptions, Trip},
-        bulkhead::BulkheadOptions,
+        breaker::{BreakerConfig, Trip},
+        bulkhead::BulkheadConfig,
         config::{BREAKER, RETRY},
-        pipeline::{BreakerScope, Pipeline, PipelineOptions},
+        pipeline::{BreakerScope, Pipeline, PipelineConfig},
         registry::SharedBreaker,
         retry::{Jitter, RetryPolicy},
     },
@@ -27,7 +27,7 @@ const SHORT: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_mins(1);
 
 /// Two retries, 5 ms apart at first.
-const OPTIONS: PipelineOptions = PipelineOptions {
+const OPTIONS: PipelineConfig = PipelineConfig {
     timeout: Limit::At(LONG),
     attempt_timeout: Limit::At(LONG),
     retry: Some(RetryPolicy {
@@ -39,8 +39,8 @@ const OPTIONS: PipelineOptions = PipelineOptions {
     bulkhead: None,
 };
 
-const ONE_AT_A_TIME: PipelineOptions = PipelineOptions {
-    bulkhead: Some(BulkheadOptions {
+const ONE_AT_A_TIME: PipelineConfig = PipelineConfig {
+    bulkhead: Some(BulkheadConfig {
         max_concurrent: 1,
         max_queue: 8,
     }),
@@ -80,7 +80,7 @@ async fn the_last_failure_comes_out_with_the_number_of_attempts() {
 async fn an_attempt_that_hangs_times_out_and_only_an_idempotent_one_is_repeated() {
     for (idempotent, attempts) in [(true, 3), (false, 1)] {
         let attempt_timeout = Limit::At(SHORT);
-        let pipeline = Pipeline::new(PipelineOptions {
+        let pipeline = Pipeline::new(PipelineConfig {
             attempt_timeout,
             ..OPTIONS
         });
@@ -103,7 +103,7 @@ async fn an_attempt_that_hangs_times_out_and_only_an_idempotent_one_is_repeated(
 #[tokio::test]
 async fn the_whole_call_ends_at_its_deadline() {
     let timeout = Limit::At(SHORT * 4);
-    let pipeline = Pipeline::new(PipelineOptions { timeout, ..OPTIONS });
+    let pipeline = Pipeline::new(PipelineConfig { timeout, ..OPTIONS });
     let started = Instant::now();
     let hang = async |_| -> Outcome<()> { std::future::pending().await };
     let failure = run(&pipeline, call(), hang).await.unwrap_err();
@@ -117,7 +117,7 @@ async fn an_abort_during_the_delay_ends_the_call_at_once() {
         base_delay: LONG / 10,
         ..OPTIONS.retry.unwrap()
     };
-    let pipeline = Pipeline::new(PipelineOptions {
+    let pipeline = Pipeline::new(PipelineConfig {
         retry: Some(retry),
         ..OPTIONS
     });
@@ -139,7 +139,7 @@ async fn an_abort_during_the_delay_ends_the_call_at_once() {
 #[tokio::test]
 async fn an_open_breaker_refuses_without_running_the_operation() {
     let trip = Trip::Consecutive { failures: 1 };
-    let breaker = Arc::new(SharedBreaker::new("db", BreakerOptions { trip, ..BREAKER }));
+    let breaker = Arc::new(SharedBreaker::new("db", BreakerConfig { trip, ..BREAKER }));
     let pipeline = Pipeline::new(OPTIONS).with_breaker(BreakerScope::Calls, breaker);
     let ran = AtomicU32::new(0);
     let failing = async |_| -> Outcome<()> {

@@ -1,11 +1,11 @@
-//! What a borrower can rely on.
+//! The guarantees for a borrower.
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use moorline_core::{error::Kind, limit::Limit, pool::PoolLimits};
+use moorline_core::{error::Kind, limit::Limit, pool::LedgerConfig};
 use moorline_net::pool::{Event, Pool};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -191,9 +191,9 @@ async fn a_lease_given_back_twice_does_not_free_its_next_holder() {
     let server = Server::new();
     let pool = server.pool(at_most(1));
     let cancel = CancellationToken::new();
-    let first = pool.acquire(&cancel).await.unwrap().keep();
+    let first = pool.acquire(&cancel).await.unwrap().into_lease();
     assert!(pool.release(first));
-    let second = pool.acquire(&cancel).await.unwrap().keep();
+    let second = pool.acquire(&cancel).await.unwrap().into_lease();
     assert!(!pool.release(first));
     assert!(!pool.discard(first));
     assert_eq!(pool.with(first, |_| ()).unwrap_err().kind, Kind::Closed);
@@ -204,7 +204,7 @@ async fn a_lease_given_back_twice_does_not_free_its_next_holder() {
 #[tokio::test(start_paused = true)]
 async fn a_loan_is_told_in_order() {
     let server = Server::new();
-    let pool = server.pool(PoolLimits {
+    let pool = server.pool(LedgerConfig {
         leak_after: Limit::At(ms(100)),
         idle_timeout: Limit::At(ms(1_000)),
         ..at_most(1)
@@ -219,7 +219,7 @@ async fn a_loan_is_told_in_order() {
         ["create", "acquire", "leak", "release", "destroy"]
     );
     let leaks = server
-        .heard()
+        .events()
         .into_iter()
         .filter(|event| matches!(event, Event::Leak { .. }));
     match leaks.collect::<Vec<_>>()[..] {
@@ -244,7 +244,7 @@ async fn the_minimum_is_open_before_anybody_asks_and_opened_again_after_an_outag
         connect: Gate::Err,
         ..OPEN
     });
-    let pool = server.pool(PoolLimits {
+    let pool = server.pool(LedgerConfig {
         min: 2,
         ..at_most(3)
     });

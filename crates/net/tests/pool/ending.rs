@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use moorline_core::{error::Kind, limit::Limit, pool::PoolLimits};
+use moorline_core::{error::Kind, limit::Limit, pool::LedgerConfig};
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep},
@@ -52,7 +52,7 @@ async fn borrowers_that_do_not_finish_are_cut_off_and_may_release_late() {
     let server = Server::new();
     let pool = server.pool(at_most(2));
     let cancel = CancellationToken::new();
-    let lease = pool.acquire(&cancel).await.unwrap().keep();
+    let lease = pool.acquire(&cancel).await.unwrap().into_lease();
     let began = Instant::now();
     assert!(!pool.drain(Limit::At(ms(50))).await);
     assert!(began.elapsed() < ms(60));
@@ -150,7 +150,7 @@ async fn a_drained_pool_leaves_no_task() {
 #[tokio::test(start_paused = true)]
 async fn the_minimum_is_restored_when_a_connection_was_discarded() {
     let server = Server::new();
-    let pool = server.pool(PoolLimits {
+    let pool = server.pool(LedgerConfig {
         min: 1,
         idle_timeout: Limit::Off,
         max_lifetime: Limit::Off,
@@ -161,7 +161,7 @@ async fn the_minimum_is_restored_when_a_connection_was_discarded() {
         .acquire(&CancellationToken::new())
         .await
         .unwrap()
-        .keep();
+        .into_lease();
     sleep(ms(1)).await;
     assert!(pool.discard(lease));
     sleep(ms(1)).await;

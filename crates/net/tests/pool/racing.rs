@@ -1,9 +1,9 @@
-//! Borrowers on several threads at once, with the clock running: what the stopped clock cannot show.
+//! Borrowers on several threads at once, with the clock running.
 
 use std::time::Duration;
 
 use moorline_core::limit::Limit;
-use moorline_net::pool::{Borrowed, Pool};
+use moorline_net::pool::{Pool, PooledConnection};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -19,12 +19,19 @@ async fn live(pool: Pool<Server>, seed: u64) {
     for _ in 0..LOANS {
         let patience = Duration::from_micros(random.u64(0..2_000));
         let lease = match random.u8(0..4) {
-            0 => pool.take().map(Borrowed::keep),
+            0 => pool.take().map(PooledConnection::into_lease),
             1 => {
                 let impatient = timeout(patience, pool.acquire(&never)).await;
-                impatient.ok().and_then(Result::ok).map(Borrowed::keep)
+                impatient
+                    .ok()
+                    .and_then(Result::ok)
+                    .map(PooledConnection::into_lease)
             }
-            _ => pool.acquire(&never).await.ok().map(Borrowed::keep),
+            _ => pool
+                .acquire(&never)
+                .await
+                .ok()
+                .map(PooledConnection::into_lease),
         };
         let Some(lease) = lease else { continue };
         if random.u8(0..8) == 0 {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::{Limit, TimeLimit},
-    pool::PoolLimits,
+    pool::LedgerConfig,
 };
-use moorline_net::pool::{Connect, Event, Listen, Pool, PoolSettings};
+use moorline_net::pool::{Connect, Event, Pool, PoolConfig, PoolListener};
 use tokio::{runtime::Handle, time::sleep};
 
 /// A wait of a borrower's own.
@@ -63,7 +63,7 @@ pub(crate) const OPEN: Gates = Gates {
     close: Gate::Ok,
 };
 
-/// What the server sees.
+/// The server's view.
 #[derive(Debug, Default)]
 struct Sight {
     /// Connections that exist or are being made.
@@ -90,7 +90,7 @@ impl Drop for Socket {
 pub(crate) struct Server {
     gates: Arc<Mutex<Gates>>,
     sight: Arc<Sight>,
-    heard: Arc<Mutex<Vec<Event>>>,
+    events: Arc<Mutex<Vec<Event>>>,
 }
 
 impl Server {
@@ -98,7 +98,7 @@ impl Server {
         Self {
             gates: Arc::new(Mutex::new(OPEN)),
             sight: Arc::default(),
-            heard: Arc::default(),
+            events: Arc::default(),
         }
     }
 
@@ -122,8 +122,8 @@ impl Server {
         self.sight.opened.load(SeqCst)
     }
 
-    pub(crate) fn heard(&self) -> Vec<Event> {
-        self.heard.lock().unwrap().clone()
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.events.lock().unwrap().clone()
     }
 
     /// The words of the events so far.
@@ -138,13 +138,13 @@ impl Server {
             Event::Drain => "drain",
             Event::Error(_) => "error",
         };
-        self.heard().iter().map(word).collect()
+        self.events().iter().map(word).collect()
     }
 
     /// A pool of connections to this server.
-    pub(crate) fn pool(&self, limits: PoolLimits) -> Pool<Self> {
-        let settings = PoolSettings::new(limits);
-        let listener: Arc<dyn Listen> = Arc::new(self.clone());
+    pub(crate) fn pool(&self, limits: LedgerConfig) -> Pool<Self> {
+        let settings = PoolConfig::new(limits);
+        let listener: Arc<dyn PoolListener> = Arc::new(self.clone());
         Pool::with_listener(self.clone(), settings, Handle::current(), Some(listener))
     }
 }
@@ -178,17 +178,17 @@ impl Connect for Server {
     }
 }
 
-impl Listen for Server {
-    fn heard(&self, event: Event) {
-        self.heard.lock().unwrap().push(event);
+impl PoolListener for Server {
+    fn on_event(&self, event: Event) {
+        self.events.lock().unwrap().push(event);
     }
 }
 
 /// The defaults with a cap, and without ageing.
-pub(crate) fn at_most(max: u32) -> PoolLimits {
-    PoolLimits {
+pub(crate) fn at_most(max: u32) -> LedgerConfig {
+    LedgerConfig {
         max,
         max_lifetime: Limit::Off,
-        ..PoolLimits::defaults(false)
+        ..LedgerConfig::defaults(false)
     }
 }

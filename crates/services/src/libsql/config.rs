@@ -1,4 +1,4 @@
-//! What a user may say about a libSQL pool, and what we make of it.
+//! The configuration of a libSQL pool and its defaults.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use moorline_core::{
     environment::Form,
     limit::Limit,
     options::{Fallback, OptionError, Options, Plain, Read},
-    pool::{OptionNames, PoolLimits},
+    pool::{LedgerConfig, OptionNames},
     secret::redact_url,
 };
 
 use crate::libsql::{
     result::IntMode,
-    target::{Given, Target},
+    target::{Target, TargetOptions},
 };
-use moorline_net::pool::PoolSettings;
+use moorline_net::pool::PoolConfig;
 
 /// Connections at most, as the seed has it.
 const POOL_SIZE: u32 = 5;
@@ -26,17 +26,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests at once of the usual client.
 const CLIENT_CONCURRENCY: u32 = 20;
 
-/// Where the seed's pool without a configuration is.
+/// The URL of the seed's pool without a configuration.
 const URL_VARIABLE: &str = "INTENTVISION_DB_URL";
 const DEFAULT_URL: &str = "file:db/intentvision.db";
 const TOKEN_VARIABLE: &str = "INTENTVISION_DB_AUTH_TOKEN";
 
-/// What `concurrency: 0`, no limit, comes to: the largest pool there is.
+/// The pool size that stands for `concurrency: 0`, no limit: the largest there is.
 const LARGEST_CONCURRENCY: f64 = 10_000.0;
 
-/// In whose words the options are written.
+/// The API whose option names and conventions the options follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Face {
+pub enum OptionStyle {
     /// The seed's `TursoPool`.
     Pool,
     /// `createClient` of `@libsql/client`.
@@ -45,9 +45,9 @@ pub enum Face {
     Environment,
 }
 
-impl Face {
-    /// The face by its word across the bridge.
-    pub fn named(word: &str) -> Self {
+impl OptionStyle {
+    /// The style by its name across the bridge.
+    pub fn from_name(word: &str) -> Self {
         match word {
             "client" => Self::Client,
             "environment" => Self::Environment,
@@ -55,7 +55,7 @@ impl Face {
         }
     }
 
-    const fn keys(self) -> OptionNames {
+    const fn option_names(self) -> OptionNames {
         OptionNames {
             max: match self {
                 Self::Pool | Self::Environment => "poolSize",
@@ -66,15 +66,15 @@ impl Face {
         }
     }
 
-    const fn connections(self) -> u32 {
+    const fn default_connections(self) -> u32 {
         match self {
             Self::Pool | Self::Environment => POOL_SIZE,
             Self::Client => CLIENT_CONCURRENCY,
         }
     }
 
-    /// The options in our words: to the usual client `null` is nothing, and `concurrency: 0` is no limit.
-    fn in_our_words(self, value: &Plain) -> Plain {
+    /// The options by the conventions of the pool: to the usual client `null` is nothing, and `concurrency: 0` is no limit.
+    fn normalize(self, value: &Plain) -> Plain {
         let mut value = value.clone();
         if let (Self::Client, Plain::Map(entries)) = (self, &mut value) {
             entries.retain(|(_, given)| *given != Plain::Null);
@@ -130,8 +130,8 @@ impl Face {
         }
     }
 
-    /// The usual client puts values in double quotes, and tests of its users look for them.
-    fn quoted(self, mut error: OptionError) -> OptionError {
+    /// Puts values in double quotes, as the usual client does; tests of its users look for them.
+    fn quote(self, mut error: OptionError) -> OptionError {
         if self == Self::Client {
             error.message = error.message.replace('\'', "\"");
         }
@@ -146,8 +146,8 @@ impl Face {
     }
 }
 
-/// Whether an option asks for nothing, as `syncUrl: ''` does.
-fn asks_for_nothing(value: &Plain) -> bool {
+/// Whether a value leaves the option off, as `syncUrl: ''` does.
+fn is_disabled(value: &Plain) -> bool {
     match value {
         Plain::Null | Plain::Bool(false) => true,
         Plain::Number(number) => *number == 0.0,
@@ -157,7 +157,7 @@ fn asks_for_nothing(value: &Plain) -> bool {
 }
 
 /// Options of the usual client that need what this build does not have, with the reason (docs/adr/0002-no-embedded-replicas-no-encryption.md).
-const REFUSED: [(&str, &str); 7] = [
+const UNSUPPORTED: [(&str, &str); 7] = [
     ("fetch", "requests do not go through JavaScript"),
     (
         "syncUrl",
@@ -176,12 +176,9 @@ const REFUSED: [(&str, &str); 7] = [
     ),
 ];
 
-fn refuse_what_is_lacking(options: &Options<'_>) -> Read<()> {
-    for (key, reason) in REFUSED {
-        if options
-            .value(key)
-            .is_some_and(|value| !asks_for_nothing(value))
-        {
+fn refuse_unsupported(options: &Options<'_>) -> Read<()> {
+    for (key, reason) in UNSUPPORTED {
+        if options.value(key).is_some_and(|value| !is_disabled(value)) {
             let path = options.path_of(key);
             let refused = OptionError::bad_value(&path, format!("is refused: {reason}"));
             return Err(match key {
@@ -195,10 +192,10 @@ fn refuse_what_is_lacking(options: &Options<'_>) -> Read<()> {
 
 /// A normalized configuration.
 pub struct Config {
-    /// Where the database is.
+    /// The database.
     pub target: Target,
     /// The pool.
-    pub pool: PoolSettings,
+    pub pool: PoolConfig,
     /// How long one operation may take.
     pub query_timeout: Limit<Duration>,
     /// How integers reach JavaScript.
@@ -209,32 +206,32 @@ pub struct Config {
 
 impl Config {
     /// Reads a user's options. `production` turns leak reports off by default.
-    pub fn read(value: &Plain, face: Face, production: bool) -> Read<Self> {
-        Self::read_at("options", value, face, production)
+    pub fn read(value: &Plain, style: OptionStyle, production: bool) -> Read<Self> {
+        Self::read_at("options", value, style, production)
     }
 
     /// The same for options that stand at `path` among others.
-    pub fn read_at(path: &str, value: &Plain, face: Face, production: bool) -> Read<Self> {
-        face.check_is_object(path, value)?;
-        let value = &face.in_our_words(value);
-        let fallbacks = face.fallbacks(value)?;
-        let given = match face {
-            Face::Environment => &Plain::Undefined,
-            Face::Pool | Face::Client => value,
+    pub fn read_at(path: &str, value: &Plain, style: OptionStyle, production: bool) -> Read<Self> {
+        style.check_is_object(path, value)?;
+        let value = &style.normalize(value);
+        let fallbacks = style.fallbacks(value)?;
+        let given = match style {
+            OptionStyle::Environment => &Plain::Undefined,
+            OptionStyle::Pool | OptionStyle::Client => value,
         };
         let options = Options::new(path, given)?.with_fallbacks(&fallbacks);
-        refuse_what_is_lacking(&options)?;
-        let limits = PoolLimits {
-            max: face.connections(),
+        refuse_unsupported(&options)?;
+        let limits = LedgerConfig {
+            max: style.default_connections(),
             // Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.
             validate_after: Limit::Off,
-            ..PoolLimits::defaults(production)
+            ..LedgerConfig::defaults(production)
         };
-        let pool = PoolSettings::read(&options, &face.keys(), PoolSettings::new(limits))?;
-        let busy_timeout = options.ms(face.busy_timeout_key(), BUSY_TIMEOUT, 0.0)?;
+        let pool = PoolConfig::read(&options, &style.option_names(), PoolConfig::new(limits))?;
+        let busy_timeout = options.ms(style.busy_timeout_key(), BUSY_TIMEOUT, 0.0)?;
         let url = options
             .required_text("url")
-            .map_err(|error| face.url_error(error))?;
+            .map_err(|error| style.url_error(error))?;
         let token = options.text("authToken")?;
         let tls = options.value("tls");
         let tls = match tls {
@@ -248,7 +245,7 @@ impl Config {
                 ));
             }
         };
-        let given = Given {
+        let given = TargetOptions {
             url,
             path: options.path_of("url"),
             token,
@@ -270,7 +267,7 @@ impl Config {
             query_timeout: options.ms_limit("queryTimeoutMs", Limit::At(QUERY_TIMEOUT), 1.0)?,
             int_mode: options
                 .choice("intMode", IntMode::Number, &IntMode::CHOICES)
-                .map_err(|error| face.quoted(error))?,
+                .map_err(|error| style.quote(error))?,
         };
         options.finish()?;
         Ok(config)

@@ -1,4 +1,4 @@
-//! Opening and closing a pool's connections.
+//! The connector of the pool: opening and closing its connections.
 
 use std::sync::{
     Arc,
@@ -21,10 +21,10 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// Whether nobody else may use it as its last operation left it.
-    fn is_spoiled(&self) -> bool {
+    /// Whether its last operation left it in a state in which it must not be lent again.
+    fn is_tainted(&self) -> bool {
         match self {
-            Self::Local(connection) => connection.is_spoiled(),
+            Self::Local(connection) => connection.is_tainted(),
             Self::Remote(connection) => connection.in_transaction(),
         }
     }
@@ -37,22 +37,22 @@ impl Connection {
         }
     }
 
-    /// Its borrower goes.
+    /// Ends its use by a borrower.
     pub(super) fn give_back(&self) {
         if let Self::Local(connection) = self {
             connection.give_back();
         }
     }
 
-    fn running(&self) -> &AtomicU32 {
+    fn active_operations(&self) -> &AtomicU32 {
         match self {
-            Self::Local(connection) => &connection.running,
-            Self::Remote(connection) => &connection.running,
+            Self::Local(connection) => &connection.active_operations,
+            Self::Remote(connection) => &connection.active_operations,
         }
     }
 
     /// Marks the begin of an operation on a local connection; call it while the pool is held still.
-    pub fn begin_local(&mut self) -> Option<(Arc<LocalConnection>, Running)> {
+    pub fn begin_local(&mut self) -> Option<(Arc<LocalConnection>, OperationGuard)> {
         let Self::Local(connection) = self else {
             return None;
         };
@@ -60,34 +60,34 @@ impl Connection {
     }
 
     /// The same on a remote one.
-    pub fn begin_remote(&mut self) -> Option<(Arc<RemoteConnection>, Running)> {
+    pub fn begin_remote(&mut self) -> Option<(Arc<RemoteConnection>, OperationGuard)> {
         let Self::Remote(connection) = self else {
             return None;
         };
         Some((Arc::clone(connection), self.begin()))
     }
 
-    fn begin(&self) -> Running {
-        self.running().fetch_add(1, Ordering::AcqRel);
-        Running(self.clone())
+    fn begin(&self) -> OperationGuard {
+        self.active_operations().fetch_add(1, Ordering::AcqRel);
+        OperationGuard(self.clone())
     }
 }
 
-/// An operation that has begun. One that is dropped unfinished leaves its mark: nobody knows where the
-/// connection stands, so it is not lent again.
-pub struct Running(Connection);
+/// The mark of an operation that has begun. Dropped unfinished, it stays: the state of the connection is then
+/// unknown, so it is not lent again.
+pub struct OperationGuard(Connection);
 
-impl Running {
-    /// The operation has come to its own end.
+impl OperationGuard {
+    /// Removes the mark: the operation has come to its own end.
     pub fn finish(self) {
-        self.0.running().fetch_sub(1, Ordering::AcqRel);
+        self.0.active_operations().fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// Opens connections to one target.
-pub struct Dial(pub Target);
+pub struct LibsqlConnector(pub Target);
 
-impl Connect for Dial {
+impl Connect for LibsqlConnector {
     type Connection = Connection;
 
     async fn connect(&self) -> Outcome<Connection> {
@@ -104,7 +104,7 @@ impl Connect for Dial {
     /// A transaction left open, or a statement that still runs, would be the next borrower's surprise;
     /// closing interrupts and rolls back.
     fn is_usable(&self, connection: &Connection) -> bool {
-        !connection.is_spoiled() && connection.running().load(Ordering::Acquire) == 0
+        !connection.is_tainted() && connection.active_operations().load(Ordering::Acquire) == 0
     }
 
     /// Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.

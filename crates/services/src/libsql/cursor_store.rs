@@ -1,10 +1,10 @@
-//! Places in streams, kept in a database.
+//! A cursor store in a database: the places of readers in their streams.
 
 use std::sync::Arc;
 
 use libsql::Value;
 use moorline_core::{
-    cursor::{CursorStore, Stored},
+    cursor::{CursorStore, StoreFuture},
     error::Outcome,
     options::{Plain, Read},
 };
@@ -12,12 +12,12 @@ use tokio::{runtime::Handle, sync::OnceCell};
 use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
-    config::{Config, Face},
+    config::{Config, OptionStyle},
     operation::Operation,
     service::{CallLimits, LibsqlPool},
     statement::{Args, Statement},
 };
-use moorline_net::pool::{Event, Listen};
+use moorline_net::pool::{Event, PoolListener};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS moorline_cursors (
     name TEXT PRIMARY KEY, place TEXT NOT NULL, stored_at TEXT NOT NULL) WITHOUT ROWID";
@@ -38,10 +38,10 @@ impl LibsqlCursors {
         if let Plain::Map(entries) = &mut options {
             entries.push(("poolSize".to_owned(), Plain::Number(1.0)));
         }
-        Config::read_at(path, &options, Face::Pool, true)
+        Config::read_at(path, &options, OptionStyle::Pool, true)
     }
 
-    /// A store. What runs when `ended` fires is cut off.
+    /// A store. What runs when `ended` fires is aborted.
     pub fn open(config: Config, runtime: Handle, ended: CancellationToken) -> Outcome<Self> {
         Ok(Self {
             pool: Arc::new(LibsqlPool::open(
@@ -81,7 +81,7 @@ impl LibsqlCursors {
 }
 
 impl CursorStore for LibsqlCursors {
-    fn load<'a>(&'a self, name: &'a str) -> Stored<'a, Option<String>> {
+    fn load<'a>(&'a self, name: &'a str) -> StoreFuture<'a, Option<String>> {
         Box::pin(async move {
             let result = self.run(LOAD, &[name]).await?;
             let body = result.split_once('\n').map_or("", |(_, body)| body);
@@ -90,14 +90,14 @@ impl CursorStore for LibsqlCursors {
         })
     }
 
-    fn store<'a>(&'a self, name: &'a str, place: &'a str) -> Stored<'a, ()> {
-        Box::pin(async move { self.run(STORE, &[name, place]).await.map(drop) })
+    fn store<'a>(&'a self, name: &'a str, event_id: &'a str) -> StoreFuture<'a, ()> {
+        Box::pin(async move { self.run(STORE, &[name, event_id]).await.map(drop) })
     }
 }
 
-/// Nobody wants to hear of the pool.
+/// A listener for a pool whose events have no reader.
 struct NoListener;
 
-impl Listen for NoListener {
-    fn heard(&self, _: Event) {}
+impl PoolListener for NoListener {
+    fn on_event(&self, _: Event) {}
 }

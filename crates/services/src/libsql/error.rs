@@ -107,12 +107,12 @@ pub fn sqlite_failure(raw: i32, message: &str) -> Failure {
     let kind = match raw & 0xff {
         BUSY | 6 => Kind::Overloaded,
         CANTOPEN => Kind::Connect,
-        // Only a connection that is being closed is interrupted while somebody still listens.
+        // Only a connection that is being closed is interrupted while a caller still waits.
         INTERRUPT => Kind::Closed,
         _ => Kind::Rejected,
     };
     let failure = if kind == Kind::Closed {
-        closed(&format!("{code}: {message}"))
+        closed_failure(&format!("{code}: {message}"))
     } else {
         Failure::new(kind, format!("{code}: {message}")).with_code(code)
     };
@@ -217,19 +217,19 @@ pub fn transaction_closed() -> Failure {
 }
 
 /// A use of a connection, lease or client after its end.
-pub fn closed(what: &str) -> Failure {
+pub fn closed_failure(what: &str) -> Failure {
     Failure::new(Kind::Closed, format!("{CODE_CLIENT_CLOSED}: {what}"))
         .with_code(CODE_CLIENT_CLOSED)
         .with_attempts(0)
 }
 
 /// The caller's signal fired.
-pub fn aborted() -> Failure {
-    closed("the call was aborted")
+pub fn abort_failure() -> Failure {
+    closed_failure("the call was aborted")
 }
 
 /// An operation took longer than it may.
-pub fn timed_out(TimeLimit { time, option }: TimeLimit) -> Failure {
+pub fn timeout_failure(TimeLimit { time, option }: TimeLimit) -> Failure {
     let message = format!("Query timeout after {}ms", time.as_ms());
     Failure::timed_out(Kind::Timeout, message, option)
 }

@@ -1,11 +1,11 @@
-//! What can be asked of a connection, and what comes back.
+//! Operations of a connection and their results.
 
 use crate::libsql::{
     result::ResultText,
     statement::{Statement, TransactionMode},
 };
 
-/// What can be asked of a connection.
+/// An operation of a connection.
 pub enum Operation {
     /// One statement.
     Execute(Statement),

@@ -1,5 +1,6 @@
-//! The pool's operations. Each runs on a borrowed connection under one deadline; when that passes, or the
-//! caller gives up, the connection is discarded and its statement interrupted.
+//! The pool's operations, each on a borrowed connection under one deadline.
+//!
+//! When the deadline passes, or the caller gives up, the connection is discarded and its statement interrupted.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
     config::Config,
-    connect::{Connection, Dial},
-    error::{CODE_CLIENT_CLOSED, SERVICE, aborted, closed, timed_out},
+    connect::{Connection, LibsqlConnector},
+    error::{CODE_CLIENT_CLOSED, SERVICE, abort_failure, closed_failure, timeout_failure},
     local,
     local::deadlines::Deadlines,
     local::in_flight::{AbortOnDrop, InFlight, LeaseUse, Reply},
@@ -22,12 +23,12 @@ use crate::libsql::{
     result::IntMode,
     target::Target,
 };
-use moorline_net::pool::{Borrowed, Listen, Pool};
+use moorline_net::pool::{Pool, PoolListener, PooledConnection};
 
 /// How long `drain` lets borrowers finish.
 const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 
-/// How one call is bounded.
+/// The timeout and the cancellation of one call.
 pub struct CallLimits {
     /// In place of the pool's `queryTimeoutMs`.
     pub timeout: Option<Limit<Duration>>,
@@ -35,19 +36,19 @@ pub struct CallLimits {
     pub cancel: CancellationToken,
 }
 
-/// A call whose outcome is told instead of awaited.
+/// A call whose outcome goes to a callback instead of a future.
 pub struct Call {
-    /// What to run.
+    /// The operation.
     pub operation: Operation,
     /// In place of the pool's `queryTimeoutMs`.
     pub timeout: Option<Limit<Duration>>,
-    /// Hears the outcome.
+    /// The callback for the outcome.
     pub reply: Reply,
 }
 
 /// A pool of connections to one database.
 pub struct LibsqlPool {
-    pub(super) pool: Pool<Dial>,
+    pub(super) pool: Pool<LibsqlConnector>,
     pub(super) int_mode: IntMode,
     pub(super) deadlines: Arc<Deadlines>,
     query_timeout: Limit<Duration>,
@@ -59,22 +60,22 @@ pub struct LibsqlPool {
 }
 
 impl LibsqlPool {
-    /// A pool that opens its connections as they are asked for. What runs when `ended` fires is cut off.
+    /// A pool that opens its connections as they are asked for. What runs when `ended` fires is aborted.
     pub fn open(
         config: Config,
         runtime: Handle,
-        listener: Arc<dyn Listen>,
+        listener: Arc<dyn PoolListener>,
         ended: CancellationToken,
     ) -> Outcome<Self> {
-        let anchor = match &config.target {
+        let keep_alive = match &config.target {
             Target::Local(target) if target.in_memory() => Some(local::open(target)?),
             _ => None,
         };
         let protocol = config.target.protocol();
         let is_local = matches!(config.target, Target::Local(_));
         let deadlines = Deadlines::new(runtime.clone(), ended);
-        let dial = Dial(config.target);
-        let pool = Pool::with_listener(dial, config.pool, runtime, Some(listener));
+        let connector = LibsqlConnector(config.target);
+        let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         pool.publish(&config.shown_url, SERVICE);
         Ok(Self {
             pool,
@@ -84,7 +85,7 @@ impl LibsqlPool {
             is_local,
             protocol,
             shown_url: config.shown_url,
-            _keep_alive: anchor,
+            _keep_alive: keep_alive,
         })
     }
 
@@ -100,7 +101,7 @@ impl LibsqlPool {
 
     /// A free connection, if one can be had at once.
     pub fn take(&self) -> Option<Lease> {
-        self.pool.take().map(Borrowed::keep)
+        self.pool.take().map(PooledConnection::into_lease)
     }
 
     /// A connection, after waiting for one.
@@ -110,14 +111,14 @@ impl LibsqlPool {
     ) -> impl Future<Output = Outcome<Lease>> + Send + use<> {
         let borrowed = self.pool.acquire(cancel);
         async move {
-            let borrowed = borrowed.await.map(Borrowed::keep);
-            borrowed.map_err(|failure| refused(failure).during(SERVICE, "acquire"))
+            let borrowed = borrowed.await.map(PooledConnection::into_lease);
+            borrowed.map_err(|failure| with_client_code(failure).during(SERVICE, "acquire"))
         }
     }
 
-    /// Gives a lease back. False when it is not held, and then nothing changes.
+    /// Releases a lease. False when it is not held, and then nothing changes.
     pub fn release(&self, lease: Lease) -> bool {
-        // Before anybody can find the database locked by it.
+        // Before another borrower can find the database locked by it.
         let _ = self.pool.with(lease, |connection| connection.give_back());
         self.pool.release(lease)
     }
@@ -131,15 +132,15 @@ impl LibsqlPool {
         !open.unwrap_or(false)
     }
 
-    /// How many of what right now.
+    /// The current sizes.
     pub fn stats(&self) -> Stats {
         self.pool.stats()
     }
 
-    /// Ends the pool; borrowers may finish for as long as `patience` (default 30 s). True when none had to be
-    /// cut off.
-    pub async fn drain(&self, patience: Option<Limit<Duration>>) -> bool {
-        self.pool.drain(patience.unwrap_or(DRAIN_TIMEOUT)).await
+    /// Ends the pool; borrowers may finish for as long as `timeout` (default 30 s). True when no
+    /// connection had to be closed by force.
+    pub async fn drain(&self, timeout: Option<Limit<Duration>>) -> bool {
+        self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
     }
 
     /// Starts a call at once where nothing has to be waited for: on a database of this machine, on the lease
@@ -152,8 +153,16 @@ impl LibsqlPool {
         let Some(lease) = held.or_else(|| self.take()) else {
             return Err(call);
         };
-        let once = held.is_none();
-        InFlight::launch(self, LeaseUse { lease, once }, call).map(|(_, soon)| soon)
+        let release_after = held.is_none();
+        InFlight::submit(
+            self,
+            LeaseUse {
+                lease,
+                release_after,
+            },
+            call,
+        )
+        .map(|(_, is_quick)| is_quick)
     }
 
     /// Runs `operation`: on the lease that is `held`, or on a connection borrowed for it, after waiting for one.
@@ -168,32 +177,46 @@ impl LibsqlPool {
             Some(_) => None,
             None => Some(self.borrow(&limits.cancel, name).await?),
         };
-        let once = held.is_none();
-        let lease = held.or(borrowed.as_ref().map(Borrowed::lease));
-        let lease = lease.ok_or_else(|| released(name))?;
+        let release_after = held.is_none();
+        let lease = held.or(borrowed.as_ref().map(PooledConnection::lease));
+        let lease = lease.ok_or_else(|| released_failure(name))?;
         if !self.is_local {
             return self
-                .send(LeaseUse { lease, once }, operation, &limits)
+                .send(
+                    LeaseUse {
+                        lease,
+                        release_after,
+                    },
+                    operation,
+                    &limits,
+                )
                 .await;
         }
-        // From here on the flight answers for it.
-        borrowed.map(Borrowed::keep);
-        let boarded = self.submit(LeaseUse { lease, once }, operation, limits.timeout)?;
-        boarded.outcome(&limits.cancel).await
+        // From here on the operation in flight releases it.
+        borrowed.map(PooledConnection::into_lease);
+        let pending = self.submit(
+            LeaseUse {
+                lease,
+                release_after,
+            },
+            operation,
+            limits.timeout,
+        )?;
+        pending.outcome(&limits.cancel).await
     }
 
     async fn borrow(
         &self,
         cancel: &CancellationToken,
         name: &'static str,
-    ) -> Outcome<Borrowed<Dial>> {
+    ) -> Outcome<PooledConnection<LibsqlConnector>> {
         match self.pool.take() {
             Some(borrowed) => Ok(borrowed),
             None => self
                 .pool
                 .acquire(cancel)
                 .await
-                .map_err(|failure| refused(failure).during(SERVICE, name)),
+                .map_err(|failure| with_client_code(failure).during(SERVICE, name)),
         }
     }
 
@@ -210,72 +233,75 @@ impl LibsqlPool {
         operation: Operation,
         timeout: Option<Limit<Duration>>,
     ) -> Outcome<PendingCall> {
-        let seat = LeaseUse {
+        let lease_use = LeaseUse {
             lease: held,
-            once: false,
+            release_after: false,
         };
-        self.submit(seat, operation, timeout)
+        self.submit(lease_use, operation, timeout)
     }
 
     fn submit(
         self: &Arc<Self>,
-        seat: LeaseUse,
+        lease_use: LeaseUse,
         operation: Operation,
         timeout: Option<Limit<Duration>>,
     ) -> Outcome<PendingCall> {
         let name = operation.name();
-        let (sender, answered) = oneshot::channel();
+        let (sender, reply) = oneshot::channel();
         let call = Call {
             operation,
             timeout,
-            // Whoever asked may have gone.
+            // The caller may have gone.
             reply: Box::new(|outcome| drop(sender.send(outcome))),
         };
-        let (flight, _) = InFlight::launch(self, seat, call).map_err(|_| released(name))?;
+        let (in_flight, _) =
+            InFlight::submit(self, lease_use, call).map_err(|_| released_failure(name))?;
         Ok(PendingCall {
             name,
-            answered,
-            _cut: AbortOnDrop(flight),
+            reply,
+            _abort: AbortOnDrop(in_flight),
         })
     }
 
     /// Runs `operation` on a stream to a server.
     async fn send(
         &self,
-        seat: LeaseUse,
+        lease_use: LeaseUse,
         operation: Operation,
         limits: &CallLimits,
     ) -> Outcome<Results> {
         let name = operation.name();
-        let begun = self.pool.with(seat.lease, Connection::begin_remote);
-        let (remote, running) = begun.ok().flatten().ok_or_else(|| released(name))?;
-        let patience = self.patience(limits.timeout);
+        let begun = self.pool.with(lease_use.lease, Connection::begin_remote);
+        let (remote, guard) = begun.ok().flatten().ok_or_else(|| released_failure(name))?;
+        let timeout = self.timeout(limits.timeout);
         let work = async {
-            let outcome = remote.perform(operation, self.int_mode, !seat.once).await;
-            running.finish();
+            let outcome = remote
+                .perform(operation, self.int_mode, !lease_use.release_after)
+                .await;
+            guard.finish();
             outcome
         };
         let timed = async {
-            match patience.time {
+            match timeout.time {
                 Limit::Off => Some(work.await),
                 Limit::At(time) => tokio::time::timeout(time, work).await.ok(),
             }
         };
-        let cut = tokio::select! {
+        let failure = tokio::select! {
             biased;
             outcome = timed => match outcome {
                 Some(outcome) => return outcome.map_err(|failure| failure.during(SERVICE, name)),
-                None => timed_out(patience),
+                None => timeout_failure(timeout),
             },
-            () = limits.cancel.cancelled() => aborted(),
+            () = limits.cancel.cancelled() => abort_failure(),
         };
-        // It was cut off in the middle, so nobody knows where the stream stands.
-        self.pool.discard(seat.lease);
-        Err(cut.during(SERVICE, name))
+        // It was aborted in the middle, so the state of the stream is unknown.
+        self.pool.discard(lease_use.lease);
+        Err(failure.during(SERVICE, name))
     }
 
     /// How long one operation may take.
-    pub(super) fn patience(&self, own: Option<Limit<Duration>>) -> TimeLimit {
+    pub(super) fn timeout(&self, own: Option<Limit<Duration>>) -> TimeLimit {
         let pools = TimeLimit {
             time: self.query_timeout,
             option: "queryTimeoutMs",
@@ -287,32 +313,32 @@ impl LibsqlPool {
     }
 }
 
-/// An operation that the thread of a local connection has got. Dropping it cuts it off.
+/// An operation handed to the thread of a local connection. Dropping this aborts it.
 pub struct PendingCall {
     name: &'static str,
-    answered: oneshot::Receiver<Outcome<Results>>,
-    _cut: AbortOnDrop,
+    reply: oneshot::Receiver<Outcome<Results>>,
+    _abort: AbortOnDrop,
 }
 
 impl PendingCall {
-    /// What comes of it, unless `cancel` fires before.
+    /// Waits for the outcome, or for `cancel`.
     pub async fn outcome(self, cancel: &CancellationToken) -> Outcome<Results> {
         tokio::select! {
             biased;
-            outcome = self.answered => outcome.unwrap_or_else(|_| Err(released(self.name))),
-            () = cancel.cancelled() => Err(aborted().during(SERVICE, self.name)),
+            outcome = self.reply => outcome.unwrap_or_else(|_| Err(released_failure(self.name))),
+            () = cancel.cancelled() => Err(abort_failure().during(SERVICE, self.name)),
         }
     }
 }
 
 /// A pool that refuses because it was ended does so with the code of the usual client.
-fn refused(failure: Failure) -> Failure {
+fn with_client_code(failure: Failure) -> Failure {
     if failure.kind == Kind::Closed {
         return failure.with_code(CODE_CLIENT_CLOSED);
     }
     failure
 }
 
-fn released(name: &'static str) -> Failure {
-    closed("the connection was already released").during(SERVICE, name)
+fn released_failure(name: &'static str) -> Failure {
+    closed_failure("the connection was already released").during(SERVICE, name)
 }

@@ -8,7 +8,7 @@ use moorline_core::{
 
 use crate::libsql::error::{too_many_arguments, unknown_parameter};
 
-/// What SQLite takes, wherever it is.
+/// The limits of SQLite, local or remote.
 const MAX_ARGUMENTS: usize = 32_766;
 
 /// One SQL statement with its arguments.

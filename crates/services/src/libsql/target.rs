@@ -1,4 +1,4 @@
-//! From a URL to a database.
+//! The database a URL names.
 
 use std::{
     borrow::Cow,
@@ -13,12 +13,12 @@ use moorline_core::{
 use url::Url;
 
 use crate::libsql::{local::LocalTarget, remote::stream::RemoteTarget, uri::Uri};
-use moorline_net::{dial::DialOptions, http::ApiClient};
+use moorline_net::{dial::DialConfig, http::ApiClient};
 
-/// What stands for a database in memory.
+/// The URL of a database in memory.
 const MEMORY: &str = ":memory:";
 
-/// Where the database is.
+/// The database.
 pub enum Target {
     /// A file or memory.
     Local(LocalTarget),
@@ -36,8 +36,8 @@ impl Target {
     }
 }
 
-/// What decides the target.
-pub(super) struct Given<'a> {
+/// The options that decide the target.
+pub(super) struct TargetOptions<'a> {
     /// The URL as written.
     pub url: &'a str,
     /// Its path among the options, for messages.
@@ -56,17 +56,17 @@ pub(super) struct Given<'a> {
     pub origin: Option<String>,
 }
 
-impl Given<'_> {
+impl TargetOptions<'_> {
     /// The database they name.
     pub(super) fn target(&self) -> Read<Target> {
         // `:memory:` by itself is no URL, and may have the query of one.
-        let whole = match self.url.strip_prefix(MEMORY) {
+        let text = match self.url.strip_prefix(MEMORY) {
             Some(rest) if matches!(rest.chars().next(), None | Some('?')) => {
                 Cow::Owned(format!("file:{}", self.url))
             }
             _ => Cow::Borrowed(self.url),
         };
-        let uri = Uri::parse(&whole).map_err(|reason| self.invalid(reason))?;
+        let uri = Uri::parse(&text).map_err(|reason| self.invalid(reason))?;
         // An escape would be part of a file's name.
         let in_memory = uri.scheme == "file" && uri.authority.is_none() && uri.path == MEMORY;
         let (token, tls) = self.read_query(&uri, in_memory)?;
@@ -154,7 +154,7 @@ impl Given<'_> {
     }
 
     /// One database in memory for all connections of the pool, by SQLite's memdb VFS: with a shared cache,
-    /// a locked table is an error at once and never waited for. Nobody can guess its name, as SQL can attach it.
+    /// a locked table is an error at once and never waited for. Its name cannot be guessed, as SQL can attach it.
     fn memory(&self) -> Target {
         let mut name = [0; 16];
         if aws_lc_rs::rand::fill(&mut name).is_err() {
@@ -219,9 +219,9 @@ impl Given<'_> {
         Ok(Target::Remote(RemoteTarget {
             base,
             auth_token: token,
-            http: ApiClient::with(DialOptions {
+            http: ApiClient::with(DialConfig {
                 connect_timeout: self.connect_timeout,
-                ..DialOptions::default()
+                ..DialConfig::default()
             }),
         }))
     }

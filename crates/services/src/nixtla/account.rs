@@ -1,4 +1,4 @@
-//! What belongs to the account and not to a request: its quota and its fine-tuned models.
+//! The state of the account: its quota and its fine-tuned models.
 
 use moorline_core::{error::Outcome, options::Read};
 use reqwest::{Method, StatusCode};

@@ -1,4 +1,4 @@
-//! Answers: what the operations give, point by point, whoever answered.
+//! Answers: the results of the operations, point by point, remote or local.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use moorline_net::http::off_runtime;
 /// About what a point takes in JSON; enough to decide where it is written.
 const BYTES_PER_POINT: usize = 100;
 
-/// What an operation gives. Serialized it is the public result.
+/// The result of an operation. Serialized it is the public result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
-    /// What was asked for.
+    /// The operation.
     #[serde(flatten)]
     pub content: Content,
     /// How the answer came about.
@@ -109,7 +109,7 @@ pub struct TestedPoint {
     pub timestamp: String,
     /// The last point the prediction knew.
     pub cutoff: String,
-    /// What it was.
+    /// The value that was observed.
     pub actual: f64,
     /// How much.
     pub value: f64,
@@ -188,7 +188,7 @@ pub fn time_after(request: &Request, series: &Series, step: usize) -> Outcome<St
 }
 
 /// The points of a series before anybody judged them.
-pub fn unjudged(series: &Series) -> Vec<JudgedPoint> {
+pub fn without_anomalies(series: &Series) -> Vec<JudgedPoint> {
     let id = name_of(series);
     series
         .moments

@@ -1,4 +1,4 @@
-//! What a caller allows one call: time, and a way to end it.
+//! The timeout and the cancellation of one call.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::SERVICE;
 use moorline_net::pipeline::Run;
 
-/// What bounds one call besides the client's own settings.
+/// The bounds of one call besides the client's own configuration.
 #[derive(Clone, Debug)]
 pub struct Bounds {
     /// The end of the whole call.

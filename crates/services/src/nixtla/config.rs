@@ -7,7 +7,7 @@ use moorline_core::{
     options::{OptionError, Options, Plain, Read},
     secret::Secret,
 };
-use moorline_net::dial::DialOptions;
+use moorline_net::dial::DialConfig;
 use url::Url;
 
 const BASE_URL: &str = "https://api.nixtla.io";
@@ -17,7 +17,7 @@ const BASE_DELAY: Duration = Duration::from_secs(1);
 const BREAKER_THRESHOLD: u64 = 5;
 const BREAKER_RESET: Duration = Duration::from_secs(30);
 const MODEL_PARAMS_TTL: Duration = Duration::from_hours(1);
-/// What the vendor's own client sends where its user names no model.
+/// The model that the vendor's own client sends where its user names none.
 const MODEL: &str = "timegpt-2.1";
 
 /// The environment variable with the key.
@@ -53,7 +53,7 @@ pub struct NixtlaConfig {
     /// `paths`: where the endpoints are.
     pub paths: Paths,
     /// `connectTimeoutMs` (10 000), `tls`, `proxy`.
-    pub http: DialOptions,
+    pub http: DialConfig,
 }
 
 /// The endpoints, relative to the base URL.
@@ -87,7 +87,7 @@ impl NixtlaConfig {
         options: Options<'_>,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Read<Self> {
-        let http = DialOptions::read(&options)?;
+        let http = DialConfig::read(&options)?;
         let config = Self {
             api_key: read_key(&options, &environment)?,
             base_url: read_base_url(&options, &environment)?,

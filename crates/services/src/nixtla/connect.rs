@@ -1,4 +1,4 @@
-//! One HTTP exchange with the service: address, key, headers, body, and what the answer means.
+//! One HTTP exchange with the service: address, key, headers, body, reply.
 
 use std::sync::{
     Arc,
@@ -32,7 +32,7 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 /// Of a refusal more is not looked at.
 const MAX_REFUSAL_BYTES: usize = 1 << 20;
 
-/// What is sent.
+/// The body.
 pub(super) struct Exchange<'a> {
     pub(super) method: Method,
     /// Path and query, relative to the base URL.
@@ -151,7 +151,7 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) -> Outcome<(
     Ok(())
 }
 
-/// What every call without a key fails with.
+/// The failure of every call without a key.
 pub(super) fn missing_key() -> Failure {
     let message = "the Nixtla API needs a key: set apiKey or NIXTLA_API_KEY, or answer locally with fallback: 'local'";
     Failure::new(Kind::Auth, message)

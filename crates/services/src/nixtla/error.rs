@@ -1,4 +1,4 @@
-//! What the service says when it says no, as failures.
+//! Failures of the service, by its status codes and error bodies.
 //!
 //! Three shapes occur: the gateway's envelope `{"data":null,"message","details","code","requestID"}`, FastAPI's
 //! `{"detail": …}` (a list of what is wrong where, or a text), and the HTML of a proxy.
@@ -19,9 +19,9 @@ const QUOTA_CODES: [&str; 2] = ["A20", "A21"];
 /// Whether a request may be made twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// It computes or reads: a second one does no harm.
+    /// Computes or reads: a second one does no harm.
     Harmless,
-    /// It makes something (a job, a model): only what provably was not accepted is repeated.
+    /// Makes something (a job, a model): only a request that provably was not accepted is repeated.
     OnlyUnaccepted,
 }
 
@@ -129,7 +129,7 @@ fn first_complaint(item: &Json) -> Option<String> {
 mod tests {
     use std::time::Duration;
 
-    use moorline_core::resilience::report::AttemptFailure;
+    use moorline_core::resilience::outcome::AttemptFailure;
     use reqwest::header::HeaderValue;
 
     use super::*;

@@ -6,7 +6,9 @@ use moorline_core::error::{Failure, Kind, Outcome};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::{Answer, Content, Intervals, ModelInfo, PredictedPoint, time_after, unjudged},
+    answer::{
+        Answer, Content, Intervals, ModelInfo, PredictedPoint, time_after, without_anomalies,
+    },
     local::{self, Prediction},
     request::{Request, Task},
 };
@@ -95,7 +97,7 @@ fn judge(request: &Request, level: f64, cancel: &CancellationToken) -> Outcome<C
     let mut all = Vec::new();
     for series in &request.subject.series {
         go_on(cancel)?;
-        let mut points = unjudged(series);
+        let mut points = without_anomalies(series);
         let judgements = local::judge(&series.values, &seasons, level).unwrap_or_default();
         for (point, judgement) in points.iter_mut().zip(&judgements) {
             point.set(judgement);

@@ -1,5 +1,4 @@
-//! How far apart the points of a series are: pandas' frequency strings, which are what the service speaks, and the
-//! shorter ones people write.
+//! Frequencies of series: pandas' strings, which the service takes, and short forms.
 
 use jiff::{SignedDuration, Span, civil::DateTime};
 
@@ -29,7 +28,7 @@ const fn months(months: i64, at_end: bool) -> Unit {
     Unit::Month { months, at_end }
 }
 
-/// What the service calls a unit, what else people call it, and what it is. A lower-case `m` is minutes, as in the
+/// The units: the service's name, other names, and the unit. A lower-case `m` is minutes, as in the
 /// seeds and in polars; pandas' old `M` is the end of a month.
 const UNITS: [(&str, &[&str], Unit); 15] = [
     ("ns", &["N"], Unit::Clock(1)),

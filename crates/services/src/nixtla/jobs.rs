@@ -36,7 +36,7 @@ const LAST_POLL: Duration = Duration::from_secs(15);
 /// How long a result is waited for, unless the caller says otherwise.
 const WAIT: Limit<Duration> = Limit::At(Duration::from_hours(1));
 
-/// What stands for itself in a segment of a path (RFC 3986, section 2.3).
+/// The characters that stand for themselves in a segment of a path (RFC 3986, section 2.3).
 const RESERVED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -64,7 +64,7 @@ impl Job {
     }
 }
 
-/// What the service says of a job.
+/// The state of a job, as the service reports it.
 #[derive(Debug, Deserialize)]
 struct State {
     status: String,
@@ -131,7 +131,7 @@ impl Nixtla {
         })
     }
 
-    /// What the service says of a job: `pending`, `running`, `succeeded`, `failed`, `cancelled`.
+    /// The status word of a job: `pending`, `running`, `succeeded`, `failed`, `cancelled`.
     pub async fn job_status(&self, job: &Job, bounds: &Bounds) -> Outcome<String> {
         self.job_state(job, bounds).await.map(|state| state.status)
     }
@@ -150,7 +150,7 @@ impl Nixtla {
         let mut pause = FIRST_POLL;
         loop {
             let state = self.job_state(job, bounds).await?;
-            if let Some(outcome) = self.ended(job, &state).await {
+            if let Some(outcome) = self.outcome_of(job, &state).await {
                 return outcome.map_err(|failure| failure.during(SERVICE, operation));
             }
             if end.is_some_and(|end| end <= Instant::now()) {
@@ -206,7 +206,7 @@ impl Nixtla {
     }
 
     /// How a job ended; `None` while it has not. A status this client does not know is taken for "not yet".
-    async fn ended(&self, job: &Job, state: &State) -> Option<Outcome<Answer>> {
+    async fn outcome_of(&self, job: &Job, state: &State) -> Option<Outcome<Answer>> {
         let failure = match state.status.as_str() {
             "succeeded" => return Some(self.job_answer(job, state.result.clone()).await),
             "failed" => Failure::new(Kind::Rejected, format!("job {} failed", job.id))

@@ -1,5 +1,6 @@
-//! Nixtla: forecasts and anomalies by TimeGPT, with retries, a breaker, and a local model for when the service
-//! cannot be asked.
+//! Nixtla: forecasts and anomalies by TimeGPT, with a local model as the fallback.
+//!
+//! Calls have retries and a breaker; the local model answers when the service cannot.
 //!
 //! The wire format is that of the vendor's own client (nixtla 0.9.0 for Python): flat arrays, one request for many
 //! series. A request is read and checked whole before anything is sent ([`request`], [`series`], [`frequency`]),

@@ -1,4 +1,6 @@
-//! A point in time as the caller wrote it, so that the times of an answer look like those of the question.
+//! A point in time in the caller's notation.
+//!
+//! The times of a result are written as those of the request were.
 
 use jiff::{
     Timestamp,
@@ -24,7 +26,7 @@ pub struct Moment {
 struct Clock {
     /// A space stands before it, as pandas and SQL write.
     spaced: bool,
-    /// It goes down to minutes only.
+    /// Precise to minutes only.
     minutes: bool,
     /// At least so many digits of a second; as many as it takes where nothing is said.
     digits: Option<usize>,
@@ -124,7 +126,7 @@ impl Moment {
             )))
     }
 
-    /// Where the steps of `frequency` are counted: on the clock, or on the calendar.
+    /// The scale on which the steps of `frequency` are counted: the clock, or the calendar.
     pub fn position(&self, frequency: &Frequency) -> DateTime {
         if frequency.is_fixed() {
             self.utc()

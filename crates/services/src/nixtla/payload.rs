@@ -1,5 +1,6 @@
-//! Request bodies: JSON with flat arrays (all series one after the other, and their sizes beside them), compressed
-//! above a mebibyte.
+//! Request bodies: JSON with flat arrays, compressed above a mebibyte.
+//!
+//! All series stand one after the other, with their sizes beside them.
 
 use bytes::Bytes;
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
@@ -17,7 +18,7 @@ use super::{
 const COMPRESS_ABOVE: usize = 1 << 20;
 /// Fast, and small enough: numbers compress to about half at any level.
 const COMPRESSION_LEVEL: i32 = 1;
-/// What the service takes at most, before compression.
+/// The largest body the service takes, before compression.
 const MAX_BYTES: usize = 200 << 20;
 
 /// A body, ready to be sent as often as needed.
@@ -138,7 +139,7 @@ fn flat(subject: &Subject, sent: &Sent, forecast: bool) -> Flat {
     }
 }
 
-/// What the service wants beside the series, the model and the frequency.
+/// The fields beside the series, the model and the frequency.
 fn members(task: &Task, subject: &Subject) -> Map<String, Json> {
     let mut members = match task {
         Task::Forecast { horizon, levels } => object(json!({
@@ -243,7 +244,7 @@ mod tests {
         NixtlaConfig::from_options(options, |_| None).unwrap()
     }
 
-    fn written(request: &Request, sent: &Sent) -> Json {
+    fn request_body(request: &Request, sent: &Sent) -> Json {
         serde_json::from_slice(&body(request, &config(), sent).unwrap()).unwrap()
     }
 
@@ -257,7 +258,7 @@ mod tests {
         let levels = Plain::List([0.8, 0.57, 0.999].map(Plain::Number).to_vec());
         let more = [("horizon", number(2.0)), ("confidenceLevels", levels)];
         let request = request("forecast", points, &more);
-        let body = written(&request, &Sent::of(&request, None));
+        let body = request_body(&request, &Sent::of(&request, None));
         let expected = json!({
             "series": {
                 "y": [0.1, 1.1, 2.1, 0.1, 1.1], "sizes": [3, 2], "X": null, "X_future": null,
@@ -279,7 +280,7 @@ mod tests {
         let sizes = |operation: &str, more: &[(&str, Plain)]| {
             let request = request(operation, series("a", 60), more);
             assert!(is_restrictable(&request));
-            let body = written(&request, &Sent::of(&request, window));
+            let body = request_body(&request, &Sent::of(&request, window));
             body["series"]["sizes"][0].as_u64().unwrap()
         };
         let level = || ("confidenceLevels", Plain::List(vec![number(0.9)]));
@@ -307,7 +308,7 @@ mod tests {
             input: 4,
             horizon: 2,
         };
-        let body = written(&request, &Sent::of(&request, Some(window)));
+        let body = request_body(&request, &Sent::of(&request, Some(window)));
         assert_eq!(body["series"]["start_datetime"][0], "1970-01-01T06:00:00");
     }
 

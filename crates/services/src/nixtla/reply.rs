@@ -1,4 +1,4 @@
-//! Reads the service's replies: flat arrays, put back beside the times and the names of the series.
+//! The service's replies: flat arrays, put back beside times and names of the series.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use serde_json::{Map, Value as Json};
 use super::{
     answer::{
         Answer, Content, Intervals, JudgedPoint, ModelInfo, PredictedPoint, TestedPoint, name_of,
-        time_after, unjudged,
+        time_after, without_anomalies,
     },
     local::Judgement,
     request::{Request, Task},
     window::Sent,
 };
 
-/// What the service answers; each operation has some of it.
+/// The reply of the service; each operation has some of its fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Reply {
@@ -44,7 +44,7 @@ pub(super) fn read(request: &Request, sent: &Sent, reply: Json) -> Outcome<Answe
             horizon, levels, ..
         } => Content::Forecasts(tested(request, sent, *horizon, levels, &reply)?),
         Task::Anomalies { level } | Task::OnlineAnomalies { level, .. } => {
-            Content::Anomalies(judged(request, sent, *level, &reply)?)
+            Content::Anomalies(read_anomalies(request, sent, *level, &reply)?)
         }
         Task::Finetune { .. } => Content::FinetunedModelId(
             reply
@@ -199,7 +199,12 @@ fn tested(
 }
 
 /// Every point of the request; the ones the service did not look at are no anomalies.
-fn judged(request: &Request, sent: &Sent, level: f64, reply: &Reply) -> Outcome<Vec<JudgedPoint>> {
+fn read_anomalies(
+    request: &Request,
+    sent: &Sent,
+    level: f64,
+    reply: &Reply,
+) -> Outcome<Vec<JudgedPoint>> {
     let count = reply.anomaly.len();
     expect_length("mean", reply.mean.len(), count)?;
     let indices = judged_indices(request, sent, reply)?;
@@ -208,21 +213,26 @@ fn judged(request: &Request, sent: &Sent, level: f64, reply: &Reply) -> Outcome<
         Some(_) => reply.bounds(&[level], count)?.pop(),
         None => None,
     };
-    let mut points: Vec<Vec<JudgedPoint>> = request.subject.series.iter().map(unjudged).collect();
+    let mut points: Vec<Vec<JudgedPoint>> = request
+        .subject
+        .series
+        .iter()
+        .map(without_anomalies)
+        .collect();
     for (index, (place, point)) in indices.into_iter().enumerate() {
         let series = &request.subject.series[place];
         let value = series.values[point];
-        let judged = &mut points[place][point];
-        judged.expected = Some(reply.mean[index]);
-        judged.is_anomaly = reply.anomaly[index];
+        let read_anomalies = &mut points[place][point];
+        read_anomalies.expected = Some(reply.mean[index]);
+        read_anomalies.is_anomaly = reply.anomaly[index];
         if let Some(bounds) = &bounds {
             let (lower, upper) = (bounds.lower[index], bounds.upper[index]);
             let judgement =
                 Judgement::new(value, reply.mean[index], lower, upper, f64::MIN_POSITIVE);
-            judged.set(&judgement);
-            judged.is_anomaly = reply.anomaly[index];
+            read_anomalies.set(&judgement);
+            read_anomalies.is_anomaly = reply.anomaly[index];
         } else if let Some(scores) = &reply.anomaly_score {
-            judged.score = scores.get(index).copied().unwrap_or_default();
+            read_anomalies.score = scores.get(index).copied().unwrap_or_default();
         }
     }
     Ok(points.into_iter().flatten().collect())

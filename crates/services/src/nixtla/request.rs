@@ -1,4 +1,4 @@
-//! What can be asked of the service, read from plain values and checked before anything is sent.
+//! Requests to the service, read from plain values and checked before any is sent.
 
 use moorline_core::options::{OptionError, Options, Plain, Read};
 
@@ -14,7 +14,7 @@ const ANOMALY_LEVEL: f64 = 0.99;
 const FINETUNE_STEPS: u64 = 10;
 const LOSSES: [&str; 7] = ["default", "mae", "mse", "rmse", "mape", "smape", "poisson"];
 
-/// What every request has: checked series, the model and how it is tuned.
+/// The parts of every request: checked series, the model and its tuning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subject {
     /// The series, at least one, none empty.
@@ -86,7 +86,7 @@ pub enum Task {
 /// A request with its subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// What is asked.
+    /// The request of one operation.
     pub task: Task,
     /// About what.
     pub subject: Subject,

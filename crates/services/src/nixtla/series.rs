@@ -95,7 +95,7 @@ fn group(path: &str, items: &[Plain]) -> Read<Vec<Draft>> {
     Ok(drafts)
 }
 
-/// What is wrong with a point, without its path: that is written for the one that is refused, not for each.
+/// The fault of a point, without its path: that is written for the one that is refused, not for each.
 enum AttemptFailure {
     Itself(Plain),
     Unknown(String),

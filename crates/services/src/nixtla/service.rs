@@ -12,10 +12,10 @@ use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
     resilience::{
-        breaker::{BreakerOptions, CircuitState, Trip},
-        pipeline::{BreakerScope, Pipeline, PipelineOptions},
+        breaker::{BreakerConfig, CircuitState, Trip},
+        outcome::AttemptFailure,
+        pipeline::{BreakerScope, Pipeline, PipelineConfig},
         registry::{Registry, SharedBreaker, Watcher},
-        report::AttemptFailure,
         retry::{Backoff, Jitter, RetryPolicy},
     },
 };
@@ -65,7 +65,7 @@ pub struct BreakerState {
     pub next_attempt_ms: Option<f64>,
 }
 
-/// What a client has used so far.
+/// The usage of a client so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// HTTP requests, of every kind, retries included.
@@ -104,7 +104,7 @@ impl Nixtla {
     /// A client; connects to nothing yet.
     pub fn new(config: NixtlaConfig) -> Self {
         let breaker = Registry::process().own(SERVICE, breaker_options(&config));
-        let pipeline = Pipeline::new(PipelineOptions {
+        let pipeline = Pipeline::new(PipelineConfig {
             timeout: Limit::Off,
             // Each exchange has its own, with the message users know.
             attempt_timeout: Limit::Off,
@@ -153,14 +153,14 @@ impl Nixtla {
                 .await
                 .map_err(|failure| failure.during(SERVICE, operation));
         }
-        Err(told(failure).during(SERVICE, operation))
+        Err(with_public_message(failure).during(SERVICE, operation))
     }
 
     async fn ask(&self, request: &Arc<Request>, bounds: &Bounds) -> Outcome<Answer> {
         let count = AtomicU32::new(0);
         let prepared = OnceCell::new();
         let operation = request.operation();
-        // An answer that nobody can read is a failure of the service's, and counts as one.
+        // A reply that cannot be read is a failure of the service's, and counts as one.
         let mut answer = run(&self.pipeline, bounds.run(operation), |_| async {
             let body = self.attempt(request, &prepared, &count).await?;
             let sent = prepared.get().map(|prepared| prepared.sent.clone());
@@ -258,7 +258,7 @@ impl Nixtla {
             self.wire.exchange(exchange, &count, self.config.timeout)
         })
         .await
-        .map_err(|failure| told(failure).during(SERVICE, operation))?;
+        .map_err(|failure| with_public_message(failure).during(SERVICE, operation))?;
         off_runtime(body.len(), move || parse(&body))
             .await
             .map_err(|failure| failure.during(SERVICE, operation))
@@ -293,7 +293,7 @@ impl Nixtla {
         self.breaker.with(|breaker| breaker.reset(Instant::now()));
     }
 
-    /// What has been used so far.
+    /// The usage so far.
     pub fn stats(&self) -> Stats {
         Stats {
             requests: self.wire.requests(),
@@ -305,12 +305,12 @@ impl Nixtla {
     }
 }
 
-fn breaker_options(config: &NixtlaConfig) -> BreakerOptions {
+fn breaker_options(config: &NixtlaConfig) -> BreakerConfig {
     // A probe is a whole call, with its retries and the waits between them.
     let longest_call = config.timeout.get().map_or(UNBOUNDED_PROBE, |timeout| {
         (timeout + MAX_RETRY_AFTER).saturating_mul(config.max_retries + 1)
     });
-    BreakerOptions {
+    BreakerConfig {
         trip: Trip::Consecutive {
             failures: config.breaker_threshold,
         },
@@ -333,7 +333,7 @@ pub(super) fn has_status(failure: &Failure, status: StatusCode) -> bool {
 }
 
 /// The failure with the message users know for its kind.
-fn told(failure: Failure) -> Failure {
+fn with_public_message(failure: Failure) -> Failure {
     let message = match failure.kind {
         Kind::CircuitOpen => match failure.retry_after {
             Some(wait) => format!("Circuit breaker is open. Next attempt at {}", iso_in(wait)),

@@ -1,4 +1,6 @@
-//! How much of a series a model looks at: only that is sent. The service tells it at a cost, so it is remembered.
+//! The input window of a model: only that much of a series is sent.
+//!
+//! The service tells it at a cost, so it is remembered.
 
 use std::{
     collections::HashMap,
@@ -35,7 +37,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// What is sent of the series, given what the model looks at.
+    /// The part of the series that is sent, given the model's window.
     pub(super) fn of(request: &Request, window: Option<Window>) -> Self {
         let needed = window.map_or(usize::MAX, |window| points_needed(&request.task, window));
         let skipped = request
@@ -87,7 +89,7 @@ fn points_needed(task: &Task, window: Window) -> usize {
 
 type ModelAndFrequency = (String, String);
 
-/// What is known of models, and since when; `None` for one the service says nothing of.
+/// The windows of models, and since when they are known; `None` for one the service does not tell.
 #[derive(Debug, Default)]
 pub(super) struct Windows(Mutex<HashMap<ModelAndFrequency, (Option<Window>, Instant)>>);
 
@@ -98,7 +100,7 @@ impl Windows {
 }
 
 impl Nixtla {
-    /// What the request's model looks at; remembered, because asking counts against the quota. A service that does
+    /// The window of the request's model; remembered, because asking counts against the quota. A service that does
     /// not tell (404) gets the whole series.
     pub(super) async fn window(
         &self,

@@ -1,4 +1,4 @@
-//! The options of an event stream, normalized. Every default is here.
+//! The configuration of an event stream, with every default.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use moorline_core::{
     options::{OptionError, Options, Plain, Read},
 };
 use moorline_net::{
-    dial::DialOptions,
-    http::{CONNECTIONS_TIMEOUT, CallOptions, HttpOptions, Request, RequestBody},
+    dial::DialConfig,
+    http::{CONNECTIONS_TIMEOUT, CallConfig, HttpConfig, Request, RequestBody},
 };
 
 /// From the call of connect to the head of the answer.
@@ -22,18 +22,18 @@ const RECEIVE_QUEUE_BYTES: u64 = 1 << 20;
 /// More than this in one event, or waiting, is a mistake in the option.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// What every request for the stream says, unless the caller says otherwise. A stream that is packed arrives when
-/// the packer likes.
+/// The headers of every request for the stream, unless the caller sets them. A compressed stream would arrive only when
+/// the compressor flushes.
 const HEADERS: [(&str, &str); 3] = [
     ("accept", "text/event-stream"),
     ("cache-control", "no-cache"),
     ("accept-encoding", "identity"),
 ];
 
-/// What a client is told once.
+/// The configuration of a client.
 pub struct Config {
     /// How servers are reached, `http2`, `timeoutMs` (30 000) and `maxRedirects` (5), as for HTTP.
-    pub(super) http: HttpOptions,
+    pub(super) http: HttpConfig,
     method: String,
     url: String,
     headers: String,
@@ -81,7 +81,7 @@ impl Config {
             RequestBody::Full(self.body.clone())
         };
         Request::new(&self.method, &self.url, &headers, body)
-            .map(|request| request.with_options(self.http.call).streamed())
+            .map(|request| request.with_config(self.http.call).streamed())
             .map_err(|mut error| {
                 error.message = error.message.replacen("request.", "options.", 1);
                 error
@@ -89,10 +89,10 @@ impl Config {
     }
 }
 
-fn read_http(options: &Options<'_>) -> Read<HttpOptions> {
-    Ok(HttpOptions {
-        dial: DialOptions::read(options)?.with_connect_option(CONNECTIONS_TIMEOUT),
-        call: CallOptions {
+fn read_http(options: &Options<'_>) -> Read<HttpConfig> {
+    Ok(HttpConfig {
+        dial: DialConfig::read(options)?.with_connect_option(CONNECTIONS_TIMEOUT),
+        call: CallConfig {
             timeout: Limit::Off,
             attempt_timeout: options.ms_limit("timeoutMs", TIMEOUT, 1.0)?,
             attempt_timeout_name: CONNECTIONS_TIMEOUT,
@@ -100,10 +100,10 @@ fn read_http(options: &Options<'_>) -> Read<HttpOptions> {
             // One limit for the way to the head is enough, the stream has its own, and has no end.
             headers_timeout: Limit::Off,
             body_timeout: Limit::Off,
-            ..CallOptions::default()
+            ..CallConfig::default()
         },
         http2: options.flag("http2", true)?,
-        ..HttpOptions::from_options(Options::new("options", &Plain::Undefined)?)?
+        ..HttpConfig::read(Options::new("options", &Plain::Undefined)?)?
     })
 }
 

@@ -1,4 +1,4 @@
-//! A place that is kept as the stream goes on: written at once, then so often at most.
+//! A durable cursor: the last event id, written at once, then at an interval.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -13,7 +13,7 @@ use moorline_core::{
 use tokio::{runtime::Handle, time::sleep};
 
 use super::{
-    error::{SERVICE, unsendable_place},
+    error::{SERVICE, unsendable_stored_id},
     id::is_sendable,
 };
 
@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// Writes that fail come less and less often, down to this.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Hears of a write that failed while nobody waited for it, and of a stored place that is of no use.
+/// The callback for the failure of a write in the background, and of a stored id that cannot be used.
 pub type OnWriteFailed = Box<dyn Fn(Failure) + Send + Sync>;
 
 /// The place of one reader.
@@ -33,15 +33,15 @@ pub struct Cursor {
     /// Writes come one after the other, so that an old place never follows a new one.
     writing: tokio::sync::Mutex<()>,
     runtime: Handle,
-    lost: OnWriteFailed,
+    on_write_failed: OnWriteFailed,
 }
 
 #[derive(Default)]
 struct State {
     /// Not stored yet.
-    place: Option<String>,
-    /// Somebody is on the way to store it.
-    awaited: bool,
+    event_id: Option<String>,
+    /// A write is scheduled.
+    write_scheduled: bool,
 }
 
 impl Cursor {
@@ -50,7 +50,7 @@ impl Cursor {
         store: Arc<dyn CursorStore>,
         name: String,
         runtime: Handle,
-        lost: OnWriteFailed,
+        on_write_failed: OnWriteFailed,
     ) -> Self {
         Self {
             store,
@@ -58,26 +58,29 @@ impl Cursor {
             state: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             runtime,
-            lost,
+            on_write_failed,
         }
     }
 
     /// The place that was kept last, by this process or another. One that no request can carry is passed over.
     pub async fn load(&self) -> Outcome<Option<String>> {
         let loaded = self.store.load(&self.name).await;
-        let place = loaded.map_err(|failure| failure.during(SERVICE, "load"))?;
-        if place.as_ref().is_some_and(|it| !is_sendable(it.as_bytes())) {
-            (self.lost)(unsendable_place());
+        let event_id = loaded.map_err(|failure| failure.during(SERVICE, "load"))?;
+        if event_id
+            .as_ref()
+            .is_some_and(|it| !is_sendable(it.as_bytes()))
+        {
+            (self.on_write_failed)(unsendable_stored_id());
             return Ok(None);
         }
-        Ok(place)
+        Ok(event_id)
     }
 
     /// Keeps a place, soon. Of those that come close together only the last is written.
-    pub fn keep(self: &Arc<Self>, place: &str) {
+    pub fn keep(self: &Arc<Self>, event_id: &str) {
         let mut state = self.state();
-        state.place = Some(place.to_owned());
-        if std::mem::replace(&mut state.awaited, true) {
+        state.event_id = Some(event_id.to_owned());
+        if std::mem::replace(&mut state.write_scheduled, true) {
             return;
         }
         drop(state);
@@ -89,21 +92,21 @@ impl Cursor {
     async fn write(&self) {
         let mut pause = INTERVAL;
         loop {
-            let mut again = true;
+            let mut retry = true;
             match self.flush().await {
                 Ok(()) => pause = INTERVAL,
                 Err(failure) => {
-                    again = failure.retryable;
+                    retry = failure.retryable;
                     pause = MAX_INTERVAL.min(pause * 2);
-                    (self.lost)(failure);
+                    (self.on_write_failed)(failure);
                 }
             }
-            if again {
+            if retry {
                 sleep(pause).await;
             }
             let mut state = self.state();
-            if !again || state.place.is_none() {
-                state.awaited = false;
+            if !retry || state.event_id.is_none() {
+                state.write_scheduled = false;
                 return;
             }
         }
@@ -111,13 +114,13 @@ impl Cursor {
 
     /// Writes what is not written yet. What could not be written is kept for the next time.
     pub async fn flush(&self) -> Outcome<()> {
-        let _turn = self.writing.lock().await;
-        let Some(place) = self.state().place.take() else {
+        let _writing = self.writing.lock().await;
+        let Some(event_id) = self.state().event_id.take() else {
             return Ok(());
         };
-        let stored = self.store.store(&self.name, &place).await;
+        let stored = self.store.store(&self.name, &event_id).await;
         stored.map_err(|failure| {
-            self.state().place.get_or_insert(place);
+            self.state().event_id.get_or_insert(event_id);
             failure.during(SERVICE, "store")
         })
     }
@@ -131,24 +134,24 @@ impl Cursor {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use moorline_core::{cursor::Stored, error::Kind};
+    use moorline_core::{cursor::StoreFuture, error::Kind};
 
     use super::*;
 
     #[derive(Default)]
     struct Memory {
         places: Mutex<Vec<String>>,
-        /// So many writes fail, and whether trying again helps.
+        /// The number of writes that fail, and whether trying again helps.
         failing: AtomicU32,
         retryable: bool,
     }
 
     impl CursorStore for Memory {
-        fn load<'a>(&'a self, _: &'a str) -> Stored<'a, Option<String>> {
+        fn load<'a>(&'a self, _: &'a str) -> StoreFuture<'a, Option<String>> {
             Box::pin(async { Ok(self.places.lock().unwrap().last().cloned()) })
         }
 
-        fn store<'a>(&'a self, name: &'a str, place: &'a str) -> Stored<'a, ()> {
+        fn store<'a>(&'a self, name: &'a str, event_id: &'a str) -> StoreFuture<'a, ()> {
             Box::pin(async move {
                 let failing = &self.failing;
                 let less = |left: u32| left.checked_sub(1);
@@ -158,23 +161,31 @@ mod tests {
                 {
                     return Err(Failure::new(Kind::Rejected, "no").with_retryable(self.retryable));
                 }
-                self.places.lock().unwrap().push(format!("{name} {place}"));
+                self.places
+                    .lock()
+                    .unwrap()
+                    .push(format!("{name} {event_id}"));
                 Ok(())
             })
         }
     }
 
-    fn cursor(store: &Arc<Memory>, lost: OnWriteFailed) -> Arc<Cursor> {
+    fn cursor(store: &Arc<Memory>, on_write_failed: OnWriteFailed) -> Arc<Cursor> {
         let store: Arc<dyn CursorStore> = Arc::<Memory>::clone(store);
-        Arc::new(Cursor::new(store, "n".to_owned(), Handle::current(), lost))
+        Arc::new(Cursor::new(
+            store,
+            "n".to_owned(),
+            Handle::current(),
+            on_write_failed,
+        ))
     }
 
     #[tokio::test(start_paused = true)]
     async fn many_places_are_few_writes_and_the_last_is_among_them() {
         let store = Arc::new(Memory::default());
         let cursor = cursor(&store, Box::new(|_| {}));
-        for place in 0..1000 {
-            cursor.keep(&place.to_string());
+        for event_id in 0..1000 {
+            cursor.keep(&event_id.to_string());
             sleep(Duration::from_millis(1)).await;
         }
         sleep(INTERVAL).await;
@@ -199,8 +210,9 @@ mod tests {
         let store = Arc::new(Memory::default());
         let told = Arc::new(Mutex::new(Vec::new()));
         let hears = Arc::clone(&told);
-        let lost = move |failure: Failure| hears.lock().unwrap().push(failure.code.to_string());
-        let cursor = cursor(&store, Box::new(lost));
+        let on_write_failed =
+            move |failure: Failure| hears.lock().unwrap().push(failure.code.to_string());
+        let cursor = cursor(&store, Box::new(on_write_failed));
         cursor.keep("order-\u{7f}1");
         cursor.flush().await.unwrap();
         assert_eq!(cursor.load().await.unwrap(), None);

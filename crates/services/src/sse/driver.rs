@@ -1,4 +1,4 @@
-//! The task behind an open stream: from the network through the parser into the inbox.
+//! The task of an open stream: network, parser, receive queue.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,48 +11,48 @@ use moorline_core::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    batch::{Batch, EventText, TEXT_BYTES},
-    error::{broken, silent, too_long},
+    error::{broken_stream_failure, event_too_long, idle_failure},
+    event_queue::{BATCH_BYTES, EventBatch, EventQueue},
     parser::Parser,
 };
 use moorline_net::{http::Streaming, receive_queue::ReceiveQueue};
 
 /// How a stream ended.
 #[derive(Clone, Debug)]
-pub struct Closed {
+pub struct StreamEnd {
     /// Connecting again would not help.
     pub stopped: bool,
     /// Why it ended, when that was neither the server's doing nor the caller's.
     pub failure: Option<Failure>,
 }
 
-pub(super) struct Driver {
-    pub(super) coming: Streaming,
+pub(super) struct Driver<B> {
+    pub(super) body: Streaming,
     pub(super) parser: Parser,
-    pub(super) inbox: Arc<ReceiveQueue<EventText, Closed>>,
+    pub(super) receive_queue: Arc<ReceiveQueue<EventQueue<B>, StreamEnd>>,
     pub(super) idle_timeout: Limit<Duration>,
     pub(super) max_event_bytes: usize,
 }
 
-impl Driver {
+impl<B: EventBatch> Driver<B> {
     /// Runs until the stream is over.
     pub(super) async fn run(mut self) {
         let closed = self.read().await;
-        let mut rest = Batch::default();
+        let mut rest = B::default();
         self.parser.finish(&mut rest);
         self.put(rest);
-        self.inbox.end(closed);
+        self.receive_queue.end(closed);
     }
 
-    async fn read(&mut self) -> Closed {
+    async fn read(&mut self) -> StreamEnd {
         loop {
             // What does not fit here waits with the server.
-            self.inbox.room().await;
+            self.receive_queue.room().await;
             let first = self.next().await;
             match self.take_all(first) {
                 Ok(true) => {}
                 Ok(false) => {
-                    return Closed {
+                    return StreamEnd {
                         stopped: false,
                         failure: None,
                     };
@@ -62,73 +62,73 @@ impl Driver {
         }
     }
 
-    /// The next piece; any byte counts as a sign of life.
+    /// The next chunk; any byte counts as a sign of life.
     async fn next(&mut self) -> Outcome<Option<Bytes>> {
-        let next = self.coming.next();
+        let next = self.body.next();
         let Limit::At(idle) = self.idle_timeout else {
-            return next.await.map_err(broken);
+            return next.await.map_err(broken_stream_failure);
         };
         let Some(until) = Instant::now().checked_add(idle) else {
-            return next.await.map_err(broken);
+            return next.await.map_err(broken_stream_failure);
         };
         tokio::select! {
             biased;
-            piece = next => piece.map_err(broken),
-            () = sleep_until(until) => Err(silent(idle)),
+            chunk = next => chunk.map_err(broken_stream_failure),
+            () = sleep_until(until) => Err(idle_failure(idle)),
         }
     }
 
-    /// Reads a piece and those that are there already: servers write each event by itself. False when the stream
+    /// Reads a chunk and those that are there already: servers write each event by itself. False when the stream
     /// is over.
-    fn take_all(&mut self, first: Outcome<Option<Bytes>>) -> Result<bool, Closed> {
-        let (mut batch, mut bytes) = (Batch::default(), 0);
+    fn take_all(&mut self, first: Outcome<Option<Bytes>>) -> Result<bool, StreamEnd> {
+        let (mut batch, mut bytes) = (B::default(), 0);
         let mut next = Some(first);
         let outcome = loop {
             match next {
-                Some(Ok(Some(piece))) => {
-                    bytes += piece.len();
-                    if let Err(closed) = self.parse(&piece, &mut batch) {
+                Some(Ok(Some(chunk))) => {
+                    bytes += chunk.len();
+                    if let Err(closed) = self.parse(&chunk, &mut batch) {
                         break Err(closed);
                     }
                 }
                 Some(Ok(None)) => break Ok(false),
                 Some(Err(failure)) => {
-                    break Err(Closed {
+                    break Err(StreamEnd {
                         stopped: !failure.retryable,
                         failure: Some(failure),
                     });
                 }
                 None => break Ok(true),
             }
-            if bytes >= TEXT_BYTES {
+            if bytes >= BATCH_BYTES {
                 break Ok(true);
             }
-            next = self.coming.next().now_or_never();
-            next = next.map(|piece| piece.map_err(broken));
+            next = self.body.next().now_or_never();
+            next = next.map(|chunk| chunk.map_err(broken_stream_failure));
         };
         self.put(batch);
         outcome
     }
 
-    fn parse(&mut self, piece: &[u8], batch: &mut Batch) -> Result<(), Closed> {
-        for part in piece.chunks(TEXT_BYTES) {
+    fn parse(&mut self, chunk: &[u8], batch: &mut B) -> Result<(), StreamEnd> {
+        for part in chunk.chunks(BATCH_BYTES) {
             if self.parser.feed(part, batch).is_err() {
-                let failure: Failure = too_long(self.max_event_bytes);
-                return Err(Closed {
+                let failure: Failure = event_too_long(self.max_event_bytes);
+                return Err(StreamEnd {
                     stopped: true,
                     failure: Some(failure),
                 });
             }
-            if batch.text.len() >= TEXT_BYTES {
+            if batch.bytes() >= BATCH_BYTES {
                 self.put(std::mem::take(batch));
             }
         }
         Ok(())
     }
 
-    fn put(&self, batch: Batch) {
-        if !batch.is_empty() {
-            self.inbox.put(|texts| texts.push(batch));
+    fn put(&self, batch: B) {
+        if batch.bytes() > 0 {
+            self.receive_queue.put(|queue| queue.push(batch));
         }
     }
 }

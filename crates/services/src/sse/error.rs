@@ -1,4 +1,4 @@
-//! How an event stream fails, in the words of the one taxonomy.
+//! Failures of event streams, in the common taxonomy.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ pub(super) const CONNECT: &str = "connect";
 pub(super) const RECEIVE: &str = "receive";
 
 /// An answer that is no stream.
-pub(super) fn refused(status: StatusCode, headers: &HeaderMap) -> Failure {
+pub(super) fn refusal_failure(status: StatusCode, headers: &HeaderMap) -> Failure {
     let code = status.as_u16();
     let failure = match code {
         204 => Failure::new(
@@ -63,7 +63,7 @@ const fn kind_of(status: u16) -> Kind {
 }
 
 /// Nothing came for too long.
-pub(super) fn silent(after: Duration) -> Failure {
+pub(super) fn idle_failure(after: Duration) -> Failure {
     let ms = after.as_millis();
     let message = format!("nothing came for {ms} ms");
     Failure::timed_out(Kind::Timeout, message, "keepAlive")
@@ -73,13 +73,13 @@ pub(super) fn silent(after: Duration) -> Failure {
 }
 
 /// The stream broke.
-pub(super) fn broken(failure: Failure) -> Failure {
-    let again = matches!(failure.kind, Kind::Disconnected | Kind::Timeout);
-    failure.with_retryable(again).during(SERVICE, RECEIVE)
+pub(super) fn broken_stream_failure(failure: Failure) -> Failure {
+    let transient = matches!(failure.kind, Kind::Disconnected | Kind::Timeout);
+    failure.with_retryable(transient).during(SERVICE, RECEIVE)
 }
 
 /// An event was too long to be kept.
-pub(super) fn too_long(max_bytes: usize) -> Failure {
+pub(super) fn event_too_long(max_bytes: usize) -> Failure {
     let message = format!("an event is longer than {max_bytes} bytes (maxEventBytes)");
     Failure::new(Kind::Protocol, message)
         .with_code("ERR_MOORLINE_EVENT_TOO_LARGE")
@@ -97,7 +97,7 @@ pub(super) fn unsendable_id() -> Failure {
 }
 
 /// The same of an id that was stored. Nothing is wrong with the stream, which begins without it.
-pub(super) fn unsendable_place() -> Failure {
+pub(super) fn unsendable_stored_id() -> Failure {
     unsendable("the stored id has a character that no header can have, or is too long for one: it is passed over")
         .during(SERVICE, "load")
 }
@@ -133,7 +133,7 @@ mod tests {
         headers.insert(header::RETRY_AFTER, "7".parse().unwrap());
         headers.insert(header::CONTENT_TYPE, "text/html".parse().unwrap());
         for (status, kind, code, retryable) in table {
-            let failure = refused(StatusCode::from_u16(status).unwrap(), &headers);
+            let failure = refusal_failure(StatusCode::from_u16(status).unwrap(), &headers);
             assert_eq!(
                 (failure.kind, failure.code.as_ref(), failure.retryable),
                 (kind, code, retryable),

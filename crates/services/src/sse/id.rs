@@ -1,4 +1,4 @@
-//! Which ids of events can be asked for again.
+//! The event ids that a request can carry.
 
 /// Servers refuse requests with longer headers, whose bound is 8 KiB in the usual ones.
 const MAX_BYTES: usize = 4096;

@@ -1,4 +1,4 @@
-//! Connecting to a stream, and what is held of one that is open.
+//! The client of an event stream and the handle of an open one.
 
 use std::sync::{Arc, Weak};
 
@@ -8,15 +8,15 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    batch::EventText,
     config::Config,
-    driver::{Closed, Driver},
-    error::{CONNECT, SERVICE, refused, unsendable_id},
+    driver::{Driver, StreamEnd},
+    error::{CONNECT, SERVICE, refusal_failure, unsendable_id},
+    event_queue::{EventBatch, EventQueue},
     parser::Parser,
 };
 use moorline_net::{
-    http::{Answer, Engine, ResponseBody},
-    receive_queue::{Listen, ReceiveQueue},
+    http::{Engine, Response, ResponseBody},
+    receive_queue::{ReceiveQueue, Wakeup},
 };
 
 /// Makes streams from one set of options. When it is dropped they end.
@@ -28,10 +28,10 @@ pub struct EventStreamClient {
 }
 
 /// An open stream. When it is dropped it is closed.
-pub struct EventStream {
-    /// Where it comes from, where a redirect led there.
+pub struct EventStream<B> {
+    /// The URL it comes from, if a redirect led there.
     pub url: Option<String>,
-    inbox: Arc<ReceiveQueue<EventText, Closed>>,
+    receive_queue: Arc<ReceiveQueue<EventQueue<B>, StreamEnd>>,
     close: CancellationToken,
 }
 
@@ -47,29 +47,29 @@ impl EventStreamClient {
     }
 
     /// A stream that goes on after the event `last_id`, once the server has promised one. It is paused.
-    pub async fn connect(
+    pub async fn connect<B: EventBatch>(
         &self,
         last_id: &str,
-        listen: impl FnOnce(&Weak<ReceiveQueue<EventText, Closed>>) -> Arc<dyn Listen>,
+        make_wakeup: impl FnOnce(&Weak<ReceiveQueue<EventQueue<B>, StreamEnd>>) -> Arc<dyn Wakeup>,
         cancel: &CancellationToken,
-    ) -> Outcome<EventStream> {
+    ) -> Outcome<EventStream<B>> {
         let request = self.config.request(Some(last_id));
         let request = request.map_err(|_| unsendable_id())?;
-        let answer = self.engine.request(request, cancel).await;
-        let answer = answer.map_err(|failure| failure.during(SERVICE, CONNECT))?;
-        if !is_stream(&answer) {
-            return Err(refused(answer.status, &answer.headers));
+        let response = self.engine.request(request, cancel).await;
+        let response = response.map_err(|failure| failure.during(SERVICE, CONNECT))?;
+        if !is_stream(&response) {
+            return Err(refusal_failure(response.status, &response.headers));
         }
-        let url = answer.url.as_ref().map(ToString::to_string);
-        let ResponseBody::Streaming(coming) = answer.body else {
+        let url = response.url.as_ref().map(ToString::to_string);
+        let ResponseBody::Streaming(body) = response.body else {
             let failure = Failure::new(Kind::Internal, "a streamed answer came whole");
             return Err(failure.during(SERVICE, CONNECT));
         };
-        let inbox = ReceiveQueue::new(self.config.queue_bytes, listen);
+        let receive_queue = ReceiveQueue::new(self.config.queue_bytes, make_wakeup);
         let driver = Driver {
-            coming,
+            body,
             parser: Parser::new(self.config.max_event_bytes, last_id),
-            inbox: Arc::clone(&inbox),
+            receive_queue: Arc::clone(&receive_queue),
             idle_timeout: self.config.idle_timeout,
             max_event_bytes: self.config.max_event_bytes,
         };
@@ -82,39 +82,43 @@ impl EventStreamClient {
                 () = driver.run() => {}
             }
         });
-        Ok(EventStream { url, inbox, close })
+        Ok(EventStream {
+            url,
+            receive_queue,
+            close,
+        })
     }
 }
 
-impl EventStream {
-    /// Gives out what comes.
+impl<B: EventBatch> EventStream<B> {
+    /// Hands out what is received.
     pub fn resume(&self) {
-        self.inbox.resume();
+        self.receive_queue.resume();
     }
 
     /// From now on nothing is given out, and in the end the server has to wait.
     pub fn pause(&self) {
-        self.inbox.pause();
+        self.receive_queue.pause();
     }
 
     /// Closes the connection; nothing more is told.
     pub fn close(&self) {
-        self.inbox.detach();
+        self.receive_queue.detach();
         self.close.cancel();
     }
 }
 
-impl Drop for EventStream {
+impl<B> Drop for EventStream<B> {
     fn drop(&mut self) {
         self.close.cancel();
     }
 }
 
-fn is_stream(answer: &Answer) -> bool {
-    let kind = answer.headers.get(header::CONTENT_TYPE);
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers.get(header::CONTENT_TYPE);
     let kind = kind.map_or(&b""[..], |it| it.as_bytes());
     let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default();
-    answer.status == StatusCode::OK
+    response.status == StatusCode::OK
         && essence
             .trim_ascii()
             .eq_ignore_ascii_case(b"text/event-stream")

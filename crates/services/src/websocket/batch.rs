@@ -1,18 +1,18 @@
-//! Messages on their way to JavaScript, packed: no allocation for each of thousands of small ones.
+//! A batch of messages for JavaScript, without an allocation per small message.
 
-use moorline_net::receive_queue::Contents;
+use moorline_net::receive_queue::Buffer;
 
 /// Binary messages of this size and more keep the memory they were received in.
 const LARGE_BYTES: usize = 64 * 1024;
-/// What a message costs beside its bytes, so that empty ones count too.
+/// The cost of a message beside its bytes, so that empty ones count too.
 const MESSAGE_COST: usize = 64;
 
 /// One message of a [`Batch`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// So many bytes of [`Batch::text`].
+    /// A text message of this many bytes in [`Batch::text`].
     Text(usize),
-    /// So many bytes of [`Batch::binary`].
+    /// A binary message of this many bytes in [`Batch::binary`].
     Binary(usize),
     /// A large text, which is valid UTF-8.
     LargeText(Vec<u8>),
@@ -23,7 +23,7 @@ pub enum Entry {
 /// Messages in the order in which they came.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// What came.
+    /// The messages, in order.
     pub entries: Vec<Entry>,
     /// The bytes of all small texts, one after the other; each is valid UTF-8.
     pub text: Vec<u8>,
@@ -34,8 +34,8 @@ pub struct Batch {
     cost: usize,
 }
 
-impl Contents for Batch {
-    type Piece = Self;
+impl Buffer for Batch {
+    type Batch = Self;
     fn take(&mut self) -> Self {
         std::mem::take(self)
     }
@@ -56,7 +56,7 @@ impl Batch {
 
     pub(super) fn push_binary(&mut self, bytes: &[u8]) {
         if bytes.len() >= LARGE_BYTES {
-            return self.push_whole(bytes.to_vec(), false);
+            return self.push_message(bytes.to_vec(), false);
         }
         self.cost += bytes.len() + MESSAGE_COST;
         self.binary.extend_from_slice(bytes);
@@ -64,7 +64,7 @@ impl Batch {
     }
 
     /// A message that was put together in memory of its own; text has been checked.
-    pub(super) fn push_whole(&mut self, bytes: Vec<u8>, text: bool) {
+    pub(super) fn push_message(&mut self, bytes: Vec<u8>, text: bool) {
         self.cost += bytes.len() + MESSAGE_COST;
         let large = bytes.len() >= LARGE_BYTES;
         self.entries.push(match (text, large) {

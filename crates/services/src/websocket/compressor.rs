@@ -1,4 +1,4 @@
-//! Messages on their way out that are compressed first.
+//! The compression of outgoing messages, ahead of their frames.
 
 use super::{
     deflate::{COMPRESS_STEP, Deflater},
@@ -32,7 +32,7 @@ impl Compressor {
             let Some((message, at)) = self
                 .current
                 .take()
-                .or_else(|| Some((shared.out().queue.next_raw()?, 0)))
+                .or_else(|| Some((shared.send_state().queue.next_uncompressed()?, 0)))
             else {
                 return done > 0;
             };
@@ -40,10 +40,12 @@ impl Compressor {
             // An empty message has nothing to compress.
             let small = size < self.threshold.max(1);
             let Some(deflater) = self.deflater.as_mut().filter(|_| !small) else {
-                shared
-                    .out()
-                    .queue
-                    .push_compressed(&message.bytes, message.text, false, size);
+                shared.send_state().queue.push_compressed(
+                    &message.bytes,
+                    message.text,
+                    false,
+                    size,
+                );
                 done += size + 1;
                 continue;
             };
@@ -54,7 +56,7 @@ impl Compressor {
                 self.current = Some((message, end));
             } else {
                 shared
-                    .out()
+                    .send_state()
                     .queue
                     .push_compressed(&self.output, message.text, true, size);
                 self.output.clear();

@@ -1,4 +1,4 @@
-//! What a user says about a WebSocket, normalized.
+//! The configuration of a WebSocket, with every default.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, header};
 use url::Url;
 
 use super::request::{read_headers, read_protocols, read_url};
-use moorline_net::dial::DialOptions;
+use moorline_net::dial::DialConfig;
 
 /// The largest message that is taken.
 const MAX_MESSAGE_BYTES: u64 = 16 << 20;
 /// Between two pings.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
-/// What a ping has until anything at all comes.
+/// The time after a ping within which anything at all must be received.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a ping that the user sends has, unless its call says otherwise.
+/// The time a ping of the user has, unless its call has its own.
 const USER_PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// What a close frame can hold beside its code.
+/// The reason in a close frame, at most (RFC 6455, 5.5 and 5.5.1).
 const MAX_REASON_BYTES: usize = 123;
-/// What the peer has to answer a close frame.
+/// The time the peer has to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// What a message has to be written.
+/// The time a message has to be written.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Messages, and their bytes, that wait to be written.
 const SEND_QUEUE_MESSAGES: u64 = 1000;
@@ -34,7 +34,7 @@ const RECEIVE_QUEUE_BYTES: u64 = 1 << 20;
 /// Smaller messages are sent as they are.
 const COMPRESSION_THRESHOLD_BYTES: u64 = 1024;
 
-/// What distinguishes one WebSocket from another.
+/// The configuration of one WebSocket.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `url`, with the scheme `ws` or `wss` and without user, password and fragment.
@@ -56,19 +56,19 @@ pub struct Config {
     /// `sendTimeoutMs`.
     pub send_timeout: Limit<Duration>,
     /// `sendQueueMessages` and `sendQueueBytes`.
-    pub send_queue: QueueBounds,
+    pub send_queue: SendQueueConfig,
     /// `receiveQueueBytes`.
     pub receive_queue: usize,
     /// How the server is reached; `connectTimeoutMs` has room for the handshake too.
-    pub dial: DialOptions,
+    pub dial: DialConfig,
 }
 
-/// What may wait to be written.
+/// The bounds of the queue of messages to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct QueueBounds {
-    /// So many messages.
+pub struct SendQueueConfig {
+    /// The number of messages.
     pub messages: usize,
-    /// So many bytes; one message may have more.
+    /// The number of bytes; one message may have more.
     pub bytes: usize,
 }
 
@@ -121,12 +121,12 @@ impl Config {
             ping_timeout: options.ms("pingTimeoutMs", PING_TIMEOUT, 1.0)?,
             close_timeout: options.ms("closeTimeoutMs", CLOSE_TIMEOUT, 1.0)?,
             send_timeout: options.ms_limit("sendTimeoutMs", Limit::At(SEND_TIMEOUT), 1.0)?,
-            send_queue: QueueBounds {
+            send_queue: SendQueueConfig {
                 messages: bytes("sendQueueMessages", SEND_QUEUE_MESSAGES)? as usize,
                 bytes: bytes("sendQueueBytes", SEND_QUEUE_BYTES)? as usize,
             },
             receive_queue: bytes("receiveQueueBytes", RECEIVE_QUEUE_BYTES)? as usize,
-            dial: DialOptions::read(&options)?.with_connect_option("timeout"),
+            dial: DialConfig::read(&options)?.with_connect_option("timeout"),
         };
         options.finish()?;
         Ok(config)

@@ -1,4 +1,4 @@
-//! Reaching the server, and the handshake.
+//! Dialling the server, and the handshake.
 
 use std::{
     io,
@@ -23,9 +23,9 @@ use tokio_tungstenite::{
 
 use super::{
     config::Config,
-    error::{SERVICE, handshake_failure, handshake_timed_out, unreadable},
+    error::{SERVICE, handshake_failure, handshake_timed_out, unreadable_handshake},
     permessage_deflate::{Agreement, agree, offer},
-    refusal::refused,
+    refusal::refusal_failure,
     stream::SocketStream,
 };
 use moorline_net::dial::{Alpn, Dialer, Target};
@@ -33,9 +33,9 @@ use moorline_net::dial::{Alpn, Dialer, Target};
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("moorline/", env!("CARGO_PKG_VERSION")));
 
-/// What came of the handshake.
-pub(super) struct Opened {
-    pub(super) wire: SocketStream,
+/// The result of the handshake.
+pub(super) struct OpenConnection {
+    pub(super) stream: SocketStream,
     /// Bytes that came behind the server's answer.
     pub(super) early: Vec<u8>,
     pub(super) protocol: String,
@@ -43,14 +43,14 @@ pub(super) struct Opened {
 }
 
 /// Connects and shakes hands, within `connectTimeoutMs`.
-pub(super) async fn open(config: &Config, dialer: &Dialer) -> Outcome<Opened> {
-    let limit = dialer.options().connect_timeout;
-    timeout(limit, shake_hands(config, dialer))
+pub(super) async fn open(config: &Config, dialer: &Dialer) -> Outcome<OpenConnection> {
+    let limit = dialer.config().connect_timeout;
+    timeout(limit, handshake(config, dialer))
         .await
         .unwrap_or_else(|_| Err(handshake_timed_out(limit)))
 }
 
-async fn shake_hands(config: &Config, dialer: &Dialer) -> Outcome<Opened> {
+async fn handshake(config: &Config, dialer: &Dialer) -> Outcome<OpenConnection> {
     let request = request(config)?;
     let target = Target::of(&config.url)?;
     let mut stream = dialer
@@ -66,21 +66,21 @@ async fn shake_hands(config: &Config, dialer: &Dialer) -> Outcome<Opened> {
     let response = match answer {
         Ok(response) => response,
         Err(Error::Http(response)) => {
-            return Err(refused(config, &response, early, &mut stream).await);
+            return Err(refusal_failure(config, &response, early, &mut stream).await);
         }
         Err(error) => return Err(handshake_failure(error)),
     };
     let answer = extensions(&response)?;
-    let compression =
-        agree(config.compression.as_ref(), answer.as_deref()).map_err(|what| unreadable(&what))?;
+    let compression = agree(config.compression.as_ref(), answer.as_deref())
+        .map_err(|what| unreadable_handshake(&what))?;
     let protocol = response
         .headers()
         .get(header::SEC_WEBSOCKET_PROTOCOL)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .to_owned();
-    Ok(Opened {
-        wire: stream.into(),
+    Ok(OpenConnection {
+        stream: stream.into(),
         early,
         protocol,
         compression,
@@ -123,7 +123,7 @@ fn extensions(response: &Response) -> Outcome<Option<String>> {
     for value in response.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS) {
         let value = value
             .to_str()
-            .map_err(|error| unreadable(&error.to_string()))?;
+            .map_err(|error| unreadable_handshake(&error.to_string()))?;
         list = Some(list.map_or_else(|| value.to_owned(), |list| format!("{list}, {value}")));
     }
     Ok(list)
@@ -134,7 +134,7 @@ const END_OF_HEAD: [u8; 4] = *b"\r\n\r\n";
 /// A stream that ends where the head of the answer does; what came behind it is kept.
 struct HeadOnly<'s, S> {
     stream: &'s mut S,
-    /// So many bytes of the end of the head have been seen.
+    /// The number of bytes of the end of the head that have been seen.
     matched: usize,
     early: Vec<u8>,
 }

@@ -4,7 +4,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 use super::{permessage_deflate::Agreement, protocol_error::ProtocolError};
 
-/// What ends each message on the wire is left out, and put back here.
+/// The end of each compressed message, which is left out on the wire and put back here.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// A message without any bytes: an empty block less its tail (RFC 7692, 7.2.3.6).
 const EMPTY: u8 = 0;

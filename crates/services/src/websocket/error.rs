@@ -1,4 +1,4 @@
-//! How a WebSocket fails, in the words of the one taxonomy.
+//! Failures of WebSockets, in the common taxonomy.
 
 use std::{io, time::Duration};
 
@@ -9,7 +9,7 @@ use super::protocol_error::ProtocolError;
 use moorline_net::dial::{Class, chain, classify};
 
 pub(super) const SERVICE: &str = "websocket";
-/// What a connection calls its times.
+/// The names of its times for a connection.
 const TIMEOUT: &str = "timeout";
 pub(super) const PING_TIMEOUT: &str = "healthCheckTimeout";
 
@@ -22,14 +22,14 @@ pub(super) fn handshake_failure(error: Error) -> Failure {
             if error == ProtocolError::HandshakeIncomplete {
                 return lost_during_handshake(&io::ErrorKind::UnexpectedEof.into());
             }
-            unreadable(&error.to_string())
+            unreadable_handshake(&error.to_string())
         }
-        other => unreadable(&other.to_string()),
+        other => unreadable_handshake(&other.to_string()),
     }
 }
 
 /// The server's answer to the handshake is not one.
-pub(super) fn unreadable(what: &str) -> Failure {
+pub(super) fn unreadable_handshake(what: &str) -> Failure {
     Failure::new(
         Kind::Protocol,
         "the server's answer to the handshake cannot be used",
@@ -65,7 +65,7 @@ pub(super) fn handshake_timed_out(after: Duration) -> Failure {
 }
 
 /// An open connection broke.
-pub(super) fn lost(error: &io::Error) -> Failure {
+pub(super) fn connection_lost(error: &io::Error) -> Failure {
     Failure::new(Kind::Disconnected, "the connection was lost")
         .with_code(code_of(error))
         .with_cause(error.to_string(), Some(code_of(error).to_owned()))
@@ -73,7 +73,7 @@ pub(super) fn lost(error: &io::Error) -> Failure {
 }
 
 /// An open connection ended without a close frame.
-pub(super) fn ended() -> Failure {
+pub(super) fn connection_ended() -> Failure {
     Failure::new(
         Kind::Disconnected,
         "the server ended the connection without closing it",
@@ -83,7 +83,7 @@ pub(super) fn ended() -> Failure {
 }
 
 /// Nothing came after a ping.
-pub(super) fn silent(after: Duration) -> Failure {
+pub(super) fn peer_silent(after: Duration) -> Failure {
     let message = format!("nothing came within {} ms of a ping", after.as_millis());
     Failure::timed_out(Kind::Disconnected, message, PING_TIMEOUT)
         .with_code("ETIMEDOUT")
@@ -98,7 +98,7 @@ pub(super) fn unanswered_close(after: Duration) -> Failure {
 }
 
 /// The peer broke the protocol.
-pub(super) fn violated(violation: ProtocolError) -> Failure {
+pub(super) fn protocol_failure(violation: ProtocolError) -> Failure {
     Failure::new(Kind::Protocol, violation.message)
         .with_code(violation.code)
         .with_detail("closeCode", violation.close_code)
@@ -106,7 +106,7 @@ pub(super) fn violated(violation: ProtocolError) -> Failure {
 }
 
 /// Closed on purpose, here or there.
-pub(super) fn closed(code: u16) -> Failure {
+pub(super) fn closed_failure(code: u16) -> Failure {
     Failure::new(Kind::Closed, "the WebSocket is closed")
         .with_detail("closeCode", code)
         .during(SERVICE, "send")
@@ -132,8 +132,8 @@ pub(super) fn ping_timed_out(after: Duration, option: &str) -> Failure {
         .during(SERVICE, "ping")
 }
 
-/// A ping's answer may be there, behind messages that nobody takes.
-pub(super) fn unread(after: Duration, option: &str) -> Failure {
+/// The failure of a ping whose answer may be behind messages that are not taken.
+pub(super) fn messages_unread(after: Duration, option: &str) -> Failure {
     let ms = after.as_millis();
     let message = format!("the receive queue is full: no pong was read within {ms} ms");
     Failure::timed_out(Kind::Timeout, message, option)
@@ -161,10 +161,13 @@ mod tests {
     #[test]
     fn a_lost_connection_has_the_code_node_gives() {
         assert_eq!(
-            lost(&io::ErrorKind::ConnectionReset.into()).code,
+            connection_lost(&io::ErrorKind::ConnectionReset.into()).code,
             "ECONNRESET"
         );
-        assert_eq!(lost(&io::ErrorKind::BrokenPipe.into()).code, "EPIPE");
-        assert_eq!(silent(Duration::from_secs(1)).code, "ETIMEDOUT");
+        assert_eq!(
+            connection_lost(&io::ErrorKind::BrokenPipe.into()).code,
+            "EPIPE"
+        );
+        assert_eq!(peer_silent(Duration::from_secs(1)).code, "ETIMEDOUT");
     }
 }

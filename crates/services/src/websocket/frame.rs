@@ -1,4 +1,4 @@
-//! Frames on their way out: header, mask, payload. And what a received header may say.
+//! Frames: written with header, mask and payload; headers of received ones checked.
 
 use std::io::Cursor;
 
@@ -19,7 +19,7 @@ pub(super) const MAX_HEADER_BYTES: usize = 14;
 /// The longest payload of a control frame.
 pub(super) const MAX_CONTROL_BYTES: usize = 125;
 
-/// Writes a client's frames. Each gets a mask that nobody can foresee, so that no payload can be made to look
+/// Writes a client's frames. Each gets an unpredictable mask, so that no payload can be made to look
 /// like a request to a proxy (RFC 6455, 10.3).
 pub(super) struct FrameWriter {
     entropy: [u8; ENTROPY_BYTES],

@@ -1,10 +1,10 @@
-//! Whether the peer is still there: a machine without a clock.
+//! The heartbeat: detects a dead peer by pings; a state machine without a clock.
 
 use std::time::{Duration, Instant};
 
 use moorline_core::limit::Limit;
 
-/// What is to be done.
+/// The action that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeartbeatAction {
     /// Nothing before then; never, when there are no pings.
@@ -22,15 +22,15 @@ pub(super) struct Heartbeat {
     timeout: Duration,
     next: Option<Instant>,
     /// The ping that nothing has come after.
-    unanswered: Option<Unanswered>,
+    pending_ping: Option<PendingPing>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Unanswered {
+struct PendingPing {
     /// Since when the peer has given no sign of life.
     since: Instant,
     /// How often it had taken more of what we wrote by then.
-    drained: u64,
+    progress: u64,
 }
 
 impl Heartbeat {
@@ -39,32 +39,32 @@ impl Heartbeat {
             interval,
             timeout,
             next: interval.get().map(|interval| now + interval),
-            unanswered: None,
+            pending_ping: None,
         }
     }
 
     /// Something came, whatever it was.
-    pub(super) fn heard(&mut self) {
-        self.unanswered = None;
+    pub(super) fn on_activity(&mut self) {
+        self.pending_ping = None;
     }
 
-    /// Nobody listens at the moment, so detach proves nothing.
-    pub(super) fn deaf(&mut self) {
-        self.unanswered = None;
+    /// Reading is paused, so that silence proves nothing.
+    pub(super) fn on_paused(&mut self) {
+        self.pending_ping = None;
     }
 
-    /// `drained` counts how often the peer took more of a backlog: it cannot answer a ping that lies behind that
+    /// `progress` counts how often the peer took more of a backlog: it cannot answer a ping that lies behind that
     /// sooner than it has read it, and as long as it reads it is alive.
-    pub(super) fn beat(&mut self, now: Instant, drained: u64) -> HeartbeatAction {
-        if let Some(unanswered) = &mut self.unanswered
-            && unanswered.drained != drained
+    pub(super) fn poll(&mut self, now: Instant, progress: u64) -> HeartbeatAction {
+        if let Some(pending_ping) = &mut self.pending_ping
+            && pending_ping.progress != progress
         {
-            *unanswered = Unanswered {
+            *pending_ping = PendingPing {
                 since: now,
-                drained,
+                progress,
             };
         }
-        let dead = self.unanswered.map(|it| it.since + self.timeout);
+        let dead = self.pending_ping.map(|it| it.since + self.timeout);
         if dead.is_some_and(|dead| now >= dead) {
             return HeartbeatAction::Dead;
         }
@@ -73,9 +73,9 @@ impl Heartbeat {
         };
         if now >= next {
             self.next = Some(now + interval);
-            self.unanswered.get_or_insert(Unanswered {
+            self.pending_ping.get_or_insert(PendingPing {
                 since: now,
-                drained,
+                progress,
             });
             return HeartbeatAction::Ping;
         }
@@ -97,31 +97,31 @@ mod tests {
     #[test]
     fn a_silent_peer_is_dead_one_timeout_after_the_ping() {
         let start = Instant::now();
-        let mut life = alive(start);
+        let mut heartbeat = alive(start);
         assert_eq!(
-            life.beat(start, 0),
+            heartbeat.poll(start, 0),
             HeartbeatAction::Wait(Some(start + INTERVAL))
         );
         let pinged = start + INTERVAL;
-        assert_eq!(life.beat(pinged, 0), HeartbeatAction::Ping);
+        assert_eq!(heartbeat.poll(pinged, 0), HeartbeatAction::Ping);
         assert_eq!(
-            life.beat(pinged, 0),
+            heartbeat.poll(pinged, 0),
             HeartbeatAction::Wait(Some(pinged + TIMEOUT))
         );
-        assert_eq!(life.beat(pinged + TIMEOUT, 0), HeartbeatAction::Dead);
+        assert_eq!(heartbeat.poll(pinged + TIMEOUT, 0), HeartbeatAction::Dead);
     }
 
     #[test]
     fn whatever_comes_is_an_answer() {
         let start = Instant::now();
-        let mut life = alive(start);
+        let mut heartbeat = alive(start);
         let mut now = start;
         for _ in 0..5 {
             now += INTERVAL;
-            assert_eq!(life.beat(now, 0), HeartbeatAction::Ping);
-            life.heard();
+            assert_eq!(heartbeat.poll(now, 0), HeartbeatAction::Ping);
+            heartbeat.on_activity();
             assert_eq!(
-                life.beat(now, 0),
+                heartbeat.poll(now, 0),
                 HeartbeatAction::Wait(Some(now + INTERVAL))
             );
         }
@@ -130,11 +130,14 @@ mod tests {
     #[test]
     fn a_timeout_longer_than_the_interval_counts_from_the_first_ping_without_answer() {
         let start = Instant::now();
-        let mut life = Heartbeat::new(Limit::At(TIMEOUT), INTERVAL, start);
-        assert_eq!(life.beat(start + TIMEOUT, 0), HeartbeatAction::Ping);
-        assert_eq!(life.beat(start + 2 * TIMEOUT, 0), HeartbeatAction::Ping);
+        let mut heartbeat = Heartbeat::new(Limit::At(TIMEOUT), INTERVAL, start);
+        assert_eq!(heartbeat.poll(start + TIMEOUT, 0), HeartbeatAction::Ping);
         assert_eq!(
-            life.beat(start + TIMEOUT + INTERVAL, 0),
+            heartbeat.poll(start + 2 * TIMEOUT, 0),
+            HeartbeatAction::Ping
+        );
+        assert_eq!(
+            heartbeat.poll(start + TIMEOUT + INTERVAL, 0),
             HeartbeatAction::Dead
         );
     }
@@ -142,23 +145,23 @@ mod tests {
     #[test]
     fn a_peer_that_takes_a_backlog_slowly_is_alive_until_it_stops() {
         let start = Instant::now();
-        let mut life = alive(start);
+        let mut heartbeat = alive(start);
         let pinged = start + INTERVAL;
-        assert_eq!(life.beat(pinged, 7), HeartbeatAction::Ping);
+        assert_eq!(heartbeat.poll(pinged, 7), HeartbeatAction::Ping);
         let taken = pinged + TIMEOUT;
         assert_eq!(
-            life.beat(taken, 8),
+            heartbeat.poll(taken, 8),
             HeartbeatAction::Wait(Some(taken + TIMEOUT))
         );
-        assert_eq!(life.beat(taken + TIMEOUT, 8), HeartbeatAction::Dead);
+        assert_eq!(heartbeat.poll(taken + TIMEOUT, 8), HeartbeatAction::Dead);
     }
 
     #[test]
     fn without_pings_nobody_is_declared_dead() {
         let now = Instant::now();
-        let mut life = Heartbeat::new(Limit::Off, TIMEOUT, now);
+        let mut heartbeat = Heartbeat::new(Limit::Off, TIMEOUT, now);
         assert_eq!(
-            life.beat(now + 1000 * INTERVAL, 0),
+            heartbeat.poll(now + 1000 * INTERVAL, 0),
             HeartbeatAction::Wait(None)
         );
     }

@@ -4,7 +4,7 @@
 //! ours, because it does not know permessage-deflate, and because messages must cross to JavaScript in batches
 //! (docs/adr/0010-websocket-frames-of-our-own.md). What is decided stands apart from what is done: [`receiver`], [`permessage_deflate`], [`deflate`],
 //! [`send_queue`] and [`heartbeat`] are machines without sockets, and [`driver`] is the one task that
-//! moves bytes between them and the wire. Whoever sends over plain TCP writes to the socket directly, and leaves to
+//! moves bytes between them and the wire. A sender over plain TCP writes to the socket directly, and leaves to
 //! the driver only what the system does not take at once.
 
 mod batch;
@@ -28,6 +28,6 @@ mod stream;
 
 pub use batch::{Batch, Entry};
 pub use config::{Compression, Config, read_close, read_ping_timeout};
-pub use driver::Closed;
+pub use driver::CloseEvent;
 pub use permessage_deflate::Agreement;
-pub use service::{Flushed, Socket, WebSocketClient};
+pub use service::{FlushResult, Socket, WebSocketClient};

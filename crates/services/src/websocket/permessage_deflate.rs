@@ -1,4 +1,4 @@
-//! What is agreed about permessage-deflate (RFC 7692, 7.1).
+//! Negotiation of permessage-deflate (RFC 7692, section 7.1).
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::config::Compression;
 const NAME: &str = "permessage-deflate";
 const WINDOW_BITS: std::ops::RangeInclusive<u8> = 8..=15;
 
-/// What both sides do.
+/// The agreed parameters of both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreement {
     /// The server begins each message anew.
@@ -56,24 +56,27 @@ pub(super) fn offer(wanted: &Compression) -> String {
     format!("{offer}; client_max_window_bits")
 }
 
-/// What the server made of the offer: `answer` is the value of its header, nothing when it has none. The error
-/// says in which way it is not an answer to it.
+/// The agreement by the server's response to the offer: the value of its header, nothing when it has none. The error
+/// says why it is no answer to the offer.
 pub(super) fn agree(
     wanted: Option<&Compression>,
-    answer: Option<&str>,
+    response: Option<&str>,
 ) -> Result<Option<Agreement>, String> {
-    let Some(answer) = answer.map(str::trim).filter(|answer| !answer.is_empty()) else {
+    let Some(response) = response
+        .map(str::trim)
+        .filter(|response| !response.is_empty())
+    else {
         return Ok(None);
     };
     let wanted = wanted.ok_or("the server uses an extension that was not offered")?;
-    if answer.contains(',') {
+    if response.contains(',') {
         return Err("the server answered with more than one extension".to_owned());
     }
-    let mut parts = answer.split(';').map(str::trim);
+    let mut parts = response.split(';').map(str::trim);
     if parts.next() != Some(NAME) {
         return Err("the server uses an extension that was not offered".to_owned());
     }
-    let mut read = Answer::default();
+    let mut read = ResponseParameters::default();
     for part in parts {
         read.parameter(part)?;
     }
@@ -81,14 +84,14 @@ pub(super) fn agree(
 }
 
 #[derive(Default)]
-struct Answer {
+struct ResponseParameters {
     server_no_context_takeover: Option<()>,
     client_no_context_takeover: Option<()>,
     server_max_window_bits: Option<u8>,
     client_max_window_bits: Option<u8>,
 }
 
-impl Answer {
+impl ResponseParameters {
     fn parameter(&mut self, part: &str) -> Result<(), String> {
         let (name, value) = match part.split_once('=') {
             Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
@@ -147,8 +150,8 @@ fn window_bits(value: Option<&str>) -> Option<u8> {
 mod tests {
     use super::*;
 
-    fn answered(answer: &str) -> Result<Option<Agreement>, String> {
-        agree(Some(&Compression::default()), Some(answer))
+    fn answered(response: &str) -> Result<Option<Agreement>, String> {
+        agree(Some(&Compression::default()), Some(response))
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a peer must not do.
+//! Protocol errors of the peer, with their close codes.
 
 /// A breach of RFC 6455 or 7692 by the peer. The connection fails with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, Response, header};
 
 use super::{config::Config, error::SERVICE};
 
-/// So many bytes of the body are read; what is shown is shorter.
+/// The number of bytes of the body that are read; fewer are shown.
 const MAX_BODY_BYTES: usize = 4096;
 /// How long the body may take. What matters is in the head.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ const SHORTEST_CREDENTIAL: usize = 8;
 const LONGEST_PROTOCOL: usize = 24;
 
 /// The failure for a refusal whose body begins with `early` and goes on in `stream`.
-pub(super) async fn refused<T>(
+pub(super) async fn refusal_failure<T>(
     config: &Config,
     response: &Response<T>,
     early: Vec<u8>,
@@ -97,7 +97,7 @@ fn shown_headers(headers: &HeaderMap, secrets: &[Secret]) -> Map<String, Json> {
     shown.collect()
 }
 
-/// What was sent and must not be shown, should the server repeat it.
+/// The secrets that were sent and must not be shown, should the server repeat them.
 fn secrets_of(config: &Config) -> Vec<Secret> {
     let mut secrets = Vec::new();
     let headers = config.headers.iter();
@@ -141,7 +141,7 @@ async fn body_of<T>(
     let whole = if chunked { None } else { length }.unwrap_or(usize::MAX);
     let most = whole.min(MAX_BODY_BYTES);
     let _ = timeout(BODY_TIMEOUT, async {
-        while raw.len() < most && !(chunked && unchunked(&raw).1) {
+        while raw.len() < most && !(chunked && decode_chunked(&raw).1) {
             // An error ends it as the end does: what has come counts.
             match stream.read_buf(&mut raw).await {
                 Ok(0) | Err(_) => break,
@@ -151,14 +151,14 @@ async fn body_of<T>(
     })
     .await;
     if chunked {
-        return unchunked(&raw).0;
+        return decode_chunked(&raw).0;
     }
     raw.truncate(most);
     raw
 }
 
 /// The content of chunks, and whether there are no more.
-fn unchunked(mut raw: &[u8]) -> (Vec<u8>, bool) {
+fn decode_chunked(mut raw: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     while let Some(end) = raw.windows(2).position(|pair| pair == b"\r\n") {
         let size = std::str::from_utf8(&raw[..end]).ok();
@@ -209,7 +209,7 @@ mod tests {
     async fn refusal(headers: &[(&str, &str)], body: &[u8], early: usize) -> Failure {
         let config = config("ws://h/", &[]);
         let mut rest = &body[early..];
-        refused(
+        refusal_failure(
             &config,
             &response(503, headers),
             body[..early].to_vec(),
@@ -271,7 +271,7 @@ mod tests {
         let (_server, mut client) = tokio::io::duplex(64);
         let config = config("ws://h/", &[]);
         let refusal = response(503, &[("content-length", "9")]);
-        let failure = refused(&config, &refusal, b"half".to_vec(), &mut client).await;
+        let failure = refusal_failure(&config, &refusal, b"half".to_vec(), &mut client).await;
         assert_eq!(failure.detail["body"], "half");
     }
 

@@ -1,4 +1,4 @@
-//! What a user says about the request of the handshake.
+//! The request of the handshake: URL, headers, sub-protocols.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use moorline_core::{

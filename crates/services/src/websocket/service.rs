@@ -1,4 +1,4 @@
-//! A WebSocket as its user sees it.
+//! The client and the socket, as their user sees them.
 
 use std::{
     sync::{Arc, Weak},
@@ -17,19 +17,21 @@ use tokio_util::sync::CancellationToken;
 use super::{
     batch::Batch,
     config::Config,
-    connect::{self, Opened},
-    driver::{Closed, Driver},
-    error::{PING_TIMEOUT, SERVICE, closed, ping_timed_out, send_timed_out, unread},
+    connect::{self, OpenConnection},
+    driver::{CloseEvent, Driver},
+    error::{
+        PING_TIMEOUT, SERVICE, closed_failure, messages_unread, ping_timed_out, send_timed_out,
+    },
     permessage_deflate::Agreement,
-    send_queue::{Message, Pushed, SendQueue, undelivered},
+    send_queue::{Message, PushResult, SendQueue, undelivered},
     shared::Shared,
 };
 use moorline_net::{
     dial::Dialer,
-    receive_queue::{Listen, ReceiveQueue},
+    receive_queue::{ReceiveQueue, Wakeup},
 };
 
-/// What connections are made from.
+/// The client: the configuration of connections.
 pub struct WebSocketClient {
     config: Arc<Config>,
     dialer: Arc<Dialer>,
@@ -43,12 +45,12 @@ pub struct Socket {
     compression: Option<Agreement>,
 }
 
-/// What became of the messages that were pushed.
+/// The state of the messages that were pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flushed {
+pub enum FlushResult {
     /// All are written.
     Done,
-    /// Some wait, or will never be: [`Socket::written`] tells.
+    /// Some wait, or will never be: [`Socket::wait_until_written`] tells.
     Pending,
 }
 
@@ -64,7 +66,7 @@ impl WebSocketClient {
     /// A new connection, paused: it gives nothing out before [`Socket::resume`].
     pub async fn connect(
         &self,
-        listen: impl FnOnce(&Weak<ReceiveQueue<Batch, Closed>>) -> Arc<dyn Listen>,
+        make_wakeup: impl FnOnce(&Weak<ReceiveQueue<Batch, CloseEvent>>) -> Arc<dyn Wakeup>,
         cancel: &CancellationToken,
     ) -> Outcome<Socket> {
         let opened = tokio::select! {
@@ -72,22 +74,22 @@ impl WebSocketClient {
             () = cancel.cancelled() => return Err(Failure::aborted().during(SERVICE, "connect")),
             opened = connect::open(&self.config, &self.dialer) => opened?,
         };
-        let inbox = ReceiveQueue::new(self.config.receive_queue, listen);
-        Ok(Socket::start(&self.config, opened, inbox))
+        let receive_queue = ReceiveQueue::new(self.config.receive_queue, make_wakeup);
+        Ok(Socket::start(&self.config, opened, receive_queue))
     }
 }
 
 impl Socket {
     fn start(
         config: &Arc<Config>,
-        opened: Opened,
-        inbox: Arc<ReceiveQueue<Batch, Closed>>,
+        opened: OpenConnection,
+        receive_queue: Arc<ReceiveQueue<Batch, CloseEvent>>,
     ) -> Self {
         let compress = opened.compression.is_some();
         let queue = SendQueue::new(config.send_queue, compress);
         // Compressing is not the sender's work.
-        let socket = opened.wire.shared().filter(|_| !compress);
-        let shared = Arc::new(Shared::new(inbox, queue, socket));
+        let socket = opened.stream.shared().filter(|_| !compress);
+        let shared = Arc::new(Shared::new(receive_queue, queue, socket));
         let socket = Self {
             shared: Arc::clone(&shared),
             config: Arc::clone(config),
@@ -96,7 +98,7 @@ impl Socket {
         };
         let driver = Driver::new(
             config,
-            opened.wire,
+            opened.stream,
             opened.early,
             opened.compression,
             shared,
@@ -110,49 +112,51 @@ impl Socket {
         &self.protocol
     }
 
-    /// What was agreed about compression.
+    /// The agreement about compression.
     pub fn compression(&self) -> Option<Agreement> {
         self.compression
     }
 
     /// Accepts a message at once; false when it must wait, or never will be accepted ([`Self::send`] tells).
     pub fn push(&self, bytes: &[u8], text: bool) -> bool {
-        let mut out = self.shared.out();
-        if out.refusal.is_some() {
+        let mut send = self.shared.send_state();
+        if send.refusal.is_some() {
             return false;
         }
-        if out.queue.push(bytes, text) == Pushed::Accepted {
+        if send.queue.push(bytes, text) == PushResult::Accepted {
             return true;
         }
-        out.write_now();
-        out.queue.push(bytes, text) == Pushed::Accepted
+        send.write_now();
+        send.queue.push(bytes, text) == PushResult::Accepted
     }
 
     /// Writes what was pushed, as far as the system takes it.
-    pub fn flush(&self) -> Flushed {
-        let mut out = self.shared.out();
-        out.write_now();
-        if out.queue.is_empty() {
-            return Flushed::Done;
+    pub fn flush(&self) -> FlushResult {
+        let mut send = self.shared.send_state();
+        send.write_now();
+        if send.queue.is_empty() {
+            return FlushResult::Done;
         }
-        drop(out);
+        drop(send);
         self.shared.wake();
-        Flushed::Pending
+        FlushResult::Pending
     }
 
     /// Waits until all that was pushed before is written.
-    pub async fn written(&self) -> Outcome<()> {
-        let told = {
-            let mut out = self.shared.out();
-            if let (Some(refusal), true, false) = (&out.refusal, out.ended, out.queue.is_empty()) {
+    pub async fn wait_until_written(&self) -> Outcome<()> {
+        let written = {
+            let mut send = self.shared.send_state();
+            if let (Some(refusal), true, false) =
+                (&send.refusal, send.write_ended, send.queue.is_empty())
+            {
                 return Err(undelivered(refusal, Delivery::Unknown));
             }
-            let (waiter, told) = oneshot::channel();
-            out.queue.when_written(waiter);
-            told
+            let (waiter, written) = oneshot::channel();
+            send.queue.notify_when_written(waiter);
+            written
         };
-        self.settled(
-            told,
+        self.wait_written(
+            written,
             None,
             self.config.send_timeout,
             &CancellationToken::new(),
@@ -169,37 +173,39 @@ impl Socket {
         timeout: Option<Limit<Duration>>,
         cancel: CancellationToken,
     ) -> impl Future<Output = Outcome<()>> + Send + 'static {
-        let queued = self.queue(bytes.into(), text);
+        let enqueued = self.enqueue(bytes.into(), text);
         let socket = Arc::clone(self);
         async move {
-            let (told, ticket) = queued?;
+            let (written, ticket) = enqueued?;
             let timeout = timeout.unwrap_or(socket.config.send_timeout);
-            socket.settled(told, Some(ticket), timeout, &cancel).await
+            socket
+                .wait_written(written, Some(ticket), timeout, &cancel)
+                .await
         }
     }
 
-    fn queue(
+    fn enqueue(
         &self,
         bytes: Bytes,
         text: bool,
     ) -> Outcome<(oneshot::Receiver<Result<(), Delivery>>, u64)> {
-        let (waiter, told) = oneshot::channel();
+        let (waiter, written) = oneshot::channel();
         let ticket = {
-            let mut out = self.shared.out();
-            if let Some(refusal) = &out.refusal {
+            let mut send = self.shared.send_state();
+            if let Some(refusal) = &send.refusal {
                 return Err(undelivered(refusal, Delivery::None));
             }
-            let ticket = out.queue.push_waiting(Message { bytes, text }, waiter);
-            out.write_now();
+            let ticket = send.queue.push_pending(Message { bytes, text }, waiter);
+            send.write_now();
             ticket
         };
         self.shared.wake();
-        Ok((told, ticket))
+        Ok((written, ticket))
     }
 
-    async fn settled(
+    async fn wait_written(
         &self,
-        told: oneshot::Receiver<Result<(), Delivery>>,
+        written: oneshot::Receiver<Result<(), Delivery>>,
         ticket: Option<u64>,
         limit: Limit<Duration>,
         cancel: &CancellationToken,
@@ -210,28 +216,28 @@ impl Socket {
                 None => std::future::pending().await,
             }
         };
-        let told = tokio::select! {
+        let written = tokio::select! {
             biased;
-            told = told => told,
+            written = written => written,
             () = cancel.cancelled() => {
-                let delivery = self.give_up(ticket);
+                let delivery = self.cancel_send(ticket);
                 return Err(Failure::aborted().with_delivery(delivery).during(SERVICE, "send"));
             }
             () = late => {
-                let delivery = self.give_up(ticket);
+                let delivery = self.cancel_send(ticket);
                 return Err(send_timed_out(limit.get().unwrap_or_default(), delivery));
             }
         };
-        match told {
+        match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(delivery)) => Err(self.shared.undelivered(delivery)),
             Err(_) => Err(self.shared.undelivered(Delivery::Unknown)),
         }
     }
 
-    fn give_up(&self, ticket: Option<u64>) -> Delivery {
-        let taken_back = ticket.is_some_and(|ticket| self.shared.out().queue.take_back(ticket));
-        if taken_back {
+    fn cancel_send(&self, ticket: Option<u64>) -> Delivery {
+        let cancelled = ticket.is_some_and(|ticket| self.shared.send_state().queue.cancel(ticket));
+        if cancelled {
             Delivery::None
         } else {
             Delivery::Unknown
@@ -241,23 +247,24 @@ impl Socket {
     /// Sends a ping and waits for its answer: the time in between.
     pub async fn ping(&self, limit: Duration, cancel: &CancellationToken) -> Outcome<Duration> {
         let started = Instant::now();
-        let told = {
-            let mut out = self.shared.out();
-            if let Some(refusal) = &out.refusal {
+        let pong = {
+            let mut send = self.shared.send_state();
+            if let Some(refusal) = &send.refusal {
                 return Err(refusal.clone().during(SERVICE, "ping"));
             }
-            let (number, told) = self.shared.pings().next();
-            out.queue.push_control(Control::Ping, &number.to_be_bytes());
-            out.write_now();
-            told
+            let (number, pong) = self.shared.pings().register();
+            send.queue
+                .push_control(Control::Ping, &number.to_be_bytes());
+            send.write_now();
+            pong
         };
         self.shared.wake();
-        let told = tokio::select! {
+        let pong = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Failure::aborted().during(SERVICE, "ping")),
-            told = timeout(limit, told) => told,
+            pong = timeout(limit, pong) => pong,
         };
-        match told {
+        match pong {
             Ok(Ok(())) => Ok(started.elapsed()),
             Ok(Err(_)) => Err(self
                 .shared
@@ -270,10 +277,10 @@ impl Socket {
                 } else {
                     "timeoutMs"
                 };
-                Err(if self.shared.inbox.has_room() {
+                Err(if self.shared.receive_queue.has_room() {
                     ping_timed_out(limit, option)
                 } else {
-                    unread(limit, option)
+                    messages_unread(limit, option)
                 })
             }
         }
@@ -283,14 +290,14 @@ impl Socket {
     /// it and its answer. Resolves when it is over, however that was.
     pub async fn close(&self, code: u16, reason: String) {
         {
-            let mut out = self.shared.out();
-            if out.refusal.is_none() {
-                out.refusal = Some(closed(code));
-                out.close = Some((code, reason));
+            let mut send = self.shared.send_state();
+            if send.refusal.is_none() {
+                send.refusal = Some(closed_failure(code));
+                send.close = Some((code, reason));
             }
         }
         self.shared.wake();
-        self.shared.over.cancelled().await;
+        self.shared.termination.cancelled().await;
     }
 
     /// Ends it now, without a close frame.
@@ -298,14 +305,14 @@ impl Socket {
         self.shared.terminate();
     }
 
-    /// Gives out what comes, from now on.
+    /// Hands out what is received, from now on.
     pub fn resume(&self) {
-        self.shared.inbox.resume();
+        self.shared.receive_queue.resume();
     }
 
-    /// Gives out nothing; when the inbox is full, nothing more is received either.
+    /// Hands nothing out; when the receive queue is full, nothing more is received either.
     pub fn pause(&self) {
-        self.shared.inbox.pause();
+        self.shared.receive_queue.pause();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a socket's user and its driver share.
+//! The state shared by a socket's user and its driver.
 
 use std::sync::{
     Arc, Mutex, MutexGuard,
@@ -14,33 +14,33 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch,
-    driver::Closed,
+    driver::CloseEvent,
     send_queue::{SendQueue, undelivered},
 };
 use moorline_net::receive_queue::ReceiveQueue;
 
-/// What the driver and the socket's user share.
+/// The state shared by the driver and the socket's user.
 pub(super) struct Shared {
-    pub(super) inbox: Arc<ReceiveQueue<Batch, Closed>>,
-    out: Mutex<Out>,
+    pub(super) receive_queue: Arc<ReceiveQueue<Batch, CloseEvent>>,
+    send: Mutex<SendState>,
     pings: Mutex<Pings>,
     /// End it, now.
     terminated: AtomicBool,
-    /// It is over, and everybody has been told.
-    pub(super) over: CancellationToken,
+    /// Fires when it is over, and the user has the end.
+    pub(super) termination: CancellationToken,
 }
 
 /// The way out.
-pub(super) struct Out {
+pub(super) struct SendState {
     pub(super) queue: SendQueue,
-    /// The socket, while whoever sends may write to it.
+    /// The socket, while the sender may write to it.
     pub(super) socket: Option<Arc<OwnedWriteHalf>>,
     /// Code and reason of the close frame that is to be sent.
     pub(super) close: Option<(u16, String)>,
     /// Why nothing is accepted any more.
     pub(super) refusal: Option<Failure>,
     /// Nothing is written any more either.
-    pub(super) ended: bool,
+    pub(super) write_ended: bool,
 }
 
 #[derive(Default)]
@@ -51,22 +51,22 @@ pub(super) struct Pings {
 
 impl Shared {
     pub(super) fn new(
-        inbox: Arc<ReceiveQueue<Batch, Closed>>,
+        receive_queue: Arc<ReceiveQueue<Batch, CloseEvent>>,
         queue: SendQueue,
         socket: Option<Arc<OwnedWriteHalf>>,
     ) -> Self {
         Self {
-            inbox,
-            out: Mutex::new(Out {
+            receive_queue,
+            send: Mutex::new(SendState {
                 queue,
                 socket,
                 close: None,
                 refusal: None,
-                ended: false,
+                write_ended: false,
             }),
             pings: Mutex::default(),
             terminated: AtomicBool::new(false),
-            over: CancellationToken::new(),
+            termination: CancellationToken::new(),
         }
     }
 
@@ -75,8 +75,8 @@ impl Shared {
         self.wake();
     }
 
-    pub(super) fn out(&self) -> MutexGuard<'_, Out> {
-        lock(&self.out)
+    pub(super) fn send_state(&self) -> MutexGuard<'_, SendState> {
+        lock(&self.send)
     }
 
     pub(super) fn pings(&self) -> MutexGuard<'_, Pings> {
@@ -88,19 +88,19 @@ impl Shared {
     }
 
     pub(super) fn wake(&self) {
-        self.inbox.driver().wake();
+        self.receive_queue.waker().wake();
     }
 
-    /// What fails with the connection.
+    /// The failure of what fails with the connection.
     pub(super) fn undelivered(&self, delivery: Delivery) -> Failure {
-        self.out().refusal.as_ref().map_or_else(
+        self.send_state().refusal.as_ref().map_or_else(
             || Failure::new(Kind::Internal, "the connection's task ended by a defect"),
             |refusal| undelivered(refusal, delivery),
         )
     }
 }
 
-impl Out {
+impl SendState {
     /// Writes as much as the system takes at once, when the sender may do that.
     pub(super) fn write_now(&mut self) {
         let Some(socket) = &self.socket else {
@@ -108,26 +108,26 @@ impl Out {
         };
         while !self.queue.bytes().is_empty() {
             // An error is the driver's to find.
-            let Ok(wrote) = socket.try_write(self.queue.bytes()) else {
-                self.queue.stuck();
+            let Ok(count) = socket.try_write(self.queue.bytes()) else {
+                self.queue.on_blocked();
                 return;
             };
-            self.queue.wrote(wrote);
+            self.queue.advance(count);
         }
     }
 }
 
 impl Pings {
-    pub(super) fn next(&mut self) -> (u32, oneshot::Receiver<()>) {
-        let (waiter, told) = oneshot::channel();
+    pub(super) fn register(&mut self) -> (u32, oneshot::Receiver<()>) {
+        let (waiter, receiver) = oneshot::channel();
         self.sent = self.sent.wrapping_add(1);
         self.waiting.retain(|(_, waiter)| !waiter.is_closed());
         self.waiting.push((self.sent, waiter));
-        (self.sent, told)
+        (self.sent, receiver)
     }
 
     /// A pong answers its ping, and all before it.
-    pub(super) fn answered(&mut self, payload: &[u8]) {
+    pub(super) fn on_pong(&mut self, payload: &[u8]) {
         let Ok(number) = payload.try_into().map(u32::from_be_bytes) else {
             return;
         };

@@ -1,4 +1,4 @@
-//! The connection below: plain TCP, which two threads may write to, or TLS.
+//! The transport below: plain TCP, which two threads may write to, or TLS.
 
 use std::{
     io,
@@ -75,7 +75,7 @@ impl SocketStream {
         }
     }
 
-    /// The socket, when whoever sends may write to it.
+    /// The socket, when the sender may write to it.
     pub(super) fn shared(&self) -> Option<Arc<OwnedWriteHalf>> {
         match self {
             Self::Plain(_, socket) => Some(Arc::clone(socket)),

@@ -1,4 +1,4 @@
-//! What a libSQL pool's options come to, and which are refused.
+//! The options of a libSQL pool: normalized or refused.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ use moorline_core::{
     options::{Plain, Read},
 };
 use moorline_services::libsql::{
-    config::{Config, Face},
+    config::{Config, OptionStyle},
     result::IntMode,
     target::Target,
 };
@@ -23,7 +23,7 @@ fn read(url: &str, more: &[(&str, Plain)]) -> Read<Config> {
         more.iter()
             .map(|(key, value)| ((*key).to_owned(), value.clone())),
     );
-    Config::read(&Plain::Map(entries), Face::Pool, false)
+    Config::read(&Plain::Map(entries), OptionStyle::Pool, false)
 }
 
 fn base(url: &str) -> String {
@@ -202,7 +202,7 @@ fn the_usual_clients_options_keep_their_names() {
             ("concurrency".to_owned(), Plain::Number(concurrency)),
             ("timeout".to_owned(), Plain::Number(100.0)),
         ];
-        Config::read(&Plain::Map(entries), Face::Client, true).unwrap()
+        Config::read(&Plain::Map(entries), OptionStyle::Client, true).unwrap()
     };
     assert_eq!(client(7.0).pool.limits.max, 7);
     assert_eq!(client(0.0).pool.limits.max, 10_000, "0 is no limit");

@@ -1,4 +1,4 @@
-//! What is sent, and what the answers become.
+//! Requests as they are sent, and the answers made of the replies.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The local model on the series everybody measures on: international airline passengers, 1949 to 1960.
+//! The local model on a well-known series: airline passengers, 1949 to 1960.
 
 use moorline_services::nixtla::local;
 use proptest::prelude::*;

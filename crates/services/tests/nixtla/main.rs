@@ -1,4 +1,4 @@
-//! The Nixtla client against a server that speaks the service's wire format, and misbehaves on demand.
+//! The Nixtla client against a server with the service's wire format, and faults.
 
 #![allow(clippy::unwrap_used)] // clippy spares the tests themselves, not what they call
 

@@ -14,12 +14,12 @@ use std::{
 use self::calls::{Calls, Turn, Turns};
 use super::{
     budget::Budget,
-    call::{Next, Step},
-    config::PolicyOptions,
+    call::{Admission, AfterAttempt},
+    config::PolicyConfig,
     deadline::Deadline,
+    outcome::AttemptOutcome,
     pipeline::{BreakerScope, Pipeline},
     registry::{Registry, SharedBreaker},
-    report::Report,
     series::PolicySeries,
 };
 use crate::{error::Failure, limit::Limit, metrics, sync::lock};
@@ -33,8 +33,8 @@ const SERVICE: &str = "resilience";
 pub struct CallTable {
     name: String,
     pipeline: Pipeline,
-    options: PolicyOptions,
-    options_differ: bool,
+    options: PolicyConfig,
+    config_differs: bool,
     calls: Mutex<Calls>,
     turns: Arc<Turns>,
     series: Option<PolicySeries>,
@@ -65,19 +65,19 @@ pub enum NotAdmitted {
 
 impl CallTable {
     /// A policy of a name; those of one name share their breaker. Without a name its breaker is its own.
-    pub fn new(name: &str, options: &PolicyOptions) -> Self {
+    pub fn new(name: &str, options: &PolicyConfig) -> Self {
         let Some((_, breaker)) = options.breaker.filter(|_| !name.is_empty()) else {
             return Self::with_own_breaker(name_or_default(name), options);
         };
         let joined = Registry::process().join(name, breaker);
         Self {
-            options_differ: joined.options_differ,
+            config_differs: joined.config_differs,
             ..Self::with_breaker(name, options, Some(joined.breaker))
         }
     }
 
     /// A policy whose breaker, listed as `name-1`, `name-2`, …, is its own and goes with it.
-    pub fn with_own_breaker(name: &str, options: &PolicyOptions) -> Self {
+    pub fn with_own_breaker(name: &str, options: &PolicyConfig) -> Self {
         let breaker = options
             .breaker
             .map(|(_, breaker)| Registry::process().own(name, breaker));
@@ -87,14 +87,14 @@ impl CallTable {
     /// A policy of the same breaker and nothing else.
     pub fn breaker_only(&self) -> Option<Self> {
         let breaker = self.breaker()?;
-        let options = PolicyOptions::breaker_only(BreakerScope::Attempts, *breaker.options());
+        let options = PolicyConfig::breaker_only(BreakerScope::Attempts, *breaker.config());
         let breaker = Some(Arc::clone(breaker));
         Some(Self::with_breaker(&self.name, &options, breaker))
     }
 
     fn with_breaker(
         name: &str,
-        options: &PolicyOptions,
+        options: &PolicyConfig,
         breaker: Option<Arc<SharedBreaker>>,
     ) -> Self {
         let mut pipeline = Pipeline::new(options.pipeline);
@@ -110,7 +110,7 @@ impl CallTable {
             name,
             pipeline,
             options: *options,
-            options_differ: false,
+            config_differs: false,
             calls: Mutex::default(),
             turns: Arc::default(),
             series: None,
@@ -131,13 +131,13 @@ impl CallTable {
     }
 
     /// The options it was made with.
-    pub const fn options(&self) -> &PolicyOptions {
+    pub const fn config(&self) -> &PolicyConfig {
         &self.options
     }
 
     /// Whether a breaker of this name was there before, with other options.
-    pub const fn options_differ(&self) -> bool {
-        self.options_differ
+    pub const fn config_differs(&self) -> bool {
+        self.config_differs
     }
 
     /// The longest that a first attempt may take; `None` without a limit.
@@ -173,19 +173,19 @@ impl CallTable {
         });
         let (call, deadline) = calls.get(id).ok_or(NotAdmitted::Unknown)?;
         match call.admit(&self.pipeline, now) {
-            Step::Go(attempt) => {
+            Admission::Go(attempt) => {
                 *deadline = attempt.deadline;
                 self.count(PolicySeries::attempt);
                 Ok(id)
             }
-            Step::Wait(pause) => Err(NotAdmitted::Wait { id, pause }),
-            Step::Queue(at_most) => {
+            Admission::Wait(pause) => Err(NotAdmitted::Wait { id, pause }),
+            Admission::Queue(at_most) => {
                 let turns = Arc::clone(&self.turns);
                 let waker = Waker::from(Arc::new(Turn { turns, id }));
                 call.wake_on_turn(&self.pipeline, &waker);
                 Err(NotAdmitted::Queue { id, at_most })
             }
-            Step::Refuse(refusal) => {
+            Admission::Refuse(refusal) => {
                 calls.remove(id);
                 self.count(|series| series.refuse(&refusal));
                 let failure = refusal.failure(&self.name);
@@ -196,15 +196,15 @@ impl CallTable {
     }
 
     /// Records the outcome of an attempt: the time until the next one, or `None` when the call is over.
-    pub fn record(&self, id: u32, report: Report, now: Instant) -> Option<Duration> {
+    pub fn record(&self, id: u32, report: AttemptOutcome, now: Instant) -> Option<Duration> {
         let mut calls = lock(&self.calls);
         let (call, _) = calls.get(id)?;
         let next = call.record(&self.pipeline, report, now);
-        if let Next::RetryIn(delay) = next {
+        if let AfterAttempt::RetryIn(delay) = next {
             self.count(PolicySeries::retry);
             return Some(delay);
         }
-        self.count(|series| series.end(next == Next::Done));
+        self.count(|series| series.end(next == AfterAttempt::Done));
         calls.remove(id);
         None
     }
@@ -231,7 +231,7 @@ impl CallTable {
         self.count(PolicySeries::time_out);
         let ms = allowed.as_nanos() as f64 / 1e6;
         let message = format!("the attempt was not over within {ms} ms");
-        let options = self.pipeline.options();
+        let options = self.pipeline.config();
         let failure = options.attempt_timed_out(message, allowed, limit, true);
         failure.during(SERVICE, self.name.clone())
     }

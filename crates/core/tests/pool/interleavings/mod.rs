@@ -1,4 +1,4 @@
-//! Random interleavings of everything that can happen to a pool, against an owner of real connections.
+//! Random interleavings of the events of a pool, against an owner of real connections.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,12 +15,12 @@ use std::{
 
 use moorline_core::{
     limit::Limit,
-    pool::{Acquire, Grant, Lease, Ledger, PoolLimits, Released, Shutdown, Stats, Ticket},
+    pool::{Acquire, Grant, Lease, Ledger, LedgerConfig, Released, Shutdown, Stats, Ticket},
 };
 use proptest::prelude::*;
 use script::Event;
 
-/// Whoever owns the connections: what it has must agree with the ledger after every event.
+/// The owner of the connections: what it has must agree with the ledger after every event.
 struct Owner {
     ledger: Ledger,
     now: Instant,
@@ -42,7 +42,7 @@ fn pick<T>(from: &mut Vec<T>, number: usize) -> Option<T> {
 }
 
 impl Owner {
-    fn new(limits: PoolLimits) -> Self {
+    fn new(limits: LedgerConfig) -> Self {
         Self {
             ledger: Ledger::with_random(limits, fastrand::Rng::with_seed(7)),
             now: Instant::now(),
@@ -152,9 +152,9 @@ impl Owner {
         );
     }
 
-    fn created(&mut self, lease: Lease) {
+    fn on_created(&mut self, lease: Lease) {
         self.open.insert(lease.slot);
-        if self.ledger.created(lease, self.now) {
+        if self.ledger.on_created(lease, self.now) {
             self.since.insert(lease, self.now);
             self.held.push(lease);
         } else {
@@ -230,12 +230,12 @@ impl Owner {
         match *event {
             Event::Created(number) => {
                 if let Some(lease) = pick(&mut self.creating, number) {
-                    self.created(lease);
+                    self.on_created(lease);
                 }
             }
             Event::CreateFailed(number) => {
                 if let Some(lease) = pick(&mut self.creating, number)
-                    && let Some(grant) = self.ledger.create_failed(lease, self.now)
+                    && let Some(grant) = self.ledger.on_create_failed(lease, self.now)
                 {
                     self.grant(grant);
                 }
@@ -258,7 +258,7 @@ impl Owner {
             Event::Closed(number) => {
                 if let Some(lease) = pick(&mut self.closing, number) {
                     assert!(self.open.remove(&lease.slot));
-                    if let Some(grant) = self.ledger.closed(lease, self.now) {
+                    if let Some(grant) = self.ledger.on_closed(lease, self.now) {
                         self.grant(grant);
                     }
                 }
@@ -305,7 +305,7 @@ impl Owner {
         }
     }
 
-    /// Everybody does what is expected of them, once; nobody may be left in the queue after that.
+    /// Completes every step that is due, once; the queue must be empty after that.
     fn wind_down(&mut self) {
         let mut rounds = 0;
         while !(self.creating.is_empty() && self.held.is_empty() && self.closing.is_empty()) {

@@ -1,8 +1,8 @@
-//! What can happen to a pool, as strategies.
+//! The events of a pool, as strategies.
 
 use std::time::Duration;
 
-use moorline_core::{limit::Limit, pool::PoolLimits};
+use moorline_core::{limit::Limit, pool::LedgerConfig};
 use proptest::prelude::*;
 
 /// One thing that happens; the numbers pick among what is there.
@@ -60,10 +60,10 @@ pub(crate) fn script() -> impl Strategy<Value = Vec<Event>> {
 }
 
 /// A small pool with short limits, so that everything happens in a few hundred milliseconds.
-pub(crate) fn limits() -> impl Strategy<Value = PoolLimits> {
+pub(crate) fn limits() -> impl Strategy<Value = LedgerConfig> {
     (1..6_u32, 0..3_u32, 1..6_u32, 1..8_u64).prop_map(|(max, min, max_idle, max_waiters)| {
         let ms = |ms| Limit::At(Duration::from_millis(ms));
-        PoolLimits {
+        LedgerConfig {
             max,
             min: min.min(max),
             max_idle,

@@ -3,20 +3,20 @@
 use std::sync::{Arc, Weak};
 
 use super::Origin;
-use crate::pool::Publish;
+use crate::pool::ReportMetrics;
 
 impl Origin {
     /// Shows its connections in the metrics of the process, under the name of their engine.
-    pub(in crate::http) fn enlist(self: &Arc<Self>, name: &str) {
-        let origin: Weak<dyn Publish> = Arc::downgrade(self) as _;
-        let max = self.pool.settings().limits.max;
-        self.published.begin(name, "http", max, origin);
+    pub(in crate::http) fn register_metrics(self: &Arc<Self>, name: &str) {
+        let origin: Weak<dyn ReportMetrics> = Arc::downgrade(self) as _;
+        let max = self.pool.config().limits.max;
+        self.metrics.register(name, "http", max, origin);
     }
 }
 
-impl Publish for Origin {
+impl ReportMetrics for Origin {
     fn publish(&self) {
-        self.published.update(|| {
+        self.metrics.update(|| {
             let (mut stats, mut counters) = (self.stats(), self.pool.counters());
             // The pool has let go of the one that is shared, and it is open all the same.
             if self.is_shared() {
@@ -31,6 +31,6 @@ impl Publish for Origin {
 impl Drop for Origin {
     fn drop(&mut self) {
         let counters = self.pool.counters();
-        self.published.update(|| (None, counters));
+        self.metrics.update(|| (None, counters));
     }
 }

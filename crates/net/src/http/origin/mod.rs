@@ -11,7 +11,7 @@ use http::Request;
 use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
-    pool::{PoolLimits, Stats},
+    pool::{LedgerConfig, Stats},
     sync::lock,
 };
 use tokio::{
@@ -23,13 +23,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     body::RequestBody,
     byte_count::ByteCounter,
-    config::HttpOptions,
-    h1::{H1, Sent},
-    h2::{H2, InUse},
+    config::HttpConfig,
+    h1::{H1, SendResult},
+    h2::{H2, StreamCount},
 };
 use crate::{
     dial::{Alpn, Dialer, Stream, Target},
-    pool::{Borrowed, Connect, Pool, PoolSettings, Published},
+    pool::{Connect, Pool, PoolConfig, PoolMetrics, PooledConnection},
 };
 
 /// The dialer's own limit comes first, since its failure says more.
@@ -44,22 +44,22 @@ pub(super) struct OriginConnector {
 }
 
 /// One more, while it is held.
-struct Counted<'a>(&'a AtomicU32);
+struct Count<'a>(&'a AtomicU32);
 
-impl<'a> Counted<'a> {
-    fn among(number: &'a AtomicU32) -> Self {
+impl<'a> Count<'a> {
+    fn of(number: &'a AtomicU32) -> Self {
         number.fetch_add(1, Ordering::Relaxed);
         Self(number)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Count<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A place in the pool. Whoever uses its connection takes it out, and puts it back when it can be used again.
+/// A place in the pool. A request that uses its connection takes it out, and puts it back when it can be used again.
 #[derive(Default)]
 pub(super) enum Slot {
     /// In use, or used up.
@@ -75,7 +75,7 @@ impl Connect for OriginConnector {
     type Connection = Slot;
 
     async fn connect(&self) -> Outcome<Slot> {
-        let _dialling = Counted::among(&self.dialling);
+        let _dialling = Count::of(&self.dialling);
         let stream = self.dialer.dial(&self.target, self.alpn).await?;
         shake_hands(stream).await.map_err(|error| {
             let message = format!("{} is not an HTTP server", self.target.authority());
@@ -107,11 +107,11 @@ async fn shake_hands(stream: Stream) -> hyper::Result<Slot> {
 pub(super) enum Checkout {
     H1 {
         h1: Box<H1>,
-        place: Borrowed<OriginConnector>,
+        place: PooledConnection<OriginConnector>,
     },
     H2 {
         h2: H2,
-        _in_use: InUse,
+        _in_use: StreamCount,
         _turn: OwnedSemaphorePermit,
         reused: bool,
     },
@@ -130,7 +130,7 @@ impl Checkout {
         matches!(self, Self::H2 { .. })
     }
 
-    /// What counts the bytes of this request, where it has the connection for itself.
+    /// The counter of the bytes of this request, where it has the connection for itself.
     pub(super) fn meter(&self) -> Option<Arc<ByteCounter>> {
         match self {
             Self::H1 { h1, .. } => Some(Arc::clone(&h1.meter)),
@@ -139,18 +139,18 @@ impl Checkout {
     }
 
     /// Sends a request and gives the head of its answer.
-    pub(super) async fn send(&mut self, message: Request<RequestBody>) -> Sent {
+    pub(super) async fn send(&mut self, message: Request<RequestBody>) -> SendResult {
         match self {
             Self::H1 { h1, .. } => h1.send(message).await,
             Self::H2 { h2, .. } => h2.sender.try_send_request(message).await.map_err(Box::new),
         }
     }
 
-    /// What the server has said so far on a connection that others use as well.
-    pub(super) fn heard(&self) -> u64 {
+    /// The number of bytes received from the server so far, on a connection that others use as well.
+    pub(super) fn frames_received(&self) -> u64 {
         match self {
             Self::H1 { .. } => 0,
-            Self::H2 { h2, .. } => h2.heard(),
+            Self::H2 { h2, .. } => h2.frames_received(),
         }
     }
 
@@ -178,44 +178,44 @@ pub(super) struct Origin {
     waiting: AtomicU32,
     /// Whether it is known how the server speaks. Until then one connection is opened at a time, since one is
     /// enough for HTTP/2.
-    known: AtomicBool,
-    first: tokio::sync::Mutex<()>,
+    protocol_known: AtomicBool,
+    opening_lock: tokio::sync::Mutex<()>,
     never: CancellationToken,
     keep_alive: std::time::Duration,
     closed: CancellationToken,
-    published: Published,
+    metrics: PoolMetrics,
 }
 
 impl Origin {
     pub(super) fn new(
         target: Target,
         dialer: &Arc<Dialer>,
-        options: &HttpOptions,
+        config: &HttpConfig,
         runtime: Handle,
         closed: CancellationToken,
     ) -> Self {
-        let limits = PoolLimits {
-            max: options.max_connections,
+        let limits = LedgerConfig {
+            max: config.max_connections,
             acquire_timeout: Limit::Off,
-            idle_timeout: Limit::At(options.keep_alive),
+            idle_timeout: Limit::At(config.keep_alive),
             // Looked at when it is taken, which costs nothing.
             validate_after: Limit::Off,
             leak_after: Limit::Off,
-            ..PoolLimits::defaults(true)
+            ..LedgerConfig::defaults(true)
         };
-        let settings = PoolSettings {
-            connect_timeout: options.dial.connect_timeout + DIAL_MARGIN,
-            ..PoolSettings::new(limits)
+        let pool = PoolConfig {
+            connect_timeout: config.dial.connect_timeout + DIAL_MARGIN,
+            ..PoolConfig::new(limits)
         };
-        let alpn = if options.http2 {
+        let alpn = if config.http2 {
             Alpn::Http
         } else {
             Alpn::Http1
         };
         let peer = target.authority().into();
-        let known = !(target.secure && options.http2);
+        let protocol_known = !(target.secure && config.http2);
         let dialling = Arc::default();
-        let opener = OriginConnector {
+        let connector = OriginConnector {
             dialer: Arc::clone(dialer),
             target,
             alpn,
@@ -223,41 +223,41 @@ impl Origin {
         };
         Self {
             peer,
-            max_connections: options.max_connections,
-            pool: Pool::new(opener, settings, runtime),
+            max_connections: config.max_connections,
+            pool: Pool::new(connector, pool, runtime),
             shared: Mutex::default(),
-            turns: Arc::new(Semaphore::new(options.max_connections as usize)),
+            turns: Arc::new(Semaphore::new(config.max_connections as usize)),
             waiting: AtomicU32::new(0),
-            known: AtomicBool::new(known),
+            protocol_known: AtomicBool::new(protocol_known),
             dialling,
-            first: tokio::sync::Mutex::default(),
+            opening_lock: tokio::sync::Mutex::default(),
             never: CancellationToken::new(),
-            keep_alive: options.keep_alive,
+            keep_alive: config.keep_alive,
             closed,
-            published: Published::default(),
+            metrics: PoolMetrics::default(),
         }
     }
 
     /// A connection, opened if need be. Dropping the future gives the place in the queue back.
     pub(super) async fn checkout(self: &Arc<Self>) -> Outcome<Checkout> {
         loop {
-            if let Some(checkout) = self.shared_lane().await {
+            if let Some(checkout) = self.shared_checkout().await {
                 return Ok(checkout);
             }
-            if self.known.load(Ordering::Relaxed) {
-                if let Some(checkout) = self.own_lane().await? {
+            if self.protocol_known.load(Ordering::Relaxed) {
+                if let Some(checkout) = self.own_checkout().await? {
                     return Ok(checkout);
                 }
                 continue;
             }
-            let alone = self.first.lock().await;
-            if self.known.load(Ordering::Relaxed) {
+            let opening = self.opening_lock.lock().await;
+            if self.protocol_known.load(Ordering::Relaxed) {
                 continue;
             }
-            let found = self.own_lane().await;
+            let found = self.own_checkout().await;
             // After a failure too: those who wait behind it must not fail one after the other.
-            self.known.store(true, Ordering::Relaxed);
-            drop(alone);
+            self.protocol_known.store(true, Ordering::Relaxed);
+            drop(opening);
             if let Some(checkout) = found? {
                 return Ok(checkout);
             }
@@ -285,18 +285,18 @@ impl Origin {
     }
 
     /// A turn on the HTTP/2 connection; `None` when there is none.
-    async fn shared_lane(&self) -> Option<Checkout> {
+    async fn shared_checkout(&self) -> Option<Checkout> {
         if !self.looks_shared() {
             return None;
         }
         let turn = if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
             turn
         } else {
-            let _waiting = Counted::among(&self.waiting);
+            let _waiting = Count::of(&self.waiting);
             Arc::clone(&self.turns).acquire_owned().await.ok()?
         };
         let h2 = self.share().clone().filter(H2::is_open)?;
-        let (in_use, reused) = h2.enter();
+        let (in_use, reused) = h2.begin_stream();
         Some(Checkout::H2 {
             h2,
             _in_use: in_use,
@@ -311,13 +311,13 @@ impl Origin {
         let Some(ended) = shared.take_if(|h2| !h2.is_open()) else {
             return shared.is_some();
         };
-        ended.leave();
-        self.known.store(false, Ordering::Relaxed);
+        ended.retire();
+        self.protocol_known.store(false, Ordering::Relaxed);
         false
     }
 
     /// An HTTP/1 connection; `None` when there turned out to be a shared one, or the one found was dead.
-    async fn own_lane(self: &Arc<Self>) -> Outcome<Option<Checkout>> {
+    async fn own_checkout(self: &Arc<Self>) -> Outcome<Option<Checkout>> {
         let place = match self.pool.take() {
             Some(place) => place,
             None => self.pool.acquire(&self.never).await?,
@@ -328,7 +328,7 @@ impl Origin {
                 Ok(ready.then_some(Checkout::H1 { h1, place }))
             }
             Some(Slot::H2(h2)) => {
-                self.adopt(h2);
+                self.share_h2(h2);
                 Ok(None)
             }
             Some(Slot::Empty) => Ok(None),
@@ -336,7 +336,7 @@ impl Origin {
         }
     }
 
-    fn adopt(self: &Arc<Self>, h2: H2) {
+    fn share_h2(self: &Arc<Self>, h2: H2) {
         let mut shared = self.share();
         if shared.as_ref().is_some_and(H2::is_open) {
             return;
@@ -359,11 +359,11 @@ impl Origin {
     /// Lets go of a shared connection, so that the next request opens another; it ends with the requests on it.
     pub(super) fn forget(&self, h2: &H2) {
         let mut shared = self.share();
-        if shared.take_if(|known| known.same_as(h2)).is_some() {
+        if shared.take_if(|known| known.is_same(h2)).is_some() {
             // The next one will very likely be shared as well.
-            self.known.store(false, Ordering::Relaxed);
+            self.protocol_known.store(false, Ordering::Relaxed);
         }
-        h2.leave();
+        h2.retire();
     }
 
     /// Closes what is unused, and what is used as soon as it is not.

@@ -1,4 +1,4 @@
-//! What the engine asks while it compiles a statement: whether it may, and what the statement does.
+//! The authorizer: what a statement does, as the engine reports it when it compiles one.
 //!
 //! It asks once for each table, column and function of a statement, and never while one runs; a statement that is
 //! kept is not compiled again.
@@ -29,7 +29,7 @@ const SCHEMAS: [&str; 2] = ["sqlite_master", "sqlite_temp_master"];
 const NOT_NAMED: i64 = -2;
 const ASKED: i64 = -1;
 
-/// What statements do with `PRAGMA busy_timeout`.
+/// Uses of `PRAGMA busy_timeout` by statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::libsql) enum BusyTimeout {
     /// They ask for it.

@@ -1,4 +1,4 @@
-//! The deadlines of a pool's flights, kept by one task that sleeps until the next of them.
+//! The deadlines of a pool's operations in flight, kept by one task.
 
 use std::{
     collections::VecDeque,
@@ -12,134 +12,139 @@ use tokio::{runtime::Handle, sync::Notify, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
-    error::{aborted, timed_out},
+    error::{abort_failure, timeout_failure},
     local::in_flight::InFlight,
 };
 
-/// A flight that is over stays in its place until the next one of that connection, or the alarm, finds it
-/// there: taking it out would cost every operation what hardly any needs.
+/// The deadlines of one pool. An operation that has ended stays listed until the next one of that connection, or the
+/// task, removes it: to remove it at its end would cost every operation a lock.
 pub(in crate::libsql) struct Deadlines {
-    watched: Mutex<Watched>,
-    nudge: Arc<Notify>,
+    state: Mutex<DeadlineState>,
+    wakeup: Arc<Notify>,
     runtime: Handle,
     ended: CancellationToken,
 }
 
-type Watch = (Option<Instant>, Arc<InFlight>);
+type Entry = (Option<Instant>, Arc<InFlight>);
 
 #[derive(Default)]
-struct Watched {
+struct DeadlineState {
     /// By the lease's slot, as one connection runs one thing at a time; more than one where a borrower
     /// does not wait for its own operations.
-    flights: Vec<VecDeque<Watch>>,
-    /// Until when the task sleeps; `None` when only a nudge wakes it.
-    alarm: Option<Instant>,
+    operations: Vec<VecDeque<Entry>>,
+    /// Until when the task sleeps; `None` when only a notification wakes it.
+    next_wakeup: Option<Instant>,
     started: bool,
 }
 
 impl Deadlines {
-    /// None yet; when `ended` fires, all there are then are cut off.
+    /// No deadlines yet; when `ended` fires, all operations listed then are aborted.
     pub(in crate::libsql) fn new(runtime: Handle, ended: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
-            watched: Mutex::default(),
-            nudge: Arc::new(Notify::new()),
+            state: Mutex::default(),
+            wakeup: Arc::new(Notify::new()),
             runtime,
             ended,
         })
     }
 
-    fn watched(&self) -> MutexGuard<'_, Watched> {
-        lock(&self.watched)
+    fn state(&self) -> MutexGuard<'_, DeadlineState> {
+        lock(&self.state)
     }
 
-    /// Cuts `flight` off when its patience is at an end.
-    pub(in crate::libsql) fn watch(self: &Arc<Self>, lease: Lease, flight: &Arc<InFlight>) {
-        let deadline = flight
-            .patience
+    /// Aborts `operation` when its timeout is over.
+    pub(in crate::libsql) fn insert(self: &Arc<Self>, lease: Lease, operation: &Arc<InFlight>) {
+        let deadline = operation
+            .timeout
             .time
             .get()
-            .map(|patience| Instant::now() + patience);
+            .map(|timeout| Instant::now() + timeout);
         let slot = lease.slot as usize;
-        let mut watched = self.watched();
-        if watched.flights.len() <= slot {
-            watched.flights.resize_with(slot + 1, VecDeque::new);
+        let mut state = self.state();
+        if state.operations.len() <= slot {
+            state.operations.resize_with(slot + 1, VecDeque::new);
         }
-        let flights = &mut watched.flights[slot];
-        // They end in order, but for those that are cut.
-        while flights.front().is_some_and(|(_, flight)| flight.is_over()) {
-            flights.pop_front();
+        let operations = &mut state.operations[slot];
+        // They end in order, except those that are aborted.
+        while operations
+            .front()
+            .is_some_and(|(_, operation)| operation.is_over())
+        {
+            operations.pop_front();
         }
-        flights.push_back((deadline, Arc::clone(flight)));
-        let sooner = deadline.is_some_and(|at| watched.alarm.is_none_or(|alarm| at < alarm));
+        operations.push_back((deadline, Arc::clone(operation)));
+        let sooner =
+            deadline.is_some_and(|at| state.next_wakeup.is_none_or(|next_wakeup| at < next_wakeup));
         if sooner {
-            watched.alarm = deadline;
+            state.next_wakeup = deadline;
         }
-        let first = !std::mem::replace(&mut watched.started, true);
-        drop(watched);
+        let first = !std::mem::replace(&mut state.started, true);
+        drop(state);
         if first {
-            let (nudge, ended) = (Arc::clone(&self.nudge), self.ended.clone());
-            self.runtime.spawn(keep(Arc::downgrade(self), nudge, ended));
+            let (wakeup, ended) = (Arc::clone(&self.wakeup), self.ended.clone());
+            self.runtime
+                .spawn(expiry_loop(Arc::downgrade(self), wakeup, ended));
         } else if sooner {
-            self.nudge.notify_one();
+            self.wakeup.notify_one();
         }
     }
 
-    /// Cuts off what is due and answers until when to sleep.
-    fn check(&self) -> Option<Instant> {
+    /// Aborts the operations that are due and returns until when to sleep.
+    fn expire(&self) -> Option<Instant> {
         let now = Instant::now();
-        let mut watched = self.watched();
+        let mut state = self.state();
         let mut due = Vec::new();
-        for flights in &mut watched.flights {
-            flights.retain(|(deadline, flight)| {
+        for operations in &mut state.operations {
+            operations.retain(|(deadline, operation)| {
                 let late = deadline.is_some_and(|at| at <= now);
                 if late {
-                    due.push(Arc::clone(flight));
+                    due.push(Arc::clone(operation));
                 }
-                !late && !flight.is_over()
+                !late && !operation.is_over()
             });
         }
-        let deadlines = watched.flights.iter().flatten();
-        watched.alarm = deadlines.filter_map(|(deadline, _)| *deadline).min();
-        let alarm = watched.alarm;
-        drop(watched);
-        for flight in due {
-            flight.cut(timed_out(flight.patience));
+        let deadlines = state.operations.iter().flatten();
+        state.next_wakeup = deadlines.filter_map(|(deadline, _)| *deadline).min();
+        let next_wakeup = state.next_wakeup;
+        drop(state);
+        for operation in due {
+            operation.abort(timeout_failure(operation.timeout));
         }
-        alarm
+        next_wakeup
     }
 
-    fn cut_all(&self) {
-        let flights = std::mem::take(&mut self.watched().flights);
-        for (_, flight) in flights.into_iter().flatten() {
-            flight.cut(aborted());
+    fn abort_all(&self) {
+        let operations = std::mem::take(&mut self.state().operations);
+        for (_, operation) in operations.into_iter().flatten() {
+            operation.abort(abort_failure());
         }
     }
 }
 
 impl Drop for Deadlines {
     fn drop(&mut self) {
-        // The task sleeps on its own reference to the bell; this lets it see that the pool is gone.
-        self.nudge.notify_one();
+        // The task waits on its own reference to the notifier; this lets it see that the pool is gone.
+        self.wakeup.notify_one();
     }
 }
 
-async fn keep(deadlines: Weak<Deadlines>, nudge: Arc<Notify>, ended: CancellationToken) {
+async fn expiry_loop(deadlines: Weak<Deadlines>, wakeup: Arc<Notify>, ended: CancellationToken) {
     loop {
-        let Some(next) = deadlines.upgrade().map(|deadlines| deadlines.check()) else {
+        let Some(next) = deadlines.upgrade().map(|deadlines| deadlines.expire()) else {
             return;
         };
-        let alarm = async {
+        let next_wakeup = async {
             match next {
                 Some(at) => time::sleep_until(at.into()).await,
                 None => pending().await,
             }
         };
         tokio::select! {
-            () = alarm => {}
-            () = nudge.notified() => {}
+            () = next_wakeup => {}
+            () = wakeup.notified() => {}
             () = ended.cancelled() => {
                 if let Some(deadlines) = deadlines.upgrade() {
-                    deadlines.cut_all();
+                    deadlines.abort_all();
                 }
                 return;
             }

@@ -1,4 +1,4 @@
-//! What happens on the thread of a local connection: statements, transactions and waiting for locks.
+//! The engine of a local connection: statements, transactions and waits for locks.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +12,7 @@ use libsql::{Connection, Rows, Value};
 use moorline_core::error::{Delivery, Failure, Outcome};
 
 use crate::libsql::{
-    error::{BUSY, closed, engine_failure, inexact_integer, not_text, transaction_closed},
+    error::{BUSY, closed_failure, engine_failure, inexact_integer, not_text, transaction_closed},
     local::authorizer::{Authorizer, BusyTimeout},
     local::{LocalTarget, Status},
     operation::{Operation, Results},
@@ -27,7 +27,7 @@ const KEPT_STATEMENTS: usize = 32;
 const KEPT_SQL_BYTES: usize = 4096;
 /// The engine does not look at an interrupt while it waits for a lock, so it waits in slices of this.
 const LOCK_SLICE: Duration = Duration::from_millis(20);
-/// What the engine can be told: it counts milliseconds in 32 bits.
+/// The longest busy timeout of the engine, which counts milliseconds in 32 bits.
 const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// A statement that was compiled.
@@ -40,7 +40,7 @@ struct Prepared {
 }
 
 /// One open connection with its prepared statements.
-pub struct Session {
+pub struct Engine {
     statements: VecDeque<(String, Prepared)>,
     authorizer: Arc<Authorizer>,
     busy_timeout: Duration,
@@ -50,7 +50,7 @@ pub struct Session {
     connection: Connection,
 }
 
-impl Session {
+impl Engine {
     /// Sets the connection up: waiting for locks, and write-ahead logging for files.
     pub(in crate::libsql) fn new(
         connection: Connection,
@@ -59,7 +59,7 @@ impl Session {
     ) -> Outcome<Self> {
         let slice = LOCK_SLICE.min(target.busy_timeout);
         connection.busy_timeout(slice).map_err(engine_failure)?;
-        let mut session = Self {
+        let mut engine = Self {
             authorizer: Authorizer::install(&connection)?,
             connection,
             statements: VecDeque::new(),
@@ -69,11 +69,11 @@ impl Session {
         };
         if target.in_memory() {
             // Opening is lazy: touch the database, so that a failure shows here.
-            session.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
+            engine.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
         } else {
-            session.set_up_file()?;
+            engine.set_up_file()?;
         }
-        Ok(session)
+        Ok(engine)
     }
 
     fn set_up_file(&mut self) -> Outcome<()> {
@@ -94,8 +94,8 @@ impl Session {
             .map(drop)
     }
 
-    /// Whether nobody else may use the connection as it is.
-    pub fn is_spoiled(&self) -> bool {
+    /// Whether it is in a state in which the connection must not be lent again.
+    pub fn is_tainted(&self) -> bool {
         self.tainted || self.in_transaction()
     }
 
@@ -104,7 +104,7 @@ impl Session {
         !self.connection.is_autocommit()
     }
 
-    /// Gives up what an unfinished statement or transaction holds.
+    /// Rolls back an unfinished statement or transaction.
     pub fn reset(&mut self) {
         self.statements.clear();
         self.roll_back();
@@ -263,7 +263,7 @@ impl Session {
         self.run("PRAGMA foreign_keys = off")?;
         let outcome = self.batch(TransactionMode::Deferred, statements, mode);
         let on = Statement::plain("PRAGMA foreign_keys = on");
-        // What the migration came to is what the caller must know; without foreign keys nobody may go on.
+        // What the migration came to is what the caller must know; without foreign keys no caller may go on.
         self.tainted |= self.attempt(&on, IntMode::Text).is_err();
         outcome
     }
@@ -280,13 +280,13 @@ impl Session {
     pub fn sequence(&mut self, script: &str) -> Outcome<()> {
         self.statements.clear();
         // Inside the script the engine itself waits for locks: it cannot be run a second time.
-        let patience = if self.status.is_locked_out() {
+        let timeout = if self.status.is_locked_out() {
             Duration::ZERO
         } else {
             self.busy_timeout.min(LONGEST_WAIT)
         };
-        self.wait_in_engine(patience)?;
-        // Its rows are read, though nobody wants them, and the engine panics on text that is not UTF-8.
+        self.wait_in_engine(timeout)?;
+        // Its rows are read, though they are not wanted, and the engine panics on text that is not UTF-8.
         let work = AssertUnwindSafe(|| ready(self.connection.execute_batch(script)));
         let outcome = match catch_unwind(work) {
             Ok(outcome) => outcome?.map_err(engine_failure),
@@ -328,9 +328,9 @@ impl Session {
         ready(self.connection.prepare(sql))?.map_err(engine_failure)
     }
 
-    fn wait_in_engine(&self, patience: Duration) -> Outcome<()> {
+    fn wait_in_engine(&self, timeout: Duration) -> Outcome<()> {
         self.connection
-            .busy_timeout(patience)
+            .busy_timeout(timeout)
             .map_err(engine_failure)
     }
 
@@ -384,5 +384,5 @@ fn write_row(
 
 /// The caller has gone, or the connection is being closed.
 fn interrupted() -> Failure {
-    closed("the connection was closed")
+    closed_failure("the connection was closed")
 }

@@ -1,4 +1,4 @@
-//! An operation under way on the thread of a local connection.
+//! An operation in flight on the thread of a local connection.
 //!
 //! It ends once: on its thread, at its deadline, or because its caller has gone. Nothing of it touches the
 //! runtime, so that a short statement costs two wake-ups, there and back, and no more.
@@ -14,111 +14,111 @@ use moorline_core::{
 
 use crate::libsql::{
     connect::Connection,
-    error::{SERVICE, aborted},
+    error::{SERVICE, abort_failure},
     local::{Job, LocalConnection},
     operation::Results,
     service::{Call, LibsqlPool},
 };
 
-/// Hears the outcome, on whichever thread it came about.
+/// The callback for the outcome, called on the thread on which the operation ends.
 pub type Reply = Box<dyn FnOnce(Outcome<Results>) + Send>;
 
-/// Which lease an operation runs on.
+/// The lease an operation runs on.
 #[derive(Clone, Copy)]
 pub(in crate::libsql) struct LeaseUse {
     pub(in crate::libsql) lease: Lease,
     /// Borrowed for this operation alone: given back at its end.
-    pub(in crate::libsql) once: bool,
+    pub(in crate::libsql) release_after: bool,
 }
 
-/// Shared by the thread, the deadlines and whoever may cut it off.
+/// An operation in flight, shared by the thread, the deadlines and the caller, each of which may end it.
 pub(in crate::libsql) struct InFlight {
     operation: &'static str,
-    pub(in crate::libsql) patience: TimeLimit,
-    landing: Mutex<Option<Completion>>,
+    pub(in crate::libsql) timeout: TimeLimit,
+    completion: Mutex<Option<Completion>>,
 }
 
-/// What the end of a flight needs; whoever takes it out ends the flight.
+/// The means to end an operation; taking them out ends it, so it ends once.
 struct Completion {
     pool: Arc<LibsqlPool>,
     connection: Arc<LocalConnection>,
-    seat: LeaseUse,
+    lease_use: LeaseUse,
     reply: Reply,
 }
 
 impl InFlight {
-    /// Hands a call to the thread of the connection in `seat`; true when that is awake and expected to be
+    /// Hands a call to the thread of the connection in `lease_use`; true when that is awake and expected to be
     /// quick. The call comes back when the lease is not held.
-    pub(in crate::libsql) fn launch(
+    pub(in crate::libsql) fn submit(
         pool: &Arc<LibsqlPool>,
-        seat: LeaseUse,
+        lease_use: LeaseUse,
         call: Call,
     ) -> Result<(Arc<Self>, bool), Call> {
-        let begun = pool.pool.with(seat.lease, Connection::begin_local);
-        let Some((connection, running)) = begun.ok().flatten() else {
+        let begun = pool.pool.with(lease_use.lease, Connection::begin_local);
+        let Some((connection, guard)) = begun.ok().flatten() else {
             return Err(call);
         };
-        let flight = Arc::new(Self {
+        let in_flight = Arc::new(Self {
             operation: call.operation.name(),
-            patience: pool.patience(call.timeout),
-            landing: Mutex::new(Some(Completion {
+            timeout: pool.timeout(call.timeout),
+            completion: Mutex::new(Some(Completion {
                 pool: Arc::clone(pool),
                 connection: Arc::clone(&connection),
-                seat,
+                lease_use,
                 reply: call.reply,
             })),
         });
-        pool.deadlines.watch(seat.lease, &flight);
-        let soon = connection.submit(Job {
+        pool.deadlines.insert(lease_use.lease, &in_flight);
+        let is_quick = connection.submit(Job {
             operation: Some(call.operation),
             mode: pool.int_mode,
-            running: Some(running),
-            flight: Arc::clone(&flight),
+            guard: Some(guard),
+            in_flight: Arc::clone(&in_flight),
         });
-        Ok((flight, soon))
+        Ok((in_flight, is_quick))
     }
 
     fn take(&self) -> Option<Completion> {
-        lock(&self.landing).take()
+        lock(&self.completion).take()
     }
 
-    /// Whether nobody waits for it any more.
+    /// Whether it has ended.
     pub(in crate::libsql) fn is_over(&self) -> bool {
-        lock(&self.landing).is_none()
+        lock(&self.completion).is_none()
     }
 
-    /// It came to its own end. The connection is free before its caller hears of it, who may ask for it again.
-    pub(in crate::libsql) fn land(&self, outcome: Outcome<Results>) {
-        let Some(landing) = self.take() else {
+    /// Ends it with its own outcome. The connection is free before the caller gets that, as it may acquire it again.
+    pub(in crate::libsql) fn complete(&self, outcome: Outcome<Results>) {
+        let Some(completion) = self.take() else {
             return;
         };
-        if landing.seat.once {
-            landing.connection.give_back();
-            landing.pool.release(landing.seat.lease);
+        if completion.lease_use.release_after {
+            completion.connection.give_back();
+            completion.pool.release(completion.lease_use.lease);
         }
-        (landing.reply)(outcome.map_err(|failure| failure.during(SERVICE, self.operation)));
+        (completion.reply)(outcome.map_err(|failure| failure.during(SERVICE, self.operation)));
     }
 
-    /// Ends it in the middle. Nobody knows where the connection stands, so it is discarded.
-    pub(in crate::libsql) fn cut(&self, failure: Failure) {
-        let Some(landing) = self.take() else {
+    /// Ends it in the middle. The state of the connection is then unknown, so it is discarded.
+    pub(in crate::libsql) fn abort(&self, failure: Failure) {
+        let Some(completion) = self.take() else {
             return;
         };
-        // After the landing was taken: a job that begins later sees that, one that runs sees the interrupt.
-        // When it was given back in between, nothing of it runs any more, but perhaps somebody else's statement does.
-        if landing.pool.pool.discard(landing.seat.lease) {
-            landing.connection.abandon();
-            landing.connection.interrupt();
+        // After the completion was taken: a job that begins later sees that, one that runs sees the interrupt. A lease
+        // that was released in between is not discarded: another borrower's statement may run on the connection.
+        if completion.pool.pool.discard(completion.lease_use.lease) {
+            completion.connection.abandon();
+            completion.connection.interrupt();
         }
-        (landing.reply)(Err(failure.during(SERVICE, self.operation)));
+        (completion.reply)(Err(failure.during(SERVICE, self.operation)));
     }
 }
 
-/// Cuts its flight off when the caller stops waiting.
+/// Aborts the operation when the caller stops waiting.
 pub(in crate::libsql) struct AbortOnDrop(pub(in crate::libsql) Arc<InFlight>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        self.0.cut(aborted());
+        self.0.abort(abort_failure());
     }
 }

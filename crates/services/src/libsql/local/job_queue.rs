@@ -1,4 +1,4 @@
-//! How a connection's thread waits for its next job: awake for a moment, when jobs follow each other closely.
+//! The wait of a connection's thread for its next job: spin for a moment, then park.
 //!
 //! Putting a thread to sleep and waking it costs more than a short statement. So a thread that has just been
 //! busy looks for its next job for a while, one thread of the process at a time; after two
@@ -15,55 +15,55 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long to look.
-const LENGTH: Duration = Duration::from_micros(50);
-/// At most so many jobs are fetched asleep between two vigils, as a power of two.
-const MAX_DOUBT: u32 = 6;
+/// How long to spin.
+const SPIN_TIME: Duration = Duration::from_micros(50);
+/// The number of misses in a row after which the pause between two spins grows no longer: it is two to this power.
+const MAX_MISSES: u32 = 6;
 
-/// Whether some thread keeps vigil: more than one would take the time of those that work.
+/// Whether some thread of the process spins: more than one would take time from those that work.
 static SPINNING: AtomicBool = AtomicBool::new(false);
-/// On a single processor, looking for work keeps it from being made.
-static POSSIBLE: LazyLock<bool> =
+/// On a single processor, spinning takes the time in which the next job would be made.
+static IS_MULTICORE: LazyLock<bool> =
     LazyLock::new(|| thread::available_parallelism().is_ok_and(|processors| processors.get() > 1));
 
-/// One thread's experience.
+/// The waiting strategy of one thread: how often it spun in vain, and how often it still parks at once.
 #[derive(Default)]
 pub(in crate::libsql) struct JobQueue {
     skip: u32,
-    doubt: u32,
+    misses: u32,
 }
 
 impl JobQueue {
-    /// The next job; `None` when there will be none. `alert` is set while the thread is awake for it.
+    /// Waits for the next job; `None` when there will be none. `spinning` is set while the thread spins.
     pub(in crate::libsql) fn next<T>(
         &mut self,
         queue: &mpsc::Receiver<T>,
-        alert: &AtomicBool,
+        spinning: &AtomicBool,
     ) -> Option<T> {
         if let Ok(job) = queue.try_recv() {
             return Some(job);
         }
         if self.skip > 0 {
             self.skip -= 1;
-        } else if *POSSIBLE && !SPINNING.swap(true, Ordering::Acquire) {
-            alert.store(true, Ordering::Release);
-            let found = look(queue);
-            alert.store(false, Ordering::Release);
+        } else if *IS_MULTICORE && !SPINNING.swap(true, Ordering::Acquire) {
+            spinning.store(true, Ordering::Release);
+            let found = spin(queue);
+            spinning.store(false, Ordering::Release);
             SPINNING.store(false, Ordering::Release);
             if found.is_some() {
-                self.doubt = 0;
+                self.misses = 0;
                 return found;
             }
-            self.doubt = (self.doubt + 1).min(MAX_DOUBT);
-            self.skip = (1 << self.doubt) - 2;
+            self.misses = (self.misses + 1).min(MAX_MISSES);
+            self.skip = (1 << self.misses) - 2;
         }
         queue.recv().ok()
     }
 }
 
-fn look<T>(queue: &mpsc::Receiver<T>) -> Option<T> {
+fn spin<T>(queue: &mpsc::Receiver<T>) -> Option<T> {
     let began = Instant::now();
-    while began.elapsed() < LENGTH {
+    while began.elapsed() < SPIN_TIME {
         for _ in 0..8 {
             hint::spin_loop();
         }
@@ -81,14 +81,14 @@ mod tests {
     #[test]
     fn jobs_come_in_order_awake_or_asleep_and_the_end_is_seen() {
         let (sender, queue) = mpsc::channel();
-        let alert = AtomicBool::new(false);
+        let spinning = AtomicBool::new(false);
         let worker = thread::spawn(move || {
-            let mut vigil = JobQueue::default();
+            let mut job_queue = JobQueue::default();
             let mut jobs = Vec::new();
-            while let Some(job) = vigil.next(&queue, &alert) {
+            while let Some(job) = job_queue.next(&queue, &spinning) {
                 jobs.push(job);
             }
-            (jobs, alert.load(Ordering::Relaxed))
+            (jobs, spinning.load(Ordering::Relaxed))
         });
         for job in 0..2000 {
             // Some find the thread awake, some asleep.
@@ -97,8 +97,8 @@ mod tests {
             sender.send(job).unwrap();
         }
         drop(sender);
-        let (jobs, alert) = worker.join().unwrap();
+        let (jobs, spinning) = worker.join().unwrap();
         assert_eq!(jobs, (0..2000).collect::<Vec<_>>());
-        assert!(!alert);
+        assert!(!spinning);
     }
 }

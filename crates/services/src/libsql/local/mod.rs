@@ -1,7 +1,7 @@
 //! A connection to a file or to memory, on a thread of its own.
 //!
 //! The engine's calls block inside `async fn`s, a busy writer for seconds, so none of them runs on the
-//! runtime: jobs go through a channel to the connection's thread, and whoever stops waiting interrupts it.
+//! runtime: jobs go through a channel to the connection's thread, and a caller that stops waiting interrupts it.
 
 mod authorizer;
 pub(in crate::libsql) mod deadlines;
@@ -32,9 +32,9 @@ use tokio::{
 };
 
 use crate::libsql::{
-    connect::Running,
-    error::{closed, engine_failure},
-    local::engine::Session,
+    connect::OperationGuard,
+    error::{closed_failure, engine_failure},
+    local::engine::Engine,
     local::in_flight::InFlight,
     local::job_queue::JobQueue,
     operation::Operation,
@@ -51,7 +51,7 @@ const STACK_BYTES: [usize; 2] = [256 << 20, 8 << 20];
 /// How often closing repeats its interrupt.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(50);
 
-/// Where the database is and how its connections are set up.
+/// The database, and the set-up of its connections.
 #[derive(Clone, Debug)]
 pub struct LocalTarget {
     /// The path, or a `file:` URI for shared memory.
@@ -71,18 +71,18 @@ impl LocalTarget {
     }
 }
 
-/// What a connection's thread is told to do. One that is dropped undone ends its flight.
+/// A job for a connection's thread. One that is dropped undone fails its operation.
 pub(in crate::libsql) struct Job {
     pub(in crate::libsql) operation: Option<Operation>,
     pub(in crate::libsql) mode: IntMode,
-    pub(in crate::libsql) running: Option<Running>,
-    pub(in crate::libsql) flight: Arc<InFlight>,
+    pub(in crate::libsql) guard: Option<OperationGuard>,
+    pub(in crate::libsql) in_flight: Arc<InFlight>,
 }
 
 impl Job {
-    fn run(mut self, session: &mut Session, status: &Status) {
+    fn run(mut self, engine: &mut Engine, status: &Status) {
         status.interrupted.store(false, Ordering::Release);
-        if self.flight.is_over() {
+        if self.in_flight.is_over() {
             return;
         }
         let Some(operation) = self.operation.take() else {
@@ -90,54 +90,53 @@ impl Job {
         };
         // The engine panics on what it cannot represent; the connection itself goes on.
         let mode = self.mode;
-        let work = AssertUnwindSafe(|| session.perform(operation, mode));
+        let work = AssertUnwindSafe(|| engine.perform(operation, mode));
         let outcome = catch_unwind(work).unwrap_or_else(|_| {
-            session.reset();
+            engine.reset();
             Err(defect())
         });
-        status
-            .tainted
-            .store(session.is_spoiled(), Ordering::Release);
-        status.set_transaction(session.in_transaction());
-        if let Some(running) = self.running.take() {
-            running.finish();
+        status.tainted.store(engine.is_tainted(), Ordering::Release);
+        status.set_transaction(engine.in_transaction());
+        if let Some(guard) = self.guard.take() {
+            guard.finish();
         }
-        self.flight.land(outcome);
+        self.in_flight.complete(outcome);
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.flight.land(Err(closed("the connection is closed")));
+        self.in_flight
+            .complete(Err(closed_failure("the connection is closed")));
     }
 }
 
-/// The connection's end in the asynchronous world. Dropping it ends its thread.
+/// The asynchronous side of the connection. Dropping it ends its thread.
 pub struct LocalConnection {
     /// Operations that have begun and not come to their own end.
-    pub(in crate::libsql) running: AtomicU32,
+    pub(in crate::libsql) active_operations: AtomicU32,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     status: Arc<Status>,
     // Its sender lives as long as the thread.
     ended: watch::Receiver<()>,
 }
 
-/// What both sides know of the connection.
+/// The state shared by both sides of the connection.
 #[derive(Default)]
 pub(in crate::libsql) struct Status {
     interrupted: AtomicBool,
-    // Nobody else may use the connection as it is.
+    // The connection must not be lent again as it is.
     tainted: AtomicBool,
     in_transaction: AtomicBool,
-    // Nobody holds the connection any more; it is closed as soon as that can be.
+    // The connection has no holder any more; it is closed as soon as possible.
     abandoned: AtomicBool,
     memory_transactions: Option<Arc<AtomicUsize>>,
     // The thread is awake and looks for its next job.
-    alert: AtomicBool,
+    spinning: AtomicBool,
     // Its last job took less than a wake-up does.
     quick: AtomicBool,
     // A share of the connection; its thread takes it back at the end, so that closing happens there.
-    engine: Mutex<Option<Connection>>,
+    connection: Mutex<Option<Connection>>,
 }
 
 impl Status {
@@ -169,15 +168,15 @@ impl Status {
         transactions.is_some_and(|open| open.load(Ordering::Acquire) > own)
     }
 
-    fn is_alert(&self) -> bool {
-        self.alert.load(Ordering::Acquire) && self.quick.load(Ordering::Relaxed)
+    fn is_spinning(&self) -> bool {
+        self.spinning.load(Ordering::Acquire) && self.quick.load(Ordering::Relaxed)
     }
 
     fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
-        if let Some(engine) = &*lock(&self.engine) {
+        if let Some(connection) = &*lock(&self.connection) {
             // It only sets a flag in the engine.
-            let _ = engine.interrupt();
+            let _ = connection.interrupt();
         }
     }
 }
@@ -194,7 +193,7 @@ impl LocalConnection {
         });
         let thread_status = Arc::clone(&status);
         let work = move || {
-            run(&target, &thread_status, opened, &queue);
+            run_thread(&target, &thread_status, opened, &queue);
             drop(end);
         };
         spawn(&STACK_BYTES, work).map_err(|error| {
@@ -206,7 +205,7 @@ impl LocalConnection {
         })?;
         opening.await.unwrap_or_else(|_| Err(defect()))?;
         Ok(Self {
-            running: AtomicU32::new(0),
+            active_operations: AtomicU32::new(0),
             jobs: Mutex::new(Some(jobs)),
             status,
             ended,
@@ -215,13 +214,13 @@ impl LocalConnection {
 
     /// Hands `job` to the connection's thread. True when that is awake and its last job was quick.
     pub(in crate::libsql) fn submit(&self, job: Job) -> bool {
-        let soon = self.status.is_alert();
-        // One that cannot be sent is dropped, which ends its flight; not under the lock.
+        let is_quick = self.status.is_spinning();
+        // One that cannot be sent is dropped, which fails its operation; not under the lock.
         let _undone = match &*lock(&self.jobs) {
             Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
             None => Some(job),
         };
-        soon
+        is_quick
     }
 
     /// Stops the statement that runs.
@@ -229,8 +228,8 @@ impl LocalConnection {
         self.status.interrupt();
     }
 
-    /// Whether nobody else may use the connection as the last job left it.
-    pub fn is_spoiled(&self) -> bool {
+    /// Whether the last job left the connection in a state in which it must not be lent again.
+    pub fn is_tainted(&self) -> bool {
         self.status.tainted.load(Ordering::Acquire)
     }
 
@@ -239,14 +238,14 @@ impl LocalConnection {
         self.status.in_transaction.load(Ordering::Acquire)
     }
 
-    /// Its borrower goes; with a transaction open nobody gets it again.
+    /// Ends its use by a borrower; with a transaction open it is not lent again.
     pub(in crate::libsql) fn give_back(&self) {
         if self.in_transaction() {
             self.abandon();
         }
     }
 
-    /// Nobody will use it again: it is closed soon, which rolls back what is open.
+    /// Marks it as not to be used again: it is closed soon, which rolls back what is open.
     pub(in crate::libsql) fn abandon(&self) {
         self.status.abandoned.store(true, Ordering::Release);
         self.status.set_transaction(false);
@@ -275,7 +274,7 @@ fn defect() -> Failure {
 fn spawn(stacks: &[usize], work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let mut outcome = Err(io::ErrorKind::OutOfMemory.into());
     for stack in stacks {
-        // What a thread that is refused was given is gone, so it is given its work when it runs.
+        // The closure of a thread that is refused is lost, so the work is sent to the thread when it runs.
         let (give, given) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
         let run = move || given.recv().into_iter().for_each(|work| work());
         let spawned = thread::Builder::new()
@@ -284,7 +283,7 @@ fn spawn(stacks: &[usize], work: impl FnOnce() + Send + 'static) -> io::Result<(
             .spawn(run);
         match spawned {
             Ok(_) => {
-                // It waits for it.
+                // The thread waits for it.
                 let _ = give.send(Box::new(work));
                 return Ok(());
             }
@@ -294,37 +293,37 @@ fn spawn(stacks: &[usize], work: impl FnOnce() + Send + 'static) -> io::Result<(
     outcome
 }
 
-fn run(
+fn run_thread(
     target: &LocalTarget,
     status: &Arc<Status>,
     opened: oneshot::Sender<Outcome<()>>,
     queue: &mpsc::Receiver<Job>,
 ) {
-    let session = open(target).and_then(|connection| {
-        *lock(&status.engine) = Some(connection.clone());
-        Session::new(connection, target, Arc::clone(status))
+    let engine = open(target).and_then(|connection| {
+        *lock(&status.connection) = Some(connection.clone());
+        Engine::new(connection, target, Arc::clone(status))
     });
-    let mut session = match session {
-        Ok(session) => session,
+    let mut engine = match engine {
+        Ok(engine) => engine,
         Err(failure) => {
-            lock(&status.engine).take();
-            // Whoever asked may have gone.
+            lock(&status.connection).take();
+            // The caller may have gone.
             let _ = opened.send(Err(failure));
             return;
         }
     };
     if opened.send(Ok(())).is_ok() {
-        let mut vigil = JobQueue::default();
-        while let Some(job) = vigil.next(queue, &status.alert) {
+        let mut job_queue = JobQueue::default();
+        while let Some(job) = job_queue.next(queue, &status.spinning) {
             let began = Instant::now();
-            job.run(&mut session, status);
+            job.run(&mut engine, status);
             status
                 .quick
                 .store(began.elapsed() < QUICK, Ordering::Relaxed);
         }
     }
-    lock(&status.engine).take();
-    drop(session);
+    lock(&status.connection).take();
+    drop(engine);
     status.set_transaction(false);
 }
 

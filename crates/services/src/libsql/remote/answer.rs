@@ -1,7 +1,7 @@
 //! A server's answer, read into little more memory than its values need.
 //!
 //! A small answer can unpack to much, and JSON to more: `[],[],[]` is three bytes for each row. So what it can come to
-//! is counted before any of it is read, rows go into one flat list, and no part is kept that nobody asks for.
+//! is counted before any of it is read, rows go into one flat list, and no part is kept that is not asked for.
 
 use memchr::{memchr, memchr2};
 use serde::Deserialize;
@@ -12,12 +12,12 @@ use crate::libsql::remote::rows::{Rows, Value, rowid};
 /// type and itself.
 const MAX_ELEMENTS: usize = 1 << 25;
 
-/// What a pipeline of requests was answered.
+/// The answer to a pipeline of requests.
 #[derive(Deserialize)]
 pub(in crate::libsql) struct PipelineAnswer {
-    /// What continues the stream.
+    /// The token that continues the stream.
     pub(in crate::libsql) baton: Option<String>,
-    /// Where it is continued.
+    /// The URL at which it is continued.
     pub(in crate::libsql) base_url: Option<String>,
     /// An answer for each request.
     pub(in crate::libsql) results: Vec<Answer>,
@@ -50,7 +50,7 @@ fn marks(json: &[u8]) -> usize {
         .count()
 }
 
-/// What follows the string that has begun.
+/// The text behind the string that has begun.
 fn after_string(mut rest: &[u8]) -> &[u8] {
     while let Some(at) = memchr2(b'"', b'\\', rest) {
         let escape = usize::from(rest[at] == b'\\');
@@ -66,13 +66,13 @@ fn after_string(mut rest: &[u8]) -> &[u8] {
 #[derive(Deserialize)]
 #[serde(try_from = "WireAnswer")]
 pub(in crate::libsql) enum Answer {
-    /// It was done.
+    /// Success.
     Done(Response),
-    /// It failed.
+    /// Failure.
     Failed(Box<ServerError>),
 }
 
-/// What was done.
+/// The result of a request.
 pub(in crate::libsql) enum Response {
     /// One statement.
     Execute(Box<StatementResult>),
@@ -87,7 +87,7 @@ pub(in crate::libsql) enum Response {
 /// An error of the server's.
 #[derive(Deserialize)]
 pub(in crate::libsql) struct ServerError {
-    /// What it says.
+    /// The error's message.
     #[serde(default)]
     pub(in crate::libsql) message: String,
     /// Its code.

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
-    error::{closed, transaction_closed},
+    error::{closed_failure, transaction_closed},
     operation::{Operation, Results},
     remote::answer::{BatchResult, Response, StatementResult},
     remote::refusal::{missing_result, server_failure},
@@ -24,13 +24,13 @@ use crate::libsql::{
 };
 use moorline_net::http::off_runtime;
 
-/// What a value takes to write, roughly.
+/// The bytes of a value on the wire, roughly.
 const BYTES_PER_VALUE: usize = 16;
 
 /// A remote connection. Nothing is sent before the first statement.
 pub struct RemoteConnection {
     /// Operations that have begun and not come to their own end.
-    pub(in crate::libsql) running: AtomicU32,
+    pub(in crate::libsql) active_operations: AtomicU32,
     stream: Mutex<Stream>,
     in_transaction: AtomicBool,
     closing: CancellationToken,
@@ -40,7 +40,7 @@ impl RemoteConnection {
     /// A connection that dials with its first statement.
     pub fn new(target: RemoteTarget) -> Self {
         Self {
-            running: AtomicU32::new(0),
+            active_operations: AtomicU32::new(0),
             stream: Mutex::new(Stream::new(target)),
             in_transaction: AtomicBool::new(false),
             closing: CancellationToken::new(),
@@ -62,7 +62,7 @@ impl RemoteConnection {
         };
         tokio::select! {
             outcome = work => outcome,
-            () = self.closing.cancelled() => Err(closed("the connection was closed")),
+            () = self.closing.cancelled() => Err(closed_failure("the connection was closed")),
         }
     }
 
@@ -217,7 +217,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Adds a transaction: each statement runs only if the one before succeeded, and what is not committed
-    /// is rolled back, unless it was somebody else's transaction that was open.
+    /// is rolled back, unless the transaction that was open is another's.
     fn transaction(
         mut self,
         mode: TransactionMode,

@@ -41,7 +41,7 @@ impl Refusal {
 
 /// An answer other than 200. With a baton, a 400 or 404 that is no error of the SQL means that the server
 /// does not know the stream (expired, or the server was restarted): it has executed nothing.
-pub(in crate::libsql) fn refused(
+pub(in crate::libsql) fn refusal_failure(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -65,7 +65,7 @@ pub(in crate::libsql) fn refused(
         StatusCode::TOO_MANY_REQUESTS => Kind::RateLimited,
         _ => Kind::Rejected,
     };
-    // A gateway answers in the server's place: whether that has acted, nobody knows.
+    // A gateway answers in the server's place: whether that has acted is unknown.
     let delivery = match status {
         StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Delivery::Unknown,
         _ => Delivery::Answered,
@@ -96,7 +96,7 @@ pub(in crate::libsql) fn refused(
     })
 }
 
-/// What a refusal says to a person: the text in its JSON, or all of it when it is text, but no page of a proxy's.
+/// The message of a refusal: the text in its JSON, or all of it when it is text, but no page of a proxy's.
 fn text_of<'a>(said: &'a Json, body: &'a [u8]) -> Cow<'a, str> {
     let text = ["message", "error"]
         .into_iter()
@@ -137,7 +137,7 @@ pub(in crate::libsql) fn unreadable(reason: String) -> Failure {
 }
 
 /// The server wants the stream to go on where the token must not go. The request itself was answered.
-pub(in crate::libsql) fn elsewhere(base: &str) -> Failure {
+pub(in crate::libsql) fn foreign_continuation(base: &str) -> Failure {
     let message = format!(
         "the server continues the stream at {}, which is neither the host it was reached at nor one below it",
         redact_url(base)
@@ -168,7 +168,7 @@ mod tests {
         }
         let status = StatusCode::from_u16(status).unwrap();
         let token = Secret::new("hunter2");
-        refused(status, &headers, body.as_bytes(), false, Some(&token)).into_failure()
+        refusal_failure(status, &headers, body.as_bytes(), false, Some(&token)).into_failure()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is asked of a server, written from the statements themselves.
+//! Requests to a server, written from the statements themselves.
 //!
 //! The messages of the Hrana protocol, version 3. Those of the `libsql-hrana` crate leave the padding of base64 out, which
 //! not every server takes.
@@ -43,7 +43,7 @@ pub(in crate::libsql) struct Stmt<'a> {
 }
 
 impl<'a> Stmt<'a> {
-    /// A statement of ours, whose rows nobody reads.
+    /// A statement of ours, whose rows are not read.
     pub(in crate::libsql) const fn plain(sql: &'a str) -> Self {
         Self {
             sql,

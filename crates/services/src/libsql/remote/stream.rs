@@ -1,4 +1,6 @@
-//! A stream of the Hrana protocol over HTTP, version 3 (<https://github.com/tursodatabase/libsql/blob/main/docs/HRANA_3_SPEC.md>).
+//! A stream of the Hrana protocol over HTTP, version 3.
+//!
+//! Specification: <https://github.com/tursodatabase/libsql/blob/main/docs/HRANA_3_SPEC.md>.
 //!
 //! A stream is the server's connection. The baton of each answer continues it; the server drops it after
 //! about ten seconds without a request. Outside a transaction nothing is lost with it, so the request is sent
@@ -18,7 +20,9 @@ use url::{Host, Url};
 
 use crate::libsql::{
     remote::answer::{Answer, PipelineAnswer, Response},
-    remote::refusal::{Refusal, elsewhere, missing_result, refused, server_failure, unreadable},
+    remote::refusal::{
+        Refusal, foreign_continuation, missing_result, refusal_failure, server_failure, unreadable,
+    },
     remote::request::{Pipeline, Request},
 };
 use moorline_net::http::{ApiClient, off_runtime};
@@ -32,7 +36,7 @@ const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 /// How long telling the server that a stream is over may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where the server is and who we are.
+/// The server and the credentials.
 #[derive(Clone)]
 pub struct RemoteTarget {
     /// The server's base URL, `https://` or `http://`.
@@ -118,7 +122,7 @@ impl Stream {
 
     /// One round trip: the outer result is the transport's, the inner one the request's own.
     async fn pipeline(&mut self, body: &Pipeline<'_>) -> Result<Outcome<Response>, Refusal> {
-        let json = written(body).map_err(Refusal::Failed)?;
+        let json = serialize(body).map_err(Refusal::Failed)?;
         let had_baton = body.baton.is_some();
         let request = self.request(json).map_err(Refusal::Failed)?;
         let response = self
@@ -140,7 +144,7 @@ impl Stream {
         // Without a baton there is nothing to continue.
         if let Some(named) = answer.base_url.filter(|_| answer.baton.is_some()) {
             let base = continued_at(&self.target.base, &named);
-            self.base = Some(base.ok_or_else(|| Refusal::Failed(elsewhere(&named)))?);
+            self.base = Some(base.ok_or_else(|| Refusal::Failed(foreign_continuation(&named)))?);
         }
         self.baton = answer.baton;
         let mut results = answer.results.into_iter();
@@ -155,13 +159,13 @@ impl Stream {
         Ok(first)
     }
 
-    /// What an answer other than 200 comes to. Of one whose text is lost the status is still known.
+    /// The failure for a response other than 200. Of one whose text is lost the status is still known.
     async fn refusal(&self, response: HttpResponse, had_baton: bool) -> Refusal {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = ApiClient::read_body(response, MAX_REFUSAL_BYTES).await;
         let body = body.unwrap_or_default();
         let token = self.target.auth_token.as_ref();
-        refused(status, &headers, &body, had_baton, token)
+        refusal_failure(status, &headers, &body, had_baton, token)
     }
 
     fn request(&self, json: Vec<u8>) -> Outcome<HttpRequest> {
@@ -213,14 +217,15 @@ impl Stream {
     }
 }
 
-fn written(body: &Pipeline<'_>) -> Outcome<Vec<u8>> {
+fn serialize(body: &Pipeline<'_>) -> Outcome<Vec<u8>> {
     serde_json::to_vec(body).map_err(|error| {
         Failure::new(Kind::Internal, "a request could not be written")
             .with_cause(error.to_string(), None)
     })
 }
 
-/// Where a stream goes on, which the server may say. It gets the token and the statements there: so only on the host
+/// The URL at which a stream continues, which the server may set. It gets the token and the statements there: so only
+/// on the host
 /// that the caller named or one below it, at the same port, and in plain text only where that was so before.
 fn continued_at(given: &Url, named: &str) -> Option<Url> {
     let url = Url::parse(named).ok()?;

@@ -20,7 +20,7 @@ const MIN_NEIGHBOURS: usize = 4;
 /// Makes the median of absolute deviations an estimate of the standard deviation.
 const MAD_TO_DEVIATION: f64 = 1.4826;
 
-/// What a point was expected to be.
+/// The expected value of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judgement {
     /// The expected value.
@@ -181,7 +181,7 @@ fn seasonal_part(values: &[f64], seasons: &[usize]) -> Vec<f64> {
     sum
 }
 
-/// Where the nearest other points put a point (the Theil–Sen line through them), and how much wider than the noise
+/// The position of a point by its nearest others (the Theil–Sen line through them), and how much wider than the noise
 /// the error of that is.
 fn from_neighbours(values: &[f64], at: usize) -> (f64, f64) {
     let count = NEIGHBOURS.min(values.len() - 1);

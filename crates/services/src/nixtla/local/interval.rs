@@ -1,5 +1,6 @@
-//! Bands that hold what they promise: the width of the model's own, corrected by the errors it made on the end of
-//! the history (split conformal prediction).
+//! Prediction intervals that keep their coverage (split conformal prediction).
+//!
+//! The width of the model's own intervals is corrected by its errors on the end of the history.
 
 use super::{
     Band, Prediction,

@@ -24,7 +24,7 @@ pub struct Band {
     pub upper: Vec<f64>,
 }
 
-/// What a local model expects.
+/// The expectation of a local model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     /// The model that was used.

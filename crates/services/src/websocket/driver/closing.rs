@@ -1,19 +1,19 @@
-//! How a connection ends: by either side, by a breach of the protocol, or by being lost.
+//! The end of a connection: close handshake, protocol error, or loss.
 
 use std::task::{Context, Poll};
 
 use moorline_core::error::Failure;
 use tokio::time::Instant;
 
-use super::{Driver, NO_CODE, STEPS, broken};
+use super::{Driver, NO_CODE, STEPS, abnormal_close};
 use crate::websocket::{
-    error::{closed, lost, violated},
+    error::{closed_failure, connection_lost, protocol_failure},
     protocol_error::ProtocolError,
 };
 
 /// How a connection ended.
 #[derive(Clone, Debug)]
-pub struct Closed {
+pub struct CloseEvent {
     /// The close code: the server's, or ours when the server broke the protocol; 1005 when the close frame had
     /// none, 1006 when there was no close frame.
     pub code: u16,
@@ -31,79 +31,79 @@ impl Driver {
         if self.close_sent {
             return;
         }
-        let mut out = self.shared.out();
-        let Some((code, reason)) = &out.close else {
+        let mut send = self.shared.send_state();
+        let Some((code, reason)) = &send.close else {
             return;
         };
         let deadline = Instant::now() + self.close_timeout;
         self.deadline.get_or_insert(deadline);
-        if out.queue.all_framed() {
+        if send.queue.all_framed() {
             let payload = close_payload(Some(*code), reason);
-            out.queue.push_close(&payload);
+            send.queue.push_close(&payload);
             self.close_sent = true;
         }
     }
 
     /// Whether it is over: the closing handshake is, or nothing can be written and there is nothing to read.
-    pub(super) fn finish_if_closed(&mut self) -> Result<(), Closed> {
-        let written = self.close_sent && self.shared.out().queue.bytes().is_empty();
-        if !written && self.broken.is_none() {
+    pub(super) fn finish_if_closed(&mut self) -> Result<(), CloseEvent> {
+        let written = self.close_sent && self.shared.send_state().queue.bytes().is_empty();
+        if !written && self.write_error.is_none() {
             return Ok(());
         }
         let known = self.known_end(written);
-        match (known, &self.broken) {
+        match (known, &self.write_error) {
             (Some(end), _) => Err(end),
-            (None, Some(error)) if self.dry => Err(broken(lost(error))),
+            (None, Some(error)) if self.read_pending => Err(abnormal_close(connection_lost(error))),
             _ => Ok(()),
         }
     }
 
-    /// What is known already of how it ends.
-    pub(super) fn known_end(&mut self, clean: bool) -> Option<Closed> {
+    /// The close event, as far as it is known already.
+    pub(super) fn known_end(&mut self, clean: bool) -> Option<CloseEvent> {
         if let Some((code, reason)) = self.close_received.take() {
-            return Some(Closed {
+            return Some(CloseEvent {
                 code: code.unwrap_or(NO_CODE),
                 reason,
                 clean,
                 failure: None,
             });
         }
-        let refused = self.refused.take();
-        let refused = refused.map(|(violation, _)| judged(violation));
-        self.verdict.take().or(refused)
+        let protocol_error = self.protocol_error.take();
+        let protocol_error = protocol_error.map(|(error, _)| protocol_error_close(error));
+        self.close_result.take().or(protocol_error)
     }
 
-    /// The server broke the protocol, but what came before counts: whoever gets it has the time to take it, and to
-    /// answer, before the connection ends.
+    /// Drains messages before the close of a protocol error: the reader has the time to take what came before it, and
+    /// to answer.
     pub(super) fn drain_before_error_close(
         &mut self,
-        violation: ProtocolError,
+        error: ProtocolError,
         take_count: Option<u64>,
     ) -> bool {
-        let Some(now) = self.shared.inbox.take_count() else {
+        let Some(now) = self.shared.receive_queue.take_count() else {
             return false;
         };
         match take_count {
             None => {
-                if !self.shared.inbox.call() {
-                    return self.refuse(violation);
+                if !self.shared.receive_queue.notify_anyway() {
+                    return self.send_error_close(error);
                 }
                 // The visit at which the messages were taken is not over when they are; the one after it is.
-                self.refused = Some((violation, Some(now)));
+                self.protocol_error = Some((error, Some(now)));
                 true
             }
-            Some(before) if now > before => self.refuse(violation),
+            Some(before) if now > before => self.send_error_close(error),
             Some(_) => false,
         }
     }
 
     /// The server closes: nothing more is accepted, and its frame is answered with its own code.
     pub(super) fn answer_close(&mut self, code: Option<u16>, reason: String) {
-        let mut out = self.shared.out();
-        out.refusal
-            .get_or_insert_with(|| closed(code.unwrap_or(NO_CODE)));
+        let mut send = self.shared.send_state();
+        send.refusal
+            .get_or_insert_with(|| closed_failure(code.unwrap_or(NO_CODE)));
         if !self.close_sent {
-            out.queue.push_close(&close_payload(code, ""));
+            send.queue.push_close(&close_payload(code, ""));
             self.close_sent = true;
         }
         let deadline = Instant::now() + self.close_timeout;
@@ -112,51 +112,54 @@ impl Driver {
     }
 
     /// The server is told what it did, behind all that is a frame already, and left; nothing more is read.
-    fn refuse(&mut self, violation: ProtocolError) -> bool {
-        let mut out = self.shared.out();
-        out.refusal.get_or_insert_with(|| violated(violation));
+    fn send_error_close(&mut self, error: ProtocolError) -> bool {
+        let mut send = self.shared.send_state();
+        send.refusal.get_or_insert_with(|| protocol_failure(error));
         if !self.close_sent {
-            let payload = close_payload(Some(violation.close_code), violation.message);
-            out.queue.push_close(&payload);
+            let payload = close_payload(Some(error.close_code), error.message);
+            send.queue.push_close(&payload);
             self.close_sent = true;
         }
-        self.refused = None;
-        self.verdict = Some(judged(violation));
+        self.protocol_error = None;
+        self.close_result = Some(protocol_error_close(error));
         true
     }
 
-    /// Tells everybody that it is over.
-    pub(super) fn end(&mut self, end: Closed) {
+    /// Ends the connection for its user: queues, pings and the receive queue.
+    pub(super) fn end(&mut self, end: CloseEvent) {
         if std::mem::replace(&mut self.lingering, true) {
             return;
         }
         self.deadline = Some(Instant::now() + self.close_timeout);
         {
-            let mut out = self.shared.out();
-            let refusal = end.failure.clone().unwrap_or_else(|| closed(end.code));
-            // Whoever closed knows why already.
-            out.refusal.get_or_insert(refusal);
-            out.ended = true;
-            out.socket = None;
+            let mut send = self.shared.send_state();
+            let refusal = end
+                .failure
+                .clone()
+                .unwrap_or_else(|| closed_failure(end.code));
+            // A refusal that is there already is the reason.
+            send.refusal.get_or_insert(refusal);
+            send.write_ended = true;
+            send.socket = None;
             // What could not be written by now never will be.
-            self.close_sent &= out.queue.bytes().is_empty();
-            out.queue.end();
+            self.close_sent &= send.queue.bytes().is_empty();
+            send.queue.end();
         }
         self.shared.pings().end();
-        self.shared.inbox.end(end);
-        self.shared.over.cancel();
+        self.shared.receive_queue.end(end);
+        self.shared.termination.cancel();
     }
 
     /// Reads until the server ends the connection: ending it first could take our close frame from it. True when
     /// there is nothing more to do.
     pub(super) fn linger(&mut self, context: &mut Context<'_>) -> bool {
-        if !self.close_sent || self.broken.is_some() {
+        if !self.close_sent || self.write_error.is_some() {
             return true;
         }
-        let _ = self.wire.poll_flush(context);
+        let _ = self.stream.poll_flush(context);
         let mut sink = [0; 4096];
         for _ in 0..STEPS {
-            match self.wire.poll_read(context, &mut sink) {
+            match self.stream.poll_read(context, &mut sink) {
                 Poll::Ready(Ok(read)) if read > 0 => {}
                 Poll::Ready(_) => return true,
                 Poll::Pending => {
@@ -171,12 +174,12 @@ impl Driver {
 }
 
 /// How a connection ends on which the server broke the protocol.
-fn judged(violation: ProtocolError) -> Closed {
-    Closed {
-        code: violation.close_code,
+fn protocol_error_close(error: ProtocolError) -> CloseEvent {
+    CloseEvent {
+        code: error.close_code,
         reason: String::new(),
         clean: false,
-        failure: Some(violated(violation)),
+        failure: Some(protocol_failure(error)),
     }
 }
 

@@ -15,13 +15,13 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::Control as ControlC
 
 mod closing;
 
-pub use closing::Closed;
+pub use closing::CloseEvent;
 
 use super::{
     compressor::Compressor,
     config::Config,
     deflate::Inflater,
-    error::{closed, ended, lost, silent, unanswered_close},
+    error::{closed_failure, connection_ended, connection_lost, peer_silent, unanswered_close},
     heartbeat::{Heartbeat, HeartbeatAction},
     permessage_deflate::Agreement,
     protocol_error::ProtocolError,
@@ -29,11 +29,11 @@ use super::{
     shared::Shared,
     stream::SocketStream,
 };
-use moorline_net::receive_queue::Contents;
+use moorline_net::receive_queue::Buffer;
 
 /// Read at once; a thread has one buffer of this size for all its connections.
 const READ_BYTES: usize = 64 * 1024;
-/// Written under one lock, so that whoever sends never waits long for it.
+/// Written under one lock, so that a sender never waits long for it.
 const WRITE_BYTES: usize = 64 * 1024;
 /// After so many steps other tasks have their turn.
 const STEPS: usize = 32;
@@ -49,7 +49,7 @@ thread_local! {
 
 /// Runs until both sides have closed.
 pub(super) struct Driver {
-    wire: SocketStream,
+    stream: SocketStream,
     shared: Arc<Shared>,
     receiver: Receiver,
     received: Received,
@@ -60,10 +60,10 @@ pub(super) struct Driver {
     more: bool,
     needs_flush: bool,
     /// Writing failed; what was received before is still read.
-    broken: Option<io::Error>,
+    write_error: Option<io::Error>,
     /// There was nothing to read in this round.
-    dry: bool,
-    life: Heartbeat,
+    read_pending: bool,
+    heartbeat: Heartbeat,
     ping_timeout: Duration,
     close_timeout: Duration,
     /// When closing, or lingering, has taken too long.
@@ -71,18 +71,18 @@ pub(super) struct Driver {
     timer: Pin<Box<Sleep>>,
     close_sent: bool,
     close_received: Option<(Option<u16>, String)>,
-    /// The server broke the protocol, and whoever gets its messages has yet to come so many times.
-    refused: Option<(ProtocolError, Option<u64>)>,
+    /// The protocol error of the server, and the number of takes at which its earlier messages were taken.
+    protocol_error: Option<(ProtocolError, Option<u64>)>,
     /// How it ends once the close frame is written that tells the server what it did.
-    verdict: Option<Closed>,
-    /// Everybody was told; the server has yet to end the connection.
+    close_result: Option<CloseEvent>,
+    /// The user has the end already; the server has yet to end the connection.
     lingering: bool,
 }
 
 impl Driver {
     pub(super) fn new(
         config: &Config,
-        wire: SocketStream,
+        stream: SocketStream,
         early: Vec<u8>,
         compression: Option<Agreement>,
         shared: Arc<Shared>,
@@ -90,7 +90,7 @@ impl Driver {
         let now = Instant::now();
         let threshold = config.compression.map_or(0, |it| it.threshold);
         Self {
-            wire,
+            stream,
             shared,
             receiver: Receiver::new(config.max_message, compression.as_ref().map(Inflater::new)),
             received: Received::default(),
@@ -98,30 +98,30 @@ impl Driver {
             more: !early.is_empty(),
             unread: early,
             needs_flush: false,
-            broken: None,
-            dry: false,
-            life: Heartbeat::new(config.ping_interval, config.ping_timeout, now.into_std()),
+            write_error: None,
+            read_pending: false,
+            heartbeat: Heartbeat::new(config.ping_interval, config.ping_timeout, now.into_std()),
             ping_timeout: config.ping_timeout,
             close_timeout: config.close_timeout,
             deadline: None,
             timer: Box::pin(sleep_until(now + IDLE)),
             close_sent: false,
             close_received: None,
-            refused: None,
-            verdict: None,
+            protocol_error: None,
+            close_result: None,
             lingering: false,
         }
     }
 
     /// One round; true when it got anything done.
-    fn step(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
+    fn step(&mut self, context: &mut Context<'_>) -> Result<bool, CloseEvent> {
         self.send_requested_close();
         let mut progress = self
             .compressor
             .as_mut()
             .is_some_and(|compressor| compressor.step(&self.shared));
         progress |= self.write(context);
-        self.dry = false;
+        self.read_pending = false;
         progress |= self.read(context)?;
         self.finish_if_closed()?;
         progress |= self.tick(context)?;
@@ -129,48 +129,48 @@ impl Driver {
     }
 
     fn write(&mut self, context: &mut Context<'_>) -> bool {
-        if self.broken.is_some() {
+        if self.write_error.is_some() {
             return false;
         }
         let mut progress = false;
-        let mut out = self.shared.out();
-        let bytes = out.queue.bytes();
+        let mut send = self.shared.send_state();
+        let bytes = send.queue.bytes();
         let bytes = &bytes[..bytes.len().min(WRITE_BYTES)];
         if !bytes.is_empty() {
-            match self.wire.poll_write(context, bytes) {
+            match self.stream.poll_write(context, bytes) {
                 Poll::Ready(Ok(wrote)) if wrote > 0 => {
-                    out.queue.wrote(wrote);
+                    send.queue.advance(wrote);
                     self.needs_flush = true;
                     progress = true;
                 }
-                Poll::Ready(Ok(_)) => self.broken = Some(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Err(error)) => self.broken = Some(error),
-                Poll::Pending => out.queue.stuck(),
+                Poll::Ready(Ok(_)) => self.write_error = Some(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Err(error)) => self.write_error = Some(error),
+                Poll::Pending => send.queue.on_blocked(),
             }
         }
-        if self.needs_flush && self.broken.is_none() {
-            match self.wire.poll_flush(context) {
+        if self.needs_flush && self.write_error.is_none() {
+            match self.stream.poll_flush(context) {
                 Poll::Ready(Ok(())) => self.needs_flush = false,
-                Poll::Ready(Err(error)) => self.broken = Some(error),
+                Poll::Ready(Err(error)) => self.write_error = Some(error),
                 Poll::Pending => {}
             }
         }
-        if let Some(error) = &self.broken {
-            // What was received before is still given out, but nobody need wait for room.
-            out.refusal.get_or_insert_with(|| lost(error));
+        if let Some(error) = &self.write_error {
+            // What was received before is still given out, but a sender need not wait for room.
+            send.refusal.get_or_insert_with(|| connection_lost(error));
         }
         progress
     }
 
-    fn read(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
-        if let Some((violation, take_count)) = self.refused {
-            return Ok(self.drain_before_error_close(violation, take_count));
+    fn read(&mut self, context: &mut Context<'_>) -> Result<bool, CloseEvent> {
+        if let Some((error, take_count)) = self.protocol_error {
+            return Ok(self.drain_before_error_close(error, take_count));
         }
-        if self.close_received.is_some() || self.verdict.is_some() {
+        if self.close_received.is_some() || self.close_result.is_some() {
             return Ok(false);
         }
-        if !self.shared.inbox.has_room() {
-            self.life.deaf();
+        if !self.shared.receive_queue.has_room() {
+            self.heartbeat.on_paused();
             return Ok(false);
         }
         let mut buffer = BUFFER.with(RefCell::take);
@@ -188,7 +188,7 @@ impl Driver {
         &mut self,
         buffer: &mut Vec<u8>,
         context: &mut Context<'_>,
-    ) -> Result<bool, Closed> {
+    ) -> Result<bool, CloseEvent> {
         let kept = self.unread.len();
         if buffer.len() < kept + READ_BYTES {
             buffer.resize(kept + READ_BYTES, 0);
@@ -197,18 +197,18 @@ impl Driver {
         let mut end = kept;
         if !self.more {
             match self
-                .wire
+                .stream
                 .poll_read(context, &mut buffer[kept..kept + READ_BYTES])
             {
                 Poll::Pending => {
-                    self.dry = true;
+                    self.read_pending = true;
                     return Ok(false);
                 }
-                Poll::Ready(Ok(0)) => return Err(broken(self.broken_by())),
+                Poll::Ready(Ok(0)) => return Err(abnormal_close(self.end_failure())),
                 Poll::Ready(Ok(read)) => end += read,
-                Poll::Ready(Err(error)) => return Err(broken(lost(&error))),
+                Poll::Ready(Err(error)) => return Err(abnormal_close(connection_lost(&error))),
             }
-            self.life.heard();
+            self.heartbeat.on_activity();
         }
         match self.receiver.feed(&buffer[..end], &mut self.received) {
             Ok(fed) => {
@@ -216,48 +216,55 @@ impl Driver {
                 self.unread.extend_from_slice(&buffer[fed.consumed..end]);
                 self.more = fed.more;
             }
-            Err(violation) => {
+            Err(error) => {
                 let deadline = Instant::now() + self.close_timeout;
                 self.deadline.get_or_insert(deadline);
-                self.refused = Some((violation, None));
+                self.protocol_error = Some((error, None));
             }
         }
         Ok(true)
     }
 
     /// Why the server's side ended.
-    fn broken_by(&mut self) -> Failure {
-        self.broken.take().map_or_else(ended, |error| lost(&error))
+    fn end_failure(&mut self) -> Failure {
+        self.write_error
+            .take()
+            .map_or_else(connection_ended, |error| connection_lost(&error))
     }
 
-    /// Gives what came to whom it is for.
+    /// Dispatches control frames and queues messages for JavaScript.
     fn dispatch(&mut self) {
         for control in std::mem::take(&mut self.received.controls) {
             match control {
-                Control::Ping(payload) => self.shared.out().queue.push_pong(&payload),
-                Control::Pong(payload) => self.shared.pings().answered(&payload),
+                Control::Ping(payload) => self.shared.send_state().queue.push_pong(&payload),
+                Control::Pong(payload) => self.shared.pings().on_pong(&payload),
                 Control::Close(code, reason) => self.answer_close(code, reason),
             }
         }
         // After the pongs: what answers a message must not overtake what answers a ping before it.
         if !self.received.batch.is_empty() {
             let received = &mut self.received.batch;
-            self.shared.inbox.put(|batch| batch.append(received));
+            self.shared
+                .receive_queue
+                .put(|batch| batch.append(received));
         }
     }
 
     /// Pings, and deadlines.
-    fn tick(&mut self, context: &mut Context<'_>) -> Result<bool, Closed> {
+    fn tick(&mut self, context: &mut Context<'_>) -> Result<bool, CloseEvent> {
         let now = Instant::now();
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             let end = self.known_end(false);
-            return Err(end.unwrap_or_else(|| broken(unanswered_close(self.close_timeout))));
+            return Err(end.unwrap_or_else(|| abnormal_close(unanswered_close(self.close_timeout))));
         }
-        let drained = self.shared.out().queue.drained();
-        let next = match self.life.beat(now.into_std(), drained) {
-            HeartbeatAction::Dead => return Err(broken(silent(self.ping_timeout))),
+        let progress = self.shared.send_state().queue.progress();
+        let next = match self.heartbeat.poll(now.into_std(), progress) {
+            HeartbeatAction::Dead => return Err(abnormal_close(peer_silent(self.ping_timeout))),
             HeartbeatAction::Ping => {
-                self.shared.out().queue.push_control(ControlCode::Ping, b"");
+                self.shared
+                    .send_state()
+                    .queue
+                    .push_control(ControlCode::Ping, b"");
                 return Ok(true);
             }
             HeartbeatAction::Wait(next) => next.map(Instant::from_std),
@@ -285,10 +292,14 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let driver = &mut *self;
         // Before anything is looked at, so that no change goes unseen.
-        driver.shared.inbox.driver().register(context.waker());
+        driver
+            .shared
+            .receive_queue
+            .waker()
+            .register(context.waker());
         for _ in 0..STEPS {
             if driver.shared.is_terminated() {
-                driver.end(broken(closed(NO_CLOSE_FRAME)));
+                driver.end(abnormal_close(closed_failure(NO_CLOSE_FRAME)));
                 return Poll::Ready(());
             }
             if driver.lingering {
@@ -312,15 +323,15 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if !self.lingering {
-            // A panic: whoever waits must not wait for ever.
+            // A panic: no waiter must wait for ever.
             let failure = Failure::new(Kind::Internal, "moorline ended the connection by a defect");
-            self.end(broken(failure));
+            self.end(abnormal_close(failure));
         }
     }
 }
 
-fn broken(failure: Failure) -> Closed {
-    Closed {
+fn abnormal_close(failure: Failure) -> CloseEvent {
+    CloseEvent {
         code: NO_CLOSE_FRAME,
         reason: String::new(),
         clean: false,

@@ -1,4 +1,4 @@
-//! What the server's bytes say: a machine without a socket.
+//! The frame reader: assembles messages and checks the protocol, without a socket.
 
 use super::{
     batch::Batch,
@@ -6,7 +6,7 @@ use super::{
     frame::{FrameKind, Header},
     protocol_error::{ProtocolError, close_code_is_allowed},
 };
-use moorline_net::receive_queue::Contents;
+use moorline_net::receive_queue::Buffer;
 
 /// Compressed bytes are taken in pieces of this size, so that one piece gives a megabyte at most.
 const INFLATE_STEP: usize = 1024;
@@ -24,7 +24,7 @@ pub(super) enum Control {
     Close(Option<u16>, String),
 }
 
-/// What was understood.
+/// The messages and control frames that were read.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     pub(super) batch: Batch,
@@ -33,8 +33,8 @@ pub(super) struct Received {
 
 /// How far [`Receiver::feed`] came.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fed {
-    /// So many bytes are done with; the rest is to be fed again, with what follows it.
+pub(super) struct FeedResult {
+    /// The number of bytes that are done with; the rest is to be fed again, with what follows it.
     pub(super) consumed: usize,
     /// There is more to do with what is there.
     pub(super) more: bool,
@@ -45,14 +45,14 @@ pub(super) struct Receiver {
     max_message: usize,
     inflater: Option<Inflater>,
     /// The data frame that is being read.
-    frame: Option<Open>,
+    frame: Option<OpenFrame>,
     /// The message it belongs to.
     message: Option<Message>,
     closed: bool,
 }
 
 #[derive(Clone, Copy)]
-struct Open {
+struct OpenFrame {
     remaining: u64,
     last: bool,
 }
@@ -61,7 +61,7 @@ struct Message {
     text: bool,
     compressed: bool,
     bytes: Vec<u8>,
-    /// So many of the bytes are valid UTF-8.
+    /// The number of bytes that are valid UTF-8.
     checked: usize,
 }
 
@@ -77,17 +77,21 @@ impl Receiver {
     }
 
     /// Reads from the start of `input` as far as it makes sense.
-    pub(super) fn feed(&mut self, input: &[u8], into: &mut Received) -> Result<Fed, ProtocolError> {
+    pub(super) fn feed(
+        &mut self,
+        input: &[u8],
+        into: &mut Received,
+    ) -> Result<FeedResult, ProtocolError> {
         let mut at = 0;
-        let turn = into.batch.cost() + self.held() + TURN_BYTES;
+        let turn = into.batch.cost() + self.buffered_bytes() + TURN_BYTES;
         loop {
             let rest = &input[at..];
             if self.closed {
                 // After a close frame nothing counts.
-                return Ok(done(input.len()));
+                return Ok(consumed_all(input.len()));
             }
-            if into.batch.cost() + self.held() >= turn {
-                return Ok(Fed {
+            if into.batch.cost() + self.buffered_bytes() >= turn {
+                return Ok(FeedResult {
                     consumed: at,
                     // A frame without a payload ends without a byte more.
                     more: !rest.is_empty() || self.frame.is_some_and(|open| open.remaining == 0),
@@ -99,13 +103,13 @@ impl Receiver {
             };
             match taken {
                 Some(taken) => at += taken,
-                None => return Ok(done(at)),
+                None => return Ok(consumed_all(at)),
             }
         }
     }
 
     /// The bytes of the unfinished message.
-    fn held(&self) -> usize {
+    fn buffered_bytes(&self) -> usize {
         self.message
             .as_ref()
             .map_or(0, |message| message.bytes.len())
@@ -157,7 +161,7 @@ impl Receiver {
                 checked: 0,
             });
         }
-        self.frame = Some(Open {
+        self.frame = Some(OpenFrame {
             remaining: header.payload,
             last: header.last,
         });
@@ -182,7 +186,7 @@ impl Receiver {
 
     fn continue_frame(
         &mut self,
-        open: Open,
+        open: OpenFrame,
         rest: &[u8],
         into: &mut Received,
     ) -> Result<Option<usize>, ProtocolError> {
@@ -198,9 +202,9 @@ impl Receiver {
             .len()
             .min(step)
             .min(usize::try_from(open.remaining).unwrap_or(usize::MAX));
-        self.absorb(&rest[..taken])?;
+        self.append_payload(&rest[..taken])?;
         let remaining = open.remaining - taken as u64;
-        self.frame = Some(Open { remaining, ..open });
+        self.frame = Some(OpenFrame { remaining, ..open });
         if remaining == 0 {
             self.frame = None;
             if open.last {
@@ -210,7 +214,7 @@ impl Receiver {
         Ok(Some(taken))
     }
 
-    fn absorb(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
+    fn append_payload(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
         let Some(message) = &mut self.message else {
             return Ok(());
         };
@@ -234,7 +238,7 @@ impl Receiver {
         if message.text && message.checked < message.bytes.len() {
             return Err(ProtocolError::UTF8);
         }
-        into.batch.push_whole(message.bytes, message.text);
+        into.batch.push_message(message.bytes, message.text);
         Ok(())
     }
 
@@ -259,8 +263,8 @@ impl Receiver {
     }
 }
 
-fn done(consumed: usize) -> Fed {
-    Fed {
+fn consumed_all(consumed: usize) -> FeedResult {
+    FeedResult {
         consumed,
         more: false,
     }

@@ -1,4 +1,4 @@
-//! What waits to be written: bounded, in order, each message with proof of how far it came.
+//! The bounded queue of outgoing messages, with the delivery of each.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::{
-    config::QueueBounds,
+    config::SendQueueConfig,
     frame::{FrameWriter, MAX_CONTROL_BYTES},
 };
 
@@ -17,7 +17,7 @@ const KEPT_BYTES: usize = 64 * 1024;
 /// A peer that sends pings and does not read gets no more pongs than this.
 const MAX_UNREAD_PONGS: u32 = 1000;
 
-/// Whoever waits for messages to be written: told so, or how far they came.
+/// The waiter for messages: notified when they are written, or of their delivery when the connection ends.
 pub(super) type Waiter = oneshot::Sender<Result<(), Delivery>>;
 
 /// A message before it is a frame.
@@ -26,16 +26,16 @@ pub(super) struct Message {
     pub(super) text: bool,
 }
 
-/// What was made of a message.
+/// The answer to a push.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Pushed {
-    /// It will be written, unless the connection ends before.
+pub(super) enum PushResult {
+    /// Will be written, unless the connection ends before.
     Accepted,
     /// There is no room, or others wait for it already.
     Full,
 }
 
-struct Waiting {
+struct PendingMessage {
     ticket: u64,
     message: Message,
     waiter: Waiter,
@@ -43,7 +43,7 @@ struct Waiting {
 
 /// The queue of one connection.
 pub(super) struct SendQueue {
-    bounds: QueueBounds,
+    config: SendQueueConfig,
     compress: bool,
     frames: FrameWriter,
     /// Frames, of which the first `head` bytes are written.
@@ -54,75 +54,75 @@ pub(super) struct SendQueue {
     /// Bytes written since the beginning.
     written: u64,
     /// The system takes no more at the moment.
-    stuck: bool,
+    blocked: bool,
     /// How often it took more after that: each time, the peer had read.
-    drained: u64,
-    /// Where the messages that are frames begin and end in the stream of all bytes.
+    progress: u64,
+    /// The ranges of the messages that are frames, in the stream of all bytes.
     frame_ranges: VecDeque<(u64, u64)>,
     /// The last frame is queued: nothing becomes a frame any more.
-    sealed: bool,
+    closed: bool,
     /// Messages to be compressed, and their bytes.
-    raw: VecDeque<Message>,
-    raw_bytes: usize,
+    uncompressed: VecDeque<Message>,
+    uncompressed_bytes: usize,
     /// Messages accepted and messages written since the beginning.
-    accepted: u64,
-    settled: u64,
-    /// Whoever waits for the messages from this number to that.
+    accepted_messages: u64,
+    written_messages: u64,
+    /// The waiters for the messages from this number to that.
     waiters: VecDeque<(u64, u64, Waiter)>,
     /// Messages that wait for room.
-    waiting: VecDeque<Waiting>,
+    pending: VecDeque<PendingMessage>,
     tickets: u64,
 }
 
 impl SendQueue {
-    /// With `compress`, messages wait for [`Self::next_raw`] before they are frames.
-    pub(super) fn new(bounds: QueueBounds, compress: bool) -> Self {
+    /// With `compress`, messages wait for [`Self::next_uncompressed`] before they are frames.
+    pub(super) fn new(config: SendQueueConfig, compress: bool) -> Self {
         Self {
-            bounds,
+            config,
             compress,
             frames: FrameWriter::new(),
             buffer: Vec::new(),
             head: 0,
             unread_pongs: 0,
             written: 0,
-            stuck: false,
-            drained: 0,
+            blocked: false,
+            progress: 0,
             frame_ranges: VecDeque::new(),
-            sealed: false,
-            raw: VecDeque::new(),
-            raw_bytes: 0,
-            accepted: 0,
-            settled: 0,
+            closed: false,
+            uncompressed: VecDeque::new(),
+            uncompressed_bytes: 0,
+            accepted_messages: 0,
+            written_messages: 0,
             waiters: VecDeque::new(),
-            waiting: VecDeque::new(),
+            pending: VecDeque::new(),
             tickets: 0,
         }
     }
 
-    /// Accepts a message when there is room, and nobody came before.
-    pub(super) fn push(&mut self, bytes: &[u8], text: bool) -> Pushed {
-        if self.sealed || !self.waiting.is_empty() || !self.has_room(bytes.len()) {
-            return Pushed::Full;
+    /// Accepts a message when there is room, and none is pending.
+    pub(super) fn push(&mut self, bytes: &[u8], text: bool) -> PushResult {
+        if self.closed || !self.pending.is_empty() || !self.has_room(bytes.len()) {
+            return PushResult::Full;
         }
         if self.compress {
-            self.accept_raw(Message {
+            self.accept_uncompressed(Message {
                 bytes: Bytes::copy_from_slice(bytes),
                 text,
             });
         } else {
             self.accept_frame(bytes, text, false);
         }
-        Pushed::Accepted
+        PushResult::Accepted
     }
 
     /// Queues a message whatever the room: it is accepted in its turn. The ticket takes it back until then.
-    pub(super) fn push_waiting(&mut self, message: Message, waiter: Waiter) -> u64 {
+    pub(super) fn push_pending(&mut self, message: Message, waiter: Waiter) -> u64 {
         self.tickets += 1;
-        if self.sealed {
+        if self.closed {
             let _ = waiter.send(Err(Delivery::None));
             return self.tickets;
         }
-        self.waiting.push_back(Waiting {
+        self.pending.push_back(PendingMessage {
             ticket: self.tickets,
             message,
             waiter,
@@ -132,19 +132,19 @@ impl SendQueue {
     }
 
     /// Takes a message back that has not been accepted; false when it has.
-    pub(super) fn take_back(&mut self, ticket: u64) -> bool {
-        let before = self.waiting.len();
-        self.waiting.retain(|waiting| waiting.ticket != ticket);
-        self.waiting.len() < before
+    pub(super) fn cancel(&mut self, ticket: u64) -> bool {
+        let before = self.pending.len();
+        self.pending.retain(|pending| pending.ticket != ticket);
+        self.pending.len() < before
     }
 
     /// Tells `waiter` when all that was accepted so far is written.
-    pub(super) fn when_written(&mut self, waiter: Waiter) {
-        if self.settled == self.accepted {
+    pub(super) fn notify_when_written(&mut self, waiter: Waiter) {
+        if self.written_messages == self.accepted_messages {
             let _ = waiter.send(Ok(()));
         } else {
             self.waiters
-                .push_back((self.settled + 1, self.accepted, waiter));
+                .push_back((self.written_messages + 1, self.accepted_messages, waiter));
         }
     }
 
@@ -163,23 +163,23 @@ impl SendQueue {
             .write(&mut self.buffer, OpCode::Control(kind), false, payload);
     }
 
-    /// Appends the close frame, behind which there must be nothing (RFC 6455, 5.5.1): whoever waits for room is told
-    /// that nothing was written.
+    /// Appends the close frame, behind which there must be nothing (RFC 6455, 5.5.1): pending messages are rejected as
+    /// not written.
     pub(super) fn push_close(&mut self, payload: &[u8]) {
         self.push_control(Control::Close, payload);
-        self.sealed = true;
-        self.give_up_waiting();
+        self.closed = true;
+        self.reject_pending();
     }
 
     /// The next message to compress.
-    pub(super) fn next_raw(&mut self) -> Option<Message> {
-        if self.sealed {
+    pub(super) fn next_uncompressed(&mut self) -> Option<Message> {
+        if self.closed {
             return None;
         }
-        self.raw.pop_front()
+        self.uncompressed.pop_front()
     }
 
-    /// Appends a message that came from [`Self::next_raw`]; `payload` is what became of its `size` bytes.
+    /// Appends a message that came from [`Self::next_uncompressed`]; `payload` is what became of its `size` bytes.
     pub(super) fn push_compressed(
         &mut self,
         payload: &[u8],
@@ -187,44 +187,44 @@ impl SendQueue {
         compressed: bool,
         size: usize,
     ) {
-        self.raw_bytes -= size;
-        if !self.sealed {
+        self.uncompressed_bytes -= size;
+        if !self.closed {
             self.write_frame(payload, text, compressed);
         }
     }
 
-    /// What can be written now.
+    /// The bytes that can be written now.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer[self.head..]
     }
 
     /// Whether every accepted message is a frame already.
     pub(super) fn all_framed(&self) -> bool {
-        self.raw_bytes == 0 && self.raw.is_empty() && self.waiting.is_empty()
+        self.uncompressed_bytes == 0 && self.uncompressed.is_empty() && self.pending.is_empty()
     }
 
     /// Whether all that was accepted is written.
     pub(super) fn is_empty(&self) -> bool {
-        self.head == self.buffer.len() && self.settled == self.accepted
+        self.head == self.buffer.len() && self.written_messages == self.accepted_messages
     }
 
     /// The system takes no more at the moment.
-    pub(super) fn stuck(&mut self) {
-        self.stuck = true;
+    pub(super) fn on_blocked(&mut self) {
+        self.blocked = true;
     }
 
     /// How often the peer has shown that it reads.
-    pub(super) fn drained(&self) -> u64 {
-        self.drained
+    pub(super) fn progress(&self) -> u64 {
+        self.progress
     }
 
-    /// So many bytes more are written.
-    pub(super) fn wrote(&mut self, bytes: usize) {
+    /// Counts bytes as written.
+    pub(super) fn advance(&mut self, bytes: usize) {
         self.head += bytes;
         self.written += bytes as u64;
-        self.drained += u64::from(std::mem::take(&mut self.stuck));
+        self.progress += u64::from(std::mem::take(&mut self.blocked));
         if self.head == self.buffer.len() {
-            self.settled += self.frame_ranges.len() as u64;
+            self.written_messages += self.frame_ranges.len() as u64;
             self.frame_ranges.clear();
             self.head = 0;
             self.unread_pongs = 0;
@@ -240,7 +240,7 @@ impl SendQueue {
                 .is_some_and(|(_, end)| *end <= written)
             {
                 self.frame_ranges.pop_front();
-                self.settled += 1;
+                self.written_messages += 1;
             }
             if self.head > KEPT_BYTES && self.head * 2 > self.buffer.len() {
                 self.buffer.drain(..self.head);
@@ -250,7 +250,7 @@ impl SendQueue {
         while self
             .waiters
             .front()
-            .is_some_and(|(_, last, _)| *last <= self.settled)
+            .is_some_and(|(_, last, _)| *last <= self.written_messages)
         {
             if let Some((_, _, waiter)) = self.waiters.pop_front() {
                 let _ = waiter.send(Ok(()));
@@ -259,11 +259,12 @@ impl SendQueue {
         self.admit();
     }
 
-    /// The connection has ended: everybody who waits is told how far it came.
+    /// Ends the queue: every waiter gets the delivery of its messages.
     pub(super) fn end(&mut self) {
         // Of the first message that is not whole on its way, some bytes may be.
         let first = self.frame_ranges.front();
-        let begun = self.settled + u64::from(first.is_some_and(|(start, _)| *start < self.written));
+        let begun = self.written_messages
+            + u64::from(first.is_some_and(|(start, _)| *start < self.written));
         for (first, _, waiter) in self.waiters.drain(..) {
             let delivery = if first > begun {
                 Delivery::None
@@ -272,59 +273,59 @@ impl SendQueue {
             };
             let _ = waiter.send(Err(delivery));
         }
-        self.sealed = true;
-        self.give_up_waiting();
-        self.raw.clear();
+        self.closed = true;
+        self.reject_pending();
+        self.uncompressed.clear();
         self.buffer = Vec::new();
         self.head = 0;
     }
 
-    fn give_up_waiting(&mut self) {
-        for waiting in self.waiting.drain(..) {
-            let _ = waiting.waiter.send(Err(Delivery::None));
+    fn reject_pending(&mut self) {
+        for pending in self.pending.drain(..) {
+            let _ = pending.waiter.send(Err(Delivery::None));
         }
     }
 
     fn has_room(&self, bytes: usize) -> bool {
-        let messages = (self.accepted - self.settled) as usize;
-        let waiting = self.buffer.len() - self.head + self.raw_bytes;
-        messages == 0 || (messages < self.bounds.messages && waiting + bytes <= self.bounds.bytes)
+        let messages = (self.accepted_messages - self.written_messages) as usize;
+        let pending = self.buffer.len() - self.head + self.uncompressed_bytes;
+        messages == 0 || (messages < self.config.messages && pending + bytes <= self.config.bytes)
     }
 
     fn admit(&mut self) {
-        while let Some(next) = self.waiting.front() {
+        while let Some(next) = self.pending.front() {
             if !self.has_room(next.message.bytes.len()) {
                 break;
             }
-            let Some(Waiting {
+            let Some(PendingMessage {
                 message, waiter, ..
-            }) = self.waiting.pop_front()
+            }) = self.pending.pop_front()
             else {
                 break;
             };
             if self.compress {
-                self.accept_raw(message);
+                self.accept_uncompressed(message);
             } else {
                 self.accept_frame(&message.bytes, message.text, false);
             }
             self.waiters
-                .push_back((self.accepted, self.accepted, waiter));
+                .push_back((self.accepted_messages, self.accepted_messages, waiter));
         }
     }
 
-    /// Where the next frame begins in the stream of all bytes.
+    /// The position of the next frame in the stream of all bytes.
     fn position(&self) -> u64 {
         self.written + (self.buffer.len() - self.head) as u64
     }
 
-    fn accept_raw(&mut self, message: Message) {
-        self.accepted += 1;
-        self.raw_bytes += message.bytes.len();
-        self.raw.push_back(message);
+    fn accept_uncompressed(&mut self, message: Message) {
+        self.accepted_messages += 1;
+        self.uncompressed_bytes += message.bytes.len();
+        self.uncompressed.push_back(message);
     }
 
     fn accept_frame(&mut self, payload: &[u8], text: bool, compressed: bool) {
-        self.accepted += 1;
+        self.accepted_messages += 1;
         self.write_frame(payload, text, compressed);
     }
 
@@ -337,7 +338,7 @@ impl SendQueue {
     }
 }
 
-/// What a message that was not written fails with.
+/// The failure of a message that was not written.
 pub(super) fn undelivered(failure: &Failure, delivery: Delivery) -> Failure {
     failure
         .clone()

@@ -3,35 +3,35 @@
 use super::*;
 
 fn queue(messages: usize, bytes: usize) -> SendQueue {
-    SendQueue::new(QueueBounds { messages, bytes }, false)
+    SendQueue::new(SendQueueConfig { messages, bytes }, false)
 }
 
 fn wait(queue: &mut SendQueue, text: &'static str) -> oneshot::Receiver<Result<(), Delivery>> {
     let (waiter, told) = oneshot::channel();
     let bytes = Bytes::from_static(text.as_bytes());
-    queue.push_waiting(Message { bytes, text: true }, waiter);
+    queue.push_pending(Message { bytes, text: true }, waiter);
     told
 }
 
 #[test]
 fn beyond_the_bound_messages_wait_in_order() {
     let mut queue = queue(2, 1000);
-    assert_eq!(queue.push(b"one", true), Pushed::Accepted);
-    assert_eq!(queue.push(b"two", true), Pushed::Accepted);
-    assert_eq!(queue.push(b"three", true), Pushed::Full);
+    assert_eq!(queue.push(b"one", true), PushResult::Accepted);
+    assert_eq!(queue.push(b"two", true), PushResult::Accepted);
+    assert_eq!(queue.push(b"three", true), PushResult::Full);
     let mut third = wait(&mut queue, "three");
     let mut fourth = wait(&mut queue, "four");
     let one = queue.bytes().len() / 2;
-    queue.wrote(one);
+    queue.advance(one);
     assert_eq!(
         queue.push(b"five", true),
-        Pushed::Full,
+        PushResult::Full,
         "others came before"
     );
     assert_eq!(third.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-    queue.wrote(queue.bytes().len());
+    queue.advance(queue.bytes().len());
     // What waited was accepted as soon as there was room, and now is written too.
-    queue.wrote(queue.bytes().len());
+    queue.advance(queue.bytes().len());
     for told in [&mut third, &mut fourth] {
         assert_eq!(told.try_recv(), Ok(Ok(())));
     }
@@ -41,8 +41,8 @@ fn beyond_the_bound_messages_wait_in_order() {
 #[test]
 fn one_message_may_be_larger_than_the_whole_bound() {
     let mut queue = queue(10, 8);
-    assert_eq!(queue.push(&[0; 100], false), Pushed::Accepted);
-    assert_eq!(queue.push(b"x", false), Pushed::Full);
+    assert_eq!(queue.push(&[0; 100], false), PushResult::Accepted);
+    assert_eq!(queue.push(b"x", false), PushResult::Full);
 }
 
 #[test]
@@ -50,13 +50,13 @@ fn nothing_was_delivered_only_where_no_byte_was_written() {
     let mut queue = queue(1, 1000);
     let mut first = wait(&mut queue, "first");
     let mut second = wait(&mut queue, "second");
-    queue.wrote(3);
+    queue.advance(3);
     queue.end();
     assert_eq!(first.try_recv(), Ok(Err(Delivery::Unknown)));
     assert_eq!(second.try_recv(), Ok(Err(Delivery::None)));
 
     let mut unwritten = SendQueue::new(
-        QueueBounds {
+        SendQueueConfig {
             messages: 9,
             bytes: 99,
         },
@@ -70,14 +70,14 @@ fn nothing_was_delivered_only_where_no_byte_was_written() {
 #[test]
 fn a_message_can_be_taken_back_until_it_is_accepted() {
     let mut queue = queue(1, 1000);
-    assert_eq!(queue.push(b"one", true), Pushed::Accepted);
+    assert_eq!(queue.push(b"one", true), PushResult::Accepted);
     let (waiter, _told) = oneshot::channel();
     let bytes = Bytes::from_static(b"two");
-    let ticket = queue.push_waiting(Message { bytes, text: true }, waiter);
-    assert!(queue.take_back(ticket));
-    assert!(!queue.take_back(ticket));
+    let ticket = queue.push_pending(Message { bytes, text: true }, waiter);
+    assert!(queue.cancel(ticket));
+    assert!(!queue.cancel(ticket));
     let frame = queue.bytes().len();
-    queue.wrote(frame);
+    queue.advance(frame);
     assert!(queue.is_empty());
 }
 
@@ -88,9 +88,9 @@ fn a_control_frame_goes_between_messages() {
     queue.push_control(Control::Ping, b"");
     queue.push(b"b", true);
     assert_eq!(queue.bytes()[7] & 0x0f, 9);
-    queue.wrote(7 + 6);
+    queue.advance(7 + 6);
     assert!(!queue.is_empty());
-    queue.wrote(7);
+    queue.advance(7);
     assert!(queue.is_empty());
 }
 
@@ -101,7 +101,7 @@ fn a_message_that_began_before_the_buffer_was_moved_has_begun() {
     let mut first = wait(&mut queue, large);
     let mut second = wait(&mut queue, "second");
     // So much that what is written is cut off the buffer.
-    queue.wrote(KEPT_BYTES * 3 / 2);
+    queue.advance(KEPT_BYTES * 3 / 2);
     assert_eq!(queue.head, 0);
     queue.end();
     assert_eq!(first.try_recv(), Ok(Err(Delivery::Unknown)));
@@ -112,13 +112,13 @@ fn a_message_that_began_before_the_buffer_was_moved_has_begun() {
 fn nothing_goes_behind_the_close_frame() {
     let mut queue = queue(1, 1000);
     queue.push(b"one", true);
-    let mut waiting = wait(&mut queue, "two");
+    let mut pending = wait(&mut queue, "two");
     queue.push_close(b"");
-    assert_eq!(waiting.try_recv(), Ok(Err(Delivery::None)));
+    assert_eq!(pending.try_recv(), Ok(Err(Delivery::None)));
     let mut late = wait(&mut queue, "three");
     assert_eq!(late.try_recv(), Ok(Err(Delivery::None)));
     let all = queue.bytes().len();
-    queue.wrote(all);
-    assert_eq!(queue.push(b"four", true), Pushed::Full);
+    queue.advance(all);
+    assert_eq!(queue.push(b"four", true), PushResult::Full);
     assert_eq!(queue.bytes(), b"");
 }

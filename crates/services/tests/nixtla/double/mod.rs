@@ -31,7 +31,7 @@ impl Asked {
     }
 }
 
-/// What to do with a request.
+/// The reaction to a request.
 pub(crate) enum Reply {
     Answer(u16, Vec<(&'static str, String)>, String),
     /// The head and a part of the body, and then nothing more.

@@ -1,12 +1,12 @@
-//! The parser against the standard's text, written down once more the slow way, and against its own cuts.
+//! The parser against the standard's text, implemented once more, and against its own cuts.
 
 use proptest::prelude::*;
 
-use super::parser::{Event, FieldUpdate, Parser, Sink, TooLong};
+use super::super::{Event, EventTooLong, FieldUpdate, Parser, Sink};
 
-/// What a stream came to.
+/// An item that a stream was parsed into.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Parsed {
     /// Type, data, and the last event id as it is then.
     Event(String, String, String),
     Retry(u64),
@@ -14,66 +14,67 @@ pub(super) enum Told {
 }
 
 #[derive(Default)]
-pub(super) struct Heard {
-    pub(super) told: Vec<Told>,
+pub(super) struct Recorder {
+    pub(super) parsed_items: Vec<Parsed>,
     id: String,
 }
 
-impl Heard {
-    fn hear(&mut self, news: FieldUpdate<'_>) {
-        if let Some(id) = news.id {
+impl Recorder {
+    fn record(&mut self, update: FieldUpdate<'_>) {
+        if let Some(id) = update.id {
             id.clone_into(&mut self.id);
         }
-        self.told.extend(news.retry.map(Told::Retry));
+        self.parsed_items.extend(update.retry.map(Parsed::Retry));
     }
 }
 
-impl Sink for Heard {
-    fn event(&mut self, Event { kind, data, news }: Event<'_>) {
-        self.hear(news);
+impl Sink for Recorder {
+    fn event(&mut self, Event { kind, data, update }: Event<'_>) {
+        self.record(update);
         let kind = if kind.is_empty() { "message" } else { kind };
         let (kind, data) = (kind.to_owned(), data.to_owned());
-        self.told.push(Told::Event(kind, data, self.id.clone()));
+        self.parsed_items
+            .push(Parsed::Event(kind, data, self.id.clone()));
     }
 
-    fn news(&mut self, news: FieldUpdate<'_>) {
-        self.hear(news);
-        if news.id.is_some() {
-            self.told.push(Told::Id(self.id.clone()));
+    fn update(&mut self, update: FieldUpdate<'_>) {
+        self.record(update);
+        if update.id.is_some() {
+            self.parsed_items.push(Parsed::Id(self.id.clone()));
         }
     }
 }
 
-pub(super) fn parsed<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<Told> {
-    let (mut parser, mut heard) = (Parser::new(1 << 20, ""), Heard::default());
+pub(super) fn parsed<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<Parsed> {
+    let (mut parser, mut recorder) = (Parser::new(1 << 20, ""), Recorder::default());
     for piece in pieces {
-        parser.feed(piece, &mut heard).unwrap();
+        parser.feed(piece, &mut recorder).unwrap();
     }
-    parser.finish(&mut heard);
-    heard.told
+    parser.finish(&mut recorder);
+    recorder.parsed_items
 }
 
 /// Section 9.2.6, sentence by sentence, over the whole stream at once.
-fn by_the_book(stream: &[u8]) -> Vec<Told> {
+fn parse_by_standard(stream: &[u8]) -> Vec<Parsed> {
     let text = String::from_utf8_lossy(stream).into_owned();
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut lines: Vec<&str> = text.split('\n').collect();
     // A line that is not ended is none.
     lines.pop();
-    let (mut told, mut kind, mut data) = (Vec::new(), String::new(), String::new());
+    let (mut parsed_items, mut kind, mut data) = (Vec::new(), String::new(), String::new());
     let (mut id, mut new_id, mut retry) = (String::new(), false, None);
     for line in lines {
         if line.is_empty() {
-            told.extend(retry.take().map(Told::Retry));
+            parsed_items.extend(retry.take().map(Parsed::Retry));
             if data.is_empty() {
                 if new_id {
-                    told.push(Told::Id(id.clone()));
+                    parsed_items.push(Parsed::Id(id.clone()));
                 }
             } else {
                 data.pop();
                 let kind = if kind.is_empty() { "message" } else { &kind };
-                told.push(Told::Event(kind.to_owned(), data.clone(), id.clone()));
+                parsed_items.push(Parsed::Event(kind.to_owned(), data.clone(), id.clone()));
             }
             new_id = false;
             kind.clear();
@@ -98,15 +99,15 @@ fn by_the_book(stream: &[u8]) -> Vec<Told> {
             _ => {}
         }
     }
-    told.extend(retry.map(Told::Retry));
-    told
+    parsed_items.extend(retry.map(Parsed::Retry));
+    parsed_items
 }
 
-fn event(kind: &str, data: &str, id: &str) -> Told {
-    Told::Event(kind.to_owned(), data.to_owned(), id.to_owned())
+fn event(kind: &str, data: &str, id: &str) -> Parsed {
+    Parsed::Event(kind.to_owned(), data.to_owned(), id.to_owned())
 }
 
-fn message(data: &str) -> Told {
+fn message(data: &str) -> Parsed {
     event("message", data, "")
 }
 
@@ -135,7 +136,7 @@ fn the_standards_own_examples() {
 
 #[test]
 fn each_rule_by_itself() {
-    let table: [(&[u8], Vec<Told>); 16] = [
+    let table: [(&[u8], Vec<Parsed>); 16] = [
         (b"\xef\xbb\xbfdata:a\n\n", vec![message("a")]),
         // Only one, and only at the beginning.
         (b"\xef\xbb\xbf\xef\xbb\xbfdata:a\n\n", vec![]),
@@ -156,7 +157,7 @@ fn each_rule_by_itself() {
         ),
         (
             b"id:1\n\ndata:b\n\n",
-            vec![Told::Id("1".into()), event("message", "b", "1")],
+            vec![Parsed::Id("1".into()), event("message", "b", "1")],
         ),
         (
             b"id:1\ndata:a\n\nid:2\0\ndata:b\n\n",
@@ -165,10 +166,10 @@ fn each_rule_by_itself() {
         (b"id:1\ndata:a\n\nid:2\n", vec![event("message", "a", "1")]),
         (
             b"retry:5\nretry:+6\nretry: 7 \nretry:-1\nretry\nretry:1e3\n\n",
-            vec![Told::Retry(5)],
+            vec![Parsed::Retry(5)],
         ),
         (b"retry: 010", vec![]),
-        (b"retry: 010\n", vec![Told::Retry(10)]),
+        (b"retry: 010\n", vec![Parsed::Retry(10)]),
         (
             b"Data:a\n data:a\ndata :a\nfoo\nfoo:bar\n:data:a\n\n",
             vec![],
@@ -181,17 +182,17 @@ fn each_rule_by_itself() {
     for (stream, expected) in table {
         let shown = stream.escape_ascii();
         assert_eq!(parsed([stream]), expected, "{shown}");
-        assert_eq!(by_the_book(stream), expected, "by the book: {shown}");
+        assert_eq!(parse_by_standard(stream), expected, "by the book: {shown}");
     }
     let huge = b"retry: 99999999999999999999\n\n";
-    assert_eq!(parsed([&huge[..]]), [Told::Retry(u64::MAX)]);
+    assert_eq!(parsed([&huge[..]]), [Parsed::Retry(u64::MAX)]);
 }
 
 #[test]
 fn an_id_goes_on_from_the_stream_before() {
-    let (mut parser, mut heard) = (Parser::new(100, "41"), Heard::default());
-    parser.feed(b"data:a\n\n", &mut heard).unwrap();
-    assert_eq!(heard.told, [message("a")], "it is not news");
+    let (mut parser, mut recorder) = (Parser::new(100, "41"), Recorder::default());
+    parser.feed(b"data:a\n\n", &mut recorder).unwrap();
+    assert_eq!(recorder.parsed_items, [message("a")], "it is not news");
 }
 
 #[test]
@@ -203,30 +204,32 @@ fn what_is_too_long_is_refused_wherever_it_grows() {
         format!("id:{long}\nevent:{long}\n\n"),
         format!("{long}{long}"),
     ] {
-        let (mut parser, mut heard) = (Parser::new(100, ""), Heard::default());
+        let (mut parser, mut recorder) = (Parser::new(100, ""), Recorder::default());
         let (first, last) = stream.as_bytes().split_at(50);
         let outcome = parser
-            .feed(first, &mut heard)
-            .and_then(|()| parser.feed(last, &mut heard));
-        assert_eq!(outcome, Err(TooLong), "{stream}");
+            .feed(first, &mut recorder)
+            .and_then(|()| parser.feed(last, &mut recorder));
+        assert_eq!(outcome, Err(EventTooLong), "{stream}");
     }
-    let (mut parser, mut heard) = (Parser::new(100, ""), Heard::default());
+    let (mut parser, mut recorder) = (Parser::new(100, ""), Recorder::default());
     let comments = format!(":{}", "x".repeat(1000));
     for _ in 0..1000 {
-        parser.feed(comments.as_bytes(), &mut heard).unwrap();
+        parser.feed(comments.as_bytes(), &mut recorder).unwrap();
     }
     for _ in 0..1000 {
-        parser.feed(b"\ndata:1234567890\n\n", &mut heard).unwrap();
+        parser
+            .feed(b"\ndata:1234567890\n\n", &mut recorder)
+            .unwrap();
     }
     assert_eq!(
-        heard.told.len(),
+        recorder.parsed_items.len(),
         1000,
         "a comment may be as long as it likes"
     );
 }
 
 /// Pieces that streams are made of, and that make them go wrong.
-const SCRAPS: [&[u8]; 24] = [
+const FRAGMENTS: [&[u8]; 24] = [
     b"data:",
     b"data: ",
     b"data",
@@ -253,7 +256,7 @@ const SCRAPS: [&[u8]; 24] = [
     b"foo",
 ];
 
-/// So many cases, unless the environment says how many.
+/// The number of cases, unless the environment sets it.
 pub(super) fn cases(usual: u32) -> ProptestConfig {
     let mut config = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_none() {
@@ -262,21 +265,21 @@ pub(super) fn cases(usual: u32) -> ProptestConfig {
     config
 }
 
-pub(super) fn scraps(allowed: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
-    let scrap = prop::sample::select(allowed);
-    prop::collection::vec(scrap, 0..40).prop_map(|scraps| scraps.concat())
+pub(super) fn fragments(allowed: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
+    let fragment = prop::sample::select(allowed);
+    prop::collection::vec(fragment, 0..40).prop_map(|fragments| fragments.concat())
 }
 
 proptest! {
     #![proptest_config(cases(2000))]
 
     #[test]
-    fn any_stream_is_read_by_the_book(stream in scraps(&SCRAPS)) {
-        prop_assert_eq!(parsed([&stream[..]]), by_the_book(&stream));
+    fn any_stream_is_read_by_the_book(stream in fragments(&FRAGMENTS)) {
+        prop_assert_eq!(parsed([&stream[..]]), parse_by_standard(&stream));
     }
 
     #[test]
-    fn cuts_change_nothing(stream in scraps(&SCRAPS)) {
+    fn cuts_change_nothing(stream in fragments(&FRAGMENTS)) {
         let whole = parsed([&stream[..]]);
         prop_assert_eq!(&parsed(stream.chunks(1)), &whole);
         for cut in 0..=stream.len() {

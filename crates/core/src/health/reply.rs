@@ -1,15 +1,15 @@
-//! What a checker's answer says.
+//! The reply of a checker, read as an outcome.
 
 use super::Status;
 use crate::options::Plain;
 
-/// So many of the parts that are not well are told of.
+/// The number of unhealthy parts that are listed.
 const MAX_COMPLAINTS: usize = 5;
 
 /// A checker's answer, judged.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// What it says, before latency and hysteresis have their word.
+pub struct CheckReply {
+    /// The outcome of the reply itself, before latency and hysteresis.
     pub outcome: Status,
     /// Why it is not healthy, where the checker said so.
     pub error: Option<String>,
@@ -17,7 +17,7 @@ pub struct Answer {
     pub metadata: Option<serde_json::Value>,
 }
 
-impl Answer {
+impl CheckReply {
     /// The answer of a checker that says yes or no.
     pub fn of(healthy: bool) -> Self {
         let outcome = if healthy {
@@ -29,7 +29,7 @@ impl Answer {
     }
 
     /// The answer of a checker that threw.
-    pub fn failed(error: impl Into<String>) -> Self {
+    pub fn failure(error: impl Into<String>) -> Self {
         Self::with(Status::Unhealthy, Some(error.into()))
     }
 
@@ -37,31 +37,31 @@ impl Answer {
     /// them `at` some place; an `error`, and `metadata` as JSON text.
     pub fn read(said: &Plain) -> Self {
         let metadata = text(said, "metadata").and_then(|json| serde_json::from_str(json).ok());
-        let answer = match member(said, "parts") {
+        let reply = match member(said, "parts") {
             Some(Plain::List(parts)) => Self::of_parts(parts),
-            _ => Self::described(flag(said), statuses(said)).explained(text(said, "error")),
+            _ => Self::describe(flag(said), statuses(said)).explained(text(said, "error")),
         };
-        answer.annotated(metadata)
+        reply.annotated(metadata)
     }
 
     /// The answer of a checker that returned an object with a flag, with statuses, or with both.
     ///
     /// The worst of them counts. A status is one of the words of [`Status::from_word`], a boolean, or an HTTP status
     /// code, of which 1xx to 3xx are healthy. One that means nothing here is left to the others; where there are none it
-    /// is unhealthy, because a probe nobody understands proves nothing.
-    pub fn described(flag: Option<bool>, statuses: &[Plain]) -> Self {
+    /// is unhealthy, because a probe that cannot be understood proves nothing.
+    pub fn describe(flag: Option<bool>, statuses: &[Plain]) -> Self {
         let flag = flag.map(|healthy| Self::of(healthy).outcome);
-        match statuses.iter().map(told).fold(flag, Option::max) {
+        match statuses.iter().map(status_of).fold(flag, Option::max) {
             Some(outcome) => {
-                // A number that is no HTTP status code is not healthy, and says nothing to whoever reads that.
+                // A number that is no HTTP status code is not healthy, and its reader cannot tell what it means.
                 let strange = statuses.iter().find(|status| !is_known(status));
-                let number = strange.and_then(shown);
+                let number = strange.and_then(show);
                 Self::with(
                     outcome,
                     number.map(|number| format!("Unknown health status {number}")),
                 )
             }
-            None => Self::failed(match statuses.first() {
+            None => Self::failure(match statuses.first() {
                 Some(Plain::Text(word)) => format!("Unknown health status '{word}'"),
                 Some(other) => format!("Unknown health status: {}", other.type_name()),
                 None => "The checker said nothing".to_owned(),
@@ -76,7 +76,10 @@ impl Answer {
         let mut complaints = Vec::new();
         for part in parts {
             let (error, statuses) = (text(part, "error"), statuses(part));
-            let known = statuses.iter().filter(|status| is_known(status)).map(told);
+            let known = statuses
+                .iter()
+                .filter(|status| is_known(status))
+                .map(status_of);
             let flag = flag(part).map(|healthy| Self::of(healthy).outcome);
             let outcome = known.fold(flag, Option::max);
             let outcome = outcome.or(error.map(|_| Status::Unhealthy));
@@ -87,7 +90,7 @@ impl Answer {
             if complaints.len() < MAX_COMPLAINTS {
                 let at = text(part, "at").unwrap_or_default();
                 let reason = error.map(str::to_owned);
-                let reason = reason.or_else(|| statuses.first().and_then(shown));
+                let reason = reason.or_else(|| statuses.first().and_then(show));
                 complaints.push(format!(
                     "{at}: {}",
                     reason.as_deref().unwrap_or("not healthy")
@@ -123,15 +126,15 @@ impl Answer {
     }
 }
 
-/// What a status says; `None` where it means nothing here.
-fn told(status: &Plain) -> Option<Status> {
+/// The status for a status word; `None` where it means nothing here.
+fn status_of(status: &Plain) -> Option<Status> {
     let healthy = match status {
         Plain::Text(word) => return Status::from_word(word),
         Plain::Bool(healthy) => *healthy,
         Plain::Number(code) => (100.0..400.0).contains(code),
         _ => return None,
     };
-    Some(Answer::of(healthy).outcome)
+    Some(CheckReply::of(healthy).outcome)
 }
 
 /// Whether a member's status is about health at all: any other number may be anything.
@@ -139,7 +142,7 @@ fn is_known(status: &Plain) -> bool {
     !matches!(status, Plain::Number(code) if !(100.0..600.0).contains(code))
 }
 
-fn shown(status: &Plain) -> Option<String> {
+fn show(status: &Plain) -> Option<String> {
     match status {
         Plain::Text(word) => Some(word.clone()),
         Plain::Number(code) => Some(code.to_string()),
@@ -183,7 +186,7 @@ mod tests {
     use super::*;
 
     fn outcome(flag: Option<bool>, status: &str) -> Status {
-        Answer::described(flag, &[word(status)]).outcome
+        CheckReply::describe(flag, &[word(status)]).outcome
     }
 
     fn word(word: &str) -> Plain {
@@ -211,10 +214,10 @@ mod tests {
 
     #[test]
     fn a_status_nobody_understands_is_not_taken_for_health() {
-        let answer = Answer::described(None, &[word("splendid")]);
-        assert_eq!(answer.outcome, Status::Unhealthy);
+        let reply = CheckReply::describe(None, &[word("splendid")]);
+        assert_eq!(reply.outcome, Status::Unhealthy);
         assert_eq!(
-            answer.error.as_deref(),
+            reply.error.as_deref(),
             Some("Unknown health status 'splendid'")
         );
     }
@@ -222,17 +225,20 @@ mod tests {
     #[test]
     fn an_http_response_is_judged_by_its_code() {
         for (code, expected) in [(200.0, true), (304.0, true), (404.0, false), (503.0, false)] {
-            let answer = Answer::described(None, &[Plain::Number(code)]);
-            assert_eq!(answer.outcome.is_up(), expected, "{code}");
+            let reply = CheckReply::describe(None, &[Plain::Number(code)]);
+            assert_eq!(reply.outcome.is_up(), expected, "{code}");
         }
     }
 
     #[test]
     fn of_several_statuses_the_worst_counts() {
         let both = [word("ok"), Plain::Number(503.0)];
-        assert_eq!(Answer::described(None, &both).outcome, Status::Unhealthy);
+        assert_eq!(CheckReply::describe(None, &both).outcome, Status::Unhealthy);
         let unknown = [word("splendid"), Plain::Number(200.0)];
-        assert_eq!(Answer::described(None, &unknown).outcome, Status::Healthy);
+        assert_eq!(
+            CheckReply::describe(None, &unknown).outcome,
+            Status::Healthy
+        );
     }
 
     #[test]
@@ -241,7 +247,7 @@ mod tests {
             ("statuses", Plain::List(vec![word("ok")])),
             ("error", word("none")),
         ]);
-        assert_eq!(Answer::read(&said).error, None);
+        assert_eq!(CheckReply::read(&said).error, None);
     }
 
     #[test]
@@ -257,11 +263,11 @@ mod tests {
             part("order", &[status(word("shipped"))]),
             part("row", &[status(Plain::Number(3.0))]),
         ]);
-        let answer = Answer::read(&map(&[("parts", parts)]));
-        assert_eq!(answer.outcome, Status::Unhealthy);
-        assert_eq!(answer.error.as_deref(), Some("db: down; cache: slow"));
+        let reply = CheckReply::read(&map(&[("parts", parts)]));
+        assert_eq!(reply.outcome, Status::Unhealthy);
+        assert_eq!(reply.error.as_deref(), Some("db: down; cache: slow"));
         let rows = Plain::List(vec![part("0", &[status(word("shipped"))])]);
-        let answer = Answer::read(&map(&[("parts", rows)]));
-        assert_eq!((answer.outcome, answer.error), (Status::Healthy, None));
+        let reply = CheckReply::read(&map(&[("parts", rows)]));
+        assert_eq!((reply.outcome, reply.error), (Status::Healthy, None));
     }
 }

@@ -1,5 +1,7 @@
-//! The crate `eventsource-client` over the same bytes. Where the standard leaves no doubt to it either, both say the
-//! same; where it goes its own way, that way is written down (docs/adr/0011-our-own-event-stream-parser.md).
+//! The parser against the crate `eventsource-client`, over the same bytes.
+//!
+//! Where the standard leaves no doubt to the crate either, both give the same events; where it deviates, that is
+//! written down (docs/adr/0011-our-own-event-stream-parser.md).
 
 use bytes::Bytes;
 use eventsource_client::{Client, ClientBuilder, Error, ReconnectOptions, SSE};
@@ -8,7 +10,10 @@ use http::{Request, Response};
 use launchdarkly_sdk_transport::{ByteStream, HttpTransport, ResponseFuture};
 use proptest::prelude::*;
 
-use super::parser_cases::{Told, cases, parsed};
+use super::{
+    super::{Event, FieldUpdate, Parser, Sink},
+    standard::{Parsed, cases, parsed},
+};
 
 /// Answers every request with the same pieces.
 #[derive(Clone)]
@@ -21,22 +26,22 @@ impl HttpTransport for Recorded {
     }
 }
 
-/// What the crate makes of it, until it fails; then whether it failed before the end.
-fn second(pieces: &[&[u8]]) -> (Vec<Told>, bool) {
+/// The events by the crate, until it fails; then whether it failed before the end.
+fn parse_with_client(pieces: &[&[u8]]) -> (Vec<Parsed>, bool) {
     let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece));
     let client = ClientBuilder::for_url("http://localhost/")
         .unwrap()
         .reconnect(ReconnectOptions::reconnect(false).build())
         .build_with_transport(Recorded(pieces.collect()));
-    let (mut told, mut broke) = (Vec::new(), false);
-    let heard = async {
+    let (mut parsed_items, mut broke) = (Vec::new(), false);
+    let recorder = async {
         let mut events = client.stream();
         while let Some(event) = events.next().await {
             match event {
                 Ok(SSE::Event(event)) => {
-                    told.extend(event.retry.map(Told::Retry));
+                    parsed_items.extend(event.retry.map(Parsed::Retry));
                     let id = event.id.unwrap_or_default();
-                    told.push(Told::Event(event.event_type, event.data, id));
+                    parsed_items.push(Parsed::Event(event.event_type, event.data, id));
                 }
                 Ok(_) | Err(Error::Eof | Error::UnexpectedEof) => {}
                 Err(_) => broke = true,
@@ -46,16 +51,16 @@ fn second(pieces: &[&[u8]]) -> (Vec<Told>, bool) {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap()
-        .block_on(heard);
-    (told, broke)
+        .block_on(recorder);
+    (parsed_items, broke)
 }
 
-fn both(stream: &[u8]) -> (Vec<Told>, (Vec<Told>, bool)) {
-    (parsed([stream]), second(&[stream]))
+fn both(stream: &[u8]) -> (Vec<Parsed>, (Vec<Parsed>, bool)) {
+    (parsed([stream]), parse_with_client(&[stream]))
 }
 
-fn message(data: &str) -> Told {
-    Told::Event("message".to_owned(), data.to_owned(), String::new())
+fn message(data: &str) -> Parsed {
+    Parsed::Event("message".to_owned(), data.to_owned(), String::new())
 }
 
 /// Whole fields of blocks, so that most of what comes out is events.
@@ -81,13 +86,13 @@ proptest! {
 
     #[test]
     fn it_agrees_about_well_formed_streams(
-        stream in super::parser_cases::scraps(&LINES),
+        stream in super::standard::fragments(&LINES),
         cut in any::<prop::sample::Index>(),
     ) {
         // An event that is not ended is not asked about: the time it sets counts, and the crate keeps it.
         let stream = [&stream[..], b"\n\n"].concat();
         let (first, last) = stream.split_at(cut.index(stream.len()));
-        prop_assert_eq!(second(&[first, last]), (parsed([first, last]), false));
+        prop_assert_eq!(parse_with_client(&[first, last]), (parsed([first, last]), false));
     }
 }
 
@@ -96,15 +101,15 @@ proptest! {
 fn it_differs_where_it_is_known_to() {
     // A time without an event is lost.
     let (ours, theirs) = both(b"retry: 500\n\ndata:a\n\n");
-    assert_eq!(ours, [Told::Retry(500), message("a")]);
+    assert_eq!(ours, [Parsed::Retry(500), message("a")]);
     assert_eq!(theirs, (vec![message("a")], false));
     // An id without an event is lost as well when nothing follows.
     let (ours, theirs) = both(b"id: 7\n\n");
     assert_eq!(
         (ours, theirs),
-        (vec![Told::Id("7".to_owned())], (vec![], false))
+        (vec![Parsed::Id("7".to_owned())], (vec![], false))
     );
-    // A field nobody knows, alone in its block, ends the stream; so do a type, a bad time or a bad id.
+    // An unknown field, alone in its block, ends the stream; so do a type, a bad time or a bad id.
     for stream in [
         &b"foo: bar\n\ndata:a\n\n"[..],
         b"event\n\ndata:a\n\n",
@@ -121,7 +126,18 @@ fn it_differs_where_it_is_known_to() {
     // A sign is not a digit.
     let (ours, theirs) = both(b"retry: +5\ndata: a\n\n");
     assert_eq!(ours, [message("a")]);
-    assert_eq!(theirs, (vec![Told::Retry(5), message("a")], false));
+    assert_eq!(theirs, (vec![Parsed::Retry(5), message("a")], false));
+}
+
+/// The cheapest use of an event: its data, appended.
+#[derive(Default)]
+struct Text(String);
+
+impl Sink for Text {
+    fn event(&mut self, event: Event<'_>) {
+        self.0.push_str(event.data);
+    }
+    fn update(&mut self, _: FieldUpdate<'_>) {}
 }
 
 /// `cargo test --release … -- --ignored --nocapture how_long`: what an event costs each of them.
@@ -133,15 +149,15 @@ fn how_long_each_of_them_takes() {
     let pieces: Vec<&[u8]> = stream.chunks(16 << 10).collect();
     for _ in 0..3 {
         let began = std::time::Instant::now();
-        let mut batch = super::batch::Batch::default();
-        let mut parser = super::parser::Parser::new(1 << 20, "");
+        let mut text = Text::default();
+        let mut parser = Parser::new(1 << 20, "");
         for piece in &pieces {
-            batch.text.clear();
-            parser.feed(piece, &mut batch).unwrap();
+            text.0.clear();
+            parser.feed(piece, &mut text).unwrap();
         }
         let ours = began.elapsed() / 200_000;
         let began = std::time::Instant::now();
-        assert_eq!(second(&pieces).0.len(), 200_000);
+        assert_eq!(parse_with_client(&pieces).0.len(), 200_000);
         println!(
             "ours {ours:?}, theirs {:?} an event",
             began.elapsed() / 200_000

@@ -1,4 +1,4 @@
-//! How large a pool is and how long things in it may last.
+//! The configuration of a pool's ledger: sizes and times.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const LONGEST_QUEUE: u64 = 1_000_000;
 
 /// The limits of one pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolLimits {
+pub struct LedgerConfig {
     /// Connections at most, including those being made and being closed (1 to 10 000).
     pub max: u32,
     /// Connections kept open at least, used or not.
@@ -52,7 +52,7 @@ pub struct PoolLimits {
     pub leak_after: Limit<Duration>,
 }
 
-impl PoolLimits {
+impl LedgerConfig {
     /// The documented defaults. In production nothing is reported as a leak.
     pub const fn defaults(production: bool) -> Self {
         Self {
@@ -72,65 +72,65 @@ impl PoolLimits {
         }
     }
 
-    /// What the user wrote under `keys`, over `defaults`.
-    pub fn read(options: &Options, keys: &OptionNames, defaults: Self) -> Read<Self> {
+    /// Reads the user's options under `names`, over `defaults`.
+    pub fn read(options: &Options, names: &OptionNames, defaults: Self) -> Read<Self> {
         let count = |key, default: u32, least| {
             let range = least..=LARGEST_POOL;
             options
                 .integer(key, u64::from(default), range)
                 .map(|n| n as u32)
         };
-        let max = count(keys.max, defaults.max, 1)?;
-        let limits = Self {
+        let max = count(names.max, defaults.max, 1)?;
+        let config = Self {
             max,
-            min: count(keys.min, defaults.min, 0)?,
-            max_idle: count(keys.max_idle, defaults.max_idle, 1)?,
+            min: count(names.min, defaults.min, 0)?,
+            max_idle: count(names.max_idle, defaults.max_idle, 1)?,
             acquire_timeout: options.ms_limit(
-                keys.acquire_timeout,
+                names.acquire_timeout,
                 defaults.acquire_timeout,
                 0.0,
             )?,
             max_waiters: options.integer_limit(
-                keys.max_waiters,
+                names.max_waiters,
                 defaults.max_waiters,
                 0..=LONGEST_QUEUE,
             )?,
-            idle_timeout: options.ms_limit(keys.idle_timeout, defaults.idle_timeout, 1.0)?,
-            max_lifetime: options.ms_limit(keys.max_lifetime, defaults.max_lifetime, 1.0)?,
-            validate_after: options.ms_limit(keys.validate_after, defaults.validate_after, 0.0)?,
-            leak_after: options.ms_limit(keys.leak_after, defaults.leak_after, 1.0)?,
+            idle_timeout: options.ms_limit(names.idle_timeout, defaults.idle_timeout, 1.0)?,
+            max_lifetime: options.ms_limit(names.max_lifetime, defaults.max_lifetime, 1.0)?,
+            validate_after: options.ms_limit(names.validate_after, defaults.validate_after, 0.0)?,
+            leak_after: options.ms_limit(names.leak_after, defaults.leak_after, 1.0)?,
         };
-        if limits.min > max {
+        if config.min > max {
             return Err(OptionError::out_of_range(
-                &options.path_of(keys.min),
-                format!("≤ {} ({max})", keys.max),
-                f64::from(limits.min),
+                &options.path_of(names.min),
+                format!("≤ {} ({max})", names.max),
+                f64::from(config.min),
             ));
         }
-        Ok(limits)
+        Ok(config)
     }
 }
 
 /// The option each limit is called by, because the seeds name them differently.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionNames {
-    /// For [`PoolLimits::max`].
+    /// For [`LedgerConfig::max`].
     pub max: &'static str,
-    /// For [`PoolLimits::min`].
+    /// For [`LedgerConfig::min`].
     pub min: &'static str,
-    /// For [`PoolLimits::max_idle`].
+    /// For [`LedgerConfig::max_idle`].
     pub max_idle: &'static str,
-    /// For [`PoolLimits::acquire_timeout`].
+    /// For [`LedgerConfig::acquire_timeout`].
     pub acquire_timeout: &'static str,
-    /// For [`PoolLimits::max_waiters`].
+    /// For [`LedgerConfig::max_waiters`].
     pub max_waiters: &'static str,
-    /// For [`PoolLimits::idle_timeout`].
+    /// For [`LedgerConfig::idle_timeout`].
     pub idle_timeout: &'static str,
-    /// For [`PoolLimits::max_lifetime`].
+    /// For [`LedgerConfig::max_lifetime`].
     pub max_lifetime: &'static str,
-    /// For [`PoolLimits::validate_after`].
+    /// For [`LedgerConfig::validate_after`].
     pub validate_after: &'static str,
-    /// For [`PoolLimits::leak_after`].
+    /// For [`LedgerConfig::leak_after`].
     pub leak_after: &'static str,
 }
 
@@ -158,41 +158,41 @@ mod tests {
         Limit::At(Duration::from_millis(ms))
     }
 
-    fn read(entries: &[(&str, f64)], keys: &OptionNames) -> Read<PoolLimits> {
+    fn read(entries: &[(&str, f64)], names: &OptionNames) -> Read<LedgerConfig> {
         let entries = entries
             .iter()
             .map(|(key, value)| ((*key).to_owned(), Plain::Number(*value)));
         let given = Plain::Map(entries.collect());
         let options = Options::new("options", &given)?;
-        let limits = PoolLimits::read(&options, keys, PoolLimits::defaults(false))?;
-        options.finish().map(|()| limits)
+        let config = LedgerConfig::read(&options, names, LedgerConfig::defaults(false))?;
+        options.finish().map(|()| config)
     }
 
     #[test]
     fn nothing_given_gives_the_documented_defaults() {
-        let limits = read(&[], &OptionNames::COMMON).unwrap();
-        assert_eq!(limits, PoolLimits::defaults(false));
-        assert_eq!((limits.max, limits.min), (10, 0));
-        assert_eq!(limits.acquire_timeout, ms(10_000));
-        assert_eq!(limits.max_waiters, Limit::At(10_000));
-        assert_eq!(limits.idle_timeout, ms(300_000));
-        assert_eq!(limits.max_lifetime, ms(1_800_000));
-        assert_eq!(limits.validate_after, ms(500));
-        assert_eq!(limits.leak_after, ms(30_000));
-        assert_eq!(PoolLimits::defaults(true).leak_after, Limit::Off);
+        let config = read(&[], &OptionNames::COMMON).unwrap();
+        assert_eq!(config, LedgerConfig::defaults(false));
+        assert_eq!((config.max, config.min), (10, 0));
+        assert_eq!(config.acquire_timeout, ms(10_000));
+        assert_eq!(config.max_waiters, Limit::At(10_000));
+        assert_eq!(config.idle_timeout, ms(300_000));
+        assert_eq!(config.max_lifetime, ms(1_800_000));
+        assert_eq!(config.validate_after, ms(500));
+        assert_eq!(config.leak_after, ms(30_000));
+        assert_eq!(LedgerConfig::defaults(true).leak_after, Limit::Off);
     }
 
     #[test]
     fn a_seed_keeps_its_own_names_and_only_those() {
-        let keys = OptionNames {
+        let names = OptionNames {
             max: "poolSize",
             acquire_timeout: "connectionTimeoutMs",
             ..OptionNames::COMMON
         };
-        let limits = read(&[("poolSize", 5.0), ("connectionTimeoutMs", 50.0)], &keys).unwrap();
-        assert_eq!(limits.max, 5);
-        assert_eq!(limits.acquire_timeout, ms(50));
-        assert!(read(&[("max", 5.0)], &keys).is_err());
+        let config = read(&[("poolSize", 5.0), ("connectionTimeoutMs", 50.0)], &names).unwrap();
+        assert_eq!(config.max, 5);
+        assert_eq!(config.acquire_timeout, ms(50));
+        assert!(read(&[("max", 5.0)], &names).is_err());
     }
 
     #[test]

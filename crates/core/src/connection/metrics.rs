@@ -18,10 +18,10 @@ const MESSAGES: &str = "moorline_connection_messages_total";
 const BYTES: &str = "moorline_connection_bytes_total";
 const STATE: &str = "moorline_connections";
 
-/// What one connection counts. Counters outlive it, as a counter must never go back; it leaves the count of its state
+/// The series of one connection. Counters outlive it, as a counter must never go back; it leaves the count of its state
 /// when it is closed or dropped.
 #[derive(Debug)]
-pub struct Series {
+pub struct ConnectionSeries {
     registry: &'static Registry,
     name: String,
     kind: String,
@@ -50,7 +50,7 @@ struct Traffic {
     bytes: Arc<Counter>,
 }
 
-impl Series {
+impl ConnectionSeries {
     /// The series of a connection.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl Series {
         }
     }
 
-    /// It is in `state` now; in none when it was closed.
+    /// Moves the connection to `state`; to none when it was closed.
     pub fn enter(&mut self, state: Option<&str>) {
         self.leave();
         let Some(state) = state else {
@@ -213,7 +213,7 @@ impl Traffic {
     }
 }
 
-impl Drop for Series {
+impl Drop for ConnectionSeries {
     fn drop(&mut self) {
         self.leave();
     }
@@ -237,8 +237,8 @@ mod tests {
     #[test]
     fn connections_of_one_name_are_counted_together_and_counters_outlive_them() {
         let registry = registry();
-        let mut first = Series::new(registry, "api", "http").unwrap();
-        let mut second = Series::new(registry, "api", "http").unwrap();
+        let mut first = ConnectionSeries::new(registry, "api", "http").unwrap();
+        let mut second = ConnectionSeries::new(registry, "api", "http").unwrap();
         first.record(20.0, true, Some(200));
         first.attempt(1500.0, false, None);
         second.attempt(400.0, false, Some(503));
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn a_connection_that_was_closed_is_in_no_state_until_it_is_opened_again() {
         let registry = registry();
-        let mut series = Series::new(registry, "api", "sse").unwrap();
+        let mut series = ConnectionSeries::new(registry, "api", "sse").unwrap();
         let states = || {
             let text = text(registry);
             let rows = text.lines().filter(|line| line.starts_with(STATE));
@@ -293,7 +293,8 @@ mod tests {
     fn names_that_are_ids_do_not_grow_the_page_for_ever() {
         let registry = registry();
         for id in 0..3_000 {
-            let mut series = Series::new(registry, &format!("user-{id}"), "websocket").unwrap();
+            let mut series =
+                ConnectionSeries::new(registry, &format!("user-{id}"), "websocket").unwrap();
             series.enter(Some("connected"));
             series.record(1.0, id % 3 > 0, None);
         }

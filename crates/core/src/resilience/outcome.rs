@@ -1,4 +1,4 @@
-//! What one attempt or call came to, reduced to what the policies decide on.
+//! The outcome of an attempt or call, reduced to the inputs of the policies.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::error::{Delivery, Failure, Kind};
 
 /// The outcome of an attempt, as a policy sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// It gave what was asked for.
+pub enum AttemptOutcome {
+    /// Success.
     Success,
-    /// It did not.
+    /// Failure.
     Failure(AttemptFailure),
 }
 

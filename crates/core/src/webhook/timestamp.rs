@@ -1,4 +1,4 @@
-//! Timestamps: read strictly, judged on both sides of now.
+//! Timestamps: read strictly, and checked against the window on both sides of now.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ const MAX_MS_DIGITS: usize = 13;
 
 /// The window a verifier applies: the caller's bounds, the scheme's own where the caller set none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bounds {
+pub struct WindowOverride {
     /// The greatest age.
     pub max_age: Option<Limit<Duration>>,
     /// The greatest distance into the future.
     pub tolerance: Option<Limit<Duration>>,
 }
 
-impl Bounds {
+impl WindowOverride {
     /// How long a request stamped `ahead` of now may still be accepted, by whichever clock within the tolerance; what a
     /// replay store has to remember.
     pub fn span(&self, window: Window, ahead: Duration) -> Limit<Duration> {
@@ -59,8 +59,8 @@ fn digits(text: &str, max: usize) -> Option<i64> {
 
 impl Scheme {
     /// The timestamp in milliseconds, from its text as sent.
-    pub fn stamp_ms(&self, text: &str) -> Result<i64, Reason> {
-        let ms = if self.stamp_in_ms {
+    pub fn timestamp_ms(&self, text: &str) -> Result<i64, Reason> {
+        let ms = if self.timestamp_in_ms {
             digits(text, MAX_MS_DIGITS)
         } else {
             digits(text, MAX_SECOND_DIGITS).map(|seconds| seconds * 1000)
@@ -69,8 +69,8 @@ impl Scheme {
     }
 
     /// The text of a timestamp to be signed.
-    pub fn stamp_text(&self, at_ms: i64) -> String {
-        if self.stamp_in_ms {
+    pub fn timestamp_text(&self, at_ms: i64) -> String {
+        if self.timestamp_in_ms {
             at_ms.to_string()
         } else {
             at_ms.div_euclid(1000).to_string()
@@ -79,11 +79,16 @@ impl Scheme {
 }
 
 /// Refuses a timestamp outside the window. The bounds themselves are inside.
-pub fn check(bounds: &Bounds, window: Window, stamp_ms: i64, now_ms: i64) -> Result<(), Reason> {
-    let age_ms = now_ms.saturating_sub(stamp_ms);
+pub fn check(
+    given: &WindowOverride,
+    window: Window,
+    timestamp_ms: i64,
+    now_ms: i64,
+) -> Result<(), Reason> {
+    let age_ms = now_ms.saturating_sub(timestamp_ms);
     let elapsed = Duration::from_millis(age_ms.unsigned_abs());
     if age_ms > 0 {
-        if let Limit::At(max) = bounds.max_age(window)
+        if let Limit::At(max) = given.max_age(window)
             && elapsed > max
         {
             return Err(Reason::TooOld {
@@ -91,7 +96,7 @@ pub fn check(bounds: &Bounds, window: Window, stamp_ms: i64, now_ms: i64) -> Res
                 max_ms: max.as_millis(),
             });
         }
-    } else if let Limit::At(max) = bounds.tolerance(window)
+    } else if let Limit::At(max) = given.tolerance(window)
         && elapsed > max
     {
         return Err(Reason::Future);
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn both_bounds_are_inclusive() {
-        let check = |stamp| check(&Bounds::default(), Window::DEFAULT, stamp, NOW);
+        let check = |timestamp| check(&WindowOverride::default(), Window::DEFAULT, timestamp, NOW);
         assert_eq!(check(NOW - 300_000), Ok(()));
         assert_eq!(
             check(NOW - 300_001),
@@ -142,13 +147,13 @@ mod tests {
 
     #[test]
     fn the_callers_bounds_win_over_the_schemes_and_can_be_turned_off() {
-        let bounds = Bounds {
+        let window = WindowOverride {
             max_age: Some(Limit::Off),
             tolerance: Some(Limit::At(Duration::ZERO)),
         };
         let narrow = Window::both_ways(Duration::from_secs(5));
-        assert_eq!(check(&bounds, narrow, 0, NOW), Ok(()));
-        assert_eq!(check(&bounds, narrow, NOW + 1, NOW), Err(Reason::Future));
+        assert_eq!(check(&window, narrow, 0, NOW), Ok(()));
+        assert_eq!(check(&window, narrow, NOW + 1, NOW), Err(Reason::Future));
     }
 
     #[test]
@@ -156,8 +161,8 @@ mod tests {
         let narrow = Window::both_ways(Duration::from_secs(5));
         let hour = Duration::from_hours(1);
         let span = |max_age, tolerance, ahead| {
-            let bounds = Bounds { max_age, tolerance };
-            bounds.span(narrow, ahead)
+            let window = WindowOverride { max_age, tolerance };
+            window.span(narrow, ahead)
         };
         let ten_seconds = Limit::At(Duration::from_secs(10));
         assert_eq!(span(None, None, Duration::ZERO), ten_seconds);
@@ -170,9 +175,10 @@ mod tests {
     #[test]
     fn no_clock_makes_it_overflow() {
         for now in [i64::MIN, 0, i64::MAX] {
-            for stamp in [0, 9_999_999_999_999, i64::MAX] {
+            for timestamp in [0, 9_999_999_999_999, i64::MAX] {
                 assert!(
-                    check(&Bounds::default(), Window::DEFAULT, stamp, now).is_err() || now == stamp
+                    check(&WindowOverride::default(), Window::DEFAULT, timestamp, now).is_err()
+                        || now == timestamp
                 );
             }
         }

@@ -1,6 +1,6 @@
 //! An event stream, byte by byte, as the HTML standard reads it (section 9.2.6).
 //!
-//! What comes in may be cut anywhere; what comes out does not depend on the cuts. Lines that lie whole in a piece
+//! The input may be cut anywhere; the events do not depend on the cuts. Lines that lie whole in a piece
 //! are read in place, so that a usual stream is copied once: into the batch that leaves for JavaScript.
 
 use std::mem;
@@ -13,34 +13,35 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An event as it is dispatched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Event<'a> {
+pub struct Event<'a> {
     /// Its type; empty for `message`.
-    pub(super) kind: &'a str,
+    pub kind: &'a str,
     /// The lines of its data, joined with a line feed.
-    pub(super) data: &'a str,
-    /// What the block says about the stream.
-    pub(super) news: FieldUpdate<'a>,
+    pub data: &'a str,
+    /// The fields of the block that concern the stream.
+    pub update: FieldUpdate<'a>,
 }
 
-/// What a block says about the stream, with or without an event.
+/// The fields of a block that concern the stream, with or without an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FieldUpdate<'a> {
+pub struct FieldUpdate<'a> {
     /// The last event id, when it is another than before.
-    pub(super) id: Option<&'a str>,
+    pub id: Option<&'a str>,
     /// How long to wait before a reconnect, in milliseconds.
-    pub(super) retry: Option<u64>,
+    pub retry: Option<u64>,
 }
 
 /// Takes what a [`Parser`] finds.
-pub(super) trait Sink {
+pub trait Sink {
+    /// An event was dispatched.
     fn event(&mut self, event: Event<'_>);
     /// A block without an event has said something about the stream.
-    fn news(&mut self, news: FieldUpdate<'_>);
+    fn update(&mut self, update: FieldUpdate<'_>);
 }
 
 /// An event was longer than it may be; the stream cannot be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
+pub(super) struct EventTooLong;
 
 /// The state between two pieces of a stream.
 pub(super) struct Parser {
@@ -55,7 +56,7 @@ pub(super) struct Parser {
     data: String,
     /// The last event id; it outlives its block.
     id: String,
-    /// It was set since it was last told.
+    /// Whether it was set since the last event.
     new_id: bool,
     retry: Option<u64>,
 }
@@ -77,21 +78,21 @@ impl Parser {
     }
 
     /// Reads the next piece.
-    pub(super) fn feed(&mut self, piece: &[u8], sink: &mut impl Sink) -> Result<(), TooLong> {
-        let mut rest = self.after_mark(piece);
+    pub(super) fn feed(&mut self, piece: &[u8], sink: &mut impl Sink) -> Result<(), EventTooLong> {
+        let mut rest = self.skip_byte_order_mark(piece);
         while !rest.is_empty() {
             if mem::take(&mut self.after_cr) && rest[0] == b'\n' {
                 rest = &rest[1..];
                 continue;
             }
             let Some(end) = memchr2(b'\n', b'\r', rest) else {
-                return self.keep(rest);
+                return self.append_to_line(rest);
             };
             self.after_cr = rest[end] == b'\r';
             if self.line.is_empty() {
                 self.read_line(&rest[..end], sink);
             } else {
-                self.keep(&rest[..end])?;
+                self.append_to_line(&rest[..end])?;
                 let mut line = mem::take(&mut self.line);
                 self.read_line(&line, sink);
                 line.clear();
@@ -106,7 +107,7 @@ impl Parser {
     /// The stream is over. A block that is not complete is nothing, except for the time it wants.
     pub(super) fn finish(&mut self, sink: &mut impl Sink) {
         if let Some(retry) = self.retry.take() {
-            sink.news(FieldUpdate {
+            sink.update(FieldUpdate {
                 id: None,
                 retry: Some(retry),
             });
@@ -114,7 +115,7 @@ impl Parser {
     }
 
     /// Passes over a byte order mark at the very beginning.
-    fn after_mark<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
+    fn skip_byte_order_mark<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
         let Some(seen) = self.mark else { return piece };
         let awaited = &BYTE_ORDER_MARK[seen..];
         let same = piece.iter().zip(awaited).take_while(|(a, b)| a == b);
@@ -133,7 +134,7 @@ impl Parser {
         piece
     }
 
-    fn keep(&mut self, part: &[u8]) -> Result<(), TooLong> {
+    fn append_to_line(&mut self, part: &[u8]) -> Result<(), EventTooLong> {
         let is_comment = self.line.first().or(part.first()) == Some(&b':');
         if is_comment {
             self.line.clear();
@@ -145,10 +146,10 @@ impl Parser {
         Ok(())
     }
 
-    fn check(&self, more: usize) -> Result<(), TooLong> {
+    fn check(&self, more: usize) -> Result<(), EventTooLong> {
         let bytes = self.line.len() + self.kind.len() + self.data.len() + self.id.len() + more;
         if bytes > self.max_bytes {
-            return Err(TooLong);
+            return Err(EventTooLong);
         }
         Ok(())
     }
@@ -180,13 +181,13 @@ impl Parser {
                 let digits = str::from_utf8(value).unwrap_or_default();
                 self.retry = Some(digits.parse().unwrap_or(u64::MAX));
             }
-            // A comment has no name. What nobody knows is passed over too.
+            // A comment has no name. An unknown field is passed over too.
             _ => {}
         }
     }
 
     fn dispatch(&mut self, sink: &mut impl Sink) {
-        let news = FieldUpdate {
+        let update = FieldUpdate {
             id: mem::take(&mut self.new_id).then_some(&self.id),
             retry: self.retry.take(),
         };
@@ -194,11 +195,11 @@ impl Parser {
             sink.event(Event {
                 kind: &self.kind,
                 data,
-                news,
+                update,
             });
             self.data.clear();
-        } else if news != FieldUpdate::default() {
-            sink.news(news);
+        } else if update != FieldUpdate::default() {
+            sink.update(update);
         }
         self.kind.clear();
     }
@@ -215,4 +216,10 @@ fn push_text(text: &mut String, bytes: &[u8]) {
             text.push(char::REPLACEMENT_CHARACTER);
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    mod eventsource_client;
+    mod standard;
 }

@@ -1,4 +1,4 @@
-//! What may be written in several ways: headers with several signatures, secrets, and the URL that was signed.
+//! Several notations of one thing: lists of signatures, secrets, and the signed URL.
 
 use moorline_core::webhook::{
     Headers, Incoming, Outgoing, Reason,
@@ -17,11 +17,11 @@ fn what_is_no_signature_of_the_scheme_is_passed_over_beside_one_that_is() {
     let standard =
         |value: &str| ["v1,abc ", "junk ", "v1 ", " ", ", "].map(|one| one.to_owned() + value);
     let fields = |value: &str| {
-        let (stamp, rest) = value.split_once([',', ';']).unwrap();
-        let separator = &value[stamp.len()..=stamp.len()];
+        let (timestamp, rest) = value.split_once([',', ';']).unwrap();
+        let separator = &value[timestamp.len()..=timestamp.len()];
         let name = rest.split('=').next().unwrap();
         ["potato", "ABCD"]
-            .map(|other| format!("{stamp}{separator}{name}={other}{separator}{rest}"))
+            .map(|other| format!("{timestamp}{separator}{name}={other}{separator}{rest}"))
             .into_iter()
             .chain([
                 format!("{value}{separator}"),

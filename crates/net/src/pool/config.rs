@@ -1,43 +1,43 @@
-//! The settings of a pool that dials by itself.
+//! The configuration of a pool that dials by itself.
 
 use std::time::Duration;
 
 use moorline_core::{
     limit::TimeLimit,
     options::{Options, Read},
-    pool::{OptionNames, PoolLimits},
+    pool::{LedgerConfig, OptionNames},
 };
 
 /// How long opening one connection may take.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the check of an idle connection may take before it counts as dead.
 const DEFAULT_VALIDATE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a goodbye may take before the connection is dropped without one.
+/// How long closing may take before the connection is dropped.
 const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The limits of a pool and of each step it takes on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolSettings {
+pub struct PoolConfig {
     /// Sizes and times of the pool itself.
-    pub limits: PoolLimits,
+    pub limits: LedgerConfig,
     /// How long opening one connection may take (default 10 s). Not part of the wait in the queue.
     pub connect_timeout: Duration,
     /// How long the check of an idle connection may take (default 5 s); then it is replaced.
     pub validate_timeout: Duration,
     /// How long closing a connection may take (default 5 s); then it is cut.
     pub close_timeout: Duration,
-    /// What its user calls these times.
+    /// The names its user knows these times by.
     pub names: TimeoutNames,
 }
 
 /// The options that bound what a pool waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeoutNames {
-    /// For [`PoolLimits::acquire_timeout`].
+    /// For [`LedgerConfig::acquire_timeout`].
     pub acquire: &'static str,
-    /// For [`PoolSettings::connect_timeout`].
+    /// For [`PoolConfig::connect_timeout`].
     pub connect: &'static str,
-    /// For [`PoolSettings::close_timeout`].
+    /// For [`PoolConfig::close_timeout`].
     pub close: &'static str,
 }
 
@@ -49,9 +49,9 @@ impl TimeoutNames {
     };
 }
 
-impl PoolSettings {
+impl PoolConfig {
     /// The documented defaults around `limits`.
-    pub const fn new(limits: PoolLimits) -> Self {
+    pub const fn new(limits: LedgerConfig) -> Self {
         Self {
             limits,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
@@ -61,7 +61,7 @@ impl PoolSettings {
         }
     }
 
-    /// How long a borrower waits who says nothing else.
+    /// How long a borrower waits that sets no time of its own.
     pub const fn acquire_timeout(&self) -> TimeLimit {
         TimeLimit {
             time: self.limits.acquire_timeout,
@@ -69,15 +69,15 @@ impl PoolSettings {
         }
     }
 
-    /// What the user wrote: the limits under `keys`, the rest under `connectTimeoutMs`,
+    /// Reads the user's options: the limits under `pool_names`, the rest under `connectTimeoutMs`,
     /// `validateTimeoutMs` and `closeTimeoutMs`.
-    pub fn read(options: &Options, keys: &OptionNames, defaults: Self) -> Read<Self> {
+    pub fn read(options: &Options, pool_names: &OptionNames, defaults: Self) -> Read<Self> {
         let names = TimeoutNames {
-            acquire: keys.acquire_timeout,
+            acquire: pool_names.acquire_timeout,
             ..TimeoutNames::COMMON
         };
         Ok(Self {
-            limits: PoolLimits::read(options, keys, defaults.limits)?,
+            limits: LedgerConfig::read(options, pool_names, defaults.limits)?,
             connect_timeout: options.ms(names.connect, defaults.connect_timeout, 1.0)?,
             validate_timeout: options.ms("validateTimeoutMs", defaults.validate_timeout, 1.0)?,
             close_timeout: options.ms(names.close, defaults.close_timeout, 1.0)?,

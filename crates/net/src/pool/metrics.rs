@@ -1,0 +1,63 @@
+//! Pools in the metrics of the process.
+//!
+//! Acquiring must not cost more for it: a pool counts in its own state, and carries the counts over when the metrics are
+//! read.
+
+use std::sync::{Mutex, Weak};
+
+use moorline_core::{
+    metrics::Registry,
+    pool::{Counters, PoolSeries, Stats},
+    sync::lock,
+};
+
+/// A source of figures that can be asked to carry them over.
+pub(crate) trait ReportMetrics: Send + Sync {
+    fn publish(&self);
+}
+
+static REGISTERED: Mutex<Vec<Weak<dyn ReportMetrics>>> = Mutex::new(Vec::new());
+
+/// Carries over the figures of all pools that were published.
+pub fn refresh() {
+    let mut all = lock(&REGISTERED);
+    all.retain(|one| one.strong_count() > 0);
+    let alive: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+    // The last reference may be dropped here, and with it whatever the pool holds.
+    drop(all);
+    for one in alive {
+        one.publish();
+    }
+}
+
+/// The figures of one pool, once it was published.
+#[derive(Debug, Default)]
+pub(crate) struct PoolMetrics(Mutex<Option<PoolSeries>>);
+
+impl PoolMetrics {
+    /// Counts `pool` under `name` from now on, as one of type `kind`.
+    pub(crate) fn register(&self, name: &str, kind: &str, max: u32, pool: Weak<dyn ReportMetrics>) {
+        // It fails only for a name that another metric has, and none of ours does.
+        let series = PoolSeries::new(Registry::process(), name, kind, max);
+        *lock(&self.0) = series.ok();
+        let mut all = lock(&REGISTERED);
+        if all.len() == all.capacity() {
+            all.retain(|one| one.strong_count() > 0);
+        }
+        all.push(pool);
+    }
+
+    /// Carries over the figures that `read_figures` returns. It is called under this lock, so that figures never go back.
+    /// Without stats the pool has ended, and is no longer shown.
+    pub(crate) fn update(&self, read_figures: impl FnOnce() -> (Option<Stats>, Counters)) {
+        let mut metrics = lock(&self.0);
+        let Some(series) = metrics.as_mut() else {
+            return;
+        };
+        let (stats, counters) = read_figures();
+        series.update(stats.unwrap_or_default(), &counters);
+        if stats.is_none() {
+            *metrics = None;
+        }
+    }
+}

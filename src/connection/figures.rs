@@ -9,11 +9,10 @@ use std::{
 use moorline_core::{
     clock::Anchor,
     connection::{
-        series::Series,
-        tracker::{Ended, Figures, MAX_SPAN_SECONDS, Tracker},
+        metrics::Series,
+        tracker::{Ended, Figures, Tracker},
     },
     metrics::Registry,
-    options::{OptionError, Options},
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -33,13 +32,7 @@ impl ConnectionTracker {
 /// A tracker from `{ windowSize }`.
 #[napi(catch_unwind)]
 pub fn connection_tracker(env: Env, options: Given) -> Result<Handle<ConnectionTracker>> {
-    let read = || {
-        let options = Options::new("options", &options.0)?;
-        let window = options.integer("windowSize", 100, 1..=100_000)?;
-        options.finish().map(|()| window as usize)
-    };
-    let window = read().map_err(|error| throw(&env, &error))?;
-    let tracker = Tracker::new(window, Instant::now());
+    let tracker = Tracker::read(&options.0, Instant::now()).map_err(|error| throw(&env, &error))?;
     Ok(Handle::new(ConnectionTracker(Mutex::new(tracker))))
 }
 
@@ -67,20 +60,16 @@ pub fn connection_enter(tracker: Handle<ConnectionTracker>, state: Option<String
     tracker.lock().enter(state.as_deref());
 }
 
-/// Requests a second over the last `seconds`.
+/// Requests a second over the last `seconds`, where they are given.
 #[napi(catch_unwind)]
 pub fn connection_throughput(
     env: Env,
     tracker: Handle<ConnectionTracker>,
-    seconds: Argument<f64>,
+    seconds: Argument<Option<f64>>,
 ) -> Result<f64> {
     let seconds = seconds.named("windowSeconds")?;
-    if !(1.0..=MAX_SPAN_SECONDS as f64).contains(&seconds) {
-        let expected = format!("between 1 and {MAX_SPAN_SECONDS}");
-        let error = OptionError::out_of_range("windowSeconds", expected, seconds);
-        return Err(throw(&env, &error));
-    }
-    Ok(tracker.lock().throughput(seconds as u64, Instant::now()))
+    let throughput = tracker.lock().throughput(seconds, Instant::now());
+    throughput.map_err(|error| throw(&env, &error))
 }
 
 /// All figures as JSON.

@@ -1,11 +1,14 @@
-//! What connections of every protocol share: their options.
+//! The options of connections of every protocol, read once each.
 
 pub(crate) mod figures;
 pub(crate) mod policy;
 
 use moorline_core::{
     connection::{
-        config::ConnectionConfig, security::SecurityLevel, transport::check_custom,
+        config::ConnectionConfig,
+        defaults,
+        security::SecurityLevel,
+        transport::{Transport, check_custom},
         variables::configured,
     },
     options::{OptionError, Options, Plain},
@@ -16,16 +19,26 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
 
-use crate::bridge::{Given, throw};
+use crate::bridge::{Given, Handle, throw};
 
-/// The complete options of a connection of type `kind` as JSON; `variables` are environment variables.
-#[napi(catch_unwind)]
-pub fn connection_config(
+/// The options of one connection, as they are in force.
+pub struct ConnectionOptions {
+    config: ConnectionConfig,
+    /// `name`, else the type of the connection.
+    name: String,
+    /// Whether its transport checks certificates.
+    checks_certificates: bool,
+}
+
+/// Reads the options of a connection of type `kind`, all that follows from them included; `variables` are environment
+/// variables.
+#[napi(catch_unwind, ts_return_type = "Handle<ConnectionOptions>")]
+pub fn connection_open(
     env: Env,
     options: Given,
     variables: Given,
     kind: Given,
-) -> Result<String> {
+) -> Result<Handle<ConnectionOptions>> {
     let read = |kind| ConnectionConfig::read(&options.0, &variables.0, kind);
     let config = match &kind.0 {
         Plain::Text(kind) => read(Some(kind)),
@@ -33,27 +46,65 @@ pub fn connection_config(
         // Where it is the option's own value, reading the option says so.
         other => read(None).and(Err(OptionError::wrong_type("type", "a string", other))),
     };
-    config
-        .map(|config| config.describe().to_string())
-        .map_err(|error| throw(&env, &error))
+    let read = || {
+        let config = config?;
+        let dial = config.dial_options();
+        let dial = DialOptions::read(&Options::new("options", &dial)?)?;
+        let kind = kind.text().unwrap_or_default();
+        Ok(ConnectionOptions {
+            name: config.name.clone().unwrap_or_else(|| kind.to_owned()),
+            config,
+            checks_certificates: dial.tls.reject_unauthorized,
+        })
+    };
+    read().map(Handle::new).map_err(|error| throw(&env, &error))
+}
+
+/// The options in force, as JSON.
+#[napi(catch_unwind)]
+pub fn connection_describe(options: Handle<ConnectionOptions>) -> String {
+    options.config.describe().to_string()
+}
+
+/// Whether certificates are checked.
+#[napi(catch_unwind)]
+pub fn connection_checks_certificates(options: Handle<ConnectionOptions>) -> bool {
+    options.checks_certificates
+}
+
+/// The options of a transport: those `given`, and those of its connection, where it has one.
+pub(crate) fn transport_options(
+    transport: Transport,
+    given: Given,
+    connection: Option<&Handle<ConnectionOptions>>,
+) -> Plain {
+    match connection {
+        Some(connection) => connection.config.transport_options(transport, given.0),
+        None => given.0,
+    }
+}
+
+/// The defaults of what runs in JavaScript, as JSON.
+#[napi(catch_unwind)]
+pub fn connection_defaults() -> String {
+    defaults::defaults().to_string()
+}
+
+/// The health of several connections together, from how many there are of each; `null` where none was checked yet.
+#[napi(catch_unwind)]
+pub fn connection_overall_health(
+    healthy: u32,
+    degraded: u32,
+    unhealthy: u32,
+) -> Option<&'static str> {
+    let overall = defaults::overall_health(healthy, degraded, unhealthy)?;
+    Some(overall.as_str())
 }
 
 /// The protocols that environment variables say something of.
 #[napi(catch_unwind)]
 pub fn connection_configured(variables: Given) -> Vec<&'static str> {
     configured(&variables.0)
-}
-
-/// Refuses `tls` and `proxy` of a connection that could not be used, or are weaker than its security level; gives
-/// whether certificates are checked.
-#[napi(catch_unwind)]
-pub fn connection_reach(env: Env, options: Given) -> Result<bool> {
-    let read = || {
-        let options = Options::new("options", &options.0)?;
-        let dial = DialOptions::read(&options)?;
-        options.finish().map(|()| dial.tls.reject_unauthorized)
-    };
-    read().map_err(|error| throw(&env, &error))
 }
 
 /// Refuses keys of the `customOptions` of a connection of type `kind` that it does not read; `outer` are the options beside

@@ -1,40 +1,45 @@
-//! The policies of a connection, and what its failures mean.
+//! The policies of a connection, and the consequences of its failures.
 
-use std::{ffi::CStr, time::Instant};
+use std::{
+    ffi::CStr,
+    time::{Instant, SystemTime},
+};
 
 use moorline_core::{
     connection::{
-        config::ConnectionConfig,
-        failure::{self, Said},
+        failure::{self, ErrorFacts},
         policy::Purpose,
     },
     error::Kind,
-    options::{OptionError, Plain},
+    options::OptionError,
     resilience::idempotency,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use super::ConnectionOptions;
 use crate::{
     bridge::{self, Answer, Call, Exports, Function, Given, Handle, throw},
     resilience::guarded::Policy,
 };
 
-/// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`; `options` are those in force. Its
-/// breaker is named after the connection, and goes with it.
+/// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`. Its breaker is named after
+/// the connection, and goes with it.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
-pub fn connection_policy(env: Env, purpose: String, options: Given) -> Result<Handle<Policy>> {
-    let read = || {
-        let purpose = Purpose::NAMED
-            .into_iter()
-            .find(|(name, _)| *name == purpose);
-        let unknown = || OptionError::bad_value("purpose", "is no purpose of a policy");
-        let (name, purpose) = purpose.ok_or_else(unknown)?;
-        let config = ConnectionConfig::read(&options.0, &Plain::Map(Vec::new()), None)?;
-        let name = config.name.as_deref().unwrap_or(name);
-        Ok(Policy::owned(name, &config.policy(purpose)))
+pub fn connection_policy(
+    env: Env,
+    purpose: String,
+    options: Handle<ConnectionOptions>,
+) -> Result<Handle<Policy>> {
+    let named = Purpose::NAMED
+        .into_iter()
+        .find(|(name, _)| *name == purpose);
+    let Some((_, purpose)) = named else {
+        let error = OptionError::bad_value("purpose", "is no purpose of a policy");
+        return Err(throw(&env, &error));
     };
-    read().map(Handle::new).map_err(|error| throw(&env, &error))
+    let policy = options.config.policy(purpose);
+    Ok(Handle::new(Policy::owned(&options.name, &policy)))
 }
 
 /// The breaker of a policy and nothing else; `null` when it has none.
@@ -47,27 +52,27 @@ pub fn policy_breaker(policy: Handle<Policy>) -> Option<Handle<Policy>> {
     policy.breaker_only().map(Handle::new)
 }
 
-/// Which event, beside `error`, tells of a failure.
+/// The event, beside `error`, that a failure is told by.
 #[napi(catch_unwind)]
 pub fn connection_meaning(
     kind: Given,
     status: Option<f64>,
     context: String,
 ) -> Option<&'static str> {
-    let event_for = said(&kind, status).event_for(&context)?;
+    let event_for = error_facts(&kind, status).event_for(&context)?;
     Some(event_for.as_str())
 }
 
 /// Whether another address may serve where a call failed like that.
 #[napi(catch_unwind)]
 pub fn connection_unreachable(kind: Given, status: Option<f64>) -> bool {
-    said(&kind, status).is_unreachable()
+    error_facts(&kind, status).is_unreachable()
 }
 
 /// Whether reconnecting goes on after an attempt that failed like that.
 #[napi(catch_unwind)]
 pub fn connection_worth_another(kind: Given, status: Option<f64>) -> bool {
-    said(&kind, status).should_reconnect()
+    error_facts(&kind, status).should_reconnect()
 }
 
 /// Whether a WebSocket that was closed with `code`, by us or by the server, stays closed.
@@ -85,7 +90,7 @@ pub fn connection_ended_properly(code: u32) -> bool {
 /// Whether an HTTP request of that method may be sent twice.
 #[napi(catch_unwind)]
 pub fn http_idempotent(method: String) -> bool {
-    repeat::is_idempotent(&method)
+    idempotency::is_idempotent(&method)
 }
 
 /// Whether a status says that we are not who we should be.
@@ -104,7 +109,8 @@ pub fn http_unhappy(
 ) -> Option<String> {
     let status = u16::try_from(status).ok()?;
     let (asked, asked_ms) = (retry_after.as_deref(), retry_after_ms.as_deref());
-    failure::unhappy_answer(status, again, asked, asked_ms).map(bridge::record)
+    let now = SystemTime::now();
+    failure::unhappy_answer(status, again, asked, asked_ms, now).map(bridge::record)
 }
 
 /// The failure record of data that a server answered with a status that is no success.
@@ -113,10 +119,10 @@ pub fn http_rejected(status: u16) -> String {
     bridge::record(failure::rejected(status))
 }
 
-/// What an error says of itself; one of the user's own making may have anything for its kind.
-fn said(kind: &Given, status: Option<f64>) -> Said {
+/// The facts of an error; one of the user's own making may have anything for its kind.
+fn error_facts(kind: &Given, status: Option<f64>) -> ErrorFacts {
     let known = |kind: &str| Kind::ALL.into_iter().find(|one| one.as_str() == kind);
-    Said {
+    ErrorFacts {
         kind: kind.text().and_then(known),
         status: status.map(|status| status as u64),
     }

@@ -13,6 +13,7 @@ use std::ffi::CStr;
 
 use bytes::Bytes;
 use moorline_core::{
+    connection::transport::Transport,
     error::{Delivery, Failure, Kind},
     options::{OptionError, Options},
 };
@@ -28,6 +29,7 @@ use crate::{
         Answer, Call, Cancel, Function, Given, Handle, Value, promise, runtime, throw,
         throw_failure,
     },
+    connection::{ConnectionOptions, transport_options},
     http::body::{HttpBodyQueue, HttpBodyReader},
     http::encode::{head_of, is_utf8_text},
 };
@@ -36,10 +38,16 @@ use crate::{
 const MAX_TEXT_BYTES: usize = 1 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// An engine with the options given. With a name its connections are shown in the metrics of the process.
+/// An engine with the options given, and those of its connection. With a name its connections are shown in the metrics of the process.
 #[napi(catch_unwind, ts_return_type = "Handle<HttpEngine>")]
-pub fn http_open(env: Env, options: Given, name: Option<String>) -> Result<Handle<HttpEngine>> {
-    let options = Options::new("options", &options.0)
+pub fn http_open(
+    env: Env,
+    options: Given,
+    name: Option<String>,
+    connection: Option<Handle<ConnectionOptions>>,
+) -> Result<Handle<HttpEngine>> {
+    let options = transport_options(Transport::Http, options, connection.as_ref());
+    let options = Options::new("options", &options)
         .and_then(HttpOptions::from_options)
         .map_err(|error| throw(&env, &error))?;
     let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;

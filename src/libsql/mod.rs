@@ -6,6 +6,7 @@ mod encode;
 use std::{ffi::CStr, sync::Arc, time::Duration};
 
 use moorline_core::{
+    environment::is_production,
     limit::Limit,
     options::{Options, Plain, Read},
     pool::Lease,
@@ -23,15 +24,16 @@ use crate::bridge::{
 };
 use encode::PoolEvents;
 
-/// Opens a pool. `listener` hears its events as JSON text.
+/// Opens a pool. `variables` are environment variables; `listener` hears its events as JSON text.
 #[napi(catch_unwind, ts_return_type = "Handle<LibsqlPool>")]
 pub fn libsql_open(
     env: Env,
     options: Given,
     #[napi(ts_arg_type = "'pool' | 'client' | 'environment'")] face: String,
-    production: bool,
+    variables: Given,
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
 ) -> Result<Handle<LibsqlPool>> {
+    let production = is_production(&variables.0);
     let config = Config::read(&options.0, Face::named(&face), production)
         .map_err(|error| throw(&env, &error))?;
     let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
@@ -41,10 +43,20 @@ pub fn libsql_open(
         .map_err(|failure| throw_failure(&env, failure))
 }
 
-/// How the pool's database is reached (`file` or `http`), and its URL as it may be shown.
-#[napi(catch_unwind)]
+/// How the pool's database is reached (`file` or `http`), its URL as it may be shown, and the `intMode` in force.
+#[napi(
+    catch_unwind,
+    ts_return_type = "[protocol: string, url: string, intMode: 'number' | 'bigint' | 'string']"
+)]
 pub fn libsql_describe(pool: Handle<LibsqlPool>) -> Vec<String> {
-    vec![pool.protocol().to_owned(), pool.shown_url().to_owned()]
+    let described = [pool.protocol(), pool.shown_url(), pool.int_mode().as_str()];
+    described.map(str::to_owned).into()
+}
+
+/// Whether the pool tells of leases that are held for too long.
+#[napi(catch_unwind)]
+pub fn libsql_reports_leaks(pool: Handle<LibsqlPool>) -> bool {
+    pool.reports_leaks()
 }
 
 /// A lease, after waiting for a connection.

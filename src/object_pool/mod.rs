@@ -13,6 +13,7 @@ use moorline_core::{
     connection::pool::{
         ConnectionPoolConfig, TIMEOUT_SECONDS, creation_backoff, timeout_seconds as read_wait,
     },
+    environment::is_production,
     error::{Failure, Kind, Outcome},
     limit::{Limit, TimeLimit},
     pool::{Lease, acquire_timed_out},
@@ -96,19 +97,27 @@ impl ObjectPool {
     }
 }
 
-/// Opens a pool. `ask` hears its events and its questions as JSON text; `maxSize` is the default of that option. With a
-/// name it is shown in the metrics of the process.
-#[napi(catch_unwind, ts_return_type = "Handle<ObjectPool>")]
-pub fn object_pool_open(
+/// Reads the options of a pool; `maxSize` is the default of that option, `variables` are environment variables.
+#[napi(catch_unwind, ts_return_type = "Handle<ConnectionPoolConfig>")]
+pub fn object_pool_config(
     env: Env,
     options: Given,
     max_size: u32,
-    production: bool,
+    variables: Given,
+) -> Result<Handle<ConnectionPoolConfig>> {
+    ConnectionPoolConfig::read(&options.0, max_size, is_production(&variables.0))
+        .map(Handle::new)
+        .map_err(|error| throw(&env, &error))
+}
+
+/// Opens a pool. `ask` hears its events and its questions as JSON text. With a name it is shown in the metrics of the process.
+#[napi(catch_unwind, ts_return_type = "Handle<ObjectPool>")]
+pub fn object_pool_open(
+    env: Env,
+    config: Handle<ConnectionPoolConfig>,
     #[napi(ts_arg_type = "(told: string) => void")] ask: Callback,
     name: Option<String>,
 ) -> Result<Handle<ObjectPool>> {
-    let config = ConnectionPoolConfig::read(&options.0, max_size, production)
-        .map_err(|error| throw(&env, &error))?;
     let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     let settings = PoolSettings {
         connect_timeout: config.connect_timeout,
@@ -133,14 +142,7 @@ pub fn object_pool_open(
 
 /// The options in force as JSON, in milliseconds; `null` for a limit that is off.
 #[napi(catch_unwind)]
-pub fn object_pool_options(
-    env: Env,
-    options: Given,
-    max_size: u32,
-    production: bool,
-) -> Result<String> {
-    let config = ConnectionPoolConfig::read(&options.0, max_size, production)
-        .map_err(|error| throw(&env, &error))?;
+pub fn object_pool_options(config: Handle<ConnectionPoolConfig>) -> String {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     let limit = |limit: Limit<Duration>| limit.get().map(ms);
     let described = json!({
@@ -155,7 +157,7 @@ pub fn object_pool_options(
         "maxLifetimeMs": limit(config.limits.max_lifetime),
         "leakAfterMs": limit(config.limits.leak_after),
     });
-    Ok(described.to_string())
+    described.to_string()
 }
 
 /// The number of an object, after waiting for one for at most `timeoutSeconds`.

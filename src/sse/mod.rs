@@ -4,19 +4,28 @@ mod cursor;
 
 use std::ffi::CStr;
 
+use moorline_core::connection::transport::Transport;
 use moorline_services::sse::{Closed, Config, EventStream, EventStreamClient, is_sendable};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use crate::bridge::{
-    Answer, Call, Callback, Cancel, Function, Given, Handle, PromiseValue, Taken, Value, bell,
-    ended, promise, record, runtime, throw, throw_failure,
+use crate::{
+    bridge::{
+        Answer, Call, Callback, Cancel, Function, Given, Handle, PromiseValue, Taken, Value, bell,
+        ended, promise, record, runtime, throw, throw_failure,
+    },
+    connection::{ConnectionOptions, transport_options},
 };
 
 /// What streams are made from; nothing is reached yet. `headers` is a line `name:value` for each.
 #[napi(catch_unwind, ts_return_type = "Handle<EventStreamClient>")]
-pub fn sse_client(env: Env, options: Given) -> Result<Handle<EventStreamClient>> {
-    let config = Config::read(&options.0).map_err(|error| throw(&env, &error))?;
+pub fn sse_client(
+    env: Env,
+    options: Given,
+    connection: Option<Handle<ConnectionOptions>>,
+) -> Result<Handle<EventStreamClient>> {
+    let options = transport_options(Transport::EventStream, options, connection.as_ref());
+    let config = Config::read(&options).map_err(|error| throw(&env, &error))?;
     let runtime = runtime().map_err(|failure| throw_failure(&env, failure))?;
     let client = EventStreamClient::new(config, runtime.clone(), ended(&env)?);
     Ok(Handle::new(client))

@@ -6,6 +6,7 @@ mod fast;
 use std::time::Duration;
 
 use moorline_core::{
+    connection::transport::Transport,
     limit::Limit,
     options::{OptionError, Options, Plain, Read},
 };
@@ -13,8 +14,11 @@ use moorline_services::websocket::{Config, Socket, WebSocketClient};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use crate::bridge::{
-    Argument, Callback, Cancel, Given, Handle, PromiseValue, Value, bell, promise, throw,
+use crate::{
+    bridge::{
+        Argument, Callback, Cancel, Given, Handle, PromiseValue, Value, bell, promise, throw,
+    },
+    connection::{ConnectionOptions, transport_options},
 };
 
 use encode::told;
@@ -27,8 +31,13 @@ const MAX_REASON_BYTES: usize = 123;
 
 /// What connections are made from; nothing is reached yet.
 #[napi(catch_unwind, ts_return_type = "Handle<WebSocketClient>")]
-pub fn websocket_client(env: Env, options: Given) -> Result<Handle<WebSocketClient>> {
-    let config = Config::read(&options.0).map_err(|error| throw(&env, &error))?;
+pub fn websocket_client(
+    env: Env,
+    options: Given,
+    connection: Option<Handle<ConnectionOptions>>,
+) -> Result<Handle<WebSocketClient>> {
+    let options = transport_options(Transport::WebSocket, options, connection.as_ref());
+    let config = Config::read(&options).map_err(|error| throw(&env, &error))?;
     Ok(Handle::new(WebSocketClient::new(config)))
 }
 

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     security::SecurityLevel,
-    transport::{check_misplaced, check_transport, custom_paths},
+    transport::{TransportOptions, check_misplaced, check_transport, custom_paths},
     variables::fallbacks,
 };
 use crate::{
@@ -125,6 +125,8 @@ pub struct ConnectionConfig {
     pub debug: bool,
     /// `logLevel` (info, with `debug` debug).
     pub log_level: &'static str,
+    /// What its transport reads, as given.
+    pub transport: TransportOptions,
 }
 
 impl ConnectionConfig {
@@ -183,6 +185,7 @@ impl ConnectionConfig {
             fallback_url: url(&options, "fallbackUrl", kind)?,
             debug,
             log_level: word(&options, "logLevel", default_level, &LOG_LEVELS)?,
+            transport: TransportOptions::read(&options)?,
         };
         check_bags(&options)?;
         check_transport(&options, kind)?;

@@ -1,4 +1,4 @@
-//! What a failure means for a connection: which event tells of it, and what may help.
+//! Consequences of a failure: its event, another address, another attempt.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use crate::{
     resilience::idempotency::is_transient_status,
 };
 
-/// What a failure means, beside being one.
+/// The event that a failure is told by, beside `error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleEvent {
     /// The other side does not know us, or does not let us in.
@@ -29,16 +29,16 @@ impl LifecycleEvent {
     }
 }
 
-/// What an error may say about itself. One that is none of ours says nothing.
+/// The facts of an error that decide what follows from it; an error of other code has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct ErrorFacts {
     /// Its kind.
     pub kind: Option<Kind>,
     /// The status of the answer.
     pub status: Option<u64>,
 }
 
-impl Said {
+impl ErrorFacts {
     /// Which event tells of it. `context` is the verb it came from, or `connection` where it ended by itself.
     pub fn event_for(self, context: &str) -> Option<LifecycleEvent> {
         match self.kind {
@@ -113,14 +113,14 @@ pub fn rejected(status: u16) -> Failure {
         .during("http", "request")
 }
 
-/// [`status_failure`], with the headers as they came.
+/// [`status_failure`], with the headers as they came `now`.
 pub fn unhappy_answer(
     status: u16,
     again: bool,
     retry_after: Option<&str>,
     retry_after_ms: Option<&str>,
+    now: SystemTime,
 ) -> Option<Failure> {
-    let now = SystemTime::now();
     let asked = crate::resilience::retry_after::retry_after(retry_after, retry_after_ms, now);
     status_failure(status, again, asked)
 }
@@ -129,17 +129,17 @@ pub fn unhappy_answer(
 mod tests {
     use super::*;
 
-    const fn said(kind: Kind) -> Said {
-        Said {
+    const fn facts(kind: Kind) -> ErrorFacts {
+        ErrorFacts {
             kind: Some(kind),
             status: None,
         }
     }
 
-    fn answered(status: u64) -> Said {
-        Said {
+    fn answered(status: u64) -> ErrorFacts {
+        ErrorFacts {
             status: Some(status),
-            ..said(Kind::Rejected)
+            ..facts(Kind::Rejected)
         }
     }
 
@@ -147,28 +147,28 @@ mod tests {
     fn each_failure_is_told_by_the_event_it_means() {
         use LifecycleEvent::{AuthenticationFailed, ConnectionFailed, ConnectionLost};
         let table = [
-            (said(Kind::Auth), "connection", Some(ConnectionLost)),
-            (said(Kind::Auth), "connect", Some(AuthenticationFailed)),
+            (facts(Kind::Auth), "connection", Some(ConnectionLost)),
+            (facts(Kind::Auth), "connect", Some(AuthenticationFailed)),
             (answered(401), "connect", Some(AuthenticationFailed)),
             (answered(503), "connect", Some(ConnectionFailed)),
             (answered(503), "send", None),
-            (said(Kind::Tls), "send", Some(ConnectionFailed)),
-            (said(Kind::Disconnected), "send", Some(ConnectionLost)),
-            (said(Kind::Disconnected), "connect", Some(ConnectionFailed)),
-            (Said::default(), "connect", Some(ConnectionFailed)),
-            (Said::default(), "send", None),
+            (facts(Kind::Tls), "send", Some(ConnectionFailed)),
+            (facts(Kind::Disconnected), "send", Some(ConnectionLost)),
+            (facts(Kind::Disconnected), "connect", Some(ConnectionFailed)),
+            (ErrorFacts::default(), "connect", Some(ConnectionFailed)),
+            (ErrorFacts::default(), "send", None),
         ];
-        for (said, context, event_for) in table {
-            assert_eq!(said.event_for(context), event_for, "{said:?} {context}");
+        for (facts, context, event_for) in table {
+            assert_eq!(facts.event_for(context), event_for, "{facts:?} {context}");
         }
     }
 
     #[test]
     fn another_address_may_serve_where_this_one_does_not() {
-        assert!(said(Kind::Connect).is_unreachable() && said(Kind::CircuitOpen).is_unreachable());
+        assert!(facts(Kind::Connect).is_unreachable() && facts(Kind::CircuitOpen).is_unreachable());
         assert!(answered(502).is_unreachable());
-        assert!(!answered(429).is_unreachable() && !said(Kind::Closed).is_unreachable());
-        assert!(!Said::default().is_unreachable());
+        assert!(!answered(429).is_unreachable() && !facts(Kind::Closed).is_unreachable());
+        assert!(!ErrorFacts::default().is_unreachable());
     }
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
         for status in [204, 400, 401, 404, 410] {
             assert!(!answered(status).should_reconnect(), "{status}");
         }
-        assert!(!said(Kind::Auth).should_reconnect() && said(Kind::Tls).should_reconnect());
+        assert!(!facts(Kind::Auth).should_reconnect() && facts(Kind::Tls).should_reconnect());
         for (code, by_us, is_final) in [
             (1000, false, true),
             (1008, false, true),
@@ -212,7 +212,7 @@ mod tests {
             );
             assert!(!status_failure(status, false, None).unwrap().retryable);
         }
-        let asked = unhappy_answer(503, true, Some("2"), None).unwrap();
+        let asked = unhappy_answer(503, true, Some("2"), None, SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(asked.retry_after, Some(Duration::from_secs(2)));
         assert_eq!(asked.detail["status"], 503);
     }

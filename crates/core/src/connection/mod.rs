@@ -1,12 +1,13 @@
-//! What a connection of any protocol is told, keeps count of and insists on.
+//! Protocol-independent rules of connections: options, policies, metrics, security levels.
 
 pub mod config;
+pub mod defaults;
 pub mod failure;
+pub mod metrics;
 pub mod policy;
 pub mod pool;
 pub mod retry;
 pub mod security;
-pub mod series;
 pub mod tracker;
 pub mod transport;
 pub mod variables;

@@ -57,6 +57,11 @@ impl Status {
         })
     }
 
+    /// The status of the whole: that of its worst part; `None` without parts.
+    pub fn overall(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        parts.into_iter().max()
+    }
+
     /// Whether it still does its work: true unless unhealthy.
     pub const fn is_up(self) -> bool {
         !matches!(self, Self::Unhealthy)

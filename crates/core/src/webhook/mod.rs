@@ -9,6 +9,7 @@ pub mod challenge;
 pub mod config;
 mod confusion;
 pub mod content;
+pub mod defaults;
 pub mod encoding;
 mod form;
 pub mod header;

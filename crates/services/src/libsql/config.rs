@@ -228,7 +228,8 @@ impl Config {
             max: face.connections(),
             // Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.
             validate_after: Limit::Off,
-            ..PoolLimits::defaults(production)
+            // A client keeps its connections to itself: nobody can forget to give one back.
+            ..PoolLimits::defaults(production || matches!(face, Face::Client))
         };
         let pool = PoolSettings::read(&options, &face.keys(), PoolSettings::new(limits))?;
         let busy_timeout = options.ms(face.busy_timeout_key(), BUSY_TIMEOUT, 0.0)?;

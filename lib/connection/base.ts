@@ -13,7 +13,7 @@ import { closedFailure, failedCheck, lateFailure, reasonFor } from './error';
 import { ObservableConnection } from './observable';
 import { PeriodicCheck } from '../health/periodic-check';
 import { SingleFlight } from '../runtime/single-flight';
-import { ConnectionState, ConnectionType, type ConnectionHealthCheck } from './model';
+import { ConnectionState, type ConnectionType, type ConnectionHealthCheck } from './model';
 import { sleep, withTimeout } from '../runtime/timers';
 
 /** How a connection is opened. */
@@ -42,7 +42,7 @@ export abstract class BaseConnection extends ObservableConnection {
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
-    super(resolveConfig(config, type ?? config?.connectionType ?? ConnectionType.EXTERNAL));
+    super(resolveConfig(config, type));
     const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     this.#calls = new ConnectionPolicies(this.config, this.hasTransport, {

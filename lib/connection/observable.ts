@@ -122,7 +122,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
       ...(message !== undefined && { message }),
     } as ConnectionEvent;
     this.journal.event(event);
-    this.#onEvent.tell(event);
+    this.#onEvent.emit(event);
   }
 
   /** @internal What printing it shows: nothing of its insides, and no credential. */
@@ -229,7 +229,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     const data = { old_state: before, new_state: state, ...(reason !== undefined && { reason }) };
     this.emitEvent('state_changed', { data, message: reason });
     this.publish('state', () => ({ from: before, to: state, ...(reason !== undefined && { reason }) }));
-    this.#onState.tell(state, before);
+    this.#onState.emit(state, before);
   }
 
   /** @internal It was closed: `metricsText()` shows it in no state, until it is opened again. */
@@ -245,7 +245,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     this.#updatedAt = Date.now();
     this.emitEvent('health_changed', { data: { old_health: before, new_health: health } });
     this.publish('health', () => ({ from: before, to: health }));
-    this.#onHealth.tell(health, before);
+    this.#onHealth.emit(health, before);
   }
 
   /** @internal Takes note of a health check. */

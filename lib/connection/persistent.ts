@@ -2,6 +2,7 @@ import type { MoorlineError } from '../runtime/error';
 import { messageOf } from '../runtime/error-message';
 import { BaseConnection, type ConnectOptions } from './base';
 import type { ConnectionConfig } from './config/config';
+import { DEFAULTS } from './config/defaults';
 import { isFinished, notOpenFailure } from './error';
 import { Fallback } from './recovery/fallback';
 import { checkMessageOptions, MessageQueue, type MessageOptions } from './messages/message-queue';
@@ -9,10 +10,8 @@ import type { LiveTransport, LineEnd, TransportListener } from './live-transport
 import { hearListeners, type HeardEvent, type Listener } from './messages/message-listeners';
 import { MessageHandlers, type MessageHandlerOptions } from './messages/message-handlers';
 import { Reconnection } from './recovery/reconnection';
+import { KeepAlive } from '../runtime/timers';
 import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionType } from './model';
-
-/** So many messages may wait to be received; then the other side is made to wait. */
-const QUEUED_MESSAGES = 1000;
 
 /** The events of such a connection; `message` is heard as by a handler of `onMessage`. */
 export interface PersistentConnection<Message, Parsed> {
@@ -47,16 +46,14 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   #end: 'unopened' | 'finished' | { error: unknown } = 'unopened';
   #isReferenced = true;
   /** Keeps the process alive while no line can. */
-  #alive: NodeJS.Timeout | undefined;
+  readonly #alive = new KeepAlive();
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
     super(config, type);
-    this.#inbox = new MessageQueue(QUEUED_MESSAGES, {
-      full: () => this.#regulate(),
-      room: () => this.#regulate(),
-      waiting: () => this.#hold(),
-    });
-    this.#onMessage = new MessageHandlers(this.handlerOwner, QUEUED_MESSAGES, () => this.#regulate());
+    const { queuedMessages } = DEFAULTS;
+    const [regulate, waiting] = [() => this.#regulate(), () => this.#hold()];
+    this.#inbox = new MessageQueue(queuedMessages, { full: regulate, room: regulate, waiting });
+    this.#onMessage = new MessageHandlers(this.handlerOwner, queuedMessages, regulate);
     this.#reconnection = new Reconnection(this.config, {
       open: (failures, signal) => this.#reopen(failures, signal),
       onPause: (facts) => this.retrying(facts),
@@ -167,12 +164,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     const isHeard = this.#isReferenced && this.#onMessage.size > 0;
     this.#line?.keep(isHeard || (this.#isReferenced && this.#inbox.hasWaiters));
     const isExpected = isHeard || (this.#isReferenced && this.#changed.size > 0);
-    if (isExpected && !this.#line && this.#isComing) {
-      this.#alive ??= setInterval(() => undefined, 2 ** 30);
-    } else if (this.#alive) {
-      clearInterval(this.#alive);
-      this.#alive = undefined;
-    }
+    this.#alive.set(isExpected && !this.#line && this.#isComing);
   }
 
   /** @internal */
@@ -201,16 +193,32 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   /** @internal Opens one at `url`, which tells `listener` of itself from then on. */
-  protected abstract open(url: string, signal: AbortSignal, listener: TransportListener<Message>): Promise<LiveTransport>;
+  protected abstract open(
+    url: string,
+    signal: AbortSignal,
+    listener: TransportListener<Message>,
+  ): Promise<LiveTransport>;
 
   /** @internal What `receive` gives for a message. */
   protected abstract parse(message: Message): Parsed;
+
+  /** @internal */
+  protected abstract override messageBytes(message: unknown): number;
 
   /** @internal Messages came, and nobody has them yet. */
   protected arrived(_messages: readonly Message[]): void {}
 
   /** @internal The handlers of `onMessage` have a message; `taken` says whether each took it without an error. */
   protected handled(_message: Message, _taken: boolean | Promise<boolean>): void {}
+
+  /** Both refuse: a class that sends has its own, and `receive` takes from the queue. */
+  protected override async sendImpl(_data: unknown): Promise<unknown> {
+    throw this.notOpen('send');
+  }
+
+  protected override async receiveImpl(): Promise<unknown> {
+    throw this.notOpen('receive');
+  }
 
   protected override async connectImpl({ retry }: ConnectOptions = {}): Promise<boolean> {
     if (this.#line) return true;
@@ -270,22 +278,20 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   #arrived(messages: readonly Message[]): void {
-    this.countReceived(
-      messages.length,
-      messages.reduce((bytes, message) => bytes + (this.messageBytes(message) ?? 0), 0),
-    );
+    const bytes = messages.reduce((sum, message) => sum + this.messageBytes(message), 0);
+    this.countReceived(messages.length, bytes);
     this.arrived(messages);
     for (const [index, message] of messages.entries()) {
       // A handler may have been taken off, also by what heard the message before.
       if (this.#onMessage.size === 0) return this.#inbox.put(messages.slice(index));
-      this.handled(message, this.#tell(message));
+      this.handled(message, this.#dispatch(message));
     }
   }
 
   /** Hands a message to the handlers of `onMessage`; whether each took it without an error. */
-  #tell(message: Message): boolean | Promise<boolean> {
+  #dispatch(message: Message): boolean | Promise<boolean> {
     try {
-      return this.#onMessage.tell(this.parse(message));
+      return this.#onMessage.dispatch(this.parse(message));
     } catch (error) {
       // A subclass may parse in its own way.
       this.failed(error, 'message');

@@ -6,7 +6,7 @@ import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } fro
 import { withoutLogin } from '../http/url';
 import { EventStreamCursor, type EventStreamCursorOptions } from '../sse/cursor';
 import { Deliveries } from '../sse/deliveries';
-import { checkCustomOptions, requireUrl, type ConnectionConfig, transportOptions } from './config/config';
+import { checkCustomOptions, handleOf, requireUrl, type ConnectionConfig } from './config/config';
 import { commonHeaders } from './config/headers';
 import type { MessageOptions } from './messages/message-queue';
 import { PersistentConnection } from './persistent';
@@ -91,14 +91,6 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     return false;
   }
 
-  protected override async sendImpl(): Promise<boolean> {
-    return false;
-  }
-
-  protected override receiveImpl(): Promise<unknown> {
-    return this.receive();
-  }
-
   /** @internal */
   protected override messageBytes(event: SSEEvent): number {
     return Buffer.byteLength(event.data);
@@ -140,27 +132,19 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     listener: TransportListener<SSEEvent>,
   ): Promise<StreamLine> {
     this.#isClosed = false;
-    const { timeout, keepAlive } = this.config;
     const headers = await commonHeaders(this.config, [signal]);
     const lastEventId = await this.#resumeFrom(signal);
     const { deliveries } = this.#progress ?? {};
     const repeats = deliveries?.retryFrom !== undefined;
     if (!this.last) deliveries?.restart(lastEventId);
     const stream = new EventStreamTransport(
-      {
-        url,
-        headers,
-        connectTimeoutMs: timeout,
-        timeoutMs: timeout,
-        idleTimeoutMs: keepAlive,
-        lastEventId,
-        ...transportOptions(this.config),
-      },
+      { url, headers, lastEventId },
       {
         onEvents: (events) => listener.arrived(events),
         onClose: (closed) =>
           listener.lost(lossOf(closed, stream.retryMs), { final: closed.stopped, finished: !closed.error }),
       },
+      handleOf(this.config),
     );
     await stream.connect(signal);
     return {

@@ -50,7 +50,7 @@ export class OpenTransaction implements Transaction {
 
   static async begin(
     statements: Statements,
-    mode: TransactionMode,
+    mode: TransactionMode | undefined,
     owner: TransactionOwner,
     options?: QueryOptions,
   ): Promise<Transaction> {

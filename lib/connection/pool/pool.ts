@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { inspect, type InspectOptions } from 'node:util';
 
-import { LeakTracker } from '../../runtime/leak-tracker';
-import { CALL, call, type CallOptions } from '../../runtime/native-call';
+import { deployment, LeakTracker } from '../../runtime/leak-tracker';
+import { CALL, call, type CallOptions, weakListener } from '../../runtime/native-call';
 import { toMoorlineError, MoorlineError } from '../../runtime/error';
 import { Emitter, type EventName } from '../../runtime/emitter';
 import { log } from '../../runtime/logger';
@@ -10,12 +10,12 @@ import { invalidType } from '../../runtime/argument-error';
 import { checkOptions } from '../../runtime/known-options';
 import { messageOf } from '../../runtime/error-message';
 import { isAborted } from '../../runtime/abort';
-import { native, type Handle, type ObjectPool } from '../../runtime/native';
+import { type ConnectionPoolConfig, native, type Handle, type ObjectPool } from '../../runtime/native';
 import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from '../config/config';
 import { closedFailure } from '../error';
 import { close, isAlive, isOpen, looksUsable, open, type PoolFacts, shownName } from './member';
 import { SingleFlight } from '../../runtime/single-flight';
-import { repeat } from '../../runtime/timers';
+import { KeepAlive, repeat } from '../../runtime/timers';
 
 /** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
 export interface PoolConfig {
@@ -65,11 +65,12 @@ export interface PoolStats {
   waiting: number;
 }
 
-/** What the addon tells: a question, or an event. */
+/** A question of the addon, or an event. */
 type Told =
   | { ask: 'create'; id: number }
   | { ask: 'check' | 'close'; id?: number; object: number }
-  | { ask?: undefined; event: EventName; object?: number; [fact: string]: unknown };
+  | { ask?: undefined; event: 'leak'; object: number; heldMs: number; failure?: undefined }
+  | { ask?: undefined; event: Exclude<EventName, 'leak'>; object?: undefined; failure?: unknown };
 
 /** The options in force, in milliseconds. */
 type Options = Record<
@@ -94,9 +95,7 @@ type Options = Record<
 export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   readonly #factory: PoolFactory<T>;
   readonly #connection: ConnectionConfig;
-  readonly #given: PoolConfig;
-  readonly #defaultSize: number;
-  readonly #production: boolean;
+  readonly #config: Handle<ConnectionPoolConfig>;
   readonly #options: Options;
   readonly #borrowers: LeakTracker | undefined;
   /** Open connections by number. */
@@ -125,14 +124,13 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     super('pool', connectionConfig?.name ?? 'connections');
     if (typeof factory !== 'function') throw invalidType('factory', 'a function', factory);
     const fallback = new ConnectionConfigManager().get('default');
-    if (connectionConfig) resolveConfig(connectionConfig, connectionConfig.connectionType ?? 'external');
+    if (connectionConfig) resolveConfig(connectionConfig);
     this.#factory = factory;
     this.#connection = connectionConfig ?? fallback;
-    this.#given = config;
-    this.#defaultSize = connectionConfig?.maxConnections ?? fallback.maxConnections;
-    this.#production = (process.env['ENVIRONMENT'] ?? process.env['NODE_ENV']) === 'production';
-    const options = native.objectPoolOptions(config, this.#defaultSize, this.#production);
+    const size = connectionConfig?.maxConnections ?? fallback.maxConnections;
+    this.#config = native.objectPoolConfig(config, size, deployment());
     // JSON has no Infinity: a limit that is off crosses as null.
+    const options = native.objectPoolOptions(this.#config);
     this.#options = JSON.parse(options, (_, value: unknown) => value ?? Infinity) as Options;
     this.#borrowers = this.#options.leakAfterMs === Infinity ? undefined : new LeakTracker();
   }
@@ -251,28 +249,23 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
 
   #open(): Handle<ObjectPool> {
     if (this.#pool) return this.#pool;
-    // A strong reference from the addon back to this object would keep both alive for ever.
-    const self = new WeakRef(this);
-    const hear = (told: string) => {
-      const pool = self.deref();
-      if (pool) pool.#heard(JSON.parse(told) as Told);
-    };
-    const [size, name] = [this.#defaultSize, shownName(this.#connection)];
-    return (this.#pool = native.objectPoolOpen(this.#given, size, this.#production, hear, name));
+    const listener = weakListener(this, ConnectionPool.#onNativeEvent);
+    return (this.#pool = native.objectPoolOpen(this.#config, listener, shownName(this.#connection)));
   }
 
   /** Waits for `minSize` connections, or for the first that cannot be made. */
   async #warm(pool: Handle<ObjectPool>): Promise<void> {
     const missing = () => pool === this.#pool && !this.#stopped && this.#objects.size < this.#options.minSize;
     // Nothing else may keep the process alive until they are there.
-    const alive = setInterval(() => undefined, 2 ** 30);
+    const alive = new KeepAlive();
+    alive.set(true);
     let made = true;
     while (made && missing()) made = await new Promise<boolean>((resolve) => (this.#tried = resolve));
     this.#tried = undefined;
     // What was answered a moment ago is being put on its shelf by another thread.
     const shelved = () => this.stats().poolSize + this.#lent.size >= this.#options.minSize;
     for (let turns = 0; made && turns < 1000 && !this.#stopped && !shelved(); turns++) await setImmediate();
-    clearInterval(alive);
+    alive.set(false);
   }
 
   async #borrow(
@@ -310,9 +303,10 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     }
   }
 
-  #heard(told: Told): void {
-    if (told.ask === undefined) return this.#told(told);
-    this.#act(told).catch((error: unknown) => this.publish('error', () => ({ error })));
+  static #onNativeEvent(pool: ConnectionPool<any>, text: string): void {
+    const told = JSON.parse(text) as Told;
+    if (told.ask === undefined) pool.#emitNative(told);
+    else pool.#act(told).catch((error: unknown) => pool.publish('error', () => ({ error })));
   }
 
   /** Does what the addon asks for, and answers. */
@@ -324,15 +318,15 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     this.#answer(id, well ? undefined : 'the connection is not healthy');
   }
 
-  #told({ event, object, ...facts }: Extract<Told, { event: EventName }>): void {
-    if (event === 'leak') {
-      const stack = this.#borrowers?.stackOf(object ?? 0);
+  #emitNative({ event, object, failure, ...facts }: Extract<Told, { event: EventName }>): void {
+    if (object !== undefined) {
+      const stack = this.#borrowers?.stackOf(object);
       log('warn', 'pool.leak', this.constructor.name, () => ({ ...facts, stack }));
-      Object.assign(facts, { connection: this.#objects.get(object ?? 0), stack });
+      Object.assign(facts, { connection: this.#objects.get(object), stack });
     }
-    // Whoever makes one, or closes it, takes too long.
+    // Making one, or closing it, takes too long.
     if (event === 'error') this.#tried?.(false);
-    this.publish(event, () => (event === 'error' ? { error: toMoorlineError(facts['failure']) } : facts));
+    this.publish(event, () => (event === 'error' ? { error: toMoorlineError(failure) } : facts));
   }
 
   async #create(id: number): Promise<void> {

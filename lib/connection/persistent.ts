@@ -42,7 +42,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   #last: LiveTransport | undefined;
   /** Wakes the iterators that wait for a connection. */
   readonly #changed = new Set<() => void>();
-  /** Why nothing is open and nothing will be: the error that iterating ends with, if it is one. */
+  /** The reason why nothing is open and nothing will be: the error that iterating ends with, if it is one. */
   #end: 'unopened' | 'finished' | { error: unknown } = 'unopened';
   #isReferenced = true;
   /** Keeps the process alive while no line can. */
@@ -90,7 +90,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     return this.#subscribe(this.#onMessage.add(handler, options));
   }
 
-  /** Takes note of a handler that `remove` takes off again. */
+  /** Registers a handler that `remove` takes off again. */
   #subscribe(remove: () => void): () => void {
     this.#regulate();
     this.#hold();
@@ -152,7 +152,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     throw this.notOpen('receive');
   }
 
-  /** @internal What `operation` fails with while nothing is open; its cause is why not, where that was an error. */
+  /** @internal The error of `operation` while nothing is open; its cause is why not, where that was an error. */
   protected notOpen(operation: string): MoorlineError {
     const isNew = this.#end === 'unopened' && !this.#isComing;
     const why = typeof this.#end === 'object' ? this.#end.error : undefined;
@@ -177,12 +177,12 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     return { ...super.shown, queued: this.#inbox.size };
   }
 
-  /** @internal What is open, if anything is. */
+  /** @internal The open transport, if there is one. */
   protected get line(): LiveTransport | undefined {
     return this.#line;
   }
 
-  /** @internal What is open, or was open last. */
+  /** @internal The transport that is open, or was open last. */
   protected get last(): LiveTransport | undefined {
     return this.#last;
   }
@@ -199,7 +199,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     listener: TransportListener<Message>,
   ): Promise<LiveTransport>;
 
-  /** @internal What `receive` gives for a message. */
+  /** @internal The value that `receive` returns for a message. */
   protected abstract parse(message: Message): Parsed;
 
   /** @internal */

@@ -49,7 +49,7 @@ export class ConnectionPolicies {
     return this.#breaker ? this.#breaker.run(work, signal) : work();
   }
 
-  /** Tells `owner` of each change of the circuit breaker's state, for as long as it lives. */
+  /** Calls `told` with `owner` at each change of the circuit breaker's state, for as long as that lives. */
   watch<Owner extends object>(owner: Owner, told: (owner: Owner, state: string, breaker: string) => void): void {
     if (!this.#breaker) return;
     const { name } = describe(this.#policy);
@@ -65,7 +65,7 @@ function policyOf(
   return native.connectionPolicy(purpose, handleOf(config));
 }
 
-/** How a connection is opened, or brought back: attempts with pauses between them. */
+/** The runner that opens a connection, or brings it back: attempts with pauses between them. */
 export function recoveryRunner(
   purpose: 'connect' | 'reconnection' | 'recovery',
   config: Readonly<ResolvedConnectionConfig>,

@@ -179,7 +179,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     return event;
   }
 
-  /** Where the next stream goes on: the first one at the caller's own position, else where the cursor stands. */
+  /** The position at which the next stream goes on: the first one at the caller's own position, else where the cursor stands. */
   async #resumeFrom(signal: AbortSignal): Promise<string> {
     if (this.last || this.#position !== undefined || !this.#progress) return this.lastEventId;
     const { cursor } = this.#progress;
@@ -187,7 +187,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
   }
 }
 
-/** The same events; each was handled when the next one is asked for. */
+/** Passes events on; each was handled when the next one is asked for. */
 async function* acknowledged(
   events: AsyncGenerator<SSEEvent, void, undefined>,
 ): AsyncGenerator<SSEEvent, void, undefined> {
@@ -209,7 +209,7 @@ function settle(event: SSEEvent, taken: boolean): void {
   else SSEEvent.fail(event);
 }
 
-/** Why it ended, and how long the server wants us to stay away. */
+/** The error of a stream that ended, with the delay that the server asks for. */
 function lossOf({ error }: EventStreamClosed, retryMs: number | undefined): MoorlineError {
   const message = error?.message ?? 'the server ended the event stream';
   const loss = new MoorlineError(

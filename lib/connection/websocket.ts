@@ -29,7 +29,7 @@ interface SocketLine extends LiveTransport {
  */
 export class WebSocketConnection<Message = any> extends PersistentConnection<string | Buffer, Message> {
   readonly #parses: boolean;
-  /** What the close frame of the running `disconnect` says. */
+  /** Code and reason of the close frame of the running `disconnect`. */
   #closeFrame: [code?: number, reason?: string] = [];
   #closings = 0;
 

@@ -186,7 +186,7 @@ function configError(message: string, code: string, url: unknown): LibsqlError {
   return new LibsqlError(`${code}: ${message}`, code, undefined, undefined, brokenEscape(url), fields);
 }
 
-/** What is wrong with the escapes of a URL. */
+/** The error in the escapes of a URL, if there is one. */
 function brokenEscape(url: unknown): Error | undefined {
   try {
     decodeURIComponent(String(url));

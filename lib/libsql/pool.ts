@@ -80,7 +80,7 @@ export interface TursoPoolStats {
   waiting: number;
 }
 
-/** What the environment says in place of a configuration. */
+/** The environment variables that stand for a configuration. */
 class Variables {
   readonly INTENTVISION_DB_URL = process.env['INTENTVISION_DB_URL'];
   readonly INTENTVISION_DB_AUTH_TOKEN = process.env['INTENTVISION_DB_AUTH_TOKEN'];

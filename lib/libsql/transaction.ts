@@ -30,11 +30,11 @@ export interface Transaction {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** @internal Whom a transaction belongs to. */
+/** @internal The owner of a transaction. */
 export interface TransactionOwner {
   /** Whether the owner was closed, and its transactions with it. */
   isClosed(): boolean;
-  /** Gives the connection back. */
+  /** Returns the connection to the pool. */
   release(): void;
 }
 

@@ -20,7 +20,7 @@ use serde_json::{Value as Json, json};
 
 use crate::bridge::{Answer, Argument, Call, Exports, Function, Given, Handle, throw};
 
-/// What a handle to a tracker holds.
+/// A tracker behind a handle.
 pub struct ConnectionTracker(Mutex<Tracker>);
 
 impl ConnectionTracker {

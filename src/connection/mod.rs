@@ -11,6 +11,7 @@ use moorline_core::{
         transport::{Transport, check_custom},
         variables::configured,
     },
+    health::Status,
     options::{OptionError, Options, Plain},
     secret,
 };
@@ -97,8 +98,7 @@ pub fn connection_overall_health(
     degraded: u32,
     unhealthy: u32,
 ) -> Option<&'static str> {
-    let overall = defaults::overall_health(healthy, degraded, unhealthy)?;
-    Some(overall.as_str())
+    Status::of_counts(healthy, degraded, unhealthy).map(Status::as_str)
 }
 
 /// The protocols that environment variables say something of.
@@ -131,7 +131,7 @@ pub fn is_harmless_header(name: String) -> bool {
     secret::is_harmless_header(&name)
 }
 
-/// What a security level means, as JSON.
+/// The rules of a security level, as JSON.
 #[napi(catch_unwind)]
 pub fn connection_security(env: Env, options: Given) -> Result<String> {
     let read = || {

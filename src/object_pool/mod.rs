@@ -42,7 +42,7 @@ pub struct ObjectPool {
     lent: Lent,
 }
 
-/// Whose lease is whose.
+/// The leases of borrowed objects, by their numbers.
 type Lent = Arc<Mutex<HashMap<u32, Lease>>>;
 
 impl ObjectPool {

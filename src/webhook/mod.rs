@@ -8,7 +8,7 @@ use moorline_core::{
     options::{OptionError, Plain},
     webhook::{
         Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore,
-        Verifier as WebhookVerifier, config, defaults, mac, parse_signature, read_ttl,
+        Verifier as WebhookVerifier, config, mac, parse_signature, read_ttl,
     },
 };
 use napi::{Env, Result};
@@ -46,7 +46,7 @@ pub fn webhook_create(
 /// The defaults of receiving, and of a store in memory, as JSON.
 #[napi(catch_unwind)]
 pub fn webhook_defaults() -> String {
-    defaults::defaults().to_string()
+    config::receive_defaults().to_string()
 }
 
 /// The same verifier under another secret or other secrets.

@@ -129,7 +129,7 @@ export interface ConnectionConfig {
   proxy?: string | undefined;
 }
 
-/** What only the transport reads: its defaults are not known here. */
+/** Options that only the transport reads: their defaults are not known here. */
 const TRANSPORT = [
   'headersTimeoutMs',
   'bodyTimeoutMs',
@@ -159,7 +159,7 @@ export type NamedConnectionConfig = Omit<ResolvedConnectionConfig, 'connectionTy
 
 type Environment = Readonly<Record<string, unknown>>;
 
-/** The same options as the addon holds them. */
+/** The options that the addon holds, by those in force here. */
 const handles = new WeakMap<object, Handle<ConnectionOptions>>();
 
 /** @internal The options that {@link resolveConfig} gave, as the addon holds them: policies and transports are made from them. */

@@ -107,11 +107,11 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   #stopped = false;
   readonly #starting = new SingleFlight<void>();
   readonly #stopping = new SingleFlight<void>();
-  /** Tells `start` that a connection was made, or could not be. */
+  /** Wakes `start` when a connection was made, or could not be. */
   #tried: ((made: boolean) => void) | undefined;
   /** Ends the periodic rounds. */
   #rounds: (() => void)[] = [];
-  /** Why the last connection could not be made. */
+  /** The error of the last connection that could not be made. */
   #lastProblem: unknown;
 
   /**
@@ -375,7 +375,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     return id !== undefined && this.#pool !== undefined && native.objectPoolAnswer(this.#pool, id, problem);
   }
 
-  /** From now on asks `well` of each free connection, again and again, and removes those that are not. */
+  /** Checks each free connection with `well` every `ms`, and removes those that fail. */
   #every(ms: number, well: (connection: unknown, timeoutMs: number) => Promise<boolean>): void {
     const round = async () => {
       const pool = this.#pool;

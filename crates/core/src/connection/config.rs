@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     security::SecurityLevel,
-    transport::{TransportOptions, check_misplaced, check_transport, custom_paths},
+    transport::{TransportOptions, check_misplaced, check_transport, paths_elsewhere},
     variables::fallbacks,
 };
 use crate::{
@@ -36,7 +36,7 @@ const RATE_LIMIT_WINDOW: Duration = Duration::from_mins(1);
 const COUNTS: RangeInclusive<u64> = 1..=1_000_000;
 const MULTIPLIERS: RangeInclusive<f64> = 1.0..=1000.0;
 
-/// What a connection is for, the default first.
+/// The types of connections, the default first.
 const TYPES: [&str; 11] = [
     "http",
     "websocket",
@@ -125,7 +125,7 @@ pub struct ConnectionConfig {
     pub debug: bool,
     /// `logLevel` (info, with `debug` debug).
     pub log_level: &'static str,
-    /// What its transport reads, as given.
+    /// The options that its transport reads, as given.
     pub transport: TransportOptions,
 }
 
@@ -185,14 +185,12 @@ impl ConnectionConfig {
             fallback_url: url(&options, "fallbackUrl", kind)?,
             debug,
             log_level: word(&options, "logLevel", default_level, &LOG_LEVELS)?,
-            transport: TransportOptions::read(&options)?,
+            transport: TransportOptions::given(&options),
         };
         check_bags(&options)?;
         check_transport(&options, kind)?;
         check_misplaced(&options, kind)?;
-        // What is not read here is known nevertheless.
-        let elsewhere = custom_paths(kind).chain(["customOptions", "proxy", "tls"]);
-        options.finish_with(&elsewhere.collect::<Vec<_>>())?;
+        options.finish_with(&paths_elsewhere(kind))?;
         Ok(config)
     }
 

@@ -10,11 +10,11 @@ use crate::{
 /// The event that a failure is told by, beside `error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleEvent {
-    /// The other side does not know us, or does not let us in.
+    /// The other side refused the credentials.
     AuthenticationFailed,
-    /// It could not be opened.
+    /// A connection could not be opened.
     ConnectionFailed,
-    /// It was open, and is so no longer.
+    /// An open connection was lost.
     ConnectionLost,
 }
 

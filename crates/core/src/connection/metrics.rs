@@ -18,7 +18,7 @@ const MESSAGES: &str = "moorline_connection_messages_total";
 const BYTES: &str = "moorline_connection_bytes_total";
 const STATE: &str = "moorline_connections";
 
-/// What one connection counts. Counters outlive it, as a counter must never go back; it leaves the count of its state
+/// The series of one connection. Counters outlive it, as a counter must never go back; it leaves the count of its state
 /// when it is closed or dropped.
 #[derive(Debug)]
 pub struct Series {
@@ -118,7 +118,7 @@ impl Series {
         }
     }
 
-    /// It is in `state` now; in none when it was closed.
+    /// Moves the connection to `state`; to none when it was closed.
     pub fn enter(&mut self, state: Option<&str>) {
         self.leave();
         let Some(state) = state else {

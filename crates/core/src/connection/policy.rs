@@ -1,6 +1,6 @@
-//! What stands around the calls of a connection, and how it is brought back: policies of retries.
+//! Policies of a connection: around its calls, and for opening it again.
 //!
-//! None of them has a budget or a time limit of its own. A connection is one caller, not many, and how long an attempt
+//! No policy here has a budget or a time limit of its own. A connection is one caller, not many, and how long an attempt
 //! may take is the transport's to know.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 /// Reconnecting goes on until it succeeds, is told to stop, or is refused for good.
 const NO_TIMEOUT: u32 = 1_000_000;
 
-/// What a policy of a connection is for.
+/// The purpose of a policy of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Calls through a transport of ours, which keeps to `timeout` itself.

@@ -18,7 +18,7 @@ const BASE_DELAY: Duration = Duration::from_secs(1);
 const MULTIPLIER: f64 = 2.0;
 const INCREMENT: Duration = Duration::from_secs(1);
 const JITTER_FACTOR: f64 = 0.1;
-/// What grows is held back only here, or at a longer first delay.
+/// The longest delay, but for a longer first one.
 const MAX_DELAY: Duration = Duration::from_millis(i32::MAX as u64);
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 

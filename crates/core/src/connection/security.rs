@@ -1,11 +1,11 @@
-//! What each security level means, in one table.
+//! Security levels and their rules, in one table.
 
 use crate::options::{Options, Read};
 
-/// What a connection insists on.
+/// A security level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityLevel {
-    /// Anything.
+    /// Nothing is required.
     None,
     /// Certificates are checked.
     #[default]
@@ -31,7 +31,7 @@ impl SecurityLevel {
     }
 }
 
-/// Where plain text may go.
+/// The hosts that plain text may go to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PlainText {
     /// Anywhere.
@@ -73,12 +73,12 @@ impl TlsFloor {
     }
 }
 
-/// What a level means.
+/// The rules of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// The level.
     pub level: SecurityLevel,
-    /// Where plain text may go.
+    /// The hosts that plain text may go to.
     pub plain_text: PlainText,
     /// The oldest TLS.
     pub tls: TlsFloor,
@@ -90,7 +90,7 @@ pub struct Rules {
     pub public_only: bool,
 }
 
-/// The one table of what the levels mean.
+/// The rules of all levels.
 #[rustfmt::skip]
 const TABLE: [Rules; 4] = [
     Rules { level: SecurityLevel::None,     certificates: false, plain_text: PlainText::Anywhere, tls: TlsFloor::V1_2, https_stays: false, public_only: false },
@@ -100,7 +100,7 @@ const TABLE: [Rules; 4] = [
 ];
 
 impl SecurityLevel {
-    /// What it means.
+    /// Its rules.
     pub const fn rules(self) -> Rules {
         TABLE[self as usize]
     }

@@ -25,9 +25,9 @@ const OTHER: &str = "other";
 /// A request that ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended<'a> {
-    /// How long it took, with all its attempts.
+    /// Its duration, with all its attempts.
     pub took_ms: f64,
-    /// How long its last attempt took, where that was not counted by [`Tracker::attempt`].
+    /// The duration of its last attempt, where that was not counted by [`Tracker::attempt`].
     pub attempt_ms: Option<f64>,
     /// Whether it succeeded.
     pub ok: bool,
@@ -35,7 +35,7 @@ pub struct Ended<'a> {
     pub error_type: Option<&'a str>,
     /// The HTTP status of its last answer.
     pub status: Option<u16>,
-    /// How many bytes a message has that it sent.
+    /// The bytes of the message that it sent.
     pub bytes: Option<u64>,
 }
 
@@ -46,7 +46,7 @@ struct Sample {
     ok: bool,
 }
 
-/// What happened within one second.
+/// The counts of one second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Second {
     number: u64,
@@ -59,7 +59,7 @@ struct Second {
 pub struct Tracker {
     window: usize,
     samples: VecDeque<Sample>,
-    /// How long the last attempts took.
+    /// The durations of the last attempts.
     attempts_ms: VecDeque<f64>,
     began: Instant,
     seconds: VecDeque<Second>,
@@ -72,7 +72,7 @@ pub struct Tracker {
     series: Option<Series>,
 }
 
-/// What a [`Tracker`] has counted.
+/// The figures of a [`Tracker`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
     /// Requests since the beginning.
@@ -135,12 +135,12 @@ impl Tracker {
         }
     }
 
-    /// From now on what it counts is counted in `series` as well.
+    /// Counts in `series` as well from now on.
     pub fn publish(&mut self, series: Series) {
         self.series = Some(series);
     }
 
-    /// The connection is in `state` now; in none when it was closed.
+    /// Moves the connection to `state`; to none when it was closed.
     pub fn enter(&mut self, state: Option<&str>) {
         if let Some(series) = &mut self.series {
             series.enter(state);
@@ -204,7 +204,7 @@ impl Tracker {
         push(&mut self.attempts_ms, took_ms, self.window);
     }
 
-    /// What it has counted.
+    /// Its figures.
     pub fn figures(&self, now: Instant) -> Figures {
         let kept = self.samples.len().max(1) as f64;
         let failed = self.samples.iter().filter(|sample| !sample.ok).count();

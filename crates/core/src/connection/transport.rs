@@ -20,7 +20,7 @@ const MESSAGE_BYTES: u64 = (1 << 31) - 1;
 const TRANSPORTS: [&str; 3] = ["http", "sse", "websocket"];
 
 enum Accepts {
-    /// So many, or `Infinity`.
+    /// A whole number, or `Infinity`.
     Limit(RangeInclusive<u64>),
     Number(RangeInclusive<u64>),
     /// Milliseconds, or `Infinity`.
@@ -66,8 +66,8 @@ pub(super) fn check_transport(options: &Options<'_>, kind: Option<&str>) -> Read
     Ok(())
 }
 
-/// The options beside those that transports share with other connections.
-const PASSED_ON: [&str; 2] = ["tls", "proxy"];
+/// The options that every transport has, and that are read by it alone.
+const PASSED_ON: [&str; 2] = ["proxy", "tls"];
 const ALLOWED_HOSTS: &str = "allowedHosts";
 
 /// The options that only a transport reads, as given: they may hold keys and passwords, which are not shown.
@@ -83,17 +83,18 @@ impl fmt::Debug for TransportOptions {
 }
 
 impl TransportOptions {
-    pub(super) fn read(options: &Options<'_>) -> Read<Self> {
+    /// Those among `options`, which are checked elsewhere.
+    pub(super) fn given(options: &Options<'_>) -> Self {
         let own = OPTIONS.iter().map(|(key, ..)| *key);
         let mut given = Vec::new();
         for key in own.chain(PASSED_ON) {
             given.extend(options.given(key).map(|value| (key, value.clone())));
         }
-        if let Some(security) = options.nested("customSecurityOptions")? {
-            let hosts = security.given(ALLOWED_HOSTS);
-            given.extend(hosts.map(|hosts| (ALLOWED_HOSTS, hosts.clone())));
+        if let Some(Plain::Map(security)) = options.given("customSecurityOptions") {
+            let hosts = security.iter().find(|(key, _)| key == ALLOWED_HOSTS);
+            given.extend(hosts.map(|(_, hosts)| (ALLOWED_HOSTS, hosts.clone())));
         }
-        Ok(Self(given))
+        Self(given)
     }
 
     fn get(&self, keys: &[&str]) -> impl Iterator<Item = (&'static str, Plain)> {
@@ -190,7 +191,7 @@ fn ms(limit: Limit<Duration>) -> Plain {
     Plain::Number(ms.unwrap_or(f64::INFINITY))
 }
 
-/// What is read from `customOptions`, the type of connection that does, and its path.
+/// The options that are read from `customOptions`, the type of connection that does, and their paths.
 const CUSTOM: [(&str, &str, &str); 4] = [
     ("protocols", "websocket", "customOptions.protocols"),
     ("parse", "websocket", "customOptions.parse"),
@@ -203,12 +204,15 @@ fn may_have(kind: Option<&str>, owner: &str) -> bool {
     kind.is_none_or(|kind| kind == owner || !TRANSPORTS.contains(&kind))
 }
 
-/// The paths of what such a connection reads from `customOptions`.
-pub(super) fn custom_paths(kind: Option<&str>) -> impl Iterator<Item = &'static str> {
+/// The paths of the options of such a connection that are read elsewhere.
+pub(super) fn paths_elsewhere(kind: Option<&str>) -> Vec<&'static str> {
     let custom = CUSTOM.iter();
     custom
         .filter(move |(_, owner, _)| may_have(kind, owner))
         .map(|(.., path)| *path)
+        .chain(["customOptions"])
+        .chain(PASSED_ON)
+        .collect()
 }
 
 /// Refuses at the top what another kind of connection has in its `customOptions`.

@@ -8,7 +8,7 @@ use crate::{
 /// The types that have environment variables of their own.
 const PROTOCOLS: [&str; 5] = ["http", "websocket", "sse", "database", "external"];
 
-/// What the variables of all connections begin with.
+/// The prefix of the variables of all connections.
 const SHARED: &str = "VITE_CONNECTION_";
 
 /// The suffix of a variable, its option and its form.
@@ -67,7 +67,7 @@ fn prefix(protocol: &str) -> String {
     format!("VITE_{}_", protocol.to_ascii_uppercase())
 }
 
-/// What the environment says: a protocol's own variables before those of all connections.
+/// The options that the environment sets: a protocol's own variables before those of all connections.
 pub(super) fn fallbacks(variables: &Plain, kind: Option<&str>) -> Read<Vec<Fallback>> {
     let Plain::Map(entries) = variables else {
         return Ok(Vec::new());

@@ -9,7 +9,6 @@ pub mod challenge;
 pub mod config;
 mod confusion;
 pub mod content;
-pub mod defaults;
 pub mod encoding;
 mod form;
 pub mod header;

@@ -31,8 +31,8 @@ pub struct ConnectionOptions {
     checks_certificates: bool,
 }
 
-/// Reads the options of a connection of type `kind`, all that follows from them included; `variables` are environment
-/// variables.
+/// Reads the options of a connection of type `kind`; `variables` are environment variables. Descriptions, policies and
+/// transports are made from what it returns.
 #[napi(catch_unwind, ts_return_type = "Handle<ConnectionOptions>")]
 pub fn connection_open(
     env: Env,
@@ -47,7 +47,7 @@ pub fn connection_open(
         // Where it is the option's own value, reading the option says so.
         other => read(None).and(Err(OptionError::wrong_type("type", "a string", other))),
     };
-    let read = || {
+    let open = || {
         let config = config?;
         let dial = config.dial_options();
         let dial = DialOptions::read(&Options::new("options", &dial)?)?;
@@ -58,7 +58,7 @@ pub fn connection_open(
             checks_certificates: dial.tls.reject_unauthorized,
         })
     };
-    read().map(Handle::new).map_err(|error| throw(&env, &error))
+    open().map(Handle::new).map_err(|error| throw(&env, &error))
 }
 
 /// The options in force, as JSON.

@@ -210,7 +210,9 @@ function resolve(
   named?: string,
 ): NamedConnectionConfig {
   checkObject('options', given);
-  const { connectionType, tls, proxy, customOptions, customHeaders, customSecurityOptions, ...rest } = given;
+  // A copy, whose members can be read again; those that are inherited are found behind it.
+  const own = Object.setPrototypeOf({ ...given }, given) as ConnectionConfig;
+  const { name, connectionType, tls, proxy, customOptions, customHeaders, customSecurityOptions, ...rest } = own;
   const type = typeOf(connectionType);
   for (const [key, value] of Object.entries({ tls, customOptions })) {
     if (value !== undefined) checkObject(`options.${key}`, value);
@@ -218,7 +220,7 @@ function resolve(
   if (proxy !== undefined && typeof proxy !== 'string') throw invalidType('options.proxy', 'a string', proxy);
   const headers = copied(customHeaders);
   const security = copied(customSecurityOptions);
-  const data = { ...rest, connectionType, tls, proxy, customSecurityOptions: security };
+  const data = { ...rest, name, connectionType, tls, proxy, customSecurityOptions: security };
   // What only other code reads stays here: functions, data of the user's own.
   const handle = native.connectionOpen(
     typeof headers === 'function' ? data : { ...data, customHeaders: headers },
@@ -234,7 +236,7 @@ function resolve(
     fallbackUrl: undefined,
     ...read,
     ...transportLimits(rest),
-    name: named ?? rest.name ?? type,
+    name: named ?? name ?? type,
     customHeaders: typeof headers === 'function' ? headers : { ...headers },
     customOptions: { ...customOptions },
     customSecurityOptions: { ...security },

@@ -88,7 +88,7 @@ impl TransportOptions {
         let own = OPTIONS.iter().map(|(key, ..)| *key);
         let mut given = Vec::new();
         for key in own.chain(PASSED_ON) {
-            given.extend(options.given(key).map(|value| (key, value.clone())));
+            given.extend(options.value(key).map(|value| (key, value.clone())));
         }
         if let Some(Plain::Map(security)) = options.given("customSecurityOptions") {
             let hosts = security.iter().find(|(key, _)| key == ALLOWED_HOSTS);
@@ -211,7 +211,6 @@ pub(super) fn paths_elsewhere(kind: Option<&str>) -> Vec<&'static str> {
         .filter(move |(_, owner, _)| may_have(kind, owner))
         .map(|(.., path)| *path)
         .chain(["customOptions"])
-        .chain(PASSED_ON)
         .collect()
 }
 

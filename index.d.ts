@@ -580,7 +580,7 @@ export interface ConnectionEventOptions {
   severity?: 'info' | 'warning' | 'error' | undefined;
   message?: string | undefined;
 }
-declare abstract class ConnectionLife extends Emitter<ConnectionFacts> {
+declare abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   #private;
   /** A UUID. */
   readonly connectionId: string;
@@ -612,7 +612,7 @@ export interface ConnectOptions {
  * `disconnectImpl`, `healthCheckImpl` and `isConnected`. They may throw. Overriding `connect`, `disconnect` or
  * `healthCheck` themselves works as well.
  */
-export declare abstract class BaseConnection extends ConnectionLife {
+export declare abstract class BaseConnection extends ObservableConnection {
   #private;
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType);
@@ -1005,7 +1005,7 @@ export declare class SSEEvent {
   /** The data parsed as JSON. Throws when it is none. Nobody checks that it is a `T`. */
   json<T = any>(): T;
 }
-interface LastingConnection<Message, Parsed> {
+interface PersistentConnection<Message, Parsed> {
   on<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
   addListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
   prependListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
@@ -1014,7 +1014,7 @@ interface LastingConnection<Message, Parsed> {
   off<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
   removeListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
 }
-declare abstract class LastingConnection<Message, Parsed = Message>
+declare abstract class PersistentConnection<Message, Parsed = Message>
   extends BaseConnection
   implements AsyncIterable<Parsed>
 {
@@ -1039,6 +1039,9 @@ declare abstract class LastingConnection<Message, Parsed = Message>
    * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
    */
   [Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined>;
+  /** Both refuse: a class that sends has its own, and `receive` takes from the queue. */
+  protected sendImpl(_data: unknown): Promise<unknown>;
+  protected receiveImpl(): Promise<unknown>;
   protected connectImpl({ retry }?: ConnectOptions): Promise<boolean>;
   protected disconnectImpl(): Promise<boolean>;
   protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean>;
@@ -1057,7 +1060,7 @@ declare abstract class LastingConnection<Message, Parsed = Message>
  *
  * `customOptions.lastEventId` is a position of your own: the first connection goes on after it, whatever a cursor says.
  */
-export declare class SSEConnection extends LastingConnection<SSEEvent> {
+export declare class SSEConnection extends PersistentConnection<SSEEvent> {
   #private;
   /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);
@@ -1078,8 +1081,6 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
   [Symbol.asyncIterator](): AsyncGenerator<SSEEvent, void, undefined>;
   /** Always false: events come from the server only. That is no error. */
   send(_data?: unknown): Promise<boolean>;
-  protected sendImpl(): Promise<boolean>;
-  protected receiveImpl(): Promise<unknown>;
   protected parse(event: SSEEvent): SSEEvent;
   protected disconnectImpl(): Promise<boolean>;
 }
@@ -1093,7 +1094,7 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
  *
  * `Message` is what the caller says of the messages: nothing checks that they are.
  */
-export declare class WebSocketConnection<Message = any> extends LastingConnection<string | Buffer, Message> {
+export declare class WebSocketConnection<Message = any> extends PersistentConnection<string | Buffer, Message> {
   #private;
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);
@@ -1112,7 +1113,6 @@ export declare class WebSocketConnection<Message = any> extends LastingConnectio
    */
   send(data: unknown): Promise<boolean>;
   protected sendImpl(message: unknown): Promise<boolean>;
-  protected receiveImpl(): Promise<unknown>;
   protected parse(message: string | Buffer): Message;
   protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
 }

@@ -95,6 +95,9 @@ export declare function websocketResume(socket: Handle<Socket>): void;
 export declare function websocketPause(socket: Handle<Socket>): void;
 export declare function websocketTerminate(socket: Handle<Socket>): void;
 export declare function websocketKeep(keep: boolean): void;
+export interface ConnectionOptions {
+  readonly __connectionOptions: unique symbol;
+}
 export interface ConnectionTracker {
   readonly __connectionTracker: unique symbol;
 }
@@ -114,6 +117,9 @@ export interface EventStreamClient {
 }
 export interface EventStream {
   readonly __eventStream: unique symbol;
+}
+export interface ConnectionPoolConfig {
+  readonly __connectionPoolConfig: unique symbol;
 }
 export interface ObjectPool {
   readonly __objectPool: unique symbol;

@@ -36,7 +36,7 @@ describe('bridge: settlement', () => {
   test('an array reaches JavaScript whole where somebody gave Array.prototype a setter that throws', async () => {
     const { lines } = inProcess(`
       const { native } = require(${JSON.stringify(join(dist, 'runtime', 'native.js'))});
-      const pool = native.libsqlOpen({ url: ':memory:' }, 'pool', false, () => {});
+      const pool = native.libsqlOpen({ url: ':memory:' }, 'pool', undefined, () => {});
       const many = Array.from({ length: 5000 }, () => ({ sql: 'SELECT 1' }));
       await native.libsqlExecute(pool, undefined, 'SELECT 1');
       for (const index of [0, 1, 4999]) {
@@ -123,7 +123,8 @@ describe('bridge: settlement', () => {
       }
     };
     const count = 1500;
-    const pool = native.objectPoolOpen({ maxSize: count, acquireTimeout: 30, releaseTimeout: 0.2 }, count, false, ask);
+    const config = native.objectPoolConfig({ acquireTimeout: 30, releaseTimeout: 0.2 }, count, undefined);
+    const pool = native.objectPoolOpen(config, ask);
     const taken = await Promise.all(Array.from({ length: count }, () => native.objectPoolAcquire(pool, undefined)));
     const stopped = native.objectPoolStop(pool);
     // The pool gives up waiting for them and closes all of them while this thread is busy.

@@ -18,7 +18,7 @@ import { HttpTransport, type Running, serve, start } from '../support/http';
 import { load } from '../support/native';
 
 const { resolveConfig } = load<typeof import('../../lib/connection/config/config')>('connection/config/config');
-const { transportOptions } = load<typeof import('../../lib/connection/config/config')>('connection/config/config');
+const { handleOf } = load<typeof import('../../lib/connection/config/config')>('connection/config/config');
 const { EventStreamTransport } = load<typeof import('../../lib/sse/transport')>('sse/transport');
 const { SocketTransport } = load<typeof import('../../lib/websocket/transport')>('websocket/transport');
 
@@ -88,7 +88,7 @@ describe('security levels', () => {
   /** What a request comes to at a level: its text, or the code it is refused with. */
   async function get(url: string, level: SecurityLevel, more: ConnectionConfig = {}): Promise<string> {
     const config = resolveConfig({ securityLevel: level, ...more }, 'http');
-    const transport = new HttpTransport(transportOptions(config));
+    const transport = new HttpTransport({}, undefined, handleOf(config));
     try {
       return (await transport.request({ url })).text();
     } catch (error) {
@@ -159,7 +159,7 @@ describe('security levels', () => {
     const code = async (url: string, level: SecurityLevel, more: ConnectionConfig = {}) => {
       const config = resolveConfig({ securityLevel: level, ...more }, 'websocket');
       const silent = { onMessages: () => undefined, onClose: () => undefined };
-      const socket = new SocketTransport({ url, ...transportOptions(config) } as never, silent);
+      const socket = new SocketTransport({ url }, silent, handleOf(config));
       return socket.connect().then(
         () => assert.fail('no server here speaks WebSocket'),
         (error: { code: string }) => error.code,
@@ -181,7 +181,7 @@ describe('security levels', () => {
     const code = async (url: string, level: SecurityLevel, more: ConnectionConfig = {}) => {
       const config = resolveConfig({ securityLevel: level, ...more }, 'sse');
       const silent = { onEvents: () => undefined, onClose: () => undefined };
-      const stream = new EventStreamTransport({ url, ...transportOptions(config) }, silent);
+      const stream = new EventStreamTransport({ url }, silent, handleOf(config));
       return stream.connect().then(
         () => assert.fail('no server here has events'),
         (error: { code: string }) => error.code,

@@ -9,16 +9,16 @@ import { WebhookVerifier, type WebhookScheme } from 'moorline';
 import type * as Large from '../../lib/webhook/large-body';
 import { dist } from '../support/paths';
 
-const { large } = require(join(dist, 'webhook', 'large-body.js')) as typeof Large;
+const { external } = require(join(dist, 'webhook', 'large-body.js')) as typeof Large;
 
 /** The verifiers made inside decide as on a processor without SHA instructions. */
 function handingOver<T>(work: () => T): T {
-  const before = large.fromBytes;
-  large.fromBytes = 32 * 1024;
+  const before = external.fromBytes;
+  external.fromBytes = 32 * 1024;
   try {
     return work();
   } finally {
-    large.fromBytes = before;
+    external.fromBytes = before;
   }
 }
 

@@ -3,16 +3,15 @@ import { URL } from '../runtime/node';
 import { log, type LogLevel } from '../runtime/logger';
 import { isError } from '../runtime/error-message';
 import { native } from '../runtime/native';
-import type { ResolvedConnectionConfig } from './config/config';
+import { handleOf, type ResolvedConnectionConfig } from './config/config';
 import type { ConnectionEvent } from './event';
 import { toError } from './error';
 import { shownUrl } from './config/redaction';
-import { SecurityLevel } from './model';
 
-/** What the security level forbade before anything was sent. */
+/** Codes of what the security level forbade before anything was sent. */
 const FORBIDDEN = new Set(['ERR_MOORLINE_PLAIN_TEXT_REFUSED', 'ERR_MOORLINE_ADDRESS_REFUSED', 'ERR_INSECURE_REDIRECT']);
 
-/** What is written down about a connection: its events when it is debugged, and who connected where. */
+/** The log of one connection: its events when it is debugged, and who connected where. */
 export class AuditLog {
   /** Whether the options carry something to authenticate with. */
   readonly hasCredentials: boolean;
@@ -38,9 +37,8 @@ export class AuditLog {
 
   /** Warns once where any server would be taken for the right one. */
   begun(): void {
-    const { securityLevel, tls, name, connectionType, url } = this.#config;
-    // No other level lets it be.
-    if (securityLevel !== SecurityLevel.NONE || native.connectionReach({ securityLevel, tls })) return;
+    const { name, connectionType, url } = this.#config;
+    if (native.connectionChecksCertificates(handleOf(this.#config))) return;
     const written = () => ({ connection: name, connectionType, url: shownUrl(url) });
     log('warn', 'connection.certificates-unchecked', this.#id, written);
   }
@@ -70,7 +68,7 @@ export class AuditLog {
   }
 }
 
-/** What went wrong, in words and as a code. */
+/** The message and the code of an error. */
 function reasonOf(error: unknown): { reason: string; code?: string } {
   const { message, code } = toError(error) as NodeJS.ErrnoException;
   return { reason: message, ...(typeof code === 'string' && { code }) };

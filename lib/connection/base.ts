@@ -13,7 +13,7 @@ import { failedCheck, lateFailure, reasonFor } from './error';
 import { ObservableConnection } from './observable';
 import { PeriodicCheck } from '../health/periodic-check';
 import { SingleFlight } from '../runtime/single-flight';
-import { ConnectionState, ConnectionType, type ConnectionHealthCheck } from './model';
+import { ConnectionState, type ConnectionType, type ConnectionHealthCheck } from './model';
 import { sleep, withTimeout } from '../runtime/timers';
 
 /** How a connection is opened. */
@@ -42,7 +42,7 @@ export abstract class BaseConnection extends ObservableConnection {
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
-    super(resolveConfig(config, type ?? config?.connectionType ?? ConnectionType.EXTERNAL));
+    super(resolveConfig(config, type));
     const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     this.#calls = new ConnectionPolicies(this.config, this.hasTransport, {
@@ -171,7 +171,7 @@ export abstract class BaseConnection extends ObservableConnection {
     return undefined;
   }
 
-  /** @internal Takes note of how `call` ends; gives `failed` instead of an error. */
+  /** @internal Records the outcome of `call`; returns `failed` instead of an error. */
   protected async recordOutcome<T, F>(
     context: string,
     call: (attempts: Attempts) => Promise<T>,
@@ -222,7 +222,7 @@ export abstract class BaseConnection extends ObservableConnection {
   /** @internal Goes over to `fallbackUrl`, where there is one and the connection knows how. */
   fallBack(_reason: string): void {}
 
-  /** @internal It is open. */
+  /** @internal Called when it is open. */
   protected connected(): void {
     const { lifetime } = this;
     this.opened();
@@ -230,7 +230,7 @@ export abstract class BaseConnection extends ObservableConnection {
     if (this.config.monitoring && !lifetime.aborted) this.#check.start(() => this.healthCheck());
   }
 
-  /** @internal It is open no more. */
+  /** @internal Called when it is open no more. */
   protected override closed(): void {
     this.#check.stop();
     super.closed();
@@ -279,7 +279,7 @@ export abstract class BaseConnection extends ObservableConnection {
     if (!opened) throw new Error('The connection was refused');
   }
 
-  /** What `own` says in time; what it opens too late is closed. */
+  /** Returns the answer of `own` in time; closes what it opens too late. */
   async #bounded(own: () => unknown, life: AbortSignal): Promise<unknown> {
     let waiting = true;
     const open = async () => {
@@ -351,7 +351,7 @@ export abstract class BaseConnection extends ObservableConnection {
     };
   }
 
-  /** Takes note of a check; one that was under way when the connection was closed says nothing. */
+  /** Records a check, unless the connection was closed while it was under way. */
   async #judged(check: () => unknown): Promise<ConnectionHealthCheck> {
     const { lifetime } = this;
     const started = performance.now();

@@ -19,7 +19,7 @@ import { isAborted } from '../runtime/abort';
 import { isOpen } from './overrides';
 import type { Attempts } from './recovery/attempts';
 import { BaseConnection } from './base';
-import { checkCustomOptions, requireUrl, type ConnectionConfig, transportOptions } from './config/config';
+import { checkCustomOptions, handleOf, requireUrl, type ConnectionConfig } from './config/config';
 import { Fallback } from './recovery/fallback';
 import { isUnreachable, StatusError } from './error';
 import { commonHeaders } from './config/headers';
@@ -48,7 +48,7 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
   maxDecompressedBytes?: number | undefined;
 }
 
-/** What one attempt is told. */
+/** The options of a request that go to each of its attempts. */
 const SETTINGS = [
   'attemptTimeoutMs',
   'headersTimeoutMs',
@@ -74,7 +74,7 @@ const REQUEST: KnownOptions<ConnectionRequest> = {
   maxDecompressedBytes: true,
 };
 
-/** What other libraries' requests have that is elsewhere here. */
+/** Options of other libraries' requests, and their places here. */
 const ELSEWHERE = {
   signal: 'it goes into the second argument of request(…, { signal })',
   retries: 'repeats are the business of the connection: retryCount',
@@ -262,15 +262,15 @@ export class HTTPConnection extends BaseConnection {
     request: ConnectionRequest,
     started: number,
     attempts: Attempts,
-    life: AbortSignal,
+    lifetime: AbortSignal,
     signal?: AbortSignal,
   ): Promise<HTTPResponse> {
     // Nothing is sent any more for a call from before the last `disconnect`.
-    life.throwIfAborted();
-    let common = commonHeaders(this.config, signal ? [life, signal] : [life]);
+    lifetime.throwIfAborted();
+    let common = commonHeaders(this.config, signal ? [lifetime, signal] : [lifetime]);
     if (common instanceof Promise) {
       common = await common;
-      life.throwIfAborted();
+      lifetime.throwIfAborted();
     }
     const { method, query, body, stream } = request;
     const settings = settingsOf(request, started);
@@ -281,7 +281,7 @@ export class HTTPConnection extends BaseConnection {
       response = await this.#open().request(sent, { signal });
       attempts.answered(response.status);
     } catch (error) {
-      attempts.failed(error instanceof MoorlineError && !life.aborted && !isAborted(signal));
+      attempts.failed(error instanceof MoorlineError && !lifetime.aborted && !isAborted(signal));
       // Part of it may have been read already.
       if (error instanceof MoorlineError && isReadOnce(request.body)) Reflect.set(error, 'retryable', false);
       throw error;
@@ -295,17 +295,8 @@ export class HTTPConnection extends BaseConnection {
 
   #open(): HttpTransport {
     if (this.#transport) return this.#transport;
-    const { keepAlive, maxConnections, compression, timeout } = this.config;
-    const options = {
-      connectTimeoutMs: timeout,
-      timeout,
-      timeoutMs: Infinity,
-      keepAliveTimeoutMs: keepAlive,
-      maxConnections,
-      decompress: compression,
-      ...transportOptions(this.config),
-    };
-    this.#transport = new HttpTransport(options, this.config.monitoring ? this.config.name : undefined);
+    const { monitoring, name } = this.config;
+    this.#transport = new HttpTransport({}, monitoring ? name : undefined, handleOf(this.config));
     return this.#transport;
   }
 
@@ -335,7 +326,7 @@ function isRequest(data: unknown): data is ConnectionRequest & { method: string 
   }
 }
 
-/** What an attempt of a call is told otherwise than its connection; nothing, as a rule. */
+/** The settings of an attempt that differ from those of its connection; none, as a rule. */
 function settingsOf(request: ConnectionRequest, started: number): HttpCallSettings | undefined {
   const given = SETTINGS.filter((key) => request[key] !== undefined);
   const { timeoutMs } = request;

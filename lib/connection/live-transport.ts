@@ -1,6 +1,6 @@
 import type { MoorlineError } from '../runtime/error';
 
-/** What is open while a lasting connection is: one socket, or one stream. */
+/** The open transport of a persistent connection: one socket, or one stream. */
 export interface LiveTransport {
   /** Stops and goes on reading, so that the other side waits. */
   pause(): void;
@@ -11,17 +11,17 @@ export interface LiveTransport {
   close(): Promise<void>;
 }
 
-/** What hears a {@link LiveTransport}. */
+/** The listener of a {@link LiveTransport}. */
 export interface TransportListener<Message> {
-  /** Messages came. */
+  /** Called with messages that came. */
   arrived(messages: readonly Message[]): void;
-  /** It ended by itself. */
+  /** Called when it ended by itself. */
   lost(error: MoorlineError, end: LineEnd): void;
 }
 
-/** How a {@link LiveTransport} ended that nobody here closed. */
+/** The end of a {@link LiveTransport} that was not closed here. */
 export interface LineEnd {
-  /** It should not be opened again. */
+  /** Whether it should not be opened again. */
   final: boolean;
   /** The server brought it to its proper end: nothing is missing. */
   finished: boolean;

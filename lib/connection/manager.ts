@@ -3,7 +3,9 @@ import { inspect, type InspectOptions } from 'node:util';
 import { crypto, performance } from '../runtime/node';
 import { invalidType, outOfRange, wrongType } from '../runtime/argument-error';
 import { checkOptions } from '../runtime/known-options';
+import { native } from '../runtime/native';
 import type { BaseConnection } from './base';
+import { DEFAULTS } from './config/defaults';
 import type { ConnectionEvent } from './event';
 import { failedCheck, reasonFor } from './error';
 import { Handlers } from '../runtime/listeners';
@@ -18,10 +20,6 @@ import {
   type ConnectionType,
   RecoveryStrategy,
 } from './model';
-
-const CHECK_INTERVAL_MS = 30_000;
-/** Bulk operations run in parallel, but not more of them at once. */
-const AT_ONCE = 16;
 
 /** What a {@link ConnectionManager} has counted. */
 export interface ConnectionStatistics extends ConnectionInfo {
@@ -60,7 +58,7 @@ export class ConnectionManager {
    */
   constructor(options: { healthCheckIntervalMs?: number | undefined } = {}) {
     checkOptions('options', options, { healthCheckIntervalMs: true });
-    const { healthCheckIntervalMs = CHECK_INTERVAL_MS } = options;
+    const { healthCheckIntervalMs = DEFAULTS.healthCheckIntervalMs } = options;
     if (!isInterval(healthCheckIntervalMs)) {
       throw outOfRange('options.healthCheckIntervalMs', '≥ 1, or Infinity', healthCheckIntervalMs);
     }
@@ -72,7 +70,7 @@ export class ConnectionManager {
     if (typeof (connection as Partial<BaseConnection> | undefined)?.onEvent !== 'function')
       throw wrongType('connection', 'a connection', connection);
     if (this.#members.has(connection.connectionId)) return;
-    const unsubscribe = connection.onEvent((event) => this.#heard(event));
+    const unsubscribe = connection.onEvent((event) => this.#count(event));
     const recovering = new SingleFlight<boolean>();
     this.#members.set(connection.connectionId, { connection, group, strategy: undefined, recovering, unsubscribe });
   }
@@ -157,11 +155,12 @@ export class ConnectionManager {
       all.reduce((total, one) => total + figure(one), 0);
     const requests = sum(({ metrics }) => metrics.totalRequests);
     const time = sum(({ metrics }) => metrics.responseTime * metrics.totalRequests);
-    const [healthy, degraded, unhealthy] = [
+    const [healthy, degraded, unhealthy]: [number, number, number] = [
       having(ConnectionHealth.HEALTHY),
       having(ConnectionHealth.DEGRADED),
       having(ConnectionHealth.UNHEALTHY),
     ];
+    const overall = native.connectionOverallHealth(healthy, degraded, unhealthy) as ConnectionHealth | null;
     return {
       totalConnections: all.length,
       activeConnections: all.filter(({ isActive }) => isActive).length,
@@ -172,7 +171,7 @@ export class ConnectionManager {
       averageResponseTime: requests === 0 ? 0 : time / requests,
       totalRequests: requests,
       totalErrors: sum(({ metrics }) => metrics.errorCount),
-      overallHealth: overall(healthy, degraded, unhealthy),
+      overallHealth: overall ?? ConnectionHealth.UNKNOWN,
       lastUpdated: Date.now(),
     };
   }
@@ -180,15 +179,15 @@ export class ConnectionManager {
   /** What the connections add up to, and what the manager has counted. */
   getStatistics(): ConnectionStatistics {
     const info = this.getInfo();
-    const groups = new Map<string, number>();
-    for (const { group } of this.#members.values()) groups.set(group, (groups.get(group) ?? 0) + 1);
+    const groups = new Set([...this.#members.values()].map(({ group }) => group));
+    const sizes = [...groups].map((group): [string, number] => [group, this.#all(group).length]);
     return {
       ...info,
       uptimeMs: this.#startTime === undefined ? 0 : Date.now() - this.#startTime,
       ...(this.#startTime !== undefined && { startTime: this.#startTime }),
       totalEventsProcessed: this.#events,
       // Any name is a key here, `__proto__` included.
-      groups: Object.fromEntries(groups),
+      groups: Object.fromEntries(sizes),
       errorRate: info.totalRequests === 0 ? 0 : (info.totalErrors / info.totalRequests) * 100,
     };
   }
@@ -219,10 +218,10 @@ export class ConnectionManager {
       .map(({ connection }) => connection);
   }
 
-  #heard(event: ConnectionEvent): void {
+  #count(event: ConnectionEvent): void {
     this.#events += 1;
-    this.#onEvent.tell(event);
-    this.#onAny.tell(event.eventType, event);
+    this.#onEvent.emit(event);
+    this.#onAny.emit(event.eventType, event);
   }
 }
 
@@ -249,14 +248,7 @@ async function worked(verb: () => Promise<boolean>): Promise<boolean> {
   }
 }
 
-/** The worst of those that have been checked; one that has not is no complaint. */
-function overall(healthy: number, degraded: number, unhealthy: number): ConnectionHealth {
-  if (unhealthy > 0) return ConnectionHealth.UNHEALTHY;
-  if (degraded > 0) return ConnectionHealth.DEGRADED;
-  return healthy > 0 ? ConnectionHealth.HEALTHY : ConnectionHealth.UNKNOWN;
-}
-
-/** Does `work` for each connection, sixteen at once; by id, what came of it. */
+/** Does `work` for each connection, `concurrency` of them at once; by id, what came of it. */
 async function each<T>(
   connections: BaseConnection[],
   work: (connection: BaseConnection) => Promise<T>,
@@ -266,6 +258,6 @@ async function each<T>(
   const worker = async () => {
     for (const connection of left) results.set(connection.connectionId, await work(connection));
   };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, connections.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(DEFAULTS.concurrency, connections.length) }, worker));
   return Object.fromEntries(connections.map(({ connectionId }) => [connectionId, results.get(connectionId)!]));
 }

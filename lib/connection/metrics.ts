@@ -69,7 +69,7 @@ export class ConnectionMetricsTracker {
   readonly #tracker: Handle<ConnectionTracker>;
 
   /** @param windowSize how many requests means and rates cover, 1 to 100 000. */
-  constructor(windowSize: number = 100) {
+  constructor(windowSize?: number) {
     this.#tracker = native.connectionTracker({ windowSize });
   }
 
@@ -102,7 +102,7 @@ export class ConnectionMetricsTracker {
   }
 
   /** Requests a second, over the last `windowSeconds` (1 to 300, default 60). */
-  throughput(windowSeconds: number = 60): number {
+  throughput(windowSeconds?: number): number {
     return native.connectionThroughput(this.#tracker, windowSeconds);
   }
 

@@ -27,7 +27,7 @@ export interface ConnectionEventOptions {
 
 const EVENT: KnownOptions<ConnectionEventOptions> = { data: true, severity: true, message: true };
 
-/** What there is to tell of a connection: its state and health, its events and its figures. */
+/** The observable side of a connection: its state and health, its events and its figures. */
 export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   /** A UUID. */
   readonly connectionId: string = crypto().randomUUID();
@@ -35,7 +35,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   readonly config: Readonly<ResolvedConnectionConfig>;
   /** @internal */
   protected readonly journal: AuditLog;
-  /** @internal What the log says of a handler that failed. */
+  /** @internal The owner of handlers, as the log names it. */
   protected readonly handlerOwner: HandlerOwner;
   readonly #tracker = new ConnectionMetricsTracker();
   readonly #onEvent: Handlers<[event: ConnectionEvent]>;
@@ -122,10 +122,10 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
       ...(message !== undefined && { message }),
     } as ConnectionEvent;
     this.journal.event(event);
-    this.#onEvent.tell(event);
+    this.#onEvent.emit(event);
   }
 
-  /** @internal What printing it shows: nothing of its insides, and no credential. */
+  /** @internal The object that is printed in its place: nothing of its insides, and no credential. */
   protected get shown(): object {
     const { name, url } = this.config;
     const { totalRequests, errorCount } = this.#tracker.status().metrics;
@@ -155,7 +155,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     return this.#state === ConnectionState.CONNECTED || this.#state === ConnectionState.DEGRADED;
   }
 
-  /** @internal It is open. */
+  /** @internal Called when it is open. */
   protected opened(): void {
     this.#authenticated = this.journal.hasCredentials;
     this.#consecutiveErrors = 0;
@@ -229,15 +229,15 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     const data = { old_state: before, new_state: state, ...(reason !== undefined && { reason }) };
     this.emitEvent('state_changed', { data, message: reason });
     this.publish('state', () => ({ from: before, to: state, ...(reason !== undefined && { reason }) }));
-    this.#onState.tell(state, before);
+    this.#onState.emit(state, before);
   }
 
-  /** @internal It was closed: `metricsText()` shows it in no state, until it is opened again. */
+  /** @internal Called when it was closed: `metricsText()` shows it in no state, until it is opened again. */
   protected retire(): void {
     this.#tracker.enter(undefined);
   }
 
-  /** @internal Says how it is doing. */
+  /** @internal Sets its health. */
   setHealth(health: ConnectionHealth): void {
     const before = this.#health;
     if (health === before) return;
@@ -245,10 +245,10 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     this.#updatedAt = Date.now();
     this.emitEvent('health_changed', { data: { old_health: before, new_health: health } });
     this.publish('health', () => ({ from: before, to: health }));
-    this.#onHealth.tell(health, before);
+    this.#onHealth.emit(health, before);
   }
 
-  /** @internal Takes note of a health check. */
+  /** @internal Records a health check. */
   protected recordCheck(result: ConnectionHealthCheck): void {
     if (this.#judged.has(result)) return;
     this.#judged.add(result);
@@ -268,7 +268,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     this.#tracker.received(messages, bytes);
   }
 
-  /** @internal Takes note of a call that has ended. */
+  /** @internal Records a call that has ended. */
   protected record(attempts: Attempts, success: boolean, error?: unknown): void {
     const { tookMs, attemptMs } = attempts.end(success, error === undefined ? undefined : toError(error).name);
     if (success) this.#consecutiveErrors = 0;

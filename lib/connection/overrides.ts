@@ -4,10 +4,10 @@ type Verb = 'connect' | 'disconnect' | 'healthCheck';
 type Verbs = { [V in Verb]: (...given: never) => Promise<unknown> } & { isConnected(): unknown };
 type Around = { [V in Verb]: (own: () => unknown) => Promise<unknown> };
 
-/** Verbs that classes of ours have written over, and that do all that those of the base do. */
+/** Verbs that classes of this package have overridden, and that do all that those of the base do. */
 const ours = new WeakSet<object>();
 
-/** Says that a verb of a class of ours counts as that of the base. */
+/** Marks a verb of a class of this package as equal to that of the base. */
 export function builtIn(verb: object): void {
   ours.add(verb);
 }
@@ -17,7 +17,7 @@ export function isOverridden(connection: Verbs, base: Verbs, verb: Verb): boolea
   return connection[verb] !== base[verb] && !ours.has(connection[verb]);
 }
 
-/** What `isConnected` says; one of a user's may throw. */
+/** Returns what `isConnected` does, and false where it throws, as one of a user's may. */
 export async function isOpen(connection: Verbs): Promise<boolean> {
   try {
     return (await connection.isConnected()) as boolean;

@@ -2,6 +2,7 @@ import type { MoorlineError } from '../runtime/error';
 import { messageOf } from '../runtime/error-message';
 import { BaseConnection, type ConnectOptions } from './base';
 import type { ConnectionConfig } from './config/config';
+import { DEFAULTS } from './config/defaults';
 import { isFinished, notOpenFailure } from './error';
 import { Fallback } from './recovery/fallback';
 import { checkMessageOptions, MessageQueue, type MessageOptions } from './messages/message-queue';
@@ -9,10 +10,8 @@ import type { LiveTransport, LineEnd, TransportListener } from './live-transport
 import { hearListeners, type HeardEvent, type Listener } from './messages/message-listeners';
 import { MessageHandlers, type MessageHandlerOptions } from './messages/message-handlers';
 import { Reconnection } from './recovery/reconnection';
+import { KeepAlive } from '../runtime/timers';
 import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionType } from './model';
-
-/** So many messages may wait to be received; then the other side is made to wait. */
-const QUEUED_MESSAGES = 1000;
 
 /** The events of such a connection; `message` is heard as by a handler of `onMessage`. */
 export interface PersistentConnection<Message, Parsed> {
@@ -43,20 +42,18 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   #last: LiveTransport | undefined;
   /** Wakes the iterators that wait for a connection. */
   readonly #changed = new Set<() => void>();
-  /** Why nothing is open and nothing will be: the error that iterating ends with, if it is one. */
+  /** The reason why nothing is open and nothing will be: the error that iterating ends with, if it is one. */
   #end: 'unopened' | 'finished' | { error: unknown } = 'unopened';
   #isReferenced = true;
   /** Keeps the process alive while no line can. */
-  #alive: NodeJS.Timeout | undefined;
+  readonly #alive = new KeepAlive();
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
     super(config, type);
-    this.#inbox = new MessageQueue(QUEUED_MESSAGES, {
-      full: () => this.#regulate(),
-      room: () => this.#regulate(),
-      waiting: () => this.#hold(),
-    });
-    this.#onMessage = new MessageHandlers(this.handlerOwner, QUEUED_MESSAGES, () => this.#regulate());
+    const { queuedMessages } = DEFAULTS;
+    const [regulate, waiting] = [() => this.#regulate(), () => this.#hold()];
+    this.#inbox = new MessageQueue(queuedMessages, { full: regulate, room: regulate, waiting });
+    this.#onMessage = new MessageHandlers(this.handlerOwner, queuedMessages, regulate);
     this.#reconnection = new Reconnection(this.config, {
       open: (failures, signal) => this.#reopen(failures, signal),
       onPause: (facts) => this.retrying(facts),
@@ -93,7 +90,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     return this.#subscribe(this.#onMessage.add(handler, options));
   }
 
-  /** Takes note of a handler that `remove` takes off again. */
+  /** Registers a handler that `remove` takes off again. */
   #subscribe(remove: () => void): () => void {
     this.#regulate();
     this.#hold();
@@ -155,7 +152,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     throw this.notOpen('receive');
   }
 
-  /** @internal What `operation` fails with while nothing is open; its cause is why not, where that was an error. */
+  /** @internal The error of `operation` while nothing is open; its cause is why not, where that was an error. */
   protected notOpen(operation: string): MoorlineError {
     const isNew = this.#end === 'unopened' && !this.#isComing;
     const why = typeof this.#end === 'object' ? this.#end.error : undefined;
@@ -167,12 +164,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     const isHeard = this.#isReferenced && this.#onMessage.size > 0;
     this.#line?.keep(isHeard || (this.#isReferenced && this.#inbox.hasWaiters));
     const isExpected = isHeard || (this.#isReferenced && this.#changed.size > 0);
-    if (isExpected && !this.#line && this.#isComing) {
-      this.#alive ??= setInterval(() => undefined, 2 ** 30);
-    } else if (this.#alive) {
-      clearInterval(this.#alive);
-      this.#alive = undefined;
-    }
+    this.#alive.set(isExpected && !this.#line && this.#isComing);
   }
 
   /** @internal */
@@ -185,12 +177,12 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     return { ...super.shown, queued: this.#inbox.size };
   }
 
-  /** @internal What is open, if anything is. */
+  /** @internal The open transport, if there is one. */
   protected get line(): LiveTransport | undefined {
     return this.#line;
   }
 
-  /** @internal What is open, or was open last. */
+  /** @internal The transport that is open, or was open last. */
   protected get last(): LiveTransport | undefined {
     return this.#last;
   }
@@ -201,16 +193,32 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   /** @internal Opens one at `url`, which tells `listener` of itself from then on. */
-  protected abstract open(url: string, signal: AbortSignal, listener: TransportListener<Message>): Promise<LiveTransport>;
+  protected abstract open(
+    url: string,
+    signal: AbortSignal,
+    listener: TransportListener<Message>,
+  ): Promise<LiveTransport>;
 
-  /** @internal What `receive` gives for a message. */
+  /** @internal The value that `receive` returns for a message. */
   protected abstract parse(message: Message): Parsed;
+
+  /** @internal */
+  protected abstract override messageBytes(message: unknown): number;
 
   /** @internal Messages came, and nobody has them yet. */
   protected arrived(_messages: readonly Message[]): void {}
 
   /** @internal The handlers of `onMessage` have a message; `taken` says whether each took it without an error. */
   protected handled(_message: Message, _taken: boolean | Promise<boolean>): void {}
+
+  /** Both refuse: a class that sends has its own, and `receive` takes from the queue. */
+  protected override async sendImpl(_data: unknown): Promise<unknown> {
+    throw this.notOpen('send');
+  }
+
+  protected override async receiveImpl(): Promise<unknown> {
+    throw this.notOpen('receive');
+  }
 
   protected override async connectImpl({ retry }: ConnectOptions = {}): Promise<boolean> {
     if (this.#line) return true;
@@ -270,23 +278,21 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   #arrived(messages: readonly Message[]): void {
-    this.countReceived(
-      messages.length,
-      messages.reduce((bytes, message) => bytes + (this.messageBytes(message) ?? 0), 0),
-    );
+    const bytes = messages.reduce((sum, message) => sum + this.messageBytes(message), 0);
+    this.countReceived(messages.length, bytes);
     this.arrived(messages);
     for (let index = 0; index < messages.length; index++) {
       const message = messages[index]!;
       // A handler may have been taken off, also by what heard the message before.
       if (this.#onMessage.size === 0) return this.#inbox.put(messages.slice(index));
-      this.handled(message, this.#tell(message));
+      this.handled(message, this.#dispatch(message));
     }
   }
 
   /** Hands a message to the handlers of `onMessage`; whether each took it without an error. */
-  #tell(message: Message): boolean | Promise<boolean> {
+  #dispatch(message: Message): boolean | Promise<boolean> {
     try {
-      return this.#onMessage.tell(this.parse(message));
+      return this.#onMessage.dispatch(this.parse(message));
     } catch (error) {
       // A subclass may parse in its own way.
       this.failed(error, 'message');

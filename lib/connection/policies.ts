@@ -3,9 +3,9 @@ import { MoorlineError } from '../runtime/error';
 import { PolicyRunner, type Guarded, type GuardRules } from '../resilience/runner';
 import { native, type Handle } from '../runtime/native';
 import type { Policy as NativePolicy } from '../../dist/native';
-import type { ResolvedConnectionConfig } from './config/config';
+import { handleOf, type ResolvedConnectionConfig } from './config/config';
 
-/** What stands around the calls of one connection: retries, a rate limit and a circuit breaker. */
+/** The policies of the calls of one connection: retries, a rate limit and a circuit breaker. */
 export class ConnectionPolicies {
   readonly #policy: Handle<NativePolicy>;
   readonly #guard: PolicyRunner;
@@ -49,7 +49,7 @@ export class ConnectionPolicies {
     return this.#breaker ? this.#breaker.run(work, signal) : work();
   }
 
-  /** Tells `owner` of each change of the circuit breaker's state, for as long as it lives. */
+  /** Calls `told` with `owner` at each change of the circuit breaker's state, for as long as that lives. */
   watch<Owner extends object>(owner: Owner, told: (owner: Owner, state: string, breaker: string) => void): void {
     if (!this.#breaker) return;
     const { name } = describe(this.#policy);
@@ -58,15 +58,14 @@ export class ConnectionPolicies {
 }
 
 /** One of the policies of a connection; each is decided in the addon. */
-export function policyOf(
+function policyOf(
   purpose: 'transport' | 'hooks' | 'connect' | 'reconnection' | 'recovery',
   config: Readonly<ResolvedConnectionConfig>,
 ): Handle<NativePolicy> {
-  const { tls: _, proxy: __, customOptions: ___, customHeaders: ____, ...data } = config;
-  return native.connectionPolicy(purpose, data);
+  return native.connectionPolicy(purpose, handleOf(config));
 }
 
-/** How a connection is opened, or brought back: attempts with pauses between them. */
+/** The runner that opens a connection, or brings it back: attempts with pauses between them. */
 export function recoveryRunner(
   purpose: 'connect' | 'reconnection' | 'recovery',
   config: Readonly<ResolvedConnectionConfig>,

@@ -6,7 +6,7 @@ import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } fro
 import { withoutLogin } from '../http/url';
 import { EventStreamCursor, type EventStreamCursorOptions } from '../sse/cursor';
 import { Deliveries } from '../sse/deliveries';
-import { checkCustomOptions, requireUrl, type ConnectionConfig, transportOptions } from './config/config';
+import { checkCustomOptions, handleOf, requireUrl, type ConnectionConfig } from './config/config';
 import { commonHeaders } from './config/headers';
 import type { MessageOptions } from './messages/message-queue';
 import { PersistentConnection } from './persistent';
@@ -91,14 +91,6 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     return false;
   }
 
-  protected override async sendImpl(): Promise<boolean> {
-    return false;
-  }
-
-  protected override receiveImpl(): Promise<unknown> {
-    return this.receive();
-  }
-
   /** @internal */
   protected override messageBytes(event: SSEEvent): number {
     return Buffer.byteLength(event.data);
@@ -140,27 +132,19 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     listener: TransportListener<SSEEvent>,
   ): Promise<StreamLine> {
     this.#isClosed = false;
-    const { timeout, keepAlive } = this.config;
     const headers = await commonHeaders(this.config, [signal]);
     const lastEventId = await this.#resumeFrom(signal);
     const { deliveries } = this.#progress ?? {};
     const repeats = deliveries?.retryFrom !== undefined;
     if (!this.last) deliveries?.restart(lastEventId);
     const stream = new EventStreamTransport(
-      {
-        url,
-        headers,
-        connectTimeoutMs: timeout,
-        timeoutMs: timeout,
-        idleTimeoutMs: keepAlive,
-        lastEventId,
-        ...transportOptions(this.config),
-      },
+      { url, headers, lastEventId },
       {
         onEvents: (events) => listener.arrived(events),
         onClose: (closed) =>
           listener.lost(lossOf(closed, stream.retryMs), { final: closed.stopped, finished: !closed.error }),
       },
+      handleOf(this.config),
     );
     await stream.connect(signal);
     return {
@@ -195,7 +179,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     return event;
   }
 
-  /** Where the next stream goes on: the first one at the caller's own position, else where the cursor stands. */
+  /** The position at which the next stream goes on: the first one at the caller's own position, else where the cursor stands. */
   async #resumeFrom(signal: AbortSignal): Promise<string> {
     if (this.last || this.#position !== undefined || !this.#progress) return this.lastEventId;
     const { cursor } = this.#progress;
@@ -203,7 +187,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
   }
 }
 
-/** The same events; each was handled when the next one is asked for. */
+/** Passes events on; each was handled when the next one is asked for. */
 async function* acknowledged(
   events: AsyncGenerator<SSEEvent, void, undefined>,
 ): AsyncGenerator<SSEEvent, void, undefined> {
@@ -225,7 +209,7 @@ function settle(event: SSEEvent, taken: boolean): void {
   else SSEEvent.fail(event);
 }
 
-/** Why it ended, and how long the server wants us to stay away. */
+/** The error of a stream that ended, with the delay that the server asks for. */
 function lossOf({ error }: EventStreamClosed, retryMs: number | undefined): MoorlineError {
   const message = error?.message ?? 'the server ended the event stream';
   const fields = failureFields(error?.kind ?? 'disconnected', {

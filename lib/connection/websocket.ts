@@ -6,7 +6,7 @@ import { invalidType, wrongType } from '../runtime/argument-error';
 import { native } from '../runtime/native';
 import { SocketTransport, type SocketClosed } from '../websocket/transport';
 import { builtIn } from './overrides';
-import { checkCustomOptions, requireUrl, type ConnectionConfig, transportOptions } from './config/config';
+import { checkCustomOptions, handleOf, requireUrl, type ConnectionConfig } from './config/config';
 import { commonHeaders } from './config/headers';
 import { PersistentConnection } from './persistent';
 import type { LiveTransport, TransportListener } from './live-transport';
@@ -29,7 +29,7 @@ interface SocketLine extends LiveTransport {
  */
 export class WebSocketConnection<Message = any> extends PersistentConnection<string | Buffer, Message> {
   readonly #parses: boolean;
-  /** What the close frame of the running `disconnect` says. */
+  /** Code and reason of the close frame of the running `disconnect`. */
   #closeFrame: [code?: number, reason?: string] = [];
   #closings = 0;
 
@@ -93,10 +93,6 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
     return typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength;
   }
 
-  protected override receiveImpl(): Promise<unknown> {
-    return this.receive();
-  }
-
   protected override parse(message: string | Buffer): Message {
     // What it is, the caller says.
     const parsed = (value: unknown) => value as Message;
@@ -126,21 +122,10 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
     signal: AbortSignal,
     listener: TransportListener<string | Buffer>,
   ): Promise<SocketLine> {
-    const { compression, timeout, keepAlive, healthCheckTimeout, customOptions } = this.config;
     const headers = await commonHeaders(this.config, [signal]);
+    const protocols = this.config.customOptions['protocols'] as string[] | undefined;
     const socket = new SocketTransport(
-      {
-        url,
-        compression,
-        headers: Object.fromEntries(headerPairs(headers)),
-        connectTimeoutMs: timeout,
-        sendTimeoutMs: timeout,
-        pingIntervalMs: keepAlive,
-        // A ping must be answered at some time.
-        ...(Number.isFinite(healthCheckTimeout) && { pingTimeoutMs: healthCheckTimeout }),
-        ...(customOptions['protocols'] !== undefined && { protocols: customOptions['protocols'] as string[] }),
-        ...transportOptions(this.config),
-      },
+      { url, headers: Object.fromEntries(headerPairs(headers)), protocols },
       {
         onMessages: (messages) => listener.arrived(messages),
         onClose: (closed) => {
@@ -150,6 +135,7 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
           listener.lost(lossOf(closed), { final, finished });
         },
       },
+      handleOf(this.config),
     );
     await socket.connect(signal);
     return {

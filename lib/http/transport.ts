@@ -8,6 +8,7 @@ import { type QueryInit, urlText, withQuery } from './url';
 import { invalidValue, wrongType } from '../runtime/argument-error';
 import {
   type Cancel,
+  type ConnectionOptions,
   type Handle,
   type HttpBodyQueue,
   type HttpCallOptions,
@@ -102,9 +103,12 @@ export interface HttpTransportStats {
 export class HttpTransport {
   readonly #engine: Handle<HttpEngine>;
 
-  /** @param name its connections are shown under in `metricsText()`. */
-  constructor(options: HttpTransportOptions = {}, name?: string) {
-    this.#engine = native.httpOpen(options, name);
+  /**
+   * @param name its connections are shown under in `metricsText()`.
+   * @param connection gives the options that are not among `options`.
+   */
+  constructor(options: HttpTransportOptions = {}, name?: string, connection?: Handle<ConnectionOptions>) {
+    this.#engine = native.httpOpen(options, name, connection);
   }
 
   async request(init: HttpRequest, options: { signal?: AbortSignal | undefined } = {}): Promise<HTTPResponse> {

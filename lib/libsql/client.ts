@@ -90,7 +90,7 @@ class DatabaseClient implements Client {
   constructor(config: Config) {
     this.#config = config;
     this.#statements = this.#connect();
-    [this.protocol] = native.libsqlDescribe(this.#statements.handle) as [string, string];
+    [this.protocol] = native.libsqlDescribe(this.#statements.handle);
   }
 
   get closed(): boolean {
@@ -113,7 +113,7 @@ class DatabaseClient implements Client {
     return this.#open('migrate').batch(statements, 'migrate', options);
   }
 
-  async transaction(mode: TransactionMode = 'write', options: QueryOptions = {}): Promise<Transaction> {
+  async transaction(mode?: TransactionMode, options: QueryOptions = {}): Promise<Transaction> {
     checkOptions('options', options, QUERY);
     const statements = this.#open('transaction');
     const { handle, intMode } = statements;
@@ -151,8 +151,9 @@ class DatabaseClient implements Client {
   }
 
   #connect(): Statements {
-    const handle = native.libsqlOpen(this.#config, 'client', true, () => undefined);
-    return new Statements(handle, this.#config.intMode ?? 'number');
+    const handle = native.libsqlOpen(this.#config, 'client', undefined, () => undefined);
+    const [, , intMode] = native.libsqlDescribe(handle);
+    return new Statements(handle, intMode);
   }
 
   #open(operation: string): Statements {
@@ -185,7 +186,7 @@ function configError(message: string, code: string, url: unknown): LibsqlError {
   return new LibsqlError(`${code}: ${message}`, code, undefined, undefined, brokenEscape(url), fields);
 }
 
-/** What is wrong with the escapes of a URL. */
+/** The error in the escapes of a URL, if there is one. */
 function brokenEscape(url: unknown): Error | undefined {
   try {
     decodeURIComponent(String(url));

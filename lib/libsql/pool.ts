@@ -1,13 +1,13 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { LeakTracker } from '../runtime/leak-tracker';
-import { CALL, call, type CallOptions } from '../runtime/native-call';
+import { deployment, LeakTracker } from '../runtime/leak-tracker';
+import { CALL, call, type CallOptions, weakListener } from '../runtime/native-call';
 import type { ErrorKind } from '../runtime/error';
 import { Emitter, type EventName } from '../runtime/emitter';
 import { wrongType } from '../runtime/argument-error';
 import { checkOptions } from '../runtime/known-options';
 import { toLibsqlError } from './error';
-import { PooledClient } from './pooled-client';
+import { connectionIdOf, PooledClient } from './pooled-client';
 import { acquire, type BatchStatement, QUERY, type QueryOptions, Statements, type TransactionMode } from './statements';
 import { OpenTransaction, type Transaction } from './transaction';
 import { log } from '../runtime/logger';
@@ -80,7 +80,7 @@ export interface TursoPoolStats {
   waiting: number;
 }
 
-/** What the environment says in place of a configuration. */
+/** The environment variables that stand for a configuration. */
 class Variables {
   readonly INTENTVISION_DB_URL = process.env['INTENTVISION_DB_URL'];
   readonly INTENTVISION_DB_AUTH_TOKEN = process.env['INTENTVISION_DB_AUTH_TOKEN'];
@@ -91,11 +91,9 @@ class Variables {
 }
 
 /** A pool event as the addon tells it. */
-interface PoolEvent {
-  event: EventName;
-  lease?: number;
-  [fact: string]: unknown;
-}
+type PoolEvent =
+  | { event: 'leak'; lease: number; heldMs: number }
+  | { event: Exclude<EventName, 'leak'>; lease?: undefined; [fact: string]: unknown };
 
 /** What the events of a pool carry. */
 type TursoFacts = {
@@ -133,17 +131,13 @@ export class TursoPool extends Emitter<TursoFacts> {
   constructor(config: TursoPoolConfig) {
     super('libsql', 'pool');
     const face = (config as unknown) instanceof Variables ? 'environment' : 'pool';
-    const production = (process.env['ENVIRONMENT'] ?? process.env['NODE_ENV']) === 'production';
-    // A strong reference from the addon back to this object would keep both alive for ever.
-    const self = new WeakRef(this);
-    this.#handle = native.libsqlOpen(config, face, production, (event) => {
-      const pool = self.deref();
-      if (pool) pool.#heard(event);
-    });
-    this.#statements = new Statements(this.#handle, config.intMode ?? 'number');
-    [this.#protocol, this.#url] = native.libsqlDescribe(this.#handle) as [string, string];
-    const leakAfterMs = config.leakAfterMs ?? (production ? Infinity : 0);
-    this.#borrowers = leakAfterMs === Infinity ? undefined : new LeakTracker();
+    const listener = weakListener(this, TursoPool.#onNativeEvent);
+    this.#handle = native.libsqlOpen(config, face, deployment(), listener);
+    const [protocol, url, intMode] = native.libsqlDescribe(this.#handle);
+    this.#protocol = protocol;
+    this.#url = url;
+    this.#statements = new Statements(this.#handle, intMode);
+    this.#borrowers = native.libsqlReportsLeaks(this.#handle) ? new LeakTracker() : undefined;
   }
 
   /** `file` for files and memory, `http` for servers. */
@@ -169,7 +163,7 @@ export class TursoPool extends Emitter<TursoFacts> {
 
   #lend(lease: number): PooledClient {
     const statements = new Statements(this.#handle, this.#statements.intMode, lease);
-    const client = new PooledClient(statements, this.#protocol, () => this.releaseConnection(client));
+    const client = new PooledClient(statements, lease, this.#protocol, () => this.releaseConnection(client));
     this.publish('acquire', () => ({ connectionId: client.connectionId }));
     return client;
   }
@@ -227,7 +221,7 @@ export class TursoPool extends Emitter<TursoFacts> {
   }
 
   /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
-  async transaction(mode: TransactionMode = 'write', options?: QueryOptions): Promise<Transaction> {
+  async transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction> {
     checkOptions('options', options, QUERY);
     const client = await this.getConnection({ signal: options?.signal });
     const owner = { isClosed: () => client.closed, release: () => this.releaseConnection(client) };
@@ -274,14 +268,14 @@ export class TursoPool extends Emitter<TursoFacts> {
     return `${this.constructor.name} ${inspect(shown, options)}`;
   }
 
-  #heard(text: string): void {
+  static #onNativeEvent(pool: TursoPool, text: string): void {
     const { event, lease, ...facts } = JSON.parse(text) as PoolEvent;
-    if (event === 'leak') {
-      const stack = this.#borrowers?.stackOf(lease ?? 0);
-      Object.assign(facts, { connectionId: Math.floor((lease ?? 0) / 2 ** 32), stack });
-      log('warn', 'libsql.leak', this.#url, () => facts);
+    if (lease !== undefined) {
+      const stack = pool.#borrowers?.stackOf(lease);
+      Object.assign(facts, { connectionId: connectionIdOf(lease), stack });
+      log('warn', 'libsql.leak', pool.#url, () => facts);
     }
-    this.publish(event, () => facts);
+    pool.publish(event, () => facts);
   }
 }
 

@@ -25,10 +25,10 @@ export class PooledClient {
   readonly protocol: string;
 
   /** @internal */
-  constructor(statements: Statements, protocol: string, release: () => void) {
+  constructor(statements: Statements, lease: number, protocol: string, release: () => void) {
     this.#statements = statements;
     this.#release = release;
-    this.connectionId = Math.floor((statements.lease ?? 0) / 2 ** 32);
+    this.connectionId = connectionIdOf(lease);
     this.protocol = protocol;
   }
 
@@ -57,7 +57,7 @@ export class PooledClient {
   }
 
   /** Begins an interactive transaction on this connection. The default mode is `write`. */
-  async transaction(mode: TransactionMode = 'write', options?: QueryOptions): Promise<Transaction> {
+  async transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction> {
     const owner = { isClosed: () => this.#released, release: () => undefined };
     return OpenTransaction.begin(this.#open('transaction'), mode, owner, options);
   }
@@ -103,4 +103,9 @@ export class PooledClient {
     if (this.#released) throw closedError('The connection was already released', operation);
     return this.#statements;
   }
+}
+
+/** @internal The number of the connection that a lease is of. */
+export function connectionIdOf(lease: number): number {
+  return Math.floor(lease / 2 ** 32);
 }

@@ -71,7 +71,7 @@ export class Statements {
     return answers.map((answer) => readResult<T>(answer, intMode));
   }
 
-  async begin(mode: TransactionMode, options: QueryOptions = {}): Promise<void> {
+  async begin(mode: TransactionMode | undefined, options: QueryOptions = {}): Promise<void> {
     checkOptions('options', options, QUERY);
     const { handle, lease } = this;
     await call(

@@ -30,11 +30,11 @@ export interface Transaction {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** @internal Whom a transaction belongs to. */
+/** @internal The owner of a transaction. */
 export interface TransactionOwner {
   /** Whether the owner was closed, and its transactions with it. */
   isClosed(): boolean;
-  /** Gives the connection back. */
+  /** Returns the connection to the pool. */
   release(): void;
 }
 
@@ -50,7 +50,7 @@ export class OpenTransaction implements Transaction {
 
   static async begin(
     statements: Statements,
-    mode: TransactionMode,
+    mode: TransactionMode | undefined,
     owner: TransactionOwner,
     options?: QueryOptions,
   ): Promise<Transaction> {

@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import type { CircuitState } from '../resilience/breaker';
-import { call } from '../runtime/native-call';
+import { call, weakListener } from '../runtime/native-call';
 import { Emitter } from '../runtime/emitter';
 import { checkOptions } from '../runtime/known-options';
 import { log } from '../runtime/logger';
@@ -123,13 +123,17 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config?: NixtlaClientConfig) {
     super('nixtla', 'client');
-    // A strong reference from the addon back to this object would keep both alive for ever.
-    const self = new WeakRef(this);
     const { NIXTLA_API_KEY, NIXTLA_BASE_URL } = process.env;
-    this.#client = native.nixtlaCreate(config, { NIXTLA_API_KEY, NIXTLA_BASE_URL }, (change) => {
-      self.deref()?.publish('state', () => JSON.parse(change) as Record<string, unknown>);
-    });
+    this.#client = native.nixtlaCreate(
+      config,
+      { NIXTLA_API_KEY, NIXTLA_BASE_URL },
+      weakListener(this, NixtlaClient.#onStateChange),
+    );
     if (config?.tls?.rejectUnauthorized === false) log('warn', 'nixtla.certificates-unchecked', 'nixtla', () => ({}));
+  }
+
+  static #onStateChange(client: NixtlaClient, change: string): void {
+    client.publish('state', () => JSON.parse(change) as NixtlaFacts['state']);
   }
 
   /** Forecasts the next `horizon` points of each series. */

@@ -1,6 +1,6 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { CALL, type CallOptions } from '../runtime/native-call';
+import { CALL, type CallOptions, weakListener } from '../runtime/native-call';
 import { checkClock, toldBy, type Clock, type Told } from './clock';
 import { Emitter } from '../runtime/emitter';
 import { PolicyRunner, type Guarded } from './runner';
@@ -149,11 +149,9 @@ export function onStateChange<Owner extends object>(
   owner: Owner,
   told: (owner: Owner, change: StateChange) => void,
 ): void {
-  const weak = new WeakRef(owner);
-  native.breakerWatch(policy, ([from, to, timestamp]) => {
-    const alive = weak.deref();
-    if (alive) told(alive, { from, to, timestamp });
-  });
+  const hear = (alive: Owner, [from, to, timestamp]: [from: string, to: string, timestamp: number]) =>
+    told(alive, { from, to, timestamp });
+  native.breakerWatch(policy, weakListener(owner, hear));
 }
 
 /**

@@ -50,6 +50,12 @@ export class LeakTracker {
   }
 }
 
+/** The environment variables that say whether leaks are reported by default; a worker may have its own. */
+export function deployment(): { ENVIRONMENT: string | undefined; NODE_ENV: string | undefined } {
+  const { ENVIRONMENT, NODE_ENV } = process.env;
+  return { ENVIRONMENT, NODE_ENV };
+}
+
 /** V8 writes it when it is first read, through `Error.prepareStackTrace`, which may be a user's. */
 function stackIn(place: Place | undefined): string | undefined {
   try {

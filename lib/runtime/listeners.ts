@@ -33,8 +33,8 @@ export class Handlers<Heard extends unknown[]> {
     };
   }
 
-  /** Tells all of them. */
-  tell(...heard: Heard): void {
+  /** Calls all of them. */
+  emit(...heard: Heard): void {
     for (const handler of this.#handlers.values()) call(this.#owner, () => handler(...heard));
   }
 }

@@ -35,6 +35,23 @@ export async function call<T>(
   }
 }
 
+/**
+ * A listener for the addon, which calls `hear` with `owner` for as long as that lives.
+ *
+ * The addon holds the listener, so nothing strong may lead from it to the owner, or both stay for ever: not even `hear` may
+ * be made where the owner is `this`.
+ */
+export function weakListener<Owner extends object, Heard extends unknown[]>(
+  owner: Owner,
+  hear: (owner: Owner, ...heard: Heard) => void,
+): (...heard: Heard) => void {
+  const weak = new WeakRef(owner);
+  return (...heard) => {
+    const alive = weak.deref();
+    if (alive) hear(alive, ...heard);
+  };
+}
+
 async function abortable<T>(
   start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
   signal: AbortSignal,

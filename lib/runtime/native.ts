@@ -8,6 +8,8 @@ import type * as Native from '../../dist/native';
 
 export type {
   Cancel,
+  ConnectionOptions,
+  ConnectionPoolConfig,
   EventStream,
   Handle,
   HttpBodyQueue,

@@ -51,6 +51,17 @@ export function repeat(ms: number, round: () => Promise<void>, failed: (error: u
   };
 }
 
+/** Keeps the process alive while nothing else does. */
+export class KeepAlive {
+  #timer: NodeJS.Timeout | undefined;
+
+  set(alive: boolean): void {
+    if (alive === (this.#timer !== undefined)) return;
+    if (!alive) clearInterval(this.#timer);
+    this.#timer = alive ? setInterval(() => undefined, LONGEST_TIMER_MS) : undefined;
+  }
+}
+
 /** Sleeps; an abort wakes it. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

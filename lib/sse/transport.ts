@@ -4,7 +4,7 @@ import { abortReason, makeAbortController } from '../runtime/node';
 import { bodyOf } from '../http/body';
 import { headerLines, type HeadersInit } from '../http/headers';
 import { invalidType, invalidValue, wrongType } from '../runtime/argument-error';
-import { type EventStream, type Handle, native } from '../runtime/native';
+import { type ConnectionOptions, type EventStream, type Handle, native } from '../runtime/native';
 import { readEvents, SSEEvent, type StreamNews } from './event';
 
 export { EventStreamCursor, type EventStreamCursorOptions } from './cursor';
@@ -88,20 +88,27 @@ export class EventStreamTransport {
   #paused = false;
   #kept = false;
 
-  /** Options that cannot be are refused at once. Nothing is reached before `connect`. */
-  constructor(options: EventStreamOptions, listener: EventStreamListener) {
+  /**
+   * Options that cannot be are refused at once. Nothing is reached before `connect`.
+   *
+   * @param connection gives the options that are not among `options`.
+   */
+  constructor(options: EventStreamOptions, listener: EventStreamListener, connection?: Handle<ConnectionOptions>) {
     const { url, method, headers, body, lastEventId = '', ...rest } = options;
     const sent = bodyOf(body, 'options.body');
     // It is sent again with each connection.
     if (sent.source) throw wrongType('options.body', 'text, bytes or a JSON value', body);
     this.#url = typeof url === 'object' ? String(url) : url;
-    this.#client = native.sseClient({
-      ...rest,
-      url: this.#url,
-      method: method ?? (body === undefined || body === null ? 'GET' : 'POST'),
-      headers: headerLines(headers, sent.type).slice(1),
-      body: sent.body,
-    });
+    this.#client = native.sseClient(
+      {
+        ...rest,
+        url: this.#url,
+        method: method ?? (body === undefined || body === null ? 'GET' : 'POST'),
+        headers: headerLines(headers, sent.type).slice(1),
+        body: sent.body,
+      },
+      connection,
+    );
     this.#listener = listener;
     this.#news = { lastEventId: checkedId(lastEventId, 'options.lastEventId'), retryMs: undefined };
   }

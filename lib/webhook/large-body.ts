@@ -8,11 +8,11 @@ import { native } from '../runtime/native';
  * OpenSSL is the fastest there is. Infinite on all others.
  * @internal
  */
-export const large = { fromBytes: native.webhookLargeBytes() };
+export const external = { fromBytes: native.webhookLargeBytes() };
 
 /** The secrets as node:crypto keeps them, out of JavaScript's reach; none where they are not needed. */
 export function keysOf(secret: unknown): KeyObject[] {
-  if (large.fromBytes === Infinity) return [];
+  if (external.fromBytes === Infinity) return [];
   return [secret].flat().map((text) => crypto().createSecretKey(Buffer.from(String(text))));
 }
 
@@ -21,19 +21,19 @@ type Payload = string | Uint8Array;
 const NO_TAGS = new Uint8Array();
 
 /**
- * Lets `judge` decide about a payload. The HMACs over a large body are asked for, computed by node:crypto and
+ * Lets `verify` decide about a payload. The HMACs over a large body are asked for, computed by node:crypto and
  * brought to a second call: the decision stays native.
  */
 export function verifyWith<T>(
   keys: readonly KeyObject[],
   payload: Payload,
-  judge: (payload: Payload, tags: Uint8Array | undefined) => T,
+  verify: (payload: Payload, tags: Uint8Array | undefined) => T,
 ): T {
-  if (keys.length === 0 || !(payload?.length >= large.fromBytes)) return judge(payload, undefined);
+  if (keys.length === 0 || !(payload?.length >= external.fromBytes)) return verify(payload, undefined);
   const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
-  const answer = judge(body, NO_TAGS);
+  const answer = verify(body, NO_TAGS);
   if (typeof answer !== 'string' || !answer.startsWith('\0')) return answer;
-  return judge(body, tags(keys, body, answer.split('\0')));
+  return verify(body, tags(keys, body, answer.split('\0')));
 }
 
 /** Three fields for each HMAC, after an empty one: the secret's number, what stands before the body, and after it. */

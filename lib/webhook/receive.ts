@@ -10,7 +10,7 @@ import { startTimer } from '../runtime/timers';
 import {
   asDuplicate,
   type Judgement,
-  judgeOnly,
+  verifyWithoutStore,
   type RequestVerificationResult,
   storeOf,
   type WebhookHeaders,
@@ -18,6 +18,7 @@ import {
   type WebhookVerifier,
 } from './verifier';
 import { claim, type Claim } from './claim';
+import { DEFAULTS } from './defaults';
 
 /** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
 export interface FetchRequest {
@@ -77,12 +78,6 @@ export interface ReceivedWebhook extends RequestVerificationResult {
   /** What `handle` threw or rejected with, or the replay store; `ETIMEDOUT` where that did not answer in time. */
   error?: unknown;
 }
-
-const DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024;
-const DEFAULT_TIMEOUT_MS = 10_000;
-const DEFAULT_DUPLICATE_STATUS = 200;
-const DEFAULT_CLAIM_MS = 300_000;
-const DEFAULT_REPLAY_STORE_TIMEOUT_MS = 5000;
 
 /** Why a body cannot be had, and the status that says so. */
 interface Refusal {
@@ -160,11 +155,11 @@ export function checkVerifier(verifier: WebhookVerifier): void {
 export function receivingOf(options: ReceiveOptions = {}): Receiving {
   checkOptions('options', options, KNOWN);
   const {
-    limitBytes = DEFAULT_LIMIT_BYTES,
-    timeoutMs = DEFAULT_TIMEOUT_MS,
-    duplicateStatus = DEFAULT_DUPLICATE_STATUS,
-    claimMs = DEFAULT_CLAIM_MS,
-    replayStoreTimeoutMs = DEFAULT_REPLAY_STORE_TIMEOUT_MS,
+    limitBytes = DEFAULTS.limitBytes,
+    timeoutMs = DEFAULTS.timeoutMs,
+    duplicateStatus = DEFAULTS.duplicateStatus,
+    claimMs = DEFAULTS.claimMs,
+    replayStoreTimeoutMs = DEFAULTS.replayStoreTimeoutMs,
     url,
   } = options;
   for (const [name, value] of Object.entries({ limitBytes, timeoutMs, replayStoreTimeoutMs })) {
@@ -196,7 +191,7 @@ export async function receive(
   const facts: WebhookRequest = { headers: request.headers as WebhookHeaders, body, method, url };
   const store = storeOf(verifier);
   const { replayableForMs = 0, ...result }: Judgement = store
-    ? judgeOnly(verifier, facts)
+    ? verifyWithoutStore(verifier, facts)
     : verifier.verifyRequest(facts);
   if (!result.valid) return { webhook: { ...result, body, status: 401 } };
   const webhook = { ...result, body, status: 200 };

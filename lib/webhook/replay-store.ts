@@ -1,6 +1,7 @@
 import { outOfRange } from '../runtime/argument-error';
 import { checkOptions } from '../runtime/known-options';
 import { native, type Handle } from '../runtime/native';
+import { DEFAULTS } from './defaults';
 import type { WebhookReplayStore as NativeStore } from '../../dist/native';
 
 /**
@@ -36,7 +37,7 @@ export class MemoryReplayStore implements WebhookReplayStore {
   /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
   constructor(options: { capacity?: number | undefined } = {}) {
     checkOptions('options', options, { capacity: true });
-    const { capacity = 100_000 } = options;
+    const { capacity = DEFAULTS.capacity } = options;
     if (!Number.isInteger(capacity) || capacity < 1) {
       throw outOfRange('options.capacity', 'a whole number ≥ 1', capacity);
     }

@@ -146,7 +146,7 @@ export type Judgement = RequestVerificationResult & { replayableForMs?: number }
 export let storeOf: (verifier: WebhookVerifier) => WebhookReplayStore | undefined;
 
 /** @internal Judges a request as `verifyRequest` does, but does not ask the store. */
-export let judgeOnly: (verifier: WebhookVerifier, request: WebhookRequest) => Judgement;
+export let verifyWithoutStore: (verifier: WebhookVerifier, request: WebhookRequest) => Judgement;
 
 /**
  * Verifies and signs webhooks, over the raw bytes, in constant time, under one or several secrets.
@@ -162,7 +162,7 @@ export class WebhookVerifier {
 
   static {
     storeOf = (verifier) => (#store in verifier ? verifier.#store : undefined);
-    judgeOnly = (verifier, request) => verifier.#judgeRequest(request);
+    verifyWithoutStore = (verifier, request) => verifier.#verifyRequest(request);
   }
 
   constructor(config: WebhookVerificationConfig) {
@@ -199,12 +199,12 @@ export class WebhookVerifier {
       if (typeof text !== 'string') return text;
       if (secret !== undefined) {
         const verifier = native.webhookWithSecrets(this.#verifier, secret);
-        const found = this.#judge(verifier, keysOf(secret), payload, text, '', Date.now());
+        const found = this.#verify(verifier, keysOf(secret), payload, text, '', Date.now());
         return withoutRequestFields(this.#remembered(found));
       }
       if (this.#store) {
         return withoutRequestFields(
-          this.#remembered(this.#judge(this.#verifier, this.#keys, payload, text, '', Date.now())),
+          this.#remembered(this.#verify(this.#verifier, this.#keys, payload, text, '', Date.now())),
         );
       }
       const now = Date.now();
@@ -222,17 +222,17 @@ export class WebhookVerifier {
   /** Judges a whole request: finds its signature, timestamp and id in the headers. Never throws. */
   verifyRequest(request: WebhookRequest): RequestVerificationResult {
     try {
-      return this.#remembered(this.#judgeRequest(request));
+      return this.#remembered(this.#verifyRequest(request));
     } catch (error) {
       return { ...failed(error), scheme: undefined };
     }
   }
 
-  #judgeRequest(request: WebhookRequest): Judgement {
+  #verifyRequest(request: WebhookRequest): Judgement {
     try {
       const parts = partsOf(request);
       const said = this.#said(parts);
-      return this.#judge(this.#verifier, this.#keys, parts.body, undefined, said, clock(parts.now));
+      return this.#verify(this.#verifier, this.#keys, parts.body, undefined, said, clock(parts.now));
     } catch (error) {
       return { ...failed(error), scheme: undefined };
     }
@@ -273,7 +273,7 @@ export class WebhookVerifier {
     return JSON.parse(answer) as [string, string][];
   }
 
-  #judge(
+  #verify(
     verifier: Handle<NativeVerifier>,
     keys: KeyObject[],
     payload: string | Uint8Array,

@@ -3,7 +3,7 @@ import { closedFailure, failure, toMoorlineError, MoorlineError } from '../runti
 import { makeAbortController } from '../runtime/node';
 import { wrongType } from '../runtime/argument-error';
 import type { NixtlaTls } from '../runtime/tls';
-import { native, type Handle, type Socket } from '../runtime/native';
+import { type ConnectionOptions, native, type Handle, type Socket } from '../runtime/native';
 
 /** How a WebSocket ended. */
 export interface SocketClosed {
@@ -121,9 +121,13 @@ export class SocketTransport {
   #protocol = '';
   #extensions = '';
 
-  /** Options that cannot be are refused at once. Nothing is reached before `connect`. */
-  constructor(options: SocketOptions, listener: SocketListener) {
-    this.#client = native.websocketClient(options);
+  /**
+   * Options that cannot be are refused at once. Nothing is reached before `connect`.
+   *
+   * @param connection gives the options that are not among `options`.
+   */
+  constructor(options: SocketOptions, listener: SocketListener, connection?: Handle<ConnectionOptions>) {
+    this.#client = native.websocketClient(options, connection);
     this.#listener = listener;
   }
 

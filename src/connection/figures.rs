@@ -10,20 +10,17 @@ use moorline_core::{
     clock::Anchor,
     connection::{
         metrics::ConnectionSeries,
-        tracker::{CompletedRequest, Figures, MAX_SPAN_SECONDS, Tracker},
+        tracker::{CompletedRequest, Figures, Tracker},
     },
     metrics::Registry,
-    options::{OptionError, Options},
 };
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::{Value as Json, json};
 
-use crate::bridge::{
-    Argument, Call, Exports, Function, Handle, RawArgument, ReturnValue, to_js_error,
-};
+use crate::bridge::{Argument, Call, Exports, Function, Handle, OrThrow, RawArgument, ReturnValue};
 
-/// What a handle to a tracker holds.
+/// A tracker behind a handle.
 pub struct ConnectionTracker(Mutex<Tracker>);
 
 impl ConnectionTracker {
@@ -35,13 +32,7 @@ impl ConnectionTracker {
 /// A tracker from `{ windowSize }`.
 #[napi(catch_unwind)]
 pub fn connection_tracker(env: Env, options: RawArgument) -> Result<Handle<ConnectionTracker>> {
-    let read = || {
-        let options = Options::new("options", &options.0)?;
-        let window = options.integer("windowSize", 100, 1..=100_000)?;
-        options.finish().map(|()| window as usize)
-    };
-    let window = read().map_err(|error| to_js_error(&env, error))?;
-    let tracker = Tracker::new(window, Instant::now());
+    let tracker = Tracker::read(&options.0, Instant::now()).or_throw(&env)?;
     Ok(Handle::new(ConnectionTracker(Mutex::new(tracker))))
 }
 
@@ -69,20 +60,16 @@ pub fn connection_enter(tracker: Handle<ConnectionTracker>, state: Option<String
     tracker.lock().enter(state.as_deref());
 }
 
-/// Requests a second over the last `seconds`.
+/// Requests a second over the last `seconds`, where they are given.
 #[napi(catch_unwind)]
 pub fn connection_throughput(
     env: Env,
     tracker: Handle<ConnectionTracker>,
-    seconds: Argument<f64>,
+    seconds: Argument<Option<f64>>,
 ) -> Result<f64> {
     let seconds = seconds.named("windowSeconds")?;
-    if !(1.0..=MAX_SPAN_SECONDS as f64).contains(&seconds) {
-        let expected = format!("between 1 and {MAX_SPAN_SECONDS}");
-        let error = OptionError::out_of_range("windowSeconds", expected, seconds);
-        return Err(to_js_error(&env, error));
-    }
-    Ok(tracker.lock().throughput(seconds as u64, Instant::now()))
+    let throughput = tracker.lock().throughput(seconds, Instant::now());
+    throughput.or_throw(&env)
 }
 
 /// All figures as JSON.

@@ -1,14 +1,18 @@
-//! What connections of every protocol share: their options.
+//! The options of connections of every protocol, read once each.
 
 pub(crate) mod figures;
 pub(crate) mod policy;
 
 use moorline_core::{
     connection::{
-        config::ConnectionConfig, security::SecurityLevel, transport::check_custom,
+        config::ConnectionConfig,
+        defaults,
+        security::SecurityLevel,
+        transport::{Transport, check_custom},
         variables::configured,
     },
-    options::{OptionError, Options, Plain},
+    health::Status,
+    options::{OptionError, Options, Plain, Read},
     secret,
 };
 use moorline_net::dial::DialConfig;
@@ -16,16 +20,26 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
 
-use crate::bridge::{RawArgument, to_js_error};
+use crate::bridge::{Handle, OrThrow, RawArgument, to_js_error};
 
-/// The complete options of a connection of type `kind` as JSON; `variables` are environment variables.
-#[napi(catch_unwind)]
-pub fn connection_config(
+/// The options of one connection, as they are in force.
+pub struct ConnectionOptions {
+    config: ConnectionConfig,
+    /// `name`, else the type of the connection.
+    name: String,
+    /// Whether its transport checks certificates.
+    checks_certificates: bool,
+}
+
+/// Reads the options of a connection of type `kind`; `variables` are environment variables. Descriptions, policies and
+/// transports are made from what it returns.
+#[napi(catch_unwind, ts_return_type = "Handle<ConnectionOptions>")]
+pub fn connection_open(
     env: Env,
     options: RawArgument,
     variables: RawArgument,
     kind: RawArgument,
-) -> Result<String> {
+) -> Result<Handle<ConnectionOptions>> {
     let read = |kind| ConnectionConfig::read(&options.0, &variables.0, kind);
     let config = match &kind.0 {
         Plain::Text(kind) => read(Some(kind)),
@@ -33,27 +47,64 @@ pub fn connection_config(
         // Where it is the option's own value, reading the option says so.
         other => read(None).and(Err(OptionError::wrong_type("type", "a string", other))),
     };
-    config
-        .map(|config| config.describe().to_string())
-        .map_err(|error| to_js_error(&env, error))
+    let open = || -> Read<ConnectionOptions> {
+        let config = config?;
+        let dial = config.dial_options();
+        let dial = DialConfig::read(&Options::new("options", &dial)?)?;
+        let kind = kind.text().unwrap_or_default();
+        Ok(ConnectionOptions {
+            name: config.name.clone().unwrap_or_else(|| kind.to_owned()),
+            config,
+            checks_certificates: dial.tls.reject_unauthorized,
+        })
+    };
+    open().map(Handle::new).or_throw(&env)
+}
+
+/// The options in force, as JSON.
+#[napi(catch_unwind)]
+pub fn connection_describe(options: Handle<ConnectionOptions>) -> String {
+    options.config.describe().to_string()
+}
+
+/// Whether certificates are checked.
+#[napi(catch_unwind)]
+pub fn connection_checks_certificates(options: Handle<ConnectionOptions>) -> bool {
+    options.checks_certificates
+}
+
+/// The options of a transport: those `given`, and those of its connection, where it has one.
+pub(crate) fn transport_options(
+    transport: Transport,
+    given: RawArgument,
+    connection: Option<&Handle<ConnectionOptions>>,
+) -> Plain {
+    match connection {
+        Some(connection) => connection.config.transport_options(transport, given.0),
+        None => given.0,
+    }
+}
+
+/// The defaults of what runs in JavaScript, as JSON.
+#[napi(catch_unwind)]
+pub fn connection_defaults() -> String {
+    defaults::defaults().to_string()
+}
+
+/// The health of several connections together, from how many there are of each; `null` where none was checked yet.
+#[napi(catch_unwind)]
+pub fn connection_overall_health(
+    healthy: u32,
+    degraded: u32,
+    unhealthy: u32,
+) -> Option<&'static str> {
+    Status::of_counts(healthy, degraded, unhealthy).map(Status::as_str)
 }
 
 /// The protocols that environment variables say something of.
 #[napi(catch_unwind)]
 pub fn connection_configured(variables: RawArgument) -> Vec<&'static str> {
     configured(&variables.0)
-}
-
-/// Refuses `tls` and `proxy` of a connection that could not be used, or are weaker than its security level; gives
-/// whether certificates are checked.
-#[napi(catch_unwind)]
-pub fn connection_reach(env: Env, options: RawArgument) -> Result<bool> {
-    let read = || {
-        let options = Options::new("options", &options.0)?;
-        let dial = DialConfig::read(&options)?;
-        options.finish().map(|()| dial.tls.reject_unauthorized)
-    };
-    read().map_err(|error| to_js_error(&env, error))
 }
 
 /// Refuses keys of the `customOptions` of a connection of type `kind` that it does not read; `outer` are the options beside
@@ -80,7 +131,7 @@ pub fn is_harmless_header(name: String) -> bool {
     secret::is_harmless_header(&name)
 }
 
-/// What a security level means, as JSON.
+/// The rules of a security level, as JSON.
 #[napi(catch_unwind)]
 pub fn connection_security(env: Env, options: RawArgument) -> Result<String> {
     let read = || {

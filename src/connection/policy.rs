@@ -1,4 +1,4 @@
-//! The policies of a connection, and what its failures mean.
+//! The policies of a connection, and the consequences of its failures.
 
 use std::{
     ffi::CStr,
@@ -7,42 +7,42 @@ use std::{
 
 use moorline_core::{
     connection::{
-        config::ConnectionConfig,
         failure::{self, ErrorFacts},
         policy::Purpose,
     },
     error::Kind,
-    options::{OptionError, Plain, Read},
+    options::OptionError,
     resilience::{call_table::CallTable, idempotency},
 };
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use super::ConnectionOptions;
 use crate::{
     bridge::{self, Call, Exports, Function, Handle, RawArgument, ReturnValue, to_js_error},
     resilience::Policy,
 };
 
-/// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`; `options` are those in force. Its
-/// breaker is named after the connection, and goes with it.
+/// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`. Its breaker is named after
+/// the connection, and goes with it.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
 pub fn connection_policy(
     env: Env,
     purpose: String,
-    options: RawArgument,
+    options: Handle<ConnectionOptions>,
 ) -> Result<Handle<Policy>> {
-    let read = || -> Read<_> {
-        let purpose = Purpose::NAMED
-            .into_iter()
-            .find(|(name, _)| *name == purpose);
-        let unknown = || OptionError::bad_value("purpose", "is no purpose of a policy");
-        let (name, purpose) = purpose.ok_or_else(unknown)?;
-        let config = ConnectionConfig::read(&options.0, &Plain::Map(Vec::new()), None)?;
-        let name = config.name.as_deref().unwrap_or(name);
-        Ok(CallTable::with_own_breaker(name, &config.policy(purpose)))
+    let named = Purpose::NAMED
+        .into_iter()
+        .find(|(name, _)| *name == purpose);
+    let Some((_, purpose)) = named else {
+        let error = OptionError::bad_value("purpose", "is no purpose of a policy");
+        return Err(to_js_error(&env, error));
     };
-    let calls = read().map_err(|error| to_js_error(&env, error))?;
-    Ok(Handle::new(Policy::new(calls)))
+    let policy = options.config.policy(purpose);
+    Ok(Handle::new(Policy::new(CallTable::with_own_breaker(
+        &options.name,
+        &policy,
+    ))))
 }
 
 /// The breaker of a policy and nothing else; `null` when it has none.
@@ -56,7 +56,7 @@ pub fn policy_breaker(policy: Handle<Policy>) -> Option<Handle<Policy>> {
     Some(Handle::new(Policy::new(calls)))
 }
 
-/// Which event, beside `error`, tells of a failure.
+/// The event, beside `error`, that a failure is told by.
 #[napi(catch_unwind)]
 pub fn connection_meaning(
     kind: RawArgument,
@@ -130,7 +130,7 @@ pub fn http_rejected(status: u16) -> String {
     bridge::failure_json(failure::rejection(status))
 }
 
-/// What an error says of itself; one of the user's own making may have anything for its kind.
+/// The facts of an error; one of the user's own making may have anything for its kind.
 fn error_facts(kind: &RawArgument, status: Option<f64>) -> ErrorFacts {
     let known = |kind: &str| Kind::ALL.into_iter().find(|one| one.as_str() == kind);
     ErrorFacts {

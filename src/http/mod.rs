@@ -4,22 +4,27 @@ mod body;
 mod encode;
 mod fast;
 
-use moorline_core::options::Options;
+use moorline_core::{connection::transport::Transport, options::Options};
 use moorline_net::http::{CallConfig, Engine as HttpEngine, HttpConfig};
 use napi::{Env, Result};
 use napi_derive::napi;
 
 pub(crate) use self::fast::register;
-use crate::bridge::{Handle, OrThrow, RawArgument, runtime};
+use crate::{
+    bridge::{Handle, OrThrow, RawArgument, runtime},
+    connection::{ConnectionOptions, transport_options},
+};
 
-/// An engine with the options given. With a name its connections are shown in the metrics of the process.
+/// An engine with the options given, and those of its connection. With a name its connections are shown in the metrics of the process.
 #[napi(catch_unwind, ts_return_type = "Handle<HttpEngine>")]
 pub fn http_open(
     env: Env,
     options: RawArgument,
     name: Option<String>,
+    connection: Option<Handle<ConnectionOptions>>,
 ) -> Result<Handle<HttpEngine>> {
-    let options = Options::new("options", &options.0)
+    let options = transport_options(Transport::Http, options, connection.as_ref());
+    let options = Options::new("options", &options)
         .and_then(HttpConfig::read)
         .or_throw(&env)?;
     let runtime = runtime(&env)?;

@@ -6,7 +6,7 @@ mod fast;
 
 use std::sync::Arc;
 
-use moorline_core::{options::Options, pool::Lease};
+use moorline_core::{environment::is_production, options::Options, pool::Lease};
 use moorline_services::libsql::{
     config::{Config, OptionStyle},
     service::LibsqlPool,
@@ -21,15 +21,16 @@ use crate::bridge::{
     promise, runtime,
 };
 
-/// Opens a pool. `listener` receives its events as JSON text.
+/// Opens a pool. `variables` are environment variables; `listener` receives its events as JSON text.
 #[napi(catch_unwind, ts_return_type = "Handle<LibsqlPool>")]
 pub fn libsql_open(
     env: Env,
     options: RawArgument,
     #[napi(ts_arg_type = "'pool' | 'client' | 'environment'")] face: String,
-    production: bool,
+    variables: RawArgument,
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
 ) -> Result<Handle<LibsqlPool>> {
+    let production = is_production(&variables.0);
     let config =
         Config::read(&options.0, OptionStyle::from_name(&face), production).or_throw(&env)?;
     let runtime = runtime(&env)?;
@@ -39,10 +40,20 @@ pub fn libsql_open(
         .or_throw(&env)
 }
 
-/// The way to the pool's database (`file` or `http`), and its URL as it may be shown.
-#[napi(catch_unwind)]
+/// How the pool's database is reached (`file` or `http`), its URL as it may be shown, and the `intMode` in force.
+#[napi(
+    catch_unwind,
+    ts_return_type = "[protocol: string, url: string, intMode: 'number' | 'bigint' | 'string']"
+)]
 pub fn libsql_describe(pool: Handle<LibsqlPool>) -> Vec<String> {
-    vec![pool.protocol().to_owned(), pool.shown_url().to_owned()]
+    let described = [pool.protocol(), pool.shown_url(), pool.int_mode().as_str()];
+    described.map(str::to_owned).into()
+}
+
+/// Whether the pool tells of leases that are held for too long.
+#[napi(catch_unwind)]
+pub fn libsql_reports_leaks(pool: Handle<LibsqlPool>) -> bool {
+    pool.reports_leaks()
 }
 
 /// A lease, after waiting for a connection.

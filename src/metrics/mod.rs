@@ -1,4 +1,4 @@
-//! What the process counts, for whoever collects it.
+//! The metrics of the process, as text.
 
 use moorline_core::{
     metrics::{Page, Registry},

@@ -5,7 +5,10 @@ mod fast;
 
 use std::sync::Arc;
 
-use moorline_core::connection::pool::{ConnectionPoolConfig, timeout_seconds as read_wait};
+use moorline_core::{
+    connection::pool::{ConnectionPoolConfig, timeout_seconds as read_wait},
+    environment::is_production,
+};
 use moorline_net::object_pool::{ObjectOwner, ObjectPool, ObjectPoolEvent, Request};
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -29,18 +32,28 @@ impl ObjectOwner for JsOwner {
     }
 }
 
-/// Opens a pool. `ask` receives its events and its requests as JSON text; `maxSize` is the default of that option. With a
-/// name it is shown in the metrics of the process.
-#[napi(catch_unwind, ts_return_type = "Handle<ObjectPool>")]
-pub fn object_pool_open(
+/// Reads the options of a pool; `maxSize` is the default of that option, `variables` are environment variables.
+#[napi(catch_unwind, ts_return_type = "Handle<ConnectionPoolConfig>")]
+pub fn object_pool_config(
     env: Env,
     options: RawArgument,
     max_size: u32,
-    production: bool,
+    variables: RawArgument,
+) -> Result<Handle<ConnectionPoolConfig>> {
+    ConnectionPoolConfig::read(&options.0, max_size, is_production(&variables.0))
+        .map(Handle::new)
+        .or_throw(&env)
+}
+
+/// Opens a pool. `ask` receives its events and its requests as JSON text. With a name it is shown in the metrics of the
+/// process.
+#[napi(catch_unwind, ts_return_type = "Handle<ObjectPool>")]
+pub fn object_pool_open(
+    env: Env,
+    config: Handle<ConnectionPoolConfig>,
     #[napi(ts_arg_type = "(message: string) => void")] ask: Callback,
     name: Option<String>,
 ) -> Result<Handle<ObjectPool>> {
-    let config = ConnectionPoolConfig::read(&options.0, max_size, production).or_throw(&env)?;
     let runtime = runtime(&env)?;
     let pool = ObjectPool::open(Arc::new(JsOwner(ask)), &config, runtime.clone());
     if let Some(name) = name {
@@ -51,14 +64,8 @@ pub fn object_pool_open(
 
 /// The options in force as JSON, in milliseconds; `null` for a limit that is off.
 #[napi(catch_unwind)]
-pub fn object_pool_options(
-    env: Env,
-    options: RawArgument,
-    max_size: u32,
-    production: bool,
-) -> Result<String> {
-    let config = ConnectionPoolConfig::read(&options.0, max_size, production).or_throw(&env)?;
-    Ok(encode_config(&config).to_string())
+pub fn object_pool_options(config: Handle<ConnectionPoolConfig>) -> String {
+    encode_config(&config).to_string()
 }
 
 /// The number of an object, after waiting for one for at most `timeoutSeconds`.

@@ -4,23 +4,32 @@ mod cursor;
 mod encode;
 mod fast;
 
+use moorline_core::connection::transport::Transport;
 use moorline_services::sse::{self, Config, EventStreamClient, is_sendable};
 use napi::{Env, Result};
 use napi_derive::napi;
 
 use self::encode::{EventText, encode_batch};
 pub(crate) use self::fast::register;
-use crate::bridge::{
-    Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, environment_closed, notifier,
-    promise, runtime,
+use crate::{
+    bridge::{
+        Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, environment_closed, notifier,
+        promise, runtime,
+    },
+    connection::{ConnectionOptions, transport_options},
 };
 
 type EventStream = sse::EventStream<EventText>;
 
 /// A client of event streams; nothing is reached yet. `headers` is a line `name:value` for each.
 #[napi(catch_unwind, ts_return_type = "Handle<EventStreamClient>")]
-pub fn sse_client(env: Env, options: RawArgument) -> Result<Handle<EventStreamClient>> {
-    let config = Config::read(&options.0).or_throw(&env)?;
+pub fn sse_client(
+    env: Env,
+    options: RawArgument,
+    connection: Option<Handle<ConnectionOptions>>,
+) -> Result<Handle<EventStreamClient>> {
+    let options = transport_options(Transport::EventStream, options, connection.as_ref());
+    let config = Config::read(&options).or_throw(&env)?;
     let runtime = runtime(&env)?;
     let client = EventStreamClient::new(config, runtime.clone(), environment_closed(&env)?);
     Ok(Handle::new(client))

@@ -11,6 +11,7 @@ use moorline_core::{
     webhook::{
         Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore,
         Verifier as WebhookVerifier, VerifierConfig, mac, parse_signature, read_secrets, read_ttl,
+        receive_defaults,
     },
 };
 use napi::{Env, Result};
@@ -40,7 +41,13 @@ pub fn webhook_create(
         .or_throw(&env)
 }
 
-/// The same verifier with another secret or other secrets.
+/// The defaults of receiving, and of a store in memory, as JSON.
+#[napi(catch_unwind)]
+pub fn webhook_defaults() -> String {
+    receive_defaults().to_string()
+}
+
+/// The same verifier under another secret or other secrets.
 #[napi(catch_unwind)]
 pub fn webhook_with_secrets(
     env: Env,

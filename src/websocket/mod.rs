@@ -3,7 +3,10 @@
 mod encode;
 mod fast;
 
-use moorline_core::options::{OptionError, Options, Plain};
+use moorline_core::{
+    connection::transport::Transport,
+    options::{OptionError, Options, Plain},
+};
 use moorline_services::websocket::{
     Config, Socket, WebSocketClient, read_close, read_ping_timeout,
 };
@@ -12,15 +15,23 @@ use napi_derive::napi;
 
 use self::encode::encode_batch;
 pub(crate) use self::fast::register;
-use crate::bridge::{
-    Argument, Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, notifier,
-    promise, to_js_error,
+use crate::{
+    bridge::{
+        Argument, Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, notifier,
+        promise, to_js_error,
+    },
+    connection::{ConnectionOptions, transport_options},
 };
 
 /// A client of one server; nothing is reached yet.
 #[napi(catch_unwind, ts_return_type = "Handle<WebSocketClient>")]
-pub fn websocket_client(env: Env, options: RawArgument) -> Result<Handle<WebSocketClient>> {
-    let config = Config::read(&options.0).or_throw(&env)?;
+pub fn websocket_client(
+    env: Env,
+    options: RawArgument,
+    connection: Option<Handle<ConnectionOptions>>,
+) -> Result<Handle<WebSocketClient>> {
+    let options = transport_options(Transport::WebSocket, options, connection.as_ref());
+    let config = Config::read(&options).or_throw(&env)?;
     Ok(Handle::new(WebSocketClient::new(config)))
 }
 

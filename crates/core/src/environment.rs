@@ -49,6 +49,16 @@ impl Form {
     }
 }
 
+/// Whether the variables say that this is production: `ENVIRONMENT`, and where that is not set `NODE_ENV`.
+pub fn is_production(variables: &Plain) -> bool {
+    let Plain::Map(entries) = variables else {
+        return false;
+    };
+    let lookup = |name| entries.iter().find(|(key, _)| key == name);
+    let said = lookup("ENVIRONMENT").or_else(|| lookup("NODE_ENV"));
+    matches!(said, Some((_, Plain::Text(text))) if text == "production")
+}
+
 /// Rust would read `nan` and `inf` as well, which are no numbers here.
 fn number(text: &str) -> Option<f64> {
     let decimal = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E');
@@ -83,6 +93,19 @@ mod tests {
             assert!(error.message.starts_with("VITE_X must be "), "{error}");
             assert!(error.message.ends_with(&format!("got '{text}'")), "{error}");
         }
+    }
+
+    #[test]
+    fn the_environment_is_asked_before_that_of_node() {
+        let text = |(name, value): (&str, &str)| (name.to_owned(), Plain::Text(value.to_owned()));
+        let is_production = |variables: &[_]| {
+            let entries = variables.iter().copied().map(text).collect();
+            is_production(&Plain::Map(entries))
+        };
+        let node = ("NODE_ENV", "production");
+        assert!(is_production(&[node]) && is_production(&[("ENVIRONMENT", "production")]));
+        assert!(!is_production(&[("ENVIRONMENT", "staging"), node]));
+        assert!(!is_production(&[]) && !super::is_production(&Plain::Undefined));
     }
 
     #[test]

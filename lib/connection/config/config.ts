@@ -2,10 +2,10 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import type { LogLevel } from '../../runtime/logger';
 import { invalidType, invalidValue } from '../../runtime/argument-error';
-import { native } from '../../runtime/native';
-import { isObject } from '../../runtime/shape';
+import { type ConnectionOptions, native, type Handle } from '../../runtime/native';
+import { isObject, isPlainObject } from '../../runtime/shape';
 import { redacted } from './redaction';
-import type { ConnectionType, RecoveryStrategy, SecurityLevel } from '../model';
+import { ConnectionType, type RecoveryStrategy, type SecurityLevel } from '../model';
 
 /** TLS settings of a connection. Files are read again when they change. */
 export interface ConnectionTls {
@@ -129,7 +129,7 @@ export interface ConnectionConfig {
   proxy?: string | undefined;
 }
 
-/** What only the transport reads: its defaults are not known here. */
+/** Options that only the transport reads: their defaults are not known here. */
 const TRANSPORT = [
   'headersTimeoutMs',
   'bodyTimeoutMs',
@@ -159,22 +159,31 @@ export type NamedConnectionConfig = Omit<ResolvedConnectionConfig, 'connectionTy
 
 type Environment = Readonly<Record<string, unknown>>;
 
-/** Limits that `Infinity` turns off, which JSON has no number for. */
-const LIMITS = ['timeout', 'keepAlive', 'healthCheckInterval', 'healthCheckTimeout'] as const;
+/** The options that the addon holds, by those in force here. */
+const handles = new WeakMap<object, Handle<ConnectionOptions>>();
 
-/**
- * @internal The options in force of a connection of `type`: what is given, then the environment, then the defaults.
- * @throws TypeError, RangeError for an option or a variable that is unknown, of the wrong type or out of range.
- */
-export function resolveConfig(given: ConnectionConfig, type: ConnectionType): ResolvedConnectionConfig {
-  checkObject('options', given);
-  if (typeof type !== 'string') throw invalidType('type', 'a string', type);
-  return resolve(given, variablesOf(process.env), type, given.name ?? type) as ResolvedConnectionConfig;
+/** @internal The options that {@link resolveConfig} gave, as the addon holds them: policies and transports are made from them. */
+export function handleOf(config: Readonly<ResolvedConnectionConfig>): Handle<ConnectionOptions> {
+  return handles.get(config)!;
 }
 
 /**
- * @internal Refuses a key of `customOptions` that nobody would look at: a subclass may have some of its own, the class of
- * this package, `own`, which speaks `kind`, has not.
+ * @internal The options in force of a connection of `type` (that of the options, else `external`): what is given, then the
+ * environment, then the defaults. Each option is read once.
+ * @throws TypeError, RangeError for an option or a variable that is unknown, of the wrong type or out of range.
+ */
+export function resolveConfig(given: ConnectionConfig, type?: ConnectionType): ResolvedConnectionConfig {
+  const typeOf = (said: ConnectionType | undefined) => {
+    const chosen: ConnectionType = type ?? said ?? ConnectionType.EXTERNAL;
+    if (typeof chosen !== 'string') throw invalidType('type', 'a string', chosen);
+    return chosen;
+  };
+  return resolve(given, variablesOf(process.env), typeOf) as ResolvedConnectionConfig;
+}
+
+/**
+ * @internal Refuses a key of `customOptions` that is not read: a subclass may have some of its own, the class of this
+ * package, `own`, which speaks `kind`, has not.
  */
 export function checkCustomOptions(
   connection: { constructor: unknown; config: Readonly<ResolvedConnectionConfig> },
@@ -197,46 +206,56 @@ export function requireUrl({ url }: ResolvedConnectionConfig, service: string): 
 function resolve(
   given: ConnectionConfig,
   variables: Record<string, string>,
-  type: ConnectionType | undefined,
-  name: string,
+  typeOf: (said: ConnectionType | undefined) => ConnectionType,
+  named?: string,
 ): NamedConnectionConfig {
   checkObject('options', given);
-  // What only other code reads stays here: functions, certificates, data of the user's own.
-  const { tls, proxy, customOptions, customHeaders, ...rest } = given;
-  const data = typeof customHeaders === 'function' ? rest : { ...rest, customHeaders };
+  // A copy, whose members can be read again; those that are inherited are found behind it.
+  const own = Object.setPrototypeOf({ ...given }, given) as ConnectionConfig;
+  const { name, connectionType, tls, proxy, customOptions, customHeaders, customSecurityOptions, ...rest } = own;
+  const type = typeOf(connectionType);
   for (const [key, value] of Object.entries({ tls, customOptions })) {
     if (value !== undefined) checkObject(`options.${key}`, value);
   }
   if (proxy !== undefined && typeof proxy !== 'string') throw invalidType('options.proxy', 'a string', proxy);
-  const read = JSON.parse(native.connectionConfig(data, variables, type)) as Record<string, unknown>;
-  for (const key of LIMITS) read[key] ??= Infinity;
-  // What is passed on as it was given is looked at here, too: not only when the first connection is made.
-  if (tls !== undefined || proxy !== undefined)
-    native.connectionReach({ tls, proxy, securityLevel: read['securityLevel'] });
-  return redacted({
+  const headers = copied(customHeaders);
+  const security = copied(customSecurityOptions);
+  const data = { ...rest, name, connectionType, tls, proxy, customSecurityOptions: security };
+  // What only other code reads stays here: functions, data of the user's own.
+  const handle = native.connectionOpen(
+    typeof headers === 'function' ? data : { ...data, customHeaders: headers },
+    variables,
+    type,
+  );
+  // JSON has no Infinity: a limit that is off crosses as null.
+  const read = JSON.parse(native.connectionDescribe(handle), (_, value: unknown) => value ?? Infinity) as object;
+  const config = redacted({
     url: undefined,
     connectionType: undefined,
     encryption: undefined,
     fallbackUrl: undefined,
     ...read,
-    ...transportLimits(given),
-    name,
-    customHeaders: copied(customHeaders),
+    ...transportLimits(rest),
+    name: named ?? name ?? type,
+    customHeaders: typeof headers === 'function' ? headers : { ...headers },
     customOptions: { ...customOptions },
-    customSecurityOptions: { ...given.customSecurityOptions },
+    customSecurityOptions: { ...security },
     tls,
     proxy,
   } as unknown as NamedConnectionConfig);
+  handles.set(config, handle);
+  return config;
 }
 
-/** @internal What a transport is told of times and sizes, as it was given. */
-export function transportLimits(config: ConnectionConfig): Partial<Record<TransportOption, number>> {
-  const given = TRANSPORT.filter((key) => config[key] !== undefined);
-  return Object.fromEntries(given.map((key) => [key, config[key]]));
+/** The times and sizes that only a transport reads, as they were given. */
+function transportLimits(given: ConnectionConfig): Partial<Record<TransportOption, number>> {
+  const limits = TRANSPORT.filter((key) => given[key] !== undefined);
+  return Object.fromEntries(limits.map((key) => [key, given[key]]));
 }
 
-function copied(headers: CustomHeaders | undefined): CustomHeaders {
-  return typeof headers === 'function' ? headers : { ...headers };
+/** A plain object anew, so that its members are read once; anything else as it is. */
+function copied<T>(value: T): T {
+  return isPlainObject(value) ? { ...value } : value;
 }
 
 /** Of an environment, what could concern us. */
@@ -274,7 +293,7 @@ export class ConnectionConfigManager {
   get(name: string): NamedConnectionConfig {
     if (typeof name !== 'string') throw invalidType('name', 'a string', name);
     const set = this.#set.get(name);
-    if (!set) return resolve({}, this.#variables, name as ConnectionType, name);
+    if (!set) return resolve({}, this.#variables, () => name as ConnectionType, name);
     return redacted({
       ...set,
       customHeaders: copied(set.customHeaders),
@@ -290,8 +309,8 @@ export class ConnectionConfigManager {
    */
   set(name: string, config: ConnectionConfig): void {
     if (typeof name !== 'string') throw invalidType('name', 'a string', name);
-    const type = config.connectionType ?? (name as ConnectionType);
-    this.#set.set(name, resolve(config, this.#variables, type, name));
+    const typeOf = (said: ConnectionType | undefined) => said ?? (name as ConnectionType);
+    this.#set.set(name, resolve(config, this.#variables, typeOf, name));
   }
 
   /** The names that were `set`, and the protocols that the environment says something of. */
@@ -304,11 +323,4 @@ export class ConnectionConfigManager {
     const named = Object.fromEntries(this.listNames().map((name) => [name, this.get(name)]));
     return `ConnectionConfigManager ${inspect(named, options)}`;
   }
-}
-
-/** What a transport is told of TLS, proxies, security, times and sizes. What each level means is decided in the addon. */
-export function transportOptions(config: Readonly<ResolvedConnectionConfig>): Record<string, unknown> {
-  const { tls, proxy, securityLevel, encryption, customSecurityOptions } = config;
-  const { allowedHosts } = customSecurityOptions;
-  return { tls, proxy, securityLevel, encryption, allowedHosts, ...transportLimits(config) };
 }

@@ -91,7 +91,7 @@ class Queue<Message> {
 
 /**
  * The handlers of `onMessage`. Each gets the messages in order, by default one after the other: the next when the promise
- * that it gave for the last is settled. What waits for a handler is bounded by whoever tells the messages: `changed` says
+ * that it gave for the last is settled. What waits for a handler is bounded by what dispatches the messages: `changed` says
  * that `isFull` did.
  */
 export class MessageHandlers<Message> {
@@ -130,8 +130,8 @@ export class MessageHandlers<Message> {
     }, 1);
   }
 
-  #add(tell: (message: Message) => boolean | Promise<boolean>, concurrency: number): () => void {
-    const queue = new Queue<Message>(tell, { concurrency, limit: this.#limit }, () => this.#changed());
+  #add(call: (message: Message) => boolean | Promise<boolean>, concurrency: number): () => void {
+    const queue = new Queue<Message>(call, { concurrency, limit: this.#limit }, () => this.#changed());
     this.#queues.add(queue);
     return () => {
       if (this.#queues.delete(queue)) queue.drop();
@@ -139,7 +139,7 @@ export class MessageHandlers<Message> {
   }
 
   /** Calls all handlers with a message. Returns whether none failed, or a promise of that. */
-  tell(message: Message): boolean | Promise<boolean> {
+  dispatch(message: Message): boolean | Promise<boolean> {
     const answers: (boolean | Promise<boolean>)[] = [];
     // One of them may take another off.
     for (const queue of this.#queues) answers.push(queue.put(message));

@@ -22,7 +22,7 @@ export function checkMessageOptions(options: MessageOptions | undefined): void {
   if (!(timeoutMs >= 0)) throw outOfRange('options.timeoutMs', '≥ 0', timeoutMs);
 }
 
-/** A message that waits, or somebody who waits for one. */
+/** A `take` that waits for a message. */
 interface Waiter<T> {
   resolve(message: T | null): void;
 }
@@ -53,7 +53,7 @@ export class MessageQueue<T> {
     return this.#full;
   }
 
-  /** Whether somebody waits for a message. */
+  /** Whether a `take` waits for a message. */
   get hasWaiters(): boolean {
     return this.#waiters.size > 0;
   }

@@ -4,7 +4,7 @@ import type { ConnectionConfig } from '../config/config';
 import { ConnectionState } from '../model';
 import { after } from '../../runtime/timers';
 
-/** What a pool may find in something that it lends; all of it is optional. */
+/** The members of a pooled object that a pool uses; all of them are optional. */
 interface Pooled {
   connect?: () => unknown;
   disconnect?: () => unknown;
@@ -83,7 +83,7 @@ function method(pooled: unknown, name: Exclude<keyof Pooled, 'state'>): (() => u
   return typeof found === 'function' ? () => found.call(pooled) : undefined;
 }
 
-/** What it answers; false when it throws or takes too long. */
+/** Returns the answer of `ask`; false when it throws or takes too long. */
 function inTime(timeoutMs: number, ask: () => Promise<boolean>): Promise<boolean> {
   return new Promise((resolve) => {
     const stop = after(timeoutMs, () => resolve(false), { keepsAlive: false });

@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { inspect, type InspectOptions } from 'node:util';
 
-import { LeakTracker } from '../../runtime/leak-tracker';
-import { CALL, call, type CallOptions } from '../../runtime/native-call';
+import { deployment, LeakTracker } from '../../runtime/leak-tracker';
+import { CALL, call, type CallOptions, weakListener } from '../../runtime/native-call';
 import { closedFailure, toMoorlineError, MoorlineError } from '../../runtime/error';
 import { Emitter, type EventName } from '../../runtime/emitter';
 import { log } from '../../runtime/logger';
@@ -10,11 +10,11 @@ import { invalidType } from '../../runtime/argument-error';
 import { checkOptions } from '../../runtime/known-options';
 import { messageOf } from '../../runtime/error-message';
 import { isAborted } from '../../runtime/abort';
-import { native, type Handle, type ObjectPool } from '../../runtime/native';
+import { type ConnectionPoolConfig, native, type Handle, type ObjectPool } from '../../runtime/native';
 import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from '../config/config';
 import { close, isAlive, isOpen, looksUsable, open, type PoolFacts, shownName } from './member';
 import { SingleFlight } from '../../runtime/single-flight';
-import { repeat } from '../../runtime/timers';
+import { KeepAlive, repeat } from '../../runtime/timers';
 
 /** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
 export interface PoolConfig {
@@ -64,11 +64,12 @@ export interface PoolStats {
   waiting: number;
 }
 
-/** What the addon tells: a question, or an event. */
+/** A question of the addon, or an event. */
 type Told =
   | { ask: 'create'; id: number }
   | { ask: 'check' | 'close'; id?: number; object: number }
-  | { ask?: undefined; event: EventName; object?: number; [fact: string]: unknown };
+  | { ask?: undefined; event: 'leak'; object: number; heldMs: number; failure?: undefined }
+  | { ask?: undefined; event: Exclude<EventName, 'leak'>; object?: undefined; failure?: unknown };
 
 /** The options in force, in milliseconds. */
 type Options = Record<
@@ -93,9 +94,7 @@ type Options = Record<
 export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   readonly #factory: PoolFactory<T>;
   readonly #connection: ConnectionConfig;
-  readonly #given: PoolConfig;
-  readonly #defaultSize: number;
-  readonly #production: boolean;
+  readonly #config: Handle<ConnectionPoolConfig>;
   readonly #options: Options;
   readonly #borrowers: LeakTracker | undefined;
   /** Open connections by number. */
@@ -107,11 +106,11 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   #stopped = false;
   readonly #starting = new SingleFlight<void>();
   readonly #stopping = new SingleFlight<void>();
-  /** Tells `start` that a connection was made, or could not be. */
+  /** Wakes `start` when a connection was made, or could not be. */
   #tried: ((made: boolean) => void) | undefined;
   /** Ends the periodic rounds. */
   #rounds: (() => void)[] = [];
-  /** Why the last connection could not be made. */
+  /** The error of the last connection that could not be made. */
   #lastProblem: unknown;
 
   /**
@@ -124,14 +123,13 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     super('pool', connectionConfig?.name ?? 'connections');
     if (typeof factory !== 'function') throw invalidType('factory', 'a function', factory);
     const fallback = new ConnectionConfigManager().get('default');
-    if (connectionConfig) resolveConfig(connectionConfig, connectionConfig.connectionType ?? 'external');
+    if (connectionConfig) resolveConfig(connectionConfig);
     this.#factory = factory;
     this.#connection = connectionConfig ?? fallback;
-    this.#given = config;
-    this.#defaultSize = connectionConfig?.maxConnections ?? fallback.maxConnections;
-    this.#production = (process.env['ENVIRONMENT'] ?? process.env['NODE_ENV']) === 'production';
-    const options = native.objectPoolOptions(config, this.#defaultSize, this.#production);
+    const size = connectionConfig?.maxConnections ?? fallback.maxConnections;
+    this.#config = native.objectPoolConfig(config, size, deployment());
     // JSON has no Infinity: a limit that is off crosses as null.
+    const options = native.objectPoolOptions(this.#config);
     this.#options = JSON.parse(options, (_, value: unknown) => value ?? Infinity) as Options;
     this.#borrowers = this.#options.leakAfterMs === Infinity ? undefined : new LeakTracker();
   }
@@ -250,28 +248,23 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
 
   #open(): Handle<ObjectPool> {
     if (this.#pool) return this.#pool;
-    // A strong reference from the addon back to this object would keep both alive for ever.
-    const self = new WeakRef(this);
-    const hear = (told: string) => {
-      const pool = self.deref();
-      if (pool) pool.#heard(JSON.parse(told) as Told);
-    };
-    const [size, name] = [this.#defaultSize, shownName(this.#connection)];
-    return (this.#pool = native.objectPoolOpen(this.#given, size, this.#production, hear, name));
+    const listener = weakListener(this, ConnectionPool.#onNativeEvent);
+    return (this.#pool = native.objectPoolOpen(this.#config, listener, shownName(this.#connection)));
   }
 
   /** Waits for `minSize` connections, or for the first that cannot be made. */
   async #warm(pool: Handle<ObjectPool>): Promise<void> {
     const missing = () => pool === this.#pool && !this.#stopped && this.#objects.size < this.#options.minSize;
     // Nothing else may keep the process alive until they are there.
-    const alive = setInterval(() => undefined, 2 ** 30);
+    const alive = new KeepAlive();
+    alive.set(true);
     let made = true;
     while (made && missing()) made = await new Promise<boolean>((resolve) => (this.#tried = resolve));
     this.#tried = undefined;
     // What was answered a moment ago is being put on its shelf by another thread.
     const shelved = () => this.stats().poolSize + this.#lent.size >= this.#options.minSize;
     for (let turns = 0; made && turns < 1000 && !this.#stopped && !shelved(); turns++) await setImmediate();
-    clearInterval(alive);
+    alive.set(false);
   }
 
   async #borrow(
@@ -309,9 +302,10 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     }
   }
 
-  #heard(told: Told): void {
-    if (told.ask === undefined) return this.#told(told);
-    this.#act(told).catch((error: unknown) => this.publish('error', () => ({ error })));
+  static #onNativeEvent(pool: ConnectionPool<any>, text: string): void {
+    const told = JSON.parse(text) as Told;
+    if (told.ask === undefined) pool.#emitNative(told);
+    else pool.#act(told).catch((error: unknown) => pool.publish('error', () => ({ error })));
   }
 
   /** Does what the addon asks for, and answers. */
@@ -323,15 +317,15 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     this.#answer(id, well ? undefined : 'the connection is not healthy');
   }
 
-  #told({ event, object, ...facts }: Extract<Told, { event: EventName }>): void {
-    if (event === 'leak') {
-      const stack = this.#borrowers?.stackOf(object ?? 0);
+  #emitNative({ event, object, failure, ...facts }: Extract<Told, { event: EventName }>): void {
+    if (object !== undefined) {
+      const stack = this.#borrowers?.stackOf(object);
       log('warn', 'pool.leak', this.constructor.name, () => ({ ...facts, stack }));
-      Object.assign(facts, { connection: this.#objects.get(object ?? 0), stack });
+      Object.assign(facts, { connection: this.#objects.get(object), stack });
     }
-    // Whoever makes one, or closes it, takes too long.
+    // Making one, or closing it, takes too long.
     if (event === 'error') this.#tried?.(false);
-    this.publish(event, () => (event === 'error' ? { error: toMoorlineError(facts['failure']) } : facts));
+    this.publish(event, () => (event === 'error' ? { error: toMoorlineError(failure) } : facts));
   }
 
   async #create(id: number): Promise<void> {
@@ -380,7 +374,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     return id !== undefined && this.#pool !== undefined && native.objectPoolAnswer(this.#pool, id, problem);
   }
 
-  /** From now on asks `well` of each free connection, again and again, and removes those that are not. */
+  /** Checks each free connection with `well` every `ms`, and removes those that fail. */
   #every(ms: number, well: (connection: unknown, timeoutMs: number) => Promise<boolean>): void {
     const round = async () => {
       const pool = this.#pool;

@@ -2,7 +2,7 @@ import { performance } from '../../runtime/node';
 import { native, type Handle } from '../../runtime/native';
 import type { ConnectionTracker } from '../../../dist/native';
 
-/** What is known of the attempts of one call. */
+/** The attempts of one call. */
 export class Attempts {
   /** The bytes of the message that the call sends. */
   bytes: number | undefined;
@@ -12,7 +12,7 @@ export class Attempts {
   readonly #started = performance.now();
   /** When the attempt under way began. */
   #began: number | undefined;
-  /** How long the last one took, which is counted with its call. */
+  /** The duration of the last one, which is counted with its call. */
   #tookMs: number | undefined;
   #status: number | undefined;
   #count = 0;
@@ -21,7 +21,7 @@ export class Attempts {
     this.#tracker = tracker;
   }
 
-  /** An attempt begins. One that was answered before was not the last. */
+  /** Begins an attempt. One that was answered before was not the last. */
   begin(): void {
     if (this.#tookMs !== undefined) native.connectionAttempt(this.#tracker, this.#tookMs, this.#status);
     this.#tookMs = this.#status = undefined;
@@ -29,14 +29,14 @@ export class Attempts {
     this.#count += 1;
   }
 
-  /** It was answered. */
+  /** Records that the attempt was answered. */
   answered(status: number): void {
     if (this.#began !== undefined) this.#tookMs = performance.now() - this.#began;
     this.#began = undefined;
     this.#status = status;
   }
 
-  /** It failed; what was given up, or could not be sent, says nothing about the other side. */
+  /** Records that the attempt failed; one that was given up, or could not be sent, does not count. */
   failed(counts = true): void {
     if (this.#began === undefined) return;
     if (counts) native.connectionAttempt(this.#tracker, performance.now() - this.#began);

@@ -8,7 +8,7 @@ export class Fallback {
   readonly #config: Readonly<ResolvedConnectionConfig>;
   readonly #check: PeriodicCheck;
   readonly #probe: (url: string, signal: AbortSignal) => Promise<boolean>;
-  readonly #tell: (eventType: string, options: ConnectionEventOptions) => void;
+  readonly #emitEvent: (eventType: string, options: ConnectionEventOptions) => void;
   #active = false;
 
   /** `probe` says whether the first address answers again. */
@@ -16,11 +16,11 @@ export class Fallback {
     id: string,
     config: Readonly<ResolvedConnectionConfig>,
     probe: (url: string, signal: AbortSignal) => Promise<boolean>,
-    tell: (eventType: string, options: ConnectionEventOptions) => void,
+    emitEvent: (eventType: string, options: ConnectionEventOptions) => void,
   ) {
     this.#config = config;
     this.#probe = probe;
-    this.#tell = tell;
+    this.#emitEvent = emitEvent;
     this.#check = new PeriodicCheck(`${id}:url`, config.healthCheckInterval, config.healthCheckTimeout);
   }
 
@@ -44,7 +44,7 @@ export class Fallback {
     if (!this.available) return;
     this.#active = true;
     const data = { url: shownUrl(this.#config.fallbackUrl) };
-    this.#tell('fallback_activated', { severity: 'warning', message: reason, data });
+    this.#emitEvent('fallback_activated', { severity: 'warning', message: reason, data });
     // Who heard of it may have ended it.
     if (this.#active) this.#check.start((signal) => this.#look(signal));
   }
@@ -60,6 +60,6 @@ export class Fallback {
     // It may have been told to stop meanwhile.
     if (!answers || signal.aborted) return;
     this.reset();
-    this.#tell('fallback_restored', { data: { url: shownUrl(this.#config.url) } });
+    this.#emitEvent('fallback_restored', { data: { url: shownUrl(this.#config.url) } });
   }
 }

@@ -4,10 +4,8 @@ import { onAbort } from '../../runtime/abort';
 import { startTimer } from '../../runtime/timers';
 import { recoveryRunner } from '../policies';
 import type { ResolvedConnectionConfig } from '../config/config';
+import { DEFAULTS } from '../config/defaults';
 import { shouldReconnect } from '../error';
-
-/** A connection that lived for this long was a good one: the next loss starts with short delays again. */
-const GOOD_AFTER_MS = 5000;
 
 export interface ReconnectionOptions {
   /** Opens the connection once; `failures` is how many attempts in a row have failed. Rejects when it cannot. */
@@ -18,7 +16,7 @@ export interface ReconnectionOptions {
 
 /**
  * Brings a lost connection back, with growing delays and full jitter from the addon's retry. A connection that is
- * lost again within five seconds continues the same row of delays: one that flaps must not be opened in a loop.
+ * lost again within `stableAfterMs` continues the same row of delays: one that flaps must not be opened in a loop.
  */
 export class Reconnection {
   readonly #open: ReconnectionOptions['open'];
@@ -73,7 +71,7 @@ export class Reconnection {
     // It may have been told to stop by who heard that it is open.
     signal.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
-      const timer = startTimer(() => end(resolve), GOOD_AFTER_MS).unref();
+      const timer = startTimer(() => end(resolve), DEFAULTS.stableAfterMs).unref();
       const lost = (error: unknown) => end(() => reject(error));
       const end = (settle: () => void) => {
         clearTimeout(timer);

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     security::SecurityLevel,
-    transport::{check_misplaced, check_transport, custom_paths},
+    transport::{TransportOptions, check_misplaced, check_transport, paths_elsewhere},
     variables::fallbacks,
 };
 use crate::{
@@ -125,6 +125,8 @@ pub struct ConnectionConfig {
     pub debug: bool,
     /// `logLevel` (info, with `debug` debug).
     pub log_level: &'static str,
+    /// The options that its transport reads, as given.
+    pub transport: TransportOptions,
 }
 
 impl ConnectionConfig {
@@ -183,13 +185,12 @@ impl ConnectionConfig {
             fallback_url: url(&options, "fallbackUrl", kind)?,
             debug,
             log_level: word(&options, "logLevel", default_level, &LOG_LEVELS)?,
+            transport: TransportOptions::given(&options),
         };
         check_bags(&options)?;
         check_transport(&options, kind)?;
         check_misplaced(&options, kind)?;
-        // What is not read here is known nevertheless.
-        let elsewhere = custom_paths(kind).chain(["customOptions", "proxy", "tls"]);
-        options.finish_with(&elsewhere.collect::<Vec<_>>())?;
+        options.finish_with(&paths_elsewhere(kind))?;
         Ok(config)
     }
 

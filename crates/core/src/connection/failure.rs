@@ -10,7 +10,7 @@ use crate::{
 /// The lifecycle event that a failure causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleEvent {
-    /// The other side does not know us, or does not let us in.
+    /// The other side refused the credentials.
     AuthenticationFailed,
     /// The connection could not be opened.
     ConnectionFailed,

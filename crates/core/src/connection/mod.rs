@@ -1,6 +1,7 @@
 //! Protocol-independent connection rules: options, policies, metrics, security levels.
 
 pub mod config;
+pub mod defaults;
 pub mod failure;
 pub mod metrics;
 pub mod policy;

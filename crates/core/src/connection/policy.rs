@@ -1,6 +1,6 @@
 //! Retry and breaker policies of a connection: for its calls and for its recovery.
 //!
-//! None of them has a budget or a time limit of its own. A connection is one caller, not many, and how long an attempt
+//! No policy here has a budget or a time limit of its own. A connection is one caller, not many, and how long an attempt
 //! may take is the transport's to know.
 
 use std::time::Duration;

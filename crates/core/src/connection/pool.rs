@@ -18,7 +18,7 @@ const HEALTH_CHECK_INTERVAL: Limit<Duration> = Limit::At(Duration::from_mins(1))
 const CLEANUP_INTERVAL: Limit<Duration> = Limit::At(Duration::from_mins(2));
 const LARGEST: u64 = 10_000;
 
-/// How a borrower goes on whose connection could not be made, until its time is over.
+/// The retries of a borrower whose connection could not be made, until its time is over.
 const CREATE_AGAIN: RetryPolicy = RetryPolicy {
     max_retries: u32::MAX,
     base_delay: Duration::from_millis(50),
@@ -86,7 +86,7 @@ impl ConnectionPoolConfig {
 /// The argument that says in seconds how long a borrower waits.
 pub const TIMEOUT_SECONDS: &str = "timeoutSeconds";
 
-/// How long one borrower waits who said so.
+/// The wait of one borrower, where it is given.
 pub fn timeout_seconds(given: &Plain) -> Read<Option<Limit<Duration>>> {
     let entries = Plain::Map(vec![(TIMEOUT_SECONDS.to_owned(), given.clone())]);
     let options = Options::new("", &entries)?;
@@ -97,7 +97,7 @@ pub fn timeout_seconds(given: &Plain) -> Read<Option<Limit<Duration>>> {
     Ok(Some(wait))
 }
 
-/// How soon a borrower tries again whose connection could not be made, for the `retry`th time.
+/// The delay before a borrower tries to make a connection for the `retry`th time.
 pub fn creation_backoff(retry: u32) -> Duration {
     CREATE_AGAIN.delay(retry, &mut fastrand::Rng::new())
 }

@@ -5,7 +5,7 @@ use crate::options::{Options, Read};
 /// The security level of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityLevel {
-    /// Anything.
+    /// Nothing is required.
     None,
     /// Certificates are checked.
     #[default]
@@ -90,7 +90,7 @@ pub struct SecurityRequirements {
     pub public_only: bool,
 }
 
-/// The one table of what the levels mean.
+/// The rules of all levels.
 #[rustfmt::skip]
 const TABLE: [SecurityRequirements; 4] = [
     SecurityRequirements { level: SecurityLevel::None,     certificates: false, plain_text: PlainText::Anywhere, tls: TlsFloor::V1_2, https_stays: false, public_only: false },

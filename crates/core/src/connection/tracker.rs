@@ -6,10 +6,17 @@ use std::{
 };
 
 use super::metrics::ConnectionSeries;
-use crate::{metrics::shorten, resilience::outcome::status_blames_service};
+use crate::{
+    metrics::shorten,
+    options::{OptionError, Options, Plain, Read},
+    resilience::outcome::status_blames_service,
+};
 
-/// The longest span that throughput can be asked for, and what it is asked for by default.
-pub const MAX_SPAN_SECONDS: u64 = 300;
+/// Requests in the window.
+const WINDOW_SIZE: u64 = 100;
+const MAX_WINDOW_SIZE: u64 = 100_000;
+/// The longest span of a throughput, and the span where none is given.
+const MAX_SPAN_SECONDS: u64 = 300;
 const SPAN_SECONDS: u64 = 60;
 /// Kinds of errors that are told apart; what comes later counts as [`OTHER`].
 const MAX_ERROR_TYPES: usize = 100;
@@ -18,9 +25,9 @@ const OTHER: &str = "other";
 /// A request that ended.
 #[derive(Clone, Copy, Debug)]
 pub struct CompletedRequest<'a> {
-    /// How long it took, with all its attempts.
+    /// Its duration, with all its attempts.
     pub took_ms: f64,
-    /// How long its last attempt took, where that was not counted by [`Tracker::attempt`].
+    /// The duration of its last attempt, where that was not counted by [`Tracker::attempt`].
     pub attempt_ms: Option<f64>,
     /// Whether it succeeded.
     pub ok: bool,
@@ -28,7 +35,7 @@ pub struct CompletedRequest<'a> {
     pub error_type: Option<&'a str>,
     /// The HTTP status of its last answer.
     pub status: Option<u16>,
-    /// How many bytes a message has that it sent.
+    /// The bytes of the message that it sent.
     pub bytes: Option<u64>,
 }
 
@@ -102,6 +109,14 @@ impl Figures {
 }
 
 impl Tracker {
+    /// A tracker over the last `windowSize` requests (100).
+    pub fn read(given: &Plain, now: Instant) -> Read<Self> {
+        let options = Options::new("options", given)?;
+        let window = options.integer("windowSize", WINDOW_SIZE, 1..=MAX_WINDOW_SIZE)?;
+        options.finish()?;
+        Ok(Self::new(window as usize, now))
+    }
+
     /// A tracker over the last `window` requests.
     pub fn new(window: usize, now: Instant) -> Self {
         Self {
@@ -210,10 +225,19 @@ impl Tracker {
         }
     }
 
-    /// Requests a second over the last `seconds`, of which there are 1 to [`MAX_SPAN_SECONDS`].
-    pub fn throughput(&self, seconds: u64, now: Instant) -> f64 {
-        let seconds = seconds.clamp(1, MAX_SPAN_SECONDS);
-        self.totals_over(seconds, now).0 as f64 / seconds as f64
+    /// Requests a second over the last `seconds` (60), from 1 to 300.
+    pub fn throughput(&self, seconds: Option<f64>, now: Instant) -> Read<f64> {
+        let seconds = seconds.unwrap_or(SPAN_SECONDS as f64);
+        if !(1.0..=MAX_SPAN_SECONDS as f64).contains(&seconds) {
+            let expected = format!("between 1 and {MAX_SPAN_SECONDS}");
+            return Err(OptionError::out_of_range(
+                "windowSeconds",
+                expected,
+                seconds,
+            ));
+        }
+        let seconds = seconds as u64;
+        Ok(self.totals_over(seconds, now).0 as f64 / seconds as f64)
     }
 
     fn count_error(&mut self, error_type: &str) {

@@ -1,12 +1,13 @@
-//! Options that only one kind of transport has.
+//! Options of the transport of a connection.
 //!
-//! An option that is not given is the transport's to decide, so that only its range is known here.
+//! Those that only one kind of transport has are checked for their range; what is not given is the transport's to decide.
 
-use std::ops::RangeInclusive;
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
+use super::config::ConnectionConfig;
 use crate::{
     limit::Limit,
-    options::{OptionError, Options, Read},
+    options::{OptionError, Options, Plain, Read},
 };
 
 /// The largest number of bytes that JavaScript can count.
@@ -19,7 +20,7 @@ const MESSAGE_BYTES: u64 = (1 << 31) - 1;
 const TRANSPORTS: [&str; 3] = ["http", "sse", "websocket"];
 
 enum Accepts {
-    /// A number of bytes, or `Infinity`.
+    /// A whole number, or `Infinity`.
     Limit(RangeInclusive<u64>),
     Number(RangeInclusive<u64>),
     /// Milliseconds, or `Infinity`.
@@ -65,7 +66,132 @@ pub(super) fn check_transport(options: &Options<'_>, kind: Option<&str>) -> Read
     Ok(())
 }
 
-/// The keys read from `customOptions`: the type of connection that reads it, the key, and its path.
+/// The options that every transport has, and that are read by it alone.
+const PASSED_ON: [&str; 2] = ["proxy", "tls"];
+const ALLOWED_HOSTS: &str = "allowedHosts";
+
+/// The options that only a transport reads, as given: they may hold keys and passwords, which are not shown.
+#[derive(Clone, Default, PartialEq)]
+pub struct TransportOptions(Vec<(&'static str, Plain)>);
+
+impl fmt::Debug for TransportOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|(key, _)| key))
+            .finish()
+    }
+}
+
+impl TransportOptions {
+    /// Those among `options`, which are checked elsewhere.
+    pub(super) fn given(options: &Options<'_>) -> Self {
+        let own = OPTIONS.iter().map(|(key, ..)| *key);
+        let mut given = Vec::new();
+        for key in own.chain(PASSED_ON) {
+            given.extend(options.value(key).map(|value| (key, value.clone())));
+        }
+        if let Some(Plain::Map(security)) = options.given("customSecurityOptions") {
+            let hosts = security.iter().find(|(key, _)| key == ALLOWED_HOSTS);
+            given.extend(hosts.map(|(_, hosts)| (ALLOWED_HOSTS, hosts.clone())));
+        }
+        Self(given)
+    }
+
+    fn get(&self, keys: &[&str]) -> impl Iterator<Item = (&'static str, Plain)> {
+        let given = self.0.iter().filter(|(key, _)| keys.contains(key));
+        given.cloned()
+    }
+}
+
+/// A transport of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Requests over HTTP.
+    Http,
+    /// A stream of server-sent events.
+    EventStream,
+    /// A WebSocket.
+    WebSocket,
+}
+
+impl ConnectionConfig {
+    /// The options by which a server is reached: those of TLS, the proxy and the security level.
+    pub fn dial_options(&self) -> Plain {
+        let given = self.transport.get(&PASSED_ON);
+        map(given.chain([self.level()]))
+    }
+
+    /// The options of a `transport` of this connection; those in `more` are its own.
+    pub fn transport_options(&self, transport: Transport, more: Plain) -> Plain {
+        let mut entries = match more {
+            Plain::Map(entries) => entries,
+            Plain::Undefined => Vec::new(),
+            // Its reader refuses it.
+            other => return other,
+        };
+        let (timeout, keep_alive) = (ms(self.timeout), ms(self.keep_alive));
+        let compression = Plain::Bool(self.compression);
+        let connect = ("connectTimeoutMs", timeout.clone());
+        let named = match transport {
+            Transport::Http => vec![
+                connect,
+                ("timeout", timeout),
+                ("timeoutMs", Plain::Number(f64::INFINITY)),
+                ("keepAliveTimeoutMs", keep_alive),
+                ("maxConnections", Plain::Number(self.max_connections.into())),
+                ("decompress", compression),
+            ],
+            Transport::EventStream => vec![
+                connect,
+                ("timeoutMs", timeout),
+                ("idleTimeoutMs", keep_alive),
+            ],
+            Transport::WebSocket => {
+                let mut named = vec![
+                    connect,
+                    ("sendTimeoutMs", timeout),
+                    ("pingIntervalMs", keep_alive),
+                    ("compression", compression),
+                ];
+                // A ping must be answered at some time.
+                if self.health_check_timeout != Limit::Off {
+                    named.push(("pingTimeoutMs", ms(self.health_check_timeout)));
+                }
+                named
+            }
+        };
+        let given = self.transport.0.iter().cloned();
+        let encryption = self
+            .encryption
+            .map(|encrypted| ("encryption", Plain::Bool(encrypted)));
+        let all = named.into_iter().chain(given).chain([self.level()]);
+        entries.extend(
+            all.chain(encryption)
+                .map(|(key, value)| (key.to_owned(), value)),
+        );
+        Plain::Map(entries)
+    }
+
+    fn level(&self) -> (&'static str, Plain) {
+        let level = self.security_level.as_str();
+        ("securityLevel", Plain::Text(level.to_owned()))
+    }
+}
+
+fn map(entries: impl Iterator<Item = (&'static str, Plain)>) -> Plain {
+    Plain::Map(
+        entries
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
+    )
+}
+
+fn ms(limit: Limit<Duration>) -> Plain {
+    let ms = limit.get().map(|time| time.as_secs_f64() * 1000.0);
+    Plain::Number(ms.unwrap_or(f64::INFINITY))
+}
+
+/// The options that are read from `customOptions`, the type of connection that does, and their paths.
 const CUSTOM: [(&str, &str, &str); 4] = [
     ("protocols", "websocket", "customOptions.protocols"),
     ("parse", "websocket", "customOptions.parse"),
@@ -78,12 +204,14 @@ fn may_have(kind: Option<&str>, owner: &str) -> bool {
     kind.is_none_or(|kind| kind == owner || !TRANSPORTS.contains(&kind))
 }
 
-/// The paths of what such a connection reads from `customOptions`.
-pub(super) fn custom_paths(kind: Option<&str>) -> impl Iterator<Item = &'static str> {
+/// The paths of the options of such a connection that are read elsewhere.
+pub(super) fn paths_elsewhere(kind: Option<&str>) -> Vec<&'static str> {
     let custom = CUSTOM.iter();
     custom
         .filter(move |(_, owner, _)| may_have(kind, owner))
         .map(|(.., path)| *path)
+        .chain(["customOptions"])
+        .collect()
 }
 
 /// Refuses at the top what another kind of connection has in its `customOptions`.
@@ -121,7 +249,6 @@ fn of_another_kind(path: &str, owner: &str) -> OptionError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{connection::config::ConnectionConfig, options::Plain};
 
     fn check(key: &str, value: f64, kind: Option<&str>) -> Result<(), String> {
         let given = Plain::Map(vec![(key.to_owned(), Plain::Number(value))]);
@@ -187,5 +314,45 @@ mod tests {
         );
         assert_eq!(check("maxResponseBytes", f64::INFINITY, None), Ok(()));
         assert!(check("maxRedirects", 21.0, None).is_err());
+    }
+
+    #[test]
+    fn a_transport_is_given_what_the_connection_says_of_it() {
+        let security = Plain::Map(vec![(
+            "allowedHosts".to_owned(),
+            Plain::List(vec![Plain::Text("db".to_owned())]),
+        )]);
+        let given = [
+            ("timeout", Plain::Number(f64::INFINITY)),
+            ("keepAlive", Plain::Number(500.0)),
+            ("maxMessageBytes", Plain::Number(7.0)),
+            ("securityLevel", Plain::Text("enhanced".to_owned())),
+            ("customSecurityOptions", security),
+            ("proxy", Plain::Text("http://me:hunter2@proxy".to_owned())),
+        ];
+        let given = map(given.into_iter());
+        let config = ConnectionConfig::read(&given, &Plain::Undefined, Some("websocket")).unwrap();
+        assert!(!format!("{:?}", config.transport).contains("hunter2"));
+
+        let url = ("url".to_owned(), Plain::Text("ws://a".to_owned()));
+        let options = config.transport_options(Transport::WebSocket, Plain::Map(vec![url]));
+        let options = Options::new("options", &options).unwrap();
+        assert_eq!(options.text("url").unwrap(), Some("ws://a"));
+        assert_eq!(options.text("securityLevel").unwrap(), Some("enhanced"));
+        for (key, ms) in [
+            ("connectTimeoutMs", f64::INFINITY),
+            ("sendTimeoutMs", f64::INFINITY),
+            ("pingIntervalMs", 500.0),
+            ("pingTimeoutMs", 5000.0),
+            ("maxMessageBytes", 7.0),
+        ] {
+            assert_eq!(options.value(key), Some(&Plain::Number(ms)), "{key}");
+        }
+        assert!(options.given("allowedHosts").is_some() && options.given("proxy").is_some());
+        assert!(options.given("encryption").is_none() && options.given("tls").is_none());
+
+        let dial = config.dial_options();
+        let dial = Options::new("options", &dial).unwrap();
+        assert!(dial.given("allowedHosts").is_none() && dial.given("proxy").is_some());
     }
 }

@@ -57,8 +57,42 @@ impl Status {
         })
     }
 
+    /// The status of the whole: that of its worst part; `None` without parts.
+    pub fn overall(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        parts.into_iter().max()
+    }
+
+    /// The same from how many parts there are of each status.
+    pub fn of_counts(healthy: u32, degraded: u32, unhealthy: u32) -> Option<Self> {
+        let counts = [
+            (Self::Healthy, healthy),
+            (Self::Degraded, degraded),
+            (Self::Unhealthy, unhealthy),
+        ];
+        let present = counts.into_iter().filter(|(_, count)| *count > 0);
+        Self::overall(present.map(|(status, _)| status))
+    }
+
     /// Whether it still does its work: true unless unhealthy.
     pub const fn is_up(self) -> bool {
         !matches!(self, Self::Unhealthy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_part_is_the_status_of_the_whole() {
+        for (counts, expected) in [
+            ((0, 0, 0), None),
+            ((2, 0, 0), Some(Status::Healthy)),
+            ((2, 1, 0), Some(Status::Degraded)),
+            ((2, 1, 1), Some(Status::Unhealthy)),
+        ] {
+            let (healthy, degraded, unhealthy) = counts;
+            assert_eq!(Status::of_counts(healthy, degraded, unhealthy), expected);
+        }
     }
 }

@@ -231,16 +231,15 @@ impl Monitor {
     ///
     /// A critical check that is unhealthy makes the whole unhealthy; any other complaint makes it degraded.
     pub fn report(&self) -> Report {
-        let mut status = Status::Healthy;
+        let mut weights = Vec::new();
         let mut summary = Summary::default();
         let mut checks = Vec::new();
         for check in self.in_order() {
             let Some(last) = &check.last else { continue };
-            let weight = match last.status {
+            weights.push(match last.status {
                 Status::Unhealthy if !check.config.critical => Status::Degraded,
                 other => other,
-            };
-            status = status.max(weight);
+            });
             summary.total += 1;
             *match last.status {
                 Status::Healthy => &mut summary.healthy,
@@ -250,7 +249,7 @@ impl Monitor {
             checks.push(Arc::clone(last));
         }
         Report {
-            status,
+            status: Status::overall(weights).unwrap_or(Status::Healthy),
             checks,
             summary,
         }

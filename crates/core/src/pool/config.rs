@@ -11,14 +11,14 @@ use crate::{
 const DEFAULT_MAX: u32 = 10;
 /// Connections kept at least: none, so that an unused pool costs nothing.
 const DEFAULT_MIN: u32 = 0;
-/// How long a borrower waits in the queue.
+/// The wait of a borrower in the queue.
 const DEFAULT_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Borrowers in the queue at most. Generous, since the acquire timeout bounds the wait already: it is
 /// there so that a stalled server cannot take the whole memory.
 const DEFAULT_MAX_WAITERS: u64 = 10_000;
-/// How long an unused connection is kept.
+/// The time for which an unused connection is kept.
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
-/// How long a connection lives, spread by ±25 % so that a pool does not renew itself all at once.
+/// The lifetime of a connection, spread by ±25 % so that a pool does not renew itself all at once.
 const DEFAULT_MAX_LIFETIME: Duration = Duration::from_mins(30);
 /// A connection used less than this ago is trusted; one idle for longer is checked before it is handed out.
 const DEFAULT_VALIDATE_AFTER: Duration = Duration::from_millis(500);
@@ -111,7 +111,7 @@ impl LedgerConfig {
     }
 }
 
-/// The option each limit is called by, because the seeds name them differently.
+/// The name of the option of each limit; pools name them differently.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionNames {
     /// For [`LedgerConfig::max`].
@@ -135,7 +135,7 @@ pub struct OptionNames {
 }
 
 impl OptionNames {
-    /// The names where no seed says otherwise.
+    /// The usual names.
     pub const COMMON: Self = Self {
         max: "max",
         min: "min",

@@ -25,7 +25,7 @@ pub mod timestamp;
 pub mod verification;
 pub mod verify;
 
-pub use config::{VerifierConfig, read_secrets};
+pub use config::{VerifierConfig, read_secrets, receive_defaults};
 pub use header::{Headers, ParsedSignature, parse_signature};
 pub use mac::{ExternalMac, Mac, Tag};
 pub use replay::{MemoryReplayStore, ReplayStore, read_ttl};

@@ -138,13 +138,13 @@ fn throughput_is_of_the_span_that_is_asked_for() {
     assert_eq!(figures.requests, 240);
     assert!((figures.throughput - 2.0).abs() < 1e-9);
     assert!((figures.bandwidth - 200.0).abs() < 1e-9);
-    assert!((tracker.throughput(10, now) - 2.0).abs() < 1e-9);
+    assert!((tracker.throughput(Some(10.0), now).unwrap() - 2.0).abs() < 1e-9);
     let idle = at(119_999) + Duration::from_secs(30);
-    assert!((tracker.throughput(60, idle) - 1.0).abs() < 1e-9);
+    assert!((tracker.throughput(Some(60.0), idle).unwrap() - 1.0).abs() < 1e-9);
     let long_after = at(119_999) + Duration::from_secs(10_000);
     assert!(tracker.figures(long_after).throughput.abs() < 1e-9);
     tracker.record(&ended(0), long_after);
-    assert!((tracker.throughput(1, long_after) - 1.0).abs() < 1e-9);
+    assert!((tracker.throughput(Some(1.0), long_after).unwrap() - 1.0).abs() < 1e-9);
 }
 
 #[test]

@@ -225,7 +225,8 @@ impl Config {
             max: style.default_connections(),
             // Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.
             validate_after: Limit::Off,
-            ..LedgerConfig::defaults(production)
+            // A client keeps its connections to itself: none can be forgotten by its user.
+            ..LedgerConfig::defaults(production || matches!(style, OptionStyle::Client))
         };
         let pool = PoolConfig::read(&options, &style.option_names(), PoolConfig::new(limits))?;
         let busy_timeout = options.ms(style.busy_timeout_key(), BUSY_TIMEOUT, 0.0)?;

@@ -30,6 +30,11 @@ impl IntMode {
         ("bigint", Self::BigInt),
         ("string", Self::Text),
     ];
+
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        Self::CHOICES[self as usize].0
+    }
 }
 
 /// A finished result: the text, and the bytes of all its blobs.

@@ -99,6 +99,16 @@ impl LibsqlPool {
         &self.shown_url
     }
 
+    /// How integers reach JavaScript.
+    pub fn int_mode(&self) -> IntMode {
+        self.int_mode
+    }
+
+    /// Whether a lease that is held for too long is reported.
+    pub fn reports_leaks(&self) -> bool {
+        self.pool.config().limits.leak_after != Limit::Off
+    }
+
     /// A free connection, if one can be had at once.
     pub fn take(&self) -> Option<Lease> {
         self.pool.take().map(PooledConnection::into_lease)

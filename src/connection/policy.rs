@@ -85,7 +85,7 @@ pub fn connection_ended_properly(code: u32) -> bool {
 /// Whether an HTTP request of that method may be sent twice.
 #[napi(catch_unwind)]
 pub fn http_idempotent(method: String) -> bool {
-    repeat::is_idempotent(&method)
+    idempotency::is_idempotent(&method)
 }
 
 /// Whether a status says that we are not who we should be.

@@ -83,7 +83,7 @@ pub struct PolicyOptions {
 
 impl PolicyOptions {
     /// A breaker and nothing else: no timeouts, no retries.
-    pub const fn only_breaker(guards: BreakerScope, breaker: BreakerOptions) -> Self {
+    pub const fn breaker_only(guards: BreakerScope, breaker: BreakerOptions) -> Self {
         Self {
             pipeline: PipelineOptions {
                 timeout: Limit::Off,

@@ -580,7 +580,7 @@ export interface ConnectionEventOptions {
   severity?: 'info' | 'warning' | 'error' | undefined;
   message?: string | undefined;
 }
-declare abstract class ConnectionLife extends Emitter<ConnectionFacts> {
+declare abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   #private;
   /** A UUID. */
   readonly connectionId: string;
@@ -612,7 +612,7 @@ export interface ConnectOptions {
  * `disconnectImpl`, `healthCheckImpl` and `isConnected`. They may throw. Overriding `connect`, `disconnect` or
  * `healthCheck` themselves works as well.
  */
-export declare abstract class BaseConnection extends ConnectionLife {
+export declare abstract class BaseConnection extends ObservableConnection {
   #private;
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType);
@@ -1005,7 +1005,7 @@ export declare class SSEEvent {
   /** The data parsed as JSON. Throws when it is none. Nobody checks that it is a `T`. */
   json<T = any>(): T;
 }
-interface LastingConnection<Message, Parsed> {
+interface PersistentConnection<Message, Parsed> {
   on<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
   addListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
   prependListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
@@ -1014,7 +1014,7 @@ interface LastingConnection<Message, Parsed> {
   off<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
   removeListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
 }
-declare abstract class LastingConnection<Message, Parsed = Message>
+declare abstract class PersistentConnection<Message, Parsed = Message>
   extends BaseConnection
   implements AsyncIterable<Parsed>
 {
@@ -1057,7 +1057,7 @@ declare abstract class LastingConnection<Message, Parsed = Message>
  *
  * `customOptions.lastEventId` is a position of your own: the first connection goes on after it, whatever a cursor says.
  */
-export declare class SSEConnection extends LastingConnection<SSEEvent> {
+export declare class SSEConnection extends PersistentConnection<SSEEvent> {
   #private;
   /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);
@@ -1093,7 +1093,7 @@ export declare class SSEConnection extends LastingConnection<SSEEvent> {
  *
  * `Message` is what the caller says of the messages: nothing checks that they are.
  */
-export declare class WebSocketConnection<Message = any> extends LastingConnection<string | Buffer, Message> {
+export declare class WebSocketConnection<Message = any> extends PersistentConnection<string | Buffer, Message> {
   #private;
   /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
   constructor(config: ConnectionConfig);

@@ -50,6 +50,16 @@ const FAULTS: [title: string, planted: Record<string, string>, said: string][] =
     'an exported function without catch_unwind',
   ],
   [
+    'a function of the addon without a type',
+    { 'src/planted/fast.rs': `const NAME: &'static CStr = c"plantedTake";` },
+    'plantedTake has no type in a .d.ts',
+  ],
+  [
+    'a type without its function',
+    { 'src/planted/fast.d.ts': 'export declare function plantedTake(): void;' },
+    'plantedTake is declared and not there',
+  ],
+  [
     'a promise without a handler',
     { 'lib/http/planted.ts': '  void send();' },
     'a promise without a handler of its rejection',
@@ -66,7 +76,11 @@ const FAULTS: [title: string, planted: Record<string, string>, said: string][] =
     'health must not use http',
   ],
   ['a file of lib/ in no folder', { 'lib/planted.ts': '' }, 'a file of lib/ belongs to a folder'],
-  ['a folder of lib/ that no rule names', { 'lib/planted/index.ts': '' }, 'planted is not in the table of imports'],
+  [
+    'a folder of lib/ that no rule names and that uses another',
+    { 'lib/planted/index.ts': "import { a } from '../http/transport';" },
+    'planted must not use http',
+  ],
   [
     'a cycle in lib/',
     { 'lib/http/one.ts': "import { b } from './two';", 'lib/http/two.ts': "import type { a } from './one';" },

@@ -280,7 +280,7 @@ export class WebhookVerifier {
     now: number,
   ): Judgement {
     const answer = verifyWith(keys, payload, (body, tags) =>
-      native.webhookJudge(verifier, body, signature, said, now, tags, this.#store !== undefined),
+      native.webhookVerifyRequest(verifier, body, signature, said, now, tags, this.#store !== undefined),
     );
     if (answer === undefined) return { ...notRaw(payload), scheme: undefined };
     return Object.assign({ scheme: undefined }, JSON.parse(answer) as RequestVerificationResult);

@@ -138,12 +138,12 @@ pub(super) fn bare(body: &[u8], now_ms: i64) -> Incoming<'_> {
     }
 }
 
-/// `webhookJudge(verifier, payload, signature | undefined, said, nowMs, tags?, remembered?)`: the whole answer as JSON,
+/// `webhookVerifyRequest(verifier, payload, signature | undefined, said, nowMs, tags?, remembered?)`: the whole answer as JSON,
 /// with a `replayKey` when it is to be remembered, or what [`NodeCryptoMac`] asks for; `undefined` for a payload that is neither text nor bytes.
 pub(super) struct Judge;
 
 impl Function for Judge {
-    const NAME: &'static CStr = c"webhookJudge";
+    const NAME: &'static CStr = c"webhookVerifyRequest";
     fn run(call: &Call) -> Answer {
         let (Some(verifier), Some(now_ms)) = (call.handle::<WebhookVerifier>(0), call.number(4))
         else {

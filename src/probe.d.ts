@@ -1,0 +1,2 @@
+export declare function probeNoop(number: number): number;
+export declare function probePanicByHand(): never;

@@ -15,6 +15,7 @@ const STAGES = {
   rustfmt: () => run('cargo', ['fmt', '--all', '--check']),
   prettier: () => tool('prettier', ['--check', '--log-level', 'warn', '.']),
   text: () => script('check/text.mjs'),
+  recipe: () => script('check/recipe/recipe.mjs'),
   workflows: () => script('check/workflows.mjs'),
   clippy: () =>
     run('cargo', [

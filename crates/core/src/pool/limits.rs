@@ -111,7 +111,7 @@ impl PoolLimits {
     }
 }
 
-/// The option each limit is called by, because the seeds name them differently.
+/// The option each limit is called by, because the specification names them differently.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionNames {
     /// For [`PoolLimits::max`].
@@ -135,7 +135,7 @@ pub struct OptionNames {
 }
 
 impl OptionNames {
-    /// The names where no seed says otherwise.
+    /// The names where the specification does not say otherwise.
     pub const COMMON: Self = Self {
         max: "max",
         min: "min",
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_keeps_its_own_names_and_only_those() {
+    fn a_specified_pool_keeps_its_own_names_and_only_those() {
         let keys = OptionNames {
             max: "poolSize",
             acquire_timeout: "connectionTimeoutMs",

@@ -1,4 +1,4 @@
-// docs/defaults.md
+// docs/reference/defaults.md
 
 /** What must be given, though the types cannot say so. */
 const NEEDED = { RateLimitOptions: { max: 1 } };

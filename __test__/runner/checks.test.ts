@@ -103,6 +103,37 @@ const FAULTS: [title: string, planted: Record<string, string>, said: string][] =
     'planted is not in src, and does not say why',
   ],
   [
+    'a way to reach a host that is nowhere else',
+    { 'crates/net/src/ssh/mod.rs': '//! It tunnels.' },
+    'ssh is not in lib, and does not say why',
+  ],
+  [
+    'a part of a service that has no such service',
+    { 'crates/services/src/oauth/mod.rs': '//! It authorizes.' },
+    'integrations is not in lib, and does not say why',
+  ],
+  ['a service under no contract', { 'crates/services/src/planted/mod.rs': '' }, 'does not describe planted'],
+  ['a service that the changelog leaves out', { 'crates/services/src/planted/mod.rs': '' }, 'does not name planted'],
+  ['a module that is not declared', { 'src/planted/mod.rs': '' }, 'src/lib.rs: does not declare planted'],
+  ['public names that are not given out', { 'lib/planted/index.ts': '' }, 'does not give out planted'],
+  ['an entry without a key', { 'lib/entries/planted.ts': '' }, 'lib/entries/planted.ts: is no entry in package.json'],
+  [
+    'a key without an entry',
+    {
+      'package.json': text('package.json').replace(
+        '"./package.json"',
+        '"./planted": { "types": "./planted.d.ts", "default": "./dist/entries/planted.js" }, "./package.json"',
+      ),
+    },
+    'lib/entries/planted.ts: is in package.json and not there',
+  ],
+  ['a guide without a link', { 'docs/services/planted.md': '' }, 'has no link to docs/services/planted.md'],
+  [
+    'a service that uses another, from the top of the crate',
+    { 'crates/services/src/planted.rs': 'use crate::libsql::Pool;' },
+    'planted must not use libsql',
+  ],
+  [
     'a retired word',
     { 'crates/net/src/dial/planted.rs': 'pub const FOR_EVER: Duration = A;' },
     'defines FOR_EVER, which is called NO_TIMEOUT here',

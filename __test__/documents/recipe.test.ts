@@ -59,7 +59,7 @@ describe('a copy of the tree', () => {
     ...['Cargo.toml', 'Cargo.lock', 'build.rs', 'rust-toolchain.toml', 'package.json', 'tsconfig.json', 'README.md'],
     ...['CHANGELOG.md', 'crates', 'src', 'lib', 'scripts', '__test__/contract', '__test__/support'],
   ];
-  /** What a build makes. */
+  /** Directories that a build makes. */
   const MADE = /^(dist|node_modules|target)(\/|$)/;
   /** How many entries there are without that of the dummy. */
   const ENTRIES = readdirSync(join(root, 'lib', 'entries')).length;

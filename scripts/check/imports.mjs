@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path';
 
 import { cyclesOf } from './cycles.mjs';
 
-/** What a folder of lib/ may use beside lib/runtime: the ways to reach a host, and no other service. */
+/** The folders that each of lib/ may use, beside lib/runtime: the ways to reach a host. */
 const DIALS = ['ssh', 'discovery'];
-/** The folders of which that is not all, or too much. */
+/** The folders for which that is too little or too much. */
 const FACE_IMPORTS = {
   runtime: [],
   // Rows of a query are series, and its breaker's states are those of any.

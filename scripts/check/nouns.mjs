@@ -11,7 +11,7 @@ const PLACES = {
 };
 const MODULES = ['config', 'connect', 'service', 'error'];
 
-/** What stands on floor 1 and is a service to users. */
+/** Folders of floor 1 that are services to users. */
 const ON_NET = ['ssh'];
 /** Services that users know as a part of another. */
 const PART_OF = { oauth: 'integrations' };

@@ -1,6 +1,6 @@
 // docs/reference/defaults.md
 
-/** What must be given, though the types cannot say so. */
+/** Options that must be given, though the types cannot say so. */
 const NEEDED = { RateLimitOptions: { max: 1 } };
 
 /**

@@ -203,9 +203,7 @@ export class WebhookVerifier {
         return withoutRequestFields(this.#remembered(found));
       }
       if (this.#store) {
-        return withoutRequestFields(
-          this.#remembered(this.#judge(this.#verifier, this.#keys, payload, text, '', Date.now())),
-        );
+        return withoutRequestFields(this.#remembered(this.#judge(this.#verifier, this.#keys, payload, text, '', Date.now())));
       }
       const now = Date.now();
       const answer = verifyWith(this.#keys, payload, (body, tags) =>
@@ -320,12 +318,7 @@ export function asDuplicate(result: RequestVerificationResult, why: string): Req
 }
 
 /** The result of a signature alone, without what only whole requests have. */
-function withoutRequestFields({
-  scheme: _,
-  id: __,
-  secretIndex: ___,
-  ...result
-}: RequestVerificationResult): VerificationResult {
+function withoutRequestFields({ scheme: _, id: __, secretIndex: ___, ...result }: RequestVerificationResult): VerificationResult {
   return result;
 }
 

@@ -28,7 +28,7 @@ describe('docs/reference/errors.md', () => {
   });
 
   test('has a row for every code of the sources, and none for others', () => {
-    const texts = ['crates/core/src', 'crates/services/src', 'src', 'lib'].flatMap(sources);
+    const texts = ['crates/core/src', 'crates/net/src', 'crates/services/src', 'src', 'lib'].flatMap(sources);
     const given = new Set(texts.flatMap((text) => [...text.matchAll(CODE)].map(([, code]) => code!)));
     const expected = [...given].filter((code) => !NO_CODES.has(code)).sort();
     assert.deepEqual(rows.map(([code]) => code!.replace('`', '')).sort(), expected);

@@ -1,11 +1,12 @@
 // Builds the addon, the compiled face and the public typings: `npm run build [-- --release]`.
 //
-// 1. napi compiles the addon and writes the native typings beside it;
+// 1. napi compiles the addon and writes the native typings beside it, which are completed;
 // 2. TypeScript compiles lib/ to CommonJS;
 // 3. dts-bundle-generator folds the typings of each entry into one file at the root.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { completeNativeTypings } from './lib/native-typings.mjs';
 import { hostTarget, installPackages, isMain, root, tool } from './lib/run.mjs';
 import { sysrootEnvironment } from './lib/sysroot.mjs';
 import { bundleTypings } from './lib/typings.mjs';
@@ -20,6 +21,7 @@ export function buildAddon({ release = false, testHooks = !release, directory = 
     // What users get runs on older systems than the one that it was built on.
     env: { ...process.env, ...(release ? sysrootEnvironment(target) : {}) },
   });
+  completeNativeTypings(join(root, directory, 'native.d.ts'));
 }
 
 export function compileFace() {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { buildAddon, compileFace } from './build.mjs';
+import { writeConsumers } from './check/consumers.mjs';
 import { fail, hostTarget, installPackages, isMain, root, run, stage, succeeds, tool } from './lib/run.mjs';
 import { staleTypings } from './lib/typings.mjs';
 
@@ -14,6 +15,7 @@ const STAGES = {
   rustfmt: () => run('cargo', ['fmt', '--all', '--check']),
   prettier: () => tool('prettier', ['--check', '--log-level', 'warn', '.']),
   text: () => script('check/text.mjs'),
+  recipe: () => script('check/recipe/recipe.mjs'),
   workflows: () => script('check/workflows.mjs'),
   clippy: () =>
     run('cargo', [
@@ -29,6 +31,7 @@ const STAGES = {
     if (stale.length > 0)
       fail(`${stale.join(', ')} no longer says what lib/ says: run \`npm run build\` and review it`);
     tool('tsc', ['--project', '.']);
+    writeConsumers(join(root, 'target', 'types'));
     for (const resolution of ['node16', 'bundler']) {
       const project = join('__test__', 'types', `tsconfig.${resolution}.json`);
       if (existsSync(join(root, project))) tool('tsc', ['--project', project]);

@@ -1,4 +1,4 @@
-// The generated pages of docs/: `npm run docs` writes them, `npm run check` fails when they are stale.
+// The generated pages of docs/reference: `npm run docs` writes them, `npm run check` fails when they are stale.
 //
 // - api.md: every public name with its documentation, from the committed typings;
 // - defaults.md: every option with its default from its documentation, and what the built addon itself answers
@@ -17,6 +17,8 @@ import { fail, isMain, root } from './lib/run.mjs';
 
 const NOTICE = '<!-- Written by `npm run docs`; do not edit. -->\n\n';
 
+const DIRECTORY = join(root, 'docs', 'reference');
+
 /** Page → text. */
 function pages() {
   const typings = entries();
@@ -32,12 +34,12 @@ function pages() {
 
 if (isMain(import.meta.url)) {
   const stale = Object.entries(pages()).filter(([name, text]) => {
-    const path = join(root, 'docs', name);
+    const path = join(DIRECTORY, name);
     return !existsSync(path) || readFileSync(path, 'utf8') !== text;
   });
   if (process.argv.includes('--check')) {
-    if (stale.length > 0) fail(`docs/${stale[0][0]} is stale: run \`npm run docs\``);
+    if (stale.length > 0) fail(`docs/reference/${stale[0][0]} is stale: run \`npm run docs\``);
   } else {
-    for (const [name, text] of stale) writeFileSync(join(root, 'docs', name), text);
+    for (const [name, text] of stale) writeFileSync(join(DIRECTORY, name), text);
   }
 }

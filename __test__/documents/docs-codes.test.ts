@@ -1,4 +1,4 @@
-// docs/errors.md has a row for every code that the sources give, and for no other.
+// docs/reference/errors.md has a row for every code that the sources give, and for no other.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,10 +19,10 @@ function sources(folder: string): string[] {
     .map((entry) => readFileSync(join(entry.parentPath ?? entry.path, entry.name), 'utf8').split('#[cfg(test)]')[0]!);
 }
 
-describe('docs/errors.md', () => {
+describe('docs/reference/errors.md', () => {
   let rows: string[][];
   before(() => {
-    const page = readFileSync(join(root, 'docs/errors.md'), 'utf8');
+    const page = readFileSync(join(root, 'docs/reference/errors.md'), 'utf8');
     const [, table] = /## Codes\n([^]*?)\n## /.exec(page)!;
     rows = [...table!.matchAll(/^\| `(.+)$/gm)].map(([, row]) => row!.split('|').map((cell) => cell.trim()));
   });

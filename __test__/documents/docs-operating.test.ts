@@ -17,7 +17,7 @@ const host = 'host, port, path or secret';
 describe('docs/logging.md', { skip: peersMissing() }, () => {
   /** The page's blocks, from where its two loggers can be found. */
   function compiled(): Snippet[] {
-    const modules = join(root, 'target', 'seeds', `docs-logging-md-${process.pid}`, 'node_modules');
+    const modules = join(root, 'target', 'specification', `docs-logging-md-${process.pid}`, 'node_modules');
     mkdirSync(modules, { recursive: true });
     for (const name of ['pino', 'winston']) {
       symlinkSync(join(tests, 'peers', 'node_modules', name), join(modules, name), 'dir');

@@ -1,27 +1,18 @@
-// The consumers in types/ are compiled by `npm run check`; here: that they leave no public name out.
+// That every public name can be imported is compiled by `npm run check` (scripts/check/consumers.mjs); here: that the typings
+// promise no other names than there are at run time.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 
-import ts from 'typescript';
 import { root } from '../support/paths';
 
-/** The names a module exports. */
-function exportedNames(file: string): string[] {
-  const program = ts.createProgram([file], { module: ts.ModuleKind.NodeNext, types: [], noLib: true });
-  const checker = program.getTypeChecker();
-  const module = checker.getSymbolAtLocation(program.getSourceFile(file)!);
-  assert.ok(module, `${file} is no module`);
-  return checker.getExportsOfModule(module).map((symbol) => symbol.name);
-}
-
-for (const [entry, consumer] of [
-  ['index', 'exports'],
-  ['libsql', 'exports-libsql'],
-]) {
-  test(`the type consumers import every public name of ${entry}`, () => {
-    const consumed = new Set(exportedNames(join(root, '__test__', 'types', `${consumer}.mts`)));
-    const missing = exportedNames(join(root, `${entry}.d.ts`)).filter((name) => !consumed.has(name));
-    assert.deepEqual(missing, [], `add them to __test__/types/${consumer}.mts`);
-  });
-}
+test('the typings of every entry name what is there at run time, and nothing else', async () => {
+  const typings = await import(pathToFileURL(join(root, 'scripts', 'docs', 'typings.mjs')).href);
+  const entries: [specifier: string, names: { name: string; isValue: boolean }[]][] = Object.entries(typings.entries());
+  assert.ok(entries.length > 1);
+  for (const [specifier, names] of entries) {
+    const values = names.filter(({ isValue }) => isValue).map(({ name }) => name);
+    assert.deepEqual(Object.keys(require(specifier)).sort(), values.sort(), specifier);
+  }
+});

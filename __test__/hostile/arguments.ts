@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openSync, readFileSync, writeSync } from 'node:fs';
+import { openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 
 import * as moorline from 'moorline';
 import * as libsql from 'moorline/libsql';
@@ -66,10 +66,12 @@ function subjects(port: number): Record<string, () => unknown> {
 
 /** The names of public methods: those in the typings. */
 const PUBLIC = new Set(
-  ['index.d.ts', 'libsql.d.ts'].flatMap((file) => {
-    const typings = readFileSync(join(root, file), 'utf8');
-    return Array.from(typings.matchAll(/^\s+(?:static |async )?(\w+)\s*(?:<[^>]*>)?\(/gm), ([, name]) => name!);
-  }),
+  readdirSync(root)
+    .filter((file) => file.endsWith('.d.ts'))
+    .flatMap((file) => {
+      const typings = readFileSync(join(root, file), 'utf8');
+      return Array.from(typings.matchAll(/^\s+(?:static |async )?(\w+)\s*(?:<[^>]*>)?\(/gm), ([, name]) => name!);
+    }),
 );
 
 /** All public methods of an object, with those it inherits. */

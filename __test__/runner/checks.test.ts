@@ -50,6 +50,16 @@ const FAULTS: [title: string, planted: Record<string, string>, said: string][] =
     'an exported function without catch_unwind',
   ],
   [
+    'a function of the addon without a type',
+    { 'src/planted/fast.rs': `const NAME: &'static CStr = c"plantedTake";` },
+    'plantedTake has no type in a .d.ts',
+  ],
+  [
+    'a type without its function',
+    { 'src/planted/fast.d.ts': 'export declare function plantedTake(): void;' },
+    'plantedTake is declared and not there',
+  ],
+  [
     'a promise without a handler',
     { 'lib/http/planted.ts': '  void send();' },
     'a promise without a handler of its rejection',
@@ -66,7 +76,11 @@ const FAULTS: [title: string, planted: Record<string, string>, said: string][] =
     'health must not use http',
   ],
   ['a file of lib/ in no folder', { 'lib/planted.ts': '' }, 'a file of lib/ belongs to a folder'],
-  ['a folder of lib/ that no rule names', { 'lib/planted/index.ts': '' }, 'planted is not in the table of imports'],
+  [
+    'a folder of lib/ that no rule names and that uses another',
+    { 'lib/planted/index.ts': "import { a } from '../http/transport';" },
+    'planted must not use http',
+  ],
   [
     'a cycle in lib/',
     { 'lib/http/one.ts': "import { b } from './two';", 'lib/http/two.ts': "import type { a } from './one';" },
@@ -87,6 +101,37 @@ const FAULTS: [title: string, planted: Record<string, string>, said: string][] =
     'a service that is nowhere else',
     { 'crates/services/src/planted/mod.rs': '//! It speaks.' },
     'planted is not in src, and does not say why',
+  ],
+  [
+    'a way to reach a host that is nowhere else',
+    { 'crates/net/src/ssh/mod.rs': '//! It tunnels.' },
+    'ssh is not in lib, and does not say why',
+  ],
+  [
+    'a part of a service that has no such service',
+    { 'crates/services/src/oauth/mod.rs': '//! It authorizes.' },
+    'integrations is not in lib, and does not say why',
+  ],
+  ['a service under no contract', { 'crates/services/src/planted/mod.rs': '' }, 'does not describe planted'],
+  ['a service that the changelog leaves out', { 'crates/services/src/planted/mod.rs': '' }, 'does not name planted'],
+  ['a module that is not declared', { 'src/planted/mod.rs': '' }, 'src/lib.rs: does not declare planted'],
+  ['public names that are not given out', { 'lib/planted/index.ts': '' }, 'does not give out planted'],
+  ['an entry without a key', { 'lib/entries/planted.ts': '' }, 'lib/entries/planted.ts: is no entry in package.json'],
+  [
+    'a key without an entry',
+    {
+      'package.json': text('package.json').replace(
+        '"./package.json"',
+        '"./planted": { "types": "./planted.d.ts", "default": "./dist/entries/planted.js" }, "./package.json"',
+      ),
+    },
+    'lib/entries/planted.ts: is in package.json and not there',
+  ],
+  ['a guide without a link', { 'docs/services/planted.md': '' }, 'has no link to docs/services/planted.md'],
+  [
+    'a service that uses another, from the top of the crate',
+    { 'crates/services/src/planted.rs': 'use crate::libsql::Pool;' },
+    'planted must not use libsql',
   ],
   [
     'a retired word',

@@ -46,20 +46,20 @@ export function moduleText(block: Block, { replace, prelude = '', scope, exposes
   return `${head}${prelude}\nexport async function ${scope} {\n${body}\nreturn ${names};\n}\n`;
 }
 
-/** Compiles the blocks of one seed, or of another document by its name, in one go, inside the package: they import it by its name, as users do. */
+/** Compiles the blocks of one document, a page's by its path, in one go, inside the package: they import it by its name, as users do. */
 export function compile(
-  seed: number | string,
+  name: number | string,
   blocks: Block[],
   edits: Record<number, BlockEdits>,
 ): Map<number, Snippet> {
-  const directory = join(root, 'target', 'seeds', `${seed}-${process.pid}`);
+  const directory = join(root, 'target', 'specification', `${name}-${process.pid}`);
   mkdirSync(directory, { recursive: true });
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   const snippets = new Map<number, Snippet>();
   const files = new Map<number, string>();
   for (const block of blocks) {
     const edit = edits[block.number];
-    assert.ok(edit, `block ${block.number} of seed ${seed} has no entry in edits.ts`);
+    assert.ok(edit, `block ${block.number} of document ${name} has no entry in edits.ts`);
     const file = join(directory, `block-${block.number}.mts`);
     const source = moduleText(block, edit);
     writeFileSync(file, source);

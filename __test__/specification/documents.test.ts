@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 
-import { codeBlocks, seedDocument } from './extract';
+import { codeBlocks, specificationDocument } from './extract';
 
 const DOCUMENTS = [
   { sha256: 'e3398fc04469b3cf3fb46b3b44cd1065ae480d5ef6a6ed198dd565ecb6767b1c', blocks: { typescript: 5 } },
@@ -19,10 +19,10 @@ const DOCUMENTS = [
   },
 ];
 
-describe('seed documents', () => {
-  for (const [seed, expected] of DOCUMENTS.entries()) {
-    test(`seed ${seed} stands whole, and every code block of it is found`, () => {
-      const document = seedDocument(seed);
+describe('the documents of the specification', () => {
+  for (const [number, expected] of DOCUMENTS.entries()) {
+    test(`document ${number} stands whole, and every code block of it is found`, () => {
+      const document = specificationDocument(number);
       assert.equal(createHash('sha256').update(document).digest('hex'), expected.sha256);
       const found: Record<string, number> = {};
       const blocks = codeBlocks(document);

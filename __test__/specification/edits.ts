@@ -30,7 +30,7 @@ export interface BlockEdits {
   exposes: string[];
 }
 
-/** Where the blocks of a seed find their servers and files. */
+/** Where the blocks of a document find their servers and files. */
 export interface Places {
   /** A database that has the table `metrics`. */
   databaseUrl: string;
@@ -40,8 +40,8 @@ export interface Places {
 
 const ourPackage: Replacement = { reason: 'import specifier', from: "'./connections'", to: "'moorline'" };
 
-/** Seed 0, its TypeScript blocks by number. */
-export function seed0({ databaseUrl, nixtlaUrl }: Places): Record<number, BlockEdits> {
+/** Document 0, its TypeScript blocks by number. */
+export function document0({ databaseUrl, nixtlaUrl }: Places): Record<number, BlockEdits> {
   const baseUrl = `baseUrl: '${nixtlaUrl}'`;
   return {
     1: {
@@ -93,15 +93,15 @@ export function seed0({ databaseUrl, nixtlaUrl }: Places): Record<number, BlockE
   };
 }
 
-/** Where the blocks of seed 1 find their servers. */
+/** Where the blocks of document 1 find their servers. */
 export interface ConnectionPlaces {
   httpUrl: string;
   webSocketUrl: string;
   sseUrl: string;
 }
 
-/** Seed 1, its TypeScript blocks by number. */
-export function seed1({ httpUrl, webSocketUrl, sseUrl }: ConnectionPlaces): Record<number, BlockEdits> {
+/** Document 1, its TypeScript blocks by number. */
+export function document1({ httpUrl, webSocketUrl, sseUrl }: ConnectionPlaces): Record<number, BlockEdits> {
   const specifier: Replacement = { reason: 'import specifier', from: '"reynard-connection"', to: '"moorline"' };
   const place = (from: string, to: string): Replacement => ({ reason: 'host, port, path or secret', from, to });
   /** The free name `connection`, or what it stands for. */

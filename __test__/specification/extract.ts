@@ -1,4 +1,4 @@
-// The seed documents, whole, and the code blocks in them.
+// The documents of the specification, whole, and the code blocks in them.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -15,11 +15,11 @@ export interface Block {
   code: string;
 }
 
-/** The text of a seed document, byte for byte as it was written. */
-export function seedDocument(seed: number): string {
-  const prefix = String(seed).padStart(3, '0');
+/** The text of a document, byte for byte as it was written. */
+export function specificationDocument(number: number): string {
+  const prefix = String(number).padStart(3, '0');
   const file = readdirSync(__dirname).find((name) => name.startsWith(`${prefix}_`) && name.endsWith('.txt'));
-  if (!file) throw new Error(`there is no document of seed ${seed}`);
+  if (!file) throw new Error(`there is no document ${number}`);
   return readFileSync(join(__dirname, file), 'utf8');
 }
 

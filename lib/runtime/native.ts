@@ -6,21 +6,7 @@ import { log } from './logger';
 import { type Attempt, loadError } from './load-error';
 import type * as Native from '../../dist/native';
 
-export type {
-  Cancel,
-  ConnectionOptions,
-  ConnectionPoolConfig,
-  EventStream,
-  Handle,
-  HttpBodyQueue,
-  HttpBodyReader,
-  HttpCallOptions,
-  HttpEngine,
-  LibsqlPool,
-  ObjectPool,
-  Socket,
-  WebSocketClient,
-} from '../../dist/native';
+export type * from '../../dist/native';
 
 /** The platforms whose binary may be this machine's, most likely first. */
 function candidates(): string[] {

@@ -1,4 +1,6 @@
-// The floors: what a manifest must not name, where unsafe code may be, what an export must catch.
+// The floors: what a manifest must not name, where unsafe code may be, what an export must catch, where its type stands.
+import { dirname } from 'node:path';
+
 const FORBIDDEN = {
   core: ['napi', 'napi-derive', 'tokio', 'reqwest', 'hyper', 'libsql', 'moorline-net', 'moorline-services'],
   net: ['napi', 'napi-derive', 'libsql', 'moorline-services'],
@@ -6,7 +8,7 @@ const FORBIDDEN = {
 };
 
 export function floors(tree) {
-  return [...manifests(tree), ...bindings(tree), ...timersAndPromises(tree)];
+  return [...manifests(tree), ...bindings(tree), ...typed(tree), ...timersAndPromises(tree)];
 }
 
 function manifests(tree) {
@@ -39,6 +41,25 @@ function bindings(tree) {
     }
     return problems;
   });
+}
+
+/** A hand-written function has its type in its folder, and a type its function. */
+function typed(tree) {
+  const folders = new Map();
+  for (const file of tree.files('src', '.rs', '.d.ts')) {
+    const pattern = file.endsWith('.rs') ? /const NAME: &'static [\w:]*CStr = c"(\w+)"/g : /declare function (\w+)/g;
+    const [folder, side] = [dirname(file).replace(/(src\/\w+).*/, '$1'), file.endsWith('.rs') ? 'written' : 'declared'];
+    if (!folders.has(folder)) folders.set(folder, { written: new Set(), declared: new Set() });
+    for (const [, name] of tree.read(file).matchAll(pattern)) folders.get(folder)[side].add(name);
+  }
+  return [...folders]
+    .flatMap(([folder, { written, declared }]) => [
+      ...[...written].filter((name) => !declared.has(name)).map((name) => [folder, `${name} has no type in a .d.ts`]),
+      ...[...declared]
+        .filter((name) => !written.has(name))
+        .map((name) => [folder, `${name} is declared and not there`]),
+    ])
+    .map(([file, problem]) => ({ file, problem }));
 }
 
 /** A rejection without a handler ends the process, and a time that is too long for a timer fires at once. */

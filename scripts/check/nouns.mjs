@@ -1,6 +1,7 @@
 // The noun of a service is its name everywhere; what a service lacks is said in its `mod.rs`.
+import { basename } from 'node:path';
 
-/** The places of a service's noun. `net` has those of the ways to reach a host. */
+/** The places of a service's noun. */
 const PLACES = {
   src: (tree, noun) => tree.has(`src/${noun}`),
   lib: (tree, noun) => tree.has(`lib/${noun}`),
@@ -10,13 +11,21 @@ const PLACES = {
 };
 const MODULES = ['config', 'connect', 'service', 'error'];
 
+/** Folders of floor 1 that are services to users. */
+const ON_NET = ['ssh'];
+/** Services that users know as a part of another. */
+const PART_OF = { oauth: 'integrations' };
+
 export function nouns(tree) {
-  return tree.folders('crates/services/src').flatMap((noun) => {
-    const file = `crates/services/src/${noun}/mod.rs`;
+  const folders = [
+    ...tree.folders('crates/services/src').map((name) => `crates/services/src/${name}`),
+    ...ON_NET.map((name) => `crates/net/src/${name}`).filter((folder) => tree.has(folder)),
+  ];
+  return folders.flatMap((folder) => {
+    const file = `${folder}/mod.rs`;
+    const noun = PART_OF[basename(folder)] ?? basename(folder);
     const story = tree.read(file);
-    const modules = MODULES.filter(
-      (name) => !tree.has(`crates/services/src/${noun}/${name}.rs`) && !saysWhy(story, name),
-    );
+    const modules = MODULES.filter((name) => !tree.has(`${folder}/${name}.rs`) && !saysWhy(story, name));
     const places = Object.entries(PLACES)
       .filter(([place, has]) => !has(tree, noun) && !saysWhy(story, place))
       .map(([place]) => place);

@@ -3,6 +3,7 @@ import { isMain, root } from '../lib/run.mjs';
 import { bans } from './bans.mjs';
 import { floors } from './floors.mjs';
 import { imports } from './imports.mjs';
+import { lists } from './lists.mjs';
 import { nouns } from './nouns.mjs';
 import { purity } from './purity.mjs';
 import { references } from './references.mjs';
@@ -13,7 +14,7 @@ import { vocabulary } from './vocabulary.mjs';
 /** Problems that stay, each with its reason: check → `file: problem` → reason. The list only shrinks. */
 const EXCEPTIONS = 'scripts/check/exceptions.json';
 
-export const CHECKS = { bans, floors, imports, nouns, purity, references, sizes, vocabulary };
+export const CHECKS = { bans, floors, imports, lists, nouns, purity, references, sizes, vocabulary };
 
 /** What is wrong with a tree, a line each. */
 export function problemsOf(tree) {

@@ -1,6 +1,6 @@
 // The text of a checkout, for the checks that only read it. A check is a function of a tree that returns its problems.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { join } from 'node:path';
 
 /** What is not ours to judge: made, installed, or of no interest. */
 const LEFT_OUT = /(^|\/)(node_modules|target|dist|\.git)(\/|$)/;
@@ -24,11 +24,7 @@ export class Tree {
   files(directory, ...extensions) {
     const inside = directory === '.' ? '' : `${directory}/`;
     const planted = this.planted.filter((file) => file.startsWith(inside));
-    const there = existsSync(join(this.root, directory))
-      ? readdirSync(join(this.root, directory), { withFileTypes: true, recursive: true })
-          .filter((entry) => entry.isFile())
-          .map((entry) => relative(this.root, join(entry.parentPath, entry.name)).split(sep).join('/'))
-      : [];
+    const there = existsSync(join(this.root, directory)) ? walk(this.root, directory) : [];
     return [...new Set([...there, ...planted])]
       .filter((file) => !LEFT_OUT.test(file) && extensions.some((extension) => file.endsWith(extension)))
       .sort();
@@ -55,6 +51,16 @@ export class Tree {
   read(file) {
     if (!this.#texts.has(file)) this.#texts.set(file, readFileSync(join(this.root, file), 'utf8'));
     return this.#texts.get(file);
+  }
+}
+
+/** The files under a directory but those that are left out, by their path from the root. */
+function* walk(root, directory) {
+  for (const entry of readdirSync(join(root, directory), { withFileTypes: true })) {
+    const path = directory === '.' ? entry.name : `${directory}/${entry.name}`;
+    if (LEFT_OUT.test(path)) continue;
+    if (entry.isDirectory()) yield* walk(root, path);
+    else if (entry.isFile()) yield path;
   }
 }
 

@@ -30,7 +30,10 @@ function* defined(text, file) {
 /** The names in the committed typings. */
 function publicNames(tree) {
   const { exports } = JSON.parse(tree.read('package.json'));
-  const typings = Object.values(exports).flatMap(({ types }) => (types ? [types.replace('./', '')] : []));
+  const typings = Object.values(exports)
+    .flatMap(({ types }) => (types ? [types.replace('./', '')] : []))
+    // Those of a new entry are not written yet.
+    .filter((file) => tree.has(file));
   return new Set(
     typings.flatMap(
       (file) => tree.read(file).match(/\b\w+\b(?=\s*[(:?<{=])|\b(?:class|interface|type|function) \w+/g) ?? [],

@@ -1,4 +1,4 @@
-// docs/api.md
+// docs/reference/api.md
 
 const TITLES = { class: 'Classes', function: 'Functions', value: 'Values', interface: 'Interfaces', type: 'Types' };
 

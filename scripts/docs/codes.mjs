@@ -1,11 +1,11 @@
-// The codes of errors, for docs/errors.md; __test__/documents/docs-codes.test.ts holds them to the sources.
+// The codes of errors, for docs/reference/errors.md; __test__/documents/docs-codes.test.ts holds them to the sources.
 //
 // [code, kind or class, when, what to do, retryable]
 import { BROKEN_SERVER, libsql } from './libsql-codes.mjs';
 
 const MISTAKE = 'the message names the argument or option: correct the call';
 const OWN_CERTIFICATE = 'give the certificate and key that the server wants in `tls`';
-const REINSTALL = 'see [installing.md](installing.md)';
+const REINSTALL = 'see [installing.md](../installing.md)';
 
 /** Mistakes of a programmer. */
 const mistakes = [

@@ -1,23 +1,46 @@
-// docs/defaults.md
+// docs/reference/defaults.md
 
-/** How the options of an interface reach the addon, so that it says itself what it accepts. */
-const given = ({ moorline, 'moorline/libsql': libsql }) => ({
-  BreakerOptions: (options) => new moorline.Policy({ breaker: options }),
-  BulkheadOptions: (options) => new moorline.Policy({ bulkhead: options }),
-  Config: (options) => libsql.createClient({ url: ':memory:', ...options }),
-  ConnectionConfig: (options) => new moorline.ConnectionConfigManager({}).set('http', options),
-  HealthCheckOptions: (options) => new moorline.HealthMonitor(options),
-  NixtlaClientConfig: (options) => new moorline.NixtlaClient({ apiKey: 'key', ...options }),
-  PoolConfig: (options) => new moorline.ConnectionPool(options, () => null),
-  PolicyOptions: (options) => new moorline.Policy(options),
-  RateLimitOptions: (options) => new moorline.Policy({ rateLimit: { max: 1, ...options } }),
-  RetryOptions: (options) => new moorline.Policy({ retry: options }),
-  TursoPoolConfig: (options) => new moorline.TursoPool({ url: ':memory:', ...options }),
-  WebhookVerificationConfig: (options) => new moorline.WebhookVerifier({ secret: 'secret', ...options }),
-});
+/** Options that must be given, though the types cannot say so. */
+const NEEDED = { RateLimitOptions: { max: 1 } };
+
+/**
+ * How the options of an interface reach the addon, so that it says itself what it accepts: by the class, else the function,
+ * whose first argument they are, or as a part of other options.
+ */
+function makersOf(typings, modules) {
+  const makers = new Map();
+  const all = Object.entries(typings).flatMap(([entry, names]) => names.map((one) => ({ ...one, entry })));
+  const interfaces = new Map(all.filter(({ kind }) => kind === 'interface').map((one) => [one.name, one]));
+  const add = (name, make) => {
+    if (makers.has(name) || !interfaces.has(name)) return;
+    const { members } = interfaces.get(name);
+    makers.set(name, (options) => make({ ...required(members), ...NEEDED[name], ...options }));
+    for (const { name: part, signature } of members) {
+      const [, options] = signature.match(/\b(\w+Options)\b/) ?? [];
+      if (options) add(options, (given) => makers.get(name)({ [part]: given }));
+    }
+  };
+  const taken = (signature) => signature?.match(/\(\w+\??: (\w*(?:Options|Config))\b/)?.[1];
+  for (const { name, signature, members, entry } of all.filter(({ kind }) => kind === 'class')) {
+    if (signature.startsWith('abstract')) continue;
+    const made = members.find((member) => member.name === 'constructor');
+    add(taken(made?.signature), (options) => new modules[entry][name](options, () => null));
+  }
+  for (const { name, signature, entry } of all.filter(({ kind }) => kind === 'function')) {
+    add(taken(signature), (options) => modules[entry][name](options));
+  }
+  return makers;
+}
+
+/** A value for each option that must be given. */
+function required(members) {
+  const values = { string: ':memory:', number: 1 };
+  const needed = members.filter(({ signature }) => /^\w+:/.test(signature));
+  return Object.fromEntries(needed.map(({ name, signature }) => [name, values[signature.match(/: (\w+)/)[1]]]));
+}
 
 export function defaultsPage(typings, modules) {
-  const makers = given(modules);
+  const makers = makersOf(typings, modules);
   const interfaces = Object.entries(typings)
     .flatMap(([entry, names]) => names.map((one) => ({ ...one, entry })))
     .filter(({ kind, name }) => kind === 'interface' && /(Options|Config)$/.test(name))
@@ -30,7 +53,7 @@ export function defaultsPage(typings, modules) {
   for (const { name, entry, members } of interfaces) {
     const title = entry === 'moorline' ? name : `${name} of ${entry}`;
     parts.push(`\n## ${title}\n`, '| option | default | accepts | |', '|---|---|---|---|');
-    for (const option of members) parts.push(row(option, makers[name]));
+    for (const option of members) parts.push(row(option, makers.get(name)));
   }
   return `${parts.join('\n')}\n`;
 }

@@ -1,4 +1,4 @@
-// docs/errors.md
+// docs/reference/errors.md
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -12,6 +12,7 @@ import { root } from '../lib/run.mjs';
  * @property {string} signature Its declaration in one line, without the members of a class or an interface.
  * @property {string} doc Markdown.
  * @property {string} kind `class`, `function`, `interface`, `type` or `value`.
+ * @property {boolean} isValue Whether it is there at run time.
  * @property {Documented[]} members
  */
 
@@ -50,6 +51,7 @@ function describe(symbol, checker) {
   return {
     name: symbol.name,
     kind: KINDS[declaration.kind] ?? 'value',
+    isValue: (symbol.flags & ts.SymbolFlags.Value) !== 0,
     signature: declaration.members ? heading(declaration) : text(declaration),
     doc: documentation(symbol, checker, declaration),
     members,

@@ -29,7 +29,7 @@ thread_local! {
 
 /// One exported function.
 pub(crate) trait Function {
-    /// Its name in JavaScript, and in `src/native-header.d.ts`, where its type stands.
+    /// Its name in JavaScript. Its type stands in `fast.d.ts` beside it, under the same name.
     const NAME: &'static CStr;
     /// The work. It runs on the JavaScript thread and must not wait.
     fn run(call: &Call) -> ReturnValue;

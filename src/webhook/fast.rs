@@ -146,8 +146,8 @@ pub(super) fn body_only(body: &[u8], now_ms: i64) -> Incoming<'_> {
     }
 }
 
-/// `webhookVerifyRequest(verifier, payload, signature | undefined, head, nowMs, tags?, checks_replay?)`: the whole answer as JSON,
-/// with a `replayKey` when it is to be checks_replay, or what [`NodeCryptoMac`] asks for; `undefined` for a payload that is neither text nor bytes.
+/// `webhookVerifyRequest(verifier, payload, signature | undefined, head, nowMs, tags?, checksReplay?)`: the whole answer as JSON,
+/// with a `replayKey` when it is to be remembered, or what [`NodeCryptoMac`] asks for; `undefined` for a payload that is neither text nor bytes.
 struct VerifyRequest;
 
 impl Function for VerifyRequest {

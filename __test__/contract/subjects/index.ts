@@ -1,20 +1,10 @@
-// Every service that the contract, the leak and the exit tests apply to.
-import type { Subject } from '../contract';
-import { client } from './client';
-import { httpConnection, sseConnection, webSocketConnection } from './connections';
-import { healthMonitor } from './health-monitor';
-import { nixtlaClient } from './nixtla-client';
-import { policy } from './policy';
-import { remoteTursoPool, tursoPool } from './turso-pool';
+// Every service that the contract, the leak and the exit tests apply to: what the files of this folder export.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 
-export const subjects: Subject[] = [
-  tursoPool,
-  remoteTursoPool,
-  client,
-  nixtlaClient,
-  policy,
-  healthMonitor,
-  httpConnection,
-  webSocketConnection,
-  sseConnection,
-];
+import type { Subject } from '../contract';
+
+export const subjects = readdirSync(__dirname)
+  .filter((name) => name !== 'index.ts')
+  .sort()
+  .flatMap((name) => Object.values(require(join(__dirname, name)) as Record<string, Subject>));

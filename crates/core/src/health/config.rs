@@ -15,8 +15,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
 /// How long after its registration a check is due for the first time.
 const DEFAULT_INITIAL_DELAY: Duration = Duration::ZERO;
-/// Failures in a row that make a check unhealthy, successes in a row that bring it back: at once, as the seed
-/// has it; 3 and 2 are usual for probes that flap.
+/// Failures in a row that make a check unhealthy, successes in a row that bring it back: at once, as the
+/// specification has it; 3 and 2 are usual for probes that flap.
 const DEFAULT_FALL: u64 = 1;
 const DEFAULT_RISE: u64 = 1;
 /// Results kept per name.

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_keeps_its_own_names_and_only_those() {
+    fn a_specified_pool_keeps_its_own_names_and_only_those() {
         let names = OptionNames {
             max: "poolSize",
             acquire_timeout: "connectionTimeoutMs",

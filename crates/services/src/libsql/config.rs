@@ -16,7 +16,7 @@ use crate::libsql::{
 };
 use moorline_net::pool::PoolConfig;
 
-/// Connections at most, as the seed has it.
+/// Connections at most, as the specification has it.
 const POOL_SIZE: u32 = 5;
 /// How long a statement, a batch or a transaction step may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests at once of the usual client.
 const CLIENT_CONCURRENCY: u32 = 20;
 
-/// The URL of the seed's pool without a configuration.
+/// The URL of the specification's pool without a configuration.
 const URL_VARIABLE: &str = "INTENTVISION_DB_URL";
 const DEFAULT_URL: &str = "file:db/intentvision.db";
 const TOKEN_VARIABLE: &str = "INTENTVISION_DB_AUTH_TOKEN";
@@ -37,11 +37,11 @@ const LARGEST_CONCURRENCY: f64 = 10_000.0;
 /// The API whose option names and conventions the options follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionStyle {
-    /// The seed's `TursoPool`.
+    /// The specification's `TursoPool`.
     Pool,
     /// `createClient` of `@libsql/client`.
     Client,
-    /// The seed's pool without a configuration: what is read are the values of the environment, by their names.
+    /// The specification's pool without a configuration: what is read are the values of the environment, by their names.
     Environment,
 }
 

@@ -29,7 +29,7 @@ const fn months(months: i64, at_end: bool) -> Unit {
 }
 
 /// The units: the service's name, other names, and the unit. A lower-case `m` is minutes, as in the
-/// seeds and in polars; pandas' old `M` is the end of a month.
+/// specification and in polars; pandas' old `M` is the end of a month.
 const UNITS: [(&str, &[&str], Unit); 15] = [
     ("ns", &["N"], Unit::Clock(1)),
     ("us", &["U"], Unit::Clock(1000)),

@@ -6,6 +6,8 @@
 //! series. A request is read and checked whole before anything is sent ([`request`], [`series`], [`frequency`]),
 //! written once ([`payload`]), sent as often as the pipeline says ([`connect`], [`service`]) and its answer put
 //! back beside the times and names it belongs to ([`answer`]). [`local`] answers the same requests by itself.
+//!
+//! No `bench`: the time of a call is that of the service's model, whichever client asks.
 
 mod account;
 pub mod answer;

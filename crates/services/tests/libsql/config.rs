@@ -138,7 +138,7 @@ fn what_this_build_lacks_is_refused_by_name() {
 }
 
 #[test]
-fn the_seeds_defaults_hold() {
+fn the_specified_defaults_hold() {
     let config = read("file:a.db", &[]).unwrap();
     assert_eq!(config.pool.limits.max, 5);
     assert_eq!(

@@ -1,4 +1,4 @@
-// Every code block of seed 1, compiled as its reader would compile it, and run against real servers.
+// Every code block of document 1, compiled as its reader would compile it, and run against real servers.
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { after, before, describe, mock, test } from 'node:test';
@@ -17,8 +17,8 @@ import { eventually } from '../support/eventually';
 import { type Running, serve } from '../support/http';
 import { peersMissing } from '../support/peers';
 import { compile, type Snippet } from './compile';
-import { seed1 } from './edits';
-import { type Block, codeBlocks, seedDocument } from './extract';
+import { document1 } from './edits';
+import { type Block, codeBlocks, specificationDocument } from './extract';
 
 let http: Running;
 let sockets: SocketServer;
@@ -28,7 +28,7 @@ let requests: { method: string; url: string; headers: IncomingMessage['headers']
 /** How the HTTP server answers; by default with JSON, and once with 503 to what is flaky. */
 let status = 200;
 
-const blocks = codeBlocks(seedDocument(1));
+const blocks = codeBlocks(specificationDocument(1));
 const block = (number: number): Block => blocks[number - 1]!;
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -51,7 +51,7 @@ before(async () => {
   snippets = compile(
     1,
     blocks.filter(({ language }) => language === 'typescript'),
-    seed1(places),
+    document1(places),
   );
 });
 
@@ -89,7 +89,7 @@ async function watch(number: number, look: (ran: Awaited<ReturnType<typeof run>>
 
 const close = (...connections: BaseConnection[]) => Promise.all(connections.map((one) => one.disconnect()));
 
-describe('seed 1: reynard-connection', { skip: peersMissing() }, () => {
+describe('document 1: reynard-connection', { skip: peersMissing() }, () => {
   test('Installation: one package by its name', () => {
     assert.equal(block(1).code.trim(), 'npm install reynard-connection');
   });

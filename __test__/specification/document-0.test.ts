@@ -1,4 +1,4 @@
-// Every code block of seed 0, compiled as its reader would compile it, and run against real things.
+// Every code block of document 0, compiled as its reader would compile it, and run against real things.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,10 +9,10 @@ import { resetHealthMonitor, resetNixtlaClient, resetTursoPool, signWebhookPaylo
 
 import { NixtlaServer } from '../nixtla/server/server';
 import { compile, type Snippet } from './compile';
-import { seed0 } from './edits';
-import { codeBlocks, seedDocument } from './extract';
+import { document0 } from './edits';
+import { codeBlocks, specificationDocument } from './extract';
 
-const directory = mkdtempSync(join(tmpdir(), 'moorline-seed-0-'));
+const directory = mkdtempSync(join(tmpdir(), 'moorline-document-0-'));
 const databaseUrl = `file:${join(directory, 'metrics.db')}`;
 
 let service: NixtlaServer;
@@ -38,8 +38,8 @@ before(async () => {
   service = await NixtlaServer.start();
   process.env['NIXTLA_API_KEY'] = service.key;
   process.env['WEBHOOK_SECRET'] = 'test-secret';
-  const blocks = codeBlocks(seedDocument(0)).filter((block) => block.language === 'typescript');
-  snippets = compile(0, blocks, seed0({ databaseUrl, nixtlaUrl: service.url }));
+  const blocks = codeBlocks(specificationDocument(0)).filter((block) => block.language === 'typescript');
+  snippets = compile(0, blocks, document0({ databaseUrl, nixtlaUrl: service.url }));
 
   const pool = new TursoPool({ url: databaseUrl });
   await pool.withConnection(async (client) => {
@@ -60,7 +60,7 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-describe('seed 0: external connections', () => {
+describe('document 0: external connections', () => {
   test('1. TursoPool - Database Connection Pooling', async () => {
     const { exposed } = await runBlock(1);
     assert.equal(exposed['healthy'], true);

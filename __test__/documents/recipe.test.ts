@@ -1,0 +1,151 @@
+// The recipes of CONTRIBUTING.md, followed for a dummy (scripts/check/recipe/dummy.mjs) in a copy of the tree: what they name compiles,
+// a list that they did not name would be missed, and the copy is as it was when that is taken away again. The checks of the text
+// run on it in `npm run check`.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+
+import { root } from '../support/paths';
+
+type Row = string | { line: string }[] | { without: string };
+interface Recipe {
+  pathsOf(contributing: string): string[];
+  recipeProblems(paths: string[]): string[];
+  written(paths: string[], read: (path: string) => string): Record<string, string>;
+  FILES: Record<string, Row>;
+  LISTS: Record<string, Row>;
+}
+
+const script = (...path: string[]) => import(pathToFileURL(join(root, 'scripts', ...path)).href);
+const read = (path: string, from = root) => readFileSync(join(from, path), 'utf8');
+
+let recipe: Recipe;
+let paths: string[];
+before(async () => {
+  recipe = { ...(await script('check', 'recipe', 'recipe.mjs')), ...(await script('check', 'recipe', 'dummy.mjs')) };
+  paths = recipe.pathsOf(read('CONTRIBUTING.md'));
+});
+
+describe('the checks of the text', () => {
+  test('have nothing to say of a tree in which the recipes were followed', () => {
+    assert.deepEqual(recipe.recipeProblems(paths), []);
+  });
+
+  test('miss what a recipe does not name, every list', () => {
+    const lists = Object.entries(recipe.LISTS).filter(([, row]) => !('without' in (row as object)));
+    for (const path of [...lists.map(([path]) => path), 'lib/entries/<entry>.ts']) {
+      const [own, ...others] = recipe.recipeProblems(paths.filter((one) => one !== path));
+      assert.equal(own, `CONTRIBUTING.md: no recipe names ${path}`);
+      assert.ok(others.length > 0, `nothing is missed without ${path}`);
+    }
+  });
+
+  test('a service is in five lists at most, and an entry point in one', () => {
+    // The README and the changelog are what every change of the contract touches.
+    const [ofEntry, ofDocuments] = [['package.json'], ['README.md', 'CHANGELOG.md']];
+    const others = Object.keys(recipe.LISTS).filter((path) => ![...ofEntry, ...ofDocuments].includes(path));
+    assert.ok(others.length + 1 <= 5, others.join());
+    for (const path of others) assert.ok(paths.includes(path), path);
+  });
+});
+
+describe('a copy of the tree', () => {
+  /** Always the same, so that cargo knows again what it compiled the last time. */
+  const copy = join(root, 'target', 'recipe');
+  const COPIED = [
+    ...['Cargo.toml', 'Cargo.lock', 'build.rs', 'rust-toolchain.toml', 'package.json', 'tsconfig.json', 'README.md'],
+    ...['CHANGELOG.md', 'crates', 'src', 'lib', 'scripts', '__test__/contract', '__test__/support'],
+  ];
+  /** Directories that a build makes. */
+  const MADE = /^(dist|node_modules|target)(\/|$)/;
+  /** How many entries there are without that of the dummy. */
+  const ENTRIES = readdirSync(join(root, 'lib', 'entries')).length;
+  const fromDist = (path: string) => join('..', path);
+
+  /** Path → text. */
+  const snapshot = (): Record<string, string> =>
+    Object.fromEntries(
+      readdirSync(copy, { withFileTypes: true, recursive: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => relative(copy, join(entry.parentPath, entry.name)))
+        .filter((path) => !MADE.test(path))
+        .sort()
+        .map((path) => [path, read(path, copy)]),
+    );
+
+  /** Runs a command in the copy; fails the test when it fails. */
+  function run(command: string, args: string[], env = {}): void {
+    const options = { cwd: copy, encoding: 'utf8', env: { ...process.env, ...env } } as const;
+    const { status, stdout, stderr, error } = spawnSync(command, args, options);
+    assert.equal(status, 0, `${command} ${args.join(' ')}\n${stdout}${stderr}${error ?? ''}`);
+  }
+  const node = (code: string) => run(process.execPath, ['--input-type=module', '--eval', code]);
+
+  let bare: Record<string, string>;
+  let changed: Record<string, string>;
+  before(() => {
+    rmSync(copy, { recursive: true, force: true });
+    // With their times: cargo compiles anew what is younger than what was compiled.
+    for (const path of COPIED)
+      cpSync(join(root, path), join(copy, path), { recursive: true, preserveTimestamps: true });
+    symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction');
+    bare = snapshot();
+    changed = recipe.written(paths, (path) => read(path));
+    for (const [path, text] of Object.entries(changed)) {
+      mkdirSync(dirname(join(copy, path)), { recursive: true });
+      writeFileSync(join(copy, path), text);
+    }
+  });
+
+  test('compiles as Rust', async () => {
+    const { hostTarget } = await script('lib', 'run.mjs');
+    const definitions = join(copy, 'dist', 'definitions');
+    mkdirSync(definitions, { recursive: true });
+    const [noun] = Object.keys(changed).flatMap((path) => /^crates\/services\/tests\/(\w+)\//.exec(path)?.[1] ?? []);
+    const what = ['--workspace', '--lib', '--test', noun!, '--features', 'test-hooks', '--target', hostTarget()];
+    // As napi does, so that its macros write the typings.
+    const env = { CARGO_TARGET_DIR: join(root, 'target'), NAPI_TYPE_DEF_TMP_FOLDER: definitions };
+    run('cargo', ['check', '--quiet', ...what], env);
+  });
+
+  test('compiles as TypeScript, under the names of its entries', () => {
+    node(`
+      import { writeFileSync } from 'node:fs';
+      import { generateTypeDef } from '@napi-rs/cli';
+      import { ENTRIES } from './scripts/lib/entries.mjs';
+      import { completeNativeTypings } from './scripts/lib/native-typings.mjs';
+      const configDtsHeaderFile = 'src/native-header.d.ts';
+      const { dts } = await generateTypeDef({ typeDefDir: 'dist/definitions', cwd: process.cwd(), configDtsHeaderFile });
+      writeFileSync('dist/native.d.ts', dts);
+      completeNativeTypings('dist/native.d.ts');
+      const paths = Object.fromEntries(ENTRIES.map(({ specifier, source }) => [specifier, ['../' + source]]));
+      writeFileSync('dist/paths.json', JSON.stringify({ compilerOptions: { paths } }));`);
+    const { paths } = JSON.parse(read('dist/paths.json', copy)).compilerOptions;
+    const tests = Object.keys(changed).filter((path) => path.startsWith('__test__/'));
+    const sources = Object.values<string[]>(paths).flat();
+    assert.ok(tests.length > 1 && sources.length > ENTRIES, sources.join());
+    const options = { extends: ['../tsconfig.json', './paths.json'], files: [...sources, ...tests.map(fromDist)] };
+    writeFileSync(join(copy, 'dist', 'tsconfig.json'), JSON.stringify({ ...options, include: [] }));
+    run(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'dist/tsconfig.json']);
+  });
+
+  test('is as it was when that is taken away', () => {
+    for (const path of Object.keys(changed).filter((path) => !(path in bare))) rmSync(join(copy, path));
+    for (const row of Object.entries(recipe.LISTS)) takeAway(...row);
+    assert.deepEqual(snapshot(), bare);
+  });
+
+  function takeAway(path: string, row: Row): void {
+    if (!Array.isArray(row) || !(path in changed)) return;
+    let lines = read(path, copy).split('\n');
+    let at = 0;
+    for (const { line } of row) {
+      at = lines.indexOf(line, at);
+      lines = lines.toSpliced(at, 1);
+    }
+    writeFileSync(join(copy, path), lines.join('\n'));
+  }
+});

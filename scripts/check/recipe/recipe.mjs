@@ -1,0 +1,54 @@
+// The recipes of CONTRIBUTING.md, followed for a dummy service with an entry point of its own: what they name is written into
+// a copy of the tree, and the checks of the text must have nothing to say of it. Compiled: __test__/documents/recipe.test.ts.
+import { isMain, root } from '../../lib/run.mjs';
+import { problemsOf } from '../text.mjs';
+import { Tree } from '../tree.mjs';
+import { FILES, LISTS, named } from './dummy.mjs';
+
+const RECIPES = ['Adding a service', 'Adding an entry point'];
+
+/** The paths that the recipes name, in their order. */
+export function pathsOf(contributing) {
+  return RECIPES.flatMap((title) => {
+    const [, section = ''] = contributing.split(`\n## ${title}\n`);
+    return [...section.split('\n## ')[0].matchAll(/^\| `([^`]+)` \|/gm)].map(([, path]) => path);
+  });
+}
+
+/** Path → text of what the recipes have written or changed. */
+export function written(paths, read) {
+  const rows = paths.map((path) => [path, FILES[path] ?? LISTS[path]]).filter(([, row]) => row && !row.without);
+  return Object.fromEntries(
+    rows.map(([path, row]) => [named(path), typeof row === 'string' ? row : row.reduce(withLine, read(path))]),
+  );
+}
+
+function withLine(text, { line, before }) {
+  const lines = text.split('\n');
+  const at = lines.findIndex((one) => before.test(one));
+  if (at === -1) throw new Error(`the dummy finds no place for ${line}`);
+  return lines.toSpliced(at, 0, line).join('\n');
+}
+
+/** What is wrong with a tree in which the recipes were followed, a line each. */
+export function recipeProblems(paths = pathsOf(new Tree(root).read('CONTRIBUTING.md'))) {
+  const known = [...Object.keys(FILES), ...Object.keys(LISTS)];
+  return [
+    ...paths.filter((path) => !known.includes(path)).map((path) => `scripts/check/recipe: the dummy lacks ${path}`),
+    ...known.filter((path) => !paths.includes(path)).map((path) => `CONTRIBUTING.md: no recipe names ${path}`),
+    ...problemsOf(
+      new Tree(
+        root,
+        written(paths, (path) => new Tree(root).read(path)),
+      ),
+    ),
+  ];
+}
+
+if (isMain(import.meta.url)) {
+  const problems = recipeProblems();
+  if (problems.length > 0) {
+    console.error(problems.join('\n'));
+    process.exit(1);
+  }
+}

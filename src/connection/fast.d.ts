@@ -1,0 +1,12 @@
+export declare function connectionRecord(
+  tracker: Handle<ConnectionTracker>,
+  tookMs: number,
+  ok: boolean,
+  errorType?: string,
+  bytes?: number,
+  attemptMs?: number,
+  status?: number,
+): void;
+export declare function connectionAttempt(tracker: Handle<ConnectionTracker>, tookMs: number, status?: number): void;
+export declare function connectionReceived(tracker: Handle<ConnectionTracker>, messages: number, bytes: number): void;
+export declare function policyRefuses(policy: Handle<Policy>): boolean;

@@ -1,0 +1,11 @@
+export declare function policyAdmit(policy: Handle<Policy>, id?: number, timeoutMs?: number): number;
+export declare function policySucceed(policy: Handle<Policy>, id: number): void;
+export declare function policyFail(
+  policy: Handle<Policy>,
+  id: number,
+  weight: number,
+  retryable: boolean,
+  retryAfterMs: number,
+): number;
+export declare function policyCancel(policy: Handle<Policy>, id: number): void;
+export declare function policyTurn(policy: Handle<Policy>): number;

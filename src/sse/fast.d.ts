@@ -1,0 +1,1 @@
+export declare function sseKeep(keep: boolean): void;

@@ -1,0 +1,16 @@
+export declare function webhookVerify(
+  verifier: Handle<WebhookVerifier>,
+  payload: unknown,
+  signature: string,
+  nowMs: number,
+  tags?: Uint8Array,
+): number | true | string | undefined;
+export declare function webhookVerifyRequest(
+  verifier: Handle<WebhookVerifier>,
+  payload: unknown,
+  signature: string | undefined,
+  said: string,
+  nowMs: number,
+  tags?: Uint8Array,
+  remembered?: boolean,
+): string | undefined;

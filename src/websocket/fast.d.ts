@@ -1,0 +1,6 @@
+export declare function websocketPush(socket: Handle<Socket>, data: string | Uint8Array, text: boolean): boolean;
+export declare function websocketFlush(socket: Handle<Socket>): boolean;
+export declare function websocketResume(socket: Handle<Socket>): void;
+export declare function websocketPause(socket: Handle<Socket>): void;
+export declare function websocketTerminate(socket: Handle<Socket>): void;
+export declare function websocketKeep(keep: boolean): void;

@@ -1,4 +1,4 @@
-// The demo's two pictures of the same series: a few lines for the terminal, and a page for the browser.
+// The demo's two charts of the same series: text for the terminal, and an HTML page for the browser.
 import type { NixtlaForecastResponse, Row } from 'moorline';
 
 export interface Chart {
@@ -15,7 +15,7 @@ export interface Chart {
 const MONTHS_SHOWN = 60;
 const HEIGHT = 14;
 
-/** The last years as a chart of characters: `·` what happened, `o` the forecast, `@` where both meet. */
+/** The last years as a text chart: `·` measured, `o` forecast, `@` both. */
 export function chartText({ rows, forecast }: Chart): string {
   const shown = rows.slice(-MONTHS_SHOWN);
   const offset = shown.length - forecast.predictions.length;
@@ -41,7 +41,7 @@ export function chartText({ rows, forecast }: Chart): string {
 const WIDTH = 960;
 const PLOT = { left: 50, right: 20, top: 20, bottom: 40, height: 420 };
 
-/** A page that needs nothing but itself. */
+/** A self-contained HTML page. */
 export function chartHtml(chart: Chart): string {
   const { title, source, made, error, rows, forecast } = chart;
   const start = rows.length - forecast.predictions.length;

@@ -1,5 +1,5 @@
-// Follows a stream of server-sent events into a libSQL table: every event once, also when this program was stopped
-// meanwhile, as the cursor remembers how far it came.
+// Stores a stream of server-sent events in a libSQL table: every event once, even after a restart of this program,
+// because the cursor keeps the position in the stream.
 //
 //   npm install moorline
 //   EVENTS_URL=https://api.example.com/events npx tsx event-tail.ts
@@ -19,7 +19,7 @@ async function main(): Promise<void> {
 
   if (!(await feed.connect())) throw new Error(feed.getStatus().lastError);
   for await (const { lastEventId, type, data } of feed) {
-    // An event may come twice after a failure; the second finds its row.
+    // After a failure an event may be delivered twice; the second insert finds the row of the first.
     await pool.execute('INSERT INTO events VALUES (?, ?, ?) ON CONFLICT DO NOTHING', [lastEventId, type, data]);
     console.log(`${lastEventId} ${type}`);
   }

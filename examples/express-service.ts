@@ -1,5 +1,5 @@
-// An Express service: orders come as signed webhooks, are kept in libSQL and charged by another service; with a health
-// page for the load balancer and figures for Prometheus.
+// An Express service: receives orders as signed webhooks, stores them in libSQL and charges them through another
+// service; with a health endpoint for the load balancer and metrics for Prometheus.
 //
 //   npm install moorline express
 //   WEBHOOK_SECRET=… PAYMENTS_URL=https://payments.example.com npx tsx express-service.ts
@@ -18,13 +18,13 @@ const { DATABASE_URL = 'file:orders.db', PAYMENTS_URL = 'http://127.0.0.1:4000',
 
 const pool = new TursoPool({ url: DATABASE_URL });
 const payments = new HTTPConnection({ name: 'payments', url: PAYMENTS_URL, timeout: 2000, retryCount: 1 });
-const verifier = new WebhookVerifier({ secret: process.env.WEBHOOK_SECRET ?? '' }); // refuses an empty one
-/** Reports are dear: two at a time, for at most five seconds. */
+const verifier = new WebhookVerifier({ secret: process.env.WEBHOOK_SECRET ?? '' }); // rejects an empty one
+/** Reports are expensive: two at a time, for at most five seconds. */
 const reports = new Policy({ name: 'reports', timeoutMs: 5000, bulkhead: { maxConcurrent: 2, maxQueue: 20 } });
 
 const monitor = new HealthMonitor();
 monitor.register('database', () => pool.healthCheck());
-monitor.register('payments', () => payments.healthCheck(), false); // orders come in without it, too
+monitor.register('payments', () => payments.healthCheck(), false); // not critical: orders are received without it
 
 const app = express();
 

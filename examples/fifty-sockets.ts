@@ -1,4 +1,4 @@
-// Fifty WebSockets at once, each with a conversation of its own: how long does an answer take?
+// Fifty concurrent WebSockets, each with its own messages: how long does a reply take?
 //
 //   npm install moorline
 //   ECHO_URL=wss://echo.example.com npx tsx fifty-sockets.ts
@@ -7,7 +7,7 @@ import { WebSocketConnection } from 'moorline';
 const { ECHO_URL = 'ws://127.0.0.1:4000' } = process.env;
 const [SOCKETS, MESSAGES] = [50, 20];
 
-/** Sends message after message, each when the one before was answered; gives how long each took, in milliseconds. */
+/** Sends messages one by one, each after the reply to the previous one; returns the round-trip times in ms. */
 async function converse(name: string): Promise<number[]> {
   const socket = new WebSocketConnection({ name, url: ECHO_URL });
   if (!(await socket.connect())) throw new Error(`${name}: ${socket.getStatus().lastError}`);
@@ -16,7 +16,7 @@ async function converse(name: string): Promise<number[]> {
     for (let number = 1; number <= MESSAGES; number++) {
       const started = performance.now();
       await socket.send({ name, number });
-      const answer = await socket.receive({ timeoutMs: 10_000 }); // null when none came
+      const answer = await socket.receive({ timeoutMs: 10_000 }); // null on timeout
       if (answer?.name !== name || answer.number !== number) throw new Error(`${name}: no answer to message ${number}`);
       times.push(performance.now() - started);
     }

@@ -1,20 +1,20 @@
-// Forecasts a series from a CSV file with the columns `timestamp,value`, by Nixtla where NIXTLA_API_KEY is set, else by a
-// model on this machine.
+// Forecasts a series from a CSV file with the columns `timestamp,value`: with Nixtla if NIXTLA_API_KEY is set,
+// otherwise with a local model.
 //
 //   npm install moorline
 //   npx tsx forecast.ts series.csv MS 12
 //
-// Without a file it takes data/airpassengers.csv, which lies beside it.
+// Without a file it reads data/airpassengers.csv beside this program.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { NixtlaClient, type NixtlaPoint } from 'moorline';
 
-/** The directory of this program; `process.argv[1]` has it in ES modules and in CommonJS. */
+/** The directory of this program; `process.argv[1]` works in ES modules and in CommonJS. */
 const here = dirname(process.argv[1] ?? '');
 const [file = join(here, 'data', 'airpassengers.csv'), frequency = 'MS', horizon = '12'] = process.argv.slice(2);
 
-/** The points of a file; lines that begin with `#` and the line with the names of the columns are none. */
+/** The points of a file, without comment lines (`#`) and the header line. */
 function readPoints(): NixtlaPoint[] {
   const lines = readFileSync(file, 'utf8').split('\n');
   const rows = lines.filter((line) => line && !line.startsWith('#')).slice(1);

@@ -1,9 +1,9 @@
-// The main job, from a stored series to an announced forecast: `npm run demo`.
+// The main use case, from a stored series to an announced forecast: `npm run demo`.
 //
-// A monthly series is stored in an embedded libSQL file and read back; its last year is held back and
-// forecast (by Nixtla where NIXTLA_API_KEY is set, else by the local model); the forecast is compared with
-// what happened, stored, announced by a signed webhook that a local server verifies, and closed by a health
-// report. Nothing is left running.
+// Stores a monthly series in a libSQL file and reads it back; forecasts the last year from the years before (with
+// Nixtla if NIXTLA_API_KEY is set, otherwise with the local model); compares the forecast with the actual values,
+// stores it, and announces it with a signed webhook that a local server verifies. Ends with a health report, and leaves
+// nothing running.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -22,7 +22,7 @@ import {
 import { type Chart, chartHtml, chartText } from './chart.js';
 
 const HELD_BACK = 12;
-/** The directory of this program; `process.argv[1]` has it in ES modules and in CommonJS. */
+/** The directory of this program; `process.argv[1]` works in ES modules and in CommonJS. */
 const here = dirname(process.argv[1] ?? '');
 const output = process.argv[2] ?? process.cwd();
 const databaseFile = join(output, 'pipeline.db');
@@ -33,7 +33,7 @@ const nixtla = new NixtlaClient({ fallback: 'local' });
 const verifier = new WebhookVerifier({ secret: 'whsec_a-secret-of-this-demo-only' });
 const monitor = new HealthMonitor();
 
-/** The shipped series: comment lines name its source, then `timestamp,value`. */
+/** The included series: comment lines with its source, then `timestamp,value`. */
 function readSeries(): { source: string; points: [timestamp: string, value: number][] } {
   const lines = readFileSync(join(here, 'data', 'airpassengers.csv'), 'utf8')
     .trim()
@@ -85,7 +85,7 @@ function errorOf(forecast: NixtlaForecastResponse, actual: Row[]): number {
   return (100 * errors.reduce((sum, error) => sum + error, 0)) / errors.length;
 }
 
-/** Sends `event` signed to a server of our own, which answers what its verifier says. */
+/** Sends `event` as a signed webhook to a local server, which responds with the result of its verification. */
 async function announce(event: object): Promise<{ status: number; answer: string }> {
   const server = createServer((request, response) => {
     void receiveWebhook(verifier, request).then(({ valid, reason }) => {
@@ -139,7 +139,7 @@ async function main(): Promise<void> {
 
   monitor.register('database', () => pool.healthCheck());
   monitor.register('webhook receiver', () => status === 200);
-  // With the local model in reserve, the service is a luxury: its absence only degrades the whole.
+  // Not critical, because the local model replaces it: without the service, the report is only degraded.
   if (process.env['NIXTLA_API_KEY'])
     monitor.register('nixtla service', () => nixtla.healthCheck(), { critical: false });
   const report = await monitor.checkAll();

@@ -1,5 +1,5 @@
-// Downloads a large file and uploads it to another place, piece by piece and with progress: memory stays small, whatever
-// the size.
+// Downloads a large file and uploads it to another server, in chunks and with progress: memory use stays small for any
+// size.
 //
 //   npm install moorline
 //   npx tsx transfer.ts https://example.com/large.iso large.iso https://example.org/uploads/large.iso
@@ -11,7 +11,7 @@ import { HTTPConnection } from 'moorline';
 
 const [source, file = 'download', target] = process.argv.slice(2);
 
-/** Hands the pieces on, and tells each tenth of the way. */
+/** Yields the chunks, and prints the progress at each 10 %. */
 async function* withProgress(
   what: string,
   pieces: AsyncIterable<Uint8Array>,
@@ -27,7 +27,7 @@ async function* withProgress(
   }
 }
 
-/** An answer with a good status, or an error. */
+/** Returns a response with a 2xx status, and throws for any other. */
 function expectOk<Answer extends { ok: boolean; status: number; url: string }>(answer: Answer): Answer {
   if (!answer.ok) throw new Error(`${answer.url} answered ${answer.status}`);
   return answer;
@@ -48,7 +48,7 @@ async function upload(http: HTTPConnection, url: string): Promise<void> {
 
 async function main(): Promise<void> {
   if (!source || !target) throw new Error('usage: transfer.ts <source> <file> <target>');
-  // `timeout` bounds a whole upload. What comes packed has no length that a progress could be told by.
+  // `timeout` limits a whole upload. Without compression, the response has a length from which to compute the progress.
   const http = new HTTPConnection({ url: source, timeout: 3_600_000, compression: false });
   await download(http, source);
   await upload(http, target);

@@ -23,6 +23,7 @@ export interface PersistentConnection<Message, Parsed> {
   off<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
   removeListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
 }
+
 /**
  * A connection that stays open and brings messages by itself. It is brought back when it is lost, with growing delays and
  * full jitter, and goes over to `fallbackUrl` where `url` cannot be reached.
@@ -50,19 +51,16 @@ export abstract class PersistentConnection<Message, Parsed = Message>
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
     super(config, type);
-    const { queuedMessages } = DEFAULTS;
     const [regulate, waiting] = [() => this.#regulate(), () => this.#hold()];
-    this.#inbox = new MessageQueue(queuedMessages, { full: regulate, room: regulate, waiting });
-    this.#onMessage = new MessageHandlers(this.handlerOwner, queuedMessages, regulate);
+    this.#inbox = new MessageQueue(DEFAULTS.queuedMessages, { full: regulate, room: regulate, waiting });
+    this.#onMessage = new MessageHandlers(this.handlerOwner, DEFAULTS.queuedMessages, regulate);
     this.#reconnection = new Reconnection(this.config, {
       open: (failures, signal) => this.#reopen(failures, signal),
       onPause: (facts) => this.retrying(facts),
     });
     hearListeners(this, (listeners) => this.#subscribe(this.#onMessage.addGroup(listeners)));
     const probe = (url: string, signal: AbortSignal) => this.#probe(url, signal);
-    this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
-      this.emitEvent(event, options),
-    );
+    this.#fallback = new Fallback(this.connectionId, this.config, probe, this.emitEvent.bind(this));
   }
 
   override async isConnected(): Promise<boolean> {

@@ -11,7 +11,7 @@ import {
   type ConnectionOptions,
   type Handle,
   type HttpBodyQueue,
-  type HttpCallOptions,
+  type HttpCallConfig,
   type HttpEngine,
   native,
 } from '../runtime/native';
@@ -118,7 +118,7 @@ export class HttpTransport {
     const head = `${method} ${stripLineBreaks(url)}${headerLines(init.headers, type)}`;
     const queue = source && queueOf(source);
     const body = queue ?? whole;
-    const settings: Handle<HttpCallOptions> | undefined =
+    const settings: Handle<HttpCallConfig> | undefined =
       init.settings && native.httpCallOptions(this.#engine, init.settings);
     const streamed = init.stream === true;
     const start = (cancel: Handle<Cancel> | undefined) =>

@@ -59,7 +59,7 @@ export interface StreamNews {
 
 const NUL = '\0';
 
-/** @internal Reads a text as crates/services/src/sse/batch.rs writes it; what it says about the stream goes to `news`. */
+/** @internal Reads a text as src/sse/encode.rs writes it; what it says about the stream goes to `news`. */
 export function readEvents(text: string, news: StreamNews, events: SSEEvent[]): void {
   for (let start = 0; start < text.length;) {
     const middle = text.indexOf('\r', start);

@@ -2,7 +2,7 @@ export declare function httpRequest(
   engine: Handle<HttpEngine>,
   head: string,
   body?: string | Uint8Array | Handle<HttpBodyQueue>,
-  options?: Handle<HttpCallOptions>,
+  options?: Handle<HttpCallConfig>,
   cancel?: Handle<Cancel>,
   streamed?: boolean,
 ): Promise<string | [head: string, body: Uint8Array | Handle<HttpBodyReader>]>;

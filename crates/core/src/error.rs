@@ -356,16 +356,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_here_is_proof_that_nothing_was_delivered() {
-        for kind in Kind::ALL {
+    fn what_can_fail_after_it_was_sent_is_no_proof_that_nothing_was() {
+        for kind in [Kind::Timeout, Kind::Disconnected, Kind::Rejected] {
             let failure = Failure::new(kind, "x");
-            if failure.delivery == Delivery::None {
-                assert!(
-                    !matches!(kind, Kind::Timeout | Kind::Disconnected | Kind::Rejected),
-                    "{} cannot prove that nothing was sent",
-                    kind.as_str()
-                );
-            }
+            assert_ne!(failure.delivery, Delivery::None, "{failure:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Webhook signatures: who sent this request, and when.
+//! Webhook signatures: the sender of a request and its time.
 //!
 //! [`table`] describes every scheme once, as data. [`Verifier`] reads a request by such a row: the form of
 //! the signature, then the timestamp, then the signature itself over the raw bytes, under each secret. The
@@ -25,10 +25,10 @@ pub mod timestamp;
 pub mod verification;
 pub mod verify;
 
-pub use config::{VerifierConfig, read_secrets, receive_defaults};
+pub use config::{VerifierConfig, read_secrets};
 pub use header::{Headers, ParsedSignature, parse_signature};
 pub use mac::{ExternalMac, Mac, Tag};
-pub use replay::{MemoryReplayStore, ReplayStore, read_ttl};
+pub use replay::{MemoryReplayStore, ReplayStore, read_ttl, receive_defaults};
 pub use sign::{Outgoing, SignedHeaders};
 pub use verification::{Reason, Verification};
 pub use verify::{Incoming, Verifier};

@@ -1,9 +1,11 @@
-//! Replay protection: a store of requests that were accepted.
+//! Replay protection: a store of accepted requests, and the defaults of receiving.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
+
+use serde_json::{Value as Json, json};
 
 use crate::options::{OptionError, Read};
 
@@ -124,6 +126,32 @@ impl ReplayStore for MemoryReplayStore {
             self.drop_numbered(entry.number);
         }
     }
+}
+
+/// The largest body that is read.
+const LIMIT_BYTES: u64 = 10 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The status for a request that was handled before.
+const DUPLICATE_STATUS: u16 = 200;
+/// How long a request that is being handled is kept from being handled a second time.
+const CLAIM: Duration = Duration::from_mins(5);
+/// How long a replay store may take for each answer.
+const REPLAY_STORE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Requests that a store in memory remembers.
+const REPLAY_CAPACITY: u32 = 100_000;
+
+/// The defaults of receiving bodies and of a replay store in memory, by the names of their options, times in milliseconds.
+pub fn receive_defaults() -> Json {
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    json!({
+        "limitBytes": LIMIT_BYTES,
+        "timeoutMs": ms(BODY_TIMEOUT),
+        "duplicateStatus": DUPLICATE_STATUS,
+        "claimMs": ms(CLAIM),
+        "replayStoreTimeoutMs": ms(REPLAY_STORE_TIMEOUT),
+        "capacity": REPLAY_CAPACITY,
+    })
 }
 
 #[cfg(test)]

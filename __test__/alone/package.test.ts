@@ -269,7 +269,7 @@ describe('loading', () => {
     mkdirSync(bare);
     try {
       run('tar', ['-xzf', tarballs().main, '-C', bare]);
-      const script = "try { require('../package') } catch (error) { console.log(error.message) }";
+      const script = "try { require('./package') } catch (error) { console.log(error.message) }";
       const message = run(process.execPath, ['-e', script], bare);
       assert.ok(message.includes(basename(tarballs().platform).replace(/-\d.*$/, '')), message);
       assert.match(message, /--include=optional/);
@@ -280,7 +280,7 @@ describe('loading', () => {
 });
 
 describe('runtimes', () => {
-  const modules = join(__dirname, 'runtimes', 'node_modules');
+  const modules = join(tests, 'runtimes', 'node_modules');
   const runtimes = {
     'the Node.js that runs the tests': process.execPath,
     'Node.js 22': join(modules, 'node-22', 'bin', 'node'),

@@ -231,7 +231,7 @@ export const LISTS = {
   'crates/services/src/lib.rs': [{ line: 'pub mod beacon;', before: /^pub mod / }],
   'src/lib.rs': [{ line: 'mod beacon;', before: /^mod / }],
   'lib/entries/index.ts': [{ line: "export * from '../beacon';", before: /^export \*/ }],
-  'README.md': [{ line: '  [beacons](docs/services/beacon.md) ·', before: /^ {2}\[health\]\(docs/ }],
+  'README.md': [{ line: '  [beacons](docs/services/beacon.md) ·', before: /^ {2}\[.+\]\(docs\/services\// }],
   'CHANGELOG.md': [{ line: '- \`BeaconClient\`: asks whether a beacon is lit.', before: /^- / }],
   'package.json': [
     { line: '    "./beacon": {', before: /^ {4}"\.\/package\.json"/ },

@@ -47,12 +47,12 @@ impl Config {
   'crates/services/src/<service>/connect.rs': `//! Reaching a beacon.
 
 use moorline_core::options::{Options, Plain, Read};
-use moorline_net::http::{Engine, HttpOptions};
+use moorline_net::http::{Engine, HttpConfig};
 use tokio::runtime::Handle;
 
 /// An engine with the options that HTTP has by default.
 pub(super) fn engine(runtime: Handle) -> Read<Engine> {
-    let options = HttpOptions::from_options(Options::new("options", &Plain::Undefined)?)?;
+    let options = HttpConfig::read(Options::new("options", &Plain::Undefined)?)?;
     Ok(Engine::new(options, runtime))
 }
 `,

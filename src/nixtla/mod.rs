@@ -1,6 +1,6 @@
 //! Nixtla: requests by the name of their operation, jobs, and the client's state.
 //!
-//! Requests are read whole before anything is started, so that a programmer's mistake throws; answers cross as one
+//! Requests are read whole before anything is started, so that a programmer's mistake throws; results cross as one
 //! JSON text.
 
 mod encode;
@@ -12,7 +12,7 @@ use moorline_core::{
     resilience::registry::Watcher,
 };
 use moorline_services::nixtla::{
-    bounds::Bounds,
+    call_limits::CallLimits,
     config::NixtlaConfig,
     jobs::{self, Job},
     request::Request,
@@ -55,7 +55,7 @@ pub fn nixtla_create(
         _ => None,
     };
     let config = Options::new("config", &config.0)
-        .and_then(|options| NixtlaConfig::from_options(options, variable))
+        .and_then(|options| NixtlaConfig::read(options, variable))
         .or_throw(&env)?;
     let watcher: Arc<Watcher> = Arc::new(move |_, change| {
         listener.deliver(encode_change(change).to_string());
@@ -79,10 +79,10 @@ pub fn nixtla_run(
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let request = Request::read(&operation.named("operation")?, &request.0).or_throw(&env)?;
-    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    let limits = read_limits(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
-        let answer = client.nixtla.run(Arc::new(request), bounds).await?;
-        answer.into_json().await
+        let result = client.nixtla.run(Arc::new(request), limits).await?;
+        result.into_json().await
     })
 }
 
@@ -99,9 +99,9 @@ pub fn nixtla_submit(
     let request = Request::read(&operation.named("operation")?, &request.0)
         .and_then(|request| jobs::check(&request).map(|()| request))
         .or_throw(&env)?;
-    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    let limits = read_limits(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
-        let job = client.nixtla.submit(Arc::new(request), &bounds).await?;
+        let job = client.nixtla.submit(Arc::new(request), &limits).await?;
         let client = client.0;
         Ok(Handle::new(NixtlaJob { client, job }))
     })
@@ -121,13 +121,13 @@ pub fn nixtla_job_status(
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    let limits = read_limits(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
-        job.client.nixtla.job_status(&job.job, &bounds).await
+        job.client.nixtla.job_status(&job.job, &limits).await
     })
 }
 
-/// A job's answer, waited for at most `timeoutMs` (an hour).
+/// A job's result, waited for at most `timeoutMs` (an hour).
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
 pub fn nixtla_job_result(
     env: Env,
@@ -136,11 +136,11 @@ pub fn nixtla_job_result(
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let wait = jobs::read_wait(&timeout_ms.0).or_throw(&env)?;
-    let bounds = Bounds::unlimited(Cancel::token(cancel.as_ref()));
+    let limits = CallLimits::unlimited(Cancel::token(cancel.as_ref()));
     promise(&env, async move {
         let nixtla = &job.client.nixtla;
-        let answer = nixtla.job_result(&job.job, wait, &bounds).await?;
-        answer.into_json().await
+        let result = nixtla.job_result(&job.job, wait, &limits).await?;
+        result.into_json().await
     })
 }
 
@@ -152,9 +152,9 @@ pub fn nixtla_job_cancel(
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    let limits = read_limits(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
-        job.client.nixtla.cancel_job(&job.job, &bounds).await
+        job.client.nixtla.cancel_job(&job.job, &limits).await
     })
 }
 
@@ -172,9 +172,9 @@ pub fn nixtla_usage(
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    let limits = read_limits(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
-        Ok(client.nixtla.usage(&bounds).await?.to_string())
+        Ok(client.nixtla.usage(&limits).await?.to_string())
     })
 }
 
@@ -186,9 +186,9 @@ pub fn nixtla_models(
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    let limits = read_limits(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
-        Ok(client.nixtla.finetuned_models(&bounds).await?.to_string())
+        Ok(client.nixtla.finetuned_models(&limits).await?.to_string())
     })
 }
 
@@ -203,9 +203,9 @@ pub fn nixtla_delete_model(
 ) -> Result<PromiseValue> {
     let id = id.named("id")?;
     Nixtla::check_model_id(&id).or_throw(&env)?;
-    let bounds = read_bounds(&env, &timeout_ms, cancel.as_ref())?;
+    let limits = read_limits(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
-        client.nixtla.delete_finetuned_model(&id, &bounds).await
+        client.nixtla.delete_finetuned_model(&id, &limits).await
     })
 }
 
@@ -227,10 +227,10 @@ pub fn nixtla_stats(client: Handle<NixtlaClient>) -> String {
     encode_stats(&client.nixtla.stats()).to_string()
 }
 
-fn read_bounds(
+fn read_limits(
     env: &Env,
     timeout_ms: &RawArgument,
     cancel: Option<&Handle<Cancel>>,
-) -> Result<Bounds> {
-    Bounds::read(&timeout_ms.0, Cancel::token(cancel)).or_throw(env)
+) -> Result<CallLimits> {
+    CallLimits::read(&timeout_ms.0, Cancel::token(cancel)).or_throw(env)
 }

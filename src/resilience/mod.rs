@@ -73,7 +73,7 @@ pub fn breaker_create(
 /// A policy that only repeats: `kind` is `exponential`, `linear` or `jitter`.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
 pub fn retry_create(env: Env, kind: String, options: RawArgument) -> Result<Handle<Policy>> {
-    let policy = retry::read(&kind, &options.0).or_throw(&env)?;
+    let policy = retry::read_policy(&kind, &options.0).or_throw(&env)?;
     Ok(Handle::new(Policy::new(CallTable::new("retry", &policy))))
 }
 

@@ -1,4 +1,4 @@
-//! The retry strategies of seconds and attempts, as policies of extra attempts.
+//! The retry strategies of a connection: options in seconds and attempts, read as retry policies.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Attempts in all.
+/// The number of attempts, the first included.
 const MAX_ATTEMPTS: u64 = 3;
 const BASE_DELAY: Duration = Duration::from_secs(1);
 const MULTIPLIER: f64 = 2.0;
@@ -25,8 +25,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// Reads `maxAttempts`, `baseDelay` in seconds and, by `kind`, `multiplier` (`exponential`), `increment` in seconds
 /// (`linear`) or `jitterFactor` (`jitter`).
 ///
-/// No time limits: how long the function may take is its own affair.
-pub fn read(kind: &str, given: &Plain) -> Read<PolicyConfig> {
+/// No time limits: the retried function sets its own.
+pub fn read_policy(kind: &str, given: &Plain) -> Read<PolicyConfig> {
     let options = Options::new("", given)?;
     let attempts = options.integer("maxAttempts", MAX_ATTEMPTS, 1..=u64::from(u32::MAX))?;
     let base_delay = options.seconds("baseDelay", BASE_DELAY, 0.0)?;

@@ -31,7 +31,7 @@ fn texts(entries: &[(&str, &str)]) -> Plain {
 
 /// The waits of a strategy, in seconds.
 fn waits(kind: &str, given: &[(&str, f64)]) -> Vec<f64> {
-    let policy = retry::read(kind, &numbers(given)).unwrap();
+    let policy = retry::read_policy(kind, &numbers(given)).unwrap();
     let retry = policy.pipeline.retry.unwrap();
     let mut rng = fastrand::Rng::with_seed(7);
     (1..=retry.max_retries)
@@ -61,7 +61,7 @@ fn jitter_spreads_a_wait_up_and_down() {
         ("baseDelay", 1.0),
         ("jitterFactor", 0.5),
     ];
-    let policy = retry::read("jitter", &numbers(&given)).unwrap();
+    let policy = retry::read_policy("jitter", &numbers(&given)).unwrap();
     let retry = policy.pipeline.retry.unwrap();
     let mut rng = fastrand::Rng::with_seed(7);
     let waits: Vec<_> = (0..1000)

@@ -20,6 +20,8 @@ use moorline_net::pool::PoolConfig;
 const POOL_SIZE: u32 = 5;
 /// How long a statement, a batch or a transaction step may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest time that `drain` lets borrowers finish.
+pub(super) const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 /// How long a statement waits for another connection's lock on a file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -13,7 +13,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
-    config::Config,
+    config::{Config, DRAIN_TIMEOUT},
     connect::{Connection, LibsqlConnector},
     error::{CODE_CLIENT_CLOSED, SERVICE, abort_failure, closed_failure, timeout_failure},
     local,
@@ -24,9 +24,6 @@ use crate::libsql::{
     target::Target,
 };
 use moorline_net::pool::{Pool, PoolListener, PooledConnection};
-
-/// How long `drain` lets borrowers finish.
-const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 
 /// The timeout and the cancellation of one call.
 pub struct CallLimits {

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{
     SERVICE,
-    bounds::Bounds,
+    call_limits::CallLimits,
     connect::Exchange,
     reply::unreadable,
     request::check_id,
@@ -15,9 +15,9 @@ use super::{
 
 impl Nixtla {
     /// Requests used and allowed, per minute and month, as the service says.
-    pub async fn usage(&self, bounds: &Bounds) -> Outcome<Json> {
+    pub async fn usage(&self, limits: &CallLimits) -> Outcome<Json> {
         let exchange = Exchange::get(&self.config.paths.usage);
-        let usage = self.fetch("usage", &exchange, bounds).await?;
+        let usage = self.fetch("usage", &exchange, limits).await?;
         if !usage.is_object() {
             return Err(unreadable("the usage is no object").during(SERVICE, "usage"));
         }
@@ -25,9 +25,9 @@ impl Nixtla {
     }
 
     /// The fine-tuned models of the account, as the service lists them.
-    pub async fn finetuned_models(&self, bounds: &Bounds) -> Outcome<Json> {
+    pub async fn finetuned_models(&self, limits: &CallLimits) -> Outcome<Json> {
         let exchange = Exchange::get(&self.config.paths.finetuned_models);
-        let mut list = self.fetch("finetunedModels", &exchange, bounds).await?;
+        let mut list = self.fetch("finetunedModels", &exchange, limits).await?;
         let is_model = |model: &Json| model.get("id").is_some_and(Json::is_string);
         list.get_mut("finetuned_models")
             .map(Json::take)
@@ -43,13 +43,13 @@ impl Nixtla {
     }
 
     /// One fine-tuned model, which may be deleted; `false` when there is no such model any more.
-    pub async fn delete_finetuned_model(&self, id: &str, bounds: &Bounds) -> Outcome<bool> {
+    pub async fn delete_finetuned_model(&self, id: &str, limits: &CallLimits) -> Outcome<bool> {
         let path = format!("{}/{id}", self.config.paths.finetuned_models);
         let exchange = Exchange {
             method: Method::DELETE,
             ..Exchange::get(&path)
         };
-        match self.fetch("deleteFinetunedModel", &exchange, bounds).await {
+        match self.fetch("deleteFinetunedModel", &exchange, limits).await {
             Ok(_) => Ok(true),
             Err(failure) if has_status(&failure, StatusCode::NOT_FOUND) => Ok(false),
             Err(failure) => Err(failure),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use moorline_core::{
     limit::Limit,
     options::{OptionError, Options, Plain, Read},
+    resilience::retry::Jitter,
     secret::Secret,
 };
 use moorline_net::dial::DialConfig;
@@ -14,8 +15,30 @@ const BASE_URL: &str = "https://api.nixtla.io";
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_RETRIES: u64 = 3;
 const BASE_DELAY: Duration = Duration::from_secs(1);
+/// The longest delay before a retry, unless `baseDelayMs` is longer.
+pub(super) const MAX_DELAY: Duration = Duration::from_mins(1);
+/// The longest wait a server may ask for (`Retry-After`); a call that is asked for more fails at once.
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
+/// The spread of the delays, so that many processes do not retry at the same moment.
+pub(super) const JITTER: Jitter = Jitter::Symmetric(0.1);
 const BREAKER_THRESHOLD: u64 = 5;
 const BREAKER_RESET: Duration = Duration::from_secs(30);
+/// The longest probe of a half-open breaker where attempts have no timeout.
+pub(super) const UNBOUNDED_PROBE: Duration = Duration::from_mins(10);
+pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first pause between two looks at a job; each later one is twice as long. The same as in the vendor's client.
+pub(super) const FIRST_POLL: Duration = Duration::from_millis(500);
+pub(super) const LAST_POLL: Duration = Duration::from_secs(15);
+/// The longest wait for a job's result.
+pub(super) const JOB_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_hours(1));
+/// The level of anomaly detection, as in the vendor's client.
+pub(super) const ANOMALY_LEVEL: f64 = 0.99;
+pub(super) const FINETUNE_STEPS: u64 = 10;
+pub(super) const FINETUNE_DEPTH: u64 = 1;
+/// The losses of fine-tuning, the default first.
+pub(super) const LOSSES: [&str; 7] = ["default", "mae", "mse", "rmse", "mape", "smape", "poisson"];
+/// The windows of a cross validation.
+pub(super) const WINDOWS: u64 = 1;
 const MODEL_PARAMS_TTL: Duration = Duration::from_hours(1);
 /// The model that the vendor's own client sends where its user names none.
 const MODEL: &str = "timegpt-2.1";
@@ -25,7 +48,7 @@ pub const KEY_VARIABLE: &str = "NIXTLA_API_KEY";
 /// The environment variable with the base URL.
 pub const BASE_URL_VARIABLE: &str = "NIXTLA_BASE_URL";
 
-/// A client's settings.
+/// The configuration of a client.
 #[derive(Clone, Debug)]
 pub struct NixtlaConfig {
     /// `apiKey`, else `NIXTLA_API_KEY`.
@@ -83,10 +106,7 @@ pub struct Paths {
 
 impl NixtlaConfig {
     /// Reads the options; `environment` looks up a variable.
-    pub fn from_options(
-        options: Options<'_>,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Read<Self> {
+    pub fn read(options: Options<'_>, environment: impl Fn(&str) -> Option<String>) -> Read<Self> {
         let http = DialConfig::read(&options)?;
         let config = Self {
             api_key: read_key(&options, &environment)?,
@@ -202,7 +222,7 @@ mod tests {
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
                 .collect(),
         );
-        NixtlaConfig::from_options(Options::new("config", &value)?, |name| {
+        NixtlaConfig::read(Options::new("config", &value)?, |name| {
             let found = variables.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| (*value).to_owned())
         })

@@ -25,14 +25,14 @@ use super::{
 };
 use moorline_net::http::ApiClient;
 
-/// The client whose wire format this is. The service tells formats apart by it.
+/// The version of the vendor's client whose wire format this is; the service selects its format by it.
 const CLIENT_VERSION: &str = "0.9.0";
-/// No answer is as large as the largest request.
-const MAX_ANSWER_BYTES: usize = 256 << 20;
-/// Of a refusal more is not looked at.
+/// The limit of a response body, above the largest that the largest request can have.
+const MAX_RESPONSE_BYTES: usize = 256 << 20;
+/// The limit of the body of an error response; the rest is not read.
 const MAX_REFUSAL_BYTES: usize = 1 << 20;
 
-/// The body.
+/// One HTTP request to the service.
 pub(super) struct Exchange<'a> {
     pub(super) method: Method,
     /// Path and query, relative to the base URL.
@@ -54,15 +54,15 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// The way to the service.
+/// The HTTP client of the service, with its address and key.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct Transport {
     config: Arc<NixtlaConfig>,
     http: Arc<ApiClient>,
     requests: AtomicU64,
 }
 
-impl Wire {
+impl Transport {
     pub(super) fn new(config: Arc<NixtlaConfig>) -> Self {
         Self {
             http: ApiClient::with(config.http.clone()),
@@ -71,12 +71,12 @@ impl Wire {
         }
     }
 
-    /// All HTTP requests so far.
+    /// The number of HTTP requests so far.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Makes one exchange and gives the body of a successful answer; counts it in `count` too.
+    /// Makes one exchange and returns the body of a successful response. Each adds one to `count`.
     pub(super) async fn exchange(
         &self,
         exchange: &Exchange<'_>,
@@ -102,7 +102,7 @@ impl Wire {
         let response = self.http.send(request).await.map_err(judge)?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status.is_success() {
-            let body = ApiClient::read_body(response, MAX_ANSWER_BYTES).await;
+            let body = ApiClient::read_body(response, MAX_RESPONSE_BYTES).await;
             return body.map_err(judge);
         }
         // Of a refusal whose text is lost the status is still known.
@@ -165,7 +165,7 @@ fn unsendable(reason: &str) -> Failure {
         .with_cause(reason, None)
 }
 
-/// The JSON of an answer; an empty one (204) is null. Legacy and Azure deployments wrap it in `{"data": …}`.
+/// The JSON of a response body; an empty one (204) is null. Legacy and Azure deployments wrap it in `{"data": …}`.
 pub(super) fn parse(body: &[u8]) -> Outcome<Json> {
     if body.is_empty() {
         return Ok(Json::Null);

@@ -6,25 +6,25 @@ use moorline_core::error::{Failure, Kind, Outcome};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::{
-        Answer, Content, Intervals, ModelInfo, PredictedPoint, time_after, without_anomalies,
-    },
     local::{self, Prediction},
     request::{Request, Task},
+    result::{
+        Content, Intervals, ModelInfo, PredictedPoint, TaskResult, time_after, without_anomalies,
+    },
 };
 use moorline_net::http::off_runtime;
 
-/// Whether the local model can answer a request at all.
-pub(super) const fn is_answerable(request: &Request) -> bool {
+/// Whether the local model can run a request.
+pub(super) const fn can_run(request: &Request) -> bool {
     matches!(request.task, Task::Forecast { .. } | Task::Anomalies { .. })
 }
 
 /// Answers a forecast or an anomaly detection, because of a failure of that kind.
-pub(super) async fn answer(
+pub(super) async fn run(
     request: Arc<Request>,
     reason: Kind,
     cancel: CancellationToken,
-) -> Outcome<Answer> {
+) -> Outcome<TaskResult> {
     // Models take milliseconds even for a short series.
     off_runtime(usize::MAX, move || {
         let (content, model) = match &request.task {
@@ -32,7 +32,7 @@ pub(super) async fn answer(
             Task::Anomalies { level } => (judge(&request, *level, &cancel)?, "STL".to_owned()),
             _ => return Err(Failure::new(Kind::Rejected, "no local model does this")),
         };
-        Ok(Answer {
+        Ok(TaskResult {
             content,
             model_info: ModelInfo {
                 source: "local",

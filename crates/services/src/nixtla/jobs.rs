@@ -1,4 +1,4 @@
-//! Requests that the service works on by itself: submitted, asked after, and cancelled.
+//! Jobs: requests that the service runs in the background, submitted, polled and cancelled.
 
 use std::{
     sync::{Arc, atomic::AtomicU32},
@@ -18,26 +18,21 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     SERVICE,
-    answer::Answer,
-    bounds::Bounds,
+    call_limits::CallLimits,
+    config::{FIRST_POLL, JOB_TIMEOUT, LAST_POLL},
     connect::Exchange,
     error::Repeat,
     payload,
     reply::{self, unreadable},
     request::{Request, Task},
+    result::TaskResult,
     service::{Nixtla, Prepared, has_status},
     window::Sent,
 };
 use moorline_net::http::off_runtime;
 
-/// The cadence of the vendor's client: half a second, doubling.
-const FIRST_POLL: Duration = Duration::from_millis(500);
-const LAST_POLL: Duration = Duration::from_secs(15);
-/// How long a result is waited for, unless the caller says otherwise.
-const WAIT: Limit<Duration> = Limit::At(Duration::from_hours(1));
-
-/// The characters that stand for themselves in a segment of a path (RFC 3986, section 2.3).
-const RESERVED: AsciiSet = NON_ALPHANUMERIC
+/// The characters to percent-encode in a segment of a path: all but the unreserved ones of RFC 3986, section 2.3.
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -53,20 +48,20 @@ pub struct Job {
 }
 
 impl Job {
-    /// Its name with the service.
+    /// The id that the service gave it.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The same as one segment of a path: the service chose it, and it must lead nowhere else.
-    fn segment(&self) -> String {
-        utf8_percent_encode(&self.id, &RESERVED).to_string()
+    /// The id as one segment of a path, escaped: it comes from the service and must not change the path.
+    fn path_segment(&self) -> String {
+        utf8_percent_encode(&self.id, &ESCAPED).to_string()
     }
 }
 
 /// The state of a job, as the service reports it.
 #[derive(Debug, Deserialize)]
-struct State {
+struct JobState {
     status: String,
     #[serde(default)]
     result: Json,
@@ -74,8 +69,8 @@ struct State {
     error: Json,
 }
 
-/// The service's name for a request it does as a job. As a job, anomaly detection is always the online algorithm.
-fn task_of(request: &Request) -> Option<&'static str> {
+/// The service's name for this kind of job. Anomaly detection is a job only in its online form.
+fn job_kind(request: &Request) -> Option<&'static str> {
     match request.task {
         Task::Forecast { .. } => Some("forecast"),
         Task::CrossValidation { .. } => Some("cross_validation"),
@@ -87,7 +82,7 @@ fn task_of(request: &Request) -> Option<&'static str> {
 
 /// Refuses a request that cannot be a job.
 pub fn check(request: &Request) -> Read<()> {
-    task_of(request).map(|_| ()).ok_or_else(|| {
+    job_kind(request).map(|_| ()).ok_or_else(|| {
         OptionError::bad_value(
             "operation",
             "cannot be a job; use 'onlineAnomalies' instead",
@@ -97,17 +92,17 @@ pub fn check(request: &Request) -> Read<()> {
 
 /// Reads `options.timeoutMs` of a wait for a result: an hour by default.
 pub fn read_wait(timeout_ms: &Plain) -> Read<Limit<Duration>> {
-    Ok(Options::call_timeout(timeout_ms)?.unwrap_or(WAIT))
+    Ok(Options::call_timeout(timeout_ms)?.unwrap_or(JOB_TIMEOUT))
 }
 
 impl Nixtla {
-    /// Hands a request over. It is repeated only where the service provably has not accepted it: a job whose
-    /// submission timed out may exist.
-    pub async fn submit(&self, request: Arc<Request>, bounds: &Bounds) -> Outcome<Job> {
+    /// Submits a request as a job. Retried only where the service provably has not accepted it: a job whose submission
+    /// timed out may exist.
+    pub async fn submit(&self, request: Arc<Request>, limits: &CallLimits) -> Outcome<Job> {
         let operation = request.operation();
-        let task = task_of(&request).ok_or_else(|| Failure::new(Kind::Rejected, "not a job"))?;
+        let task = job_kind(&request).ok_or_else(|| Failure::new(Kind::Rejected, "not a job"))?;
         let prepared = self
-            .prepare_job(&request, bounds)
+            .prepare_job(&request, limits)
             .await
             .map_err(|failure| failure.during(SERVICE, operation))?;
         let path = format!("{}/{task}/async", self.config.paths.jobs);
@@ -118,9 +113,9 @@ impl Nixtla {
             payload: Some(&prepared.payload),
             repeat: Repeat::OnlyUnaccepted,
         };
-        let accepted = self.fetch(operation, &exchange, bounds).await?;
+        let accepted = self.fetch(operation, &exchange, limits).await?;
         let id = accepted.get("job_id").and_then(Json::as_str);
-        // No escape keeps dots from being steps in a path.
+        // No escape keeps a segment of dots from being resolved as a relative path.
         let id = id.filter(|id| !matches!(*id, "" | "." | ".."));
         let no_id = || unreadable("job_id is missing or cannot be one").during(SERVICE, operation);
         Ok(Job {
@@ -131,37 +126,37 @@ impl Nixtla {
         })
     }
 
-    /// The status word of a job: `pending`, `running`, `succeeded`, `failed`, `cancelled`.
-    pub async fn job_status(&self, job: &Job, bounds: &Bounds) -> Outcome<String> {
-        self.job_state(job, bounds).await.map(|state| state.status)
+    /// The status of a job, as the service names it: `pending`, `running`, `succeeded`, `failed`, `cancelled`.
+    pub async fn job_status(&self, job: &Job, limits: &CallLimits) -> Outcome<String> {
+        self.job_state(job, limits).await.map(|state| state.status)
     }
 
-    /// Waits for a job's answer, asking after it less and less often. A job that outlasts `wait` is cancelled; one
-    /// whose caller stops waiting goes on.
+    /// Waits for a job's result, polling at growing intervals. A job that takes longer than `wait` is cancelled; a job
+    /// whose caller cancels the wait continues.
     pub async fn job_result(
         &self,
         job: &Job,
         wait: Limit<Duration>,
-        bounds: &Bounds,
-    ) -> Outcome<Answer> {
+        limits: &CallLimits,
+    ) -> Outcome<TaskResult> {
         let operation = job.request.operation();
         let started = Instant::now();
         let end = wait.get().and_then(|wait| started.checked_add(wait));
         let mut pause = FIRST_POLL;
         loop {
-            let state = self.job_state(job, bounds).await?;
+            let state = self.job_state(job, limits).await?;
             if let Some(outcome) = self.outcome_of(job, &state).await {
                 return outcome.map_err(|failure| failure.during(SERVICE, operation));
             }
             if end.is_some_and(|end| end <= Instant::now()) {
-                let _ = self.cancel_job(job, bounds).await;
-                return Err(outlasted(job, &state, started).during(SERVICE, operation));
+                let _ = self.cancel_job(job, limits).await;
+                return Err(timed_out(job, &state, started).during(SERVICE, operation));
             }
             let next = Instant::now() + pause;
             let next = end.map_or(next, |end| end.min(next));
             tokio::select! {
                 () = sleep_until(next) => {}
-                () = bounds.cancel.cancelled() => {
+                () = limits.cancel.cancelled() => {
                     return Err(Failure::aborted().during(SERVICE, operation));
                 }
             }
@@ -170,14 +165,14 @@ impl Nixtla {
     }
 
     /// Cancels a job; `false` when there is nothing to cancel any more.
-    pub async fn cancel_job(&self, job: &Job, bounds: &Bounds) -> Outcome<bool> {
-        let (jobs, id) = (&self.config.paths.jobs, job.segment());
+    pub async fn cancel_job(&self, job: &Job, limits: &CallLimits) -> Outcome<bool> {
+        let (jobs, id) = (&self.config.paths.jobs, job.path_segment());
         let path = format!("{jobs}/async/jobs/{id}/cancel");
         let exchange = Exchange {
             method: Method::POST,
             ..Exchange::get(&path)
         };
-        match self.fetch("cancelJob", &exchange, bounds).await {
+        match self.fetch("cancelJob", &exchange, limits).await {
             Ok(_) => Ok(true),
             Err(failure)
                 if has_status(&failure, StatusCode::NOT_FOUND)
@@ -189,26 +184,26 @@ impl Nixtla {
         }
     }
 
-    async fn prepare_job(&self, request: &Arc<Request>, bounds: &Bounds) -> Outcome<Prepared> {
+    async fn prepare_job(&self, request: &Arc<Request>, limits: &CallLimits) -> Outcome<Prepared> {
         let count = AtomicU32::new(0);
         tokio::select! {
             prepared = self.prepare(request, &count) => prepared,
-            () = bounds.cancel.cancelled() => Err(Failure::aborted()),
+            () = limits.cancel.cancelled() => Err(Failure::aborted()),
         }
     }
 
-    async fn job_state(&self, job: &Job, bounds: &Bounds) -> Outcome<State> {
-        let (jobs, id) = (&self.config.paths.jobs, job.segment());
+    async fn job_state(&self, job: &Job, limits: &CallLimits) -> Outcome<JobState> {
+        let (jobs, id) = (&self.config.paths.jobs, job.path_segment());
         let path = format!("{jobs}/{}/jobs/{id}", job.task);
-        let answer = self.fetch("job", &Exchange::get(&path), bounds).await?;
-        State::deserialize(answer)
+        let response = self.fetch("job", &Exchange::get(&path), limits).await?;
+        JobState::deserialize(response)
             .map_err(|error| unreadable(&error.to_string()).during(SERVICE, "job"))
     }
 
-    /// How a job ended; `None` while it has not. A status this client does not know is taken for "not yet".
-    async fn outcome_of(&self, job: &Job, state: &State) -> Option<Outcome<Answer>> {
+    /// The outcome of a job; `None` while it runs. An unknown status counts as running.
+    async fn outcome_of(&self, job: &Job, state: &JobState) -> Option<Outcome<TaskResult>> {
         let failure = match state.status.as_str() {
-            "succeeded" => return Some(self.job_answer(job, state.result.clone()).await),
+            "succeeded" => return Some(self.read_result(job, state.result.clone()).await),
             "failed" => Failure::new(Kind::Rejected, format!("job {} failed", job.id))
                 .with_code("ERR_MOORLINE_JOB_FAILED"),
             "cancelled" => Failure::new(Kind::Rejected, format!("job {} was cancelled", job.id))
@@ -223,18 +218,18 @@ impl Nixtla {
         }))
     }
 
-    async fn job_answer(&self, job: &Job, result: Json) -> Outcome<Answer> {
+    async fn read_result(&self, job: &Job, result: Json) -> Outcome<TaskResult> {
         let (request, sent) = (Arc::clone(&job.request), job.sent.clone());
-        // How long the result is, is known no more; jobs are for the long ones.
-        let mut answer =
+        // The size of the parsed result is unknown; jobs are for large ones.
+        let mut result =
             off_runtime(usize::MAX, move || reply::read(&request, &sent, result)).await?;
-        payload::model_of(&job.request, &self.config).clone_into(&mut answer.model_info.model);
-        self.account(&answer);
-        Ok(answer)
+        payload::model_of(&job.request, &self.config).clone_into(&mut result.model_info.model);
+        self.count_tokens(&result);
+        Ok(result)
     }
 }
 
-fn outlasted(job: &Job, state: &State, started: Instant) -> Failure {
+fn timed_out(job: &Job, state: &JobState, started: Instant) -> Failure {
     let message = format!(
         "job {} was still {} after {} ms and has been cancelled",
         job.id,

@@ -5,14 +5,12 @@
 //! The wire format is that of the vendor's own client (nixtla 0.9.0 for Python): flat arrays, one request for many
 //! series. A request is read and checked whole before anything is sent ([`request`], [`series`], [`frequency`]),
 //! written once ([`payload`]), sent as often as the pipeline says ([`connect`], [`service`]) and its answer put
-//! back beside the times and names it belongs to ([`answer`]). [`local`] answers the same requests by itself.
+//! back beside the times and names it belongs to ([`result`]). [`local`] answers the same requests by itself.
 //!
 //! No `bench`: the time of a call is that of the service's model, whichever client asks.
 
 mod account;
-pub mod answer;
-pub mod bounds;
-mod clock;
+pub mod call_limits;
 pub mod config;
 mod connect;
 mod error;
@@ -24,6 +22,7 @@ pub mod moment;
 mod payload;
 mod reply;
 pub mod request;
+pub mod result;
 pub mod series;
 pub mod service;
 mod window;

@@ -241,7 +241,7 @@ mod tests {
 
     fn config() -> NixtlaConfig {
         let options = Options::new("config", &Plain::Undefined).unwrap();
-        NixtlaConfig::from_options(options, |_| None).unwrap()
+        NixtlaConfig::read(options, |_| None).unwrap()
     }
 
     fn request_body(request: &Request, sent: &Sent) -> Json {

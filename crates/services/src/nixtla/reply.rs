@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    answer::{
-        Answer, Content, Intervals, JudgedPoint, ModelInfo, PredictedPoint, TestedPoint, name_of,
-        time_after, without_anomalies,
-    },
     local::Judgement,
     request::{Request, Task},
+    result::{
+        Content, Intervals, JudgedPoint, ModelInfo, PredictedPoint, TaskResult, TestedPoint,
+        name_of, time_after, without_anomalies,
+    },
     window::Sent,
 };
 
@@ -33,7 +33,7 @@ struct Reply {
 }
 
 /// Reads what the service answered to `request`, of which `sent` was sent.
-pub(super) fn read(request: &Request, sent: &Sent, reply: Json) -> Outcome<Answer> {
+pub(super) fn read(request: &Request, sent: &Sent, reply: Json) -> Outcome<TaskResult> {
     let reply: Reply =
         serde_json::from_value(reply).map_err(|error| unreadable(&error.to_string()))?;
     let content = match &request.task {
@@ -53,7 +53,7 @@ pub(super) fn read(request: &Request, sent: &Sent, reply: Json) -> Outcome<Answe
                 .ok_or_else(|| unreadable("finetuned_model_id is missing"))?,
         ),
     };
-    Ok(Answer {
+    Ok(TaskResult {
         content,
         model_info: ModelInfo {
             source: "service",
@@ -86,7 +86,7 @@ fn expect_length(name: &str, found: usize, expected: usize) -> Outcome<()> {
 }
 
 /// The bounds of one level.
-struct Bounds {
+struct LevelBand {
     level: Arc<str>,
     lower: Vec<f64>,
     upper: Vec<f64>,
@@ -94,7 +94,7 @@ struct Bounds {
 
 impl Reply {
     /// The bounds of each level, under the name the caller gave it.
-    fn bounds(&self, levels: &[f64], count: usize) -> Outcome<Vec<Bounds>> {
+    fn bands(&self, levels: &[f64], count: usize) -> Outcome<Vec<LevelBand>> {
         let side = |prefix: &str, level: f64| {
             let found = self.intervals.iter().flatten().find_map(|(key, values)| {
                 let percent: f64 = key.strip_prefix(prefix)?.parse().ok()?;
@@ -109,7 +109,7 @@ impl Reply {
         levels
             .iter()
             .map(|level| {
-                Ok(Bounds {
+                Ok(LevelBand {
                     level: level.to_string().into(),
                     lower: side("lo-", *level)?,
                     upper: side("hi-", *level)?,
@@ -119,9 +119,12 @@ impl Reply {
     }
 }
 
-fn intervals_at(bounds: &[Bounds], index: usize) -> Intervals {
-    let at = |b: &Bounds| (Arc::clone(&b.level), b.lower[index], b.upper[index]);
-    Intervals(bounds.iter().map(at).collect())
+fn intervals_at(bands: &[LevelBand], index: usize) -> Intervals {
+    let at = |band: &LevelBand| {
+        let (lower, upper) = (band.lower[index], band.upper[index]);
+        (Arc::clone(&band.level), lower, upper)
+    };
+    Intervals(bands.iter().map(at).collect())
 }
 
 fn predictions(
@@ -133,7 +136,7 @@ fn predictions(
     let series = &request.subject.series;
     let count = series.len() * horizon;
     expect_length("mean", reply.mean.len(), count)?;
-    let bounds = reply.bounds(levels, count)?;
+    let bands = reply.bands(levels, count)?;
     let mut points = Vec::with_capacity(count);
     for (place, series) in series.iter().enumerate() {
         let id = name_of(series);
@@ -143,7 +146,7 @@ fn predictions(
                 id: id.clone(),
                 timestamp: time_after(request, series, step)?,
                 value: reply.mean[index],
-                intervals: intervals_at(&bounds, index),
+                intervals: intervals_at(&bands, index),
             });
         }
     }
@@ -173,7 +176,7 @@ fn tested(
 ) -> Outcome<Vec<TestedPoint>> {
     let count = reply.mean.len();
     expect_length("idxs", reply.idxs.len(), count)?;
-    let bounds = reply.bounds(levels, count)?;
+    let bands = reply.bands(levels, count)?;
     let places = places(request, sent);
     let mut points = Vec::with_capacity(count);
     for (index, flat) in reply.idxs.iter().enumerate() {
@@ -192,7 +195,7 @@ fn tested(
             cutoff: series.moments[begin - 1].to_string(),
             actual: series.values[point],
             value: reply.mean[index],
-            intervals: intervals_at(&bounds, index),
+            intervals: intervals_at(&bands, index),
         });
     }
     Ok(points)
@@ -209,8 +212,8 @@ fn read_anomalies(
     expect_length("mean", reply.mean.len(), count)?;
     let indices = judged_indices(request, sent, reply)?;
     expect_length("idxs", indices.len(), count)?;
-    let bounds = match &reply.intervals {
-        Some(_) => reply.bounds(&[level], count)?.pop(),
+    let band = match &reply.intervals {
+        Some(_) => reply.bands(&[level], count)?.pop(),
         None => None,
     };
     let mut points: Vec<Vec<JudgedPoint>> = request
@@ -225,8 +228,8 @@ fn read_anomalies(
         let read_anomalies = &mut points[place][point];
         read_anomalies.expected = Some(reply.mean[index]);
         read_anomalies.is_anomaly = reply.anomaly[index];
-        if let Some(bounds) = &bounds {
-            let (lower, upper) = (bounds.lower[index], bounds.upper[index]);
+        if let Some(band) = &band {
+            let (lower, upper) = (band.lower[index], band.upper[index]);
             let judgement =
                 Judgement::new(value, reply.mean[index], lower, upper, f64::MIN_POSITIVE);
             read_anomalies.set(&judgement);

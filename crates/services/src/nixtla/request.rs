@@ -3,16 +3,13 @@
 use moorline_core::options::{OptionError, Options, Plain, Read};
 
 use super::{
+    config::{ANOMALY_LEVEL, FINETUNE_DEPTH, FINETUNE_STEPS, LOSSES, WINDOWS},
     frequency::Frequency,
     series::{self, Series},
 };
 
 const MAX_HORIZON: u64 = 100_000;
 const MAX_WINDOWS: u64 = 100_000;
-/// The level of anomaly detection, as in the vendor's client.
-const ANOMALY_LEVEL: f64 = 0.99;
-const FINETUNE_STEPS: u64 = 10;
-const LOSSES: [&str; 7] = ["default", "mae", "mse", "rmse", "mape", "smape", "poisson"];
 
 /// The parts of every request: checked series, the model and its tuning.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,23 +30,23 @@ pub struct Subject {
     pub finetune_loss: &'static str,
 }
 
-/// A request.
+/// An operation and its own options.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Task {
     /// `forecast`
     Forecast {
-        /// How many points ahead.
+        /// The number of points to predict.
         horizon: usize,
         /// The confidence levels, between 0 and 1.
         levels: Vec<f64>,
     },
     /// `crossValidate`
     CrossValidation {
-        /// How many points ahead in each window.
+        /// The number of points to predict in each window.
         horizon: usize,
-        /// How many windows.
+        /// The number of windows.
         windows: usize,
-        /// How far apart they are.
+        /// The distance between the starts of two windows, in points.
         step: usize,
         /// Whether the model is fine-tuned anew in each window.
         refit: bool,
@@ -63,13 +60,13 @@ pub enum Task {
     },
     /// `onlineAnomalies`
     OnlineAnomalies {
-        /// How many points ahead.
+        /// The number of points to predict.
         horizon: usize,
-        /// How many of the last points are judged.
+        /// The number of points at the end of each series to check.
         detection_size: usize,
-        /// Whether the threshold looks at each series alone.
+        /// Whether the threshold is computed for each series alone.
         univariate: bool,
-        /// How far apart the forecasts are; the service's choice when absent.
+        /// The distance between two forecasts, in points; chosen by the service when absent.
         step: Option<usize>,
         /// Whether the model is fine-tuned anew in each step.
         refit: bool,
@@ -78,17 +75,17 @@ pub enum Task {
     },
     /// `finetune`
     Finetune {
-        /// The name the new model shall have.
+        /// The name of the new model.
         output_model_id: Option<String>,
     },
 }
 
-/// A request with its subject.
+/// A request: a task and the series it is about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The request of one operation.
+    /// The operation.
     pub task: Task,
-    /// About what.
+    /// Its series, model and tuning.
     pub subject: Subject,
 }
 
@@ -150,7 +147,7 @@ fn read_subject(options: &Options<'_>, default_steps: u64) -> Read<Subject> {
         model: options.text("model")?.map(str::to_owned),
         finetuned_model_id: read_id(options, "finetunedModelId")?,
         finetune_steps: options.integer("finetuneSteps", default_steps, 0..=1000)?,
-        finetune_depth: options.integer("finetuneDepth", 1, 1..=5)?,
+        finetune_depth: options.integer("finetuneDepth", FINETUNE_DEPTH, 1..=5)?,
         finetune_loss: options.choice(
             "finetuneLoss",
             LOSSES[0],
@@ -163,7 +160,7 @@ fn read_cross_validation(options: &Options<'_>) -> Read<Task> {
     let horizon = required_size(options, "horizon", MAX_HORIZON)?;
     Ok(Task::CrossValidation {
         horizon,
-        windows: options.integer("windows", 1, 1..=MAX_WINDOWS)? as usize,
+        windows: options.integer("windows", WINDOWS, 1..=MAX_WINDOWS)? as usize,
         step: options.integer("stepSize", horizon as u64, 1..=MAX_HORIZON)? as usize,
         refit: options.flag("refit", true)?,
         levels: read_levels(options)?,

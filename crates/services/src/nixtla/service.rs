@@ -5,10 +5,12 @@ use std::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Instant, SystemTime},
 };
 
+use jiff::Timestamp;
 use moorline_core::{
+    clock::Anchor,
     error::{Failure, Kind, Outcome},
     limit::Limit,
     resilience::{
@@ -16,7 +18,7 @@ use moorline_core::{
         outcome::AttemptFailure,
         pipeline::{BreakerScope, Pipeline, PipelineConfig},
         registry::{Registry, SharedBreaker, Watcher},
-        retry::{Backoff, Jitter, RetryPolicy},
+        retry::{Backoff, RetryPolicy},
     },
 };
 use reqwest::{Method, StatusCode};
@@ -25,43 +27,33 @@ use tokio::sync::OnceCell;
 
 use super::{
     SERVICE,
-    answer::Answer,
-    bounds::Bounds,
-    clock::{epoch_ms, iso_in},
-    config::NixtlaConfig,
-    connect::{Exchange, Wire, missing_key, parse},
+    call_limits::CallLimits,
+    config::{HEALTH_TIMEOUT, JITTER, MAX_DELAY, MAX_RETRY_AFTER, NixtlaConfig, UNBOUNDED_PROBE},
+    connect::{Exchange, Transport, missing_key, parse},
     error::Repeat,
     fallback,
     payload::{self, Payload},
     reply,
     request::{Request, Task},
+    result::TaskResult,
     window::{self, Sent, Windows},
 };
 use moorline_net::http::off_runtime;
 use moorline_net::pipeline::run;
 
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Delays double up to here.
-const MAX_DELAY: Duration = Duration::from_mins(1);
-/// A longer wait than this is not waited for: the call fails and says how long it would have been.
-const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
-/// Spreads the retries of many processes: ± a tenth.
-const JITTER: Jitter = Jitter::Symmetric(0.1);
-/// The probe of a half-open breaker is given up after this, where attempts have no timeout.
-const UNBOUNDED_PROBE: Duration = Duration::from_mins(10);
-/// A JSON number takes about this much; enough to decide where it is written.
+/// The approximate size of a number in JSON, which decides on which thread a body is written.
 const BYTES_PER_POINT: usize = 8;
 
-/// The state of the breaker, in terms of the clock on the wall.
+/// The state of the breaker, its times on the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerState {
     /// Closed, open or half-open.
     pub state: CircuitState,
     /// Failed calls since the last success.
     pub failures: u64,
-    /// When the last of them was, in ms since 1970.
+    /// The time of the last of them, in ms since 1970.
     pub last_failure_ms: Option<f64>,
-    /// When an open breaker lets a call through, in ms since 1970.
+    /// The time at which an open breaker admits a call, in ms since 1970.
     pub next_attempt_ms: Option<f64>,
 }
 
@@ -84,7 +76,7 @@ pub struct Stats {
 #[derive(Debug)]
 pub struct Nixtla {
     pub(super) config: Arc<NixtlaConfig>,
-    pub(super) wire: Wire,
+    pub(super) transport: Transport,
     pipeline: Pipeline,
     breaker: Arc<SharedBreaker>,
     pub(super) windows: Windows,
@@ -94,7 +86,7 @@ pub struct Nixtla {
     local_answers: AtomicU64,
 }
 
-/// A request as it is sent; written at the first attempt that gets so far.
+/// A request as it is sent. The first attempt writes it; its retries send the same.
 pub(super) struct Prepared {
     pub(super) sent: Sent,
     pub(super) payload: Payload,
@@ -123,7 +115,7 @@ impl Nixtla {
         .with_breaker(BreakerScope::Calls, Arc::clone(&breaker));
         let config = Arc::new(config);
         Self {
-            wire: Wire::new(Arc::clone(&config)),
+            transport: Transport::new(Arc::clone(&config)),
             config,
             pipeline,
             breaker,
@@ -135,47 +127,51 @@ impl Nixtla {
         }
     }
 
-    /// Does what a request asks; by the local model where the service cannot be asked and the client may fall back.
-    pub async fn run(&self, request: Arc<Request>, bounds: Bounds) -> Outcome<Answer> {
+    /// Runs a request: at the service, or by the local model where the service is unavailable and the client has the fallback.
+    pub async fn run(&self, request: Arc<Request>, limits: CallLimits) -> Outcome<TaskResult> {
         let operation = request.operation();
-        let asked = if self.config.api_key.is_none() {
+        let outcome = if self.config.api_key.is_none() {
             Err(missing_key())
         } else {
-            self.ask(&request, &bounds).await
+            self.run_at_service(&request, &limits).await
         };
-        let failure = match asked {
-            Ok(answer) => return Ok(answer),
+        let failure = match outcome {
+            Ok(result) => return Ok(result),
             Err(failure) => failure,
         };
-        if self.config.local_fallback && fallback::is_answerable(&request) && is_down(&failure) {
+        if self.config.local_fallback && fallback::can_run(&request) && is_unavailable(&failure) {
             self.local_answers.fetch_add(1, Ordering::Relaxed);
-            return fallback::answer(request, failure.kind, bounds.cancel)
+            return fallback::run(request, failure.kind, limits.cancel)
                 .await
                 .map_err(|failure| failure.during(SERVICE, operation));
         }
         Err(with_public_message(failure).during(SERVICE, operation))
     }
 
-    async fn ask(&self, request: &Arc<Request>, bounds: &Bounds) -> Outcome<Answer> {
+    async fn run_at_service(
+        &self,
+        request: &Arc<Request>,
+        limits: &CallLimits,
+    ) -> Outcome<TaskResult> {
         let count = AtomicU32::new(0);
         let prepared = OnceCell::new();
         let operation = request.operation();
         // A reply that cannot be read is a failure of the service's, and counts as one.
-        let mut answer = run(&self.pipeline, bounds.run(operation), |_| async {
+        let mut result = run(&self.pipeline, limits.run(operation), |_| async {
             let body = self.attempt(request, &prepared, &count).await?;
             let sent = prepared.get().map(|prepared| prepared.sent.clone());
             let sent = sent.unwrap_or_else(|| Sent::of(request, None));
-            let asked = Arc::clone(request);
+            let request = Arc::clone(request);
             off_runtime(body.len(), move || {
-                reply::read(&asked, &sent, parse(&body)?)
+                reply::read(&request, &sent, parse(&body)?)
             })
             .await
         })
         .await?;
-        payload::model_of(request, &self.config).clone_into(&mut answer.model_info.model);
-        answer.model_info.requests = count.into_inner();
-        self.account(&answer);
-        Ok(answer)
+        payload::model_of(request, &self.config).clone_into(&mut result.model_info.model);
+        result.model_info.requests = count.into_inner();
+        self.count_tokens(&result);
+        Ok(result)
     }
 
     async fn attempt(
@@ -201,17 +197,17 @@ impl Nixtla {
             model: Some(payload::model_of(request, &self.config)),
             payload: Some(&prepared.payload),
             repeat: match request.task {
-                // A model that was made although its answer got lost would be made, and paid for, twice.
+                // A repeat after a lost response would train, and bill, a second model.
                 Task::Finetune { .. } => Repeat::OnlyUnaccepted,
                 _ => Repeat::Harmless,
             },
         };
-        self.wire
+        self.transport
             .exchange(&exchange, count, self.config.timeout)
             .await
     }
 
-    /// Decides which points are sent, and writes them.
+    /// Selects the points to send and writes the body.
     pub(super) async fn prepare(
         &self,
         request: &Arc<Request>,
@@ -232,8 +228,8 @@ impl Nixtla {
         .await
     }
 
-    pub(super) fn account(&self, answer: &Answer) {
-        let info = &answer.model_info;
+    pub(super) fn count_tokens(&self, result: &TaskResult) {
+        let info = &result.model_info;
         for (total, tokens) in [
             (&self.input_tokens, info.input_tokens),
             (&self.output_tokens, info.output_tokens),
@@ -243,19 +239,20 @@ impl Nixtla {
         }
     }
 
-    /// One exchange through the pipeline, and its answer as JSON.
+    /// Makes one exchange through the pipeline and returns the response as JSON.
     pub(super) async fn fetch(
         &self,
         operation: &'static str,
         exchange: &Exchange<'_>,
-        bounds: &Bounds,
+        limits: &CallLimits,
     ) -> Outcome<Json> {
         if self.config.api_key.is_none() {
             return Err(missing_key().during(SERVICE, operation));
         }
         let count = AtomicU32::new(0);
-        let body = run(&self.pipeline, bounds.run(operation), |_| {
-            self.wire.exchange(exchange, &count, self.config.timeout)
+        let body = run(&self.pipeline, limits.run(operation), |_| {
+            self.transport
+                .exchange(exchange, &count, self.config.timeout)
         })
         .await
         .map_err(|failure| with_public_message(failure).during(SERVICE, operation))?;
@@ -269,21 +266,25 @@ impl Nixtla {
         let exchange = Exchange::get(&self.config.paths.validate_api_key);
         let timeout = Limit::At(HEALTH_TIMEOUT);
         let count = AtomicU32::new(0);
-        self.wire.exchange(&exchange, &count, timeout).await.is_ok()
+        self.transport
+            .exchange(&exchange, &count, timeout)
+            .await
+            .is_ok()
     }
 
     /// The state of the breaker.
     pub fn breaker_state(&self) -> BreakerState {
         let snapshot = self.breaker.snapshot();
+        let anchor = Anchor::new(Instant::now(), SystemTime::now());
         BreakerState {
             state: snapshot.state,
             failures: snapshot.failures,
-            last_failure_ms: snapshot.last_failure.map(epoch_ms),
-            next_attempt_ms: snapshot.next_attempt.map(epoch_ms),
+            last_failure_ms: snapshot.last_failure.map(|at| anchor.epoch_ms(at)),
+            next_attempt_ms: snapshot.next_attempt.map(|at| anchor.epoch_ms(at)),
         }
     }
 
-    /// Tells `watcher` of each change of the breaker, for as long as it lives.
+    /// Calls `watcher` at each change of the breaker for as long as the watcher is alive.
     pub fn watch_breaker(&self, watcher: &Arc<Watcher>) {
         self.breaker.watch(watcher);
     }
@@ -296,7 +297,7 @@ impl Nixtla {
     /// The usage so far.
     pub fn stats(&self) -> Stats {
         Stats {
-            requests: self.wire.requests(),
+            requests: self.transport.requests(),
             input_tokens: self.input_tokens.load(Ordering::Relaxed),
             output_tokens: self.output_tokens.load(Ordering::Relaxed),
             finetune_tokens: self.finetune_tokens.load(Ordering::Relaxed),
@@ -322,8 +323,8 @@ fn breaker_options(config: &NixtlaConfig) -> BreakerConfig {
     }
 }
 
-/// Whether a failure means that the service cannot be asked, and not that the request is wrong.
-fn is_down(failure: &Failure) -> bool {
+/// Whether a failure means that the service is unavailable, as opposed to a wrong request.
+fn is_unavailable(failure: &Failure) -> bool {
     let missing_key = failure.kind == Kind::Auth && failure.attempts == 0;
     missing_key || failure.kind == Kind::CircuitOpen || AttemptFailure::from(failure).weight > 0
 }
@@ -336,7 +337,12 @@ pub(super) fn has_status(failure: &Failure, status: StatusCode) -> bool {
 fn with_public_message(failure: Failure) -> Failure {
     let message = match failure.kind {
         Kind::CircuitOpen => match failure.retry_after {
-            Some(wait) => format!("Circuit breaker is open. Next attempt at {}", iso_in(wait)),
+            Some(wait) => {
+                // As `Date.prototype.toISOString` writes it.
+                let at = Timestamp::try_from(SystemTime::now() + wait)
+                    .map_or_else(|_| String::new(), |at| format!("{at:.3}"));
+                format!("Circuit breaker is open. Next attempt at {at}")
+            }
             None => "Circuit breaker is open".to_owned(),
         },
         _ if failure.retryable && failure.attempts > 0 => format!(

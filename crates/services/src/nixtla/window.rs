@@ -122,8 +122,10 @@ impl Nixtla {
             .finish();
         let path = format!("{}?{query}", self.config.paths.model_params);
         let exchange = Exchange::get(&path);
-        let asked = self.wire.exchange(&exchange, count, self.config.timeout);
-        let window = match asked.await {
+        let response = self
+            .transport
+            .exchange(&exchange, count, self.config.timeout);
+        let window = match response.await {
             Ok(body) => read(&parse(&body)?),
             Err(failure) if has_status(&failure, StatusCode::NOT_FOUND) => None,
             Err(failure) => return Err(failure),

@@ -9,7 +9,7 @@ use moorline_core::{
 use serde_json::{Value as Json, json};
 
 use crate::{
-    client::{bounds, client, failed, forecast, is_forecast, number, request, run, service},
+    client::{client, failed, forecast, is_forecast, limits, number, request, run, service},
     double::{Double, Reply},
 };
 
@@ -50,7 +50,7 @@ async fn a_forecast_gets_times_values_intervals_and_its_account() {
     });
     assert_eq!(answer, expected);
     assert_eq!(client.stats().input_tokens, 3);
-    let asked = double.asked().into_iter().find(is_forecast).unwrap();
+    let asked = double.requests().into_iter().find(is_forecast).unwrap();
     assert_eq!(asked.header("authorization"), Some("Bearer key"));
     assert_eq!(asked.header("nixtla-model"), Some("timegpt-2.1"));
     assert_eq!(asked.header("content-type"), Some("application/json"));
@@ -180,15 +180,15 @@ async fn models_are_listed_and_deleted() {
     )
     .await;
     let client = client(&double.url, &[]);
-    let bounds = bounds();
+    let limits = limits();
     assert_eq!(
-        client.finetuned_models(&bounds).await.unwrap(),
+        client.finetuned_models(&limits).await.unwrap(),
         json!([{ "id": "m1" }])
     );
-    assert!(client.delete_finetuned_model("m1", &bounds).await.unwrap());
-    assert!(!client.delete_finetuned_model("m2", &bounds).await.unwrap());
+    assert!(client.delete_finetuned_model("m1", &limits).await.unwrap());
+    assert!(!client.delete_finetuned_model("m2", &limits).await.unwrap());
     assert_eq!(
-        client.usage(&bounds).await.unwrap(),
+        client.usage(&limits).await.unwrap(),
         json!({ "minute": {}, "month": {} })
     );
 }

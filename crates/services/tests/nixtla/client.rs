@@ -7,12 +7,12 @@ use moorline_core::{
     options::{Options, Plain},
 };
 use moorline_services::nixtla::{
-    bounds::Bounds, config::NixtlaConfig, request::Request, service::Nixtla,
+    call_limits::CallLimits, config::NixtlaConfig, request::Request, service::Nixtla,
 };
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::double::{Asked, Reply};
+use crate::double::{ReceivedRequest, Reply};
 
 pub(crate) fn map(entries: &[(&str, Plain)]) -> Plain {
     let own = |(key, value): &(&str, Plain)| ((*key).to_owned(), value.clone());
@@ -36,7 +36,7 @@ pub(crate) fn client(url: &str, more: &[(&str, Plain)]) -> Nixtla {
     options.extend_from_slice(more);
     let options = map(&options);
     let options = Options::new("config", &options).unwrap();
-    Nixtla::new(NixtlaConfig::from_options(options, |_| None).unwrap())
+    Nixtla::new(NixtlaConfig::read(options, |_| None).unwrap())
 }
 
 /// Daily points with these values.
@@ -57,13 +57,13 @@ pub(crate) fn forecast() -> Arc<Request> {
     request("forecast", &[1.0, 2.0, 3.0], &[("horizon", number(2.0))])
 }
 
-pub(crate) fn bounds() -> Bounds {
-    Bounds::unlimited(CancellationToken::new())
+pub(crate) fn limits() -> CallLimits {
+    CallLimits::unlimited(CancellationToken::new())
 }
 
 pub(crate) async fn run(client: &Nixtla, request: Arc<Request>) -> Outcome<Json> {
-    let answer = client.run(request, bounds()).await?;
-    Ok(serde_json::to_value(answer).unwrap())
+    let result = client.run(request, limits()).await?;
+    Ok(serde_json::to_value(result).unwrap())
 }
 
 pub(crate) fn failed(outcome: Outcome<Json>) -> Failure {
@@ -71,7 +71,7 @@ pub(crate) fn failed(outcome: Outcome<Json>) -> Failure {
 }
 
 /// Answers like the service: a window of 28 days, and the number of points of input as every mean.
-pub(crate) fn service(asked: &Asked) -> Reply {
+pub(crate) fn service(asked: &ReceivedRequest) -> Reply {
     if asked.path.starts_with("/model_params") {
         return Reply::json(&json!({ "detail": { "input_size": 28, "horizon": 7 } }));
     }
@@ -82,6 +82,6 @@ pub(crate) fn service(asked: &Asked) -> Reply {
     Reply::json(&json!({ "mean": means, "input_tokens": 3, "output_tokens": 2 }))
 }
 
-pub(crate) fn is_forecast(asked: &Asked) -> bool {
+pub(crate) fn is_forecast(asked: &ReceivedRequest) -> bool {
     asked.path == "/v2/forecast"
 }

@@ -6,7 +6,7 @@ use moorline_core::{error::Kind, limit::Limit};
 use serde_json::json;
 
 use crate::{
-    client::{bounds, client, forecast, number, service},
+    client::{client, forecast, limits, number, service},
     double::{Double, Reply},
 };
 
@@ -28,27 +28,27 @@ async fn job_server(statuses: &'static [&'static str]) -> Double {
 async fn a_job_is_submitted_asked_after_and_answered_like_the_call() {
     let double = job_server(&["succeeded"]).await;
     let client = client(&double.url, &[]);
-    let job = client.submit(forecast(), &bounds()).await.unwrap();
+    let job = client.submit(forecast(), &limits()).await.unwrap();
     assert_eq!(
-        client.job_status(&job, &bounds()).await.unwrap(),
+        client.job_status(&job, &limits()).await.unwrap(),
         "succeeded"
     );
     let answer = client
-        .job_result(&job, Limit::Off, &bounds())
+        .job_result(&job, Limit::Off, &limits())
         .await
         .unwrap();
     let answer = serde_json::to_value(answer).unwrap();
     assert_eq!(answer["predictions"][1]["value"], json!(5.0));
-    assert!(!client.cancel_job(&job, &bounds()).await.unwrap());
+    assert!(!client.cancel_job(&job, &limits()).await.unwrap());
 }
 
 #[tokio::test]
 async fn a_job_that_fails_or_takes_too_long_says_so() {
     let failing = job_server(&["failed"]).await;
     let here = client(&failing.url, &[]);
-    let job = here.submit(forecast(), &bounds()).await.unwrap();
+    let job = here.submit(forecast(), &limits()).await.unwrap();
     let failure = here
-        .job_result(&job, Limit::Off, &bounds())
+        .job_result(&job, Limit::Off, &limits())
         .await
         .unwrap_err();
     assert_eq!(&*failure.code, "ERR_MOORLINE_JOB_FAILED");
@@ -56,9 +56,9 @@ async fn a_job_that_fails_or_takes_too_long_says_so() {
 
     let slow = job_server(&["simmering"]).await;
     let here = client(&slow.url, &[]);
-    let job = here.submit(forecast(), &bounds()).await.unwrap();
+    let job = here.submit(forecast(), &limits()).await.unwrap();
     let wait = Limit::At(Duration::from_millis(100));
-    let failure = here.job_result(&job, wait, &bounds()).await.unwrap_err();
+    let failure = here.job_result(&job, wait, &limits()).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Timeout);
     assert!(failure.message.contains("was still simmering"), "{failure}");
     assert_eq!(slow.count("/v2/async/jobs/j1/cancel"), 1);
@@ -76,7 +76,7 @@ async fn a_submission_that_may_have_been_accepted_is_not_repeated() {
         })
         .await;
         let client = client(&double.url, more);
-        client.submit(forecast(), &bounds()).await.unwrap_err();
+        client.submit(forecast(), &limits()).await.unwrap_err();
         assert_eq!(double.count("/v2/forecast/async"), 1);
     }
 }
@@ -96,11 +96,11 @@ async fn a_jobs_name_is_one_segment_of_the_path_whatever_the_service_calls_it() 
     })
     .await;
     let client = client(&double.url, &[]);
-    let job = client.submit(forecast(), &bounds()).await.unwrap();
+    let job = client.submit(forecast(), &limits()).await.unwrap();
     assert_eq!(job.id(), "../../admin?x=#%2e");
-    let status = client.job_status(&job, &bounds()).await;
+    let status = client.job_status(&job, &limits()).await;
     assert_eq!(status.unwrap(), "running");
-    assert!(client.cancel_job(&job, &bounds()).await.unwrap());
+    assert!(client.cancel_job(&job, &limits()).await.unwrap());
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_job_that_no_path_can_name_is_refused() {
         })
         .await;
         let client = client(&double.url, &[]);
-        let failure = client.submit(forecast(), &bounds()).await.unwrap_err();
+        let failure = client.submit(forecast(), &limits()).await.unwrap_err();
         assert_eq!(failure.kind, Kind::Protocol, "{id}");
     }
 }

@@ -13,7 +13,7 @@ use moorline_core::{
 use serde_json::{Value as Json, json};
 
 use crate::{
-    client::{bounds, client, failed, forecast, number, request, run, service, text},
+    client::{client, failed, forecast, limits, number, request, run, service, text},
     double::{Double, Reply},
 };
 
@@ -56,7 +56,7 @@ async fn the_breaker_counts_calls_and_not_attempts() {
             .starts_with("Circuit breaker is open. Next attempt at 2"),
         "{failure}"
     );
-    assert_eq!(double.asked().len(), 20);
+    assert_eq!(double.requests().len(), 20);
     assert!(client.breaker_state().next_attempt_ms.is_some());
     client.reset_breaker();
     let state = client.breaker_state();
@@ -89,7 +89,7 @@ async fn the_callers_mistakes_are_neither_retried_nor_counted() {
             failure.message.starts_with("Nixtla API error: "),
             "{failure}"
         );
-        assert_eq!(double.asked().len(), 1, "{status}");
+        assert_eq!(double.requests().len(), 1, "{status}");
         assert_eq!(client.breaker_state().failures, 0);
     }
 }
@@ -118,7 +118,7 @@ async fn a_wait_beyond_a_minute_is_not_waited_for() {
     .await;
     let failure = failed(run(&client(&double.url, &[]), forecast()).await);
     assert_eq!(failure.retry_after, Some(Duration::from_hours(1)));
-    assert_eq!(double.asked().len(), 1);
+    assert_eq!(double.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -132,18 +132,18 @@ async fn an_attempt_without_an_answer_times_out() {
         "Nixtla request failed after 2 attempts: Request timeout after 1000ms (timeout)"
     );
     assert_eq!((failure.kind, &*failure.code), (Kind::Timeout, "ETIMEDOUT"));
-    assert_eq!(double.asked().len(), 2);
+    assert_eq!(double.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn an_abort_ends_a_call_in_its_wait_for_a_retry() {
     let double = Double::start(|_, _| Reply::status(503, "")).await;
     let client = client(&double.url, &[("baseDelayMs", number(60_000.0))]);
-    let bounds = bounds();
-    let cancel = bounds.cancel.clone();
+    let limits = limits();
+    let cancel = limits.cancel.clone();
     let started = Instant::now();
-    let (outcome, ()) = tokio::join!(client.run(forecast(), bounds), async {
-        while double.asked().is_empty() {
+    let (outcome, ()) = tokio::join!(client.run(forecast(), limits), async {
+        while double.requests().is_empty() {
             tokio::task::yield_now().await;
         }
         cancel.cancel();
@@ -197,7 +197,7 @@ async fn a_local_model_answers_without_a_key_when_down_and_when_open() {
         reason(&run(&keyless, Arc::clone(&forecast)).await.unwrap()),
         "auth"
     );
-    assert!(double.asked().is_empty());
+    assert!(double.requests().is_empty());
     let once = ("circuitBreakerThreshold", number(1.0));
     let down = client(&double.url, &[local, once]);
     assert_eq!(
@@ -218,5 +218,5 @@ async fn without_a_key_nothing_is_sent() {
         (Kind::Auth, Delivery::None)
     );
     assert!(!client.health_check().await);
-    assert!(double.asked().is_empty());
+    assert!(double.requests().is_empty());
 }

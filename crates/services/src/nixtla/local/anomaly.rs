@@ -72,25 +72,25 @@ pub fn judge(values: &[f64], seasons: &[usize], level: f64) -> Option<Vec<Judgem
     let values = &scaled[..];
     let plain = expect(values, seasons, level);
     // A scale that evens out the variance bends straight lines: it is taken where it predicts better.
-    let bounds = match evened(values, seasons, level) {
+    let range = match evened(values, seasons, level) {
         Some(evened) if typical_error(values, &evened) < typical_error(values, &plain) => evened,
         _ => plain,
     };
     let smallest = 1e-9 * scale(values);
     let judged = |k: usize| {
-        let (expected, lower, upper) = (bounds.expected[k], bounds.lower[k], bounds.upper[k]);
+        let (expected, lower, upper) = (range.expected[k], range.lower[k], range.upper[k]);
         Judgement::new(values[k], expected, lower, upper, smallest).times(unit)
     };
     Some((0..values.len()).map(judged).collect())
 }
 
-fn typical_error(values: &[f64], bounds: &Bounds) -> f64 {
-    let errors = values.iter().zip(&bounds.expected);
+fn typical_error(values: &[f64], range: &ExpectedRange) -> f64 {
+    let errors = values.iter().zip(&range.expected);
     median(&mut errors.map(|(v, e)| (v - e).abs()).collect::<Vec<_>>())
 }
 
-/// The bounds by a scale where the variance is even; `None` where that scale does not exist for these values.
-fn evened(values: &[f64], seasons: &[usize], level: f64) -> Option<Bounds> {
+/// The range by a scale where the variance is even; `None` where that scale does not exist for these values.
+fn evened(values: &[f64], seasons: &[usize], level: f64) -> Option<ExpectedRange> {
     let mut scaled = values.to_vec();
     let mut transformer = if positive(values) {
         BoxCox::new().boxed()
@@ -99,12 +99,12 @@ fn evened(values: &[f64], seasons: &[usize], level: f64) -> Option<Bounds> {
     };
     transformer.fit(&without_tails(&scaled)).ok()?;
     transformer.transform(&mut scaled).ok()?;
-    let mut bounds = expect(&scaled, seasons, level);
-    for side in [&mut bounds.expected, &mut bounds.lower, &mut bounds.upper] {
+    let mut range = expect(&scaled, seasons, level);
+    for side in [&mut range.expected, &mut range.lower, &mut range.upper] {
         transformer.inverse_transform(side).ok()?;
         side.iter().all(|value| value.is_finite()).then_some(())?;
     }
-    Some(bounds)
+    Some(range)
 }
 
 /// The values with the outermost fortieth on each side pulled in, so that an anomaly does not choose the scale.
@@ -116,13 +116,13 @@ fn without_tails(values: &[f64]) -> Vec<f64> {
     values.iter().map(|value| value.clamp(low, high)).collect()
 }
 
-struct Bounds {
+struct ExpectedRange {
     expected: Vec<f64>,
     lower: Vec<f64>,
     upper: Vec<f64>,
 }
 
-fn expect(values: &[f64], seasons: &[usize], level: f64) -> Bounds {
+fn expect(values: &[f64], seasons: &[usize], level: f64) -> ExpectedRange {
     let seasonal = seasonal_part(values, seasons);
     let rest: Vec<f64> = values.iter().zip(&seasonal).map(|(v, s)| v - s).collect();
     let lines: Vec<(f64, f64)> = (0..rest.len())
@@ -148,7 +148,7 @@ fn expect(values: &[f64], seasons: &[usize], level: f64) -> Bounds {
             .map(|((expected, spread), season)| expected + season + side * reach * spread)
             .collect()
     };
-    Bounds {
+    ExpectedRange {
         expected: bound(0.0),
         lower: bound(-1.0),
         upper: bound(1.0),

@@ -1,4 +1,4 @@
-//! An HTTP server for one test: it answers as the test says and remembers what it was asked.
+//! An HTTP server for one test: it answers as the test says and records the requests.
 
 use std::sync::{
     Arc, Mutex,
@@ -13,14 +13,14 @@ use tokio::{
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Asked {
+impl ReceivedRequest {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
@@ -50,31 +50,31 @@ impl Reply {
     }
 }
 
-type Handler = dyn Fn(&Asked, usize) -> Reply + Send + Sync;
+type Handler = dyn Fn(&ReceivedRequest, usize) -> Reply + Send + Sync;
 
 /// The server. A panic in its handler fails the test.
 pub(crate) struct Double {
     pub(crate) url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
     panicked: Arc<AtomicBool>,
 }
 
 impl Double {
     /// Starts a server; `handler` gets each request and how many came before it.
     pub(crate) async fn start(
-        handler: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static,
+        handler: impl Fn(&ReceivedRequest, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let double = Self {
             url: format!("http://{}", listener.local_addr().unwrap()),
-            asked: Arc::default(),
+            requests: Arc::default(),
             panicked: Arc::default(),
         };
         let handler: Arc<Handler> = Arc::new(handler);
-        let (asked, panicked) = (Arc::clone(&double.asked), Arc::clone(&double.panicked));
+        let (requests, panicked) = (Arc::clone(&double.requests), Arc::clone(&double.panicked));
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let talk = talk(socket, Arc::clone(&handler), Arc::clone(&asked));
+                let talk = talk(socket, Arc::clone(&handler), Arc::clone(&requests));
                 let panicked = Arc::clone(&panicked);
                 tokio::spawn(async move {
                     if tokio::spawn(talk)
@@ -90,14 +90,14 @@ impl Double {
     }
 
     /// Every request so far.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.requests.lock().unwrap().clone()
     }
 
-    /// How many requests came for a path, whatever their query.
+    /// The number of requests for a path, with any query.
     pub(crate) fn count(&self, path: &str) -> usize {
-        let at = |asked: &&Asked| asked.path.split('?').next() == Some(path);
-        self.asked().iter().filter(at).count()
+        let at = |request: &&ReceivedRequest| request.path.split('?').next() == Some(path);
+        self.requests().iter().filter(at).count()
     }
 }
 
@@ -110,15 +110,15 @@ impl Drop for Double {
     }
 }
 
-async fn talk(socket: TcpStream, handler: Arc<Handler>, all: Arc<Mutex<Vec<Asked>>>) {
+async fn talk(socket: TcpStream, handler: Arc<Handler>, all: Arc<Mutex<Vec<ReceivedRequest>>>) {
     let mut socket = BufReader::new(socket);
-    while let Some(asked) = read(&mut socket).await {
+    while let Some(request) = read(&mut socket).await {
         let before = {
             let mut all = all.lock().unwrap();
-            all.push(asked.clone());
+            all.push(request.clone());
             all.len() - 1
         };
-        let sent = match handler(&asked, before) {
+        let sent = match handler(&request, before) {
             Reply::Answer(status, headers, body) => {
                 let more: Vec<_> = headers
                     .iter()
@@ -150,7 +150,7 @@ async fn talk(socket: TcpStream, handler: Arc<Handler>, all: Arc<Mutex<Vec<Asked
     }
 }
 
-async fn read(socket: &mut BufReader<TcpStream>) -> Option<Asked> {
+async fn read(socket: &mut BufReader<TcpStream>) -> Option<ReceivedRequest> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -172,7 +172,7 @@ async fn read(socket: &mut BufReader<TcpStream>) -> Option<Asked> {
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let mut body = vec![0; length.map_or(0, |(_, value)| value.parse().unwrap())];
     socket.read_exact(&mut body).await.ok()?;
-    Some(Asked {
+    Some(ReceivedRequest {
         method,
         path,
         headers,

@@ -1,4 +1,4 @@
-//! Answers: the results of the operations, point by point, remote or local.
+//! The results of the operations, point by point, from the service or the local model.
 
 use std::sync::Arc;
 
@@ -8,22 +8,22 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{local::Judgement, request::Request, series::Series};
 use moorline_net::http::off_runtime;
 
-/// About what a point takes in JSON; enough to decide where it is written.
+/// The approximate size of a point in JSON, which decides on which thread it is written.
 const BYTES_PER_POINT: usize = 100;
 
 /// The result of an operation. Serialized it is the public result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
-    /// The operation.
+pub struct TaskResult {
+    /// The points, or the model's id.
     #[serde(flatten)]
     pub content: Content,
-    /// How the answer came about.
+    /// The origin of the result.
     pub model_info: ModelInfo,
 }
 
-impl Answer {
-    /// The answer as JSON text.
+impl TaskResult {
+    /// The result as JSON text.
     pub async fn into_json(self) -> Outcome<String> {
         let points = match &self.content {
             Content::Predictions(points) => points.len(),
@@ -55,7 +55,7 @@ pub enum Content {
     FinetunedModelId(String),
 }
 
-/// How an answer came about.
+/// The origin of a result: model, requests and tokens.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelInfo {
@@ -65,7 +65,7 @@ pub struct ModelInfo {
     pub model: String,
     /// The frequency, as the service spells it.
     pub frequency: String,
-    /// How many HTTP requests it took, retries included.
+    /// The number of HTTP requests, retries included.
     pub requests: u32,
     /// Tokens read, as the service counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub struct ModelInfo {
     /// Tokens of fine-tuning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finetune_tokens: Option<u64>,
-    /// Why a local model answered: the kind of the failure.
+    /// The kind of the failure because of which the local model was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_reason: Option<&'static str>,
 }
@@ -90,9 +90,9 @@ pub struct PredictedPoint {
     /// The series, where it has a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Name,
-    /// When, written as in the request.
+    /// The time, written as in the request.
     pub timestamp: String,
-    /// How much.
+    /// The predicted value.
     pub value: f64,
     /// The bounds of each level asked for.
     #[serde(skip_serializing_if = "Intervals::is_empty")]
@@ -105,35 +105,35 @@ pub struct TestedPoint {
     /// The series, where it has a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Name,
-    /// When, written as in the request.
+    /// The time, written as in the request.
     pub timestamp: String,
     /// The last point the prediction knew.
     pub cutoff: String,
     /// The value that was observed.
     pub actual: f64,
-    /// How much.
+    /// The predicted value.
     pub value: f64,
     /// The bounds of each level asked for.
     #[serde(skip_serializing_if = "Intervals::is_empty")]
     pub intervals: Intervals,
 }
 
-/// A point and whether it is where it was expected.
+/// A point, and whether it is an anomaly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JudgedPoint {
     /// The series, where it has a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Name,
-    /// When, written as in the request.
+    /// The time, written as in the request.
     pub timestamp: String,
-    /// How much.
+    /// The observed value.
     pub value: f64,
     /// The distance from the expected value in half-widths of the interval; above 1 is an anomaly.
     pub score: f64,
     /// Whether it is one.
     pub is_anomaly: bool,
-    /// The expected value, if it was judged.
+    /// The expected value, if the point was checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<f64>,
     /// The lower bound.
@@ -187,7 +187,7 @@ pub fn time_after(request: &Request, series: &Series, step: usize) -> Outcome<St
         })
 }
 
-/// The points of a series before anybody judged them.
+/// The points of a series, none of them marked as an anomaly.
 pub fn without_anomalies(series: &Series) -> Vec<JudgedPoint> {
     let id = name_of(series);
     series
@@ -208,12 +208,12 @@ pub fn without_anomalies(series: &Series) -> Vec<JudgedPoint> {
 }
 
 impl JudgedPoint {
-    /// Takes a judgement over.
+    /// Copies a judgement into the point.
     pub fn set(&mut self, judgement: &Judgement) {
         self.expected = Some(judgement.expected);
         self.lower = Some(judgement.lower);
         self.upper = Some(judgement.upper);
-        // JSON has no infinity: an interval without width, missed.
+        // A point outside an interval of no width scores infinity, which JSON cannot express.
         self.score = judgement.score.min(f64::MAX);
         self.is_anomaly = judgement.score > 1.0;
     }

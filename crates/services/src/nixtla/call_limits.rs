@@ -12,16 +12,16 @@ use tokio_util::sync::CancellationToken;
 use super::SERVICE;
 use moorline_net::pipeline::Run;
 
-/// The bounds of one call besides the client's own configuration.
+/// The limits of one call besides the client's own configuration.
 #[derive(Clone, Debug)]
-pub struct Bounds {
+pub struct CallLimits {
     /// The end of the whole call.
     pub deadline: Deadline,
     /// Ends it at once.
     pub cancel: CancellationToken,
 }
 
-impl Bounds {
+impl CallLimits {
     /// No deadline.
     pub const fn unlimited(cancel: CancellationToken) -> Self {
         Self {

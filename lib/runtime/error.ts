@@ -153,7 +153,7 @@ export class MoorlineError extends Error implements ErrorFields {
  * ```ts
  * import { CircuitBreaker, CircuitBreakerError } from 'moorline';
  *
- * const breaker = new CircuitBreaker('payments', { failureThreshold: 1 });
+ * const breaker = new CircuitBreaker('payments', { failMax: 1 });
  * await breaker.run(() => Promise.reject(new Error('down'))).catch(() => undefined);
  * try {
  *   await breaker.run(() => fetch('https://api.example.com/payments'));

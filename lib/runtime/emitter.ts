@@ -40,9 +40,9 @@ export type EventMap<Facts extends EventFacts = EventFacts> = {
 };
 
 /**
- * An object that tells what happens to it: to its listeners, and on `diagnostics_channel`
- * `moorline:<service>:<event>`. Both are free when nobody listens; an `error` nobody listens to is not thrown. What
- * a listener throws is an uncaught exception, and disturbs nothing here.
+ * An event emitter that also publishes each event on the `diagnostics_channel` `moorline:<service>:<event>`. An event without
+ * listeners and subscribers costs nothing, and an `error` event without listeners is not thrown. An error that a listener
+ * throws becomes an uncaught exception and does not affect the object.
  */
 export class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
   readonly #service: string;

@@ -6,20 +6,20 @@ import { native } from '../runtime/native';
 import { isObject, isPlainObject, isThenable, onRejection } from '../runtime/shape';
 
 /**
- * Says how something is doing. What it returns, or resolves with, is judged, and so are the promises among the members
- * of that:
+ * A checker: a function whose return value tells the health of a dependency. The value may be a promise, and promises among
+ * its members are awaited:
  *
- * - something with a `healthCheck()` of its own, such as a pool or a connection, by what that says;
- * - an error, and a promise's result that was `rejected`, is unhealthy, with its message and its causes;
- * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode` by those, the worst of them counting
- *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code; the others are booleans, or 0 and 1, and
- *   anything else there is unhealthy); one with none of them, but with an `error`, is unhealthy. Its `error` and
- *   `metadata` are kept with the result;
- * - a list or a plain object that says none of that by its members, the worst of them counting: `Promise.allSettled`,
+ * - an object with a `healthCheck()` method, such as a pool or a connection: its return value counts;
+ * - an error, and a `rejected` result of `Promise.allSettled`: unhealthy, with the messages of the error and its causes;
+ * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode`: the worst of them counts. A status is a
+ *   word such as `'degraded'`, a boolean or an HTTP status code; the others are booleans, or 0 and 1, and any other value is
+ *   unhealthy. An object with none of them but with an `error` is unhealthy. Its `error` and `metadata` are kept with the
+ *   result;
+ * - an array or a plain object with none of these: its worst member counts, as of `Promise.allSettled` or
  *   `{ db: { status: 'down' } }`;
- * - a text that is such a word by that, and anything else by being truthy, as the `'PONG'` of Redis is.
+ * - a string that is such a word: that status; any other value is healthy if it is truthy, such as the `'PONG'` of Redis.
  *
- * What it throws is unhealthy. The signal is aborted when the check has timed out.
+ * A checker that throws is unhealthy. The signal is aborted when the check times out.
  */
 export type HealthCheckFunction = (options: { signal: AbortSignal }) => unknown;
 

@@ -7,78 +7,84 @@ import { invalidType, invalidValue } from '../runtime/argument-error';
 import { log } from '../runtime/logger';
 import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
-import { singleton } from '../runtime/singleton';
 import { startTimer } from '../runtime/timers';
 import type { HealthMonitor as NativeMonitor } from '../../dist/native';
 
-/** How a check, or the whole, is doing. `degraded` works, with a complaint. */
+/** The status of a check or of a report. `degraded`: working, with a problem. */
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
 
-/** Options of one check; given to a monitor, they are the defaults of its checks. */
+/** Options of one check; the options of a monitor are the defaults of its checks. */
 export interface HealthCheckOptions {
-  /** Whether its failure makes the whole `unhealthy`; otherwise the whole is only `degraded`. Default true. */
+  /** Whether its failure makes the whole `unhealthy`; otherwise the whole is only `degraded`. Default: true. */
   critical?: boolean | undefined;
-  /** How long the checker may take; then it is unhealthy and its signal is aborted. Default 5000. */
+  /** How long the checker may take; then it is unhealthy and its signal is aborted. Default: 5000. */
   timeoutMs?: number | undefined;
-  /** After {@link HealthMonitor.start}: time from one run to the next, ±10 %. Default 30 000; `Infinity`: never. */
+  /** After {@link HealthMonitor.start}: time from one run to the next, ±10 %. Default: 30 000; `Infinity`: never. */
   intervalMs?: number | undefined;
-  /** After {@link HealthMonitor.register}: time to the first periodic run. Default 0: at once. */
+  /** After {@link HealthMonitor.register}: time to the first periodic run. Default: 0; at once. */
   initialDelayMs?: number | undefined;
-  /** A healthy answer that took longer is `degraded`. Default `Infinity`. */
+  /** A healthy answer that took longer is `degraded`. Default: `Infinity`. */
   degradedAboveMs?: number | undefined;
-  /** Failures in a row that make a check unhealthy. Default 1; 3 is usual for a probe that flaps. */
+  /** Failures in a row that make a check unhealthy. Default: 1; 3 is usual for a probe that flaps. */
   fall?: number | undefined;
-  /** Successes in a row that bring an unhealthy check back. Default 1; 2 is usual for a probe that flaps. */
+  /** Successes in a row that bring an unhealthy check back. Default: 1; 2 is usual for a probe that flaps. */
   rise?: number | undefined;
-  /** How many results are kept for this name. Default 100. */
+  /** How many results are kept for this name. Default: 100. */
   historyCapacity?: number | undefined;
 }
 
-/** The result of one run of a checker. */
+/** The result of one run of a check. */
 export interface HealthCheckResult {
+  /** The name of the check. */
   name: string;
-  /** The status of the check after this run: with `fall` or `rise` above 1 it may lag behind the run. */
+  /** The status of the check after this run. With `fall` or `rise` above 1 it changes only after several runs. */
   status: HealthStatus;
-  /** Whether it still does its work: true unless `unhealthy`. */
+  /** Whether the status is not `unhealthy`. */
   healthy: boolean;
-  /** When the run ended. */
+  /** The time at which the run ended. */
   timestamp: Date;
+  /** The duration of the run, in milliseconds. */
   latencyMs: number;
-  /** Why the run failed, where that is known. */
+  /** The reason of the failure, where it is known. */
   error?: string;
-  /** The checker's own `metadata`, as JSON keeps it. */
+  /** The `metadata` that the checker returned, after serialization as JSON. */
   metadata?: Record<string, unknown>;
 }
 
-/** The last result of every check that has run, and what they add up to. */
+/** The last result of every check that has run, with an overall status. */
 export interface HealthReport {
-  /** A critical check that is unhealthy makes it `unhealthy`, any other complaint `degraded`. */
+  /** `unhealthy` if a critical check is unhealthy, `degraded` if any check is not healthy, else `healthy`. */
   status: HealthStatus;
+  /** The time of the report. */
   timestamp: Date;
-  /** How long the checks took together; they run in parallel. */
+  /** The duration of all checks, which run in parallel, in milliseconds. */
   durationMs: number;
-  /** In the order of registration. */
+  /** The results, in the order of registration. */
   checks: HealthCheckResult[];
+  /** The numbers of checks by status. */
   summary: { total: number; healthy: number; degraded: number; unhealthy: number };
 }
 
-/** Figures over the history of one name. Without history they are zero, never absent. */
+/** Statistics of the history of one check. Without a history the numbers are zero. */
 export interface HealthStats {
+  /** The name of the check. */
   name: string;
-  /** Results since the name was registered. */
+  /** The number of results since the check was registered. */
   totalChecks: number;
-  /** Share of the kept results that were not unhealthy, 0 to 1. */
+  /** The share of the kept results that were not unhealthy, 0 to 1. */
   successRate: number;
+  /** The mean duration of the kept results, in milliseconds; the next three are its percentiles. */
   avgLatencyMs: number;
   p50LatencyMs: number;
   p95LatencyMs: number;
   p99LatencyMs: number;
+  /** The number of failures since the last success. */
   consecutiveFailures: number;
-  /** Share of the observed time, 0 to 1, in which the status was not unhealthy. */
+  /** The share of the observed time, 0 to 1, in which the status was not unhealthy. */
   uptimeRatio: number;
-  /** When the last result came. */
+  /** The time of the last result. */
   lastCheck?: Date;
-  /** When the status last changed. */
+  /** The time of the last change of the status. */
   lastChange?: Date;
 }
 
@@ -99,11 +105,20 @@ type HealthFacts = {
 };
 
 /**
- * Watches the health of what a service depends on: checkers by name, run in parallel, each with a timeout, on
- * demand or (after {@link start}) periodically.
+ * Monitors the health of the dependencies of a service. Named checks run in parallel, each with a timeout, on demand or
+ * (after {@link start}) periodically.
  *
- * Emits `health` for every result, `state` when a check's status changes, `error` when a checker threw or
- * timed out.
+ * Emits `health` for each result, `state` for each change of a check's status, `error` for each run that failed with an error.
+ *
+ * @example
+ * ```ts
+ * import { HealthMonitor } from 'moorline';
+ *
+ * const monitor = new HealthMonitor({ timeoutMs: 1000 });
+ * monitor.register('cache', () => 'PONG');
+ * const { status, summary } = await monitor.checkAll();
+ * console.log(status, summary.total); // healthy 1
+ * ```
  */
 export class HealthMonitor extends Emitter<HealthFacts> {
   readonly #monitor: Handle<NativeMonitor>;
@@ -112,17 +127,33 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   #started = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param defaults What checks are told that say nothing else. */
+  /**
+   * @param defaults The default options of the checks.
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
+   */
   constructor(defaults?: HealthCheckOptions) {
     super('health', 'monitor');
     this.#monitor = native.healthCreate(defaults);
   }
 
   /**
-   * Registers a checker. One of the same name is replaced, with a warning: its last result is forgotten, its
-   * history stays.
+   * Registers a check. A check of the same name is replaced, with a warning in the log: its last result is removed, its
+   * history is kept.
    *
-   * @param options `false` or `{ critical: false }` for what the service can do without.
+   * @example
+   * ```ts
+   * import { HealthMonitor, TursoPool } from 'moorline';
+   *
+   * const pool = new TursoPool({ url: ':memory:' });
+   * const monitor = new HealthMonitor();
+   * monitor.register('database', () => pool.healthCheck());
+   * monitor.register('cache', () => ({ status: 'down' }), { critical: false });
+   * console.log((await monitor.checkAll()).status); // degraded
+   * await pool.drain();
+   * ```
+   *
+   * @param options `false` is short for `{ critical: false }`: the service works without this dependency.
+   * @throws TypeError, RangeError for a checker or an option that is not valid.
    */
   register(name: string, checker: HealthCheckFunction, options?: boolean | HealthCheckOptions): void {
     if (typeof checker !== 'function') throw invalidType('checker', 'a function', checker);
@@ -134,7 +165,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     this.#arm();
   }
 
-  /** Forgets a checker and its history. Returns whether it was registered. */
+  /** Removes a check and its history. Returns whether it was registered. */
   unregister(name: string): boolean {
     this.#checkers.delete(name);
     const known = native.healthUnregister(this.#monitor, name);
@@ -142,19 +173,21 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     return known;
   }
 
-  /** Forgets all checkers and their history. */
+  /** Removes all checks and their history. */
   clear(): void {
     for (const name of this.listCheckers()) this.unregister(name);
   }
 
-  /** The registered names, in the order of registration. */
+  /** Returns the names of the checks, in the order of registration. */
   listCheckers(): string[] {
     return [...native.healthNames(this.#monitor)];
   }
 
   /**
-   * Runs one checker; while it runs already, waits for that run. An unhealthy answer, an error and a timeout
-   * are results: only an unknown name rejects.
+   * Runs one check and returns its result. If the check is running already, returns the result of that run. Unhealthy
+   * answers, errors and timeouts are results, too.
+   *
+   * @throws TypeError for a name that is not registered.
    */
   async check(name: string): Promise<HealthCheckResult> {
     const result = await this.#result(name);
@@ -162,7 +195,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     throw invalidValue(`Health checker '${name}' not registered`);
   }
 
-  /** Runs all checkers in parallel. Never rejects, and takes no longer than the longest timeout. */
+  /** Runs all checks in parallel and returns a report. Never rejects, and takes no longer than the longest timeout. */
   async checkAll(): Promise<HealthReport> {
     const started = performance.now();
     await Promise.all(this.listCheckers().map((name) => this.#result(name)));
@@ -176,25 +209,25 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     };
   }
 
-  /** The last result of a check, if it has run since it was registered. */
+  /** Returns the last result of a check, `undefined` if it has not run since it was registered. */
   getLastCheck(name: string): HealthCheckResult | undefined {
     const last = native.healthLast(this.#monitor, name);
     return last === null ? undefined : revive(JSON.parse(last) as NativeResult);
   }
 
-  /** The last results of all checks that have run, in the order of registration. */
+  /** Returns the last results of all checks that have run, in the order of registration. */
   getLastChecks(): HealthCheckResult[] {
     const report = JSON.parse(native.healthReport(this.#monitor)) as NativeReport;
     return report.checks.map(revive);
   }
 
-  /** The kept results of one name, or of all names, oldest first. */
+  /** Returns the kept results of one check, or of all checks, oldest first. */
   getHistory(name?: string): HealthCheckResult[] {
     const history = JSON.parse(native.healthHistory(this.#monitor, name)) as NativeResult[];
     return history.map(revive);
   }
 
-  /** Figures over the history of one name: zeros when there is none. */
+  /** Returns statistics of the history of one check; without a history the numbers are zero. */
   getStats(name: string): HealthStats {
     const { lastCheck, lastChange, ...figures } = JSON.parse(native.healthStats(this.#monitor, name)) as NativeStats;
     return {
@@ -204,7 +237,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     };
   }
 
-  /** The options in force for a check, or the defaults of the monitor; `undefined` for an unknown name. */
+  /** Returns the options of a check with their defaults, `undefined` for an unknown name; without a name those of the monitor. */
   options(): Required<HealthCheckOptions>;
   options(name: string): Required<HealthCheckOptions> | undefined;
   options(name?: string): Required<HealthCheckOptions> | undefined {
@@ -215,8 +248,8 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   }
 
   /**
-   * From now on runs every check when it is due: `initialDelayMs` after it was registered, which is at once unless that
-   * is given, then every `intervalMs`. Does not keep the process alive, but goes on, and keeps the monitor, until `stop`.
+   * Starts the periodic runs: each check runs `initialDelayMs` after its registration and then every `intervalMs`, until
+   * `stop`. The timer does not keep the process alive; it does keep the monitor from being garbage-collected.
    */
   start(): void {
     this.#started = true;
@@ -224,8 +257,8 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   }
 
   /**
-   * Ends the periodic runs; those in progress come to their end. In `metricsText()` its checks are in no status then, until
-   * they run again.
+   * Stops the periodic runs; runs in progress are completed. In `metricsText()` the checks then have no status until they
+   * run again.
    */
   stop(): void {
     this.#started = false;
@@ -233,7 +266,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     native.healthStop(this.#monitor);
   }
 
-  /** Stops the monitor. */
+  /** The same as `stop`. */
   [Symbol.dispose](): void {
     this.stop();
   }
@@ -360,35 +393,4 @@ function revive({ timestamp, error, metadata, ...result }: NativeResult): Health
     ...(error !== null && { error }),
     ...(metadata !== null && { metadata }),
   };
-}
-
-const shared = singleton('health', (defaults?: HealthCheckOptions) => new HealthMonitor(defaults));
-
-/** The shared monitor of this JavaScript environment; `defaults` count at the first call. */
-export function getHealthMonitor(defaults?: HealthCheckOptions): HealthMonitor {
-  return shared.get(defaults);
-}
-
-/** Stops and forgets the shared monitor. */
-export function resetHealthMonitor(): void {
-  shared.reset()?.stop();
-}
-
-/** {@link HealthMonitor.register} on the shared monitor. */
-export function registerHealthCheck(
-  name: string,
-  checker: HealthCheckFunction,
-  options?: boolean | HealthCheckOptions,
-): void {
-  shared.get().register(name, checker, options);
-}
-
-/** {@link HealthMonitor.checkAll} on the shared monitor. */
-export function checkAllHealth(): Promise<HealthReport> {
-  return shared.get().checkAll();
-}
-
-/** {@link HealthMonitor.check} on the shared monitor. */
-export function checkHealth(name: string): Promise<HealthCheckResult> {
-  return shared.get().check(name);
 }

@@ -13,72 +13,80 @@ import {
 } from './statements';
 import { OpenTransaction, type Transaction } from './transaction';
 
-/** Options of {@link createClient}: those of `@libsql/client`, and moorline's own time limits. */
+/** Options of {@link createClient}: those of `@libsql/client` and the time limits of moorline. */
 export interface Config {
   /**
-   * `file:path`, `:memory:`, or a server: `libsql://`, `https://`, `http://` (`wss://` and `ws://` mean the same); as text
-   * or as a `URL`.
+   * The URL of the database, as a string or a `URL`: `file:path`, `:memory:`, or a server: `libsql://`, `https://`, `http://`
+   * (`wss://` and `ws://` mean the same).
    */
   url: string | URL;
-  /** The token of a remote database. */
+  /** The access token of a remote database. */
   authToken?: string | null | undefined;
-  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
+  /** For `libsql:` URLs: `false` speaks plain HTTP. Default: true. */
   tls?: boolean | undefined;
-  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
+  /** How SQLite integers reach JavaScript. Default: `number`, which refuses one it cannot represent. */
   intMode?: IntMode | undefined;
-  /** Connections, or requests to a server, at once. Default 20. */
+  /** Connections, or requests to a server, at once. Default: 20. */
   concurrency?: number | undefined;
   /**
    * How long a statement waits for another connection's lock on a file or on memory, in milliseconds; never for a
-   * transaction that is open on memory. Default 5000.
+   * transaction that is open on memory. Default: 5000.
    */
   timeout?: number | undefined;
-  /** How long a call waits for a free connection. Default 10 000. */
+  /** How long a call waits for a free connection. Default: 10 000. */
   connectionTimeoutMs?: number | undefined;
-  /** How long one statement, batch or transaction step may take. Default 30 000; `Infinity` for ever. */
+  /** How long one statement, batch or transaction step may take. Default: 30 000; `Infinity` for ever. */
   queryTimeoutMs?: number | undefined;
-  /** Embedded replicas and encryption are not in this build: refused, with the reason. */
+  /** Refused, as the five options below, with the reason: this build has no embedded replicas and no encryption. */
   syncUrl?: never;
   syncInterval?: never;
   readYourWrites?: never;
   offline?: never;
   encryptionKey?: never;
   remoteEncryptionKey?: never;
-  /** Requests do not go through JavaScript: refused. */
+  /** Refused: requests do not go through JavaScript. */
   fetch?: never;
 }
 
-/** What `sync` resolves with for an embedded replica; this build has none. */
+/** The result of `sync` for an embedded replica; this build has none. */
 export type Replicated = { frame_no: number; frames_synced: number } | undefined;
 
-/** A client for one database. Every call has a connection to itself, a transaction keeps one. */
+/** A client for one database. Every call has a connection of its own; a transaction keeps one until it ends. */
 export interface Client {
-  /** Runs one statement. */
+  /** Runs one statement and returns its result. */
   execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
-  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
+  /**
+   * Runs the statements in one transaction, all or none, and returns a result for each.
+   *
+   * @param mode Default: `deferred`.
+   */
   batch<T = Row>(
     statements: readonly BatchStatement[],
     mode?: TransactionMode,
     options?: QueryOptions,
   ): Promise<ResultSet<T>[]>;
-  /** As `batch`, with foreign keys off around it. */
+  /** Runs the statements as `batch` does, with foreign keys switched off during it. */
   migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
-  /** Begins an interactive transaction. The default mode is `write`. */
+  /**
+   * Begins an interactive transaction and returns it.
+   *
+   * @param mode Default: `write`.
+   */
   transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
-  /** Runs a script of several statements without arguments. */
+  /** Runs a script: several statements without arguments, separated by semicolons. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
-  /** Embedded replicas are not in this build: always rejects. */
+  /** Always rejects: this build has no embedded replicas, so there is nothing to synchronize. */
   sync(): Promise<Replicated>;
   /**
-   * Closes all connections: what runs is interrupted, open transactions are rolled back. Calls that had not come to
-   * their end reject with the code `CLIENT_CLOSED`.
+   * Closes all connections: running statements are interrupted, open transactions are rolled back. Calls in progress reject
+   * with the code `CLIENT_CLOSED`.
    */
   close(): void;
-  /** Opens the client again after `close`. */
+  /** Closes the client if it is open, and opens it again. */
   reconnect(): void;
   /** Whether `close` was called. */
   readonly closed: boolean;
-  /** `file` for files and memory, `http` for servers. */
+  /** The protocol: `file` for files and memory, `http` for servers. */
   readonly protocol: string;
 }
 
@@ -163,11 +171,22 @@ class DatabaseClient implements Client {
 }
 
 /**
- * A client with the API of `@libsql/client`: code written for it works when the import is changed. Nothing is
- * connected before the first call. An option that is `null` is one that is not given.
+ * Returns a client with the API of `@libsql/client`: code that was written for it needs only another import. The client
+ * connects at the first call. An option that is `null` counts as not given.
  *
- * @throws LibsqlError (`URL_INVALID`, `URL_SCHEME_NOT_SUPPORTED`, `URL_PARAM_NOT_SUPPORTED`) for its URL, or that it has
- * none, and for an `encryptionKey` (`ENCRYPTION_KEY_NOT_SUPPORTED`); TypeError or RangeError for another option.
+ * @example
+ * ```ts
+ * import { createClient } from 'moorline/libsql';
+ *
+ * const client = createClient({ url: ':memory:' });
+ * const { rows } = await client.execute('SELECT ? AS answer', [42]);
+ * console.log(rows); // [ { answer: 42 } ]
+ * client.close();
+ * ```
+ *
+ * @throws LibsqlError for a URL that is missing or not supported (`URL_INVALID`, `URL_SCHEME_NOT_SUPPORTED`,
+ * `URL_PARAM_NOT_SUPPORTED`) and for an `encryptionKey` (`ENCRYPTION_KEY_NOT_SUPPORTED`); TypeError or RangeError for
+ * another option.
  */
 export function createClient(config: Config): Client {
   const url: unknown = (config as Config | undefined)?.url;

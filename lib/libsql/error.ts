@@ -7,11 +7,27 @@ interface LibsqlDetail {
   statementIndex?: number;
 }
 
-/** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
+/**
+ * A failure of a libSQL operation, with the codes `@libsql/client` gives it.
+ *
+ * @example
+ * ```ts
+ * import { LibsqlError, TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * await pool.execute('CREATE TABLE users (id INTEGER PRIMARY KEY)');
+ * await pool.execute('INSERT INTO users VALUES (1)');
+ * try {
+ *   await pool.execute('INSERT INTO users VALUES (1)');
+ * } catch (error) {
+ *   if (error instanceof LibsqlError) console.log(error.extendedCode); // SQLITE_CONSTRAINT_PRIMARYKEY
+ * }
+ * ```
+ */
 export class LibsqlError extends MoorlineError {
-  /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
+  /** The extended result code of SQLite, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
   readonly extendedCode?: string;
-  /** SQLite's own number for {@link extendedCode}. */
+  /** The numeric result code of SQLite that {@link extendedCode} names. */
   readonly rawCode?: number;
 
   constructor(
@@ -30,9 +46,23 @@ export class LibsqlError extends MoorlineError {
   }
 }
 
-/** A failure of one statement of a batch. */
+/**
+ * A failure of one statement of a batch.
+ *
+ * @example
+ * ```ts
+ * import { LibsqlBatchError, TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * try {
+ *   await pool.batch(['CREATE TABLE users (id)', 'INSERT INTO missing VALUES (1)']);
+ * } catch (error) {
+ *   if (error instanceof LibsqlBatchError) console.log(error.statementIndex); // 1
+ * }
+ * ```
+ */
 export class LibsqlBatchError extends LibsqlError {
-  /** The index of the statement, from 0. */
+  /** The index in the batch of the statement that failed, from 0. */
   readonly statementIndex: number;
 
   constructor(

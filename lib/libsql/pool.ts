@@ -15,68 +15,68 @@ import { type Handle, type LibsqlPool, native } from '../runtime/native';
 import type { InArgs, InStatement, IntMode, ResultSet, Row } from './result-set';
 import { singleton } from '../runtime/singleton';
 
-/** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
+/** Options of a {@link TursoPool}. Every wait has a time limit, which `Infinity` switches off. */
 export interface TursoPoolConfig {
   /**
-   * `file:path`, `:memory:` (one database for all connections of the pool), or a server: `libsql://`,
-   * `https://`, `http://`. `?authToken=` and `?tls=0` are read from a server's URL.
+   * The URL of the database: `file:path`, `:memory:` (one database for all connections of the pool), or a server:
+   * `libsql://`, `https://`, `http://`. The URL of a server may contain `?authToken=` and `?tls=0`.
    */
   url: string;
-  /** The token of a remote database. */
+  /** The access token of a remote database. */
   authToken?: string | undefined;
-  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
+  /** For `libsql:` URLs: `false` speaks plain HTTP. Default: true. */
   tls?: boolean | undefined;
-  /** Connections at most, opened as they are needed. Default 5. */
+  /** Connections at most, opened as they are needed. Default: 5. */
   poolSize?: number | undefined;
-  /** Connections kept open at least. Default 0. */
+  /** Connections kept open at least. Default: 0. */
   min?: number | undefined;
-  /** Free connections kept at most. Default `poolSize`. */
+  /** Free connections kept at most. Default: `poolSize`. */
   maxIdle?: number | undefined;
-  /** How long `getConnection` waits for a free connection, in milliseconds. Default 10 000. */
+  /** How long `getConnection` waits for a free connection, in milliseconds. Default: 10 000. */
   connectionTimeoutMs?: number | undefined;
-  /** How long opening one connection may take. Default 10 000. */
+  /** How long opening one connection may take. Default: 10 000. */
   connectTimeoutMs?: number | undefined;
-  /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
+  /** How long one statement, batch or transaction step may take; its connection is then discarded. Default: 30 000. */
   queryTimeoutMs?: number | undefined;
   /**
    * How long a statement waits for another connection's lock on a file or on memory; never for a transaction that is open
-   * on memory. Default 5000.
+   * on memory. Default: 5000.
    */
   busyTimeoutMs?: number | undefined;
-  /** How long a free connection is kept. Default 300 000. */
+  /** How long a free connection is kept. Default: 300 000. */
   idleTimeoutMs?: number | undefined;
-  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1 800 000. */
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default: 1 800 000. */
   maxLifetimeMs?: number | undefined;
   /**
-   * From how much idle time on a connection is checked before it is lent. Default `Infinity`; a lower value changes
+   * From how much idle time on a connection is checked before it is lent. Default: `Infinity`; a lower value changes
    * nothing here, as there is nothing to ask: a file is there or not, and a server's stream is judged by its age when
    * it is used, and outside a transaction replaced unseen.
    */
   validateAfterMs?: number | undefined;
-  /** How long that check may take. Default 5000. */
+  /** How long that check may take. Default: 5000. */
   validateTimeoutMs?: number | undefined;
-  /** How long closing a connection may take before it is cut. Default 5000. */
+  /** How long closing a connection may take before it is cut. Default: 5000. */
   closeTimeoutMs?: number | undefined;
-  /** Borrowers that may wait at once; one more is refused with kind `overloaded`. Default 10 000. */
+  /** Borrowers that may wait at once; one more is refused with kind `overloaded`. Default: 10 000. */
   maxWaiters?: number | undefined;
   /**
-   * A connection held longer than this is reported with the borrower's stack. Default 30 000, in production
+   * A connection held longer than this is reported with the borrower's stack. Default: 30 000, in production
    * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
    */
   leakAfterMs?: number | undefined;
-  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
+  /** How SQLite integers reach JavaScript. Default: `number`, which refuses one it cannot represent. */
   intMode?: IntMode | undefined;
 }
 
-/** How many connections a pool has. */
+/** The numbers of connections of a pool. */
 export interface TursoPoolStats {
-  /** Open or being opened. */
+  /** Connections that are open or being opened. */
   total: number;
-  /** Lent to somebody. */
+  /** Connections that are borrowed. */
   inUse: number;
-  /** Free. */
+  /** Connections that are free. */
   available: number;
-  /** Borrowers in the queue. */
+  /** Callers that wait for a connection. */
   waiting: number;
 }
 
@@ -110,12 +110,25 @@ type TursoFacts = {
 /**
  * A pool of libSQL connections to a file, to memory or to a server.
  *
- * Connections are lent by `getConnection` (give them back with `releaseConnection`) or for the time of a
- * function by `withConnection`; `execute`, `batch` and the other verbs borrow one for a single call. Waiters
- * are served in order, never more than `poolSize` connections are open, and an idle pool does not keep the
- * process alive.
+ * `getConnection` borrows a connection until `releaseConnection`, `withConnection` for the time of a function; `execute`,
+ * `batch` and the other methods that run statements borrow one for a single call. Waiting callers are served in order, at
+ * most `poolSize` connections are open, and an idle pool does not keep the process alive.
  *
- * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
+ * Every failure is a `LibsqlError` with the code that `@libsql/client` uses (`SQLITE_CONSTRAINT`, …).
+ *
+ * Emits `create` and `destroy` for connections, `acquire`, `release`, `timeout` and `leak` for borrowing, `health` for
+ * each health check, `error` for a failure in the background, `drain` and `close` for the end of the pool.
+ *
+ * @example
+ * ```ts
+ * import { TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:', poolSize: 2 });
+ * await pool.batch(['CREATE TABLE users (name TEXT)', { sql: 'INSERT INTO users VALUES (?)', args: ['Ada'] }]);
+ * const { rows } = await pool.execute('SELECT name FROM users');
+ * console.log(rows); // [ { name: 'Ada' } ]
+ * await pool.drain();
+ * ```
  */
 export class TursoPool extends Emitter<TursoFacts> {
   readonly #handle: Handle<LibsqlPool>;
@@ -125,8 +138,9 @@ export class TursoPool extends Emitter<TursoFacts> {
   readonly #borrowers: LeakTracker | undefined;
 
   /**
-   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
-   * is connected yet.
+   * Creates the pool without connecting.
+   *
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
   constructor(config: TursoPoolConfig) {
     super('libsql', 'pool');
@@ -140,15 +154,16 @@ export class TursoPool extends Emitter<TursoFacts> {
     this.#borrowers = native.libsqlReportsLeaks(this.#handle) ? new LeakTracker() : undefined;
   }
 
-  /** `file` for files and memory, `http` for servers. */
+  /** The protocol: `file` for files and memory, `http` for servers. */
   get protocol(): string {
     return this.#protocol;
   }
 
   /**
-   * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
+   * Borrows a connection and returns it: a free one, a new one while fewer than `poolSize` are open, else the next that is
+   * released.
    *
-   * Rejects with `Connection timeout after <n>ms (connectionTimeoutMs)` (kind `pool-timeout`) and, after `drain`, with
+   * @throws LibsqlError `Connection timeout after <n>ms (connectionTimeoutMs)` (kind `pool-timeout`), and after `drain`
    * `Pool is shutting down` (kind `closed`).
    */
   async getConnection(options?: CallOptions): Promise<PooledClient> {
@@ -169,8 +184,8 @@ export class TursoPool extends Emitter<TursoFacts> {
   }
 
   /**
-   * Gives a connection back. A client of another pool, or one that was given back before, changes nothing:
-   * a warning is logged.
+   * Returns a connection to the pool. A client of another pool, or one that was released before, is ignored with a warning
+   * in the log.
    */
   releaseConnection(client: PooledClient): void {
     const lease = client instanceof PooledClient && client.pool === this.#handle ? client.markReleased() : undefined;
@@ -185,7 +200,24 @@ export class TursoPool extends Emitter<TursoFacts> {
     this.publish('release', () => ({ connectionId: client.connectionId }));
   }
 
-  /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
+  /**
+   * Borrows a connection, calls `use` with it, releases it in any case, and returns the result of `use`. An error of `use`
+   * is passed on unchanged.
+   *
+   * @example
+   * ```ts
+   * import { TursoPool } from 'moorline';
+   *
+   * const pool = new TursoPool({ url: ':memory:' });
+   * const rows = await pool.withConnection(async (client) => {
+   *   await client.execute('CREATE TABLE users (name TEXT)');
+   *   await client.execute('INSERT INTO users VALUES (?)', ['Ada']);
+   *   return (await client.execute('SELECT name FROM users')).rows;
+   * });
+   * console.log(rows); // [ { name: 'Ada' } ]
+   * await pool.drain();
+   * ```
+   */
   async withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T> {
     if (typeof use !== 'function') throw wrongType('use', 'a function', use);
     const client = await this.getConnection(options);
@@ -196,12 +228,28 @@ export class TursoPool extends Emitter<TursoFacts> {
     }
   }
 
-  /** Runs one statement on a connection borrowed for it. */
+  /**
+   * Runs one statement on a connection that is borrowed for it, and returns its result.
+   *
+   * @example
+   * ```ts
+   * import { TursoPool } from 'moorline';
+   *
+   * const pool = new TursoPool({ url: ':memory:' });
+   * const { rows } = await pool.execute<{ sum: number }>('SELECT :a + :b AS sum', { a: 1, b: 2 });
+   * console.log(rows[0]?.sum); // 3
+   * await pool.drain();
+   * ```
+   */
   async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
     return this.#statements.execute(statement, args, options);
   }
 
-  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
+  /**
+   * Runs the statements in one transaction, all or none, and returns a result for each.
+   *
+   * @param mode Default: `deferred`.
+   */
   async batch<T = Row>(
     statements: readonly BatchStatement[],
     mode?: TransactionMode,
@@ -210,17 +258,37 @@ export class TursoPool extends Emitter<TursoFacts> {
     return this.#statements.batch(statements, mode, options);
   }
 
-  /** As `batch`, with foreign keys off around it. */
+  /** Runs the statements as `batch` does, with foreign keys switched off during it. */
   async migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
     return this.#statements.batch(statements, 'migrate', options);
   }
 
-  /** Runs a script of several statements without arguments. */
+  /** Runs a script: several statements without arguments, separated by semicolons. */
   async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
     return this.#statements.executeMultiple(sql, options);
   }
 
-  /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
+  /**
+   * Begins an interactive transaction on a connection that is borrowed until the transaction ends, and returns it.
+   *
+   * @example
+   * ```ts
+   * import { TursoPool } from 'moorline';
+   *
+   * const pool = new TursoPool({ url: ':memory:' });
+   * await pool.execute('CREATE TABLE users (name TEXT)');
+   * const transaction = await pool.transaction();
+   * try {
+   *   await transaction.execute('INSERT INTO users VALUES (?)', ['Ada']);
+   *   await transaction.commit();
+   * } finally {
+   *   transaction.close(); // Rolls back after an error, and does nothing after the commit.
+   * }
+   * await pool.drain();
+   * ```
+   *
+   * @param mode Default: `write`.
+   */
   async transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction> {
     checkOptions('options', options, QUERY);
     const client = await this.getConnection({ signal: options?.signal });
@@ -228,7 +296,7 @@ export class TursoPool extends Emitter<TursoFacts> {
     return OpenTransaction.begin(client.statements, mode, owner, options);
   }
 
-  /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */
+  /** Returns whether a connection can be borrowed and `SELECT 1` succeeds on it. Never rejects. */
   async healthCheck(): Promise<boolean> {
     const healthy = await this.execute('SELECT 1').then(
       () => true,
@@ -238,15 +306,17 @@ export class TursoPool extends Emitter<TursoFacts> {
     return healthy;
   }
 
-  /** How many connections there are. */
+  /** Returns the numbers of connections. */
   getStats(): TursoPoolStats {
     const [total, inUse, available, waiting] = native.libsqlStats(this.#handle) as [number, number, number, number];
     return { total, inUse, available, waiting };
   }
 
   /**
-   * Ends the pool: new and waiting borrowers are refused with `Pool is shutting down`, current ones may
-   * finish. After `timeoutMs` (default 30 000) what is still borrowed is closed with a warning.
+   * Shuts the pool down: new and waiting callers are refused with `Pool is shutting down`, borrowed connections may finish
+   * their work. Resolves when all are closed.
+   *
+   * @param timeoutMs After this time connections that are still borrowed are closed, with a warning in the log. Default: 30 000.
    */
   async drain(timeoutMs?: number): Promise<void> {
     const finished = await call(() => native.libsqlDrain(this.#handle, timeoutMs), undefined, toLibsqlError);
@@ -257,7 +327,7 @@ export class TursoPool extends Emitter<TursoFacts> {
     this.publish('close');
   }
 
-  /** As `drain`. */
+  /** The same as `drain`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
   }
@@ -282,15 +352,15 @@ export class TursoPool extends Emitter<TursoFacts> {
 const shared = singleton('TursoPool', (config?: TursoPoolConfig) => new TursoPool(config ?? Variables.ofProcess()));
 
 /**
- * The pool of this JavaScript environment. The first call decides its configuration. Without one it reads the variables
- * of the module whose API this is, `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and
- * `INTENTVISION_DB_AUTH_TOKEN`, and its errors name them.
+ * Returns the shared pool of this JavaScript environment. The first call creates it with `config`. Without `config` it reads
+ * the environment variables `INTENTVISION_DB_URL` (default: `file:db/intentvision.db`) and `INTENTVISION_DB_AUTH_TOKEN`, and
+ * its errors name them.
  */
 export function getTursoPool(config?: TursoPoolConfig): TursoPool {
   return shared.get(config);
 }
 
-/** Drains that pool and forgets it. */
+/** Drains the shared pool; the next `getTursoPool` creates another. */
 export async function resetTursoPool(): Promise<void> {
   await shared.reset()?.drain();
 }

@@ -11,17 +11,32 @@ import {
 import { OpenTransaction, type Transaction } from './transaction';
 
 /**
- * One connection of a pool, from `getConnection` to its release. All its statements run on the same
- * connection, one at a time; after the release every call is refused with kind `closed`.
+ * A connection that was borrowed from a pool. All its statements run on the same connection, one at a time. After its release
+ * every call rejects with an error of kind `closed`.
+ *
+ * @example
+ * ```ts
+ * import { TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * const client = await pool.getConnection();
+ * try {
+ *   const { rows } = await client.execute('SELECT ? AS answer', [42]);
+ *   console.log(rows); // [ { answer: 42 } ]
+ * } finally {
+ *   client.close();
+ * }
+ * await pool.drain();
+ * ```
  */
 export class PooledClient {
   readonly #statements: Statements;
   readonly #release: () => void;
   #released = false;
 
-  /** Which of the pool's connections this is: equal numbers, equal connection. */
+  /** The number of the connection in its pool: equal numbers are the same connection. */
   readonly connectionId: number;
-  /** `file` for files and memory, `http` for servers. */
+  /** The protocol: `file` for files and memory, `http` for servers. */
   readonly protocol: string;
 
   /** @internal */
@@ -32,17 +47,21 @@ export class PooledClient {
     this.protocol = protocol;
   }
 
-  /** Whether it was released. */
+  /** Whether the connection was released. */
   get closed(): boolean {
     return this.#released;
   }
 
-  /** Runs one statement. */
+  /** Runs one statement and returns its result. */
   async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
     return this.#open('execute').execute(statement, args, options);
   }
 
-  /** Runs statements in a transaction of their own: all of them, or none. The default mode is `deferred`. */
+  /**
+   * Runs the statements in one transaction, all or none, and returns a result for each.
+   *
+   * @param mode Default: `deferred`.
+   */
   async batch<T = Row>(
     statements: readonly BatchStatement[],
     mode?: TransactionMode,
@@ -51,33 +70,38 @@ export class PooledClient {
     return this.#open('batch').batch(statements, mode, options);
   }
 
-  /** As `batch`, with foreign keys off around it. */
+  /** Runs the statements as `batch` does, with foreign keys switched off during it. */
   async migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
     return this.#open('migrate').batch(statements, 'migrate', options);
   }
 
-  /** Begins an interactive transaction on this connection. The default mode is `write`. */
+  /**
+   * Begins an interactive transaction on this connection and returns it.
+   *
+   * @param mode Default: `write`.
+   */
   async transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction> {
     const owner = { isClosed: () => this.#released, release: () => undefined };
     return OpenTransaction.begin(this.#open('transaction'), mode, owner, options);
   }
 
-  /** Runs a script of several statements without arguments. */
+  /** Runs a script: several statements without arguments, separated by semicolons. */
   async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
     return this.#open('executeMultiple').executeMultiple(sql, options);
   }
 
-  /** Embedded replicas are not in this build, so there is nothing to synchronize: always rejects. */
+  /** Always rejects: this build has no embedded replicas, so there is nothing to synchronize. */
   async sync(): Promise<never> {
     this.#open('sync');
     throw syncRefused();
   }
 
-  /** Gives the connection back to its pool, as `releaseConnection` does. */
+  /** Returns the connection to its pool, as `releaseConnection` does. */
   close(): void {
     this.#release();
   }
 
+  /** The same as `close`. */
   [Symbol.dispose](): void {
     this.#release();
   }

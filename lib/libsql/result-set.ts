@@ -6,41 +6,42 @@ import { inexactInteger } from './error';
 /** A value of a row. */
 export type Value = null | string | number | bigint | ArrayBuffer;
 
-/** What can be passed as an argument of a statement. */
+/** A value that can be passed as an argument of a statement. */
 export type InValue = Value | boolean | Uint8Array | Date;
 
 /** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
 export type InArgs = readonly InValue[] | Readonly<Record<string, InValue>>;
 
-/** SQL text, or SQL text with its arguments. */
+/** A statement: SQL text, or SQL text with its arguments. */
 export type InStatement = { readonly sql: string; readonly args?: InArgs | undefined } | string;
 
-/** How SQLite integers reach JavaScript. */
+/** The JavaScript type that SQLite integers are converted to. */
 export type IntMode = 'number' | 'bigint' | 'string';
 
 /**
- * One row, a plain object: its enumerable members are the columns by name. The values by index, and `length`, are members
- * that are not enumerable and cannot be set; an index keeps its value when a column is set.
+ * One row, a plain object. Its enumerable properties are the columns by name. The values by index and `length` are
+ * properties that are read-only and not enumerable; setting a column does not change the value at its index.
  */
 export interface Row {
-  /** How many columns it has. */
+  /** The number of columns. */
   readonly length: number;
   [index: number]: any;
   [name: string]: any;
 }
 
-/** The result of one statement. `T` is what you say of its rows, as in `execute<User>(…)`; nothing checks it. */
+/** The result of one statement. `T` is the type of its rows, as in `execute<User>(…)`; it is not checked at run time. */
 export interface ResultSet<T = Row> {
   /** The names of the columns. */
   columns: string[];
-  /** Their types as declared in the schema; empty where there is none. */
+  /** The types of the columns as declared in the schema; an empty string where there is none. */
   columnTypes: string[];
+  /** The rows, empty for a statement that returns none. */
   rows: T[];
-  /** How many rows an INSERT, UPDATE or DELETE changed. */
+  /** The number of rows that an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
-  /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
+  /** The ROWID of the last row that was inserted; `undefined` for a statement that inserts nothing. */
   lastInsertRowid: bigint | undefined;
-  /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
+  /** Returns the result for `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
   toJSON(): unknown;
 }
 

@@ -5,14 +5,14 @@ import { toLibsqlError, LibsqlError } from './error';
 import { type InArgs, type InStatement, type IntMode, readResult, type ResultSet, type Row } from './result-set';
 
 /**
- * How a transaction begins: `write` waits for the write lock at once (`BEGIN IMMEDIATE`), `read` takes none,
- * `deferred` takes it at its first write and may then fail.
+ * The mode of a transaction: `write` waits for the write lock when it begins (`BEGIN IMMEDIATE`), `read` takes none,
+ * `deferred` takes the lock at its first write and may then fail.
  */
 export type TransactionMode = 'write' | 'read' | 'deferred';
 
-/** Bounds of one call. */
+/** Options of one call. */
 export interface QueryOptions extends CallOptions {
-  /** In place of the pool's `queryTimeoutMs`; `Infinity` for none. */
+  /** The time limit of this call in milliseconds, in place of the pool's `queryTimeoutMs`; `Infinity` for none. */
   timeoutMs?: number | undefined;
 }
 

@@ -5,28 +5,30 @@ import type { InArgs, InStatement, ResultSet, Row } from './result-set';
 import { type BatchStatement, QUERY, type QueryOptions, type Statements, type TransactionMode } from './statements';
 
 /**
- * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
- * what was not committed. `await using` does the last.
+ * An interactive transaction. End it by `commit`, by `rollback`, or by `close`, which rolls back what was not committed;
+ * `await using` rolls back, too.
  */
 export interface Transaction {
   /**
-   * Whether it has ended: also when a statement such as `COMMIT` or `INSERT OR ROLLBACK` has ended it, but for a
-   * server's, which is not asked.
+   * Whether the transaction has ended. A statement that ended it, such as `COMMIT` or `INSERT OR ROLLBACK`, counts for a
+   * file and for memory; a server is not asked.
    */
   readonly closed: boolean;
-  /** Runs one statement in the transaction. */
+  /** Runs one statement in the transaction and returns its result. */
   execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
-  /** Runs statements in order; the first failure stops the batch but not the transaction. */
+  /** Runs the statements in order and returns a result for each. The first failure ends the batch but not the transaction. */
   batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
-  /** Runs a script of several statements without arguments. */
+  /** Runs a script: several statements without arguments, separated by semicolons. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
-  /** Makes all changes permanent and ends the transaction. */
+  /** Commits all changes and ends the transaction. */
   commit(options?: QueryOptions): Promise<void>;
-  /** Undoes all changes and ends the transaction; after its end it does nothing. */
+  /** Rolls back all changes and ends the transaction. Does nothing after its end. */
   rollback(options?: QueryOptions): Promise<void>;
-  /** Ends the transaction, rolling back what was not committed. Does nothing after its end. */
+  /** Ends the transaction and rolls back what was not committed, without waiting for it. Does nothing after its end. */
   close(): void;
+  /** The same as `close`. */
   [Symbol.dispose](): void;
+  /** The same as `rollback`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -32,38 +32,38 @@ export interface NixtlaClientConfig {
   apiKey?: string | undefined;
   /** Default: `NIXTLA_BASE_URL`, else `https://api.nixtla.io`. */
   baseUrl?: string | undefined;
-  /** How long one attempt may take, in milliseconds. Default 30 000. */
+  /** How long one attempt may take, in milliseconds. Default: 30 000. */
   timeout?: number | undefined;
-  /** Attempts after the first. Default 3. */
+  /** Attempts after the first. Default: 3. */
   maxRetries?: number | undefined;
-  /** The wait before the first retry; it doubles with each, ±10 %, up to a minute. Default 1000. */
+  /** The wait before the first retry; it doubles with each, ±10 %, up to a minute. Default: 1000. */
   baseDelayMs?: number | undefined;
-  /** Failed calls (each with all its retries) that open the circuit breaker. Default 5. */
+  /** Failed calls (each with all its retries) that open the circuit breaker. Default: 5. */
   circuitBreakerThreshold?: number | undefined;
-  /** How long it stays open. Default 30 000. */
+  /** How long it stays open. Default: 30 000. */
   circuitBreakerResetMs?: number | undefined;
   /**
-   * `'local'`: forecasts and anomalies come from a local model where there is no key, the breaker is open, or the
-   * service is down. Answers say so in `modelInfo.source`.
+   * `'local'` uses a local model for forecasts and anomalies when there is no key, the circuit breaker is open, or the
+   * service is down. `modelInfo.source` of a response tells which was used.
    */
   fallback?: 'local' | undefined;
-  /** The model of requests that name none. Default `timegpt-2.1`. */
+  /** The model of requests that name none. Default: `timegpt-2.1`. */
   model?: string | undefined;
-  /** Sends only as many points as the model looks at, as the vendor's client does. Default true. */
+  /** Sends only as many points as the model looks at, as the vendor's client does. Default: true. */
   restrictInput?: boolean | undefined;
-  /** How long is remembered how many that are. Default 3 600 000. */
+  /** How long is remembered how many that are. Default: 3 600 000. */
   modelParamsTtlMs?: number | undefined;
-  /** How long connecting may take. Default 10 000. */
+  /** How long connecting may take. Default: 10 000. */
   connectTimeoutMs?: number | undefined;
-  /** Where the endpoints are, if not where the service has them. */
+  /** The paths of the endpoints, where they differ from those of the service. */
   paths?: NixtlaPaths | undefined;
-  /** TLS settings; PEM text, its bytes, or the path of a PEM file. */
+  /** TLS options. Certificates and keys are PEM text, its bytes, or the path of a PEM file. */
   tls?: NixtlaTls | undefined;
   /** `'environment'` (`HTTPS_PROXY`, …) or a proxy's URL. Default: none. */
   proxy?: string | undefined;
 }
 
-/** The endpoints, relative to the base URL; each begins with a slash. */
+/** The paths of the endpoints, relative to the base URL; each begins with a slash. */
 export interface NixtlaPaths {
   forecast?: string | undefined;
   crossValidation?: string | undefined;
@@ -77,24 +77,28 @@ export interface NixtlaPaths {
   jobs?: string | undefined;
 }
 
-/** The circuit breaker at one moment. It says `open` until a call asks, even past `nextAttemptTime`. */
+/** A snapshot of the circuit breaker. After `nextAttemptTime` its state is still `open` until the next call. */
 export interface CircuitBreakerState {
   state: 'closed' | 'open' | 'half-open';
-  /** Failed calls since the last success. */
+  /** The number of failed calls since the last success. */
   failures: number;
+  /** The time of the last failure. */
   lastFailureTime?: Date;
-  /** When an open breaker lets a call through. */
+  /** The time from which an open breaker admits a call. */
   nextAttemptTime?: Date;
 }
 
-/** What a client has used so far. */
+/** The usage of a client since it was created. */
 export interface NixtlaStats {
-  /** HTTP requests of every kind, retries included. */
+  /** The number of HTTP requests of every kind, with retries. */
   requests: number;
+  /** Input tokens, as counted by the service. */
   inputTokens: number;
+  /** Output tokens, as counted by the service. */
   outputTokens: number;
+  /** Tokens of fine-tuning, as counted by the service. */
   finetuneTokens: number;
-  /** Calls that the local model answered. */
+  /** The number of calls for which the local model was used. */
   localAnswers: number;
 }
 
@@ -108,14 +112,21 @@ type NixtlaFacts = {
 };
 
 /**
- * A client of Nixtla's TimeGPT: forecasts, anomalies, cross validation, fine-tuning.
+ * A client of Nixtla's TimeGPT: forecasts, anomaly detection, cross validation, fine-tuning.
  *
- * What passes (a lost connection, a timeout, 408, 429, 5xx) is retried, as late as the service asks; calls that
- * still fail open a circuit breaker. Mistakes of the caller are neither retried nor counted. Points that are
- * irregular or not finite are refused with a `TypeError` or `RangeError` that names the first of them, before
- * anything is sent.
+ * Temporary failures (a lost connection, a timeout, status 408, 429, 5xx) are retried, not before the time that the service
+ * asks for; calls that still fail open a circuit breaker. Errors of the caller are neither retried nor counted. Points that
+ * are irregular or not finite are refused before anything is sent, with a `TypeError` or `RangeError` that names the first.
  *
- * Emits `state` when the breaker changes, `health` for each health check, `error` for each call that failed.
+ * Emits `state` for each change of the circuit breaker, `health` for each health check, `error` for each failed call.
+ *
+ * @example
+ * ```ts
+ * import { NixtlaClient } from 'moorline';
+ *
+ * const client = new NixtlaClient({ apiKey: process.env.NIXTLA_API_KEY, fallback: 'local' });
+ * console.log(client.getCircuitBreakerState().state); // closed
+ * ```
  */
 export class NixtlaClient extends Emitter<NixtlaFacts> {
   readonly #client: Handle<NativeClient>;
@@ -136,17 +147,29 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     client.publish('state', () => JSON.parse(change) as NixtlaFacts['state']);
   }
 
-  /** Forecasts the next `horizon` points of each series. */
+  /**
+   * Returns a forecast of the next `horizon` points of each series.
+   *
+   * @example
+   * ```ts
+   * import { NixtlaClient } from 'moorline';
+   *
+   * const client = new NixtlaClient({ apiKey: process.env.NIXTLA_API_KEY });
+   * const timeseries = [100, 105, 103].map((value, day) => ({ timestamp: Date.UTC(2024, 0, 1 + day), value }));
+   * const { predictions } = await client.forecast({ timeseries, horizon: 2, frequency: 'D' });
+   * console.log(predictions.map(({ timestamp }) => timestamp)); // [ '2024-01-04T00:00:00Z', '2024-01-05T00:00:00Z' ]
+   * ```
+   */
   async forecast(request: NixtlaForecastRequest, options?: NixtlaCallOptions): Promise<NixtlaForecastResponse> {
     return this.#ask('forecast', request, options);
   }
 
-  /** Judges the points of each series; the service looks at the last part of it. */
+  /** Returns which points of each series are anomalies; the service checks only the last part of a series. */
   async detectAnomalies(request: NixtlaAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse> {
     return this.#ask('detectAnomalies', request, options);
   }
 
-  /** Judges the last `detectionSize` points of each series by forecasts made before they were known. */
+  /** Returns which of the last `detectionSize` points of each series are anomalies, by forecasts made only from earlier points. */
   async onlineAnomalies(
     request: NixtlaOnlineAnomalyRequest,
     options?: NixtlaCallOptions,
@@ -154,7 +177,7 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     return this.#ask('onlineAnomalies', request, options);
   }
 
-  /** Forecasts the past, to compare with what happened. */
+  /** Returns forecasts of past points together with their actual values. */
   async crossValidate(
     request: NixtlaCrossValidationRequest,
     options?: NixtlaCallOptions,
@@ -162,14 +185,14 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     return this.#ask('crossValidate', request, options);
   }
 
-  /** Makes a model that is tuned to the series. Repeated only where the service provably has not begun. */
+  /** Creates a model that is tuned to the series, and returns its id. Retried only if the service provably has not begun. */
   async finetune(request: NixtlaFinetuneRequest, options?: NixtlaCallOptions): Promise<NixtlaFinetuneResponse> {
     return this.#ask('finetune', request, options);
   }
 
   /**
-   * Hands a request over for the service to work on by itself, for what takes longer than a request may.
-   * Repeated only where the service provably has not accepted it.
+   * Submits a request that the service processes asynchronously, for work that takes longer than one HTTP request may, and
+   * returns the job. Retried only if the service provably has not accepted it.
    */
   async submit<Operation extends keyof NixtlaJobs>(
     operation: Operation,
@@ -182,31 +205,31 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     return new NixtlaJob(job);
   }
 
-  /** The fine-tuned models of the account. */
+  /** Returns the fine-tuned models of the account. */
   async finetunedModels(options?: NixtlaCallOptions): Promise<NixtlaFinetunedModel[]> {
     const models = await this.#call(options, (...bounds) => native.nixtlaModels(this.#client, ...bounds));
     return JSON.parse(models) as NixtlaFinetunedModel[];
   }
 
-  /** Deletes a fine-tuned model. Resolves with false when there is no such model. */
+  /** Deletes a fine-tuned model. Returns `false` if there is no such model. */
   async deleteFinetunedModel(id: string, options?: NixtlaCallOptions): Promise<boolean> {
     return this.#call(options, (...bounds) => native.nixtlaDeleteModel(this.#client, id, ...bounds));
   }
 
-  /** Requests used and allowed per minute and month. */
+  /** Returns the numbers of used and allowed requests per minute and per month. */
   async usage(options?: NixtlaCallOptions): Promise<NixtlaUsage> {
     const usage = await this.#call(options, (...bounds) => native.nixtlaUsage(this.#client, ...bounds));
     return JSON.parse(usage) as NixtlaUsage;
   }
 
-  /** Whether the service answers within 5 s and accepts the key. Passes the breaker by; never rejects. */
+  /** Returns whether the service answers within 5 s and accepts the key. Bypasses the circuit breaker. Never rejects. */
   async healthCheck(): Promise<boolean> {
     const healthy = await native.nixtlaHealth(this.#client).catch(() => false);
     this.publish('health', () => ({ healthy }));
     return healthy;
   }
 
-  /** The circuit breaker now. */
+  /** Returns a snapshot of the circuit breaker. */
   getCircuitBreakerState(): CircuitBreakerState {
     const { state, failures, lastFailureTime, nextAttemptTime } = JSON.parse(
       native.nixtlaBreaker(this.#client),
@@ -219,12 +242,12 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     };
   }
 
-  /** Closes the circuit breaker and forgets its failures. */
+  /** Closes the circuit breaker and resets its failure count. */
   resetCircuitBreaker(): void {
     native.nixtlaResetBreaker(this.#client);
   }
 
-  /** What this client has used so far. */
+  /** Returns the usage of this client since it was created. */
   stats(): NixtlaStats {
     return JSON.parse(native.nixtlaStats(this.#client)) as NixtlaStats;
   }
@@ -276,15 +299,15 @@ const shared = singleton('nixtla', (config?: NixtlaClientConfig) => {
 });
 
 /**
- * The client of this JavaScript environment. The first call decides its configuration.
+ * Returns the shared client of this JavaScript environment. The first call creates it with `config`.
  *
- * @throws Error `NIXTLA_API_KEY environment variable is required` where there is neither a key nor a fallback.
+ * @throws Error `NIXTLA_API_KEY environment variable is required` if there is neither a key nor a fallback.
  */
 export function getNixtlaClient(config?: NixtlaClientConfig): NixtlaClient {
   return shared.get(config);
 }
 
-/** Forgets that client. */
+/** Removes the shared client; the next `getNixtlaClient` creates another. */
 export function resetNixtlaClient(): void {
   shared.reset();
 }

@@ -3,7 +3,7 @@ import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { native, type Handle } from '../runtime/native';
 import type { NixtlaJob as NativeJob } from '../../dist/native';
 
-/** What every asynchronous method of {@link NixtlaClient} but `healthCheck`, and every method of a job, accepts. */
+/** Options of every method of a job, and of every asynchronous method of {@link NixtlaClient} except `healthCheck`. */
 export interface NixtlaCallOptions extends CallOptions {
   /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
   timeoutMs?: number | undefined;
@@ -12,10 +12,23 @@ export interface NixtlaCallOptions extends CallOptions {
 /** @internal */
 export const CALL: KnownOptions<NixtlaCallOptions> = { signal: true, timeoutMs: true };
 
-/** A request the service works on by itself; made by `NixtlaClient.submit`. */
+/**
+ * A request that the service processes asynchronously; returned by `NixtlaClient.submit`.
+ *
+ * @example
+ * ```ts
+ * import { NixtlaClient } from 'moorline';
+ *
+ * const client = new NixtlaClient({ apiKey: process.env.NIXTLA_API_KEY });
+ * const timeseries = [100, 105, 103].map((value, day) => ({ timestamp: Date.UTC(2024, 0, 1 + day), value }));
+ * const job = await client.submit('forecast', { timeseries, horizon: 2 });
+ * const { predictions } = await job.result();
+ * console.log(predictions.length); // 2
+ * ```
+ */
 export class NixtlaJob<Answer> {
   readonly #job: Handle<NativeJob>;
-  /** The service's name for it. */
+  /** The id that the service gave the job. */
   readonly id: string;
 
   /** @internal */
@@ -24,17 +37,17 @@ export class NixtlaJob<Answer> {
     this.id = native.nixtlaJobId(job);
   }
 
-  /** What the service says of it: `pending`, `running`, `succeeded`, `failed` or `cancelled`. */
+  /** Returns the status that the service reports: `pending`, `running`, `succeeded`, `failed` or `cancelled`. */
   async status(options: NixtlaCallOptions = {}): Promise<string> {
     checkOptions('options', options, CALL);
     return call((cancel) => native.nixtlaJobStatus(this.#job, options.timeoutMs, cancel), options.signal);
   }
 
   /**
-   * Waits for the answer, asking after it every half second at first and every 15 s in the end.
+   * Waits for the response and returns it. The service is polled every 0.5 s at first and every 15 s later.
    *
-   * After `timeoutMs` (default an hour) the job is cancelled and the call rejects with kind `timeout`. Aborting
-   * `signal` only ends the wait: the job goes on.
+   * After `timeoutMs` (default: one hour) the job is cancelled and the call rejects with kind `timeout`. Aborting `signal`
+   * ends only the wait; the job continues.
    */
   async result(options: NixtlaCallOptions = {}): Promise<Answer> {
     checkOptions('options', options, CALL);
@@ -42,7 +55,7 @@ export class NixtlaJob<Answer> {
     return JSON.parse(answer) as Answer;
   }
 
-  /** Cancels it. Resolves with false when there is nothing to cancel any more. */
+  /** Cancels the job. Returns `false` if the job had already ended. */
   async cancel(options: NixtlaCallOptions = {}): Promise<boolean> {
     checkOptions('options', options, CALL);
     return call((cancel) => native.nixtlaJobCancel(this.#job, options.timeoutMs, cancel), options.signal);

@@ -1,157 +1,166 @@
 import type { Value } from '../libsql/result-set';
 
-/** One measurement. */
+/** One point of a time series. */
 export interface NixtlaPoint {
-  /** Which series it belongs to, where there are several; then every point has one. */
+  /** The id of the series, where a request has several; then every point must have one. */
   id?: string | number | undefined;
-  /** An ISO 8601 string (without an offset: UTC), a `Date`, or milliseconds since 1970. */
+  /** The time: an ISO 8601 string (UTC if it has no offset), a `Date`, or milliseconds since 1970. */
   timestamp: Value | Date;
-  /** A finite number. */
+  /** The value, a finite number. */
   value: Value;
 }
 
-/** What every request has. It is checked whole before anything is sent. */
+/** The fields of every request. They are all checked before anything is sent. */
 export interface NixtlaSeriesRequest {
-  /** The points, in any order. Each series must be regular: no gaps, no repeated times. */
+  /** The points, in any order. Each series must be regular, without gaps and repeated times. */
   timeseries: readonly NixtlaPoint[];
   /**
-   * How far apart the points are: `1h`, `15min`, `D`, `B`, `W`, `MS`, `QS`, … (pandas' names, and the shorter ones
-   * people write). Inferred from the spacing when it is left out.
+   * The time between two points: `1h`, `15min`, `D`, `B`, `W`, `MS`, `QS`, … (the names of pandas, and common short forms).
+   * Default: inferred from the timestamps.
    */
   frequency?: string | undefined;
-  /** The model; default: the client's. */
+  /** The model. Default: the `model` of the client. */
   model?: string | undefined;
-  /** A model that was made with `finetune`. */
+  /** The id of a model that `finetune` made. */
   finetunedModelId?: string | undefined;
-  /** Steps of fine-tuning. Default 0, in `finetune` 10. */
+  /** The number of fine-tuning steps. Default: 0, in `finetune` 10. */
   finetuneSteps?: number | undefined;
-  /** How many layers are tuned, 1 to 5. Default 1. */
+  /** The number of layers that are tuned, 1 to 5. Default: 1. */
   finetuneDepth?: number | undefined;
-  /** What fine-tuning minimises. Default `default`. */
+  /** The loss function of fine-tuning. Default: `default`. */
   finetuneLoss?: 'default' | 'mae' | 'mse' | 'rmse' | 'mape' | 'smape' | 'poisson' | undefined;
 }
 
-/** Asks for a forecast. */
+/** The request of `forecast`. */
 export interface NixtlaForecastRequest extends NixtlaSeriesRequest {
-  /** How many points ahead. */
+  /** The number of points to forecast. */
   horizon: number;
-  /** Levels of the intervals that are wanted, between 0 and 1. */
+  /** The confidence levels of the intervals to return, between 0 and 1. */
   confidenceLevels?: readonly number[] | undefined;
 }
 
-/** Asks how past values would have been forecast. */
+/** The request of `crossValidate`. */
 export interface NixtlaCrossValidationRequest extends NixtlaForecastRequest {
-  /** How many windows. Default 1. */
+  /** The number of windows. Default: 1. */
   windows?: number | undefined;
-  /** How many points lie between two windows. Default `horizon`. */
+  /** The number of points between two windows. Default: `horizon`. */
   stepSize?: number | undefined;
-  /** Whether the model is fine-tuned anew in each window. Default true. */
+  /** Whether the model is fine-tuned again in each window. Default: true. */
   refit?: boolean | undefined;
 }
 
-/** Asks which points are not where they were to be expected. */
+/** The request of `detectAnomalies`. */
 export interface NixtlaAnomalyRequest extends NixtlaSeriesRequest {
-  /** The confidence level of the interval an anomaly lies outside of, between 0 and 1. Default 0.99. */
+  /** The confidence level, between 0 and 1; a point outside its interval is an anomaly. Default: 0.99. */
   level?: number | undefined;
 }
 
-/** Asks which of the last points are not where they were to be expected before they were known. */
+/** The request of `onlineAnomalies`. */
 export interface NixtlaOnlineAnomalyRequest extends NixtlaAnomalyRequest {
-  /** How many points ahead each point is forecast. */
+  /** The horizon of each forecast, in points. */
   horizon: number;
-  /** How many of the last points are judged. */
+  /** The number of last points of each series that are checked. */
   detectionSize: number;
-  /** Whether each series is judged alone or all together. Default `univariate`. */
+  /** The threshold: of each series alone, or of all series together. Default: `univariate`. */
   thresholdMethod?: 'univariate' | 'multivariate' | undefined;
-  /** How many points lie between two forecasts. Default: the service's choice. */
+  /** The number of points between two forecasts. Default: the service's choice. */
   stepSize?: number | undefined;
-  /** Whether the model is fine-tuned anew at each step. Default false. */
+  /** Whether the model is fine-tuned again at each step. Default: false. */
   refit?: boolean | undefined;
 }
 
-/** Asks for a fine-tuned model. */
+/** The request of `finetune`. */
 export interface NixtlaFinetuneRequest extends NixtlaSeriesRequest {
-  /** The new model's name: 1 to 36 letters, digits, `-` or `_`. Default: the service's choice. */
+  /** The id of the new model: 1 to 36 letters, digits, `-` or `_`. Default: the service's choice. */
   outputModelId?: string | undefined;
 }
 
-/** How an answer came about. */
+/** Facts about how a response was made. */
 export interface NixtlaModelInfo {
-  /** The service, or the local model that stood in for it. */
+  /** The source of the response: the service or the local model. */
   source: 'service' | 'local';
+  /** The name of the model. */
   model: string;
-  /** The frequency in the service's spelling. */
+  /** The frequency, in the spelling of the service. */
   frequency: string;
-  /** HTTP requests this took, retries included. */
+  /** The number of HTTP requests, with retries. */
   requests: number;
-  /** Tokens, as the service counts them. */
+  /** Input tokens, as counted by the service. */
   inputTokens?: number;
+  /** Output tokens, as counted by the service. */
   outputTokens?: number;
+  /** Tokens of fine-tuning, as counted by the service. */
   finetuneTokens?: number;
-  /** Why the local model answered: `auth` without a key, `circuit-open`, or the kind of the last failure. */
+  /** The reason why the local model was used: `auth` without a key, `circuit-open`, or the kind of the last failure. */
   fallbackReason?: string;
 }
 
-/** The bounds of a level. */
+/** The interval of one confidence level. */
 export interface NixtlaInterval {
   lower: number;
   upper: number;
 }
 
-/** A predicted point. */
+/** A forecast point. */
 export interface NixtlaPrediction {
+  /** The id of its series, where the request has ids. */
   id?: string;
-  /** Written as in the request; ISO 8601 in UTC for a `Date` or a number. */
+  /** The time in the format of the request; ISO 8601 in UTC for a `Date` or a number. */
   timestamp: string;
   value: number;
-  /** By level, as it was asked for: `intervals['0.95']`. */
+  /** The intervals by confidence level, as written in the request: `intervals['0.95']`. */
   intervals?: Record<string, NixtlaInterval>;
 }
 
-/** A forecast. */
+/** The response of `forecast`. */
 export interface NixtlaForecastResponse {
-  /** Series after series, each in the order of time. */
+  /** The forecast points, series by series, each in the order of time. */
   predictions: NixtlaPrediction[];
   modelInfo?: NixtlaModelInfo;
 }
 
-/** Past values beside their forecasts. */
+/** The response of `crossValidate`: past values with their forecasts. */
 export interface NixtlaCrossValidationResponse {
   forecasts: (NixtlaPrediction & {
-    /** The last time that the forecast knew. */
+    /** The time of the last point that the forecast was made from. */
     cutoff: string;
+    /** The value that was measured. */
     actual: number;
   })[];
   modelInfo: NixtlaModelInfo;
 }
 
-/** A judged point. */
+/** A point of the request, with the result of the anomaly detection. */
 export interface NixtlaAnomaly {
   id?: string;
   timestamp: string;
   value: number;
-  /** The distance from the expected value in half-widths of the interval: above 1 is an anomaly. 0: not judged. */
+  /** The distance from the expected value in half-widths of the interval: above 1 for an anomaly, 0 for a point that was not checked. */
   score: number;
+  /** Whether the point is outside the interval. */
   isAnomaly: boolean;
-  /** Absent where the point was not judged: the service looks at the last part of a series only. */
+  /** The expected value; absent for a point that was not checked, as the service checks only the last part of a series. */
   expected?: number;
+  /** The lower end of the interval, present as `expected` is. */
   lower?: number;
+  /** The upper end of the interval, present as `expected` is. */
   upper?: number;
 }
 
-/** Every point of the request, judged. */
+/** The response of `detectAnomalies` and `onlineAnomalies`: a result for every point of the request. */
 export interface NixtlaAnomalyResponse {
   anomalies: NixtlaAnomaly[];
   modelInfo: NixtlaModelInfo;
 }
 
-/** A new model. */
+/** The response of `finetune`. */
 export interface NixtlaFinetuneResponse {
+  /** The id of the new model, for later requests. */
   finetunedModelId: string;
   modelInfo: NixtlaModelInfo;
 }
 
-/** What can be handed over as a job: request and answer by the method's name. */
+/** The operations that `submit` accepts: the request and the response of each. */
 export interface NixtlaJobs {
   forecast: [NixtlaForecastRequest, NixtlaForecastResponse];
   crossValidate: [NixtlaCrossValidationRequest, NixtlaCrossValidationResponse];
@@ -159,13 +168,13 @@ export interface NixtlaJobs {
   finetune: [NixtlaFinetuneRequest, NixtlaFinetuneResponse];
 }
 
-/** A fine-tuned model of the account, as the service describes it. */
+/** A fine-tuned model of the account, as described by the service. */
 export interface NixtlaFinetunedModel {
   id: string;
   [fact: string]: unknown;
 }
 
-/** Requests used and allowed, as the service says. */
+/** The numbers of used and allowed requests, as reported by the service. */
 export interface NixtlaUsage {
   minute?: Record<string, number>;
   month?: Record<string, number>;

@@ -1,7 +1,7 @@
 import { channel, type Channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 
-/** The words every object with a life uses for what happens to it. */
+/** The names of the events that the objects of moorline emit. */
 export type EventName =
   | 'open'
   | 'close'
@@ -17,29 +17,32 @@ export type EventName =
   | 'drain'
   | 'error';
 
-/** What every event carries, beside its own facts. */
+/** The fields of every event, beside its own facts. */
 export interface MoorlineEvent {
-  /** Milliseconds since the epoch. */
+  /** The time, in milliseconds since the epoch. */
   timestamp: number;
+  /** The service of the object, such as `libsql`. */
   service: string;
+  /** The name of the object, or of the part of it that the event is about. */
   name: string;
   [fact: string]: unknown;
 }
 
-/** What the events of a class carry, by name; an event that is not among them carries nothing of its own. */
+/** The facts of the events of a class, by the name of the event; an event without an entry has none of its own. */
 export type EventFacts = { [event in EventName]?: object };
 
 /**
- * The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}, and what `Facts` says of it.
+ * The event map of an object, for `EventEmitter`: the argument of each event is a {@link MoorlineEvent} with the facts that
+ * `Facts` has for it.
  */
 export type EventMap<Facts extends EventFacts = EventFacts> = {
   [event in EventName]: [event: MoorlineEvent & (event extends keyof Facts ? Facts[event] : unknown)];
 };
 
 /**
- * An object that tells what happens to it: to its listeners, and on `diagnostics_channel`
- * `moorline:<service>:<event>`. Both are free when nobody listens; an `error` nobody listens to is not thrown. What
- * a listener throws is an uncaught exception, and disturbs nothing here.
+ * An event emitter that also publishes each event on the `diagnostics_channel` `moorline:<service>:<event>`. An event without
+ * listeners and subscribers costs nothing, and an `error` event without listeners is not thrown. An error that a listener
+ * throws becomes an uncaught exception and does not affect the object.
  */
 export class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
   readonly #service: string;

@@ -5,7 +5,7 @@ import { onRejection } from './shape';
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
-/** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
+/** A condition on errors: a class, a predicate, or a kind of {@link MoorlineError}. */
 export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;
 
 /** Whether an error is one of those meant. */

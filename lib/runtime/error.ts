@@ -19,7 +19,7 @@ export const ERROR_KINDS = [
   'internal',
 ] as const satisfies readonly ErrorKind[];
 
-/** What went wrong: the field to branch on. A closed set. */
+/** The kind of a failure, for programs to branch on. A closed set. */
 export type ErrorKind =
   | 'closed'
   | 'circuit-open'
@@ -38,28 +38,28 @@ export type ErrorKind =
   | 'internal';
 
 /**
- * How far the operation got: `none` when provably nothing reached the server, `answered` when a response
- * began, `unknown` in between.
+ * The progress of an operation that failed: `none` if provably nothing reached the server, `answered` if a response began,
+ * else `unknown`.
  */
 export type Delivery = 'none' | 'unknown' | 'answered';
 
-/** Further facts of a {@link MoorlineError}: these, where they are known, and others. */
+/** Details of a {@link MoorlineError}: these, where they are known, and others. */
 export interface ErrorDetail {
-  /** The status of the answer that said no. */
+  /** The HTTP status of the response that refused the operation. */
   status?: number;
-  /** Of a refused WebSocket: the headers of the answer by name. One that may carry a credential is `[redacted]`. */
+  /** For a refused WebSocket: the headers of the response by name. The value of a header that may contain a credential is `[redacted]`. */
   headers?: Record<string, string>;
-  /** Of a refused WebSocket: how the answer's body begins, on one line, without what we sent to log in. */
+  /** For a refused WebSocket: the beginning of the response body, on one line, without the credentials that were sent. */
   body?: string;
-  /** Of a refused WebSocket: where the server sends us, without the query. */
+  /** For a refused WebSocket: the target of the redirect, without its query. */
   location?: string;
-  /** The option whose time was over. */
+  /** The option whose time limit was reached. */
   limit?: string;
-  /** How far the call had come. */
+  /** The phase that the call was in. */
   phase?: string;
   /** The close code of a WebSocket. */
   closeCode?: number;
-  /** The reason in its close frame. */
+  /** The reason in the close frame of a WebSocket. */
   reason?: string;
   [fact: string]: unknown;
 }
@@ -88,6 +88,19 @@ export interface ErrorFields {
  * Programmer's mistakes are not operational: they are a `TypeError` or `RangeError`, which constructors and
  * synchronous methods throw at once and asynchronous methods reject with; only `run` of a policy or a breaker throws it,
  * when it is given no function.
+ *
+ * @example
+ * ```ts
+ * import { MoorlineError, TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * await pool.drain();
+ * try {
+ *   await pool.execute('SELECT 1');
+ * } catch (error) {
+ *   if (error instanceof MoorlineError) console.log(error.kind, error.retryable); // closed false
+ * }
+ * ```
  */
 export class MoorlineError extends Error implements ErrorFields {
   readonly kind: ErrorKind;
@@ -113,7 +126,7 @@ export class MoorlineError extends Error implements ErrorFields {
     if (fields.detail !== undefined) this.detail = fields.detail as ErrorDetail;
   }
 
-  /** All fields as plain JSON, for structured logs. */
+  /** Returns all fields as a plain object, for structured logs. */
   toJSON(): ErrorFields & { name: string; message: string; cause?: string } {
     const { name, message, kind, code, service, operation, delivery, retryable, attempts } = this;
     return {
@@ -133,11 +146,26 @@ export class MoorlineError extends Error implements ErrorFields {
   }
 }
 
-/** A circuit breaker refused the call; `kind` is `circuit-open`. */
+/**
+ * A circuit breaker refused the call; `kind` is `circuit-open`.
+ *
+ * @example
+ * ```ts
+ * import { CircuitBreaker, CircuitBreakerError } from 'moorline';
+ *
+ * const breaker = new CircuitBreaker('payments', { failMax: 1 });
+ * await breaker.run(() => Promise.reject(new Error('down'))).catch(() => undefined);
+ * try {
+ *   await breaker.run(() => fetch('https://api.example.com/payments'));
+ * } catch (error) {
+ *   if (error instanceof CircuitBreakerError) console.log(error.breaker, error.kind); // payments circuit-open
+ * }
+ * ```
+ */
 export class CircuitBreakerError extends MoorlineError {
-  /** The breaker's name. */
+  /** The name of the breaker. */
   readonly breaker: string;
-  /** When the breaker admits a probe again. */
+  /** The time at which the breaker admits the next probe. */
   readonly retryAt: Date;
 
   constructor(message: string, fields: ErrorFields, breaker: string, retryAt: Date) {
@@ -150,9 +178,19 @@ export class CircuitBreakerError extends MoorlineError {
 /**
  * Every attempt failed. For retry loops of your own: moorline rejects with the last attempt's error itself. A circuit
  * breaker counts it as its `attempts`.
+ *
+ * @example
+ * ```ts
+ * import { RetryError } from 'moorline';
+ *
+ * const fields = { code: 'EJOB', service: 'jobs', operation: 'run', delivery: 'unknown', retryable: false } as const;
+ * const cause = new Error('no worker');
+ * const error = new RetryError('all attempts failed', { ...fields, kind: 'rejected', attempts: 3 }, cause);
+ * console.log(error.attempts, error.lastException === cause); // 3 true
+ * ```
  */
 export class RetryError extends MoorlineError {
-  /** What the last attempt threw. */
+  /** The error of the last attempt. */
   readonly lastException: unknown;
 
   constructor(message: string, fields: ErrorFields, lastException: unknown) {

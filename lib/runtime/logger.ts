@@ -2,22 +2,24 @@ import { invalidType } from './argument-error';
 import { messageOf } from './error-message';
 import { onRejection } from './shape';
 
-/** The levels of {@link Logger}, least severe first. */
+/** The levels of a {@link Logger}, the least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** One structured record. `data` never contains a secret. */
+/** One structured log record. `data` never contains a secret. */
 export interface LogRecord {
-  /** ISO 8601. */
+  /** The time, as ISO 8601. */
   timestamp: string;
-  /** The same for all records of one call or one object. */
+  /** An id that all records of one call or one object share. */
   correlationId: string;
+  /** The level. */
   level: LogLevel;
-  /** What happened, as `service.event`. */
+  /** The name of the event, in the form `service.event`. */
   event: string;
+  /** The facts of the event. */
   data: Record<string, unknown>;
 }
 
-/** Where moorline's log records go. A missing level is not logged. */
+/** A receiver of moorline's log records: a function for each level. A level without a function is not logged. */
 export type Logger = { [level in LogLevel]?: ((record: LogRecord) => void) | undefined };
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
@@ -69,11 +71,23 @@ let threshold: number | undefined;
 let hasFailed = false;
 
 /**
- * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
- * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`. What a logger throws, or rejects with, disturbs
- * nobody; the first time it is told on stderr.
+ * Sends moorline's log records to a logger; `{}` discards them. `undefined` restores the default: JSON lines on stderr, from
+ * the level of the environment variable `LOG_LEVEL` up, else from `warn`. An error that the logger throws or rejects with
+ * does not affect the logged operation; the first one is reported on stderr.
  *
- * @throws TypeError when it is no object.
+ * @example
+ * ```ts
+ * import { setLogger, TursoPool } from 'moorline';
+ *
+ * setLogger({ warn: ({ event }) => console.log(event) }); // libsql.release-refused
+ * const pool = new TursoPool({ url: ':memory:' });
+ * const client = await pool.getConnection();
+ * client.close();
+ * client.close();
+ * await pool.drain();
+ * ```
+ *
+ * @throws TypeError if the logger is not an object.
  */
 export function setLogger(next: Logger | undefined): void {
   if (next !== undefined && (typeof next !== 'object' || next === null)) throw invalidType('logger', 'an object', next);

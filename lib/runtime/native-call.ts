@@ -4,11 +4,11 @@ import { native, type Cancel, type Handle } from './native';
 import { isReasonOf, onAbort, reasonOf } from './abort';
 
 /**
- * What `run` of {@link Policy} and {@link CircuitBreaker} and the borrowing methods of {@link TursoPool} accept, and,
- * with a time limit, everything that takes `QueryOptions` or `NixtlaCallOptions`.
+ * Options of `run` of {@link Policy} and {@link CircuitBreaker} and of the methods of {@link TursoPool} that borrow a connection;
+ * `QueryOptions` and `NixtlaCallOptions` add a time limit.
  */
 export interface CallOptions {
-  /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
+  /** A signal that cancels the call: an abort rejects it with the signal's reason and releases its resources. */
   signal?: AbortSignal | undefined;
 }
 

@@ -17,7 +17,7 @@ import {
 
 /** A request that passed {@link webhookMiddleware}. */
 export interface VerifiedRequest extends IncomingMessage {
-  /** The result, with the raw body. */
+  /** The result of the verification, with the raw body. */
   webhook?: ReceivedWebhook;
   /** The raw body. */
   rawBody?: Buffer;
@@ -26,7 +26,7 @@ export interface VerifiedRequest extends IncomingMessage {
 declare global {
   namespace Express {
     interface Request {
-      /** The result of moorline's `webhookMiddleware`, with the raw body. */
+      /** The result of the verification by moorline's `webhookMiddleware`, with the raw body. */
       webhook?: ReceivedWebhook;
     }
   }
@@ -41,17 +41,30 @@ const ERRORS: Record<number, string> = {
 };
 
 /**
- * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
- * `rawBody` and the result as `webhook`; answers challenges and duplicates by itself, and to all others 413 (too large), 500
- * (a body parser came first), 503 (the replay store failed or did not answer) or 401. Mount it before any body parser.
+ * Returns middleware for Express, Connect and `node:http`. It calls `next` for a genuine webhook, with the raw body as
+ * `request.body` and `request.rawBody` and the result as `request.webhook`. It answers challenges and duplicates itself, and
+ * all other requests with status 413 (too large), 500 (a body parser ran before), 503 (the replay store failed or did not
+ * answer) or 401. Mount it before any body parser.
  *
- * With a `replayStore` a webhook is remembered when it was answered with a status from 200 to 299. One that was answered
- * otherwise, or whose handler threw or rejected, is handled again when the sender repeats it.
+ * A webhook that was answered with a status from 200 to 299 is added to the `replayStore` of the verifier. A webhook that was
+ * answered otherwise, or whose handler threw or rejected, is handled again when the sender repeats it.
  *
- * `next` is called once, without an argument, and only for a genuine webhook. What it throws, or rejects with, is logged
- * and answered with 500; frameworks catch that themselves. A request that somebody else has answered meanwhile is not answered again.
+ * `next` is called once, without an argument, and only for a genuine webhook. An error that it throws or rejects with is
+ * logged and answered with 500; frameworks catch such errors themselves. A request that was answered elsewhere in the meantime
+ * is not answered again.
  *
- * @throws RangeError for an option that is out of range.
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http';
+ * import { webhookMiddleware, WebhookVerifier } from 'moorline';
+ *
+ * const verify = webhookMiddleware(new WebhookVerifier({ secret: 'a secret', scheme: 'github' }));
+ * const server = createServer((request, response) => {
+ *   verify(request, response, () => response.end('{}'));
+ * });
+ * ```
+ *
+ * @throws TypeError, RangeError for a verifier or an option that is not valid.
  */
 export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOptions) {
   // A mistake is found where the middleware is mounted, and not by the first sender.

@@ -20,7 +20,7 @@ import {
 import { claim, type Claim } from './claim';
 import { DEFAULTS } from './defaults';
 
-/** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
+/** A Fetch `Request`, as used by Hono, Next and edge runtimes. */
 export interface FetchRequest {
   readonly method: string;
   readonly url: string;
@@ -29,27 +29,27 @@ export interface FetchRequest {
   readonly bodyUsed: boolean;
 }
 
-/** Options of {@link webhookMiddleware}, and of {@link receiveWebhook}. */
+/** Options of {@link webhookMiddleware} and of {@link receiveWebhook}. */
 export interface ReceiveOptions {
-  /** The largest body that is read, in bytes. Default 10 MiB. */
+  /** The largest body that is read, in bytes. Default: 10 MiB. */
   limitBytes?: number | undefined;
-  /** How long the whole body may take to arrive, in milliseconds. Default 10 000; `Infinity`: as long as it likes. */
+  /** How long the whole body may take to arrive, in milliseconds. Default: 10 000; `Infinity`: as long as it likes. */
   timeoutMs?: number | undefined;
   /**
    * The URL that the sender signed, where a proxy turns it into another path or query. Default: what the request says, on
    * the origin of the verifier's `url`, or that `url` itself.
    */
   url?: string | undefined;
-  /** The status for a request that was handled before, by the verifier's `replayStore`. Default 200. */
+  /** The status for a request that was handled before, by the verifier's `replayStore`. Default: 200. */
   duplicateStatus?: number | undefined;
   /**
    * How long a request that is being handled is kept from being handled a second time, in case the process ends before it
-   * is done, in milliseconds. Default 300 000.
+   * is done, in milliseconds. Default: 300 000.
    */
   claimMs?: number | undefined;
   /**
    * How long the verifier's `replayStore` may take for each answer, in milliseconds; then the request is answered with 503,
-   * and the sender asks again. Default 5000; `Infinity`: as long as it likes.
+   * and the sender asks again. Default: 5000; `Infinity`: as long as it likes.
    */
   replayStoreTimeoutMs?: number | undefined;
 }
@@ -64,18 +64,19 @@ export interface ReceiveAndHandleOptions extends ReceiveOptions {
   handle?: ((webhook: ReceivedWebhook) => unknown) | undefined;
 }
 
-/** A received webhook: the result, and the raw body to parse. */
+/** A received webhook: the result of the verification, and the raw body. */
 export interface ReceivedWebhook extends RequestVerificationResult {
+  /** The raw body, not parsed. */
   body: Buffer;
   /**
    * The HTTP status to answer with: 200 for a genuine webhook and for a duplicate of one that was handled, 409 for a duplicate
-   * of one that is being handled, 413 for a body above the limit, 500 behind a body parser and for a handler that
-   * failed, 503 for a replay store that failed or did not answer in time, else 401.
+   * of one that is being handled, 413 for a body above the limit, 500 if a body parser ran before or the handler failed, 503
+   * if the replay store failed or did not answer in time, else 401.
    */
   status: number;
-  /** What to answer as JSON, where the provider only checks who owns the endpoint. */
+  /** The JSON to answer with, where the provider only verifies the ownership of the endpoint. */
   challenge?: Record<string, unknown>;
-  /** What `handle` threw or rejected with, or the replay store; `ETIMEDOUT` where that did not answer in time. */
+  /** The error of `handle` or of the replay store; its code is `ETIMEDOUT` if the store did not answer in time. */
   error?: unknown;
 }
 
@@ -109,11 +110,27 @@ const REQUEST = 'a request of node:http or Fetch';
 type NodeRequest = IncomingMessage & { body?: unknown; rawBody?: unknown; originalUrl?: string };
 
 /**
- * Reads the raw body of a request of `node:http`, Express, Next or Fetch, verifies it, and lets `handle` do its work once.
- * Never rejects for what the sender did – forging, sending too much, too slowly, or only half of it: then `valid` is
- * false – nor for what the handler did.
+ * Reads the raw body of a request of `node:http`, Express, Next or Fetch, verifies it, calls `handle` once for a genuine
+ * webhook, and returns the result. `valid` is false for a request that is forged, too large, too slow or incomplete; neither
+ * such a request nor an error of `handle` rejects the promise.
  *
- * Call it before any body parser. A body that `express.raw()` kept, or a `rawBody`, is used as it is.
+ * Call it before any body parser. The body that `express.raw()` read, or a `rawBody`, is used as it is.
+ *
+ * @example
+ * ```ts
+ * import { receiveWebhook, WebhookVerifier } from 'moorline';
+ *
+ * const verifier = new WebhookVerifier({ secret: 'a secret' });
+ * const body = '{"event":"paid"}';
+ * const headers = verifier.signRequest({ body });
+ * const request = new Request('https://shop.example.com/webhook', { method: 'POST', headers, body });
+ * const { valid, status } = await receiveWebhook(verifier, request, {
+ *   handle: (webhook) => console.log(JSON.parse(webhook.body.toString())), // { event: 'paid' }
+ * });
+ * console.log(valid, status); // true 200
+ * ```
+ *
+ * @throws TypeError, RangeError for a verifier, a request or an option that is not valid.
  */
 export async function receiveWebhook(
   verifier: WebhookVerifier,

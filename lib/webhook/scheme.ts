@@ -1,4 +1,4 @@
-/** The schemes moorline knows by name; `generic` is `t=…,v1=…`, `sha256=…` or raw hex in `X-Webhook-Signature`. */
+/** The built-in signature schemes. `generic` is `t=…,v1=…`, `sha256=…` or raw hex in `X-Webhook-Signature`. */
 export type WebhookScheme =
   | 'stripe'
   | 'github'
@@ -20,29 +20,29 @@ export type WebhookScheme =
   | 'salesforce-ens'
   | 'generic';
 
-/** A scheme of your own. */
+/** The description of a custom signature scheme. */
 export interface WebhookSchemeDescription {
-  /** What results call it. */
+  /** The name of the scheme, which results contain as `scheme`. */
   name: string;
-  /** The header with the signature. */
+  /** The name of the header with the signature. */
   header: string;
-  /** What is signed: `{body}`, `{timestamp}`, `{id}`, `{method}` and `{url}` stand for themselves. `{body}` must be there. */
+  /** A template of the signed text: `{body}` (required), `{timestamp}`, `{id}`, `{method}` and `{url}` are replaced by their values. */
   content: string;
-  /** What stands before the signature in its header. Default nothing. */
+  /** The text before the signature in its header. Default: none. */
   prefix?: string | undefined;
-  /** Where the header has named fields, one of them the timestamp. Default separator `,`, names `t` and `v1`. */
+  /** For a header with named fields, one of them the timestamp: the separator (default: `,`) and the names (default: `t` and `v1`). */
   fields?:
     { separator?: string | undefined; timestamp?: string | undefined; signature?: string | undefined } | undefined;
-  /** HMAC with `sha256` (default) or `sha1`, or `ed25519`. */
+  /** The algorithm: HMAC with `sha256` or `sha1`, or `ed25519`. Default: `sha256`. */
   algorithm?: 'sha256' | 'sha1' | 'ed25519' | undefined;
-  /** How the signature is written. Default `hex`. */
+  /** The encoding of the signature. Default: `hex`. */
   encoding?: 'hex' | 'base64' | undefined;
-  /** How the secret is written. Default `text`. */
+  /** The encoding of the secret. Default: `text`. */
   keyEncoding?: 'text' | 'base64' | 'hex' | undefined;
-  /** The header with the timestamp, where it has one of its own. */
+  /** The name of the header with the timestamp, where it has its own header. */
   timestampHeader?: string | undefined;
-  /** Default `s`. */
+  /** The unit of the timestamp: seconds or milliseconds. Default: `s`. */
   timestampUnit?: 's' | 'ms' | undefined;
-  /** The header with the delivery's id. */
+  /** The name of the header with the id of the delivery. */
   idHeader?: string | undefined;
 }

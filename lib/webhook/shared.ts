@@ -13,8 +13,8 @@ let cacheKey: Buffer | undefined;
 const shared = new Map<string, { verifier: WebhookVerifier; config: SharedConfig | undefined; warned: boolean }>();
 
 /**
- * The shared verifier for `secret` in this JavaScript environment. `config` counts when this call makes it; another
- * one later changes nothing, which is warned about once.
+ * Returns the shared verifier for `secret` in this JavaScript environment. The first call for a secret creates it with
+ * `config`; a different `config` later is ignored, with one warning in the log.
  */
 export function getWebhookVerifier(
   secret: string | readonly string[] | undefined,
@@ -44,7 +44,7 @@ export function getWebhookVerifier(
   return made.verifier;
 }
 
-/** Forgets all shared verifiers. */
+/** Removes all shared verifiers. */
 export function resetWebhookVerifiers(): void {
   shared.clear();
 }

@@ -14,89 +14,92 @@ import type { WebhookScheme, WebhookSchemeDescription } from './scheme';
 
 /** Options of a {@link WebhookVerifier}. */
 export interface WebhookVerificationConfig {
-  /** The shared secret (a public key for Ed25519), or several while they are rotated, newest first. Must not be empty. */
+  /** The shared secret (the public key for Ed25519), or several during a rotation, newest first. Must not be empty. */
   secret: string | readonly string[] | undefined;
   /**
-   * How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age,
+   * How old a signed timestamp may be, in milliseconds. Default: 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age,
    * which is refused beside a `replayStore`, as that would have to remember for ever.
    */
   maxAgeMs?: number | undefined;
-  /** How far ahead a signed timestamp may be, in milliseconds. Default 60 000 (Paddle 5000). */
+  /** How far ahead a signed timestamp may be, in milliseconds. Default: 60 000 (Paddle 5000). */
   toleranceMs?: number | undefined;
   /** The scheme or schemes that are accepted. Default: whichever the request carries. Name it where you know it. */
   scheme?: WebhookScheme | WebhookSchemeDescription | readonly (WebhookScheme | WebhookSchemeDescription)[] | undefined;
   /**
    * The public URL of the endpoint as the sender calls it, for Twilio, Square and HubSpot, which sign it. The path and
-   * query of a request are tried on its origin, too, so that one verifier serves several endpoints.
+   * query of a request are also tried with its origin, so one verifier can serve several endpoints.
    */
   url?: string | undefined;
-  /** The store by which a request that was accepted before is a duplicate. See {@link MemoryReplayStore}. */
+  /** The store of accepted requests, for the detection of duplicates. See {@link MemoryReplayStore}. */
   replayStore?: WebhookReplayStore | undefined;
 }
 
 /** The parts of a signature header. */
 export interface WebhookSignatureHeader {
-  /** Seconds since the epoch; the current time where the header has none. */
+  /** The timestamp in seconds since the epoch; the current time where the header has none. */
   timestamp: number;
-  /** In lower-case hex. */
+  /** The signature in lower-case hex. */
   signature: string;
-  /** `v1` or `sha256`; absent for a raw signature. */
+  /** The version: `v1` or `sha256`; absent for a raw signature. */
   version?: string;
 }
 
-/** What {@link WebhookVerifier.verify} found out. */
+/** The result of {@link WebhookVerifier.verify}. */
 export interface VerificationResult {
+  /** Whether the signature is valid and the request was not accepted before. */
   valid: boolean;
-  /** Why it is not: `Invalid signature format`, `Webhook too old (…)`, `Webhook timestamp is in the future`, `Signature mismatch` or `Verification error: …`. */
+  /** The reason if it is not valid: `Invalid signature format`, `Webhook too old (…)`, `Webhook timestamp is in the future`, `Signature mismatch` or `Verification error: …`. */
   reason?: string;
-  /** The request is genuine, but was accepted before: the `replayStore` knows it. `valid` is false. */
+  /** Whether the request is genuine but was accepted before, as the `replayStore` tells; `valid` is false then. */
   duplicate?: true;
-  /** The signed timestamp in seconds, where there is one. */
+  /** The signed timestamp in seconds since the epoch, where there is one. */
   timestamp?: number;
-  /** What the `replayStore` remembers of it. */
+  /** The key of the request in the `replayStore`. */
   replayKey?: string;
 }
 
-/** What {@link WebhookVerifier.verifyRequest} found out. */
+/** The result of {@link WebhookVerifier.verifyRequest}. */
 export interface RequestVerificationResult extends VerificationResult {
-  /** The scheme it was judged by; `undefined` when the request carries none. */
+  /** The scheme that was applied; `undefined` if the request has no signature of a known scheme. */
   scheme: string | undefined;
-  /** The delivery's id, where the scheme has one; deduplicate by it. Only Standard Webhooks signs it. */
+  /** The id of the delivery, where the scheme has one, for deduplication. Only Standard Webhooks signs it. */
   id?: string;
-  /** Which secret matched, by its position: retire the old one when it is no longer seen. */
+  /** The index of the secret that matched. Remove the old secret when its index no longer occurs. */
   secretIndex?: number;
 }
 
-/** Headers as Node, Express or Fetch give them; names in any case. */
+/** Headers in the form of Node.js, Express or Fetch. Names are not case-sensitive. */
 export type WebhookHeaders =
   Iterable<readonly [string, string]> | { readonly [name: string]: string | readonly string[] | number | undefined };
 
-/** A request as it came in. */
+/** A received request. */
 export interface WebhookRequest {
+  /** The headers. */
   headers: WebhookHeaders;
-  /** The raw body, as bytes or as the text that came over the wire. */
+  /** The raw body, as bytes or as text, exactly as it was received. */
   body: string | Uint8Array;
-  /** Default `POST`. */
+  /** The method. Default: `POST`. */
   method?: string | undefined;
   /**
-   * The URL as the sender called it, or its path and query as a server sees them. The verifier's `url` then has the
-   * origin, and counts itself where a proxy cuts off a part of the path or escapes the query differently.
+   * The URL that the sender called, or its path and query. The verifier's `url` then supplies the origin; it is also tried
+   * itself, for a proxy that removes a part of the path or escapes the query differently.
    */
   url?: string | undefined;
-  /** Milliseconds since the epoch. Default `Date.now()`. */
+  /** The current time in milliseconds since the epoch. Default: `Date.now()`. */
   now?: number | undefined;
 }
 
-/** What to sign with {@link WebhookVerifier.signRequest}. */
+/** The argument of {@link WebhookVerifier.signRequest}. */
 export interface WebhookSigning {
+  /** The raw body. */
   body: string | Uint8Array;
-  /** The delivery's id, where the scheme signs one. */
+  /** The id of the delivery, where the scheme signs one. */
   id?: string | undefined;
-  /** Default `POST`. */
+  /** The method. Default: `POST`. */
   method?: string | undefined;
-  /** Default the verifier's `url`. */
+  /** The URL. Default: the verifier's `url`. */
   url?: string | undefined;
-  /** Seconds since the epoch. Default now. */
+  /** The timestamp in seconds since the epoch. Default: now. */
   timestamp?: number | undefined;
 }
 
@@ -149,9 +152,17 @@ export let storeOf: (verifier: WebhookVerifier) => WebhookReplayStore | undefine
 export let verifyWithoutStore: (verifier: WebhookVerifier, request: WebhookRequest) => Judgement;
 
 /**
- * Verifies and signs webhooks, over the raw bytes, in constant time, under one or several secrets.
+ * Verifies and signs webhooks over their raw bytes, in constant time, with one or several secrets. All methods are
+ * synchronous.
  *
- * It answers on the calling thread.
+ * @example
+ * ```ts
+ * import { WebhookVerifier } from 'moorline';
+ *
+ * const verifier = new WebhookVerifier({ secret: 'a secret', scheme: 'github' });
+ * const signature = verifier.sign('{"event":"paid"}');
+ * console.log(verifier.verify('{"event":"paid"}', signature).valid); // true
+ * ```
  */
 export class WebhookVerifier {
   readonly #verifier: Handle<NativeVerifier>;
@@ -165,6 +176,7 @@ export class WebhookVerifier {
     verifyWithoutStore = (verifier, request) => verifier.#verifyRequest(request);
   }
 
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: WebhookVerificationConfig) {
     if (typeof config !== 'object' || config === null) throw wrongType('options', 'a plain object', config);
     const { replayStore, ...options } = config;
@@ -177,17 +189,17 @@ export class WebhookVerifier {
     this.#url = options.url;
   }
 
-  /** The endpoint's public URL, where it was given. */
+  /** The public URL of the endpoint, where it was given. */
   get url(): string | undefined {
     return this.#url;
   }
 
   /**
-   * Whether `signature` is one of `payload`. Never throws.
+   * Returns whether `signature` is a valid signature of `payload`. Never throws.
    *
-   * @param payload The raw body. A parsed object is refused, with the middleware to change in `reason`.
-   * @param signature The value of the signature's header, `undefined` when the request has none.
-   * @param secret Another secret, or several, for this call.
+   * @param payload The raw body. A parsed object is refused, and `reason` names the middleware to change.
+   * @param signature The value of the signature header, `undefined` if the request has none.
+   * @param secret The secret or secrets of this call, in place of those of the verifier.
    */
   verify(
     payload: string | Uint8Array,
@@ -219,7 +231,20 @@ export class WebhookVerifier {
     }
   }
 
-  /** Judges a whole request: finds its signature, timestamp and id in the headers. Never throws. */
+  /**
+   * Verifies a whole request, with the signature, timestamp and id from its headers, and returns the result. Never throws.
+   *
+   * @example
+   * ```ts
+   * import { WebhookVerifier } from 'moorline';
+   *
+   * const verifier = new WebhookVerifier({ secret: 'a secret' });
+   * const body = '{"event":"paid"}';
+   * const headers = verifier.signRequest({ body });
+   * const { valid, scheme } = verifier.verifyRequest({ headers, body });
+   * console.log(valid, scheme); // true generic
+   * ```
+   */
   verifyRequest(request: WebhookRequest): RequestVerificationResult {
     try {
       return this.#remembered(this.#verifyRequest(request));
@@ -239,9 +264,9 @@ export class WebhookVerifier {
   }
 
   /**
-   * What to answer, as JSON with status 200, a provider that checks who owns this endpoint: Zoom's
-   * `endpoint.url_validation`, Slack's `url_verification`, Discord's PING. `undefined` for every other request
-   * and for one that is not genuine.
+   * Returns the JSON to answer with status 200 to a provider that verifies the ownership of this endpoint: Zoom's
+   * `endpoint.url_validation`, Slack's `url_verification`, Discord's PING. Returns `undefined` for every other request and
+   * for one that is not genuine.
    */
   challenge(request: WebhookRequest): Record<string, unknown> | undefined {
     const parts = partsOf(request);
@@ -252,15 +277,15 @@ export class WebhookVerifier {
   }
 
   /**
-   * The value of the signature's header for `payload`: `t=…,v1=…` unless the verifier has another scheme.
+   * Signs `payload` and returns the value of the signature header: `t=…,v1=…` unless the verifier has another scheme.
    *
-   * @param timestamp Seconds since the epoch. Default now.
+   * @param timestamp The timestamp in seconds since the epoch. Default: now.
    */
   sign(payload: string | Uint8Array, timestamp?: number): string {
     return this.#sign({ body: payload }, seconds('timestamp', timestamp))[0]![1];
   }
 
-  /** All headers that a signed request carries under the verifier's scheme. */
+  /** Signs a request and returns all headers that the verifier's scheme requires. */
   signRequest(signing: WebhookSigning): Record<string, string> {
     if (signing === undefined) throw wrongType('signing', 'a plain object', signing);
     checkOptions('signing', signing, SIGNING);
@@ -329,7 +354,11 @@ function withoutRequestFields({
   return result;
 }
 
-/** Whether `signature` is one of `payload` under `secret`, with the default options. An empty secret throws. */
+/**
+ * Returns whether `signature` is a valid signature of `payload`, with `secret` and the default options.
+ *
+ * @throws TypeError, RangeError for a secret that is empty or not valid.
+ */
 export function verifyWebhookSignature(
   payload: string | Uint8Array,
   signature: string | readonly string[] | undefined,
@@ -338,7 +367,7 @@ export function verifyWebhookSignature(
   return new WebhookVerifier({ secret }).verify(payload, signature).valid;
 }
 
-/** Signs `payload`: `t=<seconds>,v1=<hex>`, for the header `X-Webhook-Signature`. */
+/** Signs `payload` and returns the value of the header `X-Webhook-Signature`: `t=<seconds>,v1=<hex>`. */
 export function signWebhookPayload(
   payload: string | Uint8Array,
   secret: string | readonly string[] | undefined,
@@ -347,7 +376,7 @@ export function signWebhookPayload(
   return new WebhookVerifier({ secret }).sign(payload, timestamp);
 }
 
-/** Takes `t=…,v1=…`, `sha256=…` or a raw hex signature apart; `null` for anything else. Verifies nothing. */
+/** Parses `t=…,v1=…`, `sha256=…` or a raw hex signature, without verification. Returns `null` for any other text. */
 export function parseWebhookSignature(header: string | undefined): WebhookSignatureHeader | null {
   const parsed = typeof header === 'string' ? native.webhookParse(header, Date.now()) : null;
   return parsed ? (JSON.parse(parsed) as WebhookSignatureHeader) : null;

@@ -17,13 +17,15 @@ export function apiPage(typings) {
   return `${parts.join('\n')}\n`.replace(/\n{3,}/g, '\n\n');
 }
 
-function section({ name, signature, doc, members }) {
+function section({ name, signature, doc, example, members }) {
   const lines = [`\n### ${name}\n`, '```ts', signature, '```'];
   if (doc) lines.push('', doc);
+  if (example) lines.push('', example);
   if (members.length > 0) lines.push('', ...members.map(bullet));
   return lines.join('\n');
 }
 
-function bullet({ signature, doc }) {
-  return `- \`${signature}\`${doc ? `  \n  ${doc.replace(/\s*\n\s*/g, ' ')}` : ''}`;
+function bullet({ signature, doc, example }) {
+  const code = example && `\n\n${example.replace(/^(?=.)/gm, '  ')}\n`;
+  return `- \`${signature}\`${doc ? `  \n  ${doc.replace(/\s*\n\s*/g, ' ')}` : ''}${code}`;
 }

@@ -11,6 +11,7 @@ import { root } from '../lib/run.mjs';
  * @property {string} name
  * @property {string} signature Its declaration in one line, without the members of a class or an interface.
  * @property {string} doc Markdown.
+ * @property {string} example A fenced block of code, or nothing.
  * @property {string} kind `class`, `function`, `interface`, `type` or `value`.
  * @property {boolean} isValue Whether it is there at run time.
  * @property {Documented[]} members
@@ -44,7 +45,7 @@ function describe(symbol, checker) {
   const members = (declaration.members ?? []).filter(isPublic).map((member) => ({
     name: member.name?.getText() ?? 'constructor',
     signature: text(member),
-    doc: documentation(member.symbol ?? checker.getSymbolAtLocation(member.name), checker, member),
+    ...documentation(member.symbol ?? checker.getSymbolAtLocation(member.name), checker, member),
     kind: 'member',
     members: [],
   }));
@@ -53,7 +54,7 @@ function describe(symbol, checker) {
     kind: KINDS[declaration.kind] ?? 'value',
     isValue: (symbol.flags & ts.SymbolFlags.Value) !== 0,
     signature: declaration.members ? heading(declaration) : text(declaration),
-    doc: documentation(symbol, checker, declaration),
+    ...documentation(symbol, checker, declaration),
     members,
   };
 }
@@ -79,16 +80,22 @@ function heading(declaration) {
   return first ? source.slice(0, source.indexOf('{')).trim() : source;
 }
 
-/** The documentation of one declaration, its tags as sentences. */
+/** The documentation of one declaration, its tags as sentences, and its examples. */
 function documentation(symbol, checker, declaration) {
   const overload = ts.isFunctionLike(declaration) && checker.getSignatureFromDeclaration(declaration);
   const source = overload || symbol;
   const parts = overload ? source.getDocumentationComment(checker) : symbol.getDocumentationComment(checker);
-  const tags = source.getJsDocTags(checker).map((tag) => {
+  const [examples, others] = [true, false].map((isExample) =>
+    source.getJsDocTags(checker).filter(({ name }) => (name === 'example') === isExample),
+  );
+  const tags = others.map((tag) => {
     const said = ts.displayPartsToString(tag.text).replace(/^(\w+) (?=[A-Z])/, '`$1`: ');
     return tag.name === 'param' ? said : `Throws ${said}`;
   });
-  return [plain(ts.displayPartsToString(parts)), ...tags.map(plain)].filter(Boolean).join(' ');
+  return {
+    doc: [plain(ts.displayPartsToString(parts)), ...tags.map(plain)].filter(Boolean).join(' '),
+    example: examples.map(({ text }) => ts.displayPartsToString(text)).join('\n\n'),
+  };
 }
 
 const plain = (doc) =>

@@ -38,10 +38,10 @@ const CONNECT: KnownOptions<ConnectOptions> = { retry: true };
  *
  * class Clock extends BaseConnection {
  *   protected sendImpl = async () => false;
- *   protected receiveImpl = async () => new Date();
+ *   protected receiveImpl = async () => 'noon';
  * }
  * const clock = new Clock({ name: 'clock' });
- * if (await clock.connect()) console.log(await clock.receive());
+ * if (await clock.connect()) console.log(await clock.receive()); // noon
  * await clock.disconnect();
  * ```
  */

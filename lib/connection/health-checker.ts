@@ -10,10 +10,10 @@ import type { ConnectionHealthCheck } from './model';
  * ```ts
  * import { HealthChecker, HTTPConnection } from 'moorline';
  *
- * const service = new HTTPConnection({ url: 'http://localhost:3000' });
+ * const service = new HTTPConnection({ url: 'https://api.example.com' });
  * const checker = new HealthChecker();
  * checker.add('orders', () => service.healthCheck());
- * console.log((await checker.check('orders')).isHealthy);
+ * console.log((await checker.check('orders')).isHealthy); // true
  * await service.disconnect();
  * ```
  */

@@ -104,10 +104,10 @@ type NoRequest<Data> = Data extends { method: string; url: string | URL } ? Sent
  * ```ts
  * import { HTTPConnection } from 'moorline';
  *
- * const service = new HTTPConnection({ url: 'http://localhost:3000', timeout: 5000, retryCount: 2 });
+ * const service = new HTTPConnection({ url: 'https://api.example.com', timeout: 5000, retryCount: 2 });
  * await service.connect();
  * console.log(await service.send({ order: 7 })); // true
- * console.log(await service.receive()); // { ok: true }
+ * console.log(await service.receive()); // { id: 7, name: 'Ada' }
  * await service.disconnect();
  * ```
  */
@@ -150,9 +150,9 @@ export class HTTPConnection extends BaseConnection {
    * ```ts
    * import { HTTPConnection } from 'moorline';
    *
-   * const service = new HTTPConnection({ url: 'http://localhost:3000' });
+   * const service = new HTTPConnection({ url: 'https://api.example.com' });
    * const response = await service.request({ method: 'POST', url: '/orders', body: { id: 7 } });
-   * console.log(response.status, response.data);
+   * console.log(response.status, response.data); // 200 { id: 7, name: 'Ada' }
    * await service.disconnect();
    * ```
    */

@@ -51,8 +51,8 @@ interface Member {
  * import { ConnectionManager, HTTPConnection, WebSocketConnection } from 'moorline';
  *
  * const manager = new ConnectionManager();
- * manager.addConnection(new HTTPConnection({ url: 'http://localhost:3000' }), 'orders');
- * manager.addConnection(new WebSocketConnection({ url: 'ws://localhost:3000' }), 'orders');
+ * manager.addConnection(new HTTPConnection({ url: 'https://api.example.com' }), 'orders');
+ * manager.addConnection(new WebSocketConnection({ url: 'wss://api.example.com' }), 'orders');
  * await manager.connectAll('orders');
  * console.log(manager.getInfo().activeConnections); // 2
  * await manager.disconnectAll();

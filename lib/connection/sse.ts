@@ -47,10 +47,10 @@ interface Progress {
  * ```ts
  * import { SSEConnection } from 'moorline';
  *
- * const stream = new SSEConnection({ url: 'http://localhost:3000/events' });
+ * const stream = new SSEConnection({ url: 'https://api.example.com/events' });
  * await stream.connect();
  * for await (const event of stream) {
- *   console.log(event.type, event.data);
+ *   console.log(event.type, event.data); // message {"id":7,"name":"Ada"}
  *   break;
  * }
  * await stream.disconnect();

@@ -31,9 +31,9 @@ interface SocketLine extends LiveTransport {
  * ```ts
  * import { WebSocketConnection } from 'moorline';
  *
- * const socket = new WebSocketConnection<{ hello: string }>({ url: 'ws://localhost:3000' });
+ * const socket = new WebSocketConnection<{ hello: string }>({ url: 'wss://api.example.com' });
  * socket.onMessage(async (message) => {
- *   console.log(message.hello);
+ *   console.log(message.hello); // world
  *   await socket.disconnect();
  * });
  * if (await socket.connect()) await socket.send({ hello: 'world' });

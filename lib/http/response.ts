@@ -24,10 +24,10 @@ const MOVED = ':url:';
  * ```ts
  * import { HTTPConnection } from 'moorline';
  *
- * const service = new HTTPConnection({ url: 'http://localhost:3000' });
+ * const service = new HTTPConnection({ url: 'https://api.example.com' });
  * const response = await service.request({ url: '/orders' });
- * console.log(response.status, response.headers['content-type']);
- * if (response.ok) console.log(response.json<{ ok: boolean }>().ok);
+ * console.log(response.status, response.headers['content-type']); // 200 application/json
+ * console.log(response.json<{ name: string }>().name); // Ada
  * await service.disconnect();
  * ```
  */

@@ -167,10 +167,10 @@ export function onStateChange<Owner extends object>(
  *
  * const breaker = new CircuitBreaker('orders', { failMax: 3, resetTimeoutMs: 10_000 });
  * try {
- *   console.log(await breaker.run(async () => (await fetch('http://localhost:3000')).json()));
+ *   console.log(await breaker.run(async () => (await fetch('https://api.example.com')).json())); // { id: 7, name: 'Ada' }
  * } catch (error) {
  *   if (!(error instanceof CircuitBreakerError)) throw error;
- *   console.log(`refused, next attempt at ${error.retryAt.toISOString()}`);
+ *   console.error(`refused, next attempt at ${error.retryAt.toISOString()}`);
  * }
  * ```
  */

@@ -130,12 +130,12 @@ type PolicyFacts = {
  * import { Policy } from 'moorline';
  *
  * const policy = new Policy({ attemptTimeoutMs: 2000, retry: { maxRetries: 3 }, breaker: true });
- * policy.on('retry', ({ attempt, delayMs }) => console.log(`attempt ${attempt} failed, next in ${delayMs} ms`));
+ * policy.on('retry', ({ attempt, delayMs }) => console.error(`attempt ${attempt} failed, next in ${delayMs} ms`));
  * const answer = await policy.run(async ({ signal }) => {
- *   const response = await fetch('http://localhost:3000', { signal });
+ *   const response = await fetch('https://api.example.com', { signal });
  *   return response.json();
  * });
- * console.log(answer);
+ * console.log(answer); // { id: 7, name: 'Ada' }
  * ```
  */
 export class Policy extends Emitter<PolicyFacts> {

@@ -9,10 +9,10 @@ import { LONGEST_TIMER_MS } from '../runtime/timers';
  * ```ts
  * import { SSEConnection } from 'moorline';
  *
- * const stream = new SSEConnection({ url: 'http://localhost:3000/events' });
+ * const stream = new SSEConnection({ url: 'https://api.example.com/events' });
  * await stream.connect();
  * const event = await stream.receive();
- * console.log(event?.type, event?.data, event?.lastEventId);
+ * console.log(event?.type, event?.lastEventId, event?.data); // message 1 {"id":7,"name":"Ada"}
  * await stream.disconnect();
  * ```
  */

@@ -283,9 +283,9 @@ function checkObject(path: string, value: unknown): void {
  * ```ts
  * import { ConnectionConfigManager, HTTPConnection } from 'moorline';
  *
- * const configs = new ConnectionConfigManager({ VITE_HTTP_URL: 'http://localhost:3000' });
+ * const configs = new ConnectionConfigManager({ VITE_HTTP_URL: 'https://api.example.com' });
  * const service = new HTTPConnection(configs.get('http'));
- * console.log((await service.request({ url: '/orders' })).status);
+ * console.log((await service.request({ url: '/orders' })).status); // 200
  * await service.disconnect();
  * ```
  */

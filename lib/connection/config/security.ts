@@ -25,8 +25,8 @@ export interface ConnectionSecurityInfo {
  * import { ConnectionSecurity, HTTPConnection } from 'moorline';
  *
  * const customHeaders = new ConnectionSecurity('enhanced').createAuthorizationHeaders('token');
- * const service = new HTTPConnection({ url: 'http://localhost:3000', customHeaders });
- * console.log((await service.request({ url: '/orders' })).status);
+ * const service = new HTTPConnection({ url: 'https://api.example.com', customHeaders });
+ * console.log((await service.request({ url: '/orders' })).status); // 200
  * await service.disconnect();
  * ```
  */

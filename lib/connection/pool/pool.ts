@@ -93,9 +93,9 @@ type Options = Record<
  * ```ts
  * import { ConnectionPool, HTTPConnection } from 'moorline';
  *
- * const factory = () => new HTTPConnection({ url: 'http://localhost:3000' });
+ * const factory = () => new HTTPConnection({ url: 'https://api.example.com' });
  * const pool = new ConnectionPool({ maxSize: 2 }, factory);
- * console.log(await pool.use((connection) => connection.receive()));
+ * console.log(await pool.use((connection) => connection.receive())); // { id: 7, name: 'Ada' }
  * await pool.stop();
  * ```
  */

@@ -11,7 +11,7 @@ import { WebSocketConnection } from '../websocket';
  * ```ts
  * import { WebSocketConnectionPool } from 'moorline';
  *
- * const pool = new WebSocketConnectionPool({ maxSize: 2 }, { url: 'ws://localhost:3000' });
+ * const pool = new WebSocketConnectionPool({ maxSize: 2 }, { url: 'wss://api.example.com' });
  * console.log(await pool.use((socket) => socket.send({ hello: 'world' }))); // true
  * await pool.stop();
  * ```
@@ -34,9 +34,9 @@ export class WebSocketConnectionPool extends ConnectionPool<WebSocketConnection>
  * ```ts
  * import { HTTPConnectionPool } from 'moorline';
  *
- * const pool = new HTTPConnectionPool({ maxSize: 2 }, { url: 'http://localhost:3000' });
+ * const pool = new HTTPConnectionPool({ maxSize: 2 }, { url: 'https://api.example.com' });
  * const response = await pool.use((service) => service.request({ url: '/orders' }));
- * console.log(response.status);
+ * console.log(response.status); // 200
  * await pool.stop();
  * ```
  */
@@ -54,8 +54,8 @@ export class HTTPConnectionPool extends ConnectionPool<HTTPConnection> {
  * ```ts
  * import { SSEConnectionPool } from 'moorline';
  *
- * const pool = new SSEConnectionPool({ maxSize: 2 }, { url: 'http://localhost:3000/events' });
- * console.log((await pool.use((stream) => stream.receive()))?.data);
+ * const pool = new SSEConnectionPool({ maxSize: 2 }, { url: 'https://api.example.com/events' });
+ * console.log((await pool.use((stream) => stream.receive()))?.data); // {"id":7,"name":"Ada"}
  * await pool.stop();
  * ```
  */

@@ -19,8 +19,8 @@ import { native } from '../../runtime/native';
  *     return fn().catch(() => fn());
  *   }
  * }
- * const response = await new Once().execute(() => fetch('http://localhost:3000'));
- * console.log(await response.json());
+ * const response = await new Once().execute(() => fetch('https://api.example.com'));
+ * console.log(await response.json()); // { id: 7, name: 'Ada' }
  * ```
  */
 export abstract class RetryStrategy {
@@ -84,8 +84,8 @@ abstract class CountedRetry extends RetryStrategy {
  * import { ExponentialBackoffRetry } from 'moorline';
  *
  * const retry = new ExponentialBackoffRetry(5, 1, 2);
- * const response = await retry.execute(({ signal }) => fetch('http://localhost:3000', { signal }));
- * console.log(await response.json());
+ * const response = await retry.execute(({ signal }) => fetch('https://api.example.com', { signal }));
+ * console.log(await response.json()); // { id: 7, name: 'Ada' }
  * ```
  */
 export class ExponentialBackoffRetry extends CountedRetry {
@@ -107,8 +107,8 @@ export class ExponentialBackoffRetry extends CountedRetry {
  * import { LinearBackoffRetry } from 'moorline';
  *
  * const retry = new LinearBackoffRetry(3, 1, 2);
- * const response = await retry.execute(({ signal }) => fetch('http://localhost:3000', { signal }));
- * console.log(await response.json());
+ * const response = await retry.execute(({ signal }) => fetch('https://api.example.com', { signal }));
+ * console.log(await response.json()); // { id: 7, name: 'Ada' }
  * ```
  */
 export class LinearBackoffRetry extends CountedRetry {
@@ -131,8 +131,8 @@ export class LinearBackoffRetry extends CountedRetry {
  * import { JitterRetry } from 'moorline';
  *
  * const retry = new JitterRetry(4, 1, 0.5);
- * const response = await retry.execute(({ signal }) => fetch('http://localhost:3000', { signal }));
- * console.log(await response.json());
+ * const response = await retry.execute(({ signal }) => fetch('https://api.example.com', { signal }));
+ * console.log(await response.json()); // { id: 7, name: 'Ada' }
  * ```
  */
 export class JitterRetry extends CountedRetry {

@@ -159,7 +159,11 @@ export class ConnectionManager {
     return this.#onAny.add(handler);
   }
 
-  /** Sets the action for a connection when it is unhealthy, instead of its own `recoveryStrategy`. */
+  /**
+   * Sets the action for a connection when it is unhealthy, instead of its own `recoveryStrategy`.
+   *
+   * @throws TypeError for an unknown strategy.
+   */
   setRecoveryStrategy(connectionId: string, strategy: RecoveryStrategy): void {
     const known: readonly string[] = Object.values(RecoveryStrategy);
     if (!known.includes(strategy)) throw invalidType('strategy', `one of ${known.join(', ')}`, strategy);

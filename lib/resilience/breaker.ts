@@ -235,7 +235,7 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
     return { ...this.#options };
   }
 
-  /** Opens the breaker, as if it had failed too often. With `hold` it stays open until it is closed explicitly. */
+  /** Opens the breaker, as if it had failed too often. With `hold` it stays open until `halfOpen`, `close` or `reset`. */
   open(options: { hold?: boolean | undefined } = {}): void {
     checkOptions('options', options, { hold: true });
     this.#force(options.hold ? 'isolate' : 'open');

@@ -33,7 +33,10 @@ export interface ConnectionSecurityInfo {
 export class ConnectionSecurity {
   readonly #info: ConnectionSecurityInfo;
 
-  /** @param level the security level. Default: `basic`. */
+  /**
+   * @param level the security level. Default: `basic`.
+   * @throws TypeError for an unknown level.
+   */
   constructor(level: SecurityLevel = SecurityLevel.BASIC) {
     this.#info = JSON.parse(native.connectionSecurity({ level })) as ConnectionSecurityInfo;
   }

@@ -93,6 +93,7 @@ export class ExponentialBackoffRetry extends CountedRetry {
    * @param maxAttempts the maximum number of attempts. Default: 3.
    * @param baseDelay the first wait, in **seconds**. Default: 1.
    * @param multiplier the factor from one wait to the next. Default: 2.
+   * @throws TypeError, RangeError for an argument of another type or out of range.
    */
   constructor(maxAttempts?: number, baseDelay?: number, multiplier?: number) {
     super('exponential', { maxAttempts, baseDelay, multiplier });
@@ -116,6 +117,7 @@ export class LinearBackoffRetry extends CountedRetry {
    * @param maxAttempts the maximum number of attempts. Default: 3.
    * @param baseDelay the first wait, in **seconds**. Default: 1.
    * @param increment the time that each wait adds, in **seconds**. Default: 1.
+   * @throws TypeError, RangeError for an argument of another type or out of range.
    */
   constructor(maxAttempts?: number, baseDelay?: number, increment?: number) {
     super('linear', { maxAttempts, baseDelay, increment });
@@ -140,6 +142,7 @@ export class JitterRetry extends CountedRetry {
    * @param maxAttempts the maximum number of attempts. Default: 3.
    * @param baseDelay the first wait, without the variation, in **seconds**. Default: 1.
    * @param jitterFactor the largest variation of a wait, up and down, as a fraction from 0 to 1. Default: 0.1.
+   * @throws TypeError, RangeError for an argument of another type or out of range.
    */
   constructor(maxAttempts?: number, baseDelay?: number, jitterFactor?: number) {
     super('jitter', { maxAttempts, baseDelay, jitterFactor });

@@ -16,21 +16,34 @@ import { SingleFlight } from '../runtime/single-flight';
 import { ConnectionState, type ConnectionType, type ConnectionHealthCheck } from './model';
 import { sleep, withTimeout } from '../runtime/timers';
 
-/** How a connection is opened. */
+/** Options of `connect`. */
 export interface ConnectOptions {
-  /** Whether a failed attempt is repeated, `retryCount` times at most and with growing delays. Default false. */
+  /** Whether a failed attempt is repeated, `retryCount` times at most and with growing delays. Default: false. */
   retry?: boolean | undefined;
 }
 
 const CONNECT: KnownOptions<ConnectOptions> = { retry: true };
 
 /**
- * What all connections have in common: state, health, events, figures, a circuit breaker, a rate limit and retries.
- * The verbs never reject: they give `false` or `null`, and an event carries the error.
+ * The base class of all connections: state, health, events, metrics, a circuit breaker, a rate limit and retries. When an
+ * operation fails, its method does not reject: it returns `false` or `null`, and an event carries the error.
  *
- * A connection of your own extends it with `sendImpl` and `receiveImpl`, and where it has more to do `connectImpl`,
- * `disconnectImpl`, `healthCheckImpl` and `isConnected`. They may throw. Overriding `connect`, `disconnect` or
- * `healthCheck` themselves works as well.
+ * For a connection of your own, implement `sendImpl` and `receiveImpl`, and where needed override `connectImpl`,
+ * `disconnectImpl`, `healthCheckImpl` and `isConnected`; they may throw. `connect`, `disconnect` and `healthCheck` can be
+ * overridden, too.
+ *
+ * @example
+ * ```ts
+ * import { BaseConnection } from 'moorline';
+ *
+ * class Clock extends BaseConnection {
+ *   protected sendImpl = async () => false;
+ *   protected receiveImpl = async () => 'noon';
+ * }
+ * const clock = new Clock({ name: 'clock' });
+ * if (await clock.connect()) console.log(await clock.receive()); // noon
+ * await clock.disconnect();
+ * ```
  */
 export abstract class BaseConnection extends ObservableConnection {
   readonly #calls: ConnectionPolicies;
@@ -59,8 +72,8 @@ export abstract class BaseConnection extends ObservableConnection {
   }
 
   /**
-   * Opens it. True when it is open; false, with an event, when that failed. `{ retry: true }` repeats what fails and may
-   * succeed later, as `retryCount`, `retryDelay` and `backoffMultiplier` say.
+   * Opens the connection. Returns true when it is open, or false, with an event, when that failed. `{ retry: true }`
+   * repeats an attempt that may succeed later, with `retryCount`, `retryDelay` and `backoffMultiplier`.
    */
   async connect(options: ConnectOptions = {}): Promise<boolean> {
     checkOptions('options', options, CONNECT);
@@ -73,13 +86,13 @@ export abstract class BaseConnection extends ObservableConnection {
     return this.#isCalledByOverride('connect') ? open() : this.#opening.run(open);
   }
 
-  /** Closes it. What waits for a message gets `null`; doing it twice does no harm. */
+  /** Closes the connection. A `receive` that waits returns `null`. A second call has no effect. */
   async disconnect(): Promise<boolean> {
     const own = () => this.disconnectImpl();
     return this.#isCalledByOverride('disconnect') ? this.#close(own) : this.#end(own);
   }
 
-  /** Closes it, waits for `retryDelay`, and opens it again; false when it is closed meanwhile. */
+  /** Closes the connection, waits for `retryDelay`, and opens it again. Returns false when it is closed meanwhile. */
   async reconnect(): Promise<boolean> {
     return this.restart(() => sleep(this.config.retryDelay, this.lifetime));
   }
@@ -93,12 +106,12 @@ export abstract class BaseConnection extends ObservableConnection {
     return !lifetime.aborted && this.connect();
   }
 
-  /** Whether it can be used now. */
+  /** Returns whether the connection can be used now. */
   async isConnected(): Promise<boolean> {
     return this.isUsable;
   }
 
-  /** Sends `data`. False when it could not be sent, was refused, or the circuit breaker is open. */
+  /** Sends `data`. Returns false when it could not be sent, was refused, or the circuit breaker is open. */
   async send(data: unknown): Promise<any> {
     const send = (attempts: Attempts) => {
       attempts.bytes = this.messageBytes(data);
@@ -107,7 +120,7 @@ export abstract class BaseConnection extends ObservableConnection {
     return this.recordOutcome('send', send, false);
   }
 
-  /** The next message; `null` when there is none to come. */
+  /** Returns the next message, or `null` when there will be none. */
   async receive(): Promise<any> {
     const { lifetime } = this;
     if (!(await isOpen(this)) || lifetime.aborted) return null;
@@ -116,7 +129,7 @@ export abstract class BaseConnection extends ObservableConnection {
     return this.recordOutcome('receive', () => this.runUnderBreaker(next, lifetime), null);
   }
 
-  /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
+  /** Checks whether the connection works, within `timeoutMs` (default: `healthCheckTimeout`). Never rejects. */
   async healthCheck(timeoutMs: number = this.config.healthCheckTimeout): Promise<ConnectionHealthCheck> {
     const mistake = timeMistake(timeoutMs);
     // The caller's mistake says nothing about the connection.
@@ -124,23 +137,23 @@ export abstract class BaseConnection extends ObservableConnection {
     return this.#judged(() => this.#examine(timeoutMs));
   }
 
-  /** Opens it; false or an error means that it could not be opened. */
+  /** Opens the connection; false or an error means that it could not be opened. */
   protected async connectImpl(_options?: ConnectOptions): Promise<boolean> {
     return true;
   }
 
-  /** Closes it. */
+  /** Closes the connection. */
   protected async disconnectImpl(): Promise<boolean> {
     return true;
   }
 
-  /** Sends `data`; false means that it was not sent, an error counts against the connection. */
+  /** Sends `data`; false means that it was not sent, an error counts as a failure of the connection. */
   protected abstract sendImpl(data: unknown): Promise<unknown>;
 
-  /** The next message. */
+  /** Returns the next message. */
   protected abstract receiveImpl(): Promise<unknown>;
 
-  /** Whether it works; an object adds details, and its `isHealthy: false` says no. */
+  /** Returns whether the connection works; an object adds details, and means no with `isHealthy: false`. */
   protected async healthCheckImpl(
     _timeoutMs: number,
     _signal: AbortSignal,

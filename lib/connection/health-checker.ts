@@ -3,19 +3,33 @@ import type { HealthCheckFunction } from '../health/answer';
 import { numberMistake, wrongType } from '../runtime/argument-error';
 import type { ConnectionHealthCheck } from './model';
 
-/** Runs health checks by id, every 30 seconds and for at most 5, on the same monitor as everything else's health. */
+/**
+ * Runs health checks by id with a {@link HealthMonitor}: by default every 30 seconds, and for at most 5 seconds each.
+ *
+ * @example
+ * ```ts
+ * import { HealthChecker, HTTPConnection } from 'moorline';
+ *
+ * const service = new HTTPConnection({ url: 'https://api.example.com' });
+ * const checker = new HealthChecker();
+ * checker.add('orders', () => service.healthCheck());
+ * console.log((await checker.check('orders')).isHealthy); // true
+ * await service.disconnect();
+ * ```
+ */
 export class HealthChecker {
   readonly #monitor: HealthMonitor;
 
-  /** @param options what the checks are told that say nothing else. */
+  /** @param options the defaults of all checks. */
   constructor(options?: HealthCheckOptions) {
     this.#monitor = new HealthMonitor(options);
   }
 
   /**
-   * The result of a check, as connections have it.
+   * Returns the result of a check in the form that connections use.
    *
-   * @param responseTime in milliseconds.
+   * @param responseTime the duration of the check, in milliseconds.
+   * @throws TypeError, RangeError for `isHealthy` of another type, and for `responseTime` of another type or out of range.
    */
   static result(
     connectionId: string,
@@ -38,19 +52,19 @@ export class HealthChecker {
     };
   }
 
-  /** From now on runs every check when it is due: at once, then periodically. Does not keep the process alive. */
+  /** Starts to run every check: at once, then periodically. Does not keep the process alive. */
   start(): void {
     this.#monitor.start();
   }
 
-  /** Ends the periodic runs; those in progress come to their end. */
+  /** Stops the periodic runs; those in progress are completed. */
   stop(): void {
     this.#monitor.stop();
   }
 
   /**
-   * Adds a check: a function that gives a {@link ConnectionHealthCheck}, or whatever {@link HealthMonitor} takes. The
-   * signal it is handed is aborted when it has taken too long.
+   * Adds a check: a function that returns a {@link ConnectionHealthCheck}, or any result that {@link HealthMonitor}
+   * accepts. Its `signal` is aborted when it takes too long.
    */
   add(id: string, check: HealthCheckFunction): void {
     // What is no function is refused where it is registered.
@@ -58,17 +72,17 @@ export class HealthChecker {
     this.#monitor.register(id, described);
   }
 
-  /** Removes a check. Returns whether it was there. */
+  /** Removes a check. Returns whether it existed. */
   remove(id: string): boolean {
     return this.#monitor.unregister(id);
   }
 
-  /** Runs a check now. Rejects only when there is none of that id. */
+  /** Runs a check now and returns its result. Rejects only when there is no check with that id. */
   async check(id: string): Promise<ConnectionHealthCheck> {
     return resultOf(await this.#monitor.check(id));
   }
 
-  /** The last result of a check, if it has run. */
+  /** Returns the last result of a check, if it has run. */
   lastResult(id: string): ConnectionHealthCheck | undefined {
     const last = this.#monitor.getLastCheck(id);
     return last && resultOf(last);

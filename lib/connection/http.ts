@@ -27,24 +27,27 @@ import { ConnectionType } from './model';
 
 /** A request; its `url` is appended to that of the connection. */
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
-  /** A path below the connection's URL, or an absolute URL: another origin gets only harmless ones of `customHeaders`. */
+  /**
+   * A path below the connection's URL, or an absolute URL. For another origin only those `customHeaders` are sent that
+   * cannot contain credentials.
+   */
   url?: string | URL | undefined;
   /**
-   * How long the call may take in all, with its attempts and the waits between them, until its body is read, or its head
-   * when it is streamed. Default: no limit but that of each attempt.
+   * The time limit of the call with all its attempts and the waits between them, until its body is read, or until its
+   * headers for a streamed response. Default: only each attempt is limited.
    */
   timeoutMs?: number | undefined;
-  /** How long one attempt may take, in place of the connection's `timeout`. */
+  /** The time limit of one attempt, instead of the connection's `timeout`. */
   attemptTimeoutMs?: number | undefined;
-  /** In place of the connection's. */
+  /** Overrides the option of the connection. */
   headersTimeoutMs?: number | undefined;
-  /** In place of the connection's. */
+  /** Overrides the option of the connection. */
   bodyTimeoutMs?: number | undefined;
-  /** Redirects followed at most, in place of the connection's. 0 answers with the redirect itself. */
+  /** Overrides the option of the connection: the maximum number of redirects; 0 returns the redirect itself. */
   maxRedirects?: number | undefined;
-  /** In place of the connection's. */
+  /** Overrides the option of the connection. */
   maxResponseBytes?: number | undefined;
-  /** In place of the connection's. */
+  /** Overrides the option of the connection. */
   maxDecompressedBytes?: number | undefined;
 }
 
@@ -91,17 +94,28 @@ type SentRequest<Method> = ConnectionRequest & { method: Method; url: string | U
 type NoRequest<Data> = Data extends { method: string; url: string | URL } ? SentRequest<string> : Data;
 
 /**
- * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
+ * An HTTP client for one service: it reuses sockets, and retries requests that are safe to repeat.
  *
- * `connect` only marks it as ready. `send` takes either a request, a value with an HTTP method in `method` and a `url`, and
- * gives the {@link HTTPResponse} whatever its status, or `null` when no answer came; or any other value, which is POSTed,
- * and gives whether the status was between 200 and 299. `request` is the form that rejects.
+ * `connect` only marks the connection as ready. `send` takes a request, which is a value with an HTTP method in `method` and
+ * a `url`, and returns the {@link HTTPResponse} whatever its status, or `null` when there was no response. Any other value is
+ * sent with POST, and `send` returns whether the status was between 200 and 299. `request` rejects instead.
+ *
+ * @example
+ * ```ts
+ * import { HTTPConnection } from 'moorline';
+ *
+ * const service = new HTTPConnection({ url: 'https://api.example.com', timeout: 5000, retryCount: 2 });
+ * await service.connect();
+ * console.log(await service.send({ order: 7 })); // true
+ * console.log(await service.receive()); // { id: 7, name: 'Ada' }
+ * await service.disconnect();
+ * ```
  */
 export class HTTPConnection extends BaseConnection {
   readonly #fallback: Fallback;
   #transport: HttpTransport | undefined;
 
-  /** @throws TypeError `HTTP connection requires a URL`; TypeError, RangeError for another option. */
+  /** @throws TypeError `HTTP connection requires a URL` without a URL; TypeError, RangeError for an invalid option. */
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.HTTP);
     requireUrl(this.config, 'HTTP');
@@ -128,10 +142,19 @@ export class HTTPConnection extends BaseConnection {
   }
 
   /**
-   * Sends a request and gives the answer, whatever its status.
+   * Sends a request and returns the response, whatever its status. Aborting `signal` rejects with its reason.
    *
-   * Rejects with a {@link MoorlineError} when there was none: its `detail` tells the `phase`, and whether anything was
-   * written. Aborting `signal` rejects with its reason.
+   * @throws MoorlineError when there was no response: its `detail` holds the `phase`, and whether anything was written.
+   *
+   * @example
+   * ```ts
+   * import { HTTPConnection } from 'moorline';
+   *
+   * const service = new HTTPConnection({ url: 'https://api.example.com' });
+   * const response = await service.request({ method: 'POST', url: '/orders', body: { id: 7 } });
+   * console.log(response.status, response.data); // 200 { id: 7, name: 'Ada' }
+   * await service.disconnect();
+   * ```
    */
   async request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse> {
     checkOptions('options', options, CALL);
@@ -149,8 +172,8 @@ export class HTTPConnection extends BaseConnection {
   }
 
   /**
-   * The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. JSON
-   * that cannot be parsed is text, with an `error` event.
+   * Requests the connection's URL with GET and returns the body: parsed JSON, other text as `{ text }`, or `null` when there
+   * was no response. JSON that cannot be parsed is returned as text, with an `error` event.
    */
   override async receive(): Promise<any> {
     const { lifetime } = this;
@@ -186,7 +209,7 @@ export class HTTPConnection extends BaseConnection {
     this.#fallback.activate(reason);
   }
 
-  /** Never called: `send` is written anew. */
+  /** Not used: this class overrides `send`. */
   protected override sendImpl(data: unknown): Promise<unknown> {
     return this.send(data);
   }

@@ -21,16 +21,16 @@ import {
   RecoveryStrategy,
 } from './model';
 
-/** What a {@link ConnectionManager} has counted. */
+/** The statistics of a {@link ConnectionManager}. */
 export interface ConnectionStatistics extends ConnectionInfo {
-  /** Since `start`, in milliseconds; 0 before. */
+  /** The time since `start`, in milliseconds; 0 before. */
   uptimeMs: number;
-  /** When it was started, in milliseconds since the epoch. */
+  /** The time of `start`, in milliseconds since the epoch. */
   startTime?: number;
   totalEventsProcessed: number;
-  /** How many connections each group has. */
+  /** The number of connections by group. */
   groups: Record<string, number>;
-  /** Percent of all requests that failed. */
+  /** The percentage of all requests that failed. */
   errorRate: number;
 }
 
@@ -43,7 +43,21 @@ interface Member {
   unsubscribe: () => void;
 }
 
-/** Connections in groups: opened, checked and recovered together. `stop` leaves them open. */
+/**
+ * A set of connections, in groups, which are opened, checked and recovered together. `stop` leaves them open.
+ *
+ * @example
+ * ```ts
+ * import { ConnectionManager, HTTPConnection, WebSocketConnection } from 'moorline';
+ *
+ * const manager = new ConnectionManager();
+ * manager.addConnection(new HTTPConnection({ url: 'https://api.example.com' }), 'orders');
+ * manager.addConnection(new WebSocketConnection({ url: 'wss://api.example.com' }), 'orders');
+ * await manager.connectAll('orders');
+ * console.log(manager.getInfo().activeConnections); // 2
+ * await manager.disconnectAll();
+ * ```
+ */
 export class ConnectionManager {
   readonly #members = new Map<string, Member>();
   readonly #onEvent = new Handlers<[event: ConnectionEvent]>({ id: 'manager' });
@@ -53,8 +67,9 @@ export class ConnectionManager {
   #events = 0;
 
   /**
-   * @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000; `Infinity`: none.
-   * @throws RangeError for an interval that is none.
+   * @param options `healthCheckIntervalMs`: the time between two rounds of health checks after `start`, in milliseconds.
+   * Default: 30 000; `Infinity`: none.
+   * @throws TypeError for an unknown option, RangeError for an invalid interval.
    */
   constructor(options: { healthCheckIntervalMs?: number | undefined } = {}) {
     checkOptions('options', options, { healthCheckIntervalMs: true });
@@ -65,7 +80,7 @@ export class ConnectionManager {
     this.#check = new PeriodicCheck(`manager:${crypto().randomUUID()}`, healthCheckIntervalMs, healthCheckIntervalMs);
   }
 
-  /** Adds a connection. One that is here already stays where it is. */
+  /** Adds a connection to a group. A connection that was added before stays in its group. */
   addConnection(connection: BaseConnection, group = 'default'): void {
     if (typeof (connection as Partial<BaseConnection> | undefined)?.onEvent !== 'function')
       throw wrongType('connection', 'a connection', connection);
@@ -75,71 +90,80 @@ export class ConnectionManager {
     this.#members.set(connection.connectionId, { connection, group, strategy: undefined, recovering, unsubscribe });
   }
 
-  /** Forgets a connection, and leaves it open. False when it was not here. */
+  /** Removes a connection and leaves it open. Returns false when it was not found. */
   removeConnection(connectionId: string): boolean {
     this.#members.get(connectionId)?.unsubscribe();
     return this.#members.delete(connectionId);
   }
 
+  /** Returns the connection with this id, if there is one. */
   getConnection(connectionId: string): BaseConnection | undefined {
     return this.#members.get(connectionId)?.connection;
   }
 
+  /** Returns the connections of this type. */
   getConnectionsByType(type: ConnectionType): BaseConnection[] {
     return this.#all().filter(({ config }) => config.connectionType === type);
   }
 
+  /** Returns the connections of this group. */
   getConnectionsByGroup(group: string): BaseConnection[] {
     return this.#all(group);
   }
 
+  /** Returns the connections in this state. */
   getConnectionsByState(state: ConnectionState): BaseConnection[] {
     return this.#all().filter((connection) => connection.getStatus().state === state);
   }
 
+  /** Returns the connections with this health. */
   getConnectionsByHealth(health: ConnectionHealth): BaseConnection[] {
     return this.#all().filter((connection) => connection.getStatus().health === health);
   }
 
-  /** Checks all connections every now and then, and recovers the unhealthy ones. A second time does nothing. */
+  /** Starts periodic health checks of all connections, and recovers unhealthy ones. A second call has no effect. */
   async start(): Promise<void> {
     if (this.#startTime !== undefined) return;
     this.#startTime = Date.now();
     this.#check.start((signal) => this.#checkAll(this.#all(), signal));
   }
 
-  /** Ends the checks. The connections stay open. */
+  /** Stops the periodic health checks. The connections stay open. */
   async stop(): Promise<void> {
     this.#check.stop();
     this.#startTime = undefined;
   }
 
-  /** Opens all connections, or those of one group; by id, whether that worked. */
+  /** Opens all connections, or those of one group. Returns whether each was opened, by id. */
   connectAll(group?: string): Promise<Record<string, boolean>> {
     return each(this.#all(group), (connection) => worked(() => connection.connect()));
   }
 
-  /** Closes all connections, or those of one group; by id, whether that worked. */
+  /** Closes all connections, or those of one group. Returns whether each was closed, by id. */
   disconnectAll(group?: string): Promise<Record<string, boolean>> {
     return each(this.#all(group), (connection) => worked(() => connection.disconnect()));
   }
 
-  /** Checks all connections, or those of one group, and recovers the unhealthy ones before it answers. */
+  /** Checks all connections, or those of one group, and recovers unhealthy ones. Returns the results of the checks, by id. */
   healthCheckAll(group?: string): Promise<Record<string, ConnectionHealthCheck>> {
     return this.#checkAll(this.#all(group));
   }
 
-  /** Hears every event of every connection. Gives the function that ends that. */
+  /** Subscribes to every event of every connection, returns a function that unsubscribes. */
   addEventHandler(handler: (event: ConnectionEvent) => unknown): () => void {
     return this.#onEvent.add(handler);
   }
 
-  /** The same, with the event's type first. */
+  /** Subscribes like `addEventHandler`, with the type of the event as the first argument. */
   addGlobalHandler(handler: (type: string, event: ConnectionEvent) => unknown): () => void {
     return this.#onAny.add(handler);
   }
 
-  /** What to do about a connection when it is unhealthy, in place of its own `recoveryStrategy`. */
+  /**
+   * Sets the action for a connection when it is unhealthy, instead of its own `recoveryStrategy`.
+   *
+   * @throws TypeError for an unknown strategy.
+   */
   setRecoveryStrategy(connectionId: string, strategy: RecoveryStrategy): void {
     const known: readonly string[] = Object.values(RecoveryStrategy);
     if (!known.includes(strategy)) throw invalidType('strategy', `one of ${known.join(', ')}`, strategy);
@@ -147,7 +171,7 @@ export class ConnectionManager {
     if (member) member.strategy = strategy;
   }
 
-  /** What the connections add up to. */
+  /** Returns totals over all connections. */
   getInfo(): ConnectionInfo {
     const all = this.#all().map((connection) => connection.getStatus());
     const having = (health: ConnectionHealth) => all.filter((status) => status.health === health).length;
@@ -176,7 +200,7 @@ export class ConnectionManager {
     };
   }
 
-  /** What the connections add up to, and what the manager has counted. */
+  /** Returns totals over all connections, and the statistics of the manager. */
   getStatistics(): ConnectionStatistics {
     const info = this.getInfo();
     const groups = new Set([...this.#members.values()].map(({ group }) => group));

@@ -7,36 +7,36 @@ import { Attempts } from './recovery/attempts';
 import type { ConnectionTracker } from '../../dist/native';
 import type { ConnectionMetrics } from './model';
 
-/** What {@link ConnectionMetricsTracker.metrics} and a connection's `getMetrics` give. */
+/** The main metrics of a connection, as {@link ConnectionMetricsTracker.metrics} and `getMetrics` return them. */
 export interface ConnectionFigures {
-  /** Requests since the beginning. */
+  /** All requests so far. */
   requestCount: number;
-  /** Of which failed. */
+  /** All failed requests so far. */
   errorCount: number;
-  /** Percent of the last requests that failed. */
+  /** The percentage of the last requests that failed. */
   errorRate: number;
-  /** Mean over the last attempts, in milliseconds. */
+  /** The mean response time of the last attempts, in milliseconds. */
   averageResponseTime: number;
-  /** Requests a second, over the last 60 seconds. */
+  /** Requests per second, over the last 60 seconds. */
   throughput: number;
-  /** Percent of the last requests that succeeded; 100 before the first. */
+  /** The percentage of the last requests that succeeded; 100 before the first. */
   uptime: number;
 }
 
-/** Everything a {@link ConnectionMetricsTracker} knows. */
+/** All metrics of a {@link ConnectionMetricsTracker}. */
 export interface ConnectionMetricsSummary extends ConnectionFigures {
   successCount: number;
-  /** Attempts since the beginning: a request that was repeated made several. */
+  /** All attempts so far; a request that was retried has several. */
   attemptCount: number;
-  /** Mean over the last requests with all their attempts and the waiting between them, in milliseconds. */
+  /** The mean duration of the last requests with all their attempts and the waits between them, in milliseconds. */
   averageRequestTime: number;
   /** Failures since the last success. */
   consecutiveErrors: number;
-  /** Failures by type; those without one are `other`. */
+  /** The number of failures by type; failures without a type are `other`. */
   errorBreakdown: Record<string, number>;
-  /** When the last request began, ISO 8601. */
+  /** The start of the last request, as ISO 8601. */
   lastRequestTime?: string;
-  /** When the last request ended, ISO 8601. */
+  /** The end of the last request, as ISO 8601. */
   lastResponseTime?: string;
 }
 
@@ -63,24 +63,38 @@ function checkNumber(name: string, given: unknown, most: number): void {
 }
 
 /**
- * Keeps the figures of a connection: means and rates over the last requests, counts since the beginning.
+ * Collects the metrics of a connection: means and rates over the last requests, and counts of all requests.
+ *
+ * @example
+ * ```ts
+ * import { ConnectionMetricsTracker } from 'moorline';
+ *
+ * const tracker = new ConnectionMetricsTracker();
+ * tracker.record(12, true);
+ * tracker.record(48, false, 'timeout');
+ * console.log(tracker.errorRate()); // 50
+ * console.log(tracker.summary().errorBreakdown); // { timeout: 1 }
+ * ```
  */
 export class ConnectionMetricsTracker {
   readonly #tracker: Handle<ConnectionTracker>;
 
-  /** @param windowSize how many requests means and rates cover, 1 to 100 000. */
+  /**
+   * @param windowSize the number of requests that means and rates cover, 1 to 100 000.
+   * @throws TypeError, RangeError for another value.
+   */
   constructor(windowSize?: number) {
     this.#tracker = native.connectionTracker({ windowSize });
   }
 
   /**
-   * Counts a request that has just ended, as one with one attempt.
+   * Records a request that has just ended, as one with a single attempt.
    *
-   * @param responseTimeMs how long it took, 0 to 8 640 000 000 000 000 (what a `Date` spans).
-   * @param success whether it succeeded.
-   * @param errorType what kind of failure it was; 100 kinds are told apart, by 200 characters.
-   * @param bytes how much it moved in both directions, 0 to `Number.MAX_SAFE_INTEGER`.
-   * @throws TypeError, RangeError for an argument of another type or out of range: then nothing is counted.
+   * @param responseTimeMs the duration in milliseconds, 0 to 8 640 000 000 000 000 (the range of a `Date`).
+   * @param success whether the request succeeded.
+   * @param errorType the type of the failure; more than 100 types count as `other`, a longer one is cut to 200 characters.
+   * @param bytes the bytes that were sent and received, 0 to `Number.MAX_SAFE_INTEGER`.
+   * @throws TypeError, RangeError for an argument of another type or out of range; nothing is recorded then.
    */
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void {
     // The moment when the request began must be one of a `Date`, too.
@@ -91,33 +105,33 @@ export class ConnectionMetricsTracker {
     native.connectionRecord(this.#tracker, responseTimeMs, success, errorType, bytes, responseTimeMs);
   }
 
-  /** Mean over the last attempts, in milliseconds. */
+  /** Returns the mean response time of the last attempts, in milliseconds. */
   averageResponseTime(): number {
     return this.#figures().averageResponseTime;
   }
 
-  /** Percent of the last requests that failed. */
+  /** Returns the percentage of the last requests that failed. */
   errorRate(): number {
     return this.#figures().errorRate;
   }
 
-  /** Requests a second, over the last `windowSeconds` (1 to 300, default 60). */
+  /** Returns the requests per second, over the last `windowSeconds` (1 to 300; default: 60). */
   throughput(windowSeconds?: number): number {
     return native.connectionThroughput(this.#tracker, windowSeconds);
   }
 
-  /** Percent of the last requests that succeeded; 100 before the first. */
+  /** Returns the percentage of the last requests that succeeded; 100 before the first. */
   uptime(): number {
     return this.#figures().uptime;
   }
 
-  /** The figures that a connection's `getMetrics` gives. */
+  /** Returns the metrics that `getMetrics` of a connection returns. */
   metrics(): ConnectionFigures {
     const { requests, errors, errorRate, averageResponseTime, throughput, uptime } = this.#figures();
     return { requestCount: requests, errorCount: errors, errorRate, averageResponseTime, throughput, uptime };
   }
 
-  /** Everything it knows. */
+  /** Returns all metrics. */
   summary(): ConnectionMetricsSummary {
     const { requests, attempts, errors, averageRequestTime, consecutiveErrors, errorTypes, last } = this.#figures();
     return {

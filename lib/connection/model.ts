@@ -1,4 +1,4 @@
-/** Where a connection is in its life. `degraded` works, with a complaint. */
+/** The states of a connection. In `degraded` it can be used, but has a problem. */
 export const ConnectionState = Object.freeze({
   DISCONNECTED: 'disconnected',
   CONNECTING: 'connecting',
@@ -7,10 +7,10 @@ export const ConnectionState = Object.freeze({
   ERROR: 'error',
   DEGRADED: 'degraded',
 } as const);
-/** Where a connection is in its life. `degraded` works, with a complaint. */
+/** The states of a connection. In `degraded` it can be used, but has a problem. */
 export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
 
-/** What a connection is for. `http`, `websocket` and `sse` are how it speaks; the others are yours to give. */
+/** The types of a connection. `http`, `websocket` and `sse` name its protocol; the others are for your own use. */
 export const ConnectionType = Object.freeze({
   INTERNET: 'internet',
   BACKEND: 'backend',
@@ -24,27 +24,27 @@ export const ConnectionType = Object.freeze({
   DATABASE: 'database',
   EXTERNAL: 'external',
 } as const);
-/** What a connection is for. `http`, `websocket` and `sse` are how it speaks; the others are yours to give. */
+/** The types of a connection. `http`, `websocket` and `sse` name its protocol; the others are for your own use. */
 export type ConnectionType = (typeof ConnectionType)[keyof typeof ConnectionType];
 
-/** How a connection is doing; `unknown` until it was first checked. */
+/** The health of a connection; `unknown` until the first health check. */
 export const ConnectionHealth = Object.freeze({
   HEALTHY: 'healthy',
   DEGRADED: 'degraded',
   UNHEALTHY: 'unhealthy',
   UNKNOWN: 'unknown',
 } as const);
-/** How a connection is doing; `unknown` until it was first checked. */
+/** The health of a connection; `unknown` until the first health check. */
 export type ConnectionHealth = (typeof ConnectionHealth)[keyof typeof ConnectionHealth];
 
 /**
- * What a connection insists on. Each level includes the ones before it, but for `none`:
+ * The security requirements of a connection. Each level includes the requirements of the levels before it:
  *
- * - `none`: anything; not even certificates are checked;
+ * - `none`: no requirements; certificates are not checked;
  * - `basic`: certificates are checked, plain text is allowed;
- * - `enhanced`: TLS 1.2 or newer except to this machine, and redirects stay on https;
- * - `maximum`: TLS 1.3 always, and only addresses on the public internet unless
- *   `customSecurityOptions.allowedHosts` names them.
+ * - `enhanced`: TLS 1.2 or newer except to this machine, and redirects from https to http are refused;
+ * - `maximum`: TLS 1.3 always, and only addresses on the public internet, except those in
+ *   `customSecurityOptions.allowedHosts`.
  */
 export const SecurityLevel = Object.freeze({
   NONE: 'none',
@@ -52,10 +52,10 @@ export const SecurityLevel = Object.freeze({
   ENHANCED: 'enhanced',
   MAXIMUM: 'maximum',
 } as const);
-/** What a connection insists on. */
+/** The security requirements of a connection. */
 export type SecurityLevel = (typeof SecurityLevel)[keyof typeof SecurityLevel];
 
-/** What a manager does about an unhealthy connection. */
+/** The actions of a manager for an unhealthy connection. */
 export const RecoveryStrategy = Object.freeze({
   NONE: 'none',
   RECONNECT: 'reconnect',
@@ -63,56 +63,56 @@ export const RecoveryStrategy = Object.freeze({
   FALLBACK: 'fallback',
   GRACEFUL_DEGRADATION: 'graceful_degradation',
 } as const);
-/** What a manager does about an unhealthy connection. */
+/** The actions of a manager for an unhealthy connection. */
 export type RecoveryStrategy = (typeof RecoveryStrategy)[keyof typeof RecoveryStrategy];
 
-/** The figures in a {@link ConnectionStatus}. */
+/** The metrics in a {@link ConnectionStatus}. */
 export interface ConnectionMetrics {
-  /** Mean over the last attempts, in milliseconds. */
+  /** The mean response time of the last attempts, in milliseconds. */
   responseTime: number;
-  /** Mean over the last requests with all their attempts and the waiting between them, in milliseconds. */
+  /** The mean duration of the last requests with all their attempts and the waits between them, in milliseconds. */
   requestTime: number;
-  /** Requests a second, over the last minute. */
+  /** Requests per second, over the last minute. */
   throughput: number;
-  /** Of the last attempt, in milliseconds. */
+  /** The response time of the last attempt, in milliseconds. */
   latency: number;
-  /** Bytes a second of the messages of a WebSocket or event stream, in both directions, over the last minute; 0 for HTTP. */
+  /** Bytes per second of WebSocket messages or events, in both directions, over the last minute; 0 for HTTP. */
   bandwidth: number;
-  /** Percent of the last requests that failed. */
+  /** The percentage of the last requests that failed. */
   errorRate: number;
-  /** Percent of the last requests that succeeded; 100 before the first. */
+  /** The percentage of the last requests that succeeded; 100 before the first. */
   availability: number;
   successCount: number;
   errorCount: number;
   totalRequests: number;
-  /** A request that was repeated made several attempts. */
+  /** All attempts; a request that was retried has several. */
   totalAttempts: number;
-  /** When the last request began, in milliseconds since the epoch. */
+  /** The start of the last request, in milliseconds since the epoch. */
   lastRequestTime?: number;
-  /** When the last request ended, in milliseconds since the epoch. */
+  /** The end of the last request, in milliseconds since the epoch. */
   lastResponseTime?: number;
 }
 
-/** What a health check of a connection found. */
+/** The result of a health check of a connection. */
 export interface ConnectionHealthCheck {
   connectionId: string;
   /** Milliseconds since the epoch. */
   timestamp: number;
   isHealthy: boolean;
-  /** Milliseconds. */
+  /** The duration of the check, in milliseconds. */
   responseTime: number;
-  /** Why it is not healthy. */
+  /** The reason why the connection is not healthy. */
   errorMessage?: string;
   details?: Record<string, unknown>;
 }
 
-/** Where a {@link RetryStrategy} stands. */
+/** The progress of a {@link RetryStrategy}. */
 export interface RetryContext {
   /** The attempt that failed last, from 1. */
   attempt: number;
-  /** Attempts in all. */
+  /** The maximum number of attempts. */
   maxAttempts: number;
-  /** Until the next attempt, in **seconds**. */
+  /** The delay before the next attempt, in **seconds**. */
   delay: number;
   backoffMultiplier: number;
   lastError?: Error;
@@ -120,7 +120,7 @@ export interface RetryContext {
   startTime: number;
 }
 
-/** How a connection proves who it is and what it insists on. */
+/** The credentials and the security requirements of a connection. */
 export interface SecurityContext {
   authenticationToken?: string;
   authorizationHeaders?: Record<string, string>;
@@ -129,20 +129,20 @@ export interface SecurityContext {
   customSecurityOptions?: Record<string, unknown>;
 }
 
-/** What a set of connections adds up to. */
+/** Totals over a set of connections. */
 export interface ConnectionInfo {
   totalConnections: number;
   activeConnections: number;
   healthyConnections: number;
   degradedConnections: number;
   unhealthyConnections: number;
-  /** Those whose health is not known: nothing has checked them yet. */
+  /** Connections whose health is unknown, because they were not checked yet. */
   errorConnections: number;
-  /** Milliseconds. */
+  /** The mean response time, in milliseconds. */
   averageResponseTime: number;
   totalRequests: number;
   totalErrors: number;
-  /** The worst of those whose health is known; `unknown` while none is. */
+  /** The worst known health of the connections; `unknown` while none is known. */
   overallHealth: ConnectionHealth;
   /** Milliseconds since the epoch. */
   lastUpdated: number;

@@ -17,19 +17,19 @@ import { shownUrl } from './config/redaction';
 import { ConnectionHealth, ConnectionState, type ConnectionHealthCheck } from './model';
 import type { ConnectionStatus } from './status';
 
-/** What an event may carry. */
+/** Options of `emitEvent`: the content of an event. */
 export interface ConnectionEventOptions {
   data?: Record<string, unknown> | undefined;
-  /** Default `info`. */
+  /** Default: `info`. */
   severity?: 'info' | 'warning' | 'error' | undefined;
   message?: string | undefined;
 }
 
 const EVENT: KnownOptions<ConnectionEventOptions> = { data: true, severity: true, message: true };
 
-/** The observable side of a connection: its state and health, its events and its figures. */
+/** The state, health, events and metrics of a connection. */
 export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
-  /** A UUID. */
+  /** The id of the connection, a UUID. */
   readonly connectionId: string = crypto().randomUUID();
   /** The options in force. */
   readonly config: Readonly<ResolvedConnectionConfig>;
@@ -65,7 +65,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     this.#onHealth = new Handlers(this.handlerOwner);
   }
 
-  /** A snapshot; credentials in it are redacted. */
+  /** Returns a snapshot of the connection; credentials in it are redacted. */
   getStatus(): ConnectionStatus {
     const { connectionType, name } = this.config;
     return {
@@ -88,27 +88,30 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     };
   }
 
-  /** Its figures. */
+  /** Returns the main metrics of the connection. */
   getMetrics(): ConnectionFigures {
     return this.#tracker.metrics();
   }
 
-  /** Hears every event; gives the function that ends that. What a handler throws is logged, and disturbs nobody. */
+  /**
+   * Subscribes to every event, returns a function that unsubscribes. An error that a handler throws is logged, and has no
+   * other effect.
+   */
   onEvent(handler: (event: ConnectionEvent) => unknown): () => void {
     return this.#onEvent.add(handler);
   }
 
-  /** Hears every change of the state. */
+  /** Subscribes to every change of the state, returns a function that unsubscribes. */
   onStateChange(handler: (state: ConnectionState, before: ConnectionState) => unknown): () => void {
     return this.#onState.add(handler);
   }
 
-  /** Hears every change of the health. */
+  /** Subscribes to every change of the health, returns a function that unsubscribes. */
   onHealthChange(handler: (health: ConnectionHealth, before: ConnectionHealth) => unknown): () => void {
     return this.#onHealth.add(handler);
   }
 
-  /** Tells an event of your own, or of the connection. */
+  /** Emits an event, also one of your own, to the handlers of `onEvent`. */
   emitEvent(eventType: string, options: ConnectionEventOptions = {}): void {
     checkOptions('options', options, EVENT);
     const { data, severity = 'info', message } = options;

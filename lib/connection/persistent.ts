@@ -13,7 +13,7 @@ import { Reconnection } from './recovery/reconnection';
 import { KeepAlive } from '../runtime/timers';
 import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionType } from './model';
 
-/** The events of such a connection; `message` is heard as by a handler of `onMessage`. */
+/** The events of a persistent connection; a listener of `message` is called like a handler of `onMessage`. */
 export interface PersistentConnection<Message, Parsed> {
   on<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
   addListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
@@ -25,10 +25,10 @@ export interface PersistentConnection<Message, Parsed> {
 }
 
 /**
- * A connection that stays open and brings messages by itself. It is brought back when it is lost, with growing delays and
- * full jitter, and goes over to `fallbackUrl` where `url` cannot be reached.
+ * A connection that stays open and receives messages. When it is lost it is opened again, with growing delays and full
+ * jitter, and at `fallbackUrl` where `url` cannot be reached.
  *
- * Messages wait in order until they are received; a thousand of them make the other side wait.
+ * Messages are queued in order until they are received; when a thousand are queued, the server has to wait.
  */
 export abstract class PersistentConnection<Message, Parsed = Message>
   extends BaseConnection
@@ -67,7 +67,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     return this.#line !== undefined;
   }
 
-  /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
+  /** Returns the next message, or `null` when the connection has ended, ends first, or nothing arrives in time. */
   override async receive(options?: MessageOptions): Promise<Parsed | null> {
     checkMessageOptions(options);
     const ready = this.#inbox.poll();
@@ -79,10 +79,10 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   /**
-   * Subscribes to every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
-   * the one before is settled, unless `concurrency` says otherwise. Returns the function that ends the subscription.
+   * Subscribes to every message from now on, instead of `receive`; returns a function that unsubscribes. The handler gets a
+   * message when the promise that it returned for the one before is settled, or sooner with `concurrency`.
    *
-   * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
+   * A subscription keeps the process alive while the connection is open or being reopened, unless `unref` was called.
    */
   onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void {
     return this.#subscribe(this.#onMessage.add(handler, options));
@@ -99,14 +99,14 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     };
   }
 
-  /** Lets the process end although messages are waited for or heard. */
+  /** Lets the process exit although a `receive`, a loop or a subscription waits for messages. */
   unref(): this {
     this.#isReferenced = false;
     this.#hold();
     return this;
   }
 
-  /** Undoes `unref`: who waits for a message, or hears them, keeps the process alive. */
+  /** Undoes `unref`: a `receive`, a loop or a subscription that waits for messages keeps the process alive. */
   ref(): this {
     this.#isReferenced = true;
     this.#hold();
@@ -114,8 +114,8 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   /**
-   * The messages one after the other, through losses and reconnections. It ends with `disconnect`, and when the server has
-   * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
+   * Iterates over the messages, through losses and reconnections. The loop ends with `disconnect`, and when the server
+   * ends the connection properly; it rejects with the reason when the connection was never opened, or is given up.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined> {
     for (;;) {
@@ -209,7 +209,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   /** @internal The handlers of `onMessage` have a message; `taken` says whether each took it without an error. */
   protected handled(_message: Message, _taken: boolean | Promise<boolean>): void {}
 
-  /** Both refuse: a class that sends has its own, and `receive` takes from the queue. */
+  /** Rejects: a class that sends overrides it. */
   protected override async sendImpl(_data: unknown): Promise<unknown> {
     throw this.notOpen('send');
   }

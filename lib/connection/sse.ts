@@ -29,25 +29,39 @@ interface Progress {
 }
 
 /**
- * A stream of server-sent events, brought back when it is lost: the next one goes on after the last event that came
- * (`Last-Event-ID`), and not before the server's own `retry:` has passed.
+ * A connection to a stream of server-sent events, which is opened again when it is lost: it continues after the last event
+ * that was received (`Last-Event-ID`), and not before the delay of the server's `retry:` is over.
  *
- * `receive` gives one {@link SSEEvent} after the other. Nothing can be sent.
+ * `receive` returns one {@link SSEEvent} after the other. Nothing can be sent.
  *
- * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, keeps the id of the last event that was handled, with
- * all before it, in a libSQL database: a new process goes on there. Every event is handled at least once. It was handled
- * when `for await` asks for the next one, when the promises of all `onMessage` handlers are fulfilled, when `receive` is
- * called again, or when `event.ack()` is called. A handler that fails, and a loop that is left, hold the cursor where it is:
- * events go on coming, and those from there on come again with the next connection or process.
+ * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, stores the id of the last event that was handled
+ * together with all events before it, in a libSQL database: a new process continues there. Every event is handled at least
+ * once. An event counts as handled when `for await` asks for the next one, when the promises of all `onMessage` handlers are
+ * fulfilled, when `receive` is called again, or when `event.ack()` is called. After a handler that fails, or a loop that is
+ * left early, the cursor stays where it is: further events are still received, and all events after that position are
+ * received again by the next connection or process.
  *
- * `customOptions.lastEventId` is a position of your own: the first connection goes on after it, whatever a cursor says.
+ * `customOptions.lastEventId` is a position of your own: the first connection continues after it, and ignores the cursor.
+ *
+ * @example
+ * ```ts
+ * import { SSEConnection } from 'moorline';
+ *
+ * const stream = new SSEConnection({ url: 'https://api.example.com/events' });
+ * await stream.connect();
+ * for await (const event of stream) {
+ *   console.log(event.type, event.data); // message {"id":7,"name":"Ada"}
+ *   break;
+ * }
+ * await stream.disconnect();
+ * ```
  */
 export class SSEConnection extends PersistentConnection<SSEEvent> {
   readonly #progress: Progress | undefined;
   readonly #position: string | undefined;
   #isClosed = false;
 
-  /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
+  /** @throws TypeError `SSE connection requires a URL` without a URL; TypeError, RangeError for an invalid option. */
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.SSE);
     requireUrl(this.config, 'SSE');
@@ -57,36 +71,36 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     if (cursor !== undefined) this.#progress = this.#follow(cursor as EventStreamCursorOptions);
   }
 
-  /** The id after which the next connection goes on; empty when there was none. */
+  /** The id of the event after which the next connection continues; empty when there was none. */
   get lastEventId(): string {
     const { retryFrom } = this.#progress?.deliveries ?? {};
     return retryFrom ?? (this.last as StreamLine | undefined)?.stream.lastEventId ?? this.#position ?? '';
   }
 
-  /** Where the stream that is open, or was last, comes from: after redirects, without user and password; empty before. */
+  /** The URL of the stream that is, or was last, open: after redirects, without user and password; empty before the first. */
   get url(): string {
     return withoutLogin((this.last as StreamLine | undefined)?.stream.url ?? '');
   }
 
   /**
-   * The next event; `null` when the connection has ended, or ends first, or nothing comes in time. With a cursor it says
-   * that the events which `receive` gave before were handled.
+   * Returns the next event, or `null` when the connection has ended, ends first, or nothing arrives in time. With a cursor
+   * it marks the events that `receive` returned before as handled.
    */
   override receive(options?: MessageOptions): Promise<SSEEvent | null> {
     return this.#progress ? this.#receive(this.#progress, options) : super.receive(options);
   }
 
   /**
-   * The events one after the other, through losses and reconnections. It ends with `disconnect`, with status 204, and where
-   * the server's end of the stream is not followed by another; it rejects with the reason when the connection was never
-   * opened, or is given up.
+   * Iterates over the events, through losses and reconnections. The loop ends with `disconnect`, with status 204, and when
+   * the server ends the stream and it is not opened again; it rejects with the reason when the connection was never opened,
+   * or is given up.
    */
   override [Symbol.asyncIterator](): AsyncGenerator<SSEEvent, void, undefined> {
     const events = super[Symbol.asyncIterator]();
     return this.#progress ? acknowledged(events) : events;
   }
 
-  /** Always false: events come from the server only. That is no error. */
+  /** Always returns false, without an error: only the server sends events. */
   override async send(_data?: unknown): Promise<boolean> {
     return false;
   }

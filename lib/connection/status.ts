@@ -1,7 +1,7 @@
 import type { ResolvedConnectionConfig } from './config/config';
 import type { ConnectionHealth, ConnectionMetrics, ConnectionState, ConnectionType } from './model';
 
-/** What a connection looks like at one moment. Times are milliseconds since the epoch. */
+/** A snapshot of a connection. Times are in milliseconds since the epoch. */
 export interface ConnectionStatus {
   connectionId: string;
   name: string;

@@ -18,14 +18,26 @@ interface SocketLine extends LiveTransport {
 }
 
 /**
- * A WebSocket to a server, brought back when it is lost.
+ * A WebSocket connection to a server, which is opened again when it is lost.
  *
- * `send` takes text and bytes as they are and anything else as JSON; `receive` gives JSON parsed, other text as
- * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is given as it came. Pings are
- * sent every `keepAlive` milliseconds, and answered, by a native
- * thread: a busy event loop does not make the other side give up.
+ * `send` sends text and bytes unchanged, and any other value as JSON. `receive` returns parsed JSON, other text as
+ * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is returned unchanged. A
+ * native thread sends a ping every `keepAlive` milliseconds and answers those of the server, so a busy event loop does not
+ * make the server close the connection.
  *
- * `Message` is what the caller says of the messages: nothing checks that they are.
+ * `Message` is the type of the received messages; it is not checked.
+ *
+ * @example
+ * ```ts
+ * import { WebSocketConnection } from 'moorline';
+ *
+ * const socket = new WebSocketConnection<{ hello: string }>({ url: 'wss://api.example.com' });
+ * socket.onMessage(async (message) => {
+ *   console.log(message.hello); // world
+ *   await socket.disconnect();
+ * });
+ * if (await socket.connect()) await socket.send({ hello: 'world' });
+ * ```
  */
 export class WebSocketConnection<Message = any> extends PersistentConnection<string | Buffer, Message> {
   readonly #parses: boolean;
@@ -33,7 +45,7 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
   #closeFrame: [code?: number, reason?: string] = [];
   #closings = 0;
 
-  /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
+  /** @throws TypeError `WebSocket connection requires a URL` without a URL; TypeError, RangeError for an invalid option. */
   constructor(config: ConnectionConfig) {
     super(config, ConnectionType.WEBSOCKET);
     requireUrl(this.config, 'WebSocket');
@@ -43,16 +55,16 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
     this.#parses = parse;
   }
 
-  /** The sub-protocol that the server chose, or an empty string. */
+  /** The sub-protocol that the server selected, or an empty string. */
   get protocol(): string {
     return (this.last as SocketLine | undefined)?.socket.protocol ?? '';
   }
 
   /**
-   * Closes it. What waits for a message gets `null`; what had come before can still be received. The server is told `code`
-   * (1000, or from 3000 to 4999; default 1000) and `reason` (at most 123 bytes; default none).
+   * Closes the connection. A `receive` that waits returns `null`; messages that arrived before can still be received. The
+   * close frame carries `code` (1000, or 3000 to 4999; default: 1000) and `reason` (at most 123 bytes; default: none).
    *
-   * Rejects, and leaves it open, for a code or a reason that cannot be sent.
+   * @throws TypeError, RangeError for a code or a reason that cannot be sent; the connection stays open.
    */
   override async disconnect(code = 1000, reason = ''): Promise<boolean> {
     native.websocketCheckClose(code, reason);
@@ -66,8 +78,8 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
   }
 
   /**
-   * Sends a message: true when it is written to the socket, which may mean waiting for room. False when it was not, with an
-   * event that carries the reason; where nothing is open that is an `error` of kind `closed`.
+   * Sends a message. Returns true when it is written to the socket, which may include waiting for room, or false when it
+   * was not; an event carries the reason, which is an `error` of kind `closed` when the connection is not open.
    */
   override async send(data: unknown): Promise<boolean> {
     let message: string | Uint8Array;

@@ -1,10 +1,10 @@
 import { wrongType } from '../runtime/argument-error';
 
-/** Headers as a caller writes them: an object (arrays repeat the header), pairs, or a `Headers`. */
+/** Headers of a request: an object (an array repeats the header), pairs, or a `Headers`. */
 export type HeadersInit =
   Record<string, string | number | readonly string[] | undefined> | Iterable<readonly [string, string]>;
 
-/** A header's name is in lower case; `set-cookie` is a list. */
+/** Headers of a response, with names in lower case; `set-cookie` is a list. */
 export type ResponseHeaders = Record<string, string> & { 'set-cookie'?: string[] };
 
 /** @internal Headers as a caller writes them, one by one. Several cookies are one header (RFC 6265, section 5.4). */

@@ -17,8 +17,19 @@ const PREFIX = 10;
 const MOVED = ':url:';
 
 /**
- * An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. Printed and as
- * JSON it shows its status and its URL without the query.
+ * The response to an HTTP request, whatever its status. Headers and body are parsed when they are first read. Printed or
+ * converted to JSON, it shows its status and its URL without the query.
+ *
+ * @example
+ * ```ts
+ * import { HTTPConnection } from 'moorline';
+ *
+ * const service = new HTTPConnection({ url: 'https://api.example.com' });
+ * const response = await service.request({ url: '/orders' });
+ * console.log(response.status, response.headers['content-type']); // 200 application/json
+ * console.log(response.json<{ name: string }>().name); // Ada
+ * await service.disconnect();
+ * ```
  */
 export class HTTPResponse {
   /** The status code. */
@@ -50,7 +61,7 @@ export class HTTPResponse {
     else this.#stream = new BodyStream(crossed[1], signal, feeding);
   }
 
-  /** The URL it came from, after redirects, without user and password. */
+  /** The URL of the response, after redirects, without user and password. */
   get url(): string {
     return withoutLogin(this.#url);
   }
@@ -60,25 +71,27 @@ export class HTTPResponse {
     return this.status >= 200 && this.status <= 299;
   }
 
-  /** The usual words for the status. */
+  /** The standard reason phrase of the status. */
   get statusText(): string {
     return http().STATUS_CODES[this.status] ?? '';
   }
 
-  /** The headers by name in lower case; a repeated one is joined with a comma, `set-cookie` is a list. */
+  /** The headers, with names in lower case; the values of a repeated one are joined with a comma, `set-cookie` is a list. */
   get headers(): ResponseHeaders {
     return (this.#headers ??= parseHeaders(this.#head));
   }
 
   /**
-   * The body: parsed when its type is JSON (`application/json`, `text/json`, `…+json`; `undefined` when it is empty or
-   * blank), else as text. Throws when it is no JSON.
+   * The body: parsed when its content type is JSON (`application/json`, `text/json`, `…+json`; `undefined` when it is
+   * empty or blank), otherwise text.
+   *
+   * @throws MoorlineError when the content type is JSON and the body is not.
    */
   get data(): any {
     return (this.#data ??= { value: this.#parse() }).value;
   }
 
-  /** The body as text, by the charset it names, else UTF-8. */
+  /** Returns the body as text, decoded with the charset of its content type, else UTF-8. */
   text(): string {
     if (this.#text !== undefined) return this.#text;
     const bytes = this.bytes();
@@ -91,7 +104,11 @@ export class HTTPResponse {
     }
   }
 
-  /** The body parsed as JSON, whatever it says it is. Throws when it is none. Nobody checks that it is a `T`. */
+  /**
+   * Returns the body parsed as JSON, whatever its content type. The type `T` is not checked.
+   *
+   * @throws MoorlineError when the body is not JSON.
+   */
   json<T = any>(): T {
     const text = this.text();
     try {
@@ -103,21 +120,22 @@ export class HTTPResponse {
     }
   }
 
-  /** The body's bytes. */
+  /** Returns the bytes of the body. */
   bytes(): Uint8Array {
     if (this.#stream) throw invalidState('the body of a streamed answer is read from its stream');
     return this.#bytes ?? Buffer.from(this.#text ?? '');
   }
 
   /**
-   * The body of a streamed answer, piece by piece: an async iterable, read as fast as it is asked. What is not read to its
-   * end must be closed, by leaving the loop or with `cancel()`.
+   * The body of a streamed response: an async iterable of chunks, which are read from the network on demand. A body that
+   * is not read to its end must be closed, by leaving the loop or with `cancel()`.
    */
   get stream(): BodyStream {
     if (!this.#stream) throw invalidState('only the answer of a request with `stream: true` is a stream');
     return this.#stream;
   }
 
+  /** Returns the status and the URL without the query. */
   toJSON(): { status: number; url: string } {
     return { status: this.status, url: native.redactUrl(this.#url) };
   }

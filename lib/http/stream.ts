@@ -71,7 +71,7 @@ function bytesOf(piece: unknown): Uint8Array {
   throw wrongType('a piece of request.body', 'bytes or a string', piece);
 }
 
-/** A body on its way in. It is read once, piece by piece, as fast as it is asked for. */
+/** The body of a streamed response. It can be read once, chunk by chunk, on demand. */
 export class BodyStream implements AsyncIterableIterator<Uint8Array> {
   readonly #reader: Handle<HttpBodyReader>;
   readonly #signal: AbortSignal | undefined;
@@ -88,7 +88,7 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
     if (isAborted(signal)) this.cancel();
   }
 
-  /** The next piece. */
+  /** Returns the next chunk. */
   async next(): Promise<IteratorResult<Uint8Array>> {
     this.#signal?.throwIfAborted();
     if (this.#ended) return { done: true, value: undefined };
@@ -105,13 +105,13 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
     return { done: true, value: undefined };
   }
 
-  /** Reads no further. */
+  /** Stops reading, as leaving a `for await` loop does. */
   async return(): Promise<IteratorResult<Uint8Array>> {
     this.cancel();
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  /** Reads no further; a connection with a body left on it is closed. */
+  /** Stops reading; a connection with an unread body is closed. */
   cancel(): void {
     // First of all, so that a read that is under way ends quietly.
     native.httpBodyCancel(this.#reader);
@@ -124,7 +124,7 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
     this.#deafen?.();
   }
 
-  /** The same as a web stream. */
+  /** Returns the body as a web stream. */
   toReadableStream(): ReadableStream<Uint8Array> {
     const WebStream = readableStream();
     return new WebStream<Uint8Array>(

@@ -17,25 +17,25 @@ import {
 } from '../runtime/native';
 import { isReasonOf } from '../runtime/abort';
 
-/** What a call may set for itself, and a transport for all of its calls. Milliseconds and bytes. */
+/** Limits of a call. Times are in milliseconds, sizes in bytes. */
 export interface HttpCallSettings {
-  /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
+  /** The time limit of the call, until its body is read, or until its headers for a streamed response. Default: 30 000. */
   timeoutMs?: number | undefined;
-  /** What attempts before this one have taken of `timeoutMs`. Default 0. */
+  /** The part of `timeoutMs` that earlier attempts have used. Default: 0. */
   spentMs?: number | undefined;
-  /** The same for this attempt alone. Default `Infinity`. */
+  /** The time limit of this attempt alone. Default: `Infinity`. */
   attemptTimeoutMs?: number | undefined;
-  /** From the last byte sent to the head of the answer. Default 30 000, or a longer `timeoutMs`. */
+  /** The time limit from the last byte sent to the headers of the response. Default: 30 000, or a longer `timeoutMs`. */
   headersTimeoutMs?: number | undefined;
-  /** Between two pieces of a body, sent or received. Default 30 000, or a longer `timeoutMs`. */
+  /** The time limit between two chunks of a body, sent or received. Default: 30 000, or a longer `timeoutMs`. */
   bodyTimeoutMs?: number | undefined;
-  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  /** The maximum number of redirects; 0 returns the redirect itself. Default: 5. */
   maxRedirects?: number | undefined;
-  /** Of a body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
+  /** The largest body as received from the network. Default: 64 MiB, for a streamed response `Infinity`. */
   maxResponseBytes?: number | undefined;
-  /** Of a body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
+  /** The largest body after decompression. Default: 256 MiB, for a streamed response `Infinity`. */
   maxDecompressedBytes?: number | undefined;
-  /** Ask for and unpack gzip, br, zstd and deflate. Default true. */
+  /** Whether gzip, br, zstd and deflate are offered and decompressed. Default: true. */
   decompress?: boolean | undefined;
 }
 
@@ -67,23 +67,24 @@ export interface HttpTransportOptions extends HttpCallSettings {
   tls?: Record<string, unknown> | undefined;
 }
 
-/** One request. */
+/** A request. */
 export interface HttpRequest {
-  /** Default `GET`, or `POST` with a body. */
+  /** The method. Default: `GET`, or `POST` with a body. */
   method?: string | undefined;
   url: string | URL;
+  /** The headers of the request. */
   headers?: HeadersInit | undefined;
   /**
-   * Added to the URL's own: an object, pairs, a `URLSearchParams`, a `Map`, or text as it is. Arrays repeat the key,
-   * `undefined` and `null` are left out, a `Date` is written in ISO.
+   * The query, which is added to that of the URL: an object, pairs, a `URLSearchParams`, a `Map`, or text, which is used
+   * unchanged. An array repeats the key, `undefined` and `null` are left out, a `Date` is written as ISO 8601.
    */
   query?: QueryInit | undefined;
   /**
-   * A string or bytes as they are, a stream, iterator, async iterable or `Blob` piece by piece, `URLSearchParams` and
-   * `FormData` as a form, any other plain value as JSON.
+   * The body: text and bytes are sent unchanged, a stream, iterator, async iterable or `Blob` in chunks,
+   * `URLSearchParams` and `FormData` as a form, any other plain value as JSON.
    */
   body?: unknown;
-  /** Hands the answer over when its head is there, with the body in `stream`. */
+  /** Whether the response is returned as soon as its headers are received, with the body in `stream`. Default: false. */
   stream?: boolean | undefined;
   settings?: HttpCallSettings | undefined;
 }

@@ -2,10 +2,10 @@ import { URL, URLSearchParams } from '../runtime/node';
 import { isPlainObject } from '../runtime/shape';
 import { invalidValue, wrongType } from '../runtime/argument-error';
 
-/** One value of a query; a list repeats its key. */
+/** One value of a query; an array repeats its key. */
 type QueryValue = string | number | boolean | bigint | Date | null | undefined;
 
-/** A query as a caller writes it: an object, pairs (also of a `URLSearchParams` or a `Map`), or text. */
+/** A query: an object, pairs (also a `URLSearchParams` or a `Map`), or text. */
 export type QueryInit =
   | string
   | Iterable<readonly [string, QueryValue | readonly QueryValue[]]>

@@ -4,11 +4,11 @@ import { isThenable } from '../runtime/shape';
 import { isAborted, onAbort, reasonOf } from '../runtime/abort';
 import { startTimer } from '../runtime/timers';
 
-/** What a function under a policy is handed. */
+/** The argument of a function that runs under a policy. */
 export interface Attempt {
   /** The number of the attempt, from 1. */
   readonly attempt: number;
-  /** Aborted when the attempt has taken too long, or the caller gave up. Pass it on to whatever you call. */
+  /** Aborted when the attempt takes too long or the call is aborted. Pass it on to the functions that you call. */
   readonly signal: AbortSignal;
 }
 

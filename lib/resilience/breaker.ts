@@ -16,48 +16,48 @@ export const CircuitState = Object.freeze({ CLOSED: 'closed', OPEN: 'open', HALF
 /** The states of a circuit breaker. */
 export type CircuitState = (typeof CircuitState)[keyof typeof CircuitState];
 
-/** What a breaker looks like at one moment. */
+/** A snapshot of a circuit breaker. */
 export interface CircuitSnapshot {
   name: string;
-  /** Stays `open` past `nextAttemptTime` until a call asks. */
+  /** Stays `open` after `nextAttemptTime` until the next call. */
   state: CircuitState;
-  /** Failures that count towards opening; when open, those that opened it. */
+  /** The failures that count towards opening; while it is open, those that opened it. */
   failures: number;
-  /** Probes that succeeded so far; 0 unless half-open. */
+  /** The successful probes so far; 0 unless half-open. */
   successes: number;
-  /** The last failure that counted. */
+  /** The time of the last failure that counted. */
   lastFailureTime?: Date;
-  /** When an open breaker lets a probe through. */
+  /** The time from which an open breaker admits a probe. */
   nextAttemptTime?: Date;
   totalRequests: number;
   totalSuccesses: number;
   totalFailures: number;
-  /** Calls that were refused; they are no requests. */
+  /** The refused calls; they do not count as requests. */
   totalRefused: number;
   stateChanges: number;
 }
 
-/** When a breaker opens, for how long, and what closes it. */
+/** Options of a circuit breaker: when it opens, for how long, and when it closes. */
 export interface BreakerOptions {
-  /** Failures in a row that open it. Default 5. */
+  /** Failures in a row that open it. Default: 5. */
   failMax?: number | undefined;
-  /** Share of failed calls (0 to 1) within `windowMs` that opens it, instead of `failMax`. Default 0.5 once asked for. */
+  /** Share of failed calls (0 to 1) within `windowMs` that opens it, instead of `failMax`. Default: 0.5 once asked for. */
   failureRatio?: number | undefined;
-  /** With a ratio: fewer calls than this in the window decide nothing. Default 10. */
+  /** With a ratio: fewer calls than this in the window decide nothing. Default: 10. */
   minCalls?: number | undefined;
-  /** With a ratio: how long a call counts. Default 30 000. */
+  /** With a ratio: how long a call counts. Default: 30 000. */
   windowMs?: number | undefined;
-  /** How long it stays open before it lets probes through. Default 60 000. */
+  /** How long it stays open before it lets probes through. Default: 60 000. */
   resetTimeoutMs?: number | undefined;
   /** Each failed probe doubles the open time up to this. Default: the open time stays the same. */
   maxResetTimeoutMs?: number | undefined;
-  /** Probes that must succeed before it closes. Default 1. */
+  /** Probes that must succeed before it closes. Default: 1. */
   successThreshold?: number | undefined;
-  /** Probes that may run at once. Default 3. */
+  /** Probes that may run at once. Default: 3. */
   halfOpenMaxCalls?: number | undefined;
-  /** A probe that takes longer counts as failed, so that a lost one cannot keep it half-open. Default 30 000. */
+  /** A probe that takes longer counts as failed, so that a lost one cannot keep it half-open. Default: 30 000. */
   probeTimeoutMs?: number | undefined;
-  /** Errors that are neither success nor failure: classes, predicates, or kinds of {@link MoorlineError}. */
+  /** Errors that count neither as success nor as failure: classes, predicates, or kinds of {@link MoorlineError}. */
   excludedExceptions?: readonly ErrorMatcher[] | undefined;
   /**
    * As how many failures an error counts, a whole number or `Infinity`; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
@@ -67,7 +67,7 @@ export interface BreakerOptions {
   failureWeight?: ((error: unknown) => number) | undefined;
 }
 
-/** Options of a {@link CircuitBreaker} of its own. */
+/** Options of a {@link CircuitBreaker}. */
 export interface CircuitBreakerOptions extends BreakerOptions {
   /**
    * The clock, for tests with fake timers: `Date`. One that throws or gives what is no time ends the call that asks it with
@@ -125,7 +125,7 @@ export function warnOfOtherOptions(name: string): void {
   }));
 }
 
-/** What `state` of a breaker carries. */
+/** The data of the event `state` of a circuit breaker. */
 export interface StateFacts {
   from: CircuitState;
   to: CircuitState;
@@ -155,20 +155,34 @@ export function onStateChange<Owner extends object>(
 }
 
 /**
- * A circuit breaker around functions: after a few failures it refuses calls for a while instead of waiting for
- * what does not answer, and then finds out with a few probes.
+ * A circuit breaker around functions: after repeated failures it refuses calls for some time instead of waiting for a
+ * service that does not respond, and then tests the service with a few probes.
  *
- * Breakers of one name are one breaker, in the whole process: all worker threads share its state, and the options
- * given first win. Emits `state` with `{ from, to }`.
+ * Breakers with the same name are one breaker in the whole process: all worker threads share its state, and the options
+ * given first apply. Emits `state` with `{ from, to }`.
+ *
+ * @example
+ * ```ts
+ * import { CircuitBreaker, CircuitBreakerError } from 'moorline';
+ *
+ * const breaker = new CircuitBreaker('orders', { failMax: 3, resetTimeoutMs: 10_000 });
+ * try {
+ *   console.log(await breaker.run(async () => (await fetch('https://api.example.com')).json())); // { id: 7, name: 'Ada' }
+ * } catch (error) {
+ *   if (!(error instanceof CircuitBreakerError)) throw error;
+ *   console.error(`refused, next attempt at ${error.retryAt.toISOString()}`);
+ * }
+ * ```
  */
 export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
-  /** Its name. */
+  /** The name. */
   readonly name: string;
   readonly #policy: Handle<NativePolicy>;
   readonly #guard: PolicyRunner;
   readonly #time: Told | undefined;
   readonly #options: Record<string, unknown>;
 
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(name: string, options: CircuitBreakerOptions = {}) {
     if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
     const { clock, ...own } = options;
@@ -190,52 +204,54 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
     breaker.publish('state', () => ({ ...change }));
   }
 
-  /** The state of every breaker of the process, those of moorline's own services included. */
+  /** Returns a snapshot of every breaker of the process, including those of moorline's own services. */
   static all(): CircuitSnapshot[] {
     return (JSON.parse(native.breakerSnapshots()) as NativeSnapshot[]).map(revive);
   }
 
   /**
-   * Runs `fn` unless the breaker is open, and counts how it ends. Its value and its error come out unchanged; a
-   * refused call rejects with {@link CircuitBreakerError}.
+   * Runs `fn` unless the breaker is open, and counts its outcome. Returns the result of `fn`; its errors pass through
+   * unchanged.
+   *
+   * @throws CircuitBreakerError when the breaker refuses the call.
    */
   run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T> {
     checkOptions('options', options, CALL);
     return this.#guard.run(fn, options?.signal);
   }
 
-  /** The state now. */
+  /** The current state. */
   get state(): CircuitState {
     return this.snapshot().state;
   }
 
-  /** The state with its counters. */
+  /** Returns the state with its counters. */
   snapshot(): CircuitSnapshot {
     return revive(JSON.parse(native.breakerSnapshot(this.#policy)) as NativeSnapshot);
   }
 
-  /** The options in force. */
+  /** Returns the options in force. */
   options(): Record<string, unknown> {
     return { ...this.#options };
   }
 
-  /** Opens it, as if it had failed too often. With `hold` it stays open until somebody closes it. */
+  /** Opens the breaker, as if it had failed too often. With `hold` it stays open until `halfOpen`, `close` or `reset`. */
   open(options: { hold?: boolean | undefined } = {}): void {
     checkOptions('options', options, { hold: true });
     this.#force(options.hold ? 'isolate' : 'open');
   }
 
-  /** Lets probes through at once. */
+  /** Makes the breaker half-open: it admits probes at once. */
   halfOpen(): void {
     this.#force('half-open');
   }
 
-  /** Closes it and forgets the failures. */
+  /** Closes the breaker and clears its failures. */
   close(): void {
     this.#force('close');
   }
 
-  /** Closes it and forgets also when it last failed. */
+  /** Closes the breaker and clears its failures and the time of the last one. */
   reset(): void {
     this.#force('reset');
   }

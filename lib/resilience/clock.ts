@@ -6,8 +6,8 @@ import { LAST_DATE_MS } from '../runtime/timers';
 import type { Policy as NativePolicy } from '../../dist/native';
 
 /**
- * A clock, in milliseconds: `Date` and `performance` are two. For tests with fake timers, which the addon does not
- * see.
+ * A clock in milliseconds, such as `Date` or `performance`. It is meant for tests with fake timers, which the native
+ * addon does not see.
  */
 export interface Clock {
   now(): number;

@@ -22,27 +22,27 @@ import { native, type Handle } from '../runtime/native';
 import { isObject } from '../runtime/shape';
 import type { Policy as NativePolicy } from '../../dist/native';
 
-/** How often to repeat, and after how long. */
+/** Options of retries: how many, and after which delays. */
 export interface RetryOptions {
-  /** Extra attempts after the first. Default 2. */
+  /** Extra attempts after the first. Default: 2. */
   maxRetries?: number | undefined;
-  /** The delay before the first retry. Default 200. */
+  /** The delay before the first retry. Default: 200. */
   baseDelayMs?: number | undefined;
-  /** The cap of the delay, before jitter. Default 20 000. */
+  /** The cap of the delay, before jitter. Default: 20 000. */
   maxDelayMs?: number | undefined;
-  /** How the delay grows. Default `exponential`. */
+  /** How the delay grows. Default: `exponential`. */
   backoff?: 'exponential' | 'linear' | 'fixed' | undefined;
-  /** With `exponential`: the factor from one retry to the next. Default 2. */
+  /** With `exponential`: the factor from one retry to the next. Default: 2. */
   exponentialBase?: number | undefined;
-  /** With `linear`: what each retry adds. Default `baseDelayMs`. */
+  /** With `linear`: what each retry adds. Default: `baseDelayMs`. */
   incrementMs?: number | undefined;
-  /** `full`: anything from 0 to the delay; a fraction: ± that much of it; `true`: ± 10 %. Default `full`. */
+  /** `full`: anything from 0 to the delay; a fraction: ± that much of it; `true`: ± 10 %. Default: `full`. */
   jitter?: boolean | number | 'full' | undefined;
-  /** An error's `retryAfterMs` is honoured up to this; beyond it the call fails at once. Default 60 000. */
+  /** An error's `retryAfterMs` is honoured up to this; beyond it the call fails at once. Default: 60 000. */
   maxRetryAfterMs?: number | undefined;
   /**
    * Retries are limited to a share of the calls, and some per second: they must not multiply the load of a service
-   * that is down. Default 0.2 and 10 over 10 000 ms; `false` for no such limit.
+   * that is down. Default: 0.2 and 10 over 10 000 ms; `false` for no such limit.
    */
   budget?: boolean | { ratio?: number; reservePerSecond?: number; ttlMs?: number } | undefined;
   /**
@@ -53,49 +53,54 @@ export interface RetryOptions {
 }
 
 /**
- * How often to run: at most `perSecond` in any second, or `max` in any stretch of `windowMs`; a rate that is no whole
- * number is kept by running evenly spaced. Attempts wait for their turn in order, and hold their place in the bulkhead, if
- * there is one, while they do: it is the beginnings of attempts that are bounded.
+ * Options of a rate limit: at most `perSecond` attempts in any second, or `max` in any period of `windowMs`. A rate that
+ * is not a whole number is kept by even spacing. The limit applies to the start of attempts: they wait for their turn in
+ * order, and hold their place in the bulkhead, if there is one, while they wait.
  */
 export interface RateLimitOptions {
+  /** The maximum number of attempts per second. */
   perSecond?: number | undefined;
+  /** The maximum number of attempts per `windowMs`. */
   max?: number | undefined;
-  /** With `max`. Default 1000. */
+  /** With `max`. Default: 1000. */
   windowMs?: number | undefined;
   /**
    * Makes it a token bucket: so many may run at once after a pause, then one at a time as the rate gives back. A window may
    * then see `burst` more than the rate says. Default: no bucket, and no window sees more than it may.
    */
   burst?: number | undefined;
-  /** How many may wait; with a bulkhead no more come so far than it has places. Default 1000. */
+  /** How many may wait; with a bulkhead no more come so far than it has places. Default: 1000. */
   maxQueue?: number | undefined;
-  /** How long one may wait for its turn. Default 30 000. */
+  /** How long one may wait for its turn. Default: 30 000. */
   maxWaitMs?: number | undefined;
 }
 
-/** How many at once. */
+/** Options of a bulkhead: how many attempts run at once. */
 export interface BulkheadOptions {
-  /** Attempts that may run, or wait for the rate limit, at once. Default 64. */
+  /** Attempts that may run, or wait for the rate limit, at once. Default: 64. */
   maxConcurrent?: number | undefined;
-  /** Attempts that may wait for a place, first come, first served. Default 256. */
+  /** Attempts that may wait for a place, first come, first served. Default: 256. */
   maxQueue?: number | undefined;
 }
 
 /**
- * The parts of a {@link Policy}. Only the two timeouts apply unasked; every other part is off until it is given: as
- * an object, or `true` for its defaults, which a rate limit has not.
+ * Options of a {@link Policy}. Only the two timeouts are on by default; every other part is off until it is given: as an
+ * object, or as `true` for its defaults, except a rate limit, which has none.
  */
 export interface PolicyOptions {
-  /** Names it in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
+  /** The name in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
   name?: string | undefined;
-  /** How long a call may take in all, with its retries and waiting. Default 30 000; `Infinity` turns it off. */
+  /** How long a call may take in all, with its retries and waiting. Default: 30 000; `Infinity` turns it off. */
   timeoutMs?: number | undefined;
-  /** How long one attempt may take. Default 10 000; `Infinity` turns it off. */
+  /** How long one attempt may take. Default: 10 000; `Infinity` turns it off. */
   attemptTimeoutMs?: number | undefined;
+  /** Retries of failed attempts. */
   retry?: boolean | RetryOptions | undefined;
-  /** `counts`: whether each attempt is a success or failure (default), or a call with all its retries. */
+  /** The circuit breaker. `counts`: whether it counts each attempt (the default), or each call with all its retries. */
   breaker?: boolean | (BreakerOptions & { counts?: 'attempts' | 'calls' | undefined }) | undefined;
+  /** The rate limit of attempts. */
   rateLimit?: false | RateLimitOptions | undefined;
+  /** The limit of concurrent attempts. */
   bulkhead?: boolean | BulkheadOptions | undefined;
   /**
    * The clock, for tests with fake timers: `Date`. One that throws or gives what is no time ends the call that asks it with
@@ -104,7 +109,7 @@ export interface PolicyOptions {
   clock?: Clock | undefined;
 }
 
-/** What the events of a policy carry. */
+/** The data of the events of a policy. */
 type PolicyFacts = {
   retry: { attempt: number; delayMs: number; error: unknown };
   timeout: { attempt: number; afterMs: number };
@@ -119,14 +124,28 @@ type PolicyFacts = {
  *
  * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
  * `state` with `{ from, to }`.
+ *
+ * @example
+ * ```ts
+ * import { Policy } from 'moorline';
+ *
+ * const policy = new Policy({ attemptTimeoutMs: 2000, retry: { maxRetries: 3 }, breaker: true });
+ * policy.on('retry', ({ attempt, delayMs }) => console.error(`attempt ${attempt} failed, next in ${delayMs} ms`));
+ * const answer = await policy.run(async ({ signal }) => {
+ *   const response = await fetch('https://api.example.com', { signal });
+ *   return response.json();
+ * });
+ * console.log(answer); // { id: 7, name: 'Ada' }
+ * ```
  */
 export class Policy extends Emitter<PolicyFacts> {
-  /** Its name. */
+  /** The name. */
   readonly name: string;
   readonly #policy: Handle<NativePolicy>;
   readonly #guard: PolicyRunner;
   readonly #options: Record<string, unknown>;
 
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(options: PolicyOptions = {}) {
     const { data, rules, clock } = split(options);
     const policy = native.policyCreate(data);
@@ -150,9 +169,9 @@ export class Policy extends Emitter<PolicyFacts> {
   }
 
   /**
-   * Runs `fn` under the policy. It is handed `{ attempt, signal }`; pass the signal on, so that an attempt that has
-   * taken too long really ends. Gives what `fn` gives; rejects with the error of the last attempt, or, when no
-   * attempt could be made, with a {@link MoorlineError} that says why.
+   * Runs `fn` under the policy, with `{ attempt, signal }` as its argument. Pass the signal on, so that an attempt that
+   * takes too long really ends. Returns the result of `fn`. Rejects with the error of the last attempt, or, when no
+   * attempt could be made, with a {@link MoorlineError} that states the reason.
    *
    * Aborting `signal` rejects at once with its reason, also between two attempts.
    */
@@ -161,13 +180,13 @@ export class Policy extends Emitter<PolicyFacts> {
     return this.#guard.run(fn, options?.signal);
   }
 
-  /** The state of its breaker, if it has one. */
+  /** Returns a snapshot of the breaker, if the policy has one. */
   breaker(): CircuitSnapshot | undefined {
     const snapshot = JSON.parse(native.breakerSnapshot(this.#policy)) as Parameters<typeof revive>[0] | null;
     return snapshot ? revive(snapshot) : undefined;
   }
 
-  /** The options in force, with every default. A part that is off is `false`. */
+  /** Returns the options in force, with every default. A part that is off is `false`. */
   options(): Record<string, unknown> {
     const { timeoutMs, attemptTimeoutMs, ...parts } = JSON.parse(JSON.stringify(this.#options)) as Record<
       string,

@@ -11,7 +11,7 @@ import { onRejection } from '../runtime/shape';
 import { startTimer } from '../runtime/timers';
 import type { Policy as NativePolicy } from '../../dist/native';
 
-/** A function under a policy. */
+/** A function that runs under a policy. */
 export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
 
 /** What a policy asks of JavaScript: which errors count, and who is told. */

@@ -2,15 +2,28 @@ import { failure } from '../runtime/error';
 import type { Delivery } from './deliveries';
 import { LONGEST_TIMER_MS } from '../runtime/timers';
 
-/** A server-sent event. */
+/**
+ * A server-sent event.
+ *
+ * @example
+ * ```ts
+ * import { SSEConnection } from 'moorline';
+ *
+ * const stream = new SSEConnection({ url: 'https://api.example.com/events' });
+ * await stream.connect();
+ * const event = await stream.receive();
+ * console.log(event?.type, event?.lastEventId, event?.data); // message 1 {"id":7,"name":"Ada"}
+ * await stream.disconnect();
+ * ```
+ */
 export class SSEEvent {
-  /** Its type: `message` where the server names none. */
+  /** The type; `message` where the server names none. */
   readonly type: string;
-  /** Its data; several lines are joined with `\n`. */
+  /** The data; several lines are joined with `\n`. */
   readonly data: string;
   /** The id of this event, or of the last one that had an id; empty when none had. */
   readonly lastEventId: string;
-  /** How long the server wants us to wait before a reconnect, in milliseconds, where it says so with this event. */
+  /** The delay before a reconnection that the server asks for with this event, in milliseconds. */
   readonly retry?: number;
   #delivery: Delivery | undefined;
 
@@ -23,8 +36,8 @@ export class SSEEvent {
   }
 
   /**
-   * Says that the event was handled, so that a durable cursor may move past it. Without it `receive` says so when it is
-   * called again, `for await` when it asks for the next event, and `onMessage` when its handlers are done.
+   * Marks the event as handled, so that a durable cursor may move past it. Without this call it is marked when `receive`
+   * is called again, when `for await` asks for the next event, or when the handlers of `onMessage` are done.
    */
   ack(): void {
     this.#delivery?.ack();
@@ -40,7 +53,11 @@ export class SSEEvent {
     event.#delivery?.fail();
   }
 
-  /** The data parsed as JSON. Throws when it is none. Nobody checks that it is a `T`. */
+  /**
+   * Returns the data parsed as JSON. The type `T` is not checked.
+   *
+   * @throws MoorlineError when the data is not JSON.
+   */
   json<T = any>(): T {
     try {
       return JSON.parse(this.data) as T;

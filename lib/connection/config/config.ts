@@ -9,21 +9,24 @@ import { ConnectionType, type RecoveryStrategy, type SecurityLevel } from '../mo
 
 /** TLS settings of a connection. Files are read again when they change. */
 export interface ConnectionTls {
-  /** Trusted authorities instead of the system's, as PEM text, its bytes or the path of a file. */
+  /** The trusted certificate authorities instead of the system's, each as PEM text, its bytes or the path of a file. */
   ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
-  /** The client's certificate chain, as PEM text, its bytes or a path. */
+  /** The client's certificate chain, as PEM text, its bytes or the path of a file. */
   cert?: string | Uint8Array | undefined;
-  /** Its private key, as PEM text, its bytes or a path. */
+  /** The private key of `cert`, as PEM text, its bytes or the path of a file. */
   key?: string | Uint8Array | undefined;
   /** The name that the server's certificate must be valid for, instead of the host of the URL. */
   serverName?: string | undefined;
-  /** Default `TLSv1.2`, at the security level `maximum` `TLSv1.3`. */
+  /** The oldest TLS version that is accepted. Default: `TLSv1.2`, at the security level `maximum` `TLSv1.3`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
-  /** Whether the server's certificate is checked. Default true, at the security level `none` false; `false` needs that level. */
+  /** Whether the server's certificate is checked. Default: true, at the security level `none` false; `false` requires that level. */
   rejectUnauthorized?: boolean | undefined;
 }
 
-/** Headers of a connection, or what gives them anew for each request and handshake. `signal` says that it takes too long. */
+/**
+ * Headers of a connection, or a function that returns them, called for each request and handshake. Its `signal` is aborted
+ * when it takes too long.
+ */
 export type CustomHeaders =
   | Readonly<Record<string, string>>
   | ((facts: {
@@ -33,9 +36,9 @@ export type CustomHeaders =
 /**
  * Options of a connection. All times are in milliseconds.
  *
- * What is not given comes from the environment: `VITE_HTTP_TIMEOUT` (or `WEBSOCKET`, `SSE`, `DATABASE`, `EXTERNAL`)
- * for connections of that type, then `VITE_CONNECTION_TIMEOUT` for all. A variable that cannot be read is an error
- * that names it.
+ * An option that is not given is read from the environment: from `VITE_HTTP_TIMEOUT` (or `WEBSOCKET`, `SSE`, `DATABASE`,
+ * `EXTERNAL`) for connections of that type, then from `VITE_CONNECTION_TIMEOUT` for all. A variable with an invalid value
+ * causes an error that names it.
  */
 export interface ConnectionConfig {
   /** What it is called in events and logs. Default: its type. */
@@ -44,52 +47,52 @@ export interface ConnectionConfig {
   connectionType?: ConnectionType | undefined;
   /** Where it leads. Default: `VITE_HTTP_URL`, `VITE_WEBSOCKET_URL` or `VITE_SSE_URL`. */
   url?: string | undefined;
-  /** How long connecting, or one attempt of an operation, may take. Default 30 000; `Infinity`: no limit. */
+  /** How long connecting, or one attempt of an operation, may take. Default: 30 000; `Infinity`: no limit. */
   timeout?: number | undefined;
-  /** Attempts after the first. Default 3. */
+  /** Attempts after the first. Default: 3. */
   retryCount?: number | undefined;
-  /** The wait before the first retry. Default 1000. */
+  /** The wait before the first retry. Default: 1000. */
   retryDelay?: number | undefined;
-  /** From one wait to the next. Default 2. */
+  /** From one wait to the next. Default: 2. */
   backoffMultiplier?: number | undefined;
-  /** HTTP: requests at once; a pool: connections at most. Default 10. */
+  /** HTTP: requests at once; a pool: connections at most. Default: 10. */
   maxConnections?: number | undefined;
   /**
-   * HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default
+   * HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default:
    * 60 000, of a WebSocket 25 000.
    */
   keepAlive?: number | undefined;
-  /** Whether compressed transfer is offered. Default true. */
+  /** Whether compressed transfer is offered. Default: true. */
   compression?: boolean | undefined;
   /** `true` refuses plain text except to this machine. Default: the URL and `securityLevel` decide. */
   encryption?: boolean | undefined;
-  /** What the connection insists on. Default `basic`. */
+  /** What the connection insists on. Default: `basic`. */
   securityLevel?: SecurityLevel | undefined;
-  /** Time between two health checks of its own. Default 30 000; `Infinity`: none. */
+  /** Time between two health checks of its own. Default: 30 000; `Infinity`: none. */
   healthCheckInterval?: number | undefined;
-  /** How long a health check may take, and the answer to a ping of `keepAlive`. Default 5000. */
+  /** How long a health check may take, and the answer to a ping of `keepAlive`. Default: 5000. */
   healthCheckTimeout?: number | undefined;
-  /** Whether a connection that was lost is opened again. Default true. */
+  /** Whether a connection that was lost is opened again. Default: true. */
   autoReconnect?: boolean | undefined;
-  /** Whether a failed operation that can be repeated is. Default true. */
+  /** Whether a failed operation that can be repeated is. Default: true. */
   autoRetry?: boolean | undefined;
-  /** Whether a connection that keeps failing is left alone for a while. Default true. */
+  /** Whether a connection that keeps failing is left alone for a while. Default: true. */
   circuitBreaker?: boolean | undefined;
-  /** Failures in a row that open the circuit breaker. Default 5. */
+  /** Failures in a row that open the circuit breaker. Default: 5. */
   circuitBreakerThreshold?: number | undefined;
-  /** How long it stays open. Default 60 000. */
+  /** How long it stays open. Default: 60 000. */
   circuitBreakerTimeout?: number | undefined;
-  /** Whether sends wait for their turn. Default false. */
+  /** Whether sends wait for their turn. Default: false. */
   rateLimit?: boolean | undefined;
-  /** With `rateLimit`: sends in any stretch of `rateLimitWindow`, at most. Default 100. */
+  /** With `rateLimit`: sends in any stretch of `rateLimitWindow`, at most. Default: 100. */
   rateLimitRequests?: number | undefined;
-  /** With `rateLimit`: how long a window is. Default 60 000. */
+  /** With `rateLimit`: how long a window is. Default: 60 000. */
   rateLimitWindow?: number | undefined;
-  /** Whether connects, disconnects, refused logins and what the level forbids are logged: who, where, outcome. Default true. */
+  /** Whether connects, disconnects, refused logins and what the level forbids are logged: who, where, outcome. Default: true. */
   auditLogging?: boolean | undefined;
-  /** `false`: no `metrics` events, no row in `metricsText()` and no health checks of its own. Default true. */
+  /** `false`: no `metrics` events, no row in `metricsText()` and no health checks of its own. Default: true. */
   monitoring?: boolean | undefined;
-  /** What is done about it when it is lost, or a manager finds it unhealthy. Default `reconnect_backoff`. */
+  /** What is done about it when it is lost, or a manager finds it unhealthy. Default: `reconnect_backoff`. */
   recoveryStrategy?: RecoveryStrategy | undefined;
   /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
   fallbackUrl?: string | undefined;
@@ -97,15 +100,15 @@ export interface ConnectionConfig {
   headersTimeoutMs?: number | undefined;
   /** HTTP: between two pieces of a body, sent or received. Default: 30 000, or a longer `timeout`. */
   bodyTimeoutMs?: number | undefined;
-  /** HTTP: redirects followed at most; 0 answers with the redirect itself. Default 5. */
+  /** HTTP: redirects followed at most; 0 answers with the redirect itself. Default: 5. */
   maxRedirects?: number | undefined;
-  /** HTTP: the largest body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
+  /** HTTP: the largest body as it comes from the network. Default: 64 MiB, when it is streamed `Infinity`. */
   maxResponseBytes?: number | undefined;
-  /** HTTP: the largest body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
+  /** HTTP: the largest body when unpacked. Default: 256 MiB, when it is streamed `Infinity`. */
   maxDecompressedBytes?: number | undefined;
-  /** SSE: the largest event; a larger one ends the connection for good. Default 1 MiB. */
+  /** SSE: the largest event; a larger one ends the connection for good. Default: 1 MiB. */
   maxEventBytes?: number | undefined;
-  /** WebSocket: the largest message; a larger one ends the connection for good. Default 16 MiB. */
+  /** WebSocket: the largest message; a larger one ends the connection for good. Default: 16 MiB. */
   maxMessageBytes?: number | undefined;
   /**
    * Sent with each request or handshake: an object, or a function that gives one each time, for a token that changes. It may
@@ -119,9 +122,9 @@ export interface ConnectionConfig {
   customOptions?: Readonly<Record<string, unknown>> | undefined;
   /** Names, addresses and networks (`10.1.0.0/16`) that the level `maximum` may reach nevertheless. Default: none. */
   customSecurityOptions?: { readonly allowedHosts?: readonly string[] | undefined } | undefined;
-  /** Whether every event is logged, too. Default false. */
+  /** Whether every event is logged, too. Default: false. */
   debug?: boolean | undefined;
-  /** With `debug`: the least severe events that are logged. Default `debug`; without, it says nothing and is `info`. */
+  /** With `debug`: the least severe events that are logged. Default: `debug`; without, it says nothing and is `info`. */
   logLevel?: LogLevel | undefined;
   /** TLS settings. Default: certificates are checked against the system's authorities. */
   tls?: ConnectionTls | undefined;
@@ -144,7 +147,7 @@ type TransportOption = (typeof TRANSPORT)[number];
 /** The keys that stay unset when nobody says anything. */
 type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
 
-/** Every option, as it is in force. Printed and as JSON it shows no credentials. */
+/** The options in force, with every default. Printed or converted to JSON, they show no credentials. */
 export type ResolvedConnectionConfig = Required<{
   [Key in Exclude<keyof ConnectionConfig, Unset>]: Exclude<ConnectionConfig[Key], undefined>;
 }> & { [Key in Exclude<Unset, 'name' | 'connectionType'>]: ConnectionConfig[Key] } & {
@@ -152,7 +155,7 @@ export type ResolvedConnectionConfig = Required<{
   connectionType: ConnectionType;
 };
 
-/** A configuration by name. `connectionType` is unset where only the class that gets it can tell. */
+/** A configuration by name. `connectionType` is `undefined` where the class of the connection determines it. */
 export type NamedConnectionConfig = Omit<ResolvedConnectionConfig, 'connectionType'> & {
   connectionType: ConnectionType | undefined;
 };
@@ -270,18 +273,28 @@ function checkObject(path: string, value: unknown): void {
 }
 
 /**
- * Configurations by name, on top of an environment: `process.env`, or `import.meta.env` in a Vite application.
+ * Configurations by name, based on environment variables: `process.env`, or `import.meta.env` in a Vite application.
  *
- * `http`, `websocket`, `sse`, `database` and `external` are what the environment says of them
- * (`VITE_HTTP_URL`, `VITE_HTTP_TIMEOUT`, …); every other name that was not `set` gives what it says of all
+ * `http`, `websocket`, `sse`, `database` and `external` use the variables of that type (`VITE_HTTP_URL`,
+ * `VITE_HTTP_TIMEOUT`, …); every other name that was not `set` uses those for all connections
  * (`VITE_CONNECTION_TIMEOUT`, …).
+ *
+ * @example
+ * ```ts
+ * import { ConnectionConfigManager, HTTPConnection } from 'moorline';
+ *
+ * const configs = new ConnectionConfigManager({ VITE_HTTP_URL: 'https://api.example.com' });
+ * const service = new HTTPConnection(configs.get('http'));
+ * console.log((await service.request({ url: '/orders' })).status); // 200
+ * await service.disconnect();
+ * ```
  */
 export class ConnectionConfigManager {
   readonly #variables: Record<string, string>;
   readonly #set = new Map<string, NamedConnectionConfig>();
   readonly #found: readonly string[];
 
-  /** @throws TypeError, RangeError for a variable that cannot be read, naming it. */
+  /** @throws TypeError, RangeError for a variable with an invalid value; the message names the variable. */
   constructor(env: Environment = process.env) {
     this.#variables = variablesOf(env);
     this.#found = native.connectionConfigured(this.#variables);
@@ -289,7 +302,7 @@ export class ConnectionConfigManager {
     for (const name of ['default', ...this.#found]) this.get(name);
   }
 
-  /** The configuration of that name, complete; a copy, which may be changed. Never undefined. */
+  /** Returns the complete configuration of a name, as a copy that may be changed. Never returns `undefined`. */
   get(name: string): NamedConnectionConfig {
     if (typeof name !== 'string') throw invalidType('name', 'a string', name);
     const set = this.#set.get(name);
@@ -303,7 +316,7 @@ export class ConnectionConfigManager {
   }
 
   /**
-   * Gives a name a configuration; what it leaves out comes from the environment and the defaults.
+   * Sets the configuration of a name. Options left out are taken from the environment and the defaults.
    *
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
@@ -313,7 +326,7 @@ export class ConnectionConfigManager {
     this.#set.set(name, resolve(config, this.#variables, typeOf, name));
   }
 
-  /** The names that were `set`, and the protocols that the environment says something of. */
+  /** Returns the names that were `set`, and the types for which the environment has variables. */
   listNames(): string[] {
     return [...new Set([...this.#found, ...this.#set.keys()])];
   }

@@ -2,14 +2,14 @@ import { invalidValue } from '../../runtime/argument-error';
 import { native } from '../../runtime/native';
 import { SecurityLevel } from '../model';
 
-/** What a {@link SecurityLevel} means. */
+/** The requirements of a {@link SecurityLevel}. */
 export interface ConnectionSecurityInfo {
   securityLevel: SecurityLevel;
   /** Whether the server's certificate is checked. */
   certificateValidation: boolean;
-  /** Where plain text may go: `loopback` is this machine. */
+  /** Where unencrypted connections are allowed; `loopback` is this machine. */
   plainText: 'anywhere' | 'loopback' | 'nowhere';
-  /** The oldest TLS that is spoken. */
+  /** The oldest TLS version that is accepted. */
   minTlsVersion: 'TLSv1.2' | 'TLSv1.3';
   /** Whether a redirect from https to http is refused. */
   httpsOnlyRedirects: boolean;
@@ -17,19 +17,35 @@ export interface ConnectionSecurityInfo {
   publicAddressesOnly: boolean;
 }
 
-/** What a security level means, and the headers that tell a server who is calling. */
+/**
+ * The requirements of a security level, and the headers for authentication.
+ *
+ * @example
+ * ```ts
+ * import { ConnectionSecurity, HTTPConnection } from 'moorline';
+ *
+ * const customHeaders = new ConnectionSecurity('enhanced').createAuthorizationHeaders('token');
+ * const service = new HTTPConnection({ url: 'https://api.example.com', customHeaders });
+ * console.log((await service.request({ url: '/orders' })).status); // 200
+ * await service.disconnect();
+ * ```
+ */
 export class ConnectionSecurity {
   readonly #info: ConnectionSecurityInfo;
 
-  /** @param level Default `basic`. */
+  /**
+   * @param level the security level. Default: `basic`.
+   * @throws TypeError for an unknown level.
+   */
   constructor(level: SecurityLevel = SecurityLevel.BASIC) {
     this.#info = JSON.parse(native.connectionSecurity({ level })) as ConnectionSecurityInfo;
   }
 
   /**
-   * `Authorization: Bearer …` for a token, `X-API-Key` for a key; a `null` or missing one gives no header.
+   * Returns `Authorization: Bearer …` for a token and `X-API-Key` for a key; a value that is `null` or missing adds no
+   * header.
    *
-   * @throws TypeError for one that cannot stand in a header. It is not shown.
+   * @throws TypeError for a value that is not valid in a header; the message does not contain it.
    */
   createAuthorizationHeaders(token?: string | null, apiKey?: string | null): Record<string, string> {
     return {
@@ -38,7 +54,7 @@ export class ConnectionSecurity {
     };
   }
 
-  /** What the level means. */
+  /** Returns the requirements of the level. */
   getSecurityInfo(): ConnectionSecurityInfo {
     return { ...this.#info };
   }

@@ -3,9 +3,9 @@ import { checkOptions, type KnownOptions } from '../../runtime/known-options';
 import { call, checkHandler, type HandlerOwner } from '../../runtime/listeners';
 import type { Listeners } from './message-listeners';
 
-/** How a handler of `onMessage` is called. */
+/** Options of `onMessage`. */
 export interface MessageHandlerOptions {
-  /** Messages that it may be at work on at once; further ones wait, in order. Default 1; `Infinity`: no limit. */
+  /** Messages that it may be at work on at once; further ones wait, in order. Default: 1; `Infinity`: no limit. */
   concurrency?: number | undefined;
 }
 

@@ -4,10 +4,10 @@ import { queueMicrotask } from '../../runtime/node';
 import type { EventMap, EventName } from '../../runtime/emitter';
 import type { ConnectionFacts } from '../event';
 
-/** The events of a connection that brings messages. */
+/** The events of a connection that receives messages. */
 export type HeardEvent = EventName | 'message';
 
-/** What hears the event `Name`: as `EventEmitter` has it, so that a union of connections can be listened to. */
+/** A listener of the event `Name`, in the form of `EventEmitter`, so that a union of connections has one type of `on`. */
 export type Listener<Name, Message> = Name extends EventName
   ? EventMap<ConnectionFacts>[Name] extends unknown[]
     ? (...heard: EventMap<ConnectionFacts>[Name]) => void

@@ -3,9 +3,9 @@ import { checkOptions, type KnownOptions } from '../../runtime/known-options';
 import { isAborted, onAbort } from '../../runtime/abort';
 import { after } from '../../runtime/timers';
 
-/** Bounds of one `receive`. */
+/** Options of `receive`. */
 export interface MessageOptions {
-  /** Gives `null` when it is aborted. */
+  /** Ends the wait with `null` when it is aborted. */
   signal?: AbortSignal | undefined;
   /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
   timeoutMs?: number | undefined;

@@ -13,7 +13,7 @@ interface Pooled {
   state?: unknown;
 }
 
-/** What the events of a pool of `T` carry. */
+/** The data of the events of a pool of `T`. */
 export type PoolFacts<T> = {
   acquire: { connection: T };
   release: { connection: T };

@@ -20,47 +20,47 @@ import { KeepAlive, repeat } from '../../runtime/timers';
 export interface PoolConfig {
   /** Connections at most. Default: the connections' `maxConnections`, which is 10. */
   maxSize?: number | undefined;
-  /** Connections kept open at least. Default 0. */
+  /** Connections kept open at least. Default: 0. */
   minSize?: number | undefined;
-  /** How long a free connection is kept. Default 300 s. */
+  /** How long a free connection is kept. Default: 300 s. */
   maxIdleTime?: number | undefined;
-  /** How long `acquire` waits, making a connection included. Default 10 s. */
+  /** How long `acquire` waits, making a connection included. Default: 10 s. */
   acquireTimeout?: number | undefined;
-  /** How long checking a connection, or closing one that was given back, may take. Default 5 s. */
+  /** How long checking a connection, or closing one that was given back, may take. Default: 5 s. */
   releaseTimeout?: number | undefined;
-  /** Time between two health checks of the free connections. Default 60 s. */
+  /** Time between two health checks of the free connections. Default: 60 s. */
   healthCheckInterval?: number | undefined;
-  /** Time between two rounds that remove free connections which are no longer open. Default 120 s. */
+  /** Time between two rounds that remove free connections which are no longer open. Default: 120 s. */
   cleanupInterval?: number | undefined;
-  /** How long making a connection may take. Default 30 s. */
+  /** How long making a connection may take. Default: 30 s. */
   connectTimeout?: number | undefined;
-  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1800 s. */
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default: 1800 s. */
   maxLifetime?: number | undefined;
   /**
-   * A connection held longer than this is reported with the borrower's stack. Default 30 s, in production
+   * A connection held longer than this is reported with the borrower's stack. Default: 30 s, in production
    * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
    */
   leakAfter?: number | undefined;
 }
 
-/** Makes a connection for a pool; nothing, or an error, means that it could not. */
+/** Creates a connection for a pool; no value, or an error, means that it could not be created. */
 export type PoolFactory<T> = (config: ConnectionConfig) => T | null | undefined | PromiseLike<T | null | undefined>;
 
-/** What a {@link ConnectionPool} has. */
+/** The state of a {@link ConnectionPool}. */
 export interface PoolStats {
   /** Free connections. */
   poolSize: number;
-  /** Connections somebody holds, or that are being made for somebody. */
+  /** Connections that are borrowed, or are being created for a borrower. */
   inUse: number;
-  /** Connections there are, being made and being closed included; never above `maxSize`. */
+  /** All connections, including those being created or closed; never more than `maxSize`. */
   totalConnections: number;
   maxSize: number;
   minSize: number;
-  /** How many more can be had without waiting for somebody. */
+  /** The connections that can still be borrowed without waiting for a release. */
   available: number;
-  /** Percent of `maxSize` in use. */
+  /** The percentage of `maxSize` in use. */
   utilization: number;
-  /** Borrowers in the queue. */
+  /** The calls that wait for a connection. */
   waiting: number;
 }
 
@@ -81,15 +81,23 @@ type Options = Record<
 >;
 
 /**
- * Lends connections that are used again: yours, made by a factory. What has a `connect()` is connected before it is
- * lent, and what has a `disconnect()` is disconnected when the pool lets go of it.
+ * A pool of reusable connections, which your factory creates. An object with `connect()` is connected before it is lent,
+ * one with `disconnect()` is disconnected when the pool removes it.
  *
- * Waiters are served in order, there are never more than `maxSize` connections, and an idle pool does not keep the
- * process alive. A connection that was free for a while is asked whether it is well (`healthCheck()`, else
- * `isConnected()`) before it is lent.
+ * Waiting calls are served in order, there are never more than `maxSize` connections, and an idle pool does not keep the
+ * process alive. A connection that was free for some time is checked with `healthCheck()`, else `isConnected()`, before it is
+ * lent. Emits `acquire`, `release`, `create`, `destroy`, `timeout`, `leak`, `drain`, `close` and `error`, the last for errors
+ * outside of any call.
  *
- * Emits `acquire`, `release`, `create`, `destroy`, `timeout`, `leak`, `drain`, `close` and, for what nobody waits for,
- * `error`.
+ * @example
+ * ```ts
+ * import { ConnectionPool, HTTPConnection } from 'moorline';
+ *
+ * const factory = () => new HTTPConnection({ url: 'https://api.example.com' });
+ * const pool = new ConnectionPool({ maxSize: 2 }, factory);
+ * console.log(await pool.use((connection) => connection.receive())); // { id: 7, name: 'Ada' }
+ * await pool.stop();
+ * ```
  */
 export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   readonly #factory: PoolFactory<T>;
@@ -114,9 +122,9 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   #lastProblem: unknown;
 
   /**
-   * Nothing is connected yet.
+   * Opens no connection yet.
    *
-   * @param factory makes a connection from `connectionConfig`, or from what the environment says of all connections.
+   * @param factory creates a connection from `connectionConfig`, or from the environment variables for all connections.
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
   constructor(config: PoolConfig, factory: PoolFactory<T>, connectionConfig?: ConnectionConfig) {
@@ -135,8 +143,8 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   }
 
   /**
-   * Opens `minSize` connections and begins to check the free ones. Ready when they are there, or when one could not
-   * be made: that is an `error` event, and it is tried again. Can be called again after `stop`.
+   * Opens `minSize` connections and starts to check the free ones. Resolves when they are open, or when one could not be
+   * created: that emits `error`, and is tried again. Can be called again after `stop`.
    */
   async start(): Promise<void> {
     this.#stopped = false;
@@ -151,11 +159,11 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   }
 
   /**
-   * Borrows a connection: a free one, a new one below `maxSize`, else the next that is given back. When none can be
-   * made it is tried again until the time is over.
+   * Borrows a connection: a free one, a new one below `maxSize`, else the next that is released. When one cannot be created,
+   * this is tried again until the time is over. Returns `null`, and does not reject, when the time is over, the pool was
+   * stopped or `signal` is aborted.
    *
-   * @param timeoutSeconds how long to wait, in **seconds**. Default `acquireTimeout`.
-   * @returns `null` when the time is over, the pool was stopped or `signal` aborted; never rejects for these.
+   * @param timeoutSeconds the time limit, in **seconds**. Default: `acquireTimeout`.
    */
   async acquire(timeoutSeconds?: number, options: CallOptions = {}): Promise<T | null> {
     checkOptions('options', options, CALL);
@@ -168,10 +176,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     }
   }
 
-  /**
-   * Gives a connection back. False for one that was not borrowed here, or was given back before: then nothing
-   * happens.
-   */
+  /** Releases a connection. Returns false, without effect, for one that is not borrowed from this pool. */
   async release(connection: T): Promise<boolean> {
     const number = this.#numbers.get(connection);
     if (number === undefined || !this.#pool) return false;
@@ -183,9 +188,10 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   }
 
   /**
-   * Lends a connection to `fn` and takes it back in any case. Gives what `fn` gives, and what it throws passes through
-   * unchanged; rejects with a {@link MoorlineError} of kind `pool-timeout` when none could be had in time, `closed`
-   * when the pool was stopped. Aborting `signal` rejects with its reason.
+   * Runs `fn` with a borrowed connection, which is released in any case. Returns the result of `fn`; its errors pass through
+   * unchanged. Aborting `signal` rejects with its reason.
+   *
+   * @throws MoorlineError of kind `pool-timeout` when none was available in time, `closed` when the pool was stopped.
    */
   async use<R>(
     fn: (connection: T) => R | PromiseLike<R>,
@@ -202,7 +208,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     }
   }
 
-  /** Disconnects everything, what is borrowed included, and gives `null` to those who wait. */
+  /** Disconnects all connections, including borrowed ones; an `acquire` that waits returns `null`. */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const end of this.#rounds) end();
@@ -222,7 +228,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     this.publish('close');
   }
 
-  /** What it has. */
+  /** Returns the number of connections in each state, and the limits. */
   stats(): PoolStats {
     const { maxSize, minSize } = this.#options;
     const counted = this.#pool ? native.objectPoolStats(this.#pool) : [0, 0, 0, 0];
@@ -231,12 +237,12 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     return { poolSize, inUse, totalConnections, maxSize, minSize, available, utilization, waiting };
   }
 
-  /** The options in force, with every default; times in milliseconds. */
+  /** Returns the options in force, with every default; times are in milliseconds. */
   options(): Record<string, unknown> {
     return { ...this.#options };
   }
 
-  /** As `stop`. */
+  /** Calls `stop`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -87,6 +87,11 @@ const FAULTS: [title: string, planted: Record<string, string>, said: string][] =
     'a cycle: lib/http/one.ts, lib/http/two.ts',
   ],
   [
+    'a cycle in lib/ over the index of a folder',
+    { 'lib/http/index.ts': "export { a } from './one';", 'lib/http/one.ts': "import type { a } from './';" },
+    'a cycle: lib/http/index.ts, lib/http/one.ts',
+  ],
+  [
     'a cycle in a crate',
     { 'crates/core/src/one.rs': 'use crate::two::B;', 'crates/core/src/two.rs': 'use crate::one::A;' },
     'a cycle: one, two',

@@ -2,12 +2,11 @@ export { parseWebhookSignature, signWebhookPayload, verifyWebhookSignature, Webh
 export type {
   RequestVerificationResult,
   VerificationResult,
-  WebhookHeaders,
-  WebhookRequest,
   WebhookSignatureHeader,
   WebhookSigning,
   WebhookVerificationConfig,
 } from './verifier';
+export type { WebhookHeaders, WebhookRequest } from './request';
 export { webhookMiddleware } from './middleware';
 export type { VerifiedRequest } from './middleware';
 export { receiveWebhook } from './receive';

@@ -4,7 +4,7 @@ import { types } from 'node:util';
 import { log } from '../runtime/logger';
 import { messageOf, stackOf } from '../runtime/error-message';
 import { onRejection } from '../runtime/shape';
-import type { WebhookVerifier } from './';
+import type { WebhookVerifier } from './verifier';
 import type { Claim } from './claim';
 import {
   checkVerifier,

@@ -13,11 +13,10 @@ import {
   verifyWithoutStore,
   type RequestVerificationResult,
   storeOf,
-  type WebhookHeaders,
-  type WebhookRequest,
   type WebhookVerifier,
 } from './verifier';
 import { claim, type Claim } from './claim';
+import type { WebhookHeaders, WebhookRequest } from './request';
 import { DEFAULTS } from './defaults';
 
 /** A Fetch `Request`, as used by Hono, Next and edge runtimes. */

@@ -2,7 +2,27 @@ import { invalidValue, wrongType } from '../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { isPlainObject } from '../runtime/shape';
 import { messageOf } from '../runtime/error-message';
-import type { WebhookRequest } from './';
+
+/** Headers in the form of Node.js, Express or Fetch. Names are not case-sensitive. */
+export type WebhookHeaders =
+  Iterable<readonly [string, string]> | { readonly [name: string]: string | readonly string[] | number | undefined };
+
+/** A received request. */
+export interface WebhookRequest {
+  /** The headers. */
+  headers: WebhookHeaders;
+  /** The raw body, as bytes or as text, exactly as it was received. */
+  body: string | Uint8Array;
+  /** The method. Default: `POST`. */
+  method?: string | undefined;
+  /**
+   * The URL that the sender called, or its path and query. The verifier's `url` then supplies the origin; it is also tried
+   * itself, for a proxy that removes a part of the path or escapes the query differently.
+   */
+  url?: string | undefined;
+  /** The current time in milliseconds since the epoch. Default: `Date.now()`. */
+  now?: number | undefined;
+}
 
 const KNOWN: KnownOptions<WebhookRequest> = { headers: true, body: true, method: true, url: true, now: true };
 const HEADERS = 'an object of headers, a Headers, a Map or a list of pairs';

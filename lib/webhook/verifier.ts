@@ -7,7 +7,7 @@ import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
 import { onRejection } from '../runtime/shape';
 import { verifyWith, keysOf } from './large-body';
-import { joined, partsOf } from './request';
+import { joined, partsOf, type WebhookRequest } from './request';
 import type { WebhookVerifier as NativeVerifier } from '../../dist/native';
 import type { WebhookReplayStore } from './replay-store';
 import type { WebhookScheme, WebhookSchemeDescription } from './scheme';
@@ -66,27 +66,6 @@ export interface RequestVerificationResult extends VerificationResult {
   id?: string;
   /** The index of the secret that matched. Remove the old secret when its index no longer occurs. */
   secretIndex?: number;
-}
-
-/** Headers in the form of Node.js, Express or Fetch. Names are not case-sensitive. */
-export type WebhookHeaders =
-  Iterable<readonly [string, string]> | { readonly [name: string]: string | readonly string[] | number | undefined };
-
-/** A received request. */
-export interface WebhookRequest {
-  /** The headers. */
-  headers: WebhookHeaders;
-  /** The raw body, as bytes or as text, exactly as it was received. */
-  body: string | Uint8Array;
-  /** The method. Default: `POST`. */
-  method?: string | undefined;
-  /**
-   * The URL that the sender called, or its path and query. The verifier's `url` then supplies the origin; it is also tried
-   * itself, for a proxy that removes a part of the path or escapes the query differently.
-   */
-  url?: string | undefined;
-  /** The current time in milliseconds since the epoch. Default: `Date.now()`. */
-  now?: number | undefined;
 }
 
 /** The argument of {@link WebhookVerifier.signRequest}. */

@@ -70,9 +70,9 @@ function rustCycles(tree) {
 
 /** The files of lib/ that a file of it imports. */
 function faceImports(tree, file) {
-  const specifiers = [...tree.read(file).matchAll(/(?:\bfrom|\bimport\()\s*'(\.[^']+)'/g)].map(([, path]) => path);
+  const specifiers = [...tree.read(file).matchAll(/(?:\bfrom|\bimport\()\s*'(\.[^']*)'/g)].map(([, path]) => path);
   return specifiers
-    .map((path) => join(dirname(file), path))
+    .map((path) => join(dirname(file), path).replace(/\/$/, ''))
     .filter((path) => path.startsWith('lib/'))
     .map((path) => [`${path}.ts`, `${path}/index.ts`].find((candidate) => tree.has(candidate)) ?? path);
 }

@@ -92,7 +92,7 @@ export class ConnectionMetricsTracker {
    *
    * @param responseTimeMs the duration in milliseconds, 0 to 8 640 000 000 000 000 (the range of a `Date`).
    * @param success whether the request succeeded.
-   * @param errorType the type of the failure; more than 100 types count as `other`, a longer one is cut to 200 characters.
+   * @param errorType the type of the failure; types after the first 100 count as `other`, a longer name is cut to 200 characters.
    * @param bytes the bytes that were sent and received, 0 to `Number.MAX_SAFE_INTEGER`.
    * @throws TypeError, RangeError for an argument of another type or out of range; nothing is recorded then.
    */

@@ -18,7 +18,7 @@ import { sleep, withTimeout } from '../runtime/timers';
 
 /** Options of `connect`. */
 export interface ConnectOptions {
-  /** Whether a failed attempt is repeated, `retryCount` times at most and with growing delays. Default: false. */
+  /** Whether a failed attempt is retried, at most `retryCount` times and with growing delays. Default: false. */
   retry?: boolean | undefined;
 }
 

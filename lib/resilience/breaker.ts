@@ -39,28 +39,31 @@ export interface CircuitSnapshot {
 
 /** Options of a circuit breaker: when it opens, for how long, and when it closes. */
 export interface BreakerOptions {
-  /** Failures in a row that open it. Default: 5. */
+  /** The number of consecutive failures that opens the breaker. Default: 5. */
   failMax?: number | undefined;
-  /** Share of failed calls (0 to 1) within `windowMs` that opens it, instead of `failMax`. Default: 0.5 once asked for. */
+  /** The fraction of failed calls (0 to 1) within `windowMs` that opens the breaker, instead of `failMax`. Default: 0.5 once asked for. */
   failureRatio?: number | undefined;
-  /** With a ratio: fewer calls than this in the window decide nothing. Default: 10. */
+  /** With `failureRatio`: the minimum number of calls in the window. Default: 10. */
   minCalls?: number | undefined;
-  /** With a ratio: how long a call counts. Default: 30 000. */
+  /** With `failureRatio`: the length of the window, in milliseconds. Default: 30 000. */
   windowMs?: number | undefined;
-  /** How long it stays open before it lets probes through. Default: 60 000. */
+  /** The time that the breaker stays open before it admits probes, in milliseconds. Default: 60 000. */
   resetTimeoutMs?: number | undefined;
-  /** Each failed probe doubles the open time up to this. Default: the open time stays the same. */
+  /** The limit of the open time, in milliseconds, which each failed probe doubles. Default: the open time stays the same. */
   maxResetTimeoutMs?: number | undefined;
-  /** Probes that must succeed before it closes. Default: 1. */
+  /** The number of probes that must succeed before the breaker closes. Default: 1. */
   successThreshold?: number | undefined;
-  /** Probes that may run at once. Default: 3. */
+  /** The number of probes that may run at once. Default: 3. */
   halfOpenMaxCalls?: number | undefined;
-  /** A probe that takes longer counts as failed, so that a lost one cannot keep it half-open. Default: 30 000. */
+  /**
+   * The time limit of a probe, in milliseconds; a probe that takes longer counts as failed, so that a lost one does not keep
+   * the breaker half-open. Default: 30 000.
+   */
   probeTimeoutMs?: number | undefined;
   /** Errors that count neither as success nor as failure: classes, predicates, or kinds of {@link MoorlineError}. */
   excludedExceptions?: readonly ErrorMatcher[] | undefined;
   /**
-   * As how many failures an error counts, a whole number or `Infinity`; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
+   * Returns the number of failures that an error counts for, an integer or `Infinity`; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
    * by moorline and for answers that do not blame the service (a 4xx except 408 and 429); the number of its
    * attempts for a {@link RetryError}.
    */
@@ -70,9 +73,9 @@ export interface BreakerOptions {
 /** Options of a {@link CircuitBreaker}. */
 export interface CircuitBreakerOptions extends BreakerOptions {
   /**
-   * The clock, for tests with fake timers: `Date`. One that throws or gives what is no time ends the call that asks it with
-   * a `TypeError` or `RangeError`, which counts for nothing. Default: the clock of the process. Breakers of one name should
-   * have one clock.
+   * The clock; `Date` for tests with fake timers. A clock that throws, or returns an invalid time, ends the call with a
+   * `TypeError` or `RangeError`, which is not counted. Default: the clock of the process. Breakers with
+   * the same name should have the same clock.
    */
   clock?: Clock | undefined;
 }

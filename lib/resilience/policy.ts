@@ -24,30 +24,30 @@ import type { Policy as NativePolicy } from '../../dist/native';
 
 /** Options of retries: how many, and after which delays. */
 export interface RetryOptions {
-  /** Extra attempts after the first. Default: 2. */
+  /** The maximum number of attempts after the first. Default: 2. */
   maxRetries?: number | undefined;
-  /** The delay before the first retry. Default: 200. */
+  /** The delay before the first retry, in milliseconds. Default: 200. */
   baseDelayMs?: number | undefined;
-  /** The cap of the delay, before jitter. Default: 20 000. */
+  /** The maximum delay before jitter is applied, in milliseconds. Default: 20 000. */
   maxDelayMs?: number | undefined;
-  /** How the delay grows. Default: `exponential`. */
+  /** The growth of the delay. Default: `exponential`. */
   backoff?: 'exponential' | 'linear' | 'fixed' | undefined;
   /** With `exponential`: the factor from one retry to the next. Default: 2. */
   exponentialBase?: number | undefined;
-  /** With `linear`: what each retry adds. Default: `baseDelayMs`. */
+  /** With `linear`: the time that each retry adds, in milliseconds. Default: `baseDelayMs`. */
   incrementMs?: number | undefined;
-  /** `full`: anything from 0 to the delay; a fraction: ± that much of it; `true`: ± 10 %. Default: `full`. */
+  /** The random variation. `full`: from 0 to the delay; a number: ± this fraction of the delay; `true`: ± 10 %. Default: `full`. */
   jitter?: boolean | number | 'full' | undefined;
-  /** An error's `retryAfterMs` is honoured up to this; beyond it the call fails at once. Default: 60 000. */
+  /** The maximum `retryAfterMs` of an error that is waited for, in milliseconds; for a larger one the call fails at once. Default: 60 000. */
   maxRetryAfterMs?: number | undefined;
   /**
-   * Retries are limited to a share of the calls, and some per second: they must not multiply the load of a service
-   * that is down. Default: 0.2 and 10 over 10 000 ms; `false` for no such limit.
+   * The limit of retries: a fraction of the calls plus a number per second, so that retries do not multiply the load of a
+   * failing service. Default: 0.2 and 10 over 10 000 ms; `false` for no such limit.
    */
   budget?: boolean | { ratio?: number; reservePerSecond?: number; ttlMs?: number } | undefined;
   /**
-   * Errors that are worth a repeat: classes, predicates, or kinds of {@link MoorlineError}. Default: every error but
-   * an abort; a {@link MoorlineError} says itself (`retryable`).
+   * The errors that are retried: classes, predicates, or kinds of {@link MoorlineError}. Default: every error but
+   * an abort; for a {@link MoorlineError} its `retryable` decides.
    */
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
 }
@@ -62,24 +62,24 @@ export interface RateLimitOptions {
   perSecond?: number | undefined;
   /** The maximum number of attempts per `windowMs`. */
   max?: number | undefined;
-  /** With `max`. Default: 1000. */
+  /** With `max`: the length of the period, in milliseconds. Default: 1000. */
   windowMs?: number | undefined;
   /**
-   * Makes it a token bucket: so many may run at once after a pause, then one at a time as the rate gives back. A window may
-   * then see `burst` more than the rate says. Default: no bucket, and no window sees more than it may.
+   * The size of a token bucket: the number of attempts that may start at once after a pause; the rate refills it. A window
+   * may then have up to `burst` attempts more than the rate. Default: no bucket, and no window sees more than it may.
    */
   burst?: number | undefined;
-  /** How many may wait; with a bulkhead no more come so far than it has places. Default: 1000. */
+  /** The maximum number of waiting attempts; with a bulkhead at most `maxConcurrent` get here. Default: 1000. */
   maxQueue?: number | undefined;
-  /** How long one may wait for its turn. Default: 30 000. */
+  /** The maximum wait of an attempt, in milliseconds. Default: 30 000. */
   maxWaitMs?: number | undefined;
 }
 
 /** Options of a bulkhead: how many attempts run at once. */
 export interface BulkheadOptions {
-  /** Attempts that may run, or wait for the rate limit, at once. Default: 64. */
+  /** The maximum number of attempts that run or wait for the rate limit. Default: 64. */
   maxConcurrent?: number | undefined;
-  /** Attempts that may wait for a place, first come, first served. Default: 256. */
+  /** The maximum number of attempts in the queue, which is first in, first out. Default: 256. */
   maxQueue?: number | undefined;
 }
 
@@ -90,9 +90,9 @@ export interface BulkheadOptions {
 export interface PolicyOptions {
   /** The name in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
   name?: string | undefined;
-  /** How long a call may take in all, with its retries and waiting. Default: 30 000; `Infinity` turns it off. */
+  /** The time limit of a call with its retries and waits, in milliseconds. Default: 30 000; `Infinity` turns it off. */
   timeoutMs?: number | undefined;
-  /** How long one attempt may take. Default: 10 000; `Infinity` turns it off. */
+  /** The time limit of one attempt, in milliseconds. Default: 10 000; `Infinity` turns it off. */
   attemptTimeoutMs?: number | undefined;
   /** Retries of failed attempts. */
   retry?: boolean | RetryOptions | undefined;
@@ -103,8 +103,8 @@ export interface PolicyOptions {
   /** The limit of concurrent attempts. */
   bulkhead?: boolean | BulkheadOptions | undefined;
   /**
-   * The clock, for tests with fake timers: `Date`. One that throws or gives what is no time ends the call that asks it with
-   * a `TypeError` or `RangeError`, which counts for nothing. Default: the clock of the process.
+   * The clock; `Date` for tests with fake timers. A clock that throws, or returns an invalid time, ends the call with a
+   * `TypeError` or `RangeError`, which is not counted. Default: the clock of the process.
    */
   clock?: Clock | undefined;
 }

@@ -41,90 +41,90 @@ export type CustomHeaders =
  * causes an error that names it.
  */
 export interface ConnectionConfig {
-  /** What it is called in events and logs. Default: its type. */
+  /** The name in events and logs. Default: its type. */
   name?: string | undefined;
-  /** What it is for. Default: the type of its class. */
+  /** The type of the connection. Default: the type of its class. */
   connectionType?: ConnectionType | undefined;
-  /** Where it leads. Default: `VITE_HTTP_URL`, `VITE_WEBSOCKET_URL` or `VITE_SSE_URL`. */
+  /** The URL of the service. Default: `VITE_HTTP_URL`, `VITE_WEBSOCKET_URL` or `VITE_SSE_URL`. */
   url?: string | undefined;
-  /** How long connecting, or one attempt of an operation, may take. Default: 30 000; `Infinity`: no limit. */
+  /** The time limit of connecting, and of each attempt of an operation. Default: 30 000; `Infinity`: no limit. */
   timeout?: number | undefined;
-  /** Attempts after the first. Default: 3. */
+  /** The maximum number of attempts after the first. Default: 3. */
   retryCount?: number | undefined;
-  /** The wait before the first retry. Default: 1000. */
+  /** The delay before the first retry. Default: 1000. */
   retryDelay?: number | undefined;
-  /** From one wait to the next. Default: 2. */
+  /** The factor from one delay to the next. Default: 2. */
   backoffMultiplier?: number | undefined;
-  /** HTTP: requests at once; a pool: connections at most. Default: 10. */
+  /** HTTP: the maximum number of concurrent requests; a pool: the maximum number of connections. Default: 10. */
   maxConnections?: number | undefined;
   /**
-   * HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default:
+   * HTTP: the time that an unused socket is kept; WebSocket: the interval of pings; SSE: the maximum time without data. Default:
    * 60 000, of a WebSocket 25 000.
    */
   keepAlive?: number | undefined;
-  /** Whether compressed transfer is offered. Default: true. */
+  /** Whether compression is offered. Default: true. */
   compression?: boolean | undefined;
-  /** `true` refuses plain text except to this machine. Default: the URL and `securityLevel` decide. */
+  /** `true` refuses unencrypted connections except to this machine. Default: the URL and `securityLevel` decide. */
   encryption?: boolean | undefined;
-  /** What the connection insists on. Default: `basic`. */
+  /** The security requirements of the connection. Default: `basic`. */
   securityLevel?: SecurityLevel | undefined;
-  /** Time between two health checks of its own. Default: 30 000; `Infinity`: none. */
+  /** The interval of the health checks of the connection. Default: 30 000; `Infinity`: none. */
   healthCheckInterval?: number | undefined;
-  /** How long a health check may take, and the answer to a ping of `keepAlive`. Default: 5000. */
+  /** The time limit of a health check, and of the response to a ping of `keepAlive`. Default: 5000. */
   healthCheckTimeout?: number | undefined;
-  /** Whether a connection that was lost is opened again. Default: true. */
+  /** Whether a lost connection is opened again. Default: true. */
   autoReconnect?: boolean | undefined;
-  /** Whether a failed operation that can be repeated is. Default: true. */
+  /** Whether a failed operation is retried where that is safe. Default: true. */
   autoRetry?: boolean | undefined;
-  /** Whether a connection that keeps failing is left alone for a while. Default: true. */
+  /** Whether a circuit breaker refuses operations for some time after repeated failures. Default: true. */
   circuitBreaker?: boolean | undefined;
-  /** Failures in a row that open the circuit breaker. Default: 5. */
+  /** The number of consecutive failures that opens the circuit breaker. Default: 5. */
   circuitBreakerThreshold?: number | undefined;
-  /** How long it stays open. Default: 60 000. */
+  /** The time that the circuit breaker stays open. Default: 60 000. */
   circuitBreakerTimeout?: number | undefined;
-  /** Whether sends wait for their turn. Default: false. */
+  /** Whether the rate of sends is limited. Default: false. */
   rateLimit?: boolean | undefined;
-  /** With `rateLimit`: sends in any stretch of `rateLimitWindow`, at most. Default: 100. */
+  /** With `rateLimit`: the maximum number of sends in any `rateLimitWindow`. Default: 100. */
   rateLimitRequests?: number | undefined;
-  /** With `rateLimit`: how long a window is. Default: 60 000. */
+  /** With `rateLimit`: the length of the window. Default: 60 000. */
   rateLimitWindow?: number | undefined;
-  /** Whether connects, disconnects, refused logins and what the level forbids are logged: who, where, outcome. Default: true. */
+  /** Whether connects, disconnects, refused logins and violations of the security level are logged with name, URL and outcome. Default: true. */
   auditLogging?: boolean | undefined;
-  /** `false`: no `metrics` events, no row in `metricsText()` and no health checks of its own. Default: true. */
+  /** `false`: no `metrics` events, no row in `metricsText()` and no periodic health checks. Default: true. */
   monitoring?: boolean | undefined;
-  /** What is done about it when it is lost, or a manager finds it unhealthy. Default: `reconnect_backoff`. */
+  /** The action when the connection is lost, or when a manager finds it unhealthy. Default: `reconnect_backoff`. */
   recoveryStrategy?: RecoveryStrategy | undefined;
   /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
   fallbackUrl?: string | undefined;
-  /** HTTP: from the last byte sent to the head of the answer. Default: 30 000, or a longer `timeout`. */
+  /** HTTP: the time limit from the last byte sent to the headers of the response. Default: 30 000, or a longer `timeout`. */
   headersTimeoutMs?: number | undefined;
-  /** HTTP: between two pieces of a body, sent or received. Default: 30 000, or a longer `timeout`. */
+  /** HTTP: the time limit between two chunks of a body, sent or received. Default: 30 000, or a longer `timeout`. */
   bodyTimeoutMs?: number | undefined;
-  /** HTTP: redirects followed at most; 0 answers with the redirect itself. Default: 5. */
+  /** HTTP: the maximum number of redirects; 0 returns the redirect itself. Default: 5. */
   maxRedirects?: number | undefined;
-  /** HTTP: the largest body as it comes from the network. Default: 64 MiB, when it is streamed `Infinity`. */
+  /** HTTP: the largest body as received from the network. Default: 64 MiB, when it is streamed `Infinity`. */
   maxResponseBytes?: number | undefined;
-  /** HTTP: the largest body when unpacked. Default: 256 MiB, when it is streamed `Infinity`. */
+  /** HTTP: the largest body after decompression. Default: 256 MiB, when it is streamed `Infinity`. */
   maxDecompressedBytes?: number | undefined;
-  /** SSE: the largest event; a larger one ends the connection for good. Default: 1 MiB. */
+  /** SSE: the largest event; a larger one ends the connection, without a reconnection. Default: 1 MiB. */
   maxEventBytes?: number | undefined;
-  /** WebSocket: the largest message; a larger one ends the connection for good. Default: 16 MiB. */
+  /** WebSocket: the largest message; a larger one ends the connection, without a reconnection. Default: 16 MiB. */
   maxMessageBytes?: number | undefined;
   /**
-   * Sent with each request or handshake: an object, or a function that gives one each time, for a token that changes. It may
-   * give a promise, within `timeout`. Default: none.
+   * The headers of each request or handshake: an object, or a function that returns one each time, for a token that changes.
+   * It may return a promise, which must settle within `timeout`. Default: none.
    */
   customHeaders?: CustomHeaders | undefined;
   /**
-   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
+   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and options of your own subclasses.
    * Default: nothing.
    */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
-  /** Names, addresses and networks (`10.1.0.0/16`) that the level `maximum` may reach nevertheless. Default: none. */
+  /** The names, addresses and networks (`10.1.0.0/16`) that are allowed in spite of the level `maximum`. Default: none. */
   customSecurityOptions?: { readonly allowedHosts?: readonly string[] | undefined } | undefined;
-  /** Whether every event is logged, too. Default: false. */
+  /** Whether every event is logged. Default: false. */
   debug?: boolean | undefined;
-  /** With `debug`: the least severe events that are logged. Default: `debug`; without, it says nothing and is `info`. */
+  /** With `debug`: the lowest level of the events that are logged. Default: `debug`; without `debug` it has no effect and is `info`. */
   logLevel?: LogLevel | undefined;
   /** TLS settings. Default: certificates are checked against the system's authorities. */
   tls?: ConnectionTls | undefined;

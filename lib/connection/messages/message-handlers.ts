@@ -5,7 +5,7 @@ import type { Listeners } from './message-listeners';
 
 /** Options of `onMessage`. */
 export interface MessageHandlerOptions {
-  /** Messages that it may be at work on at once; further ones wait, in order. Default: 1; `Infinity`: no limit. */
+  /** The number of messages that are handled at once; further ones wait in order. Default: 1; `Infinity`: no limit. */
   concurrency?: number | undefined;
 }
 

@@ -7,7 +7,7 @@ import { after } from '../../runtime/timers';
 export interface MessageOptions {
   /** Ends the wait with `null` when it is aborted. */
   signal?: AbortSignal | undefined;
-  /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
+  /** Ends the wait with `null` after this time, in milliseconds. Default: until a message arrives or the connection ends. */
   timeoutMs?: number | undefined;
 }
 

@@ -18,26 +18,26 @@ import { KeepAlive, repeat } from '../../runtime/timers';
 
 /** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
 export interface PoolConfig {
-  /** Connections at most. Default: the connections' `maxConnections`, which is 10. */
+  /** The maximum number of connections. Default: the connections' `maxConnections`, which is 10. */
   maxSize?: number | undefined;
-  /** Connections kept open at least. Default: 0. */
+  /** The minimum number of connections that are kept open. Default: 0. */
   minSize?: number | undefined;
-  /** How long a free connection is kept. Default: 300 s. */
+  /** The time that a free connection is kept. Default: 300 s. */
   maxIdleTime?: number | undefined;
-  /** How long `acquire` waits, making a connection included. Default: 10 s. */
+  /** The time limit of `acquire`, including the creation of a connection. Default: 10 s. */
   acquireTimeout?: number | undefined;
-  /** How long checking a connection, or closing one that was given back, may take. Default: 5 s. */
+  /** The time limit for checking a connection, and for closing one that was released. Default: 5 s. */
   releaseTimeout?: number | undefined;
-  /** Time between two health checks of the free connections. Default: 60 s. */
+  /** The interval of the health checks of free connections. Default: 60 s. */
   healthCheckInterval?: number | undefined;
-  /** Time between two rounds that remove free connections which are no longer open. Default: 120 s. */
+  /** The interval at which free connections that are no longer open are removed. Default: 120 s. */
   cleanupInterval?: number | undefined;
-  /** How long making a connection may take. Default: 30 s. */
+  /** The time limit for creating a connection. Default: 30 s. */
   connectTimeout?: number | undefined;
-  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default: 1800 s. */
+  /** The maximum age of a connection, ±25 %; a borrowed connection is not closed for its age. Default: 1800 s. */
   maxLifetime?: number | undefined;
   /**
-   * A connection held longer than this is reported with the borrower's stack. Default: 30 s, in production
+   * The time after which a borrowed connection is reported, with the stack of the borrower. Default: 30 s, in production
    * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
    */
   leakAfter?: number | undefined;

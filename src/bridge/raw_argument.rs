@@ -1,4 +1,4 @@
-//! Arguments that are taken over whole, within bounds.
+//! Arguments that are copied completely, within limits.
 
 use std::ptr;
 
@@ -11,16 +11,16 @@ use napi::{
 
 use super::view::{copied, read_text, view_bytes};
 
-/// The room made for elements that are not read yet. A length alone proves nothing.
+/// The most elements that memory is allocated for in advance, since a length alone proves nothing.
 const EXPECTED_ELEMENTS: usize = 1024;
 /// The number of elements that share a handle scope.
 const SCOPE_ELEMENTS: u32 = 1024;
 
-/// An argument taken over whole as a [`Plain`] value.
+/// An argument, copied completely as a [`Plain`] value.
 pub(crate) struct RawArgument(pub(crate) Plain);
 
 impl RawArgument {
-    /// The text that it is; `None` for anything else.
+    /// The text of a string; `None` for any other value.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.0 {
             Plain::Text(text) => Some(text),
@@ -55,7 +55,7 @@ impl FromNapiValue for RawArgument {
     }
 }
 
-/// Why reading ends early.
+/// The reason why reading ends early.
 enum Stop {
     /// The value is too large. The reader of the options names the argument.
     Excess(Excess),
@@ -135,7 +135,7 @@ impl Reader {
             if lossless {
                 return Ok(Plain::Integer(integer));
             }
-            // Its decimal digits take V8 a time that grows with the square of their number.
+            // The conversion to decimal takes V8 quadratic time.
             check_status!(sys::napi_get_value_bigint_words(
                 self.env,
                 value,
@@ -254,7 +254,7 @@ impl Reader {
         Ok(Plain::Map(entries))
     }
 
-    /// Does something with each index, in handle scopes, so that a long list does not keep a handle to each element.
+    /// Visits each index within handle scopes, so that a long list does not keep a handle for each element.
     unsafe fn each(
         &mut self,
         length: u32,

@@ -10,15 +10,13 @@ use napi::{Env, Result};
 
 use super::queue::{per_environment, settle_last};
 
-/// The time that the JavaScript thread waits in place for an outcome that is about to come: what a wake-up through
-/// the event loop would cost.
-const ATTENTION: Duration = Duration::from_micros(30);
-/// The time for which one outcome after the other may be waited for in place, before the event loop gets its turn.
-const ATTENTION_SPAN: Duration = Duration::from_millis(1);
+/// The time for which the JavaScript thread spins for an outcome: about that of a wake-up through the event loop.
+const SPIN_TIME: Duration = Duration::from_micros(30);
+/// The time for which consecutive calls may spin before the event loop must run.
+const MAX_SPIN_PERIOD: Duration = Duration::from_millis(1);
 
-/// Waits in place for the one promise that is pending, which is expected to be settled within microseconds:
-/// two threads that are both awake need no wake-up. Where one call follows the other like that, the event loop
-/// gets its turn every millisecond.
+/// Spins for the only pending promise, which is expected to settle within microseconds: that saves the wake-up of this
+/// thread. With many such calls in a row, the event loop still runs every millisecond.
 pub(crate) fn spin_for_completion(env: &Env) -> Result<()> {
     // SAFETY: on the JavaScript thread, in a running call.
     let state = unsafe { per_environment(env.raw()) }?;
@@ -27,12 +25,12 @@ pub(crate) fn spin_for_completion(env: &Env) -> Result<()> {
         return Ok(());
     }
     let started = Instant::now();
-    while !completions.has_items.load(Ordering::Acquire) && started.elapsed() < ATTENTION {
+    while !completions.has_items.load(Ordering::Acquire) && started.elapsed() < SPIN_TIME {
         hint::spin_loop();
     }
     let since = state.spinning_since.get().unwrap_or(started);
     state.spinning_since.set(Some(since));
-    let in_time = started.duration_since(since) < ATTENTION_SPAN;
+    let in_time = started.duration_since(since) < MAX_SPIN_PERIOD;
     if let Some(item) = completions.restore_wakeup(in_time) {
         // SAFETY: on the JavaScript thread.
         unsafe { settle_last(env.raw(), state, item) };

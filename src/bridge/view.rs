@@ -14,10 +14,10 @@ const SHORT_TEXT_BYTES: usize = 64;
 
 /// The bytes behind an `ArrayBuffer`, a typed array, a `Buffer` or a `DataView`, borrowed for the call.
 ///
-/// Where they are those of a `SharedArrayBuffer`, another thread may write them while they are read here. Rust has no
-/// word for that, and neither has Node-API: there is no other way to such bytes. What is read then is what either
-/// thread has written, byte by byte, as it is in JavaScript; so nothing that was found out about the bytes (such as
-/// that they are UTF-8) may be relied on when they are looked at a second time. To be kept, they are copied first.
+/// Where they are those of a `SharedArrayBuffer`, another thread may write them while they are read here. Neither Rust
+/// nor Node-API has another way to access such bytes. What is read then is what either
+/// thread has written, byte by byte, as it is in JavaScript; so nothing that was checked about the bytes (such as
+/// that they are UTF-8) holds for a second read. To be kept, they are copied first.
 ///
 /// # Safety
 /// The slice must not be kept after the call, nor while JavaScript runs.
@@ -60,7 +60,7 @@ pub(super) unsafe fn view_bytes<'a>(
 }
 
 /// A typed array as Node-API describes it.
-struct Described {
+struct TypedArrayInfo {
     kind: sys::napi_typedarray_type,
     length: usize,
     data: *mut c_void,
@@ -68,8 +68,8 @@ struct Described {
     offset: usize,
 }
 
-unsafe fn describe(env: sys::napi_env, value: sys::napi_value) -> Result<Described> {
-    let mut it = Described {
+unsafe fn describe(env: sys::napi_env, value: sys::napi_value) -> Result<TypedArrayInfo> {
+    let mut info = TypedArrayInfo {
         kind: UNKNOWN_KIND,
         length: 0,
         data: ptr::null_mut(),
@@ -81,17 +81,17 @@ unsafe fn describe(env: sys::napi_env, value: sys::napi_value) -> Result<Describ
         sys::napi_get_typedarray_info(
             env,
             value,
-            &raw mut it.kind,
-            &raw mut it.length,
-            &raw mut it.data,
-            &raw mut it.buffer,
-            &raw mut it.offset,
+            &raw mut info.kind,
+            &raw mut info.length,
+            &raw mut info.data,
+            &raw mut info.buffer,
+            &raw mut info.offset,
         )
     })?;
-    Ok(it)
+    Ok(info)
 }
 
-/// `None` for elements whose size cannot be found out.
+/// The bytes of a typed array; `None` where the size of its elements is unknown.
 unsafe fn typed_bytes<'a>(env: sys::napi_env, value: sys::napi_value) -> Result<Option<&'a [u8]>> {
     // SAFETY: `value` is a typed array; no JavaScript runs between the last description and the slice.
     unsafe {
@@ -99,7 +99,7 @@ unsafe fn typed_bytes<'a>(env: sys::napi_env, value: sys::napi_value) -> Result<
         if let Some(size) = element_bytes(it.kind) {
             return Ok(Some(as_slice(it.data, it.length * size)));
         }
-        // Node 24 has `Float16Array`, and no word for it.
+        // Node 24 has `Float16Array`, but its Node-API has no constant for it.
         let size = claimed_element_bytes(env, value)?;
         let (it, mut room) = (describe(env, value)?, 0);
         let known = sys::napi_get_arraybuffer_info(env, it.buffer, ptr::null_mut(), &raw mut room)
@@ -126,7 +126,8 @@ const fn element_bytes(kind: sys::napi_typedarray_type) -> Option<usize> {
     })
 }
 
-/// The size by the array's own account, which may be anything: the caller checks it against the buffer. 0 for nonsense.
+/// The array's own `BYTES_PER_ELEMENT`, which JavaScript can change: the caller checks it against the buffer. 0 where
+/// it is not a valid size.
 unsafe fn claimed_element_bytes(env: sys::napi_env, value: sys::napi_value) -> Result<usize> {
     let (mut claimed, mut size) = (ptr::null_mut(), 0);
     // SAFETY: the name ends with NUL; the pointers are to locals.
@@ -155,13 +156,13 @@ unsafe fn as_slice<'a>(data: *const c_void, length: usize) -> &'a [u8] {
 /// A copy of bytes, within the budget.
 pub(super) fn copied(bytes: &[u8], budget: &mut Budget) -> std::result::Result<Vec<u8>, Excess> {
     budget.take_bytes(bytes.len())?;
-    let mut copy = reserved(bytes.len())?;
+    let mut copy = reserve(bytes.len())?;
     copy.extend_from_slice(bytes);
     Ok(copy)
 }
 
-/// Room for `length` bytes: memory that the system does not give is no reason to end the process.
-fn reserved(length: usize) -> std::result::Result<Vec<u8>, Excess> {
+/// A buffer for `length` bytes; an error instead of an abort where the system has no memory for it.
+fn reserve(length: usize) -> std::result::Result<Vec<u8>, Excess> {
     let mut room = Vec::new();
     room.try_reserve_exact(length)
         .map_err(|_| Excess::of_memory(length))?;
@@ -199,9 +200,7 @@ pub(super) unsafe fn read_text(
             0,
             &raw mut length
         ))?;
-        let room = budget
-            .take_bytes(length)
-            .and_then(|()| reserved(length + 1));
+        let room = budget.take_bytes(length).and_then(|()| reserve(length + 1));
         let mut text = match room {
             Ok(room) => room,
             Err(excess) => return Ok(Err(excess)),

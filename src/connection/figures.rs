@@ -1,4 +1,4 @@
-//! The figures of connections of every protocol.
+//! The metrics of connections of every protocol.
 
 use std::{
     ffi::CStr,
@@ -54,7 +54,7 @@ pub fn connection_publish(
     Ok(())
 }
 
-/// The tracker's connection is in `state` now; in none when it was closed.
+/// Sets the state of the tracker's connection; none once it is closed.
 #[napi(catch_unwind)]
 pub fn connection_enter(tracker: Handle<ConnectionTracker>, state: Option<String>) {
     tracker.lock().enter(state.as_deref());
@@ -103,8 +103,9 @@ fn describe(figures: &Figures, now: Instant) -> Json {
     })
 }
 
-/// `connectionRecord(tracker, tookMs, ok, errorType?, bytes?, attemptMs?, status?)`: a request has ended; with the bytes
-/// of the message that it sent, what its last attempt took if that was not told, and the status of its last answer.
+/// `connectionRecord(tracker, tookMs, ok, errorType?, bytes?, attemptMs?, status?)`: a request has ended; with the
+/// bytes of the message that it sent, what its last attempt took if that was not told, and the status of its last
+/// answer.
 pub(crate) struct Record;
 
 impl Function for Record {
@@ -133,8 +134,8 @@ impl Function for Record {
     }
 }
 
-/// `connectionAttempt(tracker, tookMs, status?)`: an attempt has ended that is not told with its request; without a
-/// status there was no answer.
+/// `connectionAttempt(tracker, tookMs, status?)`: counts an attempt other than the last of its request; without a
+/// status there was no response.
 pub(crate) struct Attempt;
 
 impl Function for Attempt {
@@ -147,7 +148,7 @@ impl Function for Attempt {
     }
 }
 
-/// `connectionReceived(tracker, messages, bytes)`: messages came.
+/// `connectionReceived(tracker, messages, bytes)`: counts received messages.
 pub(crate) struct Received;
 
 impl Function for Received {

@@ -44,7 +44,7 @@ pub fn connection_open(
     let config = match &kind.0 {
         Plain::Text(kind) => read(Some(kind)),
         Plain::Undefined => read(None),
-        // Where it is the option's own value, reading the option says so.
+        // An invalid value is refused when the option is read.
         other => read(None).and(Err(OptionError::wrong_type("type", "a string", other))),
     };
     let open = || -> Read<ConnectionOptions> {
@@ -91,7 +91,7 @@ pub fn connection_defaults() -> String {
     defaults::defaults().to_string()
 }
 
-/// The health of several connections together, from how many there are of each; `null` where none was checked yet.
+/// The overall health of several connections by the number in each status; `null` where none was checked yet.
 #[napi(catch_unwind)]
 pub fn connection_overall_health(
     healthy: u32,
@@ -101,14 +101,14 @@ pub fn connection_overall_health(
     Status::of_counts(healthy, degraded, unhealthy).map(Status::as_str)
 }
 
-/// The protocols that environment variables say something of.
+/// The protocols that environment variables configure.
 #[napi(catch_unwind)]
 pub fn connection_configured(variables: RawArgument) -> Vec<&'static str> {
     configured(&variables.0)
 }
 
-/// Refuses keys of the `customOptions` of a connection of type `kind` that it does not read; `outer` are the options beside
-/// them.
+/// Refuses keys of the `customOptions` of a connection of type `kind` that it does not read; `outer` are the options
+/// beside them.
 #[napi(catch_unwind)]
 pub fn connection_custom_options(
     env: Env,
@@ -119,7 +119,7 @@ pub fn connection_custom_options(
     check_custom(&keys, &kind, &outer).map_err(|error| to_js_error(&env, error))
 }
 
-/// A URL as it may be shown: without user info, query and fragment.
+/// A URL without user info, query and fragment.
 #[napi(catch_unwind)]
 pub fn redact_url(url: String) -> String {
     secret::redact_url(&url)

@@ -23,8 +23,8 @@ use crate::{
     resilience::Policy,
 };
 
-/// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`. Its breaker is named after
-/// the connection, and goes with it.
+/// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`. Its breaker is named
+/// after the connection, and goes with it.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
 pub fn connection_policy(
     env: Env,
@@ -56,7 +56,7 @@ pub fn policy_breaker(policy: Handle<Policy>) -> Option<Handle<Policy>> {
     Some(Handle::new(Policy::new(calls)))
 }
 
-/// The event, beside `error`, that a failure is told by.
+/// The event, beside `error`, that a failure causes.
 #[napi(catch_unwind)]
 pub fn connection_meaning(
     kind: RawArgument,
@@ -85,7 +85,7 @@ pub fn connection_closed_for_good(code: u32, by_us: bool) -> bool {
     u16::try_from(code).is_ok_and(|code| failure::is_final_close(code, by_us))
 }
 
-/// Whether a WebSocket that was closed with `code` came to its proper end.
+/// Whether a WebSocket closed with `code` ended normally.
 #[napi(catch_unwind)]
 pub fn connection_ended_properly(code: u32) -> bool {
     u16::try_from(code).is_ok_and(failure::is_normal_close)
@@ -104,7 +104,7 @@ pub fn http_server_error(status: u32) -> bool {
     idempotency::is_server_error(status.into())
 }
 
-/// Whether a status says that we are not who we should be.
+/// Whether a status says that credentials are missing or refused.
 #[napi(catch_unwind)]
 pub fn http_refuses_credentials(status: u32) -> bool {
     failure::refuses_credentials(status.into())
@@ -124,13 +124,13 @@ pub fn http_unhappy(
         .map(bridge::failure_json)
 }
 
-/// The failure record of data that a server answered with a status that is no success.
+/// The failure record for a status other than success.
 #[napi(catch_unwind)]
 pub fn http_rejected(status: u16) -> String {
     bridge::failure_json(failure::rejection(status))
 }
 
-/// The facts of an error; one of the user's own making may have anything for its kind.
+/// The properties of an error; a user's own error may have any value as its kind.
 fn error_facts(kind: &RawArgument, status: Option<f64>) -> ErrorFacts {
     let known = |kind: &str| Kind::ALL.into_iter().find(|one| one.as_str() == kind);
     ErrorFacts {
@@ -139,7 +139,7 @@ fn error_facts(kind: &RawArgument, status: Option<f64>) -> ErrorFacts {
     }
 }
 
-/// `policyRefuses(policy)`: whether its breaker lets nothing through now.
+/// `policyRefuses(policy)`: whether its breaker refuses calls now.
 pub(crate) struct Refuses;
 
 impl Function for Refuses {

@@ -1,6 +1,6 @@
 //! `HealthMonitor`: the monitor of core as functions over a handle.
 //!
-//! The checkers themselves stay in `lib/`; what crosses are names, run numbers and answers. Results cross as
+//! The checkers themselves stay in `lib/`; what crosses are names, run numbers and replies. Results cross as
 //! JSON texts with the members users see; only times are numbers that `lib/` turns into dates.
 
 mod encode;
@@ -44,8 +44,8 @@ impl HealthMonitor {
         lock(&self.series)
     }
 
-    /// Counts a run that has ended, and gives it as JSON.
-    fn completed(&self, name: String, completed: &CompletedRun) -> String {
+    /// Counts a completed run and encodes it as JSON.
+    fn encode_completed(&self, name: String, completed: &CompletedRun) -> String {
         let mut all = self.series();
         // It fails for a name that is another metric's, and none of ours is.
         let made = || CheckSeries::new(Registry::process(), &name).ok();
@@ -77,7 +77,7 @@ pub fn health_create(env: Env, options: RawArgument) -> Result<Handle<HealthMoni
     }))
 }
 
-/// Registers a check; answers whether it replaced one.
+/// Registers a check; returns whether it replaced one.
 #[napi(catch_unwind)]
 pub fn health_register(
     env: Env,
@@ -91,7 +91,7 @@ pub fn health_register(
     Ok(monitor.register(&name, config, Instant::now()))
 }
 
-/// Forgets a check; answers whether it was known.
+/// Removes a check; returns whether there was one.
 #[napi(catch_unwind)]
 pub fn health_unregister(monitor: Handle<HealthMonitor>, name: Argument<String>) -> Result<bool> {
     let name = name.named("name")?;
@@ -143,8 +143,8 @@ pub fn health_begin(
     }))
 }
 
-/// Ends a run with the answer of its checker, in the terms of [`CheckReply::read`]. Returns the result and the change of status;
-/// `null` when the run is not awaited any more.
+/// Ends a run with the answer of its checker, in the terms of [`CheckReply::read`]. Returns the result and the change
+/// of status; `null` when the run is not awaited any more.
 #[napi(catch_unwind)]
 pub fn health_complete(
     monitor: Handle<HealthMonitor>,
@@ -160,7 +160,7 @@ pub fn health_complete(
         now,
         SystemTime::now(),
     )?;
-    Some(monitor.completed(name, &completed))
+    Some(monitor.encode_completed(name, &completed))
 }
 
 /// Returns whether the answer of a health check, in the same terms, means that it still works.
@@ -169,14 +169,14 @@ pub fn health_is_up(answer: RawArgument) -> bool {
     CheckReply::read(&answer.0).outcome.is_up()
 }
 
-/// Ends a run whose timeout has passed; answers as `healthComplete`.
+/// Ends a run whose timeout has passed; returns the same as `healthComplete`.
 #[napi(catch_unwind)]
 pub fn health_time_out(monitor: Handle<HealthMonitor>, name: String, run: f64) -> Option<String> {
     let (run, now) = (RunId(run as u64), Instant::now());
     let completed = monitor
         .lock()
         .time_out(&name, run, now, SystemTime::now())?;
-    Some(monitor.completed(name, &completed))
+    Some(monitor.encode_completed(name, &completed))
 }
 
 /// The names of the checks that are due.
@@ -216,7 +216,7 @@ pub fn health_history(
     Ok(encode_results(&results).to_string())
 }
 
-/// The last results and their sum.
+/// The last results and the overall status.
 #[napi(catch_unwind)]
 pub fn health_report(monitor: Handle<HealthMonitor>) -> String {
     encode_report(&monitor.lock().report()).to_string()

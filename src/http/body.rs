@@ -1,4 +1,4 @@
-//! HTTP bodies that cross piece by piece, in both directions.
+//! HTTP bodies that cross the bridge in chunks, in both directions.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bridge::{Handle, PromiseValue, Value, promise};
 
-/// A request's body that JavaScript writes piece by piece.
+/// A request body that JavaScript writes in chunks.
 pub struct HttpBodyQueue {
     sender: Mutex<Option<Arc<BodySender>>>,
     body: Mutex<Option<RequestBody>>,
@@ -91,7 +91,7 @@ pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
     }
 }
 
-/// An answer's body that JavaScript reads piece by piece.
+/// A response body that JavaScript reads in chunks.
 pub struct HttpBodyReader {
     streaming: tokio::sync::Mutex<Option<Streaming>>,
     /// Fires when it is not read any more.
@@ -107,13 +107,13 @@ impl HttpBodyReader {
     }
 }
 
-/// The next piece; undefined when there is no more.
+/// The next chunk; undefined at the end.
 #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array | undefined>")]
 pub fn http_body_read(env: Env, body: Handle<HttpBodyReader>) -> Result<PromiseValue> {
-    promise(&env, async move { read_piece(&body.0).await })
+    promise(&env, async move { read_chunk(&body.0).await })
 }
 
-async fn read_piece(body: &HttpBodyReader) -> Outcome<Value> {
+async fn read_chunk(body: &HttpBodyReader) -> Outcome<Value> {
     let mut streaming = body.streaming.lock().await;
     let Some(reader) = streaming.as_mut() else {
         return Ok(Value::Undefined);

@@ -40,7 +40,7 @@ pub fn libsql_open(
         .or_throw(&env)
 }
 
-/// How the pool's database is reached (`file` or `http`), its URL as it may be shown, and the `intMode` in force.
+/// The protocol of the pool's database (`file` or `http`), its URL without secrets, and the `intMode` in force.
 #[napi(
     catch_unwind,
     ts_return_type = "[protocol: string, url: string, intMode: 'number' | 'bigint' | 'string']"

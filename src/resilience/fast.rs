@@ -11,7 +11,7 @@ use napi::Result;
 use super::{Policy, encode::ms};
 use crate::bridge::{Call, Exports, Function, ReturnValue};
 
-/// The answer where a number of a call would be: there is none that may go.
+/// The return value in place of a call's number where none was admitted.
 const NOT_ADMITTED: i32 = -1;
 
 /// Adds the hand-written functions.
@@ -23,8 +23,8 @@ pub(crate) fn register(exports: &Exports) -> Result<()> {
     exports.add::<Turn>()
 }
 
-/// `policyAdmit(policy, id?, timeoutMs?)`: the number of a call that may go, or -1; `policyStep` says which then. Without
-/// `id` it begins a call, which is over after `timeoutMs`.
+/// `policyAdmit(policy, id?, timeoutMs?)`: the number of a call that may go, or -1; `policyStep` says which then.
+/// Without `id` it begins a call, which is over after `timeoutMs`.
 struct Admit;
 
 impl Function for Admit {
@@ -66,9 +66,9 @@ impl Function for Fail {
         let (Some(policy), Some(id)) = (call.handle::<Policy>(0), call.index(1)) else {
             return ReturnValue::Undefined;
         };
-        let asked = call.number(4).filter(|ms| *ms >= 0.0);
+        let retry_after = call.number(4).filter(|ms| *ms >= 0.0);
         let retry_after =
-            asked.map(|ms| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX));
+            retry_after.map(|ms| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX));
         let failure = AttemptOutcome::Failure(AttemptFailure {
             // A negative number or none at all counts as nothing: the conversion saturates.
             weight: call.number(2).unwrap_or(1.0) as u32,

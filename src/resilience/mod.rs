@@ -1,7 +1,7 @@
 //! Policies and breakers around JavaScript functions.
 //!
-//! The functions and their values stay in JavaScript. Decisions cross: `lib/resilience/runner.ts` asks before each attempt,
-//! reports after it, and sleeps in between for the time it is given.
+//! The functions and their values stay in JavaScript. Decisions cross: `lib/resilience/runner.ts` asks before each
+//! attempt, reports after it, and sleeps in between for the time it is given.
 
 mod breaker;
 mod clock;
@@ -51,7 +51,7 @@ pub fn policy_create(env: Env, options: RawArgument) -> Result<Handle<Policy>> {
         let name = options.text("name")?.unwrap_or_default();
         Ok((name.to_owned(), PolicyConfig::read(options)?))
     })?;
-    let calls = CallTable::new(&name, &policy).published(Registry::process(), &name);
+    let calls = CallTable::new(&name, &policy).with_metrics(Registry::process(), &name);
     Ok(Handle::new(Policy::new(calls)))
 }
 
@@ -102,8 +102,8 @@ pub fn policy_attempt_ms(policy: Handle<Policy>, id: u32) -> f64 {
     left.map_or(-1.0, ms)
 }
 
-/// Counts an attempt that took too long, and returns its record. `limit` is the option that bounds it, where that is none
-/// of the policy's own.
+/// Counts an attempt that took too long, and returns its record. `limit` is the option that bounds it, where that is
+/// none of the policy's own.
 #[napi(
     catch_unwind,
     ts_args_type = "policy: Handle<Policy>, afterMs: number, limit?: string"

@@ -47,24 +47,24 @@ pub fn sse_cursor_open(
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
 pub fn sse_cursor_load(env: Env, cursor: Handle<EventStreamCursor>) -> Result<PromiseValue> {
     promise(&env, async move {
-        let place = cursor.cursor.load().await?;
-        Ok(Value::Text(place.unwrap_or_default()))
+        let id = cursor.cursor.load().await?;
+        Ok(Value::Text(id.unwrap_or_default()))
     })
 }
 
-/// Keeps an id, soon.
+/// Keeps an id; it is written soon.
 #[napi(catch_unwind)]
 pub fn sse_cursor_keep(cursor: Handle<EventStreamCursor>, id: String) {
     cursor.cursor.keep(&id);
 }
 
-/// Writes what is not written yet.
+/// Writes a pending id.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn sse_cursor_flush(env: Env, cursor: Handle<EventStreamCursor>) -> Result<PromiseValue> {
     promise(&env, async move { cursor.cursor.flush().await })
 }
 
-/// Writes what is not written yet, and closes the database.
+/// Writes a pending id and closes the database.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn sse_cursor_close(env: Env, cursor: Handle<EventStreamCursor>) -> Result<PromiseValue> {
     promise(&env, async move {

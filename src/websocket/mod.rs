@@ -108,7 +108,7 @@ pub fn websocket_ping(
     })
 }
 
-/// Closes with a close frame; resolves when it is over, however that was.
+/// Closes with a close frame; resolves when it is over, in whatever way it ended.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn websocket_close(
     env: Env,

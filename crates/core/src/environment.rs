@@ -7,7 +7,7 @@ use crate::options::{Fallback, OptionError, Plain, Read};
 /// The form in which a variable's text is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Itself.
+    /// Text, taken as it is.
     Text,
     /// A word of a closed set, in any case.
     Word,
@@ -34,7 +34,7 @@ impl Form {
         }))
     }
 
-    /// The variable `name`, if `lookup` knows it, as what stands for the option `key`.
+    /// The variable `name`, where `lookup` has it, as the fallback of the option `key`.
     pub fn fallback<'v>(
         self,
         key: &'static str,
@@ -55,8 +55,8 @@ pub fn is_production(variables: &Plain) -> bool {
         return false;
     };
     let lookup = |name| entries.iter().find(|(key, _)| key == name);
-    let said = lookup("ENVIRONMENT").or_else(|| lookup("NODE_ENV"));
-    matches!(said, Some((_, Plain::Text(text))) if text == "production")
+    let environment = lookup("ENVIRONMENT").or_else(|| lookup("NODE_ENV"));
+    matches!(environment, Some((_, Plain::Text(text))) if text == "production")
 }
 
 /// Rust would read `nan` and `inf` as well, which are no numbers here.
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_asked_before_that_of_node() {
+    fn environment_comes_before_node_env() {
         let text = |(name, value): (&str, &str)| (name.to_owned(), Plain::Text(value.to_owned()));
         let is_production = |variables: &[_]| {
             let entries = variables.iter().copied().map(text).collect();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_says_nothing() {
+    fn an_empty_variable_is_absent() {
         for form in [Form::Text, Form::Word, Form::Number, Form::Flag] {
             assert_eq!(form.read("VITE_X", " "), Ok(None));
         }

@@ -135,7 +135,7 @@ impl Kind {
     }
 }
 
-/// How far the operation got, which decides whether a repeat can do harm.
+/// The progress of an operation, which decides whether a repeat can do harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// Provably nothing reached the server: a repeat is safe.
@@ -186,13 +186,13 @@ pub struct Fields {
     pub service: &'static str,
     /// The operation (`execute`, `forecast`, …).
     pub operation: Cow<'static, str>,
-    /// How far it got.
+    /// The progress of the operation.
     pub delivery: Delivery,
     /// Whether a repeat may succeed and does no harm.
     pub retryable: bool,
-    /// How many attempts were made; 0 for a call that was refused before its first.
+    /// The number of attempts; 0 for a call that was refused before its first.
     pub attempts: u32,
-    /// How long the server or the breaker asks to wait.
+    /// The wait that the server or the breaker asks for.
     pub retry_after: Option<Duration>,
     /// Further facts.
     pub detail: Detail,
@@ -267,7 +267,7 @@ impl Failure {
         self
     }
 
-    /// How far the operation got.
+    /// The progress of the operation.
     #[must_use]
     pub fn with_delivery(mut self, delivery: Delivery) -> Self {
         self.0.delivery = delivery;
@@ -281,14 +281,14 @@ impl Failure {
         self
     }
 
-    /// How many attempts were made in all.
+    /// The number of attempts in all.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
     }
 
-    /// How long to wait before a repeat makes sense; at most the longest that a timer of Node's can wait, as it takes
+    /// The wait before a repeat makes sense; at most the longest that a timer of Node's can wait, as it takes
     /// anything longer as a millisecond.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {

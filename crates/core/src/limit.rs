@@ -32,7 +32,7 @@ impl Limit<Duration> {
 /// A limit of time, and the option that sets it, for the error of a call that exceeds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLimit {
-    /// How long it may take.
+    /// The longest time allowed.
     pub time: Limit<Duration>,
     /// The option as users write it.
     pub option: &'static str,

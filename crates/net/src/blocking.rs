@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use moorline_core::error::{Failure, Outcome};
 use tokio::task;
 
-/// Does `work` where it may block, or take long.
+/// Runs `work`, which may block or take long, on a blocking thread.
 ///
-/// tokio panics when it has no blocking thread and the system grants it none: that is no defect of the work.
+/// tokio panics when it has no blocking thread and the system grants it none: that is no defect of `work`.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Outcome<T> {

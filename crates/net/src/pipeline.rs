@@ -1,6 +1,6 @@
 //! The asynchronous driver of core's [`Pipeline`].
 //!
-//! It sleeps as long as it is told, and reports the outcome of each attempt.
+//! It runs the attempts, sleeps between them, and records their outcomes.
 
 use std::{
     future::{Future, poll_fn},
@@ -21,15 +21,15 @@ use moorline_core::{
 use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// One call: whose it is, and what bounds it besides the pipeline.
+/// One call: its names for a failure, and its limits beside those of the pipeline.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The service, for the failure.
     pub service: &'static str,
     /// The operation, for the failure.
     pub operation: &'static str,
-    /// Whether a repeat does no harm when it is unknown if the first try arrived. It decides whether an attempt
-    /// that timed out is repeated; of other failures the operation itself says so (`retryable`).
+    /// Whether the operation may be repeated when it is unknown whether the first attempt arrived. Decides about
+    /// attempts that timed out; for other failures the operation itself decides (`retryable`).
     pub idempotent: bool,
     /// The caller's deadline, which may be earlier than the pipeline's.
     pub deadline: Deadline,
@@ -46,20 +46,20 @@ where
     F: FnMut(Attempt) -> Fut,
     Fut: Future<Output = Outcome<T>>,
 {
-    let mut held = Held {
+    let mut guard = CallGuard {
         pipeline,
         call: pipeline.begin(run.deadline, now()),
     };
     let mut last = None;
     loop {
-        let attempt = match held.call.admit(pipeline, now()) {
+        let attempt = match guard.call.admit(pipeline, now()) {
             Admission::Go(attempt) => attempt,
             Admission::Wait(pause) => {
                 run.unless_cancelled(sleep(pause)).await?;
                 continue;
             }
             Admission::Queue(at_most) => {
-                run.unless_cancelled(held.turn(at_most)).await?;
+                run.unless_cancelled(guard.wait_for_turn(at_most)).await?;
                 continue;
             }
             Admission::Refuse(refusal) => {
@@ -71,7 +71,7 @@ where
             Ok(_) => AttemptOutcome::Success,
             Err(failure) => AttemptOutcome::Failure(AttemptFailure::from(failure)),
         };
-        match (outcome, held.call.record(pipeline, report, now())) {
+        match (outcome, guard.call.record(pipeline, report, now())) {
             (Err(failure), AfterAttempt::RetryIn(_)) => {
                 last = Some(failure.with_attempts(attempt.number));
             }
@@ -146,17 +146,17 @@ impl Run {
 }
 
 /// A call that gives back what it holds when its future is dropped.
-struct Held<'a> {
+struct CallGuard<'a> {
     pipeline: &'a Pipeline,
     call: Call,
 }
 
-impl Held<'_> {
+impl CallGuard<'_> {
     /// Waits for a place in the bulkhead.
-    async fn turn(&self, at_most: Option<Duration>) {
-        let mut asked = false;
+    async fn wait_for_turn(&self, at_most: Option<Duration>) {
+        let mut registered = false;
         let woken = poll_fn(|context| {
-            if std::mem::replace(&mut asked, true) {
+            if std::mem::replace(&mut registered, true) {
                 return Poll::Ready(());
             }
             self.call.wake_on_turn(self.pipeline, context.waker());
@@ -174,13 +174,13 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for CallGuard<'_> {
     fn drop(&mut self) {
         self.call.cancel(self.pipeline, now());
     }
 }
 
-/// The runtime's clock, so that a paused one is obeyed.
+/// The time of the runtime's clock, which a test can pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

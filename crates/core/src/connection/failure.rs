@@ -19,7 +19,7 @@ pub enum LifecycleEvent {
 }
 
 impl LifecycleEvent {
-    /// The event that tells of it.
+    /// The name of the event.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AuthenticationFailed => "authentication_failed",
@@ -29,17 +29,18 @@ impl LifecycleEvent {
     }
 }
 
-/// The facts that an error has about itself. One that is none of ours has none.
+/// The properties of an error that decide about recovery. An error that is not moorline's has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ErrorFacts {
-    /// Its kind.
+    /// The kind of failure.
     pub kind: Option<Kind>,
-    /// The status of the answer.
+    /// The status of the HTTP response.
     pub status: Option<u64>,
 }
 
 impl ErrorFacts {
-    /// Which event tells of it. `context` is the verb it came from, or `connection` where it ended by itself.
+    /// The event that the error causes. `context` is the operation that failed, or `connection` for the loss of an open
+    /// one.
     pub fn event_for(self, context: &str) -> Option<LifecycleEvent> {
         match self.kind {
             _ if context == "connection" => Some(LifecycleEvent::ConnectionLost),
@@ -64,7 +65,7 @@ impl ErrorFacts {
             || self.status.is_some_and(is_server_error)
     }
 
-    /// Whether another attempt may be received otherwise: who is not let in should not keep knocking.
+    /// Whether a new attempt may succeed. Refused credentials and a wrong request stay refused.
     pub fn should_reconnect(self) -> bool {
         let answered = |status| is_server_error(status) || is_transient_status(status);
         self.kind.is_none_or(|kind| kind != Kind::Auth) && self.status.is_none_or(answered)
@@ -75,41 +76,40 @@ impl ErrorFacts {
     }
 }
 
-/// Whether a status says that we are not who we should be.
+/// Whether a status says that credentials are missing or refused.
 pub const fn refuses_credentials(status: u64) -> bool {
     matches!(status, 401 | 403 | 407)
 }
 
-/// Whether to stay away after a WebSocket was closed with `code`: it was finished, or is not wanted; or a message was
-/// larger than we take (`by_us`), which it will be again.
+/// Whether a WebSocket closed with `code` must not be reconnected: the work is done (1000), the server refuses the
+/// client (1008), or a message exceeded the limit here (1009, sent `by_us`), as it would again.
 pub const fn is_final_close(code: u16, by_us: bool) -> bool {
     matches!((code, by_us), (1000 | 1008, _) | (1009, true))
 }
 
-/// Whether a WebSocket that was closed with `code` came to its proper end. A server that gives no code (1005) says nothing
-/// else.
+/// Whether a WebSocket closed with `code` ended normally. A close frame without a code (1005) reports no error.
 pub const fn is_normal_close(code: u16) -> bool {
     matches!(code, 1000 | 1005)
 }
 
-/// An HTTP answer that counts as a failure, though it is what the caller gets in the end; `None` for every other.
+/// The failure for an HTTP response that retries, breakers and metrics count as one; `None` for any other response.
 pub fn status_failure(
     status: u16,
     replayable: bool,
     retry_after: Option<Duration>,
 ) -> Option<Failure> {
-    let passes = is_transient_status(u64::from(status));
-    if !is_server_error(status.into()) && !passes {
+    let transient = is_transient_status(u64::from(status));
+    if !is_server_error(status.into()) && !transient {
         return None;
     }
-    let failure = rejection(status).with_retryable(replayable && passes);
+    let failure = rejection(status).with_retryable(replayable && transient);
     Some(match retry_after {
         Some(after) => failure.with_retry_after(after),
         None => failure,
     })
 }
 
-/// The failure of what a server answered with a status that is no success.
+/// The failure for a status other than success.
 pub fn rejection(status: u16) -> Failure {
     Failure::new(Kind::Rejected, format!("the server answered {status}"))
         .with_delivery(Delivery::Answered)
@@ -117,7 +117,7 @@ pub fn rejection(status: u16) -> Failure {
         .during("http", "request")
 }
 
-/// [`status_failure`], with the headers as they came.
+/// [`status_failure`] with the texts of the `retry-after` headers.
 pub fn response_failure(
     status: u16,
     replayable: bool,
@@ -125,8 +125,8 @@ pub fn response_failure(
     retry_after_ms: Option<&str>,
     now: SystemTime,
 ) -> Option<Failure> {
-    let asked = crate::resilience::retry_after::retry_after(retry_after, retry_after_ms, now);
-    status_failure(status, replayable, asked)
+    let wait = crate::resilience::retry_after::retry_after(retry_after, retry_after_ms, now);
+    status_failure(status, replayable, wait)
 }
 
 #[cfg(test)]
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn each_failure_is_told_by_the_event_it_means() {
+    fn each_failure_causes_its_event() {
         use LifecycleEvent::{AuthenticationFailed, ConnectionFailed, ConnectionLost};
         let table = [
             (facts(Kind::Auth), "connection", Some(ConnectionLost)),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_for_good_does_not_come_again() {
+    fn a_final_refusal_is_not_reconnected() {
         for status in [408, 425, 429, 500, 501, 503] {
             assert!(answered(status).should_reconnect(), "{status}");
         }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_unhappy_where_the_server_is() {
+    fn server_errors_and_transient_statuses_are_failures() {
         for status in [200, 304, 400, 401, 404, 409] {
             assert_eq!(status_failure(status, true, None), None, "{status}");
         }
@@ -216,8 +216,8 @@ mod tests {
             );
             assert!(!status_failure(status, false, None).unwrap().retryable);
         }
-        let asked = response_failure(503, true, Some("2"), None, SystemTime::UNIX_EPOCH).unwrap();
-        assert_eq!(asked.retry_after, Some(Duration::from_secs(2)));
-        assert_eq!(asked.detail["status"], 503);
+        let failure = response_failure(503, true, Some("2"), None, SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(2)));
+        assert_eq!(failure.detail["status"], 503);
     }
 }

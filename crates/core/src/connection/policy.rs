@@ -1,7 +1,7 @@
 //! Retry and breaker policies of a connection: for its calls and for its recovery.
 //!
-//! No policy here has a budget or a time limit of its own. A connection is one caller, not many, and how long an attempt
-//! may take is the transport's to know.
+//! No policy here has a budget or a time limit of its own. A connection is one caller, not many, and how long an
+//! attempt may take is the transport's to know.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ impl ConnectionConfig {
         }
     }
 
-    /// However long the server asks to be left alone: to give up would be to stay away for good.
+    /// The retries of a reconnection, which honours any `Retry-After`: giving up would end it for good.
     fn reconnection(&self) -> RetryPolicy {
         let once = self.recovery_strategy == "reconnect";
         RetryPolicy {

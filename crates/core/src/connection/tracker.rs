@@ -1,4 +1,4 @@
-//! The figures of a connection: a window over its last requests, and counts by the second.
+//! The metrics of a connection: a window over its last requests, and counts per second.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,7 +18,7 @@ const MAX_WINDOW_SIZE: u64 = 100_000;
 /// The longest span of a throughput, and the span where none is given.
 const MAX_SPAN_SECONDS: u64 = 300;
 const SPAN_SECONDS: u64 = 60;
-/// Kinds of errors that are told apart; what comes later counts as [`OTHER`].
+/// The number of distinct error types; further ones count as [`OTHER`].
 const MAX_ERROR_TYPES: usize = 100;
 const OTHER: &str = "other";
 
@@ -59,7 +59,7 @@ struct Second {
 pub struct Tracker {
     window: usize,
     samples: VecDeque<Sample>,
-    /// How long the last attempts took.
+    /// The durations of the last attempts.
     attempts_ms: VecDeque<f64>,
     began: Instant,
     seconds: VecDeque<Second>,
@@ -89,13 +89,13 @@ pub struct Figures {
     pub average_response_ms: f64,
     /// Mean of the window in milliseconds, attempts and waiting together; 0 without a request.
     pub average_request_ms: f64,
-    /// Of the last attempt, in milliseconds.
+    /// The duration of the last attempt in milliseconds.
     pub latency_ms: f64,
     /// Requests a second over the last minute.
     pub throughput: f64,
     /// Bytes a second over the last minute.
     pub bandwidth: f64,
-    /// When the last request ended, and how many milliseconds it took.
+    /// The end of the last request, and its duration in milliseconds.
     pub last: Option<(Instant, f64)>,
     /// Failures by type.
     pub error_types: BTreeMap<String, u64>,
@@ -135,20 +135,20 @@ impl Tracker {
         }
     }
 
-    /// From now on what it counts is counted in `series` as well.
+    /// Counts in `series` as well from now on.
     pub fn publish(&mut self, series: ConnectionSeries) {
         self.series = Some(series);
     }
 
-    /// The connection is in `state` now; in none when it was closed.
+    /// Sets the state of the connection; `None` once it is closed.
     pub fn enter(&mut self, state: Option<&str>) {
         if let Some(series) = &mut self.series {
             series.enter(state);
         }
     }
 
-    /// Counts an attempt that ended, and that is not the last of its request or has failed. An answer counts as a
-    /// failure where its status blames the service, and no answer does.
+    /// Counts an attempt that ended: one that failed, or any but the last of its request. Without a response, or with a
+    /// status that blames the service, it counts as a failure.
     pub fn attempt(&mut self, took_ms: f64, status: Option<u16>) {
         let ok = status.is_some_and(|status| !status_blames_service(status.into()));
         self.record_attempt(took_ms, ok, status);
@@ -187,7 +187,7 @@ impl Tracker {
         second.bytes = second.bytes.saturating_add(bytes.unwrap_or(0));
     }
 
-    /// Counts messages that came, and their bytes.
+    /// Counts received messages and their bytes.
     pub fn receive(&mut self, messages: u64, bytes: u64, now: Instant) {
         if let Some(series) = &mut self.series {
             series.receive(messages, bytes);
@@ -251,13 +251,13 @@ impl Tracker {
         *self.error_types.entry(name.to_owned()).or_default() += 1;
     }
 
-    /// Seconds since the beginning, which the first second is number 0 of.
-    fn number(&self, now: Instant) -> u64 {
+    /// The number of the current second, from 0 at the beginning.
+    fn second_number(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.began).as_secs()
     }
 
     fn second(&mut self, now: Instant) -> &mut Second {
-        let number = self.number(now);
+        let number = self.second_number(now);
         let fresh = self.seconds.back().is_none_or(|last| last.number < number);
         if fresh {
             let kept = |second: &Second| second.number + MAX_SPAN_SECONDS > number;
@@ -274,7 +274,7 @@ impl Tracker {
     }
 
     fn totals_over(&self, seconds: u64, now: Instant) -> (u64, u64) {
-        let number = self.number(now);
+        let number = self.second_number(now);
         self.seconds
             .iter()
             .rev()
@@ -286,7 +286,7 @@ impl Tracker {
     }
 }
 
-/// Puts one behind the others, and lets go of the first where there are more than `most`.
+/// Appends a value, and drops the oldest where there are more than `most`.
 fn push<T>(all: &mut VecDeque<T>, one: T, most: usize) {
     if all.len() == most {
         all.pop_front();
@@ -294,7 +294,7 @@ fn push<T>(all: &mut VecDeque<T>, one: T, most: usize) {
     all.push_back(one);
 }
 
-/// The mean; 0 of nothing.
+/// The mean; 0 without a value.
 fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     let count = values.len().max(1) as f64;
     // Not `sum`, which is −0 for nothing.

@@ -23,7 +23,7 @@ pub struct CheckResult {
     pub at: Instant,
     /// When the run ended, for people.
     pub timestamp: SystemTime,
-    /// How long the run took.
+    /// The duration of the run.
     pub latency: Duration,
     /// Why it is not healthy, where that is known.
     pub error: Option<String>,

@@ -7,13 +7,13 @@ use crate::{
     options::{OptionError, Options, Plain, Read},
 };
 
-/// Whether a check counts as critical when nothing is said.
+/// Whether a check counts as critical.
 const DEFAULT_CRITICAL: bool = true;
-/// How long a run may take.
+/// The time limit of a run.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a started monitor runs a check.
+/// The interval between two runs of a check in a started monitor.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
-/// How long after its registration a check is due for the first time.
+/// The delay from registration to the first run.
 const DEFAULT_INITIAL_DELAY: Duration = Duration::ZERO;
 /// Failures in a row that make a check unhealthy, successes in a row that bring it back: at once, as the
 /// specification has it; 3 and 2 are usual for probes that flap.
@@ -27,11 +27,11 @@ const DEFAULT_HISTORY_CAPACITY: u64 = 100;
 pub struct CheckConfig {
     /// Whether its failure makes the whole unhealthy, or only degraded. Default true.
     pub critical: bool,
-    /// How long a run may take. Default 5 s.
+    /// The time limit of a run. Default 5 s.
     pub timeout: Limit<Duration>,
-    /// How long after a run the next one is due in a started monitor, ±10 %. Default 30 s; off: never.
+    /// The interval from one run to the next in a started monitor, ±10 %. Default 30 s; off: never.
     pub interval: Limit<Duration>,
-    /// How long after its registration the first run is due. Default 0: at once.
+    /// The delay from registration to the first run. Default 0: at once.
     pub initial_delay: Duration,
     /// A healthy answer that took longer than this is degraded. Default off.
     pub degraded_above: Limit<Duration>,
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_inherits_what_it_does_not_say() {
+    fn a_check_inherits_the_options_it_does_not_set() {
         let monitor = CheckConfig {
             fall: 3,
             critical: false,

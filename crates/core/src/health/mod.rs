@@ -20,7 +20,7 @@ pub use monitor::{Change, CompletedRun, Monitor, Report, RunId, StartedRun, Summ
 pub use reply::CheckReply;
 pub use series::CheckSeries;
 
-/// How a check, or the whole, is doing. Ordered: the greater, the worse.
+/// The status of a check, or of all together. Ordered: the greater, the worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// Working.

@@ -1,4 +1,4 @@
-//! The monitor: checks by name, runs by number, and the whole they add up to.
+//! The monitor: checks by name, their runs, and the overall status.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ pub enum StartedRun {
     Started {
         /// The number to complete.
         run: RunId,
-        /// How long the checker may take.
+        /// The time limit of the checker.
         timeout: Limit<Duration>,
     },
     /// The checker runs already: wait for that run instead.
@@ -45,7 +45,7 @@ pub struct CompletedRun {
     pub change: Option<Change>,
 }
 
-/// How many checks are in which status.
+/// The number of checks in each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// All of them.
@@ -58,10 +58,10 @@ pub struct Summary {
     pub unhealthy: usize,
 }
 
-/// The last result of every check that has run, and their sum.
+/// The last result of every check that has run, and the overall status.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// The whole.
+    /// The overall status.
     pub status: Status,
     /// The results, in the order of registration.
     pub checks: Vec<Arc<CheckResult>>,
@@ -69,7 +69,7 @@ pub struct Report {
     pub summary: Summary,
 }
 
-/// A health monitor. See the [module's story](super).
+/// A health monitor; the [module](super) describes it.
 #[derive(Debug)]
 pub struct Monitor {
     defaults: CheckConfig,
@@ -80,7 +80,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// An empty monitor. `defaults` are for checks that say nothing else.
+    /// An empty monitor. `defaults` apply to the options that a check does not set.
     pub fn new(defaults: CheckConfig) -> Self {
         Self::seeded(defaults, fastrand::u64(..))
     }
@@ -106,8 +106,8 @@ impl Monitor {
         Some(&self.checks.get(name)?.config)
     }
 
-    /// Makes a check known, and due when its initial delay has passed. Returns whether it replaced one of the same name: then the last
-    /// result and a run in progress are forgotten, the history and the place in the order stay.
+    /// Registers a check, first due after its initial delay. Returns whether it replaced one of the same name: then the
+    /// last result and a run in progress are dropped; the history and the position stay.
     pub fn register(&mut self, name: &str, config: CheckConfig, now: Instant) -> bool {
         if let Some(check) = self.checks.get_mut(name) {
             check.replace(config, now);
@@ -119,7 +119,7 @@ impl Monitor {
         false
     }
 
-    /// Forgets a check with its history; a run in progress is then ignored. Returns whether it was known.
+    /// Removes a check with its history; a run in progress is then ignored. Returns whether there was one.
     pub fn unregister(&mut self, name: &str) -> bool {
         self.checks.remove(name).is_some()
     }
@@ -166,7 +166,7 @@ impl Monitor {
         Some(CompletedRun { result, change })
     }
 
-    /// Ends a run whose timeout has passed: unhealthy, and whatever the checker answers later is ignored.
+    /// Ends a run whose timeout has passed: unhealthy; a later reply of the checker is ignored.
     pub fn time_out(
         &mut self,
         name: &str,
@@ -227,16 +227,17 @@ impl Monitor {
             .unwrap_or_default()
     }
 
-    /// The last results and their sum. A check that never ran is left out.
+    /// The last results and the overall status. A check that never ran is left out.
     ///
-    /// A critical check that is unhealthy makes the whole unhealthy; any other complaint makes it degraded.
+    /// A critical check that is unhealthy makes the overall status unhealthy; any other check that is not healthy makes
+    /// it degraded.
     pub fn report(&self) -> Report {
-        let mut weights = Vec::new();
+        let mut statuses = Vec::new();
         let mut summary = Summary::default();
         let mut checks = Vec::new();
         for check in self.in_order() {
             let Some(last) = &check.last else { continue };
-            weights.push(match last.status {
+            statuses.push(match last.status {
                 Status::Unhealthy if !check.config.critical => Status::Degraded,
                 other => other,
             });
@@ -249,7 +250,7 @@ impl Monitor {
             checks.push(Arc::clone(last));
         }
         Report {
-            status: Status::overall(weights).unwrap_or(Status::Healthy),
+            status: Status::overall(statuses).unwrap_or(Status::Healthy),
             checks,
             summary,
         }

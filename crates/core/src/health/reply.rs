@@ -4,21 +4,21 @@ use super::Status;
 use crate::options::Plain;
 
 /// The number of unhealthy parts that are listed.
-const MAX_COMPLAINTS: usize = 5;
+const MAX_LISTED: usize = 5;
 
-/// A checker's answer, judged.
+/// A checker's reply, read as a status.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckReply {
     /// The outcome of the reply itself, before latency and hysteresis.
     pub outcome: Status,
-    /// Why it is not healthy, where the checker said so.
+    /// The reason why it is not healthy, where the checker gave one.
     pub error: Option<String>,
-    /// Whatever else the checker wants to be kept with the result.
+    /// The checker's own data, kept with the result.
     pub metadata: Option<serde_json::Value>,
 }
 
 impl CheckReply {
-    /// The answer of a checker that says yes or no.
+    /// The reply of a checker that returned a boolean.
     pub fn of(healthy: bool) -> Self {
         let outcome = if healthy {
             Status::Healthy
@@ -28,27 +28,27 @@ impl CheckReply {
         Self::with(outcome, None)
     }
 
-    /// The answer of a checker that threw.
+    /// The reply of a checker that threw.
     pub fn failure(error: impl Into<String>) -> Self {
         Self::with(Status::Unhealthy, Some(error.into()))
     }
 
-    /// The answer of a checker as `lib/` tells it: `statuses` and a `healthy` flag, or else `parts`, of which each has
-    /// them `at` some place; an `error`, and `metadata` as JSON text.
-    pub fn read(said: &Plain) -> Self {
-        let metadata = text(said, "metadata").and_then(|json| serde_json::from_str(json).ok());
-        let reply = match member(said, "parts") {
+    /// The reply in the form in which `lib/` passes it: `statuses` and `healthy`, or `parts`, each with these members
+    /// and its path `at`; an `error`, and `metadata` as JSON text.
+    pub fn read(value: &Plain) -> Self {
+        let metadata = text(value, "metadata").and_then(|json| serde_json::from_str(json).ok());
+        let reply = match member(value, "parts") {
             Some(Plain::List(parts)) => Self::of_parts(parts),
-            _ => Self::describe(flag(said), statuses(said)).explained(text(said, "error")),
+            _ => Self::describe(flag(value), statuses(value)).with_error(text(value, "error")),
         };
-        reply.annotated(metadata)
+        reply.with_metadata(metadata)
     }
 
-    /// The answer of a checker that returned an object with a flag, with statuses, or with both.
+    /// The reply of a checker that returned an object with a flag, with statuses, or with both.
     ///
     /// The worst of them counts. A status is one of the words of [`Status::from_word`], a boolean, or an HTTP status
-    /// code, of which 1xx to 3xx are healthy. One that means nothing here is left to the others; where there are none it
-    /// is unhealthy, because a probe that cannot be understood proves nothing.
+    /// code, of which 1xx to 3xx are healthy. An unknown status is ignored beside known ones; without any it
+    /// is unhealthy, because a reply that cannot be read proves nothing.
     pub fn describe(flag: Option<bool>, statuses: &[Plain]) -> Self {
         let flag = flag.map(|healthy| Self::of(healthy).outcome);
         match statuses.iter().map(status_of).fold(flag, Option::max) {
@@ -69,11 +69,11 @@ impl CheckReply {
         }
     }
 
-    /// The worst of what its parts say; what is wrong is told with its place. Members that mean nothing here, such as
-    /// the status of an order in a row of a table, say nothing: then what was returned is at least there.
+    /// The worst status of the parts, with the paths of those that are not healthy. Unknown statuses, such as that of
+    /// an order in a row of a table, are ignored; parts without any known status are healthy.
     fn of_parts(parts: &[Plain]) -> Self {
         let mut worst = Status::Healthy;
-        let mut complaints = Vec::new();
+        let mut unhealthy = Vec::new();
         for part in parts {
             let (error, statuses) = (text(part, "error"), statuses(part));
             let known = statuses
@@ -87,32 +87,32 @@ impl CheckReply {
                 continue;
             };
             worst = worst.max(outcome);
-            if complaints.len() < MAX_COMPLAINTS {
+            if unhealthy.len() < MAX_LISTED {
                 let at = text(part, "at").unwrap_or_default();
                 let reason = error.map(str::to_owned);
                 let reason = reason.or_else(|| statuses.first().and_then(show));
-                complaints.push(format!(
+                unhealthy.push(format!(
                     "{at}: {}",
                     reason.as_deref().unwrap_or("not healthy")
                 ));
             }
         }
-        let error = (!complaints.is_empty()).then(|| complaints.join("; "));
+        let error = (!unhealthy.is_empty()).then(|| unhealthy.join("; "));
         Self::with(worst, error)
     }
 
-    /// Adds the checker's own explanation. What is healthy needs none, and must not be taken for an error by it.
+    /// Adds the checker's own error. A healthy reply keeps none.
     #[must_use]
-    pub fn explained(mut self, error: Option<&str>) -> Self {
+    pub fn with_error(mut self, error: Option<&str>) -> Self {
         if self.outcome != Status::Healthy {
             self.error = error.map(str::to_owned).or(self.error);
         }
         self
     }
 
-    /// Adds what the checker wants to be kept.
+    /// Adds the checker's own data.
     #[must_use]
-    pub fn annotated(mut self, metadata: Option<serde_json::Value>) -> Self {
+    pub fn with_metadata(mut self, metadata: Option<serde_json::Value>) -> Self {
         self.metadata = metadata;
         self
     }
@@ -126,7 +126,7 @@ impl CheckReply {
     }
 }
 
-/// The status for a status word; `None` where it means nothing here.
+/// The status that a member stands for; `None` for an unknown one.
 fn status_of(status: &Plain) -> Option<Status> {
     let healthy = match status {
         Plain::Text(word) => return Status::from_word(word),
@@ -137,7 +137,7 @@ fn status_of(status: &Plain) -> Option<Status> {
     Some(CheckReply::of(healthy).outcome)
 }
 
-/// Whether a member's status is about health at all: any other number may be anything.
+/// Whether a status can be about health; a number that is no HTTP status code is not.
 fn is_known(status: &Plain) -> bool {
     !matches!(status, Plain::Number(code) if !(100.0..600.0).contains(code))
 }
@@ -150,8 +150,8 @@ fn show(status: &Plain) -> Option<String> {
     }
 }
 
-fn member<'a>(said: &'a Plain, name: &str) -> Option<&'a Plain> {
-    let Plain::Map(members) = said else {
+fn member<'a>(value: &'a Plain, name: &str) -> Option<&'a Plain> {
+    let Plain::Map(members) = value else {
         return None;
     };
     members
@@ -160,22 +160,22 @@ fn member<'a>(said: &'a Plain, name: &str) -> Option<&'a Plain> {
         .map(|(_, value)| value)
 }
 
-fn text<'a>(said: &'a Plain, name: &str) -> Option<&'a str> {
-    match member(said, name)? {
+fn text<'a>(value: &'a Plain, name: &str) -> Option<&'a str> {
+    match member(value, name)? {
         Plain::Text(text) => Some(text),
         _ => None,
     }
 }
 
-fn flag(said: &Plain) -> Option<bool> {
-    match member(said, "healthy")? {
+fn flag(value: &Plain) -> Option<bool> {
+    match member(value, "healthy")? {
         Plain::Bool(flag) => Some(*flag),
         _ => None,
     }
 }
 
-fn statuses(said: &Plain) -> &[Plain] {
-    match member(said, "statuses") {
+fn statuses(value: &Plain) -> &[Plain] {
+    match member(value, "statuses") {
         Some(Plain::List(statuses)) => statuses,
         _ => &[],
     }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_nobody_understands_is_not_taken_for_health() {
+    fn an_unknown_status_is_unhealthy() {
         let reply = CheckReply::describe(None, &[word("splendid")]);
         assert_eq!(reply.outcome, Status::Unhealthy);
         assert_eq!(
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_http_response_is_judged_by_its_code() {
+    fn an_http_status_code_is_healthy_below_400() {
         for (code, expected) in [(200.0, true), (304.0, true), (404.0, false), (503.0, false)] {
             let reply = CheckReply::describe(None, &[Plain::Number(code)]);
             assert_eq!(reply.outcome.is_up(), expected, "{code}");
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_told_by_their_places_and_the_worst_counts() {
+    fn parts_are_named_by_path_and_the_worst_counts() {
         let status = |status: Plain| ("statuses", Plain::List(vec![status]));
         let parts = Plain::List(vec![
             part("0", &[("healthy", Plain::Bool(true))]),

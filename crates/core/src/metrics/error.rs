@@ -11,9 +11,9 @@ pub enum MetricError {
     Taken(String),
     /// Not as many label values as label names.
     LabelCount {
-        /// As many as the family has names.
+        /// The number of label names of the family.
         expected: usize,
-        /// As many as were given.
+        /// The number of values given.
         got: usize,
     },
     /// Bucket bounds that do not ascend.

@@ -1,12 +1,12 @@
-//! One series each: a counter, a gauge, a histogram.
+//! Series: counter, gauge and histogram.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A floating-point number that threads add to. Relaxed order is enough: a scrape is a picture, not a lock.
+/// An atomic `f64`. Relaxed order is enough: a scrape need not see all series at one moment.
 #[derive(Debug, Default)]
-struct Cell(AtomicU64);
+struct AtomicF64(AtomicU64);
 
-impl Cell {
+impl AtomicF64 {
     fn get(&self) -> f64 {
         f64::from_bits(self.0.load(Ordering::Relaxed))
     }
@@ -26,7 +26,7 @@ impl Cell {
 
 /// A number that only grows.
 #[derive(Debug, Default)]
-pub struct Counter(Cell);
+pub struct Counter(AtomicF64);
 
 impl Counter {
     /// Adds one.
@@ -49,7 +49,7 @@ impl Counter {
 
 /// A number that goes up and down.
 #[derive(Debug, Default)]
-pub struct Gauge(Cell);
+pub struct Gauge(AtomicF64);
 
 impl Gauge {
     /// Replaces it.
@@ -68,13 +68,13 @@ impl Gauge {
     }
 }
 
-/// How often values fell into which range.
+/// The counts of values by range.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: Box<[f64]>,
-    /// One more than bounds: the last is for what exceeds them all.
+    /// One for each bound, and a last one for values above them all.
     buckets: Box<[AtomicU64]>,
-    sum: Cell,
+    sum: AtomicF64,
 }
 
 /// A histogram at one moment.
@@ -82,7 +82,7 @@ pub struct Histogram {
 pub struct HistogramSnapshot {
     /// The upper bounds, ascending, with how many values were at or below each.
     pub cumulative: Vec<(f64, u64)>,
-    /// How many values in all.
+    /// The number of values.
     pub count: u64,
     /// Their sum.
     pub sum: f64,
@@ -94,11 +94,11 @@ impl Histogram {
         Self {
             bounds: bounds.into(),
             buckets: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(),
-            sum: Cell::default(),
+            sum: AtomicF64::default(),
         }
     }
 
-    /// Notes a value. Not a number is ignored: it would spoil the sum for ever.
+    /// Counts a value. NaN is ignored: the sum would stay NaN.
     pub fn observe(&self, value: f64) {
         if value.is_nan() {
             return;

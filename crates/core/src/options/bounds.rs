@@ -1,11 +1,12 @@
-//! Limits on the size of a JavaScript value that is taken over.
+//! Limits on the size of a JavaScript value that is copied.
 //!
-//! A length that JavaScript names costs nothing there (`new Array(2 ** 32 - 1)`), and would cost the process its memory
-//! here. So a value is read against one [`Budget`], which no use comes near; what exceeds it is an [`Excess`].
+//! A sparse array of any length is free in JavaScript (`new Array(2 ** 32 - 1)`); its copy could exhaust the memory of
+//! the process. So a value is read against one [`Budget`], far above any real use; what exceeds it is an [`Excess`].
 
 use std::fmt;
 
-/// Lists and objects in each other. Options and arguments are shallow; anything deeper is a cycle or a mistake.
+/// The deepest nesting of lists and objects. Options and arguments are shallow; anything deeper is a cycle or a
+/// mistake.
 const MAX_DEPTH: usize = 16;
 /// Elements of one list, members of one object.
 const MAX_LENGTH: u32 = 1_000_000;
@@ -14,7 +15,7 @@ const MAX_VALUES: usize = 4_000_000;
 /// Text, bytes and names in all. SQLite takes no text and no blob over a billion bytes.
 const MAX_BYTES: usize = 1 << 30;
 
-/// Why a value was not taken over, and which part of it was too much.
+/// The reason why a value was not copied, and the part of it that is too large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excess {
     place: String,
@@ -36,14 +37,14 @@ impl Excess {
         Self::new("small enough for the memory there is", Bytes(bytes))
     }
 
-    /// The same, as the part of a whole: `[3]` or `.name` leads there.
+    /// The same, seen from the parent value: `step` (`[3]` or `.name`) leads to the part.
     #[must_use]
     pub fn within(mut self, step: impl fmt::Display) -> Self {
         self.place = format!("{step}{}", self.place);
         self
     }
 
-    /// The way from the whole to the part: `.args[3]`.
+    /// The path from the value to the part: `.args[3]`.
     pub(super) fn place(&self) -> &str {
         &self.place
     }
@@ -67,7 +68,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// The rest of the bounds for one value.
+/// The remaining allowance of one value.
 pub struct Budget {
     values: usize,
     bytes: usize,
@@ -83,7 +84,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Room for one more value, `depth` lists and objects below the whole.
+    /// Takes one more value, nested in `depth` lists and objects.
     pub fn take_value(&mut self, depth: usize) -> Result<(), Excess> {
         if depth > MAX_DEPTH {
             let expected = format!("nested at most {MAX_DEPTH} deep");
@@ -96,7 +97,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Room for text or bytes.
+    /// Takes the bytes of a text or a buffer.
     pub fn take_bytes(&mut self, length: usize) -> Result<(), Excess> {
         self.bytes = self
             .bytes
@@ -105,12 +106,12 @@ impl Budget {
         Ok(())
     }
 
-    /// Whether a list can have so many elements.
+    /// Checks the length of a list.
     pub fn check_list(&self, length: u32) -> Result<(), Excess> {
         self.check(length, "elements", "an array")
     }
 
-    /// Whether an object can have so many members.
+    /// Checks the number of members of an object.
     pub fn check_map(&self, length: u32) -> Result<(), Excess> {
         self.check(length, "members", "an object")
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::OptionError;
 
-/// Words of other libraries, in lower case, and what the same is called here.
+/// Option names of other libraries, in lower case, and the names of the same options here.
 const SYNONYMS: &[(&str, &[&str])] = &[
     ("baseurl", &["url"]),
     ("prefixurl", &["url"]),
@@ -80,7 +80,7 @@ const SYNONYMS: &[(&str, &[&str])] = &[
     ("idletimeoutmillis", &["maxIdleTime", "idleTimeoutMs"]),
 ];
 
-/// A longer word is no slip of the hand, comparing it would take long, and a message need not repeat it.
+/// A longer word is no misspelling, takes long to compare, and need not be repeated in a message.
 const MAX_CHARS: usize = 100;
 
 /// A word as a message shows it.
@@ -101,8 +101,8 @@ impl OptionError {
     }
 }
 
-/// The known key that `key` is another word for, or is nearest to, when that is near enough to be a slip of the hand. A known
-/// one that belongs elsewhere is a path (`customOptions.protocols`), of which the last part is compared.
+/// The known key that `key` is a synonym or a likely misspelling of. A known key may be a path
+/// (`customOptions.protocols`), of which the last part is compared.
 pub fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     if key.chars().nth(MAX_CHARS).is_some() {
         return None;

@@ -2,7 +2,7 @@
 
 use super::Excess;
 
-/// A plain JavaScript value that was taken over whole. `undefined` members are absent.
+/// A plain JavaScript value, copied. `undefined` members are absent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plain {
     /// `undefined` at the top level; inside maps it means absent.
@@ -27,9 +27,9 @@ pub enum Plain {
     List(Vec<Plain>),
     /// An object's own enumerable members.
     Map(Vec<(String, Plain)>),
-    /// A value that cannot be taken over, by its type name (`function`, `symbol`).
+    /// A value that cannot be copied, by its type name (`function`, `symbol`).
     Other(&'static str),
-    /// A value of which some part is too much to be taken over.
+    /// A value with a part that is too large to be copied.
     Excess(Box<Excess>),
 }
 

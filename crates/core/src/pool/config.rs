@@ -37,13 +37,13 @@ pub struct LedgerConfig {
     pub min: u32,
     /// Free connections kept at most (at least 1 and at least `min`); one returned beyond that is closed.
     pub max_idle: u32,
-    /// How long a borrower waits in the queue. Making a connection is not part of it.
+    /// The longest wait of a borrower in the queue. Creating a connection is not part of it.
     pub acquire_timeout: Limit<Duration>,
     /// Borrowers in the queue at most.
     pub max_waiters: Limit<u64>,
-    /// How long a connection may stay unused.
+    /// The longest time a connection may stay unused.
     pub idle_timeout: Limit<Duration>,
-    /// How long a connection lives, ±25 %. It is never taken from a borrower for its age.
+    /// The lifetime of a connection, ±25 %. It is never taken from a borrower for its age.
     pub max_lifetime: Limit<Duration>,
     /// From how much idle time on a connection is checked before it is handed out. Zero checks always, off
     /// checks never.

@@ -208,7 +208,7 @@ impl Ledger {
         missing.then(|| self.warm_again.map_or(now, |again| again.max(now)))
     }
 
-    /// How many connections there are above the minimum, not counting those that already close.
+    /// The number of connections above the minimum, without those that are closing.
     fn surplus(&self) -> u32 {
         let closing = |slot: &&super::slot::Slot| slot.state == State::Closing;
         let closing = self.slots.iter().filter(closing).count() as u32;

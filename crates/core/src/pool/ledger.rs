@@ -15,10 +15,10 @@ use crate::limit::Limit;
 
 /// The lifetime of each connection is spread by this share in both directions.
 pub(super) const LIFETIME_SPREAD: f64 = 0.25;
-/// After a connection could not be made, idle ones are not made in advance for this long.
-const WARM_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// The pause in creating idle connections in advance after a creation failed.
+const WARM_UP_PAUSE: Duration = Duration::from_secs(5);
 
-/// The answer to an acquire.
+/// The result of [`Ledger::acquire`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquire {
     /// Use the connection in the slot; check it first when `validate` is set.
@@ -34,10 +34,10 @@ pub enum Acquire {
     Wait {
         /// The place in the queue.
         ticket: Ticket,
-        /// When [`Ledger::expire`] gives up on it.
+        /// The time at which [`Ledger::expire`] takes it off the queue.
         deadline: Option<Instant>,
     },
-    /// Not now, or never again.
+    /// The queue is full, or the pool is closing.
     Refused(Refusal),
 }
 
@@ -78,7 +78,7 @@ pub enum Released {
     UnknownLease,
 }
 
-/// How far the end of a pool has come.
+/// The phase of a pool: open, or how far closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
@@ -96,7 +96,8 @@ pub struct Ledger {
     pub(super) slots: Vec<Slot>,
     /// Slots that can be reserved again, besides those not yet in `slots`.
     pub(super) vacant: Vec<u32>,
-    /// A stack: the most recently used one is the likeliest to be alive, and the rest may grow old.
+    /// A stack: the most recently used connection is the likeliest to be alive, and the others can reach their idle
+    /// timeout.
     pub(super) idle: Vec<u32>,
     pub(super) waiters: Waiters,
     pub(super) counters: Counters,
@@ -209,7 +210,7 @@ impl Ledger {
             State::Vacant | State::InUse { .. } | State::Idle { .. } => return None,
         }
         self.counters.create_failures += 1;
-        self.warm_again = now.checked_add(WARM_AGAIN_AFTER);
+        self.warm_again = now.checked_add(WARM_UP_PAUSE);
         self.vacate(lease, now)
     }
 

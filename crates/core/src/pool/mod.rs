@@ -1,12 +1,12 @@
-//! The pool of the library, as bookkeeping without resources.
+//! The bookkeeping of a pool, without its connections.
 //!
-//! A [`Ledger`] knows slots, who holds them and who waits; it never sees a connection. The owner of the
+//! A [`Ledger`] knows slots, their holders and the waiters; it never sees a connection. The owner of the
 //! connections asks it what to do and tells it what happened: the asynchronous pool of the services keeps
 //! one connection per slot, a pool of JavaScript objects keeps them in a `Map`. Both therefore share the
-//! same promises:
+//! same guarantees:
 //!
 //! - Never more than [`LedgerConfig::max`] connections exist: a slot is reserved before a connection is made
-//!   and freed only when its connection is [confirmed closed](Ledger::closed).
+//!   and freed only when its connection is [confirmed closed](Ledger::on_closed).
 //! - Waiters are served in the order they came, idle connections are reused last in, first out, and no
 //!   waiter is forgotten: every call that frees a slot returns the [`Grant`] it leads to.
 //! - Each hand-out is a new [`Lease`]: a lease released twice, or never given out by this ledger, changes

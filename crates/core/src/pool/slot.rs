@@ -7,9 +7,9 @@ use std::time::Instant;
 /// Every hand-out has its own generation, so a lease that was already given back is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
-    /// Which slot.
+    /// The index of the slot.
     pub slot: u32,
-    /// Which hand-out of that slot.
+    /// The number of the hand-out of that slot.
     pub generation: u32,
 }
 
@@ -41,7 +41,7 @@ pub(super) enum State {
     },
     /// Handed out.
     InUse {
-        /// When.
+        /// The time of the hand-out.
         since: Instant,
         /// Whether it was already reported as a leak.
         reported: bool,
@@ -60,7 +60,7 @@ pub(super) enum State {
 pub(super) struct Slot {
     pub(super) generation: u32,
     pub(super) state: State,
-    /// When its connection has lived long enough.
+    /// The end of its connection's lifetime.
     pub(super) expires_at: Option<Instant>,
 }
 

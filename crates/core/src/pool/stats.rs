@@ -39,7 +39,7 @@ pub struct Counters {
 }
 
 impl Ledger {
-    /// How many of what right now.
+    /// The current numbers of connections and waiters.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             total: self.open(),

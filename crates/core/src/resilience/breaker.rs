@@ -20,9 +20,9 @@ pub enum Trip {
     Ratio {
         /// 0 to 1.
         ratio: f64,
-        /// Fewer calls than this decide nothing.
+        /// The fewest calls within the window that can open it.
         min_calls: u32,
-        /// How long a call counts.
+        /// The time for which a call counts.
         window: Duration,
     },
 }
@@ -32,19 +32,19 @@ pub enum Trip {
 pub struct BreakerConfig {
     /// When it opens.
     pub trip: Trip,
-    /// How long it stays open before it lets probes through.
+    /// The time it stays open before it admits probes.
     pub reset_timeout: Duration,
     /// Each failed probe doubles the open time up to this; equal to `reset_timeout`, it stays the same.
     pub max_reset_timeout: Duration,
-    /// How many probes must succeed before it closes; at least 1.
+    /// The number of successful probes that close it; at least 1.
     pub success_threshold: u32,
-    /// How many probes may run at once; at least 1.
+    /// The number of probes that may run at once; at least 1.
     pub half_open_max_calls: u32,
     /// A probe that takes longer counts as failed, so a lost one cannot keep the breaker half-open.
     pub probe_timeout: Duration,
 }
 
-/// Leave to make one call. Hand it back with [`Breaker::record`] or [`Breaker::release`].
+/// The permission to make one call. Return it with [`Breaker::record`] or [`Breaker::release`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a permit that is not handed back blocks a probe until its timeout"]
 pub struct Permit {
@@ -52,10 +52,10 @@ pub struct Permit {
     probe: Option<u64>,
 }
 
-/// The breaker lets nothing through.
+/// The refusal by an open breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CircuitOpen {
-    /// When it may let something through again; unknown for one that was opened to stay open.
+    /// The time at which it may admit a call again; unknown for one that was opened to stay open.
     pub retry_at: Option<Instant>,
 }
 
@@ -140,7 +140,7 @@ impl Breaker {
         self.state.name()
     }
 
-    /// Asks for leave to make a call.
+    /// Asks for the permission to make a call.
     pub fn admit(&mut self, now: Instant) -> Result<Permit, CircuitOpen> {
         let generation = self.generation;
         if matches!(self.state, State::Closed) {
@@ -165,7 +165,7 @@ impl Breaker {
         })
     }
 
-    /// Refuses a call that has no chance at `now`, before it waits in another line; [`Self::admit`] comes after.
+    /// Refuses a call that would be refused at `now`, before it waits elsewhere; [`Self::admit`] comes after.
     pub fn check(&mut self, now: Instant) -> Result<(), CircuitOpen> {
         let refused = self.refusal(now);
         self.totals.refused += u64::from(refused.is_some());
@@ -189,11 +189,11 @@ impl Breaker {
         }
     }
 
-    /// Hands a permit back with what came of the call.
+    /// Returns a permit with the outcome of its call.
     pub fn record(&mut self, permit: Permit, outcome: AttemptOutcome, now: Instant) {
         let weight = match outcome {
-            AttemptOutcome::Failure(fault) if fault.weight == 0 => return self.release(permit),
-            AttemptOutcome::Failure(fault) => fault.weight,
+            AttemptOutcome::Failure(failure) if failure.weight == 0 => return self.release(permit),
+            AttemptOutcome::Failure(failure) => failure.weight,
             AttemptOutcome::Success => 0,
         };
         self.totals.requests += 1;
@@ -226,7 +226,7 @@ impl Breaker {
         }
     }
 
-    /// Hands a permit back without a verdict: the call never ran, or the caller gave it up.
+    /// Returns a permit without an outcome: the call never ran, or was cancelled.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a permit is handed back once"
@@ -247,7 +247,7 @@ impl Breaker {
         self.transition(State::Open(None), now);
     }
 
-    /// Lets probes through at once.
+    /// Admits probes from now on.
     pub fn half_open(&mut self, now: Instant) {
         self.transition(State::HalfOpen(0), now);
     }

@@ -11,14 +11,14 @@ use std::{
 use super::window::Window;
 use crate::sync::lock;
 
-/// How many retries are allowed.
+/// The number of retries that are allowed, relative to the calls.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BudgetConfig {
     /// Retries per call, 0 to 1 (0.2: one retry for five calls).
     pub ratio: f64,
     /// Retries per second that are allowed whatever the number of calls.
     pub reserve_per_second: f64,
-    /// How long a call counts.
+    /// The time for which a call counts.
     pub ttl: Duration,
 }
 

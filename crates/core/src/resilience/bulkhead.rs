@@ -2,12 +2,12 @@
 
 use std::{collections::VecDeque, task::Waker};
 
-/// How many.
+/// The limits of a bulkhead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BulkheadConfig {
-    /// How many may run at once; at least 1.
+    /// The number of calls that may run at once; at least 1.
     pub max_concurrent: u32,
-    /// How many may wait for a place.
+    /// The number of calls that may wait for a place.
     pub max_queue: u32,
 }
 
@@ -109,12 +109,12 @@ impl Bulkhead {
         first.waker
     }
 
-    /// How many have a place.
+    /// The number of calls with a place.
     pub const fn running(&self) -> u32 {
         self.running
     }
 
-    /// How many are in line.
+    /// The number of calls in the queue.
     pub fn queued(&self) -> usize {
         self.queue.len()
     }

@@ -76,9 +76,9 @@ enum Stage {
     Ready,
     /// Between two attempts, until that moment.
     BackingOff(Instant),
-    /// In the bulkhead's line.
+    /// In the bulkhead's queue.
     Queued(Ticket),
-    /// Has its place, and a token of the limiter is set aside.
+    /// Has its place, and a reserved token of the limiter.
     RateLimited(Option<Ticket>, Reservation),
     /// The operation runs, with its place and the permit of the breaker around attempts.
     Running(Option<Ticket>, Option<Permit>),
@@ -117,7 +117,7 @@ impl Call {
         }
     }
 
-    /// Tells what came of the attempt and asks what to do next.
+    /// Records the outcome of an attempt and decides what comes next.
     pub fn record(
         &mut self,
         pipeline: &Pipeline,
@@ -174,7 +174,7 @@ impl Call {
             Stage::BackingOff(until) if now < until => return Ok(Admission::Wait(until - now)),
             Stage::Ready | Stage::BackingOff(_) => self.stage = Stage::Ready,
             Stage::Queued(_) | Stage::RateLimited(..) => {}
-            // A mistake of the driver: the attempt is still running, or the call is over.
+            // Misuse by the driver: the attempt is still running, or the call is over.
             Stage::Running(..) | Stage::Over => return Err(Refusal::DeadlinePassed),
         }
         self.pass_breakers(pipeline, now)?;
@@ -189,8 +189,8 @@ impl Call {
         self.start(pipeline, place, now)
     }
 
-    /// The breaker around the call is asked once. The one around attempts is asked last, but an open one is
-    /// noticed here, before the call waits, or waits on, in a line for nothing.
+    /// Asks the breaker around calls, once for each call. The breaker around attempts decides in `start`; here an open
+    /// one only refuses a call that would wait for a place or a token in vain.
     fn pass_breakers(&mut self, pipeline: &Pipeline, now: Instant) -> Result<(), Refusal> {
         if self.attempts == 0
             && self.permit.is_none()
@@ -198,9 +198,9 @@ impl Call {
         {
             self.permit = Some(breaker.admit(now).map_err(|open| circuit_open(open, now))?);
         }
-        let lines = pipeline.limiter.is_some() || pipeline.bulkhead.is_some();
+        let may_wait = pipeline.limiter.is_some() || pipeline.bulkhead.is_some();
         match pipeline.breaker_for(BreakerScope::Attempts) {
-            Some(breaker) if lines => breaker.check(now).map_err(|open| circuit_open(open, now)),
+            Some(breaker) if may_wait => breaker.check(now).map_err(|open| circuit_open(open, now)),
             _ => Ok(()),
         }
     }
@@ -230,9 +230,9 @@ impl Call {
         Ok(BulkheadPlace::Taken(place))
     }
 
-    /// Takes a token, or uses the one that was set aside; or gives the time until it may be used, which is longer than it
-    /// was when others came late. It comes after the place in the bulkhead: who had a token already would wait for a place
-    /// with it, and many that did would all begin at once.
+    /// Takes a token, or uses the reserved one; returns the time until it may be used, which grows while earlier calls
+    /// use theirs late. The place in the bulkhead comes first: calls that queued for one with a token in hand would all
+    /// start at once.
     fn take_token(
         &mut self,
         pipeline: &Pipeline,
@@ -284,7 +284,7 @@ impl Call {
         }))
     }
 
-    /// Whether and when to repeat. The budget is asked last, because asking it spends.
+    /// Whether and when to retry. The budget comes last, because asking it spends from it.
     fn plan(&self, pipeline: &Pipeline, failure: &AttemptFailure, now: Instant) -> Retry {
         let Some(policy) = &pipeline.config.retry else {
             return Retry::GiveUp(GiveUp::Exhausted);
@@ -310,7 +310,8 @@ impl Call {
         next
     }
 
-    /// Ends the call before or instead of an attempt. Around a call that already failed, the breaker hears of it.
+    /// Ends the call before or instead of an attempt. If an attempt failed before, the breaker around calls records
+    /// that.
     fn end(&mut self, pipeline: &Pipeline, now: Instant) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::RateLimited(place, reserved) => {
@@ -343,7 +344,7 @@ impl Call {
         }
     }
 
-    /// Tells the breaker around the call how it ended.
+    /// Records the outcome of the call at the breaker around calls.
     fn record_call(&mut self, pipeline: &Pipeline, outcome: AttemptOutcome, now: Instant) {
         self.stage = Stage::Over;
         if let (Some(breaker), Some(permit)) = (
@@ -355,7 +356,7 @@ impl Call {
     }
 }
 
-/// The answer of the bulkhead, if there is one.
+/// The place of a call in the bulkhead, if there is one.
 enum BulkheadPlace {
     None,
     Taken(Ticket),

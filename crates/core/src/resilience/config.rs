@@ -1,7 +1,7 @@
 //! The configuration of every policy, with its defaults.
 //!
-//! A service reads `options.retry`, `options.breaker`, … with `read` and its own defaults; the public policy classes read
-//! a whole pipeline with [`PolicyConfig::read`].
+//! A service reads `options.retry`, `options.breaker`, … with `read` and its own defaults; the public policy classes
+//! read a whole pipeline with [`PolicyConfig::read`].
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub const BREAKER: BreakerConfig = BreakerConfig {
 /// Half of at least ten calls within 30 seconds: the ratio mode, where an option of it is given.
 pub const RATIO: (f64, u32, Duration) = (0.5, 10, Duration::from_secs(30));
 
-/// How many may wait for a token, and how long.
+/// The number of calls that may wait for a token, and their longest wait.
 pub const LIMITER_QUEUE: (u32, Duration) = (1_000, Duration::from_secs(30));
 
 /// 64 at once, 256 in line.
@@ -318,8 +318,8 @@ fn trip(options: &Options<'_>, default: Trip) -> Read<Trip> {
 }
 
 impl LimiterConfig {
-    /// Reads a rate as `perSecond` or as `max` in each `windowMs` (default 1000), and `maxQueue maxWaitMs`. No stretch of that
-    /// length sees more, unless `burst` makes it a token bucket.
+    /// Reads a rate as `perSecond` or as `max` in each `windowMs` (default 1000), and `maxQueue maxWaitMs`. No stretch
+    /// of that length sees more, unless `burst` makes it a token bucket.
     pub fn read(options: &Options<'_>) -> Read<Self> {
         let per_second = options.number("perSecond", 0.001..=MAX_PER_SECOND)?;
         let max = options.number("max", 1.0..=MAX_PER_SECOND)?;

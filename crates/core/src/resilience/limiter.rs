@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How fast one may go.
+/// The rate that is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
     /// At most `max` in any stretch of time of that length, however they come.
     Window {
-        /// How many; at least 1.
+        /// The number of calls in a window; at least 1.
         max: u32,
         /// The length of the stretch.
         window: Duration,
@@ -22,7 +22,7 @@ pub enum Rate {
     Bucket {
         /// The time one token takes to come back.
         interval: Duration,
-        /// How many tokens it holds; at least 1.
+        /// The number of tokens it holds; at least 1.
         burst: u32,
     },
 }
@@ -55,9 +55,9 @@ const LATE_CLAIM_RETRY: Duration = Duration::from_millis(1);
 pub struct LimiterConfig {
     /// The rate.
     pub rate: Rate,
-    /// How many may wait.
+    /// The number of calls that may wait.
     pub max_queue: u32,
-    /// How long one may wait.
+    /// The longest wait of a call.
     pub max_wait: Duration,
 }
 
@@ -92,7 +92,7 @@ enum Position {
 #[derive(Clone, Debug)]
 pub struct Limiter {
     config: LimiterConfig,
-    /// How many have a token set aside that they have not used.
+    /// The number of calls with a reserved token that is not used yet.
     waiting: u32,
     /// Of a bucket: when it will be full again.
     full_at: Option<Instant>,
@@ -166,8 +166,8 @@ impl Limiter {
         Token::At(Reservation { due, position })
     }
 
-    /// Uses a token that was set aside. Who comes late moves those behind, and who gives a turn back lets them come earlier:
-    /// a claim before its moment is answered with the time that is left.
+    /// Uses a token that was set aside. Who comes late moves those behind, and who gives a turn back lets them come
+    /// earlier: a claim before its moment is answered with the time that is left.
     pub fn claim(&mut self, reservation: &mut Reservation, now: Instant) -> Result<(), Duration> {
         if let (Rate::Window { max, window }, Position::Window(number)) =
             (self.config.rate, reservation.position)
@@ -181,8 +181,8 @@ impl Limiter {
         Ok(())
     }
 
-    /// Hands a token back that will not be used. Of a bucket only the last in line can be: moving the others forward would
-    /// let two go at the same moment.
+    /// Hands a token back that will not be used. Of a bucket only the last in line can be: moving the others forward
+    /// would let two go at the same moment.
     pub fn give_back(&mut self, reservation: Reservation) {
         self.waiting = self.waiting.saturating_sub(1);
         match (self.config.rate, reservation.position) {
@@ -212,8 +212,8 @@ impl WindowLog {
         self.free(number, max, window, now)
     }
 
-    /// When a turn may be: a window after the one that is `max` places before it, which may be late itself. In place of one
-    /// that was given back stands the one before that.
+    /// When a turn may be: a window after the one that is `max` places before it, which may be late itself. In place of
+    /// one that was given back stands the one before that.
     fn free(&self, number: u64, max: u32, window: Duration, now: Instant) -> Instant {
         let mut before = number;
         while let Some(index) = before

@@ -22,7 +22,7 @@ pub struct AttemptFailure {
     pub weight: u32,
     /// Whether a repeat may succeed and does no harm.
     pub retryable: bool,
-    /// How long the server asked to wait before a repeat.
+    /// The wait that the server asked for.
     pub retry_after: Option<Duration>,
 }
 

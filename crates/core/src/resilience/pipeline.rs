@@ -24,9 +24,9 @@ use crate::{
 /// The configuration of a pipeline, besides the breaker and the budget that it may share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PipelineConfig {
-    /// How long a call may take in all: attempts, delays and waiting.
+    /// The time limit of a call in all: attempts, delays and waiting.
     pub timeout: Limit<Duration>,
-    /// How long one attempt may take.
+    /// The time limit of one attempt.
     pub attempt_timeout: Limit<Duration>,
     /// Retries, if any.
     pub retry: Option<RetryPolicy>,
@@ -135,7 +135,7 @@ impl Pipeline {
         Call::new(Deadline::after(now, self.config.timeout).earlier(deadline))
     }
 
-    /// How many calls have a place in the bulkhead, and how many wait for one.
+    /// The number of calls with a place in the bulkhead, and of those that wait for one.
     pub fn occupancy(&self) -> Option<(u32, usize)> {
         let bulkhead = lock(self.bulkhead.as_ref()?);
         Some((bulkhead.running(), bulkhead.queued()))

@@ -42,7 +42,7 @@ impl SharedBreaker {
     }
 
     /// The same, shown among the metrics of `registry` as one of that name.
-    fn published(mut self, registry: Option<&metrics::Registry>, name: &str) -> Self {
+    fn with_metrics(mut self, registry: Option<&metrics::Registry>, name: &str) -> Self {
         // It fails for a name that is another metric's, and none of ours is.
         let series = registry.and_then(|registry| BreakerSeries::new(registry, name).ok());
         self.series = series.map(Mutex::new);
@@ -236,12 +236,12 @@ impl Registry {
     /// The registry of the process.
     pub fn process() -> &'static Self {
         static PROCESS: LazyLock<Registry> =
-            LazyLock::new(|| Registry::published(metrics::Registry::process()));
+            LazyLock::new(|| Registry::with_metrics(metrics::Registry::process()));
         &PROCESS
     }
 
     /// A registry whose breakers are shown among the metrics of another.
-    pub fn published(metrics: &'static metrics::Registry) -> Self {
+    pub fn with_metrics(metrics: &'static metrics::Registry) -> Self {
         Self {
             metrics: Some(metrics),
             ..Self::default()
@@ -265,7 +265,7 @@ impl Registry {
                 config_differs,
             };
         }
-        let breaker = SharedBreaker::new(name, config).published(self.metrics, name);
+        let breaker = SharedBreaker::new(name, config).with_metrics(self.metrics, name);
         let (breaker, entries) = (Arc::new(breaker), &mut named.entries);
         entries.insert(name.to_owned(), Entry::Kept(Arc::clone(&breaker)));
         named.sweep();
@@ -280,7 +280,7 @@ impl Registry {
     pub fn own(&self, kind: &str, config: BreakerConfig) -> Arc<SharedBreaker> {
         let number = self.owned.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("{kind}-{number}");
-        let breaker = SharedBreaker::new(name.as_str(), config).published(self.metrics, kind);
+        let breaker = SharedBreaker::new(name.as_str(), config).with_metrics(self.metrics, kind);
         let breaker = Arc::new(breaker);
         let mut named = self.entries();
         // A caller may have chosen the same name; then its breaker is the one listed.

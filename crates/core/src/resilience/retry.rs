@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::outcome::AttemptFailure;
 
-/// How the delay grows from one retry to the next.
+/// The growth of the delay from one retry to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Backoff {
     /// The base delay each time.
@@ -21,7 +21,7 @@ pub enum Backoff {
     },
 }
 
-/// How the delay is spread, so that many clients do not come back at the same moment.
+/// The spread of the delay, so that many clients do not retry at the same moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Jitter {
     /// ± this fraction (0 to 1) of the capped delay; 0 is no jitter.

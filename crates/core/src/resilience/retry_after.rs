@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_wish_and_a_huge_number_is_a_long_one() {
+    fn unreadable_values_are_ignored_and_huge_ones_saturate() {
         for value in ["", "-5", "+5", "1e9", "inf", "NaN", "soon", "."] {
             assert_eq!(retry_after(Some(value), None, at(0)), None, "{value}");
         }

@@ -23,7 +23,7 @@ pub struct VerifierConfig {
     pub secrets: Vec<Secret>,
     /// The rows that may sign a request; `None` detects the scheme by the request's headers.
     pub schemes: Option<Vec<Arc<Scheme>>>,
-    /// How far a timestamp may be from now.
+    /// The largest distance of a timestamp from now.
     pub window: WindowOverride,
     /// The endpoint's public URL, for schemes that sign it.
     pub url: Option<String>,
@@ -243,7 +243,8 @@ fn check_content(path: &str, scheme: &Scheme, template: &str) -> Read<()> {
 }
 
 impl Verifier {
-    /// Refuses to be used with a replay store where a request is never too old: it would have to be remembered for ever.
+    /// Refuses to be used with a replay store where a request is never too old: it would have to be remembered for
+    /// ever.
     pub fn check_replay(&self) -> Read<()> {
         if self.window.max_age != Some(Limit::Off) {
             return Ok(());

@@ -75,7 +75,7 @@ impl<'a> SignedParts<'a> {
         Ok(signed_parts)
     }
 
-    /// How many contents the sender may have signed: one for each variant of the URL.
+    /// The number of contents that the sender may have signed: one for each variant of the URL.
     pub fn contents(&self) -> usize {
         self.urls.len().max(1)
     }

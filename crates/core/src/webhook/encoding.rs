@@ -1,6 +1,6 @@
 //! Hex and base64, canonical only: each signature has one encoded form.
 //!
-//! A second variant (upper case, missing padding, spare bits) would let the same signature pass a replay
+//! A second form (upper case, missing padding, spare bits) would let the same signature pass a replay
 //! store twice, and no provider of the table sends one.
 
 use base64::{
@@ -10,7 +10,7 @@ use base64::{
 
 use super::mac::{MAX_TAG_BYTES, Tag};
 
-/// How a signature is written.
+/// The encoding of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// Lower-case hexadecimal digits.
@@ -46,7 +46,7 @@ impl Encoding {
         }
     }
 
-    /// The canonical variant of `bytes`.
+    /// The canonical text of `bytes`.
     pub fn encode(self, bytes: &[u8]) -> String {
         match self {
             Self::Hex => encode_hex(bytes),

@@ -64,7 +64,7 @@ impl Keyring {
         }
     }
 
-    /// How many secrets there are.
+    /// The number of secrets.
     pub fn len(&self) -> usize {
         self.secrets.len()
     }

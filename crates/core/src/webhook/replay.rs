@@ -130,18 +130,19 @@ impl ReplayStore for MemoryReplayStore {
 
 /// The largest body that is read.
 const LIMIT_BYTES: u64 = 10 * 1024 * 1024;
-/// How long a body may take to arrive.
+/// The time limit for the arrival of a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The status for a request that was handled before.
 const DUPLICATE_STATUS: u16 = 200;
-/// How long a request that is being handled is kept from being handled a second time.
+/// The time for which a request in progress is not handled a second time.
 const CLAIM: Duration = Duration::from_mins(5);
-/// How long a replay store may take for each answer.
+/// The time limit of each call to a replay store.
 const REPLAY_STORE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests that a store in memory remembers.
 const REPLAY_CAPACITY: u32 = 100_000;
 
-/// The defaults of receiving bodies and of a replay store in memory, by the names of their options, times in milliseconds.
+/// The defaults of receiving bodies and of a replay store in memory, by the names of their options, times in
+/// milliseconds.
 pub fn receive_defaults() -> Json {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     json!({

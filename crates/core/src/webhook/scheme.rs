@@ -14,7 +14,7 @@ pub struct Scheme {
     /// A second header and what it lists (separated by a comma) of this scheme, where two share the signature's
     /// header. A request without the second header may be either.
     pub version: Option<(&'static str, &'static str)>,
-    /// How signature (and possibly timestamp) stand in the header.
+    /// The format of the header with the signature, and possibly the timestamp.
     pub grammar: Grammar,
     /// The place of the timestamp.
     pub timestamp: Timestamp,
@@ -28,15 +28,15 @@ pub struct Scheme {
     pub url: UrlForm,
     /// The function that signs.
     pub algorithm: Algorithm,
-    /// How the secret is written.
+    /// The encoding of the secret.
     pub key: KeyForm,
-    /// How the signature is written.
+    /// The encoding of the signature.
     pub encoding: Encoding,
     /// The scheme's own window around now, used where the caller set none.
     pub window: Window,
 }
 
-/// How a signature header is built.
+/// The format of a signature header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grammar {
     /// The signature alone, after a fixed prefix that may be empty: `sha256=…`.
@@ -117,7 +117,7 @@ impl Algorithm {
     }
 }
 
-/// How a secret is written.
+/// The encoding of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyForm {
     /// Its text is the key.
@@ -144,7 +144,7 @@ impl KeyForm {
     }
 }
 
-/// How far a timestamp may be from now.
+/// The largest distance of a timestamp from now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Into the past.

@@ -23,7 +23,7 @@ pub struct WindowOverride {
 }
 
 impl WindowOverride {
-    /// How long a request stamped `ahead` of now may still be accepted, by whichever clock within the tolerance; what a
+    /// The time for which a request stamped `ahead` of now may be accepted, by any clock within the tolerance; what a
     /// replay store has to remember.
     pub fn span(&self, window: Window, ahead: Duration) -> Limit<Duration> {
         let Limit::At(past) = self.max_age(window) else {

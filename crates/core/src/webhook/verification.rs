@@ -67,7 +67,7 @@ pub struct Verification {
     pub secret_index: Option<usize>,
     /// The digest of what is signed, where the request is to be remembered.
     pub content: Option<[u8; 32]>,
-    /// How long the request could be sent again with success.
+    /// The time for which the request could be replayed.
     pub replayable_for: Duration,
 }
 

@@ -21,9 +21,10 @@ use crate::{limit::Limit, secret::Secret};
 /// The largest body that is hashed. GitHub's limit, the highest known, is 25 MB.
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// How long a request without a signed timestamp is remembered at least: the longest retry of the usual providers.
+/// The shortest time for which a request without a signed timestamp is remembered: the longest retry of known
+/// providers.
 const NO_TIMESTAMP_REPLAY: Duration = Duration::from_hours(24);
-/// The shortest time that is of use to a store: the bounds of a window are inside of it.
+/// The shortest time to live in a replay store. Not zero, because the end of the window belongs to it.
 const SHORTEST_REPLAY: Duration = Duration::from_millis(1);
 
 /// Verifies and signs under a list of secrets, newest first.
@@ -98,19 +99,19 @@ impl Verifier {
         names
     }
 
-    /// Judges a signature without its request: the generic forms and Paddle's, or the schemes given.
+    /// Verifies a signature without its request: the generic forms and Paddle's, or the schemes given.
     ///
     /// `incoming.headers` may be empty; a scheme that needs more than the signature says what is missing.
     pub fn verify(&self, signature: &str, incoming: &Incoming<'_>) -> Verification {
         let schemes = self.schemes.iter().filter(|scheme| {
-            // Elsewhere in the table the same variant means another function or another content.
+            // In other schemes of the table the same form stands for another function or another content.
             !self.detects || scheme.name == table::GENERIC || scheme.name == "paddle"
         });
         self.first_valid(schemes.map(|scheme| (scheme, signature)), incoming)
             .unwrap_or_else(|| Verification::refuse(Reason::InvalidFormat))
     }
 
-    /// Judges a whole request. Never fails: what cannot be judged is refused with the reason.
+    /// Verifies a whole request. Never fails: a request that cannot be verified is refused with the reason.
     pub fn verify_request(&self, incoming: &Incoming<'_>) -> Verification {
         let mut found = Vec::with_capacity(4);
         for scheme in self.schemes.iter() {
@@ -138,7 +139,7 @@ impl Verifier {
             })
     }
 
-    /// The first acceptance, else the refusal that says most.
+    /// The first acceptance, else the most specific refusal.
     fn first_valid<'r>(
         &self,
         candidates: impl Iterator<Item = (&'r Arc<Scheme>, &'r str)>,
@@ -159,10 +160,10 @@ impl Verifier {
             if answer.is_valid() {
                 return Some(answer);
             }
-            let says_more = refused
+            let more_specific = refused
                 .as_ref()
                 .is_none_or(|earlier| earlier.refusal == Some(Reason::InvalidFormat));
-            if says_more {
+            if more_specific {
                 refused = Some(answer);
             }
         }
@@ -248,8 +249,8 @@ impl Verifier {
         Ok(())
     }
 
-    /// How long a genuine request could be sent again with success. Without a timestamp that is for ever: then as long as
-    /// the caller lets any request be old, but no less than providers repeat one.
+    /// The time for which a genuine request could be replayed. Without a timestamp it never expires: then the time is
+    /// the caller's window, but no less than the time for which providers retry.
     fn replayable_for(&self, scheme: &Scheme, ahead: Duration) -> Duration {
         let span = match self.window.span(scheme.window, ahead) {
             Limit::At(span) => span,

@@ -13,7 +13,7 @@ use moorline_core::{
 };
 use proptest::prelude::*;
 
-fn every(interval_ms: u64) -> CheckConfig {
+fn with_interval(interval_ms: u64) -> CheckConfig {
     CheckConfig {
         interval: Limit::At(Duration::from_millis(interval_ms)),
         ..CheckConfig::default()
@@ -29,7 +29,7 @@ proptest! {
     ) {
         let mut monitor = Monitor::seeded(CheckConfig::default(), seed);
         let mut now = Instant::now();
-        monitor.register("db", every(interval_ms), now);
+        monitor.register("db", with_interval(interval_ms), now);
         let mut waits = Vec::new();
         for latency_ms in latencies {
             let due = monitor.next_due().expect("scheduled");
@@ -56,7 +56,7 @@ fn a_check_is_due_at_once_and_the_longest_overdue_goes_first() {
     let start = Instant::now();
     let at = |ms| start + Duration::from_millis(ms);
     for (name, ms) in [("d", 4), ("b", 2), ("e", 5), ("a", 1), ("c", 3)] {
-        monitor.register(name, every(1000), at(ms));
+        monitor.register(name, with_interval(1000), at(ms));
     }
     let due = |ms| -> String { monitor.due(at(ms)).iter().map(|name| &**name).collect() };
     assert_eq!(due(0), "");
@@ -69,7 +69,7 @@ fn a_check_with_an_initial_delay_is_due_after_it_and_again_when_it_is_replaced()
     let (delay, start) = (Duration::from_millis(700), Instant::now());
     let config = CheckConfig {
         initial_delay: delay,
-        ..every(1000)
+        ..with_interval(1000)
     };
     let mut monitor = Monitor::new(CheckConfig::default());
     monitor.register("db", config, start);

@@ -1,4 +1,4 @@
-//! The guarantees of a pool, one a test.
+//! The guarantees of a pool, one for each test.
 
 #![allow(
     clippy::unwrap_used,
@@ -90,7 +90,7 @@ fn a_released_connection_goes_straight_to_the_oldest_waiter() {
         validate,
     }) = ledger.release(lease, now + ms(3), true)
     else {
-        panic!("somebody waits");
+        panic!("a waiter is queued");
     };
     assert_eq!((ticket, next.slot, validate), (first, lease.slot, false));
     assert_ne!(next, lease);
@@ -239,7 +239,7 @@ fn connections_beyond_those_kept_close_on_release() {
 }
 
 #[test]
-fn the_minimum_is_made_in_advance_and_not_hammered_when_that_fails() {
+fn the_minimum_is_created_in_advance_with_a_pause_after_a_failure() {
     let limits = LedgerConfig {
         min: 2,
         ..LedgerConfig::defaults(false)
@@ -268,16 +268,16 @@ fn a_long_held_lease_is_reported_once() {
 }
 
 #[test]
-fn an_alarm_set_before_a_hand_out_is_never_too_late_for_it() {
+fn a_wakeup_set_before_a_hand_out_is_not_too_late_for_it() {
     let (mut ledger, now) = pool(1);
     let lease = open(&mut ledger, now);
     assert_eq!(ledger.release(lease, now, true), Released::Idle);
-    let alarm = ledger.next_due(now).unwrap();
+    let wakeup = ledger.next_due(now).unwrap();
     let lease = ledger.take(now + ms(100)).unwrap();
-    assert!(ledger.leaks(alarm).is_empty());
-    let alarm = ledger.next_due(alarm).unwrap();
-    assert_eq!(alarm, now + ms(30_100));
-    assert_eq!(ledger.leaks(alarm)[0].lease, lease);
+    assert!(ledger.leaks(wakeup).is_empty());
+    let wakeup = ledger.next_due(wakeup).unwrap();
+    assert_eq!(wakeup, now + ms(30_100));
+    assert_eq!(ledger.leaks(wakeup)[0].lease, lease);
 }
 
 #[test]

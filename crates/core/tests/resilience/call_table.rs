@@ -1,4 +1,4 @@
-//! Calls by number: what each is told, which number it has, and what is given back.
+//! Calls by number: the decisions for each, the reuse of numbers, and the return of permits.
 
 use std::{
     collections::HashSet,
@@ -143,7 +143,7 @@ fn a_call_has_its_own_deadline_and_an_attempt_what_is_left_of_it() {
 }
 
 #[test]
-fn one_that_shares_only_the_breaker_has_neither_retries_nor_a_queue() {
+fn a_table_of_the_breaker_alone_has_neither_retries_nor_a_queue() {
     let (table, now) = (table(), Instant::now());
     let breaker = table.breaker().unwrap();
     let alone = table.breaker_only().unwrap();
@@ -156,7 +156,7 @@ fn one_that_shares_only_the_breaker_has_neither_retries_nor_a_queue() {
 }
 
 #[test]
-fn those_of_one_name_share_their_breaker_and_are_told_when_their_config_differs() {
+fn tables_of_one_name_share_a_breaker_and_report_a_different_config() {
     let first = CallTable::new("call-table", &OPTIONS);
     let second = CallTable::new("call-table", &OPTIONS);
     assert!(std::sync::Arc::ptr_eq(
@@ -171,9 +171,9 @@ fn those_of_one_name_share_their_breaker_and_are_told_when_their_config_differs(
 }
 
 #[test]
-fn a_published_table_counts_its_calls() {
+fn a_table_with_metrics_counts_its_calls() {
     let (registry, now) = (Registry::new(), Instant::now());
-    let table = table().published(&registry, "");
+    let table = table().with_metrics(&registry, "");
     let id = begin(&table, now).unwrap();
     table.record(id, FAILED, now);
     table.cancel(id, now);
@@ -190,38 +190,38 @@ fn a_published_table_counts_its_calls() {
 }
 
 #[derive(Clone, Debug)]
-enum Act {
+enum Step {
     Begin,
     Resume(usize),
     Succeed(usize),
     Fail(usize),
     Cancel(usize),
-    Pass(u64),
+    Advance(u64),
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        Just(Act::Begin),
-        any::<usize>().prop_map(Act::Resume),
-        any::<usize>().prop_map(Act::Succeed),
-        any::<usize>().prop_map(Act::Fail),
-        any::<usize>().prop_map(Act::Cancel),
-        (0_u64..2_000).prop_map(Act::Pass),
+        Just(Step::Begin),
+        any::<usize>().prop_map(Step::Resume),
+        any::<usize>().prop_map(Step::Succeed),
+        any::<usize>().prop_map(Step::Fail),
+        any::<usize>().prop_map(Step::Cancel),
+        (0_u64..2_000).prop_map(Step::Advance),
     ]
 }
 
 proptest! {
     /// No two living calls have one number, no number is invented, and in the end every place and permit is back.
     #[test]
-    fn numbers_are_those_of_living_calls(acts in proptest::collection::vec(act(), 0..200)) {
+    fn numbers_are_those_of_living_calls(steps in proptest::collection::vec(step(), 0..200)) {
         let table = table();
         let mut now = Instant::now();
         let (mut living, mut running) = (Vec::<u32>::new(), HashSet::<u32>::new());
         let pick = |from: &[u32], n: usize| (!from.is_empty()).then(|| from[n % from.len()]);
-        for act in acts {
-            let asked = match act {
-                Act::Begin => Some(None),
-                Act::Resume(n) => pick(&living, n).filter(|id| !running.contains(id)).map(Some),
+        for step in steps {
+            let asked = match step {
+                Step::Begin => Some(None),
+                Step::Resume(n) => pick(&living, n).filter(|id| !running.contains(id)).map(Some),
                 _ => None,
             };
             if let Some(asked) = asked {
@@ -245,19 +245,19 @@ proptest! {
                     Err(NotAdmitted::Unknown) => prop_assert!(false, "{asked:?} is a living call"),
                 }
             }
-            let over = match act {
-                Act::Succeed(n) | Act::Fail(n) => pick(&living, n).filter(|id| {
-                    let report = if matches!(act, Act::Fail(_)) { FAILED } else { AttemptOutcome::Success };
+            let over = match step {
+                Step::Succeed(n) | Step::Fail(n) => pick(&living, n).filter(|id| {
+                    let report = if matches!(step, Step::Fail(_)) { FAILED } else { AttemptOutcome::Success };
                     running.remove(id) && table.record(*id, report, now).is_none()
                 }),
-                Act::Cancel(n) => pick(&living, n).inspect(|id| table.cancel(*id, now)),
+                Step::Cancel(n) => pick(&living, n).inspect(|id| table.cancel(*id, now)),
                 _ => None,
             };
             if let Some(over) = over {
                 living.retain(|id| *id != over);
                 running.remove(&over);
             }
-            if let Act::Pass(ms) = act {
+            if let Step::Advance(ms) = step {
                 now += Duration::from_millis(ms);
             }
             while let Some(turn) = table.next_turn() {

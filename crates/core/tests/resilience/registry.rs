@@ -91,7 +91,7 @@ fn published() -> (Registry, impl Fn(&Registry) -> Vec<String>) {
             .filter_map(|line| line.strip_prefix("moorline_circuit_breaker_"));
         rows.map(str::to_owned).collect()
     };
-    (Registry::published(metrics), rows)
+    (Registry::with_metrics(metrics), rows)
 }
 
 #[test]

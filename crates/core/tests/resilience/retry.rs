@@ -72,24 +72,24 @@ fn what_is_not_retryable_is_given_up_at_once() {
 }
 
 #[test]
-fn the_servers_wish_is_kept_to_the_letter_or_the_call_fails_now() {
+fn retry_after_is_followed_exactly_or_the_call_fails_at_once() {
     let mut rng = fastrand::Rng::with_seed(1);
-    let mut asked = |seconds| {
-        let fault = AttemptFailure {
+    let mut after = |seconds| {
+        let failure = AttemptFailure {
             retry_after: Some(Duration::from_secs(seconds)),
             ..RETRYABLE
         };
-        RETRY.next(1, &fault, &mut rng)
+        RETRY.next(1, &failure, &mut rng)
     };
-    assert_eq!(asked(60), Retry::After(Duration::from_mins(1)));
-    assert_eq!(asked(61), Retry::GiveUp(GiveUp::RetryAfterTooLong));
-    // Nothing was asked for: the usual delay.
+    assert_eq!(after(60), Retry::After(Duration::from_mins(1)));
+    assert_eq!(after(61), Retry::GiveUp(GiveUp::RetryAfterTooLong));
+    // A wait of zero: the usual delay.
     let usual = RETRY.next(1, &RETRYABLE, &mut fastrand::Rng::with_seed(2));
-    let asked_nothing = AttemptFailure {
+    let no_wait = AttemptFailure {
         retry_after: Some(Duration::ZERO),
         ..RETRYABLE
     };
-    let next = RETRY.next(1, &asked_nothing, &mut fastrand::Rng::with_seed(2));
+    let next = RETRY.next(1, &no_wait, &mut fastrand::Rng::with_seed(2));
     assert_eq!(next, usual);
 }
 

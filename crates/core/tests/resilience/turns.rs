@@ -1,4 +1,4 @@
-//! The rate limit of a pipeline behind its bulkhead: who waits where, and what is given back.
+//! The rate limit of a pipeline behind its bulkhead: the waits for both, and the return of places and tokens.
 
 use std::{
     sync::Arc,
@@ -55,7 +55,7 @@ fn go(call: &mut Call, pipeline: &Pipeline, now: Instant) {
 }
 
 #[test]
-fn what_has_queued_for_a_place_keeps_the_rate_when_it_gets_it() {
+fn queued_calls_keep_the_rate_when_they_get_a_place() {
     let start = Instant::now();
     let pipeline = Pipeline::new(ONE_EACH_SECOND);
     let [mut first, mut second, mut third, mut fourth] = [(); 4].map(|()| begin(&pipeline, start));
@@ -70,7 +70,7 @@ fn what_has_queued_for_a_place_keeps_the_rate_when_it_gets_it() {
     second.record(&pipeline, AttemptOutcome::Success, now);
     assert_eq!(third.admit(&pipeline, now), Admission::Wait(SECOND));
     assert_eq!(pipeline.occupancy(), Some((1, 1)));
-    // Who gives up gives back its place and its token.
+    // A cancelled call returns its place and its token.
     third.cancel(&pipeline, now);
     assert_eq!(fourth.admit(&pipeline, now), Admission::Wait(SECOND));
     go(&mut fourth, &pipeline, now + SECOND);
@@ -95,7 +95,7 @@ fn a_wait_for_a_token_that_grows_beyond_the_deadline_ends_and_gives_back_the_pla
     let deadline = Deadline::after(start, Limit::At(SECOND * 5 / 2));
     let mut hurried = pipeline.begin(deadline, start);
     assert_eq!(hurried.admit(&pipeline, start), Admission::Wait(SECOND * 2));
-    // The one before comes late, and with it the turn of the next.
+    // The call before uses its token late, which delays the next one.
     go(&mut late, &pipeline, start + SECOND * 9 / 5);
     let retry_after = SECOND * 4 / 5;
     let refused = Admission::Refuse(Refusal::RateLimited { retry_after });

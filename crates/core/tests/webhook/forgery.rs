@@ -1,4 +1,4 @@
-//! Whatever is changed in a genuine request, it is refused.
+//! Forgeries: a genuine request is refused after any change.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use moorline_core::{
 
 use crate::support::{NOW_MS, Sample, incoming, samples, secret_for, signed, text, verifier};
 
-/// Every text that differs from `text` in one byte, for three kinds of damage.
-fn damaged(text: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+/// Every text that differs from `text` in one byte: a flipped bit, the other case, or the byte removed.
+fn mutations(text: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     (0..text.len()).flat_map(move |at| {
         let mut flipped = text.to_vec();
         flipped[at] ^= 1;
@@ -24,7 +24,7 @@ fn damaged(text: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
 
 /// Twilio signs names and values one after the other and decoded, so neither another escape of the same
 /// text nor the place of `=` between a name and its value is covered.
-fn twilio_sees(body: &[u8]) -> String {
+fn twilio_content(body: &[u8]) -> String {
     String::from_utf8_lossy(body)
         .replace("%2b", "%2B")
         .replace('=', "")
@@ -34,13 +34,13 @@ fn twilio_sees(body: &[u8]) -> String {
 fn no_byte_of_the_body_can_change() {
     for sample in samples() {
         let verifier = verifier(&sample.options());
-        for body in damaged(&sample.body) {
+        for body in mutations(&sample.body) {
             let forged = Sample {
                 body,
                 ..sample.clone()
             };
-            let same =
-                sample.scheme == "twilio" && twilio_sees(&forged.body) == twilio_sees(&sample.body);
+            let same = sample.scheme == "twilio"
+                && twilio_content(&forged.body) == twilio_content(&sample.body);
             assert_eq!(forged.verify_by(&verifier).is_valid(), same, "{forged:?}");
         }
         for suffix in [" ", "\n", "\0", "&a=b"] {
@@ -66,7 +66,7 @@ fn no_byte_of_a_signature_a_timestamp_or_a_signed_id_can_change() {
             {
                 continue;
             }
-            for changed in damaged(value.as_bytes()).chain([
+            for changed in mutations(value.as_bytes()).chain([
                 [b" ", value.as_bytes()].concat(),
                 [value.as_bytes(), b" "].concat(),
             ]) {
@@ -84,7 +84,7 @@ fn no_byte_of_a_signature_a_timestamp_or_a_signed_id_can_change() {
 #[test]
 fn no_byte_of_the_secret_can_change() {
     for sample in samples() {
-        for secret in damaged(sample.secret.as_bytes()) {
+        for secret in mutations(sample.secret.as_bytes()) {
             let Ok(secret) = String::from_utf8(secret) else {
                 continue;
             };
@@ -134,7 +134,7 @@ fn other_spellings_of_a_genuine_signature_are_refused_as_a_bad_format() {
 }
 
 #[test]
-fn time_is_judged_on_both_sides_and_before_the_signature() {
+fn timestamps_are_checked_on_both_sides_and_before_the_signature() {
     for sample in samples() {
         let scheme = table::schemes()
             .iter()
@@ -162,8 +162,8 @@ fn time_is_judged_on_both_sides_and_before_the_signature() {
     }
 }
 
-/// A captured request of a stamped scheme: what exactly was signed, and the signature in hex or base64.
-fn captured(scheme: &str, secret: &str) -> (Vec<u8>, String) {
+/// A captured request of a scheme with a timestamp: the signed content, and the signature in hex or base64.
+fn capture(scheme: &str, secret: &str) -> (Vec<u8>, String) {
     let sample = signed(scheme, secret);
     let body = String::from_utf8(sample.body.clone()).unwrap();
     let timestamp = NOW_MS / 1000;
@@ -181,17 +181,17 @@ fn captured(scheme: &str, secret: &str) -> (Vec<u8>, String) {
     (content.into_bytes(), value[at.unwrap_or(0)..].to_owned())
 }
 
-/// Every spelling that an unstamped scheme could take the signature in.
-fn url_variants(signature: &str) -> Vec<String> {
-    let mut url_variants = vec![signature.to_owned(), format!("sha256={signature}")];
+/// Every form in which a scheme without a timestamp could take the signature.
+fn signature_forms(signature: &str) -> Vec<String> {
+    let mut signature_forms = vec![signature.to_owned(), format!("sha256={signature}")];
     let hex = Encoding::Hex.decode(signature, 32);
     if let Some(tag) = hex.or(Encoding::Base64.decode(signature, 32)) {
-        url_variants.extend([Encoding::Hex, Encoding::Base64].map(|e| e.encode(tag.as_bytes())));
+        signature_forms.extend([Encoding::Hex, Encoding::Base64].map(|e| e.encode(tag.as_bytes())));
     }
-    url_variants
+    signature_forms
 }
 
-const STAMPED: [&str; 7] = [
+const TIMESTAMPED: [&str; 7] = [
     "stripe",
     "slack",
     "zoom",
@@ -202,13 +202,13 @@ const STAMPED: [&str; 7] = [
 ];
 
 #[test]
-fn a_captured_stamped_signature_does_not_replay_as_an_unstamped_one() {
+fn a_captured_signature_with_a_timestamp_does_not_replay_as_one_without() {
     let secret = "one secret for everything";
     let detecting = verifier(&[("secret", text(secret))]);
     let day_later = NOW_MS + 86_400_000;
-    for stamped in STAMPED {
-        let (content, signature) = captured(stamped, secret);
-        for spelling in url_variants(&signature) {
+    for stamped in TIMESTAMPED {
+        let (content, signature) = capture(stamped, secret);
+        for spelling in signature_forms(&signature) {
             let request = incoming(&content, day_later);
             let found = detecting.verify(&spelling, &request);
             assert!(!found.is_valid(), "{stamped} as {spelling}: {found:?}");
@@ -229,12 +229,12 @@ fn a_captured_stamped_signature_does_not_replay_as_an_unstamped_one() {
 }
 
 #[test]
-fn what_begins_like_signed_content_is_a_mismatch_whatever_its_age() {
+fn a_body_that_begins_like_signed_content_is_a_mismatch_at_any_age() {
     let secret = "one secret for everything";
     let detecting = verifier(&[("secret", text(secret))]);
     let generic = verifier(&[("secret", text(secret)), ("scheme", text("generic"))]);
     for stamped in ["stripe", "slack", "zoom", "paddle", "generic"] {
-        let (content, signature) = captured(stamped, secret);
+        let (content, signature) = capture(stamped, secret);
         let request = incoming(&content, NOW_MS);
         // The signature is right for these bytes; only the form it came in is not.
         let alone = verifier(&[("secret", text(secret)), ("scheme", text("github"))]);
@@ -253,7 +253,7 @@ fn what_begins_like_signed_content_is_a_mismatch_whatever_its_age() {
 }
 
 #[test]
-fn a_fresh_body_with_a_timestamp_of_its_own_is_still_accepted_unstamped() {
+fn a_fresh_body_with_its_own_timestamp_is_accepted_by_a_scheme_without_one() {
     let sample = signed("github", secret_for("github"));
     let detecting = verifier(&[("secret", text(&sample.secret))]);
     assert!(sample.verify_by(&detecting).is_valid());
@@ -262,11 +262,11 @@ fn a_fresh_body_with_a_timestamp_of_its_own_is_still_accepted_unstamped() {
         ..sample
     };
     assert!(!day_later.verify_by(&detecting).is_valid());
-    // Asked for by name there is nothing to confuse.
+    // With the scheme given by name there is no ambiguity.
     assert!(day_later.verify().is_valid());
 }
 
-/// A header value made of the pieces that signatures are made of, and of noise.
+/// A header value of random text and of the parts that signatures consist of.
 fn random_value(random: &mut fastrand::Rng) -> String {
     const PIECES: [&str; 16] = [
         "t=",
@@ -299,7 +299,7 @@ fn random_value(random: &mut fastrand::Rng) -> String {
 }
 
 #[test]
-fn a_hundred_thousand_random_headers_are_answered_quickly_and_never_accepted() {
+fn a_hundred_thousand_random_headers_are_refused_quickly() {
     let names: Vec<&str> = table::schemes()
         .iter()
         .flat_map(|scheme| scheme.header.split(' ').chain(scheme.id.split_whitespace()))

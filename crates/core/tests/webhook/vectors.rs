@@ -176,7 +176,7 @@ fn twilio() {
 }
 
 #[test]
-fn what_twilio_would_sign_is_the_url_as_it_is_given() {
+fn twilio_signs_the_url_as_it_is_configured() {
     let url = "http://localhost:3000/hook";
     let signer = verifier(&[
         ("secret", text("12345")),

@@ -80,7 +80,7 @@ fn a_body_that_is_not_utf8_is_judged_by_its_bytes() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_header_or_option_is_named() {
     let text_of = |options: &[(&str, Plain)], signature: &str| {
         let found = verifier(options).verify(signature, &incoming(b"{}"));
         found.refusal.unwrap().to_string()
@@ -201,7 +201,7 @@ fn a_described_scheme_verifies_and_signs_like_one_of_the_table() {
 }
 
 #[test]
-fn a_twilio_json_body_is_held_to_the_digest_in_its_url() {
+fn a_twilio_json_body_is_checked_against_the_digest_in_its_url() {
     let body = b"{\"a\":1}";
     let digest = moorline_core::webhook::encoding::encode_hex(&mac::sha256(body));
     let url = format!("https://h/p?bodySHA256={digest}");
@@ -276,7 +276,7 @@ fn challenges_are_answered_after_verification_only() {
 }
 
 #[test]
-fn a_second_sight_of_the_same_signature_is_known_whatever_header_carries_it() {
+fn a_repeated_signature_is_a_replay_in_any_header() {
     let sample = signed("github", "s3cret");
     let generic = Sample {
         scheme: "generic".to_owned(),
@@ -338,15 +338,15 @@ fn a_newer_version_that_is_refused_is_not_undone_by_an_older_one() {
 }
 
 #[test]
-fn a_large_body_is_offered_to_the_third_backend_and_its_tag_is_believed_or_computed_here() {
-    struct Elsewhere {
+fn the_mac_of_a_large_body_comes_from_the_external_backend_or_is_computed_here() {
+    struct RecordingMac {
         body: Vec<u8>,
         answers: bool,
-        asked: Cell<u32>,
+        calls: Cell<u32>,
     }
-    impl ExternalMac for Elsewhere {
+    impl ExternalMac for RecordingMac {
         fn hmac_sha256(&self, secret_index: usize, before: &[u8], after: &[u8]) -> Option<Tag> {
-            self.asked.set(self.asked.get() + 1);
+            self.calls.set(self.calls.get() + 1);
             assert_eq!(secret_index, 0);
             let mac = mac::aws_lc(mac::Function::HmacSha256, b"s3cret");
             self.answers.then(|| mac.tag(&[before, &self.body, after]))
@@ -358,17 +358,17 @@ fn a_large_body_is_offered_to_the_third_backend_and_its_tag_is_believed_or_compu
         (mac::LARGE_BODY_BYTES, false, 1),
         (mac::LARGE_BODY_BYTES - 1, true, 0),
     ] {
-        let elsewhere = Elsewhere {
+        let external = RecordingMac {
             body: vec![b'x'; len],
             answers,
-            asked: Cell::new(0),
+            calls: Cell::new(0),
         };
-        let outgoing = outgoing(&elsewhere.body);
+        let outgoing = outgoing(&external.body);
         let signature = signer.sign(&outgoing).unwrap().signature;
-        let mut request = incoming(&elsewhere.body);
-        request.external = Some(&elsewhere);
+        let mut request = incoming(&external.body);
+        request.external = Some(&external);
         assert!(signer.verify(&signature, &request).is_valid());
-        assert_eq!(elsewhere.asked.get(), expected);
+        assert_eq!(external.calls.get(), expected);
         let forged = signature.replace("v1=", "v1=00");
         assert!(!signer.verify(&forged, &request).is_valid());
     }

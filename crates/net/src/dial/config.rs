@@ -14,7 +14,7 @@ use super::{
     tls::{TlsConfig, TlsVersion},
 };
 
-/// How long connecting may take, name resolution, proxy and TLS handshake included.
+/// The time limit of connecting, name resolution, proxy and TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `Infinity`, where an API takes only a finite time: a year, longer than any call.

@@ -7,7 +7,7 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::target::Target;
 
-/// How far a connection had come.
+/// The phase in which dialling failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The name was being resolved.

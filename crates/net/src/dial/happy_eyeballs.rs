@@ -1,13 +1,13 @@
 //! Happy eyeballs (RFC 8305): the addresses of a host, tried one after the other.
 //!
-//! The next one is tried without waiting long for one that does not answer.
+//! An address that does not answer delays the next one only briefly.
 
 use std::{collections::VecDeque, future::Future, io, net::SocketAddr, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
-/// How long an address has before the next is tried beside it.
+/// The delay before the next address is tried beside one that has not answered.
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// The first connection that is made; the others are dropped. Fails as the first address did, when all fail.
@@ -52,7 +52,7 @@ fn no_address() -> io::Error {
     io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address")
 }
 
-/// The families take turns, beginning with the one the system prefers.
+/// The addresses with their families alternating, beginning with the family that the system prefers.
 fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let prefers_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (VecDeque<_>, VecDeque<_>) = addresses
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_that_says_nothing_costs_a_quarter_of_a_second() {
+    async fn a_silent_address_delays_the_next_by_the_stagger() {
         let began = Instant::now();
         let connect = async |address: SocketAddr| {
             if address.is_ipv6() {
@@ -103,11 +103,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_that_refuses_costs_nothing_and_the_first_error_is_told() {
+    async fn a_refusing_address_delays_nothing_and_the_first_error_is_returned() {
         let began = Instant::now();
-        let asked = Mutex::new(0);
+        let attempts = Mutex::new(0);
         let connect = async |address: SocketAddr| {
-            *asked.lock().unwrap() += 1;
+            *attempts.lock().unwrap() += 1;
             let kind = if address.is_ipv6() {
                 io::ErrorKind::ConnectionRefused
             } else {
@@ -118,7 +118,7 @@ mod tests {
         let error = race(addresses(&["[::1]:1", "1.1.1.1:1"]), connect).await;
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
         assert_eq!(
-            (*asked.lock().unwrap(), began.elapsed()),
+            (*attempts.lock().unwrap(), began.elapsed()),
             (2, Duration::ZERO)
         );
     }

@@ -1,8 +1,8 @@
 //! Names to addresses, by the system's resolver and on threads of their own.
 //!
-//! The system's resolver cannot be interrupted: a look-up that hangs keeps its thread until it ends by itself, also when
-//! no caller waits for it any more. So callers of one name share one look-up, whether its first caller still waits or not;
-//! no other work needs these threads; and what this machine knows by itself never waits for one of them.
+//! The system's resolver cannot be interrupted: a look-up that hangs keeps its thread until it ends by itself, also
+//! when no caller waits for it any more. So callers of one name share one look-up, whether its first caller still waits
+//! or not; no other work needs these threads; and a name that needs no DNS query never waits for one of them.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use moorline_core::{error::Failure, sync::lock};
 use reqwest::dns;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// The number of names that may hang before the next has to wait.
+/// The number of look-ups that may run, or hang, at once.
 const LOOKUPS_AT_ONCE: usize = 64;
 
 static SYSTEM: LazyLock<Arc<Resolver>> = LazyLock::new(|| {
@@ -80,7 +80,7 @@ impl Resolver {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        let mut found = self.looked_up(host);
+        let mut found = self.subscribe(host);
         let found = found.wait_for(Option::is_some).await;
         match found.as_deref() {
             Ok(Some(Ok(addresses))) => {
@@ -92,30 +92,30 @@ impl Resolver {
         }
     }
 
-    /// The look-up of a name that is under way, or a new one.
-    fn looked_up(self: &Arc<Self>, host: &str) -> watch::Receiver<Option<Found>> {
+    /// Subscribes to the running look-up of a name, or to a new one.
+    fn subscribe(self: &Arc<Self>, host: &str) -> watch::Receiver<Option<Found>> {
         let name = host.to_ascii_lowercase();
         let mut running = self.running();
         if let Some(under_way) = running.get(&name) {
             return under_way.subscribe();
         }
-        let (told, found) = watch::channel(None);
-        let told = Arc::new(told);
-        running.insert(name.clone(), Arc::clone(&told));
+        let (sender, found) = watch::channel(None);
+        let sender = Arc::new(sender);
+        running.insert(name.clone(), Arc::clone(&sender));
         drop(running);
-        tokio::spawn(Arc::clone(self).begin(name, told));
+        tokio::spawn(Arc::clone(self).begin(name, sender));
         found
     }
 
-    /// Starts a look-up when there is room for one; until then it goes with the last who waits for it.
-    async fn begin(self: Arc<Self>, name: String, told: Arc<watch::Sender<Option<Found>>>) {
+    /// Starts a look-up once there is a permit for it; before that it is dropped with its last caller.
+    async fn begin(self: Arc<Self>, name: String, sender: Arc<watch::Sender<Option<Found>>>) {
         loop {
             tokio::select! {
                 biased;
-                () = told.closed() => {
+                () = sender.closed() => {
                     let mut running = self.running();
-                    // Another caller may have come.
-                    if told.receiver_count() == 0 {
+                    // Another caller may have subscribed meanwhile.
+                    if sender.receiver_count() == 0 {
                         running.remove(&name);
                         return;
                     }
@@ -125,11 +125,11 @@ impl Resolver {
         }
     }
 
-    /// Room for one look-up. What this machine knows by itself takes none when there is none.
+    /// The permit of one look-up. A name that needs no network does without where all are taken.
     async fn permit(&self, name: &str) -> Option<OwnedSemaphorePermit> {
         match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => Some(permit),
-            Err(_) if is_known_here(name, &self.hosts) => None,
+            Err(_) if is_local_name(name, &self.hosts) => None,
             Err(_) => Arc::clone(&self.permits).acquire_owned().await.ok(),
         }
     }
@@ -149,8 +149,8 @@ impl Resolver {
 
     fn end(&self, name: &str, found: io::Result<Vec<IpAddr>>) {
         let found = found.map_err(|error| (error.kind(), error.to_string()));
-        if let Some(told) = self.running().remove(name) {
-            told.send_replace(Some(found));
+        if let Some(sender) = self.running().remove(name) {
+            sender.send_replace(Some(found));
         }
     }
 
@@ -166,8 +166,8 @@ fn hosts_file() -> PathBuf {
     }
 }
 
-/// Whether the system finds a name without asking anybody.
-fn is_known_here(name: &str, hosts: &Path) -> bool {
+/// Whether the system resolves a name without a DNS query.
+fn is_local_name(name: &str, hosts: &Path) -> bool {
     let listed = |line: &str| {
         let names = line.split('#').next().unwrap_or_default();
         let mut names = names.split_ascii_whitespace().skip(1);
@@ -187,41 +187,41 @@ mod tests {
 
     use super::*;
 
-    /// A resolver whose look-ups of `slow…` hang until something is sent, and the names that it was asked for.
-    struct Stage {
+    /// A resolver whose look-ups of `slow…` hang until something is sent, and the names that it looked up.
+    struct Fixture {
         resolver: Arc<Resolver>,
-        asked: Arc<Mutex<Vec<String>>>,
+        lookups: Arc<Mutex<Vec<String>>>,
         release: Sender<()>,
     }
 
-    impl Stage {
+    impl Fixture {
         fn new(at_once: usize, hosts: &Path) -> Self {
-            let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+            let lookups: Arc<Mutex<Vec<String>>> = Arc::default();
             let (release, released) = channel();
             let released: Mutex<Receiver<()>> = Mutex::new(released);
-            let heard = Arc::clone(&asked);
+            let started = Arc::clone(&lookups);
             let look_up = move |name: &str| {
-                heard.lock().unwrap().push(name.to_owned());
+                started.lock().unwrap().push(name.to_owned());
                 if name.starts_with("slow") {
                     // Ends with the test, too.
                     let _ = released.lock().unwrap().recv();
                 }
-                if name == "nobody" {
-                    return Err(io::Error::new(io::ErrorKind::NotFound, "nobody has it"));
+                if name == "unknown" {
+                    return Err(io::Error::new(io::ErrorKind::NotFound, "not found"));
                 }
                 Ok(vec![IpAddr::from([10, 0, 0, 1])])
             };
             let resolver = Resolver::new(at_once, hosts.to_owned(), look_up);
             Self {
                 resolver,
-                asked,
+                lookups,
                 release,
             }
         }
 
         async fn get(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
-            let patience = Duration::from_secs(20);
-            let found = timeout(patience, self.resolver.resolve(name, 5)).await;
+            let limit = Duration::from_secs(20);
+            let found = timeout(limit, self.resolver.resolve(name, 5)).await;
             found.unwrap()
         }
 
@@ -229,7 +229,7 @@ mod tests {
         async fn give_up(&self, name: &str) {
             let mut waiting = Box::pin(self.resolver.resolve(name, 5));
             for _ in 0..20_000 {
-                if self.has_asked(name) {
+                if self.has_started(name) {
                     return;
                 }
                 let _ = timeout(Duration::from_millis(1), &mut waiting).await;
@@ -237,8 +237,8 @@ mod tests {
             panic!("{name} was not looked up");
         }
 
-        fn has_asked(&self, name: &str) -> bool {
-            self.asked.lock().unwrap().iter().any(|one| one == name)
+        fn has_started(&self, name: &str) -> bool {
+            self.lookups.lock().unwrap().iter().any(|one| one == name)
         }
     }
 
@@ -259,61 +259,61 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_nobody_has_is_an_error() {
+    async fn an_unknown_name_is_an_error() {
         assert!(resolve("no-such-host.invalid", 5).await.is_err());
-        let stage = Stage::new(1, nowhere());
-        let error = stage.get("nobody").await.unwrap_err();
+        let fixture = Fixture::new(1, nowhere());
+        let error = fixture.get("unknown").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        assert_eq!(error.to_string(), "nobody has it");
+        assert_eq!(error.to_string(), "not found");
     }
 
     #[tokio::test]
     async fn callers_of_one_name_share_its_look_up_also_after_the_first_has_given_up() {
-        let stage = Stage::new(2, nowhere());
-        stage.give_up("slow").await;
-        let both = async { tokio::join!(stage.get("slow"), stage.resolver.resolve("SLOW", 6)) };
+        let fixture = Fixture::new(2, nowhere());
+        fixture.give_up("slow").await;
+        let both = async { tokio::join!(fixture.get("slow"), fixture.resolver.resolve("SLOW", 6)) };
         let release = async {
-            assert_eq!(stage.get("quick").await.unwrap(), address("10.0.0.1:5"));
-            stage.release.send(()).unwrap();
+            assert_eq!(fixture.get("quick").await.unwrap(), address("10.0.0.1:5"));
+            fixture.release.send(()).unwrap();
         };
         let ((first, second), ()) = tokio::join!(both, release);
         assert_eq!(first.unwrap(), address("10.0.0.1:5"));
         assert_eq!(second.unwrap(), address("10.0.0.1:6"));
-        assert_eq!(*stage.asked.lock().unwrap(), ["slow", "quick"]);
-        stage.get("quick").await.unwrap();
-        assert_eq!(stage.asked.lock().unwrap().len(), 3, "nothing is kept");
+        assert_eq!(*fixture.lookups.lock().unwrap(), ["slow", "quick"]);
+        fixture.get("quick").await.unwrap();
+        assert_eq!(fixture.lookups.lock().unwrap().len(), 3, "nothing is kept");
     }
 
     #[tokio::test]
-    async fn what_this_machine_knows_does_not_wait_for_look_ups_that_hang() {
+    async fn local_names_do_not_wait_for_look_ups_that_hang() {
         let hosts = std::env::temp_dir().join(format!("moorline-hosts-{}", std::process::id()));
         fs::write(&hosts, "# a list\n10.0.0.1 Db.internal db # other\n").unwrap();
-        let stage = Stage::new(1, &hosts);
-        stage.give_up("slow").await;
+        let fixture = Fixture::new(1, &hosts);
+        fixture.give_up("slow").await;
         for name in ["localhost", "10.0.0.1", "db.internal", "DB"] {
             assert_eq!(
-                stage.get(name).await.unwrap(),
+                fixture.get(name).await.unwrap(),
                 address("10.0.0.1:5"),
                 "{name}"
             );
         }
-        assert!(!is_known_here("other", &hosts) && !is_known_here("list", &hosts));
+        assert!(!is_local_name("other", &hosts) && !is_local_name("list", &hosts));
         fs::remove_file(&hosts).unwrap();
     }
 
     #[tokio::test]
-    async fn a_name_that_waits_for_room_is_not_looked_up_once_nobody_wants_it() {
-        let stage = Stage::new(1, nowhere());
-        stage.give_up("slow").await;
+    async fn a_queued_name_is_not_looked_up_after_its_caller_has_left() {
+        let fixture = Fixture::new(1, nowhere());
+        fixture.give_up("slow").await;
         let waiting = timeout(
             Duration::from_millis(10),
-            stage.resolver.resolve("unwanted", 5),
+            fixture.resolver.resolve("unwanted", 5),
         );
         assert!(waiting.await.is_err());
-        let release = async { stage.release.send(()).unwrap() };
-        let (wanted, ()) = tokio::join!(stage.get("wanted"), release);
+        let release = async { fixture.release.send(()).unwrap() };
+        let (wanted, ()) = tokio::join!(fixture.get("wanted"), release);
         assert_eq!(wanted.unwrap(), address("10.0.0.1:5"));
-        assert_eq!(*stage.asked.lock().unwrap(), ["slow", "wanted"]);
-        assert!(stage.resolver.running().is_empty());
+        assert_eq!(*fixture.lookups.lock().unwrap(), ["slow", "wanted"]);
+        assert!(fixture.resolver.running().is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! A connection, whatever is spoken on it.
+//! An open connection, with or without TLS.
 
 use std::{
     fmt,
@@ -34,7 +34,7 @@ impl Stream {
         }
     }
 
-    /// The socket itself, where nothing is spoken between it and us; else the stream as it was.
+    /// The TCP socket, where the connection has no TLS; else the stream, unchanged.
     pub fn into_socket(self) -> Result<TcpStream, Self> {
         match self.inner {
             Inner::Plain(socket) => Ok(socket),
@@ -42,27 +42,27 @@ impl Stream {
         }
     }
 
-    /// Lets the system hold only so many bytes that are not on their way: what is written then waits here, where a
-    /// ping or a close frame is not far behind.
+    /// Limits the unsent bytes in the system's send buffer (`TCP_NOTSENT_LOWAT`), so that a ping or a close frame does
+    /// not wait there behind many messages.
     pub fn bound_unsent(&self, bytes: u32) {
         let socket = match &self.inner {
             Inner::Plain(socket) => socket,
             Inner::Secure(stream) => stream.get_ref().0,
             Inner::Nested(stream) => stream.get_ref().0.get_ref().0,
         };
-        // Without it there is only more to wait for.
+        // Best effort: without it control frames wait longer.
         #[cfg(any(target_os = "linux", target_os = "macos"))]
         let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(bytes);
         #[cfg(not(any(target_os = "linux", target_os = "macos")))]
         let _ = (socket, bytes);
     }
 
-    /// The address we are connected to: the host's, or the proxy's.
+    /// The remote address: the host's, or the proxy's.
     pub const fn peer(&self) -> SocketAddr {
         self.peer
     }
 
-    /// Whether TLS is spoken.
+    /// Whether the connection has TLS.
     pub const fn is_secure(&self) -> bool {
         !matches!(self.inner, Inner::Plain(_))
     }
@@ -81,7 +81,7 @@ impl Stream {
         self.alpn() == Some(b"h2")
     }
 
-    /// Puts TLS on top of what there is.
+    /// Performs a TLS handshake over the stream.
     pub(super) async fn handshake_tls(
         self,
         config: std::sync::Arc<rustls::ClientConfig>,

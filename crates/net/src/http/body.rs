@@ -57,7 +57,7 @@ pub struct BodyChunks {
     taken: Arc<AtomicU64>,
 }
 
-/// How far a body has come, seen from outside.
+/// The progress of a body, as its sender and the transport share it.
 #[derive(Clone)]
 pub(super) enum UploadProgress {
     /// A number of bytes, there from the beginning.
@@ -67,7 +67,7 @@ pub(super) enum UploadProgress {
 }
 
 impl UploadProgress {
-    /// How far it has come; it changes for as long as anything is taken.
+    /// The progress; it changes with every chunk that is taken.
     pub(super) fn progress(&self) -> u64 {
         match self {
             Self::Full(_) => 0,
@@ -90,7 +90,8 @@ pub struct BodySender {
     ended: Arc<AtomicBool>,
 }
 
-/// Receives a sender each time that a body which can be read again is to be sent; nothing more when its request is over.
+/// Receives a sender each time that a body which can be read again is to be sent; nothing more when its request is
+/// over.
 pub type BodySenders = mpsc::UnboundedReceiver<BodySender>;
 
 impl RequestBody {

@@ -26,7 +26,7 @@ const ANY_BYTES: u64 = (1 << 53) - 1;
 /// The configuration of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
-    /// How servers are reached.
+    /// The options of dialling.
     pub dial: DialConfig,
     /// The defaults of each call.
     pub call: CallConfig,
@@ -147,7 +147,7 @@ impl CallConfig {
         })
     }
 
-    /// How long this attempt may take, what bounds it, and the name of that.
+    /// The time limit of this attempt, with the option that sets it.
     pub(super) fn limiting_timeout(&self) -> (Limit<Duration>, Limit<Duration>, &'static str) {
         let left = match self.timeout {
             Limit::At(timeout) => Limit::At(timeout.saturating_sub(self.spent)),
@@ -167,7 +167,7 @@ impl CallConfig {
             .unwrap_or(limit_unless_streamed(streamed, MAX_RESPONSE_BYTES))
     }
 
-    /// How long it may be when decoded.
+    /// The limit of its length after decoding.
     pub(super) fn decompressed_bytes(&self, streamed: bool) -> Limit<u64> {
         self.max_decompressed_bytes
             .unwrap_or(limit_unless_streamed(streamed, MAX_DECOMPRESSED_BYTES))

@@ -60,7 +60,7 @@ struct EncodedBody {
     head: Bytes,
 }
 
-/// How a body is encoded.
+/// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ContentEncoding {
     Gzip,

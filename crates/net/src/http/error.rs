@@ -13,20 +13,20 @@ use crate::dial::{self, Class, chain};
 
 type Source = dyn StdError + 'static;
 
-/// The code of an answer that is larger than it may be.
+/// The code of a response above its limit.
 pub(super) const TOO_LARGE: &str = "ERR_MOORLINE_RESPONSE_TOO_LARGE";
 
-/// How far a call had come.
+/// The phase in which a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// No answer had begun.
+    /// Before the response had begun.
     Request,
-    /// The head of the answer was there; its body was being read.
+    /// While the body of the response was read.
     Response,
 }
 
-/// The failure of a request that cannot be sent, by a programmer's mistake that is found when the call runs already.
-/// Nothing was sent; the code is that of the mistake.
+/// The failure of a request with an invalid option that is found only while the call runs. Nothing was sent; the code
+/// is that of the option's error.
 pub fn unsendable(error: &OptionError) -> Failure {
     Failure::new(Kind::Internal, error.message.as_str())
         .with_code(error.code())
@@ -71,7 +71,7 @@ pub fn failure(error: reqwest::Error, phase: Phase, peer: &str) -> Failure {
         .with_cause(root.unwrap_or_default(), None)
 }
 
-/// Whether the system reported it, which has limits of its own.
+/// Whether the system reported it: a timeout of the system is not ours.
 fn is_from_system(error: &Source) -> bool {
     let io_error = chain(error).find_map(|it| it.downcast_ref::<io::Error>());
     io_error.is_some_and(|error| error.raw_os_error().is_some())
@@ -100,15 +100,15 @@ pub(super) struct CallContext {
     pub(super) idempotent: bool,
 }
 
-/// The bytes that had gone either way, where they are counted.
+/// The bytes written and read, where they are counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traffic {
     pub(super) written: Option<u64>,
     pub(super) read: u64,
 }
 
-/// Whether an HTTP/2 server says by the protocol that it has not looked at the request: it goes away and names the last
-/// one it did, or refuses the stream.
+/// Whether an HTTP/2 server states that it has not processed the request: by GOAWAY with an earlier last stream, or by
+/// REFUSED_STREAM.
 pub(super) fn is_unprocessed(error: &Source) -> bool {
     let reported = chain(error).find_map(|it| it.downcast_ref::<h2::Error>());
     reported
@@ -120,25 +120,25 @@ pub(super) fn is_unprocessed(error: &Source) -> bool {
         })
 }
 
-/// Whether it is we who broke off an HTTP/2 request, because of what the server answered.
-fn is_unreadable_answer(error: &Source) -> bool {
+/// Whether this side reset an HTTP/2 request because its response is invalid.
+fn is_invalid_response(error: &Source) -> bool {
     let reported = chain(error).find_map(|it| it.downcast_ref::<h2::Error>());
     reported.is_some_and(|error| error.is_library() && error.is_reset())
 }
 
 impl CallContext {
-    /// The failure for what hyper says about a connection.
+    /// The failure for an error of hyper's on a connection.
     pub(super) fn connection_failure(
         &self,
         error: &Source,
         stage: Stage,
         traffic: Traffic,
     ) -> Failure {
-        // What our own body said is the cause: the caller broke off.
+        // A failure of the request body is the cause: the caller ended the upload.
         if let Some(body_failure) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
             return self.annotate(body_failure.clone(), stage, traffic);
         }
-        // That cannot be true of a request whose response has begun.
+        // A request whose response has begun was processed.
         let unprocessed = stage != Stage::Body && is_unprocessed(error);
         let class = if unprocessed {
             Class::new(Kind::Disconnected, "ECONNRESET")
@@ -159,7 +159,7 @@ impl CallContext {
         if unprocessed {
             return failure.with_delivery(Delivery::None).with_retryable(true);
         }
-        if is_unreadable_answer(error) {
+        if is_invalid_response(error) {
             return failure.with_delivery(Delivery::Answered);
         }
         failure
@@ -193,7 +193,7 @@ impl CallContext {
         self.annotate(failure, stage, traffic)
     }
 
-    /// A failure with what else is known: the stage, the bytes, and what they prove.
+    /// A failure with its stage, its bytes, and the delivery that they prove.
     pub(super) fn annotate(&self, failure: Failure, stage: Stage, traffic: Traffic) -> Failure {
         let delivery = match stage {
             Stage::Queue => Delivery::None,

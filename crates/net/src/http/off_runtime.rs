@@ -7,7 +7,7 @@ use crate::blocking::blocking;
 /// Above this size, reading or writing JSON takes longer than a millisecond.
 const LARGE_BYTES: usize = 64 << 10;
 
-/// Does work whose time grows with `bytes` on a thread where it may block.
+/// Runs `work`, whose time grows with `bytes`: on a blocking thread where they are many.
 pub async fn off_runtime<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> Outcome<T> + Send + 'static,

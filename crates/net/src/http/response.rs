@@ -1,4 +1,4 @@
-//! The response: its head, and its body as it is received.
+//! The response: its head, and its body as it arrives.
 
 use std::{
     io,
@@ -28,18 +28,18 @@ use super::{
     timeouts,
 };
 
-/// A body whose length is announced has room made for it at once, up to so much.
-const ROOM_BYTES: u64 = 1 << 20;
+/// The most memory that is allocated in advance for a body of announced length.
+const MAX_PREALLOCATED_BYTES: u64 = 1 << 20;
 /// The number of chunks that are read and dropped to keep a connection.
 const DISCARDED_CHUNKS: usize = 8;
-/// After so many pieces others have their turn, however small these are.
+/// The number of chunks after which the task yields to others.
 const CHUNKS_AT_ONCE: u32 = 64;
 
-/// An answer.
+/// A response.
 pub struct Response {
     /// The status.
     pub status: StatusCode,
-    /// The headers; without those about the packing when the body was decoded.
+    /// The headers; without those about the content encoding when the body was decoded.
     pub headers: HeaderMap,
     /// The URL it came from, when that is not the one of the request.
     pub url: Option<Uri>,
@@ -47,15 +47,15 @@ pub struct Response {
     pub body: ResponseBody,
 }
 
-/// A body, whole or still coming.
+/// A body, complete or streamed.
 pub enum ResponseBody {
-    /// All of it.
+    /// The complete body.
     Full(Bytes),
-    /// Piece by piece.
+    /// A stream of chunks.
     Streaming(Streaming),
 }
 
-/// A body that is still coming. Dropping it closes its connection, unless the body is over.
+/// A body that is read in chunks. Dropping it before the end closes its connection.
 pub struct Streaming {
     source: Source,
     chunks: u32,
@@ -103,7 +103,7 @@ impl Streaming {
         }
     }
 
-    /// The next piece; `None` when there is no more. After a failure there is nothing more to ask for.
+    /// The next chunk; `None` at the end. After a failure there is no further chunk.
     pub async fn next(&mut self) -> Outcome<Option<Bytes>> {
         let Some(ended) = self.ended.clone() else {
             return self.next_until(None).await;
@@ -131,14 +131,14 @@ impl Streaming {
         let Some(at) = [until, idle].into_iter().flatten().min() else {
             return chunk.await;
         };
-        // What is there already comes too late as well.
+        // After the deadline a chunk that is already there is too late as well.
         let found = if at > now {
             timeouts::run_until(at, std::pin::pin!(chunk)).await
         } else {
             None
         };
         found.unwrap_or_else(|| {
-            // The caller knows its own deadline, and says it.
+            // The failure of its own deadline is made by the caller.
             let after = self.idle.get().unwrap_or_default();
             let traffic = Traffic::default();
             Err(self
@@ -156,7 +156,11 @@ impl Streaming {
             return Ok(first);
         };
         let expected = match &self.source {
-            Source::Raw(body) => body.incoming.size_hint().lower().min(ROOM_BYTES),
+            Source::Raw(body) => body
+                .incoming
+                .size_hint()
+                .lower()
+                .min(MAX_PREALLOCATED_BYTES),
             Source::Encoded(_) => 0,
         };
         let room = first.len() + second.len() + expected as usize;
@@ -170,10 +174,10 @@ impl Streaming {
     }
 }
 
-/// A body as it comes from the network.
+/// A body as it comes from the network, before decoding.
 pub(super) struct RawBody {
     incoming: Incoming,
-    /// Gone when the body is over.
+    /// `None` when the body is over.
     checkout: Option<Checkout>,
     left: Limit<u64>,
     max: Limit<u64>,
@@ -201,13 +205,13 @@ impl RawBody {
         body
     }
 
-    /// Whether it is known already that it is longer than it may be.
+    /// Whether the announced length exceeds the limit.
     pub(super) fn is_too_long(&self) -> bool {
         let over = |max| self.missing() > max;
         self.checkout.is_some() && self.max.get().is_some_and(over)
     }
 
-    /// The bytes that are announced and have not come.
+    /// The announced bytes that have not arrived.
     fn missing(&self) -> u64 {
         self.incoming.size_hint().lower()
     }
@@ -244,7 +248,7 @@ impl RawBody {
                     return Poll::Ready(Some(Err(failure)));
                 }
             };
-            // Trailers are passed over.
+            // Trailers are ignored.
             let Ok(chunk) = frame.into_data() else {
                 continue;
             };
@@ -295,7 +299,7 @@ impl RawBody {
 impl Stream for RawBody {
     type Item = io::Result<Bytes>;
 
-    /// For the unpacking, which carries a failure through as the error inside.
+    /// For the decoder, which passes the failure on as the source of its error.
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let chunk = ready!(self.poll_chunk(context));
         Poll::Ready(chunk.map(|chunk| chunk.map_err(io::Error::other)))
@@ -304,7 +308,7 @@ impl Stream for RawBody {
 
 impl Drop for RawBody {
     fn drop(&mut self) {
-        // Unpacking may end before the last, empty piece was read, and the body of a redirect is not read; the
+        // Decoding may end before the last, empty piece was read, and the body of a redirect is not read; the
         // connection is still good when all of it is there.
         let mut noop = Context::from_waker(Waker::noop());
         for _ in 0..DISCARDED_CHUNKS {

@@ -7,7 +7,7 @@ use moorline_core::{error::Kind, sync::lock};
 use super::{Leases, ObjectOwner, ObjectPoolEvent};
 use crate::pool::{Event, PoolListener};
 
-/// Passes on what the owner cannot know: leaks, by the object that is meant, and failures in the background.
+/// Forwards the events that the owner cannot observe: leaks, by object, and failures in the background.
 pub(super) struct PoolEvents {
     pub(super) owner: Arc<dyn ObjectOwner>,
     pub(super) leases: Leases,
@@ -25,7 +25,7 @@ impl PoolListener for PoolEvents {
                 }
             }
             Event::Drain => ObjectPoolEvent::Drain,
-            // An object that could not be made is a failure of the owner's own, which it knows.
+            // The owner reported a failed creation itself.
             Event::Error(failure)
                 if failure.kind != Kind::Connect || failure.code == "ETIMEDOUT" =>
             {

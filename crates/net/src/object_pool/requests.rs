@@ -1,4 +1,4 @@
-//! Requests to the owner of objects that are not answered yet, and what is known of its objects.
+//! The pending requests to the owner of the objects, and the objects that are known to be dead.
 
 use std::{
     collections::HashMap,
@@ -49,7 +49,7 @@ impl Drop for Object {
     }
 }
 
-/// The result of an answer: an object, if one was to be made.
+/// The owner's reply: an object, if the request was to create one.
 type Reply = Outcome<Option<Object>>;
 
 /// Requests that wait for their answers, by number.
@@ -65,10 +65,10 @@ struct Pending {
     reply: oneshot::Sender<Reply>,
 }
 
-/// Takes a request back whose answer is not awaited any more.
-struct Withdraw<'a>(&'a PendingRequests, u32);
+/// Withdraws a request whose reply is not awaited any more.
+struct WithdrawOnDrop<'a>(&'a PendingRequests, u32);
 
-impl Drop for Withdraw<'_> {
+impl Drop for WithdrawOnDrop<'_> {
     fn drop(&mut self) {
         lock(&self.0.pending).remove(&self.1);
     }
@@ -120,14 +120,14 @@ impl PendingRequests {
 
     /// Makes a request and waits for its answer.
     pub(super) async fn request(&self, request: impl FnOnce(u32) -> Request) -> Reply {
-        // One row of numbers for all pools: a pool that is started again must not take an answer to its predecessor.
+        // Numbers are unique across all pools: a restarted pool must not take a reply to its predecessor.
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let request = request(id);
         let (reply, answered) = oneshot::channel();
         let creates = matches!(request, Request::Create { .. });
         lock(&self.pending).insert(id, Pending { creates, reply });
-        let _withdraw = Withdraw(self, id);
+        let _withdraw = WithdrawOnDrop(self, id);
         self.owner.request(request);
         answered.await.unwrap_or_else(|_| Err(closed()))
     }

@@ -27,8 +27,7 @@ enum AcquireStart<C: Connect> {
 }
 
 impl<C: Connect> Pool<C> {
-    /// The fast path: a free connection that was used a moment ago, if there is one. Never waits, never
-    /// dials.
+    /// The fast path: an idle connection that needs no check, if there is one. Never waits, never dials.
     pub fn take(&self) -> Option<PooledConnection<C>> {
         let lease = loop {
             let mut state = self.inner.state();
@@ -53,10 +52,11 @@ impl<C: Connect> Pool<C> {
     /// A connection, after waiting for a free one no longer than the acquire timeout. Dropping the future
     /// and firing `cancel` give up the same way, at any point.
     ///
-    /// Fails with kind `pool-timeout` when the wait is over, `on_closed` when the pool shuts down,
+    /// Fails with kind `pool-timeout` when the wait is over, `closed` when the pool shuts down,
     /// `overloaded` when too many wait, and as the service's `connect` fails.
     ///
-    /// The place in the queue is taken by the call, not by the first poll of the future: calls are served in their order.
+    /// The place in the queue is taken by the call, not by the first poll of the future: calls are served in their
+    /// order.
     pub fn acquire(
         &self,
         cancel: &CancellationToken,
@@ -64,7 +64,7 @@ impl<C: Connect> Pool<C> {
         self.acquire_within(self.inner.config.acquire_timeout(), cancel)
     }
 
-    /// The same with a wait of its own.
+    /// The same with its own limit of the wait.
     pub fn acquire_within(
         &self,
         wait: TimeLimit,

@@ -8,11 +8,11 @@ use moorline_core::{
     pool::{LedgerConfig, OptionNames},
 };
 
-/// How long opening one connection may take.
+/// The time limit of opening one connection.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the check of an idle connection may take before it counts as dead.
+/// The time limit of checking an idle connection, after which it counts as dead.
 const DEFAULT_VALIDATE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long closing may take before the connection is dropped.
+/// The time limit of closing, after which the connection is dropped.
 const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The limits of a pool and of each step it takes on a connection.
@@ -20,11 +20,11 @@ const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct PoolConfig {
     /// Sizes and times of the pool itself.
     pub limits: LedgerConfig,
-    /// How long opening one connection may take (default 10 s). Not part of the wait in the queue.
+    /// The time limit of opening one connection (default 10 s). Not part of the wait in the queue.
     pub connect_timeout: Duration,
-    /// How long the check of an idle connection may take (default 5 s); then it is replaced.
+    /// The time limit of checking an idle connection (default 5 s); then it is replaced.
     pub validate_timeout: Duration,
-    /// How long closing a connection may take (default 5 s); then it is cut.
+    /// The time limit of closing a connection (default 5 s); then it is cut.
     pub close_timeout: Duration,
     /// The names its user knows these times by.
     pub names: TimeoutNames,
@@ -61,7 +61,7 @@ impl PoolConfig {
         }
     }
 
-    /// How long a borrower waits that sets no time of its own.
+    /// The longest wait of a borrower that sets none of its own.
     pub const fn acquire_timeout(&self) -> TimeLimit {
         TimeLimit {
             time: self.limits.acquire_timeout,

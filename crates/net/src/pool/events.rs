@@ -23,7 +23,7 @@ pub enum Event {
     Create {
         /// The lease it was opened for.
         lease: Lease,
-        /// How long that took.
+        /// The duration of that.
         took: Duration,
     },
     /// `destroy`: a connection is gone.

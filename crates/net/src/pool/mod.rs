@@ -1,4 +1,4 @@
-//! The pool every service borrows its connections from.
+//! The pool of connections that every service uses.
 //!
 //! [`moorline_core::pool::Ledger`] decides; this module keeps one connection per slot and one channel per
 //! waiter, and carries the decisions out: it dials, checks and closes through the service's [`Connect`].
@@ -35,11 +35,11 @@ use inner::PoolInner;
 pub use metrics::refresh;
 pub(crate) use metrics::{PoolMetrics, ReportMetrics};
 
-/// How a service opens, checks and closes one connection.
+/// The operations of a service on one connection: open, check, close.
 ///
 /// The futures may be dropped at any point: dropping `connect` must leave nothing open.
 pub trait Connect: Send + Sync + 'static {
-    /// The pooled type. Dropping it must close it, if need be the hard way.
+    /// The pooled type. Dropping it must close it, if need be abruptly.
     type Connection: Send + 'static;
 
     /// Opens and authenticates a connection.
@@ -92,7 +92,7 @@ impl<C: Connect> Pool<C> {
         Self { inner }
     }
 
-    /// Shows the pool in the metrics of the process under `name`, as one of type `kind`.
+    /// Registers the pool in the metrics of the process under `name`, as one of type `kind`.
     pub fn publish(&self, name: &str, kind: &str) {
         let pool: Weak<dyn ReportMetrics> = Arc::downgrade(&self.inner) as _;
         let max = self.inner.config.limits.max;

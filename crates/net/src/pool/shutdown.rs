@@ -67,7 +67,7 @@ impl<C: Connect> PoolInner<C> {
     }
 }
 
-/// Whether `done` came in time.
+/// Whether `done` completes in time.
 async fn completes_in(limit: Limit<Duration>, done: impl Future<Output = ()>) -> bool {
     match limit {
         Limit::At(limit) => timeout(limit, done).await.is_ok(),

@@ -1,4 +1,4 @@
-//! Dialling, against doubles on loopback.
+//! Dialling, against test servers on loopback.
 
 #![allow(clippy::unwrap_used)] // clippy spares the tests themselves, not what they call
 
@@ -21,7 +21,7 @@ use tokio::{
 use url::Url;
 
 /// A server for one connection; its panic fails the test that joins it.
-async fn double<F, Fut>(serve: F) -> (SocketAddr, JoinHandle<()>)
+async fn serve_once<F, Fut>(serve: F) -> (SocketAddr, JoinHandle<()>)
 where
     F: FnOnce(TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send,
@@ -64,7 +64,7 @@ fn dial<'a>(
     dialer.dial(target, Alpn::Http)
 }
 
-fn facts(failure: &Failure) -> (Kind, &str, &str) {
+fn kind_code_phase(failure: &Failure) -> (Kind, &str, &str) {
     assert_eq!(failure.delivery, Delivery::None, "nothing was sent");
     let phase = failure.detail["phase"].as_str().unwrap();
     (failure.kind, failure.code.as_ref(), phase)
@@ -72,9 +72,9 @@ fn facts(failure: &Failure) -> (Kind, &str, &str) {
 
 /// A name with two addresses, of which the second answers where it can.
 #[tokio::test]
-async fn a_name_is_dialled_on_whichever_address_answers() {
+async fn a_name_is_dialled_at_the_address_that_answers() {
     let (address, server) =
-        double(async |mut stream: TcpStream| expect(&mut stream, b"hi").await).await;
+        serve_once(async |mut stream: TcpStream| expect(&mut stream, b"hi").await).await;
     let dialer = Dialer::new(DialConfig::default());
     let mut stream = dial(&dialer, &target("localhost", address.port(), false))
         .await
@@ -89,7 +89,7 @@ async fn each_phase_fails_with_its_name_and_the_code_of_node() {
     let dialer = Dialer::new(DialConfig::default());
     let unknown = dial(&dialer, &target("no-such-host.invalid", 80, false)).await;
     assert_eq!(
-        facts(&unknown.unwrap_err()),
+        kind_code_phase(&unknown.unwrap_err()),
         (Kind::Connect, "ENOTFOUND", "dns")
     );
 
@@ -98,19 +98,19 @@ async fn each_phase_fails_with_its_name_and_the_code_of_node() {
     drop(listener);
     let refused = dial(&dialer, &target("127.0.0.1", closed, false)).await;
     assert_eq!(
-        facts(&refused.unwrap_err()),
+        kind_code_phase(&refused.unwrap_err()),
         (Kind::Connect, "ECONNREFUSED", "connect")
     );
 
-    let (address, server) = double(async |stream: TcpStream| drop(stream)).await;
+    let (address, server) = serve_once(async |stream: TcpStream| drop(stream)).await;
     let cut = dial(&dialer, &target("127.0.0.1", address.port(), true)).await;
     assert_eq!(
-        facts(&cut.unwrap_err()),
+        kind_code_phase(&cut.unwrap_err()),
         (Kind::Connect, "ECONNRESET", "tls")
     );
     server.await.unwrap();
 
-    let (address, server) = double(async |mut stream: TcpStream| {
+    let (address, server) = serve_once(async |mut stream: TcpStream| {
         stream
             .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             .await
@@ -121,15 +121,15 @@ async fn each_phase_fails_with_its_name_and_the_code_of_node() {
     .await;
     let no_tls = dial(&dialer, &target("127.0.0.1", address.port(), true)).await;
     assert_eq!(
-        facts(&no_tls.unwrap_err()),
+        kind_code_phase(&no_tls.unwrap_err()),
         (Kind::Tls, "ERR_MOORLINE_TLS", "tls")
     );
     server.await.unwrap();
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_costs_the_connect_timeout_and_no_more() {
-    let (address, server) = double(async |mut stream: TcpStream| {
+async fn a_silent_server_fails_after_the_connect_timeout() {
+    let (address, server) = serve_once(async |mut stream: TcpStream| {
         let mut hello = Vec::new();
         stream.read_to_end(&mut hello).await.unwrap();
         assert!(!hello.is_empty());
@@ -144,7 +144,7 @@ async fn a_server_that_says_nothing_costs_the_connect_timeout_and_no_more() {
     let began = Instant::now();
     let silent = dial(&dialer, &target("127.0.0.1", address.port(), true)).await;
     assert_eq!(
-        facts(&silent.unwrap_err()),
+        kind_code_phase(&silent.unwrap_err()),
         (Kind::Connect, "ETIMEDOUT", "tls")
     );
     let took = began.elapsed();
@@ -157,8 +157,8 @@ async fn a_server_that_says_nothing_costs_the_connect_timeout_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_http_proxy_is_asked_by_name_and_told_who_we_are() {
-    let (address, server) = double(async |mut stream: TcpStream| {
+async fn an_http_proxy_gets_the_host_name_and_the_credentials() {
+    let (address, server) = serve_once(async |mut stream: TcpStream| {
         let request: &[u8] = b"CONNECT db.invalid:81 HTTP/1.1\r\nHost: db.invalid:81\r\n\
             Proxy-Authorization: Basic bWU6cHc=\r\n\r\n";
         expect(&mut stream, request).await;
@@ -178,12 +178,12 @@ async fn an_http_proxy_is_asked_by_name_and_told_who_we_are() {
 }
 
 #[tokio::test]
-async fn a_proxys_refusal_is_told_with_its_status() {
+async fn a_proxys_refusal_is_reported_with_its_status() {
     for (status, kind, code) in [
         (407, Kind::Auth, "ERR_MOORLINE_AUTH"),
         (502, Kind::Connect, "ERR_MOORLINE_PROXY_REFUSED"),
     ] {
-        let (address, server) = double(async move |mut stream: TcpStream| {
+        let (address, server) = serve_once(async move |mut stream: TcpStream| {
             let mut request = vec![0; 1024];
             assert!(stream.read(&mut request).await.unwrap() > 0);
             let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 4\r\n\r\nsorr");
@@ -194,7 +194,7 @@ async fn a_proxys_refusal_is_told_with_its_status() {
         let failure = dial(&dialer, &target("db.invalid", 81, true))
             .await
             .unwrap_err();
-        assert_eq!(facts(&failure), (kind, code, "proxy"));
+        assert_eq!(kind_code_phase(&failure), (kind, code, "proxy"));
         assert_eq!(failure.detail["status"], status);
         server.await.unwrap();
     }
@@ -210,7 +210,7 @@ async fn a_proxy_that_answers_something_else_is_an_error() {
         Vec::new(),
     ];
     for answer in answers {
-        let (address, server) = double(async move |mut stream: TcpStream| {
+        let (address, server) = serve_once(async move |mut stream: TcpStream| {
             let mut request = vec![0; 1024];
             assert!(stream.read(&mut request).await.unwrap() > 0);
             // The client may have turned away in the middle of it.
@@ -221,14 +221,17 @@ async fn a_proxy_that_answers_something_else_is_an_error() {
         let failure = dial(&dialer, &target("db.invalid", 81, false))
             .await
             .unwrap_err();
-        assert_eq!((failure.kind, facts(&failure).2), (Kind::Connect, "proxy"));
+        assert_eq!(
+            (failure.kind, kind_code_phase(&failure).2),
+            (Kind::Connect, "proxy")
+        );
         server.await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_socks_proxy_gets_login_and_name() {
-    let (address, server) = double(async |mut stream: TcpStream| {
+    let (address, server) = serve_once(async |mut stream: TcpStream| {
         expect(&mut stream, &[5, 2, 0, 2]).await;
         stream.write_all(&[5, 2]).await.unwrap();
         expect(&mut stream, b"\x01\x02me\x02pw").await;
@@ -251,7 +254,7 @@ async fn a_socks_proxy_gets_login_and_name() {
 
 #[tokio::test]
 async fn a_socks_proxy_without_names_gets_the_address_and_its_refusal_keeps_its_reason() {
-    let (address, server) = double(async |mut stream: TcpStream| {
+    let (address, server) = serve_once(async |mut stream: TcpStream| {
         expect(&mut stream, &[5, 1, 0]).await;
         stream.write_all(&[5, 0]).await.unwrap();
         expect(&mut stream, &[5, 1, 0, 1, 127, 0, 0, 1, 0, 81]).await;
@@ -265,13 +268,16 @@ async fn a_socks_proxy_without_names_gets_the_address_and_its_refusal_keeps_its_
     let failure = dial(&dialer, &target("127.0.0.1", 81, false))
         .await
         .unwrap_err();
-    assert_eq!(facts(&failure), (Kind::Connect, "ECONNREFUSED", "proxy"));
+    assert_eq!(
+        kind_code_phase(&failure),
+        (Kind::Connect, "ECONNREFUSED", "proxy")
+    );
     server.await.unwrap();
 }
 
 #[tokio::test]
-async fn what_is_not_public_is_not_even_connected_to() {
-    let guard = |hosts: &[&str]| {
+async fn an_address_that_is_not_public_is_not_connected_to() {
+    let public_only = |hosts: &[&str]| {
         let list = hosts.iter().map(|host| Plain::Text((*host).to_owned()));
         let list = Plain::List(list.collect());
         let map = Plain::Map(vec![
@@ -282,13 +288,16 @@ async fn what_is_not_public_is_not_even_connected_to() {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let refused = dial(&guard(&[]), &target("localhost", port, false))
+    let refused = dial(&public_only(&[]), &target("localhost", port, false))
         .await
         .unwrap_err();
     assert_eq!(refused.code, "ERR_MOORLINE_ADDRESS_REFUSED");
-    dial(&guard(&["localhost"]), &target("localhost", port, false))
-        .await
-        .unwrap();
+    dial(
+        &public_only(&["localhost"]),
+        &target("localhost", port, false),
+    )
+    .await
+    .unwrap();
     let (_, first) = listener.accept().await.unwrap();
     assert!(first.ip().is_loopback());
 }

@@ -1,5 +1,4 @@
-//! The transport against sockets that misbehave: every failure says what happened, how far it got, and with the
-//! code Node users know.
+//! The API client against sockets that misbehave: every failure has its kind, Node's code and the right delivery.
 
 #![allow(clippy::unwrap_used)] // clippy spares the tests themselves, not what they call
 
@@ -13,7 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The behaviour of a peer once the request's head has arrived (or nothing has, for TLS).
+/// Starts a server with this behaviour for each connection; returns its address.
 async fn peer<F>(behave: impl Fn(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,
@@ -62,14 +61,14 @@ fn assert_failure(result: Result<Vec<u8>, Failure>, kind: Kind, code: &str, deli
 }
 
 #[tokio::test]
-async fn an_answer_is_read_whole_whatever_its_status() {
+async fn a_response_is_read_with_any_status() {
     let ok = b"HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\n\r\nhello";
     let peer = peer(move |socket| answer(socket, ok)).await;
     assert_eq!(call(&format!("http://{peer}/")).await.unwrap(), b"hello");
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
+async fn a_redirect_is_returned_and_not_followed() {
     let moved = b"HTTP/1.1 307 Moved\r\nlocation: /x\r\ncontent-length: 2\r\n\r\nno";
     let peer = peer(move |socket| answer(socket, moved)).await;
     assert_eq!(call(&format!("http://{peer}/")).await.unwrap(), b"no");
@@ -134,7 +133,7 @@ async fn an_answer_that_is_not_http_is_a_protocol_failure() {
 }
 
 #[tokio::test]
-async fn an_answer_cut_off_in_its_body_was_answered() {
+async fn a_response_cut_off_in_its_body_counts_as_answered() {
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello";
     let peer = peer(move |socket| answer(socket, cut)).await;
     let result = call(&format!("http://{peer}/")).await;
@@ -142,13 +141,13 @@ async fn an_answer_cut_off_in_its_body_was_answered() {
 }
 
 #[tokio::test]
-async fn an_answer_longer_than_allowed_is_given_up() {
+async fn a_response_above_the_limit_is_refused() {
     let long = b"HTTP/1.1 200 OK\r\ncontent-length: 1001\r\n\r\n";
     let peer = peer(async |mut socket: TcpStream| {
         let _ = socket.read(&mut [0; 4096]).await;
         socket.write_all(long).await.unwrap();
         socket.write_all(&[b'x'; 1001]).await.unwrap();
-        // Kept open until the client is done with it.
+        // Open until the client closes it.
         let _ = socket.read(&mut [0; 1]).await;
     })
     .await;

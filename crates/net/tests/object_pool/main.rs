@@ -1,4 +1,4 @@
-//! Pools of objects whose owner is asked for everything, with the clock stopped.
+//! Pools of objects and their owner, on a paused clock.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,13 +27,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// An owner that only takes notes; the test answers.
-struct Notes {
+/// An owner that records its requests and events; the test answers them.
+struct RecordingOwner {
     requests: UnboundedSender<Request>,
     events: Mutex<Vec<ObjectPoolEvent>>,
 }
 
-impl ObjectOwner for Notes {
+impl ObjectOwner for RecordingOwner {
     fn request(&self, request: Request) {
         let _ = self.requests.send(request);
     }
@@ -45,7 +45,7 @@ impl ObjectOwner for Notes {
 
 struct Fixture {
     pool: Arc<ObjectPool>,
-    owner: Arc<Notes>,
+    owner: Arc<RecordingOwner>,
     requests: UnboundedReceiver<Request>,
 }
 
@@ -57,11 +57,15 @@ impl Fixture {
             .collect();
         let config = ConnectionPoolConfig::read(&Plain::Map(options), 2, true).unwrap();
         let (sender, requests) = unbounded_channel();
-        let owner = Arc::new(Notes {
+        let owner = Arc::new(RecordingOwner {
             requests: sender,
             events: Mutex::default(),
         });
-        let pool = ObjectPool::open(Arc::<Notes>::clone(&owner), &config, Handle::current());
+        let pool = ObjectPool::open(
+            Arc::<RecordingOwner>::clone(&owner),
+            &config,
+            Handle::current(),
+        );
         Self {
             pool: Arc::new(pool),
             owner,
@@ -74,7 +78,7 @@ impl Fixture {
         tokio::spawn(self.pool.acquire(wait, CancellationToken::new()))
     }
 
-    async fn asked_to_create(&mut self) -> u32 {
+    async fn next_creation(&mut self) -> u32 {
         match self.requests.recv().await.unwrap() {
             Request::Create { id } => id,
             other => panic!("expected to make one, got {other:?}"),
@@ -83,7 +87,7 @@ impl Fixture {
 
     async fn object(&mut self) -> u32 {
         let acquired = self.acquire(None);
-        let id = self.asked_to_create().await;
+        let id = self.next_creation().await;
         assert!(self.pool.answer(id, None));
         assert_eq!(acquired.await.unwrap().unwrap(), id);
         id
@@ -102,14 +106,14 @@ async fn an_object_has_the_number_of_the_request_it_was_made_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_cannot_be_made_is_tried_again_until_the_time_is_over() {
+async fn a_failed_creation_is_retried_until_the_timeout() {
     let mut it = Fixture::open(&[]);
     let acquired = it.acquire(None);
     for _ in 0..3 {
-        let id = it.asked_to_create().await;
+        let id = it.next_creation().await;
         assert!(it.pool.answer(id, Some("no".to_owned())));
     }
-    let id = it.asked_to_create().await;
+    let id = it.next_creation().await;
     it.pool.answer(id, None);
     assert_eq!(acquired.await.unwrap().unwrap(), id);
 
@@ -118,7 +122,7 @@ async fn one_that_cannot_be_made_is_tried_again_until_the_time_is_over() {
     let failure = loop {
         tokio::select! {
             outcome = &mut failing => break outcome.unwrap().unwrap_err(),
-            id = it.asked_to_create() => it.pool.answer(id, Some("still no".to_owned())),
+            id = it.next_creation() => it.pool.answer(id, Some("still no".to_owned())),
         };
     };
     assert_eq!(began.elapsed().as_secs(), 3);
@@ -128,10 +132,10 @@ async fn one_that_cannot_be_made_is_tried_again_until_the_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_comes_too_late_is_refused() {
+async fn a_late_reply_is_refused() {
     let mut it = Fixture::open(&[]);
     let acquired = it.acquire(Some(Duration::from_millis(10)));
-    let id = it.asked_to_create().await;
+    let id = it.next_creation().await;
     let failure = acquired.await.unwrap().unwrap_err();
     assert_eq!(failure.kind, Kind::PoolTimeout);
     assert!(!it.pool.answer(id, None));
@@ -163,7 +167,7 @@ async fn dead_objects_are_closed_at_once_or_when_they_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_closes_every_object_and_is_told() {
+async fn stopping_closes_every_object_and_emits_an_event() {
     let mut it = Fixture::open(&[]);
     let objects = [it.object().await, it.object().await];
     it.pool.release(objects[0], true);
@@ -188,7 +192,7 @@ async fn an_end_closes_every_object_and_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leak_names_the_object_that_is_meant() {
+async fn a_leak_names_its_object() {
     let mut it = Fixture::open(&[("leakAfter", 1.0)]);
     let object = it.object().await;
     sleep(Duration::from_secs(2)).await;
@@ -207,13 +211,13 @@ async fn a_leak_names_the_object_that_is_meant() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_failures_that_the_owner_does_not_know_are_told() {
+async fn only_failures_unknown_to_the_owner_are_emitted() {
     let mut it = Fixture::open(&[("minSize", 1.0), ("connectTimeout", 0.1)]);
-    let id = it.asked_to_create().await;
+    let id = it.next_creation().await;
     it.pool.answer(id, Some("the owner knows".to_owned()));
     sleep(Duration::from_millis(1)).await;
     assert!(it.owner.events.lock().unwrap().is_empty());
-    let late = it.asked_to_create().await;
+    let late = it.next_creation().await;
     sleep(Duration::from_millis(200)).await;
     assert!(!it.pool.answer(late, None));
     let events = it.owner.events.lock().unwrap().clone();

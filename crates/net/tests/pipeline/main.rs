@@ -56,7 +56,7 @@ fn refused() -> Failure {
 }
 
 #[tokio::test]
-async fn it_is_retried_until_it_succeeds() {
+async fn an_operation_is_retried_until_it_succeeds() {
     let pipeline = Pipeline::new(OPTIONS);
     let started = Instant::now();
     let outcome = run(&pipeline, call(), async |attempt| match attempt.number {
@@ -127,11 +127,11 @@ async fn an_abort_during_the_delay_ends_the_call_at_once() {
         Err(refused())
     };
     let started = Instant::now();
-    let with = Run {
+    let aborted = Run {
         cancel: cancel.clone(),
         ..call()
     };
-    let failure = run(&pipeline, with, failing).await.unwrap_err();
+    let failure = run(&pipeline, aborted, failing).await.unwrap_err();
     assert_eq!(failure.code, "ABORT_ERR");
     assert!(started.elapsed() < LONG / 20);
 }
@@ -157,7 +157,7 @@ async fn an_open_breaker_refuses_without_running_the_operation() {
 }
 
 #[tokio::test]
-async fn calls_take_turns_in_the_bulkhead() {
+async fn calls_pass_the_bulkhead_in_order() {
     let pipeline = Pipeline::new(ONE_AT_A_TIME);
     let inside = AtomicU32::new(0);
     let order = std::sync::Mutex::new(Vec::new());

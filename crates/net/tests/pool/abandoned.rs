@@ -1,5 +1,4 @@
-//! Every step can be abandoned: however dialling, checking and closing go, and whenever the borrower
-//! leaves, no connection is too many and the next borrower is served.
+//! Abandoned borrows: at whatever step a borrower leaves, the pool stays within its limit and serves the next one.
 
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::server::{Gate, Gates, OPEN, Server, at_most, within};
 
-/// How a borrower ends its wait.
+/// The way in which a borrower ends its wait.
 #[derive(Clone, Copy, Debug)]
 enum Leave {
     Never,
@@ -29,17 +28,17 @@ async fn borrow_and_leave(pool: moorline_net::pool::Pool<Server>, leave: Leave) 
         Leave::Never => borrowing.await,
         Leave::DropAfter(ms) => drop(timeout(Duration::from_millis(ms), borrowing).await),
         Leave::CancelAfter(ms) => {
-            let fuse = async {
+            let cancelling = async {
                 sleep(Duration::from_millis(ms)).await;
                 cancel.cancel();
             };
-            tokio::join!(borrowing, fuse);
+            tokio::join!(borrowing, cancelling);
         }
     }
 }
 
-/// One connection idle long enough to be checked, then two borrowers while the server behaves as told.
-async fn walk(gates: Gates, leave: Leave) {
+/// Lets one connection idle until it must be checked, then two borrowers in while the server behaves as `gates` say.
+async fn run_scenario(gates: Gates, leave: Leave) {
     let server = Server::new();
     let pool = server.pool(at_most(1));
     let never = CancellationToken::new();
@@ -76,7 +75,7 @@ async fn walk(gates: Gates, leave: Leave) {
 #[tokio::test(start_paused = true)]
 async fn no_step_that_fails_stalls_or_is_abandoned_costs_a_slot() {
     let answers = [Gate::Ok, Gate::Err, Gate::Slow, Gate::Never];
-    let goodbyes = [Gate::Ok, Gate::Slow, Gate::Never, Gate::Panic];
+    let closings = [Gate::Ok, Gate::Slow, Gate::Never, Gate::Panic];
     let exits = [
         Leave::Never,
         Leave::CancelAfter(0),
@@ -89,14 +88,14 @@ async fn no_step_that_fails_stalls_or_is_abandoned_costs_a_slot() {
     ];
     for connect in answers {
         for validate in answers {
-            for close in goodbyes {
+            for close in closings {
                 for leave in exits {
                     let gates = Gates {
                         connect,
                         validate,
                         close,
                     };
-                    walk(gates, leave).await;
+                    run_scenario(gates, leave).await;
                 }
             }
         }
@@ -134,7 +133,7 @@ async fn a_waiter_that_leaves_gives_up_its_place_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_comes_as_the_waiter_leaves_goes_to_the_next() {
+async fn a_grant_to_a_waiter_that_leaves_goes_to_the_next() {
     let server = Server::new();
     let pool = server.pool(at_most(1));
     let never = CancellationToken::new();
@@ -143,7 +142,7 @@ async fn a_turn_that_comes_as_the_waiter_leaves_goes_to_the_next() {
     assert!(futures_util::poll!(&mut leaver).is_pending());
     let mut next = Box::pin(pool.acquire(&never));
     assert!(futures_util::poll!(&mut next).is_pending());
-    // The first waiter's turn is already in its channel when it leaves without looking.
+    // The grant is already in the first waiter's channel when it leaves.
     drop(held);
     drop(leaver);
     assert!(next.await.is_ok());

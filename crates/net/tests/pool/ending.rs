@@ -1,4 +1,4 @@
-//! How a pool ends.
+//! The end of a pool.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The asynchronous pool, against a server that does anything, with the clock stopped.
+//! The asynchronous pool against a scripted server, on a paused clock.
 
 #![allow(
     clippy::unwrap_used,

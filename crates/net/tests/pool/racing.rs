@@ -1,4 +1,4 @@
-//! Borrowers on several threads at once, with the clock running.
+//! Borrowers on several threads at once, in real time.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use tokio_util::sync::CancellationToken;
 use crate::server::{Gate, Gates, OPEN, Server, at_most};
 
 const BORROWERS: usize = 64;
-const LOANS: usize = 200;
+const BORROWS: usize = 200;
 
-/// One borrower's life: some loans, some broken connections, some impatience.
-async fn live(pool: Pool<Server>, seed: u64) {
+/// Borrows many times; some connections break, some waits are given up.
+async fn borrow_repeatedly(pool: Pool<Server>, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let never = CancellationToken::new();
-    for _ in 0..LOANS {
-        let patience = Duration::from_micros(random.u64(0..2_000));
+    for _ in 0..BORROWS {
+        let limit = Duration::from_micros(random.u64(0..2_000));
         let lease = match random.u8(0..4) {
             0 => pool.take().map(PooledConnection::into_lease),
             1 => {
-                let impatient = timeout(patience, pool.acquire(&never)).await;
-                impatient
+                let acquired = timeout(limit, pool.acquire(&never)).await;
+                acquired
                     .ok()
                     .and_then(Result::ok)
                     .map(PooledConnection::into_lease)
@@ -64,11 +64,11 @@ async fn racing_borrowers_never_exceed_the_cap_and_all_get_served() {
     limits.validate_after = Limit::At(Duration::from_micros(50));
     let pool = server.pool(limits);
     let borrowers: Vec<_> = (0..BORROWERS)
-        .map(|seed| tokio::spawn(live(pool.clone(), seed as u64)))
+        .map(|seed| tokio::spawn(borrow_repeatedly(pool.clone(), seed as u64)))
         .collect();
     for borrower in borrowers {
-        let lived = timeout(Duration::from_secs(20), borrower).await;
-        lived.expect("a borrower is stranded").unwrap();
+        let finished = timeout(Duration::from_secs(20), borrower).await;
+        finished.expect("a borrower is stranded").unwrap();
     }
     assert!(server.peak() <= 3, "{} connections of 3", server.peak());
     assert!(pool.drain(Limit::At(Duration::from_secs(5))).await);

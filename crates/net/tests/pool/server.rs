@@ -22,7 +22,7 @@ pub(crate) fn within(time: Limit<Duration>) -> TimeLimit {
     }
 }
 
-/// How one kind of step goes.
+/// The behaviour of one kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
     Ok,

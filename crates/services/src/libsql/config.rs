@@ -18,14 +18,14 @@ use moorline_net::pool::PoolConfig;
 
 /// Connections at most, as the specification has it.
 const POOL_SIZE: u32 = 5;
-/// How long a statement, a batch or a transaction step may take.
+/// The time limit of a statement, a batch or a transaction step.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest time that `drain` lets borrowers finish.
 pub(super) const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
-/// How long a statement waits for another connection's lock on a file.
+/// The longest wait for another connection's lock on a file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Requests at once of the usual client.
+/// The concurrent requests of `@libsql/client` by default.
 const CLIENT_CONCURRENCY: u32 = 20;
 
 /// The URL of the specification's pool without a configuration.
@@ -33,7 +33,7 @@ const URL_VARIABLE: &str = "INTENTVISION_DB_URL";
 const DEFAULT_URL: &str = "file:db/intentvision.db";
 const TOKEN_VARIABLE: &str = "INTENTVISION_DB_AUTH_TOKEN";
 
-/// The pool size that stands for `concurrency: 0`, no limit: the largest there is.
+/// The pool size for `concurrency: 0` (no limit): the largest one allowed.
 const LARGEST_CONCURRENCY: f64 = 10_000.0;
 
 /// The API whose option names and conventions the options follow.
@@ -43,7 +43,7 @@ pub enum OptionStyle {
     Pool,
     /// `createClient` of `@libsql/client`.
     Client,
-    /// The specification's pool without a configuration: what is read are the values of the environment, by their names.
+    /// The specification's pool without a configuration: the options come from the environment.
     Environment,
 }
 
@@ -75,7 +75,8 @@ impl OptionStyle {
         }
     }
 
-    /// The options by the conventions of the pool: to the usual client `null` is nothing, and `concurrency: 0` is no limit.
+    /// Converts options to the conventions of the pool: for the client `null` means absent, and `concurrency: 0` no
+    /// limit.
     fn normalize(self, value: &Plain) -> Plain {
         let mut value = value.clone();
         if let (Self::Client, Plain::Map(entries)) = (self, &mut value) {
@@ -89,7 +90,7 @@ impl OptionStyle {
         value
     }
 
-    /// `createClient(url)` is the most common mistake with the usual client, which has its own words for it.
+    /// Refuses `createClient(url)`, a common mistake, with the message of `@libsql/client`.
     fn check_is_object(self, path: &str, value: &Plain) -> Read<()> {
         if self != Self::Client || matches!(value, Plain::Map(_) | Plain::Excess(_)) {
             return Ok(());
@@ -100,7 +101,7 @@ impl OptionStyle {
         Err(error)
     }
 
-    /// Returns the values of options that are not given.
+    /// The fallbacks of options that are not given.
     fn fallbacks(self, variables: &Plain) -> Read<Vec<Fallback>> {
         let (Self::Environment, Plain::Map(entries)) = (self, variables) else {
             return Ok(Vec::new());
@@ -124,7 +125,7 @@ impl OptionStyle {
             .collect())
     }
 
-    /// A URL that is missing, or none at all, is to the usual client a wrong one.
+    /// The error for a missing or invalid URL; for the client with its code of an invalid one.
     fn url_error(self, error: OptionError) -> OptionError {
         match self {
             Self::Pool | Self::Environment => error,
@@ -132,7 +133,7 @@ impl OptionStyle {
         }
     }
 
-    /// Puts values in double quotes, as the usual client does; tests of its users look for them.
+    /// Quotes values as `@libsql/client` does, whose users test for that.
     fn quote(self, mut error: OptionError) -> OptionError {
         if self == Self::Client {
             error.message = error.message.replace('\'', "\"");
@@ -148,7 +149,7 @@ impl OptionStyle {
     }
 }
 
-/// Whether a value leaves the option off, as `syncUrl: ''` does.
+/// Whether a value switches an option off, as `syncUrl: ''` does.
 fn is_disabled(value: &Plain) -> bool {
     match value {
         Plain::Null | Plain::Bool(false) => true,
@@ -158,7 +159,8 @@ fn is_disabled(value: &Plain) -> bool {
     }
 }
 
-/// Options of the usual client that need what this build does not have, with the reason (docs/adr/0002-no-embedded-replicas-no-encryption.md).
+/// Options of `@libsql/client` that this build does not support, with the reason
+/// (docs/adr/0002-no-embedded-replicas-no-encryption.md).
 const UNSUPPORTED: [(&str, &str); 7] = [
     ("fetch", "requests do not go through JavaScript"),
     (
@@ -198,11 +200,11 @@ pub struct Config {
     pub target: Target,
     /// The pool.
     pub pool: PoolConfig,
-    /// How long one operation may take.
+    /// The time limit of one operation.
     pub query_timeout: Limit<Duration>,
-    /// How integers reach JavaScript.
+    /// The JavaScript type of integers.
     pub int_mode: IntMode,
-    /// The database as it may be shown.
+    /// The URL of the database without secrets.
     pub shown_url: String,
 }
 
@@ -225,9 +227,9 @@ impl Config {
         refuse_unsupported(&options)?;
         let limits = LedgerConfig {
             max: style.default_connections(),
-            // Nothing to ask: a file is there or not, and a stream is judged by its age when it is used.
+            // No check has a point: a file is there or not, and a stream is checked by its age when it is used.
             validate_after: Limit::Off,
-            // A client keeps its connections to itself: none can be forgotten by its user.
+            // A client lends no connection to its user, so none can leak.
             ..LedgerConfig::defaults(production || matches!(style, OptionStyle::Client))
         };
         let pool = PoolConfig::read(&options, &style.option_names(), PoolConfig::new(limits))?;
@@ -260,7 +262,7 @@ impl Config {
         };
         let target = given.target()?;
         let config = Self {
-            // `:memory:` and a relative path are no URLs that a parser would leave as they are.
+            // A URL parser would change `:memory:` and a relative path.
             shown_url: match target {
                 Target::Local(_) => url.split(['?', '#']).next().unwrap_or_default().to_owned(),
                 Target::Remote(_) => redact_url(url),

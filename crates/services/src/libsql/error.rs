@@ -42,7 +42,7 @@ const PRIMARY: [&str; 29] = [
     "SQLITE_WARNING",
 ];
 
-/// Extended result codes that callers tell apart: the suffix after the primary name, by number.
+/// Extended result codes with names of their own: the suffix after the primary name, by number.
 const EXTENDED: [(i32, &str); 22] = [
     (261, "RECOVERY"),
     (517, "SNAPSHOT"),
@@ -68,16 +68,16 @@ const EXTENDED: [(i32, &str); 22] = [
     (516, "ROLLBACK"),
 ];
 
-/// `SQLITE_BUSY` itself, not one of its extended forms, which waiting does not cure.
+/// `SQLITE_BUSY` itself, without its extended codes, for which waiting does not help.
 pub const BUSY: i32 = 5;
-/// The forms of busy and locked that pass by themselves: another connection holds a lock, or recovers the file. The
-/// others ask for something: a transaction that is begun anew, a statement of one's own that is finished.
-const PASSING: [i32; 4] = [BUSY, 261, 773, 262];
+/// The busy and locked codes that a retry can cure: another connection holds a lock, or recovers the file. The others
+/// need an action of the caller: to begin the transaction anew, or to finish a statement of its own.
+const TRANSIENT: [i32; 4] = [BUSY, 261, 773, 262];
 const INTERRUPT: i32 = 9;
 const CANTOPEN: i32 = 14;
-/// The code for an answer of the server that names none, as the usual client has it.
+/// The code of `@libsql/client` for a server error without one.
 pub const SERVICE_ERROR_CODE: &str = "SERVER_ERROR";
-/// The code of the usual client for its use after its end.
+/// The code of `@libsql/client` for use after close.
 pub const CODE_CLIENT_CLOSED: &str = "CLIENT_CLOSED";
 
 /// The name of a primary code, from any result code.
@@ -101,7 +101,7 @@ pub fn extended_name(raw: i32) -> String {
         )
 }
 
-/// A result code of SQLite with its message.
+/// The failure for a result code of SQLite.
 pub fn sqlite_failure(raw: i32, message: &str) -> Failure {
     let code = primary_name(raw);
     let kind = match raw & 0xff {
@@ -123,12 +123,12 @@ pub fn sqlite_failure(raw: i32, message: &str) -> Failure {
         } else {
             Delivery::Answered
         })
-        .with_retryable(PASSING.contains(&raw))
+        .with_retryable(TRANSIENT.contains(&raw))
         .with_detail("extendedCode", extended_name(raw))
         .with_detail("rawCode", raw)
 }
 
-/// An error of the engine.
+/// The failure for an error of the engine.
 pub fn engine_failure(error: Error) -> Failure {
     match error {
         Error::SqliteFailure(raw, message) => match raw & 0xff {
@@ -154,7 +154,7 @@ pub fn engine_failure(error: Error) -> Failure {
     }
 }
 
-/// A value that says it is text and is not UTF-8.
+/// The failure for text that is not UTF-8.
 pub fn not_text(column: &str) -> Failure {
     Failure::new(
         Kind::Protocol,
@@ -164,7 +164,7 @@ pub fn not_text(column: &str) -> Failure {
     .with_delivery(Delivery::Answered)
 }
 
-/// An integer that no JavaScript number is equal to.
+/// The failure for an integer that no JavaScript number equals.
 pub fn inexact_integer(integer: i64, column: &str) -> Failure {
     let message = format!(
         "ERR_OUT_OF_RANGE: the integer {integer} in column '{column}' cannot be represented exactly as a JavaScript \
@@ -175,7 +175,7 @@ pub fn inexact_integer(integer: i64, column: &str) -> Failure {
         .with_delivery(Delivery::Answered)
 }
 
-/// A result that is too long for JavaScript.
+/// The failure for a result that is too long for JavaScript.
 pub fn too_long(max: usize) -> Failure {
     let message = format!(
         "SQLITE_TOOBIG: the result is longer as text than the {max} characters of a JavaScript string; read fewer rows, \
@@ -186,7 +186,7 @@ pub fn too_long(max: usize) -> Failure {
         .with_delivery(Delivery::Answered)
 }
 
-/// A named argument that the statement has no parameter for.
+/// The failure for a named argument without a parameter.
 pub fn unknown_parameter(name: &str) -> Failure {
     Failure::new(
         Kind::Rejected,
@@ -196,7 +196,7 @@ pub fn unknown_parameter(name: &str) -> Failure {
     .with_delivery(Delivery::None)
 }
 
-/// More arguments by position than the statement has parameters.
+/// The failure for more positional arguments than parameters.
 pub fn too_many_arguments(given: usize, parameters: usize) -> Failure {
     Failure::new(
         Kind::Rejected,
@@ -208,7 +208,7 @@ pub fn too_many_arguments(given: usize, parameters: usize) -> Failure {
     .with_delivery(Delivery::None)
 }
 
-/// The transaction that should be open is not: a statement before, or the server, has ended it.
+/// The failure for a statement whose transaction was ended before, by a statement or by the server.
 pub fn transaction_closed() -> Failure {
     let message = "TRANSACTION_CLOSED: it was not run, because the transaction had ended";
     Failure::new(Kind::Rejected, message)
@@ -216,19 +216,19 @@ pub fn transaction_closed() -> Failure {
         .with_delivery(Delivery::None)
 }
 
-/// A use of a connection, lease or client after its end.
+/// The failure for the use of a connection, lease or client after its end.
 pub fn closed_failure(what: &str) -> Failure {
     Failure::new(Kind::Closed, format!("{CODE_CLIENT_CLOSED}: {what}"))
         .with_code(CODE_CLIENT_CLOSED)
         .with_attempts(0)
 }
 
-/// The caller's signal fired.
+/// The failure of a call that its caller aborted.
 pub fn abort_failure() -> Failure {
     closed_failure("the call was aborted")
 }
 
-/// An operation took longer than it may.
+/// The failure of an operation that exceeded its time limit.
 pub fn timeout_failure(TimeLimit { time, option }: TimeLimit) -> Failure {
     let message = format!("Query timeout after {}ms", time.as_ms());
     Failure::timed_out(Kind::Timeout, message, option)
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_have_the_names_of_the_usual_client() {
+    fn codes_have_the_names_of_the_libsql_client() {
         for (raw, primary, extended) in [
             (1, "SQLITE_ERROR", "SQLITE_ERROR"),
             (5, "SQLITE_BUSY", "SQLITE_BUSY"),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_waiting_cures_may_be_repeated() {
+    fn only_transient_codes_are_retryable() {
         let retryable = |raw| sqlite_failure(raw, "x").retryable;
         assert!([5, 261, 773, 262].into_iter().all(retryable));
         // SNAPSHOT; LOCKED by a statement of one's own, LOCKED_VTAB; what is no lock.

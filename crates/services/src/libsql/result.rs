@@ -12,7 +12,7 @@ use moorline_core::error::Outcome;
 
 use crate::libsql::error::too_long;
 
-/// How SQLite integers reach JavaScript.
+/// The JavaScript type of SQLite's integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntMode {
     /// As numbers; one beyond ±(2⁵³ − 1) is refused.

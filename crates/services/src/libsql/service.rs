@@ -96,7 +96,7 @@ impl LibsqlPool {
         &self.shown_url
     }
 
-    /// How integers reach JavaScript.
+    /// The JavaScript type of integers.
     pub fn int_mode(&self) -> IntMode {
         self.int_mode
     }
@@ -307,7 +307,7 @@ impl LibsqlPool {
         Err(failure.during(SERVICE, name))
     }
 
-    /// How long one operation may take.
+    /// The time limit of one operation.
     pub(super) fn timeout(&self, own: Option<Limit<Duration>>) -> TimeLimit {
         let pools = TimeLimit {
             time: self.query_timeout,

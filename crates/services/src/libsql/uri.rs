@@ -1,11 +1,11 @@
-//! The parts of a database's URL, as the usual client reads them.
+//! The parts of a database's URL, as `@libsql/client` reads them.
 //!
-//! Not by the `url` crate, which has no relative `file:` URLs, and mends what is refused here: blanks, backslashes, a
+//! Not by the `url` crate, which has no relative `file:` URLs, and repairs what is refused here: blanks, backslashes, a
 //! missing `//`.
 
 use std::borrow::Cow;
 
-/// A URL in its parts.
+/// A parsed URL.
 pub(super) struct Uri<'a> {
     /// In lower case.
     pub(super) scheme: String,
@@ -13,16 +13,16 @@ pub(super) struct Uri<'a> {
     pub(super) authority: Option<&'a str>,
     /// As written.
     pub(super) path: &'a str,
-    /// The same without its escapes.
+    /// The path, percent-decoded.
     pub(super) decoded_path: String,
-    /// Key and value of each pair, without their escapes.
+    /// The key and value of each pair, decoded.
     pub(super) query: Vec<(String, String)>,
     /// Whether there is a fragment.
     pub(super) has_fragment: bool,
 }
 
 impl<'a> Uri<'a> {
-    /// Takes `text` apart; the reason says what is wrong with one that cannot be.
+    /// Parses `text`; the error is the reason why it is no URL.
     pub(super) fn parse(text: &'a str) -> Result<Self, &'static str> {
         let no_scheme = "is not a URL: it has no scheme such as 'file:' or 'libsql:'";
         let (scheme, rest) = text.split_once(':').ok_or(no_scheme)?;
@@ -70,7 +70,7 @@ fn form_decode(text: &str) -> Option<String> {
     percent_decode(&text.replace('+', " "))
 }
 
-/// `None` for an escape that is none, or that makes no text.
+/// Decodes percent escapes; `None` for a malformed escape, or one that is not UTF-8.
 fn percent_decode(text: &str) -> Option<String> {
     let well_formed = text
         .split('%')
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_taken_apart_without_its_escapes() {
+    fn a_url_is_split_and_decoded() {
         let uri = Uri::parse("LibSQL://h%6F:1/a%20b?%74ls=0&a+b=c%2Bd&&e#f").unwrap();
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(uri.scheme, "libsql");
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_none() {
+    fn an_invalid_url_is_refused() {
         for text in [
             "",
             "app.db",

@@ -4,8 +4,8 @@
 //!
 //! The wire format is that of the vendor's own client (nixtla 0.9.0 for Python): flat arrays, one request for many
 //! series. A request is read and checked whole before anything is sent ([`request`], [`series`], [`frequency`]),
-//! written once ([`payload`]), sent as often as the pipeline says ([`connect`], [`service`]) and its answer put
-//! back beside the times and names it belongs to ([`result`]). [`local`] answers the same requests by itself.
+//! written once ([`payload`]), sent once for each attempt ([`connect`], [`service`]), and the reply
+//! joined with the times and names of the series ([`result`]). [`local`] answers the same requests by itself.
 //!
 //! No `bench`: the time of a call is that of the service's model, whichever client asks.
 

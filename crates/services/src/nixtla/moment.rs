@@ -21,7 +21,7 @@ pub struct Moment {
     clock: Clock,
 }
 
-/// How the time of day was written: `T00:00:00` unless told otherwise.
+/// The form of the time of day; `T00:00:00` by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 struct Clock {
     /// A space stands before it, as pandas and SQL write.
@@ -185,7 +185,7 @@ impl std::fmt::Display for Moment {
     }
 }
 
-/// How many digits the fraction of a second of a time has.
+/// The number of digits of a time's fraction of a second.
 fn fraction_digits(time: Time) -> usize {
     let mut rest = time.subsec_nanosecond();
     let mut digits = if rest == 0 { 0 } else { 9 };

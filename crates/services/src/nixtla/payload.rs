@@ -1,6 +1,6 @@
 //! Request bodies: JSON with flat arrays, compressed above a mebibyte.
 //!
-//! All series stand one after the other, with their sizes beside them.
+//! The values of all series follow each other in one array, with their lengths in another.
 
 use bytes::Bytes;
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
@@ -16,7 +16,7 @@ use super::{
 
 /// Above this size a body is compressed, as the vendor's client does.
 const COMPRESS_ABOVE: usize = 1 << 20;
-/// Fast, and small enough: numbers compress to about half at any level.
+/// The fastest level; numbers compress to about half at any.
 const COMPRESSION_LEVEL: i32 = 1;
 /// The largest body the service takes, before compression.
 const MAX_BYTES: usize = 200 << 20;
@@ -55,7 +55,7 @@ impl Payload {
                 bytes: bytes.into(),
                 compressed: true,
             },
-            // Only for want of memory; the service takes it as it is, too.
+            // Fails only for lack of memory; the service also takes an uncompressed body.
             Err(_) => Self {
                 bytes: json.into(),
                 compressed: false,
@@ -64,14 +64,14 @@ impl Payload {
     }
 }
 
-/// The model that answers a request.
+/// The model of a request.
 pub(super) fn model_of<'a>(request: &'a Request, config: &'a NixtlaConfig) -> &'a str {
     request.subject.model.as_deref().unwrap_or(&config.model)
 }
 
 #[derive(Serialize)]
 struct Body<'a> {
-    series: Flat,
+    series: FlatSeries,
     model: &'a str,
     freq: &'a str,
     #[serde(flatten)]
@@ -80,8 +80,8 @@ struct Body<'a> {
 
 /// The series of a request as the service reads them.
 #[derive(Serialize)]
-struct Flat {
-    /// All values, in the precision the service counts in.
+struct FlatSeries {
+    /// All values, in the precision that the service uses.
     y: Vec<f32>,
     sizes: Vec<usize>,
     /// `X` and, of a forecast, `X_future`: other variables, of which there are none.
@@ -95,7 +95,7 @@ struct Flat {
 pub(super) fn body(request: &Request, config: &NixtlaConfig, sent: &Sent) -> Outcome<Vec<u8>> {
     let subject = &request.subject;
     let body = Body {
-        series: flat(subject, sent, matches!(request.task, Task::Forecast { .. })),
+        series: flatten(subject, sent, matches!(request.task, Task::Forecast { .. })),
         model: model_of(request, config),
         freq: subject.frequency.as_str(),
         more: members(&request.task, subject),
@@ -106,10 +106,10 @@ pub(super) fn body(request: &Request, config: &NixtlaConfig, sent: &Sent) -> Out
     })
 }
 
-fn flat(subject: &Subject, sent: &Sent, forecast: bool) -> Flat {
+fn flatten(subject: &Subject, sent: &Sent, forecast: bool) -> FlatSeries {
     let parts = || subject.series.iter().zip(&sent.skipped);
     let single = |value: &f64| value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
-    // The service reads one offset for a series; across a change of clocks the start alone would mislead it.
+    // The service takes one UTC offset for a series; across a daylight saving change the start alone would be wrong.
     let one_offset = |series: &Series| {
         let first = series.moments[0];
         series
@@ -117,7 +117,7 @@ fn flat(subject: &Subject, sent: &Sent, forecast: bool) -> Flat {
             .iter()
             .all(|moment| moment.same_offset(&first))
     };
-    Flat {
+    FlatSeries {
         y: parts()
             .flat_map(|(series, skipped)| series.values[*skipped..].iter().map(single))
             .collect(),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_points_the_model_looks_at_are_sent() {
+    fn only_the_points_within_the_models_window_are_sent() {
         let window = Some(Window {
             input: 5,
             horizon: 4,
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_beyond_what_the_service_takes_is_refused_with_a_way_out() {
+    fn a_body_above_the_services_limit_is_refused_with_advice() {
         let failure = Payload::new(vec![b'1'; MAX_BYTES + 1]).unwrap_err();
         assert_eq!(&*failure.code, "ERR_MOORLINE_REQUEST_TOO_LARGE");
         assert_eq!(failure.delivery, Delivery::None);

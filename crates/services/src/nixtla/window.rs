@@ -20,7 +20,7 @@ use super::{
     service::{Nixtla, has_status},
 };
 
-/// How many points a model looks at, and how many it predicts at once (`/model_params`).
+/// The number of points that a model reads, and that it predicts at once (`/model_params`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     /// Points of input.

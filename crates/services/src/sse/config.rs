@@ -12,14 +12,14 @@ use moorline_net::{
     http::{CONNECTIONS_TIMEOUT, CallConfig, HttpConfig, Request, RequestBody},
 };
 
-/// From the call of connect to the head of the answer.
+/// The time limit from `connect` to the head of the response.
 const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
-/// A server that has nothing to say for longer than this should send comments; usual ones do every 15 to 30 s.
+/// The longest silence of the server. Servers without events send comments, usually every 15 to 30 s.
 const IDLE_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_mins(1));
 const MAX_REDIRECTS: u64 = 5;
 const MAX_EVENT_BYTES: u64 = 1 << 20;
 const RECEIVE_QUEUE_BYTES: u64 = 1 << 20;
-/// More than this in one event, or waiting, is a mistake in the option.
+/// The largest value of an option in bytes.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// The headers of every request for the stream, unless the caller sets them. A compressed stream would arrive only when
@@ -32,13 +32,13 @@ const HEADERS: [(&str, &str); 3] = [
 
 /// The configuration of a client.
 pub struct Config {
-    /// How servers are reached, `http2`, `timeoutMs` (30 000) and `maxRedirects` (5), as for HTTP.
+    /// The options of dialling, `http2`, `timeoutMs` (30 000) and `maxRedirects` (5), as for HTTP.
     pub(super) http: HttpConfig,
     method: String,
     url: String,
     headers: String,
     body: Bytes,
-    /// `idleTimeoutMs`: nothing at all for so long ends the stream (60 000).
+    /// `idleTimeoutMs`: the silence that ends the stream (60 000).
     pub(super) idle_timeout: Limit<Duration>,
     /// `maxEventBytes`: of one event (1 MiB).
     pub(super) max_event_bytes: usize,
@@ -67,7 +67,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The request for what comes after the event `last_id`.
+    /// The request for the events after `last_id`.
     pub(super) fn request(&self, last_id: Option<&str>) -> Read<Request> {
         let mut headers = self.headers.clone();
         if let Some(id) = last_id.filter(|id| !id.is_empty()) {
@@ -97,7 +97,8 @@ fn read_http(options: &Options<'_>) -> Read<HttpConfig> {
             attempt_timeout: options.ms_limit("timeoutMs", TIMEOUT, 1.0)?,
             attempt_timeout_name: CONNECTIONS_TIMEOUT,
             max_redirects: options.integer("maxRedirects", MAX_REDIRECTS, 0..=20)? as u32,
-            // One limit for the way to the head is enough, the stream has its own, and has no end.
+            // `attempt_timeout` covers everything up to the head; the stream that follows has its idle timeout and no
+            // end.
             headers_timeout: Limit::Off,
             body_timeout: Limit::Off,
             ..CallConfig::default()
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_by_name() {
+    fn an_invalid_option_is_refused_by_name() {
         let table = [
             ("url", text("ftp://me:hunter2@h/")),
             ("url", Plain::Number(1.0)),
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_of_the_callers_stands_for_ours() {
+    fn a_callers_header_replaces_the_default() {
         let own = with_defaults("Accept:a/b\nx:y");
         assert!(own.starts_with("Accept:a/b\nx:y\n"));
         assert!(!own.contains("text/event-stream"));
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_no_header_is_found_before_it_is_sent() {
+    fn an_id_that_no_header_can_carry_is_refused_before_it_is_sent() {
         let config = read(&[]).unwrap();
         assert!(config.request(Some("ä€😀")).is_ok());
         assert!(config.request(Some("a\u{1}b")).is_err());

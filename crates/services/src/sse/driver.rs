@@ -17,12 +17,12 @@ use super::{
 };
 use moorline_net::{http::Streaming, receive_queue::ReceiveQueue};
 
-/// How a stream ended.
+/// The end of a stream.
 #[derive(Clone, Debug)]
 pub struct StreamEnd {
-    /// Connecting again would not help.
+    /// Whether a reconnect would fail too.
     pub stopped: bool,
-    /// Why it ended, when that was neither the server's doing nor the caller's.
+    /// The failure that ended it; `None` when the server or the caller ended it.
     pub failure: Option<Failure>,
 }
 
@@ -46,7 +46,7 @@ impl<B: EventBatch> Driver<B> {
 
     async fn read(&mut self) -> StreamEnd {
         loop {
-            // What does not fit here waits with the server.
+            // Without room here, the data stays with the server.
             self.receive_queue.room().await;
             let first = self.next().await;
             match self.take_all(first) {
@@ -78,8 +78,8 @@ impl<B: EventBatch> Driver<B> {
         }
     }
 
-    /// Reads a chunk and those that are there already: servers write each event by itself. False when the stream
-    /// is over.
+    /// Parses a chunk and those that are available after it, since servers write each event on its own. False when the
+    /// stream is over.
     fn take_all(&mut self, first: Outcome<Option<Bytes>>) -> Result<bool, StreamEnd> {
         let (mut batch, mut bytes) = (B::default(), 0);
         let mut next = Some(first);

@@ -19,7 +19,7 @@ use moorline_net::{
     receive_queue::{ReceiveQueue, Wakeup},
 };
 
-/// Makes streams from one set of options. When it is dropped they end.
+/// A client: opens streams with one configuration. Dropping it ends them.
 pub struct EventStreamClient {
     config: Config,
     engine: Engine,
@@ -27,7 +27,7 @@ pub struct EventStreamClient {
     ended: CancellationToken,
 }
 
-/// An open stream. When it is dropped it is closed.
+/// An open stream. Dropping it closes it.
 pub struct EventStream<B> {
     /// The URL it comes from, if a redirect led there.
     pub url: Option<String>,
@@ -36,7 +36,7 @@ pub struct EventStream<B> {
 }
 
 impl EventStreamClient {
-    /// A client; it connects to nothing yet. What is open when `ended` fires is cut off.
+    /// A client; it connects to nothing yet. Open streams are cut off when `ended` fires.
     pub fn new(config: Config, runtime: Handle, ended: CancellationToken) -> Self {
         Self {
             engine: Engine::new(config.http.clone(), runtime.clone()),
@@ -46,7 +46,7 @@ impl EventStreamClient {
         }
     }
 
-    /// A stream that goes on after the event `last_id`, once the server has promised one. It is paused.
+    /// Opens a stream that continues after the event `last_id`; returns once the server has accepted it. It is paused.
     pub async fn connect<B: EventBatch>(
         &self,
         last_id: &str,
@@ -91,17 +91,17 @@ impl EventStreamClient {
 }
 
 impl<B: EventBatch> EventStream<B> {
-    /// Hands out what is received.
+    /// Delivers received events from now on.
     pub fn resume(&self) {
         self.receive_queue.resume();
     }
 
-    /// From now on nothing is given out, and in the end the server has to wait.
+    /// Stops delivery; when the receive queue is full, the server has to wait.
     pub fn pause(&self) {
         self.receive_queue.pause();
     }
 
-    /// Closes the connection; nothing more is told.
+    /// Closes the connection; no further event is delivered.
     pub fn close(&self) {
         self.receive_queue.detach();
         self.close.cancel();

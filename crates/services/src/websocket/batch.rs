@@ -29,7 +29,7 @@ pub struct Batch {
     pub text: Vec<u8>,
     /// The bytes of all small binary messages, one after the other.
     pub binary: Vec<u8>,
-    /// How many pings came.
+    /// The number of received pings.
     pub pings: u32,
     cost: usize,
 }

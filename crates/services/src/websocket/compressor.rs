@@ -1,4 +1,4 @@
-//! The compression of outgoing messages, ahead of their frames.
+//! The compression of outgoing messages before they are framed.
 
 use super::{
     deflate::{COMPRESS_STEP, Deflater},
@@ -7,7 +7,7 @@ use super::{
     shared::Shared,
 };
 
-/// Takes one message after the other from the queue and puts it back as a frame, a piece at each step.
+/// Compresses the queued messages in order, in steps of limited size, and queues them as frames.
 pub(super) struct Compressor {
     deflater: Option<Deflater>,
     threshold: usize,
@@ -25,7 +25,7 @@ impl Compressor {
         }
     }
 
-    /// True when there was something to do.
+    /// Compresses one step; false when there was no message.
     pub(super) fn step(&mut self, shared: &Shared) -> bool {
         let mut done = 0;
         while done < COMPRESS_STEP {

@@ -59,7 +59,7 @@ pub struct Config {
     pub send_queue: SendQueueConfig,
     /// `receiveQueueBytes`.
     pub receive_queue: usize,
-    /// How the server is reached; `connectTimeoutMs` has room for the handshake too.
+    /// The options of dialling; `connectTimeoutMs` has room for the handshake too.
     pub dial: DialConfig,
 }
 

@@ -152,7 +152,7 @@ impl<'s, S> HeadOnly<'s, S> {
         self.early
     }
 
-    /// How many of `bytes` belong to the head.
+    /// The length of the head within `bytes`.
     fn head_of(&mut self, bytes: &[u8]) -> usize {
         for (index, byte) in bytes.iter().enumerate() {
             self.matched = if *byte == END_OF_HEAD[self.matched] {

@@ -29,7 +29,7 @@ pub(super) struct Heartbeat {
 struct PendingPing {
     /// Since when the peer has given no sign of life.
     since: Instant,
-    /// How often it had taken more of what we wrote by then.
+    /// The progress of writing at that time.
     progress: u64,
 }
 

@@ -10,18 +10,18 @@ const WINDOW_BITS: std::ops::RangeInclusive<u8> = 8..=15;
 /// The agreed parameters of both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreement {
-    /// The server begins each message anew.
+    /// Whether the server resets its compressor before each message.
     pub server_no_context_takeover: bool,
-    /// We begin each message anew.
+    /// Whether the client does.
     pub client_no_context_takeover: bool,
     /// The server's window, as a power of two.
     pub server_window_bits: u8,
-    /// Ours.
+    /// The client's window.
     pub client_window_bits: u8,
 }
 
 impl fmt::Display for Agreement {
-    /// As the header says it.
+    /// The parameters as in the header.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(NAME)?;
         if self.server_no_context_takeover {
@@ -40,8 +40,8 @@ impl fmt::Display for Agreement {
     }
 }
 
-/// The value of `Sec-WebSocket-Extensions` in the request. Without a wish of ours the server may still choose our
-/// window, which is said by naming the parameter without a value.
+/// The value of `Sec-WebSocket-Extensions` in the request. A `client_max_window_bits` without a value lets the server
+/// choose the client's window.
 pub(super) fn offer(wanted: &Compression) -> String {
     let most = *WINDOW_BITS.end();
     let offer = Agreement {
@@ -57,7 +57,7 @@ pub(super) fn offer(wanted: &Compression) -> String {
 }
 
 /// The agreement by the server's response to the offer: the value of its header, nothing when it has none. The error
-/// says why it is no answer to the offer.
+/// is the reason why it does not fit the offer.
 pub(super) fn agree(
     wanted: Option<&Compression>,
     response: Option<&str>,
@@ -150,13 +150,13 @@ fn window_bits(value: Option<&str>) -> Option<u8> {
 mod tests {
     use super::*;
 
-    fn answered(response: &str) -> Result<Option<Agreement>, String> {
+    fn agree_to(response: &str) -> Result<Option<Agreement>, String> {
         agree(Some(&Compression::default()), Some(response))
     }
 
     #[test]
-    fn what_the_server_leaves_out_is_the_largest_window_with_takeover() {
-        let plain = answered("permessage-deflate").unwrap().unwrap();
+    fn defaults_are_the_largest_window_with_context_takeover() {
+        let plain = agree_to("permessage-deflate").unwrap().unwrap();
         assert_eq!(
             plain,
             Agreement {
@@ -166,13 +166,13 @@ mod tests {
                 client_window_bits: 15,
             }
         );
-        assert_eq!(answered(""), Ok(None));
+        assert_eq!(agree_to(""), Ok(None));
         assert_eq!(agree(Some(&Compression::default()), None), Ok(None));
     }
 
     #[test]
-    fn a_server_may_bind_us_beyond_what_we_offered() {
-        let bound = answered(
+    fn a_server_may_restrict_the_client_beyond_the_offer() {
+        let bound = agree_to(
             "permessage-deflate; client_no_context_takeover; client_max_window_bits=\"9\"; server_max_window_bits=10",
         );
         let bound = bound.unwrap().unwrap();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_none_is_refused() {
+    fn an_invalid_response_is_refused() {
         for wrong in [
             "x-webkit-deflate-frame",
             "permessage-deflate, permessage-deflate",
@@ -196,13 +196,13 @@ mod tests {
             "permessage-deflate; client_max_window_bits=16",
             "permessage-deflate; client_max_window_bits=09",
         ] {
-            assert!(answered(wrong).is_err(), "{wrong}");
+            assert!(agree_to(wrong).is_err(), "{wrong}");
         }
         assert!(agree(None, Some("permessage-deflate")).is_err());
     }
 
     #[test]
-    fn what_was_asked_of_the_server_must_be_granted() {
+    fn the_server_must_grant_the_restrictions_asked_of_it() {
         let wanted = Compression {
             server_no_context_takeover: true,
             server_max_window_bits: Some(10),

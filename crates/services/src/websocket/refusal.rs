@@ -19,7 +19,7 @@ use super::{config::Config, error::SERVICE};
 
 /// The number of bytes of the body that are read; fewer are shown.
 const MAX_BODY_BYTES: usize = 4096;
-/// How long the body may take. What matters is in the head.
+/// The time limit of the body, which only adds detail to the head.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// A shorter part of a header is a word of its syntax, not a credential.
 const SHORTEST_CREDENTIAL: usize = 8;

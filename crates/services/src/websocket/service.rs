@@ -1,4 +1,4 @@
-//! The client and the socket, as their user sees them.
+//! The client and the socket: their public operations.
 
 use std::{
     sync::{Arc, Weak},
@@ -50,12 +50,12 @@ pub struct Socket {
 pub enum FlushResult {
     /// All are written.
     Done,
-    /// Some wait, or will never be: [`Socket::wait_until_written`] tells.
+    /// Some are not written; [`Socket::wait_until_written`] gives the outcome.
     Pending,
 }
 
 impl WebSocketClient {
-    /// Nothing is reached before [`Self::connect`].
+    /// A client; it connects to nothing before [`Self::connect`].
     pub fn new(config: Config) -> Self {
         Self {
             dialer: Dialer::new(config.dial.clone()),
@@ -63,7 +63,7 @@ impl WebSocketClient {
         }
     }
 
-    /// A new connection, paused: it gives nothing out before [`Socket::resume`].
+    /// Opens a connection. It is paused: it delivers nothing before [`Socket::resume`].
     pub async fn connect(
         &self,
         make_wakeup: impl FnOnce(&Weak<ReceiveQueue<Batch, CloseEvent>>) -> Arc<dyn Wakeup>,
@@ -87,7 +87,7 @@ impl Socket {
     ) -> Self {
         let compress = opened.compression.is_some();
         let queue = SendQueue::new(config.send_queue, compress);
-        // Compressing is not the sender's work.
+        // With compression the driver writes, since the sender must not compress.
         let socket = opened.stream.shared().filter(|_| !compress);
         let shared = Arc::new(Shared::new(receive_queue, queue, socket));
         let socket = Self {
@@ -117,7 +117,7 @@ impl Socket {
         self.compression
     }
 
-    /// Accepts a message at once; false when it must wait, or never will be accepted ([`Self::send`] tells).
+    /// Accepts a message if it can do so at once; where it returns false, [`Self::send`] waits or gives the failure.
     pub fn push(&self, bytes: &[u8], text: bool) -> bool {
         let mut send = self.shared.send_state();
         if send.refusal.is_some() {
@@ -164,8 +164,7 @@ impl Socket {
         .await
     }
 
-    /// Queues a message in its turn, and waits until it is written. Called, it has its place at once; the future
-    /// only waits.
+    /// Queues a message and waits until it is written. The call takes the place in the queue; the future only waits.
     pub fn send(
         self: &Arc<Self>,
         bytes: Vec<u8>,
@@ -244,7 +243,7 @@ impl Socket {
         }
     }
 
-    /// Sends a ping and waits for its answer: the time in between.
+    /// Sends a ping and waits for its pong; returns the round-trip time.
     pub async fn ping(&self, limit: Duration, cancel: &CancellationToken) -> Outcome<Duration> {
         let started = Instant::now();
         let pong = {
@@ -286,8 +285,8 @@ impl Socket {
         }
     }
 
-    /// Closes: what was accepted is written, then the close frame, and the server has `closeTimeoutMs` for all of
-    /// it and its answer. Resolves when it is over, however that was.
+    /// Closes: writes the accepted messages and the close frame, and waits for the server's; `closeTimeoutMs` limits
+    /// all of it. Resolves when the connection is over, in whatever way it ended.
     pub async fn close(&self, code: u16, reason: String) {
         {
             let mut send = self.shared.send_state();
@@ -300,17 +299,17 @@ impl Socket {
         self.shared.termination.cancelled().await;
     }
 
-    /// Ends it now, without a close frame.
+    /// Ends the connection now, without a close frame.
     pub fn terminate(&self) {
         self.shared.terminate();
     }
 
-    /// Hands out what is received, from now on.
+    /// Delivers received messages from now on.
     pub fn resume(&self) {
         self.shared.receive_queue.resume();
     }
 
-    /// Hands nothing out; when the receive queue is full, nothing more is received either.
+    /// Stops delivery; when the receive queue is full, reading stops as well.
     pub fn pause(&self) {
         self.shared.receive_queue.pause();
     }

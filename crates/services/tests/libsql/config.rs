@@ -52,7 +52,7 @@ fn urls_name_files_and_servers() {
 }
 
 #[test]
-fn what_a_server_would_read_in_a_query_means_nothing_to_a_file() {
+fn the_query_options_of_a_server_do_not_apply_to_a_file() {
     assert_eq!(base("file:a.db?tls=0&authToken=secret"), "a.db");
     for memory in [
         "file::memory:?cache=shared",
@@ -66,7 +66,7 @@ fn what_a_server_would_read_in_a_query_means_nothing_to_a_file() {
 }
 
 #[test]
-fn a_path_is_no_uri_of_the_engine() {
+fn a_path_is_not_read_as_a_uri_by_the_engine() {
     assert_eq!(
         base("file:file%3A/tmp/x.db%3Fmode%3Drwc"),
         "./file:/tmp/x.db?mode=rwc"
@@ -85,7 +85,7 @@ fn the_name_of_a_database_in_memory_cannot_be_guessed() {
 }
 
 #[test]
-fn each_wrong_url_says_what_is_wrong_with_it() {
+fn each_invalid_url_has_its_code_and_reason() {
     for (url, code, part) in [
         ("local.db", "URL_INVALID", "no scheme"),
         ("mysql://h/d", "URL_SCHEME_NOT_SUPPORTED", "\"mysql:\""),
@@ -124,7 +124,7 @@ fn a_token_in_the_url_of_a_file_is_not_shown() {
 }
 
 #[test]
-fn what_this_build_lacks_is_refused_by_name() {
+fn an_unsupported_option_is_refused_by_name() {
     for key in ["syncUrl", "encryptionKey", "fetch"] {
         let error = read("file:a.db", &[(key, Plain::Text("x".into()))])
             .err()
@@ -195,7 +195,7 @@ fn a_token_in_the_url_is_not_shown() {
 }
 
 #[test]
-fn the_usual_clients_options_keep_their_names() {
+fn the_options_of_the_libsql_client_keep_their_names() {
     let client = |concurrency: f64| {
         let entries = vec![
             ("url".to_owned(), Plain::Text(":memory:".into())),

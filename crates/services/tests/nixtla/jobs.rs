@@ -1,4 +1,4 @@
-//! Requests that the service works on by itself.
+//! Jobs: requests that the service runs in the background.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     double::{Double, Reply},
 };
 
-/// A job server: the statuses in turn, then success.
+/// A server of one job with these statuses in turn, then success.
 async fn job_server(statuses: &'static [&'static str]) -> Double {
     Double::start(move |asked, _| match asked.path.as_str() {
         "/v2/forecast/async" => Reply::Answer(202, Vec::new(), r#"{"job_id":"j1"}"#.to_owned()),
@@ -25,7 +25,7 @@ async fn job_server(statuses: &'static [&'static str]) -> Double {
 }
 
 #[tokio::test]
-async fn a_job_is_submitted_asked_after_and_answered_like_the_call() {
+async fn a_job_is_submitted_polled_and_has_the_result_of_the_call() {
     let double = job_server(&["succeeded"]).await;
     let client = client(&double.url, &[]);
     let job = client.submit(forecast(), &limits()).await.unwrap();
@@ -43,22 +43,22 @@ async fn a_job_is_submitted_asked_after_and_answered_like_the_call() {
 }
 
 #[tokio::test]
-async fn a_job_that_fails_or_takes_too_long_says_so() {
+async fn a_job_that_fails_or_takes_too_long_is_a_failure() {
     let failing = job_server(&["failed"]).await;
-    let here = client(&failing.url, &[]);
-    let job = here.submit(forecast(), &limits()).await.unwrap();
-    let failure = here
+    let nixtla = client(&failing.url, &[]);
+    let job = nixtla.submit(forecast(), &limits()).await.unwrap();
+    let failure = nixtla
         .job_result(&job, Limit::Off, &limits())
         .await
         .unwrap_err();
     assert_eq!(&*failure.code, "ERR_MOORLINE_JOB_FAILED");
     assert_eq!(failure.cause.as_ref().unwrap().message, "no luck");
 
-    let slow = job_server(&["simmering"]).await;
-    let here = client(&slow.url, &[]);
-    let job = here.submit(forecast(), &limits()).await.unwrap();
+    let slow = job_server(&["queued"]).await;
+    let nixtla = client(&slow.url, &[]);
+    let job = nixtla.submit(forecast(), &limits()).await.unwrap();
     let wait = Limit::At(Duration::from_millis(100));
-    let failure = here.job_result(&job, wait, &limits()).await.unwrap_err();
+    let failure = nixtla.job_result(&job, wait, &limits()).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Timeout);
     assert!(failure.message.contains("was still simmering"), "{failure}");
     assert_eq!(slow.count("/v2/async/jobs/j1/cancel"), 1);
@@ -82,7 +82,7 @@ async fn a_submission_that_may_have_been_accepted_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_jobs_name_is_one_segment_of_the_path_whatever_the_service_calls_it() {
+async fn any_job_id_is_one_segment_of_the_path() {
     let double = Double::start(move |asked, _| match asked.path.as_str() {
         "/v2/forecast/async" => {
             let id = json!({ "job_id": "../../admin?x=#%2e" });
@@ -104,7 +104,7 @@ async fn a_jobs_name_is_one_segment_of_the_path_whatever_the_service_calls_it() 
 }
 
 #[tokio::test]
-async fn a_job_that_no_path_can_name_is_refused() {
+async fn a_job_id_that_no_path_can_hold_is_refused() {
     for id in ["", ".", ".."] {
         let double = Double::start(move |asked, _| match asked.path.as_str() {
             "/v2/forecast/async" => {

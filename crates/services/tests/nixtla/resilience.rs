@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn what_passes_is_retried_and_a_cut_answer_too() {
+async fn a_transient_failure_and_a_truncated_response_are_retried() {
     let double = Double::start(|asked, before| match before {
         0 => Reply::status(503, "<html>busy</html>"),
         1 | 3 => service(asked),
@@ -67,7 +67,7 @@ async fn the_breaker_counts_calls_and_not_attempts() {
 }
 
 #[tokio::test]
-async fn the_callers_mistakes_are_neither_retried_nor_counted() {
+async fn a_wrong_request_is_neither_retried_nor_counted() {
     for (status, body, kind) in [
         (
             401,
@@ -111,7 +111,7 @@ async fn a_retry_waits_as_long_as_the_service_asks() {
 }
 
 #[tokio::test]
-async fn a_wait_beyond_a_minute_is_not_waited_for() {
+async fn a_retry_after_beyond_a_minute_fails_at_once() {
     let double = Double::start(|_, _| {
         Reply::Answer(429, vec![("retry-after", "3600".to_owned())], String::new())
     })
@@ -154,7 +154,7 @@ async fn an_abort_ends_a_call_in_its_wait_for_a_retry() {
 }
 
 #[tokio::test]
-async fn health_is_one_question_past_the_breaker() {
+async fn a_health_check_is_one_request_past_the_breaker() {
     let double = Double::start(|asked, _| match asked.path.as_str() {
         "/validate_api_key" if asked.header("authorization") == Some("Bearer key") => {
             Reply::json(&json!({ "detail": "ok" }))
@@ -173,9 +173,9 @@ async fn health_is_one_question_past_the_breaker() {
             .await
     );
     assert_eq!(double.count("/validate_api_key"), 2);
-    let nowhere = client("http://127.0.0.1:9", &[]);
-    assert!(!nowhere.health_check().await);
-    assert_eq!(nowhere.breaker_state().failures, 0);
+    let unreachable = client("http://127.0.0.1:9", &[]);
+    assert!(!unreachable.health_check().await);
+    assert_eq!(unreachable.breaker_state().failures, 0);
 }
 
 #[tokio::test]

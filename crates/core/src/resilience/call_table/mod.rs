@@ -1,7 +1,7 @@
 //! Calls on their way through a pipeline, by number, for a driver that cannot hold them itself.
 //!
-//! The driver is a loop in JavaScript: it keeps the number of its call, asks [`CallTable::admit`] before each attempt and
-//! reports to [`CallTable::record`] after it.
+//! The driver is a loop in JavaScript: it keeps the number of its call, asks [`CallTable::admit`] before each attempt
+//! and reports to [`CallTable::record`] after it.
 
 mod calls;
 
@@ -117,9 +117,9 @@ impl CallTable {
         }
     }
 
-    /// The same, counted in `registry` by its name, or as one of those without.
+    /// The same table with its metrics in `registry` under `name`, or under `policy` where that is empty.
     #[must_use]
-    pub fn published(mut self, registry: &metrics::Registry, name: &str) -> Self {
+    pub fn with_metrics(mut self, registry: &metrics::Registry, name: &str) -> Self {
         // It fails for a name that is another metric's, and none of ours is.
         self.series = PolicySeries::new(registry, name_or_default(name)).ok();
         self

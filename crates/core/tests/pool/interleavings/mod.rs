@@ -30,11 +30,11 @@ struct Owner {
     /// Slots with an open connection.
     open: HashSet<u32>,
     returned: Vec<Lease>,
-    ever: HashSet<Lease>,
+    all_leases: HashSet<Lease>,
     queue: VecDeque<(Ticket, Option<Instant>)>,
     reported: HashSet<Lease>,
     since: HashMap<Lease, Instant>,
-    ended: bool,
+    shut_down_called: bool,
 }
 
 fn pick<T>(from: &mut Vec<T>, number: usize) -> Option<T> {
@@ -51,21 +51,27 @@ impl Owner {
             closing: Vec::new(),
             open: HashSet::new(),
             returned: Vec::new(),
-            ever: HashSet::new(),
+            all_leases: HashSet::new(),
             queue: VecDeque::new(),
             reported: HashSet::new(),
             since: HashMap::new(),
-            ended: false,
+            shut_down_called: false,
         }
     }
 
-    fn fresh(&mut self, lease: Lease) {
-        assert!(self.ever.insert(lease), "{lease:?} was handed out twice");
-        assert!(!self.ended, "{lease:?} was handed out after the end");
+    fn record_new(&mut self, lease: Lease) {
+        assert!(
+            self.all_leases.insert(lease),
+            "{lease:?} was handed out twice"
+        );
+        assert!(
+            !self.shut_down_called,
+            "{lease:?} was handed out after the end"
+        );
     }
 
-    fn ready(&mut self, lease: Lease) {
-        self.fresh(lease);
+    fn on_ready(&mut self, lease: Lease) {
+        self.record_new(lease);
         let slot = lease.slot;
         assert!(self.open.contains(&slot), "{lease:?} has no connection");
         assert!(
@@ -77,7 +83,7 @@ impl Owner {
     }
 
     fn create(&mut self, lease: Lease) {
-        self.fresh(lease);
+        self.record_new(lease);
         assert!(
             !self.open.contains(&lease.slot),
             "{lease:?} would be a second connection"
@@ -88,9 +94,9 @@ impl Owner {
     fn grant(&mut self, grant: Grant) {
         let (Grant::Ready { ticket, .. } | Grant::Create { ticket, .. }) = grant;
         let front = self.queue.pop_front().map(|(ticket, _)| ticket);
-        assert_eq!(front, Some(ticket), "somebody was served out of turn");
+        assert_eq!(front, Some(ticket), "a waiter was served out of order");
         match grant {
-            Grant::Ready { lease, .. } => self.ready(lease),
+            Grant::Ready { lease, .. } => self.on_ready(lease),
             Grant::Create { lease, .. } => self.create(lease),
         }
     }
@@ -106,7 +112,7 @@ impl Owner {
     fn shut_down(&mut self, shutdown: Shutdown, forced: bool) {
         let waiting: Vec<_> = self.queue.drain(..).map(|(ticket, _)| ticket).collect();
         assert_eq!(shutdown.refused, waiting);
-        self.ended = true;
+        self.shut_down_called = true;
         for lease in shutdown.close {
             let was_held = self.held.contains(&lease);
             assert!(forced || !was_held, "a drain takes nothing from a borrower");
@@ -165,15 +171,15 @@ impl Owner {
     fn release(&mut self, lease: Lease, reusable: bool) {
         self.returned.push(lease);
         match self.ledger.release(lease, self.now, reusable) {
-            Released::Idle => assert!(self.queue.is_empty(), "idle while somebody waits"),
+            Released::Idle => assert!(self.queue.is_empty(), "idle beside a waiter"),
             Released::Granted(grant) => self.grant(grant),
             Released::Close => self.close(lease),
             Released::UnknownLease => panic!("{lease:?} was held"),
         }
     }
 
-    /// Whatever is done with a lease that is not held changes nothing.
-    fn refuse(&mut self, lease: Lease) {
+    /// Asserts that no call with a lease that is not held changes anything.
+    fn assert_ignored(&mut self, lease: Lease) {
         let before = (self.ledger.stats(), self.ledger.counters());
         assert_eq!(
             self.ledger.release(lease, self.now, true),
@@ -188,12 +194,12 @@ impl Owner {
     fn acquire(&mut self, timeout_ms: u64) {
         let timeout = Limit::At(Duration::from_millis(timeout_ms));
         match self.ledger.acquire_within(self.now, timeout) {
-            Acquire::Ready { lease, .. } => self.ready(lease),
+            Acquire::Ready { lease, .. } => self.on_ready(lease),
             Acquire::Create(lease) => self.create(lease),
             Acquire::Wait { ticket, deadline } => self.queue.push_back((ticket, deadline)),
             Acquire::Refused(_) => {
                 let most = self.ledger.limits().max_waiters.get().unwrap() as usize;
-                assert!(self.ended || self.queue.len() == most);
+                assert!(self.shut_down_called || self.queue.len() == most);
             }
         }
     }
@@ -203,7 +209,7 @@ impl Owner {
             Event::Take => {
                 if let Some(lease) = self.ledger.take(self.now) {
                     assert!(self.queue.is_empty(), "a newcomer overtook a waiter");
-                    self.ready(lease);
+                    self.on_ready(lease);
                 }
             }
             Event::Acquire { timeout_ms } => self.acquire(timeout_ms),
@@ -219,9 +225,11 @@ impl Owner {
                 }
             }
             Event::ReleaseAgain(number) if !self.returned.is_empty() => {
-                self.refuse(self.returned[number % self.returned.len()]);
+                self.assert_ignored(self.returned[number % self.returned.len()]);
             }
-            Event::ReleaseForeign { slot, generation } => self.refuse(Lease { slot, generation }),
+            Event::ReleaseUnknown { slot, generation } => {
+                self.assert_ignored(Lease { slot, generation });
+            }
             _ => {}
         }
     }
@@ -319,7 +327,7 @@ impl Owner {
             self.apply(&Event::Closed(0));
         }
         assert!(self.queue.is_empty(), "a waiter is stranded");
-        if !self.ended {
+        if !self.shut_down_called {
             self.apply(&Event::Drain);
         }
         while !self.closing.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use moorline_core::{limit::Limit, pool::LedgerConfig};
 use proptest::prelude::*;
 
-/// One thing that happens; the numbers pick among what is there.
+/// One event. Its number selects among the leases or tickets that it can apply to.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Take,
@@ -15,7 +15,7 @@ pub(crate) enum Event {
     CreateFailed(usize),
     Release { number: usize, reusable: bool },
     ReleaseAgain(usize),
-    ReleaseForeign { slot: u32, generation: u32 },
+    ReleaseUnknown { slot: u32, generation: u32 },
     Discard(usize),
     Recreate(usize),
     Closed(usize),
@@ -35,7 +35,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => any::<usize>().prop_map(Event::CreateFailed),
         8 => release.prop_map(|(number, reusable)| Event::Release { number, reusable }),
         2 => any::<usize>().prop_map(Event::ReleaseAgain),
-        1 => (6..12_u32, 0..4_u32).prop_map(|(slot, generation)| Event::ReleaseForeign { slot, generation }),
+        1 => (6..12_u32, 0..4_u32).prop_map(|(slot, generation)| Event::ReleaseUnknown { slot, generation }),
         1 => any::<usize>().prop_map(Event::Discard),
         2 => any::<usize>().prop_map(Event::Recreate),
         5 => any::<usize>().prop_map(Event::Closed),

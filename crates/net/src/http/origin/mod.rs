@@ -1,6 +1,6 @@
-//! One scheme, host and port: its connections, and who may use which.
+//! An origin (scheme, host and port) and its connections.
 
-mod figures;
+mod metrics;
 
 use std::sync::{
     Arc, Mutex, MutexGuard,
@@ -32,7 +32,7 @@ use crate::{
     pool::{Connect, Pool, PoolConfig, PoolMetrics, PooledConnection},
 };
 
-/// The dialer's own limit comes first, since its failure says more.
+/// The time by which the pool's connect timeout exceeds the dialer's, whose failure has more detail.
 const DIAL_MARGIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Opens connections for the pool.
@@ -43,31 +43,31 @@ pub(super) struct OriginConnector {
     dialling: Arc<AtomicU32>,
 }
 
-/// One more, while it is held.
-struct Count<'a>(&'a AtomicU32);
+/// Counts one more while it is held.
+struct CountGuard<'a>(&'a AtomicU32);
 
-impl<'a> Count<'a> {
-    fn of(number: &'a AtomicU32) -> Self {
+impl<'a> CountGuard<'a> {
+    fn new(number: &'a AtomicU32) -> Self {
         number.fetch_add(1, Ordering::Relaxed);
         Self(number)
     }
 }
 
-impl Drop for Count<'_> {
+impl Drop for CountGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A place in the pool. A request that uses its connection takes it out, and puts it back when it can be used again.
+/// The pooled value. A request takes the connection out and puts it back when it can be used again.
 #[derive(Default)]
 pub(super) enum Slot {
-    /// In use, or used up.
+    /// The connection is in use, or was closed.
     #[default]
     Empty,
     /// A connection that carries one request at a time.
     H1(Box<H1>),
-    /// One that was just opened and is shared from now on, outside of the pool.
+    /// A new connection that is about to be shared, outside of the pool.
     H2(H2),
 }
 
@@ -75,9 +75,9 @@ impl Connect for OriginConnector {
     type Connection = Slot;
 
     async fn connect(&self) -> Outcome<Slot> {
-        let _dialling = Count::of(&self.dialling);
+        let _dialling = CountGuard::new(&self.dialling);
         let stream = self.dialer.dial(&self.target, self.alpn).await?;
-        shake_hands(stream).await.map_err(|error| {
+        handshake(stream).await.map_err(|error| {
             let message = format!("{} is not an HTTP server", self.target.authority());
             Failure::new(Kind::Connect, message).with_cause(error.to_string(), None)
         })
@@ -96,7 +96,7 @@ impl Connect for OriginConnector {
     }
 }
 
-async fn shake_hands(stream: Stream) -> hyper::Result<Slot> {
+async fn handshake(stream: Stream) -> hyper::Result<Slot> {
     if stream.is_http2() {
         return H2::new(stream).await.map(Slot::H2);
     }
@@ -112,7 +112,7 @@ pub(super) enum Checkout {
     H2 {
         h2: H2,
         _in_use: StreamCount,
-        _turn: OwnedSemaphorePermit,
+        _permit: OwnedSemaphorePermit,
         reused: bool,
     },
 }
@@ -125,7 +125,7 @@ impl Checkout {
         }
     }
 
-    /// Whether others use the same connection.
+    /// Whether other requests use the same connection.
     pub(super) fn is_shared(&self) -> bool {
         matches!(self, Self::H2 { .. })
     }
@@ -138,7 +138,7 @@ impl Checkout {
         }
     }
 
-    /// Sends a request and gives the head of its answer.
+    /// Sends a request and returns the head of its response.
     pub(super) async fn send(&mut self, message: Request<RequestBody>) -> SendResult {
         match self {
             Self::H1 { h1, .. } => h1.send(message).await,
@@ -172,12 +172,12 @@ pub(super) struct Origin {
     dialling: Arc<AtomicU32>,
     /// The HTTP/2 connection, once there is one.
     shared: Mutex<Option<H2>>,
-    /// The requests that may be on it at once: as many as there might be connections otherwise.
-    turns: Arc<Semaphore>,
-    /// Those that wait for that.
+    /// The permits for requests on it: as many as there could be HTTP/1 connections.
+    stream_permits: Arc<Semaphore>,
+    /// The number of requests that wait for a permit.
     waiting: AtomicU32,
-    /// Whether it is known how the server speaks. Until then one connection is opened at a time, since one is
-    /// enough for HTTP/2.
+    /// Whether the version of HTTP is known. Until then one connection is opened at a time, since one is enough for
+    /// HTTP/2.
     protocol_known: AtomicBool,
     opening_lock: tokio::sync::Mutex<()>,
     never: CancellationToken,
@@ -198,7 +198,7 @@ impl Origin {
             max: config.max_connections,
             acquire_timeout: Limit::Off,
             idle_timeout: Limit::At(config.keep_alive),
-            // Looked at when it is taken, which costs nothing.
+            // `own_checkout` checks a connection when it takes it, without a round trip.
             validate_after: Limit::Off,
             leak_after: Limit::Off,
             ..LedgerConfig::defaults(true)
@@ -226,7 +226,7 @@ impl Origin {
             max_connections: config.max_connections,
             pool: Pool::new(connector, pool, runtime),
             shared: Mutex::default(),
-            turns: Arc::new(Semaphore::new(config.max_connections as usize)),
+            stream_permits: Arc::new(Semaphore::new(config.max_connections as usize)),
             waiting: AtomicU32::new(0),
             protocol_known: AtomicBool::new(protocol_known),
             dialling,
@@ -255,7 +255,7 @@ impl Origin {
                 continue;
             }
             let found = self.own_checkout().await;
-            // After a failure too: those who wait behind it must not fail one after the other.
+            // After a failure too: the requests behind the lock must not fail one after the other.
             self.protocol_known.store(true, Ordering::Relaxed);
             drop(opening);
             if let Some(checkout) = found? {
@@ -264,7 +264,7 @@ impl Origin {
         }
     }
 
-    /// Whether who waits here waits for a connection that is in use, and not for one that is being opened.
+    /// Whether a waiting request waits for a connection in use, as opposed to one that is being opened.
     pub(super) fn is_full(&self) -> bool {
         self.dialling.load(Ordering::Relaxed) == 0
     }
@@ -284,29 +284,32 @@ impl Origin {
         lock(&self.shared)
     }
 
-    /// A turn on the HTTP/2 connection; `None` when there is none.
+    /// A stream on the HTTP/2 connection; `None` when there is no such connection.
     async fn shared_checkout(&self) -> Option<Checkout> {
-        if !self.looks_shared() {
+        if !self.has_shared() {
             return None;
         }
-        let turn = if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
-            turn
+        let permit = if let Ok(permit) = Arc::clone(&self.stream_permits).try_acquire_owned() {
+            permit
         } else {
-            let _waiting = Count::of(&self.waiting);
-            Arc::clone(&self.turns).acquire_owned().await.ok()?
+            let _waiting = CountGuard::new(&self.waiting);
+            Arc::clone(&self.stream_permits)
+                .acquire_owned()
+                .await
+                .ok()?
         };
         let h2 = self.share().clone().filter(H2::is_open)?;
         let (in_use, reused) = h2.begin_stream();
         Some(Checkout::H2 {
             h2,
             _in_use: in_use,
-            _turn: turn,
+            _permit: permit,
             reused,
         })
     }
 
-    /// Whether there is an HTTP/2 connection; lets go of one that has ended.
-    fn looks_shared(&self) -> bool {
+    /// Whether there is an HTTP/2 connection; drops one that has ended.
+    fn has_shared(&self) -> bool {
         let mut shared = self.share();
         let Some(ended) = shared.take_if(|h2| !h2.is_open()) else {
             return shared.is_some();
@@ -356,7 +359,7 @@ impl Origin {
         });
     }
 
-    /// Lets go of a shared connection, so that the next request opens another; it ends with the requests on it.
+    /// Drops a shared connection, so that the next request opens another; it ends with the requests on it.
     pub(super) fn forget(&self, h2: &H2) {
         let mut shared = self.share();
         if shared.take_if(|known| known.is_same(h2)).is_some() {
@@ -366,7 +369,7 @@ impl Origin {
         h2.retire();
     }
 
-    /// Closes what is unused, and what is used as soon as it is not.
+    /// Closes idle connections at once, and the others when their requests end.
     pub(super) async fn close(&self) {
         *self.share() = None;
         self.pool.drain(Limit::At(std::time::Duration::ZERO)).await;

@@ -1,6 +1,6 @@
 //! An operation in flight on the thread of a local connection.
 //!
-//! It ends once: on its thread, at its deadline, or because its caller has gone. Nothing of it touches the
+//! It ends once: on its thread, at its deadline, or because its caller has gone. It does not involve the
 //! runtime, so that a short statement costs two wake-ups, there and back, and no more.
 
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ pub type Reply = Box<dyn FnOnce(Outcome<Results>) + Send>;
 #[derive(Clone, Copy)]
 pub(in crate::libsql) struct LeaseUse {
     pub(in crate::libsql) lease: Lease,
-    /// Borrowed for this operation alone: given back at its end.
+    /// Whether it was acquired for this operation alone and is released at its end.
     pub(in crate::libsql) release_after: bool,
 }
 
@@ -38,7 +38,7 @@ pub(in crate::libsql) struct InFlight {
     completion: Mutex<Option<Completion>>,
 }
 
-/// The means to end an operation; taking them out ends it, so it ends once.
+/// The means to end an operation. Taking it out of `InFlight` ends the operation, so it ends once.
 struct Completion {
     pool: Arc<LibsqlPool>,
     connection: Arc<LocalConnection>,
@@ -47,8 +47,8 @@ struct Completion {
 }
 
 impl InFlight {
-    /// Hands a call to the thread of the connection in `lease_use`; true when that is awake and expected to be
-    /// quick. The call comes back when the lease is not held.
+    /// Submits a call to the thread of the leased connection; true when that is spinning and expected to be quick.
+    /// Returns the call when the lease is not held.
     pub(in crate::libsql) fn submit(
         pool: &Arc<LibsqlPool>,
         lease_use: LeaseUse,
@@ -87,7 +87,7 @@ impl InFlight {
         lock(&self.completion).is_none()
     }
 
-    /// Ends it with its own outcome. The connection is free before the caller gets that, as it may acquire it again.
+    /// Ends it with its outcome. The connection is released first, since the caller may acquire again at once.
     pub(in crate::libsql) fn complete(&self, outcome: Outcome<Results>) {
         let Some(completion) = self.take() else {
             return;
@@ -99,7 +99,7 @@ impl InFlight {
         (completion.reply)(outcome.map_err(|failure| failure.during(SERVICE, self.operation)));
     }
 
-    /// Ends it in the middle. The state of the connection is then unknown, so it is discarded.
+    /// Ends it while it runs. The state of the connection is then unknown, so it is discarded.
     pub(in crate::libsql) fn abort(&self, failure: Failure) {
         let Some(completion) = self.take() else {
             return;

@@ -1,8 +1,8 @@
 //! The wait of a connection's thread for its next job: spin for a moment, then park.
 //!
-//! Putting a thread to sleep and waking it costs more than a short statement. So a thread that has just been
-//! busy looks for its next job for a while, one thread of the process at a time; after two
-//! in vain it sleeps at once the next times, twice as often after each.
+//! Parking and waking a thread costs more than a short statement. So a thread that has just been busy spins for its
+//! next job, one thread of the process at a time. After two misses in a row it parks at once a number of times, which
+//! about doubles with each further miss.
 
 use std::{
     hint,
@@ -15,18 +15,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long to spin.
+/// The duration of a spin.
 const SPIN_TIME: Duration = Duration::from_micros(50);
-/// The number of misses in a row after which the pause between two spins grows no longer: it is two to this power.
+/// The number of misses in a row from which on the number of skipped spins stays the same.
 const MAX_MISSES: u32 = 6;
 
-/// Whether some thread of the process spins: more than one would take time from those that work.
+/// Whether a thread of the process spins; a second one would take time from threads that work.
 static SPINNING: AtomicBool = AtomicBool::new(false);
-/// On a single processor, spinning takes the time in which the next job would be made.
+/// Whether there is more than one processor; with a single one, spinning delays the thread that makes the next job.
 static IS_MULTICORE: LazyLock<bool> =
     LazyLock::new(|| thread::available_parallelism().is_ok_and(|processors| processors.get() > 1));
 
-/// The waiting strategy of one thread: how often it spun in vain, and how often it still parks at once.
+/// The waiting strategy of one thread: its misses in a row, and the number of spins to skip.
 #[derive(Default)]
 pub(in crate::libsql) struct JobQueue {
     skip: u32,
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jobs_come_in_order_awake_or_asleep_and_the_end_is_seen() {
+    fn jobs_arrive_in_order_while_spinning_or_parked_and_the_end_is_seen() {
         let (sender, queue) = mpsc::channel();
         let spinning = AtomicBool::new(false);
         let worker = thread::spawn(move || {

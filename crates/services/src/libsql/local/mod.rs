@@ -1,4 +1,4 @@
-//! A connection to a file or to memory, on a thread of its own.
+//! A connection to a file or an in-memory database, on its own thread.
 //!
 //! The engine's calls block inside `async fn`s, a busy writer for seconds, so none of them runs on the
 //! runtime: jobs go through a channel to the connection's thread, and a caller that stops waiting interrupts it.
@@ -41,14 +41,13 @@ use crate::libsql::{
     result::IntMode,
 };
 
-/// A job that takes less than this is over before its caller could be put to sleep and woken again.
+/// A job that takes less than this is over before its caller could park and be woken.
 const QUICK: Duration = Duration::from_micros(20);
-/// How much stack a connection's thread asks for, and asks for next where the system refuses that. The engine recurses
-/// for each wildcard of a pattern, each level of an expression and, without a limit of its own, each subquery, view and
-/// step of a JSON path: some 2.5 MiB at its limits, and 100 to 700 bytes for a level where it has none. It is address
-/// space; memory is taken for what is used.
+/// The stack sizes to try for a connection's thread, in order. The engine recurses for each wildcard of a pattern and
+/// each level of an expression, which takes some 2.5 MiB at its limits; for subqueries, views and steps of a JSON path
+/// it has no limit and takes 100 to 700 bytes a level. The size is address space; only pages in use take memory.
 const STACK_BYTES: [usize; 2] = [256 << 20, 8 << 20];
-/// How often closing repeats its interrupt.
+/// The interval at which closing repeats its interrupt.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(50);
 
 /// The database, and the set-up of its connections.
@@ -56,9 +55,9 @@ const INTERRUPT_EVERY: Duration = Duration::from_millis(50);
 pub struct LocalTarget {
     /// The path, or a `file:` URI for shared memory.
     pub path: String,
-    /// How many transactions are open on a database in memory, where WAL has no meaning; `None` for a file.
+    /// The number of open transactions of a database in memory, which has no WAL; `None` for a file.
     pub memory_transactions: Option<Arc<AtomicUsize>>,
-    /// How long a statement waits for another connection's lock.
+    /// The longest wait for another connection's lock.
     pub busy_timeout: Duration,
     /// The variable that named the file, where no option did.
     pub origin: Option<String>,
@@ -71,7 +70,7 @@ impl LocalTarget {
     }
 }
 
-/// A job for a connection's thread. One that is dropped undone fails its operation.
+/// A job for a connection's thread. Dropping it before it ran fails its operation.
 pub(in crate::libsql) struct Job {
     pub(in crate::libsql) operation: Option<Operation>,
     pub(in crate::libsql) mode: IntMode,
@@ -93,7 +92,7 @@ impl Job {
         let work = AssertUnwindSafe(|| engine.perform(operation, mode));
         let outcome = catch_unwind(work).unwrap_or_else(|_| {
             engine.reset();
-            Err(defect())
+            Err(thread_defect())
         });
         status.tainted.store(engine.is_tainted(), Ordering::Release);
         status.set_transaction(engine.in_transaction());
@@ -113,7 +112,7 @@ impl Drop for Job {
 
 /// The asynchronous side of the connection. Dropping it ends its thread.
 pub struct LocalConnection {
-    /// Operations that have begun and not come to their own end.
+    /// The number of running operations.
     pub(in crate::libsql) active_operations: AtomicU32,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     status: Arc<Status>,
@@ -135,7 +134,7 @@ pub(in crate::libsql) struct Status {
     spinning: AtomicBool,
     // Its last job took less than a wake-up does.
     quick: AtomicBool,
-    // A share of the connection; its thread takes it back at the end, so that closing happens there.
+    // A clone of the connection; its thread takes it back at the end, so that the last one is dropped there.
     connection: Mutex<Option<Connection>>,
 }
 
@@ -145,7 +144,7 @@ impl Status {
         self.interrupted.load(Ordering::Acquire)
     }
 
-    /// Notes whether a transaction is open, here and among those of a database in memory.
+    /// Sets whether a transaction is open, and updates the count of a database in memory.
     fn set_transaction(&self, open: bool) {
         let open = open && !self.abandoned.load(Ordering::Acquire);
         if self.in_transaction.swap(open, Ordering::AcqRel) == open {
@@ -160,8 +159,7 @@ impl Status {
         }
     }
 
-    /// Whether another connection has a transaction open on this database in memory, where that locks it: until its
-    /// owner goes on, waiting is in vain.
+    /// Whether another connection has a transaction open on this database in memory, which locks it until that ends.
     pub(in crate::libsql) fn is_locked_out(&self) -> bool {
         let own = usize::from(self.in_transaction.load(Ordering::Acquire));
         let transactions = self.memory_transactions.as_ref();
@@ -203,7 +201,7 @@ impl LocalConnection {
             )
             .with_cause(error.to_string(), None)
         })?;
-        opening.await.unwrap_or_else(|_| Err(defect()))?;
+        opening.await.unwrap_or_else(|_| Err(thread_defect()))?;
         Ok(Self {
             active_operations: AtomicU32::new(0),
             jobs: Mutex::new(Some(jobs)),
@@ -212,10 +210,10 @@ impl LocalConnection {
         })
     }
 
-    /// Hands `job` to the connection's thread. True when that is awake and its last job was quick.
+    /// Sends `job` to the connection's thread. Returns whether the thread is spinning and its last job was quick.
     pub(in crate::libsql) fn submit(&self, job: Job) -> bool {
         let is_quick = self.status.is_spinning();
-        // One that cannot be sent is dropped, which fails its operation; not under the lock.
+        // Dropping an unsent job fails its operation, and must not happen under the lock.
         let _undone = match &*lock(&self.jobs) {
             Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
             None => Some(job),
@@ -223,7 +221,7 @@ impl LocalConnection {
         is_quick
     }
 
-    /// Stops the statement that runs.
+    /// Interrupts the running statement.
     pub(in crate::libsql) fn interrupt(&self) {
         self.status.interrupt();
     }
@@ -251,30 +249,30 @@ impl LocalConnection {
         self.status.set_transaction(false);
     }
 
-    /// Closes the connection; done when its thread has given the file back. What runs is interrupted.
+    /// Closes the connection; done when its thread has ended. A running statement is interrupted.
     pub async fn close(&self) {
         self.abandon();
         drop(lock(&self.jobs).take());
         let mut ended = self.ended.clone();
-        // A statement that began in the very moment of the first interrupt needs a second one.
+        // A statement that began at the moment of the first interrupt needs another.
         while timeout(INTERRUPT_EVERY, ended.changed()).await.is_err() {
             self.status.interrupt();
         }
     }
 }
 
-fn defect() -> Failure {
+fn thread_defect() -> Failure {
     Failure::new(
         Kind::Internal,
         "the connection's thread stopped by a defect",
     )
 }
 
-/// Runs `work` on a thread of its own, with the first of these stacks that the system gives.
+/// Runs `work` on a new thread with the first of these stack sizes that the system grants.
 fn spawn(stacks: &[usize], work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let mut outcome = Err(io::ErrorKind::OutOfMemory.into());
     for stack in stacks {
-        // The closure of a thread that is refused is lost, so the work is sent to the thread when it runs.
+        // A refused thread consumes its closure, so the work is sent to the thread once it runs.
         let (give, given) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
         let run = move || given.recv().into_iter().for_each(|work| work());
         let spawned = thread::Builder::new()
@@ -342,7 +340,7 @@ pub(in crate::libsql) fn open(target: &LocalTarget) -> Outcome<Connection> {
         .map_err(|failure| explain(target, failure))
 }
 
-/// Says why a file cannot be opened, which the engine does not.
+/// Adds the reason why a file cannot be opened, which the engine does not give.
 fn explain(target: &LocalTarget, failure: Failure) -> Failure {
     use std::{fs, io::ErrorKind, path::Path};
 
@@ -378,7 +376,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_is_had_with_less_stack_where_the_system_refuses_much() {
+    fn a_thread_gets_a_smaller_stack_where_the_system_refuses_a_large_one() {
         let (say, said) = mpsc::channel();
         spawn(&[1 << 60, 1 << 20], move || say.send(1).unwrap()).unwrap();
         assert_eq!(said.recv(), Ok(1));

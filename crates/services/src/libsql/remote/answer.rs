@@ -1,15 +1,14 @@
-//! A server's answer, read into little more memory than its values need.
+//! The response to a pipeline, parsed into little more memory than its values need.
 //!
-//! A small answer can unpack to much, and JSON to more: `[],[],[]` is three bytes for each row. So what it can come to
-//! is counted before any of it is read, rows go into one flat list, and no part is kept that is not asked for.
+//! A small compressed body can decompress to much JSON, and that to more in memory: `[],[],[]` is three bytes for each
+//! row. So its elements are counted before it is parsed, rows go into one flat list, and unused parts are skipped.
 
 use memchr::{memchr, memchr2};
 use serde::Deserialize;
 
 use crate::libsql::remote::rows::{Rows, Value, rowid};
 
-/// Lists, objects and members of lists and objects in one answer. A value is three of them, as an object with its
-/// type and itself.
+/// The most lists, objects and members in one response. A value counts as three: an object with a type and a value.
 const MAX_ELEMENTS: usize = 1 << 25;
 
 /// The answer to a pipeline of requests.
@@ -24,9 +23,9 @@ pub(in crate::libsql) struct PipelineAnswer {
 }
 
 impl PipelineAnswer {
-    /// Reads it; the text says what is wrong with one that cannot be read.
+    /// Parses a response; the error is the reason why it cannot be parsed.
     pub(in crate::libsql) fn read(json: &[u8]) -> Result<Self, String> {
-        if elements(json) > MAX_ELEMENTS {
+        if count_elements(json) > MAX_ELEMENTS {
             return Err(format!("it has more than {MAX_ELEMENTS} elements"));
         }
         serde_json::from_slice(json).map_err(|error| error.to_string())
@@ -34,23 +33,23 @@ impl PipelineAnswer {
 }
 
 /// An upper bound of the elements in a JSON text: each begins after one of these characters, outside of strings.
-fn elements(json: &[u8]) -> usize {
+fn count_elements(json: &[u8]) -> usize {
     let mut count = 0;
     let mut rest = json;
     while let Some(at) = memchr(b'"', rest) {
-        count += marks(&rest[..at]);
+        count += count_marks(&rest[..at]);
         rest = after_string(&rest[at + 1..]);
     }
-    count + marks(rest)
+    count + count_marks(rest)
 }
 
-fn marks(json: &[u8]) -> usize {
+fn count_marks(json: &[u8]) -> usize {
     json.iter()
         .filter(|byte| matches!(byte, b',' | b'[' | b'{'))
         .count()
 }
 
-/// The text behind the string that has begun.
+/// The rest after the end of a string, whose beginning was read.
 fn after_string(mut rest: &[u8]) -> &[u8] {
     while let Some(at) = memchr2(b'"', b'\\', rest) {
         let escape = usize::from(rest[at] == b'\\');
@@ -78,9 +77,9 @@ pub(in crate::libsql) enum Response {
     Execute(Box<StatementResult>),
     /// A batch of statements.
     Batch(BatchResult),
-    /// The question whether a transaction is open.
+    /// Whether no transaction is open.
     Autocommit(bool),
-    /// Anything with nothing to tell.
+    /// A result without content.
     Other,
 }
 
@@ -95,7 +94,7 @@ pub(in crate::libsql) struct ServerError {
     pub(in crate::libsql) code: String,
 }
 
-/// The results of a batch; of a step that was not run, neither is there.
+/// The results of a batch; a step that was not run has neither a result nor an error.
 #[derive(Deserialize)]
 pub(in crate::libsql) struct BatchResult {
     pub(in crate::libsql) step_results: Vec<Option<Box<StatementResult>>>,
@@ -107,9 +106,9 @@ pub(in crate::libsql) struct BatchResult {
 #[serde(try_from = "WireResult")]
 pub(in crate::libsql) struct StatementResult {
     pub(in crate::libsql) columns: Vec<Column>,
-    /// How many rows there are; each has a value for every column.
+    /// The number of rows; each has a value for every column.
     pub(in crate::libsql) length: usize,
-    /// Row by row.
+    /// The values, row by row.
     pub(in crate::libsql) values: Vec<Value>,
     pub(in crate::libsql) affected: u64,
     pub(in crate::libsql) rowid: Option<i64>,
@@ -265,10 +264,10 @@ mod tests {
 
     #[test]
     fn elements_are_counted_outside_of_strings() {
-        assert_eq!(elements(br#"{"a":[1,2],"b,[{":"\",["}"#), 4);
-        assert_eq!(elements(br#"["a\\",1]"#), 2);
-        assert_eq!(elements(br#"["open, [,"#), 1);
-        assert_eq!(elements(b"[1,\"\\"), 2);
+        assert_eq!(count_elements(br#"{"a":[1,2],"b,[{":"\",["}"#), 4);
+        assert_eq!(count_elements(br#"["a\\",1]"#), 2);
+        assert_eq!(count_elements(br#"["open, [,"#), 1);
+        assert_eq!(count_elements(b"[1,\"\\"), 2);
     }
 
     #[test]

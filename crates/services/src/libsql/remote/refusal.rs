@@ -14,7 +14,7 @@ use crate::libsql::{error::SERVICE_ERROR_CODE, remote::answer::ServerError};
 
 const STREAM_EXPIRED: &str = "STREAM_EXPIRED";
 
-/// How a request went wrong.
+/// The reason why a request failed.
 pub(in crate::libsql) enum Refusal {
     /// The server no longer knows the stream, and has executed nothing.
     StreamLost,

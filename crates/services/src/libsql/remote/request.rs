@@ -1,7 +1,7 @@
-//! Requests to a server, written from the statements themselves.
+//! Requests to a server, serialized from borrowed statements.
 //!
-//! The messages of the Hrana protocol, version 3. Those of the `libsql-hrana` crate leave the padding of base64 out, which
-//! not every server takes.
+//! The messages of the Hrana protocol, version 3. Those of the `libsql-hrana` crate leave the padding of base64 out,
+//! which not every server takes.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use libsql::Value;
@@ -12,14 +12,14 @@ use serde::{
 
 use crate::libsql::statement::{Args, Statement};
 
-/// The requests of one round trip.
+/// The body of one round trip: several requests.
 #[derive(Serialize)]
 pub(in crate::libsql) struct Pipeline<'a> {
     pub(in crate::libsql) baton: Option<String>,
     pub(in crate::libsql) requests: Vec<Request<'a>>,
 }
 
-/// One of them.
+/// One request of a pipeline.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(in crate::libsql) enum Request<'a> {
@@ -43,7 +43,7 @@ pub(in crate::libsql) struct Stmt<'a> {
 }
 
 impl<'a> Stmt<'a> {
-    /// A statement of ours, whose rows are not read.
+    /// A statement without arguments, whose rows are not read.
     pub(in crate::libsql) const fn plain(sql: &'a str) -> Self {
         Self {
             sql,
@@ -112,7 +112,7 @@ impl Serialize for Named<'_> {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum WireValue<'a> {
     Null,
-    /// In digits, as not every reader of JSON keeps all of them in a number.
+    /// As decimal text, since not every JSON parser keeps all digits of a number.
     Integer {
         value: String,
     },
@@ -149,14 +149,14 @@ pub(in crate::libsql) struct Batch<'a> {
     pub(in crate::libsql) steps: Vec<Step<'a>>,
 }
 
-/// One of them.
+/// One request of a pipeline.
 #[derive(Serialize)]
 pub(in crate::libsql) struct Step<'a> {
     pub(in crate::libsql) condition: Option<Condition>,
     pub(in crate::libsql) stmt: Stmt<'a>,
 }
 
-/// When a step runs.
+/// The condition on which a step runs.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(in crate::libsql) enum Condition {

@@ -32,9 +32,9 @@ pub(in crate::libsql) enum Value {
 /// Rows of the same length, in one list.
 #[derive(Default)]
 pub(in crate::libsql) struct Rows {
-    /// How many values each has: one or more.
+    /// The number of values in each row: one or more.
     pub(in crate::libsql) width: usize,
-    /// How many there are.
+    /// The number of rows.
     pub(in crate::libsql) length: usize,
     /// Row by row.
     pub(in crate::libsql) values: Vec<Value>,

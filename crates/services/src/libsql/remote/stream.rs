@@ -4,7 +4,7 @@
 //!
 //! A stream is the server's connection. The baton of each answer continues it; the server drops it after
 //! about ten seconds without a request. Outside a transaction nothing is lost with it, so the request is sent
-//! once more on a new stream; inside one the transaction is gone, and the caller is told.
+//! once more on a new stream; inside one the transaction is lost, and the call fails.
 
 use std::{
     sync::Arc,
@@ -27,13 +27,13 @@ use crate::libsql::{
 };
 use moorline_net::http::{ApiClient, off_runtime};
 
-/// The server forgets a stream after 10 s; one idle for longer than this is not continued.
+/// The longest idle time after which a stream is continued; the server drops it after 10 s.
 const STREAM_IDLE: Duration = Duration::from_secs(8);
-/// An answer larger than this is refused, not collected.
-const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
-/// Of an answer that says no, more is not looked at.
+/// The limit of a response body.
+const MAX_RESPONSE_BYTES: usize = 256 * 1024 * 1024;
+/// The limit of the body of an error response; the rest is not read.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
-/// How long telling the server that a stream is over may take.
+/// The time limit of the request that closes a stream.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The server and the credentials.
@@ -73,7 +73,7 @@ impl Stream {
         !self.autocommit
     }
 
-    /// Sends `request` and gives its response. Unless `keep`, the stream ends with it.
+    /// Sends `request` and returns its response. Unless `keep`, the stream ends with it.
     pub(in crate::libsql) async fn send(
         &mut self,
         request: Request<'_>,
@@ -104,7 +104,7 @@ impl Stream {
         .and_then(|response| response)
     }
 
-    /// Whether a server that can be reached would not go on with the transaction.
+    /// Whether the server answered, and refused to continue the transaction.
     fn was_refused(&self, failure: &Failure) -> bool {
         self.in_transaction() && failure.detail.contains_key("status")
     }
@@ -134,7 +134,7 @@ impl Stream {
         if response.status() != StatusCode::OK {
             return Err(self.refusal(response, had_baton).await);
         }
-        let bytes = ApiClient::read_body(response, MAX_ANSWER_BYTES)
+        let bytes = ApiClient::read_body(response, MAX_RESPONSE_BYTES)
             .await
             .map_err(Refusal::Failed)?;
         let length = bytes.len();
@@ -159,7 +159,7 @@ impl Stream {
         Ok(first)
     }
 
-    /// The failure for a response other than 200. Of one whose text is lost the status is still known.
+    /// The failure for a response other than 200, also where its body cannot be read.
     async fn refusal(&self, response: HttpResponse, had_baton: bool) -> Refusal {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = ApiClient::read_body(response, MAX_REFUSAL_BYTES).await;
@@ -202,8 +202,8 @@ impl Stream {
         self.autocommit = true;
     }
 
-    /// Tells the server that the stream is over, which rolls an open transaction back. It would find out
-    /// by itself in ten seconds, so a failure does not matter.
+    /// Closes the stream at the server, which rolls an open transaction back. The server would do so by itself after
+    /// ten seconds, so a failure is ignored.
     pub async fn close(&mut self) {
         let Some(baton) = self.baton.take() else {
             return;
@@ -224,23 +224,23 @@ fn serialize(body: &Pipeline<'_>) -> Outcome<Vec<u8>> {
     })
 }
 
-/// The URL at which a stream continues, which the server may set. It gets the token and the statements there: so only
-/// on the host
-/// that the caller named or one below it, at the same port, and in plain text only where that was so before.
+/// The URL at which a stream continues, as the server sets it; `None` where it is not trusted. It gets the token and
+/// the statements, so it must be on the caller's host or a subdomain, at the same port, and without TLS only where the
+/// caller's URL is.
 fn continued_at(given: &Url, named: &str) -> Option<Url> {
     let url = Url::parse(named).ok()?;
-    let kept = url.scheme() == given.scheme() || url.scheme() == "https";
-    let bare = url.username().is_empty()
+    let scheme_allowed = url.scheme() == given.scheme() || url.scheme() == "https";
+    let has_only_path = url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
-    let near = match (url.host()?, given.host()?) {
+    let host_allowed = match (url.host()?, given.host()?) {
         (Host::Domain(host), Host::Domain(given)) => host
             .strip_suffix(given)
             .is_some_and(|below| below.is_empty() || below.ends_with('.')),
         (host, given) => host == given,
     };
-    (kept && bare && near && url.port() == given.port()).then_some(url)
+    (scheme_allowed && has_only_path && host_allowed && url.port() == given.port()).then_some(url)
 }
 
 #[cfg(test)]
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_goes_on_where_the_caller_sent_it_or_below() {
+    fn a_stream_continues_on_the_callers_host_or_a_subdomain() {
         let table = [
             ("https://db.example.com", "https://db.example.com/path"),
             ("https://db.example.com/v", "https://DB.example.com/"),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_goes_on_nowhere_else() {
+    fn a_stream_continues_nowhere_else() {
         let table = [
             ("https://db.example.com", "http://db.example.com"),
             ("https://db.example.com", "https://db.example.com:8443"),

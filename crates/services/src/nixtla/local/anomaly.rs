@@ -1,4 +1,4 @@
-//! Anomalies: points far from where their neighbours and their season put them.
+//! Anomaly detection: points far from the values that their neighbours and season predict.
 
 use augurs::{
     forecaster::{
@@ -13,14 +13,14 @@ use super::{
     statistics::{median, normal_half_width, scale},
 };
 
-/// The line through this many of the nearest other points says where a point is expected.
+/// The number of nearest other points whose line predicts a point.
 const NEIGHBOURS: usize = 10;
-/// With fewer other points nothing can be said.
+/// The fewest other points that a prediction needs.
 const MIN_NEIGHBOURS: usize = 4;
-/// Makes the median of absolute deviations an estimate of the standard deviation.
+/// The factor from the median of absolute deviations to the standard deviation.
 const MAD_TO_DEVIATION: f64 = 1.4826;
 
-/// The expected value of a point.
+/// The expected value of a point, and its distance from it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judgement {
     /// The expected value.
@@ -34,7 +34,7 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// The judgement of `value` by an interval; `smallest` is the least half-width that is believed.
+    /// The judgement of `value` by an interval; `smallest` is the lower bound of the half-width.
     pub fn new(value: f64, expected: f64, lower: f64, upper: f64, smallest: f64) -> Self {
         let half_width = if value > expected {
             upper - expected
@@ -49,8 +49,8 @@ impl Judgement {
         }
     }
 
-    /// The same judgement in a unit so many times smaller. A bound beyond the numbers is the last of them.
-    fn times(self, unit: f64) -> Self {
+    /// The same judgement with its values multiplied by `unit`, clamped to finite numbers.
+    fn scale_by(self, unit: f64) -> Self {
         let scaled = |value: f64| (value * unit).clamp(f64::MIN, f64::MAX);
         Self {
             expected: scaled(self.expected),
@@ -66,20 +66,24 @@ pub fn judge(values: &[f64], seasons: &[usize], level: f64) -> Option<Vec<Judgem
     if values.len() <= MIN_NEIGHBOURS {
         return None;
     }
-    // A power of two loses no bit, and nothing on the way overflows.
+    // Scaled by a power of two, which loses no bit, so that no step overflows.
     let unit = scale(values).log2().floor().exp2();
     let scaled: Vec<f64> = values.iter().map(|value| value / unit).collect();
     let values = &scaled[..];
     let plain = expect(values, seasons, level);
-    // A scale that evens out the variance bends straight lines: it is taken where it predicts better.
-    let range = match evened(values, seasons, level) {
-        Some(evened) if typical_error(values, &evened) < typical_error(values, &plain) => evened,
+    // A transform that stabilises the variance bends straight lines, so it is used only where it predicts better.
+    let range = match expect_transformed(values, seasons, level) {
+        Some(transformed)
+            if typical_error(values, &transformed) < typical_error(values, &plain) =>
+        {
+            transformed
+        }
         _ => plain,
     };
     let smallest = 1e-9 * scale(values);
     let judged = |k: usize| {
         let (expected, lower, upper) = (range.expected[k], range.lower[k], range.upper[k]);
-        Judgement::new(values[k], expected, lower, upper, smallest).times(unit)
+        Judgement::new(values[k], expected, lower, upper, smallest).scale_by(unit)
     };
     Some((0..values.len()).map(judged).collect())
 }
@@ -89,8 +93,8 @@ fn typical_error(values: &[f64], range: &ExpectedRange) -> f64 {
     median(&mut errors.map(|(v, e)| (v - e).abs()).collect::<Vec<_>>())
 }
 
-/// The range by a scale where the variance is even; `None` where that scale does not exist for these values.
-fn evened(values: &[f64], seasons: &[usize], level: f64) -> Option<ExpectedRange> {
+/// The range after a variance-stabilising transform; `None` where there is none for these values.
+fn expect_transformed(values: &[f64], seasons: &[usize], level: f64) -> Option<ExpectedRange> {
     let mut scaled = values.to_vec();
     let mut transformer = if positive(values) {
         BoxCox::new().boxed()
@@ -107,7 +111,7 @@ fn evened(values: &[f64], seasons: &[usize], level: f64) -> Option<ExpectedRange
     Some(range)
 }
 
-/// The values with the outermost fortieth on each side pulled in, so that an anomaly does not choose the scale.
+/// The values with the outermost fortieth on each side clamped, so that an anomaly does not decide the transform.
 fn without_tails(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -228,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spike_is_found_and_its_neighbours_are_not_blamed() {
+    fn a_spike_is_found_without_its_neighbours() {
         let mut values: Vec<f64> = noise(3, 60).iter().map(|n| 100.0 + n).collect();
         values[30] += 15.0;
         values[0] -= 20.0;
@@ -251,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn about_one_in_a_hundred_quiet_points_is_blamed() {
+    fn about_one_in_a_hundred_normal_points_is_an_anomaly() {
         let values: Vec<f64> = noise(11, 2000).iter().map(|n| 50.0 + n).collect();
         let share = anomalies(&values, &[]).len() as f64 / 2000.0;
         assert!(share < 0.03, "{share}");

@@ -8,11 +8,11 @@ use super::{
     statistics::scale,
 };
 
-/// How often the model is fitted again on a shorter history. More windows are more honest and cost as much each.
+/// The number of times the model is fitted again on a shorter history. Each window adds errors and costs one fit.
 const MAX_WINDOWS: usize = 5;
-/// Older points than these say little about the next ones, and fitting takes time for each.
+/// The number of points that are fitted; older ones add time and little information.
 const MAX_HISTORY: usize = 4000;
-/// Of the longest season, where it is longer.
+/// The number of longest seasons that are fitted, where these take more points.
 const MAX_SEASONS: usize = 4;
 /// For short horizons the windows look further ahead, to collect enough errors for a high level.
 const WINDOW_STEPS: usize = 8;
@@ -30,7 +30,7 @@ pub fn forecast(values: &[f64], seasons: &[usize], horizon: usize, levels: &[f64
         .iter()
         .find_map(|model| Some((model, model.predict(values, horizon, levels)?)));
     let Some((model, mut prediction)) = fitted else {
-        // The last candidate answers unless the numbers themselves overflow.
+        // The last candidate fails only where the numbers overflow.
         return Prediction {
             model: "Naive",
             point: vec![values[values.len() - 1]; horizon],
@@ -45,7 +45,7 @@ pub fn forecast(values: &[f64], seasons: &[usize], horizon: usize, levels: &[f64
     prediction
 }
 
-/// The model's own bands where the history is shorter than three horizons.
+/// Bands corrected by the model's errors; `None`, for its own bands, where the history is shorter than three horizons.
 fn calibrate(
     model: &Model,
     values: &[f64],
@@ -81,7 +81,7 @@ fn calibrate(
     Some(bands)
 }
 
-/// Widens each band to hold those of lower levels, which may have come about in another way.
+/// Widens each band to contain those of lower levels, which may have been computed in another way.
 fn nest(bands: &mut [Band]) {
     let mut order: Vec<usize> = (0..bands.len()).collect();
     order.sort_by(|a, b| bands[*a].level.total_cmp(&bands[*b].level));
@@ -130,7 +130,7 @@ fn relative_errors(model: &Model, values: &[f64], horizon: usize) -> Option<Vec<
     Some(errors)
 }
 
-/// The error that `level` of all errors do not exceed; `None` where there are too few to say.
+/// The error that `level` of all errors do not exceed; `None` where there are too few.
 fn quantile(sorted: &[f64], level: f64) -> Option<f64> {
     let rank = ((sorted.len() + 1) as f64 * level).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied()
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_band_holds_those_of_lower_levels_however_each_came_about() {
+    fn a_band_contains_those_of_lower_levels() {
         for seed in 0..20 {
             let levels = [0.999, 0.5, 0.95, 0.99];
             let prediction = forecast(&noisy_line(seed, 60), &[], 4, &levels);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_beyond_what_the_errors_can_say_keeps_the_models_own_band() {
+    fn a_level_with_too_few_errors_keeps_the_models_own_band() {
         assert_eq!(quantile(&[1.0; 19], 0.95), Some(1.0));
         assert_eq!(quantile(&[1.0; 18], 0.95), None);
         assert_eq!(
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_at_the_edge_of_the_range_do_not_break_it() {
+    fn numbers_at_the_edge_of_the_range_are_forecast() {
         for values in [&[-f64::MAX, f64::MAX][..], &[f64::MAX, -f64::MAX, f64::MAX]] {
             let prediction = forecast(values, &[], 2, &[0.9]);
             assert_eq!(prediction.point.len(), 2);

@@ -22,7 +22,7 @@ const MIN_SMOOTHED: usize = 6;
 /// A forecast this many times the range of the history away from it has run away.
 const RUNAWAY: f64 = 10.0;
 
-/// How a series is forecast.
+/// A method of forecasting a series.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Model {
     kind: Kind,

@@ -1,7 +1,7 @@
-//! The little statistics that the local models need.
+//! Statistics of the local models.
 
-/// How many standard deviations on each side hold `level` of a normal distribution (Abramowitz and Stegun 26.2.23,
-/// exact to 4.5e-4).
+/// The half-width, in standard deviations, of the interval that contains `level` of a normal distribution (Abramowitz
+/// and Stegun 26.2.23, exact to 4.5e-4).
 pub(super) fn normal_half_width(level: f64) -> f64 {
     let tail = ((1.0 - level) / 2.0).clamp(1e-12, 0.5);
     let t = (-2.0 * tail.ln()).sqrt();

@@ -1,7 +1,7 @@
-//! An event stream, byte by byte, as the HTML standard reads it (section 9.2.6).
+//! The parser of an event stream (HTML standard, section 9.2.6).
 //!
-//! The input may be cut anywhere; the events do not depend on the cuts. Lines that lie whole in a piece
-//! are read in place, so that a usual stream is copied once: into the batch that leaves for JavaScript.
+//! The input may be cut anywhere; the events do not depend on the cuts. Lines within one piece
+//! are read in place, so that a usual stream is copied only once, into the batch for JavaScript.
 
 use std::mem;
 
@@ -27,28 +27,28 @@ pub struct Event<'a> {
 pub struct FieldUpdate<'a> {
     /// The last event id, when it is another than before.
     pub id: Option<&'a str>,
-    /// How long to wait before a reconnect, in milliseconds.
+    /// The delay before a reconnect, in milliseconds.
     pub retry: Option<u64>,
 }
 
-/// Takes what a [`Parser`] finds.
+/// The receiver of the items that a [`Parser`] finds.
 pub trait Sink {
     /// An event was dispatched.
     fn event(&mut self, event: Event<'_>);
-    /// A block without an event has said something about the stream.
+    /// A block without an event changed the fields of the stream.
     fn update(&mut self, update: FieldUpdate<'_>);
 }
 
-/// An event was longer than it may be; the stream cannot be read on.
+/// The error of an event above the limit; the stream cannot be read further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EventTooLong;
 
 /// The state between two pieces of a stream.
 pub(super) struct Parser {
     max_bytes: usize,
-    /// How much of a byte order mark has come; `None` once it is known whether there is one.
+    /// The bytes of a byte order mark that were read; `None` once it is known whether there is one.
     mark: Option<usize>,
-    /// A line whose end has not come; only its colon when it is a comment.
+    /// The beginning of an incomplete line; only its colon when it is a comment.
     line: Vec<u8>,
     /// The last byte was a carriage return, so a line feed belongs to it.
     after_cr: bool,
@@ -62,7 +62,7 @@ pub(super) struct Parser {
 }
 
 impl Parser {
-    /// A parser at the beginning of a stream that goes on after the event `id`.
+    /// A parser for a stream that continues after the event `id`.
     pub(super) fn new(max_bytes: usize, id: &str) -> Self {
         Self {
             max_bytes,
@@ -104,7 +104,7 @@ impl Parser {
         Ok(())
     }
 
-    /// The stream is over. A block that is not complete is nothing, except for the time it wants.
+    /// Ends the stream. An incomplete block is dropped, except for its `retry`.
     pub(super) fn finish(&mut self, sink: &mut impl Sink) {
         if let Some(retry) = self.retry.take() {
             sink.update(FieldUpdate {
@@ -114,7 +114,7 @@ impl Parser {
         }
     }
 
-    /// Passes over a byte order mark at the very beginning.
+    /// Skips a byte order mark at the beginning of the stream.
     fn skip_byte_order_mark<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
         let Some(seen) = self.mark else { return piece };
         let awaited = &BYTE_ORDER_MARK[seen..];
@@ -128,7 +128,7 @@ impl Parser {
             self.mark = Some(seen + same);
             return &[];
         }
-        // It looked like one, and is the beginning of a line.
+        // It was no byte order mark but the beginning of a line.
         self.mark = None;
         self.line.extend_from_slice(&BYTE_ORDER_MARK[..seen]);
         piece
@@ -181,7 +181,7 @@ impl Parser {
                 let digits = str::from_utf8(value).unwrap_or_default();
                 self.retry = Some(digits.parse().unwrap_or(u64::MAX));
             }
-            // A comment has no name. An unknown field is passed over too.
+            // A comment has no name; unknown fields are ignored as well.
             _ => {}
         }
     }
@@ -205,7 +205,7 @@ impl Parser {
     }
 }
 
-/// Appends bytes of UTF-8; what is none becomes the replacement character.
+/// Appends UTF-8; invalid bytes become the replacement character.
 fn push_text(text: &mut String, bytes: &[u8]) {
     if let Ok(valid) = str::from_utf8(bytes) {
         return text.push_str(valid);

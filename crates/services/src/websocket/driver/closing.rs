@@ -11,7 +11,7 @@ use crate::websocket::{
     protocol_error::ProtocolError,
 };
 
-/// How a connection ended.
+/// The end of a connection.
 #[derive(Clone, Debug)]
 pub struct CloseEvent {
     /// The close code: the server's, or ours when the server broke the protocol; 1005 when the close frame had
@@ -21,12 +21,12 @@ pub struct CloseEvent {
     pub reason: String,
     /// Whether both sides sent a close frame.
     pub clean: bool,
-    /// Why it ended, when it was not closed.
+    /// The failure that ended it, when it was not closed.
     pub failure: Option<Failure>,
 }
 
 impl Driver {
-    /// Sends the close frame that was asked for, behind all that was accepted.
+    /// Sends the requested close frame after all accepted messages.
     pub(super) fn send_requested_close(&mut self) {
         if self.close_sent {
             return;
@@ -44,7 +44,7 @@ impl Driver {
         }
     }
 
-    /// Whether it is over: the closing handshake is, or nothing can be written and there is nothing to read.
+    /// Returns the end as an error when the closing handshake is complete, or when nothing can be written nor read.
     pub(super) fn finish_if_closed(&mut self) -> Result<(), CloseEvent> {
         let written = self.close_sent && self.shared.send_state().queue.bytes().is_empty();
         if !written && self.write_error.is_none() {
@@ -58,7 +58,7 @@ impl Driver {
         }
     }
 
-    /// The close event, as far as it is known already.
+    /// The close event, if the reason of the end is known.
     pub(super) fn known_end(&mut self, clean: bool) -> Option<CloseEvent> {
         if let Some((code, reason)) = self.close_received.take() {
             return Some(CloseEvent {
@@ -73,8 +73,7 @@ impl Driver {
         self.close_result.take().or(protocol_error)
     }
 
-    /// Drains messages before the close of a protocol error: the reader has the time to take what came before it, and
-    /// to answer.
+    /// Delays the close frame of a protocol error until the reader has taken the messages before it, and could reply.
     pub(super) fn drain_before_error_close(
         &mut self,
         error: ProtocolError,
@@ -88,7 +87,7 @@ impl Driver {
                 if !self.shared.receive_queue.notify_anyway() {
                     return self.send_error_close(error);
                 }
-                // The visit at which the messages were taken is not over when they are; the one after it is.
+                // The reader replies after it has taken the messages, so only its next take proves that it could.
                 self.protocol_error = Some((error, Some(now)));
                 true
             }
@@ -97,7 +96,7 @@ impl Driver {
         }
     }
 
-    /// The server closes: nothing more is accepted, and its frame is answered with its own code.
+    /// Answers the server's close frame with its own code; nothing more is accepted for sending.
     pub(super) fn answer_close(&mut self, code: Option<u16>, reason: String) {
         let mut send = self.shared.send_state();
         send.refusal
@@ -111,7 +110,7 @@ impl Driver {
         self.close_received = Some((code, reason));
     }
 
-    /// The server is told what it did, behind all that is a frame already, and left; nothing more is read.
+    /// Sends the close frame of a protocol error after the frames in the queue; nothing more is read.
     fn send_error_close(&mut self, error: ProtocolError) -> bool {
         let mut send = self.shared.send_state();
         send.refusal.get_or_insert_with(|| protocol_failure(error));
@@ -137,11 +136,11 @@ impl Driver {
                 .failure
                 .clone()
                 .unwrap_or_else(|| closed_failure(end.code));
-            // A refusal that is there already is the reason.
+            // An earlier refusal is the reason of the end.
             send.refusal.get_or_insert(refusal);
             send.write_ended = true;
             send.socket = None;
-            // What could not be written by now never will be.
+            // A close frame that is not written by now will not be.
             self.close_sent &= send.queue.bytes().is_empty();
             send.queue.end();
         }
@@ -150,8 +149,8 @@ impl Driver {
         self.shared.termination.cancel();
     }
 
-    /// Reads until the server ends the connection: ending it first could take our close frame from it. True when
-    /// there is nothing more to do.
+    /// Reads until the server ends the connection, since ending it first could drop our close frame on the way. True
+    /// when it is over.
     pub(super) fn linger(&mut self, context: &mut Context<'_>) -> bool {
         if !self.close_sent || self.write_error.is_some() {
             return true;
@@ -173,7 +172,7 @@ impl Driver {
     }
 }
 
-/// How a connection ends on which the server broke the protocol.
+/// The end of a connection on which the server violated the protocol.
 fn protocol_error_close(error: ProtocolError) -> CloseEvent {
     CloseEvent {
         code: error.close_code,

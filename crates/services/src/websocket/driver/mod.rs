@@ -31,13 +31,13 @@ use super::{
 };
 use moorline_net::receive_queue::Buffer;
 
-/// Read at once; a thread has one buffer of this size for all its connections.
+/// The most bytes of one read; each thread has one buffer of this size for all its connections.
 const READ_BYTES: usize = 64 * 1024;
-/// Written under one lock, so that a sender never waits long for it.
+/// The most bytes of one write, which holds the lock that senders wait for.
 const WRITE_BYTES: usize = 64 * 1024;
-/// After so many steps other tasks have their turn.
+/// The number of steps after which the task yields.
 const STEPS: usize = 32;
-/// Without anything else to wait for, the timer sleeps this long.
+/// The sleep of the timer where no deadline is set.
 const IDLE: Duration = Duration::from_hours(1);
 /// The close code when there was no close frame, and when it had no code.
 const NO_CLOSE_FRAME: u16 = 1006;
@@ -47,35 +47,35 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs until both sides have closed.
+/// The task of one connection; it runs until both sides have closed.
 pub(super) struct Driver {
     stream: SocketStream,
     shared: Arc<Shared>,
     receiver: Receiver,
     received: Received,
     compressor: Option<Compressor>,
-    /// Received, and not understood yet.
+    /// Received bytes that are not parsed yet.
     unread: Vec<u8>,
-    /// There is more to do with it before more is read.
+    /// Whether they can be parsed further before the next read.
     more: bool,
     needs_flush: bool,
     /// Writing failed; what was received before is still read.
     write_error: Option<io::Error>,
-    /// There was nothing to read in this round.
+    /// Whether there was nothing to read in this step.
     read_pending: bool,
     heartbeat: Heartbeat,
     ping_timeout: Duration,
     close_timeout: Duration,
-    /// When closing, or lingering, has taken too long.
+    /// The end of closing or lingering.
     deadline: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     close_sent: bool,
     close_received: Option<(Option<u16>, String)>,
     /// The protocol error of the server, and the number of takes at which its earlier messages were taken.
     protocol_error: Option<(ProtocolError, Option<u64>)>,
-    /// How it ends once the close frame is written that tells the server what it did.
+    /// The end of the connection once the close frame about a protocol error is written.
     close_result: Option<CloseEvent>,
-    /// The user has the end already; the server has yet to end the connection.
+    /// Whether the end was reported and only the end of the server's side is awaited.
     lingering: bool,
 }
 
@@ -113,7 +113,7 @@ impl Driver {
         }
     }
 
-    /// One round; true when it got anything done.
+    /// One step; true when it made progress.
     fn step(&mut self, context: &mut Context<'_>) -> Result<bool, CloseEvent> {
         self.send_requested_close();
         let mut progress = self
@@ -156,7 +156,7 @@ impl Driver {
             }
         }
         if let Some(error) = &self.write_error {
-            // What was received before is still given out, but a sender need not wait for room.
+            // Messages received before are still delivered, but a sender must not wait for room.
             send.refusal.get_or_insert_with(|| connection_lost(error));
         }
         progress
@@ -183,7 +183,7 @@ impl Driver {
         Ok(progress)
     }
 
-    /// Reads, and understands what there is.
+    /// Reads once and parses the bytes.
     fn read_into(
         &mut self,
         buffer: &mut Vec<u8>,
@@ -225,7 +225,7 @@ impl Driver {
         Ok(true)
     }
 
-    /// Why the server's side ended.
+    /// The failure for the end of the server's side.
     fn end_failure(&mut self) -> Failure {
         self.write_error
             .take()
@@ -241,7 +241,7 @@ impl Driver {
                 Control::Close(code, reason) => self.answer_close(code, reason),
             }
         }
-        // After the pongs: what answers a message must not overtake what answers a ping before it.
+        // After the pongs: a reply to a message must not overtake the pong of an earlier ping.
         if !self.received.batch.is_empty() {
             let received = &mut self.received.batch;
             self.shared
@@ -250,7 +250,7 @@ impl Driver {
         }
     }
 
-    /// Pings, and deadlines.
+    /// Sends due pings and checks the deadlines.
     fn tick(&mut self, context: &mut Context<'_>) -> Result<bool, CloseEvent> {
         let now = Instant::now();
         if self.deadline.is_some_and(|deadline| now >= deadline) {
@@ -276,9 +276,9 @@ impl Driver {
         Ok(self.wait_until(next, context))
     }
 
-    /// Sets the alarm; true when it went off meanwhile.
+    /// Sets the timer; true when it has elapsed meanwhile.
     fn wait_until(&mut self, next: Instant, context: &mut Context<'_>) -> bool {
-        // Moving an alarm costs more than letting it ring too early.
+        // Resetting the timer costs more than one early wake-up.
         if self.timer.deadline() > next || self.timer.is_elapsed() {
             self.timer.as_mut().reset(next);
         }
@@ -291,7 +291,7 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let driver = &mut *self;
-        // Before anything is looked at, so that no change goes unseen.
+        // Registered before the state is read, so that no change is missed.
         driver
             .shared
             .receive_queue
@@ -323,7 +323,7 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if !self.lingering {
-            // A panic: no waiter must wait for ever.
+            // Dropped by a panic: waiters must not wait for ever.
             let failure = Failure::new(Kind::Internal, "moorline ended the connection by a defect");
             self.end(abnormal_close(failure));
         }

@@ -8,14 +8,14 @@ use super::{
 };
 use moorline_net::receive_queue::Buffer;
 
-/// Compressed bytes are taken in pieces of this size, so that one piece gives a megabyte at most.
+/// The step of decompression: this many bytes decompress to a megabyte at most.
 const INFLATE_STEP: usize = 1024;
-/// After so many bytes of messages others have their turn.
-const TURN_BYTES: usize = 512 * 1024;
-/// Room for a message is made for so many announced bytes at most; more comes with the bytes themselves.
-const TRUSTED_BYTES: u64 = 1 << 20;
+/// The bytes of messages after which the reader yields.
+const YIELD_BYTES: usize = 512 * 1024;
+/// The most memory that is allocated for a message by its announced length.
+const MAX_PREALLOCATED_BYTES: u64 = 1 << 20;
 
-/// A control frame that asks for something.
+/// A received control frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Control {
     Ping(Vec<u8>),
@@ -31,16 +31,16 @@ pub(super) struct Received {
     pub(super) controls: Vec<Control>,
 }
 
-/// How far [`Receiver::feed`] came.
+/// The result of [`Receiver::feed`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FeedResult {
-    /// The number of bytes that are done with; the rest is to be fed again, with what follows it.
+    /// The number of bytes consumed; the rest must be fed again, with the bytes after it.
     pub(super) consumed: usize,
-    /// There is more to do with what is there.
+    /// Whether the rest can be parsed without further bytes.
     pub(super) more: bool,
 }
 
-/// Reads frames, puts messages together and refuses what breaks the protocol, as early as it shows.
+/// Reads frames, assembles messages, and refuses violations of the protocol as early as possible.
 pub(super) struct Receiver {
     max_message: usize,
     inflater: Option<Inflater>,
@@ -76,21 +76,21 @@ impl Receiver {
         }
     }
 
-    /// Reads from the start of `input` as far as it makes sense.
+    /// Parses `input` from its start, until it ends or the reader yields.
     pub(super) fn feed(
         &mut self,
         input: &[u8],
         into: &mut Received,
     ) -> Result<FeedResult, ProtocolError> {
         let mut at = 0;
-        let turn = into.batch.cost() + self.buffered_bytes() + TURN_BYTES;
+        let limit = into.batch.cost() + self.buffered_bytes() + YIELD_BYTES;
         loop {
             let rest = &input[at..];
             if self.closed {
-                // After a close frame nothing counts.
+                // Bytes after a close frame are ignored.
                 return Ok(consumed_all(input.len()));
             }
-            if into.batch.cost() + self.buffered_bytes() >= turn {
+            if into.batch.cost() + self.buffered_bytes() >= limit {
                 return Ok(FeedResult {
                     consumed: at,
                     // A frame without a payload ends without a byte more.
@@ -142,7 +142,7 @@ impl Receiver {
         }
         self.check_length(&header)?;
         if self.message.is_none() && header.last && !header.compressed {
-            // The usual message: one frame, all of it there.
+            // The fast path: a message of one complete frame.
             if let Some(payload) = body.get(..header.payload as usize) {
                 if header.kind == FrameKind::Text {
                     let text = str::from_utf8(payload).map_err(|_| ProtocolError::UTF8)?;
@@ -157,7 +157,7 @@ impl Receiver {
             self.message = Some(Message {
                 text: header.kind == FrameKind::Text,
                 compressed: header.compressed,
-                bytes: Vec::with_capacity(header.payload.min(TRUSTED_BYTES) as usize),
+                bytes: Vec::with_capacity(header.payload.min(MAX_PREALLOCATED_BYTES) as usize),
                 checked: 0,
             });
         }
@@ -168,8 +168,7 @@ impl Receiver {
         Ok(Some(header.length))
     }
 
-    /// A message that is announced too large is refused before it comes. The length of a compressed one shows
-    /// only as it is decompressed.
+    /// Refuses a message by its announced length. The length of a compressed one is known only as it is decompressed.
     fn check_length(&self, header: &Header) -> Result<(), ProtocolError> {
         let (before, compressed) = self
             .message
@@ -197,7 +196,11 @@ impl Receiver {
             .message
             .as_ref()
             .is_some_and(|message| message.compressed);
-        let step = if compressed { INFLATE_STEP } else { TURN_BYTES };
+        let step = if compressed {
+            INFLATE_STEP
+        } else {
+            YIELD_BYTES
+        };
         let taken = rest
             .len()
             .min(step)
@@ -271,7 +274,7 @@ fn consumed_all(consumed: usize) -> FeedResult {
 }
 
 impl Message {
-    /// Checks what came since the last time; a character may be cut in two at the end.
+    /// Checks the bytes since the last call; a character may be incomplete at the end.
     fn check_text(&mut self) -> Result<(), ProtocolError> {
         if !self.text {
             return Ok(());

@@ -47,7 +47,7 @@ fn refused(bytes: &[u8]) -> ProtocolError {
 
 proptest! {
     #[test]
-    fn how_the_stream_is_cut_makes_no_difference(
+    fn the_result_does_not_depend_on_the_cuts_of_the_stream(
         messages in prop::collection::vec((any::<bool>(), "\\PC{0,200}", 1_usize..60), 0..20),
         piece in 1_usize..100,
         compression: bool,
@@ -58,9 +58,9 @@ proptest! {
             let mut payload = content.as_bytes().to_vec();
             let mut first = if *text { 1 } else { 2 };
             if let (Some(deflater), false) = (&mut deflater, payload.is_empty()) {
-                let mut packed = Vec::new();
-                deflater.feed(&payload, &mut packed, true);
-                payload = packed;
+                let mut deflated = Vec::new();
+                deflater.feed(&payload, &mut deflated, true);
+                payload = deflated;
                 first |= 0x40;
             }
             for fragment in payload.chunks(*fragment) {
@@ -88,7 +88,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_fail_otherwise_than_with_a_violation(
+    fn any_bytes_give_messages_or_a_protocol_error(
         bytes in prop::collection::vec(any::<u8>(), 0..300),
         piece in 1_usize..50,
     ) {
@@ -98,7 +98,7 @@ proptest! {
 }
 
 #[test]
-fn each_breach_has_its_name() {
+fn each_violation_has_its_own_error() {
     let begun = frame(1, b"a");
     let table = [
         (frame(0x80, b""), ProtocolError::CONTINUATION),
@@ -139,7 +139,7 @@ fn a_large_message_is_refused_before_it_comes() {
 }
 
 #[test]
-fn after_a_close_frame_nothing_counts() {
+fn bytes_after_a_close_frame_are_ignored() {
     let wire = [frame(0x88, &[3, 0xe8, b'x']), frame(0x83, b"")].concat();
     let received = feed(&mut Receiver::new(1000, None), &wire, 3).unwrap();
     let expected = Control::Close(Some(1000), "x".to_owned());

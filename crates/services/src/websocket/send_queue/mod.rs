@@ -12,9 +12,9 @@ use super::{
     frame::{FrameWriter, MAX_CONTROL_BYTES},
 };
 
-/// A buffer that grew beyond this is given back when it is empty.
+/// The capacity above which an empty buffer is freed.
 const KEPT_BYTES: usize = 64 * 1024;
-/// A peer that sends pings and does not read gets no more pongs than this.
+/// The most pongs in the queue, for a peer that sends pings and does not read.
 const MAX_UNREAD_PONGS: u32 = 1000;
 
 /// The waiter for messages: notified when they are written, or of their delivery when the connection ends.
@@ -26,7 +26,7 @@ pub(super) struct Message {
     pub(super) text: bool,
 }
 
-/// The answer to a push.
+/// The result of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PushResult {
     /// Will be written, unless the connection ends before.
@@ -53,9 +53,9 @@ pub(super) struct SendQueue {
     unread_pongs: u32,
     /// Bytes written since the beginning.
     written: u64,
-    /// The system takes no more at the moment.
+    /// Whether the system takes no more at the moment.
     blocked: bool,
-    /// How often it took more after that: each time, the peer had read.
+    /// The number of times it took more after that, each of which proves that the peer reads.
     progress: u64,
     /// The ranges of the messages that are frames, in the stream of all bytes.
     frame_ranges: VecDeque<(u64, u64)>,
@@ -115,7 +115,7 @@ impl SendQueue {
         PushResult::Accepted
     }
 
-    /// Queues a message whatever the room: it is accepted in its turn. The ticket takes it back until then.
+    /// Queues a message without regard to the room: it is accepted in order. The ticket cancels it until then.
     pub(super) fn push_pending(&mut self, message: Message, waiter: Waiter) -> u64 {
         self.tickets += 1;
         if self.closed {
@@ -131,14 +131,14 @@ impl SendQueue {
         self.tickets
     }
 
-    /// Takes a message back that has not been accepted; false when it has.
+    /// Cancels a message that has not been accepted; false when it has.
     pub(super) fn cancel(&mut self, ticket: u64) -> bool {
         let before = self.pending.len();
         self.pending.retain(|pending| pending.ticket != ticket);
         self.pending.len() < before
     }
 
-    /// Tells `waiter` when all that was accepted so far is written.
+    /// Notifies `waiter` when all that was accepted so far is written.
     pub(super) fn notify_when_written(&mut self, waiter: Waiter) {
         if self.written_messages == self.accepted_messages {
             let _ = waiter.send(Ok(()));
@@ -213,7 +213,7 @@ impl SendQueue {
         self.blocked = true;
     }
 
-    /// How often the peer has shown that it reads.
+    /// The number of times the peer has shown that it reads.
     pub(super) fn progress(&self) -> u64 {
         self.progress
     }
@@ -261,7 +261,7 @@ impl SendQueue {
 
     /// Ends the queue: every waiter gets the delivery of its messages.
     pub(super) fn end(&mut self) {
-        // Of the first message that is not whole on its way, some bytes may be.
+        // Some bytes of the first incomplete message may be written.
         let first = self.frame_ranges.front();
         let begun = self.written_messages
             + u64::from(first.is_some_and(|(start, _)| *start < self.written));

@@ -1,4 +1,4 @@
-//! Messages and close frames, in order, and what is told of them.
+//! The order of messages and close frames, and their deliveries.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn wait(queue: &mut SendQueue, text: &'static str) -> oneshot::Receiver<Result<(
 }
 
 #[test]
-fn beyond_the_bound_messages_wait_in_order() {
+fn messages_beyond_the_limit_wait_in_order() {
     let mut queue = queue(2, 1000);
     assert_eq!(queue.push(b"one", true), PushResult::Accepted);
     assert_eq!(queue.push(b"two", true), PushResult::Accepted);
@@ -32,8 +32,8 @@ fn beyond_the_bound_messages_wait_in_order() {
     queue.advance(queue.bytes().len());
     // What waited was accepted as soon as there was room, and now is written too.
     queue.advance(queue.bytes().len());
-    for told in [&mut third, &mut fourth] {
-        assert_eq!(told.try_recv(), Ok(Ok(())));
+    for waiter in [&mut third, &mut fourth] {
+        assert_eq!(waiter.try_recv(), Ok(Ok(())));
     }
     assert!(queue.is_empty());
 }
@@ -62,13 +62,13 @@ fn nothing_was_delivered_only_where_no_byte_was_written() {
         },
         false,
     );
-    let mut told = wait(&mut unwritten, "x");
+    let mut waiter = wait(&mut unwritten, "x");
     unwritten.end();
-    assert_eq!(told.try_recv(), Ok(Err(Delivery::None)));
+    assert_eq!(waiter.try_recv(), Ok(Err(Delivery::None)));
 }
 
 #[test]
-fn a_message_can_be_taken_back_until_it_is_accepted() {
+fn a_message_can_be_cancelled_until_it_is_accepted() {
     let mut queue = queue(1, 1000);
     assert_eq!(queue.push(b"one", true), PushResult::Accepted);
     let (waiter, _told) = oneshot::channel();
@@ -109,7 +109,7 @@ fn a_message_that_began_before_the_buffer_was_moved_has_begun() {
 }
 
 #[test]
-fn nothing_goes_behind_the_close_frame() {
+fn nothing_follows_the_close_frame() {
     let mut queue = queue(1, 1000);
     queue.push(b"one", true);
     let mut pending = wait(&mut queue, "two");

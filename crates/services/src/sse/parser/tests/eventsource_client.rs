@@ -1,7 +1,7 @@
 //! The parser against the crate `eventsource-client`, over the same bytes.
 //!
-//! Where the standard leaves no doubt to the crate either, both give the same events; where it deviates, that is
-//! written down (docs/adr/0011-our-own-event-stream-parser.md).
+//! Both give the same events for well-formed streams; the known deviations of the crate are tested too
+//! (docs/adr/0011-our-own-event-stream-parser.md).
 
 use bytes::Bytes;
 use eventsource_client::{Client, ClientBuilder, Error, ReconnectOptions, SSE};
@@ -26,7 +26,7 @@ impl HttpTransport for Recorded {
     }
 }
 
-/// The events by the crate, until it fails; then whether it failed before the end.
+/// The events by the crate until it fails, and whether it failed.
 fn parse_with_client(pieces: &[&[u8]]) -> (Vec<Parsed>, bool) {
     let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece));
     let client = ClientBuilder::for_url("http://localhost/")
@@ -55,7 +55,7 @@ fn parse_with_client(pieces: &[&[u8]]) -> (Vec<Parsed>, bool) {
     (parsed_items, broke)
 }
 
-fn both(stream: &[u8]) -> (Vec<Parsed>, (Vec<Parsed>, bool)) {
+fn parse_with_both(stream: &[u8]) -> (Vec<Parsed>, (Vec<Parsed>, bool)) {
     (parsed([stream]), parse_with_client(&[stream]))
 }
 
@@ -63,7 +63,7 @@ fn message(data: &str) -> Parsed {
     Parsed::Event("message".to_owned(), data.to_owned(), String::new())
 }
 
-/// Whole fields of blocks, so that most of what comes out is events.
+/// Complete fields, so that most streams made of them contain events.
 const LINES: [&[u8]; 14] = [
     b"data: a\n",
     b"data:b\r\n",
@@ -85,26 +85,26 @@ proptest! {
     #![proptest_config(cases(1000))]
 
     #[test]
-    fn it_agrees_about_well_formed_streams(
+    fn both_agree_about_well_formed_streams(
         stream in super::standard::fragments(&LINES),
         cut in any::<prop::sample::Index>(),
     ) {
-        // An event that is not ended is not asked about: the time it sets counts, and the crate keeps it.
+        // Incomplete events are excluded: the `retry` of one counts here, and not in the crate.
         let stream = [&stream[..], b"\n\n"].concat();
         let (first, last) = stream.split_at(cut.index(stream.len()));
         prop_assert_eq!(parse_with_client(&[first, last]), (parsed([first, last]), false));
     }
 }
 
-/// Each of these is why the crate is the second opinion and not the first.
+/// The deviations for which the crate is only compared with, and not used.
 #[test]
-fn it_differs_where_it_is_known_to() {
-    // A time without an event is lost.
-    let (ours, theirs) = both(b"retry: 500\n\ndata:a\n\n");
+fn known_deviations_of_the_crate() {
+    // The crate loses a `retry` without an event.
+    let (ours, theirs) = parse_with_both(b"retry: 500\n\ndata:a\n\n");
     assert_eq!(ours, [Parsed::Retry(500), message("a")]);
     assert_eq!(theirs, (vec![message("a")], false));
     // An id without an event is lost as well when nothing follows.
-    let (ours, theirs) = both(b"id: 7\n\n");
+    let (ours, theirs) = parse_with_both(b"id: 7\n\n");
     assert_eq!(
         (ours, theirs),
         (vec![Parsed::Id("7".to_owned())], (vec![], false))
@@ -116,15 +116,15 @@ fn it_differs_where_it_is_known_to() {
         b"retry: x\n\ndata:a\n\n",
         b"id: \0\n\ndata:a\n\n",
     ] {
-        let (ours, theirs) = both(stream);
+        let (ours, theirs) = parse_with_both(stream);
         assert_eq!(ours, [message("a")]);
         assert_eq!(theirs, (vec![], true), "{}", stream.escape_ascii());
     }
     // So do bytes that are no UTF-8.
-    let (ours, theirs) = both(b"data: \xff\n\n");
+    let (ours, theirs) = parse_with_both(b"data: \xff\n\n");
     assert_eq!((ours, theirs), (vec![message("\u{fffd}")], (vec![], true)));
-    // A sign is not a digit.
-    let (ours, theirs) = both(b"retry: +5\ndata: a\n\n");
+    // The crate takes a sign for a digit.
+    let (ours, theirs) = parse_with_both(b"retry: +5\ndata: a\n\n");
     assert_eq!(ours, [message("a")]);
     assert_eq!(theirs, (vec![Parsed::Retry(5), message("a")], false));
 }
@@ -140,10 +140,10 @@ impl Sink for Text {
     fn update(&mut self, _: FieldUpdate<'_>) {}
 }
 
-/// `cargo test --release … -- --ignored --nocapture how_long`: what an event costs each of them.
+/// `cargo test --release … -- --ignored --nocapture duration`: the time of an event in each parser.
 #[test]
 #[ignore = "a measurement"]
-fn how_long_each_of_them_takes() {
+fn duration_per_event() {
     let block = b"id: 1234\ndata: {\"n\":1234,\"text\":\"some event payload here\"}\n\n";
     let stream = block.repeat(200_000);
     let pieces: Vec<&[u8]> = stream.chunks(16 << 10).collect();

@@ -1,4 +1,4 @@
-//! The parser against the standard's text, implemented once more, and against its own cuts.
+//! The parser against a literal implementation of the standard, and against any cut of its input.
 
 use proptest::prelude::*;
 
@@ -60,7 +60,7 @@ fn parse_by_standard(stream: &[u8]) -> Vec<Parsed> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut lines: Vec<&str> = text.split('\n').collect();
-    // A line that is not ended is none.
+    // A line without an end does not count.
     lines.pop();
     let (mut parsed_items, mut kind, mut data) = (Vec::new(), String::new(), String::new());
     let (mut id, mut new_id, mut retry) = (String::new(), false, None);
@@ -182,21 +182,29 @@ fn each_rule_by_itself() {
     for (stream, expected) in table {
         let shown = stream.escape_ascii();
         assert_eq!(parsed([stream]), expected, "{shown}");
-        assert_eq!(parse_by_standard(stream), expected, "by the book: {shown}");
+        assert_eq!(
+            parse_by_standard(stream),
+            expected,
+            "by the standard: {shown}"
+        );
     }
     let huge = b"retry: 99999999999999999999\n\n";
     assert_eq!(parsed([&huge[..]]), [Parsed::Retry(u64::MAX)]);
 }
 
 #[test]
-fn an_id_goes_on_from_the_stream_before() {
+fn the_last_id_continues_from_the_previous_stream() {
     let (mut parser, mut recorder) = (Parser::new(100, "41"), Recorder::default());
     parser.feed(b"data:a\n\n", &mut recorder).unwrap();
-    assert_eq!(recorder.parsed_items, [message("a")], "it is not news");
+    assert_eq!(
+        recorder.parsed_items,
+        [message("a")],
+        "the id has not changed"
+    );
 }
 
 #[test]
-fn what_is_too_long_is_refused_wherever_it_grows() {
+fn an_event_above_the_limit_is_refused_wherever_it_grows() {
     let long = "x".repeat(60);
     for stream in [
         format!("data:{long}\ndata:{long}\n\n"),
@@ -221,14 +229,10 @@ fn what_is_too_long_is_refused_wherever_it_grows() {
             .feed(b"\ndata:1234567890\n\n", &mut recorder)
             .unwrap();
     }
-    assert_eq!(
-        recorder.parsed_items.len(),
-        1000,
-        "a comment may be as long as it likes"
-    );
+    assert_eq!(recorder.parsed_items.len(), 1000, "a comment has no limit");
 }
 
-/// Pieces that streams are made of, and that make them go wrong.
+/// Fragments of valid and invalid streams.
 const FRAGMENTS: [&[u8]; 24] = [
     b"data:",
     b"data: ",
@@ -274,7 +278,7 @@ proptest! {
     #![proptest_config(cases(2000))]
 
     #[test]
-    fn any_stream_is_read_by_the_book(stream in fragments(&FRAGMENTS)) {
+    fn any_stream_is_parsed_as_the_standard_does(stream in fragments(&FRAGMENTS)) {
         prop_assert_eq!(parsed([&stream[..]]), parse_by_standard(&stream));
     }
 

@@ -18,7 +18,7 @@ impl ReportMetrics for Origin {
     fn publish(&self) {
         self.metrics.update(|| {
             let (mut stats, mut counters) = (self.stats(), self.pool.counters());
-            // The pool has let go of the one that is shared, and it is open all the same.
+            // The shared connection has left the pool and is still open.
             if self.is_shared() {
                 stats.available += 1;
                 counters.destroyed = counters.destroyed.saturating_sub(1);

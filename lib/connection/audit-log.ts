@@ -6,7 +6,7 @@ import { native } from '../runtime/native';
 import { handleOf, type ResolvedConnectionConfig } from './config/config';
 import type { ConnectionEvent } from './event';
 import { toError } from './error';
-import { shownUrl } from './config/redaction';
+import { redactUrl } from './config/redaction';
 
 /** Codes of what the security level forbade before anything was sent. */
 const FORBIDDEN = new Set(['ERR_MOORLINE_PLAIN_TEXT_REFUSED', 'ERR_MOORLINE_ADDRESS_REFUSED', 'ERR_INSECURE_REDIRECT']);
@@ -28,23 +28,23 @@ export class AuditLog {
   }
 
   /** An event, where `debug` asks for it. */
-  event({ eventType, severity, message, data }: ConnectionEvent): void {
+  logEvent({ eventType, severity, message, data }: ConnectionEvent): void {
     if (!this.#config.debug) return;
     const level: LogLevel = severity === 'error' ? 'error' : severity === 'warning' ? 'warn' : 'debug';
-    const written = () => ({ connection: this.#config.name, message, ...withoutErrors(data) });
-    log(level, `connection.${eventType}`, this.#id, written, this.#config.logLevel);
+    const fields = () => ({ connection: this.#config.name, message, ...withoutErrors(data) });
+    log(level, `connection.${eventType}`, this.#id, fields, this.#config.logLevel);
   }
 
   /** Warns once where any server would be taken for the right one. */
-  begun(): void {
+  warnUncheckedCertificates(): void {
     const { name, connectionType, url } = this.#config;
     if (native.connectionChecksCertificates(handleOf(this.#config))) return;
-    const written = () => ({ connection: name, connectionType, url: shownUrl(url) });
-    log('warn', 'connection.certificates-unchecked', this.#id, written);
+    const fields = () => ({ connection: name, connectionType, url: redactUrl(url) });
+    log('warn', 'connection.certificates-unchecked', this.#id, fields);
   }
 
   /** A failure that is a matter of security: what the level forbids, and a certificate that nobody should trust. */
-  failed(error: unknown): void {
+  auditSecurityError(error: unknown): void {
     if (!(error instanceof MoorlineError)) return;
     if (error.kind === 'tls' || FORBIDDEN.has(error.code)) this.audit('security', 'failure', error);
   }
@@ -62,14 +62,14 @@ export class AuditLog {
       outcome,
       connection: name,
       connectionType,
-      url: shownUrl(url),
-      ...(error !== undefined && reasonOf(error)),
+      url: redactUrl(url),
+      ...(error !== undefined && messageAndCode(error)),
     }));
   }
 }
 
 /** The message and the code of an error. */
-function reasonOf(error: unknown): { reason: string; code?: string } {
+function messageAndCode(error: unknown): { reason: string; code?: string } {
   const { message, code } = toError(error) as NodeJS.ErrnoException;
   return { reason: message, ...(typeof code === 'string' && { code }) };
 }

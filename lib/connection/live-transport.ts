@@ -6,7 +6,7 @@ export interface LiveTransport {
   pause(): void;
   resume(): void;
   /** Whether it keeps the process alive. */
-  keep(alive: boolean): void;
+  setKeepAlive(alive: boolean): void;
   /** Closes it for good; nothing is told of it any more. */
   close(): Promise<void>;
 }
@@ -14,15 +14,15 @@ export interface LiveTransport {
 /** The listener of a {@link LiveTransport}. */
 export interface TransportListener<Message> {
   /** Called with messages that came. */
-  arrived(messages: readonly Message[]): void;
+  onMessages(messages: readonly Message[]): void;
   /** Called when it ended by itself. */
-  lost(error: MoorlineError, end: LineEnd): void;
+  onLost(error: MoorlineError, end: TransportEnd): void;
 }
 
 /** The end of a {@link LiveTransport} that was not closed here. */
-export interface LineEnd {
+export interface TransportEnd {
   /** Whether it should not be opened again. */
-  final: boolean;
+  isFinal: boolean;
   /** The server brought it to its proper end: nothing is missing. */
-  finished: boolean;
+  isFinished: boolean;
 }

@@ -2,7 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { Emitter } from '../runtime/emitter';
 import { abortReason, clearTimeout, makeAbortController, performance } from '../runtime/node';
-import { ask, type Answer, type HealthCheckFunction } from './answer';
+import { runChecker, type Answer, type HealthCheckFunction } from './answer';
 import { invalidType, invalidValue } from '../runtime/argument-error';
 import { log } from '../runtime/logger';
 import { messageOf } from '../runtime/error-message';
@@ -131,7 +131,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
       this.#abandon(name, `Health checker '${name}' was replaced`);
     }
     this.#checkers.set(name, checker);
-    this.#arm();
+    this.#schedule();
   }
 
   /** Forgets a checker and its history. Returns whether it was registered. */
@@ -171,7 +171,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
       status: report.status,
       timestamp: new Date(),
       durationMs: performance.now() - started,
-      checks: report.checks.map(revive),
+      checks: report.checks.map(withDates),
       summary: report.summary,
     };
   }
@@ -179,19 +179,19 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   /** The last result of a check, if it has run since it was registered. */
   getLastCheck(name: string): HealthCheckResult | undefined {
     const last = native.healthLast(this.#monitor, name);
-    return last === null ? undefined : revive(JSON.parse(last) as NativeResult);
+    return last === null ? undefined : withDates(JSON.parse(last) as NativeResult);
   }
 
   /** The last results of all checks that have run, in the order of registration. */
   getLastChecks(): HealthCheckResult[] {
     const report = JSON.parse(native.healthReport(this.#monitor)) as NativeReport;
-    return report.checks.map(revive);
+    return report.checks.map(withDates);
   }
 
   /** The kept results of one name, or of all names, oldest first. */
   getHistory(name?: string): HealthCheckResult[] {
     const history = JSON.parse(native.healthHistory(this.#monitor, name)) as NativeResult[];
-    return history.map(revive);
+    return history.map(withDates);
   }
 
   /** Figures over the history of one name: zeros when there is none. */
@@ -220,7 +220,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
    */
   start(): void {
     this.#started = true;
-    this.#arm();
+    this.#schedule();
   }
 
   /**
@@ -245,17 +245,17 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   }
 
   /** One timer for all checks, at the time the addon names. None while everything scheduled is running. */
-  #arm(): void {
+  #schedule(): void {
     clearTimeout(this.#timer);
     if (!this.#started) return;
     const dueMs = native.healthNextDueMs(this.#monitor);
     if (dueMs === null) return;
     // One that rings before anything is due is set again.
-    const ring = () => {
+    const onTimer = () => {
       for (const name of native.healthDue(this.#monitor)) this.#begin(name);
-      this.#arm();
+      this.#schedule();
     };
-    this.#timer = startTimer(ring, Math.ceil(dueMs)).unref();
+    this.#timer = startTimer(onTimer, Math.ceil(dueMs)).unref();
   }
 
   /** The result of a run that somebody waits for; nothing when the name is, or has become, unknown. */
@@ -272,14 +272,14 @@ export class HealthMonitor extends Emitter<HealthFacts> {
 
   /** Begins a run of a check, or finds the one in progress. */
   #begin(name: string): Run | undefined {
-    const begun = native.healthBegin(this.#monitor, name);
+    const started = native.healthBegin(this.#monitor, name);
     const checker = this.#checkers.get(name);
-    if (!begun || !checker) return undefined;
-    return this.#runs.get(begun.run) ?? this.#launch(name, checker, begun.run, begun.timeoutMs ?? Infinity);
+    if (!started || !checker) return undefined;
+    return this.#runs.get(started.run) ?? this.#launch(name, checker, started.run, started.timeoutMs ?? Infinity);
   }
 
   #launch(name: string, checker: HealthCheckFunction, id: number, timeoutMs: number): Run {
-    const stop = makeAbortController();
+    const controller = makeAbortController();
     let settle!: (result: HealthCheckResult | undefined) => void;
     const promise = new Promise<HealthCheckResult | undefined>((resolve) => (settle = resolve));
     const run: Run = {
@@ -289,7 +289,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
       abandon: (reason) => {
         this.#runs.delete(id);
         clearTimeout(run.timer);
-        stop.abort(abortReason(reason, 'AbortError'));
+        controller.abort(abortReason(reason, 'AbortError'));
         settle(undefined);
       },
     };
@@ -298,22 +298,24 @@ export class HealthMonitor extends Emitter<HealthFacts> {
       if (completed === null) return;
       this.#runs.delete(id);
       clearTimeout(run.timer);
-      this.#arm();
+      this.#schedule();
       const { result, change } = JSON.parse(completed) as NativeCompleted;
-      const revived = revive(result);
-      settle(revived);
-      this.#report(revived, change);
+      const dated = withDates(result);
+      settle(dated);
+      this.#report(dated, change);
     };
     if (timeoutMs !== Infinity) {
-      const ring = () => {
-        stop.abort(abortReason(`Health check '${name}' timed out after ${timeoutMs}ms (timeoutMs)`, 'TimeoutError'));
+      const onTimer = () => {
+        controller.abort(
+          abortReason(`Health check '${name}' timed out after ${timeoutMs}ms (timeoutMs)`, 'TimeoutError'),
+        );
         end(native.healthTimeOut(this.#monitor, name, id));
       };
-      run.timer = startTimer(ring, timeoutMs).unref();
+      run.timer = startTimer(onTimer, timeoutMs).unref();
     }
     this.#runs.set(id, run);
-    ask(checker, stop.signal, name)
-      .then((said) => this.#complete(name, id, said))
+    runChecker(checker, controller.signal, name)
+      .then((answer) => this.#complete(name, id, answer))
       // Something that cannot cross to the addon, such as a symbol for a status.
       .catch((error: unknown) => this.#complete(name, id, { healthy: false, error: messageOf(error) }))
       .then(end)
@@ -321,8 +323,8 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     return run;
   }
 
-  #complete(name: string, id: number, said: Answer): string | null {
-    return native.healthComplete(this.#monitor, name, id, said);
+  #complete(name: string, id: number, answer: Answer): string | null {
+    return native.healthComplete(this.#monitor, name, id, answer);
   }
 
   #report(result: HealthCheckResult, change: NativeCompleted['change']): void {
@@ -353,7 +355,7 @@ interface NativeCompleted {
   change: { from: HealthStatus | 'unknown'; to: HealthStatus } | null;
 }
 
-function revive({ timestamp, error, metadata, ...result }: NativeResult): HealthCheckResult {
+function withDates({ timestamp, error, metadata, ...result }: NativeResult): HealthCheckResult {
   return {
     ...result,
     timestamp: new Date(timestamp),

@@ -85,7 +85,7 @@ class Variables {
   readonly INTENTVISION_DB_URL = process.env['INTENTVISION_DB_URL'];
   readonly INTENTVISION_DB_AUTH_TOKEN = process.env['INTENTVISION_DB_AUTH_TOKEN'];
 
-  static ofProcess(): TursoPoolConfig {
+  static fromProcess(): TursoPoolConfig {
     return new Variables() as object as TursoPoolConfig;
   }
 }
@@ -122,7 +122,7 @@ export class TursoPool extends Emitter<TursoFacts> {
   readonly #statements: Statements;
   readonly #protocol: string;
   readonly #url: string;
-  readonly #borrowers: LeakTracker | undefined;
+  readonly #leakTracker: LeakTracker | undefined;
 
   /**
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
@@ -137,7 +137,7 @@ export class TursoPool extends Emitter<TursoFacts> {
     this.#protocol = protocol;
     this.#url = url;
     this.#statements = new Statements(this.#handle, intMode);
-    this.#borrowers = native.libsqlReportsLeaks(this.#handle) ? new LeakTracker() : undefined;
+    this.#leakTracker = native.libsqlReportsLeaks(this.#handle) ? new LeakTracker() : undefined;
   }
 
   /** `file` for files and memory, `http` for servers. */
@@ -155,13 +155,13 @@ export class TursoPool extends Emitter<TursoFacts> {
     checkOptions('options', options, CALL);
     options?.signal?.throwIfAborted();
     // Before anything is awaited, while the borrower is on the stack.
-    const place = this.#borrowers?.capture(this.getConnection);
+    const captured = this.#leakTracker?.capture(this.getConnection);
     const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options?.signal));
-    this.#borrowers?.set(lease, place);
-    return this.#lend(lease);
+    this.#leakTracker?.set(lease, captured);
+    return this.#clientOf(lease);
   }
 
-  #lend(lease: number): PooledClient {
+  #clientOf(lease: number): PooledClient {
     const statements = new Statements(this.#handle, this.#statements.intMode, lease);
     const client = new PooledClient(statements, lease, this.#protocol, () => this.releaseConnection(client));
     this.publish('acquire', () => ({ connectionId: client.connectionId }));
@@ -180,7 +180,7 @@ export class TursoPool extends Emitter<TursoFacts> {
       }));
       return;
     }
-    this.#borrowers?.delete(lease);
+    this.#leakTracker?.delete(lease);
     native.libsqlRelease(this.#handle, lease);
     this.publish('release', () => ({ connectionId: client.connectionId }));
   }
@@ -249,9 +249,9 @@ export class TursoPool extends Emitter<TursoFacts> {
    * finish. After `timeoutMs` (default 30 000) what is still borrowed is closed with a warning.
    */
   async drain(timeoutMs?: number): Promise<void> {
-    const finished = await call(() => native.libsqlDrain(this.#handle, timeoutMs), undefined, toLibsqlError);
-    this.#borrowers?.clear();
-    if (!finished) {
+    const isDrained = await call(() => native.libsqlDrain(this.#handle, timeoutMs), undefined, toLibsqlError);
+    this.#leakTracker?.clear();
+    if (!isDrained) {
       log('warn', 'libsql.drain-forced', this.#url, () => ({ reason: 'connections were still borrowed' }));
     }
     this.publish('close');
@@ -264,14 +264,14 @@ export class TursoPool extends Emitter<TursoFacts> {
 
   /** @internal */
   [inspect.custom](_depth: number, options: InspectOptions): string {
-    const shown = { url: this.#url, protocol: this.#protocol, ...this.getStats() };
-    return `${this.constructor.name} ${inspect(shown, options)}`;
+    const printable = { url: this.#url, protocol: this.#protocol, ...this.getStats() };
+    return `${this.constructor.name} ${inspect(printable, options)}`;
   }
 
   static #onNativeEvent(pool: TursoPool, text: string): void {
     const { event, lease, ...facts } = JSON.parse(text) as PoolEvent;
     if (lease !== undefined) {
-      const stack = pool.#borrowers?.stackOf(lease);
+      const stack = pool.#leakTracker?.stackOf(lease);
       Object.assign(facts, { connectionId: connectionIdOf(lease), stack });
       log('warn', 'libsql.leak', pool.#url, () => facts);
     }
@@ -279,7 +279,7 @@ export class TursoPool extends Emitter<TursoFacts> {
   }
 }
 
-const shared = singleton('TursoPool', (config?: TursoPoolConfig) => new TursoPool(config ?? Variables.ofProcess()));
+const shared = singleton('TursoPool', (config?: TursoPoolConfig) => new TursoPool(config ?? Variables.fromProcess()));
 
 /**
  * The pool of this JavaScript environment. The first call decides its configuration. Without one it reads the variables

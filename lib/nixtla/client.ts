@@ -138,12 +138,12 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
 
   /** Forecasts the next `horizon` points of each series. */
   async forecast(request: NixtlaForecastRequest, options?: NixtlaCallOptions): Promise<NixtlaForecastResponse> {
-    return this.#ask('forecast', request, options);
+    return this.#request('forecast', request, options);
   }
 
   /** Judges the points of each series; the service looks at the last part of it. */
   async detectAnomalies(request: NixtlaAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse> {
-    return this.#ask('detectAnomalies', request, options);
+    return this.#request('detectAnomalies', request, options);
   }
 
   /** Judges the last `detectionSize` points of each series by forecasts made before they were known. */
@@ -151,7 +151,7 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     request: NixtlaOnlineAnomalyRequest,
     options?: NixtlaCallOptions,
   ): Promise<NixtlaAnomalyResponse> {
-    return this.#ask('onlineAnomalies', request, options);
+    return this.#request('onlineAnomalies', request, options);
   }
 
   /** Forecasts the past, to compare with what happened. */
@@ -159,12 +159,12 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     request: NixtlaCrossValidationRequest,
     options?: NixtlaCallOptions,
   ): Promise<NixtlaCrossValidationResponse> {
-    return this.#ask('crossValidate', request, options);
+    return this.#request('crossValidate', request, options);
   }
 
   /** Makes a model that is tuned to the series. Repeated only where the service provably has not begun. */
   async finetune(request: NixtlaFinetuneRequest, options?: NixtlaCallOptions): Promise<NixtlaFinetuneResponse> {
-    return this.#ask('finetune', request, options);
+    return this.#request('finetune', request, options);
   }
 
   /**
@@ -231,11 +231,11 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
 
   /** @internal */
   [inspect.custom](_depth: number, options: InspectOptions): string {
-    const shown = { circuitBreaker: this.getCircuitBreakerState(), ...this.stats() };
-    return `${this.constructor.name} ${inspect(shown, options)}`;
+    const printable = { circuitBreaker: this.getCircuitBreakerState(), ...this.stats() };
+    return `${this.constructor.name} ${inspect(printable, options)}`;
   }
 
-  async #ask<T extends { modelInfo?: NixtlaModelInfo }>(
+  async #request<T extends { modelInfo?: NixtlaModelInfo }>(
     operation: string,
     request: unknown,
     options: NixtlaCallOptions | undefined,

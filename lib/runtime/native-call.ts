@@ -41,14 +41,14 @@ export async function call<T>(
  * The addon holds the listener, so nothing strong may lead from it to the owner, or both stay for ever: not even `hear` may
  * be made where the owner is `this`.
  */
-export function weakListener<Owner extends object, Heard extends unknown[]>(
+export function weakListener<Owner extends object, Args extends unknown[]>(
   owner: Owner,
-  hear: (owner: Owner, ...heard: Heard) => void,
-): (...heard: Heard) => void {
-  const weak = new WeakRef(owner);
-  return (...heard) => {
-    const alive = weak.deref();
-    if (alive) hear(alive, ...heard);
+  listener: (owner: Owner, ...args: Args) => void,
+): (...args: Args) => void {
+  const reference = new WeakRef(owner);
+  return (...args) => {
+    const target = reference.deref();
+    if (target) listener(target, ...args);
   };
 }
 
@@ -59,9 +59,9 @@ async function abortable<T>(
 ): Promise<T> {
   signal.throwIfAborted();
   const cancel = native.cancelCreate();
-  let deafen!: () => void;
+  let removeAbortListener!: () => void;
   const aborted = new Promise<never>((_, reject) => {
-    deafen = onAbort(signal, () => {
+    removeAbortListener = onAbort(signal, () => {
       native.cancelFire(cancel);
       reject(reasonOf(signal));
     });
@@ -75,6 +75,6 @@ async function abortable<T>(
     work?.then(undo).catch(() => undefined);
     throw error;
   } finally {
-    deafen();
+    removeAbortListener();
   }
 }

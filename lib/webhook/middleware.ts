@@ -8,11 +8,11 @@ import type { WebhookVerifier } from './';
 import type { Claim } from './claim';
 import {
   checkVerifier,
-  handlerFailed,
+  logHandlerFailure,
   receive,
   type ReceivedWebhook,
   type ReceiveOptions,
-  receivingOf,
+  readReceiveOptions,
 } from './receive';
 
 /** A request that passed {@link webhookMiddleware}. */
@@ -56,17 +56,17 @@ const ERRORS: Record<number, string> = {
 export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOptions) {
   // A mistake is found where the middleware is mounted, and not by the first sender.
   checkVerifier(verifier);
-  const receiving = receivingOf(options);
+  const config = readReceiveOptions(options);
   return (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
-    receive(verifier, request, receiving, receiving.claimMs)
+    receive(verifier, request, config, config.claimMs)
       .then(async ({ webhook, claim }) => {
         try {
-          if (!mayPass(request, response, webhook)) return;
+          if (!shouldPass(request, response, webhook)) return;
         } catch (error) {
           await claim?.release();
           throw error;
         }
-        pass(response, next, webhook, claim);
+        callNext(response, next, webhook, claim);
       })
       // Never to `next`: a handler of `node:http` would not look at an error.
       .catch((error: unknown) => {
@@ -77,39 +77,44 @@ export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOp
 }
 
 /** Calls `next`, and settles the claim by what becomes of it. Never throws. */
-function pass(response: ServerResponse, next: () => unknown, webhook: ReceivedWebhook, claim: Claim | undefined): void {
+function callNext(
+  response: ServerResponse,
+  next: () => unknown,
+  webhook: ReceivedWebhook,
+  claim: Claim | undefined,
+): void {
   let isSettled = claim === undefined;
   const settle = (isHandled: boolean) => {
     if (isSettled) return;
     isSettled = true;
-    void (isHandled ? claim!.keep() : claim!.release());
+    void (isHandled ? claim!.confirm() : claim!.release());
   };
-  const failed = (thrown: unknown) => {
+  const onFailure = (thrown: unknown) => {
     settle(false);
-    handlerFailed(webhook, thrown);
+    logHandlerFailure(webhook, thrown);
     fail(response, 'Internal error');
   };
   let given: unknown;
   try {
     given = next();
   } catch (thrown) {
-    return failed(thrown);
+    return onFailure(thrown);
   }
-  onRejection(given, failed);
-  const byStatus = () => settle(response.statusCode >= 200 && response.statusCode <= 299);
+  onRejection(given, onFailure);
+  const settleByStatus = () => settle(response.statusCode >= 200 && response.statusCode <= 299);
   const settleByAnswer = () => {
     // The answer to a sender that went away never finishes. Where nothing else tells that the handler is done, the claim lapses.
-    if (response.writableEnded) byStatus();
-    else response.once('finish', byStatus);
+    if (response.writableEnded) settleByStatus();
+    else response.once('finish', settleByStatus);
   };
   if (!types.isPromise(given)) return settleByAnswer();
   // To a sender that went away nothing is answered: what was to be answered counts.
-  const done = () => (response.destroyed && !response.writableEnded ? byStatus() : settleByAnswer());
-  Promise.resolve(given).then(done, () => undefined);
+  const settleByHandler = () => (response.destroyed && !response.writableEnded ? settleByStatus() : settleByAnswer());
+  Promise.resolve(given).then(settleByHandler, () => undefined);
 }
 
 /** Answers what must not pass; says whether it may. */
-function mayPass(request: VerifiedRequest, response: ServerResponse, webhook: ReceivedWebhook): boolean {
+function shouldPass(request: VerifiedRequest, response: ServerResponse, webhook: ReceivedWebhook): boolean {
   if (webhook.challenge) {
     answer(response, 200, webhook.challenge);
     return false;

@@ -29,19 +29,19 @@ export function getWebhookVerifier(
   const digest = createHmac('sha256', (cacheKey ??= randomBytes(32)))
     .update(JSON.stringify(secrets))
     .digest('base64');
-  let made = shared.get(digest);
-  if (!made) {
-    made = { verifier: new WebhookVerifier({ ...config, secret }), config, warned: false };
+  let entry = shared.get(digest);
+  if (!entry) {
+    entry = { verifier: new WebhookVerifier({ ...config, secret }), config, warned: false };
     const [oldest] = shared.keys();
     if (shared.size >= MAX_SHARED && oldest !== undefined) shared.delete(oldest);
-    shared.set(digest, made);
-  } else if (config !== undefined && !made.warned && !isDeepStrictEqual(config, made.config)) {
-    made.warned = true;
+    shared.set(digest, entry);
+  } else if (config !== undefined && !entry.warned && !isDeepStrictEqual(config, entry.config)) {
+    entry.warned = true;
     log('warn', 'webhook.options-ignored', 'webhook', () => ({
       reason: 'the shared verifier of this secret exists already; its first options stay in force until the reset',
     }));
   }
-  return made.verifier;
+  return entry.verifier;
 }
 
 /** Forgets all shared verifiers. */

@@ -1,7 +1,7 @@
 import { invalidType, outOfRange } from '../../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../../runtime/known-options';
 import { isAborted, onAbort } from '../../runtime/abort';
-import { after } from '../../runtime/timers';
+import { setLongTimeout } from '../../runtime/timers';
 
 /** Bounds of one `receive`. */
 export interface MessageOptions {
@@ -99,12 +99,12 @@ export class MessageQueue<T> {
     if (ready !== undefined) return Promise.resolve(ready);
     if (isAborted(signal)) return Promise.resolve(null);
     return new Promise<T | null>((resolve) => {
-      const deafen = signal && onAbort(signal, () => this.#settle(waiter, null));
-      const stop = after(timeoutMs ?? Infinity, () => this.#settle(waiter, null));
+      const removeAbortListener = signal && onAbort(signal, () => this.#settle(waiter, null));
+      const stop = setLongTimeout(timeoutMs ?? Infinity, () => this.#settle(waiter, null));
       const waiter: Waiter<T> = {
         resolve: (message) => {
           stop();
-          deafen?.();
+          removeAbortListener?.();
           resolve(message);
         },
       };

@@ -8,7 +8,7 @@ import type { ConnectionEvent } from './event';
 import { toError } from './error';
 import { redactUrl } from './config/redaction';
 
-/** Codes of what the security level forbade before anything was sent. */
+/** Codes of errors of what the security level forbids, before anything is sent. */
 const FORBIDDEN = new Set(['ERR_MOORLINE_PLAIN_TEXT_REFUSED', 'ERR_MOORLINE_ADDRESS_REFUSED', 'ERR_INSECURE_REDIRECT']);
 
 /** The log of one connection: its events when it is debugged, and who connected where. */
@@ -43,15 +43,15 @@ export class AuditLog {
     log('warn', 'connection.certificates-unchecked', this.#id, fields);
   }
 
-  /** A failure that is a matter of security: what the level forbids, and a certificate that nobody should trust. */
+  /** Audits an error that concerns security: what the level forbids, and an untrusted certificate. */
   auditSecurityError(error: unknown): void {
     if (!(error instanceof MoorlineError)) return;
     if (error.kind === 'tls' || FORBIDDEN.has(error.code)) this.audit('security', 'failure', error);
   }
 
   /**
-   * One record for whoever asks later who connected where, and how it came out, where `auditLogging` asks for it:
-   * at `info`, and at `warn`, with the reason, when it went wrong.
+   * Writes a record of who connected where, and with which outcome, if `auditLogging` is on: at `info`, and at `warn`, with
+   * the reason, for a failure.
    */
   audit(action: string, outcome: 'success' | 'failure', error?: unknown): void {
     if (!this.#config.auditLogging) return;

@@ -37,7 +37,7 @@ export abstract class BaseConnection extends ObservableConnection {
   readonly #check: PeriodicCheck;
   readonly #opening = new SingleFlight<boolean>();
   readonly #closing = new SingleFlight<boolean>();
-  /** Ends with the next `disconnect`, and with it all that was begun and waits for something. */
+  /** Aborted by the next `disconnect`, which ends all calls that are waiting. */
   #lifetimeController = makeAbortController();
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
@@ -84,7 +84,7 @@ export abstract class BaseConnection extends ObservableConnection {
     return this.restart(() => sleep(this.config.retryDelay, this.lifetime));
   }
 
-  /** @internal Closes it, and opens it again after `between`, unless somebody closes it meanwhile. */
+  /** @internal Closes it, and opens it again after `between`, unless it is closed meanwhile. */
   async restart(between?: () => unknown): Promise<boolean> {
     const closing = this.disconnect();
     const { lifetime } = this;
@@ -226,7 +226,7 @@ export abstract class BaseConnection extends ObservableConnection {
   protected markConnected(): void {
     const { lifetime } = this;
     this.markOpened();
-    // Who heard of it may have closed it.
+    // A listener of the event may have closed it.
     if (this.config.monitoring && !lifetime.aborted) this.#check.start(() => this.healthCheck());
   }
 
@@ -243,7 +243,7 @@ export abstract class BaseConnection extends ObservableConnection {
     this.reportFailure(error, 'connect');
   }
 
-  /** Opens it by `own`; a `disconnect` that comes meanwhile counts. */
+  /** Opens it by `original`, unless it is disconnected meanwhile. */
   async #open(original: () => unknown, repeats = false): Promise<boolean> {
     const { lifetime } = this;
     if (this.#closing.running) await this.#closing.running;
@@ -255,11 +255,11 @@ export abstract class BaseConnection extends ObservableConnection {
       await (repeats ? this.runWithRetries(once, lifetime) : once());
     } catch (thrown) {
       const error = readableError(thrown);
-      // An override may have called ours, which told of it.
+      // An override may have called the base's method, which reported it.
       if (lifetime.aborted || this.state !== ConnectionState.CONNECTING) return false;
       if (!(error instanceof CircuitBreakerError)) this.reportConnectFailure(error);
       else {
-        // An attempt that was refused is none: who answers each failure with another attempt is held up here.
+        // A refused attempt does not count as one; it only holds up a caller that connects again after each failure.
         this.enter(ConnectionState.ERROR, error);
         this.connectionLog.audit('connect', 'failure', error);
         this.reportBreakerRefusal(error, 'connect');
@@ -273,13 +273,13 @@ export abstract class BaseConnection extends ObservableConnection {
 
   /** Opens it, or throws. */
   async #openOnce(original: () => unknown, lifetime: AbortSignal): Promise<void> {
-    // Who heard of it may have closed it.
+    // A listener of the event may have closed it.
     lifetime.throwIfAborted();
     const opened = this.hasTransport ? await original() : await this.#openWithTimeout(original, lifetime);
     if (!opened) throw new Error('The connection was refused');
   }
 
-  /** Returns the answer of `own` in time; closes what it opens too late. */
+  /** Returns the answer of `original` in time; closes what it opens too late. */
   async #openWithTimeout(original: () => unknown, lifetime: AbortSignal): Promise<unknown> {
     let isWaiting = true;
     const open = async () => {
@@ -298,7 +298,7 @@ export abstract class BaseConnection extends ObservableConnection {
     }
   }
 
-  /** Begins another life, and closes what was open in the one before. */
+  /** Ends the current lifetime, begins another, and closes what was open. */
   #end(original: () => unknown): Promise<boolean> {
     this.#check.stop();
     this.#opening.forget();
@@ -320,7 +320,7 @@ export abstract class BaseConnection extends ObservableConnection {
       problem = error;
       this.reportFailure(error, 'disconnect');
     }
-    // An override may have called ours, which told of it.
+    // An override may have called the base's method, which reported it.
     if (open && this.state === ConnectionState.DISCONNECTING) {
       this.enter(ConnectionState.DISCONNECTED);
       this.markClosed();

@@ -120,7 +120,7 @@ export class HTTPConnection extends BaseConnection {
     return this.recordOutcome('send', (attempts) => this.#post(data, attempts), false);
   }
 
-  /** Whether the server took `data`. That we are not let in was told already; any other no is an error. */
+  /** Whether the server accepted `data`. Refused credentials were reported already; any other refusal is an error. */
   async #post(data: unknown, attempts: Attempts): Promise<boolean> {
     const { ok, status } = await this.#request({ method: 'POST', body: data }, attempts);
     if (ok || native.httpRefusesCredentials(status)) return ok;
@@ -202,7 +202,7 @@ export class HTTPConnection extends BaseConnection {
     return this.#probe(this.#fallback.url, signal);
   }
 
-  /** Whether it answers before `signal` is aborted: whoever does that says how long was waited. */
+  /** Whether it answers before `signal` is aborted. The caller sets the time limit. */
   async #probe(url: string, signal: AbortSignal): Promise<{ isHealthy: boolean; status: number }> {
     const headers = await commonHeaders(this.config, [signal]);
     const settings = { timeoutMs: Infinity, attemptTimeoutMs: Infinity };
@@ -217,7 +217,7 @@ export class HTTPConnection extends BaseConnection {
     const { lifetime } = this;
     const started = performance.now();
     let statusError: StatusError | undefined;
-    // A streamed answer that nobody gets would keep its connection.
+    // A streamed response that is not returned would keep its connection.
     const discardResponse = () => request.stream === true && statusError?.response.stream.cancel();
     const attempt = async () => {
       discardResponse();
@@ -286,7 +286,7 @@ export class HTTPConnection extends BaseConnection {
       if (error instanceof MoorlineError && isReadOnce(request.body)) Reflect.set(error, 'retryable', false);
       throw error;
     }
-    // None of these is refused or unhappy: asking would cost every call.
+    // These are never failures: asking the addon would cost every call.
     if (response.status < 400) return response;
     if (native.httpRefusesCredentials(response.status)) this.reportUnauthorized(response.status);
     StatusError.check(response, isRepeatable(request));

@@ -2,12 +2,12 @@ import type { MoorlineError } from '../runtime/error';
 
 /** The open transport of a persistent connection: one socket, or one stream. */
 export interface LiveTransport {
-  /** Stops and goes on reading, so that the other side waits. */
+  /** Stops reading, so that the other side waits. */
   pause(): void;
   resume(): void;
-  /** Whether it keeps the process alive. */
+  /** Sets whether it keeps the process alive. */
   setKeepAlive(alive: boolean): void;
-  /** Closes it for good; nothing is told of it any more. */
+  /** Closes it for good; its listener is not called any more. */
   close(): Promise<void>;
 }
 
@@ -23,6 +23,6 @@ export interface TransportListener<Message> {
 export interface TransportEnd {
   /** Whether it should not be opened again. */
   isFinal: boolean;
-  /** The server brought it to its proper end: nothing is missing. */
+  /** Whether the server ended it properly, so that nothing is missing. */
   isFinished: boolean;
 }

@@ -197,7 +197,7 @@ export class ConnectionManager {
     return `${this.constructor.name} ${inspect(this.getStatistics(), options)}`;
   }
 
-  /** With a `signal`, which ends it, nobody waits for it. */
+  /** Checks in the background where a `signal` is given, which ends it. */
   #checkAll(connections: BaseConnection[], signal?: AbortSignal): Promise<Record<string, ConnectionHealthCheck>> {
     return forEachConnection(connections, async (connection) => {
       const { lifetime } = connection;

@@ -49,7 +49,7 @@ export class ConnectionPolicies {
     return this.#breaker ? this.#breaker.run(work, signal) : work();
   }
 
-  /** Calls `told` with `owner` at each change of the circuit breaker's state, for as long as that lives. */
+  /** Calls `listener` with `owner` at each change of the circuit breaker's state, for as long as `owner` lives. */
   onBreakerState<Owner extends object>(
     owner: Owner,
     listener: (owner: Owner, state: string, breaker: string) => void,
@@ -77,13 +77,13 @@ export function recoveryRunner(
   return new PolicyRunner(policyOf(purpose, config), null, rules);
 }
 
-/** An error of somebody else's says nothing of whether a repeat would be safe, nor does an attempt that was cut off. */
+/** Whether a repeat is safe. An error of another library does not say so, nor does an attempt that was cut off. */
 function isRepeatable(error: unknown): boolean {
   if (!(error instanceof MoorlineError) || !error.retryable) return false;
   return error.service !== 'resilience' || error.delivery === 'none';
 }
 
-/** Of what a transport throws: a value that cannot be sent, which says nothing about the other side. */
+/** Whether a transport threw for a value that cannot be sent, which says nothing about the other side. */
 function isCallerMistake(error: unknown): boolean {
   return !(error instanceof MoorlineError);
 }

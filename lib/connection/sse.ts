@@ -161,7 +161,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     const cursor = new EventStreamCursor(options, (error) => this.#reportCursorError(error));
     const deliveries = new Deliveries((position) => {
       cursor.keep(position);
-      // Nobody comes later to write it.
+      // After `disconnect` nothing else writes it.
       if (this.#isClosed) void cursor.flush().catch((error: MoorlineError) => this.#reportCursorError(error));
     });
     return { cursor, deliveries, received: [] };
@@ -199,7 +199,7 @@ async function* acknowledgeEach(
       pending = undefined;
     }
   } finally {
-    // The loop was left in the middle of it, and nobody can tell why.
+    // The loop was left before the event was handled.
     if (pending) SSEEvent.fail(pending);
   }
 }

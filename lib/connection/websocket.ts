@@ -56,7 +56,7 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
    */
   override async disconnect(code = 1000, reason = ''): Promise<boolean> {
     native.websocketCheckClose(code, reason);
-    // Who hears that it is being closed may ask for that again.
+    // A listener of the state may call `disconnect` again.
     if (this.#closeCalls++ === 0) this.#closeFrame = [code, reason];
     try {
       return await super.disconnect();
@@ -110,7 +110,7 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
     try {
       await socket.ping({ timeoutMs, signal });
     } catch (error) {
-      // A pong would be behind messages that nobody takes: that says nothing about the server.
+      // The pong would be queued behind messages that are not taken: that says nothing about the server.
       if (!(error instanceof MoorlineError && error.code === 'ERR_MOORLINE_RECEIVE_QUEUE_FULL')) throw error;
     }
     return true;

@@ -45,7 +45,7 @@ interface Part extends ValueStatus {
 /** Members of answers that say whether it is well, and by which status. */
 const FLAGS = ['healthy', 'isHealthy', 'ok', 'success'] as const;
 const STATUSES = ['status', 'statusCode'] as const;
-/** Members are looked for so deep, and so many: an answer may hold anything. */
+/** How deep, and at how many members, an answer is searched: it may hold anything. */
 const MAX_DEPTH = 3;
 const MAX_MEMBERS = 1000;
 
@@ -62,12 +62,12 @@ export async function runChecker(checker: HealthCheckFunction, signal: AbortSign
   }
 }
 
-/** Whether what a health check gave says that it still works. */
+/** Whether the answer of a health check says that it works. */
 export async function isWell(value: unknown): Promise<boolean> {
   return native.healthIsUp(toAnswer(await awaitMembers(value)));
 }
 
-/** An answer with what became of the promises among its members. They are waited for together: none rejects unheard. */
+/** Returns an answer with the outcomes of the promises among its members. All are awaited together, so that no rejection is unhandled. */
 async function awaitMembers(value: unknown): Promise<unknown> {
   const waiting: Promise<void>[] = [];
   let members = 0;
@@ -194,7 +194,7 @@ function messageIn(error: unknown): string {
   return messageWithCauses(error);
 }
 
-/** A method of that name says nothing: a connection may well have an `isHealthy()`. */
+/** Whether a member counts: a method of that name does not, as a connection may have an `isHealthy()`. */
 function isPresent(value: unknown): boolean {
   return value !== undefined && typeof value !== 'function';
 }

@@ -86,7 +86,7 @@ export interface HealthStats {
 interface Run {
   name: string;
   promise: Promise<HealthCheckResult | undefined>;
-  /** Keeps the process alive while somebody waits for the run. */
+  /** Keeps the process alive while the run is awaited. */
   timer: NodeJS.Timeout | undefined;
   abandon(reason: string): void;
 }
@@ -250,7 +250,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     if (!this.#started) return;
     const dueMs = native.healthNextDueMs(this.#monitor);
     if (dueMs === null) return;
-    // One that rings before anything is due is set again.
+    // A timer that fires before anything is due is set again.
     const onTimer = () => {
       for (const name of native.healthDue(this.#monitor)) this.#begin(name);
       this.#schedule();
@@ -258,7 +258,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     this.#timer = startTimer(onTimer, Math.ceil(dueMs)).unref();
   }
 
-  /** The result of a run that somebody waits for; nothing when the name is, or has become, unknown. */
+  /** The result of an awaited run; `undefined` when the name is, or has become, unknown. */
   async #result(name: string): Promise<HealthCheckResult | undefined> {
     for (;;) {
       const run = this.#begin(name);

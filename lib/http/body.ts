@@ -83,7 +83,7 @@ function jsonOf(body: unknown, path: string): BodyContent {
   return { body: json, type: 'application/json' };
 }
 
-/** The `Symbol.toStringTag` of a value, by which classes of every realm and package are told. */
+/** The `Symbol.toStringTag` of a value, which identifies classes of any realm and package. */
 function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice('[object '.length, -1);
 }
@@ -98,7 +98,7 @@ function blobOf(blob: Blob): BodyContent {
   return { source: { open: () => blob.stream(), length: blob.size, repeatable: true } };
 }
 
-/** A stream of the time before `Readable`, as the package `form-data` still has it. */
+/** A stream older than `Readable`, as in the package `form-data`. */
 type LegacyStream = NodeJS.ReadableStream;
 
 /** What a form of that package says of itself. */

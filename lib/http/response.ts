@@ -86,7 +86,7 @@ export class HTTPResponse {
     try {
       return new TextDecoder(charset ?? 'utf-8').decode(bytes);
     } catch {
-      // A charset nobody knows.
+      // An unknown charset.
       return new TextDecoder().decode(bytes);
     }
   }

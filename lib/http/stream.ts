@@ -9,19 +9,19 @@ import { asBytes } from '../runtime/shape';
 import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from '../runtime/native';
 import { isAborted, onAbort } from '../runtime/abort';
 
-/** @internal What is feeding a request. */
+/** @internal The upload of a request's body. */
 export interface BodyUpload {
   /** What the caller's stream threw, if it did. */
   failure(): { error: unknown } | undefined;
-  /** Takes no more pieces. */
+  /** Takes no more chunks. */
   stop(): void;
 }
 
-/** @internal Feeds a request with the pieces of `source`, as fast as the server takes them. */
+/** @internal Writes the chunks of `source` to a request, as fast as the server takes them. */
 export function upload(source: BodySource, queue: Handle<HttpBodyQueue>): BodyUpload {
   let sourceError: { error: unknown } | undefined;
   let stopped = false;
-  /** What is being read. */
+  /** The stream that is being read. */
   let chunks: StreamedBody | undefined;
   async function writeOnce(): Promise<void> {
     let complete = false;
@@ -51,7 +51,7 @@ export function upload(source: BodySource, queue: Handle<HttpBodyQueue>): BodyUp
     // Once, and again for each redirect that wants the same body.
     while (await native.httpBodyWanted(queue)) await writeOnce();
   }
-  // A source that throws while it is closed has nobody left to hear it.
+  // What a source throws while it is closed is ignored.
   void writeAll().catch(() => undefined);
   return {
     failure: () => sourceError,

@@ -167,7 +167,7 @@ function openQueue({ repeatable, length }: BodySource): Handle<HttpBodyQueue> {
   return repeatable && length !== undefined ? native.httpBodyRepeatable(length) : native.httpBodyOpen(length);
 }
 
-/** What nobody will read any more; a streamed answer would keep its connection. */
+/** Discards a response that came too late; an unread stream would keep its connection. */
 function discardBody(response: EncodedResponse): void {
   if (typeof response !== 'string' && !ArrayBuffer.isView(response[1])) native.httpBodyCancel(response[1]);
 }

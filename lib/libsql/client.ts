@@ -137,7 +137,7 @@ class DatabaseClient implements Client {
   close(): void {
     const previous = this.#statements;
     this.#statements = undefined;
-    // Connections still in use are cut; nobody can wait for the end of a synchronous close.
+    // Connections in use are aborted: a synchronous close cannot wait for their end.
     if (previous) void native.libsqlDrain(previous.handle, 0).catch(() => undefined);
   }
 

@@ -90,7 +90,7 @@ class Variables {
   }
 }
 
-/** A pool event as the addon tells it. */
+/** A pool event as the addon encodes it. */
 type PoolEvent =
   | { event: 'leak'; lease: number; heldMs: number }
   | { event: Exclude<EventName, 'leak'>; lease?: undefined; [fact: string]: unknown };

@@ -72,7 +72,7 @@ class Result<T> implements ResultSet<T> {
   readonly lastInsertRowid: bigint | undefined;
 
   constructor(head: Heading, text: ResultText, rows: T[]) {
-    // Copies, as whoever gets a result may change it.
+    // Copies, as the caller may change them.
     this.columns = head.columns.slice();
     this.columnTypes = head.types.slice();
     this.rows = rows;

@@ -12,7 +12,7 @@ export interface Attempt {
   readonly signal: AbortSignal;
 }
 
-/** The signals that may end one call: the caller's, and that of what the call belongs to. */
+/** The two signals that may end one call: the caller's, and the lifetime of the object that makes the call. */
 export class LinkedSignal {
   /** Ends what the call waits for at the moment. */
   interrupt: ((reason: unknown) => void) | undefined;
@@ -53,7 +53,7 @@ export class LinkedSignal {
 /** What an attempt fails with at its deadline. */
 export const TIMED_OUT = Symbol('late');
 
-/** One attempt while it runs. It may be told of two ends (its answer comes after its deadline); the first counts. */
+/** One attempt while it runs. It may end twice (its answer comes after its deadline); the first end counts. */
 export class RunningAttempt implements Attempt, TimedTask {
   readonly attempt: number;
   due = 0;
@@ -63,7 +63,7 @@ export class RunningAttempt implements Attempt, TimedTask {
   #deadlines: Deadlines | undefined = undefined;
   #onFailure: ((thrown: unknown) => void) | undefined = undefined;
   #controller: AbortController | undefined = undefined;
-  /** Why it was given up, for whoever asks for the signal only afterwards. */
+  /** Why it was given up, for a signal that is made only afterwards. */
   #failure: { reason: unknown } | undefined = undefined;
 
   constructor(attempt: number) {

@@ -139,10 +139,10 @@ export interface StateChange {
 }
 
 /**
- * @internal Tells `told` of each change of the breaker's state, for as long as `owner` lives.
+ * @internal Calls `listener` at each change of the breaker's state, for as long as `owner` lives.
  *
  * The addon holds the listener, so nothing strong may lead from it to the owner, or both stay for ever: not even
- * `told` may be made where the owner is `this`.
+ * `listener` may be made where the owner is `this`.
  */
 export function onStateChange<Owner extends object>(
   policy: Handle<NativePolicy>,

@@ -17,7 +17,7 @@ const PATH = 'what options.clock.now() gives';
 const RANGE = `from 0 to ${LAST_DATE_MS}`;
 const isInRange = (ms: number) => ms >= 0 && ms <= LAST_DATE_MS;
 
-/** Tells the addon what time it is by a clock of the caller's. */
+/** A clock of the caller's, whose time is given to the addon. */
 export class CallerClock {
   readonly #policy: Handle<NativePolicy>;
   readonly #clock: Clock;
@@ -65,7 +65,7 @@ function readClock(clock: Clock): number {
   throw mistake;
 }
 
-/** @internal What tells a policy the time, if that is not the addon's own business. */
+/** @internal The caller's clock of a policy, if it has one. */
 export function callerClock(policy: Handle<NativePolicy>, clock: Clock | undefined): CallerClock | undefined {
   return clock && new CallerClock(policy, clock);
 }

@@ -1,16 +1,16 @@
 import { performance } from '../runtime/node';
 import { startTimer } from '../runtime/timers';
 
-/** Something that has until a moment to be done. */
+/** A task with a deadline, and its place in the list of {@link Deadlines}. */
 export interface TimedTask {
   /** @internal When it has to be done, on the clock of its deadlines. */
   due: number;
   /** @internal Its neighbours while it waits. */
   previous: TimedTask | undefined;
   next: TimedTask | undefined;
-  /** It is late. */
+  /** Called at its deadline. */
   expire(): void;
-  /** It cannot be told whether it is late, for that reason. */
+  /** Called when the clock failed, so that its deadline is unknown. */
   fail(error: unknown): void;
 }
 
@@ -56,7 +56,7 @@ export class Deadlines {
     if (next) next.previous = previous;
     else this.#last = previous;
     task.previous = task.next = undefined;
-    // The timer is left to ring for nothing: stopping it costs as much as starting the next.
+    // The timer goes on: stopping it costs as much as starting the next.
     if (!this.#first) this.#timer?.unref();
   }
 

@@ -14,31 +14,31 @@ import type { Policy as NativePolicy } from '../../dist/native';
 /** A function under a policy. */
 export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
 
-/** What a policy asks of JavaScript: which errors count, and who is told. */
+/** The part of a policy that is JavaScript: which errors count, and its callbacks. */
 export interface RunnerRules {
   excludedExceptions?: readonly ErrorMatcher[] | undefined;
   failureWeight?: ((error: unknown) => number) | undefined;
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
   onRetry?: (facts: { attempt: number; delayMs: number; error: unknown }) => void;
   onTimeout?: (facts: { attempt: number; afterMs: number }) => void;
-  /** An attempt keeps to its time by itself, and knows better what it was doing when that was over. */
+  /** Whether an attempt has a timeout of its own, whose error says what it was doing. */
   hasOwnTimeout?: boolean;
   /** What users call the time limit of an attempt, where that is not a policy's own option. */
   timeLimit?: string;
-  /** Nobody waits for these calls: their pauses do not keep the process alive. */
+  /** Whether these calls run in the background: their pauses do not keep the process alive. */
   background?: boolean;
-  /** Tells the addon the time, where it does not look at its own clock. */
+  /** The caller's clock, where the addon does not use its own. */
   time?: CallerClock | undefined;
   /** Gives the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
   until?: () => AbortSignal;
 }
 
-/** Why a call may not go yet, or not at all. */
+/** The answer of the addon to a call that is not admitted at once: refused, delayed or queued. */
 type Step = { refused: string } | { id: number; waitMs: number } | { id: number; queueMs: number | null };
 
 /**
  * The loop around a function: asks the addon before each attempt, reports after it, and sleeps in between for as
- * long as it is told. It computes no delay and counts nothing, and values never leave JavaScript.
+ * long as the addon says. It computes no delay and counts nothing, and values never leave JavaScript.
  */
 export class PolicyRunner {
   readonly #policy: Handle<NativePolicy>;
@@ -98,7 +98,7 @@ export class PolicyRunner {
     });
   }
 
-  /** Runs `call` with an ear for the signals, if there are any. */
+  /** Runs `call`, which the signals end, if there are any. */
   async #abortable<T>(
     signal: AbortSignal | undefined,
     until: AbortSignal | undefined,
@@ -162,11 +162,11 @@ export class PolicyRunner {
       throw reason;
     }
     const admitted = this.#admit(id);
-    // The step is read in the same breath: another call may be told one in the next.
+    // The step is read before anything is awaited: the next call replaces it.
     return admitted < 0 ? this.#wait(abort, error) : admitted;
   }
 
-  /** Waits until a call that was told to wait may go; throws when it is refused: `last`, if there was an attempt. */
+  /** Waits until a call is admitted; throws when it is refused: `last`, if there was an attempt. */
   async #wait(abort: LinkedSignal | undefined, last: unknown): Promise<number> {
     let isLimited = false;
     try {
@@ -194,7 +194,7 @@ export class PolicyRunner {
     }
   }
 
-  /** Waits for the bulkhead or for the rate limit, at most as long as told. */
+  /** Waits for the bulkhead or for the rate limit, for `atMostMs`. */
   async #waitForTurn(
     waiting: Map<number, () => void>,
     id: number,
@@ -239,7 +239,7 @@ export class PolicyRunner {
     return id === undefined ? native.policyAdmit(this.#policy) : native.policyAdmit(this.#policy, id);
   }
 
-  /** Tells the addon the time, where the clock is the caller's. One that fails ends the call. */
+  /** Gives the addon the time of the caller's clock, if there is one. A clock that fails ends the call. */
   #setTime(id: number | undefined): void {
     try {
       this.#time?.sync();
@@ -255,7 +255,7 @@ export class PolicyRunner {
     if (this.#queued.size > 0) this.#wakeQueued();
   }
 
-  /** Gives the call up, which needs no time to be told. */
+  /** Gives the call up, which needs no time of the caller's clock. */
   #cancel(id: number): void {
     native.policyCancel(this.#policy, id);
     this.#wakeQueued();
@@ -266,7 +266,7 @@ export class PolicyRunner {
     let waitMs = -1;
     let delayMs: number;
     try {
-      // It says nothing about the attempt.
+      // An error of the clock says nothing about the attempt.
       if (this.#time?.isClockError(error)) throw error;
       const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
       if (typeof retryAfterMs === 'number') waitMs = retryAfterMs;
@@ -312,7 +312,7 @@ export class PolicyRunner {
   }
 }
 
-/** What a user's function said that an error weighs. */
+/** Refuses a weight of an error that is none. */
 function checkWeight(given: unknown): number {
   if (typeof given === 'number') {
     if (given === Infinity || (Number.isInteger(given) && given >= 0)) return given;
@@ -322,7 +322,7 @@ function checkWeight(given: unknown): number {
   throw invalidType('what failureWeight gives', 'a number', given);
 }
 
-/** Somebody decided to stop: that says nothing about the service, and a repeat is not wanted. */
+/** Whether a call was aborted: that says nothing about the service, and is not retried. */
 function isAbort(error: unknown): boolean {
   return isError(error) && error.name === 'AbortError';
 }

@@ -1,6 +1,6 @@
-// The caller's signals. What looks like an AbortSignal may be somebody's own, whose members throw.
+// The caller's abort signals. An object that looks like an AbortSignal may have members that throw.
 
-/** What an abort of one signal ends. */
+/** The callbacks of one signal, behind one event listener. */
 class AbortListeners {
   readonly callbacks = new Set<() => void>();
   readonly #signal: AbortSignal;
@@ -11,7 +11,7 @@ class AbortListeners {
 
   readonly dispatch = (): void => {
     forget(this.#signal, this);
-    // One of them may take another off.
+    // A callback may remove another one.
     for (const callback of [...this.callbacks]) if (this.callbacks.delete(callback)) callback();
   };
 }

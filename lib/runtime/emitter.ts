@@ -52,7 +52,7 @@ export class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter
     this.#name = name;
   }
 
-  /** @internal Tells `event` with its facts, which are made only when somebody listens. */
+  /** @internal Emits `event` with its facts, which are made only when there are listeners. */
   protected publish(event: EventName, facts?: () => object): void {
     let diagnostics = this.#channels.get(event);
     if (!diagnostics) {
@@ -67,7 +67,7 @@ export class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter
     try {
       (this as EventEmitter).emit(event, payload);
     } catch (error) {
-      // As for subscribers of the channel: an uncaught exception, outside of what was going on here.
+      // As for subscribers of the channel: an uncaught exception, outside of this call.
       process.nextTick(() => {
         throw error;
       });

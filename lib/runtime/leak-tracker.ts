@@ -1,4 +1,4 @@
-/** Where something was borrowed; an object that V8 gives a `stack`. */
+/** The stack of a borrower, which V8 adds to the object. */
 interface CapturedStack {
   name: string;
   message: string;
@@ -6,7 +6,7 @@ interface CapturedStack {
 }
 
 /**
- * Remembers where leases were borrowed, so that a leak can be told with its borrower's stack.
+ * The stacks of borrowers, by lease, so that a leak can be reported with its borrower's stack.
  *
  * A stack costs several times the whole rest of a loan, so at most one a millisecond is taken, which is all of
  * them unless thousands are borrowed a second. When a leak comes to light whose borrower was not seen, all are
@@ -17,7 +17,7 @@ export class LeakTracker {
   #lastMs = 0;
   #capturesAll = false;
 
-  /** The place where `entry` was called, if it is taken this time. To be called before anything is awaited. */
+  /** Captures the stack above `caller`, if one is taken this time. Must be called before anything is awaited. */
   capture(caller: (...args: never) => unknown): CapturedStack | undefined {
     const now = Date.now();
     if (now === this.#lastMs && !this.#capturesAll) return undefined;
@@ -27,7 +27,7 @@ export class LeakTracker {
     return captured;
   }
 
-  /** From now on `lease` belongs to whoever was at `place`. */
+  /** Records the stack of the borrower of `lease`. */
   set(lease: number, captured: CapturedStack | undefined): void {
     if (captured) this.#stacks.set(lease, captured);
   }

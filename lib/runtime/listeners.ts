@@ -3,14 +3,14 @@ import { invalidType } from './argument-error';
 import { messageOf, stackOf } from './error-message';
 import { isThenable } from './shape';
 
-/** Whose handlers they are, as the log has it. */
+/** The object that the handlers belong to, as the log names it. */
 export interface HandlerOwner {
   id: string;
   /** The name of the connection. */
   name?: string;
 }
 
-/** Functions that hear something. What one of them throws, or rejects with, disturbs nobody: it is logged. */
+/** Event handlers of the user's. What one of them throws, or rejects with, is logged, and the others are still called. */
 export class Handlers<Args extends unknown[]> {
   readonly #handlers = new Map<symbol, (...args: Args) => unknown>();
   readonly #owner: HandlerOwner;
@@ -46,7 +46,7 @@ export function checkHandler(handler: unknown): void {
 
 /**
  * Calls a handler of `owner`; whether it ended without an error, which its promise says later. The error is logged: a
- * rejection that nobody looks after could end the process.
+ * unhandled rejection could end the process.
  */
 export function callHandler(owner: HandlerOwner, handler: () => unknown): boolean | Promise<boolean> {
   try {

@@ -30,15 +30,15 @@ function environmentLevel(): number {
   return level < 0 ? LEVELS.indexOf('warn') : level;
 }
 
-/** One JSON line on stderr. Where nobody reads it any more, the line is lost, which must not end the process. */
+/** Writes one JSON line to stderr. If its pipe is closed, the line is lost, which must not end the process. */
 function writeLine(record: LogRecord): void {
   process.stderr.write(`${toLine(record)}\n`, (error) => {
-    // The event follows, and one that nobody hears would be thrown.
+    // The `error` event follows, and would be thrown if it had no listener.
     if (error && process.stderr.listenerCount('error') === 0) process.stderr.once('error', () => undefined);
   });
 }
 
-/** What JSON has no words for is said in others: a `BigInt` in digits, a member that resists (a cycle) not at all. */
+/** Serializes a record. A `BigInt` becomes its digits; a member that is no JSON, such as a cycle, is replaced by a note. */
 function toLine({ data, ...record }: LogRecord): string {
   try {
     return JSON.stringify({ ...record, data }, bigintToString);
@@ -108,14 +108,14 @@ function recordOf(level: LogLevel, event: string, correlationId: string, data: R
   return { timestamp: new Date().toISOString(), correlationId, level, event, data };
 }
 
-/** The logger itself has failed: told once, or a busy service would tell of nothing else. */
+/** Reports on stderr that the logger itself failed; once, so that a busy service does not flood stderr. */
 function reportLoggerFailure(error: unknown): void {
   if (hasFailed || !isEnabled('warn', undefined)) return;
   hasFailed = true;
   try {
     writeLine(recordOf('warn', 'logger.failed', 'logger', { error: messageOf(error) }));
   } catch {
-    // There is nowhere left to tell it.
+    // There is nowhere left to report it.
   }
 }
 

@@ -18,7 +18,7 @@ export const CALL: KnownOptions<CallOptions> = { signal: true };
 /**
  * Makes one native call: a failure becomes an error with the caller's stack, and an aborted signal rejects
  * at once with its reason while the native side is told to stop. When the native side had already succeeded,
- * `undo` gets what nobody will see any more.
+ * `undo` gets the value that is dropped.
  */
 export async function call<T>(
   start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
@@ -36,10 +36,10 @@ export async function call<T>(
 }
 
 /**
- * A listener for the addon, which calls `hear` with `owner` for as long as that lives.
+ * A listener for the addon, which calls `listener` with `owner` for as long as that lives.
  *
- * The addon holds the listener, so nothing strong may lead from it to the owner, or both stay for ever: not even `hear` may
- * be made where the owner is `this`.
+ * The addon holds the listener, so nothing strong may lead from it to the owner, or both stay for ever: not even `listener`
+ * may be made where the owner is `this`.
  */
 export function weakListener<Owner extends object, Args extends unknown[]>(
   owner: Owner,
@@ -71,7 +71,7 @@ async function abortable<T>(
     work = start(cancel);
     return await Promise.race([work, aborted]);
   } catch (error) {
-    // Success that comes too late is undone; failure that comes too late has nobody left to hear it.
+    // A success that comes too late is undone, and a failure ignored.
     work?.then(undo).catch(() => undefined);
     throw error;
   } finally {

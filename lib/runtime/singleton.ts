@@ -6,7 +6,7 @@ import { log } from './logger';
 export interface Singleton<Options, T> {
   /** The instance; `options` count when this call makes it. */
   get(options?: Options): T;
-  /** Forgets the instance, and hands it out a last time for whoever has to close it. */
+  /** Forgets the instance and returns it, so that it can be closed. */
   reset(): T | undefined;
 }
 

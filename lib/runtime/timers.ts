@@ -1,16 +1,16 @@
 import { clearTimeout, makeAbortController, setTimeout } from './node';
 import { isAborted, onAbort, reasonOf } from './abort';
 
-/** The longest that a timer of Node's can wait; it takes anything longer as a millisecond. */
+/** Node's maximum timer delay; larger values fire after 1 ms. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The last moment that a `Date` can tell, in milliseconds since the epoch. */
 export const LAST_DATE_MS = 8.64e15;
 
-/** Calls `ring` after `ms`, however long that is; never after `Infinity`. */
+/** Calls `callback` after `ms`, which may exceed Node's maximum; never after `Infinity`. */
 export function startTimer(callback: () => void, ms: number): NodeJS.Timeout {
   if (!(ms > LONGEST_TIMER_MS)) return setTimeout(callback, ms);
-  // In turns of one length, so that it stays one timer, which can be stopped and let go.
+  // In several rounds of one timer, so that the caller can clear and unref it.
   let turns = Math.ceil(ms / LONGEST_TIMER_MS);
   const turn = () => {
     turns -= 1;
@@ -21,7 +21,7 @@ export function startTimer(callback: () => void, ms: number): NodeJS.Timeout {
   return timer;
 }
 
-/** Calls `ring` after a time; `Infinity` is never. Gives the function that prevents it. */
+/** Calls `callback` after `ms`; `Infinity` is never. Returns the function that cancels it. */
 export function setLongTimeout(ms: number, callback: () => void, { keepsAlive = true } = {}): () => void {
   if (ms === Infinity) return () => undefined;
   const timer = startTimer(callback, ms);
@@ -30,8 +30,8 @@ export function setLongTimeout(ms: number, callback: () => void, { keepsAlive = 
 }
 
 /**
- * Does `round` after `ms`, again and again, whatever became of the one before, without keeping the process alive. Gives
- * the function that ends it. `failed` must not throw.
+ * Runs `work` repeatedly, `ms` after the end of the run before, without keeping the process alive. Returns the function
+ * that ends it. `onError` must not throw.
  */
 export function repeat(ms: number, work: () => Promise<void>, onError: (error: unknown) => void): () => void {
   let ended = false;
@@ -76,8 +76,8 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * What `ask` gives within `ms`, else the error of `late`, unless one of `lives` ends first: then its reason. All of them
- * abort the signal of `ask`.
+ * Returns the result of `work` if it comes within `ms`. Else rejects with `timeoutError`, or with the reason of one of
+ * `signals` that was aborted before. Both abort the signal that `work` gets.
  */
 export async function withTimeout<T>(
   ms: number,

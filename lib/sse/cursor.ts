@@ -15,11 +15,11 @@ export interface EventStreamCursorOptions {
   name: string;
 }
 
-/** Those with an id that may not be written yet. */
+/** Cursors with an id that may not be written yet. */
 const unwrittenCursors = new Set<EventStreamCursor>();
 let isWatchingExit = false;
 
-/** A process that has nothing more to do writes what is left, once: a stream that goes on does not hold it up. */
+/** Writes what is left once, when the process has nothing more to do; an open stream does not delay that. */
 function watchExit(): void {
   if (isWatchingExit) return;
   isWatchingExit = true;
@@ -34,7 +34,7 @@ function watchExit(): void {
  */
 export class EventStreamCursor {
   readonly #cursor;
-  /** Kept, and not told to the native side yet: what is kept in one turn of the event loop is told once. */
+  /** The newest id, not given to the addon yet: it gets one per turn of the event loop. */
   #id: string | undefined;
 
   /**

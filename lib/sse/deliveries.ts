@@ -43,7 +43,7 @@ export class Deliveries {
   #list = 0;
   #failures = 0;
 
-  /** `moved` hears of each new position. */
+  /** `onPosition` is called with each new position. */
   constructor(onPosition: (position: string) => void) {
     this.#onPosition = onPosition;
   }

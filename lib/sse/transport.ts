@@ -19,7 +19,7 @@ export interface EventStreamClosed {
   error?: MoorlineError;
 }
 
-/** @internal What hears an {@link EventStreamTransport}. */
+/** @internal The listener of an {@link EventStreamTransport}. */
 export interface EventStreamListener {
   /** Events, in the order in which they came. */
   onEvents(events: SSEEvent[]): void;
@@ -158,7 +158,7 @@ export class EventStreamTransport {
     if (this.#connection?.stream) native.sseResume(this.#connection.stream);
   }
 
-  /** Keeps the process alive while it is open, for whoever waits for an event. */
+  /** Keeps the process alive while it is open. */
   ref(): void {
     if (!this.#isReferenced && this.isOpen) native.sseKeep((this.#isReferenced = true));
   }
@@ -211,7 +211,7 @@ export class EventStreamTransport {
   }
 
   #onBatch(connection: Connection, batch: NativeBatch): void {
-    // A bell that was rung before the end.
+    // A wake-up that was sent before the end.
     if (batch === undefined || connection.isEnded) return;
     const [text, closed] = batch;
     const events: SSEEvent[] = [];
@@ -238,10 +238,10 @@ export class EventStreamTransport {
   }
 }
 
-/** What crosses at a wake-up. */
+/** The events that the addon hands over at a wake-up, and the end of the stream. */
 type NativeBatch = [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined;
 
-/** @internal An id of the caller's, which must be one that a request can carry. */
+/** @internal Refuses an id that cannot be sent in a header. */
 export function checkId(id: unknown, path: string): string {
   if (typeof id !== 'string') throw invalidType(path, 'a string', id);
   if (native.sseIdSendable(id)) return id;

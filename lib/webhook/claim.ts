@@ -44,7 +44,7 @@ export async function claim(
   const forget = async (storeKey: string) => awaitAnswer('forget', store.forget?.(storeKey), timeoutMs);
   const remember = async (storeKey: string, ms: number, onLate?: (isNew: unknown) => void) =>
     checkBoolean('remember', await awaitAnswer('remember', store.remember(storeKey, ms), timeoutMs, onLate));
-  /** Remembers a request that is to be handled. Whoever has waited too long does not handle it: then it is forgotten. */
+  /** Remembers a request that is to be handled. If the store answers too late it is not handled, and is forgotten. */
   const acquire = (storeKey: string, ms: number) => {
     const lapsesAt = performance.now() + ms;
     return remember(storeKey, ms, (isNew) => {
@@ -120,7 +120,7 @@ function timeoutFailure(method: string, timeoutMs: number): MoorlineError {
   return failure('timeout', message, { service: 'webhook', operation: method, idempotent: true });
 }
 
-/** Whether the store did as it was asked; a failure is only logged, as the request is handled, or not, in either case. */
+/** Whether the store's operation succeeded; its failure is only logged, as it does not change how the request is answered. */
 async function succeeds(operation: Promise<unknown>): Promise<boolean> {
   try {
     await operation;

@@ -76,7 +76,7 @@ export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOp
   };
 }
 
-/** Calls `next`, and settles the claim by what becomes of it. Never throws. */
+/** Calls `next`, and confirms or releases the claim by its outcome. Never throws. */
 function callNext(
   response: ServerResponse,
   next: () => unknown,
@@ -131,25 +131,25 @@ function shouldPass(request: VerifiedRequest, response: ServerResponse, webhook:
     return false;
   }
   log('warn', 'webhook.refused', id, () => ({ reason, scheme }));
-  // Nobody waits for the rest of a body that is late.
+  // The connection is closed: the rest of a body that is late is not waited for.
   const isLate = status === 401 && !request.complete;
   answer(response, status, { error: ERRORS[status] }, isLate);
   return false;
 }
 
-/** Answers that something has failed, as nobody but us hears of it. */
+/** Answers with an error. Only the log has the cause. */
 function fail(response: ServerResponse, error: string | undefined): void {
   try {
     // Half an answer must not look like a whole one.
     if (response.headersSent && !response.writableEnded) response.destroy();
     else answer(response, 500, { error });
   } catch {
-    // It is not the server's own, and resists: there is nothing left to be done for it.
+    // The response is not Node's own, and threw: nothing can be answered.
   }
 }
 
 function answer(response: ServerResponse, status: number, body: Record<string, unknown>, close = false): void {
-  // The sender went away, or somebody else was faster: a time limit, or a server that shuts down.
+  // The sender went away, or something else has answered: a time limit, or a server that shuts down.
   if (response.destroyed || response.headersSent || response.writableEnded) return;
   response.statusCode = status;
   if (close) response.setHeader('Connection', 'close');

@@ -114,7 +114,7 @@ function verificationError(error: unknown): VerificationResult {
   return invalid(`Verification error: ${messageOf(error)}`);
 }
 
-/** Why a payload that is neither text nor bytes cannot be judged, and which middleware to change. */
+/** Why a payload that is neither text nor bytes cannot be verified, and which middleware to change. */
 function notRawBody(payload: unknown): VerificationResult {
   const what =
     payload === undefined || payload === null
@@ -133,19 +133,19 @@ function checkTimestamp(path: string, timestamp: number | undefined): number {
   throw outOfRange(path, 'whole seconds since the epoch', timestamp);
 }
 
-/** The clock a request is judged by. */
+/** The time at which a request is verified. */
 function checkNow(now = Date.now()): number {
   if (Number.isFinite(now)) return now;
   throw outOfRange('request.now', 'milliseconds since the epoch', now);
 }
 
-/** @internal What a judgement says, and for how long the same request could be accepted again. */
+/** @internal The result of a verification, and for how long the same request could be accepted again. */
 export type Verification = RequestVerificationResult & { replayableForMs?: number };
 
 /** @internal The store of a verifier; none of one that is not ours. */
 export let storeOf: (verifier: WebhookVerifier) => WebhookReplayStore | undefined;
 
-/** @internal Judges a request as `verifyRequest` does, but does not ask the store. */
+/** @internal Verifies a request as `verifyRequest` does, but does not ask the store. */
 export let verifyWithoutStore: (verifier: WebhookVerifier, request: WebhookRequest) => Verification;
 
 /**

@@ -88,7 +88,7 @@ export interface SocketListener {
   onPing?(count: number): void;
 }
 
-/** A batch as `told` of src/websocket/encode.rs encodes it. */
+/** A batch as src/websocket/encode.rs encodes it. */
 type NativeBatch =
   | undefined
   | string

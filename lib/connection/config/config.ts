@@ -142,12 +142,12 @@ const TRANSPORT_OPTIONS = [
 type TransportOption = (typeof TRANSPORT_OPTIONS)[number];
 
 /** The keys that stay unset when nobody says anything. */
-type OptionalKey = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
+type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
 
 /** Every option, as it is in force. Printed and as JSON it shows no credentials. */
 export type ResolvedConnectionConfig = Required<{
-  [Key in Exclude<keyof ConnectionConfig, OptionalKey>]: Exclude<ConnectionConfig[Key], undefined>;
-}> & { [Key in Exclude<OptionalKey, 'name' | 'connectionType'>]: ConnectionConfig[Key] } & {
+  [Key in Exclude<keyof ConnectionConfig, Unset>]: Exclude<ConnectionConfig[Key], undefined>;
+}> & { [Key in Exclude<Unset, 'name' | 'connectionType'>]: ConnectionConfig[Key] } & {
   name: string;
   connectionType: ConnectionType;
 };

@@ -11,7 +11,7 @@ export interface MessageHandlerOptions {
 
 const OPTIONS: KnownOptions<MessageHandlerOptions> = { concurrency: true };
 
-/** A message that waits for its handler. */
+/** A message that waits for its handler; `settle` gets whether the handler succeeded. */
 interface QueuedMessage<Message> {
   message: Message;
   settle: (succeeded: boolean | Promise<boolean>) => void;
@@ -141,7 +141,7 @@ export class MessageHandlers<Message> {
   /** Calls all handlers with a message. Returns whether none failed, or a promise of that. */
   dispatch(message: Message): boolean | Promise<boolean> {
     const results: (boolean | Promise<boolean>)[] = [];
-    // One of them may take another off.
+    // A handler may remove another one.
     for (const queue of this.#queues) results.push(queue.put(message));
     return results.length === 1 ? results[0]! : allSucceeded(results);
   }

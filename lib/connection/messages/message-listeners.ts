@@ -7,7 +7,7 @@ import type { ConnectionFacts } from '../event';
 /** The events of a connection that brings messages. */
 export type MessageEventName = EventName | 'message';
 
-/** What hears the event `Name`: as `EventEmitter` has it, so that a union of connections can be listened to. */
+/** A listener of the event `Name`, as that of `EventEmitter`, so that a union of connections can be listened to. */
 export type Listener<Name, Message> = Name extends EventName
   ? EventMap<ConnectionFacts>[Name] extends unknown[]
     ? (...args: EventMap<ConnectionFacts>[Name]) => void
@@ -16,12 +16,12 @@ export type Listener<Name, Message> = Name extends EventName
     ? (message: Message) => unknown
     : never;
 
-/** Functions that hear a message. */
+/** Returns the functions that are called with a message. */
 export type Listeners<Message> = () => readonly ((message: Message) => unknown)[];
 
 /**
- * Lets the listeners of `message` of an emitter hear messages: while it has any, they are subscribed by `subscribe`, which
- * gives the function that ends that.
+ * Subscribes the listeners of `message` of an emitter: while it has any, they are subscribed by `subscribe`, which
+ * returns the function that unsubscribes them.
  */
 export function subscribeListeners<Message>(
   connection: object,

@@ -48,7 +48,7 @@ export async function close(pooled: unknown): Promise<void> {
   await method(pooled, 'disconnect')?.();
 }
 
-/** Whether it may be lent again, as far as can be told without asking it. One that cannot be looked at is broken. */
+/** Whether it may be lent again, judged by its `state` alone. One that cannot be read is broken. */
 export function looksUsable(pooled: unknown): boolean {
   try {
     return !UNUSABLE.includes((pooled as Pooled | undefined)?.state);

@@ -64,7 +64,7 @@ export interface PoolStats {
   waiting: number;
 }
 
-/** A question of the addon, or an event. */
+/** A message of the addon: a request to do something, or an event. */
 type NativeMessage =
   | { ask: 'create'; id: number }
   | { ask: 'check' | 'close'; id?: number; object: number }
@@ -106,7 +106,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   #stopped = false;
   readonly #starting = new SingleFlight<void>();
   readonly #stopping = new SingleFlight<void>();
-  /** Wakes `start` when a connection was made, or could not be. */
+  /** Wakes `start` when a connection was created, or could not be. */
   #onCreated: ((isMade: boolean) => void) | undefined;
   /** Ends the periodic rounds. */
   #stopRounds: (() => void)[] = [];
@@ -261,7 +261,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     let isMade = true;
     while (isMade && isMissing()) isMade = await new Promise<boolean>((resolve) => (this.#onCreated = resolve));
     this.#onCreated = undefined;
-    // What was answered a moment ago is being put on its shelf by another thread.
+    // A connection that was just created becomes idle on another thread.
     const areIdle = () => this.stats().poolSize + this.#leased.size >= this.#options.minSize;
     for (let turns = 0; isMade && turns < 1000 && !this.#stopped && !areIdle(); turns++) await setImmediate();
     alive.set(false);
@@ -350,13 +350,13 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     }
     const created = connection;
     this.#objects.set(id, created);
-    // Nobody may wait for it any more; then it goes the way of all that the pool lets go of.
+    // The request may have been cancelled; then it is closed.
     if (!this.#answer(id)) return this.#close(id);
     this.publish('create', () => ({ connection: created }));
     this.#onCreated?.(true);
   }
 
-  /** Lets go of a connection. */
+  /** Removes a connection and disconnects it. */
   async #close(number: number): Promise<void> {
     const connection = this.#objects.get(number) as T;
     if (!this.#objects.delete(number)) return;
@@ -375,7 +375,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     return id !== undefined && this.#pool !== undefined && native.objectPoolAnswer(this.#pool, id, problem);
   }
 
-  /** Checks each free connection with `well` every `ms`, and removes those that fail. */
+  /** Checks each free connection with `isHealthy` every `ms`, and removes those that fail. */
   #checkPeriodically(ms: number, isHealthy: (connection: unknown, timeoutMs: number) => Promise<boolean>): void {
     const round = async () => {
       const pool = this.#pool;

@@ -45,7 +45,7 @@ export class Fallback {
     this.#active = true;
     const data = { url: redactUrl(this.#config.fallbackUrl) };
     this.#emitEvent('fallback_activated', { severity: 'warning', message: reason, data });
-    // Who heard of it may have ended it.
+    // A listener of the event may have ended it.
     if (this.#active) this.#check.start((signal) => this.#checkPrimary(signal));
   }
 
@@ -57,7 +57,7 @@ export class Fallback {
 
   async #checkPrimary(signal: AbortSignal): Promise<void> {
     const isReachable = await this.#probe(this.#config.url ?? '', signal).catch(() => false);
-    // It may have been told to stop meanwhile.
+    // It may have been stopped meanwhile.
     if (!isReachable || signal.aborted) return;
     this.reset();
     this.#emitEvent('fallback_restored', { data: { url: redactUrl(this.#config.url) } });

@@ -16,7 +16,7 @@ export interface ReconnectionOptions {
 
 /**
  * Brings a lost connection back, with growing delays and full jitter from the addon's retry. A connection that is
- * lost again within `stableAfterMs` continues the same row of delays: one that flaps must not be opened in a loop.
+ * lost again within `stableAfterMs` continues the same series of delays: one that flaps must not be opened in a loop.
  */
 export class Reconnection {
   readonly #open: ReconnectionOptions['open'];
@@ -39,7 +39,7 @@ export class Reconnection {
   }
 
   /**
-   * The connection was lost: brings it back. Resolves when it lives again for good, or when it was told to stop;
+   * The connection was lost: brings it back. Resolves when it is stable again, or was stopped;
    * rejects with the last error when it gives up. A loss while it is at work is another failed attempt.
    */
   async recover(loss: unknown): Promise<void> {
@@ -68,7 +68,7 @@ export class Reconnection {
 
   async #openAndStay(failures: number, signal: AbortSignal): Promise<void> {
     await this.#open(failures, signal);
-    // It may have been told to stop by who heard that it is open.
+    // A listener of the event may have stopped it.
     signal.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       const timer = startTimer(() => end(resolve), DEFAULTS.stableAfterMs).unref();

@@ -4,13 +4,13 @@ import { onAbort } from '../../runtime/abort';
 import { recoveryRunner } from '../policies';
 import { ConnectionHealth, RecoveryStrategy } from '../model';
 
-/** Brings an unhealthy connection back, in one of several ways, until somebody closes it or `signal` is aborted. */
+/** Brings an unhealthy connection back, in one of several ways, until it is closed or `signal` is aborted. */
 export class Recovery {
   readonly #connection: BaseConnection;
   readonly #strategy: RecoveryStrategy;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param signal given where nobody waits for it: its pauses do not keep the process alive then. */
+  /** @param signal marks a background recovery, whose pauses do not keep the process alive. */
   constructor(connection: BaseConnection, strategy: RecoveryStrategy, signal?: AbortSignal) {
     this.#connection = connection;
     this.#strategy = strategy;
@@ -52,7 +52,7 @@ export class Recovery {
       background: this.#signal !== undefined,
       until: () => endController.signal,
     });
-    // The life that the last attempt began, and that somebody else may end.
+    // The lifetime that the last attempt began may be ended by a `disconnect`.
     let removeAbortListener: (() => void) | undefined;
     try {
       return await runner.run(async () => {

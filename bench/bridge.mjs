@@ -1,4 +1,4 @@
-// What the door between JavaScript and the addon costs, before any service does its work: one synchronous
+// The cost of the bridge between JavaScript and the addon, without the work of a service: one synchronous
 // call, and a promise that Rust settles at once, alone and with many in flight. Needs the test functions,
 // so `npm run bench -- bridge` builds with them.
 import { createRequire } from 'node:module';

@@ -58,7 +58,7 @@ export function upload(source: BodySource, queue: Handle<HttpBodyQueue>): BodyUp
     stop() {
       stopped = true;
       native.httpBodyEnd(queue, false);
-      // While a piece is awaited only this reaches a stream of Node's.
+      // While a chunk is awaited only this reaches a stream of Node's.
       (chunks as Partial<Readable> | undefined)?.destroy?.();
     },
   };
@@ -71,7 +71,7 @@ function bytesOf(chunk: unknown): Uint8Array {
   throw wrongType('a piece of request.body', 'bytes or a string', chunk);
 }
 
-/** A body on its way in. It is read once, piece by piece, as fast as it is asked for. */
+/** A body on its way in. It is read once, chunk by chunk, as fast as it is asked for. */
 export class BodyStream implements AsyncIterableIterator<Uint8Array> {
   readonly #reader: Handle<HttpBodyReader>;
   readonly #signal: AbortSignal | undefined;

@@ -1,4 +1,4 @@
-// Our client against the fuzzing server: every case echoed, every verdict counted.
+// Our client against the fuzzing server: runs the cases and counts the verdicts.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 

@@ -1,4 +1,4 @@
-// What those have in common that try the packed package as its users have it: scripts/bundlers.mjs and
+// Helpers of the scripts that test the packed package as its users have it: scripts/bundlers.mjs and
 // scripts/bundlers/installs.mjs.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';

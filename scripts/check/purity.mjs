@@ -1,4 +1,4 @@
-// What a floor must not do, though Cargo would let it.
+// Rules of the floors that Cargo does not enforce.
 import { productRust } from './tree.mjs';
 
 export function purity(tree) {

@@ -1,4 +1,4 @@
-// What the events of test files come to.
+// The results of test files, counted from their events.
 import { existsSync, readFileSync } from 'node:fs';
 
 /** `{ passed, skipped, failed: [names], pending: [names] }` of the events in `path`. */

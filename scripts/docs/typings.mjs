@@ -85,8 +85,8 @@ function documentation(symbol, checker, declaration) {
   const source = overload || symbol;
   const parts = overload ? source.getDocumentationComment(checker) : symbol.getDocumentationComment(checker);
   const tags = source.getJsDocTags(checker).map((tag) => {
-    const said = ts.displayPartsToString(tag.text).replace(/^(\w+) (?=[A-Z])/, '`$1`: ');
-    return tag.name === 'param' ? said : `Throws ${said}`;
+    const text = ts.displayPartsToString(tag.text).replace(/^(\w+) (?=[A-Z])/, '`$1`: ');
+    return tag.name === 'param' ? text : `Throws ${text}`;
   });
   return [plain(ts.displayPartsToString(parts)), ...tags.map(plain)].filter(Boolean).join(' ');
 }

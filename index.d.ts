@@ -296,7 +296,7 @@ export interface ConnectionConfig {
   /** `'environment'`, or the URL of an HTTP or SOCKS5 proxy. Default: none. */
   proxy?: string | undefined;
 }
-declare const TRANSPORT: readonly [
+declare const TRANSPORT_OPTIONS: readonly [
   'headersTimeoutMs',
   'bodyTimeoutMs',
   'maxRedirects',
@@ -305,7 +305,7 @@ declare const TRANSPORT: readonly [
   'maxEventBytes',
   'maxMessageBytes',
 ];
-type TransportOption = (typeof TRANSPORT)[number];
+type TransportOption = (typeof TRANSPORT_OPTIONS)[number];
 type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
 /** Every option, as it is in force. Printed and as JSON it shows no credentials. */
 export type ResolvedConnectionConfig = Required<{
@@ -822,10 +822,10 @@ export interface MessageOptions {
   /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
   timeoutMs?: number | undefined;
 }
-type HeardEvent = EventName | 'message';
+type MessageEventName = EventName | 'message';
 type Listener<Name, Message> = Name extends EventName
   ? EventMap<ConnectionFacts>[Name] extends unknown[]
-    ? (...heard: EventMap<ConnectionFacts>[Name]) => void
+    ? (...args: EventMap<ConnectionFacts>[Name]) => void
     : never
   : Name extends 'message'
     ? (message: Message) => unknown
@@ -1006,13 +1006,13 @@ export declare class SSEEvent {
   json<T = any>(): T;
 }
 interface PersistentConnection<Message, Parsed> {
-  on<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  addListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  prependListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  once<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  prependOnceListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  off<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  removeListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  on<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  addListener<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  prependListener<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  once<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  prependOnceListener<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  off<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  removeListener<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
 }
 declare abstract class PersistentConnection<Message, Parsed = Message>
   extends BaseConnection

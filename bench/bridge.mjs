@@ -1,12 +1,12 @@
-// What the door between JavaScript and the addon costs, before any service does its work: one synchronous
+// The cost of the bridge between JavaScript and the addon, without the work of a service: one synchronous
 // call, and a promise that Rust settles at once, alone and with many in flight. Needs the test functions,
 // so `npm run bench -- bridge` builds with them.
 import { createRequire } from 'node:module';
 
-import { bench, unable } from './harness.mjs';
+import { bench, skipBench } from './harness.mjs';
 
 const { native } = createRequire(import.meta.url)('../dist/runtime/native.js');
-if (!native.testNoop) unable('bridge', 'this build has no test functions');
+if (!native.testNoop) skipBench('bridge', 'this build has no test functions');
 
 const expect = (answer, wanted) => {
   if (answer !== wanted) throw new Error(`${answer} came back for ${wanted}`);

@@ -1,11 +1,11 @@
 // How a bench runs here: the same work by every contestant, in rounds whose order rotates, medians at the end.
 //
-//   import { bench, unable } from './harness.mjs';
+//   import { bench, skipBench } from './harness.mjs';
 //   await bench('webhook', [{ name: '1 KB', operations: 50_000, sync: true, contestants: () => [ours, theirs] }]);
 //
 // A contestant is `{ name, operation, close? }`; its operation checks its own answer and throws when it is wrong,
 // which ends the bench with a failure: nobody wins by being wrong. A bench that cannot run (no server, no such
-// build) says why with `unable` and exits with 2.
+// build) says why with `skipBench` and exits with 2.
 //
 // Shared machines are noisy, so read the ratios and the CPU time first and the throughput last.
 
@@ -29,7 +29,7 @@ const TIMED_EVERY = 16;
  */
 
 /** Ends a bench that cannot run here, with the reason. */
-export function unable(bench, reason) {
+export function skipBench(bench, reason) {
   console.error(`${bench}: cannot run: ${reason}`);
   process.exit(2);
 }
@@ -45,7 +45,7 @@ export async function bench(bench, cases) {
     const contestants = await one.contestants();
     let results;
     try {
-      results = await compete(one, contestants);
+      results = await runRounds(one, contestants);
     } finally {
       for (const contestant of contestants) await contestant.close?.();
     }
@@ -57,7 +57,7 @@ export async function bench(bench, cases) {
   }
 }
 
-async function compete(one, contestants) {
+async function runRounds(one, contestants) {
   const rounds = new Map(contestants.map(({ name }) => [name, []]));
   for (const contestant of contestants) await measure(one, contestant, Math.ceil(one.operations / 4));
   for (let round = 0; round < ROUNDS; round++) {
@@ -101,24 +101,24 @@ function runSync(operation, operations, samples) {
       operation();
       continue;
     }
-    const began = performance.now();
+    const startedAt = performance.now();
     operation();
-    samples.push(performance.now() - began);
+    samples.push(performance.now() - startedAt);
   }
 }
 
 async function runAsync(operation, operations, concurrency, samples) {
-  let left = operations;
+  let remaining = operations;
   const work = async () => {
-    while (left > 0) {
-      left -= 1;
-      if (left % TIMED_EVERY !== 0) {
+    while (remaining > 0) {
+      remaining -= 1;
+      if (remaining % TIMED_EVERY !== 0) {
         await operation();
         continue;
       }
-      const began = performance.now();
+      const startedAt = performance.now();
       await operation();
-      samples.push(performance.now() - began);
+      samples.push(performance.now() - startedAt);
     }
   };
   // From a fresh turn of the loop, so that the measured time is the loop's, not the module's evaluation.

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { Agent as HttpAgent, createServer } from 'node:http';
 
-import { bench, unable } from './harness.mjs';
+import { bench, skipBench } from './harness.mjs';
 
 const KB = 1024;
 
@@ -35,7 +35,7 @@ if (process.argv[2] === 'server') {
   const server = fork(new URL(import.meta.url), ['server'], { stdio: 'inherit' });
   const port = await new Promise((resolve, reject) => {
     server.once('message', resolve).once('exit', () => reject(new Error('its server ended')));
-  }).catch((error) => unable('http', error.message));
+  }).catch((error) => skipBench('http', error.message));
   const base = `http://127.0.0.1:${port}`;
 
   const { HttpTransport } = createRequire(import.meta.url)('../dist/http/transport.js');
@@ -51,7 +51,7 @@ if (process.argv[2] === 'server') {
     const transport = new HttpTransport();
     const agent = new HttpAgent({ keepAlive: true });
     const client = axios.create({ httpAgent: agent });
-    const own = got.extend({ agent: { http: agent }, retry: { limit: 0 } });
+    const gotClient = got.extend({ agent: { http: agent }, retry: { limit: 0 } });
     return [
       {
         name: 'moorline',
@@ -64,21 +64,21 @@ if (process.argv[2] === 'server') {
       },
       { name: 'fetch', operation: async () => check('fetch', await (await fetch(url)).json()) },
       { name: 'axios', operation: async () => check('axios', (await client.get(url)).data) },
-      { name: 'got', operation: async () => check('got', await own(url).json()), close: () => agent.destroy() },
+      { name: 'got', operation: async () => check('got', await gotClient(url).json()), close: () => agent.destroy() },
     ];
   }
 
-  const one = (name, path, size, concurrency, operations) => ({
+  const benchCase = (name, path, size, concurrency, operations) => ({
     name,
     concurrency,
     operations,
     contestants: () => contestants(path, document(size).count),
   });
   await bench('http', [
-    one('1 KB c=1', '/1', KB, 1, 2000),
-    one('1 KB c=16', '/1', KB, 16, 4000),
-    one('1 KB c=128', '/1', KB, 128, 5000),
-    one('100 KB c=16', '/100', 100 * KB, 16, 600),
+    benchCase('1 KB c=1', '/1', KB, 1, 2000),
+    benchCase('1 KB c=16', '/1', KB, 16, 4000),
+    benchCase('1 KB c=128', '/1', KB, 128, 5000),
+    benchCase('100 KB c=16', '/100', 100 * KB, 16, 600),
   ]);
   await undici.getGlobalDispatcher().close();
   server.disconnect();

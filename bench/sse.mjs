@@ -6,7 +6,7 @@ import { fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 
-import { bench, unable } from './harness.mjs';
+import { bench, skipBench } from './harness.mjs';
 
 const EVENTS = 20_000;
 const text = (n) => `{"n":${n},"text":"some small payload","ok":true}`;
@@ -40,7 +40,7 @@ if (process.argv[2] === 'server') {
   const server = fork(new URL(import.meta.url), ['server'], { stdio: 'inherit' });
   const port = await new Promise((resolve, reject) => {
     server.once('message', resolve).once('exit', () => reject(new Error('its server ended')));
-  }).catch((error) => unable('sse', error.message));
+  }).catch((error) => skipBench('sse', error.message));
   const url = `http://127.0.0.1:${port}/`;
 
   const { EventStreamTransport } = createRequire(import.meta.url)('../dist/sse/transport.js');

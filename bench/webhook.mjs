@@ -24,15 +24,15 @@ function verifyByHand(payload, header) {
 function contestants(size) {
   const verifier = new WebhookVerifier({ secret, maxAgeMs: 300_000 });
   const payload = Buffer.from(JSON.stringify({ data: randomBytes(size).toString('base64') }).slice(0, size));
-  const right = verifier.sign(payload);
-  const wrong = right.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
+  const validSignature = verifier.sign(payload);
+  const invalidSignature = validSignature.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
   const contestant = (name, verify) => {
     let n = 0;
     return {
       name,
       operation() {
         const genuine = n++ % 8 !== 0;
-        const { valid } = verify(payload, genuine ? right : wrong);
+        const { valid } = verify(payload, genuine ? validSignature : invalidSignature);
         if (valid !== genuine) throw new Error(`${name} judged wrong`);
       },
     };

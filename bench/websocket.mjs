@@ -7,28 +7,28 @@ import { join } from 'node:path';
 import { WebSocket as UndiciWebSocket } from 'undici';
 import WsWebSocket from 'ws';
 
-import { bench, unable } from './harness.mjs';
+import { bench, skipBench } from './harness.mjs';
 import { message, MESSAGES } from './servers/websocket.mjs';
 
 const { SocketTransport } = createRequire(import.meta.url)('../dist/websocket/transport.js');
 
 const server = fork(join(import.meta.dirname, 'servers', 'websocket.mjs'));
 const started = once(server, 'message').then(([port]) => port);
-const failed = (code) => unable('websocket', `its server ended with ${code}`);
+const failed = (code) => skipBench('websocket', `its server ended with ${code}`);
 server.once('exit', failed);
 const port = await started;
 const url = `ws://127.0.0.1:${port}/`;
 const FLOOD = 16 * MESSAGES;
 const messages = Array.from({ length: MESSAGES }, (_, index) => message(index));
 
-/** Each connects and answers with `{ send, close }`; `hear` gets every message as a string. */
+/** Each connects and answers with `{ send, close }`; `onMessage` gets every message as a string. */
 const clients = {
-  async moorline(hear) {
+  async moorline(onMessage) {
     const transport = new SocketTransport(
       { url },
       {
         onMessages(batch) {
-          for (const text of batch) hear(text);
+          for (const text of batch) onMessage(text);
         },
         onClose() {},
       },
@@ -37,22 +37,22 @@ const clients = {
     transport.ref();
     return { send: (text) => transport.send(text), close: () => transport.close() };
   },
-  async ws(hear) {
+  async ws(onMessage) {
     const socket = new WsWebSocket(url, { perMessageDeflate: false });
-    socket.on('message', (data) => hear(data.toString()));
+    socket.on('message', (data) => onMessage(data.toString()));
     await once(socket, 'open');
     return { send: (text) => socket.send(text), close: () => socket.close() };
   },
-  async undici(hear) {
+  async undici(onMessage) {
     const socket = new UndiciWebSocket(url);
-    socket.addEventListener('message', ({ data }) => hear(data));
+    socket.addEventListener('message', ({ data }) => onMessage(data));
     await once(socket, 'open');
     return { send: (text) => socket.send(text), close: () => socket.close() };
   },
 };
 
 /** A message and its echo. Echoes come in the order of their messages. */
-async function pipe(name) {
+async function openSocket(name) {
   const waiting = [];
   let [sent, heard] = [0, 0];
   const client = await clients[name]((text) => {
@@ -88,8 +88,8 @@ async function flood(name) {
 
 const contestants = (make) => () => Promise.all(Object.keys(clients).map(make));
 await bench('websocket', [
-  { name: 'pipe 1 64 B', operations: 5_000, concurrency: 1, contestants: contestants(pipe) },
-  { name: 'pipe 64 64 B', operations: 40_000, concurrency: 64, contestants: contestants(pipe) },
+  { name: 'pipe 1 64 B', operations: 5_000, concurrency: 1, contestants: contestants(openSocket) },
+  { name: 'pipe 64 64 B', operations: 40_000, concurrency: 64, contestants: contestants(openSocket) },
   { name: 'flood 64 B', operations: 20, items: FLOOD, contestants: contestants(flood) },
 ]);
 server.off('exit', failed);

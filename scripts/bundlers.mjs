@@ -24,13 +24,13 @@ import {
   esbuild,
   esbuildWhole,
   expectRefused,
-  expectSaid,
+  expectOutput,
   fixtures,
   installed,
   node,
   output,
   prepare,
-  startAlone,
+  runInEmptyDirectory,
   TIMEOUT_MS,
   trace,
 } from './bundlers/consumer.mjs';
@@ -44,14 +44,14 @@ const REQUIRE = "import { createRequire } from 'node:module'; const require = cr
 async function esbuildExternal(project) {
   for (const format of ['cjs', 'esm']) {
     const { built, out } = await esbuild(project, format, { external: ['moorline'] });
-    expectSaid(node(built, out));
+    expectOutput(node(built, out));
   }
 }
 
 async function nft(project) {
   for (const entry of ['start.mjs', 'start.cjs']) {
     const traced = await trace(project, entry);
-    startAlone(traced, (alone) => node(alone, entry));
+    runInEmptyDirectory(traced, (alone) => node(alone, entry));
   }
 }
 
@@ -59,7 +59,7 @@ function ncc(project) {
   for (const entry of ['start.mjs', 'start.cjs']) {
     const built = join(project, 'out', `ncc-${entry}`);
     node(project, join(installed('@vercel/ncc'), 'dist', 'ncc', 'cli.js'), 'build', entry, '--out', built, '--quiet');
-    startAlone(built, (alone) => node(alone, `index${entry.slice(-4)}`));
+    runInEmptyDirectory(built, (alone) => node(alone, `index${entry.slice(-4)}`));
   }
 }
 
@@ -82,7 +82,7 @@ async function webpack(project, name, compile) {
   // A warning, too, would be one that every user sees.
   const said = stats.toString({ all: false, errors: true, warnings: true });
   if (said) throw new Error(said);
-  for (const out of ['out.cjs', 'out.mjs']) expectSaid(node(path, out));
+  for (const out of ['out.cjs', 'out.mjs']) expectOutput(node(path, out));
 }
 
 const load = (name, ...file) => import(pathToFileURL(join(installed(name), ...file)).href);
@@ -91,7 +91,7 @@ async function vite(project, name, ssr) {
   const { build } = await load('vite', 'dist', 'node', 'index.js');
   const outDir = join(project, 'out', name);
   await build({ root: project, configFile: false, logLevel: 'silent', ssr, build: { ssr: 'start.mjs', outDir } });
-  expectSaid(node(outDir, 'start.mjs'));
+  expectOutput(node(outDir, 'start.mjs'));
 }
 
 function bun(project) {
@@ -100,7 +100,7 @@ function bun(project) {
     const built = join(project, 'out', `bun-${entry}`);
     mkdirSync(built, { recursive: true });
     output(binary, ['build', '--compile', entry, '--outfile', join(built, 'program')], project);
-    startAlone(built, (alone) => output(join(alone, 'program'), [], alone));
+    runInEmptyDirectory(built, (alone) => output(join(alone, 'program'), [], alone));
   }
 }
 
@@ -132,7 +132,7 @@ async function next(project, name, { external, turbopack }) {
       said += text;
       const [, url] = /(http:\/\/127\.0\.0\.1:\d+)\s[^]*Ready/.exec(said) ?? [];
       if (url === undefined) continue;
-      return expectSaid(await (await fetch(`${url}/answer`)).text());
+      return expectOutput(await (await fetch(`${url}/answer`)).text());
     }
     throw new Error(`it did not start:\n${said}`);
   } finally {

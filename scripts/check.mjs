@@ -1,4 +1,4 @@
-// Everything that can be said without running the product: `npm run check`.
+// Everything that can be checked without running the product: `npm run check`.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

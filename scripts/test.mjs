@@ -12,7 +12,7 @@ import { runFiles } from './test/files.mjs';
 import { summarize } from './test/outcome.mjs';
 
 /** Files whose measurements another test would disturb, or that start many processes: one at a time, last. */
-const ALONE = join('__test__', 'alone', '/');
+const ALONE_FOLDER = join('__test__', 'alone', '/');
 
 function testFiles(directory = '__test__') {
   return readdirSync(join(root, directory), { withFileTypes: true, recursive: true })
@@ -56,7 +56,7 @@ if (names.length === 0) {
 }
 await stage('packages of the tests', installOthers);
 await stage('addon', async () => {
-  const alone = files.filter((file) => file.startsWith(ALONE));
+  const alone = files.filter((file) => file.startsWith(ALONE_FOLDER));
   await runFiles(
     files.filter((file) => !alone.includes(file)),
     BESIDE_OTHERS,

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { attend } from '../contract/contract';
+import { serveForSuite } from '../contract/contract';
 import { subjects } from '../contract/subjects';
 import { runChild } from './soak/spawn';
 
 for (const subject of subjects) {
   describe(`exit: ${subject.name}`, { concurrency: true, skip: subject.missing?.() ?? false }, () => {
-    const url = attend(subject);
+    const url = serveForSuite(subject);
 
     test('an idle one does not keep the process alive', async () => {
       const ended = await runChild([subject.name, url(), 'idle'], 20_000);

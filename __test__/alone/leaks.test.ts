@@ -2,13 +2,13 @@
 // goes on for as long as it is told).
 import { describe, test } from 'node:test';
 
-import { attend } from '../contract/contract';
+import { serveForSuite } from '../contract/contract';
 import { subjects } from '../contract/subjects';
 import { assertFlat, measure, repetitions } from './soak/memory-growth';
 
 for (const subject of subjects) {
   describe(`leaks: ${subject.name}`, { skip: subject.missing?.() ?? false }, () => {
-    const url = attend(subject);
+    const url = serveForSuite(subject);
     for (const repetition of repetitions(subject)) {
       test(`${repetition} stay flat`, async (t) => {
         const measured = await measure(subject, url(), repetition);

@@ -1,4 +1,4 @@
-// The door between JavaScript and the addon, by the addon's own test functions.
+// The bridge between JavaScript and the addon, by the addon's own test functions.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';

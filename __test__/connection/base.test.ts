@@ -11,8 +11,8 @@ import {
   type ConnectionEvent,
 } from 'moorline';
 
-import { promptlyMs } from '../contract/contract';
-import { closing, Heard, records } from '../support/connections';
+import { toleranceMs } from '../contract/contract';
+import { closeAfter, EventRecorder, captureLogs } from '../support/connections';
 import { eventually } from '../support/eventually';
 
 before(() => setLogger({}));
@@ -54,8 +54,8 @@ const explode = () => {
 
 describe('a connection of the user’s own, by hooks', () => {
   test('goes through the states, and tells of each', async (t) => {
-    const connection = closing(t, new Hooks());
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Hooks());
+    const heard = new EventRecorder(connection);
     const states: unknown[] = [];
     connection.onStateChange((state, before) => states.push([before, state]));
     assert.equal(await connection.isConnected(), false);
@@ -74,8 +74,8 @@ describe('a connection of the user’s own, by hooks', () => {
 
   test('no verb rejects, whatever its hook does', async (t) => {
     const hooks = { connect: explode, disconnect: explode, healthCheck: explode, send: explode, receive: explode };
-    const connection = closing(t, new Hooks({ ...hooks, connect: () => true }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Hooks({ ...hooks, connect: () => true }));
+    const heard = new EventRecorder(connection);
     await connection.connect();
     assert.equal(await connection.send('x'), false);
     assert.equal(await connection.receive(), null);
@@ -100,16 +100,16 @@ describe('a connection of the user’s own, by hooks', () => {
   });
 
   test('an error of no class at all is one, too', async (t) => {
-    const connection = closing(t, new Hooks({ send: () => Promise.reject('just text') }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Hooks({ send: () => Promise.reject('just text') }));
+    const heard = new EventRecorder(connection);
     await connection.connect();
     assert.equal(await connection.send('x'), false);
     assert.equal((await heard.until('error')).message, 'just text');
   });
 
   test('a connect that answers false has failed', async (t) => {
-    const connection = closing(t, new Hooks({ connect: () => false }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Hooks({ connect: () => false }));
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.connect(), false);
     const { severity, message } = await heard.until('connection_failed');
     assert.deepEqual([severity, message], ['error', 'The connection was refused']);
@@ -117,14 +117,14 @@ describe('a connection of the user’s own, by hooks', () => {
 
   test('connects once for all who ask meanwhile', async (t) => {
     let connects = 0;
-    const connection = closing(t, new Hooks({ connect: () => (connects += 1) > 0 }));
+    const connection = closeAfter(t, new Hooks({ connect: () => (connects += 1) > 0 }));
     assert.deepEqual(await Promise.all([connection.connect(), connection.connect()]), [true, true]);
     assert.equal(connects, 1);
   });
 
   test('a disconnect during a connect counts', async (t) => {
     let opened!: (answer: boolean) => void;
-    const connection = closing(t, new Hooks({ connect: () => new Promise((resolve) => (opened = resolve)) }));
+    const connection = closeAfter(t, new Hooks({ connect: () => new Promise((resolve) => (opened = resolve)) }));
     const connecting = connection.connect();
     assert.equal(await connection.disconnect(), true);
     opened(true);
@@ -133,9 +133,9 @@ describe('a connection of the user’s own, by hooks', () => {
   });
 
   test('reconnect closes, waits for retryDelay and opens', async (t) => {
-    const connection = closing(t, new Hooks({}, { retryDelay: 40 }));
+    const connection = closeAfter(t, new Hooks({}, { retryDelay: 40 }));
     await connection.connect();
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     const started = performance.now();
     assert.equal(await connection.reconnect(), true);
     assert.ok(performance.now() - started >= 39);
@@ -143,8 +143,8 @@ describe('a connection of the user’s own, by hooks', () => {
   });
 
   test('false from send is no error, and does not count for the breaker', async (t) => {
-    const connection = closing(t, new Hooks({ send: () => false }, { circuitBreakerThreshold: 1 }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Hooks({ send: () => false }, { circuitBreakerThreshold: 1 }));
+    const heard = new EventRecorder(connection);
     await connection.connect();
     for (let n = 0; n < 3; n++) assert.equal(await connection.send('x'), false);
     assert.deepEqual([heard.count('error'), heard.count('circuit_breaker_opened')], [0, 0]);
@@ -154,8 +154,8 @@ describe('a connection of the user’s own, by hooks', () => {
 
   test('a failed probe opens the breaker anew', async (t) => {
     const config = { circuitBreakerThreshold: 1, circuitBreakerTimeout: 30 };
-    const connection = closing(t, new Hooks({ send: explode }, config));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Hooks({ send: explode }, config));
+    const heard = new EventRecorder(connection);
     await connection.connect();
     await connection.send('x');
     await heard.until('circuit_breaker_opened', 1);
@@ -167,18 +167,21 @@ describe('a connection of the user’s own, by hooks', () => {
   });
 
   test('without a breaker nothing is held back', async (t) => {
-    const connection = closing(t, new Hooks({ send: explode }, { circuitBreaker: false, circuitBreakerThreshold: 1 }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(
+      t,
+      new Hooks({ send: explode }, { circuitBreaker: false, circuitBreakerThreshold: 1 }),
+    );
+    const heard = new EventRecorder(connection);
     for (let n = 0; n < 3; n++) await connection.send('x');
     assert.deepEqual([heard.count('error'), heard.count('circuit_breaker_opened')], [3, 0]);
   });
 
   test('an operation takes no longer than timeout', async (t) => {
-    const connection = closing(t, new Hooks({ send: () => new Promise(() => undefined) }, { timeout: 40 }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Hooks({ send: () => new Promise(() => undefined) }, { timeout: 40 }));
+    const heard = new EventRecorder(connection);
     const started = performance.now();
     assert.equal(await connection.send('x'), false);
-    assert.ok(performance.now() - started < 40 + promptlyMs);
+    assert.ok(performance.now() - started < 40 + toleranceMs);
     assert.match((await heard.until('error')).message ?? '', /40 ?ms/);
   });
 
@@ -190,10 +193,10 @@ describe('a connection of the user’s own, by hooks', () => {
       signal.addEventListener('abort', () => (aborted = true));
       return new Promise(() => undefined);
     };
-    const connection = closing(t, new Hooks({ healthCheck }));
+    const connection = closeAfter(t, new Hooks({ healthCheck }));
     const started = performance.now();
     const result = await connection.healthCheck(30);
-    assert.ok(performance.now() - started < 30 + promptlyMs);
+    assert.ok(performance.now() - started < 30 + toleranceMs);
     assert.ok(result.responseTime >= 29);
     assert.deepEqual([given, aborted, result.isHealthy], [30, true, false]);
     assert.equal(result.errorMessage, 'Health check timed out after 30ms (timeoutMs)');
@@ -201,8 +204,8 @@ describe('a connection of the user’s own, by hooks', () => {
 
   test('a health check that a disconnect cuts off says nothing about the health', async (t) => {
     let fail!: (error: Error) => void;
-    const connection = closing(t, new Hooks({ healthCheck: () => new Promise((_, reject) => (fail = reject)) }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Hooks({ healthCheck: () => new Promise((_, reject) => (fail = reject)) }));
+    const heard = new EventRecorder(connection);
     await connection.connect();
     const checking = connection.healthCheck();
     await connection.disconnect();
@@ -214,8 +217,8 @@ describe('a connection of the user’s own, by hooks', () => {
 
   test('tells each change of health once, and each failed check', async (t) => {
     let answer: unknown = true;
-    const connection = closing(t, new Hooks({ healthCheck: () => answer }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Hooks({ healthCheck: () => answer }));
+    const heard = new EventRecorder(connection);
     const changes: unknown[] = [];
     connection.onHealthChange((health, before) => changes.push([before, health]));
     await connection.healthCheck();
@@ -242,8 +245,8 @@ describe('a connection of the user’s own, by hooks', () => {
   });
 
   test('tells its figures with every call, unless monitoring is off', async (t) => {
-    const [watched, unwatched] = [true, false].map((monitoring) => closing(t, new Hooks({}, { monitoring })));
-    const [heard, unheard] = [new Heard(watched!), new Heard(unwatched!)];
+    const [watched, unwatched] = [true, false].map((monitoring) => closeAfter(t, new Hooks({}, { monitoring })));
+    const [heard, unheard] = [new EventRecorder(watched!), new EventRecorder(unwatched!)];
     for (const connection of [watched!, unwatched!]) {
       await connection.connect();
       await connection.send('x');
@@ -258,15 +261,15 @@ describe('a connection of the user’s own, by hooks', () => {
   test('checks itself every healthCheckInterval while it is open, unless monitoring is off', async (t) => {
     const checks = { watched: 0, unwatched: 0 };
     const config = { healthCheckInterval: 10 };
-    const watched = closing(t, new Hooks({ healthCheck: () => ++checks.watched }, { ...config, monitoring: true }));
-    const unwatched = closing(t, new Hooks({ healthCheck: () => ++checks.unwatched }, config));
+    const watched = closeAfter(t, new Hooks({ healthCheck: () => ++checks.watched }, { ...config, monitoring: true }));
+    const unwatched = closeAfter(t, new Hooks({ healthCheck: () => ++checks.unwatched }, config));
     await watched.connect();
     await unwatched.connect();
     await eventually(() => checks.watched >= 5);
     assert.equal(checks.unwatched, 0);
     await watched.disconnect();
     const { watched: before } = checks;
-    const other = closing(t, new Hooks({ healthCheck: () => ++checks.unwatched }, { ...config, monitoring: true }));
+    const other = closeAfter(t, new Hooks({ healthCheck: () => ++checks.unwatched }, { ...config, monitoring: true }));
     await other.connect();
     await eventually(() => checks.unwatched >= 5);
     assert.ok(checks.watched <= before + 1);
@@ -275,7 +278,7 @@ describe('a connection of the user’s own, by hooks', () => {
   test('is what it says it is: an abstract class wants sendImpl and receiveImpl', async (t) => {
     // @ts-expect-error: as in JavaScript, where nothing stops it.
     class Nothing extends BaseConnection {}
-    const connection = closing(t, new (Nothing as unknown as new (config: object) => BaseConnection)({}));
+    const connection = closeAfter(t, new (Nothing as unknown as new (config: object) => BaseConnection)({}));
     await connection.connect();
     assert.equal(await connection.send('x'), false);
     assert.equal(await connection.receive(), null);
@@ -311,7 +314,7 @@ describe('a connection of the user’s own, by its verbs', () => {
 
   test('has state, health, events and manager around it', async () => {
     const connection = new Verbs({ monitoring: false });
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     const manager = new ConnectionManager();
     manager.addConnection(connection);
     assert.deepEqual(await manager.connectAll(), { [connection.connectionId]: true });
@@ -331,7 +334,7 @@ describe('a connection of the user’s own, by its verbs', () => {
 
   test('never rejects', async () => {
     const connection = new Verbs({ monitoring: false });
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     connection.failing = true;
     assert.equal(await connection.connect(), false);
     assert.equal(heard.count('connection_failed'), 1);
@@ -341,11 +344,11 @@ describe('a connection of the user’s own, by its verbs', () => {
 
 describe('events', () => {
   test('a handler that throws or rejects disturbs nobody, and is logged', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const connection = new Hooks();
     connection.onEvent(explode);
     connection.onEvent(async () => explode());
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     connection.emitEvent('mine');
     assert.equal(heard.count('mine'), 1);
     await eventually(() => written.filter(({ event }) => event === 'connection.handler-failed').length === 2);

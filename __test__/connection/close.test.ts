@@ -5,7 +5,7 @@ import { after, before, describe, test, type TestContext } from 'node:test';
 
 import { setLogger, WebSocketConnection } from 'moorline';
 
-import { closing, Heard, type SocketServer, socketServer } from '../support/connections';
+import { closeAfter, EventRecorder, type SocketServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { peersMissing } from '../support/peers';
 
@@ -21,7 +21,7 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
   });
 
   async function open(t: TestContext, Type = WebSocketConnection) {
-    const connection = closing(t, new Type({ url: server.url, monitoring: false }));
+    const connection = closeAfter(t, new Type({ url: server.url, monitoring: false }));
     assert.equal(await connection.connect(), true);
     const socket = server.sockets.at(-1);
     const closed = once(socket, 'close').then(([code, reason]) => [code, String(reason)]);
@@ -50,7 +50,7 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
 
   test('refuses by name what cannot be sent, and leaves it open', async (t) => {
     const { connection, closed } = await open(t);
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     for (const code of [1001, 1005, 1006, 2999, 5000, 1000.5, NaN]) {
       await assert.rejects(connection.disconnect(code), {
         name: 'RangeError',
@@ -90,7 +90,7 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
       }
     }
     const { connection, closed } = await open(t, Own);
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.disconnect(), true);
     assert.deepEqual(
       [await closed, heard.states],

@@ -4,7 +4,7 @@ import { after, before, describe, test, type TestContext } from 'node:test';
 
 import { BaseConnection, type ConnectionConfig, type MoorlineError, setLogger, SSEConnection } from 'moorline';
 
-import { closing, eventServer, Heard } from '../support/connections';
+import { closeAfter, eventServer, EventRecorder } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/ports';
 
@@ -23,8 +23,8 @@ async function refusing(t: TestContext, refusals: number, status = 503) {
 }
 
 function connect(t: TestContext, config: ConnectionConfig) {
-  const connection = closing(t, new SSEConnection({ monitoring: false, retryDelay: 1, ...config }));
-  return { connection, heard: new Heard(connection) };
+  const connection = closeAfter(t, new SSEConnection({ monitoring: false, retryDelay: 1, ...config }));
+  return { connection, heard: new EventRecorder(connection) };
 }
 
 describe('connect({ retry: true })', () => {
@@ -77,7 +77,7 @@ describe('connect({ retry: true })', () => {
         return null;
       }
     }
-    const connection = closing(t, new Own({ monitoring: false, retryDelay: 1 }));
+    const connection = closeAfter(t, new Own({ monitoring: false, retryDelay: 1 }));
     assert.equal(await connection.connect({ retry: true }), true);
     assert.equal(attempts, 3);
   });

@@ -1,4 +1,4 @@
-// What connections promise, each case by the name it has always had.
+// Connections: the cases of their specification by their names.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -16,7 +16,7 @@ import {
   WebSocketConnectionPool,
 } from 'moorline';
 
-import { closing, eventServer, Heard, socketServer } from '../support/connections';
+import { closeAfter, eventServer, EventRecorder, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { serve } from '../support/http';
 import { peersMissing } from '../support/peers';
@@ -47,7 +47,7 @@ class Memory extends BaseConnection {
 
 describe('BaseConnection', () => {
   test('reports initial status and updates metrics on send/receive', async (t) => {
-    const connection = closing(t, new Memory({ name: 'memory' }));
+    const connection = closeAfter(t, new Memory({ name: 'memory' }));
     const { state, health, metrics, isActive, errorCount } = connection.getStatus();
     assert.deepEqual([state, health, isActive, errorCount], ['disconnected', 'unknown', false, 0]);
     assert.deepEqual([metrics.totalRequests, metrics.errorRate, metrics.availability], [0, 0, 100]);
@@ -63,8 +63,8 @@ describe('BaseConnection', () => {
   });
 
   test('opens circuit breaker on failures and blocks subsequent send/receive until timeout', async (t) => {
-    const connection = closing(t, new Memory({ circuitBreakerThreshold: 2, circuitBreakerTimeout: 1000 }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Memory({ circuitBreakerThreshold: 2, circuitBreakerTimeout: 1000 }));
+    const heard = new EventRecorder(connection);
     await connection.connect();
     connection.failing = true;
     assert.equal(await connection.send('one'), false);
@@ -98,7 +98,7 @@ describe('HTTPConnection', () => {
       response.setHeader('content-type', 'application/json').end('{"ok":true}');
     });
     t.after(() => server.close());
-    const connection = closing(t, new HTTPConnection({ url: server.url }));
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url }));
     assert.equal(await connection.connect(), true);
     assert.equal(await connection.send({ hello: 'world' }), true);
     assert.deepEqual(posted, [['application/json', { hello: 'world' }]]);
@@ -107,7 +107,7 @@ describe('HTTPConnection', () => {
 
   test('healthCheck marks unhealthy on error', async (t) => {
     const url = `http://127.0.0.1:${await freePort()}`;
-    const connection = closing(t, new HTTPConnection({ url }));
+    const connection = closeAfter(t, new HTTPConnection({ url }));
     const result = await connection.healthCheck();
     assert.equal(result.isHealthy, false);
     assert.match(result.errorMessage ?? '', /refused/i);
@@ -142,8 +142,8 @@ describe('ConnectionManager', () => {
     t.after(() => server.close());
     // Without checks of their own.
     const config = { url: server.url, monitoring: false };
-    const first = closing(t, new HTTPConnection(config));
-    const second = closing(t, new HTTPConnection(config));
+    const first = closeAfter(t, new HTTPConnection(config));
+    const second = closeAfter(t, new HTTPConnection(config));
     const manager = new ConnectionManager();
     manager.addConnection(first, 'api');
     manager.addConnection(second);
@@ -166,11 +166,11 @@ describe('ConnectionManager', () => {
   });
 
   test('attempts recovery for unhealthy connections using strategy overrides', async (t) => {
-    const connection = closing(t, new Memory({ recoveryStrategy: RecoveryStrategy.NONE }));
+    const connection = closeAfter(t, new Memory({ recoveryStrategy: RecoveryStrategy.NONE }));
     let isHealthy = false;
     Object.assign(connection, { healthCheckImpl: async () => isHealthy });
     await connection.connect();
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     const manager = new ConnectionManager();
     manager.addConnection(connection);
 
@@ -197,7 +197,7 @@ describe('SSEConnection', () => {
   test('connects and receives one message', async (t) => {
     const server = await eventServer();
     t.after(() => server.close());
-    const connection = closing(t, new SSEConnection({ url: server.url }));
+    const connection = closeAfter(t, new SSEConnection({ url: server.url }));
     assert.equal(await connection.connect(), true);
     server.send('data: {"hello":"world"}\n\n');
     const event = await connection.receive();
@@ -211,7 +211,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
   test('connects, sends and receives a message', async (t) => {
     const server = await socketServer();
     t.after(() => server.close());
-    const connection = closing(t, new WebSocketConnection({ url: server.url }));
+    const connection = closeAfter(t, new WebSocketConnection({ url: server.url }));
     assert.equal(await connection.connect(), true);
     assert.equal(connection.getStatus().state, ConnectionState.CONNECTED);
     assert.equal(await connection.send({ type: 'ping' }), true);

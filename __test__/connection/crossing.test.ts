@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { type ConnectionConfig, ConnectionPool, HTTPConnection, type PoolConfig, WebSocketConnection } from 'moorline';
 
-import { closing, type SocketServer, socketServer } from '../support/connections';
+import { closeAfter, type SocketServer, socketServer } from '../support/connections';
 import { peersMissing } from '../support/peers';
 import { type Running, serve } from '../support/http';
 
@@ -55,7 +55,7 @@ describe('options cross once', { skip: peersMissing() }, () => {
   test('those of an HTTP connection, for its policies and for each transport that it opens', async (t) => {
     const reads = new Map<string, number>();
     const options = counted({ ...SHARED, url: http.url, maxRedirects: 3, headersTimeoutMs: 10_000 }, reads);
-    const connection = closing(t, new HTTPConnection(options));
+    const connection = closeAfter(t, new HTTPConnection(options));
     for (const _ of [1, 2]) {
       assert.equal(await connection.connect({ retry: true }), true);
       assert.equal((await connection.request({ url: '/' })).status, 200);
@@ -71,7 +71,7 @@ describe('options cross once', { skip: peersMissing() }, () => {
       { ...SHARED, url: sockets.url, maxMessageBytes: 1000, customOptions: { parse: false } },
       reads,
     );
-    const connection = closing(t, new WebSocketConnection(options));
+    const connection = closeAfter(t, new WebSocketConnection(options));
     for (const _ of [1, 2]) {
       assert.equal(await connection.connect({ retry: true }), true);
       await connection.disconnect();

@@ -16,7 +16,7 @@ import {
 } from 'moorline';
 
 import { Authority } from '../support/certificates';
-import { closing, eventServer, Heard, socketServer } from '../support/connections';
+import { closeAfter, eventServer, EventRecorder, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { type Running, serve, start } from '../support/http';
@@ -96,12 +96,12 @@ for (const transport of transports) {
     function make(t: TestContext, port: number, config: ConnectionConfig = {}) {
       const url = `${transport.scheme}://127.0.0.1:${port}`;
       const quick = { url, monitoring: false, retryCount: 0, retryDelay: 1, ...config };
-      const connection = closing(t, transport.make(quick));
-      return { connection, heard: new Heard(connection) };
+      const connection = closeAfter(t, transport.make(quick));
+      return { connection, heard: new EventRecorder(connection) };
     }
 
     /** What was told of the lifecycle; each has its severity, and its error where it is one. */
-    function told(heard: Heard): string[] {
+    function told(heard: EventRecorder): string[] {
       const events = heard.events.filter(({ eventType }) => LIFECYCLE.includes(eventType));
       for (const { eventType, severity } of events) assert.equal(severity, SEVERITY[eventType] ?? 'error', eventType);
       return events.map(({ eventType }) => eventType);
@@ -188,7 +188,7 @@ for (const transport of transports) {
 
 test('a manager hears them all, by type', async (t) => {
   const manager = new ConnectionManager();
-  const connection = closing(t, new HTTPConnection({ url: `http://127.0.0.1:${await freePort()}`, retryCount: 0 }));
+  const connection = closeAfter(t, new HTTPConnection({ url: `http://127.0.0.1:${await freePort()}`, retryCount: 0 }));
   manager.addConnection(connection);
   const types: string[] = [];
   const ids = new Set<string>();

@@ -11,8 +11,8 @@ import {
   WebSocketConnection,
 } from 'moorline';
 
-import { closing, eventServer, Heard, socketServer } from '../support/connections';
-import { converse, serve } from '../support/http';
+import { closeAfter, eventServer, EventRecorder, socketServer } from '../support/connections';
+import { serveRaw, serve } from '../support/http';
 import { peersMissing } from '../support/peers';
 
 const REFUSAL = 'HTTP/1.1 400 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n';
@@ -29,17 +29,17 @@ after(() => setLogger(undefined));
 for (const { scheme, create } of TRANSPORTS) {
   describe(create({ url: `${scheme}://h` }).constructor.name, () => {
     /** What a server reads of the header, byte by byte, and the errors that are told. */
-    async function sent(t: Parameters<typeof closing>[0], value: string) {
+    async function sent(t: Parameters<typeof closeAfter>[0], value: string) {
       const heads: string[] = [];
-      const server = await converse((socket, head) => {
+      const server = await serveRaw((socket, head) => {
         heads.push(head);
         socket.end(REFUSAL);
       });
       t.after(() => server.close());
       const url = server.url.replace('http', scheme);
       const customHeaders = { 'X-Name': value };
-      const connection = closing(t, create({ url, customHeaders, retryCount: 0, monitoring: false }));
-      const heard = new Heard(connection);
+      const connection = closeAfter(t, create({ url, customHeaders, retryCount: 0, monitoring: false }));
+      const heard = new EventRecorder(connection);
       let error: unknown;
       if (connection instanceof HTTPConnection) await connection.request({}).catch((thrown) => (error = thrown));
       else assert.equal(await connection.connect(), false);
@@ -72,7 +72,7 @@ describe('customHeaders as a function', () => {
     t.after(() => server.close());
     let token = 0;
     const customHeaders = async () => ({ Authorization: `Bearer ${++token}` });
-    const connection = closing(
+    const connection = closeAfter(
       t,
       new HTTPConnection({ url: server.url, customHeaders, retryDelay: 1, monitoring: false }),
     );
@@ -89,14 +89,14 @@ describe('customHeaders as a function', () => {
     const config = { monitoring: false, retryDelay: 1 };
     let token = 0;
     const customHeaders = () => ({ authorization: `Bearer ${++token}` });
-    const stream = closing(t, new SSEConnection({ ...config, url: events.url, customHeaders }));
-    const heard = new Heard(stream);
+    const stream = closeAfter(t, new SSEConnection({ ...config, url: events.url, customHeaders }));
+    const heard = new EventRecorder(stream);
     await stream.connect();
     events.streams[0]?.end();
     await heard.until('reconnected');
     const tokens = events.requests.map(({ headers }) => headers['authorization']);
     assert.deepEqual(tokens, ['Bearer 1', 'Bearer 2']);
-    const socket = closing(t, new WebSocketConnection({ ...config, url: sockets.url, customHeaders }));
+    const socket = closeAfter(t, new WebSocketConnection({ ...config, url: sockets.url, customHeaders }));
     assert.equal(await socket.connect(), true);
     assert.equal(sockets.handshakes[0]?.headers['authorization'], 'Bearer 3');
     assert.equal(socket.getStatus().isAuthenticated, true);
@@ -106,10 +106,10 @@ describe('customHeaders as a function', () => {
     const refused = new Error('no token');
     const customHeaders = () => Promise.reject(refused);
     const config = { monitoring: false, circuitBreakerThreshold: 1, customHeaders };
-    const connection = closing(t, new HTTPConnection({ url: 'http://127.0.0.1:9', ...config }));
+    const connection = closeAfter(t, new HTTPConnection({ url: 'http://127.0.0.1:9', ...config }));
     for (let n = 0; n < 3; n++) await assert.rejects(connection.request({}), (error) => error === refused);
-    const stream = closing(t, new SSEConnection({ url: 'http://127.0.0.1:9', ...config }));
-    const heard = new Heard(stream);
+    const stream = closeAfter(t, new SSEConnection({ url: 'http://127.0.0.1:9', ...config }));
+    const heard = new EventRecorder(stream);
     assert.equal(await stream.connect(), false);
     assert.equal(heard.of('connection_failed')[0]?.data.error, refused);
   });
@@ -117,7 +117,7 @@ describe('customHeaders as a function', () => {
   test('what it gives is checked, and no value is shown', async (t) => {
     for (const given of [undefined, 'x', [['a', TOKEN]], { a: [TOKEN] }]) {
       const customHeaders = (() => given) as () => never;
-      const connection = closing(
+      const connection = closeAfter(
         t,
         new HTTPConnection({ url: 'http://127.0.0.1:9', customHeaders, monitoring: false }),
       );
@@ -135,7 +135,7 @@ describe('customHeaders as a function', () => {
       return new Promise<never>(() => undefined);
     };
     const make = (timeout: number) =>
-      closing(
+      closeAfter(
         t,
         new HTTPConnection({ url: 'http://127.0.0.1:9', timeout, customHeaders, monitoring: false, retryCount: 0 }),
       );

@@ -1,11 +1,11 @@
-// WebSocket connections to servers that break the protocol, and messages that nobody should want to send.
+// WebSocket connections to servers that break the protocol, and messages that cannot be sent.
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { runInNewContext } from 'node:vm';
 
 import { type ConnectionConfig, MoorlineError, WebSocketConnection } from 'moorline';
 
-import { closing, Heard, socketServer } from '../support/connections';
+import { closeAfter, EventRecorder, socketServer } from '../support/connections';
 import { peersMissing } from '../support/peers';
 
 describe('a WebSocketConnection', { skip: peersMissing() }, () => {
@@ -13,8 +13,8 @@ describe('a WebSocketConnection', { skip: peersMissing() }, () => {
     const server = await socketServer();
     t.after(() => server.close());
     const options = { url: server.url, monitoring: false, autoReconnect: false, compression: false, ...config };
-    const connection = closing(t, new WebSocketConnection(options));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new WebSocketConnection(options));
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     return { connection, heard, server };
   }

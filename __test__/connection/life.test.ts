@@ -1,4 +1,4 @@
-// From connect to disconnect: what is under way when a connection is closed, and who has the last word.
+// From connect to disconnect: what is under way when a connection is closed, and which state it ends in.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
@@ -14,8 +14,8 @@ import {
   setLogger,
 } from 'moorline';
 
-import { promptlyMs } from '../contract/contract';
-import { closing, Heard } from '../support/connections';
+import { toleranceMs } from '../contract/contract';
+import { closeAfter, EventRecorder } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { serve } from '../support/http';
@@ -70,17 +70,17 @@ async function promptly<T>(work: Promise<T>): Promise<T> {
   const started = performance.now();
   const value = await work;
   const elapsed = performance.now() - started;
-  assert.ok(elapsed < promptlyMs, `${elapsed} ms`);
+  assert.ok(elapsed < toleranceMs, `${elapsed} ms`);
   return value;
 }
 
 describe('connect and disconnect at once', () => {
   test('a connect during a disconnect opens it when that is over', async (t) => {
-    const connection = closing(t, new Puppet());
+    const connection = closeAfter(t, new Puppet());
     await connection.connect();
     const close = held<boolean>();
     connection.closes = () => close.done;
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     const disconnecting = connection.disconnect();
     const connecting = connection.connect();
     await setImmediate();
@@ -92,7 +92,7 @@ describe('connect and disconnect at once', () => {
   });
 
   test('a connect after a disconnect that ended another one is one of its own', async (t) => {
-    const connection = closing(t, new Puppet());
+    const connection = closeAfter(t, new Puppet());
     const first = held<boolean>();
     connection.opens = () => first.done;
     const connecting = connection.connect();
@@ -120,11 +120,11 @@ describe('connect and disconnect at once', () => {
   test('who is told that it is open may close it: then it is checked no more', async (t) => {
     const config = { monitoring: true, healthCheckInterval: 5 };
     let checks = 0;
-    const connection = closing(t, new Puppet(config));
+    const connection = closeAfter(t, new Puppet(config));
     connection.well = () => (checks += 1) > 0;
     connection.onStateChange((state) => state === 'connected' && connection.disconnect());
     assert.equal(await connection.connect(), false);
-    const other = closing(t, new Puppet(config));
+    const other = closeAfter(t, new Puppet(config));
     let others = 0;
     other.well = () => (others += 1) > 0;
     await other.connect();
@@ -144,8 +144,8 @@ describe('connect and disconnect at once', () => {
   });
 
   test('a hook that does not open it in time has failed, and what it opens later is closed', async (t) => {
-    const connection = closing(t, new Puppet({ timeout: 20 }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Puppet({ timeout: 20 }));
+    const heard = new EventRecorder(connection);
     const open = held<boolean>();
     connection.opens = () => open.done;
     assert.equal(await connection.connect(), false);
@@ -156,7 +156,7 @@ describe('connect and disconnect at once', () => {
   });
 
   test('timeout: Infinity is no limit of anything', async (t) => {
-    const connection = closing(t, new Puppet({ timeout: Infinity, rateLimit: true }));
+    const connection = closeAfter(t, new Puppet({ timeout: Infinity, rateLimit: true }));
     assert.equal(await connection.connect(), true);
     assert.equal(await connection.send('x'), true);
   });
@@ -187,7 +187,7 @@ describe('overridden verbs', () => {
 
   test('none rejects, also not to a manager', async () => {
     const connection = new Own();
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     await connection.connect();
     const manager = new ConnectionManager();
     manager.addConnection(connection);
@@ -215,7 +215,7 @@ describe('overridden verbs', () => {
       }
     }
     const connection = new Further();
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     const told: string[] = [];
     for (const event of ['open', 'close'] as const) connection.on(event, () => told.push(event));
     assert.equal(await connection.connect(), true);
@@ -232,7 +232,7 @@ describe('what waits when a connection is closed', () => {
     for (const circuitBreaker of [true, false]) {
       const connection = new Puppet({ circuitBreaker });
       await connection.connect();
-      const heard = new Heard(connection);
+      const heard = new EventRecorder(connection);
       connection.comes = () => new Promise(() => undefined);
       const waiting = connection.receive();
       await connection.disconnect();
@@ -244,7 +244,7 @@ describe('what waits when a connection is closed', () => {
   test('a health check is aborted, says so at once, and changes nothing', async () => {
     const connection = new Puppet();
     await connection.connect();
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     let asked: AbortSignal | undefined;
     connection.well = (signal) => new Promise(() => (asked = signal));
     const checking = connection.healthCheck();
@@ -263,8 +263,8 @@ describe('what waits when a connection is closed', () => {
     });
     t.after(() => server.close());
     const limit = { timeout: 600_000, rateLimit: true, rateLimitRequests: 1, rateLimitWindow: 60_000 };
-    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false, ...limit }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false, ...limit }));
+    const heard = new EventRecorder(connection);
     const again = connection.send({ url: '', method: 'GET' });
     const turn = connection.send({ url: '', method: 'POST' });
     const request = assert.rejects(connection.request({}), { kind: 'closed', code: 'ERR_MOORLINE_CLOSED' });
@@ -314,8 +314,8 @@ describe('the periodic check', () => {
       response.end();
     });
     t.after(() => server.close());
-    const later = closing(t, new HTTPConnection({ url: server.url, healthCheckInterval: 60_000 }));
-    const soon = closing(t, new HTTPConnection({ url: server.url, healthCheckInterval: 100 }));
+    const later = closeAfter(t, new HTTPConnection({ url: server.url, healthCheckInterval: 60_000 }));
+    const soon = closeAfter(t, new HTTPConnection({ url: server.url, healthCheckInterval: 100 }));
     const started = performance.now();
     await Promise.all([later.connect(), soon.connect()]);
     await eventually(() => methods.length > 0);
@@ -335,7 +335,7 @@ describe('the periodic check', () => {
     puppet.well = () => new Promise(() => (asked += 1));
     for (const connection of [new HTTPConnection({ url: server.url, ...config }), puppet]) {
       asked = 0;
-      const heard = new Heard(connection);
+      const heard = new EventRecorder(connection);
       const before = timers();
       await connection.connect();
       await eventually(() => asked === 1);
@@ -347,7 +347,7 @@ describe('the periodic check', () => {
   });
 
   test('healthCheckTimeout: Infinity waits for the answer', async (t) => {
-    const connection = closing(t, new Puppet({ healthCheckTimeout: Infinity }));
+    const connection = closeAfter(t, new Puppet({ healthCheckTimeout: Infinity }));
     await connection.connect();
     connection.well = () => new Promise((resolve) => setTimeout(resolve, 20, true));
     assert.equal((await connection.healthCheck()).isHealthy, true);
@@ -357,8 +357,8 @@ describe('the periodic check', () => {
 describe('the circuit breaker of a connection', () => {
   test('has its name, and is told by it', async (t) => {
     const name = 'orders of the named test';
-    const connection = closing(t, new Puppet({ name, circuitBreakerThreshold: 1 }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Puppet({ name, circuitBreakerThreshold: 1 }));
+    const heard = new EventRecorder(connection);
     const named = () => CircuitBreaker.all().filter((breaker) => breaker.name.startsWith(name));
     assert.deepEqual(
       named().map(({ state }) => state),
@@ -375,7 +375,7 @@ describe('the circuit breaker of a connection', () => {
   });
 
   test('lets a receive through again after its time, where nobody sends', async (t) => {
-    const connection = closing(t, new Puppet({ circuitBreakerThreshold: 1, circuitBreakerTimeout: 500 }));
+    const connection = closeAfter(t, new Puppet({ circuitBreakerThreshold: 1, circuitBreakerTimeout: 500 }));
     await connection.connect();
     connection.comes = () => Promise.reject(new Error('broken'));
     assert.equal(await connection.receive(), null);
@@ -408,7 +408,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     t.after(() => Promise.all([proxy.close(), second.close()]));
     await proxy.refuse();
     const config = { url: `http://127.0.0.1:${proxy.port}`, fallbackUrl: second.url, retryCount: 0, monitoring: false };
-    const connection = closing(t, new HTTPConnection(config));
+    const connection = closeAfter(t, new HTTPConnection(config));
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.text(), 'second');
   });
 
@@ -424,7 +424,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     t.after(() => Promise.all([proxy.close(), second.close()]));
     await proxy.refuse();
     const config = { url: `http://127.0.0.1:${proxy.port}`, fallbackUrl: second.url, retryDelay: 1, monitoring: false };
-    const connection = closing(t, new HTTPConnection(config));
+    const connection = closeAfter(t, new HTTPConnection(config));
     async function* pieces() {
       yield 'one ';
       yield 'two';
@@ -440,7 +440,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     t.after(() => Promise.all([proxy.close(), first.close(), second.close()]));
     await proxy.refuse();
     const urls = { url: `http://127.0.0.1:${proxy.port}`, fallbackUrl: second.url };
-    const connection = closing(t, new HTTPConnection({ ...urls, retryCount: 0, monitoring: false }));
+    const connection = closeAfter(t, new HTTPConnection({ ...urls, retryCount: 0, monitoring: false }));
     const ask = async () => (await connection.send({ url: '', method: 'GET' }))?.text();
     assert.equal(await ask(), 'second');
     await proxy.accept();

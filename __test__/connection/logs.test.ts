@@ -8,7 +8,7 @@ import { after, before, describe, test, type TestContext } from 'node:test';
 import { type ConnectionConfig, HTTPConnection, SSEConnection, WebSocketConnection } from 'moorline';
 
 import { Authority } from '../support/certificates';
-import { closing, records, type SocketServer, socketServer } from '../support/connections';
+import { closeAfter, captureLogs, type SocketServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { type Running, serve, start } from '../support/http';
 import { peersMissing } from '../support/peers';
@@ -29,12 +29,12 @@ function connect(t: TestContext, config: ConnectionConfig = {}) {
   const url = `http://user:${SECRET}@127.0.0.1:${server.port}/path?token=${SECRET}`;
   const customHeaders = { 'X-API-Key': SECRET };
   const given = { name: 'api', url, customHeaders, monitoring: false, retryCount: 0, ...config };
-  return closing(t, new HTTPConnection(given));
+  return closeAfter(t, new HTTPConnection(given));
 }
 
 describe('auditLogging', () => {
   test('one record for each connect, disconnect and refusal: who, where, outcome', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const connection = connect(t);
     await connection.connect();
     await connection.send({ secret: SECRET });
@@ -61,12 +61,12 @@ describe('auditLogging', () => {
   });
 
   test('what the security level forbids, with its reason, on every transport', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const url = `http://127.0.0.1:${server.port}`;
     const given = { url, securityLevel: 'maximum', monitoring: false } as const;
-    await closing(t, new HTTPConnection(given)).send('x');
-    await closing(t, new SSEConnection(given)).connect();
-    await closing(t, new WebSocketConnection({ ...given, url: `wss://127.0.0.1:${server.port}` })).connect();
+    await closeAfter(t, new HTTPConnection(given)).send('x');
+    await closeAfter(t, new SSEConnection(given)).connect();
+    await closeAfter(t, new WebSocketConnection({ ...given, url: `wss://127.0.0.1:${server.port}` })).connect();
     const refused = written.filter(({ data }) => data['action'] === 'security');
     assert.deepEqual(
       refused.map(({ level, event, data }) => [level, event, data['connectionType'], data['outcome'], data['code']]),
@@ -79,11 +79,11 @@ describe('auditLogging', () => {
   });
 
   test('a certificate that nobody vouches for', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const authority = new Authority();
     const secure = await start(createServer(authority.issue(['IP:127.0.0.1'])));
     t.after(() => (authority.remove(), secure.close()));
-    await closing(t, new HTTPConnection({ url: secure.url, monitoring: false })).send('x');
+    await closeAfter(t, new HTTPConnection({ url: secure.url, monitoring: false })).send('x');
     assert.deepEqual(
       written.map(({ level, data }) => [level, data['action'], data['code']]),
       [['warn', 'security', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY']],
@@ -91,15 +91,15 @@ describe('auditLogging', () => {
   });
 
   test('a connect that failed', { skip: peersMissing() }, async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const url = `ws://127.0.0.1:${await freePort()}`;
-    await closing(t, new WebSocketConnection({ url, monitoring: false })).connect();
+    await closeAfter(t, new WebSocketConnection({ url, monitoring: false })).connect();
     const [audit] = written.filter(({ event }) => event === 'connection.audit');
     assert.deepEqual([audit?.level, audit?.data['action'], audit?.data['outcome']], ['warn', 'connect', 'failure']);
   });
 
   test('false: none', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const connection = connect(t, { auditLogging: false });
     await connection.connect();
     status = 401;
@@ -112,7 +112,7 @@ describe('auditLogging', () => {
 
 describe('debug', () => {
   test('every event is written, with its level, and no credential', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const connection = connect(t, { debug: true, auditLogging: false });
     await connection.connect();
     await connection.send({ secret: SECRET });
@@ -129,7 +129,7 @@ describe('debug', () => {
   });
 
   test('without it nothing is', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const connection = connect(t, { auditLogging: false });
     await connection.connect();
     connection.emitEvent('mine', { severity: 'error' });
@@ -172,10 +172,13 @@ describe('what is shown of a connection', { skip: peersMissing() }, () => {
 
   test('no status, event, error or print has a credential in it', async (t) => {
     const { inspect } = await import('node:util');
-    const written = records(t);
+    const written = captureLogs(t);
     const url = `ws://user:${SECRET}@127.0.0.1:${sockets.port}/?token=${SECRET}`;
     const given = { url, customHeaders: { Authorization: `Bearer ${SECRET}` }, debug: true, monitoring: false };
-    const connection = closing(t, new WebSocketConnection({ ...given, fallbackUrl: `ws://u:${SECRET}@127.0.0.1:9` }));
+    const connection = closeAfter(
+      t,
+      new WebSocketConnection({ ...given, fallbackUrl: `ws://u:${SECRET}@127.0.0.1:9` }),
+    );
     const events: unknown[] = [];
     connection.onEvent((event) => events.push(event));
     await connection.connect();

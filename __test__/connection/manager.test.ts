@@ -13,7 +13,7 @@ import {
   setLogger,
 } from 'moorline';
 
-import { closing, Heard } from '../support/connections';
+import { closeAfter, EventRecorder } from '../support/connections';
 import { FaultProxy } from '../support/fault-proxy';
 import { serve } from '../support/http';
 
@@ -112,8 +112,8 @@ describe('ConnectionManager', () => {
   });
 
   test('checks after start, in its interval; stop ends that and leaves the connections open', async (t) => {
-    const connection = closing(t, new Puppet());
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new Puppet());
+    const heard = new EventRecorder(connection);
     connection.isHealthy = false;
     const manager = new ConnectionManager({ healthCheckIntervalMs: 10 });
     manager.addConnection(connection);
@@ -130,8 +130,8 @@ describe('ConnectionManager', () => {
     assert.equal(await connection.isConnected(), true);
     const checks = heard.count('health_check_failed');
     const other = new ConnectionManager({ healthCheckIntervalMs: 10 });
-    const watched = closing(t, new Puppet());
-    const seen = new Heard(watched);
+    const watched = closeAfter(t, new Puppet());
+    const seen = new EventRecorder(watched);
     watched.isHealthy = false;
     other.addConnection(watched);
     other.setRecoveryStrategy(watched.connectionId, RecoveryStrategy.NONE);
@@ -142,7 +142,7 @@ describe('ConnectionManager', () => {
   });
 
   test('reconnect_backoff tries retryCount times before it answers', async (t) => {
-    const connection = closing(t, new Puppet({ retryCount: 3 }));
+    const connection = closeAfter(t, new Puppet({ retryCount: 3 }));
     connection.isHealthy = false;
     connection.opens = false;
     const manager = managing(connection);
@@ -161,8 +161,8 @@ describe('ConnectionManager', () => {
     const proxy = await FaultProxy.start(first.port);
     t.after(() => Promise.all([proxy.close(), first.close(), second.close()]));
     const config = { url: `http://127.0.0.1:${proxy.port}`, fallbackUrl: second.url, monitoring: false };
-    const connection = closing(t, new HTTPConnection(config));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new HTTPConnection(config));
+    const heard = new EventRecorder(connection);
     await connection.connect();
     const manager = managing(connection);
     manager.setRecoveryStrategy(connection.connectionId, RecoveryStrategy.FALLBACK);

@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 
 import { ConnectionMetricsTracker, HTTPConnection, metricsText, WebSocketConnection } from 'moorline';
 
-import { closing, socketServer } from '../support/connections';
+import { closeAfter, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { serve } from '../support/http';
 import { peersMissing } from '../support/peers';
@@ -144,7 +144,7 @@ describe('metricsText', () => {
     t.after(() => server.close());
     const config = { name: 'shown "api"', url: server.url, retryCount: 0 };
     // Connections of one name are counted together.
-    const both = [1, 2].map(() => closing(t, new HTTPConnection(config)));
+    const both = [1, 2].map(() => closeAfter(t, new HTTPConnection(config)));
     const name = 'shown \\"api\\"';
     assert.deepEqual([requests(name, 'success'), duration(name, 'count')], [0, 0], 'there before the first request');
     for (const connection of both) assert.equal(await connection.send('x'), true);
@@ -161,7 +161,7 @@ describe('metricsText', () => {
     t.after(() => server.close());
     const state = (state: string) => series('s', 'shown socket', 'websocket', `,state="${state}"`);
     const config = { name: 'shown socket', url: server.url, autoReconnect: false };
-    const [first, second] = [1, 2].map(() => closing(t, new WebSocketConnection(config)));
+    const [first, second] = [1, 2].map(() => closeAfter(t, new WebSocketConnection(config)));
     assert.equal(state('connected'), undefined);
     await first!.connect();
     await second!.connect();
@@ -179,7 +179,7 @@ describe('metricsText', () => {
   test('monitoring: false shows nothing', async (t) => {
     const server = await serve((_, response) => response.end());
     t.after(() => server.close());
-    const connection = closing(t, new HTTPConnection({ name: 'unseen', url: server.url, monitoring: false }));
+    const connection = closeAfter(t, new HTTPConnection({ name: 'unseen', url: server.url, monitoring: false }));
     await connection.connect();
     assert.equal(await connection.send('x'), true);
     assert.ok(!metricsText().includes('connection="unseen"'));

@@ -14,7 +14,14 @@ import {
   WebSocketConnection,
 } from 'moorline';
 
-import { closing, type EventServer, eventServer, Heard, type SocketServer, socketServer } from '../support/connections';
+import {
+  closeAfter,
+  type EventServer,
+  eventServer,
+  EventRecorder,
+  type SocketServer,
+  socketServer,
+} from '../support/connections';
 import { eventually } from '../support/eventually';
 import { type Running, serve } from '../support/http';
 import { peersMissing } from '../support/peers';
@@ -42,9 +49,9 @@ describe('options of connections', { skip: peersMissing() }, () => {
   const quick = { monitoring: false, retryDelay: 1 } as const;
 
   async function socket(t: TestContext, config: ConnectionConfig) {
-    const connection = closing(t, new WebSocketConnection({ ...quick, url: sockets.url, ...config }));
+    const connection = closeAfter(t, new WebSocketConnection({ ...quick, url: sockets.url, ...config }));
     assert.equal(await connection.connect(), true);
-    return { connection, heard: new Heard(connection) };
+    return { connection, heard: new EventRecorder(connection) };
   }
 
   test('rateLimit: messages of a WebSocket wait for their turn, in order', async (t) => {
@@ -94,12 +101,12 @@ describe('options of connections', { skip: peersMissing() }, () => {
   test('Infinity turns a limit off', async (t) => {
     for (const off of ['timeout', 'keepAlive', 'healthCheckInterval'] as const) {
       const config = { ...quick, circuitBreaker: false, [off]: Infinity };
-      const connection = closing(t, new HTTPConnection({ ...config, url: http.url }));
+      const connection = closeAfter(t, new HTTPConnection({ ...config, url: http.url }));
       assert.equal(connection.config[off], Infinity);
       assert.equal(await connection.send('x'), true, off);
       const { connection: open } = await socket(t, config);
       assert.equal(await open.send('x'), true, off);
-      const stream = closing(t, new SSEConnection({ ...config, url: events.url }));
+      const stream = closeAfter(t, new SSEConnection({ ...config, url: events.url }));
       assert.equal(await stream.connect(), true, off);
     }
   });
@@ -109,7 +116,7 @@ describe('options of connections', { skip: peersMissing() }, () => {
     t.after(() => rmSync(directory, { recursive: true, force: true }));
     const customOptions = { cursor: { url: `file:${join(directory, 'cursors.db')}`, name: 'orders' } };
     const open = async () => {
-      const connection = closing(t, new SSEConnection({ ...quick, url: events.url, customOptions }));
+      const connection = closeAfter(t, new SSEConnection({ ...quick, url: events.url, customOptions }));
       assert.equal(await connection.connect(), true);
       return connection;
     };

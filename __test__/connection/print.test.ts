@@ -17,7 +17,7 @@ import {
   WebSocketConnection,
 } from 'moorline';
 
-import { closing, eventServer } from '../support/connections';
+import { closeAfter, eventServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 
 before(() => setLogger({}));
@@ -52,7 +52,7 @@ describe('a printed connection', () => {
   test('shows its counts and its last error', async (t) => {
     const server = await eventServer();
     t.after(() => server.close());
-    const connection = closing(t, new SSEConnection({ url: server.url, monitoring: false, autoReconnect: false }));
+    const connection = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false, autoReconnect: false }));
     await connection.connect();
     server.send('data: 1\n\ndata: 2\n\n');
     await eventually(() => inspect(connection).includes('queued: 2'));

@@ -13,7 +13,14 @@ import {
 } from 'moorline';
 
 import { Authority } from '../support/certificates';
-import { closing, type EventServer, eventServer, Heard, type SocketServer, socketServer } from '../support/connections';
+import {
+  closeAfter,
+  type EventServer,
+  eventServer,
+  EventRecorder,
+  type SocketServer,
+  socketServer,
+} from '../support/connections';
 import { debianBinary, skipWithout } from '../support/debian';
 import { DebianServers } from '../support/debian-servers';
 import { eventually } from '../support/eventually';
@@ -87,7 +94,7 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
     for (const [proxy, address] of ways()) {
       for (const { url } of [plain, secure]) {
         const tls = { ca: authority.cert };
-        const connection = closing(t, new HTTPConnection({ ...quiet, url, proxy, tls }));
+        const connection = closeAfter(t, new HTTPConnection({ ...quiet, url, proxy, tls }));
         assert.equal((await connection.request({})).text(), address, `${proxy} to ${url}`);
       }
     }
@@ -95,7 +102,7 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
 
   test('a WebSocket, both ways', async (t) => {
     for (const [proxy, address] of ways()) {
-      const connection = closing(t, new WebSocketConnection({ ...quiet, url: sockets.url, proxy }));
+      const connection = closeAfter(t, new WebSocketConnection({ ...quiet, url: sockets.url, proxy }));
       assert.equal(await connection.connect(), true, proxy);
       assert.equal(await connection.receive(), address);
       const echoed = new Promise((resolve) => sockets.sockets[0].once('message', resolve));
@@ -108,7 +115,7 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
 
   test('an event stream', async (t) => {
     for (const [proxy, address] of ways()) {
-      const connection = closing(t, new SSEConnection({ ...quiet, url: events.url, proxy }));
+      const connection = closeAfter(t, new SSEConnection({ ...quiet, url: events.url, proxy }));
       assert.equal(await connection.connect(), true, proxy);
       assert.equal(events.requests.at(-1)?.socket.remoteAddress, address);
       events.send('data: through it\n\n');
@@ -119,16 +126,16 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
   });
 
   /** The error that a connection of each kind fails with; each tells the same, but for who it is. */
-  async function failures(t: TestContext, proxy: string, authority: string): Promise<[MoorlineError, Heard][]> {
+  async function failures(t: TestContext, proxy: string, authority: string): Promise<[MoorlineError, EventRecorder][]> {
     const config: ConnectionConfig = { ...quiet, proxy, autoReconnect: false };
     const kinds: [BaseConnection, string][] = [
       [new HTTPConnection({ ...config, url: `http://${authority}/` }), 'http'],
       [new WebSocketConnection({ ...config, url: `ws://${authority}/` }), 'websocket'],
       [new SSEConnection({ ...config, url: `http://${authority}/` }), 'sse'],
     ];
-    const failed: [MoorlineError, Heard][] = [];
+    const failed: [MoorlineError, EventRecorder][] = [];
     for (const [connection, service] of kinds) {
-      const heard = new Heard(closing(t, connection));
+      const heard = new EventRecorder(closeAfter(t, connection));
       if (connection instanceof HTTPConnection) assert.equal(await connection.send({ url: '', method: 'POST' }), null);
       else assert.equal(await connection.connect(), false, service);
       const error = heard.of('error').at(-1)?.data?.['error'];
@@ -196,7 +203,7 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
 
   test('socks5 resolves names here, socks5h has the proxy do it', async (t) => {
     const ask = async (proxy: string, url: string) =>
-      (await closing(t, new HTTPConnection({ ...quiet, url, proxy })).request({})).text();
+      (await closeAfter(t, new HTTPConnection({ ...quiet, url, proxy })).request({})).text();
     const url = `http://localhost:${plain.port}`;
     const [[here], [there]] = ways() as [[string, string], [string, string]];
     assert.equal(await ask(here, url), SOCKS_ADDRESS);

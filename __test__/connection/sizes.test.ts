@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 
 import { HTTPConnection, type MoorlineError, setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
-import { closing, eventServer, Heard, socketServer } from '../support/connections';
+import { closeAfter, eventServer, EventRecorder, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { serve } from '../support/http';
 import { peersMissing } from '../support/peers';
@@ -46,7 +46,7 @@ describe('an answer', () => {
   test('that is streamed may be as long as it is', async (t) => {
     const running = await server();
     t.after(() => running.close());
-    const connection = closing(t, new HTTPConnection({ url: running.url, monitoring: false, retryCount: 0 }));
+    const connection = closeAfter(t, new HTTPConnection({ url: running.url, monitoring: false, retryCount: 0 }));
     const { stream } = await connection.request({ url: '/66', stream: true });
     assert.equal(await length(stream), 66 * MIB);
     await assert.rejects(connection.request({ url: '/66' }), { ...tooLarge, message: /\(maxResponseBytes\)/ });
@@ -56,7 +56,7 @@ describe('an answer', () => {
     const running = await server();
     t.after(() => running.close());
     const options = { url: running.url, monitoring: false, retryCount: 0, maxResponseBytes: 2 * MIB };
-    const connection = closing(t, new HTTPConnection(options));
+    const connection = closeAfter(t, new HTTPConnection(options));
     assert.equal((await connection.request({ url: '/2' })).bytes().length, 2 * MIB);
     await assert.rejects(connection.request({ url: '/3' }), { ...tooLarge, message: /2097152 bytes/ });
     const { stream } = await connection.request({ url: '/3', stream: true });
@@ -68,7 +68,7 @@ describe('an answer', () => {
   test('is bounded by maxDecompressedBytes when it is unpacked', async (t) => {
     const running = await server();
     t.after(() => running.close());
-    const connection = closing(t, new HTTPConnection({ url: running.url, monitoring: false, retryCount: 0 }));
+    const connection = closeAfter(t, new HTTPConnection({ url: running.url, monitoring: false, retryCount: 0 }));
     const packed = { url: '/3/packed' };
     await assert.rejects(connection.request({ ...packed, maxDecompressedBytes: MIB }), {
       ...tooLarge,
@@ -83,7 +83,7 @@ describe('an answer', () => {
       return response.writeHead(302, { location: '/end', 'set-cookie': ['a=1', 'b=2'] }).end();
     });
     t.after(() => running.close());
-    const connection = closing(t, new HTTPConnection({ url: running.url, monitoring: false, maxRedirects: 0 }));
+    const connection = closeAfter(t, new HTTPConnection({ url: running.url, monitoring: false, maxRedirects: 0 }));
     const { status, headers } = await connection.request({ url: '/login' });
     assert.deepEqual([status, headers['location'], headers['set-cookie']], [302, '/end', ['a=1', 'b=2']]);
     assert.equal((await connection.request({ url: '/login', maxRedirects: 1 })).text(), 'end');
@@ -95,7 +95,7 @@ describe('an event', () => {
     const server = await eventServer();
     t.after(() => server.close());
     const options = { url: server.url, monitoring: false, maxEventBytes: 3 * MIB };
-    const connection = closing(t, new SSEConnection(options));
+    const connection = closeAfter(t, new SSEConnection(options));
     assert.equal(await connection.connect(), true);
     server.send(`data: ${'x'.repeat(2 * MIB)}\n\n`);
     assert.equal((await connection.receive())?.data.length, 2 * MIB);
@@ -105,8 +105,8 @@ describe('an event', () => {
     const server = await eventServer();
     t.after(() => server.close());
     const options = { url: server.url, monitoring: false, maxEventBytes: 100, retryDelay: 1 };
-    const connection = closing(t, new SSEConnection(options));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new SSEConnection(options));
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     server.send(`data: ${'x'.repeat(200)}\n\n`);
     await eventually(() => connection.getStatus().state === 'disconnected');
@@ -121,7 +121,7 @@ describe('a message', { skip: peersMissing() }, () => {
     const server = await socketServer((socket) => socket.send(Buffer.alloc(17 * MIB)));
     t.after(() => server.close());
     const options = { url: server.url, monitoring: false, maxMessageBytes: 18 * MIB };
-    const connection = closing(t, new WebSocketConnection(options));
+    const connection = closeAfter(t, new WebSocketConnection(options));
     assert.equal(await connection.connect(), true);
     assert.equal((await connection.receive()).length, 17 * MIB);
   });
@@ -130,8 +130,8 @@ describe('a message', { skip: peersMissing() }, () => {
     const server = await socketServer((socket) => socket.send(Buffer.alloc(101)));
     t.after(() => server.close());
     const options = { url: server.url, monitoring: false, maxMessageBytes: 100, retryDelay: 1 };
-    const connection = closing(t, new WebSocketConnection(options));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new WebSocketConnection(options));
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     await eventually(() => connection.getStatus().state === 'disconnected');
     const { error } = heard.of('error').at(-1)!.data as { error: MoorlineError };
@@ -145,8 +145,8 @@ describe('a message', { skip: peersMissing() }, () => {
     const server = await socketServer(undefined, { maxPayload: 100 });
     t.after(() => server.close());
     const options = { url: server.url, monitoring: false, retryDelay: 1 };
-    const connection = closing(t, new WebSocketConnection(options));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new WebSocketConnection(options));
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     await connection.send('x'.repeat(200));
     await heard.until('reconnected');

@@ -1,4 +1,4 @@
-// What every service promises, whatever it talks to. A service joins by describing itself as a subject.
+// The contract of every service. A service is tested by describing itself as a subject.
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { after, before, describe, test } from 'node:test';
@@ -50,15 +50,15 @@ export interface Running {
   /** Work that takes room until it is told to finish. */
   hold?(): Promise<{ finish(): void }>;
   /** How many of its things (connections, streams) somebody holds, where it tells. */
-  held?(): number;
+  heldCount?(): number;
   /** An operation that is refused before any attempt, though nothing was closed. */
   refuse?(): Promise<unknown>;
-  /** Closes it; what is still going on after `patienceMs` is cut off. */
-  close?(patienceMs?: number): Promise<unknown>;
+  /** Closes it; what is still going on after `timeoutMs` is cut off. */
+  close?(timeoutMs?: number): Promise<unknown>;
 }
 
 /** A running subject that has these traits. */
-type Having<T extends Trait> = Running & Required<Pick<Running, Extract<T, keyof Running>>>;
+type RunningWith<T extends Trait> = Running & Required<Pick<Running, Extract<T, keyof Running>>>;
 
 const KINDS = [
   ...['closed', 'circuit-open', 'rate-limited', 'overloaded', 'pool-timeout', 'timeout', 'connect', 'tls', 'auth'],
@@ -66,10 +66,10 @@ const KINDS = [
 ];
 
 /** A bound that is behaviour: the deadline and 100 ms, one second more where the machine is shared. */
-export const promptlyMs = process.env['CI'] ? 1100 : 100;
+export const toleranceMs = process.env['CI'] ? 1100 : 100;
 
 /** What keeps, or could keep, the process alive. */
-function footprint() {
+function processResources() {
   const resources: Record<string, number> = {};
   for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
   const listeners = process.eventNames().map((name) => [String(name), process.listenerCount(name)] as const);
@@ -96,7 +96,7 @@ function assertRefused(error: unknown, service: string): asserts error is Moorli
 }
 
 /** For a suite: has the subject's server while its tests run, and gives the address, once they do. */
-export function attend(subject: Subject): () => string {
+export function serveForSuite(subject: Subject): () => string {
   let server: Server | undefined;
   before(async () => (server = await subject.serve?.()));
   after(() => server?.stop());
@@ -106,25 +106,29 @@ export function attend(subject: Subject): () => string {
 /** The part of the contract that one process can see. `exit`, `leaks` and `threads` hold the rest. */
 export function contract(subject: Subject): void {
   describe(`contract: ${subject.name}`, { skip: subject.missing?.() ?? false }, () => {
-    const url = attend(subject);
+    const url = serveForSuite(subject);
     const start = async () => subject.start(url());
-    const leftOut: string[] = [];
+    const skipped: string[] = [];
 
     /** A test of what a service promises that has these traits. */
-    function promise<T extends Trait>(title: string, about: T[], kept: (start: () => Promise<Having<T>>) => unknown) {
-      const reason = about.map((trait) => subject.lacks[trait]).find(Boolean);
-      if (reason === undefined) test(title, () => kept(start as () => Promise<Having<T>>) as Promise<void>);
-      else leftOut.push(`${title}: ${reason}`);
+    function contractTest<T extends Trait>(
+      title: string,
+      traits: T[],
+      body: (start: () => Promise<RunningWith<T>>) => unknown,
+    ) {
+      const reason = traits.map((trait) => subject.lacks[trait]).find(Boolean);
+      if (reason === undefined) test(title, () => body(start as () => Promise<RunningWith<T>>) as Promise<void>);
+      else skipped.push(`${title}: ${reason}`);
     }
 
-    promise('closes twice quietly', ['close'], async (start) => {
+    contractTest('closes twice quietly', ['close'], async (start) => {
       const running = await start();
       await running.operate();
       await Promise.all([running.close(), running.close()]);
       await running.close();
     });
 
-    promise('refuses after close', ['close'], async (start) => {
+    contractTest('refuses after close', ['close'], async (start) => {
       const running = await start();
       await running.close();
       await assert.rejects(running.operate(), (error: unknown) => {
@@ -134,7 +138,7 @@ export function contract(subject: Subject): void {
       });
     });
 
-    promise('close waits for what is going on', ['close', 'patience', 'hold'], async (start) => {
+    contractTest('close waits for what is going on', ['close', 'patience', 'hold'], async (start) => {
       const running = await start();
       const work = await running.hold();
       let closed = false;
@@ -143,10 +147,10 @@ export function contract(subject: Subject): void {
       assert.equal(closed, false);
       work.finish();
       await closing;
-      assert.equal(running.held?.(), 0);
+      assert.equal(running.heldCount?.(), 0);
     });
 
-    promise(
+    contractTest(
       'close cuts off what goes on for too long, and its end comes late without harm',
       ['close', 'patience', 'hold'],
       async (start) => {
@@ -155,13 +159,13 @@ export function contract(subject: Subject): void {
         const started = performance.now();
         await running.close(50);
         const elapsed = performance.now() - started;
-        assert.ok(elapsed >= 45 && elapsed < 50 + promptlyMs, `${elapsed} ms`);
-        assert.equal(running.held?.(), 0);
+        assert.ok(elapsed >= 45 && elapsed < 50 + toleranceMs, `${elapsed} ms`);
+        assert.equal(running.heldCount?.(), 0);
         work.finish();
       },
     );
 
-    promise('a refusal says that nothing was tried', ['errors', 'refuse'], async (start) => {
+    contractTest('a refusal says that nothing was tried', ['errors', 'refuse'], async (start) => {
       const running = await start();
       await assert.rejects(running.refuse(), (error: unknown) => {
         assertRefused(error, subject.service);
@@ -170,7 +174,7 @@ export function contract(subject: Subject): void {
       await running.close?.();
     });
 
-    promise('an abort rejects promptly with the reason', ['signal'], async (start) => {
+    contractTest('an abort rejects promptly with the reason', ['signal'], async (start) => {
       const running = await start();
       const controller = new AbortController();
       const reason = new Error('enough');
@@ -178,12 +182,12 @@ export function contract(subject: Subject): void {
       setTimeout(() => controller.abort(reason), 20);
       const started = performance.now();
       await assert.rejects(stalled, (error) => error === reason);
-      assert.ok(performance.now() - started < 20 + promptlyMs);
+      assert.ok(performance.now() - started < 20 + toleranceMs);
       await assert.rejects(running.operate({ signal: controller.signal }), (error) => error === reason);
       await running.close?.(0);
     });
 
-    promise('an abort passes its reason on, whatever it is', ['signal'], async (start) => {
+    contractTest('an abort passes its reason on, whatever it is', ['signal'], async (start) => {
       const running = await start();
       for (const reason of ['text', '{"kind":"closed"}', 42, null, undefined]) {
         const controller = new AbortController();
@@ -194,9 +198,9 @@ export function contract(subject: Subject): void {
       await running.close?.(0);
     });
 
-    promise('an abort at any moment loses nothing', ['signal', 'hold'], async (start) => {
+    contractTest('an abort at any moment loses nothing', ['signal', 'hold'], async (start) => {
       const running = await start();
-      const nothingHeld = () => eventually(() => !running.held?.());
+      const nothingHeld = () => eventually(() => !running.heldCount?.());
       for (let turn = 0; turn < 400; turn++) {
         const work = await running.hold();
         const controller = new AbortController();
@@ -216,7 +220,7 @@ export function contract(subject: Subject): void {
       await running.close?.();
     });
 
-    promise('a signal that is never aborted keeps no listener', ['signal'], async (start) => {
+    contractTest('a signal that is never aborted keeps no listener', ['signal'], async (start) => {
       const running = await start();
       const { signal } = new AbortController();
       await running.operate({ signal });
@@ -225,7 +229,7 @@ export function contract(subject: Subject): void {
       await running.close?.(0);
     });
 
-    promise('every field of an error is set', ['errors'], async (start) => {
+    contractTest('every field of an error is set', ['errors'], async (start) => {
       const running = await start();
       for (const failing of [() => running.fail(), () => running.stall()]) {
         await assert.rejects(failing, (error: unknown) => {
@@ -237,20 +241,20 @@ export function contract(subject: Subject): void {
       await running.close?.(0);
     });
 
-    promise('no listener, timer or handle is left', [], async (start) => {
-      const before = footprint();
+    contractTest('no listener, timer or handle is left', [], async (start) => {
+      const before = processResources();
       const running = await start();
       await running.operate();
       await running.fail().catch(() => undefined);
       await running.close?.();
       await eventually(() => {
-        assert.deepEqual(footprint(), before);
+        assert.deepEqual(processResources(), before);
         return true;
       });
     });
 
     test('has what it does not say it lacks', async (t) => {
-      for (const promise of leftOut) t.diagnostic(`not promised: ${promise}`);
+      for (const contractTest of skipped) t.diagnostic(`not promised: ${contractTest}`);
       const running = await start();
       for (const trait of ['close', 'hold', 'refuse'] as const) {
         assert.equal(running[trait] === undefined, subject.lacks[trait] !== undefined, trait);

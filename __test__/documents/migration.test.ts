@@ -12,7 +12,7 @@ import { ConnectionPool, HTTPConnection, SSEConnection, WebhookVerifier } from '
 
 import type { BlockEdits } from '../specification/edits';
 import { compilePage } from '../specification/page';
-import { closing, socketServer } from '../support/connections';
+import { closeAfter, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { serve } from '../support/http';
 import { peer, peersMissing } from '../support/peers';
@@ -242,7 +242,7 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
     const source = new EventSource(server.url);
     await eventually(() => source.readyState === 2, 10_000);
     assert.equal(times.length, 2);
-    const connection = closing(t, new SSEConnection({ url: server.url, retryDelay: 1, monitoring: false }));
+    const connection = closeAfter(t, new SSEConnection({ url: server.url, retryDelay: 1, monitoring: false }));
     assert.equal(await connection.connect(), true);
     await eventually(() => times.length >= 5, 10_000);
     assert.ok(times[4]! - times[3]! >= 990, String(times));

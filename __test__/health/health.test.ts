@@ -1,4 +1,4 @@
-// HealthMonitor: the cases of its specification by their names, then what its first implementation got wrong.
+// HealthMonitor: the cases of its specification by their names, then regression tests.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';

@@ -20,7 +20,7 @@ const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
 const trace = openSync(process.argv[4] ?? join(tmpdir(), `moorline-hostile-${process.pid}`), 'w');
 const next = random(seed);
 /** Calls before objects are made anew. */
-const LIFE = 400;
+const LIFECYCLE_NAMES = 400;
 
 /** Keys of options: what looks right goes further than what does not. */
 const NAMES = [
@@ -167,7 +167,7 @@ async function main(): Promise<void> {
   let calls = 0;
   while (performance.now() < until) {
     const living = factories.map(([name, make]) => [name, make() as object] as const);
-    for (let call = 0; call < LIFE && performance.now() < until; call++, calls++) {
+    for (let call = 0; call < LIFECYCLE_NAMES && performance.now() < until; call++, calls++) {
       if (next() < 0.3) {
         const [name, value] = pick(exported, next);
         if (name === 'setLogger') continue;

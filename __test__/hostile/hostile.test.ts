@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { missing, type Program, PROGRAMS, survive } from './run';
+import { missing, type Program, PROGRAMS, runProgram } from './run';
 
 const FOR_MS = 5000;
 
@@ -11,9 +11,9 @@ describe('hostile', () => {
     test(`the process survives ${what}`, { skip: missing(program), timeout: 180_000 }, async (t) => {
       // Another one each time; a failure says which.
       const seed = Date.now() % 1_000_000;
-      const { said, survived } = await survive(program, seed, FOR_MS);
-      t.diagnostic(`seed ${seed}: ${said}`);
-      assert.ok(survived, said);
+      const { output, survived } = await runProgram(program, seed, FOR_MS);
+      t.diagnostic(`seed ${seed}: ${output}`);
+      assert.ok(survived, output);
     });
   }
 });

@@ -21,14 +21,14 @@ export const missing = (program: Program): string | false => program === 'worker
 /** How much longer than it was told a program may take, on a machine that is shared. */
 const GRACE_MS = 120_000;
 
-export interface Survival {
+export interface HostileRun {
   /** What it did in all, or what was wrong. */
-  said: string;
+  output: string;
   survived: boolean;
 }
 
 /** Runs a program for so long. It survives when it ends by itself, has found nothing, and printed nothing else. */
-export async function survive(program: Program, seed: number, forMs: number): Promise<Survival> {
+export async function runProgram(program: Program, seed: number, forMs: number): Promise<HostileRun> {
   const directory = mkdtempSync(join(tmpdir(), 'moorline-hostile-'));
   const trace = join(directory, 'last-call');
   try {
@@ -45,9 +45,9 @@ export async function survive(program: Program, seed: number, forMs: number): Pr
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
     const survived = code === 0 && stderr === '';
-    if (survived) return { said: stdout.trim(), survived };
+    if (survived) return { output: stdout.trim(), survived };
     const last = program === 'arguments' ? `; the last call was ${readFileSync(trace, 'utf8').trim()}` : '';
-    return { said: `seed ${seed}, ended by ${signal ?? code}${last}\n${stdout}${stderr}`, survived };
+    return { output: `seed ${seed}, ended by ${signal ?? code}${last}\n${stdout}${stderr}`, survived };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

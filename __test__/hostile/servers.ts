@@ -10,10 +10,10 @@ import { gzipSync } from 'node:zlib';
 
 import { MoorlineError, setLogger, TursoPool } from 'moorline';
 
-import { hear } from '../support/sse';
+import { record } from '../support/sse';
 import { HttpTransport } from '../support/http';
 import { listen } from '../support/ports';
-import { Ears } from '../support/websocket';
+import { RecordedSocket } from '../support/websocket';
 import { pick, random } from './random';
 
 const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
@@ -212,25 +212,30 @@ const CLIENTS = {
       .finally(() => transport.close());
   },
   async handshake(address: string) {
-    const ears = new Ears({ url: `ws://${address}/`, connectTimeoutMs: LIMIT_MS });
-    return ears
+    const recording = new RecordedSocket({ url: `ws://${address}/`, connectTimeoutMs: LIMIT_MS });
+    return recording
       .connect()
       .then(ok, kindOf)
-      .finally(() => ears.transport.terminate());
+      .finally(() => recording.transport.terminate());
   },
   async frames(address: string) {
-    const ears = new Ears({ url: `ws://${address}/`, closeTimeoutMs: 200, pingIntervalMs: 300, pingTimeoutMs: 300 });
+    const recording = new RecordedSocket({
+      url: `ws://${address}/`,
+      closeTimeoutMs: 200,
+      pingIntervalMs: 300,
+      pingTimeoutMs: 300,
+    });
     try {
-      await ears.connect();
-      await ears.end();
-      const [closed] = ears.closed;
+      await recording.connect();
+      await recording.end();
+      const [closed] = recording.closed;
       return closed?.error ? kindOf(closed.error) : 'ok';
     } finally {
-      ears.transport.terminate();
+      recording.transport.terminate();
     }
   },
   async events(address: string) {
-    const heard = hear({ url: `http://${address}/`, idleTimeoutMs: LIMIT_MS });
+    const heard = record({ url: `http://${address}/`, idleTimeoutMs: LIMIT_MS });
     try {
       await heard.transport.connect();
       heard.transport.ref?.();
@@ -273,11 +278,11 @@ async function meet(protocol: keyof typeof CLIENTS, answer: Pick<Case, 'sends' |
     send(socket, answer);
   });
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
+  const timedOut = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('the call did not end')), 20_000);
   });
   try {
-    return await Promise.race([CLIENTS[protocol](server.address), late]);
+    return await Promise.race([CLIENTS[protocol](server.address), timedOut]);
   } finally {
     clearTimeout(timer);
     server.close();

@@ -5,11 +5,11 @@ import { after, describe, test } from 'node:test';
 
 import { HTTPConnection, setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
-import { closing, eventServer, Heard, socketServer } from '../support/connections';
-import { converse, serve } from '../support/http';
-import { HttpStage } from '../support/http-fixture';
+import { closeAfter, eventServer, EventRecorder, socketServer } from '../support/connections';
+import { serveRaw, serve } from '../support/http';
+import { HttpFixture } from '../support/http-fixture';
 
-const stage = new HttpStage();
+const fixture = new HttpFixture();
 setLogger({});
 after(() => setLogger(undefined));
 
@@ -25,8 +25,8 @@ describe('data', () => {
   const url = (type: string, body: string) => `/${encodeURIComponent(type)}?${encodeURIComponent(body)}`;
 
   test('is parsed where the type is JSON, and text elsewhere', async () => {
-    const server = await stage.up(answering());
-    const transport = stage.open();
+    const server = await fixture.autoClose(answering());
+    const transport = fixture.open();
     for (const [type, body, data] of [
       ['application/json', '{"a":1}', { a: 1 }],
       ['Application/JSON ; charset=utf-8', '[1]', [1]],
@@ -55,7 +55,7 @@ describe('data', () => {
   });
 
   test('that is said to be JSON and is not is received as text, with an event', async (t) => {
-    const server = await stage.up(answering());
+    const server = await fixture.autoClose(answering());
     for (const [type, body, received, errors] of [
       ['application/json', '{"a":', { text: '{"a":' }, 1],
       ['application/json', '  ', null, 0],
@@ -63,8 +63,8 @@ describe('data', () => {
       ['application/zip; name=a.json', 'PK', { text: 'PK' }, 0],
     ] as const) {
       const config = { url: server.url + url(type, body), monitoring: false };
-      const connection = closing(t, new HTTPConnection(config));
-      const heard = new Heard(connection);
+      const connection = closeAfter(t, new HTTPConnection(config));
+      const heard = new EventRecorder(connection);
       await connection.connect();
       assert.deepEqual(await connection.receive(), received, body);
       assert.equal(heard.count('error'), errors);
@@ -75,13 +75,13 @@ describe('data', () => {
 
 describe('a status', () => {
   test('that is no redirect is an answer, wherever its Location leads', async () => {
-    const server = await stage.up(
+    const server = await fixture.autoClose(
       serve((request, response) => {
         const status = Number((request.url ?? '').slice(1));
         response.writeHead(status || 200, status ? { location: '/' } : {}).end();
       }),
     );
-    const transport = stage.open();
+    const transport = fixture.open();
     const final = [200, 201, 300, 304, 305, 306, 309, 310, 350, 399, 400, 503];
     for (const status of final) {
       const answer = await transport.request({ url: `${server.url}/${status}` });
@@ -93,14 +93,14 @@ describe('a status', () => {
   });
 
   test('that is a redirect is an answer where none is to be followed', async (t) => {
-    const server = await stage.up(
+    const server = await fixture.autoClose(
       serve((request, response) =>
         request.url === '/login'
           ? response.writeHead(302, { location: '/home', 'set-cookie': 'id=1' }).end()
           : response.end('home'),
       ),
     );
-    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false }));
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false }));
     assert.equal((await connection.request({ url: '/login' })).text(), 'home');
     const { status, headers } = await connection.request({ url: '/login', maxRedirects: 0 });
     assert.deepEqual([status, headers['location'], headers['set-cookie']], [302, '/home', ['id=1']]);
@@ -112,12 +112,12 @@ describe('a status', () => {
 describe('a Keep-Alive', () => {
   for (const timeout of ['9223372036854775807', '18446744073709551615', '18446744073709551616', '1e99', '-1']) {
     test(`of ${timeout} seconds leaves the answer as it is`, async () => {
-      const server = await stage.up(
-        converse((socket) => {
+      const server = await fixture.autoClose(
+        serveRaw((socket) => {
           socket.write(`HTTP/1.1 200 OK\r\nKeep-Alive: timeout=${timeout}\r\nContent-Length: 2\r\n\r\nok`);
         }),
       );
-      const transport = stage.open();
+      const transport = fixture.open();
       for (let turn = 0; turn < 3; turn++) assert.equal((await transport.request({ url: server.url })).text(), 'ok');
       assert.equal(server.accepted(), 1);
     });
@@ -130,13 +130,13 @@ describe('several cookies', () => {
 
   test('are one header', async (t) => {
     const seen: string[][] = [];
-    const server = await stage.up(
+    const server = await fixture.autoClose(
       serve((request, response) => {
         seen.push(lines(request));
         response.end();
       }),
     );
-    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false }));
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false }));
     for (const headers of [
       [
         ['cookie', 'a=1'],
@@ -154,19 +154,19 @@ describe('several cookies', () => {
 
   test('are one header of a handshake and of an event stream, too', async (t) => {
     const customHeaders = { Cookie: 'a=1', cookie: 'b=2' };
-    const sockets = await stage.up(socketServer());
-    const socket = closing(t, new WebSocketConnection({ url: sockets.url, customHeaders, monitoring: false }));
+    const sockets = await fixture.autoClose(socketServer());
+    const socket = closeAfter(t, new WebSocketConnection({ url: sockets.url, customHeaders, monitoring: false }));
     assert.equal(await socket.connect(), true);
     assert.deepEqual(lines(sockets.handshakes[0]!), ['a=1; b=2']);
-    const events = await stage.up(eventServer());
-    const stream = closing(t, new SSEConnection({ url: events.url, customHeaders, monitoring: false }));
+    const events = await fixture.autoClose(eventServer());
+    const stream = closeAfter(t, new SSEConnection({ url: events.url, customHeaders, monitoring: false }));
     assert.equal(await stream.connect(), true);
     assert.deepEqual(lines(events.requests[0]!), ['a=1; b=2']);
   });
 
   test('and other headers are text, or refused by name', async (t) => {
-    const server = await stage.up(serve((request, response) => response.end(request.headers['x-own'])));
-    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false }));
+    const server = await fixture.autoClose(serve((request, response) => response.end(request.headers['x-own'])));
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false }));
     for (const [value, sent] of [
       [7, '7'],
       [true, 'true'],

@@ -10,12 +10,12 @@ import { runInNewContext } from 'node:vm';
 import { HTTPConnection, setLogger } from 'moorline';
 
 import { Authority } from '../support/certificates';
-import { closing } from '../support/connections';
+import { closeAfter } from '../support/connections';
 import { serve, start } from '../support/http';
-import { HttpStage } from '../support/http-fixture';
+import { HttpFixture } from '../support/http-fixture';
 import { peer, peersMissing } from '../support/peers';
 
-const stage = new HttpStage();
+const fixture = new HttpFixture();
 setLogger({});
 after(() => setLogger(undefined));
 
@@ -61,8 +61,8 @@ describe('a body whose length is known', () => {
 
   for (const [name, make, arrived] of bodies) {
     test(`${name} is sent with its length, and again by 307 and 308`, async () => {
-      const server = await stage.up(echo());
-      const transport = stage.open();
+      const server = await fixture.autoClose(echo());
+      const transport = fixture.open();
       for (const path of ['/', '/307', '/308']) {
         const { data } = await transport.request({ method: 'PUT', url: server.url + path, body: make() });
         assert.equal(data.method, 'PUT');
@@ -78,13 +78,13 @@ describe('a body whose length is known', () => {
 
   test('has it over HTTP/2 as well', async () => {
     const authority = new Authority();
-    stage.later(() => authority.remove());
+    fixture.undoAfter(() => authority.remove());
     const server = createSecureServer(authority.issue(['IP:127.0.0.1']));
     server.on('stream', (stream, { 'content-length': length }) => {
       stream.resume().on('end', () => (stream.respond({ ':status': 200 }), stream.end(String(length))));
     });
-    const { url } = await stage.up(start(server));
-    const transport = stage.open({ tls: { ca: authority.cert } });
+    const { url } = await fixture.autoClose(start(server));
+    const transport = fixture.open({ tls: { ca: authority.cert } });
     assert.equal((await transport.request({ url, body: new Blob([LARGE]) })).text(), String(LARGE.length));
     assert.match((await transport.request({ url, body: form() })).text(), /^\d+$/);
   });
@@ -92,7 +92,7 @@ describe('a body whose length is known', () => {
   test('is repeated with the request', async (t) => {
     let turn = 0;
     const bodies: string[] = [];
-    const server = await stage.up(
+    const server = await fixture.autoClose(
       serve(async (request, response) => {
         let body = '';
         for await (const piece of request) body += String(piece);
@@ -100,14 +100,14 @@ describe('a body whose length is known', () => {
         response.writeHead(turn++ === 0 ? 503 : 200).end();
       }),
     );
-    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false, retryDelay: 1 }));
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false, retryDelay: 1 }));
     const response = await connection.request({ method: 'PUT', url: '/', body: new Blob(['hello']) });
     assert.deepEqual([response.status, bodies], [200, ['hello', 'hello']]);
   });
 
   test('is read by a server that counts bytes as the form it was', async () => {
-    const server = await stage.up(echo());
-    const { data } = await stage.open().request({ url: server.url, body: form() });
+    const server = await fixture.autoClose(echo());
+    const { data } = await fixture.open().request({ url: server.url, body: form() });
     const bytes = Buffer.from(data.body, 'latin1');
     const read = await new Response(bytes, { headers: { 'content-type': data.headers['content-type'] } }).formData();
     assert.deepEqual([...read.keys()], ['a', 'quo"te\r\n', 'file', 'empty']);
@@ -118,8 +118,8 @@ describe('a body whose length is known', () => {
   });
 
   test('that gets no answer leaves nothing that waits', async () => {
-    const server = await stage.up(serve((request) => request.socket.destroy()));
-    const transport = stage.open();
+    const server = await fixture.autoClose(serve((request) => request.socket.destroy()));
+    const transport = fixture.open();
     for (const body of [new Blob([LARGE]), form()]) {
       await assert.rejects(transport.request({ url: server.url, body }), { kind: 'disconnected' });
     }
@@ -131,8 +131,8 @@ describe('a body whose length is known', () => {
 
 describe('a body of another realm or package', () => {
   test('is sent as what it is', async () => {
-    const server = await stage.up(echo());
-    const transport = stage.open();
+    const server = await fixture.autoClose(echo());
+    const transport = fixture.open();
     const shared = new Uint8Array(new SharedArrayBuffer(2));
     shared.set([104, 105]);
     const table: [string, unknown, string][] = [
@@ -168,8 +168,8 @@ describe('a body of another realm or package', () => {
   });
 
   test('form-data and the FormData of undici are forms', { skip: peersMissing() }, async () => {
-    const server = await stage.up(echo());
-    const transport = stage.open();
+    const server = await fixture.autoClose(echo());
+    const transport = fixture.open();
     const [FormDataPackage, undici] = [(await peer('form-data')).default, await peer('undici')];
     const asStream = () => {
       const made = new FormDataPackage();
@@ -231,9 +231,9 @@ describe('a body that somebody has read, or reads', () => {
   }
   for (const [name, make] of Object.entries(bodies)) {
     test(`${name} is refused, and nothing is sent`, async () => {
-      const server = await stage.up(echo());
+      const server = await fixture.autoClose(echo());
       const body = await make();
-      await assert.rejects(stage.open().request({ url: server.url, body }), {
+      await assert.rejects(fixture.open().request({ url: server.url, body }), {
         name: 'TypeError',
         message: 'request.body was read already, or somebody else reads it',
       });
@@ -261,8 +261,8 @@ describe('a body that nobody could read', () => {
     ['a circle', circle, /^request\.body cannot be written as JSON$/],
   ] as const) {
     test(`${name} is refused by name, and nothing is sent`, async () => {
-      const server = await stage.up(echo());
-      const call = stage.open().request({ url: server.url, body });
+      const server = await fixture.autoClose(echo());
+      const call = fixture.open().request({ url: server.url, body });
       await assert.rejects(call, (error: TypeError & { code: string }) => {
         assert.ok(error instanceof TypeError && error.code.startsWith('ERR_INVALID_ARG_'));
         assert.match(error.message, message);

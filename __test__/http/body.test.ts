@@ -1,4 +1,4 @@
-// Bodies of answers: packed in every way that servers have, and without an end.
+// Bodies of responses: every content encoding that servers use, and bodies without an end.
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
@@ -6,15 +6,15 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 
 import { MoorlineError } from 'moorline';
 
-import { converse, serve } from '../support/http';
-import { HttpStage } from '../support/http-fixture';
+import { serveRaw, serve } from '../support/http';
+import { HttpFixture } from '../support/http-fixture';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1500 : 500;
 const TIMEOUT_MS = 300;
 const OK = 'HTTP/1.1 200 OK\r\n';
 
-const stage = new HttpStage();
+const fixture = new HttpFixture();
 
 async function failure(work: Promise<unknown>): Promise<MoorlineError> {
   const error = await work.then(
@@ -28,7 +28,7 @@ async function failure(work: Promise<unknown>): Promise<MoorlineError> {
 describe('packed bodies', () => {
   /** Answers with these, by their path; the first word of a name is the packing. */
   const packedServer = (bodies: Record<string, Buffer>) =>
-    stage.up(
+    fixture.autoClose(
       serve((request, response) => {
         const name = decodeURIComponent(request.url?.slice(1) ?? '');
         response.writeHead(200, { 'content-encoding': name.split(' ')[0] }).end(bodies[name]);
@@ -40,7 +40,7 @@ describe('packed bodies', () => {
     const frame = (text: string) => Buffer.concat([Buffer.from('28b52ffd2003190000', 'hex'), Buffer.from(text)]);
     const members = Buffer.concat([gzipSync('one'), gzipSync(''), gzipSync('two')]);
     const server = await packedServer({ zstd: Buffer.concat([frame('one'), frame('two')]), gzip: members });
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const name of ['zstd', 'gzip']) {
       assert.equal((await transport.request({ url: `${server.url}/${name}` })).text(), 'onetwo', name);
     }
@@ -50,7 +50,7 @@ describe('packed bodies', () => {
   test('that are empty are empty, whatever they are packed in', async () => {
     const none = Buffer.alloc(0);
     const server = await packedServer({ gzip: none, br: none, zstd: none, deflate: none });
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const name of ['gzip', 'br', 'zstd', 'deflate']) {
       assert.equal((await transport.request({ url: `${server.url}/${name}` })).text(), '', name);
       const { stream } = await transport.request({ url: `${server.url}/${name}`, stream: true });
@@ -67,7 +67,7 @@ describe('packed bodies', () => {
       'br whole': brotliCompressSync('text'),
     };
     const server = await packedServer(bodies);
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const name of Object.keys(bodies)) {
       const answer = await transport.request({ url: `${server.url}/${encodeURIComponent(name)}` });
       assert.equal(answer.text(), 'text', name);
@@ -76,8 +76,8 @@ describe('packed bodies', () => {
 
   test('that come byte by byte are unpacked as well', async () => {
     const bodies: Record<string, Buffer> = { gzip: gzipSync('text'), deflate: deflateRawSync('text') };
-    const server = await stage.up(
-      converse(async (socket, head) => {
+    const server = await fixture.autoClose(
+      serveRaw(async (socket, head) => {
         const name = /GET \/(\w+)/.exec(head)?.[1] ?? '';
         socket.write(`${OK}content-encoding: ${name}\r\ntransfer-encoding: chunked\r\n\r\n`);
         for (const byte of bodies[name] ?? []) {
@@ -87,7 +87,7 @@ describe('packed bodies', () => {
         socket.write('0\r\n\r\n');
       }),
     );
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const name of Object.keys(bodies)) {
       assert.equal((await transport.request({ url: `${server.url}/${name}` })).text(), 'text', name);
     }
@@ -132,11 +132,11 @@ describe('an answer without an end', { timeout: 60_000 }, () => {
   ];
   for (const [name, begin, unit, expected] of table) {
     test(`${name}: its call ends on time, and the others go on`, async () => {
-      const server = await stage.up(
-        converse((socket, _, turn) => (turn === 0 ? flood(socket, begin, unit) : undefined)),
+      const server = await fixture.autoClose(
+        serveRaw((socket, _, turn) => (turn === 0 ? flood(socket, begin, unit) : undefined)),
       );
-      const other = await stage.up(serve((_, response) => response.end('other')));
-      const [transport, elsewhere] = [stage.open({ maxResponseBytes: Infinity }), stage.open()];
+      const other = await fixture.autoClose(serve((_, response) => response.end('other')));
+      const [transport, elsewhere] = [fixture.open({ maxResponseBytes: Infinity }), fixture.open()];
       await elsewhere.request({ url: other.url });
       const began = performance.now();
       let elapsed = 0;

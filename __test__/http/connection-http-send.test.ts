@@ -5,7 +5,7 @@ import { after, afterEach, before, describe, test, type TestContext } from 'node
 
 import { type ConnectionConfig, HTTPConnection, type HTTPResponse, type MoorlineError, setLogger } from 'moorline';
 
-import { closing, Heard } from '../support/connections';
+import { closeAfter, EventRecorder } from '../support/connections';
 import { type Running, serve } from '../support/http';
 
 let server: Running;
@@ -33,8 +33,11 @@ afterEach(() => {
 });
 
 function connect(t: TestContext, config: ConnectionConfig = {}) {
-  const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false, retryDelay: 1, ...config }));
-  return { connection, heard: new Heard(connection) };
+  const connection = closeAfter(
+    t,
+    new HTTPConnection({ url: server.url, monitoring: false, retryDelay: 1, ...config }),
+  );
+  return { connection, heard: new EventRecorder(connection) };
 }
 
 describe('HTTPConnection.send', () => {

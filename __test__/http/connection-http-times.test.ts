@@ -5,7 +5,7 @@ import { after, afterEach, before, describe, test, type TestContext } from 'node
 
 import { type ConnectionConfig, HTTPConnection, type MoorlineError, setLogger } from 'moorline';
 
-import { closing } from '../support/connections';
+import { closeAfter } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { type Running, serve } from '../support/http';
 
@@ -39,7 +39,7 @@ const unavailable = (response: ServerResponse) => response.writeHead(503).end();
 function connect(t: TestContext, config: ConnectionConfig = {}): HTTPConnection {
   const customHeaders = { 'x-test': String(current) };
   const common = { url: server.url, customHeaders, monitoring: false, circuitBreaker: false, retryDelay: 1 };
-  return closing(t, new HTTPConnection({ ...common, ...config }));
+  return closeAfter(t, new HTTPConnection({ ...common, ...config }));
 }
 
 async function failure(promise: Promise<unknown>): Promise<MoorlineError> {

@@ -6,10 +6,10 @@ import { gzipSync } from 'node:zlib';
 
 import { type ConnectionConfig, HTTPConnection, HTTPResponse, MoorlineError, setLogger } from 'moorline';
 
-import { closing, Heard } from '../support/connections';
+import { closeAfter, EventRecorder } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
-import { converse, type Running, serve } from '../support/http';
+import { serveRaw, type Running, serve } from '../support/http';
 import { freePort } from '../support/ports';
 
 /** Far below the limits that hold where none is given, which are half a minute, and enough for a machine that is busy. */
@@ -43,8 +43,8 @@ afterEach(() => {
 /** A connection to the server, quick to repeat and without checks of its own. */
 function connect(t: TestContext, config: ConnectionConfig = {}) {
   const quick = { url: server.url, monitoring: false, retryDelay: 1, ...config };
-  const connection = closing(t, new HTTPConnection(quick));
-  return { connection, heard: new Heard(connection) };
+  const connection = closeAfter(t, new HTTPConnection(quick));
+  return { connection, heard: new EventRecorder(connection) };
 }
 
 describe('HTTPConnection.send', () => {
@@ -386,7 +386,7 @@ describe('breaker', () => {
 
 describe('a server that breaks off', () => {
   test('in the middle of an answer is told as a lost connection', async (t) => {
-    const half = await converse((socket) => void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'));
+    const half = await serveRaw((socket) => void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'));
     t.after(() => half.close());
     const { connection, heard } = connect(t, { url: half.url, retryCount: 0 });
     assert.equal(await connection.send({ url: '', method: 'GET' }), null);

@@ -6,9 +6,9 @@ import { after, before, describe, test } from 'node:test';
 import { HTTPConnection, type MoorlineError, setLogger, SSEConnection } from 'moorline';
 
 import { Authority } from '../support/certificates';
-import { closing, Heard } from '../support/connections';
-import { converse, type Running } from '../support/http';
-import { HttpStage } from '../support/http-fixture';
+import { closeAfter, EventRecorder } from '../support/connections';
+import { serveRaw, type Running } from '../support/http';
+import { HttpFixture } from '../support/http-fixture';
 import { listen } from '../support/ports';
 
 const KIB = 1024;
@@ -17,16 +17,16 @@ const MIB = KIB * KIB;
 before(() => setLogger({}));
 after(() => setLogger(undefined));
 
-const stage = new HttpStage();
+const fixture = new HttpFixture();
 
 /** A server that answers every request with these lines behind the status. */
 function answering(lines: (path: string) => string[], body = 'ok'): Promise<Running> {
-  const server = converse((socket, head) => {
+  const server = serveRaw((socket, head) => {
     const path = /^\S+ (\S+)/.exec(head)?.[1] ?? '/';
     const head1 = ['HTTP/1.1 200 OK', `Content-Length: ${body.length}`, ...lines(path), '', body];
     socket.write(head1.join('\r\n'), 'latin1');
   });
-  return stage.up(server);
+  return fixture.autoClose(server);
 }
 
 async function failure(promise: Promise<unknown>): Promise<MoorlineError> {
@@ -41,7 +41,7 @@ describe('an answer of HTTP/1.1', () => {
     const server = await answering((path) =>
       Array.from({ length: Number(path.slice(1)) }, (_, index) => `Set-Cookie: c${index}=1`),
     );
-    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false, retryCount: 0 }));
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false, retryCount: 0 }));
     for (const count of [99, 130, 400, 1990]) {
       const { status, headers } = await connection.request({ url: `/${count}` });
       assert.deepEqual([status, headers['set-cookie']?.length], [200, count]);
@@ -52,7 +52,7 @@ describe('an answer of HTTP/1.1', () => {
 
   test('may have a head of up to 1 MiB; a longer one is refused, and was answered', async (t) => {
     const server = await answering((path) => [`X-Big: ${'x'.repeat(Number(path.slice(1)))}`]);
-    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false, retryCount: 0 }));
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false, retryCount: 0 }));
     for (const length of [450 * KIB, MIB - 200]) {
       const { headers } = await connection.request({ url: `/${length}` });
       assert.equal(headers['x-big']?.length, length);
@@ -64,15 +64,15 @@ describe('an answer of HTTP/1.1', () => {
 
   test('may have a head of 1 MiB to the byte, whatever body comes with it', async (t) => {
     const line = 'HTTP/1.1 200 OK\r\nContent-Length: ';
-    const server = await stage.up(
-      converse((socket, head) => {
+    const server = await fixture.autoClose(
+      serveRaw((socket, head) => {
         const [, length, bytes] = /^\S+ \/(\d+)\/(\d+)/.exec(head)!;
         const before = `${line}${bytes}\r\nX-Big: `;
         const big = 'x'.repeat(Number(length) - before.length - 4);
         socket.write(`${before}${big}\r\n\r\n${'b'.repeat(Number(bytes))}`, 'latin1');
       }),
     );
-    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false, retryCount: 0 }));
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false, retryCount: 0 }));
     for (const bytes of [0, 2, 500 * KIB]) {
       for (const length of [MIB - 1, MIB]) {
         const answer = await connection.request({ url: `/${length}/${bytes}` });
@@ -91,7 +91,7 @@ describe('an answer of HTTP/1.1', () => {
       '/last': ['X-Before: 1', 'X-Folded: one;\r\n two'],
     };
     const server = await answering((path) => [...folds[path as keyof typeof folds], 'X-After: 2']);
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const path of Object.keys(folds)) {
       const { headers } = await transport.request({ url: server.url + path });
       assert.match(headers['x-folded'] as string, /^one;\s+two$/);
@@ -102,15 +102,15 @@ describe('an answer of HTTP/1.1', () => {
 });
 
 test('an event stream may have as many headers as an answer, and folded ones', async (t) => {
-  const server = await stage.up(
-    converse((socket) => {
+  const server = await fixture.autoClose(
+    serveRaw((socket) => {
       const cookies = Array.from({ length: 130 }, (_, index) => `Set-Cookie: c${index}=1`);
       const head = ['HTTP/1.1 200 OK', 'Content-Type: text/event-stream', 'X-Folded: a\r\n b', ...cookies];
       socket.write(`${head.join('\r\n')}\r\n\r\ndata: hello\n\n`);
     }),
   );
-  const connection = closing(t, new SSEConnection({ url: server.url, monitoring: false, autoReconnect: false }));
-  const heard = new Heard(connection);
+  const connection = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false, autoReconnect: false }));
+  const heard = new EventRecorder(connection);
   assert.equal(await connection.connect(), true, heard.of('error')[0]?.message);
   assert.equal((await connection.receive())?.data, 'hello');
 });
@@ -143,7 +143,7 @@ describe('an answer of HTTP/2', () => {
   });
 
   test('may have a head of up to 1 MiB', async () => {
-    const transport = stage.open({ tls: { ca: authority.cert } });
+    const transport = fixture.open({ tls: { ca: authority.cert } });
     for (const kilobytes of [18, 100, 900]) {
       const { headers } = await transport.request({ url: `${url}/${kilobytes}` });
       assert.equal(headers['set-cookie']?.length, kilobytes);
@@ -151,7 +151,7 @@ describe('an answer of HTTP/2', () => {
   });
 
   test('may have one of 1 MiB to the byte, as HTTP/2 counts: names, values and 32 bytes for each', async () => {
-    const transport = stage.open({ tls: { ca: authority.cert } });
+    const transport = fixture.open({ tls: { ca: authority.cert } });
     const sizeOf = (name: string, value: string) => name.length + value.length + 32;
     const { headers } = await transport.request({ url: `${url}/1000/1` });
     const cookies = headers['set-cookie'] as string[];
@@ -166,7 +166,7 @@ describe('an answer of HTTP/2', () => {
   });
 
   test('that is longer is refused, and was answered', async () => {
-    const transport = stage.open({ tls: { ca: authority.cert } });
+    const transport = fixture.open({ tls: { ca: authority.cert } });
     const error = await failure(transport.request({ url: `${url}/1200`, method: 'POST', body: 'x' }));
     assert.deepEqual([error.kind, error.delivery, error.retryable], ['protocol', 'answered', false]);
     // It did no harm to the others.

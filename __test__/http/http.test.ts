@@ -8,14 +8,14 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { MoorlineError } from 'moorline';
 
 import { eventually } from '../support/eventually';
-import { converse, HttpTransport, type Running, serve } from '../support/http';
-import { HttpStage } from '../support/http-fixture';
+import { serveRaw, HttpTransport, type Running, serve } from '../support/http';
+import { HttpFixture } from '../support/http-fixture';
 import { freePort } from '../support/ports';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
 
-const stage = new HttpStage();
+const fixture = new HttpFixture();
 
 /** The error of a call, and its fields. */
 async function failure(work: Promise<unknown>): Promise<MoorlineError> {
@@ -44,8 +44,8 @@ const echo = () =>
 
 describe('requests and answers', () => {
   test('a request is sent as it was written, and its answer is read when asked', async () => {
-    const server = await stage.up(echo());
-    const transport = stage.open();
+    const server = await fixture.autoClose(echo());
+    const transport = fixture.open();
     const headers = { 'X-Own': 'yes', accept: ['a/b', 'c/d'], gone: undefined };
     const query = { q: 'a b&c', n: [1, 2], gone: undefined };
     const answer = await transport.request({ url: `${server.url}/path?first=1#part`, headers, query });
@@ -61,8 +61,8 @@ describe('requests and answers', () => {
   });
 
   test('each kind of body arrives with its type', async () => {
-    const server = await stage.up(echo());
-    const transport = stage.open();
+    const server = await fixture.autoClose(echo());
+    const transport = fixture.open();
     async function* pieces() {
       yield 'a';
       await sleep(1);
@@ -99,7 +99,7 @@ describe('requests and answers', () => {
     let paused = true;
     let received = 0;
     const hash = createHash('sha256');
-    const server = await stage.up(
+    const server = await fixture.autoClose(
       serve((request, response) => {
         request.pause();
         void eventually(() => !paused, 20_000).then(() => {
@@ -117,7 +117,7 @@ describe('requests and answers', () => {
         yield piece;
       }
     }
-    const answer = stage.open().request({ method: 'POST', url: server.url, body: upload() });
+    const answer = fixture.open().request({ method: 'POST', url: server.url, body: upload() });
     // It stalls when the sockets' buffers are full; how much fits there is the system's business.
     let before = -1;
     await eventually(async () => {
@@ -133,7 +133,7 @@ describe('requests and answers', () => {
   });
 
   test('a body that throws breaks the request off, and the caller gets its own error', async () => {
-    const server = await stage.up(echo());
+    const server = await fixture.autoClose(echo());
     const own = new Error('own');
     let closed = false;
     async function* body() {
@@ -144,14 +144,14 @@ describe('requests and answers', () => {
         closed = true;
       }
     }
-    await assert.rejects(stage.open().request({ url: server.url, body: body() }), own);
+    await assert.rejects(fixture.open().request({ url: server.url, body: body() }), own);
     assert.ok(closed);
     await eventually(() => server.open() === 0);
   });
 
   test('a streamed answer is read as fast as it is asked, and left early without a trace', async () => {
     let written = 0;
-    const server = await stage.up(
+    const server = await fixture.autoClose(
       serve((_, response) => {
         const write = (): void => {
           for (;;) {
@@ -163,7 +163,7 @@ describe('requests and answers', () => {
         write();
       }),
     );
-    const transport = stage.open({ bodyTimeoutMs: 5000 });
+    const transport = fixture.open({ bodyTimeoutMs: 5000 });
     const answer = await transport.request({ url: server.url, stream: true });
     for await (const piece of answer.stream) {
       assert.ok(piece.length > 0);
@@ -179,8 +179,8 @@ describe('requests and answers', () => {
   });
 
   test('an abort ends a streamed answer too, and an answer may begin before its request is over', async () => {
-    const server = await stage.up(serve((request, response) => void request.pipe(response)));
-    const transport = stage.open();
+    const server = await fixture.autoClose(serve((request, response) => void request.pipe(response)));
+    const transport = fixture.open();
     let more!: (piece: string | undefined) => void;
     async function* upload() {
       yield 'first';
@@ -207,26 +207,26 @@ describe('requests and answers', () => {
   });
 
   test('connections are reused one request after the other, and never more than allowed', async () => {
-    const server = await stage.up(serve((_, response) => void setTimeout(() => response.end('x'), 5)));
-    const transport = stage.open({ maxConnections: 3 });
+    const server = await fixture.autoClose(serve((_, response) => void setTimeout(() => response.end('x'), 5)));
+    const transport = fixture.open({ maxConnections: 3 });
     await Promise.all(Array.from({ length: 30 }, () => transport.request({ url: server.url })));
     assert.equal(server.accepted(), 3);
     assert.deepEqual(transport.stats(), { connections: 3, inUse: 0, idle: 3, waiting: 0 });
   });
 
   test('a connection the server has closed meanwhile is not used, and none is kept longer than allowed', async () => {
-    const server = await stage.up(
-      converse((socket) => {
+    const server = await fixture.autoClose(
+      serveRaw((socket) => {
         socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi');
       }),
     );
-    const transport = stage.open({ keepAliveTimeoutMs: 100 });
+    const transport = fixture.open({ keepAliveTimeoutMs: 100 });
     for (let turn = 0; turn < 20; turn++) {
       const answer = await transport.request({ method: 'POST', url: server.url, body: 'x' });
       assert.equal(answer.text(), 'hi');
       await eventually(() => server.open() === 0);
     }
-    const lasting = await stage.up(echo());
+    const lasting = await fixture.autoClose(echo());
     await transport.request({ url: lasting.url });
     await eventually(() => transport.stats().connections === 0, 2000);
   });
@@ -247,8 +247,8 @@ describe('redirects', () => {
     });
 
   test('each kind keeps or changes the method as it should', async () => {
-    const server = await stage.up(redirecting());
-    const transport = stage.open();
+    const server = await fixture.autoClose(redirecting());
+    const transport = fixture.open();
     const table = [
       [301, 'POST', 'GET'],
       [302, 'PUT', 'PUT'],
@@ -266,24 +266,26 @@ describe('redirects', () => {
   });
 
   test('only headers that carry no credential cross origins', async () => {
-    const [here, there] = [await stage.up(redirecting()), await stage.up(redirecting())];
+    const [here, there] = [await fixture.autoClose(redirecting()), await fixture.autoClose(redirecting())];
     const url = `${here.url}/302/${encodeURIComponent(`${there.url}/end`)}`;
     const secrets = { authorization: 'Bearer x', cookie: 'a=b', 'x-api-key': 'k', 'x-auth-token': 't' };
     const unknown = { 'x-jwt': 'j', dpop: 'd', 'x-pwd': 'p', sid: 's' };
     const headers = { ...secrets, ...unknown, 'accept-language': 'de', 'idempotency-key': 'i' };
-    const moved = (await stage.open().request({ url, headers })).data.headers;
+    const moved = (await fixture.open().request({ url, headers })).data.headers;
     assert.deepEqual(
       Object.keys(moved).filter((name) => name in headers),
       ['accept-language', 'idempotency-key'],
     );
-    const kept = (await stage.open().request({ url: `${here.url}/302`, headers })).data.headers;
+    const kept = (await fixture.open().request({ url: `${here.url}/302`, headers })).data.headers;
     for (const [name, value] of Object.entries(headers)) assert.equal(kept[name], value);
   });
 
   test('a loop, a body that is gone and a URL that is none end clearly', async () => {
-    const server = await stage.up(redirecting());
-    const transport = stage.open();
-    const circle = await stage.up(serve((_, response) => response.writeHead(302, { location: '/again' }).end()));
+    const server = await fixture.autoClose(redirecting());
+    const transport = fixture.open();
+    const circle = await fixture.autoClose(
+      serve((_, response) => response.writeHead(302, { location: '/again' }).end()),
+    );
     const endless = await failure(transport.request({ url: circle.url }));
     assert.equal(facts(endless), 'protocol ERR_TOO_MANY_REDIRECTS answered body');
     async function* body() {
@@ -308,14 +310,14 @@ describe('packed bodies', () => {
   };
 
   test('are unpacked, whole and as a stream, and the connection is used again', async () => {
-    const server = await stage.up(
+    const server = await fixture.autoClose(
       serve((request, response) => {
         const encoding = decodeURIComponent(request.url?.slice(1) ?? '') as keyof typeof packed;
         response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': encoding });
         response.end(packed[encoding]);
       }),
     );
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const encoding of Object.keys(packed)) {
       const url = `${server.url}/${encodeURIComponent(encoding)}`;
       const answer = await transport.request({ url });
@@ -338,12 +340,12 @@ describe('packed bodies', () => {
       '/cut': packed.gzip.subarray(0, 40),
       '/broken': Buffer.concat([packed.gzip.subarray(0, 20), Buffer.alloc(100, 1)]),
     };
-    const server = await stage.up(
+    const server = await fixture.autoClose(
       serve((request, response) => {
         response.writeHead(200, { 'content-encoding': 'gzip' }).end(bodies[request.url ?? '']);
       }),
     );
-    const transport = stage.open({ maxDecompressedBytes: 1 << 20 });
+    const transport = fixture.open({ maxDecompressedBytes: 1 << 20 });
     const burst = await failure(transport.request({ url: `${server.url}/bomb` }));
     assert.equal(facts(burst), 'protocol ERR_MOORLINE_RESPONSE_TOO_LARGE answered body');
     for (const path of ['/cut', '/broken']) {
@@ -379,9 +381,9 @@ describe('what goes wrong', () => {
         'protocol ERR_MOORLINE_PROTOCOL answered body',
       ],
     ];
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const [what, answer, expected] of table) {
-      const server = await stage.up(converse((socket, head) => void socket.end(answer(head))));
+      const server = await fixture.autoClose(serveRaw((socket, head) => void socket.end(answer(head))));
       const error = await failure(transport.request({ url: server.url }));
       assert.equal(facts(error), expected, what);
       assert.equal(error.detail?.['reusedSocket'], false, what);
@@ -390,13 +392,13 @@ describe('what goes wrong', () => {
   });
 
   test('a reset in the middle, and one on a connection that was used before', async () => {
-    const server = await stage.up(
-      converse((socket, _, turn) => {
+    const server = await fixture.autoClose(
+      serveRaw((socket, _, turn) => {
         if (turn === 0) socket.write(`${OK}content-length: 2\r\n\r\nhi`);
         else socket.resetAndDestroy();
       }),
     );
-    const transport = stage.open();
+    const transport = fixture.open();
     assert.equal((await transport.request({ url: server.url })).text(), 'hi');
     const error = await failure(transport.request({ method: 'POST', url: server.url, body: 'x' }));
     assert.equal(facts(error), 'disconnected ECONNRESET unknown headers');
@@ -405,22 +407,24 @@ describe('what goes wrong', () => {
   });
 
   test('each limit ends a call on time and says which it was', async () => {
-    const silent = await stage.up(converse(() => undefined));
-    const dripping = await stage.up(
-      converse((socket) => {
+    const silent = await fixture.autoClose(serveRaw(() => undefined));
+    const dripping = await fixture.autoClose(
+      serveRaw((socket) => {
         socket.write(`${OK}content-length: 100\r\n\r\n`);
         const drip = setInterval(() => socket.write('.'), 20);
         socket.on('close', () => clearInterval(drip));
       }),
     );
-    const stalling = await stage.up(converse((socket) => void socket.write(`${OK}content-length: 9\r\n\r\nhalf`)));
+    const stalling = await fixture.autoClose(
+      serveRaw((socket) => void socket.write(`${OK}content-length: 9\r\n\r\nhalf`)),
+    );
     const table: [Running, Record<string, number>, string, string][] = [
       [silent, { headersTimeoutMs: 150 }, 'headersTimeoutMs', 'timeout ETIMEDOUT unknown headers'],
       [silent, { timeoutMs: 150 }, 'timeoutMs', 'timeout ETIMEDOUT unknown headers'],
       [stalling, { bodyTimeoutMs: 150 }, 'bodyTimeoutMs', 'timeout ETIMEDOUT answered body'],
       [dripping, { timeoutMs: 150, bodyTimeoutMs: 100 }, 'timeoutMs', 'timeout ETIMEDOUT answered body'],
     ];
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const [server, settings, limit, expected] of table) {
       const began = performance.now();
       const error = await failure(transport.request({ url: server.url, settings }));
@@ -433,8 +437,8 @@ describe('what goes wrong', () => {
   });
 
   test('who waits for a connection in vain has sent nothing', async () => {
-    const silent = await stage.up(converse(() => undefined));
-    const transport = stage.open({ maxConnections: 1 });
+    const silent = await fixture.autoClose(serveRaw(() => undefined));
+    const transport = fixture.open({ maxConnections: 1 });
     const first = failure(transport.request({ url: silent.url, settings: { timeoutMs: 600 } }));
     await eventually(() => transport.stats().inUse === 1);
     const second = await failure(transport.request({ method: 'POST', url: silent.url, settings: { timeoutMs: 100 } }));
@@ -444,7 +448,7 @@ describe('what goes wrong', () => {
   });
 
   test('a refused connection and a name without an address have sent nothing', async () => {
-    const transport = stage.open();
+    const transport = fixture.open();
     const refused = await failure(transport.request({ method: 'POST', url: `http://127.0.0.1:${await freePort()}` }));
     assert.equal(facts(refused), 'connect ECONNREFUSED none connect');
     assert.deepEqual([refused.detail?.['bytesWritten'], refused.retryable], [0, true]);
@@ -453,13 +457,13 @@ describe('what goes wrong', () => {
   });
 
   test('an answer that is too long is an error, announced or not', async () => {
-    const server = await stage.up(
+    const server = await fixture.autoClose(
       serve((request, response) => {
         if (request.url === '/announced') response.setHeader('content-length', 5000);
         response.end(Buffer.alloc(5000));
       }),
     );
-    const transport = stage.open({ maxResponseBytes: 4999 });
+    const transport = fixture.open({ maxResponseBytes: 4999 });
     for (const path of ['/announced', '/chunked']) {
       const error = await failure(transport.request({ url: server.url + path }));
       assert.equal(facts(error), 'protocol ERR_MOORLINE_RESPONSE_TOO_LARGE answered body', path);
@@ -469,8 +473,8 @@ describe('what goes wrong', () => {
   });
 
   test('an aborted call ends at once with its reason and leaves no connection', async () => {
-    const silent = await stage.up(converse(() => undefined));
-    const transport = stage.open();
+    const silent = await fixture.autoClose(serveRaw(() => undefined));
+    const transport = fixture.open();
     const controller = new AbortController();
     const call = transport.request({ url: silent.url }, { signal: controller.signal });
     await eventually(() => silent.open() === 1);
@@ -482,8 +486,8 @@ describe('what goes wrong', () => {
   });
 
   test('closing ends what runs and refuses what comes', async () => {
-    const silent = await stage.up(converse(() => undefined));
-    const transport = stage.open();
+    const silent = await fixture.autoClose(serveRaw(() => undefined));
+    const transport = fixture.open();
     const running = failure(transport.request({ url: silent.url }));
     await eventually(() => silent.open() === 1);
     transport.close();
@@ -495,7 +499,7 @@ describe('what goes wrong', () => {
   });
 
   test('a programmer’s mistake is told with its place', async () => {
-    const transport = stage.open();
+    const transport = fixture.open();
     const url = 'http://127.0.0.1:9/';
     const table: [Parameters<HttpTransport['request']>[0], RegExp][] = [
       [{ url: 'nowhere' }, /^request\.url /],

@@ -6,12 +6,12 @@ import { MoorlineError } from 'moorline';
 
 import { Authority } from '../support/certificates';
 import { eventually } from '../support/eventually';
-import { HttpStage } from '../support/http-fixture';
+import { HttpFixture } from '../support/http-fixture';
 import { frame, frames, ok, Reason, Type } from '../support/http2-frames';
 
 const authority = new Authority();
 const certificate = authority.issue(['IP:127.0.0.1']);
-const stage = new HttpStage();
+const fixture = new HttpFixture();
 
 after(() => authority.remove());
 
@@ -22,14 +22,14 @@ const PIECES = 128;
 test('a server that overflows the window of a stream is ended before anybody reads the answer', async () => {
   const reasons: number[] = [];
   const flood = (stream: number) => Array.from({ length: PIECES }, () => frame(Type.data, stream, PIECE));
-  const server = await stage.up(
+  const server = await fixture.autoClose(
     frames(
       certificate,
       (socket, stream) => socket.write(Buffer.concat([ok(stream), ...flood(stream)])),
       (reason) => reasons.push(reason),
     ),
   );
-  const transport = stage.open({ tls: { ca: authority.cert }, timeoutMs: Infinity });
+  const transport = fixture.open({ tls: { ca: authority.cert }, timeoutMs: Infinity });
   const response = await transport.request({ url: server.url, stream: true });
   await eventually(() => reasons.length > 0, 30_000);
   assert.deepEqual(reasons, [Reason.flowControl]);

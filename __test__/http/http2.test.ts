@@ -8,16 +8,16 @@ import { HTTPConnection, MoorlineError } from 'moorline';
 import { Authority } from '../support/certificates';
 import { eventually } from '../support/eventually';
 import { HttpTransport, type Running, start } from '../support/http';
-import { HttpStage } from '../support/http-fixture';
+import { HttpFixture } from '../support/http-fixture';
 import { frame, frames, ok, Reason, Type, uint32 } from '../support/http2-frames';
 
 const authority = new Authority();
 const certificate = authority.issue(['IP:127.0.0.1', 'DNS:localhost']);
-const stage = new HttpStage();
+const fixture = new HttpFixture();
 
 after(() => authority.remove());
 function open(more: ConstructorParameters<typeof HttpTransport>[0] = {}): HttpTransport {
-  return stage.open({ tls: { ca: authority.cert }, ...more });
+  return fixture.open({ tls: { ca: authority.cert }, ...more });
 }
 
 /** How a call came out, in a few words. */
@@ -42,7 +42,7 @@ describe('a body that ends before all of it has come', () => {
     ['broken', Reason.internal, undefined, 'protocol ERR_MOORLINE_PROTOCOL answered final', undefined],
   ] as const) {
     test(name, async () => {
-      const server = await stage.up(
+      const server = await fixture.autoClose(
         frames(certificate, (socket, stream) => {
           socket.write(Buffer.concat([begun(stream, length), frame(Type.reset, stream, uint32(reason))]));
         }),
@@ -59,7 +59,7 @@ describe('a body that ends before all of it has come', () => {
       Buffer.alloc(0),
       frame(Type.goAway, 0, Buffer.concat([uint32(0), uint32(Reason.internal)])),
     ]) {
-      const server = await stage.up(
+      const server = await fixture.autoClose(
         frames(certificate, (socket, stream) => socket.end(Buffer.concat([begun(stream), goodbye]))),
       );
       const { url } = server;
@@ -69,7 +69,7 @@ describe('a body that ends before all of it has come', () => {
   });
 
   test('not one that was never to come: the answer to HEAD', async () => {
-    const server = await stage.up(
+    const server = await fixture.autoClose(
       frames(certificate, (socket, stream) => {
         const head = ok(stream, 100_000_000);
         head.writeUInt8(head.readUInt8(4) | 1, 4);
@@ -88,7 +88,7 @@ function serve(answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders)
     stream.on('error', () => undefined);
     answer(stream, headers);
   });
-  return stage.up(start(server));
+  return fixture.autoClose(start(server));
 }
 
 const respond = (stream: ServerHttp2Stream, text = 'ok') => {

@@ -4,16 +4,16 @@ import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 
 import { eventually } from '../support/eventually';
-import { converse, serve } from '../support/http';
-import { HttpStage } from '../support/http-fixture';
+import { serveRaw, serve } from '../support/http';
+import { HttpFixture } from '../support/http-fixture';
 
-const stage = new HttpStage();
+const fixture = new HttpFixture();
 
 describe('the head of a request', () => {
   /** Answers with the line the request began with. */
   const lines = () =>
-    stage.up(
-      converse((socket, head) => {
+    fixture.autoClose(
+      serveRaw((socket, head) => {
         const line = head.slice(0, head.indexOf(' HTTP/1.1'));
         socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(line)}\r\n\r\n${line}`);
       }),
@@ -21,7 +21,7 @@ describe('the head of a request', () => {
 
   test('has its URL as the URL standard writes it, encoded once', async () => {
     const server = await lines();
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const [path, sent] of [
       ['/x?to=https%3A%2F%2Fh&name=a b', '/x?to=https%3A%2F%2Fh&name=a%20b'],
       ['/a%20b c', '/a%20b%20c'],
@@ -32,14 +32,14 @@ describe('the head of a request', () => {
       assert.equal((await transport.request({ url: server.url + path })).text(), `GET ${sent}`);
     }
     // The address itself is refused by the level here, and not by the URL.
-    const guarded = stage.open({ publicAddressesOnly: true });
+    const guarded = fixture.open({ publicAddressesOnly: true });
     const code = 'ERR_MOORLINE_ADDRESS_REFUSED';
     await assert.rejects(guarded.request({ url: 'http://[::1]:9/a b' }), { code });
   });
 
   test('has no header that a name was made up for', async () => {
     const server = await lines();
-    const call = stage.open().request({ url: server.url, headers: { 'authorization:Bearer x': 'y' } });
+    const call = fixture.open().request({ url: server.url, headers: { 'authorization:Bearer x': 'y' } });
     await assert.rejects(call, { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /authorization:Bearer x/ });
     assert.equal(server.accepted(), 0);
   });
@@ -48,7 +48,7 @@ describe('the head of a request', () => {
     const endless: unknown[] = [];
     endless.push(endless);
     for (const value of [[['x']], endless]) {
-      const call = stage.open().request({ url: 'http://127.0.0.1:9', headers: { a: value as never } });
+      const call = fixture.open().request({ url: 'http://127.0.0.1:9', headers: { a: value as never } });
       await assert.rejects(call, {
         name: 'TypeError',
         code: 'ERR_INVALID_ARG_TYPE',
@@ -59,7 +59,7 @@ describe('the head of a request', () => {
 
   test('has a known method in upper case, and another as it is', async () => {
     const server = await lines();
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const [method, sent] of [
       ['get', 'GET'],
       ['Patch', 'PATCH'],
@@ -76,8 +76,10 @@ describe('a streamed call that is given up', () => {
   test('when its answer has come, but was not looked at, leaves no connection', async () => {
     let answered!: () => void;
     const there = new Promise<void>((resolve) => (answered = resolve));
-    const server = await stage.up(serve((_, response) => void response.writeHead(200).write('x', () => answered())));
-    const transport = stage.open({ maxConnections: 1 });
+    const server = await fixture.autoClose(
+      serve((_, response) => void response.writeHead(200).write('x', () => answered())),
+    );
+    const transport = fixture.open({ maxConnections: 1 });
     const leaving = new AbortController();
     const call = transport.request({ url: server.url, stream: true }, { signal: leaving.signal });
     const rejected = assert.rejects(call, { name: 'AbortError' });
@@ -96,7 +98,7 @@ describe('a streamed body', () => {
     for (const piece of all) yield piece;
   }
   const echo = () =>
-    stage.up(
+    fixture.autoClose(
       serve((request, response) => {
         const chunks: Buffer[] = [];
         request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -106,7 +108,7 @@ describe('a streamed body', () => {
 
   test('is as long as its content-length says, or fails', async () => {
     const server = await echo();
-    const transport = stage.open();
+    const transport = fixture.open();
     const headers = { 'content-length': 6 };
     for (const fitting of [
       ['abc', 'def'],
@@ -129,7 +131,7 @@ describe('a streamed body', () => {
 
   test('with GET or HEAD needs a length, as nothing else says where it ends', async () => {
     const server = await echo();
-    const transport = stage.open();
+    const transport = fixture.open();
     for (const method of ['GET', 'head']) {
       const call = transport.request({ method, url: server.url, body: pieces('lost') });
       await assert.rejects(call, { name: 'TypeError', message: /^request\.body / });
@@ -140,14 +142,14 @@ describe('a streamed body', () => {
   });
 
   test('that throws after the answer has begun is why the answer breaks off', async () => {
-    const server = await stage.up(serve((_, response) => void response.writeHead(200).write('begun')));
+    const server = await fixture.autoClose(serve((_, response) => void response.writeHead(200).write('begun')));
     let fail!: (error: Error) => void;
     const own = new Error('my own');
     async function* failing() {
       yield 'x';
       await new Promise((_, reject) => (fail = reject));
     }
-    const { stream } = await stage.open().request({ url: server.url, body: failing(), stream: true });
+    const { stream } = await fixture.open().request({ url: server.url, body: failing(), stream: true });
     assert.equal(Buffer.from((await stream.next()).value ?? []).toString(), 'begun');
     await eventually(() => fail);
     fail(own);
@@ -155,11 +157,11 @@ describe('a streamed body', () => {
   });
 
   test('of an aborted call is destroyed, although a piece of it is awaited', async () => {
-    const server = await stage.up(serve((request) => void request.resume()));
+    const server = await fixture.autoClose(serve((request) => void request.resume()));
     const body = new Readable({ read: () => undefined });
     body.push('x');
     const leaving = new AbortController();
-    const call = stage.open().request({ url: server.url, body }, { signal: leaving.signal });
+    const call = fixture.open().request({ url: server.url, body }, { signal: leaving.signal });
     const rejected = assert.rejects(call, { name: 'AbortError' });
     await eventually(() => server.accepted() === 1);
     leaving.abort();
@@ -170,8 +172,8 @@ describe('a streamed body', () => {
 
 describe('an answer that is streamed', () => {
   test('ends with the transport', async () => {
-    const server = await stage.up(serve((_, response) => void response.writeHead(200).write('begun')));
-    const transport = stage.open();
+    const server = await fixture.autoClose(serve((_, response) => void response.writeHead(200).write('begun')));
+    const transport = fixture.open();
     const { stream } = await transport.request({ url: server.url, stream: true });
     await stream.next();
     const awaited = assert.rejects(stream.next(), { kind: 'closed', delivery: 'answered' });
@@ -182,8 +184,8 @@ describe('an answer that is streamed', () => {
   });
 
   test('needs no connection when there is nothing to it', async () => {
-    const server = await stage.up(serve((_, response) => response.writeHead(204).end()));
-    const transport = stage.open({ maxConnections: 1 });
+    const server = await fixture.autoClose(serve((_, response) => response.writeHead(204).end()));
+    const transport = fixture.open({ maxConnections: 1 });
     for (let turn = 0; turn < 3; turn += 1) {
       const settings = { timeoutMs: 2000 };
       assert.equal((await transport.request({ url: server.url, stream: true, settings })).status, 204);

@@ -8,12 +8,12 @@ import { after, before, describe, test } from 'node:test';
 import { HTTPConnection, type MoorlineError, setLogger } from 'moorline';
 
 import { Authority } from '../support/certificates';
-import { closing } from '../support/connections';
+import { closeAfter } from '../support/connections';
 import { start } from '../support/http';
-import { HttpStage } from '../support/http-fixture';
+import { HttpFixture } from '../support/http-fixture';
 
 const authority = new Authority();
-const stage = new HttpStage();
+const fixture = new HttpFixture();
 
 before(() => setLogger({}));
 after(() => {
@@ -25,12 +25,12 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   for (const key of ['ec', 'rsa'] as const) {
     test(`a server that has one is reached at the level none, and at no other: ${version}, ${key}`, async (t) => {
       const certificate = { ...authority.issueOld(key), minVersion: version, maxVersion: version };
-      const server = await stage.up(start(createServer(certificate, (_, response) => response.end('old'))));
+      const server = await fixture.autoClose(start(createServer(certificate, (_, response) => response.end('old'))));
       const url = `https://localhost:${server.port}`;
       const common = { url, monitoring: false, retryCount: 0 };
-      const open = closing(t, new HTTPConnection({ ...common, securityLevel: 'none' }));
+      const open = closeAfter(t, new HTTPConnection({ ...common, securityLevel: 'none' }));
       assert.equal((await open.request({})).text(), 'old');
-      const careful = closing(t, new HTTPConnection({ ...common, tls: { ca: authority.cert } }));
+      const careful = closeAfter(t, new HTTPConnection({ ...common, tls: { ca: authority.cert } }));
       await assert.rejects(careful.request({}), (error: MoorlineError) => {
         assert.equal(error.kind, 'tls');
         assert.match((error.cause as Error).message, /UnsupportedCertVersion/);
@@ -47,7 +47,7 @@ describe('a client', () => {
     const listening = createServer({ ...authority.issue(['DNS:localhost']), ...demands }, (request, response) =>
       response.end((request.socket as TLSSocket).getPeerCertificate().subject.CN),
     );
-    return stage.up(start(listening));
+    return fixture.autoClose(start(listening));
   };
 
   for (const key of ['ec', 'rsa'] as const) {
@@ -55,7 +55,7 @@ describe('a client', () => {
       const { port } = await server();
       const tls = { ca: authority.cert, ...authority.issueOld(key) };
       const url = `https://localhost:${port}`;
-      const connection = closing(t, new HTTPConnection({ url, monitoring: false, retryCount: 0, tls }));
+      const connection = closeAfter(t, new HTTPConnection({ url, monitoring: false, retryCount: 0, tls }));
       assert.equal((await connection.request({})).text(), 'localhost');
     });
   }
@@ -64,7 +64,7 @@ describe('a client', () => {
     const { port } = await server();
     const tls = { ca: authority.cert, cert: authority.issueOld().cert, key: authority.issueOld().key };
     const url = `https://localhost:${port}`;
-    const connection = closing(t, new HTTPConnection({ url, monitoring: false, retryCount: 0, tls }));
+    const connection = closeAfter(t, new HTTPConnection({ url, monitoring: false, retryCount: 0, tls }));
     await assert.rejects(connection.request({}), (error: MoorlineError) => {
       assert.match(error.message, /tls\.cert and tls\.key cannot be used/);
       assert.match((error.cause as Error).message, /KeyMismatch|inconsistent/i);

@@ -17,14 +17,14 @@ import { MoorlineError } from 'moorline';
 import { Authority } from '../support/certificates';
 import { eventually } from '../support/eventually';
 import { HttpTransport, type Running, serve, start } from '../support/http';
-import { HttpStage } from '../support/http-fixture';
+import { HttpFixture } from '../support/http-fixture';
 import { freePort } from '../support/ports';
 
 const authority = new Authority();
 const stranger = new Authority();
 const loopback = ['IP:127.0.0.1', 'DNS:localhost'];
 const directory = mkdtempSync(join(tmpdir(), 'moorline-http-'));
-const stage = new HttpStage();
+const fixture = new HttpFixture();
 
 after(() => {
   authority.remove();
@@ -32,11 +32,11 @@ after(() => {
   rmSync(directory, { recursive: true });
 });
 function open(tls: Record<string, unknown> = { ca: authority.cert }, more = {}): HttpTransport {
-  return stage.open({ tls, ...more });
+  return fixture.open({ tls, ...more });
 }
 
 const secure = (options: ServerOptions = authority.issue(loopback)) =>
-  stage.up(
+  fixture.autoClose(
     start(createServer(options, (request, response) => request.resume().on('end', () => response.end('secure')))),
   );
 
@@ -52,7 +52,7 @@ async function openssl(version: string): Promise<string> {
   const child = spawn('openssl', ['s_server', '-accept', `127.0.0.1:${port}`, ...files, ...demands, '-www', '-quiet'], {
     stdio: 'ignore',
   });
-  stage.later(async () => {
+  fixture.undoAfter(async () => {
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     await ended;
@@ -112,7 +112,7 @@ describe('TLS', () => {
     assert.equal((await open().request({ url: old.url })).text(), 'secure');
     const strict = open({ ca: authority.cert, minVersion: 'TLSv1.3' });
     assert.match(await refusal(strict.request({ url: old.url })), /^tls \S+ none tls$/);
-    const plain = await stage.up(serve((_, response) => response.end('plain')));
+    const plain = await fixture.autoClose(serve((_, response) => response.end('plain')));
     const refused = await refusal(open().request({ url: plain.url.replace('http:', 'https:') }));
     assert.match(refused, /^tls \S+ none tls$/);
   });
@@ -154,7 +154,7 @@ describe('TLS', () => {
 
 describe('HTTP/2', () => {
   const http2 = (allowHTTP1 = true) =>
-    stage.up(
+    fixture.autoClose(
       start(
         createSecureServer({ ...authority.issue(loopback), allowHTTP1 }, (request, response) => {
           const chunks: Buffer[] = [];
@@ -222,7 +222,7 @@ describe('a proxy', () => {
       upstream.on('error', () => socket.destroy());
       socket.on('error', () => upstream.destroy());
     });
-    return Object.assign(await stage.up(start(server, 'http')), seen);
+    return Object.assign(await fixture.autoClose(start(server, 'http')), seen);
   }
 
   test('is asked for the host by its name, and TLS goes through it to the end', async () => {
@@ -239,7 +239,7 @@ describe('a proxy', () => {
     const url = `https://localhost:${server.port}/`;
     const names = ['HTTPS_PROXY', 'NO_PROXY'] as const;
     const kept = names.map((name) => process.env[name]);
-    stage.later(() =>
+    fixture.undoAfter(() =>
       names.forEach((name, index) => {
         if (kept[index] === undefined) delete process.env[name];
         else process.env[name] = kept[index];
@@ -260,7 +260,7 @@ describe('a proxy', () => {
   });
 
   test('gets nothing in plain text that may go to this machine only', async () => {
-    const [between, server] = [await proxy(), await stage.up(serve((_, response) => response.end('here')))];
+    const [between, server] = [await proxy(), await fixture.autoClose(serve((_, response) => response.end('here')))];
     const careful = open({}, { securityLevel: 'enhanced', proxy: between.url });
     const url = `http://localhost:${server.port}/`;
     assert.equal((await careful.request({ url })).text(), 'here');
@@ -268,7 +268,7 @@ describe('a proxy', () => {
   });
 
   test('that is not there or says no has delivered nothing', async () => {
-    const between = await stage.up(
+    const between = await fixture.autoClose(
       start(
         createHttpServer().on('connect', (_, socket) => socket.end('HTTP/1.1 407 No\r\n\r\n')),
         'http',
@@ -276,14 +276,14 @@ describe('a proxy', () => {
     );
     const refused = open({}, { proxy: between.url });
     assert.equal(await refusal(refused.request({ url: 'https://h.invalid' })), 'auth ERR_MOORLINE_AUTH none proxy');
-    await stage.close(between);
+    await fixture.close(between);
     const gone = open({}, { proxy: between.url });
     assert.equal(await refusal(gone.request({ url: 'https://h.invalid' })), 'connect ECONNREFUSED none connect');
   });
 });
 
 test('addresses that are not public are refused when asked, a redirect there too', async () => {
-  const server = await stage.up(serve((_, response) => response.end('inside')));
+  const server = await fixture.autoClose(serve((_, response) => response.end('inside')));
   const guarded = open({}, { publicAddressesOnly: true });
   const code = 'ERR_MOORLINE_ADDRESS_REFUSED';
   for (const url of [server.url, `http://localhost:${server.port}`, 'http://169.254.169.254/', 'http://[::1]/']) {
@@ -291,7 +291,7 @@ test('addresses that are not public are refused when asked, a redirect there too
   }
   const excepted = open({}, { publicAddressesOnly: true, allowedHosts: ['localhost'] });
   assert.equal((await excepted.request({ url: `http://localhost:${server.port}` })).text(), 'inside');
-  const luring = await stage.up(
+  const luring = await fixture.autoClose(
     serve((_, response) => response.writeHead(302, { location: 'http://127.0.0.1/' }).end()),
   );
   const url = `http://localhost:${luring.port}`;

@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 
 import { HTTPConnection, setLogger } from 'moorline';
 
-import { closing } from '../support/connections';
+import { closeAfter } from '../support/connections';
 import { type Running, serve } from '../support/http';
 
 let server: Running;
@@ -19,7 +19,7 @@ after(() => {
 });
 
 function connect(t: { after(undo: () => unknown): void }, base = '') {
-  return closing(t as never, new HTTPConnection({ url: server.url + base, monitoring: false }));
+  return closeAfter(t as never, new HTTPConnection({ url: server.url + base, monitoring: false }));
 }
 
 describe('query', () => {

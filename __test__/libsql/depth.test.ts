@@ -22,7 +22,7 @@ const outcomes = new Map<string, string>();
 const key = (index: number, depth: number) => `${index} at ${depth}`;
 
 /** Tries all from `first` on; gives the one after that which ended the process. */
-async function tryFrom(first: number): Promise<number> {
+async function runFrom(first: number): Promise<number> {
   const child = spawn(process.execPath, ['--import', 'tsx', CHILD, String(first)], {
     stdio: ['ignore', 'pipe', 'inherit'],
     timeout: 600_000,
@@ -45,7 +45,7 @@ async function tryFrom(first: number): Promise<number> {
 }
 
 before(async () => {
-  for (let next = 0; next < constructs.length;) next = await tryFrom(next);
+  for (let next = 0; next < constructs.length;) next = await runFrom(next);
 });
 
 for (const [index, { name, sizes }] of constructs.entries()) {

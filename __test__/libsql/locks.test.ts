@@ -1,4 +1,4 @@
-// Who waits for whose lock, what may be repeated, and what is left of a transaction after its end.
+// Locks of transactions: which call waits for which, what may be retried, and what is left after the end.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

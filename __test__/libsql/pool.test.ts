@@ -1,4 +1,4 @@
-// TursoPool: the cases of its specification by their names, and a regression test for each defect of the original.
+// TursoPool: the cases of its specification by their names, then regression tests.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// NixtlaClient: the cases of its specification by their names, then the wire format, then what its first
-// implementation got wrong. The service is a local stand-in that speaks the vendor's wire format.
+// NixtlaClient: the cases of its specification by their names, then the wire format, then regression
+// tests. The service is a local stand-in that speaks the vendor's wire format.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 
 import { HTTPConnection, Policy, type RateLimitOptions } from 'moorline';
 
-import { closing } from '../support/connections';
+import { closeAfter } from '../support/connections';
 import { serve } from '../support/http';
 
 /**
@@ -78,7 +78,7 @@ describe('a rate limit', () => {
     });
     t.after(() => server.close());
     const limit = { rateLimit: true, rateLimitRequests: 4, rateLimitWindow: 1000 };
-    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false, ...limit }));
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false, ...limit }));
     await Promise.all(Array.from({ length: 12 }, () => connection.request({})));
     assert.equal(most(moments, 1000), 4);
   });

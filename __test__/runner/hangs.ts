@@ -1,4 +1,4 @@
-// A file of tests that is not over: it waits for an answer of a process that it started.
+// A file of tests that never ends: it waits for a process that it started.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';

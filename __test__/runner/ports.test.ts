@@ -18,20 +18,20 @@ if (process.argv[2] === 'take') {
   void take();
 } else {
   test('a port that somebody else has is passed over', { skip: peersMissing(), timeout: 30_000 }, async (t) => {
-    const mine = createServer();
+    const own = createServer();
     const foreign = createServer();
-    const port = await listen(mine);
+    const port = await listen(own);
     foreign.listen(port + 1, '127.0.0.1');
     await once(foreign, 'listening');
     const server = await socketServer();
-    t.after(() => Promise.all([server.close(), mine.close(), foreign.close()]));
+    t.after(() => Promise.all([server.close(), own.close(), foreign.close()]));
     assert.equal(server.port, port + 2);
   });
 
   test('no two processes are given ports of the same block', { timeout: 60_000 }, async (t) => {
-    const mine = createServer();
-    t.after(() => mine.close());
-    const blocks = new Set([Math.floor((await listen(mine)) / 100)]);
+    const own = createServer();
+    t.after(() => own.close());
+    const blocks = new Set([Math.floor((await listen(own)) / 100)]);
     const children = [1, 2, 3].map(() => fork(__filename, ['take'], { execArgv: ['--import', 'tsx'] }));
     t.after(() => children.forEach((child) => child.kill('SIGKILL')));
     const ports = await Promise.all(children.map(async (child) => (await once(child, 'message'))[0] as number));

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 
 import { CircuitBreaker, ConnectionHealth, HealthChecker, HTTPConnection, Policy } from 'moorline';
 
-import { Heard } from '../support/connections';
+import { EventRecorder } from '../support/connections';
 
 let breakers = 0;
 const breakerOf = (weight: unknown) =>
@@ -67,7 +67,7 @@ test('HealthChecker.result refuses what is no time, and what is no answer', () =
 
 test('a health check that is asked for no time says so, and nothing of the connection', async () => {
   const connection = new HTTPConnection({ url: 'http://127.0.0.1:1', monitoring: false });
-  const heard = new Heard(connection);
+  const heard = new EventRecorder(connection);
   for (const timeoutMs of [0, -1, NaN, '5', 5n, null, {}]) {
     const { isHealthy, errorMessage } = await connection.healthCheck(timeoutMs as number);
     assert.equal(isHealthy, false);

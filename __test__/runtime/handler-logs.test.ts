@@ -13,7 +13,7 @@ import {
   WebhookVerifier,
 } from 'moorline';
 
-import { closing, eventServer, records } from '../support/connections';
+import { closeAfter, eventServer, captureLogs } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { start } from '../support/http';
 
@@ -40,9 +40,9 @@ describe('connection.handler-failed names the connection', () => {
   };
   for (const [method, hear] of Object.entries(heard)) {
     test(`of ${method}`, async (t) => {
-      const written = records(t);
+      const written = captureLogs(t);
       const config = { name: 'orders', url: 'http://127.0.0.1:1', retryCount: 0, monitoring: false };
-      const connection = closing(t, new HTTPConnection(config));
+      const connection = closeAfter(t, new HTTPConnection(config));
       hear(connection);
       await connection.connect();
       await connection.healthCheck();
@@ -53,11 +53,11 @@ describe('connection.handler-failed names the connection', () => {
   }
 
   test('of onMessage', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const server = await eventServer();
     t.after(() => server.close());
     const config = { name: 'feed', url: server.url, monitoring: false };
-    const connection = closing(t, new SSEConnection(config));
+    const connection = closeAfter(t, new SSEConnection(config));
     connection.onMessage(faulty);
     await connection.connect();
     server.send('data: 1\n\n');
@@ -67,10 +67,10 @@ describe('connection.handler-failed names the connection', () => {
   });
 
   test('but not of a manager, whose handlers hear of all', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const manager = new ConnectionManager();
     manager.addEventHandler(faulty);
-    const connection = closing(t, new HTTPConnection({ url: 'http://127.0.0.1:1', monitoring: false }));
+    const connection = closeAfter(t, new HTTPConnection({ url: 'http://127.0.0.1:1', monitoring: false }));
     manager.addConnection(connection);
     connection.emitEvent('moored');
     const record = await recordOf(written, 'connection.handler-failed');
@@ -94,7 +94,7 @@ describe('webhook.handler-failed names the webhook and its scheme', () => {
   };
 
   test('of receiveWebhook', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const received = await receiveWebhook(verifier, new Request('http://127.0.0.1/hook', request()), {
       handle: faulty,
     });
@@ -103,7 +103,7 @@ describe('webhook.handler-failed names the webhook and its scheme', () => {
   });
 
   test('of the middleware', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const receive = webhookMiddleware(verifier);
     const server = await start(
       createServer((asked, answer) => receive(asked, answer, faulty)),

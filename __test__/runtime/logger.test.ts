@@ -1,4 +1,4 @@
-// The logger: what is logged, and whatever writes it, may fail, and nobody is disturbed.
+// The logger: data that cannot be logged, and a logger that fails, do no harm.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

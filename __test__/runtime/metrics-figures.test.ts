@@ -18,7 +18,7 @@ import {
   WebSocketConnection,
 } from 'moorline';
 
-import { closing, records, socketServer } from '../support/connections';
+import { closeAfter, captureLogs, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { parse, valueOf } from '../support/exposition';
 import { type Running, serve } from '../support/http';
@@ -56,7 +56,7 @@ describe('an HTTPConnection', () => {
   test('counts requests and attempts by outcome and status, as its breaker does', async (t) => {
     const name = 'figures "http"\\\n';
     const config = { name, url: server.url, retryCount: 1, retryDelay: 1 };
-    const connection = closing(t, new HTTPConnection(config));
+    const connection = closeAfter(t, new HTTPConnection(config));
     await ask(connection, '/ok', 3);
     await ask(connection, '/bad', 2);
     await ask(connection, '/flaky', 1);
@@ -93,7 +93,7 @@ describe('an HTTPConnection', () => {
 
   test('tells how long an attempt took, and the whole call with its pauses', async (t) => {
     const config = { name: 'figures pauses', url: server.url, retryCount: 1, retryDelay: 300, backoffMultiplier: 1 };
-    const connection = closing(t, new HTTPConnection(config));
+    const connection = closeAfter(t, new HTTPConnection(config));
     const waits: unknown[] = [];
     connection.onEvent(({ eventType, data }) => eventType === 'metrics' && waits.push(data));
     // The jitter may make a pause short.
@@ -126,7 +126,7 @@ describe('an HTTPConnection', () => {
   });
 
   test('without monitoring is nowhere', async (t) => {
-    const connection = closing(
+    const connection = closeAfter(
       t,
       new HTTPConnection({ name: 'figures of nobody', url: server.url, monitoring: false }),
     );
@@ -142,7 +142,7 @@ describe('an HTTPConnection', () => {
 test('a WebSocketConnection counts the messages and bytes of both directions', { skip: peersMissing() }, async (t) => {
   const sockets = await socketServer();
   t.after(() => sockets.close());
-  const connection = closing(t, new WebSocketConnection({ name: 'figures ws', url: sockets.url }));
+  const connection = closeAfter(t, new WebSocketConnection({ name: 'figures ws', url: sockets.url }));
   await connection.connect();
   for (const message of ['é', 'two', Buffer.from([1, 2, 3, 4])]) {
     assert.equal(await connection.send(message), true);
@@ -158,7 +158,7 @@ test('a WebSocketConnection counts the messages and bytes of both directions', {
 });
 
 test('an SSEConnection counts what came', async (t) => {
-  const connection = closing(t, new SSEConnection({ name: 'figures sse', url: `${server.url}/events` }));
+  const connection = closeAfter(t, new SSEConnection({ name: 'figures sse', url: `${server.url}/events` }));
   await connection.connect();
   assert.deepEqual([(await connection.receive())?.data, (await connection.receive())?.data], ['é', 'two']);
   const of = figures('connection', { connection: 'figures sse', type: 'sse' });
@@ -189,7 +189,7 @@ describe('a pool', () => {
   });
 
   test('of your own shows the same under the name of its connections', async (t) => {
-    records(t);
+    captureLogs(t);
     let fails = true;
     const factory = () => {
       if (fails) throw new Error('not yet');
@@ -292,7 +292,7 @@ describe('a policy', () => {
 
 test('every metric stands in the guide, with its type and its labels', { skip: peersMissing() }, async (t) => {
   // Gauges are shown while what they are about is there.
-  const connection = closing(t, new HTTPConnection({ name: 'figures shown', url: server.url }));
+  const connection = closeAfter(t, new HTTPConnection({ name: 'figures shown', url: server.url }));
   await connection.connect();
   await ask(connection, '/ok', 1);
   const monitor = new HealthMonitor();

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { CircuitBreaker, ConnectionPool, HealthMonitor, HTTPConnection, metricsText, Policy } from 'moorline';
 
-import { closing } from '../support/connections';
+import { closeAfter } from '../support/connections';
 import { parse } from '../support/exposition';
 import { type Running, serve } from '../support/http';
 
@@ -33,7 +33,7 @@ describe('a name', () => {
   };
   for (const [what, [given, expected = given]] of Object.entries(names)) {
     test(`${what} is shown in every family`, async (t) => {
-      const connection = closing(t, new HTTPConnection({ name: given, url: server.url }));
+      const connection = closeAfter(t, new HTTPConnection({ name: given, url: server.url }));
       await connection.connect();
       await connection.request({});
       const pool = new ConnectionPool({}, () => ({}), { name: given, url: server.url });

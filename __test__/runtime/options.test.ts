@@ -26,11 +26,11 @@ import {
 } from 'moorline';
 import { createClient } from 'moorline/libsql';
 
-import { closing, Heard } from '../support/connections';
+import { closeAfter, EventRecorder } from '../support/connections';
 import { serve } from '../support/http';
-import { HttpStage } from '../support/http-fixture';
+import { HttpFixture } from '../support/http-fixture';
 
-const stage = new HttpStage();
+const stage = new HttpFixture();
 setLogger({});
 after(() => setLogger(undefined));
 
@@ -315,14 +315,14 @@ describe('what is no plain object', () => {
 
 test('send gives null, and an event that names the key', async (t) => {
   let requests = 0;
-  const server = await stage.up(
+  const server = await stage.autoClose(
     serve((_, response) => {
       requests += 1;
       response.end();
     }),
   );
-  const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false }));
-  const heard = new Heard(connection);
+  const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false }));
+  const heard = new EventRecorder(connection);
   assert.equal(await connection.send({ method: 'POST', url: '/', json: { a: 1 } } as never), null);
   assert.match(heard.of('error')[0]?.message ?? '', /^request\.json is not a known option/);
   assert.equal(requests, 0);

@@ -15,7 +15,7 @@ import {
   WebSocketConnection,
 } from 'moorline';
 
-import { closing, records } from '../support/connections';
+import { closeAfter, captureLogs } from '../support/connections';
 import { type Running, serve } from '../support/http';
 
 const SECRET = 'hunter2';
@@ -49,7 +49,10 @@ describe('a URL that no connection can use', () => {
   }
 
   test('of one request is an error that does not show it', async (t) => {
-    const connection = closing(t, new HTTPConnection({ url: 'http://127.0.0.1:1', monitoring: false, retryCount: 0 }));
+    const connection = closeAfter(
+      t,
+      new HTTPConnection({ url: 'http://127.0.0.1:1', monitoring: false, retryCount: 0 }),
+    );
     const events: unknown[] = [];
     connection.onEvent((event) => events.push(event));
     const url = `http://user:${SECRET}/x@127.0.0.1/`;
@@ -66,7 +69,7 @@ describe('connections of one’s own', () => {
   }
 
   test('show of any URL no user, no password and no query', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const shown = [
       [`file:///db?authToken=${SECRET}`, 'file:///db'],
       [`unix:///run/s?token=${SECRET}`, 'unix:///run/s'],
@@ -75,7 +78,7 @@ describe('connections of one’s own', () => {
       [`redis://:${SECRET}@127.0.0.1:1/0`, 'redis://127.0.0.1:1/0'],
     ];
     for (const [url, expected] of shown) {
-      const connection = closing(t, new Own({ url, monitoring: false }));
+      const connection = closeAfter(t, new Own({ url, monitoring: false }));
       const events: unknown[] = [];
       connection.onEvent((event) => events.push(event));
       await connection.connect();
@@ -105,7 +108,7 @@ describe('the URL of an answer', () => {
 
   test('has no user and no password, and printed no query', async (t) => {
     const url = server.url.replace('//', `//me:${SECRET}@`);
-    const connection = closing(t, new HTTPConnection({ url, monitoring: false }));
+    const connection = closeAfter(t, new HTTPConnection({ url, monitoring: false }));
     const answer = await connection.request({ url: '/x', query: { page: '2@' } });
     assert.equal(answer.url, `${server.url}/x?page=2%40`);
     assert.deepEqual(JSON.parse(JSON.stringify(answer)), { status: 200, url: `${server.url}/x` });
@@ -140,7 +143,7 @@ describe('the URL of a libSQL server', () => {
   });
 
   test('is shown without its token, in logs, too', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const pool = new TursoPool({ url: `https://127.0.0.1:1/?authToken=${SECRET}` });
     t.after(() => pool.drain(0));
     pool.releaseConnection({} as never);
@@ -154,8 +157,8 @@ describe('a server whose certificate is not checked', () => {
   test('is warned of when the connection or the client is made', (t) => {
     const url = `https://me:${SECRET}@127.0.0.1:1/?key=${SECRET}`;
     const config = { name: 'lax', url, monitoring: false, securityLevel: 'none' } as const;
-    const written = records(t);
-    closing(t, new HTTPConnection(config));
+    const written = captureLogs(t);
+    closeAfter(t, new HTTPConnection(config));
     assert.deepEqual(
       written.map(({ level, event, data }) => ({ level, event, data })),
       [
@@ -166,8 +169,8 @@ describe('a server whose certificate is not checked', () => {
         },
       ],
     );
-    closing(t, new HTTPConnection({ ...config, tls: { rejectUnauthorized: true } }));
-    closing(t, new HTTPConnection({ ...config, securityLevel: 'basic' }));
+    closeAfter(t, new HTTPConnection({ ...config, tls: { rejectUnauthorized: true } }));
+    closeAfter(t, new HTTPConnection({ ...config, securityLevel: 'basic' }));
     new NixtlaClient({ apiKey: 'k' });
     assert.equal(written.length, 1, 'no warning where they are checked');
     new NixtlaClient({ apiKey: 'k', tls: { rejectUnauthorized: false } });

@@ -1,4 +1,4 @@
-// The caller's signals: one listener each, none left behind, and what only looks like a signal costs nobody anything.
+// The caller's signals: one listener each, none left behind, and objects that only look like a signal do no harm.
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { createServer } from 'node:net';

@@ -16,7 +16,7 @@ import {
   WebSocketConnection,
 } from 'moorline';
 
-import { closing, Heard, socketServer } from '../support/connections';
+import { closeAfter, EventRecorder, socketServer } from '../support/connections';
 import { FaultProxy } from '../support/fault-proxy';
 import { type Running, start } from '../support/http';
 import { peersMissing } from '../support/peers';
@@ -38,7 +38,7 @@ async function rejection(call: Promise<unknown>): Promise<unknown> {
 
 /** The error of a `connect()` that fails. */
 async function unopened(connection: BaseConnection): Promise<unknown> {
-  const heard = new Heard(connection);
+  const heard = new EventRecorder(connection);
   assert.equal(await connection.connect(), false);
   return heard.of('error').at(-1)?.data.error;
 }
@@ -111,7 +111,7 @@ describe('what took too long names its option', () => {
 
   test('a request of a connection, and its phases', async (t) => {
     const request = (config: ConnectionConfig, own: object = {}) =>
-      rejection(closing(t, new HTTPConnection({ ...quick, url: silent.url, ...config })).request(own));
+      rejection(closeAfter(t, new HTTPConnection({ ...quick, url: silent.url, ...config })).request(own));
     names('timeout', await request({}));
     names('headersTimeoutMs', await request({ timeout: 10_000, headersTimeoutMs: 20 }));
     names('timeoutMs', await request({ timeout: 10_000 }, { timeoutMs: 20 }));
@@ -120,24 +120,24 @@ describe('what took too long names its option', () => {
 
   test('connecting over TLS that never answers', async (t) => {
     const url = silent.url.replace('http:', 'https:');
-    names('timeout', await rejection(closing(t, new HTTPConnection({ ...quick, url })).request({})));
-    names('timeout', await unopened(closing(t, new SSEConnection({ ...quick, url }))));
-    names('timeout', await unopened(closing(t, new WebSocketConnection({ ...quick, url }))));
+    names('timeout', await rejection(closeAfter(t, new HTTPConnection({ ...quick, url })).request({})));
+    names('timeout', await unopened(closeAfter(t, new SSEConnection({ ...quick, url }))));
+    names('timeout', await unopened(closeAfter(t, new WebSocketConnection({ ...quick, url }))));
   });
 
   test('an event stream and a WebSocket that are not opened', async (t) => {
-    names('timeout', await unopened(closing(t, new SSEConnection({ ...quick, url: silent.url }))));
-    names('timeout', await unopened(closing(t, new WebSocketConnection({ ...quick, url: silent.url }))));
+    names('timeout', await unopened(closeAfter(t, new SSEConnection({ ...quick, url: silent.url }))));
+    names('timeout', await unopened(closeAfter(t, new WebSocketConnection({ ...quick, url: silent.url }))));
   });
 
   test('headers that are asked for', async (t) => {
     const customHeaders = () => new Promise<never>(() => undefined);
-    names('timeout', await unopened(closing(t, new SSEConnection({ ...quick, url: silent.url, customHeaders }))));
+    names('timeout', await unopened(closeAfter(t, new SSEConnection({ ...quick, url: silent.url, customHeaders }))));
   });
 
   test('health checks', async (t) => {
     const checked = async (connection: BaseConnection, timeoutMs?: number) =>
-      (await closing(t, connection).healthCheck(timeoutMs)).errorMessage ?? '';
+      (await closeAfter(t, connection).healthCheck(timeoutMs)).errorMessage ?? '';
     const http = () => new HTTPConnection({ ...quick, url: silent.url, healthCheckTimeout: 30 });
     assert.match(await checked(http()), / \(healthCheckTimeout\)$/);
     assert.match(await checked(http(), 20), / \(timeoutMs\)$/);
@@ -168,7 +168,7 @@ describe('what took too long names its option', () => {
       await proxy.close();
       await server.close();
     });
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     proxy.set({ kind: 'black-hole' });
     return { connection, heard, proxy };

@@ -18,7 +18,7 @@ import {
 } from 'moorline';
 import { createClient } from 'moorline/libsql';
 
-import { closing } from '../support/connections';
+import { closeAfter } from '../support/connections';
 import { serve } from '../support/http';
 import { runScript } from '../support/script';
 
@@ -113,7 +113,7 @@ describe('a time of a month', () => {
   test('bounds a health check, and what is no time is named as what it is', async (t) => {
     const server = await serve((_, response) => response.end());
     t.after(() => server.close());
-    const connection = closing(t, new HTTPConnection({ url: server.url, monitoring: false }));
+    const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false }));
     assert.equal((await connection.healthCheck(MONTH)).isHealthy, true);
     assert.equal((await connection.healthCheck(0)).errorMessage, 'timeoutMs must be ≥ 1, got 0');
   });

@@ -18,7 +18,7 @@ import {
 } from 'moorline';
 
 import { eventually } from '../support/eventually';
-import { heard, open } from '../support/pools';
+import { recordEvents, open } from '../support/pools';
 import { listen } from '../support/ports';
 import { runScript } from '../support/script';
 
@@ -86,7 +86,7 @@ describe('pools', () => {
 
   test('a disconnect that throws when it is read is told, and the place is free', async () => {
     const pool = open({ maxSize: 1 }, () => ({}));
-    const errors = heard(pool, 'error');
+    const errors = recordEvents(pool, 'error');
     const first = await pool.acquire();
     Object.defineProperty(first, 'disconnect', { get: gone });
     Object.defineProperty(first, 'state', { value: 'error' });

@@ -12,7 +12,7 @@ import {
   type WebSocketConnection,
 } from 'moorline';
 
-import { type EventServer, eventServer, Heard, type SocketServer, socketServer } from '../support/connections';
+import { type EventServer, eventServer, EventRecorder, type SocketServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { type Running, serve } from '../support/http';
 import { peersMissing } from '../support/peers';
@@ -268,7 +268,7 @@ describe('document 1: reynard-connection', { skip: peersMissing() }, () => {
   test('Connection Errors', () =>
     watch(21, async ({ exposed, printed }) => {
       const { connection, refreshed } = exposed;
-      const heard = new Heard(connection);
+      const heard = new EventRecorder(connection);
       await connection.connect();
       status = 401;
       await connection.send({ url: '', method: 'GET' });

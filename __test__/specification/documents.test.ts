@@ -1,4 +1,4 @@
-// The documents are our specification: nobody may edit them to make a test pass.
+// The documents are our specification: they must not be edited to make a test pass.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';

@@ -5,8 +5,8 @@ import { after, afterEach, before, describe, test } from 'node:test';
 
 import { type MoorlineError, setLogger, SSEConnection } from 'moorline';
 
-import { promptlyMs } from '../contract/contract';
-import { type EventServer, eventServer, Maker } from '../support/connections';
+import { toleranceMs } from '../contract/contract';
+import { type EventServer, eventServer, ConnectionFactory } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { freePort } from '../support/ports';
@@ -35,7 +35,7 @@ describe('SSEConnection', () => {
     server.requests.length = 0;
   });
 
-  const maker = new Maker(
+  const maker = new ConnectionFactory(
     (config) =>
       new SSEConnection({ url: `http://127.0.0.1:${proxy.port}/events`, monitoring: false, retryDelay: 1, ...config }),
   );
@@ -63,7 +63,7 @@ describe('SSEConnection', () => {
     const started = performance.now();
     const late = make({ timeout: 50 });
     assert.equal(await late.connection.connect(), false);
-    assert.ok(performance.now() - started < 50 + promptlyMs);
+    assert.ok(performance.now() - started < 50 + toleranceMs);
     assert.equal(late.heard.count('connection_failed'), 1);
     assert.equal(await late.connection.receive(), null);
   });
@@ -192,7 +192,7 @@ describe('SSEConnection', () => {
     refuse = () => true;
     const started = performance.now();
     const { isHealthy, errorMessage } = await connection.healthCheck(40);
-    assert.ok(performance.now() - started < 40 + promptlyMs);
+    assert.ok(performance.now() - started < 40 + toleranceMs);
     assert.deepEqual([isHealthy, errorMessage], [false, 'Health check timed out after 40ms (timeoutMs)']);
   });
 });

@@ -9,7 +9,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 
 import { MoorlineError, setLogger, SSEConnection, type SSEEvent } from 'moorline';
 
-import { type EventServer, eventServer, Maker } from '../support/connections';
+import { type EventServer, eventServer, ConnectionFactory } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { EventStreamCursor } from '../support/sse';
 import { face } from '../support/paths';
@@ -82,7 +82,7 @@ const AT_ONCE = { concurrency: Infinity };
 describe('the cursor of a connection', () => {
   let server: EventServer;
   let url: string;
-  const maker = new Maker((config) => {
+  const maker = new ConnectionFactory((config) => {
     const customOptions = { cursor: { url, name: 'reader' }, ...config.customOptions };
     return new SSEConnection({ url: server.url, monitoring: false, retryDelay: 1, ...config, customOptions });
   });

@@ -11,14 +11,14 @@ import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 
 import { eventually } from '../support/eventually';
-import { converse, serve } from '../support/http';
-import { EventStreamTransport, hear, stage, stream } from '../support/sse';
+import { serveRaw, serve } from '../support/http';
+import { EventStreamTransport, record, fixture, stream } from '../support/sse';
 import { dist } from '../support/paths';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
 
-const { open, up } = stage();
+const { open, autoClose } = fixture();
 
 describe('the process', () => {
   /** Runs a script in a process of its own, against `url`; what it printed, and whether it ended by itself. */
@@ -39,7 +39,7 @@ describe('the process', () => {
   }
 
   test('is not kept alive by an open stream, but by a pending connect and by ref', async () => {
-    const server = await up(
+    const server = await autoClose(
       serve(async (_, response) => {
         await sleep(300);
         response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
@@ -56,7 +56,7 @@ describe('the process', () => {
 });
 
 test('a worker that is terminated leaves no connection', async () => {
-  const server = await up(stream((response) => response.write('data: 1\n\n')));
+  const server = await autoClose(stream((response) => response.write('data: 1\n\n')));
   const script = `
     const { EventStreamTransport } = require(${JSON.stringify(join(dist, 'sse', 'transport.js'))});
     const { parentPort } = require('node:worker_threads');
@@ -75,14 +75,14 @@ describe('memory', () => {
   const collect = runInNewContext('gc') as () => void;
 
   test('what has ended, or was closed, is forgotten', async () => {
-    const server = await up(
+    const server = await autoClose(
       stream((response, { url }) => {
         response.write('data: 1\n\n');
         if (url === '/ends') response.end();
       }),
     );
     async function used(path: string): Promise<WeakRef<object>> {
-      const heard = hear({ url: server.url + path });
+      const heard = record({ url: server.url + path });
       await heard.transport.connect();
       await eventually(() => heard.events.length === 1);
       if (path === '/closed') heard.transport.close();
@@ -98,7 +98,7 @@ describe('memory', () => {
 
 describe('the end', () => {
   test('the server ends it: everything that came first, no error', async () => {
-    const server = await up(stream((response) => response.end('id: 3\ndata: bye\n\nid: 4\ndata: unfinished')));
+    const server = await autoClose(stream((response) => response.end('id: 3\ndata: bye\n\nid: 4\ndata: unfinished')));
     const heard = open({ url: server.url });
     await heard.transport.connect();
     assert.deepEqual(await heard.closed(), { stopped: false });
@@ -107,8 +107,8 @@ describe('the end', () => {
 
   test('a connection that breaks says so, and may be made again', async () => {
     const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
-    const server = await up(
-      converse((socket) => {
+    const server = await autoClose(
+      serveRaw((socket) => {
         socket.write(`${head}b\r\ndata: one\n\n\r\n`, () => socket.resetAndDestroy());
       }),
     );
@@ -121,7 +121,7 @@ describe('the end', () => {
 
   test('what is no chunk is a broken protocol, and stops', async () => {
     const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
-    const server = await up(converse((socket) => void socket.write(`${head}nonsense\r\n`)));
+    const server = await autoClose(serveRaw((socket) => void socket.write(`${head}nonsense\r\n`)));
     const heard = open({ url: server.url });
     await heard.transport.connect();
     const { stopped, error } = await heard.closed();
@@ -129,7 +129,7 @@ describe('the end', () => {
   });
 
   test('close ends it at once, also while it is heard, and once', async () => {
-    const server = await up(stream((response) => response.write('data: 1\n\ndata: 2\n\n')));
+    const server = await autoClose(stream((response) => response.write('data: 1\n\ndata: 2\n\n')));
     const heard = open({ url: server.url });
     await heard.transport.connect();
     await eventually(() => heard.events.length > 0);
@@ -145,7 +145,7 @@ describe('the end', () => {
   });
 
   test('an abort of connect rejects with its reason and leaves nothing open', async () => {
-    const server = await up(serve(() => undefined));
+    const server = await autoClose(serve(() => undefined));
     const heard = open({ url: server.url });
     const reason = new Error('enough');
     const abort = new AbortController();
@@ -165,7 +165,7 @@ describe('the end', () => {
   });
 
   test('two connects are one', async () => {
-    const server = await up(stream((response) => response.write('data: 1\n\n')));
+    const server = await autoClose(stream((response) => response.write('data: 1\n\n')));
     const heard = open({ url: server.url });
     await Promise.all([heard.transport.connect(), heard.transport.connect()]);
     await heard.transport.connect();
@@ -174,7 +174,7 @@ describe('the end', () => {
 
   test('a listener that throws is an uncaught exception, and the stream goes on', async () => {
     let response!: ServerResponse;
-    const server = await up(stream((it) => (response = it)));
+    const server = await autoClose(stream((it) => (response = it)));
     const thrown: unknown[] = [];
     const seen: string[] = [];
     const transport = new EventStreamTransport(

@@ -7,7 +7,7 @@ import { MoorlineError } from 'moorline';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import type { Running } from '../support/http';
-import { type Heard, hear, stream } from '../support/sse';
+import { type RecordedStream, record, stream } from '../support/sse';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
@@ -16,7 +16,7 @@ const TIMEOUT_MS = 400;
 describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
   let server: Running;
   let proxy: FaultProxy;
-  let heard: Heard;
+  let heard: RecordedStream;
   let send: (count: number) => void;
 
   beforeEach(async () => {
@@ -28,7 +28,7 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
     });
     proxy = await FaultProxy.start(server.port);
     const url = `http://127.0.0.1:${proxy.port}`;
-    heard = hear({ url, timeoutMs: TIMEOUT_MS, idleTimeoutMs: TIMEOUT_MS });
+    heard = record({ url, timeoutMs: TIMEOUT_MS, idleTimeoutMs: TIMEOUT_MS });
   });
   afterEach(async () => {
     heard.transport.close();

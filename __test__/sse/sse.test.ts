@@ -10,12 +10,12 @@ import { MoorlineError } from 'moorline';
 import { eventually } from '../support/eventually';
 import { serve } from '../support/http';
 import { freePort } from '../support/ports';
-import { type Heard, hear, stage, stream } from '../support/sse';
+import { type RecordedStream, record, fixture, stream } from '../support/sse';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
 
-const { open, up } = stage();
+const { open, autoClose } = fixture();
 
 async function failure(work: Promise<unknown>): Promise<MoorlineError> {
   const error = await work.then(
@@ -27,7 +27,7 @@ async function failure(work: Promise<unknown>): Promise<MoorlineError> {
   return error;
 }
 
-const plain = ({ events }: Heard) =>
+const plain = ({ events }: RecordedStream) =>
   events.map(({ type, data, lastEventId, retry }) => ({
     type,
     data,
@@ -55,7 +55,7 @@ const EVENTS = [
 
 describe('events', () => {
   test('each line ending, with and without a byte order mark, gives the same events', async () => {
-    const server = await up(
+    const server = await autoClose(
       stream((response, { url }) => {
         const ending = { '/lf': '\n', '/crlf': '\r\n', '/cr': '\r' }[url!.split('?')[0]!]!;
         response.end((url!.endsWith('bom') ? '\ufeff' : '') + TEXT.join(ending));
@@ -72,7 +72,7 @@ describe('events', () => {
 
   test('wherever the stream is cut into chunks', { timeout: 60_000 }, async () => {
     const bytes = Buffer.from('\ufeff' + TEXT.join('\r\n'));
-    const server = await up(
+    const server = await autoClose(
       stream(async (response, { url }) => {
         const cut = Number(url!.slice(1));
         response.write(bytes.subarray(0, cut));
@@ -95,7 +95,7 @@ describe('events', () => {
   });
 
   test('byte by byte', async () => {
-    const server = await up(
+    const server = await autoClose(
       stream(async (response) => {
         for (const byte of Buffer.from(TEXT.join('\r\n'))) {
           response.write(Buffer.from([byte]));
@@ -112,7 +112,7 @@ describe('events', () => {
 
   test('bytes that are no UTF-8 are replaced, and the stream goes on', async () => {
     const bytes = Buffer.from('data: \xff\xc3\n\nevent: \xf0\x9f\x98\ndata: ok\n\n', 'latin1');
-    const server = await up(stream((response) => response.end(bytes)));
+    const server = await autoClose(stream((response) => response.end(bytes)));
     const heard = open({ url: server.url });
     await heard.transport.connect();
     await heard.closed();
@@ -126,7 +126,7 @@ describe('events', () => {
   });
 
   test('an event has its data as JSON, or says that it has none', async () => {
-    const server = await up(stream((response) => response.end('data: {"a":[1]}\n\ndata: {\n\n')));
+    const server = await autoClose(stream((response) => response.end('data: {"a":[1]}\n\ndata: {\n\n')));
     const heard = open({ url: server.url });
     await heard.transport.connect();
     await heard.closed();
@@ -139,7 +139,7 @@ describe('events', () => {
   });
 
   test('many small events come in few wake-ups, in order', async () => {
-    const server = await up(
+    const server = await autoClose(
       stream((response) => {
         for (let n = 0; n < 20_000; n++) response.write(`id: ${n}\ndata: {"n":${n}}\n\n`);
         response.end();
@@ -155,7 +155,7 @@ describe('events', () => {
 
   test('a packed stream is handed over as it comes', async () => {
     let flushed!: (data: string) => void;
-    const server = await up(
+    const server = await autoClose(
       serve((request, response) => {
         assert.equal(request.headers['accept-encoding'], 'identity');
         response.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' });
@@ -175,7 +175,7 @@ describe('events', () => {
 
 describe('the request', () => {
   test('asks for a stream, from where the last one ended', async () => {
-    const server = await up(
+    const server = await autoClose(
       stream((response, { headers }) => {
         const [last, { accept }] = [headers['last-event-id'] as string | undefined, headers];
         const id = last === undefined ? '' : Buffer.from(last, 'latin1').toString();
@@ -193,7 +193,7 @@ describe('the request', () => {
   });
 
   test('carries a method, headers and a body of the caller', async () => {
-    const server = await up(
+    const server = await autoClose(
       serve((request, response) => {
         request.setEncoding('utf8').once('data', (body: string) => {
           response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
@@ -214,7 +214,7 @@ describe('the request', () => {
 
   test('what cannot be sent is refused at once, by its name', () => {
     const listener = { onEvents: () => undefined, onClose: () => undefined };
-    const { transport } = hear({ url: 'http://127.0.0.1:1' });
+    const { transport } = record({ url: 'http://127.0.0.1:1' });
     const make = (options: object) => () => new (transport.constructor as any)(options, listener);
     assert.throws(make({}), /options\.url/);
     assert.throws(make({ url: 'ftp://h' }), /options\.url/);
@@ -224,12 +224,14 @@ describe('the request', () => {
   });
 
   test('follows redirects, and leaves credentials at their origin', async () => {
-    const other = await up(
+    const other = await autoClose(
       stream((response, { headers: { authorization, 'x-own': own, 'accept-language': language } }) =>
         response.end(`data: ${authorization} ${own} ${language}\n\n`),
       ),
     );
-    const first = await up(serve((_, response) => response.writeHead(307, { location: `${other.url}/there` }).end()));
+    const first = await autoClose(
+      serve((_, response) => response.writeHead(307, { location: `${other.url}/there` }).end()),
+    );
     const headers = { authorization: 'Bearer secret', 'x-own': 'secret', 'accept-language': 'kept' };
     const heard = open({ url: first.url, headers });
     await heard.transport.connect();
@@ -242,7 +244,9 @@ describe('the request', () => {
 
 describe('an answer that is no stream', () => {
   const answers = (status: number, headers: Record<string, string> = {}) =>
-    up(serve((_, response) => response.writeHead(status, headers).end(status === 204 ? undefined : 'no stream')));
+    autoClose(
+      serve((_, response) => response.writeHead(status, headers).end(status === 204 ? undefined : 'no stream')),
+    );
 
   for (const [status, kind, retryable] of [
     [204, 'rejected', false],
@@ -284,7 +288,7 @@ describe('an answer that is no stream', () => {
       [error.kind, error.code, error.delivery, error.retryable],
       ['connect', 'ECONNREFUSED', 'none', true],
     );
-    const silent = await up(serve(() => undefined));
+    const silent = await autoClose(serve(() => undefined));
     const began = performance.now();
     const late = await failure(open({ url: silent.url, timeoutMs: 200 }).transport.connect());
     assert.deepEqual([late.kind, late.detail?.['limit']], ['timeout', 'timeout']);
@@ -295,7 +299,7 @@ describe('an answer that is no stream', () => {
 describe('limits', () => {
   test('an event that is too long ends the stream for good, after those before it', async () => {
     for (const giant of [`data: ${'x'.repeat(2000)}\n\n`, 'data: x\n'.repeat(1000), `event: ${'x'.repeat(5000)}`]) {
-      const server = await up(stream((response) => response.write(`data: small\n\n${giant}`)));
+      const server = await autoClose(stream((response) => response.write(`data: small\n\n${giant}`)));
       const heard = open({ url: server.url, maxEventBytes: 1000 });
       await heard.transport.connect();
       const { stopped, error } = await heard.closed();
@@ -310,7 +314,7 @@ describe('limits', () => {
 
   test('a megabyte fits, a comment may be longer', async () => {
     const large = 'x'.repeat((1 << 20) - 10);
-    const server = await up(
+    const server = await autoClose(
       stream((response) => response.end(`:${'c'.repeat(3 << 20)}\ndata: ${large}\n\ndata: after\n\n`)),
     );
     const heard = open({ url: server.url });
@@ -324,7 +328,7 @@ describe('limits', () => {
 
   test('silence ends the stream, and any byte breaks it', async () => {
     let last!: number;
-    const server = await up(
+    const server = await autoClose(
       stream(async (response) => {
         // Half a comment is enough.
         for (let beat = 0; beat < 10; beat++) {
@@ -350,7 +354,7 @@ describe('limits', () => {
     const event = `data: ${'x'.repeat(1000)}\n\n`;
     const total = 64 * 1024;
     let sent = 0;
-    const server = await up(
+    const server = await autoClose(
       stream(async (response) => {
         for (; sent < total; sent++) if (!response.write(event)) await once(response, 'drain');
         response.end();

@@ -1,4 +1,4 @@
-// What a server says of its stream that nobody can act upon: it must not keep a reader away for good.
+// Ids and retry times that cannot be used: they must not keep a reader away for good.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 
 import { SSEConnection } from 'moorline';
 
-import { type EventServer, eventServer, Maker, records } from '../support/connections';
+import { type EventServer, eventServer, ConnectionFactory, captureLogs } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { EventStreamCursor } from '../support/sse';
 
@@ -15,7 +15,7 @@ describe('an event stream', () => {
   let directory: string;
   let server: EventServer;
   let cursor: { url: string; name: string };
-  const maker = new Maker((config) => {
+  const maker = new ConnectionFactory((config) => {
     return new SSEConnection({
       url: server.url,
       monitoring: false,
@@ -44,7 +44,7 @@ describe('an event stream', () => {
     ['more bytes than a header may have', 'x'.repeat(10_000)],
   ]) {
     test(`an id with ${what} is passed over: the stream comes back, also in the next process`, async (t) => {
-      records(t);
+      captureLogs(t);
       for (let life = 1; life <= 2; life++) {
         const { connection, heard } = await maker.open();
         server.send(`id: good\ndata: 1\n\nid: ${id}\ndata: 2\n\n`);
@@ -69,7 +69,7 @@ describe('an event stream', () => {
   });
 
   test('a stored id that cannot be sent is dropped with a warning', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const stored = new EventStreamCursor(cursor, () => undefined);
     stored.keep('order-\u007f1');
     await stored.close();

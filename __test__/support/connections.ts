@@ -1,4 +1,4 @@
-// Servers that connections lead to, and an ear for what a connection tells.
+// Servers for connections, and a recorder of the events of a connection.
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
@@ -11,16 +11,16 @@ import { type Running, start } from './http';
 import { peer } from './peers';
 
 /** A connection that is closed when its test ends. */
-export function closing<C extends BaseConnection>(t: TestContext, connection: C): C {
+export function closeAfter<C extends BaseConnection>(t: TestContext, connection: C): C {
   t.after(() => connection.disconnect());
   return connection;
 }
 
 /** The events of a type. */
-type Told<Type extends string> = Extract<ConnectionEvent, { eventType: Type }>;
+type EventOf<Type extends string> = Extract<ConnectionEvent, { eventType: Type }>;
 
-/** Everything that a connection, or a manager, tells from now on. */
-export class Heard {
+/** Records the events of a connection from now on. */
+export class EventRecorder {
   readonly events: ConnectionEvent[] = [];
 
   constructor(source: BaseConnection) {
@@ -33,8 +33,8 @@ export class Heard {
   }
 
   /** The events of one type. */
-  of<Type extends string>(type: Type): Told<Type>[] {
-    return this.events.filter(({ eventType }) => eventType === type) as Told<Type>[];
+  of<Type extends string>(type: Type): EventOf<Type>[] {
+    return this.events.filter(({ eventType }) => eventType === type) as EventOf<Type>[];
   }
 
   /** How many of them there were. */
@@ -48,16 +48,16 @@ export class Heard {
   }
 
   /** The last event of a type, once there were so many. */
-  async until<Type extends string>(type: Type, count = 1): Promise<Told<Type>> {
+  async until<Type extends string>(type: Type, count = 1): Promise<EventOf<Type>> {
     await eventually(() => this.count(type) >= count, 10_000);
     return this.of(type).at(-1)!;
   }
 }
 
-/** Makes the connections of a file's tests, each heard from its beginning. */
-export class Maker<C extends BaseConnection> {
+/** Makes the connections of a file's tests, with a recorder of its events from the beginning. */
+export class ConnectionFactory<C extends BaseConnection> {
   readonly #create: (config: ConnectionConfig) => C;
-  #made: C[] = [];
+  #connections: C[] = [];
 
   constructor(create: (config: ConnectionConfig) => C) {
     this.#create = create;
@@ -65,8 +65,8 @@ export class Maker<C extends BaseConnection> {
 
   readonly make = (config: ConnectionConfig = {}) => {
     const connection = this.#create(config);
-    this.#made.push(connection);
-    return { connection, heard: new Heard(connection) };
+    this.#connections.push(connection);
+    return { connection, heard: new EventRecorder(connection) };
   };
 
   /** One that is open. */
@@ -78,12 +78,12 @@ export class Maker<C extends BaseConnection> {
 
   /** Closes all that were made. */
   async close(): Promise<void> {
-    await Promise.all(this.#made.splice(0).map((connection) => connection.disconnect()));
+    await Promise.all(this.#connections.splice(0).map((connection) => connection.disconnect()));
   }
 }
 
 /** What is logged while a test runs; nothing of it is printed. */
-export function records(t: TestContext): LogRecord[] {
+export function captureLogs(t: TestContext): LogRecord[] {
   const written: LogRecord[] = [];
   const write = (record: LogRecord) => void written.push(record);
   setLogger({ debug: write, info: write, warn: write, error: write });
@@ -113,7 +113,7 @@ export async function socketServer(
   const { WebSocketServer } = await peer('ws');
   const sockets: any[] = [];
   const handshakes: IncomingMessage[] = [];
-  // Only once it listens: from then on errors of the server are ws's own, and nobody would hear that a port is taken.
+  // Only once it listens: from then on errors of the server are ws's own, and a port in use would go unnoticed.
   const running = await start(server, 'key' in server ? 'wss' : 'ws');
   const webSockets = new WebSocketServer({ server, ...options });
   webSockets.on('connection', (socket: any, request: IncomingMessage) => {

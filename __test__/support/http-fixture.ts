@@ -3,8 +3,8 @@ import { afterEach } from 'node:test';
 
 import { HttpTransport, type Running } from './http';
 
-/** Of one test file, whose hooks it registers. */
-export class HttpStage {
+/** The transports and servers of one test file, whose hooks it registers. */
+export class HttpFixture {
   readonly #closers = new Map<object, () => unknown>();
 
   constructor() {
@@ -19,14 +19,14 @@ export class HttpStage {
     return transport;
   }
 
-  async up<Server extends Running>(server: Promise<Server>): Promise<Server> {
+  async autoClose<Server extends Running>(server: Promise<Server>): Promise<Server> {
     const running = await server;
     this.#closers.set(running, () => running.close());
     return running;
   }
 
   /** Something else that is to be undone. */
-  later(undo: () => unknown): void {
+  undoAfter(undo: () => unknown): void {
     this.#closers.set(undo, undo);
   }
 

@@ -49,12 +49,14 @@ export function serve(listener: RequestListener): Promise<Running> {
   return run(createHttpServer(listener), 'http');
 }
 
-/** A server that speaks whatever `converse` writes, once a request's head (and its body's bytes so far) came. */
-export function converse(talk: (socket: Socket, head: string, turn: number) => void | Promise<void>): Promise<Running> {
+/** A server that speaks whatever `serveRaw` writes, once a request's head (and its body's bytes so far) came. */
+export function serveRaw(
+  onConnection: (socket: Socket, head: string, turn: number) => void | Promise<void>,
+): Promise<Running> {
   const server = createServer((socket) => {
     let turn = 0;
     socket.setNoDelay(true);
-    socket.on('data', (bytes: Buffer) => void talk(socket, bytes.toString('latin1'), turn++));
+    socket.on('data', (bytes: Buffer) => void onConnection(socket, bytes.toString('latin1'), turn++));
   });
   return run(server, 'http');
 }

@@ -18,9 +18,9 @@ export function open<T>(config: PoolConfig, factory: PoolFactory<T>, connection 
   return pool;
 }
 
-/** A connection that says what happened to it. */
-export class Probe {
-  static made: Probe[] = [];
+/** A connection that counts the calls of its methods. */
+export class FakeConnection {
+  static instances: FakeConnection[] = [];
   connected = 0;
   disconnected = 0;
   checks = 0;
@@ -29,7 +29,7 @@ export class Probe {
   open = true;
 
   constructor(readonly config: unknown = undefined) {
-    Probe.made.push(this);
+    FakeConnection.instances.push(this);
   }
   async connect(): Promise<boolean> {
     this.connected++;
@@ -48,14 +48,14 @@ export class Probe {
   }
 }
 
-/** A factory of them; the count begins anew. */
-export const probes = (): PoolFactory<Probe> => {
-  Probe.made = [];
-  return (config) => new Probe(config);
+/** A factory of fake connections; forgets the instances made before. */
+export const fakeFactory = (): PoolFactory<FakeConnection> => {
+  FakeConnection.instances = [];
+  return (config) => new FakeConnection(config);
 };
 
-/** What it tells of one event, from now on. */
-export function heard(pool: ConnectionPool<any>, event: 'error' | 'timeout' | 'leak' | 'destroy' | 'create') {
+/** Records the events of a pool of one name, from now on. */
+export function recordEvents(pool: ConnectionPool<any>, event: 'error' | 'timeout' | 'leak' | 'destroy' | 'create') {
   const events: MoorlineEvent[] = [];
   pool.on(event, (told: MoorlineEvent) => events.push(told));
   return events;

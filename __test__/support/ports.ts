@@ -7,16 +7,16 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
-const FIRST = 10_000;
-const EACH = 100;
+const FIRST_PORT = 10_000;
+const BLOCK_SIZE = 100;
 const BLOCKS = 220;
 
 let block: Promise<number> | undefined;
-let used = EACH;
+let used = BLOCK_SIZE;
 
 /** Lets `server` listen on loopback, on a port that was never used here; gives the port. */
 export async function listen(server: Server): Promise<number> {
-  for (let tries = 0; tries < EACH; tries++) {
+  for (let tries = 0; tries < BLOCK_SIZE; tries++) {
     const port = await next();
     if (await listens(server, port)) return port;
   }
@@ -45,8 +45,8 @@ async function listens(server: Server, port: number): Promise<boolean> {
 
 /** The next port of this process. */
 async function next(): Promise<number> {
-  if (used === EACH) {
-    block = take();
+  if (used === BLOCK_SIZE) {
+    block = takePort();
     used = 1;
   }
   const offset = used++;
@@ -54,9 +54,9 @@ async function next(): Promise<number> {
 }
 
 /** Takes a block that nobody has; gives its first port. */
-async function take(): Promise<number> {
+async function takePort(): Promise<number> {
   for (let tries = 0; tries < BLOCKS; tries++) {
-    const first = FIRST + ((process.pid + tries) % BLOCKS) * EACH;
+    const first = FIRST_PORT + ((process.pid + tries) % BLOCKS) * BLOCK_SIZE;
     if (await listens(createServer().unref(), first)) return first;
   }
   throw new Error('no block of ports is free');

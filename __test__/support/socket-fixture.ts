@@ -7,7 +7,7 @@ import { after, afterEach, before } from 'node:test';
 import { Authority } from './certificates';
 import { peer } from './peers';
 import { listen } from './ports';
-import { Ears, type SocketOptions } from './websocket';
+import { RecordedSocket, type SocketOptions } from './websocket';
 
 /** What a bound may be exceeded by. */
 export const SLACK_MS = process.env['CI'] ? 1000 : 100;
@@ -18,7 +18,7 @@ const echo = (socket: any) => {
 };
 
 /** The servers of one `describe`, whose hooks it registers. */
-export class SocketStage {
+export class SocketFixture {
   readonly authority = new Authority();
   port = 0;
   securePort = 0;
@@ -27,7 +27,7 @@ export class SocketStage {
   serverOptions: Record<string, unknown> = {};
   /** Takes the place of the handshake. */
   refuse: ((socket: Socket) => void) | undefined;
-  #open: Ears[] = [];
+  #open: RecordedSocket[] = [];
 
   constructor() {
     const http = createServer();
@@ -45,7 +45,7 @@ export class SocketStage {
       this.authority.remove();
     });
     afterEach(() => {
-      for (const ears of this.#open) ears.transport.terminate();
+      for (const recording of this.#open) recording.transport.terminate();
       this.#open = [];
       this.serve = echo;
       this.serverOptions = {};
@@ -66,15 +66,15 @@ export class SocketStage {
   }
 
   /** A socket that is not connected yet. */
-  create(options: Partial<SocketOptions> = {}): Ears {
-    const ears = new Ears({ url: `ws://127.0.0.1:${this.port}/`, ...options });
-    this.#open.push(ears);
-    return ears;
+  create(options: Partial<SocketOptions> = {}): RecordedSocket {
+    const recording = new RecordedSocket({ url: `ws://127.0.0.1:${this.port}/`, ...options });
+    this.#open.push(recording);
+    return recording;
   }
 
-  async connect(options?: Partial<SocketOptions>): Promise<Ears> {
-    const ears = this.create(options);
-    await ears.connect();
-    return ears;
+  async connect(options?: Partial<SocketOptions>): Promise<RecordedSocket> {
+    const recording = this.create(options);
+    await recording.connect();
+    return recording;
   }
 }

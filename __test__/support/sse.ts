@@ -1,4 +1,4 @@
-// The event stream transport behind the public face, somebody who listens to it, and servers for it.
+// The event stream transport behind the public face, a recorder of its events, and servers for it.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterEach } from 'node:test';
@@ -15,7 +15,7 @@ export type EventStreamTransport = Sse.EventStreamTransport;
 export type Deliveries = Sse.Deliveries;
 
 /** A transport, and all that was heard of it. */
-export interface Heard {
+export interface RecordedStream {
   transport: EventStreamTransport;
   events: Sse.SSEEvent[];
   /** How many events came with each wake-up. */
@@ -25,7 +25,7 @@ export interface Heard {
   closed(): Promise<Sse.EventStreamClosed>;
 }
 
-export function hear(options: Sse.EventStreamOptions): Heard {
+export function record(options: Sse.EventStreamOptions): RecordedStream {
   const events: Sse.SSEEvent[] = [];
   const batches: number[] = [];
   const closes: Sse.EventStreamClosed[] = [];
@@ -50,7 +50,7 @@ export function stream(write: (response: ServerResponse, request: IncomingMessag
 }
 
 /** Transports and servers that are closed after each test. */
-export function stage(): { open: typeof hear; up: (server: Promise<Running>) => Promise<Running> } {
+export function fixture(): { open: typeof record; autoClose: (server: Promise<Running>) => Promise<Running> } {
   let transports: EventStreamTransport[] = [];
   let servers: Running[] = [];
   afterEach(async () => {
@@ -61,11 +61,11 @@ export function stage(): { open: typeof hear; up: (server: Promise<Running>) => 
   });
   return {
     open(options) {
-      const heard = hear(options);
+      const heard = record(options);
       transports.push(heard.transport);
       return heard;
     },
-    async up(server) {
+    async autoClose(server) {
       servers.push(await server);
       return server;
     },

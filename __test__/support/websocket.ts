@@ -1,4 +1,4 @@
-// The WebSocket transport, which is not exported, and an ear for what it tells.
+// The WebSocket transport, which is not exported, and a recorder of its events.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 
@@ -12,8 +12,8 @@ export type { SocketOptions } from '../../lib/websocket/transport';
 
 const { SocketTransport } = require(join(dist, 'websocket', 'transport.js')) as typeof WebSocket;
 
-/** A transport that remembers everything it told. */
-export class Ears {
+/** A transport, and everything its listener was called with. */
+export class RecordedSocket {
   readonly transport: WebSocket.SocketTransport;
   messages: (string | Buffer)[] = [];
   closed: WebSocket.SocketClosed[] = [];
@@ -42,7 +42,7 @@ export class Ears {
   }
 
   /** Waits until so many messages have come. */
-  async hear(count: number): Promise<void> {
+  async receive(count: number): Promise<void> {
     await eventually(() => this.messages.length >= count || this.closed.length > 0, 20_000);
     assert.equal(this.messages.length, count, `closed: ${JSON.stringify(this.closed)}`);
   }

@@ -1,4 +1,4 @@
-// A replay store that does not answer: nobody waits for it for ever, and what it says too late does no harm.
+// A replay store that does not answer: the wait is bounded, and an answer that comes too late does no harm.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// WebhookVerifier: the cases of its specification by their names, then what its first implementation got wrong.
+// WebhookVerifier: the cases of its specification by their names, then regression tests.
 import assert from 'node:assert/strict';
 import { createHash, createHmac, generateKeyPairSync, sign as signEd25519 } from 'node:crypto';
 import { beforeEach, describe, test } from 'node:test';

@@ -5,8 +5,8 @@ import { runInNewContext } from 'node:vm';
 
 import { type MoorlineError, setLogger, WebSocketConnection } from 'moorline';
 
-import { promptlyMs } from '../contract/contract';
-import { Maker, type SocketServer, socketServer } from '../support/connections';
+import { toleranceMs } from '../contract/contract';
+import { ConnectionFactory, type SocketServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { serve } from '../support/http';
@@ -43,7 +43,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
   });
 
   /** Connections through the proxy, quick to come back and without checks of their own. */
-  const maker = new Maker(
+  const maker = new ConnectionFactory(
     (config) =>
       new WebSocketConnection({ url: `ws://127.0.0.1:${proxy.port}`, monitoring: false, retryDelay: 1, ...config }),
   );
@@ -70,7 +70,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       const late = make({ timeout: 50 });
       const started = performance.now();
       assert.equal(await late.connection.connect(), false);
-      assert.ok(performance.now() - started < 50 + promptlyMs);
+      assert.ok(performance.now() - started < 50 + toleranceMs);
       assert.equal(late.heard.count('connection_failed'), 1);
     });
 
@@ -193,7 +193,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       const { connection } = await open();
       const started = performance.now();
       assert.equal(await connection.receive({ timeoutMs: 30 }), null);
-      assert.ok(performance.now() - started < 30 + promptlyMs);
+      assert.ok(performance.now() - started < 30 + toleranceMs);
       const controller = new AbortController();
       const waiting = connection.receive({ signal: controller.signal });
       controller.abort(new Error('enough'));
@@ -346,7 +346,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     proxy.set({ kind: 'black-hole' });
     const started = performance.now();
     assert.equal((await connection.healthCheck(40)).isHealthy, false);
-    assert.ok(performance.now() - started < 40 + promptlyMs);
+    assert.ok(performance.now() - started < 40 + toleranceMs);
     assert.equal(heard.count('health_check_failed'), 1);
   });
 

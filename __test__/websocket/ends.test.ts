@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 
 import { eventually } from '../support/eventually';
 import { peersMissing } from '../support/peers';
-import { SLACK_MS, SocketStage } from '../support/socket-fixture';
+import { SLACK_MS, SocketFixture } from '../support/socket-fixture';
 import { failure } from '../support/websocket';
 import { dist } from '../support/paths';
 
@@ -20,15 +20,15 @@ const failureOrNothing = (call: Promise<unknown>) =>
   );
 
 describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
-  const stage = new SocketStage();
+  const fixture = new SocketFixture();
 
   test('our code and reason reach the server, behind what was sent', async () => {
     const heard: unknown[] = [];
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       socket.on('message', (data: Buffer) => heard.push(data.toString()));
       socket.on('close', (code: number, reason: Buffer) => heard.push(code, reason.toString()));
     };
-    const ears = await stage.connect();
+    const ears = await fixture.connect();
     void ears.transport.send('last');
     await ears.transport.close(3001, 'bye');
     assert.deepEqual(
@@ -40,17 +40,17 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
   });
 
   test('a close frame without a code is 1005, and 1001 is the servers own business', async () => {
-    stage.serve = (socket, request) => (request.url === '/none' ? socket.close() : socket.close(1001));
-    const none = await stage.connect({ url: `ws://127.0.0.1:${stage.port}/none` });
+    fixture.serve = (socket, request) => (request.url === '/none' ? socket.close() : socket.close(1001));
+    const none = await fixture.connect({ url: `ws://127.0.0.1:${fixture.port}/none` });
     await none.end();
-    const going = await stage.connect();
+    const going = await fixture.connect();
     await going.end();
     assert.deepEqual([none.closed[0]!.code, going.closed[0]!.code], [1005, 1001]);
     assert.ok(none.closed[0]!.wasClean && going.closed[0]!.wasClean);
   });
 
   test('twice is quiet, afterwards every call is refused, and it can connect again', async () => {
-    const ears = await stage.connect();
+    const ears = await fixture.connect();
     await Promise.all([ears.transport.close(), ears.transport.close()]);
     await ears.transport.close();
     assert.equal(ears.closed.length, 1);
@@ -60,12 +60,12 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
     }
     await ears.connect();
     await ears.transport.send('again');
-    await ears.hear(1);
+    await ears.receive(1);
     assert.deepEqual(ears.messages, ['again']);
   });
 
   test('a connect during a close waits for its end, and one that is given up says that', async () => {
-    const ears = await stage.connect();
+    const ears = await fixture.connect();
     const closing = ears.transport.close();
     await Promise.all([closing, ears.transport.connect()]);
     assert.deepEqual([ears.closed.length, ears.transport.isOpen], [1, true]);
@@ -81,9 +81,9 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
   });
 
   test('a close counts whenever it comes during a connect', async () => {
-    const ears = stage.create();
+    const ears = fixture.create();
     let opened = 0;
-    stage.serve = () => (opened += 1);
+    fixture.serve = () => (opened += 1);
     // The server has accepted, and our thread does not know yet.
     for (let round = 0; round < 20; round++) {
       const connecting = ears.transport.connect().then(
@@ -99,11 +99,11 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
   });
 
   test('a listener that throws does not swallow the end', async () => {
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       socket.send('x');
       socket.close(1000);
     };
-    const ears = stage.create();
+    const ears = fixture.create();
     ears.onMessage = () => {
       throw new Error('a bug in the listener');
     };
@@ -126,8 +126,8 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
   });
 
   test('a server that does not answer is left after closeTimeoutMs', async () => {
-    stage.serve = (socket) => socket.pause();
-    const ears = await stage.connect({ closeTimeoutMs: 200 });
+    fixture.serve = (socket) => socket.pause();
+    const ears = await fixture.connect({ closeTimeoutMs: 200 });
     const started = performance.now();
     await ears.transport.close();
     const took = performance.now() - started;
@@ -137,7 +137,7 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
   });
 
   test('a code or a reason that cannot be sent is refused', async () => {
-    const ears = await stage.connect();
+    const ears = await fixture.connect();
     for (const [code, reason] of [
       [999, ''],
       [1006, ''],
@@ -154,12 +154,12 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
   test('a breach of the protocol ends the connection, after what came before was answered', async () => {
     const heard: string[] = [];
     let told: number | undefined;
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       socket.on('message', (data: Buffer) => heard.push(data.toString()));
       socket.on('close', (code: number) => (told = code));
       socket._socket.write(Buffer.from([0x81, 2, 0x68, 0x69, 0x83, 0]));
     };
-    const ears = await stage.connect();
+    const ears = await fixture.connect();
     ears.onMessage = (message) => void ears.transport.send(message);
     await ears.end();
     assert.deepEqual(ears.closed[0]?.error?.code, 'WS_ERR_INVALID_OPCODE');
@@ -169,14 +169,14 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
   });
 
   test('an open socket keeps no process alive; ref does, until it ends', async () => {
-    stage.serve = (socket, request) => {
+    fixture.serve = (socket, request) => {
       if (request.url === '/ends') setTimeout(() => socket.close(1000), 100);
     };
     const run = (path: string, ref: boolean) => {
       const program = `
         const { SocketTransport } = require(${JSON.stringify(join(dist, 'websocket', 'transport.js'))});
         const listener = { onMessages() {}, onClose: ({ code }) => console.log('closed', code) };
-        const transport = new SocketTransport({ url: 'ws://127.0.0.1:${stage.port}${path}' }, listener);
+        const transport = new SocketTransport({ url: 'ws://127.0.0.1:${fixture.port}${path}' }, listener);
         transport.connect().then(() => ${ref} && transport.ref());`;
       return promisify(execFile)(process.execPath, ['-e', program], { timeout: 10_000 });
     };
@@ -186,13 +186,13 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
 
   test('a worker that ends takes its sockets along', async () => {
     let [opened, closed] = [0, 0];
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       opened += 1;
       socket.on('close', () => (closed += 1));
     };
     const program = `
       const { SocketTransport } = require(${JSON.stringify(join(dist, 'websocket', 'transport.js'))});
-      const transport = new SocketTransport({ url: 'ws://127.0.0.1:${stage.port}/' }, { onMessages() {}, onClose() {} });
+      const transport = new SocketTransport({ url: 'ws://127.0.0.1:${fixture.port}/' }, { onMessages() {}, onClose() {} });
       transport.connect().then(() => transport.ref());`;
     const worker = new Worker(program, { eval: true });
     await eventually(() => opened === 1);

@@ -1,4 +1,4 @@
-// The WebSocket transport while the network misbehaves: every loss is told once, nothing hangs, nothing comes twice or
+// The WebSocket transport while the network misbehaves: every loss is reported once, nothing hangs, nothing comes twice or
 // out of order.
 import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
@@ -7,7 +7,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { peer, peersMissing } from '../support/peers';
-import { Ears, failure, type SocketOptions } from '../support/websocket';
+import { RecordedSocket, failure, type SocketOptions } from '../support/websocket';
 
 const slack = process.env['CI'] ? 1100 : 100;
 const MESSAGES = 200;
@@ -16,7 +16,7 @@ const text = (index: number) => `${index}:`.padEnd(100, 'x');
 describe('SocketTransport through a network', { skip: peersMissing() }, () => {
   let server: any;
   let proxy: FaultProxy;
-  let ears: Ears | undefined;
+  let ears: RecordedSocket | undefined;
 
   before(async () => {
     const { WebSocketServer } = await peer('ws');
@@ -38,14 +38,14 @@ describe('SocketTransport through a network', { skip: peersMissing() }, () => {
     await proxy.close();
   });
 
-  async function connect(options: Partial<SocketOptions> = {}): Promise<Ears> {
-    ears = new Ears({ url: `ws://127.0.0.1:${proxy.port}/`, ...options });
+  async function connect(options: Partial<SocketOptions> = {}): Promise<RecordedSocket> {
+    ears = new RecordedSocket({ url: `ws://127.0.0.1:${proxy.port}/`, ...options });
     await ears.connect();
     return ears;
   }
 
   /** Sends without waiting; how many sends failed is not the question. */
-  function sendAll(to: Ears): Promise<string[]> {
+  function sendAll(to: RecordedSocket): Promise<string[]> {
     const sent = Array.from({ length: MESSAGES }, (_, index) =>
       to.transport.send(text(index)).then(
         () => 'sent',
@@ -55,11 +55,11 @@ describe('SocketTransport through a network', { skip: peersMissing() }, () => {
     return Promise.all(sent);
   }
 
-  function inOrder(heard: Ears): void {
+  function inOrder(heard: RecordedSocket): void {
     heard.messages.forEach((message, index) => assert.equal(message, text(index)));
   }
 
-  function lostOnce(heard: Ears, ...codes: string[]): void {
+  function lostOnce(heard: RecordedSocket, ...codes: string[]): void {
     assert.equal(heard.closed.length, 1);
     const [closed] = heard.closed;
     assert.deepEqual([closed!.code, closed!.wasClean, closed!.error?.kind], [1006, false, 'disconnected']);
@@ -76,7 +76,7 @@ describe('SocketTransport through a network', { skip: peersMissing() }, () => {
         proxy.set(fault);
         const few = Array.from({ length: 40 }, (_, index) => text(index));
         await Promise.all(few.map((message) => heard.transport.send(message)));
-        await heard.hear(few.length);
+        await heard.receive(few.length);
         inOrder(heard);
         await heard.transport.close();
         assert.equal(heard.closed.length, 1);
@@ -114,7 +114,7 @@ describe('SocketTransport through a network', { skip: peersMissing() }, () => {
   test('a black hole is noticed by the missing answer to a ping', async () => {
     const heard = await connect({ pingIntervalMs: 100, pingTimeoutMs: 150 });
     await heard.transport.send(text(0));
-    await heard.hear(1);
+    await heard.receive(1);
     proxy.set({ kind: 'black-hole' });
     const started = performance.now();
     await heard.end();
@@ -169,7 +169,7 @@ describe('SocketTransport through a network', { skip: peersMissing() }, () => {
     await heard.end();
     await heard.connect();
     await sendAll(heard);
-    await heard.hear(MESSAGES);
+    await heard.receive(MESSAGES);
     inOrder(heard);
     assert.equal(heard.closed.length, 0);
   });

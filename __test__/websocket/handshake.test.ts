@@ -5,17 +5,21 @@ import { describe, test } from 'node:test';
 
 import { peersMissing } from '../support/peers';
 import { freePort } from '../support/ports';
-import { SLACK_MS, SocketStage } from '../support/socket-fixture';
+import { SLACK_MS, SocketFixture } from '../support/socket-fixture';
 import { failure } from '../support/websocket';
 
 describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
-  const stage = new SocketStage();
+  const fixture = new SocketFixture();
 
   test('headers, credentials and sub-protocols reach the server, and its choice comes back', async () => {
     let seen: IncomingMessage | undefined;
-    stage.serve = (_, request) => (seen = request);
-    const url = `ws://me:p%40ss@127.0.0.1:${stage.port}/path?query=1`;
-    const ears = await stage.connect({ url, protocols: ['v2', 'v1'], headers: { 'X-One': '1', 'X-Two': ['a', 'b'] } });
+    fixture.serve = (_, request) => (seen = request);
+    const url = `ws://me:p%40ss@127.0.0.1:${fixture.port}/path?query=1`;
+    const ears = await fixture.connect({
+      url,
+      protocols: ['v2', 'v1'],
+      headers: { 'X-One': '1', 'X-Two': ['a', 'b'] },
+    });
     assert.equal(ears.transport.protocol, 'v2');
     assert.equal(seen?.url, '/path?query=1');
     assert.equal(seen.headers['x-one'], '1');
@@ -24,12 +28,12 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
   });
 
   test('what the server sends with its handshake is not lost', async () => {
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       socket.send('early');
       socket.ping();
       socket.close(4000, 'enough');
     };
-    const ears = await stage.connect();
+    const ears = await fixture.connect();
     await ears.end();
     assert.deepEqual(ears.messages, ['early']);
     assert.equal(ears.pings, 1);
@@ -37,7 +41,8 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
   });
 
   const answer = (status: string, ...headers: string[]) => {
-    stage.refuse = (socket) => socket.end(`HTTP/1.1 ${[status, 'Content-Length: 0', ...headers].join('\r\n')}\r\n\r\n`);
+    fixture.refuse = (socket) =>
+      socket.end(`HTTP/1.1 ${[status, 'Content-Length: 0', ...headers].join('\r\n')}\r\n\r\n`);
   };
 
   for (const [status, kind, retryable] of [
@@ -50,7 +55,7 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
   ] as const) {
     test(`refused with ${status}`, async () => {
       answer(status, 'Retry-After: 3');
-      const error = await failure(stage.create().connect());
+      const error = await failure(fixture.create().connect());
       assert.deepEqual([error.kind, error.retryable, error.delivery], [kind, retryable, 'none']);
       assert.equal(error.detail?.['status'], Number.parseInt(status));
       assert.equal(error.retryAfterMs, 3000);
@@ -60,7 +65,7 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
 
   test('a redirect is not followed, and its query not shown', async () => {
     answer('302 Found', 'Location: ws://elsewhere.example/?token=hunter2');
-    const error = await failure(stage.create().connect());
+    const error = await failure(fixture.create().connect());
     assert.equal(error.detail?.['location'], 'ws://elsewhere.example/');
     assert.ok(!JSON.stringify(error).includes('hunter2'));
   });
@@ -71,42 +76,42 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
       '101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x',
     ]) {
       answer(wrong);
-      const error = await failure(stage.create().connect());
+      const error = await failure(fixture.create().connect());
       assert.equal(error.kind, 'protocol', wrong);
     }
   });
 
   test('a server that chooses no sub-protocol is refused', async () => {
-    stage.serverOptions = { handleProtocols: () => false };
-    const error = await failure(stage.create({ protocols: 'v1' }).connect());
+    fixture.serverOptions = { handleProtocols: () => false };
+    const error = await failure(fixture.create({ protocols: 'v1' }).connect());
     assert.equal(error.kind, 'protocol');
   });
 
   test('a server that says nothing is left after connectTimeoutMs', async () => {
-    stage.refuse = () => undefined;
+    fixture.refuse = () => undefined;
     const started = performance.now();
-    const error = await failure(stage.create({ connectTimeoutMs: 200 }).connect());
+    const error = await failure(fixture.create({ connectTimeoutMs: 200 }).connect());
     const took = performance.now() - started;
     assert.ok(took >= 190 && took < 300 + SLACK_MS, `${took} ms`);
     assert.deepEqual([error.kind, error.code, error.delivery], ['timeout', 'ETIMEDOUT', 'none']);
   });
 
   test('a server that hangs up, and one that is not there', async () => {
-    stage.refuse = (socket) => socket.destroy();
-    assert.equal((await failure(stage.create().connect())).kind, 'connect');
-    const nobody = await failure(stage.create({ url: `ws://127.0.0.1:${await freePort()}/` }).connect());
+    fixture.refuse = (socket) => socket.destroy();
+    assert.equal((await failure(fixture.create().connect())).kind, 'connect');
+    const nobody = await failure(fixture.create({ url: `ws://127.0.0.1:${await freePort()}/` }).connect());
     assert.deepEqual([nobody.kind, nobody.code], ['connect', 'ECONNREFUSED']);
   });
 
   test('a certificate nobody vouches for', async () => {
-    const error = await failure(stage.create({ url: `wss://127.0.0.1:${stage.securePort}/` }).connect());
+    const error = await failure(fixture.create({ url: `wss://127.0.0.1:${fixture.securePort}/` }).connect());
     assert.deepEqual([error.kind, error.delivery], ['tls', 'none']);
   });
 
   test('is given up with the reason of the signal, and by close', async () => {
-    stage.refuse = () => undefined;
+    fixture.refuse = () => undefined;
     const controller = new AbortController();
-    const ears = stage.create();
+    const ears = fixture.create();
     const aborted = ears.transport.connect(controller.signal);
     const reason = new Error('enough');
     controller.abort(reason);

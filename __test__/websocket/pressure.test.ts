@@ -4,15 +4,15 @@ import { describe, test } from 'node:test';
 
 import { eventually } from '../support/eventually';
 import { peersMissing } from '../support/peers';
-import { SocketStage } from '../support/socket-fixture';
-import { type Ears, failure } from '../support/websocket';
+import { SocketFixture } from '../support/socket-fixture';
+import { type RecordedSocket, failure } from '../support/websocket';
 
 /** More than the systems in between hold of a hundred kilobytes each. */
 const MANY = 400;
 const BODY = Buffer.alloc(100 * 1024);
 
 /** How each of many sends came out. */
-function sendMany(ears: Ears) {
+function sendMany(ears: RecordedSocket) {
   const outcomes: string[] = [];
   for (let index = 0; index < MANY; index++) {
     const body = Buffer.from(BODY);
@@ -26,18 +26,18 @@ function sendMany(ears: Ears) {
 }
 
 describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
-  const stage = new SocketStage();
+  const fixture = new SocketFixture();
 
   test('nothing goes behind the close frame: who waits for room is told that nothing was sent', async () => {
     let server: any;
     let [received, told] = [0, 0];
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       server = socket;
       socket._socket.pause();
       socket.on('message', () => (received += 1));
       socket.on('close', (code: number) => (told = code));
     };
-    const ears = await stage.connect();
+    const ears = await fixture.connect();
     const sends = sendMany(ears);
     server.close(1000, 'bye');
     await eventually(() => sends.count('none') > 0);
@@ -52,12 +52,12 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
   test('a message that is told to be undelivered never comes', async () => {
     const received = new Set<number>();
     let server: any;
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       server = socket;
       socket._socket.pause();
       socket.on('message', (body: Buffer) => received.add(body.readUInt32BE(0)));
     };
-    const ears = await stage.connect({ closeTimeoutMs: 300, sendQueueBytes: 64 << 20 });
+    const ears = await fixture.connect({ closeTimeoutMs: 300, sendQueueBytes: 64 << 20 });
     const sends = sendMany(ears);
     await eventually(() => sends.count('sent') > 0);
     // A frame of an unknown kind.
@@ -78,7 +78,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
 
   test('a server that reads slowly, and answers, is not taken for dead', async () => {
     let received = 0;
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       socket.on('message', () => (received += 1));
       // Some 64 KB each five milliseconds.
       socket._socket.on('data', () => {
@@ -86,7 +86,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
         setTimeout(() => socket._socket.resume(), 5);
       });
     };
-    const ears = await stage.connect({ pingIntervalMs: 100, pingTimeoutMs: 800, sendTimeoutMs: 60_000 });
+    const ears = await fixture.connect({ pingIntervalMs: 100, pingTimeoutMs: 800, sendTimeoutMs: 60_000 });
     const started = performance.now();
     await ears.transport.send(Buffer.alloc(30 << 20));
     const took = performance.now() - started;
@@ -97,7 +97,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
 
   test('what a server sent before it went is given out, also while nothing can be written any more', async () => {
     let gone = false;
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       const send = (messages: number) => {
         for (let index = 0; index < messages; index++) socket.send('x'.repeat(10_000));
       };
@@ -112,7 +112,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
         });
       }, 50);
     };
-    const ears = stage.create({ receiveQueueBytes: 16 * 1024, pingIntervalMs: 20 });
+    const ears = fixture.create({ receiveQueueBytes: 16 * 1024, pingIntervalMs: 20 });
     ears.transport.pause();
     await ears.connect();
     await eventually(() => gone);
@@ -127,7 +127,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
   });
 
   test('the code of a server that closes and goes at once is told, whatever was still to be written', async () => {
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       socket._socket.pause();
       socket.on('error', () => undefined);
       setImmediate(() => {
@@ -136,7 +136,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
       });
     };
     for (let round = 0; round < 10; round++) {
-      const ears = await stage.connect();
+      const ears = await fixture.connect();
       while (ears.closed.length === 0) await Promise.allSettled([ears.transport.send('x'.repeat(2000))]);
       // Where the system has thrown away what was received, there is nothing to tell.
       const { code, error } = ears.closed[0]!;
@@ -146,7 +146,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
 
   test('a ping of a connection that nobody reads says that, not that the server is gone', async () => {
     let full = false;
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       const fill = () => void (socket.send('x'.repeat(1000)) as unknown);
       const timer = setInterval(() => {
         for (let index = 0; index < 1000 && socket.bufferedAmount === 0; index++) fill();
@@ -154,7 +154,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
       }, 1);
       socket.on('close', () => clearInterval(timer));
     };
-    const ears = stage.create({ receiveQueueBytes: 16 * 1024 });
+    const ears = fixture.create({ receiveQueueBytes: 16 * 1024 });
     ears.transport.pause();
     await ears.connect();
     await eventually(() => full, 10_000);

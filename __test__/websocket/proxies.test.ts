@@ -1,11 +1,11 @@
-// A WebSocketConnection behind nginx, which forgets a connection on which nothing is said.
+// A WebSocketConnection behind nginx, which closes idle connections.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { type ConnectionConfig, MoorlineError, WebSocketConnection } from 'moorline';
 
-import { closing, Heard, type SocketServer, socketServer } from '../support/connections';
+import { closeAfter, EventRecorder, type SocketServer, socketServer } from '../support/connections';
 import { debianBinary, skipWithout } from '../support/debian';
 import { DebianServers } from '../support/debian-servers';
 import { eventually } from '../support/eventually';
@@ -57,9 +57,9 @@ describe('behind an nginx that forgets quiet connections', { skip: skipWithout(n
   const quiet: ConnectionConfig = { monitoring: false, autoReconnect: false };
 
   test('pings keep it open', async (t) => {
-    const connection = closing(t, new WebSocketConnection({ ...quiet, url, keepAlive: 500 }));
+    const connection = closeAfter(t, new WebSocketConnection({ ...quiet, url, keepAlive: 500 }));
     assert.equal(await connection.connect(), true);
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     const before = pings;
     // As many as fit into three times what nginx waits for.
     const many = (3 * FORGETS_AFTER_MS) / 500;
@@ -70,9 +70,9 @@ describe('behind an nginx that forgets quiet connections', { skip: skipWithout(n
   });
 
   test('without pings it is closed, and the event says how', async (t) => {
-    const connection = closing(t, new WebSocketConnection({ ...quiet, url, keepAlive: Infinity }));
+    const connection = closeAfter(t, new WebSocketConnection({ ...quiet, url, keepAlive: Infinity }));
     assert.equal(await connection.connect(), true);
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     const { data, message } = await heard.until('connection_lost');
     assert.ok(data.error instanceof MoorlineError);
     const { kind, code } = data.error;

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 
 import { type ConnectionConfig, MoorlineError, type MoorlineEvent, WebSocketConnection } from 'moorline';
 
-import { closing, Heard, socketServer } from '../support/connections';
+import { closeAfter, EventRecorder, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { serve } from '../support/http';
 import { peersMissing } from '../support/peers';
@@ -14,8 +14,8 @@ async function refusal(t: TestContext, answer: Parameters<typeof serve>[0], conf
   const server = await serve(answer);
   t.after(() => server.close());
   const url = `ws://me:topsecret@127.0.0.1:${server.port}/?token=batterystaple`;
-  const connection = closing(t, new WebSocketConnection({ monitoring: false, url, ...config }));
-  const heard = new Heard(connection);
+  const connection = closeAfter(t, new WebSocketConnection({ monitoring: false, url, ...config }));
+  const heard = new EventRecorder(connection);
   assert.equal(await connection.connect(), false);
   const [event] = heard.of('error');
   assert.ok(event && event.data.error instanceof MoorlineError);
@@ -83,7 +83,7 @@ for (const [form, header] of [
       accepts ? answer(true) : answer(false, 503, 'Busy', { 'Retry-After': header() });
     const server = await socketServer(undefined, { verifyClient });
     t.after(() => server.close());
-    const connection = closing(t, new WebSocketConnection({ monitoring: false, url: server.url, retryDelay: 1 }));
+    const connection = closeAfter(t, new WebSocketConnection({ monitoring: false, url: server.url, retryDelay: 1 }));
     const retries: MoorlineEvent[] = [];
     connection.on('retry', (event) => retries.push(event));
     assert.equal(await connection.connect(), true);

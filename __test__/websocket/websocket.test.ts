@@ -4,10 +4,10 @@ import { describe, test } from 'node:test';
 
 import { eventually } from '../support/eventually';
 import { peersMissing } from '../support/peers';
-import { SocketStage } from '../support/socket-fixture';
+import { SocketFixture } from '../support/socket-fixture';
 
 describe('SocketTransport', { skip: peersMissing() }, () => {
-  const stage = new SocketStage();
+  const fixture = new SocketFixture();
 
   const everything = ['', 'text', 'ü€😀 \u0000', 'x'.repeat(70_000), Buffer.alloc(0), Buffer.from([0, 255, 7])];
 
@@ -15,16 +15,16 @@ describe('SocketTransport', { skip: peersMissing() }, () => {
     for (const secure of [false, true]) {
       const name = `compression ${JSON.stringify(compression)}, ${secure ? 'TLS' : 'plain'}`;
       test(`text and binary of every size come back as they went: ${name}`, async () => {
-        stage.serverOptions = { perMessageDeflate: { threshold: 0 } };
-        const ears = await stage.connect({
+        fixture.serverOptions = { perMessageDeflate: { threshold: 0 } };
+        const ears = await fixture.connect({
           compression: compression && { thresholdBytes: 0, ...(compression === true ? {} : compression) },
-          ...(secure && { url: `wss://127.0.0.1:${stage.securePort}/`, tls: { ca: stage.authority.cert } }),
+          ...(secure && { url: `wss://127.0.0.1:${fixture.securePort}/`, tls: { ca: fixture.authority.cert } }),
         });
         assert.equal(ears.transport.extensions.includes('permessage-deflate'), compression !== false);
         assert.equal(ears.transport.extensions.includes('server_no_context'), typeof compression === 'object');
         const sent = [...everything, Buffer.alloc(3 << 20, 'abc'), 'y'.repeat(2 << 20), ...everything];
         for (const data of sent) await ears.transport.send(data);
-        await ears.hear(sent.length);
+        await ears.receive(sent.length);
         assert.deepEqual(ears.messages, sent);
         await ears.transport.close();
         assert.equal(ears.closed[0]?.wasClean, true);
@@ -38,39 +38,39 @@ describe('SocketTransport', { skip: peersMissing() }, () => {
     [{ clientNoContextTakeover: true }, 'client_no_context_takeover'],
   ] as const) {
     test(`compression with ${agreed}`, async () => {
-      stage.serverOptions = { perMessageDeflate: { threshold: 0 } };
-      const ears = await stage.connect({ compression: { thresholdBytes: 0, ...asked } });
+      fixture.serverOptions = { perMessageDeflate: { threshold: 0 } };
+      const ears = await fixture.connect({ compression: { thresholdBytes: 0, ...asked } });
       assert.ok(ears.transport.extensions.includes(agreed), ears.transport.extensions);
       const text = Array.from({ length: 3000 }, (_, index) => `${index * index}`).join(' ');
       for (let round = 0; round < 3; round++) await ears.transport.send(text);
-      await ears.hear(3);
+      await ears.receive(3);
       assert.deepEqual(ears.messages, [text, text, text]);
     });
   }
 
   test('many messages arrive in order, in few batches', async () => {
-    const ears = await stage.connect();
+    const ears = await fixture.connect();
     const texts = Array.from({ length: 20_000 }, (_, index) => `message ${index}`);
     await Promise.all(texts.map((text) => ears.transport.send(text)));
-    await ears.hear(texts.length);
+    await ears.receive(texts.length);
     assert.deepEqual(ears.messages, texts);
     assert.ok(ears.batches < texts.length / 4, `${ears.batches} batches`);
   });
 
   test('messages with limits of their own keep their places', async () => {
-    const ears = await stage.connect();
+    const ears = await fixture.connect();
     const { signal } = new AbortController();
     const texts = Array.from({ length: 300 }, (_, index) => `${index}`);
     const options = [undefined, { timeoutMs: 5000 }, { signal }];
     await Promise.all(texts.map((text, index) => ears.transport.send(text, options[index % 3])));
-    await ears.hear(texts.length);
+    await ears.receive(texts.length);
     assert.deepEqual(ears.messages, texts);
   });
 
   test('two hundred sockets at once', async () => {
-    const all = await Promise.all(Array.from({ length: 200 }, () => stage.connect()));
+    const all = await Promise.all(Array.from({ length: 200 }, () => fixture.connect()));
     await Promise.all(all.map((ears, index) => ears.transport.send(`to ${index}`)));
-    await Promise.all(all.map((ears) => ears.hear(1)));
+    await Promise.all(all.map((ears) => ears.receive(1)));
     all.forEach((ears, index) => assert.deepEqual(ears.messages, [`to ${index}`]));
     await Promise.all(all.map((ears) => ears.transport.close()));
     assert.ok(all.every((ears) => ears.closed.length === 1 && ears.closed[0]!.wasClean));
@@ -78,15 +78,15 @@ describe('SocketTransport', { skip: peersMissing() }, () => {
 
   describe('limits', () => {
     test('a message larger than maxMessageBytes ends the connection with 1009', async () => {
-      stage.serverOptions = { perMessageDeflate: { threshold: 0 } };
+      fixture.serverOptions = { perMessageDeflate: { threshold: 0 } };
       for (const compression of [false, true]) {
         let told: number | undefined;
-        stage.serve = (socket) => {
+        fixture.serve = (socket) => {
           socket.on('close', (code: number) => (told = code));
           socket.send('x'.repeat(1000));
           socket.send('x'.repeat(1001));
         };
-        const ears = await stage.connect({ compression, maxMessageBytes: 1000 });
+        const ears = await fixture.connect({ compression, maxMessageBytes: 1000 });
         await ears.end();
         assert.deepEqual(ears.messages, ['x'.repeat(1000)]);
         assert.equal(ears.closed[0]!.code, 1009);
@@ -98,25 +98,25 @@ describe('SocketTransport', { skip: peersMissing() }, () => {
     test('a slow reader makes the server wait, and loses nothing', async () => {
       const total = 64;
       let server: any;
-      stage.serve = (socket) => {
+      fixture.serve = (socket) => {
         server = socket;
         for (let index = 0; index < total; index++) socket.send(Buffer.alloc(1 << 20, index));
       };
-      const ears = stage.create({ receiveQueueBytes: 1 << 20 });
+      const ears = fixture.create({ receiveQueueBytes: 1 << 20 });
       ears.transport.pause();
       await ears.connect();
       const before = await settled(() => server.bufferedAmount);
       assert.ok(before > 40 << 20, `${before} bytes wait at the server`);
       assert.equal(ears.messages.length, 0);
       ears.transport.resume();
-      await ears.hear(total);
+      await ears.receive(total);
       ears.messages.forEach((message, index) => assert.equal((message as Buffer)[0], index));
     });
 
     test('a server that does not read makes send wait, until its time is up', async () => {
       let server: any;
-      stage.serve = (socket) => (server = socket).pause();
-      const ears = await stage.connect({ sendQueueBytes: 1 << 20, sendTimeoutMs: 300 });
+      fixture.serve = (socket) => (server = socket).pause();
+      const ears = await fixture.connect({ sendQueueBytes: 1 << 20, sendTimeoutMs: 300 });
       const chunk = Buffer.alloc(1 << 20, 1);
       const sent = Array.from({ length: 40 }, () =>
         ears.transport.send(chunk).then(
@@ -141,8 +141,8 @@ describe('SocketTransport', { skip: peersMissing() }, () => {
     });
 
     test('a waiting message can be given up', async () => {
-      stage.serve = (socket) => socket.pause();
-      const ears = await stage.connect({ sendQueueBytes: 1 << 20 });
+      fixture.serve = (socket) => socket.pause();
+      const ears = await fixture.connect({ sendQueueBytes: 1 << 20 });
       const first = Array.from({ length: 20 }, () => ears.transport.send(Buffer.alloc(1 << 20)).catch(() => undefined));
       const controller = new AbortController();
       const given = ears.transport.send('x', { signal: controller.signal });
@@ -155,20 +155,20 @@ describe('SocketTransport', { skip: peersMissing() }, () => {
 
   test('pings are sent, answered and measured', async () => {
     let pings = 0;
-    stage.serve = (socket) => {
+    fixture.serve = (socket) => {
       socket.on('ping', () => (pings += 1));
       socket.ping();
     };
-    const ears = await stage.connect({ pingIntervalMs: 20, pingTimeoutMs: 2000 });
+    const ears = await fixture.connect({ pingIntervalMs: 20, pingTimeoutMs: 2000 });
     await eventually(() => pings >= 3 && ears.pings === 1);
     assert.ok((await ears.transport.ping()) < 2000);
     assert.equal(ears.closed.length, 0);
   });
 
   test('options that cannot be are refused at once, by path', () => {
-    assert.throws(() => stage.create({ url: 'ftp://x' }), { name: 'TypeError', message: /^options\.url / });
-    assert.throws(() => stage.create({ pingInterval: 1 } as never), /did you mean 'pingIntervalMs'/);
-    assert.throws(() => stage.create({ maxMessageBytes: 0 }), RangeError);
+    assert.throws(() => fixture.create({ url: 'ftp://x' }), { name: 'TypeError', message: /^options\.url / });
+    assert.throws(() => fixture.create({ pingInterval: 1 } as never), /did you mean 'pingIntervalMs'/);
+    assert.throws(() => fixture.create({ maxMessageBytes: 0 }), RangeError);
   });
 });
 

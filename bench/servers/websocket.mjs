@@ -1,4 +1,4 @@
-// The other side of bench/websocket.mjs, in a process of its own: `ws`, echoing, or pouring out what it is asked for.
+// The other side of bench/websocket.mjs, in a process of its own: `ws`, which echoes, or sends as many messages as it is asked for.
 import { Sender, WebSocketServer } from 'ws';
 
 /** One of so many different messages; each contestant knows them too. */

@@ -6,9 +6,9 @@ import { native } from '../runtime/native';
 import { handleOf, type ResolvedConnectionConfig } from './config/config';
 import type { ConnectionEvent } from './event';
 import { toError } from './error';
-import { shownUrl } from './config/redaction';
+import { redactUrl } from './config/redaction';
 
-/** Codes of what the security level forbade before anything was sent. */
+/** Codes of errors of what the security level forbids, before anything is sent. */
 const FORBIDDEN = new Set(['ERR_MOORLINE_PLAIN_TEXT_REFUSED', 'ERR_MOORLINE_ADDRESS_REFUSED', 'ERR_INSECURE_REDIRECT']);
 
 /** The log of one connection: its events when it is debugged, and who connected where. */
@@ -28,30 +28,30 @@ export class AuditLog {
   }
 
   /** An event, where `debug` asks for it. */
-  event({ eventType, severity, message, data }: ConnectionEvent): void {
+  logEvent({ eventType, severity, message, data }: ConnectionEvent): void {
     if (!this.#config.debug) return;
     const level: LogLevel = severity === 'error' ? 'error' : severity === 'warning' ? 'warn' : 'debug';
-    const written = () => ({ connection: this.#config.name, message, ...withoutErrors(data) });
-    log(level, `connection.${eventType}`, this.#id, written, this.#config.logLevel);
+    const fields = () => ({ connection: this.#config.name, message, ...withoutErrors(data) });
+    log(level, `connection.${eventType}`, this.#id, fields, this.#config.logLevel);
   }
 
   /** Warns once where any server would be taken for the right one. */
-  begun(): void {
+  warnUncheckedCertificates(): void {
     const { name, connectionType, url } = this.#config;
     if (native.connectionChecksCertificates(handleOf(this.#config))) return;
-    const written = () => ({ connection: name, connectionType, url: shownUrl(url) });
-    log('warn', 'connection.certificates-unchecked', this.#id, written);
+    const fields = () => ({ connection: name, connectionType, url: redactUrl(url) });
+    log('warn', 'connection.certificates-unchecked', this.#id, fields);
   }
 
-  /** A failure that is a matter of security: what the level forbids, and a certificate that nobody should trust. */
-  failed(error: unknown): void {
+  /** Audits an error that concerns security: what the level forbids, and an untrusted certificate. */
+  auditSecurityError(error: unknown): void {
     if (!(error instanceof MoorlineError)) return;
     if (error.kind === 'tls' || FORBIDDEN.has(error.code)) this.audit('security', 'failure', error);
   }
 
   /**
-   * One record for whoever asks later who connected where, and how it came out, where `auditLogging` asks for it:
-   * at `info`, and at `warn`, with the reason, when it went wrong.
+   * Writes a record of who connected where, and with which outcome, if `auditLogging` is on: at `info`, and at `warn`, with
+   * the reason, for a failure.
    */
   audit(action: string, outcome: 'success' | 'failure', error?: unknown): void {
     if (!this.#config.auditLogging) return;
@@ -62,14 +62,14 @@ export class AuditLog {
       outcome,
       connection: name,
       connectionType,
-      url: shownUrl(url),
-      ...(error !== undefined && reasonOf(error)),
+      url: redactUrl(url),
+      ...(error !== undefined && messageAndCode(error)),
     }));
   }
 }
 
 /** The message and the code of an error. */
-function reasonOf(error: unknown): { reason: string; code?: string } {
+function messageAndCode(error: unknown): { reason: string; code?: string } {
   const { message, code } = toError(error) as NodeJS.ErrnoException;
   return { reason: message, ...(typeof code === 'string' && { code }) };
 }

@@ -1,15 +1,15 @@
 import { CircuitBreakerError, closedFailure, MoorlineError } from '../runtime/error';
 import { makeAbortController, performance } from '../runtime/node';
-import type { Guarded, GuardRules } from '../resilience/runner';
+import type { Guarded, RunnerRules } from '../resilience/runner';
 import { invalidType, numberMistake } from '../runtime/argument-error';
-import { readable } from '../runtime/error-message';
+import { readableError } from '../runtime/error-message';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { isAborted } from '../runtime/abort';
 import { wrapOverrides, isOpen, isOverridden } from './overrides';
 import type { Attempts } from './recovery/attempts';
 import { recoveryRunner, ConnectionPolicies } from './policies';
 import { resolveConfig, type ConnectionConfig } from './config/config';
-import { failedCheck, lateFailure, reasonFor } from './error';
+import { failedCheck, timeoutFailure, failureMessage } from './error';
 import { ObservableConnection } from './observable';
 import { PeriodicCheck } from '../health/periodic-check';
 import { SingleFlight } from '../runtime/single-flight';
@@ -46,28 +46,28 @@ const CONNECT: KnownOptions<ConnectOptions> = { retry: true };
  * ```
  */
 export abstract class BaseConnection extends ObservableConnection {
-  readonly #calls: ConnectionPolicies;
+  readonly #policies: ConnectionPolicies;
   readonly #check: PeriodicCheck;
   readonly #opening = new SingleFlight<boolean>();
   readonly #closing = new SingleFlight<boolean>();
-  /** Ends with the next `disconnect`, and with it all that was begun and waits for something. */
-  #life = makeAbortController();
+  /** Aborted by the next `disconnect`, which ends all calls that are waiting. */
+  #lifetimeController = makeAbortController();
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
     super(resolveConfig(config, type));
     const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
-    this.#calls = new ConnectionPolicies(this.config, this.hasTransport, {
+    this.#policies = new ConnectionPolicies(this.config, this.hasTransport, {
       until: () => this.lifetime,
-      onRetry: (facts) => this.retrying(facts),
+      onRetry: (facts) => this.reportRetry(facts),
     });
-    this.#calls.watch(this, BaseConnection.#breakerIs);
-    if (this.hasTransport) this.journal.begun();
+    this.#policies.onBreakerState(this, BaseConnection.#onBreakerState);
+    if (this.hasTransport) this.connectionLog.warnUncheckedCertificates();
     wrapOverrides(this, BaseConnection.prototype, {
-      connect: (own) => this.#opening.run(() => this.#open(own)),
-      disconnect: (own) => this.#end(own),
-      healthCheck: (own) => this.#judged(own),
+      connect: (original) => this.#opening.run(() => this.#open(original)),
+      disconnect: (original) => this.#end(original),
+      healthCheck: (original) => this.#recordCheck(original),
     });
   }
 
@@ -88,8 +88,8 @@ export abstract class BaseConnection extends ObservableConnection {
 
   /** Closes the connection. A `receive` that waits returns `null`. A second call has no effect. */
   async disconnect(): Promise<boolean> {
-    const own = () => this.disconnectImpl();
-    return this.#isCalledByOverride('disconnect') ? this.#close(own) : this.#end(own);
+    const original = () => this.disconnectImpl();
+    return this.#isCalledByOverride('disconnect') ? this.#close(original) : this.#end(original);
   }
 
   /** Closes the connection, waits for `retryDelay`, and opens it again. Returns false when it is closed meanwhile. */
@@ -97,7 +97,7 @@ export abstract class BaseConnection extends ObservableConnection {
     return this.restart(() => sleep(this.config.retryDelay, this.lifetime));
   }
 
-  /** @internal Closes it, and opens it again after `between`, unless somebody closes it meanwhile. */
+  /** @internal Closes it, and opens it again after `between`, unless it is closed meanwhile. */
   async restart(between?: () => unknown): Promise<boolean> {
     const closing = this.disconnect();
     const { lifetime } = this;
@@ -131,10 +131,10 @@ export abstract class BaseConnection extends ObservableConnection {
 
   /** Checks whether the connection works, within `timeoutMs` (default: `healthCheckTimeout`). Never rejects. */
   async healthCheck(timeoutMs: number = this.config.healthCheckTimeout): Promise<ConnectionHealthCheck> {
-    const mistake = timeMistake(timeoutMs);
+    const mistake = checkTimeout(timeoutMs);
     // The caller's mistake says nothing about the connection.
     if (mistake) return failedCheck(this.connectionId, performance.now(), mistake.message);
-    return this.#judged(() => this.#examine(timeoutMs));
+    return this.#recordCheck(() => this.#runCheck(timeoutMs));
   }
 
   /** Opens the connection; false or an error means that it could not be opened. */
@@ -171,12 +171,12 @@ export abstract class BaseConnection extends ObservableConnection {
 
   /** @internal Ends with the next `disconnect`; until then it is the same one. */
   get lifetime(): AbortSignal {
-    return this.#life.signal;
+    return this.#lifetimeController.signal;
   }
 
   /** @internal Whether the circuit breaker lets nothing through. */
   protected get isRefusing(): boolean {
-    return this.#calls.isRefusing;
+    return this.#policies.isRefusing;
   }
 
   /** @internal The bytes of a message, where that is known. */
@@ -195,14 +195,14 @@ export abstract class BaseConnection extends ObservableConnection {
     const attempts = this.beginCall();
     try {
       const value = await call(attempts);
-      this.record(attempts, value !== false && !attempts.isUnhappy);
+      this.record(attempts, value !== false && !attempts.isServiceFailure);
       return value;
     } catch (thrown) {
-      const error = readable(thrown);
+      const error = readableError(thrown);
       // A call that was refused, or given up, says nothing about the other side.
       if (isAborted(signal) || (lifetime.aborted && error === lifetime.reason)) return failed;
       if (error instanceof CircuitBreakerError) {
-        this.heldBack(error, context);
+        this.reportBreakerRefusal(error, context);
         return failed;
       }
       if (error instanceof MoorlineError && error.kind === 'rate-limited' && error.service === 'resilience') {
@@ -211,146 +211,153 @@ export abstract class BaseConnection extends ObservableConnection {
       }
       // The caller's mistake says nothing about the other side.
       if (!this.hasTransport || error instanceof MoorlineError) this.record(attempts, false, error);
-      this.failed(error, context);
+      this.reportFailure(error, context);
       return failed;
     }
   }
 
   /** @internal Runs `work` under the policy. */
   protected run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
-    return this.#calls.run(work, signal, timeoutMs);
+    return this.#policies.run(work, signal, timeoutMs);
   }
 
   /** @internal Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
   protected runUnderBreaker<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#calls.runUnderBreaker(work, signal);
+    return this.#policies.runUnderBreaker(work, signal);
   }
 
   /** @internal Repeats what opens it until that succeeds, `retryCount` times at most; `life` ends it. */
-  protected repeated<T>(open: () => Promise<T>, life: AbortSignal): Promise<T> {
-    const rules: GuardRules = { onRetry: (facts) => this.retrying(facts) };
-    return recoveryRunner('connect', this.config, rules).run(open, life);
+  protected runWithRetries<T>(open: () => Promise<T>, lifetime: AbortSignal): Promise<T> {
+    const rules: RunnerRules = { onRetry: (facts) => this.reportRetry(facts) };
+    return recoveryRunner('connect', this.config, rules).run(open, lifetime);
   }
 
   /** @internal Goes over to `fallbackUrl`, where there is one and the connection knows how. */
   fallBack(_reason: string): void {}
 
   /** @internal Called when it is open. */
-  protected connected(): void {
+  protected markConnected(): void {
     const { lifetime } = this;
-    this.opened();
-    // Who heard of it may have closed it.
+    this.markOpened();
+    // A listener of the event may have closed it.
     if (this.config.monitoring && !lifetime.aborted) this.#check.start(() => this.healthCheck());
   }
 
   /** @internal Called when it is open no more. */
-  protected override closed(): void {
+  protected override markClosed(): void {
     this.#check.stop();
-    super.closed();
+    super.markClosed();
   }
 
   /** @internal An attempt to open it failed. */
-  protected connectFailed(error: unknown): void {
+  protected reportConnectFailure(error: unknown): void {
     this.enter(ConnectionState.ERROR, error);
-    this.journal.audit('connect', 'failure', error);
-    this.failed(error, 'connect');
+    this.connectionLog.audit('connect', 'failure', error);
+    this.reportFailure(error, 'connect');
   }
 
-  /** Opens it by `own`; a `disconnect` that comes meanwhile counts. */
-  async #open(own: () => unknown, repeats = false): Promise<boolean> {
+  /** Opens it by `original`, unless it is disconnected meanwhile. */
+  async #open(original: () => unknown, repeats = false): Promise<boolean> {
     const { lifetime } = this;
     if (this.#closing.running) await this.#closing.running;
     if (this.state === ConnectionState.CONNECTED && (await isOpen(this))) return !lifetime.aborted;
     if (lifetime.aborted) return false;
     this.enter(ConnectionState.CONNECTING);
     try {
-      const once = () => this.#opened(own, lifetime);
-      await (repeats ? this.repeated(once, lifetime) : once());
+      const once = () => this.#openOnce(original, lifetime);
+      await (repeats ? this.runWithRetries(once, lifetime) : once());
     } catch (thrown) {
-      const error = readable(thrown);
-      // An override may have called ours, which told of it.
+      const error = readableError(thrown);
+      // An override may have called the base's method, which reported it.
       if (lifetime.aborted || this.state !== ConnectionState.CONNECTING) return false;
-      if (!(error instanceof CircuitBreakerError)) this.connectFailed(error);
+      if (!(error instanceof CircuitBreakerError)) this.reportConnectFailure(error);
       else {
-        // An attempt that was refused is none: who answers each failure with another attempt is held up here.
+        // A refused attempt does not count as one; it only holds up a caller that connects again after each failure.
         this.enter(ConnectionState.ERROR, error);
-        this.journal.audit('connect', 'failure', error);
-        this.heldBack(error, 'connect');
+        this.connectionLog.audit('connect', 'failure', error);
+        this.reportBreakerRefusal(error, 'connect');
       }
       return false;
     }
     if (lifetime.aborted) return false;
-    if (this.state === ConnectionState.CONNECTING) this.connected();
+    if (this.state === ConnectionState.CONNECTING) this.markConnected();
     return !lifetime.aborted;
   }
 
   /** Opens it, or throws. */
-  async #opened(own: () => unknown, life: AbortSignal): Promise<void> {
-    // Who heard of it may have closed it.
-    life.throwIfAborted();
-    const opened = this.hasTransport ? await own() : await this.#bounded(own, life);
+  async #openOnce(original: () => unknown, lifetime: AbortSignal): Promise<void> {
+    // A listener of the event may have closed it.
+    lifetime.throwIfAborted();
+    const opened = this.hasTransport ? await original() : await this.#openWithTimeout(original, lifetime);
     if (!opened) throw new Error('The connection was refused');
   }
 
-  /** Returns the answer of `own` in time; closes what it opens too late. */
-  async #bounded(own: () => unknown, life: AbortSignal): Promise<unknown> {
-    let waiting = true;
+  /** Returns the answer of `original` in time; closes what it opens too late. */
+  async #openWithTimeout(original: () => unknown, lifetime: AbortSignal): Promise<unknown> {
+    let isWaiting = true;
     const open = async () => {
-      const opened = await own();
-      const unwanted = this.state === ConnectionState.DISCONNECTED || this.state === ConnectionState.ERROR;
-      if (opened && !waiting && unwanted) await this.disconnectImpl();
+      const opened = await original();
+      const isUnwanted = this.state === ConnectionState.DISCONNECTED || this.state === ConnectionState.ERROR;
+      if (opened && !isWaiting && isUnwanted) await this.disconnectImpl();
       return opened;
     };
     try {
       const { timeout, connectionType } = this.config;
-      return await withTimeout(timeout, [life], open, () => lateFailure('timeout', timeout, connectionType, 'connect'));
+      return await withTimeout(timeout, [lifetime], open, () =>
+        timeoutFailure('timeout', timeout, connectionType, 'connect'),
+      );
     } finally {
-      waiting = false;
+      isWaiting = false;
     }
   }
 
-  /** Begins another life, and closes what was open in the one before. */
-  #end(own: () => unknown): Promise<boolean> {
+  /** Ends the current lifetime, begins another, and closes what was open. */
+  #end(original: () => unknown): Promise<boolean> {
     this.#check.stop();
     this.#opening.forget();
-    const before = this.#life;
-    this.#life = makeAbortController();
+    const previous = this.#lifetimeController;
+    this.#lifetimeController = makeAbortController();
     const fields = { service: this.config.connectionType, operation: 'disconnect', delivery: 'unknown' } as const;
-    before.abort(closedFailure('the connection was closed', fields));
-    return this.#closing.run(() => this.#close(own));
+    previous.abort(closedFailure('the connection was closed', fields));
+    return this.#closing.run(() => this.#close(original));
   }
 
-  async #close(own: () => unknown): Promise<boolean> {
+  async #close(original: () => unknown): Promise<boolean> {
     const open = this.state !== ConnectionState.DISCONNECTED;
     if (open) this.enter(ConnectionState.DISCONNECTING);
     let closed = false;
     let problem: unknown;
     try {
-      closed = Boolean(await own());
+      closed = Boolean(await original());
     } catch (error) {
       problem = error;
-      this.failed(error, 'disconnect');
+      this.reportFailure(error, 'disconnect');
     }
-    // An override may have called ours, which told of it.
+    // An override may have called the base's method, which reported it.
     if (open && this.state === ConnectionState.DISCONNECTING) {
       this.enter(ConnectionState.DISCONNECTED);
-      this.closed();
-      this.journal.audit('disconnect', closed ? 'success' : 'failure', problem);
+      this.markClosed();
+      this.connectionLog.audit('disconnect', closed ? 'success' : 'failure', problem);
     }
-    if (this.state === ConnectionState.DISCONNECTED) this.retire();
+    if (this.state === ConnectionState.DISCONNECTED) this.markRetired();
     return closed;
   }
 
-  async #examine(timeoutMs: number): Promise<ConnectionHealthCheck> {
+  async #runCheck(timeoutMs: number): Promise<ConnectionHealthCheck> {
     const started = performance.now();
     let answer: boolean | Record<string, unknown> = false;
     let errorMessage = 'The connection is not healthy';
     try {
       const option = timeoutMs === this.config.healthCheckTimeout ? 'healthCheckTimeout' : 'timeoutMs';
-      const late = () => new Error(`Health check timed out after ${timeoutMs}ms (${option})`);
-      answer = await withTimeout(timeoutMs, [this.lifetime], (signal) => this.healthCheckImpl(timeoutMs, signal), late);
+      const timeoutError = () => new Error(`Health check timed out after ${timeoutMs}ms (${option})`);
+      answer = await withTimeout(
+        timeoutMs,
+        [this.lifetime],
+        (signal) => this.healthCheckImpl(timeoutMs, signal),
+        timeoutError,
+      );
     } catch (error) {
-      errorMessage = reasonFor(error);
+      errorMessage = failureMessage(error);
     }
     const details = typeof answer === 'object' ? answer : undefined;
     const isHealthy = details ? details['isHealthy'] !== false : answer === true;
@@ -365,7 +372,7 @@ export abstract class BaseConnection extends ObservableConnection {
   }
 
   /** Records a check, unless the connection was closed while it was under way. */
-  async #judged(check: () => unknown): Promise<ConnectionHealthCheck> {
+  async #recordCheck(check: () => unknown): Promise<ConnectionHealthCheck> {
     const { lifetime } = this;
     const started = performance.now();
     const failed = (errorMessage: string) => {
@@ -379,7 +386,7 @@ export abstract class BaseConnection extends ObservableConnection {
       if (!lifetime.aborted) this.recordCheck(result as ConnectionHealthCheck);
       return result as ConnectionHealthCheck;
     } catch (error) {
-      return failed(reasonFor(error));
+      return failed(failureMessage(error));
     }
   }
 
@@ -388,13 +395,13 @@ export abstract class BaseConnection extends ObservableConnection {
     return isOverridden(this, BaseConnection.prototype, verb);
   }
 
-  static #breakerIs(connection: BaseConnection, state: string, breaker: string): void {
+  static #onBreakerState(connection: BaseConnection, state: string, breaker: string): void {
     const data = { breaker };
     if (state === 'open') connection.emitEvent('circuit_breaker_opened', { severity: 'warning', data });
     if (state === 'closed') connection.emitEvent('circuit_breaker_closed', { severity: 'info', data });
   }
 }
 
-function timeMistake(given: unknown): Error | undefined {
+function checkTimeout(given: unknown): Error | undefined {
   return numberMistake('timeoutMs', given, (ms) => ms >= 1, '≥ 1');
 }

@@ -1,26 +1,26 @@
 import { closedFailure, failure, failureRecord, MoorlineError, type FailureRecord } from '../runtime/error';
 import { performance } from '../runtime/node';
 import type { HTTPResponse } from '../http/response';
-import { isError, messageOf, readable, reasonOf } from '../runtime/error-message';
+import { isError, messageOf, readableError, messageWithCauses } from '../runtime/error-message';
 import { native } from '../runtime/native';
 import type { ConnectionHealthCheck } from './model';
 
 /** The event that an error is, beside `error`. `context` is the verb, or `connection` where it ended by itself. */
 export function eventFor(error: unknown, context: string): string | null {
-  return native.connectionMeaning(...said(error), context);
+  return native.connectionMeaning(...kindAndStatus(error), context);
 }
 
 /** Whether the other side could not be reached at all, or its breaker is open: another address may serve. */
 export function isUnreachable(error: unknown): boolean {
-  return native.connectionUnreachable(...said(error));
+  return native.connectionUnreachable(...kindAndStatus(error));
 }
 
 /** Whether another attempt to reconnect may end otherwise: refused credentials stay refused. */
 export function shouldReconnect(error: unknown): boolean {
-  return native.connectionWorthAnother(...said(error));
+  return native.connectionWorthAnother(...kindAndStatus(error));
 }
 
-function said(error: unknown): [kind: string | undefined, status: number | undefined] {
+function kindAndStatus(error: unknown): [kind: string | undefined, status: number | undefined] {
   if (!(error instanceof MoorlineError)) return [undefined, undefined];
   const status = error.detail?.['status'];
   return [error.kind, typeof status === 'number' ? status : undefined];
@@ -28,13 +28,13 @@ function said(error: unknown): [kind: string | undefined, status: number | undef
 
 /** Anything thrown, as an error whose name and message can be read. */
 export function toError(thrown: unknown): Error {
-  const read = readable(thrown);
-  return isError(read) ? read : new Error(messageOf(read));
+  const readable = readableError(thrown);
+  return isError(readable) ? readable : new Error(messageOf(readable));
 }
 
 /** The message of a failure, with its causes where it is not ours: only they give the reason of a `fetch failed`. */
-export function reasonFor(thrown: unknown): string {
-  return thrown instanceof MoorlineError ? thrown.message : reasonOf(thrown);
+export function failureMessage(thrown: unknown): string {
+  return thrown instanceof MoorlineError ? thrown.message : messageWithCauses(thrown);
 }
 
 /** The result of a check that was begun at `started` and gave none. */
@@ -58,9 +58,9 @@ export function notOpenFailure(
 }
 
 /** The failure of a wait that was over after `ms`, the value of `option`. */
-export function lateFailure(option: string, ms: number, service: string, operation: string): MoorlineError {
-  const doing = operation === 'connect' ? 'the connection was not open' : `${operation} was not there`;
-  return failure('timeout', `${doing} within ${ms} ms (${option})`, {
+export function timeoutFailure(option: string, ms: number, service: string, operation: string): MoorlineError {
+  const problem = operation === 'connect' ? 'the connection was not open' : `${operation} was not there`;
+  return failure('timeout', `${problem} within ${ms} ms (${option})`, {
     service,
     operation,
     // Until it is open nothing was asked for that a repeat could do twice.
@@ -90,9 +90,9 @@ export class StatusError extends MoorlineError {
   }
 
   /** Throws one where the answer counts as a failure; `again` says whether the request may be sent twice. */
-  static check(response: HTTPResponse, again: boolean): void {
+  static check(response: HTTPResponse, isReplayable: boolean): void {
     const { 'retry-after': after, 'retry-after-ms': afterMs } = response.headers as Record<string, string | undefined>;
-    const record = failureRecord(native.httpUnhappy(response.status, again, after, afterMs));
+    const record = failureRecord(native.httpUnhappy(response.status, isReplayable, after, afterMs));
     if (record) throw new StatusError(record, response);
   }
 }

@@ -52,7 +52,7 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
 }
 
 /** The options of a request that go to each of its attempts. */
-const SETTINGS = [
+const SETTING_KEYS = [
   'attemptTimeoutMs',
   'headersTimeoutMs',
   'bodyTimeoutMs',
@@ -78,7 +78,7 @@ const REQUEST: KnownOptions<ConnectionRequest> = {
 };
 
 /** Options of other libraries' requests, and their places here. */
-const ELSEWHERE = {
+const HINTS = {
   signal: 'it goes into the second argument of request(…, { signal })',
   retries: 'repeats are the business of the connection: retryCount',
   retry: 'repeats are the business of the connection: retryCount',
@@ -120,7 +120,7 @@ export class HTTPConnection extends BaseConnection {
     super(config, ConnectionType.HTTP);
     requireUrl(this.config, 'HTTP');
     checkCustomOptions(this, HTTPConnection, ConnectionType.HTTP);
-    const probe = async (url: string, signal: AbortSignal) => (await this.#answers(url, signal)).isHealthy;
+    const probe = async (url: string, signal: AbortSignal) => (await this.#probe(url, signal)).isHealthy;
     this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
       this.emitEvent(event, options),
     );
@@ -134,7 +134,7 @@ export class HTTPConnection extends BaseConnection {
     return this.recordOutcome('send', (attempts) => this.#post(data, attempts), false);
   }
 
-  /** Whether the server took `data`. That we are not let in was told already; any other no is an error. */
+  /** Whether the server accepted `data`. Refused credentials were reported already; any other refusal is an error. */
   async #post(data: unknown, attempts: Attempts): Promise<boolean> {
     const { ok, status } = await this.#request({ method: 'POST', body: data }, attempts);
     if (ok || native.httpRefusesCredentials(status)) return ok;
@@ -193,7 +193,7 @@ export class HTTPConnection extends BaseConnection {
       data = response.data;
     } catch (error) {
       // It came, and only its reader can tell what it is worth.
-      this.failed(error, 'receive');
+      this.reportFailure(error, 'receive');
       data = response.text();
     }
     return typeof data === 'string' ? { text: data } : (data ?? null);
@@ -222,11 +222,11 @@ export class HTTPConnection extends BaseConnection {
   }
 
   protected override healthCheckImpl(_timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>> {
-    return this.#answers(this.#fallback.url, signal);
+    return this.#probe(this.#fallback.url, signal);
   }
 
-  /** Whether it answers before `signal` is aborted: whoever does that says how long was waited. */
-  async #answers(url: string, signal: AbortSignal): Promise<{ isHealthy: boolean; status: number }> {
+  /** Whether it answers before `signal` is aborted. The caller sets the time limit. */
+  async #probe(url: string, signal: AbortSignal): Promise<{ isHealthy: boolean; status: number }> {
     const headers = await commonHeaders(this.config, [signal]);
     const settings = { timeoutMs: Infinity, attemptTimeoutMs: Infinity };
     const request = { method: 'HEAD', url, headers, settings };
@@ -236,35 +236,35 @@ export class HTTPConnection extends BaseConnection {
 
   async #request(request: ConnectionRequest, attempts: Attempts, signal?: AbortSignal): Promise<HTTPResponse> {
     if (request === undefined) throw wrongType('request', 'a plain object', request);
-    checkOptions('request', request, REQUEST, ELSEWHERE);
+    checkOptions('request', request, REQUEST, HINTS);
     const { lifetime } = this;
     const started = performance.now();
-    let unhappy: StatusError | undefined;
-    // A streamed answer that nobody gets would keep its connection.
-    const letGo = () => request.stream === true && unhappy?.response.stream.cancel();
+    let statusError: StatusError | undefined;
+    // A streamed response that is not returned would keep its connection.
+    const discardResponse = () => request.stream === true && statusError?.response.stream.cancel();
     const attempt = async () => {
-      letGo();
+      discardResponse();
       try {
         return await this.#attempt(request, started, attempts, lifetime, signal);
       } catch (error) {
-        unhappy = error instanceof StatusError ? error : undefined;
+        statusError = error instanceof StatusError ? error : undefined;
         throw error;
       }
     };
     try {
-      return await (this.#fallback.active ? attempt() : this.#reach(request, attempt, signal));
+      return await (this.#fallback.active ? attempt() : this.#sendWithFallback(request, attempt, signal));
     } catch (error) {
       if (error instanceof StatusError) {
-        attempts.isUnhappy = error.blamesService;
+        attempts.isServiceFailure = error.blamesService;
         return error.response;
       }
-      letGo();
+      discardResponse();
       throw error;
     }
   }
 
   /** The answer of the first address, or of the other one where that cannot be had and a repeat is safe. */
-  async #reach(
+  async #sendWithFallback(
     request: ConnectionRequest,
     attempt: () => Promise<HTTPResponse>,
     signal?: AbortSignal,
@@ -302,16 +302,16 @@ export class HTTPConnection extends BaseConnection {
     attempts.begin();
     try {
       response = await this.#open().request(sent, { signal });
-      attempts.answered(response.status);
+      attempts.recordResponse(response.status);
     } catch (error) {
-      attempts.failed(error instanceof MoorlineError && !lifetime.aborted && !isAborted(signal));
+      attempts.recordFailure(error instanceof MoorlineError && !lifetime.aborted && !isAborted(signal));
       // Part of it may have been read already.
       if (error instanceof MoorlineError && isReadOnce(request.body)) Reflect.set(error, 'retryable', false);
       throw error;
     }
-    // None of these is refused or unhappy: asking would cost every call.
+    // These are never failures: asking the addon would cost every call.
     if (response.status < 400) return response;
-    if (native.httpRefusesCredentials(response.status)) this.refused(response.status);
+    if (native.httpRefusesCredentials(response.status)) this.reportUnauthorized(response.status);
     StatusError.check(response, isRepeatable(request));
     return response;
   }
@@ -329,12 +329,12 @@ export class HTTPConnection extends BaseConnection {
     const url = path === undefined ? base : joinUrl(base, urlText(path));
     // Node's own error would show it, with what it holds.
     if (!URL.canParse(url)) throw invalidValue('request.url must be an http:// or https:// URL');
-    const own = new URL(url).origin === new URL(base).origin;
+    const isSameOrigin = new URL(url).origin === new URL(base).origin;
     const pairs = Object.entries(common);
-    const sent = own ? pairs : pairs.filter(([name]) => native.isHarmlessHeader(name));
+    const sent = isSameOrigin ? pairs : pairs.filter(([name]) => native.isHarmlessHeader(name));
     const given = headerPairs(headers);
-    const named = new Set(given.map(([name]) => name.toLowerCase()));
-    return { url, headers: [...sent.filter(([name]) => !named.has(name.toLowerCase())), ...given] };
+    const overridden = new Set(given.map(([name]) => name.toLowerCase()));
+    return { url, headers: [...sent.filter(([name]) => !overridden.has(name.toLowerCase())), ...given] };
   }
 }
 
@@ -351,7 +351,7 @@ function isRequest(data: unknown): data is ConnectionRequest & { method: string 
 
 /** The settings of an attempt that differ from those of its connection; none, as a rule. */
 function settingsOf(request: ConnectionRequest, started: number): HttpCallSettings | undefined {
-  const given = SETTINGS.filter((key) => request[key] !== undefined);
+  const given = SETTING_KEYS.filter((key) => request[key] !== undefined);
   const { timeoutMs } = request;
   if (given.length === 0 && timeoutMs === undefined) return undefined;
   const settings: HttpCallSettings = Object.fromEntries(given.map((key) => [key, request[key]]));

@@ -7,7 +7,7 @@ import { native } from '../runtime/native';
 import type { BaseConnection } from './base';
 import { DEFAULTS } from './config/defaults';
 import type { ConnectionEvent } from './event';
-import { failedCheck, reasonFor } from './error';
+import { failedCheck, failureMessage } from './error';
 import { Handlers } from '../runtime/listeners';
 import { PeriodicCheck } from '../health/periodic-check';
 import { Recovery } from './recovery/recovery';
@@ -61,7 +61,7 @@ interface Member {
 export class ConnectionManager {
   readonly #members = new Map<string, Member>();
   readonly #onEvent = new Handlers<[event: ConnectionEvent]>({ id: 'manager' });
-  readonly #onAny = new Handlers<[type: string, event: ConnectionEvent]>({ id: 'manager' });
+  readonly #onAnyEvent = new Handlers<[type: string, event: ConnectionEvent]>({ id: 'manager' });
   readonly #check: PeriodicCheck;
   #startTime: number | undefined;
   #events = 0;
@@ -136,12 +136,12 @@ export class ConnectionManager {
 
   /** Opens all connections, or those of one group. Returns whether each was opened, by id. */
   connectAll(group?: string): Promise<Record<string, boolean>> {
-    return each(this.#all(group), (connection) => worked(() => connection.connect()));
+    return forEachConnection(this.#all(group), (connection) => succeeds(() => connection.connect()));
   }
 
   /** Closes all connections, or those of one group. Returns whether each was closed, by id. */
   disconnectAll(group?: string): Promise<Record<string, boolean>> {
-    return each(this.#all(group), (connection) => worked(() => connection.disconnect()));
+    return forEachConnection(this.#all(group), (connection) => succeeds(() => connection.disconnect()));
   }
 
   /** Checks all connections, or those of one group, and recovers unhealthy ones. Returns the results of the checks, by id. */
@@ -156,7 +156,7 @@ export class ConnectionManager {
 
   /** Subscribes like `addEventHandler`, with the type of the event as the first argument. */
   addGlobalHandler(handler: (type: string, event: ConnectionEvent) => unknown): () => void {
-    return this.#onAny.add(handler);
+    return this.#onAnyEvent.add(handler);
   }
 
   /**
@@ -174,15 +174,15 @@ export class ConnectionManager {
   /** Returns totals over all connections. */
   getInfo(): ConnectionInfo {
     const all = this.#all().map((connection) => connection.getStatus());
-    const having = (health: ConnectionHealth) => all.filter((status) => status.health === health).length;
+    const countByHealth = (health: ConnectionHealth) => all.filter((status) => status.health === health).length;
     const sum = (figure: (status: (typeof all)[number]) => number) =>
       all.reduce((total, one) => total + figure(one), 0);
     const requests = sum(({ metrics }) => metrics.totalRequests);
     const time = sum(({ metrics }) => metrics.responseTime * metrics.totalRequests);
     const [healthy, degraded, unhealthy]: [number, number, number] = [
-      having(ConnectionHealth.HEALTHY),
-      having(ConnectionHealth.DEGRADED),
-      having(ConnectionHealth.UNHEALTHY),
+      countByHealth(ConnectionHealth.HEALTHY),
+      countByHealth(ConnectionHealth.DEGRADED),
+      countByHealth(ConnectionHealth.UNHEALTHY),
     ];
     const overall = native.connectionOverallHealth(healthy, degraded, unhealthy) as ConnectionHealth | null;
     return {
@@ -191,7 +191,7 @@ export class ConnectionManager {
       healthyConnections: healthy,
       degradedConnections: degraded,
       unhealthyConnections: unhealthy,
-      errorConnections: having(ConnectionHealth.UNKNOWN),
+      errorConnections: countByHealth(ConnectionHealth.UNKNOWN),
       averageResponseTime: requests === 0 ? 0 : time / requests,
       totalRequests: requests,
       totalErrors: sum(({ metrics }) => metrics.errorCount),
@@ -221,11 +221,11 @@ export class ConnectionManager {
     return `${this.constructor.name} ${inspect(this.getStatistics(), options)}`;
   }
 
-  /** With a `signal`, which ends it, nobody waits for it. */
+  /** Checks in the background where a `signal` is given, which ends it. */
   #checkAll(connections: BaseConnection[], signal?: AbortSignal): Promise<Record<string, ConnectionHealthCheck>> {
-    return each(connections, async (connection) => {
+    return forEachConnection(connections, async (connection) => {
       const { lifetime } = connection;
-      const result = await checked(connection);
+      const result = await checkConnection(connection);
       const member = this.#members.get(connection.connectionId);
       // One that was closed, or removed, meanwhile is not opened again.
       if (result.isHealthy || !member || lifetime.aborted || signal?.aborted) return result;
@@ -245,7 +245,7 @@ export class ConnectionManager {
   #count(event: ConnectionEvent): void {
     this.#events += 1;
     this.#onEvent.emit(event);
-    this.#onAny.emit(event.eventType, event);
+    this.#onAnyEvent.emit(event.eventType, event);
   }
 }
 
@@ -254,17 +254,17 @@ function isInterval(ms: unknown): boolean {
 }
 
 /** Its check; one that was written over may throw. */
-async function checked(connection: BaseConnection): Promise<ConnectionHealthCheck> {
+async function checkConnection(connection: BaseConnection): Promise<ConnectionHealthCheck> {
   const started = performance.now();
   try {
     return await connection.healthCheck();
   } catch (error) {
-    return failedCheck(connection.connectionId, started, reasonFor(error));
+    return failedCheck(connection.connectionId, started, failureMessage(error));
   }
 }
 
 /** Whether a verb said yes. One that was written over may throw. */
-async function worked(verb: () => Promise<boolean>): Promise<boolean> {
+async function succeeds(verb: () => Promise<boolean>): Promise<boolean> {
   try {
     return await verb();
   } catch {
@@ -273,14 +273,14 @@ async function worked(verb: () => Promise<boolean>): Promise<boolean> {
 }
 
 /** Does `work` for each connection, `concurrency` of them at once; by id, what came of it. */
-async function each<T>(
+async function forEachConnection<T>(
   connections: BaseConnection[],
   work: (connection: BaseConnection) => Promise<T>,
 ): Promise<Record<string, T>> {
   const results = new Map<string, T>();
-  const left = connections.values();
+  const remaining = connections.values();
   const worker = async () => {
-    for (const connection of left) results.set(connection.connectionId, await work(connection));
+    for (const connection of remaining) results.set(connection.connectionId, await work(connection));
   };
   await Promise.all(Array.from({ length: Math.min(DEFAULTS.concurrency, connections.length) }, worker));
   return Object.fromEntries(connections.map(({ connectionId }) => [connectionId, results.get(connectionId)!]));

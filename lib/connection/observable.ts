@@ -4,7 +4,7 @@ import { crypto } from '../runtime/node';
 import { toMoorlineError, type CircuitBreakerError, type MoorlineError } from '../runtime/error';
 import { Emitter } from '../runtime/emitter';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
-import { readable } from '../runtime/error-message';
+import { readableError } from '../runtime/error-message';
 import { native } from '../runtime/native';
 import type { Attempts } from './recovery/attempts';
 import type { ResolvedConnectionConfig } from './config/config';
@@ -13,7 +13,7 @@ import { toError, eventFor } from './error';
 import { type HandlerOwner, Handlers } from '../runtime/listeners';
 import { AuditLog } from './audit-log';
 import { ConnectionMetricsTracker, type ConnectionFigures } from './metrics';
-import { shownUrl } from './config/redaction';
+import { redactUrl } from './config/redaction';
 import { ConnectionHealth, ConnectionState, type ConnectionHealthCheck } from './model';
 import type { ConnectionStatus } from './status';
 
@@ -34,14 +34,14 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   /** The options in force. */
   readonly config: Readonly<ResolvedConnectionConfig>;
   /** @internal */
-  protected readonly journal: AuditLog;
+  protected readonly connectionLog: AuditLog;
   /** @internal The owner of handlers, as the log names it. */
   protected readonly handlerOwner: HandlerOwner;
-  readonly #tracker = new ConnectionMetricsTracker();
+  readonly #metricsTracker = new ConnectionMetricsTracker();
   readonly #onEvent: Handlers<[event: ConnectionEvent]>;
   readonly #onState: Handlers<[state: ConnectionState, before: ConnectionState]>;
   readonly #onHealth: Handlers<[health: ConnectionHealth, before: ConnectionHealth]>;
-  readonly #judged = new WeakSet<ConnectionHealthCheck>();
+  readonly #recordedChecks = new WeakSet<ConnectionHealthCheck>();
   readonly #createdAt = Date.now();
   #updatedAt = this.#createdAt;
   #state: ConnectionState = ConnectionState.DISCONNECTED;
@@ -57,8 +57,8 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   constructor(config: ResolvedConnectionConfig) {
     super(config.connectionType, config.name);
     this.config = Object.freeze(config);
-    this.journal = new AuditLog(this.connectionId, config);
-    if (config.monitoring) this.#tracker.publish(config.name, config.connectionType);
+    this.connectionLog = new AuditLog(this.connectionId, config);
+    if (config.monitoring) this.#metricsTracker.publish(config.name, config.connectionType);
     this.handlerOwner = { id: this.connectionId, name: config.name };
     this.#onEvent = new Handlers(this.handlerOwner);
     this.#onState = new Handlers(this.handlerOwner);
@@ -75,7 +75,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
       state: this.#state,
       health: this.#health,
       config: this.config,
-      metrics: this.#tracker.status().metrics,
+      metrics: this.#metricsTracker.status().metrics,
       ...(this.#lastHealthCheck !== undefined && { lastHealthCheck: this.#lastHealthCheck }),
       ...(this.#lastError !== undefined && { lastError: this.#lastError }),
       errorCount: this.#errorCount,
@@ -90,7 +90,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
 
   /** Returns the main metrics of the connection. */
   getMetrics(): ConnectionFigures {
-    return this.#tracker.metrics();
+    return this.#metricsTracker.metrics();
   }
 
   /**
@@ -124,17 +124,17 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
       severity,
       ...(message !== undefined && { message }),
     } as ConnectionEvent;
-    this.journal.event(event);
+    this.connectionLog.logEvent(event);
     this.#onEvent.emit(event);
   }
 
   /** @internal The object that is printed in its place: nothing of its insides, and no credential. */
-  protected get shown(): object {
+  protected get printable(): object {
     const { name, url } = this.config;
-    const { totalRequests, errorCount } = this.#tracker.status().metrics;
+    const { totalRequests, errorCount } = this.#metricsTracker.status().metrics;
     return {
       name,
-      ...(url !== undefined && { url: shownUrl(url) }),
+      ...(url !== undefined && { url: redactUrl(url) }),
       state: this.#state,
       health: this.#health,
       requests: totalRequests,
@@ -145,7 +145,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
 
   /** @internal */
   [inspect.custom](_depth: number, options: InspectOptions): string {
-    return `${this.constructor.name} ${inspect(this.shown, options)}`;
+    return `${this.constructor.name} ${inspect(this.printable, options)}`;
   }
 
   /** @internal The state now. */
@@ -159,18 +159,18 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   }
 
   /** @internal Called when it is open. */
-  protected opened(): void {
-    this.#authenticated = this.journal.hasCredentials;
+  protected markOpened(): void {
+    this.#authenticated = this.connectionLog.hasCredentials;
     this.#consecutiveErrors = 0;
     this.#isOpen = true;
     this.enter(ConnectionState.CONNECTED);
     this.publish('open');
-    this.journal.audit('connect', 'success');
+    this.connectionLog.audit('connect', 'success');
   }
 
   /** @internal Something failed: tells `error`, and what else it means. */
-  protected failed(thrown: unknown, context: string): void {
-    const error = readable(thrown);
+  protected reportFailure(thrown: unknown, context: string): void {
+    const error = readableError(thrown);
     const failure = toError(error);
     this.#errorCount += 1;
     this.#consecutiveErrors += 1;
@@ -179,18 +179,18 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     const data = { error, context, error_type: failure.name };
     this.emitEvent('error', { severity: 'error', message: failure.message, data });
     if (this.listenerCount('error') > 0) this.publish('error', () => ({ error, context }));
-    this.journal.failed(error);
-    const meaning = eventFor(error, context);
-    if (!meaning) return;
-    if (meaning === 'authentication_failed') {
+    this.connectionLog.auditSecurityError(error);
+    const eventType = eventFor(error, context);
+    if (!eventType) return;
+    if (eventType === 'authentication_failed') {
       this.#authenticated = false;
-      this.journal.audit('authentication', 'failure', error);
+      this.connectionLog.audit('authentication', 'failure', error);
     }
-    this.emitEvent(meaning, { severity: 'error', message: failure.message, data });
+    this.emitEvent(eventType, { severity: 'error', message: failure.message, data });
   }
 
   /** @internal An attempt failed, and another one follows after a pause. */
-  protected retrying({ attempt, delayMs, error }: Omit<ConnectionFacts['retry'], 'reason'>): void {
+  protected reportRetry({ attempt, delayMs, error }: Omit<ConnectionFacts['retry'], 'reason'>): void {
     const reason = toError(error).message;
     const data = { attempt, delay_ms: delayMs, reason };
     this.emitEvent('retry', { severity: 'warning', message: reason, data });
@@ -198,7 +198,10 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   }
 
   /** @internal The circuit breaker let a call go no further. */
-  protected heldBack({ message, breaker, retryAfterMs, retryAt }: CircuitBreakerError, context: string): void {
+  protected reportBreakerRefusal(
+    { message, breaker, retryAfterMs, retryAt }: CircuitBreakerError,
+    context: string,
+  ): void {
     const isKnown = retryAfterMs !== undefined;
     this.#lastError = message;
     this.#updatedAt = Date.now();
@@ -207,15 +210,15 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   }
 
   /** @internal An answer said that we are not who we should be. */
-  protected refused(status: number): void {
+  protected reportUnauthorized(status: number): void {
     this.#authenticated = false;
     const error = toMoorlineError(native.httpRejected(status)) as MoorlineError;
-    this.journal.audit('authentication', 'failure', error);
+    this.connectionLog.audit('authentication', 'failure', error);
     this.emitEvent('authentication_failed', { severity: 'error', message: error.message, data: { status } });
   }
 
   /** @internal The connection is not open any more, if it was. */
-  protected closed(): void {
+  protected markClosed(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.publish('close');
@@ -226,7 +229,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     const before = this.#state;
     if (state === before) return;
     this.#state = state;
-    this.#tracker.enter(state);
+    this.#metricsTracker.enter(state);
     this.#updatedAt = Date.now();
     const reason = error === undefined ? undefined : toError(error).message;
     const data = { old_state: before, new_state: state, ...(reason !== undefined && { reason }) };
@@ -236,8 +239,8 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   }
 
   /** @internal Called when it was closed: `metricsText()` shows it in no state, until it is opened again. */
-  protected retire(): void {
-    this.#tracker.enter(undefined);
+  protected markRetired(): void {
+    this.#metricsTracker.enter(undefined);
   }
 
   /** @internal Sets its health. */
@@ -253,8 +256,8 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
 
   /** @internal Records a health check. */
   protected recordCheck(result: ConnectionHealthCheck): void {
-    if (this.#judged.has(result)) return;
-    this.#judged.add(result);
+    if (this.#recordedChecks.has(result)) return;
+    this.#recordedChecks.add(result);
     this.#lastHealthCheck = result.timestamp;
     this.setHealth(result.isHealthy ? ConnectionHealth.HEALTHY : ConnectionHealth.UNHEALTHY);
     if (result.isHealthy) return;
@@ -263,12 +266,12 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
 
   /** @internal A call begins. */
   protected beginCall(): Attempts {
-    return this.#tracker.begin();
+    return this.#metricsTracker.begin();
   }
 
   /** @internal Messages came. */
   protected countReceived(messages: number, bytes: number): void {
-    this.#tracker.received(messages, bytes);
+    this.#metricsTracker.received(messages, bytes);
   }
 
   /** @internal Records a call that has ended. */
@@ -276,7 +279,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     const { tookMs, attemptMs } = attempts.end(success, error === undefined ? undefined : toError(error).name);
     if (success) this.#consecutiveErrors = 0;
     if (!this.config.monitoring || this.#onEvent.size === 0) return;
-    const { errorRate, throughput } = this.#tracker.metrics();
+    const { errorRate, throughput } = this.#metricsTracker.metrics();
     this.emitEvent('metrics', {
       data: { response_time: attemptMs, request_time: tookMs, success, error_rate: errorRate, throughput },
     });

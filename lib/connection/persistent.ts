@@ -6,8 +6,8 @@ import { DEFAULTS } from './config/defaults';
 import { isFinished, notOpenFailure } from './error';
 import { Fallback } from './recovery/fallback';
 import { checkMessageOptions, MessageQueue, type MessageOptions } from './messages/message-queue';
-import type { LiveTransport, LineEnd, TransportListener } from './live-transport';
-import { hearListeners, type HeardEvent, type Listener } from './messages/message-listeners';
+import type { LiveTransport, TransportEnd, TransportListener } from './live-transport';
+import { subscribeListeners, type MessageEventName, type Listener } from './messages/message-listeners';
 import { MessageHandlers, type MessageHandlerOptions } from './messages/message-handlers';
 import { Reconnection } from './recovery/reconnection';
 import { KeepAlive } from '../runtime/timers';
@@ -15,13 +15,13 @@ import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionTyp
 
 /** The events of a persistent connection; a listener of `message` is called like a handler of `onMessage`. */
 export interface PersistentConnection<Message, Parsed> {
-  on<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  addListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  prependListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  once<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  prependOnceListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  off<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
-  removeListener<Name>(event: Name | HeardEvent, listener: Listener<Name, Parsed>): this;
+  on<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  addListener<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  prependListener<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  once<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  prependOnceListener<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  off<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
+  removeListener<Name>(event: Name | MessageEventName, listener: Listener<Name, Parsed>): this;
 }
 
 /**
@@ -34,47 +34,47 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   extends BaseConnection
   implements AsyncIterable<Parsed>
 {
-  readonly #inbox: MessageQueue<Message>;
+  readonly #queue: MessageQueue<Message>;
   readonly #onMessage: MessageHandlers<Parsed>;
   readonly #reconnection: Reconnection;
   readonly #fallback: Fallback;
-  /** The one that is open. What any other tells is not heard. */
-  #line: LiveTransport | undefined;
-  #last: LiveTransport | undefined;
+  /** The open transport. Calls of any other one are ignored. */
+  #liveTransport: LiveTransport | undefined;
+  #lastTransport: LiveTransport | undefined;
   /** Wakes the iterators that wait for a connection. */
-  readonly #changed = new Set<() => void>();
+  readonly #wakeIterators = new Set<() => void>();
   /** The reason why nothing is open and nothing will be: the error that iterating ends with, if it is one. */
-  #end: 'unopened' | 'finished' | { error: unknown } = 'unopened';
+  #endReason: 'unopened' | 'finished' | { error: unknown } = 'unopened';
   #isReferenced = true;
-  /** Keeps the process alive while no line can. */
-  readonly #alive = new KeepAlive();
+  /** Keeps the process alive while no transport can. */
+  readonly #keepAlive = new KeepAlive();
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
     super(config, type);
-    const [regulate, waiting] = [() => this.#regulate(), () => this.#hold()];
-    this.#inbox = new MessageQueue(DEFAULTS.queuedMessages, { full: regulate, room: regulate, waiting });
-    this.#onMessage = new MessageHandlers(this.handlerOwner, DEFAULTS.queuedMessages, regulate);
+    const [onFullChange, waiting] = [() => this.#applyBackpressure(), () => this.#updateKeepAlive()];
+    this.#queue = new MessageQueue(DEFAULTS.queuedMessages, { full: onFullChange, room: onFullChange, waiting });
+    this.#onMessage = new MessageHandlers(this.handlerOwner, DEFAULTS.queuedMessages, onFullChange);
     this.#reconnection = new Reconnection(this.config, {
       open: (failures, signal) => this.#reopen(failures, signal),
-      onPause: (facts) => this.retrying(facts),
+      onPause: (facts) => this.reportRetry(facts),
     });
-    hearListeners(this, (listeners) => this.#subscribe(this.#onMessage.addGroup(listeners)));
+    subscribeListeners(this, (listeners) => this.#subscribe(this.#onMessage.addGroup(listeners)));
     const probe = (url: string, signal: AbortSignal) => this.#probe(url, signal);
     this.#fallback = new Fallback(this.connectionId, this.config, probe, this.emitEvent.bind(this));
   }
 
   override async isConnected(): Promise<boolean> {
-    return this.#line !== undefined;
+    return this.#liveTransport !== undefined;
   }
 
   /** Returns the next message, or `null` when the connection has ended, ends first, or nothing arrives in time. */
   override async receive(options?: MessageOptions): Promise<Parsed | null> {
     checkMessageOptions(options);
-    const ready = this.#inbox.poll();
+    const ready = this.#queue.poll();
     if (ready !== undefined) return this.parse(ready);
-    if (!this.#line) return null;
+    if (!this.#liveTransport) return null;
     if (this.isRefusing) return this.recordOutcome('receive', () => this.runUnderBreaker(async () => null), null);
-    const message = await this.#inbox.take(options);
+    const message = await this.#queue.take(options);
     return message === null ? null : this.parse(message);
   }
 
@@ -90,26 +90,26 @@ export abstract class PersistentConnection<Message, Parsed = Message>
 
   /** Registers a handler that `remove` takes off again. */
   #subscribe(remove: () => void): () => void {
-    this.#regulate();
-    this.#hold();
+    this.#applyBackpressure();
+    this.#updateKeepAlive();
     return () => {
       remove();
-      this.#regulate();
-      this.#hold();
+      this.#applyBackpressure();
+      this.#updateKeepAlive();
     };
   }
 
   /** Lets the process exit although a `receive`, a loop or a subscription waits for messages. */
   unref(): this {
     this.#isReferenced = false;
-    this.#hold();
+    this.#updateKeepAlive();
     return this;
   }
 
   /** Undoes `unref`: a `receive`, a loop or a subscription that waits for messages keeps the process alive. */
   ref(): this {
     this.#isReferenced = true;
-    this.#hold();
+    this.#updateKeepAlive();
     return this;
   }
 
@@ -119,7 +119,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined> {
     for (;;) {
-      const message = this.#inbox.poll() ?? (await this.#next());
+      const message = this.#queue.poll() ?? (await this.#next());
       if (message === null) return;
       yield this.parse(message);
     }
@@ -128,41 +128,41 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   /** The next message of this connection or one that comes after it; `null` when it has come to its end. */
   async #next(): Promise<Message | null> {
     for (;;) {
-      const message = this.#line ? await this.#inbox.take() : null;
+      const message = this.#liveTransport ? await this.#queue.take() : null;
       if (message !== null) return message;
-      if (this.#line) continue;
-      if (!this.#isComing) return this.#ended();
+      if (this.#liveTransport) continue;
+      if (!this.#isOpening) return this.#endIteration();
       await new Promise<void>((resolve) => {
-        this.#changed.add(resolve);
-        this.#hold();
+        this.#wakeIterators.add(resolve);
+        this.#updateKeepAlive();
       });
     }
   }
 
-  /** Whether a line that is not open is on its way. */
-  get #isComing(): boolean {
+  /** Whether a transport is being opened. */
+  get #isOpening(): boolean {
     return this.#reconnection.running || this.state === ConnectionState.CONNECTING;
   }
 
-  #ended(): null {
-    if (this.#end === 'finished') return null;
-    if (this.#end !== 'unopened') throw this.#end.error;
+  #endIteration(): null {
+    if (this.#endReason === 'finished') return null;
+    if (this.#endReason !== 'unopened') throw this.#endReason.error;
     throw this.notOpen('receive');
   }
 
   /** @internal The error of `operation` while nothing is open; its cause is why not, where that was an error. */
   protected notOpen(operation: string): MoorlineError {
-    const isNew = this.#end === 'unopened' && !this.#isComing;
-    const why = typeof this.#end === 'object' ? this.#end.error : undefined;
-    return notOpenFailure(isNew ? undefined : this.state, this.config.connectionType, operation, why);
+    const isNew = this.#endReason === 'unopened' && !this.#isOpening;
+    const cause = typeof this.#endReason === 'object' ? this.#endReason.error : undefined;
+    return notOpenFailure(isNew ? undefined : this.state, this.config.connectionType, operation, cause);
   }
 
-  /** Keeps the process alive while a message may come that somebody waits for. */
-  #hold(): void {
-    const isHeard = this.#isReferenced && this.#onMessage.size > 0;
-    this.#line?.keep(isHeard || (this.#isReferenced && this.#inbox.hasWaiters));
-    const isExpected = isHeard || (this.#isReferenced && this.#changed.size > 0);
-    this.#alive.set(isExpected && !this.#line && this.#isComing);
+  /** Keeps the process alive while a message is waited for and may still come. */
+  #updateKeepAlive(): void {
+    const hasHandlers = this.#isReferenced && this.#onMessage.size > 0;
+    this.#liveTransport?.setKeepAlive(hasHandlers || (this.#isReferenced && this.#queue.hasWaiters));
+    const isNeeded = hasHandlers || (this.#isReferenced && this.#wakeIterators.size > 0);
+    this.#keepAlive.set(isNeeded && !this.#liveTransport && this.#isOpening);
   }
 
   /** @internal */
@@ -171,18 +171,18 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   /** @internal */
-  protected override get shown(): object {
-    return { ...super.shown, queued: this.#inbox.size };
+  protected override get printable(): object {
+    return { ...super.printable, queued: this.#queue.size };
   }
 
   /** @internal The open transport, if there is one. */
-  protected get line(): LiveTransport | undefined {
-    return this.#line;
+  protected get liveTransport(): LiveTransport | undefined {
+    return this.#liveTransport;
   }
 
   /** @internal The transport that is open, or was open last. */
-  protected get last(): LiveTransport | undefined {
-    return this.#last;
+  protected get lastTransport(): LiveTransport | undefined {
+    return this.#lastTransport;
   }
 
   /** @internal */
@@ -190,7 +190,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     this.#fallback.activate(reason);
   }
 
-  /** @internal Opens one at `url`, which tells `listener` of itself from then on. */
+  /** @internal Opens a transport to `url`, which calls `listener` from then on. */
   protected abstract open(
     url: string,
     signal: AbortSignal,
@@ -203,11 +203,11 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   /** @internal */
   protected abstract override messageBytes(message: unknown): number;
 
-  /** @internal Messages came, and nobody has them yet. */
-  protected arrived(_messages: readonly Message[]): void {}
+  /** @internal Called with messages before any handler gets them. */
+  protected onReceived(_messages: readonly Message[]): void {}
 
-  /** @internal The handlers of `onMessage` have a message; `taken` says whether each took it without an error. */
-  protected handled(_message: Message, _taken: boolean | Promise<boolean>): void {}
+  /** @internal Called when the handlers of `onMessage` were given a message; `succeeded`: none of them failed. */
+  protected onHandled(_message: Message, _succeeded: boolean | Promise<boolean>): void {}
 
   /** Rejects: a class that sends overrides it. */
   protected override async sendImpl(_data: unknown): Promise<unknown> {
@@ -219,19 +219,19 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   protected override async connectImpl({ retry }: ConnectOptions = {}): Promise<boolean> {
-    if (this.#line) return true;
+    if (this.#liveTransport) return true;
     const { lifetime } = this;
-    // Two ways to open it would be in each other's way.
-    const goesOn = this.#reconnection.running;
+    // A reconnection and a connect must not open it at the same time.
+    const wasReconnecting = this.#reconnection.running;
     this.#reconnection.stop();
     const open = () => this.#open(this.#fallback.url, lifetime);
-    const repeat = () => (retry ? this.repeated(open, lifetime) : open());
+    const openWithRetries = () => (retry ? this.runWithRetries(open, lifetime) : open());
     try {
-      await (this.#fallback.available ? this.run(open) : this.runUnderBreaker(repeat));
+      await (this.#fallback.available ? this.run(open) : this.runUnderBreaker(openWithRetries));
     } catch (error) {
       if (await this.#openFallback(error, lifetime)) return true;
-      if (!lifetime.aborted) this.#end = { error };
-      if (goesOn && !lifetime.aborted) this.#recover(error).catch(() => undefined);
+      if (!lifetime.aborted) this.#endReason = { error };
+      if (wasReconnecting && !lifetime.aborted) this.#recover(error).catch(() => undefined);
       else this.#fallback.reset();
       throw error;
     }
@@ -239,14 +239,14 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   /** Goes over to the other address, if there is one and `life` goes on. */
-  async #openFallback(error: unknown, life: AbortSignal): Promise<boolean> {
-    if (life.aborted || !this.#fallback.available) return false;
+  async #openFallback(error: unknown, lifetime: AbortSignal): Promise<boolean> {
+    if (lifetime.aborted || !this.#fallback.available) return false;
     this.#fallback.activate(messageOf(error));
     try {
-      await this.#open(this.#fallback.url, life);
+      await this.#open(this.#fallback.url, lifetime);
       return true;
     } catch (error) {
-      if (!life.aborted) this.failed(error, 'fallback');
+      if (!lifetime.aborted) this.reportFailure(error, 'fallback');
       return false;
     }
   }
@@ -254,66 +254,66 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   protected override async disconnectImpl(): Promise<boolean> {
     this.#reconnection.stop();
     this.#fallback.reset();
-    const line = this.#line;
-    this.#line = undefined;
-    this.#end = 'finished';
-    this.#inbox.end();
-    this.#hold();
-    await line?.close();
+    const liveTransport = this.#liveTransport;
+    this.#liveTransport = undefined;
+    this.#endReason = 'finished';
+    this.#queue.end();
+    this.#updateKeepAlive();
+    await liveTransport?.close();
     return true;
   }
 
   protected override async healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean> {
     if (await this.isConnected()) return true;
-    // A second way to open it would be in the way of the first.
+    // A reconnection and a connect must not open it at the same time.
     return !this.#reconnection.running && this.connect();
   }
 
   /** @internal */
   protected override enter(state: ConnectionState, error?: unknown): void {
     super.enter(state, error);
-    this.#wake();
+    this.#wakeAll();
   }
 
-  #arrived(messages: readonly Message[]): void {
+  #onMessages(messages: readonly Message[]): void {
     const bytes = messages.reduce((sum, message) => sum + this.messageBytes(message), 0);
     this.countReceived(messages.length, bytes);
-    this.arrived(messages);
+    this.onReceived(messages);
     for (let index = 0; index < messages.length; index++) {
       const message = messages[index]!;
-      // A handler may have been taken off, also by what heard the message before.
-      if (this.#onMessage.size === 0) return this.#inbox.put(messages.slice(index));
-      this.handled(message, this.#dispatch(message));
+      // A handler may have been removed, also by the message before.
+      if (this.#onMessage.size === 0) return this.#queue.put(messages.slice(index));
+      this.onHandled(message, this.#dispatch(message));
     }
   }
 
-  /** Hands a message to the handlers of `onMessage`; whether each took it without an error. */
+  /** Gives a message to the handlers of `onMessage`; returns whether none of them failed. */
   #dispatch(message: Message): boolean | Promise<boolean> {
     try {
       return this.#onMessage.dispatch(this.parse(message));
     } catch (error) {
       // A subclass may parse in its own way.
-      this.failed(error, 'message');
+      this.reportFailure(error, 'message');
       return false;
     }
   }
 
-  /** The line ended by itself. Whoever hears of it may close the connection: then it stays closed. */
-  #lost(error: MoorlineError, { final, finished }: LineEnd): void {
+  /** The transport ended by itself. A listener of that may close the connection, which then stays closed. */
+  #onLost(error: MoorlineError, { isFinal, isFinished }: TransportEnd): void {
     const { lifetime } = this;
-    this.#line = undefined;
-    this.#end = finished ? 'finished' : { error };
-    this.#inbox.end();
-    this.closed();
-    this.failed(error, 'connection');
+    this.#liveTransport = undefined;
+    this.#endReason = isFinished ? 'finished' : { error };
+    this.#queue.end();
+    this.markClosed();
+    this.reportFailure(error, 'connection');
     if (lifetime.aborted) return;
     const strategy = this.config.recoveryStrategy;
     const degrades = strategy === RecoveryStrategy.GRACEFUL_DEGRADATION;
     if (degrades) this.setHealth(ConnectionHealth.DEGRADED);
-    const stays = final || degrades || !this.config.autoReconnect || strategy === RecoveryStrategy.NONE;
-    if (stays) this.#reconnection.stop();
-    if (!lifetime.aborted) this.enter(stays ? ConnectionState.DISCONNECTED : ConnectionState.ERROR, error);
-    if (stays || lifetime.aborted) return;
+    const staysClosed = isFinal || degrades || !this.config.autoReconnect || strategy === RecoveryStrategy.NONE;
+    if (staysClosed) this.#reconnection.stop();
+    if (!lifetime.aborted) this.enter(staysClosed ? ConnectionState.DISCONNECTED : ConnectionState.ERROR, error);
+    if (staysClosed || lifetime.aborted) return;
     if (strategy === RecoveryStrategy.FALLBACK) this.#fallback.activate(error.message);
     if (!lifetime.aborted) this.#recover(error).catch(() => undefined);
   }
@@ -321,16 +321,16 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   /** Brings it back, or gives it up. Never rejects. */
   async #recover(loss: unknown): Promise<void> {
     const recovering = this.#reconnection.recover(loss);
-    this.#hold();
+    this.#updateKeepAlive();
     try {
       await recovering;
     } catch (error) {
-      // Every attempt was told of.
+      // Every attempt was reported already.
       this.#fallback.reset();
-      this.#end = isFinished(error) ? 'finished' : { error };
+      this.#endReason = isFinished(error) ? 'finished' : { error };
       this.enter(ConnectionState.DISCONNECTED, error);
     }
-    this.#wake();
+    this.#wakeAll();
   }
 
   async #reopen(failures: number, signal: AbortSignal): Promise<void> {
@@ -341,59 +341,59 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     try {
       await this.#open(this.#fallback.url, signal);
     } catch (error) {
-      if (!signal.aborted) this.connectFailed(error);
+      if (!signal.aborted) this.reportConnectFailure(error);
       throw error;
     }
-    this.connected();
+    this.markConnected();
     if (!signal.aborted) this.emitEvent('reconnected');
   }
 
   /** Opens one and takes it into use, unless it is not wanted any more. */
   async #open(url: string, signal: AbortSignal, isWanted = () => true): Promise<LiveTransport | undefined> {
-    let line: LiveTransport | undefined;
+    let liveTransport: LiveTransport | undefined;
     let loss: MoorlineError | undefined;
-    line = await this.open(url, signal, {
-      arrived: (messages) => {
-        if (!line || line === this.#line) this.#arrived(messages);
+    liveTransport = await this.open(url, signal, {
+      onMessages: (messages) => {
+        if (!liveTransport || liveTransport === this.#liveTransport) this.#onMessages(messages);
       },
-      lost: (error, final) => {
-        if (!line) loss = error;
-        else if (line === this.#line) this.#lost(error, final);
+      onLost: (error, final) => {
+        if (!liveTransport) loss = error;
+        else if (liveTransport === this.#liveTransport) this.#onLost(error, final);
       },
     });
     if (loss) throw loss;
     if (signal.aborted || !isWanted()) {
-      void line.close().catch(() => undefined);
+      void liveTransport.close().catch(() => undefined);
       signal.throwIfAborted();
       return undefined;
     }
-    const before = this.#line;
-    this.#line = this.#last = line;
-    this.#regulate();
-    this.#hold();
-    void before?.close().catch(() => undefined);
-    // The other address may have been found meanwhile.
+    const previous = this.#liveTransport;
+    this.#liveTransport = this.#lastTransport = liveTransport;
+    this.#applyBackpressure();
+    this.#updateKeepAlive();
+    void previous?.close().catch(() => undefined);
+    // A probe may have gone back to the first address meanwhile.
     if (url === this.config.fallbackUrl) this.#fallback.activate('the connection leads there');
-    return line;
+    return liveTransport;
   }
 
-  /** Whether `url` can be reached again; the new line takes the place of the one to the other address. */
+  /** Whether `url` can be reached again; the new transport takes the place of the one to the other address. */
   async #probe(url: string, signal: AbortSignal): Promise<boolean> {
-    // One that is being brought back will go there by itself.
-    await this.#open(url, signal, () => this.#line !== undefined);
+    // A reconnection that is under way tries it by itself.
+    await this.#open(url, signal, () => this.#liveTransport !== undefined);
     return true;
   }
 
-  /** Makes the other side wait while nobody takes what has come. */
-  #regulate(): void {
-    const isFull = this.#onMessage.size === 0 ? this.#inbox.isFull : this.#onMessage.isFull;
-    if (isFull) this.#line?.pause();
-    else this.#line?.resume();
+  /** Pauses the transport while received messages are not taken. */
+  #applyBackpressure(): void {
+    const isFull = this.#onMessage.size === 0 ? this.#queue.isFull : this.#onMessage.isFull;
+    if (isFull) this.#liveTransport?.pause();
+    else this.#liveTransport?.resume();
   }
 
-  #wake(): void {
-    for (const wake of this.#changed) wake();
-    this.#changed.clear();
-    this.#hold();
+  #wakeAll(): void {
+    for (const wake of this.#wakeIterators) wake();
+    this.#wakeIterators.clear();
+    this.#updateKeepAlive();
   }
 }

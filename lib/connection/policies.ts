@@ -1,6 +1,6 @@
 import { describe, onStateChange } from '../resilience/breaker';
 import { MoorlineError } from '../runtime/error';
-import { PolicyRunner, type Guarded, type GuardRules } from '../resilience/runner';
+import { PolicyRunner, type Guarded, type RunnerRules } from '../resilience/runner';
 import { native, type Handle } from '../runtime/native';
 import type { Policy as NativePolicy } from '../../dist/native';
 import { handleOf, type ResolvedConnectionConfig } from './config/config';
@@ -8,7 +8,7 @@ import { handleOf, type ResolvedConnectionConfig } from './config/config';
 /** The policies of the calls of one connection: retries, a rate limit and a circuit breaker. */
 export class ConnectionPolicies {
   readonly #policy: Handle<NativePolicy>;
-  readonly #guard: PolicyRunner;
+  readonly #runner: PolicyRunner;
   /** The breaker alone: the policy bounds attempts, which waiting for a message must not be. */
   readonly #breaker: PolicyRunner | undefined;
 
@@ -20,13 +20,13 @@ export class ConnectionPolicies {
   constructor(
     config: Readonly<ResolvedConnectionConfig>,
     hasTransport: boolean,
-    hooks: Required<Pick<GuardRules, 'until' | 'onRetry'>>,
+    hooks: Required<Pick<RunnerRules, 'until' | 'onRetry'>>,
   ) {
     this.#policy = policyOf(hasTransport ? 'transport' : 'hooks', config);
-    this.#guard = new PolicyRunner(this.#policy, describe(this.#policy).attemptMs, {
+    this.#runner = new PolicyRunner(this.#policy, describe(this.#policy).attemptMs, {
       retryableExceptions: [isRepeatable],
-      excludedExceptions: hasTransport ? [isMistake] : undefined,
-      keepsTime: hasTransport,
+      excludedExceptions: hasTransport ? [isCallerMistake] : undefined,
+      hasOwnTimeout: hasTransport,
       timeLimit: 'timeout',
       ...hooks,
     });
@@ -41,7 +41,7 @@ export class ConnectionPolicies {
 
   /** Runs `work` under the whole policy, with all its attempts and waits for `timeoutMs` at most. */
   run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
-    return this.#guard.run(work, signal, timeoutMs);
+    return this.#runner.run(work, signal, timeoutMs);
   }
 
   /** Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
@@ -49,11 +49,14 @@ export class ConnectionPolicies {
     return this.#breaker ? this.#breaker.run(work, signal) : work();
   }
 
-  /** Calls `told` with `owner` at each change of the circuit breaker's state, for as long as that lives. */
-  watch<Owner extends object>(owner: Owner, told: (owner: Owner, state: string, breaker: string) => void): void {
+  /** Calls `listener` with `owner` at each change of the circuit breaker's state, for as long as `owner` lives. */
+  onBreakerState<Owner extends object>(
+    owner: Owner,
+    listener: (owner: Owner, state: string, breaker: string) => void,
+  ): void {
     if (!this.#breaker) return;
     const { name } = describe(this.#policy);
-    onStateChange(this.#policy, owner, (alive, { to }) => told(alive, to, name));
+    onStateChange(this.#policy, owner, (target, { to }) => listener(target, to, name));
   }
 }
 
@@ -69,18 +72,18 @@ function policyOf(
 export function recoveryRunner(
   purpose: 'connect' | 'reconnection' | 'recovery',
   config: Readonly<ResolvedConnectionConfig>,
-  rules: GuardRules,
+  rules: RunnerRules,
 ): PolicyRunner {
   return new PolicyRunner(policyOf(purpose, config), null, rules);
 }
 
-/** An error of somebody else's says nothing of whether a repeat would be safe, nor does an attempt that was cut off. */
+/** Whether a repeat is safe. An error of another library does not say so, nor does an attempt that was cut off. */
 function isRepeatable(error: unknown): boolean {
   if (!(error instanceof MoorlineError) || !error.retryable) return false;
   return error.service !== 'resilience' || error.delivery === 'none';
 }
 
-/** Of what a transport throws: a value that cannot be sent, which says nothing about the other side. */
-function isMistake(error: unknown): boolean {
+/** Whether a transport threw for a value that cannot be sent, which says nothing about the other side. */
+function isCallerMistake(error: unknown): boolean {
   return !(error instanceof MoorlineError);
 }

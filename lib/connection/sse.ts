@@ -2,7 +2,7 @@ import { call } from '../runtime/native-call';
 import { failureFields, MoorlineError } from '../runtime/error';
 import { Buffer } from '../runtime/node';
 import { log } from '../runtime/logger';
-import { checkedId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse/transport';
+import { checkId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse/transport';
 import { withoutLogin } from '../http/url';
 import { EventStreamCursor, type EventStreamCursorOptions } from '../sse/cursor';
 import { Deliveries } from '../sse/deliveries';
@@ -14,10 +14,10 @@ import type { LiveTransport, TransportListener } from './live-transport';
 import { ConnectionType } from './model';
 
 /** @internal */
-interface StreamLine extends LiveTransport {
+interface LiveStream extends LiveTransport {
   readonly stream: EventStreamTransport;
   /** The position from which it brings events again, until the first one has come. */
-  repeatsFrom: string | undefined;
+  replaysFrom: string | undefined;
 }
 
 /** A cursor, and what decides where it stands. */
@@ -67,19 +67,19 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     requireUrl(this.config, 'SSE');
     checkCustomOptions(this, SSEConnection, ConnectionType.SSE);
     const { cursor, lastEventId } = this.config.customOptions;
-    if (lastEventId !== undefined) this.#position = checkedId(lastEventId, 'options.customOptions.lastEventId');
-    if (cursor !== undefined) this.#progress = this.#follow(cursor as EventStreamCursorOptions);
+    if (lastEventId !== undefined) this.#position = checkId(lastEventId, 'options.customOptions.lastEventId');
+    if (cursor !== undefined) this.#progress = this.#trackProgress(cursor as EventStreamCursorOptions);
   }
 
   /** The id of the event after which the next connection continues; empty when there was none. */
   get lastEventId(): string {
     const { retryFrom } = this.#progress?.deliveries ?? {};
-    return retryFrom ?? (this.last as StreamLine | undefined)?.stream.lastEventId ?? this.#position ?? '';
+    return retryFrom ?? (this.lastTransport as LiveStream | undefined)?.stream.lastEventId ?? this.#position ?? '';
   }
 
   /** The URL of the stream that is, or was last, open: after redirects, without user and password; empty before the first. */
   get url(): string {
-    return withoutLogin((this.last as StreamLine | undefined)?.stream.url ?? '');
+    return withoutLogin((this.lastTransport as LiveStream | undefined)?.stream.url ?? '');
   }
 
   /**
@@ -97,7 +97,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
    */
   override [Symbol.asyncIterator](): AsyncGenerator<SSEEvent, void, undefined> {
     const events = super[Symbol.asyncIterator]();
-    return this.#progress ? acknowledged(events) : events;
+    return this.#progress ? acknowledgeEach(events) : events;
   }
 
   /** Always returns false, without an error: only the server sends events. */
@@ -115,21 +115,21 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
   }
 
   /** @internal */
-  protected override arrived(events: readonly SSEEvent[]): void {
+  protected override onReceived(events: readonly SSEEvent[]): void {
     if (!this.#progress) return;
     const { deliveries } = this.#progress;
-    const line = this.line as StreamLine | undefined;
-    if (line?.repeatsFrom !== undefined) deliveries.restart(line.repeatsFrom);
-    if (line) line.repeatsFrom = undefined;
-    for (const event of events) SSEEvent.follow(event, deliveries.add(event.lastEventId));
+    const liveTransport = this.liveTransport as LiveStream | undefined;
+    if (liveTransport?.replaysFrom !== undefined) deliveries.restart(liveTransport.replaysFrom);
+    if (liveTransport) liveTransport.replaysFrom = undefined;
+    for (const event of events) SSEEvent.track(event, deliveries.add(event.lastEventId));
   }
 
   /** @internal */
-  protected override handled(event: SSEEvent, taken: boolean | Promise<boolean>): void {
+  protected override onHandled(event: SSEEvent, succeeded: boolean | Promise<boolean>): void {
     if (!this.#progress) return;
-    const settled = (all: boolean) => settle(event, all);
-    if (typeof taken === 'object') taken.then(settled, () => settled(false));
-    else settled(taken);
+    const acknowledge = (isHandled: boolean) => settle(event, isHandled);
+    if (typeof succeeded === 'object') succeeded.then(acknowledge, () => acknowledge(false));
+    else acknowledge(succeeded);
   }
 
   protected override async disconnectImpl(): Promise<boolean> {
@@ -144,45 +144,45 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     url: string,
     signal: AbortSignal,
     listener: TransportListener<SSEEvent>,
-  ): Promise<StreamLine> {
+  ): Promise<LiveStream> {
     this.#isClosed = false;
     const headers = await commonHeaders(this.config, [signal]);
     const lastEventId = await this.#resumeFrom(signal);
     const { deliveries } = this.#progress ?? {};
-    const repeats = deliveries?.retryFrom !== undefined;
-    if (!this.last) deliveries?.restart(lastEventId);
+    const isReplay = deliveries?.retryFrom !== undefined;
+    if (!this.lastTransport) deliveries?.restart(lastEventId);
     const stream = new EventStreamTransport(
       { url, headers, lastEventId },
       {
-        onEvents: (events) => listener.arrived(events),
+        onEvents: (events) => listener.onMessages(events),
         onClose: (closed) =>
-          listener.lost(lossOf(closed, stream.retryMs), { final: closed.stopped, finished: !closed.error }),
+          listener.onLost(toError(closed, stream.retryMs), { isFinal: closed.stopped, isFinished: !closed.error }),
       },
       handleOf(this.config),
     );
     await stream.connect(signal);
     return {
       stream,
-      repeatsFrom: repeats ? lastEventId : undefined,
+      replaysFrom: isReplay ? lastEventId : undefined,
       pause: () => stream.pause(),
       resume: () => stream.resume(),
-      keep: (alive) => (alive ? stream.ref() : stream.unref()),
+      setKeepAlive: (alive) => (alive ? stream.ref() : stream.unref()),
       close: async () => stream.close(),
     };
   }
 
-  #follow(options: EventStreamCursorOptions): Progress {
-    const cursor = new EventStreamCursor(options, (error) => this.#complain(error));
+  #trackProgress(options: EventStreamCursorOptions): Progress {
+    const cursor = new EventStreamCursor(options, (error) => this.#reportCursorError(error));
     const deliveries = new Deliveries((position) => {
       cursor.keep(position);
-      // Nobody comes later to write it.
-      if (this.#isClosed) void cursor.flush().catch((error: MoorlineError) => this.#complain(error));
+      // After `disconnect` nothing else writes it.
+      if (this.#isClosed) void cursor.flush().catch((error: MoorlineError) => this.#reportCursorError(error));
     });
     return { cursor, deliveries, received: [] };
   }
 
-  #complain(error: MoorlineError): void {
-    this.failed(error, 'cursor');
+  #reportCursorError(error: MoorlineError): void {
+    this.reportFailure(error, 'cursor');
     log('warn', 'sse.cursor-failed', this.connectionId, () => ({ code: error.code, error: error.message }));
   }
 
@@ -195,36 +195,36 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
 
   /** The position at which the next stream goes on: the first one at the caller's own position, else where the cursor stands. */
   async #resumeFrom(signal: AbortSignal): Promise<string> {
-    if (this.last || this.#position !== undefined || !this.#progress) return this.lastEventId;
+    if (this.lastTransport || this.#position !== undefined || !this.#progress) return this.lastEventId;
     const { cursor } = this.#progress;
     return call(() => cursor.load(), signal);
   }
 }
 
 /** Passes events on; each was handled when the next one is asked for. */
-async function* acknowledged(
+async function* acknowledgeEach(
   events: AsyncGenerator<SSEEvent, void, undefined>,
 ): AsyncGenerator<SSEEvent, void, undefined> {
-  let given: SSEEvent | undefined;
+  let pending: SSEEvent | undefined;
   try {
-    for await (given of events) {
-      yield given;
-      given.ack();
-      given = undefined;
+    for await (pending of events) {
+      yield pending;
+      pending.ack();
+      pending = undefined;
     }
   } finally {
-    // The loop was left in the middle of it, and nobody can tell why.
-    if (given) SSEEvent.fail(given);
+    // The loop was left before the event was handled.
+    if (pending) SSEEvent.fail(pending);
   }
 }
 
-function settle(event: SSEEvent, taken: boolean): void {
-  if (taken) event.ack();
+function settle(event: SSEEvent, succeeded: boolean): void {
+  if (succeeded) event.ack();
   else SSEEvent.fail(event);
 }
 
 /** The error of a stream that ended, with the delay that the server asks for. */
-function lossOf({ error }: EventStreamClosed, retryMs: number | undefined): MoorlineError {
+function toError({ error }: EventStreamClosed, retryMs: number | undefined): MoorlineError {
   const message = error?.message ?? 'the server ended the event stream';
   const fields = failureFields(error?.kind ?? 'disconnected', {
     service: 'sse',

@@ -5,7 +5,7 @@ import { headerPairs } from '../http/headers';
 import { invalidType, wrongType } from '../runtime/argument-error';
 import { native } from '../runtime/native';
 import { SocketTransport, type SocketClosed } from '../websocket/transport';
-import { builtIn } from './overrides';
+import { markBuiltIn } from './overrides';
 import { checkCustomOptions, handleOf, requireUrl, type ConnectionConfig } from './config/config';
 import { commonHeaders } from './config/headers';
 import { PersistentConnection } from './persistent';
@@ -13,7 +13,7 @@ import type { LiveTransport, TransportListener } from './live-transport';
 import { ConnectionType } from './model';
 
 /** @internal */
-interface SocketLine extends LiveTransport {
+interface LiveSocket extends LiveTransport {
   readonly socket: SocketTransport;
 }
 
@@ -43,7 +43,7 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
   readonly #parses: boolean;
   /** Code and reason of the close frame of the running `disconnect`. */
   #closeFrame: [code?: number, reason?: string] = [];
-  #closings = 0;
+  #closeCalls = 0;
 
   /** @throws TypeError `WebSocket connection requires a URL` without a URL; TypeError, RangeError for an invalid option. */
   constructor(config: ConnectionConfig) {
@@ -57,7 +57,7 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
 
   /** The sub-protocol that the server selected, or an empty string. */
   get protocol(): string {
-    return (this.last as SocketLine | undefined)?.socket.protocol ?? '';
+    return (this.lastTransport as LiveSocket | undefined)?.socket.protocol ?? '';
   }
 
   /**
@@ -68,12 +68,12 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
    */
   override async disconnect(code = 1000, reason = ''): Promise<boolean> {
     native.websocketCheckClose(code, reason);
-    // Who hears that it is being closed may ask for that again.
-    if (this.#closings++ === 0) this.#closeFrame = [code, reason];
+    // A listener of the state may call `disconnect` again.
+    if (this.#closeCalls++ === 0) this.#closeFrame = [code, reason];
     try {
       return await super.disconnect();
     } finally {
-      if (--this.#closings === 0) this.#closeFrame = [];
+      if (--this.#closeCalls === 0) this.#closeFrame = [];
     }
   }
 
@@ -87,14 +87,14 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
       message = encode(data);
     } catch (error) {
       // The caller's mistake, which says nothing about the other side.
-      this.failed(error, 'send');
+      this.reportFailure(error, 'send');
       return false;
     }
     return super.send(message) as Promise<boolean>;
   }
 
   protected override async sendImpl(message: unknown): Promise<boolean> {
-    const socket = (this.line as SocketLine | undefined)?.socket;
+    const socket = (this.liveTransport as LiveSocket | undefined)?.socket;
     if (!socket?.isOpen) throw this.notOpen('send');
     await socket.send(message as string | Uint8Array);
     return true;
@@ -117,12 +117,12 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
   }
 
   protected override async healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
-    const socket = (this.line as SocketLine | undefined)?.socket;
+    const socket = (this.liveTransport as LiveSocket | undefined)?.socket;
     if (!socket?.isOpen) return super.healthCheckImpl(timeoutMs, signal);
     try {
       await socket.ping({ timeoutMs, signal });
     } catch (error) {
-      // A pong would be behind messages that nobody takes: that says nothing about the server.
+      // The pong would be queued behind messages that are not taken: that says nothing about the server.
       if (!(error instanceof MoorlineError && error.code === 'ERR_MOORLINE_RECEIVE_QUEUE_FULL')) throw error;
     }
     return true;
@@ -133,18 +133,18 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
     url: string,
     signal: AbortSignal,
     listener: TransportListener<string | Buffer>,
-  ): Promise<SocketLine> {
+  ): Promise<LiveSocket> {
     const headers = await commonHeaders(this.config, [signal]);
     const protocols = this.config.customOptions['protocols'] as string[] | undefined;
     const socket = new SocketTransport(
       { url, headers: Object.fromEntries(headerPairs(headers)), protocols },
       {
-        onMessages: (messages) => listener.arrived(messages),
+        onMessages: (messages) => listener.onMessages(messages),
         onClose: (closed) => {
           const { code, error } = closed;
-          const finished = !error && native.connectionEndedProperly(code);
-          const final = native.connectionClosedForGood(code, error?.kind === 'protocol');
-          listener.lost(lossOf(closed), { final, finished });
+          const isFinished = !error && native.connectionEndedProperly(code);
+          const isFinal = native.connectionClosedForGood(code, error?.kind === 'protocol');
+          listener.onLost(toError(closed), { isFinal, isFinished });
         },
       },
       handleOf(this.config),
@@ -154,13 +154,13 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
       socket,
       pause: () => socket.pause(),
       resume: () => socket.resume(),
-      keep: (alive) => (alive ? socket.ref() : socket.unref()),
+      setKeepAlive: (alive) => (alive ? socket.ref() : socket.unref()),
       close: () => socket.close(...this.#closeFrame),
     };
   }
 }
 
-builtIn(WebSocketConnection.prototype.disconnect);
+markBuiltIn(WebSocketConnection.prototype.disconnect);
 
 function encode(data: unknown): string | Uint8Array {
   if (data === null) return 'null';
@@ -170,7 +170,7 @@ function encode(data: unknown): string | Uint8Array {
   return body;
 }
 
-function lossOf({ code, reason, error }: SocketClosed): MoorlineError {
+function toError({ code, reason, error }: SocketClosed): MoorlineError {
   if (error) return error;
   return failure('disconnected', `the server closed the connection: ${code}${reason && ` ${reason}`}`, {
     service: 'websocket',

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 
 import { log } from '../runtime/logger';
-import { isError, messageOf, reasonOf } from '../runtime/error-message';
+import { isError, messageOf, messageWithCauses } from '../runtime/error-message';
 import { native } from '../runtime/native';
 import { isObject, isPlainObject, isThenable, onRejection } from '../runtime/shape';
 
@@ -24,20 +24,20 @@ import { isObject, isPlainObject, isThenable, onRejection } from '../runtime/sha
 export type HealthCheckFunction = (options: { signal: AbortSignal }) => unknown;
 
 /** The status of one value, in the terms of the addon. */
-interface Said {
+interface ValueStatus {
   statuses?: unknown[];
   healthy?: boolean;
   error?: string;
 }
 
 /** A checker's answer, in the terms of the addon. */
-export interface Answer extends Said {
+export interface Answer extends ValueStatus {
   /** The statuses of its members, where it has none itself. */
   parts?: Part[];
   metadata?: string;
 }
 
-interface Part extends Said {
+interface Part extends ValueStatus {
   /** The path of the member. */
   at: string;
 }
@@ -45,47 +45,47 @@ interface Part extends Said {
 /** Members of answers that say whether it is well, and by which status. */
 const FLAGS = ['healthy', 'isHealthy', 'ok', 'success'] as const;
 const STATUSES = ['status', 'statusCode'] as const;
-/** Members are looked for so deep, and so many: an answer may hold anything. */
-const DEEPEST = 3;
-const MOST_MEMBERS = 1000;
+/** How deep, and at how many members, an answer is searched: it may hold anything. */
+const MAX_DEPTH = 3;
+const MAX_MEMBERS = 1000;
 
 /** Asks a checker and puts its answer into the addon's terms. Never rejects. */
-export async function ask(checker: HealthCheckFunction, signal: AbortSignal, name: string): Promise<Answer> {
+export async function runChecker(checker: HealthCheckFunction, signal: AbortSignal, name: string): Promise<Answer> {
   try {
-    let said = await checker({ signal });
-    if (isObject(said) && typeof said['healthCheck'] === 'function') said = await said['healthCheck']({ signal });
-    said = await awaited(said);
-    const metadata = isObject(said) && !isError(said) ? said['metadata'] : undefined;
-    return { ...answerOf(said), ...(isObject(metadata) && serialized(metadata, name)) };
+    let value = await checker({ signal });
+    if (isObject(value) && typeof value['healthCheck'] === 'function') value = await value['healthCheck']({ signal });
+    value = await awaitMembers(value);
+    const metadata = isObject(value) && !isError(value) ? value['metadata'] : undefined;
+    return { ...toAnswer(value), ...(isObject(metadata) && serializeMetadata(metadata, name)) };
   } catch (error) {
-    return { healthy: false, error: reasonOf(error) };
+    return { healthy: false, error: messageWithCauses(error) };
   }
 }
 
-/** Whether what a health check gave says that it still works. */
-export async function isWell(said: unknown): Promise<boolean> {
-  return native.healthIsUp(answerOf(await awaited(said)));
+/** Whether the answer of a health check says that it works. */
+export async function isWell(value: unknown): Promise<boolean> {
+  return native.healthIsUp(toAnswer(await awaitMembers(value)));
 }
 
-/** An answer with what became of the promises among its members. They are waited for together: none rejects unheard. */
-async function awaited(said: unknown): Promise<unknown> {
+/** Returns an answer with the outcomes of the promises among its members. All are awaited together, so that no rejection is unhandled. */
+async function awaitMembers(value: unknown): Promise<unknown> {
   const waiting: Promise<void>[] = [];
   let members = 0;
-  const look = (value: unknown, depth: number): unknown => {
-    if (depth > DEEPEST || !isCollection(value)) return value;
+  const visit = (value: unknown, depth: number): unknown => {
+    if (depth > MAX_DEPTH || !isCollection(value)) return value;
     let copy: Record<string, unknown> | undefined;
     for (const [key, member] of Object.entries(value)) {
-      if ((members += 1) > MOST_MEMBERS) break;
-      const waits = isPromise(member);
-      const known = waits ? undefined : look(member, depth + 1);
-      if (known === member) continue;
-      const changed = (copy ??= (Array.isArray(value) ? [...value] : { ...value }) as Record<string, unknown>);
-      if (!waits) changed[key] = known;
-      else waiting.push(outcomeOf(member).then((outcome) => void (changed[key] = outcome)));
+      if ((members += 1) > MAX_MEMBERS) break;
+      const isWaiting = isPromise(member);
+      const replaced = isWaiting ? undefined : visit(member, depth + 1);
+      if (replaced === member) continue;
+      const target = (copy ??= (Array.isArray(value) ? [...value] : { ...value }) as Record<string, unknown>);
+      if (!isWaiting) target[key] = replaced;
+      else waiting.push(outcomeOf(member).then((outcome) => void (target[key] = outcome)));
     }
     return copy ?? value;
   };
-  const answer = look(said, 1);
+  const answer = visit(value, 1);
   await Promise.all(waiting);
   return answer;
 }
@@ -103,32 +103,33 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   }
 }
 
-function answerOf(given: unknown): Answer {
+function toAnswer(given: unknown): Answer {
   if (given === undefined) return { healthy: false, error: 'The checker returned nothing' };
-  const said = settled(given);
-  const own = read(said);
-  if (own) return own;
-  const parts = isCollection(said) ? partsOf(said) : [];
+  const value = unwrapFulfilled(given);
+  const status = statusOf(value);
+  if (status) return status;
+  const parts = isCollection(value) ? partsOf(value) : [];
   if (parts.length > 0) return { parts };
   // An object that says nothing is there, and therefore healthy; so is a text, unless it is a word that says otherwise.
-  return { healthy: Boolean(said), ...(typeof said === 'string' && { statuses: [said] }) };
+  return { healthy: Boolean(value), ...(typeof value === 'string' && { statuses: [value] }) };
 }
 
 /** Reads the status of a value, if it has one. */
-function read(said: unknown): Said | undefined {
-  if (isError(said)) return { healthy: false, error: reasonOf(said) };
-  if (!isObject(said)) return undefined;
-  if (said['status'] === 'rejected' && 'reason' in said) return { healthy: false, error: reasonOf(said['reason']) };
-  const statuses = STATUSES.map((name) => valueIn(said[name])).filter(isSaid);
+function statusOf(value: unknown): ValueStatus | undefined {
+  if (isError(value)) return { healthy: false, error: messageWithCauses(value) };
+  if (!isObject(value)) return undefined;
+  if (value['status'] === 'rejected' && 'reason' in value)
+    return { healthy: false, error: messageWithCauses(value['reason']) };
+  const statuses = STATUSES.map((name) => valueIn(value[name])).filter(isPresent);
   // `ok` of an HTTP answer is false for what was not modified.
   const isAnswer = statuses.some((status) => typeof status === 'number');
-  const flags = FLAGS.filter((name) => !(isAnswer && name === 'ok') && isSaid(said[name]));
-  const told = flags.map((name) => flagOf(name, valueIn(said[name])));
-  const error = reasonIn(said) ?? told.find((flag) => typeof flag === 'string');
-  if (told.length + statuses.length === 0) return error === undefined ? undefined : { healthy: false, error };
+  const flags = FLAGS.filter((name) => !(isAnswer && name === 'ok') && isPresent(value[name]));
+  const flagValues = flags.map((name) => flagOf(name, valueIn(value[name])));
+  const error = reasonIn(value) ?? flagValues.find((flag) => typeof flag === 'string');
+  if (flagValues.length + statuses.length === 0) return error === undefined ? undefined : { healthy: false, error };
   return {
-    ...(statuses.length > 0 && { statuses: statuses.map(shown) }),
-    ...(told.length > 0 && { healthy: told.every((flag) => flag === true) }),
+    ...(statuses.length > 0 && { statuses: statuses.map(printable) }),
+    ...(flagValues.length > 0 && { healthy: flagValues.every((flag) => flag === true) }),
     ...(typeof error === 'string' && { error }),
   };
 }
@@ -139,64 +140,66 @@ function flagOf(name: string, value: unknown): boolean | string {
   if (value === 0 || value === 1) return value === 1;
   // The members of a class are not waited for.
   onRejection(value, () => undefined);
-  return isError(value) ? reasonOf(value) : `${name} must be true or false, got ${inspect(value, { depth: 0 })}`;
+  return isError(value)
+    ? messageWithCauses(value)
+    : `${name} must be true or false, got ${inspect(value, { depth: 0 })}`;
 }
 
 /** The value or the reason of a settled promise in the place of a flag or a status. */
-function valueIn(said: unknown): unknown {
-  if (!isObject(said)) return said;
-  if (said['status'] === 'fulfilled') return said['value'] ?? null;
-  return said['status'] === 'rejected' ? (said['reason'] ?? null) : said;
+function valueIn(value: unknown): unknown {
+  if (!isObject(value)) return value;
+  if (value['status'] === 'fulfilled') return value['value'] ?? null;
+  return value['status'] === 'rejected' ? (value['reason'] ?? null) : value;
 }
 
 /** The statuses of the members of a list or a plain object that have one. */
-function partsOf(said: object): Part[] {
+function partsOf(value: object): Part[] {
   const parts: Part[] = [];
   let members = 0;
-  const look = (value: object, path: string, depth: number): void => {
+  const visit = (value: object, path: string, depth: number): void => {
     for (const [key, member] of Object.entries(value)) {
-      if ((members += 1) > MOST_MEMBERS) return;
+      if ((members += 1) > MAX_MEMBERS) return;
       const at = path + key;
-      const result = settled(member);
-      const own = result === false && Array.isArray(value) ? { healthy: false } : read(result);
-      if (own) parts.push({ at, ...own });
-      else if (depth < DEEPEST && isCollection(result)) look(result, `${at}.`, depth + 1);
+      const result = unwrapFulfilled(member);
+      const status = result === false && Array.isArray(value) ? { healthy: false } : statusOf(result);
+      if (status) parts.push({ at, ...status });
+      else if (depth < MAX_DEPTH && isCollection(result)) visit(result, `${at}.`, depth + 1);
     }
   };
-  look(said, '', 1);
+  visit(value, '', 1);
   return parts;
 }
 
 /** The value of a fulfilled promise where it is a result of `Promise.allSettled`: one without a value has done its work. */
-function settled(said: unknown): unknown {
-  if (!isObject(said) || said['status'] !== 'fulfilled' || !('value' in said)) return said;
-  return said['value'] === undefined ? true : said['value'];
+function unwrapFulfilled(value: unknown): unknown {
+  if (!isObject(value) || value['status'] !== 'fulfilled' || !('value' in value)) return value;
+  return value['value'] === undefined ? true : value['value'];
 }
 
 /** The error that an object names. `error: null`, `false`, `''` and `{}` are the usual ways to say nothing. */
 function reasonIn({ error, errors, errorMessage }: Record<string, unknown>): string | undefined {
-  if (says(error)) return messageIn(error);
-  if (Array.isArray(errors) && errors.length > 0) return errors.slice(0, DEEPEST).map(messageIn).join('; ');
+  if (isReason(error)) return messageIn(error);
+  if (Array.isArray(errors) && errors.length > 0) return errors.slice(0, MAX_DEPTH).map(messageIn).join('; ');
   return typeof errorMessage === 'string' && errorMessage !== '' ? errorMessage : undefined;
 }
 
-function says(error: unknown): boolean {
-  if (!isSaid(error) || !error) return false;
+function isReason(error: unknown): boolean {
+  if (!isPresent(error) || !error) return false;
   return !isCollection(error) || Object.keys(error).length > 0;
 }
 
 /** The message of an error, or of the record of one that is no `Error`. */
 function messageIn(error: unknown): string {
   if (!isError(error) && isObject(error) && typeof error['message'] === 'string') return error['message'];
-  return reasonOf(error);
+  return messageWithCauses(error);
 }
 
-/** A method of that name says nothing: a connection may well have an `isHealthy()`. */
-function isSaid(value: unknown): boolean {
+/** Whether a member counts: a method of that name does not, as a connection may have an `isHealthy()`. */
+function isPresent(value: unknown): boolean {
   return value !== undefined && typeof value !== 'function';
 }
 
-function shown(status: unknown): unknown {
+function printable(status: unknown): unknown {
   return isObject(status) ? inspect(status, { depth: 0 }) : status;
 }
 
@@ -206,7 +209,7 @@ function isCollection(value: unknown): value is object {
 }
 
 /** Metadata as JSON; what cannot be JSON is dropped, so that it does not spoil the result. */
-function serialized(metadata: object, name: string): { metadata?: string } {
+function serializeMetadata(metadata: object, name: string): { metadata?: string } {
   try {
     return { metadata: JSON.stringify(metadata) };
   } catch (error) {

@@ -2,7 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { Emitter } from '../runtime/emitter';
 import { abortReason, clearTimeout, makeAbortController, performance } from '../runtime/node';
-import { ask, type Answer, type HealthCheckFunction } from './answer';
+import { runChecker, type Answer, type HealthCheckFunction } from './answer';
 import { invalidType, invalidValue } from '../runtime/argument-error';
 import { log } from '../runtime/logger';
 import { messageOf } from '../runtime/error-message';
@@ -92,7 +92,7 @@ export interface HealthStats {
 interface Run {
   name: string;
   promise: Promise<HealthCheckResult | undefined>;
-  /** Keeps the process alive while somebody waits for the run. */
+  /** Keeps the process alive while the run is awaited. */
   timer: NodeJS.Timeout | undefined;
   abandon(reason: string): void;
 }
@@ -162,7 +162,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
       this.#abandon(name, `Health checker '${name}' was replaced`);
     }
     this.#checkers.set(name, checker);
-    this.#arm();
+    this.#schedule();
   }
 
   /** Removes a check and its history. Returns whether it was registered. */
@@ -204,7 +204,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
       status: report.status,
       timestamp: new Date(),
       durationMs: performance.now() - started,
-      checks: report.checks.map(revive),
+      checks: report.checks.map(withDates),
       summary: report.summary,
     };
   }
@@ -212,19 +212,19 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   /** Returns the last result of a check, `undefined` if it has not run since it was registered. */
   getLastCheck(name: string): HealthCheckResult | undefined {
     const last = native.healthLast(this.#monitor, name);
-    return last === null ? undefined : revive(JSON.parse(last) as NativeResult);
+    return last === null ? undefined : withDates(JSON.parse(last) as NativeResult);
   }
 
   /** Returns the last results of all checks that have run, in the order of registration. */
   getLastChecks(): HealthCheckResult[] {
     const report = JSON.parse(native.healthReport(this.#monitor)) as NativeReport;
-    return report.checks.map(revive);
+    return report.checks.map(withDates);
   }
 
   /** Returns the kept results of one check, or of all checks, oldest first. */
   getHistory(name?: string): HealthCheckResult[] {
     const history = JSON.parse(native.healthHistory(this.#monitor, name)) as NativeResult[];
-    return history.map(revive);
+    return history.map(withDates);
   }
 
   /** Returns statistics of the history of one check; without a history the numbers are zero. */
@@ -253,7 +253,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
    */
   start(): void {
     this.#started = true;
-    this.#arm();
+    this.#schedule();
   }
 
   /**
@@ -278,20 +278,20 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   }
 
   /** One timer for all checks, at the time the addon names. None while everything scheduled is running. */
-  #arm(): void {
+  #schedule(): void {
     clearTimeout(this.#timer);
     if (!this.#started) return;
     const dueMs = native.healthNextDueMs(this.#monitor);
     if (dueMs === null) return;
-    // One that rings before anything is due is set again.
-    const ring = () => {
+    // A timer that fires before anything is due is set again.
+    const onTimer = () => {
       for (const name of native.healthDue(this.#monitor)) this.#begin(name);
-      this.#arm();
+      this.#schedule();
     };
-    this.#timer = startTimer(ring, Math.ceil(dueMs)).unref();
+    this.#timer = startTimer(onTimer, Math.ceil(dueMs)).unref();
   }
 
-  /** The result of a run that somebody waits for; nothing when the name is, or has become, unknown. */
+  /** The result of an awaited run; `undefined` when the name is, or has become, unknown. */
   async #result(name: string): Promise<HealthCheckResult | undefined> {
     for (;;) {
       const run = this.#begin(name);
@@ -305,14 +305,14 @@ export class HealthMonitor extends Emitter<HealthFacts> {
 
   /** Begins a run of a check, or finds the one in progress. */
   #begin(name: string): Run | undefined {
-    const begun = native.healthBegin(this.#monitor, name);
+    const started = native.healthBegin(this.#monitor, name);
     const checker = this.#checkers.get(name);
-    if (!begun || !checker) return undefined;
-    return this.#runs.get(begun.run) ?? this.#launch(name, checker, begun.run, begun.timeoutMs ?? Infinity);
+    if (!started || !checker) return undefined;
+    return this.#runs.get(started.run) ?? this.#launch(name, checker, started.run, started.timeoutMs ?? Infinity);
   }
 
   #launch(name: string, checker: HealthCheckFunction, id: number, timeoutMs: number): Run {
-    const stop = makeAbortController();
+    const controller = makeAbortController();
     let settle!: (result: HealthCheckResult | undefined) => void;
     const promise = new Promise<HealthCheckResult | undefined>((resolve) => (settle = resolve));
     const run: Run = {
@@ -322,7 +322,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
       abandon: (reason) => {
         this.#runs.delete(id);
         clearTimeout(run.timer);
-        stop.abort(abortReason(reason, 'AbortError'));
+        controller.abort(abortReason(reason, 'AbortError'));
         settle(undefined);
       },
     };
@@ -331,22 +331,24 @@ export class HealthMonitor extends Emitter<HealthFacts> {
       if (completed === null) return;
       this.#runs.delete(id);
       clearTimeout(run.timer);
-      this.#arm();
+      this.#schedule();
       const { result, change } = JSON.parse(completed) as NativeCompleted;
-      const revived = revive(result);
-      settle(revived);
-      this.#report(revived, change);
+      const dated = withDates(result);
+      settle(dated);
+      this.#report(dated, change);
     };
     if (timeoutMs !== Infinity) {
-      const ring = () => {
-        stop.abort(abortReason(`Health check '${name}' timed out after ${timeoutMs}ms (timeoutMs)`, 'TimeoutError'));
+      const onTimer = () => {
+        controller.abort(
+          abortReason(`Health check '${name}' timed out after ${timeoutMs}ms (timeoutMs)`, 'TimeoutError'),
+        );
         end(native.healthTimeOut(this.#monitor, name, id));
       };
-      run.timer = startTimer(ring, timeoutMs).unref();
+      run.timer = startTimer(onTimer, timeoutMs).unref();
     }
     this.#runs.set(id, run);
-    ask(checker, stop.signal, name)
-      .then((said) => this.#complete(name, id, said))
+    runChecker(checker, controller.signal, name)
+      .then((answer) => this.#complete(name, id, answer))
       // Something that cannot cross to the addon, such as a symbol for a status.
       .catch((error: unknown) => this.#complete(name, id, { healthy: false, error: messageOf(error) }))
       .then(end)
@@ -354,8 +356,8 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     return run;
   }
 
-  #complete(name: string, id: number, said: Answer): string | null {
-    return native.healthComplete(this.#monitor, name, id, said);
+  #complete(name: string, id: number, answer: Answer): string | null {
+    return native.healthComplete(this.#monitor, name, id, answer);
   }
 
   #report(result: HealthCheckResult, change: NativeCompleted['change']): void {
@@ -386,7 +388,7 @@ interface NativeCompleted {
   change: { from: HealthStatus | 'unknown'; to: HealthStatus } | null;
 }
 
-function revive({ timestamp, error, metadata, ...result }: NativeResult): HealthCheckResult {
+function withDates({ timestamp, error, metadata, ...result }: NativeResult): HealthCheckResult {
   return {
     ...result,
     timestamp: new Date(timestamp),

@@ -24,7 +24,7 @@ export class PeriodicCheck {
     if (this.#running || this.#intervalMs === Infinity) return;
     monitor ??= new HealthMonitor({ historyCapacity: 1 });
     const run = async ({ signal }: { signal: AbortSignal }) => {
-      await check(signal).catch((error: unknown) => this.#complain(error));
+      await check(signal).catch((error: unknown) => this.#logError(error));
       return true;
     };
     const intervalMs = this.#intervalMs;
@@ -44,7 +44,7 @@ export class PeriodicCheck {
     monitor = undefined;
   }
 
-  #complain(error: unknown): void {
+  #logError(error: unknown): void {
     log('warn', 'connection.check-failed', this.#name, () => ({ error: messageOf(error) }));
   }
 }

@@ -42,9 +42,9 @@ export function bodyOf(body: unknown, path: string): BodyContent {
   }
   if (tag === 'FormData' && Symbol.iterator in body) return multipart(body as FormData, path);
   if (isStream(body)) {
-    const isTaken =
+    const isUsed =
       (body as Partial<ReadableStream>).locked === true || streams().Readable.isDisturbed(body as Readable);
-    if (isTaken) throw invalidValue(`${path} was read already, or somebody else reads it`);
+    if (isUsed) throw invalidValue(`${path} was read already, or somebody else reads it`);
     const [length, type] = [lengthOf(body as StreamedForm), typeOf(body as StreamedForm)];
     return { source: { open: () => streamOf(body), length, repeatable: false }, ...type };
   }
@@ -71,8 +71,8 @@ const NOT_JSON: readonly ((value: unknown) => boolean)[] = [
 ];
 
 function jsonOf(body: unknown, path: string): BodyContent {
-  const own = typeof (body as { toJSON?: unknown }).toJSON === 'function';
-  if (!own && NOT_JSON.some((is) => is(body))) throw wrongType(path, EXPECTED, body);
+  const hasToJson = typeof (body as { toJSON?: unknown }).toJSON === 'function';
+  if (!hasToJson && NOT_JSON.some((is) => is(body))) throw wrongType(path, EXPECTED, body);
   let json: string | undefined;
   try {
     json = JSON.stringify(body) as string | undefined;
@@ -83,7 +83,7 @@ function jsonOf(body: unknown, path: string): BodyContent {
   return { body: json, type: 'application/json' };
 }
 
-/** The `Symbol.toStringTag` of a value, by which classes of every realm and package are told. */
+/** The `Symbol.toStringTag` of a value, which identifies classes of any realm and package. */
 function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice('[object '.length, -1);
 }
@@ -98,8 +98,8 @@ function blobOf(blob: Blob): BodyContent {
   return { source: { open: () => blob.stream(), length: blob.size, repeatable: true } };
 }
 
-/** A stream of the time before `Readable`, as the package `form-data` still has it. */
-type OldStream = NodeJS.ReadableStream;
+/** A stream older than `Readable`, as in the package `form-data`. */
+type LegacyStream = NodeJS.ReadableStream;
 
 /** What a form of that package says of itself. */
 interface StreamedForm {
@@ -108,33 +108,34 @@ interface StreamedForm {
   getLengthSync?: () => number;
 }
 
-type AnyStream = StreamedBody | IterableIterator<string | Uint8Array> | OldStream;
+type AnyStream = StreamedBody | IterableIterator<string | Uint8Array> | LegacyStream;
 
 function isStream(body: object): body is AnyStream {
-  return Symbol.asyncIterator in body || isIterator(body) || isOldStream(body);
+  return Symbol.asyncIterator in body || isIterator(body) || isLegacyStream(body);
 }
 
 function isIterator(body: object): body is IterableIterator<string | Uint8Array> {
   return Symbol.iterator in body && typeof (body as Partial<Iterator<unknown>>).next === 'function';
 }
 
-function isOldStream(body: object): body is OldStream {
+function isLegacyStream(body: object): body is LegacyStream {
   return (
-    typeof (body as Partial<OldStream>).pipe === 'function' && typeof (body as Partial<OldStream>).on === 'function'
+    typeof (body as Partial<LegacyStream>).pipe === 'function' &&
+    typeof (body as Partial<LegacyStream>).on === 'function'
   );
 }
 
 function streamOf(body: AnyStream): StreamedBody {
   if (Symbol.asyncIterator in body) return body as StreamedBody;
-  return isIterator(body) ? streams().Readable.from(body) : modern(body);
+  return isIterator(body) ? streams().Readable.from(body) : toReadable(body);
 }
 
-function modern(old: OldStream): Readable {
+function toReadable(legacy: LegacyStream): Readable {
   const { PassThrough } = streams();
   const stream = new PassThrough();
-  old.on('error', (error: Error) => stream.destroy(error));
-  stream.once('close', () => (old as Partial<Readable>).destroy?.());
-  return old.pipe(stream);
+  legacy.on('error', (error: Error) => stream.destroy(error));
+  stream.once('close', () => (legacy as Partial<Readable>).destroy?.());
+  return legacy.pipe(stream);
 }
 
 function lengthOf(body: StreamedForm): number | undefined {
@@ -175,10 +176,10 @@ function multipart(form: FormData, path: string): BodyContent {
   flush();
   if (parts.length === 1) return { body: parts[0] as Uint8Array, type };
   const length = parts.reduce((sum, part) => sum + ('size' in part ? part.size : part.length), 0);
-  return { source: { open: () => inTurn(parts), length, repeatable: true }, type };
+  return { source: { open: () => concatenated(parts), length, repeatable: true }, type };
 }
 
-async function* inTurn(parts: readonly (Uint8Array | Blob)[]): StreamedBody {
+async function* concatenated(parts: readonly (Uint8Array | Blob)[]): StreamedBody {
   for (const part of parts) {
     if ('size' in part) yield* part.stream() as StreamedBody;
     else yield part;

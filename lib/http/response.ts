@@ -14,7 +14,7 @@ export type EncodedResponse = string | [head: string, body: Uint8Array | Handle<
 const STATUS_DIGITS = 3;
 const PREFIX = 10;
 /** The pseudo-header with the URL after redirects. */
-const MOVED = ':url:';
+const REDIRECTED = ':url:';
 
 /**
  * The response to an HTTP request, whatever its status. Headers and body are parsed when they are first read. Printed or
@@ -43,22 +43,22 @@ export class HTTPResponse {
   #data: { value: unknown } | undefined;
 
   /** @internal */
-  constructor(crossed: EncodedResponse, asked: string, signal?: AbortSignal, feeding?: BodyUpload) {
-    const text = typeof crossed === 'string' ? crossed : crossed[0];
+  constructor(encoded: EncodedResponse, requestUrl: string, signal?: AbortSignal, bodyUpload?: BodyUpload) {
+    const text = typeof encoded === 'string' ? encoded : encoded[0];
     this.status = Number(text.slice(0, STATUS_DIGITS));
     let start = PREFIX;
     const end = start + Number(text.slice(STATUS_DIGITS, PREFIX));
-    let url = asked;
-    if (text.startsWith(MOVED, PREFIX)) {
+    let url = requestUrl;
+    if (text.startsWith(REDIRECTED, PREFIX)) {
       const line = text.indexOf('\n', PREFIX);
-      url = text.slice(PREFIX + MOVED.length, line);
+      url = text.slice(PREFIX + REDIRECTED.length, line);
       start = line + 1;
     }
     this.#url = url;
     this.#head = text.slice(start, end);
-    if (typeof crossed === 'string') this.#text = text.slice(end);
-    else if (ArrayBuffer.isView(crossed[1])) this.#bytes = crossed[1];
-    else this.#stream = new BodyStream(crossed[1], signal, feeding);
+    if (typeof encoded === 'string') this.#text = text.slice(end);
+    else if (ArrayBuffer.isView(encoded[1])) this.#bytes = encoded[1];
+    else this.#stream = new BodyStream(encoded[1], signal, bodyUpload);
   }
 
   /** The URL of the response, after redirects, without user and password. */
@@ -99,7 +99,7 @@ export class HTTPResponse {
     try {
       return new TextDecoder(charset ?? 'utf-8').decode(bytes);
     } catch {
-      // A charset nobody knows.
+      // An unknown charset.
       return new TextDecoder().decode(bytes);
     }
   }

@@ -9,26 +9,26 @@ import { asBytes } from '../runtime/shape';
 import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from '../runtime/native';
 import { isAborted, onAbort } from '../runtime/abort';
 
-/** @internal What is feeding a request. */
+/** @internal The upload of a request's body. */
 export interface BodyUpload {
   /** What the caller's stream threw, if it did. */
   failure(): { error: unknown } | undefined;
-  /** Takes no more pieces. */
+  /** Takes no more chunks. */
   stop(): void;
 }
 
-/** @internal Feeds a request with the pieces of `source`, as fast as the server takes them. */
+/** @internal Writes the chunks of `source` to a request, as fast as the server takes them. */
 export function upload(source: BodySource, queue: Handle<HttpBodyQueue>): BodyUpload {
-  let failed: { error: unknown } | undefined;
+  let sourceError: { error: unknown } | undefined;
   let stopped = false;
-  /** What is being read. */
-  let pieces: StreamedBody | undefined;
-  async function feed(): Promise<void> {
+  /** The stream that is being read. */
+  let chunks: StreamedBody | undefined;
+  async function writeOnce(): Promise<void> {
     let complete = false;
     let iterator: AsyncIterator<string | Uint8Array> | undefined;
     try {
-      pieces = source.open();
-      iterator = pieces[Symbol.asyncIterator]();
+      chunks = source.open();
+      iterator = chunks[Symbol.asyncIterator]();
       for (;;) {
         const next = await iterator.next();
         if (next.done || stopped) {
@@ -39,52 +39,52 @@ export function upload(source: BodySource, queue: Handle<HttpBodyQueue>): BodyUp
       }
     } catch (error) {
       // What a stream throws because it was destroyed is not its own.
-      if (!stopped) failed = { error };
-      pieces = undefined;
+      if (!stopped) sourceError = { error };
+      chunks = undefined;
     }
-    if (complete) pieces = undefined;
+    if (complete) chunks = undefined;
     native.httpBodyEnd(queue, complete);
-    if (pieces) await iterator?.return?.();
+    if (chunks) await iterator?.return?.();
   }
-  async function feedAll(): Promise<void> {
-    if (!source.repeatable) return feed();
+  async function writeAll(): Promise<void> {
+    if (!source.repeatable) return writeOnce();
     // Once, and again for each redirect that wants the same body.
-    while (await native.httpBodyWanted(queue)) await feed();
+    while (await native.httpBodyWanted(queue)) await writeOnce();
   }
-  // A source that throws while it is closed has nobody left to hear it.
-  void feedAll().catch(() => undefined);
+  // What a source throws while it is closed is ignored.
+  void writeAll().catch(() => undefined);
   return {
-    failure: () => failed,
+    failure: () => sourceError,
     stop() {
       stopped = true;
       native.httpBodyEnd(queue, false);
-      // While a piece is awaited only this reaches a stream of Node's.
-      (pieces as Partial<Readable> | undefined)?.destroy?.();
+      // While a chunk is awaited only this reaches a stream of Node's.
+      (chunks as Partial<Readable> | undefined)?.destroy?.();
     },
   };
 }
 
-function bytesOf(piece: unknown): Uint8Array {
-  if (typeof piece === 'string') return Buffer.from(piece);
-  const bytes = asBytes(piece);
+function bytesOf(chunk: unknown): Uint8Array {
+  if (typeof chunk === 'string') return Buffer.from(chunk);
+  const bytes = asBytes(chunk);
   if (bytes) return bytes;
-  throw wrongType('a piece of request.body', 'bytes or a string', piece);
+  throw wrongType('a piece of request.body', 'bytes or a string', chunk);
 }
 
 /** The body of a streamed response. It can be read once, chunk by chunk, on demand. */
 export class BodyStream implements AsyncIterableIterator<Uint8Array> {
   readonly #reader: Handle<HttpBodyReader>;
   readonly #signal: AbortSignal | undefined;
-  readonly #feeding: BodyUpload | undefined;
-  readonly #deafen: (() => void) | undefined;
+  readonly #upload: BodyUpload | undefined;
+  readonly #removeAbortListener: (() => void) | undefined;
   #ended = false;
 
   /** @internal */
-  constructor(reader: Handle<HttpBodyReader>, signal?: AbortSignal, feeding?: BodyUpload) {
+  constructor(reader: Handle<HttpBodyReader>, signal?: AbortSignal, bodyUpload?: BodyUpload) {
     this.#reader = reader;
-    this.#feeding = feeding;
+    this.#upload = bodyUpload;
     this.#signal = signal;
-    this.#deafen = signal && onAbort(signal, () => this.cancel());
+    this.#removeAbortListener = signal && onAbort(signal, () => this.cancel());
     if (isAborted(signal)) this.cancel();
   }
 
@@ -99,7 +99,7 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
     } catch (rejection) {
       this.#end();
       this.#signal?.throwIfAborted();
-      throw this.#feeding?.failure()?.error ?? toMoorlineError(rejection);
+      throw this.#upload?.failure()?.error ?? toMoorlineError(rejection);
     }
     this.#end();
     return { done: true, value: undefined };
@@ -120,8 +120,8 @@ export class BodyStream implements AsyncIterableIterator<Uint8Array> {
 
   #end(): void {
     this.#ended = true;
-    this.#feeding?.stop();
-    this.#deafen?.();
+    this.#upload?.stop();
+    this.#removeAbortListener?.();
   }
 
   /** Returns the body as a web stream. */

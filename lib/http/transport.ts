@@ -115,28 +115,28 @@ export class HttpTransport {
   async request(init: HttpRequest, options: { signal?: AbortSignal | undefined } = {}): Promise<HTTPResponse> {
     const method = checkMethod(methodOf(init));
     const url = withQuery(urlText(init.url), init.query);
-    const { body: whole, type, source } = bodyOf(init.body, 'request.body');
+    const { body: content, type, source } = bodyOf(init.body, 'request.body');
     const head = `${method} ${stripLineBreaks(url)}${headerLines(init.headers, type)}`;
-    const queue = source && queueOf(source);
-    const body = queue ?? whole;
+    const queue = source && openQueue(source);
+    const body = queue ?? content;
     const settings: Handle<HttpCallConfig> | undefined =
       init.settings && native.httpCallOptions(this.#engine, init.settings);
     const streamed = init.stream === true;
     const start = (cancel: Handle<Cancel> | undefined) =>
       native.httpRequest(this.#engine, head, body, settings, cancel, streamed);
-    const feeding = source && queue && upload(source, queue);
+    const bodyUpload = source && queue && upload(source, queue);
     try {
       // Without a signal nothing has to be raced, and this is the hot way.
       const answer = await (options.signal ? call(start, options.signal, toError, discardBody) : start(undefined));
       // A streamed answer may begin before the request's own body is over.
-      if (!streamed) feeding?.stop();
-      return new HTTPResponse(answer, url, options.signal, feeding);
+      if (!streamed) bodyUpload?.stop();
+      return new HTTPResponse(answer, url, options.signal, bodyUpload);
     } catch (rejection) {
-      feeding?.stop();
+      bodyUpload?.stop();
       // A reason is the caller's own, whatever it looks like.
       const error = isReasonOf(rejection, options.signal) ? rejection : toError(rejection);
       // What the caller's own stream threw is why the request broke off.
-      const reason = feeding?.failure();
+      const reason = bodyUpload?.failure();
       throw reason && error instanceof MoorlineError ? reason.error : error;
     }
   }
@@ -164,13 +164,13 @@ function toError(rejection: unknown): unknown {
   return Object.assign(new TypeError(record.message), { code: record.code });
 }
 
-function queueOf({ repeatable, length }: BodySource): Handle<HttpBodyQueue> {
+function openQueue({ repeatable, length }: BodySource): Handle<HttpBodyQueue> {
   return repeatable && length !== undefined ? native.httpBodyRepeatable(length) : native.httpBodyOpen(length);
 }
 
-/** What nobody will read any more; a streamed answer would keep its connection. */
-function discardBody(late: EncodedResponse): void {
-  if (typeof late !== 'string' && !ArrayBuffer.isView(late[1])) native.httpBodyCancel(late[1]);
+/** Discards a response that came too late; an unread stream would keep its connection. */
+function discardBody(response: EncodedResponse): void {
+  if (typeof response !== 'string' && !ArrayBuffer.isView(response[1])) native.httpBodyCancel(response[1]);
 }
 
 /** @internal The methods that everybody knows. */

@@ -143,10 +143,10 @@ class DatabaseClient implements Client {
   }
 
   close(): void {
-    const closing = this.#statements;
+    const previous = this.#statements;
     this.#statements = undefined;
-    // Connections still in use are cut; nobody can wait for the end of a synchronous close.
-    if (closing) void native.libsqlDrain(closing.handle, 0).catch(() => undefined);
+    // Connections in use are aborted: a synchronous close cannot wait for their end.
+    if (previous) void native.libsqlDrain(previous.handle, 0).catch(() => undefined);
   }
 
   reconnect(): void {
@@ -202,11 +202,11 @@ export function createClient(config: Config): Client {
 
 function configError(message: string, code: string, url: unknown): LibsqlError {
   const fields = { operation: 'createClient', delivery: 'none', attempts: 0 } as const;
-  return new LibsqlError(`${code}: ${message}`, code, undefined, undefined, brokenEscape(url), fields);
+  return new LibsqlError(`${code}: ${message}`, code, undefined, undefined, escapeError(url), fields);
 }
 
 /** The error in the escapes of a URL, if there is one. */
-function brokenEscape(url: unknown): Error | undefined {
+function escapeError(url: unknown): Error | undefined {
   try {
     decodeURIComponent(String(url));
     return undefined;

@@ -85,12 +85,12 @@ class Variables {
   readonly INTENTVISION_DB_URL = process.env['INTENTVISION_DB_URL'];
   readonly INTENTVISION_DB_AUTH_TOKEN = process.env['INTENTVISION_DB_AUTH_TOKEN'];
 
-  static ofProcess(): TursoPoolConfig {
+  static fromProcess(): TursoPoolConfig {
     return new Variables() as object as TursoPoolConfig;
   }
 }
 
-/** A pool event as the addon tells it. */
+/** A pool event as the addon encodes it. */
 type PoolEvent =
   | { event: 'leak'; lease: number; heldMs: number }
   | { event: Exclude<EventName, 'leak'>; lease?: undefined; [fact: string]: unknown };
@@ -135,7 +135,7 @@ export class TursoPool extends Emitter<TursoFacts> {
   readonly #statements: Statements;
   readonly #protocol: string;
   readonly #url: string;
-  readonly #borrowers: LeakTracker | undefined;
+  readonly #leakTracker: LeakTracker | undefined;
 
   /**
    * Creates the pool without connecting.
@@ -151,7 +151,7 @@ export class TursoPool extends Emitter<TursoFacts> {
     this.#protocol = protocol;
     this.#url = url;
     this.#statements = new Statements(this.#handle, intMode);
-    this.#borrowers = native.libsqlReportsLeaks(this.#handle) ? new LeakTracker() : undefined;
+    this.#leakTracker = native.libsqlReportsLeaks(this.#handle) ? new LeakTracker() : undefined;
   }
 
   /** The protocol: `file` for files and memory, `http` for servers. */
@@ -170,13 +170,13 @@ export class TursoPool extends Emitter<TursoFacts> {
     checkOptions('options', options, CALL);
     options?.signal?.throwIfAborted();
     // Before anything is awaited, while the borrower is on the stack.
-    const place = this.#borrowers?.capture(this.getConnection);
+    const captured = this.#leakTracker?.capture(this.getConnection);
     const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options?.signal));
-    this.#borrowers?.set(lease, place);
-    return this.#lend(lease);
+    this.#leakTracker?.set(lease, captured);
+    return this.#clientOf(lease);
   }
 
-  #lend(lease: number): PooledClient {
+  #clientOf(lease: number): PooledClient {
     const statements = new Statements(this.#handle, this.#statements.intMode, lease);
     const client = new PooledClient(statements, lease, this.#protocol, () => this.releaseConnection(client));
     this.publish('acquire', () => ({ connectionId: client.connectionId }));
@@ -195,7 +195,7 @@ export class TursoPool extends Emitter<TursoFacts> {
       }));
       return;
     }
-    this.#borrowers?.delete(lease);
+    this.#leakTracker?.delete(lease);
     native.libsqlRelease(this.#handle, lease);
     this.publish('release', () => ({ connectionId: client.connectionId }));
   }
@@ -319,9 +319,9 @@ export class TursoPool extends Emitter<TursoFacts> {
    * @param timeoutMs After this time connections that are still borrowed are closed, with a warning in the log. Default: 30 000.
    */
   async drain(timeoutMs?: number): Promise<void> {
-    const finished = await call(() => native.libsqlDrain(this.#handle, timeoutMs), undefined, toLibsqlError);
-    this.#borrowers?.clear();
-    if (!finished) {
+    const isDrained = await call(() => native.libsqlDrain(this.#handle, timeoutMs), undefined, toLibsqlError);
+    this.#leakTracker?.clear();
+    if (!isDrained) {
       log('warn', 'libsql.drain-forced', this.#url, () => ({ reason: 'connections were still borrowed' }));
     }
     this.publish('close');
@@ -334,14 +334,14 @@ export class TursoPool extends Emitter<TursoFacts> {
 
   /** @internal */
   [inspect.custom](_depth: number, options: InspectOptions): string {
-    const shown = { url: this.#url, protocol: this.#protocol, ...this.getStats() };
-    return `${this.constructor.name} ${inspect(shown, options)}`;
+    const printable = { url: this.#url, protocol: this.#protocol, ...this.getStats() };
+    return `${this.constructor.name} ${inspect(printable, options)}`;
   }
 
   static #onNativeEvent(pool: TursoPool, text: string): void {
     const { event, lease, ...facts } = JSON.parse(text) as PoolEvent;
     if (lease !== undefined) {
-      const stack = pool.#borrowers?.stackOf(lease);
+      const stack = pool.#leakTracker?.stackOf(lease);
       Object.assign(facts, { connectionId: connectionIdOf(lease), stack });
       log('warn', 'libsql.leak', pool.#url, () => facts);
     }
@@ -349,7 +349,7 @@ export class TursoPool extends Emitter<TursoFacts> {
   }
 }
 
-const shared = singleton('TursoPool', (config?: TursoPoolConfig) => new TursoPool(config ?? Variables.ofProcess()));
+const shared = singleton('TursoPool', (config?: TursoPoolConfig) => new TursoPool(config ?? Variables.fromProcess()));
 
 /**
  * Returns the shared pool of this JavaScript environment. The first call creates it with `config`. Without `config` it reads

@@ -73,7 +73,7 @@ class Result<T> implements ResultSet<T> {
   readonly lastInsertRowid: bigint | undefined;
 
   constructor(head: Heading, text: ResultText, rows: T[]) {
-    // Copies, as whoever gets a result may change it.
+    // Copies, as the caller may change them.
     this.columns = head.columns.slice();
     this.columnTypes = head.types.slice();
     this.rows = rows;
@@ -122,21 +122,21 @@ function restoreIntegers({ values, integers = [] }: ResultText, { columns }: Hea
 }
 
 function restoreBlobs(values: Value[], blobs: number[], bytes: Uint8Array): void {
-  for (let at = 0, from = bytes.byteOffset; at < blobs.length; at += 2) {
-    const to = from + blobs[at + 1]!;
-    values[blobs[at]!] = bytes.buffer.slice(from, to) as ArrayBuffer;
+  for (let index = 0, from = bytes.byteOffset; index < blobs.length; index += 2) {
+    const to = from + blobs[index + 1]!;
+    values[blobs[index]!] = bytes.buffer.slice(from, to) as ArrayBuffer;
     from = to;
   }
 }
 
 /** One head per list of columns, so that all rows of a query, and of its next run, share one shape. */
 const heads = new Map<string, Heading & { makeRow: RowMaker }>();
-const KEPT_HEADS = 256;
+const MAX_HEADS = 256;
 
 function headOf(json: string) {
   let head = heads.get(json);
   if (!head) {
-    if (heads.size >= KEPT_HEADS) heads.clear();
+    if (heads.size >= MAX_HEADS) heads.clear();
     const { columns, types } = JSON.parse(json) as Heading;
     head = { columns, types, makeRow: isOrdinary(columns) ? sharedShape(columns) : ownShape(columns) };
     heads.set(json, head);
@@ -146,8 +146,8 @@ function headOf(json: string) {
 
 /** Whether the names can be set as they are: distinct, and none that means something else to a plain object. */
 function isOrdinary(columns: string[]): boolean {
-  const means = (name: string) => name in Object.prototype || name === 'length' || /^\d+$/.test(name);
-  return new Set(columns).size === columns.length && !columns.some(means);
+  const isReserved = (name: string) => name in Object.prototype || name === 'length' || /^\d+$/.test(name);
+  return new Set(columns).size === columns.length && !columns.some(isReserved);
 }
 
 /** Rows whose columns are set by one constructor, so that they have one shape. */

@@ -67,11 +67,11 @@ export class OpenTransaction implements Transaction {
   }
 
   get closed(): boolean {
-    return this.#held === undefined || this.#hasEnded(this.#held);
+    return this.#current === undefined || this.#hasEnded(this.#current);
   }
 
   /** The connection, while the transaction is not closed. */
-  get #held(): Statements | undefined {
+  get #current(): Statements | undefined {
     if (this.#owner.isClosed()) this.#statements = undefined;
     return this.#statements;
   }
@@ -81,9 +81,9 @@ export class OpenTransaction implements Transaction {
   }
 
   async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
-    const whole = args === undefined ? statement : ([statement, args] as BatchStatement);
+    const withArgs = args === undefined ? statement : ([statement, args] as BatchStatement);
     try {
-      const [result] = await this.#open('execute').batch<T>([whole], 'continue', options);
+      const [result] = await this.#open('execute').batch<T>([withArgs], 'continue', options);
       return result!;
     } catch (error) {
       throw asSingle(error);
@@ -103,9 +103,9 @@ export class OpenTransaction implements Transaction {
   }
 
   async rollback(options?: QueryOptions): Promise<void> {
-    const held = this.#held;
-    if (!held) return;
-    if (!this.#hasEnded(held)) return this.#finish(held, 'ROLLBACK', options);
+    const current = this.#current;
+    if (!current) return;
+    if (!this.#hasEnded(current)) return this.#finish(current, 'ROLLBACK', options);
     this.#statements = undefined;
     this.#owner.release();
   }
@@ -124,8 +124,8 @@ export class OpenTransaction implements Transaction {
   }
 
   #open(operation: string): Statements {
-    const held = this.#held;
-    if (held) return held;
+    const current = this.#current;
+    if (current) return current;
     throw closedError('The transaction is closed', operation, 'TRANSACTION_CLOSED');
   }
 

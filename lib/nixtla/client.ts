@@ -161,12 +161,12 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
    * ```
    */
   async forecast(request: NixtlaForecastRequest, options?: NixtlaCallOptions): Promise<NixtlaForecastResponse> {
-    return this.#ask('forecast', request, options);
+    return this.#request('forecast', request, options);
   }
 
   /** Returns which points of each series are anomalies; the service checks only the last part of a series. */
   async detectAnomalies(request: NixtlaAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse> {
-    return this.#ask('detectAnomalies', request, options);
+    return this.#request('detectAnomalies', request, options);
   }
 
   /** Returns which of the last `detectionSize` points of each series are anomalies, by forecasts made only from earlier points. */
@@ -174,7 +174,7 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     request: NixtlaOnlineAnomalyRequest,
     options?: NixtlaCallOptions,
   ): Promise<NixtlaAnomalyResponse> {
-    return this.#ask('onlineAnomalies', request, options);
+    return this.#request('onlineAnomalies', request, options);
   }
 
   /** Returns forecasts of past points together with their actual values. */
@@ -182,12 +182,12 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     request: NixtlaCrossValidationRequest,
     options?: NixtlaCallOptions,
   ): Promise<NixtlaCrossValidationResponse> {
-    return this.#ask('crossValidate', request, options);
+    return this.#request('crossValidate', request, options);
   }
 
   /** Creates a model that is tuned to the series, and returns its id. Retried only if the service provably has not begun. */
   async finetune(request: NixtlaFinetuneRequest, options?: NixtlaCallOptions): Promise<NixtlaFinetuneResponse> {
-    return this.#ask('finetune', request, options);
+    return this.#request('finetune', request, options);
   }
 
   /**
@@ -254,11 +254,11 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
 
   /** @internal */
   [inspect.custom](_depth: number, options: InspectOptions): string {
-    const shown = { circuitBreaker: this.getCircuitBreakerState(), ...this.stats() };
-    return `${this.constructor.name} ${inspect(shown, options)}`;
+    const printable = { circuitBreaker: this.getCircuitBreakerState(), ...this.stats() };
+    return `${this.constructor.name} ${inspect(printable, options)}`;
   }
 
-  async #ask<T extends { modelInfo?: NixtlaModelInfo }>(
+  async #request<T extends { modelInfo?: NixtlaModelInfo }>(
     operation: string,
     request: unknown,
     options: NixtlaCallOptions | undefined,

@@ -1,4 +1,4 @@
-import type { Deadlines, Timed } from './deadlines';
+import type { Deadlines, TimedTask } from './deadlines';
 import { abortReason, clearTimeout, makeAbortController } from '../runtime/node';
 import { isThenable } from '../runtime/shape';
 import { isAborted, onAbort, reasonOf } from '../runtime/abort';
@@ -12,21 +12,21 @@ export interface Attempt {
   readonly signal: AbortSignal;
 }
 
-/** The signals that may end one call: the caller's, and that of what the call belongs to. */
+/** The two signals that may end one call: the caller's, and the lifetime of the object that makes the call. */
 export class LinkedSignal {
   /** Ends what the call waits for at the moment. */
   interrupt: ((reason: unknown) => void) | undefined;
   readonly #first: AbortSignal;
   readonly #second: AbortSignal | undefined;
-  readonly #deafen: () => void;
-  readonly #deafenSecond: (() => void) | undefined;
+  readonly #removeFirstListener: () => void;
+  readonly #removeSecondListener: (() => void) | undefined;
 
   constructor(first: AbortSignal, second?: AbortSignal) {
     this.#first = first;
     this.#second = second;
-    const ended = () => this.interrupt?.(this.reason);
-    this.#deafen = onAbort(first, ended);
-    this.#deafenSecond = second && onAbort(second, () => ended());
+    const interrupt = () => this.interrupt?.(this.reason);
+    this.#removeFirstListener = onAbort(first, interrupt);
+    this.#removeSecondListener = second && onAbort(second, () => interrupt());
   }
 
   /** Whether one of them is aborted. */
@@ -45,25 +45,25 @@ export class LinkedSignal {
 
   /** The call is over. */
   stop(): void {
-    this.#deafen();
-    this.#deafenSecond?.();
+    this.#removeFirstListener();
+    this.#removeSecondListener?.();
   }
 }
 
 /** What an attempt fails with at its deadline. */
 export const TIMED_OUT = Symbol('late');
 
-/** One attempt while it runs. It may be told of two ends (its answer comes after its deadline); the first counts. */
-export class RunningAttempt implements Attempt, Timed {
+/** One attempt while it runs. It may end twice (its answer comes after its deadline); the first end counts. */
+export class RunningAttempt implements Attempt, TimedTask {
   readonly attempt: number;
   due = 0;
-  before: Timed | undefined = undefined;
-  after: Timed | undefined = undefined;
-  #over = false;
+  previous: TimedTask | undefined = undefined;
+  next: TimedTask | undefined = undefined;
+  #isOver = false;
   #deadlines: Deadlines | undefined = undefined;
-  #failed: ((thrown: unknown) => void) | undefined = undefined;
+  #onFailure: ((thrown: unknown) => void) | undefined = undefined;
   #controller: AbortController | undefined = undefined;
-  /** Why it was given up, for whoever asks for the signal only afterwards. */
+  /** Why it was given up, for a signal that is made only afterwards. */
   #failure: { reason: unknown } | undefined = undefined;
 
   constructor(attempt: number) {
@@ -82,22 +82,22 @@ export class RunningAttempt implements Attempt, Timed {
   /** Runs `work` and tells how it ends. */
   start<T>(
     work: (attempt: Attempt) => T | PromiseLike<T>,
-    settled: (value: T) => void,
-    failed: (thrown: unknown) => void,
+    onSuccess: (value: T) => void,
+    onFailure: (thrown: unknown) => void,
   ): void {
-    this.#failed = failed;
+    this.#onFailure = onFailure;
     let answer: T | PromiseLike<T>;
     try {
       answer = work(this);
       // Reading `then`, and calling it, runs the user's code as well.
       if (isThenable(answer)) {
-        (answer as PromiseLike<T>).then(settled, failed);
+        (answer as PromiseLike<T>).then(onSuccess, onFailure);
         return;
       }
     } catch (thrown) {
-      return failed(thrown);
+      return onFailure(thrown);
     }
-    settled(answer as T);
+    onSuccess(answer as T);
   }
 
   /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */
@@ -116,8 +116,8 @@ export class RunningAttempt implements Attempt, Timed {
   }
 
   /** From now on it is late after the time of `deadlines`. */
-  endBy(deadlines: Deadlines): void {
-    if (this.#over) return;
+  addDeadline(deadlines: Deadlines): void {
+    if (this.#isOver) return;
     this.#deadlines = deadlines;
     try {
       deadlines.add(this);
@@ -128,8 +128,8 @@ export class RunningAttempt implements Attempt, Timed {
 
   /** Takes note of its end; false when it had ended before. */
   end(): boolean {
-    if (this.#over) return false;
-    this.#over = true;
+    if (this.#isOver) return false;
+    this.#isOver = true;
     this.#deadlines?.remove(this);
     return true;
   }
@@ -144,7 +144,7 @@ export class RunningAttempt implements Attempt, Timed {
 
   #fail(thrown: unknown, reason: unknown): void {
     this.#failure = { reason };
-    this.#failed?.(thrown);
+    this.#onFailure?.(thrown);
     this.#controller?.abort(reason);
   }
 }

@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { CALL, type CallOptions, weakListener } from '../runtime/native-call';
-import { checkClock, toldBy, type Clock, type Told } from './clock';
+import { checkClock, callerClock, type Clock, type CallerClock } from './clock';
 import { Emitter } from '../runtime/emitter';
 import { PolicyRunner, type Guarded } from './runner';
 import { log } from '../runtime/logger';
@@ -87,7 +87,7 @@ type NativeSnapshot = Omit<CircuitSnapshot, 'lastFailureTime' | 'nextAttemptTime
 };
 
 /** @internal */
-export function revive({ lastFailureTime, nextAttemptTime, ...rest }: NativeSnapshot): CircuitSnapshot {
+export function withDates({ lastFailureTime, nextAttemptTime, ...rest }: NativeSnapshot): CircuitSnapshot {
   return {
     ...rest,
     ...(lastFailureTime !== null && { lastFailureTime: new Date(lastFailureTime) }),
@@ -142,19 +142,19 @@ export interface StateChange {
 }
 
 /**
- * @internal Tells `told` of each change of the breaker's state, for as long as `owner` lives.
+ * @internal Calls `listener` at each change of the breaker's state, for as long as `owner` lives.
  *
  * The addon holds the listener, so nothing strong may lead from it to the owner, or both stay for ever: not even
- * `told` may be made where the owner is `this`.
+ * `listener` may be made where the owner is `this`.
  */
 export function onStateChange<Owner extends object>(
   policy: Handle<NativePolicy>,
   owner: Owner,
-  told: (owner: Owner, change: StateChange) => void,
+  listener: (owner: Owner, change: StateChange) => void,
 ): void {
-  const hear = (alive: Owner, [from, to, timestamp]: [from: string, to: string, timestamp: number]) =>
-    told(alive, { from, to, timestamp });
-  native.breakerWatch(policy, weakListener(owner, hear));
+  const onChange = (target: Owner, [from, to, timestamp]: [from: string, to: string, timestamp: number]) =>
+    listener(target, { from, to, timestamp });
+  native.breakerWatch(policy, weakListener(owner, onChange));
 }
 
 /**
@@ -181,35 +181,35 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
   /** The name. */
   readonly name: string;
   readonly #policy: Handle<NativePolicy>;
-  readonly #guard: PolicyRunner;
-  readonly #time: Told | undefined;
+  readonly #runner: PolicyRunner;
+  readonly #time: CallerClock | undefined;
   readonly #options: Record<string, unknown>;
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(name: string, options: CircuitBreakerOptions = {}) {
     if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
-    const { clock, ...own } = options;
+    const { clock, ...rest } = options;
     checkClock(clock);
-    const { rules, data } = splitBreaker('options', own);
+    const { rules, data } = splitBreaker('options', rest);
     const policy = native.breakerCreate(name, data);
     const description = describe(policy);
     super('resilience', description.name);
     this.name = description.name;
     this.#policy = policy;
-    this.#time = toldBy(policy, clock);
-    this.#guard = new PolicyRunner(policy, null, { ...rules, time: this.#time });
+    this.#time = callerClock(policy, clock);
+    this.#runner = new PolicyRunner(policy, null, { ...rules, time: this.#time });
     this.#options = description.options['breaker'] as Record<string, unknown>;
     if (description.optionsDiffer) warnOfOtherOptions(this.name);
-    onStateChange(policy, this, CircuitBreaker.#told);
+    onStateChange(policy, this, CircuitBreaker.#onStateChange);
   }
 
-  static #told(breaker: CircuitBreaker, change: StateChange): void {
+  static #onStateChange(breaker: CircuitBreaker, change: StateChange): void {
     breaker.publish('state', () => ({ ...change }));
   }
 
   /** Returns a snapshot of every breaker of the process, including those of moorline's own services. */
   static all(): CircuitSnapshot[] {
-    return (JSON.parse(native.breakerSnapshots()) as NativeSnapshot[]).map(revive);
+    return (JSON.parse(native.breakerSnapshots()) as NativeSnapshot[]).map(withDates);
   }
 
   /**
@@ -220,7 +220,7 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
    */
   run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T> {
     checkOptions('options', options, CALL);
-    return this.#guard.run(fn, options?.signal);
+    return this.#runner.run(fn, options?.signal);
   }
 
   /** The current state. */
@@ -230,7 +230,7 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
 
   /** Returns the state with its counters. */
   snapshot(): CircuitSnapshot {
-    return revive(JSON.parse(native.breakerSnapshot(this.#policy)) as NativeSnapshot);
+    return withDates(JSON.parse(native.breakerSnapshot(this.#policy)) as NativeSnapshot);
   }
 
   /** Returns the options in force. */
@@ -260,7 +260,7 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
   }
 
   #force(to: string): void {
-    this.#time?.tell();
+    this.#time?.sync();
     native.breakerForce(this.#policy, to);
   }
 

@@ -13,61 +13,61 @@ export interface Clock {
   now(): number;
 }
 
-const ANSWER = 'what options.clock.now() gives';
+const PATH = 'what options.clock.now() gives';
 const RANGE = `from 0 to ${LAST_DATE_MS}`;
 const isInRange = (ms: number) => ms >= 0 && ms <= LAST_DATE_MS;
 
-/** Tells the addon what time it is by a clock of the caller's. */
-export class Told {
+/** A clock of the caller's, whose time is given to the addon. */
+export class CallerClock {
   readonly #policy: Handle<NativePolicy>;
   readonly #clock: Clock;
-  readonly #began: number;
+  readonly #startedAt: number;
   /** The errors of readings that failed. */
-  readonly #faults = new WeakSet();
+  readonly #errors = new WeakSet();
 
   constructor(policy: Handle<NativePolicy>, clock: Clock) {
     this.#policy = policy;
     this.#clock = clock;
-    this.#began = this.now();
-    this.tell();
+    this.#startedAt = this.now();
+    this.sync();
   }
 
   /** @throws TypeError, RangeError when the clock throws, or gives what is no time. */
   now(): number {
     try {
-      return read(this.#clock);
+      return readClock(this.#clock);
     } catch (error) {
-      this.#faults.add(error as Error);
+      this.#errors.add(error as Error);
       throw error;
     }
   }
 
-  tell(): void {
-    native.policySetTime(this.#policy, this.now() - this.#began);
+  sync(): void {
+    native.policySetTime(this.#policy, this.now() - this.#startedAt);
   }
 
   /** Whether an error is of a reading that failed, and so of no attempt. */
-  threw(error: unknown): boolean {
-    return this.#faults.has(error as Error);
+  isClockError(error: unknown): boolean {
+    return this.#errors.has(error as Error);
   }
 }
 
-function read(clock: Clock): number {
+function readClock(clock: Clock): number {
   let given: unknown;
   try {
     given = clock.now();
   } catch (thrown) {
     throw Object.assign(invalidValue(`options.clock.now() threw: ${messageOf(thrown)}`), { cause: thrown });
   }
-  const mistake = numberMistake(ANSWER, given, isInRange, RANGE);
+  const mistake = numberMistake(PATH, given, isInRange, RANGE);
   if (!mistake) return given as number;
   onRejection(given, () => undefined);
   throw mistake;
 }
 
-/** @internal What tells a policy the time, if that is not the addon's own business. */
-export function toldBy(policy: Handle<NativePolicy>, clock: Clock | undefined): Told | undefined {
-  return clock && new Told(policy, clock);
+/** @internal The caller's clock of a policy, if it has one. */
+export function callerClock(policy: Handle<NativePolicy>, clock: Clock | undefined): CallerClock | undefined {
+  return clock && new CallerClock(policy, clock);
 }
 
 /** @internal */

@@ -1,16 +1,16 @@
 import { performance } from '../runtime/node';
 import { startTimer } from '../runtime/timers';
 
-/** Something that has until a moment to be done. */
-export interface Timed {
+/** A task with a deadline, and its place in the list of {@link Deadlines}. */
+export interface TimedTask {
   /** @internal When it has to be done, on the clock of its deadlines. */
   due: number;
   /** @internal Its neighbours while it waits. */
-  before: Timed | undefined;
-  after: Timed | undefined;
-  /** It is late. */
+  previous: TimedTask | undefined;
+  next: TimedTask | undefined;
+  /** Called at its deadline. */
   expire(): void;
-  /** It cannot be told whether it is late, for that reason. */
+  /** Called when the clock failed, so that its deadline is unknown. */
   fail(error: unknown): void;
 }
 
@@ -23,8 +23,8 @@ export interface Timed {
 export class Deadlines {
   readonly #ms: number;
   readonly #now: () => number;
-  #first: Timed | undefined;
-  #last: Timed | undefined;
+  #first: TimedTask | undefined;
+  #last: TimedTask | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param now tells the time, or throws. */
@@ -33,57 +33,57 @@ export class Deadlines {
     this.#now = now;
   }
 
-  add(timed: Timed): void {
-    timed.due = this.#now() + this.#ms;
-    timed.before = this.#last;
+  add(task: TimedTask): void {
+    task.due = this.#now() + this.#ms;
+    task.previous = this.#last;
     if (this.#last) {
-      this.#last.after = timed;
+      this.#last.next = task;
     } else {
-      this.#first = timed;
+      this.#first = task;
       // The process stays alive while something waits, and only then.
       if (this.#timer) this.#timer.ref();
-      else this.#timer = startTimer(this.#ring, this.#ms);
+      else this.#timer = startTimer(this.#onTimer, this.#ms);
     }
-    this.#last = timed;
+    this.#last = task;
   }
 
   /** Takes one out that was added and is done. */
-  remove(timed: Timed): void {
-    const { before, after } = timed;
-    if (before) before.after = after;
-    else if (this.#first === timed) this.#first = after;
+  remove(task: TimedTask): void {
+    const { previous, next } = task;
+    if (previous) previous.next = next;
+    else if (this.#first === task) this.#first = next;
     else return;
-    if (after) after.before = before;
-    else this.#last = before;
-    timed.before = timed.after = undefined;
-    // The timer is left to ring for nothing: stopping it costs as much as starting the next.
+    if (next) next.previous = previous;
+    else this.#last = previous;
+    task.previous = task.next = undefined;
+    // The timer goes on: stopping it costs as much as starting the next.
     if (!this.#first) this.#timer?.unref();
   }
 
-  readonly #ring = () => {
+  readonly #onTimer = () => {
     this.#timer = undefined;
     let now: number;
     try {
       now = this.#now();
     } catch (error) {
-      return this.#fail(error);
+      return this.#failAll(error);
     }
     while (this.#first && this.#first.due <= now) {
-      const late = this.#first;
-      this.remove(late);
-      late.expire();
+      const expired = this.#first;
+      this.remove(expired);
+      expired.expire();
     }
     // Those that expired may have begun others, and with them the timer.
-    if (this.#first && !this.#timer) this.#timer = startTimer(this.#ring, this.#first.due - now);
+    if (this.#first && !this.#timer) this.#timer = startTimer(this.#onTimer, this.#first.due - now);
   };
 
   /** Ends the wait of all that wait now; what they do then may begin others. */
-  #fail(error: unknown): void {
-    const all: Timed[] = [];
-    for (let timed = this.#first; timed; timed = this.#first) {
-      this.remove(timed);
-      all.push(timed);
+  #failAll(error: unknown): void {
+    const all: TimedTask[] = [];
+    for (let task = this.#first; task; task = this.#first) {
+      this.remove(task);
+      all.push(task);
     }
-    for (const timed of all) timed.fail(error);
+    for (const task of all) task.fail(error);
   }
 }

@@ -2,7 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import {
   describe,
-  revive,
+  withDates,
   splitBreaker,
   warnOfOtherOptions,
   onStateChange,
@@ -12,7 +12,7 @@ import {
   type StateFacts,
 } from './breaker';
 import { CALL, type CallOptions } from '../runtime/native-call';
-import { checkClock, toldBy, type Clock } from './clock';
+import { checkClock, callerClock, type Clock } from './clock';
 import { Emitter } from '../runtime/emitter';
 import { PolicyRunner, type Guarded } from './runner';
 import { wrongType } from '../runtime/argument-error';
@@ -142,7 +142,7 @@ export class Policy extends Emitter<PolicyFacts> {
   /** The name. */
   readonly name: string;
   readonly #policy: Handle<NativePolicy>;
-  readonly #guard: PolicyRunner;
+  readonly #runner: PolicyRunner;
   readonly #options: Record<string, unknown>;
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
@@ -154,17 +154,17 @@ export class Policy extends Emitter<PolicyFacts> {
     this.name = description.name;
     this.#policy = policy;
     this.#options = description.options;
-    this.#guard = new PolicyRunner(policy, description.attemptMs, {
+    this.#runner = new PolicyRunner(policy, description.attemptMs, {
       ...rules,
-      time: toldBy(policy, clock),
+      time: callerClock(policy, clock),
       onRetry: (facts) => this.publish('retry', () => facts),
       onTimeout: (facts) => this.publish('timeout', () => facts),
     });
     if (description.optionsDiffer) warnOfOtherOptions(this.name);
-    if (description.options['breaker']) onStateChange(policy, this, Policy.#told);
+    if (description.options['breaker']) onStateChange(policy, this, Policy.#onStateChange);
   }
 
-  static #told(policy: Policy, change: StateChange): void {
+  static #onStateChange(policy: Policy, change: StateChange): void {
     policy.publish('state', () => ({ ...change }));
   }
 
@@ -177,13 +177,13 @@ export class Policy extends Emitter<PolicyFacts> {
    */
   run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T> {
     checkOptions('options', options, CALL);
-    return this.#guard.run(fn, options?.signal);
+    return this.#runner.run(fn, options?.signal);
   }
 
   /** Returns a snapshot of the breaker, if the policy has one. */
   breaker(): CircuitSnapshot | undefined {
-    const snapshot = JSON.parse(native.breakerSnapshot(this.#policy)) as Parameters<typeof revive>[0] | null;
-    return snapshot ? revive(snapshot) : undefined;
+    const snapshot = JSON.parse(native.breakerSnapshot(this.#policy)) as Parameters<typeof withDates>[0] | null;
+    return snapshot ? withDates(snapshot) : undefined;
   }
 
   /** Returns the options in force, with every default. A part that is off is `false`. */
@@ -209,17 +209,17 @@ function split(options: PolicyOptions) {
   const { retry, breaker, clock, ...data } = options;
   checkClock(clock);
   const { retryableExceptions, ...retryData } = isObject(retry) ? retry : {};
-  const guarding = splitBreaker('options.breaker', isObject(breaker) ? breaker : {});
+  const breakerParts = splitBreaker('options.breaker', isObject(breaker) ? breaker : {});
   return {
     clock,
     rules: {
-      ...guarding.rules,
+      ...breakerParts.rules,
       retryableExceptions: readMatchers('options.retry.retryableExceptions', retryableExceptions),
     },
     data: {
       ...data,
       retry: isObject(retry) ? retryData : retry,
-      breaker: isObject(breaker) ? guarding.data : breaker,
+      breaker: isObject(breaker) ? breakerParts.data : breaker,
     },
   };
 }

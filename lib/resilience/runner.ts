@@ -2,10 +2,10 @@ import { Deadlines } from './deadlines';
 import { toMoorlineError, MoorlineError, RetryError } from '../runtime/error';
 import { clearTimeout, queueMicrotask } from '../runtime/node';
 import { invalidType, outOfRange } from '../runtime/argument-error';
-import type { Told } from './clock';
+import type { CallerClock } from './clock';
 import { matches, type ErrorMatcher } from '../runtime/error-matcher';
 import { native, type Handle } from '../runtime/native';
-import { isError, readable } from '../runtime/error-message';
+import { isError, readableError } from '../runtime/error-message';
 import { LinkedSignal, TIMED_OUT, RunningAttempt, type Attempt } from './attempt';
 import { onRejection } from '../runtime/shape';
 import { startTimer } from '../runtime/timers';
@@ -14,36 +14,36 @@ import type { Policy as NativePolicy } from '../../dist/native';
 /** A function that runs under a policy. */
 export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
 
-/** What a policy asks of JavaScript: which errors count, and who is told. */
-export interface GuardRules {
+/** The part of a policy that is JavaScript: which errors count, and its callbacks. */
+export interface RunnerRules {
   excludedExceptions?: readonly ErrorMatcher[] | undefined;
   failureWeight?: ((error: unknown) => number) | undefined;
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
   onRetry?: (facts: { attempt: number; delayMs: number; error: unknown }) => void;
   onTimeout?: (facts: { attempt: number; afterMs: number }) => void;
-  /** An attempt keeps to its time by itself, and knows better what it was doing when that was over. */
-  keepsTime?: boolean;
+  /** Whether an attempt has a timeout of its own, whose error says what it was doing. */
+  hasOwnTimeout?: boolean;
   /** What users call the time limit of an attempt, where that is not a policy's own option. */
   timeLimit?: string;
-  /** Nobody waits for these calls: their pauses do not keep the process alive. */
+  /** Whether these calls run in the background: their pauses do not keep the process alive. */
   background?: boolean;
-  /** Tells the addon the time, where it does not look at its own clock. */
-  time?: Told | undefined;
+  /** The caller's clock, where the addon does not use its own. */
+  time?: CallerClock | undefined;
   /** Gives the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
   until?: () => AbortSignal;
 }
 
-/** Why a call may not go yet, or not at all. */
+/** The answer of the addon to a call that is not admitted at once: refused, delayed or queued. */
 type Step = { refused: string } | { id: number; waitMs: number } | { id: number; queueMs: number | null };
 
 /**
  * The loop around a function: asks the addon before each attempt, reports after it, and sleeps in between for as
- * long as it is told. It computes no delay and counts nothing, and values never leave JavaScript.
+ * long as the addon says. It computes no delay and counts nothing, and values never leave JavaScript.
  */
 export class PolicyRunner {
   readonly #policy: Handle<NativePolicy>;
-  readonly #rules: GuardRules;
-  readonly #time: Told | undefined;
+  readonly #rules: RunnerRules;
+  readonly #time: CallerClock | undefined;
   /** How long a first attempt may take that had not to wait. */
   readonly #attemptMs: number;
   readonly #deadlines: Deadlines | undefined;
@@ -51,9 +51,9 @@ export class PolicyRunner {
   readonly #queued = new Map<number, () => void>();
   /** Calls that wait for the rate limit, by number. */
   readonly #limited = new Map<number, () => void>();
-  #asks = false;
+  #isWakeScheduled = false;
 
-  constructor(policy: Handle<NativePolicy>, attemptMs: number | null, rules: GuardRules) {
+  constructor(policy: Handle<NativePolicy>, attemptMs: number | null, rules: RunnerRules) {
     this.#policy = policy;
     this.#rules = rules;
     this.#attemptMs = attemptMs ?? Infinity;
@@ -94,11 +94,11 @@ export class PolicyRunner {
         this.#abortable(until, undefined, (abort) => this.#recover(work, id, thrown, abort)).then(resolve, reject);
       };
       first.start(work, settled, failed);
-      if (this.#deadlines) first.endBy(this.#deadlines);
+      if (this.#deadlines) first.addDeadline(this.#deadlines);
     });
   }
 
-  /** Runs `call` with an ear for the signals, if there are any. */
+  /** Runs `call`, which the signals end, if there are any. */
   async #abortable<T>(
     signal: AbortSignal | undefined,
     until: AbortSignal | undefined,
@@ -123,16 +123,16 @@ export class PolicyRunner {
   async #recover<T>(work: Guarded<T>, id: number, thrown: unknown, abort: LinkedSignal | undefined): Promise<T> {
     // From here on the caller is on the stack of errors, which it is not in a timer.
     await undefined;
-    const error = this.#dress(thrown, 1, this.#attemptMs);
-    return this.#attempts(work, await this.#again(id, 1, error, abort), 2, error, abort);
+    const error = this.#toAttemptError(thrown, 1, this.#attemptMs);
+    return this.#attempts(work, await this.#retry(id, 1, error, abort), 2, error, abort);
   }
 
   /** All attempts from the given one on; `last` is what the one before failed with. */
   async #attempts<T>(work: Guarded<T>, id: number, number: number, last?: unknown, abort?: LinkedSignal): Promise<T> {
     for (; ; number++) {
       if (id < 0) id = await this.#wait(abort, last);
-      this.#tell(id);
-      const ms = this.#rules.keepsTime ? -1 : native.policyAttemptMs(this.#policy, id);
+      this.#setTime(id);
+      const ms = this.#rules.hasOwnTimeout ? -1 : native.policyAttemptMs(this.#policy, id);
       let value: T;
       try {
         value = await new RunningAttempt(number).settle(work, ms, abort);
@@ -141,8 +141,8 @@ export class PolicyRunner {
           this.#cancel(id);
           throw abort.reason;
         }
-        last = this.#dress(thrown, number, ms);
-        id = await this.#again(id, number, last, abort);
+        last = this.#toAttemptError(thrown, number, ms);
+        id = await this.#retry(id, number, last, abort);
         continue;
       }
       this.#succeed(id);
@@ -151,22 +151,22 @@ export class PolicyRunner {
   }
 
   /** After a failed attempt: sleeps until the next, and gives the call's number. */
-  async #again(id: number, attempt: number, error: unknown, abort?: LinkedSignal): Promise<number> {
+  async #retry(id: number, attempt: number, error: unknown, abort?: LinkedSignal): Promise<number> {
     const delayMs = this.#fail(id, error);
     if (delayMs < 0) throw error;
     try {
       this.#rules.onRetry?.({ attempt, delayMs, error });
-      await pause(delayMs, abort, this.#rules.background);
+      await sleep(delayMs, abort, this.#rules.background);
     } catch (reason) {
       this.#cancel(id);
       throw reason;
     }
     const admitted = this.#admit(id);
-    // The step is read in the same breath: another call may be told one in the next.
+    // The step is read before anything is awaited: the next call replaces it.
     return admitted < 0 ? this.#wait(abort, error) : admitted;
   }
 
-  /** Waits until a call that was told to wait may go; throws when it is refused: `last`, if there was an attempt. */
+  /** Waits until a call is admitted; throws when it is refused: `last`, if there was an attempt. */
   async #wait(abort: LinkedSignal | undefined, last: unknown): Promise<number> {
     let isLimited = false;
     try {
@@ -174,13 +174,13 @@ export class PolicyRunner {
         const step = JSON.parse(native.policyStep(this.#policy)) as Step;
         if ('refused' in step) {
           // It may have held a place in the bulkhead when it was.
-          this.#wake();
+          this.#wakeQueued();
           throw last ?? toMoorlineError(step.refused);
         }
         isLimited = 'waitMs' in step;
         try {
-          if ('waitMs' in step) await this.#turn(this.#limited, step.id, step.waitMs, abort);
-          else await this.#turn(this.#queued, step.id, step.queueMs, abort);
+          if ('waitMs' in step) await this.#waitForTurn(this.#limited, step.id, step.waitMs, abort);
+          else await this.#waitForTurn(this.#queued, step.id, step.queueMs, abort);
         } catch (reason) {
           this.#cancel(step.id);
           throw reason;
@@ -189,13 +189,13 @@ export class PolicyRunner {
         if (id >= 0) return id;
       }
     } catch (reason) {
-      if (isLimited) this.#askAgain();
+      if (isLimited) this.#wakeLimited();
       throw reason;
     }
   }
 
-  /** Waits for the bulkhead or for the rate limit, at most as long as told. */
-  async #turn(
+  /** Waits for the bulkhead or for the rate limit, for `atMostMs`. */
+  async #waitForTurn(
     waiting: Map<number, () => void>,
     id: number,
     atMostMs: number | null,
@@ -216,33 +216,33 @@ export class PolicyRunner {
   }
 
   /** Wakes the queued calls whose turn has come. */
-  #wake(): void {
+  #wakeQueued(): void {
     for (let id = native.policyTurn(this.#policy); id >= 0; id = native.policyTurn(this.#policy)) {
       this.#queued.get(id)?.();
     }
   }
 
   /** Lets those who wait for the rate limit ask anew: a turn before theirs may be free. Once for all that end at a moment. */
-  #askAgain(): void {
-    if (this.#limited.size === 0 || this.#asks) return;
-    this.#asks = true;
+  #wakeLimited(): void {
+    if (this.#limited.size === 0 || this.#isWakeScheduled) return;
+    this.#isWakeScheduled = true;
     queueMicrotask(() => {
-      this.#asks = false;
-      for (const ask of this.#limited.values()) ask();
+      this.#isWakeScheduled = false;
+      for (const wake of this.#limited.values()) wake();
     });
   }
 
   /** The number of a call that may go, or -1. Without `id` a call begins, which is over after `timeoutMs`. */
   #admit(id?: number, timeoutMs?: number): number {
-    this.#tell(id);
+    this.#setTime(id);
     if (timeoutMs !== undefined) return native.policyAdmit(this.#policy, id, timeoutMs);
     return id === undefined ? native.policyAdmit(this.#policy) : native.policyAdmit(this.#policy, id);
   }
 
-  /** Tells the addon the time, where the clock is the caller's. One that fails ends the call. */
-  #tell(id: number | undefined): void {
+  /** Gives the addon the time of the caller's clock, if there is one. A clock that fails ends the call. */
+  #setTime(id: number | undefined): void {
     try {
-      this.#time?.tell();
+      this.#time?.sync();
     } catch (error) {
       if (id !== undefined) this.#cancel(id);
       throw error;
@@ -250,15 +250,15 @@ export class PolicyRunner {
   }
 
   #succeed(id: number): void {
-    this.#tell(id);
+    this.#setTime(id);
     native.policySucceed(this.#policy, id);
-    if (this.#queued.size > 0) this.#wake();
+    if (this.#queued.size > 0) this.#wakeQueued();
   }
 
-  /** Gives the call up, which needs no time to be told. */
+  /** Gives the call up, which needs no time of the caller's clock. */
   #cancel(id: number): void {
     native.policyCancel(this.#policy, id);
-    this.#wake();
+    this.#wakeQueued();
   }
 
   /** Reports a failed attempt; gives the delay before the next, or -1. */
@@ -266,11 +266,11 @@ export class PolicyRunner {
     let waitMs = -1;
     let delayMs: number;
     try {
-      // It says nothing about the attempt.
-      if (this.#time?.threw(error)) throw error;
+      // An error of the clock says nothing about the attempt.
+      if (this.#time?.isClockError(error)) throw error;
       const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
       if (typeof retryAfterMs === 'number') waitMs = retryAfterMs;
-      this.#time?.tell();
+      this.#time?.sync();
       const [weight, retryable] = [this.#weightOf(error), this.#isRetryable(error)];
       delayMs = native.policyFail(this.#policy, id, weight, retryable, waitMs);
     } catch (thrown) {
@@ -278,14 +278,14 @@ export class PolicyRunner {
       this.#cancel(id);
       throw thrown;
     }
-    this.#wake();
+    this.#wakeQueued();
     return delayMs;
   }
 
   #weightOf(error: unknown): number {
     const { excludedExceptions, failureWeight } = this.#rules;
     if (excludedExceptions && matches(excludedExceptions, error)) return 0;
-    if (failureWeight) return weightIn(failureWeight(error));
+    if (failureWeight) return checkWeight(failureWeight(error));
     if (error instanceof RetryError) return error.attempts;
     if (!(error instanceof MoorlineError)) return isAbort(error) ? 0 : 1;
     const status = error.detail?.['status'];
@@ -299,21 +299,21 @@ export class PolicyRunner {
   }
 
   /** The error of an attempt, made here, where the caller's stack is. */
-  #dress(thrown: unknown, attempt: number, afterMs: number): unknown {
+  #toAttemptError(thrown: unknown, attempt: number, afterMs: number): unknown {
     let error = thrown;
     if (thrown === TIMED_OUT) {
       error = toMoorlineError(native.policyTimedOut(this.#policy, afterMs, this.#rules.timeLimit));
       this.#rules.onTimeout?.({ attempt, afterMs });
     }
     // One that its maker has frozen stays as it is, as does one that cannot be read.
-    const read = readable(error);
+    const read = readableError(error);
     if (read instanceof MoorlineError && read.attempts < attempt) Reflect.set(read, 'attempts', attempt);
     return error;
   }
 }
 
-/** What a user's function said that an error weighs. */
-function weightIn(given: unknown): number {
+/** Refuses a weight of an error that is none. */
+function checkWeight(given: unknown): number {
   if (typeof given === 'number') {
     if (given === Infinity || (Number.isInteger(given) && given >= 0)) return given;
     throw outOfRange('what failureWeight gives', 'a whole number ≥ 0, or Infinity', given);
@@ -322,13 +322,13 @@ function weightIn(given: unknown): number {
   throw invalidType('what failureWeight gives', 'a number', given);
 }
 
-/** Somebody decided to stop: that says nothing about the service, and a repeat is not wanted. */
+/** Whether a call was aborted: that says nothing about the service, and is not retried. */
 function isAbort(error: unknown): boolean {
   return isError(error) && error.name === 'AbortError';
 }
 
 /** Sleeps; an abort ends it at once and stops the timer. */
-function pause(ms: number, abort: LinkedSignal | undefined, background = false): Promise<void> {
+function sleep(ms: number, abort: LinkedSignal | undefined, background = false): Promise<void> {
   return new Promise((resolve, reject) => {
     abort?.throwIfAborted();
     const timer = startTimer(resolve, ms);

@@ -1,25 +1,25 @@
-// The caller's signals. What looks like an AbortSignal may be somebody's own, whose members throw.
+// The caller's abort signals. An object that looks like an AbortSignal may have members that throw.
 
-/** What an abort of one signal ends. */
-class Waiting {
-  readonly acts = new Set<() => void>();
+/** The callbacks of one signal, behind one event listener. */
+class AbortListeners {
+  readonly callbacks = new Set<() => void>();
   readonly #signal: AbortSignal;
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
   }
 
-  readonly ring = (): void => {
+  readonly dispatch = (): void => {
     forget(this.#signal, this);
-    // One of them may take another off.
-    for (const act of [...this.acts]) if (this.acts.delete(act)) act();
+    // A callback may remove another one.
+    for (const callback of [...this.callbacks]) if (this.callbacks.delete(callback)) callback();
   };
 }
 
-const waiting = new WeakMap<AbortSignal, Waiting>();
+const listenersBySignal = new WeakMap<AbortSignal, AbortListeners>();
 
-function forget(signal: AbortSignal, ended: Waiting): void {
-  if (waiting.get(signal) === ended) waiting.delete(signal);
+function forget(signal: AbortSignal, listeners: AbortListeners): void {
+  if (listenersBySignal.get(signal) === listeners) listenersBySignal.delete(signal);
 }
 
 /**
@@ -28,21 +28,21 @@ function forget(signal: AbortSignal, ended: Waiting): void {
  * A signal has one listener however many calls it may end: taking a listener off is a search through all of them, and
  * many look like a leak to Node.
  *
- * @param act a function of this call alone, which must not throw.
+ * @param callback a function of this call alone, which must not throw.
  */
-export function onAbort(signal: AbortSignal, act: () => void): () => void {
-  const known = waiting.get(signal);
-  const group = known ?? new Waiting(signal);
+export function onAbort(signal: AbortSignal, callback: () => void): () => void {
+  const known = listenersBySignal.get(signal);
+  const listeners = known ?? new AbortListeners(signal);
   if (!known) {
-    signal.addEventListener('abort', group.ring, { once: true });
-    waiting.set(signal, group);
+    signal.addEventListener('abort', listeners.dispatch, { once: true });
+    listenersBySignal.set(signal, listeners);
   }
-  group.acts.add(act);
+  listeners.callbacks.add(callback);
   return () => {
-    if (!group.acts.delete(act) || group.acts.size > 0) return;
-    forget(signal, group);
+    if (!listeners.callbacks.delete(callback) || listeners.callbacks.size > 0) return;
+    forget(signal, listeners);
     try {
-      signal.removeEventListener('abort', group.ring);
+      signal.removeEventListener('abort', listeners.dispatch);
     } catch {
       // The call is over, and what it gives must not be lost for this.
     }

@@ -5,8 +5,8 @@
  * a URL with a password.
  */
 export function invalidType(path: string, expected: string, given: unknown): TypeError {
-  const told = typeof given === 'number' || typeof given === 'boolean' ? String(given) : kindOf(given);
-  const error = new TypeError(`${path} must be ${expected}, got ${told}`);
+  const received = typeof given === 'number' || typeof given === 'boolean' ? String(given) : kindOf(given);
+  const error = new TypeError(`${path} must be ${expected}, got ${received}`);
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 

@@ -55,22 +55,22 @@ export class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter
     this.#name = name;
   }
 
-  /** @internal Tells `event` with its facts, which are made only when somebody listens. */
+  /** @internal Emits `event` with its facts, which are made only when there are listeners. */
   protected publish(event: EventName, facts?: () => object): void {
     let diagnostics = this.#channels.get(event);
     if (!diagnostics) {
       diagnostics = channel(`moorline:${this.#service}:${event}`);
       this.#channels.set(event, diagnostics);
     }
-    const heard = this.listenerCount(event) > 0;
-    if (!heard && !diagnostics.hasSubscribers) return;
-    const told: MoorlineEvent = { timestamp: Date.now(), service: this.#service, name: this.#name, ...facts?.() };
-    diagnostics.publish(told);
-    if (!heard) return;
+    const hasListeners = this.listenerCount(event) > 0;
+    if (!hasListeners && !diagnostics.hasSubscribers) return;
+    const payload: MoorlineEvent = { timestamp: Date.now(), service: this.#service, name: this.#name, ...facts?.() };
+    diagnostics.publish(payload);
+    if (!hasListeners) return;
     try {
-      (this as EventEmitter).emit(event, told);
+      (this as EventEmitter).emit(event, payload);
     } catch (error) {
-      // As for subscribers of the channel: an uncaught exception, outside of what was going on here.
+      // As for subscribers of the channel: an uncaught exception, outside of this call.
       process.nextTick(() => {
         throw error;
       });

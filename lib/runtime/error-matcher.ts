@@ -13,12 +13,12 @@ export function matches(matchers: readonly ErrorMatcher[], error: unknown): bool
   return matchers.some((matcher) => {
     if (typeof matcher === 'string') return error instanceof MoorlineError && error.kind === matcher;
     if (isErrorClass(matcher)) return error instanceof matcher;
-    return answered(matcher(error));
+    return toBoolean(matcher(error));
   });
 }
 
 /** What a predicate said. A promise would always be a yes. */
-function answered(given: unknown): boolean {
+function toBoolean(given: unknown): boolean {
   if (typeof given !== 'object' || given === null || !('then' in given)) return Boolean(given);
   onRejection(given, () => undefined);
   throw invalidType('what a predicate for errors gives', 'true or false', given);

@@ -1,6 +1,6 @@
 import { inspect, types } from 'node:util';
 
-const SAYS_NOTHING = 'an error that says nothing of itself';
+const UNREADABLE = 'an error that says nothing of itself';
 
 /**
  * Whether it is an error, of whatever realm: in a `vm` context, as in Jest, those of Node's own modules and signals are not
@@ -14,12 +14,12 @@ export function isError(thrown: unknown): thrown is Error {
 /**
  * Returns the thrown value, or an error in its place when it cannot be read: a revoked proxy, a getter that throws.
  */
-export function readable(thrown: unknown): unknown {
+export function readableError(thrown: unknown): unknown {
   try {
     if (isError(thrown)) void [thrown.message, thrown.name];
     return thrown;
   } catch {
-    return new Error(SAYS_NOTHING);
+    return new Error(UNREADABLE);
   }
 }
 
@@ -32,7 +32,7 @@ export function messageOf(thrown: unknown): string {
     if (isError(thrown)) return String(thrown.message || (thrown as NodeJS.ErrnoException).code || thrown.name);
     return typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 0 });
   } catch {
-    return SAYS_NOTHING;
+    return UNREADABLE;
   }
 }
 
@@ -46,21 +46,21 @@ export function stackOf(thrown: unknown): string | undefined {
   }
 }
 /** The number of causes, and of members of an AggregateError, that a reason names. */
-const TOLD_CAUSES = 4;
+const MAX_CAUSES = 4;
 
 /** Returns the message with those of its causes: `fetch failed: connect ECONNREFUSED 127.0.0.1:9`. */
-export function reasonOf(thrown: unknown): string {
-  const said: string[] = [];
+export function messageWithCauses(thrown: unknown): string {
+  const messages: string[] = [];
   let error = thrown;
-  for (let depth = 0; depth <= TOLD_CAUSES && (depth === 0 || error !== undefined); depth++) {
+  for (let depth = 0; depth <= MAX_CAUSES && (depth === 0 || error !== undefined); depth++) {
     const message = messageOf(error);
     // Many repeat what their cause says.
-    if (!said.some((before) => before.includes(message))) said.push(message);
+    if (!messages.some((before) => before.includes(message))) messages.push(message);
     const { cause, errors } = causesOf(error);
-    if (errors.length > 0) said.push(errors.slice(0, TOLD_CAUSES).map(messageOf).join('; '));
+    if (errors.length > 0) messages.push(errors.slice(0, MAX_CAUSES).map(messageOf).join('; '));
     error = cause;
   }
-  return said.join(': ');
+  return messages.join(': ');
 }
 
 function causesOf(error: unknown): { cause: unknown; errors: readonly unknown[] } {

@@ -257,19 +257,21 @@ interface MistakeRecord {
 /** The prefix of the addon's records: a user's own code may throw texts, too. */
 const MARK = 'moorline:';
 
-function recordIn<T>(thrown: unknown): T | undefined {
+function parseRecord<T>(thrown: unknown): T | undefined {
   if (typeof thrown !== 'string' || !thrown.startsWith(MARK)) return undefined;
   return JSON.parse(thrown.slice(MARK.length)) as T;
 }
 
 /** The failure record in a rejection of the addon; undefined when it is something else. */
 export function failureRecord(rejection: unknown): FailureRecord | undefined {
-  const told = recordIn<ErrorFields & { message: string; cause?: { message: string; code: string | null } }>(rejection);
-  if (!told) return undefined;
-  const { cause, ...record } = told;
+  const parsed = parseRecord<ErrorFields & { message: string; cause?: { message: string; code: string | null } }>(
+    rejection,
+  );
+  if (!parsed) return undefined;
+  const { cause, ...record } = parsed;
   if (!cause) return record;
-  const below = new Error(cause.message);
-  return { ...record, cause: cause.code ? Object.assign(below, { code: cause.code }) : below };
+  const causeError = new Error(cause.message);
+  return { ...record, cause: cause.code ? Object.assign(causeError, { code: cause.code }) : causeError };
 }
 
 /** The error for a failure record of the addon; anything else passes through. */
@@ -286,8 +288,8 @@ export function toMoorlineError(rejection: unknown): unknown {
 }
 
 /** The error for what a function of the addon threw. It is made here, and so of the realm that the caller's classes are of. */
-export function dressThrown(thrown: unknown): unknown {
-  const record = recordIn<Partial<MistakeRecord>>(thrown);
+export function toThrownError(thrown: unknown): unknown {
+  const record = parseRecord<Partial<MistakeRecord>>(thrown);
   if (record?.class) {
     const { message, code } = record;
     return Object.assign(record.class === 'RangeError' ? new RangeError(message) : new TypeError(message), { code });
@@ -302,6 +304,6 @@ function isDefect(thrown: unknown): thrown is Error {
 }
 
 function defect(message: string): MoorlineError {
-  const where = { service: 'moorline', operation: '' };
-  return failure('internal', 'moorline stopped this call by a defect', where, new Error(message));
+  const fields = { service: 'moorline', operation: '' };
+  return failure('internal', 'moorline stopped this call by a defect', fields, new Error(message));
 }

@@ -6,7 +6,7 @@ import { isPlainObject } from './shape';
 export type KnownOptions<Options> = Readonly<Record<keyof Options, true>>;
 
 /**
- * @internal Refuses options that are not a plain object, or have a key that nobody would look at. `hints` tells of keys
+ * @internal Refuses options that are not a plain object, or have an unknown key. `hints` tells of keys
  * that other libraries have what to do here instead; a key that has another name here is named without.
  */
 export function checkOptions<Options extends object>(

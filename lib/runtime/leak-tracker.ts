@@ -1,52 +1,52 @@
-/** Where something was borrowed; an object that V8 gives a `stack`. */
-interface Place {
+/** The stack of a borrower, which V8 adds to the object. */
+interface CapturedStack {
   name: string;
   message: string;
   stack?: string;
 }
 
 /**
- * Remembers where leases were borrowed, so that a leak can be told with its borrower's stack.
+ * The stacks of borrowers, by lease, so that a leak can be reported with its borrower's stack.
  *
  * A stack costs several times the whole rest of a loan, so at most one a millisecond is taken, which is all of
  * them unless thousands are borrowed a second. When a leak comes to light whose borrower was not seen, all are
  * taken from then on: a leak that matters happens again.
  */
 export class LeakTracker {
-  readonly #places = new Map<number, Place>();
+  readonly #stacks = new Map<number, CapturedStack>();
   #lastMs = 0;
-  #all = false;
+  #capturesAll = false;
 
-  /** The place where `entry` was called, if it is taken this time. To be called before anything is awaited. */
-  capture(entry: (...args: never) => unknown): Place | undefined {
+  /** Captures the stack above `caller`, if one is taken this time. Must be called before anything is awaited. */
+  capture(caller: (...args: never) => unknown): CapturedStack | undefined {
     const now = Date.now();
-    if (now === this.#lastMs && !this.#all) return undefined;
+    if (now === this.#lastMs && !this.#capturesAll) return undefined;
     this.#lastMs = now;
-    const place: Place = { name: 'Lease', message: 'the connection was borrowed here' };
-    Error.captureStackTrace(place, entry);
-    return place;
+    const captured: CapturedStack = { name: 'Lease', message: 'the connection was borrowed here' };
+    Error.captureStackTrace(captured, caller);
+    return captured;
   }
 
-  /** From now on `lease` belongs to whoever was at `place`. */
-  set(lease: number, place: Place | undefined): void {
-    if (place) this.#places.set(lease, place);
+  /** Records the stack of the borrower of `lease`. */
+  set(lease: number, captured: CapturedStack | undefined): void {
+    if (captured) this.#stacks.set(lease, captured);
   }
 
   /** `lease` was given back. */
   delete(lease: number): void {
-    this.#places.delete(lease);
+    this.#stacks.delete(lease);
   }
 
   /** Nothing is borrowed any more. */
   clear(): void {
-    this.#places.clear();
+    this.#stacks.clear();
   }
 
   /** The stack of the borrower of a leaked lease. */
   stackOf(lease: number): string {
-    const place = this.#places.get(lease);
-    if (!place) this.#all = true;
-    return stackIn(place) ?? 'not taken this time: thousands are borrowed a second; from now on every one is';
+    const captured = this.#stacks.get(lease);
+    if (!captured) this.#capturesAll = true;
+    return readStack(captured) ?? 'not taken this time: thousands are borrowed a second; from now on every one is';
   }
 }
 
@@ -57,9 +57,9 @@ export function deployment(): { ENVIRONMENT: string | undefined; NODE_ENV: strin
 }
 
 /** V8 writes it when it is first read, through `Error.prepareStackTrace`, which may be a user's. */
-function stackIn(place: Place | undefined): string | undefined {
+function readStack(captured: CapturedStack | undefined): string | undefined {
   try {
-    return place?.stack;
+    return captured?.stack;
   } catch {
     return undefined;
   }

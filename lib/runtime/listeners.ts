@@ -3,16 +3,16 @@ import { invalidType } from './argument-error';
 import { messageOf, stackOf } from './error-message';
 import { isThenable } from './shape';
 
-/** Whose handlers they are, as the log has it. */
+/** The object that the handlers belong to, as the log names it. */
 export interface HandlerOwner {
   id: string;
   /** The name of the connection. */
   name?: string;
 }
 
-/** Functions that hear something. What one of them throws, or rejects with, disturbs nobody: it is logged. */
-export class Handlers<Heard extends unknown[]> {
-  readonly #handlers = new Map<symbol, (...heard: Heard) => unknown>();
+/** Event handlers of the user's. What one of them throws, or rejects with, is logged, and the others are still called. */
+export class Handlers<Args extends unknown[]> {
+  readonly #handlers = new Map<symbol, (...args: Args) => unknown>();
   readonly #owner: HandlerOwner;
 
   constructor(owner: HandlerOwner) {
@@ -24,7 +24,7 @@ export class Handlers<Heard extends unknown[]> {
   }
 
   /** Adds one, and gives the function that takes it off again. The same function may be added twice. */
-  add(handler: (...heard: Heard) => unknown): () => void {
+  add(handler: (...args: Args) => unknown): () => void {
     checkHandler(handler);
     const key = Symbol('handler');
     this.#handlers.set(key, handler);
@@ -34,8 +34,8 @@ export class Handlers<Heard extends unknown[]> {
   }
 
   /** Calls all of them. */
-  emit(...heard: Heard): void {
-    for (const handler of this.#handlers.values()) call(this.#owner, () => handler(...heard));
+  emit(...args: Args): void {
+    for (const handler of this.#handlers.values()) callHandler(this.#owner, () => handler(...args));
   }
 }
 
@@ -46,30 +46,30 @@ export function checkHandler(handler: unknown): void {
 
 /**
  * Calls a handler of `owner`; whether it ended without an error, which its promise says later. The error is logged: a
- * rejection that nobody looks after could end the process.
+ * unhandled rejection could end the process.
  */
-export function call(owner: HandlerOwner, handler: () => unknown): boolean | Promise<boolean> {
+export function callHandler(owner: HandlerOwner, handler: () => unknown): boolean | Promise<boolean> {
   try {
     const answer = handler();
     // Of any realm and any library.
-    return isThenable(answer) ? settled(owner, answer) : true;
+    return isThenable(answer) ? awaitHandler(owner, answer) : true;
   } catch (error) {
-    complain(owner, error);
+    logFailure(owner, error);
     return false;
   }
 }
 
-async function settled(owner: HandlerOwner, answer: PromiseLike<unknown>): Promise<boolean> {
+async function awaitHandler(owner: HandlerOwner, answer: PromiseLike<unknown>): Promise<boolean> {
   try {
     await answer;
     return true;
   } catch (error) {
-    complain(owner, error);
+    logFailure(owner, error);
     return false;
   }
 }
 
-function complain({ id, name }: HandlerOwner, error: unknown): void {
+function logFailure({ id, name }: HandlerOwner, error: unknown): void {
   log('warn', 'connection.handler-failed', id, () => ({
     ...(name !== undefined && { connection: name }),
     error: messageOf(error),

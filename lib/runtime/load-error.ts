@@ -14,7 +14,7 @@ interface Explanation {
   remedy: string;
 }
 
-const AGAIN = 'Delete node_modules and install on the machine where it is to run';
+const REINSTALL = 'Delete node_modules and install on the machine where it is to run';
 
 /**
  * The error of a binary that could not be loaded: its `code` and message say what failed and what to do about it, its
@@ -37,8 +37,8 @@ function isAbsent(error: unknown): boolean {
 }
 
 function explainFailure({ platform, error }: Attempt): Explanation {
-  const said = messageOf(error);
-  const [, needed] = /GLIBC_([\d.]+)' not found/.exec(said) ?? [];
+  const message = messageOf(error);
+  const [, needed] = /GLIBC_([\d.]+)' not found/.exec(message) ?? [];
   const glibc = glibcVersion();
   if (needed !== undefined) {
     return {
@@ -52,7 +52,7 @@ function explainFailure({ platform, error }: Attempt): Explanation {
   }
   return {
     code: 'ERR_MOORLINE_BINARY_BROKEN',
-    reason: `moorline-${platform} is installed, and the system refuses it: ${said}`,
+    reason: `moorline-${platform} is installed, and the system refuses it: ${message}`,
     remedy: 'Install it again, where files can be executed',
   };
 }
@@ -92,7 +92,7 @@ function explainAbsence(attempts: Attempt[], directory: string | undefined): Exp
     reason: `${names.join(' or ')} is not installed`,
     remedy:
       'Either the install left optional dependencies out (npm install --include=optional), or the lock file was ' +
-      `written on another platform (delete it, too). ${AGAIN}`,
+      `written on another platform (delete it, too). ${REINSTALL}`,
   };
 }
 
@@ -102,7 +102,7 @@ function anotherMachine(platforms: string[]): Explanation {
   return {
     code: 'ERR_MOORLINE_PLATFORM',
     reason: `${platforms.map((platform) => `moorline-${platform}`).join(', ')} is for another machine than this (${here.join(', ')})`,
-    remedy: AGAIN,
+    remedy: REINSTALL,
   };
 }
 

@@ -26,43 +26,43 @@ const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** The level of `LOG_LEVEL` (default `warn`), as an index; beyond the last it is off. */
 function environmentLevel(): number {
-  const wanted = (process.env['LOG_LEVEL'] ?? 'warn').toLowerCase();
-  if (wanted === 'off' || wanted === 'silent') return LEVELS.length;
-  const level = LEVELS.indexOf(wanted as LogLevel);
+  const name = (process.env['LOG_LEVEL'] ?? 'warn').toLowerCase();
+  if (name === 'off' || name === 'silent') return LEVELS.length;
+  const level = LEVELS.indexOf(name as LogLevel);
   return level < 0 ? LEVELS.indexOf('warn') : level;
 }
 
-/** One JSON line on stderr. Where nobody reads it any more, the line is lost, which must not end the process. */
+/** Writes one JSON line to stderr. If its pipe is closed, the line is lost, which must not end the process. */
 function writeLine(record: LogRecord): void {
-  process.stderr.write(`${lineOf(record)}\n`, (error) => {
-    // The event follows, and one that nobody hears would be thrown.
+  process.stderr.write(`${toLine(record)}\n`, (error) => {
+    // The `error` event follows, and would be thrown if it had no listener.
     if (error && process.stderr.listenerCount('error') === 0) process.stderr.once('error', () => undefined);
   });
 }
 
-/** What JSON has no words for is said in others: a `BigInt` in digits, a member that resists (a cycle) not at all. */
-function lineOf({ data, ...record }: LogRecord): string {
+/** Serializes a record. A `BigInt` becomes its digits; a member that is no JSON, such as a cycle, is replaced by a note. */
+function toLine({ data, ...record }: LogRecord): string {
   try {
-    return JSON.stringify({ ...record, data }, inDigits);
+    return JSON.stringify({ ...record, data }, bigintToString);
   } catch {
     const members = Object.keys(data).map((name) => [
       name,
       isWritable(data, name) ? data[name] : '[not shown: no JSON]',
     ]);
-    return JSON.stringify({ ...record, data: Object.fromEntries(members) }, inDigits);
+    return JSON.stringify({ ...record, data: Object.fromEntries(members) }, bigintToString);
   }
 }
 
 function isWritable(data: Record<string, unknown>, name: string): boolean {
   try {
-    JSON.stringify(data[name], inDigits);
+    JSON.stringify(data[name], bigintToString);
     return true;
   } catch {
     return false;
   }
 }
 
-function inDigits(_key: string, value: unknown): unknown {
+function bigintToString(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value;
 }
 
@@ -109,12 +109,12 @@ export function log(
 ): void {
   try {
     if (!logger) {
-      if (isWritten(level, from)) writeLine(recordOf(level, event, correlationId, data()));
+      if (isEnabled(level, from)) writeLine(recordOf(level, event, correlationId, data()));
     } else if (logger[level]) {
-      onRejection(logger[level](recordOf(level, event, correlationId, data())), complain);
+      onRejection(logger[level](recordOf(level, event, correlationId, data())), reportLoggerFailure);
     }
   } catch (error) {
-    complain(error);
+    reportLoggerFailure(error);
   }
 }
 
@@ -122,19 +122,19 @@ function recordOf(level: LogLevel, event: string, correlationId: string, data: R
   return { timestamp: new Date().toISOString(), correlationId, level, event, data };
 }
 
-/** The logger itself has failed: told once, or a busy service would tell of nothing else. */
-function complain(error: unknown): void {
-  if (hasFailed || !isWritten('warn', undefined)) return;
+/** Reports on stderr that the logger itself failed; once, so that a busy service does not flood stderr. */
+function reportLoggerFailure(error: unknown): void {
+  if (hasFailed || !isEnabled('warn', undefined)) return;
   hasFailed = true;
   try {
     writeLine(recordOf('warn', 'logger.failed', 'logger', { error: messageOf(error) }));
   } catch {
-    // There is nowhere left to tell it.
+    // There is nowhere left to report it.
   }
 }
 
-function isWritten(level: LogLevel, from: LogLevel | undefined): boolean {
+function isEnabled(level: LogLevel, from: LogLevel | undefined): boolean {
   threshold ??= environmentLevel();
-  const least = from !== undefined && threshold < LEVELS.length ? LEVELS.indexOf(from) : threshold;
-  return LEVELS.indexOf(level) >= least;
+  const minimum = from !== undefined && threshold < LEVELS.length ? LEVELS.indexOf(from) : threshold;
+  return LEVELS.indexOf(level) >= minimum;
 }

@@ -18,7 +18,7 @@ export const CALL: KnownOptions<CallOptions> = { signal: true };
 /**
  * Makes one native call: a failure becomes an error with the caller's stack, and an aborted signal rejects
  * at once with its reason while the native side is told to stop. When the native side had already succeeded,
- * `undo` gets what nobody will see any more.
+ * `undo` gets the value that is dropped.
  */
 export async function call<T>(
   start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
@@ -36,19 +36,19 @@ export async function call<T>(
 }
 
 /**
- * A listener for the addon, which calls `hear` with `owner` for as long as that lives.
+ * A listener for the addon, which calls `listener` with `owner` for as long as that lives.
  *
- * The addon holds the listener, so nothing strong may lead from it to the owner, or both stay for ever: not even `hear` may
- * be made where the owner is `this`.
+ * The addon holds the listener, so nothing strong may lead from it to the owner, or both stay for ever: not even `listener`
+ * may be made where the owner is `this`.
  */
-export function weakListener<Owner extends object, Heard extends unknown[]>(
+export function weakListener<Owner extends object, Args extends unknown[]>(
   owner: Owner,
-  hear: (owner: Owner, ...heard: Heard) => void,
-): (...heard: Heard) => void {
-  const weak = new WeakRef(owner);
-  return (...heard) => {
-    const alive = weak.deref();
-    if (alive) hear(alive, ...heard);
+  listener: (owner: Owner, ...args: Args) => void,
+): (...args: Args) => void {
+  const reference = new WeakRef(owner);
+  return (...args) => {
+    const target = reference.deref();
+    if (target) listener(target, ...args);
   };
 }
 
@@ -59,9 +59,9 @@ async function abortable<T>(
 ): Promise<T> {
   signal.throwIfAborted();
   const cancel = native.cancelCreate();
-  let deafen!: () => void;
+  let removeAbortListener!: () => void;
   const aborted = new Promise<never>((_, reject) => {
-    deafen = onAbort(signal, () => {
+    removeAbortListener = onAbort(signal, () => {
       native.cancelFire(cancel);
       reject(reasonOf(signal));
     });
@@ -71,10 +71,10 @@ async function abortable<T>(
     work = start(cancel);
     return await Promise.race([work, aborted]);
   } catch (error) {
-    // Success that comes too late is undone; failure that comes too late has nobody left to hear it.
+    // A success that comes too late is undone, and a failure ignored.
     work?.then(undo).catch(() => undefined);
     throw error;
   } finally {
-    deafen();
+    removeAbortListener();
   }
 }

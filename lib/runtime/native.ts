@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-import { dressThrown, setFailureDefaults } from './error';
+import { toThrownError, setFailureDefaults } from './error';
 import { log } from './logger';
 import { type Attempt, loadError } from './load-error';
 import type * as Native from '../../dist/native';
@@ -53,32 +53,35 @@ function load(): typeof Native {
   throw loadError(attempts, directory && dirname(compiled ? dirname(directory) : directory));
 }
 
-type Run = (...given: unknown[]) => unknown;
+type NativeFunction = (...args: unknown[]) => unknown;
 
 /** The same function, whose errors are made here: those of the addon are of the realm that loaded it first. */
-function around(run: Run): Run {
-  return (...given) => {
+function withOwnErrors(run: NativeFunction): NativeFunction {
+  return (...args) => {
     try {
-      return run(...given);
+      return run(...args);
     } catch (thrown) {
-      throw dressThrown(thrown);
+      throw toThrownError(thrown);
     }
   };
 }
 
-function aroundAll(addon: typeof Native): typeof Native {
+function wrapAll(addon: typeof Native): typeof Native {
   const functions = Object.entries(Object.getOwnPropertyDescriptors(addon));
   // Those that are not enumerable throw nothing, and are called too often for anything to be around them.
-  const dressed = functions.map(([name, { value, enumerable }]) => [name, enumerable ? around(value as Run) : value]);
-  return Object.fromEntries(dressed) as typeof Native;
+  const wrapped = functions.map(([name, { value, enumerable }]) => [
+    name,
+    enumerable ? withOwnErrors(value as NativeFunction) : value,
+  ]);
+  return Object.fromEntries(wrapped) as typeof Native;
 }
 
 /** The addon's functions. Only `lib/` calls them; users never see a handle. */
-export const native = aroundAll(load());
+export const native = wrapAll(load());
 
 setFailureDefaults(native.failureDefaults());
 native.bridgeAttach(
-  dressThrown,
+  toThrownError,
   (reason) => log('warn', 'moorline.calls-lost', 'bridge', () => ({ reason })),
   (...items) => items,
 );

@@ -28,8 +28,8 @@ export const performance = {
   now: (): number => (globalThis.performance ?? performanceHooks().performance).now(),
 };
 
-export const setTimeout = (ring: () => void, ms: number): NodeJS.Timeout =>
-  (globalThis.setTimeout ?? timers.setTimeout)(ring, ms);
+export const setTimeout = (callback: () => void, ms: number): NodeJS.Timeout =>
+  (globalThis.setTimeout ?? timers.setTimeout)(callback, ms);
 
 export const clearTimeout = (timer: NodeJS.Timeout | undefined): void =>
   (globalThis.clearTimeout ?? timers.clearTimeout)(timer);

@@ -20,17 +20,17 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /**
- * Hears of the rejection of what a function of the user's gave, where that is a promise: nobody waits for it, and a
- * rejection that nobody hears of ends the process. `heard` must not throw.
+ * Calls `callback` when the value that a user's function returned is a promise that rejects: it is not awaited, and an
+ * unhandled rejection ends the process. `callback` must not throw.
  */
-export function onRejection(given: unknown, heard: (error: unknown) => void): void {
+export function onRejection(given: unknown, callback: (error: unknown) => void): void {
   try {
     if (!isThenable(given)) return;
   } catch (error) {
-    return heard(error);
+    return callback(error);
   }
-  // In a promise of our own: `catch` of somebody else's may be anything.
-  new Promise((resolve) => resolve(given)).catch(heard);
+  // In a promise of our own: the `catch` of another library's may be anything.
+  new Promise((resolve) => resolve(given)).catch(callback);
 }
 
 /** @internal Bytes of any kind and realm as Node's addons take them; those that other threads may change are copied. */

@@ -6,28 +6,28 @@ import { log } from './logger';
 export interface Singleton<Options, T> {
   /** The instance; `options` count when this call makes it. */
   get(options?: Options): T;
-  /** Forgets the instance, and hands it out a last time for whoever has to close it. */
+  /** Forgets the instance and returns it, so that it can be closed. */
   reset(): T | undefined;
 }
 
 /** Makes the instance at the first `get`. Other options later change nothing, which is warned about once. */
 export function singleton<Options, T>(service: string, create: (options?: Options) => T): Singleton<Options, T> {
-  let made: { instance: T; options: Options | undefined; warned: boolean } | undefined;
+  let current: { instance: T; options: Options | undefined; warned: boolean } | undefined;
   return {
     get(options) {
-      made ??= { instance: create(options), options, warned: false };
-      const ignored = options !== undefined && !made.warned && !isDeepStrictEqual(options, made.options);
+      current ??= { instance: create(options), options, warned: false };
+      const ignored = options !== undefined && !current.warned && !isDeepStrictEqual(options, current.options);
       if (ignored) {
-        made.warned = true;
+        current.warned = true;
         log('warn', `${service}.options-ignored`, service, () => ({
           reason: 'the shared instance exists already; its first options stay in force until it is reset',
         }));
       }
-      return made.instance;
+      return current.instance;
     },
     reset() {
-      const instance = made?.instance;
-      made = undefined;
+      const instance = current?.instance;
+      current = undefined;
       return instance;
     },
   };

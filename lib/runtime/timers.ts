@@ -1,50 +1,50 @@
 import { clearTimeout, makeAbortController, setTimeout } from './node';
 import { isAborted, onAbort, reasonOf } from './abort';
 
-/** The longest that a timer of Node's can wait; it takes anything longer as a millisecond. */
+/** Node's maximum timer delay; larger values fire after 1 ms. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The last moment that a `Date` can tell, in milliseconds since the epoch. */
 export const LAST_DATE_MS = 8.64e15;
 
-/** Calls `ring` after `ms`, however long that is; never after `Infinity`. */
-export function startTimer(ring: () => void, ms: number): NodeJS.Timeout {
-  if (!(ms > LONGEST_TIMER_MS)) return setTimeout(ring, ms);
-  // In turns of one length, so that it stays one timer, which can be stopped and let go.
+/** Calls `callback` after `ms`, which may exceed Node's maximum; never after `Infinity`. */
+export function startTimer(callback: () => void, ms: number): NodeJS.Timeout {
+  if (!(ms > LONGEST_TIMER_MS)) return setTimeout(callback, ms);
+  // In several rounds of one timer, so that the caller can clear and unref it.
   let turns = Math.ceil(ms / LONGEST_TIMER_MS);
   const turn = () => {
     turns -= 1;
     if (turns > 0) timer.refresh();
-    else ring();
+    else callback();
   };
   const timer = setTimeout(turn, turns === Infinity ? LONGEST_TIMER_MS : ms / turns);
   return timer;
 }
 
-/** Calls `ring` after a time; `Infinity` is never. Gives the function that prevents it. */
-export function after(ms: number, ring: () => void, { keepsAlive = true } = {}): () => void {
+/** Calls `callback` after `ms`; `Infinity` is never. Returns the function that cancels it. */
+export function setLongTimeout(ms: number, callback: () => void, { keepsAlive = true } = {}): () => void {
   if (ms === Infinity) return () => undefined;
-  const timer = startTimer(ring, ms);
+  const timer = startTimer(callback, ms);
   if (!keepsAlive) timer.unref();
   return () => clearTimeout(timer);
 }
 
 /**
- * Does `round` after `ms`, again and again, whatever became of the one before, without keeping the process alive. Gives
- * the function that ends it. `failed` must not throw.
+ * Runs `work` repeatedly, `ms` after the end of the run before, without keeping the process alive. Returns the function
+ * that ends it. `onError` must not throw.
  */
-export function repeat(ms: number, round: () => Promise<void>, failed: (error: unknown) => void): () => void {
+export function repeat(ms: number, work: () => Promise<void>, onError: (error: unknown) => void): () => void {
   let ended = false;
   let stop = () => {};
-  const begin = () => {
-    round()
-      .catch(failed)
-      .finally(() => !ended && next());
+  const runOnce = () => {
+    work()
+      .catch(onError)
+      .finally(() => !ended && schedule());
   };
-  const next = () => {
-    stop = after(ms, begin, { keepsAlive: false });
+  const schedule = () => {
+    stop = setLongTimeout(ms, runOnce, { keepsAlive: false });
   };
-  next();
+  schedule();
   return () => {
     ended = true;
     stop();
@@ -67,42 +67,42 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       stop();
-      deafen();
+      removeAbortListener();
       resolve();
     };
-    const stop = after(ms, end);
-    const deafen = onAbort(signal, end);
+    const stop = setLongTimeout(ms, end);
+    const removeAbortListener = onAbort(signal, end);
   });
 }
 
 /**
- * What `ask` gives within `ms`, else the error of `late`, unless one of `lives` ends first: then its reason. All of them
- * abort the signal of `ask`.
+ * Returns the result of `work` if it comes within `ms`. Else rejects with `timeoutError`, or with the reason of one of
+ * `signals` that was aborted before. Both abort the signal that `work` gets.
  */
 export async function withTimeout<T>(
   ms: number,
-  lives: readonly AbortSignal[],
-  ask: (signal: AbortSignal) => T | PromiseLike<T>,
-  late?: () => Error,
+  signals: readonly AbortSignal[],
+  work: (signal: AbortSignal) => T | PromiseLike<T>,
+  timeoutError?: () => Error,
 ): Promise<T> {
-  for (const life of lives) if (isAborted(life)) throw reasonOf(life);
+  for (const outer of signals) if (isAborted(outer)) throw reasonOf(outer);
   const controller = makeAbortController();
-  let settle = () => {};
+  let cleanUp = () => {};
   try {
     return await new Promise<T>((resolve, reject) => {
       const end = (reason: unknown) => {
         reject(reason);
         controller.abort(reason);
       };
-      const stop = late ? after(ms, () => end(late())) : () => undefined;
-      const deafen = lives.map((life) => onAbort(life, () => end(reasonOf(life))));
-      settle = () => {
+      const stop = timeoutError ? setLongTimeout(ms, () => end(timeoutError())) : () => undefined;
+      const removeAbortListener = signals.map((outer) => onAbort(outer, () => end(reasonOf(outer))));
+      cleanUp = () => {
         stop();
-        for (const stopHearing of deafen) stopHearing();
+        for (const remove of removeAbortListener) remove();
       };
-      Promise.resolve(ask(controller.signal)).then(resolve, reject);
+      Promise.resolve(work(controller.signal)).then(resolve, reject);
     });
   } finally {
-    settle();
+    cleanUp();
   }
 }

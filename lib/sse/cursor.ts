@@ -15,16 +15,16 @@ export interface EventStreamCursorOptions {
   name: string;
 }
 
-/** Those with an id that may not be written yet. */
-const unwritten = new Set<EventStreamCursor>();
-let watchesExit = false;
+/** Cursors with an id that may not be written yet. */
+const unwrittenCursors = new Set<EventStreamCursor>();
+let isWatchingExit = false;
 
-/** A process that has nothing more to do writes what is left, once: a stream that goes on does not hold it up. */
+/** Writes what is left once, when the process has nothing more to do; an open stream does not delay that. */
 function watchExit(): void {
-  if (watchesExit) return;
-  watchesExit = true;
+  if (isWatchingExit) return;
+  isWatchingExit = true;
   process.once('beforeExit', () => {
-    for (const cursor of unwritten) cursor.flush().catch(() => undefined);
+    for (const cursor of unwrittenCursors) cursor.flush().catch(() => undefined);
   });
 }
 
@@ -34,7 +34,7 @@ function watchExit(): void {
  */
 export class EventStreamCursor {
   readonly #cursor;
-  /** Kept, and not told to the native side yet: what is kept in one turn of the event loop is told once. */
+  /** The newest id, not given to the addon yet: it gets one per turn of the event loop. */
   #id: string | undefined;
 
   /**
@@ -56,29 +56,29 @@ export class EventStreamCursor {
   /** Keeps an id, soon. */
   keep(id: string): void {
     if (this.#id === undefined) {
-      unwritten.add(this);
+      unwrittenCursors.add(this);
       watchExit();
       // Not an immediate: it would keep a process alive on a stream that never pauses, and unreferenced wait for other events.
-      startTimer(() => this.#tell(), 0).unref();
+      startTimer(() => this.#passOn(), 0).unref();
     }
     this.#id = id;
   }
 
   /** Resolves when what was kept is written. */
   flush(): Promise<void> {
-    this.#tell();
-    unwritten.delete(this);
+    this.#passOn();
+    unwrittenCursors.delete(this);
     return call(() => native.sseCursorFlush(this.#cursor));
   }
 
   /** Writes what is not written yet, and closes the database. */
   close(): Promise<void> {
-    this.#tell();
-    unwritten.delete(this);
+    this.#passOn();
+    unwrittenCursors.delete(this);
     return call(() => native.sseCursorClose(this.#cursor));
   }
 
-  #tell(): void {
+  #passOn(): void {
     if (this.#id === undefined) return;
     native.sseCursorKeep(this.#cursor, this.#id);
     this.#id = undefined;

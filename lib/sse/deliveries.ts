@@ -21,12 +21,12 @@ export class Delivery {
 
   /** The event was handled. */
   ack(): void {
-    this.#owner.acknowledged(this);
+    this.#owner.markHandled(this);
   }
 
   /** The event was not handled, and will not be unless it comes again. */
   fail(): void {
-    this.#owner.failed(this);
+    this.#owner.markFailed(this);
   }
 }
 
@@ -37,15 +37,15 @@ export class Delivery {
  * Neighbours that were handled become one, so the list is as long as there are events that were not, and no longer.
  */
 export class Deliveries {
-  readonly #moved: (position: string) => void;
+  readonly #onPosition: (position: string) => void;
   #position = '';
   #last: Delivery | undefined;
   #list = 0;
   #failures = 0;
 
-  /** `moved` hears of each new position. */
-  constructor(moved: (position: string) => void) {
-    this.#moved = moved;
+  /** `onPosition` is called with each new position. */
+  constructor(onPosition: (position: string) => void) {
+    this.#onPosition = onPosition;
   }
 
   /** Where to go on so that what failed comes again; `undefined` when nothing did. */
@@ -70,7 +70,7 @@ export class Deliveries {
   }
 
   /** @internal */
-  acknowledged(delivery: Delivery): void {
+  markHandled(delivery: Delivery): void {
     if (delivery.list !== this.#list || delivery.state === 'handled') return;
     if (delivery.state === 'failed') this.#failures -= 1;
     delivery.state = 'handled';
@@ -81,11 +81,11 @@ export class Deliveries {
     this.#remove(delivery);
     if (delivery.id === '' || delivery.id === this.#position) return;
     this.#position = delivery.id;
-    this.#moved(delivery.id);
+    this.#onPosition(delivery.id);
   }
 
   /** @internal */
-  failed(delivery: Delivery): void {
+  markFailed(delivery: Delivery): void {
     if (delivery.list !== this.#list || delivery.state !== 'pending') return;
     delivery.state = 'failed';
     this.#failures += 1;

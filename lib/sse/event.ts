@@ -44,7 +44,7 @@ export class SSEEvent {
   }
 
   /** @internal The event is one of those whose handling is followed. */
-  static follow(event: SSEEvent, delivery: Delivery): void {
+  static track(event: SSEEvent, delivery: Delivery): void {
     event.#delivery = delivery;
   }
 
@@ -69,7 +69,7 @@ export class SSEEvent {
 }
 
 /** @internal The position and the retry time that a stream has announced so far. */
-export interface StreamNews {
+export interface StreamState {
   lastEventId: string;
   retryMs: number | undefined;
 }
@@ -77,27 +77,27 @@ export interface StreamNews {
 const NUL = '\0';
 
 /** @internal Reads a text as src/sse/encode.rs writes it; what it says about the stream goes to `news`. */
-export function readEvents(text: string, news: StreamNews, events: SSEEvent[]): void {
+export function readEvents(text: string, state: StreamState, events: SSEEvent[]): void {
   for (let start = 0; start < text.length;) {
     const middle = text.indexOf('\r', start);
     const end = text.indexOf('\r', middle + 1);
     const data = text.slice(middle + 1, end);
-    if (middle === start) events.push(new SSEEvent('message', data, news.lastEventId, undefined));
-    else readMarked(text.slice(start, middle), data, news, events);
+    if (middle === start) events.push(new SSEEvent('message', data, state.lastEventId, undefined));
+    else readEventWithFields(text.slice(start, middle), data, state, events);
     start = end + 1;
   }
 }
 
-function readMarked(meta: string, data: string, news: StreamNews, events: SSEEvent[]): void {
+function readEventWithFields(meta: string, data: string, state: StreamState, events: SSEEvent[]): void {
   const line = meta.indexOf('\n');
   const id = line === -1 ? meta : meta.slice(0, line);
-  if (id !== '') news.lastEventId = id === NUL ? '' : id;
+  if (id !== '') state.lastEventId = id === NUL ? '' : id;
   if (line === -1) {
-    events.push(new SSEEvent('message', data, news.lastEventId, undefined));
+    events.push(new SSEEvent('message', data, state.lastEventId, undefined));
     return;
   }
-  const [type = '', said = ''] = meta.slice(line + 1).split('\n');
-  const retry = /\d/.test(said) ? Math.min(Number.parseInt(said, 10), LONGEST_TIMER_MS) : undefined;
-  if (retry !== undefined) news.retryMs = retry;
-  if (!said.endsWith('!')) events.push(new SSEEvent(type || 'message', data, news.lastEventId, retry));
+  const [type = '', retryText = ''] = meta.slice(line + 1).split('\n');
+  const retry = /\d/.test(retryText) ? Math.min(Number.parseInt(retryText, 10), LONGEST_TIMER_MS) : undefined;
+  if (retry !== undefined) state.retryMs = retry;
+  if (!retryText.endsWith('!')) events.push(new SSEEvent(type || 'message', data, state.lastEventId, retry));
 }

@@ -5,7 +5,7 @@ import { bodyOf } from '../http/body';
 import { headerLines, type HeadersInit } from '../http/headers';
 import { invalidType, invalidValue, wrongType } from '../runtime/argument-error';
 import { type ConnectionOptions, type EventStream, type Handle, native } from '../runtime/native';
-import { readEvents, SSEEvent, type StreamNews } from './event';
+import { readEvents, SSEEvent, type StreamState } from './event';
 
 export { EventStreamCursor, type EventStreamCursorOptions } from './cursor';
 export { Deliveries } from './deliveries';
@@ -19,7 +19,7 @@ export interface EventStreamClosed {
   error?: MoorlineError;
 }
 
-/** @internal What hears an {@link EventStreamTransport}. */
+/** @internal The listener of an {@link EventStreamTransport}. */
 export interface EventStreamListener {
   /** Events, in the order in which they came. */
   onEvents(events: SSEEvent[]): void;
@@ -67,7 +67,7 @@ export interface EventStreamOptions {
 /** One connection, from its connect to its end. */
 interface Connection {
   stream?: Handle<EventStream> | undefined;
-  over?: boolean;
+  isEnded?: boolean;
 }
 
 /**
@@ -81,12 +81,12 @@ interface Connection {
 export class EventStreamTransport {
   readonly #client;
   readonly #listener: EventStreamListener;
-  readonly #news: StreamNews;
+  readonly #state: StreamState;
   #url: string;
   #connection: Connection | undefined;
   #connecting: { done: Promise<void>; abort: AbortController } | undefined;
   #paused = false;
-  #kept = false;
+  #isReferenced = false;
 
   /**
    * Options that cannot be are refused at once. Nothing is reached before `connect`.
@@ -95,22 +95,22 @@ export class EventStreamTransport {
    */
   constructor(options: EventStreamOptions, listener: EventStreamListener, connection?: Handle<ConnectionOptions>) {
     const { url, method, headers, body, lastEventId = '', ...rest } = options;
-    const sent = bodyOf(body, 'options.body');
+    const content = bodyOf(body, 'options.body');
     // It is sent again with each connection.
-    if (sent.source) throw wrongType('options.body', 'text, bytes or a JSON value', body);
+    if (content.source) throw wrongType('options.body', 'text, bytes or a JSON value', body);
     this.#url = typeof url === 'object' ? String(url) : url;
     this.#client = native.sseClient(
       {
         ...rest,
         url: this.#url,
         method: method ?? (body === undefined || body === null ? 'GET' : 'POST'),
-        headers: headerLines(headers, sent.type).slice(1),
-        body: sent.body,
+        headers: headerLines(headers, content.type).slice(1),
+        body: content.body,
       },
       connection,
     );
     this.#listener = listener;
-    this.#news = { lastEventId: checkedId(lastEventId, 'options.lastEventId'), retryMs: undefined };
+    this.#state = { lastEventId: checkId(lastEventId, 'options.lastEventId'), retryMs: undefined };
   }
 
   get isOpen(): boolean {
@@ -124,12 +124,12 @@ export class EventStreamTransport {
 
   /** The id after which the next connection goes on; empty when there was none. */
   get lastEventId(): string {
-    return this.#news.lastEventId;
+    return this.#state.lastEventId;
   }
 
   /** How long the server wants us to wait before a reconnect, if it has ever said so. */
   get retryMs(): number | undefined {
-    return this.#news.retryMs;
+    return this.#state.retryMs;
   }
 
   /**
@@ -158,14 +158,14 @@ export class EventStreamTransport {
     if (this.#connection?.stream) native.sseResume(this.#connection.stream);
   }
 
-  /** Keeps the process alive while it is open, for whoever waits for an event. */
+  /** Keeps the process alive while it is open. */
   ref(): void {
-    if (!this.#kept && this.isOpen) native.sseKeep((this.#kept = true));
+    if (!this.#isReferenced && this.isOpen) native.sseKeep((this.#isReferenced = true));
   }
 
   /** Undoes `ref`. */
   unref(): void {
-    if (this.#kept) native.sseKeep((this.#kept = false));
+    if (this.#isReferenced) native.sseKeep((this.#isReferenced = false));
   }
 
   /**
@@ -177,7 +177,7 @@ export class EventStreamTransport {
     const connection = this.#connection;
     if (!connection?.stream) return;
     native.sseClose(connection.stream);
-    this.#ended(connection, { stopped: true });
+    this.#end(connection, { stopped: true });
   }
 
   async #connect(abort: AbortController, signal?: AbortSignal): Promise<void> {
@@ -188,12 +188,12 @@ export class EventStreamTransport {
     try {
       const stream = await call(
         (cancel) => {
-          const hear = (told: Told) => this.#hear(connection, told);
-          return native.sseConnect(this.#client, this.#news.lastEventId, hear, cancel);
+          const onBatch = (batch: NativeBatch) => this.#onBatch(connection, batch);
+          return native.sseConnect(this.#client, this.#state.lastEventId, onBatch, cancel);
         },
         abort.signal,
         toMoorlineError,
-        (late) => native.sseClose(late),
+        (stream) => native.sseClose(stream),
       );
       if (abort.signal.aborted) {
         // It was closed after the stream had been promised, and before that was known here.
@@ -210,26 +210,26 @@ export class EventStreamTransport {
     }
   }
 
-  #hear(connection: Connection, told: Told): void {
-    // A bell that was rung before the end.
-    if (told === undefined || connection.over) return;
-    const [text, closed] = told;
+  #onBatch(connection: Connection, batch: NativeBatch): void {
+    // A wake-up that was sent before the end.
+    if (batch === undefined || connection.isEnded) return;
+    const [text, closed] = batch;
     const events: SSEEvent[] = [];
-    readEvents(text, this.#news, events);
+    readEvents(text, this.#state, events);
     try {
       if (events.length > 0) this.#listener.onEvents(events);
     } finally {
       // The listener may have closed it.
-      if (closed && !connection.over) {
+      if (closed && !connection.isEnded) {
         const [stopped, failure] = closed;
         const error = failure === undefined ? undefined : (toMoorlineError(failure) as MoorlineError);
-        this.#ended(connection, { stopped, ...(error && { error }) });
+        this.#end(connection, { stopped, ...(error && { error }) });
       }
     }
   }
 
-  #ended(connection: Connection, closed: EventStreamClosed): void {
-    connection.over = true;
+  #end(connection: Connection, closed: EventStreamClosed): void {
+    connection.isEnded = true;
     // The stream holds what it tells, and that holds the connection.
     connection.stream = undefined;
     this.#connection = undefined;
@@ -238,11 +238,11 @@ export class EventStreamTransport {
   }
 }
 
-/** What crosses at a wake-up. */
-type Told = [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined;
+/** The events that the addon hands over at a wake-up, and the end of the stream. */
+type NativeBatch = [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined;
 
-/** @internal An id of the caller's, which must be one that a request can carry. */
-export function checkedId(id: unknown, path: string): string {
+/** @internal Refuses an id that cannot be sent in a header. */
+export function checkId(id: unknown, path: string): string {
   if (typeof id !== 'string') throw invalidType(path, 'a string', id);
   if (native.sseIdSendable(id)) return id;
   throw invalidValue(`${path} must have no control characters and at most 4096 bytes`);

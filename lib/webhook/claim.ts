@@ -2,13 +2,13 @@ import { failure, type MoorlineError } from '../runtime/error';
 import { performance } from '../runtime/node';
 import { log } from '../runtime/logger';
 import { messageOf } from '../runtime/error-message';
-import { after } from '../runtime/timers';
+import { setLongTimeout } from '../runtime/timers';
 import type { WebhookReplayStore } from './replay-store';
 
 /** @internal The exclusive right to handle a request and its copies. Neither method rejects. */
 export interface Claim {
   /** Remembers the request: it was handled. */
-  keep(): Promise<void>;
+  confirm(): Promise<void>;
   /** Lets another copy of the request be handled. */
   release(): Promise<void>;
 }
@@ -26,7 +26,8 @@ export interface ClaimTimes {
   timeoutMs: number;
 }
 
-const LOST = 'replayStore.remember answered too late, and without forget() the webhook stays remembered unhandled';
+const NOT_FORGOTTEN =
+  'replayStore.remember answered too late, and without forget() the webhook stays remembered unhandled';
 
 /**
  * @internal Claims a request in a replay store. Without `claimMs`, and in a store that cannot forget, the request is
@@ -38,29 +39,30 @@ export async function claim(
   { ttlMs, claimMs, timeoutMs }: ClaimTimes,
 ): Promise<Claim | Duplicate> {
   const canForget = typeof store.forget === 'function';
-  const has = async (what: string) => flag('has', await settled('has', store.has!(what), timeoutMs));
-  const forget = async (what: string) => settled('forget', store.forget?.(what), timeoutMs);
-  const remember = async (what: string, ms: number, late?: (isNew: unknown) => void) =>
-    flag('remember', await settled('remember', store.remember(what, ms), timeoutMs, late));
-  /** Remembers a request that is to be handled. Whoever has waited too long does not handle it: then it is forgotten. */
-  const acquire = (what: string, ms: number) => {
+  const has = async (storeKey: string) =>
+    checkBoolean('has', await awaitAnswer('has', store.has!(storeKey), timeoutMs));
+  const forget = async (storeKey: string) => awaitAnswer('forget', store.forget?.(storeKey), timeoutMs);
+  const remember = async (storeKey: string, ms: number, onLate?: (isNew: unknown) => void) =>
+    checkBoolean('remember', await awaitAnswer('remember', store.remember(storeKey, ms), timeoutMs, onLate));
+  /** Remembers a request that is to be handled. If the store answers too late it is not handled, and is forgotten. */
+  const acquire = (storeKey: string, ms: number) => {
     const lapsesAt = performance.now() + ms;
-    return remember(what, ms, (isNew) => {
+    return remember(storeKey, ms, (isNew) => {
       if (isNew !== true || performance.now() >= lapsesAt) return;
-      const forgotten = canForget ? forget(what) : Promise.reject(new Error(LOST));
-      void logged(forgotten).catch(() => undefined);
+      const forgotten = canForget ? forget(storeKey) : Promise.reject(new Error(NOT_FORGOTTEN));
+      void succeeds(forgotten).catch(() => undefined);
     });
   };
   if (claimMs === undefined || typeof store.has !== 'function' || !canForget) {
     if (!(await acquire(key, ttlMs))) return 'handled';
-    return { keep: async () => undefined, release: async () => void (await logged(forget(key))) };
+    return { confirm: async () => undefined, release: async () => void (await succeeds(forget(key))) };
   }
-  const handling = `${key}:handling`;
+  const claimKey = `${key}:handling`;
   const lapsesAt = performance.now() + claimMs;
-  if (!(await acquire(handling, claimMs))) return (await has(key)) ? 'handled' : 'pending';
+  if (!(await acquire(claimKey, claimMs))) return (await has(key)) ? 'handled' : 'pending';
   const release = async () => {
     // A claim that has lapsed may have another owner by now.
-    if (performance.now() < lapsesAt) await logged(forget(handling));
+    if (performance.now() < lapsesAt) await succeeds(forget(claimKey));
   };
   try {
     // Only now, as an earlier copy may have been remembered since it was looked for.
@@ -72,36 +74,36 @@ export async function claim(
     await release();
     throw error;
   }
-  const keep = async () => {
-    if (await logged(remember(key, ttlMs))) await release();
+  const confirm = async () => {
+    if (await succeeds(remember(key, ttlMs))) await release();
   };
-  return { keep, release };
+  return { confirm, release };
 }
 
-function flag(method: string, answer: unknown): boolean {
+function checkBoolean(method: string, answer: unknown): boolean {
   if (typeof answer === 'boolean') return answer;
   throw new Error(`replayStore.${method} must answer true or false`);
 }
 
 /** The store's answer within its time; `late` is called with an answer that comes after it. */
-async function settled(
+async function awaitAnswer(
   method: string,
   given: unknown,
   timeoutMs: number,
-  late?: (value: unknown) => void,
+  onLate?: (value: unknown) => void,
 ): Promise<unknown> {
   // A store in this process has answered, and needs no timer.
   if (typeof given === 'boolean' || given === undefined) return given;
   return new Promise((resolve, reject) => {
     let isLate = false;
-    const stop = after(timeoutMs, () => {
+    const stop = setLongTimeout(timeoutMs, () => {
       isLate = true;
-      reject(timeout(method, timeoutMs));
+      reject(timeoutFailure(method, timeoutMs));
     });
     Promise.resolve(given).then(
       (value) => {
         stop();
-        if (isLate) late?.(value);
+        if (isLate) onLate?.(value);
         else resolve(value);
       },
       (error: unknown) => {
@@ -112,16 +114,16 @@ async function settled(
   });
 }
 
-function timeout(method: string, timeoutMs: number): MoorlineError {
+function timeoutFailure(method: string, timeoutMs: number): MoorlineError {
   const message = `replayStore.${method} did not answer within ${timeoutMs}ms`;
   // The sender's repeat is handled: what the store remembers too late is forgotten.
   return failure('timeout', message, { service: 'webhook', operation: method, idempotent: true });
 }
 
-/** Whether the store did as it was asked; a failure is only logged, as the request is handled, or not, in either case. */
-async function logged(asked: Promise<unknown>): Promise<boolean> {
+/** Whether the store's operation succeeded; its failure is only logged, as it does not change how the request is answered. */
+async function succeeds(operation: Promise<unknown>): Promise<boolean> {
   try {
-    await asked;
+    await operation;
     return true;
   } catch (error) {
     log('error', 'webhook.replay-store-failed', 'webhook', () => ({ error: messageOf(error) }));

@@ -8,11 +8,11 @@ import type { WebhookVerifier } from './verifier';
 import type { Claim } from './claim';
 import {
   checkVerifier,
-  handlerFailed,
+  logHandlerFailure,
   receive,
   type ReceivedWebhook,
   type ReceiveOptions,
-  receivingOf,
+  readReceiveOptions,
 } from './receive';
 
 /** A request that passed {@link webhookMiddleware}. */
@@ -69,17 +69,17 @@ const ERRORS: Record<number, string> = {
 export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOptions) {
   // A mistake is found where the middleware is mounted, and not by the first sender.
   checkVerifier(verifier);
-  const receiving = receivingOf(options);
+  const config = readReceiveOptions(options);
   return (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
-    receive(verifier, request, receiving, receiving.claimMs)
+    receive(verifier, request, config, config.claimMs)
       .then(async ({ webhook, claim }) => {
         try {
-          if (!mayPass(request, response, webhook)) return;
+          if (!shouldPass(request, response, webhook)) return;
         } catch (error) {
           await claim?.release();
           throw error;
         }
-        pass(response, next, webhook, claim);
+        callNext(response, next, webhook, claim);
       })
       // Never to `next`: a handler of `node:http` would not look at an error.
       .catch((error: unknown) => {
@@ -89,40 +89,45 @@ export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOp
   };
 }
 
-/** Calls `next`, and settles the claim by what becomes of it. Never throws. */
-function pass(response: ServerResponse, next: () => unknown, webhook: ReceivedWebhook, claim: Claim | undefined): void {
+/** Calls `next`, and confirms or releases the claim by its outcome. Never throws. */
+function callNext(
+  response: ServerResponse,
+  next: () => unknown,
+  webhook: ReceivedWebhook,
+  claim: Claim | undefined,
+): void {
   let isSettled = claim === undefined;
   const settle = (isHandled: boolean) => {
     if (isSettled) return;
     isSettled = true;
-    void (isHandled ? claim!.keep() : claim!.release());
+    void (isHandled ? claim!.confirm() : claim!.release());
   };
-  const failed = (thrown: unknown) => {
+  const onFailure = (thrown: unknown) => {
     settle(false);
-    handlerFailed(webhook, thrown);
+    logHandlerFailure(webhook, thrown);
     fail(response, 'Internal error');
   };
   let given: unknown;
   try {
     given = next();
   } catch (thrown) {
-    return failed(thrown);
+    return onFailure(thrown);
   }
-  onRejection(given, failed);
-  const byStatus = () => settle(response.statusCode >= 200 && response.statusCode <= 299);
+  onRejection(given, onFailure);
+  const settleByStatus = () => settle(response.statusCode >= 200 && response.statusCode <= 299);
   const settleByAnswer = () => {
     // The answer to a sender that went away never finishes. Where nothing else tells that the handler is done, the claim lapses.
-    if (response.writableEnded) byStatus();
-    else response.once('finish', byStatus);
+    if (response.writableEnded) settleByStatus();
+    else response.once('finish', settleByStatus);
   };
   if (!types.isPromise(given)) return settleByAnswer();
   // To a sender that went away nothing is answered: what was to be answered counts.
-  const done = () => (response.destroyed && !response.writableEnded ? byStatus() : settleByAnswer());
-  Promise.resolve(given).then(done, () => undefined);
+  const settleByHandler = () => (response.destroyed && !response.writableEnded ? settleByStatus() : settleByAnswer());
+  Promise.resolve(given).then(settleByHandler, () => undefined);
 }
 
 /** Answers what must not pass; says whether it may. */
-function mayPass(request: VerifiedRequest, response: ServerResponse, webhook: ReceivedWebhook): boolean {
+function shouldPass(request: VerifiedRequest, response: ServerResponse, webhook: ReceivedWebhook): boolean {
   if (webhook.challenge) {
     answer(response, 200, webhook.challenge);
     return false;
@@ -139,25 +144,25 @@ function mayPass(request: VerifiedRequest, response: ServerResponse, webhook: Re
     return false;
   }
   log('warn', 'webhook.refused', id, () => ({ reason, scheme }));
-  // Nobody waits for the rest of a body that is late.
+  // The connection is closed: the rest of a body that is late is not waited for.
   const isLate = status === 401 && !request.complete;
   answer(response, status, { error: ERRORS[status] }, isLate);
   return false;
 }
 
-/** Answers that something has failed, as nobody but us hears of it. */
+/** Answers with an error. Only the log has the cause. */
 function fail(response: ServerResponse, error: string | undefined): void {
   try {
     // Half an answer must not look like a whole one.
     if (response.headersSent && !response.writableEnded) response.destroy();
     else answer(response, 500, { error });
   } catch {
-    // It is not the server's own, and resists: there is nothing left to be done for it.
+    // The response is not Node's own, and threw: nothing can be answered.
   }
 }
 
 function answer(response: ServerResponse, status: number, body: Record<string, unknown>, close = false): void {
-  // The sender went away, or somebody else was faster: a time limit, or a server that shuts down.
+  // The sender went away, or something else has answered: a time limit, or a server that shuts down.
   if (response.destroyed || response.headersSent || response.writableEnded) return;
   response.statusCode = status;
   if (close) response.setHeader('Connection', 'close');

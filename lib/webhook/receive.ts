@@ -9,7 +9,7 @@ import { messageOf, stackOf } from '../runtime/error-message';
 import { startTimer } from '../runtime/timers';
 import {
   asDuplicate,
-  type Judgement,
+  type Verification,
   verifyWithoutStore,
   type RequestVerificationResult,
   storeOf,
@@ -86,7 +86,7 @@ interface Refusal {
 }
 
 /** @internal Options with their defaults. */
-export interface Receiving {
+export interface ReceiveConfig {
   limitBytes: number;
   timeoutMs: number;
   duplicateStatus: number;
@@ -141,22 +141,22 @@ export async function receiveWebhook(
   checkOptions('options', options, { ...KNOWN, handle: true });
   const { handle, ...rest } = options;
   if (handle !== undefined && typeof handle !== 'function') throw wrongType('options.handle', 'a function', handle);
-  const receiving = receivingOf(rest);
-  const { webhook, claim } = await receive(verifier, request, receiving, handle ? receiving.claimMs : undefined);
+  const config = readReceiveOptions(rest);
+  const { webhook, claim } = await receive(verifier, request, config, handle ? config.claimMs : undefined);
   if (!handle || !webhook.valid || webhook.challenge) return webhook;
   try {
     await handle(webhook);
   } catch (error) {
-    handlerFailed(webhook, error);
+    logHandlerFailure(webhook, error);
     await claim?.release();
     return { ...webhook, status: 500, error };
   }
-  await claim?.keep();
+  await claim?.confirm();
   return webhook;
 }
 
 /** @internal Logs what a handler threw. */
-export function handlerFailed({ id = 'webhook', scheme }: ReceivedWebhook, thrown: unknown): void {
+export function logHandlerFailure({ id = 'webhook', scheme }: ReceivedWebhook, thrown: unknown): void {
   log('error', 'webhook.handler-failed', id, () => ({ scheme, error: messageOf(thrown), stack: stackOf(thrown) }));
 }
 
@@ -168,7 +168,7 @@ export function checkVerifier(verifier: WebhookVerifier): void {
 }
 
 /** @internal */
-export function receivingOf(options: ReceiveOptions = {}): Receiving {
+export function readReceiveOptions(options: ReceiveOptions = {}): ReceiveConfig {
   checkOptions('options', options, KNOWN);
   const {
     limitBytes = DEFAULTS.limitBytes,
@@ -193,35 +193,35 @@ export function receivingOf(options: ReceiveOptions = {}): Receiving {
 export async function receive(
   verifier: WebhookVerifier,
   request: IncomingMessage | FetchRequest,
-  receiving: Receiving,
+  config: ReceiveConfig,
   claimMs: number | undefined,
 ): Promise<{ webhook: ReceivedWebhook; claim?: Claim }> {
-  const body = await ('bodyUsed' in request ? fetchedBody(request, receiving) : nodeBody(request, receiving));
+  const body = await ('bodyUsed' in request ? fetchedBody(request, config) : nodeBody(request, config));
   if (!Buffer.isBuffer(body)) {
     const reason = `Verification error: ${body.reason}`;
     const webhook = { valid: false, reason, scheme: undefined, body: Buffer.alloc(0), status: body.status };
     return { webhook };
   }
   const { method } = request;
-  const url = receiving.url ?? urlOf(verifier, request);
-  const facts: WebhookRequest = { headers: request.headers as WebhookHeaders, body, method, url };
+  const url = config.url ?? urlOf(verifier, request);
+  const received: WebhookRequest = { headers: request.headers as WebhookHeaders, body, method, url };
   const store = storeOf(verifier);
-  const { replayableForMs = 0, ...result }: Judgement = store
-    ? verifyWithoutStore(verifier, facts)
-    : verifier.verifyRequest(facts);
+  const { replayableForMs = 0, ...result }: Verification = store
+    ? verifyWithoutStore(verifier, received)
+    : verifier.verifyRequest(received);
   if (!result.valid) return { webhook: { ...result, body, status: 401 } };
   const webhook = { ...result, body, status: 200 };
-  const challenge = verifier.challenge(facts);
+  const challenge = verifier.challenge(received);
   if (challenge) return { webhook: { ...webhook, challenge } };
   if (!store || result.replayKey === undefined) return { webhook };
   try {
-    const times = { ttlMs: replayableForMs, claimMs, timeoutMs: receiving.replayStoreTimeoutMs };
-    const claimed = await claim(store, result.replayKey, times);
-    if (typeof claimed !== 'string') return { webhook, claim: claimed };
-    const isHandled = claimed === 'handled';
-    const why = isHandled ? 'this request was accepted before' : 'this request is being handled';
-    const status = isHandled ? receiving.duplicateStatus : 409;
-    return { webhook: { ...asDuplicate(result, why), body, status } };
+    const times = { ttlMs: replayableForMs, claimMs, timeoutMs: config.replayStoreTimeoutMs };
+    const outcome = await claim(store, result.replayKey, times);
+    if (typeof outcome !== 'string') return { webhook, claim: outcome };
+    const isHandled = outcome === 'handled';
+    const reason = isHandled ? 'this request was accepted before' : 'this request is being handled';
+    const status = isHandled ? config.duplicateStatus : 409;
+    return { webhook: { ...asDuplicate(result, reason), body, status } };
   } catch (error) {
     const reason = `Verification error: the replay store failed: ${messageOf(error)}`;
     return { webhook: { ...webhook, valid: false, reason, status: 503, error } };
@@ -233,27 +233,27 @@ export async function receive(
  * own origin, and the verifier's `url` has the public one. The origin that a request of Node.js may have is its sender's choice.
  */
 function urlOf(verifier: WebhookVerifier, request: NodeRequest | FetchRequest): string | undefined {
-  const isFetched = 'bodyUsed' in request;
-  const url = isFetched ? request.url : (request.originalUrl ?? request.url);
-  if (url === undefined || (isFetched && verifier.url === undefined)) return url;
+  const isFetchRequest = 'bodyUsed' in request;
+  const url = isFetchRequest ? request.url : (request.originalUrl ?? request.url);
+  if (url === undefined || (isFetchRequest && verifier.url === undefined)) return url;
   const path = url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '');
   return path.startsWith('/') ? path : `/${path}`;
 }
 
 /** The raw body of a Fetch request, or the reason why it cannot be had. */
-async function fetchedBody(request: FetchRequest, bounds: Receiving): Promise<Buffer | Refusal> {
+async function fetchedBody(request: FetchRequest, config: ReceiveConfig): Promise<Buffer | Refusal> {
   if (request.bodyUsed) return { status: 500, reason: 'the body was read already: receive the webhook first' };
   const { body } = request;
   if (!body) return Buffer.alloc(0);
   if (typeof body[Symbol.asyncIterator] !== 'function') throw wrongType('request.body', 'a stream of bytes', body);
-  return collect(body, bounds);
+  return collect(body, config);
 }
 
 /** The raw body of a Node request, or the reason why it cannot be had. */
-async function nodeBody(request: NodeRequest, bounds: Receiving): Promise<Buffer | Refusal> {
-  for (const kept of [request.rawBody, request.body]) {
-    if (typeof kept === 'string') return Buffer.from(kept);
-    if (kept instanceof Uint8Array) return Buffer.from(kept.buffer, kept.byteOffset, kept.byteLength);
+async function nodeBody(request: NodeRequest, config: ReceiveConfig): Promise<Buffer | Refusal> {
+  for (const body of [request.rawBody, request.body]) {
+    if (typeof body === 'string') return Buffer.from(body);
+    if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   }
   if (request.readableEnded || request.readableDidRead) {
     const reason =
@@ -262,23 +262,23 @@ async function nodeBody(request: NodeRequest, bounds: Receiving): Promise<Buffer
     return { status: 500, reason };
   }
   if (typeof request.iterator !== 'function') throw wrongType('request', REQUEST, request);
-  const body = await collect(request.iterator({ destroyOnReturn: false }), bounds);
+  const body = await collect(request.iterator({ destroyOnReturn: false }), config);
   // What is left is read and thrown away, so that the answer can still be sent.
   if (!Buffer.isBuffer(body)) request.resume();
   return body;
 }
 
-const DECODED =
+const DECODED_BODY =
   'the body was decoded to text already, and its bytes are not known: receive it before setEncoding() or a decoder';
 
 /** All of a body, within its bounds. */
 async function collect(
   chunks: AsyncIterable<unknown>,
-  { limitBytes, timeoutMs }: Receiving,
+  { limitBytes, timeoutMs }: ReceiveConfig,
 ): Promise<Buffer | Refusal> {
   let collected: Uint8Array[] | undefined = [];
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Refusal>((resolve) => {
+  const timedOut = new Promise<Refusal>((resolve) => {
     if (timeoutMs === Infinity) return;
     const reason = `the body did not arrive within ${timeoutMs}ms`;
     timer = startTimer(() => resolve({ status: 401, reason }), timeoutMs);
@@ -288,7 +288,7 @@ async function collect(
     try {
       for await (const given of chunks) {
         const chunk = asBytes(given);
-        if (!chunk) return { status: 500, reason: DECODED };
+        if (!chunk) return { status: 500, reason: DECODED_BODY };
         length += chunk.length;
         if (length > limitBytes) return { status: 413, reason: `the body is larger than ${limitBytes} bytes` };
         // Too late: leaving the loop gives the stream back.
@@ -301,7 +301,7 @@ async function collect(
     return Buffer.concat(collected ?? []);
   };
   try {
-    return await Promise.race([read(), late]);
+    return await Promise.race([read(), timedOut]);
   } finally {
     clearTimeout(timer);
     collected = undefined;

@@ -47,7 +47,7 @@ function unreadable(path: string, error: unknown): TypeError {
 }
 
 /** @internal Method, URL and the headers of these names, joined by NUL, which none of them may contain. */
-export function joined({ headers, method, url }: WebhookRequest, headerNames: ReadonlySet<string>): string {
+export function headersText({ headers, method, url }: WebhookRequest, headerNames: ReadonlySet<string>): string {
   const parts = [textOf('request.method', method ?? ''), textOf('request.url', url ?? '')];
   for (const [name, value] of pairsOf(headers)) {
     if (typeof name !== 'string') throw wrongType('request.headers', HEADERS, headers);

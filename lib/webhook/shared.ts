@@ -6,9 +6,9 @@ import { type WebhookVerificationConfig, WebhookVerifier } from './verifier';
 
 type SharedConfig = Omit<WebhookVerificationConfig, 'secret'>;
 
-/** More verifiers than this are not kept; the one made first goes. */
+/** The most verifiers that are cached; the oldest is evicted. */
 const MAX_SHARED = 1000;
-/** Keys the cache below, so that its keys say nothing about the secrets, not even to a guess. */
+/** The random HMAC key of the cache's keys, so that these do not reveal the secrets. */
 let cacheKey: Buffer | undefined;
 const shared = new Map<string, { verifier: WebhookVerifier; config: SharedConfig | undefined; warned: boolean }>();
 
@@ -21,7 +21,7 @@ export function getWebhookVerifier(
   config?: SharedConfig,
 ): WebhookVerifier {
   const secrets: readonly unknown[] = Array.isArray(secret) ? secret : [secret];
-  // What is no list of secrets, or nobody's, is the constructor's to refuse.
+  // What is not a list of secrets is refused by the constructor.
   if (secrets.length > MAX_SHARED || !secrets.every((one) => typeof one === 'string')) {
     return new WebhookVerifier({ ...config, secret });
   }
@@ -29,19 +29,19 @@ export function getWebhookVerifier(
   const digest = createHmac('sha256', (cacheKey ??= randomBytes(32)))
     .update(JSON.stringify(secrets))
     .digest('base64');
-  let made = shared.get(digest);
-  if (!made) {
-    made = { verifier: new WebhookVerifier({ ...config, secret }), config, warned: false };
+  let entry = shared.get(digest);
+  if (!entry) {
+    entry = { verifier: new WebhookVerifier({ ...config, secret }), config, warned: false };
     const [oldest] = shared.keys();
     if (shared.size >= MAX_SHARED && oldest !== undefined) shared.delete(oldest);
-    shared.set(digest, made);
-  } else if (config !== undefined && !made.warned && !isDeepStrictEqual(config, made.config)) {
-    made.warned = true;
+    shared.set(digest, entry);
+  } else if (config !== undefined && !entry.warned && !isDeepStrictEqual(config, entry.config)) {
+    entry.warned = true;
     log('warn', 'webhook.options-ignored', 'webhook', () => ({
       reason: 'the shared verifier of this secret exists already; its first options stay in force until the reset',
     }));
   }
-  return made.verifier;
+  return entry.verifier;
 }
 
 /** Removes all shared verifiers. */

@@ -7,7 +7,7 @@ import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
 import { onRejection } from '../runtime/shape';
 import { verifyWith, keysOf } from './large-body';
-import { joined, partsOf, type WebhookRequest } from './request';
+import { headersText, partsOf, type WebhookRequest } from './request';
 import type { WebhookVerifier as NativeVerifier } from '../../dist/native';
 import type { WebhookReplayStore } from './replay-store';
 import type { WebhookScheme, WebhookSchemeDescription } from './scheme';
@@ -88,47 +88,47 @@ const RAW_BODY =
   "give it the raw body: in Express use express.raw({ type: '*/*' }) in place of express.json() on this route, " +
   'elsewhere receiveWebhook(verifier, request) before any body parser';
 
-function refused(reason: string): VerificationResult {
+function invalid(reason: string): VerificationResult {
   return { valid: false, reason };
 }
 
-function failed(error: unknown): VerificationResult {
-  return refused(`Verification error: ${messageOf(error)}`);
+function verificationError(error: unknown): VerificationResult {
+  return invalid(`Verification error: ${messageOf(error)}`);
 }
 
-/** Why a payload that is neither text nor bytes cannot be judged, and which middleware to change. */
-function notRaw(payload: unknown): VerificationResult {
+/** Why a payload that is neither text nor bytes cannot be verified, and which middleware to change. */
+function notRawBody(payload: unknown): VerificationResult {
   const what =
     payload === undefined || payload === null
       ? `the payload is ${payload}, so no body was read`
       : `the payload is ${typeof payload === 'object' ? 'an object that was parsed already' : `a ${typeof payload}`}`;
-  return refused(`Verification error: ${what}; ${RAW_BODY}`);
+  return invalid(`Verification error: ${what}; ${RAW_BODY}`);
 }
 
 function isRaw(payload: unknown): payload is string | Uint8Array {
   return typeof payload === 'string' || ArrayBuffer.isView(payload) || types.isArrayBuffer(payload);
 }
 
-function seconds(path: string, timestamp: number | undefined): number {
+function checkTimestamp(path: string, timestamp: number | undefined): number {
   if (timestamp === undefined) return Math.floor(Date.now() / 1000);
   if (Number.isInteger(timestamp) && timestamp >= 0 && timestamp < 1e12) return timestamp;
   throw outOfRange(path, 'whole seconds since the epoch', timestamp);
 }
 
-/** The clock a request is judged by. */
-function clock(now = Date.now()): number {
+/** The time at which a request is verified. */
+function checkNow(now = Date.now()): number {
   if (Number.isFinite(now)) return now;
   throw outOfRange('request.now', 'milliseconds since the epoch', now);
 }
 
-/** @internal What a judgement says, and for how long the same request could be accepted again. */
-export type Judgement = RequestVerificationResult & { replayableForMs?: number };
+/** @internal The result of a verification, and for how long the same request could be accepted again. */
+export type Verification = RequestVerificationResult & { replayableForMs?: number };
 
 /** @internal The store of a verifier; none of one that is not ours. */
 export let storeOf: (verifier: WebhookVerifier) => WebhookReplayStore | undefined;
 
-/** @internal Judges a request as `verifyRequest` does, but does not ask the store. */
-export let verifyWithoutStore: (verifier: WebhookVerifier, request: WebhookRequest) => Judgement;
+/** @internal Verifies a request as `verifyRequest` does, but does not ask the store. */
+export let verifyWithoutStore: (verifier: WebhookVerifier, request: WebhookRequest) => Verification;
 
 /**
  * Verifies and signs webhooks over their raw bytes, in constant time, with one or several secrets. All methods are
@@ -190,12 +190,12 @@ export class WebhookVerifier {
       if (typeof text !== 'string') return text;
       if (secret !== undefined) {
         const verifier = native.webhookWithSecrets(this.#verifier, secret);
-        const found = this.#verify(verifier, keysOf(secret), payload, text, '', Date.now());
-        return withoutRequestFields(this.#remembered(found));
+        const verification = this.#verify(verifier, keysOf(secret), payload, text, '', Date.now());
+        return withoutRequestFields(this.#checkReplay(verification));
       }
       if (this.#store) {
         return withoutRequestFields(
-          this.#remembered(this.#verify(this.#verifier, this.#keys, payload, text, '', Date.now())),
+          this.#checkReplay(this.#verify(this.#verifier, this.#keys, payload, text, '', Date.now())),
         );
       }
       const now = Date.now();
@@ -204,9 +204,9 @@ export class WebhookVerifier {
       );
       if (typeof answer === 'number') return { valid: true, timestamp: answer };
       if (answer === true) return { valid: true };
-      return answer === undefined ? notRaw(payload) : refused(answer);
+      return answer === undefined ? notRawBody(payload) : invalid(answer);
     } catch (error) {
-      return failed(error);
+      return verificationError(error);
     }
   }
 
@@ -226,19 +226,19 @@ export class WebhookVerifier {
    */
   verifyRequest(request: WebhookRequest): RequestVerificationResult {
     try {
-      return this.#remembered(this.#verifyRequest(request));
+      return this.#checkReplay(this.#verifyRequest(request));
     } catch (error) {
-      return { ...failed(error), scheme: undefined };
+      return { ...verificationError(error), scheme: undefined };
     }
   }
 
-  #verifyRequest(request: WebhookRequest): Judgement {
+  #verifyRequest(request: WebhookRequest): Verification {
     try {
       const parts = partsOf(request);
-      const said = this.#said(parts);
-      return this.#verify(this.#verifier, this.#keys, parts.body, undefined, said, clock(parts.now));
+      const headers = this.#relevantHeaders(parts);
+      return this.#verify(this.#verifier, this.#keys, parts.body, undefined, headers, checkNow(parts.now));
     } catch (error) {
-      return { ...failed(error), scheme: undefined };
+      return { ...verificationError(error), scheme: undefined };
     }
   }
 
@@ -249,9 +249,9 @@ export class WebhookVerifier {
    */
   challenge(request: WebhookRequest): Record<string, unknown> | undefined {
     const parts = partsOf(request);
-    const [said, now] = [this.#said(parts), clock(parts.now)];
+    const [headers, now] = [this.#relevantHeaders(parts), checkNow(parts.now)];
     if (!isRaw(parts.body)) return undefined;
-    const answer = native.webhookChallenge(this.#verifier, parts.body, said, now);
+    const answer = native.webhookChallenge(this.#verifier, parts.body, headers, now);
     return answer ? (JSON.parse(answer) as Record<string, unknown>) : undefined;
   }
 
@@ -261,7 +261,7 @@ export class WebhookVerifier {
    * @param timestamp The timestamp in seconds since the epoch. Default: now.
    */
   sign(payload: string | Uint8Array, timestamp?: number): string {
-    return this.#sign({ body: payload }, seconds('timestamp', timestamp))[0]![1];
+    return this.#sign({ body: payload }, checkTimestamp('timestamp', timestamp))[0]![1];
   }
 
   /** Signs a request and returns all headers that the verifier's scheme requires. */
@@ -269,7 +269,7 @@ export class WebhookVerifier {
     if (signing === undefined) throw wrongType('signing', 'a plain object', signing);
     checkOptions('signing', signing, SIGNING);
     if (!isRaw(signing.body)) throw wrongType('signing.body', 'a string or bytes', signing.body);
-    return Object.fromEntries(this.#sign(signing, seconds('signing.timestamp', signing.timestamp)));
+    return Object.fromEntries(this.#sign(signing, checkTimestamp('signing.timestamp', signing.timestamp)));
   }
 
   #sign({ body, id, method, url }: WebhookSigning, atSeconds: number): [name: string, value: string][] {
@@ -282,45 +282,45 @@ export class WebhookVerifier {
     keys: KeyObject[],
     payload: string | Uint8Array,
     signature: string | undefined,
-    said: string,
+    headers: string,
     now: number,
-  ): Judgement {
+  ): Verification {
     const answer = verifyWith(keys, payload, (body, tags) =>
-      native.webhookVerifyRequest(verifier, body, signature, said, now, tags, this.#store !== undefined),
+      native.webhookVerifyRequest(verifier, body, signature, headers, now, tags, this.#store !== undefined),
     );
-    if (answer === undefined) return { ...notRaw(payload), scheme: undefined };
+    if (answer === undefined) return { ...notRawBody(payload), scheme: undefined };
     return Object.assign({ scheme: undefined }, JSON.parse(answer) as RequestVerificationResult);
   }
 
   /** Asks the replay store, where there is one, about a genuine request. */
-  #remembered(found: Judgement): RequestVerificationResult {
-    const { replayKey, replayableForMs = 0, ...result } = found;
+  #checkReplay(verification: Verification): RequestVerificationResult {
+    const { replayKey, replayableForMs = 0, ...result } = verification;
     if (!this.#store || replayKey === undefined) return result;
     const isNew: unknown = this.#store.remember(replayKey, replayableForMs);
     if (isNew === true) return { ...result, replayKey };
     onRejection(isNew, () => undefined);
     if (isNew === false) return asDuplicate(result, 'this request was accepted before');
-    return { ...result, ...refused('Verification error: replayStore.remember must answer true or false') };
+    return { ...result, ...invalid('Verification error: replayStore.remember must answer true or false') };
   }
 
-  #said(parts: WebhookRequest): string {
+  #relevantHeaders(parts: WebhookRequest): string {
     this.#headerNames ??= new Set(native.webhookHeaders(this.#verifier));
-    return joined(parts, this.#headerNames);
+    return headersText(parts, this.#headerNames);
   }
 }
 
 function singleSignature(signature: unknown): string | VerificationResult {
   if (Array.isArray(signature) && signature.length === 1 && typeof signature[0] === 'string') return signature[0];
-  if (signature === undefined || signature === null) return refused('Verification error: the signature is missing');
+  if (signature === undefined || signature === null) return invalid('Verification error: the signature is missing');
   if (Array.isArray(signature)) {
-    return refused(`Verification error: there are ${signature.length} signature headers, one is expected`);
+    return invalid(`Verification error: there are ${signature.length} signature headers, one is expected`);
   }
-  return refused(`Verification error: the signature must be a string, got ${typeof signature}`);
+  return invalid(`Verification error: the signature must be a string, got ${typeof signature}`);
 }
 
 /** @internal The result of a genuine request that must not be handled again. */
-export function asDuplicate(result: RequestVerificationResult, why: string): RequestVerificationResult {
-  return { ...result, ...refused(`Verification error: ${why}`), duplicate: true };
+export function asDuplicate(result: RequestVerificationResult, reason: string): RequestVerificationResult {
+  return { ...result, ...invalid(`Verification error: ${reason}`), duplicate: true };
 }
 
 /** The result of a signature alone, without what only whole requests have. */

@@ -88,15 +88,15 @@ export interface SocketListener {
   onPing?(count: number): void;
 }
 
-/** A batch as `told` of src/websocket/encode.rs encodes it. */
-type Told =
+/** A batch as src/websocket/encode.rs encodes it. */
+type NativeBatch =
   | undefined
   | string
   | (string | Buffer)[]
   | [(string | Buffer | number)[], Buffer, number, [number, string, boolean, string | undefined] | undefined];
 
 /** Messages below this size that are sent in one turn of the event loop are written, and fail, together. */
-const SHARED_BYTES = 16 * 1024;
+const SMALL_BYTES = 16 * 1024;
 
 /**
  * One WebSocket to a server, which can be connected again after it has ended. It retries nothing and keeps no message
@@ -112,12 +112,12 @@ export class SocketTransport {
   #socket: Handle<Socket> | undefined;
   #connecting: { done: Promise<void>; abort: AbortController } | undefined;
   #closing: Promise<void> | undefined;
-  #written: Promise<void> | undefined;
+  #flushing: Promise<void> | undefined;
   #open = false;
   /** Why nothing can be sent. */
-  #refusal: MoorlineError | undefined;
+  #error: MoorlineError | undefined;
   #paused = false;
-  #kept = false;
+  #isReferenced = false;
   #protocol = '';
   #extensions = '';
 
@@ -163,12 +163,12 @@ export class SocketTransport {
   send(data: string | Uint8Array, options?: SocketCallOptions): Promise<void> {
     const socket = this.#socket;
     const text = typeof data === 'string';
-    if (!socket) return Promise.reject(this.#refused('send'));
+    if (!socket) return Promise.reject(this.#notOpen('send'));
     if (!text && !ArrayBuffer.isView(data)) {
       return Promise.reject(wrongType('data', 'a string or bytes', data));
     }
-    const small = !options && data.length < SHARED_BYTES;
-    if (small && native.websocketPush(socket, data, text)) return (this.#written ??= this.#flush(socket));
+    const small = !options && data.length < SMALL_BYTES;
+    if (small && native.websocketPush(socket, data, text)) return (this.#flushing ??= this.#flush(socket));
     const { timeoutMs, signal } = options ?? {};
     return call((cancel) => native.websocketSend(socket, data, timeoutMs, cancel), signal);
   }
@@ -176,7 +176,7 @@ export class SocketTransport {
   /** Sends a ping; the milliseconds until its answer. */
   ping({ timeoutMs, signal }: SocketCallOptions = {}): Promise<number> {
     const socket = this.#socket;
-    if (!socket) return Promise.reject(this.#refused('ping'));
+    if (!socket) return Promise.reject(this.#notOpen('ping'));
     return call((cancel) => native.websocketPing(socket, timeoutMs, cancel), signal);
   }
 
@@ -194,12 +194,12 @@ export class SocketTransport {
 
   /** Keeps the process alive while it is open, for a caller that waits for a message. */
   ref(): void {
-    if (!this.#kept && this.#open) native.websocketKeep((this.#kept = true));
+    if (!this.#isReferenced && this.#open) native.websocketKeep((this.#isReferenced = true));
   }
 
   /** Undoes `ref`. */
   unref(): void {
-    if (this.#kept) native.websocketKeep((this.#kept = false));
+    if (this.#isReferenced) native.websocketKeep((this.#isReferenced = false));
   }
 
   /**
@@ -230,7 +230,7 @@ export class SocketTransport {
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       const [socket, protocol, extensions = ''] = await call(
-        (cancel) => native.websocketConnect(this.#client, (told) => this.#hear(told as Told), cancel),
+        (cancel) => native.websocketConnect(this.#client, (batch) => this.#onBatch(batch as NativeBatch), cancel),
         abort.signal,
         toMoorlineError,
         ([late]) => native.websocketTerminate(late),
@@ -241,7 +241,7 @@ export class SocketTransport {
         throw abort.signal.reason;
       }
       this.#socket = socket;
-      this.#refusal = undefined;
+      this.#error = undefined;
       this.#protocol = protocol;
       this.#extensions = extensions;
       this.#open = true;
@@ -255,43 +255,43 @@ export class SocketTransport {
   /** One for all messages of this turn of the event loop: they are written together. */
   async #flush(socket: Handle<Socket>): Promise<void> {
     await undefined;
-    this.#written = undefined;
+    this.#flushing = undefined;
     if (!native.websocketFlush(socket)) await call(() => native.websocketWritten(socket));
   }
 
   async #close(socket: Handle<Socket>, code: number, reason: string): Promise<void> {
-    const over = native.websocketClose(socket, code, reason);
+    const closed = native.websocketClose(socket, code, reason);
     this.resume();
-    await call(() => over);
+    await call(() => closed);
   }
 
-  #hear(told: Told): void {
-    if (told === undefined) return;
-    if (typeof told === 'string') return this.#listener.onMessages([told]);
-    if (!isMixed(told)) return this.#listener.onMessages(told);
-    const [messages, bytes, pings, closed] = told;
+  #onBatch(batch: NativeBatch): void {
+    if (batch === undefined) return;
+    if (typeof batch === 'string') return this.#listener.onMessages([batch]);
+    if (!isMixedBatch(batch)) return this.#listener.onMessages(batch);
+    const [messages, bytes, pings, closed] = batch;
     try {
       if (pings > 0) this.#listener.onPing?.(pings);
       if (messages.length > 0) this.#listener.onMessages(unpack(messages, bytes));
     } finally {
-      if (closed) this.#ended(...closed);
+      if (closed) this.#end(...closed);
     }
   }
 
-  #ended(code: number, reason: string, wasClean: boolean, record?: string): void {
+  #end(code: number, reason: string, wasClean: boolean, record?: string): void {
     this.unref();
     this.#open = false;
     // Native code holds the listener, and the listener this object: without the handle nothing holds native code.
     this.#socket = undefined;
     const error = record === undefined ? undefined : (toMoorlineError(record) as MoorlineError);
-    this.#refusal = error;
+    this.#error = error;
     this.#listener.onClose({ code, reason, wasClean, ...(error && { error }) });
   }
 
   /** The failure of a call that needs an open socket: the reason for which it ended, when it was lost. */
-  #refused(operation: string): MoorlineError {
-    if (!this.#refusal) return closedError(operation);
-    const { kind, code, message } = this.#refusal;
+  #notOpen(operation: string): MoorlineError {
+    if (!this.#error) return closedError(operation);
+    const { kind, code, message } = this.#error;
     // The call was not begun. Only a lost connection may be open again for the next one.
     const idempotent = kind === 'disconnected';
     return failure(kind, message, { code, service: 'websocket', operation, delivery: 'none', idempotent });
@@ -302,16 +302,18 @@ function closedError(operation: string): MoorlineError {
   return closedFailure('the WebSocket is not open', { service: 'websocket', operation });
 }
 
-function isMixed(told: Exclude<Told, undefined | string>): told is Extract<Told, [unknown, Buffer, number, unknown]> {
-  return Array.isArray(told[0]);
+function isMixedBatch(
+  batch: Exclude<NativeBatch, undefined | string>,
+): batch is Extract<NativeBatch, [unknown, Buffer, number, unknown]> {
+  return Array.isArray(batch[0]);
 }
 
 /** Puts small binary messages, which came as their lengths, in their places. */
 function unpack(messages: (string | Buffer | number)[], bytes: Buffer): (string | Buffer)[] {
-  let at = 0;
+  let offset = 0;
   for (let index = 0; index < messages.length; index++) {
     const message = messages[index]!;
-    if (typeof message === 'number') messages[index] = bytes.subarray(at, (at += message));
+    if (typeof message === 'number') messages[index] = bytes.subarray(offset, (offset += message));
   }
   return messages as (string | Buffer)[];
 }

@@ -1,4 +1,4 @@
-// Our client against the fuzzing server: every case echoed, every verdict counted.
+// Our client against the fuzzing server: runs the cases and counts the verdicts.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
@@ -9,14 +9,14 @@ const AGENT = 'moorline';
 /** The slowest case sends 128 MB and takes ten seconds on an idle machine. */
 const CASE_TIMEOUT_MS = 600_000;
 
-/** Runs the cases that match; `{ passed, failed: [names], elapsedMs }`. `tell` hears of each case. */
-export async function judge(cases, tell = () => {}) {
+/** Runs the cases that match; `{ passed, failed: [names], elapsedMs }`. `report` is called for each case. */
+export async function runCases(cases, report = () => {}) {
   const { SocketTransport } = createRequire(import.meta.url)(join(root, 'dist', 'websocket', 'transport.js'));
   const server = await start(cases);
   const started = performance.now();
   try {
     for (const [index, name] of server.names.entries()) {
-      tell(name, index + 1, server.names.length);
+      report(name, index + 1, server.names.length);
       // The groups 12 and 13 are about compression; elsewhere every reserved bit must be refused.
       const compression = /^1[23]\./.test(name);
       await echo(SocketTransport, `${server.url}/runCase?case=${index + 1}&agent=${AGENT}`, compression);

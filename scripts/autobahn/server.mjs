@@ -58,7 +58,7 @@ const environment = (...path) => ({
   PYTHONPATH: path.map((part) => join(home, part)).join(':'),
 });
 
-function must(what, command, args, options = {}) {
+function runOrFail(what, command, args, options = {}) {
   const { status, error, stderr } = spawnSync(command, args, {
     cwd: home,
     encoding: 'utf8',
@@ -72,20 +72,20 @@ function must(what, command, args, options = {}) {
 function installPackages() {
   const pip = ['-m', 'pip', '-q', '--disable-pip-version-check', '--no-python-version-warning'];
   const wheels = ['download', '-q', '--no-deps', '--only-binary=:all:', '--python-version', '2.7', '-d', 'wheels'];
-  must('fetching pip', 'python3', ['-m', 'pip', ...wheels, ...TOOLS]);
+  runOrFail('fetching pip', 'python3', ['-m', 'pip', ...wheels, ...TOOLS]);
   for (const wheel of readdirSync(join(home, 'wheels'))) {
-    must('extracting pip', 'python3', ['-m', 'zipfile', '-e', join('wheels', wheel), 'tools']);
+    runOrFail('extracting pip', 'python3', ['-m', 'zipfile', '-e', join('wheels', wheel), 'tools']);
   }
   const env = environment('tools', 'site');
-  must('installing packages', python2, [...pip, 'install', '--no-deps', '--target', 'site', ...PACKAGES], { env });
+  runOrFail('installing packages', python2, [...pip, 'install', '--no-deps', '--target', 'site', ...PACKAGES], { env });
   // What an earlier run compiled would hide that it cannot be compiled here.
   const build = ['install', '--no-cache-dir', '--no-deps', '--no-build-isolation', '--target', 'site', ACCELERATOR];
-  must('building the accelerator', python2, [...pip, ...build], { env });
+  runOrFail('building the accelerator', python2, [...pip, ...build], { env });
   writeFileSync(join(home, 'site', 'zope', '__init__.py'), '');
   const sources = ['download', '--no-deps', '--no-binary', ':all:', '--no-build-isolation', '-d', 'sources'];
-  must('fetching the suite', python2, [...pip, ...sources, ...SOURCES], { env });
+  runOrFail('fetching the suite', python2, [...pip, ...sources, ...SOURCES], { env });
   for (const source of readdirSync(join(home, 'sources'))) {
-    must('extracting the suite', 'tar', ['xf', join('sources', source)]);
+    runOrFail('extracting the suite', 'tar', ['xf', join('sources', source)]);
   }
   writeFileSync(join(home, 'launcher.py'), LAUNCHER);
 }
@@ -142,14 +142,15 @@ export async function start(cases) {
   const path = ['autobahntestsuite-0.8.2', 'autobahn-0.10.9', 'Twisted-19.10.0/src', 'site', 'tools'];
   const args = ['-u', join(home, 'launcher.py'), '-u', '0', '-m', 'fuzzingserver', '-s', spec];
   const server = spawn(python2, args, { cwd: directory, env: environment(...path), stdio: ['ignore', 'pipe', 'pipe'] });
-  let said = '';
-  for (const stream of [server.stdout, server.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+  let output = '';
+  for (const stream of [server.stdout, server.stderr])
+    stream.setEncoding('utf8').on('data', (text) => (output += text));
   const ended = new Promise((_, reject) => {
-    server.once('exit', () => reject(new Error(`it ended at once: ${said}`)));
+    server.once('exit', () => reject(new Error(`it ended at once: ${output}`)));
     server.once('error', reject);
   });
   // It says its cases, and then listens.
-  const list = () => said.match(/^Cases = \[(.*)\]$/m)?.[1];
+  const list = () => output.match(/^Cases = \[(.*)\]$/m)?.[1];
   await untilStarted(async () => list() !== undefined && (await answers(port)), ended).catch((error) => {
     server.kill('SIGKILL');
     throw error;

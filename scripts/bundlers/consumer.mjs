@@ -1,4 +1,4 @@
-// What those have in common that try the packed package as its users have it: scripts/bundlers.mjs and
+// Helpers of the scripts that test the packed package as its users have it: scripts/bundlers.mjs and
 // scripts/bundlers/installs.mjs.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { fail, root } from '../lib/run.mjs';
 
 /** Where the programs are that are tried, and the tools that they are tried with. */
 export const fixtures = join(root, '__test__', 'bundlers');
-const SAID = '42 true';
+const EXPECTED_OUTPUT = '42 true';
 export const TIMEOUT_MS = 600_000;
 
 /** A tool's directory: of those of these scripts, or of those that `npm test` installs. */
@@ -34,29 +34,29 @@ export function output(command, args, cwd, env = {}) {
 }
 export const node = (cwd, ...args) => output(process.execPath, args, cwd);
 
-export function expectSaid(said) {
-  if (said.trim() !== SAID) throw new Error(`it says '${said}' instead of '${SAID}'`);
+export function expectOutput(output) {
+  if (output.trim() !== EXPECTED_OUTPUT) throw new Error(`it says '${output}' instead of '${EXPECTED_OUTPUT}'`);
 }
 
 /** Expects `work` to fail as docs/bundlers.md says that it does. */
 export async function expectRefused(work, reason) {
-  const said = await Promise.resolve()
+  const output = await Promise.resolve()
     .then(work)
     .then(
       () => 'nothing',
       ({ message }) => message,
     );
-  if (!said.includes(reason)) throw new Error(`it should be refused with '${reason}', and it says:\n${said}`);
+  if (!output.includes(reason)) throw new Error(`it should be refused with '${reason}', and it says:\n${output}`);
 }
 
 /** Starts what is in `built` where nothing else is. */
-export function startAlone(built, start) {
-  const alone = mkdtempSync(join(tmpdir(), 'moorline-bundle-'));
+export function runInEmptyDirectory(built, start) {
+  const directory = mkdtempSync(join(tmpdir(), 'moorline-bundle-'));
   try {
-    cpSync(built, alone, { recursive: true });
-    expectSaid(start(alone));
+    cpSync(built, directory, { recursive: true });
+    expectOutput(start(directory));
   } finally {
-    rmSync(alone, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 
@@ -91,5 +91,5 @@ export async function esbuild(project, format, { program = 'start', ...options }
 /** Bundles the binary, too, and starts the bundle where nothing else is. */
 export async function esbuildWhole(project, format, options = {}) {
   const { built, out } = await esbuild(project, format, { loader: { '.node': 'copy' }, ...options });
-  startAlone(built, (alone) => node(alone, out));
+  runInEmptyDirectory(built, (directory) => node(directory, out));
 }

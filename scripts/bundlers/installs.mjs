@@ -7,7 +7,7 @@ import {
   esbuild,
   esbuildWhole,
   expectRefused,
-  expectSaid,
+  expectOutput,
   installed,
   node,
   output,
@@ -40,7 +40,7 @@ const npmIn = (cwd, ...args) =>
   npm([...args, '--no-audit', '--no-fund', '--loglevel=error'], undefined, (command, all) => output(command, all, cwd));
 
 function startBoth(directory, ...options) {
-  for (const entry of ['start.mjs', 'start.cjs']) expectSaid(node(directory, ...options, entry));
+  for (const entry of ['start.mjs', 'start.cjs']) expectOutput(node(directory, ...options, entry));
 }
 
 const moorlineIn = (modules) => readdirSync(modules).filter((name) => name.startsWith('moorline'));
@@ -165,7 +165,7 @@ function bareImage(project) {
   cpSync(join(project, 'node_modules'), join(program, 'node_modules'), { recursive: true });
   const script = 'exec env -i "$(command -v chroot)" "$1" "$2" "$3"';
   for (const entry of ['start.mjs', 'start.cjs'])
-    expectSaid(inNamespace(script, image, process.execPath, `/app/${entry}`));
+    expectOutput(inNamespace(script, image, process.execPath, `/app/${entry}`));
 }
 
 // As AWS Lambda has it: the function's files and all else can only be read, but for /tmp; no HOME and nothing else in the
@@ -194,7 +194,7 @@ function runFunction(project, files, entry) {
   mkdirSync(unpacked);
   try {
     output('tar', ['-xf', archive, '-C', unpacked], project);
-    expectSaid(inNamespace(FUNCTION, unpacked, process.execPath, callHandler(entry)));
+    expectOutput(inNamespace(FUNCTION, unpacked, process.execPath, callHandler(entry)));
   } finally {
     rmSync(unpacked, { recursive: true });
   }
@@ -237,7 +237,7 @@ function readOnly(project) {
   const directory = emptyDirectory(project, 'read-only');
   cpSync(join(project, 'node_modules'), join(directory, 'node_modules'), { recursive: true });
   node(directory, '--input-type=module', '--eval', MAKE_DATABASES);
-  expectSaid(inNamespace(READ_ONLY, directory, process.execPath, READ_DATABASES));
+  expectOutput(inNamespace(READ_ONLY, directory, process.execPath, READ_DATABASES));
 }
 
 /** Each way that docs/bundlers.md says was tried. They throw what went wrong. */

@@ -1,4 +1,4 @@
-// The bans of deny.toml, for those who have no cargo-deny. It knows what is really built, while Cargo.lock has options, too.
+// The bans of deny.toml, for machines without cargo-deny. That one knows what is really built; Cargo.lock also lists what is optional.
 
 /** Options that nobody takes: of rustls-webpki. */
 const NOT_BUILT = ['ring'];

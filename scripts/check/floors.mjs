@@ -8,16 +8,16 @@ const FORBIDDEN = {
 };
 
 export function floors(tree) {
-  return [...manifests(tree), ...bindings(tree), ...typed(tree), ...timersAndPromises(tree)];
+  return [...manifests(tree), ...bindings(tree), ...typingProblems(tree), ...timerProblems(tree)];
 }
 
 function manifests(tree) {
   return Object.entries(FORBIDDEN).flatMap(([crate, forbidden]) => {
     const [manifest, lib] = [`crates/${crate}/Cargo.toml`, `crates/${crate}/src/lib.rs`];
     const [, dependencies] = tree.read(manifest).split(/^\[dependencies\]$/m);
-    const [own] = dependencies.split(/^\[/m);
+    const [ownCrates] = dependencies.split(/^\[/m);
     const problems = forbidden
-      .filter((name) => new RegExp(`^${name} *=`, 'm').test(own))
+      .filter((name) => new RegExp(`^${name} *=`, 'm').test(ownCrates))
       .map((name) => ({ file: manifest, problem: `must not depend on ${name}` }));
     if (!tree.read(lib).includes('#![forbid(unsafe_code)]')) {
       problems.push({ file: lib, problem: 'must forbid unsafe code' });
@@ -44,7 +44,7 @@ function bindings(tree) {
 }
 
 /** A hand-written function has its type in its folder, and a type its function. */
-function typed(tree) {
+function typingProblems(tree) {
   const folders = new Map();
   for (const file of tree.files('src', '.rs', '.d.ts')) {
     const pattern = file.endsWith('.rs') ? /const NAME: &'static [\w:]*CStr = c"(\w+)"/g : /declare function (\w+)/g;
@@ -63,7 +63,7 @@ function typed(tree) {
 }
 
 /** A rejection without a handler ends the process, and a time that is too long for a timer fires at once. */
-function timersAndPromises(tree) {
+function timerProblems(tree) {
   return tree.files('lib', '.ts').flatMap((file) =>
     tree
       .read(file)

@@ -4,22 +4,22 @@ import { dirname, join } from 'node:path';
 import { cyclesOf } from './cycles.mjs';
 
 /** The folders that each of lib/ may use, beside lib/runtime: the ways to reach a host. */
-const DIALS = ['ssh', 'discovery'];
+const HOST_ACCESS = ['ssh', 'discovery'];
 /** The folders for which that is too little or too much. */
 const FACE_IMPORTS = {
   runtime: [],
   // Rows of a query are series, and its breaker's states are those of any.
-  nixtla: ['libsql', 'resilience', ...DIALS],
-  sse: ['http', ...DIALS],
+  nixtla: ['libsql', 'resilience', ...HOST_ACCESS],
+  sse: ['http', ...HOST_ACCESS],
   webhook: [],
   health: [],
   resilience: [],
-  connection: ['http', 'websocket', 'sse', 'resilience', 'health', ...DIALS],
+  connection: ['http', 'websocket', 'sse', 'resilience', 'health', ...HOST_ACCESS],
   ssh: ['resilience', 'health'],
   discovery: ['resilience', 'health'],
-  postgres: ['resilience', 'health', ...DIALS],
-  redis: ['resilience', 'health', ...DIALS],
-  opensearch: ['resilience', 'health', ...DIALS],
+  postgres: ['resilience', 'health', ...HOST_ACCESS],
+  redis: ['resilience', 'health', ...HOST_ACCESS],
+  opensearch: ['resilience', 'health', ...HOST_ACCESS],
   monitoring: ['resilience', 'health', 'webhook', 'postgres', 'redis', 'opensearch'],
   jobs: ['libsql', 'redis', 'resilience', 'health'],
   integrations: ['jobs', 'redis', 'webhook', 'resilience', 'health', 'http'],
@@ -56,15 +56,15 @@ function services(tree) {
 function rustCycles(tree) {
   return ['core', 'net', 'services'].flatMap((crate) => {
     const root = `crates/${crate}/src`;
-    const arrows = new Map();
+    const edges = new Map();
     for (const file of tree.files(root, '.rs')) {
       const [top] = file.slice(root.length + 1).split('/');
       const name = top.replace('.rs', '');
       if (name === 'lib') continue;
       const used = cratePaths(tree.read(file).split('#[cfg(test)]')[0]).filter((other) => other !== name);
-      arrows.set(name, new Set([...(arrows.get(name) ?? []), ...used]));
+      edges.set(name, new Set([...(edges.get(name) ?? []), ...used]));
     }
-    return cyclesOf(arrows).map((cycle) => ({ file: root, problem: `a cycle: ${cycle.join(', ')}` }));
+    return cyclesOf(edges).map((cycle) => ({ file: root, problem: `a cycle: ${cycle.join(', ')}` }));
   });
 }
 
@@ -79,19 +79,19 @@ function faceImports(tree, file) {
 
 function face(tree) {
   const files = tree.files('lib', '.ts');
-  const arrows = new Map(files.map((file) => [file, new Set(faceImports(tree, file))]));
+  const edges = new Map(files.map((file) => [file, new Set(faceImports(tree, file))]));
   const folderOf = (file) => file.split('/')[1];
   const problems = files
     .filter((file) => file.split('/').length < 3)
     .map((file) => ({ file, problem: 'a file of lib/ belongs to a folder' }));
   for (const file of files) {
     const folder = folderOf(file);
-    for (const other of new Set([...arrows.get(file)].map(folderOf))) {
+    for (const other of new Set([...edges.get(file)].map(folderOf))) {
       if (other === folder || folder === 'entries' || (other === 'runtime' && folder !== 'runtime')) continue;
-      if (!(FACE_IMPORTS[folder] ?? DIALS).includes(other))
+      if (!(FACE_IMPORTS[folder] ?? HOST_ACCESS).includes(other))
         problems.push({ file, problem: `${folder} must not use ${other}` });
     }
   }
-  const cycles = cyclesOf(arrows).map((cycle) => ({ file: cycle[0], problem: `a cycle: ${cycle.join(', ')}` }));
+  const cycles = cyclesOf(edges).map((cycle) => ({ file: cycle[0], problem: `a cycle: ${cycle.join(', ')}` }));
   return [...problems, ...cycles];
 }

@@ -1,7 +1,14 @@
 // The lists that something new is added to: whatever stands in the tree is in those that must name it.
 
 export function lists(tree) {
-  return [...modules(tree), ...faces(tree), ...entries(tree), ...guides(tree), ...changes(tree), ...subjects(tree)];
+  return [
+    ...modules(tree),
+    ...faceEntries(tree),
+    ...entries(tree),
+    ...guides(tree),
+    ...changes(tree),
+    ...subjects(tree),
+  ];
 }
 
 const CRATES = ['crates/core/src', 'crates/net/src', 'crates/services/src', 'src'];
@@ -25,7 +32,7 @@ function modules(tree) {
 }
 
 /** A folder of lib/ with an index has public names. */
-function faces(tree) {
+function faceEntries(tree) {
   const entry = 'lib/entries/index.ts';
   return tree
     .folders('lib')

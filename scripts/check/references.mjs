@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 
 /** Its faults are planted. */
-const PLANTED = '__test__/runner/checks.test.ts';
+const CHECKS_TEST = '__test__/runner/checks.test.ts';
 
 const PATH = /(?:^|[\s`('"])((?:crates|src|lib|__test__|scripts|docs|bench|examples|\.github)\/[\w./-]*[\w/])/g;
 const LINK = /\]\(([^)#:\s]+)(?:#[^)]*)?\)/g;
@@ -15,7 +15,7 @@ export function references(tree) {
     ...tree.files('src', '.rs'),
     ...tree.files('lib', '.ts'),
     ...tree.files('scripts', '.mjs'),
-    ...tree.files('__test__', '.ts').filter((file) => file !== PLANTED),
+    ...tree.files('__test__', '.ts').filter((file) => file !== CHECKS_TEST),
     ...['Cargo.toml', 'build.rs', 'deny.toml'].filter((file) => tree.has(file)),
   ];
   const documents = [
@@ -24,10 +24,10 @@ export function references(tree) {
     ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md'].filter((file) => tree.has(file)),
   ];
   return [
-    ...code.flatMap((file) => dead(tree, file, comments(tree.read(file), file), decisions)),
+    ...code.flatMap((file) => missingPaths(tree, file, comments(tree.read(file), file), decisions)),
     ...documents.flatMap((file) => [
-      ...dead(tree, file, tree.read(file), decisions),
-      ...deadLinks(tree, file, tree.read(file)),
+      ...missingPaths(tree, file, tree.read(file), decisions),
+      ...brokenLinks(tree, file, tree.read(file)),
     ]),
   ];
 }
@@ -38,7 +38,7 @@ function comments(text, file) {
   return (text.match(pattern) ?? []).join('\n');
 }
 
-function dead(tree, file, text, decisions) {
+function missingPaths(tree, file, text, decisions) {
   const paths = [...text.matchAll(PATH)]
     .map(([, path]) => path.replace(/[.,/]+$/, ''))
     .filter((path) => !/[*{<]|\.\.\./.test(path) && !exists(tree, path));
@@ -57,9 +57,9 @@ function dead(tree, file, text, decisions) {
 }
 
 const exists = (tree, path) =>
-  [path, `${path}.rs`, `${path}.ts`, `${path}.mjs`, `${path}.md`].some((it) => tree.has(it));
+  [path, `${path}.rs`, `${path}.ts`, `${path}.mjs`, `${path}.md`].some((target) => tree.has(target));
 
-function deadLinks(tree, file, text) {
+function brokenLinks(tree, file, text) {
   return [...text.matchAll(LINK)]
     .map(([, link]) => link)
     .filter((link) => !/^(https?:|mailto:)/.test(link) && !tree.has(join(dirname(file), decodeURI(link))))

@@ -15,18 +15,18 @@ export function sizes(tree) {
     ...tree.files('lib', '.ts'),
     ...tree.files('scripts', '.mjs'),
   ];
-  const long = code.flatMap((file) => {
+  const longFiles = code.flatMap((file) => {
     const lines = tree.read(file).split('\n').length - 1;
     const budget = isBinding(file) ? MAX_BINDING_LINES : MAX_LINES;
     return lines > budget ? [{ file, problem: `${lines} lines, the budget is ${budget}` }] : [];
   });
-  const unnamed = code
+  const unnamedFiles = code
     .filter((file) => /^(utils?|helpers?|common|types|misc)$/i.test(basename(file).replace(/\.\w+$/, '')))
     .map((file) => ({ file, problem: 'a module named for nothing' }));
-  return [...long, ...unnamed, ...crowded(tree, code)];
+  return [...longFiles, ...unnamedFiles, ...crowdedFolders(tree, code)];
 }
 
-function crowded(tree, code) {
+function crowdedFolders(tree, code) {
   const counts = new Map();
   for (const file of [...code, ...tree.files('__test__', '.ts', '.mts', '.cts')]) {
     counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);

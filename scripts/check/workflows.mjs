@@ -22,7 +22,7 @@ export async function workflowProblems() {
       .filter(({ kind, message }) => kind !== 'runner-label' || !RUNNERS.some((it) => message.includes(`"${it}" is`)))
       .map(({ line, message }) => `${file}:${line}: ${message}`);
     text.split('\n').forEach((line, index) => {
-      const problem = unpinned(line) ?? unknownScript(line, scripts);
+      const problem = unpinnedActions(line) ?? unknownScripts(line, scripts);
       if (problem) found.push(`${file}:${index + 1}: ${problem}`);
     });
     return found;
@@ -30,13 +30,13 @@ export async function workflowProblems() {
 }
 
 /** A tag can be moved to other code, a commit cannot. */
-function unpinned(line) {
+function unpinnedActions(line) {
   const [, used] = line.match(/\buses: (\S+)/) ?? [];
   if (!used || used.startsWith('./')) return undefined;
   return /@[0-9a-f]{40} # v\d/.test(line) ? undefined : `${used} is not pinned by a full commit with its version`;
 }
 
-function unknownScript(line, scripts) {
+function unknownScripts(line, scripts) {
   const [, script] = line.match(/\bnpm run (\S+)/) ?? [];
   if (script && !scripts[script]) return `there is no npm script ${script}`;
   const [, path] = line.match(/- run: (\.\S+)/) ?? [];

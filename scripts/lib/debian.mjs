@@ -151,8 +151,8 @@ function keyring() {
 function run(command, args, cwd) {
   const { status, error, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: TIMEOUT_MS });
   if (status === 0) return stdout;
-  const said = stderr?.trim().split('\n').slice(-3).join('; ');
-  throw new Error(`${command} ${args.at(-1)}: ${error?.message ?? said}`);
+  const message = stderr?.trim().split('\n').slice(-3).join('; ');
+  throw new Error(`${command} ${args.at(-1)}: ${error?.message ?? message}`);
 }
 
 if (isMain(import.meta.url)) {

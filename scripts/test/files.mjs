@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 
 import { root } from '../lib/run.mjs';
 import { outcomeOf } from './outcome.mjs';
-import { askPending, reportOptions } from './pending.mjs';
+import { readPending, reportOptions } from './pending.mjs';
 
 const EVENTS = pathToFileURL(join(root, 'scripts', 'test', 'events.mjs')).href;
 /** The totals of one file; those of all are printed at the end. */
@@ -62,20 +62,20 @@ async function runFile(file, timeoutMs) {
     },
   );
   running.add(child);
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
   const ended = once(child, 'exit');
   const silent = once(child, 'close');
   try {
     const inTime = await within(ended, timeoutMs);
-    const hung = inTime ? [] : await askPending(child, join(directory, 'report.json'));
+    const hung = inTime ? [] : await readPending(child, join(directory, 'report.json'));
     // With what it left behind, which would hold its output open.
     killGroup(child);
     const [code, signal] = await ended;
     await within(silent, OUTPUT_MS);
     const outcome = outcomeOf(events);
     outcome.failed.push(...unreported(outcome, inTime ? ending(code, signal) : `not over after ${timeoutMs} ms`));
-    process.stdout.write(`\n${file}\n${said.replace(TOTALS, '')}`);
+    process.stdout.write(`\n${file}\n${output.replace(TOTALS, '')}`);
     if (!inTime) console.log(`${file} is not over after ${timeoutMs} ms. It waits for:\n${indent(hung)}`);
     return { ...outcome, missing: existsSync(missing) ? readFileSync(missing, 'utf8').trim().split('\n') : [] };
   } finally {

@@ -1,4 +1,4 @@
-// What the events of test files come to.
+// The results of test files, counted from their events.
 import { existsSync, readFileSync } from 'node:fs';
 
 /** `{ passed, skipped, failed: [names], pending: [names] }` of the events in `path`. */
@@ -14,7 +14,8 @@ function count({ type, name, nesting, suite, failure, skip, todo }, outcome) {
   const { pending } = outcome;
   if (type === 'test:dequeue') pending.push({ name, nesting });
   // Where two have one name, it does not matter which is taken for the other.
-  const at = type === 'test:complete' ? pending.findIndex((it) => it.name === name && it.nesting === nesting) : -1;
+  const at =
+    type === 'test:complete' ? pending.findIndex((entry) => entry.name === name && entry.nesting === nesting) : -1;
   if (at !== -1) pending.splice(at, 1);
   if (type !== 'test:pass' && type !== 'test:fail') return;
   if (skip !== undefined || todo !== undefined) outcome.skipped += 1;
@@ -28,12 +29,12 @@ function count({ type, name, nesting, suite, failure, skip, todo }, outcome) {
  * is one where it is `required`.
  */
 export function summarize({ passed, skipped, failed, missing }, required) {
-  const lacking = [...new Set(missing)];
+  const missingNames = [...new Set(missing)];
   const list = (title, names) => (names.length > 0 ? ['', `${title}:`, ...names.map((name) => `  ${name}`)] : []);
-  const failures = failed.length + (required ? lacking.length : 0);
+  const failures = failed.length + (required ? missingNames.length : 0);
   const lines = [
     ...list('failed', failed),
-    ...list(required ? 'missing, and required here' : 'missing, so that tests were skipped', lacking),
+    ...list(required ? 'missing, and required here' : 'missing, so that tests were skipped', missingNames),
     ...(skipped > 0 ? ['', `${skipped} skipped`] : []),
     `${passed} passed, ${failures} failed`,
   ];

@@ -8,12 +8,12 @@ export const reportOptions = (directory, name) => [
   ...[`--report-directory=${directory}`, `--report-filename=${name}`],
 ];
 
-const PATIENCE_MS = 5_000;
+const REPORT_TIMEOUT_MS = 5_000;
 
 /** What keeps `child` alive, a line each; asks it for the report in `path`. */
-export async function askPending(child, path) {
+export async function readPending(child, path) {
   child.kill('SIGUSR2');
-  const deadline = performance.now() + PATIENCE_MS;
+  const deadline = performance.now() + REPORT_TIMEOUT_MS;
   while (performance.now() < deadline) {
     const report = read(path);
     if (report) return describe(report);

@@ -11,10 +11,10 @@ import { measureRepeated, type Repetitions } from './repeat';
 const BATCH = 100;
 const OPERATIONS: Repetitions = { times: 100_000, batch: BATCH, limitMs: 20_000 };
 /** Whole lives take longer than operations, and the allocator longer to settle. */
-const LIVES: Repetitions = { times: 10_000, warmUp: 3000, batch: 20, limitMs: 20_000 };
+const LIFETIMES: Repetitions = { times: 10_000, warmUp: 3000, batch: 20, limitMs: 20_000 };
 
 /** Prints one line for the parent. */
-const say = (line: unknown) => void process.stdout.write(`${JSON.stringify(line)}\n`);
+const print = (line: unknown) => void process.stdout.write(`${JSON.stringify(line)}\n`);
 
 type Act = (subject: Subject, url: string) => Promise<unknown>;
 
@@ -22,12 +22,12 @@ const lives: Record<string, Act> = {
   /** Works once and leaves the object open. */
   async idle(subject, url) {
     await (await subject.start(url)).operate();
-    say('idle');
+    print('idle');
   },
   /** Waits for something that only the addon knows about. */
   async 'in-flight'(subject, url) {
     await (await subject.start(url)).stall().catch(() => undefined);
-    say('settled');
+    print('settled');
   },
   /** Leaves in the middle of it. */
   async leaving(subject, url) {
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
     assert.ok(subject.live, `${name} has no whole life`);
     let failed: unknown;
     const live = () => subject.live!(url).catch((error: unknown) => (failed ??= error));
-    say(await measureRepeated(live, LIVES, forMs));
+    print(await measureRepeated(live, LIFETIMES, forMs));
     return assert.ifError(failed);
   }
   const repetition = repetitions[act];
@@ -71,9 +71,9 @@ async function main(): Promise<void> {
   for (const one of held) one?.finish();
   // Behind all that were given up before it; a server that has too much of them says so.
   const catchUp = act === 'aborts' ? () => running.operate().catch(() => undefined) : undefined;
-  say(await measureRepeated(repetition(running), { ...OPERATIONS, ...(catchUp && { catchUp }) }, forMs));
+  print(await measureRepeated(repetition(running), { ...OPERATIONS, ...(catchUp && { catchUp }) }, forMs));
   // The aborted ones too have given back what they had.
-  await eventually(() => !running.held?.());
+  await eventually(() => !running.heldCount?.());
 }
 
 void main();

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 
 import type { Subject } from '../../contract/contract';
-import { type Program, PROGRAMS, survive } from '../../hostile/run';
+import { type Program, PROGRAMS, runProgram } from '../../hostile/run';
 import { subjects } from '../../contract/subjects';
 import { assertFlat, measure, repetitions } from './memory-growth';
 import { soakCursor } from './sse-cursor';
@@ -48,9 +48,9 @@ async function soakHostile(minutes: number): Promise<void> {
   console.log('| hostile | seed | what it did | survived |\n|---|---|---|---|');
   for (const program of Object.keys(PROGRAMS) as Program[]) {
     const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
-    const { said, survived } = await survive(program, seed, minutes * 60_000);
+    const { output, survived } = await runProgram(program, seed, minutes * 60_000);
     if (!survived) process.exitCode = 1;
-    console.log(`| ${program} | ${seed} | ${said} | ${survived ? 'yes' : 'NO'} |`);
+    console.log(`| ${program} | ${seed} | ${output} | ${survived ? 'yes' : 'NO'} |`);
   }
 }
 

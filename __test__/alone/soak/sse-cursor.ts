@@ -19,7 +19,7 @@ export const READINGS = ['for await', 'onMessage', 'receive'] as const;
 export type Reading = (typeof READINGS)[number];
 
 /** What came of all lives of one reader. */
-export interface Killed {
+export interface KillReport {
   kills: number;
   /** Different events that were handled. */
   handled: number;
@@ -65,7 +65,7 @@ async function handle({ lastEventId: id }) {
 `;
 
 /** Kills one reader after the other until there were so many `kills`, and looks at what they told. */
-export async function killReaders(reading: Reading, kills: number, seed: number): Promise<Killed> {
+export async function killReaders(reading: Reading, kills: number, seed: number): Promise<KillReport> {
   const random = randomly(seed);
   const directory = mkdtempSync(join(tmpdir(), 'moorline-killed-'));
   const database = `file:${join(directory, 'cursors.db')}`;

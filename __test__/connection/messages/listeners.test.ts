@@ -6,7 +6,14 @@ import { describe, test, type TestContext } from 'node:test';
 
 import { type ConnectionConfig, SSEConnection, WebSocketConnection } from 'moorline';
 
-import { closing, eventServer, Heard, records, type SocketServer, socketServer } from '../../support/connections';
+import {
+  closeAfter,
+  eventServer,
+  EventRecorder,
+  captureLogs,
+  type SocketServer,
+  socketServer,
+} from '../../support/connections';
 import { eventually } from '../../support/eventually';
 import { peersMissing } from '../../support/peers';
 
@@ -14,7 +21,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
   async function open(t: TestContext, config: ConnectionConfig = {}) {
     const server: SocketServer = await socketServer();
     t.after(() => server.close());
-    const connection = closing(t, new WebSocketConnection({ url: server.url, monitoring: false, ...config }));
+    const connection = closeAfter(t, new WebSocketConnection({ url: server.url, monitoring: false, ...config }));
     assert.equal(await connection.connect(), true);
     /** Sends all of them in one piece, so that they come together. */
     const send = (...messages: unknown[]) => {
@@ -80,7 +87,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
   });
 
   test('one that throws or rejects is logged, and the others hear all the same', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const { connection, send } = await open(t);
     const heard: unknown[] = [];
     connection.on('message', () => {
@@ -181,12 +188,12 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
 });
 
 test('an event of a stream counts as handled when all listeners of message are done with it', async (t) => {
-  records(t);
+  captureLogs(t);
   const server = await eventServer();
   t.after(() => server.close());
   const customOptions = { cursor: { url: ':memory:', name: 'orders' } };
-  const stream = closing(t, new SSEConnection({ url: server.url, monitoring: false, customOptions, retryDelay: 1 }));
-  const heard = new Heard(stream);
+  const stream = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false, customOptions, retryDelay: 1 }));
+  const heard = new EventRecorder(stream);
   const data: string[] = [];
   stream.on('message', async ({ data: text }) => {
     data.push(text);

@@ -4,7 +4,7 @@ import { after, before, describe, test, type TestContext } from 'node:test';
 
 import { setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
-import { closing, type EventServer, eventServer, type SocketServer, socketServer } from '../../support/connections';
+import { closeAfter, type EventServer, eventServer, type SocketServer, socketServer } from '../../support/connections';
 import { eventually } from '../../support/eventually';
 import { peersMissing } from '../../support/peers';
 import { runScript } from '../../support/script';
@@ -104,20 +104,20 @@ describe('iterating a connection that was never opened', () => {
     () => new WebSocketConnection({ url: 'ws://127.0.0.1:9', monitoring: false }),
   ]) {
     test(`says that connect() comes first: ${make().constructor.name}`, async (t) => {
-      const next = closing(t, make())[Symbol.asyncIterator]().next();
+      const next = closeAfter(t, make())[Symbol.asyncIterator]().next();
       await assert.rejects(next, { code: 'ERR_MOORLINE_CLOSED', kind: 'closed', message: /call connect\(\) before/ });
     });
   }
 
   test('ends at once after disconnect()', async (t) => {
-    const connection = closing(t, new SSEConnection({ url: 'http://127.0.0.1:9', monitoring: false }));
+    const connection = closeAfter(t, new SSEConnection({ url: 'http://127.0.0.1:9', monitoring: false }));
     await connection.disconnect();
     assert.deepEqual(await connection[Symbol.asyncIterator]().next(), { done: true, value: undefined });
   });
 
   test('waits for a connect() that is under way', async (t) => {
     const server = await stream(t);
-    const connection = closing(t, new SSEConnection({ url: server.url, monitoring: false }));
+    const connection = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false }));
     const connecting = connection.connect();
     const next = connection[Symbol.asyncIterator]().next();
     await connecting;

@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 
 import { SSEConnection, type SSEEvent } from 'moorline';
 
-import { closing, eventServer, records } from '../../support/connections';
+import { closeAfter, eventServer, captureLogs } from '../../support/connections';
 import { eventually } from '../../support/eventually';
 
 /** Ways to fail; what is thrown may be of any kind. */
@@ -45,10 +45,10 @@ const FAILURES: [name: string, fail: () => unknown][] = [
 describe('a handler that', () => {
   for (const [name, fail] of FAILURES) {
     test(`${name} is logged, and stops nothing`, async (t) => {
-      const written = records(t);
+      const written = captureLogs(t);
       const server = await eventServer();
       t.after(() => server.close());
-      const connection = closing(t, new SSEConnection({ url: server.url, monitoring: false }));
+      const connection = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false }));
       const unhandled: unknown[] = [];
       const onUnhandled = (error: unknown) => unhandled.push(error);
       process.on('unhandledRejection', onUnhandled).on('uncaughtException', onUnhandled);
@@ -72,7 +72,7 @@ describe('the handlers of onMessage', () => {
   async function opened(t: TestContext) {
     const server = await eventServer();
     t.after(() => server.close());
-    const connection = closing(t, new SSEConnection({ url: server.url, monitoring: false }));
+    const connection = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false }));
     assert.equal(await connection.connect(), true);
     const begun: string[] = [];
     const ends: (() => void)[] = [];
@@ -177,10 +177,10 @@ describe('the handlers of onMessage', () => {
 });
 
 test('what a handler threw is logged with its stack', async (t) => {
-  const written = records(t);
+  const written = captureLogs(t);
   const server = await eventServer();
   t.after(() => server.close());
-  const connection = closing(t, new SSEConnection({ url: server.url, monitoring: false }));
+  const connection = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false }));
   connection.onMessage(function faulty() {
     throw new Error('no');
   });

@@ -11,7 +11,7 @@ import {
   WebSocketConnection,
 } from 'moorline';
 
-import { closing, eventServer, socketServer } from '../../support/connections';
+import { closeAfter, eventServer, socketServer } from '../../support/connections';
 import { serve } from '../../support/http';
 import { peersMissing } from '../../support/peers';
 
@@ -26,7 +26,7 @@ test('a WebSocketConnection with parse: false gives text as it came', { skip: pe
   });
   t.after(() => server.close());
   const config = { url: server.url, monitoring: false, customOptions: { parse: false } };
-  const connection = closing(t, new WebSocketConnection(config));
+  const connection = closeAfter(t, new WebSocketConnection(config));
   await connection.connect();
   const received: unknown[] = [];
   for await (const message of connection) if (received.push(message) === 4) break;
@@ -41,11 +41,11 @@ test('an SSEConnection tells where its stream comes from, after redirects and wi
   const target = await eventServer();
   const first = await serve((_, response) => response.writeHead(302, { location: `${target.url}/there` }).end());
   t.after(() => Promise.all([target.close(), first.close()]));
-  const moved = closing(t, new SSEConnection({ url: first.url, monitoring: false }));
+  const moved = closeAfter(t, new SSEConnection({ url: first.url, monitoring: false }));
   assert.equal(moved.url, '');
   await moved.connect();
   assert.equal(moved.url, `${target.url}/there`);
-  const direct = closing(
+  const direct = closeAfter(
     t,
     new SSEConnection({ url: `http://me:hunter2@127.0.0.1:${target.port}/x`, monitoring: false }),
   );
@@ -57,7 +57,7 @@ describe('the body of an answer', () => {
   test('asked for in the wrong way is an error with a code', async (t) => {
     const server = await serve((_, response) => response.end('{}'));
     t.after(() => server.close());
-    const api = closing(t, new HTTPConnection({ url: server.url, monitoring: false }));
+    const api = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false }));
     const streamed = await api.request({ stream: true });
     const wrong = { name: 'TypeError', code: 'ERR_INVALID_STATE' };
     assert.throws(() => streamed.data, wrong);

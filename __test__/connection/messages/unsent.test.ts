@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 
 import { type ConnectionConfig, MoorlineError, WebSocketConnection } from 'moorline';
 
-import { closing, Heard, socketServer } from '../../support/connections';
+import { closeAfter, EventRecorder, socketServer } from '../../support/connections';
 import { FaultProxy } from '../../support/fault-proxy';
 import { peersMissing } from '../../support/peers';
 
@@ -13,7 +13,7 @@ describe('a message that is sent while nothing is open', { skip: peersMissing() 
 
   /** Sends on `connection`, and gives the error that the one event of it carries. */
   async function unsent(connection: WebSocketConnection): Promise<MoorlineError> {
-    const heard = new Heard(connection);
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.send({ lost: true }), false);
     assert.deepEqual(
       heard.events.map(({ eventType }) => eventType),
@@ -33,7 +33,7 @@ describe('a message that is sent while nothing is open', { skip: peersMissing() 
   }
 
   test('names connect(), where that was not called', async (t) => {
-    const connection = closing(t, new WebSocketConnection({ ...quick, url: 'ws://127.0.0.1:1' }));
+    const connection = closeAfter(t, new WebSocketConnection({ ...quick, url: 'ws://127.0.0.1:1' }));
     const { message, cause } = await unsent(connection);
     assert.equal(message, 'the connection was never opened: call connect() before send');
     assert.equal(cause, undefined);
@@ -42,8 +42,8 @@ describe('a message that is sent while nothing is open', { skip: peersMissing() 
   test('has the loss as its cause, and opens no breaker', async (t) => {
     const server = await socketServer();
     t.after(() => server.close());
-    const connection = closing(t, new WebSocketConnection({ ...quick, url: server.url }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new WebSocketConnection({ ...quick, url: server.url }));
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     server.sockets[0].close(4001, 'moved');
     await heard.until('connection_lost');
@@ -57,7 +57,7 @@ describe('a message that is sent while nothing is open', { skip: peersMissing() 
   test('says so after disconnect()', async (t) => {
     const server = await socketServer();
     t.after(() => server.close());
-    const connection = closing(t, new WebSocketConnection({ ...quick, url: server.url }));
+    const connection = closeAfter(t, new WebSocketConnection({ ...quick, url: server.url }));
     assert.equal(await connection.connect(), true);
     await connection.disconnect();
     const { message, cause } = await unsent(connection);
@@ -78,7 +78,7 @@ test('a receive that the circuit breaker holds back is told', { skip: peersMissi
     await server.close();
   });
   assert.equal(await connection.connect(), true);
-  const heard = new Heard(connection);
+  const heard = new EventRecorder(connection);
   proxy.set({ kind: 'black-hole' });
   assert.equal(await connection.send('x'.repeat(20_000_000)), false);
   await heard.until('circuit_breaker_opened');

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { ConnectionPool, setLogger, type LogRecord } from 'moorline';
 
 import { eventually } from '../../support/eventually';
-import { heard, open, Probe, probes } from '../../support/pools';
+import { recordEvents, open, FakeConnection, fakeFactory } from '../../support/pools';
 import { face } from '../../support/paths';
 
 /** What a bound may be exceeded by on a machine that others use as well. */
@@ -14,36 +14,36 @@ const SLACK_MS = 1000;
 
 describe('the life of a ConnectionPool', () => {
   test('start keeps the minimum, and lends what it made', async () => {
-    const pool = open({ maxSize: 4, minSize: 2 }, probes());
+    const pool = open({ maxSize: 4, minSize: 2 }, fakeFactory());
     await pool.start();
-    assert.equal(Probe.made.length, 2);
+    assert.equal(FakeConnection.instances.length, 2);
     assert.equal(pool.stats().poolSize, 2);
     const [first, second] = [await pool.acquire(), await pool.acquire()];
-    assert.ok(Probe.made.includes(first!) && Probe.made.includes(second!));
-    assert.equal(Probe.made.length, 2);
+    assert.ok(FakeConnection.instances.includes(first!) && FakeConnection.instances.includes(second!));
+    assert.equal(FakeConnection.instances.length, 2);
     await pool.release(first!);
     await pool.release(second!);
     await pool.stop();
     assert.deepEqual(
-      Probe.made.map(({ disconnected }) => disconnected),
+      FakeConnection.instances.map(({ disconnected }) => disconnected),
       [1, 1],
     );
   });
 
   test('starting twice starts once', async () => {
-    const pool = open({ minSize: 2 }, probes());
+    const pool = open({ minSize: 2 }, fakeFactory());
     await Promise.all([pool.start(), pool.start()]);
     await pool.start();
-    assert.equal(Probe.made.length, 2);
+    assert.equal(FakeConnection.instances.length, 2);
   });
 
   test('a start that cannot connect is over, tells why, and is tried again', async () => {
     let down = true;
     const pool = open({ minSize: 1 }, () => {
       if (down) throw new Error('not yet');
-      return new Probe();
+      return new FakeConnection();
     });
-    const errors = heard(pool, 'error');
+    const errors = recordEvents(pool, 'error');
     await pool.start();
     assert.match(String(errors[0]?.['error']), /not yet/);
     down = false;
@@ -51,7 +51,7 @@ describe('the life of a ConnectionPool', () => {
   });
 
   test('free connections are dropped after maxIdleTime, down to the minimum', async () => {
-    const pool = open({ maxIdleTime: 0.05, minSize: 1 }, probes());
+    const pool = open({ maxIdleTime: 0.05, minSize: 1 }, fakeFactory());
     await pool.start();
     const probes_ = [await pool.acquire(), await pool.acquire(), await pool.acquire()];
     for (const probe of probes_) await pool.release(probe!);
@@ -60,7 +60,7 @@ describe('the life of a ConnectionPool', () => {
   });
 
   test('a connection that was free for a while is checked before it is lent', async () => {
-    const pool = open({}, probes());
+    const pool = open({}, fakeFactory());
     const first = await pool.acquire();
     await pool.release(first!);
     first!.healthy = false;
@@ -72,19 +72,19 @@ describe('the life of a ConnectionPool', () => {
   });
 
   test('free connections are checked every healthCheckInterval, and the minimum is restored', async () => {
-    const pool = open({ minSize: 1, healthCheckInterval: 0.02 }, probes());
+    const pool = open({ minSize: 1, healthCheckInterval: 0.02 }, fakeFactory());
     const lent = await pool.acquire();
     await pool.start();
     await pool.release(lent!);
-    await eventually(() => Probe.made[0]!.checks > 1);
-    Probe.made[0]!.healthy = false;
-    await eventually(() => Probe.made[0]!.disconnected === 1);
+    await eventually(() => FakeConnection.instances[0]!.checks > 1);
+    FakeConnection.instances[0]!.healthy = false;
+    await eventually(() => FakeConnection.instances[0]!.disconnected === 1);
     await eventually(() => pool.stats().poolSize >= 1);
-    assert.notEqual(await pool.acquire(), Probe.made[0]);
+    assert.notEqual(await pool.acquire(), FakeConnection.instances[0]);
   });
 
   test('free connections that are no longer open are removed every cleanupInterval', async () => {
-    const pool = open({ cleanupInterval: 0.02 }, probes());
+    const pool = open({ cleanupInterval: 0.02 }, fakeFactory());
     await pool.start();
     const probe = await pool.acquire();
     probe!.open = false;
@@ -110,7 +110,7 @@ describe('the life of a ConnectionPool', () => {
   });
 
   test('stop disconnects what is lent, gives null to those who wait, and can be followed by a start', async () => {
-    const pool = open({ maxSize: 1, minSize: 1 }, probes());
+    const pool = open({ maxSize: 1, minSize: 1 }, fakeFactory());
     await pool.start();
     const probe = await pool.acquire();
     const waiting = pool.acquire();
@@ -131,8 +131,8 @@ describe('the life of a ConnectionPool', () => {
   });
 
   test('what is being made when the pool stops is let go of, also after another start', async () => {
-    const resolvers: ((probe: Probe) => void)[] = [];
-    const pool = open({ maxSize: 1 }, () => new Promise<Probe>((resolve) => resolvers.push(resolve)));
+    const resolvers: ((probe: FakeConnection) => void)[] = [];
+    const pool = open({ maxSize: 1 }, () => new Promise<FakeConnection>((resolve) => resolvers.push(resolve)));
     const waiting = pool.acquire();
     await eventually(() => resolvers.length === 1);
     await pool.stop();
@@ -140,7 +140,7 @@ describe('the life of a ConnectionPool', () => {
     await pool.start();
     const next = pool.acquire();
     await eventually(() => resolvers.length === 2);
-    const [old, fresh] = [new Probe(), new Probe()];
+    const [old, fresh] = [new FakeConnection(), new FakeConnection()];
     resolvers[0]!(old);
     await eventually(() => old.disconnected === 1);
     resolvers[1]!(fresh);
@@ -150,8 +150,8 @@ describe('the life of a ConnectionPool', () => {
   test('a connection held too long is reported with its borrower', async () => {
     const records: LogRecord[] = [];
     setLogger({ warn: (record) => records.push(record) });
-    const pool = open({ leakAfter: 0.3 }, probes());
-    const leaks = heard(pool, 'leak');
+    const pool = open({ leakAfter: 0.3 }, fakeFactory());
+    const leaks = recordEvents(pool, 'leak');
     const probe = await pool.acquire();
     await eventually(() => leaks.length === 1);
     assert.equal(leaks[0]!['connection'], probe);
@@ -161,7 +161,7 @@ describe('the life of a ConnectionPool', () => {
 
   test('tells of its life', async () => {
     const told: string[] = [];
-    const pool = open({}, probes());
+    const pool = open({}, fakeFactory());
     for (const event of ['create', 'acquire', 'release', 'drain', 'destroy', 'close'] as const) {
       pool.on(event, (facts: object) => told.push(`${event} ${String('connection' in facts)}`));
     }
@@ -174,12 +174,12 @@ describe('the life of a ConnectionPool', () => {
   });
 
   test('await using stops it', async () => {
-    Probe.made = [];
+    FakeConnection.instances = [];
     {
-      await using pool = new ConnectionPool({}, probes());
+      await using pool = new ConnectionPool({}, fakeFactory());
       await pool.acquire();
     }
-    assert.equal(Probe.made[0]?.disconnected, 1);
+    assert.equal(FakeConnection.instances[0]?.disconnected, 1);
   });
 
   for (const [what, code] of [

@@ -6,14 +6,14 @@ import { inspect } from 'node:util';
 import { ConnectionPool, MoorlineError } from 'moorline';
 
 import { eventually } from '../../support/eventually';
-import { heard, open, Probe, probes } from '../../support/pools';
+import { recordEvents, open, FakeConnection, fakeFactory } from '../../support/pools';
 
 /** What a bound may be exceeded by on a machine that others use as well. */
 const SLACK_MS = 1000;
 
 describe('ConnectionPool', () => {
   test('acquires and releases items respecting max size', async () => {
-    const pool = open({ maxSize: 2 }, probes());
+    const pool = open({ maxSize: 2 }, fakeFactory());
     await pool.start();
     const first = await pool.acquire();
     const second = await pool.acquire();
@@ -21,7 +21,7 @@ describe('ConnectionPool', () => {
     assert.equal(await pool.acquire(0.02), null);
     assert.equal(await pool.release(first), true);
     assert.equal(await pool.acquire(), first);
-    assert.equal(Probe.made.length, 2);
+    assert.equal(FakeConnection.instances.length, 2);
     assert.deepEqual(pool.stats(), {
       poolSize: 0,
       inUse: 2,
@@ -35,7 +35,7 @@ describe('ConnectionPool', () => {
   });
 
   test('what has a connect is connected before it is lent, and disconnected when it is dropped', async () => {
-    const pool = open({ maxSize: 1 }, probes());
+    const pool = open({ maxSize: 1 }, fakeFactory());
     const probe = await pool.acquire();
     assert.deepEqual([probe?.connected, probe?.disconnected], [1, 0]);
     await pool.release(probe!);
@@ -65,7 +65,7 @@ describe('ConnectionPool', () => {
   test('a factory that gives the same connection twice is refused', async () => {
     const one = { only: true };
     const pool = open({ maxSize: 2 }, () => one);
-    const errors = heard(pool, 'error');
+    const errors = recordEvents(pool, 'error');
     assert.equal(await pool.acquire(), one);
     assert.equal(await pool.acquire(0.1), null);
     assert.match(String(errors[0]?.['error']), /a connection that the pool has already/);
@@ -73,10 +73,10 @@ describe('ConnectionPool', () => {
   });
 
   test('release gives false for a foreign connection and for one that was given back', async () => {
-    const [pool, other] = [open({ maxSize: 2 }, probes()), open({}, () => new Probe())];
+    const [pool, other] = [open({ maxSize: 2 }, fakeFactory()), open({}, () => new FakeConnection())];
     const [mine, theirs] = [await pool.acquire(), await other.acquire()];
     assert.equal(await pool.release(theirs!), false);
-    assert.equal(await pool.release(new Probe()), false);
+    assert.equal(await pool.release(new FakeConnection()), false);
     assert.equal(await pool.release(mine!), true);
     assert.equal(await pool.release(mine!), false);
     const again = await pool.acquire();
@@ -86,7 +86,7 @@ describe('ConnectionPool', () => {
   });
 
   test('waiters are served in order', async () => {
-    const pool = open({ maxSize: 1 }, probes());
+    const pool = open({ maxSize: 1 }, fakeFactory());
     const first = await pool.acquire();
     const order: number[] = [];
     const waiting = [1, 2, 3].map(async (number) => {
@@ -98,7 +98,7 @@ describe('ConnectionPool', () => {
     await pool.release(first!);
     await Promise.all(waiting);
     assert.deepEqual(order, [1, 2, 3]);
-    assert.equal(Probe.made.length, 1);
+    assert.equal(FakeConnection.instances.length, 1);
   });
 
   test('never more than max size, whatever the factory takes', async () => {
@@ -125,24 +125,24 @@ describe('ConnectionPool', () => {
       assert.ok(tries > 1 && tries < 20, String(tries));
     }
     let tries = 0;
-    const flaky = open({}, () => (++tries < 3 ? null : new Probe()));
+    const flaky = open({}, () => (++tries < 3 ? null : new FakeConnection()));
     assert.ok(await flaky.acquire());
     assert.equal(tries, 3);
   });
 
   test('a connection that cannot be opened is not lent, and let go of', async () => {
-    Probe.made = [];
-    const pool = open({ acquireTimeout: 0.5 }, () => Object.assign(new Probe(), { accepts: false }));
-    const errors = heard(pool, 'error');
+    FakeConnection.instances = [];
+    const pool = open({ acquireTimeout: 0.5 }, () => Object.assign(new FakeConnection(), { accepts: false }));
+    const errors = recordEvents(pool, 'error');
     assert.equal(await pool.acquire(), null);
     assert.match(String(errors[0]?.['error']), /could not be opened/);
-    assert.ok(Probe.made.every(({ disconnected }) => disconnected === 1));
+    assert.ok(FakeConnection.instances.every(({ disconnected }) => disconnected === 1));
   });
 
   test('the timeout is in seconds, per call too', async () => {
-    const pool = open({ maxSize: 1 }, probes());
+    const pool = open({ maxSize: 1 }, fakeFactory());
     await pool.acquire();
-    const timeouts = heard(pool, 'timeout');
+    const timeouts = recordEvents(pool, 'timeout');
     const started = performance.now();
     assert.equal(await pool.acquire(0.1), null);
     const took = performance.now() - started;
@@ -152,18 +152,18 @@ describe('ConnectionPool', () => {
   });
 
   test('making a connection counts towards the wait; what comes too late is let go of', async () => {
-    let made!: (probe: Probe) => void;
-    Probe.made = [];
-    const pool = open({ acquireTimeout: 0.5 }, () => new Promise<Probe>((resolve) => (made = resolve)));
+    let made!: (probe: FakeConnection) => void;
+    FakeConnection.instances = [];
+    const pool = open({ acquireTimeout: 0.5 }, () => new Promise<FakeConnection>((resolve) => (made = resolve)));
     assert.equal(await pool.acquire(), null);
-    const late = new Probe();
+    const late = new FakeConnection();
     made(late);
     await eventually(() => late.disconnected === 1);
     assert.equal(pool.stats().poolSize, 0);
   });
 
   test('an abort gives null, and use rejects with its reason', async () => {
-    const pool = open({ maxSize: 1 }, probes());
+    const pool = open({ maxSize: 1 }, fakeFactory());
     const held = await pool.acquire();
     const controller = new AbortController();
     const { signal } = controller;
@@ -178,7 +178,7 @@ describe('ConnectionPool', () => {
   });
 
   test('use takes the connection back in any case, and rejects where acquire gives null', async () => {
-    const pool = open({ maxSize: 1 }, probes());
+    const pool = open({ maxSize: 1 }, fakeFactory());
     assert.equal(await pool.use((probe) => probe.connected), 1);
     const mine = new Error('mine');
     await assert.rejects(
@@ -205,15 +205,15 @@ describe('ConnectionPool', () => {
 
   test('the factory is handed the third argument, else what the environment says of all connections', async () => {
     const connection = { url: 'http://localhost', timeout: 5 };
-    const told = await open({}, probes(), connection).acquire();
+    const told = await open({}, fakeFactory(), connection).acquire();
     assert.deepEqual(told?.config, connection);
-    await using pool = new ConnectionPool({}, probes());
+    await using pool = new ConnectionPool({}, fakeFactory());
     const { timeout, retryCount } = (await pool.acquire())?.config as Record<string, unknown>;
     assert.deepEqual([timeout, retryCount], [30_000, 3]);
   });
 
   test('four of the options are enough; the others have defaults', () => {
-    const pool = open({ maxSize: 8, minSize: 1, maxIdleTime: 60, acquireTimeout: 5 }, probes());
+    const pool = open({ maxSize: 8, minSize: 1, maxIdleTime: 60, acquireTimeout: 5 }, fakeFactory());
     assert.deepEqual(pool.options(), {
       maxSize: 8,
       minSize: 1,
@@ -226,9 +226,9 @@ describe('ConnectionPool', () => {
       maxLifetimeMs: 1_800_000,
       leakAfterMs: 30_000,
     });
-    const { maxIdleTimeMs, acquireTimeoutMs, maxSize } = open({ maxIdleTime: Infinity }, probes()).options();
+    const { maxIdleTimeMs, acquireTimeoutMs, maxSize } = open({ maxIdleTime: Infinity }, fakeFactory()).options();
     assert.deepEqual([maxIdleTimeMs, acquireTimeoutMs, maxSize], [Infinity, 10_000, 10]);
-    assert.equal(open({}, probes(), { maxConnections: 3 }).options()['maxSize'], 3);
+    assert.equal(open({}, fakeFactory(), { maxConnections: 3 }).options()['maxSize'], 3);
     assert.match(inspect(pool), /^ConnectionPool \{[^]*maxSize: 8/);
   });
 
@@ -243,11 +243,11 @@ describe('ConnectionPool', () => {
     ];
     for (const [config, message] of bad) {
       assert.throws(
-        () => new ConnectionPool(config, probes()),
+        () => new ConnectionPool(config, fakeFactory()),
         (error) => message.test(String(error)),
       );
     }
     assert.throws(() => new ConnectionPool({}, undefined as never), /^TypeError: factory must be a function/);
-    await assert.rejects(open({}, probes()).acquire(-1), /^RangeError: timeoutSeconds must be/);
+    await assert.rejects(open({}, fakeFactory()).acquire(-1), /^RangeError: timeoutSeconds must be/);
   });
 });

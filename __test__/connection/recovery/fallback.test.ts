@@ -4,7 +4,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 
 import { type BaseConnection, type ConnectionConfig, HTTPConnection, setLogger, WebSocketConnection } from 'moorline';
 
-import { Heard, type SocketServer, socketServer } from '../../support/connections';
+import { EventRecorder, type SocketServer, socketServer } from '../../support/connections';
 import { eventually } from '../../support/eventually';
 import { FaultProxy } from '../../support/fault-proxy';
 import { type Running, serve } from '../../support/http';
@@ -51,7 +51,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     const urls = { url: `http://127.0.0.1:${proxy.port}/a`, fallbackUrl: `${second.url}/b` };
     const connection = new HTTPConnection({ ...QUICK, ...urls, ...config });
     open.push(connection);
-    return { connection, heard: new Heard(connection) };
+    return { connection, heard: new EventRecorder(connection) };
   }
 
   test('takes over when nobody answers, and the first comes back after a healthy probe', async () => {
@@ -132,7 +132,7 @@ describe('fallbackUrl: WebSocketConnection', { skip: peersMissing() }, () => {
       assert.equal(await connection.send('who?'), true);
       return (await connection.receive()).text;
     };
-    return { connection, heard: new Heard(connection), ask };
+    return { connection, heard: new EventRecorder(connection), ask };
   }
 
   test('takes over when the first cannot be reached, and the first comes back', async () => {

@@ -8,8 +8,8 @@ import { type ConnectionConfig, setLogger, SSEConnection, WebSocketConnection } 
 import {
   type EventServer,
   eventServer,
-  Maker,
-  records,
+  ConnectionFactory,
+  captureLogs,
   type SocketServer,
   socketServer,
 } from '../../support/connections';
@@ -42,7 +42,7 @@ describe('an SSEConnection that is given up', () => {
     await maker.close();
     await server.close();
   });
-  const maker = new Maker(
+  const maker = new ConnectionFactory(
     (config: ConnectionConfig) => new SSEConnection({ url: server.url, monitoring: false, retryDelay: 1, ...config }),
   );
 
@@ -107,7 +107,7 @@ describe('a WebSocketConnection that is given up', { skip: peersMissing() }, () 
   let server: SocketServer;
   before(async () => (server = await socketServer()));
   after(() => server.close());
-  const maker = new Maker(
+  const maker = new ConnectionFactory(
     (config: ConnectionConfig) => new WebSocketConnection({ url: server.url, monitoring: false, ...config }),
   );
   afterEach(() => maker.close());
@@ -133,7 +133,7 @@ describe('a WebSocketConnection that is given up', { skip: peersMissing() }, () 
 
 describe('auditLogging of what failed', () => {
   test('has the reason in words and as a code', async (t) => {
-    const written = records(t);
+    const written = captureLogs(t);
     const connection = new SSEConnection({ url: `http://127.0.0.1:${await freePort()}`, monitoring: false });
     await connection.connect();
     const [{ data } = { data: {} as Record<string, unknown> }] = written.filter(

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { HTTPConnection, MoorlineError, SSEConnection } from 'moorline';
 
-import { closing, Heard, records } from '../../support/connections';
+import { closeAfter, EventRecorder, captureLogs } from '../../support/connections';
 import { type Running, serve } from '../../support/http';
 import { freePort } from '../../support/ports';
 
@@ -31,9 +31,9 @@ describe('a retry is told', () => {
   };
   for (const [verb, call] of Object.entries(verbs)) {
     test(`of ${verb} that was answered with 503, with the attempt, the pause and the reason`, async (t) => {
-      const connection = closing(t, new HTTPConnection({ ...CONFIG, url: server.url }));
+      const connection = closeAfter(t, new HTTPConnection({ ...CONFIG, url: server.url }));
       await connection.connect();
-      const heard = new Heard(connection);
+      const heard = new EventRecorder(connection);
       const emitted: { attempt: number; delayMs: number; reason: string; error: unknown }[] = [];
       connection.on('retry', (told) => emitted.push(told));
       failures = 2;
@@ -62,25 +62,25 @@ describe('a retry is told', () => {
 
   test('of a request that nobody answered, and not of one that must not be repeated', async (t) => {
     const url = `http://127.0.0.1:${await freePort()}`;
-    const connection = closing(t, new HTTPConnection({ ...CONFIG, url, retryCount: 1 }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new HTTPConnection({ ...CONFIG, url, retryCount: 1 }));
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.send('a'), false);
     assert.deepEqual(
       heard.of('retry').map(({ data }) => [data.attempt, /ECONNREFUSED/.test(data.reason)]),
       [[1, true]],
     );
-    const post = closing(t, new HTTPConnection({ ...CONFIG, url: server.url }));
-    const quiet = new Heard(post);
+    const post = closeAfter(t, new HTTPConnection({ ...CONFIG, url: server.url }));
+    const quiet = new EventRecorder(post);
     failures = 1;
     const { status } = await post.request({ method: 'POST', url: '/' });
     assert.deepEqual([status, quiet.count('retry')], [503, 0]);
   });
 
   test('of a connect with { retry: true }', async (t) => {
-    records(t);
+    captureLogs(t);
     const url = `http://127.0.0.1:${await freePort()}`;
-    const connection = closing(t, new SSEConnection({ ...CONFIG, url, retryCount: 2 }));
-    const heard = new Heard(connection);
+    const connection = closeAfter(t, new SSEConnection({ ...CONFIG, url, retryCount: 2 }));
+    const heard = new EventRecorder(connection);
     assert.equal(await connection.connect({ retry: true }), false);
     assert.deepEqual(
       heard.of('retry').map(({ data }) => data.attempt),

@@ -40,7 +40,7 @@ function start(url: string, room = 1): Running {
       const client = await pool.getConnection();
       return { finish: () => pool.releaseConnection(client) };
     },
-    held: () => pool.getStats().inUse,
+    heldCount: () => pool.getStats().inUse,
     close: (patienceMs) => pool.drain(patienceMs),
   };
 }

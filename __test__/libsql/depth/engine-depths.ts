@@ -10,7 +10,7 @@ import { values } from './depths-of-values';
 export const constructs: Construct[] = [...values, ...statements, ...schemas];
 
 /** The outcome of one try: `answer`, or the message of the error. */
-async function tried(construct: Construct, depth: number): Promise<string> {
+async function tryConstruct(construct: Construct, depth: number): Promise<string> {
   const db = new TursoPool({ url: ':memory:', poolSize: 1, queryTimeoutMs: 300_000, leakAfterMs: Infinity });
   try {
     await construct.run(db, depth);
@@ -28,7 +28,7 @@ async function main(first: number): Promise<void> {
     const construct = constructs[index]!;
     for (const [depth] of construct.sizes) {
       say({ index, depth });
-      say({ index, depth, outcome: await tried(construct, depth) });
+      say({ index, depth, outcome: await tryConstruct(construct, depth) });
     }
   }
 }

@@ -4,7 +4,7 @@ import type { LogLevel } from '../../runtime/logger';
 import { invalidType, invalidValue } from '../../runtime/argument-error';
 import { type ConnectionOptions, native, type Handle } from '../../runtime/native';
 import { isObject, isPlainObject } from '../../runtime/shape';
-import { redacted } from './redaction';
+import { withRedaction } from './redaction';
 import { ConnectionType, type RecoveryStrategy, type SecurityLevel } from '../model';
 
 /** TLS settings of a connection. Files are read again when they change. */
@@ -133,7 +133,7 @@ export interface ConnectionConfig {
 }
 
 /** Options that only the transport reads: their defaults are not known here. */
-const TRANSPORT = [
+const TRANSPORT_OPTIONS = [
   'headersTimeoutMs',
   'bodyTimeoutMs',
   'maxRedirects',
@@ -142,7 +142,7 @@ const TRANSPORT = [
   'maxEventBytes',
   'maxMessageBytes',
 ] as const;
-type TransportOption = (typeof TRANSPORT)[number];
+type TransportOption = (typeof TRANSPORT_OPTIONS)[number];
 
 /** The keys that stay unset when nobody says anything. */
 type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
@@ -176,8 +176,8 @@ export function handleOf(config: Readonly<ResolvedConnectionConfig>): Handle<Con
  * @throws TypeError, RangeError for an option or a variable that is unknown, of the wrong type or out of range.
  */
 export function resolveConfig(given: ConnectionConfig, type?: ConnectionType): ResolvedConnectionConfig {
-  const typeOf = (said: ConnectionType | undefined) => {
-    const chosen: ConnectionType = type ?? said ?? ConnectionType.EXTERNAL;
+  const typeOf = (declared: ConnectionType | undefined) => {
+    const chosen: ConnectionType = type ?? declared ?? ConnectionType.EXTERNAL;
     if (typeof chosen !== 'string') throw invalidType('type', 'a string', chosen);
     return chosen;
   };
@@ -197,7 +197,7 @@ export function checkCustomOptions(
   const { customOptions } = connection.config;
   const given = Object.keys(customOptions).filter((key) => customOptions[key] !== undefined);
   if (given.length === 0) return;
-  native.connectionCustomOptions(given, kind, [...Object.keys(connection.config), ...TRANSPORT]);
+  native.connectionCustomOptions(given, kind, [...Object.keys(connection.config), ...TRANSPORT_OPTIONS]);
 }
 
 /** @internal The URL that a connection cannot do without; `service` is what its kind is called. */
@@ -209,7 +209,7 @@ export function requireUrl({ url }: ResolvedConnectionConfig, service: string): 
 function resolve(
   given: ConnectionConfig,
   variables: Record<string, string>,
-  typeOf: (said: ConnectionType | undefined) => ConnectionType,
+  typeOf: (declared: ConnectionType | undefined) => ConnectionType,
   named?: string,
 ): NamedConnectionConfig {
   checkObject('options', given);
@@ -221,8 +221,8 @@ function resolve(
     if (value !== undefined) checkObject(`options.${key}`, value);
   }
   if (proxy !== undefined && typeof proxy !== 'string') throw invalidType('options.proxy', 'a string', proxy);
-  const headers = copied(customHeaders);
-  const security = copied(customSecurityOptions);
+  const headers = copy(customHeaders);
+  const security = copy(customSecurityOptions);
   const data = { ...rest, name, connectionType, tls, proxy, customSecurityOptions: security };
   // What only other code reads stays here: functions, data of the user's own.
   const handle = native.connectionOpen(
@@ -231,13 +231,13 @@ function resolve(
     type,
   );
   // JSON has no Infinity: a limit that is off crosses as null.
-  const read = JSON.parse(native.connectionDescribe(handle), (_, value: unknown) => value ?? Infinity) as object;
-  const config = redacted({
+  const inForce = JSON.parse(native.connectionDescribe(handle), (_, value: unknown) => value ?? Infinity) as object;
+  const config = withRedaction({
     url: undefined,
     connectionType: undefined,
     encryption: undefined,
     fallbackUrl: undefined,
-    ...read,
+    ...inForce,
     ...transportLimits(rest),
     name: named ?? name ?? type,
     customHeaders: typeof headers === 'function' ? headers : { ...headers },
@@ -252,12 +252,12 @@ function resolve(
 
 /** The times and sizes that only a transport reads, as they were given. */
 function transportLimits(given: ConnectionConfig): Partial<Record<TransportOption, number>> {
-  const limits = TRANSPORT.filter((key) => given[key] !== undefined);
+  const limits = TRANSPORT_OPTIONS.filter((key) => given[key] !== undefined);
   return Object.fromEntries(limits.map((key) => [key, given[key]]));
 }
 
 /** A plain object anew, so that its members are read once; anything else as it is. */
-function copied<T>(value: T): T {
+function copy<T>(value: T): T {
   return isPlainObject(value) ? { ...value } : value;
 }
 
@@ -291,25 +291,25 @@ function checkObject(path: string, value: unknown): void {
  */
 export class ConnectionConfigManager {
   readonly #variables: Record<string, string>;
-  readonly #set = new Map<string, NamedConnectionConfig>();
-  readonly #found: readonly string[];
+  readonly #configs = new Map<string, NamedConnectionConfig>();
+  readonly #configuredNames: readonly string[];
 
   /** @throws TypeError, RangeError for a variable with an invalid value; the message names the variable. */
   constructor(env: Environment = process.env) {
     this.#variables = variablesOf(env);
-    this.#found = native.connectionConfigured(this.#variables);
+    this.#configuredNames = native.connectionConfigured(this.#variables);
     // A bad variable is an error here, so that `get` never is.
-    for (const name of ['default', ...this.#found]) this.get(name);
+    for (const name of ['default', ...this.#configuredNames]) this.get(name);
   }
 
   /** Returns the complete configuration of a name, as a copy that may be changed. Never returns `undefined`. */
   get(name: string): NamedConnectionConfig {
     if (typeof name !== 'string') throw invalidType('name', 'a string', name);
-    const set = this.#set.get(name);
+    const set = this.#configs.get(name);
     if (!set) return resolve({}, this.#variables, () => name as ConnectionType, name);
-    return redacted({
+    return withRedaction({
       ...set,
-      customHeaders: copied(set.customHeaders),
+      customHeaders: copy(set.customHeaders),
       customOptions: { ...set.customOptions },
       customSecurityOptions: { ...set.customSecurityOptions },
     });
@@ -322,13 +322,13 @@ export class ConnectionConfigManager {
    */
   set(name: string, config: ConnectionConfig): void {
     if (typeof name !== 'string') throw invalidType('name', 'a string', name);
-    const typeOf = (said: ConnectionType | undefined) => said ?? (name as ConnectionType);
-    this.#set.set(name, resolve(config, this.#variables, typeOf, name));
+    const typeOf = (declared: ConnectionType | undefined) => declared ?? (name as ConnectionType);
+    this.#configs.set(name, resolve(config, this.#variables, typeOf, name));
   }
 
   /** Returns the names that were `set`, and the types for which the environment has variables. */
   listNames(): string[] {
-    return [...new Set([...this.#found, ...this.#set.keys()])];
+    return [...new Set([...this.#configuredNames, ...this.#configs.keys()])];
   }
 
   /** @internal */

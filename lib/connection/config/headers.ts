@@ -1,7 +1,7 @@
 import { wrongType } from '../../runtime/argument-error';
 import { isPlainObject } from '../../runtime/shape';
 import type { CustomHeaders, ResolvedConnectionConfig } from './config';
-import { lateFailure } from '../error';
+import { timeoutFailure } from '../error';
 import { traceHeaders } from '../../http/trace';
 import { withTimeout } from '../../runtime/timers';
 
@@ -13,20 +13,20 @@ const PATH = 'options.customHeaders';
  */
 export function commonHeaders(
   config: Readonly<ResolvedConnectionConfig>,
-  lives: readonly AbortSignal[],
+  signals: readonly AbortSignal[],
 ): Record<string, string> | Promise<Record<string, string>> {
   const { customHeaders } = config;
-  if (typeof customHeaders === 'function') return ask(customHeaders, config, lives);
+  if (typeof customHeaders === 'function') return callCustomHeaders(customHeaders, config, signals);
   return { ...customHeaders, ...traceHeaders() };
 }
 
-async function ask(
+async function callCustomHeaders(
   customHeaders: Extract<CustomHeaders, (...facts: never) => unknown>,
   { timeout, connectionType }: Readonly<ResolvedConnectionConfig>,
-  lives: readonly AbortSignal[],
+  signals: readonly AbortSignal[],
 ): Promise<Record<string, string>> {
-  const late = () => lateFailure('timeout', timeout, connectionType, 'customHeaders');
-  const given: unknown = await withTimeout(timeout, lives, (signal) => customHeaders({ signal }), late);
+  const timeoutError = () => timeoutFailure('timeout', timeout, connectionType, 'customHeaders');
+  const given: unknown = await withTimeout(timeout, signals, (signal) => customHeaders({ signal }), timeoutError);
   if (!isPlainObject(given)) throw wrongType(`what ${PATH} gives`, 'a plain object', given);
   for (const [name, value] of Object.entries(given)) {
     if (typeof value !== 'string') throw wrongType(`${PATH}.${JSON.stringify(name)}`, 'a string', value);

@@ -18,12 +18,12 @@ const HIDDEN = '[redacted]';
  * Makes a configuration show no credentials where it is printed or becomes JSON. Copies of it (`{ ...config }`) are
  * ordinary objects.
  */
-export function redacted<Config extends Confidential>(config: Config): Config {
-  const show = () => shown(config);
+export function withRedaction<Config extends Confidential>(config: Config): Config {
+  const show = () => redactedCopy(config);
   return Object.defineProperties(config, { toJSON: { value: show }, [inspect.custom]: { value: show } });
 }
 
-function shown(config: Confidential): Record<string, unknown> {
+function redactedCopy(config: Confidential): Record<string, unknown> {
   const { customHeaders } = config;
   const headers = Object.entries(customHeaders).map(([name, value]) => [
     name,
@@ -32,9 +32,9 @@ function shown(config: Confidential): Record<string, unknown> {
   const hide = (values: object) => Object.fromEntries(Object.keys(values).map((key) => [key, HIDDEN]));
   return {
     ...config,
-    url: shownUrl(config.url),
-    fallbackUrl: shownUrl(config.fallbackUrl),
-    proxy: config.proxy === 'environment' ? config.proxy : shownUrl(config.proxy),
+    url: redactUrl(config.url),
+    fallbackUrl: redactUrl(config.fallbackUrl),
+    proxy: config.proxy === 'environment' ? config.proxy : redactUrl(config.proxy),
     customHeaders: typeof customHeaders === 'function' ? customHeaders : Object.fromEntries(headers),
     customOptions: hide(config.customOptions),
     tls: config.tls && { ...config.tls, ...hide(secretsOf(config.tls)) },
@@ -47,6 +47,6 @@ function secretsOf({ key }: NonNullable<Confidential['tls']>): object {
 }
 
 /** @internal A URL without user, password, query and fragment; of what is no URL only the scheme. */
-export function shownUrl(url: string | undefined): string | undefined {
+export function redactUrl(url: string | undefined): string | undefined {
   return url === undefined ? undefined : native.redactUrl(url);
 }

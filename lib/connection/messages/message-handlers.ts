@@ -1,6 +1,6 @@
 import { invalidType, outOfRange } from '../../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../../runtime/known-options';
-import { call, checkHandler, type HandlerOwner } from '../../runtime/listeners';
+import { callHandler, checkHandler, type HandlerOwner } from '../../runtime/listeners';
 import type { Listeners } from './message-listeners';
 
 /** Options of `onMessage`. */
@@ -11,99 +11,99 @@ export interface MessageHandlerOptions {
 
 const OPTIONS: KnownOptions<MessageHandlerOptions> = { concurrency: true };
 
-/** A message that waits for its handler. */
-interface Waiting<Message> {
+/** A message that waits for its handler; `settle` gets whether the handler succeeded. */
+interface QueuedMessage<Message> {
   message: Message;
-  settle: (taken: boolean | Promise<boolean>) => void;
+  settle: (succeeded: boolean | Promise<boolean>) => void;
 }
 
 /** One handler, and the messages that wait for it. */
-class Queue<Message> {
+class HandlerQueue<Message> {
   /** Whether no more messages should come. */
   isFull = false;
   readonly #call: (message: Message) => boolean | Promise<boolean>;
   readonly #concurrency: number;
   readonly #limit: number;
-  readonly #changed: () => void;
-  #waiting: Waiting<Message>[] = [];
+  readonly #onFullChange: () => void;
+  #waiting: QueuedMessage<Message>[] = [];
   #running = 0;
 
   constructor(
     call: (message: Message) => boolean | Promise<boolean>,
     bounds: { concurrency: number; limit: number },
-    changed: () => void,
+    onFullChange: () => void,
   ) {
     this.#call = call;
     this.#concurrency = bounds.concurrency;
     this.#limit = bounds.limit;
-    this.#changed = changed;
+    this.#onFullChange = onFullChange;
   }
 
   put(message: Message): boolean | Promise<boolean> {
     if (this.#running >= this.#concurrency || this.#waiting.length > 0) {
       return new Promise((settle) => {
         this.#waiting.push({ message, settle });
-        if (!this.isFull && this.#waiting.length >= this.#limit) this.#fill(true);
+        if (!this.isFull && this.#waiting.length >= this.#limit) this.#setFull(true);
       });
     }
-    const taken = this.#begin(message);
+    const succeeded = this.#callHandler(message);
     // A message may have come while the handler ran.
-    if (typeof taken === 'boolean') this.#next();
-    return taken;
+    if (typeof succeeded === 'boolean') this.#callWaiting();
+    return succeeded;
   }
 
   /** Drops what waits: the handler was taken off. */
   drop(): void {
     for (const { settle } of this.#waiting.splice(0)) settle(false);
-    this.#fill(false);
+    this.#setFull(false);
   }
 
-  #begin(message: Message): boolean | Promise<boolean> {
+  #callHandler(message: Message): boolean | Promise<boolean> {
     this.#running += 1;
-    const taken = this.#call(message);
-    if (typeof taken !== 'boolean') return this.#ended(taken);
+    const succeeded = this.#call(message);
+    if (typeof succeeded !== 'boolean') return this.#finish(succeeded);
     this.#running -= 1;
-    return taken;
+    return succeeded;
   }
 
-  async #ended(taken: Promise<boolean>): Promise<boolean> {
-    const all = await taken;
+  async #finish(succeeded: Promise<boolean>): Promise<boolean> {
+    const all = await succeeded;
     this.#running -= 1;
-    this.#next();
+    this.#callWaiting();
     return all;
   }
 
-  #next(): void {
+  #callWaiting(): void {
     while (this.#running < this.#concurrency) {
       const waiting = this.#waiting.shift();
       if (!waiting) return;
-      if (this.isFull && this.#waiting.length * 2 <= this.#limit) this.#fill(false);
-      waiting.settle(this.#begin(waiting.message));
+      if (this.isFull && this.#waiting.length * 2 <= this.#limit) this.#setFull(false);
+      waiting.settle(this.#callHandler(waiting.message));
     }
   }
 
-  #fill(full: boolean): void {
+  #setFull(full: boolean): void {
     if (this.isFull === full) return;
     this.isFull = full;
-    this.#changed();
+    this.#onFullChange();
   }
 }
 
 /**
  * The handlers of `onMessage`. Each gets the messages in order, by default one after the other: the next when the promise
- * that it gave for the last is settled. What waits for a handler is bounded by what dispatches the messages: `changed` says
+ * that it gave for the last is settled. What waits for a handler is bounded by what dispatches the messages: `onFullChange` says
  * that `isFull` did.
  */
 export class MessageHandlers<Message> {
   readonly #owner: HandlerOwner;
   readonly #limit: number;
-  readonly #changed: () => void;
-  readonly #queues = new Set<Queue<Message>>();
+  readonly #onFullChange: () => void;
+  readonly #queues = new Set<HandlerQueue<Message>>();
 
-  constructor(owner: HandlerOwner, limit: number, changed: () => void) {
+  constructor(owner: HandlerOwner, limit: number, onFullChange: () => void) {
     this.#owner = owner;
     this.#limit = limit;
-    this.#changed = changed;
+    this.#onFullChange = onFullChange;
   }
 
   get size(): number {
@@ -120,18 +120,18 @@ export class MessageHandlers<Message> {
   add(handler: (message: Message) => unknown, options: MessageHandlerOptions = {}): () => void {
     checkHandler(handler);
     checkOptions('options', options, OPTIONS);
-    return this.#add((message) => call(this.#owner, () => handler(message)), concurrencyOf(options));
+    return this.#add((message) => callHandler(this.#owner, () => handler(message)), concurrencyOf(options));
   }
 
   /** Adds all that `listeners` gives when a message comes, as if they were one. */
   addGroup(listeners: Listeners<Message>): () => void {
     return this.#add((message) => {
-      return allTaken(listeners().map((listener) => call(this.#owner, () => listener(message))));
+      return allSucceeded(listeners().map((listener) => callHandler(this.#owner, () => listener(message))));
     }, 1);
   }
 
   #add(call: (message: Message) => boolean | Promise<boolean>, concurrency: number): () => void {
-    const queue = new Queue<Message>(call, { concurrency, limit: this.#limit }, () => this.#changed());
+    const queue = new HandlerQueue<Message>(call, { concurrency, limit: this.#limit }, () => this.#onFullChange());
     this.#queues.add(queue);
     return () => {
       if (this.#queues.delete(queue)) queue.drop();
@@ -140,16 +140,16 @@ export class MessageHandlers<Message> {
 
   /** Calls all handlers with a message. Returns whether none failed, or a promise of that. */
   dispatch(message: Message): boolean | Promise<boolean> {
-    const answers: (boolean | Promise<boolean>)[] = [];
-    // One of them may take another off.
-    for (const queue of this.#queues) answers.push(queue.put(message));
-    return answers.length === 1 ? answers[0]! : allTaken(answers);
+    const results: (boolean | Promise<boolean>)[] = [];
+    // A handler may remove another one.
+    for (const queue of this.#queues) results.push(queue.put(message));
+    return results.length === 1 ? results[0]! : allSucceeded(results);
   }
 }
 
-function allTaken(answers: readonly (boolean | Promise<boolean>)[]): boolean | Promise<boolean> {
-  if (answers.every((answer) => typeof answer === 'boolean')) return answers.every(Boolean);
-  return Promise.all(answers).then((all) => all.every(Boolean));
+function allSucceeded(results: readonly (boolean | Promise<boolean>)[]): boolean | Promise<boolean> {
+  if (results.every((answer) => typeof answer === 'boolean')) return results.every(Boolean);
+  return Promise.all(results).then((all) => all.every(Boolean));
 }
 
 function concurrencyOf({ concurrency = 1 }: MessageHandlerOptions): number {

@@ -1,7 +1,7 @@
 import { invalidType, outOfRange } from '../../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../../runtime/known-options';
 import { isAborted, onAbort } from '../../runtime/abort';
-import { after } from '../../runtime/timers';
+import { setLongTimeout } from '../../runtime/timers';
 
 /** Options of `receive`. */
 export interface MessageOptions {
@@ -28,8 +28,8 @@ interface Waiter<T> {
 }
 
 /**
- * The messages of one connection, in order, until somebody takes them. It is bounded by whoever fills it: `onFull` says
- * that no more should come, `onRoom` that there is room again.
+ * The received messages of one connection, in order. Its producer bounds it: `full` is called when no more messages
+ * should come, `room` when there is room again.
  */
 export class MessageQueue<T> {
   readonly #limit: number;
@@ -90,7 +90,7 @@ export class MessageQueue<T> {
     return message;
   }
 
-  /** The next message, or `null` when the connection ends first, nothing comes in time, or nobody wants it any more. */
+  /** The next message, or `null` when the connection ends first, nothing comes in time, or `signal` is aborted. */
   take({
     signal,
     timeoutMs,
@@ -99,12 +99,12 @@ export class MessageQueue<T> {
     if (ready !== undefined) return Promise.resolve(ready);
     if (isAborted(signal)) return Promise.resolve(null);
     return new Promise<T | null>((resolve) => {
-      const deafen = signal && onAbort(signal, () => this.#settle(waiter, null));
-      const stop = after(timeoutMs ?? Infinity, () => this.#settle(waiter, null));
+      const removeAbortListener = signal && onAbort(signal, () => this.#settle(waiter, null));
+      const stop = setLongTimeout(timeoutMs ?? Infinity, () => this.#settle(waiter, null));
       const waiter: Waiter<T> = {
         resolve: (message) => {
           stop();
-          deafen?.();
+          removeAbortListener?.();
           resolve(message);
         },
       };
@@ -113,7 +113,7 @@ export class MessageQueue<T> {
     });
   }
 
-  /** The connection has ended: nobody waits any more. What has come before can still be taken. */
+  /** Ends every wait with `null`. Messages that came before can still be taken. */
   end(): void {
     for (const waiter of [...this.#waiters]) this.#settle(waiter, null);
   }

@@ -2,7 +2,7 @@ import type { MoorlineError } from '../../runtime/error';
 import { isWell } from '../../health/answer';
 import type { ConnectionConfig } from '../config/config';
 import { ConnectionState } from '../model';
-import { after } from '../../runtime/timers';
+import { setLongTimeout } from '../../runtime/timers';
 
 /** The members of a pooled object that a pool uses; all of them are optional. */
 interface Pooled {
@@ -33,7 +33,7 @@ const UNUSABLE: readonly unknown[] = [
 ];
 
 /** The name that a pool is shown under in the metrics; nothing where its connections are not to be monitored. */
-export function shownName({ name, monitoring }: ConnectionConfig): string | undefined {
+export function metricsName({ name, monitoring }: ConnectionConfig): string | undefined {
   return monitoring === false ? undefined : (name ?? 'default');
 }
 
@@ -48,7 +48,7 @@ export async function close(pooled: unknown): Promise<void> {
   await method(pooled, 'disconnect')?.();
 }
 
-/** Whether it may be lent again, as far as can be told without asking it. One that cannot be looked at is broken. */
+/** Whether it may be lent again, judged by its `state` alone. One that cannot be read is broken. */
 export function looksUsable(pooled: unknown): boolean {
   try {
     return !UNUSABLE.includes((pooled as Pooled | undefined)?.state);
@@ -60,20 +60,20 @@ export function looksUsable(pooled: unknown): boolean {
 /** Whether it says that it is open. Never rejects. */
 export async function isOpen(pooled: unknown, timeoutMs: number): Promise<boolean> {
   if (!looksUsable(pooled)) return false;
-  return inTime(timeoutMs, () => saysOpen(pooled));
+  return withinTime(timeoutMs, () => reportsOpen(pooled));
 }
 
 /** Whether it says that it is well. Never rejects. */
 export async function isAlive(pooled: unknown, timeoutMs: number): Promise<boolean> {
   if (!looksUsable(pooled)) return false;
-  return inTime(timeoutMs, async () => {
+  return withinTime(timeoutMs, async () => {
     const healthCheck = method(pooled, 'healthCheck');
-    if (!healthCheck) return saysOpen(pooled);
+    if (!healthCheck) return reportsOpen(pooled);
     return isWell(await healthCheck());
   });
 }
 
-async function saysOpen(pooled: unknown): Promise<boolean> {
+async function reportsOpen(pooled: unknown): Promise<boolean> {
   const isConnected = method(pooled, 'isConnected');
   return !isConnected || Boolean(await isConnected());
 }
@@ -84,10 +84,10 @@ function method(pooled: unknown, name: Exclude<keyof Pooled, 'state'>): (() => u
 }
 
 /** Returns the answer of `ask`; false when it throws or takes too long. */
-function inTime(timeoutMs: number, ask: () => Promise<boolean>): Promise<boolean> {
+function withinTime(timeoutMs: number, check: () => Promise<boolean>): Promise<boolean> {
   return new Promise((resolve) => {
-    const stop = after(timeoutMs, () => resolve(false), { keepsAlive: false });
-    ask()
+    const stop = setLongTimeout(timeoutMs, () => resolve(false), { keepsAlive: false });
+    check()
       .then(resolve, () => resolve(false))
       .finally(stop);
   });

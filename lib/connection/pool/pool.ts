@@ -12,7 +12,7 @@ import { messageOf } from '../../runtime/error-message';
 import { isAborted } from '../../runtime/abort';
 import { type ConnectionPoolConfig, native, type Handle, type ObjectPool } from '../../runtime/native';
 import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from '../config/config';
-import { close, isAlive, isOpen, looksUsable, open, type PoolFacts, shownName } from './member';
+import { close, isAlive, isOpen, looksUsable, open, type PoolFacts, metricsName } from './member';
 import { SingleFlight } from '../../runtime/single-flight';
 import { KeepAlive, repeat } from '../../runtime/timers';
 
@@ -64,8 +64,8 @@ export interface PoolStats {
   waiting: number;
 }
 
-/** A question of the addon, or an event. */
-type Told =
+/** A message of the addon: a request to do something, or an event. */
+type NativeMessage =
   | { ask: 'create'; id: number }
   | { ask: 'check' | 'close'; id?: number; object: number }
   | { ask?: undefined; event: 'leak'; object: number; heldMs: number; failure?: undefined }
@@ -104,22 +104,22 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   readonly #connection: ConnectionConfig;
   readonly #config: Handle<ConnectionPoolConfig>;
   readonly #options: Options;
-  readonly #borrowers: LeakTracker | undefined;
+  readonly #leakTracker: LeakTracker | undefined;
   /** Open connections by number. */
   readonly #objects = new Map<number, T>();
   /** Their numbers, and those of connections that are being opened. */
   readonly #numbers = new Map<T, number>();
-  readonly #lent = new Set<number>();
+  readonly #leased = new Set<number>();
   #pool: Handle<ObjectPool> | undefined;
   #stopped = false;
   readonly #starting = new SingleFlight<void>();
   readonly #stopping = new SingleFlight<void>();
-  /** Wakes `start` when a connection was made, or could not be. */
-  #tried: ((made: boolean) => void) | undefined;
+  /** Wakes `start` when a connection was created, or could not be. */
+  #onCreated: ((isMade: boolean) => void) | undefined;
   /** Ends the periodic rounds. */
-  #rounds: (() => void)[] = [];
+  #stopRounds: (() => void)[] = [];
   /** The error of the last connection that could not be made. */
-  #lastProblem: unknown;
+  #lastError: unknown;
 
   /**
    * Opens no connection yet.
@@ -139,7 +139,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     // JSON has no Infinity: a limit that is off crosses as null.
     const options = native.objectPoolOptions(this.#config);
     this.#options = JSON.parse(options, (_, value: unknown) => value ?? Infinity) as Options;
-    this.#borrowers = this.#options.leakAfterMs === Infinity ? undefined : new LeakTracker();
+    this.#leakTracker = this.#options.leakAfterMs === Infinity ? undefined : new LeakTracker();
   }
 
   /**
@@ -151,9 +151,9 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     await this.#stopping.running;
     if (this.#stopped) return;
     const pool = this.#open();
-    if (this.#rounds.length === 0) {
-      this.#every(this.#options.healthCheckIntervalMs, isAlive);
-      this.#every(this.#options.cleanupIntervalMs, isOpen);
+    if (this.#stopRounds.length === 0) {
+      this.#checkPeriodically(this.#options.healthCheckIntervalMs, isAlive);
+      this.#checkPeriodically(this.#options.cleanupIntervalMs, isOpen);
     }
     return this.#starting.run(() => this.#warm(pool));
   }
@@ -167,9 +167,9 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
    */
   async acquire(timeoutSeconds?: number, options: CallOptions = {}): Promise<T | null> {
     checkOptions('options', options, CALL);
-    const place = this.#borrowers?.capture(this.acquire);
+    const captured = this.#leakTracker?.capture(this.acquire);
     try {
-      return await this.#borrow(timeoutSeconds, options.signal, place);
+      return await this.#borrow(timeoutSeconds, options.signal, captured);
     } catch (error) {
       if (error instanceof MoorlineError || isAborted(options.signal)) return null;
       throw error;
@@ -180,8 +180,8 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   async release(connection: T): Promise<boolean> {
     const number = this.#numbers.get(connection);
     if (number === undefined || !this.#pool) return false;
-    if (!this.#lent.delete(number)) return false;
-    this.#borrowers?.delete(number);
+    if (!this.#leased.delete(number)) return false;
+    this.#leakTracker?.delete(number);
     const released = native.objectPoolRelease(this.#pool, number, looksUsable(connection));
     if (released) this.publish('release', () => ({ connection }));
     return released;
@@ -199,8 +199,8 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   ): Promise<R> {
     if (typeof fn !== 'function') throw invalidType('fn', 'a function', fn);
     checkOptions('options', options, { signal: true, timeoutSeconds: true });
-    const place = this.#borrowers?.capture(this.use);
-    const connection = await this.#borrow(options.timeoutSeconds, options.signal, place);
+    const captured = this.#leakTracker?.capture(this.use);
+    const connection = await this.#borrow(options.timeoutSeconds, options.signal, captured);
     try {
       return await fn(connection);
     } finally {
@@ -211,9 +211,9 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   /** Disconnects all connections, including borrowed ones; an `acquire` that waits returns `null`. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const end of this.#rounds) end();
-    this.#rounds = [];
-    this.#tried?.(false);
+    for (const end of this.#stopRounds) end();
+    this.#stopRounds = [];
+    this.#onCreated?.(false);
     return this.#stopping.run(() => this.#stop());
   }
 
@@ -221,8 +221,8 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     if (!this.#pool) return;
     await native.objectPoolStop(this.#pool);
     this.#pool = undefined;
-    this.#borrowers?.clear();
-    this.#lent.clear();
+    this.#leakTracker?.clear();
+    this.#leased.clear();
     // What could not be asked to close in time.
     for (const number of this.#objects.keys()) this.#close(number).catch(() => undefined);
     this.publish('close');
@@ -231,8 +231,8 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   /** Returns the number of connections in each state, and the limits. */
   stats(): PoolStats {
     const { maxSize, minSize } = this.#options;
-    const counted = this.#pool ? native.objectPoolStats(this.#pool) : [0, 0, 0, 0];
-    const [totalConnections, inUse, poolSize, waiting] = counted as [number, number, number, number];
+    const counts = this.#pool ? native.objectPoolStats(this.#pool) : [0, 0, 0, 0];
+    const [totalConnections, inUse, poolSize, waiting] = counts as [number, number, number, number];
     const [available, utilization] = [maxSize - inUse, (inUse / maxSize) * 100];
     return { poolSize, inUse, totalConnections, maxSize, minSize, available, utilization, waiting };
   }
@@ -255,38 +255,38 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   #open(): Handle<ObjectPool> {
     if (this.#pool) return this.#pool;
     const listener = weakListener(this, ConnectionPool.#onNativeEvent);
-    return (this.#pool = native.objectPoolOpen(this.#config, listener, shownName(this.#connection)));
+    return (this.#pool = native.objectPoolOpen(this.#config, listener, metricsName(this.#connection)));
   }
 
   /** Waits for `minSize` connections, or for the first that cannot be made. */
   async #warm(pool: Handle<ObjectPool>): Promise<void> {
-    const missing = () => pool === this.#pool && !this.#stopped && this.#objects.size < this.#options.minSize;
+    const isMissing = () => pool === this.#pool && !this.#stopped && this.#objects.size < this.#options.minSize;
     // Nothing else may keep the process alive until they are there.
     const alive = new KeepAlive();
     alive.set(true);
-    let made = true;
-    while (made && missing()) made = await new Promise<boolean>((resolve) => (this.#tried = resolve));
-    this.#tried = undefined;
-    // What was answered a moment ago is being put on its shelf by another thread.
-    const shelved = () => this.stats().poolSize + this.#lent.size >= this.#options.minSize;
-    for (let turns = 0; made && turns < 1000 && !this.#stopped && !shelved(); turns++) await setImmediate();
+    let isMade = true;
+    while (isMade && isMissing()) isMade = await new Promise<boolean>((resolve) => (this.#onCreated = resolve));
+    this.#onCreated = undefined;
+    // A connection that was just created becomes idle on another thread.
+    const areIdle = () => this.stats().poolSize + this.#leased.size >= this.#options.minSize;
+    for (let turns = 0; isMade && turns < 1000 && !this.#stopped && !areIdle(); turns++) await setImmediate();
     alive.set(false);
   }
 
   async #borrow(
     timeoutSeconds: number | undefined,
     signal: AbortSignal | undefined,
-    place: ReturnType<LeakTracker['capture']>,
+    captured: ReturnType<LeakTracker['capture']>,
   ): Promise<T> {
     signal?.throwIfAborted();
     if (this.#stopping.running) await this.#stopping.running;
-    if (this.#stopped) throw stopped();
+    if (this.#stopped) throw stoppedError();
     const pool = this.#open();
     const number = native.objectPoolTake(pool) ?? (await this.#wait(pool, timeoutSeconds, signal));
     const connection = this.#objects.get(number);
-    if (connection === undefined && !this.#objects.has(number)) throw stopped();
-    this.#lent.add(number);
-    this.#borrowers?.set(number, place);
+    if (connection === undefined && !this.#objects.has(number)) throw stoppedError();
+    this.#leased.add(number);
+    this.#leakTracker?.set(number, captured);
     this.publish('acquire', () => ({ connection }));
     return connection as T;
   }
@@ -301,7 +301,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
       return await call(start, signal, toMoorlineError, giveBack);
     } catch (error) {
       if (error instanceof MoorlineError && error.kind === 'pool-timeout') {
-        if (error.cause !== undefined) error.cause = this.#lastProblem ?? error.cause;
+        if (error.cause !== undefined) error.cause = this.#lastError ?? error.cause;
         this.publish('timeout', () => ({ error }));
       }
       throw error;
@@ -309,28 +309,29 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   }
 
   static #onNativeEvent(pool: ConnectionPool<any>, text: string): void {
-    const told = JSON.parse(text) as Told;
-    if (told.ask === undefined) pool.#emitNative(told);
-    else pool.#act(told).catch((error: unknown) => pool.publish('error', () => ({ error })));
+    const message = JSON.parse(text) as NativeMessage;
+    if (message.ask === undefined) pool.#emitNative(message);
+    else pool.#handleRequest(message).catch((error: unknown) => pool.publish('error', () => ({ error })));
   }
 
   /** Does what the addon asks for, and answers. */
-  async #act(told: Exclude<Told, { event: EventName }>): Promise<void> {
-    if (told.ask === 'create') return this.#create(told.id);
-    const { id, object } = told;
-    if (told.ask === 'close') await this.#close(object);
-    const well = told.ask === 'close' || (await isAlive(this.#objects.get(object), this.#options.releaseTimeoutMs));
-    this.#answer(id, well ? undefined : 'the connection is not healthy');
+  async #handleRequest(message: Exclude<NativeMessage, { event: EventName }>): Promise<void> {
+    if (message.ask === 'create') return this.#create(message.id);
+    const { id, object } = message;
+    if (message.ask === 'close') await this.#close(object);
+    const isHealthy =
+      message.ask === 'close' || (await isAlive(this.#objects.get(object), this.#options.releaseTimeoutMs));
+    this.#answer(id, isHealthy ? undefined : 'the connection is not healthy');
   }
 
-  #emitNative({ event, object, failure, ...facts }: Extract<Told, { event: EventName }>): void {
+  #emitNative({ event, object, failure, ...facts }: Extract<NativeMessage, { event: EventName }>): void {
     if (object !== undefined) {
-      const stack = this.#borrowers?.stackOf(object);
+      const stack = this.#leakTracker?.stackOf(object);
       log('warn', 'pool.leak', this.constructor.name, () => ({ ...facts, stack }));
       Object.assign(facts, { connection: this.#objects.get(object), stack });
     }
     // Making one, or closing it, takes too long.
-    if (event === 'error') this.#tried?.(false);
+    if (event === 'error') this.#onCreated?.(false);
     this.publish(event, () => (event === 'error' ? { error: toMoorlineError(failure) } : facts));
   }
 
@@ -346,32 +347,32 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
       this.#numbers.set(connection, id);
       await open(connection);
     } catch (error) {
-      this.#lastProblem = error;
+      this.#lastError = error;
       this.#answer(id, messageOf(error));
       this.publish('error', () => ({ error }));
-      this.#tried?.(false);
-      if (connection !== null && connection !== undefined) await this.#drop(connection);
+      this.#onCreated?.(false);
+      if (connection !== null && connection !== undefined) await this.#disconnect(connection);
       return;
     }
-    const made = connection;
-    this.#objects.set(id, made);
-    // Nobody may wait for it any more; then it goes the way of all that the pool lets go of.
+    const created = connection;
+    this.#objects.set(id, created);
+    // The request may have been cancelled; then it is closed.
     if (!this.#answer(id)) return this.#close(id);
-    this.publish('create', () => ({ connection: made }));
-    this.#tried?.(true);
+    this.publish('create', () => ({ connection: created }));
+    this.#onCreated?.(true);
   }
 
-  /** Lets go of a connection. */
+  /** Removes a connection and disconnects it. */
   async #close(number: number): Promise<void> {
     const connection = this.#objects.get(number) as T;
     if (!this.#objects.delete(number)) return;
-    this.#lent.delete(number);
-    this.#borrowers?.delete(number);
-    await this.#drop(connection);
+    this.#leased.delete(number);
+    this.#leakTracker?.delete(number);
+    await this.#disconnect(connection);
     this.publish('destroy', () => ({ connection }));
   }
 
-  async #drop(connection: T): Promise<void> {
+  async #disconnect(connection: T): Promise<void> {
     this.#numbers.delete(connection);
     await close(connection).catch((error: unknown) => this.publish('error', () => ({ error })));
   }
@@ -380,20 +381,20 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     return id !== undefined && this.#pool !== undefined && native.objectPoolAnswer(this.#pool, id, problem);
   }
 
-  /** Checks each free connection with `well` every `ms`, and removes those that fail. */
-  #every(ms: number, well: (connection: unknown, timeoutMs: number) => Promise<boolean>): void {
+  /** Checks each free connection with `isHealthy` every `ms`, and removes those that fail. */
+  #checkPeriodically(ms: number, isHealthy: (connection: unknown, timeoutMs: number) => Promise<boolean>): void {
     const round = async () => {
       const pool = this.#pool;
-      const free = [...this.#objects].filter(([number]) => !this.#lent.has(number));
-      const answers = free.map(([, connection]) => well(connection, this.#options.releaseTimeoutMs));
-      const alive = await Promise.all(answers);
+      const free = [...this.#objects].filter(([number]) => !this.#leased.has(number));
+      const checks = free.map(([, connection]) => isHealthy(connection, this.#options.releaseTimeoutMs));
+      const alive = await Promise.all(checks);
       const dead = free.filter((_, index) => !alive[index]).map(([number]) => number);
       if (pool && pool === this.#pool && dead.length > 0) native.objectPoolEvict(pool, dead);
     };
-    this.#rounds.push(repeat(ms, round, (error) => this.publish('error', () => ({ error }))));
+    this.#stopRounds.push(repeat(ms, round, (error) => this.publish('error', () => ({ error }))));
   }
 }
 
-function stopped(): MoorlineError {
+function stoppedError(): MoorlineError {
   return closedFailure('Pool is shutting down', { service: 'pool', operation: 'acquire' });
 }

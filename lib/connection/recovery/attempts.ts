@@ -7,13 +7,13 @@ export class Attempts {
   /** The bytes of the message that the call sends. */
   bytes: number | undefined;
   /** Whether the last answer says that the service is unwell. */
-  isUnhappy = false;
+  isServiceFailure = false;
   readonly #tracker: Handle<ConnectionTracker>;
-  readonly #started = performance.now();
+  readonly #startedAt = performance.now();
   /** When the attempt under way began. */
-  #began: number | undefined;
+  #attemptStartedAt: number | undefined;
   /** The duration of the last one, which is counted with its call. */
-  #tookMs: number | undefined;
+  #attemptMs: number | undefined;
   #status: number | undefined;
   #count = 0;
 
@@ -23,40 +23,40 @@ export class Attempts {
 
   /** Begins an attempt. One that was answered before was not the last. */
   begin(): void {
-    if (this.#tookMs !== undefined) native.connectionAttempt(this.#tracker, this.#tookMs, this.#status);
-    this.#tookMs = this.#status = undefined;
-    this.#began = performance.now();
+    if (this.#attemptMs !== undefined) native.connectionAttempt(this.#tracker, this.#attemptMs, this.#status);
+    this.#attemptMs = this.#status = undefined;
+    this.#attemptStartedAt = performance.now();
     this.#count += 1;
   }
 
   /** Records that the attempt was answered. */
-  answered(status: number): void {
-    if (this.#began !== undefined) this.#tookMs = performance.now() - this.#began;
-    this.#began = undefined;
+  recordResponse(status: number): void {
+    if (this.#attemptStartedAt !== undefined) this.#attemptMs = performance.now() - this.#attemptStartedAt;
+    this.#attemptStartedAt = undefined;
     this.#status = status;
   }
 
   /** Records that the attempt failed; one that was given up, or could not be sent, does not count. */
-  failed(counts = true): void {
-    if (this.#began === undefined) return;
-    if (counts) native.connectionAttempt(this.#tracker, performance.now() - this.#began);
-    this.#began = undefined;
+  recordFailure(counts = true): void {
+    if (this.#attemptStartedAt === undefined) return;
+    if (counts) native.connectionAttempt(this.#tracker, performance.now() - this.#attemptStartedAt);
+    this.#attemptStartedAt = undefined;
   }
 
   /** Runs `work` as one attempt. */
   time<T>(work: () => Promise<T>): Promise<T> {
     this.begin();
-    const began = this.#began;
-    const failed = () => {
+    const startedAt = this.#attemptStartedAt;
+    const recordFailure = () => {
       // One that was cut off may fail when its call is long over.
-      if (this.#began === began) this.failed();
+      if (this.#attemptStartedAt === startedAt) this.recordFailure();
     };
     try {
       const running = work();
-      Promise.resolve(running).then(undefined, failed);
+      Promise.resolve(running).then(undefined, recordFailure);
       return running;
     } catch (error) {
-      failed();
+      recordFailure();
       throw error;
     }
   }
@@ -64,13 +64,13 @@ export class Attempts {
   /** The call has ended: counts it, and the last of its attempts. Gives the milliseconds that both took. */
   end(success: boolean, errorType: string | undefined): { tookMs: number; attemptMs: number } {
     const now = performance.now();
-    const tookMs = now - this.#started;
-    if (this.#began !== undefined) this.#tookMs = now - this.#began;
+    const tookMs = now - this.#startedAt;
+    if (this.#attemptStartedAt !== undefined) this.#attemptMs = now - this.#attemptStartedAt;
     // A call that does without attempts is one.
-    if (this.#count === 0) this.#tookMs = tookMs;
-    this.#began = undefined;
+    if (this.#count === 0) this.#attemptMs = tookMs;
+    this.#attemptStartedAt = undefined;
     const sent = success ? this.bytes : undefined;
-    native.connectionRecord(this.#tracker, tookMs, success, errorType, sent, this.#tookMs, this.#status);
-    return { tookMs, attemptMs: this.#tookMs ?? tookMs };
+    native.connectionRecord(this.#tracker, tookMs, success, errorType, sent, this.#attemptMs, this.#status);
+    return { tookMs, attemptMs: this.#attemptMs ?? tookMs };
   }
 }

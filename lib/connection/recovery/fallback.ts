@@ -1,7 +1,7 @@
 import type { ResolvedConnectionConfig } from '../config/config';
 import type { ConnectionEventOptions } from '../observable';
 import { PeriodicCheck } from '../../health/periodic-check';
-import { shownUrl } from '../config/redaction';
+import { redactUrl } from '../config/redaction';
 
 /** Which of a connection's two addresses is in use. */
 export class Fallback {
@@ -43,10 +43,10 @@ export class Fallback {
   activate(reason: string): void {
     if (!this.available) return;
     this.#active = true;
-    const data = { url: shownUrl(this.#config.fallbackUrl) };
+    const data = { url: redactUrl(this.#config.fallbackUrl) };
     this.#emitEvent('fallback_activated', { severity: 'warning', message: reason, data });
-    // Who heard of it may have ended it.
-    if (this.#active) this.#check.start((signal) => this.#look(signal));
+    // A listener of the event may have ended it.
+    if (this.#active) this.#check.start((signal) => this.#checkPrimary(signal));
   }
 
   /** Forgets that `url` did not answer: the next one tries it first. */
@@ -55,11 +55,11 @@ export class Fallback {
     this.#active = false;
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
-    const answers = await this.#probe(this.#config.url ?? '', signal).catch(() => false);
-    // It may have been told to stop meanwhile.
-    if (!answers || signal.aborted) return;
+  async #checkPrimary(signal: AbortSignal): Promise<void> {
+    const isReachable = await this.#probe(this.#config.url ?? '', signal).catch(() => false);
+    // It may have been stopped meanwhile.
+    if (!isReachable || signal.aborted) return;
     this.reset();
-    this.#emitEvent('fallback_restored', { data: { url: shownUrl(this.#config.url) } });
+    this.#emitEvent('fallback_restored', { data: { url: redactUrl(this.#config.url) } });
   }
 }

@@ -16,17 +16,17 @@ export interface ReconnectionOptions {
 
 /**
  * Brings a lost connection back, with growing delays and full jitter from the addon's retry. A connection that is
- * lost again within `stableAfterMs` continues the same row of delays: one that flaps must not be opened in a loop.
+ * lost again within `stableAfterMs` continues the same series of delays: one that flaps must not be opened in a loop.
  */
 export class Reconnection {
   readonly #open: ReconnectionOptions['open'];
-  readonly #guard: PolicyRunner;
-  #stop: AbortController | undefined;
-  #lost: ((error: unknown) => void) | undefined;
+  readonly #runner: PolicyRunner;
+  #stopController: AbortController | undefined;
+  #onLoss: ((error: unknown) => void) | undefined;
 
   constructor(config: Readonly<ResolvedConnectionConfig>, { open, onPause }: ReconnectionOptions) {
     this.#open = open;
-    this.#guard = recoveryRunner('reconnection', config, {
+    this.#runner = recoveryRunner('reconnection', config, {
       background: true,
       retryableExceptions: [shouldReconnect],
       onRetry: ({ attempt, delayMs, error }) => onPause?.({ attempt, delayMs, error }),
@@ -35,19 +35,19 @@ export class Reconnection {
 
   /** Whether it is at work. */
   get running(): boolean {
-    return this.#stop !== undefined;
+    return this.#stopController !== undefined;
   }
 
   /**
-   * The connection was lost: brings it back. Resolves when it lives again for good, or when it was told to stop;
+   * The connection was lost: brings it back. Resolves when it is stable again, or was stopped;
    * rejects with the last error when it gives up. A loss while it is at work is another failed attempt.
    */
   async recover(loss: unknown): Promise<void> {
-    if (this.#lost) return this.#lost(loss);
-    if (this.#stop) return;
-    const stop = (this.#stop = makeAbortController());
+    if (this.#onLoss) return this.#onLoss(loss);
+    if (this.#stopController) return;
+    const stop = (this.#stopController = makeAbortController());
     try {
-      await this.#guard.run(({ attempt }) => {
+      await this.#runner.run(({ attempt }) => {
         // The attempt before the first was the connection that is lost now.
         if (attempt === 1) throw loss;
         return this.#openAndStay(attempt - 2, stop.signal);
@@ -55,32 +55,32 @@ export class Reconnection {
     } catch (error) {
       if (!stop.signal.aborted) throw error;
     } finally {
-      if (this.#stop === stop) this.#stop = undefined;
+      if (this.#stopController === stop) this.#stopController = undefined;
     }
   }
 
   /** Ends it: no further attempt is made. */
   stop(): void {
-    this.#stop?.abort();
-    this.#stop = undefined;
-    this.#lost = undefined;
+    this.#stopController?.abort();
+    this.#stopController = undefined;
+    this.#onLoss = undefined;
   }
 
   async #openAndStay(failures: number, signal: AbortSignal): Promise<void> {
     await this.#open(failures, signal);
-    // It may have been told to stop by who heard that it is open.
+    // A listener of the event may have stopped it.
     signal.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       const timer = startTimer(() => end(resolve), DEFAULTS.stableAfterMs).unref();
-      const lost = (error: unknown) => end(() => reject(error));
+      const onLoss = (error: unknown) => end(() => reject(error));
       const end = (settle: () => void) => {
         clearTimeout(timer);
-        deafen();
-        if (this.#lost === lost) this.#lost = undefined;
+        removeAbortListener();
+        if (this.#onLoss === onLoss) this.#onLoss = undefined;
         settle();
       };
-      this.#lost = lost;
-      const deafen = onAbort(signal, () => end(resolve));
+      this.#onLoss = onLoss;
+      const removeAbortListener = onAbort(signal, () => end(resolve));
     });
   }
 }

@@ -4,13 +4,13 @@ import { onAbort } from '../../runtime/abort';
 import { recoveryRunner } from '../policies';
 import { ConnectionHealth, RecoveryStrategy } from '../model';
 
-/** Brings an unhealthy connection back, in one of several ways, until somebody closes it or `signal` is aborted. */
+/** Brings an unhealthy connection back, in one of several ways, until it is closed or `signal` is aborted. */
 export class Recovery {
   readonly #connection: BaseConnection;
   readonly #strategy: RecoveryStrategy;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param signal given where nobody waits for it: its pauses do not keep the process alive then. */
+  /** @param signal marks a background recovery, whose pauses do not keep the process alive. */
   constructor(connection: BaseConnection, strategy: RecoveryStrategy, signal?: AbortSignal) {
     this.#connection = connection;
     this.#strategy = strategy;
@@ -20,19 +20,19 @@ export class Recovery {
   /** Whether the connection works again. Never rejects. */
   async run(): Promise<boolean> {
     try {
-      return await this.#bringBack();
+      return await this.#recover();
     } catch {
       return false;
     }
   }
 
-  async #bringBack(): Promise<boolean> {
+  async #recover(): Promise<boolean> {
     const connection = this.#connection;
     switch (this.#strategy) {
       case RecoveryStrategy.RECONNECT:
         return connection.restart();
       case RecoveryStrategy.RECONNECT_BACKOFF:
-        return this.#repeatedly();
+        return this.#reconnectWithBackoff();
       case RecoveryStrategy.FALLBACK:
         return connection.restart(() => connection.fallBack('the connection is unhealthy'));
       case RecoveryStrategy.GRACEFUL_DEGRADATION:
@@ -44,26 +44,26 @@ export class Recovery {
   }
 
   /** `retryCount` times, with growing delays between them. */
-  async #repeatedly(): Promise<boolean> {
+  async #reconnectWithBackoff(): Promise<boolean> {
     const connection = this.#connection;
-    const ended = makeAbortController();
-    const end = () => ended.abort();
-    const guard = recoveryRunner('recovery', connection.config, {
+    const endController = makeAbortController();
+    const end = () => endController.abort();
+    const runner = recoveryRunner('recovery', connection.config, {
       background: this.#signal !== undefined,
-      until: () => ended.signal,
+      until: () => endController.signal,
     });
-    // The life that the last attempt began, and that somebody else may end.
-    let deafen: (() => void) | undefined;
+    // The lifetime that the last attempt began may be ended by a `disconnect`.
+    let removeAbortListener: (() => void) | undefined;
     try {
-      return await guard.run(async () => {
-        deafen?.();
-        const restarted = connection.restart();
-        deafen = onAbort(connection.lifetime, () => end());
-        if (!(await restarted)) throw new Error('The connection could not be opened');
+      return await runner.run(async () => {
+        removeAbortListener?.();
+        const restart = connection.restart();
+        removeAbortListener = onAbort(connection.lifetime, () => end());
+        if (!(await restart)) throw new Error('The connection could not be opened');
         return true;
       }, this.#signal);
     } finally {
-      deafen?.();
+      removeAbortListener?.();
     }
   }
 }

@@ -33,7 +33,7 @@ export abstract class RetryStrategy {
 
 /** A strategy with a maximum number of attempts. */
 abstract class CountedRetry extends RetryStrategy {
-  readonly #guard: PolicyRunner;
+  readonly #runner: PolicyRunner;
   readonly #options: Record<string, unknown>;
 
   constructor(kind: 'exponential' | 'linear' | 'jitter', given: Record<string, unknown>) {
@@ -41,7 +41,7 @@ abstract class CountedRetry extends RetryStrategy {
     const policy = native.retryCreate(kind, given);
     const { options } = describe(policy);
     this.#options = options['retry'] as Record<string, unknown>;
-    this.#guard = new PolicyRunner(policy, null, {});
+    this.#runner = new PolicyRunner(policy, null, {});
   }
 
   /**
@@ -56,7 +56,7 @@ abstract class CountedRetry extends RetryStrategy {
     checkOptions('options', options, CALL);
     const { signal } = options;
     try {
-      return await this.#guard.run(fn, signal);
+      return await this.#runner.run(fn, signal);
     } catch (thrown) {
       if (isError(thrown) || (signal?.aborted && thrown === signal.reason)) throw thrown;
       throw new Error(messageOf(thrown), { cause: thrown });

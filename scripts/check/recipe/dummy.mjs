@@ -207,9 +207,9 @@ export const beacon: Subject = {
 };
 `,
   'bench/<service>.mjs': `// Looks at a beacon.
-import { unable } from './harness.mjs';
+import { skipBench } from './harness.mjs';
 
-unable('beacon', 'there is no other client');
+skipBench('beacon', 'there is no other client');
 `,
   'docs/services/<service>.md': `# Beacons
 

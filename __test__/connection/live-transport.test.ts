@@ -1,11 +1,11 @@
-// The one line of a lasting connection: never two of them, none after disconnect, and nothing lost between them.
+// The one transport of a persistent connection: never two of them, none after disconnect, and no message lost between them.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 
 import { CircuitBreaker, type ConnectionConfig, setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
-import { promptlyMs } from '../contract/contract';
-import { closing, eventServer, Maker, type SocketServer, socketServer } from '../support/connections';
+import { toleranceMs } from '../contract/contract';
+import { closeAfter, eventServer, ConnectionFactory, type SocketServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { peersMissing } from '../support/peers';
@@ -34,7 +34,7 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
     await Promise.all([proxy.close(), server.close(), other.close()]);
   });
 
-  const maker = new Maker((config) => {
+  const maker = new ConnectionFactory((config) => {
     const url = `ws://127.0.0.1:${proxy.port}`;
     const quick = { monitoring: false, retryDelay: 1, compression: false };
     return new WebSocketConnection({ url, ...quick, ...config });
@@ -270,7 +270,7 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
     const started = performance.now();
     const closing = connection.disconnect();
     assert.equal(await waiting, null);
-    assert.ok(performance.now() - started < promptlyMs);
+    assert.ok(performance.now() - started < toleranceMs);
     proxy.set({ kind: 'none' });
     assert.equal(await closing, true);
   });
@@ -280,7 +280,7 @@ describe('the line of an SSEConnection', () => {
   test('a server that wants to be left alone for more than a minute is asked again afterwards', async (t) => {
     const server = await eventServer();
     t.after(() => server.close());
-    const connection = closing(t, new SSEConnection({ url: server.url, monitoring: false }));
+    const connection = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false }));
     assert.equal(await connection.connect(), true);
     const delays: unknown[] = [];
     connection.on('retry', ({ delayMs }) => delays.push(delayMs));

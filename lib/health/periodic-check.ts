@@ -1,4 +1,4 @@
-import { HealthMonitor } from './monitor';
+import { HealthMonitor } from './';
 import { log } from '../runtime/logger';
 import { messageOf } from '../runtime/error-message';
 

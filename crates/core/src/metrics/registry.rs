@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gauge_is_shown_for_as_long_as_somebody_has_it() {
+    fn a_gauge_is_shown_while_a_handle_to_it_exists() {
         let registry = Registry::new();
         let open = |name| registry.gauge("open", "", &[("pool", name)]).unwrap();
         let (first, same, other) = (open("a"), open("a"), open("b"));

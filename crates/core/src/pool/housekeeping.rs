@@ -205,7 +205,7 @@ impl Ledger {
     /// When connections are missing to the minimum: the time from which on to make them.
     fn warming_due(&self, now: Instant) -> Option<Instant> {
         let missing = self.phase == Phase::Open && self.open() < self.limits.min;
-        missing.then(|| self.warm_again.map_or(now, |again| again.max(now)))
+        missing.then(|| self.next_warm_up.map_or(now, |again| again.max(now)))
     }
 
     /// The number of connections above the minimum, without those that are closing.

@@ -102,7 +102,7 @@ pub struct Ledger {
     pub(super) waiters: Waiters,
     pub(super) counters: Counters,
     pub(super) phase: Phase,
-    pub(super) warm_again: Option<Instant>,
+    pub(super) next_warm_up: Option<Instant>,
     random: Rng,
 }
 
@@ -122,7 +122,7 @@ impl Ledger {
             waiters: Waiters::default(),
             counters: Counters::default(),
             phase: Phase::Open,
-            warm_again: None,
+            next_warm_up: None,
             random,
         }
     }
@@ -210,7 +210,7 @@ impl Ledger {
             State::Vacant | State::InUse { .. } | State::Idle { .. } => return None,
         }
         self.counters.create_failures += 1;
-        self.warm_again = now.checked_add(WARM_UP_PAUSE);
+        self.next_warm_up = now.checked_add(WARM_UP_PAUSE);
         self.vacate(lease, now)
     }
 

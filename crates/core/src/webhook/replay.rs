@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn expired_keys_leave_even_when_nobody_asks_for_them_again() {
+    fn expired_keys_are_removed_without_being_looked_up_again() {
         let mut store = MemoryReplayStore::default();
         for n in 0..100 {
             store.remember(&n.to_string(), MINUTE, 0);

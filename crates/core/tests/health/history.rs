@@ -85,7 +85,7 @@ fn a_name_without_history_has_zeros() {
     let mut monitor = Monitor::new(CheckConfig::default());
     let now = Instant::now();
     monitor.register("new", CheckConfig::default(), now);
-    for name in ["new", "nobody"] {
+    for name in ["new", "unknown"] {
         assert_eq!(monitor.stats(name, now), Stats::default());
         assert!(monitor.history(name).is_empty());
     }

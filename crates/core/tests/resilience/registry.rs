@@ -127,7 +127,7 @@ fn breakers_of_one_name_share_a_row_and_what_they_counted_outlives_them() {
 }
 
 #[test]
-fn of_many_named_breakers_those_stay_that_somebody_has_or_would_miss() {
+fn of_many_named_breakers_those_in_use_or_with_state_are_kept() {
     let (registry, rows) = published();
     let now = Instant::now();
     let held = registry.join("held", BREAKER).breaker;

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn without_pings_nobody_is_declared_dead() {
+    fn without_pings_no_peer_is_declared_dead() {
         let now = Instant::now();
         let mut heartbeat = Heartbeat::new(Limit::Off, TIMEOUT, now);
         assert_eq!(

@@ -54,7 +54,7 @@ async fn a_job_that_fails_or_takes_too_long_is_a_failure() {
     assert_eq!(&*failure.code, "ERR_MOORLINE_JOB_FAILED");
     assert_eq!(failure.cause.as_ref().unwrap().message, "no luck");
 
-    let slow = job_server(&["queued"]).await;
+    let slow = job_server(&["simmering"]).await;
     let nixtla = client(&slow.url, &[]);
     let job = nixtla.submit(forecast(), &limits()).await.unwrap();
     let wait = Limit::At(Duration::from_millis(100));

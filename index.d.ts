@@ -8,32 +8,46 @@ import * as WebStreams from 'node:stream/web';
 import { ReadableStream as ReadableStream$1 } from 'node:stream/web';
 import { URL as URL$1, URLSearchParams as URLSearchParams$1 } from 'node:url';
 
-/** The levels of {@link Logger}, least severe first. */
+/** The levels of a {@link Logger}, the least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-/** One structured record. `data` never contains a secret. */
+/** One structured log record. `data` never contains a secret. */
 export interface LogRecord {
-  /** ISO 8601. */
+  /** The time, as ISO 8601. */
   timestamp: string;
-  /** The same for all records of one call or one object. */
+  /** An id that all records of one call or one object share. */
   correlationId: string;
+  /** The level. */
   level: LogLevel;
-  /** What happened, as `service.event`. */
+  /** The name of the event, in the form `service.event`. */
   event: string;
+  /** The facts of the event. */
   data: Record<string, unknown>;
 }
-/** Where moorline's log records go. A missing level is not logged. */
+/** A receiver of moorline's log records: a function for each level. A level without a function is not logged. */
 export type Logger = {
   [level in LogLevel]?: ((record: LogRecord) => void) | undefined;
 };
 /**
- * Sends moorline's log records elsewhere: to your own logger, or nowhere with `{}`. `undefined` restores the
- * default: JSON lines on stderr from `warn` up, or from `LOG_LEVEL`. What a logger throws, or rejects with, disturbs
- * nobody; the first time it is told on stderr.
+ * Sends moorline's log records to a logger; `{}` discards them. `undefined` restores the default: JSON lines on stderr, from
+ * the level of the environment variable `LOG_LEVEL` up, else from `warn`. An error that the logger throws or rejects with
+ * does not affect the logged operation; the first one is reported on stderr.
  *
- * @throws TypeError when it is no object.
+ * @example
+ * ```ts
+ * import { setLogger, TursoPool } from 'moorline';
+ *
+ * setLogger({ warn: ({ event }) => console.log(event) }); // libsql.release-refused
+ * const pool = new TursoPool({ url: ':memory:' });
+ * const client = await pool.getConnection();
+ * client.close();
+ * client.close();
+ * await pool.drain();
+ * ```
+ *
+ * @throws TypeError if the logger is not an object.
  */
 export declare function setLogger(next: Logger | undefined): void;
-/** Where a connection is in its life. `degraded` works, with a complaint. */
+/** The states of a connection. In `degraded` it can be used, but has a problem. */
 export declare const ConnectionState: Readonly<{
   readonly DISCONNECTED: 'disconnected';
   readonly CONNECTING: 'connecting';
@@ -42,9 +56,9 @@ export declare const ConnectionState: Readonly<{
   readonly ERROR: 'error';
   readonly DEGRADED: 'degraded';
 }>;
-/** Where a connection is in its life. `degraded` works, with a complaint. */
+/** The states of a connection. In `degraded` it can be used, but has a problem. */
 export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
-/** What a connection is for. `http`, `websocket` and `sse` are how it speaks; the others are yours to give. */
+/** The types of a connection. `http`, `websocket` and `sse` name its protocol; the others are for your own use. */
 export declare const ConnectionType: Readonly<{
   readonly INTERNET: 'internet';
   readonly BACKEND: 'backend';
@@ -58,25 +72,25 @@ export declare const ConnectionType: Readonly<{
   readonly DATABASE: 'database';
   readonly EXTERNAL: 'external';
 }>;
-/** What a connection is for. `http`, `websocket` and `sse` are how it speaks; the others are yours to give. */
+/** The types of a connection. `http`, `websocket` and `sse` name its protocol; the others are for your own use. */
 export type ConnectionType = (typeof ConnectionType)[keyof typeof ConnectionType];
-/** How a connection is doing; `unknown` until it was first checked. */
+/** The health of a connection; `unknown` until the first health check. */
 export declare const ConnectionHealth: Readonly<{
   readonly HEALTHY: 'healthy';
   readonly DEGRADED: 'degraded';
   readonly UNHEALTHY: 'unhealthy';
   readonly UNKNOWN: 'unknown';
 }>;
-/** How a connection is doing; `unknown` until it was first checked. */
+/** The health of a connection; `unknown` until the first health check. */
 export type ConnectionHealth = (typeof ConnectionHealth)[keyof typeof ConnectionHealth];
 /**
- * What a connection insists on. Each level includes the ones before it, but for `none`:
+ * The security requirements of a connection. Each level includes the requirements of the levels before it:
  *
- * - `none`: anything; not even certificates are checked;
+ * - `none`: no requirements; certificates are not checked;
  * - `basic`: certificates are checked, plain text is allowed;
- * - `enhanced`: TLS 1.2 or newer except to this machine, and redirects stay on https;
- * - `maximum`: TLS 1.3 always, and only addresses on the public internet unless
- *   `customSecurityOptions.allowedHosts` names them.
+ * - `enhanced`: TLS 1.2 or newer except to this machine, and redirects from https to http are refused;
+ * - `maximum`: TLS 1.3 always, and only addresses on the public internet, except those in
+ *   `customSecurityOptions.allowedHosts`.
  */
 export declare const SecurityLevel: Readonly<{
   readonly NONE: 'none';
@@ -84,9 +98,9 @@ export declare const SecurityLevel: Readonly<{
   readonly ENHANCED: 'enhanced';
   readonly MAXIMUM: 'maximum';
 }>;
-/** What a connection insists on. */
+/** The security requirements of a connection. */
 export type SecurityLevel = (typeof SecurityLevel)[keyof typeof SecurityLevel];
-/** What a manager does about an unhealthy connection. */
+/** The actions of a manager for an unhealthy connection. */
 export declare const RecoveryStrategy: Readonly<{
   readonly NONE: 'none';
   readonly RECONNECT: 'reconnect';
@@ -94,60 +108,60 @@ export declare const RecoveryStrategy: Readonly<{
   readonly FALLBACK: 'fallback';
   readonly GRACEFUL_DEGRADATION: 'graceful_degradation';
 }>;
-/** What a manager does about an unhealthy connection. */
+/** The actions of a manager for an unhealthy connection. */
 export type RecoveryStrategy = (typeof RecoveryStrategy)[keyof typeof RecoveryStrategy];
-/** The figures in a {@link ConnectionStatus}. */
+/** The metrics in a {@link ConnectionStatus}. */
 export interface ConnectionMetrics {
-  /** Mean over the last attempts, in milliseconds. */
+  /** The mean response time of the last attempts, in milliseconds. */
   responseTime: number;
-  /** Mean over the last requests with all their attempts and the waiting between them, in milliseconds. */
+  /** The mean duration of the last requests with all their attempts and the waits between them, in milliseconds. */
   requestTime: number;
-  /** Requests a second, over the last minute. */
+  /** Requests per second, over the last minute. */
   throughput: number;
-  /** Of the last attempt, in milliseconds. */
+  /** The response time of the last attempt, in milliseconds. */
   latency: number;
-  /** Bytes a second of the messages of a WebSocket or event stream, in both directions, over the last minute; 0 for HTTP. */
+  /** Bytes per second of WebSocket messages or events, in both directions, over the last minute; 0 for HTTP. */
   bandwidth: number;
-  /** Percent of the last requests that failed. */
+  /** The percentage of the last requests that failed. */
   errorRate: number;
-  /** Percent of the last requests that succeeded; 100 before the first. */
+  /** The percentage of the last requests that succeeded; 100 before the first. */
   availability: number;
   successCount: number;
   errorCount: number;
   totalRequests: number;
-  /** A request that was repeated made several attempts. */
+  /** All attempts; a request that was retried has several. */
   totalAttempts: number;
-  /** When the last request began, in milliseconds since the epoch. */
+  /** The start of the last request, in milliseconds since the epoch. */
   lastRequestTime?: number;
-  /** When the last request ended, in milliseconds since the epoch. */
+  /** The end of the last request, in milliseconds since the epoch. */
   lastResponseTime?: number;
 }
-/** What a health check of a connection found. */
+/** The result of a health check of a connection. */
 export interface ConnectionHealthCheck {
   connectionId: string;
   /** Milliseconds since the epoch. */
   timestamp: number;
   isHealthy: boolean;
-  /** Milliseconds. */
+  /** The duration of the check, in milliseconds. */
   responseTime: number;
-  /** Why it is not healthy. */
+  /** The reason why the connection is not healthy. */
   errorMessage?: string;
   details?: Record<string, unknown>;
 }
-/** Where a {@link RetryStrategy} stands. */
+/** The progress of a {@link RetryStrategy}. */
 export interface RetryContext {
   /** The attempt that failed last, from 1. */
   attempt: number;
-  /** Attempts in all. */
+  /** The maximum number of attempts. */
   maxAttempts: number;
-  /** Until the next attempt, in **seconds**. */
+  /** The delay before the next attempt, in **seconds**. */
   delay: number;
   backoffMultiplier: number;
   lastError?: Error;
   /** Milliseconds since the epoch. */
   startTime: number;
 }
-/** How a connection proves who it is and what it insists on. */
+/** The credentials and the security requirements of a connection. */
 export interface SecurityContext {
   authenticationToken?: string;
   authorizationHeaders?: Record<string, string>;
@@ -155,40 +169,43 @@ export interface SecurityContext {
   certificateValidation?: boolean;
   customSecurityOptions?: Record<string, unknown>;
 }
-/** What a set of connections adds up to. */
+/** Totals over a set of connections. */
 export interface ConnectionInfo {
   totalConnections: number;
   activeConnections: number;
   healthyConnections: number;
   degradedConnections: number;
   unhealthyConnections: number;
-  /** Those whose health is not known: nothing has checked them yet. */
+  /** Connections whose health is unknown, because they were not checked yet. */
   errorConnections: number;
-  /** Milliseconds. */
+  /** The mean response time, in milliseconds. */
   averageResponseTime: number;
   totalRequests: number;
   totalErrors: number;
-  /** The worst of those whose health is known; `unknown` while none is. */
+  /** The worst known health of the connections; `unknown` while none is known. */
   overallHealth: ConnectionHealth;
   /** Milliseconds since the epoch. */
   lastUpdated: number;
 }
 /** TLS settings of a connection. Files are read again when they change. */
 export interface ConnectionTls {
-  /** Trusted authorities instead of the system's, as PEM text, its bytes or the path of a file. */
+  /** The trusted certificate authorities instead of the system's, each as PEM text, its bytes or the path of a file. */
   ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
-  /** The client's certificate chain, as PEM text, its bytes or a path. */
+  /** The client's certificate chain, as PEM text, its bytes or the path of a file. */
   cert?: string | Uint8Array | undefined;
-  /** Its private key, as PEM text, its bytes or a path. */
+  /** The private key of `cert`, as PEM text, its bytes or the path of a file. */
   key?: string | Uint8Array | undefined;
   /** The name that the server's certificate must be valid for, instead of the host of the URL. */
   serverName?: string | undefined;
-  /** Default `TLSv1.2`, at the security level `maximum` `TLSv1.3`. */
+  /** The oldest TLS version that is accepted. Default: `TLSv1.2`, at the security level `maximum` `TLSv1.3`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
-  /** Whether the server's certificate is checked. Default true, at the security level `none` false; `false` needs that level. */
+  /** Whether the server's certificate is checked. Default: true, at the security level `none` false; `false` requires that level. */
   rejectUnauthorized?: boolean | undefined;
 }
-/** Headers of a connection, or what gives them anew for each request and handshake. `signal` says that it takes too long. */
+/**
+ * Headers of a connection, or a function that returns them, called for each request and handshake. Its `signal` is aborted
+ * when it takes too long.
+ */
 export type CustomHeaders =
   | Readonly<Record<string, string>>
   | ((facts: {
@@ -197,99 +214,99 @@ export type CustomHeaders =
 /**
  * Options of a connection. All times are in milliseconds.
  *
- * What is not given comes from the environment: `VITE_HTTP_TIMEOUT` (or `WEBSOCKET`, `SSE`, `DATABASE`, `EXTERNAL`)
- * for connections of that type, then `VITE_CONNECTION_TIMEOUT` for all. A variable that cannot be read is an error
- * that names it.
+ * An option that is not given is read from the environment: from `VITE_HTTP_TIMEOUT` (or `WEBSOCKET`, `SSE`, `DATABASE`,
+ * `EXTERNAL`) for connections of that type, then from `VITE_CONNECTION_TIMEOUT` for all. A variable with an invalid value
+ * causes an error that names it.
  */
 export interface ConnectionConfig {
-  /** What it is called in events and logs. Default: its type. */
+  /** The name in events and logs. Default: its type. */
   name?: string | undefined;
-  /** What it is for. Default: the type of its class. */
+  /** The type of the connection. Default: the type of its class. */
   connectionType?: ConnectionType | undefined;
-  /** Where it leads. Default: `VITE_HTTP_URL`, `VITE_WEBSOCKET_URL` or `VITE_SSE_URL`. */
+  /** The URL of the service. Default: `VITE_HTTP_URL`, `VITE_WEBSOCKET_URL` or `VITE_SSE_URL`. */
   url?: string | undefined;
-  /** How long connecting, or one attempt of an operation, may take. Default 30 000; `Infinity`: no limit. */
+  /** The time limit of connecting, and of each attempt of an operation. Default: 30 000; `Infinity`: no limit. */
   timeout?: number | undefined;
-  /** Attempts after the first. Default 3. */
+  /** The maximum number of attempts after the first. Default: 3. */
   retryCount?: number | undefined;
-  /** The wait before the first retry. Default 1000. */
+  /** The delay before the first retry. Default: 1000. */
   retryDelay?: number | undefined;
-  /** From one wait to the next. Default 2. */
+  /** The factor from one delay to the next. Default: 2. */
   backoffMultiplier?: number | undefined;
-  /** HTTP: requests at once; a pool: connections at most. Default 10. */
+  /** HTTP: the maximum number of concurrent requests; a pool: the maximum number of connections. Default: 10. */
   maxConnections?: number | undefined;
   /**
-   * HTTP: how long an unused socket is kept; WebSocket: the time between two pings; SSE: how long nothing may come. Default
+   * HTTP: the time that an unused socket is kept; WebSocket: the interval of pings; SSE: the maximum time without data. Default:
    * 60 000, of a WebSocket 25 000.
    */
   keepAlive?: number | undefined;
-  /** Whether compressed transfer is offered. Default true. */
+  /** Whether compression is offered. Default: true. */
   compression?: boolean | undefined;
-  /** `true` refuses plain text except to this machine. Default: the URL and `securityLevel` decide. */
+  /** `true` refuses unencrypted connections except to this machine. Default: the URL and `securityLevel` decide. */
   encryption?: boolean | undefined;
-  /** What the connection insists on. Default `basic`. */
+  /** The security requirements of the connection. Default: `basic`. */
   securityLevel?: SecurityLevel | undefined;
-  /** Time between two health checks of its own. Default 30 000; `Infinity`: none. */
+  /** The interval of the health checks of the connection. Default: 30 000; `Infinity`: none. */
   healthCheckInterval?: number | undefined;
-  /** How long a health check may take, and the answer to a ping of `keepAlive`. Default 5000. */
+  /** The time limit of a health check, and of the response to a ping of `keepAlive`. Default: 5000. */
   healthCheckTimeout?: number | undefined;
-  /** Whether a connection that was lost is opened again. Default true. */
+  /** Whether a lost connection is opened again. Default: true. */
   autoReconnect?: boolean | undefined;
-  /** Whether a failed operation that can be repeated is. Default true. */
+  /** Whether a failed operation is retried where that is safe. Default: true. */
   autoRetry?: boolean | undefined;
-  /** Whether a connection that keeps failing is left alone for a while. Default true. */
+  /** Whether a circuit breaker refuses operations for some time after repeated failures. Default: true. */
   circuitBreaker?: boolean | undefined;
-  /** Failures in a row that open the circuit breaker. Default 5. */
+  /** The number of consecutive failures that opens the circuit breaker. Default: 5. */
   circuitBreakerThreshold?: number | undefined;
-  /** How long it stays open. Default 60 000. */
+  /** The time that the circuit breaker stays open. Default: 60 000. */
   circuitBreakerTimeout?: number | undefined;
-  /** Whether sends wait for their turn. Default false. */
+  /** Whether the rate of sends is limited. Default: false. */
   rateLimit?: boolean | undefined;
-  /** With `rateLimit`: sends in any stretch of `rateLimitWindow`, at most. Default 100. */
+  /** With `rateLimit`: the maximum number of sends in any `rateLimitWindow`. Default: 100. */
   rateLimitRequests?: number | undefined;
-  /** With `rateLimit`: how long a window is. Default 60 000. */
+  /** With `rateLimit`: the length of the window. Default: 60 000. */
   rateLimitWindow?: number | undefined;
-  /** Whether connects, disconnects, refused logins and what the level forbids are logged: who, where, outcome. Default true. */
+  /** Whether connects, disconnects, refused logins and violations of the security level are logged with name, URL and outcome. Default: true. */
   auditLogging?: boolean | undefined;
-  /** `false`: no `metrics` events, no row in `metricsText()` and no health checks of its own. Default true. */
+  /** `false`: no `metrics` events, no row in `metricsText()` and no periodic health checks. Default: true. */
   monitoring?: boolean | undefined;
-  /** What is done about it when it is lost, or a manager finds it unhealthy. Default `reconnect_backoff`. */
+  /** The action when the connection is lost, or when a manager finds it unhealthy. Default: `reconnect_backoff`. */
   recoveryStrategy?: RecoveryStrategy | undefined;
   /** Used when `url` failed `retryCount` times or its circuit breaker is open. Default: none. */
   fallbackUrl?: string | undefined;
-  /** HTTP: from the last byte sent to the head of the answer. Default: 30 000, or a longer `timeout`. */
+  /** HTTP: the time limit from the last byte sent to the headers of the response. Default: 30 000, or a longer `timeout`. */
   headersTimeoutMs?: number | undefined;
-  /** HTTP: between two pieces of a body, sent or received. Default: 30 000, or a longer `timeout`. */
+  /** HTTP: the time limit between two chunks of a body, sent or received. Default: 30 000, or a longer `timeout`. */
   bodyTimeoutMs?: number | undefined;
-  /** HTTP: redirects followed at most; 0 answers with the redirect itself. Default 5. */
+  /** HTTP: the maximum number of redirects; 0 returns the redirect itself. Default: 5. */
   maxRedirects?: number | undefined;
-  /** HTTP: the largest body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
+  /** HTTP: the largest body as received from the network. Default: 64 MiB, when it is streamed `Infinity`. */
   maxResponseBytes?: number | undefined;
-  /** HTTP: the largest body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
+  /** HTTP: the largest body after decompression. Default: 256 MiB, when it is streamed `Infinity`. */
   maxDecompressedBytes?: number | undefined;
-  /** SSE: the largest event; a larger one ends the connection for good. Default 1 MiB. */
+  /** SSE: the largest event; a larger one ends the connection, without a reconnection. Default: 1 MiB. */
   maxEventBytes?: number | undefined;
-  /** WebSocket: the largest message; a larger one ends the connection for good. Default 16 MiB. */
+  /** WebSocket: the largest message; a larger one ends the connection, without a reconnection. Default: 16 MiB. */
   maxMessageBytes?: number | undefined;
   /**
-   * Sent with each request or handshake: an object, or a function that gives one each time, for a token that changes. It may
-   * give a promise, within `timeout`. Default: none.
+   * The headers of each request or handshake: an object, or a function that returns one each time, for a token that changes.
+   * It may return a promise, which must settle within `timeout`. Default: none.
    */
   customHeaders?: CustomHeaders | undefined;
   /**
-   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and what your own subclasses want.
+   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and options of your own subclasses.
    * Default: nothing.
    */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
-  /** Names, addresses and networks (`10.1.0.0/16`) that the level `maximum` may reach nevertheless. Default: none. */
+  /** The names, addresses and networks (`10.1.0.0/16`) that are allowed in spite of the level `maximum`. Default: none. */
   customSecurityOptions?:
     | {
         readonly allowedHosts?: readonly string[] | undefined;
       }
     | undefined;
-  /** Whether every event is logged, too. Default false. */
+  /** Whether every event is logged. Default: false. */
   debug?: boolean | undefined;
-  /** With `debug`: the least severe events that are logged. Default `debug`; without, it says nothing and is `info`. */
+  /** With `debug`: the lowest level of the events that are logged. Default: `debug`; without `debug` it has no effect and is `info`. */
   logLevel?: LogLevel | undefined;
   /** TLS settings. Default: certificates are checked against the system's authorities. */
   tls?: ConnectionTls | undefined;
@@ -307,7 +324,7 @@ declare const TRANSPORT_OPTIONS: readonly [
 ];
 type TransportOption = (typeof TRANSPORT_OPTIONS)[number];
 type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
-/** Every option, as it is in force. Printed and as JSON it shows no credentials. */
+/** The options in force, with every default. Printed or converted to JSON, they show no credentials. */
 export type ResolvedConnectionConfig = Required<{
   [Key in Exclude<keyof ConnectionConfig, Unset>]: Exclude<ConnectionConfig[Key], undefined>;
 }> & {
@@ -316,34 +333,44 @@ export type ResolvedConnectionConfig = Required<{
   name: string;
   connectionType: ConnectionType;
 };
-/** A configuration by name. `connectionType` is unset where only the class that gets it can tell. */
+/** A configuration by name. `connectionType` is `undefined` where the class of the connection determines it. */
 export type NamedConnectionConfig = Omit<ResolvedConnectionConfig, 'connectionType'> & {
   connectionType: ConnectionType | undefined;
 };
 type Environment = Readonly<Record<string, unknown>>;
 /**
- * Configurations by name, on top of an environment: `process.env`, or `import.meta.env` in a Vite application.
+ * Configurations by name, based on environment variables: `process.env`, or `import.meta.env` in a Vite application.
  *
- * `http`, `websocket`, `sse`, `database` and `external` are what the environment says of them
- * (`VITE_HTTP_URL`, `VITE_HTTP_TIMEOUT`, …); every other name that was not `set` gives what it says of all
+ * `http`, `websocket`, `sse`, `database` and `external` use the variables of that type (`VITE_HTTP_URL`,
+ * `VITE_HTTP_TIMEOUT`, …); every other name that was not `set` uses those for all connections
  * (`VITE_CONNECTION_TIMEOUT`, …).
+ *
+ * @example
+ * ```ts
+ * import { ConnectionConfigManager, HTTPConnection } from 'moorline';
+ *
+ * const configs = new ConnectionConfigManager({ VITE_HTTP_URL: 'https://api.example.com' });
+ * const service = new HTTPConnection(configs.get('http'));
+ * console.log((await service.request({ url: '/orders' })).status); // 200
+ * await service.disconnect();
+ * ```
  */
 export declare class ConnectionConfigManager {
   #private;
-  /** @throws TypeError, RangeError for a variable that cannot be read, naming it. */
+  /** @throws TypeError, RangeError for a variable with an invalid value; the message names the variable. */
   constructor(env?: Environment);
-  /** The configuration of that name, complete; a copy, which may be changed. Never undefined. */
+  /** Returns the complete configuration of a name, as a copy that may be changed. Never returns `undefined`. */
   get(name: string): NamedConnectionConfig;
   /**
-   * Gives a name a configuration; what it leaves out comes from the environment and the defaults.
+   * Sets the configuration of a name. Options left out are taken from the environment and the defaults.
    *
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
   set(name: string, config: ConnectionConfig): void;
-  /** The names that were `set`, and the protocols that the environment says something of. */
+  /** Returns the names that were `set`, and the types for which the environment has variables. */
   listNames(): string[];
 }
-/** The words every object with a life uses for what happens to it. */
+/** The names of the events that the objects of moorline emit. */
 export type EventName =
   | 'open'
   | 'close'
@@ -358,20 +385,23 @@ export type EventName =
   | 'health'
   | 'drain'
   | 'error';
-/** What every event carries, beside its own facts. */
+/** The fields of every event, beside its own facts. */
 export interface MoorlineEvent {
-  /** Milliseconds since the epoch. */
+  /** The time, in milliseconds since the epoch. */
   timestamp: number;
+  /** The service of the object, such as `libsql`. */
   service: string;
+  /** The name of the object, or of the part of it that the event is about. */
   name: string;
   [fact: string]: unknown;
 }
-/** What the events of a class carry, by name; an event that is not among them carries nothing of its own. */
+/** The facts of the events of a class, by the name of the event; an event without an entry has none of its own. */
 export type EventFacts = {
   [event in EventName]?: object;
 };
 /**
- * The events of an object, as for `EventEmitter`: every word carries a {@link MoorlineEvent}, and what `Facts` says of it.
+ * The event map of an object, for `EventEmitter`: the argument of each event is a {@link MoorlineEvent} with the facts that
+ * `Facts` has for it.
  */
 export type EventMap<Facts extends EventFacts = EventFacts> = {
   [event in EventName]: [event: MoorlineEvent & (event extends keyof Facts ? Facts[event] : unknown)];
@@ -380,17 +410,17 @@ declare class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitte
   #private;
   constructor(service: string, name: string);
 }
-/** An error, and where it came from. */
+/** An error and its origin. */
 export interface ConnectionErrorFacts {
-  /** What was thrown. */
+  /** The value that was thrown. */
   error: unknown;
-  /** The verb that failed, or `connection` where it ended by itself. */
+  /** The method that failed, or `connection` where the connection was lost. */
   context: string;
   /** The name of the error's class. */
   error_type: string;
 }
 /**
- * What the events of a connection carry in `data`, by `eventType`. Events of your own are declared beside them:
+ * The `data` of the events of a connection, by `eventType`. Declare events of your own by extending this interface:
  * `declare module 'moorline' { interface ConnectionEventData { moored: { berth: number } } }`.
  */
 export interface ConnectionEventData {
@@ -405,12 +435,12 @@ export interface ConnectionEventData {
   };
   connection_failed: ConnectionErrorFacts;
   connection_lost: ConnectionErrorFacts;
-  /** `status` where an answer said so, else the error. */
+  /** The `status`, where a response refused the credentials; otherwise the error. */
   authentication_failed: Partial<ConnectionErrorFacts> & {
     status?: number;
   };
   reconnected: undefined;
-  /** `attempt` is the one that failed, `delay_ms` the pause before the next. */
+  /** `attempt` is the one that failed, `delay_ms` the delay before the next, in milliseconds. */
   retry: {
     attempt: number;
     delay_ms: number;
@@ -425,7 +455,7 @@ export interface ConnectionEventData {
   circuit_breaker_closed: {
     breaker: string;
   };
-  /** `retry_at`: when it lets a call through again, in milliseconds since the epoch. */
+  /** `retry_at` is the time from which the breaker admits a call again, in milliseconds since the epoch. */
   circuit_breaker_refused: {
     context: string;
     breaker: string;
@@ -441,7 +471,7 @@ export interface ConnectionEventData {
     url: string | undefined;
   };
   error: ConnectionErrorFacts;
-  /** Milliseconds, percent, and requests a second. */
+  /** Times in milliseconds, `error_rate` in percent, `throughput` in requests per second. */
   metrics: {
     response_time: number;
     request_time: number;
@@ -450,9 +480,9 @@ export interface ConnectionEventData {
     throughput: number;
   };
 }
-/** The types of {@link ConnectionEvent}. */
+/** The types of a {@link ConnectionEvent}. */
 export type ConnectionEventType = keyof ConnectionEventData;
-/** Something that happened to a connection: `eventType` says what, and what is in `data`. */
+/** An event of a connection; `eventType` names it and determines the type of `data`. */
 export type ConnectionEvent<Type extends ConnectionEventType = ConnectionEventType> = {
   [Each in Type]: {
     eventId: string;
@@ -491,68 +521,82 @@ type ConnectionFacts = {
     context: string;
   };
 };
-/** What {@link ConnectionMetricsTracker.metrics} and a connection's `getMetrics` give. */
+/** The main metrics of a connection, as {@link ConnectionMetricsTracker.metrics} and `getMetrics` return them. */
 export interface ConnectionFigures {
-  /** Requests since the beginning. */
+  /** All requests so far. */
   requestCount: number;
-  /** Of which failed. */
+  /** All failed requests so far. */
   errorCount: number;
-  /** Percent of the last requests that failed. */
+  /** The percentage of the last requests that failed. */
   errorRate: number;
-  /** Mean over the last attempts, in milliseconds. */
+  /** The mean response time of the last attempts, in milliseconds. */
   averageResponseTime: number;
-  /** Requests a second, over the last 60 seconds. */
+  /** Requests per second, over the last 60 seconds. */
   throughput: number;
-  /** Percent of the last requests that succeeded; 100 before the first. */
+  /** The percentage of the last requests that succeeded; 100 before the first. */
   uptime: number;
 }
-/** Everything a {@link ConnectionMetricsTracker} knows. */
+/** All metrics of a {@link ConnectionMetricsTracker}. */
 export interface ConnectionMetricsSummary extends ConnectionFigures {
   successCount: number;
-  /** Attempts since the beginning: a request that was repeated made several. */
+  /** All attempts so far; a request that was retried has several. */
   attemptCount: number;
-  /** Mean over the last requests with all their attempts and the waiting between them, in milliseconds. */
+  /** The mean duration of the last requests with all their attempts and the waits between them, in milliseconds. */
   averageRequestTime: number;
   /** Failures since the last success. */
   consecutiveErrors: number;
-  /** Failures by type; those without one are `other`. */
+  /** The number of failures by type; failures without a type are `other`. */
   errorBreakdown: Record<string, number>;
-  /** When the last request began, ISO 8601. */
+  /** The start of the last request, as ISO 8601. */
   lastRequestTime?: string;
-  /** When the last request ended, ISO 8601. */
+  /** The end of the last request, as ISO 8601. */
   lastResponseTime?: string;
 }
 /**
- * Keeps the figures of a connection: means and rates over the last requests, counts since the beginning.
+ * Collects the metrics of a connection: means and rates over the last requests, and counts of all requests.
+ *
+ * @example
+ * ```ts
+ * import { ConnectionMetricsTracker } from 'moorline';
+ *
+ * const tracker = new ConnectionMetricsTracker();
+ * tracker.record(12, true);
+ * tracker.record(48, false, 'timeout');
+ * console.log(tracker.errorRate()); // 50
+ * console.log(tracker.summary().errorBreakdown); // { timeout: 1 }
+ * ```
  */
 export declare class ConnectionMetricsTracker {
   #private;
-  /** @param windowSize how many requests means and rates cover, 1 to 100 000. */
+  /**
+   * @param windowSize the number of requests that means and rates cover, 1 to 100 000.
+   * @throws TypeError, RangeError for another value.
+   */
   constructor(windowSize?: number);
   /**
-   * Counts a request that has just ended, as one with one attempt.
+   * Records a request that has just ended, as one with a single attempt.
    *
-   * @param responseTimeMs how long it took, 0 to 8 640 000 000 000 000 (what a `Date` spans).
-   * @param success whether it succeeded.
-   * @param errorType what kind of failure it was; 100 kinds are told apart, by 200 characters.
-   * @param bytes how much it moved in both directions, 0 to `Number.MAX_SAFE_INTEGER`.
-   * @throws TypeError, RangeError for an argument of another type or out of range: then nothing is counted.
+   * @param responseTimeMs the duration in milliseconds, 0 to 8 640 000 000 000 000 (the range of a `Date`).
+   * @param success whether the request succeeded.
+   * @param errorType the type of the failure; types after the first 100 count as `other`, a longer name is cut to 200 characters.
+   * @param bytes the bytes that were sent and received, 0 to `Number.MAX_SAFE_INTEGER`.
+   * @throws TypeError, RangeError for an argument of another type or out of range; nothing is recorded then.
    */
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void;
-  /** Mean over the last attempts, in milliseconds. */
+  /** Returns the mean response time of the last attempts, in milliseconds. */
   averageResponseTime(): number;
-  /** Percent of the last requests that failed. */
+  /** Returns the percentage of the last requests that failed. */
   errorRate(): number;
-  /** Requests a second, over the last `windowSeconds` (1 to 300, default 60). */
+  /** Returns the requests per second, over the last `windowSeconds` (1 to 300; default: 60). */
   throughput(windowSeconds?: number): number;
-  /** Percent of the last requests that succeeded; 100 before the first. */
+  /** Returns the percentage of the last requests that succeeded; 100 before the first. */
   uptime(): number;
-  /** The figures that a connection's `getMetrics` gives. */
+  /** Returns the metrics that `getMetrics` of a connection returns. */
   metrics(): ConnectionFigures;
-  /** Everything it knows. */
+  /** Returns all metrics. */
   summary(): ConnectionMetricsSummary;
 }
-/** What a connection looks like at one moment. Times are milliseconds since the epoch. */
+/** A snapshot of a connection. Times are in milliseconds since the epoch. */
 export interface ConnectionStatus {
   connectionId: string;
   name: string;
@@ -573,83 +617,98 @@ export interface ConnectionStatus {
   isSecure: boolean;
   isAuthenticated: boolean;
 }
-/** What an event may carry. */
+/** Options of `emitEvent`: the content of an event. */
 export interface ConnectionEventOptions {
   data?: Record<string, unknown> | undefined;
-  /** Default `info`. */
+  /** Default: `info`. */
   severity?: 'info' | 'warning' | 'error' | undefined;
   message?: string | undefined;
 }
 declare abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   #private;
-  /** A UUID. */
+  /** The id of the connection, a UUID. */
   readonly connectionId: string;
   /** The options in force. */
   readonly config: Readonly<ResolvedConnectionConfig>;
-  /** A snapshot; credentials in it are redacted. */
+  /** Returns a snapshot of the connection; credentials in it are redacted. */
   getStatus(): ConnectionStatus;
-  /** Its figures. */
+  /** Returns the main metrics of the connection. */
   getMetrics(): ConnectionFigures;
-  /** Hears every event; gives the function that ends that. What a handler throws is logged, and disturbs nobody. */
+  /**
+   * Subscribes to every event, returns a function that unsubscribes. An error that a handler throws is logged, and has no
+   * other effect.
+   */
   onEvent(handler: (event: ConnectionEvent) => unknown): () => void;
-  /** Hears every change of the state. */
+  /** Subscribes to every change of the state, returns a function that unsubscribes. */
   onStateChange(handler: (state: ConnectionState, before: ConnectionState) => unknown): () => void;
-  /** Hears every change of the health. */
+  /** Subscribes to every change of the health, returns a function that unsubscribes. */
   onHealthChange(handler: (health: ConnectionHealth, before: ConnectionHealth) => unknown): () => void;
-  /** Tells an event of your own, or of the connection. */
+  /** Emits an event, also one of your own, to the handlers of `onEvent`. */
   emitEvent(eventType: string, options?: ConnectionEventOptions): void;
 }
-/** How a connection is opened. */
+/** Options of `connect`. */
 export interface ConnectOptions {
-  /** Whether a failed attempt is repeated, `retryCount` times at most and with growing delays. Default false. */
+  /** Whether a failed attempt is retried, at most `retryCount` times and with growing delays. Default: false. */
   retry?: boolean | undefined;
 }
 /**
- * What all connections have in common: state, health, events, figures, a circuit breaker, a rate limit and retries.
- * The verbs never reject: they give `false` or `null`, and an event carries the error.
+ * The base class of all connections: state, health, events, metrics, a circuit breaker, a rate limit and retries. When an
+ * operation fails, its method does not reject: it returns `false` or `null`, and an event carries the error.
  *
- * A connection of your own extends it with `sendImpl` and `receiveImpl`, and where it has more to do `connectImpl`,
- * `disconnectImpl`, `healthCheckImpl` and `isConnected`. They may throw. Overriding `connect`, `disconnect` or
- * `healthCheck` themselves works as well.
+ * For a connection of your own, implement `sendImpl` and `receiveImpl`, and where needed override `connectImpl`,
+ * `disconnectImpl`, `healthCheckImpl` and `isConnected`; they may throw. `connect`, `disconnect` and `healthCheck` can be
+ * overridden, too.
+ *
+ * @example
+ * ```ts
+ * import { BaseConnection } from 'moorline';
+ * class Clock extends BaseConnection {
+ *   protected sendImpl = async () => false;
+ *   protected receiveImpl = async () => 'noon';
+ * }
+ * const clock = new Clock({ name: 'clock' });
+ * if (await clock.connect()) console.log(await clock.receive()); // noon
+ * await clock.disconnect();
+ * ```
  */
 export declare abstract class BaseConnection extends ObservableConnection {
   #private;
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType);
   /**
-   * Opens it. True when it is open; false, with an event, when that failed. `{ retry: true }` repeats what fails and may
-   * succeed later, as `retryCount`, `retryDelay` and `backoffMultiplier` say.
+   * Opens the connection. Returns true when it is open, or false, with an event, when that failed. `{ retry: true }`
+   * repeats an attempt that may succeed later, with `retryCount`, `retryDelay` and `backoffMultiplier`.
    */
   connect(options?: ConnectOptions): Promise<boolean>;
-  /** Closes it. What waits for a message gets `null`; doing it twice does no harm. */
+  /** Closes the connection. A `receive` that waits returns `null`. A second call has no effect. */
   disconnect(): Promise<boolean>;
-  /** Closes it, waits for `retryDelay`, and opens it again; false when it is closed meanwhile. */
+  /** Closes the connection, waits for `retryDelay`, and opens it again. Returns false when it is closed meanwhile. */
   reconnect(): Promise<boolean>;
-  /** Whether it can be used now. */
+  /** Returns whether the connection can be used now. */
   isConnected(): Promise<boolean>;
-  /** Sends `data`. False when it could not be sent, was refused, or the circuit breaker is open. */
+  /** Sends `data`. Returns false when it could not be sent, was refused, or the circuit breaker is open. */
   send(data: unknown): Promise<any>;
-  /** The next message; `null` when there is none to come. */
+  /** Returns the next message, or `null` when there will be none. */
   receive(): Promise<any>;
-  /** Asks whether it works, for at most `timeoutMs` (default `healthCheckTimeout`). Never rejects. */
+  /** Checks whether the connection works, within `timeoutMs` (default: `healthCheckTimeout`). Never rejects. */
   healthCheck(timeoutMs?: number): Promise<ConnectionHealthCheck>;
-  /** Opens it; false or an error means that it could not be opened. */
+  /** Opens the connection; false or an error means that it could not be opened. */
   protected connectImpl(_options?: ConnectOptions): Promise<boolean>;
-  /** Closes it. */
+  /** Closes the connection. */
   protected disconnectImpl(): Promise<boolean>;
-  /** Sends `data`; false means that it was not sent, an error counts against the connection. */
+  /** Sends `data`; false means that it was not sent, an error counts as a failure of the connection. */
   protected abstract sendImpl(data: unknown): Promise<unknown>;
-  /** The next message. */
+  /** Returns the next message. */
   protected abstract receiveImpl(): Promise<unknown>;
-  /** Whether it works; an object adds details, and its `isHealthy: false` says no. */
+  /** Returns whether the connection works; an object adds details, and means no with `isHealthy: false`. */
   protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean | Record<string, unknown>>;
 }
 /**
- * What `run` of {@link Policy} and {@link CircuitBreaker} and the borrowing methods of {@link TursoPool} accept, and,
- * with a time limit, everything that takes `QueryOptions` or `NixtlaCallOptions`.
+ * Options of `run` of {@link Policy} and {@link CircuitBreaker} and of the methods of {@link TursoPool} that borrow a connection;
+ * `QueryOptions` and `NixtlaCallOptions` add a time limit.
  */
 export interface CallOptions {
-  /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
+  /** A signal that cancels the call: an abort rejects it with the signal's reason and releases its resources. */
   signal?: AbortSignal | undefined;
 }
 type HeadersInit =
@@ -659,48 +718,66 @@ type ResponseHeaders = Record<string, string> & {
 };
 declare class BodyStream implements AsyncIterableIterator<Uint8Array> {
   #private;
-  /** The next piece. */
+  /** Returns the next chunk. */
   next(): Promise<IteratorResult<Uint8Array>>;
-  /** Reads no further. */
+  /** Stops reading, as leaving a `for await` loop does. */
   return(): Promise<IteratorResult<Uint8Array>>;
-  /** Reads no further; a connection with a body left on it is closed. */
+  /** Stops reading; a connection with an unread body is closed. */
   cancel(): void;
-  /** The same as a web stream. */
+  /** Returns the body as a web stream. */
   toReadableStream(): ReadableStream$1<Uint8Array>;
   [Symbol.asyncIterator](): this;
 }
 /**
- * An answer to an HTTP request, whatever its status. Headers and body are parsed when they are asked for. Printed and as
- * JSON it shows its status and its URL without the query.
+ * The response to an HTTP request, whatever its status. Headers and body are parsed when they are first read. Printed or
+ * converted to JSON, it shows its status and its URL without the query.
+ *
+ * @example
+ * ```ts
+ * import { HTTPConnection } from 'moorline';
+ *
+ * const service = new HTTPConnection({ url: 'https://api.example.com' });
+ * const response = await service.request({ url: '/orders' });
+ * console.log(response.status, response.headers['content-type']); // 200 application/json
+ * console.log(response.json<{ name: string }>().name); // Ada
+ * await service.disconnect();
+ * ```
  */
 export declare class HTTPResponse {
   #private;
   /** The status code. */
   readonly status: number;
-  /** The URL it came from, after redirects, without user and password. */
+  /** The URL of the response, after redirects, without user and password. */
   get url(): string;
   /** Whether the status is between 200 and 299. */
   get ok(): boolean;
-  /** The usual words for the status. */
+  /** The standard reason phrase of the status. */
   get statusText(): string;
-  /** The headers by name in lower case; a repeated one is joined with a comma, `set-cookie` is a list. */
+  /** The headers, with names in lower case; the values of a repeated one are joined with a comma, `set-cookie` is a list. */
   get headers(): ResponseHeaders;
   /**
-   * The body: parsed when its type is JSON (`application/json`, `text/json`, `…+json`; `undefined` when it is empty or
-   * blank), else as text. Throws when it is no JSON.
+   * The body: parsed when its content type is JSON (`application/json`, `text/json`, `…+json`; `undefined` when it is
+   * empty or blank), otherwise text.
+   *
+   * @throws MoorlineError when the content type is JSON and the body is not.
    */
   get data(): any;
-  /** The body as text, by the charset it names, else UTF-8. */
+  /** Returns the body as text, decoded with the charset of its content type, else UTF-8. */
   text(): string;
-  /** The body parsed as JSON, whatever it says it is. Throws when it is none. Nobody checks that it is a `T`. */
+  /**
+   * Returns the body parsed as JSON, whatever its content type. The type `T` is not checked.
+   *
+   * @throws MoorlineError when the body is not JSON.
+   */
   json<T = any>(): T;
-  /** The body's bytes. */
+  /** Returns the bytes of the body. */
   bytes(): Uint8Array;
   /**
-   * The body of a streamed answer, piece by piece: an async iterable, read as fast as it is asked. What is not read to its
-   * end must be closed, by leaving the loop or with `cancel()`.
+   * The body of a streamed response: an async iterable of chunks, which are read from the network on demand. A body that
+   * is not read to its end must be closed, by leaving the loop or with `cancel()`.
    */
   get stream(): BodyStream;
+  /** Returns the status and the URL without the query. */
   toJSON(): {
     status: number;
     url: string;
@@ -712,64 +789,68 @@ type QueryInit =
   | Iterable<readonly [string, QueryValue | readonly QueryValue[]]>
   | Readonly<Record<string, QueryValue | readonly QueryValue[]>>;
 interface HttpCallSettings {
-  /** The whole call until its body is read, or its head when it is streamed. Default 30 000. */
+  /** The time limit of the call, until its body is read, or until its headers for a streamed response. Default: 30 000. */
   timeoutMs?: number | undefined;
-  /** What attempts before this one have taken of `timeoutMs`. Default 0. */
+  /** The part of `timeoutMs` that earlier attempts have used. Default: 0. */
   spentMs?: number | undefined;
-  /** The same for this attempt alone. Default `Infinity`. */
+  /** The time limit of this attempt alone. Default: `Infinity`. */
   attemptTimeoutMs?: number | undefined;
-  /** From the last byte sent to the head of the answer. Default 30 000, or a longer `timeoutMs`. */
+  /** The time limit from the last byte sent to the headers of the response. Default: 30 000, or a longer `timeoutMs`. */
   headersTimeoutMs?: number | undefined;
-  /** Between two pieces of a body, sent or received. Default 30 000, or a longer `timeoutMs`. */
+  /** The time limit between two chunks of a body, sent or received. Default: 30 000, or a longer `timeoutMs`. */
   bodyTimeoutMs?: number | undefined;
-  /** Redirects followed at most. Default 5; 0 answers with the redirect itself. */
+  /** The maximum number of redirects; 0 returns the redirect itself. Default: 5. */
   maxRedirects?: number | undefined;
-  /** Of a body as it comes from the network. Default 64 MiB, when it is streamed `Infinity`. */
+  /** The largest body as received from the network. Default: 64 MiB, for a streamed response `Infinity`. */
   maxResponseBytes?: number | undefined;
-  /** Of a body when unpacked. Default 256 MiB, when it is streamed `Infinity`. */
+  /** The largest body after decompression. Default: 256 MiB, for a streamed response `Infinity`. */
   maxDecompressedBytes?: number | undefined;
-  /** Ask for and unpack gzip, br, zstd and deflate. Default true. */
+  /** Whether gzip, br, zstd and deflate are offered and decompressed. Default: true. */
   decompress?: boolean | undefined;
 }
 interface HttpRequest {
-  /** Default `GET`, or `POST` with a body. */
+  /** The method. Default: `GET`, or `POST` with a body. */
   method?: string | undefined;
   url: string | URL;
+  /** The headers of the request. */
   headers?: HeadersInit | undefined;
   /**
-   * Added to the URL's own: an object, pairs, a `URLSearchParams`, a `Map`, or text as it is. Arrays repeat the key,
-   * `undefined` and `null` are left out, a `Date` is written in ISO.
+   * The query, which is added to that of the URL: an object, pairs, a `URLSearchParams`, a `Map`, or text, which is used
+   * unchanged. An array repeats the key, `undefined` and `null` are left out, a `Date` is written as ISO 8601.
    */
   query?: QueryInit | undefined;
   /**
-   * A string or bytes as they are, a stream, iterator, async iterable or `Blob` piece by piece, `URLSearchParams` and
-   * `FormData` as a form, any other plain value as JSON.
+   * The body: text and bytes are sent unchanged, a stream, iterator, async iterable or `Blob` in chunks,
+   * `URLSearchParams` and `FormData` as a form, any other plain value as JSON.
    */
   body?: unknown;
-  /** Hands the answer over when its head is there, with the body in `stream`. */
+  /** Whether the response is returned as soon as its headers are received, with the body in `stream`. Default: false. */
   stream?: boolean | undefined;
   settings?: HttpCallSettings | undefined;
 }
 /** A request; its `url` is appended to that of the connection. */
 export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
-  /** A path below the connection's URL, or an absolute URL: another origin gets only harmless ones of `customHeaders`. */
+  /**
+   * A path below the connection's URL, or an absolute URL. For another origin only those `customHeaders` are sent that
+   * cannot contain credentials.
+   */
   url?: string | URL$1 | undefined;
   /**
-   * How long the call may take in all, with its attempts and the waits between them, until its body is read, or its head
-   * when it is streamed. Default: no limit but that of each attempt.
+   * The time limit of the call with all its attempts and the waits between them, until its body is read, or until its
+   * headers for a streamed response. Default: only each attempt is limited.
    */
   timeoutMs?: number | undefined;
-  /** How long one attempt may take, in place of the connection's `timeout`. */
+  /** The time limit of one attempt, instead of the connection's `timeout`. */
   attemptTimeoutMs?: number | undefined;
-  /** In place of the connection's. */
+  /** Overrides the option of the connection. */
   headersTimeoutMs?: number | undefined;
-  /** In place of the connection's. */
+  /** Overrides the option of the connection. */
   bodyTimeoutMs?: number | undefined;
-  /** Redirects followed at most, in place of the connection's. 0 answers with the redirect itself. */
+  /** Overrides the option of the connection: the maximum number of redirects; 0 returns the redirect itself. */
   maxRedirects?: number | undefined;
-  /** In place of the connection's. */
+  /** Overrides the option of the connection. */
   maxResponseBytes?: number | undefined;
-  /** In place of the connection's. */
+  /** Overrides the option of the connection. */
   maxDecompressedBytes?: number | undefined;
 }
 type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
@@ -784,42 +865,62 @@ type NoRequest<Data> = Data extends {
   ? SentRequest<string>
   : Data;
 /**
- * An HTTP service: requests over connections that are kept, with retries where a repeat is safe.
+ * An HTTP client for one service: it reuses sockets, and retries requests that are safe to repeat.
  *
- * `connect` only marks it as ready. `send` takes either a request, a value with an HTTP method in `method` and a `url`, and
- * gives the {@link HTTPResponse} whatever its status, or `null` when no answer came; or any other value, which is POSTed,
- * and gives whether the status was between 200 and 299. `request` is the form that rejects.
+ * `connect` only marks the connection as ready. `send` takes a request, which is a value with an HTTP method in `method` and
+ * a `url`, and returns the {@link HTTPResponse} whatever its status, or `null` when there was no response. Any other value is
+ * sent with POST, and `send` returns whether the status was between 200 and 299. `request` rejects instead.
+ *
+ * @example
+ * ```ts
+ * import { HTTPConnection } from 'moorline';
+ *
+ * const service = new HTTPConnection({ url: 'https://api.example.com', timeout: 5000, retryCount: 2 });
+ * await service.connect();
+ * console.log(await service.send({ order: 7 })); // true
+ * console.log(await service.receive()); // { id: 7, name: 'Ada' }
+ * await service.disconnect();
+ * ```
  */
 export declare class HTTPConnection extends BaseConnection {
   #private;
-  /** @throws TypeError `HTTP connection requires a URL`; TypeError, RangeError for another option. */
+  /** @throws TypeError `HTTP connection requires a URL` without a URL; TypeError, RangeError for an invalid option. */
   constructor(config: ConnectionConfig);
   send(request: SentRequest<RequestMethod | Lowercase<RequestMethod>>): Promise<HTTPResponse | null>;
   send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
   send<Data>(data: NoRequest<Data>): Promise<boolean>;
   /**
-   * Sends a request and gives the answer, whatever its status.
+   * Sends a request and returns the response, whatever its status. Aborting `signal` rejects with its reason.
    *
-   * Rejects with a {@link MoorlineError} when there was none: its `detail` tells the `phase`, and whether anything was
-   * written. Aborting `signal` rejects with its reason.
+   * @throws MoorlineError when there was no response: its `detail` holds the `phase`, and whether anything was written.
+   *
+   * @example
+   * ```ts
+   * import { HTTPConnection } from 'moorline';
+   *
+   * const service = new HTTPConnection({ url: 'https://api.example.com' });
+   * const response = await service.request({ method: 'POST', url: '/orders', body: { id: 7 } });
+   * console.log(response.status, response.data); // 200 { id: 7, name: 'Ada' }
+   * await service.disconnect();
+   * ```
    */
   request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse>;
   /**
-   * The answer to a GET of the connection's URL: JSON parsed, other text as `{ text }`; `null` when there was none. JSON
-   * that cannot be parsed is text, with an `error` event.
+   * Requests the connection's URL with GET and returns the body: parsed JSON, other text as `{ text }`, or `null` when there
+   * was no response. JSON that cannot be parsed is returned as text, with an `error` event.
    */
   receive(): Promise<any>;
   protected receiveImpl(): Promise<unknown>;
-  /** Never called: `send` is written anew. */
+  /** Not used: this class overrides `send`. */
   protected sendImpl(data: unknown): Promise<unknown>;
   protected disconnectImpl(): Promise<boolean>;
   protected healthCheckImpl(_timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>>;
 }
-/** Bounds of one `receive`. */
+/** Options of `receive`. */
 export interface MessageOptions {
-  /** Gives `null` when it is aborted. */
+  /** Ends the wait with `null` when it is aborted. */
   signal?: AbortSignal | undefined;
-  /** Gives `null` after this time. Default: waits until something comes or the connection ends. */
+  /** Ends the wait with `null` after this time, in milliseconds. Default: until a message arrives or the connection ends. */
   timeoutMs?: number | undefined;
 }
 type MessageEventName = EventName | 'message';
@@ -830,62 +931,86 @@ type Listener<Name, Message> = Name extends EventName
   : Name extends 'message'
     ? (message: Message) => unknown
     : never;
-/** How a handler of `onMessage` is called. */
+/** Options of `onMessage`. */
 export interface MessageHandlerOptions {
-  /** Messages that it may be at work on at once; further ones wait, in order. Default 1; `Infinity`: no limit. */
+  /** The number of messages that are handled at once; further ones wait in order. Default: 1; `Infinity`: no limit. */
   concurrency?: number | undefined;
 }
-/** What a {@link ConnectionManager} has counted. */
+/** The statistics of a {@link ConnectionManager}. */
 export interface ConnectionStatistics extends ConnectionInfo {
-  /** Since `start`, in milliseconds; 0 before. */
+  /** The time since `start`, in milliseconds; 0 before. */
   uptimeMs: number;
-  /** When it was started, in milliseconds since the epoch. */
+  /** The time of `start`, in milliseconds since the epoch. */
   startTime?: number;
   totalEventsProcessed: number;
-  /** How many connections each group has. */
+  /** The number of connections by group. */
   groups: Record<string, number>;
-  /** Percent of all requests that failed. */
+  /** The percentage of all requests that failed. */
   errorRate: number;
 }
-/** Connections in groups: opened, checked and recovered together. `stop` leaves them open. */
+/**
+ * A set of connections, in groups, which are opened, checked and recovered together. `stop` leaves them open.
+ *
+ * @example
+ * ```ts
+ * import { ConnectionManager, HTTPConnection, WebSocketConnection } from 'moorline';
+ *
+ * const manager = new ConnectionManager();
+ * manager.addConnection(new HTTPConnection({ url: 'https://api.example.com' }), 'orders');
+ * manager.addConnection(new WebSocketConnection({ url: 'wss://api.example.com' }), 'orders');
+ * await manager.connectAll('orders');
+ * console.log(manager.getInfo().activeConnections); // 2
+ * await manager.disconnectAll();
+ * ```
+ */
 export declare class ConnectionManager {
   #private;
   /**
-   * @param options `healthCheckIntervalMs`: between two rounds of checks after `start`. Default 30 000; `Infinity`: none.
-   * @throws RangeError for an interval that is none.
+   * @param options `healthCheckIntervalMs`: the time between two rounds of health checks after `start`, in milliseconds.
+   * Default: 30 000; `Infinity`: none.
+   * @throws TypeError for an unknown option, RangeError for an invalid interval.
    */
   constructor(options?: { healthCheckIntervalMs?: number | undefined });
-  /** Adds a connection. One that is here already stays where it is. */
+  /** Adds a connection to a group. A connection that was added before stays in its group. */
   addConnection(connection: BaseConnection, group?: string): void;
-  /** Forgets a connection, and leaves it open. False when it was not here. */
+  /** Removes a connection and leaves it open. Returns false when it was not found. */
   removeConnection(connectionId: string): boolean;
+  /** Returns the connection with this id, if there is one. */
   getConnection(connectionId: string): BaseConnection | undefined;
+  /** Returns the connections of this type. */
   getConnectionsByType(type: ConnectionType): BaseConnection[];
+  /** Returns the connections of this group. */
   getConnectionsByGroup(group: string): BaseConnection[];
+  /** Returns the connections in this state. */
   getConnectionsByState(state: ConnectionState): BaseConnection[];
+  /** Returns the connections with this health. */
   getConnectionsByHealth(health: ConnectionHealth): BaseConnection[];
-  /** Checks all connections every now and then, and recovers the unhealthy ones. A second time does nothing. */
+  /** Starts periodic health checks of all connections, and recovers unhealthy ones. A second call has no effect. */
   start(): Promise<void>;
-  /** Ends the checks. The connections stay open. */
+  /** Stops the periodic health checks. The connections stay open. */
   stop(): Promise<void>;
-  /** Opens all connections, or those of one group; by id, whether that worked. */
+  /** Opens all connections, or those of one group. Returns whether each was opened, by id. */
   connectAll(group?: string): Promise<Record<string, boolean>>;
-  /** Closes all connections, or those of one group; by id, whether that worked. */
+  /** Closes all connections, or those of one group. Returns whether each was closed, by id. */
   disconnectAll(group?: string): Promise<Record<string, boolean>>;
-  /** Checks all connections, or those of one group, and recovers the unhealthy ones before it answers. */
+  /** Checks all connections, or those of one group, and recovers unhealthy ones. Returns the results of the checks, by id. */
   healthCheckAll(group?: string): Promise<Record<string, ConnectionHealthCheck>>;
-  /** Hears every event of every connection. Gives the function that ends that. */
+  /** Subscribes to every event of every connection, returns a function that unsubscribes. */
   addEventHandler(handler: (event: ConnectionEvent) => unknown): () => void;
-  /** The same, with the event's type first. */
+  /** Subscribes like `addEventHandler`, with the type of the event as the first argument. */
   addGlobalHandler(handler: (type: string, event: ConnectionEvent) => unknown): () => void;
-  /** What to do about a connection when it is unhealthy, in place of its own `recoveryStrategy`. */
+  /**
+   * Sets the action for a connection when it is unhealthy, instead of its own `recoveryStrategy`.
+   *
+   * @throws TypeError for an unknown strategy.
+   */
   setRecoveryStrategy(connectionId: string, strategy: RecoveryStrategy): void;
-  /** What the connections add up to. */
+  /** Returns totals over all connections. */
   getInfo(): ConnectionInfo;
-  /** What the connections add up to, and what the manager has counted. */
+  /** Returns totals over all connections, and the statistics of the manager. */
   getStatistics(): ConnectionStatistics;
 }
-/** What went wrong: the field to branch on. A closed set. */
+/** The kind of a failure, for programs to branch on. A closed set. */
 export type ErrorKind =
   | 'closed'
   | 'circuit-open'
@@ -903,27 +1028,27 @@ export type ErrorKind =
   | 'connector'
   | 'internal';
 /**
- * How far the operation got: `none` when provably nothing reached the server, `answered` when a response
- * began, `unknown` in between.
+ * The progress of an operation that failed: `none` if provably nothing reached the server, `answered` if a response began,
+ * else `unknown`.
  */
 export type Delivery = 'none' | 'unknown' | 'answered';
-/** Further facts of a {@link MoorlineError}: these, where they are known, and others. */
+/** Details of a {@link MoorlineError}: these, where they are known, and others. */
 export interface ErrorDetail {
-  /** The status of the answer that said no. */
+  /** The HTTP status of the response that refused the operation. */
   status?: number;
-  /** Of a refused WebSocket: the headers of the answer by name. One that may carry a credential is `[redacted]`. */
+  /** For a refused WebSocket: the headers of the response by name. The value of a header that may contain a credential is `[redacted]`. */
   headers?: Record<string, string>;
-  /** Of a refused WebSocket: how the answer's body begins, on one line, without what we sent to log in. */
+  /** For a refused WebSocket: the beginning of the response body, on one line, without the credentials that were sent. */
   body?: string;
-  /** Of a refused WebSocket: where the server sends us, without the query. */
+  /** For a refused WebSocket: the target of the redirect, without its query. */
   location?: string;
-  /** The option whose time was over. */
+  /** The option whose time limit was reached. */
   limit?: string;
-  /** How far the call had come. */
+  /** The phase that the call was in. */
   phase?: string;
   /** The close code of a WebSocket. */
   closeCode?: number;
-  /** The reason in its close frame. */
+  /** The reason in the close frame of a WebSocket. */
   reason?: string;
   [fact: string]: unknown;
 }
@@ -950,6 +1075,19 @@ export interface ErrorFields {
  * Programmer's mistakes are not operational: they are a `TypeError` or `RangeError`, which constructors and
  * synchronous methods throw at once and asynchronous methods reject with; only `run` of a policy or a breaker throws it,
  * when it is given no function.
+ *
+ * @example
+ * ```ts
+ * import { MoorlineError, TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * await pool.drain();
+ * try {
+ *   await pool.execute('SELECT 1');
+ * } catch (error) {
+ *   if (error instanceof MoorlineError) console.log(error.kind, error.retryable); // closed false
+ * }
+ * ```
  */
 export declare class MoorlineError extends Error implements ErrorFields {
   readonly kind: ErrorKind;
@@ -962,47 +1100,89 @@ export declare class MoorlineError extends Error implements ErrorFields {
   readonly retryAfterMs?: number;
   readonly detail?: ErrorDetail;
   constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
-  /** All fields as plain JSON, for structured logs. */
+  /** Returns all fields as a plain object, for structured logs. */
   toJSON(): ErrorFields & {
     name: string;
     message: string;
     cause?: string;
   };
 }
-/** A circuit breaker refused the call; `kind` is `circuit-open`. */
+/**
+ * A circuit breaker refused the call; `kind` is `circuit-open`.
+ *
+ * @example
+ * ```ts
+ * import { CircuitBreaker, CircuitBreakerError } from 'moorline';
+ *
+ * const breaker = new CircuitBreaker('payments', { failMax: 1 });
+ * await breaker.run(() => Promise.reject(new Error('down'))).catch(() => undefined);
+ * try {
+ *   await breaker.run(() => fetch('https://api.example.com/payments'));
+ * } catch (error) {
+ *   if (error instanceof CircuitBreakerError) console.log(error.breaker, error.kind); // payments circuit-open
+ * }
+ * ```
+ */
 export declare class CircuitBreakerError extends MoorlineError {
-  /** The breaker's name. */
+  /** The name of the breaker. */
   readonly breaker: string;
-  /** When the breaker admits a probe again. */
+  /** The time at which the breaker admits the next probe. */
   readonly retryAt: Date;
   constructor(message: string, fields: ErrorFields, breaker: string, retryAt: Date);
 }
 /**
  * Every attempt failed. For retry loops of your own: moorline rejects with the last attempt's error itself. A circuit
  * breaker counts it as its `attempts`.
+ *
+ * @example
+ * ```ts
+ * import { RetryError } from 'moorline';
+ *
+ * const fields = { code: 'EJOB', service: 'jobs', operation: 'run', delivery: 'unknown', retryable: false } as const;
+ * const cause = new Error('no worker');
+ * const error = new RetryError('all attempts failed', { ...fields, kind: 'rejected', attempts: 3 }, cause);
+ * console.log(error.attempts, error.lastException === cause); // 3 true
+ * ```
  */
 export declare class RetryError extends MoorlineError {
-  /** What the last attempt threw. */
+  /** The error of the last attempt. */
   readonly lastException: unknown;
   constructor(message: string, fields: ErrorFields, lastException: unknown);
 }
-/** A server-sent event. */
+/**
+ * A server-sent event.
+ *
+ * @example
+ * ```ts
+ * import { SSEConnection } from 'moorline';
+ *
+ * const stream = new SSEConnection({ url: 'https://api.example.com/events' });
+ * await stream.connect();
+ * const event = await stream.receive();
+ * console.log(event?.type, event?.lastEventId, event?.data); // message 1 {"id":7,"name":"Ada"}
+ * await stream.disconnect();
+ * ```
+ */
 export declare class SSEEvent {
   #private;
-  /** Its type: `message` where the server names none. */
+  /** The type; `message` where the server names none. */
   readonly type: string;
-  /** Its data; several lines are joined with `\n`. */
+  /** The data; several lines are joined with `\n`. */
   readonly data: string;
   /** The id of this event, or of the last one that had an id; empty when none had. */
   readonly lastEventId: string;
-  /** How long the server wants us to wait before a reconnect, in milliseconds, where it says so with this event. */
+  /** The delay before a reconnection that the server asks for with this event, in milliseconds. */
   readonly retry?: number;
   /**
-   * Says that the event was handled, so that a durable cursor may move past it. Without it `receive` says so when it is
-   * called again, `for await` when it asks for the next event, and `onMessage` when its handlers are done.
+   * Marks the event as handled, so that a durable cursor may move past it. Without this call it is marked when `receive`
+   * is called again, when `for await` asks for the next event, or when the handlers of `onMessage` are done.
    */
   ack(): void;
-  /** The data parsed as JSON. Throws when it is none. Nobody checks that it is a `T`. */
+  /**
+   * Returns the data parsed as JSON. The type `T` is not checked.
+   *
+   * @throws MoorlineError when the data is not JSON.
+   */
   json<T = any>(): T;
 }
 interface PersistentConnection<Message, Parsed> {
@@ -1021,25 +1201,25 @@ declare abstract class PersistentConnection<Message, Parsed = Message>
   #private;
   constructor(config: ConnectionConfig, type: ConnectionType);
   isConnected(): Promise<boolean>;
-  /** The next message; `null` when the connection has ended, or ends first, or nothing comes in time. */
+  /** Returns the next message, or `null` when the connection has ended, ends first, or nothing arrives in time. */
   receive(options?: MessageOptions): Promise<Parsed | null>;
   /**
-   * Subscribes to every message from now on, instead of `receive`: one after the other, each when the promise that `handler` gave for
-   * the one before is settled, unless `concurrency` says otherwise. Returns the function that ends the subscription.
+   * Subscribes to every message from now on, instead of `receive`; returns a function that unsubscribes. The handler gets a
+   * message when the promise that it returned for the one before is settled, or sooner with `concurrency`.
    *
-   * It keeps the process alive while the connection is open, or is being brought back, unless `unref` was called.
+   * A subscription keeps the process alive while the connection is open or being reopened, unless `unref` was called.
    */
   onMessage(handler: (message: Parsed) => unknown, options?: MessageHandlerOptions): () => void;
-  /** Lets the process end although messages are waited for or heard. */
+  /** Lets the process exit although a `receive`, a loop or a subscription waits for messages. */
   unref(): this;
-  /** Undoes `unref`: who waits for a message, or hears them, keeps the process alive. */
+  /** Undoes `unref`: a `receive`, a loop or a subscription that waits for messages keeps the process alive. */
   ref(): this;
   /**
-   * The messages one after the other, through losses and reconnections. It ends with `disconnect`, and when the server has
-   * brought the connection to its end; it rejects with the reason when the connection was never opened, or is given up.
+   * Iterates over the messages, through losses and reconnections. The loop ends with `disconnect`, and when the server
+   * ends the connection properly; it rejects with the reason when the connection was never opened, or is given up.
    */
   [Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined>;
-  /** Both refuse: a class that sends has its own, and `receive` takes from the queue. */
+  /** Rejects: a class that sends overrides it. */
   protected sendImpl(_data: unknown): Promise<unknown>;
   protected receiveImpl(): Promise<unknown>;
   protected connectImpl({ retry }?: ConnectOptions): Promise<boolean>;
@@ -1047,69 +1227,95 @@ declare abstract class PersistentConnection<Message, Parsed = Message>
   protected healthCheckImpl(_timeoutMs: number, _signal: AbortSignal): Promise<boolean>;
 }
 /**
- * A stream of server-sent events, brought back when it is lost: the next one goes on after the last event that came
- * (`Last-Event-ID`), and not before the server's own `retry:` has passed.
+ * A connection to a stream of server-sent events, which is opened again when it is lost: it continues after the last event
+ * that was received (`Last-Event-ID`), and not before the delay of the server's `retry:` is over.
  *
- * `receive` gives one {@link SSEEvent} after the other. Nothing can be sent.
+ * `receive` returns one {@link SSEEvent} after the other. Nothing can be sent.
  *
- * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, keeps the id of the last event that was handled, with
- * all before it, in a libSQL database: a new process goes on there. Every event is handled at least once. It was handled
- * when `for await` asks for the next one, when the promises of all `onMessage` handlers are fulfilled, when `receive` is
- * called again, or when `event.ack()` is called. A handler that fails, and a loop that is left, hold the cursor where it is:
- * events go on coming, and those from there on come again with the next connection or process.
+ * `customOptions.cursor`, `{ url: 'file:cursors.db', name: 'orders' }`, stores the id of the last event that was handled
+ * together with all events before it, in a libSQL database: a new process continues there. Every event is handled at least
+ * once. An event counts as handled when `for await` asks for the next one, when the promises of all `onMessage` handlers are
+ * fulfilled, when `receive` is called again, or when `event.ack()` is called. After a handler that fails, or a loop that is
+ * left early, the cursor stays where it is: further events are still received, and all events after that position are
+ * received again by the next connection or process.
  *
- * `customOptions.lastEventId` is a position of your own: the first connection goes on after it, whatever a cursor says.
+ * `customOptions.lastEventId` is a position of your own: the first connection continues after it, and ignores the cursor.
+ *
+ * @example
+ * ```ts
+ * import { SSEConnection } from 'moorline';
+ *
+ * const stream = new SSEConnection({ url: 'https://api.example.com/events' });
+ * await stream.connect();
+ * for await (const event of stream) {
+ *   console.log(event.type, event.data); // message {"id":7,"name":"Ada"}
+ *   break;
+ * }
+ * await stream.disconnect();
+ * ```
  */
 export declare class SSEConnection extends PersistentConnection<SSEEvent> {
   #private;
-  /** @throws TypeError `SSE connection requires a URL`; TypeError, RangeError for another option. */
+  /** @throws TypeError `SSE connection requires a URL` without a URL; TypeError, RangeError for an invalid option. */
   constructor(config: ConnectionConfig);
-  /** The id after which the next connection goes on; empty when there was none. */
+  /** The id of the event after which the next connection continues; empty when there was none. */
   get lastEventId(): string;
-  /** Where the stream that is open, or was last, comes from: after redirects, without user and password; empty before. */
+  /** The URL of the stream that is, or was last, open: after redirects, without user and password; empty before the first. */
   get url(): string;
   /**
-   * The next event; `null` when the connection has ended, or ends first, or nothing comes in time. With a cursor it says
-   * that the events which `receive` gave before were handled.
+   * Returns the next event, or `null` when the connection has ended, ends first, or nothing arrives in time. With a cursor
+   * it marks the events that `receive` returned before as handled.
    */
   receive(options?: MessageOptions): Promise<SSEEvent | null>;
   /**
-   * The events one after the other, through losses and reconnections. It ends with `disconnect`, with status 204, and where
-   * the server's end of the stream is not followed by another; it rejects with the reason when the connection was never
-   * opened, or is given up.
+   * Iterates over the events, through losses and reconnections. The loop ends with `disconnect`, with status 204, and when
+   * the server ends the stream and it is not opened again; it rejects with the reason when the connection was never opened,
+   * or is given up.
    */
   [Symbol.asyncIterator](): AsyncGenerator<SSEEvent, void, undefined>;
-  /** Always false: events come from the server only. That is no error. */
+  /** Always returns false, without an error: only the server sends events. */
   send(_data?: unknown): Promise<boolean>;
   protected parse(event: SSEEvent): SSEEvent;
   protected disconnectImpl(): Promise<boolean>;
 }
 /**
- * A WebSocket to a server, brought back when it is lost.
+ * A WebSocket connection to a server, which is opened again when it is lost.
  *
- * `send` takes text and bytes as they are and anything else as JSON; `receive` gives JSON parsed, other text as
- * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is given as it came. Pings are
- * sent every `keepAlive` milliseconds, and answered, by a native
- * thread: a busy event loop does not make the other side give up.
+ * `send` sends text and bytes unchanged, and any other value as JSON. `receive` returns parsed JSON, other text as
+ * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is returned unchanged. A
+ * native thread sends a ping every `keepAlive` milliseconds and answers those of the server, so a busy event loop does not
+ * make the server close the connection.
  *
- * `Message` is what the caller says of the messages: nothing checks that they are.
+ * `Message` is the type of the received messages; it is not checked.
+ *
+ * @example
+ * ```ts
+ * import { WebSocketConnection } from 'moorline';
+ *
+ * const socket = new WebSocketConnection<{ hello: string }>({ url: 'wss://api.example.com' });
+ * socket.onMessage(async (message) => {
+ *   console.log(message.hello); // world
+ *   await socket.disconnect();
+ * });
+ * if (await socket.connect()) await socket.send({ hello: 'world' });
+ * ```
  */
 export declare class WebSocketConnection<Message = any> extends PersistentConnection<string | Buffer, Message> {
   #private;
-  /** @throws TypeError `WebSocket connection requires a URL`; TypeError, RangeError for another option. */
+  /** @throws TypeError `WebSocket connection requires a URL` without a URL; TypeError, RangeError for an invalid option. */
   constructor(config: ConnectionConfig);
-  /** The sub-protocol that the server chose, or an empty string. */
+  /** The sub-protocol that the server selected, or an empty string. */
   get protocol(): string;
   /**
-   * Closes it. What waits for a message gets `null`; what had come before can still be received. The server is told `code`
-   * (1000, or from 3000 to 4999; default 1000) and `reason` (at most 123 bytes; default none).
+   * Closes the connection. A `receive` that waits returns `null`; messages that arrived before can still be received. The
+   * close frame carries `code` (1000, or 3000 to 4999; default: 1000) and `reason` (at most 123 bytes; default: none).
    *
-   * Rejects, and leaves it open, for a code or a reason that cannot be sent.
+   * @throws TypeError, RangeError for a code or a reason that cannot be sent; the connection stays open.
    */
   disconnect(code?: number, reason?: string): Promise<boolean>;
   /**
-   * Sends a message: true when it is written to the socket, which may mean waiting for room. False when it was not, with an
-   * event that carries the reason; where nothing is open that is an `error` of kind `closed`.
+   * Sends a message. Returns true when it is written to the socket, which may include waiting for room, or false when it
+   * was not; an event carries the reason, which is an `error` of kind `closed` when the connection is not open.
    */
   send(data: unknown): Promise<boolean>;
   protected sendImpl(message: unknown): Promise<boolean>;
@@ -1117,67 +1323,71 @@ export declare class WebSocketConnection<Message = any> extends PersistentConnec
   protected healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean>;
 }
 /**
- * Says how something is doing. What it returns, or resolves with, is judged, and so are the promises among the members
- * of that:
+ * A checker: a function whose return value tells the health of a dependency. The value may be a promise, and promises among
+ * its members are awaited:
  *
- * - something with a `healthCheck()` of its own, such as a pool or a connection, by what that says;
- * - an error, and a promise's result that was `rejected`, is unhealthy, with its message and its causes;
- * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode` by those, the worst of them counting
- *   (a status is a word such as `'degraded'`, a boolean or an HTTP status code; the others are booleans, or 0 and 1, and
- *   anything else there is unhealthy); one with none of them, but with an `error`, is unhealthy. Its `error` and
- *   `metadata` are kept with the result;
- * - a list or a plain object that says none of that by its members, the worst of them counting: `Promise.allSettled`,
+ * - an object with a `healthCheck()` method, such as a pool or a connection: its return value counts;
+ * - an error, and a `rejected` result of `Promise.allSettled`: unhealthy, with the messages of the error and its causes;
+ * - an object with `healthy`, `isHealthy`, `ok`, `success`, `status` or `statusCode`: the worst of them counts. A status is a
+ *   word such as `'degraded'`, a boolean or an HTTP status code; the others are booleans, or 0 and 1, and any other value is
+ *   unhealthy. An object with none of them but with an `error` is unhealthy. Its `error` and `metadata` are kept with the
+ *   result;
+ * - an array or a plain object with none of these: its worst member counts, as of `Promise.allSettled` or
  *   `{ db: { status: 'down' } }`;
- * - a text that is such a word by that, and anything else by being truthy, as the `'PONG'` of Redis is.
+ * - a string that is such a word: that status; any other value is healthy if it is truthy, such as the `'PONG'` of Redis.
  *
- * What it throws is unhealthy. The signal is aborted when the check has timed out.
+ * A checker that throws is unhealthy. The signal is aborted when the check times out.
  */
 export type HealthCheckFunction = (options: { signal: AbortSignal }) => unknown;
-/** How a check, or the whole, is doing. `degraded` works, with a complaint. */
+/** The status of a check or of a report. `degraded`: working, with a problem. */
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
-/** Options of one check; given to a monitor, they are the defaults of its checks. */
+/** Options of one check; the options of a monitor are the defaults of its checks. */
 export interface HealthCheckOptions {
-  /** Whether its failure makes the whole `unhealthy`; otherwise the whole is only `degraded`. Default true. */
+  /** Whether its failure makes the whole `unhealthy`; otherwise the whole is only `degraded`. Default: true. */
   critical?: boolean | undefined;
-  /** How long the checker may take; then it is unhealthy and its signal is aborted. Default 5000. */
+  /** How long the checker may take; then it is unhealthy and its signal is aborted. Default: 5000. */
   timeoutMs?: number | undefined;
-  /** After {@link HealthMonitor.start}: time from one run to the next, ±10 %. Default 30 000; `Infinity`: never. */
+  /** After {@link HealthMonitor.start}: time from one run to the next, ±10 %. Default: 30 000; `Infinity`: never. */
   intervalMs?: number | undefined;
-  /** After {@link HealthMonitor.register}: time to the first periodic run. Default 0: at once. */
+  /** After {@link HealthMonitor.register}: time to the first periodic run. Default: 0; at once. */
   initialDelayMs?: number | undefined;
-  /** A healthy answer that took longer is `degraded`. Default `Infinity`. */
+  /** A healthy answer that took longer is `degraded`. Default: `Infinity`. */
   degradedAboveMs?: number | undefined;
-  /** Failures in a row that make a check unhealthy. Default 1; 3 is usual for a probe that flaps. */
+  /** Failures in a row that make a check unhealthy. Default: 1; 3 is usual for a probe that flaps. */
   fall?: number | undefined;
-  /** Successes in a row that bring an unhealthy check back. Default 1; 2 is usual for a probe that flaps. */
+  /** Successes in a row that bring an unhealthy check back. Default: 1; 2 is usual for a probe that flaps. */
   rise?: number | undefined;
-  /** How many results are kept for this name. Default 100. */
+  /** How many results are kept for this name. Default: 100. */
   historyCapacity?: number | undefined;
 }
-/** The result of one run of a checker. */
+/** The result of one run of a check. */
 export interface HealthCheckResult {
+  /** The name of the check. */
   name: string;
-  /** The status of the check after this run: with `fall` or `rise` above 1 it may lag behind the run. */
+  /** The status of the check after this run. With `fall` or `rise` above 1 it changes only after several runs. */
   status: HealthStatus;
-  /** Whether it still does its work: true unless `unhealthy`. */
+  /** Whether the status is not `unhealthy`. */
   healthy: boolean;
-  /** When the run ended. */
+  /** The time at which the run ended. */
   timestamp: Date;
+  /** The duration of the run, in milliseconds. */
   latencyMs: number;
-  /** Why the run failed, where that is known. */
+  /** The reason of the failure, where it is known. */
   error?: string;
-  /** The checker's own `metadata`, as JSON keeps it. */
+  /** The `metadata` that the checker returned, after serialization as JSON. */
   metadata?: Record<string, unknown>;
 }
-/** The last result of every check that has run, and what they add up to. */
+/** The last result of every check that has run, with an overall status. */
 export interface HealthReport {
-  /** A critical check that is unhealthy makes it `unhealthy`, any other complaint `degraded`. */
+  /** `unhealthy` if a critical check is unhealthy, `degraded` if any check is not healthy, else `healthy`. */
   status: HealthStatus;
+  /** The time of the report. */
   timestamp: Date;
-  /** How long the checks took together; they run in parallel. */
+  /** The duration of all checks, which run in parallel, in milliseconds. */
   durationMs: number;
-  /** In the order of registration. */
+  /** The results, in the order of registration. */
   checks: HealthCheckResult[];
+  /** The numbers of checks by status. */
   summary: {
     total: number;
     healthy: number;
@@ -1185,23 +1395,26 @@ export interface HealthReport {
     unhealthy: number;
   };
 }
-/** Figures over the history of one name. Without history they are zero, never absent. */
+/** Statistics of the history of one check. Without a history the numbers are zero. */
 export interface HealthStats {
+  /** The name of the check. */
   name: string;
-  /** Results since the name was registered. */
+  /** The number of results since the check was registered. */
   totalChecks: number;
-  /** Share of the kept results that were not unhealthy, 0 to 1. */
+  /** The share of the kept results that were not unhealthy, 0 to 1. */
   successRate: number;
+  /** The mean duration of the kept results, in milliseconds; the next three are its percentiles. */
   avgLatencyMs: number;
   p50LatencyMs: number;
   p95LatencyMs: number;
   p99LatencyMs: number;
+  /** The number of failures since the last success. */
   consecutiveFailures: number;
-  /** Share of the observed time, 0 to 1, in which the status was not unhealthy. */
+  /** The share of the observed time, 0 to 1, in which the status was not unhealthy. */
   uptimeRatio: number;
-  /** When the last result came. */
+  /** The time of the last result. */
   lastCheck?: Date;
-  /** When the status last changed. */
+  /** The time of the last change of the status. */
   lastChange?: Date;
 }
 type HealthFacts = {
@@ -1215,83 +1428,110 @@ type HealthFacts = {
   };
 };
 /**
- * Watches the health of what a service depends on: checkers by name, run in parallel, each with a timeout, on
- * demand or (after {@link start}) periodically.
+ * Monitors the health of the dependencies of a service. Named checks run in parallel, each with a timeout, on demand or
+ * (after {@link start}) periodically.
  *
- * Emits `health` for every result, `state` when a check's status changes, `error` when a checker threw or
- * timed out.
+ * Emits `health` for each result, `state` for each change of a check's status, `error` for each run that failed with an error.
+ *
+ * @example
+ * ```ts
+ * import { HealthMonitor } from 'moorline';
+ *
+ * const monitor = new HealthMonitor({ timeoutMs: 1000 });
+ * monitor.register('cache', () => 'PONG');
+ * const { status, summary } = await monitor.checkAll();
+ * console.log(status, summary.total); // healthy 1
+ * ```
  */
 export declare class HealthMonitor extends Emitter<HealthFacts> {
   #private;
-  /** @param defaults What checks are told that say nothing else. */
+  /**
+   * @param defaults The default options of the checks.
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
+   */
   constructor(defaults?: HealthCheckOptions);
   /**
-   * Registers a checker. One of the same name is replaced, with a warning: its last result is forgotten, its
-   * history stays.
+   * Registers a check. A check of the same name is replaced, with a warning in the log: its last result is removed, its
+   * history is kept.
    *
-   * @param options `false` or `{ critical: false }` for what the service can do without.
+   * @example
+   * ```ts
+   * import { HealthMonitor, TursoPool } from 'moorline';
+   *
+   * const pool = new TursoPool({ url: ':memory:' });
+   * const monitor = new HealthMonitor();
+   * monitor.register('database', () => pool.healthCheck());
+   * monitor.register('cache', () => ({ status: 'down' }), { critical: false });
+   * console.log((await monitor.checkAll()).status); // degraded
+   * await pool.drain();
+   * ```
+   *
+   * @param options `false` is short for `{ critical: false }`: the service works without this dependency.
+   * @throws TypeError, RangeError for a checker or an option that is not valid.
    */
   register(name: string, checker: HealthCheckFunction, options?: boolean | HealthCheckOptions): void;
-  /** Forgets a checker and its history. Returns whether it was registered. */
+  /** Removes a check and its history. Returns whether it was registered. */
   unregister(name: string): boolean;
-  /** Forgets all checkers and their history. */
+  /** Removes all checks and their history. */
   clear(): void;
-  /** The registered names, in the order of registration. */
+  /** Returns the names of the checks, in the order of registration. */
   listCheckers(): string[];
   /**
-   * Runs one checker; while it runs already, waits for that run. An unhealthy answer, an error and a timeout
-   * are results: only an unknown name rejects.
+   * Runs one check and returns its result. If the check is running already, returns the result of that run. Unhealthy
+   * answers, errors and timeouts are results, too.
+   *
+   * @throws TypeError for a name that is not registered.
    */
   check(name: string): Promise<HealthCheckResult>;
-  /** Runs all checkers in parallel. Never rejects, and takes no longer than the longest timeout. */
+  /** Runs all checks in parallel and returns a report. Never rejects, and takes no longer than the longest timeout. */
   checkAll(): Promise<HealthReport>;
-  /** The last result of a check, if it has run since it was registered. */
+  /** Returns the last result of a check, `undefined` if it has not run since it was registered. */
   getLastCheck(name: string): HealthCheckResult | undefined;
-  /** The last results of all checks that have run, in the order of registration. */
+  /** Returns the last results of all checks that have run, in the order of registration. */
   getLastChecks(): HealthCheckResult[];
-  /** The kept results of one name, or of all names, oldest first. */
+  /** Returns the kept results of one check, or of all checks, oldest first. */
   getHistory(name?: string): HealthCheckResult[];
-  /** Figures over the history of one name: zeros when there is none. */
+  /** Returns statistics of the history of one check; without a history the numbers are zero. */
   getStats(name: string): HealthStats;
-  /** The options in force for a check, or the defaults of the monitor; `undefined` for an unknown name. */
+  /** Returns the options of a check with their defaults, `undefined` for an unknown name; without a name those of the monitor. */
   options(): Required<HealthCheckOptions>;
   options(name: string): Required<HealthCheckOptions> | undefined;
   /**
-   * From now on runs every check when it is due: `initialDelayMs` after it was registered, which is at once unless that
-   * is given, then every `intervalMs`. Does not keep the process alive, but goes on, and keeps the monitor, until `stop`.
+   * Starts the periodic runs: each check runs `initialDelayMs` after its registration and then every `intervalMs`, until
+   * `stop`. The timer does not keep the process alive; it does keep the monitor from being garbage-collected.
    */
   start(): void;
   /**
-   * Ends the periodic runs; those in progress come to their end. In `metricsText()` its checks are in no status then, until
-   * they run again.
+   * Stops the periodic runs; runs in progress are completed. In `metricsText()` the checks then have no status until they
+   * run again.
    */
   stop(): void;
-  /** Stops the monitor. */
+  /** The same as `stop`. */
   [Symbol.dispose](): void;
 }
-/** The shared monitor of this JavaScript environment; `defaults` count at the first call. */
-export declare function getHealthMonitor(defaults?: HealthCheckOptions): HealthMonitor;
-/** Stops and forgets the shared monitor. */
-export declare function resetHealthMonitor(): void;
-/** {@link HealthMonitor.register} on the shared monitor. */
-export declare function registerHealthCheck(
-  name: string,
-  checker: HealthCheckFunction,
-  options?: boolean | HealthCheckOptions,
-): void;
-/** {@link HealthMonitor.checkAll} on the shared monitor. */
-export declare function checkAllHealth(): Promise<HealthReport>;
-/** {@link HealthMonitor.check} on the shared monitor. */
-export declare function checkHealth(name: string): Promise<HealthCheckResult>;
-/** Runs health checks by id, every 30 seconds and for at most 5, on the same monitor as everything else's health. */
+/**
+ * Runs health checks by id with a {@link HealthMonitor}: by default every 30 seconds, and for at most 5 seconds each.
+ *
+ * @example
+ * ```ts
+ * import { HealthChecker, HTTPConnection } from 'moorline';
+ *
+ * const service = new HTTPConnection({ url: 'https://api.example.com' });
+ * const checker = new HealthChecker();
+ * checker.add('orders', () => service.healthCheck());
+ * console.log((await checker.check('orders')).isHealthy); // true
+ * await service.disconnect();
+ * ```
+ */
 export declare class HealthChecker {
   #private;
-  /** @param options what the checks are told that say nothing else. */
+  /** @param options the defaults of all checks. */
   constructor(options?: HealthCheckOptions);
   /**
-   * The result of a check, as connections have it.
+   * Returns the result of a check in the form that connections use.
    *
-   * @param responseTime in milliseconds.
+   * @param responseTime the duration of the check, in milliseconds.
+   * @throws TypeError, RangeError for `isHealthy` of another type, and for `responseTime` of another type or out of range.
    */
   static result(
     connectionId: string,
@@ -1300,48 +1540,64 @@ export declare class HealthChecker {
     errorMessage?: string,
     details?: Record<string, unknown>,
   ): ConnectionHealthCheck;
-  /** From now on runs every check when it is due: at once, then periodically. Does not keep the process alive. */
+  /** Starts to run every check: at once, then periodically. Does not keep the process alive. */
   start(): void;
-  /** Ends the periodic runs; those in progress come to their end. */
+  /** Stops the periodic runs; those in progress are completed. */
   stop(): void;
   /**
-   * Adds a check: a function that gives a {@link ConnectionHealthCheck}, or whatever {@link HealthMonitor} takes. The
-   * signal it is handed is aborted when it has taken too long.
+   * Adds a check: a function that returns a {@link ConnectionHealthCheck}, or any result that {@link HealthMonitor}
+   * accepts. Its `signal` is aborted when it takes too long.
    */
   add(id: string, check: HealthCheckFunction): void;
-  /** Removes a check. Returns whether it was there. */
+  /** Removes a check. Returns whether it existed. */
   remove(id: string): boolean;
-  /** Runs a check now. Rejects only when there is none of that id. */
+  /** Runs a check now and returns its result. Rejects only when there is no check with that id. */
   check(id: string): Promise<ConnectionHealthCheck>;
-  /** The last result of a check, if it has run. */
+  /** Returns the last result of a check, if it has run. */
   lastResult(id: string): ConnectionHealthCheck | undefined;
 }
-/** What a {@link SecurityLevel} means. */
+/** The requirements of a {@link SecurityLevel}. */
 export interface ConnectionSecurityInfo {
   securityLevel: SecurityLevel;
   /** Whether the server's certificate is checked. */
   certificateValidation: boolean;
-  /** Where plain text may go: `loopback` is this machine. */
+  /** Where unencrypted connections are allowed; `loopback` is this machine. */
   plainText: 'anywhere' | 'loopback' | 'nowhere';
-  /** The oldest TLS that is spoken. */
+  /** The oldest TLS version that is accepted. */
   minTlsVersion: 'TLSv1.2' | 'TLSv1.3';
   /** Whether a redirect from https to http is refused. */
   httpsOnlyRedirects: boolean;
   /** Whether only the public internet, and `customSecurityOptions.allowedHosts`, can be reached. */
   publicAddressesOnly: boolean;
 }
-/** What a security level means, and the headers that tell a server who is calling. */
+/**
+ * The requirements of a security level, and the headers for authentication.
+ *
+ * @example
+ * ```ts
+ * import { ConnectionSecurity, HTTPConnection } from 'moorline';
+ *
+ * const customHeaders = new ConnectionSecurity('enhanced').createAuthorizationHeaders('token');
+ * const service = new HTTPConnection({ url: 'https://api.example.com', customHeaders });
+ * console.log((await service.request({ url: '/orders' })).status); // 200
+ * await service.disconnect();
+ * ```
+ */
 export declare class ConnectionSecurity {
   #private;
-  /** @param level Default `basic`. */
+  /**
+   * @param level the security level. Default: `basic`.
+   * @throws TypeError for an unknown level.
+   */
   constructor(level?: SecurityLevel);
   /**
-   * `Authorization: Bearer …` for a token, `X-API-Key` for a key; a `null` or missing one gives no header.
+   * Returns `Authorization: Bearer …` for a token and `X-API-Key` for a key; a value that is `null` or missing adds no
+   * header.
    *
-   * @throws TypeError for one that cannot stand in a header. It is not shown.
+   * @throws TypeError for a value that is not valid in a header; the message does not contain it.
    */
   createAuthorizationHeaders(token?: string | null, apiKey?: string | null): Record<string, string>;
-  /** What the level means. */
+  /** Returns the requirements of the level. */
   getSecurityInfo(): ConnectionSecurityInfo;
 }
 type PoolFacts<T> = {
@@ -1371,91 +1627,97 @@ type PoolFacts<T> = {
 };
 /** Options of a {@link ConnectionPool}. All times are in **seconds**; `Infinity` turns a limit off. */
 export interface PoolConfig {
-  /** Connections at most. Default: the connections' `maxConnections`, which is 10. */
+  /** The maximum number of connections. Default: the connections' `maxConnections`, which is 10. */
   maxSize?: number | undefined;
-  /** Connections kept open at least. Default 0. */
+  /** The minimum number of connections that are kept open. Default: 0. */
   minSize?: number | undefined;
-  /** How long a free connection is kept. Default 300 s. */
+  /** The time that a free connection is kept. Default: 300 s. */
   maxIdleTime?: number | undefined;
-  /** How long `acquire` waits, making a connection included. Default 10 s. */
+  /** The time limit of `acquire`, including the creation of a connection. Default: 10 s. */
   acquireTimeout?: number | undefined;
-  /** How long checking a connection, or closing one that was given back, may take. Default 5 s. */
+  /** The time limit for checking a connection, and for closing one that was released. Default: 5 s. */
   releaseTimeout?: number | undefined;
-  /** Time between two health checks of the free connections. Default 60 s. */
+  /** The interval of the health checks of free connections. Default: 60 s. */
   healthCheckInterval?: number | undefined;
-  /** Time between two rounds that remove free connections which are no longer open. Default 120 s. */
+  /** The interval at which free connections that are no longer open are removed. Default: 120 s. */
   cleanupInterval?: number | undefined;
-  /** How long making a connection may take. Default 30 s. */
+  /** The time limit for creating a connection. Default: 30 s. */
   connectTimeout?: number | undefined;
-  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1800 s. */
+  /** The maximum age of a connection, ±25 %; a borrowed connection is not closed for its age. Default: 1800 s. */
   maxLifetime?: number | undefined;
   /**
-   * A connection held longer than this is reported with the borrower's stack. Default 30 s, in production
+   * The time after which a borrowed connection is reported, with the stack of the borrower. Default: 30 s, in production
    * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
    */
   leakAfter?: number | undefined;
 }
-/** Makes a connection for a pool; nothing, or an error, means that it could not. */
+/** Creates a connection for a pool; no value, or an error, means that it could not be created. */
 export type PoolFactory<T> = (config: ConnectionConfig) => T | null | undefined | PromiseLike<T | null | undefined>;
-/** What a {@link ConnectionPool} has. */
+/** The state of a {@link ConnectionPool}. */
 export interface PoolStats {
   /** Free connections. */
   poolSize: number;
-  /** Connections somebody holds, or that are being made for somebody. */
+  /** Connections that are borrowed, or are being created for a borrower. */
   inUse: number;
-  /** Connections there are, being made and being closed included; never above `maxSize`. */
+  /** All connections, including those being created or closed; never more than `maxSize`. */
   totalConnections: number;
   maxSize: number;
   minSize: number;
-  /** How many more can be had without waiting for somebody. */
+  /** The connections that can still be borrowed without waiting for a release. */
   available: number;
-  /** Percent of `maxSize` in use. */
+  /** The percentage of `maxSize` in use. */
   utilization: number;
-  /** Borrowers in the queue. */
+  /** The calls that wait for a connection. */
   waiting: number;
 }
 /**
- * Lends connections that are used again: yours, made by a factory. What has a `connect()` is connected before it is
- * lent, and what has a `disconnect()` is disconnected when the pool lets go of it.
+ * A pool of reusable connections, which your factory creates. An object with `connect()` is connected before it is lent,
+ * one with `disconnect()` is disconnected when the pool removes it.
  *
- * Waiters are served in order, there are never more than `maxSize` connections, and an idle pool does not keep the
- * process alive. A connection that was free for a while is asked whether it is well (`healthCheck()`, else
- * `isConnected()`) before it is lent.
+ * Waiting calls are served in order, there are never more than `maxSize` connections, and an idle pool does not keep the
+ * process alive. A connection that was free for some time is checked with `healthCheck()`, else `isConnected()`, before it is
+ * lent. Emits `acquire`, `release`, `create`, `destroy`, `timeout`, `leak`, `drain`, `close` and `error`, the last for errors
+ * outside of any call.
  *
- * Emits `acquire`, `release`, `create`, `destroy`, `timeout`, `leak`, `drain`, `close` and, for what nobody waits for,
- * `error`.
+ * @example
+ * ```ts
+ * import { ConnectionPool, HTTPConnection } from 'moorline';
+ *
+ * const factory = () => new HTTPConnection({ url: 'https://api.example.com' });
+ * const pool = new ConnectionPool({ maxSize: 2 }, factory);
+ * console.log(await pool.use((connection) => connection.receive())); // { id: 7, name: 'Ada' }
+ * await pool.stop();
+ * ```
  */
 export declare class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   #private;
   /**
-   * Nothing is connected yet.
+   * Opens no connection yet.
    *
-   * @param factory makes a connection from `connectionConfig`, or from what the environment says of all connections.
+   * @param factory creates a connection from `connectionConfig`, or from the environment variables for all connections.
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
   constructor(config: PoolConfig, factory: PoolFactory<T>, connectionConfig?: ConnectionConfig);
   /**
-   * Opens `minSize` connections and begins to check the free ones. Ready when they are there, or when one could not
-   * be made: that is an `error` event, and it is tried again. Can be called again after `stop`.
+   * Opens `minSize` connections and starts to check the free ones. Resolves when they are open, or when one could not be
+   * created: that emits `error`, and is tried again. Can be called again after `stop`.
    */
   start(): Promise<void>;
   /**
-   * Borrows a connection: a free one, a new one below `maxSize`, else the next that is given back. When none can be
-   * made it is tried again until the time is over.
+   * Borrows a connection: a free one, a new one below `maxSize`, else the next that is released. When one cannot be created,
+   * this is tried again until the time is over. Returns `null`, and does not reject, when the time is over, the pool was
+   * stopped or `signal` is aborted.
    *
-   * @param timeoutSeconds how long to wait, in **seconds**. Default `acquireTimeout`.
-   * @returns `null` when the time is over, the pool was stopped or `signal` aborted; never rejects for these.
+   * @param timeoutSeconds the time limit, in **seconds**. Default: `acquireTimeout`.
    */
   acquire(timeoutSeconds?: number, options?: CallOptions): Promise<T | null>;
-  /**
-   * Gives a connection back. False for one that was not borrowed here, or was given back before: then nothing
-   * happens.
-   */
+  /** Releases a connection. Returns false, without effect, for one that is not borrowed from this pool. */
   release(connection: T): Promise<boolean>;
   /**
-   * Lends a connection to `fn` and takes it back in any case. Gives what `fn` gives, and what it throws passes through
-   * unchanged; rejects with a {@link MoorlineError} of kind `pool-timeout` when none could be had in time, `closed`
-   * when the pool was stopped. Aborting `signal` rejects with its reason.
+   * Runs `fn` with a borrowed connection, which is released in any case. Returns the result of `fn`; its errors pass through
+   * unchanged. Aborting `signal` rejects with its reason.
+   *
+   * @throws MoorlineError of kind `pool-timeout` when none was available in time, `closed` when the pool was stopped.
    */
   use<R>(
     fn: (connection: T) => R | PromiseLike<R>,
@@ -1463,60 +1725,107 @@ export declare class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
       timeoutSeconds?: number | undefined;
     },
   ): Promise<R>;
-  /** Disconnects everything, what is borrowed included, and gives `null` to those who wait. */
+  /** Disconnects all connections, including borrowed ones; an `acquire` that waits returns `null`. */
   stop(): Promise<void>;
-  /** What it has. */
+  /** Returns the number of connections in each state, and the limits. */
   stats(): PoolStats;
-  /** The options in force, with every default; times in milliseconds. */
+  /** Returns the options in force, with every default; times are in milliseconds. */
   options(): Record<string, unknown>;
-  /** As `stop`. */
+  /** Calls `stop`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
-/** A pool of open WebSockets to one server. */
+/**
+ * A pool of open WebSocket connections to one server.
+ *
+ * @example
+ * ```ts
+ * import { WebSocketConnectionPool } from 'moorline';
+ *
+ * const pool = new WebSocketConnectionPool({ maxSize: 2 }, { url: 'wss://api.example.com' });
+ * console.log(await pool.use((socket) => socket.send({ hello: 'world' }))); // true
+ * await pool.stop();
+ * ```
+ */
 export declare class WebSocketConnectionPool extends ConnectionPool<WebSocketConnection> {
   /**
-   * @param connectionConfig of each of them; `maxConnections` is how many there may be where `config` has no `maxSize`.
+   * @param connectionConfig options of each connection; `maxConnections` is the default of `maxSize`.
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
   constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
 }
 /**
- * A pool of {@link HTTPConnection}s, each with a breaker, a rate limit and sockets of its own. One connection serves many
- * requests at once already: this is for those who want to keep them apart.
+ * A pool of {@link HTTPConnection}s, each with its own circuit breaker, rate limit and sockets. One connection already
+ * serves many requests at once: use a pool only to separate them.
+ *
+ * @example
+ * ```ts
+ * import { HTTPConnectionPool } from 'moorline';
+ *
+ * const pool = new HTTPConnectionPool({ maxSize: 2 }, { url: 'https://api.example.com' });
+ * const response = await pool.use((service) => service.request({ url: '/orders' }));
+ * console.log(response.status); // 200
+ * await pool.stop();
+ * ```
  */
 export declare class HTTPConnectionPool extends ConnectionPool<HTTPConnection> {
-  /** As {@link WebSocketConnectionPool}. */
-  constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
-}
-/** A pool of open event streams from one server. */
-export declare class SSEConnectionPool extends ConnectionPool<SSEConnection> {
-  /** As {@link WebSocketConnectionPool}. */
+  /** Takes the same arguments as {@link WebSocketConnectionPool}. */
   constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
 }
 /**
- * A clock, in milliseconds: `Date` and `performance` are two. For tests with fake timers, which the addon does not
- * see.
+ * A pool of open event streams from one server.
+ *
+ * @example
+ * ```ts
+ * import { SSEConnectionPool } from 'moorline';
+ *
+ * const pool = new SSEConnectionPool({ maxSize: 2 }, { url: 'https://api.example.com/events' });
+ * console.log((await pool.use((stream) => stream.receive()))?.data); // {"id":7,"name":"Ada"}
+ * await pool.stop();
+ * ```
+ */
+export declare class SSEConnectionPool extends ConnectionPool<SSEConnection> {
+  /** Takes the same arguments as {@link WebSocketConnectionPool}. */
+  constructor(config: PoolConfig, connectionConfig: ConnectionConfig);
+}
+/**
+ * A clock in milliseconds, such as `Date` or `performance`. It is meant for tests with fake timers, which the native
+ * addon does not see.
  */
 export interface Clock {
   now(): number;
 }
 type ErrorClass = abstract new (...args: never[]) => Error;
-/** Which errors are meant: those of a class, those a predicate says yes to, or moorline's of one kind. */
+/** A condition on errors: a class, a predicate, or a kind of {@link MoorlineError}. */
 export type ErrorMatcher = ErrorClass | ((error: unknown) => boolean) | ErrorKind;
-/** What a function under a policy is handed. */
+/** The argument of a function that runs under a policy. */
 export interface Attempt {
   /** The number of the attempt, from 1. */
   readonly attempt: number;
-  /** Aborted when the attempt has taken too long, or the caller gave up. Pass it on to whatever you call. */
+  /** Aborted when the attempt takes too long or the call is aborted. Pass it on to the functions that you call. */
   readonly signal: AbortSignal;
 }
-/** A function under a policy. */
+/** A function that runs under a policy. */
 export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
-/** How to repeat what fails. Extend it for one of your own. */
+/**
+ * A strategy for retries. Extend it for one of your own.
+ *
+ * @example
+ * ```ts
+ * import { RetryStrategy } from 'moorline';
+ *
+ * class Once extends RetryStrategy {
+ *   async execute<T>(fn: () => Promise<T>): Promise<T> {
+ *     return fn().catch(() => fn());
+ *   }
+ * }
+ * const response = await new Once().execute(() => fetch('https://api.example.com'));
+ * console.log(await response.json()); // { id: 7, name: 'Ada' }
+ * ```
+ */
 export declare abstract class RetryStrategy {
   /**
-   * Runs `fn` until it succeeds or was tried often enough, and gives what it gives. Rejects with the error of the last
-   * attempt itself; what is thrown and is no `Error` becomes the `cause` of one.
+   * Runs `fn` until it succeeds or the attempts are used up, and returns its result. Rejects with the error of the last
+   * attempt; a thrown value that is not an `Error` becomes the `cause` of one.
    */
   abstract execute<T>(fn: () => Promise<T>): Promise<T>;
 }
@@ -1524,52 +1833,121 @@ declare abstract class CountedRetry extends RetryStrategy {
   #private;
   constructor(kind: 'exponential' | 'linear' | 'jitter', given: Record<string, unknown>);
   /**
-   * Runs `fn` until it succeeds or was tried `maxAttempts` times, and gives what it gives. Between `n` attempts are
-   * `n - 1` waits, or what an error's `retryAfterMs` asks for, up to a minute.
+   * Runs `fn` until it succeeds or has failed `maxAttempts` times, and returns its result. Between `n` attempts are `n - 1`
+   * waits; an error with `retryAfterMs` sets the next wait, up to a minute.
    *
-   * Rejects with the error of the last attempt itself; what is thrown and is no `Error` becomes the `cause` of one. An
-   * abort, and a {@link MoorlineError} that is not `retryable`, are not repeated. Aborting `signal` rejects at once
-   * with its reason, also during a wait.
+   * Rejects with the error of the last attempt; a thrown value that is not an `Error` becomes the `cause` of one. An abort,
+   * and a {@link MoorlineError} that is not `retryable`, are not retried. Aborting `signal` rejects at once with its
+   * reason, also during a wait.
    */
   execute<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
-  /** The options in force; times in milliseconds. */
+  /** Returns the options in force; times are in milliseconds. */
   options(): Record<string, unknown>;
 }
-/** Waits longer and longer: `new ExponentialBackoffRetry(5, 1, 2)` makes 5 attempts, with 1, 2, 4 and 8 s between them. */
+/**
+ * Retries with exponentially growing waits: `new ExponentialBackoffRetry(5, 1, 2)` makes 5 attempts, with 1, 2, 4 and 8 s
+ * between them.
+ *
+ * @example
+ * ```ts
+ * import { ExponentialBackoffRetry } from 'moorline';
+ *
+ * const retry = new ExponentialBackoffRetry(5, 1, 2);
+ * const response = await retry.execute(({ signal }) => fetch('https://api.example.com', { signal }));
+ * console.log(await response.json()); // { id: 7, name: 'Ada' }
+ * ```
+ */
 export declare class ExponentialBackoffRetry extends CountedRetry {
   /**
-   * @param maxAttempts attempts in all. Default 3.
-   * @param baseDelay the first wait, in **seconds**. Default 1.
-   * @param multiplier from one wait to the next. Default 2.
+   * @param maxAttempts the maximum number of attempts. Default: 3.
+   * @param baseDelay the first wait, in **seconds**. Default: 1.
+   * @param multiplier the factor from one wait to the next. Default: 2.
+   * @throws TypeError, RangeError for an argument of another type or out of range.
    */
   constructor(maxAttempts?: number, baseDelay?: number, multiplier?: number);
 }
-/** Waits a little longer each time: `new LinearBackoffRetry(3, 1, 2)` makes 3 attempts, with 1 and 3 s between them. */
+/**
+ * Retries with linearly growing waits: `new LinearBackoffRetry(3, 1, 2)` makes 3 attempts, with 1 and 3 s between them.
+ *
+ * @example
+ * ```ts
+ * import { LinearBackoffRetry } from 'moorline';
+ *
+ * const retry = new LinearBackoffRetry(3, 1, 2);
+ * const response = await retry.execute(({ signal }) => fetch('https://api.example.com', { signal }));
+ * console.log(await response.json()); // { id: 7, name: 'Ada' }
+ * ```
+ */
 export declare class LinearBackoffRetry extends CountedRetry {
   /**
-   * @param maxAttempts attempts in all. Default 3.
-   * @param baseDelay the first wait, in **seconds**. Default 1.
-   * @param increment what each wait adds, in **seconds**. Default 1.
+   * @param maxAttempts the maximum number of attempts. Default: 3.
+   * @param baseDelay the first wait, in **seconds**. Default: 1.
+   * @param increment the time that each wait adds, in **seconds**. Default: 1.
+   * @throws TypeError, RangeError for an argument of another type or out of range.
    */
   constructor(maxAttempts?: number, baseDelay?: number, increment?: number);
 }
 /**
- * Doubles the wait each time and spreads it, so that many clients do not come back at the same moment:
+ * Retries with waits that double each time and vary at random, so that many clients do not retry at the same moment:
  * `new JitterRetry(4, 1, 0.5)` makes 4 attempts, with 1, 2 and 4 s ± 50 % between them.
+ *
+ * @example
+ * ```ts
+ * import { JitterRetry } from 'moorline';
+ *
+ * const retry = new JitterRetry(4, 1, 0.5);
+ * const response = await retry.execute(({ signal }) => fetch('https://api.example.com', { signal }));
+ * console.log(await response.json()); // { id: 7, name: 'Ada' }
+ * ```
  */
 export declare class JitterRetry extends CountedRetry {
   /**
-   * @param maxAttempts attempts in all. Default 3.
-   * @param baseDelay the first wait before it is spread, in **seconds**. Default 1.
-   * @param jitterFactor how far it is spread up and down, 0 to 1. Default 0.1.
+   * @param maxAttempts the maximum number of attempts. Default: 3.
+   * @param baseDelay the first wait, without the variation, in **seconds**. Default: 1.
+   * @param jitterFactor the largest variation of a wait, up and down, as a fraction from 0 to 1. Default: 0.1.
+   * @throws TypeError, RangeError for an argument of another type or out of range.
    */
   constructor(maxAttempts?: number, baseDelay?: number, jitterFactor?: number);
 }
-/** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
+/**
+ * Returns the shared monitor of this JavaScript environment.
+ *
+ * @param defaults The default options of its checks. They count at the first call, which creates the monitor.
+ */
+export declare function getHealthMonitor(defaults?: HealthCheckOptions): HealthMonitor;
+/** Stops and removes the shared monitor; the next use of it creates another. */
+export declare function resetHealthMonitor(): void;
+/** Registers a check with the shared monitor, as {@link HealthMonitor.register} does. */
+export declare function registerHealthCheck(
+  name: string,
+  checker: HealthCheckFunction,
+  options?: boolean | HealthCheckOptions,
+): void;
+/** Runs all checks of the shared monitor and returns the report, as {@link HealthMonitor.checkAll} does. */
+export declare function checkAllHealth(): Promise<HealthReport>;
+/** Runs one check of the shared monitor and returns its result, as {@link HealthMonitor.check} does. */
+export declare function checkHealth(name: string): Promise<HealthCheckResult>;
+/**
+ * A failure of a libSQL operation, with the codes `@libsql/client` gives it.
+ *
+ * @example
+ * ```ts
+ * import { LibsqlError, TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * await pool.execute('CREATE TABLE users (id INTEGER PRIMARY KEY)');
+ * await pool.execute('INSERT INTO users VALUES (1)');
+ * try {
+ *   await pool.execute('INSERT INTO users VALUES (1)');
+ * } catch (error) {
+ *   if (error instanceof LibsqlError) console.log(error.extendedCode); // SQLITE_CONSTRAINT_PRIMARYKEY
+ * }
+ * ```
+ */
 export declare class LibsqlError extends MoorlineError {
-  /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
+  /** The extended result code of SQLite, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
   readonly extendedCode?: string;
-  /** SQLite's own number for {@link extendedCode}. */
+  /** The numeric result code of SQLite that {@link extendedCode} names. */
   readonly rawCode?: number;
   constructor(
     message: string,
@@ -1580,9 +1958,23 @@ export declare class LibsqlError extends MoorlineError {
     fields?: Partial<ErrorFields>,
   );
 }
-/** A failure of one statement of a batch. */
+/**
+ * A failure of one statement of a batch.
+ *
+ * @example
+ * ```ts
+ * import { LibsqlBatchError, TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * try {
+ *   await pool.batch(['CREATE TABLE users (id)', 'INSERT INTO missing VALUES (1)']);
+ * } catch (error) {
+ *   if (error instanceof LibsqlBatchError) console.log(error.statementIndex); // 1
+ * }
+ * ```
+ */
 export declare class LibsqlBatchError extends LibsqlError {
-  /** The index of the statement, from 0. */
+  /** The index in the batch of the statement that failed, from 0. */
   readonly statementIndex: number;
   constructor(
     message: string,
@@ -1596,173 +1988,200 @@ export declare class LibsqlBatchError extends LibsqlError {
 }
 /** A value of a row. */
 export type Value = null | string | number | bigint | ArrayBuffer;
-/** What can be passed as an argument of a statement. */
+/** A value that can be passed as an argument of a statement. */
 export type InValue = Value | boolean | Uint8Array | Date;
 /** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
 export type InArgs = readonly InValue[] | Readonly<Record<string, InValue>>;
-/** SQL text, or SQL text with its arguments. */
+/** A statement: SQL text, or SQL text with its arguments. */
 export type InStatement =
   | {
       readonly sql: string;
       readonly args?: InArgs | undefined;
     }
   | string;
-/** How SQLite integers reach JavaScript. */
+/** The JavaScript type that SQLite integers are converted to. */
 export type IntMode = 'number' | 'bigint' | 'string';
 /**
- * One row, a plain object: its enumerable members are the columns by name. The values by index, and `length`, are members
- * that are not enumerable and cannot be set; an index keeps its value when a column is set.
+ * One row, a plain object. Its enumerable properties are the columns by name. The values by index and `length` are
+ * properties that are read-only and not enumerable; setting a column does not change the value at its index.
  */
 export interface Row {
-  /** How many columns it has. */
+  /** The number of columns. */
   readonly length: number;
   [index: number]: any;
   [name: string]: any;
 }
-/** The result of one statement. `T` is what you say of its rows, as in `execute<User>(…)`; nothing checks it. */
+/** The result of one statement. `T` is the type of its rows, as in `execute<User>(…)`; it is not checked at run time. */
 export interface ResultSet<T = Row> {
   /** The names of the columns. */
   columns: string[];
-  /** Their types as declared in the schema; empty where there is none. */
+  /** The types of the columns as declared in the schema; an empty string where there is none. */
   columnTypes: string[];
+  /** The rows, empty for a statement that returns none. */
   rows: T[];
-  /** How many rows an INSERT, UPDATE or DELETE changed. */
+  /** The number of rows that an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
-  /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
+  /** The ROWID of the last row that was inserted; `undefined` for a statement that inserts nothing. */
   lastInsertRowid: bigint | undefined;
-  /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
+  /** Returns the result for `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
   toJSON(): unknown;
 }
 /**
- * How a transaction begins: `write` waits for the write lock at once (`BEGIN IMMEDIATE`), `read` takes none,
- * `deferred` takes it at its first write and may then fail.
+ * The mode of a transaction: `write` waits for the write lock when it begins (`BEGIN IMMEDIATE`), `read` takes none,
+ * `deferred` takes the lock at its first write and may then fail.
  */
 export type TransactionMode = 'write' | 'read' | 'deferred';
-/** Bounds of one call. */
+/** Options of one call. */
 export interface QueryOptions extends CallOptions {
-  /** In place of the pool's `queryTimeoutMs`; `Infinity` for none. */
+  /** The time limit of this call in milliseconds, in place of the pool's `queryTimeoutMs`; `Infinity` for none. */
   timeoutMs?: number | undefined;
 }
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
 export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
 /**
- * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
- * what was not committed. `await using` does the last.
+ * An interactive transaction. End it by `commit`, by `rollback`, or by `close`, which rolls back what was not committed;
+ * `await using` rolls back, too.
  */
 export interface Transaction {
   /**
-   * Whether it has ended: also when a statement such as `COMMIT` or `INSERT OR ROLLBACK` has ended it, but for a
-   * server's, which is not asked.
+   * Whether the transaction has ended. A statement that ended it, such as `COMMIT` or `INSERT OR ROLLBACK`, counts for a
+   * file and for memory; a server is not asked.
    */
   readonly closed: boolean;
-  /** Runs one statement in the transaction. */
+  /** Runs one statement in the transaction and returns its result. */
   execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
-  /** Runs statements in order; the first failure stops the batch but not the transaction. */
+  /** Runs the statements in order and returns a result for each. The first failure ends the batch but not the transaction. */
   batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
-  /** Runs a script of several statements without arguments. */
+  /** Runs a script: several statements without arguments, separated by semicolons. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
-  /** Makes all changes permanent and ends the transaction. */
+  /** Commits all changes and ends the transaction. */
   commit(options?: QueryOptions): Promise<void>;
-  /** Undoes all changes and ends the transaction; after its end it does nothing. */
+  /** Rolls back all changes and ends the transaction. Does nothing after its end. */
   rollback(options?: QueryOptions): Promise<void>;
-  /** Ends the transaction, rolling back what was not committed. Does nothing after its end. */
+  /** Ends the transaction and rolls back what was not committed, without waiting for it. Does nothing after its end. */
   close(): void;
+  /** The same as `close`. */
   [Symbol.dispose](): void;
+  /** The same as `rollback`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 /**
- * One connection of a pool, from `getConnection` to its release. All its statements run on the same
- * connection, one at a time; after the release every call is refused with kind `closed`.
+ * A connection that was borrowed from a pool. All its statements run on the same connection, one at a time. After its release
+ * every call rejects with an error of kind `closed`.
+ *
+ * @example
+ * ```ts
+ * import { TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * const client = await pool.getConnection();
+ * try {
+ *   const { rows } = await client.execute('SELECT ? AS answer', [42]);
+ *   console.log(rows); // [ { answer: 42 } ]
+ * } finally {
+ *   client.close();
+ * }
+ * await pool.drain();
+ * ```
  */
 export declare class PooledClient {
   #private;
-  /** Which of the pool's connections this is: equal numbers, equal connection. */
+  /** The number of the connection in its pool: equal numbers are the same connection. */
   readonly connectionId: number;
-  /** `file` for files and memory, `http` for servers. */
+  /** The protocol: `file` for files and memory, `http` for servers. */
   readonly protocol: string;
-  /** Whether it was released. */
+  /** Whether the connection was released. */
   get closed(): boolean;
-  /** Runs one statement. */
+  /** Runs one statement and returns its result. */
   execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
-  /** Runs statements in a transaction of their own: all of them, or none. The default mode is `deferred`. */
+  /**
+   * Runs the statements in one transaction, all or none, and returns a result for each.
+   *
+   * @param mode Default: `deferred`.
+   */
   batch<T = Row>(
     statements: readonly BatchStatement[],
     mode?: TransactionMode,
     options?: QueryOptions,
   ): Promise<ResultSet<T>[]>;
-  /** As `batch`, with foreign keys off around it. */
+  /** Runs the statements as `batch` does, with foreign keys switched off during it. */
   migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
-  /** Begins an interactive transaction on this connection. The default mode is `write`. */
+  /**
+   * Begins an interactive transaction on this connection and returns it.
+   *
+   * @param mode Default: `write`.
+   */
   transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
-  /** Runs a script of several statements without arguments. */
+  /** Runs a script: several statements without arguments, separated by semicolons. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
-  /** Embedded replicas are not in this build, so there is nothing to synchronize: always rejects. */
+  /** Always rejects: this build has no embedded replicas, so there is nothing to synchronize. */
   sync(): Promise<never>;
-  /** Gives the connection back to its pool, as `releaseConnection` does. */
+  /** Returns the connection to its pool, as `releaseConnection` does. */
   close(): void;
+  /** The same as `close`. */
   [Symbol.dispose](): void;
 }
-/** Options of a {@link TursoPool}. Every wait is finite unless `Infinity` turns its limit off. */
+/** Options of a {@link TursoPool}. Every wait has a time limit, which `Infinity` switches off. */
 export interface TursoPoolConfig {
   /**
-   * `file:path`, `:memory:` (one database for all connections of the pool), or a server: `libsql://`,
-   * `https://`, `http://`. `?authToken=` and `?tls=0` are read from a server's URL.
+   * The URL of the database: `file:path`, `:memory:` (one database for all connections of the pool), or a server:
+   * `libsql://`, `https://`, `http://`. The URL of a server may contain `?authToken=` and `?tls=0`.
    */
   url: string;
-  /** The token of a remote database. */
+  /** The access token of a remote database. */
   authToken?: string | undefined;
-  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
+  /** For `libsql:` URLs: `false` speaks plain HTTP. Default: true. */
   tls?: boolean | undefined;
-  /** Connections at most, opened as they are needed. Default 5. */
+  /** Connections at most, opened as they are needed. Default: 5. */
   poolSize?: number | undefined;
-  /** Connections kept open at least. Default 0. */
+  /** Connections kept open at least. Default: 0. */
   min?: number | undefined;
-  /** Free connections kept at most. Default `poolSize`. */
+  /** Free connections kept at most. Default: `poolSize`. */
   maxIdle?: number | undefined;
-  /** How long `getConnection` waits for a free connection, in milliseconds. Default 10 000. */
+  /** How long `getConnection` waits for a free connection, in milliseconds. Default: 10 000. */
   connectionTimeoutMs?: number | undefined;
-  /** How long opening one connection may take. Default 10 000. */
+  /** How long opening one connection may take. Default: 10 000. */
   connectTimeoutMs?: number | undefined;
-  /** How long one statement, batch or transaction step may take; its connection is then discarded. Default 30 000. */
+  /** How long one statement, batch or transaction step may take; its connection is then discarded. Default: 30 000. */
   queryTimeoutMs?: number | undefined;
   /**
    * How long a statement waits for another connection's lock on a file or on memory; never for a transaction that is open
-   * on memory. Default 5000.
+   * on memory. Default: 5000.
    */
   busyTimeoutMs?: number | undefined;
-  /** How long a free connection is kept. Default 300 000. */
+  /** How long a free connection is kept. Default: 300 000. */
   idleTimeoutMs?: number | undefined;
-  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default 1 800 000. */
+  /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default: 1 800 000. */
   maxLifetimeMs?: number | undefined;
   /**
-   * From how much idle time on a connection is checked before it is lent. Default `Infinity`; a lower value changes
+   * From how much idle time on a connection is checked before it is lent. Default: `Infinity`; a lower value changes
    * nothing here, as there is nothing to ask: a file is there or not, and a server's stream is judged by its age when
    * it is used, and outside a transaction replaced unseen.
    */
   validateAfterMs?: number | undefined;
-  /** How long that check may take. Default 5000. */
+  /** How long that check may take. Default: 5000. */
   validateTimeoutMs?: number | undefined;
-  /** How long closing a connection may take before it is cut. Default 5000. */
+  /** How long closing a connection may take before it is cut. Default: 5000. */
   closeTimeoutMs?: number | undefined;
-  /** Borrowers that may wait at once; one more is refused with kind `overloaded`. Default 10 000. */
+  /** Borrowers that may wait at once; one more is refused with kind `overloaded`. Default: 10 000. */
   maxWaiters?: number | undefined;
   /**
-   * A connection held longer than this is reported with the borrower's stack. Default 30 000, in production
+   * A connection held longer than this is reported with the borrower's stack. Default: 30 000, in production
    * (`ENVIRONMENT`, else `NODE_ENV`) `Infinity`.
    */
   leakAfterMs?: number | undefined;
-  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
+  /** How SQLite integers reach JavaScript. Default: `number`, which refuses one it cannot represent. */
   intMode?: IntMode | undefined;
 }
-/** How many connections a pool has. */
+/** The numbers of connections of a pool. */
 export interface TursoPoolStats {
-  /** Open or being opened. */
+  /** Connections that are open or being opened. */
   total: number;
-  /** Lent to somebody. */
+  /** Connections that are borrowed. */
   inUse: number;
-  /** Free. */
+  /** Connections that are free. */
   available: number;
-  /** Borrowers in the queue. */
+  /** Callers that wait for a connection. */
   waiting: number;
 }
 type TursoFacts = {
@@ -1799,69 +2218,139 @@ type TursoFacts = {
 /**
  * A pool of libSQL connections to a file, to memory or to a server.
  *
- * Connections are lent by `getConnection` (give them back with `releaseConnection`) or for the time of a
- * function by `withConnection`; `execute`, `batch` and the other verbs borrow one for a single call. Waiters
- * are served in order, never more than `poolSize` connections are open, and an idle pool does not keep the
- * process alive.
+ * `getConnection` borrows a connection until `releaseConnection`, `withConnection` for the time of a function; `execute`,
+ * `batch` and the other methods that run statements borrow one for a single call. Waiting callers are served in order, at
+ * most `poolSize` connections are open, and an idle pool does not keep the process alive.
  *
- * Every failure is a `LibsqlError` with the code `@libsql/client` gives (`SQLITE_CONSTRAINT`, …).
+ * Every failure is a `LibsqlError` with the code that `@libsql/client` uses (`SQLITE_CONSTRAINT`, …).
+ *
+ * Emits `create` and `destroy` for connections, `acquire`, `release`, `timeout` and `leak` for borrowing, `health` for
+ * each health check, `error` for a failure in the background, `drain` and `close` for the end of the pool.
+ *
+ * @example
+ * ```ts
+ * import { TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:', poolSize: 2 });
+ * await pool.batch(['CREATE TABLE users (name TEXT)', { sql: 'INSERT INTO users VALUES (?)', args: ['Ada'] }]);
+ * const { rows } = await pool.execute('SELECT name FROM users');
+ * console.log(rows); // [ { name: 'Ada' } ]
+ * await pool.drain();
+ * ```
  */
 export declare class TursoPool extends Emitter<TursoFacts> {
   #private;
   /**
-   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. Nothing
-   * is connected yet.
+   * Creates the pool without connecting.
+   *
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
    */
   constructor(config: TursoPoolConfig);
-  /** `file` for files and memory, `http` for servers. */
+  /** The protocol: `file` for files and memory, `http` for servers. */
   get protocol(): string;
   /**
-   * Borrows a connection: a free one at once, a new one below `poolSize`, else the next that is given back.
+   * Borrows a connection and returns it: a free one, a new one while fewer than `poolSize` are open, else the next that is
+   * released.
    *
-   * Rejects with `Connection timeout after <n>ms (connectionTimeoutMs)` (kind `pool-timeout`) and, after `drain`, with
+   * @throws LibsqlError `Connection timeout after <n>ms (connectionTimeoutMs)` (kind `pool-timeout`), and after `drain`
    * `Pool is shutting down` (kind `closed`).
    */
   getConnection(options?: CallOptions): Promise<PooledClient>;
   /**
-   * Gives a connection back. A client of another pool, or one that was given back before, changes nothing:
-   * a warning is logged.
+   * Returns a connection to the pool. A client of another pool, or one that was released before, is ignored with a warning
+   * in the log.
    */
   releaseConnection(client: PooledClient): void;
-  /** Lends a connection to `use` and takes it back in any case. What `use` throws passes through unchanged. */
+  /**
+   * Borrows a connection, calls `use` with it, releases it in any case, and returns the result of `use`. An error of `use`
+   * is passed on unchanged.
+   *
+   * @example
+   * ```ts
+   * import { TursoPool } from 'moorline';
+   *
+   * const pool = new TursoPool({ url: ':memory:' });
+   * const rows = await pool.withConnection(async (client) => {
+   *   await client.execute('CREATE TABLE users (name TEXT)');
+   *   await client.execute('INSERT INTO users VALUES (?)', ['Ada']);
+   *   return (await client.execute('SELECT name FROM users')).rows;
+   * });
+   * console.log(rows); // [ { name: 'Ada' } ]
+   * await pool.drain();
+   * ```
+   */
   withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T>;
-  /** Runs one statement on a connection borrowed for it. */
+  /**
+   * Runs one statement on a connection that is borrowed for it, and returns its result.
+   *
+   * @example
+   * ```ts
+   * import { TursoPool } from 'moorline';
+   *
+   * const pool = new TursoPool({ url: ':memory:' });
+   * const { rows } = await pool.execute<{ sum: number }>('SELECT :a + :b AS sum', { a: 1, b: 2 });
+   * console.log(rows[0]?.sum); // 3
+   * await pool.drain();
+   * ```
+   */
   execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
-  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
+  /**
+   * Runs the statements in one transaction, all or none, and returns a result for each.
+   *
+   * @param mode Default: `deferred`.
+   */
   batch<T = Row>(
     statements: readonly BatchStatement[],
     mode?: TransactionMode,
     options?: QueryOptions,
   ): Promise<ResultSet<T>[]>;
-  /** As `batch`, with foreign keys off around it. */
+  /** Runs the statements as `batch` does, with foreign keys switched off during it. */
   migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
-  /** Runs a script of several statements without arguments. */
+  /** Runs a script: several statements without arguments, separated by semicolons. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
-  /** Begins an interactive transaction on a connection that it gives back at its end. The default mode is `write`. */
+  /**
+   * Begins an interactive transaction on a connection that is borrowed until the transaction ends, and returns it.
+   *
+   * @example
+   * ```ts
+   * import { TursoPool } from 'moorline';
+   *
+   * const pool = new TursoPool({ url: ':memory:' });
+   * await pool.execute('CREATE TABLE users (name TEXT)');
+   * const transaction = await pool.transaction();
+   * try {
+   *   await transaction.execute('INSERT INTO users VALUES (?)', ['Ada']);
+   *   await transaction.commit();
+   * } finally {
+   *   transaction.close(); // Rolls back after an error, and does nothing after the commit.
+   * }
+   * await pool.drain();
+   * ```
+   *
+   * @param mode Default: `write`.
+   */
   transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
-  /** Whether a connection can be had and answers `SELECT 1`. Never rejects. */
+  /** Returns whether a connection can be borrowed and `SELECT 1` succeeds on it. Never rejects. */
   healthCheck(): Promise<boolean>;
-  /** How many connections there are. */
+  /** Returns the numbers of connections. */
   getStats(): TursoPoolStats;
   /**
-   * Ends the pool: new and waiting borrowers are refused with `Pool is shutting down`, current ones may
-   * finish. After `timeoutMs` (default 30 000) what is still borrowed is closed with a warning.
+   * Shuts the pool down: new and waiting callers are refused with `Pool is shutting down`, borrowed connections may finish
+   * their work. Resolves when all are closed.
+   *
+   * @param timeoutMs After this time connections that are still borrowed are closed, with a warning in the log. Default: 30 000.
    */
   drain(timeoutMs?: number): Promise<void>;
-  /** As `drain`. */
+  /** The same as `drain`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 /**
- * The pool of this JavaScript environment. The first call decides its configuration. Without one it reads the variables
- * of the module whose API this is, `INTENTVISION_DB_URL` (default `file:db/intentvision.db`) and
- * `INTENTVISION_DB_AUTH_TOKEN`, and its errors name them.
+ * Returns the shared pool of this JavaScript environment. The first call creates it with `config`. Without `config` it reads
+ * the environment variables `INTENTVISION_DB_URL` (default: `file:db/intentvision.db`) and `INTENTVISION_DB_AUTH_TOKEN`, and
+ * its errors name them.
  */
 export declare function getTursoPool(config?: TursoPoolConfig): TursoPool;
-/** Drains that pool and forgets it. */
+/** Drains the shared pool; the next `getTursoPool` creates another. */
 export declare function resetTursoPool(): Promise<void>;
 /** The states of a circuit breaker. */
 export declare const CircuitState: Readonly<{
@@ -1871,61 +2360,64 @@ export declare const CircuitState: Readonly<{
 }>;
 /** The states of a circuit breaker. */
 export type CircuitState = (typeof CircuitState)[keyof typeof CircuitState];
-/** What a breaker looks like at one moment. */
+/** A snapshot of a circuit breaker. */
 export interface CircuitSnapshot {
   name: string;
-  /** Stays `open` past `nextAttemptTime` until a call asks. */
+  /** Stays `open` after `nextAttemptTime` until the next call. */
   state: CircuitState;
-  /** Failures that count towards opening; when open, those that opened it. */
+  /** The failures that count towards opening; while it is open, those that opened it. */
   failures: number;
-  /** Probes that succeeded so far; 0 unless half-open. */
+  /** The successful probes so far; 0 unless half-open. */
   successes: number;
-  /** The last failure that counted. */
+  /** The time of the last failure that counted. */
   lastFailureTime?: Date;
-  /** When an open breaker lets a probe through. */
+  /** The time from which an open breaker admits a probe. */
   nextAttemptTime?: Date;
   totalRequests: number;
   totalSuccesses: number;
   totalFailures: number;
-  /** Calls that were refused; they are no requests. */
+  /** The refused calls; they do not count as requests. */
   totalRefused: number;
   stateChanges: number;
 }
-/** When a breaker opens, for how long, and what closes it. */
+/** Options of a circuit breaker: when it opens, for how long, and when it closes. */
 export interface BreakerOptions {
-  /** Failures in a row that open it. Default 5. */
+  /** The number of consecutive failures that opens the breaker. Default: 5. */
   failMax?: number | undefined;
-  /** Share of failed calls (0 to 1) within `windowMs` that opens it, instead of `failMax`. Default 0.5 once asked for. */
+  /** The fraction of failed calls (0 to 1) within `windowMs` that opens the breaker, instead of `failMax`. Default: 0.5 once asked for. */
   failureRatio?: number | undefined;
-  /** With a ratio: fewer calls than this in the window decide nothing. Default 10. */
+  /** With `failureRatio`: the minimum number of calls in the window. Default: 10. */
   minCalls?: number | undefined;
-  /** With a ratio: how long a call counts. Default 30 000. */
+  /** With `failureRatio`: the length of the window, in milliseconds. Default: 30 000. */
   windowMs?: number | undefined;
-  /** How long it stays open before it lets probes through. Default 60 000. */
+  /** The time that the breaker stays open before it admits probes, in milliseconds. Default: 60 000. */
   resetTimeoutMs?: number | undefined;
-  /** Each failed probe doubles the open time up to this. Default: the open time stays the same. */
+  /** The limit of the open time, in milliseconds, which each failed probe doubles. Default: the open time stays the same. */
   maxResetTimeoutMs?: number | undefined;
-  /** Probes that must succeed before it closes. Default 1. */
+  /** The number of probes that must succeed before the breaker closes. Default: 1. */
   successThreshold?: number | undefined;
-  /** Probes that may run at once. Default 3. */
+  /** The number of probes that may run at once. Default: 3. */
   halfOpenMaxCalls?: number | undefined;
-  /** A probe that takes longer counts as failed, so that a lost one cannot keep it half-open. Default 30 000. */
+  /**
+   * The time limit of a probe, in milliseconds; a probe that takes longer counts as failed, so that a lost one does not keep
+   * the breaker half-open. Default: 30 000.
+   */
   probeTimeoutMs?: number | undefined;
-  /** Errors that are neither success nor failure: classes, predicates, or kinds of {@link MoorlineError}. */
+  /** Errors that count neither as success nor as failure: classes, predicates, or kinds of {@link MoorlineError}. */
   excludedExceptions?: readonly ErrorMatcher[] | undefined;
   /**
-   * As how many failures an error counts, a whole number or `Infinity`; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
+   * Returns the number of failures that an error counts for, an integer or `Infinity`; 0 is neither success nor failure. Default: 1; 0 for aborts, for refusals
    * by moorline and for answers that do not blame the service (a 4xx except 408 and 429); the number of its
    * attempts for a {@link RetryError}.
    */
   failureWeight?: ((error: unknown) => number) | undefined;
 }
-/** Options of a {@link CircuitBreaker} of its own. */
+/** Options of a {@link CircuitBreaker}. */
 export interface CircuitBreakerOptions extends BreakerOptions {
   /**
-   * The clock, for tests with fake timers: `Date`. One that throws or gives what is no time ends the call that asks it with
-   * a `TypeError` or `RangeError`, which counts for nothing. Default: the clock of the process. Breakers of one name should
-   * have one clock.
+   * The clock; `Date` for tests with fake timers. A clock that throws, or returns an invalid time, ends the call with a
+   * `TypeError` or `RangeError`, which is not counted. Default: the clock of the process. Breakers with
+   * the same name should have the same clock.
    */
   clock?: Clock | undefined;
 }
@@ -1934,228 +2426,268 @@ interface StateFacts {
   to: CircuitState;
 }
 /**
- * A circuit breaker around functions: after a few failures it refuses calls for a while instead of waiting for
- * what does not answer, and then finds out with a few probes.
+ * A circuit breaker around functions: after repeated failures it refuses calls for some time instead of waiting for a
+ * service that does not respond, and then tests the service with a few probes.
  *
- * Breakers of one name are one breaker, in the whole process: all worker threads share its state, and the options
- * given first win. Emits `state` with `{ from, to }`.
+ * Breakers with the same name are one breaker in the whole process: all worker threads share its state, and the options
+ * given first apply. Emits `state` with `{ from, to }`.
+ *
+ * @example
+ * ```ts
+ * import { CircuitBreaker, CircuitBreakerError } from 'moorline';
+ *
+ * const breaker = new CircuitBreaker('orders', { failMax: 3, resetTimeoutMs: 10_000 });
+ * try {
+ *   console.log(await breaker.run(async () => (await fetch('https://api.example.com')).json())); // { id: 7, name: 'Ada' }
+ * } catch (error) {
+ *   if (!(error instanceof CircuitBreakerError)) throw error;
+ *   console.error(`refused, next attempt at ${error.retryAt.toISOString()}`);
+ * }
+ * ```
  */
 export declare class CircuitBreaker extends Emitter<{
   state: StateFacts;
 }> {
   #private;
-  /** Its name. */
+  /** The name. */
   readonly name: string;
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(name: string, options?: CircuitBreakerOptions);
-  /** The state of every breaker of the process, those of moorline's own services included. */
+  /** Returns a snapshot of every breaker of the process, including those of moorline's own services. */
   static all(): CircuitSnapshot[];
   /**
-   * Runs `fn` unless the breaker is open, and counts how it ends. Its value and its error come out unchanged; a
-   * refused call rejects with {@link CircuitBreakerError}.
+   * Runs `fn` unless the breaker is open, and counts its outcome. Returns the result of `fn`; its errors pass through
+   * unchanged.
+   *
+   * @throws CircuitBreakerError when the breaker refuses the call.
    */
   run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
-  /** The state now. */
+  /** The current state. */
   get state(): CircuitState;
-  /** The state with its counters. */
+  /** Returns the state with its counters. */
   snapshot(): CircuitSnapshot;
-  /** The options in force. */
+  /** Returns the options in force. */
   options(): Record<string, unknown>;
-  /** Opens it, as if it had failed too often. With `hold` it stays open until somebody closes it. */
+  /** Opens the breaker, as if it had failed too often. With `hold` it stays open until `halfOpen`, `close` or `reset`. */
   open(options?: { hold?: boolean | undefined }): void;
-  /** Lets probes through at once. */
+  /** Makes the breaker half-open: it admits probes at once. */
   halfOpen(): void;
-  /** Closes it and forgets the failures. */
+  /** Closes the breaker and clears its failures. */
   close(): void;
-  /** Closes it and forgets also when it last failed. */
+  /** Closes the breaker and clears its failures and the time of the last one. */
   reset(): void;
 }
-/** What every asynchronous method of {@link NixtlaClient} but `healthCheck`, and every method of a job, accepts. */
+/** Options of every method of a job, and of every asynchronous method of {@link NixtlaClient} except `healthCheck`. */
 export interface NixtlaCallOptions extends CallOptions {
   /** How long the whole call may take, with its retries. Default: as long as its attempts do. */
   timeoutMs?: number | undefined;
 }
-/** A request the service works on by itself; made by `NixtlaClient.submit`. */
+/**
+ * A request that the service processes asynchronously; returned by `NixtlaClient.submit`.
+ *
+ * @example
+ * ```ts
+ * import { NixtlaClient } from 'moorline';
+ *
+ * const client = new NixtlaClient({ apiKey: process.env.NIXTLA_API_KEY });
+ * const timeseries = [100, 105, 103].map((value, day) => ({ timestamp: Date.UTC(2024, 0, 1 + day), value }));
+ * const job = await client.submit('forecast', { timeseries, horizon: 2 });
+ * const { predictions } = await job.result();
+ * console.log(predictions.length); // 2
+ * ```
+ */
 export declare class NixtlaJob<Answer> {
   #private;
-  /** The service's name for it. */
+  /** The id that the service gave the job. */
   readonly id: string;
-  /** What the service says of it: `pending`, `running`, `succeeded`, `failed` or `cancelled`. */
+  /** Returns the status that the service reports: `pending`, `running`, `succeeded`, `failed` or `cancelled`. */
   status(options?: NixtlaCallOptions): Promise<string>;
   /**
-   * Waits for the answer, asking after it every half second at first and every 15 s in the end.
+   * Waits for the response and returns it. The service is polled every 0.5 s at first and every 15 s later.
    *
-   * After `timeoutMs` (default an hour) the job is cancelled and the call rejects with kind `timeout`. Aborting
-   * `signal` only ends the wait: the job goes on.
+   * After `timeoutMs` (default: one hour) the job is cancelled and the call rejects with kind `timeout`. Aborting `signal`
+   * ends only the wait; the job continues.
    */
   result(options?: NixtlaCallOptions): Promise<Answer>;
-  /** Cancels it. Resolves with false when there is nothing to cancel any more. */
+  /** Cancels the job. Returns `false` if the job had already ended. */
   cancel(options?: NixtlaCallOptions): Promise<boolean>;
 }
-/** One measurement. */
+/** One point of a time series. */
 export interface NixtlaPoint {
-  /** Which series it belongs to, where there are several; then every point has one. */
+  /** The id of the series, where a request has several; then every point must have one. */
   id?: string | number | undefined;
-  /** An ISO 8601 string (without an offset: UTC), a `Date`, or milliseconds since 1970. */
+  /** The time: an ISO 8601 string (UTC if it has no offset), a `Date`, or milliseconds since 1970. */
   timestamp: Value | Date;
-  /** A finite number. */
+  /** The value, a finite number. */
   value: Value;
 }
-/** What every request has. It is checked whole before anything is sent. */
+/** The fields of every request. They are all checked before anything is sent. */
 export interface NixtlaSeriesRequest {
-  /** The points, in any order. Each series must be regular: no gaps, no repeated times. */
+  /** The points, in any order. Each series must be regular, without gaps and repeated times. */
   timeseries: readonly NixtlaPoint[];
   /**
-   * How far apart the points are: `1h`, `15min`, `D`, `B`, `W`, `MS`, `QS`, … (pandas' names, and the shorter ones
-   * people write). Inferred from the spacing when it is left out.
+   * The time between two points: `1h`, `15min`, `D`, `B`, `W`, `MS`, `QS`, … (the names of pandas, and common short forms).
+   * Default: inferred from the timestamps.
    */
   frequency?: string | undefined;
-  /** The model; default: the client's. */
+  /** The model. Default: the `model` of the client. */
   model?: string | undefined;
-  /** A model that was made with `finetune`. */
+  /** The id of a model that `finetune` made. */
   finetunedModelId?: string | undefined;
-  /** Steps of fine-tuning. Default 0, in `finetune` 10. */
+  /** The number of fine-tuning steps. Default: 0, in `finetune` 10. */
   finetuneSteps?: number | undefined;
-  /** How many layers are tuned, 1 to 5. Default 1. */
+  /** The number of layers that are tuned, 1 to 5. Default: 1. */
   finetuneDepth?: number | undefined;
-  /** What fine-tuning minimises. Default `default`. */
+  /** The loss function of fine-tuning. Default: `default`. */
   finetuneLoss?: 'default' | 'mae' | 'mse' | 'rmse' | 'mape' | 'smape' | 'poisson' | undefined;
 }
-/** Asks for a forecast. */
+/** The request of `forecast`. */
 export interface NixtlaForecastRequest extends NixtlaSeriesRequest {
-  /** How many points ahead. */
+  /** The number of points to forecast. */
   horizon: number;
-  /** Levels of the intervals that are wanted, between 0 and 1. */
+  /** The confidence levels of the intervals to return, between 0 and 1. */
   confidenceLevels?: readonly number[] | undefined;
 }
-/** Asks how past values would have been forecast. */
+/** The request of `crossValidate`. */
 export interface NixtlaCrossValidationRequest extends NixtlaForecastRequest {
-  /** How many windows. Default 1. */
+  /** The number of windows. Default: 1. */
   windows?: number | undefined;
-  /** How many points lie between two windows. Default `horizon`. */
+  /** The number of points between two windows. Default: `horizon`. */
   stepSize?: number | undefined;
-  /** Whether the model is fine-tuned anew in each window. Default true. */
+  /** Whether the model is fine-tuned again in each window. Default: true. */
   refit?: boolean | undefined;
 }
-/** Asks which points are not where they were to be expected. */
+/** The request of `detectAnomalies`. */
 export interface NixtlaAnomalyRequest extends NixtlaSeriesRequest {
-  /** The confidence level of the interval an anomaly lies outside of, between 0 and 1. Default 0.99. */
+  /** The confidence level, between 0 and 1; a point outside its interval is an anomaly. Default: 0.99. */
   level?: number | undefined;
 }
-/** Asks which of the last points are not where they were to be expected before they were known. */
+/** The request of `onlineAnomalies`. */
 export interface NixtlaOnlineAnomalyRequest extends NixtlaAnomalyRequest {
-  /** How many points ahead each point is forecast. */
+  /** The horizon of each forecast, in points. */
   horizon: number;
-  /** How many of the last points are judged. */
+  /** The number of last points of each series that are checked. */
   detectionSize: number;
-  /** Whether each series is judged alone or all together. Default `univariate`. */
+  /** The threshold: of each series alone, or of all series together. Default: `univariate`. */
   thresholdMethod?: 'univariate' | 'multivariate' | undefined;
-  /** How many points lie between two forecasts. Default: the service's choice. */
+  /** The number of points between two forecasts. Default: the service's choice. */
   stepSize?: number | undefined;
-  /** Whether the model is fine-tuned anew at each step. Default false. */
+  /** Whether the model is fine-tuned again at each step. Default: false. */
   refit?: boolean | undefined;
 }
-/** Asks for a fine-tuned model. */
+/** The request of `finetune`. */
 export interface NixtlaFinetuneRequest extends NixtlaSeriesRequest {
-  /** The new model's name: 1 to 36 letters, digits, `-` or `_`. Default: the service's choice. */
+  /** The id of the new model: 1 to 36 letters, digits, `-` or `_`. Default: the service's choice. */
   outputModelId?: string | undefined;
 }
-/** How an answer came about. */
+/** Facts about how a response was made. */
 export interface NixtlaModelInfo {
-  /** The service, or the local model that stood in for it. */
+  /** The source of the response: the service or the local model. */
   source: 'service' | 'local';
+  /** The name of the model. */
   model: string;
-  /** The frequency in the service's spelling. */
+  /** The frequency, in the spelling of the service. */
   frequency: string;
-  /** HTTP requests this took, retries included. */
+  /** The number of HTTP requests, with retries. */
   requests: number;
-  /** Tokens, as the service counts them. */
+  /** Input tokens, as counted by the service. */
   inputTokens?: number;
+  /** Output tokens, as counted by the service. */
   outputTokens?: number;
+  /** Tokens of fine-tuning, as counted by the service. */
   finetuneTokens?: number;
-  /** Why the local model answered: `auth` without a key, `circuit-open`, or the kind of the last failure. */
+  /** The reason why the local model was used: `auth` without a key, `circuit-open`, or the kind of the last failure. */
   fallbackReason?: string;
 }
-/** The bounds of a level. */
+/** The interval of one confidence level. */
 export interface NixtlaInterval {
   lower: number;
   upper: number;
 }
-/** A predicted point. */
+/** A forecast point. */
 export interface NixtlaPrediction {
+  /** The id of its series, where the request has ids. */
   id?: string;
-  /** Written as in the request; ISO 8601 in UTC for a `Date` or a number. */
+  /** The time in the format of the request; ISO 8601 in UTC for a `Date` or a number. */
   timestamp: string;
   value: number;
-  /** By level, as it was asked for: `intervals['0.95']`. */
+  /** The intervals by confidence level, as written in the request: `intervals['0.95']`. */
   intervals?: Record<string, NixtlaInterval>;
 }
-/** A forecast. */
+/** The response of `forecast`. */
 export interface NixtlaForecastResponse {
-  /** Series after series, each in the order of time. */
+  /** The forecast points, series by series, each in the order of time. */
   predictions: NixtlaPrediction[];
   modelInfo?: NixtlaModelInfo;
 }
-/** Past values beside their forecasts. */
+/** The response of `crossValidate`: past values with their forecasts. */
 export interface NixtlaCrossValidationResponse {
   forecasts: (NixtlaPrediction & {
-    /** The last time that the forecast knew. */
+    /** The time of the last point that the forecast was made from. */
     cutoff: string;
+    /** The value that was measured. */
     actual: number;
   })[];
   modelInfo: NixtlaModelInfo;
 }
-/** A judged point. */
+/** A point of the request, with the result of the anomaly detection. */
 export interface NixtlaAnomaly {
   id?: string;
   timestamp: string;
   value: number;
-  /** The distance from the expected value in half-widths of the interval: above 1 is an anomaly. 0: not judged. */
+  /** The distance from the expected value in half-widths of the interval: above 1 for an anomaly, 0 for a point that was not checked. */
   score: number;
+  /** Whether the point is outside the interval. */
   isAnomaly: boolean;
-  /** Absent where the point was not judged: the service looks at the last part of a series only. */
+  /** The expected value; absent for a point that was not checked, as the service checks only the last part of a series. */
   expected?: number;
+  /** The lower end of the interval, present as `expected` is. */
   lower?: number;
+  /** The upper end of the interval, present as `expected` is. */
   upper?: number;
 }
-/** Every point of the request, judged. */
+/** The response of `detectAnomalies` and `onlineAnomalies`: a result for every point of the request. */
 export interface NixtlaAnomalyResponse {
   anomalies: NixtlaAnomaly[];
   modelInfo: NixtlaModelInfo;
 }
-/** A new model. */
+/** The response of `finetune`. */
 export interface NixtlaFinetuneResponse {
+  /** The id of the new model, for later requests. */
   finetunedModelId: string;
   modelInfo: NixtlaModelInfo;
 }
-/** What can be handed over as a job: request and answer by the method's name. */
+/** The operations that `submit` accepts: the request and the response of each. */
 export interface NixtlaJobs {
   forecast: [NixtlaForecastRequest, NixtlaForecastResponse];
   crossValidate: [NixtlaCrossValidationRequest, NixtlaCrossValidationResponse];
   onlineAnomalies: [NixtlaOnlineAnomalyRequest, NixtlaAnomalyResponse];
   finetune: [NixtlaFinetuneRequest, NixtlaFinetuneResponse];
 }
-/** A fine-tuned model of the account, as the service describes it. */
+/** A fine-tuned model of the account, as described by the service. */
 export interface NixtlaFinetunedModel {
   id: string;
   [fact: string]: unknown;
 }
-/** Requests used and allowed, as the service says. */
+/** The numbers of used and allowed requests, as reported by the service. */
 export interface NixtlaUsage {
   minute?: Record<string, number>;
   month?: Record<string, number>;
   [fact: string]: unknown;
 }
-/** TLS settings. */
+/** TLS options of a {@link NixtlaClient}. */
 export interface NixtlaTls {
-  /** The authorities that are trusted, instead of the system's and those of `NODE_EXTRA_CA_CERTS`. */
+  /** The certificate authorities to trust, in place of those of the system and of `NODE_EXTRA_CA_CERTS`. */
   ca?: string | Uint8Array | (string | Uint8Array)[] | undefined;
-  /** The client's certificate chain; `key` belongs to it. */
+  /** The certificate chain of the client; requires `key`. */
   cert?: string | Uint8Array | undefined;
+  /** The private key of `cert`. */
   key?: string | Uint8Array | undefined;
-  /** The name the certificate must be valid for. Default: the URL's host. */
+  /** The host name that the server's certificate must be valid for. Default: the URL's host. */
   serverName?: string | undefined;
+  /** The lowest version of TLS that is accepted. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
-  /** `false` accepts any certificate. Default true. */
+  /** `false` accepts any certificate. Default: true. */
   rejectUnauthorized?: boolean | undefined;
 }
 /** Options of a {@link NixtlaClient}. */
@@ -2164,37 +2696,37 @@ export interface NixtlaClientConfig {
   apiKey?: string | undefined;
   /** Default: `NIXTLA_BASE_URL`, else `https://api.nixtla.io`. */
   baseUrl?: string | undefined;
-  /** How long one attempt may take, in milliseconds. Default 30 000. */
+  /** How long one attempt may take, in milliseconds. Default: 30 000. */
   timeout?: number | undefined;
-  /** Attempts after the first. Default 3. */
+  /** Attempts after the first. Default: 3. */
   maxRetries?: number | undefined;
-  /** The wait before the first retry; it doubles with each, ±10 %, up to a minute. Default 1000. */
+  /** The wait before the first retry; it doubles with each, ±10 %, up to a minute. Default: 1000. */
   baseDelayMs?: number | undefined;
-  /** Failed calls (each with all its retries) that open the circuit breaker. Default 5. */
+  /** Failed calls (each with all its retries) that open the circuit breaker. Default: 5. */
   circuitBreakerThreshold?: number | undefined;
-  /** How long it stays open. Default 30 000. */
+  /** How long it stays open. Default: 30 000. */
   circuitBreakerResetMs?: number | undefined;
   /**
-   * `'local'`: forecasts and anomalies come from a local model where there is no key, the breaker is open, or the
-   * service is down. Answers say so in `modelInfo.source`.
+   * `'local'` uses a local model for forecasts and anomalies when there is no key, the circuit breaker is open, or the
+   * service is down. `modelInfo.source` of a response tells which was used.
    */
   fallback?: 'local' | undefined;
-  /** The model of requests that name none. Default `timegpt-2.1`. */
+  /** The model of requests that name none. Default: `timegpt-2.1`. */
   model?: string | undefined;
-  /** Sends only as many points as the model looks at, as the vendor's client does. Default true. */
+  /** Sends only as many points as the model looks at, as the vendor's client does. Default: true. */
   restrictInput?: boolean | undefined;
-  /** How long is remembered how many that are. Default 3 600 000. */
+  /** How long is remembered how many that are. Default: 3 600 000. */
   modelParamsTtlMs?: number | undefined;
-  /** How long connecting may take. Default 10 000. */
+  /** How long connecting may take. Default: 10 000. */
   connectTimeoutMs?: number | undefined;
-  /** Where the endpoints are, if not where the service has them. */
+  /** The paths of the endpoints, where they differ from those of the service. */
   paths?: NixtlaPaths | undefined;
-  /** TLS settings; PEM text, its bytes, or the path of a PEM file. */
+  /** TLS options. Certificates and keys are PEM text, its bytes, or the path of a PEM file. */
   tls?: NixtlaTls | undefined;
   /** `'environment'` (`HTTPS_PROXY`, …) or a proxy's URL. Default: none. */
   proxy?: string | undefined;
 }
-/** The endpoints, relative to the base URL; each begins with a slash. */
+/** The paths of the endpoints, relative to the base URL; each begins with a slash. */
 export interface NixtlaPaths {
   forecast?: string | undefined;
   crossValidation?: string | undefined;
@@ -2207,23 +2739,27 @@ export interface NixtlaPaths {
   modelParams?: string | undefined;
   jobs?: string | undefined;
 }
-/** The circuit breaker at one moment. It says `open` until a call asks, even past `nextAttemptTime`. */
+/** A snapshot of the circuit breaker. After `nextAttemptTime` its state is still `open` until the next call. */
 export interface CircuitBreakerState {
   state: 'closed' | 'open' | 'half-open';
-  /** Failed calls since the last success. */
+  /** The number of failed calls since the last success. */
   failures: number;
+  /** The time of the last failure. */
   lastFailureTime?: Date;
-  /** When an open breaker lets a call through. */
+  /** The time from which an open breaker admits a call. */
   nextAttemptTime?: Date;
 }
-/** What a client has used so far. */
+/** The usage of a client since it was created. */
 export interface NixtlaStats {
-  /** HTTP requests of every kind, retries included. */
+  /** The number of HTTP requests of every kind, with retries. */
   requests: number;
+  /** Input tokens, as counted by the service. */
   inputTokens: number;
+  /** Output tokens, as counted by the service. */
   outputTokens: number;
+  /** Tokens of fine-tuning, as counted by the service. */
   finetuneTokens: number;
-  /** Calls that the local model answered. */
+  /** The number of calls for which the local model was used. */
   localAnswers: number;
 }
 type NixtlaFacts = {
@@ -2239,85 +2775,104 @@ type NixtlaFacts = {
   };
 };
 /**
- * A client of Nixtla's TimeGPT: forecasts, anomalies, cross validation, fine-tuning.
+ * A client of Nixtla's TimeGPT: forecasts, anomaly detection, cross validation, fine-tuning.
  *
- * What passes (a lost connection, a timeout, 408, 429, 5xx) is retried, as late as the service asks; calls that
- * still fail open a circuit breaker. Mistakes of the caller are neither retried nor counted. Points that are
- * irregular or not finite are refused with a `TypeError` or `RangeError` that names the first of them, before
- * anything is sent.
+ * Temporary failures (a lost connection, a timeout, status 408, 429, 5xx) are retried, not before the time that the service
+ * asks for; calls that still fail open a circuit breaker. Errors of the caller are neither retried nor counted. Points that
+ * are irregular or not finite are refused before anything is sent, with a `TypeError` or `RangeError` that names the first.
  *
- * Emits `state` when the breaker changes, `health` for each health check, `error` for each call that failed.
+ * Emits `state` for each change of the circuit breaker, `health` for each health check, `error` for each failed call.
+ *
+ * @example
+ * ```ts
+ * import { NixtlaClient } from 'moorline';
+ *
+ * const client = new NixtlaClient({ apiKey: process.env.NIXTLA_API_KEY, fallback: 'local' });
+ * console.log(client.getCircuitBreakerState().state); // closed
+ * ```
  */
 export declare class NixtlaClient extends Emitter<NixtlaFacts> {
   #private;
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config?: NixtlaClientConfig);
-  /** Forecasts the next `horizon` points of each series. */
+  /**
+   * Returns a forecast of the next `horizon` points of each series.
+   *
+   * @example
+   * ```ts
+   * import { NixtlaClient } from 'moorline';
+   *
+   * const client = new NixtlaClient({ apiKey: process.env.NIXTLA_API_KEY });
+   * const timeseries = [100, 105, 103].map((value, day) => ({ timestamp: Date.UTC(2024, 0, 1 + day), value }));
+   * const { predictions } = await client.forecast({ timeseries, horizon: 2, frequency: 'D' });
+   * console.log(predictions.map(({ timestamp }) => timestamp)); // [ '2024-01-04T00:00:00Z', '2024-01-05T00:00:00Z' ]
+   * ```
+   */
   forecast(request: NixtlaForecastRequest, options?: NixtlaCallOptions): Promise<NixtlaForecastResponse>;
-  /** Judges the points of each series; the service looks at the last part of it. */
+  /** Returns which points of each series are anomalies; the service checks only the last part of a series. */
   detectAnomalies(request: NixtlaAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse>;
-  /** Judges the last `detectionSize` points of each series by forecasts made before they were known. */
+  /** Returns which of the last `detectionSize` points of each series are anomalies, by forecasts made only from earlier points. */
   onlineAnomalies(request: NixtlaOnlineAnomalyRequest, options?: NixtlaCallOptions): Promise<NixtlaAnomalyResponse>;
-  /** Forecasts the past, to compare with what happened. */
+  /** Returns forecasts of past points together with their actual values. */
   crossValidate(
     request: NixtlaCrossValidationRequest,
     options?: NixtlaCallOptions,
   ): Promise<NixtlaCrossValidationResponse>;
-  /** Makes a model that is tuned to the series. Repeated only where the service provably has not begun. */
+  /** Creates a model that is tuned to the series, and returns its id. Retried only if the service provably has not begun. */
   finetune(request: NixtlaFinetuneRequest, options?: NixtlaCallOptions): Promise<NixtlaFinetuneResponse>;
   /**
-   * Hands a request over for the service to work on by itself, for what takes longer than a request may.
-   * Repeated only where the service provably has not accepted it.
+   * Submits a request that the service processes asynchronously, for work that takes longer than one HTTP request may, and
+   * returns the job. Retried only if the service provably has not accepted it.
    */
   submit<Operation extends keyof NixtlaJobs>(
     operation: Operation,
     request: NixtlaJobs[Operation][0],
     options?: NixtlaCallOptions,
   ): Promise<NixtlaJob<NixtlaJobs[Operation][1]>>;
-  /** The fine-tuned models of the account. */
+  /** Returns the fine-tuned models of the account. */
   finetunedModels(options?: NixtlaCallOptions): Promise<NixtlaFinetunedModel[]>;
-  /** Deletes a fine-tuned model. Resolves with false when there is no such model. */
+  /** Deletes a fine-tuned model. Returns `false` if there is no such model. */
   deleteFinetunedModel(id: string, options?: NixtlaCallOptions): Promise<boolean>;
-  /** Requests used and allowed per minute and month. */
+  /** Returns the numbers of used and allowed requests per minute and per month. */
   usage(options?: NixtlaCallOptions): Promise<NixtlaUsage>;
-  /** Whether the service answers within 5 s and accepts the key. Passes the breaker by; never rejects. */
+  /** Returns whether the service answers within 5 s and accepts the key. Bypasses the circuit breaker. Never rejects. */
   healthCheck(): Promise<boolean>;
-  /** The circuit breaker now. */
+  /** Returns a snapshot of the circuit breaker. */
   getCircuitBreakerState(): CircuitBreakerState;
-  /** Closes the circuit breaker and forgets its failures. */
+  /** Closes the circuit breaker and resets its failure count. */
   resetCircuitBreaker(): void;
-  /** What this client has used so far. */
+  /** Returns the usage of this client since it was created. */
   stats(): NixtlaStats;
 }
 /**
- * The client of this JavaScript environment. The first call decides its configuration.
+ * Returns the shared client of this JavaScript environment. The first call creates it with `config`.
  *
- * @throws Error `NIXTLA_API_KEY environment variable is required` where there is neither a key nor a fallback.
+ * @throws Error `NIXTLA_API_KEY environment variable is required` if there is neither a key nor a fallback.
  */
 export declare function getNixtlaClient(config?: NixtlaClientConfig): NixtlaClient;
-/** Forgets that client. */
+/** Removes the shared client; the next `getNixtlaClient` creates another. */
 export declare function resetNixtlaClient(): void;
-/** How often to repeat, and after how long. */
+/** Options of retries: how many, and after which delays. */
 export interface RetryOptions {
-  /** Extra attempts after the first. Default 2. */
+  /** The maximum number of attempts after the first. Default: 2. */
   maxRetries?: number | undefined;
-  /** The delay before the first retry. Default 200. */
+  /** The delay before the first retry, in milliseconds. Default: 200. */
   baseDelayMs?: number | undefined;
-  /** The cap of the delay, before jitter. Default 20 000. */
+  /** The maximum delay before jitter is applied, in milliseconds. Default: 20 000. */
   maxDelayMs?: number | undefined;
-  /** How the delay grows. Default `exponential`. */
+  /** The growth of the delay. Default: `exponential`. */
   backoff?: 'exponential' | 'linear' | 'fixed' | undefined;
-  /** With `exponential`: the factor from one retry to the next. Default 2. */
+  /** With `exponential`: the factor from one retry to the next. Default: 2. */
   exponentialBase?: number | undefined;
-  /** With `linear`: what each retry adds. Default `baseDelayMs`. */
+  /** With `linear`: the time that each retry adds, in milliseconds. Default: `baseDelayMs`. */
   incrementMs?: number | undefined;
-  /** `full`: anything from 0 to the delay; a fraction: ± that much of it; `true`: ± 10 %. Default `full`. */
+  /** The random variation. `full`: from 0 to the delay; a number: ± this fraction of the delay; `true`: ± 10 %. Default: `full`. */
   jitter?: boolean | number | 'full' | undefined;
-  /** An error's `retryAfterMs` is honoured up to this; beyond it the call fails at once. Default 60 000. */
+  /** The maximum `retryAfterMs` of an error that is waited for, in milliseconds; for a larger one the call fails at once. Default: 60 000. */
   maxRetryAfterMs?: number | undefined;
   /**
-   * Retries are limited to a share of the calls, and some per second: they must not multiply the load of a service
-   * that is down. Default 0.2 and 10 over 10 000 ms; `false` for no such limit.
+   * The limit of retries: a fraction of the calls plus a number per second, so that retries do not multiply the load of a
+   * failing service. Default: 0.2 and 10 over 10 000 ms; `false` for no such limit.
    */
   budget?:
     | boolean
@@ -2328,62 +2883,67 @@ export interface RetryOptions {
       }
     | undefined;
   /**
-   * Errors that are worth a repeat: classes, predicates, or kinds of {@link MoorlineError}. Default: every error but
-   * an abort; a {@link MoorlineError} says itself (`retryable`).
+   * The errors that are retried: classes, predicates, or kinds of {@link MoorlineError}. Default: every error but
+   * an abort; for a {@link MoorlineError} its `retryable` decides.
    */
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
 }
 /**
- * How often to run: at most `perSecond` in any second, or `max` in any stretch of `windowMs`; a rate that is no whole
- * number is kept by running evenly spaced. Attempts wait for their turn in order, and hold their place in the bulkhead, if
- * there is one, while they do: it is the beginnings of attempts that are bounded.
+ * Options of a rate limit: at most `perSecond` attempts in any second, or `max` in any period of `windowMs`. A rate that
+ * is not a whole number is kept by even spacing. The limit applies to the start of attempts: they wait for their turn in
+ * order, and hold their place in the bulkhead, if there is one, while they wait.
  */
 export interface RateLimitOptions {
+  /** The maximum number of attempts per second. */
   perSecond?: number | undefined;
+  /** The maximum number of attempts per `windowMs`. */
   max?: number | undefined;
-  /** With `max`. Default 1000. */
+  /** With `max`: the length of the period, in milliseconds. Default: 1000. */
   windowMs?: number | undefined;
   /**
-   * Makes it a token bucket: so many may run at once after a pause, then one at a time as the rate gives back. A window may
-   * then see `burst` more than the rate says. Default: no bucket, and no window sees more than it may.
+   * The size of a token bucket: the number of attempts that may start at once after a pause; the rate refills it. A window
+   * may then have up to `burst` attempts more than the rate. Default: no bucket, and no window sees more than it may.
    */
   burst?: number | undefined;
-  /** How many may wait; with a bulkhead no more come so far than it has places. Default 1000. */
+  /** The maximum number of waiting attempts; with a bulkhead at most `maxConcurrent` get here. Default: 1000. */
   maxQueue?: number | undefined;
-  /** How long one may wait for its turn. Default 30 000. */
+  /** The maximum wait of an attempt, in milliseconds. Default: 30 000. */
   maxWaitMs?: number | undefined;
 }
-/** How many at once. */
+/** Options of a bulkhead: how many attempts run at once. */
 export interface BulkheadOptions {
-  /** Attempts that may run, or wait for the rate limit, at once. Default 64. */
+  /** The maximum number of attempts that run or wait for the rate limit. Default: 64. */
   maxConcurrent?: number | undefined;
-  /** Attempts that may wait for a place, first come, first served. Default 256. */
+  /** The maximum number of attempts in the queue, which is first in, first out. Default: 256. */
   maxQueue?: number | undefined;
 }
 /**
- * The parts of a {@link Policy}. Only the two timeouts apply unasked; every other part is off until it is given: as
- * an object, or `true` for its defaults, which a rate limit has not.
+ * Options of a {@link Policy}. Only the two timeouts are on by default; every other part is off until it is given: as an
+ * object, or as `true` for its defaults, except a rate limit, which has none.
  */
 export interface PolicyOptions {
-  /** Names it in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
+  /** The name in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
   name?: string | undefined;
-  /** How long a call may take in all, with its retries and waiting. Default 30 000; `Infinity` turns it off. */
+  /** The time limit of a call with its retries and waits, in milliseconds. Default: 30 000; `Infinity` turns it off. */
   timeoutMs?: number | undefined;
-  /** How long one attempt may take. Default 10 000; `Infinity` turns it off. */
+  /** The time limit of one attempt, in milliseconds. Default: 10 000; `Infinity` turns it off. */
   attemptTimeoutMs?: number | undefined;
+  /** Retries of failed attempts. */
   retry?: boolean | RetryOptions | undefined;
-  /** `counts`: whether each attempt is a success or failure (default), or a call with all its retries. */
+  /** The circuit breaker. `counts`: whether it counts each attempt (the default), or each call with all its retries. */
   breaker?:
     | boolean
     | (BreakerOptions & {
         counts?: 'attempts' | 'calls' | undefined;
       })
     | undefined;
+  /** The rate limit of attempts. */
   rateLimit?: false | RateLimitOptions | undefined;
+  /** The limit of concurrent attempts. */
   bulkhead?: boolean | BulkheadOptions | undefined;
   /**
-   * The clock, for tests with fake timers: `Date`. One that throws or gives what is no time ends the call that asks it with
-   * a `TypeError` or `RangeError`, which counts for nothing. Default: the clock of the process.
+   * The clock; `Date` for tests with fake timers. A clock that throws, or returns an invalid time, ends the call with a
+   * `TypeError` or `RangeError`, which is not counted. Default: the clock of the process.
    */
   clock?: Clock | undefined;
 }
@@ -2407,62 +2967,114 @@ type PolicyFacts = {
  *
  * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
  * `state` with `{ from, to }`.
+ *
+ * @example
+ * ```ts
+ * import { Policy } from 'moorline';
+ *
+ * const policy = new Policy({ attemptTimeoutMs: 2000, retry: { maxRetries: 3 }, breaker: true });
+ * policy.on('retry', ({ attempt, delayMs }) => console.error(`attempt ${attempt} failed, next in ${delayMs} ms`));
+ * const answer = await policy.run(async ({ signal }) => {
+ *   const response = await fetch('https://api.example.com', { signal });
+ *   return response.json();
+ * });
+ * console.log(answer); // { id: 7, name: 'Ada' }
+ * ```
  */
 export declare class Policy extends Emitter<PolicyFacts> {
   #private;
-  /** Its name. */
+  /** The name. */
   readonly name: string;
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(options?: PolicyOptions);
   /**
-   * Runs `fn` under the policy. It is handed `{ attempt, signal }`; pass the signal on, so that an attempt that has
-   * taken too long really ends. Gives what `fn` gives; rejects with the error of the last attempt, or, when no
-   * attempt could be made, with a {@link MoorlineError} that says why.
+   * Runs `fn` under the policy, with `{ attempt, signal }` as its argument. Pass the signal on, so that an attempt that
+   * takes too long really ends. Returns the result of `fn`. Rejects with the error of the last attempt, or, when no
+   * attempt could be made, with a {@link MoorlineError} that states the reason.
    *
    * Aborting `signal` rejects at once with its reason, also between two attempts.
    */
   run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
-  /** The state of its breaker, if it has one. */
+  /** Returns a snapshot of the breaker, if the policy has one. */
   breaker(): CircuitSnapshot | undefined;
-  /** The options in force, with every default. A part that is off is `false`. */
+  /** Returns the options in force, with every default. A part that is off is `false`. */
   options(): Record<string, unknown>;
 }
+/** Headers in the form of Node.js, Express or Fetch. Names are not case-sensitive. */
+export type WebhookHeaders =
+  | Iterable<readonly [string, string]>
+  | {
+      readonly [name: string]: string | readonly string[] | number | undefined;
+    };
+/** A received request. */
+export interface WebhookRequest {
+  /** The headers. */
+  headers: WebhookHeaders;
+  /** The raw body, as bytes or as text, exactly as it was received. */
+  body: string | Uint8Array;
+  /** The method. Default: `POST`. */
+  method?: string | undefined;
+  /**
+   * The URL that the sender called, or its path and query. The verifier's `url` then supplies the origin; it is also tried
+   * itself, for a proxy that removes a part of the path or escapes the query differently.
+   */
+  url?: string | undefined;
+  /** The current time in milliseconds since the epoch. Default: `Date.now()`. */
+  now?: number | undefined;
+}
 /**
- * Where accepted requests are remembered: in this process, or in a database that several processes share.
+ * A store of accepted requests: in this process, or in a database that several processes share.
  *
- * With all three methods a request is remembered once its handler has succeeded, and only one of several copies that
- * arrive at the same time is handled; with `remember` alone it is remembered before it is handled.
+ * A request is added to a store with all three methods after its handler has succeeded, and only one of several copies that
+ * arrive at the same time is handled. It is added to a store with `remember` alone before it is handled.
  *
- * {@link WebhookVerifier.verify} and {@link WebhookVerifier.verifyRequest} do not wait: a store that gives promises is
- * for {@link receiveWebhook} and {@link webhookMiddleware}.
+ * {@link WebhookVerifier.verify} and {@link WebhookVerifier.verifyRequest} are synchronous. A store that returns promises
+ * works only with {@link receiveWebhook} and {@link webhookMiddleware}.
  */
 export interface WebhookReplayStore {
   /**
-   * Remembers `key` for `ttlMs`, a finite number, and tells whether it is new, in one step: of several calls for one key at the same time
-   * one is told `true`.
+   * Adds `key` for `ttlMs` milliseconds, a finite number, and returns whether it is new. This must be atomic: of several calls
+   * for one key at the same time exactly one returns `true`.
    */
   remember(key: string, ttlMs: number): boolean | PromiseLike<boolean>;
-  /** Whether `key` is remembered. */
+  /** Returns whether `key` is in the store. */
   has?(key: string): boolean | PromiseLike<boolean>;
-  /** Forgets `key`. */
+  /** Removes `key`. */
   forget?(key: string): unknown;
 }
 /**
- * Remembers accepted requests in this process, so that a captured one is not accepted again.
+ * A store of accepted requests in the memory of this process, so that a captured request is not accepted again.
  *
- * What counts as the same request is its signed content: a sender's retry with a new timestamp passes, a retry of a
- * scheme without timestamps (GitHub, Shopify) does not until 24 hours later, or `maxAgeMs` where that is longer.
+ * Two requests are the same if their signed contents are equal. A retry with a new timestamp is therefore accepted. Under a
+ * scheme without timestamps (GitHub, Shopify) a retry is refused for 24 hours, or for `maxAgeMs` where that is longer.
+ *
+ * @example
+ * ```ts
+ * import { MemoryReplayStore, WebhookVerifier } from 'moorline';
+ *
+ * const verifier = new WebhookVerifier({ secret: 'a secret', replayStore: new MemoryReplayStore() });
+ * const body = '{"event":"paid"}';
+ * const headers = verifier.signRequest({ body });
+ * console.log(verifier.verifyRequest({ headers, body }).valid); // true
+ * console.log(verifier.verifyRequest({ headers, body }).duplicate); // true
+ * ```
  */
 export declare class MemoryReplayStore implements WebhookReplayStore {
   #private;
-  /** @param capacity How many requests are remembered at most; the one that expires first makes room. Default 100 000. */
+  /**
+   * @param options `capacity`: the largest number of requests in the store; a further one replaces the one that expires first.
+   * Default: 100 000.
+   * @throws RangeError for a capacity that is not a whole number of at least 1.
+   */
   constructor(options?: { capacity?: number | undefined });
-  /** Remembers a request for `ttlMs`, and tells whether it is new. */
+  /** Adds a request for `ttlMs` milliseconds and returns whether it is new. */
   remember(key: string, ttlMs: number): boolean;
+  /** Returns whether a request is in the store. */
   has(key: string): boolean;
-  /** Forgets a request, by its result's `replayKey`. */
+  /** Removes a request, by the `replayKey` of its result. */
   forget(key: string): void;
 }
-/** The schemes moorline knows by name; `generic` is `t=…,v1=…`, `sha256=…` or raw hex in `X-Webhook-Signature`. */
+/** The built-in signature schemes. `generic` is `t=…,v1=…`, `sha256=…` or raw hex in `X-Webhook-Signature`. */
 export type WebhookScheme =
   | 'stripe'
   | 'github'
@@ -2483,17 +3095,17 @@ export type WebhookScheme =
   | 'salesforce-data-cloud'
   | 'salesforce-ens'
   | 'generic';
-/** A scheme of your own. */
+/** The description of a custom signature scheme. */
 export interface WebhookSchemeDescription {
-  /** What results call it. */
+  /** The name of the scheme, which results contain as `scheme`. */
   name: string;
-  /** The header with the signature. */
+  /** The name of the header with the signature. */
   header: string;
-  /** What is signed: `{body}`, `{timestamp}`, `{id}`, `{method}` and `{url}` stand for themselves. `{body}` must be there. */
+  /** A template of the signed text: `{body}` (required), `{timestamp}`, `{id}`, `{method}` and `{url}` are replaced by their values. */
   content: string;
-  /** What stands before the signature in its header. Default nothing. */
+  /** The text before the signature in its header. Default: none. */
   prefix?: string | undefined;
-  /** Where the header has named fields, one of them the timestamp. Default separator `,`, names `t` and `v1`. */
+  /** For a header with named fields, one of them the timestamp: the separator (default: `,`) and the names (default: `t` and `v1`). */
   fields?:
     | {
         separator?: string | undefined;
@@ -2501,157 +3113,164 @@ export interface WebhookSchemeDescription {
         signature?: string | undefined;
       }
     | undefined;
-  /** HMAC with `sha256` (default) or `sha1`, or `ed25519`. */
+  /** The algorithm: HMAC with `sha256` or `sha1`, or `ed25519`. Default: `sha256`. */
   algorithm?: 'sha256' | 'sha1' | 'ed25519' | undefined;
-  /** How the signature is written. Default `hex`. */
+  /** The encoding of the signature. Default: `hex`. */
   encoding?: 'hex' | 'base64' | undefined;
-  /** How the secret is written. Default `text`. */
+  /** The encoding of the secret. Default: `text`. */
   keyEncoding?: 'text' | 'base64' | 'hex' | undefined;
-  /** The header with the timestamp, where it has one of its own. */
+  /** The name of the header with the timestamp, where it has its own header. */
   timestampHeader?: string | undefined;
-  /** Default `s`. */
+  /** The unit of the timestamp: seconds or milliseconds. Default: `s`. */
   timestampUnit?: 's' | 'ms' | undefined;
-  /** The header with the delivery's id. */
+  /** The name of the header with the id of the delivery. */
   idHeader?: string | undefined;
 }
 /** Options of a {@link WebhookVerifier}. */
 export interface WebhookVerificationConfig {
-  /** The shared secret (a public key for Ed25519), or several while they are rotated, newest first. Must not be empty. */
+  /** The shared secret (the public key for Ed25519), or several during a rotation, newest first. Must not be empty. */
   secret: string | readonly string[] | undefined;
   /**
-   * How old a signed timestamp may be, in milliseconds. Default 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age,
+   * How old a signed timestamp may be, in milliseconds. Default: 300 000 (Linear 60 000, Paddle 5000); `Infinity`: any age,
    * which is refused beside a `replayStore`, as that would have to remember for ever.
    */
   maxAgeMs?: number | undefined;
-  /** How far ahead a signed timestamp may be, in milliseconds. Default 60 000 (Paddle 5000). */
+  /** How far ahead a signed timestamp may be, in milliseconds. Default: 60 000 (Paddle 5000). */
   toleranceMs?: number | undefined;
   /** The scheme or schemes that are accepted. Default: whichever the request carries. Name it where you know it. */
   scheme?: WebhookScheme | WebhookSchemeDescription | readonly (WebhookScheme | WebhookSchemeDescription)[] | undefined;
   /**
    * The public URL of the endpoint as the sender calls it, for Twilio, Square and HubSpot, which sign it. The path and
-   * query of a request are tried on its origin, too, so that one verifier serves several endpoints.
+   * query of a request are also tried with its origin, so one verifier can serve several endpoints.
    */
   url?: string | undefined;
-  /** The store by which a request that was accepted before is a duplicate. See {@link MemoryReplayStore}. */
+  /** The store of accepted requests, for the detection of duplicates. See {@link MemoryReplayStore}. */
   replayStore?: WebhookReplayStore | undefined;
 }
 /** The parts of a signature header. */
 export interface WebhookSignatureHeader {
-  /** Seconds since the epoch; the current time where the header has none. */
+  /** The timestamp in seconds since the epoch; the current time where the header has none. */
   timestamp: number;
-  /** In lower-case hex. */
+  /** The signature in lower-case hex. */
   signature: string;
-  /** `v1` or `sha256`; absent for a raw signature. */
+  /** The version: `v1` or `sha256`; absent for a raw signature. */
   version?: string;
 }
-/** What {@link WebhookVerifier.verify} found out. */
+/** The result of {@link WebhookVerifier.verify}. */
 export interface VerificationResult {
+  /** Whether the signature is valid and the request was not accepted before. */
   valid: boolean;
-  /** Why it is not: `Invalid signature format`, `Webhook too old (…)`, `Webhook timestamp is in the future`, `Signature mismatch` or `Verification error: …`. */
+  /** The reason if it is not valid: `Invalid signature format`, `Webhook too old (…)`, `Webhook timestamp is in the future`, `Signature mismatch` or `Verification error: …`. */
   reason?: string;
-  /** The request is genuine, but was accepted before: the `replayStore` knows it. `valid` is false. */
+  /** Whether the request is genuine but was accepted before, as the `replayStore` tells; `valid` is false then. */
   duplicate?: true;
-  /** The signed timestamp in seconds, where there is one. */
+  /** The signed timestamp in seconds since the epoch, where there is one. */
   timestamp?: number;
-  /** What the `replayStore` remembers of it. */
+  /** The key of the request in the `replayStore`. */
   replayKey?: string;
 }
-/** What {@link WebhookVerifier.verifyRequest} found out. */
+/** The result of {@link WebhookVerifier.verifyRequest}. */
 export interface RequestVerificationResult extends VerificationResult {
-  /** The scheme it was judged by; `undefined` when the request carries none. */
+  /** The scheme that was applied; `undefined` if the request has no signature of a known scheme. */
   scheme: string | undefined;
-  /** The delivery's id, where the scheme has one; deduplicate by it. Only Standard Webhooks signs it. */
+  /** The id of the delivery, where the scheme has one, for deduplication. Only Standard Webhooks signs it. */
   id?: string;
-  /** Which secret matched, by its position: retire the old one when it is no longer seen. */
+  /** The index of the secret that matched. Remove the old secret when its index no longer occurs. */
   secretIndex?: number;
 }
-/** Headers as Node, Express or Fetch give them; names in any case. */
-export type WebhookHeaders =
-  | Iterable<readonly [string, string]>
-  | {
-      readonly [name: string]: string | readonly string[] | number | undefined;
-    };
-/** A request as it came in. */
-export interface WebhookRequest {
-  headers: WebhookHeaders;
-  /** The raw body, as bytes or as the text that came over the wire. */
-  body: string | Uint8Array;
-  /** Default `POST`. */
-  method?: string | undefined;
-  /**
-   * The URL as the sender called it, or its path and query as a server sees them. The verifier's `url` then has the
-   * origin, and counts itself where a proxy cuts off a part of the path or escapes the query differently.
-   */
-  url?: string | undefined;
-  /** Milliseconds since the epoch. Default `Date.now()`. */
-  now?: number | undefined;
-}
-/** What to sign with {@link WebhookVerifier.signRequest}. */
+/** The argument of {@link WebhookVerifier.signRequest}. */
 export interface WebhookSigning {
+  /** The raw body. */
   body: string | Uint8Array;
-  /** The delivery's id, where the scheme signs one. */
+  /** The id of the delivery, where the scheme signs one. */
   id?: string | undefined;
-  /** Default `POST`. */
+  /** The method. Default: `POST`. */
   method?: string | undefined;
-  /** Default the verifier's `url`. */
+  /** The URL. Default: the verifier's `url`. */
   url?: string | undefined;
-  /** Seconds since the epoch. Default now. */
+  /** The timestamp in seconds since the epoch. Default: now. */
   timestamp?: number | undefined;
 }
 /**
- * Verifies and signs webhooks, over the raw bytes, in constant time, under one or several secrets.
+ * Verifies and signs webhooks over their raw bytes, in constant time, with one or several secrets. All methods are
+ * synchronous.
  *
- * It answers on the calling thread.
+ * @example
+ * ```ts
+ * import { WebhookVerifier } from 'moorline';
+ *
+ * const verifier = new WebhookVerifier({ secret: 'a secret', scheme: 'github' });
+ * const signature = verifier.sign('{"event":"paid"}');
+ * console.log(verifier.verify('{"event":"paid"}', signature).valid); // true
+ * ```
  */
 export declare class WebhookVerifier {
   #private;
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: WebhookVerificationConfig);
-  /** The endpoint's public URL, where it was given. */
+  /** The public URL of the endpoint, where it was given. */
   get url(): string | undefined;
   /**
-   * Whether `signature` is one of `payload`. Never throws.
+   * Returns whether `signature` is a valid signature of `payload`. Never throws.
    *
-   * @param payload The raw body. A parsed object is refused, with the middleware to change in `reason`.
-   * @param signature The value of the signature's header, `undefined` when the request has none.
-   * @param secret Another secret, or several, for this call.
+   * @param payload The raw body. A parsed object is refused, and `reason` names the middleware to change.
+   * @param signature The value of the signature header, `undefined` if the request has none.
+   * @param secret The secret or secrets of this call, in place of those of the verifier.
    */
   verify(
     payload: string | Uint8Array,
     signature: string | readonly string[] | undefined,
     secret?: string | readonly string[],
   ): VerificationResult;
-  /** Judges a whole request: finds its signature, timestamp and id in the headers. Never throws. */
+  /**
+   * Verifies a whole request, with the signature, timestamp and id from its headers, and returns the result. Never throws.
+   *
+   * @example
+   * ```ts
+   * import { WebhookVerifier } from 'moorline';
+   *
+   * const verifier = new WebhookVerifier({ secret: 'a secret' });
+   * const body = '{"event":"paid"}';
+   * const headers = verifier.signRequest({ body });
+   * const { valid, scheme } = verifier.verifyRequest({ headers, body });
+   * console.log(valid, scheme); // true generic
+   * ```
+   */
   verifyRequest(request: WebhookRequest): RequestVerificationResult;
   /**
-   * What to answer, as JSON with status 200, a provider that checks who owns this endpoint: Zoom's
-   * `endpoint.url_validation`, Slack's `url_verification`, Discord's PING. `undefined` for every other request
-   * and for one that is not genuine.
+   * Returns the JSON to answer with status 200 to a provider that verifies the ownership of this endpoint: Zoom's
+   * `endpoint.url_validation`, Slack's `url_verification`, Discord's PING. Returns `undefined` for every other request and
+   * for one that is not genuine.
    */
   challenge(request: WebhookRequest): Record<string, unknown> | undefined;
   /**
-   * The value of the signature's header for `payload`: `t=…,v1=…` unless the verifier has another scheme.
+   * Signs `payload` and returns the value of the signature header: `t=…,v1=…` unless the verifier has another scheme.
    *
-   * @param timestamp Seconds since the epoch. Default now.
+   * @param timestamp The timestamp in seconds since the epoch. Default: now.
    */
   sign(payload: string | Uint8Array, timestamp?: number): string;
-  /** All headers that a signed request carries under the verifier's scheme. */
+  /** Signs a request and returns all headers that the verifier's scheme requires. */
   signRequest(signing: WebhookSigning): Record<string, string>;
 }
-/** Whether `signature` is one of `payload` under `secret`, with the default options. An empty secret throws. */
+/**
+ * Returns whether `signature` is a valid signature of `payload`, with `secret` and the default options.
+ *
+ * @throws TypeError, RangeError for a secret that is empty or not valid.
+ */
 export declare function verifyWebhookSignature(
   payload: string | Uint8Array,
   signature: string | readonly string[] | undefined,
   secret: string | readonly string[] | undefined,
 ): boolean;
-/** Signs `payload`: `t=<seconds>,v1=<hex>`, for the header `X-Webhook-Signature`. */
+/** Signs `payload` and returns the value of the header `X-Webhook-Signature`: `t=<seconds>,v1=<hex>`. */
 export declare function signWebhookPayload(
   payload: string | Uint8Array,
   secret: string | readonly string[] | undefined,
   timestamp?: number,
 ): string;
-/** Takes `t=…,v1=…`, `sha256=…` or a raw hex signature apart; `null` for anything else. Verifies nothing. */
+/** Parses `t=…,v1=…`, `sha256=…` or a raw hex signature, without verification. Returns `null` for any other text. */
 export declare function parseWebhookSignature(header: string | undefined): WebhookSignatureHeader | null;
-/** A Fetch `Request`, as Hono, Next and the edge runtimes give it. */
+/** A Fetch `Request`, as used by Hono, Next and edge runtimes. */
 export interface FetchRequest {
   readonly method: string;
   readonly url: string;
@@ -2659,27 +3278,27 @@ export interface FetchRequest {
   readonly body: AsyncIterable<Uint8Array> | null;
   readonly bodyUsed: boolean;
 }
-/** Options of {@link webhookMiddleware}, and of {@link receiveWebhook}. */
+/** Options of {@link webhookMiddleware} and of {@link receiveWebhook}. */
 export interface ReceiveOptions {
-  /** The largest body that is read, in bytes. Default 10 MiB. */
+  /** The largest body that is read, in bytes. Default: 10 MiB. */
   limitBytes?: number | undefined;
-  /** How long the whole body may take to arrive, in milliseconds. Default 10 000; `Infinity`: as long as it likes. */
+  /** How long the whole body may take to arrive, in milliseconds. Default: 10 000; `Infinity`: as long as it likes. */
   timeoutMs?: number | undefined;
   /**
    * The URL that the sender signed, where a proxy turns it into another path or query. Default: what the request says, on
    * the origin of the verifier's `url`, or that `url` itself.
    */
   url?: string | undefined;
-  /** The status for a request that was handled before, by the verifier's `replayStore`. Default 200. */
+  /** The status for a request that was handled before, by the verifier's `replayStore`. Default: 200. */
   duplicateStatus?: number | undefined;
   /**
    * How long a request that is being handled is kept from being handled a second time, in case the process ends before it
-   * is done, in milliseconds. Default 300 000.
+   * is done, in milliseconds. Default: 300 000.
    */
   claimMs?: number | undefined;
   /**
    * How long the verifier's `replayStore` may take for each answer, in milliseconds; then the request is answered with 503,
-   * and the sender asks again. Default 5000; `Infinity`: as long as it likes.
+   * and the sender asks again. Default: 5000; `Infinity`: as long as it likes.
    */
   replayStoreTimeoutMs?: number | undefined;
 }
@@ -2692,26 +3311,43 @@ export interface ReceiveAndHandleOptions extends ReceiveOptions {
    */
   handle?: ((webhook: ReceivedWebhook) => unknown) | undefined;
 }
-/** A received webhook: the result, and the raw body to parse. */
+/** A received webhook: the result of the verification, and the raw body. */
 export interface ReceivedWebhook extends RequestVerificationResult {
+  /** The raw body, not parsed. */
   body: Buffer;
   /**
    * The HTTP status to answer with: 200 for a genuine webhook and for a duplicate of one that was handled, 409 for a duplicate
-   * of one that is being handled, 413 for a body above the limit, 500 behind a body parser and for a handler that
-   * failed, 503 for a replay store that failed or did not answer in time, else 401.
+   * of one that is being handled, 413 for a body above the limit, 500 if a body parser ran before or the handler failed, 503
+   * if the replay store failed or did not answer in time, else 401.
    */
   status: number;
-  /** What to answer as JSON, where the provider only checks who owns the endpoint. */
+  /** The JSON to answer with, where the provider only verifies the ownership of the endpoint. */
   challenge?: Record<string, unknown>;
-  /** What `handle` threw or rejected with, or the replay store; `ETIMEDOUT` where that did not answer in time. */
+  /** The error of `handle` or of the replay store; its code is `ETIMEDOUT` if the store did not answer in time. */
   error?: unknown;
 }
 /**
- * Reads the raw body of a request of `node:http`, Express, Next or Fetch, verifies it, and lets `handle` do its work once.
- * Never rejects for what the sender did – forging, sending too much, too slowly, or only half of it: then `valid` is
- * false – nor for what the handler did.
+ * Reads the raw body of a request of `node:http`, Express, Next or Fetch, verifies it, calls `handle` once for a genuine
+ * webhook, and returns the result. `valid` is false for a request that is forged, too large, too slow or incomplete; neither
+ * such a request nor an error of `handle` rejects the promise.
  *
- * Call it before any body parser. A body that `express.raw()` kept, or a `rawBody`, is used as it is.
+ * Call it before any body parser. The body that `express.raw()` read, or a `rawBody`, is used as it is.
+ *
+ * @example
+ * ```ts
+ * import { receiveWebhook, WebhookVerifier } from 'moorline';
+ *
+ * const verifier = new WebhookVerifier({ secret: 'a secret' });
+ * const body = '{"event":"paid"}';
+ * const headers = verifier.signRequest({ body });
+ * const request = new Request('https://shop.example.com/webhook', { method: 'POST', headers, body });
+ * const { valid, status } = await receiveWebhook(verifier, request, {
+ *   handle: (webhook) => console.log(JSON.parse(webhook.body.toString())), // { event: 'paid' }
+ * });
+ * console.log(valid, status); // true 200
+ * ```
+ *
+ * @throws TypeError, RangeError for a verifier, a request or an option that is not valid.
  */
 export declare function receiveWebhook(
   verifier: WebhookVerifier,
@@ -2720,7 +3356,7 @@ export declare function receiveWebhook(
 ): Promise<ReceivedWebhook>;
 /** A request that passed {@link webhookMiddleware}. */
 export interface VerifiedRequest extends IncomingMessage {
-  /** The result, with the raw body. */
+  /** The result of the verification, with the raw body. */
   webhook?: ReceivedWebhook;
   /** The raw body. */
   rawBody?: Buffer;
@@ -2728,23 +3364,36 @@ export interface VerifiedRequest extends IncomingMessage {
 declare global {
   namespace Express {
     interface Request {
-      /** The result of moorline's `webhookMiddleware`, with the raw body. */
+      /** The result of the verification by moorline's `webhookMiddleware`, with the raw body. */
       webhook?: ReceivedWebhook;
     }
   }
 }
 /**
- * Middleware for Express, Connect and `node:http`: lets genuine webhooks pass, with the raw body as `body` and
- * `rawBody` and the result as `webhook`; answers challenges and duplicates by itself, and to all others 413 (too large), 500
- * (a body parser came first), 503 (the replay store failed or did not answer) or 401. Mount it before any body parser.
+ * Returns middleware for Express, Connect and `node:http`. It calls `next` for a genuine webhook, with the raw body as
+ * `request.body` and `request.rawBody` and the result as `request.webhook`. It answers challenges and duplicates itself, and
+ * all other requests with status 413 (too large), 500 (a body parser ran before), 503 (the replay store failed or did not
+ * answer) or 401. Mount it before any body parser.
  *
- * With a `replayStore` a webhook is remembered when it was answered with a status from 200 to 299. One that was answered
- * otherwise, or whose handler threw or rejected, is handled again when the sender repeats it.
+ * A webhook that was answered with a status from 200 to 299 is added to the `replayStore` of the verifier. A webhook that was
+ * answered otherwise, or whose handler threw or rejected, is handled again when the sender repeats it.
  *
- * `next` is called once, without an argument, and only for a genuine webhook. What it throws, or rejects with, is logged
- * and answered with 500; frameworks catch that themselves. A request that somebody else has answered meanwhile is not answered again.
+ * `next` is called once, without an argument, and only for a genuine webhook. An error that it throws or rejects with is
+ * logged and answered with 500; frameworks catch such errors themselves. A request that was answered elsewhere in the meantime
+ * is not answered again.
  *
- * @throws RangeError for an option that is out of range.
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http';
+ * import { webhookMiddleware, WebhookVerifier } from 'moorline';
+ *
+ * const verify = webhookMiddleware(new WebhookVerifier({ secret: 'a secret', scheme: 'github' }));
+ * const server = createServer((request, response) => {
+ *   verify(request, response, () => response.end('{}'));
+ * });
+ * ```
+ *
+ * @throws TypeError, RangeError for a verifier or an option that is not valid.
  */
 export declare function webhookMiddleware(
   verifier: WebhookVerifier,
@@ -2752,19 +3401,29 @@ export declare function webhookMiddleware(
 ): (request: VerifiedRequest, response: ServerResponse, next: (error?: unknown) => void) => void;
 type SharedConfig = Omit<WebhookVerificationConfig, 'secret'>;
 /**
- * The shared verifier for `secret` in this JavaScript environment. `config` counts when this call makes it; another
- * one later changes nothing, which is warned about once.
+ * Returns the shared verifier for `secret` in this JavaScript environment. The first call for a secret creates it with
+ * `config`; a different `config` later is ignored, with one warning in the log.
  */
 export declare function getWebhookVerifier(
   secret: string | readonly string[] | undefined,
   config?: SharedConfig,
 ): WebhookVerifier;
-/** Forgets all shared verifiers. */
+/** Removes all shared verifiers. */
 export declare function resetWebhookVerifiers(): void;
 /**
- * What moorline counts in this process, as Prometheus text (format 0.0.4), ready to be the answer of a `/metrics` route:
- * requests, attempts, messages and states of connections with `monitoring`, connections of pools, health checks, policies and
- * circuit breakers. docs/metrics.md lists every metric.
+ * Returns the metrics of this process as Prometheus text (format 0.0.4), the response of a `/metrics` route: requests,
+ * attempts, messages and states of connections with `monitoring`, connections of pools, health checks, policies and circuit
+ * breakers. docs/metrics.md lists every metric.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http';
+ * import { metricsText } from 'moorline';
+ *
+ * const server = createServer((_, response) => {
+ *   response.setHeader('content-type', 'text/plain; version=0.0.4').end(metricsText());
+ * });
+ * ```
  */
 export declare function metricsText(): string;
 

@@ -3,161 +3,183 @@
 
 /** A value of a row. */
 export type Value = null | string | number | bigint | ArrayBuffer;
-/** What can be passed as an argument of a statement. */
+/** A value that can be passed as an argument of a statement. */
 export type InValue = Value | boolean | Uint8Array | Date;
 /** Arguments by position (`?`) or by name (`:name`, `@name`, `$name`). */
 export type InArgs = readonly InValue[] | Readonly<Record<string, InValue>>;
-/** SQL text, or SQL text with its arguments. */
+/** A statement: SQL text, or SQL text with its arguments. */
 export type InStatement =
   | {
       readonly sql: string;
       readonly args?: InArgs | undefined;
     }
   | string;
-/** How SQLite integers reach JavaScript. */
+/** The JavaScript type that SQLite integers are converted to. */
 export type IntMode = 'number' | 'bigint' | 'string';
 /**
- * One row, a plain object: its enumerable members are the columns by name. The values by index, and `length`, are members
- * that are not enumerable and cannot be set; an index keeps its value when a column is set.
+ * One row, a plain object. Its enumerable properties are the columns by name. The values by index and `length` are
+ * properties that are read-only and not enumerable; setting a column does not change the value at its index.
  */
 export interface Row {
-  /** How many columns it has. */
+  /** The number of columns. */
   readonly length: number;
   [index: number]: any;
   [name: string]: any;
 }
-/** The result of one statement. `T` is what you say of its rows, as in `execute<User>(…)`; nothing checks it. */
+/** The result of one statement. `T` is the type of its rows, as in `execute<User>(…)`; it is not checked at run time. */
 export interface ResultSet<T = Row> {
   /** The names of the columns. */
   columns: string[];
-  /** Their types as declared in the schema; empty where there is none. */
+  /** The types of the columns as declared in the schema; an empty string where there is none. */
   columnTypes: string[];
+  /** The rows, empty for a statement that returns none. */
   rows: T[];
-  /** How many rows an INSERT, UPDATE or DELETE changed. */
+  /** The number of rows that an INSERT, UPDATE or DELETE changed. */
   rowsAffected: number;
-  /** The ROWID of the last row it inserted; undefined for statements that insert nothing. */
+  /** The ROWID of the last row that was inserted; `undefined` for a statement that inserts nothing. */
   lastInsertRowid: bigint | undefined;
-  /** For `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
+  /** Returns the result for `JSON.stringify`: rows as arrays, bigints as strings, blobs as base64. */
   toJSON(): unknown;
 }
 interface CallOptions {
-  /** Aborting it rejects the call with the signal's reason and frees what the call holds. */
+  /** A signal that cancels the call: an abort rejects it with the signal's reason and releases its resources. */
   signal?: AbortSignal | undefined;
 }
 /**
- * How a transaction begins: `write` waits for the write lock at once (`BEGIN IMMEDIATE`), `read` takes none,
- * `deferred` takes it at its first write and may then fail.
+ * The mode of a transaction: `write` waits for the write lock when it begins (`BEGIN IMMEDIATE`), `read` takes none,
+ * `deferred` takes the lock at its first write and may then fail.
  */
 export type TransactionMode = 'write' | 'read' | 'deferred';
-/** Bounds of one call. */
+/** Options of one call. */
 export interface QueryOptions extends CallOptions {
-  /** In place of the pool's `queryTimeoutMs`; `Infinity` for none. */
+  /** The time limit of this call in milliseconds, in place of the pool's `queryTimeoutMs`; `Infinity` for none. */
   timeoutMs?: number | undefined;
 }
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
 export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
 /**
- * An interactive transaction. It must be ended: by `commit`, by `rollback`, or by `close`, which rolls back
- * what was not committed. `await using` does the last.
+ * An interactive transaction. End it by `commit`, by `rollback`, or by `close`, which rolls back what was not committed;
+ * `await using` rolls back, too.
  */
 export interface Transaction {
   /**
-   * Whether it has ended: also when a statement such as `COMMIT` or `INSERT OR ROLLBACK` has ended it, but for a
-   * server's, which is not asked.
+   * Whether the transaction has ended. A statement that ended it, such as `COMMIT` or `INSERT OR ROLLBACK`, counts for a
+   * file and for memory; a server is not asked.
    */
   readonly closed: boolean;
-  /** Runs one statement in the transaction. */
+  /** Runs one statement in the transaction and returns its result. */
   execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
-  /** Runs statements in order; the first failure stops the batch but not the transaction. */
+  /** Runs the statements in order and returns a result for each. The first failure ends the batch but not the transaction. */
   batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
-  /** Runs a script of several statements without arguments. */
+  /** Runs a script: several statements without arguments, separated by semicolons. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
-  /** Makes all changes permanent and ends the transaction. */
+  /** Commits all changes and ends the transaction. */
   commit(options?: QueryOptions): Promise<void>;
-  /** Undoes all changes and ends the transaction; after its end it does nothing. */
+  /** Rolls back all changes and ends the transaction. Does nothing after its end. */
   rollback(options?: QueryOptions): Promise<void>;
-  /** Ends the transaction, rolling back what was not committed. Does nothing after its end. */
+  /** Ends the transaction and rolls back what was not committed, without waiting for it. Does nothing after its end. */
   close(): void;
+  /** The same as `close`. */
   [Symbol.dispose](): void;
+  /** The same as `rollback`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
-/** Options of {@link createClient}: those of `@libsql/client`, and moorline's own time limits. */
+/** Options of {@link createClient}: those of `@libsql/client` and the time limits of moorline. */
 export interface Config {
   /**
-   * `file:path`, `:memory:`, or a server: `libsql://`, `https://`, `http://` (`wss://` and `ws://` mean the same); as text
-   * or as a `URL`.
+   * The URL of the database, as a string or a `URL`: `file:path`, `:memory:`, or a server: `libsql://`, `https://`, `http://`
+   * (`wss://` and `ws://` mean the same).
    */
   url: string | URL;
-  /** The token of a remote database. */
+  /** The access token of a remote database. */
   authToken?: string | null | undefined;
-  /** For `libsql:` URLs: `false` speaks plain HTTP. Default true. */
+  /** For `libsql:` URLs: `false` speaks plain HTTP. Default: true. */
   tls?: boolean | undefined;
-  /** How SQLite integers reach JavaScript. Default `number`, which refuses one it cannot represent. */
+  /** How SQLite integers reach JavaScript. Default: `number`, which refuses one it cannot represent. */
   intMode?: IntMode | undefined;
-  /** Connections, or requests to a server, at once. Default 20. */
+  /** Connections, or requests to a server, at once. Default: 20. */
   concurrency?: number | undefined;
   /**
    * How long a statement waits for another connection's lock on a file or on memory, in milliseconds; never for a
-   * transaction that is open on memory. Default 5000.
+   * transaction that is open on memory. Default: 5000.
    */
   timeout?: number | undefined;
-  /** How long a call waits for a free connection. Default 10 000. */
+  /** How long a call waits for a free connection. Default: 10 000. */
   connectionTimeoutMs?: number | undefined;
-  /** How long one statement, batch or transaction step may take. Default 30 000; `Infinity` for ever. */
+  /** How long one statement, batch or transaction step may take. Default: 30 000; `Infinity` for ever. */
   queryTimeoutMs?: number | undefined;
-  /** Embedded replicas and encryption are not in this build: refused, with the reason. */
+  /** Refused, as the five options below, with the reason: this build has no embedded replicas and no encryption. */
   syncUrl?: never;
   syncInterval?: never;
   readYourWrites?: never;
   offline?: never;
   encryptionKey?: never;
   remoteEncryptionKey?: never;
-  /** Requests do not go through JavaScript: refused. */
+  /** Refused: requests do not go through JavaScript. */
   fetch?: never;
 }
-/** What `sync` resolves with for an embedded replica; this build has none. */
+/** The result of `sync` for an embedded replica; this build has none. */
 export type Replicated =
   | {
       frame_no: number;
       frames_synced: number;
     }
   | undefined;
-/** A client for one database. Every call has a connection to itself, a transaction keeps one. */
+/** A client for one database. Every call has a connection of its own; a transaction keeps one until it ends. */
 export interface Client {
-  /** Runs one statement. */
+  /** Runs one statement and returns its result. */
   execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>>;
-  /** Runs statements in one transaction: all of them, or none. The default mode is `deferred`. */
+  /**
+   * Runs the statements in one transaction, all or none, and returns a result for each.
+   *
+   * @param mode Default: `deferred`.
+   */
   batch<T = Row>(
     statements: readonly BatchStatement[],
     mode?: TransactionMode,
     options?: QueryOptions,
   ): Promise<ResultSet<T>[]>;
-  /** As `batch`, with foreign keys off around it. */
+  /** Runs the statements as `batch` does, with foreign keys switched off during it. */
   migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]>;
-  /** Begins an interactive transaction. The default mode is `write`. */
+  /**
+   * Begins an interactive transaction and returns it.
+   *
+   * @param mode Default: `write`.
+   */
   transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction>;
-  /** Runs a script of several statements without arguments. */
+  /** Runs a script: several statements without arguments, separated by semicolons. */
   executeMultiple(sql: string, options?: QueryOptions): Promise<void>;
-  /** Embedded replicas are not in this build: always rejects. */
+  /** Always rejects: this build has no embedded replicas, so there is nothing to synchronize. */
   sync(): Promise<Replicated>;
   /**
-   * Closes all connections: what runs is interrupted, open transactions are rolled back. Calls that had not come to
-   * their end reject with the code `CLIENT_CLOSED`.
+   * Closes all connections: running statements are interrupted, open transactions are rolled back. Calls in progress reject
+   * with the code `CLIENT_CLOSED`.
    */
   close(): void;
-  /** Opens the client again after `close`. */
+  /** Closes the client if it is open, and opens it again. */
   reconnect(): void;
   /** Whether `close` was called. */
   readonly closed: boolean;
-  /** `file` for files and memory, `http` for servers. */
+  /** The protocol: `file` for files and memory, `http` for servers. */
   readonly protocol: string;
 }
 /**
- * A client with the API of `@libsql/client`: code written for it works when the import is changed. Nothing is
- * connected before the first call. An option that is `null` is one that is not given.
+ * Returns a client with the API of `@libsql/client`: code that was written for it needs only another import. The client
+ * connects at the first call. An option that is `null` counts as not given.
  *
- * @throws LibsqlError (`URL_INVALID`, `URL_SCHEME_NOT_SUPPORTED`, `URL_PARAM_NOT_SUPPORTED`) for its URL, or that it has
- * none, and for an `encryptionKey` (`ENCRYPTION_KEY_NOT_SUPPORTED`); TypeError or RangeError for another option.
+ * @example
+ * ```ts
+ * import { createClient } from 'moorline/libsql';
+ *
+ * const client = createClient({ url: ':memory:' });
+ * const { rows } = await client.execute('SELECT ? AS answer', [42]);
+ * console.log(rows); // [ { answer: 42 } ]
+ * client.close();
+ * ```
+ *
+ * @throws LibsqlError for a URL that is missing or not supported (`URL_INVALID`, `URL_SCHEME_NOT_SUPPORTED`,
+ * `URL_PARAM_NOT_SUPPORTED`) and for an `encryptionKey` (`ENCRYPTION_KEY_NOT_SUPPORTED`); TypeError or RangeError for
+ * another option.
  */
 export declare function createClient(config: Config): Client;
 type ErrorKind =
@@ -178,21 +200,21 @@ type ErrorKind =
   | 'internal';
 type Delivery = 'none' | 'unknown' | 'answered';
 interface ErrorDetail {
-  /** The status of the answer that said no. */
+  /** The HTTP status of the response that refused the operation. */
   status?: number;
-  /** Of a refused WebSocket: the headers of the answer by name. One that may carry a credential is `[redacted]`. */
+  /** For a refused WebSocket: the headers of the response by name. The value of a header that may contain a credential is `[redacted]`. */
   headers?: Record<string, string>;
-  /** Of a refused WebSocket: how the answer's body begins, on one line, without what we sent to log in. */
+  /** For a refused WebSocket: the beginning of the response body, on one line, without the credentials that were sent. */
   body?: string;
-  /** Of a refused WebSocket: where the server sends us, without the query. */
+  /** For a refused WebSocket: the target of the redirect, without its query. */
   location?: string;
-  /** The option whose time was over. */
+  /** The option whose time limit was reached. */
   limit?: string;
-  /** How far the call had come. */
+  /** The phase that the call was in. */
   phase?: string;
   /** The close code of a WebSocket. */
   closeCode?: number;
-  /** The reason in its close frame. */
+  /** The reason in the close frame of a WebSocket. */
   reason?: string;
   [fact: string]: unknown;
 }
@@ -223,18 +245,34 @@ declare class MoorlineError extends Error implements ErrorFields {
   readonly retryAfterMs?: number;
   readonly detail?: ErrorDetail;
   constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
-  /** All fields as plain JSON, for structured logs. */
+  /** Returns all fields as a plain object, for structured logs. */
   toJSON(): ErrorFields & {
     name: string;
     message: string;
     cause?: string;
   };
 }
-/** A failure of a libSQL operation, with the codes `@libsql/client` gives it. */
+/**
+ * A failure of a libSQL operation, with the codes `@libsql/client` gives it.
+ *
+ * @example
+ * ```ts
+ * import { LibsqlError, TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * await pool.execute('CREATE TABLE users (id INTEGER PRIMARY KEY)');
+ * await pool.execute('INSERT INTO users VALUES (1)');
+ * try {
+ *   await pool.execute('INSERT INTO users VALUES (1)');
+ * } catch (error) {
+ *   if (error instanceof LibsqlError) console.log(error.extendedCode); // SQLITE_CONSTRAINT_PRIMARYKEY
+ * }
+ * ```
+ */
 export declare class LibsqlError extends MoorlineError {
-  /** SQLite's extended code, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
+  /** The extended result code of SQLite, such as `SQLITE_CONSTRAINT_PRIMARYKEY`. */
   readonly extendedCode?: string;
-  /** SQLite's own number for {@link extendedCode}. */
+  /** The numeric result code of SQLite that {@link extendedCode} names. */
   readonly rawCode?: number;
   constructor(
     message: string,
@@ -245,9 +283,23 @@ export declare class LibsqlError extends MoorlineError {
     fields?: Partial<ErrorFields>,
   );
 }
-/** A failure of one statement of a batch. */
+/**
+ * A failure of one statement of a batch.
+ *
+ * @example
+ * ```ts
+ * import { LibsqlBatchError, TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * try {
+ *   await pool.batch(['CREATE TABLE users (id)', 'INSERT INTO missing VALUES (1)']);
+ * } catch (error) {
+ *   if (error instanceof LibsqlBatchError) console.log(error.statementIndex); // 1
+ * }
+ * ```
+ */
 export declare class LibsqlBatchError extends LibsqlError {
-  /** The index of the statement, from 0. */
+  /** The index in the batch of the statement that failed, from 0. */
   readonly statementIndex: number;
   constructor(
     message: string,

@@ -106,8 +106,13 @@ describe('a copy of the tree', () => {
     mkdirSync(definitions, { recursive: true });
     const [noun] = Object.keys(changed).flatMap((path) => /^crates\/services\/tests\/(\w+)\//.exec(path)?.[1] ?? []);
     const what = ['--workspace', '--lib', '--test', noun!, '--features', 'test-hooks', '--target', hostTarget()];
-    // As napi does, so that its macros write the typings.
-    const env = { CARGO_TARGET_DIR: join(root, 'target'), NAPI_TYPE_DEF_TMP_FOLDER: definitions };
+    const env = {
+      CARGO_TARGET_DIR: join(root, 'target'),
+      // As napi does, so that its macros write the typings.
+      NAPI_TYPE_DEF_TMP_FOLDER: definitions,
+      // Cargo takes crates of the same name in both trees for one; under a wrapper they are compiled apart, as for clippy.
+      RUSTC_WORKSPACE_WRAPPER: 'env',
+    };
     run('cargo', ['check', '--quiet', ...what], env);
   });
 

@@ -35,7 +35,6 @@ const CONNECT: KnownOptions<ConnectOptions> = { retry: true };
  * @example
  * ```ts
  * import { BaseConnection } from 'moorline';
- *
  * class Clock extends BaseConnection {
  *   protected sendImpl = async () => false;
  *   protected receiveImpl = async () => 'noon';
@@ -131,7 +130,7 @@ export abstract class BaseConnection extends ObservableConnection {
 
   /** Checks whether the connection works, within `timeoutMs` (default: `healthCheckTimeout`). Never rejects. */
   async healthCheck(timeoutMs: number = this.config.healthCheckTimeout): Promise<ConnectionHealthCheck> {
-    const mistake = checkTimeout(timeoutMs);
+    const mistake = numberMistake('timeoutMs', timeoutMs, (ms) => ms >= 1, '≥ 1');
     // The caller's mistake says nothing about the connection.
     if (mistake) return failedCheck(this.connectionId, performance.now(), mistake.message);
     return this.#recordCheck(() => this.#runCheck(timeoutMs));
@@ -350,12 +349,8 @@ export abstract class BaseConnection extends ObservableConnection {
     try {
       const option = timeoutMs === this.config.healthCheckTimeout ? 'healthCheckTimeout' : 'timeoutMs';
       const timeoutError = () => new Error(`Health check timed out after ${timeoutMs}ms (${option})`);
-      answer = await withTimeout(
-        timeoutMs,
-        [this.lifetime],
-        (signal) => this.healthCheckImpl(timeoutMs, signal),
-        timeoutError,
-      );
+      const check = (signal: AbortSignal) => this.healthCheckImpl(timeoutMs, signal);
+      answer = await withTimeout(timeoutMs, [this.lifetime], check, timeoutError);
     } catch (error) {
       errorMessage = failureMessage(error);
     }
@@ -400,8 +395,4 @@ export abstract class BaseConnection extends ObservableConnection {
     if (state === 'open') connection.emitEvent('circuit_breaker_opened', { severity: 'warning', data });
     if (state === 'closed') connection.emitEvent('circuit_breaker_closed', { severity: 'info', data });
   }
-}
-
-function checkTimeout(given: unknown): Error | undefined {
-  return numberMistake('timeoutMs', given, (ms) => ms >= 1, '≥ 1');
 }

@@ -1,4 +1,10 @@
-export { HealthMonitor } from './monitor';
+export {
+  checkAllHealth,
+  checkHealth,
+  getHealthMonitor,
+  HealthMonitor,
+  registerHealthCheck,
+  resetHealthMonitor,
+} from './monitor';
 export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './monitor';
 export type { HealthCheckFunction } from './answer';
-export { checkAllHealth, checkHealth, getHealthMonitor, registerHealthCheck, resetHealthMonitor } from './shared';

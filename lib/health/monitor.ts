@@ -7,6 +7,7 @@ import { invalidType, invalidValue } from '../runtime/argument-error';
 import { log } from '../runtime/logger';
 import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
+import { singleton } from '../runtime/singleton';
 import { startTimer } from '../runtime/timers';
 import type { HealthMonitor as NativeMonitor } from '../../dist/native';
 
@@ -35,7 +36,6 @@ export interface HealthCheckOptions {
 
 /** The result of one run of a check. */
 export interface HealthCheckResult {
-  /** The name of the check. */
   name: string;
   /** The status of the check after this run. With `fall` or `rise` above 1 it changes only after several runs. */
   status: HealthStatus;
@@ -43,7 +43,6 @@ export interface HealthCheckResult {
   healthy: boolean;
   /** The time at which the run ended. */
   timestamp: Date;
-  /** The duration of the run, in milliseconds. */
   latencyMs: number;
   /** The reason of the failure, where it is known. */
   error?: string;
@@ -55,30 +54,25 @@ export interface HealthCheckResult {
 export interface HealthReport {
   /** `unhealthy` if a critical check is unhealthy, `degraded` if any check is not healthy, else `healthy`. */
   status: HealthStatus;
-  /** The time of the report. */
   timestamp: Date;
   /** The duration of all checks, which run in parallel, in milliseconds. */
   durationMs: number;
   /** The results, in the order of registration. */
   checks: HealthCheckResult[];
-  /** The numbers of checks by status. */
   summary: { total: number; healthy: number; degraded: number; unhealthy: number };
 }
 
 /** Statistics of the history of one check. Without a history the numbers are zero. */
 export interface HealthStats {
-  /** The name of the check. */
   name: string;
   /** The number of results since the check was registered. */
   totalChecks: number;
   /** The share of the kept results that were not unhealthy, 0 to 1. */
   successRate: number;
-  /** The mean duration of the kept results, in milliseconds; the next three are its percentiles. */
   avgLatencyMs: number;
   p50LatencyMs: number;
   p95LatencyMs: number;
   p99LatencyMs: number;
-  /** The number of failures since the last success. */
   consecutiveFailures: number;
   /** The share of the observed time, 0 to 1, in which the status was not unhealthy. */
   uptimeRatio: number;
@@ -109,16 +103,6 @@ type HealthFacts = {
  * (after {@link start}) periodically.
  *
  * Emits `health` for each result, `state` for each change of a check's status, `error` for each run that failed with an error.
- *
- * @example
- * ```ts
- * import { HealthMonitor } from 'moorline';
- *
- * const monitor = new HealthMonitor({ timeoutMs: 1000 });
- * monitor.register('cache', () => 'PONG');
- * const { status, summary } = await monitor.checkAll();
- * console.log(status, summary.total); // healthy 1
- * ```
  */
 export class HealthMonitor extends Emitter<HealthFacts> {
   readonly #monitor: Handle<NativeMonitor>;
@@ -127,10 +111,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   #started = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /**
-   * @param defaults The default options of the checks.
-   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
-   */
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(defaults?: HealthCheckOptions) {
     super('health', 'monitor');
     this.#monitor = native.healthCreate(defaults);
@@ -142,18 +123,13 @@ export class HealthMonitor extends Emitter<HealthFacts> {
    *
    * @example
    * ```ts
-   * import { HealthMonitor, TursoPool } from 'moorline';
-   *
-   * const pool = new TursoPool({ url: ':memory:' });
+   * import { HealthMonitor } from 'moorline';
    * const monitor = new HealthMonitor();
-   * monitor.register('database', () => pool.healthCheck());
+   * monitor.register('database', () => true);
    * monitor.register('cache', () => ({ status: 'down' }), { critical: false });
    * console.log((await monitor.checkAll()).status); // degraded
-   * await pool.drain();
    * ```
-   *
    * @param options `false` is short for `{ critical: false }`: the service works without this dependency.
-   * @throws TypeError, RangeError for a checker or an option that is not valid.
    */
   register(name: string, checker: HealthCheckFunction, options?: boolean | HealthCheckOptions): void {
     if (typeof checker !== 'function') throw invalidType('checker', 'a function', checker);
@@ -184,9 +160,8 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   }
 
   /**
-   * Runs one check and returns its result. If the check is running already, returns the result of that run. Unhealthy
-   * answers, errors and timeouts are results, too.
-   *
+   * Runs one check and returns its result; if it is running already, that of the current run. An unhealthy answer, an error
+   * and a timeout are results, too.
    * @throws TypeError for a name that is not registered.
    */
   async check(name: string): Promise<HealthCheckResult> {
@@ -256,10 +231,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     this.#schedule();
   }
 
-  /**
-   * Stops the periodic runs; runs in progress are completed. In `metricsText()` the checks then have no status until they
-   * run again.
-   */
+  /** Stops the periodic runs; runs in progress are completed. In `metricsText()` the checks have no status until the next run. */
   stop(): void {
     this.#started = false;
     clearTimeout(this.#timer);
@@ -395,4 +367,35 @@ function withDates({ timestamp, error, metadata, ...result }: NativeResult): Hea
     ...(error !== null && { error }),
     ...(metadata !== null && { metadata }),
   };
+}
+
+const shared = singleton('health', (defaults?: HealthCheckOptions) => new HealthMonitor(defaults));
+
+/** Returns the shared monitor of this JavaScript environment. The first call creates it with `defaults`. */
+export function getHealthMonitor(defaults?: HealthCheckOptions): HealthMonitor {
+  return shared.get(defaults);
+}
+
+/** Stops and removes the shared monitor; the next use of it creates another. */
+export function resetHealthMonitor(): void {
+  shared.reset()?.stop();
+}
+
+/** Registers a check with the shared monitor, as {@link HealthMonitor.register} does. */
+export function registerHealthCheck(
+  name: string,
+  checker: HealthCheckFunction,
+  options?: boolean | HealthCheckOptions,
+): void {
+  shared.get().register(name, checker, options);
+}
+
+/** Runs all checks of the shared monitor and returns the report, as {@link HealthMonitor.checkAll} does. */
+export function checkAllHealth(): Promise<HealthReport> {
+  return shared.get().checkAll();
+}
+
+/** Runs one check of the shared monitor and returns its result, as {@link HealthMonitor.check} does. */
+export function checkHealth(name: string): Promise<HealthCheckResult> {
+  return shared.get().check(name);
 }

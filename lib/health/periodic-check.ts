@@ -1,4 +1,4 @@
-import { HealthMonitor } from './';
+import { HealthMonitor } from './monitor';
 import { log } from '../runtime/logger';
 import { messageOf } from '../runtime/error-message';
 

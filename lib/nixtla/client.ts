@@ -157,7 +157,7 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
    * const client = new NixtlaClient({ apiKey: process.env.NIXTLA_API_KEY });
    * const timeseries = [100, 105, 103].map((value, day) => ({ timestamp: Date.UTC(2024, 0, 1 + day), value }));
    * const { predictions } = await client.forecast({ timeseries, horizon: 2, frequency: 'D' });
-   * console.log(predictions.map(({ timestamp }) => timestamp)); // [ '2024-01-04T00:00:00Z', '2024-01-05T00:00:00Z' ]
+   * console.log(predictions[0]?.timestamp); // 2024-01-04T00:00:00.000Z
    * ```
    */
   async forecast(request: NixtlaForecastRequest, options?: NixtlaCallOptions): Promise<NixtlaForecastResponse> {

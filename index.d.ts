@@ -1362,7 +1362,6 @@ export interface HealthCheckOptions {
 }
 /** The result of one run of a check. */
 export interface HealthCheckResult {
-  /** The name of the check. */
   name: string;
   /** The status of the check after this run. With `fall` or `rise` above 1 it changes only after several runs. */
   status: HealthStatus;
@@ -1370,7 +1369,6 @@ export interface HealthCheckResult {
   healthy: boolean;
   /** The time at which the run ended. */
   timestamp: Date;
-  /** The duration of the run, in milliseconds. */
   latencyMs: number;
   /** The reason of the failure, where it is known. */
   error?: string;
@@ -1381,13 +1379,11 @@ export interface HealthCheckResult {
 export interface HealthReport {
   /** `unhealthy` if a critical check is unhealthy, `degraded` if any check is not healthy, else `healthy`. */
   status: HealthStatus;
-  /** The time of the report. */
   timestamp: Date;
   /** The duration of all checks, which run in parallel, in milliseconds. */
   durationMs: number;
   /** The results, in the order of registration. */
   checks: HealthCheckResult[];
-  /** The numbers of checks by status. */
   summary: {
     total: number;
     healthy: number;
@@ -1397,18 +1393,15 @@ export interface HealthReport {
 }
 /** Statistics of the history of one check. Without a history the numbers are zero. */
 export interface HealthStats {
-  /** The name of the check. */
   name: string;
   /** The number of results since the check was registered. */
   totalChecks: number;
   /** The share of the kept results that were not unhealthy, 0 to 1. */
   successRate: number;
-  /** The mean duration of the kept results, in milliseconds; the next three are its percentiles. */
   avgLatencyMs: number;
   p50LatencyMs: number;
   p95LatencyMs: number;
   p99LatencyMs: number;
-  /** The number of failures since the last success. */
   consecutiveFailures: number;
   /** The share of the observed time, 0 to 1, in which the status was not unhealthy. */
   uptimeRatio: number;
@@ -1432,23 +1425,10 @@ type HealthFacts = {
  * (after {@link start}) periodically.
  *
  * Emits `health` for each result, `state` for each change of a check's status, `error` for each run that failed with an error.
- *
- * @example
- * ```ts
- * import { HealthMonitor } from 'moorline';
- *
- * const monitor = new HealthMonitor({ timeoutMs: 1000 });
- * monitor.register('cache', () => 'PONG');
- * const { status, summary } = await monitor.checkAll();
- * console.log(status, summary.total); // healthy 1
- * ```
  */
 export declare class HealthMonitor extends Emitter<HealthFacts> {
   #private;
-  /**
-   * @param defaults The default options of the checks.
-   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
-   */
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(defaults?: HealthCheckOptions);
   /**
    * Registers a check. A check of the same name is replaced, with a warning in the log: its last result is removed, its
@@ -1456,18 +1436,13 @@ export declare class HealthMonitor extends Emitter<HealthFacts> {
    *
    * @example
    * ```ts
-   * import { HealthMonitor, TursoPool } from 'moorline';
-   *
-   * const pool = new TursoPool({ url: ':memory:' });
+   * import { HealthMonitor } from 'moorline';
    * const monitor = new HealthMonitor();
-   * monitor.register('database', () => pool.healthCheck());
+   * monitor.register('database', () => true);
    * monitor.register('cache', () => ({ status: 'down' }), { critical: false });
    * console.log((await monitor.checkAll()).status); // degraded
-   * await pool.drain();
    * ```
-   *
    * @param options `false` is short for `{ critical: false }`: the service works without this dependency.
-   * @throws TypeError, RangeError for a checker or an option that is not valid.
    */
   register(name: string, checker: HealthCheckFunction, options?: boolean | HealthCheckOptions): void;
   /** Removes a check and its history. Returns whether it was registered. */
@@ -1477,9 +1452,8 @@ export declare class HealthMonitor extends Emitter<HealthFacts> {
   /** Returns the names of the checks, in the order of registration. */
   listCheckers(): string[];
   /**
-   * Runs one check and returns its result. If the check is running already, returns the result of that run. Unhealthy
-   * answers, errors and timeouts are results, too.
-   *
+   * Runs one check and returns its result; if it is running already, that of the current run. An unhealthy answer, an error
+   * and a timeout are results, too.
    * @throws TypeError for a name that is not registered.
    */
   check(name: string): Promise<HealthCheckResult>;
@@ -1501,14 +1475,25 @@ export declare class HealthMonitor extends Emitter<HealthFacts> {
    * `stop`. The timer does not keep the process alive; it does keep the monitor from being garbage-collected.
    */
   start(): void;
-  /**
-   * Stops the periodic runs; runs in progress are completed. In `metricsText()` the checks then have no status until they
-   * run again.
-   */
+  /** Stops the periodic runs; runs in progress are completed. In `metricsText()` the checks have no status until the next run. */
   stop(): void;
   /** The same as `stop`. */
   [Symbol.dispose](): void;
 }
+/** Returns the shared monitor of this JavaScript environment. The first call creates it with `defaults`. */
+export declare function getHealthMonitor(defaults?: HealthCheckOptions): HealthMonitor;
+/** Stops and removes the shared monitor; the next use of it creates another. */
+export declare function resetHealthMonitor(): void;
+/** Registers a check with the shared monitor, as {@link HealthMonitor.register} does. */
+export declare function registerHealthCheck(
+  name: string,
+  checker: HealthCheckFunction,
+  options?: boolean | HealthCheckOptions,
+): void;
+/** Runs all checks of the shared monitor and returns the report, as {@link HealthMonitor.checkAll} does. */
+export declare function checkAllHealth(): Promise<HealthReport>;
+/** Runs one check of the shared monitor and returns its result, as {@link HealthMonitor.check} does. */
+export declare function checkHealth(name: string): Promise<HealthCheckResult>;
 /**
  * Runs health checks by id with a {@link HealthMonitor}: by default every 30 seconds, and for at most 5 seconds each.
  *
@@ -1909,24 +1894,6 @@ export declare class JitterRetry extends CountedRetry {
    */
   constructor(maxAttempts?: number, baseDelay?: number, jitterFactor?: number);
 }
-/**
- * Returns the shared monitor of this JavaScript environment.
- *
- * @param defaults The default options of its checks. They count at the first call, which creates the monitor.
- */
-export declare function getHealthMonitor(defaults?: HealthCheckOptions): HealthMonitor;
-/** Stops and removes the shared monitor; the next use of it creates another. */
-export declare function resetHealthMonitor(): void;
-/** Registers a check with the shared monitor, as {@link HealthMonitor.register} does. */
-export declare function registerHealthCheck(
-  name: string,
-  checker: HealthCheckFunction,
-  options?: boolean | HealthCheckOptions,
-): void;
-/** Runs all checks of the shared monitor and returns the report, as {@link HealthMonitor.checkAll} does. */
-export declare function checkAllHealth(): Promise<HealthReport>;
-/** Runs one check of the shared monitor and returns its result, as {@link HealthMonitor.check} does. */
-export declare function checkHealth(name: string): Promise<HealthCheckResult>;
 /**
  * A failure of a libSQL operation, with the codes `@libsql/client` gives it.
  *
@@ -2805,7 +2772,7 @@ export declare class NixtlaClient extends Emitter<NixtlaFacts> {
    * const client = new NixtlaClient({ apiKey: process.env.NIXTLA_API_KEY });
    * const timeseries = [100, 105, 103].map((value, day) => ({ timestamp: Date.UTC(2024, 0, 1 + day), value }));
    * const { predictions } = await client.forecast({ timeseries, horizon: 2, frequency: 'D' });
-   * console.log(predictions.map(({ timestamp }) => timestamp)); // [ '2024-01-04T00:00:00Z', '2024-01-05T00:00:00Z' ]
+   * console.log(predictions[0]?.timestamp); // 2024-01-04T00:00:00.000Z
    * ```
    */
   forecast(request: NixtlaForecastRequest, options?: NixtlaCallOptions): Promise<NixtlaForecastResponse>;

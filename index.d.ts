@@ -1431,8 +1431,7 @@ export declare class HealthMonitor extends Emitter<HealthFacts> {
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(defaults?: HealthCheckOptions);
   /**
-   * Registers a check. A check of the same name is replaced, with a warning in the log: its last result is removed, its
-   * history is kept.
+   * Registers a check. One of the same name is replaced and a warning logged: its history is kept, its last result is not.
    *
    * @example
    * ```ts

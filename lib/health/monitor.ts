@@ -118,8 +118,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   }
 
   /**
-   * Registers a check. A check of the same name is replaced, with a warning in the log: its last result is removed, its
-   * history is kept.
+   * Registers a check. One of the same name is replaced and a warning logged: its history is kept, its last result is not.
    *
    * @example
    * ```ts

@@ -12,5 +12,5 @@ export declare function webhookVerifyRequest(
   said: string,
   nowMs: number,
   tags?: Uint8Array,
-  remembered?: boolean,
+  checksReplay?: boolean,
 ): string | undefined;

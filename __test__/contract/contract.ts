@@ -68,12 +68,12 @@ const KINDS = [
 /** A bound that is behaviour: the deadline and 100 ms, one second more where the machine is shared. */
 export const toleranceMs = process.env['CI'] ? 1100 : 100;
 
-/** What keeps, or could keep, the process alive. */
-function processResources() {
-  const resources: Record<string, number> = {};
-  for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
-  const listeners = process.eventNames().map((name) => [String(name), process.listenerCount(name)] as const);
-  return { resources, listeners: Object.fromEntries(listeners) };
+/** How many there are of each thing that keeps, or could keep, the process alive. */
+function processResources(): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const kind of process.getActiveResourcesInfo()) counts[kind] = (counts[kind] ?? 0) + 1;
+  for (const name of process.eventNames()) counts[`listeners of ${String(name)}`] = process.listenerCount(name);
+  return counts;
 }
 
 function assertComplete(error: unknown, service: string): asserts error is MoorlineError {
@@ -248,7 +248,9 @@ export function contract(subject: Subject): void {
       await running.fail().catch(() => undefined);
       await running.close?.();
       await eventually(() => {
-        assert.deepEqual(processResources(), before);
+        // Fewer are no fault: an immediate of the test before may have been among them.
+        const left = Object.entries(processResources()).filter(([kind, count]) => count > (before[kind] ?? 0));
+        assert.deepEqual(left, []);
         return true;
       });
     });

@@ -287,7 +287,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     }
   }
 
-  /** Gives a message to the handlers of `onMessage`; returns whether none of them failed. */
+  /** Calls the handlers of `onMessage` with a message; returns whether none of them failed. */
   #dispatch(message: Message): boolean | Promise<boolean> {
     try {
       return this.#onMessage.dispatch(this.parse(message));

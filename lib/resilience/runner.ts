@@ -29,7 +29,7 @@ export interface RunnerRules {
   background?: boolean;
   /** The caller's clock, where the addon does not use its own. */
   time?: CallerClock | undefined;
-  /** Gives the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
+  /** Returns the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
   until?: () => AbortSignal;
 }
 
@@ -239,7 +239,7 @@ export class PolicyRunner {
     return id === undefined ? native.policyAdmit(this.#policy) : native.policyAdmit(this.#policy, id);
   }
 
-  /** Gives the addon the time of the caller's clock, if there is one. A clock that fails ends the call. */
+  /** Sets the time of the addon from the caller's clock, if there is one. A clock that fails ends the call. */
   #setTime(id: number | undefined): void {
     try {
       this.#time?.sync();
@@ -255,7 +255,7 @@ export class PolicyRunner {
     if (this.#queued.size > 0) this.#wakeQueued();
   }
 
-  /** Gives the call up, which needs no time of the caller's clock. */
+  /** Cancels the call, which needs no time of the caller's clock. */
   #cancel(id: number): void {
     native.policyCancel(this.#policy, id);
     this.#wakeQueued();

@@ -152,7 +152,7 @@ export class EventStreamTransport {
     if (this.#connection?.stream) native.ssePause(this.#connection.stream);
   }
 
-  /** Gives out events again. */
+  /** Resumes the delivery of events. */
   resume(): void {
     this.#paused = false;
     if (this.#connection?.stream) native.sseResume(this.#connection.stream);

@@ -165,7 +165,7 @@ impl<T> ToNapiValue for Handle<T> {
     }
 }
 
-/// Gives the share back. Dropping it may close connections but cannot panic through to Node: whatever
+/// Drops the share. Dropping it may close connections but cannot panic through to Node: whatever
 /// happens in a destructor stays behind `catch_unwind`.
 unsafe extern "C" fn finalize<T: 'static>(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
     let _ = std::panic::catch_unwind(|| {

@@ -102,7 +102,7 @@ impl H2 {
         self.usage.meter.bytes_read()
     }
 
-    /// Gives it no more requests; it ends with those that are in flight.
+    /// Sends no more requests over it; it closes when those in flight have ended.
     pub(super) fn retire(&self) {
         self.usage.retirement.cancel();
     }

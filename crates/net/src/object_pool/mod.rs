@@ -197,7 +197,7 @@ impl ObjectPool {
         Some(number)
     }
 
-    /// Gives an object back, to be closed unless it is `usable`. False when it is not borrowed.
+    /// Releases an object, which is closed unless it is `usable`. Returns false when it is not borrowed.
     pub fn release(&self, object: u32, usable: bool) -> bool {
         let lease = lock(&self.leases).remove(&object);
         lease.is_some_and(|lease| {

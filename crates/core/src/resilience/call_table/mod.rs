@@ -209,7 +209,7 @@ impl CallTable {
         None
     }
 
-    /// Gives a call up, as its caller did.
+    /// Cancels a call that its caller has abandoned.
     pub fn cancel(&self, id: u32, now: Instant) {
         let mut calls = lock(&self.calls);
         if let Some((mut call, _)) = calls.remove(id) {
@@ -218,7 +218,7 @@ impl CallTable {
         }
     }
 
-    /// Gives every call up without counting it: what they hold of a shared breaker goes back to it.
+    /// Cancels every call without counting it: what they hold of a shared breaker is returned to it.
     pub fn abandon(&self, now: Instant) {
         for mut call in lock(&self.calls).drain() {
             call.cancel(&self.pipeline, now);

@@ -75,6 +75,14 @@ const FAULTS: [title: string, planted: Record<string, string>, said: string][] =
     { 'lib/health/planted.ts': "import { a } from '../http/transport';" },
     'health must not use http',
   ],
+  [
+    'a command that loads what it has not installed',
+    {
+      'scripts/lib/planted.mjs': "import {\n  a,\n} from 'esbuild';",
+      'scripts/planted.mjs': "import { a } from './lib/planted.mjs';\ninstallPackages();",
+    },
+    'loads esbuild before it is installed, by scripts/lib/planted.mjs',
+  ],
   ['a file of lib/ in no folder', { 'lib/planted.ts': '' }, 'a file of lib/ belongs to a folder'],
   [
     'a folder of lib/ that no rule names and that uses another',

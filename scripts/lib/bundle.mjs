@@ -1,15 +1,16 @@
 // Puts the compiled face into one file, for the package: Node.js takes longer to find and read seventy files than to run
 // what is in them.
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-
-import { buildSync } from 'esbuild';
 
 import { ENTRIES } from './entries.mjs';
 import { root } from './run.mjs';
 
 /** Writes the entries of the package in `directory`, and `dist/moorline.js`, which they share. What an entry does not need is read with it, but not run. */
 export function bundleFace(directory) {
+  // Only here, because what imports this file may first have to install it.
+  const { buildSync } = createRequire(import.meta.url)('esbuild');
   buildSync({
     stdin: {
       contents: ENTRIES.map(({ name, main }) => `exports.${name} = () => require('./${main}');`).join('\n'),
@@ -31,7 +32,7 @@ export function bundleFace(directory) {
     const code = `"use strict";
 const { ${entry.name} } = require("../moorline.js");
 module.exports = ${entry.name}();
-0 && (module.exports = { ${namesOf(entry).join(', ')} });
+0 && (module.exports = { ${namesOf(entry, buildSync).join(', ')} });
 `;
     writeFileSync(path, code);
     // What webpack's own condition leads to: its bundle asks for the package when it runs, because webpack itself can
@@ -43,7 +44,7 @@ module.exports = ${entry.name}();
   }
 }
 
-function namesOf({ source }) {
+function namesOf({ source }, buildSync) {
   const built = buildSync({
     entryPoints: [join(root, source)],
     bundle: true,

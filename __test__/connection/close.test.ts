@@ -50,7 +50,7 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
 
   test('refuses by name what cannot be sent, and leaves it open', async (t) => {
     const { connection, closed } = await open(t);
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     for (const code of [1001, 1005, 1006, 2999, 5000, 1000.5, NaN]) {
       await assert.rejects(connection.disconnect(code), {
         name: 'RangeError',
@@ -67,7 +67,7 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
       name: 'RangeError',
       message: /^reason must be /,
     });
-    assert.deepEqual([await connection.isConnected(), heard.states], [true, []]);
+    assert.deepEqual([await connection.isConnected(), recorder.states], [true, []]);
     await connection.disconnect(4000, 'é'.repeat(61));
     assert.deepEqual(await closed, [4000, 'é'.repeat(61)]);
   });
@@ -90,10 +90,10 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
       }
     }
     const { connection, closed } = await open(t, Own);
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.disconnect(), true);
     assert.deepEqual(
-      [await closed, heard.states],
+      [await closed, recorder.states],
       [
         [4001, 'own'],
         ['disconnecting', 'disconnected'],

@@ -39,11 +39,11 @@ for (const { scheme, create } of TRANSPORTS) {
       const url = server.url.replace('http', scheme);
       const customHeaders = { 'X-Name': value };
       const connection = closeAfter(t, create({ url, customHeaders, retryCount: 0, monitoring: false }));
-      const heard = new EventRecorder(connection);
+      const recorder = new EventRecorder(connection);
       let error: unknown;
       if (connection instanceof HTTPConnection) await connection.request({}).catch((thrown) => (error = thrown));
       else assert.equal(await connection.connect(), false);
-      error ??= heard.of('error').at(-1)?.data?.['error'];
+      error ??= recorder.of('error').at(-1)?.data?.['error'];
       return { values: heads.map((head) => /x-name: ?(.*)\r/i.exec(head)?.[1]), error: error as Error };
     }
 
@@ -90,10 +90,10 @@ describe('customHeaders as a function', () => {
     let token = 0;
     const customHeaders = () => ({ authorization: `Bearer ${++token}` });
     const stream = closeAfter(t, new SSEConnection({ ...config, url: events.url, customHeaders }));
-    const heard = new EventRecorder(stream);
+    const recorder = new EventRecorder(stream);
     await stream.connect();
     events.streams[0]?.end();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     const tokens = events.requests.map(({ headers }) => headers['authorization']);
     assert.deepEqual(tokens, ['Bearer 1', 'Bearer 2']);
     const socket = closeAfter(t, new WebSocketConnection({ ...config, url: sockets.url, customHeaders }));
@@ -109,9 +109,9 @@ describe('customHeaders as a function', () => {
     const connection = closeAfter(t, new HTTPConnection({ url: 'http://127.0.0.1:9', ...config }));
     for (let n = 0; n < 3; n++) await assert.rejects(connection.request({}), (error) => error === refused);
     const stream = closeAfter(t, new SSEConnection({ url: 'http://127.0.0.1:9', ...config }));
-    const heard = new EventRecorder(stream);
+    const recorder = new EventRecorder(stream);
     assert.equal(await stream.connect(), false);
-    assert.equal(heard.of('connection_failed')[0]?.data.error, refused);
+    assert.equal(recorder.of('connection_failed')[0]?.data.error, refused);
   });
 
   test('what it gives is checked, and no value is shown', async (t) => {

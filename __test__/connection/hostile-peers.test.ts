@@ -14,18 +14,18 @@ describe('a WebSocketConnection', { skip: peersMissing() }, () => {
     t.after(() => server.close());
     const options = { url: server.url, monitoring: false, autoReconnect: false, compression: false, ...config };
     const connection = closeAfter(t, new WebSocketConnection(options));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
-    return { connection, heard, server };
+    return { connection, recorder, server };
   }
 
   /** The error of the loss that a server brings about which writes `bytes`. */
   async function lossBy(t: TestContext, bytes: number[]): Promise<MoorlineError> {
-    const { connection, heard, server } = await open(t);
+    const { connection, recorder, server } = await open(t);
     server.sockets[0]._socket.write(Buffer.from(bytes));
-    const { data } = await heard.until('connection_lost');
+    const { data } = await recorder.until('connection_lost');
     assert.equal(await connection.isConnected(), false);
-    assert.equal(heard.count('connection_lost'), 1);
+    assert.equal(recorder.count('connection_lost'), 1);
     assert.ok(data.error instanceof MoorlineError);
     return data.error;
   }
@@ -60,7 +60,7 @@ describe('a WebSocketConnection', { skip: peersMissing() }, () => {
   }
 
   test('refuses what cannot be sent, one by one, and stays open', async (t) => {
-    const { connection, heard, server } = await open(t, { circuitBreakerThreshold: 1 });
+    const { connection, recorder, server } = await open(t, { circuitBreakerThreshold: 1 });
     const cyclic: Record<string, unknown> = {};
     cyclic['self'] = cyclic;
     const revoked = Proxy.revocable({}, {});
@@ -68,12 +68,12 @@ describe('a WebSocketConnection', { skip: peersMissing() }, () => {
     const unreadable = { toJSON: () => assert.fail('unreadable') };
     const values = [undefined, Symbol('x'), () => 1, 1n, cyclic, revoked.proxy, unreadable, new ReadableStream()];
     for (const value of values) assert.equal(await connection.send(value), false);
-    assert.equal(heard.count('error'), values.length);
-    for (const { data, message } of heard.of('error')) {
+    assert.equal(recorder.count('error'), values.length);
+    for (const { data, message } of recorder.of('error')) {
       assert.equal(data.context, 'send');
       assert.ok(message);
     }
-    assert.deepEqual([heard.count('circuit_breaker_opened'), connection.getMetrics().requestCount], [0, 0]);
+    assert.deepEqual([recorder.count('circuit_breaker_opened'), connection.getMetrics().requestCount], [0, 0]);
     const odd: [value: unknown, received: unknown][] = [
       ['\u{d800}', { text: '\u{fffd}' }],
       [NaN, null],
@@ -90,12 +90,12 @@ describe('a WebSocketConnection', { skip: peersMissing() }, () => {
   });
 
   test('sends and receives a message of 16 MiB and no larger one', async (t) => {
-    const { connection, heard } = await open(t);
+    const { connection, recorder } = await open(t);
     const most = 'x'.repeat(16 * 2 ** 20);
     assert.equal(await connection.send(most), true);
     assert.equal((await connection.receive()).text.length, most.length);
     assert.equal(await connection.send(`${most}x`), true);
-    const { data } = await heard.until('connection_lost');
+    const { data } = await recorder.until('connection_lost');
     assert.equal((data.error as MoorlineError).code, 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH');
   });
 });

@@ -113,7 +113,7 @@ describe('ConnectionManager', () => {
 
   test('checks after start, in its interval; stop ends that and leaves the connections open', async (t) => {
     const connection = closeAfter(t, new Puppet());
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     connection.isHealthy = false;
     const manager = new ConnectionManager({ healthCheckIntervalMs: 10 });
     manager.addConnection(connection);
@@ -122,13 +122,13 @@ describe('ConnectionManager', () => {
     assert.equal(manager.getStatistics().uptimeMs, 0);
     await manager.start();
     await manager.start();
-    await heard.until('health_check_failed', 3);
+    await recorder.until('health_check_failed', 3);
     const { uptimeMs, startTime } = manager.getStatistics();
     assert.ok(uptimeMs > 0 && Math.abs(startTime! + uptimeMs - Date.now()) < 1000);
     await manager.stop();
     await manager.stop();
     assert.equal(await connection.isConnected(), true);
-    const checks = heard.count('health_check_failed');
+    const checks = recorder.count('health_check_failed');
     const other = new ConnectionManager({ healthCheckIntervalMs: 10 });
     const watched = closeAfter(t, new Puppet());
     const seen = new EventRecorder(watched);
@@ -138,7 +138,7 @@ describe('ConnectionManager', () => {
     await other.start();
     await seen.until('health_check_failed', 3);
     await other.stop();
-    assert.ok(heard.count('health_check_failed') <= checks + 1);
+    assert.ok(recorder.count('health_check_failed') <= checks + 1);
   });
 
   test('reconnect_backoff tries retryCount times before it answers', async (t) => {
@@ -162,16 +162,16 @@ describe('ConnectionManager', () => {
     t.after(() => Promise.all([proxy.close(), first.close(), second.close()]));
     const config = { url: `http://127.0.0.1:${proxy.port}`, fallbackUrl: second.url, monitoring: false };
     const connection = closeAfter(t, new HTTPConnection(config));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     await connection.connect();
     const manager = managing(connection);
     manager.setRecoveryStrategy(connection.connectionId, RecoveryStrategy.FALLBACK);
     await manager.healthCheckAll();
-    assert.equal(heard.count('fallback_activated'), 0, 'it is healthy');
+    assert.equal(recorder.count('fallback_activated'), 0, 'it is healthy');
     await proxy.refuse();
     proxy.reset();
     await manager.healthCheckAll();
-    await heard.until('fallback_activated');
+    await recorder.until('fallback_activated');
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.text(), 'second');
   });
 

@@ -235,16 +235,16 @@ const CLIENTS = {
     }
   },
   async events(address: string) {
-    const heard = record({ url: `http://${address}/`, idleTimeoutMs: LIMIT_MS });
+    const client = record({ url: `http://${address}/`, idleTimeoutMs: LIMIT_MS });
     try {
-      await heard.transport.connect();
-      heard.transport.ref?.();
-      const closed = await heard.closed();
+      await client.transport.connect();
+      client.transport.ref?.();
+      const closed = await client.closed();
       return closed.error ? kindOf(closed.error) : 'ok';
     } catch (error) {
       return kindOf(error);
     } finally {
-      heard.transport.close();
+      client.transport.close();
     }
   },
   async database(address: string) {

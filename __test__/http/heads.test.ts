@@ -110,8 +110,8 @@ test('an event stream may have as many headers as an answer, and folded ones', a
     }),
   );
   const connection = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false, autoReconnect: false }));
-  const heard = new EventRecorder(connection);
-  assert.equal(await connection.connect(), true, heard.of('error')[0]?.message);
+  const recorder = new EventRecorder(connection);
+  assert.equal(await connection.connect(), true, recorder.of('error')[0]?.message);
   assert.equal((await connection.receive())?.data, 'hello');
 });
 

@@ -165,14 +165,14 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
   });
 
   test('a server that refuses to go on with a transaction is told to end it', async () => {
-    const heard: { baton: string | null; types: string[] }[] = [];
+    const received: { baton: string | null; types: string[] }[] = [];
     let refuses = false;
     const server = createServer(async (request, response) => {
       const { baton, requests } = JSON.parse(await text(request)) as {
         baton: string | null;
         requests: { type: string }[];
       };
-      heard.push({ baton, types: requests.map(({ type }) => type) });
+      received.push({ baton, types: requests.map(({ type }) => type) });
       if (refuses && requests[0]!.type !== 'close') return void response.writeHead(503).end();
       const result = { cols: [], rows: [], affected_row_count: 0, last_insert_rowid: null };
       const answers = requests.map(({ type }) => ({
@@ -183,7 +183,7 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
           ...(type === 'get_autocommit' && { is_autocommit: false }),
         },
       }));
-      response.end(JSON.stringify({ baton: `b${heard.length}`, base_url: null, results: answers }));
+      response.end(JSON.stringify({ baton: `b${received.length}`, base_url: null, results: answers }));
     });
     const pool = open({ url: `http://127.0.0.1:${await listen(server)}`, poolSize: 1 });
     const transaction = await pool.transaction();
@@ -191,7 +191,7 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
     const refused = await transaction.execute('INSERT INTO t VALUES (1)').catch((error: LibsqlError) => error);
     assert.ok(refused instanceof LibsqlError);
     assert.equal(refused.retryable, false);
-    await eventually(() => heard.some(({ baton, types }) => baton === 'b1' && types.includes('close')));
+    await eventually(() => received.some(({ baton, types }) => baton === 'b1' && types.includes('close')));
     server.close().closeAllConnections();
   });
 

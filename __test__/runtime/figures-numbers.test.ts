@@ -67,11 +67,11 @@ test('HealthChecker.result refuses what is no time, and what is no answer', () =
 
 test('a health check that is asked for no time says so, and nothing of the connection', async () => {
   const connection = new HTTPConnection({ url: 'http://127.0.0.1:1', monitoring: false });
-  const heard = new EventRecorder(connection);
+  const recorder = new EventRecorder(connection);
   for (const timeoutMs of [0, -1, NaN, '5', 5n, null, {}]) {
     const { isHealthy, errorMessage } = await connection.healthCheck(timeoutMs as number);
     assert.equal(isHealthy, false);
     assert.match(errorMessage!, /^timeoutMs must be (a number|≥ 1), got /);
   }
-  assert.deepEqual([connection.getStatus().health, heard.events.length], [ConnectionHealth.UNKNOWN, 0]);
+  assert.deepEqual([connection.getStatus().health, recorder.events.length], [ConnectionHealth.UNKNOWN, 0]);
 });

@@ -322,9 +322,9 @@ test('send gives null, and an event that names the key', async (t) => {
     }),
   );
   const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false }));
-  const heard = new EventRecorder(connection);
+  const recorder = new EventRecorder(connection);
   assert.equal(await connection.send({ method: 'POST', url: '/', json: { a: 1 } } as never), null);
-  assert.match(heard.of('error')[0]?.message ?? '', /^request\.json is not a known option/);
+  assert.match(recorder.of('error')[0]?.message ?? '', /^request\.json is not a known option/);
   assert.equal(requests, 0);
 });
 

@@ -109,7 +109,7 @@ describe('the cursor of a connection', () => {
 
   /** A connection with a handler whose promises are settled by the test. */
   async function handling() {
-    const { connection, heard } = await maker.open();
+    const { connection, recorder } = await maker.open();
     const given: string[] = [];
     const settle = new Map<string, (error?: Error) => void>();
     connection.onMessage(({ lastEventId }: SSEEvent) => {
@@ -118,7 +118,7 @@ describe('the cursor of a connection', () => {
         settle.set(lastEventId, (error) => (error ? reject(error) : resolve()));
       });
     }, AT_ONCE);
-    return { connection, heard, given, settle: (id: number, error?: Error) => settle.get(String(id))!(error) };
+    return { connection, recorder, given, settle: (id: number, error?: Error) => settle.get(String(id))!(error) };
   }
 
   test('moves in an iteration when the next event is asked for', async () => {
@@ -193,7 +193,7 @@ describe('the cursor of a connection', () => {
   });
 
   test('is held by a handler that fails; the next connection brings its event again', async () => {
-    const { connection, heard, given, settle } = await handling();
+    const { connection, recorder, given, settle } = await handling();
     send(1, 2, 3);
     await eventually(() => given.length === 3);
     settle(1);
@@ -205,7 +205,7 @@ describe('the cursor of a connection', () => {
     settle(4);
     assert.equal(connection.lastEventId, '1');
     server.streams[0]!.end();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     assert.deepEqual(asked(), [undefined, '1']);
     send(2, 3, 4);
     await eventually(() => given.length === 7);
@@ -264,13 +264,13 @@ describe('the cursor of a connection', () => {
     const cursor = new EventStreamCursor({ url, name: 'reader' }, unexpected);
     cursor.keep('7');
     await cursor.close();
-    const { given, heard, settle } = await handling();
+    const { given, recorder, settle } = await handling();
     send(8);
     await eventually(() => given.length === 1);
     settle(8, new Error('not this one'));
     await eventually(() => server.streams.length === 1);
     server.streams[0]!.end();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     assert.deepEqual(asked(), ['7', '7']);
   });
 
@@ -302,13 +302,13 @@ describe('the cursor of a connection', () => {
     const cursor = new EventStreamCursor({ url, name: 'reader' }, unexpected);
     cursor.keep('7');
     await cursor.close();
-    const { connection, heard } = await maker.open({ customOptions: { lastEventId: '3' } });
+    const { connection, recorder } = await maker.open({ customOptions: { lastEventId: '3' } });
     send(4);
     await connection.receive();
     await connection.receive({ timeoutMs: 1 });
     await eventually(async () => (await kept()) === '4');
     server.streams[0]!.end();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     await maker.open({ customOptions: { lastEventId: '' } });
     assert.deepEqual(asked(), ['3', '4', undefined], 'the position is that of the first connection');
   });

@@ -16,7 +16,7 @@ const TIMEOUT_MS = 400;
 describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
   let server: Running;
   let proxy: FaultProxy;
-  let heard: RecordedStream;
+  let client: RecordedStream;
   let send: (count: number) => void;
 
   beforeEach(async () => {
@@ -28,10 +28,10 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
     });
     proxy = await FaultProxy.start(server.port);
     const url = `http://127.0.0.1:${proxy.port}`;
-    heard = record({ url, timeoutMs: TIMEOUT_MS, idleTimeoutMs: TIMEOUT_MS });
+    client = record({ url, timeoutMs: TIMEOUT_MS, idleTimeoutMs: TIMEOUT_MS });
   });
   afterEach(async () => {
-    heard.transport.close();
+    client.transport.close();
     await proxy.close();
     await server.close();
   });
@@ -39,7 +39,7 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
   /** What came of a connect; fails when it took longer than it may. */
   async function connected(): Promise<string> {
     const began = performance.now();
-    const said = await heard.transport.connect().then(
+    const said = await client.transport.connect().then(
       () => 'open',
       (error: unknown) => {
         assert.ok(error instanceof MoorlineError, String(error));
@@ -54,22 +54,22 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
 
   /** How the stream ended, within its idle time after `since`. */
   async function ended(since = performance.now()): Promise<string> {
-    const { stopped, error } = await heard.closed();
+    const { stopped, error } = await client.closed();
     assert.ok(performance.now() - since < TIMEOUT_MS + SLACK_MS);
     assert.equal(stopped, false);
     assert.equal(error?.operation, 'receive');
     assert.equal(error.retryable, true);
-    heard.events.forEach(({ data, lastEventId }, n) =>
+    client.events.forEach(({ data, lastEventId }, n) =>
       assert.deepEqual([data, lastEventId], [`event ${n}`, String(n)]),
     );
-    assert.equal(heard.transport.lastEventId, heard.events.at(-1)?.lastEventId ?? '');
+    assert.equal(client.transport.lastEventId, client.events.at(-1)?.lastEventId ?? '');
     return error.kind;
   }
 
   async function opened(): Promise<void> {
     assert.equal(await connected(), 'open');
     send(3);
-    await eventually(() => heard.events.length === 3);
+    await eventually(() => client.events.length === 3);
   }
 
   test('delay: shorter than the limits is waited for, longer is not', async () => {
@@ -86,9 +86,9 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
     await opened();
     proxy.set({ kind: 'drip', bytes: 1, everyMs: 10 });
     send(5);
-    await eventually(() => heard.events.length === 8);
-    assert.deepEqual(heard.closes, []);
-    heard.transport.close();
+    await eventually(() => client.events.length === 8);
+    assert.deepEqual(client.closes, []);
+    client.transport.close();
     proxy.set({ kind: 'drip', bytes: 1, everyMs: 20 });
     assert.match(await connected(), /^timeout (unknown|answered) headers$/);
   });
@@ -101,7 +101,7 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
     proxy.set({ kind: 'cut', afterBytes: 60 });
     send(5);
     assert.equal(await ended(), 'disconnected');
-    assert.ok(heard.events.length < 8);
+    assert.ok(client.events.length < 8);
   });
 
   test('cut by both sides politely: without the last chunk it is no end', async () => {
@@ -133,7 +133,7 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
     assert.equal(await ended(since), 'timeout');
     proxy.set({ kind: 'none' });
     assert.equal(await connected(), 'open');
-    assert.equal(heard.events.length, 3);
+    assert.equal(client.events.length, 3);
   });
 
   test('half open', async () => {

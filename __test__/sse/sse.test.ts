@@ -62,11 +62,11 @@ describe('events', () => {
       }),
     );
     for (const path of ['/lf', '/crlf', '/cr', '/lf?bom', '/crlf?bom', '/cr?bom']) {
-      const heard = open({ url: server.url + path });
-      await heard.transport.connect();
-      assert.deepEqual(await heard.closed(), { stopped: false }, path);
-      assert.deepEqual(plain(heard), EVENTS, path);
-      assert.deepEqual([heard.transport.lastEventId, heard.transport.retryMs], ['9', 2500]);
+      const client = open({ url: server.url + path });
+      await client.transport.connect();
+      assert.deepEqual(await client.closed(), { stopped: false }, path);
+      assert.deepEqual(plain(client), EVENTS, path);
+      assert.deepEqual([client.transport.lastEventId, client.transport.retryMs], ['9', 2500]);
     }
   });
 
@@ -85,10 +85,10 @@ describe('events', () => {
     for (let at = 0; at < cuts.length; at += 16) {
       await Promise.all(
         cuts.slice(at, at + 16).map(async (cut) => {
-          const heard = open({ url: `${server.url}/${cut}` });
-          await heard.transport.connect();
-          await heard.closed();
-          assert.deepEqual(plain(heard), EVENTS, `cut at ${cut}`);
+          const client = open({ url: `${server.url}/${cut}` });
+          await client.transport.connect();
+          await client.closed();
+          assert.deepEqual(plain(client), EVENTS, `cut at ${cut}`);
         }),
       );
     }
@@ -104,20 +104,20 @@ describe('events', () => {
         response.end();
       }),
     );
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await heard.closed();
-    assert.deepEqual(plain(heard), EVENTS);
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await client.closed();
+    assert.deepEqual(plain(client), EVENTS);
   });
 
   test('bytes that are no UTF-8 are replaced, and the stream goes on', async () => {
     const bytes = Buffer.from('data: \xff\xc3\n\nevent: \xf0\x9f\x98\ndata: ok\n\n', 'latin1');
     const server = await autoClose(stream((response) => response.end(bytes)));
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await heard.closed();
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await client.closed();
     assert.deepEqual(
-      heard.events.map(({ type, data }) => [type, data]),
+      client.events.map(({ type, data }) => [type, data]),
       [
         ['message', '\ufffd\ufffd'],
         ['\ufffd', 'ok'],
@@ -127,10 +127,10 @@ describe('events', () => {
 
   test('an event has its data as JSON, or says that it has none', async () => {
     const server = await autoClose(stream((response) => response.end('data: {"a":[1]}\n\ndata: {\n\n')));
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await heard.closed();
-    const [good, bad] = heard.events;
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await client.closed();
+    const [good, bad] = client.events;
     assert.deepEqual(good!.json(), { a: [1] });
     assert.throws(
       () => bad!.json(),
@@ -145,12 +145,12 @@ describe('events', () => {
         response.end();
       }),
     );
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await heard.closed();
-    assert.equal(heard.events.length, 20_000);
-    heard.events.forEach((event, n) => assert.deepEqual([event.json().n, event.lastEventId], [n, String(n)]));
-    assert.ok(heard.batches.length < 2000, `${heard.batches.length} wake-ups`);
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await client.closed();
+    assert.equal(client.events.length, 20_000);
+    client.events.forEach((event, n) => assert.deepEqual([event.json().n, event.lastEventId], [n, String(n)]));
+    assert.ok(client.batches.length < 2000, `${client.batches.length} wake-ups`);
   });
 
   test('a packed stream is handed over as it comes', async () => {
@@ -165,11 +165,11 @@ describe('events', () => {
         flushed('data: first\n\n');
       }),
     );
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await eventually(() => heard.events.length === 1);
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await eventually(() => client.events.length === 1);
     flushed('data: second\n\n');
-    await eventually(() => heard.events.length === 2);
+    await eventually(() => client.events.length === 2);
   });
 });
 
@@ -182,14 +182,14 @@ describe('the request', () => {
         response.end(`id: ${id}€\ndata: ${accept}\n\n`);
       }),
     );
-    const heard = open({ url: server.url, lastEventId: 'ä' });
+    const client = open({ url: server.url, lastEventId: 'ä' });
     for (const id of ['ä€', 'ä€€', 'ä€€€']) {
-      await heard.transport.connect();
-      await eventually(() => !heard.transport.isOpen);
-      assert.equal(heard.transport.lastEventId, id);
+      await client.transport.connect();
+      await eventually(() => !client.transport.isOpen);
+      assert.equal(client.transport.lastEventId, id);
     }
-    assert.equal(heard.events[0]!.data, 'text/event-stream');
-    assert.equal(heard.closes.length, 3);
+    assert.equal(client.events[0]!.data, 'text/event-stream');
+    assert.equal(client.closes.length, 3);
   });
 
   test('carries a method, headers and a body of the caller', async () => {
@@ -205,11 +205,11 @@ describe('the request', () => {
       }),
     );
     const headers = { 'X-Own': 'yes', Accept: 'text/event-stream, application/json' };
-    const heard = open({ url: server.url, headers, body: { ask: 1 } });
-    await heard.transport.connect();
-    await heard.closed();
+    const client = open({ url: server.url, headers, body: { ask: 1 } });
+    await client.transport.connect();
+    await client.closed();
     const json = ['POST', 'application/json', 'yes', 'text/event-stream, application/json', '{"ask":1}'];
-    assert.deepEqual(heard.events[0]!.json(), json);
+    assert.deepEqual(client.events[0]!.json(), json);
   });
 
   test('what cannot be sent is refused at once, by its name', () => {
@@ -233,10 +233,10 @@ describe('the request', () => {
       serve((_, response) => response.writeHead(307, { location: `${other.url}/there` }).end()),
     );
     const headers = { authorization: 'Bearer secret', 'x-own': 'secret', 'accept-language': 'kept' };
-    const heard = open({ url: first.url, headers });
-    await heard.transport.connect();
-    await heard.closed();
-    assert.equal(heard.events[0]!.data, 'undefined undefined kept');
+    const client = open({ url: first.url, headers });
+    await client.transport.connect();
+    await client.closed();
+    assert.equal(client.events[0]!.data, 'undefined undefined kept');
     const error = await failure(open({ url: first.url, headers, maxRedirects: 0 }).transport.connect());
     assert.deepEqual([error.kind, error.detail?.['status'], error.retryable], ['rejected', 307, false]);
   });
@@ -260,12 +260,12 @@ describe('an answer that is no stream', () => {
   ] as const) {
     test(`status ${status}: ${kind}, to be tried again: ${retryable}`, async () => {
       const server = await answers(status, { 'retry-after': '3', 'content-type': 'text/event-stream' });
-      const heard = open({ url: server.url });
-      const error = await failure(heard.transport.connect());
+      const client = open({ url: server.url });
+      const error = await failure(client.transport.connect());
       assert.deepEqual([error.kind, error.retryable, error.detail?.['status']], [kind, retryable, status]);
       assert.deepEqual([error.retryAfterMs, error.delivery], [3000, 'answered']);
       assert.equal(error.code === 'ERR_MOORLINE_STREAM_STOPPED', status === 204);
-      assert.deepEqual([heard.closes, heard.transport.isOpen], [[], false], 'it was never open');
+      assert.deepEqual([client.closes, client.transport.isOpen], [[], false], 'it was never open');
     });
   }
 
@@ -300,12 +300,12 @@ describe('limits', () => {
   test('an event that is too long ends the stream for good, after those before it', async () => {
     for (const giant of [`data: ${'x'.repeat(2000)}\n\n`, 'data: x\n'.repeat(1000), `event: ${'x'.repeat(5000)}`]) {
       const server = await autoClose(stream((response) => response.write(`data: small\n\n${giant}`)));
-      const heard = open({ url: server.url, maxEventBytes: 1000 });
-      await heard.transport.connect();
-      const { stopped, error } = await heard.closed();
+      const client = open({ url: server.url, maxEventBytes: 1000 });
+      await client.transport.connect();
+      const { stopped, error } = await client.closed();
       assert.deepEqual([stopped, error?.kind, error?.code], [true, 'protocol', 'ERR_MOORLINE_EVENT_TOO_LARGE']);
       assert.deepEqual(
-        heard.events.map(({ data }) => data),
+        client.events.map(({ data }) => data),
         ['small'],
       );
       await eventually(() => server.open() === 0);
@@ -317,11 +317,11 @@ describe('limits', () => {
     const server = await autoClose(
       stream((response) => response.end(`:${'c'.repeat(3 << 20)}\ndata: ${large}\n\ndata: after\n\n`)),
     );
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    assert.deepEqual(await heard.closed(), { stopped: false });
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    assert.deepEqual(await client.closed(), { stopped: false });
     assert.deepEqual(
-      heard.events.map(({ data }) => data.length),
+      client.events.map(({ data }) => data.length),
       [large.length, 5],
     );
   });
@@ -338,10 +338,10 @@ describe('limits', () => {
         }
       }),
     );
-    const heard = open({ url: server.url, idleTimeoutMs: 300 });
-    await heard.transport.connect();
+    const client = open({ url: server.url, idleTimeoutMs: 300 });
+    await client.transport.connect();
     const began = performance.now();
-    const { stopped, error } = await heard.closed();
+    const { stopped, error } = await client.closed();
     assert.ok(last - began > 800, 'each byte was a sign of life');
     const silence = performance.now() - last;
     assert.ok(silence > 290 && silence < 300 + SLACK_MS, `${silence} ms`);
@@ -360,10 +360,10 @@ describe('limits', () => {
         response.end();
       }),
     );
-    const heard = open({ url: server.url, idleTimeoutMs: 1000 });
+    const client = open({ url: server.url, idleTimeoutMs: 1000 });
     const before = process.memoryUsage().rss;
-    heard.transport.pause();
-    await heard.transport.connect();
+    client.transport.pause();
+    await client.transport.connect();
     // The server is stuck once its count stays.
     let seen = -1;
     let since = performance.now();
@@ -372,13 +372,13 @@ describe('limits', () => {
       return performance.now() - since > 1500;
     }, 20_000);
     assert.ok(sent < total / 2, `${sent} of ${total} events were taken by a reader that reads nothing`);
-    assert.equal(heard.events.length, 0);
+    assert.equal(client.events.length, 0);
     assert.ok(process.memoryUsage().rss - before < 40 << 20);
-    assert.deepEqual(heard.closes, [], 'a wait of ours is no silence of the server');
+    assert.deepEqual(client.closes, [], 'a wait of ours is no silence of the server');
     let count = 0;
-    heard.events.push = (...events) => (count += events.length);
-    heard.transport.resume();
-    await eventually(() => heard.closes[0], 30_000);
+    client.events.push = (...events) => (count += events.length);
+    client.transport.resume();
+    await eventually(() => client.closes[0], 30_000);
     assert.equal(count, total);
   });
 });

@@ -46,13 +46,13 @@ describe('an event stream', () => {
     test(`an id with ${what} is passed over: the stream comes back, also in the next process`, async (t) => {
       captureLogs(t);
       for (let life = 1; life <= 2; life++) {
-        const { connection, heard } = await maker.open();
+        const { connection, recorder } = await maker.open();
         server.send(`id: good\ndata: 1\n\nid: ${id}\ndata: 2\n\n`);
         await connection.receive();
         assert.equal((await connection.receive())?.lastEventId, 'good');
         await connection.receive({ timeoutMs: 1 });
         server.streams[0]!.end();
-        await heard.until('reconnected');
+        await recorder.until('reconnected');
         await connection.disconnect();
       }
       assert.deepEqual(asked(), [undefined, 'good', 'good', 'good']);
@@ -60,11 +60,11 @@ describe('an event stream', () => {
   }
 
   test('an id that other characters than ASCII are in is asked for again', async () => {
-    const { connection, heard } = await maker.open();
+    const { connection, recorder } = await maker.open();
     server.send('id: ä€\t😀\ndata: 1\n\n');
     assert.equal((await connection.receive())?.lastEventId, 'ä€\t😀');
     server.streams[0]!.end();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     assert.equal(Buffer.from(String(asked()[1]), 'latin1').toString(), 'ä€\t😀');
   });
 
@@ -73,9 +73,9 @@ describe('an event stream', () => {
     const stored = new EventStreamCursor(cursor, () => undefined);
     stored.keep('order-\u007f1');
     await stored.close();
-    const { connection, heard } = await maker.open();
+    const { connection, recorder } = await maker.open();
     assert.deepEqual(asked(), [undefined]);
-    const { data } = await heard.until('error');
+    const { data } = await recorder.until('error');
     assert.deepEqual([data?.['context'], (data?.['error'] as any).code], ['cursor', 'ERR_MOORLINE_EVENT_ID']);
     const warning = written.find(({ event }) => event === 'sse.cursor-failed');
     assert.deepEqual([warning?.level, warning?.data['code']], ['warn', 'ERR_MOORLINE_EVENT_ID']);
@@ -89,13 +89,13 @@ describe('an event stream', () => {
 
   test('a time before a reconnect that is beyond all timers is cut, and the stream is not given up', async () => {
     for (const retry of ['2147483648', '99999999999999999999999']) {
-      const { connection, heard } = await maker.open();
+      const { connection, recorder } = await maker.open();
       const delays: unknown[] = [];
       connection.on('retry', ({ delayMs }) => delays.push(delayMs));
       server.send(`retry: ${retry}\ndata: 1\n\n`);
       await connection.receive();
       server.streams[0]!.end();
-      await heard.until('connection_lost');
+      await recorder.until('connection_lost');
       await eventually(() => delays.length > 0);
       assert.deepEqual(delays, [2 ** 31 - 1]);
       assert.equal(connection.getStatus().state, 'error');

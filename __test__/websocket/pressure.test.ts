@@ -12,12 +12,12 @@ const MANY = 400;
 const BODY = Buffer.alloc(100 * 1024);
 
 /** How each of many sends came out. */
-function sendMany(ears: RecordedSocket) {
+function sendMany(client: RecordedSocket) {
   const outcomes: string[] = [];
   for (let index = 0; index < MANY; index++) {
     const body = Buffer.from(BODY);
     body.writeUInt32BE(index);
-    ears.transport.send(body).then(
+    client.transport.send(body).then(
       () => (outcomes[index] = 'sent'),
       (error) => (outcomes[index] = error.delivery),
     );
@@ -37,14 +37,14 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
       socket.on('message', () => (received += 1));
       socket.on('close', (code: number) => (told = code));
     };
-    const ears = await fixture.connect();
-    const sends = sendMany(ears);
+    const client = await fixture.connect();
+    const sends = sendMany(client);
     server.close(1000, 'bye');
     await eventually(() => sends.count('none') > 0);
     server._socket.resume();
-    await ears.end();
+    await client.end();
     await eventually(() => told === 1000);
-    assert.deepEqual([ears.closed[0]!.code, ears.closed[0]!.wasClean], [1000, true]);
+    assert.deepEqual([client.closed[0]!.code, client.closed[0]!.wasClean], [1000, true]);
     assert.equal(received, sends.count('sent'));
     assert.equal(received + sends.count('none'), MANY);
   });
@@ -57,13 +57,13 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
       socket._socket.pause();
       socket.on('message', (body: Buffer) => received.add(body.readUInt32BE(0)));
     };
-    const ears = await fixture.connect({ closeTimeoutMs: 300, sendQueueBytes: 64 << 20 });
-    const sends = sendMany(ears);
+    const client = await fixture.connect({ closeTimeoutMs: 300, sendQueueBytes: 64 << 20 });
+    const sends = sendMany(client);
     await eventually(() => sends.count('sent') > 0);
     // A frame of an unknown kind.
     server._socket.write(Buffer.from([0x83, 0]));
-    await ears.end();
-    assert.equal(ears.closed[0]!.error?.code, 'WS_ERR_INVALID_OPCODE');
+    await client.end();
+    assert.equal(client.closed[0]!.error?.code, 'WS_ERR_INVALID_OPCODE');
     await eventually(() => sends.outcomes.filter(Boolean).length === MANY);
     assert.ok(sends.count('none') > 0);
     const over = new Promise((resolve) => server._socket.on('close', resolve));
@@ -86,13 +86,13 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
         setTimeout(() => socket._socket.resume(), 5);
       });
     };
-    const ears = await fixture.connect({ pingIntervalMs: 100, pingTimeoutMs: 800, sendTimeoutMs: 60_000 });
+    const client = await fixture.connect({ pingIntervalMs: 100, pingTimeoutMs: 800, sendTimeoutMs: 60_000 });
     const started = performance.now();
-    await ears.transport.send(Buffer.alloc(30 << 20));
+    await client.transport.send(Buffer.alloc(30 << 20));
     const took = performance.now() - started;
     assert.ok(took > 900, `${took} ms prove nothing`);
     await eventually(() => received === 1, 20_000);
-    assert.deepEqual(ears.closed, []);
+    assert.deepEqual(client.closed, []);
   });
 
   test('what a server sent before it went is given out, also while nothing can be written any more', async () => {
@@ -112,18 +112,18 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
         });
       }, 50);
     };
-    const ears = fixture.create({ receiveQueueBytes: 16 * 1024, pingIntervalMs: 20 });
-    ears.transport.pause();
-    await ears.connect();
+    const client = fixture.create({ receiveQueueBytes: 16 * 1024, pingIntervalMs: 20 });
+    client.transport.pause();
+    await client.connect();
     await eventually(() => gone);
     // Pings go out meanwhile, and fail.
     await assert.rejects(async () => {
-      for (;;) await ears.transport.ping({ timeoutMs: 30 }).catch((error) => assert.equal(error.kind, 'timeout'));
+      for (;;) await client.transport.ping({ timeoutMs: 30 }).catch((error) => assert.equal(error.kind, 'timeout'));
     });
-    ears.transport.resume();
-    await ears.end();
-    assert.equal(ears.messages.length, 5, JSON.stringify(ears.closed));
-    assert.deepEqual([ears.closed[0]!.code, ears.closed[0]!.reason], [1000, 'done']);
+    client.transport.resume();
+    await client.end();
+    assert.equal(client.messages.length, 5, JSON.stringify(client.closed));
+    assert.deepEqual([client.closed[0]!.code, client.closed[0]!.reason], [1000, 'done']);
   });
 
   test('the code of a server that closes and goes at once is told, whatever was still to be written', async () => {
@@ -136,10 +136,10 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
       });
     };
     for (let round = 0; round < 10; round++) {
-      const ears = await fixture.connect();
-      while (ears.closed.length === 0) await Promise.allSettled([ears.transport.send('x'.repeat(2000))]);
+      const client = await fixture.connect();
+      while (client.closed.length === 0) await Promise.allSettled([client.transport.send('x'.repeat(2000))]);
       // Where the system has thrown away what was received, there is nothing to tell.
-      const { code, error } = ears.closed[0]!;
+      const { code, error } = client.closed[0]!;
       assert.ok(code === 4001 || error?.code === 'ECONNRESET', `${code} ${error?.code}`);
     }
   });
@@ -154,12 +154,12 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
       }, 1);
       socket.on('close', () => clearInterval(timer));
     };
-    const ears = fixture.create({ receiveQueueBytes: 16 * 1024 });
-    ears.transport.pause();
-    await ears.connect();
+    const client = fixture.create({ receiveQueueBytes: 16 * 1024 });
+    client.transport.pause();
+    await client.connect();
     await eventually(() => full, 10_000);
-    const error = await failure(ears.transport.ping({ timeoutMs: 100 }));
+    const error = await failure(client.transport.ping({ timeoutMs: 100 }));
     assert.deepEqual([error.kind, error.code], ['timeout', 'ERR_MOORLINE_RECEIVE_QUEUE_FULL']);
-    assert.deepEqual(ears.closed, []);
+    assert.deepEqual(client.closed, []);
   });
 });

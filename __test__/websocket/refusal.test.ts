@@ -15,9 +15,9 @@ async function refusal(t: TestContext, answer: Parameters<typeof serve>[0], conf
   t.after(() => server.close());
   const url = `ws://me:topsecret@127.0.0.1:${server.port}/?token=batterystaple`;
   const connection = closeAfter(t, new WebSocketConnection({ monitoring: false, url, ...config }));
-  const heard = new EventRecorder(connection);
+  const recorder = new EventRecorder(connection);
   assert.equal(await connection.connect(), false);
-  const [event] = heard.of('error');
+  const [event] = recorder.of('error');
   assert.ok(event && event.data.error instanceof MoorlineError);
   return event.data.error;
 }

@@ -35,36 +35,36 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
 
   test('on hears every message until off, and receive the ones after it', async (t) => {
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
-    const listener = (message: unknown) => heard.push(message);
+    const received: unknown[] = [];
+    const listener = (message: unknown) => received.push(message);
     assert.equal(connection.on('message', listener), connection);
     send(1, 2);
-    await eventually(() => heard.length === 2);
+    await eventually(() => received.length === 2);
     connection.off('message', listener);
     send(3);
     assert.equal(await connection.receive(), 3);
-    assert.deepEqual(heard, [1, 2]);
+    assert.deepEqual(received, [1, 2]);
   });
 
   test('once hears one, also of several that come together; none of the others is lost', async (t) => {
     const { connection, send } = await open(t);
     const first = once(connection, 'message');
-    const heard: unknown[] = [];
-    connection.once('message', (message) => heard.push(message));
+    const received: unknown[] = [];
+    connection.once('message', (message) => received.push(message));
     send(1, 2, 3);
     assert.deepEqual(await first, [1]);
-    assert.deepEqual([await connection.receive(), await connection.receive(), heard], [2, 3, [1]]);
+    assert.deepEqual([await connection.receive(), await connection.receive(), received], [2, 3, [1]]);
   });
 
   test('a handler that takes itself off leaves the messages behind it to receive', async (t) => {
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     const remove = connection.onMessage((message) => {
-      heard.push(message);
+      received.push(message);
       remove();
     });
     send(1, 2, 3);
-    assert.deepEqual([await connection.receive(), await connection.receive(), heard], [2, 3, [1]]);
+    assert.deepEqual([await connection.receive(), await connection.receive(), received], [2, 3, [1]]);
   });
 
   test('get the next message when all are done with the one before', async (t) => {
@@ -89,14 +89,14 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
   test('one that throws or rejects is logged, and the others hear all the same', async (t) => {
     const written = captureLogs(t);
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     connection.on('message', () => {
       throw new Error('thrown');
     });
     connection.on('message', () => Promise.reject(new Error('rejected')));
-    connection.on('message', (message) => heard.push(message));
+    connection.on('message', (message) => received.push(message));
     send(1, 2);
-    await eventually(() => heard.length === 2);
+    await eventually(() => received.length === 2);
     const failed = () => written.filter(({ event }) => event === 'connection.handler-failed');
     await eventually(() => failed().length === 4);
     assert.deepEqual(new Set(failed().map(({ data }) => data?.['error'])), new Set(['thrown', 'rejected']));
@@ -105,22 +105,22 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
 
   test('one that another takes off hears no more, also not of the same message', async (t) => {
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     connection.onMessage((message) => {
-      heard.push(message);
+      received.push(message);
       remove();
     });
-    const remove = connection.onMessage((message) => heard.push('too late', message));
+    const remove = connection.onMessage((message) => received.push('too late', message));
     send(1, 2);
-    await eventually(() => heard.length === 2);
-    assert.deepEqual(heard, [1, 2]);
+    await eventually(() => received.length === 2);
+    assert.deepEqual(received, [1, 2]);
   });
 
   test('removeAllListeners ends all of them, and later ones hear again', async (t) => {
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     for (let count = 0; count < 100; count++) connection.onMessage(() => undefined)();
-    connection.on('message', () => heard.push('removed'));
+    connection.on('message', () => received.push('removed'));
     const removals = [
       () => connection.removeAllListeners('message'),
       () => connection.removeAllListeners(),
@@ -129,12 +129,12 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     ];
     for (const [round, remove] of removals.entries()) {
       remove();
-      connection.on('message', (message) => heard.push(message));
+      connection.on('message', (message) => received.push(message));
       send(round);
-      await eventually(() => heard.length > round);
-      assert.equal(heard.length, round + 1);
+      await eventually(() => received.length > round);
+      assert.equal(received.length, round + 1);
     }
-    assert.deepEqual(heard, [0, 1, 2, 3]);
+    assert.deepEqual(received, [0, 1, 2, 3]);
     connection.removeAllListeners();
     send('for receive');
     assert.equal(await connection.receive(), 'for receive');
@@ -142,14 +142,14 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
 
   test('a handler may close the connection: the rest of what had come is still handed over', async (t) => {
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     let closed: Promise<boolean> | undefined;
     connection.onMessage((message) => {
-      heard.push(message);
+      received.push(message);
       closed ??= connection.disconnect();
     });
     send(1, 2, 3);
-    await eventually(() => heard.length === 3);
+    await eventually(() => received.length === 3);
     assert.equal(await closed, true);
     assert.equal(connection.getStatus().state, 'disconnected');
   });
@@ -170,13 +170,13 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
   test('a handler that is added while nothing is open hears what comes later', async (t) => {
     const { connection, server } = await open(t);
     await connection.disconnect();
-    const heard: unknown[] = [];
-    connection.onMessage((message) => heard.push(message));
-    connection.on('message', (message) => heard.push(message));
+    const received: unknown[] = [];
+    connection.onMessage((message) => received.push(message));
+    connection.on('message', (message) => received.push(message));
     assert.deepEqual(await Promise.all([connection.connect(), connection.connect()]), [true, true]);
     assert.equal(server.handshakes.length, 2);
     server.sockets[0].send('1');
-    await eventually(() => heard.length === 2);
+    await eventually(() => received.length === 2);
   });
 
   test('a receive whose signal is aborted already takes nothing', async (t) => {
@@ -193,7 +193,7 @@ test('an event of a stream counts as handled when all listeners of message are d
   t.after(() => server.close());
   const customOptions = { cursor: { url: ':memory:', name: 'orders' } };
   const stream = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false, customOptions, retryDelay: 1 }));
-  const heard = new EventRecorder(stream);
+  const recorder = new EventRecorder(stream);
   const data: string[] = [];
   stream.on('message', async ({ data: text }) => {
     data.push(text);
@@ -203,6 +203,6 @@ test('an event of a stream counts as handled when all listeners of message are d
   server.send('id: 1\ndata: one\n\nid: 2\ndata: two\n\nid: 3\ndata: three\n\n');
   await eventually(() => data.length === 3);
   server.streams[0]!.destroy();
-  await heard.until('reconnected');
+  await recorder.until('reconnected');
   assert.equal(server.requests.at(-1)?.headers['last-event-id'], '1');
 });

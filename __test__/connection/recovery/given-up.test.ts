@@ -52,13 +52,13 @@ describe('an SSEConnection that is given up', () => {
     [404, 'rejected'],
   ] as const) {
     test(`by status ${status} is disconnected, with the reason; iterating ${kind ? 'rejects' : 'ends'}`, async () => {
-      const { connection, heard } = await maker.open();
+      const { connection, recorder } = await maker.open();
       const reading = read(connection);
       refuse = (_, response) => (response.writeHead(status).end(), true);
       server.streams[0]?.end();
       const { error } = await reading;
       assert.equal(error?.kind, kind);
-      const state = heard.of('state_changed').at(-1);
+      const state = recorder.of('state_changed').at(-1);
       assert.equal(state?.data.new_state, 'disconnected');
       assert.match(String(state?.data.reason), new RegExp(String(status)));
       assert.equal(state?.message, state?.data.reason);
@@ -88,10 +88,10 @@ describe('an SSEConnection that is given up', () => {
   });
 
   test('what came before can be read; then the loop rejects', async () => {
-    const { connection, heard } = await maker.open({ autoReconnect: false });
+    const { connection, recorder } = await maker.open({ autoReconnect: false });
     server.send('data: 1\n\n');
     server.streams[0]?.write('data: 2\n\n', () => server.streams[0]?.destroy());
-    await heard.until('connection_lost');
+    await recorder.until('connection_lost');
     const { messages, error } = await read(connection);
     assert.deepEqual([messages.length, error?.kind], [2, 'disconnected']);
   });
@@ -119,14 +119,14 @@ describe('a WebSocketConnection that is given up', { skip: peersMissing() }, () 
     [1008, 'disconnected', true],
   ] as const) {
     test(`by close code ${code}: iterating ${kind ? 'rejects' : 'ends'}`, async () => {
-      const { connection, heard } = await maker.open({ autoReconnect });
+      const { connection, recorder } = await maker.open({ autoReconnect });
       const reading = read(connection);
       // The socket of the test before may still be open.
       const socket = server.sockets.at(-1);
       if (code === 1005) socket.close();
       else socket.close(code, 'enough');
       assert.equal((await reading).error?.kind, kind);
-      assert.match(heard.of('state_changed').at(-1)?.data.reason ?? '', new RegExp(`: ${code}`));
+      assert.match(recorder.of('state_changed').at(-1)?.data.reason ?? '', new RegExp(`: ${code}`));
     });
   }
 });

@@ -33,12 +33,12 @@ describe('a retry is told', () => {
     test(`of ${verb} that was answered with 503, with the attempt, the pause and the reason`, async (t) => {
       const connection = closeAfter(t, new HTTPConnection({ ...CONFIG, url: server.url }));
       await connection.connect();
-      const heard = new EventRecorder(connection);
+      const recorder = new EventRecorder(connection);
       const emitted: { attempt: number; delayMs: number; reason: string; error: unknown }[] = [];
       connection.on('retry', (told) => emitted.push(told));
       failures = 2;
       assert.ok(await call(connection));
-      const told = heard.of('retry');
+      const told = recorder.of('retry');
       assert.deepEqual(
         told.map(({ data, severity }) => [data.attempt, severity]),
         [
@@ -56,17 +56,17 @@ describe('a retry is told', () => {
         told.map(({ data }) => data),
       );
       for (const { error } of emitted) assert.ok(error instanceof MoorlineError && error.detail?.['status'] === 503);
-      assert.equal(heard.count('error'), 0, 'what succeeded in the end is no error');
+      assert.equal(recorder.count('error'), 0, 'what succeeded in the end is no error');
     });
   }
 
   test('of a request that nobody answered, and not of one that must not be repeated', async (t) => {
     const url = `http://127.0.0.1:${await freePort()}`;
     const connection = closeAfter(t, new HTTPConnection({ ...CONFIG, url, retryCount: 1 }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.send('a'), false);
     assert.deepEqual(
-      heard.of('retry').map(({ data }) => [data.attempt, /ECONNREFUSED/.test(data.reason)]),
+      recorder.of('retry').map(({ data }) => [data.attempt, /ECONNREFUSED/.test(data.reason)]),
       [[1, true]],
     );
     const post = closeAfter(t, new HTTPConnection({ ...CONFIG, url: server.url }));
@@ -80,10 +80,10 @@ describe('a retry is told', () => {
     captureLogs(t);
     const url = `http://127.0.0.1:${await freePort()}`;
     const connection = closeAfter(t, new SSEConnection({ ...CONFIG, url, retryCount: 2 }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.connect({ retry: true }), false);
     assert.deepEqual(
-      heard.of('retry').map(({ data }) => data.attempt),
+      recorder.of('retry').map(({ data }) => data.attempt),
       [1, 2],
     );
   });

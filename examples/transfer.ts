@@ -17,13 +17,13 @@ async function* withProgress(
   pieces: AsyncIterable<Uint8Array>,
   total: number,
 ): AsyncGenerator<Uint8Array> {
-  let [bytes, told] = [0, 0];
+  let [bytes, printed] = [0, 0];
   for await (const piece of pieces) {
     yield piece;
     bytes += piece.length;
     const tenths = Math.floor((10 * bytes) / total);
-    if (tenths > told) console.log(`${what} ${tenths * 10} %`);
-    told = tenths;
+    if (tenths > printed) console.log(`${what} ${tenths * 10} %`);
+    printed = tenths;
   }
 }
 

@@ -375,16 +375,16 @@ describe('events', () => {
 
   test('a handler may take itself off, or add another, while it is told', () => {
     const connection = new Hooks();
-    const told: string[] = [];
+    const calls: string[] = [];
     const off = connection.onEvent(() => {
-      told.push('once');
+      calls.push('once');
       off();
-      connection.onEvent(() => told.push('later'));
+      connection.onEvent(() => calls.push('later'));
     });
     connection.emitEvent('one');
-    const first = told.length;
+    const first = calls.length;
     connection.emitEvent('two');
-    assert.equal(told.filter((word) => word === 'once').length, 1);
-    assert.ok(first <= 2 && told.includes('later'));
+    assert.equal(calls.filter((word) => word === 'once').length, 1);
+    assert.ok(first <= 2 && calls.includes('later'));
   });
 });

@@ -28,7 +28,7 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
     return { connection, socket, closed };
   }
 
-  for (const [given, told] of [
+  for (const [given, expected] of [
     [[], [1000, '']],
     [[1000], [1000, '']],
     [
@@ -40,11 +40,11 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
       [undefined, 'bye'],
       [1000, 'bye'],
     ],
-  ] as [given: [code?: number, reason?: string], told: unknown[]][]) {
-    test(`tells the server ${JSON.stringify(told)} for disconnect(${given.map((one) => JSON.stringify(one)).join(', ')})`, async (t) => {
+  ] as [given: [code?: number, reason?: string], expected: unknown[]][]) {
+    test(`tells the server ${JSON.stringify(expected)} for disconnect(${given.map((one) => JSON.stringify(one)).join(', ')})`, async (t) => {
       const { connection, closed } = await open(t);
       assert.equal(await connection.disconnect(...given), true);
-      assert.deepEqual(await closed, told);
+      assert.deepEqual(await closed, expected);
     });
   }
 

@@ -101,7 +101,7 @@ for (const transport of transports) {
     }
 
     /** What was told of the lifecycle; each has its severity, and its error where it is one. */
-    function told(recorder: EventRecorder): string[] {
+    function lifecycleEvents(recorder: EventRecorder): string[] {
       const events = recorder.events.filter(({ eventType }) => LIFECYCLE.includes(eventType));
       for (const { eventType, severity } of events) assert.equal(severity, SEVERITY[eventType] ?? 'error', eventType);
       return events.map(({ eventType }) => eventType);
@@ -110,7 +110,7 @@ for (const transport of transports) {
     test('connection_failed: nobody is there', async (t) => {
       const { connection, recorder } = make(t, await freePort());
       assert.ok(!(await transport.reach(connection)));
-      assert.deepEqual(told(recorder), ['connection_failed']);
+      assert.deepEqual(lifecycleEvents(recorder), ['connection_failed']);
       const { message, data } = recorder.of('connection_failed')[0]!;
       assert.match(message!, /refused/i);
       assert.equal((data?.['error'] as MoorlineError).code, 'ECONNREFUSED');
@@ -122,7 +122,7 @@ for (const transport of transports) {
         t.after(() => server.close());
         const { connection, recorder } = make(t, server.port);
         await transport.reach(connection);
-        assert.deepEqual(told(recorder), ['authentication_failed']);
+        assert.deepEqual(lifecycleEvents(recorder), ['authentication_failed']);
         assert.match(recorder.of('authentication_failed')[0]!.message!, new RegExp(`${status}`));
         assert.equal(connection.getStatus().isAuthenticated, false);
       });
@@ -137,7 +137,7 @@ for (const transport of transports) {
       const url = `${transport.scheme}s://127.0.0.1:${server.port}`;
       const { connection, recorder } = make(t, 0, { url, tls: { ca: authority.cert } });
       assert.ok(!(await transport.reach(connection)));
-      assert.deepEqual(told(recorder), ['authentication_failed']);
+      assert.deepEqual(lifecycleEvents(recorder), ['authentication_failed']);
     });
 
     test('connection_lost: it was open', async (t) => {
@@ -153,7 +153,7 @@ for (const transport of transports) {
       proxy.cut();
       await recorder.until('connection_lost');
       assert.equal(await dwelling, null);
-      assert.deepEqual(told(recorder), ['connection_lost']);
+      assert.deepEqual(lifecycleEvents(recorder), ['connection_lost']);
     });
 
     test('health_check_failed: each time', async (t) => {
@@ -162,7 +162,7 @@ for (const transport of transports) {
       assert.equal((await connection.healthCheck()).isHealthy, false);
       assert.equal(recorder.count('health_check_failed'), 2);
       assert.equal(recorder.count('health_changed'), 1);
-      assert.deepEqual([...new Set(told(recorder))].at(-1), 'health_check_failed');
+      assert.deepEqual([...new Set(lifecycleEvents(recorder))].at(-1), 'health_check_failed');
     });
 
     test('circuit_breaker_opened, circuit_breaker_closed: a server that is away for a while', async (t) => {

@@ -216,12 +216,12 @@ describe('overridden verbs', () => {
     }
     const connection = new Further();
     const recorder = new EventRecorder(connection);
-    const told: string[] = [];
-    for (const event of ['open', 'close'] as const) connection.on(event, () => told.push(event));
+    const emitted: string[] = [];
+    for (const event of ['open', 'close'] as const) connection.on(event, () => emitted.push(event));
     assert.equal(await connection.connect(), true);
     assert.equal(await connection.reconnect(), true);
     assert.equal(await connection.disconnect(), true);
-    assert.deepEqual(told, ['open', 'close', 'open', 'close']);
+    assert.deepEqual(emitted, ['open', 'close', 'open', 'close']);
     assert.deepEqual(connection.steps, ['in', 'out', 'in', 'out']);
     assert.deepEqual([connection.connects, connection.disconnects, recorder.count('error')], [2, 2, 0]);
   });
@@ -245,13 +245,13 @@ describe('what waits when a connection is closed', () => {
     const connection = new Puppet();
     await connection.connect();
     const recorder = new EventRecorder(connection);
-    let asked: AbortSignal | undefined;
-    connection.well = (signal) => new Promise(() => (asked = signal));
+    let checkSignal: AbortSignal | undefined;
+    connection.well = (signal) => new Promise(() => (checkSignal = signal));
     const checking = connection.healthCheck();
     await connection.disconnect();
     const { isHealthy, errorMessage } = await promptly(checking);
     assert.deepEqual([isHealthy, errorMessage], [false, 'the connection was closed']);
-    assert.equal(asked?.aborted, true);
+    assert.equal(checkSignal?.aborted, true);
     assert.equal(recorder.count('health_check_failed') + recorder.count('health_changed'), 0);
   });
 
@@ -326,19 +326,19 @@ describe('the periodic check', () => {
   });
 
   test('holds nothing of a connection that is closed while it runs', async (t) => {
-    let asked = 0;
-    const server = await serve(() => (asked += 1));
+    let checks = 0;
+    const server = await serve(() => (checks += 1));
     t.after(() => server.close());
     const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
     const config = { monitoring: true, healthCheckInterval: 1, healthCheckTimeout: 60_000 };
     const puppet = new Puppet(config);
-    puppet.well = () => new Promise(() => (asked += 1));
+    puppet.well = () => new Promise(() => (checks += 1));
     for (const connection of [new HTTPConnection({ url: server.url, ...config }), puppet]) {
-      asked = 0;
+      checks = 0;
       const recorder = new EventRecorder(connection);
       const before = timers();
       await connection.connect();
-      await eventually(() => asked === 1);
+      await eventually(() => checks === 1);
       await connection.disconnect();
       await eventually(() => server.open() === 0);
       await eventually(() => timers() <= before);

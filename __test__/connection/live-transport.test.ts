@@ -29,17 +29,17 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
     proxy = await FaultProxy.start(server.port);
   });
   afterEach(async () => {
-    await maker.close();
+    await factory.close();
     await eventually(() => proxy.connections + server.sockets.length + other.sockets.length === 0);
     await Promise.all([proxy.close(), server.close(), other.close()]);
   });
 
-  const maker = new ConnectionFactory((config) => {
+  const factory = new ConnectionFactory((config) => {
     const url = `ws://127.0.0.1:${proxy.port}`;
     const quick = { monitoring: false, retryDelay: 1, compression: false };
     return new WebSocketConnection({ url, ...quick, ...config });
   });
-  const { open } = maker;
+  const { open } = factory;
 
   /** One that had to go to the other server, and looks for the first one often. */
   async function openOther(config: ConnectionConfig = {}) {

@@ -82,11 +82,11 @@ describe('options of connections', { skip: peersMissing() }, () => {
       const server = await socketServer();
       const retries: MoorlineEvent[] = [];
       const { connection } = await socket(t, { url: server.url, backoffMultiplier });
-      connection.on('retry', (told) => retries.push(told));
+      connection.on('retry', (event) => retries.push(event));
       await server.close();
       await eventually(() => retries.length >= count, 10_000);
       await connection.disconnect();
-      return retries.map((told) => Number(told['delayMs']));
+      return retries.map((event) => Number(event['delayMs']));
     };
     const same = await waits(1, 6);
     assert.ok(

@@ -159,13 +159,20 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
     for (const [proxy, detail] of table) {
       for (const [error, recorder] of await failures(t, proxy, local(plain.port))) {
         const { hostname, port } = new URL(proxy.replace(/^socks5h?/, 'http'));
-        const told = { phase: 'proxy', proxy: `${hostname}:${port}`, host: '127.0.0.1', port: plain.port, ...detail };
+        const expected = {
+          phase: 'proxy',
+          proxy: `${hostname}:${port}`,
+          host: '127.0.0.1',
+          port: plain.port,
+          ...detail,
+        };
         assert.deepEqual(
           [error.kind, error.code, error.retryable],
           ['auth', 'ERR_MOORLINE_AUTH', false],
           `${error.service} over ${proxy}`,
         );
-        for (const [key, value] of Object.entries(told)) assert.equal(error.detail?.[key], value, `${proxy} ${key}`);
+        for (const [key, value] of Object.entries(expected))
+          assert.equal(error.detail?.[key], value, `${proxy} ${key}`);
         assert.deepEqual([recorder.count('authentication_failed'), recorder.count('connection_failed')], [1, 0]);
       }
     }

@@ -229,8 +229,11 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
 
     await answersThroughNode(served!, headers);
 
-    const judged = await whole!['run'](signer, { headers, url: '/' } as unknown as IncomingMessage, rawBody);
-    assert.deepEqual([judged.result.valid, judged.result.scheme, judged.result.secretIndex], [true, 'generic', 0]);
+    const verified = await whole!['run'](signer, { headers, url: '/' } as unknown as IncomingMessage, rawBody);
+    assert.deepEqual(
+      [verified.result.valid, verified.result.scheme, verified.result.secretIndex],
+      [true, 'generic', 0],
+    );
 
     const { default: express } = await peer('express');
     const app = express();
@@ -291,8 +294,8 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
 
   /** A store of the page does what the interface says. */
   async function remembers(store: Required<WebhookReplayStore>): Promise<void> {
-    const told = await Promise.all([store.remember('a', 60_000), store.remember('a', 60_000)]);
-    assert.deepEqual([...told].sort(), [false, true]);
+    const results = await Promise.all([store.remember('a', 60_000), store.remember('a', 60_000)]);
+    assert.deepEqual([...results].sort(), [false, true]);
     assert.deepEqual([await store.has('a'), await store.has('b')], [true, false]);
     await store.forget('a');
     assert.equal(await store.has('a'), false);
@@ -321,9 +324,9 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
 
 describe('docs/services/http.md', () => {
   test('its code does what it says', async () => {
-    const came: string[] = [];
+    const received: string[] = [];
     const server = await serve((request, response) => {
-      came.push(`${request.method} ${request.url} ${request.headers['x-api-key']}`);
+      received.push(`${request.method} ${request.url} ${request.headers['x-api-key']}`);
       request.resume().on('end', () => response.end('[{"name":"Ada"}]'));
       response.setHeader('content-type', 'application/json');
     });
@@ -337,18 +340,18 @@ describe('docs/services/http.md', () => {
     ]);
     const { users, created, delivered } = await snippet!.load();
     assert.deepEqual([users, created.status, delivered], [[{ name: 'Ada' }], 200, true]);
-    assert.deepEqual(came, ['GET /v1/users?page=2 k', 'POST /v1/users k', 'POST /v1 k']);
+    assert.deepEqual(received, ['GET /v1/users?page=2 k', 'POST /v1/users k', 'POST /v1 k']);
   });
 });
 
 describe('docs/services/websocket.md', { skip: peersMissing() }, () => {
   test('its code does what it says', async () => {
-    const came: string[] = [];
+    const received: string[] = [];
     const server = await socketServer((socket) =>
       socket.on('message', (data: Buffer) => {
-        came.push(String(data));
+        received.push(String(data));
         // The first connection is lost.
-        if (came.length === 1) return socket.terminate();
+        if (received.length === 1) return socket.terminate();
         for (const id of [1, 2]) socket.send(JSON.stringify({ id, last: id === 2 }));
       }),
     );
@@ -362,7 +365,7 @@ describe('docs/services/websocket.md', { skip: peersMissing() }, () => {
       },
     ]);
     const { orders, handled } = await snippet!.load();
-    assert.deepEqual(came, Array(2).fill('{"subscribe":"orders"}'));
+    assert.deepEqual(received, Array(2).fill('{"subscribe":"orders"}'));
     assert.deepEqual(
       handled.map(({ id }: { id: number }) => id),
       [1, 2],
@@ -375,13 +378,13 @@ describe('docs/services/websocket.md', { skip: peersMissing() }, () => {
 describe('docs/services/sse.md', () => {
   test('its code does what it says', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'moorline-docs-'));
-    const asked: unknown[] = [];
+    const lastEventIds: unknown[] = [];
     const server = await serve(({ headers }, response) => {
-      asked.push(headers['last-event-id']);
+      lastEventIds.push(headers['last-event-id']);
       // Two streams, and then no more.
-      if (asked.length === 3) return void response.writeHead(204).end();
+      if (lastEventIds.length === 3) return void response.writeHead(204).end();
       response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.end(`retry: 1\nid: ${asked.length}\nevent: order\ndata: {"n":${asked.length}}\n\n`);
+      response.end(`retry: 1\nid: ${lastEventIds.length}\nevent: order\ndata: {"n":${lastEventIds.length}}\n\n`);
     });
     after(() => (rmSync(directory, { recursive: true, force: true }), server.close()));
     const [snippet] = compilePage('docs/services/sse.md', [
@@ -397,7 +400,7 @@ describe('docs/services/sse.md', () => {
     ]);
     const { feed, handled } = await snippet!.load();
     assert.deepEqual(handled, [{ n: 1 }, { n: 2 }]);
-    assert.deepEqual(asked, [undefined, '1', '2']);
+    assert.deepEqual(lastEventIds, [undefined, '1', '2']);
     await feed.disconnect();
   });
 });
@@ -410,8 +413,8 @@ describe('docs/services/connections.md', { skip: peersMissing() }, () => {
     const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
     after(() => sockets.close());
     await once(sockets, 'listening');
-    const came: string[] = [];
-    sockets.on('connection', (socket: EventEmitter) => socket.on('message', (data) => came.push(String(data))));
+    const received: string[] = [];
+    sockets.on('connection', (socket: EventEmitter) => socket.on('message', (data) => received.push(String(data))));
     const [first, tokens, pools, retries] = compilePage('docs/services/connections.md', [
       { replace: [{ reason: host, from: 'https://api.example.com', to: users() }], exposes: ['api'] },
       { prelude: "const freshToken = async (_: AbortSignal) => 't';", exposes: ['feed'] },
@@ -428,8 +431,8 @@ describe('docs/services/connections.md', { skip: peersMissing() }, () => {
     assert.equal(typeof (await tokens!.load())['feed'].config.customHeaders, 'function');
     const { pool } = await pools!.load();
     assert.equal(pool.stats().totalConnections, 0);
-    await eventually(() => came.length === 2);
-    assert.deepEqual(came, ['{"type":"data","payload":"test"}', 'the same, and it cannot be forgotten']);
+    await eventually(() => received.length === 2);
+    assert.deepEqual(received, ['{"type":"data","payload":"test"}', 'the same, and it cannot be forgotten']);
     assert.deepEqual((await retries!.load())['users'], { total: 7 });
   });
 });

@@ -117,7 +117,7 @@ interface Done {
   refused: number;
   /** Requests that the payments had for them, and all requests with those of health checks. */
   attempts: number;
-  asked: number;
+  requests: number;
   /** Statements: the table, orders in and looked for, reports and health checks. */
   statements: number;
   /** What each health check of the payments found. */
@@ -129,7 +129,7 @@ interface Done {
 
 function assertFigures(page: string, done: Done): void {
   const of = figuresOf(page);
-  const { charged, failed, refused, attempts, asked, statements, healthy, unhealthy, seconds } = done;
+  const { charged, failed, refused, attempts, requests, statements, healthy, unhealthy, seconds } = done;
 
   const connection = { connection: 'payments', type: 'http' };
   const by = (metric: string, outcome: string, status: string) =>
@@ -156,7 +156,7 @@ function assertFigures(page: string, done: Done): void {
   assert.deepEqual([pool('connections', { state: 'in-use' }), pool('waiting'), pool('max_connections')], [0, 0, 5]);
   assert.equal(pool('connections', { state: 'idle' }), pool('created_total')! - pool('closed_total')!);
   assert.deepEqual([pool('acquire_timeouts_total'), pool('create_failures_total'), pool('leaks_total')], [0, 0, 0]);
-  assert.equal(of('pool_acquired_total', { pool: 'payments', type: 'http' }), asked);
+  assert.equal(of('pool_acquired_total', { pool: 'payments', type: 'http' }), requests);
 
   const check = (name: string) => {
     const runs = ['healthy', 'degraded', 'unhealthy'].map((status) =>
@@ -176,9 +176,9 @@ function assertFigures(page: string, done: Done): void {
 for (const [format, ending] of Object.entries(FORMATS)) {
   describe(`as ${format}`, () => {
     test('the Express service takes signed webhooks, charges orders, and its figures agree with what was done', async (t) => {
-      let [attempts, asked, isUnwell] = [0, 0, false];
+      let [attempts, requests, isUnwell] = [0, 0, false];
       const payments = await serve((request, response) => {
-        asked += 1;
+        requests += 1;
         if (request.method === 'POST') attempts += 1;
         let body = '';
         request.setEncoding('utf8').on('data', (text: string) => (body += text));
@@ -219,7 +219,7 @@ for (const [format, ending] of Object.entries(FORMATS)) {
       const page = async () => await (await fetch(`${url}/metrics`)).text();
       const seconds = () => (performance.now() - started) / 1000;
       const done = { charged: 1, failed: 1, refused: 0, statements: 8, healthy: 1, unhealthy: 0 };
-      assertFigures(await page(), { ...done, attempts, asked, seconds: seconds() });
+      assertFigures(await page(), { ...done, attempts, requests, seconds: seconds() });
       assert.equal(attempts, 3, 'what was answered with 500 was repeated once');
 
       // An answer with 500 is an error for all that look at it.
@@ -228,7 +228,7 @@ for (const [format, ending] of Object.entries(FORMATS)) {
       for (let n = 0; n < 4; n++) assert.equal((await post('/orders/a/charge')).status, 502);
       assert.equal((await post('/orders/a/charge')).status, 500, 'the circuit breaker is open');
       const then = { ...done, failed: 5, refused: 1, statements: 14, unhealthy: 1 };
-      assertFigures(await page(), { ...then, attempts, asked, seconds: seconds() });
+      assertFigures(await page(), { ...then, attempts, requests, seconds: seconds() });
 
       service.child.kill('SIGTERM');
       await service.ended();
@@ -282,8 +282,8 @@ for (const [format, ending] of Object.entries(FORMATS)) {
         socket.on('message', (data: Buffer) => socket.send(String(data)));
       });
       t.after(() => server.close());
-      const said = await start(`fifty-sockets.${ending}`, [], { ECHO_URL: server.url }).ended();
-      assert.match(said, /^50 sockets, 1000 answers: half within [\d.]+ ms, 99 % within [\d.]+ ms\n$/);
+      const output = await start(`fifty-sockets.${ending}`, [], { ECHO_URL: server.url }).ended();
+      assert.match(output, /^50 sockets, 1000 answers: half within [\d.]+ ms, 99 % within [\d.]+ ms\n$/);
       assert.equal(most, 50);
     });
 
@@ -291,7 +291,7 @@ for (const [format, ending] of Object.entries(FORMATS)) {
       // Once is enough for the size.
       const size = (ending === 'mjs' ? 200 : 2) * MIB;
       const sent = createHash('sha256');
-      let came: Hash | undefined;
+      let received: Hash | undefined;
       let length: string | undefined;
       const server = await serve((request, response) => {
         if (request.method === 'GET') {
@@ -301,26 +301,26 @@ for (const [format, ending] of Object.entries(FORMATS)) {
         const hash = createHash('sha256');
         length = request.headers['content-length'];
         request.on('data', (piece: Buffer) => hash.update(piece));
-        request.on('end', () => ((came = hash), response.writeHead(201).end()));
+        request.on('end', () => ((received = hash), response.writeHead(201).end()));
       });
       t.after(() => server.close());
       const memory = join(directory, 'memory.cjs');
       writeFileSync(memory, "process.on('exit', () => console.log('kB', process.resourceUsage().maxRSS));");
       const file = join(directory, `transfer-${ending}`);
       const args = [`${server.url}/large`, file, `${server.url}/uploads`];
-      const said = await start(`transfer.${ending}`, args, {}, ['--require', memory]).ended();
+      const output = await start(`transfer.${ending}`, args, {}, ['--require', memory]).ended();
       assert.equal(statSync(file).size, size);
       assert.equal(length, String(size));
-      assert.equal(came?.digest('hex'), sent.digest('hex'));
-      for (const what of ['download', 'upload']) assert.ok(said.includes(`${what} 100 %`), said);
-      const [, kilobytes] = /kB (\d+)/.exec(said)!;
+      assert.equal(received?.digest('hex'), sent.digest('hex'));
+      for (const what of ['download', 'upload']) assert.ok(output.includes(`${what} 100 %`), output);
+      const [, kilobytes] = /kB (\d+)/.exec(output)!;
       assert.ok(Number(kilobytes) * 1024 < 200 * MIB, `${kilobytes} kB`);
     });
 
     test('a forecast of the series beside it is made without a service, with its range', async () => {
-      const said = await start(`forecast.${ending}`, [], {}).ended();
-      const lines = said.trimEnd().split('\n');
-      assert.equal(lines.length, 13, said);
+      const output = await start(`forecast.${ending}`, [], {}).ended();
+      const lines = output.trimEnd().split('\n');
+      assert.equal(lines.length, 13, output);
       assert.match(lines[0]!, /^1961-01-01\S*  4\d\d\.\d \(90 %: \d+\.\d to \d+\.\d\)$/);
       assert.match(lines[12]!, /^by .+, local$/);
     });

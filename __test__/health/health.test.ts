@@ -19,7 +19,7 @@ import { root } from '../support/paths';
 
 /** A checker that does not answer until it is told to. */
 function held() {
-  const calls: { signal: AbortSignal; answer: (said: unknown) => void }[] = [];
+  const calls: { signal: AbortSignal; answer: (answer: unknown) => void }[] = [];
   const checker = ({ signal }: { signal: AbortSignal }) =>
     new Promise<unknown>((answer) => calls.push({ signal, answer }));
   return { calls, checker };
@@ -318,9 +318,9 @@ describe('schedule', () => {
     const monitor = new HealthMonitor();
     monitor.start();
     const alive = setInterval(() => undefined, 1000);
-    const heard = once(monitor, 'health');
+    const event = once(monitor, 'health');
     monitor.register('database', () => true);
-    assert.equal((await heard)[0].name, 'database');
+    assert.equal((await event)[0].name, 'database');
     clearInterval(alive);
     monitor[Symbol.dispose]();
   });

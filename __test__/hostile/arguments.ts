@@ -89,18 +89,19 @@ function methods(object: object): string[] {
 let last = '';
 
 /** Whether a call may throw or reject with that. */
-function judge(error: unknown, what: string): void {
+function checkError(error: unknown, what: string): void {
   if (error instanceof Mine || (error instanceof Error && error.message === 'given')) return;
   const ours = error instanceof moorline.MoorlineError || error instanceof TypeError || error instanceof RangeError;
-  const said =
+  const description =
     error instanceof Error
       ? `${error.name} [${(error as NodeJS.ErrnoException).code}] ${error.message}`
       : String(error);
   const defect =
-    said.includes('by a defect') || /^\w+ \[(\w+Expected|InvalidArg|GenericFailure|PendingException)\]/.test(said);
+    description.includes('by a defect') ||
+    /^\w+ \[(\w+Expected|InvalidArg|GenericFailure|PendingException)\]/.test(description);
   if (!defect && ours && error.message !== '') return;
-  if (ALLOWED.some((allowed) => allowed.test(said))) return;
-  fail(`${what}\nthrew ${error instanceof Error ? error.stack : said}`);
+  if (ALLOWED.some((allowed) => allowed.test(description))) return;
+  fail(`${what}\nthrew ${error instanceof Error ? error.stack : description}`);
 }
 
 /** Documented exceptions of other classes. */
@@ -128,12 +129,12 @@ function attempt(what: string, call: () => unknown): unknown {
     if (value instanceof Promise) {
       value.then(
         (resolved) => dispose(resolved),
-        (error: unknown) => judge(error, what),
+        (error: unknown) => checkError(error, what),
       );
     }
     return value;
   } catch (error) {
-    judge(error, what);
+    checkError(error, what);
     return undefined;
   }
 }

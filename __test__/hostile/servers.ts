@@ -311,9 +311,9 @@ async function main(): Promise<void> {
   let met = 0;
   for (const [protocol, table] of Object.entries(TABLES) as [keyof typeof CLIENTS, Table][]) {
     for (const [name, it] of Object.entries(table)) {
-      const came = await meet(protocol, it).catch((error: unknown) => String(error));
-      if (![it.ends].flat().includes(came))
-        problems.push(`${protocol}, ${name}: ended in ${came}, not in ${String(it.ends)}`);
+      const outcome = await meet(protocol, it).catch((error: unknown) => String(error));
+      if (![it.ends].flat().includes(outcome))
+        problems.push(`${protocol}, ${name}: ended in ${outcome}, not in ${String(it.ends)}`);
       met += 1;
     }
   }

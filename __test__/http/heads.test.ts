@@ -58,8 +58,8 @@ describe('an answer of HTTP/1.1', () => {
       assert.equal(headers['x-big']?.length, length);
     }
     const error = await failure(connection.request({ url: `/${MIB + 200 * KIB}` }));
-    const told = [error.kind, error.code, error.delivery, error.retryable];
-    assert.deepEqual(told, ['protocol', 'ERR_MOORLINE_RESPONSE_TOO_LARGE', 'answered', false]);
+    const fields = [error.kind, error.code, error.delivery, error.retryable];
+    assert.deepEqual(fields, ['protocol', 'ERR_MOORLINE_RESPONSE_TOO_LARGE', 'answered', false]);
   });
 
   test('may have a head of 1 MiB to the byte, whatever body comes with it', async (t) => {

@@ -29,8 +29,8 @@ describe('a forecast', () => {
     test(`of points ${stepMs} ms apart goes on at that distance`, async () => {
       // A Date has whole milliseconds; a number need not.
       const timeseries = points(stepMs, stepMs < 1 ? (ms) => ms : undefined);
-      for (const asked of [{}, { frequency }]) {
-        const { predictions, modelInfo } = await client.forecast({ timeseries, horizon: 2, ...asked });
+      for (const options of [{}, { frequency }]) {
+        const { predictions, modelInfo } = await client.forecast({ timeseries, horizon: 2, ...options });
         assert.equal(modelInfo?.frequency, frequency);
         const times = predictions.map(({ timestamp }) => timestamp);
         assert.deepEqual(times, [`2024-01-01T${next}`, `2024-01-01T${afterNext}`]);

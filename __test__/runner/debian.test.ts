@@ -55,20 +55,20 @@ describe('packages of Debian', { skip, timeout: 120_000 }, () => {
     return `${control}Filename: ./${name}_1_all.deb\nSize: ${content.length}\nSHA256: ${hash}\n`;
   }
 
-  async function unpack(directory: string, name: string): Promise<{ code: number; said: string }> {
+  async function unpack(directory: string, name: string): Promise<{ code: number; stderr: string }> {
     const child = spawn(process.execPath, [script, directory, name], { env, stdio: ['ignore', 'ignore', 'pipe'] });
-    let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     const [code] = (await once(child, 'close')) as [number];
-    return { code, said };
+    return { code, stderr };
   }
 
   test('are had by processes that ask at the same time, whole, with what they need', async () => {
     const directory = join(unpacked, 'together');
-    for (const { code, said } of await Promise.all(
+    for (const { code, stderr } of await Promise.all(
       Array.from({ length: 3 }, () => unpack(directory, 'moorline-needing')),
     ))
-      assert.equal(code, 0, said);
+      assert.equal(code, 0, stderr);
     assert.deepEqual(readdirSync(join(directory, 'usr', 'lib')).sort(), ['moorline-needed', 'moorline-needing']);
     assert.deepEqual(readdirSync(unpacked), ['together'], 'something was left aside');
     assert.deepEqual(readdirSync(join(room, 'lists')), ['partial'], "the machine's own lists were touched");
@@ -76,9 +76,9 @@ describe('packages of Debian', { skip, timeout: 120_000 }, () => {
 
   test('that do not exist are told by their name, and leave nothing', async () => {
     const directory = join(unpacked, 'nowhere');
-    const { code, said } = await unpack(directory, 'moorline-nowhere');
+    const { code, stderr } = await unpack(directory, 'moorline-nowhere');
     assert.equal(code, 1);
-    assert.match(said, /moorline-nowhere/);
+    assert.match(stderr, /moorline-nowhere/);
     assert.equal(existsSync(directory), false);
   });
 });

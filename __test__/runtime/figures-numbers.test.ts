@@ -51,8 +51,8 @@ test('an error whose retryAfterMs is beyond all limits is not repeated, however 
 test('HealthChecker.result refuses what is no time, and what is no answer', () => {
   const result = HealthChecker.result as (...given: unknown[]) => unknown;
   for (const time of [NaN, -1, Infinity]) {
-    const said = { code: 'ERR_OUT_OF_RANGE', message: `responseTime must be finite and ≥ 0, got ${time}` };
-    assert.throws(() => result('a', true, time), { name: 'RangeError', ...said });
+    const expected = { code: 'ERR_OUT_OF_RANGE', message: `responseTime must be finite and ≥ 0, got ${time}` };
+    assert.throws(() => result('a', true, time), { name: 'RangeError', ...expected });
   }
   for (const given of [
     [true, '5'],

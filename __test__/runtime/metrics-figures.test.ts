@@ -301,10 +301,10 @@ test('every metric stands in the guide, with its type and its labels', { skip: p
   t.after(() => monitor.stop());
   const guide = readFileSync(join(root, 'docs', 'metrics.md'), 'utf8');
   const rows = [...guide.matchAll(/^\| `(moorline_\w+)` \| (\w+) \| (.*?) \|/gm)];
-  const said = rows.map(([, name, type, labels]) => [name, type, labels!.replaceAll('`', '')]);
+  const documented = rows.map(([, name, type, labels]) => [name, type, labels!.replaceAll('`', '')]);
   const shown = [...parse(metricsText())].map(([name, { type, samples }]) => {
     const labels = Object.keys(samples[0]!.labels).filter((label) => label !== 'le');
     return [name, type, labels.join(', ')];
   });
-  assert.deepEqual(shown.sort(), said.sort());
+  assert.deepEqual(shown.sort(), documented.sort());
 });

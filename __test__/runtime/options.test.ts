@@ -30,7 +30,7 @@ import { closeAfter, EventRecorder } from '../support/connections';
 import { serve } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 
-const stage = new HttpFixture();
+const fixture = new HttpFixture();
 setLogger({});
 after(() => setLogger(undefined));
 
@@ -315,7 +315,7 @@ describe('what is no plain object', () => {
 
 test('send gives null, and an event that names the key', async (t) => {
   let requests = 0;
-  const server = await stage.autoClose(
+  const server = await fixture.autoClose(
     serve((_, response) => {
       requests += 1;
       response.end();

@@ -76,10 +76,10 @@ describe('what took too long names its option', () => {
     const disconnect = () => new Promise<never>(() => undefined);
     const pool = new ConnectionPool({ maxSize: 1, releaseTimeout: 0.02 }, () => ({ disconnect }));
     t.after(() => pool.stop());
-    const told = new Promise<unknown>((resolve) => pool.on('error', ({ error }) => resolve(error)));
+    const emitted = new Promise<unknown>((resolve) => pool.on('error', ({ error }) => resolve(error)));
     await pool.use(() => 1);
     await pool.stop();
-    const error = await told;
+    const error = await emitted;
     assert.match(String((error as Error).message ?? error), / \(releaseTimeout\)$/);
   });
 

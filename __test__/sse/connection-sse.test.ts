@@ -29,17 +29,17 @@ describe('SSEConnection', () => {
   });
   afterEach(async () => {
     proxy.set({ kind: 'none' });
-    await maker.close();
+    await factory.close();
     refuse = () => false;
     await eventually(() => server.streams.length === 0);
     server.requests.length = 0;
   });
 
-  const maker = new ConnectionFactory(
+  const factory = new ConnectionFactory(
     (config) =>
       new SSEConnection({ url: `http://127.0.0.1:${proxy.port}/events`, monitoring: false, retryDelay: 1, ...config }),
   );
-  const { make, open } = maker;
+  const { make, open } = factory;
 
   test('connects once, with its headers; send is false, which is no error', async () => {
     const { connection, recorder } = await open({ customHeaders: { 'X-API-Key': 'k' } });
@@ -162,7 +162,7 @@ describe('SSEConnection', () => {
       server.send('data: first\n\n');
       assert.equal((await connection.receive())?.data, 'first');
     } finally {
-      await maker.close();
+      await factory.close();
       await second.close();
     }
   });

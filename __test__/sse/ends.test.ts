@@ -31,11 +31,11 @@ describe('the process', () => {
         onClose() {},
       });`;
     const child = execFile(process.execPath, ['-e', `${prelude}\n${script}`], { timeout: 10_000 });
-    let said = '';
-    child.stdout!.on('data', (text: string) => (said += text));
+    let output = '';
+    child.stdout!.on('data', (text: string) => (output += text));
     const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
-    assert.deepEqual([code, signal], [0, null], said);
-    return said.trim();
+    assert.deepEqual([code, signal], [0, null], output);
+    return output.trim();
   }
 
   test('is not kept alive by an open stream, but by a pending connect and by ref', async () => {

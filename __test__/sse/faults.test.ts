@@ -39,7 +39,7 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
   /** What came of a connect; fails when it took longer than it may. */
   async function connected(): Promise<string> {
     const began = performance.now();
-    const said = await client.transport.connect().then(
+    const outcome = await client.transport.connect().then(
       () => 'open',
       (error: unknown) => {
         assert.ok(error instanceof MoorlineError, String(error));
@@ -48,8 +48,8 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
       },
     );
     const elapsed = performance.now() - began;
-    assert.ok(elapsed < TIMEOUT_MS + SLACK_MS, `${said} after ${elapsed} ms`);
-    return said;
+    assert.ok(elapsed < TIMEOUT_MS + SLACK_MS, `${outcome} after ${elapsed} ms`);
+    return outcome;
   }
 
   /** How the stream ended, within its idle time after `since`. */
@@ -112,10 +112,10 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
 
   test('reset, while it is asked for and while it is open', async () => {
     proxy.set({ kind: 'black-hole' });
-    const asked = connected();
+    const connecting = connected();
     await eventually(() => proxy.connections === 1);
     proxy.reset();
-    assert.equal(await asked, 'disconnected unknown headers');
+    assert.equal(await connecting, 'disconnected unknown headers');
     proxy.set({ kind: 'none' });
     await opened();
     proxy.reset();

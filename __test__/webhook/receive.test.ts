@@ -78,29 +78,29 @@ describe('node:http', () => {
   });
 
   /** A request that sends half a body, once `heard` by the server. */
-  async function half(origin: string, heard: Promise<void>): Promise<ClientRequest> {
+  async function half(origin: string, firstBytes: Promise<void>): Promise<ClientRequest> {
     const request = httpRequest(origin, { method: 'POST', headers: { 'content-length': 100 } });
     request.on('error', () => undefined);
     request.write('half');
-    await heard;
+    await firstBytes;
     return request;
   }
 
-  function signal(): { heard: Promise<void>; hear: () => void } {
-    let hear!: () => void;
-    const heard = new Promise<void>((resolve) => (hear = resolve));
-    return { heard, hear };
+  function signal(): { firstBytes: Promise<void>; onFirstBytes: () => void } {
+    let onFirstBytes!: () => void;
+    const firstBytes = new Promise<void>((resolve) => (onFirstBytes = resolve));
+    return { firstBytes, onFirstBytes };
   }
 
   test('a sender that goes away in the middle is named, and harms nobody', async () => {
-    const { heard, hear } = signal();
+    const { firstBytes, onFirstBytes } = signal();
     let received: Promise<ReceivedWebhook> | undefined;
     const listener: RequestListener = (request) => {
-      request.once('readable', hear);
+      request.once('readable', onFirstBytes);
       received = receiveWebhook(verifier, request);
     };
     await serving(listener, async (origin) => {
-      (await half(origin, heard)).destroy();
+      (await half(origin, firstBytes)).destroy();
       const { valid, reason, status } = await received!;
       assert.deepEqual([valid, status], [false, 401]);
       assert.match(reason!, /^Verification error: the sender went away/);
@@ -108,7 +108,7 @@ describe('node:http', () => {
   });
 
   test('the middleware does not answer a sender that went away', async () => {
-    const { heard, hear } = signal();
+    const { firstBytes, onFirstBytes } = signal();
     const records: LogRecord[] = [];
     setLogger({ warn: (record) => records.push(record) });
     let next = 0;
@@ -116,12 +116,12 @@ describe('node:http', () => {
     const middleware = webhookMiddleware(verifier);
     const listener: RequestListener = (request, response) => {
       answered = response;
-      request.once('readable', hear);
+      request.once('readable', onFirstBytes);
       middleware(request, response, () => (next += 1));
     };
     try {
       await serving(listener, async (origin) => {
-        (await half(origin, heard)).destroy();
+        (await half(origin, firstBytes)).destroy();
         await eventually(() => records.length === 1);
         assert.match(String(records[0]!.data['reason']), /the sender went away/);
         assert.deepEqual([next, answered!.writableEnded], [0, false]);
@@ -132,16 +132,16 @@ describe('node:http', () => {
   });
 
   test('a sender that drips is given up, answered, and its connection closed', { timeout: 10_000 }, async () => {
-    const { heard, hear } = signal();
+    const { firstBytes, onFirstBytes } = signal();
     const middleware = webhookMiddleware(verifier, { timeoutMs: 50 });
     const listener: RequestListener = (request, response) => {
-      request.once('readable', hear);
+      request.once('readable', onFirstBytes);
       middleware(request, response, () => response.end());
     };
     setLogger({});
     try {
       await serving(listener, async (origin) => {
-        const request = await half(origin, heard);
+        const request = await half(origin, firstBytes);
         const [response] = (await once(request, 'response')) as [IncomingMessage];
         assert.deepEqual([response.statusCode, response.headers.connection], [401, 'close']);
         response.resume();

@@ -141,7 +141,7 @@ describe('Express', { skip: peersMissing() }, () => {
 });
 
 describe('Twilio', () => {
-  const judge = (signature: string, url: string) =>
+  const isValid = (signature: string, url: string) =>
     new WebhookVerifier({ secret, scheme: 'twilio' }).verifyRequest({
       headers: { 'x-twilio-signature': signature },
       body,
@@ -152,14 +152,14 @@ describe('Twilio', () => {
   for (const [raw, escaped] of Object.entries(queries)) {
     test(`may have signed ${raw} in the query where ${escaped} is seen by a parser`, () => {
       const [given, seen] = [`https://e.com/h?n=${raw}`, `https://e.com/h?n=${escaped}`];
-      assert.equal(judge(twilio(seen), given), true);
-      assert.equal(judge(twilio(`https://e.com:443/h?n=${escaped}`), given), true);
-      assert.equal(judge(twilio(`https://e.com/h?n=other`), given), false);
+      assert.equal(isValid(twilio(seen), given), true);
+      assert.equal(isValid(twilio(`https://e.com:443/h?n=${escaped}`), given), true);
+      assert.equal(isValid(twilio(`https://e.com/h?n=other`), given), false);
     });
   }
 
   test('may have signed a quote as it is where a parser has escaped it', () => {
-    assert.equal(judge(twilio("https://e.com/h?n=O'Neil&m=a%20b"), 'https://e.com/h?n=O%27Neil&m=a%20b'), true);
+    assert.equal(isValid(twilio("https://e.com/h?n=O'Neil&m=a%20b"), 'https://e.com/h?n=O%27Neil&m=a%20b'), true);
   });
 
   for (const [what, signed, seen] of [
@@ -169,8 +169,8 @@ describe('Twilio', () => {
     ['with a user alone', 'https://user@e.com/h', 'https://user@e.com:443/h'],
   ] as const) {
     test(`may have signed the URL ${what}`, () => {
-      assert.equal(judge(twilio(signed), seen), true);
-      assert.equal(judge(twilio(signed.replace('e.com', 'f.com')), seen), false);
+      assert.equal(isValid(twilio(signed), seen), true);
+      assert.equal(isValid(twilio(signed.replace('e.com', 'f.com')), seen), false);
     });
   }
 

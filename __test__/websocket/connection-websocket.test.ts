@@ -24,7 +24,11 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     setLogger({});
     server = await socketServer(
       (socket) => socket.on('message', (data: Buffer, binary: boolean) => onMessage(socket, data, binary)),
-      { perMessageDeflate: true, maxPayload: 64 * 2 ** 20, handleProtocols: (asked: Set<string>) => [...asked].at(-1) },
+      {
+        perMessageDeflate: true,
+        maxPayload: 64 * 2 ** 20,
+        handleProtocols: (offered: Set<string>) => [...offered].at(-1),
+      },
     );
     proxy = await FaultProxy.start(server.port);
     onMessage = echo;
@@ -36,18 +40,18 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
   });
   afterEach(async () => {
     proxy.set({ kind: 'none' });
-    await maker.close();
+    await factory.close();
     onMessage = echo;
     server.handshakes.length = 0;
     await eventually(() => server.sockets.length === 0);
   });
 
   /** Connections through the proxy, quick to come back and without checks of their own. */
-  const maker = new ConnectionFactory(
+  const factory = new ConnectionFactory(
     (config) =>
       new WebSocketConnection({ url: `ws://127.0.0.1:${proxy.port}`, monitoring: false, retryDelay: 1, ...config }),
   );
-  const { make, open } = maker;
+  const { make, open } = factory;
 
   describe('connect', () => {
     test('is true once it is open, and at once when it is already', async () => {
@@ -353,8 +357,8 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
   test('a send that cannot be written in time is false, opens the breaker, and is not sent twice', async () => {
     const config = { timeout: 100, circuitBreakerThreshold: 1, circuitBreakerTimeout: 60_000, compression: false };
     const { connection, recorder } = await open(config);
-    let came = 0;
-    onMessage = () => (came += 1);
+    let messages = 0;
+    onMessage = () => (messages += 1);
     proxy.set({ kind: 'black-hole' });
     assert.equal(await connection.send('x'.repeat(20_000_000)), false);
     await recorder.until('circuit_breaker_opened');
@@ -362,8 +366,8 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     assert.equal(await connection.send('small'), false);
     assert.ok(performance.now() - started < 50);
     proxy.set({ kind: 'none' });
-    await eventually(async () => came > 0 || !(await connection.isConnected()));
-    assert.ok(came <= 1);
+    await eventually(async () => messages > 0 || !(await connection.isConnected()));
+    assert.ok(messages <= 1);
   });
 });
 

@@ -157,10 +157,10 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
 
   test('a breach of the protocol ends the connection, after what came before was answered', async () => {
     const received: string[] = [];
-    let told: number | undefined;
+    let closeCode: number | undefined;
     fixture.serve = (socket) => {
       socket.on('message', (data: Buffer) => received.push(data.toString()));
-      socket.on('close', (code: number) => (told = code));
+      socket.on('close', (code: number) => (closeCode = code));
       socket._socket.write(Buffer.from([0x81, 2, 0x68, 0x69, 0x83, 0]));
     };
     const client = await fixture.connect();
@@ -168,7 +168,7 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
     await client.end();
     assert.deepEqual(client.closed[0]?.error?.code, 'WS_ERR_INVALID_OPCODE');
     assert.deepEqual([client.closed[0]?.error?.kind, client.closed[0]?.code], ['protocol', 1002]);
-    await eventually(() => told === 1002);
+    await eventually(() => closeCode === 1002);
     assert.deepEqual(received, ['hi']);
   });
 

@@ -30,12 +30,12 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
 
   test('nothing goes behind the close frame: who waits for room is told that nothing was sent', async () => {
     let server: any;
-    let [received, told] = [0, 0];
+    let [received, closeCode] = [0, 0];
     fixture.serve = (socket) => {
       server = socket;
       socket._socket.pause();
       socket.on('message', () => (received += 1));
-      socket.on('close', (code: number) => (told = code));
+      socket.on('close', (code: number) => (closeCode = code));
     };
     const client = await fixture.connect();
     const sends = sendMany(client);
@@ -43,7 +43,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
     await eventually(() => sends.count('none') > 0);
     server._socket.resume();
     await client.end();
-    await eventually(() => told === 1000);
+    await eventually(() => closeCode === 1000);
     assert.deepEqual([client.closed[0]!.code, client.closed[0]!.wasClean], [1000, true]);
     assert.equal(received, sends.count('sent'));
     assert.equal(received + sends.count('none'), MANY);
@@ -66,9 +66,9 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
     assert.equal(client.closed[0]!.error?.code, 'WS_ERR_INVALID_OPCODE');
     await eventually(() => sends.outcomes.filter(Boolean).length === MANY);
     assert.ok(sends.count('none') > 0);
-    const over = new Promise((resolve) => server._socket.on('close', resolve));
+    const closed = new Promise((resolve) => server._socket.on('close', resolve));
     server._socket.resume();
-    await over;
+    await closed;
     const undelivered = [...sends.outcomes.keys()].filter((index) => sends.outcomes[index] === 'none');
     assert.deepEqual(
       undelivered.filter((index) => received.has(index)),

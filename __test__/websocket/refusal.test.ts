@@ -56,9 +56,9 @@ test('tells no credential, neither ours nor one that the server gives', async (t
     { customHeaders },
   );
   assert.equal(sent.length, 3);
-  const told = JSON.stringify(error) + String(error.stack);
+  const printed = JSON.stringify(error) + String(error.stack);
   for (const secret of ['correcthorse', 'hunter2', 'topsecret', 'batterystaple', 'fresh', sent[1]!.split(' ')[1]!]) {
-    assert.ok(!told.includes(secret), `${secret} in ${told}`);
+    assert.ok(!printed.includes(secret), `${secret} in ${printed}`);
   }
   assert.equal(error.detail?.headers?.['set-cookie'], '[redacted]');
   assert.equal(error.detail?.location, '/login');

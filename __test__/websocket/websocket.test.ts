@@ -32,14 +32,14 @@ describe('SocketTransport', { skip: peersMissing() }, () => {
     }
   }
 
-  for (const [asked, agreed] of [
+  for (const [options, agreed] of [
     [{ clientMaxWindowBits: 9 }, 'client_max_window_bits=9'],
     [{ serverMaxWindowBits: 9 }, 'server_max_window_bits=9'],
     [{ clientNoContextTakeover: true }, 'client_no_context_takeover'],
   ] as const) {
     test(`compression with ${agreed}`, async () => {
       fixture.serverOptions = { perMessageDeflate: { threshold: 0 } };
-      const client = await fixture.connect({ compression: { thresholdBytes: 0, ...asked } });
+      const client = await fixture.connect({ compression: { thresholdBytes: 0, ...options } });
       assert.ok(client.transport.extensions.includes(agreed), client.transport.extensions);
       const text = Array.from({ length: 3000 }, (_, index) => `${index * index}`).join(' ');
       for (let round = 0; round < 3; round++) await client.transport.send(text);
@@ -80,9 +80,9 @@ describe('SocketTransport', { skip: peersMissing() }, () => {
     test('a message larger than maxMessageBytes ends the connection with 1009', async () => {
       fixture.serverOptions = { perMessageDeflate: { threshold: 0 } };
       for (const compression of [false, true]) {
-        let told: number | undefined;
+        let closeCode: number | undefined;
         fixture.serve = (socket) => {
-          socket.on('close', (code: number) => (told = code));
+          socket.on('close', (code: number) => (closeCode = code));
           socket.send('x'.repeat(1000));
           socket.send('x'.repeat(1001));
         };
@@ -91,7 +91,7 @@ describe('SocketTransport', { skip: peersMissing() }, () => {
         assert.deepEqual(client.messages, ['x'.repeat(1000)]);
         assert.equal(client.closed[0]!.code, 1009);
         assert.equal(client.closed[0]!.error?.code, 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH');
-        await eventually(() => told === 1009);
+        await eventually(() => closeCode === 1009);
       }
     });
 

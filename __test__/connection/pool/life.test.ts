@@ -160,15 +160,15 @@ describe('the life of a ConnectionPool', () => {
   });
 
   test('tells of its life', async () => {
-    const told: string[] = [];
+    const emitted: string[] = [];
     const pool = open({}, fakeFactory());
     for (const event of ['create', 'acquire', 'release', 'drain', 'destroy', 'close'] as const) {
-      pool.on(event, (facts: object) => told.push(`${event} ${String('connection' in facts)}`));
+      pool.on(event, (facts: object) => emitted.push(`${event} ${String('connection' in facts)}`));
     }
     const probe = await pool.acquire();
     await pool.release(probe!);
     await pool.stop();
-    assert.deepEqual(told, [
+    assert.deepEqual(emitted, [
       ...['create true', 'acquire true', 'release true', 'drain false', 'destroy true', 'close false'],
     ]);
   });

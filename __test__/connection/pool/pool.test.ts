@@ -205,8 +205,8 @@ describe('ConnectionPool', () => {
 
   test('the factory is handed the third argument, else what the environment says of all connections', async () => {
     const connection = { url: 'http://localhost', timeout: 5 };
-    const told = await open({}, fakeFactory(), connection).acquire();
-    assert.deepEqual(told?.config, connection);
+    const acquired = await open({}, fakeFactory(), connection).acquire();
+    assert.deepEqual(acquired?.config, connection);
     await using pool = new ConnectionPool({}, fakeFactory());
     const { timeout, retryCount } = (await pool.acquire())?.config as Record<string, unknown>;
     assert.deepEqual([timeout, retryCount], [30_000, 3]);

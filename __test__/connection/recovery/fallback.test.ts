@@ -26,17 +26,17 @@ describe('fallbackUrl: HTTPConnection', () => {
   let second: Running;
   let proxy: FaultProxy;
   let status = 200;
-  let came: string[] = [];
+  let requests: string[] = [];
   /** What was sent, without the probes, which come when they will. */
-  const sent = () => came.filter((one) => !one.includes('HEAD'));
+  const sent = () => requests.filter((one) => !one.includes('HEAD'));
 
   before(async () => {
     first = await serve((request, response) => {
-      came.push(`first ${request.method} ${request.url}`);
+      requests.push(`first ${request.method} ${request.url}`);
       response.writeHead(status).end();
     });
     second = await serve((request, response) => {
-      came.push(`second ${request.method} ${request.url}`);
+      requests.push(`second ${request.method} ${request.url}`);
       response.end();
     });
     proxy = await FaultProxy.start(first.port);
@@ -44,7 +44,7 @@ describe('fallbackUrl: HTTPConnection', () => {
   after(() => Promise.all([proxy.close(), first.close(), second.close()]));
   afterEach(() => {
     status = 200;
-    came = [];
+    requests = [];
   });
 
   function make(config: ConnectionConfig = {}) {
@@ -60,7 +60,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     assert.deepEqual(sent(), ['first GET /a/x']);
     await proxy.refuse();
     proxy.reset();
-    came = [];
+    requests = [];
     assert.equal((await connection.send({ method: 'GET', url: '/x' }))?.status, 200);
     assert.deepEqual(sent(), ['second GET /b/x']);
     const { severity, data } = await recorder.until('fallback_activated');
@@ -70,7 +70,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     assert.equal(recorder.count('fallback_restored'), 0);
     await proxy.accept();
     await recorder.until('fallback_restored');
-    came = [];
+    requests = [];
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
     assert.deepEqual(sent(), ['first GET /a']);
     assert.deepEqual([recorder.count('fallback_activated'), recorder.count('fallback_restored')], [1, 1]);
@@ -91,7 +91,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     assert.deepEqual(sent(), ['first POST /a']);
     assert.equal(recorder.count('fallback_activated'), 1, 'the next one goes there');
     assert.equal(await connection.send('POSTed'), true);
-    assert.ok(came.includes('second POST /b'));
+    assert.ok(requests.includes('second POST /b'));
   });
 
   test('takes over when the breaker of the first is open', async () => {
@@ -99,7 +99,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     status = 500;
     await connection.send({ url: '', method: 'GET' });
     await recorder.until('circuit_breaker_opened');
-    came = [];
+    requests = [];
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
     assert.deepEqual(sent(), ['second GET /b']);
   });

@@ -39,10 +39,10 @@ describe('an SSEConnection that is given up', () => {
     server = await eventServer((request, response) => refuse(request, response));
   });
   afterEach(async () => {
-    await maker.close();
+    await factory.close();
     await server.close();
   });
-  const maker = new ConnectionFactory(
+  const factory = new ConnectionFactory(
     (config: ConnectionConfig) => new SSEConnection({ url: server.url, monitoring: false, retryDelay: 1, ...config }),
   );
 
@@ -52,7 +52,7 @@ describe('an SSEConnection that is given up', () => {
     [404, 'rejected'],
   ] as const) {
     test(`by status ${status} is disconnected, with the reason; iterating ${kind ? 'rejects' : 'ends'}`, async () => {
-      const { connection, recorder } = await maker.open();
+      const { connection, recorder } = await factory.open();
       const reading = read(connection);
       refuse = (_, response) => (response.writeHead(status).end(), true);
       server.streams[0]?.end();
@@ -68,7 +68,7 @@ describe('an SSEConnection that is given up', () => {
   }
 
   test('after the last attempt rejects the loop with its error', async () => {
-    const { connection } = await maker.open({ recoveryStrategy: 'reconnect' });
+    const { connection } = await factory.open({ recoveryStrategy: 'reconnect' });
     const reading = read(connection);
     refuse = (_, response) => (response.writeHead(503).end(), true);
     server.streams[0]?.end();
@@ -76,7 +76,7 @@ describe('an SSEConnection that is given up', () => {
   });
 
   test('with autoReconnect off: the end of the server is the end, a lost connection an error', async () => {
-    const { connection } = await maker.open({ autoReconnect: false });
+    const { connection } = await factory.open({ autoReconnect: false });
     const ended = read(connection);
     server.streams[0]?.end();
     assert.equal((await ended).error, undefined);
@@ -88,7 +88,7 @@ describe('an SSEConnection that is given up', () => {
   });
 
   test('what came before can be read; then the loop rejects', async () => {
-    const { connection, recorder } = await maker.open({ autoReconnect: false });
+    const { connection, recorder } = await factory.open({ autoReconnect: false });
     server.send('data: 1\n\n');
     server.streams[0]?.write('data: 2\n\n', () => server.streams[0]?.destroy());
     await recorder.until('connection_lost');
@@ -97,7 +97,7 @@ describe('an SSEConnection that is given up', () => {
   });
 
   test('a first connect() that failed is what iterating rejects with', async () => {
-    const { connection } = maker.make({ url: `http://127.0.0.1:${await freePort()}` });
+    const { connection } = factory.make({ url: `http://127.0.0.1:${await freePort()}` });
     assert.equal(await connection.connect(), false);
     assert.equal((await read(connection)).error?.code, 'ECONNREFUSED');
   });
@@ -107,10 +107,10 @@ describe('a WebSocketConnection that is given up', { skip: peersMissing() }, () 
   let server: SocketServer;
   before(async () => (server = await socketServer()));
   after(() => server.close());
-  const maker = new ConnectionFactory(
+  const factory = new ConnectionFactory(
     (config: ConnectionConfig) => new WebSocketConnection({ url: server.url, monitoring: false, ...config }),
   );
-  afterEach(() => maker.close());
+  afterEach(() => factory.close());
 
   for (const [code, kind, autoReconnect] of [
     [1000, undefined, true],
@@ -119,7 +119,7 @@ describe('a WebSocketConnection that is given up', { skip: peersMissing() }, () 
     [1008, 'disconnected', true],
   ] as const) {
     test(`by close code ${code}: iterating ${kind ? 'rejects' : 'ends'}`, async () => {
-      const { connection, recorder } = await maker.open({ autoReconnect });
+      const { connection, recorder } = await factory.open({ autoReconnect });
       const reading = read(connection);
       // The socket of the test before may still be open.
       const socket = server.sockets.at(-1);

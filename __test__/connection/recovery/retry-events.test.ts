@@ -35,25 +35,25 @@ describe('a retry is told', () => {
       await connection.connect();
       const recorder = new EventRecorder(connection);
       const emitted: { attempt: number; delayMs: number; reason: string; error: unknown }[] = [];
-      connection.on('retry', (told) => emitted.push(told));
+      connection.on('retry', (event) => emitted.push(event));
       failures = 2;
       assert.ok(await call(connection));
-      const told = recorder.of('retry');
+      const retries = recorder.of('retry');
       assert.deepEqual(
-        told.map(({ data, severity }) => [data.attempt, severity]),
+        retries.map(({ data, severity }) => [data.attempt, severity]),
         [
           [1, 'warning'],
           [2, 'warning'],
         ],
       );
-      for (const { data, message } of told) {
+      for (const { data, message } of retries) {
         assert.match(data.reason, /503/);
         assert.equal(message, data.reason);
         assert.ok(data.delay_ms >= 0 && data.delay_ms <= 4, `${data.delay_ms} ms`);
       }
       assert.deepEqual(
         emitted.map(({ attempt, delayMs, reason }) => ({ attempt, delay_ms: delayMs, reason })),
-        told.map(({ data }) => data),
+        retries.map(({ data }) => data),
       );
       for (const { error } of emitted) assert.ok(error instanceof MoorlineError && error.detail?.['status'] === 503);
       assert.equal(recorder.count('error'), 0, 'what succeeded in the end is no error');

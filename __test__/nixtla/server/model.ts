@@ -117,11 +117,11 @@ export function crossValidation(given: Body | undefined): unknown {
 }
 
 /** Which of the last points of each series lie outside the interval around what was expected. */
-function judge(body: Body, judged: (size: number) => number) {
+function detect(body: Body, checkedPoints: (size: number) => number) {
   const { y, sizes } = body.series;
   const level = body.level as number;
   if (typeof level !== 'number') throw new Invalid(['body', 'level'], 'Input should be a valid number');
-  const counts = sizes.map(judged);
+  const counts = sizes.map(checkedPoints);
   const idxs = starts(sizes).flatMap((begin, series) => {
     const end = begin + sizes[series]!;
     return Array.from({ length: counts[series]! }, (_, k) => end - counts[series]! + k);
@@ -138,7 +138,7 @@ function judge(body: Body, judged: (size: number) => number) {
 
 export function anomalies(given: Body | undefined): unknown {
   const body = check(given);
-  const { mean, sizes, anomaly, intervals } = judge(body, (size) => Math.max(0, size - SEASON));
+  const { mean, sizes, anomaly, intervals } = detect(body, (size) => Math.max(0, size - SEASON));
   return { mean, sizes, anomaly, intervals, ...tokens(body, mean.length) };
 }
 
@@ -147,6 +147,6 @@ export function onlineAnomalies(given: Body | undefined): unknown {
   horizon(body);
   const { detection_size: count } = body;
   if (!count) throw new Invalid(['body', 'detection_size'], 'Field required');
-  const { distances, ...answer } = judge(body, (size) => Math.min(size - 1, count));
+  const { distances, ...answer } = detect(body, (size) => Math.min(size - 1, count));
   return { ...answer, anomaly_score: distances, ...tokens(body, answer.mean.length) };
 }

@@ -1,4 +1,4 @@
-// What goes over the wire of a header that a caller gives, the same for every transport.
+// Headers of callers (`customHeaders`): how every transport sends them, and functions that return them.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -28,8 +28,8 @@ after(() => setLogger(undefined));
 
 for (const { scheme, create } of TRANSPORTS) {
   describe(create({ url: `${scheme}://h` }).constructor.name, () => {
-    /** What a server reads of the header, byte by byte, and the errors that are told. */
-    async function sent(t: Parameters<typeof closeAfter>[0], value: string) {
+    /** Sends a header; returns its values as the server received them, byte for byte, and the error of the connection. */
+    async function sendHeader(t: Parameters<typeof closeAfter>[0], value: string) {
       const heads: string[] = [];
       const server = await serveRaw((socket, head) => {
         heads.push(head);
@@ -48,11 +48,11 @@ for (const { scheme, create } of TRANSPORTS) {
     }
 
     test('customHeaders are Latin-1, a byte for each character', async (t) => {
-      assert.deepEqual((await sent(t, 'café')).values, ['café']);
+      assert.deepEqual((await sendHeader(t, 'café')).values, ['café']);
     });
 
     test('customHeaders with a character beyond Latin-1 are refused before anything is sent', async (t) => {
-      const { values, error } = await sent(t, '日本');
+      const { values, error } = await sendHeader(t, '日本');
       assert.deepEqual(values, []);
       assert.ok(error instanceof TypeError, String(error));
       assert.match(error.message, /headers\.x-name has a character beyond Latin-1/i);
@@ -63,7 +63,7 @@ for (const { scheme, create } of TRANSPORTS) {
 describe('customHeaders as a function', () => {
   const TOKEN = 'hunter2';
 
-  test('HTTPConnection asks for each attempt, and waits', async (t) => {
+  test('HTTPConnection calls it for each attempt, and awaits it', async (t) => {
     const seen: unknown[] = [];
     const server = await serve((request, response) => {
       seen.push(request.headers['authorization']);
@@ -83,7 +83,7 @@ describe('customHeaders as a function', () => {
     assert.equal(seen.at(-1), 'Bearer 4');
   });
 
-  test('SSEConnection and WebSocketConnection ask for each connect', { skip: peersMissing() }, async (t) => {
+  test('SSEConnection and WebSocketConnection call it for each connect', { skip: peersMissing() }, async (t) => {
     const [events, sockets] = [await eventServer(), await socketServer()];
     t.after(() => Promise.all([events.close(), sockets.close()]));
     const config = { monitoring: false, retryDelay: 1 };
@@ -102,7 +102,7 @@ describe('customHeaders as a function', () => {
     assert.equal(socket.getStatus().isAuthenticated, true);
   });
 
-  test('what it throws is what the call ends with, and counts for no breaker', async (t) => {
+  test('its error rejects the call, and does not count for the breaker', async (t) => {
     const refused = new Error('no token');
     const customHeaders = () => Promise.reject(refused);
     const config = { monitoring: false, circuitBreakerThreshold: 1, customHeaders };
@@ -114,9 +114,9 @@ describe('customHeaders as a function', () => {
     assert.equal(recorder.of('connection_failed')[0]?.data.error, refused);
   });
 
-  test('what it gives is checked, and no value is shown', async (t) => {
-    for (const given of [undefined, 'x', [['a', TOKEN]], { a: [TOKEN] }]) {
-      const customHeaders = (() => given) as () => never;
+  test('its result is validated, and the error shows no value', async (t) => {
+    for (const result of [undefined, 'x', [['a', TOKEN]], { a: [TOKEN] }]) {
+      const customHeaders = (() => result) as () => never;
       const connection = closeAfter(
         t,
         new HTTPConnection({ url: 'http://127.0.0.1:9', customHeaders, monitoring: false }),
@@ -128,10 +128,10 @@ describe('customHeaders as a function', () => {
     }
   });
 
-  test('one that does not answer ends with timeout, disconnect() and the caller’s signal', async (t) => {
-    let ended: AbortSignal | undefined;
+  test('one that never settles ends with timeout, disconnect() and the caller’s signal', async (t) => {
+    let receivedSignal: AbortSignal | undefined;
     const customHeaders = ({ signal }: { signal: AbortSignal }) => {
-      ended = signal;
+      receivedSignal = signal;
       return new Promise<never>(() => undefined);
     };
     const make = (timeout: number) =>
@@ -145,7 +145,7 @@ describe('customHeaders as a function', () => {
       code: 'ETIMEDOUT',
       message: 'customHeaders was not there within 20 ms (timeout)',
     });
-    assert.equal(ended?.aborted, true);
+    assert.equal(receivedSignal?.aborted, true);
     const closed = make(60_000);
     const waiting = closed.request({});
     await closed.disconnect();

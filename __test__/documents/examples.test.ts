@@ -23,8 +23,8 @@ import { freePort } from '../support/ports';
 
 const packages = join(tests, 'package', 'node_modules');
 const directory = join(root, 'target', `examples-${process.pid}`);
-/** Where the programs are started from: not where they are. */
-const elsewhere = join(directory, 'elsewhere');
+/** The working directory of the programs, which is not that of their files. */
+const workingDirectory = join(directory, 'elsewhere');
 const PROGRAMS = ['express-service', 'event-tail', 'fifty-sockets', 'transfer', 'forecast'];
 const FORMATS = { 'an ES module': 'mjs', CommonJS: 'cjs' };
 const MIB = 2 ** 20;
@@ -42,7 +42,7 @@ const running = new Set<ChildProcess>();
 function start(script: string, args: string[], env: Record<string, string>, options: string[] = []): Program {
   const { NIXTLA_API_KEY: _, ...inherited } = process.env;
   const child = spawn(process.execPath, [...options, join(directory, script), ...args], {
-    cwd: elsewhere,
+    cwd: workingDirectory,
     env: { ...inherited, ...env },
     timeout: 120_000,
     killSignal: 'SIGKILL',
@@ -63,7 +63,7 @@ function start(script: string, args: string[], env: Record<string, string>, opti
   };
 }
 
-/** Compiles the programs under both names of a module; gives what the compiler has against them. */
+/** Compiles the programs under both names of a module; returns the compiler's diagnostics. */
 function compile(): string {
   const files = PROGRAMS.flatMap((name) =>
     ['mts', 'cts'].map((ending) => {
@@ -90,7 +90,7 @@ function compile(): string {
 let diagnostics: string;
 before(() => {
   mkdirSync(join(directory, 'node_modules', '@types'), { recursive: true });
-  mkdirSync(elsewhere);
+  mkdirSync(workingDirectory);
   cpSync(join(root, 'examples', 'data'), join(directory, 'data'), { recursive: true });
   for (const name of ['express', '@types/express'])
     symlinkSync(join(packages, name), join(directory, 'node_modules', name), 'junction');
@@ -103,14 +103,14 @@ after(() => {
 
 test('the examples compile strict in both module systems', () => assert.equal(diagnostics, ''));
 
-/** A reader of one page of figures: the sum of all rows with these labels, nothing where there is none. */
+/** A reader of a page of metrics: the sum of the samples with these labels, undefined if there is none. */
 const figuresOf =
   (page: string) =>
   (metric: string, labels: Record<string, string> = {}): number | undefined =>
     valueOf(page, `moorline_${metric}`, labels);
 
-/** What was done to the service when its figures were read. */
-interface Done {
+/** The calls that the service had processed when its metrics were read. */
+interface Activity {
   /** Charges that the payments answered with 200 and with 500, and that the circuit breaker refused. */
   charged: number;
   failed: number;
@@ -120,14 +120,14 @@ interface Done {
   requests: number;
   /** Statements: the table, orders in and looked for, reports and health checks. */
   statements: number;
-  /** What each health check of the payments found. */
+  /** The results of the health checks of the payments. */
   healthy: number;
   unhealthy: number;
   /** How long all of it took. */
   seconds: number;
 }
 
-function assertFigures(page: string, done: Done): void {
+function assertFigures(page: string, done: Activity): void {
   const of = figuresOf(page);
   const { charged, failed, refused, attempts, requests, statements, healthy, unhealthy, seconds } = done;
 
@@ -140,10 +140,10 @@ function assertFigures(page: string, done: Done): void {
     [by('attempts_total', 'success', '200'), by('attempts_total', 'failure', '500')],
     [charged, attempts - charged],
   );
-  const took = (what: string, part: string) => of(`connection_${what}_duration_seconds_${part}`, connection)!;
-  assert.deepEqual([took('request', 'count'), took('attempt', 'count')], [charged + failed, attempts]);
-  assert.ok(took('attempt', 'sum') > 0 && took('attempt', 'sum') <= took('request', 'sum'), page);
-  assert.ok(took('request', 'sum') <= seconds, page);
+  const duration = (what: string, part: string) => of(`connection_${what}_duration_seconds_${part}`, connection)!;
+  assert.deepEqual([duration('request', 'count'), duration('attempt', 'count')], [charged + failed, attempts]);
+  assert.ok(duration('attempt', 'sum') > 0 && duration('attempt', 'sum') <= duration('request', 'sum'), page);
+  assert.ok(duration('request', 'sum') <= seconds, page);
 
   const breaker = (metric: string, labels = {}) => of(`circuit_breaker_${metric}`, { breaker: 'payments', ...labels });
   const counted = ['successes', 'failures', 'refused'].map((what) => breaker(`${what}_total`));
@@ -236,34 +236,34 @@ for (const [format, ending] of Object.entries(FORMATS)) {
 
     test('the tail keeps each event once, over a lost connection and a restart', async (t) => {
       const EVENTS = ['1', '2', '3', '4', '5', '6'];
-      let known = 2;
+      let published = 2;
       const server = await eventServer();
       const database = `file:${join(directory, `events-${ending}.db`)}`;
       t.after(() => server.close());
       const env = { EVENTS_URL: server.url, DATABASE_URL: database };
       /** Sends what came after the last event that the newest client says it has, and that one again. */
-      const goOn = async (connections: number) => {
+      const sendEvents = async (connections: number) => {
         await eventually(() => server.requests.length === connections && server.streams.length === 1, 60_000);
         const last = server.requests.at(-1)?.headers['last-event-id'];
         const from = last === undefined ? 0 : EVENTS.indexOf(String(last));
         assert.ok(from >= 0, `unknown id ${String(last)}`);
-        for (const id of EVENTS.slice(from, known))
+        for (const id of EVENTS.slice(from, published))
           server.send(`retry: 1\nid: ${id}\nevent: moored\ndata: berth ${id}\n\n`);
         return last;
       };
       const first = start(`event-tail.${ending}`, [], env);
-      assert.equal(await goOn(1), undefined);
+      assert.equal(await sendEvents(1), undefined);
       await eventually(() => first.printed().includes('2 moored'), 60_000);
-      known = 4;
+      published = 4;
       server.streams[0]!.destroy();
-      assert.equal(await goOn(2), '2');
+      assert.equal(await sendEvents(2), '2');
       await eventually(() => first.printed().includes('4 moored'), 60_000);
       first.child.kill('SIGTERM');
       await first.ended();
 
-      known = 6;
+      published = 6;
       const second = start(`event-tail.${ending}`, [], env);
-      assert.ok(Number(await goOn(3)) >= 3, 'the last event may come again, those before it not');
+      assert.ok(Number(await sendEvents(3)) >= 3, 'the last event may come again, those before it not');
       await eventually(() => second.printed().includes('6 moored'), 60_000);
       second.child.kill('SIGTERM');
       await second.ended();

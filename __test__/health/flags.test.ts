@@ -1,4 +1,4 @@
-// HealthMonitor: what stands where a boolean or a status is meant and is none, and promises that nobody has awaited.
+// HealthMonitor: flags and statuses of the wrong type, and promises in an answer.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
@@ -15,7 +15,7 @@ async function check(answer: unknown) {
   return { status, error };
 }
 
-const shown = (value: unknown) => inspect(value, { compact: true, breakLength: Infinity });
+const inspected = (value: unknown) => inspect(value, { compact: true, breakLength: Infinity });
 
 describe('a flag', () => {
   const values: [value: unknown, shown: string][] = [
@@ -35,7 +35,7 @@ describe('a flag', () => {
     [Symbol('yes'), 'Symbol(yes)'],
   ];
   for (const name of ['healthy', 'isHealthy', 'ok', 'success'] as const) {
-    test(`${name} that is no boolean is unhealthy, and told of`, async () => {
+    test(`${name} that is no boolean is unhealthy, with an error`, async () => {
       for (const [value, text] of values) {
         const expected = { status: 'unhealthy', error: `${name} must be true or false, got ${text}` };
         assert.deepEqual(await check({ [name]: value }), expected);
@@ -80,7 +80,7 @@ describe('a status', () => {
     { code: 200 },
     Symbol('ok'),
   ]) {
-    test(`${shown(status)} is unhealthy, and told of`, async () => {
+    test(`${inspected(status)} is unhealthy, with an error`, async () => {
       const { status: actual, error } = await check({ status });
       assert.equal(actual, 'unhealthy');
       if (status !== 'false') assert.match(error!, /^(Unknown health status|Cannot convert)/);
@@ -98,7 +98,7 @@ describe('a text', () => {
     ['', 'unhealthy'],
     ['degraded', 'degraded'],
   ] as const) {
-    test(`${shown(answer)} is ${expected}`, async () => assert.equal((await check(answer)).status, expected));
+    test(`${inspected(answer)} is ${expected}`, async () => assert.equal((await check(answer)).status, expected));
   }
 });
 
@@ -137,7 +137,7 @@ describe('a promise in an answer', () => {
     assert.match((await monitor.check('it')).error!, /timed out after 20ms \(timeoutMs\)$/);
   });
 
-  test('is waited for by a pool that asks its connections, too', async (t) => {
+  test('is awaited by a pool that checks its connections, too', async (t) => {
     let made = 0;
     const make = () => {
       const number = (made += 1);
@@ -149,7 +149,7 @@ describe('a promise in an answer', () => {
     await eventually(() => made === 2 && pool.stats().poolSize === 1);
   });
 
-  test('that rejects ends no process', async () => {
+  test('that rejects does not end the process', async () => {
     const { code, stdout, stderr } = await runScript(`
       const { HealthMonitor } = require('moorline');
       class Client { healthy = Promise.reject(new Error('kept to itself')); }

@@ -1,4 +1,4 @@
-// HealthMonitor: what clients and libraries answer with is judged by what it means, not by being there.
+// HealthMonitor: the results of common clients and libraries are judged by their content, not by their existence.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { inspect } from 'node:util';
@@ -11,7 +11,7 @@ import { freePort } from '../support/ports';
 
 afterEach(() => resetHealthMonitor());
 
-/** What a monitor makes of an answer, and the errors that it told of. */
+/** The status and the error of a check with this answer, and the errors that the monitor emitted. */
 async function check(answer: unknown) {
   const monitor = new HealthMonitor();
   const errors: unknown[] = [];
@@ -65,18 +65,18 @@ describe('an answer is unhealthy', () => {
     });
   }
 
-  test('and tells the cause of a failed fetch', async () => {
+  test('with the cause of a failed fetch', async () => {
     const { status, error } = await check(fetch(`http://127.0.0.1:${await freePort()}/`));
     assert.equal(status, 'unhealthy');
     assert.match(error!, /^fetch failed: .*ECONNREFUSED/);
   });
 
-  test('and tells what the members of an AggregateError say', async () => {
+  test('with the messages in an AggregateError', async () => {
     const { error } = await check(Promise.any([Promise.reject(new Error('a')), Promise.reject(new Error('b'))]));
     assert.match(error!, /: a; b$/);
   });
 
-  test('with causes that lead back to themselves', async () => {
+  test('with circular causes', async () => {
     const error: Error = new Error('round', { cause: undefined });
     error.cause = new Error('about', { cause: error });
     assert.equal((await check(error)).error, 'round: about');
@@ -106,7 +106,7 @@ describe('an answer is healthy, without an error and without an event', () => {
     });
   }
 
-  test('promises that did their work', async () => {
+  test('fulfilled promises', async () => {
     assert.equal((await check(settled(Promise.resolve(), Promise.resolve('PONG')))).status, 'healthy');
   });
 

@@ -14,10 +14,10 @@ import { record } from '../support/sse';
 import { HttpTransport } from '../support/http';
 import { listen } from '../support/ports';
 import { RecordedSocket } from '../support/websocket';
-import { pick, random } from './random';
+import { pick, seededRandom } from './random';
 
 const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
-const next = random(seed);
+const next = seededRandom(seed);
 
 /** What a server sends, whether it hangs up then, and in what that has to end: a kind of error, or `ok`. */
 interface Case {

@@ -15,7 +15,7 @@ import { freePort, listen } from '../support/ports';
 import { skipWithoutSqld, type Sqld, startSqld } from '../support/servers';
 import { tests } from '../support/paths';
 
-const loadTheirs = createRequire(join(tests, 'servers', 'package.json'));
+const requireReference = createRequire(join(tests, 'servers', 'package.json'));
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
@@ -284,19 +284,19 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
   });
 
   test('a wrong token is refused with kind auth', async () => {
-    const guarded = await startSqld('--http-auth', 'basic:bW9vcmxpbmU6c2VjcmV0');
+    const protectedServer = await startSqld('--http-auth', 'basic:bW9vcmxpbmU6c2VjcmV0');
     try {
-      await assert.rejects(open({ url: guarded.url, authToken: 'wrong' }).execute('SELECT 1'), {
+      await assert.rejects(open({ url: protectedServer.url, authToken: 'wrong' }).execute('SELECT 1'), {
         kind: 'auth',
         delivery: 'answered',
       });
     } finally {
-      await guarded.stop();
+      await protectedServer.stop();
     }
   });
 
   test('the usual client and ours read what the other wrote', async () => {
-    const { createClient: createTheirs } = loadTheirs('@libsql/client') as { createClient: typeof createClient };
+    const { createClient: createTheirs } = requireReference('@libsql/client') as { createClient: typeof createClient };
     const [ours, theirs] = [createClient({ url: sqld.url }), createTheirs({ url: sqld.url })];
     await ours.execute('CREATE TABLE shared (a, b)');
     await ours.execute({ sql: 'INSERT INTO shared VALUES (?, ?)', args: ['ours', 1] });

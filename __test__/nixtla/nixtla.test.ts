@@ -56,15 +56,15 @@ function daily(values: readonly number[], id?: string): NixtlaPoint[] {
   return values.map((value, k) => ({ timestamp: day(k), value, ...(id !== undefined && { id }) }));
 }
 
-/** Weeks that look alike. */
+/** The values of `count` identical weeks. */
 function weeks(count: number): number[] {
   return Array.from({ length: 7 * count }, (_, k) => 10 + ((k * 3) % 7));
 }
 
 const request: NixtlaForecastRequest = { timeseries: daily([1, 2, 3]), horizon: 2, frequency: '1d' };
 
-/** An URL where nobody listens. */
-async function closedPort(): Promise<string> {
+/** The URL of a port without a server. */
+async function closedUrl(): Promise<string> {
   return `http://127.0.0.1:${await freePort()}`;
 }
 
@@ -85,7 +85,7 @@ describe('NixtlaClient', () => {
     });
 
     test('open after threshold failures', async () => {
-      const broken = client({ baseUrl: await closedPort(), circuitBreakerThreshold: 3, maxRetries: 0 });
+      const broken = client({ baseUrl: await closedUrl(), circuitBreakerThreshold: 3, maxRetries: 0 });
       for (let calls = 1; calls <= 3; calls++) {
         const error = await failure(broken.forecast(request));
         assert.match(error.message, /^Nixtla request failed after 1 attempts: could not connect to 127\.0\.0\.1:\d+/);
@@ -98,7 +98,7 @@ describe('NixtlaClient', () => {
     });
 
     test('reset circuit breaker', async () => {
-      const broken = client({ baseUrl: await closedPort(), circuitBreakerThreshold: 1, maxRetries: 0 });
+      const broken = client({ baseUrl: await closedUrl(), circuitBreakerThreshold: 1, maxRetries: 0 });
       await failure(broken.forecast(request));
       assert.equal(broken.getCircuitBreakerState().state, 'open');
       broken.resetCircuitBreaker();
@@ -148,7 +148,7 @@ describe('circuit breaker and retries', () => {
     assert.deepEqual(changes, ['closed → open', 'open → half-open', 'half-open → closed']);
   });
 
-  test('what passes is retried: a busy page, a reset in the middle, a timeout', async () => {
+  test('temporary failures are retried: a busy page, a reset in the middle, a timeout', async () => {
     const patient = client({ timeout: 200 });
     server.misbehave({ kind: 'html', status: 503 });
     server.misbehave({ kind: 'reset' });
@@ -166,20 +166,19 @@ describe('circuit breaker and retries', () => {
     assert.deepEqual([error.kind, error.code, error.delivery], ['timeout', 'ETIMEDOUT', 'unknown']);
   });
 
-  test('a call has a time of its own', async () => {
+  test('a call has a timeout of its own', async () => {
     server.misbehave({ kind: 'silence' });
     const error = await failure(client().forecast(request, { timeoutMs: 80 }));
     assert.equal(error.kind, 'timeout');
   });
 
-  // The first implementation took every "4xx-looking number in the message" for a client error.
+  // The port in the message must not be taken for a status of 4xx.
   test('a refused connection to port 443 is retried', async () => {
     const error = await failure(client({ baseUrl: 'http://127.0.0.1:443' }).forecast(request));
     assert.deepEqual([error.kind, error.code, error.attempts], ['connect', 'ECONNREFUSED', 4]);
     assert.deepEqual([error.delivery, error.retryable, error.service], ['none', true, 'nixtla']);
   });
 
-  // It knew no Retry-After.
   test('a retry comes no sooner than the service asks', async () => {
     server.misbehave({ kind: 'too-many', retryAfterMs: 120 });
     const started = performance.now();
@@ -263,7 +262,6 @@ describe('abort', () => {
 });
 
 describe('wire format', () => {
-  // The first implementation asked paths the service does not have.
   test('the paths are those of the service', async () => {
     const nixtla = client();
     await nixtla.forecast(request);
@@ -602,7 +600,7 @@ describe('TLS', () => {
   });
   after(() => authority.remove());
 
-  /** What a client with these settings makes of a server with a certificate for these names. */
+  /** The outcome of a forecast with these TLS options, on a server with a certificate for these names. */
   async function forecastOver(tls: NixtlaClientConfig['tls'], names: string[], strict = false): Promise<string> {
     const secure = await NixtlaServer.start({
       ...authority.issue(names),
@@ -664,7 +662,7 @@ describe('TLS', () => {
   });
 });
 
-describe('life of a client', () => {
+describe('lifecycle of a client', () => {
   test('without a key or a fallback every call rejects and nothing is sent', async () => {
     const keyless = client({ apiKey: undefined });
     const error = await failure(keyless.forecast(request));
@@ -698,7 +696,7 @@ describe('life of a client', () => {
     assert.ok(!shown.includes(secret), shown);
   });
 
-  test('health and errors are told to listeners', async () => {
+  test('health and errors are emitted', async () => {
     const nixtla = client({ apiKey: 'wrong' });
     const emitted: string[] = [];
     nixtla.on('health', ({ healthy }: MoorlineEvent) => emitted.push(`health ${String(healthy)}`));

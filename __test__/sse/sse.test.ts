@@ -27,7 +27,7 @@ async function failure(work: Promise<unknown>): Promise<MoorlineError> {
   return error;
 }
 
-const plain = ({ events }: RecordedStream) =>
+const fieldsOf = ({ events }: RecordedStream) =>
   events.map(({ type, data, lastEventId, retry }) => ({
     type,
     data,
@@ -65,7 +65,7 @@ describe('events', () => {
       const client = open({ url: server.url + path });
       await client.transport.connect();
       assert.deepEqual(await client.closed(), { stopped: false }, path);
-      assert.deepEqual(plain(client), EVENTS, path);
+      assert.deepEqual(fieldsOf(client), EVENTS, path);
       assert.deepEqual([client.transport.lastEventId, client.transport.retryMs], ['9', 2500]);
     }
   });
@@ -76,7 +76,7 @@ describe('events', () => {
       stream(async (response, { url }) => {
         const cut = Number(url!.slice(1));
         response.write(bytes.subarray(0, cut));
-        // A turn of the loop, so that the pieces are sent apart.
+        // Yields to the event loop, so that the two parts are sent separately.
         await new Promise(setImmediate);
         response.end(bytes.subarray(cut));
       }),
@@ -88,7 +88,7 @@ describe('events', () => {
           const client = open({ url: `${server.url}/${cut}` });
           await client.transport.connect();
           await client.closed();
-          assert.deepEqual(plain(client), EVENTS, `cut at ${cut}`);
+          assert.deepEqual(fieldsOf(client), EVENTS, `cut at ${cut}`);
         }),
       );
     }
@@ -107,7 +107,7 @@ describe('events', () => {
     const client = open({ url: server.url });
     await client.transport.connect();
     await client.closed();
-    assert.deepEqual(plain(client), EVENTS);
+    assert.deepEqual(fieldsOf(client), EVENTS);
   });
 
   test('bytes that are no UTF-8 are replaced, and the stream goes on', async () => {
@@ -153,22 +153,22 @@ describe('events', () => {
     assert.ok(client.batches.length < 2000, `${client.batches.length} wake-ups`);
   });
 
-  test('a packed stream is handed over as it comes', async () => {
-    let flushed!: (data: string) => void;
+  test('a compressed stream is delivered as it arrives', async () => {
+    let sendCompressed!: (data: string) => void;
     const server = await autoClose(
       serve((request, response) => {
         assert.equal(request.headers['accept-encoding'], 'identity');
         response.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' });
         const gzip = createGzip();
         gzip.pipe(response);
-        flushed = (data) => (gzip.write(data), gzip.flush(constants.Z_SYNC_FLUSH));
-        flushed('data: first\n\n');
+        sendCompressed = (data) => (gzip.write(data), gzip.flush(constants.Z_SYNC_FLUSH));
+        sendCompressed('data: first\n\n');
       }),
     );
     const client = open({ url: server.url });
     await client.transport.connect();
     await eventually(() => client.events.length === 1);
-    flushed('data: second\n\n');
+    sendCompressed('data: second\n\n');
     await eventually(() => client.events.length === 2);
   });
 });
@@ -243,7 +243,7 @@ describe('the request', () => {
 });
 
 describe('an answer that is no stream', () => {
-  const answers = (status: number, headers: Record<string, string> = {}) =>
+  const serveAnswer = (status: number, headers: Record<string, string> = {}) =>
     autoClose(
       serve((_, response) => response.writeHead(status, headers).end(status === 204 ? undefined : 'no stream')),
     );
@@ -259,7 +259,7 @@ describe('an answer that is no stream', () => {
     [503, 'rejected', true],
   ] as const) {
     test(`status ${status}: ${kind}, to be tried again: ${retryable}`, async () => {
-      const server = await answers(status, { 'retry-after': '3', 'content-type': 'text/event-stream' });
+      const server = await serveAnswer(status, { 'retry-after': '3', 'content-type': 'text/event-stream' });
       const client = open({ url: server.url });
       const error = await failure(client.transport.connect());
       assert.deepEqual([error.kind, error.retryable, error.detail?.['status']], [kind, retryable, status]);
@@ -269,20 +269,20 @@ describe('an answer that is no stream', () => {
     });
   }
 
-  test('another type, or none, is told by its name', async () => {
+  test('another content type, or none, is named in the error', async () => {
     for (const [type, shown] of [
       ['text/html; charset=utf-8', 'text/html; charset=utf-8'],
       ['text/event-streams', 'text/event-streams'],
       [undefined, 'nothing'],
     ]) {
-      const server = await answers(200, type === undefined ? {} : { 'content-type': type });
+      const server = await serveAnswer(200, type === undefined ? {} : { 'content-type': type });
       const error = await failure(open({ url: server.url }).transport.connect());
       assert.deepEqual([error.kind, error.code, error.retryable], ['protocol', 'ERR_MOORLINE_CONTENT_TYPE', false]);
       assert.equal(error.detail?.['contentType'], shown);
     }
   });
 
-  test('nobody there, and nobody who answers in time', async () => {
+  test('a refused connection, and no answer within the timeout', async () => {
     const error = await failure(open({ url: `http://127.0.0.1:${await freePort()}` }).transport.connect());
     assert.deepEqual(
       [error.kind, error.code, error.delivery, error.retryable],
@@ -326,7 +326,7 @@ describe('limits', () => {
     );
   });
 
-  test('silence ends the stream, and any byte breaks it', async () => {
+  test('an idle stream ends, and any byte resets the idle timeout', async () => {
     let last!: number;
     const server = await autoClose(
       stream(async (response) => {
@@ -364,7 +364,7 @@ describe('limits', () => {
     const before = process.memoryUsage().rss;
     client.transport.pause();
     await client.transport.connect();
-    // The server is stuck once its count stays.
+    // The server is blocked once its count stays the same.
     let seen = -1;
     let since = performance.now();
     await eventually(() => {

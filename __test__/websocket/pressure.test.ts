@@ -7,14 +7,14 @@ import { peersMissing } from '../support/peers';
 import { SocketFixture } from '../support/socket-fixture';
 import { type RecordedSocket, failure } from '../support/websocket';
 
-/** More than the systems in between hold of a hundred kilobytes each. */
-const MANY = 400;
+/** Enough messages of 100 KiB to fill every socket buffer on the way. */
+const MESSAGE_COUNT = 400;
 const BODY = Buffer.alloc(100 * 1024);
 
-/** How each of many sends came out. */
+/** Sends the messages, and records the outcome of each. */
 function sendMany(client: RecordedSocket) {
   const outcomes: string[] = [];
-  for (let index = 0; index < MANY; index++) {
+  for (let index = 0; index < MESSAGE_COUNT; index++) {
     const body = Buffer.from(BODY);
     body.writeUInt32BE(index);
     client.transport.send(body).then(
@@ -28,7 +28,7 @@ function sendMany(client: RecordedSocket) {
 describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
   const fixture = new SocketFixture();
 
-  test('nothing goes behind the close frame: who waits for room is told that nothing was sent', async () => {
+  test('no message follows the close frame: sends that wait for room reject as not sent', async () => {
     let server: any;
     let [received, closeCode] = [0, 0];
     fixture.serve = (socket) => {
@@ -46,10 +46,10 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
     await eventually(() => closeCode === 1000);
     assert.deepEqual([client.closed[0]!.code, client.closed[0]!.wasClean], [1000, true]);
     assert.equal(received, sends.count('sent'));
-    assert.equal(received + sends.count('none'), MANY);
+    assert.equal(received + sends.count('none'), MESSAGE_COUNT);
   });
 
-  test('a message that is told to be undelivered never comes', async () => {
+  test('a message that is reported as undelivered never arrives', async () => {
     const received = new Set<number>();
     let server: any;
     fixture.serve = (socket) => {
@@ -64,7 +64,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
     server._socket.write(Buffer.from([0x83, 0]));
     await client.end();
     assert.equal(client.closed[0]!.error?.code, 'WS_ERR_INVALID_OPCODE');
-    await eventually(() => sends.outcomes.filter(Boolean).length === MANY);
+    await eventually(() => sends.outcomes.filter(Boolean).length === MESSAGE_COUNT);
     assert.ok(sends.count('none') > 0);
     const closed = new Promise((resolve) => server._socket.on('close', resolve));
     server._socket.resume();
@@ -95,7 +95,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
     assert.deepEqual(client.closed, []);
   });
 
-  test('what a server sent before it went is given out, also while nothing can be written any more', async () => {
+  test('messages that a server sent before it closed are delivered, also when nothing can be written any more', async () => {
     let gone = false;
     fixture.serve = (socket) => {
       const send = (messages: number) => {
@@ -126,7 +126,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
     assert.deepEqual([client.closed[0]!.code, client.closed[0]!.reason], [1000, 'done']);
   });
 
-  test('the code of a server that closes and goes at once is told, whatever was still to be written', async () => {
+  test('the close code of a server that disconnects at once is reported, whatever was still to be written', async () => {
     fixture.serve = (socket) => {
       socket._socket.pause();
       socket.on('error', () => undefined);
@@ -144,7 +144,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
     }
   });
 
-  test('a ping of a connection that nobody reads says that, not that the server is gone', async () => {
+  test('a ping on a paused connection fails because of its full receive queue, not as if the server were gone', async () => {
     let full = false;
     fixture.serve = (socket) => {
       const fill = () => void (socket.send('x'.repeat(1000)) as unknown);

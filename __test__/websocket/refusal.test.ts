@@ -1,4 +1,4 @@
-// A WebSocket handshake that the server refuses: what the error tells of the answer, and when it is tried again.
+// A WebSocket handshake that the server refuses: the details in the error, and when it is retried.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 
@@ -43,7 +43,7 @@ test('carries the status, the headers and the beginning of the body of the answe
   }
 });
 
-test('tells no credential, neither ours nor one that the server gives', async (t) => {
+test('shows no credential of the request or of the answer', async (t) => {
   const customHeaders = { 'x-api-key': 'correcthorse', cookie: 'sid=hunter2hunter2' };
   const sent: (string | undefined)[] = [];
   const error = await refusal(
@@ -64,7 +64,7 @@ test('tells no credential, neither ours nor one that the server gives', async (t
   assert.equal(error.detail?.location, '/login');
 });
 
-test('waits for no body that does not come', async (t) => {
+test('does not wait for the rest of a body', async (t) => {
   const error = await refusal(t, (_, response) => {
     response.writeHead(503, { 'content-length': '100' });
     response.write('half of it');

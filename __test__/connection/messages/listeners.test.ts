@@ -1,5 +1,5 @@
-// Listeners of `message`, which hear what the handlers of `onMessage` hear, and handlers that are taken off, throw or close
-// the connection while they run.
+// Listeners of `message` and handlers of `onMessage`: each gets every message, and may be removed, throw or close the
+// connection while it runs.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test, type TestContext } from 'node:test';
@@ -23,7 +23,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     t.after(() => server.close());
     const connection = closeAfter(t, new WebSocketConnection({ url: server.url, monitoring: false, ...config }));
     assert.equal(await connection.connect(), true);
-    /** Sends all of them in one piece, so that they come together. */
+    /** Sends all messages in one write, so that they arrive together. */
     const send = (...messages: unknown[]) => {
       const [socket] = server.sockets;
       socket._socket.cork();
@@ -33,7 +33,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     return { connection, server, send };
   }
 
-  test('on hears every message until off, and receive the ones after it', async (t) => {
+  test('on gets every message until off, and receive the later ones', async (t) => {
     const { connection, send } = await open(t);
     const received: unknown[] = [];
     const listener = (message: unknown) => received.push(message);
@@ -46,7 +46,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     assert.deepEqual(received, [1, 2]);
   });
 
-  test('once hears one, also of several that come together; none of the others is lost', async (t) => {
+  test('once gets one message, also of several that arrive together; no other is lost', async (t) => {
     const { connection, send } = await open(t);
     const first = once(connection, 'message');
     const received: unknown[] = [];
@@ -56,7 +56,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     assert.deepEqual([await connection.receive(), await connection.receive(), received], [2, 3, [1]]);
   });
 
-  test('a handler that takes itself off leaves the messages behind it to receive', async (t) => {
+  test('a handler that removes itself leaves the later messages to receive', async (t) => {
     const { connection, send } = await open(t);
     const received: unknown[] = [];
     const remove = connection.onMessage((message) => {
@@ -67,7 +67,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     assert.deepEqual([await connection.receive(), await connection.receive(), received], [2, 3, [1]]);
   });
 
-  test('get the next message when all are done with the one before', async (t) => {
+  test('get the next message when all have settled for the one before', async (t) => {
     const { connection, send } = await open(t);
     const running: unknown[] = [];
     let release = () => {};
@@ -86,7 +86,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     release();
   });
 
-  test('one that throws or rejects is logged, and the others hear all the same', async (t) => {
+  test('one that throws or rejects is logged, and the others get the message all the same', async (t) => {
     const written = captureLogs(t);
     const { connection, send } = await open(t);
     const received: unknown[] = [];
@@ -103,7 +103,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     assert.equal(await connection.isConnected(), true);
   });
 
-  test('one that another takes off hears no more, also not of the same message', async (t) => {
+  test('one that another removes gets nothing more, not even the same message', async (t) => {
     const { connection, send } = await open(t);
     const received: unknown[] = [];
     connection.onMessage((message) => {
@@ -116,7 +116,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     assert.deepEqual(received, [1, 2]);
   });
 
-  test('removeAllListeners ends all of them, and later ones hear again', async (t) => {
+  test('removeAllListeners removes all of them, and later ones get messages again', async (t) => {
     const { connection, send } = await open(t);
     const received: unknown[] = [];
     for (let count = 0; count < 100; count++) connection.onMessage(() => undefined)();
@@ -140,7 +140,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     assert.equal(await connection.receive(), 'for receive');
   });
 
-  test('a handler may close the connection: the rest of what had come is still handed over', async (t) => {
+  test('a handler may close the connection: messages that had arrived are still delivered', async (t) => {
     const { connection, send } = await open(t);
     const received: unknown[] = [];
     let closed: Promise<boolean> | undefined;
@@ -154,7 +154,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     assert.equal(connection.getStatus().state, 'disconnected');
   });
 
-  test('who hears that it was lost may close it, or connect it, from within', async (t) => {
+  test('a listener of connection_lost may disconnect and connect', async (t) => {
     const { connection, server } = await open(t, { retryDelay: 1 });
     const states: string[] = [];
     let reopened: Promise<boolean> | undefined;
@@ -167,7 +167,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     await eventually(() => states.at(-1) === 'connected' && server.sockets.length === 1);
   });
 
-  test('a handler that is added while nothing is open hears what comes later', async (t) => {
+  test('a handler that is added while disconnected gets the messages of the next connection', async (t) => {
     const { connection, server } = await open(t);
     await connection.disconnect();
     const received: unknown[] = [];
@@ -187,7 +187,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
   });
 });
 
-test('an event of a stream counts as handled when all listeners of message are done with it', async (t) => {
+test('an event of a stream counts as handled when all listeners of message have settled', async (t) => {
   captureLogs(t);
   const server = await eventServer();
   t.after(() => server.close());

@@ -10,16 +10,16 @@ import { FaultProxy } from '../../support/fault-proxy';
 import { type Running, serve } from '../../support/http';
 import { peersMissing } from '../../support/peers';
 
-let open: BaseConnection[] = [];
+let connections: BaseConnection[] = [];
 
 before(() => setLogger({}));
 after(() => setLogger(undefined));
 afterEach(async () => {
-  await Promise.all(open.map((connection) => connection.disconnect()));
-  open = [];
+  await Promise.all(connections.map((connection) => connection.disconnect()));
+  connections = [];
 });
 
-const QUICK = { retryCount: 2, retryDelay: 1, healthCheckInterval: 20, monitoring: false };
+const SHORT_DELAYS = { retryCount: 2, retryDelay: 1, healthCheckInterval: 20, monitoring: false };
 
 describe('fallbackUrl: HTTPConnection', () => {
   let first: Running;
@@ -27,8 +27,8 @@ describe('fallbackUrl: HTTPConnection', () => {
   let proxy: FaultProxy;
   let status = 200;
   let requests: string[] = [];
-  /** What was sent, without the probes, which come when they will. */
-  const sent = () => requests.filter((one) => !one.includes('HEAD'));
+  /** The requests without those of health checks (HEAD), whose times vary. */
+  const withoutProbes = () => requests.filter((one) => !one.includes('HEAD'));
 
   before(async () => {
     first = await serve((request, response) => {
@@ -49,38 +49,38 @@ describe('fallbackUrl: HTTPConnection', () => {
 
   function make(config: ConnectionConfig = {}) {
     const urls = { url: `http://127.0.0.1:${proxy.port}/a`, fallbackUrl: `${second.url}/b` };
-    const connection = new HTTPConnection({ ...QUICK, ...urls, ...config });
-    open.push(connection);
+    const connection = new HTTPConnection({ ...SHORT_DELAYS, ...urls, ...config });
+    connections.push(connection);
     return { connection, recorder: new EventRecorder(connection) };
   }
 
-  test('takes over when nobody answers, and the first comes back after a healthy probe', async () => {
+  test('takes over when the first refuses connections, until a health check of the first succeeds', async () => {
     const { connection, recorder } = make();
     assert.equal((await connection.send({ method: 'GET', url: '/x' }))?.status, 200);
-    assert.deepEqual(sent(), ['first GET /a/x']);
+    assert.deepEqual(withoutProbes(), ['first GET /a/x']);
     await proxy.refuse();
     proxy.reset();
     requests = [];
     assert.equal((await connection.send({ method: 'GET', url: '/x' }))?.status, 200);
-    assert.deepEqual(sent(), ['second GET /b/x']);
+    assert.deepEqual(withoutProbes(), ['second GET /b/x']);
     const { severity, data } = await recorder.until('fallback_activated');
     assert.deepEqual([severity, data?.['url']], ['warning', `${second.url}/b`]);
     assert.equal(await connection.send('POSTed'), true);
-    assert.equal(sent().at(-1), 'second POST /b');
+    assert.equal(withoutProbes().at(-1), 'second POST /b');
     assert.equal(recorder.count('fallback_restored'), 0);
     await proxy.accept();
     await recorder.until('fallback_restored');
     requests = [];
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
-    assert.deepEqual(sent(), ['first GET /a']);
+    assert.deepEqual(withoutProbes(), ['first GET /a']);
     assert.deepEqual([recorder.count('fallback_activated'), recorder.count('fallback_restored')], [1, 1]);
   });
 
-  test('takes over when the first only says 5xx, after retryCount more attempts', async () => {
+  test('takes over when the first answers only 5xx, after retryCount more attempts', async () => {
     status = 503;
     const { connection, recorder } = make();
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
-    assert.deepEqual(sent(), ['first GET /a', 'first GET /a', 'first GET /a', 'second GET /b']);
+    assert.deepEqual(withoutProbes(), ['first GET /a', 'first GET /a', 'first GET /a', 'second GET /b']);
     assert.equal(recorder.count('fallback_activated'), 1);
   });
 
@@ -88,7 +88,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     status = 500;
     const { connection, recorder } = make();
     assert.equal(await connection.send('POSTed'), false);
-    assert.deepEqual(sent(), ['first POST /a']);
+    assert.deepEqual(withoutProbes(), ['first POST /a']);
     assert.equal(recorder.count('fallback_activated'), 1, 'the next one goes there');
     assert.equal(await connection.send('POSTed'), true);
     assert.ok(requests.includes('second POST /b'));
@@ -101,10 +101,10 @@ describe('fallbackUrl: HTTPConnection', () => {
     await recorder.until('circuit_breaker_opened');
     requests = [];
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
-    assert.deepEqual(sent(), ['second GET /b']);
+    assert.deepEqual(withoutProbes(), ['second GET /b']);
   });
 
-  test('a 404 of the first is an answer', async () => {
+  test('is not used for a 404 of the first', async () => {
     status = 404;
     const { connection, recorder } = make();
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 404);
@@ -126,8 +126,8 @@ describe('fallbackUrl: WebSocketConnection', { skip: peersMissing() }, () => {
 
   function make(config: ConnectionConfig = {}) {
     const urls = { url: `ws://127.0.0.1:${proxy.port}`, fallbackUrl: second.url };
-    const connection = new WebSocketConnection({ ...QUICK, ...urls, ...config });
-    open.push(connection);
+    const connection = new WebSocketConnection({ ...SHORT_DELAYS, ...urls, ...config });
+    connections.push(connection);
     const ask = async () => {
       assert.equal(await connection.send('who?'), true);
       return (await connection.receive()).text;
@@ -156,7 +156,7 @@ describe('fallbackUrl: WebSocketConnection', { skip: peersMissing() }, () => {
     proxy.reset();
     await recorder.until('reconnected');
     assert.equal(await ask(), 'second');
-    assert.equal(recorder.count('connection_failed'), QUICK.retryCount);
+    assert.equal(recorder.count('connection_failed'), SHORT_DELAYS.retryCount);
     await proxy.accept();
   });
 });

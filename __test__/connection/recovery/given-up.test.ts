@@ -1,4 +1,4 @@
-// A connection that is not brought back any more: its state, its reason, and how iterating it ends.
+// A connection whose recovery is given up: its state, the reason, and how its iteration ends.
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -20,7 +20,7 @@ import { freePort } from '../../support/ports';
 before(() => setLogger({}));
 after(() => setLogger(undefined));
 
-/** Reads to the end: what came, and the error if there was one. */
+/** Iterates to the end; returns the messages, and the error if the iteration rejects. */
 async function read(connection: SSEConnection | WebSocketConnection) {
   const messages: unknown[] = [];
   try {
@@ -87,7 +87,7 @@ describe('an SSEConnection that is given up', () => {
     assert.equal((await lost).error?.kind, 'disconnected');
   });
 
-  test('what came before can be read; then the loop rejects', async () => {
+  test('messages that arrived before can be read; then the loop rejects', async () => {
     const { connection, recorder } = await factory.open({ autoReconnect: false });
     server.send('data: 1\n\n');
     server.streams[0]?.write('data: 2\n\n', () => server.streams[0]?.destroy());
@@ -131,7 +131,7 @@ describe('a WebSocketConnection that is given up', { skip: peersMissing() }, () 
   }
 });
 
-describe('auditLogging of what failed', () => {
+describe('auditLogging of a failure', () => {
   test('has the reason in words and as a code', async (t) => {
     const written = captureLogs(t);
     const connection = new SSEConnection({ url: `http://127.0.0.1:${await freePort()}`, monitoring: false });

@@ -1,4 +1,4 @@
-// What a connection tells of the attempts that it repeats by itself: requests as well as connects.
+// The retry events of a connection: one for each attempt of a request or a connect that it repeats.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -9,7 +9,7 @@ import { type Running, serve } from '../../support/http';
 import { freePort } from '../../support/ports';
 
 let server: Running;
-/** What is still answered with 503. */
+/** How many of the next requests are answered with 503. */
 let failures = 0;
 before(async () => {
   server = await serve((request, response) => {
@@ -23,14 +23,14 @@ after(() => server.close());
 
 const CONFIG = { retryCount: 3, retryDelay: 1 };
 
-describe('a retry is told', () => {
+describe('a retry is emitted', () => {
   const verbs: Record<string, (connection: HTTPConnection) => Promise<unknown>> = {
     request: (connection) => connection.request({ url: '/' }),
     send: (connection) => connection.send({ method: 'PUT', url: '/', body: {} }),
     receive: (connection) => connection.receive(),
   };
   for (const [verb, call] of Object.entries(verbs)) {
-    test(`of ${verb} that was answered with 503, with the attempt, the pause and the reason`, async (t) => {
+    test(`for ${verb} that was answered with 503, with the attempt, the pause and the reason`, async (t) => {
       const connection = closeAfter(t, new HTTPConnection({ ...CONFIG, url: server.url }));
       await connection.connect();
       const recorder = new EventRecorder(connection);
@@ -60,7 +60,7 @@ describe('a retry is told', () => {
     });
   }
 
-  test('of a request that nobody answered, and not of one that must not be repeated', async (t) => {
+  test('for a refused connection, and not for a request that must not be repeated', async (t) => {
     const url = `http://127.0.0.1:${await freePort()}`;
     const connection = closeAfter(t, new HTTPConnection({ ...CONFIG, url, retryCount: 1 }));
     const recorder = new EventRecorder(connection);
@@ -70,13 +70,13 @@ describe('a retry is told', () => {
       [[1, true]],
     );
     const post = closeAfter(t, new HTTPConnection({ ...CONFIG, url: server.url }));
-    const quiet = new EventRecorder(post);
+    const postRecorder = new EventRecorder(post);
     failures = 1;
     const { status } = await post.request({ method: 'POST', url: '/' });
-    assert.deepEqual([status, quiet.count('retry')], [503, 0]);
+    assert.deepEqual([status, postRecorder.count('retry')], [503, 0]);
   });
 
-  test('of a connect with { retry: true }', async (t) => {
+  test('for a connect with { retry: true }', async (t) => {
     captureLogs(t);
     const url = `http://127.0.0.1:${await freePort()}`;
     const connection = closeAfter(t, new SSEConnection({ ...CONFIG, url, retryCount: 2 }));

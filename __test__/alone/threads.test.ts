@@ -62,7 +62,7 @@ describe('threads', () => {
       assert.ok(stats.inUse > 0 || stats.waiting > 0, 'there was something to lose');
       await worker.terminate();
     }
-    // Nobody waits for these statements any more, so nobody may go on computing them.
+    // Nothing waits for these statements any more, so their threads must end.
     await eventually(() => connectionThreads() === 0);
   });
 

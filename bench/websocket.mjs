@@ -54,10 +54,10 @@ const clients = {
 /** A message and its echo. Echoes come in the order of their messages. */
 async function openSocket(name) {
   const waiting = [];
-  let [sent, heard] = [0, 0];
+  let [sent, received] = [0, 0];
   const client = await clients[name]((text) => {
-    const slot = heard++ % MESSAGES;
-    if (text !== messages[slot]) throw new Error(`${name} heard '${text}'`);
+    const slot = received++ % MESSAGES;
+    if (text !== messages[slot]) throw new Error(`${name} received '${text}'`);
     waiting[slot]();
   });
   const operation = () =>
@@ -71,11 +71,11 @@ async function openSocket(name) {
 
 /** Sixteen floods of messages. */
 async function flood(name) {
-  let [heard, expected] = [0, 0];
+  let [received, expected] = [0, 0];
   let done;
   const client = await clients[name]((text) => {
-    if (text !== messages[heard++ % MESSAGES]) throw new Error(`${name} heard '${text}'`);
-    if (heard === expected) done();
+    if (text !== messages[received++ % MESSAGES]) throw new Error(`${name} received '${text}'`);
+    if (received === expected) done();
   });
   const operation = () =>
     new Promise((resolve) => {

@@ -5,7 +5,7 @@ export interface Chart {
   title: string;
   source: string;
   /** Which model made the forecast. */
-  made: string;
+  modelName: string;
   /** Mean absolute percentage error. */
   error: number;
   rows: Row[];
@@ -43,7 +43,7 @@ const PLOT = { left: 50, right: 20, top: 20, bottom: 40, height: 420 };
 
 /** A self-contained HTML page. */
 export function chartHtml(chart: Chart): string {
-  const { title, source, made, error, rows, forecast } = chart;
+  const { title, source, modelName, error, rows, forecast } = chart;
   const start = rows.length - forecast.predictions.length;
   const bands = forecast.predictions.map(({ value, intervals }) => ({
     value,
@@ -84,7 +84,7 @@ export function chartHtml(chart: Chart): string {
   .key { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin: 0 4px 0 16px; }
 </style>
 <h1>${escape(title)}</h1>
-<p>Forecast of the last ${bands.length} months by ${escape(made)}: mean absolute error ${error.toFixed(2)} %.</p>
+<p>Forecast of the last ${bands.length} months by ${escape(modelName)}: mean absolute error ${error.toFixed(2)} %.</p>
 <svg viewBox="0 0 ${WIDTH} ${PLOT.height}" role="img" aria-label="${escape(title)}">
   ${scale.join('\n  ')}
   ${ticks.join('\n  ')}

@@ -125,11 +125,11 @@ async function main(): Promise<void> {
     confidenceLevels: [0.8, 0.95],
   });
   const error = errorOf(forecast, actual);
-  const made = `${forecast.modelInfo?.model ?? 'model'}, ${forecast.modelInfo?.source ?? 'nixtla'}`;
-  console.log(`Forecast   ${HELD_BACK} months by ${made}: mean absolute error ${error.toFixed(2)} %`);
+  const modelName = `${forecast.modelInfo?.model ?? 'model'}, ${forecast.modelInfo?.source ?? 'nixtla'}`;
+  console.log(`Forecast   ${HELD_BACK} months by ${modelName}: mean absolute error ${error.toFixed(2)} %`);
 
   await storeForecast(forecast);
-  const chart: Chart = { title: 'Airline passengers, in thousands', source, made, error, rows, forecast };
+  const chart: Chart = { title: 'Airline passengers, in thousands', source, modelName, error, rows, forecast };
   console.log(`\n${chartText(chart)}\n`);
   writeFileSync(htmlFile, chartHtml(chart));
   console.log(`Page       ${htmlFile}`);

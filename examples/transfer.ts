@@ -14,16 +14,16 @@ const [source, file = 'download', target] = process.argv.slice(2);
 /** Yields the chunks, and prints the progress at each 10 %. */
 async function* withProgress(
   what: string,
-  pieces: AsyncIterable<Uint8Array>,
+  chunks: AsyncIterable<Uint8Array>,
   total: number,
 ): AsyncGenerator<Uint8Array> {
-  let [bytes, told] = [0, 0];
-  for await (const piece of pieces) {
-    yield piece;
-    bytes += piece.length;
+  let [bytes, printed] = [0, 0];
+  for await (const chunk of chunks) {
+    yield chunk;
+    bytes += chunk.length;
     const tenths = Math.floor((10 * bytes) / total);
-    if (tenths > told) console.log(`${what} ${tenths * 10} %`);
-    told = tenths;
+    if (tenths > printed) console.log(`${what} ${tenths * 10} %`);
+    printed = tenths;
   }
 }
 

@@ -20,7 +20,7 @@ for (const subject of subjects) {
       assert.deepEqual([ended.code, ended.lines], [0, ['settled']], ended.stderr);
     });
 
-    test('the process can leave in the middle of it', async () => {
+    test('process.exit() ends the process while work is in flight', async () => {
       const ended = await runChild([subject.name, url(), 'leaving'], 20_000);
       assert.deepEqual([ended.code, ended.signal], [3, null], ended.stderr);
     });

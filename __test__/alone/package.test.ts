@@ -228,8 +228,8 @@ describe('modules', () => {
   });
 
   test('publint has nothing to say', () => {
-    const said = node(join(fixtures, 'node_modules', 'publint', 'src', 'cli.js'), 'run', tarballs().main, '--strict');
-    assert.match(said, /All good!/);
+    const output = node(join(fixtures, 'node_modules', 'publint', 'src', 'cli.js'), 'run', tarballs().main, '--strict');
+    assert.match(output, /All good!/);
   });
 
   test('the types resolve the same way as the code under every module resolution', () => {

@@ -10,7 +10,7 @@ import { TursoPool } from 'moorline';
 import { eventually } from '../support/eventually';
 import { face } from '../support/paths';
 
-/** Works once, says so, and then does what it is told to be found at. */
+/** Runs a statement, reports that, and stays in the state that `workerData` names. */
 const script = `
   const { parentPort, workerData } = require('node:worker_threads');
   const { TursoPool } = require(workerData.face);
@@ -32,11 +32,11 @@ interface Stats {
 }
 
 /** Starts a worker; both promises are there before either can happen. */
-function start(found: 'idle' | 'drained' | 'working') {
-  const worker = new Worker(script, { eval: true, workerData: { face, found } });
-  const worked = once(worker, 'message').then(([stats]) => stats as Stats);
+function start(state: 'idle' | 'drained' | 'working') {
+  const worker = new Worker(script, { eval: true, workerData: { face, state } });
+  const reported = once(worker, 'message').then(([stats]) => stats as Stats);
   const exited = once(worker, 'exit').then(([code]) => code as number);
-  return { worker, worked, exited };
+  return { worker, reported, exited };
 }
 
 /** How many threads run connections, in this whole process. */
@@ -48,8 +48,8 @@ function connectionThreads(): number {
 describe('threads', () => {
   test('fifty workers load and unload the addon', { timeout: 60_000 }, async () => {
     for (let round = 0; round < 50; round++) {
-      const { worked, exited } = start(round % 2 ? 'idle' : 'drained');
-      await worked;
+      const { reported, exited } = start(round % 2 ? 'idle' : 'drained');
+      await reported;
       assert.equal(await exited, 0);
     }
     await eventually(() => connectionThreads() === 0);
@@ -57,12 +57,12 @@ describe('threads', () => {
 
   test('fifty workers end with statements and waiters in flight', { timeout: 60_000 }, async () => {
     for (let round = 0; round < 50; round++) {
-      const { worker, worked } = start('working');
-      const stats = await worked;
+      const { worker, reported } = start('working');
+      const stats = await reported;
       assert.ok(stats.inUse > 0 || stats.waiting > 0, 'there was something to lose');
       await worker.terminate();
     }
-    // Nobody waits for these statements any more, so nobody may go on computing them.
+    // Nothing waits for these statements any more, so their threads must end.
     await eventually(() => connectionThreads() === 0);
   });
 
@@ -70,8 +70,8 @@ describe('threads', () => {
     await using pool = new TursoPool({ url: ':memory:' });
     let ended = false;
     const workers = Array.from({ length: 8 }, async (_, n) => {
-      const { worker, worked, exited } = start(n % 2 ? 'working' : 'idle');
-      await worked;
+      const { worker, reported, exited } = start(n % 2 ? 'working' : 'idle');
+      await reported;
       await (n % 2 ? worker.terminate() : exited);
     });
     const work = (async () => {

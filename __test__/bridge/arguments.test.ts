@@ -1,4 +1,4 @@
-// What cannot be taken over from JavaScript is refused in Node's words, and never ends the process.
+// Arguments that cannot be converted are refused with Node's error codes, and never end the process.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
@@ -39,8 +39,8 @@ function inProcess(body: string, binary = process.execPath): string[] {
   return stdout.split('\n').filter(Boolean);
 }
 
-/** Where a whole value of a user's goes in, by name; `A` is the value. */
-const ENTRIES: Record<string, string> = {
+/** Calls that take a value of the caller, by its path in messages; `A` is the value. */
+const CALLS: Record<string, string> = {
   'statement.args': "new M.TursoPool({ url: ':memory:' }).execute('SELECT 1', A)",
   statements: "new M.TursoPool({ url: ':memory:' }).batch(A)",
   'options.url': 'new M.TursoPool({ url: A })',
@@ -51,9 +51,9 @@ const ENTRIES: Record<string, string> = {
   'options.secret': 'new M.WebhookVerifier({ secret: A })',
 };
 
-const big = (expression: string) =>
+const callsWith = (expression: string) =>
   inProcess(
-    `const A = ${expression}; const ways = { ${Object.entries(ENTRIES)
+    `const A = ${expression}; const ways = { ${Object.entries(CALLS)
       .map(([path, way]) => `${JSON.stringify(path)}: async () => ${way}`)
       .join(', ')} };
      for (const [path, way] of Object.entries(ways)) {
@@ -66,11 +66,11 @@ const day = 86_400_000;
 describe('bridge: arguments', () => {
   for (const length of [2 ** 32 - 1, 5e8]) {
     test(`an array that says it has ${length} elements is refused by its path`, () => {
-      const expected = Object.keys(ENTRIES).map(
+      const expected = Object.keys(CALLS).map(
         (path) =>
           `RangeError ERR_OUT_OF_RANGE ${path} must be at most 1000000 elements long, got an array of ${length}`,
       );
-      assert.deepEqual(big(`new Array(${length})`), expected);
+      assert.deepEqual(callsWith(`new Array(${length})`), expected);
     });
   }
 
@@ -86,7 +86,7 @@ describe('bridge: arguments', () => {
     for (const secret of hostile) assert.equal(verifier.verify('a', 'b', secret as string).valid, false);
   });
 
-  test('the bound is of the whole value, not of each array in it', () => {
+  test('the limit is of the whole value, not of each array in it', () => {
     const rows = Array.from({ length: 5 }, () => new Array<number>(900_000).fill(1));
     const expected = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE', message: /^options\.a\[4\] must be at most 4/ };
     assert.throws(() => new Policy({ a: rows } as object), expected);
@@ -100,7 +100,7 @@ describe('bridge: arguments', () => {
   });
 
   test('two gigabytes of bytes, more than a million keys and deep nesting are refused', () => {
-    const [bytes] = big('new Uint8Array(2 ** 31)').slice(-1);
+    const [bytes] = callsWith('new Uint8Array(2 ** 31)').slice(-1);
     assert.match(bytes ?? '', /^RangeError ERR_OUT_OF_RANGE options\.secret must be at most \d+ bytes in all/);
     const keys = Object.fromEntries(Array.from({ length: 1_000_001 }, (_, n) => [`k${n}`, n]));
     assert.throws(() => new MemoryReplayStore().forget(keys as never), { code: 'ERR_INVALID_ARG_TYPE' });
@@ -128,14 +128,14 @@ describe('bridge: arguments', () => {
 
   test('the exception of a getter passes through', async () => {
     const own = new Error('mine');
-    const thrower = Object.defineProperty([], 0, {
+    const throwing = Object.defineProperty([], 0, {
       enumerable: true,
       get: () => {
         throw own;
       },
     });
     const pool = new TursoPool({ url: ':memory:' });
-    await assert.rejects(pool.execute('SELECT ?', thrower), (error) => error === own);
+    await assert.rejects(pool.execute('SELECT ?', throwing), (error) => error === own);
     const { proxy, revoke } = Proxy.revocable({}, {});
     revoke();
     assert.throws(() => new Policy(proxy), TypeError);
@@ -267,8 +267,8 @@ describe('bridge: arguments', () => {
     await pool.drain();
   });
 
-  const elsewhere = `${process.platform} ${process.arch}` !== 'linux x64' && 'npm has Node.js 24 for linux x64 only';
-  test('a Float16Array is all of its bytes, where there are such', { skip: elsewhere }, () => {
+  const skipNode24 = `${process.platform} ${process.arch}` !== 'linux x64' && 'npm has Node.js 24 for linux x64 only';
+  test('a Float16Array is all of its bytes, where there are such', { skip: skipNode24 }, () => {
     const script = `
       const v = new M.WebhookVerifier({ secret: 's' }), half = new Float16Array([1, 2, 3, 4]);
       const { rows } = await new M.TursoPool({ url: ':memory:' }).execute('SELECT length(?) AS n', [half]);

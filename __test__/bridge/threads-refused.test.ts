@@ -1,4 +1,4 @@
-// A system that refuses threads: calls reject and say so, and go on when it grants them again.
+// A system that refuses threads: calls reject and say so, and work when it allows threads again.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,11 +7,11 @@ import { createInterface } from 'node:readline';
 import { before, describe, test } from 'node:test';
 import { dist } from '../support/paths';
 
-/** A limit of threads counts all of a user's, so each process gets a user of its own; root alone may do that. */
-const mayNot = process.platform !== 'linux' || process.getuid?.() !== 0 ? 'only root may run as another user' : false;
+/** The limit counts all threads of a user, so each process runs as another user, which only root may do. */
+const skip = process.platform !== 'linux' || process.getuid?.() !== 0 ? 'only root may run as another user' : false;
 let user = 20_000 + ((process.pid * 64) % 30_000);
 const asUser = () => [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', 'prlimit'];
-const limited = (threads: number) => {
+const withThreadLimit = (threads: number) => {
   user++;
   return [...asUser(), `--nproc=${threads}:200`, process.execPath];
 };
@@ -46,23 +46,24 @@ const script = `
   }`;
 
 /** The fewest threads with which Node itself starts and ends; with fewer it may hang. */
-function fewest(): number {
+function fewestThreads(): number {
   const runs = (threads: number) =>
-    spawnSync('setpriv', [...limited(threads), '-e', '0'], { timeout: 10_000, killSignal: 'SIGKILL' }).status === 0;
+    spawnSync('setpriv', [...withThreadLimit(threads), '-e', '0'], { timeout: 10_000, killSignal: 'SIGKILL' })
+      .status === 0;
   let threads = 16;
   assert.ok(runs(threads), 'Node runs as another user');
   while (runs(threads - 1)) threads--;
   return threads;
 }
 
-describe('bridge: refused threads', { skip: mayNot }, () => {
-  let least: number;
-  before(() => (least = fewest()));
+describe('bridge: refused threads', { skip }, () => {
+  let minimum: number;
+  before(() => (minimum = fewestThreads()));
 
   test('with as many threads as Node needs, and with a few more, every call settles and says what is missing', () => {
     for (let more = 0; more <= 4; more++) {
       const body = `${script}; round().then(round).finally(() => process.exit(0));`;
-      const { status, stdout, stderr } = spawnSync('setpriv', [...limited(least + more), '-e', body], {
+      const { status, stdout, stderr } = spawnSync('setpriv', [...withThreadLimit(minimum + more), '-e', body], {
         encoding: 'utf8',
         timeout: 120_000,
       });
@@ -80,7 +81,7 @@ describe('bridge: refused threads', { skip: mayNot }, () => {
 
   test('a later call finds the threads that an earlier one did not', async (t) => {
     const body = `${script}; round().then(() => { console.log('over'); process.stdin.once('data', () => round().finally(() => process.exit(0))); });`;
-    const child = spawn('setpriv', [...limited(least), '-e', body], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn('setpriv', [...withThreadLimit(minimum), '-e', body], { stdio: ['pipe', 'pipe', 'inherit'] });
     t.after(() => child.kill('SIGKILL'));
     const closed = once(child, 'close');
     const lines: string[] = [];

@@ -1,4 +1,4 @@
-// What is bundled, as an ES module: one package, whichever way it is asked for, and its binary works.
+// The bundled program, as an ES module: every import yields the same package, and its binary works.
 import moorline, { LibsqlError } from 'moorline';
 import * as everything from 'moorline';
 import { createClient, LibsqlError as same } from 'moorline/libsql';

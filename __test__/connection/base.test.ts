@@ -55,7 +55,7 @@ const explode = () => {
 describe('a connection of the user’s own, by hooks', () => {
   test('goes through the states, and tells of each', async (t) => {
     const connection = closeAfter(t, new Hooks());
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const states: unknown[] = [];
     connection.onStateChange((state, before) => states.push([before, state]));
     assert.equal(await connection.isConnected(), false);
@@ -65,7 +65,7 @@ describe('a connection of the user’s own, by hooks', () => {
     assert.equal(await connection.disconnect(), true);
     assert.equal(await connection.disconnect(), true, 'idempotent');
     const { CONNECTING, CONNECTED, DISCONNECTING, DISCONNECTED } = ConnectionState;
-    assert.deepEqual(heard.states, [CONNECTING, CONNECTED, DISCONNECTING, DISCONNECTED]);
+    assert.deepEqual(recorder.states, [CONNECTING, CONNECTED, DISCONNECTING, DISCONNECTED]);
     assert.deepEqual(states[0], [DISCONNECTED, CONNECTING]);
     assert.equal(states.length, 4);
     assert.equal(await connection.send('late'), true, 'a hook decides for itself whether it needs to be open');
@@ -75,7 +75,7 @@ describe('a connection of the user’s own, by hooks', () => {
   test('no verb rejects, whatever its hook does', async (t) => {
     const hooks = { connect: explode, disconnect: explode, healthCheck: explode, send: explode, receive: explode };
     const connection = closeAfter(t, new Hooks({ ...hooks, connect: () => true }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     await connection.connect();
     assert.equal(await connection.send('x'), false);
     assert.equal(await connection.receive(), null);
@@ -87,31 +87,31 @@ describe('a connection of the user’s own, by hooks', () => {
     assert.equal(await connection.connect(), false);
     assert.equal(connection.getStatus().state, ConnectionState.ERROR);
 
-    const errors = heard.of('error');
+    const errors = recorder.of('error');
     assert.deepEqual(
       errors.map(({ severity, message, data }) => [severity, message, data?.['context'], data?.['error_type']]),
       ['send', 'receive', 'disconnect', 'connect'].map((context) => ['error', 'out of order', context, 'Error']),
     );
     assert.ok(errors.every(({ data }) => data?.['error'] instanceof Error));
-    assert.equal(heard.count('connection_failed'), 1);
-    assert.equal(heard.count('health_check_failed'), 1);
+    assert.equal(recorder.count('connection_failed'), 1);
+    assert.equal(recorder.count('health_check_failed'), 1);
     assert.equal(connection.getStatus().lastError, 'out of order');
     assert.equal(connection.getStatus().errorCount, 4);
   });
 
   test('an error of no class at all is one, too', async (t) => {
     const connection = closeAfter(t, new Hooks({ send: () => Promise.reject('just text') }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     await connection.connect();
     assert.equal(await connection.send('x'), false);
-    assert.equal((await heard.until('error')).message, 'just text');
+    assert.equal((await recorder.until('error')).message, 'just text');
   });
 
   test('a connect that answers false has failed', async (t) => {
     const connection = closeAfter(t, new Hooks({ connect: () => false }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.connect(), false);
-    const { severity, message } = await heard.until('connection_failed');
+    const { severity, message } = await recorder.until('connection_failed');
     assert.deepEqual([severity, message], ['error', 'The connection was refused']);
   });
 
@@ -135,19 +135,19 @@ describe('a connection of the user’s own, by hooks', () => {
   test('reconnect closes, waits for retryDelay and opens', async (t) => {
     const connection = closeAfter(t, new Hooks({}, { retryDelay: 40 }));
     await connection.connect();
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const started = performance.now();
     assert.equal(await connection.reconnect(), true);
     assert.ok(performance.now() - started >= 39);
-    assert.deepEqual(heard.states, ['disconnecting', 'disconnected', 'connecting', 'connected']);
+    assert.deepEqual(recorder.states, ['disconnecting', 'disconnected', 'connecting', 'connected']);
   });
 
   test('false from send is no error, and does not count for the breaker', async (t) => {
     const connection = closeAfter(t, new Hooks({ send: () => false }, { circuitBreakerThreshold: 1 }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     await connection.connect();
     for (let n = 0; n < 3; n++) assert.equal(await connection.send('x'), false);
-    assert.deepEqual([heard.count('error'), heard.count('circuit_breaker_opened')], [0, 0]);
+    assert.deepEqual([recorder.count('error'), recorder.count('circuit_breaker_opened')], [0, 0]);
     const { requestCount, errorCount, errorRate, uptime } = connection.getMetrics();
     assert.deepEqual([requestCount, errorCount, errorRate, uptime], [3, 3, 100, 0]);
   });
@@ -155,14 +155,14 @@ describe('a connection of the user’s own, by hooks', () => {
   test('a failed probe opens the breaker anew', async (t) => {
     const config = { circuitBreakerThreshold: 1, circuitBreakerTimeout: 30 };
     const connection = closeAfter(t, new Hooks({ send: explode }, config));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     await connection.connect();
     await connection.send('x');
-    await heard.until('circuit_breaker_opened', 1);
-    await eventually(async () => (await connection.send('x')) === false && heard.count('error') === 2);
-    await heard.until('circuit_breaker_opened', 2);
-    assert.equal(heard.count('circuit_breaker_closed'), 0);
-    const opened = await heard.until('circuit_breaker_opened');
+    await recorder.until('circuit_breaker_opened', 1);
+    await eventually(async () => (await connection.send('x')) === false && recorder.count('error') === 2);
+    await recorder.until('circuit_breaker_opened', 2);
+    assert.equal(recorder.count('circuit_breaker_closed'), 0);
+    const opened = await recorder.until('circuit_breaker_opened');
     assert.equal(opened.severity, 'warning');
   });
 
@@ -171,18 +171,18 @@ describe('a connection of the user’s own, by hooks', () => {
       t,
       new Hooks({ send: explode }, { circuitBreaker: false, circuitBreakerThreshold: 1 }),
     );
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     for (let n = 0; n < 3; n++) await connection.send('x');
-    assert.deepEqual([heard.count('error'), heard.count('circuit_breaker_opened')], [3, 0]);
+    assert.deepEqual([recorder.count('error'), recorder.count('circuit_breaker_opened')], [3, 0]);
   });
 
   test('an operation takes no longer than timeout', async (t) => {
     const connection = closeAfter(t, new Hooks({ send: () => new Promise(() => undefined) }, { timeout: 40 }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const started = performance.now();
     assert.equal(await connection.send('x'), false);
     assert.ok(performance.now() - started < 40 + toleranceMs);
-    assert.match((await heard.until('error')).message ?? '', /40 ?ms/);
+    assert.match((await recorder.until('error')).message ?? '', /40 ?ms/);
   });
 
   test('a health check takes no longer than it is given', async (t) => {
@@ -205,20 +205,20 @@ describe('a connection of the user’s own, by hooks', () => {
   test('a health check that a disconnect cuts off says nothing about the health', async (t) => {
     let fail!: (error: Error) => void;
     const connection = closeAfter(t, new Hooks({ healthCheck: () => new Promise((_, reject) => (fail = reject)) }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     await connection.connect();
     const checking = connection.healthCheck();
     await connection.disconnect();
     fail(new Error('closed'));
     assert.equal((await checking).isHealthy, false);
     assert.equal(connection.getStatus().health, ConnectionHealth.UNKNOWN);
-    assert.equal(heard.count('health_check_failed'), 0);
+    assert.equal(recorder.count('health_check_failed'), 0);
   });
 
   test('tells each change of health once, and each failed check', async (t) => {
     let answer: unknown = true;
     const connection = closeAfter(t, new Hooks({ healthCheck: () => answer }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const changes: unknown[] = [];
     connection.onHealthChange((health, before) => changes.push([before, health]));
     await connection.healthCheck();
@@ -233,25 +233,25 @@ describe('a connection of the user’s own, by hooks', () => {
       [HEALTHY, UNHEALTHY],
     ]);
     assert.deepEqual(
-      heard.of('health_changed').map(({ data }) => data),
+      recorder.of('health_changed').map(({ data }) => data),
       [
         { old_health: UNKNOWN, new_health: HEALTHY },
         { old_health: HEALTHY, new_health: UNHEALTHY },
       ],
     );
-    assert.equal(heard.count('health_check_failed'), 2);
-    assert.equal((await heard.until('health_check_failed')).severity, 'error');
+    assert.equal(recorder.count('health_check_failed'), 2);
+    assert.equal((await recorder.until('health_check_failed')).severity, 'error');
     assert.ok(connection.getStatus().lastHealthCheck! <= Date.now());
   });
 
   test('tells its figures with every call, unless monitoring is off', async (t) => {
     const [watched, unwatched] = [true, false].map((monitoring) => closeAfter(t, new Hooks({}, { monitoring })));
-    const [heard, unheard] = [new EventRecorder(watched!), new EventRecorder(unwatched!)];
+    const [recorder, unheard] = [new EventRecorder(watched!), new EventRecorder(unwatched!)];
     for (const connection of [watched!, unwatched!]) {
       await connection.connect();
       await connection.send('x');
     }
-    const { data } = await heard.until('metrics');
+    const { data } = await recorder.until('metrics');
     const facts = ['response_time', 'request_time', 'success', 'error_rate', 'throughput'];
     assert.deepEqual(Object.keys(data!), facts);
     assert.deepEqual([data?.['success'], data?.['error_rate'], unheard.count('metrics')], [true, 0, 0]);
@@ -314,7 +314,7 @@ describe('a connection of the user’s own, by its verbs', () => {
 
   test('has state, health, events and manager around it', async () => {
     const connection = new Verbs({ monitoring: false });
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const manager = new ConnectionManager();
     manager.addConnection(connection);
     assert.deepEqual(await manager.connectAll(), { [connection.connectionId]: true });
@@ -325,19 +325,19 @@ describe('a connection of the user’s own, by its verbs', () => {
     assert.equal(connection.getStatus().health, ConnectionHealth.HEALTHY);
     await manager.disconnectAll();
     assert.equal(await connection.isConnected(), false);
-    assert.deepEqual(heard.states.at(0), ConnectionState.CONNECTING);
-    assert.deepEqual(heard.states.at(-1), ConnectionState.DISCONNECTED);
-    assert.equal(heard.count('health_changed'), 1);
+    assert.deepEqual(recorder.states.at(0), ConnectionState.CONNECTING);
+    assert.deepEqual(recorder.states.at(-1), ConnectionState.DISCONNECTED);
+    assert.equal(recorder.count('health_changed'), 1);
     await manager.healthCheckAll('default');
-    assert.equal(heard.count('health_check_failed'), 1);
+    assert.equal(recorder.count('health_check_failed'), 1);
   });
 
   test('never rejects', async () => {
     const connection = new Verbs({ monitoring: false });
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     connection.failing = true;
     assert.equal(await connection.connect(), false);
-    assert.equal(heard.count('connection_failed'), 1);
+    assert.equal(recorder.count('connection_failed'), 1);
     assert.equal(connection.getStatus().state, ConnectionState.ERROR);
   });
 });
@@ -348,9 +348,9 @@ describe('events', () => {
     const connection = new Hooks();
     connection.onEvent(explode);
     connection.onEvent(async () => explode());
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     connection.emitEvent('mine');
-    assert.equal(heard.count('mine'), 1);
+    assert.equal(recorder.count('mine'), 1);
     await eventually(() => written.filter(({ event }) => event === 'connection.handler-failed').length === 2);
   });
 
@@ -375,16 +375,16 @@ describe('events', () => {
 
   test('a handler may take itself off, or add another, while it is told', () => {
     const connection = new Hooks();
-    const told: string[] = [];
+    const calls: string[] = [];
     const off = connection.onEvent(() => {
-      told.push('once');
+      calls.push('once');
       off();
-      connection.onEvent(() => told.push('later'));
+      connection.onEvent(() => calls.push('later'));
     });
     connection.emitEvent('one');
-    const first = told.length;
+    const first = calls.length;
     connection.emitEvent('two');
-    assert.equal(told.filter((word) => word === 'once').length, 1);
-    assert.ok(first <= 2 && told.includes('later'));
+    assert.equal(calls.filter((word) => word === 'once').length, 1);
+    assert.ok(first <= 2 && calls.includes('later'));
   });
 });

@@ -28,7 +28,7 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
     return { connection, socket, closed };
   }
 
-  for (const [given, told] of [
+  for (const [given, expected] of [
     [[], [1000, '']],
     [[1000], [1000, '']],
     [
@@ -40,17 +40,17 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
       [undefined, 'bye'],
       [1000, 'bye'],
     ],
-  ] as [given: [code?: number, reason?: string], told: unknown[]][]) {
-    test(`tells the server ${JSON.stringify(told)} for disconnect(${given.map((one) => JSON.stringify(one)).join(', ')})`, async (t) => {
+  ] as [given: [code?: number, reason?: string], expected: unknown[]][]) {
+    test(`tells the server ${JSON.stringify(expected)} for disconnect(${given.map((one) => JSON.stringify(one)).join(', ')})`, async (t) => {
       const { connection, closed } = await open(t);
       assert.equal(await connection.disconnect(...given), true);
-      assert.deepEqual(await closed, told);
+      assert.deepEqual(await closed, expected);
     });
   }
 
   test('refuses by name what cannot be sent, and leaves it open', async (t) => {
     const { connection, closed } = await open(t);
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     for (const code of [1001, 1005, 1006, 2999, 5000, 1000.5, NaN]) {
       await assert.rejects(connection.disconnect(code), {
         name: 'RangeError',
@@ -67,7 +67,7 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
       name: 'RangeError',
       message: /^reason must be /,
     });
-    assert.deepEqual([await connection.isConnected(), heard.states], [true, []]);
+    assert.deepEqual([await connection.isConnected(), recorder.states], [true, []]);
     await connection.disconnect(4000, 'é'.repeat(61));
     assert.deepEqual(await closed, [4000, 'é'.repeat(61)]);
   });
@@ -90,10 +90,10 @@ describe('disconnect() of a WebSocketConnection', { skip: peersMissing() }, () =
       }
     }
     const { connection, closed } = await open(t, Own);
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.disconnect(), true);
     assert.deepEqual(
-      [await closed, heard.states],
+      [await closed, recorder.states],
       [
         [4001, 'own'],
         ['disconnecting', 'disconnected'],

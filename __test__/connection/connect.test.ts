@@ -24,25 +24,25 @@ async function refusing(t: TestContext, refusals: number, status = 503) {
 
 function connect(t: TestContext, config: ConnectionConfig) {
   const connection = closeAfter(t, new SSEConnection({ monitoring: false, retryDelay: 1, ...config }));
-  return { connection, heard: new EventRecorder(connection) };
+  return { connection, recorder: new EventRecorder(connection) };
 }
 
 describe('connect({ retry: true })', () => {
   test('repeats what fails, and is true when it is open', async (t) => {
     const server = await refusing(t, 2);
-    const { connection, heard } = connect(t, { url: server.url });
+    const { connection, recorder } = connect(t, { url: server.url });
     const retries: number[] = [];
     connection.on('retry', ({ attempt }) => retries.push(attempt));
     assert.equal(await connection.connect({ retry: true }), true);
-    assert.deepEqual([server.requests.length, retries, heard.count('connection_failed')], [3, [1, 2], 0]);
+    assert.deepEqual([server.requests.length, retries, recorder.count('connection_failed')], [3, [1, 2], 0]);
   });
 
   test('gives up after retryCount more attempts, as one failure', async (t) => {
     const server = await refusing(t, 100);
-    const { connection, heard } = connect(t, { url: server.url, retryCount: 2, circuitBreakerThreshold: 2 });
+    const { connection, recorder } = connect(t, { url: server.url, retryCount: 2, circuitBreakerThreshold: 2 });
     assert.equal(await connection.connect({ retry: true }), false);
     assert.equal(server.requests.length, 3);
-    assert.deepEqual([heard.count('connection_failed'), heard.count('circuit_breaker_opened')], [1, 0]);
+    assert.deepEqual([recorder.count('connection_failed'), recorder.count('circuit_breaker_opened')], [1, 0]);
   });
 
   test('does not repeat what will not pass, and nothing without it', async (t) => {
@@ -97,17 +97,17 @@ describe('connect({ retry: true })', () => {
 
 test('a breaker that refuses says so, and until when', async (t) => {
   const url = `http://127.0.0.1:${await freePort()}`;
-  const { connection, heard } = connect(t, { url, circuitBreakerThreshold: 1, circuitBreakerTimeout: 60_000 });
+  const { connection, recorder } = connect(t, { url, circuitBreakerThreshold: 1, circuitBreakerTimeout: 60_000 });
   assert.equal(await connection.connect(), false);
   assert.equal(await connection.connect(), false);
-  const { data, message } = await heard.until('circuit_breaker_refused');
+  const { data, message } = await recorder.until('circuit_breaker_refused');
   assert.equal(data.context, 'connect');
   const left = (data.retry_at ?? 0) - Date.now();
   assert.ok(left > 0 && left <= 60_000, String(left));
   const [, leftMs] = /^Circuit breaker '(?:.+)' is open; next attempt in (\d+) ms$/.exec(message ?? '') ?? [];
   assert.ok(Number(leftMs) > 0 && Number(leftMs) <= 60_000, message);
   assert.equal(connection.getStatus().lastError, message);
-  assert.equal(heard.count('connection_failed'), 1);
+  assert.equal(recorder.count('connection_failed'), 1);
   const iterated = connection[Symbol.asyncIterator]().next();
   await assert.rejects(iterated, (error: MoorlineError) => error.kind === 'circuit-open' && error.retryAfterMs! > 0);
 });

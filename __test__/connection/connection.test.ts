@@ -64,12 +64,12 @@ describe('BaseConnection', () => {
 
   test('opens circuit breaker on failures and blocks subsequent send/receive until timeout', async (t) => {
     const connection = closeAfter(t, new Memory({ circuitBreakerThreshold: 2, circuitBreakerTimeout: 1000 }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     await connection.connect();
     connection.failing = true;
     assert.equal(await connection.send('one'), false);
     assert.equal(await connection.send('two'), false);
-    await heard.until('circuit_breaker_opened');
+    await recorder.until('circuit_breaker_opened');
 
     const { calls } = connection;
     const { requestCount } = connection.getMetrics();
@@ -81,8 +81,8 @@ describe('BaseConnection', () => {
 
     await eventually(() => connection.send('four'));
     assert.equal(await connection.receive(), 'four');
-    await heard.until('circuit_breaker_closed');
-    assert.equal(heard.count('circuit_breaker_opened'), 1);
+    await recorder.until('circuit_breaker_closed');
+    assert.equal(recorder.count('circuit_breaker_opened'), 1);
   });
 });
 
@@ -170,17 +170,17 @@ describe('ConnectionManager', () => {
     let isHealthy = false;
     Object.assign(connection, { healthCheckImpl: async () => isHealthy });
     await connection.connect();
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const manager = new ConnectionManager();
     manager.addConnection(connection);
 
     await manager.healthCheckAll();
-    assert.deepEqual(heard.states, [], 'its own strategy is to do nothing');
+    assert.deepEqual(recorder.states, [], 'its own strategy is to do nothing');
 
     manager.setRecoveryStrategy(connection.connectionId, RecoveryStrategy.RECONNECT);
     const results = await manager.healthCheckAll();
     assert.equal(results[connection.connectionId]?.isHealthy, false);
-    assert.deepEqual(heard.states, ['disconnecting', 'disconnected', 'connecting', 'connected']);
+    assert.deepEqual(recorder.states, ['disconnecting', 'disconnected', 'connecting', 'connected']);
 
     manager.setRecoveryStrategy(connection.connectionId, RecoveryStrategy.GRACEFUL_DEGRADATION);
     await manager.healthCheckAll();

@@ -97,21 +97,21 @@ for (const transport of transports) {
       const url = `${transport.scheme}://127.0.0.1:${port}`;
       const quick = { url, monitoring: false, retryCount: 0, retryDelay: 1, ...config };
       const connection = closeAfter(t, transport.make(quick));
-      return { connection, heard: new EventRecorder(connection) };
+      return { connection, recorder: new EventRecorder(connection) };
     }
 
     /** What was told of the lifecycle; each has its severity, and its error where it is one. */
-    function told(heard: EventRecorder): string[] {
-      const events = heard.events.filter(({ eventType }) => LIFECYCLE.includes(eventType));
+    function lifecycleEvents(recorder: EventRecorder): string[] {
+      const events = recorder.events.filter(({ eventType }) => LIFECYCLE.includes(eventType));
       for (const { eventType, severity } of events) assert.equal(severity, SEVERITY[eventType] ?? 'error', eventType);
       return events.map(({ eventType }) => eventType);
     }
 
     test('connection_failed: nobody is there', async (t) => {
-      const { connection, heard } = make(t, await freePort());
+      const { connection, recorder } = make(t, await freePort());
       assert.ok(!(await transport.reach(connection)));
-      assert.deepEqual(told(heard), ['connection_failed']);
-      const { message, data } = heard.of('connection_failed')[0]!;
+      assert.deepEqual(lifecycleEvents(recorder), ['connection_failed']);
+      const { message, data } = recorder.of('connection_failed')[0]!;
       assert.match(message!, /refused/i);
       assert.equal((data?.['error'] as MoorlineError).code, 'ECONNREFUSED');
     });
@@ -120,10 +120,10 @@ for (const transport of transports) {
       test(`authentication_failed: ${status}, instead of it`, async (t) => {
         const server = await serve((_, response) => response.writeHead(status).end());
         t.after(() => server.close());
-        const { connection, heard } = make(t, server.port);
+        const { connection, recorder } = make(t, server.port);
         await transport.reach(connection);
-        assert.deepEqual(told(heard), ['authentication_failed']);
-        assert.match(heard.of('authentication_failed')[0]!.message!, new RegExp(`${status}`));
+        assert.deepEqual(lifecycleEvents(recorder), ['authentication_failed']);
+        assert.match(recorder.of('authentication_failed')[0]!.message!, new RegExp(`${status}`));
         assert.equal(connection.getStatus().isAuthenticated, false);
       });
     }
@@ -135,9 +135,9 @@ for (const transport of transports) {
       const server = await start(createSecureServer({ ...tls, rejectUnauthorized: true }, (_, res) => res.end()));
       t.after(() => server.close());
       const url = `${transport.scheme}s://127.0.0.1:${server.port}`;
-      const { connection, heard } = make(t, 0, { url, tls: { ca: authority.cert } });
+      const { connection, recorder } = make(t, 0, { url, tls: { ca: authority.cert } });
       assert.ok(!(await transport.reach(connection)));
-      assert.deepEqual(told(heard), ['authentication_failed']);
+      assert.deepEqual(lifecycleEvents(recorder), ['authentication_failed']);
     });
 
     test('connection_lost: it was open', async (t) => {
@@ -145,24 +145,24 @@ for (const transport of transports) {
       t.after(() => server.close());
       const proxy = await FaultProxy.start(server.port);
       t.after(() => proxy.close());
-      const { connection, heard } = make(t, proxy.port, { autoReconnect: false });
+      const { connection, recorder } = make(t, proxy.port, { autoReconnect: false });
       assert.equal(await connection.connect(), true);
       const before = begun;
       const dwelling = transport.dwell(connection);
       await eventually(() => (transport.name === 'HTTPConnection' ? begun > before : server.open() > 0));
       proxy.cut();
-      await heard.until('connection_lost');
+      await recorder.until('connection_lost');
       assert.equal(await dwelling, null);
-      assert.deepEqual(told(heard), ['connection_lost']);
+      assert.deepEqual(lifecycleEvents(recorder), ['connection_lost']);
     });
 
     test('health_check_failed: each time', async (t) => {
-      const { connection, heard } = make(t, await freePort());
+      const { connection, recorder } = make(t, await freePort());
       assert.equal((await connection.healthCheck()).isHealthy, false);
       assert.equal((await connection.healthCheck()).isHealthy, false);
-      assert.equal(heard.count('health_check_failed'), 2);
-      assert.equal(heard.count('health_changed'), 1);
-      assert.deepEqual([...new Set(told(heard))].at(-1), 'health_check_failed');
+      assert.equal(recorder.count('health_check_failed'), 2);
+      assert.equal(recorder.count('health_changed'), 1);
+      assert.deepEqual([...new Set(lifecycleEvents(recorder))].at(-1), 'health_check_failed');
     });
 
     test('circuit_breaker_opened, circuit_breaker_closed: a server that is away for a while', async (t) => {
@@ -172,16 +172,16 @@ for (const transport of transports) {
       t.after(() => proxy.close());
       await proxy.refuse();
       const config = { circuitBreakerThreshold: 3, circuitBreakerTimeout: 100, timeout: 1000 };
-      const { connection, heard } = make(t, proxy.port, config);
+      const { connection, recorder } = make(t, proxy.port, config);
       for (let n = 0; n < 3; n++) assert.ok(!(await transport.reach(connection)));
-      await heard.until('circuit_breaker_opened');
+      await recorder.until('circuit_breaker_opened');
       assert.ok(!(await transport.reach(connection)), 'refused at once');
-      assert.equal(heard.count('connection_failed'), 3);
+      assert.equal(recorder.count('connection_failed'), 3);
       assert.equal(proxy.accepted, 0);
       await proxy.accept();
       await eventually(() => transport.reach(connection));
-      await heard.until('circuit_breaker_closed');
-      assert.deepEqual([heard.count('circuit_breaker_opened'), heard.count('circuit_breaker_closed')], [1, 1]);
+      await recorder.until('circuit_breaker_closed');
+      assert.deepEqual([recorder.count('circuit_breaker_opened'), recorder.count('circuit_breaker_closed')], [1, 1]);
     });
   });
 }

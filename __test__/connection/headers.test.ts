@@ -1,4 +1,4 @@
-// What goes over the wire of a header that a caller gives, the same for every transport.
+// Headers of callers (`customHeaders`): how every transport sends them, and functions that return them.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -28,8 +28,8 @@ after(() => setLogger(undefined));
 
 for (const { scheme, create } of TRANSPORTS) {
   describe(create({ url: `${scheme}://h` }).constructor.name, () => {
-    /** What a server reads of the header, byte by byte, and the errors that are told. */
-    async function sent(t: Parameters<typeof closeAfter>[0], value: string) {
+    /** Sends a header; returns its values as the server received them, byte for byte, and the error of the connection. */
+    async function sendHeader(t: Parameters<typeof closeAfter>[0], value: string) {
       const heads: string[] = [];
       const server = await serveRaw((socket, head) => {
         heads.push(head);
@@ -39,20 +39,20 @@ for (const { scheme, create } of TRANSPORTS) {
       const url = server.url.replace('http', scheme);
       const customHeaders = { 'X-Name': value };
       const connection = closeAfter(t, create({ url, customHeaders, retryCount: 0, monitoring: false }));
-      const heard = new EventRecorder(connection);
+      const recorder = new EventRecorder(connection);
       let error: unknown;
       if (connection instanceof HTTPConnection) await connection.request({}).catch((thrown) => (error = thrown));
       else assert.equal(await connection.connect(), false);
-      error ??= heard.of('error').at(-1)?.data?.['error'];
+      error ??= recorder.of('error').at(-1)?.data?.['error'];
       return { values: heads.map((head) => /x-name: ?(.*)\r/i.exec(head)?.[1]), error: error as Error };
     }
 
     test('customHeaders are Latin-1, a byte for each character', async (t) => {
-      assert.deepEqual((await sent(t, 'café')).values, ['café']);
+      assert.deepEqual((await sendHeader(t, 'café')).values, ['café']);
     });
 
     test('customHeaders with a character beyond Latin-1 are refused before anything is sent', async (t) => {
-      const { values, error } = await sent(t, '日本');
+      const { values, error } = await sendHeader(t, '日本');
       assert.deepEqual(values, []);
       assert.ok(error instanceof TypeError, String(error));
       assert.match(error.message, /headers\.x-name has a character beyond Latin-1/i);
@@ -63,7 +63,7 @@ for (const { scheme, create } of TRANSPORTS) {
 describe('customHeaders as a function', () => {
   const TOKEN = 'hunter2';
 
-  test('HTTPConnection asks for each attempt, and waits', async (t) => {
+  test('HTTPConnection calls it for each attempt, and awaits it', async (t) => {
     const seen: unknown[] = [];
     const server = await serve((request, response) => {
       seen.push(request.headers['authorization']);
@@ -83,17 +83,17 @@ describe('customHeaders as a function', () => {
     assert.equal(seen.at(-1), 'Bearer 4');
   });
 
-  test('SSEConnection and WebSocketConnection ask for each connect', { skip: peersMissing() }, async (t) => {
+  test('SSEConnection and WebSocketConnection call it for each connect', { skip: peersMissing() }, async (t) => {
     const [events, sockets] = [await eventServer(), await socketServer()];
     t.after(() => Promise.all([events.close(), sockets.close()]));
     const config = { monitoring: false, retryDelay: 1 };
     let token = 0;
     const customHeaders = () => ({ authorization: `Bearer ${++token}` });
     const stream = closeAfter(t, new SSEConnection({ ...config, url: events.url, customHeaders }));
-    const heard = new EventRecorder(stream);
+    const recorder = new EventRecorder(stream);
     await stream.connect();
     events.streams[0]?.end();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     const tokens = events.requests.map(({ headers }) => headers['authorization']);
     assert.deepEqual(tokens, ['Bearer 1', 'Bearer 2']);
     const socket = closeAfter(t, new WebSocketConnection({ ...config, url: sockets.url, customHeaders }));
@@ -102,21 +102,21 @@ describe('customHeaders as a function', () => {
     assert.equal(socket.getStatus().isAuthenticated, true);
   });
 
-  test('what it throws is what the call ends with, and counts for no breaker', async (t) => {
+  test('its error rejects the call, and does not count for the breaker', async (t) => {
     const refused = new Error('no token');
     const customHeaders = () => Promise.reject(refused);
     const config = { monitoring: false, circuitBreakerThreshold: 1, customHeaders };
     const connection = closeAfter(t, new HTTPConnection({ url: 'http://127.0.0.1:9', ...config }));
     for (let n = 0; n < 3; n++) await assert.rejects(connection.request({}), (error) => error === refused);
     const stream = closeAfter(t, new SSEConnection({ url: 'http://127.0.0.1:9', ...config }));
-    const heard = new EventRecorder(stream);
+    const recorder = new EventRecorder(stream);
     assert.equal(await stream.connect(), false);
-    assert.equal(heard.of('connection_failed')[0]?.data.error, refused);
+    assert.equal(recorder.of('connection_failed')[0]?.data.error, refused);
   });
 
-  test('what it gives is checked, and no value is shown', async (t) => {
-    for (const given of [undefined, 'x', [['a', TOKEN]], { a: [TOKEN] }]) {
-      const customHeaders = (() => given) as () => never;
+  test('its result is validated, and the error shows no value', async (t) => {
+    for (const result of [undefined, 'x', [['a', TOKEN]], { a: [TOKEN] }]) {
+      const customHeaders = (() => result) as () => never;
       const connection = closeAfter(
         t,
         new HTTPConnection({ url: 'http://127.0.0.1:9', customHeaders, monitoring: false }),
@@ -128,10 +128,10 @@ describe('customHeaders as a function', () => {
     }
   });
 
-  test('one that does not answer ends with timeout, disconnect() and the caller’s signal', async (t) => {
-    let ended: AbortSignal | undefined;
+  test('one that never settles ends with timeout, disconnect() and the caller’s signal', async (t) => {
+    let receivedSignal: AbortSignal | undefined;
     const customHeaders = ({ signal }: { signal: AbortSignal }) => {
-      ended = signal;
+      receivedSignal = signal;
       return new Promise<never>(() => undefined);
     };
     const make = (timeout: number) =>
@@ -145,7 +145,7 @@ describe('customHeaders as a function', () => {
       code: 'ETIMEDOUT',
       message: 'customHeaders was not there within 20 ms (timeout)',
     });
-    assert.equal(ended?.aborted, true);
+    assert.equal(receivedSignal?.aborted, true);
     const closed = make(60_000);
     const waiting = closed.request({});
     await closed.disconnect();

@@ -80,7 +80,7 @@ describe('connect and disconnect at once', () => {
     await connection.connect();
     const close = held<boolean>();
     connection.closes = () => close.done;
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const disconnecting = connection.disconnect();
     const connecting = connection.connect();
     await setImmediate();
@@ -88,7 +88,7 @@ describe('connect and disconnect at once', () => {
     close.settle(true);
     assert.deepEqual(await Promise.all([disconnecting, connecting]), [true, true]);
     assert.equal(await connection.isConnected(), true);
-    assert.deepEqual(heard.states, ['disconnecting', 'disconnected', 'connecting', 'connected']);
+    assert.deepEqual(recorder.states, ['disconnecting', 'disconnected', 'connecting', 'connected']);
   });
 
   test('a connect after a disconnect that ended another one is one of its own', async (t) => {
@@ -145,11 +145,11 @@ describe('connect and disconnect at once', () => {
 
   test('a hook that does not open it in time has failed, and what it opens later is closed', async (t) => {
     const connection = closeAfter(t, new Puppet({ timeout: 20 }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const open = held<boolean>();
     connection.opens = () => open.done;
     assert.equal(await connection.connect(), false);
-    assert.equal(heard.count('connection_failed'), 1);
+    assert.equal(recorder.count('connection_failed'), 1);
     open.settle(true);
     await eventually(() => connection.disconnects === 1);
     assert.equal(await connection.isConnected(), false);
@@ -187,16 +187,16 @@ describe('overridden verbs', () => {
 
   test('none rejects, also not to a manager', async () => {
     const connection = new Own();
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     await connection.connect();
     const manager = new ConnectionManager();
     manager.addConnection(connection);
     manager.setRecoveryStrategy(connection.connectionId, RecoveryStrategy.NONE);
     const result = (await manager.healthCheckAll())[connection.connectionId];
     assert.deepEqual([result?.isHealthy, result?.errorMessage], [false, 'do not ask']);
-    assert.equal(heard.count('health_check_failed'), 1);
+    assert.equal(recorder.count('health_check_failed'), 1);
     assert.equal(await connection.disconnect(), false);
-    assert.deepEqual(heard.states, ['connecting', 'connected', 'disconnecting', 'disconnected']);
+    assert.deepEqual(recorder.states, ['connecting', 'connected', 'disconnecting', 'disconnected']);
   });
 
   test('may call ours: then each thing is told once', async () => {
@@ -215,15 +215,15 @@ describe('overridden verbs', () => {
       }
     }
     const connection = new Further();
-    const heard = new EventRecorder(connection);
-    const told: string[] = [];
-    for (const event of ['open', 'close'] as const) connection.on(event, () => told.push(event));
+    const recorder = new EventRecorder(connection);
+    const emitted: string[] = [];
+    for (const event of ['open', 'close'] as const) connection.on(event, () => emitted.push(event));
     assert.equal(await connection.connect(), true);
     assert.equal(await connection.reconnect(), true);
     assert.equal(await connection.disconnect(), true);
-    assert.deepEqual(told, ['open', 'close', 'open', 'close']);
+    assert.deepEqual(emitted, ['open', 'close', 'open', 'close']);
     assert.deepEqual(connection.steps, ['in', 'out', 'in', 'out']);
-    assert.deepEqual([connection.connects, connection.disconnects, heard.count('error')], [2, 2, 0]);
+    assert.deepEqual([connection.connects, connection.disconnects, recorder.count('error')], [2, 2, 0]);
   });
 });
 
@@ -232,27 +232,27 @@ describe('what waits when a connection is closed', () => {
     for (const circuitBreaker of [true, false]) {
       const connection = new Puppet({ circuitBreaker });
       await connection.connect();
-      const heard = new EventRecorder(connection);
+      const recorder = new EventRecorder(connection);
       connection.comes = () => new Promise(() => undefined);
       const waiting = connection.receive();
       await connection.disconnect();
       assert.equal(await promptly(waiting), null);
-      assert.equal(heard.count('error'), 0);
+      assert.equal(recorder.count('error'), 0);
     }
   });
 
   test('a health check is aborted, says so at once, and changes nothing', async () => {
     const connection = new Puppet();
     await connection.connect();
-    const heard = new EventRecorder(connection);
-    let asked: AbortSignal | undefined;
-    connection.well = (signal) => new Promise(() => (asked = signal));
+    const recorder = new EventRecorder(connection);
+    let checkSignal: AbortSignal | undefined;
+    connection.well = (signal) => new Promise(() => (checkSignal = signal));
     const checking = connection.healthCheck();
     await connection.disconnect();
     const { isHealthy, errorMessage } = await promptly(checking);
     assert.deepEqual([isHealthy, errorMessage], [false, 'the connection was closed']);
-    assert.equal(asked?.aborted, true);
-    assert.equal(heard.count('health_check_failed') + heard.count('health_changed'), 0);
+    assert.equal(checkSignal?.aborted, true);
+    assert.equal(recorder.count('health_check_failed') + recorder.count('health_changed'), 0);
   });
 
   test('a send that waits for its turn, or to be repeated, is over', async (t) => {
@@ -264,7 +264,7 @@ describe('what waits when a connection is closed', () => {
     t.after(() => server.close());
     const limit = { timeout: 600_000, rateLimit: true, rateLimitRequests: 1, rateLimitWindow: 60_000 };
     const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false, ...limit }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const again = connection.send({ url: '', method: 'GET' });
     const turn = connection.send({ url: '', method: 'POST' });
     const request = assert.rejects(connection.request({}), { kind: 'closed', code: 'ERR_MOORLINE_CLOSED' });
@@ -272,7 +272,7 @@ describe('what waits when a connection is closed', () => {
     await connection.disconnect();
     assert.deepEqual(await promptly(Promise.all([again, turn])), [null, null]);
     await request;
-    assert.equal(heard.count('rate_limited'), 0);
+    assert.equal(recorder.count('rate_limited'), 0);
     assert.equal(requests, 1);
   });
 
@@ -326,23 +326,23 @@ describe('the periodic check', () => {
   });
 
   test('holds nothing of a connection that is closed while it runs', async (t) => {
-    let asked = 0;
-    const server = await serve(() => (asked += 1));
+    let checks = 0;
+    const server = await serve(() => (checks += 1));
     t.after(() => server.close());
     const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
     const config = { monitoring: true, healthCheckInterval: 1, healthCheckTimeout: 60_000 };
     const puppet = new Puppet(config);
-    puppet.well = () => new Promise(() => (asked += 1));
+    puppet.well = () => new Promise(() => (checks += 1));
     for (const connection of [new HTTPConnection({ url: server.url, ...config }), puppet]) {
-      asked = 0;
-      const heard = new EventRecorder(connection);
+      checks = 0;
+      const recorder = new EventRecorder(connection);
       const before = timers();
       await connection.connect();
-      await eventually(() => asked === 1);
+      await eventually(() => checks === 1);
       await connection.disconnect();
       await eventually(() => server.open() === 0);
       await eventually(() => timers() <= before);
-      assert.equal(heard.count('health_check_failed'), 0);
+      assert.equal(recorder.count('health_check_failed'), 0);
     }
   });
 
@@ -358,7 +358,7 @@ describe('the circuit breaker of a connection', () => {
   test('has its name, and is told by it', async (t) => {
     const name = 'orders of the named test';
     const connection = closeAfter(t, new Puppet({ name, circuitBreakerThreshold: 1 }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const named = () => CircuitBreaker.all().filter((breaker) => breaker.name.startsWith(name));
     assert.deepEqual(
       named().map(({ state }) => state),
@@ -367,7 +367,7 @@ describe('the circuit breaker of a connection', () => {
     await connection.connect();
     connection.comes = () => Promise.reject(new Error('broken'));
     assert.equal(await connection.receive(), null);
-    const { data } = await heard.until('circuit_breaker_opened');
+    const { data } = await recorder.until('circuit_breaker_opened');
     assert.deepEqual(
       named().map(({ name, state }) => [name, state]),
       [[data?.['breaker'], 'open']],

@@ -29,17 +29,17 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
     proxy = await FaultProxy.start(server.port);
   });
   afterEach(async () => {
-    await maker.close();
+    await factory.close();
     await eventually(() => proxy.connections + server.sockets.length + other.sockets.length === 0);
     await Promise.all([proxy.close(), server.close(), other.close()]);
   });
 
-  const maker = new ConnectionFactory((config) => {
+  const factory = new ConnectionFactory((config) => {
     const url = `ws://127.0.0.1:${proxy.port}`;
     const quick = { monitoring: false, retryDelay: 1, compression: false };
     return new WebSocketConnection({ url, ...quick, ...config });
   });
-  const { open } = maker;
+  const { open } = factory;
 
   /** One that had to go to the other server, and looks for the first one often. */
   async function openOther(config: ConnectionConfig = {}) {
@@ -51,9 +51,9 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
 
   /** Another connection was lost and brought back: time enough for whatever must not happen. */
   async function settled() {
-    const { connection, heard } = await open({ url: bystander.url });
+    const { connection, recorder } = await open({ url: bystander.url });
     bystander.sockets[0].terminate();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     await connection.disconnect();
     await eventually(() => bystander.sockets.length === 0);
   }
@@ -80,37 +80,37 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
   describe('when it is lost', () => {
     for (const event of ['connection_lost', 'error']) {
       test(`who hears ${event} may close it: it stays closed`, async () => {
-        const { connection, heard } = await open();
+        const { connection, recorder } = await open();
         let closed: Promise<boolean> | undefined;
         connection.onEvent(({ eventType }) => {
           if (eventType === event) closed ??= connection.disconnect();
         });
         server.sockets[0].terminate();
-        await heard.until(event);
+        await recorder.until(event);
         assert.equal(await closed, true);
         await settled();
-        assert.equal(heard.states.at(-1), 'disconnected');
-        assert.equal(heard.count('reconnected'), 0);
+        assert.equal(recorder.states.at(-1), 'disconnected');
+        assert.equal(recorder.count('reconnected'), 0);
         await lines(0);
       });
     }
 
     test('who hears of it may open it by hand: there is one line all the same', async () => {
-      const { connection, heard } = await open();
+      const { connection, recorder } = await open();
       let opened: Promise<boolean> | undefined;
       connection.onEvent(({ eventType }) => {
         if (eventType === 'connection_lost') opened = connection.connect();
       });
       server.sockets[0].terminate();
-      await heard.until('connection_lost');
+      await recorder.until('connection_lost');
       assert.equal(await opened, true);
       await settled();
       await lines(1);
-      assert.equal(heard.states.at(-1), 'connected');
+      assert.equal(recorder.states.at(-1), 'connected');
     });
 
     test('who hears that it is back may close it', async () => {
-      const { connection, heard } = await open();
+      const { connection, recorder } = await open();
       let closed: Promise<boolean> | undefined;
       connection.onStateChange((state) => {
         if (state === 'connected') closed = connection.disconnect();
@@ -120,27 +120,27 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
       await closed;
       await settled();
       await lines(0);
-      assert.equal(heard.count('reconnected'), 0);
+      assert.equal(recorder.count('reconnected'), 0);
       assert.equal(connection.getStatus().state, 'disconnected');
     });
 
     test('a connect in between that fails leaves it to be brought back', async () => {
-      const { connection, heard } = await open();
+      const { connection, recorder } = await open();
       await proxy.refuse();
       proxy.reset();
-      await heard.until('connection_failed');
+      await recorder.until('connection_failed');
       assert.equal(await connection.connect(), false);
       await proxy.accept();
-      await heard.until('reconnected');
+      await recorder.until('reconnected');
       assert.equal(await connection.send('x'), true);
     });
 
     test('close is told once, also when it is closed by hand afterwards', async () => {
-      const { connection, heard } = await open({ retryDelay: 60_000 });
+      const { connection, recorder } = await open({ retryDelay: 60_000 });
       let closes = 0;
       connection.on('close', () => (closes += 1));
       server.sockets[0].terminate();
-      await heard.until('connection_lost');
+      await recorder.until('connection_lost');
       await connection.disconnect();
       assert.equal(closes, 1);
     });
@@ -148,7 +148,7 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
 
   describe('fallbackUrl', () => {
     test('a look at the first address opens nothing after a disconnect', async () => {
-      const { connection, heard } = await openOther();
+      const { connection, recorder } = await openOther();
       proxy.set({ kind: 'black-hole' });
       await proxy.accept();
       await eventually(() => proxy.connections > 0);
@@ -157,7 +157,7 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
       await eventually(() => proxy.connections === 0);
       assert.equal(await connection.isConnected(), false);
       await lines(0);
-      assert.equal(heard.count('fallback_restored'), 0);
+      assert.equal(recorder.count('fallback_restored'), 0);
     });
 
     test('is left by disconnect: the next connect tries the first address first', async () => {
@@ -169,15 +169,15 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
     });
 
     test('the first address is found while the connection is being brought back: there is one line', async () => {
-      const { connection, heard } = await openOther({ retryDelay: 200, backoffMultiplier: 1 });
+      const { connection, recorder } = await openOther({ retryDelay: 200, backoffMultiplier: 1 });
       // From now on every address is silent, but the look at the first one begins.
       proxy.set({ kind: 'black-hole' });
       await proxy.accept();
       await eventually(() => proxy.connections > 0);
       other.sockets[0].terminate();
-      await heard.until('connection_lost');
+      await recorder.until('connection_lost');
       proxy.set({ kind: 'none' });
-      await heard.until('reconnected');
+      await recorder.until('reconnected');
       await settled();
       // Which of them depends on who came first.
       await eventually(() => server.sockets.length + other.sockets.length === 1);
@@ -185,18 +185,18 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
     });
 
     test('healthCheckTimeout: Infinity looks at the first address as well', async () => {
-      const { heard } = await openOther({ healthCheckTimeout: Infinity });
+      const { recorder } = await openOther({ healthCheckTimeout: Infinity });
       await proxy.accept();
-      await heard.until('fallback_restored');
+      await recorder.until('fallback_restored');
     });
 
     test('a thousand messages that nobody took make the first server wait, too', async () => {
-      const { connection, heard } = await openOther();
+      const { connection, recorder } = await openOther();
       for (let n = 0; n < 1500; n++) other.sockets[0].send(String(n));
       await connection.receive();
       await eventually(() => other.sockets[0].bufferedAmount === 0);
       await proxy.accept();
-      await heard.until('fallback_restored');
+      await recorder.until('fallback_restored');
       const [socket] = server.sockets;
       for (let n = 0; n < 5000; n++) socket.send('x'.repeat(10_000));
       await stalled(socket);
@@ -225,14 +225,14 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
     });
 
     test('iteration goes on through a connect by hand, and ends when that fails for good', async () => {
-      const { connection, heard } = await open();
+      const { connection, recorder } = await open();
       const messages: unknown[] = [];
       const reading = (async () => {
         for await (const message of connection) messages.push(message);
       })();
       await proxy.refuse();
       proxy.reset();
-      await heard.until('connection_failed');
+      await recorder.until('connection_failed');
       await proxy.accept();
       assert.equal(await connection.connect(), true);
       assert.equal(await connection.send('1'), true);

@@ -20,10 +20,10 @@ import { serve } from '../support/http';
 before(() => setLogger({}));
 after(() => setLogger(undefined));
 
-/** A connection to nothing, which works as told. */
-class Puppet extends BaseConnection {
+/** A connection without a server, whose hooks return what a test sets. */
+class StubConnection extends BaseConnection {
   isHealthy: unknown = true;
-  opens: unknown = true;
+  connectResult: unknown = true;
   connects = 0;
 
   constructor(config = {}) {
@@ -32,7 +32,7 @@ class Puppet extends BaseConnection {
 
   protected override async connectImpl() {
     this.connects += 1;
-    return (await this.opens) as boolean;
+    return (await this.connectResult) as boolean;
   }
 
   protected override async healthCheckImpl() {
@@ -48,7 +48,7 @@ class Puppet extends BaseConnection {
   }
 }
 
-function managing(...connections: BaseConnection[]): ConnectionManager {
+function managerOf(...connections: BaseConnection[]): ConnectionManager {
   const manager = new ConnectionManager();
   for (const connection of connections) manager.addConnection(connection);
   return manager;
@@ -56,7 +56,7 @@ function managing(...connections: BaseConnection[]): ConnectionManager {
 
 describe('ConnectionManager', () => {
   test('finds connections by id, type, group, state and health', async () => {
-    const [http, other] = [new HTTPConnection({ url: 'http://127.0.0.1:9', monitoring: false }), new Puppet()];
+    const [http, other] = [new HTTPConnection({ url: 'http://127.0.0.1:9', monitoring: false }), new StubConnection()];
     const manager = new ConnectionManager();
     manager.addConnection(http, 'api');
     manager.addConnection(other);
@@ -74,46 +74,46 @@ describe('ConnectionManager', () => {
     assert.equal(await other.isConnected(), true, 'it stays open');
   });
 
-  test('connectAll and its kin take a group, and one that fails or throws harms no other', async () => {
-    const [good, bad, worse] = [new Puppet(), new Puppet(), new Puppet()];
-    bad.opens = false;
+  test('connectAll and disconnectAll take a group, and one connection that fails or throws does not affect the others', async () => {
+    const [good, bad, worse] = [new StubConnection(), new StubConnection(), new StubConnection()];
+    bad.connectResult = false;
     Object.assign(worse, { connect: () => Promise.reject(new Error('worse')) });
-    const manager = managing(good, bad, worse);
-    const apart = new Puppet();
-    manager.addConnection(apart, 'apart');
+    const manager = managerOf(good, bad, worse);
+    const separate = new StubConnection();
+    manager.addConnection(separate, 'apart');
     const expected = { [good.connectionId]: true, [bad.connectionId]: false, [worse.connectionId]: false };
     assert.deepEqual(await manager.connectAll('default'), expected);
-    assert.equal(apart.connects, 0);
-    assert.deepEqual(await manager.connectAll('apart'), { [apart.connectionId]: true });
-    assert.deepEqual(await manager.disconnectAll('apart'), { [apart.connectionId]: true });
+    assert.equal(separate.connects, 0);
+    assert.deepEqual(await manager.connectAll('apart'), { [separate.connectionId]: true });
+    assert.deepEqual(await manager.disconnectAll('apart'), { [separate.connectionId]: true });
     assert.equal(await good.isConnected(), true);
     assert.equal(Object.keys(await manager.disconnectAll()).length, 4);
   });
 
-  test('they run in parallel, at most sixteen at once', async () => {
-    let [now, most] = [0, 0];
+  test('connectAll runs in parallel, at most sixteen at once', async () => {
+    let [running, maximum] = [0, 0];
     const connections = Array.from({ length: 40 }, () => {
-      const connection = new Puppet();
-      connection.opens = {
+      const connection = new StubConnection();
+      connection.connectResult = {
         then(resolve: (opened: boolean) => void) {
-          most = Math.max(most, (now += 1));
-          setTimeout(() => ((now -= 1), resolve(true)), 5);
+          maximum = Math.max(maximum, (running += 1));
+          setTimeout(() => ((running -= 1), resolve(true)), 5);
         },
       };
       return connection;
     });
-    const results = await managing(...connections).connectAll();
+    const results = await managerOf(...connections).connectAll();
     assert.ok(Object.values(results).every(Boolean));
     assert.deepEqual(
       Object.keys(results),
       connections.map(({ connectionId }) => connectionId),
     );
-    assert.equal(most, 16);
+    assert.equal(maximum, 16);
   });
 
-  test('checks after start, in its interval; stop ends that and leaves the connections open', async (t) => {
-    const connection = closeAfter(t, new Puppet());
-    const heard = new EventRecorder(connection);
+  test('checks periodically after start; stop ends the checks and leaves the connections open', async (t) => {
+    const connection = closeAfter(t, new StubConnection());
+    const recorder = new EventRecorder(connection);
     connection.isHealthy = false;
     const manager = new ConnectionManager({ healthCheckIntervalMs: 10 });
     manager.addConnection(connection);
@@ -122,15 +122,15 @@ describe('ConnectionManager', () => {
     assert.equal(manager.getStatistics().uptimeMs, 0);
     await manager.start();
     await manager.start();
-    await heard.until('health_check_failed', 3);
+    await recorder.until('health_check_failed', 3);
     const { uptimeMs, startTime } = manager.getStatistics();
     assert.ok(uptimeMs > 0 && Math.abs(startTime! + uptimeMs - Date.now()) < 1000);
     await manager.stop();
     await manager.stop();
     assert.equal(await connection.isConnected(), true);
-    const checks = heard.count('health_check_failed');
+    const checks = recorder.count('health_check_failed');
     const other = new ConnectionManager({ healthCheckIntervalMs: 10 });
-    const watched = closeAfter(t, new Puppet());
+    const watched = closeAfter(t, new StubConnection());
     const seen = new EventRecorder(watched);
     watched.isHealthy = false;
     other.addConnection(watched);
@@ -138,48 +138,48 @@ describe('ConnectionManager', () => {
     await other.start();
     await seen.until('health_check_failed', 3);
     await other.stop();
-    assert.ok(heard.count('health_check_failed') <= checks + 1);
+    assert.ok(recorder.count('health_check_failed') <= checks + 1);
   });
 
-  test('reconnect_backoff tries retryCount times before it answers', async (t) => {
-    const connection = closeAfter(t, new Puppet({ retryCount: 3 }));
+  test('reconnect_backoff tries retryCount times before the check resolves', async (t) => {
+    const connection = closeAfter(t, new StubConnection({ retryCount: 3 }));
     connection.isHealthy = false;
-    connection.opens = false;
-    const manager = managing(connection);
+    connection.connectResult = false;
+    const manager = managerOf(connection);
     assert.equal(connection.config.recoveryStrategy, RecoveryStrategy.RECONNECT_BACKOFF);
     const result = (await manager.healthCheckAll())[connection.connectionId];
     assert.equal(result?.isHealthy, false);
     assert.equal(connection.connects, 3);
-    connection.opens = true;
+    connection.connectResult = true;
     await manager.healthCheckAll();
     assert.equal(connection.connects, 4, 'the first that succeeds is the last');
     assert.equal(await connection.isConnected(), true);
   });
 
-  test('fallback goes over to the other address', async (t) => {
+  test('fallback switches to the other address', async (t) => {
     const [first, second] = [await serve((_, res) => res.end()), await serve((_, res) => res.end('second'))];
     const proxy = await FaultProxy.start(first.port);
     t.after(() => Promise.all([proxy.close(), first.close(), second.close()]));
     const config = { url: `http://127.0.0.1:${proxy.port}`, fallbackUrl: second.url, monitoring: false };
     const connection = closeAfter(t, new HTTPConnection(config));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     await connection.connect();
-    const manager = managing(connection);
+    const manager = managerOf(connection);
     manager.setRecoveryStrategy(connection.connectionId, RecoveryStrategy.FALLBACK);
     await manager.healthCheckAll();
-    assert.equal(heard.count('fallback_activated'), 0, 'it is healthy');
+    assert.equal(recorder.count('fallback_activated'), 0, 'it is healthy');
     await proxy.refuse();
     proxy.reset();
     await manager.healthCheckAll();
-    await heard.until('fallback_activated');
+    await recorder.until('fallback_activated');
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.text(), 'second');
   });
 
   test('the overall health is that of the worst that is known', async () => {
     const { UNKNOWN, HEALTHY, UNHEALTHY, DEGRADED } = ConnectionHealth;
     assert.equal(new ConnectionManager().getInfo().overallHealth, UNKNOWN);
-    const [one, two] = [new Puppet(), new Puppet()];
-    const manager = managing(one, two);
+    const [one, two] = [new StubConnection(), new StubConnection()];
+    const manager = managerOf(one, two);
     const cases: [ConnectionHealth, ConnectionHealth, ConnectionHealth][] = [
       [UNKNOWN, UNKNOWN, UNKNOWN],
       [HEALTHY, UNKNOWN, HEALTHY],

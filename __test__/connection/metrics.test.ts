@@ -80,15 +80,15 @@ describe('ConnectionMetricsTracker', () => {
     const tracker = new ConnectionMetricsTracker();
     const record = tracker.record.bind(tracker) as (...given: unknown[]) => void;
     for (const ms of [NaN, -1, -Infinity, Infinity, 1e17]) {
-      const said = {
+      const expected = {
         code: 'ERR_OUT_OF_RANGE',
         message: /^responseTimeMs must be between 0 and 8640000000000000, got /,
       };
-      assert.throws(() => record(ms, true), { name: 'RangeError', ...said });
+      assert.throws(() => record(ms, true), { name: 'RangeError', ...expected });
     }
     for (const ms of ['5', 5n, null, undefined, new Date(), { valueOf: () => 5 }]) {
-      const said = { code: 'ERR_INVALID_ARG_TYPE', message: /^responseTimeMs must be a number, got / };
-      assert.throws(() => record(ms, true), { name: 'TypeError', ...said });
+      const expected = { code: 'ERR_INVALID_ARG_TYPE', message: /^responseTimeMs must be a number, got / };
+      assert.throws(() => record(ms, true), { name: 'TypeError', ...expected });
     }
     for (const bytes of [NaN, -1, Infinity, 2 ** 53]) {
       assert.throws(() => record(1, true, undefined, bytes), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });

@@ -51,11 +51,11 @@ describe('options of connections', { skip: peersMissing() }, () => {
   async function socket(t: TestContext, config: ConnectionConfig) {
     const connection = closeAfter(t, new WebSocketConnection({ ...quick, url: sockets.url, ...config }));
     assert.equal(await connection.connect(), true);
-    return { connection, heard: new EventRecorder(connection) };
+    return { connection, recorder: new EventRecorder(connection) };
   }
 
   test('rateLimit: messages of a WebSocket wait for their turn, in order', async (t) => {
-    const { connection, heard } = await socket(t, { rateLimit: true, rateLimitRequests: 2, rateLimitWindow: 100 });
+    const { connection, recorder } = await socket(t, { rateLimit: true, rateLimitRequests: 2, rateLimitWindow: 100 });
     const started = performance.now();
     const sent = await Promise.all(['1', '2', '3', '4', '5', '6'].map((text) => connection.send(text)));
     const took = performance.now() - started;
@@ -63,16 +63,16 @@ describe('options of connections', { skip: peersMissing() }, () => {
     assert.deepEqual(sent, Array(6).fill(true));
     await eventually(() => messages.length === 6);
     assert.deepEqual(messages, ['1', '2', '3', '4', '5', '6']);
-    assert.equal(heard.count('rate_limited'), 0);
+    assert.equal(recorder.count('rate_limited'), 0);
   });
 
   test('rateLimit: a message that would wait for longer than timeout is false, and the connection stays', async (t) => {
     // It bounds connecting as well. The refusal comes at once, as the wait would be longer than that.
     const limit = { rateLimit: true, rateLimitRequests: 1, rateLimitWindow: 600_000, timeout: 10_000 };
-    const { connection, heard } = await socket(t, { ...limit, circuitBreakerThreshold: 1 });
+    const { connection, recorder } = await socket(t, { ...limit, circuitBreakerThreshold: 1 });
     assert.equal(await connection.send('first'), true);
     assert.equal(await connection.send('second'), false);
-    assert.deepEqual([heard.count('rate_limited'), heard.count('circuit_breaker_opened')], [1, 0]);
+    assert.deepEqual([recorder.count('rate_limited'), recorder.count('circuit_breaker_opened')], [1, 0]);
     assert.equal(await connection.isConnected(), true);
     assert.equal(connection.getMetrics().errorCount, 0);
   });
@@ -82,11 +82,11 @@ describe('options of connections', { skip: peersMissing() }, () => {
       const server = await socketServer();
       const retries: MoorlineEvent[] = [];
       const { connection } = await socket(t, { url: server.url, backoffMultiplier });
-      connection.on('retry', (told) => retries.push(told));
+      connection.on('retry', (event) => retries.push(event));
       await server.close();
       await eventually(() => retries.length >= count, 10_000);
       await connection.disconnect();
-      return retries.map((told) => Number(told['delayMs']));
+      return retries.map((event) => Number(event['delayMs']));
     };
     const same = await waits(1, 6);
     assert.ok(

@@ -135,14 +135,14 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
     ];
     const failed: [MoorlineError, EventRecorder][] = [];
     for (const [connection, service] of kinds) {
-      const heard = new EventRecorder(closeAfter(t, connection));
+      const recorder = new EventRecorder(closeAfter(t, connection));
       if (connection instanceof HTTPConnection) assert.equal(await connection.send({ url: '', method: 'POST' }), null);
       else assert.equal(await connection.connect(), false, service);
-      const error = heard.of('error').at(-1)?.data?.['error'];
+      const error = recorder.of('error').at(-1)?.data?.['error'];
       assert.ok(error instanceof MoorlineError, `${service}: ${String(error)}`);
       assert.deepEqual([error.service, error.delivery], [service, 'none']);
       assert.ok(![error.message, JSON.stringify(error)].some((text) => /p@ss|secret/.test(text)));
-      failed.push([error, heard]);
+      failed.push([error, recorder]);
     }
     return failed;
   }
@@ -157,16 +157,23 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
       [`http://${local(ports.connect)}`, { status: 407 }],
     ];
     for (const [proxy, detail] of table) {
-      for (const [error, heard] of await failures(t, proxy, local(plain.port))) {
+      for (const [error, recorder] of await failures(t, proxy, local(plain.port))) {
         const { hostname, port } = new URL(proxy.replace(/^socks5h?/, 'http'));
-        const told = { phase: 'proxy', proxy: `${hostname}:${port}`, host: '127.0.0.1', port: plain.port, ...detail };
+        const expected = {
+          phase: 'proxy',
+          proxy: `${hostname}:${port}`,
+          host: '127.0.0.1',
+          port: plain.port,
+          ...detail,
+        };
         assert.deepEqual(
           [error.kind, error.code, error.retryable],
           ['auth', 'ERR_MOORLINE_AUTH', false],
           `${error.service} over ${proxy}`,
         );
-        for (const [key, value] of Object.entries(told)) assert.equal(error.detail?.[key], value, `${proxy} ${key}`);
-        assert.deepEqual([heard.count('authentication_failed'), heard.count('connection_failed')], [1, 0]);
+        for (const [key, value] of Object.entries(expected))
+          assert.equal(error.detail?.[key], value, `${proxy} ${key}`);
+        assert.deepEqual([recorder.count('authentication_failed'), recorder.count('connection_failed')], [1, 0]);
       }
     }
   });
@@ -183,11 +190,11 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
       [connect, ports.closed, ['connect', 'ERR_MOORLINE_PROXY_REFUSED', true], ['status', 500]],
     ];
     for (const [proxy, port, facts, [key, value]] of table) {
-      for (const [error, heard] of await failures(t, proxy, local(port))) {
+      for (const [error, recorder] of await failures(t, proxy, local(port))) {
         const { kind, code, retryable, detail } = error;
         assert.deepEqual([kind, code, retryable], facts, `${error.service}: ${error.message}`);
         assert.deepEqual([detail?.['phase'], detail?.['port'], detail?.[key]], ['proxy', port, value]);
-        assert.equal(heard.count(kind === 'auth' ? 'authentication_failed' : 'connection_failed'), 1);
+        assert.equal(recorder.count(kind === 'auth' ? 'authentication_failed' : 'connection_failed'), 1);
       }
     }
   });

@@ -37,9 +37,9 @@ describe('ConnectionSecurity', () => {
 
   test('tells what each level means', () => {
     const info = (level: SecurityLevel) => {
-      const told = new ConnectionSecurity(level).getSecurityInfo();
-      assert.equal(told.securityLevel, level);
-      const { certificateValidation, plainText, minTlsVersion, httpsOnlyRedirects, publicAddressesOnly } = told;
+      const info = new ConnectionSecurity(level).getSecurityInfo();
+      assert.equal(info.securityLevel, level);
+      const { certificateValidation, plainText, minTlsVersion, httpsOnlyRedirects, publicAddressesOnly } = info;
       return [certificateValidation, plainText, minTlsVersion, httpsOnlyRedirects, publicAddressesOnly];
     };
     assert.deepEqual(info('none'), [false, 'anywhere', 'TLSv1.2', false, false]);

@@ -106,11 +106,11 @@ describe('an event', () => {
     t.after(() => server.close());
     const options = { url: server.url, monitoring: false, maxEventBytes: 100, retryDelay: 1 };
     const connection = closeAfter(t, new SSEConnection(options));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     server.send(`data: ${'x'.repeat(200)}\n\n`);
     await eventually(() => connection.getStatus().state === 'disconnected');
-    const { error } = heard.of('error').at(-1)!.data as { error: MoorlineError };
+    const { error } = recorder.of('error').at(-1)!.data as { error: MoorlineError };
     assert.equal(error.code, 'ERR_MOORLINE_EVENT_TOO_LARGE');
     assert.equal(server.requests.length, 1);
   });
@@ -131,14 +131,14 @@ describe('a message', { skip: peersMissing() }, () => {
     t.after(() => server.close());
     const options = { url: server.url, monitoring: false, maxMessageBytes: 100, retryDelay: 1 };
     const connection = closeAfter(t, new WebSocketConnection(options));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     await eventually(() => connection.getStatus().state === 'disconnected');
-    const { error } = heard.of('error').at(-1)!.data as { error: MoorlineError };
+    const { error } = recorder.of('error').at(-1)!.data as { error: MoorlineError };
     assert.equal(error.code, 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH');
     assert.match(error.message, /maxMessageBytes/);
     assert.match(connection.getStatus().lastError ?? '', /maxMessageBytes/);
-    assert.deepEqual([server.handshakes.length, heard.count('reconnected')], [1, 0]);
+    assert.deepEqual([server.handshakes.length, recorder.count('reconnected')], [1, 0]);
   });
 
   test('of ours that is larger than the server takes does not end it: it is opened again', async (t) => {
@@ -146,10 +146,10 @@ describe('a message', { skip: peersMissing() }, () => {
     t.after(() => server.close());
     const options = { url: server.url, monitoring: false, retryDelay: 1 };
     const connection = closeAfter(t, new WebSocketConnection(options));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     await connection.send('x'.repeat(200));
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
   });
 });
 

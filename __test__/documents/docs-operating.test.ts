@@ -52,8 +52,8 @@ describe('docs/logging.md', { skip: peersMissing() }, () => {
     assert.deepEqual(none, [], 'nothing on stderr');
     const [[line]] = written(mapped!.script, 'off');
     assert.deepEqual([line.msg, line.level, line.connection, line.component], [event, 40, 'unchecked', 'moorline']);
-    const [[said]] = written(winston!.script);
-    assert.deepEqual([said.message, said.level, said.connection], [event, 'warn', 'unchecked']);
+    const [[entry]] = written(winston!.script);
+    assert.deepEqual([entry.message, entry.level, entry.connection], [event, 'warn', 'unchecked']);
   });
 
   test('without a logger LOG_LEVEL decides', () => {

@@ -18,10 +18,10 @@ import { NixtlaServer } from '../nixtla/server/server';
 import { peer, peersMissing } from '../support/peers';
 import { listen } from '../support/ports';
 
-const host = 'host, port, path or secret';
+const HOST = 'host, port, path or secret';
 
-/** A server that answers everything with 200 and a little JSON; its URL is there once the tests run. */
-function answering(): () => string {
+/** A server that answers every request with a little JSON; the function returns its URL once the tests run. */
+function jsonServer(): () => string {
   const server = createServer((_, response) => response.end('{"total":7}'));
   before(() => listen(server));
   after(() => server.close());
@@ -29,7 +29,7 @@ function answering(): () => string {
 }
 
 describe('docs/services/resilience.md', () => {
-  const url = answering();
+  const url = jsonServer();
 
   test('its code does what it says', async () => {
     const [policy, breaker, limits] = compilePage('docs/services/resilience.md', [
@@ -105,7 +105,7 @@ describe('docs/services/nixtla.md', () => {
 });
 
 describe('docs/services/health.md', () => {
-  const url = answering();
+  const url = jsonServer();
 
   test('its code does what it says', async () => {
     const [snippet, endpoint] = compilePage('docs/services/health.md', [
@@ -117,12 +117,12 @@ describe('docs/services/health.md', () => {
         exposes: ['report'],
       },
       {
-        replace: [{ reason: host, from: 'server.listen(3000);', to: "server.listen(0, '127.0.0.1');" }],
+        replace: [{ reason: HOST, from: 'server.listen(3000);', to: "server.listen(0, '127.0.0.1');" }],
         scope: 'run(pool: { healthCheck(): Promise<boolean> }, redis: { ping(): Promise<string> })',
         exposes: ['server'],
       },
     ]);
-    await answersByHealth(await endpoint!.load());
+    await assertHealthEndpoint(await endpoint!.load());
     const { report } = await snippet!.load();
     assert.deepEqual(
       report.checks.map(({ name, status }: { name: string; status: string }) => [name, status]),
@@ -136,7 +136,7 @@ describe('docs/services/health.md', () => {
   });
 
   /** The page's server answers 200 while the service works, and 503 while it does not. */
-  async function answersByHealth(endpoint: Record<string, any>): Promise<void> {
+  async function assertHealthEndpoint(endpoint: Record<string, any>): Promise<void> {
     let isUp = true;
     const ping = async (): Promise<string> => {
       throw new Error('connection refused');
@@ -171,7 +171,7 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
   const rawBody = '{"event":"paid"}';
   const signer = new WebhookVerifier({ secret });
 
-  /** The blocks as functions of what their free names stand for. */
+  /** The blocks, as functions whose parameters are their free names. */
   function compiled() {
     const types = `
       import type { IncomingMessage } from 'node:http';
@@ -179,7 +179,7 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
     const used = `${types} import { WebhookVerifier } from 'moorline';`;
     return compilePage('docs/services/webhook.md', [
       {
-        replace: [{ reason: host, from: 'process.env.WEBHOOK_SECRET', to: `'${secret}'` }],
+        replace: [{ reason: HOST, from: 'process.env.WEBHOOK_SECRET', to: `'${secret}'` }],
         prelude: types,
         scope: 'run(request: { headers: Record<string, string> }, rawBody: string, payload: string)',
         exposes: ['result', 'signature'],
@@ -190,7 +190,7 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
         exposes: ['result'],
       },
       {
-        replace: [{ reason: host, from: 'server.listen(3000);', to: "server.listen(0, '127.0.0.1');" }],
+        replace: [{ reason: HOST, from: 'server.listen(3000);', to: "server.listen(0, '127.0.0.1');" }],
         prelude: used,
         scope: 'run(verifier: WebhookVerifier, save: (id: string | undefined, event: unknown) => Promise<void>)',
         exposes: ['server'],
@@ -203,7 +203,7 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
       { prelude: used, scope: 'run(secret: string)', exposes: ['verifier'] },
       { prelude: used, scope: 'run(secret: string)', exposes: ['verifier', 'replayStore'] },
       {
-        replace: [{ reason: host, from: 'file:app.db', to: ':memory:' }],
+        replace: [{ reason: HOST, from: 'file:app.db', to: ':memory:' }],
         exposes: ['pool', 'replayStore'],
       },
       {
@@ -227,17 +227,20 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
     assert.equal(result.valid, true);
     assert.match(signature, /^t=\d+,v1=[0-9a-f]{64}$/);
 
-    await answersThroughNode(served!, headers);
+    await assertNodeServer(served!, headers);
 
-    const judged = await whole!['run'](signer, { headers, url: '/' } as unknown as IncomingMessage, rawBody);
-    assert.deepEqual([judged.result.valid, judged.result.scheme, judged.result.secretIndex], [true, 'generic', 0]);
+    const verified = await whole!['run'](signer, { headers, url: '/' } as unknown as IncomingMessage, rawBody);
+    assert.deepEqual(
+      [verified.result.valid, verified.result.scheme, verified.result.secretIndex],
+      [true, 'generic', 0],
+    );
 
     const { default: express } = await peer('express');
     const app = express();
     const request = new Request('http://127.0.0.1/', { method: 'POST', body: rawBody, headers });
     const { valid, status, body } = await received!['run'](signer, request, app);
     assert.deepEqual([valid, status, body.toString()], [true, 200, rawBody]);
-    await answersThroughExpress(app, headers);
+    await assertExpressMiddleware(app, headers);
 
     const { verifier } = await own!['run'](secret);
     const signed = verifier.signRequest({ body: rawBody });
@@ -251,12 +254,12 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
 
     await using pool = libsql!['pool'];
     assert.ok(pool instanceof TursoPool);
-    await remembers(libsql!['replayStore']);
-    await remembers((await redis!['run'](redisLike())).replayStore);
+    await assertReplayStore(libsql!['replayStore']);
+    await assertReplayStore((await redis!['run'](redisLike())).replayStore);
   });
 
   /** The page's server handles what is genuine, once, and says so of the copy. */
-  async function answersThroughNode(served: Record<string, any>, headers: Record<string, string>): Promise<void> {
+  async function assertNodeServer(served: Record<string, any>, headers: Record<string, string>): Promise<void> {
     const saved: unknown[] = [];
     const verifier = new WebhookVerifier({ secret, replayStore: new MemoryReplayStore() });
     const { server } = await served['run'](verifier, async (_: unknown, event: unknown) => saved.push(event));
@@ -290,9 +293,9 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
   }
 
   /** A store of the page does what the interface says. */
-  async function remembers(store: Required<WebhookReplayStore>): Promise<void> {
-    const told = await Promise.all([store.remember('a', 60_000), store.remember('a', 60_000)]);
-    assert.deepEqual([...told].sort(), [false, true]);
+  async function assertReplayStore(store: Required<WebhookReplayStore>): Promise<void> {
+    const results = await Promise.all([store.remember('a', 60_000), store.remember('a', 60_000)]);
+    assert.deepEqual([...results].sort(), [false, true]);
     assert.deepEqual([await store.has('a'), await store.has('b')], [true, false]);
     await store.forget('a');
     assert.equal(await store.has('a'), false);
@@ -302,7 +305,7 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
   }
 
   /** The page's middleware lets through what is genuine, with its raw body, and answers 401 to the rest. */
-  async function answersThroughExpress(app: any, headers: Record<string, string>): Promise<void> {
+  async function assertExpressMiddleware(app: any, headers: Record<string, string>): Promise<void> {
     app.post('/webhooks', (request: any, response: any) =>
       response.json([request.body.toString(), request.webhook.valid]),
     );
@@ -321,48 +324,48 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
 
 describe('docs/services/http.md', () => {
   test('its code does what it says', async () => {
-    const came: string[] = [];
+    const received: string[] = [];
     const server = await serve((request, response) => {
-      came.push(`${request.method} ${request.url} ${request.headers['x-api-key']}`);
+      received.push(`${request.method} ${request.url} ${request.headers['x-api-key']}`);
       request.resume().on('end', () => response.end('[{"name":"Ada"}]'));
       response.setHeader('content-type', 'application/json');
     });
     after(() => server.close());
     const [snippet] = compilePage('docs/services/http.md', [
       {
-        replace: [{ reason: host, from: 'https://api.example.com/v1', to: `${server.url}/v1` }],
+        replace: [{ reason: HOST, from: 'https://api.example.com/v1', to: `${server.url}/v1` }],
         prelude: "const key = 'k';",
         exposes: ['users', 'created', 'delivered'],
       },
     ]);
     const { users, created, delivered } = await snippet!.load();
     assert.deepEqual([users, created.status, delivered], [[{ name: 'Ada' }], 200, true]);
-    assert.deepEqual(came, ['GET /v1/users?page=2 k', 'POST /v1/users k', 'POST /v1 k']);
+    assert.deepEqual(received, ['GET /v1/users?page=2 k', 'POST /v1/users k', 'POST /v1 k']);
   });
 });
 
 describe('docs/services/websocket.md', { skip: peersMissing() }, () => {
   test('its code does what it says', async () => {
-    const came: string[] = [];
+    const received: string[] = [];
     const server = await socketServer((socket) =>
       socket.on('message', (data: Buffer) => {
-        came.push(String(data));
+        received.push(String(data));
         // The first connection is lost.
-        if (came.length === 1) return socket.terminate();
+        if (received.length === 1) return socket.terminate();
         for (const id of [1, 2]) socket.send(JSON.stringify({ id, last: id === 2 }));
       }),
     );
     after(() => server.close());
     const [snippet] = compilePage('docs/services/websocket.md', [
       {
-        replace: [{ reason: host, from: 'wss://api.example.com/ws', to: server.url }],
+        replace: [{ reason: HOST, from: 'wss://api.example.com/ws', to: server.url }],
         prelude:
           "const authorization = 'Bearer x'; const handled: unknown[] = []; const handle = async (order: unknown) => handled.push(order);",
         exposes: ['orders', 'handled'],
       },
     ]);
     const { orders, handled } = await snippet!.load();
-    assert.deepEqual(came, Array(2).fill('{"subscribe":"orders"}'));
+    assert.deepEqual(received, Array(2).fill('{"subscribe":"orders"}'));
     assert.deepEqual(
       handled.map(({ id }: { id: number }) => id),
       [1, 2],
@@ -375,20 +378,20 @@ describe('docs/services/websocket.md', { skip: peersMissing() }, () => {
 describe('docs/services/sse.md', () => {
   test('its code does what it says', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'moorline-docs-'));
-    const asked: unknown[] = [];
+    const lastEventIds: unknown[] = [];
     const server = await serve(({ headers }, response) => {
-      asked.push(headers['last-event-id']);
+      lastEventIds.push(headers['last-event-id']);
       // Two streams, and then no more.
-      if (asked.length === 3) return void response.writeHead(204).end();
+      if (lastEventIds.length === 3) return void response.writeHead(204).end();
       response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.end(`retry: 1\nid: ${asked.length}\nevent: order\ndata: {"n":${asked.length}}\n\n`);
+      response.end(`retry: 1\nid: ${lastEventIds.length}\nevent: order\ndata: {"n":${lastEventIds.length}}\n\n`);
     });
     after(() => (rmSync(directory, { recursive: true, force: true }), server.close()));
     const [snippet] = compilePage('docs/services/sse.md', [
       {
         replace: [
-          { reason: host, from: 'https://api.example.com/events', to: server.url },
-          { reason: host, from: 'file:cursors.db', to: `file:${join(directory, 'cursors.db')}` },
+          { reason: HOST, from: 'https://api.example.com/events', to: server.url },
+          { reason: HOST, from: 'file:cursors.db', to: `file:${join(directory, 'cursors.db')}` },
         ],
         prelude:
           "const authorization = 'Bearer x'; const handled: unknown[] = []; const handle = async (order: unknown) => handled.push(order);",
@@ -397,29 +400,29 @@ describe('docs/services/sse.md', () => {
     ]);
     const { feed, handled } = await snippet!.load();
     assert.deepEqual(handled, [{ n: 1 }, { n: 2 }]);
-    assert.deepEqual(asked, [undefined, '1', '2']);
+    assert.deepEqual(lastEventIds, [undefined, '1', '2']);
     await feed.disconnect();
   });
 });
 
 describe('docs/services/connections.md', { skip: peersMissing() }, () => {
-  const users = answering();
+  const users = jsonServer();
 
   test('its code does what it says', async () => {
     const { WebSocketServer } = await peer('ws');
-    const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    const sockets = new WebSocketServer({ port: 0, HOST: '127.0.0.1' });
     after(() => sockets.close());
     await once(sockets, 'listening');
-    const came: string[] = [];
-    sockets.on('connection', (socket: EventEmitter) => socket.on('message', (data) => came.push(String(data))));
+    const received: string[] = [];
+    sockets.on('connection', (socket: EventEmitter) => socket.on('message', (data) => received.push(String(data))));
     const [first, tokens, pools, retries] = compilePage('docs/services/connections.md', [
-      { replace: [{ reason: host, from: 'https://api.example.com', to: users() }], exposes: ['api'] },
+      { replace: [{ reason: HOST, from: 'https://api.example.com', to: users() }], exposes: ['api'] },
       { prelude: "const freshToken = async (_: AbortSignal) => 't';", exposes: ['feed'] },
       {
-        replace: [{ reason: host, from: 'wss://api.example.com/ws', to: `ws://127.0.0.1:${sockets.address().port}` }],
+        replace: [{ reason: HOST, from: 'wss://api.example.com/ws', to: `ws://127.0.0.1:${sockets.address().port}` }],
         exposes: ['pool'],
       },
-      { replace: [{ reason: host, from: 'https://api.example.com/users', to: users() }], exposes: ['users'] },
+      { replace: [{ reason: HOST, from: 'https://api.example.com/users', to: users() }], exposes: ['users'] },
     ]);
     const { api } = await first!.load();
     assert.equal(api.config.timeout, 5000);
@@ -428,8 +431,8 @@ describe('docs/services/connections.md', { skip: peersMissing() }, () => {
     assert.equal(typeof (await tokens!.load())['feed'].config.customHeaders, 'function');
     const { pool } = await pools!.load();
     assert.equal(pool.stats().totalConnections, 0);
-    await eventually(() => came.length === 2);
-    assert.deepEqual(came, ['{"type":"data","payload":"test"}', 'the same, and it cannot be forgotten']);
+    await eventually(() => received.length === 2);
+    assert.deepEqual(received, ['{"type":"data","payload":"test"}', 'the same, and it cannot be forgotten']);
     assert.deepEqual((await retries!.load())['users'], { total: 7 });
   });
 });

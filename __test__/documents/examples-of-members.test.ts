@@ -112,7 +112,7 @@ describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
       assert.equal(snippet.diagnostics, '', snippet.source);
       const env = { ...process.env, NIXTLA_API_KEY: forecasts.key, NIXTLA_BASE_URL: forecasts.url };
       const [stdout, stderr] = await run(snippet.script, env);
-      const promised = [...code.matchAll(/console\.log\(.*\)[;,]? \/\/ (.+)$/gm)].map(([, said]) => said);
+      const promised = [...code.matchAll(/console\.log\(.*\)[;,]? \/\/ (.+)$/gm)].map(([, comment]) => comment);
       assert.deepEqual([stdout.trimEnd(), stderr], [promised.join('\n'), '']);
     });
   }

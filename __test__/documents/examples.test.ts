@@ -23,8 +23,8 @@ import { freePort } from '../support/ports';
 
 const packages = join(tests, 'package', 'node_modules');
 const directory = join(root, 'target', `examples-${process.pid}`);
-/** Where the programs are started from: not where they are. */
-const elsewhere = join(directory, 'elsewhere');
+/** The working directory of the programs, which is not that of their files. */
+const workingDirectory = join(directory, 'elsewhere');
 const PROGRAMS = ['express-service', 'event-tail', 'fifty-sockets', 'transfer', 'forecast'];
 const FORMATS = { 'an ES module': 'mjs', CommonJS: 'cjs' };
 const MIB = 2 ** 20;
@@ -42,7 +42,7 @@ const running = new Set<ChildProcess>();
 function start(script: string, args: string[], env: Record<string, string>, options: string[] = []): Program {
   const { NIXTLA_API_KEY: _, ...inherited } = process.env;
   const child = spawn(process.execPath, [...options, join(directory, script), ...args], {
-    cwd: elsewhere,
+    cwd: workingDirectory,
     env: { ...inherited, ...env },
     timeout: 120_000,
     killSignal: 'SIGKILL',
@@ -63,7 +63,7 @@ function start(script: string, args: string[], env: Record<string, string>, opti
   };
 }
 
-/** Compiles the programs under both names of a module; gives what the compiler has against them. */
+/** Compiles the programs under both names of a module; returns the compiler's diagnostics. */
 function compile(): string {
   const files = PROGRAMS.flatMap((name) =>
     ['mts', 'cts'].map((ending) => {
@@ -90,7 +90,7 @@ function compile(): string {
 let diagnostics: string;
 before(() => {
   mkdirSync(join(directory, 'node_modules', '@types'), { recursive: true });
-  mkdirSync(elsewhere);
+  mkdirSync(workingDirectory);
   cpSync(join(root, 'examples', 'data'), join(directory, 'data'), { recursive: true });
   for (const name of ['express', '@types/express'])
     symlinkSync(join(packages, name), join(directory, 'node_modules', name), 'junction');
@@ -103,33 +103,33 @@ after(() => {
 
 test('the examples compile strict in both module systems', () => assert.equal(diagnostics, ''));
 
-/** A reader of one page of figures: the sum of all rows with these labels, nothing where there is none. */
+/** A reader of a page of metrics: the sum of the samples with these labels, undefined if there is none. */
 const figuresOf =
   (page: string) =>
   (metric: string, labels: Record<string, string> = {}): number | undefined =>
     valueOf(page, `moorline_${metric}`, labels);
 
-/** What was done to the service when its figures were read. */
-interface Done {
+/** The calls that the service had processed when its metrics were read. */
+interface Activity {
   /** Charges that the payments answered with 200 and with 500, and that the circuit breaker refused. */
   charged: number;
   failed: number;
   refused: number;
   /** Requests that the payments had for them, and all requests with those of health checks. */
   attempts: number;
-  asked: number;
+  requests: number;
   /** Statements: the table, orders in and looked for, reports and health checks. */
   statements: number;
-  /** What each health check of the payments found. */
+  /** The results of the health checks of the payments. */
   healthy: number;
   unhealthy: number;
   /** How long all of it took. */
   seconds: number;
 }
 
-function assertFigures(page: string, done: Done): void {
+function assertFigures(page: string, done: Activity): void {
   const of = figuresOf(page);
-  const { charged, failed, refused, attempts, asked, statements, healthy, unhealthy, seconds } = done;
+  const { charged, failed, refused, attempts, requests, statements, healthy, unhealthy, seconds } = done;
 
   const connection = { connection: 'payments', type: 'http' };
   const by = (metric: string, outcome: string, status: string) =>
@@ -140,10 +140,10 @@ function assertFigures(page: string, done: Done): void {
     [by('attempts_total', 'success', '200'), by('attempts_total', 'failure', '500')],
     [charged, attempts - charged],
   );
-  const took = (what: string, part: string) => of(`connection_${what}_duration_seconds_${part}`, connection)!;
-  assert.deepEqual([took('request', 'count'), took('attempt', 'count')], [charged + failed, attempts]);
-  assert.ok(took('attempt', 'sum') > 0 && took('attempt', 'sum') <= took('request', 'sum'), page);
-  assert.ok(took('request', 'sum') <= seconds, page);
+  const duration = (what: string, part: string) => of(`connection_${what}_duration_seconds_${part}`, connection)!;
+  assert.deepEqual([duration('request', 'count'), duration('attempt', 'count')], [charged + failed, attempts]);
+  assert.ok(duration('attempt', 'sum') > 0 && duration('attempt', 'sum') <= duration('request', 'sum'), page);
+  assert.ok(duration('request', 'sum') <= seconds, page);
 
   const breaker = (metric: string, labels = {}) => of(`circuit_breaker_${metric}`, { breaker: 'payments', ...labels });
   const counted = ['successes', 'failures', 'refused'].map((what) => breaker(`${what}_total`));
@@ -156,7 +156,7 @@ function assertFigures(page: string, done: Done): void {
   assert.deepEqual([pool('connections', { state: 'in-use' }), pool('waiting'), pool('max_connections')], [0, 0, 5]);
   assert.equal(pool('connections', { state: 'idle' }), pool('created_total')! - pool('closed_total')!);
   assert.deepEqual([pool('acquire_timeouts_total'), pool('create_failures_total'), pool('leaks_total')], [0, 0, 0]);
-  assert.equal(of('pool_acquired_total', { pool: 'payments', type: 'http' }), asked);
+  assert.equal(of('pool_acquired_total', { pool: 'payments', type: 'http' }), requests);
 
   const check = (name: string) => {
     const runs = ['healthy', 'degraded', 'unhealthy'].map((status) =>
@@ -176,9 +176,9 @@ function assertFigures(page: string, done: Done): void {
 for (const [format, ending] of Object.entries(FORMATS)) {
   describe(`as ${format}`, () => {
     test('the Express service takes signed webhooks, charges orders, and its figures agree with what was done', async (t) => {
-      let [attempts, asked, isUnwell] = [0, 0, false];
+      let [attempts, requests, isUnwell] = [0, 0, false];
       const payments = await serve((request, response) => {
-        asked += 1;
+        requests += 1;
         if (request.method === 'POST') attempts += 1;
         let body = '';
         request.setEncoding('utf8').on('data', (text: string) => (body += text));
@@ -219,7 +219,7 @@ for (const [format, ending] of Object.entries(FORMATS)) {
       const page = async () => await (await fetch(`${url}/metrics`)).text();
       const seconds = () => (performance.now() - started) / 1000;
       const done = { charged: 1, failed: 1, refused: 0, statements: 8, healthy: 1, unhealthy: 0 };
-      assertFigures(await page(), { ...done, attempts, asked, seconds: seconds() });
+      assertFigures(await page(), { ...done, attempts, requests, seconds: seconds() });
       assert.equal(attempts, 3, 'what was answered with 500 was repeated once');
 
       // An answer with 500 is an error for all that look at it.
@@ -228,7 +228,7 @@ for (const [format, ending] of Object.entries(FORMATS)) {
       for (let n = 0; n < 4; n++) assert.equal((await post('/orders/a/charge')).status, 502);
       assert.equal((await post('/orders/a/charge')).status, 500, 'the circuit breaker is open');
       const then = { ...done, failed: 5, refused: 1, statements: 14, unhealthy: 1 };
-      assertFigures(await page(), { ...then, attempts, asked, seconds: seconds() });
+      assertFigures(await page(), { ...then, attempts, requests, seconds: seconds() });
 
       service.child.kill('SIGTERM');
       await service.ended();
@@ -236,34 +236,34 @@ for (const [format, ending] of Object.entries(FORMATS)) {
 
     test('the tail keeps each event once, over a lost connection and a restart', async (t) => {
       const EVENTS = ['1', '2', '3', '4', '5', '6'];
-      let known = 2;
+      let published = 2;
       const server = await eventServer();
       const database = `file:${join(directory, `events-${ending}.db`)}`;
       t.after(() => server.close());
       const env = { EVENTS_URL: server.url, DATABASE_URL: database };
       /** Sends what came after the last event that the newest client says it has, and that one again. */
-      const goOn = async (connections: number) => {
+      const sendEvents = async (connections: number) => {
         await eventually(() => server.requests.length === connections && server.streams.length === 1, 60_000);
         const last = server.requests.at(-1)?.headers['last-event-id'];
         const from = last === undefined ? 0 : EVENTS.indexOf(String(last));
         assert.ok(from >= 0, `unknown id ${String(last)}`);
-        for (const id of EVENTS.slice(from, known))
+        for (const id of EVENTS.slice(from, published))
           server.send(`retry: 1\nid: ${id}\nevent: moored\ndata: berth ${id}\n\n`);
         return last;
       };
       const first = start(`event-tail.${ending}`, [], env);
-      assert.equal(await goOn(1), undefined);
+      assert.equal(await sendEvents(1), undefined);
       await eventually(() => first.printed().includes('2 moored'), 60_000);
-      known = 4;
+      published = 4;
       server.streams[0]!.destroy();
-      assert.equal(await goOn(2), '2');
+      assert.equal(await sendEvents(2), '2');
       await eventually(() => first.printed().includes('4 moored'), 60_000);
       first.child.kill('SIGTERM');
       await first.ended();
 
-      known = 6;
+      published = 6;
       const second = start(`event-tail.${ending}`, [], env);
-      assert.ok(Number(await goOn(3)) >= 3, 'the last event may come again, those before it not');
+      assert.ok(Number(await sendEvents(3)) >= 3, 'the last event may come again, those before it not');
       await eventually(() => second.printed().includes('6 moored'), 60_000);
       second.child.kill('SIGTERM');
       await second.ended();
@@ -282,8 +282,8 @@ for (const [format, ending] of Object.entries(FORMATS)) {
         socket.on('message', (data: Buffer) => socket.send(String(data)));
       });
       t.after(() => server.close());
-      const said = await start(`fifty-sockets.${ending}`, [], { ECHO_URL: server.url }).ended();
-      assert.match(said, /^50 sockets, 1000 answers: half within [\d.]+ ms, 99 % within [\d.]+ ms\n$/);
+      const output = await start(`fifty-sockets.${ending}`, [], { ECHO_URL: server.url }).ended();
+      assert.match(output, /^50 sockets, 1000 answers: half within [\d.]+ ms, 99 % within [\d.]+ ms\n$/);
       assert.equal(most, 50);
     });
 
@@ -291,7 +291,7 @@ for (const [format, ending] of Object.entries(FORMATS)) {
       // Once is enough for the size.
       const size = (ending === 'mjs' ? 200 : 2) * MIB;
       const sent = createHash('sha256');
-      let came: Hash | undefined;
+      let received: Hash | undefined;
       let length: string | undefined;
       const server = await serve((request, response) => {
         if (request.method === 'GET') {
@@ -301,26 +301,26 @@ for (const [format, ending] of Object.entries(FORMATS)) {
         const hash = createHash('sha256');
         length = request.headers['content-length'];
         request.on('data', (piece: Buffer) => hash.update(piece));
-        request.on('end', () => ((came = hash), response.writeHead(201).end()));
+        request.on('end', () => ((received = hash), response.writeHead(201).end()));
       });
       t.after(() => server.close());
       const memory = join(directory, 'memory.cjs');
       writeFileSync(memory, "process.on('exit', () => console.log('kB', process.resourceUsage().maxRSS));");
       const file = join(directory, `transfer-${ending}`);
       const args = [`${server.url}/large`, file, `${server.url}/uploads`];
-      const said = await start(`transfer.${ending}`, args, {}, ['--require', memory]).ended();
+      const output = await start(`transfer.${ending}`, args, {}, ['--require', memory]).ended();
       assert.equal(statSync(file).size, size);
       assert.equal(length, String(size));
-      assert.equal(came?.digest('hex'), sent.digest('hex'));
-      for (const what of ['download', 'upload']) assert.ok(said.includes(`${what} 100 %`), said);
-      const [, kilobytes] = /kB (\d+)/.exec(said)!;
+      assert.equal(received?.digest('hex'), sent.digest('hex'));
+      for (const what of ['download', 'upload']) assert.ok(output.includes(`${what} 100 %`), output);
+      const [, kilobytes] = /kB (\d+)/.exec(output)!;
       assert.ok(Number(kilobytes) * 1024 < 200 * MIB, `${kilobytes} kB`);
     });
 
     test('a forecast of the series beside it is made without a service, with its range', async () => {
-      const said = await start(`forecast.${ending}`, [], {}).ended();
-      const lines = said.trimEnd().split('\n');
-      assert.equal(lines.length, 13, said);
+      const output = await start(`forecast.${ending}`, [], {}).ended();
+      const lines = output.trimEnd().split('\n');
+      assert.equal(lines.length, 13, output);
       assert.match(lines[0]!, /^1961-01-01\S*  4\d\d\.\d \(90 %: \d+\.\d to \d+\.\d\)$/);
       assert.match(lines[12]!, /^by .+, local$/);
     });

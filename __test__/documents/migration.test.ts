@@ -200,11 +200,11 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
   });
 
   test('eventsource, eventsource-parser', async (t) => {
-    const asked: unknown[] = [];
+    const requests: unknown[] = [];
     const times: number[] = [];
     const server = await serve(({ headers }, response) => {
       const after = headers['last-event-id'];
-      asked.push([headers.authorization, after]);
+      requests.push([headers.authorization, after]);
       times.push(performance.now());
       if (after === '2') return void response.writeHead(204).end();
       response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -226,7 +226,7 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
       [1, 2, 1, 1, 2].map((order) => ({ order })),
     );
     const whole = [undefined, '1', '2'].map((after) => ['me', after]);
-    assert.deepEqual(asked, [...whole, ['me', undefined], ...whole]);
+    assert.deepEqual(requests, [...whole, ['me', undefined], ...whole]);
     for (const n of [1, 2]) assert.ok(times[n]! - times[n - 1]! >= 290, `${times} keep to the server's retry`);
   });
 
@@ -360,10 +360,10 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
     const ours = await blocks[20]!({ load: loader(), url: 'here' });
     assert.deepEqual([theirs.invoice, ours.invoice], ['invoice of attempt 3', 'invoice of attempt 3']);
 
-    let asked = 0;
-    const load = async () => void asked++;
+    let loads = 0;
+    const load = async () => void loads++;
     await assert.rejects(blocks[19]!({ pRetry, AbortError, load, url: 'here' }), /no such invoice/);
     await assert.rejects(blocks[20]!({ load, url: 'here' }), /no such invoice/);
-    assert.equal(asked, 2);
+    assert.equal(loads, 2);
   });
 });

@@ -43,7 +43,7 @@ describe('README', () => {
         timeout: 30_000,
         env,
       });
-      const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.+)$/gm)].map(([, said]) => said);
+      const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.+)$/gm)].map(([, comment]) => comment);
       assert.ok(promised.length > 0, 'it says nothing');
       assert.equal(stdout.trimEnd(), promised.join('\n'), stderr);
       // One line for each of the two calls that nobody answers.

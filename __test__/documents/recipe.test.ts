@@ -1,6 +1,6 @@
-// The recipes of CONTRIBUTING.md, followed for a dummy (scripts/check/recipe/dummy.mjs) in a copy of the tree: what they name compiles,
-// a list that they did not name would be missed, and the copy is as it was when that is taken away again. The checks of the text
-// run on it in `npm run check`.
+// The recipes of CONTRIBUTING.md, followed for a dummy service (scripts/check/recipe/dummy.mjs) in a copy of the tree: the
+// files compile, a list that no recipe names is noticed, and removing the service restores the copy. The text checks of the
+// copy run in `npm run check`.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -30,11 +30,11 @@ before(async () => {
 });
 
 describe('the checks of the text', () => {
-  test('have nothing to say of a tree in which the recipes were followed', () => {
+  test('find no problem in a tree in which the recipes were followed', () => {
     assert.deepEqual(recipe.recipeProblems(paths), []);
   });
 
-  test('miss what a recipe does not name, every list', () => {
+  test('notice every list that no recipe names', () => {
     const lists = Object.entries(recipe.LISTS).filter(([, row]) => !('without' in (row as object)));
     for (const path of [...lists.map(([path]) => path), 'lib/entries/<entry>.ts']) {
       const [own, ...others] = recipe.recipeProblems(paths.filter((one) => one !== path));
@@ -53,15 +53,15 @@ describe('the checks of the text', () => {
 });
 
 describe('a copy of the tree', () => {
-  /** Always the same, so that cargo knows again what it compiled the last time. */
+  /** Always the same directory, so that cargo reuses what it compiled the last time. */
   const copy = join(root, 'target', 'recipe');
   const COPIED = [
     ...['Cargo.toml', 'Cargo.lock', 'build.rs', 'rust-toolchain.toml', 'package.json', 'tsconfig.json', 'README.md'],
     ...['CHANGELOG.md', 'crates', 'src', 'lib', 'scripts', '__test__/contract', '__test__/support'],
   ];
   /** Directories that a build makes. */
-  const MADE = /^(dist|node_modules|target)(\/|$)/;
-  /** How many entries there are without that of the dummy. */
+  const BUILD_DIRECTORIES = /^(dist|node_modules|target)(\/|$)/;
+  /** The number of entries without that of the dummy. */
   const ENTRIES = readdirSync(join(root, 'lib', 'entries')).length;
   const fromDist = (path: string) => join('..', path);
 
@@ -71,7 +71,7 @@ describe('a copy of the tree', () => {
       readdirSync(copy, { withFileTypes: true, recursive: true })
         .filter((entry) => entry.isFile())
         .map((entry) => relative(copy, join(entry.parentPath, entry.name)))
-        .filter((path) => !MADE.test(path))
+        .filter((path) => !BUILD_DIRECTORIES.test(path))
         .sort()
         .map((path) => [path, read(path, copy)]),
     );
@@ -84,7 +84,7 @@ describe('a copy of the tree', () => {
   }
   const node = (code: string) => run(process.execPath, ['--input-type=module', '--eval', code]);
 
-  let bare: Record<string, string>;
+  let original: Record<string, string>;
   let changed: Record<string, string>;
   before(() => {
     rmSync(copy, { recursive: true, force: true });
@@ -92,7 +92,7 @@ describe('a copy of the tree', () => {
     for (const path of COPIED)
       cpSync(join(root, path), join(copy, path), { recursive: true, preserveTimestamps: true });
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction');
-    bare = snapshot();
+    original = snapshot();
     changed = recipe.written(paths, (path) => read(path));
     for (const [path, text] of Object.entries(changed)) {
       mkdirSync(dirname(join(copy, path)), { recursive: true });
@@ -137,10 +137,10 @@ describe('a copy of the tree', () => {
     run(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'dist/tsconfig.json']);
   });
 
-  test('is as it was when that is taken away', () => {
-    for (const path of Object.keys(changed).filter((path) => !(path in bare))) rmSync(join(copy, path));
+  test('is restored when the service is removed', () => {
+    for (const path of Object.keys(changed).filter((path) => !(path in original))) rmSync(join(copy, path));
     for (const row of Object.entries(recipe.LISTS)) takeAway(...row);
-    assert.deepEqual(snapshot(), bare);
+    assert.deepEqual(snapshot(), original);
   });
 
   function takeAway(path: string, row: Row): void {

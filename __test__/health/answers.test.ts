@@ -30,13 +30,13 @@ afterEach(() => {
 });
 
 describe('answers', () => {
-  const judge = async (said: unknown) => {
+  const check = async (answer: unknown) => {
     const monitor = new HealthMonitor();
-    monitor.register('it', () => said);
+    monitor.register('it', () => answer);
     return monitor.check('it');
   };
 
-  const table: [said: unknown, status: HealthStatus][] = [
+  const table: [answer: unknown, status: HealthStatus][] = [
     ['PONG', 'healthy'],
     [1, 'healthy'],
     [{}, 'healthy'],
@@ -62,9 +62,9 @@ describe('answers', () => {
     [{ healthCheck: async () => ({ isHealthy: false }) }, 'unhealthy'],
     [{ healthCheck: async () => Promise.reject(new Error('x')) }, 'unhealthy'],
   ];
-  for (const [said, expected] of table) {
-    test(`${inspect(said, { compact: true, breakLength: Infinity })} is ${expected}`, async () => {
-      assert.equal((await judge(said)).status, expected);
+  for (const [answer, expected] of table) {
+    test(`${inspect(answer, { compact: true, breakLength: Infinity })} is ${expected}`, async () => {
+      assert.equal((await check(answer)).status, expected);
     });
   }
 
@@ -86,25 +86,25 @@ describe('answers', () => {
   });
 
   test('an explanation and metadata are kept, metadata that JSON cannot hold is dropped with a warning', async () => {
-    const result = await judge({ status: 'degraded', error: 'one replica is down', metadata: { replicas: 2 } });
+    const result = await check({ status: 'degraded', error: 'one replica is down', metadata: { replicas: 2 } });
     assert.equal(result.error, 'one replica is down');
     assert.deepEqual(result.metadata, { replicas: 2 });
     const metadata: Record<string, unknown> = {};
     metadata['self'] = metadata;
-    const circular = await judge({ healthy: true, metadata });
+    const circular = await check({ healthy: true, metadata });
     assert.equal(circular.status, 'healthy');
     assert.ok(!('metadata' in circular));
     assert.equal(warnings[0]?.event, 'health.metadata-dropped');
   });
 
   test('a status nobody knows and an answer that is missing are explained', async () => {
-    assert.equal((await judge({ status: 'splendid' })).error, "Unknown health status 'splendid'");
-    assert.equal((await judge(undefined)).error, 'The checker returned nothing');
+    assert.equal((await check({ status: 'splendid' })).error, "Unknown health status 'splendid'");
+    assert.equal((await check(undefined)).error, 'The checker returned nothing');
   });
 
   test('a connection error without a message shows its code', async () => {
     const refused = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' });
-    assert.equal((await judge(Promise.reject(refused))).error, 'ECONNREFUSED');
+    assert.equal((await check(Promise.reject(refused))).error, 'ECONNREFUSED');
   });
 
   test('an error is a result whatever it is, and however it resists to be read', async () => {
@@ -114,16 +114,16 @@ describe('answers', () => {
       },
     });
     const prints = { [inspect.custom]: () => assert.fail('nor this one') };
-    for (const [thrown, said] of [
+    for (const [thrown, message] of [
       [new DOMException('', 'AbortError'), '20'],
       [Object.assign(new Error(''), { message: { an: 'object' } }), '[object Object]'],
       [resisting, 'an error that says nothing of itself'],
       [prints, 'an error that says nothing of itself'],
     ] as const) {
-      const result = await judge(Promise.reject(thrown));
-      assert.deepEqual([result.status, result.error], ['unhealthy', said]);
+      const result = await check(Promise.reject(thrown));
+      assert.deepEqual([result.status, result.error], ['unhealthy', message]);
     }
-    assert.equal((await judge({ status: Symbol('odd') })).status, 'unhealthy');
+    assert.equal((await check({ status: Symbol('odd') })).status, 'unhealthy');
   });
 });
 
@@ -200,11 +200,11 @@ describe('options', () => {
 describe('events', () => {
   test('tell every result, every change of status and every error', async () => {
     const monitor = new HealthMonitor();
-    const told: unknown[] = [];
+    const emitted: unknown[] = [];
     for (const event of ['health', 'state', 'error'] as const) {
       monitor.on(event, ({ service, name, status, from, to, error, timestamp }: MoorlineEvent) => {
         assert.ok(Math.abs(Date.now() - timestamp) < 5000);
-        told.push([event, service, name, status ?? [from, to], error].flat().filter(Boolean).join(' '));
+        emitted.push([event, service, name, status ?? [from, to], error].flat().filter(Boolean).join(' '));
       });
     }
     let broken = false;
@@ -216,7 +216,7 @@ describe('events', () => {
     await monitor.check('database');
     broken = true;
     await monitor.check('database');
-    assert.deepEqual(told, [
+    assert.deepEqual(emitted, [
       'health health database healthy',
       'state health database unknown healthy',
       'health health database healthy',
@@ -227,13 +227,13 @@ describe('events', () => {
   });
 
   test('an error nobody listens to is not thrown, and is on its diagnostics channel', async () => {
-    const heard: unknown[] = [];
-    const listener = (message: unknown) => heard.push((message as MoorlineEvent)['error']);
+    const errors: unknown[] = [];
+    const listener = (message: unknown) => errors.push((message as MoorlineEvent)['error']);
     subscribe('moorline:health:error', listener);
     const monitor = new HealthMonitor();
     monitor.register('database', () => Promise.reject(new Error('gone')));
     await monitor.check('database');
     unsubscribe('moorline:health:error', listener);
-    assert.deepEqual(heard, ['gone']);
+    assert.deepEqual(errors, ['gone']);
   });
 });

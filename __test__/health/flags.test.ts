@@ -1,4 +1,4 @@
-// HealthMonitor: what stands where a boolean or a status is meant and is none, and promises that nobody has awaited.
+// HealthMonitor: flags and statuses of the wrong type, and promises in an answer.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
@@ -8,14 +8,14 @@ import { ConnectionPool, HealthMonitor } from 'moorline';
 import { eventually } from '../support/eventually';
 import { runScript } from '../support/script';
 
-async function judge(said: unknown) {
+async function check(answer: unknown) {
   const monitor = new HealthMonitor();
-  monitor.register('it', () => said);
+  monitor.register('it', () => answer);
   const { status, error } = await monitor.check('it');
   return { status, error };
 }
 
-const shown = (value: unknown) => inspect(value, { compact: true, breakLength: Infinity });
+const inspected = (value: unknown) => inspect(value, { compact: true, breakLength: Infinity });
 
 describe('a flag', () => {
   const values: [value: unknown, shown: string][] = [
@@ -35,28 +35,28 @@ describe('a flag', () => {
     [Symbol('yes'), 'Symbol(yes)'],
   ];
   for (const name of ['healthy', 'isHealthy', 'ok', 'success'] as const) {
-    test(`${name} that is no boolean is unhealthy, and told of`, async () => {
+    test(`${name} that is no boolean is unhealthy, with an error`, async () => {
       for (const [value, text] of values) {
         const expected = { status: 'unhealthy', error: `${name} must be true or false, got ${text}` };
-        assert.deepEqual(await judge({ [name]: value }), expected);
-        assert.deepEqual(await judge({ [name]: value, status: 'ok' }), expected);
-        assert.deepEqual(await judge({ db: { [name]: value } }), { ...expected, error: `db: ${expected.error}` });
+        assert.deepEqual(await check({ [name]: value }), expected);
+        assert.deepEqual(await check({ [name]: value, status: 'ok' }), expected);
+        assert.deepEqual(await check({ db: { [name]: value } }), { ...expected, error: `db: ${expected.error}` });
       }
     });
 
     test(`${name} may be the 0 or the 1 of a database`, async () => {
-      assert.deepEqual(await judge({ [name]: 1 }), { status: 'healthy', error: undefined });
-      assert.deepEqual(await judge({ [name]: 0 }), { status: 'unhealthy', error: undefined });
+      assert.deepEqual(await check({ [name]: 1 }), { status: 'healthy', error: undefined });
+      assert.deepEqual(await check({ [name]: 0 }), { status: 'unhealthy', error: undefined });
     });
   }
 
   test('that is absent, or a method, says nothing', async () => {
-    assert.equal((await judge({ healthy: undefined, status: 'ok' })).status, 'healthy');
-    assert.equal((await judge({ healthy: () => false })).status, 'healthy');
+    assert.equal((await check({ healthy: undefined, status: 'ok' })).status, 'healthy');
+    assert.equal((await check({ healthy: () => false })).status, 'healthy');
   });
 
   test('is explained by the error beside it', async () => {
-    assert.deepEqual(await judge({ healthy: 'no', error: 'gone' }), { status: 'unhealthy', error: 'gone' });
+    assert.deepEqual(await check({ healthy: 'no', error: 'gone' }), { status: 'unhealthy', error: 'gone' });
   });
 });
 
@@ -80,16 +80,16 @@ describe('a status', () => {
     { code: 200 },
     Symbol('ok'),
   ]) {
-    test(`${shown(status)} is unhealthy, and told of`, async () => {
-      const { status: judged, error } = await judge({ status });
-      assert.equal(judged, 'unhealthy');
+    test(`${inspected(status)} is unhealthy, with an error`, async () => {
+      const { status: actual, error } = await check({ status });
+      assert.equal(actual, 'unhealthy');
       if (status !== 'false') assert.match(error!, /^(Unknown health status|Cannot convert)/);
     });
   }
 });
 
 describe('a text', () => {
-  for (const [said, expected] of [
+  for (const [answer, expected] of [
     ['PONG', 'healthy'],
     ['OK', 'healthy'],
     ['down', 'unhealthy'],
@@ -98,7 +98,7 @@ describe('a text', () => {
     ['', 'unhealthy'],
     ['degraded', 'degraded'],
   ] as const) {
-    test(`${shown(said)} is ${expected}`, async () => assert.equal((await judge(said)).status, expected));
+    test(`${inspected(answer)} is ${expected}`, async () => assert.equal((await check(answer)).status, expected));
   }
 });
 
@@ -106,7 +106,7 @@ describe('a promise in an answer', () => {
   const gone = () => Promise.reject(new Error('gone'));
   const well = () => Promise.resolve('PONG');
 
-  const table: [what: string, said: () => unknown, status: string, error?: string][] = [
+  const table: [what: string, answer: () => unknown, status: string, error?: string][] = [
     ['as a member', () => ({ db: gone(), cache: well() }), 'unhealthy', 'db: gone'],
     ['as a member that is well', () => ({ db: well(), cache: Promise.resolve() }), 'healthy'],
     ['of a list', () => [well(), gone()], 'unhealthy', '1: gone'],
@@ -127,8 +127,8 @@ describe('a promise in an answer', () => {
     ['that rejects without a reason', () => ({ db: Promise.reject() }), 'unhealthy', 'db: undefined'],
     ['beside the flag', () => ({ healthy: true, details: gone() }), 'healthy'],
   ];
-  for (const [what, said, status, error] of table) {
-    test(`${what} is waited for`, async () => assert.deepEqual(await judge(said()), { status, error }));
+  for (const [what, answer, status, error] of table) {
+    test(`${what} is waited for`, async () => assert.deepEqual(await check(answer()), { status, error }));
   }
 
   test('does not make the check longer than its timeout', async () => {
@@ -137,7 +137,7 @@ describe('a promise in an answer', () => {
     assert.match((await monitor.check('it')).error!, /timed out after 20ms \(timeoutMs\)$/);
   });
 
-  test('is waited for by a pool that asks its connections, too', async (t) => {
+  test('is awaited by a pool that checks its connections, too', async (t) => {
     let made = 0;
     const make = () => {
       const number = (made += 1);
@@ -149,7 +149,7 @@ describe('a promise in an answer', () => {
     await eventually(() => made === 2 && pool.stats().poolSize === 1);
   });
 
-  test('that rejects ends no process', async () => {
+  test('that rejects does not end the process', async () => {
     const { code, stdout, stderr } = await runScript(`
       const { HealthMonitor } = require('moorline');
       class Client { healthy = Promise.reject(new Error('kept to itself')); }

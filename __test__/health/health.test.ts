@@ -17,9 +17,9 @@ import {
 } from 'moorline';
 import { root } from '../support/paths';
 
-/** A checker that does not answer until it is told to. */
-function held() {
-  const calls: { signal: AbortSignal; answer: (said: unknown) => void }[] = [];
+/** A checker whose calls stay pending until a test answers them. */
+function pendingChecker() {
+  const calls: { signal: AbortSignal; answer: (answer: unknown) => void }[] = [];
   const checker = ({ signal }: { signal: AbortSignal }) =>
     new Promise<unknown>((answer) => calls.push({ signal, answer }));
   return { calls, checker };
@@ -101,7 +101,7 @@ describe('HealthMonitor', () => {
 
     test('check all services', async () => {
       const monitor = new HealthMonitor();
-      const { calls, checker } = held();
+      const { calls, checker } = pendingChecker();
       monitor.register('database', checker);
       monitor.register('cache', checker);
       const checking = monitor.checkAll();
@@ -204,9 +204,9 @@ describe('HealthMonitor', () => {
 });
 
 describe('a checker that hangs', () => {
-  test('ends at its timeout, is told so, and holds up nobody', async () => {
+  test('ends at its timeout, is aborted, and delays no other', async () => {
     const monitor = new HealthMonitor({ timeoutMs: 30 });
-    const { calls, checker } = held();
+    const { calls, checker } = pendingChecker();
     monitor.register('hanging', checker);
     monitor.register('quick', () => true);
     const report = await monitor.checkAll();
@@ -220,7 +220,7 @@ describe('a checker that hangs', () => {
 
   test('answers too late to change anything', async () => {
     const monitor = new HealthMonitor({ timeoutMs: 10 });
-    const { calls, checker } = held();
+    const { calls, checker } = pendingChecker();
     monitor.register('hanging', checker);
     const result = await monitor.check('hanging');
     calls[0]?.answer(true);
@@ -231,7 +231,7 @@ describe('a checker that hangs', () => {
 
   test('is not started a second time while it runs', async () => {
     const monitor = new HealthMonitor();
-    const { calls, checker } = held();
+    const { calls, checker } = pendingChecker();
     monitor.register('slow', checker);
     const waiting = [monitor.check('slow'), monitor.check('slow'), monitor.checkAll()] as const;
     assert.equal(calls.length, 1);
@@ -246,7 +246,7 @@ describe('a checker that hangs', () => {
 describe('a checker that is taken away while it runs', () => {
   test('is aborted, and the one that replaced it answers', async () => {
     const monitor = new HealthMonitor();
-    const { calls, checker } = held();
+    const { calls, checker } = pendingChecker();
     monitor.register('database', checker);
     const waiting = monitor.check('database');
     monitor.register('database', () => true);
@@ -257,9 +257,9 @@ describe('a checker that is taken away while it runs', () => {
     assert.equal(monitor.getHistory('database').length, 1);
   });
 
-  test('rejects who asked for it, and is missing from a report', async () => {
+  test('rejects its check, and is missing from a report', async () => {
     const monitor = new HealthMonitor();
-    monitor.register('gone', held().checker);
+    monitor.register('gone', pendingChecker().checker);
     monitor.register('there', () => true);
     const waiting = assert.rejects(monitor.check('gone'), /'gone' not registered/);
     const report = monitor.checkAll();
@@ -307,9 +307,9 @@ describe('schedule', () => {
     monitor.register('on demand', () => assert.fail('is never due'), { intervalMs: Infinity });
     monitor.start();
     // The timer does not keep the process alive; the test has to.
-    const alive = setInterval(() => undefined, 1000);
+    const keepAlive = setInterval(() => undefined, 1000);
     while (runs < 3) await once(monitor, 'health');
-    clearInterval(alive);
+    clearInterval(keepAlive);
     monitor.stop();
     assert.equal(monitor.getHistory('database').length, 3);
   });
@@ -317,24 +317,24 @@ describe('schedule', () => {
   test('a check registered later joins the schedule', async () => {
     const monitor = new HealthMonitor();
     monitor.start();
-    const alive = setInterval(() => undefined, 1000);
-    const heard = once(monitor, 'health');
+    const keepAlive = setInterval(() => undefined, 1000);
+    const event = once(monitor, 'health');
     monitor.register('database', () => true);
-    assert.equal((await heard)[0].name, 'database');
-    clearInterval(alive);
+    assert.equal((await event)[0].name, 'database');
+    clearInterval(keepAlive);
     monitor[Symbol.dispose]();
   });
 
-  test('initialDelayMs: the first run is as late as is said', async () => {
+  test('initialDelayMs delays the first run', async () => {
     const monitor = new HealthMonitor({ intervalMs: 20 });
     const order: string[] = [];
     const [registered, late] = [performance.now(), 60];
     monitor.register('late', () => order.push('late'), { initialDelayMs: late });
     monitor.register('early', () => order.push('early'));
     monitor.start();
-    const alive = setInterval(() => undefined, 1000);
+    const keepAlive = setInterval(() => undefined, 1000);
     while (!order.includes('late')) await once(monitor, 'health');
-    clearInterval(alive);
+    clearInterval(keepAlive);
     monitor.stop();
     assert.ok(performance.now() - registered >= late - 1);
     assert.equal(order[0], 'early');
@@ -364,7 +364,7 @@ describe('schedule', () => {
     assert.ok(Date.now() - started < 4500, 'it waited for the timeout of the check');
   });
 
-  test('a check that somebody waits for does keep it alive until its timeout', () => {
+  test('a check that is awaited keeps the process alive until its timeout', () => {
     const script = `
       const { HealthMonitor } = require('moorline');
       const monitor = new HealthMonitor({ timeoutMs: 20 });

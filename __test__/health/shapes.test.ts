@@ -1,4 +1,4 @@
-// HealthMonitor: what clients and libraries answer with is judged by what it means, not by being there.
+// HealthMonitor: the results of common clients and libraries are judged by their content, not by their existence.
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { inspect } from 'node:util';
@@ -11,12 +11,12 @@ import { freePort } from '../support/ports';
 
 afterEach(() => resetHealthMonitor());
 
-/** What a monitor makes of an answer, and the errors that it told of. */
-async function judge(said: unknown) {
+/** The status and the error of a check with this answer, and the errors that the monitor emitted. */
+async function check(answer: unknown) {
   const monitor = new HealthMonitor();
   const errors: unknown[] = [];
   monitor.on('error', ({ error }) => errors.push(error));
-  monitor.register('it', () => said);
+  monitor.register('it', () => answer);
   const { status, error } = await monitor.check('it');
   return { status, error, errors };
 }
@@ -29,7 +29,7 @@ class Result {
 }
 
 describe('an answer is unhealthy', () => {
-  const table: [what: string, said: unknown, error: string | undefined][] = [
+  const table: [what: string, answer: unknown, error: string | undefined][] = [
     ['an error that was returned', new Error('gone'), 'gone'],
     ['one of another realm', runInNewContext('new Error("gone")'), 'gone'],
     ['a status code', { statusCode: 503 }, undefined],
@@ -56,30 +56,30 @@ describe('an answer is unhealthy', () => {
     ],
     ['a member that is an error', { db: new Error('gone') }, 'db: gone'],
   ];
-  for (const [what, said, expected] of table) {
+  for (const [what, answer, expected] of table) {
     test(what, async () => {
-      const { status, error, errors } = await judge(said);
+      const { status, error, errors } = await check(answer);
       assert.equal(status, 'unhealthy');
       assert.equal(error, expected);
       assert.deepEqual(errors, expected === undefined ? [] : [expected]);
     });
   }
 
-  test('and tells the cause of a failed fetch', async () => {
-    const { status, error } = await judge(fetch(`http://127.0.0.1:${await freePort()}/`));
+  test('with the cause of a failed fetch', async () => {
+    const { status, error } = await check(fetch(`http://127.0.0.1:${await freePort()}/`));
     assert.equal(status, 'unhealthy');
     assert.match(error!, /^fetch failed: .*ECONNREFUSED/);
   });
 
-  test('and tells what the members of an AggregateError say', async () => {
-    const { error } = await judge(Promise.any([Promise.reject(new Error('a')), Promise.reject(new Error('b'))]));
+  test('with the messages in an AggregateError', async () => {
+    const { error } = await check(Promise.any([Promise.reject(new Error('a')), Promise.reject(new Error('b'))]));
     assert.match(error!, /: a; b$/);
   });
 
-  test('with causes that lead back to themselves', async () => {
+  test('with circular causes', async () => {
     const error: Error = new Error('round', { cause: undefined });
     error.cause = new Error('about', { cause: error });
-    assert.equal((await judge(error)).error, 'round: about');
+    assert.equal((await check(error)).error, 'round: about');
   });
 });
 
@@ -100,27 +100,27 @@ describe('an answer is healthy, without an error and without an event', () => {
     new Result(),
     { db: { status: 'up' }, cache: { status: 'connected' } },
   ];
-  for (const said of table) {
-    test(inspect(said, { compact: true, breakLength: Infinity }), async () => {
-      assert.deepEqual(await judge(said), { status: 'healthy', error: undefined, errors: [] });
+  for (const answer of table) {
+    test(inspect(answer, { compact: true, breakLength: Infinity }), async () => {
+      assert.deepEqual(await check(answer), { status: 'healthy', error: undefined, errors: [] });
     });
   }
 
-  test('promises that did their work', async () => {
-    assert.equal((await judge(settled(Promise.resolve(), Promise.resolve('PONG')))).status, 'healthy');
+  test('fulfilled promises', async () => {
+    assert.equal((await check(settled(Promise.resolve(), Promise.resolve('PONG')))).status, 'healthy');
   });
 
   test('however large it is', async () => {
     const rows = Array.from({ length: 100_000 }, (_, id) => ({ id, status: 'new' }));
-    assert.equal((await judge(rows)).status, 'healthy');
+    assert.equal((await check(rows)).status, 'healthy');
     const cycle: Record<string, unknown> = {};
     cycle['self'] = cycle;
-    assert.equal((await judge(cycle)).status, 'healthy');
+    assert.equal((await check(cycle)).status, 'healthy');
   });
 });
 
 test('an answer is degraded when the worst of its members is', async () => {
-  const { status, error } = await judge({ primary: { status: 'up' }, replica: { status: 'warn', error: 'lags' } });
+  const { status, error } = await check({ primary: { status: 'up' }, replica: { status: 'warn', error: 'lags' } });
   assert.deepEqual([status, error], ['degraded' satisfies HealthStatus, 'replica: lags']);
 });
 

@@ -1,6 +1,6 @@
 // Every export and every method, called with values that no caller ought to pass: `arguments.ts <seed> <ms> [<file>]`.
 //
-// The process must live, and everything that is thrown must be one of ours, or the user's own exception.
+// The process must live, and everything that is thrown must be one of ours, or the exception of a hostile value.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -11,16 +11,16 @@ import * as moorline from 'moorline';
 import * as libsql from 'moorline/libsql';
 
 import { listen } from '../support/ports';
-import { pick, random } from './random';
-import { hostile, Mine } from './values';
+import { pick, seededRandom } from './random';
+import { hostile, UserError } from './values';
 import { root } from '../support/paths';
 
 const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
-/** Where the call stands that runs, for whoever ends a process that hangs. */
+/** The file that names the running call, to diagnose a hang. */
 const trace = openSync(process.argv[4] ?? join(tmpdir(), `moorline-hostile-${process.pid}`), 'w');
-const next = random(seed);
-/** Calls before objects are made anew. */
-const LIFECYCLE_NAMES = 400;
+const next = seededRandom(seed);
+/** The number of calls before new objects are created. */
+const CALLS_PER_ROUND = 400;
 
 /** Keys of options: what looks right goes further than what does not. */
 const NAMES = [
@@ -29,7 +29,7 @@ const NAMES = [
   ...['customOptions', 'customHeaders', 'scheme', 'url', 'critical', 'intervalMs', 'capacity', 'data', 'kind', 'type'],
 ];
 
-type Anything = Record<string, unknown>;
+type AnyRecord = Record<string, unknown>;
 
 /** Objects that work, so that their methods are reached. */
 function subjects(port: number): Record<string, () => unknown> {
@@ -85,22 +85,23 @@ function methods(object: object): string[] {
   return [...names].sort();
 }
 
-/** What a call is, for whoever repeats it. */
-let last = '';
+/** The description of the last call, for errors that arise outside of it. */
+let lastCall = '';
 
-/** Whether a call may throw or reject with that. */
-function judge(error: unknown, what: string): void {
-  if (error instanceof Mine || (error instanceof Error && error.message === 'given')) return;
+/** Fails unless a call may throw or reject with `error`. */
+function checkError(error: unknown, what: string): void {
+  if (error instanceof UserError || (error instanceof Error && error.message === 'given')) return;
   const ours = error instanceof moorline.MoorlineError || error instanceof TypeError || error instanceof RangeError;
-  const said =
+  const description =
     error instanceof Error
       ? `${error.name} [${(error as NodeJS.ErrnoException).code}] ${error.message}`
       : String(error);
   const defect =
-    said.includes('by a defect') || /^\w+ \[(\w+Expected|InvalidArg|GenericFailure|PendingException)\]/.test(said);
+    description.includes('by a defect') ||
+    /^\w+ \[(\w+Expected|InvalidArg|GenericFailure|PendingException)\]/.test(description);
   if (!defect && ours && error.message !== '') return;
-  if (ALLOWED.some((allowed) => allowed.test(said))) return;
-  fail(`${what}\nthrew ${error instanceof Error ? error.stack : said}`);
+  if (ALLOWED.some((allowed) => allowed.test(description))) return;
+  fail(`${what}\nthrew ${error instanceof Error ? error.stack : description}`);
 }
 
 /** Documented exceptions of other classes. */
@@ -116,34 +117,34 @@ function fail(problem: string): never {
 }
 
 process.on('unhandledRejection', (reason) =>
-  fail(`unhandledRejection after ${last}: ${reason instanceof Error ? reason.stack : String(reason)}`),
+  fail(`unhandledRejection after ${lastCall}: ${reason instanceof Error ? reason.stack : String(reason)}`),
 );
-process.on('uncaughtException', (error) => fail(`uncaughtException after ${last}: ${error.stack}`));
+process.on('uncaughtException', (error) => fail(`uncaughtException after ${lastCall}: ${error.stack}`));
 
 function attempt(what: string, call: () => unknown): unknown {
-  last = what;
+  lastCall = what;
   writeSync(trace, what.padEnd(80), 0);
   try {
     const value = call();
     if (value instanceof Promise) {
       value.then(
         (resolved) => dispose(resolved),
-        (error: unknown) => judge(error, what),
+        (error: unknown) => checkError(error, what),
       );
     }
     return value;
   } catch (error) {
-    judge(error, what);
+    checkError(error, what);
     return undefined;
   }
 }
 
-/** Ends what a call made, as far as it can be ended. */
+/** Closes the result of a call, if it can be closed. */
 function dispose(made: unknown): void {
   if (typeof made !== 'object' || made === null) return;
   for (const name of ['stop', 'disconnect', 'drain', 'close', 'rollback']) {
     try {
-      const end = (made as Anything)[name];
+      const end = (made as AnyRecord)[name];
       if (typeof end !== 'function') continue;
       const ended: unknown = Reflect.apply(end, made, []);
       if (ended instanceof Promise) ended.catch(() => undefined);
@@ -160,14 +161,14 @@ async function main(): Promise<void> {
   const server = createServer((_, response) => response.end('{}'));
   const port = await listen(server);
   const factories = Object.entries(subjects(port));
-  const exported = Object.entries({ ...moorline, ...libsql } as Anything).filter(
+  const exported = Object.entries({ ...moorline, ...libsql } as AnyRecord).filter(
     ([, value]) => typeof value === 'function',
   );
   const until = performance.now() + forMs;
   let calls = 0;
   while (performance.now() < until) {
-    const living = factories.map(([name, make]) => [name, make() as object] as const);
-    for (let call = 0; call < LIFECYCLE_NAMES && performance.now() < until; call++, calls++) {
+    const objects = factories.map(([name, make]) => [name, make() as object] as const);
+    for (let call = 0; call < CALLS_PER_ROUND && performance.now() < until; call++, calls++) {
       if (next() < 0.3) {
         const [name, value] = pick(exported, next);
         if (name === 'setLogger') continue;
@@ -178,16 +179,16 @@ async function main(): Promise<void> {
         );
         dispose(made);
       } else {
-        const [name, object] = pick(living, next);
+        const [name, object] = pick(objects, next);
         const method = pick(methods(object), next);
         attempt(`${calls}: ${name}.${method}()`, () =>
-          Reflect.apply((object as Anything)[method] as () => unknown, object, inputs()),
+          Reflect.apply((object as AnyRecord)[method] as () => unknown, object, inputs()),
         );
       }
       // Lets what was begun go on.
       if (call % 20 === 0) await new Promise(setImmediate);
     }
-    for (const [, object] of living) dispose(object);
+    for (const [, object] of objects) dispose(object);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   moorline.resetHealthMonitor();

@@ -1,7 +1,7 @@
-// Randomness that can be had again: the seed of a failure repeats it.
+// Reproducible random numbers: the seed of a failed run repeats it.
 
-/** Numbers from 0 to 1 by a seed (mulberry32). */
-export function random(seed: number): () => number {
+/** A generator of numbers from 0 to 1 (mulberry32). */
+export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

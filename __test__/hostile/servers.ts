@@ -14,10 +14,10 @@ import { record } from '../support/sse';
 import { HttpTransport } from '../support/http';
 import { listen } from '../support/ports';
 import { RecordedSocket } from '../support/websocket';
-import { pick, random } from './random';
+import { pick, seededRandom } from './random';
 
 const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
-const next = random(seed);
+const next = seededRandom(seed);
 
 /** What a server sends, whether it hangs up then, and in what that has to end: a kind of error, or `ok`. */
 interface Case {
@@ -235,16 +235,16 @@ const CLIENTS = {
     }
   },
   async events(address: string) {
-    const heard = record({ url: `http://${address}/`, idleTimeoutMs: LIMIT_MS });
+    const client = record({ url: `http://${address}/`, idleTimeoutMs: LIMIT_MS });
     try {
-      await heard.transport.connect();
-      heard.transport.ref?.();
-      const closed = await heard.closed();
+      await client.transport.connect();
+      client.transport.ref?.();
+      const closed = await client.closed();
       return closed.error ? kindOf(closed.error) : 'ok';
     } catch (error) {
       return kindOf(error);
     } finally {
-      heard.transport.close();
+      client.transport.close();
     }
   },
   async database(address: string) {
@@ -311,9 +311,9 @@ async function main(): Promise<void> {
   let met = 0;
   for (const [protocol, table] of Object.entries(TABLES) as [keyof typeof CLIENTS, Table][]) {
     for (const [name, it] of Object.entries(table)) {
-      const came = await meet(protocol, it).catch((error: unknown) => String(error));
-      if (![it.ends].flat().includes(came))
-        problems.push(`${protocol}, ${name}: ended in ${came}, not in ${String(it.ends)}`);
+      const outcome = await meet(protocol, it).catch((error: unknown) => String(error));
+      if (![it.ends].flat().includes(outcome))
+        problems.push(`${protocol}, ${name}: ended in ${outcome}, not in ${String(it.ends)}`);
       met += 1;
     }
   }

@@ -5,10 +5,10 @@ import { native } from '../support/native';
 import { pick } from './random';
 
 /** What the getters and the traps of the values below throw: a user's own exception, which passes through. */
-export class Mine extends Error {}
+export class UserError extends Error {}
 
 const throwing = (): never => {
-  throw new Mine('a getter of the user');
+  throw new UserError('a getter of the user');
 };
 
 function revoked(target: object): unknown {
@@ -110,9 +110,9 @@ const MADE: readonly (() => unknown)[] = [
   () => runInNewContext('new ArrayBuffer(8)') as unknown,
   () => runInNewContext('() => 1') as unknown,
   () => Promise.resolve(1),
-  () => AbortSignal.abort(new Mine('given up')),
+  () => AbortSignal.abort(new UserError('given up')),
   () => ({ aborted: true }),
-  () => ({ signal: AbortSignal.abort(new Mine('given up')) }),
+  () => ({ signal: AbortSignal.abort(new UserError('given up')) }),
   () => ({ signal: {} }),
   () => ({ timeoutMs: -1 }),
   () => ({ timeoutMs: 'soon' }),

@@ -10,11 +10,11 @@ import { TursoPool } from 'moorline';
 import { eventually } from '../support/eventually';
 import { peer } from '../support/peers';
 import { listen } from '../support/ports';
-import { pick, random } from './random';
+import { pick, seededRandom } from './random';
 import { face } from '../support/paths';
 
 const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
-const next = random(seed);
+const next = seededRandom(seed);
 
 /** What a worker begins, and is ended in. None of it comes to its end by itself. */
 const WORK = {

@@ -64,11 +64,11 @@ describe('data', () => {
     ] as const) {
       const config = { url: server.url + url(type, body), monitoring: false };
       const connection = closeAfter(t, new HTTPConnection(config));
-      const heard = new EventRecorder(connection);
+      const recorder = new EventRecorder(connection);
       await connection.connect();
       assert.deepEqual(await connection.receive(), received, body);
-      assert.equal(heard.count('error'), errors);
-      if (errors) assert.match(heard.of('error')[0]?.message ?? '', /is not JSON$/);
+      assert.equal(recorder.count('error'), errors);
+      if (errors) assert.match(recorder.of('error')[0]?.message ?? '', /is not JSON$/);
     }
   });
 });

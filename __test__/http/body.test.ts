@@ -25,9 +25,9 @@ async function failure(work: Promise<unknown>): Promise<MoorlineError> {
   return error;
 }
 
-describe('packed bodies', () => {
-  /** Answers with these, by their path; the first word of a name is the packing. */
-  const packedServer = (bodies: Record<string, Buffer>) =>
+describe('compressed bodies', () => {
+  /** A server of `bodies` by their path; the first word of a name is the content encoding. */
+  const encodedServer = (bodies: Record<string, Buffer>) =>
     fixture.autoClose(
       serve((request, response) => {
         const name = decodeURIComponent(request.url?.slice(1) ?? '');
@@ -35,11 +35,11 @@ describe('packed bodies', () => {
       }),
     );
 
-  test('of several frames or members are unpacked to the end', async () => {
+  test('of several frames or members are decompressed to the end', async () => {
     // A frame without a checksum, with its length in one byte and a last block that is not compressed.
     const frame = (text: string) => Buffer.concat([Buffer.from('28b52ffd2003190000', 'hex'), Buffer.from(text)]);
     const members = Buffer.concat([gzipSync('one'), gzipSync(''), gzipSync('two')]);
-    const server = await packedServer({ zstd: Buffer.concat([frame('one'), frame('two')]), gzip: members });
+    const server = await encodedServer({ zstd: Buffer.concat([frame('one'), frame('two')]), gzip: members });
     const transport = fixture.open();
     for (const name of ['zstd', 'gzip']) {
       assert.equal((await transport.request({ url: `${server.url}/${name}` })).text(), 'onetwo', name);
@@ -47,9 +47,9 @@ describe('packed bodies', () => {
     assert.equal(server.accepted(), 1);
   });
 
-  test('that are empty are empty, whatever they are packed in', async () => {
-    const none = Buffer.alloc(0);
-    const server = await packedServer({ gzip: none, br: none, zstd: none, deflate: none });
+  test('that are empty stay empty, in every encoding', async () => {
+    const empty = Buffer.alloc(0);
+    const server = await encodedServer({ gzip: empty, br: empty, zstd: empty, deflate: empty });
     const transport = fixture.open();
     for (const name of ['gzip', 'br', 'zstd', 'deflate']) {
       assert.equal((await transport.request({ url: `${server.url}/${name}` })).text(), '', name);
@@ -59,14 +59,14 @@ describe('packed bodies', () => {
     assert.equal(server.accepted(), 1);
   });
 
-  test('are taken as fetch takes them where servers are careless', async () => {
+  test('are accepted in the variants that fetch accepts', async () => {
     const bodies = {
       deflate: deflateSync('text'),
       'deflate bare': deflateRawSync('text'),
       'gzip padded': Buffer.concat([gzipSync('text'), Buffer.alloc(100)]),
       'br whole': brotliCompressSync('text'),
     };
-    const server = await packedServer(bodies);
+    const server = await encodedServer(bodies);
     const transport = fixture.open();
     for (const name of Object.keys(bodies)) {
       const answer = await transport.request({ url: `${server.url}/${encodeURIComponent(name)}` });
@@ -74,7 +74,7 @@ describe('packed bodies', () => {
     }
   });
 
-  test('that come byte by byte are unpacked as well', async () => {
+  test('that arrive byte by byte are decompressed', async () => {
     const bodies: Record<string, Buffer> = { gzip: gzipSync('text'), deflate: deflateRawSync('text') };
     const server = await fixture.autoClose(
       serveRaw(async (socket, head) => {
@@ -136,15 +136,15 @@ describe('an answer without an end', { timeout: 60_000 }, () => {
         serveRaw((socket, _, turn) => (turn === 0 ? flood(socket, begin, unit) : undefined)),
       );
       const other = await fixture.autoClose(serve((_, response) => response.end('other')));
-      const [transport, elsewhere] = [fixture.open({ maxResponseBytes: Infinity }), fixture.open()];
-      await elsewhere.request({ url: other.url });
+      const [transport, otherTransport] = [fixture.open({ maxResponseBytes: Infinity }), fixture.open()];
+      await otherTransport.request({ url: other.url });
       const began = performance.now();
       let elapsed = 0;
       const settings = { timeoutMs: TIMEOUT_MS };
       const ended = failure(transport.request({ url: server.url, settings })).finally(() => {
         elapsed = performance.now() - began;
       });
-      const answer = await elsewhere.request({ url: other.url, settings: { timeoutMs: TIMEOUT_MS + SLACK_MS } });
+      const answer = await otherTransport.request({ url: other.url, settings: { timeoutMs: TIMEOUT_MS + SLACK_MS } });
       assert.equal(answer.text(), 'other');
       const error = await ended;
       assert.match(`${error.kind} ${error.code}`, expected);

@@ -37,7 +37,7 @@ function connect(t: TestContext, config: ConnectionConfig = {}) {
     t,
     new HTTPConnection({ url: server.url, monitoring: false, retryDelay: 1, ...config }),
   );
-  return { connection, heard: new EventRecorder(connection) };
+  return { connection, recorder: new EventRecorder(connection) };
 }
 
 describe('HTTPConnection.send', () => {
@@ -67,40 +67,40 @@ describe('HTTPConnection.send', () => {
   });
 
   test('another value yields whether the server took it, and an event says why not', async (t) => {
-    const { connection, heard } = connect(t, { retryCount: 0, circuitBreaker: false });
+    const { connection, recorder } = connect(t, { retryCount: 0, circuitBreaker: false });
     for (const code of [200, 201, 204]) {
       answer = status(code);
       assert.equal(await connection.send({ event: 'signup' }), true, String(code));
     }
-    assert.equal(heard.count('error'), 0);
+    assert.equal(recorder.count('error'), 0);
     for (const code of [304, 404, 422, 429, 500, 503]) {
       answer = status(code);
       assert.equal(await connection.send({ event: 'signup' }), false, String(code));
-      const { data, message } = heard.of('error').at(-1)!;
+      const { data, message } = recorder.of('error').at(-1)!;
       assert.equal(message, `the server answered ${code}`);
       const error = data?.['error'] as MoorlineError;
       assert.deepEqual([error.kind, error.delivery, error.detail?.['status']], ['rejected', 'answered', code]);
       assert.equal(data?.['context'], 'send');
     }
-    assert.equal(heard.count('error'), 6);
+    assert.equal(recorder.count('error'), 6);
     for (const code of [401, 403]) {
       answer = status(code);
       assert.equal(await connection.send({ event: 'signup' }), false, String(code));
-      assert.equal(heard.of('authentication_failed').at(-1)?.message, `the server answered ${code}`);
+      assert.equal(recorder.of('authentication_failed').at(-1)?.message, `the server answered ${code}`);
     }
-    assert.equal(heard.count('authentication_failed'), 2);
+    assert.equal(recorder.count('authentication_failed'), 2);
     assert.equal(connection.getMetrics().errorCount, 8);
   });
 
   test('a value that cannot be read is false, with an event, and nothing is thrown', async (t) => {
-    const { connection, heard } = connect(t);
+    const { connection, recorder } = connect(t);
     const value = {
       get method(): string {
         throw new Error('a getter');
       },
     };
     assert.equal(await connection.send(value), false);
-    assert.equal(heard.count('error'), 1);
+    assert.equal(recorder.count('error'), 1);
   });
 
   test('what comes back is known to the compiler', async (t) => {

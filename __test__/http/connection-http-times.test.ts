@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually';
 import { type Running, serve } from '../support/http';
 
 let server: Running;
-let asked = 0;
+let requests = 0;
 /** Which test it is. */
 let current = 0;
 let answer: (response: ServerResponse) => unknown;
@@ -20,7 +20,7 @@ before(async () => {
   server = await serve((request, response) => {
     // One that a test before has left behind is not of this one.
     if (request.headers['x-test'] !== String(current)) return;
-    asked += 1;
+    requests += 1;
     answer(response);
   });
 });
@@ -29,7 +29,7 @@ after(() => {
   return server.close();
 });
 afterEach(() => {
-  asked = 0;
+  requests = 0;
   current += 1;
 });
 
@@ -57,7 +57,7 @@ describe('timeoutMs of a request', () => {
     const error = await failure(connection.request({ timeoutMs: 300 }));
     assert.ok(performance.now() - started < 5000);
     assert.equal(error.kind, 'timeout');
-    assert.ok(asked > 1 && asked < 20, `${asked} attempts`);
+    assert.ok(requests > 1 && requests < 20, `${requests} attempts`);
   });
 
   test('bounds the last attempt, and is named with the time that was given', async (t) => {
@@ -65,7 +65,7 @@ describe('timeoutMs of a request', () => {
     answer = (response) => first && ((first = false), unavailable(response));
     const error = await failure(connect(t).request({ timeoutMs: 250 }));
     assert.match(error.message, /within 250 ms \(timeoutMs\)/);
-    assert.deepEqual([error.detail?.['limit'], error.attempts, asked], ['timeoutMs', 2, 2]);
+    assert.deepEqual([error.detail?.['limit'], error.attempts, requests], ['timeoutMs', 2, 2]);
   });
 
   test('lets no wait begin that would end after it: the last answer comes at once', async (t) => {
@@ -74,7 +74,7 @@ describe('timeoutMs of a request', () => {
     const started = performance.now();
     assert.equal((await connection.request({ timeoutMs: 20_000 })).status, 503);
     assert.ok(performance.now() - started < 5000);
-    assert.equal(asked, 1);
+    assert.equal(requests, 1);
   });
 
   test('bounds the wait for the rate limit', async (t) => {
@@ -83,7 +83,7 @@ describe('timeoutMs of a request', () => {
     const connection = connect(t, limit);
     await connection.request({});
     const error = await failure(connection.request({ timeoutMs: 1000 }));
-    assert.deepEqual([error.kind, asked], ['rate-limited', 1]);
+    assert.deepEqual([error.kind, requests], ['rate-limited', 1]);
   });
 
   test('that is no time is refused by name, and nothing is sent', async (t) => {
@@ -94,7 +94,7 @@ describe('timeoutMs of a request', () => {
         message: `request.timeoutMs must be ≥ 1, got ${timeoutMs}`,
       });
     }
-    assert.equal(asked, 0);
+    assert.equal(requests, 0);
   });
 });
 
@@ -115,7 +115,7 @@ describe('what a message names', () => {
     answer = never;
     const connection = connect(t, { maxConnections: 1, retryCount: 0 });
     const first = failure(connection.request({ timeoutMs: 20_000 }));
-    await eventually(() => asked === 1);
+    await eventually(() => requests === 1);
     const error = await failure(connection.request({ timeoutMs: 60 }));
     assert.match(error.message, /no free connection within 60 ms \(timeoutMs\): all 1 of maxConnections are in use/);
     await connection.disconnect();

@@ -44,18 +44,18 @@ afterEach(() => {
 function connect(t: TestContext, config: ConnectionConfig = {}) {
   const quick = { url: server.url, monitoring: false, retryDelay: 1, ...config };
   const connection = closeAfter(t, new HTTPConnection(quick));
-  return { connection, heard: new EventRecorder(connection) };
+  return { connection, recorder: new EventRecorder(connection) };
 }
 
 describe('HTTPConnection.send', () => {
   test('a request yields its answer, whatever its status', async (t) => {
-    const { connection, heard } = connect(t, { url: `${server.url}/base/?a=1` });
+    const { connection, recorder } = connect(t, { url: `${server.url}/base/?a=1` });
     answer = (_, response) => response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"none"}');
     const response = await connection.send({ method: 'GET', url: '/users?b=2' });
     assert.ok(response instanceof HTTPResponse);
     assert.deepEqual([response.status, response.ok, response.data], [404, false, { error: 'none' }]);
     assert.equal(requests[0]?.url, '/base/users?a=1&b=2');
-    assert.deepEqual([heard.count('error'), connection.getMetrics().errorCount], [0, 0]);
+    assert.deepEqual([recorder.count('error'), connection.getMetrics().errorCount], [0, 0]);
   });
 
   test('a query goes with its question marks', async (t) => {
@@ -65,11 +65,11 @@ describe('HTTPConnection.send', () => {
   });
 
   test('no answer yields null, and an event that carries the error', async (t) => {
-    const { connection, heard } = connect(t, { url: `http://127.0.0.1:${await freePort()}`, retryCount: 1 });
+    const { connection, recorder } = connect(t, { url: `http://127.0.0.1:${await freePort()}`, retryCount: 1 });
     assert.equal(await connection.send({ url: '', method: 'GET' }), null);
     assert.equal(await connection.send({ hello: 'world' }), false);
     assert.equal(await connection.receive(), null);
-    const { data } = await heard.until('error', 2);
+    const { data } = await recorder.until('error', 2);
     const error = data?.['error'];
     assert.ok(error instanceof MoorlineError);
     assert.deepEqual([error.kind, error.code, error.attempts, error.delivery], ['connect', 'ECONNREFUSED', 2, 'none']);
@@ -84,14 +84,14 @@ describe('HTTPConnection.send', () => {
   });
 
   test('what cannot be sent is refused, and does not count for the breaker', async (t) => {
-    const { connection, heard } = connect(t, { circuitBreakerThreshold: 1 });
+    const { connection, recorder } = connect(t, { circuitBreakerThreshold: 1 });
     const circle: Record<string, unknown> = {};
     circle['self'] = circle;
     assert.equal(await connection.send(circle), false);
     assert.equal(await connection.send({ url: '', method: 'POST', body: () => 1 }), null);
     assert.equal(await connection.send({ method: 'POST', url: 'http://', body: 'x' }), null);
-    assert.equal(heard.count('error'), 3);
-    assert.equal(heard.count('circuit_breaker_opened'), 0);
+    assert.equal(recorder.count('error'), 3);
+    assert.equal(recorder.count('circuit_breaker_opened'), 0);
     assert.equal(requests.length, 0);
     assert.equal(await connection.send('x'), true);
   });
@@ -199,14 +199,14 @@ describe('retryCount, autoRetry', () => {
 
   test('a POST that breaks off or takes too long is sent once', async (t) => {
     answer = (request, response) => (request.url === '/cut' ? request.socket.destroy() : response);
-    const { connection, heard } = connect(t, { timeout: 1000 });
+    const { connection, recorder } = connect(t, { timeout: 1000 });
     assert.equal(await connection.send({ method: 'POST', url: '/cut', body: 'x' }), null);
     assert.equal(await connection.send({ method: 'POST', url: '/late', body: 'x' }), null);
     assert.deepEqual(
       requests.map(({ url }) => url),
       ['/cut', '/late'],
     );
-    const kinds = heard.of('error').map(({ data }) => (data?.['error'] as MoorlineError).kind);
+    const kinds = recorder.of('error').map(({ data }) => (data?.['error'] as MoorlineError).kind);
     assert.deepEqual(kinds, ['disconnected', 'timeout']);
   });
 
@@ -231,12 +231,12 @@ describe('retryCount, autoRetry', () => {
 describe('what an option does', () => {
   test('timeout: an attempt takes no longer', async (t) => {
     answer = () => undefined;
-    const { connection, heard } = connect(t, { timeout: 500, retryCount: 1 });
+    const { connection, recorder } = connect(t, { timeout: 500, retryCount: 1 });
     const started = performance.now();
     assert.equal(await connection.send({ url: '', method: 'GET' }), null);
     assert.ok(performance.now() - started < 2 * 500 + BUSY_MS);
     assert.equal(requests.length, 2);
-    const { data } = await heard.until('error');
+    const { data } = await recorder.until('error');
     assert.equal((data?.['error'] as MoorlineError).kind, 'timeout');
   });
 
@@ -293,29 +293,29 @@ describe('what an option does', () => {
 
   test('rateLimit: a send waits for its turn', async (t) => {
     const limit = { rateLimit: true, rateLimitRequests: 2, rateLimitWindow: 100 };
-    const { connection, heard } = connect(t, limit);
+    const { connection, recorder } = connect(t, limit);
     const started = performance.now();
     for (let n = 0; n < 4; n++) assert.equal(await connection.send('x'), true);
     assert.ok(performance.now() - started >= 90, 'two of them came later');
-    assert.equal(heard.count('rate_limited'), 0);
+    assert.equal(recorder.count('rate_limited'), 0);
   });
 
   test('rateLimit: a send that would wait for longer than timeout is refused', async (t) => {
     const limit = { rateLimit: true, rateLimitRequests: 1, rateLimitWindow: 600_000, timeout: 30_000 };
-    const { connection, heard } = connect(t, limit);
+    const { connection, recorder } = connect(t, limit);
     assert.equal(await connection.send('x'), true);
     const started = performance.now();
     assert.equal(await connection.send('x'), false);
     assert.ok(performance.now() - started < BUSY_MS, 'at once, as it would wait for longer');
     assert.equal(await connection.send({ url: '', method: 'GET' }), null);
     assert.equal(requests.length, 1);
-    const { severity } = await heard.until('rate_limited', 2);
-    assert.deepEqual([severity, heard.count('error')], ['warning', 0]);
+    const { severity } = await recorder.until('rate_limited', 2);
+    assert.deepEqual([severity, recorder.count('error')], ['warning', 0]);
   });
 
   test('healthCheckTimeout, or what healthCheck is given: a check takes no longer', async (t) => {
     answer = () => undefined;
-    const { connection, heard } = connect(t, { healthCheckTimeout: 30, timeout: 60_000 });
+    const { connection, recorder } = connect(t, { healthCheckTimeout: 30, timeout: 60_000 });
     for (const [ms, check] of [
       [30, () => connection.healthCheck()],
       [60, () => connection.healthCheck(60)],
@@ -326,7 +326,7 @@ describe('what an option does', () => {
       assert.ok(elapsed >= ms - 1 && elapsed < ms + BUSY_MS, `${elapsed} ms`);
       assert.deepEqual([isHealthy, typeof errorMessage], [false, 'string']);
     }
-    assert.equal(heard.count('health_check_failed'), 2);
+    assert.equal(recorder.count('health_check_failed'), 2);
     assert.ok(requests.every(({ method }) => method === 'HEAD'));
   });
 
@@ -346,41 +346,41 @@ describe('breaker', () => {
   test('a call counts once, however many attempts it took, and an open one lets nothing through', async (t) => {
     answer = status(500);
     const config = { circuitBreakerThreshold: 2, circuitBreakerTimeout: 3000, retryCount: 2 };
-    const { connection, heard } = connect(t, config);
+    const { connection, recorder } = connect(t, config);
     await connection.send({ url: '', method: 'GET' });
-    assert.equal(heard.count('circuit_breaker_opened'), 0);
+    assert.equal(recorder.count('circuit_breaker_opened'), 0);
     assert.equal(requests.length, 3);
     await connection.send({ url: '', method: 'GET' });
-    await heard.until('circuit_breaker_opened');
+    await recorder.until('circuit_breaker_opened');
     assert.equal(await connection.send({ url: '', method: 'GET' }), null);
     assert.equal(await connection.send('x'), false);
     assert.equal(await connection.receive(), null);
     assert.equal(requests.length, 6);
     answer = empty;
     await eventually(() => connection.send('x'), BUSY_MS);
-    await heard.until('circuit_breaker_closed');
-    assert.deepEqual([heard.count('circuit_breaker_opened'), heard.count('circuit_breaker_closed')], [1, 1]);
+    await recorder.until('circuit_breaker_closed');
+    assert.deepEqual([recorder.count('circuit_breaker_opened'), recorder.count('circuit_breaker_closed')], [1, 1]);
   });
 
   test('a receive counts once, too, and may be the probe', async (t) => {
     answer = status(500);
     const config = { circuitBreakerThreshold: 2, circuitBreakerTimeout: 50, retryCount: 0 };
-    const { connection, heard } = connect(t, config);
+    const { connection, recorder } = connect(t, config);
     await connection.connect();
     await connection.receive();
-    assert.equal(heard.count('circuit_breaker_opened'), 0);
+    assert.equal(recorder.count('circuit_breaker_opened'), 0);
     await connection.receive();
-    await heard.until('circuit_breaker_opened');
+    await recorder.until('circuit_breaker_opened');
     answer = (_, response) => response.setHeader('content-type', 'application/json').end('[1]');
     assert.deepEqual(await eventually(() => connection.receive()), [1]);
-    await heard.until('circuit_breaker_closed');
+    await recorder.until('circuit_breaker_closed');
   });
 
   test('4xx are answers', async (t) => {
     answer = status(404);
-    const { connection, heard } = connect(t, { circuitBreakerThreshold: 1 });
+    const { connection, recorder } = connect(t, { circuitBreakerThreshold: 1 });
     for (let n = 0; n < 3; n++) assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 404);
-    assert.equal(heard.count('circuit_breaker_opened'), 0);
+    assert.equal(recorder.count('circuit_breaker_opened'), 0);
   });
 });
 
@@ -388,11 +388,11 @@ describe('a server that breaks off', () => {
   test('in the middle of an answer is told as a lost connection', async (t) => {
     const half = await serveRaw((socket) => void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'));
     t.after(() => half.close());
-    const { connection, heard } = connect(t, { url: half.url, retryCount: 0 });
+    const { connection, recorder } = connect(t, { url: half.url, retryCount: 0 });
     assert.equal(await connection.send({ url: '', method: 'GET' }), null);
-    const { severity, data } = await heard.until('connection_lost');
+    const { severity, data } = await recorder.until('connection_lost');
     assert.equal(severity, 'error');
     assert.equal((data?.['error'] as MoorlineError).kind, 'disconnected');
-    assert.equal(heard.count('connection_failed'), 0);
+    assert.equal(recorder.count('connection_failed'), 0);
   });
 });

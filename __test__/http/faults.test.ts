@@ -37,7 +37,7 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
   /** The outcome of a call; fails when it took longer than it may. */
   async function outcome(stream = false): Promise<string> {
     const began = performance.now();
-    const said = await (async () => {
+    const outcome = await (async () => {
       const answer = await transport.request({ url, stream, settings: { bodyTimeoutMs: TIMEOUT_MS } });
       if (stream) for await (const piece of answer.stream) assert.ok(piece.length > 0);
       return 'answered';
@@ -46,8 +46,8 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
       return `${error.kind} ${error.delivery} ${String(error.detail?.['phase'])}`;
     });
     const elapsed = performance.now() - began;
-    assert.ok(elapsed < TIMEOUT_MS + SLACK_MS, `${said} after ${elapsed} ms`);
-    return said;
+    assert.ok(elapsed < TIMEOUT_MS + SLACK_MS, `${outcome} after ${elapsed} ms`);
+    return outcome;
   }
 
   for (const warm of [false, true]) {

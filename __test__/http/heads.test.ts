@@ -58,8 +58,8 @@ describe('an answer of HTTP/1.1', () => {
       assert.equal(headers['x-big']?.length, length);
     }
     const error = await failure(connection.request({ url: `/${MIB + 200 * KIB}` }));
-    const told = [error.kind, error.code, error.delivery, error.retryable];
-    assert.deepEqual(told, ['protocol', 'ERR_MOORLINE_RESPONSE_TOO_LARGE', 'answered', false]);
+    const fields = [error.kind, error.code, error.delivery, error.retryable];
+    assert.deepEqual(fields, ['protocol', 'ERR_MOORLINE_RESPONSE_TOO_LARGE', 'answered', false]);
   });
 
   test('may have a head of 1 MiB to the byte, whatever body comes with it', async (t) => {
@@ -110,8 +110,8 @@ test('an event stream may have as many headers as an answer, and folded ones', a
     }),
   );
   const connection = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false, autoReconnect: false }));
-  const heard = new EventRecorder(connection);
-  assert.equal(await connection.connect(), true, heard.of('error')[0]?.message);
+  const recorder = new EventRecorder(connection);
+  assert.equal(await connection.connect(), true, recorder.of('error')[0]?.message);
   assert.equal((await connection.receive())?.data, 'hello');
 });
 

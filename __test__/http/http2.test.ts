@@ -63,8 +63,8 @@ describe('a body that ends before all of it has come', () => {
         frames(certificate, (socket, stream) => socket.end(Buffer.concat([begun(stream), goodbye]))),
       );
       const { url } = server;
-      const said = await outcome(open().request({ url }));
-      assert.match(said, /^disconnected \S+ answered retryable$/);
+      const result = await outcome(open().request({ url }));
+      assert.match(result, /^disconnected \S+ answered retryable$/);
     }
   });
 

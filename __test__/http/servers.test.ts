@@ -1,4 +1,4 @@
-// The HTTP transport against servers other people run: nginx, nghttpd, and tinyproxy in between.
+// The HTTP transport against nginx and nghttpd, directly and through tinyproxy.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -13,7 +13,7 @@ const nginx = debianBinary('nginx', 'nginx');
 const nghttpd = debianBinary('nghttpd', 'nghttp2-server');
 const tinyproxy = debianBinary('tinyproxy', 'tinyproxy-bin');
 
-describe('servers of other people', { skip: skipWithout(nginx, nghttpd, tinyproxy), timeout: 60_000 }, () => {
+describe('third-party servers', { skip: skipWithout(nginx, nghttpd, tinyproxy), timeout: 60_000 }, () => {
   const servers = new DebianServers();
   const { directory } = servers;
   const ports = { plain: 0, secure: 0, h2: 0, proxy: 0 };
@@ -76,7 +76,7 @@ describe('servers of other people', { skip: skipWithout(nginx, nghttpd, tinyprox
     'nginx, HTTP/2': `https://127.0.0.1:${ports.secure}`,
   });
 
-  test('nginx: small and large, packed and not, on connections it closes after five requests', async () => {
+  test('nginx: small and large, compressed and not, on connections it closes after five requests', async () => {
     for (const [name, url] of Object.entries(urls())) {
       const all = Array.from({ length: 40 }, () => transport.request({ url: `${url}/small.json` }));
       for (const answer of await Promise.all(all)) assert.deepEqual(answer.data, { small: true }, name);
@@ -128,12 +128,12 @@ describe('servers of other people', { skip: skipWithout(nginx, nghttpd, tinyprox
   test('tinyproxy: to both, with a login and without', async () => {
     for (const url of Object.values(urls())) {
       const proxy = `http://me:secret@127.0.0.1:${ports.proxy}`;
-      const through = new HttpTransport({ proxy, tls: { ca: authority.cert } });
-      assert.deepEqual((await through.request({ url: `${url}/small.json` })).data, { small: true });
-      through.close();
-      const stranger = new HttpTransport({ proxy: `http://127.0.0.1:${ports.proxy}` });
-      await assert.rejects(stranger.request({ url }), { kind: 'auth', delivery: 'none' });
-      stranger.close();
+      const authenticated = new HttpTransport({ proxy, tls: { ca: authority.cert } });
+      assert.deepEqual((await authenticated.request({ url: `${url}/small.json` })).data, { small: true });
+      authenticated.close();
+      const anonymous = new HttpTransport({ proxy: `http://127.0.0.1:${ports.proxy}` });
+      await assert.rejects(anonymous.request({ url }), { kind: 'auth', delivery: 'none' });
+      anonymous.close();
     }
   });
 });

@@ -92,16 +92,16 @@ describe('TLS', () => {
     const renamed = open({ ca: authority.cert, serverName: 'other.example' });
     assert.equal((await renamed.request({ url: other.url })).text(), 'secure');
 
-    const asked: string[] = [];
+    const checked: string[] = [];
     const named = authority.issue(['DNS:db.internal.example']);
     const SNICallback: ServerOptions['SNICallback'] = (name, done) => {
-      asked.push(name);
+      checked.push(name);
       done(null, name === 'db.internal.example' ? createSecureContext(named) : undefined);
     };
     const both = await secure({ ...authority.issue(loopback), SNICallback });
     const calling = open({ ca: authority.cert, serverName: 'db.internal.example' });
     assert.equal((await calling.request({ url: both.url })).text(), 'secure');
-    assert.deepEqual(asked, ['db.internal.example']);
+    assert.deepEqual(checked, ['db.internal.example']);
 
     const old = await secure(authority.issue(loopback, 'serverAuth', -1));
     assert.equal(await refusal(open().request({ url: old.url })), 'tls CERT_HAS_EXPIRED none tls');

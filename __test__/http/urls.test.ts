@@ -1,4 +1,4 @@
-// Where a request goes: the path below that of its connection, and the query.
+// The URL of a request: its path below that of the connection, and its query.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { runInNewContext } from 'node:vm';
@@ -26,7 +26,7 @@ describe('query', () => {
   const date = new Date(Date.UTC(2026, 0, 2, 3, 4, 5, 6));
   const iso = '2026-01-02T03%3A04%3A05.006Z';
 
-  test('is whatever names its keys and their values', async (t) => {
+  test('may be an object, pairs, a Map, URLSearchParams or text', async (t) => {
     const connection = connect(t);
     for (const [query, sent] of [
       [{ a: 1, b: [true, 2n, null, 'x y'], c: undefined, d: null }, 'a=1&b=true&b=2&b=x+y'],
@@ -56,7 +56,7 @@ describe('query', () => {
     assert.equal((await connection.request({ url: '/u?z=0', query: 'a=1' })).text(), '/u?z=0&a=1');
   });
 
-  test('of anything else is refused by its place, and what it was is not told', async (t) => {
+  test('of any other type is refused by its path, and the error does not show the value', async (t) => {
     const connection = connect(t);
     for (const [query, message] of [
       [{ a: { x: 1 } }, /^request\.query\.a must be .*, got an instance of Object$/],
@@ -131,7 +131,7 @@ describe('a path', () => {
     '%2e%2e%2F43',
     'x%2f..%5c..%2f43',
   ]) {
-    test(`${JSON.stringify(url)} does not lead out of the connection's`, async (t) => {
+    test(`${JSON.stringify(url)} does not lead out of the connection's path`, async (t) => {
       const connection = connect(t, '/v1/tenants/42');
       const message = /^request\.url must not lead out of the connection's path/;
       await assert.rejects(connection.request({ url }), { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message });

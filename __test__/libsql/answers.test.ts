@@ -172,7 +172,7 @@ describe('a server that says no', () => {
   }
 
   test('in another form is understood, too, and never without end', async () => {
-    for (const [body, said] of [
+    for (const [body, message] of [
       ['{"message":"slow down"}', /answered 500 Internal Server Error: slow down$/],
       ['{"error":"no such db"}', /: no such db$/],
       ['<html>busy</html>', /answered 500 Internal Server Error$/],
@@ -180,7 +180,7 @@ describe('a server that says no', () => {
       ['x'.repeat(10_000), /: x{500}…$/],
     ] as const) {
       const error = await failure(open((await refusing(500, {}, body)).url).execute('SELECT 1'));
-      assert.match(error.message, said);
+      assert.match(error.message, message);
       assert.deepEqual([error.kind, error.delivery, error.detail?.['status']], ['rejected', 'answered', 500]);
     }
   });

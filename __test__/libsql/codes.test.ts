@@ -282,10 +282,10 @@ type Create = (config: Config) => { close(): void };
 function answer(create: Create, config: unknown) {
   try {
     create(config as Config).close();
-    return { said: 'accepted' };
+    return { outcome: 'accepted' };
   } catch (error) {
     const { name, code, cause } = error as Error & { code?: string };
-    return { said: code ?? name, name, cause: cause === undefined ? undefined : (cause as Error).name };
+    return { outcome: code ?? name, name, cause: cause === undefined ? undefined : (cause as Error).name };
   }
 }
 
@@ -305,7 +305,7 @@ describe('createClient beside that of @libsql/client', { skip: skipWithoutSqld()
     for (const config of SAME_OPTIONS) {
       const [ours, theirs] = [answer(createClient, config), answer(createTheirs, config)];
       // Their TypeErrors have no codes.
-      if (theirs.said === 'TypeError') assert.equal(ours.name, 'TypeError', show(config));
+      if (theirs.outcome === 'TypeError') assert.equal(ours.name, 'TypeError', show(config));
       else assert.deepEqual(ours, theirs, show(config));
     }
   });
@@ -320,9 +320,13 @@ describe('createClient beside that of @libsql/client', { skip: skipWithoutSqld()
   for (const { reason, configs, theirs, ours } of DIFFERENT) {
     test(`otherwise on purpose: ${reason}`, () => {
       for (const config of configs) {
-        const said = answer(createTheirs, config).said;
-        assert.equal(theirs === 'refused' ? said !== 'accepted' : said === theirs, true, `${show(config)}: ${said}`);
-        assert.equal(answer(createClient, config).said, ours, show(config));
+        const outcome = answer(createTheirs, config).outcome;
+        assert.equal(
+          theirs === 'refused' ? outcome !== 'accepted' : outcome === theirs,
+          true,
+          `${show(config)}: ${outcome}`,
+        );
+        assert.equal(answer(createClient, config).outcome, ours, show(config));
       }
     });
   }

@@ -28,10 +28,10 @@ async function runFrom(first: number): Promise<number> {
     timeout: 600_000,
     killSignal: 'SIGKILL',
   });
-  let said = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-  const lines = said
+  const lines = output
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Line);

@@ -210,8 +210,8 @@ describe('side by side with @libsql/client', () => {
       // Of what inserts nothing they tell the row that was inserted last, by whomever.
       const lastInsertRowid = /^INSERT/.test(sql) ? theirs.lastInsertRowid : undefined;
       assert.equal(ours.lastInsertRowid, lastInsertRowid);
-      const told = { ...(theirs.toJSON() as object), lastInsertRowid: lastInsertRowid?.toString() ?? null };
-      assert.equal(JSON.stringify(ours), JSON.stringify(told));
+      const expected = { ...(theirs.toJSON() as object), lastInsertRowid: lastInsertRowid?.toString() ?? null };
+      assert.equal(JSON.stringify(ours), JSON.stringify(expected));
       assert.deepEqual(ours.columnTypes, theirs.columnTypes);
       for (const [index, row] of ours.rows.entries()) {
         const other = theirs.rows[index]!;

@@ -47,7 +47,7 @@ async function refusedAtOnce(call: Promise<unknown>): Promise<LibsqlError> {
 }
 
 describe('a database in memory with a transaction open', () => {
-  const waiting = { timeout: 60_000, queryTimeoutMs: 120_000 };
+  const longTimeouts = { timeout: 60_000, queryTimeoutMs: 120_000 };
 
   for (const [mode, sql] of [
     ['write', 'SELECT * FROM t'],
@@ -55,7 +55,7 @@ describe('a database in memory with a transaction open', () => {
     ['deferred', 'INSERT INTO t VALUES (2)'],
   ] as const) {
     test(`of mode ${mode} refuses at once what it locks out`, async () => {
-      const db = client(waiting);
+      const db = client(longTimeouts);
       await db.execute('CREATE TABLE t (a)');
       const transaction = await db.transaction(mode);
       await transaction.execute('SELECT * FROM t');
@@ -68,7 +68,7 @@ describe('a database in memory with a transaction open', () => {
   }
 
   test('refuses a batch, a script, a migration and a second transaction at once', async () => {
-    const db = client(waiting);
+    const db = client(longTimeouts);
     await db.execute('CREATE TABLE t (a)');
     const transaction = await db.transaction('write');
     const calls = [
@@ -83,7 +83,7 @@ describe('a database in memory with a transaction open', () => {
   });
 
   test('answers what reads beside a transaction that reads', async () => {
-    const db = client(waiting);
+    const db = client(longTimeouts);
     await db.execute('CREATE TABLE t (a)');
     const transaction = await db.transaction('read');
     await transaction.execute('SELECT * FROM t');
@@ -223,13 +223,14 @@ describe('a transaction that has ended by itself', () => {
 });
 
 describe('PRAGMA busy_timeout', () => {
-  const shown = async (db: Pick<Client, 'execute'>) => (await db.execute('PRAGMA busy_timeout')).rows[0]!['timeout'];
+  const busyTimeout = async (db: Pick<Client, 'execute'>) =>
+    (await db.execute('PRAGMA busy_timeout')).rows[0]!['timeout'];
 
   for (const url of [':memory:', file()]) {
     test(`shows for how long a lock is waited for: ${url.slice(0, 8)}`, async () => {
-      assert.equal(await shown(client({ url })), 5000);
+      assert.equal(await busyTimeout(client({ url })), 5000);
       const db = client({ url, timeout: 300, concurrency: 1 });
-      assert.deepEqual([await shown(db), await shown(db)], [300, 300]);
+      assert.deepEqual([await busyTimeout(db), await busyTimeout(db)], [300, 300]);
     });
   }
 
@@ -240,12 +241,12 @@ describe('PRAGMA busy_timeout', () => {
     const held = await holder.transaction('write');
     const db = client({ url, timeout: 600_000, queryTimeoutMs: 600_000, concurrency: 1 });
     await db.executeMultiple('PRAGMA busy_timeout = 70');
-    assert.equal(await shown(db), 70);
+    assert.equal(await busyTimeout(db), 70);
     assert.equal((await refusedAtOnce(db.execute('INSERT INTO t VALUES (1)'))).code, 'SQLITE_BUSY');
     assert.equal((await db.execute('PRAGMA busy_timeout = 80')).rows[0]!['timeout'], 80);
     assert.equal((await db.execute('PRAGMA Busy_Timeout(90)')).rows[0]![0], 90);
     assert.equal((await db.execute('PRAGMA busy_timeout = 80')).rows[0]!['timeout'], 80);
-    assert.equal(await shown(db), 80);
+    assert.equal(await busyTimeout(db), 80);
     assert.equal((await refusedAtOnce(db.execute('INSERT INTO t VALUES (1)'))).code, 'SQLITE_BUSY');
     await held.commit();
     await db.execute('INSERT INTO t VALUES (1)');

@@ -15,7 +15,7 @@ import { freePort, listen } from '../support/ports';
 import { skipWithoutSqld, type Sqld, startSqld } from '../support/servers';
 import { tests } from '../support/paths';
 
-const loadTheirs = createRequire(join(tests, 'servers', 'package.json'));
+const requireReference = createRequire(join(tests, 'servers', 'package.json'));
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
@@ -165,14 +165,14 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
   });
 
   test('a server that refuses to go on with a transaction is told to end it', async () => {
-    const heard: { baton: string | null; types: string[] }[] = [];
+    const received: { baton: string | null; types: string[] }[] = [];
     let refuses = false;
     const server = createServer(async (request, response) => {
       const { baton, requests } = JSON.parse(await text(request)) as {
         baton: string | null;
         requests: { type: string }[];
       };
-      heard.push({ baton, types: requests.map(({ type }) => type) });
+      received.push({ baton, types: requests.map(({ type }) => type) });
       if (refuses && requests[0]!.type !== 'close') return void response.writeHead(503).end();
       const result = { cols: [], rows: [], affected_row_count: 0, last_insert_rowid: null };
       const answers = requests.map(({ type }) => ({
@@ -183,7 +183,7 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
           ...(type === 'get_autocommit' && { is_autocommit: false }),
         },
       }));
-      response.end(JSON.stringify({ baton: `b${heard.length}`, base_url: null, results: answers }));
+      response.end(JSON.stringify({ baton: `b${received.length}`, base_url: null, results: answers }));
     });
     const pool = open({ url: `http://127.0.0.1:${await listen(server)}`, poolSize: 1 });
     const transaction = await pool.transaction();
@@ -191,7 +191,7 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
     const refused = await transaction.execute('INSERT INTO t VALUES (1)').catch((error: LibsqlError) => error);
     assert.ok(refused instanceof LibsqlError);
     assert.equal(refused.retryable, false);
-    await eventually(() => heard.some(({ baton, types }) => baton === 'b1' && types.includes('close')));
+    await eventually(() => received.some(({ baton, types }) => baton === 'b1' && types.includes('close')));
     server.close().closeAllConnections();
   });
 
@@ -284,19 +284,19 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
   });
 
   test('a wrong token is refused with kind auth', async () => {
-    const guarded = await startSqld('--http-auth', 'basic:bW9vcmxpbmU6c2VjcmV0');
+    const protectedServer = await startSqld('--http-auth', 'basic:bW9vcmxpbmU6c2VjcmV0');
     try {
-      await assert.rejects(open({ url: guarded.url, authToken: 'wrong' }).execute('SELECT 1'), {
+      await assert.rejects(open({ url: protectedServer.url, authToken: 'wrong' }).execute('SELECT 1'), {
         kind: 'auth',
         delivery: 'answered',
       });
     } finally {
-      await guarded.stop();
+      await protectedServer.stop();
     }
   });
 
   test('the usual client and ours read what the other wrote', async () => {
-    const { createClient: createTheirs } = loadTheirs('@libsql/client') as { createClient: typeof createClient };
+    const { createClient: createTheirs } = requireReference('@libsql/client') as { createClient: typeof createClient };
     const [ours, theirs] = [createClient({ url: sqld.url }), createTheirs({ url: sqld.url })];
     await ours.execute('CREATE TABLE shared (a, b)');
     await ours.execute({ sql: 'INSERT INTO shared VALUES (?, ?)', args: ['ours', 1] });

@@ -6,11 +6,11 @@ import { NixtlaClient, setLogger, type NixtlaPoint } from 'moorline';
 
 import { NixtlaServer } from './server/server';
 
-const FROM = Date.UTC(2024, 0, 1);
+const START = Date.UTC(2024, 0, 1);
 
-/** Twenty points at this distance. */
+/** Twenty points, `stepMs` apart. */
 function points(stepMs: number, at: (ms: number) => NixtlaPoint['timestamp'] = (ms) => new Date(ms)): NixtlaPoint[] {
-  return Array.from({ length: 20 }, (_, k) => ({ timestamp: at(FROM + k * stepMs), value: k }));
+  return Array.from({ length: 20 }, (_, k) => ({ timestamp: at(START + k * stepMs), value: k }));
 }
 
 describe('a forecast', () => {
@@ -29,8 +29,8 @@ describe('a forecast', () => {
     test(`of points ${stepMs} ms apart goes on at that distance`, async () => {
       // A Date has whole milliseconds; a number need not.
       const timeseries = points(stepMs, stepMs < 1 ? (ms) => ms : undefined);
-      for (const asked of [{}, { frequency }]) {
-        const { predictions, modelInfo } = await client.forecast({ timeseries, horizon: 2, ...asked });
+      for (const options of [{}, { frequency }]) {
+        const { predictions, modelInfo } = await client.forecast({ timeseries, horizon: 2, ...options });
         assert.equal(modelInfo?.frequency, frequency);
         const times = predictions.map(({ timestamp }) => timestamp);
         assert.deepEqual(times, [`2024-01-01T${next}`, `2024-01-01T${afterNext}`]);
@@ -60,7 +60,7 @@ describe('a forecast', () => {
 
   test('of points that are not regular names the first that is not', async () => {
     const timeseries = points(100);
-    timeseries[7] = { timestamp: new Date(FROM + 701), value: 7 };
+    timeseries[7] = { timestamp: new Date(START + 701), value: 7 };
     await assert.rejects(client.forecast({ timeseries, horizon: 1 }), {
       name: 'TypeError',
       message:

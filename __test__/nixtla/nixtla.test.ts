@@ -56,15 +56,15 @@ function daily(values: readonly number[], id?: string): NixtlaPoint[] {
   return values.map((value, k) => ({ timestamp: day(k), value, ...(id !== undefined && { id }) }));
 }
 
-/** Weeks that look alike. */
+/** The values of `count` identical weeks. */
 function weeks(count: number): number[] {
   return Array.from({ length: 7 * count }, (_, k) => 10 + ((k * 3) % 7));
 }
 
 const request: NixtlaForecastRequest = { timeseries: daily([1, 2, 3]), horizon: 2, frequency: '1d' };
 
-/** An URL where nobody listens. */
-async function closedPort(): Promise<string> {
+/** The URL of a port without a server. */
+async function closedUrl(): Promise<string> {
   return `http://127.0.0.1:${await freePort()}`;
 }
 
@@ -85,7 +85,7 @@ describe('NixtlaClient', () => {
     });
 
     test('open after threshold failures', async () => {
-      const broken = client({ baseUrl: await closedPort(), circuitBreakerThreshold: 3, maxRetries: 0 });
+      const broken = client({ baseUrl: await closedUrl(), circuitBreakerThreshold: 3, maxRetries: 0 });
       for (let calls = 1; calls <= 3; calls++) {
         const error = await failure(broken.forecast(request));
         assert.match(error.message, /^Nixtla request failed after 1 attempts: could not connect to 127\.0\.0\.1:\d+/);
@@ -98,7 +98,7 @@ describe('NixtlaClient', () => {
     });
 
     test('reset circuit breaker', async () => {
-      const broken = client({ baseUrl: await closedPort(), circuitBreakerThreshold: 1, maxRetries: 0 });
+      const broken = client({ baseUrl: await closedUrl(), circuitBreakerThreshold: 1, maxRetries: 0 });
       await failure(broken.forecast(request));
       assert.equal(broken.getCircuitBreakerState().state, 'open');
       broken.resetCircuitBreaker();
@@ -148,7 +148,7 @@ describe('circuit breaker and retries', () => {
     assert.deepEqual(changes, ['closed → open', 'open → half-open', 'half-open → closed']);
   });
 
-  test('what passes is retried: a busy page, a reset in the middle, a timeout', async () => {
+  test('temporary failures are retried: a busy page, a reset in the middle, a timeout', async () => {
     const patient = client({ timeout: 200 });
     server.misbehave({ kind: 'html', status: 503 });
     server.misbehave({ kind: 'reset' });
@@ -166,20 +166,19 @@ describe('circuit breaker and retries', () => {
     assert.deepEqual([error.kind, error.code, error.delivery], ['timeout', 'ETIMEDOUT', 'unknown']);
   });
 
-  test('a call has a time of its own', async () => {
+  test('a call has a timeout of its own', async () => {
     server.misbehave({ kind: 'silence' });
     const error = await failure(client().forecast(request, { timeoutMs: 80 }));
     assert.equal(error.kind, 'timeout');
   });
 
-  // The first implementation took every "4xx-looking number in the message" for a client error.
+  // The port in the message must not be taken for a status of 4xx.
   test('a refused connection to port 443 is retried', async () => {
     const error = await failure(client({ baseUrl: 'http://127.0.0.1:443' }).forecast(request));
     assert.deepEqual([error.kind, error.code, error.attempts], ['connect', 'ECONNREFUSED', 4]);
     assert.deepEqual([error.delivery, error.retryable, error.service], ['none', true, 'nixtla']);
   });
 
-  // It knew no Retry-After.
   test('a retry comes no sooner than the service asks', async () => {
     server.misbehave({ kind: 'too-many', retryAfterMs: 120 });
     const started = performance.now();
@@ -200,10 +199,10 @@ describe('circuit breaker and retries', () => {
     await client().forecast(request);
     for (const code of ['A20', 'A21']) {
       server.misbehave({ kind: 'too-many', code });
-      const strict = client();
-      const error = await failure(strict.forecast(request));
+      const nixtla = client();
+      const error = await failure(nixtla.forecast(request));
       assert.deepEqual([error.kind, error.code, error.retryable], ['rate-limited', code, false]);
-      assert.equal(strict.getCircuitBreakerState().failures, 0);
+      assert.equal(nixtla.getCircuitBreakerState().failures, 0);
     }
     assert.equal(server.count('/v2/forecast'), 4);
     server.misbehave({ kind: 'too-many', code: 'A20', retryAfterMs: 10 });
@@ -227,10 +226,10 @@ describe('circuit breaker and retries', () => {
 
   test('an answer that is no JSON is a protocol failure', async () => {
     server.misbehave({ kind: 'garbage' });
-    const asked = client();
-    const error = await failure(asked.forecast(request));
+    const nixtla = client();
+    const error = await failure(nixtla.forecast(request));
     assert.deepEqual([error.kind, error.delivery], ['protocol', 'answered']);
-    assert.equal(asked.getCircuitBreakerState().failures, 1, 'it counts against the service');
+    assert.equal(nixtla.getCircuitBreakerState().failures, 1, 'it counts against the service');
   });
 });
 
@@ -240,18 +239,18 @@ describe('abort', () => {
       [{}, { kind: 'silence' }],
       [{ baseDelayMs: 60_000 }, { kind: 'html', status: 503 }],
     ] as const) {
-      const here = client(config);
+      const nixtla = client(config);
       server.misbehave(misbehaviour);
       const seen = server.received.length;
       const controller = new AbortController();
       const reason = new Error('not wanted any more');
-      const call = here.forecast(request, { signal: controller.signal });
+      const call = nixtla.forecast(request, { signal: controller.signal });
       await eventually(() => server.received.length === seen + 2);
       const started = performance.now();
       controller.abort(reason);
       await assert.rejects(call, reason);
       assert.ok(performance.now() - started < 1000);
-      assert.equal(here.getCircuitBreakerState().failures, 0);
+      assert.equal(nixtla.getCircuitBreakerState().failures, 0);
     }
   });
 
@@ -263,12 +262,11 @@ describe('abort', () => {
 });
 
 describe('wire format', () => {
-  // The first implementation asked paths the service does not have.
   test('the paths are those of the service', async () => {
-    const here = client();
-    await here.forecast(request);
-    await here.detectAnomalies({ timeseries: daily(weeks(2)) });
-    await here.healthCheck();
+    const nixtla = client();
+    await nixtla.forecast(request);
+    await nixtla.detectAnomalies({ timeseries: daily(weeks(2)) });
+    await nixtla.healthCheck();
     const paths = server.received.map(({ method, path }) => `${method} ${path}`);
     assert.deepEqual(paths, [
       'GET /model_params?model=timegpt-2.1&freq=D',
@@ -286,8 +284,8 @@ describe('wire format', () => {
 
   test('a forecast is asked in flat arrays and answered point by point', async () => {
     const timeseries = [...daily(weeks(2), 'a'), ...daily([5, 6, 7], 'b')];
-    const asked = { timeseries, horizon: 2, frequency: '1d', confidenceLevels: [0.8, 0.95] };
-    const { predictions, modelInfo } = await client().forecast(asked);
+    const input = { timeseries, horizon: 2, frequency: '1d', confidenceLevels: [0.8, 0.95] };
+    const { predictions, modelInfo } = await client().forecast(input);
     const { headers, body } = server.last('/v2/forecast')!;
     assert.equal(headers.authorization, `Bearer ${server.key}`);
     assert.equal(headers['nixtla-model'], 'timegpt-2.1');
@@ -321,16 +319,16 @@ describe('wire format', () => {
   });
 
   test('only what the model looks at is sent, and it is asked once how much that is', async () => {
-    const here = client();
+    const nixtla = client();
     const timeseries = daily(weeks(20));
-    await here.forecast({ timeseries, horizon: 1 });
+    await nixtla.forecast({ timeseries, horizon: 1 });
     assert.deepEqual(server.last('/v2/forecast')?.body?.series.sizes, [28]);
-    await here.forecast({ timeseries, horizon: 1, confidenceLevels: [0.9] });
+    await nixtla.forecast({ timeseries, horizon: 1, confidenceLevels: [0.9] });
     assert.deepEqual(server.last('/v2/forecast')?.body?.series.sizes, [3 * 28 + 7]);
-    await here.forecast({ timeseries, horizon: 1, finetuneSteps: 3 });
+    await nixtla.forecast({ timeseries, horizon: 1, finetuneSteps: 3 });
     assert.deepEqual(server.last('/v2/forecast')?.body?.series.sizes, [140]);
     assert.equal(server.count('/model_params'), 1);
-    assert.deepEqual(here.stats(), {
+    assert.deepEqual(nixtla.stats(), {
       requests: 4,
       inputTokens: 28 + 91 + 140,
       outputTokens: 3,
@@ -367,8 +365,8 @@ describe('wire format', () => {
   });
 
   test('a cross validation puts forecasts beside what happened', async () => {
-    const asked = { timeseries: daily(weeks(4)), horizon: 7, windows: 2 };
-    const { forecasts } = await client().crossValidate(asked);
+    const input = { timeseries: daily(weeks(4)), horizon: 7, windows: 2 };
+    const { forecasts } = await client().crossValidate(input);
     assert.equal(forecasts.length, 14);
     assert.deepEqual([forecasts[0]?.cutoff, forecasts[0]?.timestamp], ['2024-01-14', '2024-01-15']);
     assert.deepEqual([forecasts[7]?.cutoff, forecasts[13]?.timestamp], ['2024-01-21', '2024-01-28']);
@@ -387,42 +385,42 @@ describe('wire format', () => {
   });
 
   test('a model is made, listed and deleted', async () => {
-    const here = client();
-    const { finetunedModelId } = await here.finetune({ timeseries: daily(weeks(2)), outputModelId: 'mine' });
+    const nixtla = client();
+    const { finetunedModelId } = await nixtla.finetune({ timeseries: daily(weeks(2)), outputModelId: 'mine' });
     assert.equal(finetunedModelId, 'mine');
     assert.deepEqual(
-      (await here.finetunedModels()).map(({ id }) => id),
+      (await nixtla.finetunedModels()).map(({ id }) => id),
       ['mine'],
     );
-    assert.equal(await here.deleteFinetunedModel('mine'), true);
-    assert.equal(await here.deleteFinetunedModel('mine'), false);
-    await assert.rejects(here.deleteFinetunedModel('../usage'), { code: 'ERR_INVALID_ARG_VALUE' });
-    const { minute, month } = await here.usage();
+    assert.equal(await nixtla.deleteFinetunedModel('mine'), true);
+    assert.equal(await nixtla.deleteFinetunedModel('mine'), false);
+    await assert.rejects(nixtla.deleteFinetunedModel('../usage'), { code: 'ERR_INVALID_ARG_VALUE' });
+    const { minute, month } = await nixtla.usage();
     assert.ok(minute && month);
   });
 
   test('a list and a usage that are neither are answers that cannot be read', async () => {
-    const here = client({ maxRetries: 0 });
+    const nixtla = client({ maxRetries: 0 });
     const unreadable = { kind: 'protocol', delivery: 'answered', message: /cannot be read/ };
     for (const value of [null, 5, {}, { finetuned_models: null }, { finetuned_models: [5] }]) {
       server.misbehave({ kind: 'json', value }, 1, /finetuned_models/);
-      await assert.rejects(here.finetunedModels(), { ...unreadable, operation: 'finetunedModels' });
+      await assert.rejects(nixtla.finetunedModels(), { ...unreadable, operation: 'finetunedModels' });
     }
     for (const value of [null, 5, 'text', []]) {
       server.misbehave({ kind: 'json', value }, 1, /usage/);
-      await assert.rejects(here.usage(), { ...unreadable, operation: 'usage' });
+      await assert.rejects(nixtla.usage(), { ...unreadable, operation: 'usage' });
     }
   });
 });
 
 describe('jobs', () => {
   test('a job is submitted, asked after, and answers like the call', async () => {
-    const here = client();
+    const nixtla = client();
     server.jobs.nextStatuses = ['pending', 'running', 'succeeded'];
-    const job = await here.submit('forecast', request);
+    const job = await nixtla.submit('forecast', request);
     assert.equal(await job.status(), 'pending');
     const { predictions } = await job.result();
-    assert.deepEqual(predictions, (await here.forecast(request)).predictions);
+    assert.deepEqual(predictions, (await nixtla.forecast(request)).predictions);
     assert.equal(await job.cancel(), false, 'there is nothing to cancel any more');
   });
 
@@ -438,19 +436,19 @@ describe('jobs', () => {
   });
 
   test('a job that fails, is cancelled or outlasts its time rejects', async () => {
-    const here = client();
+    const nixtla = client();
     server.jobs.nextStatuses = ['failed'];
-    const failed = await failure((await here.submit('forecast', request)).result());
+    const failed = await failure((await nixtla.submit('forecast', request)).result());
     assert.deepEqual([failed.kind, failed.code], ['rejected', 'ERR_MOORLINE_JOB_FAILED']);
     assert.equal((failed.cause as Error).message, 'the series is too strange');
 
     server.jobs.nextStatuses = ['running'];
-    const cancelled = await here.submit('forecast', request);
+    const cancelled = await nixtla.submit('forecast', request);
     assert.equal(await cancelled.cancel(), true);
     assert.equal((await failure(cancelled.result())).code, 'ERR_MOORLINE_JOB_CANCELLED');
 
     server.jobs.nextStatuses = ['simmering'];
-    const slow = await here.submit('forecast', request);
+    const slow = await nixtla.submit('forecast', request);
     const late = await failure(slow.result({ timeoutMs: 30 }));
     assert.equal(late.kind, 'timeout');
     assert.match(late.message, /was still simmering/);
@@ -469,15 +467,15 @@ describe('jobs', () => {
   });
 
   test('a submission that may have been accepted is not repeated', async () => {
-    const here = client({ timeout: 100 });
+    const nixtla = client({ timeout: 100 });
     server.misbehave({ kind: 'silence' });
-    assert.equal((await failure(here.submit('forecast', request))).kind, 'timeout');
+    assert.equal((await failure(nixtla.submit('forecast', request))).kind, 'timeout');
     assert.equal(server.count('/v2/forecast/async'), 1);
     server.misbehave({ kind: 'html', status: 503 });
-    await failure(here.submit('forecast', request));
+    await failure(nixtla.submit('forecast', request));
     assert.equal(server.count('/v2/forecast/async'), 2);
     server.misbehave({ kind: 'too-many', retryAfterMs: 5 });
-    await here.submit('forecast', request);
+    await nixtla.submit('forecast', request);
     assert.equal(server.count('/v2/forecast/async'), 4);
   });
 });
@@ -496,8 +494,8 @@ describe('what is refused before anything is sent', () => {
     ['no point at all', [], /^request\.timeseries must have at least one point/],
   ] as const) {
     test(name, async () => {
-      const asked = { timeseries: [...timeseries], horizon: 1, frequency: 'D' };
-      await assert.rejects(client().forecast(asked), (error: Error & { code?: string }) => {
+      const input = { timeseries: [...timeseries], horizon: 1, frequency: 'D' };
+      await assert.rejects(client().forecast(input), (error: Error & { code?: string }) => {
         assert.match(error.message, message);
         assert.match(error.code ?? '', /^ERR_(INVALID_ARG|OUT_OF)/);
         return true;
@@ -544,13 +542,13 @@ describe("fallback: 'local'", () => {
   });
 
   test('answers while the service is down and while the breaker is open', async () => {
-    const here = client({ ...local, circuitBreakerThreshold: 1 });
+    const nixtla = client({ ...local, circuitBreakerThreshold: 1 });
     server.misbehave({ kind: 'html', status: 503 }, 4);
-    assert.equal((await here.forecast(week)).modelInfo?.fallbackReason, 'rejected');
-    assert.equal((await here.forecast(week)).modelInfo?.fallbackReason, 'circuit-open');
-    assert.equal(here.stats().localAnswers, 2);
-    here.resetCircuitBreaker();
-    assert.equal((await here.forecast(week)).modelInfo?.source, 'service');
+    assert.equal((await nixtla.forecast(week)).modelInfo?.fallbackReason, 'rejected');
+    assert.equal((await nixtla.forecast(week)).modelInfo?.fallbackReason, 'circuit-open');
+    assert.equal(nixtla.stats().localAnswers, 2);
+    nixtla.resetCircuitBreaker();
+    assert.equal((await nixtla.forecast(week)).modelInfo?.source, 'service');
   });
 
   test("does not hide the caller's mistakes", async () => {
@@ -602,15 +600,15 @@ describe('TLS', () => {
   });
   after(() => authority.remove());
 
-  /** What a client with these settings makes of a server with a certificate for these names. */
-  async function over(tls: NixtlaClientConfig['tls'], names: string[], strict = false): Promise<string> {
+  /** The outcome of a forecast with these TLS options, on a server with a certificate for these names. */
+  async function forecastOver(tls: NixtlaClientConfig['tls'], names: string[], strict = false): Promise<string> {
     const secure = await NixtlaServer.start({
       ...authority.issue(names),
       ...(strict && { ca: authority.cert, requestCert: true, rejectUnauthorized: true, maxVersion: 'TLSv1.2' }),
     });
     try {
-      const here = new NixtlaClient({ apiKey: secure.key, baseUrl: secure.url, baseDelayMs: 1, tls });
-      return await here.forecast(request).then(
+      const nixtla = new NixtlaClient({ apiKey: secure.key, baseUrl: secure.url, baseDelayMs: 1, tls });
+      return await nixtla.forecast(request).then(
         () => 'answered',
         (error: MoorlineError) => `${error.kind} ${error.code} ${error.delivery} after ${error.attempts}`,
       );
@@ -621,24 +619,27 @@ describe('TLS', () => {
 
   test('a certificate is checked, against the authorities that are given', async () => {
     const own = ['IP:127.0.0.1'];
-    assert.equal(await over(undefined, own), 'tls UNABLE_TO_GET_ISSUER_CERT_LOCALLY none after 1');
-    assert.equal(await over({ ca: authority.cert }, own), 'answered');
-    assert.equal(await over({ ca: [authority.file] }, own), 'answered');
-    assert.equal(await over({ ca: Buffer.from(authority.cert), minVersion: 'TLSv1.3' }, own), 'answered');
+    assert.equal(await forecastOver(undefined, own), 'tls UNABLE_TO_GET_ISSUER_CERT_LOCALLY none after 1');
+    assert.equal(await forecastOver({ ca: authority.cert }, own), 'answered');
+    assert.equal(await forecastOver({ ca: [authority.file] }, own), 'answered');
+    assert.equal(await forecastOver({ ca: Buffer.from(authority.cert), minVersion: 'TLSv1.3' }, own), 'answered');
   });
 
   test('the name is checked too, unless another name or nothing is to be checked', async () => {
     const other = ['DNS:forecasts.internal'];
-    assert.equal(await over({ ca: authority.cert }, other), 'tls ERR_TLS_CERT_ALTNAME_INVALID none after 1');
-    assert.equal(await over({ ca: authority.cert, serverName: 'forecasts.internal' }, other), 'answered');
-    assert.equal(await over({ rejectUnauthorized: false }, other), 'answered');
+    assert.equal(await forecastOver({ ca: authority.cert }, other), 'tls ERR_TLS_CERT_ALTNAME_INVALID none after 1');
+    assert.equal(await forecastOver({ ca: authority.cert, serverName: 'forecasts.internal' }, other), 'answered');
+    assert.equal(await forecastOver({ rejectUnauthorized: false }, other), 'answered');
   });
 
   test('a client shows its certificate where the server asks for one', async () => {
     const own = ['IP:127.0.0.1'];
     const identity = authority.issue(['DNS:client'], 'clientAuth');
-    assert.equal(await over({ ca: authority.cert, ...identity }, own, true), 'answered');
-    assert.match(await over({ ca: authority.cert }, own, true), /^tls ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE none/);
+    assert.equal(await forecastOver({ ca: authority.cert, ...identity }, own, true), 'answered');
+    assert.match(
+      await forecastOver({ ca: authority.cert }, own, true),
+      /^tls ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE none/,
+    );
     assert.throws(() => client({ tls: { cert: identity.cert } }), /config\.tls\.key must be given/);
   });
 
@@ -661,7 +662,7 @@ describe('TLS', () => {
   });
 });
 
-describe('life of a client', () => {
+describe('lifecycle of a client', () => {
   test('without a key or a fallback every call rejects and nothing is sent', async () => {
     const keyless = client({ apiKey: undefined });
     const error = await failure(keyless.forecast(request));
@@ -689,20 +690,20 @@ describe('life of a client', () => {
 
   test('the key is shown nowhere', async () => {
     const secret = 'sk-do-not-print';
-    const here = client({ apiKey: secret, baseUrl: server.url });
-    const error = await failure(here.forecast(request));
-    const shown = [inspect(here, { depth: 9, showHidden: true }), inspect(error), JSON.stringify(error)].join('\n');
+    const nixtla = client({ apiKey: secret, baseUrl: server.url });
+    const error = await failure(nixtla.forecast(request));
+    const shown = [inspect(nixtla, { depth: 9, showHidden: true }), inspect(error), JSON.stringify(error)].join('\n');
     assert.ok(!shown.includes(secret), shown);
   });
 
-  test('health and errors are told to listeners', async () => {
-    const here = client({ apiKey: 'wrong' });
-    const told: string[] = [];
-    here.on('health', ({ healthy }: MoorlineEvent) => told.push(`health ${String(healthy)}`));
-    here.on('error', ({ error }: MoorlineEvent) => told.push(`error ${(error as MoorlineError).code}`));
-    await here.healthCheck();
-    await failure(here.forecast(request));
-    assert.deepEqual(told, ['health false', 'error A12']);
+  test('health and errors are emitted', async () => {
+    const nixtla = client({ apiKey: 'wrong' });
+    const emitted: string[] = [];
+    nixtla.on('health', ({ healthy }: MoorlineEvent) => emitted.push(`health ${String(healthy)}`));
+    nixtla.on('error', ({ error }: MoorlineEvent) => emitted.push(`error ${(error as MoorlineError).code}`));
+    await nixtla.healthCheck();
+    await failure(nixtla.forecast(request));
+    assert.deepEqual(emitted, ['health false', 'error A12']);
   });
 
   test('an error has the stack of its caller', async () => {

@@ -1,18 +1,18 @@
-// A clock that throws or gives what is no time: the call fails with an error that says so, and nothing is lost for it.
+// A clock that throws or returns an invalid time: the call rejects with an error that says so, and its place is freed.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { CircuitBreaker, type Clock, Policy, type PolicyOptions } from 'moorline';
 
 /** A clock that may be broken and repaired. */
-class Breakable implements Clock {
+class BreakableClock implements Clock {
   #broken: (() => unknown) | undefined;
 
   now(): number {
     return (this.#broken ?? Date.now)() as number;
   }
-  break(by: () => unknown = () => NaN): void {
-    this.#broken = by;
+  break(fault: () => unknown = () => NaN): void {
+    this.#broken = fault;
   }
   repair(): void {
     this.#broken = undefined;
@@ -22,7 +22,7 @@ class Breakable implements Clock {
 const invalidType = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
 const outOfRange = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
 
-const FAULTS: Record<string, [by: () => unknown, refused: { name: string; code: string; message: RegExp }]> = {
+const FAULTS: Record<string, [fault: () => unknown, expected: { name: string; code: string; message: RegExp }]> = {
   'an error': [
     () => {
       throw new Error('the battery is empty');
@@ -59,33 +59,35 @@ function make(clock: Clock, options: PolicyOptions = {}): Policy {
 const never = () => new Promise<never>(() => undefined);
 const fail = () => Promise.reject(new Error('the work'));
 
-/** What of a clock that breaks at some moment of a call. */
-const MOMENTS: Record<string, (policy: Policy, breaks: () => void, options?: { signal: AbortSignal }) => unknown> = {
-  'before it begins': (policy, breaks, options) => {
-    breaks();
-    return policy.run(() => 1, options);
-  },
-  'while it runs, and gives a value': (policy, breaks, options) => policy.run(breaks, options),
-  'while it runs, and gives a promise': (policy, breaks, options) => policy.run(async () => breaks(), options),
-  'while it runs, and throws': (policy, breaks, options) => policy.run(() => (breaks(), fail()), options),
-};
+/** Calls during which the clock breaks, by the moment at which it does. */
+const MOMENTS: Record<string, (policy: Policy, breakClock: () => void, options?: { signal: AbortSignal }) => unknown> =
+  {
+    'before it begins': (policy, breakClock, options) => {
+      breakClock();
+      return policy.run(() => 1, options);
+    },
+    'while it runs, and gives a value': (policy, breakClock, options) => policy.run(breakClock, options),
+    'while it runs, and gives a promise': (policy, breakClock, options) =>
+      policy.run(async () => breakClock(), options),
+    'while it runs, and throws': (policy, breakClock, options) => policy.run(() => (breakClock(), fail()), options),
+  };
 
-for (const [what, [by, refused]] of Object.entries(FAULTS)) {
+for (const [what, [fault, expected]] of Object.entries(FAULTS)) {
   describe(`a clock that gives ${what}`, () => {
     test('is refused by the constructors', () => {
-      const clock = new Breakable();
-      clock.break(by);
-      assert.throws(() => new Policy({ clock }), refused);
-      assert.throws(() => new CircuitBreaker('clock-faults', { clock }), refused);
+      const clock = new BreakableClock();
+      clock.break(fault);
+      assert.throws(() => new Policy({ clock }), expected);
+      assert.throws(() => new CircuitBreaker('clock-faults', { clock }), expected);
     });
 
     for (const [when, run] of Object.entries(MOMENTS)) {
       for (const signal of [undefined, new AbortController().signal]) {
         test(`${when}${signal ? ', with a signal' : ''}: the call rejects, and gives back its place`, async () => {
-          const clock = new Breakable();
+          const clock = new BreakableClock();
           const policy = make(clock);
           const before = policy.breaker();
-          await assert.rejects(async () => run(policy, () => clock.break(by), signal && { signal }), refused);
+          await assert.rejects(async () => run(policy, () => clock.break(fault), signal && { signal }), expected);
           clock.repair();
           assert.deepEqual(policy.breaker(), before);
           assert.equal(await policy.run(() => 'free'), 'free');
@@ -99,15 +101,15 @@ describe('a clock that breaks', () => {
   const fault = { name: 'RangeError', message: /options\.clock\.now\(\)/ };
 
   test('before a call never makes it throw', async () => {
-    const clock = new Breakable();
+    const clock = new BreakableClock();
     const policy = make(clock);
     clock.break();
     const call = policy.run(() => 1);
     await assert.rejects(call, fault);
   });
 
-  test('during the deadline of an attempt ends it, and the process stays', async () => {
-    const clock = new Breakable();
+  test('during the deadline of an attempt ends it, and not the process', async () => {
+    const clock = new BreakableClock();
     const policy = make(clock, { attemptTimeoutMs: 20, bulkhead: { maxConcurrent: 2 } });
     const aborted: unknown[] = [];
     const calls = [1, 2].map(() =>
@@ -125,7 +127,7 @@ describe('a clock that breaks', () => {
   });
 
   test('when the deadline of an attempt begins ends it', async () => {
-    const clock = new Breakable();
+    const clock = new BreakableClock();
     const policy = make(clock);
     await assert.rejects(
       policy.run(() => (clock.break(), never())),
@@ -136,7 +138,7 @@ describe('a clock that breaks', () => {
   });
 
   test('between two attempts ends the call', async () => {
-    const clock = new Breakable();
+    const clock = new BreakableClock();
     const policy = make(clock, { retry: { baseDelayMs: 1, jitter: false }, breaker: { counts: 'calls', failMax: 1 } });
     policy.on('retry', () => clock.break());
     let attempts = 0;
@@ -151,7 +153,7 @@ describe('a clock that breaks', () => {
   });
 
   test('while calls wait for a place ends them, one after the other', async () => {
-    const clock = new Breakable();
+    const clock = new BreakableClock();
     const policy = make(clock);
     let end = (): void => undefined;
     const first = policy.run(() => new Promise<void>((resolve) => (end = resolve)));
@@ -164,7 +166,7 @@ describe('a clock that breaks', () => {
   });
 
   test('while a call waits for the rate limit ends it, and its turn is the next one’s', async () => {
-    const clock = new Breakable();
+    const clock = new BreakableClock();
     const policy = make(clock, { rateLimit: { max: 1, windowMs: 100, maxQueue: 1 } });
     await policy.run(() => 1);
     const second = policy.run(() => 2);
@@ -174,8 +176,8 @@ describe('a clock that breaks', () => {
     assert.equal(await policy.run(() => 'free'), 'free');
   });
 
-  test('does not keep a call from being given up', async () => {
-    const clock = new Breakable();
+  test('does not keep a call from being aborted', async () => {
+    const clock = new BreakableClock();
     const policy = make(clock);
     const controller = new AbortController();
     const call = policy.run(never, { signal: controller.signal });
@@ -187,7 +189,7 @@ describe('a clock that breaks', () => {
   });
 
   test('leaves the state of a breaker as it is', async () => {
-    const clock = new Breakable();
+    const clock = new BreakableClock();
     const breaker = new CircuitBreaker('clock-faults-state', { clock, failMax: 1 });
     clock.break();
     for (const force of ['open', 'halfOpen', 'close', 'reset'] as const) assert.throws(() => breaker[force](), fault);

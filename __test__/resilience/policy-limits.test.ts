@@ -1,4 +1,4 @@
-// What a time limit says when it was over: which option it is.
+// The error of an exceeded time limit: it names the option.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -48,7 +48,7 @@ class Slow extends BaseConnection {
   }
 }
 
-test('a connection of one’s own names timeout', async (t) => {
+test('a subclass of BaseConnection names timeout', async (t) => {
   for (const name of ['slow', 'quick']) {
     const connection = new Slow({ name, timeout: 20, retryCount: 0, monitoring: false });
     t.after(() => connection.disconnect());

@@ -442,10 +442,10 @@ describe('CircuitBreaker', () => {
       if (event.name === breaker.name) published.push(event['to']);
     };
     subscribe('moorline:resilience:state', listen);
-    const told: unknown[] = [];
+    const emitted: unknown[] = [];
     const closed = new Promise<void>((resolve) =>
       breaker.on('state', ({ from, to, service }) => {
-        told.push([service, from, to]);
+        emitted.push([service, from, to]);
         if (to === 'closed') resolve();
       }),
     );
@@ -456,7 +456,7 @@ describe('CircuitBreaker', () => {
     await closed;
     clearTimeout(alive);
     unsubscribe('moorline:resilience:state', listen);
-    assert.deepEqual(told, [
+    assert.deepEqual(emitted, [
       ['resilience', 'closed', 'open'],
       ['resilience', 'open', 'half-open'],
       ['resilience', 'half-open', 'closed'],
@@ -526,11 +526,11 @@ describe('names', () => {
     const script = `
       const { CircuitBreaker } = require(${JSON.stringify(join(dist, 'entries', 'index.js'))});
       new CircuitBreaker(${JSON.stringify(breaker.name)}).open();`;
-    const told = once(breaker, 'state');
+    const change = once(breaker, 'state');
     const worker = new Worker(script, { eval: true });
     await once(worker, 'exit');
     assert.equal(breaker.state, 'open');
-    const [event] = (await told) as [MoorlineEvent];
+    const [event] = (await change) as [MoorlineEvent];
     assert.equal(event['to'], 'open');
   });
 });
@@ -695,17 +695,17 @@ describe('rules of the user', () => {
 
   test('a signal that is first asked for after the deadline is aborted already', async () => {
     const policy = new Policy({ attemptTimeoutMs: 20 });
-    let asked: AbortSignal | undefined;
+    let attemptSignal: AbortSignal | undefined;
     let ended!: () => void;
     const end = new Promise<void>((resolve) => (ended = resolve));
     const running = policy.run(async (attempt) => {
       await end;
-      asked = attempt.signal;
+      attemptSignal = attempt.signal;
     });
     await assert.rejects(running, { kind: 'timeout' });
     ended();
     await new Promise(setImmediate);
-    assert.equal(asked?.aborted, true);
+    assert.equal(attemptSignal?.aborted, true);
   });
 
   test('a misspelt error kind is refused', () => {

@@ -27,7 +27,7 @@ const many = (directory: string, extension: string) =>
   Object.fromEntries(Array.from({ length: 26 }, (_, index) => [`${directory}/${index}.${extension}`, '']));
 
 /** What is planted, and what is said of it. */
-const FAULTS: [title: string, planted: Record<string, string>, said: string][] = [
+const FAULTS: [title: string, planted: Record<string, string>, expected: string][] = [
   ['a long file', { 'lib/runtime/long.ts': lines(401) }, '401 lines, the budget is 400'],
   ['a long binding', { 'src/long.rs': lines(251) }, '251 lines, the budget is 250'],
   ['a module named for nothing', { 'lib/runtime/utils.ts': '' }, 'a module named for nothing'],
@@ -171,13 +171,13 @@ test('the text as it is has no fault', async () => {
   assert.deepEqual(problemsOf(new Tree(root)), []);
 });
 
-for (const [title, planted, said] of FAULTS) {
+for (const [title, planted, expected] of FAULTS) {
   test(`${title} is found`, async () => {
     const [{ problemsOf }, { Tree }] = [await load<Checks>('text.mjs'), await load<Trees>('tree.mjs')];
     const problems = problemsOf(new Tree(root, planted));
     assert.ok(
-      problems.some((problem) => problem.includes(said)),
-      `${said} is not among:\n${problems.join('\n')}`,
+      problems.some((problem) => problem.includes(expected)),
+      `${expected} is not among:\n${problems.join('\n')}`,
     );
   });
 }

@@ -14,7 +14,7 @@ describe('fault proxy', () => {
   let echoing: Socket[] = [];
   let proxy: FaultProxy;
   let client: Socket;
-  let heard: Buffer;
+  let received: Buffer;
   let ended: { by?: 'fin' | 'reset' };
 
   before(async () => {
@@ -29,9 +29,9 @@ describe('fault proxy', () => {
     echoing = [];
     proxy = await FaultProxy.start((echo.address() as AddressInfo).port);
     client = connect(proxy.port, '127.0.0.1');
-    heard = Buffer.alloc(0);
+    received = Buffer.alloc(0);
     ended = {};
-    client.on('data', (data) => (heard = Buffer.concat([heard, data])));
+    client.on('data', (data) => (received = Buffer.concat([received, data])));
     client.on('end', () => (ended.by = 'fin'));
     client.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNRESET') ended.by = 'reset';
@@ -46,13 +46,13 @@ describe('fault proxy', () => {
 
   after(() => echo.close());
 
-  const echoed = (text: string) => eventually(() => heard.toString() === text);
+  const echoed = (text: string) => eventually(() => received.toString() === text);
 
   test('without a fault everything travels both ways', async () => {
     const large = Buffer.alloc(1 << 20, 'x');
     client.write(large);
-    await eventually(() => heard.length === large.length);
-    assert.ok(heard.equals(large));
+    await eventually(() => received.length === large.length);
+    assert.ok(received.equals(large));
   });
 
   test('a delay holds an answer back', async () => {
@@ -66,8 +66,8 @@ describe('fault proxy', () => {
   test('a drip sends a few bytes at a time', async () => {
     proxy.set({ kind: 'drip', bytes: 2, everyMs: 20 });
     client.write('abcdef');
-    await eventually(() => heard.length > 0);
-    assert.ok(heard.length < 6);
+    await eventually(() => received.length > 0);
+    assert.ok(received.length < 6);
     await echoed('abcdef');
   });
 
@@ -75,7 +75,7 @@ describe('fault proxy', () => {
     proxy.set({ kind: 'cut', afterBytes: 3 });
     client.write('abcdef');
     await eventually(() => ended.by === 'fin');
-    assert.equal(heard.toString(), 'abc');
+    assert.equal(received.toString(), 'abc');
   });
 
   test('cutting ends open connections politely', async () => {
@@ -93,7 +93,7 @@ describe('fault proxy', () => {
     proxy.set({ kind: 'black-hole' });
     client.write('lost?');
     await sleep(50);
-    assert.equal(heard.length, 0);
+    assert.equal(received.length, 0);
     assert.equal(ended.by, undefined);
     proxy.set({ kind: 'none' });
     await echoed('lost?');
@@ -104,7 +104,7 @@ describe('fault proxy', () => {
     await eventually(() => echoing[0]?.destroyed);
     client.write('anybody there?');
     await sleep(50);
-    assert.equal(heard.length, 0);
+    assert.equal(received.length, 0);
     assert.equal(ended.by, undefined);
   });
 

@@ -1,4 +1,4 @@
-// The ports of the tests themselves: what a test waits for must not be another test's.
+// The ports that tests use: no two tests get the same one.
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,15 +9,15 @@ import { socketServer } from '../support/connections';
 import { peersMissing } from '../support/peers';
 import { listen } from '../support/ports';
 
-/** In a process of its own: tells the ports that it got, and holds on to them. */
-async function take(): Promise<void> {
+/** Runs in a process of its own: sends the ports that it got, and keeps them open. */
+async function holdPorts(): Promise<void> {
   for (let n = 0; n < 3; n++) process.send!(await listen(createServer()));
 }
 
 if (process.argv[2] === 'take') {
-  void take();
+  void holdPorts();
 } else {
-  test('a port that somebody else has is passed over', { skip: peersMissing(), timeout: 30_000 }, async (t) => {
+  test('a port in use is skipped', { skip: peersMissing(), timeout: 30_000 }, async (t) => {
     const own = createServer();
     const foreign = createServer();
     const port = await listen(own);

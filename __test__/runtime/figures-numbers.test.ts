@@ -51,8 +51,8 @@ test('an error whose retryAfterMs is beyond all limits is not repeated, however 
 test('HealthChecker.result refuses what is no time, and what is no answer', () => {
   const result = HealthChecker.result as (...given: unknown[]) => unknown;
   for (const time of [NaN, -1, Infinity]) {
-    const said = { code: 'ERR_OUT_OF_RANGE', message: `responseTime must be finite and ≥ 0, got ${time}` };
-    assert.throws(() => result('a', true, time), { name: 'RangeError', ...said });
+    const expected = { code: 'ERR_OUT_OF_RANGE', message: `responseTime must be finite and ≥ 0, got ${time}` };
+    assert.throws(() => result('a', true, time), { name: 'RangeError', ...expected });
   }
   for (const given of [
     [true, '5'],
@@ -67,11 +67,11 @@ test('HealthChecker.result refuses what is no time, and what is no answer', () =
 
 test('a health check that is asked for no time says so, and nothing of the connection', async () => {
   const connection = new HTTPConnection({ url: 'http://127.0.0.1:1', monitoring: false });
-  const heard = new EventRecorder(connection);
+  const recorder = new EventRecorder(connection);
   for (const timeoutMs of [0, -1, NaN, '5', 5n, null, {}]) {
     const { isHealthy, errorMessage } = await connection.healthCheck(timeoutMs as number);
     assert.equal(isHealthy, false);
     assert.match(errorMessage!, /^timeoutMs must be (a number|≥ 1), got /);
   }
-  assert.deepEqual([connection.getStatus().health, heard.events.length], [ConnectionHealth.UNKNOWN, 0]);
+  assert.deepEqual([connection.getStatus().health, recorder.events.length], [ConnectionHealth.UNKNOWN, 0]);
 });

@@ -33,17 +33,17 @@ function assertStack({ data }: LogRecord): void {
 }
 
 describe('connection.handler-failed names the connection', () => {
-  const heard: Record<string, (connection: HTTPConnection) => unknown> = {
+  const registrations: Record<string, (connection: HTTPConnection) => unknown> = {
     onEvent: (connection) => connection.onEvent(faulty),
     onStateChange: (connection) => connection.onStateChange(async () => faulty()),
     onHealthChange: (connection) => connection.onHealthChange(faulty),
   };
-  for (const [method, hear] of Object.entries(heard)) {
+  for (const [method, register] of Object.entries(registrations)) {
     test(`of ${method}`, async (t) => {
       const written = captureLogs(t);
       const config = { name: 'orders', url: 'http://127.0.0.1:1', retryCount: 0, monitoring: false };
       const connection = closeAfter(t, new HTTPConnection(config));
-      hear(connection);
+      register(connection);
       await connection.connect();
       await connection.healthCheck();
       const record = await recordOf(written, 'connection.handler-failed');
@@ -106,7 +106,7 @@ describe('webhook.handler-failed names the webhook and its scheme', () => {
     const written = captureLogs(t);
     const receive = webhookMiddleware(verifier);
     const server = await start(
-      createServer((asked, answer) => receive(asked, answer, faulty)),
+      createServer((request, answer) => receive(request, answer, faulty)),
       'http',
     );
     t.after(() => server.close());

@@ -1,4 +1,4 @@
-// metricsText: after known numbers of calls every figure agrees with what was done, and with the guide.
+// metricsText: after a known number of calls every value is right, and every metric is in docs/metrics.md.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,11 +25,11 @@ import { type Running, serve } from '../support/http';
 import { peersMissing } from '../support/peers';
 import { root } from '../support/paths';
 
-/** A reader of one metric's figures. */
+/** A reader of the metrics with a prefix and with these labels. */
 const figures =
-  (prefix: string, own: Record<string, string>) =>
+  (prefix: string, labels: Record<string, string>) =>
   (metric: string, more: Record<string, string> = {}) =>
-    valueOf(metricsText(), `moorline_${prefix}_${metric}`, { ...own, ...more });
+    valueOf(metricsText(), `moorline_${prefix}_${metric}`, { ...labels, ...more });
 
 let server: Running;
 let flaky = 0;
@@ -41,14 +41,14 @@ before(async () => {
     else if (request.url === '/events') {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: é\n\ndata: two\n\n');
     }
-    // What is slow is never answered.
+    // `/slow` is never answered.
     else if (status !== undefined) response.writeHead(status).end();
   });
 });
 after(() => server.close());
 
-/** Asks for each path so often. */
-async function ask(connection: HTTPConnection, path: string, times: number): Promise<void> {
+/** Requests `path` as often as `times` says. */
+async function requestRepeatedly(connection: HTTPConnection, path: string, times: number): Promise<void> {
   for (let n = 0; n < times; n++) await connection.request({ url: path });
 }
 
@@ -57,17 +57,17 @@ describe('an HTTPConnection', () => {
     const name = 'figures "http"\\\n';
     const config = { name, url: server.url, retryCount: 1, retryDelay: 1 };
     const connection = closeAfter(t, new HTTPConnection(config));
-    await ask(connection, '/ok', 3);
-    await ask(connection, '/bad', 2);
-    await ask(connection, '/flaky', 1);
-    await ask(connection, '/none', 1);
-    await ask(connection, '/busy', 1);
+    await requestRepeatedly(connection, '/ok', 3);
+    await requestRepeatedly(connection, '/bad', 2);
+    await requestRepeatedly(connection, '/flaky', 1);
+    await requestRepeatedly(connection, '/none', 1);
+    await requestRepeatedly(connection, '/busy', 1);
     await assert.rejects(connection.request({ method: 'POST', url: '/slow', timeoutMs: 60 }), { kind: 'timeout' });
     await assert.rejects(connection.request({ method: 'POST', url: '/ok', body: () => 1 }), TypeError);
     await assert.rejects(connection.request({ url: '/slow' }, { signal: AbortSignal.timeout(20) }));
 
-    const of = figures('connection', { connection: name, type: 'http' });
-    const by = (metric: string) => (outcome: string, status: string) => of(metric, { outcome, status });
+    const value = figures('connection', { connection: name, type: 'http' });
+    const by = (metric: string) => (outcome: string, status: string) => value(metric, { outcome, status });
     const [requests, attempts] = [by('requests_total'), by('attempts_total')];
     assert.deepEqual([requests('success', '200'), requests('success', '404'), requests('success', '')], [4, 1, 0]);
     assert.deepEqual([requests('failure', '500'), requests('failure', '429'), requests('failure', '')], [2, 1, 1]);
@@ -76,8 +76,8 @@ describe('an HTTPConnection', () => {
     assert.deepEqual([attempts('failure', '500'), attempts('failure', '503')], [4, 1]);
     assert.deepEqual([attempts('failure', '429'), attempts('failure', '')], [2, 1]);
 
-    assert.deepEqual([of('request_duration_seconds_count'), of('attempt_duration_seconds_count')], [9, 13]);
-    assert.ok(of('attempt_duration_seconds_sum')! <= of('request_duration_seconds_sum')!);
+    assert.deepEqual([value('request_duration_seconds_count'), value('attempt_duration_seconds_count')], [9, 13]);
+    assert.ok(value('attempt_duration_seconds_sum')! <= value('request_duration_seconds_sum')!);
 
     const { requestCount, errorCount, errorRate, uptime } = connection.getMetrics();
     assert.deepEqual([requestCount, errorCount], [9, 4]);
@@ -91,46 +91,46 @@ describe('an HTTPConnection', () => {
     assert.deepEqual([breakerOf('successes_total'), breakerOf('failures_total')], [5, 4]);
   });
 
-  test('tells how long an attempt took, and the whole call with its pauses', async (t) => {
+  test('measures attempts, and calls with their pauses', async (t) => {
     const config = { name: 'figures pauses', url: server.url, retryCount: 1, retryDelay: 300, backoffMultiplier: 1 };
     const connection = closeAfter(t, new HTTPConnection(config));
-    const waits: unknown[] = [];
-    connection.onEvent(({ eventType, data }) => eventType === 'metrics' && waits.push(data));
+    const metricsEvents: unknown[] = [];
+    connection.onEvent(({ eventType, data }) => eventType === 'metrics' && metricsEvents.push(data));
     // The jitter may make a pause short.
     let longest = 0;
     for (let n = 0; n < 20 && longest < 100; n++) {
       const started = performance.now();
-      await ask(connection, '/flaky', 1);
+      await requestRepeatedly(connection, '/flaky', 1);
       longest = performance.now() - started;
     }
     const { requestTime, responseTime, latency } = connection.getStatus().metrics;
     const pauses = requestTime - 2 * responseTime;
     assert.ok(pauses > 0, `${requestTime} ms with pauses, attempts of ${responseTime} ms`);
     assert.ok(latency < requestTime);
-    const { response_time, request_time } = waits.at(-1) as Record<string, number>;
+    const { response_time, request_time } = metricsEvents.at(-1) as Record<string, number>;
     assert.ok(response_time! < request_time!);
   });
 
-  test('shows its connections as a pool, and what it counted when they are gone', async () => {
+  test('exposes its connections as a pool, and the counters also after they are closed', async () => {
     const connection = new HTTPConnection({ name: 'figures sockets', url: server.url, retryCount: 0 });
-    const of = figures('pool', { pool: 'figures sockets', type: 'http' });
+    const value = figures('pool', { pool: 'figures sockets', type: 'http' });
     const slow = ['a', 'b'].map(() => connection.request({ url: '/slow' }).catch(() => undefined));
-    await eventually(() => of('connections', { state: 'in-use' }) === 2);
-    await ask(connection, '/ok', 3);
-    assert.deepEqual([of('acquired_total'), of('created_total'), of('waiting')], [5, 3, 0]);
-    await eventually(() => of('connections', { state: 'idle' }) === 1);
+    await eventually(() => value('connections', { state: 'in-use' }) === 2);
+    await requestRepeatedly(connection, '/ok', 3);
+    assert.deepEqual([value('acquired_total'), value('created_total'), value('waiting')], [5, 3, 0]);
+    await eventually(() => value('connections', { state: 'idle' }) === 1);
     await connection.disconnect();
     await Promise.all(slow);
-    await eventually(() => of('closed_total') === 3 && of('connections') === undefined);
-    assert.deepEqual([of('acquired_total'), of('max_connections'), of('waiting')], [5, undefined, undefined]);
+    await eventually(() => value('closed_total') === 3 && value('connections') === undefined);
+    assert.deepEqual([value('acquired_total'), value('max_connections'), value('waiting')], [5, undefined, undefined]);
   });
 
-  test('without monitoring is nowhere', async (t) => {
+  test('without monitoring is not exposed', async (t) => {
     const connection = closeAfter(
       t,
       new HTTPConnection({ name: 'figures of nobody', url: server.url, monitoring: false }),
     );
-    await ask(connection, '/ok', 1);
+    await requestRepeatedly(connection, '/ok', 1);
     assert.equal(connection.getMetrics().requestCount, 1);
     const shown = [...parse(metricsText())].filter(([family]) => !family.startsWith('moorline_circuit_breaker_'));
     for (const [, { samples }] of shown) {
@@ -148,44 +148,44 @@ test('a WebSocketConnection counts the messages and bytes of both directions', {
     assert.equal(await connection.send(message), true);
     assert.ok(await connection.receive());
   }
-  const of = figures('connection', { connection: 'figures ws', type: 'websocket' });
+  const value = figures('connection', { connection: 'figures ws', type: 'websocket' });
   for (const direction of ['sent', 'received']) {
-    assert.deepEqual([of('messages_total', { direction }), of('bytes_total', { direction })], [3, 9], direction);
+    assert.deepEqual([value('messages_total', { direction }), value('bytes_total', { direction })], [3, 9], direction);
   }
-  assert.deepEqual([of('requests_total', { outcome: 'success' }), of('attempts_total')], [3, 3]);
+  assert.deepEqual([value('requests_total', { outcome: 'success' }), value('attempts_total')], [3, 3]);
   assert.equal(connection.getMetrics().requestCount, 3, 'what came was not asked for');
   assert.equal(connection.getStatus().metrics.bandwidth, 18 / 60);
 });
 
-test('an SSEConnection counts what came', async (t) => {
+test('an SSEConnection counts received events', async (t) => {
   const connection = closeAfter(t, new SSEConnection({ name: 'figures sse', url: `${server.url}/events` }));
   await connection.connect();
   assert.deepEqual([(await connection.receive())?.data, (await connection.receive())?.data], ['é', 'two']);
-  const of = figures('connection', { connection: 'figures sse', type: 'sse' });
+  const value = figures('connection', { connection: 'figures sse', type: 'sse' });
   const direction = 'received';
-  assert.deepEqual([of('messages_total', { direction }), of('bytes_total', { direction })], [2, 5]);
+  assert.deepEqual([value('messages_total', { direction }), value('bytes_total', { direction })], [2, 5]);
 });
 
 describe('a pool', () => {
-  test('of libSQL shows what it lent, and who waits', async (t) => {
+  test('of libSQL counts acquired connections and waiters', async (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'moorline-figures-'));
     t.after(() => rmSync(directory, { recursive: true, force: true }));
     const url = `file:${join(directory, 'a.db')}`;
     const pool = new TursoPool({ url, poolSize: 2, connectionTimeoutMs: 2000 });
-    const of = figures('pool', { pool: url, type: 'libsql' });
+    const value = figures('pool', { pool: url, type: 'libsql' });
     for (let n = 0; n < 5; n++) await pool.execute('SELECT 1');
-    assert.deepEqual([of('acquired_total'), of('created_total')], [5, 1]);
+    assert.deepEqual([value('acquired_total'), value('created_total')], [5, 1]);
     const held = [await pool.getConnection(), await pool.getConnection()];
     const late = assert.rejects(pool.getConnection(), { kind: 'pool-timeout' });
-    await eventually(() => of('waiting') === 1);
-    assert.equal(of('connections', { state: 'in-use' }), 2);
+    await eventually(() => value('waiting') === 1);
+    assert.equal(value('connections', { state: 'in-use' }), 2);
     await late;
-    assert.deepEqual([of('waiting'), of('acquire_timeouts_total'), of('max_connections')], [0, 1, 2]);
+    assert.deepEqual([value('waiting'), value('acquire_timeouts_total'), value('max_connections')], [0, 1, 2]);
     for (const client of held) pool.releaseConnection(client);
     const { total, inUse, available } = pool.getStats();
-    assert.deepEqual([total, inUse, available], [2, 0, of('connections', { state: 'idle' })]);
+    assert.deepEqual([total, inUse, available], [2, 0, value('connections', { state: 'idle' })]);
     await pool.drain();
-    assert.deepEqual([of('acquired_total'), of('closed_total'), of('connections')], [7, 2, undefined]);
+    assert.deepEqual([value('acquired_total'), value('closed_total'), value('connections')], [7, 2, undefined]);
   });
 
   test('of your own shows the same under the name of its connections', async (t) => {
@@ -198,17 +198,17 @@ describe('a pool', () => {
     const config = { maxSize: 3, acquireTimeout: 0.2, leakAfter: 0.05 };
     const pool = new ConnectionPool(config, factory, { name: 'figures pool', url: server.url });
     t.after(() => pool.stop());
-    const of = figures('pool', { pool: 'figures pool', type: 'connection' });
+    const value = figures('pool', { pool: 'figures pool', type: 'connection' });
     pool.on('error', () => undefined);
     assert.equal(await pool.acquire(), null);
-    assert.ok(of('create_failures_total')! >= 1);
+    assert.ok(value('create_failures_total')! >= 1);
     fails = false;
     const [first, second] = [await pool.acquire(5), await pool.acquire(5)];
     assert.ok(first && second);
-    await eventually(() => of('leaks_total') === 2);
-    assert.deepEqual([of('acquired_total'), of('created_total')], [2, 2]);
+    await eventually(() => value('leaks_total') === 2);
+    assert.deepEqual([value('acquired_total'), value('created_total')], [2, 2]);
     await pool.release(first);
-    assert.deepEqual([of('connections', { state: 'in-use' }), of('connections', { state: 'idle' })], [1, 1]);
+    assert.deepEqual([value('connections', { state: 'in-use' }), value('connections', { state: 'idle' })], [1, 1]);
     await pool.release(second);
   });
 });
@@ -220,18 +220,18 @@ test('a health check shows its status, what its runs found and how long they too
   await monitor.check('figures check');
   answer = { statusCode: 503 };
   await monitor.check('figures check');
-  const of = figures('health', { check: 'figures check' });
-  const runs = (status: string) => of('check_runs_total', { status });
-  assert.equal(of('checks', { status: 'healthy' }), 1, 'one failure does not make it fall');
+  const value = figures('health', { check: 'figures check' });
+  const runs = (status: string) => value('check_runs_total', { status });
+  assert.equal(value('checks', { status: 'healthy' }), 1, 'one failure does not make it fall');
   answer = new Promise(() => undefined);
   await monitor.check('figures check');
   answer = { status: 'degraded' };
-  assert.deepEqual([of('checks', { status: 'healthy' }), of('checks', { status: 'unhealthy' })], [0, 1]);
+  assert.deepEqual([value('checks', { status: 'healthy' }), value('checks', { status: 'unhealthy' })], [0, 1]);
   await monitor.check('figures check');
   assert.deepEqual([runs('healthy'), runs('degraded'), runs('unhealthy')], [1, 1, 2]);
-  assert.equal(of('check_duration_seconds_count'), 4);
+  assert.equal(value('check_duration_seconds_count'), 4);
   monitor.unregister('figures check');
-  assert.deepEqual([of('checks'), runs('unhealthy')], [undefined, 2], 'what is gone is in no status');
+  assert.deepEqual([value('checks'), runs('unhealthy')], [undefined, 2], 'what is gone is in no status');
 });
 
 describe('a policy', () => {
@@ -239,14 +239,14 @@ describe('a policy', () => {
 
   test('shows calls, attempts and retries', async () => {
     const policy = new Policy({ name: 'figures retry', retry: { maxRetries: 2, baseDelayMs: 1, budget: false } });
-    const of = figures('policy', { policy: 'figures retry' });
+    const value = figures('policy', { policy: 'figures retry' });
     await policy.run(() => 1);
     await assert.rejects(policy.run(broken));
     await policy.run(({ attempt }) => (attempt === 1 ? broken() : 1));
     await assert.rejects(policy.run(() => sleep(60_000, 0, { ref: false }), { signal: AbortSignal.timeout(10) }));
-    const calls = (outcome: string) => of('calls_total', { outcome });
+    const calls = (outcome: string) => value('calls_total', { outcome });
     assert.deepEqual([calls('success'), calls('failure'), calls('cancelled')], [2, 1, 1]);
-    assert.deepEqual([of('attempts_total'), of('retries_total'), of('refusals_total')], [7, 3, 0]);
+    assert.deepEqual([value('attempts_total'), value('retries_total'), value('refusals_total')], [7, 3, 0]);
   });
 
   test('shows attempts that took too long', async () => {
@@ -255,8 +255,8 @@ describe('a policy', () => {
       policy.run(() => sleep(60_000, 0, { ref: false })),
       { kind: 'timeout' },
     );
-    const of = figures('policy', { policy: 'figures timeout' });
-    assert.deepEqual([of('attempt_timeouts_total'), of('calls_total', { outcome: 'failure' })], [1, 1]);
+    const value = figures('policy', { policy: 'figures timeout' });
+    assert.deepEqual([value('attempt_timeouts_total'), value('calls_total', { outcome: 'failure' })], [1, 1]);
   });
 
   test('shows what it refused, by the reason', async () => {
@@ -291,20 +291,20 @@ describe('a policy', () => {
 });
 
 test('every metric stands in the guide, with its type and its labels', { skip: peersMissing() }, async (t) => {
-  // Gauges are shown while what they are about is there.
+  // Gauges are exposed only while their object exists.
   const connection = closeAfter(t, new HTTPConnection({ name: 'figures shown', url: server.url }));
   await connection.connect();
-  await ask(connection, '/ok', 1);
+  await requestRepeatedly(connection, '/ok', 1);
   const monitor = new HealthMonitor();
   monitor.register('figures shown', () => true);
   await monitor.checkAll();
   t.after(() => monitor.stop());
   const guide = readFileSync(join(root, 'docs', 'metrics.md'), 'utf8');
   const rows = [...guide.matchAll(/^\| `(moorline_\w+)` \| (\w+) \| (.*?) \|/gm)];
-  const said = rows.map(([, name, type, labels]) => [name, type, labels!.replaceAll('`', '')]);
+  const documented = rows.map(([, name, type, labels]) => [name, type, labels!.replaceAll('`', '')]);
   const shown = [...parse(metricsText())].map(([name, { type, samples }]) => {
     const labels = Object.keys(samples[0]!.labels).filter((label) => label !== 'le');
     return [name, type, labels.join(', ')];
   });
-  assert.deepEqual(shown.sort(), said.sort());
+  assert.deepEqual(shown.sort(), documented.sort());
 });

@@ -1,4 +1,4 @@
-// Names in metricsText: whatever the characters, a reader of the format gets them back, and those that are too long are cut.
+// Names in metricsText: a reader of the format gets every character back, and names that are too long are cut.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -8,7 +8,7 @@ import { closeAfter } from '../support/connections';
 import { parse } from '../support/exposition';
 import { type Running, serve } from '../support/http';
 
-/** A metric of each kind of thing, with the label that names it. */
+/** Metrics of each kind of object, by the label that holds its name. */
 const METRICS = {
   connection: ['moorline_connection_requests_total', 'moorline_connections'],
   pool: ['moorline_pool_acquired_total', 'moorline_pool_connections'],
@@ -29,7 +29,7 @@ describe('a name', () => {
     'of other scripts, with emoji and control characters': ['Anlegestelle Övelgönne \u{1F6A2} 港\r\t\u0001\u2028#'],
     'of 200 characters': ['\u{1F6A2}'.repeat(200)],
     'that is longer': ['\u{1F6A2}'.repeat(201), `${'\u{1F6A2}'.repeat(199)}…`],
-    'that is as long as a book': ['"\\\n'.repeat(300_000), `${'"\\\n'.repeat(300).slice(0, 199)}…`],
+    'of 900 000 characters': ['"\\\n'.repeat(300_000), `${'"\\\n'.repeat(300).slice(0, 199)}…`],
   };
   for (const [what, [given, expected = given]] of Object.entries(names)) {
     test(`${what} is shown in every family`, async (t) => {

@@ -30,7 +30,7 @@ import { closeAfter, EventRecorder } from '../support/connections';
 import { serve } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 
-const stage = new HttpFixture();
+const fixture = new HttpFixture();
 setLogger({});
 after(() => setLogger(undefined));
 
@@ -315,16 +315,16 @@ describe('what is no plain object', () => {
 
 test('send gives null, and an event that names the key', async (t) => {
   let requests = 0;
-  const server = await stage.autoClose(
+  const server = await fixture.autoClose(
     serve((_, response) => {
       requests += 1;
       response.end();
     }),
   );
   const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false }));
-  const heard = new EventRecorder(connection);
+  const recorder = new EventRecorder(connection);
   assert.equal(await connection.send({ method: 'POST', url: '/', json: { a: 1 } } as never), null);
-  assert.match(heard.of('error')[0]?.message ?? '', /^request\.json is not a known option/);
+  assert.match(recorder.of('error')[0]?.message ?? '', /^request\.json is not a known option/);
   assert.equal(requests, 0);
 });
 

@@ -54,12 +54,12 @@ const MISTAKES: Record<string, [work: (of: typeof outside) => unknown, type: 'Ty
 describe('in a vm context', () => {
   for (const [what, [work, type]] of Object.entries(MISTAKES)) {
     test(`a mistake in ${what} is a ${type} of the context, and outside one of the main realm`, async () => {
-      const within = await thrownBy(() => work(inside));
-      assert.ok(within instanceof (type === 'TypeError' ? InnerTypeError : InnerRangeError), within.stack);
-      assert.match(within.code ?? '', /^ERR_/);
-      const without = await thrownBy(() => work(outside));
-      assert.ok(without instanceof (type === 'TypeError' ? TypeError : RangeError), without.stack);
-      assert.deepEqual([without.message, without.code], [within.message, within.code]);
+      const inner = await thrownBy(() => work(inside));
+      assert.ok(inner instanceof (type === 'TypeError' ? InnerTypeError : InnerRangeError), inner.stack);
+      assert.match(inner.code ?? '', /^ERR_/);
+      const outer = await thrownBy(() => work(outside));
+      assert.ok(outer instanceof (type === 'TypeError' ? TypeError : RangeError), outer.stack);
+      assert.deepEqual([outer.message, outer.code], [inner.message, inner.code]);
     });
   }
 
@@ -67,11 +67,11 @@ describe('in a vm context', () => {
     const addon = realm.load('runtime/native').native as Record<string, (...given: unknown[]) => unknown>;
     let thrown = 0;
     for (const [name, call] of Object.entries(addon)) {
-      // Takes over functions of `lib/`; count what keeps the process alive; do as they are told.
+      // Skips what stores functions of `lib/`, what counts references that keep the process alive, and test hooks.
       if (/^bridgeAttach$|Keep$|^test/.test(name)) continue;
       for (const given of [[], [{}, {}, {}, {}], [1, 'x', {}], ['x', Symbol('x')]]) {
         try {
-          // What has begun is not what is asked here.
+          // Only synchronous errors are of interest.
           Promise.resolve(call(...given)).catch(() => undefined);
         } catch (error) {
           thrown++;
@@ -82,7 +82,7 @@ describe('in a vm context', () => {
     assert.ok(thrown > 100, `${thrown} calls threw`);
   });
 
-  test('failures of libSQL are of the copy of the package that was asked', async () => {
+  test('failures of libSQL are of the copy of the package that was called', async () => {
     const client = createClient({ url: ':memory:' });
     const failed = await thrownBy(() => client.execute('SELECT * FROM nowhere'));
     assert.ok(failed instanceof LibsqlError && failed instanceof InnerError);

@@ -38,9 +38,9 @@ async function rejection(call: Promise<unknown>): Promise<unknown> {
 
 /** The error of a `connect()` that fails. */
 async function unopened(connection: BaseConnection): Promise<unknown> {
-  const heard = new EventRecorder(connection);
+  const recorder = new EventRecorder(connection);
   assert.equal(await connection.connect(), false);
-  return heard.of('error').at(-1)?.data.error;
+  return recorder.of('error').at(-1)?.data.error;
 }
 
 describe('what took too long names its option', () => {
@@ -76,10 +76,10 @@ describe('what took too long names its option', () => {
     const disconnect = () => new Promise<never>(() => undefined);
     const pool = new ConnectionPool({ maxSize: 1, releaseTimeout: 0.02 }, () => ({ disconnect }));
     t.after(() => pool.stop());
-    const told = new Promise<unknown>((resolve) => pool.on('error', ({ error }) => resolve(error)));
+    const emitted = new Promise<unknown>((resolve) => pool.on('error', ({ error }) => resolve(error)));
     await pool.use(() => 1);
     await pool.stop();
-    const error = await told;
+    const error = await emitted;
     assert.match(String((error as Error).message ?? error), / \(releaseTimeout\)$/);
   });
 
@@ -144,17 +144,17 @@ describe('what took too long names its option', () => {
   });
 
   test('a message that is not written, a ping that is not answered', { skip: peersMissing() }, async (t) => {
-    const { connection, heard, proxy } = await blackHoled(t, { keepAlive: Infinity, healthCheckTimeout: 50 });
+    const { connection, recorder, proxy } = await blackHoled(t, { keepAlive: Infinity, healthCheckTimeout: 50 });
     assert.match((await connection.healthCheck()).errorMessage ?? '', / \(healthCheckTimeout\)$/);
     assert.match((await connection.healthCheck(20)).errorMessage ?? '', / \(timeoutMs\)$/);
     assert.equal(await connection.send('x'.repeat(20_000_000)), false);
-    names('timeout', heard.of('error').at(-1)?.data.error);
+    names('timeout', recorder.of('error').at(-1)?.data.error);
     proxy.set({ kind: 'none' });
   });
 
   test('a server that says nothing after a ping', { skip: peersMissing() }, async (t) => {
-    const { heard } = await blackHoled(t, { keepAlive: 20, healthCheckTimeout: 50, autoReconnect: false });
-    names('healthCheckTimeout', (await heard.until('connection_lost')).data.error);
+    const { recorder } = await blackHoled(t, { keepAlive: 20, healthCheckTimeout: 50, autoReconnect: false });
+    names('healthCheckTimeout', (await recorder.until('connection_lost')).data.error);
   });
 
   /** An open WebSocket whose server is gone. */
@@ -168,9 +168,9 @@ describe('what took too long names its option', () => {
       await proxy.close();
       await server.close();
     });
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     proxy.set({ kind: 'black-hole' });
-    return { connection, heard, proxy };
+    return { connection, recorder, proxy };
   }
 });

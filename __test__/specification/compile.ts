@@ -19,10 +19,10 @@ const options: ts.CompilerOptions = {
   noEmitOnError: true,
 };
 
-/** A block that was made a module. */
+/** A block compiled as a module. */
 export interface Snippet {
   source: string;
-  /** What the compiler has against it; empty when it compiles. */
+  /** The compiler's diagnostics; empty when it compiles. */
   diagnostics: string;
   /** The file it was compiled to. */
   script: string;

@@ -268,14 +268,14 @@ describe('document 1: reynard-connection', { skip: peersMissing() }, () => {
   test('Connection Errors', () =>
     watch(21, async ({ exposed, printed }) => {
       const { connection, refreshed } = exposed;
-      const heard = new EventRecorder(connection);
+      const recorder = new EventRecorder(connection);
       await connection.connect();
       status = 401;
       await connection.send({ url: '', method: 'GET' });
       assert.equal(refreshed.length, 1);
       assert.deepEqual(printed[0], ['Connection error:', 'the server answered 401']);
       connection.emitEvent('connection_failed', { severity: 'error' });
-      assert.equal(heard.count('authentication_failed'), 1);
+      assert.equal(recorder.count('authentication_failed'), 1);
       assert.equal(await connection.isConnected(), true);
       await close(connection);
     }));

@@ -19,7 +19,7 @@ export interface Replacement {
 /** How one block becomes a module. */
 export interface BlockEdits {
   replace: Replacement[];
-  /** What gives the block's free names a meaning; it stands between the block's imports and its code. */
+  /** Declarations of the block's free names, between its imports and its code. */
   prelude?: string;
   /**
    * The block's code becomes the body of this function: for a top-level `return`, and for a `const` that the

@@ -8,7 +8,7 @@ export interface Block {
   number: number;
   /** The heading it stands under. */
   heading: string;
-  /** What stands behind the opening fence; empty when nothing does. */
+  /** The word after the opening fence; empty when there is none. */
   language: string;
   /** The line of its first line of code, from 1. */
   line: number;

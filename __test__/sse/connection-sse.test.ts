@@ -29,27 +29,27 @@ describe('SSEConnection', () => {
   });
   afterEach(async () => {
     proxy.set({ kind: 'none' });
-    await maker.close();
+    await factory.close();
     refuse = () => false;
     await eventually(() => server.streams.length === 0);
     server.requests.length = 0;
   });
 
-  const maker = new ConnectionFactory(
+  const factory = new ConnectionFactory(
     (config) =>
       new SSEConnection({ url: `http://127.0.0.1:${proxy.port}/events`, monitoring: false, retryDelay: 1, ...config }),
   );
-  const { make, open } = maker;
+  const { make, open } = factory;
 
   test('connects once, with its headers; send is false, which is no error', async () => {
-    const { connection, heard } = await open({ customHeaders: { 'X-API-Key': 'k' } });
+    const { connection, recorder } = await open({ customHeaders: { 'X-API-Key': 'k' } });
     assert.equal(await connection.connect(), true);
     assert.equal(server.requests.length, 1);
     const { accept, 'x-api-key': key } = server.requests[0]!.headers;
     assert.deepEqual([accept, key], ['text/event-stream', 'k']);
     assert.equal(await connection.send({ any: 'thing' }), false);
-    assert.equal(heard.count('error'), 0);
-    assert.deepEqual(heard.states, ['connecting', 'connected']);
+    assert.equal(recorder.count('error'), 0);
+    assert.deepEqual(recorder.states, ['connecting', 'connected']);
   });
 
   test('connect is false when nobody is there, it is no stream, or it takes too long', async () => {
@@ -64,7 +64,7 @@ describe('SSEConnection', () => {
     const late = make({ timeout: 50 });
     assert.equal(await late.connection.connect(), false);
     assert.ok(performance.now() - started < 50 + toleranceMs);
-    assert.equal(late.heard.count('connection_failed'), 1);
+    assert.equal(late.recorder.count('connection_failed'), 1);
     assert.equal(await late.connection.receive(), null);
   });
 
@@ -96,53 +96,53 @@ describe('SSEConnection', () => {
   });
 
   test('a lost stream is brought back after the last event that came, with every event once', async () => {
-    const { connection, heard } = await open();
+    const { connection, recorder } = await open();
     server.send('id: 41\ndata: x\n\n');
     assert.equal((await connection.receive())?.data, 'x');
     proxy.reset();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     assert.equal(server.requests.at(-1)?.headers['last-event-id'], '41');
-    assert.deepEqual(heard.states, ['connecting', 'connected', 'error', 'connecting', 'connected']);
-    for (const type of ['connection_lost', 'error', 'reconnected']) assert.equal(heard.count(type), 1, type);
+    assert.deepEqual(recorder.states, ['connecting', 'connected', 'error', 'connecting', 'connected']);
+    for (const type of ['connection_lost', 'error', 'reconnected']) assert.equal(recorder.count(type), 1, type);
     server.send('data: y\n\n');
     assert.equal((await connection.receive())?.data, 'y');
   });
 
   test('it does not come back before the server’s own retry has passed, nor after 204', async () => {
-    const { connection, heard } = await open();
+    const { connection, recorder } = await open();
     server.send('retry: 200\ndata: x\n\n');
     await connection.receive();
     const started = performance.now();
     server.streams[0]?.end();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     assert.ok(performance.now() - started >= 190);
     refuse = (_, response) => (response.writeHead(204).end(), true);
     server.streams[0]?.end();
     await eventually(() => server.requests.length === 3);
-    await heard.until('connection_failed');
-    await eventually(() => heard.states.at(-1) !== 'connecting');
+    await recorder.until('connection_failed');
+    await eventually(() => recorder.states.at(-1) !== 'connecting');
     assert.equal(server.requests.length, 3);
-    assert.equal(heard.count('reconnected'), 1);
+    assert.equal(recorder.count('reconnected'), 1);
   });
 
   test('autoReconnect: false leaves it', async () => {
-    const [{ heard, connection }, watched] = [await open({ autoReconnect: false }), await open()];
+    const [{ recorder, connection }, watched] = [await open({ autoReconnect: false }), await open()];
     proxy.reset();
-    await watched.heard.until('reconnected');
-    await heard.until('connection_lost');
-    assert.deepEqual([heard.count('reconnected'), heard.states.at(-1)], [0, 'disconnected']);
+    await watched.recorder.until('reconnected');
+    await recorder.until('connection_lost');
+    assert.deepEqual([recorder.count('reconnected'), recorder.states.at(-1)], [0, 'disconnected']);
     assert.equal(await connection.connect(), true, 'it can be opened by hand');
   });
 
   test('keepAlive: a stream on which nothing comes for so long is lost; a comment is enough', async () => {
-    const { heard } = await open({ keepAlive: 150, autoReconnect: false });
+    const { recorder } = await open({ keepAlive: 150, autoReconnect: false });
     for (let n = 0; n < 5; n++) {
       await new Promise((resolve) => setTimeout(resolve, 50));
       server.send(':\n\n');
     }
-    assert.equal(heard.count('connection_lost'), 0);
+    assert.equal(recorder.count('connection_lost'), 0);
     const started = performance.now();
-    const { data } = await heard.until('connection_lost');
+    const { data } = await recorder.until('connection_lost');
     assert.ok(performance.now() - started >= 140);
     assert.equal((data?.['error'] as MoorlineError).kind, 'timeout');
   });
@@ -152,23 +152,23 @@ describe('SSEConnection', () => {
     try {
       await proxy.refuse();
       const config = { fallbackUrl: second.url, retryCount: 1, healthCheckInterval: 20 };
-      const { connection, heard } = await open(config);
-      assert.equal(heard.count('fallback_activated'), 1);
+      const { connection, recorder } = await open(config);
+      assert.equal(recorder.count('fallback_activated'), 1);
       second.send('data: second\n\n');
       assert.equal((await connection.receive())?.data, 'second');
       await proxy.accept();
-      await heard.until('fallback_restored');
+      await recorder.until('fallback_restored');
       await eventually(() => second.streams.length === 0 && server.streams.length === 1);
       server.send('data: first\n\n');
       assert.equal((await connection.receive())?.data, 'first');
     } finally {
-      await maker.close();
+      await factory.close();
       await second.close();
     }
   });
 
   test('iteration goes on through losses, until the disconnect', async () => {
-    const { connection, heard } = await open();
+    const { connection, recorder } = await open();
     const data: string[] = [];
     const reading = (async () => {
       for await (const event of connection) data.push(event.data);
@@ -176,7 +176,7 @@ describe('SSEConnection', () => {
     server.send('data: 1\n\n');
     await eventually(() => data.length === 1);
     proxy.reset();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     server.send('data: 2\n\n');
     await eventually(() => data.length === 2);
     await connection.disconnect();

@@ -82,7 +82,7 @@ const AT_ONCE = { concurrency: Infinity };
 describe('the cursor of a connection', () => {
   let server: EventServer;
   let url: string;
-  const maker = new ConnectionFactory((config) => {
+  const factory = new ConnectionFactory((config) => {
     const customOptions = { cursor: { url, name: 'reader' }, ...config.customOptions };
     return new SSEConnection({ url: server.url, monitoring: false, retryDelay: 1, ...config, customOptions });
   });
@@ -92,12 +92,12 @@ describe('the cursor of a connection', () => {
     url = fresh();
   });
   afterEach(async () => {
-    await maker.close();
+    await factory.close();
     await server.close();
   });
 
   const send = (...ids: number[]) => server.send(ids.map((id) => `id: ${id}\ndata: event\n\n`).join(''));
-  const asked = () => server.requests.map(({ headers }) => headers['last-event-id']);
+  const lastEventIds = () => server.requests.map(({ headers }) => headers['last-event-id']);
 
   /** Where a new process would go on. */
   async function kept(): Promise<string> {
@@ -109,20 +109,20 @@ describe('the cursor of a connection', () => {
 
   /** A connection with a handler whose promises are settled by the test. */
   async function handling() {
-    const { connection, heard } = await maker.open();
-    const given: string[] = [];
+    const { connection, recorder } = await factory.open();
+    const handled: string[] = [];
     const settle = new Map<string, (error?: Error) => void>();
     connection.onMessage(({ lastEventId }: SSEEvent) => {
-      given.push(lastEventId);
+      handled.push(lastEventId);
       return new Promise<void>((resolve, reject) => {
         settle.set(lastEventId, (error) => (error ? reject(error) : resolve()));
       });
     }, AT_ONCE);
-    return { connection, heard, given, settle: (id: number, error?: Error) => settle.get(String(id))!(error) };
+    return { connection, recorder, handled, settle: (id: number, error?: Error) => settle.get(String(id))!(error) };
   }
 
   test('moves in an iteration when the next event is asked for', async () => {
-    const { connection } = await maker.open();
+    const { connection } = await factory.open();
     send(1, 2, 3);
     const events = connection[Symbol.asyncIterator]();
     await events.next();
@@ -134,7 +134,7 @@ describe('the cursor of a connection', () => {
   });
 
   test('stays before the event in which an iteration was left, unless that was acknowledged', async () => {
-    const { connection } = await maker.open();
+    const { connection } = await factory.open();
     send(1, 2, 3);
     const loop = (async () => {
       for await (const { lastEventId } of connection) if (lastEventId === '2') throw new Error('not this one');
@@ -149,8 +149,8 @@ describe('the cursor of a connection', () => {
     }
     await connection.disconnect();
     assert.deepEqual([seen, await kept()], [['3'], '1']);
-    const { connection: next } = await maker.open();
-    assert.equal(asked().at(-1), '1');
+    const { connection: next } = await factory.open();
+    assert.equal(lastEventIds().at(-1), '1');
     send(2);
     for await (const event of next) {
       event.ack();
@@ -161,9 +161,9 @@ describe('the cursor of a connection', () => {
   });
 
   test('moves up to the oldest event whose handler is at work', async () => {
-    const { connection, given, settle } = await handling();
+    const { connection, handled, settle } = await handling();
     send(1, 2, 3, 4);
-    await eventually(() => given.length === 4);
+    await eventually(() => handled.length === 4);
     for (const id of [2, 4]) settle(id);
     await connection.disconnect();
     assert.equal(await kept(), '');
@@ -175,62 +175,62 @@ describe('the cursor of a connection', () => {
   });
 
   test('waits for every handler', async () => {
-    const { connection, given, settle } = await handling();
+    const { connection, handled, settle } = await handling();
     const others: string[] = [];
     const remove = connection.onMessage(({ lastEventId }: SSEEvent) => others.push(lastEventId));
     send(1);
-    await eventually(() => given.length === 1 && others.length === 1);
+    await eventually(() => handled.length === 1 && others.length === 1);
     settle(1);
     remove();
     connection.onMessage(() => {
       throw new Error('not this one');
     });
     send(2);
-    await eventually(() => given.length === 2);
+    await eventually(() => handled.length === 2);
     settle(2);
     await connection.disconnect();
     assert.equal(await kept(), '1');
   });
 
   test('is held by a handler that fails; the next connection brings its event again', async () => {
-    const { connection, heard, given, settle } = await handling();
+    const { connection, recorder, handled, settle } = await handling();
     send(1, 2, 3);
-    await eventually(() => given.length === 3);
+    await eventually(() => handled.length === 3);
     settle(1);
     settle(2, new Error('not this one'));
     settle(3);
     await eventually(async () => (await kept()) === '1');
     send(4);
-    await eventually(() => given.length === 4);
+    await eventually(() => handled.length === 4);
     settle(4);
     assert.equal(connection.lastEventId, '1');
     server.streams[0]!.end();
-    await heard.until('reconnected');
-    assert.deepEqual(asked(), [undefined, '1']);
+    await recorder.until('reconnected');
+    assert.deepEqual(lastEventIds(), [undefined, '1']);
     send(2, 3, 4);
-    await eventually(() => given.length === 7);
+    await eventually(() => handled.length === 7);
     for (const id of [2, 3, 4]) settle(id);
     await connection.disconnect();
     assert.equal(await kept(), '4');
     assert.equal(await connection.connect(), true);
-    assert.equal(asked().at(-1), '4');
+    assert.equal(lastEventIds().at(-1), '4');
   });
 
   test('of a handler that throws at once, too, and nobody else is disturbed', async () => {
-    const { connection } = await maker.open();
-    const given: string[] = [];
+    const { connection } = await factory.open();
+    const handled: string[] = [];
     connection.onMessage(({ lastEventId }: SSEEvent) => {
-      given.push(lastEventId);
+      handled.push(lastEventId);
       if (lastEventId === '2') throw new Error('not this one');
     });
     send(1, 2, 3);
-    await eventually(() => given.length === 3);
+    await eventually(() => handled.length === 3);
     await connection.disconnect();
     assert.equal(await kept(), '1');
   });
 
   test('moves with the next receive, or when the event is acknowledged', async () => {
-    const { connection } = await maker.open();
+    const { connection } = await factory.open();
     send(1, 2, 3);
     assert.equal((await connection.receive())?.lastEventId, '1');
     await connection.disconnect();
@@ -246,15 +246,15 @@ describe('the cursor of a connection', () => {
   });
 
   test('does not move past events that wait, whoever handles later ones', async () => {
-    const { connection } = await maker.open();
+    const { connection } = await factory.open();
     send(1, 2);
     assert.equal((await connection.receive())?.lastEventId, '1');
-    const given: string[] = [];
-    connection.onMessage(({ lastEventId }: SSEEvent) => given.push(lastEventId));
+    const handled: string[] = [];
+    connection.onMessage(({ lastEventId }: SSEEvent) => handled.push(lastEventId));
     send(3);
-    await eventually(() => given.length === 1);
+    await eventually(() => handled.length === 1);
     await connection.disconnect();
-    assert.deepEqual([given, await kept()], [['3'], '']);
+    assert.deepEqual([handled, await kept()], [['3'], '']);
     assert.equal((await connection.receive())?.lastEventId, '2');
     await connection.receive();
     await eventually(async () => (await kept()) === '3');
@@ -264,14 +264,14 @@ describe('the cursor of a connection', () => {
     const cursor = new EventStreamCursor({ url, name: 'reader' }, unexpected);
     cursor.keep('7');
     await cursor.close();
-    const { given, heard, settle } = await handling();
+    const { handled, recorder, settle } = await handling();
     send(8);
-    await eventually(() => given.length === 1);
+    await eventually(() => handled.length === 1);
     settle(8, new Error('not this one'));
     await eventually(() => server.streams.length === 1);
     server.streams[0]!.end();
-    await heard.until('reconnected');
-    assert.deepEqual(asked(), ['7', '7']);
+    await recorder.until('reconnected');
+    assert.deepEqual(lastEventIds(), ['7', '7']);
   });
 
   test('is written when the process has nothing more to do', async () => {
@@ -302,22 +302,22 @@ describe('the cursor of a connection', () => {
     const cursor = new EventStreamCursor({ url, name: 'reader' }, unexpected);
     cursor.keep('7');
     await cursor.close();
-    const { connection, heard } = await maker.open({ customOptions: { lastEventId: '3' } });
+    const { connection, recorder } = await factory.open({ customOptions: { lastEventId: '3' } });
     send(4);
     await connection.receive();
     await connection.receive({ timeoutMs: 1 });
     await eventually(async () => (await kept()) === '4');
     server.streams[0]!.end();
-    await heard.until('reconnected');
-    await maker.open({ customOptions: { lastEventId: '' } });
-    assert.deepEqual(asked(), ['3', '4', undefined], 'the position is that of the first connection');
+    await recorder.until('reconnected');
+    await factory.open({ customOptions: { lastEventId: '' } });
+    assert.deepEqual(lastEventIds(), ['3', '4', undefined], 'the position is that of the first connection');
   });
 
   test('a position that is none is refused at once', () => {
     for (const lastEventId of ['a\nb', 'a\u007f', '\0', 'x'.repeat(5000)]) {
-      const make = () => maker.make({ customOptions: { lastEventId } });
+      const make = () => factory.make({ customOptions: { lastEventId } });
       assert.throws(make, { code: 'ERR_INVALID_ARG_VALUE', message: /^options\.customOptions\.lastEventId / });
     }
-    assert.throws(() => maker.make({ customOptions: { lastEventId: 3 } }), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => factory.make({ customOptions: { lastEventId: 3 } }), { code: 'ERR_INVALID_ARG_TYPE' });
   });
 });

@@ -1,45 +1,45 @@
-// How far the events of a stream were handled, whatever the order in which that happens.
+// The position up to which the events of a stream were handled, in whatever order their handlers finish.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { random as randomly } from '../hostile/random';
+import { seededRandom } from '../hostile/random';
 import { Deliveries } from '../support/sse';
 
 type State = 'pending' | 'failed' | 'handled';
 
-test('the position is the last of those that were handled with all before them, after any history', (t) => {
+test('the position is the last event that was handled with all before it, after any history', (t) => {
   const seed = Math.floor(Math.random() * 2 ** 32);
   t.diagnostic(`seed ${seed}`);
-  const random = randomly(seed);
+  const random = seededRandom(seed);
   for (let history = 0; history < 2000; history++) {
-    let moved = '';
-    const deliveries = new Deliveries((position) => (moved = position));
+    let stored = '';
+    const deliveries = new Deliveries((position) => (stored = position));
     let model: { id: string; state: State; delivery: ReturnType<Deliveries['add']> }[] = [];
     let outdated: typeof model = [];
     let start = '';
     for (let step = 0; step < 40; step++) {
       const chosen = model[Math.floor(random() * model.length)];
-      const kind = random();
-      if (kind < 0.4 || !chosen) {
+      const roll = random();
+      if (roll < 0.4 || !chosen) {
         const id = random() < 0.2 ? '' : String(step);
         model.push({ id, state: 'pending', delivery: deliveries.add(id) });
-      } else if (kind < 0.8) {
+      } else if (roll < 0.8) {
         chosen.delivery.ack();
         chosen.state = 'handled';
-      } else if (kind < 0.97) {
+      } else if (roll < 0.97) {
         chosen.delivery.fail();
         if (chosen.state === 'pending') chosen.state = 'failed';
       } else {
         outdated = model;
         model = [];
-        deliveries.restart((moved = start = `from ${step}`));
+        deliveries.restart((stored = start = `from ${step}`));
       }
       outdated[Math.floor(random() * outdated.length)]?.delivery.ack();
       const unfinished = model.findIndex(({ state }) => state !== 'handled');
       const before = model.slice(0, unfinished < 0 ? undefined : unfinished);
       const position = before.findLast(({ id }) => id !== '')?.id ?? start;
       const failed = model.some(({ state }) => state === 'failed');
-      assert.equal(moved, position, `history ${history}, step ${step}`);
+      assert.equal(stored, position, `history ${history}, step ${step}`);
       assert.equal(deliveries.retryFrom, failed ? position : undefined, `history ${history}, step ${step}`);
     }
   }

@@ -31,11 +31,11 @@ describe('the process', () => {
         onClose() {},
       });`;
     const child = execFile(process.execPath, ['-e', `${prelude}\n${script}`], { timeout: 10_000 });
-    let said = '';
-    child.stdout!.on('data', (text: string) => (said += text));
+    let output = '';
+    child.stdout!.on('data', (text: string) => (output += text));
     const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
-    assert.deepEqual([code, signal], [0, null], said);
-    return said.trim();
+    assert.deepEqual([code, signal], [0, null], output);
+    return output.trim();
   }
 
   test('is not kept alive by an open stream, but by a pending connect and by ref', async () => {
@@ -82,12 +82,12 @@ describe('memory', () => {
       }),
     );
     async function used(path: string): Promise<WeakRef<object>> {
-      const heard = record({ url: server.url + path });
-      await heard.transport.connect();
-      await eventually(() => heard.events.length === 1);
-      if (path === '/closed') heard.transport.close();
-      await heard.closed();
-      return new WeakRef(heard.transport);
+      const client = record({ url: server.url + path });
+      await client.transport.connect();
+      await eventually(() => client.events.length === 1);
+      if (path === '/closed') client.transport.close();
+      await client.closed();
+      return new WeakRef(client.transport);
     }
     for (const path of ['/ends', '/closed']) {
       const gone = await used(path);
@@ -99,10 +99,10 @@ describe('memory', () => {
 describe('the end', () => {
   test('the server ends it: everything that came first, no error', async () => {
     const server = await autoClose(stream((response) => response.end('id: 3\ndata: bye\n\nid: 4\ndata: unfinished')));
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    assert.deepEqual(await heard.closed(), { stopped: false });
-    assert.deepEqual([heard.events.length, heard.transport.lastEventId], [1, '3']);
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    assert.deepEqual(await client.closed(), { stopped: false });
+    assert.deepEqual([client.events.length, client.transport.lastEventId], [1, '3']);
   });
 
   test('a connection that breaks says so, and may be made again', async () => {
@@ -112,9 +112,9 @@ describe('the end', () => {
         socket.write(`${head}b\r\ndata: one\n\n\r\n`, () => socket.resetAndDestroy());
       }),
     );
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    const { stopped, error } = await heard.closed();
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    const { stopped, error } = await client.closed();
     assert.deepEqual([stopped, error?.kind, error?.retryable], [false, 'disconnected', true]);
     assert.deepEqual([error?.operation, error?.delivery], ['receive', 'answered']);
   });
@@ -122,53 +122,53 @@ describe('the end', () => {
   test('what is no chunk is a broken protocol, and stops', async () => {
     const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
     const server = await autoClose(serveRaw((socket) => void socket.write(`${head}nonsense\r\n`)));
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    const { stopped, error } = await heard.closed();
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    const { stopped, error } = await client.closed();
     assert.deepEqual([stopped, error?.kind, error?.retryable], [true, 'protocol', false]);
   });
 
   test('close ends it at once, also while it is heard, and once', async () => {
     const server = await autoClose(stream((response) => response.write('data: 1\n\ndata: 2\n\n')));
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await eventually(() => heard.events.length > 0);
-    heard.transport.close();
-    heard.transport.close();
-    assert.deepEqual(heard.closes, [{ stopped: true }]);
-    assert.equal(heard.transport.isOpen, false);
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await eventually(() => client.events.length > 0);
+    client.transport.close();
+    client.transport.close();
+    assert.deepEqual(client.closes, [{ stopped: true }]);
+    assert.equal(client.transport.isOpen, false);
     await eventually(() => server.open() === 0);
-    await heard.transport.connect();
-    await eventually(() => heard.events.length === 4);
-    heard.transport.close();
-    assert.equal(heard.closes.length, 2);
+    await client.transport.connect();
+    await eventually(() => client.events.length === 4);
+    client.transport.close();
+    assert.equal(client.closes.length, 2);
   });
 
   test('an abort of connect rejects with its reason and leaves nothing open', async () => {
     const server = await autoClose(serve(() => undefined));
-    const heard = open({ url: server.url });
+    const client = open({ url: server.url });
     const reason = new Error('enough');
     const abort = new AbortController();
-    const connecting = heard.transport.connect(abort.signal);
+    const connecting = client.transport.connect(abort.signal);
     await eventually(() => server.open() === 1);
     const began = performance.now();
     abort.abort(reason);
     await assert.rejects(connecting, (error: unknown) => error === reason);
     assert.ok(performance.now() - began < SLACK_MS);
     await eventually(() => server.open() === 0);
-    await assert.rejects(heard.transport.connect(abort.signal), (error: unknown) => error === reason);
+    await assert.rejects(client.transport.connect(abort.signal), (error: unknown) => error === reason);
     assert.equal(server.accepted(), 1);
-    const closing = heard.transport.connect();
-    heard.transport.close();
+    const closing = client.transport.connect();
+    client.transport.close();
     await assert.rejects(closing, { name: 'AbortError' });
-    assert.deepEqual(heard.closes, [], 'it was never open');
+    assert.deepEqual(client.closes, [], 'it was never open');
   });
 
   test('two connects are one', async () => {
     const server = await autoClose(stream((response) => response.write('data: 1\n\n')));
-    const heard = open({ url: server.url });
-    await Promise.all([heard.transport.connect(), heard.transport.connect()]);
-    await heard.transport.connect();
+    const client = open({ url: server.url });
+    await Promise.all([client.transport.connect(), client.transport.connect()]);
+    await client.transport.connect();
     assert.equal(server.accepted(), 1);
   });
 

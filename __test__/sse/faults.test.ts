@@ -1,4 +1,4 @@
-// Every fault of the proxy, while a stream is asked for and while it is open: it ends within its limits, with its reason.
+// Every fault of the proxy, while a stream is requested and while it is open: it ends within its limits, with the reason.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 
@@ -16,7 +16,7 @@ const TIMEOUT_MS = 400;
 describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
   let server: Running;
   let proxy: FaultProxy;
-  let heard: RecordedStream;
+  let client: RecordedStream;
   let send: (count: number) => void;
 
   beforeEach(async () => {
@@ -28,18 +28,18 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
     });
     proxy = await FaultProxy.start(server.port);
     const url = `http://127.0.0.1:${proxy.port}`;
-    heard = record({ url, timeoutMs: TIMEOUT_MS, idleTimeoutMs: TIMEOUT_MS });
+    client = record({ url, timeoutMs: TIMEOUT_MS, idleTimeoutMs: TIMEOUT_MS });
   });
   afterEach(async () => {
-    heard.transport.close();
+    client.transport.close();
     await proxy.close();
     await server.close();
   });
 
-  /** What came of a connect; fails when it took longer than it may. */
-  async function connected(): Promise<string> {
+  /** The outcome of a connect as text; fails when the connect exceeds its timeout. */
+  async function connectOutcome(): Promise<string> {
     const began = performance.now();
-    const said = await heard.transport.connect().then(
+    const outcome = await client.transport.connect().then(
       () => 'open',
       (error: unknown) => {
         assert.ok(error instanceof MoorlineError, String(error));
@@ -48,103 +48,103 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
       },
     );
     const elapsed = performance.now() - began;
-    assert.ok(elapsed < TIMEOUT_MS + SLACK_MS, `${said} after ${elapsed} ms`);
-    return said;
+    assert.ok(elapsed < TIMEOUT_MS + SLACK_MS, `${outcome} after ${elapsed} ms`);
+    return outcome;
   }
 
-  /** How the stream ended, within its idle time after `since`. */
-  async function ended(since = performance.now()): Promise<string> {
-    const { stopped, error } = await heard.closed();
+  /** The kind of the error that ends the stream within its idle timeout after `since`. */
+  async function closeKind(since = performance.now()): Promise<string> {
+    const { stopped, error } = await client.closed();
     assert.ok(performance.now() - since < TIMEOUT_MS + SLACK_MS);
     assert.equal(stopped, false);
     assert.equal(error?.operation, 'receive');
     assert.equal(error.retryable, true);
-    heard.events.forEach(({ data, lastEventId }, n) =>
+    client.events.forEach(({ data, lastEventId }, n) =>
       assert.deepEqual([data, lastEventId], [`event ${n}`, String(n)]),
     );
-    assert.equal(heard.transport.lastEventId, heard.events.at(-1)?.lastEventId ?? '');
+    assert.equal(client.transport.lastEventId, client.events.at(-1)?.lastEventId ?? '');
     return error.kind;
   }
 
-  async function opened(): Promise<void> {
-    assert.equal(await connected(), 'open');
+  async function openWithEvents(): Promise<void> {
+    assert.equal(await connectOutcome(), 'open');
     send(3);
-    await eventually(() => heard.events.length === 3);
+    await eventually(() => client.events.length === 3);
   }
 
   test('delay: shorter than the limits is waited for, longer is not', async () => {
     proxy.set({ kind: 'delay', ms: 50 });
-    await opened();
+    await openWithEvents();
     proxy.set({ kind: 'delay', ms: 2000 });
     const since = performance.now();
     send(1);
-    assert.equal(await ended(since), 'timeout');
-    assert.equal(await connected(), 'timeout unknown headers');
+    assert.equal(await closeKind(since), 'timeout');
+    assert.equal(await connectOutcome(), 'timeout unknown headers');
   });
 
-  test('drip: a stream may come as slowly as it likes, as long as it comes', async () => {
-    await opened();
+  test('drip: an open stream may be slow as long as bytes arrive', async () => {
+    await openWithEvents();
     proxy.set({ kind: 'drip', bytes: 1, everyMs: 10 });
     send(5);
-    await eventually(() => heard.events.length === 8);
-    assert.deepEqual(heard.closes, []);
-    heard.transport.close();
+    await eventually(() => client.events.length === 8);
+    assert.deepEqual(client.closes, []);
+    client.transport.close();
     proxy.set({ kind: 'drip', bytes: 1, everyMs: 20 });
-    assert.match(await connected(), /^timeout (unknown|answered) headers$/);
+    assert.match(await connectOutcome(), /^timeout (unknown|answered) headers$/);
   });
 
   test('cut: in the head, and in the middle of an event, which is not handed out', async () => {
     proxy.set({ kind: 'cut', afterBytes: 10 });
-    assert.equal(await connected(), 'disconnected answered headers');
+    assert.equal(await connectOutcome(), 'disconnected answered headers');
     proxy.set({ kind: 'none' });
-    await opened();
+    await openWithEvents();
     proxy.set({ kind: 'cut', afterBytes: 60 });
     send(5);
-    assert.equal(await ended(), 'disconnected');
-    assert.ok(heard.events.length < 8);
+    assert.equal(await closeKind(), 'disconnected');
+    assert.ok(client.events.length < 8);
   });
 
   test('cut by both sides politely: without the last chunk it is no end', async () => {
-    await opened();
+    await openWithEvents();
     proxy.cut();
-    assert.equal(await ended(), 'disconnected');
+    assert.equal(await closeKind(), 'disconnected');
   });
 
-  test('reset, while it is asked for and while it is open', async () => {
+  test('reset, while it is requested and while it is open', async () => {
     proxy.set({ kind: 'black-hole' });
-    const asked = connected();
+    const connecting = connectOutcome();
     await eventually(() => proxy.connections === 1);
     proxy.reset();
-    assert.equal(await asked, 'disconnected unknown headers');
+    assert.equal(await connecting, 'disconnected unknown headers');
     proxy.set({ kind: 'none' });
-    await opened();
+    await openWithEvents();
     proxy.reset();
-    assert.equal(await ended(), 'disconnected');
+    assert.equal(await closeKind(), 'disconnected');
   });
 
   test('black hole, and what was lost in it does not come back', async () => {
     proxy.set({ kind: 'black-hole' });
-    assert.equal(await connected(), 'timeout unknown headers');
+    assert.equal(await connectOutcome(), 'timeout unknown headers');
     proxy.set({ kind: 'none' });
-    await opened();
+    await openWithEvents();
     proxy.set({ kind: 'black-hole' });
     const since = performance.now();
     send(2);
-    assert.equal(await ended(since), 'timeout');
+    assert.equal(await closeKind(since), 'timeout');
     proxy.set({ kind: 'none' });
-    assert.equal(await connected(), 'open');
-    assert.equal(heard.events.length, 3);
+    assert.equal(await connectOutcome(), 'open');
+    assert.equal(client.events.length, 3);
   });
 
   test('half open', async () => {
-    await opened();
+    await openWithEvents();
     const since = performance.now();
     proxy.halfOpen();
-    assert.equal(await ended(since), 'timeout');
+    assert.equal(await closeKind(since), 'timeout');
   });
 
   test('refused', async () => {
     await proxy.refuse();
-    assert.equal(await connected(), 'connect none connect');
+    assert.equal(await connectOutcome(), 'connect none connect');
   });
 });

@@ -27,7 +27,7 @@ async function failure(work: Promise<unknown>): Promise<MoorlineError> {
   return error;
 }
 
-const plain = ({ events }: RecordedStream) =>
+const fieldsOf = ({ events }: RecordedStream) =>
   events.map(({ type, data, lastEventId, retry }) => ({
     type,
     data,
@@ -62,11 +62,11 @@ describe('events', () => {
       }),
     );
     for (const path of ['/lf', '/crlf', '/cr', '/lf?bom', '/crlf?bom', '/cr?bom']) {
-      const heard = open({ url: server.url + path });
-      await heard.transport.connect();
-      assert.deepEqual(await heard.closed(), { stopped: false }, path);
-      assert.deepEqual(plain(heard), EVENTS, path);
-      assert.deepEqual([heard.transport.lastEventId, heard.transport.retryMs], ['9', 2500]);
+      const client = open({ url: server.url + path });
+      await client.transport.connect();
+      assert.deepEqual(await client.closed(), { stopped: false }, path);
+      assert.deepEqual(fieldsOf(client), EVENTS, path);
+      assert.deepEqual([client.transport.lastEventId, client.transport.retryMs], ['9', 2500]);
     }
   });
 
@@ -76,7 +76,7 @@ describe('events', () => {
       stream(async (response, { url }) => {
         const cut = Number(url!.slice(1));
         response.write(bytes.subarray(0, cut));
-        // A turn of the loop, so that the pieces are sent apart.
+        // Yields to the event loop, so that the two parts are sent separately.
         await new Promise(setImmediate);
         response.end(bytes.subarray(cut));
       }),
@@ -85,10 +85,10 @@ describe('events', () => {
     for (let at = 0; at < cuts.length; at += 16) {
       await Promise.all(
         cuts.slice(at, at + 16).map(async (cut) => {
-          const heard = open({ url: `${server.url}/${cut}` });
-          await heard.transport.connect();
-          await heard.closed();
-          assert.deepEqual(plain(heard), EVENTS, `cut at ${cut}`);
+          const client = open({ url: `${server.url}/${cut}` });
+          await client.transport.connect();
+          await client.closed();
+          assert.deepEqual(fieldsOf(client), EVENTS, `cut at ${cut}`);
         }),
       );
     }
@@ -104,20 +104,20 @@ describe('events', () => {
         response.end();
       }),
     );
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await heard.closed();
-    assert.deepEqual(plain(heard), EVENTS);
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await client.closed();
+    assert.deepEqual(fieldsOf(client), EVENTS);
   });
 
   test('bytes that are no UTF-8 are replaced, and the stream goes on', async () => {
     const bytes = Buffer.from('data: \xff\xc3\n\nevent: \xf0\x9f\x98\ndata: ok\n\n', 'latin1');
     const server = await autoClose(stream((response) => response.end(bytes)));
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await heard.closed();
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await client.closed();
     assert.deepEqual(
-      heard.events.map(({ type, data }) => [type, data]),
+      client.events.map(({ type, data }) => [type, data]),
       [
         ['message', '\ufffd\ufffd'],
         ['\ufffd', 'ok'],
@@ -127,10 +127,10 @@ describe('events', () => {
 
   test('an event has its data as JSON, or says that it has none', async () => {
     const server = await autoClose(stream((response) => response.end('data: {"a":[1]}\n\ndata: {\n\n')));
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await heard.closed();
-    const [good, bad] = heard.events;
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await client.closed();
+    const [good, bad] = client.events;
     assert.deepEqual(good!.json(), { a: [1] });
     assert.throws(
       () => bad!.json(),
@@ -145,31 +145,31 @@ describe('events', () => {
         response.end();
       }),
     );
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await heard.closed();
-    assert.equal(heard.events.length, 20_000);
-    heard.events.forEach((event, n) => assert.deepEqual([event.json().n, event.lastEventId], [n, String(n)]));
-    assert.ok(heard.batches.length < 2000, `${heard.batches.length} wake-ups`);
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await client.closed();
+    assert.equal(client.events.length, 20_000);
+    client.events.forEach((event, n) => assert.deepEqual([event.json().n, event.lastEventId], [n, String(n)]));
+    assert.ok(client.batches.length < 2000, `${client.batches.length} wake-ups`);
   });
 
-  test('a packed stream is handed over as it comes', async () => {
-    let flushed!: (data: string) => void;
+  test('a compressed stream is delivered as it arrives', async () => {
+    let sendCompressed!: (data: string) => void;
     const server = await autoClose(
       serve((request, response) => {
         assert.equal(request.headers['accept-encoding'], 'identity');
         response.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' });
         const gzip = createGzip();
         gzip.pipe(response);
-        flushed = (data) => (gzip.write(data), gzip.flush(constants.Z_SYNC_FLUSH));
-        flushed('data: first\n\n');
+        sendCompressed = (data) => (gzip.write(data), gzip.flush(constants.Z_SYNC_FLUSH));
+        sendCompressed('data: first\n\n');
       }),
     );
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    await eventually(() => heard.events.length === 1);
-    flushed('data: second\n\n');
-    await eventually(() => heard.events.length === 2);
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    await eventually(() => client.events.length === 1);
+    sendCompressed('data: second\n\n');
+    await eventually(() => client.events.length === 2);
   });
 });
 
@@ -182,14 +182,14 @@ describe('the request', () => {
         response.end(`id: ${id}€\ndata: ${accept}\n\n`);
       }),
     );
-    const heard = open({ url: server.url, lastEventId: 'ä' });
+    const client = open({ url: server.url, lastEventId: 'ä' });
     for (const id of ['ä€', 'ä€€', 'ä€€€']) {
-      await heard.transport.connect();
-      await eventually(() => !heard.transport.isOpen);
-      assert.equal(heard.transport.lastEventId, id);
+      await client.transport.connect();
+      await eventually(() => !client.transport.isOpen);
+      assert.equal(client.transport.lastEventId, id);
     }
-    assert.equal(heard.events[0]!.data, 'text/event-stream');
-    assert.equal(heard.closes.length, 3);
+    assert.equal(client.events[0]!.data, 'text/event-stream');
+    assert.equal(client.closes.length, 3);
   });
 
   test('carries a method, headers and a body of the caller', async () => {
@@ -205,11 +205,11 @@ describe('the request', () => {
       }),
     );
     const headers = { 'X-Own': 'yes', Accept: 'text/event-stream, application/json' };
-    const heard = open({ url: server.url, headers, body: { ask: 1 } });
-    await heard.transport.connect();
-    await heard.closed();
+    const client = open({ url: server.url, headers, body: { ask: 1 } });
+    await client.transport.connect();
+    await client.closed();
     const json = ['POST', 'application/json', 'yes', 'text/event-stream, application/json', '{"ask":1}'];
-    assert.deepEqual(heard.events[0]!.json(), json);
+    assert.deepEqual(client.events[0]!.json(), json);
   });
 
   test('what cannot be sent is refused at once, by its name', () => {
@@ -233,17 +233,17 @@ describe('the request', () => {
       serve((_, response) => response.writeHead(307, { location: `${other.url}/there` }).end()),
     );
     const headers = { authorization: 'Bearer secret', 'x-own': 'secret', 'accept-language': 'kept' };
-    const heard = open({ url: first.url, headers });
-    await heard.transport.connect();
-    await heard.closed();
-    assert.equal(heard.events[0]!.data, 'undefined undefined kept');
+    const client = open({ url: first.url, headers });
+    await client.transport.connect();
+    await client.closed();
+    assert.equal(client.events[0]!.data, 'undefined undefined kept');
     const error = await failure(open({ url: first.url, headers, maxRedirects: 0 }).transport.connect());
     assert.deepEqual([error.kind, error.detail?.['status'], error.retryable], ['rejected', 307, false]);
   });
 });
 
 describe('an answer that is no stream', () => {
-  const answers = (status: number, headers: Record<string, string> = {}) =>
+  const serveAnswer = (status: number, headers: Record<string, string> = {}) =>
     autoClose(
       serve((_, response) => response.writeHead(status, headers).end(status === 204 ? undefined : 'no stream')),
     );
@@ -259,30 +259,30 @@ describe('an answer that is no stream', () => {
     [503, 'rejected', true],
   ] as const) {
     test(`status ${status}: ${kind}, to be tried again: ${retryable}`, async () => {
-      const server = await answers(status, { 'retry-after': '3', 'content-type': 'text/event-stream' });
-      const heard = open({ url: server.url });
-      const error = await failure(heard.transport.connect());
+      const server = await serveAnswer(status, { 'retry-after': '3', 'content-type': 'text/event-stream' });
+      const client = open({ url: server.url });
+      const error = await failure(client.transport.connect());
       assert.deepEqual([error.kind, error.retryable, error.detail?.['status']], [kind, retryable, status]);
       assert.deepEqual([error.retryAfterMs, error.delivery], [3000, 'answered']);
       assert.equal(error.code === 'ERR_MOORLINE_STREAM_STOPPED', status === 204);
-      assert.deepEqual([heard.closes, heard.transport.isOpen], [[], false], 'it was never open');
+      assert.deepEqual([client.closes, client.transport.isOpen], [[], false], 'it was never open');
     });
   }
 
-  test('another type, or none, is told by its name', async () => {
+  test('another content type, or none, is named in the error', async () => {
     for (const [type, shown] of [
       ['text/html; charset=utf-8', 'text/html; charset=utf-8'],
       ['text/event-streams', 'text/event-streams'],
       [undefined, 'nothing'],
     ]) {
-      const server = await answers(200, type === undefined ? {} : { 'content-type': type });
+      const server = await serveAnswer(200, type === undefined ? {} : { 'content-type': type });
       const error = await failure(open({ url: server.url }).transport.connect());
       assert.deepEqual([error.kind, error.code, error.retryable], ['protocol', 'ERR_MOORLINE_CONTENT_TYPE', false]);
       assert.equal(error.detail?.['contentType'], shown);
     }
   });
 
-  test('nobody there, and nobody who answers in time', async () => {
+  test('a refused connection, and no answer within the timeout', async () => {
     const error = await failure(open({ url: `http://127.0.0.1:${await freePort()}` }).transport.connect());
     assert.deepEqual(
       [error.kind, error.code, error.delivery, error.retryable],
@@ -300,12 +300,12 @@ describe('limits', () => {
   test('an event that is too long ends the stream for good, after those before it', async () => {
     for (const giant of [`data: ${'x'.repeat(2000)}\n\n`, 'data: x\n'.repeat(1000), `event: ${'x'.repeat(5000)}`]) {
       const server = await autoClose(stream((response) => response.write(`data: small\n\n${giant}`)));
-      const heard = open({ url: server.url, maxEventBytes: 1000 });
-      await heard.transport.connect();
-      const { stopped, error } = await heard.closed();
+      const client = open({ url: server.url, maxEventBytes: 1000 });
+      await client.transport.connect();
+      const { stopped, error } = await client.closed();
       assert.deepEqual([stopped, error?.kind, error?.code], [true, 'protocol', 'ERR_MOORLINE_EVENT_TOO_LARGE']);
       assert.deepEqual(
-        heard.events.map(({ data }) => data),
+        client.events.map(({ data }) => data),
         ['small'],
       );
       await eventually(() => server.open() === 0);
@@ -317,16 +317,16 @@ describe('limits', () => {
     const server = await autoClose(
       stream((response) => response.end(`:${'c'.repeat(3 << 20)}\ndata: ${large}\n\ndata: after\n\n`)),
     );
-    const heard = open({ url: server.url });
-    await heard.transport.connect();
-    assert.deepEqual(await heard.closed(), { stopped: false });
+    const client = open({ url: server.url });
+    await client.transport.connect();
+    assert.deepEqual(await client.closed(), { stopped: false });
     assert.deepEqual(
-      heard.events.map(({ data }) => data.length),
+      client.events.map(({ data }) => data.length),
       [large.length, 5],
     );
   });
 
-  test('silence ends the stream, and any byte breaks it', async () => {
+  test('an idle stream ends, and any byte resets the idle timeout', async () => {
     let last!: number;
     const server = await autoClose(
       stream(async (response) => {
@@ -338,10 +338,10 @@ describe('limits', () => {
         }
       }),
     );
-    const heard = open({ url: server.url, idleTimeoutMs: 300 });
-    await heard.transport.connect();
+    const client = open({ url: server.url, idleTimeoutMs: 300 });
+    await client.transport.connect();
     const began = performance.now();
-    const { stopped, error } = await heard.closed();
+    const { stopped, error } = await client.closed();
     assert.ok(last - began > 800, 'each byte was a sign of life');
     const silence = performance.now() - last;
     assert.ok(silence > 290 && silence < 300 + SLACK_MS, `${silence} ms`);
@@ -360,11 +360,11 @@ describe('limits', () => {
         response.end();
       }),
     );
-    const heard = open({ url: server.url, idleTimeoutMs: 1000 });
+    const client = open({ url: server.url, idleTimeoutMs: 1000 });
     const before = process.memoryUsage().rss;
-    heard.transport.pause();
-    await heard.transport.connect();
-    // The server is stuck once its count stays.
+    client.transport.pause();
+    await client.transport.connect();
+    // The server is blocked once its count stays the same.
     let seen = -1;
     let since = performance.now();
     await eventually(() => {
@@ -372,13 +372,13 @@ describe('limits', () => {
       return performance.now() - since > 1500;
     }, 20_000);
     assert.ok(sent < total / 2, `${sent} of ${total} events were taken by a reader that reads nothing`);
-    assert.equal(heard.events.length, 0);
+    assert.equal(client.events.length, 0);
     assert.ok(process.memoryUsage().rss - before < 40 << 20);
-    assert.deepEqual(heard.closes, [], 'a wait of ours is no silence of the server');
+    assert.deepEqual(client.closes, [], 'a wait of ours is no silence of the server');
     let count = 0;
-    heard.events.push = (...events) => (count += events.length);
-    heard.transport.resume();
-    await eventually(() => heard.closes[0], 30_000);
+    client.events.push = (...events) => (count += events.length);
+    client.transport.resume();
+    await eventually(() => client.closes[0], 30_000);
     assert.equal(count, total);
   });
 });

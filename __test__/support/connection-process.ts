@@ -9,13 +9,13 @@ import { start } from './http';
 import { peer } from './peers';
 
 /** A path that is never answered. */
-export const SILENCE = '/silence';
-/** Events without an end, as fast as they are read. */
-export const FLOOD = '/flood';
-/** A stream of one event. */
-export const ONE = '/one';
-/** A stream on which nothing comes. */
-export const CALM = '/calm';
+export const UNANSWERED_PATH = '/silence';
+/** The path of an endless stream, as fast as it is read. */
+export const ENDLESS_PATH = '/flood';
+/** The path of a stream of one event. */
+export const ONE_EVENT_PATH = '/one';
+/** The path of a stream without events. */
+export const NO_EVENTS_PATH = '/calm';
 
 /** Starts it. It ends with this process, if not before. */
 export async function startConnections(): Promise<Server> {
@@ -34,7 +34,7 @@ export async function startConnections(): Promise<Server> {
 
 function flood(response: ServerResponse): void {
   const events = 'data: {"n":1}\n\n'.repeat(100);
-  // One piece at a turn: the other connections of this process get theirs.
+  // One write per turn of the event loop, so that other connections are served, too.
   const write = () => {
     if (!response.destroyed && response.write(events)) setImmediate(write);
   };
@@ -44,11 +44,11 @@ function flood(response: ServerResponse): void {
 
 async function serve(): Promise<void> {
   const server = createServer((request, response) => {
-    if (request.url === SILENCE) return;
-    if (![FLOOD, ONE, CALM].includes(request.url ?? '')) return void response.end('{}');
+    if (request.url === UNANSWERED_PATH) return;
+    if (![ENDLESS_PATH, ONE_EVENT_PATH, NO_EVENTS_PATH].includes(request.url ?? '')) return void response.end('{}');
     response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
-    if (request.url === FLOOD) flood(response);
-    if (request.url === ONE) response.write('data: {"n":1}\n\n');
+    if (request.url === ENDLESS_PATH) flood(response);
+    if (request.url === ONE_EVENT_PATH) response.write('data: {"n":1}\n\n');
   });
   const { url } = await start(server, 'http');
   const { WebSocketServer } = await peer('ws');

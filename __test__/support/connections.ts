@@ -66,7 +66,7 @@ export class ConnectionFactory<C extends BaseConnection> {
   readonly make = (config: ConnectionConfig = {}) => {
     const connection = this.#create(config);
     this.#connections.push(connection);
-    return { connection, heard: new EventRecorder(connection) };
+    return { connection, recorder: new EventRecorder(connection) };
   };
 
   /** One that is open. */

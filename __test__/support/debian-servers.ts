@@ -25,16 +25,16 @@ export class DebianServers {
     if (!('path' in binary)) throw new Error(binary.missing);
     const child = spawn(binary.path, args, { stdio: ['ignore', 'ignore', 'pipe'], env: binary.env });
     this.#children.push(child);
-    let told = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (told += text));
+    let output = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
     const failed = new Promise<never>((_, reject) => {
       child.once('error', reject);
-      child.once('exit', (code) => reject(new Error(`${binary.path} ended with ${code}: ${told}`)));
+      child.once('exit', (code) => reject(new Error(`${binary.path} ended with ${code}: ${output}`)));
     });
     const ready = Promise.all(listening.map((port) => eventually(() => answers(port), 10_000)));
     await Promise.race([failed, ready]);
     failed.catch(() => undefined);
-    return () => told;
+    return () => output;
   }
 
   async stop(): Promise<void> {

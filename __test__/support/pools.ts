@@ -57,6 +57,6 @@ export const fakeFactory = (): PoolFactory<FakeConnection> => {
 /** Records the events of a pool of one name, from now on. */
 export function recordEvents(pool: ConnectionPool<any>, event: 'error' | 'timeout' | 'leak' | 'destroy' | 'create') {
   const events: MoorlineEvent[] = [];
-  pool.on(event, (told: MoorlineEvent) => events.push(told));
+  pool.on(event, (payload: MoorlineEvent) => events.push(payload));
   return events;
 }

@@ -14,7 +14,7 @@ export const { Deliveries, EventStreamCursor, EventStreamTransport, SSEEvent } =
 export type EventStreamTransport = Sse.EventStreamTransport;
 export type Deliveries = Sse.Deliveries;
 
-/** A transport, and all that was heard of it. */
+/** A transport, and everything it delivered. */
 export interface RecordedStream {
   transport: EventStreamTransport;
   events: Sse.SSEEvent[];
@@ -61,9 +61,9 @@ export function fixture(): { open: typeof record; autoClose: (server: Promise<Ru
   });
   return {
     open(options) {
-      const heard = record(options);
-      transports.push(heard.transport);
-      return heard;
+      const client = record(options);
+      transports.push(client.transport);
+      return client;
     },
     async autoClose(server) {
       servers.push(await server);

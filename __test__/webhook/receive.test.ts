@@ -1,4 +1,4 @@
-// Receiving webhooks on real servers: the raw body survives, and what destroyed it is named.
+// Receiving webhooks on real servers: the raw body is kept, and what consumed it before is named.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import {
@@ -30,7 +30,7 @@ const body = '{ "name": "Zoë",\n "n": 1.0 }';
 const verifier = new WebhookVerifier({ secret });
 
 /** Serves with `listener` while `work` runs. */
-async function serving<T>(listener: RequestListener, work: (origin: string) => Promise<T>): Promise<T> {
+async function withServer<T>(listener: RequestListener, work: (origin: string) => Promise<T>): Promise<T> {
   const server = createServer(listener);
   const port = await listen(server);
   try {
@@ -46,61 +46,61 @@ function post(url: string, signature: string, sent: string | Buffer = body): Pro
   return fetch(url, { method: 'POST', headers, body: new Uint8Array(Buffer.from(sent)) });
 }
 
-/** What {@link answering} answers: the result, and the raw body as text. */
-type Answered = Omit<ReceivedWebhook, 'body'> & { raw: string };
+/** The JSON that {@link answerWithResult} answers: the result, and the raw body as text. */
+type Answer = Omit<ReceivedWebhook, 'body'> & { raw: string };
 
-async function posted(response: Promise<Response>): Promise<Answered> {
-  return (await response).json() as Promise<Answered>;
+async function answerOf(response: Promise<Response>): Promise<Answer> {
+  return (await response).json() as Promise<Answer>;
 }
 
-const answering: RequestListener = async (request, response) => {
+const answerWithResult: RequestListener = async (request, response) => {
   const { body: raw, ...received } = await receiveWebhook(verifier, request, { limitBytes: 1000 });
   response.setHeader('content-type', 'application/json').end(JSON.stringify({ ...received, raw: raw.toString() }));
 };
 
 describe('node:http', () => {
   test('the raw body is verified and handed on', async () => {
-    await serving(answering, async (origin) => {
-      const received = await posted(post(origin, verifier.sign(body)));
+    await withServer(answerWithResult, async (origin) => {
+      const received = await answerOf(post(origin, verifier.sign(body)));
       assert.deepEqual([received.valid, received.raw, received.scheme], [true, body, 'generic']);
-      const forged = await posted(post(origin, verifier.sign(body), `${body} `));
+      const forged = await answerOf(post(origin, verifier.sign(body), `${body} `));
       assert.deepEqual([forged.valid, forged.reason], [false, 'Signature mismatch']);
     });
   });
 
   test('a body above the limit is refused, and the connection can go on', async () => {
-    await serving(answering, async (origin) => {
+    await withServer(answerWithResult, async (origin) => {
       const large = Buffer.alloc(300_000, 'x');
-      const received = await posted(post(origin, verifier.sign(large), large));
+      const received = await answerOf(post(origin, verifier.sign(large), large));
       assert.match(received.reason!, /larger than 1000 bytes/);
-      assert.equal((await posted(post(origin, verifier.sign(body)))).valid, true);
+      assert.equal((await answerOf(post(origin, verifier.sign(body)))).valid, true);
     });
   });
 
-  /** A request that sends half a body, once `heard` by the server. */
-  async function half(origin: string, heard: Promise<void>): Promise<ClientRequest> {
+  /** Sends half a body; resolves once the server has received it. */
+  async function sendHalfBody(origin: string, firstBytes: Promise<void>): Promise<ClientRequest> {
     const request = httpRequest(origin, { method: 'POST', headers: { 'content-length': 100 } });
     request.on('error', () => undefined);
     request.write('half');
-    await heard;
+    await firstBytes;
     return request;
   }
 
-  function signal(): { heard: Promise<void>; hear: () => void } {
-    let hear!: () => void;
-    const heard = new Promise<void>((resolve) => (hear = resolve));
-    return { heard, hear };
+  function deferFirstBytes(): { firstBytes: Promise<void>; onFirstBytes: () => void } {
+    let onFirstBytes!: () => void;
+    const firstBytes = new Promise<void>((resolve) => (onFirstBytes = resolve));
+    return { firstBytes, onFirstBytes };
   }
 
   test('a sender that goes away in the middle is named, and harms nobody', async () => {
-    const { heard, hear } = signal();
+    const { firstBytes, onFirstBytes } = deferFirstBytes();
     let received: Promise<ReceivedWebhook> | undefined;
     const listener: RequestListener = (request) => {
-      request.once('readable', hear);
+      request.once('readable', onFirstBytes);
       received = receiveWebhook(verifier, request);
     };
-    await serving(listener, async (origin) => {
-      (await half(origin, heard)).destroy();
+    await withServer(listener, async (origin) => {
+      (await sendHalfBody(origin, firstBytes)).destroy();
       const { valid, reason, status } = await received!;
       assert.deepEqual([valid, status], [false, 401]);
       assert.match(reason!, /^Verification error: the sender went away/);
@@ -108,7 +108,7 @@ describe('node:http', () => {
   });
 
   test('the middleware does not answer a sender that went away', async () => {
-    const { heard, hear } = signal();
+    const { firstBytes, onFirstBytes } = deferFirstBytes();
     const records: LogRecord[] = [];
     setLogger({ warn: (record) => records.push(record) });
     let next = 0;
@@ -116,12 +116,12 @@ describe('node:http', () => {
     const middleware = webhookMiddleware(verifier);
     const listener: RequestListener = (request, response) => {
       answered = response;
-      request.once('readable', hear);
+      request.once('readable', onFirstBytes);
       middleware(request, response, () => (next += 1));
     };
     try {
-      await serving(listener, async (origin) => {
-        (await half(origin, heard)).destroy();
+      await withServer(listener, async (origin) => {
+        (await sendHalfBody(origin, firstBytes)).destroy();
         await eventually(() => records.length === 1);
         assert.match(String(records[0]!.data['reason']), /the sender went away/);
         assert.deepEqual([next, answered!.writableEnded], [0, false]);
@@ -132,16 +132,16 @@ describe('node:http', () => {
   });
 
   test('a sender that drips is given up, answered, and its connection closed', { timeout: 10_000 }, async () => {
-    const { heard, hear } = signal();
+    const { firstBytes, onFirstBytes } = deferFirstBytes();
     const middleware = webhookMiddleware(verifier, { timeoutMs: 50 });
     const listener: RequestListener = (request, response) => {
-      request.once('readable', hear);
+      request.once('readable', onFirstBytes);
       middleware(request, response, () => response.end());
     };
     setLogger({});
     try {
-      await serving(listener, async (origin) => {
-        const request = await half(origin, heard);
+      await withServer(listener, async (origin) => {
+        const request = await sendHalfBody(origin, firstBytes);
         const [response] = (await once(request, 'response')) as [IncomingMessage];
         assert.deepEqual([response.statusCode, response.headers.connection], [401, 'close']);
         response.resume();
@@ -167,7 +167,7 @@ describe('node:http', () => {
     const listener: RequestListener = async (request, response) => {
       response.end(String((await receiveWebhook(square, request)).valid));
     };
-    await serving(listener, async (origin) => {
+    await withServer(listener, async (origin) => {
       const headers = square.signRequest({ body, url: 'https://public.example/hook?a=1' });
       const response = await fetch(`${origin}/hook?a=1`, { method: 'POST', headers, body });
       assert.equal(await response.text(), 'true');
@@ -233,7 +233,7 @@ describe('Express', { skip: peersMissing() }, () => {
     const records: LogRecord[] = [];
     setLogger({ warn: (record) => records.push(record) });
     try {
-      await serving(app, async (origin) => {
+      await withServer(app, async (origin) => {
         const passed = await post(`${origin}/hooks/a`, verifier.sign(body));
         assert.deepEqual(await passed.json(), { name: 'Zoë', scheme: 'generic' });
         const refused = await post(`${origin}/hooks/a`, verifier.sign('other'));
@@ -259,7 +259,7 @@ describe('Express', { skip: peersMissing() }, () => {
     app.use('/parsed', express.json(), webhookMiddleware(verifier));
     setLogger({});
     try {
-      await serving(app, async (origin) => {
+      await withServer(app, async (origin) => {
         const large = await post(`${origin}/small`, verifier.sign(body));
         assert.deepEqual([large.status, await large.json()], [413, { error: 'Body too large' }]);
         const parsed = await post(`${origin}/parsed`, verifier.sign(body));
@@ -273,12 +273,12 @@ describe('Express', { skip: peersMissing() }, () => {
   test('a JSON parser before it is named, a raw parser is fine', async () => {
     const { default: express } = await peer('express');
     const app = express();
-    app.post('/json', express.json(), answering);
-    app.post('/raw', express.raw({ type: '*/*' }), answering);
-    await serving(app, async (origin) => {
-      const parsed = await posted(post(`${origin}/json`, verifier.sign(body)));
+    app.post('/json', express.json(), answerWithResult);
+    app.post('/raw', express.raw({ type: '*/*' }), answerWithResult);
+    await withServer(app, async (origin) => {
+      const parsed = await answerOf(post(`${origin}/json`, verifier.sign(body)));
       assert.match(parsed.reason!, /body parser.*express\.raw/);
-      assert.equal((await posted(post(`${origin}/raw`, verifier.sign(body)))).valid, true);
+      assert.equal((await answerOf(post(`${origin}/raw`, verifier.sign(body)))).valid, true);
     });
   });
 });

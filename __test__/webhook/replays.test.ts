@@ -12,11 +12,11 @@ const url = 'https://shop.example.com/hook';
 /** A store that is told the time, and how long it is to remember. */
 class TimedStore implements WebhookReplayStore {
   now = Date.now();
-  readonly told: number[] = [];
+  readonly ttls: number[] = [];
   readonly #until = new Map<string, number>();
 
   remember(key: string, ttlMs: number): boolean {
-    this.told.push(ttlMs);
+    this.ttls.push(ttlMs);
     if ((this.#until.get(key) ?? 0) > this.now) return false;
     this.#until.set(key, this.now + ttlMs);
     return true;
@@ -33,7 +33,7 @@ function replayed(config: Omit<WebhookVerificationConfig, 'secret'>, afterMs: nu
   assert.equal(verify(first).valid, true);
   store.now = first + afterMs;
   const { valid, duplicate = false, reason } = verify(store.now);
-  return { valid, duplicate, reason, rememberedForMs: store.told[0] };
+  return { valid, duplicate, reason, rememberedForMs: store.ttls[0] };
 }
 
 describe('a replay of a webhook with a timestamp', () => {
@@ -62,7 +62,7 @@ describe('a replay of a webhook with a timestamp', () => {
     const now = Math.floor(store.now / 1000) * 1000;
     const headers = { 'x-webhook-signature': verifier.sign(body, now / 1000) };
     assert.equal(verifier.verifyRequest({ headers, body, now }).valid, true);
-    assert.deepEqual(store.told, [1]);
+    assert.deepEqual(store.ttls, [1]);
   });
 });
 

@@ -1,4 +1,4 @@
-// The URL that a provider signed, as the verifier was told, whatever a server sees of it.
+// The signed URL is the configured one, however gateways and routers rewrite the request.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
@@ -24,8 +24,8 @@ const SCHEMES = {
   square: (url: string) => ({ 'x-square-hmacsha256-signature': square(url) }),
 } as const;
 
-/** What is configured and signed, and what of it arrives. */
-const SEEN: [name: string, url: string, path: string][] = [
+/** A configured and signed URL, and the path that arrives at the server. */
+const REWRITES: [name: string, url: string, path: string][] = [
   ['a gateway takes a prefix away', 'https://api.example.com/prod/hook', '/hook'],
   ['a quote in the query is escaped', "https://api.example.com/hook?n=O'Neil", '/hook?n=O%27Neil'],
   ['a space in the query is escaped', 'https://api.example.com/hook?n=a b', '/hook?n=a%20b'],
@@ -44,7 +44,7 @@ async function post(port: number, path: string, headers: Record<string, string>)
 
 for (const [scheme, headersFor] of Object.entries(SCHEMES)) {
   describe(`the URL of ${scheme} is the configured one where`, () => {
-    for (const [name, url, path] of SEEN) {
+    for (const [name, url, path] of REWRITES) {
       const verifier = new WebhookVerifier({ secret, scheme: scheme as keyof typeof SCHEMES, url });
       const headers = headersFor(url);
 
@@ -119,7 +119,7 @@ describe('the option url', () => {
 });
 
 describe('Express', { skip: peersMissing() }, () => {
-  test('is told the URL by the verifier when its routers take the path apart', async () => {
+  test('uses the URL of the verifier when its routers rewrite the path', async () => {
     const { default: express } = await peer('express');
     const url = "https://api.example.com/prod/hooks/sms?n=O'Neil";
     const app = express();
@@ -141,7 +141,7 @@ describe('Express', { skip: peersMissing() }, () => {
 });
 
 describe('Twilio', () => {
-  const judge = (signature: string, url: string) =>
+  const isValid = (signature: string, url: string) =>
     new WebhookVerifier({ secret, scheme: 'twilio' }).verifyRequest({
       headers: { 'x-twilio-signature': signature },
       body,
@@ -152,14 +152,14 @@ describe('Twilio', () => {
   for (const [raw, escaped] of Object.entries(queries)) {
     test(`may have signed ${raw} in the query where ${escaped} is seen by a parser`, () => {
       const [given, seen] = [`https://e.com/h?n=${raw}`, `https://e.com/h?n=${escaped}`];
-      assert.equal(judge(twilio(seen), given), true);
-      assert.equal(judge(twilio(`https://e.com:443/h?n=${escaped}`), given), true);
-      assert.equal(judge(twilio(`https://e.com/h?n=other`), given), false);
+      assert.equal(isValid(twilio(seen), given), true);
+      assert.equal(isValid(twilio(`https://e.com:443/h?n=${escaped}`), given), true);
+      assert.equal(isValid(twilio(`https://e.com/h?n=other`), given), false);
     });
   }
 
   test('may have signed a quote as it is where a parser has escaped it', () => {
-    assert.equal(judge(twilio("https://e.com/h?n=O'Neil&m=a%20b"), 'https://e.com/h?n=O%27Neil&m=a%20b'), true);
+    assert.equal(isValid(twilio("https://e.com/h?n=O'Neil&m=a%20b"), 'https://e.com/h?n=O%27Neil&m=a%20b'), true);
   });
 
   for (const [what, signed, seen] of [
@@ -169,8 +169,8 @@ describe('Twilio', () => {
     ['with a user alone', 'https://user@e.com/h', 'https://user@e.com:443/h'],
   ] as const) {
     test(`may have signed the URL ${what}`, () => {
-      assert.equal(judge(twilio(signed), seen), true);
-      assert.equal(judge(twilio(signed.replace('e.com', 'f.com')), seen), false);
+      assert.equal(isValid(twilio(signed), seen), true);
+      assert.equal(isValid(twilio(signed.replace('e.com', 'f.com')), seen), false);
     });
   }
 

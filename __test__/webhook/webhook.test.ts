@@ -301,11 +301,11 @@ describe('requests', () => {
         new Map(Object.entries(headers)),
         Object.entries(headers),
       ]) {
-        for (const judge of [verifier, detecting]) {
-          const result = judge.verifyRequest({ headers: form, body: payload });
+        for (const candidate of [verifier, detecting]) {
+          const result = candidate.verifyRequest({ headers: form, body: payload });
           assert.equal(result.valid, true, `${scheme}: ${result.reason}`);
           assert.equal(result.scheme, scheme);
-          assert.equal(judge.verifyRequest({ headers: form, body: `${payload} ` }).valid, false, scheme);
+          assert.equal(candidate.verifyRequest({ headers: form, body: `${payload} ` }).valid, false, scheme);
         }
       }
     }
@@ -358,13 +358,13 @@ describe('requests', () => {
 
   test('the timestamp of Linear is the one in the body', () => {
     const linear = new WebhookVerifier({ secret, scheme: 'linear' });
-    const judge = (webhookTimestamp: number) => {
+    const verifyAt = (webhookTimestamp: number) => {
       const body = JSON.stringify({ webhookTimestamp });
       return linear.verifyRequest({ headers: { 'Linear-Signature': hmac(body).digest('hex') }, body });
     };
-    assert.equal(judge(Date.now()).valid, true);
-    assert.match(judge(Date.now() - 61_000).reason!, /too old/);
-    assert.match(judge(Date.now() + 62_000).reason!, /future/);
+    assert.equal(verifyAt(Date.now()).valid, true);
+    assert.match(verifyAt(Date.now() - 61_000).reason!, /too old/);
+    assert.match(verifyAt(Date.now() + 62_000).reason!, /future/);
   });
 
   test('what a scheme needs and the request lacks is named', () => {
@@ -447,12 +447,12 @@ describe('a replay store', () => {
   });
 
   test('is told how long to remember, and a wrong answer refuses', () => {
-    const told: number[] = [];
-    const remember = (_: string, ttlMs: number) => told.push(ttlMs) === 1;
+    const ttls: number[] = [];
+    const remember = (_: string, ttlMs: number) => ttls.push(ttlMs) === 1;
     const verifier = new WebhookVerifier({ secret, replayStore: { remember } });
     assert.equal(verifier.verify(payload, verifier.sign(payload)).valid, true);
     assert.equal(verifier.verify(payload, `sha256=${hmac(payload).digest('hex')}`).valid, false);
-    assert.deepEqual(told, [360_000, 86_400_000]);
+    assert.deepEqual(ttls, [360_000, 86_400_000]);
     const promising = new WebhookVerifier({ secret, replayStore: { remember: (async () => true) as never } });
     assert.match(promising.verify(payload, promising.sign(payload)).reason!, /must answer true or false/);
     assert.throws(() => new MemoryReplayStore({ capacity: 0 }), { name: 'RangeError' });

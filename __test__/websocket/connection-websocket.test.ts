@@ -24,7 +24,11 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     setLogger({});
     server = await socketServer(
       (socket) => socket.on('message', (data: Buffer, binary: boolean) => onMessage(socket, data, binary)),
-      { perMessageDeflate: true, maxPayload: 64 * 2 ** 20, handleProtocols: (asked: Set<string>) => [...asked].at(-1) },
+      {
+        perMessageDeflate: true,
+        maxPayload: 64 * 2 ** 20,
+        handleProtocols: (offered: Set<string>) => [...offered].at(-1),
+      },
     );
     proxy = await FaultProxy.start(server.port);
     onMessage = echo;
@@ -36,22 +40,22 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
   });
   afterEach(async () => {
     proxy.set({ kind: 'none' });
-    await maker.close();
+    await factory.close();
     onMessage = echo;
     server.handshakes.length = 0;
     await eventually(() => server.sockets.length === 0);
   });
 
   /** Connections through the proxy, quick to come back and without checks of their own. */
-  const maker = new ConnectionFactory(
+  const factory = new ConnectionFactory(
     (config) =>
       new WebSocketConnection({ url: `ws://127.0.0.1:${proxy.port}`, monitoring: false, retryDelay: 1, ...config }),
   );
-  const { make, open } = maker;
+  const { make, open } = factory;
 
   describe('connect', () => {
     test('is true once it is open, and at once when it is already', async () => {
-      const { connection, heard } = make();
+      const { connection, recorder } = make();
       assert.equal(await connection.isConnected(), false);
       assert.equal(await connection.send('early'), false);
       assert.equal(await connection.receive(), null);
@@ -59,7 +63,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       assert.equal(server.sockets.length, 1);
       assert.equal(await connection.connect(), true);
       assert.equal(server.handshakes.length, 1);
-      assert.deepEqual(heard.states, ['connecting', 'connected']);
+      assert.deepEqual(recorder.states, ['connecting', 'connected']);
     });
 
     test('is false when nobody is there, or it takes too long', async () => {
@@ -71,7 +75,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       const started = performance.now();
       assert.equal(await late.connection.connect(), false);
       assert.ok(performance.now() - started < 50 + toleranceMs);
-      assert.equal(late.heard.count('connection_failed'), 1);
+      assert.equal(late.recorder.count('connection_failed'), 1);
     });
 
     test('customHeaders and customOptions.protocols go with the handshake', async () => {
@@ -127,12 +131,12 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     });
 
     test('what cannot be sent is false with an event, and harms nothing', async () => {
-      const { connection, heard } = await open({ circuitBreakerThreshold: 1 });
+      const { connection, recorder } = await open({ circuitBreakerThreshold: 1 });
       const circle: Record<string, unknown> = {};
       circle['self'] = circle;
       const refused = [circle, undefined, () => 1, 10n, new Map([[1, 2]]), new Headers(), new Blob(['x'])];
       for (const data of refused) assert.equal(await connection.send(data), false);
-      assert.deepEqual([heard.count('error'), heard.count('circuit_breaker_opened')], [refused.length, 0]);
+      assert.deepEqual([recorder.count('error'), recorder.count('circuit_breaker_opened')], [refused.length, 0]);
       assert.equal(await connection.send('fine'), true);
     });
 
@@ -179,12 +183,12 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     });
 
     test('what came before the end can still be received after it', async () => {
-      const { connection, heard } = await open({ autoReconnect: false });
+      const { connection, recorder } = await open({ autoReconnect: false });
       const [socket] = server.sockets;
       socket.send('1');
       socket.send('2');
       socket.close(1000);
-      await eventually(() => heard.states.includes('disconnected'));
+      await eventually(() => recorder.states.includes('disconnected'));
       assert.deepEqual([await connection.receive(), await connection.receive()], [1, 2]);
       assert.equal(await connection.receive(), null);
     });
@@ -205,21 +209,21 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
 
     test('onMessage hears each message instead', async () => {
       const { connection } = await open();
-      const heard: unknown[] = [];
-      const off = connection.onMessage((message) => heard.push(message));
+      const received: unknown[] = [];
+      const off = connection.onMessage((message) => received.push(message));
       await connection.send({ n: 1 });
-      await eventually(() => heard.length === 1);
+      await eventually(() => received.length === 1);
       off();
       await connection.send({ n: 2 });
       assert.deepEqual(await connection.receive(), { n: 2 });
-      assert.deepEqual(heard, [{ n: 1 }]);
+      assert.deepEqual(received, [{ n: 1 }]);
     });
 
     test('a message that is too large ends the connection, and is told as a loss', async () => {
-      const { connection, heard } = await open({ autoReconnect: false, compression: false });
+      const { connection, recorder } = await open({ autoReconnect: false, compression: false });
       server.sockets[0].send('x'.repeat(17 * 2 ** 20));
       assert.equal(await connection.receive(), null);
-      const { data } = await heard.until('connection_lost');
+      const { data } = await recorder.until('connection_lost');
       assert.equal((data?.['error'] as MoorlineError).kind, 'protocol');
       assert.equal(await connection.isConnected(), false);
     });
@@ -227,46 +231,46 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
 
   describe('when it is lost', () => {
     test('is brought back, with every event once', async () => {
-      const { connection, heard } = await open({ customHeaders: { 'x-who': 'me' } });
+      const { connection, recorder } = await open({ customHeaders: { 'x-who': 'me' } });
       server.sockets[0].terminate();
-      await heard.until('reconnected');
-      assert.deepEqual(heard.states, ['connecting', 'connected', 'error', 'connecting', 'connected']);
-      for (const type of ['connection_lost', 'error', 'reconnected']) assert.equal(heard.count(type), 1, type);
-      assert.equal(heard.count('connection_failed'), 0);
-      assert.equal((await heard.until('connection_lost')).severity, 'error');
+      await recorder.until('reconnected');
+      assert.deepEqual(recorder.states, ['connecting', 'connected', 'error', 'connecting', 'connected']);
+      for (const type of ['connection_lost', 'error', 'reconnected']) assert.equal(recorder.count(type), 1, type);
+      assert.equal(recorder.count('connection_failed'), 0);
+      assert.equal((await recorder.until('connection_lost')).severity, 'error');
       assert.equal(await connection.send('again'), true);
       assert.deepEqual(await connection.receive(), { text: 'again' });
       assert.equal(server.handshakes.at(-1)?.headers['x-who'], 'me');
     });
 
     test('each attempt that fails is told, and it goes on until it succeeds', async () => {
-      const { connection, heard } = await open({ retryCount: 0 });
+      const { connection, recorder } = await open({ retryCount: 0 });
       await proxy.refuse();
       proxy.reset();
-      await heard.until('connection_failed', 3);
+      await recorder.until('connection_failed', 3);
       assert.equal(await connection.isConnected(), false);
       await proxy.accept();
-      await heard.until('reconnected');
+      await recorder.until('reconnected');
       assert.equal(await connection.send('again'), true);
     });
 
     test('autoReconnect: false leaves it', async () => {
-      const { connection, heard } = await open({ autoReconnect: false });
+      const { connection, recorder } = await open({ autoReconnect: false });
       const watched = await open();
       proxy.reset();
-      await watched.heard.until('reconnected');
-      await heard.until('connection_lost');
-      assert.deepEqual(heard.states, ['connecting', 'connected', 'disconnected']);
-      assert.equal(heard.count('reconnected'), 0);
+      await watched.recorder.until('reconnected');
+      await recorder.until('connection_lost');
+      assert.deepEqual(recorder.states, ['connecting', 'connected', 'disconnected']);
+      assert.equal(recorder.count('reconnected'), 0);
       assert.equal(await connection.connect(), true, 'it can be opened by hand');
     });
 
     test('a server that says goodbye is not followed', async () => {
       for (const code of [1000, 1008]) {
-        const { connection, heard } = await open();
+        const { connection, recorder } = await open();
         server.sockets[0].close(code, 'done');
-        await eventually(() => heard.states.at(-1) === 'disconnected');
-        assert.equal(heard.count('reconnected'), 0);
+        await eventually(() => recorder.states.at(-1) === 'disconnected');
+        assert.equal(recorder.count('reconnected'), 0);
         assert.equal(await connection.isConnected(), false);
       }
     });
@@ -275,10 +279,10 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       const warnings: Error[] = [];
       const onWarning = (warning: Error) => warnings.push(warning);
       process.on('warning', onWarning);
-      const { heard } = await open();
+      const { recorder } = await open();
       for (let turn = 1; turn <= 12; turn++) {
         server.sockets[0].terminate();
-        await heard.until('reconnected', turn);
+        await recorder.until('reconnected', turn);
       }
       await new Promise(setImmediate);
       process.off('warning', onWarning);
@@ -286,32 +290,32 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     });
 
     test('a disconnect ends it, also between two attempts', async () => {
-      const { connection, heard } = await open({ retryDelay: 5 });
+      const { connection, recorder } = await open({ retryDelay: 5 });
       await proxy.refuse();
       proxy.reset();
-      await heard.until('connection_failed');
+      await recorder.until('connection_failed');
       assert.equal(await connection.disconnect(), true);
-      const failed = heard.count('connection_failed');
+      const failed = recorder.count('connection_failed');
       await proxy.accept();
       const other = await open();
       assert.equal(await other.connection.send('x'), true);
-      assert.equal(heard.count('connection_failed'), failed);
+      assert.equal(recorder.count('connection_failed'), failed);
       assert.equal(connection.getStatus().state, 'disconnected');
     });
 
     test('who is told to go away does not come back', async (t) => {
-      const { heard } = await open({ circuitBreaker: false });
+      const { recorder } = await open({ circuitBreaker: false });
       const unauthorized = await FaultProxy.start(await refusing(t, 401));
       t.after(() => unauthorized.close());
-      const { connection, heard: other } = make({ url: `ws://127.0.0.1:${unauthorized.port}` });
+      const { connection, recorder: other } = make({ url: `ws://127.0.0.1:${unauthorized.port}` });
       assert.equal(await connection.connect(), false);
       await other.until('authentication_failed');
       assert.deepEqual([other.count('authentication_failed'), other.count('connection_failed')], [1, 0]);
-      assert.equal(heard.count('authentication_failed'), 0);
+      assert.equal(recorder.count('authentication_failed'), 0);
     });
 
     test('iteration goes on through losses, until the disconnect', async () => {
-      const { connection, heard } = await open();
+      const { connection, recorder } = await open();
       const messages: unknown[] = [];
       const reading = (async () => {
         for await (const message of connection) messages.push(message);
@@ -319,7 +323,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       await connection.send(1);
       await eventually(() => messages.length === 1);
       server.sockets[0].terminate();
-      await heard.until('reconnected');
+      await recorder.until('reconnected');
       await connection.send(2);
       await eventually(() => messages.length === 2);
       await connection.disconnect();
@@ -328,42 +332,42 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     });
 
     test('keepAlive: a server that has vanished is noticed by its silence', async () => {
-      const { heard } = await open({ keepAlive: 20, healthCheckTimeout: 500, autoReconnect: false });
+      const { recorder } = await open({ keepAlive: 20, healthCheckTimeout: 500, autoReconnect: false });
       let pings = 0;
       server.sockets[0].on('ping', () => (pings += 1));
       await eventually(() => pings >= 3);
-      assert.equal(heard.count('connection_lost'), 0);
+      assert.equal(recorder.count('connection_lost'), 0);
       proxy.set({ kind: 'black-hole' });
-      const { data } = await heard.until('connection_lost');
+      const { data } = await recorder.until('connection_lost');
       assert.equal((data?.['error'] as MoorlineError).kind, 'disconnected');
     });
   });
 
   test('healthCheck asks the server, for as long as it is given', async () => {
-    const { connection, heard } = await open();
+    const { connection, recorder } = await open();
     const { isHealthy, responseTime } = await connection.healthCheck();
     assert.ok(isHealthy && responseTime > 0);
     proxy.set({ kind: 'black-hole' });
     const started = performance.now();
     assert.equal((await connection.healthCheck(40)).isHealthy, false);
     assert.ok(performance.now() - started < 40 + toleranceMs);
-    assert.equal(heard.count('health_check_failed'), 1);
+    assert.equal(recorder.count('health_check_failed'), 1);
   });
 
   test('a send that cannot be written in time is false, opens the breaker, and is not sent twice', async () => {
     const config = { timeout: 100, circuitBreakerThreshold: 1, circuitBreakerTimeout: 60_000, compression: false };
-    const { connection, heard } = await open(config);
-    let came = 0;
-    onMessage = () => (came += 1);
+    const { connection, recorder } = await open(config);
+    let messages = 0;
+    onMessage = () => (messages += 1);
     proxy.set({ kind: 'black-hole' });
     assert.equal(await connection.send('x'.repeat(20_000_000)), false);
-    await heard.until('circuit_breaker_opened');
+    await recorder.until('circuit_breaker_opened');
     const started = performance.now();
     assert.equal(await connection.send('small'), false);
     assert.ok(performance.now() - started < 50);
     proxy.set({ kind: 'none' });
-    await eventually(async () => came > 0 || !(await connection.isConnected()));
-    assert.ok(came <= 1);
+    await eventually(async () => messages > 0 || !(await connection.isConnected()));
+    assert.ok(messages <= 1);
   });
 });
 

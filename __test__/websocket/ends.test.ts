@@ -23,20 +23,20 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
   const fixture = new SocketFixture();
 
   test('our code and reason reach the server, behind what was sent', async () => {
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     fixture.serve = (socket) => {
-      socket.on('message', (data: Buffer) => heard.push(data.toString()));
-      socket.on('close', (code: number, reason: Buffer) => heard.push(code, reason.toString()));
+      socket.on('message', (data: Buffer) => received.push(data.toString()));
+      socket.on('close', (code: number, reason: Buffer) => received.push(code, reason.toString()));
     };
-    const ears = await fixture.connect();
-    void ears.transport.send('last');
-    await ears.transport.close(3001, 'bye');
+    const client = await fixture.connect();
+    void client.transport.send('last');
+    await client.transport.close(3001, 'bye');
     assert.deepEqual(
-      ears.closed,
-      [{ code: 3001, reason: '', wasClean: true }].map((it) => ({ ...it, reason: ears.closed[0]!.reason })),
+      client.closed,
+      [{ code: 3001, reason: '', wasClean: true }].map((it) => ({ ...it, reason: client.closed[0]!.reason })),
     );
-    await eventually(() => heard.length === 3);
-    assert.deepEqual(heard, ['last', 3001, 'bye']);
+    await eventually(() => received.length === 3);
+    assert.deepEqual(received, ['last', 3001, 'bye']);
   });
 
   test('a close frame without a code is 1005, and 1001 is the servers own business', async () => {
@@ -50,51 +50,55 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
   });
 
   test('twice is quiet, afterwards every call is refused, and it can connect again', async () => {
-    const ears = await fixture.connect();
-    await Promise.all([ears.transport.close(), ears.transport.close()]);
-    await ears.transport.close();
-    assert.equal(ears.closed.length, 1);
-    for (const call of [ears.transport.send('x'), ears.transport.ping(), ears.transport.send('x', { timeoutMs: 9 })]) {
+    const client = await fixture.connect();
+    await Promise.all([client.transport.close(), client.transport.close()]);
+    await client.transport.close();
+    assert.equal(client.closed.length, 1);
+    for (const call of [
+      client.transport.send('x'),
+      client.transport.ping(),
+      client.transport.send('x', { timeoutMs: 9 }),
+    ]) {
       const error = await failure(call);
       assert.deepEqual([error.kind, error.delivery], ['closed', 'none']);
     }
-    await ears.connect();
-    await ears.transport.send('again');
-    await ears.receive(1);
-    assert.deepEqual(ears.messages, ['again']);
+    await client.connect();
+    await client.transport.send('again');
+    await client.receive(1);
+    assert.deepEqual(client.messages, ['again']);
   });
 
   test('a connect during a close waits for its end, and one that is given up says that', async () => {
-    const ears = await fixture.connect();
-    const closing = ears.transport.close();
-    await Promise.all([closing, ears.transport.connect()]);
-    assert.deepEqual([ears.closed.length, ears.transport.isOpen], [1, true]);
-    await ears.transport.send('on the new one');
-    ears.transport.terminate();
-    await eventually(() => ears.closed.length === 2);
+    const client = await fixture.connect();
+    const closing = client.transport.close();
+    await Promise.all([closing, client.transport.connect()]);
+    assert.deepEqual([client.closed.length, client.transport.isOpen], [1, true]);
+    await client.transport.send('on the new one');
+    client.transport.terminate();
+    await eventually(() => client.closed.length === 2);
     // It was lost before, which is not why this one fails.
-    const connecting = failure(ears.transport.connect());
-    await ears.transport.close();
+    const connecting = failure(client.transport.connect());
+    await client.transport.close();
     const error = await connecting;
     assert.deepEqual([error.kind, error.retryable], ['closed', false]);
-    assert.equal(ears.transport.isOpen, false);
+    assert.equal(client.transport.isOpen, false);
   });
 
   test('a close counts whenever it comes during a connect', async () => {
-    const ears = fixture.create();
+    const client = fixture.create();
     let opened = 0;
     fixture.serve = () => (opened += 1);
     // The server has accepted, and our thread does not know yet.
     for (let round = 0; round < 20; round++) {
-      const connecting = ears.transport.connect().then(
+      const connecting = client.transport.connect().then(
         () => 'connected',
         () => 'given up',
       );
       const seen = opened;
       while (opened === seen) await new Promise(setImmediate);
-      await ears.transport.close();
-      if ((await connecting) === 'given up') assert.equal(ears.transport.isOpen, false);
-      await eventually(() => !ears.transport.isOpen);
+      await client.transport.close();
+      if ((await connecting) === 'given up') assert.equal(client.transport.isOpen, false);
+      await eventually(() => !client.transport.isOpen);
     }
   });
 
@@ -103,8 +107,8 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
       socket.send('x');
       socket.close(1000);
     };
-    const ears = fixture.create();
-    ears.onMessage = () => {
+    const client = fixture.create();
+    client.onMessage = () => {
       throw new Error('a bug in the listener');
     };
     const thrown: unknown[] = [];
@@ -112,12 +116,12 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
     process.removeAllListeners('uncaughtException');
     process.on('uncaughtException', (error) => thrown.push(error));
     try {
-      ears.transport.pause();
-      await ears.connect();
+      client.transport.pause();
+      await client.connect();
       // So that message and end come together.
-      await eventually(async () => (await failureOrNothing(ears.transport.ping())) === 'closed');
-      ears.transport.resume();
-      await eventually(() => ears.closed.length > 0);
+      await eventually(async () => (await failureOrNothing(client.transport.ping())) === 'closed');
+      client.transport.resume();
+      await eventually(() => client.closed.length > 0);
       assert.equal(thrown.length, 1);
     } finally {
       process.removeAllListeners('uncaughtException');
@@ -127,17 +131,17 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
 
   test('a server that does not answer is left after closeTimeoutMs', async () => {
     fixture.serve = (socket) => socket.pause();
-    const ears = await fixture.connect({ closeTimeoutMs: 200 });
+    const client = await fixture.connect({ closeTimeoutMs: 200 });
     const started = performance.now();
-    await ears.transport.close();
+    await client.transport.close();
     const took = performance.now() - started;
     assert.ok(took >= 190 && took < 300 + SLACK_MS, `${took} ms`);
-    assert.equal(ears.closed[0]!.code, 1006);
-    assert.equal(ears.closed[0]!.error?.kind, 'timeout');
+    assert.equal(client.closed[0]!.code, 1006);
+    assert.equal(client.closed[0]!.error?.kind, 'timeout');
   });
 
   test('a code or a reason that cannot be sent is refused', async () => {
-    const ears = await fixture.connect();
+    const client = await fixture.connect();
     for (const [code, reason] of [
       [999, ''],
       [1006, ''],
@@ -146,26 +150,26 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
       [3000.5, ''],
       [3000, 'x'.repeat(124)],
     ] as const) {
-      await assert.rejects(ears.transport.close(code, reason), RangeError);
+      await assert.rejects(client.transport.close(code, reason), RangeError);
     }
-    await ears.transport.close();
+    await client.transport.close();
   });
 
   test('a breach of the protocol ends the connection, after what came before was answered', async () => {
-    const heard: string[] = [];
-    let told: number | undefined;
+    const received: string[] = [];
+    let closeCode: number | undefined;
     fixture.serve = (socket) => {
-      socket.on('message', (data: Buffer) => heard.push(data.toString()));
-      socket.on('close', (code: number) => (told = code));
+      socket.on('message', (data: Buffer) => received.push(data.toString()));
+      socket.on('close', (code: number) => (closeCode = code));
       socket._socket.write(Buffer.from([0x81, 2, 0x68, 0x69, 0x83, 0]));
     };
-    const ears = await fixture.connect();
-    ears.onMessage = (message) => void ears.transport.send(message);
-    await ears.end();
-    assert.deepEqual(ears.closed[0]?.error?.code, 'WS_ERR_INVALID_OPCODE');
-    assert.deepEqual([ears.closed[0]?.error?.kind, ears.closed[0]?.code], ['protocol', 1002]);
-    await eventually(() => told === 1002);
-    assert.deepEqual(heard, ['hi']);
+    const client = await fixture.connect();
+    client.onMessage = (message) => void client.transport.send(message);
+    await client.end();
+    assert.deepEqual(client.closed[0]?.error?.code, 'WS_ERR_INVALID_OPCODE');
+    assert.deepEqual([client.closed[0]?.error?.kind, client.closed[0]?.code], ['protocol', 1002]);
+    await eventually(() => closeCode === 1002);
+    assert.deepEqual(received, ['hi']);
   });
 
   test('an open socket keeps no process alive; ref does, until it ends', async () => {

@@ -15,12 +15,12 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
     let seen: IncomingMessage | undefined;
     fixture.serve = (_, request) => (seen = request);
     const url = `ws://me:p%40ss@127.0.0.1:${fixture.port}/path?query=1`;
-    const ears = await fixture.connect({
+    const client = await fixture.connect({
       url,
       protocols: ['v2', 'v1'],
       headers: { 'X-One': '1', 'X-Two': ['a', 'b'] },
     });
-    assert.equal(ears.transport.protocol, 'v2');
+    assert.equal(client.transport.protocol, 'v2');
     assert.equal(seen?.url, '/path?query=1');
     assert.equal(seen.headers['x-one'], '1');
     assert.equal(seen.headers['x-two'], 'a, b');
@@ -33,11 +33,11 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
       socket.ping();
       socket.close(4000, 'enough');
     };
-    const ears = await fixture.connect();
-    await ears.end();
-    assert.deepEqual(ears.messages, ['early']);
-    assert.equal(ears.pings, 1);
-    assert.deepEqual(ears.closed, [{ code: 4000, reason: 'enough', wasClean: true }]);
+    const client = await fixture.connect();
+    await client.end();
+    assert.deepEqual(client.messages, ['early']);
+    assert.equal(client.pings, 1);
+    assert.deepEqual(client.closed, [{ code: 4000, reason: 'enough', wasClean: true }]);
   });
 
   const answer = (status: string, ...headers: string[]) => {
@@ -111,14 +111,14 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
   test('is given up with the reason of the signal, and by close', async () => {
     fixture.refuse = () => undefined;
     const controller = new AbortController();
-    const ears = fixture.create();
-    const aborted = ears.transport.connect(controller.signal);
+    const client = fixture.create();
+    const aborted = client.transport.connect(controller.signal);
     const reason = new Error('enough');
     controller.abort(reason);
     await assert.rejects(aborted, (error) => error === reason);
-    const given = failure(ears.transport.connect());
-    await ears.transport.close();
+    const given = failure(client.transport.connect());
+    await client.transport.close();
     assert.equal((await given).kind, 'closed');
-    assert.equal(ears.closed.length, 0);
+    assert.equal(client.closed.length, 0);
   });
 });

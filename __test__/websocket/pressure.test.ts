@@ -7,17 +7,17 @@ import { peersMissing } from '../support/peers';
 import { SocketFixture } from '../support/socket-fixture';
 import { type RecordedSocket, failure } from '../support/websocket';
 
-/** More than the systems in between hold of a hundred kilobytes each. */
-const MANY = 400;
+/** Enough messages of 100 KiB to fill every socket buffer on the way. */
+const MESSAGE_COUNT = 400;
 const BODY = Buffer.alloc(100 * 1024);
 
-/** How each of many sends came out. */
-function sendMany(ears: RecordedSocket) {
+/** Sends the messages, and records the outcome of each. */
+function sendMany(client: RecordedSocket) {
   const outcomes: string[] = [];
-  for (let index = 0; index < MANY; index++) {
+  for (let index = 0; index < MESSAGE_COUNT; index++) {
     const body = Buffer.from(BODY);
     body.writeUInt32BE(index);
-    ears.transport.send(body).then(
+    client.transport.send(body).then(
       () => (outcomes[index] = 'sent'),
       (error) => (outcomes[index] = error.delivery),
     );
@@ -28,28 +28,28 @@ function sendMany(ears: RecordedSocket) {
 describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
   const fixture = new SocketFixture();
 
-  test('nothing goes behind the close frame: who waits for room is told that nothing was sent', async () => {
+  test('no message follows the close frame: sends that wait for room reject as not sent', async () => {
     let server: any;
-    let [received, told] = [0, 0];
+    let [received, closeCode] = [0, 0];
     fixture.serve = (socket) => {
       server = socket;
       socket._socket.pause();
       socket.on('message', () => (received += 1));
-      socket.on('close', (code: number) => (told = code));
+      socket.on('close', (code: number) => (closeCode = code));
     };
-    const ears = await fixture.connect();
-    const sends = sendMany(ears);
+    const client = await fixture.connect();
+    const sends = sendMany(client);
     server.close(1000, 'bye');
     await eventually(() => sends.count('none') > 0);
     server._socket.resume();
-    await ears.end();
-    await eventually(() => told === 1000);
-    assert.deepEqual([ears.closed[0]!.code, ears.closed[0]!.wasClean], [1000, true]);
+    await client.end();
+    await eventually(() => closeCode === 1000);
+    assert.deepEqual([client.closed[0]!.code, client.closed[0]!.wasClean], [1000, true]);
     assert.equal(received, sends.count('sent'));
-    assert.equal(received + sends.count('none'), MANY);
+    assert.equal(received + sends.count('none'), MESSAGE_COUNT);
   });
 
-  test('a message that is told to be undelivered never comes', async () => {
+  test('a message that is reported as undelivered never arrives', async () => {
     const received = new Set<number>();
     let server: any;
     fixture.serve = (socket) => {
@@ -57,18 +57,18 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
       socket._socket.pause();
       socket.on('message', (body: Buffer) => received.add(body.readUInt32BE(0)));
     };
-    const ears = await fixture.connect({ closeTimeoutMs: 300, sendQueueBytes: 64 << 20 });
-    const sends = sendMany(ears);
+    const client = await fixture.connect({ closeTimeoutMs: 300, sendQueueBytes: 64 << 20 });
+    const sends = sendMany(client);
     await eventually(() => sends.count('sent') > 0);
     // A frame of an unknown kind.
     server._socket.write(Buffer.from([0x83, 0]));
-    await ears.end();
-    assert.equal(ears.closed[0]!.error?.code, 'WS_ERR_INVALID_OPCODE');
-    await eventually(() => sends.outcomes.filter(Boolean).length === MANY);
+    await client.end();
+    assert.equal(client.closed[0]!.error?.code, 'WS_ERR_INVALID_OPCODE');
+    await eventually(() => sends.outcomes.filter(Boolean).length === MESSAGE_COUNT);
     assert.ok(sends.count('none') > 0);
-    const over = new Promise((resolve) => server._socket.on('close', resolve));
+    const closed = new Promise((resolve) => server._socket.on('close', resolve));
     server._socket.resume();
-    await over;
+    await closed;
     const undelivered = [...sends.outcomes.keys()].filter((index) => sends.outcomes[index] === 'none');
     assert.deepEqual(
       undelivered.filter((index) => received.has(index)),
@@ -86,16 +86,16 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
         setTimeout(() => socket._socket.resume(), 5);
       });
     };
-    const ears = await fixture.connect({ pingIntervalMs: 100, pingTimeoutMs: 800, sendTimeoutMs: 60_000 });
+    const client = await fixture.connect({ pingIntervalMs: 100, pingTimeoutMs: 800, sendTimeoutMs: 60_000 });
     const started = performance.now();
-    await ears.transport.send(Buffer.alloc(30 << 20));
+    await client.transport.send(Buffer.alloc(30 << 20));
     const took = performance.now() - started;
     assert.ok(took > 900, `${took} ms prove nothing`);
     await eventually(() => received === 1, 20_000);
-    assert.deepEqual(ears.closed, []);
+    assert.deepEqual(client.closed, []);
   });
 
-  test('what a server sent before it went is given out, also while nothing can be written any more', async () => {
+  test('messages that a server sent before it closed are delivered, also when nothing can be written any more', async () => {
     let gone = false;
     fixture.serve = (socket) => {
       const send = (messages: number) => {
@@ -112,21 +112,21 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
         });
       }, 50);
     };
-    const ears = fixture.create({ receiveQueueBytes: 16 * 1024, pingIntervalMs: 20 });
-    ears.transport.pause();
-    await ears.connect();
+    const client = fixture.create({ receiveQueueBytes: 16 * 1024, pingIntervalMs: 20 });
+    client.transport.pause();
+    await client.connect();
     await eventually(() => gone);
     // Pings go out meanwhile, and fail.
     await assert.rejects(async () => {
-      for (;;) await ears.transport.ping({ timeoutMs: 30 }).catch((error) => assert.equal(error.kind, 'timeout'));
+      for (;;) await client.transport.ping({ timeoutMs: 30 }).catch((error) => assert.equal(error.kind, 'timeout'));
     });
-    ears.transport.resume();
-    await ears.end();
-    assert.equal(ears.messages.length, 5, JSON.stringify(ears.closed));
-    assert.deepEqual([ears.closed[0]!.code, ears.closed[0]!.reason], [1000, 'done']);
+    client.transport.resume();
+    await client.end();
+    assert.equal(client.messages.length, 5, JSON.stringify(client.closed));
+    assert.deepEqual([client.closed[0]!.code, client.closed[0]!.reason], [1000, 'done']);
   });
 
-  test('the code of a server that closes and goes at once is told, whatever was still to be written', async () => {
+  test('the close code of a server that disconnects at once is reported, whatever was still to be written', async () => {
     fixture.serve = (socket) => {
       socket._socket.pause();
       socket.on('error', () => undefined);
@@ -136,15 +136,15 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
       });
     };
     for (let round = 0; round < 10; round++) {
-      const ears = await fixture.connect();
-      while (ears.closed.length === 0) await Promise.allSettled([ears.transport.send('x'.repeat(2000))]);
+      const client = await fixture.connect();
+      while (client.closed.length === 0) await Promise.allSettled([client.transport.send('x'.repeat(2000))]);
       // Where the system has thrown away what was received, there is nothing to tell.
-      const { code, error } = ears.closed[0]!;
+      const { code, error } = client.closed[0]!;
       assert.ok(code === 4001 || error?.code === 'ECONNRESET', `${code} ${error?.code}`);
     }
   });
 
-  test('a ping of a connection that nobody reads says that, not that the server is gone', async () => {
+  test('a ping on a paused connection fails because of its full receive queue, not as if the server were gone', async () => {
     let full = false;
     fixture.serve = (socket) => {
       const fill = () => void (socket.send('x'.repeat(1000)) as unknown);
@@ -154,12 +154,12 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
       }, 1);
       socket.on('close', () => clearInterval(timer));
     };
-    const ears = fixture.create({ receiveQueueBytes: 16 * 1024 });
-    ears.transport.pause();
-    await ears.connect();
+    const client = fixture.create({ receiveQueueBytes: 16 * 1024 });
+    client.transport.pause();
+    await client.connect();
     await eventually(() => full, 10_000);
-    const error = await failure(ears.transport.ping({ timeoutMs: 100 }));
+    const error = await failure(client.transport.ping({ timeoutMs: 100 }));
     assert.deepEqual([error.kind, error.code], ['timeout', 'ERR_MOORLINE_RECEIVE_QUEUE_FULL']);
-    assert.deepEqual(ears.closed, []);
+    assert.deepEqual(client.closed, []);
   });
 });

@@ -13,9 +13,9 @@ import { peersMissing } from '../support/peers';
 import { freePort } from '../support/ports';
 
 const nginx = debianBinary('nginx', 'nginx');
-const FORGETS_AFTER_MS = 2000;
+const PROXY_TIMEOUT_MS = 2000;
 
-describe('behind an nginx that forgets quiet connections', { skip: skipWithout(nginx) || peersMissing() }, () => {
+describe('behind an nginx that closes idle connections', { skip: skipWithout(nginx) || peersMissing() }, () => {
   const proxies = new DebianServers();
   let server: SocketServer;
   let url: string;
@@ -41,7 +41,7 @@ describe('behind an nginx that forgets quiet connections', { skip: skipWithout(n
             proxy_http_version 1.1;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection upgrade;
-            proxy_read_timeout ${FORGETS_AFTER_MS}ms;
+            proxy_read_timeout ${PROXY_TIMEOUT_MS}ms;
           }
         }
       }`,
@@ -59,12 +59,12 @@ describe('behind an nginx that forgets quiet connections', { skip: skipWithout(n
   test('pings keep it open', async (t) => {
     const connection = closeAfter(t, new WebSocketConnection({ ...quiet, url, keepAlive: 500 }));
     assert.equal(await connection.connect(), true);
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     const before = pings;
-    // As many as fit into three times what nginx waits for.
-    const many = (3 * FORGETS_AFTER_MS) / 500;
-    await eventually(() => pings - before >= many || heard.count('connection_lost') > 0, 60_000);
-    assert.equal(heard.count('connection_lost'), 0);
+    // The pings of three idle timeouts.
+    const expectedPings = (3 * PROXY_TIMEOUT_MS) / 500;
+    await eventually(() => pings - before >= expectedPings || recorder.count('connection_lost') > 0, 60_000);
+    assert.equal(recorder.count('connection_lost'), 0);
     assert.equal(await connection.isConnected(), true);
     assert.equal((await connection.healthCheck()).isHealthy, true);
   });
@@ -72,8 +72,8 @@ describe('behind an nginx that forgets quiet connections', { skip: skipWithout(n
   test('without pings it is closed, and the event says how', async (t) => {
     const connection = closeAfter(t, new WebSocketConnection({ ...quiet, url, keepAlive: Infinity }));
     assert.equal(await connection.connect(), true);
-    const heard = new EventRecorder(connection);
-    const { data, message } = await heard.until('connection_lost');
+    const recorder = new EventRecorder(connection);
+    const { data, message } = await recorder.until('connection_lost');
     assert.ok(data.error instanceof MoorlineError);
     const { kind, code } = data.error;
     assert.deepEqual([kind, code, message], ['disconnected', 'ECONNRESET', data.error.message]);

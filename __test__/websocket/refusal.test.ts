@@ -1,4 +1,4 @@
-// A WebSocket handshake that the server refuses: what the error tells of the answer, and when it is tried again.
+// A WebSocket handshake that the server refuses: the details in the error, and when it is retried.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 
@@ -15,9 +15,9 @@ async function refusal(t: TestContext, answer: Parameters<typeof serve>[0], conf
   t.after(() => server.close());
   const url = `ws://me:topsecret@127.0.0.1:${server.port}/?token=batterystaple`;
   const connection = closeAfter(t, new WebSocketConnection({ monitoring: false, url, ...config }));
-  const heard = new EventRecorder(connection);
+  const recorder = new EventRecorder(connection);
   assert.equal(await connection.connect(), false);
-  const [event] = heard.of('error');
+  const [event] = recorder.of('error');
   assert.ok(event && event.data.error instanceof MoorlineError);
   return event.data.error;
 }
@@ -43,7 +43,7 @@ test('carries the status, the headers and the beginning of the body of the answe
   }
 });
 
-test('tells no credential, neither ours nor one that the server gives', async (t) => {
+test('shows no credential of the request or of the answer', async (t) => {
   const customHeaders = { 'x-api-key': 'correcthorse', cookie: 'sid=hunter2hunter2' };
   const sent: (string | undefined)[] = [];
   const error = await refusal(
@@ -56,15 +56,15 @@ test('tells no credential, neither ours nor one that the server gives', async (t
     { customHeaders },
   );
   assert.equal(sent.length, 3);
-  const told = JSON.stringify(error) + String(error.stack);
+  const printed = JSON.stringify(error) + String(error.stack);
   for (const secret of ['correcthorse', 'hunter2', 'topsecret', 'batterystaple', 'fresh', sent[1]!.split(' ')[1]!]) {
-    assert.ok(!told.includes(secret), `${secret} in ${told}`);
+    assert.ok(!printed.includes(secret), `${secret} in ${printed}`);
   }
   assert.equal(error.detail?.headers?.['set-cookie'], '[redacted]');
   assert.equal(error.detail?.location, '/login');
 });
 
-test('waits for no body that does not come', async (t) => {
+test('does not wait for the rest of a body', async (t) => {
   const error = await refusal(t, (_, response) => {
     response.writeHead(503, { 'content-length': '100' });
     response.write('half of it');

@@ -1,7 +1,7 @@
-// The other side of bench/websocket.mjs, in a process of its own: `ws`, which echoes, or sends as many messages as it is asked for.
+// The server of bench/websocket.mjs, in a process of its own: `ws`, which echoes messages, or sends many on request.
 import { Sender, WebSocketServer } from 'ws';
 
-/** One of so many different messages; each contestant knows them too. */
+/** The number of different messages, which the clients know too. */
 export const MESSAGES = 1024;
 export const message = (index) => `${String(index % MESSAGES).padStart(8, '0')}:`.padEnd(64, 'abcdefgh');
 
@@ -15,7 +15,7 @@ if (process.send) {
     let corked = false;
     client.on('message', (data) => {
       if (data.length !== 64) return client._socket.write(flood);
-      // What came together goes back together.
+      // Echoes of messages that arrived together are sent together.
       if (!corked) {
         corked = true;
         client._socket.cork();

@@ -6,7 +6,7 @@ import { Emitter } from '../runtime/emitter';
 import { checkOptions } from '../runtime/known-options';
 import { log } from '../runtime/logger';
 import { native, type Cancel, type Handle } from '../runtime/native';
-import { CALL, type NixtlaCallOptions, NixtlaJob } from './job';
+import { CALL_OPTIONS, type NixtlaCallOptions, NixtlaJob } from './job';
 import type {
   NixtlaAnomalyRequest,
   NixtlaAnomalyResponse,
@@ -102,7 +102,7 @@ export interface NixtlaStats {
   localAnswers: number;
 }
 
-type Start<T> = (timeoutMs: number | undefined, cancel: Handle<Cancel> | undefined) => Promise<T>;
+type NativeCall<T> = (timeoutMs: number | undefined, cancel: Handle<Cancel> | undefined) => Promise<T>;
 
 /** What the events of a client carry. */
 type NixtlaFacts = {
@@ -207,18 +207,18 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
 
   /** Returns the fine-tuned models of the account. */
   async finetunedModels(options?: NixtlaCallOptions): Promise<NixtlaFinetunedModel[]> {
-    const models = await this.#call(options, (...bounds) => native.nixtlaModels(this.#client, ...bounds));
+    const models = await this.#call(options, (...args) => native.nixtlaModels(this.#client, ...args));
     return JSON.parse(models) as NixtlaFinetunedModel[];
   }
 
   /** Deletes a fine-tuned model. Returns `false` if there is no such model. */
   async deleteFinetunedModel(id: string, options?: NixtlaCallOptions): Promise<boolean> {
-    return this.#call(options, (...bounds) => native.nixtlaDeleteModel(this.#client, id, ...bounds));
+    return this.#call(options, (...args) => native.nixtlaDeleteModel(this.#client, id, ...args));
   }
 
   /** Returns the numbers of used and allowed requests per minute and per month. */
   async usage(options?: NixtlaCallOptions): Promise<NixtlaUsage> {
-    const usage = await this.#call(options, (...bounds) => native.nixtlaUsage(this.#client, ...bounds));
+    const usage = await this.#call(options, (...args) => native.nixtlaUsage(this.#client, ...args));
     return JSON.parse(usage) as NixtlaUsage;
   }
 
@@ -272,8 +272,8 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
     return answer;
   }
 
-  async #call<T>(options: NixtlaCallOptions = {}, start: Start<T>): Promise<T> {
-    checkOptions('options', options, CALL);
+  async #call<T>(options: NixtlaCallOptions = {}, start: NativeCall<T>): Promise<T> {
+    checkOptions('options', options, CALL_OPTIONS);
     const { timeoutMs, signal } = options;
     try {
       return await call((cancel) => start(timeoutMs, cancel), signal);

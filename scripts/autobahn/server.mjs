@@ -110,17 +110,17 @@ async function freePort() {
   return port;
 }
 
-/** Waits until `holds`; rejects when `ended` does, or when it takes too long. */
-async function untilStarted(holds, ended) {
-  let over = false;
-  ended.catch(() => (over = true));
-  for (const deadline = performance.now() + START_MS; !over && performance.now() < deadline; await sleep(20)) {
-    if (await holds()) return;
+/** Waits until `isStarted()`; rejects when `ended` does, or after START_MS. */
+async function untilStarted(isStarted, ended) {
+  let hasEnded = false;
+  ended.catch(() => (hasEnded = true));
+  for (const deadline = performance.now() + START_MS; !hasEnded && performance.now() < deadline; await sleep(20)) {
+    if (await isStarted()) return;
   }
   await Promise.race([ended, Promise.reject(new Error('it does not start'))]);
 }
 
-async function answers(port) {
+async function isListening(port) {
   const socket = connect(port, '127.0.0.1');
   const answered = once(socket, 'connect');
   return answered
@@ -149,9 +149,9 @@ export async function start(cases) {
     server.once('exit', () => reject(new Error(`it ended at once: ${output}`)));
     server.once('error', reject);
   });
-  // It says its cases, and then listens.
+  // It prints its cases, and then listens.
   const list = () => output.match(/^Cases = \[(.*)\]$/m)?.[1];
-  await untilStarted(async () => list() !== undefined && (await answers(port)), ended).catch((error) => {
+  await untilStarted(async () => list() !== undefined && (await isListening(port)), ended).catch((error) => {
     server.kill('SIGKILL');
     throw error;
   });
@@ -162,7 +162,7 @@ export async function start(cases) {
     url,
     /** The cases by number, from 1. */
     names,
-    /** What the server thinks of `agent`, by case, when it was asked to write its reports. */
+    /** The server's verdicts on `agent` by case, once it has written its reports. */
     verdicts: (agent) => JSON.parse(readFileSync(join(reports, 'index.json'), 'utf8'))[agent],
     async stop() {
       const ended = new Promise((resolve) => server.once('exit', resolve));

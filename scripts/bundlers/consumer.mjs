@@ -1,4 +1,4 @@
-// Helpers of the scripts that test the packed package as its users have it: scripts/bundlers.mjs and
+// Helpers of the scripts that test the packed package as its users get it: scripts/bundlers.mjs and
 // scripts/bundlers/installs.mjs.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -8,24 +8,24 @@ import { pathToFileURL } from 'node:url';
 
 import { fail, root } from '../lib/run.mjs';
 
-/** Where the programs are that are tried, and the tools that they are tried with. */
+/** The directory of the bundled programs and of the bundlers. */
 export const fixtures = join(root, '__test__', 'bundlers');
 const EXPECTED_OUTPUT = '42 true';
 export const TIMEOUT_MS = 600_000;
 
-/** A tool's directory: of those of these scripts, or of those that `npm test` installs. */
+/** The directory of an installed tool. */
 export function installed(name) {
   const places = [fixtures, join(root, '__test__', 'package'), root].map((place) => join(place, 'node_modules', name));
   return places.find((place) => existsSync(place)) ?? fail(`${name} is not installed`);
 }
 
-/** Puts the programs into `project`. */
+/** Copies the programs into `project`. */
 export function prepare(project) {
   for (const file of ['start.mjs', 'start.cjs', 'handler.mjs', 'handler.cjs'])
     copyFileSync(join(fixtures, file), join(project, file));
 }
 
-/** What `command` prints; throws when it fails. */
+/** Returns the output of `command`; throws when it fails. */
 export function output(command, args, cwd, env = {}) {
   const options = { cwd, encoding: 'utf8', timeout: TIMEOUT_MS, env: { ...process.env, ...env } };
   const { status, stdout, stderr, error } = spawnSync(command, args, options);
@@ -49,7 +49,7 @@ export async function expectRefused(work, reason) {
   if (!output.includes(reason)) throw new Error(`it should be refused with '${reason}', and it says:\n${output}`);
 }
 
-/** Starts what is in `built` where nothing else is. */
+/** Copies `built` to an empty directory, and starts it there. */
 export function runInEmptyDirectory(built, start) {
   const directory = mkdtempSync(join(tmpdir(), 'moorline-bundle-'));
   try {
@@ -60,7 +60,7 @@ export function runInEmptyDirectory(built, start) {
   }
 }
 
-/** Copies what `@vercel/nft` finds that `entry` needs; answers where it is. */
+/** Copies the files that `entry` needs, as `@vercel/nft` finds them; returns their directory. */
 export async function trace(project, entry) {
   const { nodeFileTrace } = await import(pathToFileURL(join(installed('@vercel/nft'), 'out', 'index.js')).href);
   const traced = join(project, 'out', `nft-${entry}`);
@@ -71,7 +71,7 @@ export async function trace(project, entry) {
   return traced;
 }
 
-/** Bundles `program.cjs` or `program.mjs`; answers the directory and the file that came out. */
+/** Bundles `program.cjs` or `program.mjs`; returns the directory and the name of the bundle. */
 export async function esbuild(project, format, { program = 'start', ...options }) {
   const { build } = await import(pathToFileURL(join(installed('esbuild'), 'lib', 'main.js')).href);
   const ending = format === 'esm' ? 'mjs' : 'cjs';
@@ -88,7 +88,7 @@ export async function esbuild(project, format, { program = 'start', ...options }
   return { built, out };
 }
 
-/** Bundles the binary, too, and starts the bundle where nothing else is. */
+/** Bundles the binary, too, and starts the bundle in an empty directory. */
 export async function esbuildWhole(project, format, options = {}) {
   const { built, out } = await esbuild(project, format, { loader: { '.node': 'copy' }, ...options });
   runInEmptyDirectory(built, (directory) => node(directory, out));

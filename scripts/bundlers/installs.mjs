@@ -16,7 +16,7 @@ import {
 } from './consumer.mjs';
 import { npm } from '../lib/run.mjs';
 
-/** A new directory beside `project`, whose packages it must not see, with the programs and with what names the registry. */
+/** A new directory beside `project`, whose packages it must not see, with the programs and the `.npmrc` of the registry. */
 function emptyDirectory(project, name) {
   const directory = join(dirname(project), name);
   mkdirSync(directory);
@@ -29,7 +29,7 @@ function writeJson(directory, file, content) {
   writeFileSync(join(directory, file), `${JSON.stringify(content)}\n`);
 }
 
-/** Such a directory whose package.json asks for the package. */
+/** Such a directory whose package.json depends on the package. */
 function consumer(project, name) {
   const directory = emptyDirectory(project, name);
   writeJson(directory, 'package.json', { name, private: true, dependencies: { moorline: '*' } });
@@ -52,40 +52,39 @@ function expectInstalled(modules, names) {
 
 /** The lock file is written on one machine and lists the binaries of all; the image takes its own. */
 async function npmCi(project) {
-  const developed = consumer(project, 'npm-developed');
-  npmIn(developed, 'install', '--package-lock-only');
+  const locked = consumer(project, 'npm-locked');
+  npmIn(locked, 'install', '--package-lock-only');
   const image = (name, omitted) => {
     const directory = emptyDirectory(project, name);
-    for (const file of ['package.json', 'package-lock.json'])
-      copyFileSync(join(developed, file), join(directory, file));
+    for (const file of ['package.json', 'package-lock.json']) copyFileSync(join(locked, file), join(directory, file));
     npmIn(directory, 'ci', `--omit=${omitted}`);
     return directory;
   };
-  const whole = image('npm-image', 'dev');
-  expectInstalled(join(whole, 'node_modules'), moorlineIn(join(project, 'node_modules')));
-  startBoth(whole);
-  const bare = image('npm-image-without-optional', 'optional');
-  expectInstalled(join(bare, 'node_modules'), ['moorline']);
-  await expectRefused(() => startBoth(bare), 'ERR_MOORLINE_BINARY_MISSING');
+  const complete = image('npm-image', 'dev');
+  expectInstalled(join(complete, 'node_modules'), moorlineIn(join(project, 'node_modules')));
+  startBoth(complete);
+  const withoutOptional = image('npm-image-without-optional', 'optional');
+  expectInstalled(join(withoutOptional, 'node_modules'), ['moorline']);
+  await expectRefused(() => startBoth(withoutOptional), 'ERR_MOORLINE_BINARY_MISSING');
 }
 
-/** Machines that are not this one: their binaries are installed, and refuse to load here. */
-const OTHERS = { 'linux-x64-musl': ['linux', 'x64', 'musl'], 'linux-arm64-gnu': ['linux', 'arm64', 'glibc'] };
+/** Other platforms: their binaries are installed, and refuse to load here. */
+const OTHER_PLATFORMS = { 'linux-x64-musl': ['linux', 'x64', 'musl'], 'linux-arm64-gnu': ['linux', 'arm64', 'glibc'] };
 
-async function expectOther(directory, platform) {
+async function expectOtherPlatform(directory, platform) {
   expectInstalled(join(directory, 'node_modules'), ['moorline', `moorline-${platform}`]);
   await expectRefused(() => startBoth(directory), 'ERR_MOORLINE_PLATFORM');
 }
 
 async function npmElsewhere(project) {
-  for (const [platform, [os, cpu, libc]] of Object.entries(OTHERS)) {
+  for (const [platform, [os, cpu, libc]] of Object.entries(OTHER_PLATFORMS)) {
     const directory = consumer(project, `npm-${platform}`);
     npmIn(directory, 'install', `--os=${os}`, `--cpu=${cpu}`, `--libc=${libc}`);
-    await expectOther(directory, platform);
+    await expectOtherPlatform(directory, platform);
   }
 }
 
-/** What pnpm and Yarn call the machines to install for. */
+/** The platforms to install for, as pnpm and Yarn configure them. */
 const architecturesOf = ([os, cpu, libc]) => ({ supportedArchitectures: { os: [os], cpu: [cpu], libc: [libc] } });
 
 function pnpm(directory, settings = {}) {
@@ -103,10 +102,10 @@ async function pnpmIsolated(project) {
 }
 
 async function pnpmElsewhere(project) {
-  for (const [platform, machine] of Object.entries(OTHERS)) {
+  for (const [platform, machine] of Object.entries(OTHER_PLATFORMS)) {
     const directory = consumer(project, `pnpm-${platform}`);
     pnpm(directory, { nodeLinker: 'hoisted', ...architecturesOf(machine) });
-    await expectOther(directory, platform);
+    await expectOtherPlatform(directory, platform);
   }
 }
 
@@ -137,10 +136,10 @@ function yarnPlugAndPlay(project) {
 }
 
 async function yarnElsewhere(project) {
-  for (const [platform, machine] of Object.entries(OTHERS)) {
+  for (const [platform, machine] of Object.entries(OTHER_PLATFORMS)) {
     const directory = consumer(project, `yarn-${platform}`);
     yarn(project, directory, { nodeLinker: 'node-modules', ...architecturesOf(machine) });
-    await expectOther(directory, platform);
+    await expectOtherPlatform(directory, platform);
   }
 }
 
@@ -240,7 +239,7 @@ function readOnly(project) {
   expectOutput(inNamespace(READ_ONLY, directory, process.execPath, READ_DATABASES));
 }
 
-/** Each way that docs/bundlers.md says was tried. They throw what went wrong. */
+/** The ways of docs/bundlers.md to install or run the package; each throws when it fails. */
 export const INSTALLS = {
   'npm ci': npmCi,
   'npm, for another machine': npmElsewhere,

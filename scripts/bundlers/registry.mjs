@@ -1,5 +1,5 @@
 // An npm registry on loopback that has the given tarballs and nothing else, so that package managers can be tried with
-// packages that are not published. It runs on a thread of its own, as those who install wait for npm on theirs.
+// packages that are not published. It runs on a thread of its own, because the main thread blocks while npm runs.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { createServer } from 'node:http';
 import { basename } from 'node:path';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
-/** Serves `tarballs`; answers the registry's URL and how to close it. */
+/** Serves `tarballs`; returns the registry's URL and a function that closes it. */
 export async function serveTarballs(tarballs) {
   const worker = new Worker(new URL(import.meta.url), { workerData: { tarballs } });
   const [url] = await once(worker, 'message');
@@ -21,7 +21,7 @@ function readManifest(tarball) {
   return JSON.parse(stdout);
 }
 
-/** What a registry says of a package that has one version. */
+/** A registry's description of a package that has one version. */
 function describePackage(tarball, origin) {
   const manifest = readManifest(tarball);
   const { name, version } = manifest;

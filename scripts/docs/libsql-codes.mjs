@@ -1,4 +1,4 @@
-// The codes of libSQL, as those of codes.mjs.
+// The codes of libSQL: rows like those of codes.mjs.
 
 const FILE = 'look at the file, its directory and their permissions';
 export const BROKEN_SERVER = 'the server, or a proxy before it, breaks the protocol: look there';

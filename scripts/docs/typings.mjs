@@ -89,8 +89,8 @@ function documentation(symbol, checker, declaration) {
     source.getJsDocTags(checker).filter(({ name }) => (name === 'example') === isExample),
   );
   const tags = others.map((tag) => {
-    const said = ts.displayPartsToString(tag.text).replace(/^(\w+) (?=[A-Z])/, '`$1`: ');
-    return tag.name === 'param' ? said : `Throws ${said}`;
+    const sentence = ts.displayPartsToString(tag.text).replace(/^(\w+) (?=[A-Z])/, '`$1`: ');
+    return tag.name === 'param' ? sentence : `Throws ${sentence}`;
   });
   return {
     doc: [plain(ts.displayPartsToString(parts)), ...tags.map(plain)].filter(Boolean).join(' '),

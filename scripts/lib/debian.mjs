@@ -1,7 +1,7 @@
-// Debian packages, unpacked into a directory without being installed, so that nobody has to be root:
+// Debian packages, unpacked into a directory without being installed, which needs no root:
 // `node scripts/lib/debian.mjs <directory> <package> …`.
 //
-// Two processes may want the same one at the same time: each unpacks aside, and the first to finish puts it in place.
+// Two processes may unpack the same one at the same time: each uses a directory of its cached, and the first renames it.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 
 import { fail, isMain } from './run.mjs';
 
-/** A mirror that is slow, or that fails once, fails no test; one that is not there holds nobody up for long. */
+/** Retries and timeouts: a mirror that is slow or fails once fails no test, and an unreachable one costs little time. */
 const NETWORK = ['-o', 'Acquire::Retries=2', '-o', 'Acquire::http::Timeout=30', '-o', 'Acquire::https::Timeout=30'];
 const TIMEOUT_MS = 120_000;
 
@@ -44,7 +44,7 @@ function publish(work, directory) {
   }
 }
 
-/** With the lists that the machine has, then with those of an earlier run, then with new ones. */
+/** Tries the lists of the machine, then those of an earlier run, then new ones. */
 function download(packages, files, suite) {
   const get = (options) => {
     // Half of a failed attempt may be there, in other versions.
@@ -53,8 +53,8 @@ function download(packages, files, suite) {
     const wanted = suite === undefined ? withDependencies(packages, options) : packages;
     run('apt-get', [...options, ...NETWORK, '-qq', 'download', ...wanted], files);
   };
-  const own = join(tmpdir(), `moorline-apt-${process.getuid?.()}-${suite ?? 'machine'}`);
-  const known = [...(suite === undefined ? [[]] : []), ...(existsSync(own) ? [apt(own, suite)] : [])];
+  const cached = join(tmpdir(), `moorline-apt-${process.getuid?.()}-${suite ?? 'machine'}`);
+  const known = [...(suite === undefined ? [[]] : []), ...(existsSync(cached) ? [apt(cached, suite)] : [])];
   for (const options of known) {
     try {
       return get(options);
@@ -62,7 +62,7 @@ function download(packages, files, suite) {
       // There are no lists, or the mirror has gone on to other versions.
     }
   }
-  const fresh = `${own}.${process.pid}`;
+  const fresh = `${cached}.${process.pid}`;
   try {
     const incomplete = updateLists(fresh, suite);
     try {
@@ -70,18 +70,18 @@ function download(packages, files, suite) {
     } catch (error) {
       throw incomplete ?? error;
     }
-    keep(fresh, own);
+    keepLists(fresh, cached);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
 }
 
 /** Leaves the lists in `fresh` to later runs, in the place of older ones. */
-function keep(fresh, own) {
+function keepLists(fresh, cached) {
   const old = `${fresh}.old`;
   try {
-    if (existsSync(own)) renameSync(own, old);
-    renameSync(fresh, own);
+    if (existsSync(cached)) renameSync(cached, old);
+    renameSync(fresh, cached);
   } catch {
     // Another process leaves its own.
   }
@@ -129,7 +129,7 @@ function apt(directory, suite) {
   return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
 }
 
-/** The mirror that this machine installs from; of another distribution, the one that is near to everybody. */
+/** The mirror that this machine installs from; on another distribution the default one. */
 function mirror() {
   const parts = `${SOURCES}.d`;
   const lists = existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : [];

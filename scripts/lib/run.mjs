@@ -32,7 +32,7 @@ export function fail(message) {
   process.exit(1);
 }
 
-/** Tools whose package is called otherwise. */
+/** The packages of tools that have another name. */
 const PACKAGES = { napi: '@napi-rs/cli', tsc: 'typescript' };
 
 /** Runs a tool of node_modules by its package's own entry file, so that no shell is involved on any system. */
@@ -48,7 +48,7 @@ export function npm(args, options, start = run) {
   return self?.endsWith('npm-cli.js') ? start(process.execPath, [self, ...args], options) : start('npm', args, options);
 }
 
-/** What npm says. */
+/** The standard output of npm. */
 export const npmOutput = (args, options) =>
   npm(args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], ...options }).stdout;
 

@@ -19,7 +19,7 @@ export function bundleTypings(directory = root) {
       '--no-banner',
       // What an entry does not export by name is no part of its contract.
       '--export-referenced-types=false',
-      // The request of Express gets its result by it.
+      // The module augmentation of Express depends on it.
       '--inline-declare-global',
       '--project',
       'lib/tsconfig.json',

@@ -1,5 +1,5 @@
-// Runs test files, each in a process group of its own: one that hangs is told by what it waits for and ended with all
-// it started, and the others go on.
+// Runs test files, each in a process group of its own: a file that hangs is reported with what it waits for and killed with
+// its children, and the others go on.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -15,7 +15,7 @@ const EVENTS = pathToFileURL(join(root, 'scripts', 'test', 'events.mjs')).href;
 /** The totals of one file; those of all are printed at the end. */
 const TOTALS = /^ℹ .*\n/gm;
 
-/** What is left of a file's output is there at once, unless a process that left its group holds it open. */
+/** The wait for the end of the output, which a process that has left the group may hold open. */
 const OUTPUT_MS = 5_000;
 
 const running = new Set();
@@ -65,16 +65,16 @@ async function runFile(file, timeoutMs) {
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
   const ended = once(child, 'exit');
-  const silent = once(child, 'close');
+  const closed = once(child, 'close');
   try {
-    const inTime = await within(ended, timeoutMs);
+    const inTime = await settlesWithin(ended, timeoutMs);
     const hung = inTime ? [] : await readPending(child, join(directory, 'report.json'));
-    // With what it left behind, which would hold its output open.
+    // With its remaining children, which would hold its output open.
     killGroup(child);
     const [code, signal] = await ended;
-    await within(silent, OUTPUT_MS);
+    await settlesWithin(closed, OUTPUT_MS);
     const outcome = outcomeOf(events);
-    outcome.failed.push(...unreported(outcome, inTime ? ending(code, signal) : `not over after ${timeoutMs} ms`));
+    outcome.failed.push(...unreported(outcome, inTime ? exitProblem(code, signal) : `not over after ${timeoutMs} ms`));
     process.stdout.write(`\n${file}\n${output.replace(TOTALS, '')}`);
     if (!inTime) console.log(`${file} is not over after ${timeoutMs} ms. It waits for:\n${indent(hung)}`);
     return { ...outcome, missing: existsSync(missing) ? readFileSync(missing, 'utf8').trim().split('\n') : [] };
@@ -92,11 +92,11 @@ function unreported({ passed, skipped, failed, pending }, how) {
   return passed + skipped === 0 ? ['no test of it reported anything'] : [];
 }
 
-const ending = (code, signal) => (code === 0 ? '' : signal ? `ended by ${signal}` : `ended with ${code}`);
+const exitProblem = (code, signal) => (code === 0 ? '' : signal ? `ended by ${signal}` : `ended with ${code}`);
 const indent = (lines) => lines.map((line) => `  ${line}`).join('\n');
 
 /** Whether `promise` settles in time. */
-async function within(promise, timeoutMs) {
+async function settlesWithin(promise, timeoutMs) {
   let timer;
   const late = new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs, false)));
   const inTime = await Promise.race([promise.then(() => true), late]);
@@ -108,6 +108,6 @@ function killGroup({ pid }) {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // Nobody of it is left.
+    // The group has ended.
   }
 }

@@ -1,4 +1,4 @@
-// What the exit and leak tests run in a process of its own: `child.ts <subject> <url> <act> [<ms>]`.
+// The program that exit and leak tests run in a process of its own: `child.ts <subject> <url> <scenario> [<ms>]`.
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,15 +10,15 @@ import { measureRepeated, type Repetitions } from './repeat';
 
 const BATCH = 100;
 const OPERATIONS: Repetitions = { times: 100_000, batch: BATCH, limitMs: 20_000 };
-/** Whole lives take longer than operations, and the allocator longer to settle. */
+/** Whole lifetimes take longer than operations, and the allocator needs longer to settle. */
 const LIFETIMES: Repetitions = { times: 10_000, warmUp: 3000, batch: 20, limitMs: 20_000 };
 
 /** Prints one line for the parent. */
 const print = (line: unknown) => void process.stdout.write(`${JSON.stringify(line)}\n`);
 
-type Act = (subject: Subject, url: string) => Promise<unknown>;
+type Scenario = (subject: Subject, url: string) => Promise<unknown>;
 
-const lives: Record<string, Act> = {
+const scenarios: Record<string, Scenario> = {
   /** Works once and leaves the object open. */
   async idle(subject, url) {
     await (await subject.start(url)).operate();
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   const [name, url = '', act = '', soakMs] = process.argv.slice(2);
   const subject = subjects.find((candidate) => candidate.name === name);
   assert.ok(subject, `no ${name}`);
-  const live = lives[act];
+  const live = scenarios[act];
   if (live) return void (await live(subject, url));
   const forMs = soakMs === undefined ? undefined : Number(soakMs);
   if (act === 'lives') {
@@ -69,10 +69,10 @@ async function main(): Promise<void> {
   // As many connections as there can be: how many of them a repetition needs depends on how busy the machine is.
   const held = await Promise.all(Array.from({ length: BATCH }, () => running.hold?.()));
   for (const one of held) one?.finish();
-  // Behind all that were given up before it; a server that has too much of them says so.
+  // Runs after all aborted operations before it; rejects if the server is overloaded by them.
   const catchUp = act === 'aborts' ? () => running.operate().catch(() => undefined) : undefined;
   print(await measureRepeated(repetition(running), { ...OPERATIONS, ...(catchUp && { catchUp }) }, forMs));
-  // The aborted ones too have given back what they had.
+  // Aborted operations, too, release what they held.
   await eventually(() => !running.heldCount?.());
 }
 

@@ -1,4 +1,4 @@
-// What `npm run soak` runs: leak tests that go on for minutes, and a table of what came of them.
+// The program of `npm run soak`: leak tests that run for minutes, and a table of their results.
 import { parseArgs } from 'node:util';
 
 import type { Subject } from '../../contract/contract';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 
 /** How a child process ended. */
-export interface Ended {
+export interface ChildResult {
   code: number | null;
   signal: NodeJS.Signals | null;
   /** Its lines on stdout, parsed. */
@@ -13,13 +13,13 @@ export interface Ended {
 }
 
 /**
- * V8 lets its young generation grow to 16 MB as it pleases, which looks like a leak of ours; held small, what grows is
- * what is kept.
+ * A small young generation: V8's default of 16 MB fills before it is collected, which a memory test could take for a
+ * leak.
  */
 const NODE_OPTIONS = ['--expose-gc', '--max-semi-space-size=1', '--import', 'tsx'];
 
-/** Runs one act of `child.ts`; a child that outlives `timeoutMs` is killed, and `signal` says so. */
-export async function runChild(args: string[], timeoutMs: number): Promise<Ended> {
+/** Runs one scenario of `child.ts`; a child that outlives `timeoutMs` is killed, and `signal` says so. */
+export async function runChild(args: string[], timeoutMs: number): Promise<ChildResult> {
   const started = performance.now();
   const child = spawn(process.execPath, [...NODE_OPTIONS, join(__dirname, 'child.ts'), ...args], {
     env: { ...process.env, MALLOC_ARENA_MAX: '2' },

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { random as randomly } from '../../hostile/random';
+import { seededRandom } from '../../hostile/random';
 import { eventually } from '../../support/eventually';
 import type { Running } from '../../support/http';
 import { stream } from '../../support/sse';
@@ -66,7 +66,7 @@ async function handle({ lastEventId: id }) {
 
 /** Kills one reader after the other until there were so many `kills`, and looks at what they told. */
 export async function killReaders(reading: Reading, kills: number, seed: number): Promise<KillReport> {
-  const random = randomly(seed);
+  const random = seededRandom(seed);
   const directory = mkdtempSync(join(tmpdir(), 'moorline-killed-'));
   const database = `file:${join(directory, 'cursors.db')}`;
   const server = await numbers(random);
@@ -75,7 +75,7 @@ export async function killReaders(reading: Reading, kills: number, seed: number)
   const begin = (failures: boolean): ChildProcess => {
     const addon = face;
     const facts = [server.url, database, reading, String(Math.floor(random() * 2 ** 32)), String(failures)];
-    const child = spawn(process.execPath, ['-e', READER, addon, randomly.toString(), ...facts], {
+    const child = spawn(process.execPath, ['-e', READER, addon, seededRandom.toString(), ...facts], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     ledger.read(child);

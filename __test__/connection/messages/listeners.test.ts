@@ -1,5 +1,5 @@
-// Listeners of `message`, which hear what the handlers of `onMessage` hear, and handlers that are taken off, throw or close
-// the connection while they run.
+// Listeners of `message` and handlers of `onMessage`: each gets every message, and may be removed, throw or close the
+// connection while it runs.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test, type TestContext } from 'node:test';
@@ -23,7 +23,7 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     t.after(() => server.close());
     const connection = closeAfter(t, new WebSocketConnection({ url: server.url, monitoring: false, ...config }));
     assert.equal(await connection.connect(), true);
-    /** Sends all of them in one piece, so that they come together. */
+    /** Sends all messages in one write, so that they arrive together. */
     const send = (...messages: unknown[]) => {
       const [socket] = server.sockets;
       socket._socket.cork();
@@ -33,41 +33,41 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     return { connection, server, send };
   }
 
-  test('on hears every message until off, and receive the ones after it', async (t) => {
+  test('on gets every message until off, and receive the later ones', async (t) => {
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
-    const listener = (message: unknown) => heard.push(message);
+    const received: unknown[] = [];
+    const listener = (message: unknown) => received.push(message);
     assert.equal(connection.on('message', listener), connection);
     send(1, 2);
-    await eventually(() => heard.length === 2);
+    await eventually(() => received.length === 2);
     connection.off('message', listener);
     send(3);
     assert.equal(await connection.receive(), 3);
-    assert.deepEqual(heard, [1, 2]);
+    assert.deepEqual(received, [1, 2]);
   });
 
-  test('once hears one, also of several that come together; none of the others is lost', async (t) => {
+  test('once gets one message, also of several that arrive together; no other is lost', async (t) => {
     const { connection, send } = await open(t);
     const first = once(connection, 'message');
-    const heard: unknown[] = [];
-    connection.once('message', (message) => heard.push(message));
+    const received: unknown[] = [];
+    connection.once('message', (message) => received.push(message));
     send(1, 2, 3);
     assert.deepEqual(await first, [1]);
-    assert.deepEqual([await connection.receive(), await connection.receive(), heard], [2, 3, [1]]);
+    assert.deepEqual([await connection.receive(), await connection.receive(), received], [2, 3, [1]]);
   });
 
-  test('a handler that takes itself off leaves the messages behind it to receive', async (t) => {
+  test('a handler that removes itself leaves the later messages to receive', async (t) => {
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     const remove = connection.onMessage((message) => {
-      heard.push(message);
+      received.push(message);
       remove();
     });
     send(1, 2, 3);
-    assert.deepEqual([await connection.receive(), await connection.receive(), heard], [2, 3, [1]]);
+    assert.deepEqual([await connection.receive(), await connection.receive(), received], [2, 3, [1]]);
   });
 
-  test('get the next message when all are done with the one before', async (t) => {
+  test('get the next message when all have settled for the one before', async (t) => {
     const { connection, send } = await open(t);
     const running: unknown[] = [];
     let release = () => {};
@@ -86,41 +86,41 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     release();
   });
 
-  test('one that throws or rejects is logged, and the others hear all the same', async (t) => {
+  test('one that throws or rejects is logged, and the others get the message all the same', async (t) => {
     const written = captureLogs(t);
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     connection.on('message', () => {
       throw new Error('thrown');
     });
     connection.on('message', () => Promise.reject(new Error('rejected')));
-    connection.on('message', (message) => heard.push(message));
+    connection.on('message', (message) => received.push(message));
     send(1, 2);
-    await eventually(() => heard.length === 2);
+    await eventually(() => received.length === 2);
     const failed = () => written.filter(({ event }) => event === 'connection.handler-failed');
     await eventually(() => failed().length === 4);
     assert.deepEqual(new Set(failed().map(({ data }) => data?.['error'])), new Set(['thrown', 'rejected']));
     assert.equal(await connection.isConnected(), true);
   });
 
-  test('one that another takes off hears no more, also not of the same message', async (t) => {
+  test('one that another removes gets nothing more, not even the same message', async (t) => {
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     connection.onMessage((message) => {
-      heard.push(message);
+      received.push(message);
       remove();
     });
-    const remove = connection.onMessage((message) => heard.push('too late', message));
+    const remove = connection.onMessage((message) => received.push('too late', message));
     send(1, 2);
-    await eventually(() => heard.length === 2);
-    assert.deepEqual(heard, [1, 2]);
+    await eventually(() => received.length === 2);
+    assert.deepEqual(received, [1, 2]);
   });
 
-  test('removeAllListeners ends all of them, and later ones hear again', async (t) => {
+  test('removeAllListeners removes all of them, and later ones get messages again', async (t) => {
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     for (let count = 0; count < 100; count++) connection.onMessage(() => undefined)();
-    connection.on('message', () => heard.push('removed'));
+    connection.on('message', () => received.push('removed'));
     const removals = [
       () => connection.removeAllListeners('message'),
       () => connection.removeAllListeners(),
@@ -129,32 +129,32 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     ];
     for (const [round, remove] of removals.entries()) {
       remove();
-      connection.on('message', (message) => heard.push(message));
+      connection.on('message', (message) => received.push(message));
       send(round);
-      await eventually(() => heard.length > round);
-      assert.equal(heard.length, round + 1);
+      await eventually(() => received.length > round);
+      assert.equal(received.length, round + 1);
     }
-    assert.deepEqual(heard, [0, 1, 2, 3]);
+    assert.deepEqual(received, [0, 1, 2, 3]);
     connection.removeAllListeners();
     send('for receive');
     assert.equal(await connection.receive(), 'for receive');
   });
 
-  test('a handler may close the connection: the rest of what had come is still handed over', async (t) => {
+  test('a handler may close the connection: messages that had arrived are still delivered', async (t) => {
     const { connection, send } = await open(t);
-    const heard: unknown[] = [];
+    const received: unknown[] = [];
     let closed: Promise<boolean> | undefined;
     connection.onMessage((message) => {
-      heard.push(message);
+      received.push(message);
       closed ??= connection.disconnect();
     });
     send(1, 2, 3);
-    await eventually(() => heard.length === 3);
+    await eventually(() => received.length === 3);
     assert.equal(await closed, true);
     assert.equal(connection.getStatus().state, 'disconnected');
   });
 
-  test('who hears that it was lost may close it, or connect it, from within', async (t) => {
+  test('a listener of connection_lost may disconnect and connect', async (t) => {
     const { connection, server } = await open(t, { retryDelay: 1 });
     const states: string[] = [];
     let reopened: Promise<boolean> | undefined;
@@ -167,16 +167,16 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
     await eventually(() => states.at(-1) === 'connected' && server.sockets.length === 1);
   });
 
-  test('a handler that is added while nothing is open hears what comes later', async (t) => {
+  test('a handler that is added while disconnected gets the messages of the next connection', async (t) => {
     const { connection, server } = await open(t);
     await connection.disconnect();
-    const heard: unknown[] = [];
-    connection.onMessage((message) => heard.push(message));
-    connection.on('message', (message) => heard.push(message));
+    const received: unknown[] = [];
+    connection.onMessage((message) => received.push(message));
+    connection.on('message', (message) => received.push(message));
     assert.deepEqual(await Promise.all([connection.connect(), connection.connect()]), [true, true]);
     assert.equal(server.handshakes.length, 2);
     server.sockets[0].send('1');
-    await eventually(() => heard.length === 2);
+    await eventually(() => received.length === 2);
   });
 
   test('a receive whose signal is aborted already takes nothing', async (t) => {
@@ -187,13 +187,13 @@ describe('listeners of messages', { skip: peersMissing() }, () => {
   });
 });
 
-test('an event of a stream counts as handled when all listeners of message are done with it', async (t) => {
+test('an event of a stream counts as handled when all listeners of message have settled', async (t) => {
   captureLogs(t);
   const server = await eventServer();
   t.after(() => server.close());
   const customOptions = { cursor: { url: ':memory:', name: 'orders' } };
   const stream = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false, customOptions, retryDelay: 1 }));
-  const heard = new EventRecorder(stream);
+  const recorder = new EventRecorder(stream);
   const data: string[] = [];
   stream.on('message', async ({ data: text }) => {
     data.push(text);
@@ -203,6 +203,6 @@ test('an event of a stream counts as handled when all listeners of message are d
   server.send('id: 1\ndata: one\n\nid: 2\ndata: two\n\nid: 3\ndata: three\n\n');
   await eventually(() => data.length === 3);
   server.streams[0]!.destroy();
-  await heard.until('reconnected');
+  await recorder.until('reconnected');
   assert.equal(server.requests.at(-1)?.headers['last-event-id'], '1');
 });

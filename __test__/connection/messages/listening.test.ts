@@ -1,4 +1,4 @@
-// What keeps a process alive that listens to a connection, and what lets it go.
+// When a connection with listeners keeps the process alive, and when the process may exit.
 import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';
 
@@ -12,17 +12,17 @@ import { runScript } from '../../support/script';
 before(() => setLogger({}));
 after(() => setLogger(undefined));
 
-/** A program around a connection, with everything it prints. */
-function program(kind: string, url: string, body: string) {
+/** Runs `body` with a `connection` in a process of its own; resolves with its exit code and output. */
+function runProgram(kind: string, url: string, body: string) {
   return runScript(`
     const { ${kind}, setLogger } = require('./dist/entries/index.js');
     setLogger({});
     const connection = new ${kind}({ url: ${JSON.stringify(url)}, monitoring: false, retryDelay: 1 });
-    const say = (text) => process.stdout.write(text + '\\n');
+    const print = (text) => process.stdout.write(text + '\\n');
     (async () => { ${body} })();`);
 }
 
-async function stream(t: TestContext): Promise<EventServer> {
+async function openServer(t: TestContext): Promise<EventServer> {
   const server = await eventServer();
   t.after(() => server.close());
   return server;
@@ -31,54 +31,54 @@ async function stream(t: TestContext): Promise<EventServer> {
 describe('a program that only listens to an SSEConnection', () => {
   const listen = `
     connection.onMessage(({ data }) => {
-      say(data);
+      print(data);
       if (data === 'last') void connection.disconnect();
     });
     await connection.connect();`;
 
-  test('goes on until it disconnects, also while the stream is being brought back', async (t) => {
-    const server = await stream(t);
-    const ended = program('SSEConnection', server.url, listen);
+  test('goes on until it disconnects, also during a reconnect', async (t) => {
+    const server = await openServer(t);
+    const result = runProgram('SSEConnection', server.url, listen);
     await eventually(() => server.streams.length === 1, 20_000);
     server.send('retry: 300\ndata: first\n\n');
     server.streams[0]?.end();
     await eventually(() => server.requests.length === 2 && server.streams.length === 1, 20_000);
     server.send('data: last\n\n');
-    const { code, stdout, stderr } = await ended;
+    const { code, stdout, stderr } = await result;
     assert.deepEqual([code, stdout], [0, 'first\nlast\n'], stderr);
   });
 
-  test('ends by itself when the stream is given up', async (t) => {
+  test('exits when reconnecting is given up', async (t) => {
     let refuses = false;
     const server = await eventServer((_, response) => refuses && !!response.writeHead(204).end());
     t.after(() => server.close());
-    const ended = program('SSEConnection', server.url, listen);
+    const result = runProgram('SSEConnection', server.url, listen);
     await eventually(() => server.streams.length === 1, 20_000);
     refuses = true;
     server.streams[0]?.end();
-    const { code, signal, stderr } = await ended;
+    const { code, signal, stderr } = await result;
     assert.deepEqual([code, signal], [0, null], stderr);
   });
 
-  for (const [how, body] of [
+  for (const [condition, body] of [
     ['unref() was called', `${listen} connection.unref();`],
     ['unref() was called before connect()', `connection.unref(); ${listen}`],
-    ['its handler was taken off', `connection.onMessage(say)(); await connection.connect();`],
-    ['it was never opened', `connection.onMessage(say);`],
+    ['its handler was removed', `connection.onMessage(print)(); await connection.connect();`],
+    ['it was never opened', `connection.onMessage(print);`],
   ] as const) {
-    test(`ends by itself when ${how}`, async (t) => {
-      const server = await stream(t);
-      const { code, signal, stdout, stderr } = await program('SSEConnection', server.url, body);
+    test(`exits when ${condition}`, async (t) => {
+      const server = await openServer(t);
+      const { code, signal, stdout, stderr } = await runProgram('SSEConnection', server.url, body);
       assert.deepEqual([code, signal, stdout], [0, null, ''], stderr);
     });
   }
 
-  test('goes on after ref() took unref() back', async (t) => {
-    const server = await stream(t);
-    const ended = program('SSEConnection', server.url, `${listen} connection.unref(); connection.ref();`);
+  test('goes on when ref() is called after unref()', async (t) => {
+    const server = await openServer(t);
+    const result = runProgram('SSEConnection', server.url, `${listen} connection.unref(); connection.ref();`);
     await eventually(() => server.streams.length === 1, 20_000);
     server.send('data: last\n\n');
-    const { code, stdout, stderr } = await ended;
+    const { code, stdout, stderr } = await result;
     assert.deepEqual([code, stdout], [0, 'last\n'], stderr);
   });
 });
@@ -88,12 +88,12 @@ describe('a program that only listens to a WebSocketConnection', { skip: peersMi
     const server: SocketServer = await socketServer();
     t.after(() => server.close());
     const body = `
-      connection.onMessage(({ text }) => { say(text); void connection.disconnect(); });
+      connection.onMessage(({ text }) => { print(text); void connection.disconnect(); });
       await connection.connect();`;
-    const ended = program('WebSocketConnection', server.url, body);
+    const result = runProgram('WebSocketConnection', server.url, body);
     await eventually(() => server.sockets.length === 1, 20_000);
     server.sockets[0].send('hello');
-    const { code, stdout, stderr } = await ended;
+    const { code, stdout, stderr } = await result;
     assert.deepEqual([code, stdout], [0, 'hello\n'], stderr);
   });
 });
@@ -116,7 +116,7 @@ describe('iterating a connection that was never opened', () => {
   });
 
   test('waits for a connect() that is under way', async (t) => {
-    const server = await stream(t);
+    const server = await openServer(t);
     const connection = closeAfter(t, new SSEConnection({ url: server.url, monitoring: false }));
     const connecting = connection.connect();
     const next = connection[Symbol.asyncIterator]().next();

@@ -1,4 +1,4 @@
-// What connections hand out, and how: text as it came, where a stream comes from, bodies that are asked for in the wrong way.
+// Messages without parsing, the URL of a stream, bodies that are read in the wrong way, arguments of the wrong type.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -37,14 +37,14 @@ test('a WebSocketConnection with parse: false gives text as it came', { skip: pe
   });
 });
 
-test('an SSEConnection tells where its stream comes from, after redirects and without its login', async (t) => {
+test('the url of an SSEConnection is that of its stream, after redirects and without credentials', async (t) => {
   const target = await eventServer();
   const first = await serve((_, response) => response.writeHead(302, { location: `${target.url}/there` }).end());
   t.after(() => Promise.all([target.close(), first.close()]));
-  const moved = closeAfter(t, new SSEConnection({ url: first.url, monitoring: false }));
-  assert.equal(moved.url, '');
-  await moved.connect();
-  assert.equal(moved.url, `${target.url}/there`);
+  const redirected = closeAfter(t, new SSEConnection({ url: first.url, monitoring: false }));
+  assert.equal(redirected.url, '');
+  await redirected.connect();
+  assert.equal(redirected.url, `${target.url}/there`);
   const direct = closeAfter(
     t,
     new SSEConnection({ url: `http://me:hunter2@127.0.0.1:${target.port}/x`, monitoring: false }),
@@ -54,29 +54,32 @@ test('an SSEConnection tells where its stream comes from, after redirects and wi
 });
 
 describe('the body of an answer', () => {
-  test('asked for in the wrong way is an error with a code', async (t) => {
+  test('read in the wrong way is an error with a code', async (t) => {
     const server = await serve((_, response) => response.end('{}'));
     t.after(() => server.close());
     const api = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false }));
     const streamed = await api.request({ stream: true });
-    const wrong = { name: 'TypeError', code: 'ERR_INVALID_STATE' };
-    assert.throws(() => streamed.data, wrong);
-    assert.throws(() => streamed.text(), wrong);
-    assert.throws(() => streamed.bytes(), wrong);
-    assert.throws(() => streamed.json(), wrong);
+    const invalidState = { name: 'TypeError', code: 'ERR_INVALID_STATE' };
+    assert.throws(() => streamed.data, invalidState);
+    assert.throws(() => streamed.text(), invalidState);
+    assert.throws(() => streamed.bytes(), invalidState);
+    assert.throws(() => streamed.json(), invalidState);
     await streamed.stream.cancel();
-    const whole = await api.request({});
-    assert.throws(() => whole.stream, wrong);
+    const buffered = await api.request({});
+    assert.throws(() => buffered.stream, invalidState);
   });
 });
 
-test('arguments of another type are refused by their own names', async () => {
-  const coded = (message: RegExp) => ({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', message });
+test('an argument of the wrong type is refused by its name', async () => {
+  const invalidType = (message: RegExp) => ({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', message });
   const feed = new SSEConnection({ url: 'http://h', monitoring: false });
-  await assert.rejects(feed.receive({ timeoutMs: 'x' as never }), coded(/^options\.timeoutMs must be a number/));
+  await assert.rejects(feed.receive({ timeoutMs: 'x' as never }), invalidType(/^options\.timeoutMs must be a number/));
   await assert.rejects(feed.receive({ timeoutMs: -1 }), { code: 'ERR_OUT_OF_RANGE', message: /^options\.timeoutMs / });
-  await assert.rejects(feed.receive({ signal: 'x' as never }), coded(/^options\.signal must be an AbortSignal/));
-  assert.throws(() => new ConnectionManager().addConnection({} as never), coded(/^connection must be a connection/));
-  assert.throws(() => new ConnectionConfigManager({}).get(5 as never), coded(/^name must be a string/));
-  assert.throws(() => new ConnectionConfigManager({}).set(5 as never, {}), coded(/^name must be a string/));
+  await assert.rejects(feed.receive({ signal: 'x' as never }), invalidType(/^options\.signal must be an AbortSignal/));
+  assert.throws(
+    () => new ConnectionManager().addConnection({} as never),
+    invalidType(/^connection must be a connection/),
+  );
+  assert.throws(() => new ConnectionConfigManager({}).get(5 as never), invalidType(/^name must be a string/));
+  assert.throws(() => new ConnectionConfigManager({}).set(5 as never, {}), invalidType(/^name must be a string/));
 });

@@ -13,13 +13,13 @@ describe('a message that is sent while nothing is open', { skip: peersMissing() 
 
   /** Sends on `connection`, and gives the error that the one event of it carries. */
   async function unsent(connection: WebSocketConnection): Promise<MoorlineError> {
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.send({ lost: true }), false);
     assert.deepEqual(
-      heard.events.map(({ eventType }) => eventType),
+      recorder.events.map(({ eventType }) => eventType),
       ['error'],
     );
-    const [{ data, message } = assert.fail()] = heard.of('error');
+    const [{ data, message } = assert.fail()] = recorder.of('error');
     assert.equal(data.context, 'send');
     const { error } = data;
     assert.ok(error instanceof MoorlineError);
@@ -43,10 +43,10 @@ describe('a message that is sent while nothing is open', { skip: peersMissing() 
     const server = await socketServer();
     t.after(() => server.close());
     const connection = closeAfter(t, new WebSocketConnection({ ...quick, url: server.url }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.connect(), true);
     server.sockets[0].close(4001, 'moved');
-    await heard.until('connection_lost');
+    await recorder.until('connection_lost');
     const { message, cause } = await unsent(connection);
     assert.equal(message, 'the connection is not open (state disconnected)');
     assert.equal((cause as MoorlineError).detail?.closeCode, 4001);
@@ -78,10 +78,10 @@ test('a receive that the circuit breaker holds back is told', { skip: peersMissi
     await server.close();
   });
   assert.equal(await connection.connect(), true);
-  const heard = new EventRecorder(connection);
+  const recorder = new EventRecorder(connection);
   proxy.set({ kind: 'black-hole' });
   assert.equal(await connection.send('x'.repeat(20_000_000)), false);
-  await heard.until('circuit_breaker_opened');
+  await recorder.until('circuit_breaker_opened');
   assert.equal(await connection.receive(), null);
-  assert.equal(heard.of('circuit_breaker_refused').at(-1)?.data.context, 'receive');
+  assert.equal(recorder.of('circuit_breaker_refused').at(-1)?.data.context, 'receive');
 });

@@ -1,4 +1,4 @@
-// The life of a ConnectionPool and of what is free in it: start, checks, expiry, stop.
+// The lifecycle of a ConnectionPool and of its idle connections: start, checks, expiry, stop.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
@@ -9,11 +9,11 @@ import { eventually } from '../../support/eventually';
 import { recordEvents, open, FakeConnection, fakeFactory } from '../../support/pools';
 import { face } from '../../support/paths';
 
-/** What a bound may be exceeded by on a machine that others use as well. */
+/** How much later than its limit a call may end on a busy machine. */
 const SLACK_MS = 1000;
 
-describe('the life of a ConnectionPool', () => {
-  test('start keeps the minimum, and lends what it made', async () => {
+describe('the lifecycle of a ConnectionPool', () => {
+  test('start creates the minimum, and acquire hands these out', async () => {
     const pool = open({ maxSize: 4, minSize: 2 }, fakeFactory());
     await pool.start();
     assert.equal(FakeConnection.instances.length, 2);
@@ -37,7 +37,7 @@ describe('the life of a ConnectionPool', () => {
     assert.equal(FakeConnection.instances.length, 2);
   });
 
-  test('a start that cannot connect is over, tells why, and is tried again', async () => {
+  test('a start that cannot connect resolves, emits the error, and is retried', async () => {
     let down = true;
     const pool = open({ minSize: 1 }, () => {
       if (down) throw new Error('not yet');
@@ -50,16 +50,16 @@ describe('the life of a ConnectionPool', () => {
     assert.ok(await pool.acquire());
   });
 
-  test('free connections are dropped after maxIdleTime, down to the minimum', async () => {
+  test('idle connections are dropped after maxIdleTime, down to the minimum', async () => {
     const pool = open({ maxIdleTime: 0.05, minSize: 1 }, fakeFactory());
     await pool.start();
-    const probes_ = [await pool.acquire(), await pool.acquire(), await pool.acquire()];
-    for (const probe of probes_) await pool.release(probe!);
+    const connections = [await pool.acquire(), await pool.acquire(), await pool.acquire()];
+    for (const connection of connections) await pool.release(connection!);
     await eventually(() => pool.stats().poolSize === 1 && pool.stats().totalConnections === 1);
-    assert.equal(probes_.filter((probe) => probe?.disconnected === 1).length, 2);
+    assert.equal(connections.filter((connection) => connection?.disconnected === 1).length, 2);
   });
 
-  test('a connection that was free for a while is checked before it is lent', async () => {
+  test('a connection that was idle for a while is checked before it is handed out', async () => {
     const pool = open({}, fakeFactory());
     const first = await pool.acquire();
     await pool.release(first!);
@@ -71,7 +71,7 @@ describe('the life of a ConnectionPool', () => {
     assert.deepEqual([first!.checks, first!.disconnected], [1, 1]);
   });
 
-  test('free connections are checked every healthCheckInterval, and the minimum is restored', async () => {
+  test('idle connections are checked every healthCheckInterval, and the minimum is restored', async () => {
     const pool = open({ minSize: 1, healthCheckInterval: 0.02 }, fakeFactory());
     const lent = await pool.acquire();
     await pool.start();
@@ -83,17 +83,17 @@ describe('the life of a ConnectionPool', () => {
     assert.notEqual(await pool.acquire(), FakeConnection.instances[0]);
   });
 
-  test('free connections that are no longer open are removed every cleanupInterval', async () => {
+  test('idle connections that are no longer open are removed every cleanupInterval', async () => {
     const pool = open({ cleanupInterval: 0.02 }, fakeFactory());
     await pool.start();
-    const probe = await pool.acquire();
-    probe!.open = false;
-    await pool.release(probe!);
-    await eventually(() => probe!.disconnected === 1);
-    assert.equal(probe!.checks, 0);
+    const connection = await pool.acquire();
+    connection!.open = false;
+    await pool.release(connection!);
+    await eventually(() => connection!.disconnected === 1);
+    assert.equal(connection!.checks, 0);
   });
 
-  test('a connection that says it is not usable is not kept', async () => {
+  test('a connection in an unusable state is not kept', async () => {
     const pool = open({}, () => ({ state: 'connected', disconnected: false, disconnect: function () {} }));
     const first = await pool.acquire();
     first!.state = 'error';
@@ -109,16 +109,16 @@ describe('the life of a ConnectionPool', () => {
     assert.ok(performance.now() - started < 200 + SLACK_MS);
   });
 
-  test('stop disconnects what is lent, gives null to those who wait, and can be followed by a start', async () => {
+  test('stop disconnects acquired connections, gives null to waiters, and can be followed by a start', async () => {
     const pool = open({ maxSize: 1, minSize: 1 }, fakeFactory());
     await pool.start();
-    const probe = await pool.acquire();
+    const connection = await pool.acquire();
     const waiting = pool.acquire();
     await eventually(() => pool.stats().waiting === 1);
     await Promise.all([pool.stop(), pool.stop()]);
     assert.equal(await waiting, null);
-    assert.equal(probe!.disconnected, 1);
-    assert.equal(await pool.release(probe!), false);
+    assert.equal(connection!.disconnected, 1);
+    assert.equal(await pool.release(connection!), false);
     assert.equal(await pool.acquire(), null);
     await assert.rejects(
       pool.use(() => 1),
@@ -127,11 +127,11 @@ describe('the life of a ConnectionPool', () => {
     assert.equal(pool.stats().totalConnections, 0);
     await pool.start();
     assert.equal(pool.stats().poolSize, 1);
-    assert.notEqual(await pool.acquire(), probe);
+    assert.notEqual(await pool.acquire(), connection);
   });
 
-  test('what is being made when the pool stops is let go of, also after another start', async () => {
-    const resolvers: ((probe: FakeConnection) => void)[] = [];
+  test('a connection that is being created when the pool stops is disconnected, also after another start', async () => {
+    const resolvers: ((connection: FakeConnection) => void)[] = [];
     const pool = open({ maxSize: 1 }, () => new Promise<FakeConnection>((resolve) => resolvers.push(resolve)));
     const waiting = pool.acquire();
     await eventually(() => resolvers.length === 1);
@@ -152,23 +152,23 @@ describe('the life of a ConnectionPool', () => {
     setLogger({ warn: (record) => records.push(record) });
     const pool = open({ leakAfter: 0.3 }, fakeFactory());
     const leaks = recordEvents(pool, 'leak');
-    const probe = await pool.acquire();
+    const connection = await pool.acquire();
     await eventually(() => leaks.length === 1);
-    assert.equal(leaks[0]!['connection'], probe);
+    assert.equal(leaks[0]!['connection'], connection);
     assert.match(String(leaks[0]!['stack']), /life\.test/);
     assert.equal(records[0]?.event, 'pool.leak');
   });
 
-  test('tells of its life', async () => {
-    const told: string[] = [];
+  test('emits the events of its lifecycle', async () => {
+    const emitted: string[] = [];
     const pool = open({}, fakeFactory());
     for (const event of ['create', 'acquire', 'release', 'drain', 'destroy', 'close'] as const) {
-      pool.on(event, (facts: object) => told.push(`${event} ${String('connection' in facts)}`));
+      pool.on(event, (payload: object) => emitted.push(`${event} ${String('connection' in payload)}`));
     }
-    const probe = await pool.acquire();
-    await pool.release(probe!);
+    const connection = await pool.acquire();
+    await pool.release(connection!);
     await pool.stop();
-    assert.deepEqual(told, [
+    assert.deepEqual(emitted, [
       ...['create true', 'acquire true', 'release true', 'drain false', 'destroy true', 'close false'],
     ]);
   });
@@ -184,7 +184,7 @@ describe('the life of a ConnectionPool', () => {
 
   for (const [what, code] of [
     ['an idle pool', 'pool.start().then(() => pool.acquire()).then((one) => pool.release(one))'],
-    ['a pool with something lent', 'pool.start().then(() => pool.acquire())'],
+    ['a pool with an acquired connection', 'pool.start().then(() => pool.acquire())'],
     ['a stopped pool', 'pool.start().then(() => pool.stop())'],
   ]) {
     test(`${what} does not keep the process alive`, () => {

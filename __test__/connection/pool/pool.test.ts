@@ -1,4 +1,4 @@
-// ConnectionPool: objects of the caller's, on the one pool: lent, waited for and given back.
+// ConnectionPool: acquire, wait and release, with connections of the caller's factory.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
@@ -8,7 +8,7 @@ import { ConnectionPool, MoorlineError } from 'moorline';
 import { eventually } from '../../support/eventually';
 import { recordEvents, open, FakeConnection, fakeFactory } from '../../support/pools';
 
-/** What a bound may be exceeded by on a machine that others use as well. */
+/** How much later than its limit a call may end on a busy machine. */
 const SLACK_MS = 1000;
 
 describe('ConnectionPool', () => {
@@ -34,16 +34,16 @@ describe('ConnectionPool', () => {
     });
   });
 
-  test('what has a connect is connected before it is lent, and disconnected when it is dropped', async () => {
+  test('connect is called before a connection is handed out, and disconnect when it is dropped', async () => {
     const pool = open({ maxSize: 1 }, fakeFactory());
-    const probe = await pool.acquire();
-    assert.deepEqual([probe?.connected, probe?.disconnected], [1, 0]);
-    await pool.release(probe!);
+    const connection = await pool.acquire();
+    assert.deepEqual([connection?.connected, connection?.disconnected], [1, 0]);
+    await pool.release(connection!);
     await pool.stop();
-    assert.deepEqual([probe?.connected, probe?.disconnected], [1, 1]);
+    assert.deepEqual([connection?.connected, connection?.disconnected], [1, 1]);
   });
 
-  test('a connection can be anything', async () => {
+  test('a connection can be any value', async () => {
     const values = [1, 'two', Symbol('three'), () => 4, { five: 5 }];
     const left = [...values];
     const pool = open<unknown>({ maxSize: 5 }, () => left.shift());
@@ -72,7 +72,7 @@ describe('ConnectionPool', () => {
     assert.equal(await pool.release(one), true);
   });
 
-  test('release gives false for a foreign connection and for one that was given back', async () => {
+  test('release gives false for a foreign connection and for one that was released', async () => {
     const [pool, other] = [open({ maxSize: 2 }, fakeFactory()), open({}, () => new FakeConnection())];
     const [mine, theirs] = [await pool.acquire(), await other.acquire()];
     assert.equal(await pool.release(theirs!), false);
@@ -80,9 +80,9 @@ describe('ConnectionPool', () => {
     assert.equal(await pool.release(mine!), true);
     assert.equal(await pool.release(mine!), false);
     const again = await pool.acquire();
-    const beside = await pool.acquire();
+    const second = await pool.acquire();
     assert.equal(again, mine);
-    assert.notEqual(beside, again);
+    assert.notEqual(second, again);
   });
 
   test('waiters are served in order', async () => {
@@ -90,9 +90,9 @@ describe('ConnectionPool', () => {
     const first = await pool.acquire();
     const order: number[] = [];
     const waiting = [1, 2, 3].map(async (number) => {
-      const probe = await pool.acquire();
+      const connection = await pool.acquire();
       order.push(number);
-      await pool.release(probe!);
+      await pool.release(connection!);
     });
     await eventually(() => pool.stats().waiting === 3);
     await pool.release(first!);
@@ -101,17 +101,17 @@ describe('ConnectionPool', () => {
     assert.equal(FakeConnection.instances.length, 1);
   });
 
-  test('never more than max size, whatever the factory takes', async () => {
-    let [open_, most] = [0, 0];
+  test('never more than max size, however long the factory takes', async () => {
+    let [count, maximum] = [0, 0];
     const pool = open({ maxSize: 3 }, async () => {
-      most = Math.max(most, ++open_);
+      maximum = Math.max(maximum, ++count);
       await new Promise(setImmediate);
-      return { disconnect: () => void open_-- };
+      return { disconnect: () => void count-- };
     });
     await Promise.all(
       Array.from({ length: 50 }, () => pool.use(() => new Promise<void>((resolve) => setImmediate(resolve)))),
     );
-    assert.ok(most <= 3 && most > 0, String(most));
+    assert.ok(maximum <= 3 && maximum > 0, String(maximum));
   });
 
   test('acquire gives null when the factory fails until the deadline, and goes on trying until then', async () => {
@@ -130,7 +130,7 @@ describe('ConnectionPool', () => {
     assert.equal(tries, 3);
   });
 
-  test('a connection that cannot be opened is not lent, and let go of', async () => {
+  test('a connection that cannot be opened is not handed out, and is disconnected', async () => {
     FakeConnection.instances = [];
     const pool = open({ acquireTimeout: 0.5 }, () => Object.assign(new FakeConnection(), { accepts: false }));
     const errors = recordEvents(pool, 'error');
@@ -151,13 +151,16 @@ describe('ConnectionPool', () => {
     assert.equal(await pool.acquire(0), null);
   });
 
-  test('making a connection counts towards the wait; what comes too late is let go of', async () => {
-    let made!: (probe: FakeConnection) => void;
+  test('creating a connection counts towards the timeout; one that comes too late is disconnected', async () => {
+    let resolveFactory!: (connection: FakeConnection) => void;
     FakeConnection.instances = [];
-    const pool = open({ acquireTimeout: 0.5 }, () => new Promise<FakeConnection>((resolve) => (made = resolve)));
+    const pool = open(
+      { acquireTimeout: 0.5 },
+      () => new Promise<FakeConnection>((resolve) => (resolveFactory = resolve)),
+    );
     assert.equal(await pool.acquire(), null);
     const late = new FakeConnection();
-    made(late);
+    resolveFactory(late);
     await eventually(() => late.disconnected === 1);
     assert.equal(pool.stats().poolSize, 0);
   });
@@ -177,9 +180,9 @@ describe('ConnectionPool', () => {
     assert.equal(await pool.acquire(), held);
   });
 
-  test('use takes the connection back in any case, and rejects where acquire gives null', async () => {
+  test('use releases the connection in any case, and rejects where acquire gives null', async () => {
     const pool = open({ maxSize: 1 }, fakeFactory());
-    assert.equal(await pool.use((probe) => probe.connected), 1);
+    assert.equal(await pool.use((connection) => connection.connected), 1);
     const mine = new Error('mine');
     await assert.rejects(
       pool.use(() => Promise.reject(mine)),
@@ -203,16 +206,16 @@ describe('ConnectionPool', () => {
     await assert.rejects(pool.use(1 as never), /^TypeError: fn must be a function/);
   });
 
-  test('the factory is handed the third argument, else what the environment says of all connections', async () => {
+  test('the factory gets the third argument, by default the configuration of the environment', async () => {
     const connection = { url: 'http://localhost', timeout: 5 };
-    const told = await open({}, fakeFactory(), connection).acquire();
-    assert.deepEqual(told?.config, connection);
+    const acquired = await open({}, fakeFactory(), connection).acquire();
+    assert.deepEqual(acquired?.config, connection);
     await using pool = new ConnectionPool({}, fakeFactory());
     const { timeout, retryCount } = (await pool.acquire())?.config as Record<string, unknown>;
     assert.deepEqual([timeout, retryCount], [30_000, 3]);
   });
 
-  test('four of the options are enough; the others have defaults', () => {
+  test('options that are left out have defaults', () => {
     const pool = open({ maxSize: 8, minSize: 1, maxIdleTime: 60, acquireTimeout: 5 }, fakeFactory());
     assert.deepEqual(pool.options(), {
       maxSize: 8,
@@ -232,7 +235,7 @@ describe('ConnectionPool', () => {
     assert.match(inspect(pool), /^ConnectionPool \{[^]*maxSize: 8/);
   });
 
-  test('refuses what cannot be right', async () => {
+  test('refuses invalid options', async () => {
     const bad: [object, RegExp][] = [
       [{ maxSize: 0 }, /^RangeError: options.maxSize must be between 1 and 10000, got 0$/],
       [{ maxSize: 2, minSize: 3 }, /^RangeError: options.minSize must be ≤ maxSize \(2\), got 3$/],

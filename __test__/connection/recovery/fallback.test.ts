@@ -10,33 +10,33 @@ import { FaultProxy } from '../../support/fault-proxy';
 import { type Running, serve } from '../../support/http';
 import { peersMissing } from '../../support/peers';
 
-let open: BaseConnection[] = [];
+let connections: BaseConnection[] = [];
 
 before(() => setLogger({}));
 after(() => setLogger(undefined));
 afterEach(async () => {
-  await Promise.all(open.map((connection) => connection.disconnect()));
-  open = [];
+  await Promise.all(connections.map((connection) => connection.disconnect()));
+  connections = [];
 });
 
-const QUICK = { retryCount: 2, retryDelay: 1, healthCheckInterval: 20, monitoring: false };
+const SHORT_DELAYS = { retryCount: 2, retryDelay: 1, healthCheckInterval: 20, monitoring: false };
 
 describe('fallbackUrl: HTTPConnection', () => {
   let first: Running;
   let second: Running;
   let proxy: FaultProxy;
   let status = 200;
-  let came: string[] = [];
-  /** What was sent, without the probes, which come when they will. */
-  const sent = () => came.filter((one) => !one.includes('HEAD'));
+  let requests: string[] = [];
+  /** The requests without those of health checks (HEAD), whose times vary. */
+  const withoutProbes = () => requests.filter((one) => !one.includes('HEAD'));
 
   before(async () => {
     first = await serve((request, response) => {
-      came.push(`first ${request.method} ${request.url}`);
+      requests.push(`first ${request.method} ${request.url}`);
       response.writeHead(status).end();
     });
     second = await serve((request, response) => {
-      came.push(`second ${request.method} ${request.url}`);
+      requests.push(`second ${request.method} ${request.url}`);
       response.end();
     });
     proxy = await FaultProxy.start(first.port);
@@ -44,71 +44,71 @@ describe('fallbackUrl: HTTPConnection', () => {
   after(() => Promise.all([proxy.close(), first.close(), second.close()]));
   afterEach(() => {
     status = 200;
-    came = [];
+    requests = [];
   });
 
   function make(config: ConnectionConfig = {}) {
     const urls = { url: `http://127.0.0.1:${proxy.port}/a`, fallbackUrl: `${second.url}/b` };
-    const connection = new HTTPConnection({ ...QUICK, ...urls, ...config });
-    open.push(connection);
-    return { connection, heard: new EventRecorder(connection) };
+    const connection = new HTTPConnection({ ...SHORT_DELAYS, ...urls, ...config });
+    connections.push(connection);
+    return { connection, recorder: new EventRecorder(connection) };
   }
 
-  test('takes over when nobody answers, and the first comes back after a healthy probe', async () => {
-    const { connection, heard } = make();
+  test('takes over when the first refuses connections, until a health check of the first succeeds', async () => {
+    const { connection, recorder } = make();
     assert.equal((await connection.send({ method: 'GET', url: '/x' }))?.status, 200);
-    assert.deepEqual(sent(), ['first GET /a/x']);
+    assert.deepEqual(withoutProbes(), ['first GET /a/x']);
     await proxy.refuse();
     proxy.reset();
-    came = [];
+    requests = [];
     assert.equal((await connection.send({ method: 'GET', url: '/x' }))?.status, 200);
-    assert.deepEqual(sent(), ['second GET /b/x']);
-    const { severity, data } = await heard.until('fallback_activated');
+    assert.deepEqual(withoutProbes(), ['second GET /b/x']);
+    const { severity, data } = await recorder.until('fallback_activated');
     assert.deepEqual([severity, data?.['url']], ['warning', `${second.url}/b`]);
     assert.equal(await connection.send('POSTed'), true);
-    assert.equal(sent().at(-1), 'second POST /b');
-    assert.equal(heard.count('fallback_restored'), 0);
+    assert.equal(withoutProbes().at(-1), 'second POST /b');
+    assert.equal(recorder.count('fallback_restored'), 0);
     await proxy.accept();
-    await heard.until('fallback_restored');
-    came = [];
+    await recorder.until('fallback_restored');
+    requests = [];
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
-    assert.deepEqual(sent(), ['first GET /a']);
-    assert.deepEqual([heard.count('fallback_activated'), heard.count('fallback_restored')], [1, 1]);
+    assert.deepEqual(withoutProbes(), ['first GET /a']);
+    assert.deepEqual([recorder.count('fallback_activated'), recorder.count('fallback_restored')], [1, 1]);
   });
 
-  test('takes over when the first only says 5xx, after retryCount more attempts', async () => {
+  test('takes over when the first answers only 5xx, after retryCount more attempts', async () => {
     status = 503;
-    const { connection, heard } = make();
+    const { connection, recorder } = make();
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
-    assert.deepEqual(sent(), ['first GET /a', 'first GET /a', 'first GET /a', 'second GET /b']);
-    assert.equal(heard.count('fallback_activated'), 1);
+    assert.deepEqual(withoutProbes(), ['first GET /a', 'first GET /a', 'first GET /a', 'second GET /b']);
+    assert.equal(recorder.count('fallback_activated'), 1);
   });
 
   test('a POST that may have arrived is not sent to the second as well', async () => {
     status = 500;
-    const { connection, heard } = make();
+    const { connection, recorder } = make();
     assert.equal(await connection.send('POSTed'), false);
-    assert.deepEqual(sent(), ['first POST /a']);
-    assert.equal(heard.count('fallback_activated'), 1, 'the next one goes there');
+    assert.deepEqual(withoutProbes(), ['first POST /a']);
+    assert.equal(recorder.count('fallback_activated'), 1, 'the next one goes there');
     assert.equal(await connection.send('POSTed'), true);
-    assert.ok(came.includes('second POST /b'));
+    assert.ok(requests.includes('second POST /b'));
   });
 
   test('takes over when the breaker of the first is open', async () => {
-    const { connection, heard } = make({ circuitBreakerThreshold: 1, healthCheckInterval: 60_000 });
+    const { connection, recorder } = make({ circuitBreakerThreshold: 1, healthCheckInterval: 60_000 });
     status = 500;
     await connection.send({ url: '', method: 'GET' });
-    await heard.until('circuit_breaker_opened');
-    came = [];
+    await recorder.until('circuit_breaker_opened');
+    requests = [];
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
-    assert.deepEqual(sent(), ['second GET /b']);
+    assert.deepEqual(withoutProbes(), ['second GET /b']);
   });
 
-  test('a 404 of the first is an answer', async () => {
+  test('is not used for a 404 of the first', async () => {
     status = 404;
-    const { connection, heard } = make();
+    const { connection, recorder } = make();
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 404);
-    assert.equal(heard.count('fallback_activated'), 0);
+    assert.equal(recorder.count('fallback_activated'), 0);
   });
 });
 
@@ -126,37 +126,37 @@ describe('fallbackUrl: WebSocketConnection', { skip: peersMissing() }, () => {
 
   function make(config: ConnectionConfig = {}) {
     const urls = { url: `ws://127.0.0.1:${proxy.port}`, fallbackUrl: second.url };
-    const connection = new WebSocketConnection({ ...QUICK, ...urls, ...config });
-    open.push(connection);
+    const connection = new WebSocketConnection({ ...SHORT_DELAYS, ...urls, ...config });
+    connections.push(connection);
     const ask = async () => {
       assert.equal(await connection.send('who?'), true);
       return (await connection.receive()).text;
     };
-    return { connection, heard: new EventRecorder(connection), ask };
+    return { connection, recorder: new EventRecorder(connection), ask };
   }
 
   test('takes over when the first cannot be reached, and the first comes back', async () => {
     await proxy.refuse();
-    const { connection, heard, ask } = make();
+    const { connection, recorder, ask } = make();
     assert.equal(await connection.connect(), true);
     assert.equal(await ask(), 'second');
-    assert.equal(heard.count('fallback_activated'), 1);
+    assert.equal(recorder.count('fallback_activated'), 1);
     await proxy.accept();
-    await heard.until('fallback_restored');
+    await recorder.until('fallback_restored');
     assert.equal(await ask(), 'first');
     await eventually(() => second.sockets.length === 0);
-    assert.equal(heard.count('connection_lost'), 0, 'going back is no loss');
+    assert.equal(recorder.count('connection_lost'), 0, 'going back is no loss');
   });
 
   test('takes over when a lost connection cannot be brought back', async () => {
-    const { connection, heard, ask } = make({ healthCheckInterval: 60_000 });
+    const { connection, recorder, ask } = make({ healthCheckInterval: 60_000 });
     assert.equal(await connection.connect(), true);
     assert.equal(await ask(), 'first');
     await proxy.refuse();
     proxy.reset();
-    await heard.until('reconnected');
+    await recorder.until('reconnected');
     assert.equal(await ask(), 'second');
-    assert.equal(heard.count('connection_failed'), QUICK.retryCount);
+    assert.equal(recorder.count('connection_failed'), SHORT_DELAYS.retryCount);
     await proxy.accept();
   });
 });

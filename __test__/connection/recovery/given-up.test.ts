@@ -1,4 +1,4 @@
-// A connection that is not brought back any more: its state, its reason, and how iterating it ends.
+// A connection whose recovery is given up: its state, the reason, and how its iteration ends.
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -20,7 +20,7 @@ import { freePort } from '../../support/ports';
 before(() => setLogger({}));
 after(() => setLogger(undefined));
 
-/** Reads to the end: what came, and the error if there was one. */
+/** Iterates to the end; returns the messages, and the error if the iteration rejects. */
 async function read(connection: SSEConnection | WebSocketConnection) {
   const messages: unknown[] = [];
   try {
@@ -39,10 +39,10 @@ describe('an SSEConnection that is given up', () => {
     server = await eventServer((request, response) => refuse(request, response));
   });
   afterEach(async () => {
-    await maker.close();
+    await factory.close();
     await server.close();
   });
-  const maker = new ConnectionFactory(
+  const factory = new ConnectionFactory(
     (config: ConnectionConfig) => new SSEConnection({ url: server.url, monitoring: false, retryDelay: 1, ...config }),
   );
 
@@ -52,13 +52,13 @@ describe('an SSEConnection that is given up', () => {
     [404, 'rejected'],
   ] as const) {
     test(`by status ${status} is disconnected, with the reason; iterating ${kind ? 'rejects' : 'ends'}`, async () => {
-      const { connection, heard } = await maker.open();
+      const { connection, recorder } = await factory.open();
       const reading = read(connection);
       refuse = (_, response) => (response.writeHead(status).end(), true);
       server.streams[0]?.end();
       const { error } = await reading;
       assert.equal(error?.kind, kind);
-      const state = heard.of('state_changed').at(-1);
+      const state = recorder.of('state_changed').at(-1);
       assert.equal(state?.data.new_state, 'disconnected');
       assert.match(String(state?.data.reason), new RegExp(String(status)));
       assert.equal(state?.message, state?.data.reason);
@@ -68,7 +68,7 @@ describe('an SSEConnection that is given up', () => {
   }
 
   test('after the last attempt rejects the loop with its error', async () => {
-    const { connection } = await maker.open({ recoveryStrategy: 'reconnect' });
+    const { connection } = await factory.open({ recoveryStrategy: 'reconnect' });
     const reading = read(connection);
     refuse = (_, response) => (response.writeHead(503).end(), true);
     server.streams[0]?.end();
@@ -76,7 +76,7 @@ describe('an SSEConnection that is given up', () => {
   });
 
   test('with autoReconnect off: the end of the server is the end, a lost connection an error', async () => {
-    const { connection } = await maker.open({ autoReconnect: false });
+    const { connection } = await factory.open({ autoReconnect: false });
     const ended = read(connection);
     server.streams[0]?.end();
     assert.equal((await ended).error, undefined);
@@ -87,17 +87,17 @@ describe('an SSEConnection that is given up', () => {
     assert.equal((await lost).error?.kind, 'disconnected');
   });
 
-  test('what came before can be read; then the loop rejects', async () => {
-    const { connection, heard } = await maker.open({ autoReconnect: false });
+  test('messages that arrived before can be read; then the loop rejects', async () => {
+    const { connection, recorder } = await factory.open({ autoReconnect: false });
     server.send('data: 1\n\n');
     server.streams[0]?.write('data: 2\n\n', () => server.streams[0]?.destroy());
-    await heard.until('connection_lost');
+    await recorder.until('connection_lost');
     const { messages, error } = await read(connection);
     assert.deepEqual([messages.length, error?.kind], [2, 'disconnected']);
   });
 
   test('a first connect() that failed is what iterating rejects with', async () => {
-    const { connection } = maker.make({ url: `http://127.0.0.1:${await freePort()}` });
+    const { connection } = factory.make({ url: `http://127.0.0.1:${await freePort()}` });
     assert.equal(await connection.connect(), false);
     assert.equal((await read(connection)).error?.code, 'ECONNREFUSED');
   });
@@ -107,10 +107,10 @@ describe('a WebSocketConnection that is given up', { skip: peersMissing() }, () 
   let server: SocketServer;
   before(async () => (server = await socketServer()));
   after(() => server.close());
-  const maker = new ConnectionFactory(
+  const factory = new ConnectionFactory(
     (config: ConnectionConfig) => new WebSocketConnection({ url: server.url, monitoring: false, ...config }),
   );
-  afterEach(() => maker.close());
+  afterEach(() => factory.close());
 
   for (const [code, kind, autoReconnect] of [
     [1000, undefined, true],
@@ -119,19 +119,19 @@ describe('a WebSocketConnection that is given up', { skip: peersMissing() }, () 
     [1008, 'disconnected', true],
   ] as const) {
     test(`by close code ${code}: iterating ${kind ? 'rejects' : 'ends'}`, async () => {
-      const { connection, heard } = await maker.open({ autoReconnect });
+      const { connection, recorder } = await factory.open({ autoReconnect });
       const reading = read(connection);
       // The socket of the test before may still be open.
       const socket = server.sockets.at(-1);
       if (code === 1005) socket.close();
       else socket.close(code, 'enough');
       assert.equal((await reading).error?.kind, kind);
-      assert.match(heard.of('state_changed').at(-1)?.data.reason ?? '', new RegExp(`: ${code}`));
+      assert.match(recorder.of('state_changed').at(-1)?.data.reason ?? '', new RegExp(`: ${code}`));
     });
   }
 });
 
-describe('auditLogging of what failed', () => {
+describe('auditLogging of a failure', () => {
   test('has the reason in words and as a code', async (t) => {
     const written = captureLogs(t);
     const connection = new SSEConnection({ url: `http://127.0.0.1:${await freePort()}`, monitoring: false });

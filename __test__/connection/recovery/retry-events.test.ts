@@ -1,4 +1,4 @@
-// What a connection tells of the attempts that it repeats by itself: requests as well as connects.
+// The retry events of a connection: one for each attempt of a request or a connect that it repeats.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -9,7 +9,7 @@ import { type Running, serve } from '../../support/http';
 import { freePort } from '../../support/ports';
 
 let server: Running;
-/** What is still answered with 503. */
+/** How many of the next requests are answered with 503. */
 let failures = 0;
 before(async () => {
   server = await serve((request, response) => {
@@ -23,67 +23,67 @@ after(() => server.close());
 
 const CONFIG = { retryCount: 3, retryDelay: 1 };
 
-describe('a retry is told', () => {
+describe('a retry is emitted', () => {
   const verbs: Record<string, (connection: HTTPConnection) => Promise<unknown>> = {
     request: (connection) => connection.request({ url: '/' }),
     send: (connection) => connection.send({ method: 'PUT', url: '/', body: {} }),
     receive: (connection) => connection.receive(),
   };
   for (const [verb, call] of Object.entries(verbs)) {
-    test(`of ${verb} that was answered with 503, with the attempt, the pause and the reason`, async (t) => {
+    test(`for ${verb} that was answered with 503, with the attempt, the pause and the reason`, async (t) => {
       const connection = closeAfter(t, new HTTPConnection({ ...CONFIG, url: server.url }));
       await connection.connect();
-      const heard = new EventRecorder(connection);
+      const recorder = new EventRecorder(connection);
       const emitted: { attempt: number; delayMs: number; reason: string; error: unknown }[] = [];
-      connection.on('retry', (told) => emitted.push(told));
+      connection.on('retry', (event) => emitted.push(event));
       failures = 2;
       assert.ok(await call(connection));
-      const told = heard.of('retry');
+      const retries = recorder.of('retry');
       assert.deepEqual(
-        told.map(({ data, severity }) => [data.attempt, severity]),
+        retries.map(({ data, severity }) => [data.attempt, severity]),
         [
           [1, 'warning'],
           [2, 'warning'],
         ],
       );
-      for (const { data, message } of told) {
+      for (const { data, message } of retries) {
         assert.match(data.reason, /503/);
         assert.equal(message, data.reason);
         assert.ok(data.delay_ms >= 0 && data.delay_ms <= 4, `${data.delay_ms} ms`);
       }
       assert.deepEqual(
         emitted.map(({ attempt, delayMs, reason }) => ({ attempt, delay_ms: delayMs, reason })),
-        told.map(({ data }) => data),
+        retries.map(({ data }) => data),
       );
       for (const { error } of emitted) assert.ok(error instanceof MoorlineError && error.detail?.['status'] === 503);
-      assert.equal(heard.count('error'), 0, 'what succeeded in the end is no error');
+      assert.equal(recorder.count('error'), 0, 'what succeeded in the end is no error');
     });
   }
 
-  test('of a request that nobody answered, and not of one that must not be repeated', async (t) => {
+  test('for a refused connection, and not for a request that must not be repeated', async (t) => {
     const url = `http://127.0.0.1:${await freePort()}`;
     const connection = closeAfter(t, new HTTPConnection({ ...CONFIG, url, retryCount: 1 }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.send('a'), false);
     assert.deepEqual(
-      heard.of('retry').map(({ data }) => [data.attempt, /ECONNREFUSED/.test(data.reason)]),
+      recorder.of('retry').map(({ data }) => [data.attempt, /ECONNREFUSED/.test(data.reason)]),
       [[1, true]],
     );
     const post = closeAfter(t, new HTTPConnection({ ...CONFIG, url: server.url }));
-    const quiet = new EventRecorder(post);
+    const postRecorder = new EventRecorder(post);
     failures = 1;
     const { status } = await post.request({ method: 'POST', url: '/' });
-    assert.deepEqual([status, quiet.count('retry')], [503, 0]);
+    assert.deepEqual([status, postRecorder.count('retry')], [503, 0]);
   });
 
-  test('of a connect with { retry: true }', async (t) => {
+  test('for a connect with { retry: true }', async (t) => {
     captureLogs(t);
     const url = `http://127.0.0.1:${await freePort()}`;
     const connection = closeAfter(t, new SSEConnection({ ...CONFIG, url, retryCount: 2 }));
-    const heard = new EventRecorder(connection);
+    const recorder = new EventRecorder(connection);
     assert.equal(await connection.connect({ retry: true }), false);
     assert.deepEqual(
-      heard.of('retry').map(({ data }) => data.attempt),
+      recorder.of('retry').map(({ data }) => data.attempt),
       [1, 2],
     );
   });

@@ -1,7 +1,13 @@
 import { HTTPConnection, type MessageOptions, setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
 import type { Running, Subject } from '../contract';
-import { CALM, FLOOD, ONE, SILENCE, startConnections } from '../../support/connection-process';
+import {
+  NO_EVENTS_PATH,
+  ENDLESS_PATH,
+  ONE_EVENT_PATH,
+  UNANSWERED_PATH,
+  startConnections,
+} from '../../support/connection-process';
 import { peersMissing } from '../../support/peers';
 
 const close = 'disconnect can be undone: what comes after it opens the connection anew, or is refused with false';
@@ -23,7 +29,7 @@ export const httpConnection: Subject = {
     return {
       operate: (options) => connection.request({}, options),
       fail: () => connection.request({ url: NOBODY }),
-      stall: (options) => connection.request({ url: SILENCE, timeoutMs: 1000 }, options),
+      stall: (options) => connection.request({ url: UNANSWERED_PATH, timeoutMs: 1000 }, options),
     };
   },
   async live(url) {
@@ -80,8 +86,8 @@ export const sseConnection: Subject = {
     setLogger({});
     const open = (path: string) => opened(new SSEConnection({ url: `${url}${path}` }));
     // A few only: what the system keeps of each while it waits can be tens of megabytes.
-    const connections = await Promise.all(Array.from({ length: Math.min(room, 2) }, () => open(FLOOD)));
-    const calm = await open(CALM);
+    const connections = await Promise.all(Array.from({ length: Math.min(room, 2) }, () => open(ENDLESS_PATH)));
+    const calm = await open(NO_EVENTS_PATH);
     let turn = 0;
     return {
       operate: () => connections[turn++ % connections.length]!.receive(),
@@ -90,7 +96,7 @@ export const sseConnection: Subject = {
     };
   },
   async live(url) {
-    const connection = await opened(new SSEConnection({ url: `${url}${ONE}` }));
+    const connection = await opened(new SSEConnection({ url: `${url}${ONE_EVENT_PATH}` }));
     await connection.receive();
     await connection.disconnect();
   },

@@ -1,7 +1,7 @@
 import { NixtlaClient } from 'moorline';
 
 import type { Subject } from '../contract';
-import { KEY, SILENCE, startNixtla } from '../../nixtla/server/process';
+import { KEY, UNANSWERED_PATH, startNixtla } from '../../nixtla/server/process';
 
 const timeseries = [3, 1, 4, 1, 5, 9, 2, 6].map((value, day) => ({ timestamp: `2024-01-0${day + 1}`, value }));
 
@@ -20,7 +20,7 @@ export const nixtlaClient: Subject = {
     const client = new NixtlaClient(config);
     const stranger = new NixtlaClient({ ...config, apiKey: 'a-wrong-key' });
     const keyless = new NixtlaClient({ ...config, apiKey: undefined });
-    const unheard = new NixtlaClient({ ...config, timeout: 1000, maxRetries: 0, paths: { usage: SILENCE } });
+    const unheard = new NixtlaClient({ ...config, timeout: 1000, maxRetries: 0, paths: { usage: UNANSWERED_PATH } });
     return {
       operate: (options) => client.forecast({ timeseries, horizon: 2 }, options),
       fail: () => stranger.forecast({ timeseries, horizon: 2 }),

@@ -1,9 +1,9 @@
-// How a construct that the engine recurses for is described.
+// The type of a construct on which the engine recurses, and functions that make one.
 import type { TursoPool } from 'moorline';
 
 export type Db = Pick<TursoPool, 'execute' | 'executeMultiple' | 'batch' | 'withConnection' | 'transaction'>;
 
-/** One construct: how deep, and what comes of it, an answer or a message. */
+/** A construct: the depths to try, and the outcome of each, an answer or an error message. */
 export interface Construct {
   name: string;
   sizes: [depth: number, outcome: 'answer' | RegExp][];
@@ -17,7 +17,7 @@ export const JSON_DEPTH = /malformed JSON/;
 
 export const nest = (open: string, depth: number, inner: string, close = '') =>
   open.repeat(depth) + inner + close.repeat(depth);
-export const each = (count: number, part: (index: number) => string, separator = '') =>
+export const joinEach = (count: number, part: (index: number) => string, separator = '') =>
   Array.from({ length: count }, (_, index) => part(index)).join(separator);
 /** Terms joined in pairs, so that many of them are not deep. */
 export const balanced = (terms: string[], operator: string): string => {
@@ -28,14 +28,14 @@ export const balanced = (terms: string[], operator: string): string => {
 };
 
 /** One statement. */
-export const one = (name: string, sizes: Construct['sizes'], sql: (depth: number) => string): Construct => ({
+export const statement = (name: string, sizes: Construct['sizes'], sql: (depth: number) => string): Construct => ({
   name,
   sizes,
   run: (db, depth) => db.execute(sql(depth)),
 });
 
 /** One statement with the construct in its arguments. */
-export const bound = (
+export const withArguments = (
   name: string,
   sizes: Construct['sizes'],
   sql: string,
@@ -51,7 +51,7 @@ export const bound = (
 });
 
 /** A schema, and a statement that walks it. */
-export const schema = (
+export const withSchema = (
   name: string,
   sizes: Construct['sizes'],
   setUp: (depth: number) => string,

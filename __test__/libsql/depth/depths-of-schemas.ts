@@ -1,5 +1,14 @@
 // What a schema makes deep, and what the engine inside does wrong.
-import { balanced, type Construct, each, EXPRESSION, nest, one, schema, TRIGGERS } from './depth-construct';
+import {
+  balanced,
+  type Construct,
+  joinEach,
+  EXPRESSION,
+  nest,
+  statement,
+  withSchema,
+  TRIGGERS,
+} from './depth-construct';
 
 export const schemas: Construct[] = [
   // What a schema makes deep.
@@ -16,15 +25,15 @@ export const schemas: Construct[] = [
         await held.execute('INSERT INTO t VALUES (0)').finally(() => held.execute('PRAGMA recursive_triggers = off'));
       }),
   },
-  schema(
+  withSchema(
     'triggers of other tables',
     [[500, 'answer']],
     (n) =>
-      each(n + 2, (i) => `CREATE TABLE t${i} (n);`) +
-      each(n + 1, (i) => `CREATE TRIGGER r${i} AFTER INSERT ON t${i} BEGIN INSERT INTO t${i + 1} VALUES (1); END;`),
+      joinEach(n + 2, (i) => `CREATE TABLE t${i} (n);`) +
+      joinEach(n + 1, (i) => `CREATE TRIGGER r${i} AFTER INSERT ON t${i} BEGIN INSERT INTO t${i + 1} VALUES (1); END;`),
     () => 'INSERT INTO t0 VALUES (1)',
   ),
-  schema(
+  withSchema(
     'foreign keys of one table',
     [
       [990, 'answer'],
@@ -35,24 +44,25 @@ export const schemas: Construct[] = [
         INSERT INTO t SELECT i, nullif(i - 1, 0) FROM c;`,
     () => 'DELETE FROM t WHERE id = 1',
   ),
-  schema(
+  withSchema(
     'foreign keys of other tables',
     [[500, 'answer']],
     (n) =>
-      `CREATE TABLE t0 (id INTEGER PRIMARY KEY); INSERT INTO t0 VALUES (1);${each(n, (i) => `CREATE TABLE t${i + 1} (id INTEGER PRIMARY KEY REFERENCES t${i}(id) ON DELETE CASCADE);`)}`,
+      `CREATE TABLE t0 (id INTEGER PRIMARY KEY); INSERT INTO t0 VALUES (1);${joinEach(n, (i) => `CREATE TABLE t${i + 1} (id INTEGER PRIMARY KEY REFERENCES t${i}(id) ON DELETE CASCADE);`)}`,
     () => 'DELETE FROM t0',
   ),
-  schema(
+  withSchema(
     'generated columns of generated columns',
     [[1000, 'answer']],
-    (n) => `CREATE TABLE t (c0, ${each(n, (i) => `c${i + 1} AS (c${i} + 1)`, ', ')}); INSERT INTO t (c0) VALUES (1)`,
+    (n) =>
+      `CREATE TABLE t (c0, ${joinEach(n, (i) => `c${i + 1} AS (c${i} + 1)`, ', ')}); INSERT INTO t (c0) VALUES (1)`,
     (n) => `SELECT c${n} FROM t`,
   ),
-  schema(
+  withSchema(
     'generated columns of deep expressions',
     [[20, 'answer']],
     (n) =>
-      `CREATE TABLE t (c0, ${each(n, (i) => `c${i + 1} AS (${nest('abs(', 900, `c${i}`, ')')})`, ', ')}); INSERT INTO t (c0) VALUES (1)`,
+      `CREATE TABLE t (c0, ${joinEach(n, (i) => `c${i + 1} AS (${nest('abs(', 900, `c${i}`, ')')})`, ', ')}); INSERT INTO t (c0) VALUES (1)`,
     (n) => `SELECT c${n} FROM t`,
   ),
   ...(
@@ -83,7 +93,7 @@ export const schemas: Construct[] = [
       [900, 'answer'],
       [1100, EXPRESSION],
     ];
-    return schema(
+    return withSchema(
       `a deep expression of ${name}`,
       sizes,
       (n) => setUp(deep(n)),
@@ -115,24 +125,24 @@ export const schemas: Construct[] = [
       const tables = Math.ceil(depth / 2000);
       const name = (index: number) => `c${Math.floor(index / 2000)}_${index % 2000}`;
       for (let table = 0; table < tables; table++) {
-        const columns = each(2000, (i) => `${name(table * 2000 + i)} DEFAULT 1`, ', ');
+        const columns = joinEach(2000, (i) => `${name(table * 2000 + i)} DEFAULT 1`, ', ');
         await db.executeMultiple(`CREATE TABLE t${table} (${columns}); INSERT INTO t${table} DEFAULT VALUES`);
       }
       const sum = balanced(
         Array.from({ length: depth }, (_, i) => name(i)),
         '+',
       );
-      const from = each(tables, (i) => `t${i}`, ', ');
+      const from = joinEach(tables, (i) => `t${i}`, ', ');
       const { rows } = await db.execute(`SELECT ${sum} AS v FROM ${from} GROUP BY c0_0 + 1`);
       if (rows[0]!['v'] !== depth) throw new Error(`the sum of ${depth} ones was ${rows[0]!['v']}`);
     },
   },
-  one(
+  statement(
     'concat_ws',
     [[1, /not authorized to use function: concat_ws/]],
     () => "SELECT length(concat_ws(CAST(zeroblob(858993460) AS TEXT), 'a', 'b', 'c', 'd', 'e', 'f'))",
   ),
-  schema(
+  withSchema(
     'concat_ws of a view',
     [[1, /not authorized to use function: CONCAT_WS/i]],
     () => "CREATE VIEW v AS SELECT CONCAT_WS('-', 'a', 'b') AS a",

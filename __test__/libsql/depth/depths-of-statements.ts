@@ -1,8 +1,8 @@
-// What makes a statement deep: expressions, and selects in selects.
-import { balanced, type Construct, each, EXPRESSION, nest, one, schema } from './depth-construct';
+// Statements on which the engine recurses deeply: nested expressions and selects.
+import { balanced, type Construct, joinEach, EXPRESSION, nest, statement, withSchema } from './depth-construct';
 
 const expression = (name: string, sql: (depth: number) => string) =>
-  one(
+  statement(
     name,
     [
       [990, 'answer'],
@@ -15,8 +15,12 @@ const column = (inner: string) => `SELECT ${inner} AS v FROM (SELECT 1 AS a)`;
 
 export const statements: Construct[] = [
   // Expressions.
-  one('parentheses', [[100_000, 'answer']], (n) => `SELECT ${nest('(', n, '1', ')')} AS v`),
-  one('parentheses of a table', [[20_000, 'answer']], (n) => `SELECT * FROM ${nest('(', n, 'sqlite_schema', ')')}`),
+  statement('parentheses', [[100_000, 'answer']], (n) => `SELECT ${nest('(', n, '1', ')')} AS v`),
+  statement(
+    'parentheses of a table',
+    [[20_000, 'answer']],
+    (n) => `SELECT * FROM ${nest('(', n, 'sqlite_schema', ')')}`,
+  ),
   expression('unary minus', (n) => column(nest('- ', n, 'a'))),
   expression('NOT', (n) => column(nest('NOT ', n, 'a'))),
   expression('bitwise not', (n) => column(nest('~', n, 'a'))),
@@ -24,9 +28,9 @@ export const statements: Construct[] = [
   expression('function calls of two arguments', (n) => column(nest('coalesce(', n, 'a', ', 2)'))),
   expression('CASE', (n) => column(nest('CASE WHEN 1 THEN ', n, 'a', ' END'))),
   expression('CAST', (n) => column(nest('CAST(', n, 'a', ' AS TEXT)'))),
-  one('COLLATE', [[20_000, 'answer']], (n) => column(`'a'${' COLLATE nocase'.repeat(n)}`)),
+  statement('COLLATE', [[20_000, 'answer']], (n) => column(`'a'${' COLLATE nocase'.repeat(n)}`)),
   expression('ISNULL', (n) => column(`a${' ISNULL'.repeat(n)}`)),
-  one(
+  statement(
     'BETWEEN',
     [
       [600, 'answer'],
@@ -38,15 +42,16 @@ export const statements: Construct[] = [
   expression('addition', (n) => column(`a${'+1'.repeat(n)}`)),
   expression('AND', (n) => `SELECT 1 FROM (SELECT 1 AS a) WHERE a=1${' AND a=1'.repeat(n - 2)}`),
   expression('OR', (n) => `SELECT 1 FROM sqlite_schema WHERE rowid=1${' OR rowid=1'.repeat(n - 2)}`),
-  one(
+  statement(
     'OR of many terms',
     [[10_000, 'answer']],
-    (n) => `SELECT count(*) FROM sqlite_schema WHERE ${balanced(each(n, (i) => `rowid=${i} `).split(/ (?=r)/), 'OR')}`,
+    (n) =>
+      `SELECT count(*) FROM sqlite_schema WHERE ${balanced(joinEach(n, (i) => `rowid=${i} `).split(/ (?=r)/), 'OR')}`,
   ),
   expression('JSON operators', (n) => column(`'{}'${" -> 'a'".repeat(n)}`)),
   expression('json_array', (n) => column(nest('json_array(', n, 'a', ')'))),
   expression('ORDER BY an expression', (n) => `SELECT 1 AS a ORDER BY ${nest('abs(', n, 'a', ')')}`),
-  one(
+  statement(
     'IN lists',
     [
       [480, 'answer'],
@@ -54,9 +59,9 @@ export const statements: Construct[] = [
     ],
     (n) => `SELECT ${nest('1 IN (', n, '1', ')')} AS v`,
   ),
-  one('row values', [[1000, 'answer']], (n) => `SELECT (1${',1'.repeat(n)}) = (1${',1'.repeat(n)}) AS v`),
-  one('nested row values', [[900, /row value misused/]], (n) => `SELECT ${nest('(1,', n, '1', ')')}`),
-  one(
+  statement('row values', [[1000, 'answer']], (n) => `SELECT (1${',1'.repeat(n)}) = (1${',1'.repeat(n)}) AS v`),
+  statement('nested row values', [[900, /row value misused/]], (n) => `SELECT ${nest('(1,', n, '1', ')')}`),
+  statement(
     'arguments of a function',
     [
       [120, 'answer'],
@@ -64,10 +69,10 @@ export const statements: Construct[] = [
     ],
     (n) => `SELECT max(1${',1'.repeat(n)}) AS v`,
   ),
-  one('printf widths', [[100_000, 'answer']], (n) => `SELECT length(printf('%${n}d%.${n}f', 1, 1.5)) AS v`),
+  statement('printf widths', [[100_000, 'answer']], (n) => `SELECT length(printf('%${n}d%.${n}f', 1, 1.5)) AS v`),
 
   // Selects in selects.
-  one(
+  statement(
     'scalar subselects',
     [
       [30, 'answer'],
@@ -75,7 +80,7 @@ export const statements: Construct[] = [
     ],
     (n) => `SELECT ${nest('(SELECT ', n, '1', ')')} AS v`,
   ),
-  one(
+  statement(
     'IN (SELECT …)',
     [
       [30, 'answer'],
@@ -83,7 +88,7 @@ export const statements: Construct[] = [
     ],
     (n) => `SELECT 1 WHERE 1 IN ${nest('(SELECT 1 WHERE 1 IN ', n, '(1)', ')')}`,
   ),
-  one(
+  statement(
     'EXISTS',
     [
       [30, 'answer'],
@@ -91,13 +96,13 @@ export const statements: Construct[] = [
     ],
     (n) => `SELECT 1 WHERE ${nest('EXISTS (SELECT 1 WHERE ', n, '1', ')')}`,
   ),
-  one('subselects of FROM', [[2000, 'answer']], (n) => nest('SELECT * FROM (', n, 'SELECT 1', ')')),
-  one(
+  statement('subselects of FROM', [[2000, 'answer']], (n) => nest('SELECT * FROM (', n, 'SELECT 1', ')')),
+  statement(
     'EXPLAIN of subselects of FROM',
     [[1000, 'answer']],
     (n) => `EXPLAIN ${nest('SELECT * FROM (', n, 'SELECT 1', ')')}`,
   ),
-  one(
+  statement(
     'UNION ALL',
     [
       [499, 'answer'],
@@ -105,46 +110,47 @@ export const statements: Construct[] = [
     ],
     (n) => `SELECT 1${' UNION ALL SELECT 1'.repeat(n)}`,
   ),
-  one('UNION', [[499, 'answer']], (n) => `SELECT 1 AS a${' UNION SELECT 1'.repeat(n)} ORDER BY a`),
-  one('EXCEPT', [[499, 'answer']], (n) => `SELECT 1${' EXCEPT SELECT 2'.repeat(n)}`),
-  one('VALUES', [[50_000, 'answer']], (n) => `SELECT count(*) FROM (VALUES (1)${',(1)'.repeat(n)})`),
-  schema(
+  statement('UNION', [[499, 'answer']], (n) => `SELECT 1 AS a${' UNION SELECT 1'.repeat(n)} ORDER BY a`),
+  statement('EXCEPT', [[499, 'answer']], (n) => `SELECT 1${' EXCEPT SELECT 2'.repeat(n)}`),
+  statement('VALUES', [[50_000, 'answer']], (n) => `SELECT count(*) FROM (VALUES (1)${',(1)'.repeat(n)})`),
+  withSchema(
     'INSERT of many VALUES',
     [[50_000, 'answer']],
     () => 'CREATE TABLE t (a)',
     (n) => `INSERT INTO t VALUES (1)${',(1)'.repeat(n)}`,
   ),
-  one(
+  statement(
     'CTEs after each other',
     [[2000, 'answer']],
-    (n) => `WITH c0 AS (SELECT 1 AS a)${each(n, (i) => `,c${i + 1} AS (SELECT a FROM c${i})`)} SELECT a FROM c${n}`,
+    (n) => `WITH c0 AS (SELECT 1 AS a)${joinEach(n, (i) => `,c${i + 1} AS (SELECT a FROM c${i})`)} SELECT a FROM c${n}`,
   ),
-  one(
+  statement(
     'materialized CTEs after each other',
     [[3000, 'answer']],
     (n) =>
-      `WITH c0 AS MATERIALIZED (SELECT 1 AS a)${each(n, (i) => `,c${i + 1} AS MATERIALIZED (SELECT a FROM c${i})`)} SELECT a FROM c${n}`,
+      `WITH c0 AS MATERIALIZED (SELECT 1 AS a)${joinEach(n, (i) => `,c${i + 1} AS MATERIALIZED (SELECT a FROM c${i})`)} SELECT a FROM c${n}`,
   ),
-  one('CTEs in CTEs', [[800, 'answer']], (n) => nest('WITH c AS (', n, 'SELECT 1 AS a', ') SELECT a FROM c')),
-  one(
+  statement('CTEs in CTEs', [[800, 'answer']], (n) => nest('WITH c AS (', n, 'SELECT 1 AS a', ') SELECT a FROM c')),
+  statement(
     'recursive CTE',
     [[100_000, 'answer']],
     (n) => `WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ${n}) SELECT max(i) FROM c`,
   ),
-  schema(
+  withSchema(
     'views',
     [[900, 'answer']],
-    (n) => `CREATE VIEW v0 AS SELECT 1 AS a;${each(n, (i) => `CREATE VIEW v${i + 1} AS SELECT a FROM v${i} LIMIT 1;`)}`,
+    (n) =>
+      `CREATE VIEW v0 AS SELECT 1 AS a;${joinEach(n, (i) => `CREATE VIEW v${i + 1} AS SELECT a FROM v${i} LIMIT 1;`)}`,
     (n) => `SELECT a FROM v${n}`,
   ),
-  schema(
+  withSchema(
     'views of UNION ALL',
     [[450, 'answer']],
     (n) =>
-      `CREATE VIEW v0 AS SELECT 1 AS a;${each(n, (i) => `CREATE VIEW v${i + 1} AS SELECT a FROM v${i} UNION ALL SELECT ${i};`)}`,
+      `CREATE VIEW v0 AS SELECT 1 AS a;${joinEach(n, (i) => `CREATE VIEW v${i + 1} AS SELECT a FROM v${i} UNION ALL SELECT ${i};`)}`,
     (n) => `SELECT count(*) FROM v${n}`,
   ),
-  one(
+  statement(
     'joins',
     [
       [63, 'answer'],
@@ -152,7 +158,7 @@ export const statements: Construct[] = [
     ],
     (n) => `SELECT count(*) FROM (SELECT 1 AS a)${' NATURAL LEFT JOIN (SELECT 1 AS a)'.repeat(n)}`,
   ),
-  one(
+  statement(
     'columns',
     [
       [1990, 'answer'],
@@ -160,7 +166,7 @@ export const statements: Construct[] = [
     ],
     (n) => `SELECT 1${',1'.repeat(n)}`,
   ),
-  one(
+  statement(
     'ORDER BY terms',
     [
       [1990, 'answer'],
@@ -168,7 +174,7 @@ export const statements: Construct[] = [
     ],
     (n) => `SELECT 1 AS a ORDER BY a${',a'.repeat(n)}`,
   ),
-  one(
+  statement(
     'GROUP BY terms',
     [
       [1990, 'answer'],
@@ -176,19 +182,21 @@ export const statements: Construct[] = [
     ],
     (n) => `SELECT count(*) FROM (SELECT 1 AS a) GROUP BY a${',a'.repeat(n)}`,
   ),
-  one('window functions', [[100, 'answer']], (n) => column(each(n, (i) => `sum(a) OVER (ORDER BY a+${i})`, ', '))),
-  one(
+  statement('window functions', [[100, 'answer']], (n) =>
+    column(joinEach(n, (i) => `sum(a) OVER (ORDER BY a+${i})`, ', ')),
+  ),
+  statement(
     'windows of windows',
     [[20_000, 'answer']],
     (n) =>
-      `SELECT sum(a) OVER w${n} FROM (SELECT 1 AS a) WINDOW w0 AS (ORDER BY a)${each(n, (i) => `, w${i + 1} AS (w${i})`)}`,
+      `SELECT sum(a) OVER w${n} FROM (SELECT 1 AS a) WINDOW w0 AS (ORDER BY a)${joinEach(n, (i) => `, w${i + 1} AS (w${i})`)}`,
   ),
-  one(
+  statement(
     'aggregates',
     [
       [1000, 'answer'],
       [2500, 'answer'],
     ],
-    (n) => `SELECT ${balanced(each(n, (i) => `sum(${i}) `).split(/ (?=s)/), '+')} AS v`,
+    (n) => `SELECT ${balanced(joinEach(n, (i) => `sum(${i}) `).split(/ (?=s)/), '+')} AS v`,
   ),
 ];

@@ -1,5 +1,5 @@
-// Values that make the engine go deep: patterns, JSON, full-text queries.
-import { bound, type Construct, JSON_DEPTH, nest, PATTERN } from './depth-construct';
+// Values on which the engine recurses deeply: patterns, JSON, full-text queries.
+import { withArguments, type Construct, JSON_DEPTH, nest, PATTERN } from './depth-construct';
 
 const patternSizes: Construct['sizes'] = [
   [24_990, 'answer'],
@@ -30,9 +30,9 @@ const matching = (table: string) => `SELECT count(*) FROM ${table} WHERE ${table
 
 export const values: Construct[] = [
   // Patterns, which are values.
-  bound('LIKE', patternSizes, 'SELECT ? LIKE ?', (n) => [text(n), '%a'.repeat(n)]),
-  bound('LIKE that does not match', patternSizes, 'SELECT ? LIKE ?', (n) => [text(n), `${'%a'.repeat(n)}b`]),
-  bound(
+  withArguments('LIKE', patternSizes, 'SELECT ? LIKE ?', (n) => [text(n), '%a'.repeat(n)]),
+  withArguments('LIKE that does not match', patternSizes, 'SELECT ? LIKE ?', (n) => [text(n), `${'%a'.repeat(n)}b`]),
+  withArguments(
     'LIKE with ESCAPE',
     [
       [16_600, 'answer'],
@@ -41,8 +41,8 @@ export const values: Construct[] = [
     "SELECT ? LIKE ? ESCAPE '!'",
     (n) => [text(n), '%!a'.repeat(n)],
   ),
-  bound('GLOB', patternSizes, 'SELECT ? GLOB ?', (n) => [text(n), '*a'.repeat(n)]),
-  bound(
+  withArguments('GLOB', patternSizes, 'SELECT ? GLOB ?', (n) => [text(n), '*a'.repeat(n)]),
+  withArguments(
     'GLOB with sets',
     [
       [12_490, 'answer'],
@@ -66,7 +66,7 @@ export const values: Construct[] = [
 
   // JSON.
   ...(['json(?)', 'json(jsonb(?))', 'json_pretty(?)'] as const).map((call) =>
-    bound(
+    withArguments(
       `arrays of ${call}`,
       [
         [1000, 'answer'],
@@ -77,7 +77,7 @@ export const values: Construct[] = [
       (n) => [nest('[', n, '', ']')],
     ),
   ),
-  bound(
+  withArguments(
     'objects of json_patch',
     [
       [1000, 'answer'],
@@ -87,7 +87,7 @@ export const values: Construct[] = [
     (n) => [nest('{"a":', n, '1', '}')],
   ),
   ...(['json_each', 'json_tree'] as const).map((table) =>
-    bound(
+    withArguments(
       table,
       [
         [1000, 'answer'],
@@ -97,25 +97,25 @@ export const values: Construct[] = [
       (n) => [nest('{"a":', n, '1', '}')],
     ),
   ),
-  bound('a path of json_extract', [[50_000, 'answer']], "SELECT json_extract('{}', ?) AS v", (n) => [
+  withArguments('a path of json_extract', [[50_000, 'answer']], "SELECT json_extract('{}', ?) AS v", (n) => [
     `$${'.a'.repeat(n)}`,
   ]),
-  bound('a path of json_set', [[30_000, 'answer']], "SELECT length(json_set('{}', ?, 1)) AS v", (n) => [
+  withArguments('a path of json_set', [[30_000, 'answer']], "SELECT length(json_set('{}', ?, 1)) AS v", (n) => [
     `$${'.a'.repeat(n)}`,
   ]),
-  bound('binary JSON', [[100_000, 'answer']], 'SELECT length(json(?)) AS v', (n) => [binaryJson(n, false)]),
-  bound('binary JSON of jsonb_patch', [[100_000, 'answer']], 'SELECT length(jsonb_patch(?1, ?1)) AS v', (n) => [
+  withArguments('binary JSON', [[100_000, 'answer']], 'SELECT length(json(?)) AS v', (n) => [binaryJson(n, false)]),
+  withArguments('binary JSON of jsonb_patch', [[100_000, 'answer']], 'SELECT length(jsonb_patch(?1, ?1)) AS v', (n) => [
     binaryJson(n, true),
   ]),
-  bound('binary JSON of json_tree', [[100_000, 'answer']], 'SELECT count(*) AS v FROM json_tree(?)', (n) => [
+  withArguments('binary JSON of json_tree', [[100_000, 'answer']], 'SELECT count(*) AS v FROM json_tree(?)', (n) => [
     binaryJson(n, false),
   ]),
-  bound('binary JSON of json_valid', [[100_000, 'answer']], 'SELECT json_valid(?, 8) AS v', (n) => [
+  withArguments('binary JSON of json_valid', [[100_000, 'answer']], 'SELECT json_valid(?, 8) AS v', (n) => [
     binaryJson(n, false),
   ]),
 
   // Full-text queries, which are values.
-  bound(
+  withArguments(
     'parentheses of FTS5',
     [
       [80, 'answer'],
@@ -125,7 +125,7 @@ export const values: Construct[] = [
     (n) => [nest('(', n, 'x', ')')],
     FULL_TEXT,
   ),
-  bound(
+  withArguments(
     'NOT of FTS5',
     [
       [250, 'answer'],
@@ -135,24 +135,24 @@ export const values: Construct[] = [
     (n) => [`x${' NOT z'.repeat(n)}`],
     FULL_TEXT,
   ),
-  bound(
+  withArguments(
     'AND, OR in parentheses of FTS5',
     [[20_000, /parser stack overflow/]],
     matching('f5'),
     (n) => [nest('x OR (y AND (', n, 'x', '))')],
     FULL_TEXT,
   ),
-  bound(
+  withArguments(
     'columns of FTS5',
     [[2000, /parser stack overflow/]],
     matching('f5'),
     (n) => [nest('a:(', n, 'x', ')')],
     FULL_TEXT,
   ),
-  bound('OR of FTS5', [[5000, 'answer']], matching('f5'), (n) => [`x${' OR y'.repeat(n)}`], FULL_TEXT),
-  bound('words of FTS5', [[5000, 'answer']], matching('f5'), (n) => ['x '.repeat(n)], FULL_TEXT),
-  bound('a phrase of FTS5', [[20_000, 'answer']], matching('f5'), (n) => [`"${'x '.repeat(n)}"`], FULL_TEXT),
-  bound(
+  withArguments('OR of FTS5', [[5000, 'answer']], matching('f5'), (n) => [`x${' OR y'.repeat(n)}`], FULL_TEXT),
+  withArguments('words of FTS5', [[5000, 'answer']], matching('f5'), (n) => ['x '.repeat(n)], FULL_TEXT),
+  withArguments('a phrase of FTS5', [[20_000, 'answer']], matching('f5'), (n) => [`"${'x '.repeat(n)}"`], FULL_TEXT),
+  withArguments(
     'parentheses of FTS4',
     [
       [900, 'answer'],
@@ -162,7 +162,19 @@ export const values: Construct[] = [
     (n) => [nest('(', n, 'x', ')')],
     FULL_TEXT_4,
   ),
-  bound('OR of FTS4', [[5000, /maximum depth 12/]], matching('f4'), (n) => [`x${' OR y'.repeat(n)}`], FULL_TEXT_4),
-  bound('NEAR of FTS4', [[1000, /maximum depth 12/]], matching('f4'), (n) => [`x${' NEAR y'.repeat(n)}`], FULL_TEXT_4),
-  bound('a vector', [[60_000, 'answer']], 'SELECT length(vector(?)) AS v', (n) => [`[${'1,'.repeat(n)}1]`]),
+  withArguments(
+    'OR of FTS4',
+    [[5000, /maximum depth 12/]],
+    matching('f4'),
+    (n) => [`x${' OR y'.repeat(n)}`],
+    FULL_TEXT_4,
+  ),
+  withArguments(
+    'NEAR of FTS4',
+    [[1000, /maximum depth 12/]],
+    matching('f4'),
+    (n) => [`x${' NEAR y'.repeat(n)}`],
+    FULL_TEXT_4,
+  ),
+  withArguments('a vector', [[60_000, 'answer']], 'SELECT length(vector(?)) AS v', (n) => [`[${'1,'.repeat(n)}1]`]),
 ];

@@ -1,10 +1,10 @@
 // Jobs and fine-tuned models of the stand-in for the forecasting service.
-import { crossValidation, forecast, Invalid, onlineAnomalies, type Body } from './model';
+import { crossValidation, forecast, InvalidBody, onlineAnomalies, type Body } from './model';
 
 interface Job {
   task: string;
   body: Body;
-  /** What it says each time it is asked; the last word stays. */
+  /** The statuses that successive polls report; the last one stays. */
   statuses: string[];
   error?: string;
 }
@@ -12,7 +12,7 @@ interface Job {
 export class NixtlaJobTable {
   readonly models = new Set<string>();
   readonly #jobs = new Map<string, Job>();
-  /** What the next job says each time it is asked. */
+  /** The `statuses` of the next job. */
   nextStatuses: string[] = ['pending', 'succeeded'];
 
   /** The answer to a request about jobs; undefined when it is about something else. */
@@ -29,7 +29,7 @@ export class NixtlaJobTable {
   }
 
   finetune(body: Body | undefined): unknown {
-    if (!body) throw new Invalid(['body'], 'Field required');
+    if (!body) throw new InvalidBody(['body'], 'Field required');
     const id = body.output_model_id ?? `model-${this.models.size + 1}`;
     this.models.add(id);
     return { finetuned_model_id: id, input_tokens: 0, output_tokens: 0, finetune_tokens: body.series.y.length };

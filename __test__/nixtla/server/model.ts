@@ -1,6 +1,6 @@
-// What the stand-in for the forecasting service computes: the last season again, ± 2 at the 80 % level.
+// The model of the stand-in for the forecasting service: it repeats the last season, ± 2 at the 80 % level.
 
-/** A request body as it travels. */
+/** A request body of the wire format. */
 export interface Body {
   series: { y: number[]; sizes: number[]; start_datetime?: string[]; X: null; X_future?: null };
   model: string;
@@ -16,7 +16,7 @@ export interface Body {
 }
 
 /** A body the service would refuse with 422. */
-export class Invalid extends Error {
+export class InvalidBody extends Error {
   constructor(
     readonly place: (string | number)[],
     message: string,
@@ -27,24 +27,26 @@ export class Invalid extends Error {
 
 const SEASON = 7;
 
-function check(body: Body | undefined): Body {
-  if (!body) throw new Invalid(['body'], 'Field required');
+function validate(body: Body | undefined): Body {
+  if (!body) throw new InvalidBody(['body'], 'Field required');
   for (const member of ['series', 'model', 'freq']) {
-    if (body[member] === undefined) throw new Invalid(['body', member], 'Field required');
+    if (body[member] === undefined) throw new InvalidBody(['body', member], 'Field required');
   }
   const { y, sizes } = body.series;
   if (sizes.reduce((sum, size) => sum + size, 0) !== y.length) {
-    throw new Invalid(['body', 'series', 'sizes'], 'Sizes do not add up');
+    throw new InvalidBody(['body', 'series', 'sizes'], 'Sizes do not add up');
   }
   for (const [index, value] of y.entries()) {
-    if (typeof value !== 'number') throw new Invalid(['body', 'series', 'y', index], 'Input should be a valid number');
+    if (typeof value !== 'number')
+      throw new InvalidBody(['body', 'series', 'y', index], 'Input should be a valid number');
   }
   for (const level of [body.level ?? []].flat()) {
-    if (level < 0 || level >= 100) throw new Invalid(['body', 'level'], 'Level should be at least 0 and less than 100');
+    if (level < 0 || level >= 100)
+      throw new InvalidBody(['body', 'level'], 'Level should be at least 0 and less than 100');
   }
   for (const id of [body.finetuned_model_id, body.output_model_id]) {
     if (typeof id === 'string' && !/^[a-zA-Z0-9\-_]{1,36}$/.test(id)) {
-      throw new Invalid(['body', 'finetuned_model_id'], 'String should match pattern');
+      throw new InvalidBody(['body', 'finetuned_model_id'], 'String should match pattern');
     }
   }
   return body;
@@ -52,7 +54,7 @@ function check(body: Body | undefined): Body {
 
 function horizon(body: Body): number {
   if (!Number.isInteger(body.h) || (body.h ?? 0) < 1)
-    throw new Invalid(['body', 'h'], 'Input should be greater than 0');
+    throw new InvalidBody(['body', 'h'], 'Input should be greater than 0');
   return body.h!;
 }
 
@@ -62,8 +64,8 @@ function starts(sizes: number[]): number[] {
   return sizes.map((size) => (start += size) - size);
 }
 
-/** What is expected at the flat index `at` of a series that is known from `begin` up to `end`, exclusive. */
-function expected(y: number[], begin: number, end: number, at: number): number {
+/** The forecast for the flat index `at` of a series that is known from `begin` up to `end`, exclusive. */
+function forecastAt(y: number[], begin: number, end: number, at: number): number {
   let from = at;
   while (from >= end) from -= SEASON;
   return y[from >= begin ? from : end - 1]!;
@@ -85,18 +87,18 @@ function tokens(body: Body, outputs: number) {
 }
 
 export function forecast(given: Body | undefined): unknown {
-  const body = check(given);
+  const body = validate(given);
   const { y, sizes } = body.series;
   const h = horizon(body);
   const mean = starts(sizes).flatMap((begin, series) => {
     const end = begin + sizes[series]!;
-    return Array.from({ length: h }, (_, step) => expected(y, begin, end, end + step));
+    return Array.from({ length: h }, (_, step) => forecastAt(y, begin, end, end + step));
   });
   return { mean, intervals: intervals(mean, body.level), weights_x: null, ...tokens(body, mean.length) };
 }
 
 export function crossValidation(given: Body | undefined): unknown {
-  const body = check(given);
+  const body = validate(given);
   const { y, sizes } = body.series;
   const [h, windows] = [horizon(body), body.n_windows ?? 1];
   const step = body.step_size ?? h;
@@ -105,10 +107,10 @@ export function crossValidation(given: Body | undefined): unknown {
   for (const [series, begin] of starts(sizes).entries()) {
     for (let window = windows - 1; window >= 0; window--) {
       const end = begin + sizes[series]! - h - window * step;
-      if (end <= begin) throw new Invalid(['body', 'n_windows'], 'The series is too short');
+      if (end <= begin) throw new InvalidBody(['body', 'n_windows'], 'The series is too short');
       for (let at = end; at < end + h; at++) {
         idxs.push(at);
-        mean.push(expected(y, begin, end, at));
+        mean.push(forecastAt(y, begin, end, at));
       }
     }
   }
@@ -116,19 +118,19 @@ export function crossValidation(given: Body | undefined): unknown {
   return { mean, sizes: perSeries, idxs, intervals: intervals(mean, body.level), ...tokens(body, mean.length) };
 }
 
-/** Which of the last points of each series lie outside the interval around what was expected. */
-function judge(body: Body, judged: (size: number) => number) {
+/** The anomalies among the last points of each series: those outside the interval around their forecast. */
+function detect(body: Body, countOf: (size: number) => number) {
   const { y, sizes } = body.series;
   const level = body.level as number;
-  if (typeof level !== 'number') throw new Invalid(['body', 'level'], 'Input should be a valid number');
-  const counts = sizes.map(judged);
+  if (typeof level !== 'number') throw new InvalidBody(['body', 'level'], 'Input should be a valid number');
+  const counts = sizes.map(countOf);
   const idxs = starts(sizes).flatMap((begin, series) => {
     const end = begin + sizes[series]!;
     return Array.from({ length: counts[series]! }, (_, k) => end - counts[series]! + k);
   });
   const mean = idxs.map((at) => {
     const begin = starts(sizes).findLast((start) => start <= at)!;
-    return expected(y, begin, at, at);
+    return forecastAt(y, begin, at, at);
   });
   const half = level / 40;
   const distances = idxs.map((at, k) => Math.abs(y[at]! - mean[k]!));
@@ -137,16 +139,16 @@ function judge(body: Body, judged: (size: number) => number) {
 }
 
 export function anomalies(given: Body | undefined): unknown {
-  const body = check(given);
-  const { mean, sizes, anomaly, intervals } = judge(body, (size) => Math.max(0, size - SEASON));
+  const body = validate(given);
+  const { mean, sizes, anomaly, intervals } = detect(body, (size) => Math.max(0, size - SEASON));
   return { mean, sizes, anomaly, intervals, ...tokens(body, mean.length) };
 }
 
 export function onlineAnomalies(given: Body | undefined): unknown {
-  const body = check(given);
+  const body = validate(given);
   horizon(body);
   const { detection_size: count } = body;
-  if (!count) throw new Invalid(['body', 'detection_size'], 'Field required');
-  const { distances, ...answer } = judge(body, (size) => Math.min(size - 1, count));
+  if (!count) throw new InvalidBody(['body', 'detection_size'], 'Field required');
+  const { distances, ...answer } = detect(body, (size) => Math.min(size - 1, count));
   return { ...answer, anomaly_score: distances, ...tokens(body, answer.mean.length) };
 }

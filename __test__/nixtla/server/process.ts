@@ -9,7 +9,7 @@ import { NixtlaServer } from './server';
 /** The one key it accepts. */
 export const KEY = 'nixtla-test-key';
 /** A path that it never answers. */
-export const SILENCE = '/silence';
+export const UNANSWERED_PATH = '/silence';
 
 /** Starts it. It ends with this process, if not before. */
 export async function startNixtla(): Promise<Server> {
@@ -29,7 +29,7 @@ export async function startNixtla(): Promise<Server> {
 async function serve(): Promise<void> {
   const server = await NixtlaServer.start();
   server.remembers = false;
-  server.misbehave({ kind: 'silence' }, Infinity, new RegExp(`^${SILENCE}`));
+  server.misbehave({ kind: 'silence' }, Infinity, new RegExp(`^${UNANSWERED_PATH}`));
   process.once('disconnect', () => process.exit());
   process.send?.(server.url);
 }

@@ -8,7 +8,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { decompress } from 'fzstd';
 
 import { NixtlaJobTable } from './jobs';
-import { anomalies, crossValidation, forecast, Invalid, onlineAnomalies, type Body } from './model';
+import { anomalies, crossValidation, forecast, InvalidBody, onlineAnomalies, type Body } from './model';
 import { listen } from '../../support/ports';
 
 /** What the next requests get instead of an answer. */
@@ -112,7 +112,7 @@ export class NixtlaServer {
     try {
       this.#answer(received, response);
     } catch (error) {
-      if (!(error instanceof Invalid)) throw error;
+      if (!(error instanceof InvalidBody)) throw error;
       send(response, 422, { detail: [{ loc: error.place, msg: error.message, type: 'value_error' }] });
     }
   }

@@ -1,5 +1,5 @@
-// The dummy service of the test of the recipe: what each row of CONTRIBUTING.md is for it. A list gets its lines before the
-// first one that matches; a file that it does without has the reason.
+// The dummy service of the recipe test: the content of each row of CONTRIBUTING.md for it. Lines are added to a list before
+// the first line that matches; a file that the service does not need has the reason.
 
 const NOUN = 'beacon';
 

@@ -1,5 +1,5 @@
-// The recipes of CONTRIBUTING.md, followed for a dummy service with an entry point of its own: what they name is written into
-// a copy of the tree, and the checks of the text must have nothing to say of it. Compiled: __test__/documents/recipe.test.ts.
+// The recipes of CONTRIBUTING.md, followed for a dummy service with an entry point of its own: their files
+// are added to a copy of the tree in memory, in which the text checks must find no problem. __test__/documents/recipe.test.ts compiles them.
 import { isMain, root } from '../../lib/run.mjs';
 import { problemsOf } from '../text.mjs';
 import { Tree } from '../tree.mjs';
@@ -15,7 +15,7 @@ export function pathsOf(contributing) {
   });
 }
 
-/** Path → text of what the recipes have written or changed. */
+/** Path → text of the files that the recipes add or change. */
 export function written(paths, read) {
   const rows = paths.map((path) => [path, FILES[path] ?? LISTS[path]]).filter(([, row]) => row && !row.without);
   return Object.fromEntries(
@@ -30,7 +30,7 @@ function withLine(text, { line, before }) {
   return lines.toSpliced(at, 0, line).join('\n');
 }
 
-/** What is wrong with a tree in which the recipes were followed, a line each. */
+/** The problems of a tree in which the recipes were followed, a line each. */
 export function recipeProblems(paths = pathsOf(new Tree(root).read('CONTRIBUTING.md'))) {
   const known = [...Object.keys(FILES), ...Object.keys(LISTS)];
   return [

@@ -255,7 +255,7 @@ describe('options', () => {
       [{ connectionType: 'ftp' }, /^TypeError: options.connectionType must be/],
       [{ url: 'wss://x' }, /^TypeError: options.url must be a URL that begins with http:\/\/ or https:\/\/$/],
       [{ url: 'example.com' }, /^TypeError: options.url must be a URL that begins with/],
-      [{ customHeaders: { 'X A': '1' } }, /^TypeError: options.customHeaders.X A is no name of a header$/],
+      [{ customHeaders: { 'X A': '1' } }, /^TypeError: options.customHeaders.X A is not a valid header name$/],
       [{ customHeaders: { 'X-A': 'a\r\nB: c' } }, /^TypeError: options.customHeaders.X-A has a line break/],
       [{ customHeaders: { 'X-A': 1 } }, /^TypeError: options.customHeaders.X-A must be a string, got a number$/],
       [

@@ -614,7 +614,7 @@ describe('options', () => {
     refused({ url: ':memory:', poolsize: 5 }, 'TypeError', /options\.poolsize .* did you mean 'poolSize'/);
     refused({ url: ':memory:', queryTimeoutMs: NaN }, 'RangeError', /options\.queryTimeoutMs/);
     refused({ url: ':memory:', intMode: 'float' }, 'TypeError', /'number' or 'bigint' or 'string', got 'float'/);
-    refused({ url: 'file:a.db', syncUrl: 'libsql://x' }, 'TypeError', /options\.syncUrl is refused/);
+    refused({ url: 'file:a.db', syncUrl: 'libsql://x' }, 'TypeError', /options\.syncUrl is not supported/);
     refused(undefined, 'TypeError', /options\.url/);
   });
 

@@ -103,7 +103,7 @@ describe('node:http', () => {
       (await half(origin, heard)).destroy();
       const { valid, reason, status } = await received!;
       assert.deepEqual([valid, status], [false, 401]);
-      assert.match(reason!, /^Verification error: the sender went away/);
+      assert.match(reason!, /^Verification error: the sender closed the connection/);
     });
   });
 
@@ -123,7 +123,7 @@ describe('node:http', () => {
       await serving(listener, async (origin) => {
         (await half(origin, heard)).destroy();
         await eventually(() => records.length === 1);
-        assert.match(String(records[0]!.data['reason']), /the sender went away/);
+        assert.match(String(records[0]!.data['reason']), /the sender closed the connection/);
         assert.deepEqual([next, answered!.writableEnded], [0, false]);
       });
     } finally {

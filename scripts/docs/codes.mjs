@@ -146,7 +146,7 @@ const network = [
     'ask again where that is safe',
     'if safe',
   ],
-  ['ERR_INVALID_URL', '`rejected`', 'a URL has no host that can be reached', 'correct the URL', 'no'],
+  ['ERR_INVALID_URL', '`rejected`', 'a URL has no valid host', 'correct the URL', 'no'],
   [
     'ERR_MOORLINE_ADDRESS_REFUSED',
     '`connect`',

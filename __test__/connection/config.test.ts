@@ -245,7 +245,10 @@ describe('options', () => {
   test('what cannot be right is refused with its path and the reason', () => {
     const bad: [object, RegExp][] = [
       [{ timeOut: 5 }, /^TypeError: options.timeOut is not a known option; did you mean 'timeout'\?$/],
-      [{ circuitBreakerEnabled: true }, /^TypeError: options.circuitBreakerEnabled is not a known option; use circuitBreaker$/],
+      [
+        { circuitBreakerEnabled: true },
+        /^TypeError: options.circuitBreakerEnabled is not a known option; use circuitBreaker$/,
+      ],
       [{ timeout: '5000' }, /^TypeError: options.timeout must be a number, got a string$/],
       [{ timeout: NaN }, /^RangeError: options.timeout must be/],
       [{ retryCount: -1 }, /^RangeError: options.retryCount must be/],

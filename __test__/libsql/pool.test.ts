@@ -463,7 +463,7 @@ describe('life', () => {
       const clients = await theCrowd();
       await eventually(() => stacks.length === 50);
       // Fifty calls within one millisecond, as good as always.
-      if (stacks.some((stack) => stack.startsWith('not taken'))) return clients;
+      if (stacks.some((stack) => stack.startsWith('not captured'))) return clients;
       stacks.length = 0;
       for (const client of clients) pool.releaseConnection(client);
       return undefined;

@@ -101,7 +101,7 @@ describe('bridge: arguments', () => {
 
   test('two gigabytes of bytes, more than a million keys and deep nesting are refused', () => {
     const [bytes] = callsWith('new Uint8Array(2 ** 31)').slice(-1);
-    assert.match(bytes ?? '', /^RangeError ERR_OUT_OF_RANGE options\.secret must be at most \d+ bytes in all/);
+    assert.match(bytes ?? '', /^RangeError ERR_OUT_OF_RANGE options\.secret must be at most \d+ bytes in total/);
     const keys = Object.fromEntries(Array.from({ length: 1_000_001 }, (_, n) => [`k${n}`, n]));
     assert.throws(() => new MemoryReplayStore().forget(keys as never), { code: 'ERR_INVALID_ARG_TYPE' });
     assert.throws(() => new HealthMonitor({ intervalMs: keys as never }), {
@@ -113,7 +113,7 @@ describe('bridge: arguments', () => {
     assert.throws(() => new Policy(cycle as object), {
       name: 'RangeError',
       code: 'ERR_OUT_OF_RANGE',
-      message: /^options\.again.* must be nested at most 16 deep/,
+      message: /^options\.again.* must be nested at most 16 levels deep/,
     });
   });
 

@@ -98,7 +98,7 @@ describe('bridge: settlement', () => {
       const dropped = await done;
       await new Promise(setImmediate);
       console.log(heard + dropped, dropped > 0, told.length > 0 && told.every((line) =>
-        /^moorline.calls-lost \\d+ calls were dropped, as the JavaScript thread did not keep up$/.test(line)));`);
+        /^moorline.calls-lost \\d+ calls were dropped because the JavaScript thread did not keep up$/.test(line)));`);
     assert.deepEqual(lines, ['5000 true true']);
   });
 

@@ -39,7 +39,7 @@ const script = `
     for (const [name, call] of Object.entries(calls)) {
       await call().then(() => console.log(name, 'fulfilled'), (e) => {
         const all = ['kind', 'code', 'service', 'delivery', 'retryable', 'attempts'].every((field) => e[field] !== undefined);
-        const refused = [e.message, e.cause?.message].join().includes('refused a thread');
+        const refused = [e.message, e.cause?.message].join().includes('could not create a thread');
         console.log(name, e instanceof M.MoorlineError && all ? (refused ? 'refused ' + e.delivery : e.kind) : String(e.stack));
       });
     }

@@ -55,7 +55,7 @@ for (const { scheme, create } of TRANSPORTS) {
       const { values, error } = await sendHeader(t, '日本');
       assert.deepEqual(values, []);
       assert.ok(error instanceof TypeError, String(error));
-      assert.match(error.message, /headers\.x-name has a character beyond Latin-1/i);
+      assert.match(error.message, /headers\.x-name contains a character outside Latin-1/i);
     });
   });
 }
@@ -143,7 +143,7 @@ describe('customHeaders as a function', () => {
       name: 'MoorlineError',
       kind: 'timeout',
       code: 'ETIMEDOUT',
-      message: 'customHeaders was not there within 20 ms (timeout)',
+      message: 'customHeaders did not return within 20 ms (timeout)',
     });
     assert.equal(receivedSignal?.aborted, true);
     const closed = make(60_000);

@@ -44,7 +44,7 @@ describe('an option in the wrong place', () => {
       );
       for (const other of ['http', 'websocket', 'sse'] as const) {
         if (other === owner) continue;
-        const belongs = `belongs into customOptions of connections of type '${owner}'`;
+        const belongs = `applies only to customOptions of connections of type '${owner}'`;
         assert.equal(
           refused(() => make[other]({ [option]: value })),
           `options.${option} ${belongs}`,

@@ -206,12 +206,12 @@ describe('security levels', () => {
       for (const level of ['basic', 'enhanced', 'maximum'] as const) {
         const message =
           `options.tls.rejectUnauthorized is too weak for securityLevel '${level}', ` +
-          'which needs certificates to be checked';
+          'which requires certificates to be checked';
         assert.throws(make(level, { rejectUnauthorized: false }), { name: 'TypeError', message });
       }
       assert.throws(
         make('maximum', { minVersion: 'TLSv1.2' }),
-        /minVersion is too weak for securityLevel 'maximum', which needs TLSv1.3/,
+        /minVersion is too weak for securityLevel 'maximum', which requires TLSv1.3/,
       );
       make('none', { rejectUnauthorized: false })();
       make('none', { rejectUnauthorized: true })();

@@ -155,9 +155,12 @@ describe('a message', { skip: peersMissing() }, () => {
 
 describe('an option of one kind of connection', () => {
   const others: [make: () => unknown, message: RegExp][] = [
-    [() => new HTTPConnection({ url: 'http://h', maxEventBytes: 5 }), /options\.maxEventBytes belongs to .* 'sse'/],
-    [() => new SSEConnection({ url: 'http://h', maxRedirects: 5 }), /options\.maxRedirects belongs to .* 'http'/],
-    [() => new WebSocketConnection({ url: 'ws://h', maxResponseBytes: 5 }), /options\.maxResponseBytes belongs/],
+    [
+      () => new HTTPConnection({ url: 'http://h', maxEventBytes: 5 }),
+      /options\.maxEventBytes applies only to .* 'sse'/,
+    ],
+    [() => new SSEConnection({ url: 'http://h', maxRedirects: 5 }), /options\.maxRedirects applies only to .* 'http'/],
+    [() => new WebSocketConnection({ url: 'ws://h', maxResponseBytes: 5 }), /options\.maxResponseBytes applies only/],
   ];
   for (const [make, message] of others) {
     test(`is refused by another kind: ${message.source.slice(8, 30)}`, () =>

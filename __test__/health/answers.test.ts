@@ -117,8 +117,8 @@ describe('answers', () => {
     for (const [thrown, message] of [
       [new DOMException('', 'AbortError'), '20'],
       [Object.assign(new Error(''), { message: { an: 'object' } }), '[object Object]'],
-      [resisting, 'an error that says nothing of itself'],
-      [prints, 'an error that says nothing of itself'],
+      [resisting, 'an error without a message'],
+      [prints, 'an error without a message'],
     ] as const) {
       const result = await check(Promise.reject(thrown));
       assert.deepEqual([result.status, result.error], ['unhealthy', message]);

@@ -158,7 +158,7 @@ const DATABASE: Table = {
     ends: 'protocol',
   },
   'a value of no type': { sends: json(executed(row({ type: 'unknown' }))), ends: 'protocol' },
-  'an integer that is none': { sends: json(executed(row({ type: 'integer', value: 'x' }))), ends: 'protocol' },
+  'an invalid integer': { sends: json(executed(row({ type: 'integer', value: 'x' }))), ends: 'protocol' },
   'an integer over 64 bits': {
     sends: json(executed(row({ type: 'integer', value: '99999999999999999999' }))),
     ends: 'protocol',

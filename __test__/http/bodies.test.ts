@@ -235,7 +235,7 @@ describe('a body that somebody has read, or reads', () => {
       const body = await make();
       await assert.rejects(fixture.open().request({ url: server.url, body }), {
         name: 'TypeError',
-        message: 'request.body was read already, or somebody else reads it',
+        message: 'request.body was already read, or is locked by another reader',
       });
       assert.equal(server.accepted(), 0);
     });
@@ -257,8 +257,8 @@ describe('a body that nobody could read', () => {
     ['function', () => 1, /got a function$/],
     ['symbol', Symbol('x'), /got a symbol$/],
     ['bigint', 1n, /^request\.body /],
-    ['an object with a bigint', { a: 1n }, /^request\.body cannot be written as JSON$/],
-    ['a circle', circle, /^request\.body cannot be written as JSON$/],
+    ['an object with a bigint', { a: 1n }, /^request\.body cannot be serialized as JSON$/],
+    ['a circle', circle, /^request\.body cannot be serialized as JSON$/],
   ] as const) {
     test(`${name} is refused by name, and nothing is sent`, async () => {
       const server = await fixture.autoClose(echo());

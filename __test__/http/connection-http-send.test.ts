@@ -77,7 +77,7 @@ describe('HTTPConnection.send', () => {
       answer = status(code);
       assert.equal(await connection.send({ event: 'signup' }), false, String(code));
       const { data, message } = recorder.of('error').at(-1)!;
-      assert.equal(message, `the server answered ${code}`);
+      assert.equal(message, `the server responded with status ${code}`);
       const error = data?.['error'] as MoorlineError;
       assert.deepEqual([error.kind, error.delivery, error.detail?.['status']], ['rejected', 'answered', code]);
       assert.equal(data?.['context'], 'send');
@@ -86,7 +86,7 @@ describe('HTTPConnection.send', () => {
     for (const code of [401, 403]) {
       answer = status(code);
       assert.equal(await connection.send({ event: 'signup' }), false, String(code));
-      assert.equal(recorder.of('authentication_failed').at(-1)?.message, `the server answered ${code}`);
+      assert.equal(recorder.of('authentication_failed').at(-1)?.message, `the server responded with status ${code}`);
     }
     assert.equal(recorder.count('authentication_failed'), 2);
     assert.equal(connection.getMetrics().errorCount, 8);

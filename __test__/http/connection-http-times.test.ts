@@ -117,7 +117,10 @@ describe('what a message names', () => {
     const first = failure(connection.request({ timeoutMs: 20_000 }));
     await eventually(() => requests === 1);
     const error = await failure(connection.request({ timeoutMs: 60 }));
-    assert.match(error.message, /no free connection within 60 ms \(timeoutMs\): all 1 of maxConnections are in use/);
+    assert.match(
+      error.message,
+      /no free connection within 60 ms \(timeoutMs\): all 1 connections are in use \(maxConnections\)/,
+    );
     await connection.disconnect();
     await first;
   });

@@ -80,7 +80,7 @@ describe('an answer of HTTP/1.1', () => {
       }
       const { code, message } = await failure(connection.request({ url: `/${MIB + 1}/${bytes}` }));
       assert.equal(code, 'ERR_MOORLINE_RESPONSE_TOO_LARGE');
-      assert.match(message, /the head of the answer is longer than 1048576 bytes/);
+      assert.match(message, /the head of the response is longer than 1048576 bytes/);
     }
   });
 

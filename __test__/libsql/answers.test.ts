@@ -166,17 +166,17 @@ describe('a server that says no', () => {
       policy.on('retry', ({ delayMs }) => waits.push(delayMs));
       const error = (await failure(policy.run(() => pool.execute('SELECT 1')))) as LibsqlError;
       assert.deepEqual([error.retryAfterMs, error.retryable, error.attempts], [1000, true, 2]);
-      assert.match(error.message, new RegExp(`answered ${status} .*: limit reached for \\[redacted\\]$`));
+      assert.match(error.message, new RegExp(`responded with status ${status} .*: limit reached for \\[redacted\\]$`));
       assert.deepEqual([waits, server.requests.length], [[1000], 2]);
     });
   }
 
   test('in another form is understood, too, and never without end', async () => {
     for (const [body, message] of [
-      ['{"message":"slow down"}', /answered 500 Internal Server Error: slow down$/],
+      ['{"message":"slow down"}', /responded with status 500 Internal Server Error: slow down$/],
       ['{"error":"no such db"}', /: no such db$/],
-      ['<html>busy</html>', /answered 500 Internal Server Error$/],
-      ['x'.repeat(1 << 20), /answered 500 Internal Server Error$/],
+      ['<html>busy</html>', /responded with status 500 Internal Server Error$/],
+      ['x'.repeat(1 << 20), /responded with status 500 Internal Server Error$/],
       ['x'.repeat(10_000), /: x{500}…$/],
     ] as const) {
       const error = await failure(open((await refusing(500, {}, body)).url).execute('SELECT 1'));

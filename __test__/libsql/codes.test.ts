@@ -363,7 +363,7 @@ test('what is no object, or no mode of integers, is told in the words of @libsql
   });
   assert.throws(() => create(undefined), { name: 'TypeError', message: /as object, got undefined$/ });
   assert.throws(() => create({ url: ':memory:', intMode: 'foo' }), { name: 'TypeError', message: /got "foo"$/ });
-  assert.throws(() => create({ url: 'https://h?tls=yes' }), { code: 'URL_INVALID', message: /"tls" as "yes"/ });
+  assert.throws(() => create({ url: 'https://h?tls=yes' }), { code: 'URL_INVALID', message: /"tls" set to "yes"/ });
 });
 
 test('a URL object is the database that it names', async () => {

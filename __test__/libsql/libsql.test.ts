@@ -168,11 +168,11 @@ describe('@libsql/client replaced', { timeout: 120_000 }, () => {
     process.env['TURSO_DATABASE_URL'] = 'libsql://example.com';
     await assert.rejects(runBlock(readmeBlock(), 'file:local.db'), {
       name: 'TypeError',
-      message: /options\.syncUrl is refused: embedded replicas are not in this build/,
+      message: /options\.syncUrl is not supported: this build has no embedded replicas/,
     });
     delete process.env['TURSO_DATABASE_URL'];
     const encrypted = { url: 'file:local.db', encryptionKey: 'k' } as unknown as Config;
-    assert.throws(() => createClient(encrypted), /options\.encryptionKey is refused/);
+    assert.throws(() => createClient(encrypted), /options\.encryptionKey is not supported/);
   });
 });
 

@@ -463,7 +463,7 @@ describe('life', () => {
       const clients = await theCrowd();
       await eventually(() => stacks.length === 50);
       // Fifty calls within one millisecond, as good as always.
-      if (stacks.some((stack) => stack.startsWith('not taken'))) return clients;
+      if (stacks.some((stack) => stack.startsWith('not captured'))) return clients;
       stacks.length = 0;
       for (const client of clients) pool.releaseConnection(client);
       return undefined;
@@ -614,7 +614,7 @@ describe('options', () => {
     refused({ url: ':memory:', poolsize: 5 }, 'TypeError', /options\.poolsize .* did you mean 'poolSize'/);
     refused({ url: ':memory:', queryTimeoutMs: NaN }, 'RangeError', /options\.queryTimeoutMs/);
     refused({ url: ':memory:', intMode: 'float' }, 'TypeError', /'number' or 'bigint' or 'string', got 'float'/);
-    refused({ url: 'file:a.db', syncUrl: 'libsql://x' }, 'TypeError', /options\.syncUrl is refused/);
+    refused({ url: 'file:a.db', syncUrl: 'libsql://x' }, 'TypeError', /options\.syncUrl is not supported/);
     refused(undefined, 'TypeError', /options\.url/);
   });
 

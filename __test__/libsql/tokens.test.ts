@@ -30,7 +30,7 @@ for (const [name, make] of Object.entries(open)) {
       test(`in the query of its URL: ${JSON.stringify(token)}`, () => {
         assert.throws(
           () => make({ url: `${url}?authToken=${encodeURIComponent(token)}` }),
-          refused('options.url has an "authToken" that is no token of visible ASCII characters'),
+          refused('options.url has an "authToken" that is not a token of visible ASCII characters'),
         );
       });
     }

@@ -64,7 +64,7 @@ describe('a forecast', () => {
     await assert.rejects(client.forecast({ timeseries, horizon: 1 }), {
       name: 'TypeError',
       message:
-        "request.timeseries[7].timestamp breaks the frequency '100ms': " +
+        "request.timeseries[7].timestamp does not match the frequency '100ms': " +
         'expected 2024-01-01T00:00:00.7, got 2024-01-01T00:00:00.701Z',
     });
   });

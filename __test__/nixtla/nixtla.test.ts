@@ -484,8 +484,12 @@ describe('what is refused before anything is sent', () => {
   const point = (timestamp: unknown, value: unknown) => ({ timestamp, value }) as NixtlaPoint;
   const first = point('2024-01-01', 1);
   for (const [name, timeseries, message] of [
-    ['a gap', [first, point('2024-01-03', 2)], /^request\.timeseries\[1\]\.timestamp breaks the frequency 'D'/],
-    ['a repeated time', [first, point('2024-01-01', 2)], /^request\.timeseries\[1\]\.timestamp repeats the time of/],
+    ['a gap', [first, point('2024-01-03', 2)], /^request\.timeseries\[1\]\.timestamp does not match the frequency 'D'/],
+    [
+      'a repeated time',
+      [first, point('2024-01-01', 2)],
+      /^request\.timeseries\[1\]\.timestamp repeats the timestamp of/,
+    ],
     ['a time nobody can read', [first, point('soon', 2)], /^request\.timeseries\[1\]\.timestamp must be an ISO 8601/],
     ['an invalid Date', [first, point(new Date(NaN), 2)], /^request\.timeseries\[1\]\.timestamp is an invalid Date/],
     ['NaN', [first, point('2024-01-02', NaN)], /^request\.timeseries\[1\]\.value must be a finite number, got NaN/],
@@ -640,7 +644,7 @@ describe('TLS', () => {
       await forecastOver({ ca: authority.cert }, own, true),
       /^tls ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE none/,
     );
-    assert.throws(() => client({ tls: { cert: identity.cert } }), /config\.tls\.key must be given/);
+    assert.throws(() => client({ tls: { cert: identity.cert } }), /config\.tls\.key is required/);
   });
 
   test('the authorities of NODE_EXTRA_CA_CERTS are trusted', async () => {

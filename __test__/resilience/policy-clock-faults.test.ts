@@ -33,11 +33,17 @@ const FAULTS: Record<string, [fault: () => unknown, expected: { name: string; co
       message: /^options\.clock\.now\(\) threw: the battery is empty$/,
     },
   ],
-  NaN: [() => NaN, { ...outOfRange, message: /^what options\.clock\.now\(\) gives must be from 0 to \d+, got NaN$/ }],
+  NaN: [
+    () => NaN,
+    { ...outOfRange, message: /^the result of options\.clock\.now\(\) must be from 0 to \d+, got NaN$/ },
+  ],
   Infinity: [() => Infinity, { ...outOfRange, message: /options\.clock\.now\(\).*got Infinity$/ }],
   'a negative number': [() => -1, { ...outOfRange, message: /options\.clock\.now\(\).*got -1$/ }],
   'more than a Date can tell': [() => 1e300, { ...outOfRange, message: /options\.clock\.now\(\).*got 1e\+300$/ }],
-  'a bigint': [() => 1n, { ...invalidType, message: /options\.clock\.now\(\) gives must be a number, got a bigint$/ }],
+  'a bigint': [
+    () => 1n,
+    { ...invalidType, message: /the result of options\.clock\.now\(\) must be a number, got a bigint$/ },
+  ],
   nothing: [() => undefined, { ...invalidType, message: /options\.clock\.now\(\).*got undefined$/ }],
   'a promise that is rejected': [
     () => Promise.reject(new Error('nobody hears this')),

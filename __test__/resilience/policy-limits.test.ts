@@ -19,7 +19,7 @@ describe('an attempt that takes too long names its option', () => {
       await assert.rejects(new Policy(limits).run(never), {
         kind: 'timeout',
         code: 'ETIMEDOUT',
-        message: `the attempt was not over within 20 ms (${limit})`,
+        message: `the attempt did not finish within 20 ms (${limit})`,
         detail: { limit },
       });
     });

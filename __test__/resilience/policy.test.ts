@@ -711,7 +711,7 @@ describe('rules of the user', () => {
   test('a misspelt error kind is refused', () => {
     assert.throws(() => new Policy({ retry: { retryableExceptions: ['conect' as never] } }), {
       name: 'TypeError',
-      message: /has 'conect', which is no error kind; the kinds are closed, circuit-open/,
+      message: /has 'conect', which is not an error kind; the kinds are closed, circuit-open/,
     });
   });
 });

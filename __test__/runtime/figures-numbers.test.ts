@@ -11,11 +11,11 @@ const breakerOf = (weight: unknown) =>
   new CircuitBreaker(`figures numbers ${(breakers += 1)}`, { failMax: 3, failureWeight: () => weight as number });
 const fail = () => Promise.reject(new Error('mine'));
 
-describe('what failureWeight gives', () => {
+describe('the result of failureWeight', () => {
   for (const weight of [-1, NaN, -Infinity, 0.5, 2.5]) {
     test(`is refused when it is ${weight}`, async () => {
       const breaker = breakerOf(weight);
-      const message = `what failureWeight gives must be a whole number ≥ 0, or Infinity, got ${weight}`;
+      const message = `the result of failureWeight must be a whole number ≥ 0, or Infinity, got ${weight}`;
       await assert.rejects(breaker.run(fail), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE', message });
       assert.deepEqual([breaker.snapshot().failures, breaker.state], [0, 'closed']);
     });

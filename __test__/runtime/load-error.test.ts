@@ -84,7 +84,7 @@ describe('a package of a platform', () => {
     const { code, message } = refusal();
     assert.equal(code, 'ERR_MOORLINE_PLATFORM');
     assert.ok(message.includes(`moorline-${other}`) && message.includes(`(${platform}, ${arch}`), message);
-    assert.match(message, /install on the machine where it is to run/);
+    assert.match(message, /install on the machine that runs the program/);
   });
 
   test('for another C library is not taken for a broken one', { skip: linuxOnly }, () => {
@@ -96,7 +96,7 @@ describe('a package of a platform', () => {
     });
     const { code, message, cause } = refusal();
     assert.equal(code, 'ERR_MOORLINE_PLATFORM');
-    assert.match(message, /moorline-linux-\w+-musl is for another machine than this \(linux, \w+, glibc\)/);
+    assert.match(message, /moorline-linux-\w+-musl is for another platform than this one \(linux, \w+, glibc\)/);
     assert.match(cause, /libc\.musl\.so\.1/);
   });
 
@@ -126,7 +126,7 @@ describe('a package of a platform', () => {
     install(own, () => {});
     const { code, message } = refusal();
     assert.equal(code, 'ERR_MOORLINE_BINARY_BROKEN');
-    assert.match(message, /is installed without its file/);
+    assert.match(message, /is installed, but its binary file is missing/);
   });
 });
 
@@ -139,15 +139,18 @@ test('a platform that no package is for is told, with those there are', () => {
   });
   const { code, message } = refusal();
   assert.equal(code, 'ERR_MOORLINE_PLATFORM_UNSUPPORTED');
-  assert.ok(message.includes(`there is none for ${platform} on ${arch}`), message);
-  assert.match(message, /There are moorline-plan9-mips/);
+  assert.ok(message.includes(`there is no binary for ${platform} on ${arch}`), message);
+  assert.match(message, /The available binaries are moorline-plan9-mips/);
 });
 
 test('a machine that nobody has heard of is told what there is', () => {
   const script = "Object.defineProperty(process, 'platform', { value: 'plan9' }); require('moorline')";
   const { code, message } = refusal(text(join(project, 'use.cjs'), script));
   assert.equal(code, 'ERR_MOORLINE_PLATFORM_UNSUPPORTED');
-  assert.ok(message.includes(`there is none for plan9 on ${arch}. There are moorline-${own}`), message);
+  assert.ok(
+    message.includes(`there is no binary for plan9 on ${arch}. The available binaries are moorline-${own}`),
+    message,
+  );
 });
 
 describe('a bundle', () => {

@@ -56,7 +56,7 @@ describe('JSON lines on stderr', () => {
       Object.defineProperty(data, 'gone', { enumerable: true, get() { return cycle; } });
       connection.emitEvent('odd', { data });`);
     const [record] = linesOf(stderr);
-    const hidden = '[not shown: no JSON]';
+    const hidden = '[not serializable as JSON]';
     assert.equal(code, 0, stderr);
     assert.deepEqual(
       { ...record?.data, connection: undefined, message: undefined },

@@ -230,7 +230,7 @@ describe('another library’s word', () => {
     [{ timeout: 1 }, "request.timeout is not a known option; did you mean 'timeoutMs'?"],
     [{ redirect: 'manual' }, "request.redirect is not a known option; did you mean 'maxRedirects'?"],
     [{ responseType: 'stream' }, "request.responseType is not a known option; did you mean 'stream'?"],
-    [{ signal: AbortSignal.abort() }, /^request\.signal is not a known option; it goes into the second argument/],
+    [{ signal: AbortSignal.abort() }, /^request\.signal is not a known option; pass it in the second argument/],
     [{ retries: 2 }, /^request\.retries is not a known option; .* retryCount$/],
     [{ toString: 1 }, 'request.toString is not a known option'],
   ] as const) {

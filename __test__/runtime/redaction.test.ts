@@ -122,7 +122,7 @@ describe('the URL of an answer', () => {
 describe('the URL of a libSQL server', () => {
   test('with a user or a password is refused, however it is written', () => {
     const named = /^options\.url has a user name or a password/;
-    const hostless = /^options\.url names no host after '\/\/'$/;
+    const hostless = /^options\.url has no host after '\/\/'$/;
     for (const [rest, reason] of [
       ['//u:hunter2@h', named],
       ['//hunter2@h', named],

@@ -170,7 +170,7 @@ describe('connections', () => {
   });
 
   const checks: Record<string, [check: () => unknown, message: string]> = {
-    nothing: [() => undefined, 'The health check gave no result'],
+    nothing: [() => undefined, 'The health check returned no result'],
     'what cannot be looked at': [
       () =>
         Object.defineProperty({} as ConnectionHealthCheck, 'timestamp', {

@@ -273,7 +273,7 @@ describe('document 1: reynard-connection', { skip: peersMissing() }, () => {
       status = 401;
       await connection.send({ url: '', method: 'GET' });
       assert.equal(refreshed.length, 1);
-      assert.deepEqual(printed[0], ['Connection error:', 'the server answered 401']);
+      assert.deepEqual(printed[0], ['Connection error:', 'the server responded with status 401']);
       connection.emitEvent('connection_failed', { severity: 'error' });
       assert.equal(recorder.count('authentication_failed'), 1);
       assert.equal(await connection.isConnected(), true);

@@ -246,7 +246,7 @@ test('a replay store that gives a promise refuses, and what the promise rejects 
     const verifier = new WebhookVerifier({ secret: 's', replayStore });
     console.log(verifier.verify('b', verifier.sign('b')).reason);
     setTimeout(() => console.log('alive'), 10);`);
-  const stdoutOfBoth = 'Verification error: replayStore.remember must answer true or false\nalive\n';
+  const stdoutOfBoth = 'Verification error: replayStore.remember must return true or false\nalive\n';
   assert.deepEqual({ stdout, stderr, code }, { stdout: stdoutOfBoth, stderr: '', code: 0 });
   assert.equal(new MemoryReplayStore().remember('a', 1), true);
 });

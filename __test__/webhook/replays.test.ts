@@ -94,7 +94,7 @@ test('a replay store and webhooks of any age are refused together, by name', () 
     assert.throws(() => new WebhookVerifier({ secret, scheme, maxAgeMs: Infinity, replayStore }), {
       name: 'TypeError',
       code: 'ERR_INVALID_ARG_VALUE',
-      message: /^options\.maxAgeMs must be finite beside a replayStore, /,
+      message: /^options\.maxAgeMs must be finite with a replayStore, /,
     });
   }
   assert.equal(new WebhookVerifier({ secret, maxAgeMs: Infinity }).verify(body, 'x').valid, false);

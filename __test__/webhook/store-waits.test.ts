@@ -122,7 +122,7 @@ describe('a replay store that does not answer', () => {
     assert.equal((await receive(store, { handle: mustNot })).status, 503);
     answer(true);
     const record = await eventually(() => records.find(({ event }) => event === 'webhook.replay-store-failed'));
-    assert.match(String(record.data['error']), /^replayStore\.remember answered too late/);
+    assert.match(String(record.data['error']), /^replayStore\.remember resolved after the timeout/);
   });
 
   for (const method of ['remember', 'forget'] as const) {

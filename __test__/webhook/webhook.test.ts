@@ -454,7 +454,7 @@ describe('a replay store', () => {
     assert.equal(verifier.verify(payload, `sha256=${hmac(payload).digest('hex')}`).valid, false);
     assert.deepEqual(ttls, [360_000, 86_400_000]);
     const promising = new WebhookVerifier({ secret, replayStore: { remember: (async () => true) as never } });
-    assert.match(promising.verify(payload, promising.sign(payload)).reason!, /must answer true or false/);
+    assert.match(promising.verify(payload, promising.sign(payload)).reason!, /must return true or false/);
     assert.throws(() => new MemoryReplayStore({ capacity: 0 }), { name: 'RangeError' });
   });
 });

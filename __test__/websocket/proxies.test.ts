@@ -77,7 +77,7 @@ describe('behind an nginx that closes idle connections', { skip: skipWithout(ngi
     assert.ok(data.error instanceof MoorlineError);
     const { kind, code } = data.error;
     assert.deepEqual([kind, code, message], ['disconnected', 'ECONNRESET', data.error.message]);
-    assert.equal(message, 'the server ended the connection without closing it');
+    assert.equal(message, 'the server ended the connection without a close frame');
     assert.equal(connection.getStatus().lastError, message);
   });
 });

@@ -377,7 +377,7 @@ export abstract class BaseConnection extends ObservableConnection {
     };
     try {
       const result: unknown = await check();
-      if (typeof result !== 'object' || result === null) return failed('The health check gave no result');
+      if (typeof result !== 'object' || result === null) return failed('The health check returned no result');
       if (!lifetime.aborted) this.recordCheck(result as ConnectionHealthCheck);
       return result as ConnectionHealthCheck;
     } catch (error) {

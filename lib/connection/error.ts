@@ -59,7 +59,7 @@ export function notOpenFailure(
 
 /** The failure of a wait that was over after `ms`, the value of `option`. */
 export function timeoutFailure(option: string, ms: number, service: string, operation: string): MoorlineError {
-  const problem = operation === 'connect' ? 'the connection was not open' : `${operation} was not there`;
+  const problem = operation === 'connect' ? 'the connection was not open' : `${operation} did not return`;
   return failure('timeout', `${problem} within ${ms} ms (${option})`, {
     service,
     operation,

@@ -79,11 +79,11 @@ const REQUEST: KnownOptions<ConnectionRequest> = {
 
 /** Options of other libraries' requests, and their places here. */
 const HINTS = {
-  signal: 'it goes into the second argument of request(…, { signal })',
-  retries: 'repeats are the business of the connection: retryCount',
-  retry: 'repeats are the business of the connection: retryCount',
+  signal: 'pass it in the second argument: request(…, { signal })',
+  retries: 'retries are an option of the connection: retryCount',
+  retry: 'retries are an option of the connection: retryCount',
   retryCount: 'it is an option of the connection',
-  auth: 'user and password go into the URL of the connection, a token into its customHeaders',
+  auth: 'set user and password in the URL of the connection, a token in its customHeaders',
   agent: 'TLS and proxies are options of the connection: tls, proxy',
 };
 

@@ -373,7 +373,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     this.#updateKeepAlive();
     void previous?.close().catch(() => undefined);
     // A probe may have gone back to the first address meanwhile.
-    if (url === this.config.fallbackUrl) this.#fallback.activate('the connection leads there');
+    if (url === this.config.fallbackUrl) this.#fallback.activate('the connection now uses fallbackUrl');
     return liveTransport;
   }
 

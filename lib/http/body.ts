@@ -44,7 +44,7 @@ export function bodyOf(body: unknown, path: string): BodyContent {
   if (isStream(body)) {
     const isUsed =
       (body as Partial<ReadableStream>).locked === true || streams().Readable.isDisturbed(body as Readable);
-    if (isUsed) throw invalidValue(`${path} was read already, or somebody else reads it`);
+    if (isUsed) throw invalidValue(`${path} was already read, or is locked by another reader`);
     const [length, type] = [lengthOf(body as StreamedForm), typeOf(body as StreamedForm)];
     return { source: { open: () => streamOf(body), length, repeatable: false }, ...type };
   }
@@ -77,7 +77,7 @@ function jsonOf(body: unknown, path: string): BodyContent {
   try {
     json = JSON.stringify(body) as string | undefined;
   } catch (cause) {
-    throw Object.assign(invalidValue(`${path} cannot be written as JSON`), { cause });
+    throw Object.assign(invalidValue(`${path} cannot be serialized as JSON`), { cause });
   }
   if (json === undefined) throw wrongType(path, EXPECTED, body);
   return { body: json, type: 'application/json' };

@@ -52,7 +52,7 @@ export function headerLines(headers: HeadersInit | undefined, type: string | und
   let typed = type === undefined;
   for (const [name, value] of headerPairs(headers)) {
     if (name.length === 12 && name.toLowerCase() === 'content-type') typed = true;
-    if (name.includes(':')) throw invalidHeader(name, 'is not the name of a header', 'ERR_INVALID_ARG_VALUE');
+    if (name.includes(':')) throw invalidHeader(name, 'is not a valid header name', 'ERR_INVALID_ARG_VALUE');
     lines += `\n${safe(name, name)}:${safe(value, name)}`;
   }
   return typed ? lines : `${lines}\ncontent-type:${type}`;
@@ -73,7 +73,7 @@ function headerText(name: string, value: unknown): string {
 /** A line break would be another header. */
 function safe(text: string, name: string): string {
   if (!/[\r\n\0]/.test(text)) return text;
-  throw invalidHeader(name, 'has a line break or a NUL in it', 'ERR_INVALID_CHAR');
+  throw invalidHeader(name, 'contains a line break or a NUL', 'ERR_INVALID_CHAR');
 }
 
 function invalidHeader(name: string, reason: string, code: string): TypeError {

@@ -116,13 +116,13 @@ export class HTTPResponse {
     } catch (cause) {
       const detail = { status: this.status };
       const init = { service: 'http', operation: 'json', delivery: 'answered', detail } as const;
-      throw failure('protocol', `the answer of ${new URL(this.url).host} is not JSON`, init, cause);
+      throw failure('protocol', `the response of ${new URL(this.url).host} is not JSON`, init, cause);
     }
   }
 
   /** Returns the bytes of the body. */
   bytes(): Uint8Array {
-    if (this.#stream) throw invalidState('the body of a streamed answer is read from its stream');
+    if (this.#stream) throw invalidState('the body of a streamed response is only available from response.stream');
     return this.#bytes ?? Buffer.from(this.#text ?? '');
   }
 
@@ -131,7 +131,7 @@ export class HTTPResponse {
    * is not read to its end must be closed, by leaving the loop or with `cancel()`.
    */
   get stream(): BodyStream {
-    if (!this.#stream) throw invalidState('only the answer of a request with `stream: true` is a stream');
+    if (!this.#stream) throw invalidState('only the response of a request with `stream: true` has a stream');
     return this.#stream;
   }
 

@@ -195,7 +195,7 @@ export function methodOf({ method, body }: Pick<HttpRequest, 'method' | 'body'>)
 
 function checkMethod(method: string): string {
   if (!/\s/.test(method)) return method;
-  throw invalidValue('request.method has a space in it');
+  throw invalidValue('request.method must not contain white space');
 }
 
 /** As the URL standard has it: tabs and line breaks are not part of a URL. A line break would begin a header. */

@@ -83,7 +83,7 @@ export function joinUrl(base: string, given: string): string {
   if (path) {
     const root = url.pathname.replace(/\/$/, '');
     url.pathname = `${root}/${path.replace(/^\//, '')}`;
-    if (!isBelow(url, root)) throw invalidValue(`request.url must not lead out of the connection's path ${root}/`);
+    if (!isBelow(url, root)) throw invalidValue(`request.url must stay within the connection's path ${root}/`);
   }
   if (query) url.search = url.search ? `${url.search}&${query}` : query;
   return url.href;

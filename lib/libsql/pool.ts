@@ -191,7 +191,7 @@ export class TursoPool extends Emitter<TursoFacts> {
     const lease = client instanceof PooledClient && client.pool === this.#handle ? client.markReleased() : undefined;
     if (lease === undefined) {
       log('warn', 'libsql.release-refused', this.#url, () => ({
-        reason: 'this client is not borrowed from this pool, or was released before',
+        reason: 'the client was not acquired from this pool, or was already released',
       }));
       return;
     }
@@ -322,7 +322,9 @@ export class TursoPool extends Emitter<TursoFacts> {
     const isDrained = await call(() => native.libsqlDrain(this.#handle, timeoutMs), undefined, toLibsqlError);
     this.#leakTracker?.clear();
     if (!isDrained) {
-      log('warn', 'libsql.drain-forced', this.#url, () => ({ reason: 'connections were still borrowed' }));
+      log('warn', 'libsql.drain-forced', this.#url, () => ({
+        reason: 'connections were still in use when the timeout passed',
+      }));
     }
     this.publish('close');
   }

@@ -99,7 +99,7 @@ export function acquire(handle: Handle<LibsqlPool>, signal: AbortSignal | undefi
 }
 /** @internal */
 export function syncRefused(): LibsqlError {
-  const reason = 'this database is no embedded replica, and this build has none: there is nothing to synchronize';
+  const reason = 'this build has no embedded replicas: there is nothing to synchronize';
   return new LibsqlError(`SYNC_NOT_SUPPORTED: ${reason}`, 'SYNC_NOT_SUPPORTED', undefined, undefined, undefined, {
     operation: 'sync',
     delivery: 'none',

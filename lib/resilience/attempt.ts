@@ -135,7 +135,7 @@ export class RunningAttempt implements Attempt, TimedTask {
   }
 
   expire(): void {
-    this.#fail(TIMED_OUT, abortReason('The attempt has taken too long', 'TimeoutError'));
+    this.#fail(TIMED_OUT, abortReason('The attempt timed out', 'TimeoutError'));
   }
 
   fail(error: unknown): void {

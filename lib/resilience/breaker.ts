@@ -124,7 +124,7 @@ export function warnOfOtherOptions(name: string): void {
   warned.add(name);
   log('warn', 'resilience.options-ignored', name, () => ({
     breaker: name,
-    reason: 'a circuit breaker of this name exists already; its first options stay in force',
+    reason: 'a circuit breaker of this name already exists; its options stay in force',
   }));
 }
 

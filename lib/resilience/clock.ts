@@ -13,7 +13,7 @@ export interface Clock {
   now(): number;
 }
 
-const PATH = 'what options.clock.now() gives';
+const PATH = 'the result of options.clock.now()';
 const RANGE = `from 0 to ${LAST_DATE_MS}`;
 const isInRange = (ms: number) => ms >= 0 && ms <= LAST_DATE_MS;
 

@@ -316,10 +316,10 @@ export class PolicyRunner {
 function checkWeight(given: unknown): number {
   if (typeof given === 'number') {
     if (given === Infinity || (Number.isInteger(given) && given >= 0)) return given;
-    throw outOfRange('what failureWeight gives', 'a whole number ≥ 0, or Infinity', given);
+    throw outOfRange('the result of failureWeight', 'a whole number ≥ 0, or Infinity', given);
   }
   onRejection(given, () => undefined);
-  throw invalidType('what failureWeight gives', 'a number', given);
+  throw invalidType('the result of failureWeight', 'a number', given);
 }
 
 /** Whether a call was aborted: that says nothing about the service, and is not retried. */

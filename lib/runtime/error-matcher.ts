@@ -21,7 +21,7 @@ export function matches(matchers: readonly ErrorMatcher[], error: unknown): bool
 function toBoolean(given: unknown): boolean {
   if (typeof given !== 'object' || given === null || !('then' in given)) return Boolean(given);
   onRejection(given, () => undefined);
-  throw invalidType('what a predicate for errors gives', 'true or false', given);
+  throw invalidType('the result of an error predicate', 'true or false', given);
 }
 
 function isErrorClass(matcher: Exclude<ErrorMatcher, string>): matcher is ErrorClass {
@@ -37,7 +37,7 @@ export function readMatchers(path: string, given: unknown): readonly ErrorMatche
   }
   for (const kind of given.filter((one) => typeof one === 'string')) {
     if (ERROR_KINDS.includes(kind as ErrorKind)) continue;
-    throw invalidValue(`${path} has '${kind}', which is no error kind; the kinds are ${ERROR_KINDS.join(', ')}`);
+    throw invalidValue(`${path} has '${kind}', which is not an error kind; the kinds are ${ERROR_KINDS.join(', ')}`);
   }
   return given as ErrorMatcher[];
 }

@@ -1,6 +1,6 @@
 import { inspect, types } from 'node:util';
 
-const UNREADABLE = 'an error that says nothing of itself';
+const UNREADABLE = 'an error without a message';
 
 /**
  * Whether it is an error, of whatever realm: in a `vm` context, as in Jest, those of Node's own modules and signals are not

@@ -305,5 +305,5 @@ function isDefect(thrown: unknown): thrown is Error {
 
 function defect(message: string): MoorlineError {
   const fields = { service: 'moorline', operation: '' };
-  return failure('internal', 'moorline stopped this call by a defect', fields, new Error(message));
+  return failure('internal', 'the call was ended by a defect in moorline', fields, new Error(message));
 }

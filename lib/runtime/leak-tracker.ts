@@ -46,7 +46,9 @@ export class LeakTracker {
   stackOf(lease: number): string {
     const captured = this.#stacks.get(lease);
     if (!captured) this.#capturesAll = true;
-    return readStack(captured) ?? 'not taken this time: thousands are borrowed a second; from now on every one is';
+    return (
+      readStack(captured) ?? 'not captured: stacks are sampled under high load; from now on every stack is captured'
+    );
   }
 }
 

@@ -14,7 +14,7 @@ interface Explanation {
   remedy: string;
 }
 
-const REINSTALL = 'Delete node_modules and install on the machine where it is to run';
+const REINSTALL = 'Delete node_modules and install on the machine that runs the program';
 
 /**
  * The error of a binary that could not be loaded: its `code` and message say what failed and what to do about it, its
@@ -52,8 +52,8 @@ function explainFailure({ platform, error }: Attempt): Explanation {
   }
   return {
     code: 'ERR_MOORLINE_BINARY_BROKEN',
-    reason: `moorline-${platform} is installed, and the system refuses it: ${message}`,
-    remedy: 'Install it again, where files can be executed',
+    reason: `moorline-${platform} is installed, but the system refuses to load it: ${message}`,
+    remedy: 'Install it again on a file system that allows execution',
   };
 }
 
@@ -63,18 +63,18 @@ function explainAbsence(attempts: Attempt[], directory: string | undefined): Exp
   if (directory === undefined || manifest?.name !== 'moorline') {
     return {
       code: 'ERR_MOORLINE_BUNDLED',
-      reason: `a bundler put moorline into a file of its own, from where ${names.join(' or ')} is not found`,
+      reason: `a bundler moved moorline into another file, from which ${names.join(' or ')} cannot be resolved`,
       remedy:
-        'Leave moorline out of the bundle and install it beside (esbuild: --external:moorline; Vite: ssr.external; ' +
-        "Next.js: serverExternalPackages: ['moorline']), or take the binary along: docs/bundlers.md in the package says how",
+        'Exclude moorline from the bundle and install it separately (esbuild: --external:moorline; Vite: ssr.external; ' +
+        "Next.js: serverExternalPackages: ['moorline']), or ship the binary with the bundle: see docs/bundlers.md in the package",
     };
   }
   const built = Object.keys(manifest.optionalDependencies ?? {}).filter((name) => name.startsWith('moorline-'));
   if (built.length > 0 && !names.some((name) => built.includes(name))) {
     return {
       code: 'ERR_MOORLINE_PLATFORM_UNSUPPORTED',
-      reason: `there is none for ${process.platform} on ${process.arch}`,
-      remedy: `There are ${built.join(', ')}`,
+      reason: `there is no binary for ${process.platform} on ${process.arch}`,
+      remedy: `The available binaries are ${built.join(', ')}`,
     };
   }
   const installed = installedPlatforms(directory);
@@ -82,7 +82,7 @@ function explainAbsence(attempts: Attempt[], directory: string | undefined): Exp
   if (incomplete) {
     return {
       code: 'ERR_MOORLINE_BINARY_BROKEN',
-      reason: `moorline-${incomplete.platform} is installed without its file`,
+      reason: `moorline-${incomplete.platform} is installed, but its binary file is missing`,
       remedy: 'Install it again',
     };
   }
@@ -91,7 +91,7 @@ function explainAbsence(attempts: Attempt[], directory: string | undefined): Exp
     code: 'ERR_MOORLINE_BINARY_MISSING',
     reason: `${names.join(' or ')} is not installed`,
     remedy:
-      'Either the install left optional dependencies out (npm install --include=optional), or the lock file was ' +
+      'Either the installation omitted optional dependencies (npm install --include=optional), or the lock file was ' +
       `written on another platform (delete it, too). ${REINSTALL}`,
   };
 }
@@ -101,7 +101,7 @@ function anotherMachine(platforms: string[]): Explanation {
   if (process.platform === 'linux') here.push(glibcVersion() === undefined ? 'musl' : 'glibc');
   return {
     code: 'ERR_MOORLINE_PLATFORM',
-    reason: `${platforms.map((platform) => `moorline-${platform}`).join(', ')} is for another machine than this (${here.join(', ')})`,
+    reason: `${platforms.map((platform) => `moorline-${platform}`).join(', ')} is for another platform than this one (${here.join(', ')})`,
     remedy: REINSTALL,
   };
 }

@@ -47,7 +47,7 @@ function toLine({ data, ...record }: LogRecord): string {
   } catch {
     const members = Object.keys(data).map((name) => [
       name,
-      isWritable(data, name) ? data[name] : '[not shown: no JSON]',
+      isWritable(data, name) ? data[name] : '[not serializable as JSON]',
     ]);
     return JSON.stringify({ ...record, data: Object.fromEntries(members) }, bigintToString);
   }

@@ -20,7 +20,7 @@ export function singleton<Options, T>(service: string, create: (options?: Option
       if (ignored) {
         current.warned = true;
         log('warn', `${service}.options-ignored`, service, () => ({
-          reason: 'the shared instance exists already; its first options stay in force until it is reset',
+          reason: 'a shared instance already exists; its options stay in force until it is reset',
         }));
       }
       return current.instance;

@@ -245,5 +245,5 @@ type NativeBatch = [text: string, closed: [stopped: boolean, failure: string | u
 export function checkId(id: unknown, path: string): string {
   if (typeof id !== 'string') throw invalidType(path, 'a string', id);
   if (native.sseIdSendable(id)) return id;
-  throw invalidValue(`${path} must have no control characters and at most 4096 bytes`);
+  throw invalidValue(`${path} must contain no control characters and at most 4096 bytes`);
 }

@@ -27,7 +27,7 @@ export interface ClaimTimes {
 }
 
 const NOT_FORGOTTEN =
-  'replayStore.remember answered too late, and without forget() the webhook stays remembered unhandled';
+  'replayStore.remember resolved after the timeout: without replayStore.forget the webhook stays remembered, although it was not handled';
 
 /**
  * @internal Claims a request in a replay store. Without `claimMs`, and in a store that cannot forget, the request is
@@ -82,7 +82,7 @@ export async function claim(
 
 function checkBoolean(method: string, answer: unknown): boolean {
   if (typeof answer === 'boolean') return answer;
-  throw new Error(`replayStore.${method} must answer true or false`);
+  throw new Error(`replayStore.${method} must return true or false`);
 }
 
 /** The store's answer within its time; `late` is called with an answer that comes after it. */

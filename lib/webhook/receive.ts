@@ -242,7 +242,8 @@ function urlOf(verifier: WebhookVerifier, request: NodeRequest | FetchRequest): 
 
 /** The raw body of a Fetch request, or the reason why it cannot be had. */
 async function fetchedBody(request: FetchRequest, config: ReceiveConfig): Promise<Buffer | Refusal> {
-  if (request.bodyUsed) return { status: 500, reason: 'the body was read already: receive the webhook first' };
+  if (request.bodyUsed)
+    return { status: 500, reason: 'the body was already read: call receiveWebhook before reading it' };
   const { body } = request;
   if (!body) return Buffer.alloc(0);
   if (typeof body[Symbol.asyncIterator] !== 'function') throw wrongType('request.body', 'a stream of bytes', body);
@@ -296,7 +297,7 @@ async function collect(
         collected.push(chunk);
       }
     } catch (error) {
-      return { status: 401, reason: `the sender went away: ${messageOf(error)}` };
+      return { status: 401, reason: `the sender closed the connection: ${messageOf(error)}` };
     }
     return Buffer.concat(collected ?? []);
   };

@@ -38,7 +38,8 @@ export function getWebhookVerifier(
   } else if (config !== undefined && !entry.warned && !isDeepStrictEqual(config, entry.config)) {
     entry.warned = true;
     log('warn', 'webhook.options-ignored', 'webhook', () => ({
-      reason: 'the shared verifier of this secret exists already; its first options stay in force until the reset',
+      reason:
+        'a shared verifier of this secret already exists; its options stay in force until resetWebhookVerifiers()',
     }));
   }
   return entry.verifier;

@@ -85,7 +85,7 @@ export interface WebhookSigning {
 const SIGNING: KnownOptions<WebhookSigning> = { body: true, id: true, method: true, url: true, timestamp: true };
 
 const RAW_BODY =
-  "give it the raw body: in Express use express.raw({ type: '*/*' }) in place of express.json() on this route, " +
+  "pass the raw body: in Express use express.raw({ type: '*/*' }) in place of express.json() on this route, " +
   'elsewhere receiveWebhook(verifier, request) before any body parser';
 
 function invalid(reason: string): VerificationResult {
@@ -101,7 +101,7 @@ function notRawBody(payload: unknown): VerificationResult {
   const what =
     payload === undefined || payload === null
       ? `the payload is ${payload}, so no body was read`
-      : `the payload is ${typeof payload === 'object' ? 'an object that was parsed already' : `a ${typeof payload}`}`;
+      : `the payload is ${typeof payload === 'object' ? 'an already parsed object' : `a ${typeof payload}`}`;
   return invalid(`Verification error: ${what}; ${RAW_BODY}`);
 }
 
@@ -300,7 +300,7 @@ export class WebhookVerifier {
     if (isNew === true) return { ...result, replayKey };
     onRejection(isNew, () => undefined);
     if (isNew === false) return asDuplicate(result, 'this request was accepted before');
-    return { ...result, ...invalid('Verification error: replayStore.remember must answer true or false') };
+    return { ...result, ...invalid('Verification error: replayStore.remember must return true or false') };
   }
 
   #relevantHeaders(parts: WebhookRequest): string {

@@ -84,7 +84,7 @@ const kinds = [
     'read the message and `detail.status`',
     'by status',
   ],
-  ['ERR_MOORLINE_PROTOCOL', '`protocol`', 'the answer cannot be read', BROKEN_SERVER, 'no'],
+  ['ERR_MOORLINE_PROTOCOL', '`protocol`', 'the response cannot be read', BROKEN_SERVER, 'no'],
   [
     'ERR_MOORLINE_SIGNATURE',
     '`signature`',
@@ -112,7 +112,13 @@ const network = [
     'keep connections open, or make fewer',
     'yes',
   ],
-  ['EAGAIN', '`overloaded`', 'the system refused a thread', 'raise the limit of threads of the process', 'yes'],
+  [
+    'EAGAIN',
+    '`overloaded`',
+    'the system could not create a thread',
+    'raise the limit of threads of the process',
+    'yes',
+  ],
   ['ECONNABORTED', '`disconnected`', 'this machine gave the connection up', 'ask again where that is safe', 'if safe'],
   [
     'ECONNREFUSED',
@@ -140,7 +146,7 @@ const network = [
     'ask again where that is safe',
     'if safe',
   ],
-  ['ERR_INVALID_URL', '`rejected`', 'a URL has no host that can be reached', 'correct the URL', 'no'],
+  ['ERR_INVALID_URL', '`rejected`', 'a URL has no valid host', 'correct the URL', 'no'],
   [
     'ERR_MOORLINE_ADDRESS_REFUSED',
     '`connect`',
@@ -317,13 +323,13 @@ const http = [
 ];
 
 const websocket = [
-  ['WS_ERR_EXPECTED_FIN', 'a control frame in fragments'],
-  ['WS_ERR_INVALID_CLOSE_CODE', 'a close code that must not be sent'],
+  ['WS_ERR_EXPECTED_FIN', 'a fragmented control frame'],
+  ['WS_ERR_INVALID_CLOSE_CODE', 'an invalid close code'],
   ['WS_ERR_INVALID_CONTROL_PAYLOAD_LENGTH', 'a control frame that is too long'],
-  ['WS_ERR_INVALID_OPCODE', 'a frame of an unknown kind, or out of its place'],
+  ['WS_ERR_INVALID_OPCODE', 'a frame with an unknown opcode, or out of sequence'],
   ['WS_ERR_INVALID_UTF8', 'text that is not UTF-8'],
   ['WS_ERR_UNEXPECTED_MASK', 'a masked frame'],
-  ['WS_ERR_UNEXPECTED_RSV_1', 'a compressed frame where none may be'],
+  ['WS_ERR_UNEXPECTED_RSV_1', 'a compressed frame where compression is not allowed'],
   ['WS_ERR_UNEXPECTED_RSV_2_3', 'a reserved bit'],
 ]
   .map(([code, when]) => [code, '`protocol`', `the server sent ${when}`, BROKEN_SERVER, 'no'])
@@ -343,7 +349,7 @@ const loading = [
   ['ERR_MOORLINE_BINARY_MISSING', 'the binary’s package is not installed'],
   ['ERR_MOORLINE_BUNDLED', 'a bundler took the package apart'],
   ['ERR_MOORLINE_GLIBC', 'the system’s C library is older than the binary needs'],
-  ['ERR_MOORLINE_PLATFORM', 'the installed binary is for another machine'],
+  ['ERR_MOORLINE_PLATFORM', 'the installed binary is for another platform'],
   ['ERR_MOORLINE_PLATFORM_UNSUPPORTED', 'there is no binary for this platform'],
 ].map(([code, when]) => [code, '`Error`', `at loading: ${when}`, REINSTALL, 'no']);
 

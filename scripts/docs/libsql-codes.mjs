@@ -31,7 +31,7 @@ export const libsql = [
     'read the message',
     'by status',
   ],
-  ['HRANA_PROTO_ERROR', '`protocol`', 'the server’s answer cannot be read', BROKEN_SERVER, 'no'],
+  ['HRANA_PROTO_ERROR', '`protocol`', 'the server’s response cannot be read', BROKEN_SERVER, 'no'],
   ['UNKNOWN', '`rejected`', 'an error made without a code', 'read the message', 'no'],
   ['SQLITE_ABORT', '`rejected`', 'a rollback stopped the statement', 'begin the transaction anew', 'no'],
   ['SQLITE_AUTH', '`rejected`', 'the statement is not allowed', 'leave it out', 'no'],

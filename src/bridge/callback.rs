@@ -114,7 +114,7 @@ impl FunctionRef {
         let new = dropped.wrapping_sub(self.reported.swap(dropped, Ordering::Relaxed));
         if new > 0 {
             let reason =
-                format!("{new} calls were dropped, as the JavaScript thread did not keep up");
+                format!("{new} calls were dropped because the JavaScript thread did not keep up");
             // SAFETY: as for this function.
             unsafe { report_lost(env, &reason) };
         }

@@ -129,7 +129,7 @@ fn throw_record(env: &Env, record: &str) -> Error {
     // SAFETY: `env` is the environment of the running call.
     unsafe {
         if create_string(env.raw(), record, &raw mut thrown) != sys::Status::napi_ok {
-            return Error::from_reason("the error is too long to be told");
+            return Error::from_reason("the error is too long to be reported");
         }
         sys::napi_throw(env.raw(), thrown);
     }

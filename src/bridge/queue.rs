@@ -324,7 +324,7 @@ unsafe fn settle(env: sys::napi_env, deferred: Deferred, outcome: Outcome<Value>
                     != sys::Status::napi_ok
                 {
                     let fallback =
-                        Failure::new(Kind::Internal, "the failure is too long to be told");
+                        Failure::new(Kind::Internal, "the failure is too long to be reported");
                     create_string(env, &failure::failure_json(fallback), &raw mut reason);
                 }
                 sys::napi_reject_deferred(env, deferred.0, reason)

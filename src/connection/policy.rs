@@ -35,7 +35,7 @@ pub fn connection_policy(
         .into_iter()
         .find(|(name, _)| *name == purpose);
     let Some((_, purpose)) = named else {
-        let error = OptionError::bad_value("purpose", "is no purpose of a policy");
+        let error = OptionError::bad_value("purpose", "is not a purpose of a policy");
         return Err(to_js_error(&env, error));
     };
     let policy = options.config.policy(purpose);

@@ -169,7 +169,7 @@ describe('the handlers of onMessage', () => {
       assert.throws(() => connection.onMessage(handler, { concurrency }), {
         name: 'RangeError',
         code: 'ERR_OUT_OF_RANGE',
-        message: `options.concurrency must be a whole number from 1 on, or Infinity, got ${concurrency}`,
+        message: `options.concurrency must be a whole number ≥ 1, or Infinity, got ${concurrency}`,
       });
     }
     assert.throws(() => connection.onMessage(handler, { parallel: 2 } as object), /options\.parallel is not a known/);

@@ -68,7 +68,7 @@ describe('ConnectionPool', () => {
     const errors = recordEvents(pool, 'error');
     assert.equal(await pool.acquire(), one);
     assert.equal(await pool.acquire(0.1), null);
-    assert.match(String(errors[0]?.['error']), /a connection that the pool has already/);
+    assert.match(String(errors[0]?.['error']), /a connection that is already in the pool/);
     assert.equal(await pool.release(one), true);
   });
 

@@ -233,12 +233,12 @@ impl Failure {
 
     /// A panic or a broken promise of moorline's own code stopped the call, which may have reached the server.
     pub fn defect() -> Self {
-        Self::new(Kind::Internal, "moorline stopped this call by a defect")
+        Self::new(Kind::Internal, "the call was ended by a defect in moorline")
     }
 
     /// The system granted no thread, so nothing was done. A later call may find one.
     pub fn refused_thread() -> Self {
-        Self::new(Kind::Overloaded, "the system refused a thread").with_code("EAGAIN")
+        Self::new(Kind::Overloaded, "the system could not create a thread").with_code("EAGAIN")
     }
 
     /// The sentence, where a service has its own for it.

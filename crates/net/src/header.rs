@@ -5,12 +5,12 @@ use http::HeaderValue;
 /// A value as it goes over the wire, one byte for each character: a header is Latin-1, as in Fetch and in Node. The error
 /// says why it is none.
 pub fn header_value(text: &str) -> Result<HeaderValue, &'static str> {
-    let unfit = "has a character no header can have";
+    let unfit = "contains a character that is not allowed in a header";
     if text.is_ascii() {
         return HeaderValue::from_str(text).map_err(|_| unfit);
     }
     let latin1: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
-    let bytes = latin1.map_err(|_| "has a character beyond Latin-1")?;
+    let bytes = latin1.map_err(|_| "contains a character outside Latin-1")?;
     HeaderValue::from_bytes(&bytes).map_err(|_| unfit)
 }
 

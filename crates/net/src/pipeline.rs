@@ -127,7 +127,7 @@ impl Run {
 
     fn attempt_timeout(&self, pipeline: &Pipeline, after: Duration) -> Failure {
         let message = format!(
-            "{} got no answer within {} ms",
+            "{} got no response within {} ms",
             self.operation,
             after.as_millis()
         );

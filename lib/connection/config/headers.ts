@@ -27,7 +27,7 @@ async function callCustomHeaders(
 ): Promise<Record<string, string>> {
   const timeoutError = () => timeoutFailure('timeout', timeout, connectionType, 'customHeaders');
   const given: unknown = await withTimeout(timeout, signals, (signal) => customHeaders({ signal }), timeoutError);
-  if (!isPlainObject(given)) throw wrongType(`what ${PATH} gives`, 'a plain object', given);
+  if (!isPlainObject(given)) throw wrongType(`the result of ${PATH}`, 'a plain object', given);
   for (const [name, value] of Object.entries(given)) {
     if (typeof value !== 'string') throw wrongType(`${PATH}.${JSON.stringify(name)}`, 'a string', value);
   }

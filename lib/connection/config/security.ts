@@ -63,5 +63,5 @@ export class ConnectionSecurity {
 /** A line break in a secret would be another header. */
 function checked(path: string, secret: string): string {
   if (typeof secret === 'string' && !/[^\t\x20-\x7e\x80-\xff]/.test(secret)) return secret;
-  throw invalidValue(`${path} must be a string that can stand in a header`);
+  throw invalidValue(`${path} must be a string without characters that are not allowed in a header`);
 }

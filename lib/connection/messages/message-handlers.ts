@@ -155,5 +155,5 @@ function allSucceeded(results: readonly (boolean | Promise<boolean>)[]): boolean
 function concurrencyOf({ concurrency = 1 }: MessageHandlerOptions): number {
   if (typeof concurrency !== 'number') throw invalidType('options.concurrency', 'a number', concurrency);
   if (concurrency === Infinity || (Number.isInteger(concurrency) && concurrency >= 1)) return concurrency;
-  throw outOfRange('options.concurrency', 'a whole number from 1 on, or Infinity', concurrency);
+  throw outOfRange('options.concurrency', 'a whole number ≥ 1, or Infinity', concurrency);
 }

@@ -339,10 +339,10 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     let connection: T | null | undefined;
     try {
       connection = await this.#factory({ ...this.#connection });
-      if (connection === null || connection === undefined) throw new Error('The factory gave no connection');
+      if (connection === null || connection === undefined) throw new Error('The factory returned no connection');
       if (this.#numbers.has(connection)) {
         connection = undefined;
-        throw new Error('The factory gave a connection that the pool has already');
+        throw new Error('The factory returned a connection that is already in the pool');
       }
       this.#numbers.set(connection, id);
       await open(connection);

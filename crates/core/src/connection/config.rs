@@ -245,7 +245,7 @@ impl ConnectionConfig {
 fn check_renamed(options: &Options<'_>) -> Read<()> {
     for (old, new) in RENAMED {
         if options.value(old).is_some() {
-            let reason = format!("is called {new} here");
+            let reason = format!("is not a known option; use {new}");
             return Err(OptionError::bad_value(&options.path_of(old), reason));
         }
     }
@@ -321,11 +321,11 @@ fn check_bags(options: &Options<'_>) -> Read<()> {
 fn check_header(path: &str, name: &str, value: &Plain) -> Read<()> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {
-        return Err(OptionError::bad_value(path, "is no name of a header"));
+        return Err(OptionError::bad_value(path, "is not a valid header name"));
     }
     match value {
         Plain::Text(text) if text.chars().any(|c| c.is_control() && c != '\t') => Err(
-            OptionError::bad_value(path, "has a line break or another control character"),
+            OptionError::bad_value(path, "contains a line break or another control character"),
         ),
         Plain::Text(_) => Ok(()),
         other => Err(OptionError::wrong_type(path, "a string", other)),

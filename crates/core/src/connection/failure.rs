@@ -111,10 +111,13 @@ pub fn status_failure(
 
 /// The failure for a status other than success.
 pub fn rejection(status: u16) -> Failure {
-    Failure::new(Kind::Rejected, format!("the server answered {status}"))
-        .with_delivery(Delivery::Answered)
-        .with_detail("status", status)
-        .during("http", "request")
+    Failure::new(
+        Kind::Rejected,
+        format!("the server responded with status {status}"),
+    )
+    .with_delivery(Delivery::Answered)
+    .with_detail("status", status)
+    .during("http", "request")
 }
 
 /// [`status_failure`] with the texts of the `retry-after` headers.

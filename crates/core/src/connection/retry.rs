@@ -48,7 +48,12 @@ pub fn read_policy(kind: &str, given: &Plain) -> Read<PolicyConfig> {
                 given.unwrap_or(JITTER_FACTOR),
             )
         }
-        _ => return Err(OptionError::bad_value("kind", "is no retry strategy")),
+        _ => {
+            return Err(OptionError::bad_value(
+                "kind",
+                "is not a known retry strategy",
+            ));
+        }
     };
     options.finish()?;
     Ok(PolicyConfig {

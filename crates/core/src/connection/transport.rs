@@ -59,7 +59,7 @@ pub(super) fn check_transport(options: &Options<'_>, kind: Option<&str>) -> Read
         }?;
         let others = kind.filter(|kind| TRANSPORTS.contains(kind));
         if others.is_some_and(|kind| kind != owner) {
-            let reason = format!("belongs to connections of type '{owner}'");
+            let reason = format!("applies only to connections of type '{owner}'");
             return Err(OptionError::bad_value(&options.path_of(key), reason));
         }
     }
@@ -242,7 +242,7 @@ pub fn check_custom(keys: &[String], kind: &str, outer: &[String]) -> Read<()> {
 }
 
 fn of_another_kind(path: &str, owner: &str) -> OptionError {
-    let reason = format!("belongs into customOptions of connections of type '{owner}'");
+    let reason = format!("applies only to customOptions of connections of type '{owner}'");
     OptionError::bad_value(path, reason)
 }
 
@@ -265,7 +265,7 @@ mod tests {
                 assert_eq!(check(key, 7.0, kind), Ok(()), "{key} {kind:?}");
             }
             let other = if owner == "http" { "sse" } else { "http" };
-            let expected = format!("options.{key} belongs to connections of type '{owner}'");
+            let expected = format!("options.{key} applies only to connections of type '{owner}'");
             assert_eq!(check(key, 7.0, Some(other)), Err(expected));
         }
     }
@@ -281,7 +281,8 @@ mod tests {
             for kind in [Some(owner), Some("database"), None] {
                 assert_eq!(config(key, kind), Err(meant.clone()), "{kind:?}");
             }
-            let elsewhere = format!("belongs into customOptions of connections of type '{owner}'");
+            let elsewhere =
+                format!("applies only to customOptions of connections of type '{owner}'");
             assert_eq!(
                 config(key, Some("http")),
                 Err(format!("options.{key} {elsewhere}"))

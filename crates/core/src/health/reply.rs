@@ -64,7 +64,7 @@ impl CheckReply {
             None => Self::failure(match statuses.first() {
                 Some(Plain::Text(word)) => format!("Unknown health status '{word}'"),
                 Some(other) => format!("Unknown health status: {}", other.type_name()),
-                None => "The checker said nothing".to_owned(),
+                None => "The checker returned no status".to_owned(),
             }),
         }
     }

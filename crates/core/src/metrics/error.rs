@@ -27,13 +27,13 @@ impl fmt::Display for MetricError {
             Self::Taken(name) => {
                 write!(
                     f,
-                    "'{name}' is another metric already, of another type or with other labels"
+                    "'{name}' is already a metric of another type or with other labels"
                 )
             }
             Self::LabelCount { expected, got } => {
-                write!(f, "{expected} label values are needed, got {got}")
+                write!(f, "expected {expected} label values, got {got}")
             }
-            Self::BadBounds => f.write_str("bucket bounds must be finite and ascend"),
+            Self::BadBounds => f.write_str("bucket bounds must be finite and in ascending order"),
         }
     }
 }

@@ -34,7 +34,7 @@ impl Excess {
 
     /// A part for which there was no memory.
     pub fn of_memory(bytes: usize) -> Self {
-        Self::new("small enough for the memory there is", Bytes(bytes))
+        Self::new("small enough for the available memory", Bytes(bytes))
     }
 
     /// The same, seen from the parent value: `step` (`[3]` or `.name`) leads to the part.
@@ -87,11 +87,8 @@ impl Budget {
     /// Takes one more value, nested in `depth` lists and objects.
     pub fn take_value(&mut self, depth: usize) -> Result<(), Excess> {
         if depth > MAX_DEPTH {
-            let expected = format!("nested at most {MAX_DEPTH} deep");
-            return Err(Excess::new(
-                expected,
-                "more, or something that refers to itself",
-            ));
+            let expected = format!("nested at most {MAX_DEPTH} levels deep");
+            return Err(Excess::new(expected, "a deeper or circular value"));
         }
         self.values = self.values.checked_sub(1).ok_or_else(Self::too_many)?;
         Ok(())
@@ -102,7 +99,7 @@ impl Budget {
         self.bytes = self
             .bytes
             .checked_sub(length)
-            .ok_or_else(|| Excess::new(format!("at most {MAX_BYTES} bytes in all"), "more"))?;
+            .ok_or_else(|| Excess::new(format!("at most {MAX_BYTES} bytes in total"), "more"))?;
         Ok(())
     }
 
@@ -128,7 +125,7 @@ impl Budget {
     }
 
     fn too_many() -> Excess {
-        Excess::new(format!("at most {MAX_VALUES} values in all"), "more")
+        Excess::new(format!("at most {MAX_VALUES} values in total"), "more")
     }
 }
 

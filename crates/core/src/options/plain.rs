@@ -48,7 +48,7 @@ impl Plain {
             Self::List(_) => "an array",
             Self::Map(_) => "an object",
             Self::Other(name) => name,
-            Self::Excess(_) => "more than can be taken over",
+            Self::Excess(_) => "a value that is too large",
         }
     }
 }

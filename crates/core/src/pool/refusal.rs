@@ -25,7 +25,7 @@ impl Refusal {
             Self::Draining | Self::Closed => Failure::new(Kind::Closed, "Pool is shutting down"),
             Self::Overloaded => Failure::new(
                 Kind::Overloaded,
-                "Too many callers already wait for a connection",
+                "Too many callers are waiting for a connection",
             ),
         }
         .with_attempts(0)

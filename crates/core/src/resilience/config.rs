@@ -287,7 +287,7 @@ fn trip(options: &Options<'_>, default: Trip) -> Read<Trip> {
     if let (true, Some(key)) = (fail_max, given) {
         return Err(OptionError::bad_value(
             &options.path_of(key),
-            "cannot be given together with failMax: a breaker counts failures in a row or a ratio",
+            "cannot be combined with failMax: a breaker counts consecutive failures or a failure ratio",
         ));
     }
     let (ratio, min_calls, window) = match default {
@@ -325,7 +325,7 @@ impl LimiterConfig {
         let max = options.number("max", 1.0..=MAX_PER_SECOND)?;
         let window = options.ms("windowMs", Duration::from_secs(1), 1.0)?;
         if max.is_none() && options.value("windowMs").is_some() {
-            let reason = "belongs to max: perSecond has a window of its own";
+            let reason = "requires max: perSecond has a fixed window of 1000 ms";
             return Err(OptionError::bad_value(&options.path_of("windowMs"), reason));
         }
         let (rate, window) = match (per_second, max) {
@@ -334,7 +334,7 @@ impl LimiterConfig {
             _ => {
                 return Err(OptionError::bad_value(
                     &options.path_of("perSecond"),
-                    "or max (with windowMs) must be given, and not both",
+                    "or max (with windowMs) must be given, but not both",
                 ));
             }
         };

@@ -36,14 +36,14 @@ impl Refusal {
                     }
                     None => Failure::new(
                         Kind::CircuitOpen,
-                        format!("{open} until it is closed by hand"),
+                        format!("{open} until it is closed manually"),
                     ),
                 };
                 failure.with_detail("breaker", breaker)
             }
             Self::RateLimited { retry_after } => Failure::new(
                 Kind::RateLimited,
-                "the rate limit's queue is full, or the wait in it too long",
+                "the queue of the rate limit is full, or the wait in it would be too long",
             )
             .with_delivery(Delivery::None)
             .with_retry_after(whole_ms(retry_after)),
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn one_that_was_opened_to_stay_open_knows_no_time() {
         let failure = open(None);
-        let message = "Circuit breaker 'db' is open until it is closed by hand";
+        let message = "Circuit breaker 'db' is open until it is closed manually";
         assert_eq!(
             (failure.message.as_str(), failure.retry_after),
             (message, None)

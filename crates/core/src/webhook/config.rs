@@ -91,7 +91,11 @@ fn read_schemes(path: &str, value: &Plain) -> Read<Vec<Arc<Scheme>>> {
             for item in list {
                 match item {
                     Plain::List(_) => {
-                        return Err(OptionError::wrong_type(path, "a flat array", item));
+                        return Err(OptionError::wrong_type(
+                            path,
+                            "an array without nested arrays",
+                            item,
+                        ));
                     }
                     item => schemes.extend(read_schemes(path, item)?),
                 }
@@ -118,7 +122,7 @@ fn schemes_by_name(path: &str, name: &str) -> Read<Vec<Arc<Scheme>>> {
     }
     let names = table::names();
     let hint = nearest(name, &names).map_or_else(
-        || format!("; known are {}", names.join(", ")),
+        || format!("; the schemes are {}", names.join(", ")),
         |near| format!("; did you mean '{near}'?"),
     );
     Err(OptionError::bad_value(
@@ -141,7 +145,7 @@ fn read_scheme(path: &str, value: &Plain) -> Read<Scheme> {
         if prefix.is_some() {
             return Err(OptionError::bad_value(
                 path,
-                "has 'prefix' or 'fields', not both",
+                "must not have both 'prefix' and 'fields'",
             ));
         }
         scheme.grammar = field_grammar(&fields)?;
@@ -175,7 +179,7 @@ fn read_scheme(path: &str, value: &Plain) -> Read<Scheme> {
         if scheme.has_timestamp() {
             return Err(OptionError::bad_value(
                 &options.path_of("timestampHeader"),
-                "is not used beside 'fields'",
+                "cannot be combined with 'fields'",
             ));
         }
         scheme.timestamp = Timestamp::Header(header.to_ascii_lowercase().into());
@@ -217,13 +221,13 @@ fn check_content(path: &str, scheme: &Scheme, template: &str) -> Read<()> {
     if scheme.has_timestamp() != scheme.signs(&Part::Timestamp) {
         return Err(OptionError::bad_value(
             path,
-            "must contain {timestamp} where the scheme has one: an unsigned timestamp protects nothing",
+            "must contain {timestamp} if the scheme has a timestamp: an unsigned timestamp gives no protection",
         ));
     }
     if scheme.signs(&Part::Id) && scheme.id.is_empty() {
         return Err(OptionError::bad_value(
             path,
-            "contains {id}: 'idHeader' must be given",
+            "contains {id}, which requires 'idHeader'",
         ));
     }
     if let Some(stray) = scheme.content.iter().find_map(|part| match part {
@@ -234,7 +238,7 @@ fn check_content(path: &str, scheme: &Scheme, template: &str) -> Read<()> {
         return Err(OptionError::bad_value(
             path,
             format!(
-                "has '{stray}', which is no placeholder; known are {}",
+                "has '{stray}', which is not a placeholder; the placeholders are {}",
                 cached.join(" ")
             ),
         ));
@@ -251,7 +255,7 @@ impl Verifier {
         }
         Err(OptionError::bad_value(
             "options.maxAgeMs",
-            "must be finite beside a replayStore, which forgets: give the longest delay there can be, such as 30 days",
+            "must be finite with a replayStore, whose entries expire: use the longest possible delay, such as 30 days",
         ))
     }
 

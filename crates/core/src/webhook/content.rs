@@ -54,10 +54,7 @@ impl<'a> SignedParts<'a> {
         }
         if scheme.signs(&Part::Url) {
             let url = request.urls.first().ok_or_else(|| {
-                Reason::error(format!(
-                    "{} signs the URL: give the verifier its 'url'",
-                    scheme.name
-                ))
+                Reason::error(format!("{} signs the URL: 'url' is required", scheme.name))
             })?;
             for variant in request
                 .urls

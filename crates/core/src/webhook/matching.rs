@@ -34,7 +34,7 @@ pub(super) fn check_providers<'r>(schemes: impl Iterator<Item = &'r Scheme>) -> 
         return Ok(());
     }
     Err(Reason::error(format!(
-        "the request has signatures of more than {MAX_PROVIDERS} providers: give the verifier its 'scheme'"
+        "the request has signatures of more than {MAX_PROVIDERS} providers: set the option 'scheme' of the verifier"
     )))
 }
 

@@ -45,7 +45,7 @@ impl Verifier {
         } else {
             self.schemes.first()
         };
-        let scheme = scheme.ok_or_else(|| Reason::error("there is no scheme to sign with"))?;
+        let scheme = scheme.ok_or_else(|| Reason::error("no scheme is configured to sign with"))?;
         self.sign_as(scheme, outgoing)
     }
 
@@ -81,7 +81,7 @@ impl Verifier {
         };
         let tag = tag.ok_or_else(|| {
             Reason::error(format!(
-                "{} is signed with the secret key; this is the public one",
+                "{} requires the secret key to sign, got the public key",
                 scheme.name
             ))
         })?;

@@ -269,7 +269,7 @@ impl Verifier {
         if keys.is_empty() {
             let (name, form) = (&scheme.name, scheme.key.expected());
             return Err(Reason::error(format!(
-                "no secret can be used for {name}: it must be {form}"
+                "no secret is usable for {name}: a secret must be {form}"
             )));
         }
         Ok(keys)

@@ -117,14 +117,14 @@ fn an_attempt_that_timed_out_may_be_repeated_and_names_the_option_that_bounded_i
     let allowed = ATTEMPT_TIMEOUT.get().unwrap();
     let failure = table.time_out(allowed, None);
     let message = format!(
-        "the attempt was not over within {} ms (attemptTimeoutMs)",
+        "the attempt did not finish within {} ms (attemptTimeoutMs)",
         allowed.as_millis()
     );
     assert_eq!(failure.message, message);
     assert_eq!((failure.kind, failure.retryable), (Kind::Timeout, true));
     assert_eq!(failure.detail["limit"], "attemptTimeoutMs");
     let own = table.time_out(Duration::from_micros(20_300), Some("connectTimeout"));
-    let message = "the attempt was not over within 20.3 ms (connectTimeout)";
+    let message = "the attempt did not finish within 20.3 ms (connectTimeout)";
     assert_eq!(own.message, message);
 }
 

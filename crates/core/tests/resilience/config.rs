@@ -84,7 +84,7 @@ fn a_ratio_option_selects_the_ratio_mode_and_excludes_the_other() {
     };
     assert_eq!(policy.breaker.unwrap().1.trip, trip);
     let both = map(&[("breaker", map(&[ratio, ("failMax", Plain::Number(3.0))]))]);
-    assert!(message(&both).starts_with("options.breaker.failureRatio cannot be given together"));
+    assert!(message(&both).starts_with("options.breaker.failureRatio cannot be combined"));
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn a_request_with_signatures_of_more_providers_than_can_be_is_not_hashed() {
     assert_eq!(
         found.refusal.map(|reason| reason.to_string()).as_deref(),
         Some(
-            "Verification error: the request has signatures of more than 4 providers: give the verifier its 'scheme'"
+            "Verification error: the request has signatures of more than 4 providers: set the option 'scheme' of the verifier"
         )
     );
     assert_eq!(counted.0.borrow().len(), 0);

@@ -93,7 +93,7 @@ fn a_missing_header_or_option_is_named() {
     );
     let square = [("secret", text("s")), ("scheme", text("square"))];
     let signature = format!("{}=", "A".repeat(43));
-    assert!(text_of(&square, &signature).contains("give the verifier its 'url'"));
+    assert!(text_of(&square, &signature).contains("'url' is required"));
     let linear = [("secret", text("s")), ("scheme", text("linear"))];
     assert!(text_of(&linear, &"0".repeat(64)).contains("no webhookTimestamp"));
     assert_eq!(

@@ -77,7 +77,10 @@ impl AddressPolicy {
         if self.is_local(target) {
             addresses.retain(|address| address.ip().to_canonical().is_loopback());
             if addresses.is_empty() {
-                return Err(plain_text_refused(target, " beyond this machine"));
+                return Err(plain_text_refused(
+                    target,
+                    ": the host has no loopback address",
+                ));
             }
         }
         let Some(allowed) = &self.allowed else {
@@ -99,16 +102,16 @@ impl AddressPolicy {
             return Ok(left);
         }
         let message = format!(
-            "{} is not on the public internet, and not among the allowed hosts",
+            "{} has no public address, and is not in customSecurityOptions.allowedHosts",
             target.authority()
         );
         Err(refusal_failure(message, ADDRESS))
     }
 }
 
-fn plain_text_refused(target: &Target, where_to: &str) -> Failure {
+fn plain_text_refused(target: &Target, reason: &str) -> Failure {
     let message = format!(
-        "{} would be spoken to in plain text, which the security level forbids{where_to}",
+        "plain text to {} is forbidden by the security level{reason}",
         target.authority()
     );
     refusal_failure(message, PLAIN_TEXT)

@@ -121,7 +121,7 @@ fn read_tls(options: &Options<'_>, requirements: Option<SecurityRequirements>) -
     };
     let weaker = |path: &str, needs: &str| {
         let level = requirements.level.as_str();
-        let reason = format!("is too weak for securityLevel '{level}', which needs {needs}");
+        let reason = format!("is too weak for securityLevel '{level}', which requires {needs}");
         Err(OptionError::bad_value(path, reason))
     };
     if requirements.tls == TlsFloor::V1_3 && tls.min_version == TlsVersion::V1_2 {

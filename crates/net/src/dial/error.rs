@@ -91,7 +91,7 @@ pub(super) fn timeout_failure(
     option: &str,
 ) -> Failure {
     let message = format!(
-        "could not connect to {} within {} ms, in the phase {}",
+        "could not connect to {} within {} ms in phase '{}'",
         target.authority(),
         after.as_millis(),
         phase.as_str()
@@ -104,10 +104,10 @@ pub(super) fn failure(class: Class, phase: Phase, target: &Target) -> Failure {
     let Class { kind, code } = class;
     let peer = target.authority();
     let message = match (kind, phase) {
-        (Kind::Auth, _) => format!("{peer} refused our certificate ({code})"),
+        (Kind::Auth, _) => format!("{peer} rejected the client certificate ({code})"),
         (Kind::Tls, _) => format!("TLS with {peer} failed ({code})"),
         (_, Phase::Dns) => format!("{} has no address ({code})", target.host),
-        (_, Phase::Proxy) => format!("the proxy made no connection to {peer} ({code})"),
+        (_, Phase::Proxy) => format!("the proxy could not connect to {peer} ({code})"),
         _ => format!("could not connect to {peer} ({code})"),
     };
     with_phase(Failure::new(kind, message).with_code(code), phase, target)

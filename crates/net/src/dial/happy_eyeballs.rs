@@ -49,7 +49,10 @@ where
 }
 
 fn no_address() -> io::Error {
-    io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address")
+    io::Error::new(
+        io::ErrorKind::AddrNotAvailable,
+        "the host name has no address",
+    )
 }
 
 /// The addresses with their families alternating, beginning with the family that the system prefers.

@@ -61,12 +61,9 @@ impl Refusal {
                     .with_message(message)
                     .with_detail(detail.0, detail.1)
             }
-            Self::Garbled => {
-                failure(Class::of(Kind::Connect), Phase::Proxy, target).with_message(format!(
-                    "{} does not answer as a proxy does",
-                    route.target.authority()
-                ))
-            }
+            Self::Garbled => failure(Class::of(Kind::Connect), Phase::Proxy, target).with_message(
+                format!("{} does not respond as a proxy", route.target.authority()),
+            ),
         };
         failure.with_detail("proxy", route.target.authority())
     }
@@ -222,7 +219,7 @@ fn socks_request(destination: &Target) -> Result<Vec<u8>, Refusal> {
 fn too_long() -> Refusal {
     Refusal::Io(io::Error::new(
         io::ErrorKind::InvalidInput,
-        "longer than the 255 bytes that SOCKS can carry",
+        "the host name is longer than 255 bytes, the limit of SOCKS",
     ))
 }
 

@@ -88,7 +88,7 @@ impl Resolver {
                 Ok(addresses.iter().map(at).collect())
             }
             Ok(Some(Err((kind, message)))) => Err(io::Error::new(*kind, message.clone())),
-            _ => Err(io::Error::other("the look-up was given up")),
+            _ => Err(io::Error::other("the DNS lookup was cancelled")),
         }
     }
 

@@ -34,7 +34,7 @@ impl Target {
                 secure,
             })
             .ok_or_else(|| {
-                Failure::new(Kind::Rejected, "the URL has no host that can be reached")
+                Failure::new(Kind::Rejected, "the URL has no valid host")
                     .with_code("ERR_INVALID_URL")
                     .with_delivery(Delivery::None)
             })

@@ -180,7 +180,7 @@ impl TlsConfig {
         let provider = provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(self.min_version.and_newer())
-            .map_err(|error| unusable("unusable TLS versions", &error))?
+            .map_err(|error| unusable("unsupported TLS versions", &error))?
             .dangerous()
             .with_custom_certificate_verifier(self.verifier(provider)?);
         let Some((cert, key)) = &self.identity else {
@@ -188,9 +188,9 @@ impl TlsConfig {
         };
         let chain = certificates(cert)?;
         let key = PrivateKeyDer::from_pem_slice(key.read()?.expose())
-            .map_err(|error| unusable("tls.key holds no readable private key", &error))?;
+            .map_err(|error| unusable("tls.key contains no valid private key", &error))?;
         let identity = identity(chain, key)
-            .map_err(|error| unusable("tls.cert and tls.key cannot be used", &error))?;
+            .map_err(|error| unusable("tls.cert and tls.key cannot be used together", &error))?;
         Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))))
     }
 
@@ -205,7 +205,7 @@ impl TlsConfig {
             for source in &self.ca {
                 for certificate in certificates(source)? {
                     roots.add(certificate).map_err(|error| {
-                        unusable("tls.ca holds an unusable certificate", &error)
+                        unusable("tls.ca contains an invalid certificate", &error)
                     })?;
                 }
             }
@@ -213,7 +213,7 @@ impl TlsConfig {
         };
         let checked = WebPkiServerVerifier::builder_with_provider(roots, provider)
             .build()
-            .map_err(|error| unusable("tls.ca holds no certificate", &error))?;
+            .map_err(|error| unusable("tls.ca contains no certificate", &error))?;
         Ok(match &self.server_name {
             None => checked,
             Some(name) => Arc::new(Renamed {
@@ -265,7 +265,7 @@ fn read_identity(options: &Options<'_>) -> Read<Option<(PemSource, PemSource)>> 
             let missing = if cert.is_some() { "key" } else { "cert" };
             Err(OptionError::bad_value(
                 &options.path_of(missing),
-                "must be given: cert and key belong together",
+                "is required: cert and key must be given together",
             ))
         }
     }
@@ -300,7 +300,7 @@ static DEFAULT_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
 fn certificates(source: &PemSource) -> Outcome<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(source.read()?.expose())
         .collect::<Result<_, _>>()
-        .map_err(|error| unusable("unreadable PEM certificate", &error))
+        .map_err(|error| unusable("invalid PEM certificate", &error))
 }
 
 fn unusable(what: &str, error: &dyn std::error::Error) -> Failure {

@@ -70,7 +70,7 @@ impl ApiClient {
                 return Ok(body.freeze());
             };
             if body.len() + chunk.len() > max_bytes {
-                let message = format!("the answer of {peer} is longer than {max_bytes} bytes");
+                let message = format!("the response of {peer} is longer than {max_bytes} bytes");
                 return Err(Failure::new(Kind::Protocol, message).with_delivery(Delivery::Answered));
             }
             body.extend_from_slice(&chunk);

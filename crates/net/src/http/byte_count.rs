@@ -128,7 +128,7 @@ impl AsyncRead for CountingStream {
 }
 
 fn endless_head() -> Failure {
-    let message = format!("the head of the answer is longer than {MAX_HEAD_BYTES} bytes");
+    let message = format!("the head of the response is longer than {MAX_HEAD_BYTES} bytes");
     Failure::new(Kind::Protocol, message).with_code(TOO_LARGE)
 }
 

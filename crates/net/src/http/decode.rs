@@ -159,7 +159,7 @@ impl Decoder {
         if let Some(own) = chain(error).find_map(|it| it.downcast_ref::<Failure>()) {
             return own.clone();
         }
-        let message = format!("the answer of {} cannot be decoded", self.context.peer);
+        let message = format!("the response of {} cannot be decoded", self.context.peer);
         let failure = Failure::new(Kind::Protocol, message).with_cause(error.to_string(), None);
         self.context
             .annotate(failure, Stage::Body, Traffic::default())

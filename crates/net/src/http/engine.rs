@@ -138,8 +138,11 @@ impl Engine {
                     .await;
             }
             if redirects == limit {
-                let failure =
-                    redirect_failure(&context, "redirects too often", "ERR_TOO_MANY_REDIRECTS");
+                let failure = redirect_failure(
+                    &context,
+                    "redirects more often than maxRedirects allows",
+                    "ERR_TOO_MANY_REDIRECTS",
+                );
                 return Err(failure.with_detail("redirects", redirects));
             }
             redirects += 1;
@@ -166,10 +169,7 @@ impl Engine {
     ) -> Outcome<()> {
         let refuse = |what, code| Err(redirect_failure(context, what, code));
         let Some(url) = url else {
-            return refuse(
-                "redirects to something that is no URL",
-                "ERR_INVALID_REDIRECT",
-            );
+            return refuse("redirects to an invalid URL", "ERR_INVALID_REDIRECT");
         };
         let downgrade = request.is_secure() && url.scheme_str() == Some("http");
         if downgrade && self.config.dial.https_stays {
@@ -186,7 +186,7 @@ impl Engine {
         }
         let Some(body) = replayable else {
             return refuse(
-                "redirects a body that was streamed and is gone",
+                "redirects a request whose streamed body cannot be sent again",
                 "ERR_BODY_NOT_REPLAYABLE",
             );
         };
@@ -251,7 +251,7 @@ impl Engine {
             }
         }
         let message = format!(
-            "{} closed every connection before it took the request",
+            "{} closed every connection before it accepted the request",
             context.peer
         );
         let failure = Failure::new(Kind::Disconnected, message).with_code("ECONNRESET");

@@ -183,9 +183,9 @@ impl CallContext {
     ) -> Failure {
         let doing = match stage {
             Stage::Queue => "had no free connection",
-            Stage::Write => "did not take the request",
-            Stage::Headers => "did not answer",
-            Stage::Body => "did not finish its answer",
+            Stage::Write => "did not accept the request",
+            Stage::Headers => "did not respond",
+            Stage::Body => "did not finish its response",
         };
         let ms = after.as_millis();
         let message = format!("{} {doing} within {ms} ms", self.peer);
@@ -267,15 +267,15 @@ fn sentence(class: Class, phase: Phase, peer: &str) -> String {
     match (kind, phase) {
         (Kind::Connect, _) => format!("could not connect to {peer} ({code})"),
         (Kind::Tls, _) => format!("TLS with {peer} failed ({code})"),
-        (Kind::Timeout, _) => format!("{peer} did not answer in time"),
+        (Kind::Timeout, _) => format!("{peer} did not respond in time"),
         (Kind::Disconnected, Phase::Request) => {
-            format!("{peer} closed the connection before it answered ({code})")
+            format!("{peer} closed the connection before it responded ({code})")
         }
         (Kind::Disconnected, Phase::Response) => {
-            format!("{peer} closed the connection in the middle of its answer ({code})")
+            format!("{peer} closed the connection in the middle of its response ({code})")
         }
         (Kind::Internal, _) => "the request could not be built".to_owned(),
-        _ => format!("the answer of {peer} cannot be read"),
+        _ => format!("the response of {peer} cannot be read"),
     }
 }
 

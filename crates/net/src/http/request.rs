@@ -53,7 +53,7 @@ impl Request {
         // HTTP/1 has no other way to say where the body of these ends.
         if request.body.has_unknown_length() && matches!(request.method, Method::GET | Method::HEAD)
         {
-            let reason = "that is streamed with GET or HEAD needs a content-length";
+            let reason = "requires a content-length header when it is streamed with GET or HEAD";
             return Err(bad_value("request.body", reason));
         }
         if let Some(login) = login.filter(|_| !request.has(&header::AUTHORIZATION)) {
@@ -80,11 +80,11 @@ impl Request {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let path = || format!("request.headers.{name}");
         let header = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| bad_value(&path(), "is not the name of a header"))?;
+            .map_err(|_| bad_value(&path(), "is not a valid header name"))?;
         let value = header_value(value).map_err(|reason| bad_value(&path(), reason))?;
         match header {
             header::TRANSFER_ENCODING | header::UPGRADE => {
-                return Err(bad_value(&path(), "is not the caller's to set"));
+                return Err(bad_value(&path(), "cannot be set by the caller"));
             }
             header::CONTENT_LENGTH => {
                 let length = value.to_str().ok().and_then(|text| text.parse().ok());
@@ -195,7 +195,7 @@ fn read_method(method: &str) -> Read<Method> {
     Method::from_bytes(method.as_bytes())
         .ok()
         .filter(|method| *method != Method::CONNECT)
-        .ok_or_else(|| bad_value("request.method", "is not a method that can be sent"))
+        .ok_or_else(|| bad_value("request.method", "is not a supported method"))
 }
 
 #[cfg(test)]

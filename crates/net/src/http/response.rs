@@ -321,7 +321,7 @@ impl Drop for RawBody {
 
 pub(super) fn too_long(context: &CallContext, option: &str, max: Limit<u64>) -> Failure {
     let message = format!(
-        "the answer of {} is longer than {} bytes ({option})",
+        "the response of {} is longer than {} bytes ({option})",
         context.peer,
         max.get().unwrap_or_default()
     );

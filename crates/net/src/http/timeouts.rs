@@ -65,7 +65,7 @@ impl CallDeadline {
             let failure = context.timeout_failure(self.name, self.timeout, Stage::Queue, nothing);
             Err(if origin.is_full() {
                 let message = format!(
-                    "{}: all {} of maxConnections are in use",
+                    "{}: all {} connections are in use (maxConnections)",
                     failure.message, origin.max_connections
                 );
                 failure.with_message(message)

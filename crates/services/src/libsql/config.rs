@@ -165,18 +165,18 @@ const UNSUPPORTED: [(&str, &str); 7] = [
     ("fetch", "requests do not go through JavaScript"),
     (
         "syncUrl",
-        "embedded replicas are not in this build: connect to the remote database itself",
+        "this build has no embedded replicas: connect to the remote database directly",
     ),
-    ("syncInterval", "embedded replicas are not in this build"),
-    ("readYourWrites", "embedded replicas are not in this build"),
-    ("offline", "embedded replicas are not in this build"),
+    ("syncInterval", "this build has no embedded replicas"),
+    ("readYourWrites", "this build has no embedded replicas"),
+    ("offline", "this build has no embedded replicas"),
     (
         "encryptionKey",
-        "encrypted files are not in this build: encrypt the disk, or use a remote database",
+        "this build has no encrypted files: encrypt the disk, or use a remote database",
     ),
     (
         "remoteEncryptionKey",
-        "encrypted remote databases are not in this build",
+        "this build has no encrypted remote databases",
     ),
 ];
 
@@ -184,7 +184,7 @@ fn refuse_unsupported(options: &Options<'_>) -> Read<()> {
     for (key, reason) in UNSUPPORTED {
         if options.value(key).is_some_and(|value| !is_disabled(value)) {
             let path = options.path_of(key);
-            let refused = OptionError::bad_value(&path, format!("is refused: {reason}"));
+            let refused = OptionError::bad_value(&path, format!("is not supported: {reason}"));
             return Err(match key {
                 "encryptionKey" => refused.with_code("ENCRYPTION_KEY_NOT_SUPPORTED"),
                 _ => refused,

@@ -210,7 +210,7 @@ pub fn too_many_arguments(given: usize, parameters: usize) -> Failure {
 
 /// The failure for a statement whose transaction was ended before, by a statement or by the server.
 pub fn transaction_closed() -> Failure {
-    let message = "TRANSACTION_CLOSED: it was not run, because the transaction had ended";
+    let message = "TRANSACTION_CLOSED: the statement was not run because the transaction had ended";
     Failure::new(Kind::Rejected, message)
         .with_code("TRANSACTION_CLOSED")
         .with_delivery(Delivery::None)

@@ -25,5 +25,5 @@ use moorline_core::error::{Failure, Kind, Outcome};
 fn ready<T>(future: impl Future<Output = T>) -> Outcome<T> {
     future
         .now_or_never()
-        .ok_or_else(|| Failure::new(Kind::Internal, "the engine did not answer in place"))
+        .ok_or_else(|| Failure::new(Kind::Internal, "the engine did not complete synchronously"))
 }

@@ -123,7 +123,7 @@ impl TargetOptions<'_> {
                 }
                 ("authToken", value) if is_remote => {
                     let reason =
-                        "has an \"authToken\" that is no token of visible ASCII characters";
+                        "has an \"authToken\" that is not a token of visible ASCII characters";
                     token = read_token(value, &self.path, reason)?;
                 }
                 ("authToken", _) => {}
@@ -133,7 +133,7 @@ impl TargetOptions<'_> {
                     // What is long may be a token that stands in the wrong place.
                     let value = if value.len() <= 8 { value } else { "…" };
                     let reason =
-                        format!("has \"tls\" as \"{value}\", which is neither '0' nor '1'");
+                        format!("has \"tls\" set to \"{value}\", which is neither '0' nor '1'");
                     return Err(self.invalid(&reason));
                 }
                 (key, value) => return Err(self.unsupported(key, value)),
@@ -173,11 +173,11 @@ impl TargetOptions<'_> {
         // file:/a, file:///a and file:a: the authority of a file URL is this machine.
         let is_elsewhere = |host: &str| !host.is_empty() && !host.eq_ignore_ascii_case("localhost");
         if uri.authority.is_some_and(is_elsewhere) {
-            return Err(self.invalid("names another machine; write 'file:path' or 'file:///path'"));
+            return Err(self.invalid("names a remote host; use 'file:path' or 'file:///path'"));
         }
         let path = uri.decoded_path.as_str();
         if path.is_empty() || path.contains('\0') {
-            return Err(self.invalid("names no file"));
+            return Err(self.invalid("has no file path"));
         }
         // The engine would read these as a URI with options, and as a database in memory.
         let path = if path.starts_with("file:") || path.starts_with(':') {
@@ -195,14 +195,14 @@ impl TargetOptions<'_> {
 
     fn remote(&self, uri: &Uri<'_>, token: Option<Secret>, tls: Option<bool>) -> Read<Target> {
         let Some(authority) = uri.authority.filter(|authority| !authority.is_empty()) else {
-            return Err(self.invalid("names no host after '//'"));
+            return Err(self.invalid("has no host after '//'"));
         };
         if authority.contains('@') {
             return Err(self.invalid("has a user name or a password; give a token in 'authToken'"));
         }
         // A parser of URLs would leave them out, or take them for a slash.
         if authority.contains(|c: char| c <= ' ' || c == '\\') {
-            return Err(self.invalid("has characters in its host that no host has"));
+            return Err(self.invalid("has invalid characters in its host"));
         }
         let secure = match (&*uri.scheme, tls) {
             ("libsql", tls) => tls.unwrap_or(true),

@@ -19,7 +19,7 @@ impl Nixtla {
         let exchange = Exchange::get(&self.config.paths.usage);
         let usage = self.fetch("usage", &exchange, limits).await?;
         if !usage.is_object() {
-            return Err(unreadable("the usage is no object").during(SERVICE, "usage"));
+            return Err(unreadable("the usage is not an object").during(SERVICE, "usage"));
         }
         Ok(usage)
     }
@@ -37,7 +37,7 @@ impl Nixtla {
                     .is_some_and(|models| models.iter().all(is_model))
             })
             .ok_or_else(|| {
-                unreadable("finetuned_models is no list of models with an id")
+                unreadable("finetuned_models is not a list of models with an id")
                     .during(SERVICE, "finetunedModels")
             })
     }

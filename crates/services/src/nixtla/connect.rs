@@ -153,7 +153,8 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) -> Outcome<(
 
 /// The failure of every call without a key.
 pub(super) fn missing_key() -> Failure {
-    let message = "the Nixtla API needs a key: set apiKey or NIXTLA_API_KEY, or answer locally with fallback: 'local'";
+    let message =
+        "the Nixtla API requires a key: set apiKey or NIXTLA_API_KEY, or use fallback: 'local'";
     Failure::new(Kind::Auth, message)
         .with_delivery(Delivery::None)
         .with_attempts(0)
@@ -171,7 +172,7 @@ pub(super) fn parse(body: &[u8]) -> Outcome<Json> {
         return Ok(Json::Null);
     }
     let mut json: Json = serde_json::from_slice(body).map_err(|error| {
-        Failure::new(Kind::Protocol, "the answer of the Nixtla API is not JSON")
+        Failure::new(Kind::Protocol, "the response of the Nixtla API is not JSON")
             .with_delivery(Delivery::Answered)
             .with_cause(error.to_string(), None)
     })?;

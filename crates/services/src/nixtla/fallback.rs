@@ -30,7 +30,12 @@ pub(super) async fn run(
         let (content, model) = match &request.task {
             Task::Forecast { horizon, levels } => forecast(&request, *horizon, levels, &cancel)?,
             Task::Anomalies { level } => (judge(&request, *level, &cancel)?, "STL".to_owned()),
-            _ => return Err(Failure::new(Kind::Rejected, "no local model does this")),
+            _ => {
+                return Err(Failure::new(
+                    Kind::Rejected,
+                    "there is no local model for this operation",
+                ));
+            }
         };
         Ok(TaskResult {
             content,

@@ -117,7 +117,7 @@ impl Nixtla {
         let id = accepted.get("job_id").and_then(Json::as_str);
         // No escape keeps a segment of dots from being resolved as a relative path.
         let id = id.filter(|id| !matches!(*id, "" | "." | ".."));
-        let no_id = || unreadable("job_id is missing or cannot be one").during(SERVICE, operation);
+        let no_id = || unreadable("job_id is missing or invalid").during(SERVICE, operation);
         Ok(Job {
             id: id.ok_or_else(no_id)?.to_owned(),
             task,

@@ -36,7 +36,7 @@ impl Payload {
         if json.len() > MAX_BYTES {
             let parts = json.len().div_ceil(MAX_BYTES);
             let message = format!(
-                "the request has {} MB and the service takes at most 200: send the series in {parts} parts",
+                "the request has {} MB, the limit of the service is 200 MB: send the series in {parts} requests",
                 json.len() >> 20
             );
             return Err(Failure::new(Kind::Rejected, message)
@@ -101,7 +101,7 @@ pub(super) fn body(request: &Request, config: &NixtlaConfig, sent: &Sent) -> Out
         more: members(&request.task, subject),
     };
     serde_json::to_vec(&body).map_err(|error| {
-        Failure::new(Kind::Internal, "the request could not be written")
+        Failure::new(Kind::Internal, "the request could not be serialized")
             .with_cause(error.to_string(), None)
     })
 }
@@ -343,6 +343,6 @@ mod tests {
         let failure = Payload::new(vec![b'1'; MAX_BYTES + 1]).unwrap_err();
         assert_eq!(&*failure.code, "ERR_MOORLINE_REQUEST_TOO_LARGE");
         assert_eq!(failure.delivery, Delivery::None);
-        assert!(failure.message.ends_with("in 2 parts"), "{failure}");
+        assert!(failure.message.ends_with("in 2 requests"), "{failure}");
     }
 }

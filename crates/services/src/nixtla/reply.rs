@@ -70,7 +70,7 @@ pub(super) fn read(request: &Request, sent: &Sent, reply: Json) -> Outcome<TaskR
 pub(super) fn unreadable(what: &str) -> Failure {
     Failure::new(
         Kind::Protocol,
-        "the answer of the Nixtla API cannot be read",
+        "the response of the Nixtla API cannot be read",
     )
     .with_delivery(Delivery::Answered)
     .with_cause(what, None)
@@ -186,7 +186,7 @@ fn tested(
             .get(reply.idxs[first])
             .filter(|(_, point)| *point > 0);
         let (Some(&(place, point)), Some(&(_, begin))) = (places.get(*flat), begin) else {
-            return Err(unreadable("idxs points outside of the series"));
+            return Err(unreadable("idxs refers to points outside of the series"));
         };
         let series = &request.subject.series[place];
         points.push(TestedPoint {
@@ -243,7 +243,7 @@ fn read_anomalies(
 
 /// Which points the service judged: those of `idxs`, or the last `sizes[i]` of each series.
 fn judged_indices(request: &Request, sent: &Sent, reply: &Reply) -> Outcome<Vec<(usize, usize)>> {
-    let outside = || unreadable("the answer judges points outside of the series");
+    let outside = || unreadable("the response refers to points outside of the series");
     if matches!(request.task, Task::OnlineAnomalies { .. }) {
         let places = places(request, sent);
         let at = |flat: &usize| places.get(*flat).copied().ok_or_else(outside);

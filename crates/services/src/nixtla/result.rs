@@ -33,7 +33,7 @@ impl TaskResult {
         };
         off_runtime(points * BYTES_PER_POINT, move || {
             serde_json::to_string(&self).map_err(|error| {
-                Failure::new(Kind::Internal, "the answer could not be written")
+                Failure::new(Kind::Internal, "the result could not be serialized")
                     .with_cause(error.to_string(), None)
             })
         })
@@ -182,8 +182,11 @@ pub fn time_after(request: &Request, series: &Series, step: usize) -> Outcome<St
         .after(&request.subject.frequency, step as i64 + 1)
         .map(|moment| moment.to_string())
         .ok_or_else(|| {
-            Failure::new(Kind::Rejected, "the horizon reaches beyond the calendar")
-                .with_delivery(Delivery::Answered)
+            Failure::new(
+                Kind::Rejected,
+                "the horizon ends after the last supported date",
+            )
+            .with_delivery(Delivery::Answered)
         })
 }
 

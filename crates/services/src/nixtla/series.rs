@@ -43,7 +43,7 @@ pub fn read(options: &Options<'_>) -> Read<(Vec<Series>, Frequency)> {
     let frequency = match options.text("frequency")? {
         Some(text) => Frequency::parse(text).ok_or_else(|| {
             let reason = format!(
-                "is not a frequency ('{text}'); use for example '1h', '15min', '100ms', 'D', 'W', 'MS'"
+                "is not a valid frequency ('{text}'); use for example '1h', '15min', '100ms', 'D', 'W', 'MS'"
             );
             OptionError::bad_value(&options.path_of("frequency"), reason)
         })?,
@@ -174,7 +174,7 @@ fn infer(path: &str, drafts: &[Draft]) -> Read<Frequency> {
     Frequency::infer(&times).ok_or_else(|| {
         OptionError::bad_value(
             path,
-            "must be given where no series has two points at different times",
+            "is required if no series has two points at different times",
         )
     })
 }
@@ -191,13 +191,13 @@ impl Draft {
             let earlier = step.checked_sub(1).map(|before| &self.points[before]);
             let reason = match (earlier, expected) {
                 (Some((before, same, _)), _) if same.utc() == moment.utc() => {
-                    format!("repeats the time of {path}[{before}] ({moment})")
+                    format!("repeats the timestamp of {path}[{before}] ({moment})")
                 }
                 (_, Some(expected)) => format!(
-                    "breaks the frequency '{}': expected {expected}, got {moment}",
+                    "does not match the frequency '{}': expected {expected}, got {moment}",
                     frequency.as_str()
                 ),
-                (_, None) => "is beyond the calendar".to_owned(),
+                (_, None) => "is after the last supported date".to_owned(),
             };
             let path = format!("{path}[{index}].timestamp");
             return Err(OptionError::bad_value(&path, reason));
@@ -288,11 +288,11 @@ mod tests {
         let good = || at("2024-01-01", 1.0);
         assert_eq!(
             refusal(vec![good(), at("2024-01-03", 2.0)]),
-            "request.timeseries[1].timestamp breaks the frequency 'D': expected 2024-01-02T00:00:00, got 2024-01-03"
+            "request.timeseries[1].timestamp does not match the frequency 'D': expected 2024-01-02T00:00:00, got 2024-01-03"
         );
         assert_eq!(
             refusal(vec![good(), at("2024-01-01", 2.0)]),
-            "request.timeseries[1].timestamp repeats the time of request.timeseries[0] (2024-01-01)"
+            "request.timeseries[1].timestamp repeats the timestamp of request.timeseries[0] (2024-01-01)"
         );
         assert_eq!(
             refusal(vec![good(), at("soon", 2.0)]),

@@ -18,7 +18,7 @@ pub(super) fn refusal_failure(status: StatusCode, headers: &HeaderMap) -> Failur
     let failure = match code {
         204 => Failure::new(
             Kind::Rejected,
-            "the server says that there is no stream any more (status 204)",
+            "the server has stopped the event stream (status 204)",
         )
         .with_code("ERR_MOORLINE_STREAM_STOPPED"),
         200 => not_a_stream(headers),
@@ -48,7 +48,8 @@ fn not_a_stream(headers: &HeaderMap) -> Failure {
     let kind = kind.map_or("nothing".into(), |it| {
         String::from_utf8_lossy(it.as_bytes())
     });
-    let message = format!("the server answers with {kind} instead of text/event-stream");
+    let message =
+        format!("the server responded with content type {kind} instead of text/event-stream");
     Failure::new(Kind::Protocol, message)
         .with_code("ERR_MOORLINE_CONTENT_TYPE")
         .with_detail("contentType", kind.as_ref())
@@ -65,7 +66,7 @@ const fn kind_of(status: u16) -> Kind {
 /// Nothing came for too long.
 pub(super) fn idle_failure(after: Duration) -> Failure {
     let ms = after.as_millis();
-    let message = format!("nothing came for {ms} ms");
+    let message = format!("no data received for {ms} ms");
     Failure::timed_out(Kind::Timeout, message, "keepAlive")
         .with_delivery(Delivery::Answered)
         .with_retryable(true)
@@ -91,14 +92,14 @@ pub(super) fn event_too_long(max_bytes: usize) -> Failure {
 /// The id of the last event is nothing that HTTP can carry.
 pub(super) fn unsendable_id() -> Failure {
     unsendable(
-        "the last event's id has a character that no header can have, or is too long for one",
+        "the id of the last event contains a character that is not allowed in a header, or is too long",
     )
     .during(SERVICE, CONNECT)
 }
 
 /// The same of an id that was stored. Nothing is wrong with the stream, which begins without it.
 pub(super) fn unsendable_stored_id() -> Failure {
-    unsendable("the stored id has a character that no header can have, or is too long for one: it is passed over")
+    unsendable("the stored id is ignored: it contains a character that is not allowed in a header, or is too long")
         .during(SERVICE, "load")
 }
 

@@ -62,7 +62,10 @@ impl EventStreamClient {
         }
         let url = response.url.as_ref().map(ToString::to_string);
         let ResponseBody::Streaming(body) = response.body else {
-            let failure = Failure::new(Kind::Internal, "a streamed answer came whole");
+            let failure = Failure::new(
+                Kind::Internal,
+                "a streamed response was delivered as a whole",
+            );
             return Err(failure.during(SERVICE, CONNECT));
         };
         let receive_queue = ReceiveQueue::new(self.config.queue_bytes, make_wakeup);

@@ -32,7 +32,7 @@ pub(super) fn handshake_failure(error: Error) -> Failure {
 pub(super) fn unreadable_handshake(what: &str) -> Failure {
     Failure::new(
         Kind::Protocol,
-        "the server's answer to the handshake cannot be used",
+        "the server's response to the handshake is invalid",
     )
     .with_cause(what, None)
     .with_delivery(Delivery::None)
@@ -46,8 +46,8 @@ fn lost_during_handshake(error: &io::Error) -> Failure {
         .filter(|class| class.kind == Kind::Auth)
         .unwrap_or(Class::new(Kind::Connect, code_of(error)));
     let message = match class.kind {
-        Kind::Auth => "the server refused our certificate",
-        _ => "the connection ended before the handshake was answered",
+        Kind::Auth => "the server rejected the client certificate",
+        _ => "the connection ended before the handshake response",
     };
     Failure::new(class.kind, message)
         .with_code(class.code)
@@ -57,7 +57,10 @@ fn lost_during_handshake(error: &io::Error) -> Failure {
 
 /// Nothing came in time.
 pub(super) fn handshake_timed_out(after: Duration) -> Failure {
-    let message = format!("no connection within {} ms", after.as_millis());
+    let message = format!(
+        "the connection was not open within {} ms",
+        after.as_millis()
+    );
     Failure::timed_out(Kind::Timeout, message, TIMEOUT)
         .with_delivery(Delivery::None)
         .with_retryable(true)
@@ -76,7 +79,7 @@ pub(super) fn connection_lost(error: &io::Error) -> Failure {
 pub(super) fn connection_ended() -> Failure {
     Failure::new(
         Kind::Disconnected,
-        "the server ended the connection without closing it",
+        "the server ended the connection without a close frame",
     )
     .with_code("ECONNRESET")
     .during(SERVICE, "receive")
@@ -84,7 +87,7 @@ pub(super) fn connection_ended() -> Failure {
 
 /// Nothing came after a ping.
 pub(super) fn peer_silent(after: Duration) -> Failure {
-    let message = format!("nothing came within {} ms of a ping", after.as_millis());
+    let message = format!("no data received within {} ms of a ping", after.as_millis());
     Failure::timed_out(Kind::Disconnected, message, PING_TIMEOUT)
         .with_code("ETIMEDOUT")
         .during(SERVICE, "receive")
@@ -93,7 +96,7 @@ pub(super) fn peer_silent(after: Duration) -> Failure {
 /// The close frame was not answered.
 pub(super) fn unanswered_close(after: Duration) -> Failure {
     let ms = after.as_millis();
-    let message = format!("the server did not answer the close frame within {ms} ms");
+    let message = format!("the server did not respond to the close frame within {ms} ms");
     Failure::timed_out(Kind::Timeout, message, "closeTimeoutMs").during(SERVICE, "close")
 }
 

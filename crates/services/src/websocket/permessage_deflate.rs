@@ -70,7 +70,7 @@ pub(super) fn agree(
     };
     let wanted = wanted.ok_or("the server uses an extension that was not offered")?;
     if response.contains(',') {
-        return Err("the server answered with more than one extension".to_owned());
+        return Err("the server responded with more than one extension".to_owned());
     }
     let mut parts = response.split(';').map(str::trim);
     if parts.next() != Some(NAME) {
@@ -97,7 +97,7 @@ impl ResponseParameters {
             Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
             None => (part, None),
         };
-        let bad = || format!("the server answered with a wrong extension parameter ({name})");
+        let bad = || format!("the server responded with an invalid extension parameter ({name})");
         let twice = match name {
             "server_no_context_takeover" | "client_no_context_takeover" if value.is_some() => {
                 return Err(bad());
@@ -120,7 +120,7 @@ impl ResponseParameters {
     fn agreement(self, wanted: &Compression) -> Result<Agreement, String> {
         let most = *WINDOW_BITS.end();
         let server_window_bits = self.server_max_window_bits.unwrap_or(most);
-        let refused = |what: &str| Err(format!("the server did not agree to {what}"));
+        let refused = |what: &str| Err(format!("the server did not accept the parameter {what}"));
         if wanted.server_no_context_takeover && self.server_no_context_takeover.is_none() {
             return refused("server_no_context_takeover");
         }

@@ -21,19 +21,19 @@ const TOO_LARGE: u16 = 1009;
 impl ProtocolError {
     pub(super) const CONTINUATION: Self = protocol(
         "WS_ERR_INVALID_OPCODE",
-        "the server continued a message that was not begun",
+        "the server sent a continuation frame without a message to continue",
     );
     pub(super) const INTERRUPTED: Self = protocol(
         "WS_ERR_INVALID_OPCODE",
-        "the server began a message within another",
+        "the server started a message before the previous one was complete",
     );
     pub(super) const OPCODE: Self = protocol(
         "WS_ERR_INVALID_OPCODE",
-        "the server sent a frame of an unknown kind",
+        "the server sent a frame with an unknown opcode",
     );
     pub(super) const MASKED: Self = protocol(
         "WS_ERR_UNEXPECTED_MASK",
-        "the server sent a masked frame, which only clients may",
+        "the server sent a masked frame, which only clients may send",
     );
     pub(super) const RESERVED: Self = protocol(
         "WS_ERR_UNEXPECTED_RSV_2_3",
@@ -41,19 +41,19 @@ impl ProtocolError {
     );
     pub(super) const COMPRESSED: Self = protocol(
         "WS_ERR_UNEXPECTED_RSV_1",
-        "the server sent a compressed frame where none may be",
+        "the server sent a compressed frame where compression is not allowed",
     );
     pub(super) const CONTROL_FRAGMENT: Self = protocol(
         "WS_ERR_EXPECTED_FIN",
-        "the server sent a control frame in fragments",
+        "the server sent a fragmented control frame",
     );
     pub(super) const CONTROL_LENGTH: Self = protocol(
         "WS_ERR_INVALID_CONTROL_PAYLOAD_LENGTH",
-        "the server sent a control frame of an impossible length",
+        "the server sent a control frame of an invalid length",
     );
     pub(super) const CLOSE_CODE: Self = protocol(
         "WS_ERR_INVALID_CLOSE_CODE",
-        "the server closed with a code that must not be sent",
+        "the server sent an invalid close code",
     );
     pub(super) const UTF8: Self = Self {
         close_code: PAYLOAD,

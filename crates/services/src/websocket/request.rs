@@ -91,11 +91,11 @@ pub(super) fn read_headers(options: &Options<'_>) -> Read<HeaderMap> {
             one => std::slice::from_ref(one),
         };
         let lower = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| OptionError::bad_value(&path, "is not the name of a header"))?;
+            .map_err(|_| OptionError::bad_value(&path, "is not a valid header name"))?;
         if is_ours(&lower) {
             return Err(OptionError::bad_value(
                 &path,
-                "belongs to the handshake and cannot be given",
+                "is set by the handshake and cannot be given",
             ));
         }
         for value in values {
@@ -141,11 +141,14 @@ pub(super) fn read_protocols(options: &Options<'_>) -> Read<Vec<String>> {
         if HeaderName::from_bytes(name.as_bytes()).is_err() {
             return Err(OptionError::bad_value(
                 &path,
-                "holds what is not the name of a sub-protocol",
+                "contains an invalid sub-protocol name",
             ));
         }
         if protocols.contains(name) {
-            return Err(OptionError::bad_value(&path, "names a sub-protocol twice"));
+            return Err(OptionError::bad_value(
+                &path,
+                "contains a sub-protocol twice",
+            ));
         }
         protocols.push(name.clone());
     }

@@ -94,7 +94,12 @@ impl Shared {
     /// The failure of what fails with the connection.
     pub(super) fn undelivered(&self, delivery: Delivery) -> Failure {
         self.send_state().refusal.as_ref().map_or_else(
-            || Failure::new(Kind::Internal, "the connection's task ended by a defect"),
+            || {
+                Failure::new(
+                    Kind::Internal,
+                    "the task of the connection was ended by a defect in moorline",
+                )
+            },
             |refusal| undelivered(refusal, delivery),
         )
     }

@@ -95,7 +95,7 @@ fn each_invalid_url_has_its_code_and_reason() {
         ("file:a%zz", "URL_INVALID", "%-escape"),
         (":memory:?cache=own", "URL_INVALID", "\"cache\""),
         ("file:a.db?hunter2", "URL_PARAM_NOT_SUPPORTED", "parameter"),
-        ("file://other/a.db", "URL_INVALID", "another machine"),
+        ("file://other/a.db", "URL_INVALID", "a remote host"),
         ("file:", "URL_INVALID", "no file"),
         ("libsql://h?tls=0", "URL_INVALID", "needs a port"),
         ("http://h?x=1", "URL_PARAM_NOT_SUPPORTED", "\"x\""),
@@ -132,7 +132,7 @@ fn an_unsupported_option_is_refused_by_name() {
         assert!(
             error
                 .message
-                .starts_with(&format!("options.{key} is refused"))
+                .starts_with(&format!("options.{key} is not supported"))
         );
     }
 }

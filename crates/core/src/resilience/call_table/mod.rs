@@ -230,7 +230,7 @@ impl CallTable {
     pub fn time_out(&self, allowed: Duration, limit: Option<&str>) -> Failure {
         self.count(PolicySeries::time_out);
         let ms = allowed.as_nanos() as f64 / 1e6;
-        let message = format!("the attempt was not over within {ms} ms");
+        let message = format!("the attempt did not finish within {ms} ms");
         let options = self.pipeline.config();
         let failure = options.attempt_timed_out(message, allowed, limit, true);
         failure.during(SERVICE, self.name.clone())

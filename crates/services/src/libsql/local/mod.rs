@@ -197,7 +197,7 @@ impl LocalConnection {
         spawn(&STACK_BYTES, work).map_err(|error| {
             Failure::new(
                 Kind::Connect,
-                "the system refused a thread for the connection",
+                "the system could not create a thread for the connection",
             )
             .with_cause(error.to_string(), None)
         })?;
@@ -264,7 +264,7 @@ impl LocalConnection {
 fn thread_defect() -> Failure {
     Failure::new(
         Kind::Internal,
-        "the connection's thread stopped by a defect",
+        "the thread of the connection was stopped by a defect in moorline",
     )
 }
 
@@ -355,10 +355,10 @@ fn explain(target: &LocalTarget, failure: Failure) -> Failure {
         (Some(Err(error)), _) if error.kind() == ErrorKind::NotFound => {
             "its directory does not exist"
         }
-        (Some(Ok(parent)), _) if !parent.is_dir() => "what should be its directory is a file",
+        (Some(Ok(parent)), _) if !parent.is_dir() => "its parent directory is a file",
         (_, Err(error)) if error.kind() == ErrorKind::PermissionDenied => "permission denied",
         (_, Ok(_)) if path.is_dir() => "it is a directory",
-        _ => "the system refused it",
+        _ => "the system refused access",
     };
     let shown = path.display();
     let origin = target.origin.as_ref();

@@ -167,7 +167,7 @@ impl TryFrom<WireAnswer> for Answer {
         match (answer.r#type, answer.response, answer.error) {
             (Type::Ok, Some(response), _) => Response::try_from(response).map(Self::Done),
             (Type::Error, _, Some(error)) => Ok(Self::Failed(error)),
-            _ => Err("an answer that neither is one nor says why"),
+            _ => Err("a response with neither a result nor an error"),
         }
     }
 }
@@ -176,7 +176,7 @@ impl TryFrom<WireResponse> for Response {
     type Error = &'static str;
 
     fn try_from(response: WireResponse) -> Result<Self, Self::Error> {
-        const MISSING: &str = "a response without its result";
+        const MISSING: &str = "a response without a result";
         Ok(match response.r#type {
             Type::Execute => {
                 let result = *response.result.ok_or(MISSING)?;

@@ -71,14 +71,17 @@ pub(in crate::libsql) fn refusal_failure(
         _ => Delivery::Answered,
     };
     let code = code.unwrap_or(SERVICE_ERROR_CODE);
-    let mut failure = Failure::new(kind, format!("{code}: the server answered {status}"))
-        .with_code(code.to_owned())
-        .with_delivery(delivery)
-        .with_retryable(matches!(
-            status,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-        ))
-        .with_detail("status", status.as_u16());
+    let mut failure = Failure::new(
+        kind,
+        format!("{code}: the server responded with status {status}"),
+    )
+    .with_code(code.to_owned())
+    .with_delivery(delivery)
+    .with_retryable(matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    ))
+    .with_detail("status", status.as_u16());
     let text = redact_text(&text_of(&said, body), token);
     if !text.is_empty() {
         let message = format!("{}: {text}", failure.message);
@@ -130,7 +133,7 @@ pub(in crate::libsql) fn server_failure(error: &ServerError) -> Failure {
 }
 
 pub(in crate::libsql) fn unreadable(reason: String) -> Failure {
-    Failure::new(Kind::Protocol, "the server's answer cannot be read")
+    Failure::new(Kind::Protocol, "the server's response cannot be read")
         .with_code("HRANA_PROTO_ERROR")
         .with_delivery(Delivery::Answered)
         .with_cause(reason, None)
@@ -139,7 +142,7 @@ pub(in crate::libsql) fn unreadable(reason: String) -> Failure {
 /// The server wants the stream to go on where the token must not go. The request itself was answered.
 pub(in crate::libsql) fn foreign_continuation(base: &str) -> Failure {
     let message = format!(
-        "the server continues the stream at {}, which is neither the host it was reached at nor one below it",
+        "the server continues the stream at {}, which is neither the original host nor a subdomain of it",
         redact_url(base)
     );
     Failure::new(Kind::Protocol, message)
@@ -148,7 +151,7 @@ pub(in crate::libsql) fn foreign_continuation(base: &str) -> Failure {
 }
 
 pub(in crate::libsql) fn missing_result() -> Failure {
-    Failure::new(Kind::Protocol, "the server's answer lacks the result")
+    Failure::new(Kind::Protocol, "the server's response lacks the result")
         .with_code("HRANA_PROTO_ERROR")
         .with_delivery(Delivery::Answered)
 }
@@ -199,7 +202,7 @@ mod tests {
             (413, "", "413 Payload Too Large"),
         ];
         for (status, body, message) in table {
-            let expected = format!("SERVER_ERROR: the server answered {message}");
+            let expected = format!("SERVER_ERROR: the server responded with status {message}");
             assert_eq!(failure(status, body, None).message, expected);
         }
         let coded = failure(400, r#"{"message":"m","code":"SQLITE_BUSY"}"#, None);

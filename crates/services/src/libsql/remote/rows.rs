@@ -60,7 +60,9 @@ impl<'de> Visitor<'de> for RowsVisitor {
         while let Some(width) = list.next_element_seed(Row(&mut rows.values))? {
             // A row without values would cost nothing to send, and memory to show.
             if width == 0 || (rows.length > 0 && width != rows.width) {
-                return Err(A::Error::custom("rows of different lengths, or empty ones"));
+                return Err(A::Error::custom(
+                    "rows that are empty or of different lengths",
+                ));
             }
             rows.width = width;
             rows.length += 1;
@@ -113,15 +115,15 @@ impl TryFrom<WireValue<'_>> for Value {
         Ok(match (&*wire.r#type, wire.value, wire.base64) {
             ("null", ..) => Self::Null,
             ("integer", Scalar::Text(text), _) => {
-                Self::Integer(text.parse().map_err(|_| "an integer that is none")?)
+                Self::Integer(text.parse().map_err(|_| "an invalid integer")?)
             }
             ("float", Scalar::Number(number), _) => Self::Real(number),
             ("text", Scalar::Text(text), _) => Self::Text(text.into()),
             ("blob", _, Scalar::Text(text)) => {
                 let bytes = BASE64.decode(text.as_bytes());
-                Self::Blob(bytes.map_err(|_| "bytes that are not base64")?.into())
+                Self::Blob(bytes.map_err(|_| "a blob that is not base64")?.into())
             }
-            _ => return Err("a value that is of no known type"),
+            _ => return Err("a value of an unknown type"),
         })
     }
 }

@@ -186,7 +186,7 @@ impl Stream {
             let mut value = header::HeaderValue::from_bytes(&bearer).map_err(|_| {
                 Failure::new(
                     Kind::Auth,
-                    "the auth token has characters no header can carry",
+                    "the auth token contains a character that is not allowed in a header",
                 )
                 .with_delivery(Delivery::None)
             })?;
@@ -219,7 +219,7 @@ impl Stream {
 
 fn serialize(body: &Pipeline<'_>) -> Outcome<Vec<u8>> {
     serde_json::to_vec(body).map_err(|error| {
-        Failure::new(Kind::Internal, "a request could not be written")
+        Failure::new(Kind::Internal, "a request could not be serialized")
             .with_cause(error.to_string(), None)
     })
 }

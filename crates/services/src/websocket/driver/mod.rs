@@ -324,7 +324,10 @@ impl Drop for Driver {
     fn drop(&mut self) {
         if !self.lingering {
             // Dropped by a panic: waiters must not wait for ever.
-            let failure = Failure::new(Kind::Internal, "moorline ended the connection by a defect");
+            let failure = Failure::new(
+                Kind::Internal,
+                "the connection was ended by a defect in moorline",
+            );
             self.end(abnormal_close(failure));
         }
     }

@@ -3,8 +3,8 @@
 // 1. napi compiles the addon and writes the native typings beside it, which are completed;
 // 2. TypeScript compiles lib/ to CommonJS;
 // 3. dts-bundle-generator folds the typings of each entry into one file at the root.
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
 
 import { completeNativeTypings } from './lib/native-typings.mjs';
 import { hostTarget, installPackages, isMain, root, tool } from './lib/run.mjs';
@@ -25,7 +25,17 @@ export function buildAddon({ release = false, testHooks = !release, directory = 
 }
 
 export function compileFace() {
+  removeStale(join(root, 'dist'), join(root, 'lib'));
   tool('tsc', ['--project', 'lib/tsconfig.json']);
+}
+
+/** Removes what an older lib/ was compiled to: a file `libsql.js` would hide the folder `libsql`. */
+function removeStale(compiled, source) {
+  for (const { parentPath, name } of readdirSync(compiled, { withFileTypes: true, recursive: true })) {
+    const path = join(parentPath, name);
+    if (!name.endsWith('.js')) continue;
+    if (!existsSync(join(source, relative(compiled, path).replace(/\.js$/, '.ts')))) rmSync(path);
+  }
 }
 
 if (isMain(import.meta.url)) {

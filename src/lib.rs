@@ -44,7 +44,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     exports.add::<test_hooks::Noop>()?;
     #[cfg(feature = "test-hooks")]
     exports.add::<test_hooks::Panic>()?;
-    connection::figures::register(&exports)?;
+    connection::metrics::register(&exports)?;
     object_pool::register(&exports)?;
     webhook::register(&exports)?;
     websocket::register(&exports)?;

@@ -83,6 +83,11 @@ const FAULTS: [title: string, planted: Record<string, string>, expected: string]
     },
     'loads esbuild before it is installed, by scripts/lib/planted.mjs',
   ],
+  [
+    'an event that no page names',
+    { 'lib/http/planted.ts': "log('warn', 'planted.event', 'planted', () => ({}));" },
+    'does not name planted.event',
+  ],
   ['a file of lib/ in no folder', { 'lib/planted.ts': '' }, 'a file of lib/ belongs to a folder'],
   [
     'a folder of lib/ that no rule names and that uses another',

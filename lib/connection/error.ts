@@ -7,17 +7,17 @@ import type { ConnectionHealthCheck } from './model';
 
 /** The event that an error is, beside `error`. `context` is the verb, or `connection` where it ended by itself. */
 export function eventFor(error: unknown, context: string): string | null {
-  return native.connectionMeaning(...kindAndStatus(error), context);
+  return native.connectionErrorEvent(...kindAndStatus(error), context);
 }
 
 /** Whether the other side could not be reached at all, or its breaker is open: another address may serve. */
 export function isUnreachable(error: unknown): boolean {
-  return native.connectionUnreachable(...kindAndStatus(error));
+  return native.connectionIsUnreachable(...kindAndStatus(error));
 }
 
 /** Whether another attempt to reconnect may end otherwise: refused credentials stay refused. */
 export function shouldReconnect(error: unknown): boolean {
-  return native.connectionWorthAnother(...kindAndStatus(error));
+  return native.connectionShouldReconnect(...kindAndStatus(error));
 }
 
 function kindAndStatus(error: unknown): [kind: string | undefined, status: number | undefined] {
@@ -92,7 +92,7 @@ export class StatusError extends MoorlineError {
   /** Throws one where the answer counts as a failure; `again` says whether the request may be sent twice. */
   static check(response: HTTPResponse, isReplayable: boolean): void {
     const { 'retry-after': after, 'retry-after-ms': afterMs } = response.headers as Record<string, string | undefined>;
-    const record = failureRecord(native.httpUnhappy(response.status, isReplayable, after, afterMs));
+    const record = failureRecord(native.httpResponseFailure(response.status, isReplayable, after, afterMs));
     if (record) throw new StatusError(record, response);
   }
 }

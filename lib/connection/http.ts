@@ -138,7 +138,7 @@ export class HTTPConnection extends BaseConnection {
   async #post(data: unknown, attempts: Attempts): Promise<boolean> {
     const { ok, status } = await this.#request({ method: 'POST', body: data }, attempts);
     if (ok || native.httpRefusesCredentials(status)) return ok;
-    throw toMoorlineError(native.httpRejected(status));
+    throw toMoorlineError(native.httpRejection(status));
   }
 
   /**
@@ -231,7 +231,7 @@ export class HTTPConnection extends BaseConnection {
     const settings = { timeoutMs: Infinity, attemptTimeoutMs: Infinity };
     const request = { method: 'HEAD', url, headers, settings };
     const { status } = await this.#open().request(request, { signal });
-    return { isHealthy: !native.httpServerError(status), status };
+    return { isHealthy: !native.httpIsServerError(status), status };
   }
 
   async #request(request: ConnectionRequest, attempts: Attempts, signal?: AbortSignal): Promise<HTTPResponse> {
@@ -362,5 +362,5 @@ function settingsOf(request: ConnectionRequest, started: number): HttpCallSettin
 function isRepeatable(request: ConnectionRequest): boolean {
   if (isReadOnce(request.body)) return false;
   const names = headerPairs(request.headers).map(([name]) => name);
-  return native.httpIdempotent(methodOf(request), names);
+  return native.httpIsIdempotent(methodOf(request), names);
 }

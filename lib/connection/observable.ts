@@ -212,7 +212,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   /** @internal An answer said that we are not who we should be. */
   protected reportUnauthorized(status: number): void {
     this.#authenticated = false;
-    const error = toMoorlineError(native.httpRejected(status)) as MoorlineError;
+    const error = toMoorlineError(native.httpRejection(status)) as MoorlineError;
     this.connectionLog.audit('authentication', 'failure', error);
     this.emitEvent('authentication_failed', { severity: 'error', message: error.message, data: { status } });
   }

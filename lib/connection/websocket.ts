@@ -142,8 +142,8 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
         onMessages: (messages) => listener.onMessages(messages),
         onClose: (closed) => {
           const { code, error } = closed;
-          const isFinished = !error && native.connectionEndedProperly(code);
-          const isFinal = native.connectionClosedForGood(code, error?.kind === 'protocol');
+          const isFinished = !error && native.connectionIsNormalClose(code);
+          const isFinal = native.connectionIsFinalClose(code, error?.kind === 'protocol');
           listener.onLost(toError(closed), { isFinal, isFinished });
         },
       },

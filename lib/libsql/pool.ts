@@ -351,7 +351,7 @@ export class TursoPool extends Emitter<TursoFacts> {
   }
 }
 
-const shared = singleton('TursoPool', (config?: TursoPoolConfig) => new TursoPool(config ?? Variables.fromProcess()));
+const shared = singleton('libsql', (config?: TursoPoolConfig) => new TursoPool(config ?? Variables.fromProcess()));
 
 /**
  * Returns the shared pool of this JavaScript environment. The first call creates it with `config`. Without `config` it reads

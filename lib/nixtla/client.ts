@@ -49,9 +49,9 @@ export interface NixtlaClientConfig {
   fallback?: 'local' | undefined;
   /** The model of requests that name none. Default: `timegpt-2.1`. */
   model?: string | undefined;
-  /** Sends only as many points as the model looks at, as the vendor's client does. Default: true. */
+  /** Sends only as many points as the model reads, as the vendor's client does. Default: true. */
   restrictInput?: boolean | undefined;
-  /** How long is remembered how many that are. Default: 3 600 000. */
+  /** How long that number is cached, for each model. Default: 3 600 000. */
   modelParamsTtlMs?: number | undefined;
   /** How long connecting may take. Default: 10 000. */
   connectTimeoutMs?: number | undefined;

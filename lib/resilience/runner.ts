@@ -217,7 +217,7 @@ export class PolicyRunner {
 
   /** Wakes the queued calls whose turn has come. */
   #wakeQueued(): void {
-    for (let id = native.policyTurn(this.#policy); id >= 0; id = native.policyTurn(this.#policy)) {
+    for (let id = native.policyDequeue(this.#policy); id >= 0; id = native.policyDequeue(this.#policy)) {
       this.#queued.get(id)?.();
     }
   }

@@ -97,8 +97,8 @@ export function setLogger(next: Logger | undefined): void {
 }
 
 /**
- * Logs one record; costs nothing when nobody listens to the level, and never throws. What was asked for by itself is written from the
- * level `from` up, whatever `LOG_LEVEL` says short of `off`.
+ * Logs one record; costs nothing when its level is off, and never throws. What was asked for by itself is written from the level
+ * `from` up, whatever `LOG_LEVEL` says short of `off`.
  */
 export function log(
   level: LogLevel,

@@ -38,7 +38,7 @@ export class EventStreamCursor {
   #id: string | undefined;
 
   /**
-   * `onLost` hears of a write that failed while nobody waited for it, and of a stored id that no request can carry.
+   * `onLost` is called for a write that failed while no call waited for it, and for a stored id that no request can carry.
    * Nothing is opened yet.
    */
   constructor(options: EventStreamCursorOptions, onLost: (error: MoorlineError) => void) {

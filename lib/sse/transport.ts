@@ -133,9 +133,9 @@ export class EventStreamTransport {
   }
 
   /**
-   * Resolves when the server has promised a stream: status 200 and its type. Rejects with what the server says instead
-   * (`detail.status`, `retryAfterMs`); `retryable` tells whether to come again. Whoever calls during a connect waits for
-   * the same one.
+   * Resolves when the server has begun a stream: status 200 and its content type. Rejects with its answer otherwise
+   * (`detail.status`, `retryAfterMs`); `retryable` says whether another attempt can succeed. A call during a connect
+   * waits for the same one.
    */
   connect(signal?: AbortSignal): Promise<void> {
     if (this.isOpen) return Promise.resolve();

@@ -145,7 +145,7 @@ export class SocketTransport {
     return this.#extensions;
   }
 
-  /** Resolves when it is open. Whoever calls during a connect waits for the same one, and during a close for its end. */
+  /** Resolves when it is open. A call during a connect waits for the same one, a call during a close for its end. */
   connect(signal?: AbortSignal): Promise<void> {
     if (this.#closing) return this.#closing.then(() => this.connect(signal));
     if (this.#open) return Promise.resolve();

@@ -8,6 +8,7 @@ export function lists(tree) {
     ...guides(tree),
     ...changes(tree),
     ...subjects(tree),
+    ...logEvents(tree),
   ];
 }
 
@@ -83,4 +84,19 @@ function subjects(tree) {
     .folders('crates/services/src')
     .filter((service) => !described.includes(`service: '${service}'`))
     .map((service) => ({ file: '__test__/contract/subjects', problem: `does not describe ${service}` }));
+}
+
+/** An operator finds every event that is logged, by name or as `<service>.options-ignored` of a shared instance. */
+function logEvents(tree) {
+  const page = 'docs/logging.md';
+  const events = tree.files('lib', '.ts').flatMap((file) => {
+    const text = tree.read(file);
+    return [
+      ...[...text.matchAll(/\blog\(\s*[^,()]+,\s*'([\w.-]+)'/g)].map(([, event]) => event),
+      ...[...text.matchAll(/\bsingleton\('(\w+)'/g)].map(([, service]) => `${service}.options-ignored`),
+    ];
+  });
+  return [...new Set(events)]
+    .filter((event) => !tree.read(page).includes(`\`${event}\``))
+    .map((event) => ({ file: page, problem: `does not name ${event}` }));
 }

@@ -1,6 +1,6 @@
 //! The options of connections of every protocol, read once each.
 
-pub(crate) mod figures;
+pub(crate) mod metrics;
 pub(crate) mod policy;
 
 use moorline_core::{

@@ -58,7 +58,7 @@ pub fn policy_breaker(policy: Handle<Policy>) -> Option<Handle<Policy>> {
 
 /// The event, beside `error`, that a failure causes.
 #[napi(catch_unwind)]
-pub fn connection_meaning(
+pub fn connection_error_event(
     kind: RawArgument,
     status: Option<f64>,
     context: String,
@@ -69,38 +69,38 @@ pub fn connection_meaning(
 
 /// Whether another address may serve where a call failed like that.
 #[napi(catch_unwind)]
-pub fn connection_unreachable(kind: RawArgument, status: Option<f64>) -> bool {
+pub fn connection_is_unreachable(kind: RawArgument, status: Option<f64>) -> bool {
     error_facts(&kind, status).is_unreachable()
 }
 
 /// Whether reconnecting goes on after an attempt that failed like that.
 #[napi(catch_unwind)]
-pub fn connection_worth_another(kind: RawArgument, status: Option<f64>) -> bool {
+pub fn connection_should_reconnect(kind: RawArgument, status: Option<f64>) -> bool {
     error_facts(&kind, status).should_reconnect()
 }
 
 /// Whether a WebSocket that was closed with `code`, by us or by the server, stays closed.
 #[napi(catch_unwind)]
-pub fn connection_closed_for_good(code: u32, by_us: bool) -> bool {
+pub fn connection_is_final_close(code: u32, by_us: bool) -> bool {
     u16::try_from(code).is_ok_and(|code| failure::is_final_close(code, by_us))
 }
 
 /// Whether a WebSocket closed with `code` ended normally.
 #[napi(catch_unwind)]
-pub fn connection_ended_properly(code: u32) -> bool {
+pub fn connection_is_normal_close(code: u32) -> bool {
     u16::try_from(code).is_ok_and(failure::is_normal_close)
 }
 
 /// Whether an HTTP request of that method, with headers of those names, may be sent twice.
 #[napi(catch_unwind)]
-pub fn http_idempotent(method: String, header_names: Vec<String>) -> bool {
+pub fn http_is_idempotent(method: String, header_names: Vec<String>) -> bool {
     let names = header_names.iter().map(String::as_str);
     idempotency::is_idempotent_request(&method, names)
 }
 
 /// Whether an HTTP status says that the server failed.
 #[napi(catch_unwind)]
-pub fn http_server_error(status: u32) -> bool {
+pub fn http_is_server_error(status: u32) -> bool {
     idempotency::is_server_error(status.into())
 }
 
@@ -112,7 +112,7 @@ pub fn http_refuses_credentials(status: u32) -> bool {
 
 /// The failure record of an HTTP answer that counts as one; `again` says whether the request may be sent twice.
 #[napi(catch_unwind)]
-pub fn http_unhappy(
+pub fn http_response_failure(
     status: u32,
     again: bool,
     retry_after: Option<String>,
@@ -126,7 +126,7 @@ pub fn http_unhappy(
 
 /// The failure record for a status other than success.
 #[napi(catch_unwind)]
-pub fn http_rejected(status: u16) -> String {
+pub fn http_rejection(status: u16) -> String {
     bridge::failure_json(failure::rejection(status))
 }
 

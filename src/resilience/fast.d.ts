@@ -8,4 +8,4 @@ export declare function policyFail(
   retryAfterMs: number,
 ): number;
 export declare function policyCancel(policy: Handle<Policy>, id: number): void;
-export declare function policyTurn(policy: Handle<Policy>): number;
+export declare function policyDequeue(policy: Handle<Policy>): number;

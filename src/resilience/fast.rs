@@ -20,7 +20,7 @@ pub(crate) fn register(exports: &Exports) -> Result<()> {
     exports.add::<Succeed>()?;
     exports.add::<Fail>()?;
     exports.add::<Cancel>()?;
-    exports.add::<Turn>()
+    exports.add::<Dequeue>()
 }
 
 /// `policyAdmit(policy, id?, timeoutMs?)`: the number of a call that may go, or -1; `policyStep` says which then.
@@ -93,11 +93,11 @@ impl Function for Cancel {
     }
 }
 
-/// `policyTurn(policy)`: the number of a queued call whose turn has come, or -1.
-struct Turn;
+/// `policyDequeue(policy)`: the number of a queued call whose turn has come, or -1.
+struct Dequeue;
 
-impl Function for Turn {
-    const NAME: &'static CStr = c"policyTurn";
+impl Function for Dequeue {
+    const NAME: &'static CStr = c"policyDequeue";
     fn run(call: &Call) -> ReturnValue {
         let policy = call.handle::<Policy>(0);
         let id = policy.and_then(|policy| policy.calls.next_turn());

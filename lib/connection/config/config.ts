@@ -144,7 +144,7 @@ const TRANSPORT_OPTIONS = [
 ] as const;
 type TransportOption = (typeof TRANSPORT_OPTIONS)[number];
 
-/** The keys that stay unset when nobody says anything. */
+/** The keys that have no default. */
 type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
 
 /** The options in force, with every default. Printed or converted to JSON, they show no credentials. */

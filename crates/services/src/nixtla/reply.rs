@@ -10,7 +10,7 @@ use super::{
     local::Judgement,
     request::{Request, Task},
     result::{
-        Content, Intervals, JudgedPoint, ModelInfo, PredictedPoint, TaskResult, TestedPoint,
+        AnomalyPoint, Content, Intervals, ModelInfo, PredictedPoint, TaskResult, TestedPoint,
         name_of, time_after, without_anomalies,
     },
     window::Sent,
@@ -207,7 +207,7 @@ fn read_anomalies(
     sent: &Sent,
     level: f64,
     reply: &Reply,
-) -> Outcome<Vec<JudgedPoint>> {
+) -> Outcome<Vec<AnomalyPoint>> {
     let count = reply.anomaly.len();
     expect_length("mean", reply.mean.len(), count)?;
     let indices = judged_indices(request, sent, reply)?;
@@ -216,7 +216,7 @@ fn read_anomalies(
         Some(_) => reply.bands(&[level], count)?.pop(),
         None => None,
     };
-    let mut points: Vec<Vec<JudgedPoint>> = request
+    let mut points: Vec<Vec<AnomalyPoint>> = request
         .subject
         .series
         .iter()

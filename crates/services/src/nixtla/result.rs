@@ -50,7 +50,7 @@ pub enum Content {
     /// `crossValidate`
     Forecasts(Vec<TestedPoint>),
     /// `detectAnomalies` and `onlineAnomalies`
-    Anomalies(Vec<JudgedPoint>),
+    Anomalies(Vec<AnomalyPoint>),
     /// `finetune`
     FinetunedModelId(String),
 }
@@ -121,7 +121,7 @@ pub struct TestedPoint {
 /// A point, and whether it is an anomaly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct JudgedPoint {
+pub struct AnomalyPoint {
     /// The series, where it has a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Name,
@@ -191,13 +191,13 @@ pub fn time_after(request: &Request, series: &Series, step: usize) -> Outcome<St
 }
 
 /// The points of a series, none of them marked as an anomaly.
-pub fn without_anomalies(series: &Series) -> Vec<JudgedPoint> {
+pub fn without_anomalies(series: &Series) -> Vec<AnomalyPoint> {
     let id = name_of(series);
     series
         .moments
         .iter()
         .zip(&series.values)
-        .map(|(moment, value)| JudgedPoint {
+        .map(|(moment, value)| AnomalyPoint {
             id: id.clone(),
             timestamp: moment.to_string(),
             value: *value,
@@ -210,7 +210,7 @@ pub fn without_anomalies(series: &Series) -> Vec<JudgedPoint> {
         .collect()
 }
 
-impl JudgedPoint {
+impl AnomalyPoint {
     /// Copies a judgement into the point.
     pub fn set(&mut self, judgement: &Judgement) {
         self.expected = Some(judgement.expected);

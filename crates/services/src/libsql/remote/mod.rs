@@ -1,6 +1,6 @@
 //! A connection to a remote server: statements and transactions over a stream.
 
-pub(in crate::libsql) mod answer;
+pub(in crate::libsql) mod pipeline;
 pub(in crate::libsql) mod refusal;
 pub(in crate::libsql) mod request;
 pub(in crate::libsql) mod rows;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::libsql::{
     error::{closed_failure, transaction_closed},
     operation::{Operation, Results},
-    remote::answer::{BatchResult, Response, StatementResult},
+    remote::pipeline::{BatchResult, StatementResult, StreamResponse},
     remote::refusal::{missing_result, server_failure},
     remote::request::{Batch, Condition, Request, Step, Stmt},
     remote::stream::{RemoteTarget, Stream},
@@ -52,7 +52,7 @@ impl RemoteConnection {
         self.in_transaction.load(Ordering::Acquire)
     }
 
-    async fn send(&self, request: Request<'_>, keep: bool) -> Outcome<Response> {
+    async fn send(&self, request: Request<'_>, keep: bool) -> Outcome<StreamResponse> {
         let work = async {
             let mut stream = self.stream.lock().await;
             let outcome = stream.send(request, keep).await;
@@ -97,7 +97,7 @@ impl RemoteConnection {
     ) -> Outcome<ResultText> {
         let stmt = statement.into();
         match self.send(Request::Execute { stmt }, keep).await? {
-            Response::Execute(result) => {
+            StreamResponse::Execute(result) => {
                 let bytes = result.values.len() * BYTES_PER_VALUE;
                 off_runtime(bytes, move || Ok(result_text(&result, mode))).await
             }
@@ -190,7 +190,7 @@ impl RemoteConnection {
     async fn run(&self, steps: Steps<'_>, keep: bool) -> Outcome<BatchResult> {
         let batch = Batch { steps: steps.0 };
         match self.send(Request::Batch { batch }, keep).await? {
-            Response::Batch(result) => Ok(result),
+            StreamResponse::Batch(result) => Ok(result),
             _ => Err(missing_result()),
         }
     }

@@ -10,7 +10,7 @@ use moorline_core::{
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value as Json;
 
-use crate::libsql::{error::SERVICE_ERROR_CODE, remote::answer::ServerError};
+use crate::libsql::{error::SERVICE_ERROR_CODE, remote::pipeline::ServerError};
 
 const STREAM_EXPIRED: &str = "STREAM_EXPIRED";
 

@@ -19,7 +19,7 @@ use reqwest::{Method, Request as HttpRequest, Response as HttpResponse, StatusCo
 use url::{Host, Url};
 
 use crate::libsql::{
-    remote::answer::{Answer, PipelineAnswer, Response},
+    remote::pipeline::{PipelineResponse, StreamResponse, StreamResult},
     remote::refusal::{
         Refusal, foreign_continuation, missing_result, refusal_failure, server_failure, unreadable,
     },
@@ -78,7 +78,7 @@ impl Stream {
         &mut self,
         request: Request<'_>,
         keep: bool,
-    ) -> Outcome<Response> {
+    ) -> Outcome<StreamResponse> {
         if self.autocommit && self.used.elapsed() > STREAM_IDLE {
             self.forget();
         }
@@ -121,7 +121,7 @@ impl Stream {
     }
 
     /// One round trip: the outer result is the transport's, the inner one the request's own.
-    async fn pipeline(&mut self, body: &Pipeline<'_>) -> Result<Outcome<Response>, Refusal> {
+    async fn pipeline(&mut self, body: &Pipeline<'_>) -> Result<Outcome<StreamResponse>, Refusal> {
         let json = serialize(body).map_err(Refusal::Failed)?;
         let had_baton = body.baton.is_some();
         let request = self.request(json).map_err(Refusal::Failed)?;
@@ -138,7 +138,7 @@ impl Stream {
             .await
             .map_err(Refusal::Failed)?;
         let length = bytes.len();
-        let read = move || PipelineAnswer::read(&bytes).map_err(unreadable);
+        let read = move || PipelineResponse::read(&bytes).map_err(unreadable);
         let answer = off_runtime(length, read).await.map_err(Refusal::Failed)?;
         self.used = Instant::now();
         // Without a baton there is nothing to continue.
@@ -149,11 +149,11 @@ impl Stream {
         self.baton = answer.baton;
         let mut results = answer.results.into_iter();
         let first = match results.next() {
-            Some(Answer::Done(response)) => Ok(response),
-            Some(Answer::Failed(error)) => Err(server_failure(&error)),
+            Some(StreamResult::Done(response)) => Ok(response),
+            Some(StreamResult::Failed(error)) => Err(server_failure(&error)),
             None => Err(missing_result()),
         };
-        if let Some(Answer::Done(Response::Autocommit(state))) = results.next() {
+        if let Some(StreamResult::Done(StreamResponse::Autocommit(state))) = results.next() {
             self.autocommit = state;
         }
         Ok(first)

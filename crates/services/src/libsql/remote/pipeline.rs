@@ -11,18 +11,18 @@ use crate::libsql::remote::rows::{Rows, Value, rowid};
 /// The most lists, objects and members in one response. A value counts as three: an object with a type and a value.
 const MAX_ELEMENTS: usize = 1 << 25;
 
-/// The answer to a pipeline of requests.
+/// The response to a pipeline of requests.
 #[derive(Deserialize)]
-pub(in crate::libsql) struct PipelineAnswer {
+pub(in crate::libsql) struct PipelineResponse {
     /// The token that continues the stream.
     pub(in crate::libsql) baton: Option<String>,
     /// The URL at which it is continued.
     pub(in crate::libsql) base_url: Option<String>,
-    /// An answer for each request.
-    pub(in crate::libsql) results: Vec<Answer>,
+    /// A result for each request.
+    pub(in crate::libsql) results: Vec<StreamResult>,
 }
 
-impl PipelineAnswer {
+impl PipelineResponse {
     /// Parses a response; the error is the reason why it cannot be parsed.
     pub(in crate::libsql) fn read(json: &[u8]) -> Result<Self, String> {
         if count_elements(json) > MAX_ELEMENTS {
@@ -61,18 +61,18 @@ fn after_string(mut rest: &[u8]) -> &[u8] {
     &[]
 }
 
-/// The answer to one request.
+/// The result of one request.
 #[derive(Deserialize)]
-#[serde(try_from = "WireAnswer")]
-pub(in crate::libsql) enum Answer {
+#[serde(try_from = "WireStreamResult")]
+pub(in crate::libsql) enum StreamResult {
     /// Success.
-    Done(Response),
+    Done(StreamResponse),
     /// Failure.
     Failed(Box<ServerError>),
 }
 
 /// The result of a request.
-pub(in crate::libsql) enum Response {
+pub(in crate::libsql) enum StreamResponse {
     /// One statement.
     Execute(Box<StatementResult>),
     /// A batch of statements.
@@ -122,7 +122,7 @@ pub(in crate::libsql) struct Column {
 }
 
 #[derive(Deserialize)]
-struct WireAnswer {
+struct WireStreamResult {
     r#type: Type,
     response: Option<WireResponse>,
     error: Option<Box<ServerError>>,
@@ -160,19 +160,19 @@ struct WireResult {
     step_errors: Option<Vec<Option<Box<ServerError>>>>,
 }
 
-impl TryFrom<WireAnswer> for Answer {
+impl TryFrom<WireStreamResult> for StreamResult {
     type Error = &'static str;
 
-    fn try_from(answer: WireAnswer) -> Result<Self, Self::Error> {
-        match (answer.r#type, answer.response, answer.error) {
-            (Type::Ok, Some(response), _) => Response::try_from(response).map(Self::Done),
+    fn try_from(result: WireStreamResult) -> Result<Self, Self::Error> {
+        match (result.r#type, result.response, result.error) {
+            (Type::Ok, Some(response), _) => StreamResponse::try_from(response).map(Self::Done),
             (Type::Error, _, Some(error)) => Ok(Self::Failed(error)),
             _ => Err("a response with neither a result nor an error"),
         }
     }
 }
 
-impl TryFrom<WireResponse> for Response {
+impl TryFrom<WireResponse> for StreamResponse {
     type Error = &'static str;
 
     fn try_from(response: WireResponse) -> Result<Self, Self::Error> {
@@ -224,8 +224,8 @@ mod tests {
             r#"{{"baton":null,"base_url":null,"results":[{{"type":"ok","response":{{"type":"execute","result":
             {{"cols":{columns},"rows":{rows},"affected_row_count":0,"last_insert_rowid":"7"}}}}}}]}}"#
         );
-        match PipelineAnswer::read(json.as_bytes())?.results.pop() {
-            Some(Answer::Done(Response::Execute(result))) => Ok(*result),
+        match PipelineResponse::read(json.as_bytes())?.results.pop() {
+            Some(StreamResult::Done(StreamResponse::Execute(result))) => Ok(*result),
             _ => panic!("no result"),
         }
     }
@@ -271,9 +271,9 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_too_many_elements_is_refused_before_it_is_read() {
+    fn a_response_of_too_many_elements_is_refused_before_it_is_read() {
         // No JSON at all: reading it would say so.
-        let error = PipelineAnswer::read(&vec![b','; MAX_ELEMENTS + 1]).err();
+        let error = PipelineResponse::read(&vec![b','; MAX_ELEMENTS + 1]).err();
         assert!(error.is_some_and(|error| error.contains("elements")));
     }
 }

@@ -33,6 +33,12 @@ export interface Config {
    * transaction that is open on memory. Default: 5000.
    */
   timeout?: number | undefined;
+  /**
+   * How long a statement on a file or on memory may run on the thread of its caller, in milliseconds: one that reads, that was
+   * quick before, and that waits for nothing. After this time it is interrupted and run on its connection's own thread. `0`:
+   * never. Default: 0.5.
+   */
+  inlineMs?: number | undefined;
   /** How long a call waits for a free connection. Default: 10 000. */
   connectionTimeoutMs?: number | undefined;
   /** How long one statement, batch or transaction step may take. Default: 30 000; `Infinity` for ever. */

@@ -43,6 +43,12 @@ export interface TursoPoolConfig {
    * on memory. Default: 5000.
    */
   busyTimeoutMs?: number | undefined;
+  /**
+   * How long a statement on a file or on memory may run on the thread of its caller, in milliseconds: one that reads, that was
+   * quick before, and that waits for nothing. After this time it is interrupted and run on its connection's own thread. `0`:
+   * never. Default: 0.5.
+   */
+  inlineMs?: number | undefined;
   /** How long a free connection is kept. Default: 300 000. */
   idleTimeoutMs?: number | undefined;
   /** How long a connection lives, ±25 %; it is never taken from a borrower for its age. Default: 1 800 000. */

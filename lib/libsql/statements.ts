@@ -1,6 +1,7 @@
 import { call, type CallOptions } from '../runtime/native-call';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { native, type Handle, type LibsqlPool } from '../runtime/native';
+import { setImmediate } from '../runtime/node';
 import { toLibsqlError, LibsqlError } from './error';
 import { type InArgs, type InStatement, type IntMode, readResult, type ResultSet, type Row } from './result-set';
 
@@ -21,6 +22,20 @@ export const QUERY: KnownOptions<QueryOptions> = { signal: true, timeoutMs: true
 
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
 export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
+
+let isTurnAnnounced = false;
+
+/** Tells the addon of the next turn of the event loop: without one, it answers at once for a limited time only. */
+function announceTurn(): void {
+  if (isTurnAnnounced) return;
+  isTurnAnnounced = true;
+  setImmediate(onTurn);
+}
+
+function onTurn(): void {
+  isTurnAnnounced = false;
+  native.turnBegun();
+}
 
 /** @internal The verbs of a connection, or of a pool that borrows one for each. */
 export class Statements {
@@ -43,13 +58,16 @@ export class Statements {
     if (!signal) {
       // The usual case makes nothing that it does not need.
       try {
-        return readResult<T>(await native.libsqlExecute(handle, lease, statement, args, timeoutMs), intMode);
+        const answer = native.libsqlExecute(handle, lease, statement, args, timeoutMs);
+        if (typeof answer !== 'string' && !Array.isArray(answer)) return readResult<T>(await answer, intMode);
+        announceTurn();
+        return readResult<T>(answer, intMode);
       } catch (error) {
         throw toLibsqlError(error);
       }
     }
     const answer = await call(
-      (cancel) => native.libsqlExecute(handle, lease, statement, args, timeoutMs, cancel),
+      async (cancel) => native.libsqlExecute(handle, lease, statement, args, timeoutMs, cancel),
       signal,
       toLibsqlError,
     );

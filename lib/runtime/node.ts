@@ -34,6 +34,9 @@ export const setTimeout = (callback: () => void, ms: number): NodeJS.Timeout =>
 export const clearTimeout = (timer: NodeJS.Timeout | undefined): void =>
   (globalThis.clearTimeout ?? timers.clearTimeout)(timer);
 
+// Real under fake timers, too: what is announced by it is the event loop itself.
+export const setImmediate = timers.setImmediate;
+
 export const queueMicrotask = (task: () => void): void => (globalThis.queueMicrotask ?? process.nextTick)(task);
 
 export const readableStream = (): typeof ReadableStream => globalThis.ReadableStream ?? webStreams().ReadableStream;

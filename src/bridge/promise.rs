@@ -41,6 +41,33 @@ impl TypeName for PromiseValue {
     }
 }
 
+/// The return value of a function that answers at once where it can.
+pub(crate) enum Reply {
+    Value(Value),
+    Promise(PromiseValue),
+}
+
+impl ToNapiValue for Reply {
+    unsafe fn to_napi_value(env: sys::napi_env, reply: Self) -> Result<sys::napi_value> {
+        // SAFETY: as for this function.
+        unsafe {
+            match reply {
+                Self::Value(value) => Value::to_napi_value(env, value),
+                Self::Promise(promise) => PromiseValue::to_napi_value(env, promise),
+            }
+        }
+    }
+}
+
+impl TypeName for Reply {
+    fn type_name() -> &'static str {
+        "unknown"
+    }
+    fn value_type() -> napi::ValueType {
+        napi::ValueType::Unknown
+    }
+}
+
 /// Settles its promise exactly once: with an outcome, or, when it is dropped before (a panic, an aborted
 /// task), with a failure of kind `internal`.
 pub(crate) struct Settler {

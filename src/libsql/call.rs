@@ -8,6 +8,7 @@ use moorline_core::{
     pool::Lease,
 };
 use moorline_services::libsql::{
+    local::call_lease::CallLease,
     operation::Operation,
     service::{Call, CallLimits, LibsqlPool},
     statement::{Statement, TransactionMode},
@@ -16,16 +17,17 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 
-use super::encode::encode;
+use super::encode::{encode, encode_result};
 use crate::bridge::{
-    Cancel, Handle, OrThrow, PromiseValue, RawArgument, deferred, promise, spawn,
-    spin_for_completion, try_runtime,
+    Cancel, Handle, OrThrow, PromiseValue, RawArgument, Reply, begin_turn_time, deferred,
+    has_turn_time, promise, spawn, spin_for_completion, try_runtime,
 };
 
-/// Runs one statement: on `lease`, or, without one, on a connection borrowed for it.
+/// Runs one statement: on `lease`, or, without one, on a connection borrowed for it. The result of one that could be run at
+/// once is returned as it is; `turnBegun` is to be called in the next turn of the event loop then.
 #[napi(
     catch_unwind,
-    ts_return_type = "Promise<string | [string, Uint8Array]>"
+    ts_return_type = "string | [string, Uint8Array] | Promise<string | [string, Uint8Array]>"
 )]
 pub fn libsql_execute(
     env: Env,
@@ -35,14 +37,30 @@ pub fn libsql_execute(
     args: RawArgument,
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
-) -> Result<PromiseValue> {
-    let operation = match (sql.0, args.0) {
+) -> Result<Reply> {
+    let statement = match (sql.0, args.0) {
         (statement, Plain::Undefined | Plain::Null) => Statement::read("statement", statement),
         // An object has its own arguments.
         (sql, args) => Statement::from_parts("statement", sql, args),
+    };
+    if cancel.is_some() {
+        let operation = statement.map(Operation::Execute);
+        let promised = run(&env, pool, lease, operation, timeout_ms, cancel.as_ref());
+        return promised.map(Reply::Promise);
     }
-    .map(Operation::Execute);
-    run(&env, pool, lease, operation, timeout_ms, cancel.as_ref())
+    let statement = statement.or_throw(&env)?;
+    let timeout = Options::call_timeout(&timeout_ms.0).or_throw(&env)?;
+    let held = lease.map(held_lease);
+    let on = pool.lease_for_call(held);
+    if let Some(on) = &on
+        && has_turn_time(&env)?
+        && let Some(result) = pool.run_inline(on, &statement)
+    {
+        begin_turn_time(&env)?;
+        return Ok(Reply::Value(encode_result(result)));
+    }
+    let operation = Operation::Execute(statement);
+    start(&env, &pool.0, on, held, operation, timeout).map(Reply::Promise)
 }
 
 /// Begins a transaction on `lease`.
@@ -133,11 +151,12 @@ fn run(
 ) -> Result<PromiseValue> {
     let operation = operation.or_throw(env)?;
     let timeout = Options::call_timeout(&timeout_ms.0).or_throw(env)?;
-    let single = matches!(operation, Operation::Execute(_));
-    let held = lease.map(|number| Lease::from_number(number as u64));
+    let held = lease.map(held_lease);
     let Some(cancel) = cancel else {
-        return start(env, &pool.0, held, operation, timeout, single);
+        let on = pool.lease_for_call(held);
+        return start(env, &pool.0, on, held, operation, timeout);
     };
+    let single = is_single(&operation);
     let cancel = Cancel::token(Some(cancel));
     if let Some(lease) = held.filter(|_| pool.is_local()) {
         let pending = pool.0.submit_on(lease, operation, timeout);
@@ -153,15 +172,24 @@ fn run(
     })
 }
 
+fn held_lease(number: f64) -> Lease {
+    Lease::from_number(number as u64)
+}
+
+fn is_single(operation: &Operation) -> bool {
+    matches!(operation, Operation::Execute(_))
+}
+
 /// Without a signal, a call that has nothing to wait for does not touch the runtime.
 fn start(
     env: &Env,
     pool: &Arc<LibsqlPool>,
+    on: Option<CallLease>,
     held: Option<Lease>,
     operation: Operation,
     timeout: Option<Limit<Duration>>,
-    single: bool,
 ) -> Result<PromiseValue> {
+    let single = is_single(&operation);
     let (settler, promised) = deferred(env)?;
     let runtime = match try_runtime() {
         Ok(runtime) => runtime,
@@ -177,7 +205,11 @@ fn start(
             settler.settle(outcome.map(|results| encode(results, single)));
         }),
     };
-    match pool.start(held, call) {
+    let started = match on {
+        Some(on) => pool.start(on, call),
+        None => Err(call),
+    };
+    match started {
         Ok(true) => spin_for_completion(env)?,
         Ok(false) => {}
         Err(call) => {

@@ -49,7 +49,8 @@ pub(super) fn encode(results: Results, single: bool) -> Value {
     }
 }
 
-fn encode_result(result: ResultText) -> Value {
+/// The result of one statement.
+pub(super) fn encode_result(result: ResultText) -> Value {
     if result.blobs.is_empty() {
         return Value::Text(result.json);
     }

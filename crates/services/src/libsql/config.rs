@@ -24,6 +24,8 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
 /// The longest wait for another connection's lock on a file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest time for which a statement runs on the thread of its caller.
+const INLINE: Duration = Duration::from_micros(500);
 
 /// The concurrent requests of `@libsql/client` by default.
 const CLIENT_CONCURRENCY: u32 = 20;
@@ -234,6 +236,7 @@ impl Config {
         };
         let pool = PoolConfig::read(&options, &style.option_names(), PoolConfig::new(limits))?;
         let busy_timeout = options.ms(style.busy_timeout_key(), BUSY_TIMEOUT, 0.0)?;
+        let inline = options.ms("inlineMs", INLINE, 0.0)?;
         let url = options
             .required_text("url")
             .map_err(|error| style.url_error(error))?;
@@ -257,6 +260,7 @@ impl Config {
             token_path: options.path_of("authToken"),
             tls,
             busy_timeout,
+            inline,
             connect_timeout: pool.connect_timeout,
             origin: fallbacks.first().map(|url| url.name.clone()),
         };

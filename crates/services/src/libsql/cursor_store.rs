@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use libsql::Value;
 use moorline_core::{
     cursor::{CursorStore, StoreFuture},
     error::Outcome,
     options::{Plain, Read},
 };
+use moorline_sqlite::Value;
 use tokio::{runtime::Handle, sync::OnceCell};
 use tokio_util::sync::CancellationToken;
 

@@ -1,10 +1,10 @@
 //! Errors of the engine and of the remote protocol as failures.
 
-use libsql::Error;
 use moorline_core::{
     error::{Delivery, Failure, Kind},
     limit::TimeLimit,
 };
+use moorline_sqlite::Error;
 
 /// The service's name in failures and events.
 pub const SERVICE: &str = "libsql";
@@ -129,29 +129,39 @@ pub fn sqlite_failure(raw: i32, message: &str) -> Failure {
 }
 
 /// The failure for an error of the engine.
-pub fn engine_failure(error: Error) -> Failure {
-    match error {
-        Error::SqliteFailure(raw, message) => match raw & 0xff {
-            // The engine reports "not an error" for SQL that has no statement in it.
-            0 => Failure::new(
-                Kind::Rejected,
-                "SQLITE_ERROR: the SQL contains no statement",
-            )
-            .with_code("SQLITE_ERROR")
-            .with_delivery(Delivery::Answered),
-            _ => sqlite_failure(raw, &message),
-        },
-        Error::ConnectionFailed(reason) => Failure::new(
-            Kind::Connect,
-            "SQLITE_CANTOPEN: the database cannot be opened",
-        )
-        .with_code("SQLITE_CANTOPEN")
-        .with_retryable(false)
-        .with_cause(reason, None),
-        other => Failure::new(Kind::Rejected, other.to_string())
-            .with_code("SQLITE_ERROR")
-            .with_delivery(Delivery::Answered),
-    }
+pub fn engine_failure(Error { code, message }: Error) -> Failure {
+    sqlite_failure(code, &message)
+}
+
+/// The failure for a database that cannot be opened.
+pub fn open_failure(error: &Error) -> Failure {
+    Failure::new(
+        Kind::Connect,
+        "SQLITE_CANTOPEN: the database cannot be opened",
+    )
+    .with_code("SQLITE_CANTOPEN")
+    .with_retryable(false)
+    .with_cause(error.to_string(), None)
+}
+
+/// The failure for SQL without a statement in it.
+pub fn no_statement() -> Failure {
+    Failure::new(
+        Kind::Rejected,
+        "SQLITE_ERROR: the SQL contains no statement",
+    )
+    .with_code("SQLITE_ERROR")
+    .with_delivery(Delivery::Answered)
+}
+
+/// The failure for several statements where one is run, with the code that servers have for it.
+pub fn many_statements() -> Failure {
+    Failure::new(
+        Kind::Rejected,
+        "SQL_MANY_STATEMENTS: the SQL contains more than one statement; use executeMultiple or batch",
+    )
+    .with_code("SQL_MANY_STATEMENTS")
+    .with_delivery(Delivery::Answered)
 }
 
 /// The failure for text that is not UTF-8.
@@ -272,11 +282,15 @@ mod tests {
 
     #[test]
     fn engine_errors_map_to_kinds() {
-        let kind = |raw| engine_failure(Error::SqliteFailure(raw, "x".into())).kind;
+        let error = |code| Error {
+            code,
+            message: "x".to_owned(),
+        };
+        let kind = |code| engine_failure(error(code)).kind;
         assert_eq!(kind(5), Kind::Overloaded);
         assert_eq!(kind(2067), Kind::Rejected);
         assert_eq!(kind(14), Kind::Connect);
-        let refused = engine_failure(Error::ConnectionFailed("no".into()));
+        let refused = open_failure(&error(14));
         assert_eq!(
             (refused.kind, refused.delivery),
             (Kind::Connect, Delivery::None)

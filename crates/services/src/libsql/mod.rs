@@ -17,13 +17,3 @@ pub mod service;
 pub mod statement;
 pub mod target;
 mod uri;
-
-use futures_util::FutureExt;
-use moorline_core::error::{Failure, Kind, Outcome};
-
-/// The result of an engine call, whose future is ready at once: the engine works in place.
-fn ready<T>(future: impl Future<Output = T>) -> Outcome<T> {
-    future
-        .now_or_never()
-        .ok_or_else(|| Failure::new(Kind::Internal, "the engine did not complete synchronously"))
-}

@@ -7,7 +7,6 @@
 
 use std::fmt::Write;
 
-use libsql::Value;
 use moorline_core::error::Outcome;
 
 use crate::libsql::error::too_long;
@@ -69,21 +68,14 @@ const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 impl ResultWriter {
     /// A writer for a result with these columns, each with its declared type (empty where there is none).
-    pub fn new<'c>(mode: IntMode, columns: impl Iterator<Item = (&'c str, &'c str)>) -> Self {
-        let mut json = String::with_capacity(FIRST_BYTES);
-        json.push_str("{\"columns\":[");
-        let mut types = String::new();
-        for (index, (name, declared)) in columns.enumerate() {
-            if index > 0 {
-                json.push(',');
-                types.push(',');
-            }
-            quote(&mut json, name);
-            quote(&mut types, declared);
-        }
-        json.push_str("],\"types\":[");
-        json.push_str(&types);
-        json.push_str("]}\n{\"values\":[");
+    pub fn new<C: AsRef<str>>(mode: IntMode, columns: impl Iterator<Item = (C, C)>) -> Self {
+        Self::with_heading(mode, heading(columns))
+    }
+
+    /// A writer for a result with the columns of this [`heading`].
+    pub fn with_heading(mode: IntMode, heading: String) -> Self {
+        let mut json = heading;
+        json.push_str("{\"values\":[");
         Self {
             mode,
             json,
@@ -93,17 +85,6 @@ impl ResultWriter {
             blobs: Vec::new(),
             counted: (0, 0),
             max_length: MAX_LENGTH - TAIL_LENGTH,
-        }
-    }
-
-    /// The next value, row by row.
-    pub fn push(&mut self, value: &Value) {
-        match value {
-            Value::Null => self.null(),
-            Value::Integer(integer) => self.integer(*integer),
-            Value::Real(real) => self.real(*real),
-            Value::Text(text) => self.text(text),
-            Value::Blob(bytes) => self.blob(bytes),
         }
     }
 
@@ -214,6 +195,25 @@ impl ResultWriter {
     }
 }
 
+/// The first line of a result: its columns, each with its declared type (empty where there is none).
+pub fn heading<C: AsRef<str>>(columns: impl Iterator<Item = (C, C)>) -> String {
+    let mut json = String::with_capacity(FIRST_BYTES);
+    json.push_str("{\"columns\":[");
+    let mut types = String::new();
+    for (index, (name, declared)) in columns.enumerate() {
+        if index > 0 {
+            json.push(',');
+            types.push(',');
+        }
+        quote(&mut json, name.as_ref());
+        quote(&mut types, declared.as_ref());
+    }
+    json.push_str("],\"types\":[");
+    json.push_str(&types);
+    json.push_str("]}\n");
+    json
+}
+
 fn is_safe(integer: i64) -> bool {
     (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&integer)
 }
@@ -242,12 +242,20 @@ fn quote(json: &mut String, text: &str) {
 mod tests {
     use proptest::prelude::*;
 
+    use moorline_sqlite::Value;
+
     use super::*;
 
     fn values_of(mode: IntMode, values: &[Value]) -> serde_json::Value {
         let mut writer = ResultWriter::new(mode, [("a \n\"", "")].into_iter());
         for value in values {
-            writer.push(value);
+            match value {
+                Value::Null => writer.null(),
+                Value::Integer(integer) => writer.integer(*integer),
+                Value::Real(real) => writer.real(*real),
+                Value::Text(text) => writer.text(text),
+                Value::Blob(bytes) => writer.blob(bytes),
+            }
         }
         let json = writer.finish(values.len(), 0, None).json;
         let (head, body) = json.split_once('\n').unwrap();

@@ -2,7 +2,10 @@
 //!
 //! When the deadline passes, or the caller gives up, the connection is discarded and its statement interrupted.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
@@ -49,11 +52,11 @@ pub struct LibsqlPool {
     pub(super) int_mode: IntMode,
     pub(super) deadlines: Arc<Deadlines>,
     query_timeout: Limit<Duration>,
-    is_local: bool,
+    pub(super) is_local: bool,
     protocol: &'static str,
     shown_url: String,
     // Keeps a database in memory alive while the pool has no connection open.
-    _keep_alive: Option<libsql::Connection>,
+    _keep_alive: Option<Mutex<moorline_sqlite::Connection>>,
 }
 
 impl LibsqlPool {
@@ -65,7 +68,7 @@ impl LibsqlPool {
         ended: CancellationToken,
     ) -> Outcome<Self> {
         let keep_alive = match &config.target {
-            Target::Local(target) if target.in_memory() => Some(local::open(target)?),
+            Target::Local(target) if target.in_memory() => Some(Mutex::new(local::open(target)?)),
             _ => None,
         };
         let protocol = config.target.protocol();
@@ -148,28 +151,6 @@ impl LibsqlPool {
     /// connection had to be closed by force.
     pub async fn drain(&self, timeout: Option<Limit<Duration>>) -> bool {
         self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
-    }
-
-    /// Starts a call at once where nothing has to be waited for: on a database of this machine, on the lease
-    /// that is `held` or on a connection that is free. True when its outcome may be expected within
-    /// microseconds. Otherwise the call comes back, for [`Self::run`].
-    pub fn start(self: &Arc<Self>, held: Option<Lease>, call: Call) -> Result<bool, Call> {
-        if !self.is_local {
-            return Err(call);
-        }
-        let Some(lease) = held.or_else(|| self.take()) else {
-            return Err(call);
-        };
-        let release_after = held.is_none();
-        InFlight::submit(
-            self,
-            LeaseUse {
-                lease,
-                release_after,
-            },
-            call,
-        )
-        .map(|(_, is_quick)| is_quick)
     }
 
     /// Runs `operation`: on the lease that is `held`, or on a connection borrowed for it, after waiting for one.

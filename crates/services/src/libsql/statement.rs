@@ -1,12 +1,12 @@
 //! A statement and its arguments, as the `@libsql/client` API takes them.
 
-use libsql::{Value, params::Params};
 use moorline_core::{
     error::Outcome,
     options::{OptionError, Plain, Read},
 };
+use moorline_sqlite::{Connection, StatementId, Value, ValueRef};
 
-use crate::libsql::error::{too_many_arguments, unknown_parameter};
+use crate::libsql::error::{engine_failure, too_many_arguments, unknown_parameter};
 
 /// The limits of SQLite, local or remote.
 const MAX_ARGUMENTS: usize = 32_766;
@@ -209,42 +209,41 @@ fn argument(path: &str, value: Plain) -> Read<Value> {
     })
 }
 
-/// All of a statement's parameters by position. Every one is bound, because a kept statement remembers
-/// the values of its last run; one that was not given is NULL, as with the usual client.
-pub(super) fn bind(prepared: &libsql::Statement, args: &Args) -> Outcome<Params> {
-    let count = prepared.parameter_count();
-    if count == 0 && matches!(args, Args::Positional(values) if values.is_empty()) {
-        return Ok(Params::None);
-    }
-    let mut values = vec![Value::Null; count];
-    match args {
+/// The arguments of a statement by position. A parameter that was not given one is NULL, as with the usual client.
+pub(super) fn arguments<'a>(
+    connection: &Connection,
+    statement: &StatementId,
+    args: &'a Args,
+) -> Outcome<Vec<ValueRef<'a>>> {
+    let count = connection
+        .parameter_count(statement)
+        .map_err(engine_failure)?;
+    let given = match args {
         Args::Positional(given) if given.len() > count => {
             return Err(too_many_arguments(given.len(), count));
         }
-        Args::Positional(given) => values[..given.len()].clone_from_slice(given),
-        Args::Named(given) => {
-            let names: Vec<_> = (1..=count as i32)
-                .map(|index| {
-                    prepared
-                        .parameter_name(index)
-                        .and_then(|name| name.get(1..))
-                })
-                .collect();
-            for (name, value) in given {
-                let mut known = false;
-                for (parameter, slot) in names.iter().zip(&mut values) {
-                    if *parameter == Some(name.as_str()) {
-                        *slot = value.clone();
-                        known = true;
-                    }
-                }
-                if !known {
-                    return Err(unknown_parameter(name));
-                }
+        Args::Positional(given) => return Ok(given.iter().map(ValueRef::from).collect()),
+        Args::Named(given) => given,
+    };
+    let mut values = vec![ValueRef::Null; count];
+    let mut known = vec![false; given.len()];
+    for (index, slot) in values.iter_mut().enumerate() {
+        let parameter = connection
+            .parameter_name(statement, index)
+            .map_err(engine_failure)?;
+        let Some(bare) = parameter.as_deref().and_then(|name| name.get(1..)) else {
+            continue;
+        };
+        for ((name, value), known) in given.iter().zip(&mut known) {
+            if name == bare {
+                (*slot, *known) = (ValueRef::from(value), true);
             }
         }
     }
-    Ok(Params::Positional(values))
+    match given.iter().zip(known).find(|(_, known)| !known) {
+        Some(((name, _), _)) => Err(unknown_parameter(name)),
+        None => Ok(values),
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub(super) struct TargetOptions<'a> {
     pub tls: Option<bool>,
     /// For files and memory.
     pub busy_timeout: Duration,
+    /// For files and memory.
+    pub inline: Duration,
     /// For servers.
     pub connect_timeout: Duration,
     /// The variable that the URL is of, for messages.
@@ -165,6 +167,7 @@ impl TargetOptions<'_> {
             path: format!("file:/moorline-{name:032x}?vfs=memdb"),
             memory_transactions: Some(Arc::new(AtomicUsize::new(0))),
             busy_timeout: self.busy_timeout,
+            inline: self.inline,
             origin: self.origin.clone(),
         })
     }
@@ -189,6 +192,7 @@ impl TargetOptions<'_> {
             path,
             memory_transactions: None,
             busy_timeout: self.busy_timeout,
+            inline: self.inline,
             origin: self.origin.clone(),
         }))
     }

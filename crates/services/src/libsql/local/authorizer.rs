@@ -8,10 +8,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
-use libsql::{AuthAction, AuthContext, Authorization, Connection};
-use moorline_core::error::Outcome;
-
-use crate::libsql::error::engine_failure;
+use moorline_sqlite::{Action, Authorization, Connection};
 
 /// Functions of the engine inside that write beyond their memory: `concat_ws` multiplies the length of its separator
 /// by the number of its arguments in 32 bits (CVE-2025-3277).
@@ -23,6 +20,8 @@ const OF_THE_PROCESS: [&str; 4] = [
     "temp_store_directory",
     "data_store_directory",
 ];
+/// Settings of how a file is read and locked.
+const OF_FILES: [&str; 3] = ["journal_mode", "locking_mode", "mmap_size"];
 /// Tables that DDL inserts into.
 const SCHEMAS: [&str; 2] = ["sqlite_master", "sqlite_temp_master"];
 
@@ -41,6 +40,7 @@ pub(in crate::libsql) enum BusyTimeout {
 /// The answers for one connection.
 pub(in crate::libsql) struct Authorizer {
     inserts: AtomicBool,
+    changes_files: AtomicBool,
     busy_timeout: AtomicI64,
 }
 
@@ -48,6 +48,7 @@ impl Default for Authorizer {
     fn default() -> Self {
         Self {
             inserts: AtomicBool::new(false),
+            changes_files: AtomicBool::new(false),
             busy_timeout: AtomicI64::new(NOT_NAMED),
         }
     }
@@ -55,36 +56,36 @@ impl Default for Authorizer {
 
 impl Authorizer {
     /// Has `connection` ask.
-    pub(in crate::libsql) fn install(connection: &Connection) -> Outcome<Arc<Self>> {
+    pub(in crate::libsql) fn install(connection: &mut Connection) -> Arc<Self> {
         let authorizer = Arc::new(Self::default());
         let asked = Arc::clone(&authorizer);
-        connection
-            .authorizer(Some(Arc::new(move |context| asked.answer(context))))
-            .map_err(engine_failure)?;
-        Ok(authorizer)
+        connection.set_authorizer(move |action| asked.answer(action));
+        authorizer
     }
 
-    fn answer(&self, context: &AuthContext<'_>) -> Authorization {
-        match context.action {
-            AuthAction::Function { function_name } if DEFECTIVE.contains(&function_name) => {
+    fn answer(&self, action: Action<'_>) -> Authorization {
+        match action {
+            Action::Function { name } if DEFECTIVE.contains(&name) => {
                 return Authorization::Deny;
             }
-            AuthAction::Pragma {
-                pragma_name,
-                pragma_value: Some(_),
-            } if is_of_the_process(pragma_name) => return Authorization::Deny,
-            AuthAction::Pragma {
-                pragma_name,
-                pragma_value,
-            } if pragma_name.eq_ignore_ascii_case("busy_timeout") => {
+            Action::Pragma {
+                name,
+                value: Some(_),
+            } if is_one_of(name, &OF_THE_PROCESS) => return Authorization::Deny,
+            Action::Pragma { name, value } if name.eq_ignore_ascii_case("busy_timeout") => {
                 let set = |value: &str| value.parse::<i64>().unwrap_or(0).max(0);
-                let said = pragma_value.map_or(ASKED, set);
+                let said = value.map_or(ASKED, set);
                 self.busy_timeout.store(said, Ordering::Relaxed);
             }
+            Action::Pragma {
+                name,
+                value: Some(_),
+            } if is_one_of(name, &OF_FILES) => self.changes_files.store(true, Ordering::Relaxed),
             // What a trigger inserts is not the statement's own.
-            AuthAction::Insert { table_name }
-                if context.accessor.is_none() && !SCHEMAS.contains(&table_name) =>
-            {
+            Action::Insert {
+                table,
+                indirect: false,
+            } if !SCHEMAS.contains(&table) => {
                 self.inserts.store(true, Ordering::Relaxed);
             }
             _ => {}
@@ -101,14 +102,17 @@ impl Authorizer {
         }
     }
 
+    /// Whether a statement compiled since the last question changes how files are read or locked.
+    pub(in crate::libsql) fn take_changes_files(&self) -> bool {
+        self.changes_files.swap(false, Ordering::Relaxed)
+    }
+
     /// Whether a statement compiled since the last question inserts rows.
     pub(in crate::libsql) fn take_inserts(&self) -> bool {
         self.inserts.swap(false, Ordering::Relaxed)
     }
 }
 
-fn is_of_the_process(pragma: &str) -> bool {
-    OF_THE_PROCESS
-        .iter()
-        .any(|name| name.eq_ignore_ascii_case(pragma))
+fn is_one_of(pragma: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| name.eq_ignore_ascii_case(pragma))
 }

@@ -1,92 +1,87 @@
 //! The engine of a local connection: statements, transactions and waits for locks.
 
 use std::{
-    collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use libsql::{Connection, Rows, Value};
 use moorline_core::error::{Delivery, Failure, Outcome};
+use moorline_sqlite::{Connection, RunError};
 
 use crate::libsql::{
-    error::{BUSY, closed_failure, engine_failure, inexact_integer, not_text, transaction_closed},
-    local::authorizer::{Authorizer, BusyTimeout},
-    local::{LocalTarget, Status},
+    error::{BUSY, closed_failure, engine_failure, transaction_closed},
+    local::{
+        LocalTarget, Status,
+        authorizer::{Authorizer, BusyTimeout},
+        rows::{Discarded, ResultRows},
+        statements::{Prepared, Statements},
+    },
     operation::{Operation, Results},
-    ready,
-    result::{IntMode, ResultText, ResultWriter},
-    statement::{Statement, TransactionMode, bind},
+    result::{IntMode, ResultText},
+    statement::{Statement, TransactionMode, arguments},
 };
 
-/// Prepared statements kept per connection.
-const KEPT_STATEMENTS: usize = 32;
-/// SQL longer than this is rarely run twice.
-const KEPT_SQL_BYTES: usize = 4096;
 /// The engine does not look at an interrupt while it waits for a lock, so it waits in slices of this.
-const LOCK_SLICE: Duration = Duration::from_millis(20);
+pub(super) const LOCK_SLICE: Duration = Duration::from_millis(20);
 /// The longest busy timeout of the engine, which counts milliseconds in 32 bits.
 const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// A statement that was compiled.
-struct Prepared {
-    statement: libsql::Statement,
-    /// Whether it inserts rows.
-    inserts: bool,
-    /// Whether it means something else the next time.
-    is_for_once: bool,
-}
-
 /// One open connection with its prepared statements.
 pub struct Engine {
-    statements: VecDeque<(String, Prepared)>,
-    authorizer: Arc<Authorizer>,
-    busy_timeout: Duration,
+    pub(super) connection: Connection,
+    pub(super) statements: Statements,
+    pub(super) authorizer: Arc<Authorizer>,
+    pub(super) busy_timeout: Duration,
+    /// How long a statement may run on the thread of its caller; zero where none may.
+    pub(super) inline: Duration,
     status: Arc<Status>,
     tainted: bool,
-    // After the statements, which belong to it.
-    connection: Connection,
 }
 
 impl Engine {
     /// Sets the connection up: waiting for locks, and write-ahead logging for files.
     pub(in crate::libsql) fn new(
-        connection: Connection,
+        mut connection: Connection,
         target: &LocalTarget,
         status: Arc<Status>,
     ) -> Outcome<Self> {
-        let slice = LOCK_SLICE.min(target.busy_timeout);
-        connection.busy_timeout(slice).map_err(engine_failure)?;
+        connection.set_busy_timeout(LOCK_SLICE.min(target.busy_timeout));
         let mut engine = Self {
-            authorizer: Authorizer::install(&connection)?,
+            authorizer: Authorizer::install(&mut connection),
             connection,
-            statements: VecDeque::new(),
+            statements: Statements::default(),
             busy_timeout: target.busy_timeout,
+            inline: target.inline,
             status,
             tainted: false,
         };
-        if target.in_memory() {
-            // Opening is lazy: touch the database, so that a failure shows here.
-            engine.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
-        } else {
-            engine.set_up_file()?;
+        // Opening is lazy: touch the database, so that a failure shows here.
+        engine.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
+        if !target.in_memory() {
+            engine.inline = engine.set_up_file(target.inline)?;
         }
         Ok(engine)
     }
 
-    fn set_up_file(&mut self) -> Outcome<()> {
-        self.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
-        match self.run("PRAGMA journal_mode = WAL") {
+    /// Turns write-ahead logging on, and returns how long a statement may then run inline.
+    fn set_up_file(&mut self, inline: Duration) -> Outcome<Duration> {
+        let wal = Statement::plain("PRAGMA journal_mode = WAL");
+        let is_wal = match self.execute(&wal, IntMode::Text) {
             // A file that cannot be written can still be read.
             Err(failure) if !matches!(&*failure.code, "SQLITE_READONLY" | "SQLITE_CANTOPEN") => {
                 return Err(failure);
             }
-            _ => {}
-        }
+            mode => mode.is_ok_and(|mode| mode.json.contains("[\"wal\"]")),
+        };
         // With WAL this is durable against a crash of the process, and consistent against one of the system.
-        self.run("PRAGMA synchronous = NORMAL")
+        self.run("PRAGMA synchronous = NORMAL")?;
+        // Without WAL each read looks for a journal in the directory; and not every system refuses a read that would wait.
+        if is_wal && moorline_sqlite::reads_can_be_refused() {
+            Ok(inline)
+        } else {
+            Ok(Duration::ZERO)
+        }
     }
 
     fn run(&mut self, sql: &str) -> Outcome<()> {
@@ -106,7 +101,7 @@ impl Engine {
 
     /// Rolls back an unfinished statement or transaction.
     pub fn reset(&mut self) {
-        self.statements.clear();
+        self.statements.clear(&mut self.connection);
         self.roll_back();
     }
 
@@ -165,56 +160,46 @@ impl Engine {
     }
 
     fn attempt(&mut self, statement: &Statement, mode: IntMode) -> Outcome<ResultText> {
-        let prepared = self.prepare(&statement.sql)?;
-        let before = self.connection.total_changes();
-        let outcome = bind(&prepared.statement, &statement.args)
-            .and_then(|params| ready(prepared.statement.query(params))?.map_err(engine_failure))
-            .and_then(|rows| self.read(rows, &prepared, before, mode));
-        prepared.statement.reset();
-        self.keep(&statement.sql, prepared);
+        let mut prepared = self.prepare(&statement.sql)?;
+        let outcome = self.run_prepared(&mut prepared, statement, mode);
+        self.statements
+            .put(&mut self.connection, &statement.sql, prepared);
         outcome
     }
 
-    fn read(
-        &self,
-        mut rows: Rows,
-        prepared: &Prepared,
-        changes_before: u64,
+    fn run_prepared(
+        &mut self,
+        prepared: &mut Prepared,
+        statement: &Statement,
         mode: IntMode,
     ) -> Outcome<ResultText> {
-        let columns = prepared.statement.columns();
-        let described = columns
-            .iter()
-            .map(|column| (column.name(), column.decl_type().unwrap_or_default()));
-        let mut writer = ResultWriter::new(mode, described);
-        let mut length = 0;
-        while let Some(row) = ready(rows.next())?.map_err(engine_failure)? {
-            if let Err(failure) = write_row(&row, &columns, &mut writer) {
-                self.undo(&mut rows);
-                return Err(failure);
+        let before = self.connection.total_changes();
+        let began = Instant::now();
+        let mut rows = ResultRows::new(mode);
+        let arguments = arguments(&self.connection, &prepared.statement, &statement.args)?;
+        self.connection
+            .run(&prepared.statement, &arguments, &mut rows)
+            .map_err(|error| match error {
+                RunError::Engine(error) => engine_failure(error),
+                RunError::Refused(failure) => failure,
+            })?;
+        if !prepared.inline.is_refused() {
+            prepared.inline.record(began.elapsed());
+            if prepared.inline.is_due() {
+                prepared
+                    .inline
+                    .compile(&mut self.connection, &statement.sql);
             }
-            length += 1;
+            return Ok(rows.finish(0, None));
         }
-        let changed = self.connection.total_changes() != changes_before;
+        let changed = self.connection.total_changes() != before;
         let affected = if changed {
             self.connection.changes()
         } else {
             0
         };
-        let inserted = prepared.inserts && changed;
-        Ok(writer.finish(
-            length,
-            affected,
-            inserted.then(|| self.connection.last_insert_rowid()),
-        ))
-    }
-
-    /// Undoes a statement that has a row to give which cannot be given: outside a transaction the engine would commit
-    /// it at its reset, but rolls back what is interrupted.
-    fn undo(&self, rows: &mut Rows) {
-        if !self.in_transaction() && self.connection.interrupt().is_ok() {
-            let _ = ready(rows.next());
-        }
+        let rowid = (prepared.inserts && changed).then(|| self.connection.last_insert_rowid());
+        Ok(rows.finish(affected, rowid))
     }
 
     /// Runs `statements` in a transaction of their own: all of them, or none.
@@ -278,108 +263,38 @@ impl Engine {
 
     /// Runs a script of several statements without arguments.
     pub fn sequence(&mut self, script: &str) -> Outcome<()> {
-        self.statements.clear();
+        self.statements.clear(&mut self.connection);
         // Inside the script the engine itself waits for locks: it cannot be run a second time.
         let timeout = if self.status.is_locked_out() {
             Duration::ZERO
         } else {
             self.busy_timeout.min(LONGEST_WAIT)
         };
-        self.wait_in_engine(timeout)?;
-        // Its rows are read, though they are not wanted, and the engine panics on text that is not UTF-8.
-        let work = AssertUnwindSafe(|| ready(self.connection.execute_batch(script)));
-        let outcome = match catch_unwind(work) {
-            Ok(outcome) => outcome?.map_err(engine_failure),
-            Err(_) => Err(not_text("of a statement of the script")),
-        };
+        self.connection.set_busy_timeout(timeout);
+        let outcome = self.run_script(script);
         let named = self.authorizer.take_busy_timeout();
-        self.obey(named.or(Some(BusyTimeout::Asked)))?;
+        self.obey(named.or(Some(BusyTimeout::Asked)));
+        self.obey_files();
         // Statements before the one that failed may have been committed.
-        outcome
-            .map(drop)
-            .map_err(|failure| failure.with_retryable(false))
+        outcome.map_err(|failure| failure.with_retryable(false))
     }
 
-    fn prepare(&mut self, sql: &str) -> Outcome<Prepared> {
-        if let Some(at) = self.statements.iter().position(|(kept, _)| kept == sql)
-            && let Some((_, statement)) = self.statements.remove(at)
-        {
-            return Ok(statement);
-        }
-        self.authorizer.take_inserts();
-        let mut statement = self.compile(sql)?;
-        let inserts = self.authorizer.take_inserts();
-        let busy_timeout = self.authorizer.take_busy_timeout();
-        let is_for_once = busy_timeout.is_some();
-        if busy_timeout == Some(BusyTimeout::Asked) {
-            // The engine answers while it compiles: with what it waits itself, which is a slice.
-            self.wait_in_engine(self.busy_timeout)?;
-            statement = self.compile(sql)?;
-        }
-        self.obey(busy_timeout)?;
-        Ok(Prepared {
-            statement,
-            inserts,
-            is_for_once,
-        })
-    }
-
-    fn compile(&self, sql: &str) -> Outcome<libsql::Statement> {
-        ready(self.connection.prepare(sql))?.map_err(engine_failure)
-    }
-
-    fn wait_in_engine(&self, timeout: Duration) -> Outcome<()> {
-        self.connection
-            .busy_timeout(timeout)
-            .map_err(engine_failure)
-    }
-
-    /// Takes over a busy timeout that a statement has set, and has the engine wait in slices again.
-    fn obey(&mut self, named: Option<BusyTimeout>) -> Outcome<()> {
-        self.authorizer.take_busy_timeout();
-        if let Some(BusyTimeout::Set(ms)) = named {
-            self.busy_timeout = Duration::from_millis(ms);
-        }
-        match named {
-            Some(_) => self.wait_in_engine(LOCK_SLICE.min(self.busy_timeout)),
-            None => Ok(()),
-        }
-    }
-
-    /// Keeps a statement that was reset; the one longest unused makes room.
-    fn keep(&mut self, sql: &str, statement: Prepared) {
-        if sql.len() > KEPT_SQL_BYTES || statement.is_for_once {
-            return;
-        }
-        self.statements.push_front((sql.to_owned(), statement));
-        self.statements.truncate(KEPT_STATEMENTS);
-    }
-}
-
-/// One value of a row. The engine panics on text that is not UTF-8.
-fn value_at(row: &libsql::Row, index: i32) -> Outcome<Value> {
-    catch_unwind(AssertUnwindSafe(|| row.get_value(index)))
-        .map_err(|_| not_text(row.column_name(index).unwrap_or_default()))?
-        .map_err(engine_failure)
-}
-
-/// Writes a row, or says why it cannot be given.
-fn write_row(
-    row: &libsql::Row,
-    columns: &[libsql::Column],
-    writer: &mut ResultWriter,
-) -> Outcome<()> {
-    for (index, column) in (0..).zip(columns) {
-        let value = value_at(row, index)?;
-        writer.push(&value);
-        match value {
-            Value::Integer(integer) if !writer.represents(integer) => {
-                return Err(inexact_integer(integer, column.name()));
+    fn run_script(&mut self, script: &str) -> Outcome<()> {
+        let mut rest = script;
+        while !rest.is_empty() {
+            let (statement, tail) = self.compile(rest)?;
+            rest = tail;
+            let Some(statement) = statement else {
+                continue;
+            };
+            let outcome = self.connection.run(&statement, &[], &mut Discarded);
+            self.connection.finalize(statement);
+            if let Err(RunError::Engine(error)) = outcome {
+                return Err(engine_failure(error));
             }
-            _ => {}
         }
+        Ok(())
     }
-    writer.check_length()
 }
 
 /// The caller has gone, or the connection is being closed.

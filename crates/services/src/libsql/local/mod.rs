@@ -4,16 +4,23 @@
 //! runtime: jobs go through a channel to the connection's thread, and a caller that stops waiting interrupts it.
 
 mod authorizer;
+pub mod call_lease;
 pub(in crate::libsql) mod deadlines;
 pub mod engine;
 pub mod in_flight;
+mod inline;
 mod job_queue;
+mod open;
+mod prepare;
+mod rows;
+mod run_inline;
+mod statements;
 
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, TryLockError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
         mpsc,
     },
@@ -21,11 +28,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libsql::{Connection, OpenFlags};
+pub(in crate::libsql) use self::open::open;
 use moorline_core::{
     error::{Failure, Kind, Outcome},
     sync::lock,
 };
+use moorline_sqlite::InterruptHandle;
 use tokio::{
     sync::{oneshot, watch},
     time::timeout,
@@ -33,12 +41,13 @@ use tokio::{
 
 use crate::libsql::{
     connect::OperationGuard,
-    error::{closed_failure, engine_failure},
+    error::closed_failure,
     local::engine::Engine,
     local::in_flight::InFlight,
     local::job_queue::JobQueue,
-    operation::Operation,
-    result::IntMode,
+    operation::{Operation, Results},
+    result::{IntMode, ResultText},
+    statement::Statement,
 };
 
 /// A job that takes less than this is over before its caller could park and be woken.
@@ -59,6 +68,8 @@ pub struct LocalTarget {
     pub memory_transactions: Option<Arc<AtomicUsize>>,
     /// The longest wait for another connection's lock.
     pub busy_timeout: Duration,
+    /// How long a statement may run on the thread of its caller; zero for none.
+    pub inline: Duration,
     /// The variable that named the file, where no option did.
     pub origin: Option<String>,
 }
@@ -79,7 +90,7 @@ pub(in crate::libsql) struct Job {
 }
 
 impl Job {
-    fn run(mut self, engine: &mut Engine, status: &Status) {
+    fn run(mut self, engine: &SharedEngine, status: &Status) {
         status.interrupted.store(false, Ordering::Release);
         if self.in_flight.is_over() {
             return;
@@ -87,20 +98,34 @@ impl Job {
         let Some(operation) = self.operation.take() else {
             return;
         };
-        // The engine panics on what it cannot represent; the connection itself goes on.
-        let mode = self.mode;
-        let work = AssertUnwindSafe(|| engine.perform(operation, mode));
-        let outcome = catch_unwind(work).unwrap_or_else(|_| {
-            engine.reset();
-            Err(thread_defect())
-        });
-        status.tainted.store(engine.is_tainted(), Ordering::Release);
-        status.set_transaction(engine.in_transaction());
+        let outcome = perform(engine, status, operation, self.mode);
         if let Some(guard) = self.guard.take() {
             guard.finish();
         }
         self.in_flight.complete(outcome);
     }
+}
+
+/// Performs `operation` on the engine, which is free again when this returns.
+fn perform(
+    engine: &SharedEngine,
+    status: &Status,
+    operation: Operation,
+    mode: IntMode,
+) -> Outcome<Results> {
+    let mut engine = lock(engine);
+    let Some(engine) = &mut *engine else {
+        return Err(thread_defect());
+    };
+    // A panic is a defect of ours; the connection itself goes on.
+    let work = AssertUnwindSafe(|| engine.perform(operation, mode));
+    let outcome = catch_unwind(work).unwrap_or_else(|_| {
+        engine.reset();
+        Err(thread_defect())
+    });
+    status.tainted.store(engine.is_tainted(), Ordering::Release);
+    status.set_transaction(engine.in_transaction());
+    outcome
 }
 
 impl Drop for Job {
@@ -110,12 +135,17 @@ impl Drop for Job {
     }
 }
 
+/// The engine of a connection. Its thread has it while a job runs, and a caller while a statement runs inline; `None` before
+/// it is open and after it is closed.
+type SharedEngine = Arc<Mutex<Option<Engine>>>;
+
 /// The asynchronous side of the connection. Dropping it ends its thread.
 pub struct LocalConnection {
     /// The number of running operations.
     pub(in crate::libsql) active_operations: AtomicU32,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     status: Arc<Status>,
+    engine: SharedEngine,
     // Its sender lives as long as the thread.
     ended: watch::Receiver<()>,
 }
@@ -134,8 +164,7 @@ pub(in crate::libsql) struct Status {
     spinning: AtomicBool,
     // Its last job took less than a wake-up does.
     quick: AtomicBool,
-    // A clone of the connection; its thread takes it back at the end, so that the last one is dropped there.
-    connection: Mutex<Option<Connection>>,
+    interrupt: Mutex<Option<InterruptHandle>>,
 }
 
 impl Status {
@@ -172,9 +201,8 @@ impl Status {
 
     fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
-        if let Some(connection) = &*lock(&self.connection) {
-            // It only sets a flag in the engine.
-            let _ = connection.interrupt();
+        if let Some(handle) = &*lock(&self.interrupt) {
+            handle.interrupt();
         }
     }
 }
@@ -189,9 +217,10 @@ impl LocalConnection {
             memory_transactions: target.memory_transactions.clone(),
             ..Status::default()
         });
-        let thread_status = Arc::clone(&status);
+        let engine = SharedEngine::default();
+        let (thread_status, thread_engine) = (Arc::clone(&status), Arc::clone(&engine));
         let work = move || {
-            run_thread(&target, &thread_status, opened, &queue);
+            run_thread(&target, &thread_status, &thread_engine, opened, &queue);
             drop(end);
         };
         spawn(&STACK_BYTES, work).map_err(|error| {
@@ -206,8 +235,27 @@ impl LocalConnection {
             active_operations: AtomicU32::new(0),
             jobs: Mutex::new(Some(jobs)),
             status,
+            engine,
             ended,
         })
+    }
+
+    /// Runs `statement` on this thread, if it is known to be over in no time there, and nothing else runs or waits on the
+    /// connection. `None` when it has to go to the connection's thread; it has had no effect then.
+    pub(in crate::libsql) fn run_inline(
+        &self,
+        statement: &Statement,
+        mode: IntMode,
+    ) -> Option<ResultText> {
+        if self.active_operations.load(Ordering::Acquire) > 0 {
+            return None;
+        }
+        let mut engine = match self.engine.try_lock() {
+            Ok(engine) => engine,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        engine.as_mut()?.run_inline(statement, mode)
     }
 
     /// Sends `job` to the connection's thread. Returns whether the thread is spinning and its last job was quick.
@@ -294,81 +342,31 @@ fn spawn(stacks: &[usize], work: impl FnOnce() + Send + 'static) -> io::Result<(
 fn run_thread(
     target: &LocalTarget,
     status: &Arc<Status>,
+    engine: &SharedEngine,
     opened: oneshot::Sender<Outcome<()>>,
     queue: &mpsc::Receiver<Job>,
 ) {
-    let engine = open(target).and_then(|connection| {
-        *lock(&status.connection) = Some(connection.clone());
+    let made = open(target).and_then(|connection| {
+        *lock(&status.interrupt) = Some(connection.interrupt_handle());
         Engine::new(connection, target, Arc::clone(status))
     });
-    let mut engine = match engine {
-        Ok(engine) => engine,
-        Err(failure) => {
-            lock(&status.connection).take();
-            // The caller may have gone.
-            let _ = opened.send(Err(failure));
-            return;
-        }
-    };
-    if opened.send(Ok(())).is_ok() {
+    let outcome = made.map(|made| *lock(engine) = Some(made));
+    let is_open = outcome.is_ok();
+    // The caller may have gone.
+    if opened.send(outcome).is_ok() && is_open {
         let mut job_queue = JobQueue::default();
         while let Some(job) = job_queue.next(queue, &status.spinning) {
             let began = Instant::now();
-            job.run(&mut engine, status);
+            job.run(engine, status);
             status
                 .quick
                 .store(began.elapsed() < QUICK, Ordering::Relaxed);
         }
     }
-    lock(&status.connection).take();
-    drop(engine);
+    // Closed on this thread, which may take its time.
+    let closed = lock(engine).take();
+    drop(closed);
     status.set_transaction(false);
-}
-
-/// Opens one connection, without a thread or any set-up.
-pub(in crate::libsql) fn open(target: &LocalTarget) -> Outcome<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let database = crate::libsql::ready(
-        libsql::Builder::new_local(&target.path)
-            .flags(flags)
-            .build(),
-    )?;
-    database
-        .map_err(engine_failure)?
-        .connect()
-        .map_err(engine_failure)
-        .map_err(|failure| explain(target, failure))
-}
-
-/// Adds the reason why a file cannot be opened, which the engine does not give.
-fn explain(target: &LocalTarget, failure: Failure) -> Failure {
-    use std::{fs, io::ErrorKind, path::Path};
-
-    let path = Path::new(&target.path);
-    if failure.code != "SQLITE_CANTOPEN" || target.in_memory() {
-        return failure;
-    }
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let reason = match (directory.map(fs::metadata), fs::File::open(path)) {
-        (Some(Err(error)), _) if error.kind() == ErrorKind::NotFound => {
-            "its directory does not exist"
-        }
-        (Some(Ok(parent)), _) if !parent.is_dir() => "its parent directory is a file",
-        (_, Err(error)) if error.kind() == ErrorKind::PermissionDenied => "permission denied",
-        (_, Ok(_)) if path.is_dir() => "it is a directory",
-        _ => "the system refused access",
-    };
-    let shown = path.display();
-    let origin = target.origin.as_ref();
-    let origin = origin.map_or_else(String::new, |origin| format!(" (by {origin})"));
-    Failure::new(
-        Kind::Connect,
-        format!("SQLITE_CANTOPEN: unable to open {shown}{origin}: {reason}"),
-    )
-    .with_code("SQLITE_CANTOPEN")
-    .with_retryable(false)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! which not every server takes.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use libsql::Value;
+use moorline_sqlite::Value;
 use serde::{
     Serialize, Serializer,
     ser::{SerializeSeq, SerializeStruct},

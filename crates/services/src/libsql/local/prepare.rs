@@ -1,0 +1,89 @@
+//! Compiling the statements of a connection.
+
+use std::time::Duration;
+
+use moorline_core::error::Outcome;
+use moorline_sqlite::{Compilation, StatementId};
+
+use crate::libsql::{
+    error::{engine_failure, many_statements, no_statement},
+    local::{
+        authorizer::BusyTimeout,
+        engine::{Engine, LOCK_SLICE},
+        inline::InlineUse,
+        statements::Prepared,
+    },
+};
+
+impl Engine {
+    /// The statement of `sql`, kept or compiled.
+    pub(super) fn prepare(&mut self, sql: &str) -> Outcome<Prepared> {
+        if let Some(kept) = self.statements.take(sql) {
+            return Ok(kept);
+        }
+        self.authorizer.take_inserts();
+        let mut statement = self.compile_single(sql)?;
+        let inserts = self.authorizer.take_inserts();
+        let busy_timeout = self.authorizer.take_busy_timeout();
+        if busy_timeout == Some(BusyTimeout::Asked) {
+            // The engine answers while it compiles: with what it waits itself, which is a slice.
+            self.connection.finalize(statement);
+            self.connection.set_busy_timeout(self.busy_timeout);
+            statement = self.compile_single(sql)?;
+        }
+        self.obey(busy_timeout);
+        self.obey_files();
+        let is_readonly = self.connection.is_readonly(&statement).unwrap_or(false);
+        Ok(Prepared {
+            statement,
+            inserts,
+            is_for_once: busy_timeout.is_some(),
+            inline: InlineUse::new(is_readonly && !self.inline.is_zero()),
+        })
+    }
+
+    /// Compiles SQL that is one statement.
+    fn compile_single(&mut self, sql: &str) -> Outcome<StatementId> {
+        let (statement, rest) = self.compile(sql)?;
+        let statement = statement.ok_or_else(no_statement)?;
+        // What follows is mostly nothing, or a comment.
+        if rest.trim_ascii().is_empty() {
+            return Ok(statement);
+        }
+        let next = self.connection.prepare(rest, Compilation::Renewed);
+        if let Ok((None, _)) = next {
+            return Ok(statement);
+        }
+        self.connection.finalize(statement);
+        if let Ok((Some(next), _)) = next {
+            self.connection.finalize(next);
+        }
+        Err(many_statements())
+    }
+
+    /// Compiles the first statement of `sql`.
+    pub(super) fn compile<'s>(&mut self, sql: &'s str) -> Outcome<(Option<StatementId>, &'s str)> {
+        self.connection
+            .prepare(sql, Compilation::Renewed)
+            .map_err(engine_failure)
+    }
+
+    /// Takes over a busy timeout that a statement has set, and has the engine wait in slices again.
+    pub(super) fn obey(&mut self, named: Option<BusyTimeout>) {
+        self.authorizer.take_busy_timeout();
+        if let Some(BusyTimeout::Set(ms)) = named {
+            self.busy_timeout = Duration::from_millis(ms);
+        }
+        if named.is_some() {
+            self.connection
+                .set_busy_timeout(LOCK_SLICE.min(self.busy_timeout));
+        }
+    }
+
+    /// Has no statement run inline any more where one has changed how files are read or locked.
+    pub(super) fn obey_files(&mut self) {
+        if self.authorizer.take_changes_files() {
+            self.inline = Duration::ZERO;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Running a statement on the thread of its caller.
+
+use std::time::Instant;
+
+use moorline_sqlite::{Budget, RunError, ValueRef};
+
+use crate::libsql::{
+    local::{engine::Engine, rows::ResultRows, statements::Prepared},
+    result::{IntMode, ResultText},
+    statement::{Args, Statement, arguments},
+};
+
+// Primary result codes (<https://sqlite.org/rescode.html>).
+const INTERRUPT: i32 = 9;
+const SCHEMA: i32 = 17;
+const TOOBIG: i32 = 18;
+
+/// The longest value that is read inline, in bytes: one is read in a single step, of which the clock knows nothing.
+const INLINE_VALUE_BYTES: u32 = 1 << 16;
+
+impl Engine {
+    /// Runs a statement on the thread of its caller, when it is known to be quick there. `None` when it is not, and when it
+    /// could not be finished without waiting: then it is as if it had not been run, as it only reads.
+    pub(in crate::libsql) fn run_inline(
+        &mut self,
+        statement: &Statement,
+        mode: IntMode,
+    ) -> Option<ResultText> {
+        if self.inline.is_zero() || self.in_transaction() || !is_short(&statement.args) {
+            return None;
+        }
+        let mut prepared = self.statements.take(&statement.sql)?;
+        let result = self.run_prepared_inline(&mut prepared, statement, mode);
+        self.statements
+            .put(&mut self.connection, &statement.sql, prepared);
+        result
+    }
+
+    fn run_prepared_inline(
+        &mut self,
+        prepared: &mut Prepared,
+        statement: &Statement,
+        mode: IntMode,
+    ) -> Option<ResultText> {
+        let compiled = prepared.inline.statement()?;
+        let arguments = arguments(&self.connection, &compiled.statement, &statement.args).ok()?;
+        let began = Instant::now();
+        let deadline = began + self.inline;
+        let mut rows = ResultRows::until(mode, deadline, &compiled.heading);
+        let budget = Budget {
+            deadline,
+            value_bytes: INLINE_VALUE_BYTES,
+        };
+        let outcome = self.connection.run_nonblocking(budget, |connection| {
+            connection.run(&compiled.statement, &arguments, &mut rows)
+        });
+        match outcome {
+            Ok(()) => {
+                let result = rows.finish(0, None);
+                prepared.inline.record(began.elapsed());
+                return Some(result);
+            }
+            Err(RunError::Engine(error)) => match error.code & 0xff {
+                SCHEMA => prepared.inline.discard(&mut self.connection),
+                INTERRUPT | TOOBIG => prepared.inline.record_interrupt(),
+                // A lock, or a page that is not in memory: the other thread gets it.
+                _ => {}
+            },
+            Err(RunError::Refused(_)) => prepared.inline.record_interrupt(),
+        }
+        None
+    }
+}
+
+/// Whether arguments are short enough for one instruction to go through them.
+fn is_short(args: &Args) -> bool {
+    let limit = INLINE_VALUE_BYTES as usize;
+    let is_short = |value| match ValueRef::from(value) {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len() <= limit,
+        _ => true,
+    };
+    match args {
+        Args::Positional(values) => values.iter().all(is_short),
+        Args::Named(values) => values.iter().all(|(_, value)| is_short(value)),
+    }
+}

@@ -1,0 +1,151 @@
+//! What must not wait does not.
+
+use std::{
+    fs::File,
+    io::Write,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use moorline_sqlite::{Budget, Compilation, Connection, Result, StatementId, Value};
+
+use crate::{Owned, Rows, memory, run};
+
+const FOREVER: &str =
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
+/// A directory of its own, removed at the end.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("moorline-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn open(&self) -> Connection {
+        Connection::open(self.file().to_str().unwrap()).unwrap()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("test.db")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn compile(connection: &mut Connection, sql: &str) -> StatementId {
+    let (statement, _) = connection.prepare(sql, Compilation::Once).unwrap();
+    statement.unwrap()
+}
+
+/// The code with which a statement ends that must not wait; zero for success.
+fn code_of(connection: &mut Connection, statement: &StatementId, within: Duration) -> i32 {
+    let budget = Budget {
+        deadline: Instant::now() + within,
+        value_bytes: 1000,
+    };
+    let outcome = connection.run_nonblocking(budget, |connection| {
+        connection.run(statement, &[], &mut Rows::default())
+    });
+    match outcome {
+        Ok(()) => 0,
+        Err(moorline_sqlite::RunError::Engine(error)) => error.code,
+        Err(refused) => panic!("{refused:?}"),
+    }
+}
+
+fn write(connection: &mut Connection, sql: &str) -> Result<()> {
+    run(connection, sql, &[]).map(drop)
+}
+
+#[test]
+fn a_statement_ends_at_its_deadline_and_is_free_of_it_afterwards() {
+    let mut connection = memory();
+    let forever = compile(&mut connection, FOREVER);
+    assert_eq!(
+        code_of(&mut connection, &forever, Duration::from_micros(500)),
+        9
+    );
+    let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) SELECT count(*) FROM n";
+    assert_eq!(
+        run(&mut connection, sql, &[]).unwrap(),
+        [[Owned::Integer(100_000)]]
+    );
+}
+
+#[test]
+fn a_value_that_is_too_long_is_not_read() {
+    let mut connection = memory();
+    write(
+        &mut connection,
+        "CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(100000))",
+    )
+    .unwrap();
+    let long = compile(&mut connection, "SELECT a FROM t");
+    assert_eq!(code_of(&mut connection, &long, Duration::from_secs(9)), 18);
+    let rows = run(&mut connection, "SELECT length(a) FROM t", &[]).unwrap();
+    assert_eq!(rows, [[Owned::Integer(100_000)]]);
+}
+
+#[test]
+fn a_lock_is_not_waited_for() {
+    let directory = Directory::new("lock");
+    let (mut one, mut other) = (directory.open(), directory.open());
+    one.set_busy_timeout(Duration::from_secs(60));
+    write(&mut one, "CREATE TABLE t (a)").unwrap();
+    let read = compile(&mut one, "SELECT a FROM t");
+    write(&mut other, "BEGIN EXCLUSIVE").unwrap();
+    assert_eq!(code_of(&mut one, &read, Duration::from_secs(60)), 5);
+    write(&mut other, "COMMIT").unwrap();
+    assert_eq!(code_of(&mut one, &read, Duration::from_secs(60)), 0);
+}
+
+#[test]
+fn a_statement_that_is_compiled_once_fails_after_a_change_of_the_schema() {
+    let directory = Directory::new("schema");
+    let (mut one, mut other) = (directory.open(), directory.open());
+    write(&mut one, "CREATE TABLE t (a)").unwrap();
+    let read = compile(&mut one, "SELECT * FROM t");
+    assert_eq!(code_of(&mut one, &read, Duration::from_secs(60)), 0);
+    write(&mut other, "ALTER TABLE t ADD COLUMN b").unwrap();
+    assert_eq!(code_of(&mut one, &read, Duration::from_secs(60)), 17);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_page_that_is_not_in_memory_is_not_read() {
+    use std::os::fd::AsRawFd;
+
+    let directory = Directory::new("cold");
+    let mut filler = directory.open();
+    write(
+        &mut filler,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a); BEGIN",
+    )
+    .unwrap();
+    for id in 0..2000 {
+        let values = [Value::Integer(id), Value::Blob(vec![1; 900])];
+        run(&mut filler, "INSERT INTO t VALUES (?, ?)", &values).unwrap();
+    }
+    write(&mut filler, "COMMIT").unwrap();
+    drop(filler);
+    let mut connection = directory.open();
+    run(&mut connection, "SELECT count(*) FROM sqlite_schema", &[]).unwrap();
+    let read = compile(&mut connection, "SELECT a FROM t WHERE id = 1234");
+    let mut file = File::options().append(true).open(directory.file()).unwrap();
+    file.flush().unwrap();
+    file.sync_all().unwrap();
+    // SAFETY: advice about an open file.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+    let code = code_of(&mut connection, &read, Duration::from_secs(60));
+    // A file system in memory has all of its pages.
+    assert!(code & 0xff == 10 || code == 0, "{code}");
+    run(&mut connection, "SELECT a FROM t WHERE id = 1234", &[]).unwrap();
+    assert_eq!(code_of(&mut connection, &read, Duration::from_secs(60)), 0);
+}

@@ -7,7 +7,7 @@ use std::{
 
 use libsql::ffi;
 
-use crate::connection::Hooks;
+use crate::hooks::Hooks;
 
 /// One thing that a statement does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,6 @@ pub enum Authorization {
     /// It is not compiled.
     Deny,
 }
-
-pub(crate) type Authorizer = Box<dyn FnMut(Action<'_>) -> Authorization + Send>;
 
 /// # Safety
 /// Called by the engine with the hooks of the connection that compiles a statement.

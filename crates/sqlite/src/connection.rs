@@ -4,24 +4,14 @@ use std::{
     ffi::{CString, c_int},
     ptr::{self, NonNull},
     sync::{Arc, Mutex, Once, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use libsql::ffi;
 
 use crate::{
-    Action, Authorization, Error, Result,
-    authorizer::{Authorizer, authorize},
-    nonblocking,
+    Action, Authorization, Error, Result, authorizer::authorize, hooks::Hooks, nonblocking,
 };
-
-/// What the functions that the engine calls need. It lives at one address as long as its connection.
-#[derive(Default)]
-pub(crate) struct Hooks {
-    pub(crate) authorizer: Option<Authorizer>,
-    /// The moment from which on a running statement is interrupted.
-    pub(crate) deadline: Option<Instant>,
-}
 
 /// A connection to one database. Dropping it closes it, and rolls back what is open.
 pub struct Connection {

@@ -19,6 +19,7 @@
 mod authorizer;
 mod connection;
 mod error;
+mod hooks;
 mod nonblocking;
 mod statement;
 mod value;

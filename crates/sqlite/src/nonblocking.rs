@@ -15,7 +15,7 @@ use std::{
 
 use libsql::ffi;
 
-use crate::{Connection, connection::Hooks};
+use crate::{Connection, hooks::Hooks};
 
 /// The number of the engine's instructions between two looks at the clock: the reading of a clock takes as long as
 /// two or three of them.

@@ -22,7 +22,7 @@ proptest! {
     fn any_text_is_compiled_or_refused(sql in "(?s).{0,60}") {
         let mut connection = memory();
         let _ = run(&mut connection, &sql, &[]);
-        prop_assert!(connection.is_autocommit() || sql.to_ascii_lowercase().contains("b"));
+        prop_assert!(connection.is_autocommit() || sql.to_ascii_lowercase().contains('b'));
     }
 
     #[test]
@@ -145,8 +145,8 @@ fn an_authorizer_decides_about_functions_settings_and_tables_and_its_panic_is_a_
     let mut connection = memory();
     run(&mut connection, "CREATE TABLE t (a)", &[]).unwrap();
     connection.set_authorizer(|action| match action {
-        Action::Function { name: "abs" } => Authorization::Deny,
-        Action::Pragma {
+        Action::Function { name: "abs" }
+        | Action::Pragma {
             name: "user_version",
             value: Some("7"),
         } => Authorization::Deny,

@@ -97,13 +97,13 @@ fn a_value_that_is_too_long_is_not_read() {
 fn a_lock_is_not_waited_for() {
     let directory = Directory::new("lock");
     let (mut one, mut other) = (directory.open(), directory.open());
-    one.set_busy_timeout(Duration::from_secs(60));
+    one.set_busy_timeout(Duration::from_mins(1));
     write(&mut one, "CREATE TABLE t (a)").unwrap();
     let read = compile(&mut one, "SELECT a FROM t");
     write(&mut other, "BEGIN EXCLUSIVE").unwrap();
-    assert_eq!(code_of(&mut one, &read, Duration::from_secs(60)), 5);
+    assert_eq!(code_of(&mut one, &read, Duration::from_mins(1)), 5);
     write(&mut other, "COMMIT").unwrap();
-    assert_eq!(code_of(&mut one, &read, Duration::from_secs(60)), 0);
+    assert_eq!(code_of(&mut one, &read, Duration::from_mins(1)), 0);
 }
 
 #[test]
@@ -112,9 +112,9 @@ fn a_statement_that_is_compiled_once_fails_after_a_change_of_the_schema() {
     let (mut one, mut other) = (directory.open(), directory.open());
     write(&mut one, "CREATE TABLE t (a)").unwrap();
     let read = compile(&mut one, "SELECT * FROM t");
-    assert_eq!(code_of(&mut one, &read, Duration::from_secs(60)), 0);
+    assert_eq!(code_of(&mut one, &read, Duration::from_mins(1)), 0);
     write(&mut other, "ALTER TABLE t ADD COLUMN b").unwrap();
-    assert_eq!(code_of(&mut one, &read, Duration::from_secs(60)), 17);
+    assert_eq!(code_of(&mut one, &read, Duration::from_mins(1)), 17);
 }
 
 #[cfg(target_os = "linux")]
@@ -143,9 +143,9 @@ fn a_page_that_is_not_in_memory_is_not_read() {
     file.sync_all().unwrap();
     // SAFETY: advice about an open file.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
-    let code = code_of(&mut connection, &read, Duration::from_secs(60));
+    let code = code_of(&mut connection, &read, Duration::from_mins(1));
     // A file system in memory has all of its pages.
     assert!(code & 0xff == 10 || code == 0, "{code}");
     run(&mut connection, "SELECT a FROM t WHERE id = 1234", &[]).unwrap();
-    assert_eq!(code_of(&mut connection, &read, Duration::from_secs(60)), 0);
+    assert_eq!(code_of(&mut connection, &read, Duration::from_mins(1)), 0);
 }

@@ -112,19 +112,15 @@ impl InlineUse {
 
     /// Compiles `sql` for inline use, if its program allows that.
     pub(super) fn compile(&mut self, connection: &mut Connection, sql: &str) {
-        self.program = match connection.prepare(sql, Compilation::Once) {
-            Ok((Some(statement), _)) => {
-                // Looked at after it was compiled: a schema that changed in between makes the statement useless.
-                match look_at_program(connection, sql, &statement) {
-                    Some(heading) => Program::Compiled(InlineStatement { statement, heading }),
-                    None => {
-                        connection.finalize(statement);
-                        Program::Refused
-                    }
-                }
+        self.program = Program::Refused;
+        if let Ok((Some(statement), _)) = connection.prepare(sql, Compilation::Once) {
+            // Looked at after it was compiled: a schema that changed in between makes the statement useless.
+            if let Some(heading) = look_at_program(connection, sql, &statement) {
+                self.program = Program::Compiled(InlineStatement { statement, heading });
+            } else {
+                connection.finalize(statement);
             }
-            _ => Program::Refused,
-        };
+        }
     }
 
     /// Has the statement compiled anew when it is quick again.

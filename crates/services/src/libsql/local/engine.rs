@@ -289,9 +289,10 @@ impl Engine {
             };
             let outcome = self.connection.run(&statement, &[], &mut Discarded);
             self.connection.finalize(statement);
-            if let Err(RunError::Engine(error)) = outcome {
-                return Err(engine_failure(error));
-            }
+            outcome.map_err(|error| match error {
+                RunError::Engine(error) => engine_failure(error),
+                RunError::Refused(failure) => failure,
+            })?;
         }
         Ok(())
     }

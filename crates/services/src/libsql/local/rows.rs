@@ -1,6 +1,6 @@
 //! The rows of a local statement, written as the text of a result.
 
-use std::{convert::Infallible, time::Instant};
+use std::time::Instant;
 
 use moorline_core::error::{Failure, Outcome};
 use moorline_sqlite::{Row, RowSink, ValueRef};
@@ -95,15 +95,22 @@ impl RowSink for ResultRows<'_> {
     }
 }
 
-/// Rows that nobody reads.
+/// Rows of a script: nobody gets them, and what could not be given is refused all the same.
 pub(super) struct Discarded;
 
 impl RowSink for Discarded {
-    type Refusal = Infallible;
+    type Refusal = Failure;
 
     fn begin(&mut self, _: &Row<'_>) {}
 
-    fn row(&mut self, _: &Row<'_>) -> Result<(), Infallible> {
+    fn row(&mut self, row: &Row<'_>) -> Outcome<()> {
+        for index in 0..row.len() {
+            if let ValueRef::Text(text) = row.value(index).map_err(engine_failure)?
+                && std::str::from_utf8(text).is_err()
+            {
+                return Err(not_text("of a statement of the script"));
+            }
+        }
         Ok(())
     }
 }

@@ -116,6 +116,8 @@ function yarn(project, directory, settings) {
     unsafeHttpWhitelist: ['127.0.0.1'],
     enableTelemetry: false,
     enableGlobalCache: false,
+    // What it keeps of other runs would be an older build of the same version.
+    globalFolder: './.yarn/global',
     enableImmutableInstalls: false,
     ...settings,
   });

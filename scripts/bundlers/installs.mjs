@@ -115,8 +115,7 @@ function yarn(project, directory, settings) {
     npmRegistryServer: registry,
     unsafeHttpWhitelist: ['127.0.0.1'],
     enableTelemetry: false,
-    enableGlobalCache: false,
-    // What it keeps of other runs would be an older build of the same version.
+    // What Yarn keeps there of other runs, packages by their version, would be an older build.
     globalFolder: './.yarn/global',
     enableImmutableInstalls: false,
     ...settings,

@@ -17,11 +17,11 @@ const script = `
   const pool = new TursoPool({ url: ':memory:', poolSize: 2, connectionTimeoutMs: 60_000 });
   async function main() {
     await pool.withConnection((client) => client.execute('SELECT 1'));
-    if (workerData.found === 'working') {
+    if (workerData.state === 'working') {
       const spin = 'WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n';
       for (let n = 0; n < 100; n++) pool.withConnection((client) => client.execute(spin)).catch(() => {});
     }
-    if (workerData.found === 'drained') await pool.drain();
+    if (workerData.state === 'drained') await pool.drain();
     parentPort.postMessage(pool.getStats());
   }
   main();`;

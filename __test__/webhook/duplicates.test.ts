@@ -228,7 +228,7 @@ describe('a replay store', () => {
     test(`that ${how} is a reason to try again later, and the handler is not called`, async () => {
       const { valid, status, duplicate, reason } = await receive(store, () => assert.fail('it is not known to be new'));
       assert.deepEqual([valid, status, duplicate], [false, 503, undefined]);
-      assert.match(reason!, /^Verification error: the replay store failed: (away|replayStore\.remember must answer)/);
+      assert.match(reason!, /^Verification error: the replay store failed: (away|replayStore\.remember must return)/);
     });
   }
 

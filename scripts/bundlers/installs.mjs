@@ -115,7 +115,8 @@ function yarn(project, directory, settings) {
     npmRegistryServer: registry,
     unsafeHttpWhitelist: ['127.0.0.1'],
     enableTelemetry: false,
-    enableGlobalCache: false,
+    // What Yarn keeps there of other runs, packages by their version, would be an older build.
+    globalFolder: './.yarn/global',
     enableImmutableInstalls: false,
     ...settings,
   });

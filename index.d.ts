@@ -6,7 +6,6 @@ import { EventEmitter } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import * as WebStreams from 'node:stream/web';
 import { ReadableStream as ReadableStream$1 } from 'node:stream/web';
-import { URL as URL$1, URLSearchParams as URLSearchParams$1 } from 'node:url';
 
 /** The levels of a {@link Logger}, the least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -294,7 +293,7 @@ export interface ConnectionConfig {
    */
   customHeaders?: CustomHeaders | undefined;
   /**
-   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and options of your own subclasses.
+   * `protocols`, `parse` and `text` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and options of your own subclasses.
    * Default: nothing.
    */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
@@ -834,7 +833,7 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
    * A path below the connection's URL, or an absolute URL. For another origin only those `customHeaders` are sent that
    * cannot contain credentials.
    */
-  url?: string | URL$1 | undefined;
+  url?: string | URL | undefined;
   /**
    * The time limit of the call with all its attempts and the waits between them, until its body is read, or until its
    * headers for a streamed response. Default: only each attempt is limited.
@@ -856,11 +855,11 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
 type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
 type SentRequest<Method> = ConnectionRequest & {
   method: Method;
-  url: string | URL$1;
+  url: string | URL;
 };
 type NoRequest<Data> = Data extends {
   method: string;
-  url: string | URL$1;
+  url: string | URL;
 }
   ? SentRequest<string>
   : Data;
@@ -1282,9 +1281,9 @@ export declare class SSEConnection extends PersistentConnection<SSEEvent> {
  * A WebSocket connection to a server, which is opened again when it is lost.
  *
  * `send` sends text and bytes unchanged, and any other value as JSON. `receive` returns parsed JSON, other text as
- * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is returned unchanged. A
- * native thread sends a ping every `keepAlive` milliseconds and answers those of the server, so a busy event loop does not
- * make the server close the connection.
+ * `{ text }` and binary messages as a `Buffer`; with `customOptions: { text: 'raw' }` (default: `'json'`), or
+ * `{ parse: false }`, all text is returned unchanged. A native thread sends a ping every `keepAlive` milliseconds and answers
+ * those of the server, so a busy event loop does not make the server close the connection.
  *
  * `Message` is the type of the received messages; it is not checked.
  *

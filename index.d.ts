@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import * as WebStreams from 'node:stream/web';
 import { ReadableStream as ReadableStream$1 } from 'node:stream/web';
+import { URL as URL$1, URLSearchParams as URLSearchParams$1 } from 'node:url';
 
 /** The levels of a {@link Logger}, the least severe first. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -833,7 +834,7 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
    * A path below the connection's URL, or an absolute URL. For another origin only those `customHeaders` are sent that
    * cannot contain credentials.
    */
-  url?: string | URL | undefined;
+  url?: string | URL$1 | undefined;
   /**
    * The time limit of the call with all its attempts and the waits between them, until its body is read, or until its
    * headers for a streamed response. Default: only each attempt is limited.

@@ -1,4 +1,4 @@
-import { performance } from '../../runtime/node';
+import { performance, type URL } from '../../runtime/node';
 import { type HttpCallSettings, type HttpRequest, METHODS, methodOf } from '../../http/transport';
 import { isReadOnce } from '../../http/body';
 import { type HeadersInit, headerPairs } from '../../http/headers';

@@ -176,7 +176,9 @@ mod tests {
 
     fn batch(texts: &[&str]) -> Batch {
         let mut batch = Batch::default();
-        texts.iter().for_each(|text| batch.push_text(text));
+        for text in texts {
+            batch.push_text(text);
+        }
         batch
     }
 

@@ -856,11 +856,11 @@ export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'>
 type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
 type SentRequest<Method> = ConnectionRequest & {
   method: Method;
-  url: string | URL;
+  url: string | URL$1;
 };
 type NoRequest<Data> = Data extends {
   method: string;
-  url: string | URL;
+  url: string | URL$1;
 }
   ? SentRequest<string>
   : Data;

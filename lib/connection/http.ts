@@ -1,6 +1,6 @@
 import { CALL, type CallOptions } from '../runtime/native-call';
 import { toMoorlineError, MoorlineError } from '../runtime/error';
-import { performance } from '../runtime/node';
+import { performance, type URL } from '../runtime/node';
 import { HTTPResponse, prepare, type PreparedRequest } from '../http/transport';
 import { defectiveAttempt, firstAttempt, isAnswer, PolicyTransport, type FirstAttempt } from '../http/policy-transport';
 import { isReadOnce } from '../http/body';

@@ -1,6 +1,6 @@
 import { CircuitBreakerError, closedFailure, MoorlineError } from '../runtime/error';
 import { makeAbortController, performance } from '../runtime/node';
-import type { Guarded, RunnerRules } from '../resilience/runner';
+import type { RunnerRules } from '../resilience/runner';
 import { invalidType, numberMistake } from '../runtime/argument-error';
 import { readableError } from '../runtime/error-message';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
@@ -24,6 +24,12 @@ export interface ConnectOptions {
 
 const CONNECT: KnownOptions<ConnectOptions> = { retry: true };
 
+/** A call that has begun, and the lifetime in which it did. */
+interface BegunCall {
+  lifetime: AbortSignal;
+  attempts: Attempts;
+}
+
 /**
  * The base class of all connections: state, health, events, metrics, a circuit breaker, a rate limit and retries. When an
  * operation fails, its method does not reject: it returns `false` or `null`, and an event carries the error.
@@ -45,7 +51,8 @@ const CONNECT: KnownOptions<ConnectOptions> = { retry: true };
  * ```
  */
 export abstract class BaseConnection extends ObservableConnection {
-  readonly #policies: ConnectionPolicies;
+  /** @internal */
+  protected readonly connectionPolicies: ConnectionPolicies;
   readonly #check: PeriodicCheck;
   readonly #opening = new SingleFlight<boolean>();
   readonly #closing = new SingleFlight<boolean>();
@@ -57,11 +64,11 @@ export abstract class BaseConnection extends ObservableConnection {
     super(resolveConfig(config, type));
     const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
-    this.#policies = new ConnectionPolicies(this.config, this.hasTransport, {
+    this.connectionPolicies = new ConnectionPolicies(this.config, this.hasTransport, {
       until: () => this.lifetime,
       onRetry: (facts) => this.reportRetry(facts),
     });
-    this.#policies.onBreakerState(this, BaseConnection.#onBreakerState);
+    this.connectionPolicies.onBreakerState(this, BaseConnection.#onBreakerState);
     if (this.hasTransport) this.connectionLog.warnUncheckedCertificates();
     wrapOverrides(this, BaseConnection.prototype, {
       connect: (original) => this.#opening.run(() => this.#open(original)),
@@ -114,7 +121,7 @@ export abstract class BaseConnection extends ObservableConnection {
   async send(data: unknown): Promise<any> {
     const send = (attempts: Attempts) => {
       attempts.bytes = this.messageBytes(data);
-      return this.run(() => attempts.time(() => this.sendImpl(data)));
+      return this.connectionPolicies.run(() => attempts.time(() => this.sendImpl(data)));
     };
     return this.recordOutcome('send', send, false);
   }
@@ -125,7 +132,7 @@ export abstract class BaseConnection extends ObservableConnection {
     if (!(await isOpen(this)) || lifetime.aborted) return null;
     // It may wait for as long as nothing comes, but not longer than the connection.
     const next = () => withTimeout(Infinity, [lifetime], () => this.receiveImpl());
-    return this.recordOutcome('receive', () => this.runUnderBreaker(next, lifetime), null);
+    return this.recordOutcome('receive', () => this.connectionPolicies.runUnderBreaker(next, lifetime), null);
   }
 
   /** Checks whether the connection works, within `timeoutMs` (default: `healthCheckTimeout`). Never rejects. */
@@ -173,11 +180,6 @@ export abstract class BaseConnection extends ObservableConnection {
     return this.#lifetimeController.signal;
   }
 
-  /** @internal Whether the circuit breaker lets nothing through. */
-  protected get isRefusing(): boolean {
-    return this.#policies.isRefusing;
-  }
-
   /** @internal The bytes of a message, where that is known. */
   protected messageBytes(_message: unknown): number | undefined {
     return undefined;
@@ -189,9 +191,8 @@ export abstract class BaseConnection extends ObservableConnection {
     call: (attempts: Attempts) => Promise<T>,
     failed: F,
     signal?: AbortSignal,
+    { lifetime, attempts }: BegunCall = { lifetime: this.lifetime, attempts: this.beginCall() },
   ): Promise<T | F> {
-    const { lifetime } = this;
-    const attempts = this.beginCall();
     try {
       const value = await call(attempts);
       this.record(attempts, value !== false && !attempts.isServiceFailure);
@@ -213,16 +214,6 @@ export abstract class BaseConnection extends ObservableConnection {
       this.reportFailure(error, context);
       return failed;
     }
-  }
-
-  /** @internal Runs `work` under the policy. */
-  protected run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
-    return this.#policies.run(work, signal, timeoutMs);
-  }
-
-  /** @internal Runs `work` under the circuit breaker alone: once, and for as long as it takes. */
-  protected runUnderBreaker<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#policies.runUnderBreaker(work, signal);
   }
 
   /** @internal Repeats what opens it until that succeeds, `retryCount` times at most; `life` ends it. */

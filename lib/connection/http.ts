@@ -1,19 +1,10 @@
 import { CALL, type CallOptions } from '../runtime/native-call';
 import { toMoorlineError, MoorlineError } from '../runtime/error';
-import { performance, URL } from '../runtime/node';
-import {
-  type HttpCallSettings,
-  type HttpRequest,
-  type HTTPResponse,
-  HttpTransport,
-  METHODS,
-  methodOf,
-} from '../http/transport';
+import { performance, type URL } from '../runtime/node';
+import { HTTPResponse, prepare, type PreparedRequest } from '../http/transport';
+import { defectiveAttempt, firstAttempt, isAnswer, PolicyTransport, type FirstAttempt } from '../http/policy-transport';
 import { isReadOnce } from '../http/body';
-import { headerPairs } from '../http/headers';
-import { joinUrl, urlText } from '../http/url';
-import { invalidValue, wrongType } from '../runtime/argument-error';
-import { checkOptions, type KnownOptions } from '../runtime/known-options';
+import { checkOptions } from '../runtime/known-options';
 import { native } from '../runtime/native';
 import { isAborted } from '../runtime/abort';
 import { isOpen } from './overrides';
@@ -24,68 +15,30 @@ import { Fallback } from './recovery/fallback';
 import { isUnreachable, StatusError } from './error';
 import { commonHeaders } from './config/headers';
 import { ConnectionType } from './model';
+import { BaseAddress } from './requests/address';
+import {
+  checkRequest,
+  type ConnectionRequest,
+  isRepeatable,
+  isRequest,
+  isSimple,
+  mergeHeaders,
+  settingsOf,
+} from './requests/request';
 
-/** A request; its `url` is appended to that of the connection. */
-export interface ConnectionRequest extends Omit<HttpRequest, 'url' | 'settings'> {
-  /**
-   * A path below the connection's URL, or an absolute URL. For another origin only those `customHeaders` are sent that
-   * cannot contain credentials.
-   */
-  url?: string | URL | undefined;
-  /**
-   * The time limit of the call with all its attempts and the waits between them, until its body is read, or until its
-   * headers for a streamed response. Default: only each attempt is limited.
-   */
-  timeoutMs?: number | undefined;
-  /** The time limit of one attempt, instead of the connection's `timeout`. */
-  attemptTimeoutMs?: number | undefined;
-  /** Overrides the option of the connection. */
-  headersTimeoutMs?: number | undefined;
-  /** Overrides the option of the connection. */
-  bodyTimeoutMs?: number | undefined;
-  /** Overrides the option of the connection: the maximum number of redirects; 0 returns the redirect itself. */
-  maxRedirects?: number | undefined;
-  /** Overrides the option of the connection. */
-  maxResponseBytes?: number | undefined;
-  /** Overrides the option of the connection. */
-  maxDecompressedBytes?: number | undefined;
+export type { ConnectionRequest } from './requests/request';
+
+/** One call of `request`, `send` or `receive`. */
+interface RequestCall {
+  request: ConnectionRequest;
+  attempts: Attempts;
+  /** Nothing is sent any more after the `disconnect` that ends it. */
+  lifetime: AbortSignal;
+  startedAt: number;
+  signal?: AbortSignal | undefined;
+  /** The attempt that the addon has made already, until it is taken over. */
+  first?: FirstAttempt | undefined;
 }
-
-/** The options of a request that go to each of its attempts. */
-const SETTING_KEYS = [
-  'attemptTimeoutMs',
-  'headersTimeoutMs',
-  'bodyTimeoutMs',
-  'maxRedirects',
-  'maxResponseBytes',
-  'maxDecompressedBytes',
-] as const;
-
-const REQUEST: KnownOptions<ConnectionRequest> = {
-  method: true,
-  url: true,
-  headers: true,
-  query: true,
-  body: true,
-  stream: true,
-  timeoutMs: true,
-  attemptTimeoutMs: true,
-  headersTimeoutMs: true,
-  bodyTimeoutMs: true,
-  maxRedirects: true,
-  maxResponseBytes: true,
-  maxDecompressedBytes: true,
-};
-
-/** Options of other libraries' requests, and their places here. */
-const HINTS = {
-  signal: 'pass it in the second argument: request(…, { signal })',
-  retries: 'retries are an option of the connection: retryCount',
-  retry: 'retries are an option of the connection: retryCount',
-  retryCount: 'it is an option of the connection',
-  auth: 'set user and password in the URL of the connection, a token in its customHeaders',
-  agent: 'TLS and proxies are options of the connection: tls, proxy',
-};
 
 /** The methods that make a value with a `url` a request. */
 type RequestMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS' | 'TRACE';
@@ -113,7 +66,8 @@ type NoRequest<Data> = Data extends { method: string; url: string | URL } ? Sent
  */
 export class HTTPConnection extends BaseConnection {
   readonly #fallback: Fallback;
-  #transport: HttpTransport | undefined;
+  #transport: PolicyTransport | undefined;
+  #address: BaseAddress | undefined;
 
   /** @throws TypeError `HTTP connection requires a URL` without a URL; TypeError, RangeError for an invalid option. */
   constructor(config: ConnectionConfig) {
@@ -158,13 +112,31 @@ export class HTTPConnection extends BaseConnection {
    */
   async request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse> {
     checkOptions('options', options, CALL);
+    const signal = options?.signal;
+    const { lifetime } = this;
+    const startedAt = performance.now();
+    const prepared = signal ? undefined : this.#prepare(request);
+    let first: FirstAttempt | undefined;
+    if (prepared) {
+      try {
+        const outcome = await this.#open().begin(prepared);
+        if (isAnswer(outcome)) {
+          this.reportOutcome(true, this.isObserved ? performance.now() - startedAt : undefined);
+          return new HTTPResponse(outcome, prepared.url);
+        }
+        first = firstAttempt(outcome, prepared.url);
+      } catch (rejection) {
+        first = defectiveAttempt(rejection);
+      }
+    }
     let thrown: { error: unknown } | undefined;
     const call = (attempts: Attempts) =>
-      this.#request(request, attempts, options?.signal).catch((error: unknown) => {
+      this.#send({ request, attempts, lifetime, startedAt, signal, first }).catch((error: unknown) => {
         thrown = { error };
         throw error;
       });
-    const response = await this.recordOutcome('request', call, null, options?.signal);
+    const begun = { lifetime, attempts: this.beginCall(startedAt) };
+    const response = await this.recordOutcome('request', call, null, signal, begun);
     if (response) return response;
     // The caller's frames, which the policy in between has cut off.
     if (thrown?.error instanceof MoorlineError) Error.captureStackTrace(thrown.error);
@@ -234,25 +206,27 @@ export class HTTPConnection extends BaseConnection {
     return { isHealthy: !native.httpIsServerError(status), status };
   }
 
-  async #request(request: ConnectionRequest, attempts: Attempts, signal?: AbortSignal): Promise<HTTPResponse> {
-    if (request === undefined) throw wrongType('request', 'a plain object', request);
-    checkOptions('request', request, REQUEST, HINTS);
-    const { lifetime } = this;
-    const started = performance.now();
+  #request(request: ConnectionRequest, attempts: Attempts): Promise<HTTPResponse> {
+    return this.#send({ request, attempts, lifetime: this.lifetime, startedAt: performance.now() });
+  }
+
+  async #send(call: RequestCall): Promise<HTTPResponse> {
+    const { request, attempts } = call;
+    checkRequest(request);
     let statusError: StatusError | undefined;
     // A streamed response that is not returned would keep its connection.
     const discardResponse = () => request.stream === true && statusError?.response.stream.cancel();
     const attempt = async () => {
       discardResponse();
       try {
-        return await this.#attempt(request, started, attempts, lifetime, signal);
+        return await this.#attempt(call);
       } catch (error) {
         statusError = error instanceof StatusError ? error : undefined;
         throw error;
       }
     };
     try {
-      return await (this.#fallback.active ? attempt() : this.#sendWithFallback(request, attempt, signal));
+      return await this.#sendWithFallback(call, attempt);
     } catch (error) {
       if (error instanceof StatusError) {
         attempts.isServiceFailure = error.blamesService;
@@ -264,13 +238,11 @@ export class HTTPConnection extends BaseConnection {
   }
 
   /** The answer of the first address, or of the other one where that cannot be had and a repeat is safe. */
-  async #sendWithFallback(
-    request: ConnectionRequest,
-    attempt: () => Promise<HTTPResponse>,
-    signal?: AbortSignal,
-  ): Promise<HTTPResponse> {
+  async #sendWithFallback(call: RequestCall, attempt: () => Promise<HTTPResponse>): Promise<HTTPResponse> {
+    const { request } = call;
+    if (!call.first && this.#fallback.active) return attempt();
     try {
-      return await this.run(attempt, signal, request.timeoutMs);
+      return await this.#runUnderPolicy(call, attempt);
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       this.#fallback.activate(String(error));
@@ -280,28 +252,18 @@ export class HTTPConnection extends BaseConnection {
     }
   }
 
+  #runUnderPolicy({ request, first, signal, lifetime }: RequestCall, attempt: () => Promise<HTTPResponse>) {
+    if (!first) return this.connectionPolicies.run(attempt, signal, request.timeoutMs);
+    return first.id === undefined ? attempt() : this.connectionPolicies.runAdmitted(attempt, first.id, lifetime);
+  }
+
   /** Sends it once. */
-  async #attempt(
-    request: ConnectionRequest,
-    started: number,
-    attempts: Attempts,
-    lifetime: AbortSignal,
-    signal?: AbortSignal,
-  ): Promise<HTTPResponse> {
-    // Nothing is sent any more for a call from before the last `disconnect`.
-    lifetime.throwIfAborted();
-    let common = commonHeaders(this.config, signal ? [lifetime, signal] : [lifetime]);
-    if (common instanceof Promise) {
-      common = await common;
-      lifetime.throwIfAborted();
-    }
-    const { method, query, body, stream } = request;
-    const settings = settingsOf(request, started);
-    const sent = { method, query, body, stream, settings, ...this.#address(request.url, request.headers, common) };
+  async #attempt(call: RequestCall): Promise<HTTPResponse> {
+    const { request, attempts, lifetime, signal } = call;
+    const exchange = this.#takeFirst(call) ?? (await this.#exchangeOf(call));
     let response: HTTPResponse;
-    attempts.begin();
     try {
-      response = await this.#open().request(sent, { signal });
+      response = await exchange();
       attempts.recordResponse(response.status);
     } catch (error) {
       attempts.recordFailure(error instanceof MoorlineError && !lifetime.aborted && !isAborted(signal));
@@ -316,51 +278,58 @@ export class HTTPConnection extends BaseConnection {
     return response;
   }
 
-  #open(): HttpTransport {
+  /** Gives the response of the attempt that the addon has made already. */
+  #takeFirst(call: RequestCall): (() => HTTPResponse) | undefined {
+    const take = call.first?.take;
+    if (!take) return undefined;
+    call.first!.take = undefined;
+    call.attempts.begin(call.startedAt);
+    return take;
+  }
+
+  /** Prepares an attempt; what it returns sends the request. */
+  async #exchangeOf(call: RequestCall): Promise<() => Promise<HTTPResponse>> {
+    const { request, attempts, lifetime, startedAt, signal } = call;
+    // Nothing is sent any more for a call from before the last `disconnect`.
+    lifetime.throwIfAborted();
+    let common = commonHeaders(this.config, signal ? [lifetime, signal] : [lifetime]);
+    if (common instanceof Promise) {
+      common = await common;
+      lifetime.throwIfAborted();
+    }
+    const { method, query, body, stream } = request;
+    const settings = settingsOf(request, startedAt);
+    const sent = { method, query, body, stream, settings, ...this.#addressed(request, common) };
+    attempts.begin();
+    return () => this.#open().request(sent, { signal });
+  }
+
+  /** A request as it is sent, where it needs nothing but that; what is wrong with any other is found on its way. */
+  #prepare(request: ConnectionRequest): PreparedRequest | undefined {
+    const { customHeaders } = this.config;
+    if (this.#fallback.active || typeof customHeaders === 'function' || !isSimple(request)) return undefined;
+    try {
+      const { method, query, body } = request;
+      const common = commonHeaders(this.config, []) as Record<string, string>;
+      return prepare({ method, query, body, ...this.#addressed(request, common) });
+    } catch {
+      return undefined;
+    }
+  }
+
+  #open(): PolicyTransport {
     if (this.#transport) return this.#transport;
     const { monitoring, name } = this.config;
-    this.#transport = new HttpTransport({}, monitoring ? name : undefined, handleOf(this.config));
+    const [{ handle }, tracker] = [this.connectionPolicies, this.connectionTracker];
+    this.#transport = new PolicyTransport(handle, tracker, monitoring ? name : undefined, handleOf(this.config));
     return this.#transport;
   }
 
   /** The full URL and all headers of a request. */
-  #address(path: string | URL | undefined, headers: HttpRequest['headers'], common: Record<string, string>) {
+  #addressed({ url: path, headers }: ConnectionRequest, common: Record<string, string>) {
     const base = this.#fallback.url;
-    const url = path === undefined ? base : joinUrl(base, urlText(path));
-    // Node's own error would show it, with what it holds.
-    if (!URL.canParse(url)) throw invalidValue('request.url must be an http:// or https:// URL');
-    const isSameOrigin = new URL(url).origin === new URL(base).origin;
-    const pairs = Object.entries(common);
-    const sent = isSameOrigin ? pairs : pairs.filter(([name]) => native.isHarmlessHeader(name));
-    const given = headerPairs(headers);
-    const overridden = new Set(given.map(([name]) => name.toLowerCase()));
-    return { url, headers: [...sent.filter(([name]) => !overridden.has(name.toLowerCase())), ...given] };
+    if (this.#address?.base !== base) this.#address = new BaseAddress(base);
+    const { url, isSameOrigin } = this.#address.resolve(path);
+    return { url, headers: mergeHeaders(common, headers, isSameOrigin) };
   }
-}
-
-/** Whether a value is a request; one without a URL, or with another protocol's method, is data to be sent. */
-function isRequest(data: unknown): data is ConnectionRequest & { method: string } {
-  try {
-    const { method, url } = (data ?? {}) as { method?: unknown; url?: unknown };
-    return typeof method === 'string' && METHODS.has(method.toUpperCase()) && url !== undefined;
-  } catch {
-    // What cannot be read cannot be sent either, and sending it says so.
-    return false;
-  }
-}
-
-/** The settings of an attempt that differ from those of its connection; none, as a rule. */
-function settingsOf(request: ConnectionRequest, started: number): HttpCallSettings | undefined {
-  const given = SETTING_KEYS.filter((key) => request[key] !== undefined);
-  const { timeoutMs } = request;
-  if (given.length === 0 && timeoutMs === undefined) return undefined;
-  const settings: HttpCallSettings = Object.fromEntries(given.map((key) => [key, request[key]]));
-  return timeoutMs === undefined ? settings : { ...settings, timeoutMs, spentMs: performance.now() - started };
-}
-
-/** Whether it may be sent twice. */
-function isRepeatable(request: ConnectionRequest): boolean {
-  if (isReadOnce(request.body)) return false;
-  const names = headerPairs(request.headers).map(([name]) => name);
-  return native.httpIsIdempotent(methodOf(request), names);
 }

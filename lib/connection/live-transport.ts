@@ -5,6 +5,8 @@ export interface LiveTransport {
   /** Stops reading, so that the other side waits. */
   pause(): void;
   resume(): void;
+  /** Sets whether messages go to handlers at once, or wait until they are asked for. */
+  setHandled(handled: boolean): void;
   /** Sets whether it keeps the process alive. */
   setKeepAlive(alive: boolean): void;
   /** Closes it for good; its listener is not called any more. */
@@ -15,6 +17,8 @@ export interface LiveTransport {
 export interface TransportListener<Message> {
   /** Called with messages that came. */
   onMessages(messages: readonly Message[]): void;
+  /** Called with the values of messages that were parsed together; `messages` gives them as they came. */
+  onParsed(values: readonly unknown[], messages: () => readonly Message[]): void;
   /** Called when it ended by itself. */
   onLost(error: MoorlineError, end: TransportEnd): void;
 }

@@ -169,13 +169,13 @@ export class ConnectionMetricsTracker {
   }
 
   /** @internal A call begins. */
-  begin(): Attempts {
-    return new Attempts(this.#tracker);
+  begin(startedAt?: number): Attempts {
+    return new Attempts(this.#tracker, startedAt);
   }
 
-  /** @internal Messages came. */
-  received(messages: number, bytes: number): void {
-    native.connectionReceived(this.#tracker, messages, bytes);
+  /** @internal The tracker, for calls that the addon counts by itself. */
+  get handle(): Handle<ConnectionTracker> {
+    return this.#tracker;
   }
 
   /** @internal Shows its connection in `metricsText()`, as one of this name and type. */

@@ -5,7 +5,7 @@ import { toMoorlineError, type CircuitBreakerError, type MoorlineError } from '.
 import { Emitter } from '../runtime/emitter';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { readableError } from '../runtime/error-message';
-import { native } from '../runtime/native';
+import { native, type Handle } from '../runtime/native';
 import type { Attempts } from './recovery/attempts';
 import type { ResolvedConnectionConfig } from './config/config';
 import type { ConnectionEvent, ConnectionFacts } from './event';
@@ -16,6 +16,7 @@ import { ConnectionMetricsTracker, type ConnectionFigures } from './metrics';
 import { redactUrl } from './config/redaction';
 import { ConnectionHealth, ConnectionState, type ConnectionHealthCheck } from './model';
 import type { ConnectionStatus } from './status';
+import type { ConnectionTracker } from '../../dist/native';
 
 /** Options of `emitEvent`: the content of an event. */
 export interface ConnectionEventOptions {
@@ -264,21 +265,31 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     this.emitEvent('health_check_failed', { severity: 'error', message: result.errorMessage, data: { result } });
   }
 
-  /** @internal A call begins. */
-  protected beginCall(): Attempts {
-    return this.#metricsTracker.begin();
+  /** @internal A call begins, or has begun at `startedAt`. */
+  protected beginCall(startedAt?: number): Attempts {
+    return this.#metricsTracker.begin(startedAt);
   }
 
-  /** @internal Messages came. */
-  protected countReceived(messages: number, bytes: number): void {
-    this.#metricsTracker.received(messages, bytes);
+  /** @internal The metrics, for calls that the addon counts by itself. */
+  protected get connectionTracker(): Handle<ConnectionTracker> {
+    return this.#metricsTracker.handle;
   }
 
   /** @internal Records a call that has ended. */
   protected record(attempts: Attempts, success: boolean, error?: unknown): void {
     const { tookMs, attemptMs } = attempts.end(success, error === undefined ? undefined : toError(error).name);
+    this.reportOutcome(success, tookMs, attemptMs);
+  }
+
+  /** @internal Whether anybody is told of calls that end. */
+  protected get isObserved(): boolean {
+    return this.config.monitoring && this.#onEvent.size > 0;
+  }
+
+  /** @internal A call that was counted has ended; nobody is told where its times are not known. */
+  protected reportOutcome(success: boolean, tookMs: number | undefined, attemptMs = tookMs): void {
     if (success) this.#consecutiveErrors = 0;
-    if (!this.config.monitoring || this.#onEvent.size === 0) return;
+    if (tookMs === undefined || !this.isObserved) return;
     const { errorRate, throughput } = this.#metricsTracker.metrics();
     this.emitEvent('metrics', {
       data: { response_time: attemptMs, request_time: tookMs, success, error_rate: errorRate, throughput },

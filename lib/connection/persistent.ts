@@ -7,6 +7,7 @@ import { isFinished, notOpenFailure } from './error';
 import { Fallback } from './recovery/fallback';
 import { checkMessageOptions, MessageQueue, type MessageOptions } from './messages/message-queue';
 import type { LiveTransport, TransportEnd, TransportListener } from './live-transport';
+import { MessageIterator } from './messages/message-iterator';
 import { subscribeListeners, type MessageEventName, type Listener } from './messages/message-listeners';
 import { MessageHandlers, type MessageHandlerOptions } from './messages/message-handlers';
 import { Reconnection } from './recovery/reconnection';
@@ -72,8 +73,10 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     checkMessageOptions(options);
     const ready = this.#queue.poll();
     if (ready !== undefined) return this.parse(ready);
+    const { connectionPolicies: policies } = this;
     if (!this.#liveTransport) return null;
-    if (this.isRefusing) return this.recordOutcome('receive', () => this.runUnderBreaker(async () => null), null);
+    if (policies.isRefusing)
+      return this.recordOutcome('receive', () => policies.runUnderBreaker(async () => null), null);
     const message = await this.#queue.take(options);
     return message === null ? null : this.parse(message);
   }
@@ -117,12 +120,9 @@ export abstract class PersistentConnection<Message, Parsed = Message>
    * Iterates over the messages, through losses and reconnections. The loop ends with `disconnect`, and when the server
    * ends the connection properly; it rejects with the reason when the connection was never opened, or is given up.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined> {
-    for (;;) {
-      const message = this.#queue.poll() ?? (await this.#next());
-      if (message === null) return;
-      yield this.parse(message);
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<Parsed, void, undefined> {
+    const [poll, next] = [() => this.#queue.poll(), () => this.#next()];
+    return new MessageIterator(poll, next, (message) => this.parse(message));
   }
 
   /** The next message of this connection or one that comes after it; `null` when it has come to its end. */
@@ -131,7 +131,8 @@ export abstract class PersistentConnection<Message, Parsed = Message>
       const message = this.#liveTransport ? await this.#queue.take() : null;
       if (message !== null) return message;
       if (this.#liveTransport) continue;
-      if (!this.#isOpening) return this.#endIteration();
+      if (!this.#isOpening && this.#endReason === 'finished') return null;
+      if (!this.#isOpening) throw typeof this.#endReason === 'object' ? this.#endReason.error : this.notOpen('receive');
       await new Promise<void>((resolve) => {
         this.#wakeIterators.add(resolve);
         this.#updateKeepAlive();
@@ -142,12 +143,6 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   /** Whether a transport is being opened. */
   get #isOpening(): boolean {
     return this.#reconnection.running || this.state === ConnectionState.CONNECTING;
-  }
-
-  #endIteration(): null {
-    if (this.#endReason === 'finished') return null;
-    if (this.#endReason !== 'unopened') throw this.#endReason.error;
-    throw this.notOpen('receive');
   }
 
   /** @internal The error of `operation` while nothing is open; its cause is why not, where that was an error. */
@@ -220,14 +215,14 @@ export abstract class PersistentConnection<Message, Parsed = Message>
 
   protected override async connectImpl({ retry }: ConnectOptions = {}): Promise<boolean> {
     if (this.#liveTransport) return true;
-    const { lifetime } = this;
+    const { lifetime, connectionPolicies: policies } = this;
     // A reconnection and a connect must not open it at the same time.
     const wasReconnecting = this.#reconnection.running;
     this.#reconnection.stop();
     const open = () => this.#open(this.#fallback.url, lifetime);
     const openWithRetries = () => (retry ? this.runWithRetries(open, lifetime) : open());
     try {
-      await (this.#fallback.available ? this.run(open) : this.runUnderBreaker(openWithRetries));
+      await (this.#fallback.available ? policies.run(open) : policies.runUnderBreaker(openWithRetries));
     } catch (error) {
       if (await this.#openFallback(error, lifetime)) return true;
       if (!lifetime.aborted) this.#endReason = { error };
@@ -276,14 +271,19 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   #onMessages(messages: readonly Message[]): void {
-    const bytes = messages.reduce((sum, message) => sum + this.messageBytes(message), 0);
-    this.countReceived(messages.length, bytes);
     this.onReceived(messages);
     for (let index = 0; index < messages.length; index++) {
       const message = messages[index]!;
       // A handler may have been removed, also by the message before.
       if (this.#onMessage.size === 0) return this.#queue.put(messages.slice(index));
       this.onHandled(message, this.#dispatch(message));
+    }
+  }
+
+  #onParsed(values: readonly unknown[], messages: () => readonly Message[]): void {
+    for (let index = 0; index < values.length; index++) {
+      if (this.#onMessage.size === 0) return this.#queue.put(messages().slice(index));
+      this.#onMessage.dispatch(values[index] as Parsed);
     }
   }
 
@@ -352,10 +352,10 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   async #open(url: string, signal: AbortSignal, isWanted = () => true): Promise<LiveTransport | undefined> {
     let liveTransport: LiveTransport | undefined;
     let loss: MoorlineError | undefined;
+    const isCurrent = () => !liveTransport || liveTransport === this.#liveTransport;
     liveTransport = await this.open(url, signal, {
-      onMessages: (messages) => {
-        if (!liveTransport || liveTransport === this.#liveTransport) this.#onMessages(messages);
-      },
+      onMessages: (messages) => isCurrent() && this.#onMessages(messages),
+      onParsed: (values, messages) => isCurrent() && this.#onParsed(values, messages),
       onLost: (error, final) => {
         if (!liveTransport) loss = error;
         else if (liveTransport === this.#liveTransport) this.#onLost(error, final);
@@ -387,6 +387,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   /** Pauses the transport while received messages are not taken. */
   #applyBackpressure(): void {
     const isFull = this.#onMessage.size === 0 ? this.#queue.isFull : this.#onMessage.isFull;
+    this.#liveTransport?.setHandled(this.#onMessage.size > 0);
     if (isFull) this.#liveTransport?.pause();
     else this.#liveTransport?.resume();
   }

@@ -34,6 +34,11 @@ export class ConnectionPolicies {
     this.#breaker = breaker ? new PolicyRunner(breaker, null, {}) : undefined;
   }
 
+  /** The policy, for calls that the addon admits by itself. */
+  get handle(): Handle<NativePolicy> {
+    return this.#policy;
+  }
+
   /** Whether the circuit breaker lets nothing through. */
   get isRefusing(): boolean {
     return native.policyRefuses(this.#policy);
@@ -42,6 +47,11 @@ export class ConnectionPolicies {
   /** Runs `work` under the whole policy, with all its attempts and waits for `timeoutMs` at most. */
   run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
     return this.#runner.run(work, signal, timeoutMs);
+  }
+
+  /** Runs a call that the addon was asked for already; `id` is its number, below 0 where it was not admitted. */
+  runAdmitted<T>(work: Guarded<T>, id: number, lifetime: AbortSignal): Promise<T> {
+    return this.#runner.runAdmitted(work, id, lifetime);
   }
 
   /** Runs `work` under the circuit breaker alone: once, and for as long as it takes. */

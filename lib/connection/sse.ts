@@ -159,6 +159,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
           listener.onLost(toError(closed, stream.retryMs), { isFinal: closed.stopped, isFinished: !closed.error }),
       },
       handleOf(this.config),
+      this.connectionTracker,
     );
     await stream.connect(signal);
     return {
@@ -166,6 +167,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
       replaysFrom: isReplay ? lastEventId : undefined,
       pause: () => stream.pause(),
       resume: () => stream.resume(),
+      setHandled: () => undefined,
       setKeepAlive: (alive) => (alive ? stream.ref() : stream.unref()),
       close: async () => stream.close(),
     };

@@ -1,8 +1,8 @@
 import { failure, MoorlineError } from '../runtime/error';
-import { Buffer } from '../runtime/node';
+import { Buffer, performance } from '../runtime/node';
 import { bodyOf } from '../http/body';
 import { headerPairs } from '../http/headers';
-import { invalidType, wrongType } from '../runtime/argument-error';
+import { invalidType, invalidValue, wrongType } from '../runtime/argument-error';
 import { native } from '../runtime/native';
 import { SocketTransport, type SocketClosed } from '../websocket/transport';
 import { markBuiltIn } from './overrides';
@@ -10,6 +10,8 @@ import { checkCustomOptions, handleOf, requireUrl, type ConnectionConfig } from 
 import { commonHeaders } from './config/headers';
 import { PersistentConnection } from './persistent';
 import type { LiveTransport, TransportListener } from './live-transport';
+import { mayBeJson } from './messages/json';
+import type { Attempts } from './recovery/attempts';
 import { ConnectionType } from './model';
 
 /** @internal */
@@ -17,13 +19,25 @@ interface LiveSocket extends LiveTransport {
   readonly socket: SocketTransport;
 }
 
+/** A message whose first attempt the addon has made in vain. */
+interface UnsentMessage {
+  /** The number of its call. */
+  id: number;
+  error: unknown;
+  lifetime: AbortSignal;
+  startedAt: number | undefined;
+}
+
+/** So many batches are parsed one message after the other when one could not be parsed at once. */
+const BATCHES_APART = 100;
+
 /**
  * A WebSocket connection to a server, which is opened again when it is lost.
  *
  * `send` sends text and bytes unchanged, and any other value as JSON. `receive` returns parsed JSON, other text as
- * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is returned unchanged. A
- * native thread sends a ping every `keepAlive` milliseconds and answers those of the server, so a busy event loop does not
- * make the server close the connection.
+ * `{ text }` and binary messages as a `Buffer`; with `customOptions: { text: 'raw' }` (default: `'json'`), or
+ * `{ parse: false }`, all text is returned unchanged. A native thread sends a ping every `keepAlive` milliseconds and answers
+ * those of the server, so a busy event loop does not make the server close the connection.
  *
  * `Message` is the type of the received messages; it is not checked.
  *
@@ -41,6 +55,8 @@ interface LiveSocket extends LiveTransport {
  */
 export class WebSocketConnection<Message = any> extends PersistentConnection<string | Buffer, Message> {
   readonly #parses: boolean;
+  /** Whether messages wait for a rate limit. */
+  readonly #isLimited: boolean;
   /** Code and reason of the close frame of the running `disconnect`. */
   #closeFrame: [code?: number, reason?: string] = [];
   #closeCalls = 0;
@@ -50,9 +66,8 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
     super(config, ConnectionType.WEBSOCKET);
     requireUrl(this.config, 'WebSocket');
     checkCustomOptions(this, WebSocketConnection, ConnectionType.WEBSOCKET);
-    const { parse = true } = this.config.customOptions;
-    if (typeof parse !== 'boolean') throw invalidType('options.customOptions.parse', 'a boolean', parse);
-    this.#parses = parse;
+    this.#parses = readsJson(this.config.customOptions);
+    this.#isLimited = this.config.rateLimit;
   }
 
   /** The sub-protocol that the server selected, or an empty string. */
@@ -90,7 +105,36 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
       this.reportFailure(error, 'send');
       return false;
     }
-    return super.send(message) as Promise<boolean>;
+    const socket = (this.liveTransport as LiveSocket | undefined)?.socket;
+    // What a subclass has overridden is called.
+    const isOwn = this.sendImpl === WebSocketConnection.prototype.sendImpl;
+    const id = isOwn && !this.#isLimited ? (socket?.push(message) ?? -1) : -1;
+    if (id < 0) return super.send(message) as Promise<boolean>;
+    const { lifetime } = this;
+    const startedAt = this.isObserved ? performance.now() : undefined;
+    try {
+      await socket!.written;
+    } catch (error) {
+      return this.#goOn(message, { id, error, lifetime, startedAt });
+    }
+    const tookMs = startedAt === undefined ? undefined : performance.now() - startedAt;
+    this.reportOutcome(true, tookMs);
+    return true;
+  }
+
+  /** Goes on with a message that was not written. */
+  #goOn(message: string | Uint8Array, { id, error, lifetime, startedAt }: UnsentMessage): Promise<boolean> {
+    let isFirst = true;
+    const sendOnce = () => {
+      if (!isFirst) return this.sendImpl(message);
+      isFirst = false;
+      return Promise.reject(error);
+    };
+    const send = (attempts: Attempts) => {
+      attempts.bytes = this.messageBytes(message);
+      return this.connectionPolicies.runAdmitted(() => attempts.time(sendOnce), id, lifetime);
+    };
+    return this.recordOutcome('send', send, false, undefined, { lifetime, attempts: this.beginCall(startedAt) });
   }
 
   protected override async sendImpl(message: unknown): Promise<boolean> {
@@ -109,11 +153,14 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
     // What it is, the caller says.
     const parsed = (value: unknown) => value as Message;
     if (typeof message !== 'string' || !this.#parses) return parsed(message);
-    try {
-      return parsed(JSON.parse(message));
-    } catch {
-      return parsed({ text: message });
+    if (mayBeJson(message)) {
+      try {
+        return parsed(JSON.parse(message));
+      } catch {
+        // It only began like JSON.
+      }
     }
+    return parsed({ text: message });
   }
 
   protected override async healthCheckImpl(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
@@ -136,10 +183,26 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
   ): Promise<LiveSocket> {
     const headers = await commonHeaders(this.config, [signal]);
     const protocols = this.config.customOptions['protocols'] as string[] | undefined;
-    const socket = new SocketTransport(
+    let [isHandled, isListed, apart] = [false, false, 0];
+    const setListed = () => {
+      const listed = isHandled && this.#parses && apart === 0 && this.parse === WebSocketConnection.prototype.parse;
+      if (listed !== isListed) socket.listJson((isListed = listed));
+    };
+    const socket: SocketTransport = new SocketTransport(
       { url, headers: Object.fromEntries(headerPairs(headers)), protocols },
       {
-        onMessages: (messages) => listener.onMessages(messages),
+        onMessages: (messages) => {
+          if (apart > 0 && --apart === 0) setListed();
+          listener.onMessages(messages);
+        },
+        onJsonList: (text, count) => {
+          const messages = () => native.websocketSplitList(text);
+          const values = parseList(text);
+          if (values?.length === count) return listener.onParsed(values, messages);
+          apart = BATCHES_APART;
+          setListed();
+          listener.onMessages(messages());
+        },
         onClose: (closed) => {
           const { code, error } = closed;
           const isFinished = !error && native.connectionIsNormalClose(code);
@@ -148,12 +211,17 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
         },
       },
       handleOf(this.config),
+      { policy: this.connectionPolicies.handle, tracker: this.connectionTracker },
     );
     await socket.connect(signal);
     return {
       socket,
       pause: () => socket.pause(),
       resume: () => socket.resume(),
+      setHandled: (handled) => {
+        isHandled = handled;
+        setListed();
+      },
       setKeepAlive: (alive) => (alive ? socket.ref() : socket.unref()),
       close: () => socket.close(...this.#closeFrame),
     };
@@ -161,6 +229,26 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
 }
 
 markBuiltIn(WebSocketConnection.prototype.disconnect);
+
+/** Whether text is parsed, as `parse` and `text` say. */
+function readsJson({ parse, text }: Readonly<Record<string, unknown>>): boolean {
+  if (parse !== undefined && typeof parse !== 'boolean') {
+    throw invalidType('options.customOptions.parse', 'a boolean', parse);
+  }
+  if (text === undefined) return parse ?? true;
+  if (text !== 'raw' && text !== 'json') throw wrongType('options.customOptions.text', "'json' or 'raw'", text);
+  if (parse !== undefined) throw invalidValue('options.customOptions.text cannot be combined with parse');
+  return text === 'json';
+}
+
+/** The elements of a list of JSON; `undefined` where one of them is none. */
+function parseList(text: string): unknown[] | undefined {
+  try {
+    return JSON.parse(text) as unknown[];
+  } catch {
+    return undefined;
+  }
+}
 
 function encode(data: unknown): string | Uint8Array {
   if (data === null) return 'null';

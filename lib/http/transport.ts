@@ -102,39 +102,38 @@ export interface HttpTransportStats {
  * a {@link MoorlineError} whose `detail` tells the `phase`, `bytesWritten` and `reusedSocket`.
  */
 export class HttpTransport {
-  readonly #engine: Handle<HttpEngine>;
+  protected readonly engine: Handle<HttpEngine>;
 
   /**
    * @param name its connections are shown under in `metricsText()`.
    * @param connection gives the options that are not among `options`.
    */
   constructor(options: HttpTransportOptions = {}, name?: string, connection?: Handle<ConnectionOptions>) {
-    this.#engine = native.httpOpen(options, name, connection);
+    this.engine = native.httpOpen(options, name, connection);
   }
 
   async request(init: HttpRequest, options: { signal?: AbortSignal | undefined } = {}): Promise<HTTPResponse> {
-    const method = checkMethod(methodOf(init));
-    const url = withQuery(urlText(init.url), init.query);
-    const { body: content, type, source } = bodyOf(init.body, 'request.body');
-    const head = `${method} ${stripLineBreaks(url)}${headerLines(init.headers, type)}`;
+    const { url, head, body: content, source } = prepare(init);
     const queue = source && openQueue(source);
     const body = queue ?? content;
     const settings: Handle<HttpCallConfig> | undefined =
-      init.settings && native.httpCallOptions(this.#engine, init.settings);
+      init.settings && native.httpCallOptions(this.engine, init.settings);
     const streamed = init.stream === true;
     const start = (cancel: Handle<Cancel> | undefined) =>
-      native.httpRequest(this.#engine, head, body, settings, cancel, streamed);
+      native.httpRequest(this.engine, head, body, settings, cancel, streamed);
     const bodyUpload = source && queue && upload(source, queue);
     try {
       // Without a signal nothing has to be raced, and this is the hot way.
-      const answer = await (options.signal ? call(start, options.signal, toError, discardBody) : start(undefined));
+      const answer = await (options.signal
+        ? call(start, options.signal, toRequestError, discardBody)
+        : start(undefined));
       // A streamed answer may begin before the request's own body is over.
       if (!streamed) bodyUpload?.stop();
       return new HTTPResponse(answer, url, options.signal, bodyUpload);
     } catch (rejection) {
       bodyUpload?.stop();
       // A reason is the caller's own, whatever it looks like.
-      const error = isReasonOf(rejection, options.signal) ? rejection : toError(rejection);
+      const error = isReasonOf(rejection, options.signal) ? rejection : toRequestError(rejection);
       // What the caller's own stream threw is why the request broke off.
       const reason = bodyUpload?.failure();
       throw reason && error instanceof MoorlineError ? reason.error : error;
@@ -143,13 +142,13 @@ export class HttpTransport {
 
   /** What is open right now, over all origins. */
   stats(): HttpTransportStats {
-    const [connections, inUse, idle, waiting] = native.httpStats(this.#engine) as [number, number, number, number];
+    const [connections, inUse, idle, waiting] = native.httpStats(this.engine) as [number, number, number, number];
     return { connections, inUse, idle, waiting };
   }
 
   /** Ends every call and closes every connection. */
   close(): void {
-    native.httpClose(this.#engine);
+    native.httpClose(this.engine);
   }
 
   [Symbol.dispose](): void {
@@ -157,8 +156,26 @@ export class HttpTransport {
   }
 }
 
-/** A request that cannot be sent at all is the programmer's mistake. */
-function toError(rejection: unknown): unknown {
+/** @internal A request as it crosses. */
+export interface PreparedRequest {
+  url: string;
+  /** The method, the URL and the headers. */
+  head: string;
+  body: string | Uint8Array | undefined;
+  /** The body, where it is sent piece by piece. */
+  source: BodySource | undefined;
+}
+
+/** @internal Checks a request and writes its head. */
+export function prepare(init: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'query' | 'body'>): PreparedRequest {
+  const method = checkMethod(methodOf(init));
+  const url = withQuery(urlText(init.url), init.query);
+  const { body, type, source } = bodyOf(init.body, 'request.body');
+  return { url, head: `${method} ${stripLineBreaks(url)}${headerLines(init.headers, type)}`, body, source };
+}
+
+/** @internal A request that cannot be sent at all is the programmer's mistake. */
+export function toRequestError(rejection: unknown): unknown {
   const record = failureRecord(rejection);
   if (record?.kind !== 'internal' || !record.code.startsWith('ERR_INVALID_')) return toMoorlineError(rejection);
   return Object.assign(new TypeError(record.message), { code: record.code });

@@ -76,6 +76,14 @@ export class PolicyRunner {
     } catch (error) {
       return Promise.reject(error);
     }
+    return this.runAdmitted(work, id, until);
+  }
+
+  /**
+   * Runs a call whose number, below 0 where it was not admitted, the addon has given; `until` ends its pauses and its
+   * waiting, and all attempts but the first.
+   */
+  runAdmitted<T>(work: Guarded<T>, id: number, until: AbortSignal | undefined): Promise<T> {
     if (id < 0) return this.#abortable(until, undefined, (abort) => this.#attempts(work, id, 1, undefined, abort));
     // The usual case, a first attempt that may go and succeeds, makes nothing that it does not need.
     return new Promise((resolve, reject) => {

@@ -35,7 +35,7 @@ export class Handlers<Args extends unknown[]> {
 
   /** Calls all of them. */
   emit(...args: Args): void {
-    for (const handler of this.#handlers.values()) callHandler(this.#owner, () => handler(...args));
+    for (const handler of this.#handlers.values()) callHandler(this.#owner, handler, ...args);
   }
 }
 
@@ -45,12 +45,16 @@ export function checkHandler(handler: unknown): void {
 }
 
 /**
- * Calls a handler of `owner`; whether it ended without an error, which its promise says later. The error is logged: a
+ * Calls a handler of `owner` with `args`; whether it ended without an error, which its promise says later. The error is logged: a
  * unhandled rejection could end the process.
  */
-export function callHandler(owner: HandlerOwner, handler: () => unknown): boolean | Promise<boolean> {
+export function callHandler<Args extends unknown[]>(
+  owner: HandlerOwner,
+  handler: (...args: Args) => unknown,
+  ...args: Args
+): boolean | Promise<boolean> {
   try {
-    const answer = handler();
+    const answer = handler(...args);
     // Of any realm and any library.
     return isThenable(answer) ? awaitHandler(owner, answer) : true;
   } catch (error) {

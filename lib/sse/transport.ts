@@ -4,7 +4,13 @@ import { abortReason, makeAbortController } from '../runtime/node';
 import { bodyOf } from '../http/body';
 import { headerLines, type HeadersInit } from '../http/headers';
 import { invalidType, invalidValue, wrongType } from '../runtime/argument-error';
-import { type ConnectionOptions, type EventStream, type Handle, native } from '../runtime/native';
+import {
+  type ConnectionOptions,
+  type ConnectionTracker,
+  type EventStream,
+  type Handle,
+  native,
+} from '../runtime/native';
 import { readEvents, SSEEvent, type StreamState } from './event';
 
 export { EventStreamCursor, type EventStreamCursorOptions } from './cursor';
@@ -81,6 +87,7 @@ interface Connection {
 export class EventStreamTransport {
   readonly #client;
   readonly #listener: EventStreamListener;
+  readonly #tracker: Handle<ConnectionTracker> | undefined;
   readonly #state: StreamState;
   #url: string;
   #connection: Connection | undefined;
@@ -92,8 +99,14 @@ export class EventStreamTransport {
    * Options that cannot be are refused at once. Nothing is reached before `connect`.
    *
    * @param connection gives the options that are not among `options`.
+   * @param tracker counts the events.
    */
-  constructor(options: EventStreamOptions, listener: EventStreamListener, connection?: Handle<ConnectionOptions>) {
+  constructor(
+    options: EventStreamOptions,
+    listener: EventStreamListener,
+    connection?: Handle<ConnectionOptions>,
+    tracker?: Handle<ConnectionTracker>,
+  ) {
     const { url, method, headers, body, lastEventId = '', ...rest } = options;
     const content = bodyOf(body, 'options.body');
     // It is sent again with each connection.
@@ -110,6 +123,7 @@ export class EventStreamTransport {
       connection,
     );
     this.#listener = listener;
+    this.#tracker = tracker;
     this.#state = { lastEventId: checkId(lastEventId, 'options.lastEventId'), retryMs: undefined };
   }
 
@@ -189,7 +203,7 @@ export class EventStreamTransport {
       const stream = await call(
         (cancel) => {
           const onBatch = (batch: NativeBatch) => this.#onBatch(connection, batch);
-          return native.sseConnect(this.#client, this.#state.lastEventId, onBatch, cancel);
+          return native.sseConnect(this.#client, this.#state.lastEventId, onBatch, cancel, this.#tracker);
         },
         abort.signal,
         toMoorlineError,

@@ -3,7 +3,16 @@ import { closedFailure, failure, toMoorlineError, MoorlineError } from '../runti
 import { makeAbortController } from '../runtime/node';
 import { wrongType } from '../runtime/argument-error';
 import type { NixtlaTls } from '../runtime/tls';
-import { type ConnectionOptions, native, type Handle, type Socket } from '../runtime/native';
+import {
+  type ConnectionOptions,
+  type ConnectionTracker,
+  native,
+  type Handle,
+  type Policy,
+  type Socket,
+  type SocketCaller,
+  type SocketReader,
+} from '../runtime/native';
 
 /** How a WebSocket ended. */
 export interface SocketClosed {
@@ -82,6 +91,8 @@ export interface SocketCallOptions extends CallOptions {
 export interface SocketListener {
   /** All messages that came since the last time, in order: text as strings, binary as `Buffer`s. */
   onMessages(messages: (string | Buffer)[]): void;
+  /** Where {@link SocketTransport.listJson} asks for it: so many objects and arrays of JSON, as the text of one array. */
+  onJsonList?(text: string, count: number): void;
   /** An open connection has ended: once for each, after its last message. */
   onClose(closed: SocketClosed): void;
   /** The number of pings that came, and were answered. */
@@ -93,7 +104,14 @@ type NativeBatch =
   | undefined
   | string
   | (string | Buffer)[]
+  | [text: string, count: number]
   | [(string | Buffer | number)[], Buffer, number, [number, string, boolean, string | undefined] | undefined];
+
+/** What admits and counts the messages of a connection. */
+export interface SocketCalls {
+  policy: Handle<Policy>;
+  tracker: Handle<ConnectionTracker>;
+}
 
 /** Messages below this size that are sent in one turn of the event loop are written, and fail, together. */
 const SMALL_BYTES = 16 * 1024;
@@ -109,6 +127,9 @@ const SMALL_BYTES = 16 * 1024;
 export class SocketTransport {
   readonly #client;
   readonly #listener: SocketListener;
+  readonly #calls: SocketCalls | undefined;
+  readonly #reader: Handle<SocketReader> | undefined;
+  #caller: Handle<SocketCaller> | undefined;
   #socket: Handle<Socket> | undefined;
   #connecting: { done: Promise<void>; abort: AbortController } | undefined;
   #closing: Promise<void> | undefined;
@@ -125,10 +146,18 @@ export class SocketTransport {
    * Options that cannot be are refused at once. Nothing is reached before `connect`.
    *
    * @param connection gives the options that are not among `options`.
+   * @param calls admits what {@link push} sends, and counts that and all that comes.
    */
-  constructor(options: SocketOptions, listener: SocketListener, connection?: Handle<ConnectionOptions>) {
+  constructor(
+    options: SocketOptions,
+    listener: SocketListener,
+    connection?: Handle<ConnectionOptions>,
+    calls?: SocketCalls,
+  ) {
     this.#client = native.websocketClient(options, connection);
     this.#listener = listener;
+    this.#calls = calls;
+    this.#reader = calls && native.websocketReader(calls.tracker);
   }
 
   get isOpen(): boolean {
@@ -171,6 +200,28 @@ export class SocketTransport {
     if (small && native.websocketPush(socket, data, text)) return (this.#flushing ??= this.#flush(socket));
     const { timeoutMs, signal } = options ?? {};
     return call((cancel) => native.websocketSend(socket, data, timeoutMs, cancel), signal);
+  }
+
+  /**
+   * Sends a message as a call of its connection, if that can be done at once: its number, else -1. When `written` resolves,
+   * the call is over; when it rejects, the call goes on by its number.
+   */
+  push(data: string | Uint8Array): number {
+    if (!this.#socket || !this.#calls || data.length >= SMALL_BYTES) return -1;
+    this.#caller ??= native.websocketCaller(this.#socket, this.#calls.policy, this.#calls.tracker);
+    const id = native.websocketPushCall(this.#caller, data, typeof data === 'string');
+    if (id >= 0) this.#flushing ??= this.#flush(this.#socket);
+    return id;
+  }
+
+  /** The writing of what was pushed in this turn of the event loop. */
+  get written(): Promise<void> | undefined {
+    return this.#flushing;
+  }
+
+  /** Sets whether objects and arrays of JSON that come together are given to `onJsonList`. */
+  listJson(listed: boolean): void {
+    if (this.#reader) native.websocketListJson(this.#reader, listed);
   }
 
   /** Sends a ping; the milliseconds until its answer. */
@@ -228,9 +279,10 @@ export class SocketTransport {
     signal?.throwIfAborted();
     const onAbort = () => abort.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
+    const onBatch = (batch: unknown) => this.#onBatch(batch as NativeBatch);
     try {
       const [socket, protocol, extensions = ''] = await call(
-        (cancel) => native.websocketConnect(this.#client, (batch) => this.#onBatch(batch as NativeBatch), cancel),
+        (cancel) => native.websocketConnect(this.#client, onBatch, cancel, this.#reader),
         abort.signal,
         toMoorlineError,
         ([late]) => native.websocketTerminate(late),
@@ -241,6 +293,7 @@ export class SocketTransport {
         throw abort.signal.reason;
       }
       this.#socket = socket;
+      this.#caller = undefined;
       this.#error = undefined;
       this.#protocol = protocol;
       this.#extensions = extensions;
@@ -256,7 +309,10 @@ export class SocketTransport {
   async #flush(socket: Handle<Socket>): Promise<void> {
     await undefined;
     this.#flushing = undefined;
-    if (!native.websocketFlush(socket)) await call(() => native.websocketWritten(socket));
+    const caller = this.#caller;
+    if (caller) {
+      if (!native.websocketFlushCalls(caller)) await call(() => native.websocketCallsWritten(caller));
+    } else if (!native.websocketFlush(socket)) await call(() => native.websocketWritten(socket));
   }
 
   async #close(socket: Handle<Socket>, code: number, reason: string): Promise<void> {
@@ -268,6 +324,7 @@ export class SocketTransport {
   #onBatch(batch: NativeBatch): void {
     if (batch === undefined) return;
     if (typeof batch === 'string') return this.#listener.onMessages([batch]);
+    if (isJsonList(batch)) return this.#listener.onJsonList?.(...batch);
     if (!isMixedBatch(batch)) return this.#listener.onMessages(batch);
     const [messages, bytes, pings, closed] = batch;
     try {
@@ -302,8 +359,12 @@ function closedError(operation: string): MoorlineError {
   return closedFailure('the WebSocket is not open', { service: 'websocket', operation });
 }
 
+function isJsonList(batch: Exclude<NativeBatch, undefined | string>): batch is [text: string, count: number] {
+  return typeof batch[1] === 'number';
+}
+
 function isMixedBatch(
-  batch: Exclude<NativeBatch, undefined | string>,
+  batch: Exclude<NativeBatch, undefined | string | [string, number]>,
 ): batch is Extract<NativeBatch, [unknown, Buffer, number, unknown]> {
   return Array.isArray(batch[0]);
 }

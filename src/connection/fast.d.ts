@@ -8,5 +8,4 @@ export declare function connectionRecord(
   status?: number,
 ): void;
 export declare function connectionAttempt(tracker: Handle<ConnectionTracker>, tookMs: number, status?: number): void;
-export declare function connectionReceived(tracker: Handle<ConnectionTracker>, messages: number, bytes: number): void;
 export declare function policyRefuses(policy: Handle<Policy>): boolean;

@@ -24,8 +24,16 @@ use crate::bridge::{Argument, Call, Exports, Function, Handle, OrThrow, RawArgum
 pub struct ConnectionTracker(Mutex<Tracker>);
 
 impl ConnectionTracker {
-    fn lock(&self) -> MutexGuard<'_, Tracker> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Tracker> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts messages that are handed over now.
+    pub(crate) fn receive(&self, (messages, bytes): (u64, u64)) {
+        if messages > 0 {
+            let mut tracker = self.lock();
+            tracker.receive(messages, bytes, Instant::now());
+        }
     }
 }
 
@@ -148,23 +156,6 @@ impl Function for Attempt {
     }
 }
 
-/// `connectionReceived(tracker, messages, bytes)`: counts received messages.
-pub(crate) struct Received;
-
-impl Function for Received {
-    const NAME: &'static CStr = c"connectionReceived";
-    fn run(call: &Call) -> ReturnValue {
-        let (messages, bytes) = (call.number(1), call.number(2));
-        if let (Some(tracker), Some(messages), Some(bytes)) =
-            (call.handle::<ConnectionTracker>(0), messages, bytes)
-        {
-            let now = Instant::now();
-            tracker.lock().receive(messages as u64, bytes as u64, now);
-        }
-        ReturnValue::Undefined
-    }
-}
-
 fn ms(call: &Call, at: usize) -> Option<f64> {
     call.number(at)
         .filter(|ms| ms.is_finite())
@@ -179,6 +170,5 @@ fn status(call: &Call, at: usize) -> Option<u16> {
 /// Registers the hand-written functions.
 pub fn register(exports: &Exports) -> Result<()> {
     exports.add::<Record>()?;
-    exports.add::<Attempt>()?;
-    exports.add::<Received>()
+    exports.add::<Attempt>()
 }

@@ -1,5 +1,6 @@
 //! The options of connections of every protocol, read once each.
 
+mod call;
 pub(crate) mod metrics;
 pub(crate) mod policy;
 
@@ -20,6 +21,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
 
+pub(crate) use self::call::{AdmittedCall, CallContext};
 use crate::bridge::{Handle, OrThrow, RawArgument, to_js_error};
 
 /// The options of one connection, as they are in force.

@@ -6,3 +6,14 @@ export declare function httpRequest(
   cancel?: Handle<Cancel>,
   streamed?: boolean,
 ): Promise<string | [head: string, body: Uint8Array | Handle<HttpBodyReader>]>;
+export declare function httpPolicyRequest(
+  caller: Handle<HttpCaller>,
+  head: string,
+  body?: string | Uint8Array,
+):
+  | Promise<
+      | string
+      | [head: string, body: Uint8Array]
+      | [id: number, answer: string | [head: string, body: Uint8Array] | undefined, failure?: string]
+    >
+  | undefined;

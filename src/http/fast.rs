@@ -1,20 +1,28 @@
 //! The call that every request makes, written by hand.
 
-use std::ffi::CStr;
+use std::{ffi::CStr, sync::Arc};
 
 use bytes::Bytes;
-use moorline_core::options::Read;
+use moorline_core::{error::Outcome, options::Read};
 use moorline_net::http::{
-    CallConfig, Engine as HttpEngine, Request as HttpRequest, RequestBody, unsendable,
+    CallConfig, Engine as HttpEngine, Request as HttpRequest, RequestBody, Response, unsendable,
 };
 use napi::Result;
+use tokio_util::sync::CancellationToken;
 
-use super::{body::HttpBodyQueue, encode::encode};
-use crate::bridge::{Call, Cancel, Exports, Function, Handle, ReturnValue, promise};
+use super::{HttpCaller, body::HttpBodyQueue, encode::encode};
+use crate::{
+    bridge::{Call, Cancel, Exports, Function, Handle, ReturnValue, Value, failure_json, promise},
+    connection::AdmittedCall,
+};
 
-/// Adds the hand-written function.
+/// The lowest status that may count as a failure.
+const FIRST_ERROR: u16 = 400;
+
+/// Adds the hand-written functions.
 pub(crate) fn register(exports: &Exports) -> Result<()> {
-    exports.add::<Request>()
+    exports.add::<Request>()?;
+    exports.add::<PolicyRequest>()
 }
 
 /// `httpRequest(engine, head, body?, options?, cancel?, streamed?)`: makes a request. The head is text: `METHOD URL`, then a
@@ -48,6 +56,59 @@ impl Function for Request {
         };
         promise(&call.env(), work).map_or(ReturnValue::Undefined, ReturnValue::Promise)
     }
+}
+
+/// `httpPolicyRequest(caller, head, body?)`: makes the first attempt of a call of a connection, and counts the call where
+/// it is successful. Undefined where it is not admitted at once; `policyStep` says why.
+///
+/// Resolves as `httpRequest` does; a call that goes on in JavaScript is `[id, answer, failure]`, with an answer or the
+/// record of a failure.
+struct PolicyRequest;
+
+impl Function for PolicyRequest {
+    const NAME: &'static CStr = c"httpPolicyRequest";
+    fn run(call: &Call) -> ReturnValue {
+        let (Some(caller), Some(head)) = (
+            call.handle::<HttpCaller>(0),
+            call.with_bytes(1, |head| String::from_utf8_lossy(head).into_owned()),
+        ) else {
+            return ReturnValue::Undefined;
+        };
+        let body = body_of(call);
+        let Some(admitted) = AdmittedCall::begin(&caller.context) else {
+            return ReturnValue::Undefined;
+        };
+        let engine = Arc::clone(&caller.engine);
+        let work = async move {
+            let outcome = match read_request(&head, body) {
+                Ok(request) => {
+                    let request = request.with_config(engine.config().call);
+                    engine.request(request, &CancellationToken::new()).await
+                }
+                Err(error) => Err(unsendable(&error)),
+            };
+            Ok(end(admitted, outcome))
+        };
+        promise(&call.env(), work).map_or(ReturnValue::Undefined, ReturnValue::Promise)
+    }
+}
+
+/// Ends a call that was successful; any other is the caller's to end.
+fn end(admitted: AdmittedCall, outcome: Outcome<Response>) -> Value {
+    let (answer, failure) = match outcome {
+        Ok(response) => {
+            let status = response.status.as_u16();
+            let answer = encode(response);
+            if status < FIRST_ERROR {
+                admitted.succeed(Some(status), None);
+                return answer;
+            }
+            (answer, Value::Undefined)
+        }
+        Err(failure) => (Value::Undefined, Value::Text(failure_json(failure))),
+    };
+    let id = Value::Number(admitted.hand_over().into());
+    Value::List(vec![id, answer, failure])
 }
 
 fn body_of(call: &Call) -> RequestBody {

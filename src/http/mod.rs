@@ -4,6 +4,8 @@ mod body;
 mod encode;
 mod fast;
 
+use std::sync::Arc;
+
 use moorline_core::{connection::transport::Transport, options::Options};
 use moorline_net::http::{CallConfig, Engine as HttpEngine, HttpConfig};
 use napi::{Env, Result};
@@ -12,8 +14,15 @@ use napi_derive::napi;
 pub(crate) use self::fast::register;
 use crate::{
     bridge::{Handle, OrThrow, RawArgument, runtime},
-    connection::{ConnectionOptions, transport_options},
+    connection::{CallContext, ConnectionOptions, metrics::ConnectionTracker, transport_options},
+    resilience::Policy,
 };
+
+/// An engine with the policy and the tracker of the connection whose requests it makes.
+pub struct HttpCaller {
+    engine: Arc<HttpEngine>,
+    context: Arc<CallContext>,
+}
 
 /// An engine with the options given, and those of its connection. With a name its connections are shown in the metrics of the process.
 #[napi(catch_unwind, ts_return_type = "Handle<HttpEngine>")]
@@ -33,6 +42,23 @@ pub fn http_open(
         Some(name) => engine.with_metrics(name),
         None => engine,
     }))
+}
+
+/// An engine for the requests of a connection, each under `policy` and counted by `tracker`.
+#[napi(catch_unwind, ts_return_type = "Handle<HttpCaller>")]
+pub fn http_caller(
+    engine: Handle<HttpEngine>,
+    policy: Handle<Policy>,
+    tracker: Handle<ConnectionTracker>,
+) -> Handle<HttpCaller> {
+    let context = CallContext {
+        policy: policy.0,
+        tracker: tracker.0,
+    };
+    Handle::new(HttpCaller {
+        engine: engine.0,
+        context: Arc::new(context),
+    })
 }
 
 /// Ends every call of an engine and closes its connections.

@@ -36,7 +36,7 @@ impl Policy {
     }
 
     /// The number of a call that may go; else the answer to it is the next one that `take_step` gives.
-    pub(super) fn admit(&self, id: Option<u32>, timeout: Limit<Duration>) -> Option<u32> {
+    pub(crate) fn admit(&self, id: Option<u32>, timeout: Limit<Duration>) -> Option<u32> {
         match self.calls.admit(id, timeout, self.clock.now()) {
             Ok(id) => Some(id),
             Err(answer) => {

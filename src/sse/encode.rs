@@ -13,14 +13,24 @@ use crate::bridge::{Received, Value, failure_json};
 
 /// Events as one text.
 #[derive(Debug, Default)]
-pub struct EventText(String);
+pub struct EventText {
+    text: String,
+    events: u64,
+    /// The bytes of their data.
+    data_bytes: u64,
+}
 
 impl EventText {
+    /// The number of events, and of the bytes of their data.
+    pub(super) fn totals(&self) -> (u64, u64) {
+        (self.events, self.data_bytes)
+    }
+
     fn push_id(&mut self, id: Option<&str>) {
         match id {
             None => {}
-            Some("") => self.0.push('\0'),
-            Some(id) => self.0.push_str(id),
+            Some("") => self.text.push('\0'),
+            Some(id) => self.text.push_str(id),
         }
     }
 }
@@ -28,43 +38,47 @@ impl EventText {
 impl Sink for EventText {
     fn event(&mut self, event: Event<'_>) {
         let Event { kind, data, update } = event;
+        self.events += 1;
+        self.data_bytes += data.len() as u64;
         self.push_id(update.id);
         if !kind.is_empty() || update.retry.is_some() {
-            self.0.push('\n');
-            self.0.push_str(kind);
+            self.text.push('\n');
+            self.text.push_str(kind);
         }
         if let Some(retry) = update.retry {
             // Writing to a string cannot fail.
-            let _ = write!(self.0, "\n{retry}");
+            let _ = write!(self.text, "\n{retry}");
         }
-        self.0.push('\r');
-        self.0.push_str(data);
-        self.0.push('\r');
+        self.text.push('\r');
+        self.text.push_str(data);
+        self.text.push('\r');
     }
 
     fn update(&mut self, update: FieldUpdate<'_>) {
         self.push_id(update.id);
-        self.0.push_str("\n\n");
+        self.text.push_str("\n\n");
         if let Some(retry) = update.retry {
-            let _ = write!(self.0, "{retry}");
+            let _ = write!(self.text, "{retry}");
         }
-        self.0.push_str("!\r\r");
+        self.text.push_str("!\r\r");
     }
 }
 
 impl EventBatch for EventText {
     fn bytes(&self) -> usize {
-        self.0.len()
+        self.text.len()
     }
 
     fn append(&mut self, later: Self) {
-        self.0.push_str(&later.0);
+        self.text.push_str(&later.text);
+        self.events += later.events;
+        self.data_bytes += later.data_bytes;
     }
 }
 
 /// `[text]`, or `[text, [stopped, failure]]` at the end.
 pub(super) fn encode_batch((text, end): Received<EventText, StreamEnd>) -> Value {
-    let mut batch = vec![Value::Text(text.0)];
+    let mut batch = vec![Value::Text(text.text)];
     batch.extend(end.map(encode_end));
     Value::List(batch)
 }
@@ -103,7 +117,7 @@ mod tests {
             retry: None,
         });
         assert_eq!(
-            text.0,
+            text.text,
             "\rd\n\r7\rd\n\r\0\rd\n\r\nt\rd\n\r\n\n5\rd\n\r8\n\n9!\r\r\0\n\n!\r\r"
         );
     }

@@ -5,7 +5,7 @@ mod encode;
 mod fast;
 
 use moorline_core::connection::transport::Transport;
-use moorline_services::sse::{self, Config, EventStreamClient, is_sendable};
+use moorline_services::sse::{self, Config, EventStreamClient, StreamEnd, is_sendable};
 use napi::{Env, Result};
 use napi_derive::napi;
 
@@ -13,10 +13,10 @@ use self::encode::{EventText, encode_batch};
 pub(crate) use self::fast::register;
 use crate::{
     bridge::{
-        Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, environment_closed, notifier,
-        promise, runtime,
+        Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Received, environment_closed,
+        notifier, promise, runtime,
     },
-    connection::{ConnectionOptions, transport_options},
+    connection::{ConnectionOptions, metrics::ConnectionTracker, transport_options},
 };
 
 type EventStream = sse::EventStream<EventText>;
@@ -36,7 +36,7 @@ pub fn sse_client(
 }
 
 /// A stream that goes on after the event `last_id`. It is paused; after `sseResume` the listener receives texts of events
-/// (`lib/sse/event.ts` reads them), and at last, after them, `[stopped, failure]`.
+/// (`lib/sse/event.ts` reads them), and at last, after them, `[stopped, failure]`. Events are counted by `tracker`.
 #[napi(catch_unwind, ts_return_type = "Promise<Handle<EventStream>>")]
 pub fn sse_connect(
     env: Env,
@@ -47,10 +47,18 @@ pub fn sse_connect(
     )]
     listener: Callback,
     cancel: Option<Handle<Cancel>>,
+    tracker: Option<Handle<ConnectionTracker>>,
 ) -> Result<PromiseValue> {
     let cancel = Cancel::token(cancel.as_ref());
+    let tracker = tracker.map(|tracker| tracker.0);
+    let encode = move |received: Received<EventText, StreamEnd>| {
+        if let Some(tracker) = &tracker {
+            tracker.receive(received.0.totals());
+        }
+        encode_batch(received)
+    };
     promise(&env, async move {
-        let listen = notifier(listener, encode_batch);
+        let listen = notifier(listener, encode);
         let stream = client.connect(&last_id, listen, &cancel).await?;
         Ok(Handle::new(stream))
     })

@@ -4,9 +4,16 @@ use moorline_services::websocket::{Batch, CloseEvent, Entry};
 
 use crate::bridge::{Element, Packed, Received, Value, failure_json};
 
+/// Fewer messages are not worth a list.
+const MIN_LISTED: usize = 2;
+
 /// One text as it is; several as an array; with anything else, `[messages, bytes, pings, closed]`, where small
-/// binary messages are their lengths in `bytes`.
-pub(super) fn encode_batch((mut batch, closed): Received<Batch, CloseEvent>) -> Value {
+/// binary messages are their lengths in `bytes`. Where JSON is `listed`, several objects and arrays are `[text, count]`, the
+/// text of one array of all.
+pub(super) fn encode_batch(
+    (mut batch, closed): Received<Batch, CloseEvent>,
+    listed: bool,
+) -> Value {
     let plain = batch.binary.is_empty()
         && batch.pings == 0
         && closed.is_none()
@@ -15,8 +22,14 @@ pub(super) fn encode_batch((mut batch, closed): Received<Batch, CloseEvent>) -> 
             .iter()
             .any(|entry| matches!(entry, Entry::Binary(0)));
     if let (true, [Entry::Text(_)]) = (plain, batch.entries.as_slice()) {
-        // The batch holds only what has been checked.
-        return Value::Text(String::from_utf8(batch.text).unwrap_or_default());
+        batch.text.remove(0);
+        return text_of(batch.text);
+    }
+    if plain && listed && batch.entries.len() >= MIN_LISTED && batch.is_json_list() {
+        batch.text[0] = b'[';
+        batch.text.push(b']');
+        let count = Value::Number(batch.entries.len() as f64);
+        return Value::List(vec![text_of(batch.text), count]);
     }
     let bytes = std::mem::take(&mut batch.binary);
     let pings = f64::from(batch.pings);
@@ -34,6 +47,11 @@ pub(super) fn encode_batch((mut batch, closed): Received<Batch, CloseEvent>) -> 
         Value::Number(pings),
         closed.map_or(Value::Undefined, encode_close),
     ])
+}
+
+/// A text of a batch, which holds only what has been checked.
+fn text_of(bytes: Vec<u8>) -> Value {
+    Value::Text(String::from_utf8(bytes).unwrap_or_default())
 }
 
 fn encode_close(closed: CloseEvent) -> Value {
@@ -60,14 +78,13 @@ impl Packed for Messages {
     fn next(&mut self) -> Element<'_> {
         match self.entries.next() {
             Some(Entry::Text(length)) => {
-                let start = self.at;
-                self.at += length;
+                // Each comes after a comma.
+                let start = self.at + 1;
+                self.at = start + length;
                 Element::Text(&self.text[start..self.at])
             }
             Some(Entry::Binary(length)) => Element::Integer(length as i32),
-            Some(Entry::LargeText(text)) => {
-                Element::Value(Value::Text(String::from_utf8(text).unwrap_or_default()))
-            }
+            Some(Entry::LargeText(text)) => Element::Value(text_of(text)),
             Some(Entry::LargeBinary(bytes)) => Element::Value(Value::Bytes(bytes)),
             None => Element::Value(Value::Undefined),
         }

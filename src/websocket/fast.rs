@@ -5,12 +5,18 @@ use std::ffi::CStr;
 use moorline_services::websocket::{FlushResult, Socket};
 use napi::Result;
 
+use super::call::SocketCaller;
 use crate::bridge::{Call, Exports, Function, ReturnValue};
+
+/// The return value in place of a call's number where its message has to wait.
+const NOT_PUSHED: i32 = -1;
 
 /// Adds the hand-written functions.
 pub(crate) fn register(exports: &Exports) -> Result<()> {
     exports.add::<Push>()?;
     exports.add::<Flush>()?;
+    exports.add::<PushCall>()?;
+    exports.add::<FlushCalls>()?;
     exports.add::<Resume>()?;
     exports.add::<Pause>()?;
     exports.add::<Terminate>()?;
@@ -39,6 +45,31 @@ impl Function for Flush {
     fn run(call: &Call) -> ReturnValue {
         let flushed = call.handle::<Socket>(0).map(|socket| socket.flush());
         ReturnValue::Bool(flushed == Some(FlushResult::Done))
+    }
+}
+
+/// `websocketPushCall(caller, data, text)`: the number of a call whose message was accepted at once, or -1.
+struct PushCall;
+
+impl Function for PushCall {
+    const NAME: &'static CStr = c"websocketPushCall";
+    fn run(call: &Call) -> ReturnValue {
+        let text = call.flag(2).unwrap_or(false);
+        let pushed = call
+            .handle::<SocketCaller>(0)
+            .and_then(|caller| call.with_bytes(1, |bytes| caller.push(bytes, text)));
+        ReturnValue::Integer(pushed.flatten().map_or(NOT_PUSHED, |id| id as i32))
+    }
+}
+
+/// `websocketFlushCalls(caller)`: writes what was pushed, and counts it; false when not all of it could be written.
+struct FlushCalls;
+
+impl Function for FlushCalls {
+    const NAME: &'static CStr = c"websocketFlushCalls";
+    fn run(call: &Call) -> ReturnValue {
+        let caller = call.handle::<SocketCaller>(0);
+        ReturnValue::Bool(caller.is_some_and(|caller| caller.flush()))
     }
 }
 

@@ -1,14 +1,21 @@
 //! WebSocket: connections, and messages in both directions.
 
+mod call;
 mod encode;
 mod fast;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use moorline_core::{
     connection::transport::Transport,
     options::{OptionError, Options, Plain},
 };
 use moorline_services::websocket::{
-    Config, Socket, WebSocketClient, read_close, read_ping_timeout,
+    Batch, CloseEvent, Config, Socket, WebSocketClient, read_close, read_ping_timeout,
+    split_json_list,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -17,11 +24,18 @@ use self::encode::encode_batch;
 pub(crate) use self::fast::register;
 use crate::{
     bridge::{
-        Argument, Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, notifier,
-        promise, to_js_error,
+        Argument, Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Received, Value,
+        notifier, promise, to_js_error,
     },
-    connection::{ConnectionOptions, transport_options},
+    connection::{ConnectionOptions, metrics::ConnectionTracker, transport_options},
 };
+
+/// How the messages of a connection are handed over.
+pub struct SocketReader {
+    tracker: Arc<ConnectionTracker>,
+    /// Whether objects and arrays of JSON that came together are handed over as one text.
+    lists_json: AtomicBool,
+}
 
 /// A client of one server; nothing is reached yet.
 #[napi(catch_unwind, ts_return_type = "Handle<WebSocketClient>")]
@@ -35,6 +49,31 @@ pub fn websocket_client(
     Ok(Handle::new(WebSocketClient::new(config)))
 }
 
+/// A reader whose messages `tracker` counts.
+#[napi(catch_unwind, ts_return_type = "Handle<SocketReader>")]
+pub fn websocket_reader(tracker: Handle<ConnectionTracker>) -> Handle<SocketReader> {
+    Handle::new(SocketReader {
+        tracker: tracker.0,
+        lists_json: AtomicBool::new(false),
+    })
+}
+
+/// Sets whether objects and arrays of JSON that came together are handed over as one text, from the next batch on.
+#[napi(
+    catch_unwind,
+    ts_args_type = "reader: Handle<SocketReader>, listed: boolean"
+)]
+pub fn websocket_list_json(reader: Handle<SocketReader>, listed: bool) {
+    reader.lists_json.store(listed, Ordering::Relaxed);
+}
+
+/// The messages of a text that was made of several, as they came.
+#[napi(catch_unwind)]
+pub fn websocket_split_list(list: String) -> Vec<String> {
+    let messages = split_json_list(&list).into_iter();
+    messages.map(str::to_owned).collect()
+}
+
 /// A new connection, its sub-protocol, and the agreement about compression. It is paused; after
 /// `websocketResume` the listener receives messages (`lib/websocket/transport.ts` knows the shapes).
 #[napi(
@@ -46,12 +85,19 @@ pub fn websocket_connect(
     client: Handle<WebSocketClient>,
     #[napi(ts_arg_type = "(batch: unknown) => void")] listener: Callback,
     cancel: Option<Handle<Cancel>>,
+    reader: Option<Handle<SocketReader>>,
 ) -> Result<PromiseValue> {
     let cancel = Cancel::token(cancel.as_ref());
+    let reader = reader.map(|reader| reader.0);
+    let encode = move |received: Received<Batch, CloseEvent>| {
+        let Some(reader) = &reader else {
+            return encode_batch(received, false);
+        };
+        reader.tracker.receive(received.0.totals());
+        encode_batch(received, reader.lists_json.load(Ordering::Relaxed))
+    };
     promise(&env, async move {
-        let socket = client
-            .connect(notifier(listener, encode_batch), &cancel)
-            .await?;
+        let socket = client.connect(notifier(listener, encode), &cancel).await?;
         let protocol = socket.protocol().to_owned();
         let compression = socket
             .compression()

@@ -116,7 +116,7 @@ export interface ConnectionConfig {
    */
   customHeaders?: CustomHeaders | undefined;
   /**
-   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and options of your own subclasses.
+   * `protocols`, `parse` and `text` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and options of your own subclasses.
    * Default: nothing.
    */
   customOptions?: Readonly<Record<string, unknown>> | undefined;

@@ -48,7 +48,7 @@ class HandlerQueue<Message> {
     }
     const succeeded = this.#callHandler(message);
     // A message may have come while the handler ran.
-    if (typeof succeeded === 'boolean') this.#callWaiting();
+    if (this.#waiting.length > 0 && typeof succeeded === 'boolean') this.#callWaiting();
     return succeeded;
   }
 
@@ -99,6 +99,8 @@ export class MessageHandlers<Message> {
   readonly #limit: number;
   readonly #onFullChange: () => void;
   readonly #queues = new Set<HandlerQueue<Message>>();
+  /** The queue, where there is one. */
+  #only: HandlerQueue<Message> | undefined;
 
   constructor(owner: HandlerOwner, limit: number, onFullChange: () => void) {
     this.#owner = owner;
@@ -120,30 +122,39 @@ export class MessageHandlers<Message> {
   add(handler: (message: Message) => unknown, options: MessageHandlerOptions = {}): () => void {
     checkHandler(handler);
     checkOptions('options', options, OPTIONS);
-    return this.#add((message) => callHandler(this.#owner, () => handler(message)), concurrencyOf(options));
+    return this.#add((message) => callHandler(this.#owner, handler, message), concurrencyOf(options));
   }
 
   /** Adds all that `listeners` gives when a message comes, as if they were one. */
   addGroup(listeners: Listeners<Message>): () => void {
     return this.#add((message) => {
-      return allSucceeded(listeners().map((listener) => callHandler(this.#owner, () => listener(message))));
+      return allSucceeded(listeners().map((listener) => callHandler(this.#owner, listener, message)));
     }, 1);
   }
 
   #add(call: (message: Message) => boolean | Promise<boolean>, concurrency: number): () => void {
     const queue = new HandlerQueue<Message>(call, { concurrency, limit: this.#limit }, () => this.#onFullChange());
     this.#queues.add(queue);
+    this.#setOnly();
     return () => {
-      if (this.#queues.delete(queue)) queue.drop();
+      if (!this.#queues.delete(queue)) return;
+      this.#setOnly();
+      queue.drop();
     };
+  }
+
+  #setOnly(): void {
+    const [first] = this.#queues;
+    this.#only = this.#queues.size === 1 ? first : undefined;
   }
 
   /** Calls all handlers with a message. Returns whether none failed, or a promise of that. */
   dispatch(message: Message): boolean | Promise<boolean> {
+    if (this.#only) return this.#only.put(message);
     const results: (boolean | Promise<boolean>)[] = [];
     // A handler may remove another one.
     for (const queue of this.#queues) results.push(queue.put(message));
-    return results.length === 1 ? results[0]! : allSucceeded(results);
+    return allSucceeded(results);
   }
 }
 

@@ -9,7 +9,7 @@ export class Attempts {
   /** Whether the last answer says that the service is unwell. */
   isServiceFailure = false;
   readonly #tracker: Handle<ConnectionTracker>;
-  readonly #startedAt = performance.now();
+  readonly #startedAt: number;
   /** When the attempt under way began. */
   #attemptStartedAt: number | undefined;
   /** The duration of the last one, which is counted with its call. */
@@ -17,15 +17,16 @@ export class Attempts {
   #status: number | undefined;
   #count = 0;
 
-  constructor(tracker: Handle<ConnectionTracker>) {
+  constructor(tracker: Handle<ConnectionTracker>, startedAt = performance.now()) {
     this.#tracker = tracker;
+    this.#startedAt = startedAt;
   }
 
   /** Begins an attempt. One that was answered before was not the last. */
-  begin(): void {
+  begin(startedAt = performance.now()): void {
     if (this.#attemptMs !== undefined) native.connectionAttempt(this.#tracker, this.#attemptMs, this.#status);
     this.#attemptMs = this.#status = undefined;
-    this.#attemptStartedAt = performance.now();
+    this.#attemptStartedAt = startedAt;
     this.#count += 1;
   }
 

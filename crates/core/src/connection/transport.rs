@@ -192,9 +192,10 @@ fn ms(limit: Limit<Duration>) -> Plain {
 }
 
 /// The options that are read from `customOptions`, the type of connection that does, and their paths.
-const CUSTOM: [(&str, &str, &str); 4] = [
+const CUSTOM: [(&str, &str, &str); 5] = [
     ("protocols", "websocket", "customOptions.protocols"),
     ("parse", "websocket", "customOptions.parse"),
+    ("text", "websocket", "customOptions.text"),
     ("cursor", "sse", "customOptions.cursor"),
     ("lastEventId", "sse", "customOptions.lastEventId"),
 ];

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures_util::Stream;
+use futures_util::{FutureExt, Stream};
 use http::{HeaderMap, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -112,6 +112,21 @@ impl Streaming {
             biased;
             () = ended.cancelled() => Err(closed_failure(Delivery::Answered)),
             chunk = self.next_until(None) => chunk,
+        }
+    }
+
+    /// The next chunk, or the end, where that has come already; else [`Self::next`] waits for it. This looks neither at the
+    /// clock nor at the end of the transport: the caller does by `next`, after so many bytes.
+    pub fn next_ready(&mut self) -> Option<Outcome<Option<Bytes>>> {
+        match &mut self.source {
+            Source::Raw(body) => {
+                let mut noop = Context::from_waker(Waker::noop());
+                match body.poll_chunk(&mut noop) {
+                    Poll::Ready(chunk) => Some(chunk.transpose()),
+                    Poll::Pending => None,
+                }
+            }
+            Source::Encoded(decoder) => decoder.next().now_or_never(),
         }
     }
 

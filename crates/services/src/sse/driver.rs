@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use moorline_core::{
     error::{Failure, Outcome},
     limit::Limit,
@@ -103,7 +102,7 @@ impl<B: EventBatch> Driver<B> {
             if bytes >= BATCH_BYTES {
                 break Ok(true);
             }
-            next = self.body.next().now_or_never();
+            next = self.body.next_ready();
             next = next.map(|chunk| chunk.map_err(broken_stream_failure));
         };
         self.put(batch);

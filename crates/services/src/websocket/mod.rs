@@ -26,7 +26,7 @@ mod service;
 mod shared;
 mod stream;
 
-pub use batch::{Batch, Entry};
+pub use batch::{Batch, Entry, split_json_list};
 pub use config::{Compression, Config, read_close, read_ping_timeout};
 pub use driver::CloseEvent;
 pub use permessage_deflate::Agreement;

@@ -76,7 +76,10 @@ proptest! {
         let (mut text, mut binary) = (received.batch.text.as_slice(), received.batch.binary.as_slice());
         for (entry, content) in received.batch.entries.iter().zip(&texts) {
             let (pack, length) = match entry {
-                Entry::Text(length) => (&mut text, *length),
+                Entry::Text(length) => {
+                    text = text.strip_prefix(b",").unwrap();
+                    (&mut text, *length)
+                }
                 Entry::Binary(length) => (&mut binary, *length),
                 _ => unreachable!(),
             };

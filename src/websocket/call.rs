@@ -1,0 +1,91 @@
+//! Sends of a connection: admitted by its policy and counted by its tracker, without a crossing for either.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex},
+};
+
+use moorline_core::sync::lock;
+use moorline_services::websocket::{FlushResult, Socket};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::{
+    bridge::{Handle, PromiseValue, promise},
+    connection::{AdmittedCall, CallContext, metrics::ConnectionTracker},
+    resilience::Policy,
+};
+
+/// A socket with the policy and the tracker of its connection, and the calls that are to be flushed.
+pub struct SocketCaller {
+    socket: Arc<Socket>,
+    context: Arc<CallContext>,
+    pushed: Mutex<Vec<Pushed>>,
+}
+
+/// A call whose message was pushed, and the bytes of that.
+struct Pushed(AdmittedCall, u64);
+
+impl SocketCaller {
+    /// Pushes a message under the policy: the number of its call; `None` where it has to wait.
+    pub(super) fn push(&self, bytes: &[u8], text: bool) -> Option<u32> {
+        let call = AdmittedCall::begin(&self.context)?;
+        if !self.socket.push(bytes, text) {
+            return None;
+        }
+        let id = call.id();
+        lock(&self.pushed).push(Pushed(call, bytes.len() as u64));
+        id
+    }
+
+    /// Writes what was pushed, and counts it; false when not all of it could be written.
+    pub(super) fn flush(&self) -> bool {
+        let flushed = self.socket.flush() == FlushResult::Done;
+        if flushed {
+            count(mem::take(&mut *lock(&self.pushed)));
+        }
+        flushed
+    }
+}
+
+fn count(written: Vec<Pushed>) {
+    for Pushed(call, bytes) in written {
+        call.succeed(None, Some(bytes));
+    }
+}
+
+/// A socket for the messages of a connection, each sent under `policy` and counted by `tracker`.
+#[napi(catch_unwind, ts_return_type = "Handle<SocketCaller>")]
+pub fn websocket_caller(
+    socket: Handle<Socket>,
+    policy: Handle<Policy>,
+    tracker: Handle<ConnectionTracker>,
+) -> Handle<SocketCaller> {
+    let context = CallContext {
+        policy: policy.0,
+        tracker: tracker.0,
+    };
+    Handle::new(SocketCaller {
+        socket: socket.0,
+        context: Arc::new(context),
+        pushed: Mutex::default(),
+    })
+}
+
+/// Waits until what was pushed is written, and counts it. Where that fails, the calls go on in JavaScript.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn websocket_calls_written(env: Env, caller: Handle<SocketCaller>) -> Result<PromiseValue> {
+    let pushed = mem::take(&mut *lock(&caller.pushed));
+    promise(&env, async move {
+        match caller.socket.wait_until_written().await {
+            Ok(()) => count(pushed),
+            Err(failure) => {
+                for Pushed(call, _) in pushed {
+                    call.hand_over();
+                }
+                return Err(failure);
+            }
+        }
+        Ok(())
+    })
+}

@@ -7,7 +7,11 @@
 // which ends the bench with a failure: nobody wins by being wrong. A bench that cannot run (no server, no such
 // build) says why with `skipBench` and exits with 2.
 //
+// A bench imports what a user imports: the package's entries, by `load`. What stands below them is a contestant called
+// `engine`, from engines.mjs.
+//
 // Shared machines are noisy, so read the ratios and the CPU time first and the throughput last.
+import { createRequire } from 'node:module';
 
 const ROUNDS = 7;
 /** One operation in so many is timed by itself; timing all of them would cost more than some of them do. */
@@ -15,7 +19,7 @@ const TIMED_EVERY = 16;
 
 /**
  * @typedef {object} Contestant
- * @property {string} name A peer carries its package name; ours is `moorline`.
+ * @property {string} name A peer carries its package name; ours is `moorline`, the transport below it `engine`.
  * @property {() => unknown} operation One operation; throws when its answer is wrong.
  * @property {() => unknown} [close]
  *
@@ -27,6 +31,15 @@ const TIMED_EVERY = 16;
  * @property {boolean} [sync] The operation answers synchronously, so nothing is awaited.
  * @property {() => Contestant[] | Promise<Contestant[]>} contestants Ours first.
  */
+
+/** Loads an entry of the package by its name, `moorline` or `moorline/libsql`, as a program of a user does. */
+export const load = createRequire(new URL('../package.json', import.meta.url));
+
+/** Ends a bench whose contestant was wrong where nothing that is thrown would end it. */
+export function failBench(bench, reason) {
+  console.error(`${bench}: ${reason}`);
+  process.exit(1);
+}
 
 /** Ends a bench that cannot run here, with the reason. */
 export function skipBench(bench, reason) {
@@ -66,9 +79,9 @@ async function runRounds(one, contestants) {
       rounds.get(contestant.name).push(await measure(one, contestant, one.operations));
     }
   }
-  return contestants.map(({ name }, index) => ({
+  return contestants.map(({ name }) => ({
     contestant: name,
-    ours: index === 0,
+    ours: name === 'moorline',
     ...medians(rounds.get(name)),
   }));
 }

@@ -1,9 +1,8 @@
 // JSON over HTTP/1.1 keep-alive from one server process, by the usual clients. Every answer is parsed and checked.
 import { fork } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { Agent as HttpAgent, createServer } from 'node:http';
 
-import { bench, skipBench } from './harness.mjs';
+import { bench, load, skipBench } from './harness.mjs';
 
 const KB = 1024;
 
@@ -38,7 +37,8 @@ if (process.argv[2] === 'server') {
   }).catch((error) => skipBench('http', error.message));
   const base = `http://127.0.0.1:${port}`;
 
-  const { HttpTransport } = createRequire(import.meta.url)('../dist/http/transport.js');
+  const { HTTPConnection } = load('moorline');
+  const { httpEngine } = await import('./engines.mjs');
   const undici = await import('undici');
   const { default: axios } = await import('axios');
   const { default: got } = await import('got');
@@ -48,16 +48,18 @@ if (process.argv[2] === 'server') {
     const check = (name, { key, rows }) => {
       if (key !== 'right' || rows.length !== count) throw new Error(`${name} answered wrong`);
     };
-    const transport = new HttpTransport();
+    const connection = new HTTPConnection({ url: base });
+    const engine = httpEngine();
     const agent = new HttpAgent({ keepAlive: true });
     const client = axios.create({ httpAgent: agent });
     const gotClient = got.extend({ agent: { http: agent }, retry: { limit: 0 } });
     return [
       {
         name: 'moorline',
-        operation: async () => check('moorline', (await transport.request({ url })).data),
-        close: () => transport.close(),
+        operation: async () => check('moorline', (await connection.request({ url: path })).data),
+        close: () => connection.disconnect(),
       },
+      { name: 'engine', operation: async () => check('engine', await engine.read(url)), close: engine.close },
       {
         name: 'undici.request',
         operation: async () => check('undici', await (await undici.request(url)).body.json()),

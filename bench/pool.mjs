@@ -1,13 +1,11 @@
 // Taking a free connection and giving it back. Nothing is dialled while the clock runs, so this is the price
 // of the pool itself.
-import { createRequire } from 'node:module';
-
 import genericPool from 'generic-pool';
 import tarn from 'tarn';
 
-import { bench } from './harness.mjs';
+import { bench, load } from './harness.mjs';
 
-const { TursoPool } = createRequire(import.meta.url)('../dist/entries/index.js');
+const { TursoPool } = load('moorline');
 const SIZE = 5;
 
 /** Each pool has opened a connection before it is measured, and must still have just that one at the end. */

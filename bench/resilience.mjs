@@ -1,7 +1,5 @@
 // Retry, breaker and timeout around an async function that succeeds: the price of the guard on the usual path.
 // `bare` is the function without any; what a guard adds is its time less that of `bare`.
-import { createRequire } from 'node:module';
-
 import {
   circuitBreaker,
   ConsecutiveBreaker,
@@ -14,9 +12,9 @@ import {
 } from 'cockatiel';
 import Opossum from 'opossum';
 
-import { bench } from './harness.mjs';
+import { bench, load } from './harness.mjs';
 
-const { Policy } = createRequire(import.meta.url)('../dist/entries/index.js');
+const { Policy } = load('moorline');
 
 const work = async (n) => n + 1;
 

@@ -1,12 +1,12 @@
-// Small events pushed by one server process as fast as they are read, by the usual clients. Every event is checked.
+// Small events pushed by one server process as fast as they are read, by the usual clients: given to a function, and
+// iterated over by those that can be. Every event is checked.
 //
 // The harness counts operations that are awaited one by one; a stream is none. An operation here is a stream of
 // EVENTS events, and the figures are divided by their number.
 import { fork } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 
-import { bench, skipBench } from './harness.mjs';
+import { bench, load, skipBench } from './harness.mjs';
 
 const EVENTS = 20_000;
 const text = (n) => `{"n":${n},"text":"some small payload","ok":true}`;
@@ -43,7 +43,8 @@ if (process.argv[2] === 'server') {
   }).catch((error) => skipBench('sse', error.message));
   const url = `http://127.0.0.1:${port}/`;
 
-  const { EventStreamTransport } = createRequire(import.meta.url)('../dist/sse/transport.js');
+  const { SSEConnection } = load('moorline');
+  const { eventStreamEngine } = await import('./engines.mjs');
   const undici = await import('undici');
   const { createParser } = await import('eventsource-parser');
   const { EventSource } = await import('eventsource');
@@ -66,38 +67,50 @@ if (process.argv[2] === 'server') {
     };
   }
 
-  const contestants = () => [
+  /** A connection, which `subscribe` reads from before it opens. */
+  async function connected(subscribe = () => {}) {
+    const connection = new SSEConnection({ url });
+    subscribe(connection);
+    if (!(await connection.connect())) throw new Error('moorline does not connect');
+    return connection;
+  }
+
+  const byParser = {
+    name: 'undici + eventsource-parser',
+    async operation() {
+      const { done, event } = counter('eventsource-parser');
+      const parser = createParser({ onEvent: ({ data, id }) => event(data, id) });
+      const decoder = new TextDecoder();
+      const { body } = await undici.request(url);
+      for await (const chunk of body) parser.feed(decoder.decode(chunk, { stream: true }));
+      await done;
+    },
+  };
+
+  /** It cannot be iterated over, and stands beside what can. */
+  const byEngine = {
+    name: 'engine',
+    async operation() {
+      const { done, event, fail } = counter('engine');
+      const stream = await eventStreamEngine(url, ({ data, lastEventId }) => event(data, lastEventId), fail);
+      await done;
+      stream.close();
+    },
+  };
+
+  const byFunction = () => [
     {
       name: 'moorline',
       async operation() {
-        const { done, event, fail } = counter('moorline');
-        const transport = new EventStreamTransport(
-          { url },
-          {
-            onEvents(events) {
-              for (const { data, lastEventId } of events) event(data, lastEventId);
-            },
-            onClose: ({ error }) => error && fail(error),
-          },
-        );
-        transport.ref();
-        await transport.connect();
-        transport.ref();
+        const { done, event } = counter('moorline');
+        const onMessage = ({ data, lastEventId }) => event(data, lastEventId);
+        const connection = await connected((one) => one.onMessage(onMessage));
         await done;
-        transport.close();
+        await connection.disconnect();
       },
     },
-    {
-      name: 'undici + eventsource-parser',
-      async operation() {
-        const { done, event } = counter('eventsource-parser');
-        const parser = createParser({ onEvent: ({ data, id }) => event(data, id) });
-        const decoder = new TextDecoder();
-        const { body } = await undici.request(url);
-        for await (const chunk of body) parser.feed(decoder.decode(chunk, { stream: true }));
-        await done;
-      },
-    },
+    byEngine,
+    byParser,
     {
       name: 'eventsource',
       async operation() {
@@ -119,7 +132,43 @@ if (process.argv[2] === 'server') {
     },
   ];
 
-  await bench('sse', [{ name: 'events', operations: 10, items: EVENTS, contestants }]);
+  const iterated = () => [
+    {
+      name: 'moorline',
+      async operation() {
+        const { done, event } = counter('moorline');
+        const connection = await connected();
+        let left = EVENTS;
+        for await (const { data, lastEventId } of connection) {
+          event(data, lastEventId);
+          if (--left === 0) break;
+        }
+        await done;
+        await connection.disconnect();
+      },
+    },
+    byEngine,
+    byParser,
+    {
+      name: 'eventsource-client',
+      async operation() {
+        const { done, event } = counter('eventsource-client');
+        const source = createEventSource({ url });
+        let left = EVENTS;
+        for await (const { data, id } of source) {
+          event(data, id);
+          if (--left === 0) break;
+        }
+        await done;
+        source.close();
+      },
+    },
+  ];
+
+  await bench('sse', [
+    { name: 'events', operations: 10, items: EVENTS, contestants: byFunction },
+    { name: 'events for await', operations: 10, items: EVENTS, contestants: iterated },
+  ]);
   await undici.getGlobalDispatcher().close();
   server.disconnect();
 }

@@ -1,63 +1,72 @@
-// WebSocket messages of 64 bytes: one after the other, 64 on their way, and as fast as they come.
+// WebSocket messages of 64 bytes: one after the other, 64 on their way, and as fast as they come. They are JSON, which
+// every client parses, or text that is none.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 import { WebSocket as UndiciWebSocket } from 'undici';
 import WsWebSocket from 'ws';
 
-import { bench, skipBench } from './harness.mjs';
-import { message, MESSAGES } from './servers/websocket.mjs';
+import { webSocketEngine } from './engines.mjs';
+import { bench, failBench, load, skipBench } from './harness.mjs';
+import { FORMS, MESSAGES } from './servers/websocket.mjs';
 
-const { SocketTransport } = createRequire(import.meta.url)('../dist/websocket/transport.js');
+const { WebSocketConnection } = load('moorline');
 
 const server = fork(join(import.meta.dirname, 'servers', 'websocket.mjs'));
 const started = once(server, 'message').then(([port]) => port);
 const failed = (code) => skipBench('websocket', `its server ended with ${code}`);
 server.once('exit', failed);
 const port = await started;
-const url = `ws://127.0.0.1:${port}/`;
 const FLOOD = 16 * MESSAGES;
-const messages = Array.from({ length: MESSAGES }, (_, index) => message(index));
 
-/** Each connects and answers with `{ send, close }`; `onMessage` gets every message as a string. */
+/** Each connects and answers with `{ send, close }`; `onMessage` gets every message as `read` makes it of the text. */
 const clients = {
-  async moorline(onMessage) {
-    const transport = new SocketTransport(
-      { url },
-      {
-        onMessages(batch) {
-          for (const text of batch) onMessage(text);
-        },
-        onClose() {},
-      },
-    );
-    await transport.connect();
-    transport.ref();
-    return { send: (text) => transport.send(text), close: () => transport.close() };
+  async moorline(url, read, onMessage) {
+    const connection = new WebSocketConnection({ url });
+    // JSON is parsed already; text that is none comes in an object.
+    connection.onMessage(read === JSON.parse ? onMessage : ({ text }) => onMessage(text));
+    if (!(await connection.connect())) failBench('websocket', 'moorline does not connect');
+    return { send: (text) => connection.send(text), close: () => connection.disconnect() };
   },
-  async ws(onMessage) {
+  engine: (url, read, onMessage) => webSocketEngine(url, (text) => onMessage(read(text))),
+  async ws(url, read, onMessage) {
     const socket = new WsWebSocket(url, { perMessageDeflate: false });
-    socket.on('message', (data) => onMessage(data.toString()));
+    socket.on('message', (data) => onMessage(read(data.toString())));
     await once(socket, 'open');
     return { send: (text) => socket.send(text), close: () => socket.close() };
   },
-  async undici(onMessage) {
+  async undici(url, read, onMessage) {
     const socket = new UndiciWebSocket(url);
-    socket.addEventListener('message', ({ data }) => onMessage(data));
+    socket.addEventListener('message', ({ data }) => onMessage(read(data)));
     await once(socket, 'open');
     return { send: (text) => socket.send(text), close: () => socket.close() };
   },
 };
 
+/** The messages of a form, how they are read, and the check of the one that was received in the place of `index`. */
+function formOf(form) {
+  const messages = Array.from({ length: MESSAGES }, (_, index) => FORMS[form](index));
+  const read = form === 'json' ? JSON.parse : (text) => text;
+  const values = messages.map((text) => read(text));
+  const isRight = {
+    json: (value, index) => value.n === index && value.text === values[index].text,
+    text: (value, index) => value === values[index],
+  }[form];
+  const check = (name, value, index) => {
+    // What a handler throws may end nothing.
+    if (!isRight(value, index)) failBench('websocket', `${name} received ${JSON.stringify(value)}`);
+  };
+  return { messages, read, check, url: `ws://127.0.0.1:${port}/${form}` };
+}
+
 /** A message and its echo. Echoes come in the order of their messages. */
-async function openSocket(name) {
+async function openSocket(name, { messages, read, check, url }) {
   const waiting = [];
   let [sent, received] = [0, 0];
-  const client = await clients[name]((text) => {
+  const client = await clients[name](url, read, (value) => {
     const slot = received++ % MESSAGES;
-    if (text !== messages[slot]) throw new Error(`${name} received '${text}'`);
+    check(name, value, slot);
     waiting[slot]();
   });
   const operation = () =>
@@ -70,11 +79,11 @@ async function openSocket(name) {
 }
 
 /** Sixteen floods of messages. */
-async function flood(name) {
+async function flood(name, { read, check, url }) {
   let [received, expected] = [0, 0];
   let done;
-  const client = await clients[name]((text) => {
-    if (text !== messages[received++ % MESSAGES]) throw new Error(`${name} received '${text}'`);
+  const client = await clients[name](url, read, (value) => {
+    check(name, value, received++ % MESSAGES);
     if (received === expected) done();
   });
   const operation = () =>
@@ -86,11 +95,15 @@ async function flood(name) {
   return { name, operation, close: client.close };
 }
 
-const contestants = (make) => () => Promise.all(Object.keys(clients).map(make));
+const contestants = (make, form) => () => Promise.all(Object.keys(clients).map((name) => make(name, formOf(form))));
+const cases = (form) => [
+  { name: 'pipe 1 64 B', operations: 5_000, concurrency: 1, contestants: contestants(openSocket, form) },
+  { name: 'pipe 64 64 B', operations: 40_000, concurrency: 64, contestants: contestants(openSocket, form) },
+  { name: 'flood 64 B', operations: 20, items: FLOOD, contestants: contestants(flood, form) },
+];
 await bench('websocket', [
-  { name: 'pipe 1 64 B', operations: 5_000, concurrency: 1, contestants: contestants(openSocket) },
-  { name: 'pipe 64 64 B', operations: 40_000, concurrency: 64, contestants: contestants(openSocket) },
-  { name: 'flood 64 B', operations: 20, items: FLOOD, contestants: contestants(flood) },
+  ...cases('json'),
+  ...cases('text').map((textCase) => ({ ...textCase, name: `${textCase.name} text` })),
 ]);
 server.off('exit', failed);
 server.disconnect();

@@ -168,6 +168,21 @@ const FAULTS: [title: string, planted: Record<string, string>, expected: string]
   ],
   ['a decision that was never taken', { 'src/planted.rs': '// ADR 99' }, 'cites decision 0099, which is not there'],
   ['a dead link', { 'docs/planted.md': '[here](nowhere.md)' }, 'links to nowhere.md, which is not there'],
+  [
+    'a bench that opens what no user can',
+    { 'bench/planted.mjs': "const { HttpTransport } = load('../dist/http/transport.js');" },
+    'opens ../dist/http/transport.js, which is no entry of the package',
+  ],
+  [
+    'a server of a bench that goes out of its folder in parts',
+    { 'bench/servers/planted.mjs': "join(import.meta.dirname, '../..', 'dist')" },
+    'opens ../.., which is no entry of the package',
+  ],
+  [
+    'a bench that names no entry',
+    { 'bench/planted.mjs': "load('moorline/runtime')" },
+    'opens moorline/runtime, which is no entry of the package',
+  ],
   ['a banned crate', { 'Cargo.lock': '[[package]]\nname = "rusqlite"\n' }, 'rusqlite is banned by deny.toml'],
 ];
 

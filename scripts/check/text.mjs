@@ -1,6 +1,7 @@
 // The checks that read text alone: `node scripts/check/text.mjs`. Says nothing when all is well.
 import { isMain, root } from '../lib/run.mjs';
 import { bans } from './bans.mjs';
+import { benches } from './benches.mjs';
 import { commands } from './commands.mjs';
 import { floors } from './floors.mjs';
 import { imports } from './imports.mjs';
@@ -15,7 +16,7 @@ import { vocabulary } from './vocabulary.mjs';
 /** Problems that stay, each with its reason: check → `file: problem` → reason. The list only shrinks. */
 const EXCEPTIONS = 'scripts/check/exceptions.json';
 
-export const CHECKS = { bans, commands, floors, imports, lists, nouns, purity, references, sizes, vocabulary };
+export const CHECKS = { bans, benches, commands, floors, imports, lists, nouns, purity, references, sizes, vocabulary };
 
 /** What is wrong with a tree, a line each. */
 export function problemsOf(tree) {

@@ -1,6 +1,6 @@
 //! What the functions need that the engine calls.
 
-use std::time::Instant;
+use std::ffi::c_int;
 
 use crate::{Action, Authorization};
 
@@ -10,6 +10,8 @@ pub(crate) type Authorizer = Box<dyn FnMut(Action<'_>) -> Authorization + Send>;
 #[derive(Default)]
 pub(crate) struct Hooks {
     pub(crate) authorizer: Option<Authorizer>,
-    /// The moment from which on a running statement is interrupted.
-    pub(crate) deadline: Option<Instant>,
+    /// The number of frames at which a commit moves the log into the database; none where that is turned off.
+    pub(crate) checkpoint_frames: c_int,
+    /// Whether a commit that had to leave this to a later one has reached that number.
+    pub(crate) is_checkpoint_due: bool,
 }

@@ -3,11 +3,14 @@
 //! While [`Connection::run_nonblocking`] is on, a lock that is held is an error at once, a value that is too long is one, a
 //! statement is interrupted at its deadline, and a page that is not in memory is a failed read: Linux is asked with
 //! `RWF_NOWAIT` for what its cache has, and on other systems every read of a file fails, so that only the connection's own cache
-//! serves. The engine reads by a function of ours for that, which for all other threads is `read`.
+//! serves. A write is a copy into the system's cache, except where the engine waits for the disk after it: it does so after the
+//! header of a new write-ahead log, so that is a failed write, and when it moves the log into the database, which is left to a
+//! later commit ([`Connection::is_checkpoint_due`]). The engine reads and writes by functions of ours for that, which for all other
+//! threads are `pread` and `pwrite`.
 
 use std::{
     cell::Cell,
-    ffi::{c_int, c_void},
+    ffi::{c_char, c_int, c_void},
     ptr,
     sync::OnceLock,
     time::Instant,
@@ -22,7 +25,8 @@ use crate::{Connection, hooks::Hooks};
 const CHECK_EVERY: c_int = 64;
 
 thread_local! {
-    static IS_NONBLOCKING: Cell<bool> = const { Cell::new(false) };
+    /// The end of the work that must not wait; `None` where it may.
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// The bounds of what must not wait.
@@ -40,6 +44,13 @@ pub const fn reads_can_be_refused() -> bool {
 }
 
 impl Connection {
+    /// Whether the last commit in [`Self::run_nonblocking`] left a log that is to be moved into the database, as the next commit
+    /// outside of it does.
+    pub fn is_checkpoint_due(&self) -> bool {
+        // SAFETY: the hooks live as long as the connection, and are written only while a statement runs.
+        unsafe { (*self.hooks.as_ptr()).is_checkpoint_due }
+    }
+
     /// Calls `work`, in which this connection neither waits nor goes on after the deadline. Statements that were compiled with
     /// [`crate::Compilation::Renewed`] may still be compiled in it.
     pub fn run_nonblocking<R>(&mut self, budget: Budget, work: impl FnOnce(&mut Self) -> R) -> R {
@@ -56,13 +67,15 @@ struct Bounds<'c> {
 
 impl<'c> Bounds<'c> {
     fn set(connection: &'c mut Connection, budget: Budget) -> Self {
-        IS_NONBLOCKING.set(true);
+        DEADLINE.set(Some(budget.deadline));
         let (raw, hooks) = (connection.raw.as_ptr(), connection.hooks.as_ptr());
         let value_bytes = c_int::try_from(budget.value_bytes).unwrap_or(c_int::MAX);
         // SAFETY: an open connection on which nothing runs, so that nothing else refers to its hooks, which live as long.
         let value_bytes = unsafe {
-            (*hooks).deadline = Some(budget.deadline);
-            ffi::sqlite3_progress_handler(raw, CHECK_EVERY, Some(check_deadline), hooks.cast());
+            // With its own function the engine keeps the size of the log at which that function moves it.
+            let limit = ffi::sqlite3_wal_hook(raw, Some(record_log), hooks.cast());
+            (*hooks).checkpoint_frames = c_int::try_from(limit.addr()).unwrap_or_default();
+            ffi::sqlite3_progress_handler(raw, CHECK_EVERY, Some(check_deadline), ptr::null_mut());
             ffi::sqlite3_busy_timeout(raw, 0);
             ffi::sqlite3_limit(raw, ffi::SQLITE_LIMIT_LENGTH, value_bytes)
         };
@@ -78,20 +91,43 @@ impl Drop for Bounds<'_> {
         let raw = self.connection.raw.as_ptr();
         // SAFETY: as above.
         unsafe {
+            let frames = (*self.connection.hooks.as_ptr()).checkpoint_frames;
+            ffi::sqlite3_wal_autocheckpoint(raw, frames);
             ffi::sqlite3_progress_handler(raw, 0, None, ptr::null_mut());
             ffi::sqlite3_busy_timeout(raw, self.connection.busy_timeout);
             ffi::sqlite3_limit(raw, ffi::SQLITE_LIMIT_LENGTH, self.value_bytes);
         }
-        IS_NONBLOCKING.set(false);
+        DEADLINE.set(None);
     }
 }
 
 /// # Safety
-/// Called by the engine with the hooks of the connection on which a statement runs.
-unsafe extern "C" fn check_deadline(hooks: *mut c_void) -> c_int {
-    // SAFETY: the hooks live as long as the connection; only the deadline is read.
-    let deadline = unsafe { (*hooks.cast::<Hooks>()).deadline };
-    c_int::from(deadline.is_some_and(|deadline| Instant::now() >= deadline))
+/// Called by the engine on the thread on which a statement runs.
+unsafe extern "C" fn check_deadline(_: *mut c_void) -> c_int {
+    c_int::from(DEADLINE.get().is_some_and(is_over))
+}
+
+fn is_over(deadline: Instant) -> bool {
+    Instant::now() >= deadline
+}
+
+/// Takes the place of the engine's own function, which would move the log into the database.
+///
+/// # Safety
+/// Called by the engine, with the hooks of the connection that has committed.
+unsafe extern "C" fn record_log(
+    hooks: *mut c_void,
+    _: *mut ffi::sqlite3,
+    _: *const c_char,
+    frames: c_int,
+) -> c_int {
+    // SAFETY: as above, and nothing else has a reference to them in a commit.
+    unsafe {
+        let hooks = hooks.cast::<Hooks>();
+        let limit = (*hooks).checkpoint_frames;
+        (*hooks).is_checkpoint_due = limit > 0 && frames >= limit;
+    }
+    ffi::SQLITE_OK
 }
 
 type Sleep = unsafe extern "C" fn(*mut ffi::sqlite3_vfs, c_int) -> c_int;
@@ -99,7 +135,7 @@ type Sleep = unsafe extern "C" fn(*mut ffi::sqlite3_vfs, c_int) -> c_int;
 /// The engine's own way to sleep.
 static SLEEP: OnceLock<Sleep> = OnceLock::new();
 
-/// Puts our functions in the place of those by which the engine reads and sleeps.
+/// Puts our functions in the place of those by which the engine reads, writes and sleeps.
 ///
 /// Called once, before the first connection is opened.
 pub(crate) fn install() {
@@ -115,9 +151,10 @@ pub(crate) fn install() {
         }
         #[cfg(unix)]
         if let Some(set_system_call) = vfs.xSetSystemCall {
-            type Read = unsafe extern "C" fn(c_int, *mut c_void, usize) -> isize;
-            let read = std::mem::transmute::<Read, unsafe extern "C" fn()>(read::read);
-            set_system_call(vfs, c"read".as_ptr(), Some(read));
+            let read = std::mem::transmute::<calls::Read, unsafe extern "C" fn()>(calls::pread);
+            set_system_call(vfs, c"pread".as_ptr(), Some(read));
+            let write = std::mem::transmute::<calls::Write, unsafe extern "C" fn()>(calls::pwrite);
+            set_system_call(vfs, c"pwrite".as_ptr(), Some(write));
         }
     }
 }
@@ -127,63 +164,106 @@ pub(crate) fn install() {
 unsafe extern "C" fn sleep_unless_nonblocking(vfs: *mut ffi::sqlite3_vfs, us: c_int) -> c_int {
     match SLEEP.get() {
         // SAFETY: the arguments are the engine's own.
-        Some(sleep) if !IS_NONBLOCKING.get() => unsafe { sleep(vfs, us) },
+        Some(sleep) if DEADLINE.get().is_none() => unsafe { sleep(vfs, us) },
         _ => 0,
     }
 }
 
 #[cfg(unix)]
-mod read {
+mod calls {
     use std::ffi::{c_int, c_void};
 
-    use super::IS_NONBLOCKING;
+    use libc::off_t;
 
-    /// `read`; on a thread that must not wait, of what is in memory only.
+    use super::{DEADLINE, is_over};
+
+    pub(super) type Read = unsafe extern "C" fn(c_int, *mut c_void, usize, off_t) -> isize;
+    pub(super) type Write = unsafe extern "C" fn(c_int, *const c_void, usize, off_t) -> isize;
+
+    /// `pread`; on a thread that must not wait, of what is in memory only, and not after the deadline: the engine goes through
+    /// all pages of a long value in a single step.
     ///
     /// # Safety
-    /// As for `read`.
-    pub(super) unsafe extern "C" fn read(file: c_int, to: *mut c_void, length: usize) -> isize {
+    /// As for `pread`.
+    pub(super) unsafe extern "C" fn pread(
+        file: c_int,
+        to: *mut c_void,
+        length: usize,
+        at: off_t,
+    ) -> isize {
         // SAFETY: the arguments are the caller's own.
         unsafe {
-            if IS_NONBLOCKING.get() {
-                read_cached(file, to, length)
-            } else {
-                libc::read(file, to, length)
+            match DEADLINE.get() {
+                None => libc::pread(file, to, length, at),
+                Some(deadline) if is_over(deadline) => refuse(),
+                Some(_) => pread_cached(file, to, length, at),
             }
         }
     }
 
+    /// The length of the header of a write-ahead log (<https://sqlite.org/fileformat2.html#the_write_ahead_log>): no other
+    /// write of the engine to the beginning of a file has it.
+    const LOG_HEADER_BYTES: usize = 32;
+
+    /// `pwrite`; on a thread that must not wait, of what the engine does not wait for afterwards.
+    ///
+    /// # Safety
+    /// As for `pwrite`.
+    pub(super) unsafe extern "C" fn pwrite(
+        file: c_int,
+        from: *const c_void,
+        length: usize,
+        at: off_t,
+    ) -> isize {
+        if DEADLINE.get().is_some() && length == LOG_HEADER_BYTES && at == 0 {
+            return refuse();
+        }
+        // SAFETY: the arguments are the caller's own.
+        unsafe { libc::pwrite(file, from, length, at) }
+    }
+
+    /// Fails as a call that would wait. Any error does, but for the one that has the engine try again; without one it would
+    /// take a file to end here.
+    fn refuse() -> isize {
+        // SAFETY: the address of the thread's own error.
+        unsafe {
+            #[cfg(target_os = "linux")]
+            let error = libc::__errno_location();
+            #[cfg(target_os = "android")]
+            let error = libc::__errno();
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            let error = libc::__error();
+            *error = libc::EAGAIN;
+        }
+        -1
+    }
+
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    unsafe fn read_cached(file: c_int, to: *mut c_void, length: usize) -> isize {
+    unsafe fn pread_cached(file: c_int, to: *mut c_void, length: usize, at: off_t) -> isize {
         /// Fails instead of waiting for a disk.
         const RWF_NOWAIT: c_int = 8;
-        /// From where the file's own offset is.
-        const AT_OFFSET: libc::c_long = -1;
         let part = libc::iovec {
             iov_base: to,
             iov_len: length,
         };
-        // SAFETY: one part, of the length that the caller vouches for. By number, since older C libraries lack the function.
+        // SAFETY: one part, of the length that the caller vouches for. By number, since older C libraries lack the function; the
+        // system takes the upper half of the offset on its own where a long is shorter.
         unsafe {
             let one: libc::c_long = 1;
-            let none: libc::c_long = 0;
             libc::syscall(
                 libc::SYS_preadv2,
                 file,
                 &raw const part,
                 one,
-                AT_OFFSET,
-                none,
+                at as libc::c_long,
+                (at >> 32) as libc::c_long,
                 RWF_NOWAIT,
             ) as isize
         }
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    unsafe fn read_cached(_: c_int, _: *mut c_void, _: usize) -> isize {
-        // Any error does, but for the one that has the engine try again; without one it would take the file to end here.
-        // SAFETY: the address of the thread's own error.
-        unsafe { *libc::__error() = libc::EAGAIN };
-        -1
+    unsafe fn pread_cached(_: c_int, _: *mut c_void, _: usize, _: off_t) -> isize {
+        refuse()
     }
 }

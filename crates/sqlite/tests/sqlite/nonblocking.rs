@@ -117,6 +117,83 @@ fn a_statement_that_is_compiled_once_fails_after_a_change_of_the_schema() {
     assert_eq!(code_of(&mut one, &read, Duration::from_mins(1)), 17);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_commit_waits_for_no_disk() {
+    let directory = Directory::new("log");
+    let mut connection = directory.open();
+    let set_up = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; CREATE TABLE t (a);
+        PRAGMA wal_checkpoint(TRUNCATE); PRAGMA wal_autocheckpoint = 4";
+    write(&mut connection, set_up).unwrap();
+    let insert = compile(&mut connection, "INSERT INTO t VALUES (1)");
+    let count = |connection: &mut Connection| {
+        let rows = run(connection, "SELECT count(*) FROM t", &[]).unwrap();
+        rows[0][0].clone()
+    };
+    // The header of a new log is waited for.
+    let code = code_of(&mut connection, &insert, Duration::from_mins(1));
+    assert_eq!(code & 0xff, 10);
+    assert_eq!(count(&mut connection), Owned::Integer(0));
+    run(&mut connection, "INSERT INTO t VALUES (1)", &[]).unwrap();
+    // What follows is not, until the log is as long as the engine lets it become.
+    let log = directory.0.join("test.db-wal");
+    let mut inserted = 1;
+    while !connection.is_checkpoint_due() {
+        assert_eq!(code_of(&mut connection, &insert, Duration::from_mins(1)), 0);
+        inserted += 1;
+    }
+    assert_eq!(inserted, 4);
+    let database = || std::fs::read(directory.file()).unwrap();
+    let before = database();
+    assert_eq!(code_of(&mut connection, &insert, Duration::from_mins(1)), 0);
+    assert_eq!(database(), before);
+    // The next commit that may wait moves it.
+    run(&mut connection, "INSERT INTO t VALUES (1)", &[]).unwrap();
+    assert_ne!(database(), before);
+    assert_eq!(count(&mut connection), Owned::Integer(6));
+    let length = std::fs::metadata(&log).unwrap().len();
+    // The log begins anew, with a header.
+    let code = code_of(&mut connection, &insert, Duration::from_mins(1));
+    assert_eq!(code & 0xff, 10);
+    run(&mut connection, "INSERT INTO t VALUES (1)", &[]).unwrap();
+    assert_eq!(std::fs::metadata(&log).unwrap().len(), length);
+    assert_eq!(count(&mut connection), Owned::Integer(7));
+}
+
+#[test]
+fn a_write_that_is_interrupted_has_had_no_effect() {
+    let directory = Directory::new("undone");
+    for mut connection in [memory(), directory.open()] {
+        let set_up =
+            "PRAGMA journal_mode = WAL; CREATE TABLE t (a PRIMARY KEY); INSERT INTO t VALUES (1)";
+        write(&mut connection, set_up).unwrap();
+        let sql = "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n LIMIT 10000000)
+            INSERT INTO t SELECT i FROM n";
+        let statement = compile(&mut connection, sql);
+        assert_eq!(
+            code_of(&mut connection, &statement, Duration::from_millis(2)),
+            9
+        );
+        let rows = run(&mut connection, "SELECT a FROM t", &[]).unwrap();
+        assert_eq!(rows, [[Owned::Integer(1)]]);
+        assert!(connection.is_autocommit());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn no_page_is_read_after_the_deadline() {
+    let directory = Directory::new("late");
+    let mut filler = directory.open();
+    write(&mut filler, "CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
+    drop(filler);
+    let mut connection = directory.open();
+    let read = compile(&mut connection, "SELECT a FROM t");
+    // Too short for the engine to look at the clock.
+    assert_eq!(code_of(&mut connection, &read, Duration::ZERO) & 0xff, 10);
+    assert_eq!(code_of(&mut connection, &read, Duration::from_mins(1)), 0);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_page_that_is_not_in_memory_is_not_read() {

@@ -20,8 +20,8 @@ const OF_THE_PROCESS: [&str; 4] = [
     "temp_store_directory",
     "data_store_directory",
 ];
-/// Settings of how a file is read and locked.
-const OF_FILES: [&str; 3] = ["journal_mode", "locking_mode", "mmap_size"];
+/// Settings of how a file is read, locked and written.
+const OF_FILES: [&str; 4] = ["journal_mode", "locking_mode", "mmap_size", "synchronous"];
 /// Tables that DDL inserts into.
 const SCHEMAS: [&str; 2] = ["sqlite_master", "sqlite_temp_master"];
 
@@ -40,7 +40,7 @@ pub(in crate::libsql) enum BusyTimeout {
 /// The answers for one connection.
 pub(in crate::libsql) struct Authorizer {
     inserts: AtomicBool,
-    changes_files: AtomicBool,
+    sets_files: AtomicBool,
     busy_timeout: AtomicI64,
 }
 
@@ -48,7 +48,7 @@ impl Default for Authorizer {
     fn default() -> Self {
         Self {
             inserts: AtomicBool::new(false),
-            changes_files: AtomicBool::new(false),
+            sets_files: AtomicBool::new(false),
             busy_timeout: AtomicI64::new(NOT_NAMED),
         }
     }
@@ -80,7 +80,7 @@ impl Authorizer {
             Action::Pragma {
                 name,
                 value: Some(_),
-            } if is_one_of(name, &OF_FILES) => self.changes_files.store(true, Ordering::Relaxed),
+            } if is_one_of(name, &OF_FILES) => self.sets_files.store(true, Ordering::Relaxed),
             // What a trigger inserts is not the statement's own.
             Action::Insert {
                 table,
@@ -102,9 +102,9 @@ impl Authorizer {
         }
     }
 
-    /// Whether a statement compiled since the last question changes how files are read or locked.
-    pub(in crate::libsql) fn take_changes_files(&self) -> bool {
-        self.changes_files.swap(false, Ordering::Relaxed)
+    /// Whether a statement compiled since the last question sets how files are read, locked or written.
+    pub(in crate::libsql) fn take_sets_files(&self) -> bool {
+        self.sets_files.swap(false, Ordering::Relaxed)
     }
 
     /// Whether a statement compiled since the last question inserts rows.

@@ -14,6 +14,7 @@ use crate::libsql::{
     local::{
         LocalTarget, Status,
         authorizer::{Authorizer, BusyTimeout},
+        inline_rules::InlineRules,
         rows::{Discarded, ResultRows},
         statements::{Prepared, Statements},
     },
@@ -33,8 +34,7 @@ pub struct Engine {
     pub(super) statements: Statements,
     pub(super) authorizer: Arc<Authorizer>,
     pub(super) busy_timeout: Duration,
-    /// How long a statement may run on the thread of its caller; zero where none may.
-    pub(super) inline: Duration,
+    pub(super) inline: InlineRules,
     status: Arc<Status>,
     tainted: bool,
 }
@@ -52,36 +52,29 @@ impl Engine {
             connection,
             statements: Statements::default(),
             busy_timeout: target.busy_timeout,
-            inline: target.inline,
+            inline: InlineRules::new(target.inline, target.in_memory()),
             status,
             tainted: false,
         };
         // Opening is lazy: touch the database, so that a failure shows here.
         engine.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
         if !target.in_memory() {
-            engine.inline = engine.set_up_file(target.inline)?;
+            engine.set_up_file()?;
         }
         Ok(engine)
     }
 
-    /// Turns write-ahead logging on, and returns how long a statement may then run inline.
-    fn set_up_file(&mut self, inline: Duration) -> Outcome<Duration> {
-        let wal = Statement::plain("PRAGMA journal_mode = WAL");
-        let is_wal = match self.execute(&wal, IntMode::Text) {
+    /// Turns write-ahead logging on.
+    fn set_up_file(&mut self) -> Outcome<()> {
+        match self.run("PRAGMA journal_mode = WAL") {
             // A file that cannot be written can still be read.
             Err(failure) if !matches!(&*failure.code, "SQLITE_READONLY" | "SQLITE_CANTOPEN") => {
                 return Err(failure);
             }
-            mode => mode.is_ok_and(|mode| mode.json.contains("[\"wal\"]")),
-        };
-        // With WAL this is durable against a crash of the process, and consistent against one of the system.
-        self.run("PRAGMA synchronous = NORMAL")?;
-        // Without WAL each read looks for a journal in the directory; and not every system refuses a read that would wait.
-        if is_wal && moorline_sqlite::reads_can_be_refused() {
-            Ok(inline)
-        } else {
-            Ok(Duration::ZERO)
+            _ => {}
         }
+        // With WAL this is durable against a crash of the process, and consistent against one of the system.
+        self.run("PRAGMA synchronous = NORMAL")
     }
 
     fn run(&mut self, sql: &str) -> Outcome<()> {
@@ -160,6 +153,7 @@ impl Engine {
     }
 
     fn attempt(&mut self, statement: &Statement, mode: IntMode) -> Outcome<ResultText> {
+        self.update_inline_rules();
         let mut prepared = self.prepare(&statement.sql)?;
         let outcome = self.run_prepared(&mut prepared, statement, mode);
         self.statements
@@ -183,15 +177,22 @@ impl Engine {
                 RunError::Engine(error) => engine_failure(error),
                 RunError::Refused(failure) => failure,
             })?;
-        if !prepared.inline.is_refused() {
-            prepared.inline.record(began.elapsed());
-            if prepared.inline.is_due() {
-                prepared
-                    .inline
-                    .compile(&mut self.connection, &statement.sql);
-            }
-            return Ok(rows.finish(0, None));
+        prepared.inline.record(began.elapsed());
+        if prepared.inline.is_due() {
+            prepared
+                .inline
+                .compile(&mut self.connection, &statement.sql);
         }
+        if !prepared.is_readonly {
+            self.inline.is_checkpoint_due = false;
+        }
+        let (affected, rowid) = self.changes_since(before, prepared);
+        Ok(rows.finish(affected, rowid))
+    }
+
+    /// The number of rows that `prepared` changed, and the rowid of the one that it inserted last; `before` is the total
+    /// before it ran.
+    pub(super) fn changes_since(&self, before: u64, prepared: &Prepared) -> (u64, Option<i64>) {
         let changed = self.connection.total_changes() != before;
         let affected = if changed {
             self.connection.changes()
@@ -199,7 +200,7 @@ impl Engine {
             0
         };
         let rowid = (prepared.inserts && changed).then(|| self.connection.last_insert_rowid());
-        Ok(rows.finish(affected, rowid))
+        (affected, rowid)
     }
 
     /// Runs `statements` in a transaction of their own: all of them, or none.
@@ -274,7 +275,7 @@ impl Engine {
         let outcome = self.run_script(script);
         let named = self.authorizer.take_busy_timeout();
         self.obey(named.or(Some(BusyTimeout::Asked)));
-        self.obey_files();
+        self.obey_settings();
         // Statements before the one that failed may have been committed.
         outcome.map_err(|failure| failure.with_retryable(false))
     }

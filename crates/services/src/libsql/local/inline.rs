@@ -1,9 +1,10 @@
 //! Which statements may run on the thread of their caller.
 //!
-//! Those of which it is known that they are over in no time, by their last runs and by their program: it reads the main
+//! Those of which it is known that they are over in no time, by their last runs and by their program: it uses the main
 //! database alone, and each of its instructions takes a time and a stack that are bounded. A long loop is no obstacle,
 //! since the engine looks at the clock in it. What compiles (a pattern's recursion, a statement inside another) or
-//! works through a whole value or table in one instruction is left out.
+//! works through a whole value or table in one instruction is left out, as is what keeps a part of its changes when it
+//! fails (`OR FAIL`), since it could not be run again.
 
 use std::time::Duration;
 
@@ -18,18 +19,21 @@ const QUICK_RUNS: u32 = 2;
 /// The most quick runs that are asked for after a statement was interrupted.
 const MAX_QUICK_RUNS: u32 = 1 << 10;
 
-/// Instructions of the engine (<https://sqlite.org/opcode.html>) that read, compute or fill tables of the statement's own.
+/// Instructions of the engine (<https://sqlite.org/opcode.html>) that read and write one row, compute, or fill tables of the statement's own.
 const INSTRUCTIONS: &str = "
     Add AddImm Affinity And BeginSubrtn BitAnd BitNot BitOr Blob Cast Close ClrSubtype CollSeq Column ColumnsUsed
     Compare Concat Copy CursorHint DecrJumpZero DeferredSeek Delete Divide ElseEq EndCoroutine Eq Explain Filter
-    FilterAdd FinishSeek Found Ge GetSubtype Gosub Goto Gt Halt HaltIfNull IdxGE IdxGT IdxInsert IdxLE IdxLT
+    FilterAdd FinishSeek Found FkCounter FkIfZero Ge GetSubtype Gosub Goto Gt IdxDelete IdxGE IdxGT IdxInsert IdxLE IdxLT
     IdxRowid If IfNoHope IfNot IfNotOpen IfNotZero IfNullRow IfPos IfSizeBetween Init InitCoroutine Insert Int64
-    IntCopy Integer IsNull IsTrue IsType Jump Last Le Lt MakeRecord Move Multiply MustBeInt Ne NewRowid Next
+    IntCopy Integer IsNull IsTrue IsType Jump Last Le Lt MakeRecord MemMax Move Multiply MustBeInt Ne NewRowid Next
     NoConflict Noop Not NotExists NotFound NotNull Null NullRow Offset OffsetLimit Once OpenAutoindex OpenDup
-    OpenEphemeral OpenPseudo Or Permutation Prev Real RealAffinity ReleaseReg Remainder ResetSorter ResultRow Return
+    OpenEphemeral OpenPseudo Or Permutation Prev Real RealAffinity ReleaseReg Remainder ResetCount ResetSorter ResultRow Return
     Rewind RowData RowSetAdd RowSetRead RowSetTest Rowid SCopy SeekEnd SeekGE SeekGT SeekHit SeekLE SeekLT SeekRowid
     SeekScan Sequence SequenceTest ShiftLeft ShiftRight SoftNull Sort SorterCompare SorterData SorterInsert
-    SorterNext SorterOpen SorterSort String String8 Subtract TableLock Variable Yield ZeroOrNull";
+    SorterNext SorterOpen SorterSort String String8 Subtract TableLock TypeCheck Variable Yield ZeroOrNull";
+
+/// The conflict resolution `FAIL`, as the second operand of `Halt`.
+const FAIL: i64 = 3;
 
 /// Functions whose work is in proportion to one value at most, by the name and the number of arguments that the program
 /// shows (-1: any).
@@ -61,7 +65,7 @@ pub(super) struct InlineStatement {
 }
 
 impl InlineUse {
-    /// That of a statement that was just compiled; `may` is false for one that writes.
+    /// That of a statement that was just compiled; without `may` it is never looked at.
     pub(super) fn new(may: bool) -> Self {
         Self {
             quick_runs: 0,
@@ -72,11 +76,6 @@ impl InlineUse {
                 Program::Refused
             },
         }
-    }
-
-    /// Whether its runs are recorded at all.
-    pub(super) fn is_refused(&self) -> bool {
-        matches!(self.program, Program::Refused)
     }
 
     /// Records a run to the end.
@@ -170,9 +169,10 @@ impl RowSink for BoundedProgram {
     fn row(&mut self, row: &Row<'_>) -> Result<(), ()> {
         let name = text_of(row, 1).ok_or(())?;
         let is_bounded = match name {
-            // The main database, for reading.
-            "Transaction" => integer_of(row, 2) == Some(0) && integer_of(row, 3) == Some(0),
-            "OpenRead" | "ReopenIdx" => integer_of(row, 4) == Some(0),
+            // The main database: not one that was attached, which has a log of its own, and no temporary one.
+            "Transaction" => integer_of(row, 2) == Some(0),
+            "OpenRead" | "OpenWrite" | "ReopenIdx" => integer_of(row, 4) == Some(0),
+            "Halt" | "HaltIfNull" => integer_of(row, 3) != Some(FAIL),
             "Function" | "PureFunc" | "AggStep" | "AggStep1" | "AggFinal" | "AggInverse"
             | "AggValue" => text_of(row, 5).is_some_and(|function| has_word(FUNCTIONS, function)),
             name => has_word(INSTRUCTIONS, name),

@@ -9,6 +9,7 @@ pub(in crate::libsql) mod deadlines;
 pub mod engine;
 pub mod in_flight;
 mod inline;
+mod inline_rules;
 mod job_queue;
 mod open;
 mod prepare;

@@ -32,13 +32,14 @@ impl Engine {
             statement = self.compile_single(sql)?;
         }
         self.obey(busy_timeout);
-        self.obey_files();
+        let sets = self.obey_settings();
         let is_readonly = self.connection.is_readonly(&statement).unwrap_or(false);
         Ok(Prepared {
             statement,
             inserts,
-            is_for_once: busy_timeout.is_some(),
-            inline: InlineUse::new(is_readonly && !self.inline.is_zero()),
+            is_readonly,
+            is_for_once: busy_timeout.is_some() || sets,
+            inline: InlineUse::new(!self.inline.are_off()),
         })
     }
 
@@ -80,10 +81,12 @@ impl Engine {
         }
     }
 
-    /// Has no statement run inline any more where one has changed how files are read or locked.
-    pub(super) fn obey_files(&mut self) {
-        if self.authorizer.take_changes_files() {
-            self.inline = Duration::ZERO;
+    /// Has the settings on which it depends what may run inline read again where a statement sets one, which is returned.
+    pub(super) fn obey_settings(&mut self) -> bool {
+        let sets = self.authorizer.take_sets_files();
+        if sets {
+            self.inline.outdate();
         }
+        sets
     }
 }

@@ -20,13 +20,14 @@ const INLINE_VALUE_BYTES: u32 = 1 << 16;
 
 impl Engine {
     /// Runs a statement on the thread of its caller, when it is known to be quick there. `None` when it is not, and when it
-    /// could not be finished without waiting: then it is as if it had not been run, as it only reads.
+    /// could not be finished without waiting: then it is as if it had not been run, as what it wrote is undone.
     pub(in crate::libsql) fn run_inline(
         &mut self,
         statement: &Statement,
         mode: IntMode,
     ) -> Option<ResultText> {
-        if self.inline.is_zero() || self.in_transaction() || !is_short(&statement.args) {
+        // Outside a transaction the engine undoes the whole of what a statement did that it does not finish.
+        if self.in_transaction() || !is_short(&statement.args) {
             return None;
         }
         let mut prepared = self.statements.take(&statement.sql)?;
@@ -42,10 +43,12 @@ impl Engine {
         statement: &Statement,
         mode: IntMode,
     ) -> Option<ResultText> {
+        let budget = self.inline.budget(prepared.is_readonly)?;
         let compiled = prepared.inline.statement()?;
         let arguments = arguments(&self.connection, &compiled.statement, &statement.args).ok()?;
+        let before = self.connection.total_changes();
         let began = Instant::now();
-        let deadline = began + self.inline;
+        let deadline = began + budget;
         let mut rows = ResultRows::until(mode, deadline, &compiled.heading);
         let budget = Budget {
             deadline,
@@ -56,14 +59,18 @@ impl Engine {
         });
         match outcome {
             Ok(()) => {
-                let result = rows.finish(0, None);
+                let (affected, rowid) = self.changes_since(before, prepared);
+                let result = rows.finish(affected, rowid);
                 prepared.inline.record(began.elapsed());
+                if !prepared.is_readonly {
+                    self.inline.is_checkpoint_due = self.connection.is_checkpoint_due();
+                }
                 return Some(result);
             }
             Err(RunError::Engine(error)) => match error.code & 0xff {
                 SCHEMA => prepared.inline.discard(&mut self.connection),
                 INTERRUPT | TOOBIG => prepared.inline.record_interrupt(),
-                // A lock, or a page that is not in memory: the other thread gets it.
+                // A lock, a page that is not in memory, a new log, a constraint: the other thread gets it, and reports.
                 _ => {}
             },
             Err(RunError::Refused(_)) => prepared.inline.record_interrupt(),

@@ -16,6 +16,7 @@ pub(super) struct Prepared {
     pub(super) statement: StatementId,
     /// Whether it inserts rows.
     pub(super) inserts: bool,
+    pub(super) is_readonly: bool,
     /// Whether it means something else the next time.
     pub(super) is_for_once: bool,
     pub(super) inline: InlineUse,

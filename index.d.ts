@@ -294,7 +294,7 @@ export interface ConnectionConfig {
    */
   customHeaders?: CustomHeaders | undefined;
   /**
-   * `protocols` and `parse` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and options of your own subclasses.
+   * `protocols`, `parse` and `text` of a WebSocket, `cursor` and `lastEventId` of an SSE connection, and options of your own subclasses.
    * Default: nothing.
    */
   customOptions?: Readonly<Record<string, unknown>> | undefined;
@@ -1282,9 +1282,9 @@ export declare class SSEConnection extends PersistentConnection<SSEEvent> {
  * A WebSocket connection to a server, which is opened again when it is lost.
  *
  * `send` sends text and bytes unchanged, and any other value as JSON. `receive` returns parsed JSON, other text as
- * `{ text }` and binary messages as a `Buffer`; with `customOptions: { parse: false }` all text is returned unchanged. A
- * native thread sends a ping every `keepAlive` milliseconds and answers those of the server, so a busy event loop does not
- * make the server close the connection.
+ * `{ text }` and binary messages as a `Buffer`; with `customOptions: { text: 'raw' }` (default: `'json'`), or
+ * `{ parse: false }`, all text is returned unchanged. A native thread sends a ping every `keepAlive` milliseconds and answers
+ * those of the server, so a busy event loop does not make the server close the connection.
  *
  * `Message` is the type of the received messages; it is not checked.
  *

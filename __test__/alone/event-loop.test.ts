@@ -55,7 +55,10 @@ async function coldFile(name: string): Promise<string> {
     INSERT INTO cold WITH RECURSIVE i (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < ${ROWS}) SELECT n, randomblob(4000) FROM i;
     INSERT INTO quick SELECT id, 0 FROM cold LIMIT 1000; PRAGMA wal_checkpoint(TRUNCATE)`);
   filler.close();
-  for (const args of [[`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync'], [`if=${file}`, 'iflag=nocache']]) {
+  for (const args of [
+    [`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync'],
+    [`if=${file}`, 'iflag=nocache'],
+  ]) {
     spawnSync('dd', [...args, 'count=0']);
   }
   return `file:${file}`;

@@ -39,12 +39,18 @@ const WRITES: readonly [sql: string, args: (random: Random) => (string | number)
     'INSERT INTO item (name, n) VALUES (?, 0) ON CONFLICT (name) DO UPDATE SET n = n + 1 RETURNING id, n',
     (random) => [`name ${upTo(30, random)}`],
   ],
-  ["INSERT INTO item (name, n) SELECT name || '.', n FROM item WHERE id % ? = 0 LIMIT 5", (random) => [2 + upTo(9, random)]],
+  [
+    "INSERT INTO item (name, n) SELECT name || '.', n FROM item WHERE id % ? = 0 LIMIT 5",
+    (random) => [2 + upTo(9, random)],
+  ],
   ['UPDATE item SET n = (n + 7) % 41 WHERE id % ? = 0', (random) => [1 + upTo(9, random)]],
   ['UPDATE item SET n = n + 1 WHERE id = ?', (random) => [upTo(400, random)]],
   ['DELETE FROM item WHERE id = ?', (random) => [upTo(400, random)]],
   // What fails keeps the rows before it.
-  ['INSERT INTO part SELECT id, ? - id FROM item WHERE id % 11 = ? LIMIT 4', (random) => [upTo(900, random), upTo(11, random)]],
+  [
+    'INSERT INTO part SELECT id, ? - id FROM item WHERE id % 11 = ? LIMIT 4',
+    (random) => [upTo(900, random), upTo(11, random)],
+  ],
   ['UPDATE OR FAIL item SET n = n + 9 WHERE id % ? = 3', (random) => [4 + upTo(5, random)]],
   ['INSERT INTO traced VALUES (?)', (random) => [upTo(1000, random)]],
   ['SELECT count(*) AS count, sum(n) AS n FROM item WHERE id > ?', (random) => [upTo(100, random)]],
@@ -128,7 +134,9 @@ test('what was answered before a kill is there, once and whole', async () => {
     writer.kill('SIGKILL');
     await once(writer, 'close');
     const answered = Number(told.trimEnd().split('\n').at(-1));
-    const { rows } = await client.execute('SELECT max(n) AS n, count(*) AS count, count(DISTINCT n) AS counts FROM counted');
+    const { rows } = await client.execute(
+      'SELECT max(n) AS n, count(*) AS count, count(DISTINCT n) AS counts FROM counted',
+    );
     const { n, count, counts } = rows[0]!;
     // One more may have been written and not told.
     assert.ok(n === answered || n === answered + 1, `${answered} was answered, ${n} is the last`);

@@ -17,7 +17,7 @@ const ROWS = 5_000;
 const BATCH = 250;
 
 const LIMITS = [0n, 1n, -1n, 2n ** 31n, 2n ** 53n, -(2n ** 53n), 2n ** 63n - 1n, -(2n ** 63n)];
-const NUMBERS = [0, 1, -1, 0.1, 5e-324, Number.MAX_VALUE, -Number.MAX_VALUE, 2 ** 53 - 1, 1e21, Infinity, -Infinity];
+const NUMBERS = [0, 1, -1, 0.1, 5e-324, Number.MAX_VALUE, -Number.MAX_VALUE, 2 ** 53 - 1, 1e21];
 const PARTS = ['a', 'é', '\0', '\n', '"', '\\', '\u2028', '😀', '\ud800', '\udc00', ' ', '\u007f', '\ufeff', "'"];
 
 const upTo = (limit: number) => Math.floor(random() * limit);
@@ -88,7 +88,8 @@ describe('values', { skip: skipWithoutSqld() }, () => {
         for (const [row, values] of given.entries()) {
           for (const [column, value] of values.entries()) {
             const back = rows[row]![column]!;
-            if (!isSame(value, back)) assert.fail(`${place}, seed ${seed}: ${String(value)} came back as ${String(back)}`);
+            if (!isSame(value, back))
+              assert.fail(`${place}, seed ${seed}: ${String(value)} came back as ${String(back)}`);
           }
         }
         if (before) assert.deepEqual(rows, before, `${place}, seed ${seed}`);
@@ -112,9 +113,12 @@ describe('values', { skip: skipWithoutSqld() }, () => {
     }
   });
 
-  test('NaN is refused in each place', async () => {
+  test('numbers that are not finite are refused in each place', async () => {
     for (const [place, client] of clients) {
-      await assert.rejects(client.execute({ sql: 'SELECT ?', args: [NaN] }), { name: /Error/, message: /NaN/ }, place);
+      for (const value of [NaN, Infinity, -Infinity]) {
+        const execute = client.execute({ sql: 'SELECT ?', args: [value] });
+        await assert.rejects(execute, { code: 'ERR_OUT_OF_RANGE' }, `${place}: ${value}`);
+      }
     }
   });
 });

@@ -75,7 +75,9 @@ impl<'c> Bounds<'c> {
             // With its own function the engine keeps the size of the log at which that function moves it.
             let limit = ffi::sqlite3_wal_hook(raw, Some(record_log), hooks.cast());
             (*hooks).checkpoint_frames = c_int::try_from(limit.addr()).unwrap_or_default();
-            ffi::sqlite3_progress_handler(raw, CHECK_EVERY, Some(check_deadline), ptr::null_mut());
+            (*hooks).has_committed = false;
+            ffi::sqlite3_commit_hook(raw, Some(record_commit), hooks.cast());
+            ffi::sqlite3_progress_handler(raw, CHECK_EVERY, Some(check_deadline), hooks.cast());
             ffi::sqlite3_busy_timeout(raw, 0);
             ffi::sqlite3_limit(raw, ffi::SQLITE_LIMIT_LENGTH, value_bytes)
         };
@@ -93,6 +95,7 @@ impl Drop for Bounds<'_> {
         unsafe {
             let frames = (*self.connection.hooks.as_ptr()).checkpoint_frames;
             ffi::sqlite3_wal_autocheckpoint(raw, frames);
+            ffi::sqlite3_commit_hook(raw, None, ptr::null_mut());
             ffi::sqlite3_progress_handler(raw, 0, None, ptr::null_mut());
             ffi::sqlite3_busy_timeout(raw, self.connection.busy_timeout);
             ffi::sqlite3_limit(raw, ffi::SQLITE_LIMIT_LENGTH, self.value_bytes);
@@ -102,9 +105,21 @@ impl Drop for Bounds<'_> {
 }
 
 /// # Safety
-/// Called by the engine on the thread on which a statement runs.
-unsafe extern "C" fn check_deadline(_: *mut c_void) -> c_int {
-    c_int::from(DEADLINE.get().is_some_and(is_over))
+/// Called by the engine with the hooks of the connection on which a statement runs.
+unsafe extern "C" fn check_deadline(hooks: *mut c_void) -> c_int {
+    // SAFETY: the hooks live as long as the connection, and nothing else has a reference to them while it runs.
+    let has_committed = unsafe { (*hooks.cast::<Hooks>()).has_committed };
+    // The engine asks once more after a statement's end, when there is nothing left to undo.
+    c_int::from(!has_committed && DEADLINE.get().is_some_and(is_over))
+}
+
+/// # Safety
+/// Called by the engine with the hooks of the connection that begins to commit.
+unsafe extern "C" fn record_commit(hooks: *mut c_void) -> c_int {
+    // SAFETY: as above.
+    unsafe { (*hooks.cast::<Hooks>()).has_committed = true };
+    // It may commit.
+    0
 }
 
 fn is_over(deadline: Instant) -> bool {

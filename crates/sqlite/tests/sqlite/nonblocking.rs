@@ -180,6 +180,19 @@ fn a_write_that_is_interrupted_has_had_no_effect() {
     }
 }
 
+#[test]
+fn a_write_that_ends_too_late_is_done_or_undone() {
+    let mut connection = memory();
+    write(&mut connection, "CREATE TABLE t (a)").unwrap();
+    let insert = compile(&mut connection, "INSERT INTO t VALUES (1)");
+    // The engine counts instructions over all runs, so that at some time it looks at the clock at each of them.
+    let done = (0..500).filter(|_| code_of(&mut connection, &insert, Duration::ZERO) == 0);
+    let done = done.count();
+    assert!((1..500).contains(&done), "{done}");
+    let rows = run(&mut connection, "SELECT count(*) FROM t", &[]).unwrap();
+    assert_eq!(rows, [[Owned::Integer(i64::try_from(done).unwrap())]]);
+}
+
 #[cfg(unix)]
 #[test]
 fn no_page_is_read_after_the_deadline() {

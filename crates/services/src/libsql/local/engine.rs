@@ -177,6 +177,8 @@ impl Engine {
                 RunError::Engine(error) => engine_failure(error),
                 RunError::Refused(failure) => failure,
             })?;
+        // First, as a look at the program counts as a run.
+        let (affected, rowid) = self.changes_since(before, prepared);
         prepared.inline.record(began.elapsed());
         if prepared.inline.is_due() {
             prepared
@@ -186,7 +188,6 @@ impl Engine {
         if !prepared.is_readonly {
             self.inline.is_checkpoint_due = false;
         }
-        let (affected, rowid) = self.changes_since(before, prepared);
         Ok(rows.finish(affected, rowid))
     }
 

@@ -18,14 +18,14 @@ pub(super) struct InlineRules {
 }
 
 impl InlineRules {
-    /// Rules that allow nothing before they were read.
+    /// Rules before a setting was made; those of a file allow nothing then.
     pub(super) fn new(asked: Duration, in_memory: bool) -> Self {
         Self {
             asked,
             in_memory,
-            reads: false,
-            writes: false,
-            is_outdated: true,
+            reads: in_memory,
+            writes: in_memory,
+            is_outdated: false,
             is_checkpoint_due: false,
         }
     }

@@ -2116,9 +2116,9 @@ export interface TursoPoolConfig {
    */
   busyTimeoutMs?: number | undefined;
   /**
-   * How long a statement on a file or on memory may run on the thread of its caller, in milliseconds: one that reads, that was
-   * quick before, and that waits for nothing. After this time it is interrupted and run on its connection's own thread. `0`:
-   * never. Default: 0.5.
+   * How long a statement on a file or on memory may run on the thread of its caller, in milliseconds: one that was quick before,
+   * and that waits for nothing. After this time it is interrupted, undone, and run on its connection's own thread. `0`: never.
+   * Default: 0.5.
    */
   inlineMs?: number | undefined;
   /** How long a free connection is kept. Default: 300 000. */

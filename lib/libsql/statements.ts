@@ -1,8 +1,8 @@
 import { call, type CallOptions } from '../runtime/native-call';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { native, type Handle, type LibsqlPool } from '../runtime/native';
-import { setImmediate } from '../runtime/node';
 import { toLibsqlError, LibsqlError } from './error';
+import { nextTurn, recordAnswer } from './turn';
 import { type InArgs, type InStatement, type IntMode, readResult, type ResultSet, type Row } from './result-set';
 
 /**
@@ -23,20 +23,6 @@ export const QUERY: KnownOptions<QueryOptions> = { signal: true, timeoutMs: true
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
 export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
 
-let isTurnAnnounced = false;
-
-/** Tells the addon of the next turn of the event loop: without one, it answers at once for a limited time only. */
-function announceTurn(): void {
-  if (isTurnAnnounced) return;
-  isTurnAnnounced = true;
-  setImmediate(onTurn);
-}
-
-function onTurn(): void {
-  isTurnAnnounced = false;
-  native.turnBegun();
-}
-
 /** @internal The verbs of a connection, or of a pool that borrows one for each. */
 export class Statements {
   readonly handle: Handle<LibsqlPool>;
@@ -52,6 +38,8 @@ export class Statements {
 
   async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
     checkOptions('options', options, QUERY);
+    const turn = nextTurn();
+    if (turn) await turn;
     const { handle, lease, intMode } = this;
     const signal = options?.signal;
     const timeoutMs = options?.timeoutMs;
@@ -60,7 +48,7 @@ export class Statements {
       try {
         const answer = native.libsqlExecute(handle, lease, statement, args, timeoutMs);
         if (typeof answer !== 'string' && !Array.isArray(answer)) return readResult<T>(await answer, intMode);
-        announceTurn();
+        recordAnswer();
         return readResult<T>(answer, intMode);
       } catch (error) {
         throw toLibsqlError(error);
@@ -80,6 +68,8 @@ export class Statements {
     options: QueryOptions = {},
   ): Promise<ResultSet<T>[]> {
     checkOptions('options', options, QUERY);
+    const turn = nextTurn();
+    if (turn) await turn;
     const { handle, lease, intMode } = this;
     const answers = await call(
       (cancel) => native.libsqlBatch(handle, lease, statements, mode, options.timeoutMs, cancel),
@@ -91,6 +81,8 @@ export class Statements {
 
   async begin(mode: TransactionMode | undefined, options: QueryOptions = {}): Promise<void> {
     checkOptions('options', options, QUERY);
+    const turn = nextTurn();
+    if (turn) await turn;
     const { handle, lease } = this;
     await call(
       (cancel) => native.libsqlBegin(handle, lease, mode, options.timeoutMs, cancel),
@@ -101,6 +93,8 @@ export class Statements {
 
   async executeMultiple(sql: string, options: QueryOptions = {}, within = false): Promise<void> {
     checkOptions('options', options, QUERY);
+    const turn = nextTurn();
+    if (turn) await turn;
     const { handle, lease } = this;
     await call(
       (cancel) => native.libsqlSequence(handle, lease, sql, within, options.timeoutMs, cancel),

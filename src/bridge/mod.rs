@@ -9,7 +9,6 @@
 //! - [`promise`]: promises, and how a future's outcome becomes theirs.
 //! - [`argument`]: single values as arguments.
 //! - [`spin_wait`]: waiting in place for what takes less time than falling asleep.
-//! - [`turn`]: how long calls are answered at once before the event loop has its turn.
 //! - [`callback`]: JavaScript functions that native code calls later, through the same queue.
 //! - [`cancel`]: the cancellation of a running future by an `AbortSignal`.
 //! - [`face`]: the functions of `lib/` that the bridge calls.
@@ -39,7 +38,6 @@ mod queue;
 mod raw_argument;
 mod runtime;
 mod spin_wait;
-mod turn;
 mod value;
 mod view;
 
@@ -57,5 +55,4 @@ pub(crate) use promise::{PromiseValue, Reply, deferred, environment_closed, prom
 pub(crate) use raw_argument::RawArgument;
 pub(crate) use runtime::{runtime, silence_panic_hook, try_runtime};
 pub(crate) use spin_wait::spin_for_completion;
-pub(crate) use turn::{begin_turn_time, has_turn_time};
 pub(crate) use value::Value;

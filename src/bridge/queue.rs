@@ -134,8 +134,6 @@ pub(super) struct PerEnvironment {
     pub(super) face: Face,
     /// The moment since which outcomes are waited for in place, without a turn of the event loop.
     pub(super) spinning_since: Cell<Option<Instant>>,
-    /// The moment since which calls are answered at once, without a turn of the event loop.
-    pub(super) turn_since: Cell<Option<Instant>>,
 }
 
 /// The environment's own state, made at the first call.
@@ -176,7 +174,6 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEn
             }),
             in_flight: Cell::new(0),
             spinning_since: Cell::new(None),
-            turn_since: Cell::new(None),
             face: Face::default(),
         });
         check_status!(sys::napi_set_instance_data(

@@ -19,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::encode::{encode, encode_result};
 use crate::bridge::{
-    Cancel, Handle, OrThrow, PromiseValue, RawArgument, Reply, begin_turn_time, deferred,
-    has_turn_time, promise, spawn, spin_for_completion, try_runtime,
+    Cancel, Handle, OrThrow, PromiseValue, RawArgument, Reply, deferred, promise, spawn,
+    spin_for_completion, try_runtime,
 };
 
 /// Runs one statement: on `lease`, or, without one, on a connection borrowed for it. The result of one that could be run at
-/// once is returned as it is; `turnBegun` is to be called in the next turn of the event loop then.
+/// once is returned as it is.
 #[napi(
     catch_unwind,
     ts_return_type = "string | [string, Uint8Array] | Promise<string | [string, Uint8Array]>"
@@ -53,10 +53,8 @@ pub fn libsql_execute(
     let held = lease.map(held_lease);
     let on = pool.lease_for_call(held);
     if let Some(on) = &on
-        && has_turn_time(&env)?
         && let Some(result) = pool.run_inline(on, &statement)
     {
-        begin_turn_time(&env)?;
         return Ok(Reply::Value(encode_result(result)));
     }
     let operation = Operation::Execute(statement);

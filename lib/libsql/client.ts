@@ -111,8 +111,15 @@ class DatabaseClient implements Client {
     return this.#statements === undefined;
   }
 
-  async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
-    return this.#open('execute').execute(statement, args, options);
+  execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
+    // Not async: a promise that is returned by another takes three turns of the microtask queue to settle it.
+    let statements: Statements;
+    try {
+      statements = this.#open('execute');
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return statements.execute(statement, args, options);
   }
 
   async batch<T = Row>(

@@ -23,6 +23,13 @@ export const QUERY: KnownOptions<QueryOptions> = { signal: true, timeoutMs: true
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
 export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
 
+/** Whether a statement is an object of which nothing is lost when its members are given one by one. */
+function hasPartsOnly(statement: InStatement): statement is Exclude<InStatement, string> {
+  if (typeof statement !== 'object' || statement === null) return false;
+  for (const key of Object.keys(statement)) if (key !== 'sql' && key !== 'args') return false;
+  return Object.hasOwn(statement, 'sql');
+}
+
 /** @internal The verbs of a connection, or of a pool that borrows one for each. */
 export class Statements {
   readonly handle: Handle<LibsqlPool>;
@@ -46,7 +53,11 @@ export class Statements {
     if (!signal) {
       // The usual case makes nothing that it does not need.
       try {
-        const answer = native.libsqlExecute(handle, lease, statement, args, timeoutMs);
+        // Two values cross sooner than the object that they are members of.
+        const answer =
+          args === undefined && hasPartsOnly(statement)
+            ? native.libsqlExecute(handle, lease, statement.sql, statement.args, timeoutMs)
+            : native.libsqlExecute(handle, lease, statement, args, timeoutMs);
         if (typeof answer !== 'string' && !Array.isArray(answer)) return readResult<T>(await answer, intMode);
         recordAnswer();
         return readResult<T>(answer, intMode);

@@ -119,7 +119,9 @@ export class HTTPConnection extends BaseConnection {
     let first: FirstAttempt | undefined;
     if (prepared) {
       try {
-        const outcome = await this.#open().begin(prepared);
+        const begun = this.#open().begin(prepared);
+        // Of one that is not admitted the step is read before anything is awaited: the next call replaces it.
+        const outcome = begun && (await begun);
         if (isAnswer(outcome)) {
           this.reportOutcome(true, this.isObserved ? performance.now() - startedAt : undefined);
           return new HTTPResponse(outcome, prepared.url);

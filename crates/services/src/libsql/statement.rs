@@ -136,7 +136,7 @@ impl Statement {
             Plain::Undefined | Plain::Null => Args::Positional(Vec::new()),
             Plain::List(items) => {
                 check_count(path, items.len())?;
-                let read = |(index, item)| argument(&format!("{path}.args[{index}]"), item);
+                let read = |(index, item)| argument(item, || format!("{path}.args[{index}]"));
                 Args::Positional(
                     items
                         .into_iter()
@@ -148,7 +148,7 @@ impl Statement {
             Plain::Map(members) => {
                 check_count(path, members.len())?;
                 let read = |(name, member): (String, Plain)| {
-                    let value = argument(&format!("{path}.args.{name}"), member)?;
+                    let value = argument(member, || format!("{path}.args.{name}"))?;
                     let bare = name.strip_prefix([':', '@', '$']).unwrap_or(&name);
                     Ok((bare.to_owned(), value))
                 };
@@ -181,18 +181,22 @@ fn check_count(path: &str, count: usize) -> Read<()> {
 
 /// One argument as SQLite stores it. A JavaScript number is a REAL, as with `@libsql/client`: an integer
 /// column turns it into an INTEGER by its affinity, and a bigint is one from the start.
-fn argument(path: &str, value: Plain) -> Read<Value> {
+fn argument(value: Plain, path: impl Fn() -> String) -> Read<Value> {
     Ok(match value {
         Plain::Null => Value::Null,
         Plain::Bool(flag) => Value::Integer(i64::from(flag)),
         Plain::Number(number) if number.is_finite() => Value::Real(number),
         Plain::Number(number) => {
-            return Err(OptionError::out_of_range(path, "a finite number", number));
+            return Err(OptionError::out_of_range(
+                &path(),
+                "a finite number",
+                number,
+            ));
         }
         Plain::Integer(integer) => Value::Integer(integer),
         Plain::BigInteger(digits) => {
             return Err(OptionError::out_of_range(
-                path,
+                &path(),
                 "a 64-bit signed integer",
                 digits,
             ));
@@ -200,11 +204,11 @@ fn argument(path: &str, value: Plain) -> Read<Value> {
         Plain::Text(text) => Value::Text(text),
         Plain::Bytes(bytes) => Value::Blob(bytes),
         Plain::Date(ms) if ms.is_finite() => Value::Real(ms),
-        Plain::Date(_) => return Err(OptionError::bad_value(path, "is an invalid Date")),
+        Plain::Date(_) => return Err(OptionError::bad_value(&path(), "is an invalid Date")),
         other => {
             let expected =
                 "a string, number, bigint, boolean, null, Date, ArrayBuffer or typed array";
-            return Err(OptionError::wrong_type(path, expected, &other));
+            return Err(OptionError::wrong_type(&path(), expected, &other));
         }
     })
 }

@@ -1,7 +1,7 @@
 // Puts the packed package through other people's bundlers, and starts what comes out:
 // `npm run test:bundlers [-- <part of a name> …]`, with the package managers and platforms of scripts/bundlers/installs.mjs.
-// docs/bundlers.md says what each needs; the page and these tables go together. With the build that all tests run on, or
-// with the binary that is in the directory MOORLINE_BINARIES.
+// docs/bundlers.md says what each needs; the page and these tables go together. It builds what all tests run on, or takes
+// the binary that is in the directory MOORLINE_BINARIES.
 //
 // What has the binary inside is started in a directory that has nothing else. The rest is started where it was built, as
 // it needs the package beside it.
@@ -20,6 +20,7 @@ import {
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
+import { buildAddon, compileFace } from './build.mjs';
 import {
   esbuild,
   esbuildWhole,
@@ -173,12 +174,16 @@ function packAll(directory) {
   mkdirSync(binaries);
   for (const platform of Object.keys(PLATFORMS)) writeFileSync(join(binaries, `moorline.${platform}.node`), '');
   const built = resolve(process.env.MOORLINE_BINARIES ?? join(root, 'dist'));
-  for (const file of readdirSync(built).filter((name) => name.endsWith('.node')))
-    copyFileSync(join(built, file), join(binaries, file));
+  const found = readdirSync(built).filter((name) => name.endsWith('.node'));
+  if (found.length === 0) fail(`no binary in ${built}`);
+  for (const file of found) copyFileSync(join(built, file), join(binaries, file));
   return pack({ binaries, out });
 }
 
 async function main(names) {
+  installPackages();
+  if (!process.env.MOORLINE_BINARIES) buildAddon();
+  compileFace();
   installPackages(fixtures);
   const directory = join(root, 'target', `bundlers-${process.pid}`);
   const project = join(directory, 'project');

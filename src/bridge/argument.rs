@@ -1,6 +1,6 @@
 //! Single values as arguments, refused in Node's words where they are of another type.
 
-use moorline_core::options::{Budget, OptionError, Plain};
+use moorline_core::options::{CopyBudget, OptionError, Plain};
 use napi::{
     Env, Result, ValueType,
     bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
@@ -51,7 +51,7 @@ impl Single for String {
         // SAFETY: as for this function.
         unsafe {
             if kind == sys::ValueType::napi_string {
-                let text = read_text(env, value, &mut Budget::default())?;
+                let text = read_text(env, value, &mut CopyBudget::default())?;
                 return Ok(text.map_err(|excess| Plain::Excess(Box::new(excess))));
             }
             other(env, value, kind)

@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use moorline_core::options::{Budget, Excess, Plain};
+use moorline_core::options::{CopyBudget, Excess, Plain};
 use napi::{
     Error, Result, ValueType,
     bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
@@ -44,7 +44,7 @@ impl FromNapiValue for RawArgument {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         let mut reader = Reader {
             env,
-            budget: Budget::default(),
+            budget: CopyBudget::default(),
         };
         // SAFETY: napi passes the running call's environment and one of its arguments.
         match unsafe { reader.read(value, 0) } {
@@ -86,7 +86,7 @@ impl Stop {
 
 struct Reader {
     env: sys::napi_env,
-    budget: Budget,
+    budget: CopyBudget,
 }
 
 impl Reader {

@@ -2,7 +2,7 @@
 
 use std::{ffi::c_void, ptr, slice};
 
-use moorline_core::options::{Budget, Excess};
+use moorline_core::options::{CopyBudget, Excess};
 use napi::{Result, check_status, sys};
 
 /// The kind of a typed array before Node-API has set it: a version that does not know a kind sets nothing.
@@ -154,7 +154,10 @@ unsafe fn as_slice<'a>(data: *const c_void, length: usize) -> &'a [u8] {
 }
 
 /// A copy of bytes, within the budget.
-pub(super) fn copied(bytes: &[u8], budget: &mut Budget) -> std::result::Result<Vec<u8>, Excess> {
+pub(super) fn copied(
+    bytes: &[u8],
+    budget: &mut CopyBudget,
+) -> std::result::Result<Vec<u8>, Excess> {
     budget.take_bytes(bytes.len())?;
     let mut copy = reserve(bytes.len())?;
     copy.extend_from_slice(bytes);
@@ -176,7 +179,7 @@ fn reserve(length: usize) -> std::result::Result<Vec<u8>, Excess> {
 pub(super) unsafe fn read_text(
     env: sys::napi_env,
     value: sys::napi_value,
-    budget: &mut Budget,
+    budget: &mut CopyBudget,
 ) -> Result<std::result::Result<String, Excess>> {
     let (mut short, mut length) = ([0_u8; SHORT_TEXT_BYTES], 0);
     // SAFETY: Node writes at most as many bytes as it is told, the closing NUL included.

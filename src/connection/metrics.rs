@@ -56,7 +56,7 @@ pub fn connection_publish(
         kind.named("options.connectionType")?,
     );
     // It fails for a name that is another metric's, and none of ours is.
-    if let Ok(series) = ConnectionSeries::new(Registry::process(), &name, &kind) {
+    if let Ok(series) = ConnectionSeries::new(Registry::global(), &name, &kind) {
         tracker.lock().publish(series);
     }
     Ok(())

@@ -138,7 +138,7 @@ pub fn is_harmless_header(name: String) -> bool {
 pub fn connection_security(env: Env, options: RawArgument) -> Result<String> {
     let read = || {
         let options = Options::new("", &options.0)?;
-        let level = options.choice("level", SecurityLevel::default(), &SecurityLevel::NAMED)?;
+        let level = options.choice("level", SecurityLevel::default(), &SecurityLevel::CHOICES)?;
         options.finish().map(|()| level.requirements())
     };
     let requirements = read().map_err(|error| to_js_error(&env, error))?;

@@ -31,7 +31,7 @@ pub fn connection_policy(
     purpose: String,
     options: Handle<ConnectionOptions>,
 ) -> Result<Handle<Policy>> {
-    let named = Purpose::NAMED
+    let named = Purpose::CHOICES
         .into_iter()
         .find(|(name, _)| *name == purpose);
     let Some((_, purpose)) = named else {

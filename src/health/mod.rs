@@ -12,7 +12,7 @@ use std::{
 };
 
 use moorline_core::{
-    health::{CheckConfig, CheckReply, CheckSeries, CompletedRun, Monitor, RunId, StartedRun},
+    health::{BeginOutcome, CheckConfig, CheckReply, CheckSeries, CompletedRun, Monitor, RunId},
     limit::Limit,
     metrics::Registry,
     sync::lock,
@@ -48,7 +48,7 @@ impl HealthMonitor {
     fn encode_completed(&self, name: String, completed: &CompletedRun) -> String {
         let mut all = self.series();
         // It fails for a name that is another metric's, and none of ours is.
-        let made = || CheckSeries::new(Registry::process(), &name).ok();
+        let made = || CheckSeries::new(Registry::global(), &name).ok();
         if !all.contains_key(&name) {
             all.extend(made().map(|series| (name.clone(), series)));
         }
@@ -134,8 +134,8 @@ pub fn health_begin(
 ) -> Result<Option<HealthRun>> {
     let begun = monitor.lock().begin(&name.named("name")?, Instant::now());
     let run = begun.map(|begun| match begun {
-        StartedRun::Started { run, timeout } => (run, Some(timeout)),
-        StartedRun::Joined(run) => (run, None),
+        BeginOutcome::Started { run, timeout } => (run, Some(timeout)),
+        BeginOutcome::Joined(run) => (run, None),
     });
     Ok(run.map(|(run, timeout)| HealthRun {
         run: run.0 as f64,

@@ -1,7 +1,7 @@
 //! The metrics of the process, as text.
 
 use moorline_core::{
-    metrics::{Page, Registry},
+    metrics::{Registry, TextExposition},
     resilience::registry,
 };
 use moorline_net::pool;
@@ -11,8 +11,8 @@ use napi_derive::napi;
 #[napi(catch_unwind)]
 pub fn metrics_text() -> String {
     pool::refresh();
-    registry::Registry::process().publish();
-    let mut page = Page::new();
-    Registry::process().write(&mut page);
-    page.into_text()
+    registry::Registry::global().publish();
+    let mut exposition = TextExposition::new();
+    Registry::global().write(&mut exposition);
+    exposition.into_text()
 }

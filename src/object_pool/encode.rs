@@ -38,16 +38,16 @@ pub(super) fn encode_event(event: ObjectPoolEvent) -> Json {
 pub(super) fn encode_config(config: &ConnectionPoolConfig) -> Json {
     let limit = |limit: Limit<Duration>| limit.get().map(ms);
     json!({
-        "maxSize": config.limits.max,
-        "minSize": config.limits.min,
-        "maxIdleTimeMs": limit(config.limits.idle_timeout),
-        "acquireTimeoutMs": limit(config.limits.acquire_timeout),
+        "maxSize": config.ledger.max,
+        "minSize": config.ledger.min,
+        "maxIdleTimeMs": limit(config.ledger.idle_timeout),
+        "acquireTimeoutMs": limit(config.ledger.acquire_timeout),
         "releaseTimeoutMs": ms(config.release_timeout),
         "connectTimeoutMs": ms(config.connect_timeout),
         "healthCheckIntervalMs": limit(config.health_check_interval),
         "cleanupIntervalMs": limit(config.cleanup_interval),
-        "maxLifetimeMs": limit(config.limits.max_lifetime),
-        "leakAfterMs": limit(config.limits.leak_after),
+        "maxLifetimeMs": limit(config.ledger.max_lifetime),
+        "leakAfterMs": limit(config.ledger.leak_after),
     })
 }
 

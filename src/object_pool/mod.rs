@@ -6,7 +6,7 @@ mod fast;
 use std::sync::Arc;
 
 use moorline_core::{
-    connection::pool::{ConnectionPoolConfig, timeout_seconds as read_wait},
+    connection::pool::{ConnectionPoolConfig, read_acquire_timeout},
     environment::is_production,
 };
 use moorline_net::object_pool::{ObjectOwner, ObjectPool, ObjectPoolEvent, Request};
@@ -76,7 +76,7 @@ pub fn object_pool_acquire(
     timeout_seconds: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let wait = read_wait(&timeout_seconds.0).or_throw(&env)?;
+    let wait = read_acquire_timeout(&timeout_seconds.0).or_throw(&env)?;
     let number = pool.0.acquire(wait, Cancel::token(cancel.as_ref()));
     promise(
         &env,

@@ -36,7 +36,7 @@ pub fn breaker_snapshot(policy: Handle<Policy>) -> String {
 #[napi(catch_unwind)]
 pub fn breaker_snapshots() -> String {
     let anchor = anchor();
-    let all = Registry::process().all();
+    let all = Registry::global().all();
     let shown = all
         .iter()
         .map(|breaker| encode_breaker(breaker.name(), &breaker.snapshot(), anchor));

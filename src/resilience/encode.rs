@@ -18,7 +18,7 @@ use crate::bridge::failure_json;
 pub(super) fn encode_not_admitted(answer: NotAdmitted) -> Json {
     match answer {
         NotAdmitted::Wait { id, pause } => json!({ "id": id, "waitMs": ms(pause) }),
-        NotAdmitted::Queue { id, at_most } => json!({ "id": id, "queueMs": at_most.map(ms) }),
+        NotAdmitted::Queue { id, max_wait } => json!({ "id": id, "queueMs": max_wait.map(ms) }),
         NotAdmitted::Refused(failure) => json!({ "refused": failure_json(failure) }),
         NotAdmitted::Unknown => Json::Null,
     }
@@ -28,9 +28,9 @@ pub(super) fn encode_not_admitted(answer: NotAdmitted) -> Json {
 pub(super) fn encode_policy(calls: &CallTable) -> Json {
     json!({
         "name": calls.name(),
-        "options": describe::policy(calls.config()),
+        "options": describe::policy_json(calls.config()),
         "optionsDiffer": calls.config_differs(),
-        "attemptMs": calls.longest_attempt().map(ms),
+        "attemptMs": calls.attempt_limit().map(ms),
     })
 }
 

@@ -51,7 +51,7 @@ pub fn policy_create(env: Env, options: RawArgument) -> Result<Handle<Policy>> {
         let name = options.text("name")?.unwrap_or_default();
         Ok((name.to_owned(), PolicyConfig::read(options)?))
     })?;
-    let calls = CallTable::new(&name, &policy).with_metrics(Registry::process(), &name);
+    let calls = CallTable::new(&name, &policy).with_metrics(Registry::global(), &name);
     Ok(Handle::new(Policy::new(calls)))
 }
 
@@ -98,7 +98,7 @@ pub fn policy_step(policy: Handle<Policy>) -> String {
 /// The time that the running attempt of a call has left, in milliseconds; -1 without a limit.
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, id: number")]
 pub fn policy_attempt_ms(policy: Handle<Policy>, id: u32) -> f64 {
-    let left = policy.calls.attempt_left(id, policy.clock.now());
+    let left = policy.calls.attempt_time_left(id, policy.clock.now());
     left.map_or(-1.0, ms)
 }
 

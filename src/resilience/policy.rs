@@ -59,6 +59,6 @@ impl Policy {
 /// A policy that goes away with its environment gives back what its calls hold in breakers that others share.
 impl Drop for Policy {
     fn drop(&mut self) {
-        self.calls.abandon(self.clock.now());
+        self.calls.cancel_all_uncounted(self.clock.now());
     }
 }

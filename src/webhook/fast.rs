@@ -8,7 +8,7 @@ use std::{
 };
 
 use moorline_core::webhook::{
-    ExternalMac, Headers, Incoming, Tag, Verification, Verifier as WebhookVerifier,
+    ExternalMac, Headers, IncomingRequest, Tag, Verification, Verifier as WebhookVerifier,
 };
 use napi::Result;
 
@@ -108,7 +108,7 @@ impl Function for Verify {
         let external = NodeCryptoMac::read(call, 4);
         let found = call.with_bytes(1, |body| {
             with_text(call, 2, |signature| {
-                let incoming = Incoming {
+                let incoming = IncomingRequest {
                     external: external.as_ref().map(|mac| mac as &dyn ExternalMac),
                     ..body_only(body, now_ms as i64)
                 };
@@ -134,8 +134,8 @@ impl Function for Verify {
 }
 
 /// A body without a request around it.
-pub(super) fn body_only(body: &[u8], now_ms: i64) -> Incoming<'_> {
-    Incoming {
+pub(super) fn body_only(body: &[u8], now_ms: i64) -> IncomingRequest<'_> {
+    IncomingRequest {
         headers: Headers(&[]),
         body,
         method: None,
@@ -162,7 +162,7 @@ impl Function for VerifyRequest {
         let found = call.with_bytes(1, |body| {
             with_text(call, 3, |head| {
                 let head = RequestHead::read(head);
-                let incoming = Incoming {
+                let incoming = IncomingRequest {
                     headers: Headers(&head.headers),
                     method: head.method,
                     url: head.url,

@@ -9,7 +9,7 @@ use moorline_core::{
     options::{OptionError, Plain},
     sync::lock,
     webhook::{
-        Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore,
+        Headers, IncomingRequest, MemoryReplayStore, OutgoingRequest, Reason, ReplayStore,
         Verifier as WebhookVerifier, VerifierConfig, mac, parse_signature, read_secrets, read_ttl,
         receive_defaults,
     },
@@ -95,7 +95,7 @@ pub fn webhook_sign(
         let error = OptionError::wrong_type("payload", "a string or bytes", &payload.0);
         return Err(to_js_error(&env, error));
     };
-    let outgoing = Outgoing {
+    let outgoing = OutgoingRequest {
         body,
         at_ms: at_ms as i64,
         id: id.as_deref(),
@@ -180,7 +180,7 @@ pub fn webhook_challenge(
 ) -> Option<String> {
     let body = bytes_of(&payload.0)?;
     let head = RequestHead::read(&head);
-    let verification = verifier.verify_request(&Incoming {
+    let verification = verifier.verify_request(&IncomingRequest {
         headers: Headers(&head.headers),
         method: head.method,
         url: head.url,

@@ -167,7 +167,7 @@ impl ConnectionConfig {
             security_level: options.choice(
                 "securityLevel",
                 SecurityLevel::default(),
-                &SecurityLevel::NAMED,
+                &SecurityLevel::CHOICES,
             )?,
             health_check_interval: limit("healthCheckInterval", HEALTH_CHECK_INTERVAL)?,
             health_check_timeout: limit("healthCheckTimeout", HEALTH_CHECK_TIMEOUT)?,

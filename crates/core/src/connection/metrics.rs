@@ -222,16 +222,16 @@ impl Drop for ConnectionSeries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Page;
+    use crate::metrics::TextExposition;
 
     fn registry() -> &'static Registry {
         Box::leak(Box::default())
     }
 
     fn text(registry: &Registry) -> String {
-        let mut page = Page::new();
-        registry.write(&mut page);
-        page.into_text()
+        let mut exposition = TextExposition::new();
+        registry.write(&mut exposition);
+        exposition.into_text()
     }
 
     #[test]

@@ -20,9 +20,9 @@ use crate::{
 /// The longest delay that grows by itself.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 /// As long as a timer can wait.
-const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+const MAX_TIMER_DELAY: Duration = Duration::from_millis(i32::MAX as u64);
 /// Reconnecting goes on until it succeeds, is told to stop, or is refused for good.
-const NO_TIMEOUT: u32 = 1_000_000;
+const UNLIMITED_RETRIES: u32 = 1_000_000;
 
 /// The purpose of a policy of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose by its name.
-    pub const NAMED: [(&'static str, Self); 5] = [
+    pub const CHOICES: [(&'static str, Self); 5] = [
         ("transport", Self::Transport),
         ("hooks", Self::Custom),
         ("connect", Self::Connect),
@@ -54,20 +54,20 @@ impl ConnectionConfig {
     /// The policy for a purpose.
     pub fn policy(&self, purpose: Purpose) -> PolicyConfig {
         match purpose {
-            Purpose::Transport => self.calls(Limit::Off),
-            Purpose::Custom => self.calls(self.timeout),
-            Purpose::Connect => retry_only(self.retry(self.retry_count)),
-            Purpose::Reconnection => retry_only(self.reconnection()),
+            Purpose::Transport => self.call_policy(Limit::Off),
+            Purpose::Custom => self.call_policy(self.timeout),
+            Purpose::Connect => retry_only(self.retry_policy(self.retry_count)),
+            Purpose::Reconnection => retry_only(self.reconnection_policy()),
             // The attempt that finds it unhealthy still is the first.
             Purpose::Recovery => retry_only(RetryPolicy {
                 jitter: Jitter::Symmetric(0.0),
-                ..self.retry(self.retry_count.saturating_sub(1))
+                ..self.retry_policy(self.retry_count.saturating_sub(1))
             }),
         }
     }
 
     /// `retryCount` more attempts after the first, one breaker around the whole.
-    fn calls(&self, attempt_timeout: Limit<Duration>) -> PolicyConfig {
+    fn call_policy(&self, attempt_timeout: Limit<Duration>) -> PolicyConfig {
         let retries = self.auto_retry && self.retry_count > 0;
         let breaker = BreakerConfig {
             trip: Trip::Consecutive {
@@ -84,13 +84,13 @@ impl ConnectionConfig {
                 window: self.rate_limit_window,
             },
             max_queue: LIMITER_QUEUE.0,
-            max_wait: self.timeout.get().unwrap_or(LONGEST),
+            max_wait: self.timeout.get().unwrap_or(MAX_TIMER_DELAY),
         };
         PolicyConfig {
             pipeline: PipelineConfig {
                 timeout: Limit::Off,
                 attempt_timeout,
-                retry: retries.then(|| self.retry(self.retry_count)),
+                retry: retries.then(|| self.retry_policy(self.retry_count)),
                 limiter: self.rate_limit.then_some(limiter),
                 bulkhead: None,
             },
@@ -102,16 +102,16 @@ impl ConnectionConfig {
     }
 
     /// The retries of a reconnection, which honours any `Retry-After`: giving up would end it for good.
-    fn reconnection(&self) -> RetryPolicy {
+    fn reconnection_policy(&self) -> RetryPolicy {
         let once = self.recovery_strategy == "reconnect";
         RetryPolicy {
-            max_retry_after: LONGEST,
+            max_retry_after: MAX_TIMER_DELAY,
             cut_retry_after: true,
-            ..self.retry(if once { 1 } else { NO_TIMEOUT })
+            ..self.retry_policy(if once { 1 } else { UNLIMITED_RETRIES })
         }
     }
 
-    fn retry(&self, max_retries: u32) -> RetryPolicy {
+    fn retry_policy(&self, max_retries: u32) -> RetryPolicy {
         RetryPolicy {
             max_retries,
             base_delay: self.retry_delay,
@@ -152,7 +152,7 @@ mod tests {
         ConnectionConfig::read(&given, &Plain::Map(vec![]), Some("websocket")).unwrap()
     }
 
-    fn retry(config: &ConnectionConfig, purpose: Purpose) -> RetryPolicy {
+    fn retry_policy(config: &ConnectionConfig, purpose: Purpose) -> RetryPolicy {
         config.policy(purpose).pipeline.retry.unwrap()
     }
 
@@ -160,35 +160,35 @@ mod tests {
     fn delays_grow_up_to_half_a_minute_or_to_what_was_asked_for() {
         let long = Duration::from_mins(1);
         let asked = config(&[("retryDelay", Plain::Number(60_000.0))]);
-        for (_, purpose) in Purpose::NAMED {
-            assert_eq!(retry(&config(&[]), purpose).max_delay, MAX_DELAY);
-            assert_eq!(retry(&asked, purpose).max_delay, long);
+        for (_, purpose) in Purpose::CHOICES {
+            assert_eq!(retry_policy(&config(&[]), purpose).max_delay, MAX_DELAY);
+            assert_eq!(retry_policy(&asked, purpose).max_delay, long);
             assert_eq!(config(&[]).policy(purpose).budget, None);
         }
     }
 
     #[test]
     fn reconnecting_waits_for_as_long_as_the_server_asks_and_never_ends() {
-        let endless = retry(&config(&[]), Purpose::Reconnection);
-        for asked in [Duration::from_hours(24), LONGEST, Duration::MAX] {
+        let endless = retry_policy(&config(&[]), Purpose::Reconnection);
+        for asked in [Duration::from_hours(24), MAX_TIMER_DELAY, Duration::MAX] {
             let fault = AttemptFailure {
                 retry_after: Some(asked),
                 ..AttemptFailure::counted(true)
             };
             let next = endless.next(1, &fault, &mut fastrand::Rng::new());
-            assert_eq!(next, Retry::After(asked.min(LONGEST)));
+            assert_eq!(next, Retry::After(asked.min(MAX_TIMER_DELAY)));
         }
         assert_eq!(
             (endless.max_retries, endless.jitter),
-            (NO_TIMEOUT, Jitter::Full)
+            (UNLIMITED_RETRIES, Jitter::Full)
         );
         let strategy = ("recoveryStrategy", Plain::Text("reconnect".into()));
         assert_eq!(
-            retry(&config(&[strategy]), Purpose::Reconnection).max_retries,
+            retry_policy(&config(&[strategy]), Purpose::Reconnection).max_retries,
             1
         );
-        assert_eq!(retry(&config(&[]), Purpose::Recovery).max_retries, 2);
-        assert_eq!(retry(&config(&[]), Purpose::Connect).max_retries, 3);
+        assert_eq!(retry_policy(&config(&[]), Purpose::Recovery).max_retries, 2);
+        assert_eq!(retry_policy(&config(&[]), Purpose::Connect).max_retries, 3);
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
         ]);
         let policy = limitless.policy(Purpose::Custom);
         assert_eq!(policy.pipeline.attempt_timeout, Limit::Off);
-        assert_eq!(policy.pipeline.limiter.unwrap().max_wait, LONGEST);
+        assert_eq!(policy.pipeline.limiter.unwrap().max_wait, MAX_TIMER_DELAY);
         assert_eq!(
             policy.breaker.unwrap().1.probe_timeout,
             BREAKER.probe_timeout

@@ -16,10 +16,10 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const HEALTH_CHECK_INTERVAL: Limit<Duration> = Limit::At(Duration::from_mins(1));
 const CLEANUP_INTERVAL: Limit<Duration> = Limit::At(Duration::from_mins(2));
-const LARGEST: u64 = 10_000;
+const MAX_POOL_SIZE: u64 = 10_000;
 
 /// The retries of a borrower whose connection could not be made, until its time is over.
-const CREATE_AGAIN: RetryPolicy = RetryPolicy {
+const CREATION_RETRY: RetryPolicy = RetryPolicy {
     max_retries: u32::MAX,
     base_delay: Duration::from_millis(50),
     max_delay: Duration::from_secs(1),
@@ -34,7 +34,7 @@ const CREATE_AGAIN: RetryPolicy = RetryPolicy {
 pub struct ConnectionPoolConfig {
     /// `maxSize`, `minSize` (0), `maxIdleTime` (300 s), `acquireTimeout` (10 s), `maxLifetime` (30 min), `leakAfter`
     /// (30 s, in production off).
-    pub limits: LedgerConfig,
+    pub ledger: LedgerConfig,
     /// `connectTimeout`: how long making a connection may take (30 s).
     pub connect_timeout: Duration,
     /// `releaseTimeout`: how long checking or closing one may take (5 s).
@@ -50,8 +50,8 @@ impl ConnectionPoolConfig {
     pub fn read(given: &Plain, max_size: u32, production: bool) -> Read<Self> {
         let options = Options::new("options", given)?;
         let defaults = LedgerConfig::defaults(production);
-        let max = options.integer("maxSize", max_size.into(), 1..=LARGEST)?;
-        let min = options.integer("minSize", MIN_SIZE, 0..=LARGEST)?;
+        let max = options.integer("maxSize", max_size.into(), 1..=MAX_POOL_SIZE)?;
+        let min = options.integer("minSize", MIN_SIZE, 0..=MAX_POOL_SIZE)?;
         if min > max {
             return Err(OptionError::out_of_range(
                 &options.path_of("minSize"),
@@ -60,7 +60,7 @@ impl ConnectionPoolConfig {
             ));
         }
         let config = Self {
-            limits: LedgerConfig {
+            ledger: LedgerConfig {
                 max: max as u32,
                 min: min as u32,
                 idle_timeout: options.seconds_limit("maxIdleTime", MAX_IDLE_TIME, 0.001)?,
@@ -84,20 +84,20 @@ impl ConnectionPoolConfig {
 }
 
 /// The argument that says in seconds how long a borrower waits.
-pub const TIMEOUT_SECONDS: &str = "timeoutSeconds";
+pub const TIMEOUT_SECONDS_KEY: &str = "timeoutSeconds";
 
 /// The wait of one borrower, where it is given.
-pub fn timeout_seconds(given: &Plain) -> Read<Option<Limit<Duration>>> {
-    let entries = Plain::Map(vec![(TIMEOUT_SECONDS.to_owned(), given.clone())]);
+pub fn read_acquire_timeout(given: &Plain) -> Read<Option<Limit<Duration>>> {
+    let entries = Plain::Map(vec![(TIMEOUT_SECONDS_KEY.to_owned(), given.clone())]);
     let options = Options::new("", &entries)?;
-    if options.value(TIMEOUT_SECONDS).is_none() {
+    if options.value(TIMEOUT_SECONDS_KEY).is_none() {
         return Ok(None);
     }
-    let wait = options.seconds_limit(TIMEOUT_SECONDS, Limit::Off, 0.0)?;
+    let wait = options.seconds_limit(TIMEOUT_SECONDS_KEY, Limit::Off, 0.0)?;
     Ok(Some(wait))
 }
 
 /// The delay before a borrower tries to make a connection for the `retry`th time.
 pub fn creation_backoff(retry: u32) -> Duration {
-    CREATE_AGAIN.delay(retry, &mut fastrand::Rng::new())
+    CREATION_RETRY.delay(retry, &mut fastrand::Rng::new())
 }

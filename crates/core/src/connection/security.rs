@@ -18,7 +18,7 @@ pub enum SecurityLevel {
 
 impl SecurityLevel {
     /// Every level by its name.
-    pub const NAMED: [(&'static str, Self); 4] = [
+    pub const CHOICES: [(&'static str, Self); 4] = [
         ("none", Self::None),
         ("basic", Self::Basic),
         ("enhanced", Self::Enhanced),
@@ -27,7 +27,7 @@ impl SecurityLevel {
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
-        Self::NAMED[self as usize].0
+        Self::CHOICES[self as usize].0
     }
 }
 
@@ -112,7 +112,7 @@ impl SecurityRequirements {
         let level = options.choice(
             "securityLevel",
             SecurityLevel::default(),
-            &SecurityLevel::NAMED,
+            &SecurityLevel::CHOICES,
         )?;
         let encrypted = options.flag("encryption", false)?;
         let given = options.value("securityLevel").is_some();
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_table_stands_in_the_order_of_the_levels_and_gets_no_weaker() {
-        for (position, (name, level)) in SecurityLevel::NAMED.into_iter().enumerate() {
+        for (position, (name, level)) in SecurityLevel::CHOICES.into_iter().enumerate() {
             assert_eq!((level as usize, level.as_str()), (position, name));
             assert_eq!(level.requirements().level, level);
         }

@@ -33,7 +33,7 @@ pub struct CheckResult {
 
 /// A run in progress.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Running {
+pub(super) struct RunInProgress {
     pub(super) id: RunId,
     pub(super) started: Instant,
 }
@@ -45,7 +45,7 @@ pub(super) struct Check {
     pub(super) config: CheckConfig,
     /// Place in the order of registration.
     pub(super) position: u64,
-    pub(super) running: Option<Running>,
+    pub(super) running: Option<RunInProgress>,
     pub(super) last: Option<Arc<CheckResult>>,
     pub(super) history: History,
     /// When the next run is due; none while one runs, or when the interval is off.
@@ -79,14 +79,14 @@ impl Check {
     }
 
     pub(super) fn begin(&mut self, id: RunId, now: Instant) {
-        self.running = Some(Running { id, started: now });
+        self.running = Some(RunInProgress { id, started: now });
         self.due = None;
     }
 
     /// Ends `running`. `spread` is between −1 and 1 and becomes the jitter of the next due time.
     pub(super) fn end(
         &mut self,
-        running: Running,
+        running: RunInProgress,
         reply: CheckReply,
         now: Instant,
         timestamp: SystemTime,
@@ -104,7 +104,7 @@ impl Check {
             reply.outcome
         };
         let before = self.last.as_ref().map(|last| last.status);
-        let status = self.settle(outcome);
+        let status = self.apply_hysteresis(outcome);
         let result = Arc::new(CheckResult {
             name: Arc::clone(&self.name),
             status,
@@ -132,7 +132,7 @@ impl Check {
 
     /// The status after `outcome`: crossing between up and down needs `fall` or `rise` outcomes in a row, the
     /// first result and the step between healthy and degraded need one.
-    fn settle(&mut self, outcome: Status) -> Status {
+    fn apply_hysteresis(&mut self, outcome: Status) -> Status {
         let Some(status) = self.last.as_ref().map(|last| last.status) else {
             return outcome;
         };

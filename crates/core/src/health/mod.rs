@@ -9,16 +9,16 @@
 mod check;
 mod config;
 mod history;
+mod metrics;
 mod monitor;
 mod reply;
-mod series;
 
 pub use check::CheckResult;
 pub use config::CheckConfig;
 pub use history::Stats;
-pub use monitor::{Change, CompletedRun, Monitor, Report, RunId, StartedRun, Summary};
+pub use metrics::CheckSeries;
+pub use monitor::{BeginOutcome, Change, CompletedRun, Monitor, Report, RunId, Summary};
 pub use reply::CheckReply;
-pub use series::CheckSeries;
 
 /// The status of a check, or of all together. Ordered: the greater, the worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

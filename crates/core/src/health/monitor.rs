@@ -15,7 +15,7 @@ pub struct RunId(pub u64);
 
 /// The answer of [`Monitor::begin`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum StartedRun {
+pub enum BeginOutcome {
     /// Run the checker now, and end the run when the timeout has passed.
     Started {
         /// The number to complete.
@@ -132,15 +132,15 @@ impl Monitor {
     }
 
     /// Begins a run, or joins the one in progress; `None` when the name is not known.
-    pub fn begin(&mut self, name: &str, now: Instant) -> Option<StartedRun> {
+    pub fn begin(&mut self, name: &str, now: Instant) -> Option<BeginOutcome> {
         let check = self.checks.get_mut(name)?;
         if let Some(running) = check.running {
-            return Some(StartedRun::Joined(running.id));
+            return Some(BeginOutcome::Joined(running.id));
         }
         self.begun += 1;
         let run = RunId(self.begun);
         check.begin(run, now);
-        Some(StartedRun::Started {
+        Some(BeginOutcome::Started {
             run,
             timeout: check.config.timeout,
         })

@@ -8,12 +8,12 @@
 use std::borrow::Cow;
 
 mod error;
-mod page;
+mod exposition;
 mod registry;
 mod series;
 
 pub use error::MetricError;
-pub use page::{Page, Shape};
+pub use exposition::{MetricType, TextExposition};
 pub use registry::Registry;
 pub use series::{Counter, Gauge, Histogram, HistogramSnapshot};
 

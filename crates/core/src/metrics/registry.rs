@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex, MutexGuard, Weak},
 };
 
-use super::{Counter, Gauge, Histogram, MetricError, Page, Shape, shorten};
+use super::{Counter, Gauge, Histogram, MetricError, MetricType, TextExposition, shorten};
 use crate::sync::lock;
 
 /// The number of names that are told apart under one label. Further ones, such as ids given as names, share one row
@@ -34,7 +34,7 @@ struct Entries {
 struct Family {
     help: String,
     labels: Vec<String>,
-    all: Series,
+    series: Series,
 }
 
 #[derive(Debug)]
@@ -47,9 +47,9 @@ enum Series {
 
 impl Registry {
     /// The registry of the process.
-    pub fn process() -> &'static Self {
-        static PROCESS: LazyLock<Registry> = LazyLock::new(Registry::default);
-        &PROCESS
+    pub fn global() -> &'static Self {
+        static GLOBAL: LazyLock<Registry> = LazyLock::new(Registry::default);
+        &GLOBAL
     }
 
     /// A registry without families.
@@ -129,18 +129,18 @@ impl Registry {
         })
     }
 
-    /// Writes every family to a page.
-    pub fn write(&self, page: &mut Page) {
+    /// Writes every family to an exposition.
+    pub fn write(&self, exposition: &mut TextExposition) {
         for (name, family) in &mut self.entries().families {
             let names = || family.labels.iter().map(String::as_str);
             let label = |values: &[String]| -> Vec<(&str, String)> {
                 names().zip(values.iter().cloned()).collect()
             };
-            match &mut family.all {
+            match &mut family.series {
                 Series::Counters(all) => {
-                    page.family(name, &family.help, Shape::Counter);
+                    exposition.begin_family(name, &family.help, MetricType::Counter);
                     for (values, one) in all {
-                        page.sample(name, &label(values), one.get());
+                        exposition.write_sample(name, &label(values), one.get());
                     }
                 }
                 Series::Gauges(all) => {
@@ -150,15 +150,15 @@ impl Registry {
                         .filter_map(|(values, one)| Some((values, one.upgrade()?)));
                     for (at, (values, one)) in living.enumerate() {
                         if at == 0 {
-                            page.family(name, &family.help, Shape::Gauge);
+                            exposition.begin_family(name, &family.help, MetricType::Gauge);
                         }
-                        page.sample(name, &label(values), one.get());
+                        exposition.write_sample(name, &label(values), one.get());
                     }
                 }
                 Series::Histograms(_, all) => {
-                    page.family(name, &family.help, Shape::Histogram);
+                    exposition.begin_family(name, &family.help, MetricType::Histogram);
                     for (values, one) in all {
-                        page.histogram(name, &label(values), &one.snapshot());
+                        exposition.write_histogram(name, &label(values), &one.snapshot());
                     }
                 }
             }
@@ -181,7 +181,7 @@ impl Registry {
             if let Some(bad) = [name]
                 .into_iter()
                 .chain(label_names)
-                .find(|name| !is_name(name))
+                .find(|name| !is_valid_name(name))
             {
                 return Err(MetricError::BadName(bad.to_owned()));
             }
@@ -192,7 +192,7 @@ impl Registry {
                 .iter()
                 .map(|(label, _)| (*label).to_owned())
                 .collect(),
-            all: empty,
+            series: empty,
         });
         if family.labels.len() != labels.len() {
             return Err(MetricError::LabelCount {
@@ -205,7 +205,7 @@ impl Registry {
             .iter()
             .zip(labels)
             .all(|(own, (given, _))| own == given);
-        same.then(|| find(&mut family.all, values_of(labels, names)))
+        same.then(|| find(&mut family.series, bounded_label_values(labels, names)))
             .flatten()
             .ok_or_else(|| MetricError::Taken(name.to_owned()))
     }
@@ -216,7 +216,7 @@ impl Registry {
 }
 
 /// The values of a series: the name if it is known or there is room for one more, then the others.
-fn values_of(
+fn bounded_label_values(
     labels: &[(&str, &str)],
     names: &mut BTreeMap<String, BTreeSet<String>>,
 ) -> Vec<String> {
@@ -238,7 +238,7 @@ fn values_of(
 }
 
 /// Letters, digits and underscores (a metric may also have colons), not beginning with a digit.
-fn is_name(name: &str) -> bool {
+fn is_valid_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     name.chars().all(allowed) && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())
 }
@@ -248,9 +248,9 @@ mod tests {
     use super::*;
 
     fn text(registry: &Registry) -> String {
-        let mut page = Page::new();
-        registry.write(&mut page);
-        page.into_text()
+        let mut exposition = TextExposition::new();
+        registry.write(&mut exposition);
+        exposition.into_text()
     }
 
     #[test]
@@ -329,16 +329,16 @@ mod tests {
                 calls.add(if outcome == "success" { 2.0 } else { 1.0 });
             }
         }
-        let page = text(&registry);
-        assert!(page.contains("calls_total{user=\"other\",outcome=\"success\"} 100\n"));
-        assert!(page.contains("calls_total{user=\"other\",outcome=\"failure\"} 50\n"));
-        assert_eq!(page.lines().count(), 2 + 2 * (MAX_NAMES + 1));
+        let exposition = text(&registry);
+        assert!(exposition.contains("calls_total{user=\"other\",outcome=\"success\"} 100\n"));
+        assert!(exposition.contains("calls_total{user=\"other\",outcome=\"failure\"} 50\n"));
+        assert_eq!(exposition.lines().count(), 2 + 2 * (MAX_NAMES + 1));
 
         let late = (MAX_NAMES + 1).to_string();
         let _open = [("user", "7"), ("user", late.as_str())]
             .map(|label| registry.gauge("open", "", &[label]).unwrap());
-        let page = text(&registry);
-        assert!(page.contains("open{user=\"7\"} 0\nopen{user=\"other\"} 0\n"));
+        let exposition = text(&registry);
+        assert!(exposition.contains("open{user=\"7\"} 0\nopen{user=\"other\"} 0\n"));
         registry
             .gauge("open", "", &[("user", "late"), ("x", "")])
             .unwrap_err();
@@ -369,9 +369,9 @@ mod tests {
             let labels = [("pool", name.as_str()), ("type", "a")];
             registry.counter("pools", "", &labels).unwrap();
         }
-        let page = text(&registry);
-        assert!(page.contains(&format!("{{pool=\"{long}\",type=\"a\"}} 0\n")));
+        let exposition = text(&registry);
+        assert!(exposition.contains(&format!("{{pool=\"{long}\",type=\"a\"}} 0\n")));
         let cut = format!("{}…", "é".repeat(199));
-        assert!(page.contains(&format!("{{pool=\"{cut}\",type=\"a\"}} 0\n")));
+        assert!(exposition.contains(&format!("{{pool=\"{cut}\",type=\"a\"}} 0\n")));
     }
 }

@@ -1,7 +1,7 @@
 //! Limits on the size of a JavaScript value that is copied.
 //!
 //! A sparse array of any length is free in JavaScript (`new Array(2 ** 32 - 1)`); its copy could exhaust the memory of
-//! the process. So a value is read against one [`Budget`], far above any real use; what exceeds it is an [`Excess`].
+//! the process. So a value is read against one [`CopyBudget`], far above any real use; what exceeds it is an [`Excess`].
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 1 << 30;
 /// The reason why a value was not copied, and the part of it that is too large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excess {
-    place: String,
+    path: String,
     expected: String,
     got: String,
 }
@@ -26,7 +26,7 @@ pub struct Excess {
 impl Excess {
     fn new(expected: impl fmt::Display, got: impl fmt::Display) -> Self {
         Self {
-            place: String::new(),
+            path: String::new(),
             expected: expected.to_string(),
             got: got.to_string(),
         }
@@ -40,13 +40,13 @@ impl Excess {
     /// The same, seen from the parent value: `step` (`[3]` or `.name`) leads to the part.
     #[must_use]
     pub fn within(mut self, step: impl fmt::Display) -> Self {
-        self.place = format!("{step}{}", self.place);
+        self.path = format!("{step}{}", self.path);
         self
     }
 
     /// The path from the value to the part: `.args[3]`.
-    pub(super) fn place(&self) -> &str {
-        &self.place
+    pub(super) fn path(&self) -> &str {
+        &self.path
     }
 
     /// The required form of the part.
@@ -69,12 +69,12 @@ impl fmt::Display for Bytes {
 }
 
 /// The remaining allowance of one value.
-pub struct Budget {
+pub struct CopyBudget {
     values: usize,
     bytes: usize,
 }
 
-impl Default for Budget {
+impl Default for CopyBudget {
     fn default() -> Self {
         Self {
             values: MAX_VALUES,
@@ -83,7 +83,7 @@ impl Default for Budget {
     }
 }
 
-impl Budget {
+impl CopyBudget {
     /// Takes one more value, nested in `depth` lists and objects.
     pub fn take_value(&mut self, depth: usize) -> Result<(), Excess> {
         if depth > MAX_DEPTH {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_length_is_refused_before_anything_is_read() {
-        let budget = Budget::default();
+        let budget = CopyBudget::default();
         assert!(budget.check_list(MAX_LENGTH).is_ok());
         let excess = budget.check_list(u32::MAX).unwrap_err();
         assert_eq!(excess.expected(), "at most 1000000 elements long");
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_budget_is_of_the_whole_and_not_of_each_part() {
-        let mut budget = Budget::default();
+        let mut budget = CopyBudget::default();
         for _ in 0..MAX_VALUES {
             budget.take_value(1).unwrap();
         }
@@ -159,13 +159,13 @@ mod tests {
 
     #[test]
     fn what_is_nested_too_deeply_is_refused() {
-        assert!(Budget::default().take_value(MAX_DEPTH).is_ok());
-        assert!(Budget::default().take_value(MAX_DEPTH + 1).is_err());
+        assert!(CopyBudget::default().take_value(MAX_DEPTH).is_ok());
+        assert!(CopyBudget::default().take_value(MAX_DEPTH + 1).is_err());
     }
 
     #[test]
     fn an_excess_is_a_range_error_that_names_the_part() {
-        let excess = Budget::default().check_list(u32::MAX).unwrap_err();
+        let excess = CopyBudget::default().check_list(u32::MAX).unwrap_err();
         let given = Plain::Excess(Box::new(excess.within("[3]").within(".args")));
         let error = OptionError::wrong_type("options", "an object", &given);
         assert_eq!(error.class, OptionErrorClass::Range);

@@ -12,7 +12,7 @@ mod seconds;
 use std::{cell::RefCell, fmt, ops::RangeInclusive, time::Duration};
 
 pub use self::{
-    bounds::{Budget, Excess},
+    bounds::{CopyBudget, Excess},
     nearest::{nearest, shown},
     plain::Plain,
 };
@@ -55,7 +55,7 @@ impl OptionError {
     /// it is told here for all of them.
     pub fn wrong_type(path: &str, expected: &str, got: &Plain) -> Self {
         if let Plain::Excess(excess) = got {
-            let path = format!("{path}{}", excess.place());
+            let path = format!("{path}{}", excess.path());
             return Self::out_of_range(&path, excess.expected(), excess.got());
         }
         Self {

@@ -6,23 +6,23 @@ use super::{Options, Plain, Read};
 use crate::limit::Limit;
 
 /// A thousand years: longer than any use, and short enough to be added to every moment.
-const LONGEST: Duration = Duration::from_hours(1000 * 365 * 24);
+const MAX_DURATION: Duration = Duration::from_hours(1000 * 365 * 24);
 
 /// A number of seconds, not negative.
 pub(super) fn duration(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).map_or(LONGEST, |time| time.min(LONGEST))
+    Duration::try_from_secs_f64(seconds).map_or(MAX_DURATION, |time| time.min(MAX_DURATION))
 }
 
 /// The option of every call that bounds it.
-const TIMEOUT_MS: &str = "timeoutMs";
+const TIMEOUT_MS_KEY: &str = "timeoutMs";
 
 impl Options<'_> {
     /// The time limit of one call, from the `timeoutMs` of its options; `None` where it is not given.
     pub fn call_timeout(timeout_ms: &Plain) -> Read<Option<Limit<Duration>>> {
-        let given = Plain::Map(vec![(TIMEOUT_MS.to_owned(), timeout_ms.clone())]);
+        let given = Plain::Map(vec![(TIMEOUT_MS_KEY.to_owned(), timeout_ms.clone())]);
         let options = Options::new("options", &given)?;
-        let limit = options.ms_limit(TIMEOUT_MS, Limit::Off, 0.0)?;
-        Ok(options.given(TIMEOUT_MS).map(|_| limit))
+        let limit = options.ms_limit(TIMEOUT_MS_KEY, Limit::Off, 0.0)?;
+        Ok(options.given(TIMEOUT_MS_KEY).map(|_| limit))
     }
 
     /// A duration in seconds of at least `min`.

@@ -24,7 +24,7 @@ pub struct Shutdown {
     /// Waiters that get nothing any more, oldest first.
     pub refused: Vec<Ticket>,
     /// Connections to close; report [`Ledger::on_closed`] for each.
-    pub close: Vec<Lease>,
+    pub to_close: Vec<Lease>,
 }
 
 impl Ledger {
@@ -41,7 +41,7 @@ impl Ledger {
     pub fn sweep(&mut self, now: Instant) -> Vec<Lease> {
         let mut surplus = self.surplus();
         let mut close = Vec::new();
-        let (slots, idle_timeout) = (&mut self.slots, self.limits.idle_timeout.get());
+        let (slots, idle_timeout) = (&mut self.slots, self.config.idle_timeout.get());
         // From the bottom of the stack: the longest unused go first.
         self.idle.retain(|&index| {
             let slot = &mut slots[index as usize];
@@ -76,8 +76,8 @@ impl Ledger {
     }
 
     /// Leases held for longer than the leak threshold, each reported once.
-    pub fn leaks(&mut self, now: Instant) -> Vec<Leak> {
-        let Some(threshold) = self.limits.leak_after.get() else {
+    pub fn report_leaks(&mut self, now: Instant) -> Vec<Leak> {
+        let Some(threshold) = self.config.leak_after.get() else {
             return Vec::new();
         };
         let mut leaks = Vec::new();
@@ -118,7 +118,7 @@ impl Ledger {
         let idle = std::mem::take(&mut self.idle);
         Shutdown {
             refused: self.waiters.clear(),
-            close: idle
+            to_close: idle
                 .iter()
                 .map(|&index| self.start_closing(index))
                 .collect(),
@@ -134,7 +134,7 @@ impl Ledger {
             match self.slots[index as usize].state {
                 State::InUse { .. } => {
                     let lease = self.start_closing(index);
-                    shutdown.close.push(lease);
+                    shutdown.to_close.push(lease);
                 }
                 State::Creating { replaces } => {
                     self.counters.destroyed += u64::from(replaces);
@@ -151,7 +151,7 @@ impl Ledger {
         self.phase != Phase::Open && self.open() == 0
     }
 
-    /// When to call [`Self::expire`], [`Self::sweep`], [`Self::leaks`] and [`Self::warm`] next; `None` while
+    /// When to call [`Self::expire`], [`Self::sweep`], [`Self::report_leaks`] and [`Self::warm`] next; `None` while
     /// there is nothing to wait for.
     ///
     /// Ask again after each of these calls and after [`super::Acquire::Create`] and
@@ -162,13 +162,17 @@ impl Ledger {
         if self.open() == 0 {
             return due;
         }
-        due = earlier(due, self.horizon().and_then(|wait| now.checked_add(wait)));
+        due = earlier(
+            due,
+            self.min_time_until_due()
+                .and_then(|wait| now.checked_add(wait)),
+        );
         let idle_timeout = self
-            .limits
+            .config
             .idle_timeout
             .get()
             .filter(|_| self.surplus() > 0);
-        let leak_after = self.limits.leak_after.get();
+        let leak_after = self.config.leak_after.get();
         for slot in &self.slots {
             let at = match slot.state {
                 State::Idle { since } => {
@@ -188,13 +192,13 @@ impl Ledger {
     }
 
     /// The shortest time after which a connection handed out, returned or made from now on can be due.
-    fn horizon(&self) -> Option<Duration> {
-        let lifetime = self.limits.max_lifetime.get();
+    fn min_time_until_due(&self) -> Option<Duration> {
+        let lifetime = self.config.max_lifetime.get();
         let soonest_end =
             lifetime.map(|lifetime| lifetime.mul_f64(1.0 - super::ledger::LIFETIME_SPREAD));
         [
-            self.limits.idle_timeout.get(),
-            self.limits.leak_after.get(),
+            self.config.idle_timeout.get(),
+            self.config.leak_after.get(),
             soonest_end,
         ]
         .into_iter()
@@ -204,7 +208,7 @@ impl Ledger {
 
     /// When connections are missing to the minimum: the time from which on to make them.
     fn warming_due(&self, now: Instant) -> Option<Instant> {
-        let missing = self.phase == Phase::Open && self.open() < self.limits.min;
+        let missing = self.phase == Phase::Open && self.open() < self.config.min;
         missing.then(|| self.next_warm_up.map_or(now, |again| again.max(now)))
     }
 
@@ -212,7 +216,7 @@ impl Ledger {
     fn surplus(&self) -> u32 {
         let closing = |slot: &&super::slot::Slot| slot.state == State::Closing;
         let closing = self.slots.iter().filter(closing).count() as u32;
-        (self.open() - closing).saturating_sub(self.limits.min)
+        (self.open() - closing).saturating_sub(self.config.min)
     }
 
     fn start_closing(&mut self, index: u32) -> Lease {

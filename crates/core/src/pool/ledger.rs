@@ -92,7 +92,7 @@ pub(super) enum Phase {
 /// why a newcomer never overtakes a waiter.
 #[derive(Debug)]
 pub struct Ledger {
-    pub(super) limits: LedgerConfig,
+    pub(super) config: LedgerConfig,
     pub(super) slots: Vec<Slot>,
     /// Slots that can be reserved again, besides those not yet in `slots`.
     pub(super) vacant: Vec<u32>,
@@ -108,14 +108,14 @@ pub struct Ledger {
 
 impl Ledger {
     /// An empty pool.
-    pub fn new(limits: LedgerConfig) -> Self {
-        Self::with_random(limits, Rng::new())
+    pub fn new(config: LedgerConfig) -> Self {
+        Self::with_random(config, Rng::new())
     }
 
     /// An empty pool whose lifetimes are spread by `random`.
-    pub fn with_random(limits: LedgerConfig, random: Rng) -> Self {
+    pub fn with_random(config: LedgerConfig, random: Rng) -> Self {
         Self {
-            limits,
+            config,
             slots: Vec::new(),
             vacant: Vec::new(),
             idle: Vec::new(),
@@ -127,9 +127,9 @@ impl Ledger {
         }
     }
 
-    /// Its limits.
-    pub const fn limits(&self) -> &LedgerConfig {
-        &self.limits
+    /// Its configuration.
+    pub const fn config(&self) -> &LedgerConfig {
+        &self.config
     }
 
     /// The fast path: an idle connection that needs no check, if there is one.
@@ -144,7 +144,7 @@ impl Ledger {
 
     /// Asks for a connection, waiting no longer than the acquire timeout.
     pub fn acquire(&mut self, now: Instant) -> Acquire {
-        self.acquire_within(now, self.limits.acquire_timeout)
+        self.acquire_within(now, self.config.acquire_timeout)
     }
 
     /// Asks for a connection, waiting in the queue no longer than `timeout`.
@@ -161,7 +161,7 @@ impl Ledger {
             return Acquire::Create(lease);
         }
         let queue_full = |most| self.waiters.len() as u64 >= most;
-        if self.limits.max_waiters.get().is_some_and(queue_full) {
+        if self.config.max_waiters.get().is_some_and(queue_full) {
             return Acquire::Refused(Refusal::Overloaded);
         }
         let deadline = timeout.get().and_then(|timeout| now.checked_add(timeout));
@@ -250,7 +250,7 @@ impl Ledger {
                 validate,
             });
         }
-        if self.idle.len() >= self.limits.max_idle.max(self.limits.min) as usize {
+        if self.idle.len() >= self.config.max_idle.max(self.config.min) as usize {
             slot.state = State::Closing;
             return Released::Close;
         }
@@ -304,7 +304,7 @@ impl Ledger {
     pub(super) fn reserve(&mut self) -> Option<Lease> {
         let index = if let Some(index) = self.vacant.pop() {
             index
-        } else if self.slots.len() < self.limits.max as usize {
+        } else if self.slots.len() < self.config.max as usize {
             self.slots.push(Slot::vacant());
             self.slots.len() as u32 - 1
         } else {
@@ -346,7 +346,7 @@ impl Ledger {
 
     fn needs_validation(&self, index: u32, now: Instant) -> bool {
         let (State::Idle { since }, Limit::At(after)) =
-            (self.slots[index as usize].state, self.limits.validate_after)
+            (self.slots[index as usize].state, self.config.validate_after)
         else {
             return false;
         };
@@ -354,7 +354,7 @@ impl Ledger {
     }
 
     fn draw_expiry(&mut self, now: Instant) -> Option<Instant> {
-        let lifetime = self.limits.max_lifetime.get()?;
+        let lifetime = self.config.max_lifetime.get()?;
         let factor = 1.0 + LIFETIME_SPREAD * (2.0 * self.random.f64() - 1.0);
         now.checked_add(lifetime.mul_f64(factor))
     }

@@ -13,7 +13,7 @@ use crate::sync::lock;
 
 /// The number of retries that are allowed, relative to the calls.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BudgetConfig {
+pub struct RetryBudgetConfig {
     /// Retries per call, 0 to 1 (0.2: one retry for five calls).
     pub ratio: f64,
     /// Retries per second that are allowed whatever the number of calls.
@@ -24,15 +24,15 @@ pub struct BudgetConfig {
 
 /// The counter behind a budget; share it in an `Arc` between everything that talks to one upstream.
 #[derive(Debug)]
-pub struct Budget {
-    config: BudgetConfig,
+pub struct RetryBudget {
+    config: RetryBudgetConfig,
     /// All calls, and the retries (marked) that were made.
     window: Mutex<Window>,
 }
 
-impl Budget {
+impl RetryBudget {
     /// A budget without calls.
-    pub fn new(config: BudgetConfig) -> Self {
+    pub fn new(config: RetryBudgetConfig) -> Self {
         Self {
             config,
             window: Mutex::new(Window::new(config.ttl)),
@@ -40,12 +40,12 @@ impl Budget {
     }
 
     /// Notes a call (its first attempt).
-    pub fn call(&self, now: Instant) {
+    pub fn record_call(&self, now: Instant) {
         self.window().add(now, 1, 0);
     }
 
     /// Whether one more retry is within the budget; if so it is taken.
-    pub fn retry(&self, now: Instant) -> bool {
+    pub fn try_take_retry(&self, now: Instant) -> bool {
         let mut window = self.window();
         let (calls, retries) = window.sums(now);
         let allowed = self.config.ratio * calls as f64

@@ -275,7 +275,7 @@ impl Call {
             self.stage = Stage::Running(place, Some(permit));
         }
         if let Some(budget) = pipeline.budget.as_ref().filter(|_| self.attempts == 0) {
-            budget.call(now);
+            budget.record_call(now);
         }
         self.attempts += 1;
         Ok(Admission::Go(Attempt {
@@ -303,7 +303,7 @@ impl Call {
         if pipeline
             .budget
             .as_ref()
-            .is_some_and(|budget| !budget.retry(now))
+            .is_some_and(|budget| !budget.try_take_retry(now))
         {
             return Retry::GiveUp(GiveUp::Budget);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     breaker::{BreakerConfig, Trip},
-    budget::BudgetConfig,
+    budget::RetryBudgetConfig,
     bulkhead::BulkheadConfig,
     limiter::{LimiterConfig, Rate},
     pipeline::{BreakerScope, PipelineConfig},
@@ -35,7 +35,7 @@ pub const RETRY: RetryPolicy = RetryPolicy {
 };
 
 /// One retry for five calls, and ten a second in reserve.
-pub const BUDGET: BudgetConfig = BudgetConfig {
+pub const BUDGET: RetryBudgetConfig = RetryBudgetConfig {
     ratio: 0.2,
     reserve_per_second: 10.0,
     ttl: Duration::from_secs(10),
@@ -76,7 +76,7 @@ pub struct PolicyConfig {
     /// The parts of its own.
     pub pipeline: PipelineConfig,
     /// The budget of its retries, if they have one.
-    pub budget: Option<BudgetConfig>,
+    pub budget: Option<RetryBudgetConfig>,
     /// Its breaker and what that counts, if it has one.
     pub breaker: Option<(BreakerScope, BreakerConfig)>,
 }
@@ -160,8 +160,8 @@ impl RetryPolicy {
     pub fn read(
         options: &Options<'_>,
         defaults: Self,
-        budget_default: Option<BudgetConfig>,
-    ) -> Read<(Self, Option<BudgetConfig>)> {
+        budget_default: Option<RetryBudgetConfig>,
+    ) -> Read<(Self, Option<RetryBudgetConfig>)> {
         let policy = Self {
             max_retries: count(options, "maxRetries", defaults.max_retries, 0)?,
             base_delay: options.ms("baseDelayMs", defaults.base_delay, 0.0)?,
@@ -173,7 +173,9 @@ impl RetryPolicy {
         };
         let budget = match options.value("budget") {
             None | Some(Plain::Bool(true)) => budget_default,
-            Some(_) => part(options, "budget", |part| BudgetConfig::read(part, BUDGET))?,
+            Some(_) => part(options, "budget", |part| {
+                RetryBudgetConfig::read(part, BUDGET)
+            })?,
         };
         Ok((policy, budget))
     }
@@ -229,7 +231,7 @@ fn jitter(options: &Options<'_>, default: Jitter) -> Read<Jitter> {
     }
 }
 
-impl BudgetConfig {
+impl RetryBudgetConfig {
     /// Reads `ratio reservePerSecond ttlMs`.
     pub fn read(options: &Options<'_>, defaults: Self) -> Read<Self> {
         Ok(Self {

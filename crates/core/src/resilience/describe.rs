@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     breaker::{BreakerConfig, Trip},
-    budget::BudgetConfig,
+    budget::RetryBudgetConfig,
     config::PolicyConfig,
     limiter::{LimiterConfig, Rate},
     pipeline::BreakerScope,
@@ -16,14 +16,14 @@ use super::{
 };
 
 /// A whole policy; a part that is off is `false`.
-pub fn policy(config: &PolicyConfig) -> Json {
+pub fn policy_json(config: &PolicyConfig) -> Json {
     let pipeline = &config.pipeline;
     json!({
         "timeoutMs": pipeline.timeout.get().map(ms),
         "attemptTimeoutMs": pipeline.attempt_timeout.get().map(ms),
-        "retry": or_off(pipeline.retry.map(|policy| retry(&policy, config.budget))),
-        "breaker": or_off(config.breaker.map(|(scope, config)| breaker(scope, &config))),
-        "rateLimit": or_off(pipeline.limiter.map(rate_limit)),
+        "retry": or_off(pipeline.retry.map(|policy| retry_json(&policy, config.budget))),
+        "breaker": or_off(config.breaker.map(|(scope, config)| breaker_json(scope, &config))),
+        "rateLimit": or_off(pipeline.limiter.map(rate_limit_json)),
         "bulkhead": or_off(pipeline.bulkhead.map(|bulkhead| json!({
             "maxConcurrent": bulkhead.max_concurrent,
             "maxQueue": bulkhead.max_queue,
@@ -31,7 +31,7 @@ pub fn policy(config: &PolicyConfig) -> Json {
     })
 }
 
-fn rate_limit(config: LimiterConfig) -> Json {
+fn rate_limit_json(config: LimiterConfig) -> Json {
     let mut shown = match config.rate {
         Rate::Window { max, window } => json!({ "max": max, "windowMs": ms(window) }),
         Rate::Bucket { interval, burst } => {
@@ -43,7 +43,7 @@ fn rate_limit(config: LimiterConfig) -> Json {
     shown
 }
 
-fn retry(policy: &RetryPolicy, budget: Option<BudgetConfig>) -> Json {
+fn retry_json(policy: &RetryPolicy, budget: Option<RetryBudgetConfig>) -> Json {
     let mut shown = json!({
         "maxRetries": policy.max_retries,
         "baseDelayMs": ms(policy.base_delay),
@@ -73,7 +73,7 @@ fn retry(policy: &RetryPolicy, budget: Option<BudgetConfig>) -> Json {
     shown
 }
 
-fn breaker(scope: BreakerScope, config: &BreakerConfig) -> Json {
+fn breaker_json(scope: BreakerScope, config: &BreakerConfig) -> Json {
     let mut shown = json!({
         "counts": match scope {
             BreakerScope::Attempts => "attempts",

@@ -9,6 +9,7 @@
 //! durations it is told and reports what came of each attempt.
 
 pub mod breaker;
+pub mod breaker_metrics;
 pub mod budget;
 pub mod bulkhead;
 pub mod call;
@@ -18,13 +19,12 @@ pub mod deadline;
 pub mod describe;
 pub mod idempotency;
 pub mod limiter;
-pub mod metrics;
 pub mod outcome;
 pub mod pipeline;
+pub mod policy_metrics;
 pub mod refusal;
 pub mod registry;
 pub mod retry;
 pub mod retry_after;
-pub mod series;
 mod snapshot;
 mod window;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    budget::Budget,
+    budget::RetryBudget,
     bulkhead::{Bulkhead, BulkheadConfig, Ticket},
     call::Call,
     deadline::Deadline,
@@ -76,7 +76,7 @@ pub enum BreakerScope {
 pub struct Pipeline {
     pub(super) config: PipelineConfig,
     pub(super) breaker: Option<(BreakerScope, Arc<SharedBreaker>)>,
-    pub(super) budget: Option<Arc<Budget>>,
+    pub(super) budget: Option<Arc<RetryBudget>>,
     pub(super) limiter: Option<Mutex<Limiter>>,
     pub(super) bulkhead: Option<Mutex<Bulkhead>>,
     pub(super) rng: Mutex<fastrand::Rng>,
@@ -108,7 +108,7 @@ impl Pipeline {
 
     /// Draws retries from a budget.
     #[must_use]
-    pub fn with_budget(mut self, budget: Arc<Budget>) -> Self {
+    pub fn with_budget(mut self, budget: Arc<RetryBudget>) -> Self {
         self.budget = Some(budget);
         self
     }

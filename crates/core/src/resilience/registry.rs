@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     breaker::{Breaker, BreakerConfig, Change, CircuitOpen, CircuitState, Permit, Snapshot},
-    metrics::BreakerSeries,
+    breaker_metrics::BreakerSeries,
     outcome::AttemptOutcome,
 };
 use crate::{metrics, sync::lock};
@@ -234,10 +234,10 @@ impl Named {
 
 impl Registry {
     /// The registry of the process.
-    pub fn process() -> &'static Self {
-        static PROCESS: LazyLock<Registry> =
-            LazyLock::new(|| Registry::with_metrics(metrics::Registry::process()));
-        &PROCESS
+    pub fn global() -> &'static Self {
+        static GLOBAL: LazyLock<Registry> =
+            LazyLock::new(|| Registry::with_metrics(metrics::Registry::global()));
+        &GLOBAL
     }
 
     /// A registry whose breakers are shown among the metrics of another.

@@ -8,7 +8,7 @@ use super::{
     scheme::Timestamp,
     timestamp,
     verification::Reason,
-    verify::{Incoming, Verifier},
+    verify::{IncomingRequest, Verifier},
 };
 
 impl Verifier {
@@ -20,7 +20,10 @@ impl Verifier {
     }
 
     /// Holds a body with a scheme's signed timestamp inside to that scheme's window, however it was presented.
-    pub(super) fn check_timestamp_in_body(&self, incoming: &Incoming<'_>) -> Result<(), Reason> {
+    pub(super) fn check_timestamp_in_body(
+        &self,
+        incoming: &IncomingRequest<'_>,
+    ) -> Result<(), Reason> {
         for scheme in self.schemes.iter() {
             let Timestamp::Body(member) = scheme.timestamp else {
                 continue;

@@ -10,7 +10,7 @@ use super::{
     mac::{self, Function, Mac, Tag},
     scheme::{Algorithm, KeyForm, Part, Scheme},
     verification::Reason,
-    verify::{Incoming, Verifier},
+    verify::{IncomingRequest, Verifier},
 };
 
 /// Ed25519 hashes the body anew for each signature. A sender that changes its keys sends two.
@@ -57,7 +57,7 @@ impl Tags {
         scheme: &Scheme,
         (secret_index, mac): (usize, &dyn Mac),
         content: &[&[u8]],
-        incoming: &Incoming<'_>,
+        incoming: &IncomingRequest<'_>,
     ) -> Tag {
         if incoming.body.len() < MIN_CACHED_BODY_BYTES {
             return mac.tag(content);
@@ -112,7 +112,7 @@ impl Verifier {
         scheme: &Scheme,
         (request, signed_parts): (&Request<'_>, &SignedParts<'_>),
         signatures: &[Tag],
-        incoming: &Incoming<'_>,
+        incoming: &IncomingRequest<'_>,
         tags: &mut Tags,
     ) -> Result<(usize, usize), Reason> {
         let keys = self.usable_keys(scheme)?;

@@ -29,6 +29,6 @@ pub use config::{VerifierConfig, read_secrets};
 pub use header::{Headers, ParsedSignature, parse_signature};
 pub use mac::{ExternalMac, Mac, Tag};
 pub use replay::{MemoryReplayStore, ReplayStore, read_ttl, receive_defaults};
-pub use sign::{Outgoing, SignedHeaders};
+pub use sign::{OutgoingRequest, SignedHeaders};
 pub use verification::{Reason, Verification};
-pub use verify::{Incoming, Verifier};
+pub use verify::{IncomingRequest, Verifier};

@@ -13,7 +13,7 @@ use super::{
 
 /// A request to sign.
 #[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
+pub struct OutgoingRequest<'a> {
     /// The raw body.
     pub body: &'a [u8],
     /// The time of signing in milliseconds since the epoch.
@@ -37,7 +37,7 @@ pub struct SignedHeaders {
 
 impl Verifier {
     /// Signs with the first secret under the first scheme given, the generic one where it is detected.
-    pub fn sign(&self, outgoing: &Outgoing<'_>) -> Result<SignedHeaders, Reason> {
+    pub fn sign(&self, outgoing: &OutgoingRequest<'_>) -> Result<SignedHeaders, Reason> {
         let scheme = if self.detects {
             self.schemes
                 .iter()
@@ -49,7 +49,11 @@ impl Verifier {
         self.sign_as(scheme, outgoing)
     }
 
-    fn sign_as(&self, scheme: &Scheme, outgoing: &Outgoing<'_>) -> Result<SignedHeaders, Reason> {
+    fn sign_as(
+        &self,
+        scheme: &Scheme,
+        outgoing: &OutgoingRequest<'_>,
+    ) -> Result<SignedHeaders, Reason> {
         let timestamp = match &scheme.timestamp {
             Timestamp::None => None,
             Timestamp::InSignature | Timestamp::Header(_) => {

@@ -22,7 +22,7 @@ pub(super) fn candidates<'u>(
         (Some(path), Some(url)) if path.starts_with('/') => {
             let (origin, at_origin) = url.split_at(end_of_origin(url));
             let mut urls = vec![format!("{origin}{path}").into()];
-            urls.extend(behind_a_proxy(url, at_origin, path));
+            urls.extend(url_before_proxy(url, at_origin, path));
             urls
         }
         (given, configured) => given
@@ -40,7 +40,7 @@ fn end_of_origin(url: &str) -> usize {
 }
 
 /// The configured `url`, whose path and query are `public`, where what a server has `seen` may come from it.
-fn behind_a_proxy<'u>(url: &'u str, public: &str, seen: &str) -> Option<Cow<'u, str>> {
+fn url_before_proxy<'u>(url: &'u str, public: &str, seen: &str) -> Option<Cow<'u, str>> {
     let (public_path, public_query) = public.split_once('?').unwrap_or((public, ""));
     let (seen_path, seen_query) = seen.split_once('?').unwrap_or((seen, ""));
     if !is_end_of(&decode_text(public_path), &decode_text(seen_path)) {
@@ -66,14 +66,14 @@ fn is_end_of(whole: &[u8], end: &[u8]) -> bool {
 pub(super) fn url_variants(form: UrlForm, url: &str) -> Vec<String> {
     match form {
         UrlForm::AsCalled => vec![url.to_owned()],
-        UrlForm::PercentDecoded => vec![decode_twelve(url), url.to_owned()],
-        UrlForm::AnyVariant => any_variant(url),
+        UrlForm::PercentDecoded => vec![decode_hubspot_escapes(url), url.to_owned()],
+        UrlForm::AnyVariant => twilio_url_variants(url),
     }
 }
 
 /// Twilio signs the URL it was configured with. A proxy may have added or removed its port, and a URL parser escapes
 /// characters of its query that Twilio leaves alone (`'`), where older senders escape what the parser leaves alone.
-fn any_variant(url: &str) -> Vec<String> {
+fn twilio_url_variants(url: &str) -> Vec<String> {
     let mut urls = vec![url.to_owned()];
     urls.extend(with_and_without_port(url));
     if let Ok(parsed) = Url::parse(url) {
@@ -85,7 +85,7 @@ fn any_variant(url: &str) -> Vec<String> {
 }
 
 /// HubSpot v3 signs the URL with these escapes decoded and all others left alone.
-fn decode_twelve(url: &str) -> String {
+fn decode_hubspot_escapes(url: &str) -> String {
     const DECODED: &[u8; 12] = b":/?@!$'()*,;";
     let mut text = String::with_capacity(url.len());
     let mut rest = url;
@@ -142,10 +142,12 @@ mod tests {
     #[test]
     fn hubspot_decodes_twelve_escapes_in_one_pass_and_no_other() {
         assert_eq!(
-            decode_twelve("https://h/a%3a%2f%3F%40%21%24%27%28%29%2A%2C%3B?q=%20%26%253A%"),
+            decode_hubspot_escapes(
+                "https://h/a%3a%2f%3F%40%21%24%27%28%29%2A%2C%3B?q=%20%26%253A%"
+            ),
             "https://h/a:/?@!$'()*,;?q=%20%26%253A%"
         );
-        assert_eq!(decode_twelve("%+3%é%3"), "%+3%é%3");
+        assert_eq!(decode_hubspot_escapes("%+3%é%3"), "%+3%é%3");
     }
 
     #[test]
@@ -176,7 +178,7 @@ mod tests {
         }
     }
 
-    fn found(configured: &str, given: &str) -> Vec<String> {
+    fn candidate_urls(configured: &str, given: &str) -> Vec<String> {
         candidates(Some(configured), Some(given))
             .into_iter()
             .map(Cow::into_owned)
@@ -186,16 +188,22 @@ mod tests {
     #[test]
     fn the_configured_url_counts_where_a_proxy_may_have_made_the_path_from_it() {
         let public = "https://h/prod/hook";
-        assert_eq!(found(public, "/hook"), ["https://h/hook", public]);
+        assert_eq!(candidate_urls(public, "/hook"), ["https://h/hook", public]);
         assert_eq!(
-            found(public, "/hook?a=1"),
+            candidate_urls(public, "/hook?a=1"),
             ["https://h/hook?a=1", "https://h/prod/hook?a=1"]
         );
         let quoted = "https://h/hook?n=O'Neil&m=a b";
-        assert_eq!(found(quoted, "/hook?n=O%27Neil&m=a%20b")[1], quoted);
-        assert_eq!(found(quoted, "/hook")[1], quoted);
-        assert_eq!(found("https://h/höok", "/h%C3%B6ok")[1], "https://h/höok");
-        assert_eq!(found("https://h", "/hook"), ["https://h/hook"]);
+        assert_eq!(
+            candidate_urls(quoted, "/hook?n=O%27Neil&m=a%20b")[1],
+            quoted
+        );
+        assert_eq!(candidate_urls(quoted, "/hook")[1], quoted);
+        assert_eq!(
+            candidate_urls("https://h/höok", "/h%C3%B6ok")[1],
+            "https://h/höok"
+        );
+        assert_eq!(candidate_urls("https://h", "/hook"), ["https://h/hook"]);
     }
 
     #[test]
@@ -213,7 +221,7 @@ mod tests {
             ("https://h/hook?tenant=a", "/hook?tenant=a&tenant=b"),
         ] {
             assert_eq!(
-                found(configured, given),
+                candidate_urls(configured, given),
                 [format!("https://h{given}")],
                 "{configured} {given}"
             );

@@ -20,7 +20,7 @@ pub const GENERIC: &str = "generic";
 /// Every row, in the order of detection: where one header carries two schemes the stronger stands first.
 pub fn schemes() -> &'static [Arc<Scheme>] {
     static ROWS: LazyLock<Vec<Arc<Scheme>>> =
-        LazyLock::new(|| describe().into_iter().map(Arc::new).collect());
+        LazyLock::new(|| build_schemes().into_iter().map(Arc::new).collect());
     &ROWS
 }
 
@@ -34,7 +34,7 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
-fn describe() -> Vec<Scheme> {
+fn build_schemes() -> Vec<Scheme> {
     let mut schemes = vec![
         Scheme::new("stripe", "stripe-signature", "{timestamp}.{body}").fields(',', "t", "v1"),
         Scheme::new("github", "x-hub-signature-256", "{body}")
@@ -63,7 +63,7 @@ fn describe() -> Vec<Scheme> {
     schemes.extend([
         Scheme::new("linear", "linear-signature", "{body}")
             .timestamp(Timestamp::Body("webhookTimestamp"))
-            .in_ms()
+            .timestamp_in_ms()
             .window(Duration::from_mins(1))
             .id("linear-delivery"),
         Scheme::new("paddle", "paddle-signature", "{timestamp}:{body}")
@@ -117,7 +117,7 @@ fn hubspot() -> [Scheme; 3] {
         .base64()
         .url(UrlForm::PercentDecoded)
         .timestamp_header("x-hubspot-request-timestamp")
-        .in_ms(),
+        .timestamp_in_ms(),
         Scheme::new("hubspot-v2", header, "{method}{url}{body}")
             .version(version, "v2")
             .function(Function::Sha256),
@@ -178,7 +178,7 @@ impl Scheme {
         self.timestamp(Timestamp::Header(names.into()))
     }
 
-    fn in_ms(mut self) -> Self {
+    fn timestamp_in_ms(mut self) -> Self {
         self.timestamp_in_ms = true;
         self
     }

@@ -38,7 +38,7 @@ pub struct Verifier {
 
 /// A request as it came in.
 #[derive(Clone, Copy)]
-pub struct Incoming<'a> {
+pub struct IncomingRequest<'a> {
     /// Its headers.
     pub headers: Headers<'a>,
     /// Its raw body.
@@ -102,7 +102,7 @@ impl Verifier {
     /// Verifies a signature without its request: the generic forms and Paddle's, or the schemes given.
     ///
     /// `incoming.headers` may be empty; a scheme that needs more than the signature says what is missing.
-    pub fn verify(&self, signature: &str, incoming: &Incoming<'_>) -> Verification {
+    pub fn verify(&self, signature: &str, incoming: &IncomingRequest<'_>) -> Verification {
         let schemes = self.schemes.iter().filter(|scheme| {
             // In other schemes of the table the same form stands for another function or another content.
             !self.detects || scheme.name == table::GENERIC || scheme.name == "paddle"
@@ -112,7 +112,7 @@ impl Verifier {
     }
 
     /// Verifies a whole request. Never fails: a request that cannot be verified is refused with the reason.
-    pub fn verify_request(&self, incoming: &Incoming<'_>) -> Verification {
+    pub fn verify_request(&self, incoming: &IncomingRequest<'_>) -> Verification {
         let mut found = Vec::with_capacity(4);
         for scheme in self.schemes.iter() {
             match signature_header(scheme, incoming.headers) {
@@ -143,7 +143,7 @@ impl Verifier {
     fn first_valid<'r>(
         &self,
         candidates: impl Iterator<Item = (&'r Arc<Scheme>, &'r str)>,
-        incoming: &Incoming<'_>,
+        incoming: &IncomingRequest<'_>,
     ) -> Option<Verification> {
         let mut refused: Option<Verification> = None;
         let mut stale: Option<&str> = None;
@@ -174,7 +174,7 @@ impl Verifier {
         &self,
         scheme: &Scheme,
         signature: &str,
-        incoming: &Incoming<'_>,
+        incoming: &IncomingRequest<'_>,
         tags: &mut Tags,
     ) -> Verification {
         let mut found = Verification {
@@ -191,7 +191,7 @@ impl Verifier {
         &self,
         scheme: &Scheme,
         signature: &str,
-        incoming: &Incoming<'_>,
+        incoming: &IncomingRequest<'_>,
         found: &mut Verification,
         tags: &mut Tags,
     ) -> Result<(), Reason> {

@@ -81,7 +81,7 @@ fn a_wait_grows_no_longer_than_a_timer_can_wait() {
     assert_eq!(waits.last(), Some(&longest));
 }
 
-fn ended(bytes: u64) -> CompletedRequest<'static> {
+fn completed_request(bytes: u64) -> CompletedRequest<'static> {
     CompletedRequest {
         took_ms: 5.0,
         attempt_ms: Some(5.0),
@@ -101,7 +101,7 @@ fn attempts_are_timed_by_themselves_and_with_their_request() {
     let request = CompletedRequest {
         took_ms: 200.0,
         attempt_ms: Some(10.0),
-        ..ended(0)
+        ..completed_request(0)
     };
     tracker.record(&request, now);
     let figures = tracker.figures(now);
@@ -115,10 +115,10 @@ fn attempts_are_timed_by_themselves_and_with_their_request() {
 }
 
 #[test]
-fn what_comes_counts_towards_the_bandwidth() {
+fn received_messages_count_towards_the_bandwidth() {
     let now = Instant::now();
     let mut tracker = Tracker::new(10, now);
-    tracker.record(&ended(60), now);
+    tracker.record(&completed_request(60), now);
     tracker.receive(3, 540, now);
     let figures = tracker.figures(now);
     assert_eq!(figures.requests, 1, "a message is no request");
@@ -131,7 +131,7 @@ fn throughput_is_of_the_span_that_is_asked_for() {
     let at = |ms: u64| start + Duration::from_millis(ms);
     let mut tracker = Tracker::new(10, start);
     for ms in (0..120_000).step_by(500) {
-        tracker.record(&ended(100), at(ms));
+        tracker.record(&completed_request(100), at(ms));
     }
     let now = at(119_999);
     let figures = tracker.figures(now);
@@ -143,7 +143,7 @@ fn throughput_is_of_the_span_that_is_asked_for() {
     assert!((tracker.throughput(Some(60.0), idle).unwrap() - 1.0).abs() < 1e-9);
     let long_after = at(119_999) + Duration::from_secs(10_000);
     assert!(tracker.figures(long_after).throughput.abs() < 1e-9);
-    tracker.record(&ended(0), long_after);
+    tracker.record(&completed_request(0), long_after);
     assert!((tracker.throughput(Some(1.0), long_after).unwrap() - 1.0).abs() < 1e-9);
 }
 

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use moorline_core::health::{CheckConfig, CheckReply, Monitor, StartedRun, Stats, Status};
+use moorline_core::health::{BeginOutcome, CheckConfig, CheckReply, Monitor, Stats, Status};
 use proptest::prelude::*;
 
 fn run(
@@ -17,7 +17,7 @@ fn run(
     start: Instant,
     latency_ms: u64,
 ) -> Instant {
-    let Some(StartedRun::Started { run, .. }) = monitor.begin(name, start) else {
+    let Some(BeginOutcome::Started { run, .. }) = monitor.begin(name, start) else {
         panic!("{name} must start");
     };
     let end = start + Duration::from_millis(latency_ms);
@@ -26,7 +26,7 @@ fn run(
     end
 }
 
-fn close(a: f64, b: f64) -> bool {
+fn approx_eq(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-9
 }
 
@@ -56,7 +56,7 @@ proptest! {
         prop_assert_eq!(monitor.history("db").len(), kept.len());
         prop_assert_eq!(stats.total_checks, runs.len() as u64);
         let succeeded = kept.iter().filter(|(healthy, ..)| *healthy).count();
-        prop_assert!(close(stats.success_rate, succeeded as f64 / kept.len() as f64));
+        prop_assert!(approx_eq(stats.success_rate, succeeded as f64 / kept.len() as f64));
         let total: Duration = kept.iter().map(|(_, ms, _)| Duration::from_millis(*ms)).sum();
         prop_assert_eq!(stats.avg_latency, total / kept.len() as u32);
         let failing = runs.iter().rev().take_while(|(healthy, ..)| !healthy).count();
@@ -76,7 +76,7 @@ proptest! {
         } else {
             up_ms as f64 / observed_ms as f64
         };
-        prop_assert!(close(stats.uptime_ratio, expected), "{} ≠ {}", stats.uptime_ratio, expected);
+        prop_assert!(approx_eq(stats.uptime_ratio, expected), "{} ≠ {}", stats.uptime_ratio, expected);
     }
 }
 

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use moorline_core::health::{
-    CheckConfig, CheckReply, CompletedRun, Monitor, RunId, StartedRun, Status,
+    BeginOutcome, CheckConfig, CheckReply, CompletedRun, Monitor, RunId, Status,
 };
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// The state that the monitor must keep of a name.
 #[derive(Clone, Debug, Default)]
-struct Expected {
+struct ExpectedCheck {
     registered: bool,
     running: Option<RunId>,
     last: Option<Status>,
@@ -46,14 +46,14 @@ struct Expected {
 }
 
 /// The monitor beside a model so simple that it can be seen to be right.
-struct Bench {
+struct ModelledMonitor {
     monitor: Monitor,
     now: Instant,
     started: Vec<(usize, RunId)>,
-    expected: [Expected; NAMES.len()],
+    expected: [ExpectedCheck; NAMES.len()],
 }
 
-impl Bench {
+impl ModelledMonitor {
     fn new() -> Self {
         Self {
             monitor: Monitor::new(CheckConfig::default()),
@@ -63,17 +63,17 @@ impl Bench {
         }
     }
 
-    fn take(&mut self, step: &Step) {
+    fn apply(&mut self, step: &Step) {
         match *step {
             Step::Register(i) => {
                 let known = self.expected[i].registered;
                 let config = CheckConfig::default();
                 let replaced = self.monitor.register(NAMES[i], config, self.now);
                 assert_eq!(replaced, known);
-                self.expected[i] = Expected {
+                self.expected[i] = ExpectedCheck {
                     registered: true,
                     kept: self.expected[i].kept,
-                    ..Expected::default()
+                    ..ExpectedCheck::default()
                 };
             }
             Step::Unregister(i) => {
@@ -89,7 +89,7 @@ impl Bench {
                 let done = self
                     .monitor
                     .complete(NAMES[i], run, CheckReply::of(ok), self.now, wall);
-                self.ended(run, done.as_ref(), ok);
+                self.apply_completion(run, done.as_ref(), ok);
             }
             Step::TimeOut(run) => {
                 let Some(&(i, run)) = self.started.get(run) else {
@@ -97,7 +97,7 @@ impl Bench {
                 };
                 let wall = SystemTime::UNIX_EPOCH;
                 let done = self.monitor.time_out(NAMES[i], run, self.now, wall);
-                self.ended(run, done.as_ref(), false);
+                self.apply_completion(run, done.as_ref(), false);
             }
             Step::Wait(ms) => self.now += Duration::from_millis(ms),
         }
@@ -107,8 +107,8 @@ impl Bench {
         let expected = &mut self.expected[i];
         match self.monitor.begin(NAMES[i], self.now) {
             None => assert!(!expected.registered),
-            Some(StartedRun::Joined(run)) => assert_eq!(expected.running, Some(run)),
-            Some(StartedRun::Started { run, .. }) => {
+            Some(BeginOutcome::Joined(run)) => assert_eq!(expected.running, Some(run)),
+            Some(BeginOutcome::Started { run, .. }) => {
                 assert!(expected.registered && expected.running.is_none());
                 assert!(
                     self.started.iter().all(|(_, known)| *known != run),
@@ -120,7 +120,7 @@ impl Bench {
         }
     }
 
-    fn ended(&mut self, run: RunId, done: Option<&CompletedRun>, ok: bool) {
+    fn apply_completion(&mut self, run: RunId, done: Option<&CompletedRun>, ok: bool) {
         let wanted = self.expected.iter_mut().find(|e| e.running == Some(run));
         let Some(expected) = wanted else {
             assert_eq!(done, None, "a late answer was recorded");
@@ -130,7 +130,7 @@ impl Bench {
         let status = CheckReply::of(ok).outcome;
         assert_eq!(done.result.status, status);
         assert_eq!(done.change.is_some(), expected.last != Some(status));
-        *expected = Expected {
+        *expected = ExpectedCheck {
             registered: true,
             running: None,
             last: Some(status),
@@ -138,7 +138,7 @@ impl Bench {
         };
     }
 
-    fn agrees(&self) {
+    fn assert_matches_model(&self) {
         let due = self.monitor.due(self.now);
         for (name, expected) in NAMES.iter().zip(&self.expected) {
             let last = self.monitor.last(name).map(|last| last.status);
@@ -160,10 +160,10 @@ proptest! {
     fn any_order_of_events_keeps_one_run_per_name_and_records_each_run_once(
         steps in prop::collection::vec(step(), 1..80)
     ) {
-        let mut bench = Bench::new();
+        let mut modelled = ModelledMonitor::new();
         for step in &steps {
-            bench.take(step);
-            bench.agrees();
+            modelled.apply(step);
+            modelled.assert_matches_model();
         }
     }
 }
@@ -173,7 +173,7 @@ fn a_hanging_run_ends_unhealthy_and_its_late_answer_is_dropped() {
     let mut monitor = Monitor::new(CheckConfig::default());
     let (start, wall) = (Instant::now(), SystemTime::now());
     monitor.register("db", CheckConfig::default(), start);
-    let Some(StartedRun::Started { run, timeout }) = monitor.begin("db", start) else {
+    let Some(BeginOutcome::Started { run, timeout }) = monitor.begin("db", start) else {
         panic!("the run must start");
     };
     let end = start + timeout.get().expect("finite by default");

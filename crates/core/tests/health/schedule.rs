@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use moorline_core::{
-    health::{CheckConfig, CheckReply, Monitor, StartedRun},
+    health::{BeginOutcome, CheckConfig, CheckReply, Monitor},
     limit::Limit,
 };
 use proptest::prelude::*;
@@ -35,7 +35,7 @@ proptest! {
             let due = monitor.next_due().expect("scheduled");
             prop_assert!(monitor.due(due).iter().any(|name| **name == *"db"));
             now = due;
-            let Some(StartedRun::Started { run, .. }) = monitor.begin("db", now) else {
+            let Some(BeginOutcome::Started { run, .. }) = monitor.begin("db", now) else {
                 panic!("the run must start");
             };
             prop_assert_eq!(monitor.next_due(), None, "a running check is not due");

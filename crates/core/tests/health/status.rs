@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use moorline_core::{
-    health::{CheckConfig, CheckReply, CompletedRun, Monitor, StartedRun, Status},
+    health::{BeginOutcome, CheckConfig, CheckReply, CompletedRun, Monitor, Status},
     limit::Limit,
 };
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn run(
     from: Instant,
     to: Instant,
 ) -> CompletedRun {
-    let Some(StartedRun::Started { run, .. }) = monitor.begin(name, from) else {
+    let Some(BeginOutcome::Started { run, .. }) = monitor.begin(name, from) else {
         panic!("{name} must start");
     };
     let done = monitor.complete(name, run, reply, to, SystemTime::now());
@@ -31,7 +31,7 @@ fn status() -> impl Strategy<Value = Status> {
     prop::sample::select(vec![Status::Healthy, Status::Degraded, Status::Unhealthy])
 }
 
-fn said(outcome: Status) -> CheckReply {
+fn reply_with(outcome: Status) -> CheckReply {
     CheckReply {
         outcome,
         ..CheckReply::of(true)
@@ -68,7 +68,7 @@ proptest! {
             let config = CheckConfig { critical: *critical, ..CheckConfig::default() };
             monitor.register(&name, config, now);
             if let Some(status) = status {
-                run(&mut monitor, &name, said(*status), now, now);
+                run(&mut monitor, &name, reply_with(*status), now, now);
             }
         }
         let report = monitor.report();
@@ -95,7 +95,7 @@ proptest! {
         monitor.register("db", config, now);
         let mut before = None;
         for (i, outcome) in outcomes.iter().enumerate() {
-            let done = run(&mut monitor, "db", said(*outcome), now, now);
+            let done = run(&mut monitor, "db", reply_with(*outcome), now, now);
             let status = done.result.status;
             let in_a_row = outcomes[..=i]
                 .iter()

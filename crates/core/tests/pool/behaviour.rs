@@ -17,12 +17,12 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn pool(max: u32) -> (Ledger, Instant) {
-    let limits = LedgerConfig {
+fn new_ledger(max: u32) -> (Ledger, Instant) {
+    let config = LedgerConfig {
         max,
         ..LedgerConfig::defaults(false)
     };
-    (Ledger::new(limits), Instant::now())
+    (Ledger::new(config), Instant::now())
 }
 
 /// A borrower that needs a new connection and gets one.
@@ -38,7 +38,7 @@ fn open(ledger: &mut Ledger, now: Instant) -> Lease {
 
 #[test]
 fn slots_are_reserved_before_connections_are_made() {
-    let (mut ledger, now) = pool(2);
+    let (mut ledger, now) = new_ledger(2);
     let answers: Vec<_> = (0..5).map(|_| ledger.acquire(now)).collect();
     let creating = |answer: &&Acquire| matches!(answer, Acquire::Create(_));
     assert_eq!(answers.iter().filter(creating).count(), 2);
@@ -48,7 +48,7 @@ fn slots_are_reserved_before_connections_are_made() {
 
 #[test]
 fn two_hundred_callers_fit_a_pool_of_five_with_the_defaults() {
-    let (mut ledger, now) = pool(5);
+    let (mut ledger, now) = new_ledger(5);
     for _ in 0..200 {
         assert!(!matches!(ledger.acquire(now), Acquire::Refused(_)));
     }
@@ -56,7 +56,7 @@ fn two_hundred_callers_fit_a_pool_of_five_with_the_defaults() {
 
 #[test]
 fn the_most_recently_used_connection_is_taken_first() {
-    let (mut ledger, now) = pool(3);
+    let (mut ledger, now) = new_ledger(3);
     let leases: Vec<_> = (0..3).map(|_| open(&mut ledger, now)).collect();
     for lease in &leases {
         assert_eq!(ledger.release(*lease, now, true), Released::Idle);
@@ -66,7 +66,7 @@ fn the_most_recently_used_connection_is_taken_first() {
 
 #[test]
 fn a_connection_idle_for_500_ms_is_checked_before_use_and_not_taken_unseen() {
-    let (mut ledger, now) = pool(1);
+    let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
     assert_eq!(ledger.release(lease, now, true), Released::Idle);
     let lease = ledger.take(now + ms(499)).unwrap();
@@ -78,7 +78,7 @@ fn a_connection_idle_for_500_ms_is_checked_before_use_and_not_taken_unseen() {
 
 #[test]
 fn a_released_connection_goes_straight_to_the_oldest_waiter() {
-    let (mut ledger, now) = pool(1);
+    let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
     let Acquire::Wait { ticket: first, .. } = ledger.acquire(now) else {
         panic!("the pool is full");
@@ -99,7 +99,7 @@ fn a_released_connection_goes_straight_to_the_oldest_waiter() {
 
 #[test]
 fn a_second_release_does_not_free_the_connection_under_its_new_owner() {
-    let (mut ledger, now) = pool(1);
+    let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
     let _waiting = ledger.acquire(now);
     assert!(matches!(
@@ -112,7 +112,7 @@ fn a_second_release_does_not_free_the_connection_under_its_new_owner() {
 
 #[test]
 fn a_failed_attempt_passes_the_turn_to_the_next_waiter() {
-    let (mut ledger, now) = pool(1);
+    let (mut ledger, now) = new_ledger(1);
     let Acquire::Create(lease) = ledger.acquire(now) else {
         panic!("the pool is empty");
     };
@@ -127,7 +127,7 @@ fn a_failed_attempt_passes_the_turn_to_the_next_waiter() {
 
 #[test]
 fn a_closing_connection_counts_until_it_is_gone() {
-    let (mut ledger, now) = pool(1);
+    let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
     assert_eq!(ledger.release(lease, now, false), Released::Close);
     assert!(matches!(ledger.acquire(now), Acquire::Wait { .. }));
@@ -139,7 +139,7 @@ fn a_closing_connection_counts_until_it_is_gone() {
 
 #[test]
 fn a_borrower_with_a_dead_connection_keeps_its_turn() {
-    let (mut ledger, now) = pool(1);
+    let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
     assert!(ledger.recreate(lease));
     assert!(!ledger.holds(lease));
@@ -154,7 +154,7 @@ fn a_borrower_with_a_dead_connection_keeps_its_turn() {
 
 #[test]
 fn waiters_time_out_in_order_and_exactly_once() {
-    let (mut ledger, now) = pool(1);
+    let (mut ledger, now) = new_ledger(1);
     open(&mut ledger, now);
     let tickets: Vec<_> = (0..3)
         .map(|_| match ledger.acquire_within(now, Limit::At(ms(50))) {
@@ -174,12 +174,12 @@ fn waiters_time_out_in_order_and_exactly_once() {
 
 #[test]
 fn unused_connections_close_and_the_minimum_stays() {
-    let limits = LedgerConfig {
+    let config = LedgerConfig {
         min: 1,
         max_lifetime: Limit::Off,
         ..LedgerConfig::defaults(false)
     };
-    let (mut ledger, now) = (Ledger::new(limits), Instant::now());
+    let (mut ledger, now) = (Ledger::new(config), Instant::now());
     let leases: Vec<_> = (0..3).map(|_| open(&mut ledger, now)).collect();
     for lease in &leases {
         assert_eq!(ledger.release(*lease, now, true), Released::Idle);
@@ -191,13 +191,13 @@ fn unused_connections_close_and_the_minimum_stays() {
 
 #[test]
 fn lifetimes_end_within_a_quarter_of_the_limit_and_not_all_at_once() {
-    let limits = LedgerConfig {
+    let config = LedgerConfig {
         max: 100,
         idle_timeout: Limit::Off,
         leak_after: Limit::Off,
         ..LedgerConfig::defaults(false)
     };
-    let (mut ledger, now) = (Ledger::new(limits), Instant::now());
+    let (mut ledger, now) = (Ledger::new(config), Instant::now());
     let leases: Vec<_> = (0..100).map(|_| open(&mut ledger, now)).collect();
     for lease in leases {
         assert_eq!(ledger.release(lease, now, true), Released::Idle);
@@ -218,7 +218,7 @@ fn lifetimes_end_within_a_quarter_of_the_limit_and_not_all_at_once() {
 
 #[test]
 fn an_aged_connection_is_closed_when_it_comes_back_never_under_its_borrower() {
-    let (mut ledger, now) = pool(1);
+    let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
     let late = now + Duration::from_hours(1);
     assert_eq!(ledger.sweep(late), []);
@@ -228,11 +228,11 @@ fn an_aged_connection_is_closed_when_it_comes_back_never_under_its_borrower() {
 
 #[test]
 fn connections_beyond_those_kept_close_on_release() {
-    let limits = LedgerConfig {
+    let config = LedgerConfig {
         max_idle: 1,
         ..LedgerConfig::defaults(false)
     };
-    let (mut ledger, now) = (Ledger::new(limits), Instant::now());
+    let (mut ledger, now) = (Ledger::new(config), Instant::now());
     let (kept, overflow) = (open(&mut ledger, now), open(&mut ledger, now));
     assert_eq!(ledger.release(kept, now, true), Released::Idle);
     assert_eq!(ledger.release(overflow, now, true), Released::Close);
@@ -240,11 +240,11 @@ fn connections_beyond_those_kept_close_on_release() {
 
 #[test]
 fn the_minimum_is_created_in_advance_with_a_pause_after_a_failure() {
-    let limits = LedgerConfig {
+    let config = LedgerConfig {
         min: 2,
         ..LedgerConfig::defaults(false)
     };
-    let (mut ledger, now) = (Ledger::new(limits), Instant::now());
+    let (mut ledger, now) = (Ledger::new(config), Instant::now());
     assert_eq!(ledger.next_due(now), Some(now));
     let (first, second) = (ledger.warm(now).unwrap(), ledger.warm(now).unwrap());
     assert_eq!(ledger.warm(now), None);
@@ -258,38 +258,38 @@ fn the_minimum_is_created_in_advance_with_a_pause_after_a_failure() {
 
 #[test]
 fn a_long_held_lease_is_reported_once() {
-    let (mut ledger, now) = pool(1);
+    let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
-    assert_eq!(ledger.leaks(now + ms(29_999)), []);
-    let leaks = ledger.leaks(now + ms(30_000));
+    assert_eq!(ledger.report_leaks(now + ms(29_999)), []);
+    let leaks = ledger.report_leaks(now + ms(30_000));
     assert_eq!((leaks[0].lease, leaks[0].held), (lease, ms(30_000)));
-    assert_eq!(ledger.leaks(now + ms(60_000)), []);
+    assert_eq!(ledger.report_leaks(now + ms(60_000)), []);
     assert_eq!(ledger.counters().leaks, 1);
 }
 
 #[test]
 fn a_wakeup_set_before_a_hand_out_is_not_too_late_for_it() {
-    let (mut ledger, now) = pool(1);
+    let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
     assert_eq!(ledger.release(lease, now, true), Released::Idle);
     let wakeup = ledger.next_due(now).unwrap();
     let lease = ledger.take(now + ms(100)).unwrap();
-    assert!(ledger.leaks(wakeup).is_empty());
+    assert!(ledger.report_leaks(wakeup).is_empty());
     let wakeup = ledger.next_due(wakeup).unwrap();
     assert_eq!(wakeup, now + ms(30_100));
-    assert_eq!(ledger.leaks(wakeup)[0].lease, lease);
+    assert_eq!(ledger.report_leaks(wakeup)[0].lease, lease);
 }
 
 #[test]
 fn a_drain_refuses_newcomers_and_waiters_and_lets_borrowers_finish() {
-    let (mut ledger, now) = pool(2);
+    let (mut ledger, now) = new_ledger(2);
     let (used, idle) = (open(&mut ledger, now), open(&mut ledger, now));
     let Acquire::Wait { ticket, .. } = ledger.acquire(now) else {
         panic!("the pool is full");
     };
     let shutdown = ledger.drain();
     assert_eq!(shutdown.refused, [ticket]);
-    assert_eq!(shutdown.close, []);
+    assert_eq!(shutdown.to_close, []);
     assert_eq!(ledger.acquire(now), Acquire::Refused(Refusal::Draining));
     for lease in [used, idle] {
         assert_eq!(ledger.release(lease, now, true), Released::Close);
@@ -302,12 +302,12 @@ fn a_drain_refuses_newcomers_and_waiters_and_lets_borrowers_finish() {
 
 #[test]
 fn a_forced_end_takes_leases_back_and_a_late_release_is_harmless() {
-    let (mut ledger, now) = pool(2);
+    let (mut ledger, now) = new_ledger(2);
     let lease = open(&mut ledger, now);
     let Acquire::Create(unfinished) = ledger.acquire(now) else {
         panic!("there is room");
     };
-    assert_eq!(ledger.force_close().close, [lease]);
+    assert_eq!(ledger.force_close().to_close, [lease]);
     assert_eq!(ledger.release(lease, now, true), Released::UnknownLease);
     assert!(
         !ledger.on_created(unfinished, now),
@@ -321,7 +321,7 @@ fn a_forced_end_takes_leases_back_and_a_late_release_is_harmless() {
 
 #[test]
 fn free_connections_known_to_be_dead_are_closed_and_the_borrowed_left_alone() {
-    let (mut ledger, now) = pool(4);
+    let (mut ledger, now) = new_ledger(4);
     let leases: Vec<_> = (0..4).map(|_| open(&mut ledger, now)).collect();
     for lease in &leases[..3] {
         assert_eq!(ledger.release(*lease, now, true), Released::Idle);

@@ -36,8 +36,8 @@ fn call(breaker: &mut Breaker, outcome: AttemptOutcome, now: Instant) {
     breaker.record(permit, outcome, now);
 }
 
-fn opened(options: BreakerConfig, now: Instant) -> Breaker {
-    let mut breaker = Breaker::new(options);
+fn opened(config: BreakerConfig, now: Instant) -> Breaker {
+    let mut breaker = Breaker::new(config);
     call(&mut breaker, weighing(1000), now);
     assert_eq!(breaker.state(), Open);
     breaker
@@ -178,12 +178,12 @@ fn a_lost_probe_counts_as_failed_after_its_timeout_and_is_ignored_later() {
 #[test]
 fn probes_still_out_from_before_a_reopening_count_towards_the_bound() {
     let start = Instant::now();
-    let options = BreakerConfig {
+    let config = BreakerConfig {
         half_open_max_calls: 2,
         reset_timeout: PROBE / 10,
         ..BREAKER
     };
-    let mut breaker = opened(options, start);
+    let mut breaker = opened(config, start);
     let mut now = start + PROBE / 10;
     let slow = breaker.admit(now).unwrap();
     call(&mut breaker, FAILED, now);
@@ -312,7 +312,7 @@ proptest! {
         let trip = Trip::Consecutive { failures: fail_max };
         let reset_timeout = Duration::from_millis(reset_ms);
         let max_reset_timeout = reset_timeout;
-        let options = BreakerConfig {
+        let config = BreakerConfig {
             trip,
             reset_timeout,
             max_reset_timeout,
@@ -320,7 +320,7 @@ proptest! {
             half_open_max_calls,
             ..BREAKER
         };
-        let mut breaker = Breaker::new(options);
+        let mut breaker = Breaker::new(config);
         let mut now = Instant::now();
         let mut held: Vec<Held> = Vec::new();
         for (pause_ms, act) in acts {

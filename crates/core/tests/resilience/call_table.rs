@@ -8,7 +8,7 @@ use std::{
 use moorline_core::{
     error::{Delivery, Kind},
     limit::Limit,
-    metrics::{Page, Registry},
+    metrics::{Registry, TextExposition},
     resilience::{
         breaker::{BreakerConfig, CircuitState, Trip},
         bulkhead::BulkheadConfig,
@@ -25,7 +25,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const FAILED: AttemptOutcome = AttemptOutcome::Failure(AttemptFailure::counted(true));
 
 /// Two places, two waiters, a retry every second, and a breaker that never opens by itself.
-const OPTIONS: PolicyConfig = PolicyConfig {
+const CONFIG: PolicyConfig = PolicyConfig {
     pipeline: PipelineConfig {
         timeout: Limit::Off,
         attempt_timeout: ATTEMPT_TIMEOUT,
@@ -53,7 +53,7 @@ const OPTIONS: PolicyConfig = PolicyConfig {
 };
 
 fn table() -> CallTable {
-    CallTable::with_own_breaker("table", &OPTIONS)
+    CallTable::with_own_breaker("table", &CONFIG)
 }
 
 fn begin(table: &CallTable, now: Instant) -> Result<u32, NotAdmitted> {
@@ -84,7 +84,7 @@ fn a_call_keeps_its_number_from_attempt_to_attempt_and_leaves_it_to_the_next() {
 fn a_queued_call_is_named_when_its_turn_comes() {
     let (table, now) = (table(), Instant::now());
     let (first, _second) = (begin(&table, now).unwrap(), begin(&table, now).unwrap());
-    let Err(NotAdmitted::Queue { id, at_most: None }) = begin(&table, now) else {
+    let Err(NotAdmitted::Queue { id, max_wait: None }) = begin(&table, now) else {
         unreachable!("there are two places");
     };
     assert_eq!(table.next_turn(), None);
@@ -132,14 +132,14 @@ fn an_attempt_that_timed_out_may_be_repeated_and_names_the_option_that_bounded_i
 fn a_call_has_its_own_deadline_and_an_attempt_what_is_left_of_it() {
     let (table, now) = (table(), Instant::now());
     let id = table.admit(None, Limit::At(SECOND), now).unwrap();
-    assert_eq!(table.attempt_left(id, now), Some(SECOND));
+    assert_eq!(table.attempt_time_left(id, now), Some(SECOND));
     assert_eq!(
-        table.attempt_left(id, now + 2 * SECOND),
+        table.attempt_time_left(id, now + 2 * SECOND),
         Some(Duration::ZERO)
     );
     table.cancel(id, now);
-    assert_eq!(table.attempt_left(id, now), None);
-    assert_eq!(table.longest_attempt(), ATTEMPT_TIMEOUT.get());
+    assert_eq!(table.attempt_time_left(id, now), None);
+    assert_eq!(table.attempt_limit(), ATTEMPT_TIMEOUT.get());
 }
 
 #[test]
@@ -157,8 +157,8 @@ fn a_table_of_the_breaker_alone_has_neither_retries_nor_a_queue() {
 
 #[test]
 fn tables_of_one_name_share_a_breaker_and_report_a_different_config() {
-    let first = CallTable::new("call-table", &OPTIONS);
-    let second = CallTable::new("call-table", &OPTIONS);
+    let first = CallTable::new("call-table", &CONFIG);
+    let second = CallTable::new("call-table", &CONFIG);
     assert!(std::sync::Arc::ptr_eq(
         first.breaker().unwrap(),
         second.breaker().unwrap()
@@ -166,7 +166,7 @@ fn tables_of_one_name_share_a_breaker_and_report_a_different_config() {
     assert!(!second.config_differs());
     let other = PolicyConfig::breaker_only(BreakerScope::Calls, BREAKER);
     assert!(CallTable::new("call-table", &other).config_differs());
-    let unnamed = [(); 2].map(|()| CallTable::new("", &OPTIONS));
+    let unnamed = [(); 2].map(|()| CallTable::new("", &CONFIG));
     assert_ne!(unnamed[0].name(), unnamed[1].name());
 }
 
@@ -177,9 +177,9 @@ fn a_table_with_metrics_counts_its_calls() {
     let id = begin(&table, now).unwrap();
     table.record(id, FAILED, now);
     table.cancel(id, now);
-    let mut page = Page::new();
-    registry.write(&mut page);
-    let text = page.into_text();
+    let mut exposition = TextExposition::new();
+    registry.write(&mut exposition);
+    let text = exposition.into_text();
     for line in [
         "moorline_policy_attempts_total{policy=\"policy\"} 1\n",
         "moorline_policy_retries_total{policy=\"policy\"} 1\n",
@@ -247,8 +247,8 @@ proptest! {
             }
             let over = match step {
                 Step::Succeed(n) | Step::Fail(n) => pick(&living, n).filter(|id| {
-                    let report = if matches!(step, Step::Fail(_)) { FAILED } else { AttemptOutcome::Success };
-                    running.remove(id) && table.record(*id, report, now).is_none()
+                    let outcome = if matches!(step, Step::Fail(_)) { FAILED } else { AttemptOutcome::Success };
+                    running.remove(id) && table.record(*id, outcome, now).is_none()
                 }),
                 Step::Cancel(n) => pick(&living, n).inspect(|id| table.cancel(*id, now)),
                 _ => None,
@@ -265,7 +265,7 @@ proptest! {
             }
             prop_assert_eq!(table.occupancy().map(|(placed, _)| placed as usize >= running.len()), Some(true));
         }
-        table.abandon(now);
+        table.cancel_all_uncounted(now);
         prop_assert_eq!(table.occupancy(), Some((0, 0)));
         // No permit is out: a half-open breaker admits as many probes as it may.
         let breaker = table.breaker().unwrap();

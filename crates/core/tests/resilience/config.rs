@@ -56,8 +56,8 @@ fn true_is_the_defaults_and_false_is_off() {
     let policy = read(&given).unwrap();
     assert_eq!(policy.pipeline.retry, Some(RETRY));
     assert_eq!(policy.budget, Some(BUDGET));
-    let (guards, breaker) = policy.breaker.unwrap();
-    assert_eq!(guards, BreakerScope::Attempts);
+    let (scope, breaker) = policy.breaker.unwrap();
+    assert_eq!(scope, BreakerScope::Attempts);
     assert_eq!(breaker.trip, Trip::Consecutive { failures: 5 });
     assert_eq!(Limit::At(breaker.probe_timeout), ATTEMPT_TIMEOUT);
     assert_eq!(policy.pipeline.bulkhead, None);
@@ -67,8 +67,8 @@ fn true_is_the_defaults_and_false_is_off() {
 fn a_probe_may_take_as_long_as_what_it_stands_for() {
     let breaker = map(&[("counts", Plain::Text("calls".into()))]);
     let given = map(&[("timeoutMs", Plain::Number(90_000.0)), ("breaker", breaker)]);
-    let (guards, breaker) = read(&given).unwrap().breaker.unwrap();
-    assert_eq!(guards, BreakerScope::Calls);
+    let (scope, breaker) = read(&given).unwrap().breaker.unwrap();
+    assert_eq!(scope, BreakerScope::Calls);
     assert_eq!(breaker.probe_timeout, Duration::from_secs(90));
 }
 

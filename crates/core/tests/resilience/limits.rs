@@ -84,7 +84,7 @@ fn the_last_in_line_can_hand_its_token_back() {
     assert_eq!(again.due, second.due);
 }
 
-fn at_most(max: u32, window: Duration) -> LimiterConfig {
+fn window_config(max: u32, window: Duration) -> LimiterConfig {
     LimiterConfig {
         rate: Rate::Window { max, window },
         max_queue: 100,
@@ -95,7 +95,7 @@ fn at_most(max: u32, window: Duration) -> LimiterConfig {
 #[test]
 fn what_a_window_holds_goes_at_once_and_no_more_until_it_has_passed() {
     let (now, window) = (Instant::now(), Duration::from_millis(500));
-    let mut limiter = Limiter::new(at_most(3, window));
+    let mut limiter = Limiter::new(window_config(3, window));
     for _ in 0..3 {
         assert_eq!(limiter.acquire(now), Token::Go);
     }
@@ -105,7 +105,7 @@ fn what_a_window_holds_goes_at_once_and_no_more_until_it_has_passed() {
         };
         assert_eq!(reserved.due - now, window * (1 + place / 3));
     }
-    let mut quiet = Limiter::new(at_most(3, window));
+    let mut quiet = Limiter::new(window_config(3, window));
     assert_eq!(quiet.acquire(now), Token::Go);
     assert_eq!(quiet.acquire(now + window), Token::Go);
     assert_eq!(quiet.acquire(now + window), Token::Go);
@@ -116,7 +116,7 @@ fn what_a_window_holds_goes_at_once_and_no_more_until_it_has_passed() {
 #[test]
 fn who_comes_late_to_its_turn_moves_those_behind() {
     let (now, window) = (Instant::now(), Duration::from_millis(100));
-    let mut limiter = Limiter::new(at_most(1, window));
+    let mut limiter = Limiter::new(window_config(1, window));
     let late = Duration::from_millis(30);
     assert_eq!(limiter.acquire(now), Token::Go);
     let (Token::At(mut second), Token::At(mut third)) =
@@ -134,7 +134,7 @@ fn who_comes_late_to_its_turn_moves_those_behind() {
 #[test]
 fn who_sleeps_for_longer_than_a_window_still_goes_before_those_behind() {
     let (now, window) = (Instant::now(), Duration::from_millis(100));
-    let mut limiter = Limiter::new(at_most(2, window));
+    let mut limiter = Limiter::new(window_config(2, window));
     let mut line = Vec::new();
     for _ in 0..6 {
         match limiter.acquire(now) {
@@ -167,10 +167,10 @@ proptest! {
         acts in prop::collection::vec((0_u64..120, 0_u8..6), 1..200),
     ) {
         let window = Duration::from_millis(window_ms);
-        let mut limiter = Limiter::new(LimiterConfig { max_queue: 8, ..at_most(max, window) });
+        let mut limiter = Limiter::new(LimiterConfig { max_queue: 8, ..window_config(max, window) });
         let mut now = Instant::now();
         let mut line: VecDeque<Reservation> = VecDeque::new();
-        let mut went: Vec<Instant> = Vec::new();
+        let mut admitted_at: Vec<Instant> = Vec::new();
         for (pause_ms, act) in acts {
             now += Duration::from_millis(pause_ms);
             match act {
@@ -180,7 +180,7 @@ proptest! {
                 1 => line.retain_mut(|one| {
                     let waits = one.due > now || limiter.claim(one, now).is_err();
                     if !waits {
-                        went.push(now);
+                        admitted_at.push(now);
                     }
                     waits
                 }),
@@ -188,17 +188,17 @@ proptest! {
                     if one.due > now || limiter.claim(&mut one, now).is_err() {
                         limiter.give_back(one);
                     } else {
-                        went.push(now);
+                        admitted_at.push(now);
                     }
                 },
                 _ => match limiter.acquire(now) {
-                    Token::Go => went.push(now),
+                    Token::Go => admitted_at.push(now),
                     Token::At(reserved) => line.push_back(reserved),
                     Token::Refused(wait) => prop_assert!(line.len() == 8 && !wait.is_zero()),
                 },
             }
         }
-        for pair in went.windows(max as usize + 1) {
+        for pair in admitted_at.windows(max as usize + 1) {
             prop_assert!(pair[max as usize] - pair[0] >= window);
         }
     }
@@ -210,10 +210,10 @@ proptest! {
         max_queue in 0_u32..20,
         asks in prop::collection::vec((0_u64..200, any::<bool>()), 1..120),
     ) {
-        let options = LimiterConfig { max_queue, ..per_second(rate, burst) };
-        let mut limiter = Limiter::new(options);
+        let config = LimiterConfig { max_queue, ..per_second(rate, burst) };
+        let mut limiter = Limiter::new(config);
         let mut now = Instant::now();
-        let mut went: Vec<Instant> = Vec::new();
+        let mut admitted_at: Vec<Instant> = Vec::new();
         let mut line: VecDeque<Reservation> = VecDeque::new();
         let mut last_due = now;
         for (pause_ms, gives_back) in asks {
@@ -222,21 +222,21 @@ proptest! {
                 prop_assert_eq!(limiter.claim(&mut first, now), Ok(()));
             }
             match limiter.acquire(now) {
-                Token::Go => went.push(now),
+                Token::Go => admitted_at.push(now),
                 Token::At(reserved) if gives_back => limiter.give_back(reserved),
                 Token::At(reserved) => {
                     prop_assert!(reserved.due >= last_due, "first come, first served");
                     last_due = reserved.due;
-                    went.push(reserved.due);
+                    admitted_at.push(reserved.due);
                     line.push_back(reserved);
                 }
                 Token::Refused(_) => {}
             }
-            prop_assert!(went.iter().filter(|at| **at > now).count() <= max_queue as usize);
+            prop_assert!(admitted_at.iter().filter(|at| **at > now).count() <= max_queue as usize);
         }
-        went.sort();
-        for (i, from) in went.iter().enumerate() {
-            for (j, to) in went.iter().enumerate().skip(i) {
+        admitted_at.sort();
+        for (i, from) in admitted_at.iter().enumerate() {
+            for (j, to) in admitted_at.iter().enumerate().skip(i) {
                 let allowed = f64::from(burst) + (*to - *from).as_secs_f64() * rate;
                 prop_assert!((j - i + 1) as f64 <= allowed + 1e-6);
             }

@@ -9,7 +9,7 @@ use moorline_core::{
     limit::Limit,
     resilience::{
         breaker::{BreakerConfig, CircuitState, Trip},
-        budget::{Budget, BudgetConfig},
+        budget::{RetryBudget, RetryBudgetConfig},
         bulkhead::BulkheadConfig,
         call::{Admission, AfterAttempt, Attempt, Call},
         config::{ATTEMPT_TIMEOUT, BREAKER, RETRY, TIMEOUT},
@@ -137,9 +137,9 @@ fn the_callers_earlier_deadline_wins() {
 
 #[test]
 fn a_breaker_around_attempts_counts_each_and_one_around_calls_counts_once() {
-    for (guards, expected) in [(BreakerScope::Attempts, 4), (BreakerScope::Calls, 1)] {
+    for (scope, expected) in [(BreakerScope::Attempts, 4), (BreakerScope::Calls, 1)] {
         let breaker = breaker(100);
-        let pipeline = Pipeline::new(PLAIN).with_breaker(guards, Arc::clone(&breaker));
+        let pipeline = Pipeline::new(PLAIN).with_breaker(scope, Arc::clone(&breaker));
         let mut now = Instant::now();
         let mut call = begin(&pipeline, now);
         loop {
@@ -150,7 +150,7 @@ fn a_breaker_around_attempts_counts_each_and_one_around_calls_counts_once() {
                 AfterAttempt::Done => panic!("it failed"),
             }
         }
-        assert_eq!(breaker.snapshot().failures, expected, "{guards:?}");
+        assert_eq!(breaker.snapshot().failures, expected, "{scope:?}");
     }
 }
 
@@ -185,13 +185,12 @@ fn an_open_breaker_takes_no_token_and_no_place() {
         max_queue: 0,
         max_wait: SECOND,
     };
-    let options = PipelineConfig {
+    let config = PipelineConfig {
         limiter: Some(limiter),
         ..ONE_AT_A_TIME
     };
     let breaker = breaker(1);
-    let pipeline =
-        Pipeline::new(options).with_breaker(BreakerScope::Attempts, Arc::clone(&breaker));
+    let pipeline = Pipeline::new(config).with_breaker(BreakerScope::Attempts, Arc::clone(&breaker));
     breaker.with(|breaker| breaker.open(now));
     assert!(matches!(
         begin(&pipeline, now).admit(&pipeline, now),
@@ -260,7 +259,7 @@ fn the_bulkhead_queues_then_refuses_and_a_retry_delay_holds_no_place() {
 fn a_retry_needs_the_shared_budget() {
     let now = Instant::now();
     let ttl = SECOND * 10;
-    let budget = Budget::new(BudgetConfig {
+    let budget = RetryBudget::new(RetryBudgetConfig {
         ratio: 0.5,
         reserve_per_second: 0.0,
         ttl,
@@ -325,15 +324,15 @@ proptest! {
         ],
         acts in prop::collection::vec(acts(), 1..150),
     ) {
-        let guards = if around_calls { BreakerScope::Calls } else { BreakerScope::Attempts };
+        let scope = if around_calls { BreakerScope::Calls } else { BreakerScope::Attempts };
         let limiter = LimiterConfig { rate, max_queue: 5, max_wait: SECOND };
         let bulkhead = BulkheadConfig { max_concurrent: 2, max_queue: 2 };
-        let options = PipelineConfig { limiter: Some(limiter), bulkhead: Some(bulkhead), ..PLAIN };
+        let config = PipelineConfig { limiter: Some(limiter), bulkhead: Some(bulkhead), ..PLAIN };
         let breaker = breaker(2);
-        let pipeline = Pipeline::new(options).with_breaker(guards, Arc::clone(&breaker));
+        let pipeline = Pipeline::new(config).with_breaker(scope, Arc::clone(&breaker));
         let mut now = Instant::now();
         let mut calls: Vec<(Call, bool)> = Vec::new();
-        let mut went = Vec::new();
+        let mut admitted_at = Vec::new();
         for (pause_ms, act) in acts {
             now += Duration::from_millis(pause_ms);
             match act {
@@ -350,7 +349,7 @@ proptest! {
                         (Act::Admit(_), false) => {
                             let step = call.admit(&pipeline, now);
                             *running = matches!(step, Admission::Go(_));
-                            went.extend(running.then_some(now));
+                            admitted_at.extend(running.then_some(now));
                             matches!(step, Admission::Refuse(_))
                         }
                         (Act::Cancel(_), _) => {
@@ -369,7 +368,7 @@ proptest! {
             prop_assert!(running <= 2);
         }
         if let Rate::Window { max, window } = rate {
-            for pair in went.windows(max as usize + 1) {
+            for pair in admitted_at.windows(max as usize + 1) {
                 prop_assert!(pair[max as usize] - pair[0] >= window);
             }
         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use moorline_core::{
-    metrics::{self, Page},
+    metrics::{self, TextExposition},
     resilience::{
         breaker::{
             BreakerConfig, Change,
@@ -83,9 +83,9 @@ fn published() -> (Registry, impl Fn(&Registry) -> Vec<String>) {
     let metrics: &'static metrics::Registry = Box::leak(Box::default());
     let rows = |registry: &Registry| {
         registry.publish();
-        let mut page = Page::new();
-        metrics.write(&mut page);
-        let text = page.into_text();
+        let mut exposition = TextExposition::new();
+        metrics.write(&mut exposition);
+        let text = exposition.into_text();
         let rows = text
             .lines()
             .filter_map(|line| line.strip_prefix("moorline_circuit_breaker_"));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use moorline_core::resilience::{
-    budget::{Budget, BudgetConfig},
+    budget::{RetryBudget, RetryBudgetConfig},
     config::RETRY,
     outcome::AttemptFailure,
     retry::{Backoff, GiveUp, Jitter, Retry, RetryPolicy},
@@ -147,17 +147,17 @@ proptest! {
         events in prop::collection::vec((0_u64..400, any::<bool>()), 1..400),
     ) {
         let ttl = Duration::from_secs(10);
-        let options = BudgetConfig { ratio, reserve_per_second: f64::from(reserve), ttl };
-        let budget = Budget::new(options);
+        let config = RetryBudgetConfig { ratio, reserve_per_second: f64::from(reserve), ttl };
+        let budget = RetryBudget::new(config);
         let (mut now, mut calls, mut retries) = (Instant::now(), Vec::new(), Vec::new());
         for (pause_ms, is_call) in events {
             now += Duration::from_millis(pause_ms);
             if is_call {
-                budget.call(now);
+                budget.record_call(now);
                 calls.push(now);
                 continue;
             }
-            if !budget.retry(now) {
+            if !budget.try_take_retry(now) {
                 continue;
             }
             retries.push(now);
@@ -174,15 +174,15 @@ proptest! {
 #[test]
 fn a_quiet_program_can_retry_from_the_reserve() {
     let ttl = Duration::from_secs(10);
-    let budget = Budget::new(BudgetConfig {
+    let budget = RetryBudget::new(RetryBudgetConfig {
         ratio: 0.2,
         reserve_per_second: 1.0,
         ttl,
     });
     let now = Instant::now();
-    assert_eq!((0..20).filter(|_| budget.retry(now)).count(), 10);
-    (0..50).for_each(|_| budget.call(now));
-    assert_eq!((0..20).filter(|_| budget.retry(now)).count(), 10);
+    assert_eq!((0..20).filter(|_| budget.try_take_retry(now)).count(), 10);
+    (0..50).for_each(|_| budget.record_call(now));
+    assert_eq!((0..20).filter(|_| budget.try_take_retry(now)).count(), 10);
     let later = now + ttl + ttl;
-    assert_eq!((0..20).filter(|_| budget.retry(later)).count(), 10);
+    assert_eq!((0..20).filter(|_| budget.try_take_retry(later)).count(), 10);
 }

@@ -107,8 +107,8 @@ fn a_wait_for_a_token_that_grows_beyond_the_deadline_ends_and_gives_back_the_pla
 fn a_breaker_that_opens_meanwhile_ends_the_wait_for_a_token() {
     let now = Instant::now();
     let trip = Trip::Consecutive { failures: 1 };
-    let options = BreakerConfig { trip, ..BREAKER };
-    let breaker = Arc::new(SharedBreaker::new("test", options));
+    let config = BreakerConfig { trip, ..BREAKER };
+    let breaker = Arc::new(SharedBreaker::new("test", config));
     let pipeline =
         Pipeline::new(ONE_EACH_SECOND).with_breaker(BreakerScope::Attempts, Arc::clone(&breaker));
     let mut first = begin(&pipeline, now);

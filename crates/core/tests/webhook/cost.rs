@@ -4,10 +4,10 @@ use std::cell::RefCell;
 
 use moorline_core::{
     options::Plain,
-    webhook::{ExternalMac, Headers, Incoming, Reason, Tag, Verification, Verifier, mac},
+    webhook::{ExternalMac, Headers, IncomingRequest, Reason, Tag, Verification, Verifier, mac},
 };
 
-use crate::support::{ED25519_HEX, NOW_MS, incoming, signed, text, verifier};
+use crate::support::{ED25519_HEX, NOW_MS, incoming_request, signed, text, verifier};
 
 const SECOND: i64 = NOW_MS / 1000;
 
@@ -28,11 +28,11 @@ impl ExternalMac for Counted {
 
 fn refuse(by: &Verifier, headers: &[(&str, &str)], counted: &Counted) -> Verification {
     let body = vec![b'x'; mac::LARGE_BODY_BYTES];
-    let found = by.verify_request(&Incoming {
+    let found = by.verify_request(&IncomingRequest {
         headers: Headers(headers),
         external: Some(counted),
         url: Some("https://example.com/"),
-        ..incoming(&body, NOW_MS)
+        ..incoming_request(&body, NOW_MS)
     });
     assert!(!found.is_valid());
     found

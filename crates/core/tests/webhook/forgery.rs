@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use moorline_core::{
     options::Plain,
-    webhook::{Headers, Incoming, Reason, encoding::Encoding, table},
+    webhook::{Headers, IncomingRequest, Reason, encoding::Encoding, table},
 };
 
-use crate::support::{NOW_MS, Sample, incoming, samples, secret_for, signed, text, verifier};
+use crate::support::{
+    NOW_MS, Sample, incoming_request, samples, secret_for, signed, text, verifier,
+};
 
 /// Every text that differs from `text` in one byte: a flipped bit, the other case, or the byte removed.
 fn mutations(text: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
@@ -209,7 +211,7 @@ fn a_captured_signature_with_a_timestamp_does_not_replay_as_one_without() {
     for stamped in TIMESTAMPED {
         let (content, signature) = capture(stamped, secret);
         for spelling in signature_forms(&signature) {
-            let request = incoming(&content, day_later);
+            let request = incoming_request(&content, day_later);
             let found = detecting.verify(&spelling, &request);
             assert!(!found.is_valid(), "{stamped} as {spelling}: {found:?}");
             for scheme in table::schemes()
@@ -217,7 +219,7 @@ fn a_captured_signature_with_a_timestamp_does_not_replay_as_one_without() {
                 .filter(|scheme| !scheme.has_timestamp())
             {
                 let headers = [(scheme.header.split(' ').next().unwrap(), spelling.as_str())];
-                let request = Incoming {
+                let request = IncomingRequest {
                     headers: Headers(&headers),
                     ..request
                 };
@@ -235,7 +237,7 @@ fn a_body_that_begins_like_signed_content_is_a_mismatch_at_any_age() {
     let generic = verifier(&[("secret", text(secret)), ("scheme", text("generic"))]);
     for stamped in ["stripe", "slack", "zoom", "paddle", "generic"] {
         let (content, signature) = capture(stamped, secret);
-        let request = incoming(&content, NOW_MS);
+        let request = incoming_request(&content, NOW_MS);
         // The signature is right for these bytes; only the form it came in is not.
         let alone = verifier(&[("secret", text(secret)), ("scheme", text("github"))]);
         assert!(
@@ -322,11 +324,11 @@ fn a_hundred_thousand_random_headers_are_refused_quickly() {
         let headers = values
             .each_ref()
             .map(|value| (names[random.usize(0..names.len())], value.as_str()));
-        let request = Incoming {
+        let request = IncomingRequest {
             headers: Headers(&headers),
             method: Some("PUT"),
             url: Some("https://h/%"),
-            ..incoming(b"{}", NOW_MS)
+            ..incoming_request(b"{}", NOW_MS)
         };
         assert!(
             !detecting.verify_request(&request).is_valid(),

@@ -2,7 +2,9 @@
 
 use moorline_core::{
     options::Plain,
-    webhook::{Headers, Incoming, Outgoing, Verification, Verifier, VerifierConfig, table},
+    webhook::{
+        Headers, IncomingRequest, OutgoingRequest, Verification, Verifier, VerifierConfig, table,
+    },
 };
 
 pub(crate) const NOW_MS: i64 = 1_700_000_000_123;
@@ -23,8 +25,8 @@ pub(crate) fn verifier(options: &[(&str, Plain)]) -> Verifier {
     Verifier::new(VerifierConfig::read(&Plain::Map(options)).unwrap())
 }
 
-pub(crate) fn incoming(body: &[u8], now_ms: i64) -> Incoming<'_> {
-    Incoming {
+pub(crate) fn incoming_request(body: &[u8], now_ms: i64) -> IncomingRequest<'_> {
+    IncomingRequest {
         headers: Headers(&[]),
         body,
         method: None,
@@ -35,8 +37,8 @@ pub(crate) fn incoming(body: &[u8], now_ms: i64) -> Incoming<'_> {
     }
 }
 
-pub(crate) fn outgoing(body: &[u8]) -> Outgoing<'_> {
-    Outgoing {
+pub(crate) fn outgoing_request(body: &[u8]) -> OutgoingRequest<'_> {
+    OutgoingRequest {
         body,
         at_ms: NOW_MS,
         id: None,
@@ -71,7 +73,7 @@ impl Sample {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        verifier.verify_request(&Incoming {
+        verifier.verify_request(&IncomingRequest {
             headers: Headers(&headers),
             body: &self.body,
             method: self.method.as_deref(),
@@ -116,7 +118,7 @@ pub(crate) fn signed(scheme: &str, secret: &str) -> Sample {
     let url = "https://example.com/webhook?a=b%2Fc";
     let verifier = verifier(&[("secret", text(secret)), ("scheme", text(scheme))]);
     let signed = verifier
-        .sign(&Outgoing {
+        .sign(&OutgoingRequest {
             body: body.as_bytes(),
             at_ms: NOW_MS,
             id: Some("msg_1"),

@@ -1,15 +1,15 @@
 //! Several notations of one thing: lists of signatures, secrets, and the signed URL.
 
 use moorline_core::webhook::{
-    Headers, Incoming, Outgoing, Reason,
+    Headers, IncomingRequest, OutgoingRequest, Reason,
     encoding::{Encoding, encode_hex},
     mac,
 };
 
-use crate::support::{self, NOW_MS, Sample, outgoing, signed, text, verifier};
+use crate::support::{self, NOW_MS, Sample, outgoing_request, signed, text, verifier};
 
-fn incoming(body: &[u8]) -> Incoming<'_> {
-    support::incoming(body, NOW_MS)
+fn incoming_request(body: &[u8]) -> IncomingRequest<'_> {
+    support::incoming_request(body, NOW_MS)
 }
 
 #[test]
@@ -96,7 +96,10 @@ fn the_configured_url_is_tried_where_a_proxy_changes_what_the_server_sees() {
             options.push(("url", text(public)));
             let verifier = verifier(&options);
             let mut sample = signed(scheme, "s3cret");
-            sample.headers = verifier.sign(&outgoing(&sample.body)).unwrap().headers;
+            sample.headers = verifier
+                .sign(&outgoing_request(&sample.body))
+                .unwrap()
+                .headers;
             sample.url = Some(seen.to_owned());
             let found = sample.verify_by(&verifier);
             assert_eq!(found.is_valid(), valid, "{scheme} {public} {seen}");
@@ -116,21 +119,21 @@ fn a_query_that_comes_with_the_request_stands_behind_the_configured_path() {
     ]);
     let signed_url = format!("{public}?bodySHA256={digest}");
     let signature = twilio
-        .sign(&Outgoing {
+        .sign(&OutgoingRequest {
             url: Some(&signed_url),
-            ..outgoing(body)
+            ..outgoing_request(body)
         })
         .unwrap()
         .signature;
     let seen = format!("/hook?bodySHA256={digest}");
-    let request = Incoming {
+    let request = IncomingRequest {
         url: Some(&seen),
-        ..incoming(body)
+        ..incoming_request(body)
     };
     assert!(twilio.verify(&signature, &request).is_valid());
-    let other = Incoming {
+    let other = IncomingRequest {
         url: Some(&seen),
-        ..incoming(b"{\"a\":2}")
+        ..incoming_request(b"{\"a\":2}")
     };
     assert_eq!(
         twilio.verify(&signature, &other).refusal,
@@ -150,7 +153,7 @@ fn twilio_signs_with_sha256_where_it_says_so_and_under_a_shared_key() {
         .unwrap()
         .tag(&[url.as_bytes(), b"A1"]);
     let sha256 = Encoding::Base64.encode(tag.as_bytes());
-    let sha1 = twilio.sign(&outgoing(b"A=1")).unwrap().signature;
+    let sha1 = twilio.sign(&outgoing_request(b"A=1")).unwrap().signature;
     for (signature, settings, valid) in [
         (&sha256, Some("key=k,algorithm=HMAC_SHA256"), true),
         (&sha256, Some("algorithm=HMAC_SHA256, key=k"), true),
@@ -160,16 +163,16 @@ fn twilio_signs_with_sha256_where_it_says_so_and_under_a_shared_key() {
     ] {
         let mut headers = vec![("X-Twilio-Signature", signature.as_str())];
         headers.extend(settings.map(|value| ("X-Twilio-Webhooks-Signature-Settings", value)));
-        let request = Incoming {
+        let request = IncomingRequest {
             headers: Headers(&headers),
-            ..incoming(b"A=1")
+            ..incoming_request(b"A=1")
         };
         assert_eq!(
             twilio.verify_request(&request).is_valid(),
             valid,
             "{headers:?}"
         );
-        let forged = Incoming {
+        let forged = IncomingRequest {
             body: b"A=2",
             ..request
         };

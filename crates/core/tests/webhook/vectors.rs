@@ -1,8 +1,8 @@
 //! Examples that the providers publish, byte for byte.
 
-use moorline_core::webhook::{Outgoing, encoding::Encoding, mac};
+use moorline_core::webhook::{OutgoingRequest, encoding::Encoding, mac};
 
-use crate::support::{ED25519_HEX, NOW_MS, Sample, outgoing, samples, text, verifier};
+use crate::support::{ED25519_HEX, NOW_MS, Sample, outgoing_request, samples, text, verifier};
 
 fn sample(scheme: &str, secret: &str, headers: &[(&str, &str)], body: &str) -> Sample {
     Sample {
@@ -167,9 +167,9 @@ fn twilio() {
             assert_genuine(&sample);
         }
         let signer = verifier(&[("secret", text("12345")), ("scheme", text("twilio"))]);
-        let signing = Outgoing {
+        let signing = OutgoingRequest {
             url: Some("https://mycompany.com/myapp.php?foo=1&bar=2"),
-            ..outgoing(body.as_bytes())
+            ..outgoing_request(body.as_bytes())
         };
         assert_eq!(signer.sign(&signing).unwrap().signature, signature);
     }
@@ -186,7 +186,7 @@ fn twilio_signs_the_url_as_it_is_configured() {
     let tag = mac::fastest(mac::Function::HmacSha1, b"12345")
         .unwrap()
         .tag(&[url.as_bytes(), b"A1"]);
-    let signature = signer.sign(&outgoing(b"A=1")).unwrap().signature;
+    let signature = signer.sign(&outgoing_request(b"A=1")).unwrap().signature;
     assert_eq!(signature, Encoding::Base64.encode(tag.as_bytes()));
 }
 
@@ -204,7 +204,7 @@ fn square() {
 #[test]
 fn ed25519_is_deterministic_and_needs_only_the_public_key_to_verify() {
     let pair = verifier(&[("secret", text(ED25519_HEX)), ("scheme", text("discord"))]);
-    let outgoing = outgoing(b"{\"type\":1}");
+    let outgoing = outgoing_request(b"{\"type\":1}");
     let once = pair.sign(&outgoing).unwrap();
     assert_eq!(once, pair.sign(&outgoing).unwrap());
     let public = &ED25519_HEX[64..];

@@ -5,20 +5,21 @@ use std::{cell::Cell, time::Duration};
 use moorline_core::{
     options::Plain,
     webhook::{
-        ExternalMac, Headers, Incoming, MemoryReplayStore, Outgoing, Reason, ReplayStore, Tag, mac,
+        ExternalMac, Headers, IncomingRequest, MemoryReplayStore, OutgoingRequest, Reason,
+        ReplayStore, Tag, mac,
     },
 };
 
 use crate::support::{
-    self, ED25519_HEX, NOW_MS, Sample, outgoing, samples, signed, text, verifier,
+    self, ED25519_HEX, NOW_MS, Sample, outgoing_request, samples, signed, text, verifier,
 };
 
 fn list(items: &[&str]) -> Plain {
     Plain::List(items.iter().map(|item| text(item)).collect())
 }
 
-fn incoming(body: &[u8]) -> Incoming<'_> {
-    support::incoming(body, NOW_MS)
+fn incoming_request(body: &[u8]) -> IncomingRequest<'_> {
+    support::incoming_request(body, NOW_MS)
 }
 
 #[test]
@@ -68,21 +69,21 @@ fn any_of_several_signatures_may_match_in_any_position() {
 fn a_body_that_is_not_utf8_is_judged_by_its_bytes() {
     let body = [0xff, 0xfe, 0x00, 0x80];
     let verifier = verifier(&[("secret", text("s"))]);
-    let signed = verifier.sign(&outgoing(&body)).unwrap();
+    let signed = verifier.sign(&outgoing_request(&body)).unwrap();
     assert!(
         verifier
-            .verify(&signed.signature, &incoming(&body))
+            .verify(&signed.signature, &incoming_request(&body))
             .is_valid()
     );
     let lossy = String::from_utf8_lossy(&body).into_owned();
-    let found = verifier.verify(&signed.signature, &incoming(lossy.as_bytes()));
+    let found = verifier.verify(&signed.signature, &incoming_request(lossy.as_bytes()));
     assert_eq!(found.refusal, Some(Reason::Mismatch));
 }
 
 #[test]
 fn a_missing_header_or_option_is_named() {
     let text_of = |options: &[(&str, Plain)], signature: &str| {
-        let found = verifier(options).verify(signature, &incoming(b"{}"));
+        let found = verifier(options).verify(signature, &incoming_request(b"{}"));
         found.refusal.unwrap().to_string()
     };
     let slack = [("secret", text("s")), ("scheme", text("slack"))];
@@ -100,7 +101,7 @@ fn a_missing_header_or_option_is_named() {
         text_of(&[("secret", text("s"))], "nonsense"),
         "Invalid signature format"
     );
-    let found = verifier(&slack).verify_request(&incoming(b"{}"));
+    let found = verifier(&slack).verify_request(&incoming_request(b"{}"));
     assert!(
         found
             .refusal
@@ -108,7 +109,7 @@ fn a_missing_header_or_option_is_named() {
             .to_string()
             .contains("x-slack-signature is missing")
     );
-    let found = verifier(&[("secret", text("s"))]).verify_request(&incoming(b"{}"));
+    let found = verifier(&[("secret", text("s"))]).verify_request(&incoming_request(b"{}"));
     assert!(
         found
             .refusal
@@ -174,9 +175,9 @@ fn a_described_scheme_verifies_and_signs_like_one_of_the_table() {
         ("scheme", scheme),
         ("url", text("https://h/p")),
     ]);
-    let outgoing = Outgoing {
+    let outgoing = OutgoingRequest {
         method: Some("PUT"),
-        ..outgoing(b"{}")
+        ..outgoing_request(b"{}")
     };
     let signed = own.sign(&outgoing).unwrap();
     assert!(
@@ -185,7 +186,7 @@ fn a_described_scheme_verifies_and_signs_like_one_of_the_table() {
         signed.signature
     );
     let headers = [("X-OWN", signed.signature.as_str())];
-    let mut request = incoming(b"{}");
+    let mut request = incoming_request(b"{}");
     request.headers = Headers(&headers);
     assert_eq!(
         own.verify_request(&request).refusal,
@@ -210,7 +211,7 @@ fn a_twilio_json_body_is_checked_against_the_digest_in_its_url() {
         ("scheme", text("twilio")),
         ("url", text(&url)),
     ]);
-    let outgoing = Outgoing {
+    let outgoing = OutgoingRequest {
         body,
         at_ms: NOW_MS,
         id: None,
@@ -218,27 +219,31 @@ fn a_twilio_json_body_is_checked_against_the_digest_in_its_url() {
         url: None,
     };
     let signature = twilio.sign(&outgoing).unwrap().signature;
-    assert!(twilio.verify(&signature, &incoming(body)).is_valid());
-    let found = twilio.verify(&signature, &incoming(b"{\"a\":2}"));
+    assert!(
+        twilio
+            .verify(&signature, &incoming_request(body))
+            .is_valid()
+    );
+    let found = twilio.verify(&signature, &incoming_request(b"{\"a\":2}"));
     assert_eq!(found.refusal, Some(Reason::Mismatch));
 }
 
 #[test]
 fn challenges_are_answered_after_verification_only() {
-    let sample = |scheme, body: &str| {
+    let challenge_answer = |scheme, body: &str| {
         let secret = if scheme == "discord" {
             ED25519_HEX
         } else {
             "s3cret"
         };
         let verifier = verifier(&[("secret", text(secret)), ("scheme", text(scheme))]);
-        let outgoing = outgoing(body.as_bytes());
+        let outgoing = outgoing_request(body.as_bytes());
         let headers = verifier.sign(&outgoing).unwrap().headers;
         let headers: Vec<_> = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let mut request = incoming(body.as_bytes());
+        let mut request = incoming_request(body.as_bytes());
         request.headers = Headers(&headers);
         let found = verifier.verify_request(&request);
         assert!(found.is_valid());
@@ -253,7 +258,7 @@ fn challenges_are_answered_after_verification_only() {
         let body = format!(
             "{{\"event\":\"endpoint.url_validation\",\"payload\":{{\"plainToken\":\"{token}\"}}}}"
         );
-        sample("zoom", &body)
+        challenge_answer("zoom", &body)
     };
     let tag = mac::fastest(mac::Function::HmacSha256, b"s3cret")
         .unwrap()
@@ -265,14 +270,20 @@ fn challenges_are_answered_after_verification_only() {
         None,
         "it would be a signature for a forged request"
     );
-    assert_eq!(sample("zoom", "{\"event\":\"meeting.started\"}"), None);
+    assert_eq!(
+        challenge_answer("zoom", "{\"event\":\"meeting.started\"}"),
+        None
+    );
     let slack = "{\"type\":\"url_verification\",\"challenge\":\"3eZbrw1aB\"}";
     assert_eq!(
-        sample("slack", slack).unwrap(),
+        challenge_answer("slack", slack).unwrap(),
         "{\"challenge\":\"3eZbrw1aB\"}"
     );
-    assert_eq!(sample("discord", "{\"type\":1}").unwrap(), "{\"type\":1}");
-    assert_eq!(sample("discord", "{\"type\":2}"), None);
+    assert_eq!(
+        challenge_answer("discord", "{\"type\":1}").unwrap(),
+        "{\"type\":1}"
+    );
+    assert_eq!(challenge_answer("discord", "{\"type\":2}"), None);
 }
 
 #[test]
@@ -312,7 +323,7 @@ fn each_of_several_signatures_of_a_request_is_the_same_request() {
         let secrets = list(&["new", "old"]);
         let verifier = verifier(&[("secret", secrets), ("scheme", text("stripe"))]);
         let sample = signed("stripe", "new");
-        let found = verifier.verify(signature, &incoming(&sample.body));
+        let found = verifier.verify(signature, &incoming_request(&sample.body));
         assert!(found.is_valid(), "{signature}: {found:?}");
         found.replay_key().unwrap()
     };
@@ -363,9 +374,9 @@ fn the_mac_of_a_large_body_comes_from_the_external_backend_or_is_computed_here()
             answers,
             calls: Cell::new(0),
         };
-        let outgoing = outgoing(&external.body);
+        let outgoing = outgoing_request(&external.body);
         let signature = signer.sign(&outgoing).unwrap().signature;
-        let mut request = incoming(&external.body);
+        let mut request = incoming_request(&external.body);
         request.external = Some(&external);
         assert!(signer.verify(&signature, &request).is_valid());
         assert_eq!(external.calls.get(), expected);

@@ -15,7 +15,7 @@ use std::{
 };
 
 use moorline_core::{
-    connection::pool::{ConnectionPoolConfig, TIMEOUT_SECONDS, creation_backoff},
+    connection::pool::{ConnectionPoolConfig, TIMEOUT_SECONDS_KEY, creation_backoff},
     error::{Failure, Kind, Outcome},
     limit::{Limit, TimeLimit},
     pool::{Lease, Stats, acquire_timed_out},
@@ -108,7 +108,7 @@ impl ObjectPool {
             validate_timeout: config.release_timeout,
             close_timeout: config.release_timeout,
             names: NAMES,
-            ..PoolConfig::new(config.limits)
+            ..PoolConfig::new(config.ledger)
         };
         let requests = PendingRequests::new(Arc::clone(&owner));
         let leases = Leases::default();
@@ -147,7 +147,7 @@ impl ObjectPool {
     ) -> impl Future<Output = Outcome<u32>> + Send + use<> {
         let wait = wait.map_or(self.pool.config().acquire_timeout(), |time| TimeLimit {
             time,
-            option: TIMEOUT_SECONDS,
+            option: TIMEOUT_SECONDS_KEY,
         });
         let first = self.pool.acquire_within(wait, &cancel);
         let this = Arc::clone(self);

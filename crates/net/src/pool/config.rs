@@ -19,7 +19,7 @@ const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolConfig {
     /// Sizes and times of the pool itself.
-    pub limits: LedgerConfig,
+    pub ledger: LedgerConfig,
     /// The time limit of opening one connection (default 10 s). Not part of the wait in the queue.
     pub connect_timeout: Duration,
     /// The time limit of checking an idle connection (default 5 s); then it is replaced.
@@ -50,10 +50,10 @@ impl TimeoutNames {
 }
 
 impl PoolConfig {
-    /// The documented defaults around `limits`.
-    pub const fn new(limits: LedgerConfig) -> Self {
+    /// The documented defaults around `ledger`.
+    pub const fn new(ledger: LedgerConfig) -> Self {
         Self {
-            limits,
+            ledger,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             validate_timeout: DEFAULT_VALIDATE_TIMEOUT,
             close_timeout: DEFAULT_CLOSE_TIMEOUT,
@@ -64,7 +64,7 @@ impl PoolConfig {
     /// The longest wait of a borrower that sets none of its own.
     pub const fn acquire_timeout(&self) -> TimeLimit {
         TimeLimit {
-            time: self.limits.acquire_timeout,
+            time: self.ledger.acquire_timeout,
             option: self.names.acquire,
         }
     }
@@ -77,7 +77,7 @@ impl PoolConfig {
             ..TimeoutNames::COMMON
         };
         Ok(Self {
-            limits: LedgerConfig::read(options, pool_names, defaults.limits)?,
+            ledger: LedgerConfig::read(options, pool_names, defaults.ledger)?,
             connect_timeout: options.ms(names.connect, defaults.connect_timeout, 1.0)?,
             validate_timeout: options.ms("validateTimeoutMs", defaults.validate_timeout, 1.0)?,
             close_timeout: options.ms(names.close, defaults.close_timeout, 1.0)?,

@@ -58,7 +58,7 @@ impl<C: Connect> PoolInner<C> {
             .into_iter()
             .map(|lease| (lease, state.remove(lease)))
             .collect();
-        let leaks = state.ledger.leaks(now);
+        let leaks = state.ledger.report_leaks(now);
         let missing: Vec<_> = std::iter::from_fn(|| state.ledger.warm(now)).collect();
         state.next_wakeup = state.ledger.next_due(now).map(Instant::from_std);
         let (next_wakeup, drained) = (state.next_wakeup, state.ledger.is_drained());

@@ -108,7 +108,7 @@ impl<C: Connect> PoolInner<C> {
             runtime,
             listener,
             state: Mutex::new(PoolState {
-                ledger: Ledger::new(config.limits),
+                ledger: Ledger::new(config.ledger),
                 connections: Vec::new(),
                 waiters: HashMap::new(),
                 next_wakeup: None,

@@ -38,7 +38,7 @@ impl PoolMetrics {
     /// Counts `pool` under `name` from now on, as one of type `kind`.
     pub(crate) fn register(&self, name: &str, kind: &str, max: u32, pool: Weak<dyn ReportMetrics>) {
         // It fails only for a name that another metric has, and none of ours does.
-        let series = PoolSeries::new(Registry::process(), name, kind, max);
+        let series = PoolSeries::new(Registry::global(), name, kind, max);
         *lock(&self.0) = series.ok();
         let mut all = lock(&REGISTERED);
         if all.len() == all.capacity() {

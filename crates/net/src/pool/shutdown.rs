@@ -49,7 +49,7 @@ impl<C: Connect> PoolInner<C> {
             .filter_map(|ticket| state.waiters.remove(ticket))
             .collect();
         let ended: Vec<_> = shutdown
-            .close
+            .to_close
             .into_iter()
             .map(|lease| (lease, state.remove(lease)))
             .collect();

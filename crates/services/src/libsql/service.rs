@@ -106,7 +106,7 @@ impl LibsqlPool {
 
     /// Whether a lease that is held for too long is reported.
     pub fn reports_leaks(&self) -> bool {
-        self.pool.config().limits.leak_after != Limit::Off
+        self.pool.config().ledger.leak_after != Limit::Off
     }
 
     /// A free connection, if one can be had at once.

@@ -95,7 +95,7 @@ pub(super) struct Prepared {
 impl Nixtla {
     /// A client; connects to nothing yet.
     pub fn new(config: NixtlaConfig) -> Self {
-        let breaker = Registry::process().own(SERVICE, breaker_options(&config));
+        let breaker = Registry::global().own(SERVICE, breaker_options(&config));
         let pipeline = Pipeline::new(PipelineConfig {
             timeout: Limit::Off,
             // Each exchange has its own, with the message users know.

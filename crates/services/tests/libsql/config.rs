@@ -140,13 +140,13 @@ fn an_unsupported_option_is_refused_by_name() {
 #[test]
 fn the_specified_defaults_hold() {
     let config = read("file:a.db", &[]).unwrap();
-    assert_eq!(config.pool.limits.max, 5);
+    assert_eq!(config.pool.ledger.max, 5);
     assert_eq!(
-        config.pool.limits.acquire_timeout,
+        config.pool.ledger.acquire_timeout,
         Limit::At(Duration::from_secs(10))
     );
     assert_eq!(
-        config.pool.limits.idle_timeout,
+        config.pool.ledger.idle_timeout,
         Limit::At(Duration::from_mins(5))
     );
     assert_eq!(config.query_timeout, Limit::At(Duration::from_secs(30)));
@@ -204,6 +204,6 @@ fn the_options_of_the_libsql_client_keep_their_names() {
         ];
         Config::read(&Plain::Map(entries), OptionStyle::Client, true).unwrap()
     };
-    assert_eq!(client(7.0).pool.limits.max, 7);
-    assert_eq!(client(0.0).pool.limits.max, 10_000, "0 is no limit");
+    assert_eq!(client(7.0).pool.ledger.max, 7);
+    assert_eq!(client(0.0).pool.ledger.max, 10_000, "0 is no limit");
 }

@@ -12,7 +12,7 @@ use crate::sync::lock;
 /// Calls by number, each with the deadline of its attempt. A number is used again once its call is over.
 #[derive(Default)]
 pub(super) struct Calls {
-    running: Vec<Option<(Call, Deadline)>>,
+    entries: Vec<Option<(Call, Deadline)>>,
     free: Vec<u32>,
 }
 
@@ -20,25 +20,25 @@ impl Calls {
     pub(super) fn insert(&mut self, call: Call) -> u32 {
         let entry = Some((call, Deadline::NEVER));
         if let Some(id) = self.free.pop() {
-            self.running[id as usize] = entry;
+            self.entries[id as usize] = entry;
             return id;
         }
-        self.running.push(entry);
-        self.running.len() as u32 - 1
+        self.entries.push(entry);
+        self.entries.len() as u32 - 1
     }
 
     pub(super) fn get(&mut self, id: u32) -> Option<&mut (Call, Deadline)> {
-        self.running.get_mut(id as usize)?.as_mut()
+        self.entries.get_mut(id as usize)?.as_mut()
     }
 
     /// Takes out every call.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Call> {
         self.free.clear();
-        self.running.drain(..).flatten().map(|(call, _)| call)
+        self.entries.drain(..).flatten().map(|(call, _)| call)
     }
 
     pub(super) fn remove(&mut self, id: u32) -> Option<(Call, Deadline)> {
-        let call = self.running.get_mut(id as usize)?.take()?;
+        let call = self.entries.get_mut(id as usize)?.take()?;
         self.free.push(id);
         Some(call)
     }
@@ -46,9 +46,9 @@ impl Calls {
 
 /// The numbers of queued calls whose turn in the bulkhead has come.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<VecDeque<u32>>);
+pub(super) struct ReadyQueue(Mutex<VecDeque<u32>>);
 
-impl Turns {
+impl ReadyQueue {
     /// The next of them.
     pub(super) fn next(&self) -> Option<u32> {
         lock(&self.0).pop_front()
@@ -56,13 +56,13 @@ impl Turns {
 }
 
 /// The waker of one queued call.
-pub(super) struct Turn {
-    pub(super) turns: Arc<Turns>,
+pub(super) struct TurnWaker {
+    pub(super) ready_queue: Arc<ReadyQueue>,
     pub(super) id: u32,
 }
 
-impl Wake for Turn {
+impl Wake for TurnWaker {
     fn wake(self: Arc<Self>) {
-        lock(&self.turns.0).push_back(self.id);
+        lock(&self.ready_queue.0).push_back(self.id);
     }
 }

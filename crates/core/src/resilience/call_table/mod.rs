@@ -11,16 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::calls::{Calls, Turn, Turns};
+use self::calls::{Calls, ReadyQueue, TurnWaker};
 use super::{
-    budget::Budget,
+    budget::RetryBudget,
     call::{Admission, AfterAttempt},
     config::PolicyConfig,
     deadline::Deadline,
     outcome::AttemptOutcome,
     pipeline::{BreakerScope, Pipeline},
+    policy_metrics::PolicySeries,
     registry::{Registry, SharedBreaker},
-    series::PolicySeries,
 };
 use crate::{error::Failure, limit::Limit, metrics, sync::lock};
 
@@ -33,10 +33,10 @@ const SERVICE: &str = "resilience";
 pub struct CallTable {
     name: String,
     pipeline: Pipeline,
-    options: PolicyConfig,
+    config: PolicyConfig,
     config_differs: bool,
     calls: Mutex<Calls>,
-    turns: Arc<Turns>,
+    ready_queue: Arc<ReadyQueue>,
     series: Option<PolicySeries>,
 }
 
@@ -55,7 +55,7 @@ pub enum NotAdmitted {
         /// Its number.
         id: u32,
         /// The longest wait, if there is a limit.
-        at_most: Option<Duration>,
+        max_wait: Option<Duration>,
     },
     /// The call is over.
     Refused(Failure),
@@ -65,54 +65,54 @@ pub enum NotAdmitted {
 
 impl CallTable {
     /// A policy of a name; those of one name share their breaker. Without a name its breaker is its own.
-    pub fn new(name: &str, options: &PolicyConfig) -> Self {
-        let Some((_, breaker)) = options.breaker.filter(|_| !name.is_empty()) else {
-            return Self::with_own_breaker(name_or_default(name), options);
+    pub fn new(name: &str, config: &PolicyConfig) -> Self {
+        let Some((_, breaker)) = config.breaker.filter(|_| !name.is_empty()) else {
+            return Self::with_own_breaker(name_or_default(name), config);
         };
-        let joined = Registry::process().join(name, breaker);
+        let joined = Registry::global().join(name, breaker);
         Self {
             config_differs: joined.config_differs,
-            ..Self::with_breaker(name, options, Some(joined.breaker))
+            ..Self::with_breaker(name, config, Some(joined.breaker))
         }
     }
 
     /// A policy whose breaker, listed as `name-1`, `name-2`, …, is its own and goes with it.
-    pub fn with_own_breaker(name: &str, options: &PolicyConfig) -> Self {
-        let breaker = options
+    pub fn with_own_breaker(name: &str, config: &PolicyConfig) -> Self {
+        let breaker = config
             .breaker
-            .map(|(_, breaker)| Registry::process().own(name, breaker));
-        Self::with_breaker(name, options, breaker)
+            .map(|(_, breaker)| Registry::global().own(name, breaker));
+        Self::with_breaker(name, config, breaker)
     }
 
     /// A policy of the same breaker and nothing else.
     pub fn breaker_only(&self) -> Option<Self> {
         let breaker = self.breaker()?;
-        let options = PolicyConfig::breaker_only(BreakerScope::Attempts, *breaker.config());
+        let config = PolicyConfig::breaker_only(BreakerScope::Attempts, *breaker.config());
         let breaker = Some(Arc::clone(breaker));
-        Some(Self::with_breaker(&self.name, &options, breaker))
+        Some(Self::with_breaker(&self.name, &config, breaker))
     }
 
     fn with_breaker(
         name: &str,
-        options: &PolicyConfig,
+        config: &PolicyConfig,
         breaker: Option<Arc<SharedBreaker>>,
     ) -> Self {
-        let mut pipeline = Pipeline::new(options.pipeline);
+        let mut pipeline = Pipeline::new(config.pipeline);
         let mut name = name.to_owned();
-        if let (Some((scope, _)), Some(breaker)) = (options.breaker, breaker) {
+        if let (Some((scope, _)), Some(breaker)) = (config.breaker, breaker) {
             breaker.name().clone_into(&mut name);
             pipeline = pipeline.with_breaker(scope, breaker);
         }
-        if let Some(budget) = options.budget {
-            pipeline = pipeline.with_budget(Arc::new(Budget::new(budget)));
+        if let Some(budget) = config.budget {
+            pipeline = pipeline.with_budget(Arc::new(RetryBudget::new(budget)));
         }
         Self {
             name,
             pipeline,
-            options: *options,
+            config: *config,
             config_differs: false,
             calls: Mutex::default(),
-            turns: Arc::default(),
+            ready_queue: Arc::default(),
             series: None,
         }
     }
@@ -132,7 +132,7 @@ impl CallTable {
 
     /// The options it was made with.
     pub const fn config(&self) -> &PolicyConfig {
-        &self.options
+        &self.config
     }
 
     /// Whether a breaker of this name was there before, with other options.
@@ -141,9 +141,9 @@ impl CallTable {
     }
 
     /// The longest that a first attempt may take; `None` without a limit.
-    pub fn longest_attempt(&self) -> Option<Duration> {
-        let options = &self.options.pipeline;
-        let limits = [options.timeout.get(), options.attempt_timeout.get()];
+    pub fn attempt_limit(&self) -> Option<Duration> {
+        let pipeline = &self.config.pipeline;
+        let limits = [pipeline.timeout.get(), pipeline.attempt_timeout.get()];
         limits.into_iter().flatten().min()
     }
 
@@ -179,11 +179,11 @@ impl CallTable {
                 Ok(id)
             }
             Admission::Wait(pause) => Err(NotAdmitted::Wait { id, pause }),
-            Admission::Queue(at_most) => {
-                let turns = Arc::clone(&self.turns);
-                let waker = Waker::from(Arc::new(Turn { turns, id }));
+            Admission::Queue(max_wait) => {
+                let ready_queue = Arc::clone(&self.ready_queue);
+                let waker = Waker::from(Arc::new(TurnWaker { ready_queue, id }));
                 call.wake_on_turn(&self.pipeline, &waker);
-                Err(NotAdmitted::Queue { id, at_most })
+                Err(NotAdmitted::Queue { id, max_wait })
             }
             Admission::Refuse(refusal) => {
                 calls.remove(id);
@@ -196,10 +196,10 @@ impl CallTable {
     }
 
     /// Records the outcome of an attempt: the time until the next one, or `None` when the call is over.
-    pub fn record(&self, id: u32, report: AttemptOutcome, now: Instant) -> Option<Duration> {
+    pub fn record(&self, id: u32, outcome: AttemptOutcome, now: Instant) -> Option<Duration> {
         let mut calls = lock(&self.calls);
         let (call, _) = calls.get(id)?;
-        let next = call.record(&self.pipeline, report, now);
+        let next = call.record(&self.pipeline, outcome, now);
         if let AfterAttempt::RetryIn(delay) = next {
             self.count(PolicySeries::retry);
             return Some(delay);
@@ -219,7 +219,7 @@ impl CallTable {
     }
 
     /// Cancels every call without counting it: what they hold of a shared breaker is returned to it.
-    pub fn abandon(&self, now: Instant) {
+    pub fn cancel_all_uncounted(&self, now: Instant) {
         for mut call in lock(&self.calls).drain() {
             call.cancel(&self.pipeline, now);
         }
@@ -231,13 +231,13 @@ impl CallTable {
         self.count(PolicySeries::time_out);
         let ms = allowed.as_nanos() as f64 / 1e6;
         let message = format!("the attempt did not finish within {ms} ms");
-        let options = self.pipeline.config();
-        let failure = options.attempt_timed_out(message, allowed, limit, true);
+        let config = self.pipeline.config();
+        let failure = config.attempt_timed_out(message, allowed, limit, true);
         failure.during(SERVICE, self.name.clone())
     }
 
     /// The time that the running attempt of a call has left; `None` without a limit.
-    pub fn attempt_left(&self, id: u32, now: Instant) -> Option<Duration> {
+    pub fn attempt_time_left(&self, id: u32, now: Instant) -> Option<Duration> {
         let mut calls = lock(&self.calls);
         let (_, deadline) = calls.get(id)?;
         deadline.remaining(now)
@@ -245,7 +245,7 @@ impl CallTable {
 
     /// The next queued call whose turn in the bulkhead has come.
     pub fn next_turn(&self) -> Option<u32> {
-        self.turns.next()
+        self.ready_queue.next()
     }
 
     fn count(&self, count: impl FnOnce(&PolicySeries)) {

@@ -42,9 +42,9 @@ fn pick<T>(from: &mut Vec<T>, number: usize) -> Option<T> {
 }
 
 impl Owner {
-    fn new(limits: LedgerConfig) -> Self {
+    fn new(config: LedgerConfig) -> Self {
         Self {
-            ledger: Ledger::with_random(limits, fastrand::Rng::with_seed(7)),
+            ledger: Ledger::with_random(config, fastrand::Rng::with_seed(7)),
             now: Instant::now(),
             creating: Vec::new(),
             held: Vec::new(),
@@ -82,7 +82,7 @@ impl Owner {
         self.held.push(lease);
     }
 
-    fn create(&mut self, lease: Lease) {
+    fn begin_creation(&mut self, lease: Lease) {
         self.record_new(lease);
         assert!(
             !self.open.contains(&lease.slot),
@@ -91,17 +91,17 @@ impl Owner {
         self.creating.push(lease);
     }
 
-    fn grant(&mut self, grant: Grant) {
+    fn on_grant(&mut self, grant: Grant) {
         let (Grant::Ready { ticket, .. } | Grant::Create { ticket, .. }) = grant;
         let front = self.queue.pop_front().map(|(ticket, _)| ticket);
         assert_eq!(front, Some(ticket), "a waiter was served out of order");
         match grant {
             Grant::Ready { lease, .. } => self.on_ready(lease),
-            Grant::Create { lease, .. } => self.create(lease),
+            Grant::Create { lease, .. } => self.begin_creation(lease),
         }
     }
 
-    fn close(&mut self, lease: Lease) {
+    fn begin_close(&mut self, lease: Lease) {
         assert!(
             self.open.contains(&lease.slot),
             "{lease:?} has nothing to close"
@@ -113,12 +113,12 @@ impl Owner {
         let waiting: Vec<_> = self.queue.drain(..).map(|(ticket, _)| ticket).collect();
         assert_eq!(shutdown.refused, waiting);
         self.shut_down_called = true;
-        for lease in shutdown.close {
+        for lease in shutdown.to_close {
             let was_held = self.held.contains(&lease);
             assert!(forced || !was_held, "a drain takes nothing from a borrower");
             self.held.retain(|held| *held != lease);
             self.returned.push(lease);
-            self.close(lease);
+            self.begin_close(lease);
         }
         assert!(!forced || self.held.is_empty());
     }
@@ -138,9 +138,9 @@ impl Owner {
             "a deadline passed unnoticed"
         );
         for lease in self.ledger.sweep(self.now) {
-            self.close(lease);
+            self.begin_close(lease);
         }
-        for leak in self.ledger.leaks(self.now) {
+        for leak in self.ledger.report_leaks(self.now) {
             assert!(self.held.contains(&leak.lease));
             assert!(
                 self.reported.insert(leak.lease),
@@ -149,7 +149,7 @@ impl Owner {
             assert_eq!(self.since[&leak.lease] + leak.held, self.now);
         }
         while let Some(lease) = self.ledger.warm(self.now) {
-            self.create(lease);
+            self.begin_creation(lease);
         }
         let due = self.ledger.next_due(self.now);
         assert!(
@@ -164,7 +164,7 @@ impl Owner {
             self.since.insert(lease, self.now);
             self.held.push(lease);
         } else {
-            self.close(lease);
+            self.begin_close(lease);
         }
     }
 
@@ -172,8 +172,8 @@ impl Owner {
         self.returned.push(lease);
         match self.ledger.release(lease, self.now, reusable) {
             Released::Idle => assert!(self.queue.is_empty(), "idle beside a waiter"),
-            Released::Granted(grant) => self.grant(grant),
-            Released::Close => self.close(lease),
+            Released::Granted(grant) => self.on_grant(grant),
+            Released::Close => self.begin_close(lease),
             Released::UnknownLease => panic!("{lease:?} was held"),
         }
     }
@@ -195,10 +195,10 @@ impl Owner {
         let timeout = Limit::At(Duration::from_millis(timeout_ms));
         match self.ledger.acquire_within(self.now, timeout) {
             Acquire::Ready { lease, .. } => self.on_ready(lease),
-            Acquire::Create(lease) => self.create(lease),
+            Acquire::Create(lease) => self.begin_creation(lease),
             Acquire::Wait { ticket, deadline } => self.queue.push_back((ticket, deadline)),
             Acquire::Refused(_) => {
-                let most = self.ledger.limits().max_waiters.get().unwrap() as usize;
+                let most = self.ledger.config().max_waiters.get().unwrap() as usize;
                 assert!(self.shut_down_called || self.queue.len() == most);
             }
         }
@@ -245,14 +245,14 @@ impl Owner {
                 if let Some(lease) = pick(&mut self.creating, number)
                     && let Some(grant) = self.ledger.on_create_failed(lease, self.now)
                 {
-                    self.grant(grant);
+                    self.on_grant(grant);
                 }
             }
             Event::Discard(number) => {
                 if let Some(lease) = pick(&mut self.held, number) {
                     assert!(self.ledger.discard(lease));
                     self.returned.push(lease);
-                    self.close(lease);
+                    self.begin_close(lease);
                 }
             }
             Event::Recreate(number) => {
@@ -267,7 +267,7 @@ impl Owner {
                 if let Some(lease) = pick(&mut self.closing, number) {
                     assert!(self.open.remove(&lease.slot));
                     if let Some(grant) = self.ledger.on_closed(lease, self.now) {
-                        self.grant(grant);
+                        self.on_grant(grant);
                     }
                 }
             }
@@ -296,7 +296,7 @@ impl Owner {
 
     fn check(&self) {
         let stats = self.ledger.stats();
-        let max = self.ledger.limits().max as usize;
+        let max = self.ledger.config().max as usize;
         let being_made = self.creating.iter().map(|lease| lease.slot);
         let existing: HashSet<u32> = self.open.iter().copied().chain(being_made).collect();
         assert!(
@@ -348,10 +348,10 @@ impl Owner {
 proptest! {
     #[test]
     fn no_interleaving_overshoots_strands_a_waiter_or_hands_a_lease_out_twice(
-        limits in script::limits(),
+        config in script::config(),
         script in script::script(),
     ) {
-        let mut owner = Owner::new(limits);
+        let mut owner = Owner::new(config);
         for event in &script {
             owner.apply(event);
         }

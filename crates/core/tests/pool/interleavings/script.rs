@@ -60,7 +60,7 @@ pub(crate) fn script() -> impl Strategy<Value = Vec<Event>> {
 }
 
 /// A small pool with short limits, so that everything happens in a few hundred milliseconds.
-pub(crate) fn limits() -> impl Strategy<Value = LedgerConfig> {
+pub(crate) fn config() -> impl Strategy<Value = LedgerConfig> {
     (1..6_u32, 0..3_u32, 1..6_u32, 1..8_u64).prop_map(|(max, min, max_idle, max_waiters)| {
         let ms = |ms| Limit::At(Duration::from_millis(ms));
         LedgerConfig {

@@ -9,7 +9,7 @@ impl Origin {
     /// Shows its connections in the metrics of the process, under the name of their engine.
     pub(in crate::http) fn register_metrics(self: &Arc<Self>, name: &str) {
         let origin: Weak<dyn ReportMetrics> = Arc::downgrade(self) as _;
-        let max = self.pool.config().limits.max;
+        let max = self.pool.config().ledger.max;
         self.metrics.register(name, "http", max, origin);
     }
 }

@@ -194,7 +194,7 @@ impl Origin {
         runtime: Handle,
         closed: CancellationToken,
     ) -> Self {
-        let limits = LedgerConfig {
+        let ledger = LedgerConfig {
             max: config.max_connections,
             acquire_timeout: Limit::Off,
             idle_timeout: Limit::At(config.keep_alive),
@@ -205,7 +205,7 @@ impl Origin {
         };
         let pool = PoolConfig {
             connect_timeout: config.dial.connect_timeout + DIAL_MARGIN,
-            ..PoolConfig::new(limits)
+            ..PoolConfig::new(ledger)
         };
         let alpn = if config.http2 {
             Alpn::Http

@@ -140,7 +140,7 @@ impl Drop for PoolSeries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Page;
+    use crate::metrics::TextExposition;
 
     fn acquired(acquired: u64) -> Counters {
         Counters {
@@ -160,9 +160,9 @@ mod tests {
     fn pools_of_one_name_are_counted_together_and_what_is_gone_stays_counted() {
         let registry = Registry::new();
         let line = |start: &str| {
-            let mut page = Page::new();
-            registry.write(&mut page);
-            let text = page.into_text();
+            let mut exposition = TextExposition::new();
+            registry.write(&mut exposition);
+            let text = exposition.into_text();
             let found = text.lines().find(|line| line.starts_with(start));
             found.and_then(|line| line.rsplit(' ').next()?.parse::<u32>().ok())
         };

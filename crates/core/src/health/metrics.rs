@@ -76,7 +76,7 @@ mod tests {
     use std::time::{Duration, Instant, SystemTime};
 
     use super::*;
-    use crate::metrics::Page;
+    use crate::metrics::TextExposition;
 
     fn result(status: Status, outcome: Status) -> CheckResult {
         CheckResult {
@@ -98,9 +98,9 @@ mod tests {
         check.record(&result(Status::Healthy, Status::Healthy));
         check.record(&result(Status::Healthy, Status::Unhealthy));
         let text = || {
-            let mut page = Page::new();
-            registry.write(&mut page);
-            page.into_text()
+            let mut exposition = TextExposition::new();
+            registry.write(&mut exposition);
+            exposition.into_text()
         };
         for line in [
             "moorline_health_check_runs_total{check=\"db\",status=\"healthy\"} 1\n",

@@ -104,7 +104,7 @@ impl PolicySeries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Page;
+    use crate::metrics::TextExposition;
 
     #[test]
     fn calls_attempts_and_refusals_are_counted_by_name() {
@@ -118,9 +118,9 @@ mod tests {
         first.end(true);
         second.refuse(&Refusal::Overloaded);
         second.cancel();
-        let mut page = Page::new();
-        registry.write(&mut page);
-        let text = page.into_text();
+        let mut exposition = TextExposition::new();
+        registry.write(&mut exposition);
+        let text = exposition.into_text();
         for line in [
             "moorline_policy_calls_total{policy=\"crm\",outcome=\"success\"} 1\n",
             "moorline_policy_calls_total{policy=\"crm\",outcome=\"failure\"} 1\n",

@@ -6,7 +6,7 @@ use super::HistogramSnapshot;
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum MetricType {
     /// Only grows; its name ends in `_total`.
     Counter,
     /// Goes up and down.
@@ -15,7 +15,7 @@ pub enum Shape {
     Histogram,
 }
 
-impl Shape {
+impl MetricType {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -25,31 +25,31 @@ impl Shape {
     }
 }
 
-/// A page being written. Each family is begun once, then its series follow.
+/// An exposition being written. Each family is begun once, then its series follow.
 #[derive(Debug, Default)]
-pub struct Page(String);
+pub struct TextExposition(String);
 
-impl Page {
-    /// An empty page.
+impl TextExposition {
+    /// An empty exposition.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Begins a family.
-    pub fn family(&mut self, name: &str, help: &str, shape: Shape) {
+    pub fn begin_family(&mut self, name: &str, help: &str, metric_type: MetricType) {
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-        self.line(format_args!("# HELP {name} {help}"));
-        self.line(format_args!("# TYPE {name} {}", shape.as_str()));
+        self.write_line(format_args!("# HELP {name} {help}"));
+        self.write_line(format_args!("# TYPE {name} {}", metric_type.as_str()));
     }
 
     /// A series of a counter or gauge.
-    pub fn sample<V: AsRef<str>>(&mut self, name: &str, labels: &[(&str, V)], value: f64) {
+    pub fn write_sample<V: AsRef<str>>(&mut self, name: &str, labels: &[(&str, V)], value: f64) {
         let (labels, value) = (Self::labels(labels, None), number(value));
-        self.line(format_args!("{name}{labels} {value}"));
+        self.write_line(format_args!("{name}{labels} {value}"));
     }
 
     /// A series of a histogram.
-    pub fn histogram<V: AsRef<str>>(
+    pub fn write_histogram<V: AsRef<str>>(
         &mut self,
         name: &str,
         labels: &[(&str, V)],
@@ -58,11 +58,11 @@ impl Page {
         let whole = (f64::INFINITY, values.count);
         for (bound, count) in values.cumulative.iter().chain([&whole]) {
             let labels = Self::labels(labels, Some(&number(*bound)));
-            self.line(format_args!("{name}_bucket{labels} {count}"));
+            self.write_line(format_args!("{name}_bucket{labels} {count}"));
         }
         let labels = Self::labels(labels, None);
-        self.line(format_args!("{name}_sum{labels} {}", number(values.sum)));
-        self.line(format_args!("{name}_count{labels} {}", values.count));
+        self.write_line(format_args!("{name}_sum{labels} {}", number(values.sum)));
+        self.write_line(format_args!("{name}_count{labels} {}", values.count));
     }
 
     /// The text.
@@ -83,7 +83,7 @@ impl Page {
         }
     }
 
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+    fn write_line(&mut self, line: std::fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "{line}");
     }
